@@ -1,0 +1,1 @@
+"""Text in, findings out. Knows neither Flask nor the database."""

@@ -1,0 +1,215 @@
+"""What an analyzer is: values (Document, Finding) and the two abstract classes that all analyzers share.
+
+Imports no model library; each of those is imported inside the class that needs it.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from service.errors import AnalyzerError, AnalyzerTimeout
+from service.nlp.taxonomy import RISK_TYPES, category_of
+
+Source = Literal["model", "llm"]
+Scores = npt.NDArray[np.float32]
+Progress = Callable[[int, int], None]
+"""Called with (sentences done, sentences in all) after each batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A span of the document's text: half-open character offsets and the 1-based page it begins on."""
+
+    start: int
+    end: int
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Extracted text cut into sentences; `text[s.start:s.end]` is sentence `s`, in document order."""
+
+    text: str
+    sentences: tuple[Sentence, ...]
+    n_pages: int | None = None
+    pages_without_text: tuple[int, ...] = ()
+
+    def sentence_texts(self) -> list[str]:
+        """Return the sentences verbatim, in document order."""
+        return [self.text[s.start : s.end] for s in self.sentences]
+
+    def coverage(self) -> dict[str, object]:
+        """Return what was seen: the block stored with each scan."""
+        return {
+            "characters": len(self.text),
+            "sentences": len(self.sentences),
+            "pages": self.n_pages,
+            "pages_without_text": list(self.pages_without_text),
+            "truncated": False,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One risk type stated by one sentence.
+
+    `score` is a calibrated probability in [0, 1], or None where the analyzer gives none (an LLM).
+    `context` is the sentence verbatim: `text[start:end] == context`, offsets in characters.
+    """
+
+    risk_type: str
+    category: str
+    score: float | None
+    context: str
+    start: int
+    end: int
+    page: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A moment on the monotonic clock, in seconds, after which nobody waits for the answer."""
+
+    at_s: float
+    budget_s: float
+
+    @classmethod
+    def after(cls, budget_s: float) -> Deadline:
+        """Return the deadline `budget_s` seconds from now."""
+        return cls(time.monotonic() + budget_s, budget_s)
+
+    def remaining_s(self) -> float:
+        """Return the seconds left, zero when none are."""
+        return max(0.0, self.at_s - time.monotonic())
+
+    def check(self) -> None:
+        """Raise AnalyzerTimeout when the moment has passed."""
+        if self.remaining_s() == 0.0:
+            raise AnalyzerTimeout(
+                f"The analysis did not end within {self.budget_s:g} s. Send a shorter document, "
+                "or ask the operator to raise AI_TIMEOUT_S."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Findings in document order, with who found them."""
+
+    findings: list[Finding] = field(default_factory=list)
+    source: Source = "model"
+    model_name: str = ""
+    model_version: str = ""
+
+
+class Analyzer(ABC):
+    """Finds the risks that a document states.
+
+    A failed analysis raises (AnalyzerUnavailable, AnalyzerTimeout, AnalyzerError); an empty list means
+    that the document was read whole and states no risk.
+    """
+
+    source: ClassVar[Source]
+    model_name: str
+    model_version: str
+
+    @abstractmethod
+    def analyze(
+        self,
+        document: Document,
+        *,
+        deadline: Deadline | None = None,
+        progress: Progress | None = None,
+    ) -> Analysis:
+        """Return every finding of `document`, in document order, then by taxonomy order.
+
+        Raises:
+            AnalyzerUnavailable: the analyzer is not configured or not reachable.
+            AnalyzerTimeout: `deadline` passed.
+            AnalyzerError: the analyzer failed or gave a malformed answer.
+        """
+
+    def close(self) -> None:
+        """Release threads and connections; the analyzer is not used afterwards."""
+
+
+class SentenceScorer(Analyzer):
+    """An analyzer that scores sentences one by one against the taxonomy's risk types.
+
+    Subclasses implement `score_batch`; order, splitting and the checks live here, once.
+    """
+
+    batch_size: ClassVar[int] = 256
+    has_probabilities: ClassVar[bool] = True
+    thresholds: Scores  # float32 (n_risk_types,)
+
+    @abstractmethod
+    def score_batch(self, sentences: Sequence[str], *, deadline: Deadline | None = None) -> Scores:
+        """Return float32 (len(sentences), n_risk_types) in [0, 1], rows in the order given."""
+
+    def score(
+        self,
+        sentences: Sequence[str],
+        *,
+        deadline: Deadline | None = None,
+        progress: Progress | None = None,
+    ) -> Scores:
+        """Score any number of sentences: float32 (len(sentences), n_risk_types) in [0, 1].
+
+        Sentences travel longest first in batches of `batch_size`, so that little is padding; the
+        rows come back in the order given.
+        """
+        scores = np.zeros((len(sentences), len(RISK_TYPES)), dtype=np.float32)
+        order = sorted(range(len(sentences)), key=lambda i: len(sentences[i]), reverse=True)
+        for begin in range(0, len(order), self.batch_size):
+            if deadline is not None:
+                deadline.check()
+            rows = order[begin : begin + self.batch_size]
+            batch = self.score_batch([sentences[i] for i in rows], deadline=deadline)
+            scores[rows] = self._checked(batch, len(rows))
+            if progress is not None:
+                progress(begin + len(rows), len(order))
+        return scores
+
+    def analyze(
+        self,
+        document: Document,
+        *,
+        deadline: Deadline | None = None,
+        progress: Progress | None = None,
+    ) -> Analysis:
+        scores = self.score(document.sentence_texts(), deadline=deadline, progress=progress)
+        hits = np.argwhere(scores >= self.thresholds)
+        findings = [self._finding(document, int(row), int(k), scores[row, k]) for row, k in hits]
+        return Analysis(findings, self.source, self.model_name, self.model_version)
+
+    def _finding(self, document: Document, row: int, column: int, score: float) -> Finding:
+        sentence, risk_type = document.sentences[row], RISK_TYPES[column]
+        return Finding(
+            risk_type=risk_type,
+            category=category_of(risk_type),
+            score=float(score) if self.has_probabilities else None,
+            context=document.text[sentence.start : sentence.end],
+            start=sentence.start,
+            end=sentence.end,
+            page=sentence.page,
+        )
+
+    def _checked(self, batch: Scores, n_rows: int) -> Scores:
+        if batch.shape != (n_rows, len(RISK_TYPES)):
+            raise AnalyzerError(
+                f"The analyzer {self.model_name} answered with scores of shape {batch.shape} "
+                f"where {(n_rows, len(RISK_TYPES))} was due; the scan was refused."
+            )
+        if not np.all((batch >= 0.0) & (batch <= 1.0)):  # NaN fails both comparisons
+            raise AnalyzerError(
+                f"The analyzer {self.model_name} answered with scores outside [0, 1]; "
+                "the scan was refused."
+            )
+        return batch

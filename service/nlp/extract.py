@@ -1,0 +1,1 @@
+"""Bytes and a media type in, blocks of text with pages out."""

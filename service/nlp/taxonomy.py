@@ -1,0 +1,34 @@
+"""The only list of labels: 13 categories, 37 risk types, read from taxonomy.json beside this file."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from typing import Any
+
+_DATA: dict[str, Any] = json.loads(
+    files("service.nlp").joinpath("taxonomy.json").read_text(encoding="utf-8")
+)
+
+VERSION: int = _DATA["version"]
+CATEGORY_TITLES: dict[str, str] = {key: c["title"] for key, c in _DATA["categories"].items()}
+RISK_TITLES: dict[str, str] = {
+    risk: title for c in _DATA["categories"].values() for risk, title in c["risks"].items()
+}
+CATEGORIES: tuple[str, ...] = tuple(CATEGORY_TITLES)
+RISK_TYPES: tuple[str, ...] = tuple(RISK_TITLES)
+
+_CATEGORY_OF: dict[str, str] = {
+    risk: key for key, c in _DATA["categories"].items() for risk in c["risks"]
+}
+_TYPE_OF_TITLE: dict[str, str] = {title: risk for risk, title in RISK_TITLES.items()}
+
+
+def category_of(risk_type: str) -> str:
+    """Return the category key of a risk type key; KeyError for an unknown one."""
+    return _CATEGORY_OF[risk_type]
+
+
+def risk_type_of_title(title: str) -> str | None:
+    """Return the risk type key whose title is `title`, or None."""
+    return _TYPE_OF_TITLE.get(title)
