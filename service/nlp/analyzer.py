@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
@@ -21,6 +22,41 @@ Source = Literal["model", "llm"]
 Scores = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]
 """Called with (sentences done, sentences in all) after each batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A paragraph, heading, bullet or cell: half-open character offsets into the extracted text."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractedText:
+    """What extraction read of a document: its text, the blocks in it, and where each page begins.
+
+    `blocks` are in document order and do not overlap. `page_starts` holds the offset at which each
+    page begins, ascending, the first 0; None where the format has no pages. Pages count from 1.
+    """
+
+    text: str
+    blocks: tuple[Block, ...]
+    page_starts: tuple[int, ...] | None = None
+    pages_without_text: tuple[int, ...] = ()
+
+    @property
+    def n_pages(self) -> int | None:
+        """Number of pages, or None where the format has no pages."""
+        return None if self.page_starts is None else len(self.page_starts)
+
+    def page_at(self, offset: int) -> int | None:
+        """Return the 1-based page that holds the character at `offset`, None without pages.
+
+        Empty pages share their start with the next one; the last page that begins there has the
+        character.
+        """
+        return bisect_right(self.page_starts, offset) if self.page_starts else None
 
 
 @dataclass(frozen=True, slots=True)
