@@ -80,7 +80,9 @@ def _database_url(value: str) -> str:
 def _origins(value: str) -> tuple[str, ...]:
     origins = tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
     if any(not _is_origin(origin) for origin in origins):
-        raise ValueError("lists origins such as http://localhost:5173, separated by commas; never *")
+        raise ValueError(
+            "lists origins such as http://localhost:5173, separated by commas; never *"
+        )
     return origins
 
 
@@ -118,12 +120,20 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("PORT", "8000", _integer(0, 65535), "Port; 0 takes a free one and prints it."),
     Setting("THREADS", "8", _integer(1, 256), "Threads that answer requests."),
     Setting(
+        "TRUSTED_PROXY",
+        "",
+        _text,
+        "Address of the proxy whose X-Forwarded-For is believed; empty believes none.",
+    ),
+    Setting(
         "DRAIN_TIMEOUT_S",
         "30",
         _integer(0, 3600),
         "Seconds that requests in flight may take to finish after SIGTERM.",
     ),
-    Setting("LOG_LEVEL", "INFO", _choice("DEBUG", "INFO", "WARNING", "ERROR"), "Least level logged."),
+    Setting(
+        "LOG_LEVEL", "INFO", _choice("DEBUG", "INFO", "WARNING", "ERROR"), "Least level logged."
+    ),
     Setting(
         "DATA_DIR",
         "var",
@@ -137,7 +147,9 @@ SETTINGS: tuple[Setting, ...] = (
         "sqlite:///, mysql+pymysql:// or postgresql+psycopg:// address; empty takes SQLite in DATA_DIR.",
         secret=True,
     ),
-    Setting("SECRET_KEY", "", _secret, "Signs refresh tokens; at least 32 characters.", secret=True),
+    Setting(
+        "SECRET_KEY", "", _secret, "Signs refresh tokens; at least 32 characters.", secret=True
+    ),
     Setting("JWT_SECRET", "", _secret, "Signs access tokens; at least 32 characters.", secret=True),
     Setting("JWT_ALGORITHM", "HS256", _choice("HS256"), "Algorithm of access tokens; pinned."),
     Setting(
@@ -190,7 +202,10 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("AI_SERVICE_TOKEN", "", _text, "Bearer token sent to AI_SERVICE_URL.", secret=True),
     Setting(
-        "AI_SERVICE_OPEN", "false", _flag, "Lets POST /scan be called without a token; private networks only."
+        "AI_SERVICE_OPEN",
+        "false",
+        _flag,
+        "Lets POST /scan be called without a token; private networks only.",
     ),
     Setting(
         "LLM_BASE_URL",
@@ -213,12 +228,13 @@ SETTINGS: tuple[Setting, ...] = (
         "Most characters of a text, and of the text extracted from a file.",
     ),
     Setting(
-        "MAX_FILE_BYTES", "26214400", _integer(1, 2**31 - 1), "Most bytes of an uploaded file (25 MiB)."
+        "MAX_FILE_BYTES",
+        "26214400",
+        _integer(1, 2**31 - 1),
+        "Most bytes of an uploaded file (25 MiB).",
     ),
     Setting("MAX_PAGES", "2000", _integer(1, 100_000), "Most pages of a document."),
-    Setting(
-        "EXTRACT_TIMEOUT_S", "8", _integer(1, 600), "Seconds that reading one file may take."
-    ),
+    Setting("EXTRACT_TIMEOUT_S", "8", _integer(1, 600), "Seconds that reading one file may take."),
     Setting(
         "EXTRACT_MEMORY_BYTES",
         "805306368",
@@ -236,6 +252,7 @@ class Config:
     host: str
     port: int
     threads: int
+    trusted_proxy: str
     drain_timeout_s: int
     log_level: str
     data_dir: Path
@@ -306,9 +323,11 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
 def _missing(values: Mapping[str, Any]) -> list[Fault]:
     faults = []
     if values["riskscan_env"] == "production":
-        for name in ("SECRET_KEY", "JWT_SECRET", "DATABASE_URL"):
-            if values[name.lower()] == "":
-                faults.append(Fault(name, f"{name} is missing; production has no default for it."))
+        faults += [
+            Fault(name, f"{name} is missing; production has no default for it.")
+            for name in ("SECRET_KEY", "JWT_SECRET", "DATABASE_URL")
+            if values[name.lower()] == ""
+        ]
     if values["llm_base_url"] and not values["llm_model"]:
         faults.append(Fault("LLM_MODEL", "LLM_MODEL is missing; LLM_BASE_URL needs it."))
     return faults

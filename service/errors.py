@@ -17,6 +17,7 @@ RiskscanError
 │   ├── AnalyzerTimeout       the analysis did not end in time
 │   ├── Overloaded            too much work is waiting
 │   ├── DatabaseUnavailable   the database does not answer
+│   ├── NotReady              the readiness check: something that a scan needs is missing
 │   └── ShuttingDown          the process is draining
 └── StartupError              never reaches HTTP: the process says what to do and stops
     ├── ConfigError           settings are missing or wrong; lists all of them
@@ -46,6 +47,7 @@ HTTP_STATUS: dict[str, int] = {
     "analyzer_timeout": 503,
     "overloaded": 503,
     "database_unavailable": 503,
+    "not_ready": 503,
     "shutting_down": 503,
 }
 
@@ -162,6 +164,10 @@ class Overloaded(Unavailable):
 
 class DatabaseUnavailable(Unavailable):
     code = "database_unavailable"
+
+
+class NotReady(Unavailable):
+    code = "not_ready"
 
 
 class ShuttingDown(Unavailable):

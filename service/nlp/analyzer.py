@@ -171,6 +171,10 @@ class Analyzer(ABC):
             AnalyzerError: the analyzer failed or gave a malformed answer.
         """
 
+    def is_ready(self) -> bool:
+        """Return whether the next analysis can begin; an analyzer elsewhere is asked only then."""
+        return True
+
     def close(self) -> None:
         """Release threads and connections; the analyzer is not used afterwards."""
 

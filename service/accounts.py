@@ -1,0 +1,180 @@
+"""Use cases of accounts: register, log in, refresh, log out; shared by the API and the CLI."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+import email_validator
+from sqlalchemy.orm import Session
+
+from db.models import User
+from db.queries import users
+from service.audit import Action, record
+from service.config import Config
+from service.errors import Conflict, Fault, InvalidRequest, Unauthenticated
+from service.passwords import MAX_PASSWORD_CHARS, PasswordCheck, hash_password
+from service.store import Store
+from service.tokens import AccessClaims, TokenMaker
+
+_WRONG = "The e-mail address or the password is wrong."
+_REFRESH_REFUSED = "The refresh token is no longer valid; log in again."
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    """What a log-in or a refresh hands out; `expires_in_s` is the access token's life."""
+
+    access_token: str
+    refresh_token: str
+    expires_in_s: int
+
+
+class Accounts:
+    """Accounts and their log-ins; every method is one transaction."""
+
+    def __init__(self, config: Config, store: Store, tokens: TokenMaker) -> None:
+        self._min_password_chars = config.min_password_length
+        self._store = store
+        self._tokens = tokens
+        self._password_check = PasswordCheck()
+
+    def register(self, email: str, password: str, *, role: str = "user") -> User:
+        """Create an account.
+
+        Raises:
+            InvalidRequest: with every fault of address and password.
+            Conflict: the address has an account.
+        """
+        address = self._checked(email, password)
+        password_hash = hash_password(password)
+
+        def work(session: Session) -> User:
+            user = users.add_user(session, email=address, password_hash=password_hash, role=role)
+            record(
+                session,
+                Action.USER_REGISTERED,
+                user_id=user.id,
+                object_type="user",
+                object_id=user.id,
+                detail={"role": role},
+            )
+            return user
+
+        try:
+            return self._store.transaction(work)
+        except users.EmailTaken as error:
+            raise Conflict("This e-mail address has an account already; log in.") from error
+
+    def log_in(self, email: str, password: str) -> TokenPair:
+        """Verify the password and begin a log-in.
+
+        Raises:
+            Unauthenticated: one message and one duration, whichever part was wrong.
+        """
+        user = self._store.transaction(lambda s: users.user_by_email(s, email.strip().lower()))
+        known_hash = user.password_hash if user and user.disabled_at is None else None
+        if not self._password_check.verify(password, known_hash) or user is None:
+            self._store.transaction(lambda s: self._record(s, Action.LOGIN_FAILED, None))
+            raise Unauthenticated(_WRONG)
+        user_id = user.id
+        renewed = hash_password(password) if self._is_outdated(user) else None
+        refresh_token = self._tokens.refresh_token()
+
+        def work(session: Session) -> UUID:
+            if renewed:
+                users.set_password_hash(session, user_id, renewed)
+            login = users.begin_login(session, user_id)
+            self._add_refresh_token(session, login.id, refresh_token)
+            self._record(session, Action.USER_LOGGED_IN, user_id)
+            return login.id
+
+        return self._pair(user_id, self._store.transaction(work), refresh_token)
+
+    def refresh(self, refresh_token: str) -> TokenPair:
+        """Exchange a refresh token for a new pair; the old one is used up.
+
+        Raises:
+            Unauthenticated: unknown, expired or revoked; a token used twice ends its whole log-in.
+        """
+        token_hash = self._tokens.refresh_token_hash(refresh_token)
+        successor = self._tokens.refresh_token()
+
+        def work(session: Session) -> AccessClaims | None:
+            outcome, login = users.take_refresh_token(session, token_hash, datetime.now(UTC))
+            if outcome == "reused" and login is not None:
+                users.revoke_login(session, login.id, "refresh token reused")
+                self._record(session, Action.TOKEN_REUSED, login.user_id)
+            if outcome != "ok" or login is None:
+                return None
+            self._add_refresh_token(session, login.id, successor)
+            return AccessClaims(login.user_id, login.id)
+
+        claims = self._store.transaction(work)
+        if claims is None:
+            raise Unauthenticated(_REFRESH_REFUSED)
+        return self._pair(claims.user_id, claims.login_id, successor)
+
+    def log_out(self, claims: AccessClaims) -> None:
+        """End the log-in: its refresh tokens and its access tokens stop working at once."""
+
+        def work(session: Session) -> None:
+            users.revoke_login(session, claims.login_id, "logged out")
+            self._record(session, Action.USER_LOGGED_OUT, claims.user_id)
+
+        self._store.transaction(work)
+
+    def user_of(self, claims: AccessClaims) -> User:
+        """Return the user that `claims` speak for.
+
+        Raises:
+            Unauthenticated: the account is gone or disabled, or the log-in has ended.
+        """
+        user = self._store.transaction(
+            lambda s: users.user_of_login(s, claims.user_id, claims.login_id)
+        )
+        if user is None:
+            raise Unauthenticated("This log-in has ended; log in again.")
+        return user
+
+    def _checked(self, email: str, password: str) -> str:
+        faults = []
+        address = email.strip().lower()
+        # On-prem addresses live on internal domains (a@corp.local), which this list would refuse.
+        email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
+        try:
+            address = email_validator.validate_email(
+                address, check_deliverability=False, globally_deliverable=False
+            ).normalized.lower()
+        except email_validator.EmailNotValidError as error:
+            faults.append(Fault("email", str(error)))
+        if not self._min_password_chars <= len(password) <= MAX_PASSWORD_CHARS:
+            faults.append(
+                Fault(
+                    "password",
+                    f"The password has {self._min_password_chars} to {MAX_PASSWORD_CHARS} characters.",
+                )
+            )
+        if faults:
+            raise InvalidRequest("The account cannot be made as asked.", faults=tuple(faults))
+        return address
+
+    def _is_outdated(self, user: User) -> bool:
+        return self._password_check.is_outdated(user.password_hash)
+
+    def _add_refresh_token(self, session: Session, login_id: UUID, token: str) -> None:
+        users.add_refresh_token(
+            session,
+            login_id,
+            token_hash=self._tokens.refresh_token_hash(token),
+            expires_at=datetime.now(UTC) + self._tokens.refresh_life,
+        )
+
+    @staticmethod
+    def _record(session: Session, action: Action, user_id: UUID | None) -> None:
+        record(session, action, user_id=user_id, object_type="user", object_id=user_id)
+
+    def _pair(self, user_id: UUID, login_id: UUID, refresh_token: str) -> TokenPair:
+        access_token = self._tokens.access_token(user_id, login_id)
+        return TokenPair(access_token, refresh_token, int(self._tokens.access_life.total_seconds()))

@@ -1,0 +1,30 @@
+"""/api/v1/admin: what administrators may read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiflask import APIBlueprint
+from marshmallow import RAISE
+
+from service import audit
+from service.auth import require_role
+from service.context import services
+from service.paging import decode_cursor, encode_cursor, link_to_next
+from service.schemas import AuditEventListOut, AuditEventListQuery
+
+blueprint = APIBlueprint("admin", __name__, url_prefix="/api/v1/admin", tag="Administration")
+
+
+@blueprint.get("/audit-events")
+@require_role(blueprint, "admin")
+@blueprint.input(AuditEventListQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.output(AuditEventListOut)
+@blueprint.doc(summary="The audit trail, newest first", responses=[403])
+def list_audit_events(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    per_page = query["per_page"]
+    after = decode_cursor(query["cursor"]) if "cursor" in query else None
+    found = audit.newest(services().store, limit=per_page + 1, after=after)
+    shown, last = found[:per_page], found[per_page - 1] if len(found) > per_page else None
+    next_cursor = encode_cursor(last.created_at, last.id) if last else None
+    return {"items": shown, "next_cursor": next_cursor}, link_to_next(cursor=next_cursor)

@@ -1,0 +1,48 @@
+"""/health: is the process alive, and can it answer a scan now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiflask import APIBlueprint
+
+from service import __version__
+from service.context import services
+from service.errors import DatabaseUnavailable, Fault, NotReady
+from service.schemas import HealthOut, ReadyOut
+
+blueprint = APIBlueprint("health", __name__, url_prefix="/health", tag="Health")
+
+
+@blueprint.get("")
+@blueprint.output(HealthOut)
+@blueprint.doc(summary="The process answers")
+def health() -> dict[str, str]:
+    return {"status": "ok", "version": __version__}
+
+
+@blueprint.get("/live")
+@blueprint.output(HealthOut)
+@blueprint.doc(summary="Liveness: restart the process when this fails")
+def live() -> dict[str, str]:
+    return health()
+
+
+@blueprint.get("/ready")
+@blueprint.output(ReadyOut)
+@blueprint.doc(summary="Readiness: the database answers and the model is proved")
+def ready() -> dict[str, Any]:
+    analyzer = services().scanner.analyzers.default
+    faults = []
+    if services().draining.is_set():
+        faults.append(Fault("process", "The process is shutting down."))
+    try:
+        services().store.ping()
+    except DatabaseUnavailable as error:
+        faults.append(Fault("database", error.message))
+    if not analyzer.is_ready():
+        faults.append(Fault("model", "The inference thread has stopped; restart the process."))
+    if faults:
+        raise NotReady(" ".join(fault.message for fault in faults), faults=tuple(faults))
+    model = f"{analyzer.model_name} {analyzer.model_version}"
+    return {"status": "ready", "checks": {"database": "answers", "model": f"{model} is proved"}}

@@ -1,0 +1,68 @@
+"""POST /api/v1/scan (stored under the user) and POST /scan (for services, stores nothing)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiflask import APIBlueprint
+
+from db.models import Scan
+from service.auth import auth, current_user
+from service.context import services
+from service.errors import Unauthenticated
+from service.scans import Submission
+from service.schemas import AnalysisOut, ScanHeaders, ScanIn, ScanOut
+
+blueprint = APIBlueprint("scan", __name__, tag="Scans")
+_ANALYZER_FAULTS = [401, 413, 415, 429, 502]
+
+
+@blueprint.post("/api/v1/scan")
+@blueprint.auth_required(auth)
+@blueprint.input(ScanHeaders, location="headers", arg_name="headers")
+@blueprint.input(ScanIn, location="json_or_form", arg_name="body")
+@blueprint.output(ScanOut, status_code=201)
+@blueprint.doc(summary="Scan a document and keep the result", responses=[409, *_ANALYZER_FAULTS])
+def create(headers: dict[str, str], body: dict[str, Any]) -> tuple[Scan, dict[str, str]]:
+    user_id = current_user().id
+    services().scan_quota.spend(str(user_id))
+    key = headers.get("idempotency_key")
+    scan = services().scans.create(user_id, _submission(body), key=key)
+    return scan, {"Location": f"/api/v1/scans/{scan.id}"}
+
+
+@blueprint.post("/scan")
+@blueprint.auth_required(auth, optional=True)
+@blueprint.input(ScanIn, location="json_or_form", arg_name="body")
+@blueprint.output(AnalysisOut)
+@blueprint.doc(summary="Scan a document and store nothing", responses=_ANALYZER_FAULTS)
+def analyze(body: dict[str, Any]) -> dict[str, Any]:
+    _admit()
+    result = services().scanner.scan(_submission(body))
+    return {"data": result.data(), "source": result.analysis.source}
+
+
+def _admit() -> None:
+    user = current_user()
+    if user is not None:
+        services().scan_quota.spend(str(user.id))
+    elif not services().config.ai_service_open:
+        raise Unauthenticated("POST /scan needs an access token: Authorization: Bearer <token>.")
+
+
+def _submission(body: dict[str, Any]) -> Submission:
+    file = body.get("file")
+    if file is None:
+        return Submission(text=body["text"], force_llm=body["force_llm"])
+    return Submission(
+        data=file.read(),
+        filename=_cleaned(file.filename),
+        media_type=file.mimetype or None,
+        force_llm=body["force_llm"],
+    )
+
+
+def _cleaned(filename: str | None) -> str | None:
+    """Return the last part of the path, without control characters, at most 255 characters."""
+    name = (filename or "").replace("\\", "/").rsplit("/", 1)[-1]
+    return "".join(c for c in name if c.isprintable())[-255:] or None

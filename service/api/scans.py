@@ -1,0 +1,97 @@
+"""/api/v1/scans: the caller's own scans, newest first, and their findings."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from apiflask import APIBlueprint
+from marshmallow import RAISE
+
+from db.models import Finding, Scan
+from db.queries.scans import ScanFilter
+from service.auth import auth, current_user
+from service.context import services
+from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES
+from service.paging import decode_cursor, encode_cursor, link_to_next
+from service.schemas import (
+    FindingListOut,
+    FindingListQuery,
+    ScanDetailOut,
+    ScanListOut,
+    ScanListQuery,
+)
+
+blueprint = APIBlueprint("scans", __name__, url_prefix="/api/v1/scans", tag="Scans")
+_FILTERS = ("source", "category", "risk_type", "q", "created_from", "created_before")
+
+
+@blueprint.get("")
+@blueprint.auth_required(auth)
+@blueprint.input(ScanListQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.output(ScanListOut)
+@blueprint.doc(summary="List the caller's scans, newest first")
+def list_scans(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    chosen = ScanFilter(**{name: query.get(name) for name in _FILTERS})
+    found = services().scans.list(
+        current_user().id,
+        chosen,
+        per_page=query["per_page"],
+        after=decode_cursor(query["cursor"]) if "cursor" in query else None,
+        page=query.get("page", 1),
+    )
+    next_cursor = encode_cursor(*found.next_after) if found.next_after else None
+    answer = {
+        "items": found.scans,
+        "page": None if "cursor" in query else query.get("page", 1),
+        "per_page": query["per_page"],
+        "total": found.total,
+        "next_cursor": next_cursor,
+    }
+    return answer, link_to_next(cursor=next_cursor)
+
+
+@blueprint.get("/<uuid:scan_id>")
+@blueprint.auth_required(auth)
+@blueprint.output(ScanDetailOut)
+@blueprint.doc(summary="One scan of the caller's")
+def get_scan(scan_id: UUID) -> Scan:
+    return services().scans.get(current_user().id, scan_id)
+
+
+@blueprint.delete("/<uuid:scan_id>")
+@blueprint.auth_required(auth)
+@blueprint.output({}, status_code=204)
+@blueprint.doc(summary="Delete a scan and its findings")
+def delete_scan(scan_id: UUID) -> str:
+    services().scans.delete(current_user().id, scan_id)
+    return ""
+
+
+@blueprint.get("/<uuid:scan_id>/findings")
+@blueprint.auth_required(auth)
+@blueprint.input(FindingListQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.output(FindingListOut)
+@blueprint.doc(summary="The findings of a scan, in document order")
+def list_findings(scan_id: UUID, query: dict[str, int]) -> tuple[dict[str, Any], dict[str, str]]:
+    after, per_page = query["after"], query["per_page"]
+    found = services().scans.findings(current_user().id, scan_id, after_n=after, limit=per_page + 1)
+    shown = found[:per_page]
+    next_after = shown[-1].n if len(found) > per_page else None
+    answer = {"items": [_shown(finding) for finding in shown], "next_after": next_after}
+    return answer, link_to_next(after=next_after)
+
+
+def _shown(finding: Finding) -> dict[str, Any]:
+    return {
+        "n": finding.n,
+        "risk_type": finding.risk_type,
+        "risk": RISK_TITLES[finding.risk_type],
+        "category": finding.category,
+        "category_title": CATEGORY_TITLES[finding.category],
+        "score": finding.score,
+        "context": finding.context,
+        "start": finding.start,
+        "end": finding.end,
+        "page": finding.page,
+    }

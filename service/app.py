@@ -1,0 +1,138 @@
+"""create_app: the only place that wires. One Analyzer set per process."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from apiflask import APIFlask
+from flask import Response, g, request
+from flask_cors import CORS
+
+from db.session import Database
+from service import __version__, bodies, openapi, problems, request_id
+from service.accounts import Accounts
+from service.api import admin, auth, health, scan, scans
+from service.config import Config
+from service.context import EXTENSION, Services, services
+from service.errors import NotAcceptable, ShuttingDown
+from service.logs import fields
+from service.nlp.selection import Analyzers, open_analyzers
+from service.quotas import Quota
+from service.scans import Scanner, Scans
+from service.secret_keys import with_development_keys
+from service.store import Store
+from service.tokens import TokenMaker
+
+_SERVED = ("application/json", problems.MEDIA_TYPE)
+# JSON may write one character as two \uXXXX escapes; so many bytes a text within its limit can take.
+_BYTES_PER_CHAR = 12
+_ENVELOPE_BYTES = 65_536
+_log = logging.getLogger(__name__)
+
+
+def create_app(config: Config, *, analyzers: Analyzers | None = None) -> APIFlask:
+    """Return the WSGI application with its parts opened; `close_app` releases them.
+
+    Raises:
+        ConfigError, ArtifactError: with what to do.
+    """
+    config = with_development_keys(config)
+    app = APIFlask("service", title="Riskscan", version=__version__, json_errors=False)
+    app.config.update(
+        MAX_CONTENT_LENGTH=max_body_bytes(config), MAX_FORM_MEMORY_SIZE=max_body_bytes(config)
+    )
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider
+    app.extensions[EXTENSION] = _wire(config, analyzers or open_analyzers(config))
+    bodies.register()
+    openapi.register(app)
+    problems.register(app)
+    app.before_request(_begin)
+    app.after_request(_finish)
+    for noun in (auth, scan, scans, admin, health):
+        app.register_blueprint(noun.blueprint)
+    CORS(
+        app,
+        origins=list(config.cors_origins),
+        supports_credentials=True,
+        expose_headers=["Link", "Location", "Retry-After", "X-Request-ID"],
+    )
+    app.wsgi_app = _AliasMiddleware(app.wsgi_app)  # type: ignore[method-assign]
+    return app
+
+
+def close_app(app: APIFlask) -> None:
+    """Release the model, its threads and the database connections of `app`."""
+    app.extensions[EXTENSION].close()
+
+
+def max_body_bytes(config: Config) -> int:
+    """Return the largest request body that can hold a permitted file or text."""
+    return max(config.max_file_bytes, config.max_text_chars * _BYTES_PER_CHAR) + _ENVELOPE_BYTES
+
+
+def _wire(config: Config, analyzers: Analyzers) -> Services:
+    store = Store(Database.connect(config.database_url, pool_size=config.threads))
+    tokens = TokenMaker(config)
+    scanner = Scanner(config, analyzers)
+    return Services(
+        config=config,
+        store=store,
+        tokens=tokens,
+        accounts=Accounts(config, store, tokens),
+        scanner=scanner,
+        scans=Scans(store, scanner),
+        login_quota=Quota(config.login_rate_limit, setting="LOGIN_RATE_LIMIT"),
+        scan_quota=Quota(config.scan_rate_limit, setting="SCAN_RATE_LIMIT"),
+    )
+
+
+class _AliasMiddleware:
+    """Reads /api/... as /api/v1/..., before routing, so that both names reach the same view."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
+        self._app = app
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if path.startswith("/api/") and not path.startswith("/api/v1/"):
+            environ["PATH_INFO"] = f"/api/v1/{path.removeprefix('/api/')}"
+        return self._app(environ, start_response)
+
+
+def _begin() -> None:
+    g.began_at_s = time.monotonic()
+    g.request_id = request_id.begin(request.headers.get("X-Request-ID"))
+    is_health = request.path.startswith("/health")
+    if services().draining.is_set() and not is_health:
+        raise ShuttingDown("This process is shutting down; send the request again.")
+    is_page = request.path.startswith(("/docs", "/openapi.json"))
+    if (
+        not is_page
+        and request.accept_mimetypes
+        and not request.accept_mimetypes.best_match(_SERVED)
+    ):
+        raise NotAcceptable("The answer is JSON; send Accept: application/json.")
+
+
+def _finish(response: Response) -> Response:
+    response.headers["X-Request-ID"] = g.request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if services().draining.is_set():
+        response.headers["Connection"] = "close"
+    user = g.get("flask_httpauth_user")
+    _log.info(
+        "request",
+        extra=fields(
+            method=request.method,
+            path=request.path,  # never the query: it may quote a document
+            status=response.status_code,
+            duration_ms=round((time.monotonic() - g.began_at_s) * 1000, 1),
+            user_id=getattr(user, "id", None),
+        ),
+    )
+    return response

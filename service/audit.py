@@ -1,0 +1,56 @@
+"""The audit trail: what was done, by whom, to what; written in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from db.models import AuditEvent
+from db.queries import audit
+from service.request_id import current_request_id
+from service.store import Store
+
+
+class Action(StrEnum):
+    """Everything that leaves a trace; the value is what is stored."""
+
+    USER_REGISTERED = "user.registered"
+    USER_LOGGED_IN = "user.logged_in"
+    USER_LOGGED_OUT = "user.logged_out"
+    LOGIN_FAILED = "login.failed"
+    TOKEN_REUSED = "token.reused"  # noqa: S105 - the name of an event, not a secret
+    SCAN_CREATED = "scan.created"
+    SCAN_DELETED = "scan.deleted"
+
+
+def record(
+    session: Session,
+    action: Action,
+    *,
+    user_id: UUID | None,
+    object_type: str,
+    object_id: UUID | None,
+    detail: dict[str, Any] | None = None,
+) -> None:
+    """Add one event to the caller's transaction; `detail` holds no document text and no secret."""
+    audit.add_event(
+        session,
+        action=str(action),
+        user_id=user_id,
+        object_type=object_type,
+        object_id=str(object_id) if object_id else None,
+        request_id=current_request_id(),
+        detail=detail or {},
+    )
+
+
+def newest(
+    store: Store, *, limit: int, after: tuple[datetime, UUID] | None = None
+) -> Sequence[AuditEvent]:
+    """Return up to `limit` events, newest first, older than the position `after`."""
+    return store.transaction(lambda session: audit.list_events(session, limit=limit, after=after))

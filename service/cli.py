@@ -1,0 +1,182 @@
+"""Thin commands: serve, scan FILE, users, models, db. The work is done elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from service import config as settings
+from service.config import Config
+from service.errors import RiskscanError
+from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES
+from service.scans import Scanner, ScanResult, Submission
+
+
+class _Commands(click.Group):
+    """A group whose commands report our errors as one sentence and exit status 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
+        try:
+            return super().invoke(ctx)
+        except RiskscanError as error:
+            click.echo(f"riskscan: {error.message}", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=_Commands, invoke_without_command=True)
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Serve Riskscan, or run one of the commands."""
+    if context.invoked_subcommand is None:
+        context.invoke(serve)
+
+
+@main.command()
+def serve() -> None:
+    """Migrate the database, prove the model, and answer HTTP until SIGTERM."""
+    from service.start import serve as serve_until_signal  # noqa: PLC0415 - the server's libraries only here
+
+    serve_until_signal(settings.load())
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--force-llm", is_flag=True, help="Ask the configured LLM, not the model.")
+def scan(files: tuple[str, ...], *, as_json: bool, force_llm: bool) -> None:
+    """Print the risks that FILEs state; - reads text from standard input. Needs no server."""
+    config = settings.load()
+    failed = False
+    with _scanner(config) as scanner:
+        for name in files:
+            try:
+                _print(name, _scan(scanner, name, force_llm=force_llm), as_json=as_json)
+            except (RiskscanError, OSError) as error:
+                failed = True
+                click.echo(f"riskscan: {name}: {_sentence(error)}", err=True)
+    sys.exit(1 if failed else 0)
+
+
+@main.group()
+def users() -> None:
+    """Manage accounts."""
+
+
+@users.command("create")
+@click.argument("email")
+@click.option("--admin", "role", flag_value="admin", help="Make the account an administrator's.")
+@click.option("--reviewer", "role", flag_value="reviewer", help="Make the account a reviewer's.")
+@click.option(
+    "--user", "role", flag_value="user", default="user", help="A plain account (default)."
+)
+def create_user(email: str, role: str) -> None:
+    """Create an account; the password is asked for, or read from standard input when piped."""
+    from service.start import accounts_of  # noqa: PLC0415
+
+    password = (
+        getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    )
+    with accounts_of(settings.load()) as accounts:
+        user = accounts.register(email, password, role=role)
+    click.echo(f"Created {user.role} {user.email}.")
+
+
+@main.group()
+def db() -> None:
+    """Manage the database schema."""
+
+
+@db.command("upgrade")
+def upgrade_db() -> None:
+    """Bring the schema to the newest revision."""
+    from service.start import upgrade_database  # noqa: PLC0415
+
+    click.echo(f"The schema is at revision {upgrade_database(settings.load())}.")
+
+
+@main.group()
+def models() -> None:
+    """Look at model artifacts."""
+
+
+@models.command("verify")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+def verify_model(folder: Path | None) -> None:
+    """Check an artifact's hashes and labels and reproduce its golden scores (default: MODEL_DIR)."""
+    from service.nlp.local import LocalAnalyzer  # noqa: PLC0415 - loads the model's libraries
+
+    config = settings.load()
+    analyzer = LocalAnalyzer.open(
+        folder or config.model_dir, device=config.device, n_threads=config.inference_threads
+    )
+    click.echo(f"{analyzer.model_name} {analyzer.model_version} is proved.")
+    analyzer.close()
+
+
+@contextlib.contextmanager
+def _scanner(config: Config) -> Iterator[Scanner]:
+    from service.nlp.selection import open_analyzers  # noqa: PLC0415
+
+    scanner = Scanner(config, open_analyzers(config))
+    try:
+        yield scanner
+    finally:
+        scanner.close()
+
+
+def _scan(scanner: Scanner, name: str, *, force_llm: bool) -> ScanResult:
+    if name == "-":
+        text = sys.stdin.buffer.read().decode("utf-8", "replace")
+        submission = Submission(text=text, force_llm=force_llm)
+    else:
+        path = Path(name)
+        submission = Submission(data=path.read_bytes(), filename=path.name, force_llm=force_llm)
+    with Progress(
+        console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
+    ) as bar:
+        task = bar.add_task(name, total=None)
+        return scanner.scan(
+            submission, progress=lambda done, of: bar.update(task, completed=done, total=of)
+        )
+
+
+def _print(name: str, result: ScanResult, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(_as_json(name, result), ensure_ascii=False))
+        return
+    table = Table(
+        "Page", "Score", "Category", "Risk", "Sentence", title=f"{name}: {_count(result)}"
+    )
+    for f in result.analysis.findings:
+        score = "" if f.score is None else f"{f.score:.2f}"
+        page = "" if f.page is None else str(f.page)
+        table.add_row(page, score, CATEGORY_TITLES[f.category], RISK_TITLES[f.risk_type], f.context)
+    Console().print(table, markup=False) if False else Console().print(table)
+
+
+def _as_json(name: str, result: ScanResult) -> dict[str, Any]:
+    findings = [{name: getattr(f, name) for name in f.__slots__} for f in result.analysis.findings]
+    return {
+        "file": name,
+        "source": result.analysis.source,
+        "coverage": result.document.coverage(),
+        "findings": findings,
+    }
+
+
+def _count(result: ScanResult) -> str:
+    return f"{len(result.analysis.findings)} findings in {len(result.document.sentences)} sentences"
+
+
+def _sentence(error: RiskscanError | OSError) -> str:
+    return error.message if isinstance(error, RiskscanError) else (error.strerror or str(error))

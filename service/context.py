@@ -1,0 +1,43 @@
+"""What a running application holds, and how a view reaches it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from flask import current_app
+
+from service.accounts import Accounts
+from service.config import Config
+from service.quotas import Quota
+from service.scans import Scanner, Scans
+from service.store import Store
+from service.tokens import TokenMaker
+
+EXTENSION = "riskscan"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of one process, wired by create_app."""
+
+    config: Config
+    store: Store
+    tokens: TokenMaker
+    accounts: Accounts
+    scanner: Scanner
+    scans: Scans
+    login_quota: Quota
+    scan_quota: Quota
+    draining: threading.Event = field(default_factory=threading.Event)
+
+    def close(self) -> None:
+        """Release the model, its threads and the database connections."""
+        self.scanner.close()
+        self.store.close()
+
+
+def services() -> Services:
+    """Return the parts of the application that answers the current request."""
+    found: Services = current_app.extensions[EXTENSION]
+    return found

@@ -1,0 +1,52 @@
+"""One JSON object per log line; no document text, token or prompt ever gets here."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+from service.request_id import current_request_id
+
+_OWN_FIELDS = "fields"
+
+
+def configure(level: str) -> None:
+    """Send every logger's lines, as JSON, to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+def fields(**values: object) -> dict[str, dict[str, object]]:
+    """Return the `extra` of a log call: `log.info("scan", extra=fields(duration_ms=3))`."""
+    return {_OWN_FIELDS: values}
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if request_id := current_request_id():
+            line["request_id"] = request_id
+        line.update(getattr(record, _OWN_FIELDS, {}))
+        if record.exc_info and record.exc_info[0]:
+            line["error"] = record.exc_info[0].__name__
+            line["where"] = _frames(record)
+        return json.dumps(line, default=str)
+
+
+def _frames(record: logging.LogRecord) -> list[str]:
+    """Return file:line of the traceback. Messages of foreign errors may quote document text."""
+    frames = []
+    traceback = record.exc_info[2] if record.exc_info else None
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        frames.append(f"{code.co_filename}:{traceback.tb_lineno} {code.co_name}")
+        traceback = traceback.tb_next
+    return frames[-12:]

@@ -1,0 +1,144 @@
+"""Every error as RFC 9457 problem+json: the one boundary between exceptions and HTTP."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from apiflask import APIFlask
+from apiflask.exceptions import HTTPError
+from flask import Response, request
+from werkzeug.exceptions import HTTPException
+
+from service.errors import (
+    Fault,
+    InvalidRequest,
+    NotFound,
+    RiskscanError,
+    TooLarge,
+    UnsupportedMediaType,
+)
+from service.request_id import current_request_id
+
+MEDIA_TYPE = "application/problem+json"
+TITLES: dict[str, str] = {
+    "invalid_request": "The request is not valid",
+    "unreadable_document": "The document cannot be read",
+    "unauthenticated": "Authentication is needed",
+    "forbidden": "Not allowed",
+    "not_found": "Not found",
+    "method_not_allowed": "Method not allowed",
+    "not_acceptable": "Not acceptable",
+    "conflict": "Conflict",
+    "too_large": "Too large",
+    "unsupported_media_type": "Unsupported media type",
+    "rate_limited": "Quota used up",
+    "internal_error": "Internal error",
+    "analyzer_error": "The analyzer failed",
+    "analyzer_unavailable": "The analyzer is not available",
+    "analyzer_timeout": "The analysis took too long",
+    "overloaded": "Too much work is waiting",
+    "database_unavailable": "The database is not available",
+    "not_ready": "Not ready",
+    "shutting_down": "Shutting down",
+}
+_FIXED_500 = "Something went wrong here. Tell the operator the request_id."
+_OF_STATUS = {
+    401: ("unauthenticated", "This needs an access token."),
+    403: ("forbidden", "This is not allowed."),
+    404: ("not_found", "There is nothing at this address."),
+    405: ("method_not_allowed", "This address does not take this method; see Allow."),
+    406: ("not_acceptable", "The answer is JSON; send Accept: application/json."),
+    413: (TooLarge.code, "The request is larger than this service takes."),
+    415: (UnsupportedMediaType.code, "This kind of body is not read."),
+    429: ("rate_limited", "The quota is used up."),
+}
+_log = logging.getLogger(__name__)
+
+
+def problem(
+    code: str,
+    status: int,
+    detail: str,
+    *,
+    instance: str,
+    faults: tuple[Fault, ...] = (),
+) -> dict[str, Any]:
+    """Return the problem document of an error, with all its members."""
+    return {
+        "type": f"urn:riskscan:problem:{code}",
+        "title": TITLES[code],
+        "status": status,
+        "detail": detail,
+        "instance": instance,
+        "code": code,
+        "request_id": current_request_id(),
+        "errors": [{"field": f.field, "message": f.message} for f in faults],
+    }
+
+
+def register(app: APIFlask) -> None:
+    """Make `app` answer every error, the framework's included, as problem+json."""
+    app.register_error_handler(RiskscanError, _own)
+    app.register_error_handler(HTTPError, _validation)
+    app.register_error_handler(HTTPException, _framework)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _own(error: RiskscanError) -> Response:
+    response = _respond(error.code, error.status, error.message, faults=error.faults)
+    if error.retry_after_s is not None:
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="riskscan"'
+    return response
+
+
+def _validation(error: HTTPError) -> Response:
+    faults = tuple(_faults(error.detail))
+    summary = "; ".join(f"{f.field}: {f.message}" for f in faults) or "The request is not valid."
+    return _own(InvalidRequest(summary, faults=faults))
+
+
+def _faults(messages: Any, path: str = "") -> list[Fault]:  # noqa: ANN401 - marshmallow's nested messages
+    """Flatten marshmallow's nested messages; the outermost key is the place (query, headers...)."""
+    if isinstance(messages, dict):
+        return [
+            fault
+            for key, value in messages.items()
+            for fault in _faults(value, _deeper(path, str(key)))
+        ]
+    if isinstance(messages, list):
+        return [fault for message in messages for fault in _faults(message, path)]
+    return [Fault(path.strip(".") or "body", str(messages))]
+
+
+def _deeper(path: str, key: str) -> str:
+    if key in {"json_or_form", "query", "headers", "_schema"}:
+        return path
+    return f"{path}.{key}"
+
+
+def _framework(error: HTTPException) -> Response:
+    status = error.code or 500
+    if status == 404:
+        return _own(NotFound(_OF_STATUS[404][1]))
+    if status >= 500:
+        return _unexpected(error)
+    code, detail = _OF_STATUS.get(status, (InvalidRequest.code, "The request is not valid HTTP."))
+    response = _respond(code, status if code != InvalidRequest.code else 400, detail)
+    for name, value in error.get_headers():
+        if name in {"Allow", "Retry-After", "WWW-Authenticate"}:
+            response.headers[name] = value
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    _log.error("request failed", exc_info=error)
+    return _respond("internal_error", 500, _FIXED_500)
+
+
+def _respond(code: str, status: int, detail: str, *, faults: tuple[Fault, ...] = ()) -> Response:
+    body = problem(code, status, detail, instance=request.path, faults=faults)
+    return Response(json.dumps(body), status=status, content_type=MEDIA_TYPE)

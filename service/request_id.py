@@ -1,0 +1,23 @@
+"""The id that ties a request to its log lines, its audit events and its answer."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from contextvars import ContextVar
+
+_CURRENT: ContextVar[str | None] = ContextVar("request_id", default=None)
+_ACCEPTED = re.compile(r"[A-Za-z0-9._-]{8,64}")
+
+
+def begin(offered: str | None) -> str:
+    """Take the caller's X-Request-ID when it is harmless, else make one; it holds for this thread."""
+    usable = offered is not None and _ACCEPTED.fullmatch(offered) is not None
+    request_id = offered if usable and offered is not None else secrets.token_hex(8)
+    _CURRENT.set(request_id)
+    return request_id
+
+
+def current_request_id() -> str | None:
+    """Return the id of the request being answered, None outside of one."""
+    return _CURRENT.get()

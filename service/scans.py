@@ -1,0 +1,289 @@
+"""Use cases of scans, shared by the API and the CLI: read a document, find its risks, store them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import uuid_utils.compat
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from db import models
+from db.queries import scans as queries
+from service.audit import Action, record
+from service.config import Config
+from service.errors import Conflict, Fault, InvalidRequest, NotFound
+from service.nlp.analyzer import Analysis, Deadline, Document, Finding, Progress
+from service.nlp.extract import Extractor, extract_text
+from service.nlp.segment import Segmenter
+from service.nlp.selection import Analyzers
+from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES
+from service.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a caller hands in: exactly one of `text` and `data` (a file's bytes)."""
+
+    text: str | None = None
+    data: bytes | None = None
+    filename: str | None = None
+    media_type: str | None = None
+    force_llm: bool = False
+
+    def content(self) -> bytes:
+        """Return the bytes of the document as handed in."""
+        if self.data is not None:
+            return self.data
+        return (self.text or "").encode("utf-8", "surrogatepass")
+
+    def fingerprint(self) -> str:
+        """Return a sha256 (hex) over all that decides the answer, to recognise a repeated request."""
+        parts = [self.filename or "", self.media_type or "", str(self.force_llm)]
+        head = "\0".join([*parts, "text" if self.data is None else "file", ""])
+        return hashlib.sha256(head.encode("utf-8", "surrogatepass") + self.content()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class ScanResult:
+    """A document that was read whole, and what was found in it."""
+
+    document: Document
+    analysis: Analysis
+    document_sha256: str
+
+    def data(self) -> list[dict[str, str]]:
+        """Return the findings in the three keys of the older contract, in document order."""
+        return [
+            {
+                "risk": RISK_TITLES[f.risk_type],
+                "category": CATEGORY_TITLES[f.category],
+                "context": f.context,
+            }
+            for f in self.analysis.findings
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class ScanPage:
+    """Some of a user's scans; `next_after` is the position of the last one when more follow."""
+
+    scans: Sequence[models.Scan]
+    next_after: tuple[datetime, UUID] | None
+    total: int | None
+
+
+class Scanner:
+    """Reads documents and finds their risks; stores nothing and knows no user."""
+
+    def __init__(self, config: Config, analyzers: Analyzers) -> None:
+        self.analyzers = analyzers
+        self._extractor = Extractor(
+            max_file_bytes=config.max_file_bytes,
+            max_text_chars=config.max_text_chars,
+            max_pages=config.max_pages,
+            timeout_s=config.extract_timeout_s,
+            memory_bytes=config.extract_memory_bytes,
+        )
+        self._segmenter = Segmenter()
+        self._max_text_chars = config.max_text_chars
+        self._timeout_s = config.ai_timeout_s
+
+    def scan(self, submission: Submission, *, progress: Progress | None = None) -> ScanResult:
+        """Extract, segment and analyze one document.
+
+        Raises:
+            InvalidRequest, UnreadableDocument, UnsupportedMediaType, TooLarge: the document.
+            AnalyzerUnavailable, AnalyzerTimeout, AnalyzerError, Overloaded: the analysis.
+        """
+        analyzer = self.analyzers.choose(force_llm=submission.force_llm)
+        document = self._read(submission)
+        deadline = Deadline.after(self._timeout_s)
+        analysis = analyzer.analyze(document, deadline=deadline, progress=progress)
+        sha256 = hashlib.sha256(submission.content()).hexdigest()
+        return ScanResult(document, analysis, sha256)
+
+    def close(self) -> None:
+        """Release the model and its threads."""
+        self.analyzers.close()
+
+    def _read(self, submission: Submission) -> Document:
+        if submission.data is not None:
+            extracted = self._extractor.extract(
+                submission.data, filename=submission.filename, media_type=submission.media_type
+            )
+            return self._segmenter.segment(extracted)
+        text = submission.text or ""
+        if not text.strip():
+            fault = Fault("text", "The text is empty; send the words to be scanned.")
+            raise InvalidRequest(fault.message, faults=(fault,))
+        return self._segmenter.segment(extract_text(text, max_chars=self._max_text_chars))
+
+
+class Scans:
+    """The stored scans of users."""
+
+    def __init__(self, store: Store, scanner: Scanner) -> None:
+        self._store = store
+        self._scanner = scanner
+
+    def create(self, user_id: UUID, submission: Submission, *, key: str | None) -> models.Scan:
+        """Scan a document and store scan, findings and audit event in one transaction.
+
+        With an idempotency `key` that this user sent before, the stored scan is returned again.
+
+        Raises:
+            Conflict: the key came with other content before.
+            DatabaseUnavailable: nothing was stored; and whatever Scanner.scan raises.
+        """
+        request_sha256 = submission.fingerprint()
+        if key is None:
+            self._store.ping()  # learn that the database is away before minutes of analysis
+        elif earlier := self._earlier(user_id, key, request_sha256):
+            return earlier
+        result = self._scanner.scan(submission)
+        scan = _new_scan(user_id, submission, result, key=key, request_sha256=request_sha256)
+        findings = result.analysis.findings
+        try:
+            return self._store.transaction(lambda session: _add(session, scan, findings))
+        except IntegrityError:
+            # A twin of this request with the same key was stored first.
+            earlier = self._earlier(user_id, key, request_sha256) if key else None
+            if earlier is None:
+                raise
+            return earlier
+
+    def get(self, user_id: UUID, scan_id: UUID) -> models.Scan:
+        """Return a user's scan; NotFound when there is none or it is another user's."""
+        return self._store.transaction(lambda session: _owned(session, user_id, scan_id))
+
+    def list(
+        self,
+        user_id: UUID,
+        chosen: queries.ScanFilter,
+        *,
+        per_page: int,
+        after: tuple[datetime, UUID] | None,
+        page: int = 1,
+    ) -> ScanPage:
+        """Return a user's scans, newest first: those after a position, else the given page.
+
+        The total is counted for a numbered page only, since its cost grows with the account.
+        """
+
+        def work(session: Session) -> ScanPage:
+            if after is not None:
+                found = queries.list_scans(
+                    session, user_id, chosen, limit=per_page + 1, after=after
+                )
+                return _page_of(found, per_page, total=None)
+            offset = (page - 1) * per_page
+            found = queries.list_scans_page(
+                session, user_id, chosen, limit=per_page + 1, offset=offset
+            )
+            return _page_of(found, per_page, total=queries.count_scans(session, user_id, chosen))
+
+        return self._store.transaction(work)
+
+    def delete(self, user_id: UUID, scan_id: UUID) -> None:
+        """Delete a user's scan with its findings; NotFound as in `get`."""
+
+        def work(session: Session) -> None:
+            queries.delete_scan(session, _owned(session, user_id, scan_id).id)
+            record(
+                session,
+                Action.SCAN_DELETED,
+                user_id=user_id,
+                object_type="scan",
+                object_id=scan_id,
+            )
+
+        self._store.transaction(work)
+
+    def findings(
+        self, user_id: UUID, scan_id: UUID, *, after_n: int, limit: int
+    ) -> Sequence[models.Finding]:
+        """Return up to `limit` findings after number `after_n`, in document order."""
+
+        def work(session: Session) -> Sequence[models.Finding]:
+            scan = _owned(session, user_id, scan_id)
+            return queries.findings_of_scan(session, scan.id, after_n=after_n, limit=limit)
+
+        return self._store.transaction(work)
+
+    def _earlier(self, user_id: UUID, key: str, request_sha256: str) -> models.Scan | None:
+        scan = self._store.transaction(lambda s: queries.scan_by_key(s, user_id, key))
+        if scan is not None and scan.request_sha256 != request_sha256:
+            raise Conflict("This Idempotency-Key came with other content before; use a new key.")
+        return scan
+
+
+def _page_of(found: Sequence[models.Scan], per_page: int, *, total: int | None) -> ScanPage:
+    shown = found[:per_page]
+    has_more = len(found) > per_page
+    return ScanPage(shown, (shown[-1].created_at, shown[-1].id) if has_more else None, total)
+
+
+def _owned(session: Session, user_id: UUID, scan_id: UUID) -> models.Scan:
+    scan = queries.scan_of_user(session, scan_id, user_id)
+    if scan is None:
+        raise NotFound("You have no scan with this id.")
+    return scan
+
+
+def _new_scan(
+    user_id: UUID,
+    submission: Submission,
+    result: ScanResult,
+    *,
+    key: str | None,
+    request_sha256: str,
+) -> dict[str, Any]:
+    # Values, not a model object: a transaction that runs again must begin from a fresh object.
+    return {
+        "id": uuid_utils.compat.uuid7(),
+        "user_id": user_id,
+        "filename": submission.filename,
+        "data": result.data(),
+        "source": result.analysis.source,
+        "created_at": datetime.now(UTC),
+        "model_name": result.analysis.model_name,
+        "model_version": result.analysis.model_version,
+        "document_sha256": result.document_sha256,
+        "coverage": result.document.coverage(),
+        "n_findings": len(result.analysis.findings),
+        "idempotency_key": key,
+        "request_sha256": request_sha256,
+    }
+
+
+def _add(session: Session, scan: dict[str, Any], findings: list[Finding]) -> models.Scan:
+    rows = [
+        {
+            "n": n,
+            "risk_type": f.risk_type,
+            "category": f.category,
+            "score": f.score,
+            "context": f.context,
+            "start": f.start,
+            "end": f.end,
+            "page": f.page,
+        }
+        for n, f in enumerate(findings, start=1)
+    ]
+    stored, is_new = queries.add_scan(session, scan, rows)
+    if is_new:
+        record(
+            session,
+            Action.SCAN_CREATED,
+            user_id=stored.user_id,
+            object_type="scan",
+            object_id=stored.id,
+            detail={"source": stored.source, "n_findings": stored.n_findings},
+        )
+    return stored

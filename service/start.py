@@ -1,0 +1,89 @@
+"""Start-up: the database brought to its schema, the model proved, the port opened."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from db import migrate
+from db.session import Database, is_unavailable
+from service import logs
+from service.accounts import Accounts
+from service.app import close_app, create_app
+from service.config import Config
+from service.errors import ConfigError
+from service.secret_keys import with_development_keys
+from service.serving import Server, announce
+from service.store import Store
+from service.tokens import TokenMaker
+
+_RETRY_S = 2.0
+_log = logging.getLogger(__name__)
+
+
+def serve(config: Config) -> None:
+    """Serve until a signal ends it; a database that is away delays readiness, not the start."""
+    logs.configure(config.log_level)
+    config = with_development_keys(config)
+    app = create_app(config)
+    stopped = threading.Event()
+    upgrader = threading.Thread(target=_upgrade_when_up, args=(config, stopped), daemon=True)
+    try:
+        if not _try_upgrade(config):
+            upgrader.start()
+        server = Server(app, config)
+        announce(config.host, server.port, is_open=config.ai_service_open)
+        server.run()
+    finally:
+        stopped.set()
+        close_app(app)
+
+
+def upgrade_database(config: Config) -> str:
+    """Bring the schema to the newest revision and return it.
+
+    Raises:
+        ConfigError: the database cannot be reached or refuses the change.
+    """
+    try:
+        migrate.upgrade(config.database_url)
+    except SQLAlchemyError as error:
+        raise ConfigError(
+            f"The database could not be brought to its schema ({type(error).__name__}). Check "
+            "DATABASE_URL, that the server runs, and that its user may create tables."
+        ) from error
+    return migrate.head()
+
+
+@contextlib.contextmanager
+def accounts_of(config: Config) -> Iterator[Accounts]:
+    """Open the accounts of a migrated database, for commands."""
+    config = with_development_keys(config)
+    upgrade_database(config)
+    store = Store(Database.connect(config.database_url, pool_size=1))
+    try:
+        yield Accounts(config, store, TokenMaker(config))
+    finally:
+        store.close()
+
+
+def _try_upgrade(config: Config) -> bool:
+    try:
+        migrate.upgrade(config.database_url)
+    except SQLAlchemyError as error:
+        if not is_unavailable(error):
+            raise
+        _log.warning("the database does not answer; serving not ready until it does")
+        return False
+    return True
+
+
+def _upgrade_when_up(config: Config, stopped: threading.Event) -> None:
+    while not stopped.wait(_RETRY_S):
+        if _try_upgrade(config):
+            _log.info("the database answers; its schema is current")
+            return

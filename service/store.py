@@ -1,0 +1,65 @@
+"""The boundary to the database: one transaction at a time, its failures mapped to our errors."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from db import migrate
+from db.session import Database, is_unavailable
+from service.errors import DatabaseUnavailable
+
+T = TypeVar("T")
+_AWAY = "The database does not answer; nothing was stored. Try again shortly."
+
+
+class Store:
+    """Runs work in transactions once the schema is known to be current."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._schema_is_current = threading.Event()
+
+    def transaction(self, work: Callable[[Session], T]) -> T:
+        """Run `work` in one transaction and commit it; it may run again, whole, after a lost one.
+
+        Raises:
+            DatabaseUnavailable: no connection, or the schema is not migrated yet.
+        """
+        if not self._schema_is_current.is_set():
+            self.check_schema()
+        try:
+            return self._database.transaction(work)
+        except SQLAlchemyError as error:
+            if is_unavailable(error):
+                raise DatabaseUnavailable(_AWAY) from error
+            raise
+
+    def check_schema(self) -> None:
+        """Raise DatabaseUnavailable unless the database answers and its schema is the newest."""
+        try:
+            current = migrate.is_current(self._database)
+        except SQLAlchemyError as error:
+            raise DatabaseUnavailable(_AWAY) from error
+        if not current:
+            raise DatabaseUnavailable(
+                "The database schema is not current; the operator runs `python -m service db upgrade`."
+            )
+        self._schema_is_current.set()
+
+    def ping(self) -> None:
+        """Raise DatabaseUnavailable unless the database answers now."""
+        if not self._schema_is_current.is_set():
+            self.check_schema()
+        try:
+            self._database.ping()
+        except SQLAlchemyError as error:
+            raise DatabaseUnavailable(_AWAY) from error
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self._database.dispose()

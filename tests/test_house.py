@@ -1,0 +1,115 @@
+"""The rules of the house, held over the source itself."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from service import config, errors, problems
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+# Lower floors know nothing of upper ones. A module not named here stands with its package.
+FLOORS = [
+    {"service.errors", "service.request_id"},
+    {"service.config", "db"},
+    {"service.secret_keys", "service.nlp", "service.logs", "service.passwords"},
+    {"service.tokens", "service.quotas", "service.store"},
+    {"service.audit"},
+    {"service.accounts", "service.scans"},
+    {"service.context", "service.schemas"},
+    {"service.problems", "service.auth", "service.paging", "service.bodies"},
+    {"service.openapi", "service.api"},
+    {"service.app"},
+    {"service.serving"},
+    {"service.start"},
+    {"service.cli"},
+    {"service.__main__"},
+]
+SOURCES = sorted(p for top in ("service", "db", "ml") for p in (ROOT / top).rglob("*.py"))
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports_of(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in found if name.split(".")[0] in {"service", "db", "ml"}}
+
+
+def floor_of(module: str) -> int:
+    parts = module.split(".")
+    for length in range(len(parts), 0, -1):
+        for floor, names in enumerate(FLOORS):
+            if ".".join(parts[:length]) in names:
+                return floor
+    raise AssertionError(f"{module} has no floor; give it one in FLOORS")
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if p.parts[len(ROOT.parts)] == "service"], ids=module_of)
+def test_service_module_imports_only_its_own_floor_and_below(path):
+    module = module_of(path)
+    if module in {"service"}:
+        return
+    for name in imports_of(path) - {"service.__version__"}:
+        assert not name.startswith("ml"), f"{module} imports {name}"
+        assert floor_of(name) <= floor_of(module), f"{module} imports {name}, which is above it"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "service/api").glob("*.py")), ids=module_of)
+def test_api_files_never_import_each_other(path):
+    assert not [name for name in imports_of(path) if name.startswith("service.api")]
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if p.parts[len(ROOT.parts)] == "db"], ids=module_of)
+def test_db_imports_nothing_of_ours(path):
+    assert not [name for name in imports_of(path) if not name.startswith("db")]
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if p.parts[len(ROOT.parts)] == "ml"], ids=module_of)
+def test_ml_imports_only_nlp_config_and_errors(path):
+    allowed = ("ml", "service.nlp", "service.config", "service.errors")
+    assert not [name for name in imports_of(path) if not name.startswith(allowed)]
+
+
+@pytest.mark.parametrize("setting", config.SETTINGS, ids=lambda s: s.name)
+def test_setting_is_documented_with_its_default(setting):
+    row = re.search(rf"^\| `{setting.name}` \| (.*?) \| (.+) \|$", README, re.MULTILINE)
+    assert row, f"README.md has no row for {setting.name}"
+    assert row[1] == (f"`{setting.default}`" if setting.default else "")
+    assert row[2] == setting.help
+
+
+def test_settings_and_config_fields_are_the_same_in_the_same_order():
+    assert [s.attribute for s in config.SETTINGS] == list(config.Config.__dataclass_fields__)
+
+
+def error_classes(cls=errors.RiskscanError):
+    return [cls, *(c for sub in cls.__subclasses__() for c in error_classes(sub))]
+
+
+@pytest.mark.parametrize("cls", error_classes(), ids=lambda c: c.__name__)
+def test_error_has_code_status_title_and_a_row_in_the_readme(cls):
+    status = errors.HTTP_STATUS[cls.code]
+    assert problems.TITLES[cls.code]
+    assert re.search(rf"^\| `{cls.code}` \| {status} \| .+ \|$", README, re.MULTILINE)
+    assert cls.__name__ in errors.__doc__ or cls is errors.RiskscanError
+
+
+def test_every_code_of_the_table_is_documented():
+    for code, status in errors.HTTP_STATUS.items():
+        assert f"| `{code}` | {status} |" in README
+    assert set(problems.TITLES) == set(errors.HTTP_STATUS)
+
+
+def test_files_stay_readable():
+    long = {module_of(p): n for p in SOURCES if (n := len(p.read_text().splitlines())) > 400}
+    assert not long
