@@ -1,0 +1,52 @@
+"""Column types that mean the same on SQLite, MySQL, MariaDB and PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy import DateTime, Dialect, String, Text, TypeDecorator, Uuid
+from sqlalchemy.dialects import mysql
+
+_MYSQL = ("mysql", "mariadb")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime in UTC with microseconds; stored naive, so that no server converts it."""
+
+    impl = DateTime().with_variant(mysql.DATETIME(fsp=6), *_MYSQL)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Return `value` in UTC without its zone; ValueError when it has none to convert from."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a stored time needs a time zone; use datetime.now(UTC)")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Return the stored moment as an aware datetime in UTC."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+def row_id() -> Uuid[UUID]:
+    """Return the type of ids: uuid on PostgreSQL, 32 hex characters elsewhere.
+
+    MariaDB alone would get a uuid column of its own from a plain Uuid, which MySQL cannot read.
+    """
+    return Uuid(native_uuid=False).with_variant(Uuid(), "postgresql")
+
+
+def exact(length: int) -> String:
+    """Return a string compared byte by byte everywhere: for addresses, hashes, keys and labels.
+
+    MySQL's default collations hold é equal to e, which would let two accounts share one address.
+    """
+    collated = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
+    return String(length).with_variant(collated, *_MYSQL)
+
+
+def long_text() -> Text:
+    """Return a text without a practical limit: MySQL's plain TEXT would end at 64 KiB."""
+    return Text().with_variant(mysql.MEDIUMTEXT(), *_MYSQL)

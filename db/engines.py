@@ -1,0 +1,131 @@
+"""Engines per kind of database: timeouts, isolation and the pragmas of SQLite."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+
+CONNECT_TIMEOUT_S = 5
+LOCK_TIMEOUT_S = 10
+# Every statement of the service is short: half a minute without an answer is a dead server or
+# network, and without a limit its thread would hang for TCP's quarter of an hour. Analysis runs
+# outside of transactions, so nothing long is cut off. Migrations run without these limits.
+STATEMENT_TIMEOUT_S = 30
+_RECYCLE_S = 1800  # below the idle limits of common firewalls and of MySQL's wait_timeout (8 h)
+BEGIN_IMMEDIATE = "begin_immediate"
+"""Execution option: an SQLite transaction takes the write lock as it begins."""
+
+
+def open_engine(url: str, *, pool_size: int) -> Engine:
+    """Return the engine of the service: pooled, with limits on every wait."""
+    parsed = make_url(url)
+    return _engine(
+        parsed,
+        _limits(parsed),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=CONNECT_TIMEOUT_S,
+        pool_pre_ping=True,
+        pool_recycle=_RECYCLE_S,
+    )
+
+
+def open_unpooled_engine(url: str | URL, *, timeout_s: float | None = None) -> Engine:
+    """Return an engine that connects anew each time; `timeout_s` bounds each wait, None does not."""
+    from sqlalchemy.pool import NullPool  # noqa: PLC0415 - as the only name of that module
+
+    parsed = make_url(url)
+    return _engine(parsed, _short_limits(parsed, timeout_s), poolclass=NullPool)
+
+
+def _engine(url: URL, limits: dict[str, Any], **pool: Any) -> Engine:  # noqa: ANN401 - create_engine's
+    # A wish of the operator's in the address goes before ours.
+    wanted = {name: value for name, value in limits.items() if name not in url.query}
+    if url.get_backend_name() == "sqlite":
+        _make_private(url)
+        engine = create_engine(url, connect_args=wanted, **pool)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    # One level for both servers: each statement sees what is committed, and inserts lock no gaps.
+    return create_engine(url, connect_args=wanted, isolation_level="READ COMMITTED", **pool)
+
+
+def _limits(url: URL) -> dict[str, Any]:
+    match url.get_backend_name():
+        case "sqlite":
+            return {"timeout": CONNECT_TIMEOUT_S}
+        case "postgresql":
+            return _postgresql(CONNECT_TIMEOUT_S, STATEMENT_TIMEOUT_S) | {
+                "keepalives_idle": 30,
+                "keepalives_interval": 10,
+                "keepalives_count": 3,
+            }
+        case _:
+            return _mysql(CONNECT_TIMEOUT_S) | {
+                "read_timeout": STATEMENT_TIMEOUT_S,
+                "write_timeout": STATEMENT_TIMEOUT_S,
+            }
+
+
+def _short_limits(url: URL, timeout_s: float | None) -> dict[str, Any]:
+    connect_timeout_s = timeout_s or CONNECT_TIMEOUT_S
+    match url.get_backend_name():
+        case "sqlite":
+            return {"timeout": connect_timeout_s}
+        case "postgresql":
+            # Zero is PostgreSQL's word for no limit, None is PyMySQL's.
+            return _postgresql(connect_timeout_s, timeout_s or 0)
+        case _:
+            limits = {"read_timeout": timeout_s, "write_timeout": timeout_s}
+            return _mysql(connect_timeout_s) | limits
+
+
+def _mysql(connect_timeout_s: float) -> dict[str, Any]:
+    # Strict mode refuses what does not fit, where an old server would cut it and only warn.
+    session = (
+        "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES'), "
+        f"innodb_lock_wait_timeout = {LOCK_TIMEOUT_S}"
+    )
+    return {"connect_timeout": connect_timeout_s, "charset": "utf8mb4", "init_command": session}
+
+
+def _postgresql(connect_timeout_s: float, statement_timeout_s: float) -> dict[str, Any]:
+    options = (
+        f"-c statement_timeout={int(statement_timeout_s * 1000)} "
+        f"-c lock_timeout={LOCK_TIMEOUT_S * 1000}"
+    )
+    # libpq counts whole seconds and takes 1 for 2.
+    return {"connect_timeout": max(2, int(connect_timeout_s)), "options": options}
+
+
+def _make_private(url: URL) -> None:
+    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+        return
+    path = Path(url.database)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # SQLite gives its WAL the permissions of the database file.
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # _begin_sqlite begins; the driver would do so too late
+    # SQLite's own lower() knows ASCII only, and searches ignore case in every language.
+    connection.create_function("lower", 1, _lower, deterministic=True)
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _lower(value: str | None) -> str | None:
+    return None if value is None else str(value).lower()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get(BEGIN_IMMEDIATE)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

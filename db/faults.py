@@ -1,0 +1,100 @@
+"""What a failed statement means: run the transaction again, answer "unavailable", or neither.
+
+Decided by the codes that servers document, never by the words of a message.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+import psycopg
+import pymysql
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+# 1205 lock wait timeout, 1213 deadlock, 1927 connection killed, 2006 gone away, 2013 lost during
+# the query, 4031 disconnected for inactivity.
+_MYSQL_RETRYABLE = {1205, 1213, 1927, 2006, 2013, 4031}
+# 1021 disk full, 1040 too many connections, 1041 out of memory, 1053 shutting down, 1114 table
+# full, 1158-1161 network, 1203 too many of this user's connections, 1290 and 1836 read-only,
+# 1317 query interrupted, 2002 and 2003 cannot connect, 3024 and 1969 statement took too long.
+_MYSQL_AWAY = {
+    1021, 1040, 1041, 1053, 1114, 1158, 1159, 1160, 1161, 1203, 1290, 1317, 1836, 1969, 2002, 2003, 3024,
+}  # fmt: skip
+# Serialization failure, deadlock, lock timeout, terminated by an administrator, connection lost.
+_POSTGRESQL_RETRYABLE = ("40001", "40P01", "55P03", "57P01", "08")
+# Shutdown, crash and start-up; resources used up; statement timeout; read-only standby.
+_POSTGRESQL_AWAY = ("57P0", "53", "57014", "25006")
+_SQLITE_RETRYABLE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_SQLITE_AWAY = {
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+}
+_MYSQL_DUPLICATE = 1062
+_POSTGRESQL_DUPLICATE = "23505"
+_SQLITE_DUPLICATE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
+
+
+def is_duplicate(error: BaseException) -> bool:
+    """Tell whether a row with the same unique value is there already."""
+    match _driver_error(error):
+        case pymysql.err.Error() as found:
+            return _mysql_code(found) == _MYSQL_DUPLICATE
+        case psycopg.Error() as found:
+            return found.sqlstate == _POSTGRESQL_DUPLICATE
+        case sqlite3.Error() as found:
+            return getattr(found, "sqlite_errorcode", None) in _SQLITE_DUPLICATE
+        case _:
+            return False
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Tell whether the whole transaction may succeed when it runs again at once."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    match _driver_error(error):
+        case pymysql.err.Error() as found:
+            return _mysql_code(found) in _MYSQL_RETRYABLE
+        case psycopg.Error() as found:
+            return (found.sqlstate or "").startswith(_POSTGRESQL_RETRYABLE)
+        case sqlite3.Error() as found:
+            return _sqlite_code(found) in _SQLITE_RETRYABLE
+        case _:
+            return False
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Tell whether the database, not the request, is at fault: answer 503 and ask to come again.
+
+    True for a database that refuses, drops or cannot take connections, is locked for longer than
+    the retries last, has no space, or is read-only; and for a pool without a free connection.
+    """
+    if isinstance(error, PoolTimeout) or is_retryable(error):
+        return True
+    match _driver_error(error):
+        case pymysql.err.Error() as found:
+            return _mysql_code(found) in _MYSQL_AWAY
+        case psycopg.OperationalError(sqlstate=None):
+            return True  # libpq gives no code when it could not connect
+        case psycopg.Error() as found:
+            return (found.sqlstate or "").startswith(_POSTGRESQL_AWAY)
+        case sqlite3.Error() as found:
+            return _sqlite_code(found) in _SQLITE_AWAY
+        case _:
+            return False
+
+
+def _driver_error(error: BaseException) -> BaseException | None:
+    return error.orig if isinstance(error, DBAPIError) else error
+
+
+def _mysql_code(error: pymysql.err.Error) -> int | None:
+    code = error.args[0] if error.args else None
+    return code if isinstance(code, int) else None
+
+
+def _sqlite_code(error: sqlite3.Error) -> int:
+    # Errors of the module itself (misuse) carry no code; the low byte is the primary code.
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF

@@ -1,0 +1,135 @@
+"""The schema: brought up, down and inspected from code, without an alembic.ini.
+
+One process migrates at a time; another that starts meanwhile waits, then finds nothing to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from db.engines import BEGIN_IMMEDIATE, open_unpooled_engine
+from db.session import Database
+
+LOCK_TIMEOUT_S = 600
+_SCRIPTS = Path(__file__).parent / "migrations"
+_LOCK_NAME = "riskscan_migrations"
+_LOCK_NUMBER = 0x7269736B  # PostgreSQL names its advisory locks by number
+
+
+class MigrationsBusy(TimeoutError):
+    """Another process has been migrating for longer than LOCK_TIMEOUT_S seconds."""
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """Bring the schema up to `revision`; does nothing when it is there.
+
+    Raises:
+        SQLAlchemyError: the database is away or refuses a change.
+        MigrationsBusy: another process holds the lock.
+    """
+    _migrate(url, lambda config: command.upgrade(config, revision))
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Take the schema back to `revision`, "base" for none; raises as `upgrade` does."""
+    _migrate(url, lambda config: command.downgrade(config, revision))
+
+
+def current(url: str) -> str | None:
+    """Return the schema's revision, None when nothing was migrated yet."""
+    with open_unpooled_engine(url).connect() as connection:
+        return _revision(connection)
+
+
+def head() -> str:
+    """Return the newest revision that this code knows."""
+    newest = ScriptDirectory.from_config(_config()).get_current_head()
+    if newest is None:
+        raise LookupError(f"no migration is installed in {_SCRIPTS}")
+    return newest
+
+
+def is_current(database: Database) -> bool:
+    """Tell whether the schema is at the newest revision; raises SQLAlchemyError when it is away."""
+    with database.engine.connect() as connection:
+        return _revision(connection) == head()
+
+
+def _migrate(url: str, change: Callable[[Config], None]) -> None:
+    config = _config()
+    with open_unpooled_engine(url).connect() as connection, _alone(connection):
+        config.attributes["connection"] = connection
+        change(config)
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    return config
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    locks = {"sqlite": _sqlite_lock, "postgresql": _postgresql_lock}
+    with locks.get(connection.dialect.name, _mysql_lock)(connection):
+        yield
+
+
+@contextmanager
+def _sqlite_lock(connection: Connection) -> Iterator[None]:
+    # Rebuilding a table drops it, which would delete the rows that refer to it; and this pragma
+    # is silently ignored inside a transaction, so it goes to the driver before the lock is taken.
+    cursor = connection.connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = OFF")
+    cursor.execute(f"PRAGMA busy_timeout = {LOCK_TIMEOUT_S * 1000}")
+    with connection.execution_options(**{BEGIN_IMMEDIATE: True}).begin():
+        yield
+        dangling = connection.execute(text("PRAGMA foreign_key_check")).all()
+        if dangling:
+            raise ValueError(f"the migration would leave {len(dangling)} rows without their owner")
+
+
+@contextmanager
+def _postgresql_lock(connection: Connection) -> Iterator[None]:
+    # Held by the session, not the transaction; the connection's end releases it in any case.
+    connection.execute(text(f"SET statement_timeout = '{LOCK_TIMEOUT_S}s'"))
+    connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": _LOCK_NUMBER})
+    connection.execute(text("SET statement_timeout = 0"))
+    # A change that waits for a table makes every later reader wait behind it: give up soon.
+    connection.execute(text("SET lock_timeout = '10s'"))
+    connection.commit()
+    try:
+        yield
+        connection.commit()
+    finally:
+        connection.rollback()
+        connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": _LOCK_NUMBER})
+
+
+@contextmanager
+def _mysql_lock(connection: Connection) -> Iterator[None]:
+    # The name is the server's, not the database's; two databases on one server need not wait.
+    name = {"name": f"{_LOCK_NAME}.{connection.engine.url.database}"[:64]}
+    wait = text(f"SELECT GET_LOCK(:name, {LOCK_TIMEOUT_S})")
+    if connection.scalar(wait, name) != 1:
+        raise MigrationsBusy("another process has been migrating this database for too long")
+    connection.execute(text("SET SESSION lock_wait_timeout = 10"))
+    connection.commit()
+    try:
+        yield
+        connection.commit()
+    finally:
+        connection.rollback()
+        connection.execute(text("SELECT RELEASE_LOCK(:name)"), name)

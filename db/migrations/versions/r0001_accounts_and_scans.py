@@ -1,0 +1,182 @@
+"""Accounts, log-ins, scans with their findings, and the audit trail.
+
+Rule about locks: these tables are new, so nobody waits for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeEngine
+
+revision = "0001"
+down_revision: str | None = None
+branch_labels: Sequence[str] | None = None
+depends_on: Sequence[str] | None = None
+
+_MYSQL = ("mysql", "mariadb")
+
+
+def upgrade() -> None:
+    """Create the tables, owners before what they own."""
+    _create_users()
+    _create_logins()
+    _create_refresh_tokens()
+    _create_scans()
+    _create_findings()
+    _create_audit_events()
+
+
+def downgrade() -> None:
+    """Drop the tables, and their rows with them, what is owned before its owners."""
+    for table in ("audit_events", "findings", "scans", "refresh_tokens", "logins", "users"):
+        op.drop_table(table)
+
+
+def _create_users() -> None:
+    _create(
+        "users",
+        sa.Column("id", _row_id(), nullable=False),
+        sa.Column("email", _exact(254), nullable=False),
+        sa.Column("password_hash", _exact(255), nullable=False),
+        sa.Column("role", _exact(16), nullable=False),
+        sa.Column("created_at", _time(), nullable=False),
+        sa.Column("disabled_at", _time()),
+        sa.PrimaryKeyConstraint("id", name="pk_users"),
+        sa.UniqueConstraint("email", name="uq_users_email"),
+        sa.CheckConstraint("role IN ('user', 'reviewer', 'admin')", name="ck_users_role"),
+    )
+
+
+def _create_logins() -> None:
+    _create(
+        "logins",
+        sa.Column("id", _row_id(), nullable=False),
+        sa.Column("user_id", _row_id(), nullable=False),
+        sa.Column("created_at", _time(), nullable=False),
+        sa.Column("revoked_at", _time()),
+        sa.Column("revoked_reason", sa.String(64)),
+        sa.PrimaryKeyConstraint("id", name="pk_logins"),
+        _owned_by("users", "user_id", name="fk_logins_user_id"),
+    )
+    op.create_index("ix_logins_user_id", "logins", ["user_id"])
+
+
+def _create_refresh_tokens() -> None:
+    _create(
+        "refresh_tokens",
+        sa.Column("id", _row_id(), nullable=False),
+        sa.Column("login_id", _row_id(), nullable=False),
+        sa.Column("token_hash", _exact(64), nullable=False),
+        sa.Column("created_at", _time(), nullable=False),
+        sa.Column("expires_at", _time(), nullable=False),
+        sa.Column("used_at", _time()),
+        sa.PrimaryKeyConstraint("id", name="pk_refresh_tokens"),
+        sa.UniqueConstraint("token_hash", name="uq_refresh_tokens_token_hash"),
+        _owned_by("logins", "login_id", name="fk_refresh_tokens_login_id"),
+    )
+    op.create_index("ix_refresh_tokens_login_id", "refresh_tokens", ["login_id"])
+
+
+def _create_scans() -> None:
+    _create(
+        "scans",
+        sa.Column("id", _row_id(), nullable=False),
+        sa.Column("user_id", _row_id(), nullable=False),
+        sa.Column("filename", sa.String(255)),
+        sa.Column("data", sa.JSON(), nullable=False),
+        sa.Column("source", _exact(16), nullable=False),
+        sa.Column("created_at", _time(), nullable=False),
+        sa.Column("model_name", sa.String(255), nullable=False),
+        sa.Column("model_version", sa.String(255), nullable=False),
+        sa.Column("document_sha256", _exact(64), nullable=False),
+        sa.Column("coverage", sa.JSON(), nullable=False),
+        sa.Column("n_findings", sa.Integer(), nullable=False),
+        sa.Column("idempotency_key", _exact(255)),
+        sa.Column("request_sha256", _exact(64)),
+        sa.PrimaryKeyConstraint("id", name="pk_scans"),
+        sa.UniqueConstraint("user_id", "idempotency_key", name="uq_scans_user_id_idempotency_key"),
+        sa.CheckConstraint("source IN ('model', 'llm')", name="ck_scans_source"),
+        sa.CheckConstraint("n_findings >= 0", name="ck_scans_n_findings"),
+        _owned_by("users", "user_id", name="fk_scans_user_id"),
+    )
+    op.create_index("ix_scans_user_id", "scans", ["user_id"])
+    op.create_index("ix_scans_created_at", "scans", [sa.text("created_at DESC")])
+    newest_first = [sa.text(part) for part in ("user_id", "created_at DESC", "id DESC")]
+    op.create_index("ix_scans_user_id_created_at_id", "scans", newest_first)
+
+
+def _create_findings() -> None:
+    _create(
+        "findings",
+        sa.Column("scan_id", _row_id(), nullable=False),
+        sa.Column("n", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("risk_type", _exact(64), nullable=False),
+        sa.Column("category", _exact(64), nullable=False),
+        sa.Column("score", sa.Double()),
+        sa.Column("context", sa.Text().with_variant(mysql.MEDIUMTEXT(), *_MYSQL), nullable=False),
+        sa.Column("span_start", sa.Integer(), nullable=False),
+        sa.Column("span_end", sa.Integer(), nullable=False),
+        sa.Column("page", sa.Integer()),
+        sa.PrimaryKeyConstraint("scan_id", "n", name="pk_findings"),
+        sa.CheckConstraint("n >= 1", name="ck_findings_n"),
+        sa.CheckConstraint("score >= 0 AND score <= 1", name="ck_findings_score"),
+        sa.CheckConstraint("span_start >= 0 AND span_end > span_start", name="ck_findings_span"),
+        sa.CheckConstraint("page >= 1", name="ck_findings_page"),
+        _owned_by("scans", "scan_id", name="fk_findings_scan_id"),
+    )
+    op.create_index("ix_findings_risk_type_scan_id", "findings", ["risk_type", "scan_id"])
+    op.create_index("ix_findings_category_scan_id", "findings", ["category", "scan_id"])
+
+
+def _create_audit_events() -> None:
+    _create(
+        "audit_events",
+        sa.Column("id", _row_id(), nullable=False),
+        sa.Column("created_at", _time(), nullable=False),
+        sa.Column("action", _exact(64), nullable=False),
+        sa.Column("user_id", _row_id()),
+        sa.Column("object_type", _exact(64), nullable=False),
+        sa.Column("object_id", _exact(255)),
+        sa.Column("request_id", _exact(64)),
+        sa.Column("detail", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_audit_events"),
+    )
+    op.create_index("ix_audit_events_created_at_id", "audit_events", ["created_at", "id"])
+
+
+def _create(name: str, *parts: sa.schema.SchemaItem) -> None:
+    op.create_table(name, *parts, **_table_options())
+
+
+def _table_options() -> dict[str, Any]:
+    # Named on every table: without a collation, mysql_charset takes the server's default for that
+    # character set, which differs between servers. Each server has its own best one.
+    is_mariadb = getattr(op.get_bind().dialect, "is_mariadb", False)
+    options = {
+        "engine": "InnoDB",
+        "charset": "utf8mb4",
+        "collate": "utf8mb4_unicode_ci" if is_mariadb else "utf8mb4_0900_ai_ci",
+    }
+    return {f"{name}_{option}": v for name in _MYSQL for option, v in options.items()}
+
+
+def _owned_by(table: str, column: str, *, name: str) -> sa.ForeignKeyConstraint:
+    return sa.ForeignKeyConstraint([column], [f"{table}.id"], name=name, ondelete="CASCADE")
+
+
+def _row_id() -> TypeEngine[Any]:
+    return sa.Uuid(native_uuid=False).with_variant(sa.Uuid(), "postgresql")
+
+
+def _time() -> TypeEngine[Any]:
+    return sa.DateTime().with_variant(mysql.DATETIME(fsp=6), *_MYSQL)
+
+
+def _exact(length: int) -> TypeEngine[Any]:
+    binary = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
+    return sa.String(length).with_variant(binary, *_MYSQL)

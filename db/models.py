@@ -1,0 +1,155 @@
+"""Tables as typed classes; the migrations make them, a test compares both.
+
+No relationships: queries say what they read, so nothing is loaded behind a loop's back.
+CHECKs stand at table level because MariaDB refuses a named one inside a column.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    Double,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    UniqueConstraint,
+    desc,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from db.columns import UtcDateTime, exact, long_text, row_id
+
+_NAMES = {
+    "pk": "pk_%(table_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=_NAMES)
+
+
+class User(Base):
+    """An account; `email` is stored lower-cased."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        CheckConstraint("role IN ('user', 'reviewer', 'admin')", name="role"),
+        UniqueConstraint("email"),
+    )
+
+    id: Mapped[UUID] = mapped_column(row_id(), primary_key=True)
+    email: Mapped[str] = mapped_column(exact(254))
+    password_hash: Mapped[str] = mapped_column(exact(255))
+    role: Mapped[str] = mapped_column(exact(16))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Login(Base):
+    """One log-in and the family of refresh tokens that it began; access tokens carry its id."""
+
+    __tablename__ = "logins"
+    __table_args__ = (Index("ix_logins_user_id", "user_id"),)
+
+    id: Mapped[UUID] = mapped_column(row_id(), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(row_id(), ForeignKey("users.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revoked_reason: Mapped[str | None] = mapped_column(String(64))
+
+
+class RefreshToken(Base):
+    """A refresh token, by the sha256 (hex) of its value; used once."""
+
+    __tablename__ = "refresh_tokens"
+    __table_args__ = (
+        UniqueConstraint("token_hash"),
+        Index("ix_refresh_tokens_login_id", "login_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(row_id(), primary_key=True)
+    login_id: Mapped[UUID] = mapped_column(row_id(), ForeignKey("logins.id", ondelete="CASCADE"))
+    token_hash: Mapped[str] = mapped_column(exact(64))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Scan(Base):
+    """One scanned document. `id` is a UUIDv7 of the caller's, so that a repeated insert is known."""
+
+    __tablename__ = "scans"
+    __table_args__ = (
+        CheckConstraint("source IN ('model', 'llm')", name="source"),
+        CheckConstraint("n_findings >= 0", name="n_findings"),
+        UniqueConstraint("user_id", "idempotency_key"),
+        Index("ix_scans_user_id", "user_id"),
+        Index("ix_scans_created_at", desc("created_at")),
+        Index("ix_scans_user_id_created_at_id", "user_id", desc("created_at"), desc("id")),
+    )
+
+    id: Mapped[UUID] = mapped_column(row_id(), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(row_id(), ForeignKey("users.id", ondelete="CASCADE"))
+    filename: Mapped[str | None] = mapped_column(String(255))
+    data: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    source: Mapped[str] = mapped_column(exact(16))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    model_name: Mapped[str] = mapped_column(String(255))
+    model_version: Mapped[str] = mapped_column(String(255))
+    document_sha256: Mapped[str] = mapped_column(exact(64))
+    coverage: Mapped[dict[str, Any]] = mapped_column(JSON)
+    n_findings: Mapped[int]
+    idempotency_key: Mapped[str | None] = mapped_column(exact(255))
+    request_sha256: Mapped[str | None] = mapped_column(exact(64))
+
+
+class Finding(Base):
+    """A finding of a scan, numbered from 1 in document order; `end` is exclusive."""
+
+    __tablename__ = "findings"
+    __table_args__ = (
+        CheckConstraint("n >= 1", name="n"),
+        CheckConstraint("score >= 0 AND score <= 1", name="score"),
+        CheckConstraint("span_start >= 0 AND span_end > span_start", name="span"),
+        CheckConstraint("page >= 1", name="page"),
+        Index("ix_findings_risk_type_scan_id", "risk_type", "scan_id"),
+        Index("ix_findings_category_scan_id", "category", "scan_id"),
+    )
+
+    scan_id: Mapped[UUID] = mapped_column(
+        row_id(), ForeignKey("scans.id", ondelete="CASCADE"), primary_key=True
+    )
+    n: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    risk_type: Mapped[str] = mapped_column(exact(64))
+    category: Mapped[str] = mapped_column(exact(64))
+    score: Mapped[float | None] = mapped_column(Double)
+    context: Mapped[str] = mapped_column(long_text())
+    start: Mapped[int] = mapped_column("span_start")  # START and END are words of SQL
+    end: Mapped[int] = mapped_column("span_end")
+    page: Mapped[int | None]
+
+
+class AuditEvent(Base):
+    """What was done, by whom, to what. No foreign key: the trail outlives the account."""
+
+    __tablename__ = "audit_events"
+    __table_args__ = (Index("ix_audit_events_created_at_id", "created_at", "id"),)
+
+    id: Mapped[UUID] = mapped_column(row_id(), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    action: Mapped[str] = mapped_column(exact(64))
+    user_id: Mapped[UUID | None] = mapped_column(row_id())
+    object_type: Mapped[str] = mapped_column(exact(64))
+    object_id: Mapped[str | None] = mapped_column(exact(255))
+    request_id: Mapped[str | None] = mapped_column(exact(64))
+    detail: Mapped[dict[str, Any]] = mapped_column(JSON)

@@ -1,0 +1,1 @@
+"""Queries by noun: functions take a Session first, flush, and never commit; the caller does."""

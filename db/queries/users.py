@@ -1,0 +1,168 @@
+"""Accounts, log-ins and refresh tokens."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+from uuid import UUID
+
+import uuid_utils.compat
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from db.faults import is_duplicate
+from db.models import Login, RefreshToken, User
+from db.queries.counts import n_rows_of
+
+TokenOutcome = Literal["ok", "unknown", "expired", "revoked", "reused"]
+
+
+class EmailTaken(Exception):
+    """The address has an account; the transaction is lost."""
+
+
+def add_user(
+    session: Session,
+    *,
+    email: str,
+    password_hash: str,
+    role: str = "user",
+    user_id: UUID | None = None,
+) -> User:
+    """Insert an account; `email` is lower-cased by the caller.
+
+    With a `user_id` of the caller's, a run after a commit whose answer was lost returns the account.
+
+    Raises:
+        EmailTaken: another account has the address.
+    """
+    if user_id and (earlier := session.get(User, user_id)):
+        return earlier
+    user = User(
+        id=user_id or uuid_utils.compat.uuid7(),
+        email=email,
+        password_hash=password_hash,
+        role=role,
+        created_at=datetime.now(UTC),
+    )
+    session.add(user)
+    try:
+        session.flush()
+    except IntegrityError as error:
+        if is_duplicate(error):
+            raise EmailTaken(email) from error
+        raise
+    return user
+
+
+def user_by_email(session: Session, email: str) -> User | None:
+    """Return the account of a lower-cased address, disabled ones included."""
+    return session.scalar(select(User).where(User.email == email))
+
+
+def set_password_hash(session: Session, user_id: UUID, password_hash: str) -> None:
+    """Store a new password hash; nothing happens when the account is gone."""
+    session.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
+
+
+def begin_login(session: Session, user_id: UUID, *, login_id: UUID | None = None) -> Login:
+    """Insert a log-in.
+
+    Raises:
+        IntegrityError: the account is gone.
+    """
+    login = Login(
+        id=login_id or uuid_utils.compat.uuid7(), user_id=user_id, created_at=datetime.now(UTC)
+    )
+    session.add(login)
+    session.flush()
+    return login
+
+
+def user_of_login(session: Session, user_id: UUID, login_id: UUID) -> User | None:
+    """Return the account, None when it is gone or disabled or the log-in has ended."""
+    return session.scalar(
+        select(User)
+        .join(Login, Login.user_id == User.id)
+        .where(
+            User.id == user_id,
+            User.disabled_at.is_(None),
+            Login.id == login_id,
+            Login.revoked_at.is_(None),
+        )
+    )
+
+
+def revoke_login(session: Session, login_id: UUID, reason: str) -> None:
+    """End a log-in with all its tokens; the first reason (64 characters at most) stays."""
+    _revoke(session, Login.id == login_id, reason)
+
+
+def revoke_logins_of_user(session: Session, user_id: UUID, reason: str) -> None:
+    """End every log-in of an account that has not ended."""
+    _revoke(session, Login.user_id == user_id, reason)
+
+
+def add_refresh_token(
+    session: Session, login_id: UUID, *, token_hash: str, expires_at: datetime
+) -> RefreshToken:
+    """Insert a refresh token by the sha256 (hex) of its value.
+
+    Raises:
+        IntegrityError: the log-in is gone, or the hash is stored already.
+    """
+    token = RefreshToken(
+        id=uuid_utils.compat.uuid7(),
+        login_id=login_id,
+        token_hash=token_hash,
+        created_at=datetime.now(UTC),
+        expires_at=expires_at,
+    )
+    session.add(token)
+    session.flush()
+    return token
+
+
+def take_refresh_token(
+    session: Session, token_hash: str, now: datetime
+) -> tuple[TokenOutcome, Login | None]:
+    """Use up a refresh token; of callers that race for it exactly one gets "ok".
+
+    Returns its log-in beside the outcome; None with "unknown" only. A disabled account's tokens are
+    "revoked".
+    """
+    found = session.execute(
+        select(RefreshToken, Login, User.disabled_at)
+        .join(Login, Login.id == RefreshToken.login_id)
+        .join(User, User.id == Login.user_id)
+        .where(RefreshToken.token_hash == token_hash)
+    ).one_or_none()
+    if found is None:
+        return "unknown", None
+    token, login, disabled_at = found
+    if login.revoked_at is not None or disabled_at is not None:
+        return "revoked", login
+    if token.used_at is not None:
+        return "reused", login
+    if token.expires_at <= now:
+        return "expired", login
+    return ("ok" if _mark_used(session, token.id, now) else "reused"), login
+
+
+def _mark_used(session: Session, token_id: UUID, now: datetime) -> bool:
+    # The condition is judged again under the row's lock: the loser of a race changes no row.
+    marked = (
+        update(RefreshToken)
+        .where(RefreshToken.id == token_id, RefreshToken.used_at.is_(None))
+        .values(used_at=now)
+    )
+    return n_rows_of(session, marked) == 1
+
+
+def _revoke(session: Session, which: ColumnElement[bool], reason: str) -> None:
+    session.execute(
+        update(Login)
+        .where(which, Login.revoked_at.is_(None))
+        .values(revoked_at=datetime.now(UTC), revoked_reason=reason)
+    )

@@ -1,0 +1,80 @@
+"""Database: connections, and transactions that run again when the server drops one midway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from db.engines import BEGIN_IMMEDIATE, open_engine, open_unpooled_engine
+from db.faults import is_retryable, is_unavailable
+
+__all__ = ["Database", "is_unavailable"]
+
+T = TypeVar("T")
+_ATTEMPTS = 3
+_FIRST_WAIT_S = 0.05
+_LONGEST_WAIT_S = 0.5
+
+
+class Database:
+    """A pool of connections to one database; safe to share between threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @classmethod
+    def connect(cls, url: str, *, pool_size: int) -> Database:
+        """Return the database at `url` (sqlite:///, mysql+pymysql://, postgresql+psycopg://).
+
+        Nothing is sent yet, so a server that is away is no error here. An SQLite file is made,
+        readable by its owner only.
+        """
+        return cls(open_engine(url, pool_size=pool_size))
+
+    def transaction(self, work: Callable[[Session], T]) -> T:
+        """Run `work` in one transaction, commit it and return its result.
+
+        A deadlock or a lost connection runs the whole of `work` again, at most 3 times in all: it
+        begins from values, not from model objects of an earlier run, and makes its ids outside. A
+        commit whose answer was lost may have happened, so that `work` may find its own rows.
+
+        Raises:
+            SQLAlchemyError: see `is_unavailable`; whatever `work` raises, after a rollback.
+        """
+        retrying = Retrying(
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=wait_random_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S),
+            retry=retry_if_exception(is_retryable),
+            reraise=True,
+        )
+        runs = iter(range(_ATTEMPTS))
+        return retrying(lambda: self._run(work, is_first=next(runs) == 0))
+
+    def ping(self, *, timeout_s: float = 2.0) -> None:
+        """Read from the database over a connection of its own, which no busy pool delays.
+
+        Raises:
+            SQLAlchemyError: it did not answer; each wait lasts `timeout_s` seconds at most
+                (PostgreSQL takes 2 at least to connect).
+        """
+        engine = open_unpooled_engine(self.engine.url, timeout_s=timeout_s)
+        is_sqlite = engine.dialect.name == "sqlite"
+        with engine.connect() as connection:
+            # SQLite answers SELECT 1 without opening its file.
+            connection.execute(text("PRAGMA schema_version" if is_sqlite else "SELECT 1"))
+
+    def dispose(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+    def _run(self, work: Callable[[Session], T], *, is_first: bool) -> T:
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            if not is_first:
+                # On SQLite a transaction that read before it wrote fails at once when another
+                # wrote between; taking the write lock at the start lets the next run through.
+                session.connection(execution_options={BEGIN_IMMEDIATE: True})
+            return work(session)
