@@ -1,4 +1,4 @@
-"""What an analyzer is: values (Document, Finding) and the two abstract classes that all analyzers share.
+"""What an analyzer is: values (Document, Finding) and the two abstract classes of all analyzers.
 
 Imports no model library; each of those is imported inside the class that needs it.
 """
@@ -61,7 +61,7 @@ class ExtractedText:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A span of the document's text: half-open character offsets and the 1-based page it begins on."""
+    """A span of the document's text: half-open character offsets, 1-based page it begins on."""
 
     start: int
     end: int
@@ -70,7 +70,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Extracted text cut into sentences; `text[s.start:s.end]` is sentence `s`, in document order."""
+    """Extracted text cut into sentences, in document order: `text[s.start:s.end]` is sentence `s`."""
 
     text: str
     sentences: tuple[Sentence, ...]
@@ -147,8 +147,8 @@ class Analysis:
 class Analyzer(ABC):
     """Finds the risks that a document states.
 
-    A failed analysis raises (AnalyzerUnavailable, AnalyzerTimeout, AnalyzerError); an empty list means
-    that the document was read whole and states no risk.
+    A failed analysis raises (AnalyzerUnavailable, AnalyzerTimeout, AnalyzerError); an empty list
+    means that the document was read whole and states no risk.
     """
 
     source: ClassVar[Source]
@@ -175,7 +175,7 @@ class Analyzer(ABC):
         """Return whether the next analysis can begin; an analyzer elsewhere is asked only then."""
         return True
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most analyzers have nothing to release
         """Release threads and connections; the analyzer is not used afterwards."""
 
 
@@ -187,6 +187,7 @@ class SentenceScorer(Analyzer):
 
     batch_size: ClassVar[int] = 256
     has_probabilities: ClassVar[bool] = True
+    sorts_by_length: ClassVar[bool] = True
     thresholds: Scores  # float32 (n_risk_types,)
 
     @abstractmethod
@@ -202,11 +203,13 @@ class SentenceScorer(Analyzer):
     ) -> Scores:
         """Score any number of sentences: float32 (len(sentences), n_risk_types) in [0, 1].
 
-        Sentences travel longest first in batches of `batch_size`, so that little is padding; the
-        rows come back in the order given.
+        Sentences travel in batches of `batch_size`, longest first where `sorts_by_length`, so that
+        little is padding; the rows come back in the order given.
         """
         scores = np.zeros((len(sentences), len(RISK_TYPES)), dtype=np.float32)
-        order = sorted(range(len(sentences)), key=lambda i: len(sentences[i]), reverse=True)
+        order = list(range(len(sentences)))
+        if self.sorts_by_length:
+            order.sort(key=lambda i: len(sentences[i]), reverse=True)
         for begin in range(0, len(order), self.batch_size):
             if deadline is not None:
                 deadline.check()

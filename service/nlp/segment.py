@@ -27,6 +27,10 @@ TOKENIZER_CACHE_ENTRIES = 10_000
 _SAFE_END = re.compile(
     r"[a-z]{4}[.!?][\"')\]\u2019\u201d]{0,2}\s+(?=[\"'(\[\u2018\u201c]{0,2}[A-Z])|[\u3002\uff01\uff1f]"
 )
+# spaCy's tokenizer takes time that grows with the square of a run without spaces (six punctuation
+# marks repeated to 2 MB: 247 s, November 2026), so pieces that hold one are cut by _PLAIN_END alone.
+_LONG_RUN = re.compile(r"\S{40}")
+_PLAIN_END = re.compile(r"[.!?][\"')\]\u2019\u201d]{0,2}\s+(?=\S?[A-Z])|[\u3002\uff01\uff1f]")
 _SECOND_BEST_ENDS = (". ", "! ", "? ", "\n", "; ", ", ", " ", "\t", "\u00a0", ";", ",", "\u3001")
 
 _NEVER_LAST = frozenset(
@@ -76,8 +80,8 @@ class Segmenter:
     """Cuts extracted text into sentences; one instance serves all threads."""
 
     def __init__(self) -> None:
-        import spacy
-        from spacy.pipeline import Sentencizer
+        import spacy  # noqa: PLC0415 - heavy; only who segments pays for it
+        from spacy.pipeline import Sentencizer  # noqa: PLC0415
 
         self._nlp = spacy.blank("en")
         self._nlp.add_pipe("sentencizer")
@@ -90,8 +94,8 @@ class Segmenter:
         """Return the document's sentences: trimmed, none empty, none crossing a block.
 
         A stretch of more than MAX_SENTENCE_CHARS without a sentence end (a table, a list, a megabyte
-        without a space) is cut at the best boundary inside it. Time is linear in the text
-        (measured in November 2026 on one core: see tests/bench).
+        without a space) is cut at the best boundary inside it. Time is linear in the text: prose
+        at 0.8 MB/s, the worst input found at 0.25 MB/s (one core, November 2026).
 
         Raises:
             AnalyzerTimeout: `deadline` passed.
@@ -122,8 +126,11 @@ class Segmenter:
         if self._inner_end.search(source.rstrip()) is None:  # a heading, a cell: one sentence
             yield piece.start, piece.end
             return
-        doc = self._nlp(source)
-        starts = [doc[i].idx for i in _sentence_starts(doc)]
+        if _LONG_RUN.search(source):
+            starts = [0, *(match.end() for match in _PLAIN_END.finditer(source))]
+        else:
+            doc = self._nlp(source)
+            starts = [doc[i].idx for i in _sentence_starts(doc)]
         for start, end in zip(starts, [*starts[1:], len(source)], strict=True):
             yield piece.start + start, piece.start + end
 
@@ -142,9 +149,7 @@ def _chunks(extracted: ExtractedText) -> Iterator[list[Block]]:
 
 
 def _pieces(text: str, blocks: Iterable[Block]) -> Iterator[Block]:
-    """Cut blocks into pieces of at most MAX_SENTENCE_CHARS: spaCy's time grows with the square of
-    a run without spaces, so no long one may reach it.
-    """
+    """Cut blocks into pieces of at most MAX_SENTENCE_CHARS."""
     for block in blocks:
         start = block.start
         while block.end - start > MAX_SENTENCE_CHARS:

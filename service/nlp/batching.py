@@ -1,0 +1,231 @@
+"""Many callers, one inference thread, one forward pass.
+
+The thread alone owns tokenizer and engine: a fast tokenizer shared by threads truncates wrongly
+without an error, and two forward passes at once are slower than one after the other.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from service.errors import AnalyzerError, AnalyzerTimeout, Overloaded, RiskscanError, ShuttingDown
+from service.nlp.analyzer import Deadline, Scores
+from service.nlp.taxonomy import RISK_TYPES
+from service.nlp.windows import Windower
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+Ids = npt.NDArray[np.int64]
+
+TOKENS_PER_PASS = 4_096  # padding included
+MAX_WAITING_REQUESTS = 64
+
+log = logging.getLogger(__name__)
+
+
+class LogitsEngine(Protocol):
+    """The part of an engine that batching needs."""
+
+    def logits(self, input_ids: Ids, attention_mask: Ids) -> Scores:
+        """Return float32 (b, n_risk_types) for int64 (b, t) ids and mask."""
+
+
+@dataclass(eq=False)
+class _Request:
+    """One caller's sentences on their way; `finished` wakes the caller."""
+
+    sentences: Sequence[str]
+    deadline: Deadline | None
+    logits: Scores
+    n_windows_left: int = 0
+    error: RiskscanError | None = None
+    abandoned: bool = False
+    finished: threading.Event = field(default_factory=threading.Event)
+
+    def is_live(self) -> bool:
+        expired = self.deadline is not None and self.deadline.remaining_s() == 0.0
+        return not (self.abandoned or expired or self.finished.is_set())
+
+    def fail(self, error: RiskscanError) -> None:
+        self.error = error
+        self.finished.set()
+
+
+@dataclass(eq=False, slots=True)
+class _Window:
+    request: _Request
+    row: int
+    ids: list[int]
+
+
+class InferenceThread:
+    """Scores the sentences of any number of callers with one engine.
+
+    Each forward pass takes windows of similar length from all waiting requests, the oldest request
+    first, up to `tokens_per_pass`. It starts as soon as the thread is idle: no timer delays a lone
+    caller, and while one pass runs the next one fills up.
+    """
+
+    def __init__(
+        self,
+        engine: LogitsEngine,
+        tokenizer: Tokenizer,
+        *,
+        max_length_tokens: int,
+        tokens_per_pass: int = TOKENS_PER_PASS,
+        max_waiting: int = MAX_WAITING_REQUESTS,
+    ) -> None:
+        self._engine = engine
+        self._windower = Windower(tokenizer, max_length_tokens)
+        self._tokens_per_pass = tokens_per_pass
+        self._max_waiting = max_waiting
+        self._arrived: deque[_Request] = deque()
+        self._windows: list[_Window] = []  # the thread's own, oldest request first
+        self._changed = threading.Condition()
+        self._n_open = 0
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
+        self._thread.start()
+
+    def logits(self, sentences: Sequence[str], *, deadline: Deadline | None = None) -> Scores:
+        """Return float32 (len(sentences), n_risk_types), rows in the order given.
+
+        A sentence longer than the model's window gets the maximum over its windows.
+
+        Raises:
+            AnalyzerTimeout: `deadline` passed; what is left of the work is dropped.
+            AnalyzerError: the engine failed.
+            Overloaded: too many requests wait already.
+            ShuttingDown: the thread was closed.
+        """
+        shape = (len(sentences), len(RISK_TYPES))
+        request = _Request(sentences, deadline, np.full(shape, -np.inf, np.float32))
+        if not sentences:
+            return request.logits
+        self._enqueue(request)
+        try:
+            request.finished.wait(None if deadline is None else deadline.remaining_s())
+        finally:
+            request.abandoned = True
+            with self._changed:
+                self._n_open -= 1
+        return _result(request)
+
+    def close(self) -> None:
+        """End the thread after the pass in flight; whoever still waits gets ShuttingDown."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _enqueue(self, request: _Request) -> None:
+        with self._changed:
+            if self._closing:
+                raise _shutting_down()
+            if self._n_open >= self._max_waiting:
+                raise Overloaded(
+                    f"{self._n_open} analyses wait already. Try again in a few seconds."
+                )
+            self._n_open += 1
+            self._arrived.append(request)
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while self._admit():
+            self._windows = [w for w in self._windows if w.request.is_live()]
+            if self._windows:
+                self._forward(self._next_pass())
+        for request in [*self._arrived, *(w.request for w in self._windows)]:
+            request.fail(_shutting_down())
+
+    def _admit(self) -> bool:
+        """Take in what has arrived, waiting for it when there is nothing else to do."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._arrived or self._windows or self._closing)
+            if self._closing:
+                return False
+            arrived = list(self._arrived)
+            self._arrived.clear()
+        for request in arrived:
+            if request.is_live():
+                self._tokenize(request)
+        return True
+
+    def _tokenize(self, request: _Request) -> None:
+        try:
+            windows = self._windower.windows(request.sentences)
+        except Exception as error:  # noqa: BLE001 - the edge of the thread, which must outlive any
+            _fail([request], error)
+            return
+        request.n_windows_left = sum(map(len, windows))
+        self._windows += [
+            _Window(request, row, ids) for row, parts in enumerate(windows) for ids in parts
+        ]
+
+    def _next_pass(self) -> list[_Window]:
+        """Take the oldest request's longest window and the windows nearest below it in length."""
+        oldest = self._windows[0].request
+        longest = max(len(w.ids) for w in self._windows if w.request is oldest)
+        fitting = [w for w in self._windows if len(w.ids) <= longest]
+        fitting.sort(key=lambda w: len(w.ids), reverse=True)
+        taken = fitting[: max(1, self._tokens_per_pass // longest)]
+        gone = {id(w) for w in taken}
+        self._windows = [w for w in self._windows if id(w) not in gone]
+        return taken
+
+    def _forward(self, windows: list[_Window]) -> None:
+        try:
+            logits = self._engine.logits(*_padded([w.ids for w in windows]))
+            for window, row in zip(windows, logits, strict=True):
+                into = window.request.logits[window.row]
+                np.maximum(into, row, out=into)
+        except Exception as error:  # noqa: BLE001 - the edge of the thread, which must outlive any
+            _fail([w.request for w in windows], error)
+            return
+        for window in windows:
+            window.request.n_windows_left -= 1
+            if window.request.n_windows_left == 0:
+                window.request.finished.set()
+
+
+def _padded(rows: list[list[int]]) -> tuple[Ids, Ids]:
+    """Return ids and mask, int64 (b, t), zero-padded to the longest row; [PAD] is id 0 in BERT."""
+    shape = (len(rows), max(map(len, rows)))
+    ids, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)] = row
+        mask[i, : len(row)] = 1
+    return ids, mask
+
+
+def _result(request: _Request) -> Scores:
+    if request.error is not None:
+        raise request.error
+    if request.finished.is_set():
+        return request.logits
+    if request.deadline is not None:
+        request.deadline.check()
+    raise AnalyzerTimeout("The analysis did not end in time. Try again.")
+
+
+def _fail(requests: list[_Request], error: Exception) -> None:
+    log.error("the model failed: %s", type(error).__name__, exc_info=error)
+    for request in requests:
+        fault = AnalyzerError(
+            "The model failed on this document; nothing of it was stored. The service's log says why."
+        )
+        fault.__cause__ = error
+        request.fail(fault)
+
+
+def _shutting_down() -> ShuttingDown:
+    return ShuttingDown("The service is stopping; send the document again.")

@@ -1,0 +1,157 @@
+"""JSON over HTTP to another service: one POST, every failure mapped to the error tree, once.
+
+Nothing that a server says reaches the caller with a secret in it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from service.errors import AnalyzerError, AnalyzerTimeout, AnalyzerUnavailable
+from service.nlp.analyzer import Deadline
+
+MAX_ANSWER_BYTES = 4_000_000
+MAX_MESSAGE_CHARS = 300
+MAX_RETRY_AFTER_S = 3_600
+
+_SECRET_SHAPES = re.compile(r"(?i)\b(?:bearer|basic)\s+[^\s\"',;]+|\b(?:sk|pk|key)-[\w*.\-]{4,}")
+_URL = re.compile(r"(https?://)(?:[^\s/@\"']*@)?([^\s?#\"']*)[^\s\"']*", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\s]+")
+
+
+class JsonClient:
+    """Posts JSON to one address, with a bearer token when there is one; serves all threads.
+
+    `setting` is the name of the setting that holds the address: error messages name it as the remedy.
+    """
+
+    def __init__(self, url: str, *, setting: str, token: str = "", timeout_s: float = 60.0) -> None:
+        self._url = url
+        self._setting = setting
+        self._secrets = tuple(s for s in (token, urlsplit(url).password or "") if s)
+        self._timeout_s = timeout_s
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        # The system's trust store, since servers on the customer's premises have the customer's CA.
+        self._client = httpx.Client(
+            headers=headers,
+            trust_env=False,
+            follow_redirects=False,
+            verify=ssl.create_default_context(),
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def post(self, payload: object, *, deadline: Deadline | None = None) -> Any:  # noqa: ANN401 - JSON
+        """Post `payload`, return the parsed JSON answer of a 200.
+
+        Raises:
+            AnalyzerUnavailable: no connection, or the server asks to come back (429, 503).
+            AnalyzerTimeout: no whole answer before `deadline` (`timeout_s` from now without one).
+            AnalyzerError: any other status, an answer that is no JSON or larger than 4 MB.
+        """
+        deadline = deadline or Deadline.after(self._timeout_s)
+        deadline.check()
+        try:
+            status, headers, body = self._exchange(json.dumps(payload).encode(), deadline)
+        except httpx.TimeoutException as error:
+            raise AnalyzerTimeout(
+                f"{self._named()} did not answer within {deadline.budget_s:g} s. Send a shorter "
+                "document, or ask the operator to raise AI_TIMEOUT_S."
+            ) from error
+        except httpx.HTTPError as error:
+            raise AnalyzerUnavailable(
+                f"{self._named()} cannot be reached or broke the connection "
+                f"({type(error).__name__}). Check that it runs."
+            ) from error
+        if status != httpx.codes.OK:
+            raise self._refusal(status, headers, body)
+        return self._parsed(body)
+
+    def _exchange(self, body: bytes, deadline: Deadline) -> tuple[int, httpx.Headers, bytes]:
+        request = self._client.build_request(
+            "POST",
+            self._url,
+            content=body,
+            headers={"Content-Type": "application/json"},
+            timeout=max(deadline.remaining_s(), 0.001),
+        )
+        response = self._client.send(request, stream=True)
+        try:
+            return response.status_code, response.headers, self._read(response, deadline)
+        finally:
+            response.close()
+
+    def _read(self, response: httpx.Response, deadline: Deadline) -> bytes:
+        """Read the body by pieces: httpx limits each wait, not their sum, nor the size."""
+        body = bytearray()
+        for part in response.iter_raw():
+            body += part
+            if len(body) > MAX_ANSWER_BYTES:
+                raise AnalyzerError(
+                    f"{self._named()} answered with more than {MAX_ANSWER_BYTES:,} bytes; "
+                    "the scan was refused."
+                )
+            if deadline.remaining_s() == 0.0:
+                raise httpx.ReadTimeout("the deadline passed", request=response.request)
+        return bytes(body)
+
+    def _parsed(self, body: bytes) -> Any:  # noqa: ANN401 - JSON
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise AnalyzerError(
+                f"{self._named()} answered with something that is no JSON. "
+                f"Check that {self._setting} is the address of the right service."
+            ) from error
+
+    def _refusal(
+        self, status: int, headers: httpx.Headers, body: bytes
+    ) -> AnalyzerError | AnalyzerUnavailable:
+        said = readable_message(body, secrets=self._secrets)
+        message = f"{self._named()} answered {status}" + (f": {said}" if said else ".")
+        if status in {429, 503}:
+            return AnalyzerUnavailable(message, retry_after_s=_retry_after_s(headers))
+        if 300 <= status < 400:
+            message += f" Set {self._setting} to the final address; redirects are not followed."
+        return AnalyzerError(message)
+
+    def _named(self) -> str:
+        return f"The service at {urlsplit(self._url).hostname} ({self._setting})"
+
+
+def readable_message(body: bytes, *, secrets: Sequence[str] = ()) -> str:
+    """Return what an error answer says, on one line, without secrets, of at most 300 characters."""
+    text = _CONTROL.sub(" ", _stated(body.decode("utf-8", "replace"))).strip()
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    text = _URL.sub(r"\1\2", _SECRET_SHAPES.sub("***", text))
+    return text if len(text) <= MAX_MESSAGE_CHARS else text[: MAX_MESSAGE_CHARS - 1] + "\u2026"
+
+
+def _stated(text: str) -> str:
+    """Find the message in the usual shapes of an error: OpenAI's, RFC 9457's, plain text."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return "" if text.lstrip().startswith("<") else text
+    while isinstance(data, dict):
+        keys = ("error", "message", "detail", "title")
+        data = next((data[key] for key in keys if data.get(key)), None)
+    return data if isinstance(data, str) else ""
+
+
+def _retry_after_s(headers: httpx.Headers) -> int | None:
+    value = headers.get("Retry-After", "").strip()
+    sane = re.fullmatch(r"\d{1,5}", value) and 0 < int(value) <= MAX_RETRY_AFTER_S
+    return int(value) if sane else None

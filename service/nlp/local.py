@@ -1,0 +1,55 @@
+"""LocalAnalyzer: the transformer in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from service.nlp import artifact as artifacts
+from service.nlp.analyzer import Deadline, Scores, SentenceScorer, Source
+from service.nlp.artifact import Artifact
+from service.nlp.batching import InferenceThread, LogitsEngine
+from service.nlp.engines import Device, make_engine
+
+
+class LocalAnalyzer(SentenceScorer):
+    """Scores sentences with the model of one artifact; one instance serves all threads."""
+
+    source: ClassVar[Source] = "model"
+
+    def __init__(self, artifact: Artifact, engine: LogitsEngine) -> None:
+        """Start the inference thread; `open` also proves the golden sentences."""
+        self._manifest = artifact.manifest
+        self.model_name = self._manifest.name
+        self.model_version = self._manifest.version
+        self.thresholds = self._manifest.thresholds
+        self._inference = InferenceThread(
+            engine, artifact.tokenizer(), max_length_tokens=self._manifest.max_length_tokens
+        )
+
+    @classmethod
+    def open(cls, model_dir: Path, *, device: Device = "auto", n_threads: int = 0) -> LocalAnalyzer:
+        """Load the artifact in `model_dir` and prove that it gives its golden scores here.
+
+        `n_threads` of 0 takes the CPU quota.
+
+        Raises:
+            ArtifactError: the artifact is missing, was altered, or gives other scores.
+        """
+        artifact = artifacts.load(model_dir)
+        analyzer = cls(artifact, make_engine(artifact, device=device, n_threads=n_threads))
+        try:
+            golden = analyzer.score([row.text for row in artifact.golden()])
+            artifacts.check_golden(artifact, golden)
+        except BaseException:
+            analyzer.close()
+            raise
+        return analyzer
+
+    def score_batch(self, sentences: Sequence[str], *, deadline: Deadline | None = None) -> Scores:
+        logits = self._inference.logits(sentences, deadline=deadline)
+        return self._manifest.probabilities(logits)
+
+    def close(self) -> None:
+        self._inference.close()

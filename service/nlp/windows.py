@@ -1,0 +1,75 @@
+"""Sentences in, windows of token ids out: nothing is cut off, nothing is skipped."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from service.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+MAX_WINDOW_TOKENS = 128
+"""Most tokens of one window, [CLS] and [SEP] included: what the classifier saw in training. Its mean
+over the tokens would dilute one risky clause in a window of 512."""
+
+MAX_WORD_CHARS = 100  # WordPiece turns a longer word into one [UNK]
+_WORD_PART_CHARS = 33
+_LONG_WORD = re.compile(r"[^\s!-/:-@\[-`{-~]{34,}")  # WordPiece splits at ASCII punctuation
+
+
+class Windower:
+    """Turns sentences into token windows; used by one thread only, as the tokenizer must be."""
+
+    def __init__(self, tokenizer: Tokenizer, max_length_tokens: int) -> None:
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        self._tokenizer = tokenizer
+        self._first, self._last = _id(tokenizer, "[CLS]"), _id(tokenizer, "[SEP]")
+        self._size = min(max_length_tokens, MAX_WINDOW_TOKENS) - 2
+
+    def windows(self, sentences: Sequence[str]) -> list[list[list[int]]]:
+        """Return the windows of each sentence, at least one each, [CLS] and [SEP] included."""
+        encodings = self._tokenizer.encode_batch_fast(
+            [split_long_words(sentence) for sentence in sentences], add_special_tokens=False
+        )
+        return [
+            [[self._first, *part, self._last] for part in overlapping(encoding.ids, self._size)]
+            for encoding in encodings
+        ]
+
+
+def overlapping(ids: list[int], size: int) -> Iterator[list[int]]:
+    """Yield `ids` whole, or in windows of `size` that overlap by half; the last ends at the end."""
+    stride = size // 2
+    last = max(0, len(ids) - size)
+    for start in range(0, last, stride):
+        yield ids[start : start + size]
+    yield ids[last:]
+
+
+def split_long_words(sentence: str) -> str:
+    """Put spaces into words that WordPiece would take for unknown; for the model's eyes only.
+
+    Lone surrogates, which the tokenizer refuses, become question marks.
+    """
+    return _LONG_WORD.sub(_split_word, sentence.encode("utf-8", "replace").decode("utf-8"))
+
+
+def _id(tokenizer: Tokenizer, token: str) -> int:
+    number = tokenizer.token_to_id(token)
+    if number is None:
+        raise ArtifactError(f"The tokenizer has no {token}; export the model again.")
+    return number
+
+
+def _split_word(match: re.Match[str]) -> str:
+    word = match.group()
+    # The tokenizer counts after NFD: a Hangul syllable becomes three characters, hence 33 a part.
+    if len(unicodedata.normalize("NFD", word)) <= MAX_WORD_CHARS:
+        return word
+    parts = range(0, len(word), _WORD_PART_CHARS)
+    return " ".join(word[i : i + _WORD_PART_CHARS] for i in parts)
