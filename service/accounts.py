@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import email_validator
+import uuid_utils.compat
 from sqlalchemy.orm import Session
 
 from db.models import User
@@ -49,9 +50,12 @@ class Accounts:
         """
         address = self._checked(email, password)
         password_hash = hash_password(password)
+        user_id = uuid_utils.compat.uuid7()  # ours, so that a transaction run again finds its row
 
         def work(session: Session) -> User:
-            user = users.add_user(session, email=address, password_hash=password_hash, role=role)
+            user = users.add_user(
+                session, email=address, password_hash=password_hash, role=role, user_id=user_id
+            )
             record(
                 session,
                 Action.USER_REGISTERED,

@@ -57,6 +57,7 @@ def create_app(config: Config, *, analyzers: Analyzers | None = None) -> APIFlas
         app,
         origins=list(config.cors_origins),
         supports_credentials=True,
+        always_send=False,
         expose_headers=["Link", "Location", "Retry-After", "X-Request-ID"],
     )
     app.wsgi_app = _AliasMiddleware(app.wsgi_app)  # type: ignore[method-assign]

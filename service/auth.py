@@ -23,7 +23,7 @@ auth = HTTPTokenAuth(
 )
 
 
-@auth.verify_token
+@auth.verify_token  # type: ignore[untyped-decorator]  # Flask-HTTPAuth has no annotations
 def _verify(token: str) -> User | None:
     if not token:
         return None
@@ -37,12 +37,12 @@ def _verify(token: str) -> User | None:
     return user
 
 
-@auth.get_user_roles
+@auth.get_user_roles  # type: ignore[untyped-decorator]
 def _roles(user: User) -> str:
     return user.role
 
 
-@auth.error_handler  # type: ignore[untyped-decorator]  # Flask-HTTPAuth has no annotations
+@auth.error_handler  # type: ignore[untyped-decorator]
 def _refuse(status: int) -> NoReturn:
     if status == 403:
         raise Forbidden("Your role does not allow this; ask an administrator.")
@@ -55,7 +55,7 @@ def _refuse(status: int) -> NoReturn:
 
 def current_user() -> User:
     """Return the user that the current request's token speaks for."""
-    user: User = auth.current_user
+    user: User = g.flask_httpauth_user
     return user
 
 

@@ -7,11 +7,13 @@ import getpass
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -155,17 +157,18 @@ def _print(name: str, result: ScanResult, *, as_json: bool) -> None:
         click.echo(json.dumps(_as_json(name, result), ensure_ascii=False))
         return
     table = Table(
-        "Page", "Score", "Category", "Risk", "Sentence", title=f"{name}: {_count(result)}"
+        "Page", "Score", "Category", "Risk", "Sentence", title=f"{escape(name)}: {_count(result)}"
     )
     for f in result.analysis.findings:
         score = "" if f.score is None else f"{f.score:.2f}"
         page = "" if f.page is None else str(f.page)
-        table.add_row(page, score, CATEGORY_TITLES[f.category], RISK_TITLES[f.risk_type], f.context)
-    Console().print(table, markup=False) if False else Console().print(table)
+        titles = (CATEGORY_TITLES[f.category], RISK_TITLES[f.risk_type])
+        table.add_row(page, score, *titles, escape(f.context))
+    Console().print(table)
 
 
 def _as_json(name: str, result: ScanResult) -> dict[str, Any]:
-    findings = [{name: getattr(f, name) for name in f.__slots__} for f in result.analysis.findings]
+    findings = [asdict(f) for f in result.analysis.findings]
     return {
         "file": name,
         "source": result.analysis.source,

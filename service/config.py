@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from service.errors import ConfigError, Fault
@@ -267,7 +267,7 @@ class Config:
     scan_rate_limit: str
     cors_origins: tuple[str, ...]
     model_dir: Path
-    device: str
+    device: Literal["auto", "cpu", "cuda"]
     inference_threads: int
     ai_timeout_s: int
     ai_service_url: str
@@ -276,7 +276,7 @@ class Config:
     llm_base_url: str
     llm_api_key: str
     llm_model: str
-    llm_request_mode: str
+    llm_request_mode: Literal["json_schema", "json_object", "text"]
     max_text_chars: int
     max_file_bytes: int
     max_pages: int

@@ -142,9 +142,7 @@ class Scans:
             DatabaseUnavailable: nothing was stored; and whatever Scanner.scan raises.
         """
         request_sha256 = submission.fingerprint()
-        if key is None:
-            self._store.ping()  # learn that the database is away before minutes of analysis
-        elif earlier := self._earlier(user_id, key, request_sha256):
+        if key and (earlier := self._earlier(user_id, key, request_sha256)):
             return earlier
         result = self._scanner.scan(submission)
         scan = _new_scan(user_id, submission, result, key=key, request_sha256=request_sha256)

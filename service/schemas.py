@@ -80,7 +80,9 @@ class UserOut(Schema):
 class ScanIn(StrictSchema):
     """One of `file` and `text`."""
 
-    file = File(metadata={"description": "A document; multipart only."})
+    file = File(  # type: ignore[no-untyped-call]  # APIFlask's is not annotated
+        metadata={"description": "A document; multipart only."}
+    )
     text = String(metadata={"example": "Project has tight budget and aggressive deadline"})
     force_llm = Flag(load_default=False, metadata={"description": "Ask the LLM, not the model."})
 
@@ -112,8 +114,10 @@ class AnalysisOut(Schema):
     source = String(required=True, validate=OneOf(SOURCES))
 
 
-class ScanOut(AnalysisOut):
+class ScanOut(Schema):
     scan_id = UUID(required=True, attribute="id")
+    data = List(Nested(DataItemOut), required=True)
+    source = String(required=True, validate=OneOf(SOURCES))
     timestamp = AwareDateTime(required=True, attribute="created_at", default_timezone=UTC)
 
 

@@ -14,8 +14,6 @@ from pathlib import Path
 from service.config import Config
 from service.errors import ConfigError
 
-KEYS = ("secret_key", "jwt_secret")
-
 
 def with_development_keys(config: Config) -> Config:
     """Return `config` with every missing signing key filled from DATA_DIR/secret_keys.json.
@@ -25,13 +23,17 @@ def with_development_keys(config: Config) -> Config:
     Raises:
         ConfigError: the file cannot be read or written, or holds something else.
     """
-    if all(getattr(config, key) for key in KEYS):
+    if config.secret_key and config.jwt_secret:
         return config
     path = config.data_dir / "secret_keys.json"
     try:
         _create_once(path)
         made = json.loads(path.read_text(encoding="utf-8"))
-        return replace(config, **{k: getattr(config, k) or str(made[k]) for k in KEYS})
+        return replace(
+            config,
+            secret_key=config.secret_key or str(made["secret_key"]),
+            jwt_secret=config.jwt_secret or str(made["jwt_secret"]),
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"The signing keys in {path} cannot be used ({type(error).__name__}). Delete the file "
@@ -45,7 +47,7 @@ def _create_once(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_suffix(f".{os.getpid()}.tmp")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump({key: secrets.token_hex(32) for key in KEYS}, file)
+        json.dump({key: secrets.token_hex(32) for key in ("secret_key", "jwt_secret")}, file)
     try:
         os.link(draft, path)  # unlike rename, never replaces what another process made first
     except FileExistsError:

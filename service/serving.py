@@ -49,18 +49,20 @@ class Server:
             ident=None,
             **_proxy(config),
         )
-        for server in self._sockets.values():
-            if isinstance(server, BaseWSGIServer):
-                server.channel_class = _ProblemChannel
-        self.port: int = (
-            self._server.effective_port if hasattr(self._server, "effective_port") else 0
-        )
+        listeners = [s for s in self._sockets.values() if isinstance(s, BaseWSGIServer)]
+        for listener in listeners:
+            listener.channel_class = _ProblemChannel
+        self.port = int(listeners[0].effective_port)
         self._stopping = False
 
     def run(self) -> None:
         """Serve; returns when the drain is over. Must run in the main thread."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        self.serve()
+
+    def serve(self) -> None:
+        """Answer requests without a care for signals; for threads that are not the main one."""
         self._server.run()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:

@@ -32,7 +32,7 @@ def create(headers: dict[str, str], body: dict[str, Any]) -> tuple[Scan, dict[st
 
 
 @blueprint.post("/scan")
-@blueprint.auth_required(auth, optional=True)
+@blueprint.auth_required(auth, optional="POST /scan may be open; see _admit")
 @blueprint.input(ScanIn, location="json_or_form", arg_name="body")
 @blueprint.output(AnalysisOut)
 @blueprint.doc(summary="Scan a document and store nothing", responses=_ANALYZER_FAULTS)
@@ -43,9 +43,8 @@ def analyze(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _admit() -> None:
-    user = current_user()
-    if user is not None:
-        services().scan_quota.spend(str(user.id))
+    if auth.current_user is not None:
+        services().scan_quota.spend(str(current_user().id))
     elif not services().config.ai_service_open:
         raise Unauthenticated("POST /scan needs an access token: Authorization: Bearer <token>.")
 

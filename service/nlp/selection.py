@@ -63,7 +63,7 @@ def _open_llm(config: Config) -> Analyzer | None:
             config.llm_base_url,
             model=config.llm_model,
             api_key=config.llm_api_key,
-            mode=config.llm_request_mode,
+            request_mode=config.llm_request_mode,
         )
     if config.ai_service_url:
         return RemoteAnalyzer(config.ai_service_url, token=config.ai_service_token, force_llm=True)

@@ -1,0 +1,127 @@
+"""A live service on loopback, one per database, and users who talk to it over HTTP."""
+
+import secrets
+import threading
+from contextlib import closing
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from db import migrate
+from service.app import close_app, create_app
+from service.config import load
+from service.context import EXTENSION
+from service.nlp.selection import open_analyzers
+from service.serving import Server
+from tests.sentences import FLOW_TEXT
+
+SETTINGS = {
+    "PORT": "0",
+    "SECRET_KEY": "k" * 32,
+    "JWT_SECRET": "j" * 32,
+    "LOGIN_RATE_LIMIT": "",
+    "LOG_LEVEL": "ERROR",
+}
+
+
+@dataclass
+class LiveService:
+    """A served application and where it listens."""
+
+    app: object
+    url: str
+
+
+def serve(app, config):
+    server = Server(app, config)
+    threading.Thread(target=server.serve, daemon=True).start()
+    return LiveService(app, f"http://127.0.0.1:{server.port}")
+
+
+@pytest.fixture(scope="session")
+def analyzers():
+    """The shipped model, loaded once for all tests."""
+    opened = open_analyzers(load({}))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def start_service(analyzers, tmp_path_factory):
+    """Start a service with other settings; each has a SQLite database of its own unless told."""
+    apps = []
+
+    def start(**settings):
+        folder = tmp_path_factory.mktemp("data")
+        config = load({**SETTINGS, "DATA_DIR": str(folder), **settings})
+        migrate.upgrade(config.database_url)
+        app = create_app(config, analyzers=settings.get("analyzers") or analyzers)
+        apps.append(app)
+        return serve(app, config)
+
+    yield start
+    for app in apps:
+        close_app(app)
+
+
+@pytest.fixture(scope="session")
+def live(start_service, database_url):
+    """The service on the database under test."""
+    return start_service(DATABASE_URL=database_url)
+
+
+@pytest.fixture
+def client(live):
+    """A caller without a token."""
+    with closing(httpx.Client(base_url=live.url, timeout=60)) as http:
+        yield http
+
+
+class User:
+    """An account that is logged in; its requests carry the access token."""
+
+    def __init__(self, client, register=None):
+        self.client = client
+        self.email = f"{secrets.token_hex(8)}@corp.local"
+        self.password = "correct horse"
+        (register or self._register)(self.email, self.password)
+        form = {"username": self.email, "password": self.password}
+        self.tokens = client.post("/api/auth/login", data=form).raise_for_status().json()
+        self.http = httpx.Client(base_url=client.base_url, timeout=60)
+        self.http.headers["Authorization"] = f"Bearer {self.tokens['access_token']}"
+        self.id = self.http.get("/api/auth/me").raise_for_status().json()["id"]
+
+    def _register(self, email, password):
+        body = {"email": email, "password": password}
+        self.client.post("/api/auth/register", json=body).raise_for_status()
+
+    def scan(self, text=FLOW_TEXT, **kwargs):
+        return self.http.post("/api/scan", json={"text": text}, **kwargs)
+
+
+@pytest.fixture
+def new_user(client):
+    """Make users; their connections close with the test."""
+    made = []
+
+    def make(register=None):
+        made.append(User(client, register))
+        return made[-1]
+
+    yield make
+    for user in made:
+        user.http.close()
+
+
+@pytest.fixture
+def user(new_user):
+    """One user who is logged in."""
+    return new_user()
+
+
+@pytest.fixture
+def admin(live, new_user):
+    """An administrator; the API makes none, so this one is made as the command makes them."""
+    accounts = live.app.extensions[EXTENSION].accounts
+    return new_user(lambda email, password: accounts.register(email, password, role="admin"))

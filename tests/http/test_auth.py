@@ -1,0 +1,138 @@
+"""Accounts over HTTP: registration, log-in, refresh, log-out."""
+
+import time
+from statistics import median
+
+import httpx
+import jwt
+import pytest
+
+from tests.http.conftest import SETTINGS
+
+
+def refresh(client, token):
+    return client.post("/api/auth/refresh", json={"refresh_token": token})
+
+
+def bearer(token):
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_register_internal_domain_is_accepted(client):
+    body = {"email": f"a{time.time_ns()}@corp.local", "password": "1234567"}
+    assert client.post("/api/auth/register", json=body).status_code == 201
+
+
+def test_register_bad_address_and_password_lists_both_faults(client):
+    answer = client.post("/api/auth/register", json={"email": "no-address", "password": "short"})
+    assert answer.status_code == 400
+    assert [e["field"] for e in answer.json()["errors"]] == ["email", "password"]
+
+
+def test_register_twice_whatever_the_case_conflicts(client, user):
+    body = {"email": user.email.upper(), "password": "another one"}
+    answer = client.post("/api/auth/register", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+
+
+def test_register_unknown_field_is_refused_by_name(client):
+    body = {"email": "a@b.org", "password": "1234567", "role": "admin"}
+    answer = client.post("/api/auth/register", json=body)
+    assert answer.status_code == 400
+    assert answer.json()["errors"] == [{"field": "role", "message": "Unknown field."}]
+
+
+def test_login_wrong_part_is_not_told(client, user):
+    answers = [
+        client.post("/api/auth/login", data={"username": name, "password": "wrong password"})
+        for name in (user.email, "nobody@corp.local")
+    ]
+    assert [a.status_code for a in answers] == [401, 401]
+    assert answers[0].json()["detail"] == answers[1].json()["detail"]
+    assert answers[0].headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_login_unknown_address_does_the_same_work(client, user):
+    def seconds(name):
+        began = time.perf_counter()
+        client.post("/api/auth/login", data={"username": name, "password": "wrong password"})
+        return time.perf_counter() - began
+
+    pairs = [(seconds(user.email), seconds("nobody@corp.local")) for _ in range(7)]
+    known, unknown = (median(column) for column in zip(*pairs, strict=True))
+    assert unknown > known / 3  # without the decoy hash an unknown address answers 10 times faster
+
+
+def test_access_token_has_the_pinned_algorithm_and_claims(user):
+    token = user.tokens["access_token"]
+    assert jwt.get_unverified_header(token)["alg"] == "HS256"
+    claims = jwt.decode(token, SETTINGS["JWT_SECRET"], algorithms=["HS256"])
+    assert {"sub", "iat", "exp", "jti"} <= set(claims)
+    assert (claims["sub"], claims["exp"] - claims["iat"]) == (user.id, 1800)
+
+
+@pytest.mark.parametrize(
+    "change", [{"alg": "none"}, {"key": "x" * 32}, {"exp": 1}, {"drop": "jti"}]
+)
+def test_access_token_forged_or_expired_is_refused(client, user, change):
+    claims = jwt.decode(user.tokens["access_token"], SETTINGS["JWT_SECRET"], algorithms=["HS256"])
+    claims = {k: v for k, v in claims.items() if k != change.get("drop")}
+    claims["exp"] = change.get("exp", claims["exp"])
+    algorithm = change.get("alg", "HS256")
+    key = "" if algorithm == "none" else change.get("key", SETTINGS["JWT_SECRET"])
+    forged = jwt.encode(claims, key, algorithm=algorithm)
+    answer = client.get("/api/auth/me", headers=bearer(forged))
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+
+
+def test_me_tells_the_account(user):
+    answer = user.http.get("/api/auth/me").json()
+    assert (answer["id"], answer["email"], answer["role"]) == (user.id, user.email, "user")
+
+
+def test_me_without_token_tells_how_to_get_one(client):
+    answer = client.get("/api/auth/me")
+    assert answer.status_code == 401
+    assert "/auth/login" in answer.json()["detail"]
+
+
+def test_refresh_gives_a_working_pair_and_uses_up_the_old_one(client, user):
+    pair = refresh(client, user.tokens["refresh_token"]).raise_for_status().json()
+    assert client.get("/api/auth/me", headers=bearer(pair["access_token"])).status_code == 200
+    assert refresh(client, pair["refresh_token"]).status_code == 200
+
+
+def test_refresh_reused_ends_the_whole_login(client, user):
+    old = user.tokens["refresh_token"]
+    pair = refresh(client, old).raise_for_status().json()
+    assert refresh(client, old).status_code == 401
+    assert refresh(client, pair["refresh_token"]).status_code == 401
+    assert client.get("/api/auth/me", headers=bearer(pair["access_token"])).status_code == 401
+
+
+def test_refresh_reused_leaves_other_logins_alone(client, user):
+    form = {"username": user.email, "password": user.password}
+    other = client.post("/api/auth/login", data=form).json()
+    refresh(client, user.tokens["refresh_token"])
+    refresh(client, user.tokens["refresh_token"])
+    assert client.get("/api/auth/me", headers=bearer(other["access_token"])).status_code == 200
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b", "\u00e9.\u00e9", "A" * 512])
+def test_refresh_made_up_token_is_refused(client, token):
+    assert refresh(client, token).status_code in {400, 401}
+
+
+def test_logout_revokes_access_and_refresh(client, user):
+    assert user.http.post("/api/auth/logout").status_code == 204
+    assert user.http.get("/api/auth/me").status_code == 401
+    assert refresh(client, user.tokens["refresh_token"]).status_code == 401
+
+
+def test_login_beyond_the_quota_is_told_when_to_return(start_service):
+    live = start_service(LOGIN_RATE_LIMIT="2 per minute")
+    form = {"username": "nobody@corp.local", "password": "wrong password"}
+    answers = [httpx.post(f"{live.url}/api/auth/login", data=form) for _ in range(3)]
+    assert [a.status_code for a in answers] == [401, 401, 429]
+    assert answers[-1].json()["code"] == "rate_limited"
+    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60

@@ -1,0 +1,95 @@
+"""The service as its own process, as `python -m service` starts it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Process:
+    """A started service; its output is collected line by line."""
+
+    def __init__(self, folder, **settings):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        environ = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG"}}
+        environ |= {"DATA_DIR": str(folder), "PORT": str(self.port), "PYTHONWARNINGS": "error"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "service"],
+            cwd=ROOT,
+            env={**environ, **settings},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.lines = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self):
+        self.lines.extend(line.rstrip("\n") for line in self._process.stdout)
+
+    def wait_until(self, path, status, timeout_s=30):
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                break
+            try:
+                answer = httpx.get(self.url + path, timeout=5)
+            except httpx.HTTPError:
+                answer = None
+            if answer is not None and answer.status_code == status:
+                return answer
+            time.sleep(0.05)
+        raise AssertionError("\n".join(self.lines) or "the service did not answer")
+
+    def log(self):
+        return [json.loads(line) for line in self.lines if line.startswith("{")]
+
+    def terminate(self):
+        self._process.send_signal(signal.SIGTERM)
+
+    def exit_status(self, timeout_s=20):
+        status = self._process.wait(timeout_s)
+        self._reader.join()
+        return status
+
+    def kill(self):
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join()
+        self._process.stdout.close()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start service processes; they end with the test."""
+    started = []
+
+    def start_process(*, ready=True, **settings):
+        process = Process(tmp_path / "data", **settings)
+        started.append(process)
+        if ready:
+            process.wait_until("/health/ready", 200)
+        return process
+
+    yield start_process
+    for process in started:
+        process.kill()

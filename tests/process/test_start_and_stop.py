@@ -1,0 +1,116 @@
+"""From start to SIGTERM: what an operator sees."""
+
+import concurrent.futures
+import contextlib
+import shutil
+import stat
+import subprocess
+import threading
+import time
+
+import httpx
+
+from service.config import load
+from tests.sentences import FLOW_TEXT, LONG_TEXT
+
+
+
+def log_in(url):
+    body = {"email": "test@test.com", "password": "test123"}
+    httpx.post(f"{url}/api/auth/register", json=body)
+    form = {"username": body["email"], "password": body["password"]}
+    token = httpx.post(f"{url}/api/auth/login", data=form).json()["access_token"]
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_start_prints_address_docs_and_a_line_to_try(start):
+    process = start()
+    shown = "\n".join(process.lines[:5])
+    assert f"http://localhost:{process.port}" in shown
+    assert f"http://localhost:{process.port}/docs" in shown
+    assert "curl" in shown
+
+
+def test_line_to_try_works_as_printed(start):
+    process = start()
+    line = next(line for line in process.lines if line.startswith("Try:"))
+    command = line.removeprefix("Try:").strip()
+    answer = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert '"Budget"' in answer.stdout
+    assert '"Schedule"' in answer.stdout
+
+
+def test_development_keys_and_database_are_the_owners_alone(start, tmp_path):
+    start()
+    for name in ("secret_keys.json", "riskscan.db"):
+        mode = (tmp_path / "data" / name).stat().st_mode
+        assert stat.S_IMODE(mode) & 0o077 == 0, name
+
+
+def test_tokens_outlive_a_restart(start):
+    first = start()
+    headers = log_in(first.url)
+    first.terminate()
+    assert first.exit_status() == 0
+    assert httpx.get(f"{start().url}/api/auth/me", headers=headers).status_code == 200
+
+
+def test_sigterm_lets_the_request_in_flight_finish(start):
+    process = start(AI_SERVICE_OPEN="true")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        scan = pool.submit(
+            httpx.post, f"{process.url}/scan", json={"text": LONG_TEXT + FLOW_TEXT}, timeout=60
+        )
+        time.sleep(0.5)
+        process.terminate()
+        refused = process.wait_until("/health/ready", 503)
+        assert refused.json()["errors"][0]["field"] == "process"
+        assert httpx.get(f"{process.url}/api/scans").json()["code"] == "shutting_down"
+        assert scan.result().status_code == 200
+    assert process.exit_status() == 0
+
+
+def test_sigterm_gives_up_after_the_drain_timeout(start):
+    process = start(AI_SERVICE_OPEN="true", DRAIN_TIMEOUT_S="0")
+    post = threading.Thread(target=lambda: _ignore(f"{process.url}/scan"))
+    post.start()
+    time.sleep(0.5)
+    process.terminate()
+    began = time.monotonic()
+    assert process.exit_status() == 0
+    assert time.monotonic() - began < 15
+    post.join()
+
+
+def _ignore(url):
+    with contextlib.suppress(httpx.HTTPError):
+        httpx.post(url, json={"text": LONG_TEXT * 3}, timeout=60)
+
+
+def test_log_holds_no_text_token_or_password(start):
+    process = start()
+    headers = log_in(process.url)
+    httpx.post(f"{process.url}/api/scan", json={"text": FLOW_TEXT}, headers=headers)
+    httpx.get(f"{process.url}/api/scans", params={"q": "aggressive"}, headers=headers)
+    process.terminate()
+    process.exit_status()
+    log = "\n".join(line for line in process.lines if line.startswith("{"))
+    assert '"path": "/api/v1/scan"' in log
+    for secret in ("aggressive", "test123", headers["Authorization"][7:40]):
+        assert secret not in log
+
+
+def test_production_without_secrets_names_all_that_is_missing(start):
+    process = start(ready=False, RISKSCAN_ENV="production")
+    assert process.exit_status() == 1
+    for name in ("SECRET_KEY", "JWT_SECRET", "DATABASE_URL"):
+        assert name in process.lines[0]
+
+
+def test_model_that_was_altered_stops_the_start_with_a_remedy(start, tmp_path):
+    shutil.copytree(load({}).model_dir, tmp_path / "model")
+    with (tmp_path / "model" / "tokenizer.json").open("a") as file:
+        file.write(" ")
+    process = start(ready=False, MODEL_DIR=str(tmp_path / "model"))
+    assert process.exit_status() == 1
+    assert "tokenizer.json" in process.lines[-1]
