@@ -9,8 +9,8 @@ from typing import ClassVar
 from service.nlp import artifact as artifacts
 from service.nlp.analyzer import Deadline, Scores, SentenceScorer, Source
 from service.nlp.artifact import Artifact
-from service.nlp.batching import InferenceThread, LogitsEngine
-from service.nlp.engines import Device, make_engine
+from service.nlp.batching import TOKENS_PER_PASS, InferenceThread
+from service.nlp.engines import Device, Engine, make_engine
 
 
 class LocalAnalyzer(SentenceScorer):
@@ -18,14 +18,17 @@ class LocalAnalyzer(SentenceScorer):
 
     source: ClassVar[Source] = "model"
 
-    def __init__(self, artifact: Artifact, engine: LogitsEngine) -> None:
+    def __init__(self, artifact: Artifact, engine: Engine) -> None:
         """Start the inference thread; `open` also proves the golden sentences."""
         self._manifest = artifact.manifest
         self.model_name = self._manifest.name
         self.model_version = self._manifest.version
         self.thresholds = self._manifest.thresholds
         self._inference = InferenceThread(
-            engine, artifact.tokenizer(), max_length_tokens=self._manifest.max_length_tokens
+            engine,
+            artifact.tokenizer(),
+            max_length_tokens=self._manifest.max_length_tokens,
+            tokens_per_pass=TOKENS_PER_PASS[engine.device],
         )
 
     @classmethod

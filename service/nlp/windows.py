@@ -12,9 +12,13 @@ from service.errors import ArtifactError
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-MAX_WINDOW_TOKENS = 128
-"""Most tokens of one window, [CLS] and [SEP] included: what the classifier saw in training. Its mean
-over the tokens would dilute one risky clause in a window of 512."""
+MAX_WHOLE_TOKENS = 128
+"""Most tokens of a sentence that is scored whole, [CLS] and [SEP] included."""
+
+WINDOW_TOKENS = 64
+"""Size of the windows over a longer one. The classifier takes the mean over the tokens, so a window of
+sentence-like size dilutes one risky clause least: of risks planted in runs of twelve harmless
+sentences, windows of 128 found 37 % (13 % false alarms), of 64 65 % (35 %); November 2026."""
 
 MAX_WORD_CHARS = 100  # WordPiece turns a longer word into one [UNK]
 _WORD_PART_CHARS = 33
@@ -29,7 +33,8 @@ class Windower:
         tokenizer.no_padding()
         self._tokenizer = tokenizer
         self._first, self._last = _id(tokenizer, "[CLS]"), _id(tokenizer, "[SEP]")
-        self._size = min(max_length_tokens, MAX_WINDOW_TOKENS) - 2
+        self._whole = min(max_length_tokens, MAX_WHOLE_TOKENS) - 2
+        self._size = min(self._whole, WINDOW_TOKENS - 2)
 
     def windows(self, sentences: Sequence[str]) -> list[list[list[int]]]:
         """Return the windows of each sentence, at least one each, [CLS] and [SEP] included."""
@@ -37,9 +42,12 @@ class Windower:
             [split_long_words(sentence) for sentence in sentences], add_special_tokens=False
         )
         return [
-            [[self._first, *part, self._last] for part in overlapping(encoding.ids, self._size)]
+            [[self._first, *part, self._last] for part in self._parts(encoding.ids)]
             for encoding in encodings
         ]
+
+    def _parts(self, ids: list[int]) -> Iterator[list[int]]:
+        return overlapping(ids, self._whole if len(ids) <= self._whole else self._size)
 
 
 def overlapping(ids: list[int], size: int) -> Iterator[list[int]]:

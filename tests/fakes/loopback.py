@@ -1,0 +1,86 @@
+"""A JSON server on a free loopback port that can also be told to fail as real servers do."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer instead of the server's own: any status, body, headers, after a delay."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    delay_s: float = 0.0
+    trickle_s: float = 0.0  # pause after each byte of the body
+
+
+class LoopbackServer:
+    """Serves POST with `answer`; `replies` are sent first, one a request; `requests` keeps what came."""
+
+    path: str
+
+    def __init__(self) -> None:
+        self.replies: deque[Reply] = deque()
+        self.requests: list[tuple[dict[str, str], Any]] = []
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._http.server_port}"
+
+    def answer(self, request: Any) -> Any:
+        raise NotImplementedError
+
+    def reply(self, path: str, headers: dict[str, str], body: bytes) -> Reply:
+        request = json.loads(body)
+        self.requests.append((headers, request))
+        if self.replies:
+            return self.replies.popleft()
+        if path != self.path:
+            return Reply(404, b'{"error": {"message": "no such path"}}')
+        return Reply(body=json.dumps(self.answer(request)).encode())
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+
+def _handler_of(server: LoopbackServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            reply = server.reply(self.path, dict(self.headers), body)
+            time.sleep(reply.delay_s)
+            try:
+                self._send(reply)
+            except OSError:  # the client has gone, as it may
+                self.close_connection = True
+
+        def _send(self, reply: Reply) -> None:
+            self.send_response(reply.status)
+            for name, value in {"Content-Length": str(len(reply.body)), **reply.headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            step = 1 if reply.trickle_s else max(1, len(reply.body))
+            for i in range(0, len(reply.body), step):
+                self.wfile.write(reply.body[i : i + step])
+                self.wfile.flush()
+                time.sleep(reply.trickle_s)
+
+        def log_message(self, *_args: object) -> None:
+            pass
+
+    return Handler

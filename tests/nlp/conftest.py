@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.nlp import artifact as artifacts
+from service.nlp.artifact import Artifact
+from service.nlp.engines import TorchEngine
+from service.nlp.llm import LLMAnalyzer
+from service.nlp.local import LocalAnalyzer
+from service.nlp.remote import RemoteAnalyzer
+from service.nlp.segment import Segmenter
+from tests.fakes.chat_server import ChatServer
+from tests.fakes.scan_server import ScanServer
+
+MODEL_DIR = Path(__file__).parents[2] / "models_cache/riskscan-minilm/1.0.0"
+NEEDS_TORCH = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="the CPU image has no torch"
+)
+
+
+@pytest.fixture(scope="session")
+def segmenter() -> Segmenter:
+    return Segmenter()
+
+
+@pytest.fixture(scope="session")
+def artifact() -> Artifact:
+    return artifacts.load(MODEL_DIR)
+
+
+@pytest.fixture(scope="session")
+def local() -> Iterator[LocalAnalyzer]:
+    analyzer = LocalAnalyzer.open(MODEL_DIR, device="cpu", n_threads=1)
+    yield analyzer
+    analyzer.close()
+
+
+@pytest.fixture(scope="session")
+def local_torch(artifact: Artifact) -> Iterator[LocalAnalyzer]:
+    analyzer = LocalAnalyzer(artifact, TorchEngine(artifact, device="cpu", n_threads=1))
+    yield analyzer
+    analyzer.close()
+
+
+@pytest.fixture
+def chat_server() -> Iterator[ChatServer]:
+    server = ChatServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def scan_server() -> Iterator[ScanServer]:
+    server = ScanServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["json_schema", "json_object", "text"])
+def llm(request: pytest.FixtureRequest, chat_server: ChatServer) -> Iterator[LLMAnalyzer]:
+    analyzer = LLMAnalyzer(chat_server.base_url, model="keyword-rules", request_mode=request.param)
+    yield analyzer
+    analyzer.close()
+
+
+@pytest.fixture
+def remote(scan_server: ScanServer) -> Iterator[RemoteAnalyzer]:
+    analyzer = RemoteAnalyzer(scan_server.url)
+    yield analyzer
+    analyzer.close()

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from service.errors import AnalyzerError, AnalyzerTimeout, Overloaded, ShuttingDown
+from service.nlp.analyzer import Deadline
+from service.nlp.batching import InferenceThread
+from service.nlp.taxonomy import RISK_TYPES
+from tests.fakes.engine import LargestIdEngine
+
+SENTENCES = [f"{'word ' * (i % 40)}budget number {i}" for i in range(120)]
+
+
+@pytest.fixture
+def engine():
+    return LargestIdEngine()
+
+
+@pytest.fixture
+def inference(engine, artifact):
+    thread = InferenceThread(
+        engine, artifact.tokenizer(), max_length_tokens=512, tokens_per_pass=512, max_waiting=3
+    )
+    yield thread
+    engine.gate.set()
+    thread.close()
+
+
+@pytest.fixture
+def busy(inference, engine):
+    """Hold the engine inside a forward pass of a first caller's sentence."""
+    engine.gate.clear()
+    with ThreadPoolExecutor(8) as pool:
+        pool.first = pool.submit(inference.logits, ["first"])
+        engine.entered.wait(5)
+        yield pool
+        engine.gate.set()
+
+
+def until_waiting(inference, n):
+    while inference._n_open < n:
+        threading.Event().wait(0.002)
+
+
+def expected(artifact, sentences):
+    tokenizer = artifact.tokenizer()
+    return [max(tokenizer.encode(s).ids) for s in sentences]
+
+
+def test_logits_many_lengths_come_back_in_the_order_given(inference, artifact):
+    logits = inference.logits(SENTENCES)
+    assert logits.shape == (120, len(RISK_TYPES))
+    assert logits[:, 0].tolist() == expected(artifact, SENTENCES)
+
+
+def test_logits_no_sentences_answers_without_a_pass(inference, engine):
+    assert inference.logits([]).shape == (0, len(RISK_TYPES))
+    assert engine.passes == []
+
+
+def test_logits_passes_keep_to_the_token_budget(inference, engine):
+    inference.logits(SENTENCES)
+    assert max(rows * tokens for rows, tokens in engine.passes) <= 512
+
+
+def test_logits_over_long_sentence_takes_the_maximum_over_its_windows(inference, artifact):
+    sentence = "the " * 500 + "zurich" + " the" * 500
+    assert inference.logits([sentence])[0, 0] == expected(artifact, [sentence])[0]
+
+
+def test_logits_callers_that_wait_together_share_one_pass(inference, engine, busy):
+    waiting = [busy.submit(inference.logits, ["the same size"]) for _ in range(2)]
+    until_waiting(inference, 3)
+    engine.gate.set()
+    assert [w.result(5).shape[0] for w in waiting] == [1, 1]
+    assert [rows for rows, _ in engine.passes] == [1, 2]
+
+
+def test_logits_queue_full_raises_overloaded_at_once(inference, busy):
+    for _ in range(2):
+        busy.submit(inference.logits, ["waits"])
+    until_waiting(inference, 3)
+    with pytest.raises(Overloaded) as caught:
+        inference.logits(["one too many"])
+    assert caught.value.retry_after_s
+
+
+def test_logits_deadline_passed_raises_and_its_work_is_dropped(inference, engine, busy):
+    with pytest.raises(AnalyzerTimeout):
+        inference.logits(["late"], deadline=Deadline.after(0.05))
+    engine.gate.set()
+    inference.logits(["a sentence of another length"])
+    assert len(engine.passes) == 2  # the first caller's and the last one's
+
+
+def test_logits_engine_error_reaches_the_caller_and_the_thread_lives(inference, engine):
+    engine.errors.append(RuntimeError("out of memory"))
+    with pytest.raises(AnalyzerError) as caught:
+        inference.logits(["fails"])
+    assert "out of memory" not in caught.value.message
+    assert inference.logits(["works"]).shape[0] == 1
+
+
+def test_logits_engine_answers_wrong_shape_raises_analyzer_error(inference, engine, monkeypatch):
+    monkeypatch.setattr(engine, "logits", lambda *_: np.zeros((3, 2), np.float32))
+    with pytest.raises(AnalyzerError):
+        inference.logits(["one"])
+
+
+def test_close_fails_those_who_wait_and_those_who_come(inference, engine, busy):
+    waiting = busy.submit(inference.logits, ["waits"])
+    until_waiting(inference, 2)
+    closing = busy.submit(inference.close)
+    engine.gate.set()
+    with pytest.raises(ShuttingDown):
+        waiting.result(5)
+    closing.result(5)
+    with pytest.raises(ShuttingDown):
+        inference.logits(["too late"])
+
+
+def test_logits_eight_callers_at_once_get_what_one_gets(engine, artifact):
+    inference = InferenceThread(engine, artifact.tokenizer(), max_length_tokens=512)
+    alone = inference.logits(SENTENCES)
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(inference.logits, [SENTENCES] * 8))
+    inference.close()
+    assert all(np.array_equal(t, alone) for t in together)

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.errors import AnalyzerTimeout
+from service.nlp.analyzer import Block, Deadline, ExtractedText
+from service.nlp.segment import MAX_SENTENCE_CHARS, Segmenter
+from tests.nlp.prose import HARMLESS, extracted, planted
+
+SEGMENTER = Segmenter()  # hypothesis does not mix with function-scoped fixtures
+PARAGRAPHS = st.lists(st.text(max_size=300) | st.text(alphabet="aZ. \n\"(5!?)e\u3002", max_size=300))
+
+
+def sentences(*paragraphs: str) -> list[str]:
+    return SEGMENTER.segment(extracted(*paragraphs)).sentence_texts()
+
+
+@settings(max_examples=150, deadline=None)
+@given(PARAGRAPHS)
+def test_segment_any_text_puts_each_character_into_one_sentence(paragraphs):
+    document = SEGMENTER.segment(extracted(*paragraphs))
+    counts = [0] * len(document.text)
+    for s in document.sentences:
+        for i in range(s.start, s.end):
+            counts[i] += 1
+    assert all(n == 1 for n, c in zip(counts, document.text, strict=True) if not c.isspace())
+    assert max(counts, default=0) <= 1
+
+
+@settings(max_examples=150, deadline=None)
+@given(PARAGRAPHS)
+def test_segment_any_text_gives_trimmed_sentences_inside_blocks_in_order(paragraphs):
+    source = extracted(*paragraphs)
+    document = SEGMENTER.segment(source)
+    assert all(text == text.strip() != "" for text in document.sentence_texts())
+    assert list(document.sentences) == sorted(document.sentences, key=lambda s: s.start)
+    for s in document.sentences:
+        assert any(b.start <= s.start and s.end <= b.end for b in source.blocks)
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        ["See No. 5 and Fig. 3 here.", "Dr. Smith went to the U.S. market."],
+        ["Smith et al. (2020) agree.", "Costs rose by 3.5 percent, cf. Art. 5, etc. and more."],
+        ["1. Install the pump.", "2. Check it."],
+        ["He asked twice.", '"No," she said.', "(See page 4.)", "They left."],
+        ["Use e.g. the pump, i.e. the old one.", "Is it on?", "Yes!"],
+        ["We said no.", "They left."],
+        ["the budget is tight.", "the deadline is close."],
+    ],
+)
+def test_segment_prose_with_abbreviations_cuts_where_a_reader_would(expected):
+    assert sentences(" ".join(expected)) == expected
+
+
+def test_segment_line_break_inside_a_block_stays_in_the_sentence():
+    assert sentences("The budget\nis tight.  Next one.") == ["The budget\nis tight.", "Next one."]
+
+
+def test_segment_bullets_without_full_stops_are_sentences_of_their_own():
+    assert sentences("tight budget", "aggressive deadline") == ["tight budget", "aggressive deadline"]
+
+
+def test_segment_blank_document_has_no_sentences():
+    assert sentences("", "  \n ", "\t") == []
+
+
+def test_segment_pages_gives_each_sentence_the_page_it_begins_on():
+    text = "One here. Two\nends here. Three."
+    source = ExtractedText(text, (Block(0, len(text)),), page_starts=(0, 14, 25), pages_without_text=(4,))
+    document = SEGMENTER.segment(source)
+    assert [s.page for s in document.sentences] == [1, 1, 3]
+    assert (document.n_pages, document.pages_without_text) == (3, (4,))
+
+
+def test_segment_long_run_is_cut_at_the_best_boundary():
+    cells = [f"cell number {i} of the table" for i in range(300)]
+    parts = sentences("; ".join(cells))
+    assert max(map(len, parts)) <= MAX_SENTENCE_CHARS
+    assert all(part.startswith("cell number") for part in parts)
+
+
+def test_segment_sentence_after_a_long_paragraph_stays_whole():
+    long_one = "The map shows " + ", ".join(["the river"] * 110) + "."
+    paragraph = " ".join([*HARMLESS * 4, long_one, *HARMLESS])
+    assert long_one in sentences(paragraph)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["a", "\n", ".", "(;,!?)", "(;,!?) ", "\u6f22\u5b57", "\u6f22\u3002", "\U0001f469\u200d\U0001f467",
+     "\u0645\u0631\u062d\u0628\u0627. ", "a,", "http://a.b/c?d=e&", "U.S.A. "],
+)  # fmt: skip
+def test_segment_200_kb_of_anything_takes_little_time(unit):
+    text = unit * (200_000 // len(unit))
+    begin = time.process_time()
+    SEGMENTER.segment(extracted(text))
+    assert time.process_time() - begin < 3.0  # measured: 0.01 to 0.7 s
+
+
+def test_segment_expired_deadline_raises_timeout():
+    with pytest.raises(AnalyzerTimeout, match="AI_TIMEOUT_S"):
+        SEGMENTER.segment(extracted("One."), deadline=Deadline.after(0))
+
+
+def test_segment_eight_threads_give_what_one_gives():
+    sources = [planted(20_000, seed) for seed in range(8)]
+    alone = [SEGMENTER.segment(source) for source in sources]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(SEGMENTER.segment, sources)) == alone
+
+
+def test_segment_short_text_does_not_wait_for_a_book():
+    with ThreadPoolExecutor(1) as pool:
+        book = pool.submit(SEGMENTER.segment, planted(600_000, 1))
+        time.sleep(0.05)
+        SEGMENTER.segment(extracted("A note. It is short."))
+        assert not book.done()
+
+
+def test_segment_new_words_do_not_stay_in_memory():
+    strings = SEGMENTER._nlp.vocab.strings
+    sentences("Warm up. Once.")
+    before = len(strings)
+    sentences(" ".join(f"word{i}x is new." for i in range(5_000)))
+    assert len(strings) == before

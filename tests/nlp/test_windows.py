@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.nlp.windows import WINDOW_TOKENS, Windower, overlapping, split_long_words
+
+
+@pytest.fixture(scope="module")
+def windower(artifact):
+    return Windower(artifact.tokenizer(), 512)
+
+
+@given(st.integers(0, 300), st.integers(2, 40))
+def test_overlapping_any_length_covers_every_token_within_the_size(n, size):
+    ids = list(range(n))
+    windows = list(overlapping(ids, size))
+    assert sorted({i for w in windows for i in w}) == ids
+    assert max(map(len, windows)) <= size
+    assert len(windows[-1]) == min(n, size)
+
+
+def test_windows_ordinary_sentence_is_one_window_with_special_tokens(windower, artifact):
+    tokenizer = artifact.tokenizer()
+    [[ids]] = windower.windows(["The budget is tight."])
+    assert ids == tokenizer.encode("The budget is tight.").ids
+
+
+def test_windows_long_sentence_overlaps_by_half(windower):
+    [windows] = windower.windows(["budget " * 400])
+    assert {len(w) for w in windows} == {WINDOW_TOKENS}
+    assert len(windows) == 12  # ceil((400 - 62) / 31) + 1
+
+
+def test_windows_word_of_500_letters_is_not_unknown(windower, artifact):
+    unknown = artifact.tokenizer().token_to_id("[UNK]")
+    assert unknown in artifact.tokenizer().encode("budget" * 90).ids
+    [windows] = windower.windows(["budget" * 90])
+    assert all(unknown not in window for window in windows)
+
+
+def test_windows_lone_surrogate_is_read_not_refused(windower):
+    assert len(windower.windows(["a \ud800 b"])) == 1
+
+
+@pytest.mark.parametrize("text", ["plain words", "x" * 100, "http://a.example/" + "b/" * 80])
+def test_split_long_words_text_that_wordpiece_reads_stays_as_it_is(text):
+    assert split_long_words(text) == text
+
+
+def test_split_long_words_loses_no_character():
+    word = "\ud55c" * 250 + "abc" * 50
+    assert split_long_words(word).replace(" ", "") == word
