@@ -41,12 +41,14 @@ def row_id() -> Uuid[UUID]:
 def exact(length: int) -> String:
     """Return a string compared byte by byte everywhere: for addresses, hashes, keys and labels.
 
-    MySQL's default collations hold é equal to e, which would let two accounts share one address.
+    The collations that ignore case hold é equal to e, so that two accounts would share an address,
+    and MariaDB's holds every emoji equal to every other.
     """
     collated = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
     return String(length).with_variant(collated, *_MYSQL)
 
 
 def long_text() -> Text:
-    """Return a text without a practical limit: MySQL's plain TEXT would end at 64 KiB."""
-    return Text().with_variant(mysql.MEDIUMTEXT(), *_MYSQL)
+    """Return a text of up to 16 MiB, compared as `exact` is; MySQL's plain TEXT ends at 64 KiB."""
+    collated = mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin")
+    return Text().with_variant(collated, *_MYSQL)

@@ -87,7 +87,7 @@ def _create_scans() -> None:
         "scans",
         sa.Column("id", _row_id(), nullable=False),
         sa.Column("user_id", _row_id(), nullable=False),
-        sa.Column("filename", sa.String(255)),
+        sa.Column("filename", _exact(255)),
         sa.Column("data", sa.JSON(), nullable=False),
         sa.Column("source", _exact(16), nullable=False),
         sa.Column("created_at", _time(), nullable=False),
@@ -118,7 +118,7 @@ def _create_findings() -> None:
         sa.Column("risk_type", _exact(64), nullable=False),
         sa.Column("category", _exact(64), nullable=False),
         sa.Column("score", sa.Double()),
-        sa.Column("context", sa.Text().with_variant(mysql.MEDIUMTEXT(), *_MYSQL), nullable=False),
+        sa.Column("context", _long_text(), nullable=False),
         sa.Column("span_start", sa.Integer(), nullable=False),
         sa.Column("span_end", sa.Integer(), nullable=False),
         sa.Column("page", sa.Integer()),
@@ -180,3 +180,8 @@ def _time() -> TypeEngine[Any]:
 def _exact(length: int) -> TypeEngine[Any]:
     binary = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
     return sa.String(length).with_variant(binary, *_MYSQL)
+
+
+def _long_text() -> TypeEngine[Any]:
+    binary = mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin")
+    return sa.Text().with_variant(binary, *_MYSQL)

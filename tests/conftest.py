@@ -1,0 +1,32 @@
+"""Fixtures that every folder of tests shares."""
+
+import pytest
+
+from tests.databases import BACKENDS, fresh_database
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def backend(request):
+    """Each kind of database in turn; a folder or module with its own `backend` narrows this."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def database_url(backend, tmp_path_factory):
+    """URL of the test session's database of this kind, empty and not migrated at first."""
+    with fresh_database(backend, tmp_path_factory.mktemp("database")) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(backend, tmp_path):
+    """URL of a database for this test alone."""
+    with fresh_database(backend, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def mysql_url(tmp_path):
+    """URL of a MySQL or MariaDB database for this test alone."""
+    with fresh_database("mysql", tmp_path) as url:
+        yield url

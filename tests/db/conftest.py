@@ -1,0 +1,96 @@
+"""A migrated database of each kind, and rows to put into it."""
+
+import secrets
+import time
+from datetime import UTC, datetime
+
+import pytest
+import uuid_utils.compat
+from sqlalchemy import text
+
+from db import migrate
+from db.queries import scans, users
+from db.session import Database
+
+
+@pytest.fixture(scope="session")
+def database(database_url):
+    """The session's database, migrated; tests share it and make users of their own."""
+    migrate.upgrade(database_url)
+    database = Database.connect(database_url, pool_size=5)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def user(database):
+    """A new account."""
+    return database.transaction(add_user)
+
+
+@pytest.fixture
+def login(database, user):
+    """A log-in of `user`."""
+    return database.transaction(lambda s: users.begin_login(s, user.id))
+
+
+@pytest.fixture
+def store_scan(database, user):
+    """Store a scan of `user`, with a finding for each context."""
+
+    def store(*contexts, **values):
+        found = [finding(n, context) for n, context in enumerate(contexts, start=1)]
+        values = scan_values(user.id, **values)
+        return database.transaction(lambda s: scans.add_scan(s, values, found))[0]
+
+    return store
+
+
+def add_user(session, **values):
+    email = values.pop("email", f"{secrets.token_hex(8)}@corp.local")
+    return users.add_user(session, email=email, password_hash="argon2", **values)
+
+
+def scan_values(user_id, **changed):
+    return {
+        "id": uuid_utils.compat.uuid7(),
+        "user_id": user_id,
+        "filename": None,
+        "data": [],
+        "source": "model",
+        "created_at": datetime.now(UTC),
+        "model_name": "riskscan-minilm",
+        "model_version": "1.0.0",
+        "document_sha256": "0" * 64,
+        "coverage": {"characters": 1},
+        "n_findings": 0,
+        "idempotency_key": None,
+        "request_sha256": None,
+        **changed,
+    }
+
+
+def finding(n, context="The budget is tight.", **changed):
+    return {
+        "n": n,
+        "risk_type": "budget",
+        "category": "financial",
+        "score": 0.5,
+        "context": context,
+        "start": 0,
+        "end": len(context),
+        "page": None,
+        **changed,
+    }
+
+
+def count(session, table, column, value):
+    statement = text(f"SELECT COUNT(*) FROM {table} WHERE {column} = :value")
+    return session.scalar(statement, {"value": value})
+
+
+def wait_until(condition, timeout_s=5):
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -1,0 +1,83 @@
+"""The schema goes up, matches the models, goes down and up again, alone."""
+
+import subprocess
+import sys
+
+import pytest
+from sqlalchemy import inspect
+
+from db import migrate
+from db.engines import open_unpooled_engine
+from db.models import Base
+from db.session import Database
+
+
+def tables(url):
+    with open_unpooled_engine(url).connect() as connection:
+        return set(inspect(connection).get_table_names())
+
+
+def test_upgrade_empty_database_makes_the_schema_of_the_models(empty_database_url):
+    migrate.upgrade(empty_database_url)
+    assert migrate.current(empty_database_url) == migrate.head()
+    assert migrate.differences(empty_database_url) == []
+
+
+def test_downgrade_to_base_leaves_no_table_and_can_be_upgraded_again(empty_database_url):
+    migrate.upgrade(empty_database_url)
+    migrate.downgrade(empty_database_url, "base")
+    assert tables(empty_database_url) == {"alembic_version"}
+    migrate.upgrade(empty_database_url)
+    assert tables(empty_database_url) == {"alembic_version", *Base.metadata.tables}
+
+
+def test_upgrade_of_a_current_schema_changes_nothing(empty_database_url):
+    migrate.upgrade(empty_database_url)
+    migrate.upgrade(empty_database_url)
+    assert migrate.current(empty_database_url) == migrate.head()
+
+
+def test_is_current_before_and_after_upgrade(empty_database_url):
+    database = Database.connect(empty_database_url, pool_size=1)
+    assert not migrate.is_current(database)
+    migrate.upgrade(empty_database_url)
+    assert migrate.is_current(database)
+    database.dispose()
+
+
+def test_differences_of_an_altered_schema_name_the_column(empty_database_url):
+    migrate.upgrade(empty_database_url)
+    with open_unpooled_engine(empty_database_url).begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE audit_events DROP COLUMN request_id")
+    [(change, _, table, column)] = migrate.differences(empty_database_url)
+    assert (change, table, column.name) == ("add_column", "audit_events", "request_id")
+
+
+def test_upgrade_of_three_processes_at_once_succeeds_in_each(empty_database_url):
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from db import migrate; migrate.upgrade(sys.argv[1])",
+    ]
+    started = [
+        subprocess.Popen([*command, empty_database_url], stderr=subprocess.PIPE) for _ in range(3)
+    ]
+    errors = [process.communicate(timeout=60)[1] for process in started]
+    assert [process.returncode for process in started] == [0, 0, 0], errors
+    assert migrate.differences(empty_database_url) == []
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], scope="session")
+def test_upgrade_that_leaves_dangling_rows_is_undone(empty_database_url, monkeypatch):
+    migrate.upgrade(empty_database_url)
+
+    def orphan(config, _revision):
+        config.attributes["connection"].exec_driver_sql(
+            "INSERT INTO logins (id, user_id, created_at) VALUES ('a', 'nobody', '2026-01-01')"
+        )
+
+    monkeypatch.setattr(migrate.command, "upgrade", orphan)
+    with pytest.raises(ValueError, match="1 rows without their owner"):
+        migrate.upgrade(empty_database_url)
+    with open_unpooled_engine(empty_database_url).connect() as connection:
+        assert connection.exec_driver_sql("SELECT COUNT(*) FROM logins").scalar() == 0

@@ -1,0 +1,125 @@
+"""Pages come newest first without gaps or repeats, read from an index however long the list is."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import event, insert, text
+
+from db.models import AuditEvent, Scan
+from db.queries import audit, scans
+from tests.db.conftest import add_user, scan_values
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+N_SCANS = 8000
+N_USERS = 200  # PostgreSQL rather filters ix_scans_created_at for who owns a large part of all
+SORTS = ("filesort", "temp b-tree", "sort key")
+
+
+@pytest.fixture(scope="module")
+def owner(database):
+    """A user with forty scans, two of each moment, among 8,000 of other users."""
+
+    def work(session):
+        owners = [add_user(session) for _ in range(N_USERS)]
+        rows = [
+            scan_values(
+                owners[n % N_USERS].id,
+                id=UUID(int=(n * 7919) % 2**64 + 2**100),
+                created_at=START + timedelta(seconds=n // (2 * N_USERS)),
+            )
+            for n in range(N_SCANS)
+        ]
+        session.execute(insert(Scan), rows)
+        return owners[0]
+
+    owner = database.transaction(work)
+    _analyze(database)
+    return owner
+
+
+def _analyze(database):
+    is_mysql = database.engine.dialect.name == "mysql"
+    for table in ("scans", "audit_events"):
+        statement = text(f"ANALYZE TABLE {table}" if is_mysql else f"ANALYZE {table}")
+        database.transaction(lambda s, sql=statement: s.execute(sql).close())
+
+
+def plan(database, query):
+    """Run `query(session)` and return how the database runs the last statement of it."""
+    seen = []
+
+    def keep(_conn, _cursor, statement, parameters, *_):
+        seen.append((statement, parameters))
+
+    event.listen(database.engine, "before_cursor_execute", keep)
+    database.transaction(query)
+    event.remove(database.engine, "before_cursor_execute", keep)
+    explain = "EXPLAIN QUERY PLAN " if database.engine.dialect.name == "sqlite" else "EXPLAIN "
+    with database.engine.connect() as connection:
+        rows = connection.exec_driver_sql(explain + seen[-1][0], seen[-1][1]).all()
+    return "\n".join(" ".join(map(str, row)) for row in rows).lower()
+
+
+def middle(database, owner):
+    found = database.transaction(lambda s: scans.list_scans_page(s, owner.id, limit=1, offset=10))
+    return found[0].created_at, found[0].id
+
+
+def test_list_scans_by_position_meets_every_scan_once(database, owner):
+    seen, after = [], None
+    while page := database.transaction(
+        lambda s, after=after: scans.list_scans(s, owner.id, limit=15, after=after)
+    ):
+        seen += [(scan.created_at, scan.id) for scan in page]
+        after = seen[-1]
+    assert len(seen) == database.transaction(lambda s: scans.count_scans(s, owner.id))
+    assert seen == sorted(set(seen), reverse=True)
+
+
+def test_list_scans_page_is_the_same_as_by_position(database, owner):
+    after = middle(database, owner)
+    by_position = database.transaction(
+        lambda s: scans.list_scans(s, owner.id, limit=20, after=after)
+    )
+    by_offset = database.transaction(
+        lambda s: scans.list_scans_page(s, owner.id, limit=20, offset=11)
+    )
+    assert [scan.id for scan in by_position] == [scan.id for scan in by_offset]
+
+
+def test_list_scans_first_page_reads_the_index_in_order(database, owner):
+    found = plan(database, lambda s: scans.list_scans(s, owner.id, limit=20))
+    assert "ix_scans_user_id_created_at_id" in found
+    assert not any(word in found for word in SORTS)
+
+
+def test_list_scans_after_a_position_reads_the_index_in_order(database, owner):
+    after = middle(database, owner)
+    found = plan(database, lambda s: scans.list_scans(s, owner.id, limit=20, after=after))
+    assert "ix_scans_user_id_created_at_id" in found
+    assert not any(word in found for word in SORTS)
+
+
+def test_list_events_after_a_position_reads_the_index_in_order(database):
+    rows = [
+        {
+            "id": UUID(int=n + 2**90),
+            "created_at": START + timedelta(seconds=n // 3),
+            "action": "scan.created",
+            "user_id": None,
+            "object_type": "scan",
+            "object_id": None,
+            "request_id": None,
+            "detail": {},
+        }
+        for n in range(3000)
+    ]
+    database.transaction(lambda s: s.execute(insert(AuditEvent), rows))
+    _analyze(database)
+    after = (START + timedelta(seconds=500), UUID(int=1501 + 2**90))
+    found = plan(database, lambda s: audit.list_events(s, limit=20, after=after))
+    assert "ix_audit_events_created_at_id" in found
+    assert not any(word in found for word in SORTS)
+    page = database.transaction(lambda s: audit.list_events(s, limit=3, after=after))
+    assert [event.id.int - 2**90 for event in page] == [1500, 1499, 1498]

@@ -1,0 +1,197 @@
+"""Scans and findings: what is stored comes back, and only to its owner."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import uuid_utils.compat
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+
+from db.models import User
+from db.queries import scans
+from db.queries.scans import ScanFilter
+from tests.db.conftest import add_user, count, finding, scan_values
+
+REFUSED = (IntegrityError, OperationalError)  # MySQL calls a broken CHECK the latter
+
+
+def listed(database, user, **chosen):
+    found = database.transaction(
+        lambda s: scans.list_scans(s, user.id, ScanFilter(**chosen), limit=100)
+    )
+    return [scan.id for scan in found]
+
+
+def findings(database, scan, after_n=0, limit=100):
+    return database.transaction(
+        lambda s: scans.findings_of_scan(s, scan.id, after_n=after_n, limit=limit)
+    )
+
+
+def test_add_scan_reads_back_whole(database, user, store_scan):
+    data = [{"risk": "Budget", "context": 'Zu teuer \U0001f4b8 für "uns"'}]
+    stored = store_scan(data=data, filename="Плän \U0001f600.pdf", coverage={"pages": None})
+    found = database.transaction(lambda s: scans.scan_of_user(s, stored.id, user.id))
+    assert (found.data, found.filename, found.coverage) == (data, stored.filename, {"pages": None})
+
+
+def test_add_scan_keeps_microseconds(database, user, store_scan):
+    moment = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=UTC)
+    stored = store_scan(created_at=moment)
+    found = database.transaction(lambda s: scans.scan_of_user(s, stored.id, user.id))
+    assert found.created_at == moment
+
+
+def test_add_scan_of_a_time_in_another_zone_is_the_same_moment(database, user, store_scan):
+    moment = datetime.fromisoformat("2026-03-29T03:30:00+02:00")
+    stored = store_scan(created_at=moment)
+    found = database.transaction(lambda s: scans.scan_of_user(s, stored.id, user.id))
+    assert found.created_at == moment
+
+
+def test_add_scan_with_a_long_context_is_not_cut(database, store_scan):
+    context = "Der Termin ist eng \U0001f525. " * 20_000  # 460,000 bytes; TEXT would end at 65,535
+    assert findings(database, store_scan(context))[0].context == context
+
+
+def test_add_scan_with_large_data_is_not_cut(database, user, store_scan):
+    data = [{"context": "x" * 1000}] * 3000
+    stored = store_scan(data=data)
+    found = database.transaction(lambda s: scans.scan_of_user(s, stored.id, user.id))
+    assert found.data == data
+
+
+def test_add_scan_with_thousands_of_findings_keeps_their_order(database, store_scan):
+    stored = store_scan(*(f"Sentence {n}." for n in range(1, 3001)))
+    numbers = [f.n for f in findings(database, stored, after_n=2990)]
+    assert numbers == list(range(2991, 3001))
+
+
+def test_add_scan_twice_with_its_own_id_is_not_new(database, user):
+    values = scan_values(user.id)
+    assert database.transaction(lambda s: scans.add_scan(s, values, [finding(1)]))[1] is True
+    again, is_new = database.transaction(lambda s: scans.add_scan(s, values, [finding(1)]))
+    assert (again.id, is_new) == (values["id"], False)
+
+
+def test_add_scan_with_a_used_key_is_refused_and_stores_nothing(database, user, store_scan):
+    first = store_scan(idempotency_key="order-1")
+    with pytest.raises(IntegrityError):
+        store_scan("A finding.", idempotency_key="order-1")
+    assert listed(database, user) == [first.id]
+
+
+def test_scan_by_key_tells_keys_apart_by_case(database, user, store_scan):
+    stored = store_scan(idempotency_key="Key")
+    store_scan(idempotency_key="key")
+    found = database.transaction(lambda s: scans.scan_by_key(s, user.id, "Key"))
+    assert found.id == stored.id
+
+
+def test_scan_by_key_of_another_user_is_none(database, store_scan):
+    store_scan(idempotency_key="k")
+    other = database.transaction(add_user)
+    assert database.transaction(lambda s: scans.scan_by_key(s, other.id, "k")) is None
+
+
+def test_scan_of_user_of_another_user_is_none(database, store_scan):
+    stored = store_scan()
+    other = database.transaction(add_user)
+    assert database.transaction(lambda s: scans.scan_of_user(s, stored.id, other.id)) is None
+
+
+def test_add_scan_of_a_user_that_is_gone_is_refused(database):
+    values = scan_values(uuid_utils.compat.uuid7())
+    with pytest.raises(IntegrityError):
+        database.transaction(lambda s: scans.add_scan(s, values, []))
+
+
+@pytest.mark.parametrize("wrong", [{"source": "guess"}, {"n_findings": -1}])
+def test_add_scan_outside_its_checks_is_refused(store_scan, wrong):
+    with pytest.raises(REFUSED):
+        store_scan(**wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"score": 1.01}, {"score": -0.01}, {"start": 5, "end": 5}, {"page": 0}, {"n": 0}]
+)
+def test_add_finding_outside_its_checks_is_refused(database, user, wrong):
+    values, found = scan_values(user.id), [{**finding(1), **wrong}]
+    with pytest.raises(REFUSED):
+        database.transaction(lambda s: scans.add_scan(s, values, found))
+
+
+def test_finding_without_score_and_page_reads_back(database, user):
+    values, found = scan_values(user.id), [finding(1, score=None, page=None, start=3, end=9)]
+    scan, _ = database.transaction(lambda s: scans.add_scan(s, values, found))
+    stored = findings(database, scan)[0]
+    assert (stored.score, stored.page, stored.start, stored.end) == (None, None, 3, 9)
+
+
+def test_finding_score_reads_back_exactly(database, user):
+    values, score = scan_values(user.id), 0.123456789012345
+    scan, _ = database.transaction(lambda s: scans.add_scan(s, values, [finding(1, score=score)]))
+    assert findings(database, scan)[0].score == score
+
+
+def test_delete_scan_takes_its_findings_along(database, store_scan):
+    stored = store_scan("One.", "Two.")
+    assert database.transaction(lambda s: scans.delete_scan(s, stored.id)) is True
+    assert findings(database, stored) == []
+    assert database.transaction(lambda s: scans.delete_scan(s, stored.id)) is False
+
+
+def test_delete_user_takes_scans_and_findings_along(database, user, store_scan):
+    stored = store_scan("One.")
+    database.transaction(lambda s: s.delete(s.get(User, user.id)))
+    assert findings(database, stored) == []
+    assert database.transaction(lambda s: count(s, "scans", "document_sha256", "f" * 64)) == 0
+
+
+def test_list_scans_of_others_are_not_listed(database, store_scan):
+    store_scan()
+    assert listed(database, database.transaction(add_user)) == []
+
+
+def test_list_scans_leaves_data_out(database, user, store_scan):
+    store_scan(data=[{"risk": "Budget"}])
+    found = database.transaction(lambda s: scans.list_scans(s, user.id, limit=1))
+    with pytest.raises(SQLAlchemyError):
+        _ = found[0].data
+
+
+def test_list_scans_by_source(database, user, store_scan):
+    store_scan(source="model")
+    stored = store_scan(source="llm")
+    assert listed(database, user, source="llm") == [stored.id]
+
+
+def test_list_scans_by_created_range_takes_from_and_leaves_before(database, user, store_scan):
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    days = [store_scan(created_at=start + timedelta(days=n)).id for n in range(3)]
+    chosen = {"created_from": start, "created_before": start + timedelta(days=2)}
+    assert listed(database, user, **chosen) == [days[1], days[0]]
+
+
+def test_list_scans_by_labels_wants_one_finding_with_both(database, user):
+    def store(*found):
+        values = scan_values(user.id)
+        return database.transaction(lambda s: scans.add_scan(s, values, list(found)))[0].id
+
+    both = store(finding(1, risk_type="schedule", category="delivery"))
+    store(finding(1, risk_type="schedule"), finding(2, category="delivery"))
+    assert listed(database, user, risk_type="schedule", category="delivery") == [both]
+
+
+@pytest.mark.parametrize("q", ["ÜBER", "über das", "100%_\\/", "PLAN.pdf", "\U0001f525"])
+def test_list_scans_by_q_ignores_case_and_means_its_signs(database, user, store_scan, q):
+    stored = store_scan("Über das Budget: 100%_\\/ weg \U0001f525.", filename="Plan.PDF")
+    store_scan("Uber 100 percent \U0001f4b8", filename="other.txt")
+    assert listed(database, user, q=q) == [stored.id]
+
+
+def test_count_scans_counts_what_the_filter_leaves(database, user, store_scan):
+    for source in ("model", "llm", "llm"):
+        store_scan("One.", "Two.", source=source)
+    chosen = ScanFilter(source="llm", category="financial")
+    assert database.transaction(lambda s: scans.count_scans(s, user.id, chosen)) == 2
+    assert database.transaction(lambda s: scans.count_scans(s, user.id)) == 3

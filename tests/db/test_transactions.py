@@ -1,0 +1,228 @@
+"""A transaction that the database drops runs again, whole; one that cannot succeed says why."""
+
+import shutil
+import socket
+import sqlite3
+import time
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from db import migrate
+from db.faults import is_retryable
+from db.models import User
+from db.session import Database, is_unavailable
+from tests.db.conftest import add_user, count
+
+OWN_ID = {"mysql": "SELECT CONNECTION_ID()", "postgresql": "SELECT pg_backend_pid()"}
+KILL = {"mysql": "KILL CONNECTION {}", "postgresql": "SELECT pg_terminate_backend({})"}
+ADDRESS = {
+    "mysql": "mysql+pymysql://root@127.0.0.1:{}/x",
+    "postgresql": "postgresql+psycopg://postgres@127.0.0.1:{}/x",
+}
+servers = pytest.mark.parametrize("backend", ["mysql", "postgresql"], scope="session")
+sqlite = pytest.mark.parametrize("backend", ["sqlite"], scope="session")
+
+
+def kill(database, session):
+    """End the connection of `session` from another one."""
+    own = session.scalar(text(OWN_ID[database.engine.dialect.name]))
+    with database.engine.connect() as other:
+        other.execute(text(KILL[database.engine.dialect.name].format(own)))
+
+
+def n_users(database, address):
+    return database.transaction(lambda s: count(s, "users", "email", address))
+
+
+@servers
+def test_transaction_killed_midway_runs_again_whole(database):
+    runs = []
+
+    def work(session):
+        runs.append(add_user(session, email="killed@corp.local").id)
+        if len(runs) == 1:
+            kill(database, session)
+        return add_user(session).id
+
+    assert database.transaction(work) is not None
+    assert len(runs) == 2
+    assert n_users(database, "killed@corp.local") == 1
+
+
+@servers
+def test_transaction_killed_before_commit_runs_again(database):
+    runs = []
+
+    def work(session):
+        runs.append(add_user(session, email="late@corp.local").id)
+        if len(runs) == 1:
+            kill(database, session)
+
+    database.transaction(work)
+    assert len(runs) == 2
+    assert n_users(database, "late@corp.local") == 1
+
+
+@servers
+def test_transaction_killed_each_time_gives_up_as_unavailable(database):
+    runs = []
+
+    def work(session):
+        runs.append(session)
+        kill(database, session)
+        session.execute(text("SELECT 1"))
+
+    with pytest.raises(OperationalError) as caught:
+        database.transaction(work)
+    assert len(runs) == 3
+    assert is_unavailable(caught.value)
+
+
+@servers
+def test_connections_killed_while_idle_are_replaced(database):
+    with database.engine.connect() as idle:
+        own = idle.scalar(text(OWN_ID[database.engine.dialect.name]))
+    with database.engine.connect() as first, database.engine.connect() as second:
+        killer = (
+            second if first.scalar(text(OWN_ID[database.engine.dialect.name])) == own else first
+        )
+        killer.execute(text(KILL[database.engine.dialect.name].format(own)))
+    assert n_users(database, "nobody") == 0
+
+
+@sqlite
+def test_transaction_overtaken_by_a_writer_runs_again(database, user):
+    runs = []
+
+    def work(session):
+        runs.append(session.get(User, user.id).password_hash)
+        if len(runs) == 1:
+            write(database, user)
+        session.get(User, user.id).password_hash = f"after {runs[-1]}"
+
+    database.transaction(work)
+    assert runs == ["argon2", "written"]
+    assert database.transaction(lambda s: s.get(User, user.id)).password_hash == "after written"
+
+
+def write(database, user):
+    statement = text("UPDATE users SET password_hash = 'written' WHERE id = :id")
+    with database.engine.begin() as other:
+        other.execute(statement, {"id": user.id.hex})
+
+
+@sqlite
+def test_transaction_on_a_locked_file_is_unavailable(empty_database_url):
+    migrate.upgrade(empty_database_url)
+    database = Database.connect(f"{empty_database_url}?timeout=0.05", pool_size=1)
+    holder = sqlite3.connect(database.engine.url.database, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(OperationalError) as caught:
+        database.transaction(add_user)
+    assert is_retryable(caught.value)
+    assert is_unavailable(caught.value)
+    holder.close()
+    database.transaction(add_user)
+    database.dispose()
+
+
+def test_transaction_without_its_file_is_unavailable(tmp_path):
+    folder = tmp_path / "data"
+    database = Database.connect(f"sqlite:///{folder}/x.db", pool_size=1)
+    shutil.rmtree(folder)
+    with pytest.raises(OperationalError) as caught:
+        database.transaction(lambda s: s.execute(text("SELECT 1")))
+    assert is_unavailable(caught.value)
+
+
+def test_transaction_that_raises_runs_once_and_stores_nothing(database):
+    runs = []
+
+    def work(session):
+        runs.append(add_user(session, email="undone@corp.local"))
+        raise KeyError("the caller's own")
+
+    with pytest.raises(KeyError):
+        database.transaction(work)
+    assert len(runs) == 1
+    assert n_users(database, "undone@corp.local") == 0
+
+
+def test_a_wrong_statement_runs_once_and_is_not_unavailable(database):
+    runs = []
+
+    def work(session):
+        runs.append(session)
+        session.execute(text("SELECT nothing FROM nowhere"))
+
+    with pytest.raises((ProgrammingError, OperationalError)) as caught:
+        database.transaction(work)
+    assert len(runs) == 1
+    assert not is_unavailable(caught.value)
+
+
+def test_result_is_readable_after_the_transaction(database, user):
+    assert database.transaction(lambda s: s.get(User, user.id)).email == user.email
+
+
+@servers
+def test_a_server_that_refuses_is_unavailable(backend):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        database = Database.connect(ADDRESS[backend].format(closed.getsockname()[1]), pool_size=1)
+        with pytest.raises(OperationalError) as caught:
+            database.transaction(lambda s: s.execute(text("SELECT 1")))
+    assert is_unavailable(caught.value)
+
+
+@servers
+def test_ping_of_a_server_that_says_nothing_ends_in_time(backend):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        database = Database.connect(ADDRESS[backend].format(silent.getsockname()[1]), pool_size=1)
+        began = time.monotonic()
+        with pytest.raises(OperationalError) as caught:
+            database.ping(timeout_s=0.3)
+    assert time.monotonic() - began < 3
+    assert is_unavailable(caught.value)
+
+
+def test_ping_with_a_busy_pool_answers(database):
+    busy = [database.engine.connect() for _ in range(5)]
+    database.ping()
+    for connection in busy:
+        connection.close()
+
+
+def test_a_pool_without_a_free_connection_is_unavailable(database_url):
+    database = Database(create_engine(database_url, pool_size=1, max_overflow=0, pool_timeout=0.05))
+    with database.engine.connect(), pytest.raises(PoolTimeout) as caught:
+        database.transaction(lambda s: s.execute(text("SELECT 1")))
+    assert is_unavailable(caught.value)
+    database.dispose()
+
+
+def test_connect_makes_a_file_that_only_its_owner_reads(tmp_path):
+    database = Database.connect(f"sqlite:///{tmp_path}/private/x.db", pool_size=1)
+    database.transaction(lambda s: s.execute(text("CREATE TABLE t (n INTEGER)")))
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "private").iterdir()}
+    assert modes == {"x.db": 0o600, "x.db-wal": 0o600, "x.db-shm": 0o600}
+    assert (tmp_path / "private").stat().st_mode & 0o777 == 0o700
+    database.dispose()
+
+
+@sqlite
+@pytest.mark.parametrize(
+    ("pragma", "value"), [("journal_mode", "wal"), ("foreign_keys", 1), ("busy_timeout", 5000)]
+)
+def test_connect_sets_the_pragmas(database, pragma, value):
+    assert database.transaction(lambda s: s.scalar(text(f"PRAGMA {pragma}"))) == value
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("x"), KeyboardInterrupt(), OperationalError("s", {}, None)]
+)
+def test_other_errors_are_not_unavailable(error):
+    assert not is_unavailable(error)
