@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from service.errors import AnalyzerError, AnalyzerTimeout, AnalyzerUnavailable
+from service.errors import AnalyzerError, AnalyzerTimeout, AnalyzerUnavailable, ShuttingDown
 from service.nlp.analyzer import Deadline
 
 MAX_ANSWER_BYTES = 4_000_000
@@ -58,10 +58,13 @@ class JsonClient:
         Raises:
             AnalyzerUnavailable: no connection, or the server asks to come back (429, 503).
             AnalyzerTimeout: no whole answer before `deadline` (`timeout_s` from now without one).
+            ShuttingDown: the client was closed.
             AnalyzerError: any other status, an answer that is no JSON or larger than 4 MB.
         """
         deadline = deadline or Deadline.after(self._timeout_s)
         deadline.check()
+        if self._client.is_closed:
+            raise ShuttingDown("The service is stopping; send the document again.")
         try:
             status, headers, body = self._exchange(json.dumps(payload).encode(), deadline)
         except httpx.TimeoutException as error:

@@ -104,7 +104,7 @@ def _parsed(answer: object) -> tuple[list[tuple[str, str]], Source]:
     if not isinstance(answer, dict) or not isinstance(answer.get("data"), list):
         raise _malformed("lacks the list `data`")
     source = answer.get("source")
-    if source not in {"model", "llm"}:
+    if source != "model" and source != "llm":  # noqa: PLR1714 - a set would need a hashable source
         raise _malformed('has a `source` other than "model" or "llm"')
     return [_item(item) for item in answer["data"]], source
 

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from service.nlp import artifact as artifacts
 from service.nlp.artifact import Artifact
 from service.nlp.engines import TorchEngine
 from service.nlp.llm import LLMAnalyzer
+from service.nlp.llm_prompt import RequestMode
 from service.nlp.local import LocalAnalyzer
 from service.nlp.remote import RemoteAnalyzer
 from service.nlp.segment import Segmenter
@@ -60,11 +62,16 @@ def scan_server() -> Iterator[ScanServer]:
     server.close()
 
 
-@pytest.fixture(params=["json_schema", "json_object", "text"])
-def llm(request: pytest.FixtureRequest, chat_server: ChatServer) -> Iterator[LLMAnalyzer]:
-    analyzer = LLMAnalyzer(chat_server.base_url, model="keyword-rules", request_mode=request.param)
-    yield analyzer
-    analyzer.close()
+@pytest.fixture
+def open_llm(chat_server: ChatServer) -> Iterator[Callable[[RequestMode], LLMAnalyzer]]:
+    with ExitStack() as stack:
+
+        def opened(mode: RequestMode) -> LLMAnalyzer:
+            analyzer = LLMAnalyzer(chat_server.base_url, model="rules", request_mode=mode)
+            stack.callback(analyzer.close)
+            return analyzer
+
+        yield opened
 
 
 @pytest.fixture

@@ -89,7 +89,8 @@ def test_logits_queue_full_raises_overloaded_at_once(inference, busy):
     assert caught.value.retry_after_s
 
 
-def test_logits_deadline_passed_raises_and_its_work_is_dropped(inference, engine, busy):
+@pytest.mark.usefixtures("busy")
+def test_logits_deadline_passed_raises_and_its_work_is_dropped(inference, engine):
     with pytest.raises(AnalyzerTimeout):
         inference.logits(["late"], deadline=Deadline.after(0.05))
     engine.gate.set()

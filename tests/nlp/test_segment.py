@@ -13,7 +13,7 @@ from service.nlp.segment import MAX_SENTENCE_CHARS, Segmenter
 from tests.nlp.prose import HARMLESS, extracted, planted
 
 SEGMENTER = Segmenter()  # hypothesis does not mix with function-scoped fixtures
-PARAGRAPHS = st.lists(st.text(max_size=300) | st.text(alphabet="aZ. \n\"(5!?)e\u3002", max_size=300))
+PARAGRAPHS = st.lists(st.text(max_size=300) | st.text(alphabet='aZ. \n"(5!?)e\u3002', max_size=300))
 
 
 def sentences(*paragraphs: str) -> list[str]:
@@ -64,7 +64,10 @@ def test_segment_line_break_inside_a_block_stays_in_the_sentence():
 
 
 def test_segment_bullets_without_full_stops_are_sentences_of_their_own():
-    assert sentences("tight budget", "aggressive deadline") == ["tight budget", "aggressive deadline"]
+    assert sentences("tight budget", "aggressive deadline") == [
+        "tight budget",
+        "aggressive deadline",
+    ]
 
 
 def test_segment_blank_document_has_no_sentences():
@@ -73,7 +76,9 @@ def test_segment_blank_document_has_no_sentences():
 
 def test_segment_pages_gives_each_sentence_the_page_it_begins_on():
     text = "One here. Two\nends here. Three."
-    source = ExtractedText(text, (Block(0, len(text)),), page_starts=(0, 14, 25), pages_without_text=(4,))
+    source = ExtractedText(
+        text, (Block(0, len(text)),), page_starts=(0, 14, 25), pages_without_text=(4,)
+    )
     document = SEGMENTER.segment(source)
     assert [s.page for s in document.sentences] == [1, 1, 3]
     assert (document.n_pages, document.pages_without_text) == (3, (4,))

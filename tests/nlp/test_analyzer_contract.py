@@ -1,0 +1,167 @@
+"""One suite over every analyzer: the model in this process (ONNX and torch), an LLM, another service."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.errors import AnalyzerError, AnalyzerTimeout, ShuttingDown
+from service.nlp.analyzer import Analyzer, Deadline, Document
+from service.nlp.engines import OnnxEngine
+from service.nlp.local import LocalAnalyzer
+from service.nlp.segment import Segmenter
+from service.nlp.taxonomy import RISK_TYPES, category_of
+from tests.nlp.conftest import NEEDS_TORCH
+from tests.nlp.prose import HARMLESS, RISK, extracted, planted
+
+MODES = ["json_schema", "json_object", "text"]
+ANALYZERS = ["local", pytest.param("local_torch", marks=NEEDS_TORCH), *MODES, "remote"]
+SEGMENTER = Segmenter()
+
+
+@pytest.fixture(params=ANALYZERS)
+def analyzer(request: pytest.FixtureRequest) -> Analyzer:
+    if request.param in MODES:
+        return request.getfixturevalue("open_llm")(request.param)
+    return request.getfixturevalue(request.param)
+
+
+def document(*paragraphs: str) -> Document:
+    return SEGMENTER.segment(extracted(*paragraphs))
+
+
+def contexts(analyzer: Analyzer, *paragraphs: str) -> set[str]:
+    return {f.context for f in analyzer.analyze(document(*paragraphs)).findings}
+
+
+def test_analyze_empty_document_finds_nothing(analyzer):
+    assert analyzer.analyze(document("")).findings == []
+
+
+def test_analyze_harmless_sentence_finds_nothing(analyzer):
+    assert analyzer.analyze(document("Lunch is served at noon in the main hall.")).findings == []
+
+
+def test_analyze_risk_gives_types_of_the_taxonomy_and_the_exact_span(analyzer):
+    analysis = analyzer.analyze(document("Lunch is served at noon.", RISK))
+    assert analysis.findings
+    for f in analysis.findings:
+        assert f.context == RISK
+        assert (f.start, f.end) == (26, 26 + len(RISK))
+        assert f.category == category_of(f.risk_type)
+
+
+def test_analyze_answer_names_its_source_and_probabilities_belong_to_the_model(analyzer):
+    analysis = analyzer.analyze(document(RISK))
+    assert analysis.source in {"model", "llm"}
+    assert analysis.model_name == analyzer.model_name
+    for f in analysis.findings:
+        assert f.score is None or 0.0 < f.score <= 1.0
+
+
+def test_analyze_more_sentences_than_a_batch_finds_each_in_document_order(analyzer):
+    found = analyzer.analyze(document(*[" ".join([RISK, *HARMLESS])] * 24)).findings
+    risks = [f for f in found if f.context == RISK]
+    keys = [(f.start, RISK_TYPES.index(f.risk_type)) for f in risks]
+    assert len({f.start for f in risks}) == 24
+    assert keys == sorted(keys)
+
+
+def test_analyze_sentence_longer_than_the_window_is_read_whole(analyzer):
+    long_one = "The hall has a table, " * 60 + "and the " + RISK[0].lower() + RISK[1:]
+    analysis = analyzer.analyze(document(long_one))
+    assert all(f.context in long_one for f in analysis.findings)
+
+
+@pytest.mark.parametrize(
+    "strange",
+    ["\U0001f469\u200d\U0001f467 \U0001d54f", "\u202b\u0645\u0631\u062d\u0628\u0627\u202c \u200f",
+     "a\ufffdb", "e\u0301" * 50, "\u6f22\u5b57" * 90, "x" * 1400, "\u00a0 \u2028 y"],
+)  # fmt: skip
+def test_analyze_strange_characters_do_not_move_the_spans(analyzer, strange):
+    source = document(strange, RISK, strange)
+    found = [f for f in analyzer.analyze(source).findings if f.context == RISK]
+    assert found
+    assert all(source.text[f.start : f.end] == f.context for f in found)
+
+
+def test_analyze_sentence_that_stands_twice_is_found_twice(analyzer):
+    found = analyzer.analyze(document(RISK, "Lunch is served at noon.", RISK)).findings
+    assert {f.start for f in found} == {0, len(RISK) + 28}
+
+
+def test_analyze_sentence_among_many_is_judged_as_it_is_alone(analyzer):
+    alone = [(f.risk_type, f.score) for f in analyzer.analyze(document(RISK)).findings]
+    many = analyzer.analyze(document(*HARMLESS, RISK, "word " * 250)).findings
+    beside = [(f.risk_type, f.score) for f in many if f.context == RISK]
+    assert [r for r, _ in alone] == [r for r, _ in beside]
+    for (_, a), (_, b) in zip(alone, beside, strict=True):
+        assert a == b or abs(a - b) < 1e-4
+
+
+def test_analyze_eight_callers_at_once_get_what_one_gets(analyzer):
+    source = document(RISK, *HARMLESS)
+    alone = [(f.risk_type, f.start) for f in analyzer.analyze(source).findings]
+    with ThreadPoolExecutor(8) as pool:
+        for analysis in pool.map(analyzer.analyze, [source] * 8):
+            assert [(f.risk_type, f.start) for f in analysis.findings] == alone
+
+
+def test_analyze_expired_deadline_raises_timeout_with_retry_after(analyzer):
+    with pytest.raises(AnalyzerTimeout) as caught:
+        analyzer.analyze(document(RISK), deadline=Deadline.after(0))
+    assert caught.value.retry_after_s
+
+
+def test_analyze_progress_ends_at_all_sentences(analyzer):
+    seen = []
+    analyzer.analyze(document(RISK, *HARMLESS), progress=lambda *step: seen.append(step))
+    assert seen[-1] == (13, 13)
+
+
+@pytest.fixture
+def own_local(artifact):
+    return LocalAnalyzer(artifact, OnnxEngine(artifact, n_threads=1))
+
+
+@pytest.mark.parametrize("name", ["own_local", "open_llm", "remote"])
+def test_analyze_after_close_raises_and_never_answers_empty(request, name):
+    made = request.getfixturevalue(name)
+    analyzer = made if isinstance(made, Analyzer) else made("json_schema")
+    analyzer.close()
+    with pytest.raises(ShuttingDown):
+        analyzer.analyze(document(RISK))
+
+
+def test_analyze_scores_of_a_wrong_range_are_refused(local, monkeypatch):
+    wrong = local.score([RISK]) + 1.0
+    monkeypatch.setattr(local, "score_batch", lambda *_, **__: wrong)
+    with pytest.raises(AnalyzerError, match="refused"):
+        local.analyze(document(RISK))
+
+
+@settings(max_examples=6, deadline=None)
+@given(n_chars=st.integers(60, 4_000), seed=st.integers(0, 2**32))
+def test_analyze_planted_risk_is_found_with_its_exact_span(local, n_chars, seed):
+    assert_planted_is_found(local, n_chars, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("n_chars", "seed"), [(200_000, 1), (200_000, 2), (700_000, 3), (2_000_000, 4)]
+)
+def test_analyze_risk_planted_in_a_book_is_found_with_its_exact_span(local, n_chars, seed):
+    assert_planted_is_found(local, n_chars, seed)
+
+
+def assert_planted_is_found(analyzer: Analyzer, n_chars: int, seed: int) -> None:
+    source = SEGMENTER.segment(planted(n_chars, seed))
+    at = source.text.index(RISK)
+    found = [f for f in analyzer.analyze(source).findings if f.context == RISK]
+    assert found
+    assert all((f.start, f.end) == (at, at + len(RISK)) for f in found)
+    assert all(source.text[f.start : f.end] == f.context for f in found)
