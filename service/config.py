@@ -21,13 +21,22 @@ MIN_SECRET_CHARS = 32
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One environment variable: its field in Config, default (as text), parser and help."""
+    """One environment variable: its field in Config, default (as text), parser and help.
+
+    Set but empty, as compose files leave it, counts as not set; with `empty_is_a_value` it does not.
+    """
 
     name: str
     default: str
     parse: Callable[[str], Any]
     help: str
     secret: bool = False
+    empty_is_a_value: bool = False
+
+    def read(self, environ: Mapping[str, str]) -> Any:  # noqa: ANN401 - each setting has its own type
+        """Return the parsed value; ValueError says what a good one looks like."""
+        raw = environ.get(self.name, self.default)
+        return self.parse(raw if raw or self.empty_is_a_value else self.default)
 
     @property
     def attribute(self) -> str:
@@ -162,6 +171,7 @@ SETTINGS: tuple[Setting, ...] = (
         "20 per minute",
         _rate,
         "Log-ins and registrations that one client address may try; empty for no limit.",
+        empty_is_a_value=True,
     ),
     Setting("SCAN_RATE_LIMIT", "", _rate, "Scans that one user may ask for; empty for no limit."),
     Setting(
@@ -169,6 +179,7 @@ SETTINGS: tuple[Setting, ...] = (
         "http://localhost:5173,http://localhost:3000",
         _origins,
         "Origins that browsers may call from, separated by commas; never *.",
+        empty_is_a_value=True,
     ),
     Setting(
         "MODEL_DIR",
@@ -303,9 +314,8 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
     values: dict[str, Any] = {}
     faults: list[Fault] = []
     for setting in SETTINGS:
-        raw = environ.get(setting.name) or setting.default
         try:
-            values[setting.attribute] = setting.parse(raw)
+            values[setting.attribute] = setting.read(environ)
         except ValueError as error:
             values[setting.attribute] = None
             faults.append(Fault(setting.name, f"{setting.name} {error}."))

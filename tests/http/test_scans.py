@@ -140,7 +140,7 @@ def test_idempotency_key_raced_stores_one_scan(user):
     assert len({a.json()["scan_id"] for a in answers}) == 1
 
 
-@pytest.mark.parametrize("key", ["", " ", "x" * 256, "a b"])
+@pytest.mark.parametrize("key", ["", "x" * 256, "a b"])
 def test_idempotency_key_of_bad_shape_is_refused(user, key):
     answer = user.scan(headers={"Idempotency-Key": key})
     assert [e["field"] for e in answer.json()["errors"]] == ["Idempotency-Key"]

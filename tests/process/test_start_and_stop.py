@@ -14,7 +14,6 @@ from service.config import load
 from tests.sentences import FLOW_TEXT, LONG_TEXT
 
 
-
 def log_in(url):
     body = {"email": "test@test.com", "password": "test123"}
     httpx.post(f"{url}/api/auth/register", json=body)

@@ -1,0 +1,110 @@
+"""The commands, as an operator types them."""
+
+import json
+import os
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from tests.process.conftest import ROOT
+from tests.sentences import FLOW_TEXT
+
+
+@pytest.fixture
+def riskscan(tmp_path):
+    """Run `python -m service` with arguments; its database lies in tmp_path."""
+    environ = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG"}}
+    environ |= {"DATA_DIR": str(tmp_path / "data"), "PYTHONWARNINGS": "error", "COLUMNS": "200"}
+
+    def run(*arguments, stdin="", **settings):
+        return subprocess.run(
+            [sys.executable, "-m", "service", *map(str, arguments)],
+            cwd=ROOT,
+            env={**environ, **settings},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def test_scan_standard_input_prints_a_table(riskscan):
+    done = riskscan("scan", "-", stdin=FLOW_TEXT)
+    assert done.returncode == 0, done.stderr
+    assert "2 findings in 1 sentences" in done.stdout
+    assert "Budget" in done.stdout
+    assert "Schedule" in done.stdout
+
+
+def test_scan_files_as_json_prints_a_line_each(riskscan, tmp_path):
+    for name in ("a.txt", "b.md"):
+        (tmp_path / name).write_text(FLOW_TEXT)
+    done = riskscan("scan", "--json", tmp_path / "a.txt", tmp_path / "b.md")
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [len(r["findings"]) for r in results] == [2, 2]
+    assert {f["risk_type"] for f in results[0]["findings"]} == {
+        "tight-budget",
+        "aggressive-deadline",
+    }
+
+
+def test_scan_needs_neither_database_nor_keys(riskscan, tmp_path):
+    riskscan("scan", "-", stdin=FLOW_TEXT)
+    assert not (tmp_path / "data").exists()
+
+
+def test_scan_faulty_file_is_named_and_the_others_go_on(riskscan, tmp_path):
+    (tmp_path / "good.txt").write_text(FLOW_TEXT)
+    (tmp_path / "bad.pdf").write_text("no pdf")
+    done = riskscan("scan", tmp_path / "absent.txt", tmp_path / "bad.pdf", tmp_path / "good.txt")
+    assert done.returncode == 1
+    assert "absent.txt" in done.stderr
+    assert "bad.pdf" in done.stderr
+    assert "2 findings" in done.stdout
+
+
+def test_wrong_settings_are_told_all_at_once(riskscan):
+    done = riskscan("scan", "-", stdin="x", PORT="high", CORS_ORIGINS="*", JWT_SECRET="short")
+    assert done.returncode == 1
+    for name in ("PORT", "CORS_ORIGINS", "JWT_SECRET"):
+        assert name in done.stderr
+
+
+def test_users_create_admin_makes_an_admin_who_may_read_the_trail(riskscan, start):
+    done = riskscan("users", "create", "root@corp.local", "--admin", stdin="long enough\n")
+    assert done.returncode == 0, done.stderr
+    url = start().url
+    form = {"username": "root@corp.local", "password": "long enough"}
+    token = httpx.post(f"{url}/api/auth/login", data=form).json()["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    events = httpx.get(f"{url}/api/admin/audit-events", headers=headers).json()["items"]
+    assert [e["action"] for e in events] == ["user.logged_in", "user.registered"]
+
+
+def test_users_create_with_bad_password_says_so(riskscan):
+    done = riskscan("users", "create", "root@corp.local", stdin="short\n")
+    assert done.returncode == 1
+    assert "7" in done.stderr
+
+
+def test_db_upgrade_tells_the_revision(riskscan):
+    first, second = riskscan("db", "upgrade"), riskscan("db", "upgrade")
+    assert first.returncode == 0, first.stderr
+    assert first.stdout == second.stdout != ""
+
+
+def test_db_upgrade_away_says_what_to_check(riskscan):
+    done = riskscan("db", "upgrade", DATABASE_URL="mysql+pymysql://root@127.0.0.1:9/none")
+    assert done.returncode == 1
+    assert "DATABASE_URL" in done.stderr
+
+
+def test_models_verify_proves_the_shipped_model(riskscan, tmp_path):
+    assert "is proved" in riskscan("models", "verify").stdout
+    absent = riskscan("models", "verify", tmp_path)
+    assert absent.returncode == 1
+    assert "manifest.json" in absent.stderr
