@@ -14,7 +14,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from service.errors import AnalyzerError, AnalyzerTimeout, AnalyzerUnavailable, ShuttingDown
+from service.errors import (
+    AnalyzerError,
+    AnalyzerTimeout,
+    AnalyzerUnavailable,
+    ConfigError,
+    ShuttingDown,
+)
 from service.nlp.analyzer import Deadline
 
 MAX_ANSWER_BYTES = 4_000_000
@@ -33,6 +39,11 @@ class JsonClient:
     """
 
     def __init__(self, url: str, *, setting: str, token: str = "", timeout_s: float = 60.0) -> None:
+        """Prepare the connections; the first is made at the first post.
+
+        Raises:
+            ConfigError: the address cannot be parsed or the token cannot be sent.
+        """
         self._url = url
         self._setting = setting
         self._secrets = tuple(s for s in (token, urlsplit(url).password or "") if s)
@@ -40,13 +51,20 @@ class JsonClient:
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        # The system's trust store, since servers on the customer's premises have the customer's CA.
-        self._client = httpx.Client(
-            headers=headers,
-            trust_env=False,
-            follow_redirects=False,
-            verify=ssl.create_default_context(),
-        )
+        try:
+            httpx.URL(url)
+            _ = urlsplit(url).port  # raises where httpx accepts: a port above 65535
+            # The system's trust store: servers on the customer's premises have the customer's CA.
+            self._client = httpx.Client(
+                headers=headers,
+                trust_env=False,
+                follow_redirects=False,
+                verify=ssl.create_default_context(),
+            )
+        except (httpx.InvalidURL, ValueError) as error:
+            raise ConfigError(
+                f"{setting} is no usable address, or its token holds characters beyond ASCII."
+            ) from error
 
     def close(self) -> None:
         """Close the connections."""

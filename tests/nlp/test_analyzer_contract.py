@@ -63,7 +63,7 @@ def test_analyze_answer_names_its_source_and_probabilities_belong_to_the_model(a
 
 
 def test_analyze_more_sentences_than_a_batch_finds_each_in_document_order(analyzer):
-    found = analyzer.analyze(document(*[" ".join([RISK, *HARMLESS])] * 24)).findings
+    found = analyzer.analyze(document(*[" ".join([RISK, *["See page 4."] * 12])] * 24)).findings
     risks = [f for f in found if f.context == RISK]
     keys = [(f.start, RISK_TYPES.index(f.risk_type)) for f in risks]
     assert len({f.start for f in risks}) == 24
@@ -79,7 +79,7 @@ def test_analyze_sentence_longer_than_the_window_is_read_whole(analyzer):
 @pytest.mark.parametrize(
     "strange",
     ["\U0001f469\u200d\U0001f467 \U0001d54f", "\u202b\u0645\u0631\u062d\u0628\u0627\u202c \u200f",
-     "a\ufffdb", "e\u0301" * 50, "\u6f22\u5b57" * 90, "x" * 1400, "\u00a0 \u2028 y"],
+     "a\ufffdb", "e\u0301" * 50, "\u6f22\u5b57" * 90, "x" * 300, "\u00a0 \u2028 y"],
 )  # fmt: skip
 def test_analyze_strange_characters_do_not_move_the_spans(analyzer, strange):
     source = document(strange, RISK, strange)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from service.errors import AnalyzerError, AnalyzerTimeout, AnalyzerUnavailable
+from service.errors import AnalyzerError, AnalyzerTimeout, AnalyzerUnavailable, ConfigError
 from service.nlp.analyzer import Deadline
 from service.nlp.http_json import MAX_ANSWER_BYTES, JsonClient, readable_message
 from tests.fakes.chat_server import ChatServer
@@ -26,6 +26,14 @@ def client(chat_server: ChatServer):
 
 def error_body(message: str) -> bytes:
     return json.dumps({"error": {"message": message, "type": "x"}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("url", "token"), [("http://host:99999999", ""), ("http://host", "k\u00e9y\u2019")]
+)
+def test_client_unusable_address_or_token_names_the_setting(url, token):
+    with pytest.raises(ConfigError, match="LLM_BASE_URL"):
+        JsonClient(url, setting="LLM_BASE_URL", token=token)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 500, 502, 504])
@@ -90,7 +98,7 @@ def test_post_connection_refused_names_the_host_alone():
     with pytest.raises(AnalyzerUnavailable, match=r"127\.0\.0\.1 \(LLM_BASE_URL\)") as caught:
         client.post({})
     client.close()
-    assert not any(s in caught.value.message for s in ("me", "pw", "hush", str(port)) if s != "me")
+    assert not any(secret in caught.value.message for secret in ("me:", "pw", "hush", str(port)))
 
 
 def test_post_connection_broken_in_the_answer_raises_unavailable(client, chat_server):

@@ -20,7 +20,7 @@ def sentences(*paragraphs: str) -> list[str]:
     return SEGMENTER.segment(extracted(*paragraphs)).sentence_texts()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(PARAGRAPHS)
 def test_segment_any_text_puts_each_character_into_one_sentence(paragraphs):
     document = SEGMENTER.segment(extracted(*paragraphs))
@@ -32,7 +32,7 @@ def test_segment_any_text_puts_each_character_into_one_sentence(paragraphs):
     assert max(counts, default=0) <= 1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(PARAGRAPHS)
 def test_segment_any_text_gives_trimmed_sentences_inside_blocks_in_order(paragraphs):
     source = extracted(*paragraphs)
@@ -102,11 +102,11 @@ def test_segment_sentence_after_a_long_paragraph_stays_whole():
     ["a", "\n", ".", "(;,!?)", "(;,!?) ", "\u6f22\u5b57", "\u6f22\u3002", "\U0001f469\u200d\U0001f467",
      "\u0645\u0631\u062d\u0628\u0627. ", "a,", "http://a.b/c?d=e&", "U.S.A. "],
 )  # fmt: skip
-def test_segment_200_kb_of_anything_takes_little_time(unit):
-    text = unit * (200_000 // len(unit))
+def test_segment_100_kb_of_anything_takes_little_time(unit):
+    text = unit * (100_000 // len(unit))
     begin = time.process_time()
     SEGMENTER.segment(extracted(text))
-    assert time.process_time() - begin < 3.0  # measured: 0.01 to 0.7 s
+    assert time.process_time() - begin < 2.0  # measured: 0.01 to 0.5 s
 
 
 def test_segment_expired_deadline_raises_timeout():
@@ -115,7 +115,7 @@ def test_segment_expired_deadline_raises_timeout():
 
 
 def test_segment_eight_threads_give_what_one_gives():
-    sources = [planted(20_000, seed) for seed in range(8)]
+    sources = [planted(8_000, seed) for seed in range(8)]
     alone = [SEGMENTER.segment(source) for source in sources]
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(SEGMENTER.segment, sources)) == alone
@@ -123,7 +123,7 @@ def test_segment_eight_threads_give_what_one_gives():
 
 def test_segment_short_text_does_not_wait_for_a_book():
     with ThreadPoolExecutor(1) as pool:
-        book = pool.submit(SEGMENTER.segment, planted(600_000, 1))
+        book = pool.submit(SEGMENTER.segment, planted(300_000, 1))
         time.sleep(0.05)
         SEGMENTER.segment(extracted("A note. It is short."))
         assert not book.done()
