@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.pool import NullPool
 
 CONNECT_TIMEOUT_S = 5
 LOCK_TIMEOUT_S = 10
@@ -25,7 +26,7 @@ def open_engine(url: str, *, pool_size: int) -> Engine:
     parsed = make_url(url)
     return _engine(
         parsed,
-        _limits(parsed),
+        _limits(parsed, connect_s=CONNECT_TIMEOUT_S, statement_s=STATEMENT_TIMEOUT_S),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=CONNECT_TIMEOUT_S,
@@ -36,10 +37,9 @@ def open_engine(url: str, *, pool_size: int) -> Engine:
 
 def open_unpooled_engine(url: str | URL, *, timeout_s: float | None = None) -> Engine:
     """Return an engine that connects anew each time; `timeout_s` bounds each wait, None does not."""
-    from sqlalchemy.pool import NullPool  # noqa: PLC0415 - as the only name of that module
-
     parsed = make_url(url)
-    return _engine(parsed, _short_limits(parsed, timeout_s), poolclass=NullPool)
+    limits = _limits(parsed, connect_s=timeout_s or CONNECT_TIMEOUT_S, statement_s=timeout_s)
+    return _engine(parsed, limits, poolclass=NullPool)
 
 
 def _engine(url: URL, limits: dict[str, Any], **pool: Any) -> Engine:  # noqa: ANN401 - create_engine's
@@ -55,52 +55,39 @@ def _engine(url: URL, limits: dict[str, Any], **pool: Any) -> Engine:  # noqa: A
     return create_engine(url, connect_args=wanted, isolation_level="READ COMMITTED", **pool)
 
 
-def _limits(url: URL) -> dict[str, Any]:
+def _limits(url: URL, *, connect_s: float, statement_s: float | None) -> dict[str, Any]:
     match url.get_backend_name():
         case "sqlite":
-            return {"timeout": CONNECT_TIMEOUT_S}
+            return {"timeout": connect_s}
         case "postgresql":
-            return _postgresql(CONNECT_TIMEOUT_S, STATEMENT_TIMEOUT_S) | {
-                "keepalives_idle": 30,
-                "keepalives_interval": 10,
-                "keepalives_count": 3,
-            }
+            return _postgresql_limits(connect_s, statement_s)
         case _:
-            return _mysql(CONNECT_TIMEOUT_S) | {
-                "read_timeout": STATEMENT_TIMEOUT_S,
-                "write_timeout": STATEMENT_TIMEOUT_S,
-            }
+            return _mysql_limits(connect_s, statement_s)
 
 
-def _short_limits(url: URL, timeout_s: float | None) -> dict[str, Any]:
-    connect_timeout_s = timeout_s or CONNECT_TIMEOUT_S
-    match url.get_backend_name():
-        case "sqlite":
-            return {"timeout": connect_timeout_s}
-        case "postgresql":
-            # Zero is PostgreSQL's word for no limit, None is PyMySQL's.
-            return _postgresql(connect_timeout_s, timeout_s or 0)
-        case _:
-            limits = {"read_timeout": timeout_s, "write_timeout": timeout_s}
-            return _mysql(connect_timeout_s) | limits
+def _mysql_limits(connect_s: float, statement_s: float | None) -> dict[str, Any]:
+    return {
+        "charset": "utf8mb4",
+        "connect_timeout": connect_s,
+        "read_timeout": statement_s,
+        "write_timeout": statement_s,
+        # Strict mode refuses what does not fit, where a lax server cuts it and only warns.
+        "init_command": "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES'), "
+        f"innodb_lock_wait_timeout = {LOCK_TIMEOUT_S}",
+    }
 
 
-def _mysql(connect_timeout_s: float) -> dict[str, Any]:
-    # Strict mode refuses what does not fit, where an old server would cut it and only warn.
-    session = (
-        "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES'), "
-        f"innodb_lock_wait_timeout = {LOCK_TIMEOUT_S}"
-    )
-    return {"connect_timeout": connect_timeout_s, "charset": "utf8mb4", "init_command": session}
-
-
-def _postgresql(connect_timeout_s: float, statement_timeout_s: float) -> dict[str, Any]:
-    options = (
-        f"-c statement_timeout={int(statement_timeout_s * 1000)} "
-        f"-c lock_timeout={LOCK_TIMEOUT_S * 1000}"
-    )
-    # libpq counts whole seconds and takes 1 for 2.
-    return {"connect_timeout": max(2, int(connect_timeout_s)), "options": options}
+def _postgresql_limits(connect_s: float, statement_s: float | None) -> dict[str, Any]:
+    statement_ms, lock_ms = int((statement_s or 0) * 1000), LOCK_TIMEOUT_S * 1000
+    return {
+        "connect_timeout": max(2, int(connect_s)),  # libpq counts whole seconds, and 1 as 2
+        "options": f"-c statement_timeout={statement_ms} -c lock_timeout={lock_ms}",
+        # The server ends its statement; these find out that there is no server any more.
+        "tcp_user_timeout": STATEMENT_TIMEOUT_S * 1000,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+    }
 
 
 def _make_private(url: URL) -> None:

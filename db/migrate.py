@@ -123,9 +123,8 @@ def _sqlite_lock(connection: Connection) -> Iterator[None]:
 @contextmanager
 def _postgresql_lock(connection: Connection) -> Iterator[None]:
     # Held by the session, not the transaction; the connection's end releases it in any case.
-    connection.execute(text(f"SET statement_timeout = '{LOCK_TIMEOUT_S}s'"))
+    connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'"))
     connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": _LOCK_NUMBER})
-    connection.execute(text("SET statement_timeout = 0"))
     # A change that waits for a table makes every later reader wait behind it: give up soon.
     connection.execute(text("SET lock_timeout = '10s'"))
     connection.commit()

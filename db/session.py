@@ -15,6 +15,7 @@ from db.faults import is_retryable, is_unavailable
 __all__ = ["Database", "is_unavailable"]
 
 T = TypeVar("T")
+PING_TIMEOUT_S = 2.0
 _ATTEMPTS = 3
 _FIRST_WAIT_S = 0.05
 _LONGEST_WAIT_S = 0.5
@@ -25,6 +26,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._probe = open_unpooled_engine(engine.url, timeout_s=PING_TIMEOUT_S)
 
     @classmethod
     def connect(cls, url: str, *, pool_size: int) -> Database:
@@ -54,17 +56,15 @@ class Database:
         runs = iter(range(_ATTEMPTS))
         return retrying(lambda: self._run(work, is_first=next(runs) == 0))
 
-    def ping(self, *, timeout_s: float = 2.0) -> None:
+    def ping(self) -> None:
         """Read from the database over a connection of its own, which no busy pool delays.
 
         Raises:
-            SQLAlchemyError: it did not answer; each wait lasts `timeout_s` seconds at most
-                (PostgreSQL takes 2 at least to connect).
+            SQLAlchemyError: it did not answer; each wait lasts PING_TIMEOUT_S at most.
         """
-        engine = open_unpooled_engine(self.engine.url, timeout_s=timeout_s)
-        is_sqlite = engine.dialect.name == "sqlite"
-        with engine.connect() as connection:
+        with self._probe.connect() as connection:
             # SQLite answers SELECT 1 without opening its file.
+            is_sqlite = connection.dialect.name == "sqlite"
             connection.execute(text("PRAGMA schema_version" if is_sqlite else "SELECT 1"))
 
     def dispose(self) -> None:
