@@ -1,0 +1,76 @@
+"""Reads one untrusted document in a process of its own, under limits that the kernel holds.
+
+The parent gives the document on standard input and the orders on the command line, as JSON; the answer
+goes to standard output, as JSON. Imports as little as possible: a start costs each request.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from service.errors import RiskscanError, TooLarge
+from service.nlp.formats.builder import TextBuilder
+
+
+def _reader(order: dict[str, Any]) -> Callable[[bytes, TextBuilder], None]:
+    """Return the reader of the ordered format; its libraries load before the limits close in."""
+    if order["format"] == "pdf":
+        from service.nlp.formats.pdf import read_pdf  # noqa: PLC0415 - only its format pays for it
+
+        return lambda data, builder: read_pdf(data, builder, max_pages=order["max_pages"])
+    if order["format"] == "docx":
+        from service.nlp.formats.docx import read_docx  # noqa: PLC0415
+
+        return read_docx
+    from service.nlp.formats.html_pages import read_html  # noqa: PLC0415
+
+    return lambda data, builder: read_html(data, builder, charset=order["charset"])
+
+
+def _limit(order: dict[str, Any]) -> None:
+    limits = {
+        resource.RLIMIT_AS: order["memory_bytes"],
+        resource.RLIMIT_CPU: order["cpu_s"],
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_NOFILE: 8,
+        resource.RLIMIT_NPROC: 0,
+        resource.RLIMIT_CORE: 0,
+    }
+    for kind, value in limits.items():
+        hard = resource.getrlimit(kind)[1]
+        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (bound, bound))
+
+
+def _answer(order: dict[str, Any]) -> dict[str, object]:
+    read = _reader(order)
+    _limit(order)
+    builder = TextBuilder(order["max_chars"])
+    try:
+        read(sys.stdin.buffer.read(), builder)
+        return builder.as_json()
+    except RiskscanError as error:
+        return {"error": error.code, "message": error.message}
+    except MemoryError:
+        return {"error": TooLarge.code, "message": memory_message(order["memory_bytes"])}
+
+
+def memory_message(memory_bytes: int) -> str:
+    """Return the sentence for a document that needs more memory than it gets."""
+    return (
+        f"Reading the file needs more than {memory_bytes:,} bytes of memory. Split the document, or "
+        "ask the operator to raise EXTRACT_MEMORY_BYTES."
+    )
+
+
+def main() -> None:
+    """Read the document on standard input as the first argument orders; write the answer."""
+    payload = json.dumps(_answer(json.loads(sys.argv[1]))).encode("ascii")
+    sys.stdout.buffer.write(payload)
+    sys.stdout.buffer.flush()
+    os._exit(0)  # spares the teardown of what the kernel frees anyway

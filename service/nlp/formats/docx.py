@@ -1,0 +1,183 @@
+"""Word documents, streamed from the zip: no part is ever held whole, so a bomb costs its limit at most.
+
+Read: paragraphs, lists, cells, text boxes, headers, footers, footnotes, endnotes, comments, diagrams,
+charts; inserted text is text, deleted or moved-away text is not. Word has no pages before layout.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import IO
+
+from lxml import etree  # type: ignore[import-untyped]  # ships no types
+
+from service.errors import TooLarge, UnreadableDocument
+from service.nlp.formats.builder import TextBuilder
+
+MAX_ENTRIES = 10_000
+MAX_INFLATED_BYTES = 268_435_456  # of all parts read; 25 MiB of real text inflates to about 250 MB
+_PARTS = (  # the ends of content types, in the order in which parts are read
+    "document.main+xml",
+    "document.macroenabled.main+xml",
+    "template.main+xml",
+    "header+xml",
+    "footer+xml",
+    "footnotes+xml",
+    "endnotes+xml",
+    "comments+xml",
+    "diagramdata+xml",
+    "chart+xml",
+)
+_TEXT = {"t"}
+_NEWLINES = {"br", "cr"}
+_LEFT_OUT = {"del", "moveFrom", "Fallback", "instrText", "delText", "rPr", "pPr"}
+_BROKEN = (
+    etree.XMLSyntaxError,
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+)
+_DAMAGED = "The Word document is damaged. Open it in a word processor and save it anew as .docx."
+
+
+def read_docx(data: bytes, builder: TextBuilder) -> None:
+    """Add every block of a Word document, part by part.
+
+    Raises:
+        TooLarge: it inflates beyond MAX_INFLATED_BYTES or holds more than MAX_ENTRIES parts.
+        UnreadableDocument: it is encrypted, damaged, or embeds what is not read.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            _check(archive)
+            budget = _Budget(MAX_INFLATED_BYTES)
+            for name in _part_names(archive, budget):
+                _read_part(archive, name, budget, builder)
+    except _BROKEN as error:
+        raise UnreadableDocument(_DAMAGED) from error
+
+
+def _check(archive: zipfile.ZipFile) -> None:
+    entries = archive.infolist()
+    if any(entry.flag_bits & 1 for entry in entries):
+        raise UnreadableDocument(
+            "The Word document is encrypted. Remove the password and send it again."
+        )
+    if len(entries) > MAX_ENTRIES:
+        raise TooLarge(f"The Word document holds more than {MAX_ENTRIES:,} parts, the limit.")
+
+
+class _Budget:
+    """Bytes that may still be inflated; counts what comes out, whatever the zip declares."""
+
+    def __init__(self, left_bytes: int) -> None:
+        self.left_bytes = left_bytes
+
+    def take(self, n_bytes: int) -> None:
+        self.left_bytes -= n_bytes
+        if self.left_bytes < 0:
+            raise TooLarge(
+                f"The Word document inflates to more than {MAX_INFLATED_BYTES:,} bytes, the limit. "
+                "Send it in parts, or save its text as .txt."
+            )
+
+
+class _Metered:
+    """A part's stream that draws on the budget."""
+
+    def __init__(self, stream: IO[bytes], budget: _Budget) -> None:
+        self._stream, self._budget = stream, budget
+
+    def read(self, size: int = 65_536) -> bytes:
+        chunk = self._stream.read(size)
+        self._budget.take(len(chunk))
+        return chunk
+
+
+def _events(
+    archive: zipfile.ZipFile, name: str, budget: _Budget, *tags: str
+) -> Iterator[tuple[str, etree._Element]]:
+    with archive.open(name) as stream:
+        parser = etree.iterparse(
+            _Metered(stream, budget),
+            events=("start", "end"),
+            tag=tags,
+            resolve_entities=False,
+            no_network=True,
+            load_dtd=False,
+            huge_tree=False,
+        )
+        for event, element in parser:
+            if (
+                parser.root is not None
+                and parser.root.getroottree().docinfo.internalDTD is not None
+            ):
+                raise UnreadableDocument(
+                    "The Word document declares XML entities, which no word processor writes. "
+                    "Save it anew as .docx."
+                )
+            yield event, element
+
+
+def _part_names(archive: zipfile.ZipFile, budget: _Budget) -> list[str]:
+    """Return the names of the parts that hold text, in reading order."""
+    found: list[tuple[int, str]] = []
+    for event, override in _events(archive, "[Content_Types].xml", budget, "{*}Override"):
+        kind = override.get("ContentType", "").lower()
+        rank = next((i for i, end in enumerate(_PARTS) if kind.endswith(end)), None)
+        if event == "end" and rank is not None:
+            found.append((rank, override.get("PartName", "").lstrip("/")))
+    names = [name for _, name in sorted(found)]
+    if not found or min(found)[0] > 2:
+        names.insert(0, "word/document.xml")
+    return names
+
+
+def _read_part(archive: zipfile.ZipFile, name: str, budget: _Budget, builder: TextBuilder) -> None:
+    depth = 0
+    for event, element in _events(archive, name, budget, "{*}p", "{*}altChunk"):
+        if _local(element) == "altChunk":
+            raise UnreadableDocument(
+                "The Word document embeds another document. Open it in a word processor and save it anew."
+            )
+        depth += 1 if event == "start" else -1
+        if event == "end" and depth == 0:
+            for paragraph in _paragraphs(element):
+                builder.add(paragraph)
+            element.clear()
+
+
+def _local(element: etree._Element) -> str:
+    tag = element.tag
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+
+
+def _paragraphs(paragraph: etree._Element) -> list[str]:
+    """Return the paragraph's own text, then those of its text boxes; blank ones left out."""
+    parts: list[str] = []
+    inner: list[str] = []
+    stack = list(reversed(paragraph))
+    while stack:
+        element = stack.pop()
+        name = _local(element)
+        if name in _LEFT_OUT:
+            continue
+        if name == "p":
+            inner += _paragraphs(element)
+        elif name in _TEXT:
+            parts.append(element.text or "")
+        elif name in _NEWLINES:
+            parts.append("\n")
+        elif name == "tab":
+            parts.append("\t")
+        elif name == "noBreakHyphen":
+            parts.append("-")
+        else:
+            stack += reversed(element)
+    own = "".join(parts).strip()
+    return [own, *inner] if own else inner

@@ -1,0 +1,96 @@
+"""HTML by the standard library's tokenizer: it streams, builds no tree, so deep nesting costs nothing."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+from service.errors import UnreadableDocument
+from service.nlp.formats.builder import TextBuilder
+from service.nlp.formats.lines import blocks_of
+from service.nlp.formats.plain import decode
+
+# fmt: off
+_INLINE = frozenset((
+    "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn",
+    "em", "font", "i", "img", "ins", "kbd", "label", "mark", "nobr", "q", "rp", "rt", "ruby",
+    "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt", "u", "var",
+    "wbr",
+))
+# fmt: on
+_DROPPED = frozenset(("noscript", "script", "style", "template", "title"))
+_META_CHARSET = re.compile(
+    rb"<meta[^>]{0,500}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE
+)
+_SPACES = re.compile(r"[ \t\r\n\f]+")
+_META_BYTES = 4096  # where browsers look: the first 1,024 bytes, with room for a long head
+
+
+def read_html(data: bytes, builder: TextBuilder, *, charset: str | None = None) -> None:
+    """Add a page: block elements, cells and list items are blocks, <br> is a newline in its block.
+
+    Raises:
+        UnreadableDocument: an element whose content is not shown never ends, so the rest is unknown.
+    """
+    meta = _META_CHARSET.search(data[:_META_BYTES])
+    declared = charset or (meta.group(1).decode("ascii") if meta else None)
+    reader = _Reader(builder)
+    reader.feed(decode(data, charset=declared))
+    reader.close()
+    reader.finish()
+
+
+class _Reader(HTMLParser):
+    def __init__(self, builder: TextBuilder) -> None:
+        super().__init__(convert_charrefs=True)
+        self._builder = builder
+        self._parts: list[str] = []
+        self._dropped: list[str] = []
+        self._pre = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002  the base's signature
+        if tag in _DROPPED:
+            self._dropped.append(tag)
+        elif tag == "br":
+            self._parts.append(
+                "\v"
+            )  # no HTML text holds it; whitespace is collapsed before it is read
+        elif tag not in _INLINE:
+            self._flush()
+        self._pre += tag == "pre"
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in _DROPPED:
+            self.handle_starttag(tag, attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in _DROPPED:
+            while tag in self._dropped and self._dropped.pop() != tag:
+                pass
+        elif tag not in _INLINE:
+            self._flush()
+        if tag == "pre":
+            self._pre = max(0, self._pre - 1)
+
+    def handle_data(self, data: str) -> None:
+        if not self._dropped:
+            self._parts.append(data.replace("\v", " "))
+
+    def finish(self) -> None:
+        if self._dropped:
+            raise UnreadableDocument(
+                f"The page is damaged: its <{self._dropped[0]}> never ends. Save it anew from a browser."
+            )
+        self._flush()
+
+    def _flush(self) -> None:
+        text = "".join(self._parts)
+        self._parts = []
+        if self._pre:
+            text = text.replace("\v", "\n").strip("\n")
+            if text.strip():
+                self._builder.raw(text, blocks_of(text))
+            return
+        lines = (_SPACES.sub(" ", line).strip(" ") for line in text.split("\v"))
+        if block := "\n".join(lines).strip():
+            self._builder.add(block)

@@ -1,0 +1,136 @@
+"""Where a new block begins in lines of text: shared by plain text, Markdown, cells and PDF lines.
+
+Three rules. A marker (bullet, number, heading, table row) begins a block, a blank line ends one. A line
+break after which the next word would still have fit was made on purpose, so it ends a block too.
+Where most breaks of a run are on purpose, the run is a list of statements, one a line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+Span = tuple[int, int]
+
+_QUOTE = r"(?:>\s?)*"
+_BULLET = r"(?:[-*+\u2022\u25e6\u25aa\u2023\u25cf\u25cb\u25a0\u25a1\u2013\u2014\u00b7\uf0b7]\s+)"
+_NUMBER = r"(?:(?:\d{1,3}|[a-z]|[ivx]{1,5})[.)]\s+|\([a-z0-9]{1,4}\)\s+)"
+_MARKER = re.compile(rf"\s*{_QUOTE}\s*(?:{_BULLET}|{_NUMBER})(?:\[[ xX]\]\s+)?")
+_HEADING = re.compile(r"\s*#{1,6}\s+")
+_SECTION = re.compile(r"\s*\d{1,2}(?:\.\d{1,2})+\.?\s+[A-Z]")
+_FENCE = re.compile(r"\s*(?:```|~~~)")
+_CELL = re.compile(r"(?:\\\||[^|])+")
+_QUOTED = re.compile(r"\s*(?:>\s?)+")
+MIN_WRAP_WIDTH = 40  # characters; nobody wraps prose more narrowly
+
+
+def marker_end(line: str) -> int | None:
+    """Return where the words after a bullet or number begin, None for a line without a marker."""
+    if _SECTION.match(line):
+        return 0  # the number of a section belongs to its heading
+    match = _MARKER.match(line)
+    return match.end() if match and match.end() < len(line) else None
+
+
+def first_word(line: str) -> str:
+    """Return the first word of a line, "" for a blank one."""
+    return next(iter(line.split(None, 1)), "")
+
+
+def is_break(line: str, *, wraps: bool, filled: float) -> bool:
+    """Tell whether `line` begins a block of its own after the line above it.
+
+    `wraps`: the first word would not have fit above; `filled`: width of the line above in [0, 1].
+    """
+    if line.lstrip()[:1].islower():
+        return not wraps and filled < 0.6
+    return not wraps
+
+
+def blocks_of(text: str) -> list[Span]:
+    """Return the blocks of `text` in order, trimmed: half-open offsets, those without a word left out."""
+    spans = [_trimmed(text, span) for span in _blocks(text)]
+    return [(a, b) for a, b in spans if any(c.isalnum() for c in text[a:b])]
+
+
+def _trimmed(text: str, span: Span) -> Span:
+    start, end = span
+    piece = text[start:end]
+    start += len(piece) - len(piece.lstrip())
+    return start, max(start, end - (len(piece) - len(piece.rstrip())))
+
+
+def _blocks(text: str) -> Iterator[Span]:
+    run: list[Span] = []
+    skip, offset, fenced = 0, 0, False
+    for line in text.splitlines(keepends=True):
+        span = (offset, offset + len(line))
+        offset = span[1]
+        own = _own_block(span, line, fenced=fenced)
+        fence = bool(_FENCE.match(line))
+        fenced ^= fence
+        marker = None if own is not None else marker_end(line)
+        if own is not None or marker is not None or fence:
+            yield from _split_run(text, run, skip)
+            run, skip = [], 0
+        if own is not None:
+            yield from own
+        elif not fence:
+            run.append(span)
+            skip = marker if marker is not None else skip
+    yield from _split_run(text, run, skip)
+
+
+def _own_block(span: Span, line: str, *, fenced: bool) -> list[Span] | None:
+    """Return the blocks of a line that stands alone, None for a line of a paragraph."""
+    start, end = span
+    if not line.strip():
+        return []
+    if fenced:
+        return [span]
+    if heading := _HEADING.match(line):
+        return [(start + heading.end(), end)]
+    if line.lstrip().startswith("|"):
+        return [(start + m.start(), start + m.end()) for m in _CELL.finditer(line)]
+    quoted = _QUOTED.match(line)
+    if quoted and not line[quoted.end() :].strip():
+        return []
+    return None
+
+
+def _split_run(text: str, run: Sequence[Span], skip: int) -> Iterator[Span]:
+    if not run:
+        return
+    lines = [text[a:b].rstrip() for a, b in run]
+    start = run[0][0] + (skip or _quote_end(lines[0]))
+    for i, broken in enumerate(run_breaks(lines), start=1):
+        if broken:
+            yield start, run[i - 1][1]
+            start = run[i][0] + _quote_end(lines[i])
+    yield start, run[-1][1]
+
+
+def _quote_end(line: str) -> int:
+    match = _QUOTED.match(line)
+    return match.end() if match else 0
+
+
+def run_breaks(lines: Sequence[str]) -> list[bool]:
+    """Return for each line but the first whether it begins a block; widths are in characters."""
+    width = max(map(len, lines))
+    wraps = [
+        width >= MIN_WRAP_WIDTH and len(above) + 1 + len(first_word(line)) > width
+        for above, line in pairwise(lines)
+    ]
+    is_list = sum(wraps) * 2 < len(wraps)
+    return [
+        is_break(
+            line, wraps=wrap and not (is_list and not _is_lower(line)), filled=len(above) / width
+        )
+        for wrap, above, line in zip(wraps, lines, lines[1:], strict=False)
+    ]
+
+
+def _is_lower(line: str) -> bool:
+    return line.lstrip()[:1].islower()

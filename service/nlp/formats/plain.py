@@ -1,0 +1,94 @@
+"""Plain text, Markdown and CSV: decoding and the standard library, so they are read in the service."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections import Counter
+
+from service.errors import UnreadableDocument
+from service.nlp.formats.builder import TextBuilder
+from service.nlp.formats.lines import blocks_of
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16: it begins with the same two bytes
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_NOT_TEXT = (
+    "The file is named as text but holds other data. "
+    "Save it as UTF-8 text, or name it after what it is."
+)
+_SAMPLE_CHARS = 65_536
+
+
+def decode(data: bytes, *, charset: str | None = None) -> str:
+    """Decode by byte order mark, then the declared charset, then UTF-8, then windows-1252.
+
+    The five bytes that windows-1252 does not define become U+FFFD.
+
+    Raises:
+        UnreadableDocument: the bytes are not text: they hold NUL, or contradict their own mark.
+    """
+    encoding = next((name for bom, name in _BOMS if data.startswith(bom)), None)
+    try:
+        if encoding:
+            return data.decode(encoding)
+        if b"\0" in data:
+            raise UnreadableDocument(_NOT_TEXT)
+        if charset and _is_text_codec(charset):
+            return data.decode(charset)
+        return data.decode("utf-8")
+    except UnicodeError as error:
+        if encoding:
+            raise UnreadableDocument(_NOT_TEXT) from error
+        return data.decode("cp1252", errors="replace")
+
+
+def _is_text_codec(charset: str) -> bool:
+    try:
+        return codecs.lookup(charset)._is_text_encoding  # noqa: SLF001  no public twin
+    except LookupError:
+        return False
+
+
+def read_text(data: bytes, builder: TextBuilder, *, charset: str | None = None) -> None:
+    """Add a text or Markdown file verbatim."""
+    text = decode(data, charset=charset)
+    builder.raw(text, blocks_of(text), separator="")
+
+
+def read_csv(data: bytes, builder: TextBuilder, *, charset: str | None = None) -> None:
+    """Add a table: a block for each cell, cells joined by tabs and rows by newlines.
+
+    Raises:
+        UnreadableDocument: a cell is longer than 131,072 characters, as after a missing quote.
+    """
+    text = decode(data, charset=charset)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+    try:
+        for row in rows:
+            for i, cell in enumerate(row):
+                separator = "\n" if i + 1 == len(row) else "\t"
+                builder.raw(cell, blocks_of(cell), separator=separator)
+    except csv.Error as error:
+        raise UnreadableDocument(
+            f"The CSV file cannot be read at line {rows.line_num}: {error}. Is a quote missing?"
+        ) from error
+
+
+def _delimiter(text: str) -> str:
+    """Return the delimiter that gives the most sample rows the same number (> 1) of cells."""
+    sample = text[:_SAMPLE_CHARS].splitlines()[:50]
+
+    def agreement(delimiter: str) -> int:
+        try:
+            widths = Counter(len(row) for row in csv.reader(sample, delimiter=delimiter) if row)
+        except csv.Error:
+            return 0
+        return max((n for width, n in widths.items() if width > 1), default=0)
+
+    return max(",;\t|", key=agreement)  # the comma where none agrees better
