@@ -68,6 +68,9 @@ def _check(archive: zipfile.ZipFile) -> None:
         raise UnreadableDocument(
             "The Word document is encrypted. Remove the password and send it again."
         )
+    _Budget(MAX_INFLATED_BYTES).take(
+        sum(e.file_size for e in entries if e.filename.endswith(".xml"))
+    )
     if len(entries) > MAX_ENTRIES:
         raise TooLarge(f"The Word document holds more than {MAX_ENTRIES:,} parts, the limit.")
 
@@ -126,12 +129,12 @@ def _events(
 
 def _part_names(archive: zipfile.ZipFile, budget: _Budget) -> list[str]:
     """Return the names of the parts that hold text, in reading order."""
-    found: list[tuple[int, str]] = []
+    found: set[tuple[int, str]] = set()  # a part that is listed twice is read once
     for event, override in _events(archive, "[Content_Types].xml", budget, "{*}Override"):
         kind = override.get("ContentType", "").lower()
         rank = next((i for i, end in enumerate(_PARTS) if kind.endswith(end)), None)
         if event == "end" and rank is not None:
-            found.append((rank, override.get("PartName", "").lstrip("/")))
+            found.add((rank, override.get("PartName", "").lstrip("/")))
     names = [name for _, name in sorted(found)]
     if not found or min(found)[0] > 2:
         names.insert(0, "word/document.xml")

@@ -13,10 +13,10 @@ from itertools import pairwise
 
 Span = tuple[int, int]
 
-_QUOTE = r"(?:>\s?)*"
 _BULLET = r"(?:[-*+\u2022\u25e6\u25aa\u2023\u25cf\u25cb\u25a0\u25a1\u2013\u2014\u00b7\uf0b7]\s+)"
 _NUMBER = r"(?:(?:\d{1,3}|[a-z]|[ivx]{1,5})[.)]\s+|\([a-z0-9]{1,4}\)\s+)"
-_MARKER = re.compile(rf"\s*{_QUOTE}\s*(?:{_BULLET}|{_NUMBER})(?:\[[ xX]\]\s+)?")
+# No two repeats of spaces meet, so a megabyte of spaces costs one pass.
+_MARKER = re.compile(rf"\s*(?:>\s*)*(?:{_BULLET}|{_NUMBER})(?:\[[ xX]\]\s+)?")
 _HEADING = re.compile(r"\s*#{1,6}\s+")
 _SECTION = re.compile(r"\s*\d{1,2}(?:\.\d{1,2})+\.?\s+[A-Z]")
 _FENCE = re.compile(r"\s*(?:```|~~~)")

@@ -1,0 +1,182 @@
+"""Hostile and oversized files: an answer that names the remedy, within time and memory, no traces."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+
+from service.errors import Overloaded, TooLarge, UnreadableDocument
+from service.nlp.extract import Extractor, extract_text
+from service.nlp.formats import process
+from tests import documents
+
+MEMORY_BYTES = 805_306_368
+SLEEPS = "import sys, time; time.sleep(60)"
+
+
+def extractor(**changed):
+    limits = {
+        "max_file_bytes": 26_214_400,
+        "max_text_chars": 2_500_000,
+        "max_pages": 2000,
+        "timeout_s": 8,
+        "memory_bytes": MEMORY_BYTES,
+    }
+    return Extractor(**(limits | changed))
+
+
+def children():
+    return psutil.Process().children(recursive=True)
+
+
+HOSTILE = [
+    (documents.zip_bomb_docx, "a.docx", TooLarge, "inflates"),
+    (documents.billion_laughs_docx, "a.docx", UnreadableDocument, "damaged"),
+    (documents.damaged_pdf, "a.pdf", UnreadableDocument, "damaged"),
+    (documents.encrypted_pdf, "a.pdf", UnreadableDocument, "Remove the password"),
+    (documents.image_only_pdf, "a.pdf", UnreadableDocument, "OCR"),
+    (lambda: documents.pdf_with_n_pages(10_000), "a.pdf", TooLarge, "MAX_PAGES"),
+]
+
+
+@pytest.mark.parametrize(("build", "filename", "error", "sentence"), HOSTILE)
+def test_hostile_file_is_refused_in_time_and_leaves_no_process(build, filename, error, sentence):
+    data = build()
+    before, began = set(children()), time.monotonic()
+    with pytest.raises(error, match=sentence):
+        extractor().extract(data, filename=filename, media_type=None)
+    assert time.monotonic() - began < 10
+    assert set(children()) <= before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [" " * 1_000_000 + "a", "> " * 500_000, "a\n" * 500_000, "- " * 500_000, "|" * 1_000_000],
+)
+def test_text_built_to_be_slow_is_cut_in_linear_time(text):
+    began = time.process_time()
+    extract_text(text, max_chars=2_500_000)
+    assert time.process_time() - began < 5
+
+
+def test_docx_part_that_is_listed_many_times_is_read_once():
+    data = documents.docx_that_lists_its_body(times=300, text="Once.")
+    assert extractor().extract(data, filename="a.docx", media_type=None).text == "Once.\n"
+
+
+def test_html_nested_100000_deep_is_read_whole():
+    page = b"<div>" * 100_000 + b"deep words"
+    assert extractor().extract(page, filename="a.html", media_type=None).text == "deep words\n"
+
+
+def test_external_entity_does_not_leak_a_file(tmp_path):
+    (tmp_path / "secret").write_text("hunter2")
+    data = documents.external_entity_docx(str(tmp_path / "secret"))
+    with pytest.raises(UnreadableDocument) as caught:
+        extractor().extract(data, filename="a.docx", media_type=None)
+    assert "hunter2" not in caught.value.message
+
+
+def test_file_over_the_byte_limit_names_it():
+    with pytest.raises(TooLarge, match="MAX_FILE_BYTES"):
+        extractor(max_file_bytes=3).extract(b"four", filename="a.txt", media_type=None)
+
+
+@pytest.mark.parametrize("filename", ["a.txt", "a.csv", "a.html", "a.pdf", "a.docx"])
+def test_text_over_the_character_limit_names_it(filename):
+    data = b"These are many words."
+    if filename == "a.pdf":
+        data = documents.pdf_of_pages([[data.decode()]])
+    if filename == "a.docx":
+        data = documents.docx_of([data.decode()])
+    with pytest.raises(TooLarge, match="MAX_TEXT_CHARS"):
+        extractor(max_text_chars=20).extract(data, filename=filename, media_type=None)
+    assert extractor(max_text_chars=21).extract(data, filename=filename, media_type=None).blocks
+
+
+def run_child(monkeypatch, code, *, timeout_s=5.0, max_answer_bytes=10_000):
+    """Run `code` in the child's place: what a document that took the reader over could do."""
+    monkeypatch.setattr(process, "_START", code)
+    order = {"format": "html", "cpu_s": 5}
+    return process.answer_of(b"data", order, timeout_s=timeout_s, max_answer_bytes=max_answer_bytes)
+
+
+def test_child_sees_no_environment_and_no_other_path(monkeypatch):
+    monkeypatch.setenv("JWT_SECRET", "hunter2")
+    code = "import os, json; print(json.dumps({'env': dict(os.environ)}))"
+    assert "JWT_SECRET" not in run_child(monkeypatch, code)["env"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os; os.abort()",
+        "print('no json')",
+        "print('[1]')",
+        "import sys; sys.exit(3)",
+        "print('x' * 1_000_000)",
+        "raise MemoryError",
+    ],
+)
+def test_child_that_fails_makes_the_document_unreadable(monkeypatch, code):
+    with pytest.raises(UnreadableDocument, match="could not be read"):
+        run_child(monkeypatch, code)
+
+
+def test_child_that_does_not_end_is_killed_with_its_group(monkeypatch, tmp_path):
+    noted = tmp_path / "pid"
+    code = (
+        "import pathlib, subprocess, sys;"
+        f"p = subprocess.Popen([sys.executable, '-c', '{SLEEPS}']);"
+        f"pathlib.Path('{noted}').write_text(str(p.pid)); p.wait()"
+    )
+    before = set(children())
+    with pytest.raises(TooLarge, match="EXTRACT_TIMEOUT_S"):
+        run_child(monkeypatch, code, timeout_s=3.0)
+    assert set(children()) <= before
+    assert is_gone(int(noted.read_text()))
+
+
+def is_gone(pid):
+    """Whether a killed grandchild has ended; init reaps it when it likes."""
+    try:
+        grandchild = psutil.Process(pid)
+        return grandchild.status() == psutil.STATUS_ZOMBIE or grandchild.wait(5) is None
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_child_runs_under_the_limits_of_the_kernel(monkeypatch):
+    code = (
+        "import sys, json, resource as r; sys.path.insert(0, sys.argv[1]);"
+        "from service.nlp.formats import child;"
+        "child._limit({'memory_bytes': 805306368, 'cpu_s': 8});"
+        "names = ['RLIMIT_AS', 'RLIMIT_CPU', 'RLIMIT_FSIZE', 'RLIMIT_CORE'];"
+        "print(json.dumps({n: r.getrlimit(getattr(r, n))[1] for n in names}))"
+    )
+    limits = run_child(monkeypatch, code)
+    assert limits["RLIMIT_AS"] == MEMORY_BYTES
+    assert (limits["RLIMIT_FSIZE"], limits["RLIMIT_CORE"]) == (0, 0)
+    assert limits["RLIMIT_CPU"] <= 8
+
+
+def test_child_short_of_memory_names_the_setting():
+    page = b"<p>" + b"word " * 5_000_000
+    with pytest.raises(TooLarge, match="EXTRACT_MEMORY_BYTES"):
+        extractor(memory_bytes=67_108_864).extract(page, filename="a.html", media_type=None)
+
+
+def test_threads_that_extract_at_once_each_get_their_own_text():
+    one = extractor(timeout_s=60)
+    pages = [f"<p>document {n}".encode() for n in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        read = pool.map(lambda d: one.extract(d, filename="a.html", media_type=None).text, pages)
+        assert list(read) == [f"document {n}\n" for n in range(8)]
+
+
+def test_extractor_without_a_free_slot_is_overloaded():
+    one = extractor(timeout_s=1, slots=1)
+    one._slots.acquire()
+    with pytest.raises(Overloaded):
+        one.extract(b"<p>words", filename="a.html", media_type=None)
