@@ -67,7 +67,9 @@ class Manifest:
     def probabilities(self, logits: Floats) -> Floats:
         """Return calibrated scores in [0, 1] for logits of any shape, as float32."""
         scaled = logits.astype(np.float64) / self.temperature
-        return (0.5 * (1.0 + np.tanh(0.5 * scaled))).astype(np.float32)  # the sigmoid, free of overflow
+        return (0.5 * (1.0 + np.tanh(0.5 * scaled))).astype(
+            np.float32
+        )  # the sigmoid, free of overflow
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,7 +120,9 @@ def load(path: Path) -> Artifact:
         ArtifactError: the folder, a file or a field is missing, altered, or made for other labels.
     """
     if not (path / MANIFEST_FILE).is_file():
-        raise ArtifactError(f"There is no model artifact in {path}: {MANIFEST_FILE} is missing. {_REMEDY}")
+        raise ArtifactError(
+            f"There is no model artifact in {path}: {MANIFEST_FILE} is missing. {_REMEDY}"
+        )
     manifest = _parse(path / MANIFEST_FILE)
     _check_labels(path, manifest)
     _check_files(path, manifest)
@@ -134,7 +138,9 @@ def check_golden(artifact: Artifact, scores: Floats) -> None:
     golden, manifest = artifact.golden(), artifact.manifest
     expected = np.array([row.scores for row in golden], np.float32).reshape(-1, len(RISK_TYPES))
     if scores.shape != expected.shape:
-        raise ArtifactError(f"{artifact.path}: golden scores of shape {scores.shape}, not {expected.shape}.")
+        raise ArtifactError(
+            f"{artifact.path}: golden scores of shape {scores.shape}, not {expected.shape}."
+        )
     difference = np.abs(scores - expected)
     crossed = (scores >= manifest.thresholds) != (expected >= manifest.thresholds)
     failed = crossed | ~(difference <= manifest.golden_tolerance)  # NaN fails the comparison
@@ -213,7 +219,7 @@ def _check_labels(path: Path, manifest: Manifest) -> None:
         raise ArtifactError(
             f"The model in {path} was trained for other risk types (taxonomy "
             f"{manifest.taxonomy_version}) than this service knows ({taxonomy.VERSION}), or for another "
-            "order of them. Export it again with `python -m ml.export`, or point MODEL_DIR at another artifact."
+            "order of them. Export it again with `python -m ml.export`, or point MODEL_DIR elsewhere."
         )
 
 
@@ -223,11 +229,15 @@ def _check_files(path: Path, manifest: Manifest) -> None:
             raise ArtifactError(f"{path / MANIFEST_FILE}: files does not list {name}. {_REMEDY}")
     for name, sha256 in manifest.files.items():
         if not _PLAIN_NAME.fullmatch(name):
-            raise ArtifactError(f"{path / MANIFEST_FILE}: {name!r} is no plain file name. {_REMEDY}")
+            raise ArtifactError(
+                f"{path / MANIFEST_FILE}: {name!r} is no plain file name. {_REMEDY}"
+            )
         if not (path / name).is_file():
             raise ArtifactError(f"The model artifact in {path} lacks {name}. {_REMEDY}")
         if _sha256(path / name) != sha256:
-            raise ArtifactError(f"{path / name} was altered: its hash is not the manifest's. {_REMEDY}")
+            raise ArtifactError(
+                f"{path / name} was altered: its hash is not the manifest's. {_REMEDY}"
+            )
 
 
 def _sha256(path: Path) -> str:

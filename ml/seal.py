@@ -1,0 +1,40 @@
+"""Write manifest.json: what the artifact is, and the hash of every file beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from service.config import ROOT
+from service.nlp.artifact import MANIFEST_FILE, MANIFEST_VERSION
+
+
+def seal(folder: Path, fields: dict[str, Any]) -> None:
+    """Write the manifest of `folder` from `fields` and the hashes of the files that are there now."""
+    files = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.iterdir())
+        if path.name != MANIFEST_FILE
+    }
+    manifest = {"manifest_version": MANIFEST_VERSION, **fields, "files": files}
+    text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
+    (folder / MANIFEST_FILE).write_text(text, encoding="utf-8")
+
+
+def unsealed(folder: Path) -> dict[str, Any]:
+    """Return the fields of the manifest in `folder`, without hashes, to be changed and sealed again."""
+    fields: dict[str, Any] = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+    return {k: v for k, v in fields.items() if k not in {"manifest_version", "files"}}
+
+
+def code_commit() -> str:
+    """Return the commit of the working tree, or "unknown" outside version control."""
+    command = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - fixed words
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()

@@ -1,0 +1,173 @@
+"""Token ids -> logits: ONNX Runtime on the CPU, torch on CUDA (or on the CPU, to compare).
+
+Both read the same weights file, so their scores differ by rounding alone. The CPU path needs numpy and
+onnxruntime only; torch and safetensors are imported by TorchEngine.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import json
+import os
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from service.errors import ArtifactError, ConfigError
+from service.nlp.artifact import CONFIG_FILE, ONNX_FILE, WEIGHTS_FILE, Artifact
+
+if TYPE_CHECKING:
+    from service.nlp.encoder import RiskEncoder
+
+Device = Literal["auto", "cpu", "cuda"]
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+
+class Engine(ABC):
+    """A loaded network. Not safe to share: one thread owns it."""
+
+    device: str
+
+    @abstractmethod
+    def logits(self, input_ids: Ints, attention_mask: Ints) -> Floats:
+        """Return float32 (b, n_risk_types) for int64 (b, t) ids and a mask of zeros and ones.
+
+        A row does not depend on the rows beside it, nor on its padding (within 1e-5 on the CPU).
+        """
+
+
+class OnnxEngine(Engine):
+    """The int8 graph in ONNX Runtime: 7-bit weights, activations rounded per token."""
+
+    device = "cpu"
+
+    def __init__(self, artifact: Artifact, *, n_threads: int) -> None:
+        import onnxruntime as ort  # type: ignore[import-untyped]  # noqa: PLC0415 - no stubs; heavy
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = n_threads
+        options.inter_op_num_threads = 1
+        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+        # Spinning threads steal the cores from the threads that answer requests.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = ort.InferenceSession(
+                artifact.path / ONNX_FILE, options, providers=["CPUExecutionProvider"]
+            )
+        except ort.capi.onnxruntime_pybind11_state.OnnxRuntimeException as error:
+            raise ArtifactError(
+                f"ONNX Runtime {ort.__version__} cannot load {artifact.path / ONNX_FILE}; "
+                "install the version that requirements/ pins."
+            ) from error
+
+    def logits(self, input_ids: Ints, attention_mask: Ints) -> Floats:
+        feed = {"input_ids": input_ids, "attention_mask": attention_mask}
+        out: Floats = self._session.run(["logits"], feed)[0]
+        return out
+
+
+class TorchEngine(Engine):
+    """The same weights in torch: bfloat16 arithmetic on CUDA, float32 on the CPU."""
+
+    def __init__(self, artifact: Artifact, *, device: str, n_threads: int) -> None:
+        import torch  # noqa: PLC0415 - heavy, and absent from the CPU image
+
+        self.device = device
+        if device == "cpu":
+            torch.set_num_threads(n_threads)
+        self._torch = torch
+        self._model = load_encoder(artifact.path).to(device)
+
+    def logits(self, input_ids: Ints, attention_mask: Ints) -> Floats:
+        torch = self._torch
+        on_cuda = self.device == "cuda"
+        with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=on_cuda):
+            ids, mask = (torch.from_numpy(a).to(self.device) for a in (input_ids, attention_mask))
+            out: Floats = self._model(ids, mask).float().cpu().numpy()
+        return out
+
+
+def load_encoder(folder: Path) -> RiskEncoder:
+    """Build the network of an artifact's folder from its integer weights: float32, evaluation mode."""
+    import torch  # noqa: PLC0415 - heavy
+    from safetensors.numpy import load_file  # noqa: PLC0415 - not needed on the CPU path
+
+    from service.nlp.encoder import EncoderConfig, RiskEncoder  # noqa: PLC0415 - imports torch
+
+    config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    model = RiskEncoder(EncoderConfig(**config))
+    state = dequantized(load_file(folder / WEIGHTS_FILE))
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
+    return model.eval()
+
+
+def dequantized(tensors: dict[str, npt.NDArray[np.generic]]) -> dict[str, Floats]:
+    """Turn the weights file's tensors into float32 ones; a matrix with a scale is stored (in, out)."""
+    state: dict[str, Floats] = {}
+    for name, value in tensors.items():
+        floats = value.astype(np.float32)
+        scale = tensors.get(name.replace(".weight", ".scale"))
+        if name.endswith(".weight") and scale is not None:
+            floats = floats * scale.astype(np.float32)
+            state[name] = floats if scale.ndim == 2 else np.ascontiguousarray(floats.T)
+        elif not name.endswith(".scale"):
+            state[name] = floats
+    return state
+
+
+def make_engine(artifact: Artifact, *, device: Device, n_threads: int) -> Engine:
+    """Return the engine for `device`; `n_threads` 0 takes the CPU quota.
+
+    Raises:
+        ConfigError: CUDA is asked for where torch or a GPU is missing.
+        ArtifactError: the runtime cannot load the artifact's graph.
+    """
+    threads = n_threads or cpu_quota()
+    if device == "cpu" or (device == "auto" and not cuda_available()):
+        return OnnxEngine(artifact, n_threads=threads)
+    if not cuda_available():
+        raise ConfigError(
+            "DEVICE=cuda, but torch finds no GPU: start the container with --gpus all and the image of "
+            "Dockerfile.gpu, or set DEVICE=cpu."
+        )
+    return TorchEngine(artifact, device="cuda", n_threads=threads)
+
+
+def cuda_available() -> bool:
+    """Return whether torch is installed and sees a GPU; without a driver torch is not even imported."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    if importlib.util.find_spec("torch") is None:
+        return False
+    import torch  # noqa: PLC0415 - takes seconds, so only where a driver is
+
+    return torch.cuda.is_available()
+
+
+def cpu_quota(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return the processors this process may use, at least 1: the least of affinity and cgroup quota."""
+    return max(1, min(len(os.sched_getaffinity(0)), _cgroup_quota(cgroup)))
+
+
+def _cgroup_quota(cgroup: Path) -> int:
+    try:
+        quota, period = _v2(cgroup) if (cgroup / "cpu.max").is_file() else _v1(cgroup / "cpu")
+        return round(int(quota) / int(period)) if int(quota) > 0 else os.cpu_count() or 1
+    except (OSError, ValueError):  # no limit is set ("max"), or no cgroup is mounted
+        return os.cpu_count() or 1
+
+
+def _v2(cgroup: Path) -> list[str]:
+    return (cgroup / "cpu.max").read_text(encoding="ascii").split()
+
+
+def _v1(cgroup: Path) -> list[str]:
+    names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+    return [(cgroup / name).read_text(encoding="ascii") for name in names]
