@@ -55,6 +55,7 @@ def write_card(
         types=_types(evaluation["risk_types"]),
         train_sentences=f"{train['sentences']:,}",
         train_risk=f"{train['with_risk']:,}",
+        n_refine=data["refine"]["sentences"],
         n_composed=f"{train['licenses'].get('CC0', 0):,}",
         licenses=", ".join(f"{name} {n:,}" for name, n in train["licenses"].items()),
         fingerprint=data["fingerprint"],
