@@ -123,8 +123,6 @@ def _begin() -> None:
 def _finish(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
-    if services().draining.is_set():
-        response.headers["Connection"] = "close"
     user = g.get("flask_httpauth_user")
     _log.info(
         "request",

@@ -31,7 +31,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except RiskscanError as error:
-            click.echo(f"riskscan: {error.message}", err=True)
+            click.echo(f"riskscan: {_sentence(error)}", err=True)
             ctx.exit(1)
 
 
@@ -178,8 +178,12 @@ def _as_json(name: str, result: ScanResult) -> dict[str, Any]:
 
 
 def _count(result: ScanResult) -> str:
-    return f"{len(result.analysis.findings)} findings in {len(result.document.sentences)} sentences"
+    n_findings, n_sentences = len(result.analysis.findings), len(result.document.sentences)
+    return f"findings: {n_findings}, sentences: {n_sentences}"
 
 
 def _sentence(error: RiskscanError | OSError) -> str:
-    return error.message if isinstance(error, RiskscanError) else (error.strerror or str(error))
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    details = [fault.message for fault in error.faults if fault.message not in error.message]
+    return " ".join([error.message, *details])

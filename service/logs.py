@@ -17,6 +17,7 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells its plumbing at INFO
 
 
 def fields(**values: object) -> dict[str, dict[str, object]]:

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from apiflask import APIFlask
+from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer, create_server
 from waitress.task import ErrorTask
@@ -64,6 +65,7 @@ class Server:
     def serve(self) -> None:
         """Answer requests without a care for signals; for threads that are not the main one."""
         self._server.run()
+        wasyncore.close_all(self._sockets, ignore_all=True)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._stopping:

@@ -56,7 +56,7 @@ def _submission(body: dict[str, Any]) -> Submission:
     return Submission(
         data=file.read(),
         filename=_cleaned(file.filename),
-        media_type=file.mimetype or None,
+        media_type=file.content_type or None,
         force_llm=body["force_llm"],
     )
 

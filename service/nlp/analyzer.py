@@ -21,7 +21,7 @@ from service.nlp.taxonomy import RISK_TYPES, category_of
 Source = Literal["model", "llm"]
 Scores = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]
-"""Called with (sentences done, sentences in all) after each batch."""
+"""Called after each batch with the numbers of different sentences done and in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +203,17 @@ class SentenceScorer(Analyzer):
     ) -> Scores:
         """Score any number of sentences: float32 (len(sentences), n_risk_types) in [0, 1].
 
-        Sentences travel in batches of `batch_size`, longest first where `sorts_by_length`, so that
-        little is padding; the rows come back in the order given.
+        A sentence that stands in the document again and again (a footer, a cell) is scored once.
+        The different ones travel in batches of `batch_size`, longest first where `sorts_by_length`,
+        so that little is padding; the rows come back in the order given.
         """
+        row_of = {sentence: row for row, sentence in enumerate(dict.fromkeys(sentences))}
+        scores = self._score_different(list(row_of), deadline=deadline, progress=progress)
+        return scores[[row_of[sentence] for sentence in sentences]]
+
+    def _score_different(
+        self, sentences: Sequence[str], *, deadline: Deadline | None, progress: Progress | None
+    ) -> Scores:
         scores = np.zeros((len(sentences), len(RISK_TYPES)), dtype=np.float32)
         order = list(range(len(sentences)))
         if self.sorts_by_length:

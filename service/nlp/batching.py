@@ -122,6 +122,10 @@ class InferenceThread:
                 self._n_open -= 1
         return _result(request)
 
+    def is_alive(self) -> bool:
+        """Return whether the thread still takes work."""
+        return self._thread.is_alive() and not self._closing
+
     def close(self) -> None:
         """End the thread after the pass in flight; whoever still waits gets ShuttingDown."""
         with self._changed:

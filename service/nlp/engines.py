@@ -55,11 +55,13 @@ class OnnxEngine(Engine):
         options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
         # Spinning threads steal the cores from the threads that answer requests.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        state = ort.capi.onnxruntime_pybind11_state
+        faults = (state.Fail, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
         try:
             self._session = ort.InferenceSession(
                 artifact.path / ONNX_FILE, options, providers=["CPUExecutionProvider"]
             )
-        except ort.capi.onnxruntime_pybind11_state.OnnxRuntimeException as error:
+        except (*faults, state.RuntimeException) as error:  # they share no base but Exception
             raise ArtifactError(
                 f"ONNX Runtime {ort.__version__} cannot load {artifact.path / ONNX_FILE}; "
                 "install the version that requirements.txt pins."

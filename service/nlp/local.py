@@ -54,5 +54,8 @@ class LocalAnalyzer(SentenceScorer):
         logits = self._inference.logits(sentences, deadline=deadline)
         return self._manifest.probabilities(logits)
 
+    def is_ready(self) -> bool:
+        return self._inference.is_alive()
+
     def close(self) -> None:
         self._inference.close()

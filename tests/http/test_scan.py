@@ -67,14 +67,14 @@ def test_scan_stores_its_coverage(user):
 
 
 def test_scan_of_a_200_page_pdf_is_whole_with_page_numbers(user):
-    pages, planted = documents.prose_pages(200, planted=FLOW_TEXT + ".", on=(1, 57, 123, 200))
-    file = ("book.pdf", documents.pdf_of_pages(pages), "application/pdf")
+    planted_on = (1, 57, 123, 200)
+    file = ("book.pdf", documents.long_pdf(200, planted_on), "application/pdf")
     scan = user.http.post("/api/scan", files={"file": file})
     assert scan.status_code == 201
     stored = user.http.get(f"/api/scans/{scan.json()['scan_id']}").json()
     assert stored["coverage"]["pages"] == 200
-    hits = [f for f in all_findings(user, stored["scan_id"]) if FLOW_TEXT in f["context"]]
-    assert sorted({f["page"] for f in hits}) == [1, 57, 123, 200] == list(planted)
+    hits = [f for f in all_findings(user, stored["scan_id"]) if documents.PLANTED in f["context"]]
+    assert sorted({f["page"] for f in hits}) == list(planted_on)
 
 
 def all_findings(user, scan_id):
@@ -137,9 +137,10 @@ def test_scan_unread_file_type_is_415_naming_those_that_are(user):
 
 def test_text_at_the_limit_passes_and_one_beyond_names_it(start_service):
     live = start_service(MAX_TEXT_CHARS="600000", AI_SERVICE_OPEN="true")
+    text = "\u00e9" + " " * 599_999
     for body in ("data", "json"):
-        fits = httpx.post(f"{live.url}/scan", timeout=60, **{body: {"text": "\u00e9" * 600_000}})
-        beyond = httpx.post(f"{live.url}/scan", timeout=60, **{body: {"text": "\u00e9" * 600_001}})
+        fits = httpx.post(f"{live.url}/scan", timeout=60, **{body: {"text": text}})
+        beyond = httpx.post(f"{live.url}/scan", timeout=60, **{body: {"text": text + " "}})
         assert (fits.status_code, beyond.status_code) == (200, 413)
         assert "MAX_TEXT_CHARS" in beyond.json()["detail"]
 

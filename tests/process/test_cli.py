@@ -35,7 +35,7 @@ def riskscan(tmp_path):
 def test_scan_standard_input_prints_a_table(riskscan):
     done = riskscan("scan", "-", stdin=FLOW_TEXT)
     assert done.returncode == 0, done.stderr
-    assert "2 findings in 1 sentences" in done.stdout
+    assert "findings: 2, sentences: 1" in done.stdout
     assert "Budget" in done.stdout
     assert "Schedule" in done.stdout
 
@@ -64,7 +64,7 @@ def test_scan_faulty_file_is_named_and_the_others_go_on(riskscan, tmp_path):
     assert done.returncode == 1
     assert "absent.txt" in done.stderr
     assert "bad.pdf" in done.stderr
-    assert "2 findings" in done.stdout
+    assert "findings: 2" in done.stdout
 
 
 def test_wrong_settings_are_told_all_at_once(riskscan):

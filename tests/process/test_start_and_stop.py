@@ -24,7 +24,7 @@ def log_in(url):
 
 def test_start_prints_address_docs_and_a_line_to_try(start):
     process = start()
-    shown = "\n".join(process.lines[:5])
+    shown = "\n".join(process.lines)
     assert f"http://localhost:{process.port}" in shown
     assert f"http://localhost:{process.port}/docs" in shown
     assert "curl" in shown
