@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]  # no stubs
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]  # no stubs
-from sklearn.multiclass import OneVsRestClassifier  # type: ignore[import-untyped]  # no stubs
 
 from ml.dataset import Dataset, targets
 
 Floats = npt.NDArray[np.float32]
+
+NEVER = -10.0
+"""Logit of a type without a training sentence."""
 
 
 def baseline_logits(dataset: Dataset) -> Floats:
@@ -26,7 +28,10 @@ def baseline_logits(dataset: Dataset) -> Floats:
         ngram_range=(1, 2), min_df=2, sublinear_tf=True, strip_accents="unicode"
     )
     features = words.fit_transform([e.text for e in dataset.train])
-    classifier = OneVsRestClassifier(LogisticRegression(C=100.0, solver="liblinear"))
-    classifier.fit(features, targets(dataset.train))
-    decisions = classifier.decision_function(words.transform([e.text for e in dataset.dev]))
-    return np.asarray(decisions, np.float32)
+    unseen = words.transform([e.text for e in dataset.dev])
+    y = targets(dataset.train)
+    logits = np.full((len(dataset.dev), y.shape[1]), NEVER, np.float32)
+    for column in np.flatnonzero(y.any(axis=0)):
+        classifier = LogisticRegression(C=100.0, solver="liblinear")
+        logits[:, column] = classifier.fit(features, y[:, column]).decision_function(unseen)
+    return logits

@@ -80,7 +80,7 @@ def f1_measures(
 ) -> dict[str, Measure]:
     """Return micro-F1 of each level and category macro-F1, with intervals over documents.
 
-    The macro mean runs over the categories that occur in `y`.
+    The macro mean runs over the categories that occur in `y`, or in the resampled documents.
     """
     rows = _resampled_documents(docs, seed)
     measures = {}
@@ -90,10 +90,16 @@ def f1_measures(
         resampled = np.tensordot(rows, per_doc, axes=1)  # (n_resamples, k, 3)
         measures[f"{level}_f1"] = _measure(f1(counts.sum(axis=(0, 1))), f1(resampled.sum(axis=1)))
         if level == "category":
-            occurs = (seen(y > 0)).any(axis=0)
-            macro = f1(resampled[:, occurs]).mean(axis=1)
-            measures["category_macro_f1"] = _measure(f1(counts.sum(axis=0)[occurs]).mean(), macro)
+            value = _macro_f1(counts.sum(axis=0))
+            measures["category_macro_f1"] = _measure(value, _macro_f1(resampled))
     return measures
+
+
+def _macro_f1(counts: Counts) -> npt.NDArray[np.float64]:
+    """(..., k, 3) -> (...): the mean over the columns with something to find."""
+    occurs = counts[..., 0] + counts[..., 2] > 0
+    total: npt.NDArray[np.float64] = (f1(counts) * occurs).sum(axis=-1)
+    return np.asarray(total / np.maximum(occurs.sum(axis=-1), 1))
 
 
 def _measure(value: npt.NDArray[np.float64], resampled: npt.NDArray[np.float64]) -> Measure:
