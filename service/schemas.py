@@ -25,7 +25,7 @@ from service.nlp.taxonomy import CATEGORIES, RISK_TYPES
 from service.passwords import MAX_PASSWORD_CHARS
 
 SOURCES = ("model", "llm")
-_MAX_BIGINT = 2**63 - 1
+_MAX_INT = 2**31 - 1
 
 
 class StrictSchema(Schema):
@@ -84,7 +84,14 @@ class ScanIn(StrictSchema):
         metadata={"description": "A document; multipart only."}
     )
     text = String(metadata={"example": "Project has tight budget and aggressive deadline"})
-    force_llm = Flag(load_default=False, metadata={"description": "Ask the LLM, not the model."})
+    force_llm = Flag(
+        load_default=False,
+        metadata={
+            "description": "Ask the LLM, not the model.",
+            "type": ["boolean", "integer", "string"],
+            "enum": [True, False, 1, 0, "true", "false", "1", "0"],
+        },
+    )
 
     @validates_schema
     def _one_document(self, data: dict[str, Any], **_: object) -> None:
@@ -181,7 +188,7 @@ class ScanListOut(Schema):
 
 class FindingListQuery(StrictSchema):
     after = Integer(
-        load_default=0, validate=Range(0, _MAX_BIGINT), metadata={"description": "A finding's id."}
+        load_default=0, validate=Range(0, _MAX_INT), metadata={"description": "A finding's id."}
     )
     per_page = Integer(load_default=100, validate=Range(1, 1000))
 

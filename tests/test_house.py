@@ -54,10 +54,12 @@ def floor_of(module: str) -> int:
     raise AssertionError(f"{module} has no floor; give it one in FLOORS")
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if p.parts[len(ROOT.parts)] == "service"], ids=module_of)
+@pytest.mark.parametrize(
+    "path", [p for p in SOURCES if p.parts[len(ROOT.parts)] == "service"], ids=module_of
+)
 def test_service_module_imports_only_its_own_floor_and_below(path):
     module = module_of(path)
-    if module in {"service"}:
+    if module == "service":
         return
     for name in imports_of(path) - {"service.__version__"}:
         assert not name.startswith("ml"), f"{module} imports {name}"
@@ -69,12 +71,16 @@ def test_api_files_never_import_each_other(path):
     assert not [name for name in imports_of(path) if name.startswith("service.api")]
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if p.parts[len(ROOT.parts)] == "db"], ids=module_of)
+@pytest.mark.parametrize(
+    "path", [p for p in SOURCES if p.parts[len(ROOT.parts)] == "db"], ids=module_of
+)
 def test_db_imports_nothing_of_ours(path):
     assert not [name for name in imports_of(path) if not name.startswith("db")]
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if p.parts[len(ROOT.parts)] == "ml"], ids=module_of)
+@pytest.mark.parametrize(
+    "path", [p for p in SOURCES if p.parts[len(ROOT.parts)] == "ml"], ids=module_of
+)
 def test_ml_imports_only_nlp_config_and_errors(path):
     allowed = ("ml", "service.nlp", "service.config", "service.errors")
     assert not [name for name in imports_of(path) if not name.startswith(allowed)]

@@ -56,7 +56,8 @@ def start_service(analyzers, tmp_path_factory):
         folder = tmp_path_factory.mktemp("data")
         config = load({**SETTINGS, "DATA_DIR": str(folder), **settings})
         migrate.upgrade(config.database_url)
-        app = create_app(config, analyzers=settings.get("analyzers") or analyzers)
+        is_remote = config.llm_base_url or config.ai_service_url
+        app = create_app(config, analyzers=open_analyzers(config) if is_remote else analyzers)
         apps.append(app)
         return serve(app, config)
 

@@ -70,7 +70,7 @@ def raw(url, request):
 )
 def test_server_made_error_is_a_problem(live, request_, status):
     answer = raw(live.url, request_)
-    assert answer.startswith(f"HTTP/1.1 {status}")
+    assert answer.split()[1] == status
     assert "Content-Type: application/problem+json" in answer
 
 

@@ -1,55 +1,41 @@
-"""Schemathesis over the served document: no 5xx, no undocumented status, shapes as documented."""
+"""Schemathesis over the served document: no 5xx, no undocumented status, every check but one."""
+
+import subprocess
+import sys
 
 import pytest
-import schemathesis
-from hypothesis import HealthCheck, settings
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
-CHECKS = (
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-)
+from tests.fakes.chat_server import ChatServer
+
+# What a schema cannot say is refused all the same: a password shorter than a setting allows, a made-up
+# cursor, bytes that are no document. So valid-looking data may be refused; invalid data never passes.
+NOT_CHECKED = "positive_data_acceptance"
 
 
 @pytest.fixture
-def document(live):
-    return schemathesis.openapi.from_url(f"{live.url}/openapi.json")
+def live(start_service, database_url):
+    """A service whose LLM answers, so that force_llm has its documented answer."""
+    llm = ChatServer()
+    yield start_service(DATABASE_URL=database_url, LLM_BASE_URL=llm.base_url, LLM_MODEL="rules")
+    llm.close()
 
 
-schema = schemathesis.pytest.from_fixture("document")
-
-
-@schema.parametrize()
-@settings(
-    max_examples=25,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-)
-def test_operation_answers_as_documented(case, live, token_of_contract):
-    headers = {"Authorization": f"Bearer {token_of_contract()}"}
-    case.call_and_validate(base_url=live.url, headers=headers, checks=CHECKS, timeout=60)
-
-
-@pytest.fixture
-def token_of_contract(new_user):
-    """Return a token that works, also after the log-out operation was tried."""
-    user = new_user()
-
-    def token():
-        if user.http.get("/api/auth/me").status_code == 401:
-            form = {"username": user.email, "password": user.password}
-            user.tokens = user.http.post("/api/auth/login", data=form).json()
-            user.http.headers["Authorization"] = f"Bearer {user.tokens['access_token']}"
-        return user.tokens["access_token"]
-
-    return token
+@pytest.mark.parametrize("role", ["user", "admin"])
+def test_service_answers_as_its_openapi_document_says(live, role, request):
+    caller = request.getfixturevalue(role)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "run", f"{live.url}/openapi.json"),
+            f"--header=Authorization: Bearer {caller.tokens['access_token']}",
+            "--exclude-path=/api/v1/auth/logout",  # it would end the token; test_auth covers it
+            f"--exclude-checks={NOT_CHECKED}",
+            "--max-examples=15",
+            "--seed=7",
+            "--request-timeout=60",
+            "--no-color",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-6000:]
