@@ -21,7 +21,7 @@ def live(start_service, database_url):
 
 
 @pytest.mark.parametrize("role", ["user", "admin"])
-def test_service_answers_as_its_openapi_document_says(live, role, request):
+def test_service_answers_as_its_openapi_document_says(live, role, request, tmp_path):
     caller = request.getfixturevalue(role)
     done = subprocess.run(
         [
@@ -34,6 +34,7 @@ def test_service_answers_as_its_openapi_document_says(live, role, request):
             "--request-timeout=60",
             "--no-color",
         ],
+        cwd=tmp_path,  # it leaves a cache behind
         capture_output=True,
         text=True,
         check=False,
