@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,12 +20,15 @@ from db.queries import scans as queries
 from service.audit import Action, record
 from service.config import Config
 from service.errors import Conflict, Fault, InvalidRequest, NotFound
+from service.logs import fields
 from service.nlp.analyzer import Analysis, Deadline, Document, Finding, Progress
 from service.nlp.extract import Extractor, extract_text
 from service.nlp.segment import Segmenter
 from service.nlp.selection import Analyzers
 from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES
 from service.store import Store
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +107,21 @@ class Scanner:
             AnalyzerUnavailable, AnalyzerTimeout, AnalyzerError, Overloaded: the analysis.
         """
         analyzer = self.analyzers.choose(force_llm=submission.force_llm)
+        began_s = time.monotonic()
         document = self._read(submission)
+        read_s = time.monotonic()
         deadline = Deadline.after(self._timeout_s)
         analysis = analyzer.analyze(document, deadline=deadline, progress=progress)
+        _log.info(
+            "scan",
+            extra=fields(
+                source=analysis.source,
+                n_sentences=len(document.sentences),
+                n_findings=len(analysis.findings),
+                read_ms=round((read_s - began_s) * 1000, 1),
+                analyze_ms=round((time.monotonic() - read_s) * 1000, 1),
+            ),
+        )
         sha256 = hashlib.sha256(submission.content()).hexdigest()
         return ScanResult(document, analysis, sha256)
 

@@ -15,7 +15,7 @@ from service import logs
 from service.accounts import Accounts
 from service.app import close_app, create_app
 from service.config import Config
-from service.errors import ConfigError
+from service.errors import ConfigError, DatabaseUnavailable, RiskscanError
 from service.secret_keys import with_development_keys
 from service.serving import Server, announce
 from service.store import Store
@@ -31,10 +31,8 @@ def serve(config: Config) -> None:
     config = with_development_keys(config)
     app = create_app(config)
     stopped = threading.Event()
-    upgrader = threading.Thread(target=_upgrade_when_up, args=(config, stopped), daemon=True)
     try:
-        if not _try_upgrade(config):
-            upgrader.start()
+        _upgrade_now_or_later(config, stopped)
         server = Server(app, config)
         announce(config.host, server.port, is_open=config.ai_service_open)
         server.run()
@@ -47,16 +45,26 @@ def upgrade_database(config: Config) -> str:
     """Bring the schema to the newest revision and return it.
 
     Raises:
-        ConfigError: the database cannot be reached or refuses the change.
+        DatabaseUnavailable: the database does not answer, or another process migrates for too long.
+        ConfigError: it answers and refuses.
     """
     try:
         migrate.upgrade(config.database_url)
-    except SQLAlchemyError as error:
-        raise ConfigError(
-            f"The database could not be brought to its schema ({type(error).__name__}). Check "
-            "DATABASE_URL, that the server runs, and that its user may create tables."
-        ) from error
+    except (SQLAlchemyError, migrate.MigrationsBusy) as error:
+        remedy = "Check DATABASE_URL, that the server runs, and that its user may create tables."
+        what = f"The database could not be brought to its schema ({type(error).__name__})."
+        is_away = isinstance(error, migrate.MigrationsBusy) or is_unavailable(error)
+        raise (DatabaseUnavailable if is_away else ConfigError)(f"{what} {remedy}") from error
     return migrate.head()
+
+
+def _upgrade_now_or_later(config: Config, stopped: threading.Event) -> None:
+    try:
+        upgrade_database(config)
+    except DatabaseUnavailable as error:
+        _log.warning("serving, not ready: %s", error.message)
+        arguments = (config, stopped)
+        threading.Thread(target=_upgrade_until_done, args=arguments, daemon=True).start()
 
 
 @contextlib.contextmanager
@@ -71,19 +79,12 @@ def accounts_of(config: Config) -> Iterator[Accounts]:
         store.close()
 
 
-def _try_upgrade(config: Config) -> bool:
-    try:
-        migrate.upgrade(config.database_url)
-    except SQLAlchemyError as error:
-        if not is_unavailable(error):
-            raise
-        _log.warning("the database does not answer; serving not ready until it does")
-        return False
-    return True
-
-
-def _upgrade_when_up(config: Config, stopped: threading.Event) -> None:
+def _upgrade_until_done(config: Config, stopped: threading.Event) -> None:
     while not stopped.wait(_RETRY_S):
-        if _try_upgrade(config):
+        try:
+            upgrade_database(config)
+        except RiskscanError as error:
+            _log.warning("still not ready: %s", error.message)
+        else:
             _log.info("the database answers; its schema is current")
             return
