@@ -63,7 +63,8 @@ def test_analyze_answer_names_its_source_and_probabilities_belong_to_the_model(a
 
 
 def test_analyze_more_sentences_than_a_batch_finds_each_in_document_order(analyzer):
-    found = analyzer.analyze(document(*[" ".join([RISK, *["See page 4."] * 12])] * 24)).findings
+    pages = [f"{RISK} " + " ".join(f"See page {n}{i}." for i in range(12)) for n in range(24)]
+    found = analyzer.analyze(document(*pages)).findings
     risks = [f for f in found if f.context == RISK]
     keys = [(f.start, RISK_TYPES.index(f.risk_type)) for f in risks]
     assert len({f.start for f in risks}) == 24

@@ -55,7 +55,7 @@ def test_score_sentences_are_data_in_document_order(strict, chat_server):
 
 
 def test_score_long_document_is_split_by_sentences_and_by_characters(strict, chat_server):
-    strict.score(["x" * 1_500] * 10 + [RISK] * 40)
+    strict.score([f"{i}" + "x" * 1_499 for i in range(10)] + [f"{RISK} {i}" for i in range(40)])
     asked = [json.loads(r["messages"][-1]["content"]) for _, r in chat_server.requests]
     assert sum(map(len, asked)) == 50
     assert max(map(len, asked)) <= 30
