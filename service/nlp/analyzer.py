@@ -171,6 +171,14 @@ class Analyzer(ABC):
             AnalyzerError: the analyzer failed or gave a malformed answer.
         """
 
+    def time_allowed_s(self, document: Document, timeout_s: float) -> float:  # noqa: ARG002 - for who overrides
+        """Return the seconds that `document` may take where `timeout_s` is the limit set.
+
+        The limit itself, for whoever asks elsewhere; an analyzer whose own work grows with the
+        document allows for that.
+        """
+        return timeout_s
+
     def is_ready(self) -> bool:
         """Return whether the next analysis can begin; an analyzer elsewhere is asked only then."""
         return True

@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import ClassVar
 
 from service.nlp import artifact as artifacts
-from service.nlp.analyzer import Deadline, Scores, SentenceScorer, Source
+from service.nlp.analyzer import Deadline, Document, Scores, SentenceScorer, Source
 from service.nlp.artifact import Artifact
 from service.nlp.batching import TOKENS_PER_PASS, InferenceThread
 from service.nlp.engines import Device, Engine, make_engine
+
+# 2 MB of different sentences take 60 s of two cores (400 sentences/s, November 2026). Ten times that
+# leaves room for eight such documents at once, and for scripts in which a character is a token; an
+# engine that hangs is noticed all the same.
+ALLOWED_S_PER_CHAR = 0.000_3
 
 
 class LocalAnalyzer(SentenceScorer):
@@ -53,6 +58,9 @@ class LocalAnalyzer(SentenceScorer):
     def score_batch(self, sentences: Sequence[str], *, deadline: Deadline | None = None) -> Scores:
         logits = self._inference.logits(sentences, deadline=deadline)
         return self._manifest.probabilities(logits)
+
+    def time_allowed_s(self, document: Document, timeout_s: float) -> float:
+        return timeout_s + ALLOWED_S_PER_CHAR * len(document.text)
 
     def is_ready(self) -> bool:
         return self._inference.is_alive()

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from service.errors import AnalyzerError
+from service.nlp.analyzer import Document
 from service.nlp.llm import MAX_CHARS_PER_REQUEST, LLMAnalyzer
 from service.nlp.llm_prompt import read_answer
 from service.nlp.taxonomy import RISK_TYPES
@@ -157,3 +158,7 @@ def test_score_real_server_gives_valid_scores_or_a_clean_refusal(mode):
         assert scores.shape == (2, len(RISK_TYPES))
         assert set(scores.ravel()) <= {0.0, 1.0}
     analyzer.close()
+
+
+def test_time_allowed_is_the_limit_set_whatever_the_document(strict):
+    assert strict.time_allowed_s(Document("x" * 2_000_000, ()), 60.0) == 60.0
