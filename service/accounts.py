@@ -10,7 +10,7 @@ import email_validator
 import uuid_utils.compat
 from sqlalchemy.orm import Session
 
-from db.models import User
+from db.models import Login, User
 from db.queries import users
 from service.audit import Action, record
 from service.config import Config
@@ -40,6 +40,9 @@ class Accounts:
         self._store = store
         self._tokens = tokens
         self._password_check = PasswordCheck()
+        # On-prem addresses live on internal domains (a@corp.local), which this list would refuse;
+        # emptying it is the package's documented way.
+        email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
     def register(self, email: str, password: str, *, role: str = "user") -> User:
         """Create an account.
@@ -53,6 +56,8 @@ class Accounts:
         user_id = uuid_utils.compat.uuid7()  # ours, so that a transaction run again finds its row
 
         def work(session: Session) -> User:
+            if stored := session.get(User, user_id):  # by a run whose answer was lost
+                return stored
             user = users.add_user(
                 session, email=address, password_hash=password_hash, role=role, user_id=user_id
             )
@@ -77,7 +82,7 @@ class Accounts:
         Raises:
             Unauthenticated: one message and one duration, whichever part was wrong.
         """
-        user = self._store.transaction(lambda s: users.user_by_email(s, email.strip().lower()))
+        user = self._store.transaction(lambda s: _user_by_email(s, email))
         known_hash = user.password_hash if user and user.disabled_at is None else None
         if not self._password_check.verify(password, known_hash) or user is None:
             self._store.transaction(lambda s: self._record(s, Action.LOGIN_FAILED, None))
@@ -87,6 +92,8 @@ class Accounts:
         refresh_token = self._tokens.refresh_token()
 
         def work(session: Session) -> UUID:
+            if stored := self._stored_login(session, refresh_token):
+                return stored.id
             if renewed:
                 users.set_password_hash(session, user_id, renewed)
             login = users.begin_login(session, user_id)
@@ -106,6 +113,8 @@ class Accounts:
         successor = self._tokens.refresh_token()
 
         def work(session: Session) -> AccessClaims | None:
+            if stored := self._stored_login(session, successor):
+                return AccessClaims(stored.user_id, stored.id)
             outcome, login = users.take_refresh_token(session, token_hash, datetime.now(UTC))
             if outcome == "reused" and login is not None:
                 users.revoke_login(session, login.id, "refresh token reused")
@@ -144,13 +153,9 @@ class Accounts:
 
     def _checked(self, email: str, password: str) -> str:
         faults = []
-        address = email.strip().lower()
-        # On-prem addresses live on internal domains (a@corp.local), which this list would refuse.
-        email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
+        address = ""
         try:
-            address = email_validator.validate_email(
-                address, check_deliverability=False, globally_deliverable=False
-            ).normalized.lower()
+            address = _normalized(email)
         except email_validator.EmailNotValidError as error:
             faults.append(Fault("email", str(error)))
         if not self._min_password_chars <= len(password) <= MAX_PASSWORD_CHARS:
@@ -163,6 +168,11 @@ class Accounts:
         if faults:
             raise InvalidRequest("The account cannot be made as asked.", faults=tuple(faults))
         return address
+
+    def _stored_login(self, session: Session, refresh_token: str) -> Login | None:
+        """Return the log-in of a token made here, when an earlier run's commit kept it after all."""
+        token_hash = self._tokens.refresh_token_hash(refresh_token)
+        return users.login_of_refresh_token(session, token_hash)
 
     def _is_outdated(self, user: User) -> bool:
         return self._password_check.is_outdated(user.password_hash)
@@ -182,3 +192,18 @@ class Accounts:
     def _pair(self, user_id: UUID, login_id: UUID, refresh_token: str) -> TokenPair:
         access_token = self._tokens.access_token(user_id, login_id)
         return TokenPair(access_token, refresh_token, int(self._tokens.access_life.total_seconds()))
+
+
+def _normalized(email: str) -> str:
+    """Return the one form of an address that is stored and looked up; EmailNotValidError if none."""
+    checked = email_validator.validate_email(
+        email.strip(), check_deliverability=False, globally_deliverable=False
+    )
+    return checked.normalized.lower()
+
+
+def _user_by_email(session: Session, email: str) -> User | None:
+    try:
+        return users.user_by_email(session, _normalized(email))
+    except email_validator.EmailNotValidError:
+        return None

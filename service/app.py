@@ -18,6 +18,7 @@ from service.api import admin, auth, health, scan, scans
 from service.config import Config
 from service.context import EXTENSION, Services, services
 from service.errors import NotAcceptable, ShuttingDown
+from service.limits import ACCOUNT_BODY_BYTES, body_too_large, max_body_bytes
 from service.logs import fields
 from service.nlp.selection import Analyzers, open_analyzers
 from service.quotas import Quota
@@ -27,9 +28,6 @@ from service.store import Store
 from service.tokens import TokenMaker
 
 _SERVED = ("application/json", problems.MEDIA_TYPE)
-# JSON may write one character as two \uXXXX escapes; so many bytes a text within its limit can take.
-_BYTES_PER_CHAR = 12
-_ENVELOPE_BYTES = 65_536
 _log = logging.getLogger(__name__)
 
 
@@ -42,13 +40,16 @@ def create_app(config: Config, *, analyzers: Analyzers | None = None) -> APIFlas
     config = with_development_keys(config)
     app = APIFlask("service", title="Riskscan", version=__version__, json_errors=False)
     app.config.update(
-        MAX_CONTENT_LENGTH=max_body_bytes(config), MAX_FORM_MEMORY_SIZE=max_body_bytes(config)
+        MAX_CONTENT_LENGTH=max_body_bytes(config),
+        MAX_FORM_MEMORY_SIZE=max_body_bytes(config),
+        MAX_FORM_PARTS=bodies.MAX_FIELDS,
     )
+    app.url_map.merge_slashes = False  # a redirect would name whatever Host the caller sent
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider
     app.extensions[EXTENSION] = _wire(config, analyzers or open_analyzers(config))
     bodies.register()
     openapi.register(app)
-    problems.register(app)
+    problems.register(app, too_large=body_too_large(config))
     app.before_request(_begin)
     app.after_request(_finish)
     for noun in (auth, scan, scans, admin, health):
@@ -67,11 +68,6 @@ def create_app(config: Config, *, analyzers: Analyzers | None = None) -> APIFlas
 def close_app(app: APIFlask) -> None:
     """Release the model, its threads and the database connections of `app`."""
     app.extensions[EXTENSION].close()
-
-
-def max_body_bytes(config: Config) -> int:
-    """Return the largest request body that can hold a permitted file or text."""
-    return max(config.max_file_bytes, config.max_text_chars * _BYTES_PER_CHAR) + _ENVELOPE_BYTES
 
 
 def _wire(config: Config, analyzers: Analyzers) -> Services:
@@ -108,6 +104,8 @@ class _AliasMiddleware:
 def _begin() -> None:
     g.began_at_s = time.monotonic()
     g.request_id = request_id.begin(request.headers.get("X-Request-ID"))
+    if request.path.startswith("/api/v1/auth/"):
+        request.max_content_length = ACCOUNT_BODY_BYTES
     is_health = request.path.startswith("/health")
     if services().draining.is_set() and not is_health:
         raise ShuttingDown("This process is shutting down; send the request again.")

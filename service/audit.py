@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from db.models import AuditEvent
 from db.queries import audit
 from service.request_id import current_request_id
-from service.store import Store
 
 
 class Action(StrEnum):
@@ -47,10 +43,3 @@ def record(
         request_id=current_request_id(),
         detail=detail or {},
     )
-
-
-def newest(
-    store: Store, *, limit: int, after: tuple[datetime, UUID] | None = None
-) -> Sequence[AuditEvent]:
-    """Return up to `limit` events, newest first, older than the position `after`."""
-    return store.transaction(lambda session: audit.list_events(session, limit=limit, after=after))

@@ -10,7 +10,7 @@ from flask import g
 
 from db.models import User
 from service.context import services
-from service.errors import Forbidden, RiskscanError, Unauthenticated
+from service.errors import Forbidden, Unauthenticated
 from service.tokens import AccessClaims
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -46,11 +46,16 @@ def _roles(user: User) -> str:
 def _refuse(status: int) -> NoReturn:
     if status == 403:
         raise Forbidden("Your role does not allow this; ask an administrator.")
-    error: RiskscanError = g.pop("auth_error", None) or Unauthenticated(
+    raise refusal()
+
+
+def refusal() -> Unauthenticated:
+    """Return why the current request's token, or the lack of one, was not accepted."""
+    known: Unauthenticated | None = g.pop("auth_error", None)
+    return known or Unauthenticated(
         "This needs an access token: send `Authorization: Bearer <access_token>`, as answered by "
         "POST /api/v1/auth/login."
     )
-    raise error
 
 
 def current_user() -> User:

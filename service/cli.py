@@ -138,8 +138,7 @@ def _scanner(config: Config) -> Iterator[Scanner]:
 
 def _scan(scanner: Scanner, name: str, *, force_llm: bool) -> ScanResult:
     if name == "-":
-        text = sys.stdin.buffer.read().decode("utf-8", "replace")
-        submission = Submission(text=text, force_llm=force_llm)
+        submission = Submission(data=sys.stdin.buffer.read(), force_llm=force_llm)
     else:
         path = Path(name)
         submission = Submission(data=path.read_bytes(), filename=path.name, force_llm=force_llm)
@@ -163,8 +162,13 @@ def _print(name: str, result: ScanResult, *, as_json: bool) -> None:
         score = "" if f.score is None else f"{f.score:.2f}"
         page = "" if f.page is None else str(f.page)
         titles = (CATEGORY_TITLES[f.category], RISK_TITLES[f.risk_type])
-        table.add_row(page, score, *titles, escape(f.context))
+        table.add_row(page, score, *titles, escape(_harmless(f.context)))
     Console().print(table)
+
+
+def _harmless(text: str) -> str:
+    """Return the text without control characters, which could drive the terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _as_json(name: str, result: ScanResult) -> dict[str, Any]:

@@ -13,10 +13,17 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
 from service.errors import ConfigError, Fault
 
 ROOT = Path(__file__).resolve().parent.parent
 MIN_SECRET_CHARS = 32
+_DATABASE_FORM = (
+    "names a file (sqlite:///folder/file.db) or reads like mysql+pymysql://user:password@host/database, "
+    "with special characters of the password written as %XX"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,10 @@ def _integer(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def _optional_port(value: str) -> int | None:
+    return _integer(0, 65535)(value) if value else None
+
+
 def _choice(*allowed: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
         if value not in allowed:
@@ -74,15 +85,30 @@ def _choice(*allowed: str) -> Callable[[str], str]:
 
 
 def _url(value: str) -> str:
-    if value and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
+    parts = urlsplit(value)
+    if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
         raise ValueError("is an http:// or https:// address")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError(
+            "is an address without user, password or query; keys have their own settings"
+        )
     return value.rstrip("/")
 
 
 def _database_url(value: str) -> str:
     known = ("sqlite:///", "mysql+pymysql://", "postgresql+psycopg://")
-    if value and not value.startswith(known):
+    if not value:
+        return value
+    if not value.startswith(known):
         raise ValueError(f"begins with one of {', '.join(known)}")
+    try:
+        database = make_url(value).database
+    except (ArgumentError, ValueError):
+        raise ValueError(
+            _DATABASE_FORM
+        ) from None  # the cause quotes the address, password included
+    if not database or database == ":memory:":
+        raise ValueError(_DATABASE_FORM)
     return value
 
 
@@ -96,8 +122,9 @@ def _origins(value: str) -> tuple[str, ...]:
 
 
 def _is_origin(value: str) -> bool:
-    parts = urlsplit(value)
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.path
+    return (
+        re.fullmatch(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:\d{1,5})?", value) is not None
+    )
 
 
 def _path(value: str) -> Path:
@@ -127,6 +154,12 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("HOST", "127.0.0.1", _text, "Address that the service listens on."),
     Setting("PORT", "8000", _integer(0, 65535), "Port; 0 takes a free one and prints it."),
+    Setting(
+        "OPS_PORT",
+        "",
+        _optional_port,
+        "Port of a second listener for /health alone, which scans never delay; empty for none.",
+    ),
     Setting("THREADS", "8", _integer(1, 256), "Threads that answer requests."),
     Setting(
         "TRUSTED_PROXY",
@@ -262,6 +295,7 @@ class Config:
     riskscan_env: str
     host: str
     port: int
+    ops_port: int | None
     threads: int
     trusted_proxy: str
     drain_timeout_s: int

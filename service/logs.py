@@ -17,6 +17,8 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells every address with its query
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns of each waiting request
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells its plumbing at INFO
 
 

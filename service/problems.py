@@ -9,7 +9,7 @@ from typing import Any
 from apiflask import APIFlask
 from apiflask.exceptions import HTTPError
 from flask import Response, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from service.errors import (
     Fault,
@@ -50,10 +50,12 @@ _OF_STATUS = {
     404: ("not_found", "There is nothing at this address."),
     405: ("method_not_allowed", "This address does not take this method; see Allow."),
     406: ("not_acceptable", "The answer is JSON; send Accept: application/json."),
-    413: (TooLarge.code, "The request is larger than this service takes."),
     415: (UnsupportedMediaType.code, "This kind of body is not read."),
     429: ("rate_limited", "The quota is used up."),
 }
+# What a caller made up comes back shortened, or a megabyte of field names would come back twice.
+_MOST_FAULTS = 50
+_LONGEST_NAME = 100
 _log = logging.getLogger(__name__)
 
 
@@ -78,8 +80,12 @@ def problem(
     }
 
 
-def register(app: APIFlask) -> None:
-    """Make `app` answer every error, the framework's included, as problem+json."""
+def register(app: APIFlask, *, too_large: str) -> None:
+    """Make `app` answer every error, the framework's included, as problem+json.
+
+    `too_large` is what a body over the limit is told; it names the settings.
+    """
+    app.register_error_handler(RequestEntityTooLarge, lambda _: _own(TooLarge(too_large)))
     app.register_error_handler(RiskscanError, _own)
     app.register_error_handler(HTTPError, _validation)
     app.register_error_handler(HTTPException, _framework)
@@ -96,9 +102,12 @@ def _own(error: RiskscanError) -> Response:
 
 
 def _validation(error: HTTPError) -> Response:
-    faults = tuple(_faults(error.detail))
-    summary = "; ".join(f"{f.field}: {f.message}" for f in faults) or "The request is not valid."
-    return _own(InvalidRequest(summary, faults=faults))
+    found = _faults(error.detail)
+    faults = tuple(Fault(f.field[:_LONGEST_NAME], f.message) for f in found[:_MOST_FAULTS])
+    told = [f"{f.field}: {f.message}" for f in faults]
+    if len(found) > len(faults):
+        told.append(f"and {len(found) - len(faults)} faults more")
+    return _own(InvalidRequest("; ".join(told) or "The request is not valid.", faults=faults))
 
 
 def _faults(messages: Any, path: str = "") -> list[Fault]:  # noqa: ANN401 - marshmallow's nested messages

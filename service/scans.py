@@ -19,7 +19,7 @@ from db import models
 from db.queries import scans as queries
 from service.audit import Action, record
 from service.config import Config
-from service.errors import Conflict, Fault, InvalidRequest, NotFound
+from service.errors import Conflict, Fault, InvalidRequest, NotFound, Unauthenticated
 from service.logs import fields
 from service.nlp.analyzer import Analysis, Deadline, Document, Finding, Progress
 from service.nlp.extract import Extractor, extract_text
@@ -108,7 +108,7 @@ class Scanner:
         """
         analyzer = self.analyzers.choose(force_llm=submission.force_llm)
         began_s = time.monotonic()
-        document = self._read(submission)
+        document = self._read(submission, Deadline.after(self._timeout_s))
         read_s = time.monotonic()
         deadline = Deadline.after(self._timeout_s)
         analysis = analyzer.analyze(document, deadline=deadline, progress=progress)
@@ -129,17 +129,18 @@ class Scanner:
         """Release the model and its threads."""
         self.analyzers.close()
 
-    def _read(self, submission: Submission) -> Document:
+    def _read(self, submission: Submission, deadline: Deadline) -> Document:
         if submission.data is not None:
             extracted = self._extractor.extract(
                 submission.data, filename=submission.filename, media_type=submission.media_type
             )
-            return self._segmenter.segment(extracted)
+            return self._segmenter.segment(extracted, deadline=deadline)
         text = submission.text or ""
         if not text.strip():
             fault = Fault("text", "The text is empty; send the words to be scanned.")
             raise InvalidRequest(fault.message, faults=(fault,))
-        return self._segmenter.segment(extract_text(text, max_chars=self._max_text_chars))
+        extracted = extract_text(text, max_chars=self._max_text_chars)
+        return self._segmenter.segment(extracted, deadline=deadline)
 
 
 class Scans:
@@ -165,13 +166,15 @@ class Scans:
         scan = _new_scan(user_id, submission, result, key=key, request_sha256=request_sha256)
         findings = result.analysis.findings
         try:
-            return self._store.transaction(lambda session: _add(session, scan, findings))
-        except IntegrityError:
+            stored = self._store.transaction(lambda session: _add(session, scan, findings))
+        except IntegrityError as error:
             # A twin of this request with the same key was stored first.
             earlier = self._earlier(user_id, key, request_sha256) if key else None
             if earlier is None:
-                raise
+                raise Unauthenticated("This account was deleted meanwhile.") from error
             return earlier
+        _log.info("scan stored", extra=fields(scan_id=stored.id))
+        return stored
 
     def get(self, user_id: UUID, scan_id: UUID) -> models.Scan:
         """Return a user's scan; NotFound when there is none or it is another user's."""
@@ -207,9 +210,14 @@ class Scans:
 
     def delete(self, user_id: UUID, scan_id: UUID) -> None:
         """Delete a user's scan with its findings; NotFound as in `get`."""
+        found = False
 
         def work(session: Session) -> None:
+            nonlocal found
+            if found and queries.scan_of_user(session, scan_id, user_id) is None:
+                return  # an earlier run deleted it; only the answer to its commit was lost
             queries.delete_scan(session, _owned(session, user_id, scan_id).id)
+            found = True
             record(
                 session,
                 Action.SCAN_DELETED,

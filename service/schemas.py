@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from apiflask import Schema
@@ -26,6 +26,7 @@ from service.passwords import MAX_PASSWORD_CHARS
 
 SOURCES = ("model", "llm")
 _MAX_INT = 2**31 - 1
+_STORABLE = Range(datetime(1970, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC))
 
 
 class StrictSchema(Schema):
@@ -33,6 +34,16 @@ class StrictSchema(Schema):
 
     class Meta:
         unknown = RAISE
+
+
+class Text(String):
+    """A string that every database stores and every hash takes: no NUL, no lone surrogate."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - marshmallow's
+        text: str = super()._deserialize(value, *args, **kwargs)
+        if "\x00" in text or any("\ud800" <= c <= "\udfff" for c in text):
+            raise ValidationError("Holds a NUL or half of a surrogate pair.")
+        return text
 
 
 class Flag(Boolean):
@@ -43,8 +54,8 @@ class Flag(Boolean):
 
 
 class RegisterIn(StrictSchema):
-    email = String(required=True, validate=Length(1, 254), metadata={"example": "test@test.com"})
-    password = String(
+    email = Text(required=True, validate=Length(1, 254), metadata={"example": "test@test.com"})
+    password = Text(
         required=True, validate=Length(1, MAX_PASSWORD_CHARS), metadata={"example": "test123"}
     )
 
@@ -52,8 +63,8 @@ class RegisterIn(StrictSchema):
 class LoginIn(StrictSchema):
     """The names are OAuth2's password grant, so that its clients work as they are."""
 
-    username = String(required=True, validate=Length(1, 254), metadata={"example": "test@test.com"})
-    password = String(
+    username = Text(required=True, validate=Length(1, 254), metadata={"example": "test@test.com"})
+    password = Text(
         required=True, validate=Length(1, MAX_PASSWORD_CHARS), metadata={"example": "test123"}
     )
     grant_type = String(validate=OneOf(["password"]))
@@ -72,7 +83,7 @@ class TokensOut(Schema):
 
 class UserOut(Schema):
     id = UUID(required=True)
-    email = String(required=True)
+    email = Text(required=True)
     role = String(required=True, validate=OneOf(["user", "reviewer", "admin"]))
     created_at = AwareDateTime(required=True, default_timezone=UTC)
 
@@ -164,12 +175,16 @@ class ScanListQuery(StrictSchema):
     source = String(validate=OneOf(SOURCES))
     category = String(validate=OneOf(CATEGORIES))
     risk_type = String(validate=OneOf(RISK_TYPES))
-    q = String(
-        validate=[Length(1, 200), Regexp(r"^[^\x00]*$", error="NUL is not searched.")],
+    q = Text(
+        validate=Length(1, 200),
         metadata={"description": "Part of the file's name or of a found sentence."},
     )
-    created_from = AwareDateTime(default_timezone=UTC, metadata={"description": "Inclusive."})
-    created_before = AwareDateTime(default_timezone=UTC, metadata={"description": "Exclusive."})
+    created_from = AwareDateTime(
+        default_timezone=UTC, validate=_STORABLE, metadata={"description": "Inclusive."}
+    )
+    created_before = AwareDateTime(
+        default_timezone=UTC, validate=_STORABLE, metadata={"description": "Exclusive."}
+    )
 
     @validates_schema
     def _page_or_cursor(self, data: dict[str, Any], **_: object) -> None:

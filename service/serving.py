@@ -2,59 +2,87 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import logging
 import signal
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apiflask import APIFlask
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import BaseWSGIServer, create_server
 from waitress.task import ErrorTask
 
-from service import problems
-from service.app import max_body_bytes
+from service import problems, request_id
 from service.config import Config
 from service.context import EXTENSION, Services
+from service.errors import ConfigError
+from service.limits import body_too_large, max_body_bytes
 
 # Above about 1,000 sockets select() fails; poll() has no such bound. 100 is waitress's own limit and
 # 110 idle sockets would then hang everybody (measured with waitress 3.0.2, November 2026).
 _CONNECTION_LIMIT = 1_000
 _LOOP_TIMEOUT_S = 1
+_OPS_THREADS = 2
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
 _log = logging.getLogger(__name__)
 
 
 class Server:
-    """Serves one application until SIGTERM or SIGINT, then lets the requests in flight finish."""
+    """Serves one application until SIGTERM or SIGINT, then lets the requests in flight finish.
+
+    Raises:
+        ConfigError: an address is taken or not this machine's.
+    """
 
     def __init__(self, app: APIFlask, config: Config) -> None:
         self._services: Services = app.extensions[EXTENSION]
         self._drain_timeout_s = config.drain_timeout_s
         self._sockets: dict[int, Any] = {}
-        self._server = create_server(
-            app,
-            map=self._sockets,
-            host=config.host,
-            port=config.port,
-            threads=config.threads,
-            connection_limit=_CONNECTION_LIMIT,
-            asyncore_use_poll=True,
-            asyncore_loop_timeout=_LOOP_TIMEOUT_S,
-            max_request_body_size=max_body_bytes(config),
-            clear_untrusted_proxy_headers=True,
-            ident=None,
-            **_proxy(config),
-        )
-        listeners = [s for s in self._sockets.values() if isinstance(s, BaseWSGIServer)]
-        for listener in listeners:
-            listener.channel_class = _ProblemChannel
-        self.port = int(listeners[0].effective_port)
+        self._server = self._listen(app, config, port=config.port, threads=config.threads)
+        self.port = self._port()
+        if config.ops_port is not None:
+            self._listen(_health_alone(app), config, port=config.ops_port, threads=_OPS_THREADS)
+        for listener in self._listeners():
+            listener.channel_class = _channel_class(body_too_large(config))
         self._stopping = False
+
+    def _listen(self, app: WSGIApplication, config: Config, *, port: int, threads: int) -> Any:  # noqa: ANN401 - waitress is untyped
+        try:
+            return create_server(
+                app,
+                map=self._sockets,
+                host=config.host,
+                port=port,
+                threads=threads,
+                connection_limit=_CONNECTION_LIMIT,
+                asyncore_use_poll=True,
+                asyncore_loop_timeout=_LOOP_TIMEOUT_S,
+                max_request_body_size=max_body_bytes(config),
+                clear_untrusted_proxy_headers=True,
+                ident=None,
+                **_proxy(config),
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"The service cannot listen on {config.host} port {port} ({error.strerror}); "
+                "set HOST, PORT or OPS_PORT, or stop what listens there."
+            ) from error
+
+    def _listeners(self) -> list[BaseWSGIServer]:
+        return [s for s in self._sockets.values() if isinstance(s, BaseWSGIServer)]
+
+    def _port(self) -> int:
+        return int(self._listeners()[0].effective_port)
 
     def run(self) -> None:
         """Serve; returns when the drain is over. Must run in the main thread."""
@@ -84,9 +112,12 @@ class Server:
         signal.pthread_kill(main_thread, signal.SIGTERM)
 
     def _is_busy(self) -> bool:
-        """Return whether any request is being received, answered, or still being sent."""
+        """Return whether any request is being answered or its answer still being sent.
+
+        One that is half received does not count: it would be told to come again anyway.
+        """
         channels = [c for c in list(self._sockets.values()) if isinstance(c, HTTPChannel)]
-        return any(c.request or c.requests or c.total_outbufs_len for c in channels)
+        return any(c.requests or c.total_outbufs_len for c in channels)
 
 
 def _proxy(config: Config) -> dict[str, Any]:
@@ -98,33 +129,71 @@ def _proxy(config: Config) -> dict[str, Any]:
     }
 
 
-class _ProblemTask(ErrorTask):  # type: ignore[misc]  # waitress has no annotations
-    """Answers what waitress refuses by itself (a body or header too large, broken HTTP)."""
+def _health_alone(app: WSGIApplication) -> WSGIApplication:
+    """Return the part of the application that the ops listener serves."""
 
-    _CODES = {413: "too_large", 431: "invalid_request", 500: "internal_error"}  # noqa: RUF012
+    def health(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"].startswith("/health"):
+            return app(environ, start_response)
+        request_id.begin(None)
+        detail = "This port serves /health alone; the API has the other one."
+        body, headers = _problem("not_found", 404, detail, instance=environ["PATH_INFO"])
+        start_response("404 Not Found", headers)
+        return [body]
 
-    def execute(self) -> None:
-        error = self.request.error
-        code = self._CODES.get(error.code, "invalid_request")
-        details = {
-            413: "The request body is larger than this service takes.",
-            431: "The request headers are larger than this service takes.",
-        }
-        detail = details.get(error.code, "The request is not valid HTTP.")
-        body = json.dumps(problems.problem(code, error.code, detail, instance="")).encode()
-        self.status = f"{error.code} {error.reason}"
-        self.response_headers = [
-            ("Content-Type", problems.MEDIA_TYPE),
-            ("Content-Length", str(len(body))),
-            ("Connection", "close"),
-        ]
-        self.close_on_finish = True
-        self.content_length = len(body)
-        self.write(body)
+    return health
 
 
-class _ProblemChannel(HTTPChannel):  # type: ignore[misc]
-    error_task_class = _ProblemTask
+def _channel_class(too_large: str) -> type[HTTPChannel]:
+    """Return waitress's channel with its own refusals as problem+json."""
+
+    class ProblemTask(ErrorTask):  # type: ignore[misc]  # waitress has no annotations
+        def execute(self) -> None:
+            request_id.begin(self.request.headers.get("X_REQUEST_ID"))
+            code, status, detail = _refused(self.request.error.code, too_large)
+            body, headers = _problem(code, status, detail, instance="")
+            self.status = f"{status} {http.client.responses[status]}"
+            self.response_headers = [*headers, ("Connection", "close")]
+            self.close_on_finish = True
+            self.content_length = len(body)
+            self.write(body)
+
+    class ProblemChannel(HTTPChannel):  # type: ignore[misc]
+        error_task_class = ProblemTask
+        parser_class = _Parser
+
+    return ProblemChannel
+
+
+class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    def parse_header(self, header_plus: bytes) -> None:
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:  # of urlsplit, on "GET http://[/": waitress would just hang up
+            raise ParsingError("not an address") from error
+
+
+def _refused(status: int, too_large: str) -> tuple[str, int, str]:
+    if status == 413:
+        return "too_large", 413, too_large
+    if status == 431:
+        return "too_large", 413, "The request's headers are larger than this service takes."
+    if status == 500:
+        return "internal_error", 500, "Something went wrong here. Tell the operator the request_id."
+    return "invalid_request", 400, "The request is not HTTP that this service understands."
+
+
+def _problem(
+    code: str, status: int, detail: str, *, instance: str
+) -> tuple[bytes, list[tuple[str, str]]]:
+    document = problems.problem(code, status, detail, instance=instance)
+    body = json.dumps(document).encode()
+    headers = {
+        "Content-Type": problems.MEDIA_TYPE,
+        "Content-Length": str(len(body)),
+        "X-Request-ID": document["request_id"],
+    }
+    return body, list(headers.items())
 
 
 def announce(host: str, port: int, *, is_open: bool) -> None:

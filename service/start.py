@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Iterator
 
+from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
 from db import migrate
@@ -50,6 +51,10 @@ def upgrade_database(config: Config) -> str:
     """
     try:
         migrate.upgrade(config.database_url)
+    except CommandError as error:
+        raise ConfigError(
+            "The database schema is newer than this version knows; run the version that made it."
+        ) from error
     except (SQLAlchemyError, migrate.MigrationsBusy) as error:
         remedy = "Check DATABASE_URL, that the server runs, and that its user may create tables."
         what = f"The database could not be brought to its schema ({type(error).__name__})."

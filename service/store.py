@@ -14,7 +14,7 @@ from db.session import Database, is_unavailable
 from service.errors import DatabaseUnavailable
 
 T = TypeVar("T")
-_AWAY = "The database does not answer; nothing was stored. Try again shortly."
+_AWAY = "The database does not answer. Try again shortly."
 
 
 class Store:

@@ -59,7 +59,7 @@ class TokenMaker:
             claims = jwt.decode(
                 token, self._jwt_secret, algorithms=[self._algorithm], options={"require": _CLAIMS}
             )
-            return AccessClaims(UUID(claims["sub"]), UUID(claims["sid"]))
+            return AccessClaims(UUID(str(claims["sub"])), UUID(str(claims["sid"])))
         except jwt.ExpiredSignatureError as error:
             raise Unauthenticated("The access token has expired; refresh it.") from error
         except (jwt.InvalidTokenError, ValueError) as error:

@@ -124,6 +124,15 @@ def add_refresh_token(
     return token
 
 
+def login_of_refresh_token(session: Session, token_hash: str) -> Login | None:
+    """Return the log-in that a refresh token belongs to, whatever its state; None when not stored."""
+    return session.scalar(
+        select(Login)
+        .join(RefreshToken, RefreshToken.login_id == Login.id)
+        .where(RefreshToken.token_hash == token_hash)
+    )
+
+
 def take_refresh_token(
     session: Session, token_hash: str, now: datetime
 ) -> tuple[TokenOutcome, Login | None]:

@@ -7,7 +7,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from marshmallow import RAISE
 
-from service import audit
+from db.queries.audit import list_events
 from service.auth import require_role
 from service.context import services
 from service.paging import decode_cursor, encode_cursor, link_to_next
@@ -24,7 +24,9 @@ blueprint = APIBlueprint("admin", __name__, url_prefix="/api/v1/admin", tag="Adm
 def list_audit_events(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     per_page = query["per_page"]
     after = decode_cursor(query["cursor"]) if "cursor" in query else None
-    found = audit.newest(services().store, limit=per_page + 1, after=after)
+    found = services().store.transaction(
+        lambda session: list_events(session, limit=per_page + 1, after=after)
+    )
     shown, last = found[:per_page], found[per_page - 1] if len(found) > per_page else None
     next_cursor = encode_cursor(last.created_at, last.id) if last else None
     return {"items": shown, "next_cursor": next_cursor}, link_to_next(cursor=next_cursor)

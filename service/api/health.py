@@ -9,6 +9,7 @@ from apiflask import APIBlueprint
 from service import __version__
 from service.context import services
 from service.errors import DatabaseUnavailable, Fault, NotReady
+from service.nlp.analyzer import Analyzer
 from service.schemas import HealthOut, ReadyOut
 
 blueprint = APIBlueprint("health", __name__, url_prefix="/health", tag="Health")
@@ -45,5 +46,10 @@ def ready() -> dict[str, Any]:
         faults.append(Fault("model", "The inference thread has stopped; restart the process."))
     if faults:
         raise NotReady(" ".join(fault.message for fault in faults), faults=tuple(faults))
-    model = f"{analyzer.model_name} {analyzer.model_version}"
-    return {"status": "ready", "checks": {"database": "answers", "model": f"{model} is proved"}}
+    return {"status": "ready", "checks": {"database": "answers", "model": _told(analyzer)}}
+
+
+def _told(analyzer: Analyzer) -> str:
+    if not analyzer.model_version:
+        return f"{analyzer.model_name}: another service analyzes; only a scan asks it"
+    return f"{analyzer.model_name} {analyzer.model_version} is proved"

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from apiflask import APIBlueprint
 
 from db.models import Scan
-from service.auth import auth, current_user
+from service.auth import auth, current_user, refusal
 from service.context import services
-from service.errors import Unauthenticated
 from service.scans import Submission
 from service.schemas import AnalysisOut, ScanHeaders, ScanIn, ScanOut
 
 blueprint = APIBlueprint("scan", __name__, tag="Scans")
 _ANALYZER_FAULTS = [401, 413, 415, 429, 502]
+
+
+def _admitted(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn strangers away before their document is read, unless AI_SERVICE_OPEN lets them in."""
+
+    @wraps(view)
+    def admitted(**arguments: Any) -> Any:  # noqa: ANN401 - any view's
+        if auth.current_user is not None:
+            services().scan_quota.spend(str(current_user().id))
+        elif not services().config.ai_service_open:
+            raise refusal()
+        return view(**arguments)
+
+    return admitted
 
 
 @blueprint.post("/api/v1/scan")
@@ -32,21 +47,14 @@ def create(headers: dict[str, str], body: dict[str, Any]) -> tuple[Scan, dict[st
 
 
 @blueprint.post("/scan")
-@blueprint.auth_required(auth, optional="POST /scan may be open; see _admit")
+@blueprint.auth_required(auth, optional="AI_SERVICE_OPEN decides, below")
+@_admitted
 @blueprint.input(ScanIn, location="json_or_form", arg_name="body")
 @blueprint.output(AnalysisOut)
 @blueprint.doc(summary="Scan a document and store nothing", responses=_ANALYZER_FAULTS)
 def analyze(body: dict[str, Any]) -> dict[str, Any]:
-    _admit()
     result = services().scanner.scan(_submission(body))
     return {"data": result.data(), "source": result.analysis.source}
-
-
-def _admit() -> None:
-    if auth.current_user is not None:
-        services().scan_quota.spend(str(current_user().id))
-    elif not services().config.ai_service_open:
-        raise Unauthenticated("POST /scan needs an access token: Authorization: Bearer <token>.")
 
 
 def _submission(body: dict[str, Any]) -> Submission:

@@ -1,5 +1,7 @@
 """Accounts over HTTP: registration, log-in, refresh, log-out."""
 
+import concurrent.futures
+import json
 import time
 from statistics import median
 
@@ -127,6 +129,42 @@ def test_logout_revokes_access_and_refresh(client, user):
     assert user.http.post("/api/auth/logout").status_code == 204
     assert user.http.get("/api/auth/me").status_code == 401
     assert refresh(client, user.tokens["refresh_token"]).status_code == 401
+
+
+@pytest.mark.parametrize("field", ["email", "password"])
+@pytest.mark.parametrize("bad", ["\x00", "\ud800"])
+def test_register_what_no_database_stores_is_refused(client, field, bad):
+    body = {"email": "a@b.org", "password": "long enough", field: f"abcdefgh{bad}"}
+    answer = client.post(
+        "/api/auth/register", content=json.dumps(body), headers={"Content-Type": "application/json"}
+    )
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, field)
+
+
+@pytest.mark.parametrize("bad", ["\x00", "\ud800"])
+def test_login_what_no_database_stores_is_refused(client, bad):
+    body = {"username": f"a{bad}", "password": f"b{bad}"}
+    answer = client.post(
+        "/api/auth/login", content=json.dumps(body), headers={"Content-Type": "application/json"}
+    )
+    assert [e["field"] for e in answer.json()["errors"]] == ["username", "password"]
+
+
+def test_login_takes_the_address_in_either_form_of_its_domain(client):
+    name = f"u{time.time_ns()}"
+    body = {"email": f"{name}@xn--bcher-kva.example", "password": "long enough"}
+    assert client.post("/api/auth/register", json=body).status_code == 201
+    for typed in (body["email"], f"{name}@B\u00fccher.example"):
+        form = {"username": typed, "password": "long enough"}
+        assert client.post("/api/auth/login", data=form).status_code == 200
+
+
+def test_refresh_raced_has_one_winner_at_most(client, user):
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: refresh(client, user.tokens["refresh_token"]), range(8)))
+    statuses = sorted(a.status_code for a in answers)
+    assert set(statuses) <= {200, 401}
+    assert statuses.count(200) <= 1
 
 
 def test_login_beyond_the_quota_is_told_when_to_return(start_service):

@@ -1,5 +1,6 @@
 """Every error is problem+json with a code, whoever made it; CORS, headers and media types."""
 
+import json
 import socket
 
 import httpx
@@ -21,6 +22,8 @@ MEMBERS = {"type", "title", "status", "detail", "instance", "code", "request_id"
         ("GET", "/api/scans", {"Authorization": "Bearer \u00ff"}, 401, "unauthenticated"),
         ("POST", "/api/auth/login", {"Content-Type": "text/csv"}, 415, "unsupported_media_type"),
         ("POST", "/api/auth/login", {"Content-Type": "application/json"}, 400, "invalid_request"),
+        ("POST", "/api/auth/login", {"Content-Encoding": "gzip"}, 415, "unsupported_media_type"),
+        ("GET", "/api//scans", {}, 404, "not_found"),
     ],
 )
 def test_error_is_a_problem_with_all_members(client, method, path, headers, status, code):  # noqa: PLR0917
@@ -42,6 +45,7 @@ def test_body_over_the_limit_is_413_before_it_is_read(start_service):
     live = start_service(MAX_FILE_BYTES="100000", MAX_TEXT_CHARS="1000", AI_SERVICE_OPEN="true")
     answer = httpx.post(f"{live.url}/scan", files={"file": ("a.txt", b"x" * 300_000)})
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert "MAX_FILE_BYTES" in answer.json()["detail"]
 
 
 def test_file_over_the_limit_names_the_setting(start_service):
@@ -62,9 +66,10 @@ def raw(url, request):
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
-        (b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 262_200 + b"\r\n\r\n", "431"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 262_200 + b"\r\n\r\n", "413"),
         (b"POST /scan HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n", "413"),
-        (b"POST /scan HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: odd\r\n\r\n", "501"),
+        (b"POST /scan HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: odd\r\n\r\n", "400"),
+        (b"GET http://[/ HTTP/1.1\r\nHost: x\r\n\r\n", "400"),
         (b"POST /scan HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", "400"),
     ],
 )
@@ -72,6 +77,7 @@ def test_server_made_error_is_a_problem(live, request_, status):
     answer = raw(live.url, request_)
     assert answer.split()[1] == status
     assert "Content-Type: application/problem+json" in answer
+    assert "X-Request-Id: " in answer.title()
 
 
 @pytest.mark.parametrize("origin", ["http://localhost:5173", "http://localhost:3000"])
@@ -105,3 +111,21 @@ def test_unexpected_failure_tells_nothing_of_itself(live, user, monkeypatch):
     answer = user.scan()
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert "secret detail" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/x-www-form-urlencoded", b"&".join(b"f%d=" % n for n in range(1000))),
+        ("application/json", json.dumps({f"f{n}" * 50: 1 for n in range(300)}).encode()),
+    ],
+)
+def test_many_made_up_fields_are_refused_in_a_short_answer(client, kind, body):
+    answer = client.post("/api/auth/login", content=body, headers={"Content-Type": kind})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+    assert len(answer.content) < 20_000
+
+
+def test_account_body_of_a_megabyte_is_413(client):
+    answer = client.post("/api/auth/login", data={"username": "a" * 1_000_000, "password": "b"})
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")

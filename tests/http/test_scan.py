@@ -122,6 +122,23 @@ def test_scan_with_text_twice_is_refused_not_halved(user):
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "text")
 
 
+def test_scan_form_without_a_chosen_file_takes_the_text(user):
+    parts = {"file": ("", b"", "application/octet-stream"), "text": (None, FLOW_TEXT)}
+    assert user.http.post("/api/scan", files=parts).status_code == 201
+
+
+def test_scan_json_key_twice_is_refused_not_halved(user):
+    body = '{"text": "The first text.", "text": "The second text."}'
+    answer = user.http.post("/api/scan", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "text")
+
+
+def test_root_scan_turns_strangers_away_before_it_reads_the_document(client):
+    assert client.post("/scan", content=b"{").status_code == 401
+    expired = client.post("/scan", content=b"{", headers={"Authorization": "Bearer nonsense"})
+    assert "not valid" in expired.json()["detail"]
+
+
 def test_scan_xml_body_is_415_naming_what_is_read(user):
     answer = user.http.post("/api/scan", content=b"<x/>", headers={"Content-Type": "text/xml"})
     assert answer.status_code == 415

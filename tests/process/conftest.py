@@ -1,6 +1,5 @@
 """The service as its own process, as `python -m service` starts it."""
 
-import json
 import os
 import signal
 import socket
@@ -11,6 +10,7 @@ import time
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,8 +53,12 @@ class Process:
             time.sleep(0.05)
         raise AssertionError("\n".join(self.lines) or "the service did not answer")
 
-    def log(self):
-        return [json.loads(line) for line in self.lines if line.startswith("{")]
+    def wait_until_it_works_on_something(self, cpu_s=0.3):
+        """Return once the process has burnt processor time, as only a scan makes it."""
+        process = psutil.Process(self._process.pid)
+        enough = process.cpu_times().user + cpu_s
+        while process.cpu_times().user < enough:
+            time.sleep(0.01)
 
     def terminate(self):
         self._process.send_signal(signal.SIGTERM)

@@ -1,0 +1,25 @@
+"""How large a request may be, from the limits of documents."""
+
+from __future__ import annotations
+
+from service.config import Config
+
+# JSON may write one character as two \\uXXXX escapes; so many bytes a text within its limit can take.
+_BYTES_PER_CHAR = 12
+_ENVELOPE_BYTES = 65_536
+ACCOUNT_BODY_BYTES = 65_536
+"""The most that a body of /auth may hold; these are read from strangers."""
+
+
+def max_body_bytes(config: Config) -> int:
+    """Return the bytes of the largest request body that can hold a permitted file or text."""
+    return max(config.max_file_bytes, config.max_text_chars * _BYTES_PER_CHAR) + _ENVELOPE_BYTES
+
+
+def body_too_large(config: Config) -> str:
+    """Return the sentence for a body beyond `max_body_bytes`, with the settings that bound it."""
+    return (
+        f"The request is larger than any document this service takes: files have at most "
+        f"{config.max_file_bytes:,} bytes (MAX_FILE_BYTES), texts {config.max_text_chars:,} characters "
+        "(MAX_TEXT_CHARS)."
+    )

@@ -1,0 +1,54 @@
+"""Settings: what is refused, all at once, and what never shows."""
+
+import pytest
+
+from service.config import load
+from service.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    "origins",
+    ["*", "http://*.corp.local", "http://a.b/path", "http://a@b", "http://a?b", "ftp://a", "a.b"],
+)
+def test_cors_origin_that_is_none_is_refused(origins):
+    with pytest.raises(ConfigError, match="CORS_ORIGINS"):
+        load({"CORS_ORIGINS": origins})
+
+
+def test_cors_origins_may_be_none_or_many():
+    assert load({"CORS_ORIGINS": ""}).cors_origins == ()
+    many = "https://a.corp.local, http://[::1]:8080"
+    assert load({"CORS_ORIGINS": many}).cors_origins == (
+        "https://a.corp.local",
+        "http://[::1]:8080",
+    )
+
+
+def test_wrong_settings_are_all_named():
+    wrong = {"PORT": "70000", "DEVICE": "tpu", "AI_SERVICE_OPEN": "yes", "JWT_SECRET": "short"}
+    with pytest.raises(ConfigError) as caught:
+        load(wrong)
+    assert {fault.field for fault in caught.value.faults} == set(wrong)
+
+
+def test_empty_setting_counts_as_not_set():
+    assert load({"PORT": "", "MODEL_DIR": ""}) == load({})
+
+
+@pytest.mark.parametrize("name", ["LLM_BASE_URL", "AI_SERVICE_URL"])
+def test_address_with_credentials_is_refused(name):
+    with pytest.raises(ConfigError, match=name) as caught:
+        load({name: "http://bob:hunter2@llm/v1"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_secrets_do_not_show_in_the_representation():
+    secret = "s" * 32
+    names = ("SECRET_KEY", "JWT_SECRET", "LLM_API_KEY", "AI_SERVICE_TOKEN")
+    url = {"DATABASE_URL": f"mysql+pymysql://u:{secret}@h/d"}
+    assert secret not in repr(load(dict.fromkeys(names, secret) | url))
+
+
+def test_algorithm_of_access_tokens_is_pinned():
+    with pytest.raises(ConfigError, match="JWT_ALGORITHM"):
+        load({"JWT_ALGORITHM": "none"})
