@@ -29,7 +29,7 @@ from ml.checkpoints import checkpoint_path
 from ml.dataset import load_dataset, summary, targets
 from ml.settings import Settings, TrainSettings, run_step
 from service.nlp.encoder import RiskEncoder
-from service.nlp.engines import cpu_quota
+from service.nlp.processors import cpu_quota
 
 Ids = list[int]
 _POOL = 50

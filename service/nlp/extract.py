@@ -6,7 +6,6 @@ CSV are only decoded, in this process.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ from service.nlp.formats.builder import TextBuilder, check_chars, storable
 from service.nlp.formats.lines import blocks_of
 from service.nlp.formats.plain import read_csv, read_text
 from service.nlp.formats.process import answer_of
+from service.nlp.processors import cpu_quota
 
 READ_TYPES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -51,6 +51,7 @@ _PDF, _ZIP, _OLE = b"%PDF-", b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _PDF_HEAD_BYTES = 1024  # readers accept the mark anywhere in the first 1,024 bytes
 _ANSWER_BYTES_PER_CHAR = 24  # six for an escaped character, up to eighteen for its block's offsets
 _ANSWER_BYTES = 1_048_576
+_MOST_SLOTS = 8  # children at once: each may take EXTRACT_MEMORY_BYTES
 
 
 def extract_text(text: str, *, max_chars: int) -> ExtractedText:
@@ -82,7 +83,7 @@ class Extractor:
         self._max_pages = max_pages
         self._timeout_s = timeout_s
         self._memory_bytes = memory_bytes
-        self._slots = threading.BoundedSemaphore(slots or len(os.sched_getaffinity(0)))
+        self._slots = threading.BoundedSemaphore(slots or min(cpu_quota(), _MOST_SLOTS))
 
     def extract(
         self, data: bytes, *, filename: str | None, media_type: str | None

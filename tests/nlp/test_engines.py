@@ -8,7 +8,7 @@ import pytest
 from service.errors import ArtifactError, ConfigError
 from service.nlp import engines
 from service.nlp.artifact import Artifact, check_golden
-from service.nlp.engines import OnnxEngine, TorchEngine, cpu_quota, make_engine
+from service.nlp.engines import OnnxEngine, TorchEngine, make_engine
 from service.nlp.taxonomy import RISK_TYPES
 from tests.nlp.conftest import NEEDS_TORCH
 
@@ -123,24 +123,3 @@ def test_cuda_without_a_gpu_names_the_remedy(artifact, monkeypatch):
 def test_cuda_reproduces_the_golden_scores(artifact):
     engine = make_engine(artifact, device="cuda", n_threads=1)
     check_golden(artifact, scored(artifact, engine, [row.text for row in artifact.golden()]))
-
-
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        ({"cpu.max": "100000 100000"}, 1),
-        ({"cpu.max": "50000 100000"}, 1),
-        ({"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, 1),
-        ({"cpu.max": "max 100000"}, 64),
-        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 64),
-        ({"cpu.max": "400000 100000"}, 4),
-        ({}, 64),
-    ],
-)
-def test_cpu_quota_is_the_least_of_cgroup_and_affinity(tmp_path, monkeypatch, files, expected):
-    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: set(range(64)))
-    monkeypatch.setattr("os.cpu_count", lambda: 64)
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text + "\n")
-    assert cpu_quota(tmp_path) == expected
