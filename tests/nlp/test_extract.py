@@ -64,6 +64,13 @@ def test_extract_text_fenced_code_keeps_every_line():
     assert text_blocks("```\nalpha = 1\nbeta = 2\n```\nafter") == ["alpha = 1", "beta = 2", "after"]
 
 
+@pytest.mark.parametrize("mark", ["```", "~~~"])
+def test_extract_text_line_that_only_begins_like_a_fence_is_read(mark):
+    line = f"{mark} tight budget and aggressive deadline {mark}"
+    assert text_blocks(f"{line}\n\n{mark}deadline{mark}") == [line, f"{mark}deadline{mark}"]
+    assert text_blocks(f"{mark} python\nlate = 1\n{mark}") == ["late = 1"]
+
+
 @pytest.mark.parametrize("odd", ["a\0b \ud800 c", "\u202eright \u200fto left", "x" * 1_000_000])
 def test_extract_text_odd_characters_keep_every_offset(odd):
     extracted = extract_text(odd, max_chars=1_000_000)
@@ -95,7 +102,7 @@ def test_html_elements_are_blocks_and_scripts_are_none(read):
         "<head><title>t</title><style>p{}</style></head><h1>Head</h1><p>a  <b>bold</b><br>b &amp; c"
         "<script>var x</script><ul><li>q<li>r</ul><table><tr><td>u<td>v</table><pre>K = 1\nM = 2</pre>"
     )
-    expected = ["Head", "a bold\nb & c", "q", "r", "u", "v", "K = 1", "M = 2"]
+    expected = ["t", "Head", "a bold\nb & c", "q", "r", "u", "v", "K = 1", "M = 2"]
     assert blocks(read(page, "a.html")) == expected
 
 

@@ -52,7 +52,14 @@ def test_hostile_file_is_refused_in_time_and_leaves_no_process(build, filename, 
 
 @pytest.mark.parametrize(
     "text",
-    [" " * 1_000_000 + "a", "> " * 500_000, "a\n" * 500_000, "- " * 500_000, "|" * 1_000_000],
+    [
+        " " * 1_000_000 + "a",
+        "> " * 500_000,
+        "a\n" * 500_000,
+        "- " * 500_000,
+        "|" * 1_000_000,
+        "``` " + " " * 500_000 + "x y",
+    ],
 )
 def test_text_built_to_be_slow_is_cut_in_linear_time(text):
     began = time.process_time()
@@ -180,3 +187,12 @@ def test_extractor_without_a_free_slot_is_overloaded():
     one._slots.acquire()
     with pytest.raises(Overloaded):
         one.extract(b"<p>words", filename="a.html", media_type=None)
+
+
+def test_extractor_reads_as_many_at_once_as_the_quota_gives_at_most_eight(monkeypatch):
+    free = []
+    for quota in (2, 64):
+        monkeypatch.setattr("service.nlp.extract.cpu_quota", lambda quota=quota: quota)
+        slots = extractor()._slots
+        free.append(sum(slots.acquire(blocking=False) for _ in range(20)))
+    assert free == [2, 8]

@@ -1,12 +1,15 @@
 """Word documents, streamed from the zip: no part is ever held whole, so a bomb costs its limit at most.
 
 Read: paragraphs, lists, cells, text boxes, headers, footers, footnotes, endnotes, comments, diagrams,
-charts; inserted text is text, deleted or moved-away text is not. Word has no pages before layout.
+WordArt, the descriptions of pictures, and of charts the titles, categories and names of series; hidden
+and inserted text is text, deleted or moved-away text is not. Word has no pages before layout.
+Not read: numbers of charts, the choice in a drop-down list of Word 97, properties, embedded files.
 """
 
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -30,9 +33,13 @@ _PARTS = (  # the ends of content types, in the order in which parts are read
     "comments+xml",
     "diagramdata+xml",
     "chart+xml",
+    "chartex+xml",
+    "chartshapes+xml",
 )
 _TEXT = {"t"}
-_NEWLINES = {"br", "cr"}
+_CHARACTERS = {"br": "\n", "cr": "\n", "tab": "\t", "ptab": "\t", "noBreakHyphen": "-"}
+_CHART_TEXT = ("{*}v", "{*}pt")  # outside of any paragraph; the second since Office 2016
+_NUMBERS = {"numCache", "numLit", "numDim"}
 _LEFT_OUT = {"del", "moveFrom", "Fallback", "instrText", "delText", "rPr", "pPr"}
 _BROKEN = (
     etree.XMLSyntaxError,
@@ -143,16 +150,29 @@ def _part_names(archive: zipfile.ZipFile, budget: _Budget) -> list[str]:
 
 def _read_part(archive: zipfile.ZipFile, name: str, budget: _Budget, builder: TextBuilder) -> None:
     depth = 0
-    for event, element in _events(archive, name, budget, "{*}p", "{*}altChunk"):
-        if _local(element) == "altChunk":
+    for event, element in _events(archive, name, budget, "{*}p", "{*}altChunk", *_CHART_TEXT):
+        local = _local(element)
+        if local == "altChunk":
             raise UnreadableDocument(
                 "The Word document embeds another document. Open it in a word processor and save it anew."
             )
-        depth += 1 if event == "start" else -1
-        if event == "end" and depth == 0:
+        if local == "p":
+            depth += 1 if event == "start" else -1
+        if event == "start" or depth:
+            continue
+        if local == "p":
             for paragraph in _paragraphs(element):
                 builder.add(paragraph)
             element.clear()
+        elif words := _chart_words(element):
+            builder.add(words)
+
+
+def _chart_words(element: etree._Element) -> str:
+    """Return the text of a category or of the name of a series, "" for a number."""
+    words = (element.text or "").strip()
+    numeric = any(_local(above) in _NUMBERS for above in element.iterancestors())
+    return "" if numeric else words
 
 
 def _local(element: etree._Element) -> str:
@@ -161,7 +181,7 @@ def _local(element: etree._Element) -> str:
 
 
 def _paragraphs(paragraph: etree._Element) -> list[str]:
-    """Return the paragraph's own text, then those of its text boxes; blank ones left out."""
+    """Return the paragraph's own text, then those of its text boxes and pictures; blank ones left out."""
     parts: list[str] = []
     inner: list[str] = []
     stack = list(reversed(paragraph))
@@ -174,13 +194,24 @@ def _paragraphs(paragraph: etree._Element) -> list[str]:
             inner += _paragraphs(element)
         elif name in _TEXT:
             parts.append(element.text or "")
-        elif name in _NEWLINES:
-            parts.append("\n")
-        elif name == "tab":
-            parts.append("\t")
-        elif name == "noBreakHyphen":
-            parts.append("-")
+        elif name in _CHARACTERS:
+            parts.append(_CHARACTERS[name])
+        elif name == "sym":
+            parts.append(_symbol(element))
         else:
+            inner += _aside(element, name)
             stack += reversed(element)
     own = "".join(parts).strip()
     return [own, *inner] if own else inner
+
+
+def _symbol(element: etree._Element) -> str:
+    """Return the character of a `w:sym`; those of symbol fonts are private ones, from U+F000 on."""
+    code = next((v for k, v in element.attrib.items() if k.rpartition("}")[2] == "char"), "")
+    return chr(int(code, 16)) if re.fullmatch("[0-9A-Fa-f]{4}", code) else "\ufffd"
+
+
+def _aside(element: etree._Element, name: str) -> list[str]:
+    """Return the words in a drawing's attributes: the description of a picture, WordArt."""
+    kept = {"docPr": ("title", "descr"), "textpath": ("string",)}.get(name, ())
+    return [words for words in (element.get(k, "").strip() for k in kept) if words]

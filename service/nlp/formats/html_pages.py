@@ -1,4 +1,8 @@
-"""HTML by the standard library's tokenizer: it streams, builds no tree, so deep nesting costs nothing."""
+"""HTML by the standard library's tokenizer: it streams, builds no tree, so deep nesting costs nothing.
+
+Read: all text, the title and what shows without scripts among it, and the attributes that people see.
+Not read: comments, scripts, styles, templates, <meta> content, pages inside attributes (srcdoc).
+"""
 
 from __future__ import annotations
 
@@ -14,11 +18,13 @@ from service.nlp.formats.plain import decode
 _INLINE = frozenset((
     "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn",
     "em", "font", "i", "img", "ins", "kbd", "label", "mark", "nobr", "q", "rp", "rt", "ruby",
-    "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt", "u", "var",
-    "wbr",
+    "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tspan", "tt", "u",
+    "var", "wbr",
 ))
 # fmt: on
-_DROPPED = frozenset(("noscript", "script", "style", "template", "title"))
+_DROPPED = frozenset(("script", "style", "template"))
+_SHOWN_ATTRIBUTES = frozenset(("alt", "aria-label", "label", "placeholder", "title"))
+_TYPED_IN = frozenset(("", "button", "email", "reset", "search", "submit", "tel", "text", "url"))
 _META_CHARSET = re.compile(
     rb"<meta[^>]{0,500}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE
 )
@@ -28,6 +34,9 @@ _META_BYTES = 4096  # where browsers look: the first 1,024 bytes, with room for 
 
 def read_html(data: bytes, builder: TextBuilder, *, charset: str | None = None) -> None:
     """Add a page: block elements, cells and list items are blocks, <br> is a newline in its block.
+
+    Attributes that people see (alt, title, placeholder, the value of a field) follow the block they
+    stand in, as blocks of their own.
 
     Raises:
         UnreadableDocument: an element whose content is not shown never ends, so the rest is unknown.
@@ -45,10 +54,11 @@ class _Reader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self._builder = builder
         self._parts: list[str] = []
+        self._asides: list[str] = []
         self._dropped: list[str] = []
         self._pre = 0
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002  the base's signature
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _DROPPED:
             self._dropped.append(tag)
         elif tag == "br":
@@ -57,6 +67,8 @@ class _Reader(HTMLParser):
             )  # no HTML text holds it; whitespace is collapsed before it is read
         elif tag not in _INLINE:
             self._flush()
+        if not self._dropped:
+            self._asides += _shown(tag, {name: value or "" for name, value in attrs})
         self._pre += tag == "pre"
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -76,6 +88,10 @@ class _Reader(HTMLParser):
         if not self._dropped:
             self._parts.append(data.replace("\v", " "))
 
+    def unknown_decl(self, data: str) -> None:
+        """Take a CDATA section, which XHTML shows, as the text it holds."""
+        self.handle_data(data.removeprefix("CDATA["))
+
     def finish(self) -> None:
         if self._dropped:
             raise UnreadableDocument(
@@ -84,13 +100,26 @@ class _Reader(HTMLParser):
         self._flush()
 
     def _flush(self) -> None:
-        text = "".join(self._parts)
-        self._parts = []
+        text, asides = "".join(self._parts), self._asides
+        self._parts, self._asides = [], []
         if self._pre:
             text = text.replace("\v", "\n").strip("\n")
             if text.strip():
                 self._builder.raw(text, blocks_of(text))
-            return
+        else:
+            self._add(text)
+        for aside in asides:
+            self._add(aside)
+
+    def _add(self, text: str) -> None:
         lines = (_SPACES.sub(" ", line).strip(" ") for line in text.split("\v"))
         if block := "\n".join(lines).strip():
             self._builder.add(block)
+
+
+def _shown(tag: str, attrs: dict[str, str]) -> list[str]:
+    """Return what a browser shows of an element's attributes; no password, no hidden or coded value."""
+    texts = [value for name, value in attrs.items() if name in _SHOWN_ATTRIBUTES]
+    if tag == "input" and attrs.get("type", "").strip().lower() in _TYPED_IN:
+        texts.append(attrs.get("value", ""))
+    return texts

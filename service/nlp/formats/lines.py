@@ -19,7 +19,7 @@ _NUMBER = r"(?:(?:\d{1,3}|[a-z]|[ivx]{1,5})[.)]\s+|\([a-z0-9]{1,4}\)\s+)"
 _MARKER = re.compile(rf"\s*(?:>\s*)*(?:{_BULLET}|{_NUMBER})(?:\[[ xX]\]\s+)?")
 _HEADING = re.compile(r"\s*#{1,6}\s+")
 _SECTION = re.compile(r"\s*\d{1,2}(?:\.\d{1,2})+\.?\s+[A-Z]")
-_FENCE = re.compile(r"\s*(?:```|~~~)")
+_FENCE = re.compile(r"\s*(?:`{3,}+|~{3,}+)[ \t]*+[^\s`~]*+\s*+")  # and the language at most
 _CELL = re.compile(r"(?:\\\||[^|])+")
 _QUOTED = re.compile(r"\s*(?:>\s?)+")
 MIN_WRAP_WIDTH = 40  # characters; nobody wraps prose more narrowly
@@ -68,7 +68,7 @@ def _blocks(text: str) -> Iterator[Span]:
         span = (offset, offset + len(line))
         offset = span[1]
         own = _own_block(span, line, fenced=fenced)
-        fence = bool(_FENCE.match(line))
+        fence = _FENCE.fullmatch(line) is not None
         fenced ^= fence
         marker = None if own is not None else marker_end(line)
         if own is not None or marker is not None or fence:
