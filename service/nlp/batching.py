@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import logging
 import threading
+import traceback
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from service.errors import AnalyzerError, AnalyzerTimeout, Overloaded, RiskscanError, ShuttingDown
+from service.errors import AnalyzerTimeout, Overloaded, RiskscanError, ShuttingDown
 from service.nlp.analyzer import Deadline, Scores
 from service.nlp.taxonomy import RISK_TYPES
 from service.nlp.windows import Windower
@@ -105,7 +107,7 @@ class InferenceThread:
 
         Raises:
             AnalyzerTimeout: `deadline` passed; what is left of the work is dropped.
-            AnalyzerError: the engine failed.
+            RiskscanError: the model failed on these sentences (internal_error).
             Overloaded: too many requests wait already.
             ShuttingDown: the thread was closed.
         """
@@ -170,7 +172,8 @@ class InferenceThread:
         try:
             windows = self._windower.windows(request.sentences)
         except Exception as error:  # noqa: BLE001 - the edge of the thread, which must outlive any
-            _fail([request], error)
+            _log_failure(error)
+            request.fail(_internal_error(error))
             return
         request.n_windows_left = sum(map(len, windows))
         self._windows += [
@@ -189,15 +192,25 @@ class InferenceThread:
         return taken
 
     def _forward(self, windows: list[_Window]) -> None:
+        """Score windows of any requests; where that fails, those of each request alone."""
         try:
-            logits = self._engine.logits(*_padded([w.ids for w in windows]))
-            for window, row in zip(windows, logits, strict=True):
-                into = window.request.logits[window.row]
-                np.maximum(into, row, out=into)
+            self._score(windows)
         except Exception as error:  # noqa: BLE001 - the edge of the thread, which must outlive any
-            _fail([w.request for w in windows], error)
-            return
-        for window in windows:
+            _log_failure(error)
+            requests = list(dict.fromkeys(w.request for w in windows))
+            if len(requests) == 1:
+                requests[0].fail(_internal_error(error))
+                return
+            for request in requests:
+                self._forward([w for w in windows if w.request is request])
+
+    def _score(self, windows: list[_Window]) -> None:
+        logits = self._engine.logits(*_padded([w.ids for w in windows]))
+        if logits.shape != (len(windows), len(RISK_TYPES)):
+            raise ValueError(f"the engine gave {logits.shape} for {len(windows)} windows")
+        for window, row in zip(windows, logits, strict=True):
+            into = window.request.logits[window.row]
+            np.maximum(into, row, out=into)
             window.request.n_windows_left -= 1
             if window.request.n_windows_left == 0:
                 window.request.finished.set()
@@ -223,14 +236,17 @@ def _result(request: _Request) -> Scores:
     raise AnalyzerTimeout("The analysis did not end in time. Try again.")
 
 
-def _fail(requests: list[_Request], error: Exception) -> None:
-    log.error("the model failed: %s", type(error).__name__, exc_info=error)
-    for request in requests:
-        fault = AnalyzerError(
-            "The model failed on this document; nothing of it was stored. The service's log says why."
-        )
-        fault.__cause__ = error
-        request.fail(fault)
+def _log_failure(error: Exception) -> None:
+    """Log where the model failed; what an exception says may quote the document, so that is left out."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames))
+    log.error("the model failed: %s at %s", type(error).__name__, where)
+
+
+def _internal_error(error: Exception) -> RiskscanError:
+    fault = RiskscanError("The model failed on this document; the service's log says where.")
+    fault.__cause__ = error
+    return fault
 
 
 def _shutting_down() -> ShuttingDown:

@@ -16,7 +16,8 @@ class LargestIdEngine:
 
     def __init__(self) -> None:
         self.passes: list[tuple[int, int]] = []  # shape of each forward pass
-        self.errors: list[Exception] = []  # raised one a pass
+        self.errors: list[Exception | None] = []  # raised one a pass; None lets a pass work
+        self.refused_id = -1  # a pass with this token id fails
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Event()
@@ -25,7 +26,9 @@ class LargestIdEngine:
         self.passes.append(input_ids.shape)
         self.entered.set()
         self.gate.wait()
-        if self.errors:
-            raise self.errors.pop(0)
+        if self.errors and (error := self.errors.pop(0)) is not None:
+            raise error
+        if (input_ids == self.refused_id).any():
+            raise RuntimeError("this token cannot be read")
         largest = (input_ids * attention_mask).max(axis=1, keepdims=True)
         return np.repeat(largest, len(RISK_TYPES), axis=1).astype(np.float32)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from service.errors import AnalyzerError, AnalyzerTimeout, Overloaded, ShuttingDown
+from service.errors import AnalyzerTimeout, Overloaded, RiskscanError, ShuttingDown
 from service.nlp.analyzer import Deadline
 from service.nlp.batching import InferenceThread
 from service.nlp.taxonomy import RISK_TYPES
@@ -100,16 +100,49 @@ def test_logits_deadline_passed_raises_and_its_work_is_dropped(inference, engine
 
 def test_logits_engine_error_reaches_the_caller_and_the_thread_lives(inference, engine):
     engine.errors.append(RuntimeError("out of memory"))
-    with pytest.raises(AnalyzerError) as caught:
+    with pytest.raises(RiskscanError) as caught:
         inference.logits(["fails"])
+    assert (caught.value.code, caught.value.status) == ("internal_error", 500)
+    assert isinstance(caught.value.__cause__, RuntimeError)
     assert "out of memory" not in caught.value.message
     assert inference.logits(["works"]).shape[0] == 1
 
 
-def test_logits_engine_answers_wrong_shape_raises_analyzer_error(inference, engine, monkeypatch):
-    monkeypatch.setattr(engine, "logits", lambda *_: np.zeros((3, 2), np.float32))
-    with pytest.raises(AnalyzerError):
+@pytest.mark.parametrize("shape", [(3, 2), (2, len(RISK_TYPES)), (len(RISK_TYPES),)])
+def test_logits_engine_answers_wrong_shape_is_an_internal_error(
+    inference, engine, monkeypatch, shape
+):
+    monkeypatch.setattr(engine, "logits", lambda *_: np.zeros(shape, np.float32))
+    with pytest.raises(RiskscanError, match="model failed") as caught:
         inference.logits(["one"])
+    assert caught.value.code == "internal_error"
+
+
+def test_logits_bad_window_fails_its_own_caller_alone(inference, engine, busy, artifact):
+    engine.refused_id = artifact.tokenizer().token_to_id("zurich")
+    good, bad = (busy.submit(inference.logits, [text]) for text in ("budget", "zurich"))
+    until_waiting(inference, 3)
+    engine.gate.set()
+    assert good.result(5)[0, 0] == expected(artifact, ["budget"])[0]
+    with pytest.raises(RiskscanError, match="model failed"):
+        bad.result(5)
+    assert [rows for rows, _ in engine.passes] == [1, 2, 1, 1]
+
+
+def test_logits_failure_of_a_moment_is_nobodys_failure(inference, engine, busy):
+    waiting = [busy.submit(inference.logits, ["the same size"]) for _ in range(2)]
+    until_waiting(inference, 3)
+    engine.errors = [None, RuntimeError("once")]  # None: the pass that holds the engine works
+    engine.gate.set()
+    assert [w.result(5).shape[0] for w in waiting] == [1, 1]
+
+
+def test_logits_failure_is_logged_by_place_without_the_document(inference, engine, caplog):
+    engine.errors.append(ValueError("cannot encode 'the secret clause'"))
+    with pytest.raises(RiskscanError):
+        inference.logits(["the secret clause"])
+    assert "ValueError at engine.py:" in caplog.text
+    assert "secret" not in caplog.text
 
 
 def test_close_fails_those_who_wait_and_those_who_come(inference, engine, busy):
