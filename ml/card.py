@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ml import fidelity
+
 _ROWS = {
     "risk_f1": "risk or no risk, F1",
     "category_f1": "category, micro-F1",
@@ -16,7 +18,7 @@ _TEMPLATE = Path(__file__).parent / "card.md"
 
 
 def comparison_table(evaluation: dict[str, Any]) -> str:
-    """Return a Markdown table of model and baseline, with intervals."""
+    """Return a Markdown table of model and baseline, with intervals, and what rounding changed."""
     lines = ["| | chosen here | cross-fitted | baseline, cross-fitted |", "|---|---|---|---|"]
     model, baseline = evaluation["model"], evaluation["baseline"]
     for key, title in _ROWS.items():
@@ -27,6 +29,8 @@ def comparison_table(evaluation: dict[str, Any]) -> str:
         ("calibration_error", "expected calibration error of scores from 0.05"),
     ):
         lines.append(f"| {title} | {model[key]:.3f} | | {baseline[key]:.3f} |")
+    if points := evaluation["float32_difference_points"]:
+        lines += ["", fidelity.sentence(points)]
     return "\n".join(lines)
 
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from service.config import ROOT
 from service.errors import ConfigError
@@ -77,6 +78,19 @@ def test_pipeline_fills_card_and_manifest_with_the_measured_figures(made: Path, 
     assert manifest.metrics["at_threshold"]["type_f1"][0] == round(value, 4)
     assert manifest.metrics["split"]["sentences"] == 24
     assert f"{value:.3f}" in (made / "README.md").read_text()
+
+
+def test_evaluate_altered_weights_leaves_the_artifact_as_it_was(made: Path, settings):
+    from ml import evaluate, fidelity  # noqa: PLC0415 - after the skip above
+    from ml.refine import refined_path  # noqa: PLC0415 - as above
+
+    weights, before = refined_path(settings.run_dir), (made / "manifest.json").read_bytes()
+    state = load_file(weights)
+    save_file(state | {"head.bias": state["head.bias"] - 99.0}, weights)
+    with pytest.raises(fidelity.FidelityError, match="was not changed"):
+        evaluate.main(settings)
+    save_file(state, weights)
+    assert (made / "manifest.json").read_bytes() == before
 
 
 def test_pipeline_records_data_and_base(made: Path, settings):
