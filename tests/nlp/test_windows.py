@@ -30,7 +30,7 @@ def test_windows_ordinary_sentence_is_one_window_with_special_tokens(windower, a
 def test_windows_long_sentence_overlaps_by_half(windower):
     [windows] = windower.windows(["budget " * 400])
     assert {len(w) for w in windows} == {WINDOW_TOKENS}
-    assert len(windows) == 12  # ceil((400 - 62) / 31) + 1
+    assert len(windows) == 21  # ceil((400 - 38) / 19) + 1
 
 
 def test_windows_word_of_500_letters_is_not_unknown(windower, artifact):
