@@ -23,6 +23,7 @@ from service.errors import (
 )
 from service.nlp.analyzer import Deadline
 
+WAIT_WITHOUT_DEADLINE_S = 60.0
 MAX_ANSWER_BYTES = 4_000_000
 MAX_MESSAGE_CHARS = 300
 MAX_RETRY_AFTER_S = 3_600
@@ -38,7 +39,7 @@ class JsonClient:
     `setting` is the name of the setting that holds the address: error messages name it as the remedy.
     """
 
-    def __init__(self, url: str, *, setting: str, token: str = "", timeout_s: float = 60.0) -> None:
+    def __init__(self, url: str, *, setting: str, token: str = "") -> None:
         """Prepare the connections; the first is made at the first post.
 
         Raises:
@@ -47,7 +48,6 @@ class JsonClient:
         self._url = url
         self._setting = setting
         self._secrets = tuple(s for s in (token, urlsplit(url).password or "") if s)
-        self._timeout_s = timeout_s
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -75,11 +75,11 @@ class JsonClient:
 
         Raises:
             AnalyzerUnavailable: no connection, or the server asks to come back (429, 503).
-            AnalyzerTimeout: no whole answer before `deadline` (`timeout_s` from now without one).
+            AnalyzerTimeout: no whole answer before `deadline` (without one, for a minute).
             ShuttingDown: the client was closed.
             AnalyzerError: any other status, an answer that is no JSON or larger than 4 MB.
         """
-        deadline = deadline or Deadline.after(self._timeout_s)
+        deadline = deadline or Deadline.after(WAIT_WITHOUT_DEADLINE_S)
         deadline.check()
         if self._client.is_closed:
             raise ShuttingDown("The service is stopping; send the document again.")

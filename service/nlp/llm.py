@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import ClassVar
 
 import numpy as np
@@ -12,7 +13,11 @@ from service.nlp.http_json import JsonClient
 from service.nlp.llm_prompt import Pair, RequestMode, messages, read_answer, response_format
 from service.nlp.taxonomy import RISK_TYPES
 
+MAX_SENTENCES_PER_REQUEST = 30
 MAX_CHARS_PER_REQUEST = 6_000
+# Of one document. A small llama.cpp or vLLM server answers about four at a time; more would wait there
+# and hold up the requests of other documents.
+REQUESTS_AT_ONCE = 4
 MAX_ANSWER_TOKENS = 4_096  # 30 sentences with three risk types each need about 2,000
 _COLUMN = {risk_type: column for column, risk_type in enumerate(RISK_TYPES)}
 
@@ -25,7 +30,7 @@ class LLMAnalyzer(SentenceScorer):
     """
 
     source: ClassVar[Source] = "llm"
-    batch_size: ClassVar[int] = 30
+    batch_size: ClassVar[int] = 2 * REQUESTS_AT_ONCE * MAX_SENTENCES_PER_REQUEST
     has_probabilities: ClassVar[bool] = False
     sorts_by_length: ClassVar[bool] = False  # neighbours explain each other
 
@@ -36,7 +41,6 @@ class LLMAnalyzer(SentenceScorer):
         model: str,
         api_key: str = "",
         request_mode: RequestMode = "json_schema",
-        timeout_s: float = 60.0,
     ) -> None:
         """Ask `model` at `base_url` (such as http://localhost:8080/v1); connects at first use."""
         self.model_name = model
@@ -47,18 +51,32 @@ class LLMAnalyzer(SentenceScorer):
             f"{base_url.rstrip('/')}/chat/completions",
             setting="LLM_BASE_URL",
             token=api_key,
-            timeout_s=timeout_s,
         )
 
     def score_batch(self, sentences: Sequence[str], *, deadline: Deadline | None = None) -> Scores:
         scores = np.zeros((len(sentences), len(RISK_TYPES)), dtype=np.float32)
-        for start, end in _requests(sentences):
-            for number, risk_type in self._ask(sentences[start:end], deadline):
+        parts = list(_requests(sentences))
+        answers = self._ask_all([sentences[start:end] for start, end in parts], deadline)
+        for (start, _), pairs in zip(parts, answers, strict=True):
+            for number, risk_type in pairs:
                 scores[start + number - 1, _COLUMN[risk_type]] = 1.0
         return scores
 
     def close(self) -> None:
         self._client.close()
+
+    def _ask_all(
+        self, parts: Sequence[Sequence[str]], deadline: Deadline | None
+    ) -> list[set[Pair]]:
+        """Ask about each part, REQUESTS_AT_ONCE at a time; the first error ends it for all."""
+        pool = ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="llm")
+        try:
+            asked = [pool.submit(self._ask, part, deadline) for part in parts]
+            for future in as_completed(asked):
+                future.result()
+            return [future.result() for future in asked]
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _ask(self, sentences: Sequence[str], deadline: Deadline | None) -> set[Pair]:
         request = {
@@ -73,10 +91,11 @@ class LLMAnalyzer(SentenceScorer):
 
 
 def _requests(sentences: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Yield half-open ranges of sentences, each of at most MAX_CHARS_PER_REQUEST or one sentence."""
+    """Yield half-open ranges of sentences within both limits of a request, or of one sentence alone."""
     start = size = 0
     for i, sentence in enumerate(sentences):
-        if i > start and size + len(sentence) > MAX_CHARS_PER_REQUEST:
+        is_full = i - start == MAX_SENTENCES_PER_REQUEST
+        if i > start and (is_full or size + len(sentence) > MAX_CHARS_PER_REQUEST):
             yield start, i
             start, size = i, 0
         size += len(sentence)

@@ -21,15 +21,11 @@ class RemoteAnalyzer(Analyzer):
     source: ClassVar[Source] = "model"  # what an answer says of itself goes into its Analysis
     model_version = ""
 
-    def __init__(
-        self, url: str, *, token: str = "", force_llm: bool = False, timeout_s: float = 60.0
-    ) -> None:
+    def __init__(self, url: str, *, token: str = "", force_llm: bool = False) -> None:
         """Ask `{url}/scan`; connects at first use."""
         self.model_name = "remote"
         self._force_llm = force_llm
-        self._client = JsonClient(
-            f"{url.rstrip('/')}/scan", setting="AI_SERVICE_URL", token=token, timeout_s=timeout_s
-        )
+        self._client = JsonClient(f"{url.rstrip('/')}/scan", setting="AI_SERVICE_URL", token=token)
 
     def analyze(
         self,

@@ -23,13 +23,19 @@ class Reply:
 
 
 class LoopbackServer:
-    """Serves POST with `answer`; `replies` are sent first, one a request; `requests` keeps what came."""
+    """Serves POST with `answer`; `replies` are sent first, one a request; `requests` keeps what came.
+
+    Own answers wait for `gate`, and for each other at `meeting` where one is set.
+    """
 
     path: str
 
     def __init__(self) -> None:
         self.replies: deque[Reply] = deque()
         self.requests: list[tuple[dict[str, str], Any]] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.meeting: threading.Barrier | None = None
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -48,9 +54,13 @@ class LoopbackServer:
             return self.replies.popleft()
         if path != self.path:
             return Reply(404, b'{"error": {"message": "no such path"}}')
+        self.gate.wait()
+        if self.meeting is not None:
+            self.meeting.wait(10)
         return Reply(body=json.dumps(self.answer(request)).encode())
 
     def close(self) -> None:
+        self.gate.set()
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()

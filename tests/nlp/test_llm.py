@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 
+import numpy as np
 import pytest
 
 from service.errors import AnalyzerError
-from service.nlp.analyzer import Document
-from service.nlp.llm import MAX_CHARS_PER_REQUEST, LLMAnalyzer
+from service.nlp.analyzer import Deadline, Document
+from service.nlp.llm import MAX_CHARS_PER_REQUEST, REQUESTS_AT_ONCE, LLMAnalyzer
 from service.nlp.llm_prompt import read_answer
 from service.nlp.taxonomy import RISK_TYPES
 from tests.fakes.chat_server import completion
+from tests.fakes.loopback import Reply
 from tests.nlp.prose import HARMLESS, RISK
 
+OUTAGE = "The gateway is a single point of failure."
 GOOD = {"sentence": 1, "risk_type": "tight-budget"}
 
 
@@ -138,26 +142,61 @@ def test_read_answer_same_pair_twice_counts_once():
     assert read_answer(answer, n_sentences=1, mode="json_object") == {(1, "tight-budget")}
 
 
-@pytest.mark.llm
-@pytest.mark.timeout(900)
-@pytest.mark.skipif("LLM_TEST_BASE_URL" not in os.environ, reason="set LLM_TEST_BASE_URL")
-@pytest.mark.parametrize("mode", ["json_schema", "json_object", "text"])
-def test_score_real_server_gives_valid_scores_or_a_clean_refusal(mode):
+def test_score_requests_of_a_document_overlap_and_keep_their_order(strict, chat_server):
+    chat_server.meeting = threading.Barrier(REQUESTS_AT_ONCE)  # nobody is answered alone
+    sentences = [f"{RISK if i % 31 == 0 else HARMLESS[0]} {i}" for i in range(240)]
+    scores = strict.score(sentences, deadline=Deadline.after(20))
+    assert len(chat_server.requests) == 8
+    assert scores.any(axis=1).nonzero()[0].tolist() == list(range(0, 240, 31))
+
+
+def test_score_first_error_ends_the_document_without_waiting_for_the_rest(strict, chat_server):
+    chat_server.gate.clear()  # every answer but the first is held back
+    chat_server.replies.append(Reply(500, b'{"error": "out of memory"}'))
+    with pytest.raises(AnalyzerError, match="out of memory"):
+        strict.score([f"{RISK} {i}" for i in range(240)])
+    chat_server.gate.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("llm"):
+            thread.join(10)
+    assert len(chat_server.requests) <= REQUESTS_AT_ONCE + 1  # of eight
+
+
+@pytest.fixture(scope="module", params=["json_schema", "json_object", "text"])
+def real_llm(request):
+    if "LLM_TEST_BASE_URL" not in os.environ:
+        pytest.skip("set LLM_TEST_BASE_URL")
     analyzer = LLMAnalyzer(
         os.environ["LLM_TEST_BASE_URL"],
         model=os.environ.get("LLM_TEST_MODEL", "default"),
         api_key=os.environ.get("LLM_TEST_API_KEY", ""),
-        request_mode=mode,
-        timeout_s=600,
+        request_mode=request.param,
     )
-    try:
-        scores = analyzer.score([RISK, HARMLESS[0]])
-    except AnalyzerError as error:
-        assert "refused" in error.message  # noqa: PT017 - either outcome is right
-    else:
-        assert scores.shape == (2, len(RISK_TYPES))
-        assert set(scores.ravel()) <= {0.0, 1.0}
+    yield analyzer
     analyzer.close()
+
+
+@pytest.mark.llm
+@pytest.mark.timeout(1800)
+def test_score_real_server_answers_some_documents_and_refuses_others_cleanly(
+    real_llm, record_property
+):
+    """A small model may fail on one document; what fails on all of them is the request."""
+    documents = [[RISK], [HARMLESS[0]], [RISK, HARMLESS[1]], [OUTAGE], list(HARMLESS[2:5])]
+    answers = [answer_or_refusal(real_llm, document) for document in documents]
+    record_property("found", answers)
+    print(real_llm.model_name, answers)
+    assert any(isinstance(answer, list) for answer in answers), answers
+
+
+def answer_or_refusal(llm: LLMAnalyzer, sentences: list[str]) -> list[tuple[int, str]] | str:
+    """Return the (sentence, risk type) pairs found, or why the answer was refused."""
+    try:
+        scores = llm.score(sentences, deadline=Deadline.after(300))
+    except AnalyzerError as error:
+        return error.message
+    assert set(scores.ravel()) <= {0.0, 1.0}
+    return [(int(row), RISK_TYPES[k]) for row, k in np.argwhere(scores)]
 
 
 def test_time_allowed_is_the_limit_set_whatever_the_document(strict):
