@@ -12,10 +12,19 @@ from pathlib import Path
 import docx
 from fpdf import FPDF
 from pypdf import PdfReader, PdfWriter
+from pypdf.generic import (
+    ArrayObject,
+    DictionaryObject,
+    NameObject,
+    NumberObject,
+    PdfObject,
+    TextStringObject,
+)
 
 from service.nlp.extract import Extractor
 
-AUTHORED = sorted((Path(__file__).parents[1] / "ml" / "data").glob("authored-*.jsonl"))
+ROOT = Path(__file__).parents[1]
+AUTHORED = sorted((ROOT / "ml" / "data").glob("authored-*.jsonl"))
 PLANTED = "The zeppelin supplier went bankrupt before the third milestone."
 W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 _MAIN = "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
@@ -99,6 +108,16 @@ def pdf_with_n_pages(n_pages: int) -> bytes:
     return body.getvalue().encode("ascii")
 
 
+def pdf_with_many_comments(n_comments: int) -> bytes:
+    """One page that lists one long comment `n_comments` times."""
+    comment = "<</Type/Annot/Subtype/Text/Rect[0 0 9 9]/Contents(" + "late parts " * 1000 + ")>>"
+    kids = "4 0 R " * n_comments
+    objects = ["<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Count 1/Kids[3 0 R]>>"]
+    objects += [f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Annots[{kids}]>>", comment]
+    numbered = (f"{n} 0 obj{content}endobj\n" for n, content in enumerate(objects, start=1))
+    return ("%PDF-1.4\n" + "".join(numbered) + "trailer<</Root 1 0 R>>\n%%EOF\n").encode("ascii")
+
+
 @cache
 def image_only_pdf() -> bytes:
     """A scan: a picture and no text."""
@@ -114,6 +133,31 @@ def image_only_pdf() -> bytes:
 def encrypted_pdf() -> bytes:
     writer = PdfWriter(PdfReader(io.BytesIO(pdf_of_pages([["Secret budget."]]))))
     writer.encrypt("password", algorithm="RC4-128")
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def _pdf_object(value: object) -> PdfObject:
+    if isinstance(value, dict):
+        return DictionaryObject({NameObject(f"/{k}"): _pdf_object(v) for k, v in value.items()})
+    if isinstance(value, list):
+        return ArrayObject(map(_pdf_object, value))
+    if isinstance(value, int):
+        return NumberObject(value)
+    return NameObject(value) if str(value).startswith("/") else TextStringObject(value)
+
+
+def pdf_annotated(pages: list[list[str]], *annotations: dict[str, object], **form: object) -> bytes:
+    """The pages, on the first of them `annotations`, whose fields make a form; /x is a name."""
+    writer = PdfWriter(PdfReader(io.BytesIO(pdf_of_pages(pages))))
+    added = [writer._add_object(_pdf_object(a)) for a in annotations]
+    writer.pages[0][NameObject("/Annots")] = ArrayObject(added)
+    fields = ArrayObject([a for a in added if "/FT" in a.get_object()])
+    if fields or form:
+        form_object = _pdf_object(form)
+        form_object[NameObject("/Fields")] = fields
+        writer.root_object[NameObject("/AcroForm")] = form_object
     out = io.BytesIO()
     writer.write(out)
     return out.getvalue()

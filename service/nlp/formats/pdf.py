@@ -12,7 +12,8 @@ from pypdfium2 import raw
 
 from service.errors import TooLarge, UnreadableDocument
 from service.nlp.formats.builder import TextBuilder
-from service.nlp.formats.lines import first_word, is_break, marker_end
+from service.nlp.formats.lines import blocks_of, first_word, is_break, marker_end
+from service.nlp.formats.pdf_notes import notes_of, open_form
 
 _HYPHEN = "\ufffe"  # pdfium's mark for a hyphen at the end of a line, in place of the line break
 _SENTENCE_END = re.compile(r"[.!?:;][\"'\u201d\u2019)\]]*$")
@@ -38,30 +39,44 @@ class Line:
     running: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page's lines, and the words that lie upon it: values of form fields, comments."""
+
+    lines: list[Line]
+    notes: list[str]
+
+    def running(self) -> list[str]:
+        """Return the running headers and footers."""
+        return [line.text for line in self.lines if line.running]
+
+
 def read_pdf(data: bytes, builder: TextBuilder, *, max_pages: int) -> None:
     """Add every page: paragraphs, headings, bullets, cells, running headers and footers as blocks.
 
-    A paragraph that runs over a page break is one block across the page's start; the running lines of
-    the new page come after it.
+    A paragraph that runs over page breaks is one block across the starts of the pages; their running
+    lines come after it. Values of form fields and comments stand at the end of their page, or before
+    its last paragraph where that runs on.
 
     Raises:
         TooLarge: more than `max_pages` pages.
         UnreadableDocument: encrypted, damaged, or without any text.
     """
     document = _open(data)
+    open_form(document)
     if len(document) > max_pages:
         raise TooLarge(
             f"The PDF has {len(document):,} pages; {max_pages:,} are read. Split it, or ask the operator "
             "to raise MAX_PAGES."
         )
-    pages = [_lines_of(document, i) for i in range(len(document))]
-    builder.pages_without_text += [i for i, lines in enumerate(pages, start=1) if not lines]
-    if len(builder.pages_without_text) == len(pages):
+    pages = [_page_of(document, i) for i in range(len(document))]
+    builder.pages_without_text += [i for i, page in enumerate(pages, start=1) if not page.lines]
+    if not any(page.lines or page.notes for page in pages):
         raise UnreadableDocument(
             "The PDF holds images only, no text. Run text recognition (OCR) on it and send the result."
         )
-    _mark_running(pages)
-    compounds = {w for page in pages for line in page for w in _WORD.findall(line.text)}
+    _mark_running([page.lines for page in pages])
+    compounds = {w for page in pages for line in page.lines for w in _WORD.findall(line.text)}
     _Assembler(builder, compounds).add_all(pages)
 
 
@@ -78,7 +93,7 @@ def _open(data: bytes) -> pdfium.PdfDocument:
         ) from error
 
 
-def _lines_of(document: pdfium.PdfDocument, index: int) -> list[Line]:
+def _page_of(document: pdfium.PdfDocument, index: int) -> Page:
     try:
         page = document[index]
         text_page = page.get_textpage()
@@ -86,14 +101,20 @@ def _lines_of(document: pdfium.PdfDocument, index: int) -> list[Line]:
         raise UnreadableDocument(
             f"Page {index + 1} of the PDF is damaged. Print the document to a new PDF and send that."
         ) from error
+    shown = text_page.get_text_range()
+    found = Page(_lines_of(text_page, shown), notes_of(document, page, shown))
+    text_page.close()
+    page.close()
+    return found
+
+
+def _lines_of(text_page: pdfium.PdfTextPage, shown: str) -> list[Line]:
     lines: list[Line] = []
     offset = 0
-    for text in text_page.get_text_range().split("\r\n"):
+    for text in shown.split("\r\n"):
         for start, end in _halves(text):
             lines += _cells(text_page, text[start:end], offset + start)
         offset += len(text) + 2
-    text_page.close()
-    page.close()
     return lines
 
 
@@ -179,6 +200,11 @@ def _continues(above: str, below: str) -> bool:
     return below[:1].islower() and not _SENTENCE_END.search(above)
 
 
+def _goes_on(last: str, body: list[str]) -> bool:
+    """Tell whether the paragraph `last` of one page runs on at the head of the next page's body."""
+    return bool(last and body) and _continues(last, body[0]) and marker_end(body[0]) is None
+
+
 class _Assembler:
     """Joins lines to paragraphs and paragraphs over page breaks."""
 
@@ -186,23 +212,36 @@ class _Assembler:
         self._builder = builder
         self._compounds = compounds
 
-    def add_all(self, pages: list[list[Line]]) -> None:
-        last = ""  # the last paragraph of the pages before
-        for lines in pages:
-            running = [line.text for line in lines if line.running]
-            body = self._paragraphs([line for line in lines if not line.running])
-            if body and last and _continues(last, body[0]) and marker_end(body[0]) is None:
-                body = self._carry(last, body, running)
+    def add_all(self, pages: list[Page]) -> None:
+        bodies = [self._paragraphs([n for n in page.lines if not n.running]) for page in pages]
+        last = ""  # the paragraph that may run on
+        waiting: list[str] = []  # blocks of the pages that it covers, to come after it
+        for page, body, following in zip(pages, bodies, [*bodies[1:], []], strict=True):
+            if _goes_on(last, body):
+                rest = self._carry(last, body)
             else:
+                self._add_all(waiting)
                 self._builder.begin_page()
-                for text in running:
-                    self._add(text)
-            for text in body:
-                self._add(text)
-            last = body[-1] if body else ""
+                rest, waiting = body, []
+            waiting += page.running()
+            if body and not rest:  # one sentence covers the whole page
+                last = body[0]
+                waiting += page.notes
+                continue
+            self._add_all(waiting)
+            last, waiting = (rest[-1] if rest else ""), []
+            self._add_body(rest, page.notes, runs_on=_goes_on(last, following))
+        self._add_all(waiting)
 
-    def _carry(self, last: str, body: list[str], running: list[str]) -> list[str]:
-        """Continue the last block with the head of `body`, then the running lines; return what is left."""
+    def _add_body(self, paragraphs: list[str], notes: list[str], *, runs_on: bool) -> None:
+        before_notes = len(paragraphs) - runs_on
+        self._add_all(paragraphs[:before_notes])
+        for note in notes:
+            self._builder.raw(note, blocks_of(note))
+        self._add_all(paragraphs[before_notes:])
+
+    def _carry(self, last: str, body: list[str]) -> list[str]:
+        """Continue the last block with the head of `body`; return what is left."""
         end = _INNER_END.search(body[0])
         head, rest = (body[0][: end.start()], body[0][end.end() :]) if end else (body[0], "")
         glue = " "
@@ -211,8 +250,6 @@ class _Assembler:
             if not self._is_compound(last.removesuffix(_HYPHEN).removesuffix("-"), head):
                 self._builder.drop_last_character()
         self._builder.extend_last(_clean(head), mark=self._builder.begin_page, glue=glue)
-        for text in running:
-            self._add(text)
         return [rest, *body[1:]] if rest else body[1:]
 
     def _paragraphs(self, lines: list[Line]) -> list[str]:
@@ -238,9 +275,9 @@ class _Assembler:
         word = f"{left[0] if left else ''}-{right.group() if right else ''}"
         return word in self._compounds or not below[:1].islower()
 
-    def _add(self, text: str) -> None:
-        cleaned = _clean(text)
-        self._builder.add(cleaned, skip=marker_end(cleaned) or 0)
+    def _add_all(self, texts: list[str]) -> None:
+        for text in map(_clean, texts):
+            self._builder.add(text, skip=marker_end(text) or 0)
 
 
 def _clean(text: str) -> str:
