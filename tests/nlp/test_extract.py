@@ -1,5 +1,7 @@
 """What a user's file becomes: text, blocks, pages."""
 
+import codecs
+
 import docx
 import pytest
 
@@ -10,13 +12,7 @@ from tests import documents
 
 @pytest.fixture(scope="module")
 def extractor():
-    return Extractor(
-        max_file_bytes=26_214_400,
-        max_text_chars=2_500_000,
-        max_pages=2000,
-        timeout_s=8,
-        memory_bytes=805_306_368,
-    )
+    return Extractor(**documents.limits())
 
 
 @pytest.fixture
@@ -87,6 +83,21 @@ def test_extract_text_at_the_limit_is_read_and_beyond_is_too_large():
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 def test_txt_in_any_common_encoding_is_decoded(read, encoding):
     assert read("Café “risk”.".encode(encoding), "a.txt").text == "Café “risk”."
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-be", "utf-32"])
+def test_txt_sentence_in_an_old_or_wide_encoding_is_a_block(read, encoding):
+    text = f"Déjà vu à Zürich.\r\n\r\n{documents.PLANTED}\r\n"
+    mark = codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b""
+    data = mark + text.encode(encoding)
+    assert blocks(read(data, "a.txt")) == ["Déjà vu à Zürich.", documents.PLANTED]
+
+
+def test_csv_sentence_in_a_cell_with_quotes_and_newlines_is_a_block(read):
+    cell = f'The ""pump"", as agreed; is late.\n\n{documents.PLANTED}\n- and more'
+    found = blocks(read(f'id,note\r\n1,"{cell}"\r\n2,"a, b"\r\n', "a.csv"))
+    expected = ['The "pump", as agreed; is late.', documents.PLANTED, "and more"]
+    assert found == ["id", "note", "1", *expected, "2", "a, b"]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])

@@ -16,14 +16,7 @@ SLEEPS = "import sys, time; time.sleep(60)"
 
 
 def extractor(**changed):
-    limits = {
-        "max_file_bytes": 26_214_400,
-        "max_text_chars": 2_500_000,
-        "max_pages": 2000,
-        "timeout_s": 8,
-        "memory_bytes": MEMORY_BYTES,
-    }
-    return Extractor(**(limits | changed))
+    return Extractor(**documents.limits(**changed))
 
 
 def children():

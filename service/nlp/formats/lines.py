@@ -50,6 +50,8 @@ def is_break(line: str, *, wraps: bool, filled: float) -> bool:
 
 def blocks_of(text: str) -> list[Span]:
     """Return the blocks of `text` in order, trimmed: half-open offsets, those without a word left out."""
+    if text.isalnum() or not text.strip():  # most cells of a table: a word, a number, nothing
+        return [(0, len(text))] if text.strip() else []
     spans = [_trimmed(text, span) for span in _blocks(text)]
     return [(a, b) for a, b in spans if any(c.isalnum() for c in text[a:b])]
 
@@ -101,6 +103,9 @@ def _own_block(span: Span, line: str, *, fenced: bool) -> list[Span] | None:
 
 def _split_run(text: str, run: Sequence[Span], skip: int) -> Iterator[Span]:
     if not run:
+        return
+    if len(run) == 1:
+        yield run[0][0] + (skip or _quote_end(text[slice(*run[0])])), run[0][1]
         return
     lines = [text[a:b].rstrip() for a, b in run]
     start = run[0][0] + (skip or _quote_end(lines[0]))
