@@ -31,6 +31,7 @@ _SAFE_END = re.compile(
 # marks repeated to 2 MB: 247 s, November 2026), so pieces that hold one are cut by _PLAIN_END alone.
 _LONG_RUN = re.compile(r"\S{40}")
 _PLAIN_END = re.compile(r"[.!?][\"')\]\u2019\u201d]{0,2}\s+(?=\S?[A-Z])|[\u3002\uff01\uff1f]")
+_LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")  # spaCy raises UnicodeEncodeError at one
 _SECOND_BEST_ENDS = (". ", "! ", "? ", "\n", "; ", ", ", " ", "\t", "\u00a0", ";", ",", "\u3001")
 
 _NEVER_LAST = frozenset(
@@ -129,7 +130,7 @@ class Segmenter:
         if _LONG_RUN.search(source):
             starts = [0, *(match.end() for match in _PLAIN_END.finditer(source))]
         else:
-            doc = self._nlp(source)
+            doc = self._nlp(_LONE_SURROGATE.sub("\ufffd", source))
             starts = [doc[i].idx for i in _sentence_starts(doc)]
         for start, end in zip(starts, [*starts[1:], len(source)], strict=True):
             yield piece.start + start, piece.start + end

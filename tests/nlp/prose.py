@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+from bisect import bisect_left
+from collections import deque
+from itertools import accumulate
 
 from service.nlp.analyzer import Block, ExtractedText
 
@@ -33,14 +36,30 @@ def extracted(*paragraphs: str) -> ExtractedText:
     return ExtractedText("\n\n".join(paragraphs), tuple(blocks))
 
 
+def filler(n_chars: int) -> list[str]:
+    """Return harmless sentences, each another, of about `n_chars` in all."""
+    sentences: list[str] = []
+    size = 0
+    while size < n_chars:
+        base = HARMLESS[len(sentences) % len(HARMLESS)]
+        sentences.append(f"On day {len(sentences) + 1}, {base[0].lower()}{base[1:]}")
+        size += len(sentences[-1])
+    return sentences
+
+
 def planted(n_chars: int, seed: int) -> ExtractedText:
-    """Return about `n_chars` of harmless prose with RISK at one random sentence boundary."""
+    """Return about `n_chars` of harmless prose with RISK at the sentence end next to a random character.
+
+    No sentence stands in it twice. The sentences of a paragraph stand apart by a space, two spaces or a
+    line break.
+    """
     rng = random.Random(seed)
-    sentences = rng.choices(HARMLESS, k=max(1, n_chars // 46))
-    sentences.insert(rng.randint(0, len(sentences)), RISK)
-    paragraphs, rest = [], sentences
+    sentences, at = filler(n_chars), rng.randint(0, n_chars)
+    ends = [0, *accumulate(map(len, sentences))]
+    sentences.insert(bisect_left(ends, at), RISK)
+    paragraphs, rest = [], deque(sentences)
     while rest:
-        size = rng.randint(1, 60)
-        paragraphs.append(rng.choice((" ", "\n", "  ")).join(rest[:size]))
-        rest = rest[size:]
+        size = min(len(rest), rng.randint(1, 60))
+        joint = rng.choice((" ", "\n", "  "))
+        paragraphs.append(joint.join(rest.popleft() for _ in range(size)))
     return extracted(*paragraphs)

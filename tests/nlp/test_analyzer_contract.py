@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from service.errors import AnalyzerError, AnalyzerTimeout, ShuttingDown
@@ -14,8 +16,8 @@ from service.nlp.engines import OnnxEngine
 from service.nlp.local import LocalAnalyzer
 from service.nlp.segment import Segmenter
 from service.nlp.taxonomy import RISK_TYPES, category_of
-from tests.nlp.conftest import NEEDS_TORCH
-from tests.nlp.prose import HARMLESS, RISK, extracted, planted
+from tests.nlp.conftest import MODEL_DIR, NEEDS_TORCH
+from tests.nlp.prose import HARMLESS, RISK, extracted, filler, planted
 
 MODES = ["json_schema", "json_object", "text"]
 ANALYZERS = ["local", pytest.param("local_torch", marks=NEEDS_TORCH), *MODES, "remote"]
@@ -89,6 +91,18 @@ def test_analyze_strange_characters_do_not_move_the_spans(analyzer, strange):
     assert all(source.text[f.start : f.end] == f.context for f in found)
 
 
+@pytest.mark.parametrize(
+    "mark", ["\x00", "\ud800", "\u200f", "\u202e", "\u2066", "\ufeff"], ids=ascii
+)
+def test_analyze_marks_that_nobody_sees_around_a_risk_do_not_hide_it(analyzer, mark):
+    source = document(
+        f"Noon.{mark} {mark}{RISK}{mark} {mark}Lunch{mark} is served.", f"{mark}{mark}"
+    )
+    found = [f for f in analyzer.analyze(source).findings if RISK in f.context]
+    assert {"tight-budget", "aggressive-deadline"} <= {f.risk_type for f in found}
+    assert all(source.text[f.start : f.end] == f.context for f in found)
+
+
 def test_analyze_sentence_that_stands_twice_is_found_twice(analyzer):
     found = analyzer.analyze(document(RISK, "Lunch is served at noon.", RISK)).findings
     assert {f.start for f in found} == {0, len(RISK) + 28}
@@ -144,25 +158,49 @@ def test_analyze_scores_of_a_wrong_range_are_refused(local, monkeypatch):
         local.analyze(document(RISK))
 
 
+@pytest.mark.parametrize("joint", [" ", "\n", "  "])
+@settings(max_examples=4, deadline=None)
+@given(at=st.integers(0, 1_500))
+def test_analyze_risk_on_a_line_inside_a_paragraph_is_found(local, joint, at):
+    lines = filler(1_500)
+    number = sum(end <= at for end in accumulate(map(len, lines)))
+    text = joint.join([*lines[:number], RISK, *lines[number:]])
+    assert_planted_is_found(local, document(text))
+
+
 @settings(max_examples=6, deadline=None)
 @given(n_chars=st.integers(60, 4_000), seed=st.integers(0, 2**32))
 def test_analyze_planted_risk_is_found_with_its_exact_span(local, n_chars, seed):
-    assert_planted_is_found(local, n_chars, seed)
+    assert_planted_is_found(local, SEGMENTER.segment(planted(n_chars, seed)))
+
+
+@pytest.fixture(scope="module")
+def all_cores():
+    analyzer = LocalAnalyzer.open(MODEL_DIR, device="cpu")
+    yield analyzer
+    analyzer.close()
+
+
+@pytest.mark.timeout(300)
+def test_analyze_risk_planted_in_two_megabytes_is_found_in_the_time_allowed(all_cores):
+    source = SEGMENTER.segment(planted(2_000_000, random.randrange(2**32)))
+    assert len(set(source.sentence_texts())) == len(source.sentences) > 30_000
+    assert_planted_is_found(all_cores, source)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    ("n_chars", "seed"), [(200_000, 1), (200_000, 2), (700_000, 3), (2_000_000, 4)]
-)
-def test_analyze_risk_planted_in_a_book_is_found_with_its_exact_span(local, n_chars, seed):
-    assert_planted_is_found(local, n_chars, seed)
+@pytest.mark.timeout(1_800)
+@settings(max_examples=4, deadline=None, phases=[Phase.generate])
+@given(n_chars=st.sampled_from([200_000, 700_000, 2_000_000]), seed=st.integers(0, 2**32))
+def test_analyze_risk_planted_in_a_book_is_found_with_its_exact_span(all_cores, n_chars, seed):
+    assert_planted_is_found(all_cores, SEGMENTER.segment(planted(n_chars, seed)))
 
 
-def assert_planted_is_found(analyzer: Analyzer, n_chars: int, seed: int) -> None:
-    source = SEGMENTER.segment(planted(n_chars, seed))
+def assert_planted_is_found(analyzer: Analyzer, source: Document) -> None:
     at = source.text.index(RISK)
-    found = [f for f in analyzer.analyze(source).findings if f.context == RISK]
-    assert found
-    assert all((f.start, f.end) == (at, at + len(RISK)) for f in found)
+    deadline = Deadline.after(analyzer.time_allowed_s(source, 60.0))
+    found = analyzer.analyze(source, deadline=deadline).findings
+    planted_one = [f for f in found if f.context == RISK]
+    assert planted_one
+    assert all((f.start, f.end) == (at, at + len(RISK)) for f in planted_one)
     assert all(source.text[f.start : f.end] == f.context for f in found)

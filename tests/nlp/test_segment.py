@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -121,12 +122,31 @@ def test_segment_eight_threads_give_what_one_gives():
         assert list(pool.map(SEGMENTER.segment, sources)) == alone
 
 
+class Turns:
+    """Stands for a deadline, which is checked at each turn: says when some have passed, and can end."""
+
+    def __init__(self) -> None:
+        self.left = 3
+        self.begun = threading.Event()
+        self.ends = False
+
+    def check(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.begun.set()
+        if self.ends:
+            raise AnalyzerTimeout("ended by the test")
+
+
 def test_segment_short_text_does_not_wait_for_a_book():
+    turns = Turns()
     with ThreadPoolExecutor(1) as pool:
-        book = pool.submit(SEGMENTER.segment, planted(300_000, 1))
-        time.sleep(0.05)
+        book = pool.submit(SEGMENTER.segment, planted(1_500_000, 1), deadline=turns)
+        assert turns.begun.wait(30)
         SEGMENTER.segment(extracted("A note. It is short."))
-        assert not book.done()
+        turns.ends = True
+        with pytest.raises(AnalyzerTimeout):  # so the book was in progress all the time
+            book.result(30)
 
 
 def test_segment_new_words_do_not_stay_in_memory():
