@@ -110,7 +110,7 @@ class Scanner:
         began_s = time.monotonic()
         document = self._read(submission, Deadline.after(self._timeout_s))
         read_s = time.monotonic()
-        deadline = Deadline.after(self._timeout_s)
+        deadline = Deadline.after(analyzer.time_allowed_s(document, self._timeout_s))
         analysis = analyzer.analyze(document, deadline=deadline, progress=progress)
         _log.info(
             "scan",
