@@ -10,7 +10,14 @@ import numpy as np
 
 from service.nlp.analyzer import Deadline, Scores, SentenceScorer, Source
 from service.nlp.http_json import JsonClient
-from service.nlp.llm_prompt import Pair, RequestMode, messages, read_answer, response_format
+from service.nlp.llm_prompt import (
+    MAX_TYPES_PER_SENTENCE,
+    Pair,
+    RequestMode,
+    messages,
+    read_answer,
+    response_format,
+)
 from service.nlp.taxonomy import RISK_TYPES
 
 MAX_SENTENCES_PER_REQUEST = 30
@@ -18,7 +25,9 @@ MAX_CHARS_PER_REQUEST = 6_000
 # Of one document. A small llama.cpp or vLLM server answers about four at a time; more would wait there
 # and hold up the requests of other documents.
 REQUESTS_AT_ONCE = 4
-MAX_ANSWER_TOKENS = 4_096  # 30 sentences with three risk types each need about 2,000
+# A finding is about 22 tokens. A small LLM that is held to a grammar may list findings for ever.
+ANSWER_TOKENS_PER_SENTENCE = 25 * MAX_TYPES_PER_SENTENCE
+ANSWER_TOKENS = 512  # for the words around the answer, too
 _COLUMN = {risk_type: column for column, risk_type in enumerate(RISK_TYPES)}
 
 
@@ -83,7 +92,7 @@ class LLMAnalyzer(SentenceScorer):
             "model": self.model_name,
             "messages": messages(sentences),
             "temperature": 0,
-            "max_tokens": MAX_ANSWER_TOKENS,
+            "max_tokens": ANSWER_TOKENS + ANSWER_TOKENS_PER_SENTENCE * len(sentences),
             **response_format(self._mode, len(sentences)),
         }
         completion = self._client.post(request, deadline=deadline)

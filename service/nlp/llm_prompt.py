@@ -12,6 +12,7 @@ from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES, RISK_TYPES, categ
 RequestMode = Literal["json_schema", "json_object", "text"]
 Pair = tuple[int, str]
 
+MAX_TYPES_PER_SENTENCE = 4  # the labelling guide knows "rarely three"
 MAX_JSON_STARTS = 100  # places in a plain-text answer where JSON is looked for
 
 _RULES = """\
@@ -57,7 +58,13 @@ def schema(n_sentences: int) -> dict[str, Any]:
     }
     return {
         "type": "object",
-        "properties": {"findings": {"type": "array", "items": item}},
+        "properties": {
+            "findings": {
+                "type": "array",
+                "items": item,
+                "maxItems": MAX_TYPES_PER_SENTENCE * n_sentences,
+            }
+        },
         "required": ["findings"],
         "additionalProperties": False,
     }
