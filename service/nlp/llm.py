@@ -55,7 +55,7 @@ class LLMAnalyzer(SentenceScorer):
         self.model_name = model
         self.model_version = ""
         self.thresholds = np.full(len(RISK_TYPES), 0.5, dtype=np.float32)
-        self._mode = request_mode
+        self.request_mode = request_mode
         self._client = JsonClient(
             f"{base_url.rstrip('/')}/chat/completions",
             setting="LLM_BASE_URL",
@@ -93,10 +93,10 @@ class LLMAnalyzer(SentenceScorer):
             "messages": messages(sentences),
             "temperature": 0,
             "max_tokens": ANSWER_TOKENS + ANSWER_TOKENS_PER_SENTENCE * len(sentences),
-            **response_format(self._mode, len(sentences)),
+            **response_format(self.request_mode, len(sentences)),
         }
         completion = self._client.post(request, deadline=deadline)
-        return read_answer(completion, n_sentences=len(sentences), mode=self._mode)
+        return read_answer(completion, n_sentences=len(sentences), mode=self.request_mode)
 
 
 def _requests(sentences: Sequence[str]) -> Iterator[tuple[int, int]]:
