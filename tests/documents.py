@@ -181,7 +181,7 @@ def saved(document: docx.document.Document) -> bytes:
     return out.getvalue()
 
 
-def docx_of_xml(body: str, *, prolog: str = "", **parts: str) -> bytes:
+def docx_of_xml(body: str, *, prolog: str = "", encoding: str = "utf-8", **parts: str) -> bytes:
     """A minimal Word document whose body is `body`; a part's name is the end of its content type."""
     main = f'{prolog}<w:document xmlns:w="{W}"><w:body>{body}</w:body></w:document>'
     types = "".join(
@@ -195,7 +195,7 @@ def docx_of_xml(body: str, *, prolog: str = "", **parts: str) -> bytes:
             '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
             f'<Override PartName="/word/document.xml" ContentType="{_MAIN}"/>{types}</Types>',
         )
-        archive.writestr("word/document.xml", main)
+        archive.writestr("word/document.xml", main.encode(encoding))
         for name, xml in parts.items():
             archive.writestr(f"word/{name}.xml", f'<x xmlns:w="{W}">{xml}</x>')
     return out.getvalue()

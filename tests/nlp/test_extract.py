@@ -228,3 +228,21 @@ def test_type_that_is_not_read_names_those_that_are(read, filename, media_type):
 def test_file_that_is_not_what_it_is_named_is_unreadable(read, data, filename, sentence):
     with pytest.raises(UnreadableDocument, match=sentence):
         read(data, filename)
+
+
+@pytest.mark.parametrize("between", ["<!-- a comment -->", "<?a processing instruction?>"])
+def test_docx_text_after_an_xml_comment_is_read(read, between):
+    body = f"<w:p><w:r><w:t>Project has {between}tight budget.</w:t></w:r></w:p>"
+    assert blocks(read(documents.docx_of_xml(body), "a.docx")) == ["Project has tight budget."]
+
+
+@pytest.mark.parametrize(
+    "charset", ["utf-16-le", "utf-16-be", "iso-8859-1", "windows-1251", "koi8-r"]
+)
+def test_text_file_in_its_declared_charset_is_read(read, charset):
+    text = (
+        "R\u00e9sum\u00e9 of risks." if charset != "windows-1251" else "\u0420\u0438\u0441\u043a."
+    )
+    text = "\u0420\u0438\u0441\u043a." if charset == "koi8-r" else text
+    kind = f"text/plain; charset={charset}"
+    assert blocks(read(text.encode(charset), "a.txt", kind)) == [text]

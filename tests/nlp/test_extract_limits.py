@@ -25,7 +25,7 @@ def children():
 
 HOSTILE = [
     (documents.zip_bomb_docx, "a.docx", TooLarge, "inflates"),
-    (documents.billion_laughs_docx, "a.docx", UnreadableDocument, "damaged"),
+    (documents.billion_laughs_docx, "a.docx", UnreadableDocument, "declares XML entities"),
     (documents.damaged_pdf, "a.pdf", UnreadableDocument, "damaged"),
     (documents.encrypted_pdf, "a.pdf", UnreadableDocument, "Remove the password"),
     (documents.image_only_pdf, "a.pdf", UnreadableDocument, "OCR"),
@@ -189,3 +189,21 @@ def test_extractor_reads_as_many_at_once_as_the_quota_gives_at_most_eight(monkey
         slots = extractor()._slots
         free.append(sum(slots.acquire(blocking=False) for _ in range(20)))
     assert free == [2, 8]
+
+
+@pytest.mark.parametrize("charset", ["punycode", "idna", "unicode_escape", "a\0b", "rot13"])
+def test_charset_that_no_text_is_in_counts_as_none(charset):
+    data = b"b" * 300_000 + b"-" + b"b" * 300_000
+    began = time.process_time()
+    read = extractor().extract(data, filename="a.txt", media_type=f"text/plain; charset={charset}")
+    assert read.text == data.decode()
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_docx_with_a_doctype_is_refused_before_its_entities_vanish(encoding):
+    prolog = f'<?xml version="1.0" encoding="{encoding}"?><!DOCTYPE x [<!ENTITY e "A risk.">]>'
+    body = "<w:p><w:r><w:t>Fine.</w:t></w:r></w:p><w:p><w:r><w:t>&e;</w:t></w:r></w:p>"
+    data = documents.docx_of_xml(body, prolog=prolog, encoding=encoding)
+    with pytest.raises(UnreadableDocument, match="declares XML entities"):
+        extractor().extract(data, filename="a.docx", media_type=None)

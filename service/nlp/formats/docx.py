@@ -97,15 +97,27 @@ class _Budget:
             )
 
 
+_DOCTYPE_BYTES = 36  # of "<!DOCTYPE", four bytes a character
+
+
 class _Metered:
     """A part's stream that draws on the budget."""
 
     def __init__(self, stream: IO[bytes], budget: _Budget) -> None:
         self._stream, self._budget = stream, budget
+        self._tail = b""
 
     def read(self, size: int = 65_536) -> bytes:
+        """Return the next bytes; a DTD, whose entities would vanish unread, is refused."""
         chunk = self._stream.read(size)
         self._budget.take(len(chunk))
+        head = (self._tail + chunk).replace(b"\0", b"")  # UTF-16 looks like ASCII without its zeros
+        if b"<!DOCTYPE" in head:
+            raise UnreadableDocument(
+                "The Word document declares XML entities, which no word processor writes. "
+                "Save it anew as .docx."
+            )
+        self._tail = chunk[-_DOCTYPE_BYTES:]
         return chunk
 
 
@@ -121,17 +133,10 @@ def _events(
             no_network=True,
             load_dtd=False,
             huge_tree=False,
+            remove_comments=True,  # inside a run they would split its text, and cut it
+            remove_pis=True,
         )
-        for event, element in parser:
-            if (
-                parser.root is not None
-                and parser.root.getroottree().docinfo.internalDTD is not None
-            ):
-                raise UnreadableDocument(
-                    "The Word document declares XML entities, which no word processor writes. "
-                    "Save it anew as .docx."
-                )
-            yield event, element
+        yield from parser
 
 
 def _part_names(archive: zipfile.ZipFile, budget: _Budget) -> list[str]:

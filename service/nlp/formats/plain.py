@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections import Counter
 
 from service.errors import UnreadableDocument
@@ -17,6 +18,12 @@ _BOMS = (
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+# Python also knows codecs that no text is in; punycode takes quadratic time, a minute for a megabyte.
+_ONE_OF = re.compile(
+    r"utf-8|ascii|iso8859-\d+|cp(125\d|437|85\d|866|874|932|949|950)|koi8-[rut]|mac-\w+|tis-620"
+    r"|shift_jis\w*|euc_(jp|kr)|gb2312|gbk|gb18030|big5(hkscs)?|iso2022_(jp|kr)"
 )
 _NOT_TEXT = (
     "The file is named as text but holds other data. "
@@ -37,22 +44,25 @@ def decode(data: bytes, *, charset: str | None = None) -> str:
     try:
         if encoding:
             return data.decode(encoding)
+        declared = _codec(charset)
+        if declared in _WIDE:
+            return data.decode(declared)
         if b"\0" in data:
             raise UnreadableDocument(_NOT_TEXT)
-        if charset and _is_text_codec(charset):
-            return data.decode(charset)
-        return data.decode("utf-8")
+        return data.decode(declared)
     except UnicodeError as error:
-        if encoding:
+        if encoding or b"\0" in data:
             raise UnreadableDocument(_NOT_TEXT) from error
         return data.decode("cp1252", errors="replace")
 
 
-def _is_text_codec(charset: str) -> bool:
+def _codec(charset: str | None) -> str:
+    """Return Python's name of a declared character set, UTF-8 where it is none that texts are in."""
     try:
-        return codecs.lookup(charset)._is_text_encoding  # noqa: SLF001  no public twin
-    except LookupError:
-        return False
+        name = codecs.lookup(charset or "utf-8").name
+    except (LookupError, ValueError):  # ValueError: the name holds NUL
+        return "utf-8"
+    return name if name in _WIDE or _ONE_OF.fullmatch(name) else "utf-8"
 
 
 def read_text(data: bytes, builder: TextBuilder, *, charset: str | None = None) -> None:
