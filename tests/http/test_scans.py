@@ -5,6 +5,7 @@ import uuid
 
 import pytest
 
+from service.context import EXTENSION
 from tests.sentences import FLOW_TEXT
 
 
@@ -148,6 +149,14 @@ def test_idempotency_key_raced_stores_one_scan(user):
 def test_idempotency_key_of_bad_shape_is_refused(user, key):
     answer = user.scan(headers={"Idempotency-Key": key})
     assert [e["field"] for e in answer.json()["errors"]] == ["Idempotency-Key"]
+
+
+def test_audit_trail_is_closed_to_reviewers(live, new_user):
+    accounts = live.app.extensions[EXTENSION].accounts
+    reviewer = new_user(lambda email, word: accounts.register(email, word, role="reviewer"))
+    assert reviewer.http.get("/api/auth/me").json()["role"] == "reviewer"
+    answer = reviewer.http.get("/api/admin/audit-events")
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
 
 
 def test_scan_leaves_an_audit_event_that_only_admins_read(user, admin):

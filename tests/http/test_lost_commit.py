@@ -1,0 +1,43 @@
+"""The connection breaks after each commit, before its answer: what ran again must not do it twice."""
+
+import pymysql
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from db.session import Database
+from tests.http.conftest import User
+
+
+@pytest.fixture
+def answers_get_lost(live, monkeypatch):  # noqa: ARG001 - the service must have started before
+    run = Database._run
+
+    def run_and_lose(self, work, *, is_first):
+        result = run(self, work, is_first=is_first)
+        if is_first:
+            lost = pymysql.err.OperationalError(2013, "Lost connection during query")
+            raise OperationalError("COMMIT", {}, lost)
+        return result
+
+    monkeypatch.setattr(Database, "_run", run_and_lose)
+
+
+@pytest.mark.usefixtures("answers_get_lost")
+def test_account_is_made_and_logged_into_once(client):
+    user = User(client)
+    pair = client.post("/api/auth/refresh", json={"refresh_token": user.tokens["refresh_token"]})
+    assert pair.status_code == 200
+    again = client.post("/api/auth/refresh", json={"refresh_token": pair.json()["refresh_token"]})
+    assert again.status_code == 200
+    assert user.http.post("/api/auth/logout").status_code == 204
+    user.http.close()
+
+
+@pytest.mark.usefixtures("answers_get_lost")
+def test_scan_is_stored_once_and_deleted(client):
+    user = User(client)
+    path = f"/api/scans/{user.scan().json()['scan_id']}"
+    assert user.http.get("/api/scans").json()["total"] == 1
+    assert user.http.delete(path).status_code == 204
+    assert user.http.get("/api/scans").json()["total"] == 0
+    user.http.close()
