@@ -73,6 +73,7 @@ class Server:
                 **_proxy(config),
             )
         except OSError as error:
+            wasyncore.close_all(self._sockets, ignore_all=True)
             raise ConfigError(
                 f"The service cannot listen on {config.host} port {port} ({error.strerror}); "
                 "set HOST, PORT or OPS_PORT, or stop what listens there."
