@@ -41,6 +41,7 @@ def register(app: APIFlask) -> None:
 
 def complete(spec: dict[str, Any]) -> dict[str, Any]:
     """Add to each operation what holds for all: the multipart body and the errors of the edge."""
+    spec["tags"] = list({tag["name"]: tag for tag in spec["tags"]}.values())  # two files share one
     for path in spec["paths"].values():
         for operation in path.values():
             _add_multipart(operation, spec)

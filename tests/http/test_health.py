@@ -18,6 +18,8 @@ def test_ready_says_that_database_and_model_are_fit(client):
 def test_openapi_is_31_and_names_every_path_of_the_contract(client):
     document = client.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
+    tags = [tag["name"] for tag in document["tags"]]
+    assert len(tags) == len(set(tags))
     assert {
         "/scan",
         "/api/v1/scan",
