@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.config import Config
 
-# JSON may write one character as two \\uXXXX escapes; so many bytes a text within its limit can take.
+# JSON may write one character as two \uXXXX escapes; so many bytes a text within its limit can take.
 _BYTES_PER_CHAR = 12
 _ENVELOPE_BYTES = 65_536
 ACCOUNT_BODY_BYTES = 65_536
