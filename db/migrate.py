@@ -15,7 +15,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.schema import SchemaItem
 
 from db.engines import BEGIN_IMMEDIATE, open_unpooled_engine
@@ -127,13 +127,9 @@ def _postgresql_lock(connection: Connection) -> Iterator[None]:
     connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": _LOCK_NUMBER})
     # A change that waits for a table makes every later reader wait behind it: give up soon.
     connection.execute(text("SET lock_timeout = '10s'"))
-    connection.commit()
-    try:
+    unlock = text("SELECT pg_advisory_unlock(:number)").bindparams(number=_LOCK_NUMBER)
+    with _changes_kept_before(connection, unlock):
         yield
-        connection.commit()
-    finally:
-        connection.rollback()
-        connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": _LOCK_NUMBER})
 
 
 @contextmanager
@@ -144,10 +140,17 @@ def _mysql_lock(connection: Connection) -> Iterator[None]:
     if connection.scalar(wait, name) != 1:
         raise MigrationsBusy("another process has been migrating this database for too long")
     connection.execute(text("SET SESSION lock_wait_timeout = 10"))
+    with _changes_kept_before(connection, text("SELECT RELEASE_LOCK(:name)").bindparams(**name)):
+        yield
+
+
+@contextmanager
+def _changes_kept_before(connection: Connection, unlock: TextClause) -> Iterator[None]:
+    """Commit what the body changes, or roll it back, and only then let the next process in."""
     connection.commit()
     try:
         yield
         connection.commit()
     finally:
         connection.rollback()
-        connection.execute(text("SELECT RELEASE_LOCK(:name)"), name)
+        connection.execute(unlock)

@@ -88,7 +88,8 @@ class Accounts:
             self._store.transaction(lambda s: self._record(s, Action.LOGIN_FAILED, None))
             raise Unauthenticated(_WRONG)
         user_id = user.id
-        renewed = hash_password(password) if self._is_outdated(user) else None
+        is_outdated = self._password_check.is_outdated(user.password_hash)
+        renewed = hash_password(password) if is_outdated else None
         refresh_token = self._tokens.refresh_token()
 
         def work(session: Session) -> UUID:
@@ -173,9 +174,6 @@ class Accounts:
         """Return the log-in of a token made here, when an earlier run's commit kept it after all."""
         token_hash = self._tokens.refresh_token_hash(refresh_token)
         return users.login_of_refresh_token(session, token_hash)
-
-    def _is_outdated(self, user: User) -> bool:
-        return self._password_check.is_outdated(user.password_hash)
 
     def _add_refresh_token(self, session: Session, login_id: UUID, token: str) -> None:
         users.add_refresh_token(

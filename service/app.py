@@ -18,7 +18,7 @@ from service.api import admin, auth, health, scan, scans
 from service.config import Config
 from service.context import EXTENSION, Services, services
 from service.errors import NotAcceptable, ShuttingDown
-from service.limits import ACCOUNT_BODY_BYTES, body_too_large, max_body_bytes
+from service.limits import ACCOUNT_BODY_BYTES, MAX_FIELDS, body_too_large, max_body_bytes
 from service.logs import fields
 from service.nlp.selection import Analyzers, open_analyzers
 from service.quotas import Quota
@@ -42,7 +42,7 @@ def create_app(config: Config, *, analyzers: Analyzers | None = None) -> APIFlas
     app.config.update(
         MAX_CONTENT_LENGTH=max_body_bytes(config),
         MAX_FORM_MEMORY_SIZE=max_body_bytes(config),
-        MAX_FORM_PARTS=bodies.MAX_FIELDS,
+        MAX_FORM_PARTS=MAX_FIELDS,
     )
     app.url_map.merge_slashes = False  # a redirect would name whatever Host the caller sent
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider

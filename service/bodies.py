@@ -17,8 +17,8 @@ from marshmallow import Schema
 from werkzeug.datastructures import FileStorage
 
 from service.errors import Fault, InvalidRequest, UnsupportedMediaType
+from service.limits import MAX_FIELDS
 
-MAX_FIELDS = 20
 READ = ("multipart/form-data", "application/x-www-form-urlencoded", "application/json")
 
 

@@ -1,4 +1,4 @@
-"""How large a request may be, from the limits of documents."""
+"""How large a request may be: fixed, or from the limits of documents."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ _BYTES_PER_CHAR = 12
 _ENVELOPE_BYTES = 65_536
 ACCOUNT_BODY_BYTES = 65_536
 """The most that a body of /auth may hold; these are read from strangers."""
+MAX_FIELDS = 20
 
 
 def max_body_bytes(config: Config) -> int:
@@ -17,9 +18,9 @@ def max_body_bytes(config: Config) -> int:
 
 
 def body_too_large(config: Config) -> str:
-    """Return the sentence for a body beyond `max_body_bytes`, with the settings that bound it."""
+    """Return the sentence for a body beyond any of these limits, with the settings among them."""
     return (
-        f"The request is larger than any document this service takes: files have at most "
+        f"The request is larger than this service takes: files have at most "
         f"{config.max_file_bytes:,} bytes (MAX_FILE_BYTES), texts {config.max_text_chars:,} characters "
-        "(MAX_TEXT_CHARS)."
+        f"(MAX_TEXT_CHARS), requests about accounts {ACCOUNT_BODY_BYTES:,} bytes, forms {MAX_FIELDS} fields."
     )

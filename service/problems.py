@@ -12,6 +12,7 @@ from flask import Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from service.errors import (
+    HTTP_STATUS,
     Fault,
     InvalidRequest,
     NotFound,
@@ -43,7 +44,7 @@ TITLES: dict[str, str] = {
     "not_ready": "Not ready",
     "shutting_down": "Shutting down",
 }
-_FIXED_500 = "Something went wrong here. Tell the operator the request_id."
+FIXED_500 = "Something went wrong here. Tell the operator the request_id."
 _OF_STATUS = {
     401: ("unauthenticated", "This needs an access token."),
     403: ("forbidden", "This is not allowed."),
@@ -60,18 +61,13 @@ _log = logging.getLogger(__name__)
 
 
 def problem(
-    code: str,
-    status: int,
-    detail: str,
-    *,
-    instance: str,
-    faults: tuple[Fault, ...] = (),
+    code: str, detail: str, *, instance: str, faults: tuple[Fault, ...] = ()
 ) -> dict[str, Any]:
-    """Return the problem document of an error, with all its members."""
+    """Return the problem document of an error, with all its members; its code gives its status."""
     return {
         "type": f"urn:riskscan:problem:{code}",
         "title": TITLES[code],
-        "status": status,
+        "status": HTTP_STATUS[code],
         "detail": detail,
         "instance": instance,
         "code": code,
@@ -93,7 +89,7 @@ def register(app: APIFlask, *, too_large: str) -> None:
 
 
 def _own(error: RiskscanError) -> Response:
-    response = _respond(error.code, error.status, error.message, faults=error.faults)
+    response = _respond(error.code, error.message, faults=error.faults)
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(error.retry_after_s)
     if error.status == 401:
@@ -136,7 +132,7 @@ def _framework(error: HTTPException) -> Response:
     if status >= 500:
         return _unexpected(error)
     code, detail = _OF_STATUS.get(status, (InvalidRequest.code, "The request is not valid HTTP."))
-    response = _respond(code, status if code != InvalidRequest.code else 400, detail)
+    response = _respond(code, detail)
     for name, value in error.get_headers():
         if name in {"Allow", "Retry-After", "WWW-Authenticate"}:
             response.headers[name] = value
@@ -145,9 +141,9 @@ def _framework(error: HTTPException) -> Response:
 
 def _unexpected(error: Exception) -> Response:
     _log.error("request failed", exc_info=error)
-    return _respond("internal_error", 500, _FIXED_500)
+    return _respond("internal_error", FIXED_500)
 
 
-def _respond(code: str, status: int, detail: str, *, faults: tuple[Fault, ...] = ()) -> Response:
-    body = problem(code, status, detail, instance=request.path, faults=faults)
-    return Response(json.dumps(body), status=status, content_type=MEDIA_TYPE)
+def _respond(code: str, detail: str, *, faults: tuple[Fault, ...] = ()) -> Response:
+    body = problem(code, detail, instance=request.path, faults=faults)
+    return Response(json.dumps(body), status=body["status"], content_type=MEDIA_TYPE)

@@ -159,7 +159,7 @@ class Scans:
             Conflict: the key came with other content before.
             DatabaseUnavailable: nothing was stored; and whatever Scanner.scan raises.
         """
-        request_sha256 = submission.fingerprint()
+        request_sha256 = submission.fingerprint() if key else None
         if key and (earlier := self._earlier(user_id, key, request_sha256)):
             return earlier
         result = self._scanner.scan(submission)
@@ -239,7 +239,7 @@ class Scans:
 
         return self._store.transaction(work)
 
-    def _earlier(self, user_id: UUID, key: str, request_sha256: str) -> models.Scan | None:
+    def _earlier(self, user_id: UUID, key: str, request_sha256: str | None) -> models.Scan | None:
         scan = self._store.transaction(lambda s: queries.scan_by_key(s, user_id, key))
         if scan is not None and scan.request_sha256 != request_sha256:
             raise Conflict("This Idempotency-Key came with other content before; use a new key.")
@@ -265,7 +265,7 @@ def _new_scan(
     result: ScanResult,
     *,
     key: str | None,
-    request_sha256: str,
+    request_sha256: str | None,
 ) -> dict[str, Any]:
     # Values, not a model object: a transaction that runs again must begin from a fresh object.
     return {

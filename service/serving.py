@@ -23,17 +23,17 @@ from waitress.task import ErrorTask
 from service import problems, request_id
 from service.config import Config
 from service.context import EXTENSION, Services
-from service.errors import ConfigError
+from service.errors import HTTP_STATUS, ConfigError
 from service.limits import body_too_large, max_body_bytes
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 # Above about 1,000 sockets select() fails; poll() has no such bound. 100 is waitress's own limit and
 # 110 idle sockets would then hang everybody (measured with waitress 3.0.2, November 2026).
 _CONNECTION_LIMIT = 1_000
 _LOOP_TIMEOUT_S = 1
 _OPS_THREADS = 2
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
 _log = logging.getLogger(__name__)
 
 
@@ -49,11 +49,12 @@ class Server:
         self._drain_timeout_s = config.drain_timeout_s
         self._sockets: dict[int, Any] = {}
         self._server = self._listen(app, config, port=config.port, threads=config.threads)
-        self.port = self._port()
+        self.port = int(self._listeners()[0].effective_port)
         if config.ops_port is not None:
             self._listen(_health_alone(app), config, port=config.ops_port, threads=_OPS_THREADS)
+        channel_class = _channel_class(body_too_large(config))
         for listener in self._listeners():
-            listener.channel_class = _channel_class(body_too_large(config))
+            listener.channel_class = channel_class
         self._stopping = False
 
     def _listen(self, app: WSGIApplication, config: Config, *, port: int, threads: int) -> Any:  # noqa: ANN401 - waitress is untyped
@@ -81,9 +82,6 @@ class Server:
 
     def _listeners(self) -> list[BaseWSGIServer]:
         return [s for s in self._sockets.values() if isinstance(s, BaseWSGIServer)]
-
-    def _port(self) -> int:
-        return int(self._listeners()[0].effective_port)
 
     def run(self) -> None:
         """Serve; returns when the drain is over. Must run in the main thread."""
@@ -138,7 +136,7 @@ def _health_alone(app: WSGIApplication) -> WSGIApplication:
             return app(environ, start_response)
         request_id.begin(None)
         detail = "This port serves /health alone; the API has the other one."
-        body, headers = _problem("not_found", 404, detail, instance=environ["PATH_INFO"])
+        body, headers = _problem("not_found", detail, instance=environ["PATH_INFO"])
         start_response("404 Not Found", headers)
         return [body]
 
@@ -151,9 +149,9 @@ def _channel_class(too_large: str) -> type[HTTPChannel]:
     class ProblemTask(ErrorTask):  # type: ignore[misc]  # waitress has no annotations
         def execute(self) -> None:
             request_id.begin(self.request.headers.get("X_REQUEST_ID"))
-            code, status, detail = _refused(self.request.error.code, too_large)
-            body, headers = _problem(code, status, detail, instance="")
-            self.status = f"{status} {http.client.responses[status]}"
+            code, detail = _refused(self.request.error.code, too_large)
+            body, headers = _problem(code, detail, instance="")
+            self.status = f"{HTTP_STATUS[code]} {http.client.responses[HTTP_STATUS[code]]}"
             self.response_headers = [*headers, ("Connection", "close")]
             self.close_on_finish = True
             self.content_length = len(body)
@@ -174,20 +172,19 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
             raise ParsingError("not an address") from error
 
 
-def _refused(status: int, too_large: str) -> tuple[str, int, str]:
+def _refused(status: int, too_large: str) -> tuple[str, str]:
+    """Return code and sentence for a status of waitress's own."""
     if status == 413:
-        return "too_large", 413, too_large
+        return "too_large", too_large
     if status == 431:
-        return "too_large", 413, "The request's headers are larger than this service takes."
+        return "too_large", "The request's headers are larger than this service takes."
     if status == 500:
-        return "internal_error", 500, "Something went wrong here. Tell the operator the request_id."
-    return "invalid_request", 400, "The request is not HTTP that this service understands."
+        return "internal_error", problems.FIXED_500
+    return "invalid_request", "The request is not HTTP that this service understands."
 
 
-def _problem(
-    code: str, status: int, detail: str, *, instance: str
-) -> tuple[bytes, list[tuple[str, str]]]:
-    document = problems.problem(code, status, detail, instance=instance)
+def _problem(code: str, detail: str, *, instance: str) -> tuple[bytes, list[tuple[str, str]]]:
+    document = problems.problem(code, detail, instance=instance)
     body = json.dumps(document).encode()
     headers = {
         "Content-Type": problems.MEDIA_TYPE,

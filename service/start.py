@@ -29,7 +29,6 @@ _log = logging.getLogger(__name__)
 def serve(config: Config) -> None:
     """Serve until a signal ends it; a database that is away delays readiness, not the start."""
     logs.configure(config.log_level)
-    config = with_development_keys(config)
     app = create_app(config)
     stopped = threading.Event()
     try:

@@ -30,8 +30,7 @@ class Store:
         Raises:
             DatabaseUnavailable: no connection, or the schema is not migrated yet.
         """
-        if not self._schema_is_current.is_set():
-            self.check_schema()
+        self._need_schema()
         try:
             return self._database.transaction(work)
         except SQLAlchemyError as error:
@@ -39,8 +38,10 @@ class Store:
                 raise DatabaseUnavailable(_AWAY) from error
             raise
 
-    def check_schema(self) -> None:
-        """Raise DatabaseUnavailable unless the database answers and its schema is the newest."""
+    def _need_schema(self) -> None:
+        """Ask, until it once was so, whether the schema is the newest; DatabaseUnavailable if not."""
+        if self._schema_is_current.is_set():
+            return
         try:
             current = migrate.is_current(self._database)
         except SQLAlchemyError as error:
@@ -53,8 +54,7 @@ class Store:
 
     def ping(self) -> None:
         """Raise DatabaseUnavailable unless the database answers now."""
-        if not self._schema_is_current.is_set():
-            self.check_schema()
+        self._need_schema()
         try:
             self._database.ping()
         except SQLAlchemyError as error:

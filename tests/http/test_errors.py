@@ -129,3 +129,4 @@ def test_many_made_up_fields_are_refused_in_a_short_answer(client, kind, body):
 def test_account_body_of_a_megabyte_is_413(client):
     answer = client.post("/api/auth/login", data={"username": "a" * 1_000_000, "password": "b"})
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert "65,536" in answer.json()["detail"]
