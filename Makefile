@@ -7,8 +7,12 @@ PYTHON ?= $(shell for p in python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 QUICK := not slow and not llm and not gpu
 
+# What `make retrain` runs, and the sentences on which its gate compares the new model with the old.
+CONFIG ?= ml/configs/retrain.toml
+EVAL_DATA ?= ml/data/golden.jsonl
+
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-llm lint format clean python
+.PHONY: help run retrain test test-slow test-llm lint format notebooks clean python
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -20,6 +24,13 @@ run: $(VENV)/.installed ## Serve on HOST:PORT; settings from the environment and
 
 test: $(TEST_VENV)/.installed ## Run the normal test suite
 	$(TEST_VENV)/bin/python -m pytest -m "$(QUICK)"
+
+retrain: $(TEST_VENV)/.installed ## Export feedback, train on it (CONFIG=...), register what the gate lets pass
+	mkdir -p var
+	$(TEST_VENV)/bin/python -m service feedback export --out var/feedback.jsonl
+	for step in dataset train export calibrate evaluate; do \
+		echo "== $$step"; $(TEST_VENV)/bin/python -m ml.$$step $(CONFIG) || exit 1; done
+	$(TEST_VENV)/bin/python -m ml.register $(CONFIG) --data $(EVAL_DATA)
 
 test-slow: $(TEST_VENV)/.installed ## Run the tests that take minutes
 	$(TEST_VENV)/bin/python -m pytest -m "slow and not llm and not gpu"
@@ -34,6 +45,9 @@ lint: $(TEST_VENV)/.installed ## Check style, format and types
 
 format: $(TEST_VENV)/.installed ## Format the source
 	$(TEST_VENV)/bin/ruff format .
+
+notebooks: $(TEST_VENV)/.installed ## Write each notebook as .ipynb, beside its text
+	$(TEST_VENV)/bin/jupytext --quiet --to ipynb --set-kernel python3 notebooks/[0-9]*.py
 
 clean: ## Remove environments and caches; stored data stays
 	rm -rf $(VENV) $(TEST_VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

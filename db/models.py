@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     CheckConstraint,
     Double,
     ForeignKey,
@@ -103,6 +104,7 @@ class Scan(Base):
     filename: Mapped[str | None] = mapped_column(exact(255))
     data: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     source: Mapped[str] = mapped_column(exact(16))
+    sensitivity: Mapped[str | None] = mapped_column(exact(16))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     model_name: Mapped[str] = mapped_column(String(255))
     model_version: Mapped[str] = mapped_column(String(255))
@@ -139,6 +141,44 @@ class Finding(Base):
     page: Mapped[int | None]
 
 
+class Feedback(Base):
+    """What one user said of a finding, or a missed risk that they reported; never changed.
+
+    A change of mind is a further row with the next `revision`, and the newest counts. Two rows that
+    are written at once would have the same revision, which the unique constraint refuses. `n` is
+    the finding's number, 0 for a missed risk, whose sentence is in `context`. `risk_types` are those
+    that stand by this verdict; `role` is the author's at that time. No foreign key to the author: a
+    verdict outlives the account, as the audit trail does.
+    """
+
+    __tablename__ = "feedback"
+    __table_args__ = (
+        CheckConstraint("n >= 0", name="n"),
+        CheckConstraint("span_start >= 0 AND span_end > span_start", name="span"),
+        CheckConstraint("revision >= 1", name="revision"),
+        CheckConstraint(
+            "verdict IN ('confirmed', 'rejected', 'relabelled', 'missed', 'withdrawn')",
+            name="verdict",
+        ),
+        UniqueConstraint("scan_id", "user_id", "n", "span_start", "span_end", "revision"),
+        Index("ix_feedback_scan_id_created_at_id", "scan_id", "created_at", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(row_id(), primary_key=True)
+    scan_id: Mapped[UUID] = mapped_column(row_id(), ForeignKey("scans.id", ondelete="CASCADE"))
+    user_id: Mapped[UUID] = mapped_column(row_id())
+    role: Mapped[str] = mapped_column(exact(16))
+    n: Mapped[int]
+    start: Mapped[int] = mapped_column("span_start")
+    end: Mapped[int] = mapped_column("span_end")
+    revision: Mapped[int]
+    verdict: Mapped[str] = mapped_column(exact(16))
+    risk_types: Mapped[list[str]] = mapped_column(JSON)
+    context: Mapped[str | None] = mapped_column(long_text())
+    comment: Mapped[str | None] = mapped_column(long_text())
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class AuditEvent(Base):
     """What was done, by whom, to what. No foreign key: the trail outlives the account."""
 
@@ -153,3 +193,51 @@ class AuditEvent(Base):
     object_id: Mapped[str | None] = mapped_column(exact(255))
     request_id: Mapped[str | None] = mapped_column(exact(64))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class Deployment(Base):
+    """A change of the model that serves or shadows; appended, never changed.
+
+    `n` counts from 1 without gaps, so that of two made at once one fails. Models are told as
+    "name/version". `from_model` served, or for shadow_off shadowed, before. No foreign key: the record
+    outlives the account.
+    """
+
+    __tablename__ = "deployments"
+    __table_args__ = (
+        CheckConstraint("kind IN ('activate', 'rollback', 'shadow', 'shadow_off')", name="kind"),
+        CheckConstraint("n >= 1", name="n"),
+        CheckConstraint("share >= 0 AND share <= 1", name="share"),
+        UniqueConstraint("n"),
+    )
+
+    id: Mapped[UUID] = mapped_column(row_id(), primary_key=True)
+    n: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    kind: Mapped[str] = mapped_column(exact(16))
+    from_model: Mapped[str] = mapped_column(exact(191))
+    to_model: Mapped[str | None] = mapped_column(exact(191))
+    manifest_sha256: Mapped[str | None] = mapped_column(exact(64))
+    share: Mapped[float | None] = mapped_column(Double)
+    actor: Mapped[str] = mapped_column(exact(255))
+    why: Mapped[str | None] = mapped_column(String(1000))
+    forced: Mapped[bool]
+    metrics: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class ShadowTotal(Base):
+    """What shadowing measured for one pair of models: findings of both, and of one alone."""
+
+    __tablename__ = "shadow_totals"
+
+    serving: Mapped[str] = mapped_column(exact(191), primary_key=True)
+    shadow: Mapped[str] = mapped_column(exact(191), primary_key=True)
+    n_scans: Mapped[int] = mapped_column(BigInteger)
+    n_sentences: Mapped[int] = mapped_column(BigInteger)
+    n_agreeing: Mapped[int] = mapped_column(BigInteger)
+    n_only_serving: Mapped[int] = mapped_column(BigInteger)
+    n_only_shadow: Mapped[int] = mapped_column(BigInteger)
+    n_dropped: Mapped[int] = mapped_column(BigInteger)
+    abs_score_difference: Mapped[float] = mapped_column(Double)  # summed over n_agreeing
+    first_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_at: Mapped[datetime] = mapped_column(UtcDateTime)

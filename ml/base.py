@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 
-from ml.settings import BaseSettings
+from ml.checkpoints import model_path
+from ml.settings import BaseSettings, Settings
+from service.config import ROOT
 from service.errors import ConfigError
+from service.nlp import artifact as artifacts
 from service.nlp.encoder import EncoderConfig, RiskEncoder
 from service.nlp.taxonomy import RISK_TYPES
 
@@ -46,6 +50,39 @@ def _verify(path: Path, sha256: str) -> None:
         raise ConfigError(
             f"{path} is not the encoder that [base] names: {found} instead of {sha256}."
         )
+
+
+def starting_model(settings: Settings) -> RiskEncoder:
+    """Return the model that training begins from: the mean of what `start` names, or the package's.
+
+    Raises:
+        ConfigError: the package is missing.
+        ArtifactError: an artifact is missing or was altered.
+    """
+    if settings.base.start:
+        return mean_model(settings.base.start, dropout=settings.train.dropout)
+    return pretrained(settings.base, dropout=settings.train.dropout)
+
+
+def mean_model(names: Sequence[str], *, dropout: float) -> RiskEncoder:
+    """Return the mean of the weights of artifacts and ended runs, by folder from the repository's root.
+
+    Raises:
+        ArtifactError: an artifact is missing or was altered.
+    """
+    states = [_trained(ROOT / name) for name in names]
+    model = RiskEncoder(EncoderConfig(n_labels=len(RISK_TYPES), dropout=dropout))
+    model.load_state_dict({n: torch.stack([s[n] for s in states]).mean(dim=0) for n in states[0]})
+    return model
+
+
+def _trained(folder: Path) -> dict[str, torch.Tensor]:
+    """Return the weights of an artifact, or of a run that has ended."""
+    if model_path(folder).is_file():
+        return dict(load_file(model_path(folder)))
+    from service.nlp.engines import load_encoder  # noqa: PLC0415 - needed here alone
+
+    return load_encoder(artifacts.load(folder).path).state_dict()
 
 
 def pretrained(settings: BaseSettings, *, dropout: float) -> RiskEncoder:

@@ -1,40 +1,82 @@
-"""Temperature and threshold: one number each, chosen on the dev sentences.
+"""Temperature and operating points: `python -m ml.calibrate ml/configs/riskscan-minilm.toml`.
 
-Some 200 positive sentences over 37 types leave five a type: thresholds of each type would fit noise, so
-one threshold serves all.
+Chosen on the dev sentences, which training never saw, and written into the artifact that the export left.
+One number makes the scores probabilities; two more, and a small correction of each type, turn them into
+decisions (service/nlp/operating_point.py). Some 200 positive sentences over 37 types leave five a type:
+thresholds fitted to each type alone would fit noise, so they are drawn to the common one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ml.metrics import LEVELS, micro_f1
+from ml import drift
+from ml.dataset import load_dataset, targets
+from ml.encoding import texts_to_logits
+from ml.golden import golden_file
+from ml.metrics import LEVELS, f1, micro_f1
+from ml.seal import seal, unsealed
+from ml.settings import Settings, run_step
+from service.nlp import artifact as artifacts
+from service.nlp.artifact import Artifact
+from service.nlp.drift import REFERENCE_FILE
+from service.nlp.engines import Engine, OnnxEngine
+from service.nlp.operating_point import OperatingPoint, Sensitivity, risk_scores
 from service.nlp.taxonomy import RISK_TYPES
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 
+N_FOLDS = 5
+TARGET = 0.90
+"""Recall of the point `recall`, precision of the point `precision`: of risk or no risk."""
+MARGIN = 0.02
+"""What the target is raised by when choosing, since other documents give a little less."""
+
+N_REFERENCE = 5_000
+"""Sentences that the reference of drift is made of; 5,000 take half a minute."""
+
 _TEMPERATURES = np.geomspace(0.25, 4.0, 161)
-_THRESHOLDS = np.linspace(0.01, 0.80, 159)
-_N_FOLDS = 5
-SLACK = 0.005
-"""A difference of F1 far below what the dev sentences can tell: their 95 % interval spans 0.12."""
+_RISK_THRESHOLDS = np.round(np.arange(0.12, 0.85, 0.04), 4)
+_TYPE_THRESHOLDS = np.round(np.arange(0.10, 0.63, 0.04), 4)
+_PRIOR_SENTENCES = 20
+"""How many positive sentences of a type weigh as much as the common threshold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """`temperature` divides the logits; `threshold` in (0, 1) holds for every type."""
+    """`temperature` divides the logits; the points turn the scores into decisions."""
 
     temperature: float
-    threshold: float
+    points: Mapping[Sensitivity, OperatingPoint]
 
-    def thresholds(self) -> dict[str, float]:
-        """Return the threshold of each risk type, as the manifest lists them."""
-        return dict.fromkeys(RISK_TYPES, self.threshold)
+    def fields(self) -> dict[str, Any]:
+        """Return temperature and points as the manifest lists them."""
+        return {
+            "temperature": self.temperature,
+            "operating_points": {name: _listed(p) for name, p in self.points.items()},
+        }
+
+
+def uncalibrated() -> Calibration:
+    """Return what an export writes until the calibration: the logits as they are, and one half."""
+    half = OperatingPoint(0.5, np.full(len(RISK_TYPES), 0.5, np.float32))
+    return Calibration(1.0, {"balanced": half, "recall": half, "precision": half})
+
+
+def _listed(point: OperatingPoint) -> dict[str, Any]:
+    thresholds = [round(float(t), 4) for t in point.thresholds]
+    return {
+        "risk_threshold": round(point.risk_threshold, 4),
+        "thresholds": dict(zip(RISK_TYPES, thresholds, strict=True)),
+    }
 
 
 def probabilities(logits: Floats, temperature: float) -> Floats:
@@ -55,37 +97,155 @@ def _nll(z: npt.NDArray[np.float64], y: Floats) -> float:
     return float((np.logaddexp(0.0, z) - y * z).mean())
 
 
-def fit_threshold(scores: Floats, y: Floats) -> float:
-    """Return the highest threshold whose quality is within SLACK of the best: of equals, fewer alarms.
-
-    The curve is jagged with few sentences, so it is smoothed over neighbouring thresholds first.
-    """
-    curve = np.array([quality(scores >= t, y) for t in _THRESHOLDS])
-    smooth = np.convolve(np.pad(curve, 5, mode="edge"), np.full(11, 1 / 11), mode="valid")
-    good = np.flatnonzero(smooth >= smooth.max() - SLACK)
-    return float(_THRESHOLDS[good[-1]])
-
-
 def quality(hits: Bools, y: Floats) -> float:
-    """Return the mean of the three micro-F1 values: what the threshold is chosen by."""
+    """Return the mean of the three micro-F1 values: what the balanced point is chosen by."""
     return float(np.mean([micro_f1(hits, y, level) for level in LEVELS]))
 
 
-def calibrate(logits: Floats, y: Floats) -> Calibration:
-    """Fit the temperature, then the threshold, on the same sentences."""
-    temperature = fit_temperature(logits, y)
-    return Calibration(temperature, round(fit_threshold(probabilities(logits, temperature), y), 4))
+def fit_balanced(scores: Floats, y: Floats) -> OperatingPoint:
+    """Return the point of best quality over a grid of both thresholds, then corrected by type.
 
-
-def cross_fitted_hits(scores: Floats, y: Floats, docs: Sequence[str], *, seed: int = 0) -> Bools:
-    """Return the decisions where each document's threshold was chosen on the other folds' documents.
-
-    What a threshold chosen on the very sentences it is measured on flatters, this does not.
+    The surface is jagged with few sentences, so it is smoothed over its neighbours first.
     """
-    names, index = np.unique(np.asarray(docs), return_inverse=True)
-    fold = np.random.default_rng(seed).permutation(len(names))[index] % _N_FOLDS
+    surface = np.array(
+        [
+            [quality(_common(r, t).decide(scores), y) for t in _TYPE_THRESHOLDS]
+            for r in _RISK_THRESHOLDS
+        ]
+    )
+    row, column = np.unravel_index(int(_smooth(surface).argmax()), surface.shape)
+    risk, common = float(_RISK_THRESHOLDS[row]), float(_TYPE_THRESHOLDS[column])
+    return OperatingPoint(risk, by_type(scores, y, common))
+
+
+def by_type(scores: Floats, y: Floats, common: float) -> Floats:
+    """Return float32 (n_risk_types,): each type's best threshold drawn to the common one.
+
+    A type with few positive sentences stays close to the common threshold.
+    """
+    found = np.full(len(RISK_TYPES), common, np.float32)
+    for k, n_positive in enumerate(y.sum(axis=0)):
+        curve = np.array([_f1_at(scores[:, k], y[:, k], t) for t in _TYPE_THRESHOLDS])
+        best = _TYPE_THRESHOLDS[int(np.convolve(curve, np.ones(3), mode="same").argmax())]
+        found[k] += (best - common) * n_positive / (n_positive + _PRIOR_SENTENCES)
+    return found
+
+
+def _f1_at(score: Floats, true: Floats, threshold: float) -> float:
+    hit: Bools = np.asarray(score) >= np.float32(threshold)
+    counts = [(hit & (true > 0)).sum(), (hit & (true == 0)).sum(), (~hit & (true > 0)).sum()]
+    return float(f1(np.array(counts, np.float64)))
+
+
+def _common(risk_threshold: float, threshold: float) -> OperatingPoint:
+    return OperatingPoint(risk_threshold, np.full(len(RISK_TYPES), threshold, np.float32))
+
+
+def _smooth(surface: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the mean over each 3 x 3 neighbourhood, edges repeated."""
+    wide = np.pad(surface, 1, mode="edge")
+    rows, columns = surface.shape
+    parts = [wide[i : i + rows, j : j + columns] for i in range(3) for j in range(3)]
+    return np.asarray(np.mean(parts, axis=0))
+
+
+def fit_recall(scores: Floats, y: Floats, balanced: OperatingPoint) -> OperatingPoint:
+    """Return the highest risk threshold that keeps the recall; types are chosen as when balanced."""
+    of_risks = np.sort(risk_scores(scores)[y.any(axis=1)])
+    n_missed = int((1 - TARGET - MARGIN) * len(of_risks))
+    threshold = float(of_risks[n_missed]) if len(of_risks) else balanced.risk_threshold
+    return _at(balanced, min(threshold, balanced.risk_threshold))
+
+
+def fit_precision(scores: Floats, y: Floats, balanced: OperatingPoint) -> OperatingPoint:
+    """Return the lowest risk threshold from which on the precision holds."""
+    risk = risk_scores(scores)
+    order = np.argsort(-risk, kind="stable")
+    right = np.asarray(y.any(axis=1))[order]
+    precision = np.cumsum(right) / np.arange(1, len(right) + 1)
+    good = np.flatnonzero(precision >= TARGET + MARGIN)
+    threshold = float(risk[order[good[-1]]]) if len(good) else balanced.risk_threshold
+    return _at(balanced, max(threshold, balanced.risk_threshold))
+
+
+def _at(point: OperatingPoint, risk_threshold: float) -> OperatingPoint:
+    return OperatingPoint(float(np.clip(risk_threshold, 0.01, 0.99)), point.thresholds)
+
+
+def fit_points(scores: Floats, y: Floats) -> dict[Sensitivity, OperatingPoint]:
+    """Choose the three operating points on the same sentences."""
+    balanced = fit_balanced(scores, y)
+    return {
+        "balanced": balanced,
+        "recall": fit_recall(scores, y, balanced),
+        "precision": fit_precision(scores, y, balanced),
+    }
+
+
+def calibrate(logits: Floats, y: Floats) -> Calibration:
+    """Fit the temperature, then the points, on the same sentences."""
+    temperature = fit_temperature(logits, y)
+    return Calibration(temperature, fit_points(probabilities(logits, temperature), y))
+
+
+def cross_fitted_hits(
+    scores: Floats,
+    y: Floats,
+    docs: Sequence[str],
+    *,
+    seed: int = 0,
+    sensitivity: Sensitivity = "balanced",
+) -> Bools:
+    """Return the decisions where each document's point was chosen on the other folds' documents.
+
+    What a point chosen on the very sentences it is measured on flatters, this does not.
+    """
+    fold = folds(docs, seed)
     hits = np.zeros(scores.shape, dtype=np.bool_)
-    for k in range(_N_FOLDS):
+    for k in range(N_FOLDS):
         here = fold == k
-        hits[here] = scores[here] >= fit_threshold(scores[~here], y[~here])
+        if here.any():
+            hits[here] = fit_points(scores[~here], y[~here])[sensitivity].decide(scores[here])
     return hits
+
+
+def folds(docs: Sequence[str], seed: int) -> npt.NDArray[np.intp]:
+    """Return the fold of each sentence, (n,) in 0 to N_FOLDS - 1; a document lies in one."""
+    names, index = np.unique(np.asarray(docs), return_inverse=True)
+    return np.asarray(np.random.default_rng(seed).permutation(len(names))[index] % N_FOLDS)
+
+
+def main(settings: Settings) -> None:
+    """Calibrate the artifact that the export left, then write its golden sentences anew.
+
+    Raises:
+        ArtifactError: there is none.
+        ConfigError: too few golden sentences keep clear of the thresholds.
+    """
+    artifact = artifacts.load(settings.artifact_dir)
+    dataset = load_dataset(settings.data)
+    dev = dataset.dev
+    engine = OnnxEngine(artifact, n_threads=settings.train.n_threads)
+    found = calibrate(texts_to_logits(artifact, engine, [e.text for e in dev]), targets(dev))
+    seal(artifact.path, unsealed(artifact.path) | found.fields())
+    calibrated = artifacts.load(artifact.path)
+    golden_file(calibrated, engine)
+    reference_file(calibrated, engine, [e.text for e in dataset.train])
+    seal(artifact.path, unsealed(artifact.path))
+    risk = ", ".join(f"{name} {p.risk_threshold:.3f}" for name, p in found.points.items())
+    print(f"{artifact.path}: temperature {found.temperature:.3f}; risk thresholds {risk}")
+
+
+def reference_file(artifact: Artifact, engine: Engine, texts: Sequence[str]) -> None:
+    """Write reference.json, what drift is measured against, from a sample of the training sentences."""
+    sample = random.Random(0).sample(list(texts), min(len(texts), N_REFERENCE))  # noqa: S311 - sampling
+    manifest = artifact.manifest
+    scores = manifest.probabilities(texts_to_logits(artifact, engine, sample))
+    hits = manifest.operating_points["balanced"].decide(scores)
+    found = drift.reference(sample, scores, artifact.tokenizer(), hits=hits)
+    path = artifact.path / REFERENCE_FILE
+    path.write_text(json.dumps(found) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run_step(main)

@@ -42,6 +42,16 @@ def last_checkpoints(run: Path, settings: TrainSettings) -> list[Path]:
     return paths
 
 
+def model_path(run: Path) -> Path:
+    """Return the file of the run's result, which the export takes."""
+    return run / "model.safetensors"
+
+
+def blended(new: dict[str, Floats], old: dict[str, Floats], keep: float) -> dict[str, Floats]:
+    """Return `new` drawn by the share `keep` in [0, 1) towards `old`, tensor by tensor."""
+    return {n: (v + np.float32(keep) * (old[n] - v)).astype(np.float32) for n, v in new.items()}
+
+
 def averaged(paths: Sequence[Path]) -> dict[str, Floats]:
     """Return the mean of the checkpoints' tensors, float32, summed in float64."""
     total: dict[str, npt.NDArray[np.float64]] = {}

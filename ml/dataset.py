@@ -1,6 +1,7 @@
 """Labelled sentences: read, check against the taxonomy, keep the splits apart, fingerprint.
 
-`python -m ml.dataset ml/configs/riskscan-minilm.toml` writes dataset.json into the run's folder.
+`python -m ml.dataset ml/configs/riskscan-minilm.toml` writes dataset.json and dataset.md, the dataset card,
+into the run's folder.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import hashlib
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ml.near_duplicates import near_duplicates
 from ml.settings import DataSettings, Settings, run_step
 from service.config import ROOT
 from service.errors import ConfigError, RiskscanError
 from service.nlp.taxonomy import RISK_TYPES
 
 _COLUMN = {risk_type: k for k, risk_type in enumerate(RISK_TYPES)}
+SETTLED = frozenset({"agreed", "adjudicated"})
+"""Feedback that may train: two reviewers say the same, or one was asked to decide."""
 
 
 class DatasetError(RiskscanError):
@@ -37,51 +41,128 @@ class Example:
     labels: tuple[str, ...]
     doc: str
     license: str = "CC0"
+    domain: str = ""
+    composed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """The splits after the checks; `fingerprint` is the sha256 over all, in order."""
+    """The splits after the checks; `fingerprint` is the sha256 over both, in order.
+
+    `dropped` counts what did not enter train, by reason.
+    """
 
     train: list[Example]
-    refine: list[Example]
     dev: list[Example]
-    dropped: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
     fingerprint: str = ""
-    sources: dict[str, int] = field(default_factory=dict)
+    sources: Mapping[str, int] = field(default_factory=dict)
 
 
-def read_examples(path: Path) -> list[Example]:
-    """Read a JSON-lines file of {"text", "labels"} with an optional "doc" and "license".
+def read_examples(
+    path: Path, *, second: Mapping[str, list[str]] | None = None, composed: bool = False
+) -> list[Example]:
+    """Read a JSON-lines file of {"text", "labels"} with optional "id", "doc", "license", "domain".
+
+    `second` gives labels by id that go before the file's own.
 
     Raises:
         DatasetError: no such file, or a faulty line, named by its number.
     """
+    rows = [(_with_second(row, second or {}), where) for row, where in _rows(path)]
+    return [_example(row, where, composed=composed) for row, where in rows]
+
+
+def read_second_readings(paths: Iterable[Path]) -> dict[str, list[str]]:
+    """Read files of {"id", "labels"}: what later readers of sentences settled on.
+
+    Raises:
+        DatasetError: as `read_examples`.
+    """
+    found = {}
+    for path in paths:
+        for row, where in _rows(path):
+            if not isinstance(row.get("id"), str):
+                raise DatasetError(f'{where}: expected {{"id": ..., "labels": [...]}}.')
+            found[row["id"]] = _labels(row, where)
+    return found
+
+
+def read_feedback(path: Path, *, max_per_user: int) -> tuple[list[Example], Counter[str]]:
+    """Read what `python -m service feedback export` wrote; return what may train, and what may not.
+
+    Only settled verdicts train, and of each user's sentences the first `max_per_user` alone, so that
+    nobody can bend the model by diligence. The counter tells how many were left out, by reason.
+
+    Raises:
+        DatasetError: as `read_examples`.
+    """
+    kept, left_out = [], Counter[str]()
+    by_user = Counter[str]()
+    for row, where in _rows(path):
+        example = _example(row, where, composed=False)
+        status, user = row.get("status"), str(row.get("user"))
+        if status not in SETTLED:
+            left_out[f"feedback {status}"] += 1
+        elif by_user[user] >= max_per_user:
+            left_out["feedback beyond max_feedback_per_user"] += 1
+        else:
+            by_user[user] += 1
+            kept.append(example)
+    return kept, left_out
+
+
+def _rows(path: Path) -> Iterable[tuple[dict[str, Any], str]]:
     if not path.is_file():
         raise DatasetError(
             f"There is no {path}. Sentences of real documents do not travel with the repository: "
             "put the file there, or name another under [data] of the configuration file."
         )
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [
-        _example(line, f"{path}, line {n}") for n, line in enumerate(lines, start=1) if line.strip()
-    ]
+    with path.open(encoding="utf-8") as lines:
+        for n, line in enumerate(lines, start=1):
+            if line.strip():
+                yield _row(line, f"{path}, line {n}"), f"{path}, line {n}"
 
 
-def _example(line: str, where: str) -> Example:
+def _row(line: str, where: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
-        text, labels = row["text"], row["labels"]
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise DatasetError(f'{where}: expected {{"text": ..., "labels": [...]}}.') from error
+    if not isinstance(row, dict):
+        raise DatasetError(f'{where}: expected {{"text": ..., "labels": [...]}}.')
+    return row
+
+
+def _with_second(row: dict[str, Any], second: Mapping[str, list[str]]) -> dict[str, Any]:
+    labels = second.get(str(row.get("id")))
+    return row if labels is None else {**row, "labels": labels}
+
+
+def _example(row: dict[str, Any], where: str, *, composed: bool) -> Example:
+    if not {"text", "labels"} <= row.keys():
+        raise DatasetError(f'{where}: expected {{"text": ..., "labels": [...]}}.')
+    text, labels = row["text"], row["labels"]
     if not isinstance(text, str) or not text.strip() or not isinstance(labels, list):
         raise DatasetError(f"{where}: text is a sentence, labels a list of risk types.")
+    return Example(
+        text=text,
+        labels=tuple(_labels(row, where)),
+        doc=str(row.get("doc") or normalized(text)),
+        license=str(row.get("license", "CC0")),
+        domain=str(row.get("domain", "")),
+        composed=composed,
+    )
+
+
+def _labels(row: dict[str, Any], where: str) -> list[str]:
+    labels = row.get("labels")
+    if not isinstance(labels, list):
+        raise DatasetError(f"{where}: labels is a list of risk types.")
     unknown = [label for label in labels if label not in _COLUMN]
     if unknown:
         raise DatasetError(f"{where}: {unknown[0]!r} is no risk type of the taxonomy.")
-    return Example(
-        text, tuple(labels), str(row.get("doc") or normalized(text)), row.get("license", "CC0")
-    )
+    return labels
 
 
 def normalized(text: str) -> str:
@@ -90,11 +171,26 @@ def normalized(text: str) -> str:
     return "".join(c for c in folded if c.isalnum())
 
 
-def without_overlap(train: Sequence[Example], dev: Sequence[Example]) -> list[Example]:
-    """Return `train` without the sentences and documents that `dev` also has, in order."""
-    texts = {normalized(e.text) for e in dev}
+def without_overlap(
+    train: Sequence[Example], dev: Sequence[Example]
+) -> tuple[list[Example], Counter[str]]:
+    """Return `train` without what `dev` also has, in order, and why how many were dropped.
+
+    A sentence goes when its document is one of dev's, or when it is nearly one of dev's sentences
+    (three quarters of its word triples, see near_duplicates).
+    """
     docs = {e.doc for e in dev}
-    return [e for e in train if normalized(e.text) not in texts and e.doc not in docs]
+    near = near_duplicates([e.text for e in train], [e.text for e in dev])
+    dropped = Counter[str]()
+    kept = []
+    for k, e in enumerate(train):
+        if e.doc in docs:
+            dropped["document of dev"] += 1
+        elif k in near:
+            dropped["near-duplicate of dev"] += 1
+        else:
+            kept.append(e)
+    return kept, dropped
 
 
 def load_dataset(settings: DataSettings) -> Dataset:
@@ -104,23 +200,23 @@ def load_dataset(settings: DataSettings) -> Dataset:
         DatasetError: a file is missing or faulty.
         ConfigError: no file of training sentences is named.
     """
-    named = [*settings.authored, *settings.real_train]
-    if not named:
+    if not (settings.authored or settings.real or settings.feedback):
         raise ConfigError("[data] of the configuration file names no file of training sentences.")
-    read = {name: read_examples(ROOT / name) for name in named}
+    second = read_second_readings(ROOT / name for name in settings.second_readings)
+    read = {name: read_examples(ROOT / name, composed=True) for name in settings.authored}
+    read |= {name: read_examples(ROOT / name, second=second) for name in settings.real}
+    left_out = Counter[str]()
+    for name in settings.feedback:
+        read[name], unused = read_feedback(ROOT / name, max_per_user=settings.max_feedback_per_user)
+        left_out += unused
     dev = read_examples(ROOT / settings.dev)
-    everything = [e for examples in read.values() for e in examples]
-    train = without_overlap(everything, dev)
-    refine = without_overlap(
-        [e for name in settings.refine for e in read_examples(ROOT / name)], dev
-    )
+    train, overlapping = without_overlap([e for found in read.values() for e in found], dev)
     return Dataset(
         train=train,
-        refine=refine,
         dev=dev,
-        dropped=len(everything) - len(train),
-        fingerprint=fingerprint(train, refine, dev),
-        sources={Path(name).name: len(examples) for name, examples in read.items()},
+        dropped=dict(left_out + overlapping),
+        fingerprint=fingerprint(train, dev),
+        sources={Path(name).name: len(found) for name, found in read.items()},
     )
 
 
@@ -148,10 +244,9 @@ def summary(dataset: Dataset) -> dict[str, Any]:
     """Return counts per split, risk type, file and licence; never a sentence."""
     return {
         "fingerprint": dataset.fingerprint,
-        "files": dataset.sources,
-        "dropped_from_train": dataset.dropped,
+        "files": dict(dataset.sources),
+        "dropped_from_train": dict(dataset.dropped),
         "train": _counts(dataset.train),
-        "refine": _counts(dataset.refine),
         "dev": _counts(dataset.dev),
     }
 
@@ -160,21 +255,48 @@ def _counts(examples: Sequence[Example]) -> dict[str, Any]:
     types = Counter(label for e in examples for label in e.labels)
     return {
         "sentences": len(examples),
+        "composed": sum(e.composed for e in examples),
         "with_risk": sum(bool(e.labels) for e in examples),
         "documents": len({e.doc for e in examples}),
+        "mean_words": round(sum(len(e.text.split()) for e in examples) / max(1, len(examples)), 1),
         "risk_types": {risk_type: types[risk_type] for risk_type in RISK_TYPES},
+        "domains": dict(Counter(e.domain or "unnamed" for e in examples).most_common()),
         "licenses": dict(Counter(e.license for e in examples).most_common()),
     }
 
 
+def card(found: Mapping[str, Any]) -> str:
+    """Return the dataset card, in Markdown, of a summary."""
+    splits = ("train", "dev")
+    rows = ["sentences", "composed", "with_risk", "documents", "mean_words"]
+    lines = ["# Dataset", "", f"Fingerprint `{found['fingerprint']}`.", "", "| | train | dev |"]
+    lines += ["|---|---|---|"]
+    lines += [f"| {r} | " + " | ".join(f"{found[s][r]:,}" for s in splits) + " |" for r in rows]
+    lines += ["", "| risk type | train | dev |", "|---|---|---|"]
+    lines += [
+        f"| {r} | " + " | ".join(str(found[s]["risk_types"][r]) for s in splits) + " |"
+        for r in RISK_TYPES
+    ]
+    for key, title in (("files", "Files"), ("dropped_from_train", "Dropped from train")):
+        lines += ["", f"{title}: " + (_listed(found[key]) or "none") + "."]
+    for key in ("domains", "licenses"):
+        lines += ["", *(f"{key.capitalize()} of {s}: {_listed(found[s][key])}." for s in splits)]
+    return "\n".join(lines) + "\n"
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {n:,}" for name, n in counts.items())
+
+
 def main(settings: Settings) -> None:
-    """Check the data and write their summary to <run>/dataset.json."""
+    """Check the data and write their summary and card into the run's folder."""
     found = summary(load_dataset(settings.data))
-    settings.run_dir.mkdir(parents=True, exist_ok=True)
-    target = settings.run_dir / "dataset.json"
-    target.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    run = settings.run_dir
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "dataset.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    (run / "dataset.md").write_text(card(found), encoding="utf-8")
     n_train, n_dev = found["train"]["sentences"], found["dev"]["sentences"]
-    print(f"{n_train} sentences to train, {n_dev} to choose on; {target}")
+    print(f"{n_train} sentences to train, {n_dev} to choose on; {run / 'dataset.md'}")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,24 @@
-"""Measure the artifact through the Analyzer that serves.
+"""Measure any Analyzer on labelled sentences, the way the service calls it.
 
-`python -m ml.evaluate ml/configs/riskscan-minilm.toml`
+`python -m ml.evaluate ml/configs/riskscan-minilm.toml` is the pipeline's last step: it measures the run's
+artifact on its dev sentences beside all baselines, writes the report into the run's folder, and the
+figures into the artifact's manifest and model card; the artifact stays as it was when it decides
+otherwise than the run's float32 weights.
 
-Writes <run>/evaluation.json and <run>/evaluation.md, then the figures into the artifact's manifest and
-its model card; the artifact stays as it was when it decides otherwise than the run's float32 weights.
+`python -m ml.evaluate --analyzer SPEC --data FILE.jsonl [--out DIR]` measures anything else: SPEC is an
+artifact's folder, http://... of a service, llm, tfidf, knn or keywords.
+
+The report: evaluation.json, evaluation.md, predictions.npz and drawings. It holds no sentence.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+import argparse
+import re
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,139 +26,233 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import load_file
 
-from ml import fidelity
-from ml.baseline import baseline_logits
-from ml.calibrate import calibrate, cross_fitted_hits, probabilities
-from ml.card import comparison_table, write_card
-from ml.dataset import Dataset, load_dataset, summary, targets
-from ml.metrics import (
-    any_risk,
-    average_precision,
-    by_type,
-    calibration_error,
-    count,
-    f1,
-    f1_measures,
-)
-from ml.refine import refined_path
+from ml import fidelity, tables
+from ml.analyzers import open_analyzer
+from ml.baselines import BASELINES, open_baseline
+from ml.card import write_card
+from ml.checkpoints import model_path
+from ml.compare import paired_bootstrap
+from ml.dataset import Example, load_dataset, read_examples, summary, targets
+from ml.figures import figures, nested_hits
+from ml.invariance import invariance
+from ml.judging import Judged, judge
+from ml.latency import latency
+from ml.plots import write_plots
+from ml.predictions import PREDICTIONS_FILE, Predictions
 from ml.seal import seal, unsealed
-from ml.settings import Settings, run_step
+from ml.settings import Settings
+from ml.settings import load as load_settings
+from ml.tracking import write_json
+from service import config as service_config
+from service.config import ROOT
+from service.errors import RiskscanError
 from service.nlp import artifact as artifacts
+from service.nlp.analyzer import Analyzer, SentenceScorer
 from service.nlp.encoder import EncoderConfig, RiskEncoder
 from service.nlp.local import LocalAnalyzer
+from service.nlp.operating_point import SENSITIVITIES, Sensitivity
 from service.nlp.taxonomy import RISK_TYPES
 
-Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 
-
-def report(scores: Floats, hits: Bools, y: Floats, docs: Sequence[str]) -> dict[str, Any]:
-    """Return every figure of one model: F1 values with intervals at `hits`, and again cross-fitted.
-
-    `scores` and `y` are float32 (n, n_risk_types), `hits` the decisions at the model's threshold.
-    """
-    crossed = cross_fitted_hits(scores, y, docs)
-    return {
-        "at_threshold": {k: asdict(m) for k, m in f1_measures(hits, y, docs).items()},
-        "cross_fitted": {k: asdict(m) for k, m in f1_measures(crossed, y, docs).items()},
-        "risk_average_precision": average_precision(scores.max(axis=1), any_risk(y > 0)[:, 0]),
-        "calibration_error": calibration_error(scores, y),
-    }
+NESTED = "nested"
+"""Name of the decisions in predictions.npz whose thresholds were chosen on other documents."""
+_CONFIG = ROOT / "ml/configs/riskscan-minilm.toml"
 
 
-def per_type(hits: Bools, y: Floats) -> dict[str, dict[str, float]]:
-    """Return how often each risk type occurs, and its F1."""
-    counts = count(by_type(hits), y > 0).sum(axis=0)
-    support = y.sum(axis=0)
-    return {
-        r: {"sentences": int(support[k]), "f1": round(float(f1(counts[k])), 3)}
-        for k, r in enumerate(RISK_TYPES)
-    }
+def evaluate(
+    analyzer: Analyzer,
+    examples: Sequence[Example],
+    *,
+    sensitivities: Sequence[Sensitivity] = (),
+    timeout_s: float = 600.0,
+) -> tuple[dict[str, Any], Predictions]:
+    """Return every figure of an open analyzer, and what it said of each sentence."""
+    judged = judge(analyzer, examples, sensitivities=sensitivities, timeout_s=timeout_s)
+    nested = nested_hits(judged, examples)
+    found = figures(judged, examples, nested)
+    if isinstance(analyzer, SentenceScorer) and analyzer.has_probabilities:
+        points = analyzer.operating_points
+        found["risk_thresholds"] = {s: points[s].risk_threshold for s in found["sensitivities"]}
+    if isinstance(analyzer, SentenceScorer) and analyzer.source != "llm":  # eight more times dear
+        found["invariance"] = invariance(analyzer, examples, judged)
+    found["latency"] = latency(analyzer, [e.text for e in examples], bulk_s=judged.duration_s)
+    return found, _predictions(judged, examples, nested)
 
 
-def evaluate(settings: Settings, dataset: Dataset) -> dict[str, Any]:
-    """Score the dev sentences with the artifact, with the weights it was made of, and the baseline.
+def _predictions(
+    judged: Judged, examples: Sequence[Example], nested: Sequence[Bools]
+) -> Predictions:
+    hits: dict[str, Bools] = {str(name): found for name, found in judged.hits.items()}
+    if nested:
+        hits[NESTED] = nested[0]
+    return Predictions.of(
+        judged.name,
+        texts=[e.text for e in examples],
+        docs=[e.doc for e in examples],
+        y=targets(examples),
+        scores=judged.scores,
+        hits=hits,
+    )
+
+
+def evaluate_run(settings: Settings) -> tuple[dict[str, Any], Predictions]:
+    """Measure the run's artifact on the dev sentences, and what rounding its weights cost.
 
     `float32_difference_points` is None where the run's weights are not at hand.
 
     Raises:
         ArtifactError: the artifact is missing or fails its proof.
     """
-    y, docs = targets(dataset.dev), [e.doc for e in dataset.dev]
+    dev = load_dataset(settings.data).dev
     n_threads = settings.train.n_threads
-    shipped = LocalAnalyzer.open(settings.artifact_dir, device="cpu", n_threads=n_threads)
-    scores, hits = _scored(shipped, dataset)
-    difference = None
-    if refined_path(settings.run_dir).is_file():
-        _, trained = _scored(open_trained(settings), dataset)
-        difference = fidelity.differences(hits, trained, y)
-    logits = baseline_logits(dataset)
-    calibration = calibrate(logits, y)
-    plain = probabilities(logits, calibration.temperature)
-    return {
-        "split": {"name": "dev", "sentences": len(docs), "documents": len(set(docs))},
-        "model": report(scores, hits, y, docs),
-        "baseline": report(plain, plain >= calibration.threshold, y, docs),
-        "float32_difference_points": difference,
-        "risk_types": per_type(hits, y),
-    }
+    analyzer = LocalAnalyzer.open(settings.artifact_dir, device="cpu", n_threads=n_threads)
+    try:
+        found, predictions = evaluate(analyzer, dev)
+        points = rounding(settings, analyzer, dev)
+    finally:
+        analyzer.close()
+    found["float32_difference_points"] = points
+    return found, predictions
+
+
+def baselines(settings: Settings, model: Predictions) -> dict[str, dict[str, Any]]:
+    """Return the figures of each baseline on the dev sentences, and the lead of `model` over it."""
+    dev = load_dataset(settings.data).dev
+    return {name: _baseline(name, settings, dev, model) for name in BASELINES}
+
+
+def _baseline(
+    name: str, settings: Settings, dev: Sequence[Example], model: Predictions
+) -> dict[str, Any]:
+    """Return the figures that a comparison needs, and the model's lead over the baseline."""
+    judged = judge(open_baseline(name, settings), dev)
+    nested = nested_hits(judged, dev)
+    found = figures(judged, dev, nested)
+    decisive = nested[0] if nested else next(iter(judged.hits.values()))
+    lead = paired_bootstrap(model.hits_at(NESTED), decisive, model.y, model.docs)
+    kept = ("sensitivities", "nested", "ranking", "calibration")
+    return {**{key: found[key] for key in kept}, "difference": asdict(lead["mean_f1"])}
+
+
+def rounding(
+    settings: Settings, shipped: LocalAnalyzer, dev: Sequence[Example]
+) -> dict[str, float] | None:
+    """Return what rounding costs in points of F1, or None where the run's weights are not at hand."""
+    if not model_path(settings.run_dir).is_file():
+        return None
+    texts = [e.text for e in dev]
+    trained = open_trained(settings)
+    try:
+        scores = trained.score(texts)
+    finally:
+        trained.close()
+    return fidelity.differences(shipped.score(texts), scores, targets(dev), shipped.decide)
 
 
 def open_trained(settings: Settings) -> LocalAnalyzer:
     """Return the analyzer of the run's float32 weights: all but the weights are the artifact's."""
     torch.set_num_threads(settings.train.n_threads)
     model = RiskEncoder(EncoderConfig(n_labels=len(RISK_TYPES)))
-    model.load_state_dict(load_file(refined_path(settings.run_dir)))
+    model.load_state_dict(load_file(model_path(settings.run_dir)))
     return LocalAnalyzer(artifacts.load(settings.artifact_dir), fidelity.FloatEngine(model))
 
 
-def _scored(analyzer: LocalAnalyzer, dataset: Dataset) -> tuple[Floats, Bools]:
-    """Return the scores of the dev sentences and the decisions; closes the analyzer."""
-    try:
-        scores = analyzer.score([e.text for e in dataset.dev])
-    finally:
-        analyzer.close()
-    return scores, scores >= analyzer.thresholds
+def write_report(folder: Path, found: Mapping[str, Any], predictions: Predictions) -> None:
+    """Write evaluation.json, evaluation.md, predictions.npz and the drawings into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "evaluation.json", found)
+    (folder / "evaluation.md").write_text(tables.report(found), encoding="utf-8")
+    predictions.write(folder / PREDICTIONS_FILE)
+    write_plots(folder, found, predictions)
 
 
-def manifest_metrics(evaluation: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of the evaluation that the manifest keeps: value and 95 % interval of each F1."""
+def manifest_metrics(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of the evaluation that the manifest keeps: [value, low, high] of each measure.
 
-    def rounded(block: dict[str, dict[str, float]]) -> dict[str, list[float]]:
+    `at_threshold` is the balanced operating point, `cross_fitted` has thresholds chosen on other
+    documents.
+    """
+
+    def rounded(block: Mapping[str, Mapping[str, float]]) -> dict[str, list[float]]:
         return {k: [round(m[key], 4) for key in ("value", "low", "high")] for k, m in block.items()}
 
-    model, points = evaluation["model"], evaluation["float32_difference_points"]
-    difference = {k: round(v, 2) for k, v in points.items()} if points else None
+    points, scale = evaluation["float32_difference_points"], evaluation["calibration"]
     return {
-        "split": evaluation["split"],
+        "split": {"name": "dev", **evaluation["data"]},
         "interval": "95 %, bootstrap over documents",
-        "at_threshold": rounded(model["at_threshold"]),
-        "cross_fitted": rounded(model["cross_fitted"]),
-        "risk_average_precision": round(model["risk_average_precision"], 4),
-        "calibration_error": round(model["calibration_error"], 4),
-        "float32_difference_points": difference,
+        "at_threshold": rounded(evaluation["sensitivities"]["balanced"]),
+        "cross_fitted": rounded(evaluation["nested"]),
+        "sensitivities": {s: rounded(m) for s, m in evaluation["sensitivities"].items()},
+        "ranking": rounded(evaluation["ranking"]),
+        "risk_calibration_error": round(scale["risk_error"], 4),
+        "calibration_error": round(scale["pair_error"], 4),
+        "float32_difference_points": points and {k: round(v, 2) for k, v in points.items()},
     }
 
 
 def main(settings: Settings) -> None:
-    """Evaluate, write the report, and put the figures into the artifact.
+    """Evaluate the run, write the report, and put the figures into the artifact.
 
     Raises:
         FidelityError: the artifact decides otherwise than the weights it was made of.
     """
-    dataset = load_dataset(settings.data)
-    evaluation = evaluate(settings, dataset)
+    found, predictions = evaluate_run(settings)
     run, folder = settings.run_dir, settings.artifact_dir
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "evaluation.json").write_text(json.dumps(evaluation, indent=1) + "\n", encoding="utf-8")
-    (run / "evaluation.md").write_text(comparison_table(evaluation) + "\n", encoding="utf-8")
-    if points := evaluation["float32_difference_points"]:
-        fidelity.check(points, weights=refined_path(run))
-    fields = unsealed(folder) | {"metrics": manifest_metrics(evaluation)}
-    write_card(folder, fields, evaluation, summary(dataset))
+    write_report(run, found, predictions)
+    if points := found["float32_difference_points"]:
+        fidelity.check(points, weights=model_path(run))
+    found["baselines"] = baselines(settings, predictions)
+    write_report(run, found, predictions)
+    fields = unsealed(folder) | {"metrics": manifest_metrics(found)}
+    write_card(folder, fields, found, summary(load_dataset(settings.data)))
     seal(folder, fields)
-    print(comparison_table(evaluation))
+    print(tables.report(found))
+
+
+def evaluate_spec(given: argparse.Namespace) -> None:
+    """Evaluate what `--analyzer` names, and write the report."""
+    config = service_config.load()
+    examples = read_examples(given.data)
+    out = given.out or ROOT / "runs/evaluations" / re.sub(r"\W+", "-", given.analyzer).strip("-")
+    analyzer = open_analyzer(given.analyzer, config=config, train=given.train, unseen=examples)
+    try:
+        found, predictions = evaluate(
+            analyzer,
+            examples,
+            sensitivities=given.sensitivity or (),
+            timeout_s=config.ai_timeout_s,
+        )
+    finally:
+        analyzer.close()
+    write_report(out, found, predictions)
+    print(f"{tables.report(found)}\nWritten into {out}.")
+
+
+def command(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line; an error ends in one sentence."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ml.evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("config", type=Path, nargs="?", help="configuration file of a run")
+    parser.add_argument("--analyzer", metavar="SPEC", help="what to measure instead")
+    parser.add_argument("--data", type=Path, help="its labelled sentences")
+    parser.add_argument("--out", type=Path, help="folder of the report")
+    parser.add_argument("--sensitivity", action="append", choices=SENSITIVITIES)
+    parser.add_argument("--train", type=Path, default=_CONFIG, help="what a baseline learns from")
+    given = parser.parse_args(arguments)
+    if (given.config is None) != (given.analyzer is not None and given.data is not None):
+        parser.error("name a configuration file, or both --analyzer and --data")
+    try:
+        if given.config is not None:
+            main(load_settings(given.config))
+        else:
+            evaluate_spec(given)
+    except RiskscanError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":
-    run_step(main)
+    command()

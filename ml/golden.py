@@ -2,6 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.encoding import texts_to_logits
+from service.errors import ConfigError
+from service.nlp import artifact as artifacts
+from service.nlp.artifact import Artifact
+from service.nlp.engines import Engine
+from service.nlp.operating_point import OperatingPoint, risk_scores
+from service.nlp.taxonomy import RISK_TYPES
+
+Floats = npt.NDArray[np.float32]
+
 CANDIDATES: tuple[str, ...] = (
     "Project has tight budget and aggressive deadline",
     "Project has tight budget and aggressive deadline.",
@@ -35,3 +51,43 @@ CANDIDATES: tuple[str, ...] = (
     "Costs have already grown by a third over the plan.",
 )
 N_GOLDEN = 20
+
+
+def golden_file(artifact: Artifact, engine: Engine) -> None:
+    """Write golden.jsonl from the engine's own scores; the folder is to be sealed afterwards.
+
+    Raises:
+        ConfigError: fewer than N_GOLDEN sentences keep clear of the thresholds.
+    """
+    manifest = artifact.manifest
+    scores = manifest.probabilities(texts_to_logits(artifact, engine, CANDIDATES))
+    point = manifest.operating_points["balanced"]
+    lines = golden_lines(CANDIDATES, scores, point, manifest.golden_tolerance)
+    if len(lines) < N_GOLDEN:
+        raise ConfigError(
+            f"Only {len(lines)} of {len(CANDIDATES)} golden sentences keep clear of the thresholds; "
+            "add some to ml/golden.py, or lower golden_tolerance."
+        )
+    (artifact.path / artifacts.GOLDEN_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def golden_lines(
+    texts: Sequence[str], scores: Floats, point: OperatingPoint, tolerance: float
+) -> list[str]:
+    """Return the first N_GOLDEN sentences that a difference of `tolerance` does not decide otherwise."""
+    far = 1.25 * tolerance
+    clear = (np.abs(scores - point.thresholds) > far).all(axis=1)
+    clear &= np.abs(risk_scores(scores) - point.risk_threshold) > far
+    stated = risk_scores(scores) >= point.risk_threshold
+    # where no type reaches its threshold the best one is taken, and the second may overtake it
+    second, best = np.sort(scores, axis=1)[:, -2:].T
+    clear &= ~stated | (scores >= point.thresholds).any(axis=1) | (best - second > 2 * far)
+    kept = [(texts[i], scores[i]) for i in np.flatnonzero(clear)[:N_GOLDEN]]
+    rows = [
+        {
+            "text": text,
+            "scores": {r: round(float(p), 5) for r, p in zip(RISK_TYPES, row, strict=True)},
+        }
+        for text, row in kept
+    ]
+    return [json.dumps(row, ensure_ascii=False) for row in rows]

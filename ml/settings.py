@@ -28,28 +28,43 @@ class ArtifactSettings:
 
 @dataclass(frozen=True, slots=True)
 class DataSettings:
-    """Files of sentences: `authored` travel with the repository, the others need not be there."""
+    """Files of sentences: `authored` travel with the repository, the others need not be there.
+
+    `second_readings` hold labels by id that go before those of `real`; `feedback` is what
+    `python -m service feedback export` wrote, and of one user's sentences at most
+    `max_feedback_per_user` are taken. `dev` calibrates and evaluates, and nothing else.
+    """
 
     authored: list[str]
-    real_train: list[str]
-    refine: list[str]
+    real: list[str]
+    second_readings: list[str]
+    feedback: list[str]
+    max_feedback_per_user: int
     dev: str
 
 
 @dataclass(frozen=True, slots=True)
 class BaseSettings:
-    """The pretrained encoder: a Python package that carries it, and the hashes it must have."""
+    """The pretrained encoder: a Python package that carries it, and the hashes it must have.
+
+    `start` names artifacts or ended runs from whose mean training begins; empty begins from the package.
+    """
 
     package: str
     name: str
     license: str
     weights_sha256: str
     tokenizer_sha256: str
+    start: list[str]
 
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
-    """Recipe of the fine-tuning; `run` is the folder of checkpoints and measurements."""
+    """Recipe of the fine-tuning; `run` is the folder of checkpoints and measurements.
+
+    `teachers` are artifacts or ended runs; the probabilities of their mean make up `teacher_weight` of the
+    targets. `keep` in [0, 1) is the share of the starting weights in the result (arXiv:2109.01903).
+    """
 
     run: str
     seeds: list[int]
@@ -67,21 +82,11 @@ class TrainSettings:
     dropout: float
     n_threads: int
     bfloat16: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RefineSettings:
-    """The short pass after averaging; `replay` training sentences go with each sentence to learn.
-
-    `share` in (0, 1] is how far from the averaged to the refined weights the result lies.
-    """
-
-    seed: int
-    epochs: int
-    encoder_lr: float
-    head_lr: float
-    replay: int
-    share: float
+    negatives_share: float
+    keep: float
+    teachers: list[str]
+    teacher_weight: float
+    save_every_min: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,6 @@ class Settings:
     data: DataSettings
     base: BaseSettings
     train: TrainSettings
-    refine: RefineSettings
 
     @property
     def run_dir(self) -> Path:
@@ -124,7 +128,6 @@ def load(path: Path) -> Settings:
         data=_table(DataSettings, tables, "data", path),
         base=_table(BaseSettings, tables, "base", path),
         train=_table(TrainSettings, tables, "train", path),
-        refine=_table(RefineSettings, tables, "refine", path),
     )
 
 

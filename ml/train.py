@@ -1,237 +1,276 @@
 """Fine-tune the whole encoder with one linear head: `python -m ml.train ml/configs/riskscan-minilm.toml`.
 
-Trains once for each seed; writes <run>/dataset.json, <run>/seed-<s>.json and
-<run>/seed-<s>-checkpoint-<k>.safetensors. The export averages the last checkpoints of all seeds.
+Trains once for each seed and writes <run>/model.safetensors, the mean of the last checkpoints of all seeds.
+A training that was killed goes on where it last saved, at most `save_every_min` back, and ends in the same
+weights. Several GPUs or machines: `torchrun --nproc-per-node 4 -m ml.train CONFIG`; each process takes its
+share of the batches, so that a step covers as many times the sentences.
 """
 
 from __future__ import annotations
 
 import json
 import random
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import asdict
-from itertools import repeat
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from safetensors.torch import save_file
-from tokenizers import Tokenizer
 from torch.nn import functional as F  # noqa: N812 - the name the field knows it by
 
-from ml.base import base_dir, pretrained
-from ml.checkpoints import checkpoint_path
-from ml.dataset import load_dataset, summary, targets
+from ml.base import base_dir, mean_model, starting_model
+from ml.checkpoints import averaged, blended, checkpoint_path, last_checkpoints, model_path
+from ml.dataset import Dataset, Example, load_dataset, summary, targets
+from ml.encoding import Ids, batches, encode, logits_of, open_tokenizer, padded
+from ml.optimizers import Optimizers, load_state, save_state
 from ml.settings import Settings, TrainSettings, run_step
+from ml.tracking import Progress, Tracker, write_json
 from service.nlp.encoder import RiskEncoder
-from service.nlp.processors import cpu_quota
 
-Ids = list[int]
-_POOL = 50
-"""Batches whose sentences are sorted together: little padding, yet a fresh mix in each epoch."""
-
-
-def encode(tokenizer: Tokenizer, texts: Sequence[str], max_length_tokens: int) -> list[Ids]:
-    """Return token ids with [CLS] and [SEP]; what is longer loses its end (training only)."""
-    ids = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
-    return [i if len(i) <= max_length_tokens else [*i[: max_length_tokens - 1], i[-1]] for i in ids]
-
-
-def open_tokenizer(path: Path) -> Tokenizer:
-    """Open a tokenizer.json without the truncation and padding that the file asks for."""
-    tokenizer = Tokenizer.from_file(str(path))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
-
-
-def batches(lengths: Sequence[int], batch_size: int, rng: random.Random) -> Iterator[list[int]]:
-    """Yield every index once, in random batches of similar length."""
-    order = rng.sample(range(len(lengths)), len(lengths))
-    pool = batch_size * _POOL
-    cut: list[list[int]] = []
-    for begin in range(0, len(order), pool):
-        rows = sorted(order[begin : begin + pool], key=lengths.__getitem__)
-        cut += [rows[k : k + batch_size] for k in range(0, len(rows), batch_size)]
-    rng.shuffle(cut)
-    yield from cut
-
-
-def padded(ids: Sequence[Ids]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return int64 (b, t) token ids, zero where padded, and the mask of the same shape."""
-    tokens = torch.zeros(len(ids), max(map(len, ids)), dtype=torch.long)
-    mask = torch.zeros_like(tokens)
-    for row, i in enumerate(ids):
-        tokens[row, : len(i)] = torch.tensor(i)
-        mask[row, : len(i)] = 1
-    return tokens, mask
-
-
-@torch.inference_mode()
-def logits_of(model: RiskEncoder, ids: Sequence[Ids], *, batch_size: int = 64) -> torch.Tensor:
-    """Return float32 (len(ids), n_risk_types) logits, rows in the order given, dropout off."""
-    model.eval()
-    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-    out = torch.zeros(len(ids), model.head.out_features)
-    for begin in range(0, len(order), batch_size):
-        rows = order[begin : begin + batch_size]
-        out[rows] = model(*padded([ids[i] for i in rows])).float()
-    return out
-
-
-class Optimizers:
-    """AdamW over everything but the word table, which takes the lazy form of Adam.
-
-    A batch meets some 500 of the 30,522 words. Dense Adam moves all rows at each step, which took
-    a third of the step's time (measured on 2 cores, November 2026).
-    """
-
-    def __init__(self, model: RiskEncoder, settings: TrainSettings, n_steps: int) -> None:
-        model.words.sparse = True
-        named = [(n, p) for n, p in model.named_parameters() if n != "words.weight"]
-        head = [p for n, p in named if n.startswith("head.")]
-        matrices = [p for n, p in named if p.ndim > 1 and not n.startswith("head.")]
-        vectors = [p for n, p in named if p.ndim == 1 and not n.startswith("head.")]
-        dense = torch.optim.AdamW(
-            [
-                {
-                    "params": matrices,
-                    "lr": settings.encoder_lr,
-                    "weight_decay": settings.weight_decay,
-                },
-                {"params": vectors, "lr": settings.encoder_lr, "weight_decay": 0.0},
-                {"params": head, "lr": settings.head_lr, "weight_decay": settings.weight_decay},
-            ],
-            fused=True,
-        )
-        lazy = torch.optim.SparseAdam([model.words.weight], lr=settings.encoder_lr)
-        self._clipped = [p for _, p in named]
-        self._clip_norm = settings.clip_norm
-        self._all: list[torch.optim.Optimizer] = [dense, lazy]
-        warmup = max(1, round(settings.warmup * n_steps))
-
-        def factor(step: int) -> float:
-            return min((step + 1) / warmup, max(0.0, (n_steps - step) / (n_steps - warmup + 1)))
-
-        self._schedules = [torch.optim.lr_scheduler.LambdaLR(o, factor) for o in self._all]
-
-    def step(self, loss: torch.Tensor) -> None:
-        """Follow the gradient of `loss` once."""
-        for optimizer in self._all:
-            optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        torch.nn.utils.clip_grad_norm_(self._clipped, self._clip_norm)
-        for optimizer in self._all:
-            optimizer.step()
-        for schedule in self._schedules:
-            schedule.step()
-
-
-def fit(
-    model: RiskEncoder, ids: Sequence[Ids], y: torch.Tensor, settings: TrainSettings, *, seed: int
-) -> Iterator[tuple[int, float]]:
-    """Train in place; at each checkpoint yield its number, from 1, and the mean loss since the last.
-
-    The loss is binary cross-entropy summed over the types and averaged over the batch: averaged over
-    the types as well, the gradient of a rare type drowns.
-    """
-    torch.manual_seed(seed)
-    rng = random.Random(seed)  # noqa: S311 - shuffling, not secrecy
-    lengths = [len(i) for i in ids]
-    order = [
-        rows for _ in range(settings.epochs) for rows in batches(lengths, settings.batch_size, rng)
-    ]
-    stops = {
-        round(len(order) * k / settings.n_checkpoints): k
-        for k in range(1, settings.n_checkpoints + 1)
-    }
-    n_decay = len(order) * settings.decay_epochs // settings.epochs
-    optimizers = Optimizers(model, settings, n_decay)
-    progress = Progress(seed, len(order))
-    losses: list[float] = []
-    model.train()
-    for step, rows in enumerate(order, start=1):
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=settings.bfloat16):
-            logits = model(*padded([ids[i] for i in rows]))
-        loss = F.binary_cross_entropy_with_logits(logits.float(), y[rows], reduction="sum") / len(
-            rows
-        )
-        optimizers.step(loss)
-        losses.append(loss.item())
-        progress.show(step, losses)
-        if step in stops:
-            yield stops[step], float(np.mean(losses))
-            losses.clear()
-            model.train()
-
-
-class Progress:
-    """A line on stderr: the seed, steps done, the mean of the last 50 losses, minutes left."""
-
-    def __init__(self, seed: int, n_steps: int) -> None:
-        self._seed = seed
-        self._n_steps = n_steps
-        self._began_s = time.monotonic()
-
-    def show(self, step: int, losses: list[float]) -> None:
-        """Redraw the line at every tenth step and the last."""
-        if step % 10 and step != self._n_steps:
-            return
-        left_s = (time.monotonic() - self._began_s) / step * (self._n_steps - step)
-        bar = "#" * (30 * step // self._n_steps)
-        sys.stderr.write(
-            f"\rseed {self._seed} [{bar:<30}] {step}/{self._n_steps} "
-            f"loss {np.mean(losses[-50:]):.3f} {left_s / 60:.1f} min left "
-        )
-        sys.stderr.flush()
-
-
-def train_seed(settings: Settings, seed: int) -> None:
-    """Train once; save each checkpoint, and measure its loss on the dev sentences."""
-    train, run = settings.train, settings.run_dir
-    torch.set_num_threads(train.n_threads)
-    dataset = load_dataset(settings.data)
-    tokenizer = open_tokenizer(base_dir(settings.base) / "tokenizer.json")
-    ids = encode(tokenizer, [e.text for e in dataset.train], train.max_length_tokens)
-    dev_ids = encode(tokenizer, [e.text for e in dataset.dev], train.max_length_tokens)
-    y, dev_y = torch.from_numpy(targets(dataset.train)), torch.from_numpy(targets(dataset.dev))
-    model = pretrained(settings.base, dropout=train.dropout)
-    began_s = time.monotonic()
-    rows = []
-    for k, loss in fit(model, ids, y, train, seed=seed):
-        dev_loss = _loss(logits_of(model, dev_ids), dev_y)
-        minutes = (time.monotonic() - began_s) / 60
-        rows.append({"checkpoint": k, "loss": loss, "dev_loss": dev_loss, "minutes": minutes})
-        save_file(model.state_dict(), checkpoint_path(run, seed, k))
-        write_json(run / f"seed-{seed}.json", {"settings": asdict(train), "checkpoints": rows})
-        print(
-            f"\nseed {seed}: loss {loss:.3f}, dev loss {dev_loss:.3f}, {minutes:.1f} min",
-            flush=True,
-        )
+_LOG_EVERY = 20
 
 
 def main(settings: Settings) -> None:
-    """Train once for each seed, side by side where the processors suffice."""
-    write_json(settings.run_dir / "dataset.json", summary(load_dataset(settings.data)))
-    train = settings.train
-    n_workers = max(1, min(len(train.seeds), cpu_quota() // train.n_threads))
-    with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as pool:
-        list(pool.map(train_seed, repeat(settings), train.seeds))
+    """Train every seed, then average."""
+    dataset = load_dataset(settings.data)
+    begin_anew_if_changed(settings, dataset)
+    write_json(settings.run_dir / "dataset.json", summary(dataset))
+    torch.set_num_threads(settings.train.n_threads)
+    accelerator = open_accelerator(settings.train)
+    inputs = Inputs.read(settings, dataset)
+    for seed in settings.train.seeds:
+        train_seed(settings, inputs, seed, accelerator)
+    if accelerator.is_main_process:
+        write_average(settings)
+    accelerator.end_training()
+
+
+def begin_anew_if_changed(settings: Settings, dataset: Dataset) -> None:
+    """Delete what the run's folder holds of a training with another recipe or other sentences."""
+    recipe = {
+        "train": asdict(settings.train),
+        "base": asdict(settings.base),
+        "fingerprint": dataset.fingerprint,
+    }
+    path = settings.run_dir / "recipe.json"
+    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != recipe:
+        print(f"{settings.run_dir} held a training of another recipe or other sentences; it goes.")
+        for old in [*settings.run_dir.glob("seed-*"), model_path(settings.run_dir)]:
+            old.unlink(missing_ok=True)
+    write_json(path, recipe)
+
+
+class Inputs:
+    """Token ids and targets of both splits: lists of ids, float32 (n, n_risk_types)."""
+
+    def __init__(
+        self, ids: list[Ids], y: torch.Tensor, dev_ids: list[Ids], dev_y: torch.Tensor
+    ) -> None:
+        self.ids, self.y, self.dev_ids, self.dev_y = ids, y, dev_ids, dev_y
+        self.optional: list[int] = []
+        """Rows of which each epoch takes a share: real sentences that state no risk."""
+
+    @classmethod
+    def read(cls, settings: Settings, dataset: Dataset) -> Inputs:
+        """Encode the sentences, and mix in what the teachers say where there are any."""
+        train = settings.train
+        tokenizer = open_tokenizer(base_dir(settings.base) / "tokenizer.json")
+        ids = encode(tokenizer, [e.text for e in dataset.train], train.max_length_tokens)
+        dev_ids = encode(tokenizer, [e.text for e in dataset.dev], train.max_length_tokens)
+        y = torch.from_numpy(targets(dataset.train))
+        if train.teachers:
+            said = taught(settings, ids)
+            y = torch.lerp(y, said, train.teacher_weight)
+        made = cls(ids, y, dev_ids, torch.from_numpy(targets(dataset.dev)))
+        made.optional = [k for k, e in enumerate(dataset.train) if is_optional(e)]
+        return made
+
+
+def is_optional(example: Example) -> bool:
+    """Tell whether an epoch may leave the sentence out: it is real, plentiful, and states no risk."""
+    return not example.labels and not example.composed
+
+
+def taught(settings: Settings, ids: Sequence[Ids]) -> torch.Tensor:
+    """Return float32 (n, n_risk_types): the probabilities that the mean of the teachers gives."""
+    return torch.sigmoid(logits_of(mean_model(settings.train.teachers, dropout=0.0), ids))
+
+
+def open_accelerator(settings: TrainSettings) -> Accelerator:
+    """Return what places the work: every GPU that torchrun started, else this CPU.
+
+    Arithmetic is bfloat16 where the hardware has it (a step takes half the time); weights stay float32.
+    """
+    on_cpu = not torch.cuda.is_available()
+    has_bfloat16 = (
+        torch.cpu.get_capabilities().get("avx512_bf16", False)
+        if on_cpu
+        else torch.cuda.is_bf16_supported()
+    )
+    use = settings.bfloat16 and has_bfloat16
+    return Accelerator(cpu=on_cpu, mixed_precision="bf16" if use else "no")
+
+
+def train_seed(settings: Settings, inputs: Inputs, seed: int, accelerator: Accelerator) -> None:
+    """Train once; save each checkpoint, and measure its loss on the dev sentences."""
+    if checkpoint_path(settings.run_dir, seed, settings.train.n_checkpoints).is_file():
+        return  # this seed is done
+    torch.manual_seed(seed)
+    model = starting_model(settings)
+    training = Training(model, inputs, settings, seed, accelerator)
+    training.resume()
+    training.run()
+
+
+class Training:
+    """One seed's way through the steps. The order of sentences follows from the seed alone."""
+
+    def __init__(
+        self,
+        model: RiskEncoder,
+        inputs: Inputs,
+        settings: Settings,
+        seed: int,
+        accelerator: Accelerator,
+    ) -> None:
+        recipe = settings.train
+        self._inputs, self._recipe, self._run, self._seed = inputs, recipe, settings.run_dir, seed
+        self._accelerator = accelerator
+        self._order = plan(inputs, recipe, seed, shares=accelerator.num_processes)
+        self._n_steps = len(self._order) // accelerator.num_processes
+        n_decay = round(self._n_steps * recipe.decay_epochs / recipe.epochs)
+        lazy = accelerator.num_processes == 1 and accelerator.device.type == "cpu"
+        model.words.sparse = lazy
+        self._bare = model
+        self._model = accelerator.prepare(model)
+        self._optimizers = Optimizers(self._model, recipe, n_decay, lazy_words=lazy)
+        self._next = 0
+        self._saved_at_s = time.monotonic()
+
+    def run(self) -> None:
+        """Do the steps that are left, save at each checkpoint, then forget the resume file."""
+        recipe = self._recipe
+        stops = {
+            round(self._n_steps * k / recipe.n_checkpoints): k
+            for k in range(1, recipe.n_checkpoints + 1)
+        }
+        is_main = self._accelerator.is_main_process
+        tracker = Tracker(self._run, self._seed, asdict(recipe)) if is_main else None
+        progress = Progress(self._seed, self._n_steps, begin=self._next)
+        losses: list[float] = []
+        self._model.train()
+        for n in range(self._next, self._n_steps):
+            loss, norm = self._step(n)
+            losses.append(loss)
+            self._next = n + 1
+            if tracker is None:
+                continue
+            progress.show(n + 1, losses)
+            if n % _LOG_EVERY == 0:
+                tracker.step(n, loss=float(np.mean(losses[-50:])), gradient_norm=norm)
+            if n + 1 in stops:
+                self._checkpoint(stops[n + 1], tracker)
+            self._save_now_and_then()
+        if tracker is not None:
+            tracker.close()
+            self._resume_path().unlink(missing_ok=True)
+        self._accelerator.wait_for_everyone()
+
+    def resume(self) -> None:
+        """Go on from the resume file, where a training was killed."""
+        if not self._resume_path().is_file():
+            return
+        saved = load_state(str(self._resume_path()))
+        self._bare.load_state_dict(_part(saved, "model."))
+        self._optimizers.restore(_part(saved, "optimizer."))
+        torch.set_rng_state(saved["random"])
+        self._next = int(saved["next"])
+        print(f"seed {self._seed}: going on at step {self._next} of {self._n_steps}", flush=True)
+
+    def save(self) -> None:
+        """Write all that the next step depends on; a kill while writing leaves the file before."""
+        state = {
+            **{f"model.{n}": v for n, v in self._bare.state_dict().items()},
+            **{f"optimizer.{n}": v for n, v in self._optimizers.tensors().items()},
+            "random": torch.get_rng_state(),
+            "next": torch.tensor(self._next),
+        }
+        part = self._resume_path().with_suffix(".part")
+        save_state(str(part), state)
+        part.replace(self._resume_path())
+        self._saved_at_s = time.monotonic()
+
+    def _step(self, n: int) -> tuple[float, float]:
+        """Learn from one batch; return its loss and the norm of its gradient.
+
+        The loss is binary cross-entropy summed over the types and averaged over the batch: averaged
+        over the types as well, the gradient of a rare type drowns.
+        """
+        shares, place = self._accelerator.num_processes, self._accelerator.process_index
+        rows = self._order[n * shares + place]
+        device = self._accelerator.device
+        tokens, mask = padded([self._inputs.ids[i] for i in rows])
+        with self._accelerator.autocast():
+            logits = self._model(tokens.to(device), mask.to(device))
+        y = self._inputs.y[rows].to(device)
+        loss = F.binary_cross_entropy_with_logits(logits.float(), y, reduction="sum") / len(rows)
+        self._optimizers.zero()
+        self._accelerator.backward(loss)
+        norm = self._optimizers.step(n)
+        return float(loss.detach()), norm
+
+    def _checkpoint(self, k: int, tracker: Tracker) -> None:
+        dev_loss = _loss(logits_of(self._bare, self._inputs.dev_ids), self._inputs.dev_y)
+        save_file(self._bare.state_dict(), checkpoint_path(self._run, self._seed, k))
+        tracker.checkpoint(self._next, dev_loss=dev_loss)
+        print(f"\nseed {self._seed}: checkpoint {k}, dev loss {dev_loss:.3f}", flush=True)
+        self._model.train()
+
+    def _save_now_and_then(self) -> None:
+        if time.monotonic() - self._saved_at_s > 60 * self._recipe.save_every_min:
+            self.save()
+
+    def _resume_path(self) -> Path:
+        return self._run / f"seed-{self._seed}-resume.safetensors"
+
+
+def plan(inputs: Inputs, recipe: TrainSettings, seed: int, *, shares: int) -> list[list[int]]:
+    """Return the batches of all epochs, as rows, in order; as many as `shares` divides.
+
+    Each epoch takes every sentence that states a risk or was composed, and a fresh random
+    `negatives_share` of the others.
+    """
+    rng = random.Random(seed)  # noqa: S311 - shuffling, not secrecy
+    lengths = [len(i) for i in inputs.ids]
+    optional = set(inputs.optional)
+    needed = [k for k in range(len(lengths)) if k not in optional]
+    n_optional = round(recipe.negatives_share * len(optional))
+    order: list[list[int]] = []
+    for _ in range(recipe.epochs):
+        rows = [*needed, *rng.sample(inputs.optional, n_optional)]
+        order += batches(rows, lengths, recipe.batch_size, rng)
+    return order[: len(order) - len(order) % shares]
+
+
+def write_average(settings: Settings) -> None:
+    """Write <run>/model.safetensors: the checkpoints' mean, drawn towards the start by `keep`."""
+    mean = averaged(last_checkpoints(settings.run_dir, settings.train))
+    start = {n: v.numpy() for n, v in starting_model(settings).state_dict().items()}
+    save_state(
+        str(model_path(settings.run_dir)),
+        {n: torch.from_numpy(v) for n, v in blended(mean, start, settings.train.keep).items()},
+    )
+
+
+def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
 
 
 def _loss(logits: torch.Tensor, y: torch.Tensor) -> float:
     return float(F.binary_cross_entropy_with_logits(logits, y, reduction="sum") / len(y))
-
-
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write a value to a file, making its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from apiflask import APIFlask
-from flask import Response, g, request
+from flask import Response, after_this_request, g, has_request_context, request
 from flask_cors import CORS
+from werkzeug.routing import IntegerConverter
 
 from db.session import Database
 from service import __version__, bodies, openapi, problems, request_id
 from service.accounts import Accounts
-from service.api import admin, auth, health, scan, scans
+from service.api import admin, auth, feedback, health, models, scan, scans
 from service.config import Config
 from service.context import EXTENSION, Services, services
 from service.errors import NotAcceptable, ShuttingDown
+from service.feedback import Reviews
 from service.limits import ACCOUNT_BODY_BYTES, MAX_FIELDS, body_too_large, max_body_bytes
 from service.logs import fields
+from service.models import Models
+from service.nlp.registry import Registry
 from service.nlp.selection import Analyzers, open_analyzers
 from service.quotas import Quota
-from service.scans import Scanner, Scans
+from service.rollout import Rollout
+from service.scans import Scanner, ScanResult, Scans
 from service.secret_keys import with_development_keys
+from service.shadow import Shadow
 from service.store import Store
 from service.tokens import TokenMaker
 
 _SERVED = ("application/json", problems.MEDIA_TYPE)
+_BACKGROUND_THREADS = 2  # rollout and shadow; each may hold a connection beside the requests
 _log = logging.getLogger(__name__)
 
 
@@ -44,6 +52,7 @@ def create_app(config: Config, *, analyzers: Analyzers | None = None) -> APIFlas
         MAX_FORM_MEMORY_SIZE=max_body_bytes(config),
         MAX_FORM_PARTS=MAX_FIELDS,
     )
+    app.url_map.converters["int"] = _Number
     app.url_map.merge_slashes = False  # a redirect would name whatever Host the caller sent
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider
     app.extensions[EXTENSION] = _wire(config, analyzers or open_analyzers(config))
@@ -52,7 +61,7 @@ def create_app(config: Config, *, analyzers: Analyzers | None = None) -> APIFlas
     problems.register(app, too_large=body_too_large(config))
     app.before_request(_begin)
     app.after_request(_finish)
-    for noun in (auth, scan, scans, admin, health):
+    for noun in (auth, scan, scans, feedback, admin, models, health):
         app.register_blueprint(noun.blueprint)
     CORS(
         app,
@@ -71,9 +80,15 @@ def close_app(app: APIFlask) -> None:
 
 
 def _wire(config: Config, analyzers: Analyzers) -> Services:
-    store = Store(Database.connect(config.database_url, pool_size=config.threads))
+    n_connections = config.threads + _BACKGROUND_THREADS
+    store = Store(Database.connect(config.database_url, pool_size=n_connections))
     tokens = TokenMaker(config)
-    scanner = Scanner(config, analyzers)
+    shadow = Shadow(store)
+    registry = Registry(config.models_dir, config.model_dir)
+    rollout = None
+    if not config.ai_service_url:
+        rollout = Rollout(config, store, analyzers, registry, shadow)
+    scanner = Scanner(config, analyzers, on_scanned=functools.partial(_scanned, shadow))
     return Services(
         config=config,
         store=store,
@@ -81,9 +96,33 @@ def _wire(config: Config, analyzers: Analyzers) -> Services:
         accounts=Accounts(config, store, tokens),
         scanner=scanner,
         scans=Scans(store, scanner),
+        reviews=Reviews(store),
+        models=Models(config, store, registry, rollout),
+        rollout=rollout,
+        shadow=shadow,
         login_quota=Quota(config.login_rate_limit, setting="LOGIN_RATE_LIMIT"),
         scan_quota=Quota(config.scan_rate_limit, setting="SCAN_RATE_LIMIT"),
     )
+
+
+class _Number(IntegerConverter):
+    """A number in a path; one too long to be anything's is no address, instead of an error of int."""
+
+    regex = r"\d{1,18}"
+
+
+def _scanned(shadow: Shadow, result: ScanResult) -> None:
+    """Offer a scan to the shadow model: within a request, only after its answer has gone out."""
+    if has_request_context():
+        after_this_request(lambda response: _offered_on_close(response, shadow, result))
+    else:
+        shadow.offer(result)
+
+
+def _offered_on_close(response: Response, shadow: Shadow, result: ScanResult) -> Response:
+    if response.status_code < 400:
+        response.call_on_close(functools.partial(shadow.offer, result))
+    return response
 
 
 class _AliasMiddleware:

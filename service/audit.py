@@ -22,6 +22,13 @@ class Action(StrEnum):
     TOKEN_REUSED = "token.reused"  # noqa: S105 - the name of an event, not a secret
     SCAN_CREATED = "scan.created"
     SCAN_DELETED = "scan.deleted"
+    MODEL_ACTIVATED = "model.activated"
+    MODEL_ROLLED_BACK = "model.rolled_back"
+    MODEL_SHADOWED = "model.shadowed"
+    MODEL_SHADOW_ENDED = "model.shadow_ended"
+    FEEDBACK_GIVEN = "feedback.given"
+    FEEDBACK_WITHDRAWN = "feedback.withdrawn"
+    FEEDBACK_EXPORTED = "feedback.exported"
 
 
 def record(

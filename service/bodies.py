@@ -1,7 +1,8 @@
 """Request bodies: multipart, urlencoded and JSON read into one mapping, for any input schema.
 
 `register` hangs the reader on webargs' "json_or_form" location, so a view declares its body by
-`input(Schema, location="json_or_form")` and the OpenAPI document follows.
+`input(Schema, location="json_or_form")` and the OpenAPI document follows. The location "json" is for
+bodies with lists, which forms cannot write without ambiguity.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ READ = ("multipart/form-data", "application/x-www-form-urlencoded", "application
 
 
 def register() -> None:
-    """Teach the input parser to read all three kinds of body."""
+    """Teach the input parser to read all three kinds of body, or JSON alone."""
     parser.location_loader("json_or_form")(read_body)
+    parser.location_loader("json")(read_json)
 
 
 def read_body(request: Request, _schema: Schema) -> Any:  # noqa: ANN401 - JSON
@@ -34,8 +36,7 @@ def read_body(request: Request, _schema: Schema) -> Any:  # noqa: ANN401 - JSON
         InvalidRequest: not JSON, or a field sent twice (one of them would be dropped unseen).
         UnsupportedMediaType: another kind of body.
     """
-    if request.headers.get("Content-Encoding", "identity") != "identity":
-        raise UnsupportedMediaType("Bodies are read as they are; send no Content-Encoding.")
+    _refuse_encoded(request)
     if request.mimetype == "application/json":
         return _json(request.get_data(cache=False))
     if request.mimetype == "application/x-www-form-urlencoded":
@@ -45,6 +46,21 @@ def read_body(request: Request, _schema: Schema) -> Any:  # noqa: ANN401 - JSON
     if not request.mimetype and not request.content_length:
         return {}
     raise UnsupportedMediaType(f"The body is read as one of: {', '.join(READ)}.")
+
+
+def read_json(request: Request, _schema: Schema) -> Any:  # noqa: ANN401 - JSON
+    """Return the fields of a JSON body; raises as `read_body` does."""
+    _refuse_encoded(request)
+    if request.mimetype == "application/json":
+        return _json(request.get_data(cache=False))
+    if not request.mimetype and not request.content_length:
+        return {}
+    raise UnsupportedMediaType("The body is read as application/json.")
+
+
+def _refuse_encoded(request: Request) -> None:
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise UnsupportedMediaType("Bodies are read as they are; send no Content-Encoding.")
 
 
 def _json(body: bytes) -> Any:  # noqa: ANN401 - JSON

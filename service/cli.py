@@ -1,4 +1,4 @@
-"""Thin commands: serve, scan FILE, users, models, db. The work is done elsewhere."""
+"""Thin commands: serve, scan FILE, users, feedback, models, db. The work is done elsewhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import getpass
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,13 @@ from rich.progress import Progress
 from rich.table import Table
 
 from service import config as settings
+from service.cli_models import models
 from service.config import Config
 from service.errors import RiskscanError
+from service.nlp.operating_point import SENSITIVITIES, Sensitivity
 from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES
 from service.scans import Scanner, ScanResult, Submission
+from service.settling import Status
 
 
 class _Commands(click.Group):
@@ -55,14 +59,28 @@ def serve() -> None:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option("--force-llm", is_flag=True, help="Ask the configured LLM, not the model.")
-def scan(files: tuple[str, ...], *, as_json: bool, force_llm: bool) -> None:
+@click.option(
+    "--sensitivity",
+    type=click.Choice(SENSITIVITIES),
+    default="balanced",
+    show_default=True,
+    help="Miss fewer risks (recall) or raise fewer false alarms (precision).",
+)
+def scan(
+    files: tuple[str, ...], *, as_json: bool, force_llm: bool, sensitivity: Sensitivity
+) -> None:
     """Print the risks that FILEs state; - reads text from standard input. Needs no server."""
+    if force_llm and sensitivity != "balanced":
+        raise click.UsageError("An LLM gives no scores; choose one of --force-llm, --sensitivity.")
     config = settings.load()
     failed = False
     with _scanner(config) as scanner:
         for name in files:
             try:
-                _print(name, _scan(scanner, name, force_llm=force_llm), as_json=as_json)
+                submission = replace(
+                    _submission(name), force_llm=force_llm, sensitivity=sensitivity
+                )
+                _print(name, _scan(scanner, name, submission), as_json=as_json)
             except (RiskscanError, OSError) as error:
                 failed = True
                 click.echo(f"riskscan: {name}: {_sentence(error)}", err=True)
@@ -93,6 +111,9 @@ def create_user(email: str, role: str) -> None:
     click.echo(f"Created {user.role} {user.email}.")
 
 
+main.add_command(models)
+
+
 @main.group()
 def db() -> None:
     """Manage the database schema."""
@@ -107,22 +128,37 @@ def upgrade_db() -> None:
 
 
 @main.group()
-def models() -> None:
-    """Look at model artifacts."""
+def feedback() -> None:
+    """Take what reviewers said to where models are trained."""
 
 
-@models.command("verify")
-@click.argument("folder", required=False, type=click.Path(path_type=Path))
-def verify_model(folder: Path | None) -> None:
-    """Check an artifact's hashes and labels and reproduce its golden scores (default: MODEL_DIR)."""
-    from service.nlp.local import LocalAnalyzer  # noqa: PLC0415 - loads the model's libraries
+@feedback.command("export")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to write, readable by its owner only (default: standard output).",
+)
+@click.option(
+    "--since",
+    type=click.DateTime(),
+    help="Only sentences whose feedback changed at this date or time (UTC) or later.",
+)
+def export_feedback(out: Path | None, since: datetime | None) -> None:
+    """Write the judged sentences as JSON lines, as ml reads them; counts go to standard error."""
+    from service.start import feedback_export_of  # noqa: PLC0415
 
-    config = settings.load()
-    analyzer = LocalAnalyzer.open(
-        folder or config.model_dir, device=config.device, n_threads=config.inference_threads
-    )
-    click.echo(f"{analyzer.model_name} {analyzer.model_version} is proved.")
-    analyzer.close()
+    since_utc = since.replace(tzinfo=UTC) if since else None
+    with feedback_export_of(settings.load()) as export:
+        try:
+            if out is None:
+                counts = export.write(sys.stdout, since=since_utc)
+            else:
+                counts = export.write_file(out, since=since_utc)
+        except OSError as error:
+            click.echo(f"riskscan: {out or 'standard output'}: {_sentence(error)}", err=True)
+            sys.exit(1)
+    for status in reversed(Status):
+        click.echo(f"{status.name.lower()}: {counts[status]}", err=True)
 
 
 @contextlib.contextmanager
@@ -136,12 +172,14 @@ def _scanner(config: Config) -> Iterator[Scanner]:
         scanner.close()
 
 
-def _scan(scanner: Scanner, name: str, *, force_llm: bool) -> ScanResult:
+def _submission(name: str) -> Submission:
     if name == "-":
-        submission = Submission(data=sys.stdin.buffer.read(), force_llm=force_llm)
-    else:
-        path = Path(name)
-        submission = Submission(data=path.read_bytes(), filename=path.name, force_llm=force_llm)
+        return Submission(data=sys.stdin.buffer.read())
+    path = Path(name)
+    return Submission(data=path.read_bytes(), filename=path.name)
+
+
+def _scan(scanner: Scanner, name: str, submission: Submission) -> ScanResult:
     with Progress(
         console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
     ) as bar:

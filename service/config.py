@@ -190,7 +190,11 @@ SETTINGS: tuple[Setting, ...] = (
         secret=True,
     ),
     Setting(
-        "SECRET_KEY", "", _secret, "Signs refresh tokens; at least 32 characters.", secret=True
+        "SECRET_KEY",
+        "",
+        _secret,
+        "Signs refresh tokens and makes the pseudonyms of exported feedback; at least 32 characters.",
+        secret=True,
     ),
     Setting("JWT_SECRET", "", _secret, "Signs access tokens; at least 32 characters.", secret=True),
     Setting("JWT_ALGORITHM", "HS256", _choice("HS256"), "Algorithm of access tokens; pinned."),
@@ -216,9 +220,21 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "MODEL_DIR",
-        "models_cache/riskscan-minilm/1.0.0",
+        "models_cache/riskscan-minilm/1.1.0",
         _path,
-        "Folder of the model artifact that serves.",
+        "Folder of the model artifact that serves until another is activated; the fallback afterwards.",
+    ),
+    Setting(
+        "MODELS_DIR",
+        "models_cache",
+        _path,
+        "Folder of the model registry: what lies there as name/version may shadow, serve, and come back.",
+    ),
+    Setting(
+        "MODEL_POLL_S",
+        "5",
+        _integer(1, 3600),
+        "Seconds between looks for a model that was activated, rolled back or set to shadow.",
     ),
     Setting(
         "DEVICE",
@@ -312,6 +328,8 @@ class Config:
     scan_rate_limit: str
     cors_origins: tuple[str, ...]
     model_dir: Path
+    models_dir: Path
+    model_poll_s: int
     device: Literal["auto", "cpu", "cuda"]
     inference_threads: int
     ai_timeout_s: int

@@ -9,8 +9,12 @@ from flask import current_app
 
 from service.accounts import Accounts
 from service.config import Config
+from service.feedback import Reviews
+from service.models import Models
 from service.quotas import Quota
+from service.rollout import Rollout
 from service.scans import Scanner, Scans
+from service.shadow import Shadow
 from service.store import Store
 from service.tokens import TokenMaker
 
@@ -27,12 +31,19 @@ class Services:
     accounts: Accounts
     scanner: Scanner
     scans: Scans
+    reviews: Reviews
+    models: Models
+    rollout: Rollout | None
+    shadow: Shadow
     login_quota: Quota
     scan_quota: Quota
     draining: threading.Event = field(default_factory=threading.Event)
 
     def close(self) -> None:
-        """Release the model, its threads and the database connections."""
+        """Release the models, their threads and the database connections."""
+        if self.rollout is not None:
+            self.rollout.close()
+        self.shadow.close()
         self.scanner.close()
         self.store.close()
 

@@ -54,6 +54,8 @@ def _add_multipart(operation: dict[str, Any], spec: dict[str, Any]) -> None:
     if not content:
         return
     operation["requestBody"]["required"] = True
+    if "application/x-www-form-urlencoded" not in content:
+        return  # a view that reads JSON alone
     body = content["application/json"]
     content["multipart/form-data"] = body
     name = body["schema"]["$ref"].rsplit("/", 1)[-1]

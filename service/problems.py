@@ -120,7 +120,7 @@ def _faults(messages: Any, path: str = "") -> list[Fault]:  # noqa: ANN401 - mar
 
 
 def _deeper(path: str, key: str) -> str:
-    if key in {"json_or_form", "query", "headers", "_schema"}:
+    if key in {"json", "json_or_form", "query", "headers", "_schema"}:
         return path
     return f"{path}.{key}"
 

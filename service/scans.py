@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -21,8 +21,9 @@ from service.audit import Action, record
 from service.config import Config
 from service.errors import Conflict, Fault, InvalidRequest, NotFound, Unauthenticated
 from service.logs import fields
-from service.nlp.analyzer import Analysis, Deadline, Document, Finding, Progress
+from service.nlp.analyzer import Analysis, Analyzer, Deadline, Document, Finding, Progress
 from service.nlp.extract import Extractor, extract_text
+from service.nlp.operating_point import Sensitivity
 from service.nlp.segment import Segmenter
 from service.nlp.selection import Analyzers
 from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES
@@ -40,6 +41,7 @@ class Submission:
     filename: str | None = None
     media_type: str | None = None
     force_llm: bool = False
+    sensitivity: Sensitivity = "balanced"
 
     def content(self) -> bytes:
         """Return the bytes of the document as handed in."""
@@ -49,7 +51,7 @@ class Submission:
 
     def fingerprint(self) -> str:
         """Return a sha256 (hex) over all that decides the answer, to recognise a repeated request."""
-        parts = [self.filename or "", self.media_type or "", str(self.force_llm)]
+        parts = [self.filename or "", self.media_type or "", str(self.force_llm), self.sensitivity]
         head = "\0".join([*parts, "text" if self.data is None else "file", ""])
         return hashlib.sha256(head.encode("utf-8", "surrogatepass") + self.content()).hexdigest()
 
@@ -61,6 +63,7 @@ class ScanResult:
     document: Document
     analysis: Analysis
     document_sha256: str
+    sensitivity: Sensitivity = "balanced"
 
     def data(self) -> list[dict[str, str]]:
         """Return the findings in the three keys of the older contract, in document order."""
@@ -86,8 +89,16 @@ class ScanPage:
 class Scanner:
     """Reads documents and finds their risks; stores nothing and knows no user."""
 
-    def __init__(self, config: Config, analyzers: Analyzers) -> None:
+    def __init__(
+        self,
+        config: Config,
+        analyzers: Analyzers,
+        *,
+        on_scanned: Callable[[ScanResult], None] | None = None,
+    ) -> None:
+        """`on_scanned` is told of each result, before the caller has it."""
         self.analyzers = analyzers
+        self._on_scanned = on_scanned
         self._extractor = Extractor(
             max_file_bytes=config.max_file_bytes,
             max_text_chars=config.max_text_chars,
@@ -100,18 +111,32 @@ class Scanner:
         self._timeout_s = config.ai_timeout_s
 
     def scan(self, submission: Submission, *, progress: Progress | None = None) -> ScanResult:
-        """Extract, segment and analyze one document.
+        """Extract, segment and analyze one document, with one analyzer from beginning to end.
 
         Raises:
             InvalidRequest, UnreadableDocument, UnsupportedMediaType, TooLarge: the document.
             AnalyzerUnavailable, AnalyzerTimeout, AnalyzerError, Overloaded: the analysis.
         """
-        analyzer = self.analyzers.choose(force_llm=submission.force_llm)
+        with self.analyzers.lend(force_llm=submission.force_llm) as analyzer:
+            result = self._scan(submission, analyzer, progress)
+        if self._on_scanned is not None:
+            self._on_scanned(result)
+        return result
+
+    def close(self) -> None:
+        """Release the model and its threads."""
+        self.analyzers.close()
+
+    def _scan(
+        self, submission: Submission, analyzer: Analyzer, progress: Progress | None
+    ) -> ScanResult:
         began_s = time.monotonic()
         document = self._read(submission, Deadline.after(self._timeout_s))
         read_s = time.monotonic()
         deadline = Deadline.after(analyzer.time_allowed_s(document, self._timeout_s))
-        analysis = analyzer.analyze(document, deadline=deadline, progress=progress)
+        analysis = analyzer.analyze(
+            document, sensitivity=submission.sensitivity, deadline=deadline, progress=progress
+        )
         _log.info(
             "scan",
             extra=fields(
@@ -123,11 +148,7 @@ class Scanner:
             ),
         )
         sha256 = hashlib.sha256(submission.content()).hexdigest()
-        return ScanResult(document, analysis, sha256)
-
-    def close(self) -> None:
-        """Release the model and its threads."""
-        self.analyzers.close()
+        return ScanResult(document, analysis, sha256, submission.sensitivity)
 
     def _read(self, submission: Submission, deadline: Deadline) -> Document:
         if submission.data is not None:
@@ -228,17 +249,6 @@ class Scans:
 
         self._store.transaction(work)
 
-    def findings(
-        self, user_id: UUID, scan_id: UUID, *, after_n: int, limit: int
-    ) -> Sequence[models.Finding]:
-        """Return up to `limit` findings after number `after_n`, in document order."""
-
-        def work(session: Session) -> Sequence[models.Finding]:
-            scan = _owned(session, user_id, scan_id)
-            return queries.findings_of_scan(session, scan.id, after_n=after_n, limit=limit)
-
-        return self._store.transaction(work)
-
     def _earlier(self, user_id: UUID, key: str, request_sha256: str | None) -> models.Scan | None:
         scan = self._store.transaction(lambda s: queries.scan_by_key(s, user_id, key))
         if scan is not None and scan.request_sha256 != request_sha256:
@@ -274,6 +284,7 @@ def _new_scan(
         "filename": submission.filename,
         "data": result.data(),
         "source": result.analysis.source,
+        "sensitivity": submission.sensitivity if result.analysis.source == "model" else None,
         "created_at": datetime.now(UTC),
         "model_name": result.analysis.model_name,
         "model_version": result.analysis.model_version,

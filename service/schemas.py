@@ -12,7 +12,6 @@ from apiflask.fields import (
     Boolean,
     Dict,
     File,
-    Float,
     Integer,
     List,
     Nested,
@@ -21,11 +20,12 @@ from apiflask.fields import (
 from apiflask.validators import Length, OneOf, Range, Regexp
 from marshmallow import RAISE, ValidationError, validates_schema
 
+from service.nlp.operating_point import SENSITIVITIES
 from service.nlp.taxonomy import CATEGORIES, RISK_TYPES
 from service.passwords import MAX_PASSWORD_CHARS
 
 SOURCES = ("model", "llm")
-_MAX_INT = 2**31 - 1
+MAX_INT = 2**31 - 1
 _STORABLE = Range(datetime(1970, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC))
 
 
@@ -104,6 +104,20 @@ class ScanIn(StrictSchema):
         },
     )
 
+    sensitivity = String(
+        validate=OneOf(SENSITIVITIES),
+        metadata={
+            "description": "balanced (default): fewest mistakes; recall: misses fewer risks; "
+            "precision: raises fewer false alarms. For the model alone: an LLM gives no scores."
+        },
+    )
+
+    @validates_schema
+    def _no_choice_for_the_llm(self, data: dict[str, Any], **_: object) -> None:
+        if data.get("force_llm") and "sensitivity" in data:
+            message = "An LLM gives no scores to choose by; send one of force_llm and sensitivity."
+            raise ValidationError({"force_llm": [message], "sensitivity": [message]})
+
     @validates_schema
     def _one_document(self, data: dict[str, Any], **_: object) -> None:
         if ("file" in data) == ("text" in data):
@@ -160,6 +174,11 @@ class ScanSummaryOut(Schema):
 class ScanDetailOut(ScanOut):
     filename = String(required=True, allow_none=True)
     n_findings = Integer(required=True)
+    sensitivity = String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "null from an LLM, and for scans older than this field"},
+    )
     model_name = String(required=True)
     model_version = String(required=True)
     document_sha256 = String(required=True)
@@ -199,35 +218,6 @@ class ScanListOut(Schema):
     per_page = Integer(required=True)
     total = Integer(required=True, allow_none=True, metadata={"description": "null with a cursor"})
     next_cursor = String(required=True, allow_none=True)
-
-
-class FindingListQuery(StrictSchema):
-    after = Integer(
-        load_default=0, validate=Range(0, _MAX_INT), metadata={"description": "A finding's id."}
-    )
-    per_page = Integer(load_default=100, validate=Range(1, 1000))
-
-
-class FindingOut(Schema):
-    id = Integer(required=True, attribute="n", metadata={"description": "Number within the scan."})
-    risk_type = String(required=True, validate=OneOf(RISK_TYPES))
-    risk = String(required=True, metadata={"description": "Title of the risk type."})
-    category = String(required=True, validate=OneOf(CATEGORIES))
-    category_title = String(required=True)
-    score = Float(
-        required=True,
-        allow_none=True,
-        metadata={"description": "Calibrated probability; null from an LLM or another service."},
-    )
-    context = String(required=True, metadata={"description": "The sentence, verbatim."})
-    start = Integer(required=True, metadata={"description": "First character, in code points."})
-    end = Integer(required=True, metadata={"description": "One past the last character."})
-    page = Integer(required=True, allow_none=True, metadata={"description": "1-based."})
-
-
-class FindingListOut(Schema):
-    items = List(Nested(FindingOut), required=True)
-    next_after = Integer(required=True, allow_none=True)
 
 
 class AuditEventListQuery(StrictSchema):

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 
 from alembic.util import CommandError
+from apiflask import APIFlask
 from sqlalchemy.exc import SQLAlchemyError
 
 from db import migrate
@@ -16,7 +17,11 @@ from service import logs
 from service.accounts import Accounts
 from service.app import close_app, create_app
 from service.config import Config
+from service.context import EXTENSION, Services
 from service.errors import ConfigError, DatabaseUnavailable, RiskscanError
+from service.feedback_export import FeedbackExport
+from service.models import Models
+from service.nlp.registry import Registry
 from service.secret_keys import with_development_keys
 from service.serving import Server, announce
 from service.store import Store
@@ -33,6 +38,7 @@ def serve(config: Config) -> None:
     stopped = threading.Event()
     try:
         _upgrade_now_or_later(config, stopped)
+        _follow_deployments(app)
         server = Server(app, config)
         announce(config.host, server.port, is_open=config.ai_service_open)
         server.run()
@@ -71,14 +77,42 @@ def _upgrade_now_or_later(config: Config, stopped: threading.Event) -> None:
         threading.Thread(target=_upgrade_until_done, args=arguments, daemon=True).start()
 
 
+def _follow_deployments(app: APIFlask) -> None:
+    """Serve, before the port opens, what was activated last; the fallback is loaded already."""
+    services: Services = app.extensions[EXTENSION]
+    if services.rollout is not None:
+        services.rollout.start()
+
+
+@contextlib.contextmanager
+def models_of(config: Config) -> Iterator[Models]:
+    """Open the models over a migrated database, for commands."""
+    with _migrated_store(config) as store:
+        yield Models(config, store, Registry(config.models_dir, config.model_dir))
+
+
 @contextlib.contextmanager
 def accounts_of(config: Config) -> Iterator[Accounts]:
     """Open the accounts of a migrated database, for commands."""
     config = with_development_keys(config)
+    with _migrated_store(config) as store:
+        yield Accounts(config, store, TokenMaker(config))
+
+
+@contextlib.contextmanager
+def feedback_export_of(config: Config) -> Iterator[FeedbackExport]:
+    """Open the feedback of a migrated database, for commands."""
+    config = with_development_keys(config)
+    with _migrated_store(config) as store:
+        yield FeedbackExport(store, secret_key=config.secret_key)
+
+
+@contextlib.contextmanager
+def _migrated_store(config: Config) -> Iterator[Store]:
     upgrade_database(config)
     store = Store(Database.connect(config.database_url, pool_size=1))
     try:
-        yield Accounts(config, store, TokenMaker(config))
+        yield store
     finally:
         store.close()
 

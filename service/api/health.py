@@ -34,7 +34,6 @@ def live() -> dict[str, str]:
 @blueprint.output(ReadyOut)
 @blueprint.doc(summary="Readiness: the database answers and the model is proved")
 def ready() -> dict[str, Any]:
-    analyzer = services().scanner.analyzers.default
     faults = []
     if services().draining.is_set():
         faults.append(Fault("process", "The process is shutting down."))
@@ -42,8 +41,9 @@ def ready() -> dict[str, Any]:
         services().store.ping()
     except DatabaseUnavailable as error:
         faults.append(Fault("database", error.message))
-    if not analyzer.is_ready():
-        faults.append(Fault("model", "The inference thread has stopped; restart the process."))
+    with services().scanner.analyzers.lend() as analyzer:  # so that no exchange closes it meanwhile
+        if not analyzer.is_ready():
+            faults.append(Fault("model", "The inference thread has stopped; restart the process."))
     if faults:
         raise NotReady(" ".join(fault.message for fault in faults), faults=tuple(faults))
     return {"status": "ready", "checks": {"database": "answers", "model": _told(analyzer)}}

@@ -59,13 +59,15 @@ def analyze(body: dict[str, Any]) -> dict[str, Any]:
 
 def _submission(body: dict[str, Any]) -> Submission:
     file = body.get("file")
+    sensitivity = body.get("sensitivity", "balanced")
     if file is None:
-        return Submission(text=body["text"], force_llm=body["force_llm"])
+        return Submission(text=body["text"], force_llm=body["force_llm"], sensitivity=sensitivity)
     return Submission(
         data=file.read(),
         filename=_cleaned(file.filename),
         media_type=file.content_type or None,
         force_llm=body["force_llm"],
+        sensitivity=sensitivity,
     )
 
 

@@ -8,15 +8,14 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from marshmallow import RAISE
 
-from db.models import Finding, Scan
+from db.models import Feedback, Finding, Scan
 from db.queries.scans import ScanFilter
 from service.auth import auth, current_user
 from service.context import services
 from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES
 from service.paging import decode_cursor, encode_cursor, link_to_next
+from service.review_schemas import FindingListOut, FindingListQuery
 from service.schemas import (
-    FindingListOut,
-    FindingListQuery,
     ScanDetailOut,
     ScanListOut,
     ScanListQuery,
@@ -72,17 +71,19 @@ def delete_scan(scan_id: UUID) -> str:
 @blueprint.auth_required(auth)
 @blueprint.input(FindingListQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(FindingListOut)
-@blueprint.doc(summary="The findings of a scan, in document order")
+@blueprint.doc(
+    summary="The findings of the caller's scan, for reviewers of anyone's, in document order"
+)
 def list_findings(scan_id: UUID, query: dict[str, int]) -> tuple[dict[str, Any], dict[str, str]]:
     after, per_page = query["after"], query["per_page"]
-    found = services().scans.findings(current_user().id, scan_id, after_n=after, limit=per_page + 1)
+    found = services().reviews.findings(current_user(), scan_id, after_n=after, limit=per_page + 1)
     shown = found[:per_page]
-    next_after = shown[-1].n if len(found) > per_page else None
-    answer = {"items": [_shown(finding) for finding in shown], "next_after": next_after}
+    next_after = shown[-1][0].n if len(found) > per_page else None
+    answer = {"items": [_shown(*pair) for pair in shown], "next_after": next_after}
     return answer, link_to_next(after=next_after)
 
 
-def _shown(finding: Finding) -> dict[str, Any]:
+def _shown(finding: Finding, own: Feedback | None) -> dict[str, Any]:
     return {
         "n": finding.n,
         "risk_type": finding.risk_type,
@@ -94,4 +95,5 @@ def _shown(finding: Finding) -> dict[str, Any]:
         "start": finding.start,
         "end": finding.end,
         "page": finding.page,
+        "feedback": own,
     }

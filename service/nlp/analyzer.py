@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -16,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from service.errors import AnalyzerError, AnalyzerTimeout
+from service.nlp.operating_point import OperatingPoint, Sensitivity
 from service.nlp.taxonomy import RISK_TYPES, category_of
 
 Source = Literal["model", "llm"]
 Scores = npt.NDArray[np.float32]
+Decisions = npt.NDArray[np.bool_]
 Progress = Callable[[int, int], None]
 """Called after each batch with the numbers of different sentences done and in all."""
 
@@ -160,10 +162,13 @@ class Analyzer(ABC):
         self,
         document: Document,
         *,
+        sensitivity: Sensitivity = "balanced",
         deadline: Deadline | None = None,
         progress: Progress | None = None,
     ) -> Analysis:
         """Return every finding of `document`, in document order, then by taxonomy order.
+
+        `sensitivity` names an operating point; an LLM, which gives no scores, has but one.
 
         Raises:
             AnalyzerUnavailable: the analyzer is not configured or not reachable.
@@ -196,7 +201,7 @@ class SentenceScorer(Analyzer):
     batch_size: ClassVar[int] = 256
     has_probabilities: ClassVar[bool] = True
     sorts_by_length: ClassVar[bool] = True
-    thresholds: Scores  # float32 (n_risk_types,)
+    operating_points: Mapping[Sensitivity, OperatingPoint]
 
     @abstractmethod
     def score_batch(self, sentences: Sequence[str], *, deadline: Deadline | None = None) -> Scores:
@@ -219,6 +224,10 @@ class SentenceScorer(Analyzer):
         scores = self._score_different(list(row_of), deadline=deadline, progress=progress)
         return scores[[row_of[sentence] for sentence in sentences]]
 
+    def decide(self, scores: Scores, sensitivity: Sensitivity = "balanced") -> Decisions:
+        """Return bool (n, n_risk_types): which types sentences of these scores state."""
+        return self.operating_points[sensitivity].decide(scores)
+
     def _score_different(
         self, sentences: Sequence[str], *, deadline: Deadline | None, progress: Progress | None
     ) -> Scores:
@@ -240,11 +249,12 @@ class SentenceScorer(Analyzer):
         self,
         document: Document,
         *,
+        sensitivity: Sensitivity = "balanced",
         deadline: Deadline | None = None,
         progress: Progress | None = None,
     ) -> Analysis:
         scores = self.score(document.sentence_texts(), deadline=deadline, progress=progress)
-        hits = np.argwhere(scores >= self.thresholds)
+        hits = np.argwhere(self.decide(scores, sensitivity))
         findings = [self._finding(document, int(row), int(k), scores[row, k]) for row, k in hits]
         return Analysis(findings, self.source, self.model_name, self.model_version)
 

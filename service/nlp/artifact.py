@@ -19,12 +19,13 @@ import numpy.typing as npt
 
 from service.errors import ArtifactError
 from service.nlp import taxonomy
+from service.nlp.operating_point import SENSITIVITIES, OperatingPoint, Sensitivity
 from service.nlp.taxonomy import RISK_TYPES
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
 MANIFEST_FILE = "manifest.json"
 CONFIG_FILE = "config.json"
 TOKENIZER_FILE = "tokenizer.json"
@@ -44,14 +45,14 @@ T = TypeVar("T")
 class Manifest:
     """What manifest.json says.
 
-    `thresholds` is float32 (n_risk_types,) in taxonomy order, each in (0, 1); `temperature` divides
-    the logits before the sigmoid; `golden_tolerance` is the largest accepted difference of a score.
+    `temperature` divides the logits before the sigmoid; `operating_points` turn the scores into
+    findings, one for each sensitivity; `golden_tolerance` is the largest accepted difference of a score.
     """
 
     name: str
     version: str
     labels: tuple[str, ...]
-    thresholds: Floats
+    operating_points: Mapping[Sensitivity, OperatingPoint]
     temperature: float
     max_length_tokens: int
     golden_tolerance: float
@@ -137,13 +138,18 @@ def check_golden(artifact: Artifact, scores: Floats) -> None:
     """
     golden, manifest = artifact.golden(), artifact.manifest
     expected = np.array([row.scores for row in golden], np.float32).reshape(-1, len(RISK_TYPES))
+    if not golden:
+        raise ArtifactError(
+            f"{artifact.path} has no golden sentences: run `python -m ml.calibrate` on it."
+        )
     if scores.shape != expected.shape:
         raise ArtifactError(
             f"{artifact.path}: golden scores of shape {scores.shape}, not {expected.shape}."
         )
     difference = np.abs(scores - expected)
-    crossed = (scores >= manifest.thresholds) != (expected >= manifest.thresholds)
-    failed = crossed | ~(difference <= manifest.golden_tolerance)  # NaN fails the comparison
+    balanced = manifest.operating_points["balanced"]
+    decided_otherwise = balanced.decide(scores) != balanced.decide(expected)
+    failed = decided_otherwise | ~(difference <= manifest.golden_tolerance)  # NaN fails too
     if failed.any():
         row, column = np.argwhere(failed)[0]
         raise ArtifactError(
@@ -166,7 +172,7 @@ def _parse(path: Path) -> Manifest:
         name=fields.get("name", str),
         version=fields.get("version", str),
         labels=tuple(fields.get("labels", list)),
-        thresholds=fields.thresholds(),
+        operating_points=fields.operating_points(),
         temperature=fields.positive("temperature"),
         max_length_tokens=fields.get("max_length_tokens", int),
         golden_tolerance=fields.positive("golden_tolerance"),
@@ -206,12 +212,21 @@ class _Fields:
             raise self.fault(name, "is no number above zero")
         return float(value)
 
-    def thresholds(self) -> Floats:
-        raw = self.get("thresholds", dict)
-        values = [raw.get(risk_type) for risk_type in RISK_TYPES]
-        if not all(isinstance(v, int | float) and 0 < v < 1 for v in values):
-            raise self.fault("thresholds", "lacks a risk type or leaves (0, 1)")
-        return np.array(values, np.float32)
+    def operating_points(self) -> dict[Sensitivity, OperatingPoint]:
+        raw = self.get("operating_points", dict)
+        return {name: self._operating_point(name, raw.get(name)) for name in SENSITIVITIES}
+
+    def _operating_point(self, name: str, raw: object) -> OperatingPoint:
+        given = raw if isinstance(raw, dict) else {}
+        thresholds = given.get("thresholds")
+        by_type = thresholds if isinstance(thresholds, dict) else {}
+        found = [given.get("risk_threshold"), *(by_type.get(r) for r in RISK_TYPES)]
+        values = [float(v) for v in found if isinstance(v, int | float) and 0 < v < 1]
+        if len(values) != len(found):
+            raise self.fault(
+                f"operating_points.{name}", "lacks a risk type or leaves (0, 1) somewhere"
+            )
+        return OperatingPoint(values[0], np.array(values[1:], np.float32))
 
 
 def _check_labels(path: Path, manifest: Manifest) -> None:

@@ -18,6 +18,7 @@ from service.nlp.llm_prompt import (
     read_answer,
     response_format,
 )
+from service.nlp.operating_point import SENSITIVITIES, OperatingPoint
 from service.nlp.taxonomy import RISK_TYPES
 
 MAX_SENTENCES_PER_REQUEST = 30
@@ -54,7 +55,8 @@ class LLMAnalyzer(SentenceScorer):
         """Ask `model` at `base_url` (such as http://localhost:8080/v1); connects at first use."""
         self.model_name = model
         self.model_version = ""
-        self.thresholds = np.full(len(RISK_TYPES), 0.5, dtype=np.float32)
+        yes_or_no = OperatingPoint(0.5, np.full(len(RISK_TYPES), 0.5, dtype=np.float32))
+        self.operating_points = dict.fromkeys(SENSITIVITIES, yes_or_no)
         self.request_mode = request_mode
         self._client = JsonClient(
             f"{base_url.rstrip('/')}/chat/completions",

@@ -28,7 +28,7 @@ class LocalAnalyzer(SentenceScorer):
         self._manifest = artifact.manifest
         self.model_name = self._manifest.name
         self.model_version = self._manifest.version
-        self.thresholds = self._manifest.thresholds
+        self.operating_points = self._manifest.operating_points
         self._inference = InferenceThread(
             engine,
             artifact.tokenizer(),

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from service.errors import AnalyzerError
 from service.nlp.analyzer import Analysis, Analyzer, Deadline, Document, Finding, Progress, Source
 from service.nlp.http_json import JsonClient
+from service.nlp.operating_point import Sensitivity
 from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TYPES, category_of, risk_type_of_title
 
 Span = tuple[int, int]
@@ -31,10 +32,13 @@ class RemoteAnalyzer(Analyzer):
         self,
         document: Document,
         *,
+        sensitivity: Sensitivity = "balanced",
         deadline: Deadline | None = None,
         progress: Progress | None = None,
     ) -> Analysis:
-        payload = {"text": document.text, "force_llm": self._force_llm}
+        payload: dict[str, object] = {"text": document.text, "force_llm": self._force_llm}
+        if sensitivity != "balanced":  # a service of the older contract knows no such field
+            payload["sensitivity"] = sensitivity
         items, source = _parsed(self._client.post(payload, deadline=deadline))
         locator = _Locator(document)
         findings = [locator.finding(risk_type, context) for risk_type, context in items]

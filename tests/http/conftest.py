@@ -126,3 +126,10 @@ def admin(live, new_user):
     """An administrator; the API makes none, so this one is made as the command makes them."""
     accounts = live.app.extensions[EXTENSION].accounts
     return new_user(lambda email, password: accounts.register(email, password, role="admin"))
+
+
+@pytest.fixture
+def reviewer(live, new_user):
+    """A reviewer, made as the command makes them, who owns no scan."""
+    accounts = live.app.extensions[EXTENSION].accounts
+    return new_user(lambda email, word: accounts.register(email, word, role="reviewer"))

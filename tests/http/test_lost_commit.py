@@ -41,3 +41,15 @@ def test_scan_is_stored_once_and_deleted(client):
     assert user.http.delete(path).status_code == 204
     assert user.http.get("/api/scans").json()["total"] == 0
     user.http.close()
+
+
+@pytest.mark.usefixtures("answers_get_lost")
+def test_feedback_is_stored_once_and_withdrawn(client):
+    user = User(client)
+    path = f"/api/scans/{user.scan().json()['scan_id']}/findings/1/feedback"
+    answers = [user.http.put(path, json={"verdict": v}) for v in ("confirmed", "rejected")]
+    assert [a.status_code for a in answers] == [201, 200]
+    assert user.http.delete(path).status_code == 204
+    history = user.http.get(path).json()["history"]
+    assert [row["verdict"] for row in history] == ["withdrawn", "rejected", "confirmed"]
+    user.http.close()

@@ -63,17 +63,68 @@ def test_faulty_line_is_named_by_its_number(tmp_path: Path, line: str, message: 
         read_examples(path)
 
 
+def settings(tmp_path: Path, **files) -> DataSettings:
+    """Settings over files whose rows are given by field; dev is one neutral sentence unless given."""
+    files = {"dev": [row("A sentence that nobody else has.", doc="dev")]} | files
+    paths = {name: write(tmp_path / f"{name}.jsonl", *rows) for name, rows in files.items()}
+    dev = paths.pop("dev")
+    lists = {name: [path] for name, path in paths.items()}
+    empty = {"authored": [], "real": [], "second_readings": [], "feedback": []}
+    return DataSettings(**(empty | lists), dev=dev, max_feedback_per_user=2)
+
+
 def test_sentence_or_document_of_dev_is_dropped_from_train(tmp_path: Path):
-    train = write(
-        tmp_path / "train.jsonl",
+    train = [
         row("The  vendor may FAIL!", doc="a"),
         row("From a document of dev.", doc="d"),
         row("Kept.", doc="a"),
-    )
-    dev = write(tmp_path / "dev.jsonl", row("the vendor may fail", doc="d"))
-    found = load_dataset(DataSettings(authored=[], real_train=[train], refine=[], dev=dev))
+    ]
+    dev = [row("the vendor may fail", doc="d")]
+    found = load_dataset(settings(tmp_path, real=train, dev=dev))
     assert [e.text for e in found.train] == ["Kept."]
-    assert found.dropped == 2
+    assert found.dropped == {"document of dev": 1, "near-duplicate of dev": 1}
+
+
+def test_sentence_that_is_nearly_one_of_dev_is_dropped(tmp_path: Path):
+    long = "The pumping station may flood if the inlet gate is not replaced before the autumn"
+    dev = [row(long + " rains.", doc="d")]
+    train = [row(long + ", says the inspector.", doc="a"), row("The gate may jam.", doc="b")]
+    found = load_dataset(settings(tmp_path, real=train, dev=dev))
+    assert [e.text for e in found.train] == ["The gate may jam."]
+
+
+def test_second_reading_goes_before_the_first(tmp_path: Path):
+    real = [row("It may fail.", "outage", id="p1"), {"text": "Fine.", "id": "q1"}]
+    second = [{"id": "p1", "labels": ["defects"]}, {"id": "q1", "labels": []}]
+    found = load_dataset(settings(tmp_path, real=real, second_readings=second))
+    assert [e.labels for e in found.train] == [("defects",), ()]
+
+
+def test_sentence_without_any_reading_is_named(tmp_path: Path):
+    with pytest.raises(DatasetError, match="line 1: expected"):
+        load_dataset(settings(tmp_path, real=[{"text": "Fine.", "id": "q1"}]))
+
+
+def test_feedback_trains_only_where_it_is_settled(tmp_path: Path):
+    statuses = ["agreed", "adjudicated", "single", "disputed", "partial", None]
+    rows = [row(f"Sentence {s}.", status=s, user=s) for s in statuses]
+    found = load_dataset(settings(tmp_path, feedback=rows))
+    assert [e.text for e in found.train] == ["Sentence agreed.", "Sentence adjudicated."]
+    assert found.dropped["feedback disputed"] == 1
+
+
+def test_feedback_of_one_user_is_capped(tmp_path: Path):
+    rows = [row(f"Number {n}.", status="agreed", user="u") for n in range(5)]
+    found = load_dataset(settings(tmp_path, feedback=rows))
+    assert len(found.train) == 2
+    assert found.dropped == {"feedback beyond max_feedback_per_user": 3}
+
+
+def test_card_counts_every_risk_type_and_quotes_no_sentence(tmp_path: Path):
+    found = load_dataset(settings(tmp_path, real=[row("The roof may fall.", "injury", doc="a")]))
+    card = dataset.card(dataset.summary(found))
+    assert "| injury | 1 | 0 |" in card
+    assert "roof" not in card
 
 
 def test_fingerprint_changes_with_a_label_and_not_with_label_order():
@@ -89,10 +140,8 @@ def test_targets_follow_the_order_of_the_taxonomy():
 
 
 def test_summary_counts_and_quotes_nothing(tmp_path: Path):
-    train = write(tmp_path / "t.jsonl", row("It is late.", "schedule-delay", license="MIT"))
-    dev = write(tmp_path / "d.jsonl", row("It is not."))
-    settings = DataSettings(authored=[], real_train=[train], refine=[], dev=dev)
-    found = dataset.summary(load_dataset(settings))
+    train = [row("It is late.", "schedule-delay", license="MIT")]
+    found = dataset.summary(load_dataset(settings(tmp_path, real=train, dev=[row("It is not.")])))
     assert found["train"]["risk_types"]["schedule-delay"] == 1
     assert found["train"]["licenses"] == {"MIT": 1}
     assert "It is" not in json.dumps(found)

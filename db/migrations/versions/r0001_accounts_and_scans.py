@@ -6,19 +6,16 @@ Rule about locks: these tables are new, so nobody waits for them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import mysql
-from sqlalchemy.types import TypeEngine
+
+from db.migrations.columns import exact, long_text, row_id, table_options, time
 
 revision = "0001"
 down_revision: str | None = None
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
-
-_MYSQL = ("mysql", "mariadb")
 
 
 def upgrade() -> None:
@@ -40,12 +37,12 @@ def downgrade() -> None:
 def _create_users() -> None:
     _create(
         "users",
-        sa.Column("id", _row_id(), nullable=False),
-        sa.Column("email", _exact(254), nullable=False),
-        sa.Column("password_hash", _exact(255), nullable=False),
-        sa.Column("role", _exact(16), nullable=False),
-        sa.Column("created_at", _time(), nullable=False),
-        sa.Column("disabled_at", _time()),
+        sa.Column("id", row_id(), nullable=False),
+        sa.Column("email", exact(254), nullable=False),
+        sa.Column("password_hash", exact(255), nullable=False),
+        sa.Column("role", exact(16), nullable=False),
+        sa.Column("created_at", time(), nullable=False),
+        sa.Column("disabled_at", time()),
         sa.PrimaryKeyConstraint("id", name="pk_users"),
         sa.UniqueConstraint("email", name="uq_users_email"),
         sa.CheckConstraint("role IN ('user', 'reviewer', 'admin')", name="ck_users_role"),
@@ -55,10 +52,10 @@ def _create_users() -> None:
 def _create_logins() -> None:
     _create(
         "logins",
-        sa.Column("id", _row_id(), nullable=False),
-        sa.Column("user_id", _row_id(), nullable=False),
-        sa.Column("created_at", _time(), nullable=False),
-        sa.Column("revoked_at", _time()),
+        sa.Column("id", row_id(), nullable=False),
+        sa.Column("user_id", row_id(), nullable=False),
+        sa.Column("created_at", time(), nullable=False),
+        sa.Column("revoked_at", time()),
         sa.Column("revoked_reason", sa.String(64)),
         sa.PrimaryKeyConstraint("id", name="pk_logins"),
         _owned_by("users", "user_id", name="fk_logins_user_id"),
@@ -69,12 +66,12 @@ def _create_logins() -> None:
 def _create_refresh_tokens() -> None:
     _create(
         "refresh_tokens",
-        sa.Column("id", _row_id(), nullable=False),
-        sa.Column("login_id", _row_id(), nullable=False),
-        sa.Column("token_hash", _exact(64), nullable=False),
-        sa.Column("created_at", _time(), nullable=False),
-        sa.Column("expires_at", _time(), nullable=False),
-        sa.Column("used_at", _time()),
+        sa.Column("id", row_id(), nullable=False),
+        sa.Column("login_id", row_id(), nullable=False),
+        sa.Column("token_hash", exact(64), nullable=False),
+        sa.Column("created_at", time(), nullable=False),
+        sa.Column("expires_at", time(), nullable=False),
+        sa.Column("used_at", time()),
         sa.PrimaryKeyConstraint("id", name="pk_refresh_tokens"),
         sa.UniqueConstraint("token_hash", name="uq_refresh_tokens_token_hash"),
         _owned_by("logins", "login_id", name="fk_refresh_tokens_login_id"),
@@ -85,19 +82,19 @@ def _create_refresh_tokens() -> None:
 def _create_scans() -> None:
     _create(
         "scans",
-        sa.Column("id", _row_id(), nullable=False),
-        sa.Column("user_id", _row_id(), nullable=False),
-        sa.Column("filename", _exact(255)),
+        sa.Column("id", row_id(), nullable=False),
+        sa.Column("user_id", row_id(), nullable=False),
+        sa.Column("filename", exact(255)),
         sa.Column("data", sa.JSON(), nullable=False),
-        sa.Column("source", _exact(16), nullable=False),
-        sa.Column("created_at", _time(), nullable=False),
+        sa.Column("source", exact(16), nullable=False),
+        sa.Column("created_at", time(), nullable=False),
         sa.Column("model_name", sa.String(255), nullable=False),
         sa.Column("model_version", sa.String(255), nullable=False),
-        sa.Column("document_sha256", _exact(64), nullable=False),
+        sa.Column("document_sha256", exact(64), nullable=False),
         sa.Column("coverage", sa.JSON(), nullable=False),
         sa.Column("n_findings", sa.Integer(), nullable=False),
-        sa.Column("idempotency_key", _exact(255)),
-        sa.Column("request_sha256", _exact(64)),
+        sa.Column("idempotency_key", exact(255)),
+        sa.Column("request_sha256", exact(64)),
         sa.PrimaryKeyConstraint("id", name="pk_scans"),
         sa.UniqueConstraint("user_id", "idempotency_key", name="uq_scans_user_id_idempotency_key"),
         sa.CheckConstraint("source IN ('model', 'llm')", name="ck_scans_source"),
@@ -113,12 +110,12 @@ def _create_scans() -> None:
 def _create_findings() -> None:
     _create(
         "findings",
-        sa.Column("scan_id", _row_id(), nullable=False),
+        sa.Column("scan_id", row_id(), nullable=False),
         sa.Column("n", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("risk_type", _exact(64), nullable=False),
-        sa.Column("category", _exact(64), nullable=False),
+        sa.Column("risk_type", exact(64), nullable=False),
+        sa.Column("category", exact(64), nullable=False),
         sa.Column("score", sa.Double()),
-        sa.Column("context", _long_text(), nullable=False),
+        sa.Column("context", long_text(), nullable=False),
         sa.Column("span_start", sa.Integer(), nullable=False),
         sa.Column("span_end", sa.Integer(), nullable=False),
         sa.Column("page", sa.Integer()),
@@ -136,13 +133,13 @@ def _create_findings() -> None:
 def _create_audit_events() -> None:
     _create(
         "audit_events",
-        sa.Column("id", _row_id(), nullable=False),
-        sa.Column("created_at", _time(), nullable=False),
-        sa.Column("action", _exact(64), nullable=False),
-        sa.Column("user_id", _row_id()),
-        sa.Column("object_type", _exact(64), nullable=False),
-        sa.Column("object_id", _exact(255)),
-        sa.Column("request_id", _exact(64)),
+        sa.Column("id", row_id(), nullable=False),
+        sa.Column("created_at", time(), nullable=False),
+        sa.Column("action", exact(64), nullable=False),
+        sa.Column("user_id", row_id()),
+        sa.Column("object_type", exact(64), nullable=False),
+        sa.Column("object_id", exact(255)),
+        sa.Column("request_id", exact(64)),
         sa.Column("detail", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_audit_events"),
     )
@@ -150,38 +147,8 @@ def _create_audit_events() -> None:
 
 
 def _create(name: str, *parts: sa.schema.SchemaItem) -> None:
-    op.create_table(name, *parts, **_table_options())
-
-
-def _table_options() -> dict[str, Any]:
-    # Named on every table: without a collation, mysql_charset takes the server's default for that
-    # character set, which differs between servers. Each server has its own best one.
-    is_mariadb = getattr(op.get_bind().dialect, "is_mariadb", False)
-    options = {
-        "engine": "InnoDB",
-        "charset": "utf8mb4",
-        "collate": "utf8mb4_unicode_ci" if is_mariadb else "utf8mb4_0900_ai_ci",
-    }
-    return {f"{name}_{option}": v for name in _MYSQL for option, v in options.items()}
+    op.create_table(name, *parts, **table_options())
 
 
 def _owned_by(table: str, column: str, *, name: str) -> sa.ForeignKeyConstraint:
     return sa.ForeignKeyConstraint([column], [f"{table}.id"], name=name, ondelete="CASCADE")
-
-
-def _row_id() -> TypeEngine[Any]:
-    return sa.Uuid(native_uuid=False).with_variant(sa.Uuid(), "postgresql")
-
-
-def _time() -> TypeEngine[Any]:
-    return sa.DateTime().with_variant(mysql.DATETIME(fsp=6), *_MYSQL)
-
-
-def _exact(length: int) -> TypeEngine[Any]:
-    binary = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
-    return sa.String(length).with_variant(binary, *_MYSQL)
-
-
-def _long_text() -> TypeEngine[Any]:
-    binary = mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin")
-    return sa.Text().with_variant(binary, *_MYSQL)

@@ -1,0 +1,191 @@
+"""Feedback on findings and missed risks: rows are added, never changed; the newest revision counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy.orm import Session, aliased, defer
+
+from db.models import Feedback, Finding, Scan
+
+WITHDRAWN = "withdrawn"
+_later = aliased(Feedback)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What one user has one verdict on: finding `n`, or with 0 the missed risk at a span."""
+
+    scan_id: UUID
+    user_id: UUID
+    n: int
+    start: int
+    end: int
+
+
+def scan_under_review(
+    session: Session, scan_id: UUID, *, owner_id: UUID | None = None, lock: bool = False
+) -> Scan | None:
+    """Return a scan, of `owner_id` only when given, without its `data`.
+
+    With `lock` other feedback on the scan waits until this transaction ends (SQLite has one writer).
+    """
+    query = select(Scan).options(defer(Scan.data, raiseload=True)).where(Scan.id == scan_id)
+    if owner_id is not None:
+        query = query.where(Scan.user_id == owner_id)
+    return session.scalar(query.with_for_update() if lock else query)
+
+
+def finding_of_scan(session: Session, scan_id: UUID, n: int) -> Finding | None:
+    """Return finding `n` of a scan."""
+    return session.get(Finding, (scan_id, n))
+
+
+def findings_at(session: Session, scan_id: UUID, start: int, end: int) -> Sequence[Finding]:
+    """Return the findings whose span is exactly start..end, by number."""
+    query = select(Finding).where(
+        Finding.scan_id == scan_id, Finding.start == start, Finding.end == end
+    )
+    return session.scalars(query.order_by(Finding.n)).all()
+
+
+def add_feedback(session: Session, target: Target, values: Mapping[str, Any]) -> Feedback:
+    """Insert a row; `values` are id, role, revision, verdict, risk_types, context, comment, created_at.
+
+    Raises:
+        IntegrityError: the scan is gone, or the target has this revision.
+    """
+    row = Feedback(
+        scan_id=target.scan_id,
+        user_id=target.user_id,
+        n=target.n,
+        start=target.start,
+        end=target.end,
+        **values,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def newest(session: Session, target: Target, *, below: int | None = None) -> Feedback | None:
+    """Return the newest row of a target, withdrawals included; below a revision when given."""
+    query = select(Feedback).where(
+        Feedback.scan_id == target.scan_id,
+        Feedback.user_id == target.user_id,
+        Feedback.n == target.n,
+        Feedback.start == target.start,
+        Feedback.end == target.end,
+    )
+    if below is not None:
+        query = query.where(Feedback.revision < below)
+    return session.scalar(query.order_by(Feedback.revision.desc()).limit(1))
+
+
+def feedback_by_id(session: Session, feedback_id: UUID) -> Feedback | None:
+    """Return a row by its id, whether it is current or not."""
+    return session.get(Feedback, feedback_id)
+
+
+def current_of_finding(
+    session: Session, scan_id: UUID, n: int, *, limit: int
+) -> Sequence[Feedback]:
+    """Return up to `limit` users' current verdicts on a finding, newest first."""
+    query = select(Feedback).where(Feedback.scan_id == scan_id, Feedback.n == n, *_current())
+    return session.scalars(_newest_first(query).limit(limit)).all()
+
+
+def history_of_finding(
+    session: Session, scan_id: UUID, n: int, *, user_id: UUID | None = None, limit: int
+) -> Sequence[Feedback]:
+    """Return up to `limit` rows of a finding, newest first, withdrawn and superseded ones included."""
+    query = select(Feedback).where(Feedback.scan_id == scan_id, Feedback.n == n)
+    if user_id is not None:
+        query = query.where(Feedback.user_id == user_id)
+    return session.scalars(_newest_first(query).limit(limit)).all()
+
+
+def own_of_findings(
+    session: Session, scan_id: UUID, user_id: UUID, numbers: Sequence[int]
+) -> dict[int, Feedback]:
+    """Return a user's current verdicts on the findings `numbers` of a scan, by number."""
+    query = select(Feedback).where(
+        Feedback.scan_id == scan_id,
+        Feedback.user_id == user_id,
+        Feedback.n.in_(numbers),
+        *_current(),
+    )
+    return {row.n: row for row in session.scalars(query)}
+
+
+def list_current(
+    session: Session,
+    scan_id: UUID,
+    *,
+    user_id: UUID | None = None,
+    limit: int,
+    after: tuple[datetime, UUID] | None = None,
+) -> Sequence[Feedback]:
+    """Return up to `limit` current rows of a scan, newest first, past the position `after`."""
+    query = select(Feedback).where(Feedback.scan_id == scan_id, *_current())
+    if user_id is not None:
+        query = query.where(Feedback.user_id == user_id)
+    if after is not None:
+        created_at, feedback_id = after
+        query = query.where(
+            Feedback.created_at <= created_at,
+            or_(Feedback.created_at < created_at, Feedback.id < feedback_id),
+        )
+    return session.scalars(_newest_first(query).limit(limit)).all()
+
+
+def scans_with_feedback(
+    session: Session, *, since: datetime | None, after: UUID | None, limit: int
+) -> Sequence[UUID]:
+    """Return up to `limit` ids above `after`, ascending, of scans with a row made at or after `since`."""
+    query = select(Feedback.scan_id).distinct()
+    if since is not None:
+        query = query.where(Feedback.created_at >= since)
+    if after is not None:
+        query = query.where(Feedback.scan_id > after)
+    return session.scalars(query.order_by(Feedback.scan_id).limit(limit)).all()
+
+
+def newest_of_scan(session: Session, scan_id: UUID) -> Sequence[Feedback]:
+    """Return the newest row of every target of a scan, withdrawals included, by span and time."""
+    query = select(Feedback).where(Feedback.scan_id == scan_id, _is_newest())
+    order = (Feedback.start, Feedback.end, Feedback.n, Feedback.created_at, Feedback.id)
+    return session.scalars(query.order_by(*order)).all()
+
+
+def findings_at_spans(
+    session: Session, scan_id: UUID, spans: Set[tuple[int, int]]
+) -> Sequence[Finding]:
+    """Return the findings of a scan whose span is one of `spans`, by number."""
+    # Chosen here, not by a join: no index holds spans, so that each would be compared with each.
+    query = select(Finding).where(Finding.scan_id == scan_id).order_by(Finding.n)
+    return [f for f in session.scalars(query) if (f.start, f.end) in spans]
+
+
+def _newest_first(query: Select[Feedback]) -> Select[Feedback]:
+    return query.order_by(Feedback.created_at.desc(), Feedback.id.desc())
+
+
+def _current() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return Feedback.verdict != WITHDRAWN, _is_newest()
+
+
+def _is_newest() -> ColumnElement[bool]:
+    is_same_target = (
+        _later.scan_id == Feedback.scan_id,
+        _later.user_id == Feedback.user_id,
+        _later.n == Feedback.n,
+        _later.start == Feedback.start,
+        _later.end == Feedback.end,
+    )
+    return ~select(_later.id).where(*is_same_target, _later.revision > Feedback.revision).exists()

@@ -1,0 +1,137 @@
+"""Nearest training sentences in the space of the encoder as it comes, before any fine-tuning."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from ml.base import base_dir, pretrained
+from ml.encoding import encode, logits_of, open_tokenizer
+from ml.metrics import average_precision
+from ml.settings import Settings
+
+Floats = npt.NDArray[np.float32]
+
+KS = (5, 10, 20)
+_N_FOLDS = 5
+_QUERIES_PER_FOLD = 1000
+_QUERIES_AT_ONCE = 256
+_SMOOTHING = 0.002
+"""Keeps the logits finite; larger, and 37 unlikely types would add up to a likely risk."""
+
+
+class Embedder:
+    """Sentences to unit vectors: the mean over tokens of the packaged encoder's last layer."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Load the encoder.
+
+        Raises:
+            ConfigError: the package is missing or not the one that [base] names.
+        """
+        self._settings = settings
+        torch.set_num_threads(settings.train.n_threads)
+        self._tokenizer = open_tokenizer(base_dir(settings.base) / "tokenizer.json")
+        self._model = pretrained(settings.base, dropout=0.0)
+        hidden = self._model.head.in_features
+        self._model.head = nn.Linear(
+            hidden, hidden
+        )  # the identity: what goes into the head comes out
+        nn.init.eye_(self._model.head.weight)
+        nn.init.zeros_(self._model.head.bias)
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        """Return float32 (len(texts), hidden_size), each row of length 1."""
+        ids = encode(self._tokenizer, texts, self._settings.train.max_length_tokens)
+        found = logits_of(self._model, ids).numpy()
+        return _unit(found)
+
+    def embed_once(self, texts: Sequence[str]) -> Floats:
+        """Return `embed` of the texts, kept as float16 in the run's folder for the next time."""
+        path = self._cache_path(texts)
+        if path.is_file():
+            return _unit(np.load(path, allow_pickle=False).astype(np.float32))
+        found = self.embed(texts).astype(np.float16)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        with part.open("wb") as file:
+            np.save(file, found, allow_pickle=False)
+        part.replace(path)
+        return _unit(found.astype(np.float32))
+
+    def _cache_path(self, texts: Sequence[str]) -> Path:
+        base, train = self._settings.base, self._settings.train
+        digest = hashlib.sha256(f"{base.weights_sha256} {train.max_length_tokens}\n".encode())
+        for text in texts:
+            digest.update(text.encode() + b"\n")
+        return self._settings.run_dir / f"embeddings-{digest.hexdigest()[:16]}.npy"
+
+
+class NearestNeighbours:
+    """Types of the k nearest sentences by cosine, weighted by it; k chosen on the sentences themselves."""
+
+    def __init__(self, vectors: Floats, y: Floats, docs: Sequence[str]) -> None:
+        """Keep unit `vectors` (n, d) and labels `y` (n, n_risk_types); choose k among KS."""
+        self._vectors = vectors
+        self._y = y
+        self.k = choose_k(vectors, y, docs)
+
+    def logits(self, queries: Floats) -> Floats:
+        """Return float32 (n_queries, n_risk_types): the log odds of the weighted share of each type."""
+        return _log_odds(votes(queries, self._vectors, self._y, (self.k,))[self.k])
+
+
+def choose_k(vectors: Floats, y: Floats, docs: Sequence[str], *, seed: int = 0) -> int:
+    """Return the k of the best average precision of types, each document judged by the others alone."""
+    rng = np.random.default_rng(seed)
+    names, index = np.unique(np.asarray(docs), return_inverse=True)
+    fold = rng.permutation(len(names))[index] % _N_FOLDS
+    true, found = [], {k: [] for k in KS}  # type: ignore[var-annotated]  # lists of arrays
+    for number in range(_N_FOLDS):
+        inside = rng.permutation(np.flatnonzero(fold == number))[:_QUERIES_PER_FOLD]
+        others = fold != number
+        if not len(inside) or not others.any():
+            continue
+        shares = votes(vectors[inside], vectors[others], y[others], KS)
+        true.append(y[inside] > 0)
+        for k in KS:
+            found[k].append(shares[k])
+    if not true:
+        return KS[0]
+    pairs = np.concatenate(true).ravel()
+    return max(KS, key=lambda k: average_precision(np.concatenate(found[k]).ravel(), pairs))
+
+
+def votes(queries: Floats, vectors: Floats, y: Floats, ks: Sequence[int]) -> dict[int, Floats]:
+    """Return, for each k, float32 (n_queries, n_risk_types) in [0, 1]: the share of each type's votes."""
+    most = min(max(ks), len(vectors))
+    found: dict[int, list[Floats]] = {k: [] for k in ks}
+    for begin in range(0, len(queries), _QUERIES_AT_ONCE):
+        cosines = queries[begin : begin + _QUERIES_AT_ONCE] @ vectors.T
+        near = np.argpartition(-cosines, most - 1, axis=1)[:, :most]
+        near = np.take_along_axis(
+            near, np.argsort(-np.take_along_axis(cosines, near, axis=1), axis=1), axis=1
+        )
+        weights = np.maximum(np.take_along_axis(cosines, near, axis=1), 1e-6)
+        for k in ks:
+            weighted = weights[:, :k, None] * y[near[:, :k]]
+            found[k].append(weighted.sum(axis=1) / weights[:, :k].sum(axis=1, keepdims=True))
+    return {
+        k: np.concatenate([*parts, np.empty((0, y.shape[1]), np.float32)])
+        for k, parts in found.items()
+    }
+
+
+def _log_odds(share: Floats) -> Floats:
+    return np.asarray(np.log(share + _SMOOTHING) - np.log(1 - share + _SMOOTHING), np.float32)
+
+
+def _unit(vectors: Floats) -> Floats:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)

@@ -1,0 +1,207 @@
+"""Put an artifact into the registry, with the verdict of the gate beside it.
+
+`python -m ml.register FOLDER|CONFIG --data EVAL.jsonl [--against FOLDER] [--force --why ...]`
+
+Scores the candidate and the model that serves on the same labelled sentences, through the analyzer
+that serves. The data must not have been trained on. `python -m service models activate` reads the
+verdict; --against is MODEL_DIR unless another folder is named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.dataset import Example, fingerprint, read_examples, targets
+from ml.gate import Limits, measure, refusals
+from ml.settings import load as load_settings
+from service import config as service_config
+from service.config import Config
+from service.errors import RiskscanError
+from service.nlp import artifact as artifacts
+from service.nlp.artifact import MANIFEST_FILE, Artifact
+from service.nlp.local import LocalAnalyzer
+from service.nlp.registry import GateRecord, gate_path, manifest_sha256, model_in, write_gate
+
+Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+
+MIN_WHY_CHARS = 10
+
+
+class RegisterError(RiskscanError):
+    """The artifact is not put into the registry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command line asks for."""
+
+    folder: Path
+    data: Path
+    against: Path
+    force: bool = False
+    why: str | None = None
+    limits: Limits = field(default_factory=Limits)
+    seed: int = 0
+
+
+def decide(request: Request) -> GateRecord:
+    """Score both models on the data and return the verdict; the same data give the same one.
+
+    Raises:
+        ArtifactError: a folder is no artifact, or its model fails its proof.
+        DatasetError: the data cannot be read.
+        RegisterError: both are the same model.
+    """
+    examples = read_examples(request.data)
+    model, serving = model_in(request.folder), model_in(request.against)
+    if model == serving:
+        raise RegisterError(f"{model} cannot be measured against itself; give it another version.")
+    scores, hits = _scored(request.folder, examples)
+    _, serving_hits = _scored(request.against, examples)
+    y, docs = targets(examples), [e.doc for e in examples]
+    figures = measure(hits, serving_hits, scores, y, docs, seed=request.seed)
+    reasons = refusals(figures, request.limits)
+    return GateRecord(
+        model=model,
+        manifest_sha256=manifest_sha256(request.folder),
+        against=serving,
+        passed=not reasons,
+        reasons=tuple(reasons),
+        figures={**figures.as_json(), "limits": asdict(request.limits), "seed": request.seed},
+        data_fingerprint=fingerprint(examples),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        forced=bool(reasons) and request.force,
+        why=request.why,
+    )
+
+
+def register(folder: Path, models_dir: Path, record: GateRecord) -> Path:
+    """Copy the artifact to its place in the registry and write its record; return the place.
+
+    What is there already stays when it is the same. The copy appears whole or not at all.
+
+    Raises:
+        RegisterError: other content has this name and version.
+        ArtifactError: the folder is no artifact.
+    """
+    artifact = artifacts.load(folder)
+    target = models_dir / record.model
+    if not (target / MANIFEST_FILE).is_file():
+        _copy(artifact, target)
+    elif manifest_sha256(target) != record.manifest_sha256:
+        raise RegisterError(
+            f"{target} holds other content; a version never changes. Export again under a new version."
+        )
+    write_gate(gate_path(models_dir, record.model), record)
+    return target
+
+
+def _scored(folder: Path, examples: Sequence[Example]) -> tuple[Floats, Bools]:
+    """Return scores and decisions of every example; opens and closes the model in `folder`."""
+    analyzer = LocalAnalyzer.open(folder, device="cpu", n_threads=1)
+    try:
+        scores = analyzer.score([e.text for e in examples])
+        return scores, analyzer.decide(scores)
+    finally:
+        analyzer.close()
+
+
+def _copy(artifact: Artifact, target: Path) -> None:
+    """Copy what the manifest lists, and nothing else, into a folder beside `target`; then rename it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".registering-", dir=target.parent) as scratch:
+        copy = Path(scratch) / "artifact"
+        copy.mkdir()
+        for name in [*artifact.manifest.files, MANIFEST_FILE]:
+            shutil.copyfile(artifact.path / name, copy / name)
+        artifacts.load(copy)
+        try:
+            copy.rename(target)
+        except OSError as error:
+            raise RegisterError(
+                f"{target} is in the way ({error.strerror}); remove what is no artifact there."
+            ) from error
+
+
+def _parsed(arguments: Sequence[str] | None, config: Config) -> Request:
+    parser = argparse.ArgumentParser(
+        prog="python -m ml.register",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "folder",
+        type=_artifact_dir,
+        help="folder of the artifact, or the configuration it came from",
+    )
+    parser.add_argument("--data", type=Path, required=True, help="labelled sentences, JSON lines")
+    parser.add_argument("--against", type=Path, default=config.model_dir, help="what serves now")
+    parser.add_argument(
+        "--min-probability", type=float, help="of being better, instead of the interval"
+    )
+    parser.add_argument(
+        "--max-calibration-error", type=float, default=Limits().max_calibration_error
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+    parser.add_argument("--force", action="store_true", help="register although the gate refuses")
+    parser.add_argument("--why", help=f"reason, at least {MIN_WHY_CHARS} characters with --force")
+    given = parser.parse_args(arguments)
+    if given.force and len((given.why or "").strip()) < MIN_WHY_CHARS:
+        parser.error(f"--force needs --why with at least {MIN_WHY_CHARS} characters")
+    limits = Limits(
+        min_probability=given.min_probability, max_calibration_error=given.max_calibration_error
+    )
+    return Request(
+        given.folder, given.data, given.against, given.force, given.why, limits, given.seed
+    )
+
+
+def _artifact_dir(given: str) -> Path:
+    return load_settings(Path(given)).artifact_dir if given.endswith(".toml") else Path(given)
+
+
+def _report(record: GateRecord) -> str:
+    mean = record.figures["differences"]["mean_f1"]
+    verdict = "passed" if record.passed else "refused"
+    verdict = (
+        f"{record.model} against {record.against}, {record.figures['n_sentences']} sentences of "
+        f"{record.figures['n_documents']} documents: {verdict}."
+    )
+    difference = (
+        f"Mean F1 {100 * mean['value']:+.1f} points, 95 % interval [{100 * mean['low']:+.1f}, "
+        f"{100 * mean['high']:+.1f}], better in {100 * mean['p_better']:.1f} % of the resamples; "
+        f"calibration error {record.figures['calibration_error']:.3f}."
+    )
+    return "\n".join([verdict, difference, *(f"- {reason}" for reason in record.reasons)])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Decide, tell, and register what passed or was forced; exit status 1 where it was refused."""
+    try:
+        config = service_config.load()
+        request = _parsed(arguments, config)
+        record = decide(request)
+        print(_report(record))
+        if not record.passed and not request.force:
+            raise RegisterError(
+                "It was not registered; --force with --why registers it all the same."
+            )
+        target = register(request.folder, config.models_dir, record)
+    except RiskscanError as error:
+        sys.exit(str(error))
+    print(f"Registered in {target}; `python -m service models activate {record.model}` comes next.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+# %% [markdown]
+# # Which of two models is better?
+# Is the difference between them more than chance, and on which sentences do they differ?
+
+# %% [markdown]
+# The parameters: A and B are each an artifact's folder, http://... of a service, or a baseline (keywords, tfidf, knn).
+
+# %%
+import os
+import sys
+from pathlib import Path
+
+sys.path[:0] = [".", ".."]  # whether this runs in the repository's root or in notebooks/
+
+from service import config
+from service.config import ROOT
+
+DATA = Path(os.environ.get("DATA", ROOT / "ml/data/golden.jsonl"))
+CONFIG = Path(os.environ.get("CONFIG", ROOT / "ml/configs/retrain.toml"))  # names what a baseline learns from
+A = os.environ.get("A", str(ROOT / config.load().model_dir))
+B = os.environ.get("B", "keywords")
+SENSITIVITY = os.environ.get("SENSITIVITY", "balanced")
+SAMPLE = int(os.environ.get("SAMPLE", "2000"))
+
+# %% [markdown]
+# The imports: what the product measures, trains and serves with, and a library to draw with.
+
+# %%
+# %matplotlib inline
+import numpy as np
+from IPython.display import Markdown
+from matplotlib.figure import Figure
+
+from ml.analyzers import open_analyzer
+from ml.compare import compare, table, verdict
+from ml.dataset import read_examples, targets
+from ml.judging import judge
+from ml.metrics import by_category, count, f1, f1_measures
+from ml.predictions import Predictions
+from ml.tables import rows
+from service.nlp.taxonomy import CATEGORIES, CATEGORY_TITLES
+
+# %% [markdown]
+# Both read the same sentences, of which neither may have been trained on any.
+
+# %%
+examples = read_examples(DATA)[:SAMPLE]
+judged = []
+for spec in (A, B):
+    analyzer = open_analyzer(spec, config=config.load(), train=CONFIG, unseen=examples)
+    judged.append(judge(analyzer, examples, sensitivities=[SENSITIVITY]))
+    analyzer.close()
+a, b = judged
+
+# %% [markdown]
+# What is kept of each is what `python -m ml.evaluate` keeps: scores and decisions beside hashes, no sentence.
+
+# %%
+y, docs, texts = targets(examples), [e.doc for e in examples], [e.text for e in examples]
+kept_a, kept_b = (Predictions.of(j.name, texts=texts, docs=docs, y=y, scores=j.scores, hits=j.hits) for j in judged)
+hits_a, hits_b = kept_a.hits_at(SENSITIVITY), kept_b.hits_at(SENSITIVITY)
+
+# %% [markdown]
+# Each alone, with intervals that overlap more easily than the models are alike.
+
+# %%
+measured = {j.name: f1_measures(j.hits[SENSITIVITY], y, docs) for j in judged}
+Markdown(
+    rows(
+        ["F1", *measured],
+        [
+            [key.replace("_f1", "").replace("_", " "),
+             *(f"{m[key].value:.3f} [{m[key].low:.3f}, {m[key].high:.3f}]" for m in measured.values())]
+            for key in next(iter(measured.values()))
+        ],
+    )
+)  # fmt: skip
+
+# %% [markdown]
+# Their difference on the same resampled documents, so that what is hard for both cancels out.
+
+# %%
+differences = compare(kept_a, kept_b, sensitivity=SENSITIVITY)
+Markdown(table(differences))
+
+# %% [markdown]
+# An interval clear of the line is a difference beyond chance: right of it a is ahead, left of it b.
+
+# %%
+values, lows, highs = (
+    np.array([100 * getattr(d, key) for d in differences.values()]) for key in ("value", "low", "high")
+)
+places = np.arange(len(values))[::-1]
+figure = Figure(figsize=(7, 2.6), layout="constrained")
+axis = figure.subplots()
+axis.axvline(0, color="grey", linewidth=0.8, linestyle="--")
+axis.errorbar(values, places, xerr=[np.maximum(values - lows, 0), np.maximum(highs - values, 0)], fmt="o", capsize=3)
+axis.set_yticks(places, [key.replace("_f1", "").replace("_", " ") for key in differences])
+axis.set(xlabel=f"points of F1, {a.name} minus {b.name}", ylim=(-0.6, len(values) - 0.4))
+figure
+
+# %% [markdown]
+# F1 of each category that occurs; the number is that of the sentences that state it.
+
+# %%
+truth = by_category(y > 0)
+by_model = [f1(count(by_category(hits), truth).sum(axis=0)) for hits in (hits_a, hits_b)]
+occurs = np.flatnonzero(truth.any(axis=0))
+order = occurs[np.argsort(by_model[0][occurs], kind="stable")]
+figure = Figure(figsize=(8, 0.8 + 0.35 * len(order)), layout="constrained")
+axis = figure.subplots()
+axis.hlines(range(len(order)), by_model[1][order], by_model[0][order], color="lightgrey", zorder=1)
+for found, j in zip(by_model, judged):
+    axis.scatter(found[order], range(len(order)), label=j.name)
+axis.set_yticks(range(len(order)), [f"{CATEGORY_TITLES[CATEGORIES[k]]} ({truth[:, k].sum()})" for k in order])
+axis.set(xlabel="F1", xlim=(-0.02, 1.02))
+axis.legend(loc="lower right")
+figure
+
+# %% [markdown]
+# Risk or no risk, sentence by sentence: only where one alone is right does the choice between them matter.
+
+# %%
+stated = y.any(axis=1)
+right_a, right_b = (hits.any(axis=1) == stated for hits in (hits_a, hits_b))
+Markdown(
+    rows(
+        ["sentences", f"{b.name} right", f"{b.name} wrong"],
+        [
+            [f"{a.name} {word}", str((mine & right_b).sum()), str((mine & ~right_b).sum())]
+            for word, mine in (("right", right_a), ("wrong", ~right_a))
+        ],
+    )
+)
+
+# %% [markdown]
+# What each costs in time: sentences a second on this machine, one after the other.
+
+# %%
+{j.name: round(len(examples) / j.duration_s) for j in judged}
+
+# %% [markdown]
+# **The answer**:
+
+# %%
+Markdown(
+    f"{verdict(differences['mean_f1'], a.name, b.name)} On {len(examples):,} sentences of {len(set(docs))} documents; "
+    f"whether a sentence states a risk, only {a.name} gets right in {(right_a & ~right_b).sum()}, "
+    f"only {b.name} in {(right_b & ~right_a).sum()}."
+)

@@ -1,0 +1,100 @@
+"""/api/v1/scans/{id}/.../feedback: verdicts on findings, and risks that were missed."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from apiflask import APIBlueprint
+from marshmallow import RAISE
+
+from db.models import Feedback
+from service.auth import auth, current_user
+from service.context import services
+from service.feedback import FindingReview, Judgement, Missed
+from service.paging import decode_cursor, encode_cursor, link_to_next
+from service.review_schemas import (
+    FeedbackListOut,
+    FeedbackListQuery,
+    FindingReviewOut,
+    GivenFeedbackOut,
+    JudgementIn,
+    MissedIn,
+)
+
+blueprint = APIBlueprint("feedback", __name__, url_prefix="/api/v1/scans", tag="Reviewing")
+_GIVEN = {"application/json": {"schema": {"$ref": "#/components/schemas/GivenFeedbackOut"}}}
+_FIRST: dict[int | str, dict[str, Any]] = {
+    201: {"description": "The caller's first verdict on it", "content": _GIVEN}
+}
+_REPLACED: dict[int | str, dict[str, Any]] = {
+    200: {"description": "It replaced the caller's earlier report", "content": _GIVEN}
+}
+
+
+@blueprint.put("/<uuid:scan_id>/findings/<int:n>/feedback")
+@blueprint.auth_required(auth)
+@blueprint.input(JudgementIn, location="json", arg_name="body")
+@blueprint.output(GivenFeedbackOut)
+@blueprint.doc(
+    summary="Confirm, reject or relabel a finding; replaces the caller's earlier verdict",
+    responses=_FIRST,
+)
+def judge(scan_id: UUID, n: int, body: dict[str, Any]) -> tuple[Feedback, int]:
+    judgement = Judgement(body["verdict"], tuple(body.get("risk_types", ())), body.get("comment"))
+    given, is_first = services().reviews.judge(current_user(), scan_id, n, judgement)
+    return given, 201 if is_first else 200
+
+
+@blueprint.get("/<uuid:scan_id>/findings/<int:n>/feedback")
+@blueprint.auth_required(auth)
+@blueprint.output(FindingReviewOut)
+@blueprint.doc(summary="The caller's verdict on a finding; for reviewers everyone's too")
+def get_feedback(scan_id: UUID, n: int) -> FindingReview:
+    return services().reviews.of_finding(current_user(), scan_id, n)
+
+
+@blueprint.delete("/<uuid:scan_id>/findings/<int:n>/feedback")
+@blueprint.auth_required(auth)
+@blueprint.output({}, status_code=204)
+@blueprint.doc(summary="Withdraw the caller's verdict on a finding")
+def withdraw_verdict(scan_id: UUID, n: int) -> str:
+    services().reviews.withdraw_verdict(current_user(), scan_id, n)
+    return ""
+
+
+@blueprint.post("/<uuid:scan_id>/feedback")
+@blueprint.auth_required(auth)
+@blueprint.input(MissedIn, location="json", arg_name="body")
+@blueprint.output(GivenFeedbackOut, status_code=201)
+@blueprint.doc(
+    summary="Report a risk that was missed; replaces the caller's earlier report of the same span",
+    responses=_REPLACED,
+)
+def report_missed(scan_id: UUID, body: dict[str, Any]) -> tuple[Feedback, int]:
+    missed = Missed(**{**body, "risk_types": tuple(body["risk_types"])})
+    given, is_first = services().reviews.report_missed(current_user(), scan_id, missed)
+    return given, 201 if is_first else 200
+
+
+@blueprint.get("/<uuid:scan_id>/feedback")
+@blueprint.auth_required(auth)
+@blueprint.input(FeedbackListQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.output(FeedbackListOut)
+@blueprint.doc(summary="The caller's feedback on a scan, newest first; for reviewers everyone's")
+def list_feedback(scan_id: UUID, query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    per_page = query["per_page"]
+    after = decode_cursor(query["cursor"]) if "cursor" in query else None
+    found = services().reviews.of_scan(current_user(), scan_id, limit=per_page + 1, after=after)
+    shown, last = found[:per_page], found[per_page - 1] if len(found) > per_page else None
+    next_cursor = encode_cursor(last.created_at, last.id) if last else None
+    return {"items": shown, "next_cursor": next_cursor}, link_to_next(cursor=next_cursor)
+
+
+@blueprint.delete("/<uuid:scan_id>/feedback/<uuid:feedback_id>")
+@blueprint.auth_required(auth)
+@blueprint.output({}, status_code=204)
+@blueprint.doc(summary="Withdraw the caller's verdict or report of a missed risk by its id")
+def withdraw(scan_id: UUID, feedback_id: UUID) -> str:
+    services().reviews.withdraw(current_user(), scan_id, feedback_id)
+    return ""

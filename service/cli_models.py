@@ -1,0 +1,141 @@
+"""`python -m service models`: look at the registry, prove, shadow, activate, roll back."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from db.models import Deployment
+from service import config as settings
+from service.models import Actor, Overview, mean_abs_score_difference
+
+
+@click.group()
+def models() -> None:
+    """Look at model artifacts, and choose which one serves."""
+
+
+@models.command("verify")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+def verify_model(folder: Path | None) -> None:
+    """Check an artifact's hashes and labels and reproduce its golden scores (default: MODEL_DIR)."""
+    from service.nlp.selection import open_model  # noqa: PLC0415 - loads the model's libraries
+
+    config = settings.load()
+    analyzer = open_model(config, folder or config.model_dir)
+    click.echo(f"{analyzer.model_name} {analyzer.model_version} is proved.")
+    analyzer.close()
+
+
+@models.command("list")
+def list_models() -> None:
+    """Show every model of the registry, its state and gate, and what shadowing measured."""
+    from service.start import models_of  # noqa: PLC0415 - the database's libraries only here
+
+    with models_of(settings.load()) as found:
+        overview = found.overview()
+    Console().print(_table_of(overview))
+    if overview.shadow is not None:
+        click.echo(f"Shadow: {overview.shadow.to_model}, share {overview.shadow.share:g}")
+    for total in overview.totals:
+        mean = mean_abs_score_difference(total)
+        difference = "" if mean is None else f", mean score difference {mean:.3f}"
+        click.echo(
+            f"{total.shadow} beside {total.serving}: {total.n_scans} scans, both found {total.n_agreeing}, "
+            f"serving alone {total.n_only_serving}, shadow alone {total.n_only_shadow}, "
+            f"dropped {total.n_dropped}{difference}"
+        )
+
+
+@models.command("activate")
+@click.argument("model", metavar="NAME/VERSION")
+@click.option("--force", is_flag=True, help="In spite of the gate; needs --why.")
+@click.option("--why", help="Kept with the deployment.")
+def activate(model: str, *, force: bool, why: str | None) -> None:
+    """Have every process serve NAME/VERSION, if it passed its gate against what serves now."""
+    from service.start import models_of  # noqa: PLC0415
+
+    with models_of(settings.load()) as found:
+        _tell(found.activate(model, actor=_actor(), why=why, force=force))
+
+
+@models.command("rollback")
+@click.option("--why", help="Kept with the deployment.")
+def rollback(*, why: str | None) -> None:
+    """Have every process serve what served before the newest activation."""
+    from service.start import models_of  # noqa: PLC0415
+
+    with models_of(settings.load()) as found:
+        _tell(found.rollback(actor=_actor(), why=why))
+
+
+@models.command("shadow")
+@click.argument("model", metavar="NAME/VERSION", required=False)
+@click.option("--share", type=click.FloatRange(0, 1), help="Share of the scans, 0 to 1.")
+@click.option("--off", is_flag=True, help="Stop shadowing.")
+@click.option("--why", help="Kept with the deployment.")
+def shadow(model: str | None, *, share: float | None, off: bool, why: str | None) -> None:
+    """Score a share of the scans with NAME/VERSION too, after their answers; or stop with --off."""
+    from service.start import models_of  # noqa: PLC0415
+
+    if off == (model is not None) or (model is not None and share is None):
+        raise click.UsageError("Give NAME/VERSION and --share, or --off alone.")
+    with models_of(settings.load()) as found:
+        if model is None or share is None:
+            ended = found.end_shadow(actor=_actor())
+            click.echo("No model was shadowing." if ended is None else "Shadowing ends.")
+            return
+        _tell(found.shadow(model, share=share, actor=_actor(), why=why))
+
+
+def _actor() -> Actor:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number that has no name
+        user = str(os.getuid())
+    return Actor(f"cli:{user}"[:255])
+
+
+def _tell(deployment: Deployment) -> None:
+    share = "" if deployment.share is None else f", share {deployment.share:g}"
+    forced = ", forced" if deployment.forced else ""
+    click.echo(
+        f"Deployment {deployment.n}: {deployment.kind} {deployment.to_model} "
+        f"(before: {deployment.from_model}{share}{forced}). "
+        "Running processes take it over within MODEL_POLL_S seconds."
+    )
+
+
+def _table_of(overview: Overview) -> Table:
+    table = Table("Model", "State", "Made", "F1 risk / category / type", "Gate", "Faults")
+    for item in overview.items:
+        model = f"{item['name']}/{item['version']}"
+        row = (
+            model,
+            item["state"],
+            item["created_at"] or "",
+            _f1(item["metrics"]),
+            _gate(item),
+            " ".join(item["faults"]),
+        )
+        table.add_row(*(escape(cell) for cell in row))
+    return table
+
+
+def _f1(metrics: Mapping[str, Any]) -> str:
+    values = [metrics.get(key) for key in ("risk_f1", "category_f1", "type_f1")]
+    return " / ".join(f"{v[0]:.3f}" for v in values if isinstance(v, list) and v)
+
+
+def _gate(item: Mapping[str, Any]) -> str:
+    if item["gate"] is None:
+        return "not measured"
+    return f"{'passed' if item['gate'].passed else 'refused'} against {item['gate'].against}"

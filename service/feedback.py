@@ -1,0 +1,324 @@
+"""Use cases of reviewing: verdicts on findings, missed risks, who may give and see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import uuid_utils.compat
+from sqlalchemy.orm import Session
+
+from db import models
+from db.queries import feedback as queries
+from db.queries import scans
+from db.queries.feedback import WITHDRAWN, Target
+from service.audit import Action, record
+from service.errors import Fault, InvalidRequest, NotFound
+from service.settling import in_order
+from service.store import Store
+
+MISSED = "missed"
+REVIEWER_ROLES = ("reviewer", "admin")
+_MAX_N = 2**31 - 1
+_MOST_SHOWN = 100
+_NO_SCAN = "There is no scan with this id that you may review."
+_NOTHING_GIVEN = "You have no feedback here to withdraw."
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a user says of a finding; `risk_types` are given with `relabelled` alone."""
+
+    verdict: str
+    risk_types: tuple[str, ...] = ()
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A risk that was not found: the sentence verbatim, where it stands, and its types."""
+
+    start: int
+    end: int
+    context: str
+    risk_types: tuple[str, ...]
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FindingReview:
+    """A finding as a user sees it; `others` is empty but for reviewers. Lists are newest first."""
+
+    finding: models.Finding
+    own: models.Feedback | None
+    others: Sequence[models.Feedback]
+    history: Sequence[models.Feedback]
+
+
+class Reviews:
+    """Feedback on stored scans, given by a scan's owner and by reviewers on anyone's.
+
+    Every method raises NotFound for a scan that the user may not review, as if there was none.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def judge(
+        self, user: models.User, scan_id: UUID, n: int, judgement: Judgement
+    ) -> tuple[models.Feedback, bool]:
+        """Store the user's verdict on a finding in place of an earlier one; tell whether it is the first.
+
+        Raises:
+            NotFound: no such finding.
+            InvalidRequest: relabelled with the type that the finding has.
+        """
+
+        def work(session: Session) -> tuple[models.Feedback, bool]:
+            finding = _finding(session, user, scan_id, n, lock=True)
+            risk_types = _standing(judgement, finding.risk_type)
+            said = _Said(judgement.verdict, risk_types, judgement.comment)
+            return _append(session, user, _target(user, finding), said, feedback_id)
+
+        feedback_id = uuid_utils.compat.uuid7()  # ours, so that a run again finds its row
+        return self._store.transaction(work)
+
+    def report_missed(
+        self, user: models.User, scan_id: UUID, missed: Missed
+    ) -> tuple[models.Feedback, bool]:
+        """Store a missed risk in place of the user's earlier one of this span; tell whether it is the first.
+
+        Raises:
+            InvalidRequest: the span or the sentence cannot be this document's, or the risk was found.
+        """
+
+        def work(session: Session) -> tuple[models.Feedback, bool]:
+            scan = _scan(session, user, scan_id, lock=True)
+            _check_span(missed, n_characters=int(scan.coverage["characters"]))
+            _check_against(queries.findings_at(session, scan_id, missed.start, missed.end), missed)
+            target = Target(scan_id, user.id, 0, missed.start, missed.end)
+            said = _Said(MISSED, in_order(missed.risk_types), missed.comment, missed.context)
+            return _append(session, user, target, said, feedback_id)
+
+        feedback_id = uuid_utils.compat.uuid7()
+        return self._store.transaction(work)
+
+    def withdraw_verdict(self, user: models.User, scan_id: UUID, n: int) -> None:
+        """Withdraw the user's verdict on a finding; NotFound when there is none."""
+
+        def target(session: Session) -> Target:
+            return _target(user, _finding(session, user, scan_id, n, lock=True))
+
+        self._withdraw(user, target)
+
+    def withdraw(self, user: models.User, scan_id: UUID, feedback_id: UUID) -> None:
+        """Withdraw the user's own feedback of this id, of either kind; NotFound when it is not theirs."""
+
+        def target(session: Session) -> Target:
+            _scan(session, user, scan_id, lock=True)
+            row = queries.feedback_by_id(session, feedback_id)
+            if row is None or (row.scan_id, row.user_id) != (scan_id, user.id):
+                raise NotFound(_NOTHING_GIVEN)
+            return _target(user, row)
+
+        self._withdraw(user, target, feedback_id=feedback_id)
+
+    def of_finding(self, user: models.User, scan_id: UUID, n: int) -> FindingReview:
+        """Return a finding with the user's verdict and, for reviewers, everyone's.
+
+        The lists end at the newest 100; NotFound when there is no such finding.
+        """
+
+        def work(session: Session) -> FindingReview:
+            finding = _finding(session, user, scan_id, n)
+            own = queries.own_of_findings(session, scan_id, user.id, [n]).get(n)
+            history = queries.history_of_finding(
+                session, scan_id, n, user_id=_only(user), limit=_MOST_SHOWN
+            )
+            if _only(user):
+                return FindingReview(finding, own, (), history)
+            current = queries.current_of_finding(session, scan_id, n, limit=_MOST_SHOWN + 1)
+            others = [row for row in current if row.user_id != user.id]
+            return FindingReview(finding, own, others[:_MOST_SHOWN], history)
+
+        return self._store.transaction(work)
+
+    def of_scan(
+        self,
+        user: models.User,
+        scan_id: UUID,
+        *,
+        limit: int,
+        after: tuple[datetime, UUID] | None = None,
+    ) -> Sequence[models.Feedback]:
+        """Return up to `limit` current verdicts and missed risks of a scan, newest first.
+
+        A reviewer sees everyone's, an owner their own, so that nobody copies another's judgement.
+        """
+
+        def work(session: Session) -> Sequence[models.Feedback]:
+            _scan(session, user, scan_id)
+            return queries.list_current(
+                session, scan_id, user_id=_only(user), limit=limit, after=after
+            )
+
+        return self._store.transaction(work)
+
+    def findings(
+        self, user: models.User, scan_id: UUID, *, after_n: int, limit: int
+    ) -> list[tuple[models.Finding, models.Feedback | None]]:
+        """Return up to `limit` findings after number `after_n`, each with the user's own verdict."""
+
+        def work(session: Session) -> list[tuple[models.Finding, models.Feedback | None]]:
+            _scan(session, user, scan_id)
+            found = scans.findings_of_scan(session, scan_id, after_n=after_n, limit=limit)
+            own = queries.own_of_findings(session, scan_id, user.id, [f.n for f in found])
+            return [(finding, own.get(finding.n)) for finding in found]
+
+        return self._store.transaction(work)
+
+    def _withdraw(
+        self,
+        user: models.User,
+        target_in: Callable[[Session], Target],
+        *,
+        feedback_id: UUID | None = None,
+    ) -> None:
+        """Append a withdrawal to a target whose current row has `feedback_id`, when that is given."""
+
+        def work(session: Session) -> None:
+            target = target_in(session)
+            if queries.feedback_by_id(session, withdrawal_id):
+                return  # by a run whose answer was lost
+            current = queries.newest(session, target)
+            is_other = feedback_id is not None and current is not None and current.id != feedback_id
+            if current is None or current.verdict == WITHDRAWN or is_other:
+                raise NotFound(_NOTHING_GIVEN)
+            said = _Said(WITHDRAWN, (), context=current.context)
+            _append(session, user, target, said, withdrawal_id)
+
+        withdrawal_id = uuid_utils.compat.uuid7()
+        self._store.transaction(work)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    verdict: str
+    risk_types: tuple[str, ...]
+    comment: str | None = None
+    context: str | None = None
+
+    def is_said_by(self, row: models.Feedback, role: str) -> bool:
+        now = (self.verdict, [*self.risk_types], self.comment, self.context, role)
+        return now == (row.verdict, row.risk_types, row.comment, row.context, row.role)
+
+
+def _append(
+    session: Session, user: models.User, target: Target, said: _Said, feedback_id: UUID
+) -> tuple[models.Feedback, bool]:
+    """Add a row after the target's newest, unless that says the same; tell whether it is the first."""
+    stored = queries.feedback_by_id(session, feedback_id)  # by a run whose answer was lost
+    below = None if stored is None else stored.revision
+    previous = queries.newest(session, target, below=below)
+    if stored is None and previous is not None and said.is_said_by(previous, user.role):
+        return previous, False
+    if stored is None:
+        revision = 1 if previous is None else previous.revision + 1
+        stored = queries.add_feedback(
+            session, target, _values(said, user.role, revision, feedback_id)
+        )
+        _record(session, stored)
+    return stored, previous is None or previous.verdict == WITHDRAWN
+
+
+def _values(said: _Said, role: str, revision: int, feedback_id: UUID) -> dict[str, Any]:
+    return {
+        "id": feedback_id,
+        "role": role,
+        "revision": revision,
+        "verdict": said.verdict,
+        "risk_types": [*said.risk_types],
+        "context": said.context,
+        "comment": said.comment,
+        "created_at": datetime.now(UTC),
+    }
+
+
+def _record(session: Session, row: models.Feedback) -> None:
+    is_withdrawal = row.verdict == WITHDRAWN
+    place = {"finding": row.n} if row.n else {"start": row.start, "end": row.end}
+    said = {} if is_withdrawal else {"verdict": row.verdict, "risk_types": row.risk_types}
+    record(
+        session,
+        Action.FEEDBACK_WITHDRAWN if is_withdrawal else Action.FEEDBACK_GIVEN,
+        user_id=row.user_id,
+        object_type="feedback",
+        object_id=row.id,
+        detail={"scan_id": str(row.scan_id), **place, **said},
+    )
+
+
+def _scan(session: Session, user: models.User, scan_id: UUID, *, lock: bool = False) -> models.Scan:
+    scan = queries.scan_under_review(session, scan_id, owner_id=_only(user), lock=lock)
+    if scan is None:
+        raise NotFound(_NO_SCAN)
+    return scan
+
+
+def _finding(
+    session: Session, user: models.User, scan_id: UUID, n: int, *, lock: bool = False
+) -> models.Finding:
+    _scan(session, user, scan_id, lock=lock)
+    finding = queries.finding_of_scan(session, scan_id, n) if n <= _MAX_N else None
+    if finding is None:
+        raise NotFound("This scan has no finding with this number.")
+    return finding
+
+
+def _only(user: models.User) -> UUID | None:
+    """Return whose scans and feedback alone a user may see; None for everyone's."""
+    return None if user.role in REVIEWER_ROLES else user.id
+
+
+def _target(user: models.User, row: models.Finding | models.Feedback) -> Target:
+    return Target(row.scan_id, user.id, row.n, row.start, row.end)
+
+
+def _standing(judgement: Judgement, found: str) -> tuple[str, ...]:
+    if judgement.verdict == "rejected":
+        return ()
+    if judgement.verdict == "confirmed":
+        return (found,)
+    if set(judgement.risk_types) == {found}:
+        raise _refusal("risk_types", "This is the type that the finding has; confirm it instead.")
+    return in_order(judgement.risk_types)
+
+
+def _check_span(missed: Missed, *, n_characters: int) -> None:
+    if missed.end > n_characters:
+        raise _refusal("end", f"The document has {n_characters} characters; end lies beyond them.")
+    if len(missed.context) != missed.end - missed.start:
+        raise _refusal(
+            "context",
+            f"The sentence has {len(missed.context)} characters (code points) and the span "
+            f"{missed.end - missed.start}; send the sentence verbatim.",
+        )
+
+
+def _check_against(findings: Sequence[models.Finding], missed: Missed) -> None:
+    """Refuse what the findings of the same span contradict."""
+    if findings and findings[0].context != missed.context:
+        raise _refusal("context", "Another sentence was found at this span; send it verbatim.")
+    for finding in findings:
+        if finding.risk_type in missed.risk_types:
+            raise _refusal(
+                "risk_types",
+                f"Finding {finding.n} names {finding.risk_type} here; confirm that one instead.",
+            )
+
+
+def _refusal(field: str, message: str) -> InvalidRequest:
+    return InvalidRequest(message, faults=(Fault(field, message),))

@@ -1,0 +1,192 @@
+"""Feedback as labelled sentences for ml: JSON lines, scan after scan, so that memory holds one scan."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from db import models
+from db.queries import feedback as queries
+from db.queries.feedback import WITHDRAWN
+from service.audit import Action, record
+from service.feedback import REVIEWER_ROLES
+from service.settling import Settled, Status, Verdict, deciding, settle, settle_sentence
+from service.store import Store
+
+_SCANS_AT_ONCE = 500
+Line = tuple[Status, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    """A sentence of a scan, all its findings and each user's newest row on any part of it."""
+
+    text: str
+    findings: list[models.Finding] = field(default_factory=list)
+    rows: list[models.Feedback] = field(default_factory=list)
+
+    def current(self) -> list[models.Feedback]:
+        return [row for row in self.rows if row.verdict != WITHDRAWN]
+
+
+class FeedbackExport:
+    """Writes what people said as sentences with the risk types that stand after all verdicts."""
+
+    def __init__(self, store: Store, *, secret_key: str) -> None:
+        self._store = store
+        self._secret_key = secret_key.encode()
+
+    def write(self, file: TextIO, *, since: datetime | None = None) -> Counter[Status]:
+        """Write a line for each sentence with a verdict; return how many lines have each status.
+
+        Ordered by scan and span, so that two exports of the same feedback are equal. With `since`
+        only sentences whose feedback was given, changed or withdrawn at that time or later.
+
+        Raises:
+            DatabaseUnavailable: the lines written so far are not all.
+            OSError: `file` takes no more.
+        """
+        counts: Counter[Status] = Counter()
+        for status, line in self._lines(since):
+            file.write(f"{line}\n")
+            counts[status] += 1
+        file.flush()
+        self._store.transaction(lambda session: _record(session, counts, since))
+        return counts
+
+    def write_file(self, path: Path, *, since: datetime | None = None) -> Counter[Status]:
+        """Write the lines to a file of mode 0600, which appears whole or not at all; see `write`."""
+        with _replacing(path) as file:
+            return self.write(file, since=since)
+
+    def _lines(self, since: datetime | None) -> Iterator[Line]:
+        after: UUID | None = None
+        while scan_ids := self._scan_ids(since, after):
+            for scan_id in scan_ids:
+                yield from self._lines_of(scan_id, since)
+            after = scan_ids[-1]
+
+    def _scan_ids(self, since: datetime | None, after: UUID | None) -> Sequence[UUID]:
+        return self._store.transaction(
+            lambda session: queries.scans_with_feedback(
+                session, since=since, after=after, limit=_SCANS_AT_ONCE
+            )
+        )
+
+    def _lines_of(self, scan_id: UUID, since: datetime | None) -> list[Line]:
+        def work(session: Session) -> list[Line]:
+            scan = queries.scan_under_review(session, scan_id)
+            if scan is None:
+                return []  # deleted since its id was read
+            chosen = (s for s in _sentences(session, scan_id) if s.current() and _is_due(s, since))
+            return [self._line(scan, sentence) for sentence in chosen]
+
+        return self._store.transaction(work)
+
+    def _line(self, scan: models.Scan, sentence: _Sentence) -> Line:
+        rows = sentence.current()
+        settled = _settled(sentence)
+        content = {
+            "text": sentence.text,
+            "labels": settled.risk_types,
+            "doc": scan.document_sha256,
+            "license": "feedback",
+            "status": settled.status.name.lower(),
+            "user": self._pseudonym(deciding(map(_verdict, rows)).user_id),
+            "provenance": {
+                "scan_id": str(scan.id),
+                "findings": [finding.n for finding in sentence.findings],
+                "verdicts": [self._told(row) for row in rows],
+                "model_name": scan.model_name,
+                "model_version": scan.model_version,
+                "source": scan.source,
+                "sensitivity": scan.sensitivity,
+            },
+        }
+        # In ASCII: readers that split a file at every line separator of Unicode meet none.
+        return settled.status, json.dumps(content)
+
+    def _told(self, row: models.Feedback) -> dict[str, Any]:
+        return {
+            "user": self._pseudonym(row.user_id),
+            "finding": row.n or None,
+            "verdict": row.verdict,
+            "risk_types": row.risk_types,
+            "at": row.created_at.isoformat(),
+        }
+
+    def _pseudonym(self, user_id: UUID) -> str:
+        """Return 16 hex characters: the same user's in every export, and nobody's name."""
+        return hmac.new(self._secret_key, str(user_id).encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def _sentences(session: Session, scan_id: UUID) -> list[_Sentence]:
+    rows = queries.newest_of_scan(session, scan_id)
+    spans = {(row.start, row.end) for row in rows}
+    sentences: dict[tuple[int, int, str], _Sentence] = {}
+    text_at: dict[tuple[int, int], str] = {}
+    for f in queries.findings_at_spans(session, scan_id, spans):
+        text_at[f.start, f.end] = f.context
+        sentences.setdefault((f.start, f.end, f.context), _Sentence(f.context)).findings.append(f)
+    for row in rows:
+        # Only missed risks carry a sentence; two users may quote the same span differently.
+        text = row.context or text_at[row.start, row.end]
+        sentences.setdefault((row.start, row.end, text), _Sentence(text)).rows.append(row)
+    return [sentence for _, sentence in sorted(sentences.items(), key=lambda item: item[0])]
+
+
+def _is_due(sentence: _Sentence, since: datetime | None) -> bool:
+    return since is None or any(row.created_at >= since for row in sentence.rows)
+
+
+def _settled(sentence: _Sentence) -> Settled:
+    verdicts: dict[int, list[Verdict]] = {finding.n: [] for finding in sentence.findings}
+    for row in sentence.current():
+        verdicts.setdefault(row.n, []).append(_verdict(row))
+    found = {finding.n: [finding.risk_type] for finding in sentence.findings}
+    return settle_sentence([settle(given, found=found.get(n, [])) for n, given in verdicts.items()])
+
+
+def _verdict(row: models.Feedback) -> Verdict:
+    is_reviewer = row.role in REVIEWER_ROLES
+    return Verdict(row.user_id, is_reviewer, frozenset(row.risk_types), row.created_at)
+
+
+def _record(session: Session, counts: Counter[Status], since: datetime | None) -> None:
+    sentences = {status.name.lower(): n for status, n in sorted(counts.items())}
+    record(
+        session,
+        Action.FEEDBACK_EXPORTED,
+        user_id=None,
+        object_type="feedback",
+        object_id=None,
+        detail={"sentences": sentences, "since": since.isoformat() if since else None},
+    )
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[TextIO]:
+    """Yield a draft beside `path`, readable by its owner only, that becomes `path` when all went well."""
+    number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    draft = Path(name)
+    try:
+        with os.fdopen(number, "w", encoding="ascii") as file:
+            yield file
+            file.flush()
+            os.fsync(number)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,176 @@
+"""Shapes of findings and of what reviewers say of them; the OpenAPI document comes from these."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any
+
+from apiflask import Schema
+from apiflask.fields import UUID, AwareDateTime, Float, Integer, List, Nested, String
+from apiflask.validators import Length, OneOf, Range
+from marshmallow import ValidationError, post_dump, validates_schema
+
+from service.nlp.taxonomy import CATEGORIES, RISK_TYPES
+from service.schemas import MAX_INT, StrictSchema, Text
+
+VERDICTS = ("confirmed", "rejected", "relabelled")
+MAX_COMMENT_CHARS = 2000
+MAX_SENTENCE_CHARS = 20_000
+
+
+class RiskTypeList(List[Any]):
+    """One to all risk types, each once."""
+
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - marshmallow's
+        kwargs.setdefault("metadata", {"uniqueItems": True})
+        kwargs["validate"] = [Length(1, len(RISK_TYPES)), _each_once]
+        super().__init__(String(validate=OneOf(RISK_TYPES)), **kwargs)
+
+
+def _each_once(values: list[str]) -> None:
+    if len(set(values)) < len(values):
+        raise ValidationError("Names a risk type more than once.")
+
+
+def _not_blank(text: str) -> None:
+    if text and not text.strip():  # Length tells of none at all
+        raise ValidationError("Holds no word.")
+
+
+class JudgementIn(StrictSchema):
+    """What the caller says of a finding."""
+
+    verdict = String(required=True, validate=OneOf(VERDICTS))
+    risk_types = RiskTypeList(
+        metadata={
+            "description": "With relabelled alone: the types that the sentence states instead.",
+            "uniqueItems": True,
+        }
+    )
+    comment = Text(validate=Length(1, MAX_COMMENT_CHARS))
+
+    @validates_schema
+    def _types_with_relabelled(self, data: dict[str, Any], **_: object) -> None:
+        if data["verdict"] == "relabelled" and "risk_types" not in data:
+            raise ValidationError({"risk_types": ["Send the right types with relabelled."]})
+        if data["verdict"] != "relabelled" and "risk_types" in data:
+            raise ValidationError({"risk_types": ["Goes with relabelled alone."]})
+
+
+class MissedIn(StrictSchema):
+    """A risk that was not found. The text is not stored, so the caller quotes the sentence."""
+
+    start = Integer(required=True, strict=True, validate=Range(0, MAX_INT))
+    end = Integer(required=True, strict=True, validate=Range(1, MAX_INT))
+    context = Text(
+        required=True,
+        validate=[Length(1, MAX_SENTENCE_CHARS), _not_blank],
+        metadata={"description": "The sentence, verbatim: end - start code points."},
+    )
+    risk_types = RiskTypeList(required=True)
+    comment = Text(validate=Length(1, MAX_COMMENT_CHARS))
+
+    @validates_schema
+    def _span_is_not_empty(self, data: dict[str, Any], **_: object) -> None:
+        if data["end"] <= data["start"]:
+            raise ValidationError({"end": ["Lies after start."]})
+
+
+class FeedbackOut(Schema):
+    """One verdict of one user, or a missed risk that they reported."""
+
+    id = UUID(required=True)
+    user_id = UUID(required=True)
+    role = String(required=True, metadata={"description": "The author's role at that time."})
+    finding = Integer(
+        required=True,
+        allow_none=True,
+        attribute="n",
+        metadata={"description": "The finding's id; null for a missed risk."},
+    )
+    verdict = String(required=True, validate=OneOf([*VERDICTS, "missed", "withdrawn"]))
+    risk_types = List(
+        String(validate=OneOf(RISK_TYPES)),
+        required=True,
+        metadata={"description": "The types that stand by this verdict."},
+    )
+    comment = String(required=True, allow_none=True)
+    start = Integer(required=True, metadata={"description": "First character, in code points."})
+    end = Integer(required=True, metadata={"description": "One past the last character."})
+    context = String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The sentence of a missed risk; null for a finding's verdict."},
+    )
+    timestamp = AwareDateTime(required=True, attribute="created_at", default_timezone=UTC)
+
+    @post_dump
+    def _zero_is_no_finding(self, data: dict[str, Any], **_: object) -> dict[str, Any]:
+        return {**data, "finding": data["finding"] or None}
+
+
+class GivenFeedbackOut(FeedbackOut):
+    """The caller's own, as it is stored now; OpenAPI wants another name for what others nest."""
+
+
+class FeedbackListQuery(StrictSchema):
+    cursor = String(
+        validate=Length(1, 200), metadata={"description": "next_cursor of the page before."}
+    )
+    per_page = Integer(load_default=50, validate=Range(1, 200))
+
+
+class FeedbackListOut(Schema):
+    items = List(Nested(FeedbackOut), required=True)
+    next_cursor = String(required=True, allow_none=True)
+
+
+class FindingListQuery(StrictSchema):
+    after = Integer(
+        load_default=0, validate=Range(0, MAX_INT), metadata={"description": "A finding's id."}
+    )
+    per_page = Integer(load_default=100, validate=Range(1, 1000))
+
+
+class FindingOut(Schema):
+    id = Integer(required=True, attribute="n", metadata={"description": "Number within the scan."})
+    risk_type = String(required=True, validate=OneOf(RISK_TYPES))
+    risk = String(required=True, metadata={"description": "Title of the risk type."})
+    category = String(required=True, validate=OneOf(CATEGORIES))
+    category_title = String(required=True)
+    score = Float(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Calibrated probability; null from an LLM or another service."},
+    )
+    context = String(required=True, metadata={"description": "The sentence, verbatim."})
+    start = Integer(required=True, metadata={"description": "First character, in code points."})
+    end = Integer(required=True, metadata={"description": "One past the last character."})
+    page = Integer(required=True, allow_none=True, metadata={"description": "1-based."})
+    feedback = Nested(
+        FeedbackOut,
+        required=True,
+        allow_none=True,
+        metadata={"description": "The caller's own verdict."},
+    )
+
+
+class FindingListOut(Schema):
+    items = List(Nested(FindingOut), required=True)
+    next_after = Integer(required=True, allow_none=True)
+
+
+class FindingReviewOut(Schema):
+    """The newest 100 of each list, newest first."""
+
+    own = Nested(FeedbackOut, required=True, allow_none=True)
+    others = List(
+        Nested(FeedbackOut),
+        required=True,
+        metadata={"description": "Other users' verdicts; empty but for reviewers."},
+    )
+    history = List(
+        Nested(FeedbackOut),
+        required=True,
+        metadata={"description": "Superseded and withdrawn ones too; a reviewer sees everyone's."},
+    )

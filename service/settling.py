@@ -1,0 +1,86 @@
+"""How the verdicts of different people on one finding settle; pure functions, no database."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from uuid import UUID
+
+from service.nlp.taxonomy import RISK_TYPES
+
+_PLACE = {risk_type: place for place, risk_type in enumerate(RISK_TYPES)}
+
+
+class Status(IntEnum):
+    """How far a finding, or a sentence, is settled: from the weakest to the strongest."""
+
+    PARTIAL = 1
+    """Nobody has judged it."""
+    DISPUTED = 2
+    """Plain users differ and no reviewer has decided."""
+    SINGLE = 3
+    """One plain user has judged it."""
+    AGREED = 4
+    """Two plain users or more have judged it, all alike."""
+    ADJUDICATED = 5
+    """A reviewer has decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One user's current verdict: the risk types that stand by it, none when it was rejected."""
+
+    user_id: UUID
+    is_reviewer: bool
+    risk_types: frozenset[str]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What stands after all verdicts, in the taxonomy's order, and how firmly."""
+
+    status: Status
+    risk_types: tuple[str, ...]
+
+
+def settle(verdicts: Collection[Verdict], *, found: Collection[str]) -> Settled:
+    """Settle the verdicts, one a user, on one finding or on one sentence's missed risks.
+
+    `found` is what the analyzer said: the finding's type, nothing for missed risks. It stands while
+    nothing is settled. Of reviewers the latest decides, whatever plain users say.
+    """
+    if not verdicts:
+        return Settled(Status.PARTIAL, in_order(found))
+    reviewers = [v for v in verdicts if v.is_reviewer]
+    if reviewers:
+        return Settled(Status.ADJUDICATED, in_order(latest(reviewers).risk_types))
+    answers = {v.risk_types for v in verdicts}
+    if len(answers) > 1:
+        return Settled(Status.DISPUTED, in_order(found))
+    status = Status.AGREED if len(verdicts) > 1 else Status.SINGLE
+    return Settled(status, in_order(answers.pop()))
+
+
+def settle_sentence(parts: Collection[Settled]) -> Settled:
+    """Join the parts of one sentence, at least one: all that stands, as firm as the weakest part."""
+    standing = (risk_type for part in parts for risk_type in part.risk_types)
+    return Settled(min(part.status for part in parts), in_order(standing))
+
+
+def deciding(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the latest verdict of a reviewer, else of anyone; ValueError when there is none."""
+    everyone = list(verdicts)
+    return latest([v for v in everyone if v.is_reviewer] or everyone)
+
+
+def latest(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the newest of at least one verdict; of two at the same moment always the same one."""
+    return max(verdicts, key=lambda v: (v.at, v.user_id))
+
+
+def in_order(risk_types: Iterable[str]) -> tuple[str, ...]:
+    """Return each risk type once, in the taxonomy's order; types of an older taxonomy come last."""
+    return tuple(sorted(set(risk_types), key=lambda r: (_PLACE.get(r, len(_PLACE)), r)))

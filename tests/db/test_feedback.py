@@ -1,0 +1,225 @@
+"""Feedback rows: one current row a user and target, history kept, gone with their scan."""
+
+import concurrent.futures
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+import uuid_utils.compat
+from sqlalchemy import inspect
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from db import migrate
+from db.engines import open_unpooled_engine
+from db.faults import is_duplicate
+from db.models import User
+from db.queries import feedback, scans
+from db.queries.feedback import Target
+from db.session import Database
+from tests.db.conftest import add_user, count, finding, scan_values
+
+START = datetime(2026, 4, 1, tzinfo=UTC)
+REFUSED = (IntegrityError, OperationalError)  # MySQL calls a broken CHECK the latter
+
+
+@pytest.fixture
+def scan(store_scan):
+    """A scan with two findings, of one span each."""
+    return store_scan("The budget is tight.", "The deadline is near!")
+
+
+def target(scan, user, n=1, start=0, end=20):
+    return Target(scan.id, user.id, n, start, end)
+
+
+def values(**changed):
+    return {
+        "id": uuid_utils.compat.uuid7(),
+        "role": "user",
+        "revision": 1,
+        "verdict": "confirmed",
+        "risk_types": ["tight-budget"],
+        "context": None,
+        "comment": None,
+        "created_at": datetime.now(UTC),
+        **changed,
+    }
+
+
+@pytest.fixture
+def give(database):
+    """Store a row."""
+
+    def store(where, **changed):
+        row = values(**changed)
+        return database.transaction(lambda s: feedback.add_feedback(s, where, row))
+
+    return store
+
+
+def current(database, scan, **chosen):
+    found = database.transaction(lambda s: feedback.list_current(s, scan.id, limit=100, **chosen))
+    return [row.id for row in found]
+
+
+def test_add_feedback_reads_back_whole(database, user, scan, give):
+    moment = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=UTC)
+    context, comment = "Plän \U0001f600. " * 1500, "Größe\u2028'x' \U0001f525" * 100
+    where = target(scan, user, n=0, end=len(context))
+    row = give(where, verdict="missed", context=context, comment=comment, created_at=moment)
+    stored = database.transaction(lambda s: feedback.newest(s, where))
+    assert (stored.id, stored.context, stored.comment) == (row.id, context, comment)
+    assert (stored.created_at, stored.risk_types) == (moment, ["tight-budget"])
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"verdict": "maybe"}, {"revision": 0}, {"start": 3, "end": 3}, {"n": -1}]
+)
+def test_add_feedback_outside_its_checks_is_refused(user, scan, give, wrong):
+    where = target(scan, user, **{k: v for k, v in wrong.items() if k in {"start", "end", "n"}})
+    with pytest.raises(REFUSED):
+        give(where, **{k: v for k, v in wrong.items() if k in {"verdict", "revision"}})
+
+
+def test_add_feedback_with_a_used_revision_is_a_duplicate(database, user, scan, give):
+    first = give(target(scan, user))
+    with pytest.raises(IntegrityError) as refused:
+        give(target(scan, user), verdict="rejected")
+    assert is_duplicate(refused.value)
+    assert current(database, scan) == [first.id]
+
+
+def test_add_feedback_of_other_users_findings_and_spans_stands_beside(database, user, scan, give):
+    other = database.transaction(add_user)
+    rows = [
+        give(target(scan, user)),
+        give(target(scan, other)),
+        give(target(scan, user, n=2)),
+        give(target(scan, user, n=0), verdict="missed"),
+        give(target(scan, user, n=0, end=21), verdict="missed"),
+    ]
+    assert set(current(database, scan)) == {row.id for row in rows}
+
+
+def test_newest_revision_is_current_and_a_withdrawal_leaves_none(database, user, scan, give):
+    where = target(scan, user)
+    give(where)
+    second = give(where, revision=2, verdict="rejected")
+    assert current(database, scan) == [second.id]
+    third = give(where, revision=3, verdict="withdrawn")
+    assert current(database, scan) == []
+    assert database.transaction(lambda s: feedback.newest(s, where)).id == third.id
+    assert database.transaction(lambda s: feedback.newest(s, where, below=3)).id == second.id
+
+
+def test_own_of_findings_are_current_and_the_users_own(database, user, scan, give):
+    other = database.transaction(add_user)
+    give(target(scan, user))
+    own = give(target(scan, user), revision=2)
+    give(target(scan, other, n=2))
+    found = database.transaction(lambda s: feedback.own_of_findings(s, scan.id, user.id, [1, 2]))
+    assert {n: row.id for n, row in found.items()} == {1: own.id}
+
+
+def test_history_of_finding_is_newest_first_and_bounded(database, user, scan, give):
+    rows = [give(target(scan, user), revision=n).id for n in (1, 2, 3)]
+
+    def history(limit):
+        return database.transaction(
+            lambda s: feedback.history_of_finding(s, scan.id, 1, limit=limit)
+        )
+
+    assert [row.id for row in history(10)] == rows[::-1]
+    assert [row.id for row in history(2)] == rows[:0:-1]
+
+
+def test_list_current_by_position_meets_every_row_once(database, user, scan, give):
+    for n in range(7):
+        where = target(scan, user, n=0, start=n)
+        give(where, verdict="missed", created_at=START + timedelta(seconds=n // 3))
+    seen, after = [], None
+    while page := database.transaction(
+        lambda s, after=after: feedback.list_current(s, scan.id, limit=2, after=after)
+    ):
+        seen += [(row.created_at, row.id) for row in page]
+        after = seen[-1]
+    assert len(seen) == 7
+    assert seen == sorted(seen, reverse=True)
+
+
+def test_scans_with_feedback_come_by_id_each_once(database, user, store_scan, give):
+    stored = sorted(store_scan("One.").id for _ in range(5))
+    for scan_id in stored[1:]:
+        for n in (1, 2):
+            give(Target(scan_id, user.id, n, 0, 4), created_at=START + timedelta(days=n))
+
+    def listed(since, after, limit=3):
+        return database.transaction(
+            lambda s: feedback.scans_with_feedback(s, since=since, after=after, limit=limit)
+        )
+
+    assert listed(START, stored[0]) == stored[1:4]
+    assert listed(START + timedelta(days=2), stored[3]) == stored[4:]
+    assert listed(START + timedelta(days=3), stored[0], 1) != [stored[1]]
+
+
+def test_findings_at_spans_are_those_of_exactly_these(database, scan):
+    found = database.transaction(
+        lambda s: feedback.findings_at_spans(s, scan.id, {(0, 20), (1, 21)})
+    )
+    assert [f.n for f in found] == [1]
+
+
+def test_delete_scan_takes_its_feedback_along(database, user, scan, give):
+    row = give(target(scan, user))
+    database.transaction(lambda s: scans.delete_scan(s, scan.id))
+    assert database.transaction(lambda s: feedback.feedback_by_id(s, row.id)) is None
+
+
+def test_feedback_outlives_its_reviewer_but_not_the_scans_owner(database, user, scan, give):
+    reviewer = database.transaction(add_user)
+    row = give(target(scan, reviewer))
+    database.transaction(lambda s: s.delete(s.get(User, reviewer.id)))
+    assert current(database, scan) == [row.id]
+    database.transaction(lambda s: s.delete(s.get(User, user.id)))
+    assert current(database, scan) == []
+
+
+def test_feedback_on_a_scan_that_is_gone_is_refused(user, give):
+    with pytest.raises(IntegrityError):
+        give(Target(UUID(int=1), user.id, 1, 0, 4))
+
+
+def test_scan_under_review_locked_makes_others_wait(database, user, scan):
+    def append(_):
+        def work(session):
+            feedback.scan_under_review(session, scan.id, lock=True)
+            newest = feedback.newest(session, target(scan, user))
+            revision = 1 + (newest.revision if newest else 0)
+            feedback.add_feedback(session, target(scan, user), values(revision=revision))
+            return revision
+
+        return database.transaction(work)
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(append, range(4))) == [1, 2, 3, 4]
+
+
+def test_migration_down_drops_feedback_and_keeps_scans(empty_database_url):
+    migrate.upgrade(empty_database_url)
+    database = Database.connect(empty_database_url, pool_size=1)
+    owner = database.transaction(add_user)
+    scan = scan_values(owner.id)
+    database.transaction(lambda s: scans.add_scan(s, scan, [finding(1)]))
+    database.transaction(lambda s: feedback.add_feedback(s, target_of(scan), values()))
+    database.dispose()
+    migrate.downgrade(empty_database_url, "0002")
+    with open_unpooled_engine(empty_database_url).connect() as connection:
+        assert "feedback" not in inspect(connection).get_table_names()
+        assert count(connection, "findings", "n", 1) == 1
+    migrate.upgrade(empty_database_url)
+    assert migrate.differences(empty_database_url) == []
+
+
+def target_of(scan):
+    return Target(scan["id"], scan["user_id"], 1, 0, 20)

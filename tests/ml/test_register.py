@@ -1,0 +1,198 @@
+"""What the gate lets through, and what registering writes."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ml import register
+from ml.compare import Difference
+from ml.gate import CategoryFigures, Figures, Limits, measure, refusals
+from service.config import ROOT
+from service.errors import ArtifactError
+from service.nlp import artifact as artifacts
+from service.nlp.registry import Registry
+from service.nlp.taxonomy import CATEGORIES, RISK_TYPES
+from tests.artifacts import NAME, SHIPPED, damage, make_artifact
+
+DATA = ROOT / "ml/data/authored-d.jsonl"
+BETTER = Difference(value=0.04, low=0.01, high=0.07, p_better=0.99)
+
+
+def figures(mean=BETTER, *, calibration_error=0.04, **category):
+    found = {c: CategoryFigures(30, 0.5, 0.5) for c in CATEGORIES}
+    if category:
+        found[CATEGORIES[0]] = CategoryFigures(**category)
+    return Figures(600, 60, {"mean_f1": mean}, found, calibration_error)
+
+
+def test_gate_lets_a_surely_better_model_through():
+    assert refusals(figures()) == []
+
+
+def test_gate_refuses_an_interval_that_is_not_above_zero():
+    mean = Difference(value=0.02, low=0.0, high=0.05, p_better=0.97)
+    [reason] = refusals(figures(mean))
+    assert "+2.0 points" in reason
+    assert "[+0.0, +5.0]" in reason
+
+
+@pytest.mark.parametrize(("asked", "n_reasons"), [(0.95, 0), (0.98, 1)])
+def test_gate_may_ask_for_a_probability_instead_of_the_interval(asked, n_reasons):
+    mean = Difference(value=0.02, low=-0.01, high=0.05, p_better=0.97)
+    assert len(refusals(figures(mean), Limits(min_probability=asked))) == n_reasons
+
+
+@pytest.mark.parametrize(
+    ("support", "candidate_f1", "is_refused"),
+    [(20, 0.46, True), (20, 0.48, False), (19, 0.1, False)],
+    ids=["loses four points", "loses two points", "too few to tell"],
+)
+def test_gate_refuses_the_loss_of_a_category(support, candidate_f1, is_refused):
+    found = figures(support=support, candidate_f1=candidate_f1, serving_f1=0.5)
+    assert bool(refusals(found)) is is_refused
+
+
+def test_gate_refuses_what_is_badly_calibrated():
+    [reason] = refusals(figures(calibration_error=0.051))
+    assert "calibration error" in reason
+
+
+def test_gate_tells_every_reason_at_once():
+    worse = Difference(value=-0.1, low=-0.2, high=-0.05, p_better=0.0)
+    found = figures(worse, calibration_error=0.2, support=50, candidate_f1=0.1, serving_f1=0.5)
+    assert len(refusals(found)) == 3
+
+
+def random_decisions(seed):
+    rng = np.random.default_rng(seed)
+    y = (rng.random((120, len(RISK_TYPES))) < 0.05).astype(np.float32)
+    docs = [f"document {n // 4}" for n in range(120)]
+    right = y > 0
+    wrong = right ^ (rng.random(y.shape) < 0.05)
+    return right, wrong, y, docs
+
+
+def test_measure_finds_the_right_decisions_better_and_the_same_twice():
+    right, wrong, y, docs = random_decisions(1)
+    found = measure(right, wrong, y, y, docs)
+    assert refusals(found) == []
+    assert found.differences["mean_f1"].low > 0
+    assert found == measure(right, wrong, y, y, docs)
+
+
+def test_measure_of_the_same_decisions_is_no_difference_and_is_refused():
+    right, _, y, docs = random_decisions(2)
+    found = measure(right, right, y, y, docs)
+    assert found.differences["mean_f1"].value == 0
+    assert "not surely better" in refusals(found)[0]
+
+
+def test_measure_counts_each_category():
+    right, wrong, y, docs = random_decisions(3)
+    found = measure(wrong, right, y, y, docs)
+    for category in found.categories.values():
+        assert category.candidate_f1 < category.serving_f1 == 1.0
+        assert category.support > 0
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """The shipped model, and one that hardly finds anything."""
+    folder = tmp_path_factory.mktemp("candidates")
+    make_artifact(folder, "2.0.0")
+    make_artifact(folder, "0.1.0", risk_threshold=0.9999)
+    return folder / NAME
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, capsys):
+    """Run `python -m ml.register` with an empty registry; return exit status and output."""
+    monkeypatch.setenv("MODELS_DIR", str(tmp_path / "registry"))
+
+    def run_with(*arguments):
+        status = 0
+        try:
+            register.main([str(a) for a in arguments])
+        except SystemExit as error:
+            status = error.code
+        return status, capsys.readouterr().out
+
+    return run_with
+
+
+def test_register_a_better_model_makes_it_ready_to_be_activated(run, folders, tmp_path):
+    status, out = run(
+        folders / "2.0.0", "--data", DATA, "--against", folders / "0.1.0",
+        "--max-calibration-error", "1",
+    )  # fmt: skip
+    assert status == 0, status
+    assert "passed" in out
+    registry = Registry(tmp_path / "registry", SHIPPED)
+    entry = registry.entry(f"{NAME}/2.0.0")
+    assert entry.fault is None
+    assert (entry.gate.passed, entry.gate.against) == (True, f"{NAME}/0.1.0")
+    assert entry.gate.manifest_sha256 == entry.manifest_sha256
+    assert entry.gate.figures["differences"]["mean_f1"]["low"] > 0
+    assert len(entry.gate.data_fingerprint) == 64
+    assert {p.name for p in (tmp_path / "registry" / NAME).iterdir()} == {
+        "2.0.0",
+        "2.0.0.gate.json",
+    }
+
+
+def test_register_a_worse_model_is_refused_with_reasons_unless_forced(run, folders, tmp_path):
+    arguments = (folders / "0.1.0", "--data", DATA, "--against", folders / "2.0.0")
+    status, out = run(*arguments)
+    assert "was not registered" in status
+    assert "not surely better" in out
+    assert not (tmp_path / "registry").exists()
+    status, _ = run(*arguments, "--force", "--why", "To be shadowed only.")
+    assert status == 0
+    gate = Registry(tmp_path / "registry", SHIPPED).gate_record(f"{NAME}/0.1.0")
+    assert (gate.passed, gate.forced, gate.why) == (False, True, "To be shadowed only.")
+    assert len(gate.reasons) >= 1
+
+
+@pytest.fixture(scope="module")
+def record(folders):
+    """The verdict on the shipped model against the one that hardly finds anything."""
+    return register.decide(register.Request(folders / "2.0.0", DATA, folders / "0.1.0"))
+
+
+def test_deciding_again_gives_the_same_verdict_and_figures(folders, record):
+    again = register.decide(register.Request(folders / "2.0.0", DATA, folders / "0.1.0"))
+    assert (again.figures, again.reasons) == (record.figures, record.reasons)
+
+
+def test_register_other_content_under_a_taken_version_is_refused(folders, record, tmp_path):
+    target = register.register(folders / "2.0.0", tmp_path, record)
+    register.register(folders / "2.0.0", tmp_path, record)  # the same again is no fault
+    manifest = json.loads((target / "manifest.json").read_text())
+    (target / "manifest.json").write_text(json.dumps(manifest | {"code_commit": "other"}))
+    with pytest.raises(register.RegisterError, match="a version never changes"):
+        register.register(folders / "2.0.0", tmp_path, record)
+
+
+def test_registered_copy_is_whole_and_verified(folders, record, tmp_path):
+    target = register.register(folders / "2.0.0", tmp_path, record)
+    manifest = artifacts.load(target).manifest
+    assert {p.name for p in target.iterdir()} == {*manifest.files, "manifest.json"}
+
+
+def test_register_an_altered_artifact_is_refused(tmp_path, run):
+    damage(tmp_path, make_artifact(tmp_path, "3.0.0"))
+    with pytest.raises(ArtifactError, match="was altered"):
+        register.decide(register.Request(tmp_path / NAME / "3.0.0", DATA, SHIPPED))
+    status, _ = run(tmp_path / NAME / "3.0.0", "--data", DATA)
+    assert "was altered" in status
+
+
+def test_register_the_serving_model_against_itself_says_so(run):
+    status, _ = run(SHIPPED, "--data", DATA, "--against", SHIPPED)
+    assert "against itself" in status
+
+
+def test_force_without_a_reason_is_refused(run):
+    status, _ = run(SHIPPED, "--data", DATA, "--force", "--why", "because")
+    assert status == 2

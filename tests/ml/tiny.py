@@ -1,0 +1,43 @@
+"""The retraining recipe cut down to seconds."""
+
+from pathlib import Path
+
+from service.config import ROOT
+
+_TABLES = {
+    "golden_tolerance": "[artifact]",
+    "folder": "[artifact]",
+    "dev": "[data]",
+    "feedback": "[data]",
+    "start": "[base]",
+}
+
+
+def write_config(folder: Path, **changes) -> Path:
+    """Write a configuration over 48 sentences to train and 24 to choose on; values are TOML."""
+    lines = (ROOT / "ml/data/authored-a.jsonl").read_text().splitlines(keepends=True)
+    (folder / "train.jsonl").write_text("".join(lines[:48]))
+    (folder / "dev.jsonl").write_text("".join(lines[60:84]))
+    text = (ROOT / "ml/configs/retrain.toml").read_text()
+    values = {
+        "feedback": "[]",
+        "dev": f'"{folder}/dev.jsonl"',
+        "start": "[]",
+        "run": f'"{folder}/run"',
+        "folder": f'"{folder}/model"',
+        "golden_tolerance": "0.0001",
+        "batch_size": "4",
+        "n_threads": "1",
+        "epochs": "1",
+        "decay_epochs": "1",
+        "keep": "0.0",
+        "save_every_min": "5.0",
+    } | changes
+    head, _, rest = text.partition("authored = [")
+    text = f'{head}authored = ["{folder}/train.jsonl"]' + rest.partition("]")[2]
+    kept = [line for line in text.splitlines() if line.split(" = ")[0] not in values]
+    for key, value in values.items():
+        at = kept.index(_TABLES.get(key, "[train]"))
+        kept.insert(at + 1, f"{key} = {value}")
+    (folder / "tiny.toml").write_text("\n".join(kept))
+    return folder / "tiny.toml"

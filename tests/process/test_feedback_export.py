@@ -1,0 +1,53 @@
+"""`python -m service feedback export`, as a data scientist types it."""
+
+import json
+
+import httpx
+import pytest
+
+from tests.sentences import FLOW_TEXT
+
+STATUSES = ["adjudicated: 0", "agreed: 0", "single: 1", "disputed: 0", "partial: 0"]
+
+
+@pytest.fixture
+def judged(start):
+    """A running service with a scan whose two findings its owner has rejected; the scan's id."""
+    url = start().url
+    account = {"email": "a@corp.local", "password": "long enough"}
+    httpx.post(f"{url}/api/auth/register", json=account).raise_for_status()
+    form = {"username": account["email"], "password": account["password"]}
+    token = httpx.post(f"{url}/api/auth/login", data=form).json()["access_token"]
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}) as http:
+        scan_id = http.post("/api/scan", json={"text": FLOW_TEXT}, timeout=60).json()["scan_id"]
+        for n in (1, 2):
+            path = f"/api/scans/{scan_id}/findings/{n}/feedback"
+            http.put(path, json={"verdict": "rejected"}).raise_for_status()
+    return scan_id
+
+
+def test_feedback_export_beside_a_running_service(riskscan, judged, tmp_path):
+    out = tmp_path / "feedback.jsonl"
+    done = riskscan("feedback", "export", "--out", out)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert done.stderr.splitlines() == STATUSES
+    [line] = map(json.loads, out.read_text().splitlines())
+    assert (line["text"], line["labels"], line["status"]) == (FLOW_TEXT, [], "single")
+    assert line["provenance"]["scan_id"] == judged
+    assert out.stat().st_mode & 0o777 == 0o600
+    printed = riskscan("feedback", "export")
+    assert printed.stdout == out.read_text()
+    assert riskscan("feedback", "export", "--since", "2999-01-01").stdout == ""
+
+
+def test_feedback_export_where_no_file_can_be_says_so(riskscan, tmp_path):
+    done = riskscan("feedback", "export", "--out", tmp_path / "absent" / "feedback.jsonl")
+    assert done.returncode == 1
+    assert "absent" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_feedback_export_since_no_date_is_refused(riskscan):
+    done = riskscan("feedback", "export", "--since", "yesterday")
+    assert done.returncode == 2
+    assert "--since" in done.stderr
