@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import hmac
 import json
+import logging
 import os
 import tempfile
 from collections import Counter
@@ -26,6 +27,7 @@ from service.feedback import REVIEWER_ROLES
 from service.settling import Settled, Status, Verdict, deciding, settle, settle_sentence
 from service.store import Store
 
+_log = logging.getLogger(__name__)
 _SCANS_AT_ONCE = 500
 Line = tuple[Status, str]
 
@@ -53,7 +55,8 @@ class FeedbackExport:
         """Write a line for each sentence with a verdict; return how many lines have each status.
 
         Ordered by scan and span, so that two exports of the same feedback are equal. With `since`
-        only sentences whose feedback was given, changed or withdrawn at that time or later.
+        only sentences whose feedback was given, changed or withdrawn at that time or later. A row
+        whose sentence nothing tells any more is left out, with a warning in the log.
 
         Raises:
             DatabaseUnavailable: the lines written so far are not all.
@@ -143,7 +146,10 @@ def _sentences(session: Session, scan_id: UUID) -> list[_Sentence]:
         sentences.setdefault((f.start, f.end, f.context), _Sentence(f.context)).findings.append(f)
     for row in rows:
         # Only missed risks carry a sentence; two users may quote the same span differently.
-        text = row.context or text_at[row.start, row.end]
+        text = row.context or text_at.get((row.start, row.end))
+        if text is None:  # no foreign key leads to a finding: a missed risk has none
+            _log.warning("feedback %s on scan %s left out: its finding is gone", row.id, scan_id)
+            continue
         sentences.setdefault((row.start, row.end, text), _Sentence(text)).rows.append(row)
     return [sentence for _, sentence in sorted(sentences.items(), key=lambda item: item[0])]
 

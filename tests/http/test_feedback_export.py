@@ -3,9 +3,12 @@
 import io
 import json
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
+from sqlalchemy import delete
 
+from db.models import Finding
 from db.queries import feedback as queries
 from ml.dataset import read_examples
 from service.context import EXTENSION
@@ -156,6 +159,19 @@ def test_export_of_many_scans_is_whole_and_twice_the_same(user, export, monkeypa
     assert sum(counts.values()) == len(first.getvalue().splitlines())
     told = [json.loads(line)["provenance"]["scan_id"] for line in first.getvalue().splitlines()]
     assert [scan_id for scan_id in told if scan_id in ids] == ids
+
+
+def test_export_leaves_out_a_verdict_whose_finding_is_gone_and_says_so(
+    live, user, scan, lines, caplog
+):
+    missed(user, scan)
+    judge(user, scan, finding(user, scan)["id"])
+    scan_id = UUID(scan.rsplit("/", 1)[-1])
+    store = live.app.extensions[EXTENSION].store
+    store.transaction(lambda s: s.execute(delete(Finding).where(Finding.scan_id == scan_id)))
+    assert [line["text"] for line in lines(scan)] == [BLUE]
+    [told] = [r.message for r in caplog.records if str(scan_id) in r.message]
+    assert "left out" in told
 
 
 def test_export_file_is_private_whole_and_read_by_ml(user, scan, export, tmp_path):
