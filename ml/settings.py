@@ -64,10 +64,13 @@ class TrainSettings:
 
     `teachers` are artifacts or ended runs; the probabilities of their mean make up `teacher_weight` of the
     targets. `keep` in [0, 1) is the share of the starting weights in the result (arXiv:2109.01903).
+    With `folds` over 1 the k-th seed learns without the documents of fold k, and scores them in the end
+    (ml/out_of_fold.py); there is a seed for each fold, or a multiple of that.
     """
 
     run: str
     seeds: list[int]
+    folds: int
     epochs: int
     decay_epochs: int
     n_checkpoints: int

@@ -1,6 +1,7 @@
 """Fine-tune the whole encoder with one linear head: `python -m ml.train ml/configs/riskscan-minilm.toml`.
 
 Trains once for each seed and writes <run>/model.safetensors, the mean of the last checkpoints of all seeds.
+With `folds` each seed leaves a part of the documents out and scores it (ml/out_of_fold.py).
 A training that was killed goes on where it last saved, at most `save_every_min` back, and ends in the same
 weights. Several GPUs or machines: `torchrun --nproc-per-node 4 -m ml.train CONFIG`; each process takes its
 share of the batches, so that a step covers as many times the sentences.
@@ -12,7 +13,7 @@ import json
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from accelerate import Accelerator
 from safetensors.torch import save_file
 from torch.nn import functional as F  # noqa: N812 - the name the field knows it by
 
+from ml import out_of_fold
 from ml.base import base_dir, mean_model, starting_model
 from ml.checkpoints import averaged, blended, checkpoint_path, last_checkpoints, model_path
 from ml.dataset import Dataset, Example, load_dataset, summary, targets
@@ -28,7 +30,10 @@ from ml.encoding import Ids, batches, encode, logits_of, open_tokenizer, padded
 from ml.optimizers import Optimizers, load_state, save_state
 from ml.settings import Settings, TrainSettings, run_step
 from ml.tracking import Progress, Tracker, write_json
+from service.config import ROOT
+from service.errors import ConfigError
 from service.nlp.encoder import RiskEncoder
+from service.nlp.taxonomy import RISK_TYPES
 
 _LOG_EVERY = 20
 
@@ -45,6 +50,8 @@ def main(settings: Settings) -> None:
         train_seed(settings, inputs, seed, accelerator)
     if accelerator.is_main_process:
         write_average(settings)
+        if settings.train.folds > 1:
+            write_out_of_fold(settings, inputs, dataset)
     accelerator.end_training()
 
 
@@ -72,6 +79,8 @@ class Inputs:
         self.ids, self.y, self.dev_ids, self.dev_y = ids, y, dev_ids, dev_y
         self.optional: list[int] = []
         """Rows of which each epoch takes a share: real sentences that state no risk."""
+        self.fold = np.zeros(len(ids), np.intp)
+        """Fold of each row; see TrainSettings."""
 
     @classmethod
     def read(cls, settings: Settings, dataset: Dataset) -> Inputs:
@@ -82,10 +91,12 @@ class Inputs:
         dev_ids = encode(tokenizer, [e.text for e in dataset.dev], train.max_length_tokens)
         y = torch.from_numpy(targets(dataset.train))
         if train.teachers:
-            said = taught(settings, ids)
+            said = taught(settings, dataset.train, ids)
             y = torch.lerp(y, said, train.teacher_weight)
         made = cls(ids, y, dev_ids, torch.from_numpy(targets(dataset.dev)))
         made.optional = [k for k, e in enumerate(dataset.train) if is_optional(e)]
+        if train.folds > 1:
+            made.fold = out_of_fold.fold_of(dataset.train, train.folds)
         return made
 
 
@@ -94,9 +105,20 @@ def is_optional(example: Example) -> bool:
     return not example.labels and not example.composed
 
 
-def taught(settings: Settings, ids: Sequence[Ids]) -> torch.Tensor:
-    """Return float32 (n, n_risk_types): the probabilities that the mean of the teachers gives."""
-    return torch.sigmoid(logits_of(mean_model(settings.train.teachers, dropout=0.0), ids))
+def taught(settings: Settings, examples: Sequence[Example], ids: Sequence[Ids]) -> torch.Tensor:
+    """Return float32 (n, n_risk_types): the probabilities that the mean of the teachers gives.
+
+    Where a teacher that had left a sentence out has scored it, that goes before.
+    """
+    teachers = settings.train.teachers
+    said = logits_of(mean_model(teachers, dropout=0.0), ids).numpy()
+    unseen = [out_of_fold.read(ROOT / name) for name in teachers]
+    for k, e in enumerate(examples):
+        key = out_of_fold.digest(e.text)
+        scored = [held[key] for held in unseen if key in held]
+        if scored:
+            said[k] = np.mean(scored, axis=0)
+    return torch.sigmoid(torch.from_numpy(said))
 
 
 def open_accelerator(settings: TrainSettings) -> Accelerator:
@@ -241,28 +263,62 @@ def plan(inputs: Inputs, recipe: TrainSettings, seed: int, *, shares: int) -> li
     """Return the batches of all epochs, as rows, in order; as many as `shares` divides.
 
     Each epoch takes every sentence that states a risk or was composed, and a fresh random
-    `negatives_share` of the others.
+    `negatives_share` of the others; none of the fold that the seed leaves out.
     """
     rng = random.Random(seed)  # noqa: S311 - shuffling, not secrecy
     lengths = [len(i) for i in inputs.ids]
-    optional = set(inputs.optional)
-    needed = [k for k in range(len(lengths)) if k not in optional]
+    left_out = fold_left_out(recipe, seed)
+    rows_in = [k for k in range(len(lengths)) if inputs.fold[k] != left_out]
+    is_optional_row = set(inputs.optional)
+    needed = [k for k in rows_in if k not in is_optional_row]
+    optional = [k for k in rows_in if k in is_optional_row]
     n_optional = round(recipe.negatives_share * len(optional))
     order: list[list[int]] = []
     for _ in range(recipe.epochs):
-        rows = [*needed, *rng.sample(inputs.optional, n_optional)]
+        rows = [*needed, *rng.sample(optional, n_optional)]
         order += batches(rows, lengths, recipe.batch_size, rng)
     return order[: len(order) - len(order) % shares]
 
 
+def fold_left_out(recipe: TrainSettings, seed: int) -> int | None:
+    """Return the fold that a seed does not learn from; None without folds.
+
+    Raises:
+        ConfigError: the seeds do not leave out each fold equally often.
+    """
+    if recipe.folds < 2:
+        return None
+    if len(recipe.seeds) % recipe.folds:
+        raise ConfigError(
+            f"[train] names {len(recipe.seeds)} seeds for {recipe.folds} folds: "
+            "give a seed for each fold, or a multiple of that."
+        )
+    return recipe.seeds.index(seed) % recipe.folds
+
+
 def write_average(settings: Settings) -> None:
-    """Write <run>/model.safetensors: the checkpoints' mean, drawn towards the start by `keep`."""
-    mean = averaged(last_checkpoints(settings.run_dir, settings.train))
+    """Write <run>/model.safetensors: the mean of all seeds."""
+    save_state(str(model_path(settings.run_dir)), mean_of_seeds(settings, settings.train.seeds))
+
+
+def mean_of_seeds(settings: Settings, seeds: Sequence[int]) -> dict[str, torch.Tensor]:
+    """Return the mean of the seeds' last checkpoints, drawn towards the start by `keep`."""
+    mean = averaged(last_checkpoints(settings.run_dir, replace(settings.train, seeds=list(seeds))))
     start = {n: v.numpy() for n, v in starting_model(settings).state_dict().items()}
-    save_state(
-        str(model_path(settings.run_dir)),
-        {n: torch.from_numpy(v) for n, v in blended(mean, start, settings.train.keep).items()},
-    )
+    return {n: torch.from_numpy(v) for n, v in blended(mean, start, settings.train.keep).items()}
+
+
+def write_out_of_fold(settings: Settings, inputs: Inputs, dataset: Dataset) -> None:
+    """Score each fold by the seeds that left it out."""
+    recipe = settings.train
+    logits = np.zeros((len(inputs.ids), len(RISK_TYPES)), np.float32)
+    for fold in range(recipe.folds):
+        model = starting_model(settings)
+        seeds = [seed for seed in recipe.seeds if fold_left_out(recipe, seed) == fold]
+        model.load_state_dict(mean_of_seeds(settings, seeds))
+        rows = np.flatnonzero(inputs.fold == fold)
+        logits[rows] = logits_of(model, [inputs.ids[k] for k in rows]).numpy()
+    out_of_fold.write(settings.run_dir, [e.text for e in dataset.train], logits)
 
 
 def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

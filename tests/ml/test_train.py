@@ -10,10 +10,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 from service.config import ROOT
+from service.errors import ConfigError
 from tests.ml.tiny import write_config
 
 pytestmark = pytest.mark.skipif(
@@ -151,3 +153,47 @@ def test_each_epoch_takes_a_share_of_the_sentences_without_risk():
     assert all(rows.count(row) == 2 for row in range(10, 20))
     first = [r for b in train.plan(inputs, recipe, 1, shares=1)[:4] for r in b if r < 10]
     assert len(set(first)) == 5
+
+
+def test_seed_never_meets_the_fold_that_it_leaves_out():
+    import torch  # noqa: PLC0415 - after the skip above
+
+    from ml import train  # noqa: PLC0415 - as above
+    from ml.settings import load  # noqa: PLC0415 - as above
+
+    recipe = replace(
+        load(ROOT / "ml/configs/riskscan-minilm.toml").train, seeds=[1, 2], folds=2, batch_size=4
+    )
+    inputs = train.Inputs([[101, 102]] * 20, torch.zeros(20, 37), [], torch.zeros(0, 37))
+    inputs.fold[::2] = 1
+    rows = [row for batch in train.plan(inputs, recipe, 2, shares=1) for row in batch]
+    assert set(rows) == set(range(1, 20, 2))
+    with pytest.raises(ConfigError, match="1 seeds for 2 folds"):
+        train.plan(inputs, replace(recipe, seeds=[2]), 2, shares=1)
+
+
+def test_teacher_says_of_a_sentence_what_it_expected_before_it_met_it(tmp_path: Path):
+    from ml import out_of_fold, train  # noqa: PLC0415 - after the skip above
+    from ml.dataset import load_dataset  # noqa: PLC0415 - as above
+    from ml.encoding import logits_of  # noqa: PLC0415 - as above
+    from ml.settings import load  # noqa: PLC0415 - as above
+
+    config = write_config(tmp_path, seeds="[17, 18]", folds="2")
+    done = trained(config)
+    assert done.returncode == 0, done.stderr
+    settings = load(config)
+    dataset = load_dataset(settings.data)
+    fold = out_of_fold.fold_of(dataset.train, 2)
+    assert set(fold) == {0, 1}
+    said = out_of_fold.read(settings.run_dir)
+    held = np.array([said[out_of_fold.digest(e.text)] for e in dataset.train])
+
+    recipe = replace(settings.train, teachers=[str(settings.run_dir)], teacher_weight=1.0, folds=0)
+    inputs = train.Inputs.read(replace(settings, train=recipe), dataset)
+    assert np.abs(inputs.y.numpy() - 1 / (1 + np.exp(-held))).max() < 1e-6
+    for seed, left_out in ((17, 0), (18, 1)):
+        model = train.starting_model(settings)
+        model.load_state_dict(train.mean_of_seeds(settings, [seed]))
+        own = np.abs(logits_of(model, inputs.ids).numpy() - held).max(axis=1)
+        assert own[fold == left_out].max() < 1e-3
+        assert own[fold != left_out].min() > 1e-3
