@@ -18,11 +18,12 @@ import numpy.typing as npt
 from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]  # no stubs
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]  # no stubs
 
-from ml.calibrate import calibrate, probabilities
+from ml.calibrate import calibrate
 from ml.dataset import Example, load_dataset, targets, without_overlap
 from ml.neighbours import Embedder, NearestNeighbours
 from ml.settings import Settings
 from service.nlp.analyzer import Deadline, Scores, SentenceScorer, Source
+from service.nlp.artifact import probabilities
 from service.nlp.operating_point import SENSITIVITIES, OperatingPoint
 from service.nlp.taxonomy import RISK_TYPES
 
@@ -38,22 +39,23 @@ class LearnedBaseline(SentenceScorer):
 
     source: ClassVar[Source] = "model"
     model_version = ""
-    _temperature = 1.0
+    _temperature, _bias = 1.0, 0.0
 
     @abstractmethod
     def logits(self, sentences: Sequence[str]) -> Floats:
-        """Return float32 (len(sentences), n_risk_types), before the temperature."""
+        """Return float32 (len(sentences), n_risk_types), before temperature and bias."""
 
     def calibrate(self, examples: Sequence[Example]) -> None:
-        """Choose temperature and operating points on these sentences."""
+        """Choose temperature, bias and operating points on these sentences."""
         found = calibrate(self.logits([e.text for e in examples]), targets(examples))
-        self._temperature = found.temperature
+        self._temperature, self._bias = found.temperature, found.bias
         self.operating_points = found.points
 
     def score_batch(self, sentences: Sequence[str], *, deadline: Deadline | None = None) -> Scores:
         if deadline is not None:
             deadline.check()
-        return probabilities(self.logits(sentences), self._temperature)
+        logits = self.logits(sentences)
+        return probabilities(logits, temperature=self._temperature, bias=self._bias)
 
 
 class TfidfAnalyzer(LearnedBaseline):

@@ -1,9 +1,9 @@
-"""Temperature and operating points: `python -m ml.calibrate ml/configs/riskscan-minilm.toml`.
+"""Temperature, bias and operating points: `python -m ml.calibrate ml/configs/riskscan-minilm.toml`.
 
 Chosen on the dev sentences, which training never saw, and written into the artifact that the export left.
-One number makes the scores probabilities; two more, and a small correction of each type, turn them into
-decisions (service/nlp/operating_point.py). Some 200 positive sentences over 37 types leave five a type:
-thresholds fitted to each type alone would fit noise, so they are drawn to the common one.
+Temperature and bias make the scores probabilities; two more numbers, and a small correction of each type,
+turn them into decisions (service/nlp/operating_point.py). Some 200 positive sentences over 37 types leave
+five a type: thresholds fitted to each type alone would fit noise, so they are drawn to the common one.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import minimize  # type: ignore[import-untyped]  # no stubs
 
 from ml import drift
 from ml.dataset import load_dataset, targets
@@ -25,7 +26,7 @@ from ml.metrics import LEVELS, f1, micro_f1
 from ml.seal import seal, unsealed
 from ml.settings import Settings, run_step
 from service.nlp import artifact as artifacts
-from service.nlp.artifact import Artifact
+from service.nlp.artifact import Artifact, probabilities
 from service.nlp.drift import REFERENCE_FILE
 from service.nlp.engines import Engine, OnnxEngine
 from service.nlp.operating_point import OperatingPoint, Sensitivity, risk_scores
@@ -43,7 +44,9 @@ MARGIN = 0.02
 N_REFERENCE = 5_000
 """Sentences that the reference of drift is made of; 5,000 take half a minute."""
 
-_TEMPERATURES = np.geomspace(0.25, 4.0, 161)
+_TEMPERATURES, _BIASES = (0.25, 4.0), (-4.0, 4.0)
+_RISK_WEIGHT = 3.0
+"""Of the likelihood of risk or no risk, about a third of that of all types: each counts alike."""
 _RISK_THRESHOLDS = np.round(np.arange(0.12, 0.85, 0.04), 4)
 _TYPE_THRESHOLDS = np.round(np.arange(0.10, 0.63, 0.04), 4)
 _PRIOR_SENTENCES = 20
@@ -52,15 +55,17 @@ _PRIOR_SENTENCES = 20
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """`temperature` divides the logits; the points turn the scores into decisions."""
+    """`bias` is added to the logits, `temperature` divides them; the points turn scores into decisions."""
 
     temperature: float
+    bias: float
     points: Mapping[Sensitivity, OperatingPoint]
 
     def fields(self) -> dict[str, Any]:
-        """Return temperature and points as the manifest lists them."""
+        """Return temperature, bias and points as the manifest lists them."""
         return {
             "temperature": self.temperature,
+            "bias": self.bias,
             "operating_points": {name: _listed(p) for name, p in self.points.items()},
         }
 
@@ -68,7 +73,7 @@ class Calibration:
 def uncalibrated() -> Calibration:
     """Return what an export writes until the calibration: the logits as they are, and one half."""
     half = OperatingPoint(0.5, np.full(len(RISK_TYPES), 0.5, np.float32))
-    return Calibration(1.0, {"balanced": half, "recall": half, "precision": half})
+    return Calibration(1.0, 0.0, {"balanced": half, "recall": half, "precision": half})
 
 
 def _listed(point: OperatingPoint) -> dict[str, Any]:
@@ -79,22 +84,29 @@ def _listed(point: OperatingPoint) -> dict[str, Any]:
     }
 
 
-def probabilities(logits: Floats, temperature: float) -> Floats:
-    """Return the sigmoid of the divided logits, float32 in [0, 1]."""
-    return (0.5 * (1.0 + np.tanh(logits.astype(np.float64) / (2 * temperature)))).astype(np.float32)
+def fit_scale(logits: Floats, y: Floats) -> tuple[float, float]:
+    """Return the temperature and bias of least negative log likelihood of the types and of any risk.
 
-
-def fit_temperature(logits: Floats, y: Floats) -> float:
-    """Return the temperature of least negative log likelihood (arXiv:1706.04599), on a grid.
-
-    `logits` and `y` are float32 (n, n_risk_types).
+    `logits` and `y` are float32 (n, n_risk_types). Temperature alone (arXiv:1706.04599) made the risk
+    score a probability and left the scores of the types too high: the doubts of several types add up to
+    one sure risk.
     """
-    losses = [_nll(logits.astype(np.float64) / t, y) for t in _TEMPERATURES]
-    return float(_TEMPERATURES[int(np.argmin(losses))])
+    z, risk = logits.astype(np.float64), np.asarray(y.any(axis=1))
+
+    def loss(scale: npt.NDArray[np.float64]) -> float:
+        return _nll((z + scale[1]) / np.exp(scale[0]), y, risk)
+
+    bounds = [np.log(_TEMPERATURES), _BIASES]
+    log_temperature, bias = minimize(loss, [0.0, 0.0], method="L-BFGS-B", bounds=bounds).x
+    return round(float(np.exp(log_temperature)), 4), round(float(bias), 4)
 
 
-def _nll(z: npt.NDArray[np.float64], y: Floats) -> float:
-    return float((np.logaddexp(0.0, z) - y * z).mean())
+def _nll(z: npt.NDArray[np.float64], y: Floats, risk: Bools) -> float:
+    softplus = np.logaddexp(0.0, z)
+    none = np.minimum(-softplus.sum(axis=1), -1e-9)  # log probability that no type is stated
+    of_types = (softplus - y * z).sum(axis=1)
+    of_risk = -np.where(risk, np.log(-np.expm1(none)), none)
+    return float((of_types + _RISK_WEIGHT * of_risk).mean())
 
 
 def quality(hits: Bools, y: Floats) -> float:
@@ -183,9 +195,10 @@ def fit_points(scores: Floats, y: Floats) -> dict[Sensitivity, OperatingPoint]:
 
 
 def calibrate(logits: Floats, y: Floats) -> Calibration:
-    """Fit the temperature, then the points, on the same sentences."""
-    temperature = fit_temperature(logits, y)
-    return Calibration(temperature, fit_points(probabilities(logits, temperature), y))
+    """Fit temperature and bias, then the points, on the same sentences."""
+    temperature, bias = fit_scale(logits, y)
+    scores = probabilities(logits, temperature=temperature, bias=bias)
+    return Calibration(temperature, bias, fit_points(scores, y))
 
 
 def cross_fitted_hits(
@@ -233,7 +246,8 @@ def main(settings: Settings) -> None:
     reference_file(calibrated, engine, [e.text for e in dataset.train])
     seal(artifact.path, unsealed(artifact.path))
     risk = ", ".join(f"{name} {p.risk_threshold:.3f}" for name, p in found.points.items())
-    print(f"{artifact.path}: temperature {found.temperature:.3f}; risk thresholds {risk}")
+    scale = f"temperature {found.temperature:.3f}, bias {found.bias:.3f}"
+    print(f"{artifact.path}: {scale}; risk thresholds {risk}")
 
 
 def reference_file(artifact: Artifact, engine: Engine, texts: Sequence[str]) -> None:

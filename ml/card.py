@@ -28,6 +28,7 @@ def write_card(
         bits=fields["weight_bits"],
         max_length=fields["max_length_tokens"],
         temperature=fields["temperature"],
+        bias=fields["bias"],
         train_sentences=f"{train['sentences']:,}",
         train_risk=f"{train['with_risk']:,}",
         n_composed=f"{train['composed']:,}",

@@ -27,6 +27,7 @@ def seal(folder: Path, fields: dict[str, Any]) -> None:
 def unsealed(folder: Path) -> dict[str, Any]:
     """Return the fields of the manifest in `folder`, without hashes, to be changed and sealed again."""
     fields: dict[str, Any] = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+    fields.setdefault("bias", 0.0)  # version 2 had none, and it is sealed as the newest
     return {k: v for k, v in fields.items() if k not in {"manifest_version", "files"}}
 
 

@@ -25,7 +25,9 @@ from service.nlp.taxonomy import RISK_TYPES
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-MANIFEST_VERSION = 2
+MANIFEST_VERSION = 3
+_WITHOUT_BIAS = 2
+"""The version before, still read: its bias was 0."""
 MANIFEST_FILE = "manifest.json"
 CONFIG_FILE = "config.json"
 TOKENIZER_FILE = "tokenizer.json"
@@ -45,8 +47,9 @@ T = TypeVar("T")
 class Manifest:
     """What manifest.json says.
 
-    `temperature` divides the logits before the sigmoid; `operating_points` turn the scores into
-    findings, one for each sensitivity; `golden_tolerance` is the largest accepted difference of a score.
+    `bias` is added to the logits and `temperature` divides the sum, before the sigmoid;
+    `operating_points` turn the scores into findings, one for each sensitivity; `golden_tolerance` is the
+    largest accepted difference of a score.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Manifest:
     labels: tuple[str, ...]
     operating_points: Mapping[Sensitivity, OperatingPoint]
     temperature: float
+    bias: float
     max_length_tokens: int
     golden_tolerance: float
     taxonomy_version: int
@@ -67,10 +71,7 @@ class Manifest:
 
     def probabilities(self, logits: Floats) -> Floats:
         """Return calibrated scores in [0, 1] for logits of any shape, as float32."""
-        scaled = logits.astype(np.float64) / self.temperature
-        return (0.5 * (1.0 + np.tanh(0.5 * scaled))).astype(
-            np.float32
-        )  # the sigmoid, free of overflow
+        return probabilities(logits, temperature=self.temperature, bias=self.bias)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,6 +113,16 @@ class Artifact:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         return tokenizer
+
+
+def probabilities(logits: Floats, *, temperature: float, bias: float) -> Floats:
+    """Return the sigmoid of (logits + bias) / temperature, float32 in [0, 1], of any shape.
+
+    Source: Platt, Probabilistic Outputs for Support Vector Machines (1999), with one line for all types.
+    """
+    scaled = (logits.astype(np.float64) + bias) / temperature
+    # the sigmoid, free of overflow
+    return (0.5 * (1.0 + np.tanh(0.5 * scaled))).astype(np.float32)
 
 
 def load(path: Path) -> Artifact:
@@ -165,8 +176,11 @@ def _parse(path: Path) -> Manifest:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ArtifactError(f"{path} is no JSON. {_REMEDY}") from error
-    if not isinstance(raw, dict) or raw.get("manifest_version") != MANIFEST_VERSION:
+    known = (_WITHOUT_BIAS, MANIFEST_VERSION)
+    if not isinstance(raw, dict) or raw.get("manifest_version") not in known:
         raise ArtifactError(f"{path} is no manifest of version {MANIFEST_VERSION}. {_REMEDY}")
+    if raw["manifest_version"] == _WITHOUT_BIAS:
+        raw["bias"] = 0.0
     fields = _Fields(path, raw)
     manifest = Manifest(
         name=fields.get("name", str),
@@ -174,6 +188,7 @@ def _parse(path: Path) -> Manifest:
         labels=tuple(fields.get("labels", list)),
         operating_points=fields.operating_points(),
         temperature=fields.positive("temperature"),
+        bias=fields.finite("bias"),
         max_length_tokens=fields.get("max_length_tokens", int),
         golden_tolerance=fields.positive("golden_tolerance"),
         taxonomy_version=fields.get("taxonomy_version", int),
@@ -210,6 +225,12 @@ class _Fields:
         value = self.raw.get(name)
         if not isinstance(value, int | float) or not 0 < value < float("inf"):
             raise self.fault(name, "is no number above zero")
+        return float(value)
+
+    def finite(self, name: str) -> float:
+        value = self.raw.get(name)
+        if not isinstance(value, int | float) or not abs(value) < float("inf"):
+            raise self.fault(name, "is missing or no finite number")
         return float(value)
 
     def operating_points(self) -> dict[Sensitivity, OperatingPoint]:

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from ml import calibrate
+from ml.metrics import calibration_error
+from service.nlp.artifact import probabilities
 from service.nlp.operating_point import risk_scores
 from service.nlp.taxonomy import RISK_TYPES
 
@@ -12,14 +14,38 @@ def drawn(n: int, *, seed: int = 0):
     """Logits, and labels drawn with exactly their probability."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(-8.0, 2.6, (n, len(RISK_TYPES))).astype(np.float32)
-    p = calibrate.probabilities(logits, 1.0)
+    p = probabilities(logits, temperature=1.0, bias=0.0)
     return logits, (rng.random(p.shape) < p).astype(np.float32)
 
 
-@pytest.mark.parametrize("boldness", [0.5, 1.0, 2.0])
-def test_temperature_undoes_the_boldness_of_the_logits(boldness: float):
+@pytest.mark.parametrize(("boldness", "shift"), [(0.5, 0.0), (1.0, -1.0), (2.0, 1.5)])
+def test_temperature_and_bias_undo_what_was_done_to_the_logits(boldness: float, shift: float):
     logits, y = drawn(1500)
-    assert calibrate.fit_temperature(logits * boldness, y) == pytest.approx(boldness, rel=0.1)
+    temperature, bias = calibrate.fit_scale(logits * boldness + shift, y)
+    assert temperature == pytest.approx(boldness, rel=0.1)
+    assert bias == pytest.approx(-shift, abs=0.3)
+
+
+def errors(logits, y, *, temperature: float, bias: float):
+    scores = probabilities(logits, temperature=temperature, bias=bias)
+    true = y.any(axis=1, keepdims=True).astype(np.float32)
+    risk = calibration_error(risk_scores(scores)[:, None], true, least=0.0)
+    return risk, calibration_error(scores, y)
+
+
+def test_scale_makes_types_and_risk_honest_on_other_sentences():
+    bold, y = drawn(1500)
+    temperature, bias = calibrate.fit_scale(2 * bold + 1, y)
+    others, true = drawn(1500, seed=1)
+    assert min(errors(2 * others + 1, true, temperature=1.0, bias=0.0)) > 0.08
+    assert max(errors(2 * others + 1, true, temperature=temperature, bias=bias)) < 0.04
+
+
+def test_scale_of_sentences_without_any_risk_stays_finite():
+    logits, y = drawn(50)
+    temperature, bias = calibrate.fit_scale(logits, np.zeros_like(y))
+    assert 0 < temperature < 10
+    assert abs(bias) < 10
 
 
 def test_balanced_point_separates_what_can_be_separated():
@@ -32,7 +58,7 @@ def test_balanced_point_separates_what_can_be_separated():
 
 def test_points_keep_what_they_are_named_after():
     logits, y = drawn(1200)
-    scores = calibrate.probabilities(logits, 1.0)
+    scores = probabilities(logits, temperature=1.0, bias=0.0)
     points = calibrate.fit_points(scores, y)
     true = y.any(axis=1)
     stated = {name: point.decide(scores).any(axis=1) for name, point in points.items()}
@@ -63,7 +89,7 @@ def test_rare_type_keeps_close_to_the_common_threshold():
 def test_cross_fitted_hits_never_use_the_documents_own_labels():
     """Turning one document's labels around leaves its own decisions as they were."""
     logits, y = drawn(120)
-    scores = calibrate.probabilities(logits, 1.0)
+    scores = probabilities(logits, temperature=1.0, bias=0.0)
     docs = [f"d{i % 12}" for i in range(120)]
     own = np.array(docs) == "d3"
     before = calibrate.cross_fitted_hits(scores, y, docs)[own]
@@ -88,6 +114,6 @@ def test_folds_keep_documents_whole():
 
 def test_risk_score_orders_as_the_points_decide():
     logits, _ = drawn(200)
-    scores = calibrate.probabilities(logits, 1.0)
+    scores = probabilities(logits, temperature=1.0, bias=0.0)
     point = calibrate.uncalibrated().points["balanced"]
     assert (point.decide(scores).any(axis=1) == (risk_scores(scores) >= 0.5)).all()

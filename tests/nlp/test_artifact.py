@@ -117,15 +117,22 @@ def test_load_of_a_broken_manifest_says_so(copy: Path, text: str):
         ("operating_points", {"balanced": point(0.5, 0.3), "recall": point(0.5, 0.3)}),
         ("temperature", 0),
         ("temperature", "hot"),
+        ("bias", None),
+        ("bias", float("nan")),
         ("golden_tolerance", -1),
         ("max_length_tokens", 100_000),
         ("files", ["model.int8.onnx"]),
     ],
 )
 def test_load_of_a_faulty_field_names_it(copy: Path, field: str, value):
-    edit_manifest(copy, **{field: value})
+    edit_manifest(copy, **{"manifest_version": 3, "bias": 0.0, field: value})
     with pytest.raises(ArtifactError, match=field):
         artifacts.load(copy)
+
+
+def test_load_of_the_manifest_version_before_has_no_bias(copy: Path):
+    edit_manifest(copy, manifest_version=2, bias=1.5)
+    assert artifacts.load(copy).manifest.bias == 0.0
 
 
 def test_golden_scores_that_agree_pass():
@@ -172,3 +179,8 @@ def test_probabilities_of_extreme_logits_stay_within_bounds():
     manifest = artifacts.load(SHIPPED).manifest
     found = manifest.probabilities(np.array([-1e9, 0.0, 1e9], np.float32))
     assert found.tolist() == [0.0, 0.5, 1.0]
+
+
+def test_probabilities_bias_is_added_before_the_temperature_divides():
+    found = artifacts.probabilities(np.array([1.0], np.float32), temperature=2.0, bias=3.0)
+    assert found[0] == pytest.approx(1 / (1 + np.exp(-2.0)))
