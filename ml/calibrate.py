@@ -137,8 +137,11 @@ def by_type(scores: Floats, y: Floats, common: float) -> Floats:
     """
     found = np.full(len(RISK_TYPES), common, np.float32)
     for k, n_positive in enumerate(y.sum(axis=0)):
-        curve = np.array([_f1_at(scores[:, k], y[:, k], t) for t in _TYPE_THRESHOLDS])
-        best = _TYPE_THRESHOLDS[int(np.convolve(curve, np.ones(3), mode="same").argmax())]
+        curve = [_f1_at(scores[:, k], y[:, k], t) for t in _TYPE_THRESHOLDS]
+        smooth = np.convolve(np.pad(curve, 1, mode="edge"), np.ones(3), mode="valid")
+        # between scores far apart many thresholds do equally well; the middle is far from both
+        equals = _TYPE_THRESHOLDS[smooth >= smooth.max() - 1e-9]
+        best = equals[len(equals) // 2]
         found[k] += (best - common) * n_positive / (n_positive + _PRIOR_SENTENCES)
     return found
 

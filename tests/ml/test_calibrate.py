@@ -86,6 +86,14 @@ def test_rare_type_keeps_close_to_the_common_threshold():
     assert often > rarely > 0.18
 
 
+def test_threshold_of_a_type_lies_in_the_middle_of_equally_good_ones():
+    y = np.zeros((4000, 37), np.float32)
+    y[:2000, 0] = 1.0
+    scores = np.where(y > 0, 0.52, 0.2).astype(np.float32)
+    assert calibrate.by_type(scores, y, 0.36)[0] == pytest.approx(0.36, abs=0.03)
+    assert calibrate.by_type(scores, y, 0.10)[0] == pytest.approx(0.36, abs=0.03)
+
+
 def test_cross_fitted_hits_never_use_the_documents_own_labels():
     """Turning one document's labels around leaves its own decisions as they were."""
     logits, y = drawn(120)
