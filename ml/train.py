@@ -26,7 +26,16 @@ from ml import out_of_fold
 from ml.base import base_dir, mean_model, starting_model
 from ml.checkpoints import averaged, blended, checkpoint_path, last_checkpoints, model_path
 from ml.dataset import Dataset, Example, load_dataset, summary, targets
-from ml.encoding import Ids, batches, encode, logits_of, open_tokenizer, padded
+from ml.encoding import (
+    Floats,
+    Ids,
+    batches,
+    encode,
+    has_bfloat16,
+    logits_of,
+    open_tokenizer,
+    padded,
+)
 from ml.optimizers import Optimizers, load_state, save_state
 from ml.settings import Settings, TrainSettings, run_step
 from ml.tracking import Progress, Tracker, write_json
@@ -110,15 +119,25 @@ def taught(settings: Settings, examples: Sequence[Example], ids: Sequence[Ids]) 
 
     Where a teacher that had left a sentence out has scored it, that goes before.
     """
-    teachers = settings.train.teachers
-    said = logits_of(mean_model(teachers, dropout=0.0), ids).numpy()
-    unseen = [out_of_fold.read(ROOT / name) for name in teachers]
-    for k, e in enumerate(examples):
-        key = out_of_fold.digest(e.text)
-        scored = [held[key] for held in unseen if key in held]
-        if scored:
-            said[k] = np.mean(scored, axis=0)
-    return torch.sigmoid(torch.from_numpy(said))
+    teachers, recipe = settings.train.teachers, settings.train
+    held = [out_of_fold.read(ROOT / name) for name in teachers]
+    unseen = [_scores_of(e, held) for e in examples]
+    rest = [k for k, scores in enumerate(unseen) if not scores]
+    said = np.array([np.mean(s, axis=0) if s else np.zeros(len(RISK_TYPES)) for s in unseen])
+    if rest:
+        model = mean_model(teachers, dropout=0.0)
+        said[rest] = logits_of(model, [ids[k] for k in rest], bfloat16=in_bfloat16(recipe)).numpy()
+    return torch.sigmoid(torch.from_numpy(said.astype(np.float32)))
+
+
+def _scores_of(example: Example, held: Sequence[dict[bytes, Floats]]) -> list[Floats]:
+    key = out_of_fold.digest(example.text)
+    return [scores[key] for scores in held if key in scores]
+
+
+def in_bfloat16(recipe: TrainSettings) -> bool:
+    """Tell whether arithmetic is bfloat16: wanted, and had by the hardware."""
+    return recipe.bfloat16 and has_bfloat16()
 
 
 def open_accelerator(settings: TrainSettings) -> Accelerator:
@@ -126,14 +145,10 @@ def open_accelerator(settings: TrainSettings) -> Accelerator:
 
     Arithmetic is bfloat16 where the hardware has it (a step takes half the time); weights stay float32.
     """
-    on_cpu = not torch.cuda.is_available()
-    has_bfloat16 = (
-        torch.cpu.get_capabilities().get("avx512_bf16", False)
-        if on_cpu
-        else torch.cuda.is_bf16_supported()
+    return Accelerator(
+        cpu=not torch.cuda.is_available(),
+        mixed_precision="bf16" if in_bfloat16(settings) else "no",
     )
-    use = settings.bfloat16 and has_bfloat16
-    return Accelerator(cpu=on_cpu, mixed_precision="bf16" if use else "no")
 
 
 def train_seed(settings: Settings, inputs: Inputs, seed: int, accelerator: Accelerator) -> None:
@@ -317,7 +332,8 @@ def write_out_of_fold(settings: Settings, inputs: Inputs, dataset: Dataset) -> N
         seeds = [seed for seed in recipe.seeds if fold_left_out(recipe, seed) == fold]
         model.load_state_dict(mean_of_seeds(settings, seeds))
         rows = np.flatnonzero(inputs.fold == fold)
-        logits[rows] = logits_of(model, [inputs.ids[k] for k in rows]).numpy()
+        ids = [inputs.ids[k] for k in rows]
+        logits[rows] = logits_of(model, ids, bfloat16=in_bfloat16(recipe)).numpy()
     out_of_fold.write(settings.run_dir, [e.text for e in dataset.train], logits)
 
 
