@@ -9,7 +9,6 @@ five a type: thresholds fitted to each type alone would fit noise, so they are d
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize  # type: ignore[import-untyped]  # no stubs
 
 from ml import drift
-from ml.dataset import load_dataset, targets
+from ml.dataset import Dataset, load_dataset, targets
 from ml.encoding import texts_to_logits
 from ml.golden import golden_file
 from ml.metrics import LEVELS, f1, micro_f1
@@ -28,7 +27,7 @@ from ml.settings import Settings, run_step
 from service.nlp import artifact as artifacts
 from service.nlp.artifact import Artifact, probabilities
 from service.nlp.drift import REFERENCE_FILE
-from service.nlp.engines import Engine, OnnxEngine
+from service.nlp.engines import OnnxEngine
 from service.nlp.operating_point import OperatingPoint, Sensitivity, risk_scores
 from service.nlp.taxonomy import RISK_TYPES
 
@@ -40,9 +39,6 @@ TARGET = 0.90
 """Recall of the point `recall`, precision of the point `precision`: of risk or no risk."""
 MARGIN = 0.02
 """What the target is raised by when choosing, since other documents give a little less."""
-
-N_REFERENCE = 5_000
-"""Sentences that the reference of drift is made of; 5,000 take half a minute."""
 
 _TEMPERATURES, _BIASES = (0.25, 4.0), (-4.0, 4.0)
 _RISK_WEIGHT = 3.0
@@ -240,26 +236,29 @@ def main(settings: Settings) -> None:
     """
     artifact = artifacts.load(settings.artifact_dir)
     dataset = load_dataset(settings.data)
-    dev = dataset.dev
     engine = OnnxEngine(artifact, n_threads=settings.train.n_threads)
-    found = calibrate(texts_to_logits(artifact, engine, [e.text for e in dev]), targets(dev))
+    logits = texts_to_logits(artifact, engine, [e.text for e in dataset.dev])
+    found = calibrate(logits, targets(dataset.dev))
     seal(artifact.path, unsealed(artifact.path) | found.fields())
     calibrated = artifacts.load(artifact.path)
     golden_file(calibrated, engine)
-    reference_file(calibrated, engine, [e.text for e in dataset.train])
+    reference_file(calibrated, logits, dataset)
     seal(artifact.path, unsealed(artifact.path))
-    risk = ", ".join(f"{name} {p.risk_threshold:.3f}" for name, p in found.points.items())
     scale = f"temperature {found.temperature:.3f}, bias {found.bias:.3f}"
+    risk = ", ".join(f"{name} {p.risk_threshold:.3f}" for name, p in found.points.items())
     print(f"{artifact.path}: {scale}; risk thresholds {risk}")
 
 
-def reference_file(artifact: Artifact, engine: Engine, texts: Sequence[str]) -> None:
-    """Write reference.json, what drift is measured against, from a sample of the training sentences."""
-    sample = random.Random(0).sample(list(texts), min(len(texts), N_REFERENCE))  # noqa: S311 - sampling
-    manifest = artifact.manifest
-    scores = manifest.probabilities(texts_to_logits(artifact, engine, sample))
-    hits = manifest.operating_points["balanced"].decide(scores)
-    found = drift.reference(sample, scores, artifact.tokenizer(), hits=hits)
+def reference_file(artifact: Artifact, logits: Floats, dataset: Dataset) -> None:
+    """Write reference.json, what drift is measured against, from the logits of the dev sentences."""
+    scores = artifact.manifest.probabilities(logits)
+    found = drift.reference(
+        dataset.dev,
+        scores,
+        artifact.manifest.operating_points["balanced"].decide(scores),
+        tokenizer=artifact.tokenizer(),
+        learned=[e.text for e in dataset.train],
+    )
     path = artifact.path / REFERENCE_FILE
     path.write_text(json.dumps(found) + "\n", encoding="utf-8")
 

@@ -1,10 +1,11 @@
-"""Whether the documents read lately are still of the kind that the model learned from.
+"""Whether the documents read lately are still of the kind that the model was calibrated on.
 
 `python -m ml.drift --reference models_cache/<name>/<version>/reference.json --scans FILE.jsonl` compares
 what `python -m service scan --json` printed, one scan a line, with the findings in the reference.
 `... --data FILE.jsonl` takes lines of {"text": sentence}, which the model beside the reference scores.
 
-The index: population stability; below 0.1 stable, to 0.25 to be watched, above drifted.
+The index: population stability, without what chance makes of so few sentences; below 0.1 stable, to 0.25
+to be watched, above drifted. Beside a reference of 700 sentences it takes about as many to say so.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
+from ml.bootstrap import resampled_documents, sum_by_document
+from ml.dataset import Example
 from ml.metrics import category_scores
 from ml.tables import rows
 from service.errors import RiskscanError
@@ -33,6 +36,7 @@ from service.nlp.drift import (
     SCORE_EDGES,
     Shift,
     histogram,
+    psi,
     read_reference,
     shifts,
 )
@@ -45,7 +49,6 @@ Ints = npt.NDArray[np.int64]
 Counts = dict[str, list[int]]
 
 _UNKNOWN = "[UNK]"
-_SURE = 0.5
 _TITLES = {
     "risk_score": "risk score",
     "score": "score of the findings",
@@ -60,51 +63,52 @@ class DriftError(RiskscanError):
 
 
 def reference(
-    texts: Sequence[str], scores: Floats, tokenizer: Tokenizer, *, hits: Bools | None = None
+    examples: Sequence[Example],
+    scores: Floats,
+    hits: Bools,
+    *,
+    tokenizer: Tokenizer,
+    learned: Sequence[str],
 ) -> dict[str, Any]:
-    """Return the histograms of the sentences that a model learned from; no text.
+    """Return the histograms of sentences that the model never saw; no text.
 
-    `scores` is float32 (n, n_risk_types), `hits` bool of that shape: the balanced decisions. Without
-    them a sentence states its best type where its risk score reaches one half. `sentences` counts all
-    sentences, `findings` those that state a risk.
+    Of those that it learned from it is surer than of any others, so that new documents would look
+    strange from the first day. `scores` is float32 (n, n_risk_types), `hits` bool of that shape: the
+    balanced decisions. `learned` are the sentences that the model learned from: word pieces are counted
+    by how often these hold them.
+
+    `sentences` counts all sentences, `findings` those that state a risk. `noise` is the mean index
+    between these histograms and those of as many of the documents, drawn anew.
     """
-    decided = _sure(scores) if hits is None else hits
-    encoded = list(_encoded(tokenizer, texts))
-    times = np.bincount([k for ids in encoded for k in ids], minlength=tokenizer.get_vocab_size())
-    pieces = Pieces(
-        tokenizer, "".join(str(b) for b in np.searchsorted(PIECE_EDGES, times, "right"))
-    )
-    stated = np.flatnonzero(decided.any(axis=1))
-    with_risk = [texts[int(row)] for row in stated]
+    pieces = Pieces.of(tokenizer, learned)
+    texts, docs = [e.text for e in examples], [e.doc for e in examples]
+    kinds = counted(texts, scores, hits, pieces)
     return {
         "reference_version": REFERENCE_VERSION,
         "n_sentences": len(texts),
+        "n_documents": len(set(docs)),
+        "n_learned": len(learned),
         "piece_bins": pieces.bins,
         "unknown_share": pieces.unknown_share(texts),
-        "sentences": {
-            **sentence_counts(texts, scores, decided, pieces),
-            "pieces": _held_out(encoded, times),
-        },
-        "findings": {
-            "score": histogram(scores[decided], SCORE_EDGES),
-            "category": _categories(decided, scores),
-            "length": _lengths(with_risk),
-            "pieces": _held_out([encoded[int(row)] for row in stated], times),
+        **{kind: summed(found) for kind, found in kinds.items()},
+        "noise": {
+            kind: {name: noise(rows, docs) for name, rows in found.items()}
+            for kind, found in kinds.items()
         },
     }
 
 
-def _held_out(encoded: Sequence[Sequence[int]], times: Ints) -> list[int]:
-    """Count pieces by how often the reference holds them outside their own sentence.
+def noise(rows: Ints, docs: Sequence[str]) -> float:
+    """Return the mean index between the histogram of `rows` and that of its documents drawn anew.
 
-    Counted with it, no piece of the reference were new to the reference, and any other text, however
-    alike, would look strange.
+    `rows` is (n, n_bins), `docs` n names. At least that of sentences drawn one by one.
     """
-    found = np.zeros(len(PIECE_EDGES) + 1, np.int64)
-    for ids in encoded:
-        kinds, own = np.unique(np.asarray(ids, np.int64), return_counts=True)
-        np.add.at(found, np.searchsorted(PIECE_EDGES, times[kinds] - own, "right"), own)
-    return [int(n) for n in found]
+    whole = rows.sum(axis=0)
+    if not whole.any():
+        return 0.0
+    drawn = resampled_documents(docs) @ sum_by_document(rows.astype(np.float64), docs)
+    found = float(np.mean([psi(whole, one) for one in drawn if one.any()]))
+    return max(found, float((np.count_nonzero(whole) - 1) / whole.sum()))
 
 
 class Pieces:
@@ -115,11 +119,21 @@ class Pieces:
         self._tokenizer = tokenizer
         self._bin_of = np.frombuffer(bins.encode("ascii"), np.uint8) - ord("0")
 
-    def counts(self, texts: Sequence[str]) -> list[int]:
-        """Count the pieces of the texts by bin; the first bin is what the reference never holds."""
-        ids = [k for encoding in _encoded(self._tokenizer, texts) for k in encoding]
-        found = np.bincount(self._bin_of[ids], minlength=len(PIECE_EDGES) + 1)
-        return [int(n) for n in found]
+    @classmethod
+    def of(cls, tokenizer: Tokenizer, texts: Sequence[str]) -> Pieces:
+        """Return the pieces by how often `texts` hold them."""
+        ids = [k for encoded in _encoded(tokenizer, texts) for k in encoded]
+        times = np.bincount(np.array(ids, np.int64), minlength=tokenizer.get_vocab_size())
+        return cls(tokenizer, "".join(str(b) for b in np.searchsorted(PIECE_EDGES, times, "right")))
+
+    def counts(self, texts: Sequence[str]) -> Ints:
+        """Count each text's pieces by bin, (len(texts), n_bins); the first bin: never held."""
+        n_bins = len(PIECE_EDGES) + 1
+        found = [
+            np.bincount(self._bin_of[ids], minlength=n_bins)
+            for ids in _encoded(self._tokenizer, texts)
+        ]
+        return np.array(found, np.int64).reshape(-1, n_bins)
 
     def unknown_share(self, texts: Sequence[str]) -> float:
         """Return the share of pieces for which the tokenizer has no word, nor parts of one."""
@@ -128,14 +142,35 @@ class Pieces:
         return sum(k == unknown for k in ids) / max(len(ids), 1)
 
 
-def sentence_counts(texts: Sequence[str], scores: Floats, hits: Bools, pieces: Pieces) -> Counts:
-    """Return the histograms over all sentences of some documents."""
+def counted(
+    texts: Sequence[str], scores: Floats, hits: Bools, pieces: Pieces
+) -> dict[str, dict[str, Ints]]:
+    """Return what each sentence adds to each histogram, (n, n_bins), by `sentences` and `findings`."""
+    stated = hits.any(axis=1, keepdims=True)
+    category = _one_of(_categories(hits, scores), len(CATEGORY_BINS))
+    lengths = _binned([len(text.split()) for text in texts], LENGTH_EDGES)
+    of_pieces = pieces.counts(texts)
+    of_hits = np.zeros((len(texts), len(SCORE_EDGES) + 1), np.int64)
+    np.add.at(of_hits, np.nonzero(hits)[0], _binned(scores[hits], SCORE_EDGES))
     return {
-        "risk_score": histogram(risk_scores(scores), SCORE_EDGES),
-        "category": _categories(hits, scores),
-        "length": _lengths(texts),
-        "pieces": pieces.counts(texts),
+        "sentences": {
+            "risk_score": _binned(risk_scores(scores), SCORE_EDGES),
+            "category": category,
+            "length": lengths,
+            "pieces": of_pieces,
+        },
+        "findings": {
+            "score": of_hits,
+            "category": category,
+            "length": lengths * stated,
+            "pieces": of_pieces * stated,
+        },
     }
+
+
+def summed(rows: Mapping[str, Ints]) -> Counts:
+    """Return the histograms of all sentences together."""
+    return {name: [int(n) for n in found.sum(axis=0)] for name, found in rows.items()}
 
 
 def scan_counts(scans: Sequence[Mapping[str, Any]], pieces: Pieces) -> Counts:
@@ -158,27 +193,25 @@ def scan_counts(scans: Sequence[Mapping[str, Any]], pieces: Pieces) -> Counts:
     return {
         "score": histogram([f["score"] for f in findings if f["score"] is not None], SCORE_EDGES),
         "category": [categories[key] for key in CATEGORY_BINS],
-        "length": _lengths(contexts),
-        "pieces": pieces.counts(contexts),
+        "length": histogram([len(text.split()) for text in contexts], LENGTH_EDGES),
+        "pieces": [int(n) for n in pieces.counts(contexts).sum(axis=0)],
     }
 
 
-def _categories(hits: Bools, scores: Floats) -> list[int]:
-    """Count sentences by the category they most likely state, `none` last."""
+def _categories(hits: Bools, scores: Floats) -> Ints:
+    """Return the category that each sentence most likely states, `none` last."""
     best = category_scores(np.where(hits, scores, 0).astype(np.float32)).argmax(axis=1)
-    found = np.where(hits.any(axis=1), best, len(CATEGORY_BINS) - 1)
-    return [int(n) for n in np.bincount(found, minlength=len(CATEGORY_BINS))]
+    return np.where(hits.any(axis=1), best, len(CATEGORY_BINS) - 1)
 
 
-def _sure(scores: Floats) -> Bools:
-    hits = np.zeros(scores.shape, np.bool_)
-    sure = np.flatnonzero(risk_scores(scores) >= _SURE)
-    hits[sure, scores[sure].argmax(axis=1)] = True
-    return hits
+def _binned(values: Sequence[float] | Floats, edges: Sequence[float]) -> Ints:
+    """Return (n, n_bins) with a 1 in the bin of each value, as `histogram` has it."""
+    bins = np.searchsorted(np.asarray(edges, np.float64), np.asarray(values, np.float64), "right")
+    return _one_of(bins, len(edges) + 1)
 
 
-def _lengths(texts: Sequence[str]) -> list[int]:
-    return histogram([len(text.split()) for text in texts], LENGTH_EDGES)
+def _one_of(index: Ints, n: int) -> Ints:
+    return np.eye(n, dtype=np.int64)[index]
 
 
 def _encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> Iterator[list[int]]:
@@ -196,7 +229,8 @@ def of_data(path: Path, folder: Path, known: Mapping[str, Any]) -> tuple[dict[st
     finally:
         analyzer.close()
     pieces = Pieces(artifacts.load(folder).tokenizer(), known["piece_bins"])
-    found = shifts(known["sentences"], sentence_counts(texts, scores, hits, pieces))
+    counts = summed(counted(texts, scores, hits, pieces)["sentences"])
+    found = shifts(known["sentences"], counts, noise=_noise_of(known, "sentences"))
     return found, _unknown(pieces.unknown_share(texts), known, f"{len(texts):,} sentences")
 
 
@@ -209,8 +243,13 @@ def of_scans(path: Path, folder: Path, known: Mapping[str, Any]) -> tuple[dict[s
     except (KeyError, TypeError) as error:
         raise DriftError(f"{path} is not what `python -m service scan --json` prints.") from error
     contexts = [f["context"] for scan in scans for f in scan["findings"]]
-    found = shifts(known["findings"], counts)
+    found = shifts(known["findings"], counts, noise=_noise_of(known, "findings"))
     return found, _unknown(pieces.unknown_share(contexts), known, f"{len(scans):,} scans")
+
+
+def _noise_of(known: Mapping[str, Any], kind: str) -> Mapping[str, float] | None:
+    noise: Mapping[str, float] | None = known.get("noise", {}).get(kind)
+    return noise
 
 
 def _unknown(share: float, known: Mapping[str, Any], of: str) -> str:

@@ -23,11 +23,13 @@ Doubles = npt.NDArray[np.float64]
 Status = Literal["stable", "watch", "drifted", "too few"]
 
 REFERENCE_FILE = "reference.json"
-REFERENCE_VERSION = 1
+REFERENCE_VERSION = 2
+_READABLE = (1, REFERENCE_VERSION)
+"""Version 1 has no `noise`, and was made of sentences that the model had learned from."""
 STABLE, DRIFTED = 0.1, 0.25
 """Rules of thumb of credit scoring (Siddiqi, Credit Risk Scorecards, chapter 10), where PSI is from."""
-_LEAST_SHARE = 1e-4
-"""An empty bin would make the index infinite."""
+_LEAST_SHARE, _LEAST_COUNT = 1e-4, 0.5
+"""An empty bin would make the index infinite; of few sentences it may be empty by chance."""
 
 SCORE_EDGES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 LENGTH_EDGES = (5, 10, 15, 20, 25, 30, 40, 60)
@@ -41,7 +43,8 @@ CATEGORY_BINS = (*CATEGORIES, "none")
 class Shift:
     """The population stability index of one histogram, from 0 (alike) up, and what it means.
 
-    `chance` is the index that as few sentences would show by chance alone, on average.
+    `chance` is the index that as few sentences would show by chance alone, on average; the status is
+    that of the index without it.
     """
 
     psi: float
@@ -69,27 +72,39 @@ def psi(reference: Sequence[float], observed: Sequence[float]) -> float:
     return float(((q - p) * np.log(q / p)).sum())
 
 
-def shift(reference: Sequence[float], observed: Sequence[float]) -> Shift:
+def shift(
+    reference: Sequence[float], observed: Sequence[float], *, noise: float | None = None
+) -> Shift:
     """Return the index of two histograms of counts, and its status.
 
-    `too few` where chance alone would look like more than stable: with n observations in b bins the
-    index of unchanged data is about (b - 1) / n, plus the same of the reference.
+    `noise` is the mean index between the reference and as large a sample of the same kind of
+    documents; None takes (bins - 1) / n, as of sentences that have nothing to do with each other. The
+    chance of n observations beside a reference of m is noise * (1 + m / n). `too few` where that is more
+    than STABLE.
     """
-    n, m = float(np.sum(reference)), float(np.sum(observed))
+    m, n = float(np.sum(reference)), float(np.sum(observed))
     if n == 0 or m == 0:
         return Shift(0.0, float("inf"), "too few")
-    n_bins = int(np.count_nonzero(np.asarray(reference) + np.asarray(observed)))
-    value, chance = psi(reference, observed), (n_bins - 1) * (1 / n + 1 / m)
+    if noise is None:
+        noise = (np.count_nonzero(np.asarray(reference) + np.asarray(observed)) - 1) / m
+    value, chance = psi(reference, observed), float(noise * (1 + m / n))
     if chance > STABLE:
         return Shift(value, chance, "too few")
-    status: Status = "stable" if value < STABLE else "watch" if value <= DRIFTED else "drifted"
+    above = value - chance
+    status: Status = "stable" if above < STABLE else "watch" if above <= DRIFTED else "drifted"
     return Shift(value, chance, status)
 
 
-def shifts(reference: Mapping[str, Any], observed: Mapping[str, Any]) -> dict[str, Shift]:
-    """Return the shift of each histogram that both have."""
+def shifts(
+    reference: Mapping[str, Any],
+    observed: Mapping[str, Any],
+    *,
+    noise: Mapping[str, float] | None = None,
+) -> dict[str, Shift]:
+    """Return the shift of each histogram that both have; `noise` by name, as in `shift`."""
     shared = [name for name in reference if name in observed]
-    return {name: shift(reference[name], observed[name]) for name in shared}
+    known = noise or {}
+    return {name: shift(reference[name], observed[name], noise=known.get(name)) for name in shared}
 
 
 def read_reference(path: Path) -> dict[str, Any]:
@@ -103,7 +118,7 @@ def read_reference(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path} is missing or no JSON. {remedy}") from error
-    if not isinstance(found, dict) or found.get("reference_version") != REFERENCE_VERSION:
+    if not isinstance(found, dict) or found.get("reference_version") not in _READABLE:
         raise ArtifactError(f"{path} is no reference of version {REFERENCE_VERSION}. {remedy}")
     return found
 
@@ -112,5 +127,5 @@ def _shares(counts: Sequence[float]) -> Doubles:
     values = np.asarray(counts, np.float64)
     if values.sum() <= 0:
         raise ValueError("an empty histogram cannot be compared")
-    raised = np.maximum(values / values.sum(), _LEAST_SHARE)
+    raised = np.maximum(values, max(_LEAST_COUNT, _LEAST_SHARE * values.sum()))
     return np.asarray(raised / raised.sum())

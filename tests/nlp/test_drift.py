@@ -49,6 +49,21 @@ def test_shift_says_what_the_index_means(observed, status):
     assert drift.shift([5000, 5000], observed).status == status
 
 
+def test_shift_takes_what_chance_makes_of_few_documents_from_the_index():
+    alone = drift.shift([5000, 5000], [6700, 3300])
+    known = drift.shift([5000, 5000], [6700, 3300], noise=0.03)
+    assert (alone.status, known.status) == ("watch", "stable")
+    assert known.psi == alone.psi
+    assert known.chance == pytest.approx(0.06)
+    assert drift.shift([5000, 5000], [5000, 5000], noise=0.06).status == "too few"
+
+
+def test_psi_a_bin_that_a_small_reference_lacks_counts_as_half_a_sentence():
+    assert drift.psi([0, 200], [5, 995]) == pytest.approx(
+        drift.psi([0.5, 199.5], [5, 995]), rel=0.01
+    )
+
+
 def test_shift_of_the_same_population_is_about_what_chance_makes():
     rng = np.random.default_rng(0)
     share = np.full(10, 0.1)
