@@ -19,7 +19,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[impo
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]  # no stubs
 
 from ml.calibrate import calibrate
-from ml.dataset import Example, load_dataset, targets, without_overlap
+from ml.dataset import Dataset, Example, load_dataset, targets, without_overlap
 from ml.neighbours import Embedder, NearestNeighbours
 from ml.settings import Settings
 from service.nlp.analyzer import Deadline, Scores, SentenceScorer, Source
@@ -93,10 +93,10 @@ class NeighbourAnalyzer(LearnedBaseline):
     model_name = "knn"
 
     def __init__(self, examples: Sequence[Example], embedder: Embedder) -> None:
-        """Embed `examples`, once for all where the run's folder keeps them, and choose k."""
+        """Embed `examples` and choose k."""
         self._embed = embedder.embed
         self._neighbours = NearestNeighbours(
-            embedder.embed_once([e.text for e in examples]),
+            embedder.embed([e.text for e in examples]),
             targets(examples),
             [e.doc for e in examples],
         )
@@ -147,19 +147,24 @@ BASELINES = (*_LEARNED, "keywords")
 
 
 def open_baseline(
-    name: str, settings: Settings, *, unseen: Sequence[Example] = ()
+    name: str,
+    settings: Settings,
+    *,
+    dataset: Dataset | None = None,
+    unseen: Sequence[Example] = (),
 ) -> SentenceScorer:
     """Return one of BASELINES, trained and calibrated on the splits that `settings` name.
 
-    What stands in `unseen` as well, or comes from one of its documents, is left out of training.
+    `dataset` holds them where they were read already. What stands in `unseen` as well, or comes from
+    one of its documents, is left out of training.
 
     Raises:
         DatasetError: a file of sentences is missing.
     """
     if name not in _LEARNED:
         return KeywordAnalyzer.shipped()
-    dataset = load_dataset(settings.data)
-    train, _ = without_overlap(dataset.train, unseen)
+    dataset = dataset or load_dataset(settings.data)
+    train = without_overlap(dataset.train, unseen)[0] if unseen else dataset.train
     baseline = _LEARNED[name](train, settings)
     baseline.calibrate(dataset.dev)
     return baseline

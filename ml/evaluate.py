@@ -32,7 +32,7 @@ from ml.baselines import BASELINES, open_baseline
 from ml.card import write_card
 from ml.checkpoints import model_path
 from ml.compare import paired_bootstrap
-from ml.dataset import Example, load_dataset, read_examples, summary, targets
+from ml.dataset import Dataset, Example, load_dataset, read_examples, summary, targets
 from ml.figures import figures, nested_hits
 from ml.invariance import invariance
 from ml.judging import Judged, judge
@@ -96,15 +96,14 @@ def _predictions(
     )
 
 
-def evaluate_run(settings: Settings) -> tuple[dict[str, Any], Predictions]:
-    """Measure the run's artifact on the dev sentences, and what rounding its weights cost.
+def evaluate_run(settings: Settings, dev: Sequence[Example]) -> tuple[dict[str, Any], Predictions]:
+    """Measure the run's artifact on its dev sentences, and what rounding its weights cost.
 
     `float32_difference_points` is None where the run's weights are not at hand.
 
     Raises:
         ArtifactError: the artifact is missing or fails its proof.
     """
-    dev = load_dataset(settings.data).dev
     n_threads = settings.train.n_threads
     analyzer = LocalAnalyzer.open(settings.artifact_dir, device="cpu", n_threads=n_threads)
     try:
@@ -116,17 +115,21 @@ def evaluate_run(settings: Settings) -> tuple[dict[str, Any], Predictions]:
     return found, predictions
 
 
-def baselines(settings: Settings, model: Predictions) -> dict[str, dict[str, Any]]:
+def baselines(
+    settings: Settings, dataset: Dataset, model: Predictions
+) -> dict[str, dict[str, Any]]:
     """Return the figures of each baseline on the dev sentences, and the lead of `model` over it."""
-    dev = load_dataset(settings.data).dev
-    return {name: _baseline(name, settings, dev, model) for name in BASELINES}
+    return {
+        name: _baseline(open_baseline(name, settings, dataset=dataset), dataset.dev, model)
+        for name in BASELINES
+    }
 
 
 def _baseline(
-    name: str, settings: Settings, dev: Sequence[Example], model: Predictions
+    analyzer: SentenceScorer, dev: Sequence[Example], model: Predictions
 ) -> dict[str, Any]:
     """Return the figures that a comparison needs, and the model's lead over the baseline."""
-    judged = judge(open_baseline(name, settings), dev)
+    judged = judge(analyzer, dev)
     nested = nested_hits(judged, dev)
     found = figures(judged, dev, nested)
     decisive = nested[0] if nested else next(iter(judged.hits.values()))
@@ -161,10 +164,15 @@ def open_trained(settings: Settings) -> LocalAnalyzer:
 def write_report(folder: Path, found: Mapping[str, Any], predictions: Predictions) -> None:
     """Write evaluation.json, evaluation.md, predictions.npz and the drawings into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "evaluation.json", found)
-    (folder / "evaluation.md").write_text(tables.report(found), encoding="utf-8")
+    write_figures(folder, found)
     predictions.write(folder / PREDICTIONS_FILE)
     write_plots(folder, found, predictions)
+
+
+def write_figures(folder: Path, found: Mapping[str, Any]) -> None:
+    """Write evaluation.json and evaluation.md into `folder`."""
+    write_json(folder / "evaluation.json", found)
+    (folder / "evaluation.md").write_text(tables.report(found), encoding="utf-8")
 
 
 def manifest_metrics(evaluation: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,15 +205,16 @@ def main(settings: Settings) -> None:
     Raises:
         FidelityError: the artifact decides otherwise than the weights it was made of.
     """
-    found, predictions = evaluate_run(settings)
+    dataset = load_dataset(settings.data)
+    found, predictions = evaluate_run(settings, dataset.dev)
     run, folder = settings.run_dir, settings.artifact_dir
     write_report(run, found, predictions)
     if points := found["float32_difference_points"]:
         fidelity.check(points, weights=model_path(run))
-    found["baselines"] = baselines(settings, predictions)
-    write_report(run, found, predictions)
+    found["baselines"] = baselines(settings, dataset, predictions)
+    write_figures(run, found)
     fields = unsealed(folder) | {"metrics": manifest_metrics(found)}
-    write_card(folder, fields, found, summary(load_dataset(settings.data)))
+    write_card(folder, fields, found, summary(dataset))
     seal(folder, fields)
     print(tables.report(found))
 

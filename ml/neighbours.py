@@ -17,6 +17,7 @@ from ml.metrics import average_precision
 from ml.settings import Settings
 
 Floats = npt.NDArray[np.float32]
+Halves = npt.NDArray[np.float16]
 
 KS = (5, 10, 20)
 _N_FOLDS = 5
@@ -45,32 +46,51 @@ class Embedder:
         )  # the identity: what goes into the head comes out
         nn.init.eye_(self._model.head.weight)
         nn.init.zeros_(self._model.head.bias)
+        self._kept = self._read()
 
     def embed(self, texts: Sequence[str]) -> Floats:
-        """Return float32 (len(texts), hidden_size), each row of length 1."""
+        """Return float32 (len(texts), hidden_size), each row of length 1.
+
+        The run's folder keeps them, as float16: a sentence is embedded once for all evaluations.
+        """
+        keys = [hashlib.sha256(text.encode()).digest() for text in texts]
+        new = {k: text for k, text in zip(keys, texts, strict=True) if k not in self._kept}
+        if new:
+            found = self._embedded(list(new.values())).astype(np.float16)
+            self._kept |= dict(zip(new, found, strict=True))
+            self._keep()
+        return _unit(np.array([self._kept[k] for k in keys], np.float32))
+
+    def _embedded(self, texts: Sequence[str]) -> Floats:
         ids = encode(self._tokenizer, texts, self._settings.train.max_length_tokens)
-        found = logits_of(self._model, ids).numpy()
-        return _unit(found)
+        # A third to a quarter of the time; vectors turn by less than 0.6 degrees.
+        fast = self._settings.train.bfloat16 and has_bfloat16()
+        with torch.autocast("cpu", torch.bfloat16, enabled=fast):
+            return _unit(logits_of(self._model, ids).numpy())
 
-    def embed_once(self, texts: Sequence[str]) -> Floats:
-        """Return `embed` of the texts, kept as float16 in the run's folder for the next time."""
-        path = self._cache_path(texts)
-        if path.is_file():
-            return _unit(np.load(path, allow_pickle=False).astype(np.float32))
-        found = self.embed(texts).astype(np.float16)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        with part.open("wb") as file:
-            np.save(file, found, allow_pickle=False)
-        part.replace(path)
-        return _unit(found.astype(np.float32))
-
-    def _cache_path(self, texts: Sequence[str]) -> Path:
+    def _path(self) -> Path:
         base, train = self._settings.base, self._settings.train
-        digest = hashlib.sha256(f"{base.weights_sha256} {train.max_length_tokens}\n".encode())
-        for text in texts:
-            digest.update(text.encode() + b"\n")
-        return self._settings.run_dir / f"embeddings-{digest.hexdigest()[:16]}.npy"
+        made_by = hashlib.sha256(f"{base.weights_sha256} {train.max_length_tokens}".encode())
+        return self._settings.run_dir / f"embeddings-{made_by.hexdigest()[:16]}.npz"
+
+    def _read(self) -> dict[bytes, Halves]:
+        if not self._path().is_file():
+            return {}
+        with np.load(self._path(), allow_pickle=False) as file:
+            return {k.tobytes(): v for k, v in zip(file["keys"], file["vectors"], strict=True)}
+
+    def _keep(self) -> None:
+        self._path().parent.mkdir(parents=True, exist_ok=True)
+        part = self._path().with_suffix(".part")
+        keys = np.array([list(key) for key in self._kept], np.uint8)
+        with part.open("wb") as file:
+            np.savez(file, keys=keys, vectors=np.array(list(self._kept.values())))
+        part.replace(self._path())
+
+
+def has_bfloat16() -> bool:
+    """Return whether this CPU computes in bfloat16; where it does not, it would be slower."""
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
 
 
 class NearestNeighbours:

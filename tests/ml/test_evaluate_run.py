@@ -61,7 +61,7 @@ def test_run_measures_all_baselines_beside_the_model(evaluation, settings):
         d = found["difference"]
         assert d["low"] <= d["value"] <= d["high"]
         assert 0 <= d["p_better"] <= 1
-    assert list(settings.run_dir.glob("embeddings-*.npy"))
+    assert list(settings.run_dir.glob("embeddings-*.npz"))
 
 
 def test_run_fills_card_and_manifest_and_the_artifact_still_serves(evaluation, settings):
