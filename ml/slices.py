@@ -34,7 +34,10 @@ def length_of(text: str) -> str:
 
 
 def slices(hits: Bools, y: Floats, examples: Sequence[Example]) -> dict[str, dict[str, Any]]:
-    """Return F1 with intervals of each domain (sorted by name) and of each length."""
+    """Return counts and F1 with intervals of each domain (sorted by name) and of each length.
+
+    `found` counts the sentences that a risk is found in. F1 is None where none states one.
+    """
     domains = [e.domain or "unknown" for e in examples]
     lengths = [length_of(e.text) for e in examples]
     docs = [e.doc for e in examples]
@@ -48,11 +51,18 @@ def _slice(
     hits: Bools, y: Floats, docs: Sequence[str], names: Sequence[str], name: str
 ) -> dict[str, Any]:
     rows = np.flatnonzero(np.asarray(names) == name)
-    measures = f1_measures(hits[rows], y[rows], [docs[int(row)] for row in rows])
+    here = [docs[int(row)] for row in rows]
+    with_risk = int(any_risk(y[rows] > 0).sum())
+    measures = f1_measures(hits[rows], y[rows], here)
     return {
         "sentences": len(rows),
-        "with_risk": int(any_risk(y[rows] > 0).sum()),
-        **{f"{k}_f1": asdict(measures[f"{k}_f1"]) for k in ("risk", "category", "type")},
+        "documents": len(set(here)),
+        "with_risk": with_risk,
+        "found": int(any_risk(hits[rows]).sum()),
+        **{
+            f"{k}_f1": asdict(measures[f"{k}_f1"]) if with_risk else None
+            for k in ("risk", "category", "type")
+        },
     }
 
 

@@ -39,22 +39,23 @@ def rows(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 
 def interval(m: Mapping[str, float] | None) -> str:
-    """Return a value with its interval, empty for none."""
-    return "" if m is None else f"{m['value']:.3f} [{m['low']:.3f}, {m['high']:.3f}]"
+    """Return a value with its interval, a dash for none."""
+    return "-" if m is None else f"{m['value']:.3f} [{m['low']:.3f}, {m['high']:.3f}]"
 
 
 def report(evaluation: Figures) -> str:
     """Return evaluation.md."""
+    first = next(iter(evaluation["sensitivities"]))
     parts = [
         f"# {evaluation['analyzer']}",
-        _about(evaluation["data"]),
+        _about(evaluation),
         quality(evaluation),
         operating_points(evaluation),
         ranking(evaluation),
         calibration(evaluation),
         *_section("Against the baselines", verdicts(evaluation)),
-        *_section("By risk type", risk_types(evaluation)),
-        *_section("By part of the data", slices(evaluation)),
+        *_section(f"By risk type ({first})", risk_types(evaluation)),
+        *_section(f"By part of the data ({first})", slices(evaluation)),
         *_section("What should change nothing", invariance(evaluation)),
         latency(evaluation),
         float32(evaluation),
@@ -62,10 +63,17 @@ def report(evaluation: Figures) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _about(data: Mapping[str, Any]) -> str:
-    return (
+def _about(evaluation: Figures) -> str:
+    data = evaluation["data"]
+    said = (
         f"{data['sentences']} sentences, {data['with_risk']} with a risk, {data['documents']} documents. "
         "Brackets: 95 % interval, bootstrap over documents."
+    )
+    if evaluation["nested"] is None:
+        return said
+    return (
+        f"{said} Nested: each document's thresholds\nwere chosen on other documents, the mean of five "
+        "ways to part them; so were those of the baselines that have any."
     )
 
 
@@ -151,13 +159,16 @@ def verdicts(evaluation: Figures) -> str:
 
 def risk_types(evaluation: Figures) -> str:
     """Return F1 of each risk type that occurs, and the names of the others."""
+    note = "F1 of a type with fewer than ten sentences says little."
     types = evaluation["risk_types"]
     table = rows(
         ["risk type", "sentences", "F1"],
         [[r, str(t["sentences"]), f"{t['f1']:.2f}"] for r, t in types.items() if t["sentences"]],
     )
     absent = [r for r, t in types.items() if not t["sentences"]]
-    return table + (f"\n\nNot among these sentences: {', '.join(absent)}." if absent else "")
+    if absent:
+        note += f" Not among these sentences: {', '.join(absent)}."
+    return f"{table}\n\n{note}"
 
 
 def slices(evaluation: Figures) -> str:
@@ -165,18 +176,14 @@ def slices(evaluation: Figures) -> str:
     lines = [
         [
             name if kind == "domain" else f"{name} words",
-            *(str(part[key]) for key in ("sentences", "with_risk")),
-            *(
-                interval(part[f"{level}_f1"])
-                if part["with_risk"]
-                else ""  # F1 of nothing is no figure
-                for level in ("risk", "category", "type")
-            ),
+            *(str(part[key]) for key in ("sentences", "documents", "with_risk", "found")),
+            *(interval(part[f"{level}_f1"]) for level in ("risk", "category", "type")),
         ]
         for kind, parts in evaluation["slices"].items()
         for name, part in parts.items()
     ]
-    return rows(["", "sentences", "with risk", "risk F1", "category F1", "type F1"], lines)
+    counts = ["sentences", "documents", "with risk", "found"]
+    return rows(["", *counts, "risk F1", "category F1", "type F1"], lines)
 
 
 def invariance(evaluation: Figures) -> str:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ml import tables
 from ml.dataset import Example
 from ml.slices import confusion, length_of, slices
 from service.nlp.taxonomy import CATEGORIES, RISK_TYPES
@@ -28,8 +29,27 @@ def test_slices_measure_each_domain_alone_and_sum_to_all():
     assert list(found["domain"]) == ["energy", "finance", "unknown"]
     assert found["domain"]["energy"]["risk_f1"]["value"] == 2 / 3
     assert found["domain"]["finance"]["type_f1"]["value"] == 0.0
-    assert found["domain"]["unknown"]["with_risk"] == 0
+    assert found["domain"]["energy"]["documents"] == 1
+    assert (found["domain"]["energy"]["with_risk"], found["domain"]["energy"]["found"]) == (2, 1)
     assert found["length"]["under 10"]["sentences"] == 4
+
+
+def test_slice_without_a_risk_has_no_f1_but_false_alarms():
+    examples = [Example("a short one", (), "d1"), Example("another", (), "d2")]
+    found = slices(hits({"outage"}, set()), np.zeros((2, len(RISK_TYPES)), np.float32), examples)
+    part = found["domain"]["unknown"]
+    assert (part["with_risk"], part["found"]) == (0, 1)
+    assert part["risk_f1"] is None
+    lines = tables.slices({"slices": found}).splitlines()
+    assert lines[2] == "| unknown | 2 | 2 | 0 | 1 | - | - | - |"
+
+
+def test_slice_interval_leaves_out_resamples_without_a_risk():
+    """One document of two has the risks, all found: whatever is drawn of it, F1 is 1."""
+    examples = [Example("a", ("outage",), "d1"), Example("b", (), "d2")]
+    y = hits({"outage"}, set())
+    found = slices(y, y.astype(np.float32), examples)
+    assert found["domain"]["unknown"]["risk_f1"] == {"value": 1.0, "low": 1.0, "high": 1.0}
 
 
 def test_confusion_counts_the_highest_scored_hit_and_none():
