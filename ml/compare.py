@@ -114,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m ml.compare", description=__doc__)
     parser.add_argument("a", type=Path, help="evaluation.json of the one run")
     parser.add_argument("b", type=Path, help="evaluation.json of the other")
-    parser.add_argument("--sensitivity", default="balanced", help="which decisions to compare")
+    parser.add_argument("--sensitivity", default="balanced", help="or recall, precision, nested")
     given = parser.parse_args(arguments)
     try:
         a, b = (read_predictions(path.parent / PREDICTIONS_FILE) for path in (given.a, given.b))
@@ -122,6 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except RiskscanError as error:
         sys.exit(str(error))
     names = (f"a ({a.analyzer})", f"b ({b.analyzer})")
+    n_documents = len(set(a.docs))
+    print(f"{len(a.docs)} sentences of {n_documents} documents, decisions: {given.sensitivity}.\n")
     print(f"{table(found)}\n\n{verdict(found['mean_f1'], *names)}")
 
 

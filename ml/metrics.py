@@ -86,15 +86,10 @@ def f1_measures(
     """Return micro-F1 of each level, macro-F1 of categories and types, with intervals over documents.
 
     A macro mean runs over the columns that occur in `y`, or in the resampled documents. `mean_f1` is
-    the mean of the three micro-F1 values. Of few documents some resamples hold no risk: F1 of these is
-    no figure, and they are left out of the interval.
+    the mean of the three micro-F1 values.
     """
     whole, resampled = resampled_f1(hits, y, docs, seed=seed)
-    with_risk = sum_by_document(any_risk(y > 0).astype(np.float64), docs)
-    kept = (resampled_documents(docs, seed=seed) @ with_risk)[:, 0] > 0
-    if not kept.any():
-        kept[:] = True
-    return {key: interval(whole[key], resampled[key][kept]) for key in whole}
+    return {key: interval(whole[key], resampled[key]) for key in whole}
 
 
 def resampled_f1(

@@ -123,9 +123,12 @@ def _slices(slices: Mapping[str, Mapping[str, Any]]) -> Figure:
     return figure
 
 
-def _bars(axis: Axes, measures: Sequence[Mapping[str, float]], offset: float, label: str) -> None:
+def _bars(axis: Axes, measures: Sequence[Mapping[str, Any]], offset: float, label: str) -> None:
     value = np.array([m["value"] for m in measures])
-    low, high = (np.array([m[key] for m in measures]) for key in ("low", "high"))
+    low, high = (
+        np.array([m["value"] if m[key] is None else m[key] for m in measures])
+        for key in ("low", "high")
+    )
     reach = np.maximum([value - low, high - value], 0)
     axis.errorbar(value, np.arange(len(value)) + offset, xerr=reach, fmt="o", markersize=3,
                   linewidth=1, label=label)  # fmt: skip

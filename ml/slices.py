@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ml.bootstrap import Measure
 from ml.dataset import Example
 from ml.metrics import any_risk, by_category, f1_measures
 from service.nlp.taxonomy import CATEGORIES, RISK_TYPES, category_of
@@ -24,6 +25,8 @@ LENGTHS = {
 }
 """Words: at least the first number, fewer than the second."""
 NONE = "none"
+LEAST_DOCUMENTS = 5
+"""Of fewer with a risk the bootstrap draws the same ones again and again, or none at all."""
 _CATEGORY = np.array([CATEGORIES.index(category_of(r)) for r in RISK_TYPES])
 
 
@@ -36,7 +39,8 @@ def length_of(text: str) -> str:
 def slices(hits: Bools, y: Floats, examples: Sequence[Example]) -> dict[str, dict[str, Any]]:
     """Return counts and F1 with intervals of each domain (sorted by name) and of each length.
 
-    `found` counts the sentences that a risk is found in. F1 is None where none states one.
+    `found` counts the sentences that a risk is found in. F1 is None where none states one, and has no
+    interval (low and high None) where fewer than LEAST_DOCUMENTS hold one.
     """
     domains = [e.domain or "unknown" for e in examples]
     lengths = [length_of(e.text) for e in examples]
@@ -52,18 +56,23 @@ def _slice(
 ) -> dict[str, Any]:
     rows = np.flatnonzero(np.asarray(names) == name)
     here = [docs[int(row)] for row in rows]
-    with_risk = int(any_risk(y[rows] > 0).sum())
+    risks = np.flatnonzero(any_risk(y[rows] > 0))
+    is_told = len({here[int(k)] for k in risks}) >= LEAST_DOCUMENTS
     measures = f1_measures(hits[rows], y[rows], here)
     return {
         "sentences": len(rows),
         "documents": len(set(here)),
-        "with_risk": with_risk,
+        "with_risk": len(risks),
         "found": int(any_risk(hits[rows]).sum()),
         **{
-            f"{k}_f1": asdict(measures[f"{k}_f1"]) if with_risk else None
+            f"{k}_f1": _with_or_without(measures[f"{k}_f1"], is_told) if len(risks) else None
             for k in ("risk", "category", "type")
         },
     }
+
+
+def _with_or_without(m: Measure, is_told: bool) -> dict[str, float | None]:
+    return asdict(m) if is_told else {"value": m.value, "low": None, "high": None}
 
 
 def confusion(hits: Bools, y: Floats, scores: Floats | None) -> dict[str, Any]:

@@ -38,8 +38,10 @@ def rows(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     return "\n".join([shown[0], "|---" * len(head) + "|", *shown[1:]])
 
 
-def interval(m: Mapping[str, float] | None) -> str:
-    """Return a value with its interval, a dash for none."""
+def interval(m: Mapping[str, Any] | None) -> str:
+    """Return a value with its interval, where it has one; a dash for none."""
+    if m is not None and m["low"] is None:
+        return f"{m['value']:.3f}"
     return "-" if m is None else f"{m['value']:.3f} [{m['low']:.3f}, {m['high']:.3f}]"
 
 

@@ -44,12 +44,20 @@ def test_slice_without_a_risk_has_no_f1_but_false_alarms():
     assert lines[2] == "| unknown | 2 | 2 | 0 | 1 | - | - | - |"
 
 
-def test_slice_interval_leaves_out_resamples_without_a_risk():
-    """One document of two has the risks, all found: whatever is drawn of it, F1 is 1."""
-    examples = [Example("a", ("outage",), "d1"), Example("b", (), "d2")]
-    y = hits({"outage"}, set())
+def test_slice_with_risks_of_four_documents_has_no_interval():
+    examples = [Example(f"sentence {n}", (), f"d{n}") for n in range(10)]
+    y = hits(*[{"outage"}] * 4, *[set()] * 6)
     found = slices(y, y.astype(np.float32), examples)
-    assert found["domain"]["unknown"]["risk_f1"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+    assert found["domain"]["unknown"]["type_f1"] == {"value": 1.0, "low": None, "high": None}
+    assert "| 1.000 | 1.000 | 1.000 |" in tables.slices({"slices": found})
+
+
+def test_slice_with_risks_of_five_documents_has_one():
+    examples = [Example(f"sentence {n}", (), f"d{n}") for n in range(10)]
+    y = hits(*[{"outage"}] * 5, *[set()] * 5)
+    found = hits(*[{"outage"}] * 3, *[set()] * 7)
+    part = slices(found, y.astype(np.float32), examples)["domain"]["unknown"]["risk_f1"]
+    assert part["low"] < part["value"] == 0.75 < part["high"]
 
 
 def test_confusion_counts_the_highest_scored_hit_and_none():
