@@ -114,7 +114,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m ml.compare", description=__doc__)
     parser.add_argument("a", type=Path, help="evaluation.json of the one run")
     parser.add_argument("b", type=Path, help="evaluation.json of the other")
-    parser.add_argument("--sensitivity", default="balanced", help="or recall, precision, nested")
+    parser.add_argument(
+        "--sensitivity", default="balanced", help="balanced (default), recall, precision or nested"
+    )
     given = parser.parse_args(arguments)
     try:
         a, b = (read_predictions(path.parent / PREDICTIONS_FILE) for path in (given.a, given.b))

@@ -4,7 +4,8 @@
 
 Scores the candidate and the model that serves on the same labelled sentences, through the analyzer
 that serves. The data must not have been trained on. `python -m service models activate` reads the
-verdict; --against is MODEL_DIR unless another folder is named.
+verdict. What serves is what was activated last, or MODEL_DIR where nothing was or no database answers;
+--against names another folder.
 """
 
 from __future__ import annotations
@@ -26,16 +27,25 @@ from ml.gate import Limits, measure, refusals
 from ml.settings import load as load_settings
 from service import config as service_config
 from service.config import Config
-from service.errors import RiskscanError
+from service.errors import DatabaseUnavailable, RiskscanError
 from service.nlp import artifact as artifacts
 from service.nlp.artifact import MANIFEST_FILE, Artifact
 from service.nlp.local import LocalAnalyzer
-from service.nlp.registry import GateRecord, gate_path, manifest_sha256, model_in, write_gate
+from service.nlp.registry import (
+    GateRecord,
+    Registry,
+    gate_path,
+    manifest_sha256,
+    model_in,
+    write_gate,
+)
+from service.start import activated_model
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 
 MIN_WHY_CHARS = 10
+_NAMED = "as --against says"
 
 
 class RegisterError(RiskscanError):
@@ -53,6 +63,24 @@ class Request:
     why: str | None = None
     limits: Limits = field(default_factory=Limits)
     seed: int = 0
+    chosen: str = _NAMED
+    """Why it is measured against that one."""
+
+
+def serving_folder(config: Config) -> tuple[Path, str]:
+    """Return the folder of the model that serves, and how that is known.
+
+    Raises:
+        NotFound: what was activated last is not in MODELS_DIR.
+    """
+    try:
+        model = activated_model(config)
+    except DatabaseUnavailable as error:
+        return config.model_dir, f"MODEL_DIR, since the database cannot say what serves: {error}"
+    if model is None:
+        return config.model_dir, "MODEL_DIR, since no model was activated"
+    folder = Registry(config.models_dir, config.model_dir).folder_of(model)
+    return folder, "it was activated last"
 
 
 def decide(request: Request) -> GateRecord:
@@ -146,7 +174,7 @@ def _parsed(arguments: Sequence[str] | None, config: Config) -> Request:
         help="folder of the artifact, or the configuration it came from",
     )
     parser.add_argument("--data", type=Path, required=True, help="labelled sentences, JSON lines")
-    parser.add_argument("--against", type=Path, default=config.model_dir, help="what serves now")
+    parser.add_argument("--against", type=Path, help="folder of a model; default: what serves now")
     parser.add_argument(
         "--min-probability", type=float, help="of being better, instead of the interval"
     )
@@ -162,8 +190,9 @@ def _parsed(arguments: Sequence[str] | None, config: Config) -> Request:
     limits = Limits(
         min_probability=given.min_probability, max_calibration_error=given.max_calibration_error
     )
+    against, chosen = (given.against, _NAMED) if given.against else serving_folder(config)
     return Request(
-        given.folder, given.data, given.against, given.force, given.why, limits, given.seed
+        given.folder, given.data, against, given.force, given.why, limits, given.seed, chosen
     )
 
 
@@ -191,6 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         config = service_config.load()
         request = _parsed(arguments, config)
+        print(f"Against {model_in(request.against)} in {request.against} ({request.chosen}).")
         record = decide(request)
         print(_report(record))
         if not record.passed and not request.force:

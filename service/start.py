@@ -6,12 +6,15 @@ import contextlib
 import logging
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 from alembic.util import CommandError
 from apiflask import APIFlask
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from db import migrate
+from db.queries import deployments
 from db.session import Database, is_unavailable
 from service import logs
 from service.accounts import Accounts
@@ -89,6 +92,23 @@ def models_of(config: Config) -> Iterator[Models]:
     """Open the models over a migrated database, for commands."""
     with _migrated_store(config) as store:
         yield Models(config, store, Registry(config.models_dir, config.model_dir))
+
+
+def activated_model(config: Config) -> str | None:
+    """Return the name/version that was activated last, None where none was; changes no database.
+
+    Raises:
+        DatabaseUnavailable: the database is away, or its schema is not current.
+    """
+    url = make_url(config.database_url)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        return None
+    store = Store(Database.connect(config.database_url, pool_size=1))
+    try:
+        newest = store.transaction(deployments.wanted).serving
+    finally:
+        store.close()
+    return None if newest is None else newest.to_model
 
 
 @contextlib.contextmanager

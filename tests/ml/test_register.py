@@ -1,18 +1,23 @@
 """What the gate lets through, and what registering writes."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from db import migrate
 from ml import register
 from ml.compare import Difference
 from ml.gate import CategoryFigures, Figures, Limits, measure, refusals
-from service.config import ROOT
-from service.errors import ArtifactError
+from service.config import ROOT, load
+from service.errors import ArtifactError, NotFound
+from service.models import Actor
 from service.nlp import artifact as artifacts
 from service.nlp.registry import Registry
 from service.nlp.taxonomy import CATEGORIES, RISK_TYPES
+from service.start import models_of
 from tests.artifacts import NAME, SHIPPED, damage, make_artifact
 
 DATA = ROOT / "ml/data/authored-d.jsonl"
@@ -109,6 +114,7 @@ def folders(tmp_path_factory):
 def run(monkeypatch, tmp_path, capsys):
     """Run `python -m ml.register` with an empty registry; return exit status and output."""
     monkeypatch.setenv("MODELS_DIR", str(tmp_path / "registry"))
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'none.db'}")
 
     def run_with(*arguments):
         status = 0
@@ -127,6 +133,7 @@ def test_register_a_better_model_makes_it_ready_to_be_activated(run, folders, tm
         "--max-calibration-error", "1",
     )  # fmt: skip
     assert status == 0, status
+    assert out.startswith(f"Against {NAME}/0.1.0 in {folders / '0.1.0'} (as --against says).")
     assert "passed" in out
     registry = Registry(tmp_path / "registry", SHIPPED)
     entry = registry.entry(f"{NAME}/2.0.0")
@@ -191,6 +198,43 @@ def test_register_an_altered_artifact_is_refused(tmp_path, run):
 def test_register_the_serving_model_against_itself_says_so(run):
     status, _ = run(SHIPPED, "--data", DATA, "--against", SHIPPED)
     assert "against itself" in status
+
+
+@pytest.fixture
+def config(folders, tmp_path):
+    """Settings of a service whose registry holds the candidates; its database is not there yet."""
+    database_url = f"sqlite:///{tmp_path / 'riskscan.db'}"
+    return load({"DATABASE_URL": database_url, "MODELS_DIR": str(folders.parent)})
+
+
+def test_serving_folder_is_what_was_activated_last(config, folders):
+    with models_of(config) as models:
+        models.activate(f"{NAME}/0.1.0", actor=Actor("test"), why="For this test.", force=True)
+    assert register.serving_folder(config) == (folders / "0.1.0", "it was activated last")
+
+
+def test_serving_folder_where_nothing_was_activated_is_the_default(config):
+    assert register.serving_folder(config)[0] == config.model_dir
+    assert not Path(config.database_url.removeprefix("sqlite:///")).exists()
+    migrate.upgrade(config.database_url)
+    assert register.serving_folder(config) == (
+        config.model_dir,
+        "MODEL_DIR, since no model was activated",
+    )
+
+
+def test_serving_folder_of_a_database_without_schema_is_the_default_and_says_why(config):
+    Path(config.database_url.removeprefix("sqlite:///")).touch()
+    folder, why = register.serving_folder(config)
+    assert folder == config.model_dir
+    assert "service db upgrade" in why
+
+
+def test_serving_folder_of_a_model_that_is_gone_is_an_error(config, tmp_path):
+    with models_of(config) as models:
+        models.activate(f"{NAME}/0.1.0", actor=Actor("test"), why="For this test.", force=True)
+    with pytest.raises(NotFound, match=f"{NAME}/0.1.0"):
+        register.serving_folder(replace(config, models_dir=tmp_path / "elsewhere"))
 
 
 def test_force_without_a_reason_is_refused(run):
