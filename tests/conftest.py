@@ -11,9 +11,9 @@ def backend(request):
     return request.param
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def database_url(backend, tmp_path_factory):
-    """URL of the test session's database of this kind, empty and not migrated at first."""
+    """URL of the module's database of this kind, empty and not migrated at first."""
     with fresh_database(backend, tmp_path_factory.mktemp("database")) as url:
         yield url
 

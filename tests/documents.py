@@ -32,12 +32,12 @@ EMPTY = b""
 
 
 def limits(**changed: int) -> dict[str, int]:
-    """The arguments of an Extractor: the defaults of the service, in less time."""
+    """The arguments of an Extractor: the defaults of the service, with time for a busy machine."""
     defaults = {
         "max_file_bytes": 26_214_400,
         "max_text_chars": 2_500_000,
         "max_pages": 2000,
-        "timeout_s": 8,
+        "timeout_s": 60,
         "memory_bytes": 805_306_368,
     }
     return defaults | changed

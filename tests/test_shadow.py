@@ -56,7 +56,7 @@ class Waiting(Analyzer):
 
     def analyze(self, _document, **_):
         self.began.set()
-        self.gate.wait(30)
+        self.gate.wait(60)
         return analysis(version="2")
 
     def close(self):
@@ -93,7 +93,7 @@ def test_scans_beyond_the_queue_are_dropped_and_counted(store):
     shadow, analyzer = Shadow(store), Waiting()
     shadow.use(analyzer, share=1)
     shadow.offer(result())
-    assert analyzer.began.wait(10)
+    assert analyzer.began.wait(60)
     for _ in range(MAX_WAITING_SCANS + 3):
         shadow.offer(result())
     analyzer.gate.set()
@@ -118,7 +118,7 @@ def test_another_shadow_closes_the_one_before_when_its_scan_is_over(store):
     shadow, before, after = Shadow(store), Waiting(), Waiting()
     shadow.use(before, share=1)
     shadow.offer(result())
-    assert before.began.wait(10)
+    assert before.began.wait(60)
     shadow.use(after, share=1)
     assert not before.is_closed
     before.gate.set()

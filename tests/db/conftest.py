@@ -13,9 +13,9 @@ from db.queries import scans, users
 from db.session import Database
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def database(database_url):
-    """The session's database, migrated; tests share it and make users of their own."""
+    """The module's database, migrated; its tests share it and make users of their own."""
     migrate.upgrade(database_url)
     database = Database.connect(database_url, pool_size=5)
     yield database
@@ -89,7 +89,7 @@ def count(session, table, column, value):
     return session.scalar(statement, {"value": value})
 
 
-def wait_until(condition, timeout_s=5):
+def wait_until(condition, timeout_s=60):
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline

@@ -67,7 +67,7 @@ def test_upgrade_of_three_processes_at_once_succeeds_in_each(empty_database_url)
     assert migrate.differences(empty_database_url) == []
 
 
-@pytest.mark.parametrize("backend", ["sqlite"], scope="session")
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope="session")
 def test_upgrade_that_leaves_dangling_rows_is_undone(empty_database_url, monkeypatch):
     migrate.upgrade(empty_database_url)
 

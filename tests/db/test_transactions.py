@@ -22,8 +22,10 @@ ADDRESS = {
     "mysql": "mysql+pymysql://root@127.0.0.1:{}/x",
     "postgresql": "postgresql+psycopg://postgres@127.0.0.1:{}/x",
 }
-servers = pytest.mark.parametrize("backend", ["mysql", "postgresql"], scope="session")
-sqlite = pytest.mark.parametrize("backend", ["sqlite"], scope="session")
+servers = pytest.mark.parametrize(
+    "backend", ["mysql", "postgresql"], indirect=True, scope="session"
+)
+sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope="session")
 
 
 def kill(database, session):

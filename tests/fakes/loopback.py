@@ -56,7 +56,7 @@ class LoopbackServer:
             return Reply(404, b'{"error": {"message": "no such path"}}')
         self.gate.wait()
         if self.meeting is not None:
-            self.meeting.wait(10)
+            self.meeting.wait(60)
         return Reply(body=json.dumps(self.answer(request)).encode())
 
     def close(self) -> None:

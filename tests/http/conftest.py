@@ -2,10 +2,9 @@
 
 import secrets
 import threading
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
-import httpx
 import pytest
 
 from db import migrate
@@ -14,6 +13,7 @@ from service.config import load
 from service.context import EXTENSION
 from service.nlp.selection import open_analyzers
 from service.serving import Server
+from tests.calls import caller
 from tests.sentences import FLOW_TEXT
 
 SETTINGS = {
@@ -47,10 +47,10 @@ def analyzers():
     opened.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def start_service(analyzers, tmp_path_factory):
     """Start a service with other settings; each has a SQLite database of its own unless told."""
-    apps = []
+    stack = ExitStack()
 
     def start(**settings):
         folder = tmp_path_factory.mktemp("data")
@@ -58,16 +58,18 @@ def start_service(analyzers, tmp_path_factory):
         migrate.upgrade(config.database_url)
         is_remote = config.llm_base_url or config.ai_service_url
         app = create_app(config, analyzers=open_analyzers(config) if is_remote else analyzers)
-        apps.append(app)
+        if is_remote:
+            stack.callback(close_app, app)
+        else:
+            stack.callback(app.extensions[EXTENSION].store.close)  # others use the analyzers
         return serve(app, config)
 
-    yield start
-    for app in apps:
-        close_app(app)
+    with stack:
+        yield start
 
 
-@pytest.fixture(scope="session")
-def live(start_service, database_url):
+@pytest.fixture(scope="module")
+def live(database_url, start_service):
     """The service on the database under test."""
     return start_service(DATABASE_URL=database_url)
 
@@ -75,7 +77,7 @@ def live(start_service, database_url):
 @pytest.fixture
 def client(live):
     """A caller without a token."""
-    with closing(httpx.Client(base_url=live.url, timeout=60)) as http:
+    with closing(caller(live.url)) as http:
         yield http
 
 
@@ -89,7 +91,7 @@ class User:
         (register or self._register)(self.email, self.password)
         form = {"username": self.email, "password": self.password}
         self.tokens = client.post("/api/auth/login", data=form).raise_for_status().json()
-        self.http = httpx.Client(base_url=client.base_url, timeout=60)
+        self.http = caller(client.base_url)
         self.http.headers["Authorization"] = f"Bearer {self.tokens['access_token']}"
         self.id = self.http.get("/api/auth/me").raise_for_status().json()["id"]
 

@@ -5,10 +5,10 @@ import json
 import time
 from statistics import median
 
-import httpx
 import jwt
 import pytest
 
+from tests.calls import HTTP
 from tests.http.conftest import SETTINGS
 
 
@@ -170,7 +170,7 @@ def test_refresh_raced_has_one_winner_at_most(client, user):
 def test_login_beyond_the_quota_is_told_when_to_return(start_service):
     live = start_service(LOGIN_RATE_LIMIT="2 per minute")
     form = {"username": "nobody@corp.local", "password": "wrong password"}
-    answers = [httpx.post(f"{live.url}/api/auth/login", data=form) for _ in range(3)]
+    answers = [HTTP.post(f"{live.url}/api/auth/login", data=form) for _ in range(3)]
     assert [a.status_code for a in answers] == [401, 401, 429]
     assert answers[-1].json()["code"] == "rate_limited"
     assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60

@@ -3,8 +3,9 @@
 import json
 import socket
 
-import httpx
 import pytest
+
+from tests.calls import HTTP
 
 MEMBERS = {"type", "title", "status", "detail", "instance", "code", "request_id", "errors"}
 
@@ -43,14 +44,14 @@ def test_method_not_allowed_names_those_that_are(client):
 
 def test_body_over_the_limit_is_413_before_it_is_read(start_service):
     live = start_service(MAX_FILE_BYTES="100000", MAX_TEXT_CHARS="1000", AI_SERVICE_OPEN="true")
-    answer = httpx.post(f"{live.url}/scan", files={"file": ("a.txt", b"x" * 300_000)})
+    answer = HTTP.post(f"{live.url}/scan", files={"file": ("a.txt", b"x" * 300_000)})
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
     assert "MAX_FILE_BYTES" in answer.json()["detail"]
 
 
 def test_file_over_the_limit_names_the_setting(start_service):
     live = start_service(MAX_FILE_BYTES="100000", AI_SERVICE_OPEN="true")
-    answer = httpx.post(f"{live.url}/scan", files={"file": ("a.txt", b"x" * 100_001)})
+    answer = HTTP.post(f"{live.url}/scan", files={"file": ("a.txt", b"x" * 100_001)})
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
     assert "MAX_FILE_BYTES" in answer.json()["detail"]
 

@@ -1,8 +1,8 @@
 """force_llm against an OpenAI-compatible server, and another service in place of the model."""
 
-import httpx
 import pytest
 
+from tests.calls import HTTP
 from tests.fakes.chat_server import ChatServer
 from tests.fakes.loopback import Reply
 from tests.sentences import FLOW_TEXT
@@ -24,9 +24,7 @@ def url(start_service, llm):
 
 
 def forced(url, **body):
-    return httpx.post(
-        f"{url}/scan", json={"text": FLOW_TEXT, "force_llm": True, **body}, timeout=30
-    )
+    return HTTP.post(f"{url}/scan", json={"text": FLOW_TEXT, "force_llm": True, **body}, timeout=30)
 
 
 @pytest.mark.parametrize("flag", [True, 1, "true", "1"])
@@ -75,12 +73,12 @@ def test_ai_service_analyzes_in_place_of_the_model(start_service):
     other = start_service(AI_SERVICE_OPEN="true")
     front = start_service(AI_SERVICE_OPEN="true", AI_SERVICE_URL=other.url)
     body = {"text": f"All is well. {FLOW_TEXT}."}
-    answers = [httpx.post(f"{live.url}/scan", json=body).json() for live in (front, other)]
+    answers = [HTTP.post(f"{live.url}/scan", json=body).json() for live in (front, other)]
     assert answers[0] == answers[1]
 
 
 def test_ai_service_that_wants_a_token_is_502_that_says_so(start_service):
     other = start_service()
     front = start_service(AI_SERVICE_OPEN="true", AI_SERVICE_URL=other.url)
-    answer = httpx.post(f"{front.url}/scan", json={"text": FLOW_TEXT})
+    answer = HTTP.post(f"{front.url}/scan", json={"text": FLOW_TEXT})
     assert (answer.status_code, answer.json()["code"]) == (502, "analyzer_error")

@@ -6,7 +6,6 @@ import shutil
 import threading
 import time
 
-import httpx
 import pytest
 from sqlalchemy import delete
 
@@ -26,6 +25,7 @@ from tests.artifacts import (
     pass_gate,
     temperature_of,
 )
+from tests.calls import caller
 from tests.http.conftest import SETTINGS, serve
 from tests.sentences import FLOW_TEXT
 
@@ -251,9 +251,7 @@ def test_ten_exchanges_under_load_drop_and_mix_nothing(admin, models_dir):
     is_over, answers, ready = threading.Event(), [], []
 
     def scan_until_over(text):
-        with httpx.Client(
-            base_url=admin.http.base_url, headers=admin.http.headers, timeout=120
-        ) as http:
+        with caller(admin.http.base_url, headers=admin.http.headers) as http:
             while not is_over.is_set():
                 answers.append(http.post("/api/scan", json={"text": text}))
                 ready.append(http.get("/health/ready").status_code)
@@ -350,7 +348,7 @@ def test_process_without_the_artifact_serves_the_fallback_until_it_is_there(
     model = f"{NAME}/2.0.0"
     force(admin, model)
     other = start_other()
-    with httpx.Client(base_url=other.url, headers=admin.http.headers, timeout=60) as http:
+    with caller(other.url, headers=admin.http.headers) as http:
         assert http.get("/health/ready").status_code == 200
         found = http.get("/api/v1/admin/models").json()
         assert (found["serving"], found["serving_here"]) == (model, DEFAULT)
@@ -372,7 +370,7 @@ def test_process_with_other_content_under_the_name_does_not_serve_it(admin, star
 
 def test_where_another_service_analyzes_models_are_409(start_service, database_url, admin):
     url = start_service(DATABASE_URL=database_url, AI_SERVICE_URL="http://127.0.0.1:9").url
-    with httpx.Client(base_url=url, headers=admin.http.headers, timeout=60) as http:
+    with caller(url, headers=admin.http.headers) as http:
         answer = http.get("/api/v1/admin/models")
         assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
         assert "AI_SERVICE_URL" in answer.json()["detail"]

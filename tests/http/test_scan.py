@@ -3,10 +3,10 @@
 import json
 import random
 
-import httpx
 import pytest
 
 from tests import documents
+from tests.calls import HTTP
 from tests.sentences import FLOW_TEXT
 
 
@@ -41,7 +41,7 @@ def test_root_scan_answers_data_and_source_and_stores_nothing(user):
 def test_root_scan_without_token_is_refused_unless_open(client, start_service):
     assert client.post("/scan", json={"text": FLOW_TEXT}).status_code == 401
     live = start_service(AI_SERVICE_OPEN="true")
-    assert httpx.post(f"{live.url}/scan", json={"text": FLOW_TEXT}).status_code == 200
+    assert HTTP.post(f"{live.url}/scan", json={"text": FLOW_TEXT}).status_code == 200
 
 
 def test_finding_spans_fit_the_text_sent(user):
@@ -66,6 +66,7 @@ def test_scan_stores_its_coverage(user):
     }
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope="session")  # stored alike
 def test_scan_of_a_200_page_pdf_is_whole_with_page_numbers(user):
     planted_on = (1, 57, 123, 200)
     file = ("book.pdf", documents.long_pdf(200, planted_on), "application/pdf")
@@ -156,8 +157,8 @@ def test_text_at_the_limit_passes_and_one_beyond_names_it(start_service):
     live = start_service(MAX_TEXT_CHARS="600000", AI_SERVICE_OPEN="true")
     text = "\u00e9" + " " * 599_999
     for body in ("data", "json"):
-        fits = httpx.post(f"{live.url}/scan", timeout=60, **{body: {"text": text}})
-        beyond = httpx.post(f"{live.url}/scan", timeout=60, **{body: {"text": text + " "}})
+        fits = HTTP.post(f"{live.url}/scan", **{body: {"text": text}})
+        beyond = HTTP.post(f"{live.url}/scan", **{body: {"text": text + " "}})
         assert (fits.status_code, beyond.status_code) == (200, 413)
         assert "MAX_TEXT_CHARS" in beyond.json()["detail"]
 
@@ -201,7 +202,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize(("make", "name", "status"), HOSTILE.values(), ids=HOSTILE)
 def test_hostile_file_is_refused_soon_and_the_service_goes_on(user, make, name, status):
-    answer = user.http.post("/api/scan", files={"file": (name, make())}, timeout=10)
+    answer = user.http.post("/api/scan", files={"file": (name, make())})
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert user.scan().status_code == 201

@@ -1,5 +1,6 @@
 """Hostile and oversized files: an answer that names the remedy, within time and memory, no traces."""
 
+import resource
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,6 +20,12 @@ def extractor(**changed):
     return Extractor(**documents.limits(**changed))
 
 
+def cpu_s():
+    """Processor seconds of this process and of the children that it has waited for."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + ended.ru_utime + ended.ru_stime
+
+
 def children():
     return psutil.Process().children(recursive=True)
 
@@ -36,10 +43,10 @@ HOSTILE = [
 @pytest.mark.parametrize(("build", "filename", "error", "sentence"), HOSTILE)
 def test_hostile_file_is_refused_in_time_and_leaves_no_process(build, filename, error, sentence):
     data = build()
-    before, began = set(children()), time.monotonic()
+    before, began = set(children()), cpu_s()
     with pytest.raises(error, match=sentence):
         extractor().extract(data, filename=filename, media_type=None)
-    assert time.monotonic() - began < 10
+    assert cpu_s() - began < 8  # EXTRACT_TIMEOUT_S
     assert set(children()) <= before
 
 
@@ -95,7 +102,7 @@ def test_text_over_the_character_limit_names_it(filename):
     assert extractor(max_text_chars=21).extract(data, filename=filename, media_type=None).blocks
 
 
-def run_child(monkeypatch, code, *, timeout_s=5.0, max_answer_bytes=10_000):
+def run_child(monkeypatch, code, *, timeout_s=60.0, max_answer_bytes=10_000):
     """Run `code` in the child's place: what a document that took the reader over could do."""
     monkeypatch.setattr(process, "_START", code)
     order = {"format": "html", "cpu_s": 5}
@@ -133,7 +140,7 @@ def test_child_that_does_not_end_is_killed_with_its_group(monkeypatch, tmp_path)
     )
     before = set(children())
     with pytest.raises(TooLarge, match="EXTRACT_TIMEOUT_S"):
-        run_child(monkeypatch, code, timeout_s=3.0)
+        run_child(monkeypatch, code, timeout_s=8.0)
     assert set(children()) <= before
     assert is_gone(int(noted.read_text()))
 
@@ -142,7 +149,7 @@ def is_gone(pid):
     """Whether a killed grandchild has ended; init reaps it when it likes."""
     try:
         grandchild = psutil.Process(pid)
-        return grandchild.status() == psutil.STATUS_ZOMBIE or grandchild.wait(5) is None
+        return grandchild.status() == psutil.STATUS_ZOMBIE or grandchild.wait(60) is None
     except psutil.NoSuchProcess:
         return True
 
@@ -168,7 +175,7 @@ def test_child_short_of_memory_names_the_setting():
 
 
 def test_threads_that_extract_at_once_each_get_their_own_text():
-    one = extractor(timeout_s=60)
+    one = extractor()
     pages = [f"<p>document {n}".encode() for n in range(8)]
     with ThreadPoolExecutor(8) as pool:
         read = pool.map(lambda d: one.extract(d, filename="a.html", media_type=None).text, pages)

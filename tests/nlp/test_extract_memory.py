@@ -16,15 +16,16 @@ import json, pathlib, re, resource, sys, time
 sys.path.insert(0, sys.argv[1])
 from service.errors import RiskscanError
 from service.nlp.extract import Extractor
-data, began = pathlib.Path(sys.argv[2]).read_bytes(), time.monotonic()
+data, began = pathlib.Path(sys.argv[2]).read_bytes(), time.process_time()
 try:
     outcome = len(Extractor(**json.loads(sys.argv[3])).extract(
         data, filename=sys.argv[2], media_type=None).text)
 except RiskscanError as error:
     outcome = error.code
 own = re.search("VmHWM:\\\\s*([0-9]+)", pathlib.Path("/proc/self/status").read_text())
-child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-print(json.dumps([outcome, int(own[1]) + child, time.monotonic() - began]))
+child = resource.getrusage(resource.RUSAGE_CHILDREN)
+seconds = time.process_time() - began + child.ru_utime + child.ru_stime
+print(json.dumps([outcome, int(own[1]) + child.ru_maxrss, seconds]))
 """
 FURTHER = [
     (lambda: b"<div>" * 300_000, "a.html"),
@@ -41,7 +42,7 @@ FURTHER = [
 
 
 @pytest.mark.parametrize(("build", "filename"), [row[:2] for row in HOSTILE] + FURTHER)
-def test_hostile_file_costs_less_than_a_gigabyte_and_ten_seconds(tmp_path, build, filename):
+def test_hostile_file_costs_less_than_a_gigabyte_and_eight_seconds(tmp_path, build, filename):
     path = tmp_path / filename
     path.write_bytes(build())
     command = [sys.executable, "-c", MEASURE, ".", str(path), json.dumps(documents.limits())]
@@ -49,4 +50,4 @@ def test_hostile_file_costs_less_than_a_gigabyte_and_ten_seconds(tmp_path, build
     outcome, kib, seconds = json.loads(done.stdout)
     assert outcome
     assert kib * 1024 < 1_000_000_000
-    assert seconds < 10
+    assert seconds < 8  # of processors; EXTRACT_TIMEOUT_S by default

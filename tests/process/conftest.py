@@ -13,6 +13,8 @@ import httpx
 import psutil
 import pytest
 
+from tests.calls import HTTP, PATIENCE_S
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -39,18 +41,22 @@ class Process:
     def _read(self):
         self.lines.extend(line.rstrip("\n") for line in self._process.stdout)
 
-    def wait_until(self, path, status, timeout_s=30):
-        deadline = time.monotonic() + timeout_s
+    def when_ready(self):
+        self.wait_until("/health/ready", 200)
+        return self
+
+    def wait_until(self, path, status):
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 break
             try:
-                answer = httpx.get(self.url + path, timeout=5)
+                answer = HTTP.get(self.url + path)
             except httpx.HTTPError:
                 answer = None
             if answer is not None and answer.status_code == status:
                 return answer
-            time.sleep(0.05)
+            time.sleep(0.1)
         raise AssertionError("\n".join(self.lines) or "the service did not answer")
 
     def wait_until_it_works_on_something(self, cpu_s=0.3):
@@ -63,8 +69,8 @@ class Process:
     def terminate(self):
         self._process.send_signal(signal.SIGTERM)
 
-    def exit_status(self, timeout_s=20):
-        status = self._process.wait(timeout_s)
+    def exit_status(self):
+        status = self._process.wait(PATIENCE_S)
         self._reader.join()
         return status
 
@@ -90,9 +96,7 @@ def start(tmp_path):
     def start_process(*, ready=True, **settings):
         process = Process(tmp_path / "data", **settings)
         started.append(process)
-        if ready:
-            process.wait_until("/health/ready", 200)
-        return process
+        return process.when_ready() if ready else process
 
     yield start_process
     for process in started:

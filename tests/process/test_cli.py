@@ -2,8 +2,7 @@
 
 import json
 
-import httpx
-
+from tests.calls import HTTP
 from tests.sentences import FLOW_TEXT
 
 
@@ -54,9 +53,9 @@ def test_users_create_admin_makes_an_admin_who_may_read_the_trail(riskscan, star
     assert done.returncode == 0, done.stderr
     url = start().url
     form = {"username": "root@corp.local", "password": "long enough"}
-    token = httpx.post(f"{url}/api/auth/login", data=form).json()["access_token"]
+    token = HTTP.post(f"{url}/api/auth/login", data=form).json()["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
-    events = httpx.get(f"{url}/api/admin/audit-events", headers=headers).json()["items"]
+    events = HTTP.get(f"{url}/api/admin/audit-events", headers=headers).json()["items"]
     assert [e["action"] for e in events] == ["user.logged_in", "user.registered"]
 
 

@@ -1,9 +1,9 @@
 """The database goes away and comes back; the process stays up and recovers by itself."""
 
-import httpx
 import pytest
 from sqlalchemy.engine import make_url
 
+from tests.calls import HTTP
 from tests.process.proxy import Relay
 from tests.process.test_start_and_stop import log_in
 from tests.sentences import FLOW_TEXT
@@ -20,7 +20,7 @@ def relay(mysql_url):
 
 
 def scan(url, headers):
-    return httpx.post(f"{url}/api/scan", json={"text": FLOW_TEXT}, headers=headers, timeout=30)
+    return HTTP.post(f"{url}/api/scan", json={"text": FLOW_TEXT}, headers=headers)
 
 
 def test_database_away_is_503_and_recovers_by_itself(start, relay):
@@ -31,8 +31,8 @@ def test_database_away_is_503_and_recovers_by_itself(start, relay):
     away = scan(process.url, headers)
     assert (away.status_code, away.json()["code"]) == (503, "database_unavailable")
     assert int(away.headers["Retry-After"]) > 0
-    assert httpx.get(f"{process.url}/health/ready").json()["errors"][0]["field"] == "database"
-    assert httpx.get(f"{process.url}/health/live").status_code == 200
+    assert HTTP.get(f"{process.url}/health/ready").json()["errors"][0]["field"] == "database"
+    assert HTTP.get(f"{process.url}/health/live").status_code == 200
     relay.open()
     process.wait_until("/health/ready", 200)
     assert scan(process.url, headers).status_code == 201

@@ -2,9 +2,9 @@
 
 import json
 
-import httpx
 import pytest
 
+from tests.calls import HTTP, caller
 from tests.sentences import FLOW_TEXT
 
 STATUSES = ["adjudicated: 0", "agreed: 0", "single: 1", "disputed: 0", "partial: 0"]
@@ -15,11 +15,11 @@ def judged(start):
     """A running service with a scan whose two findings its owner has rejected; the scan's id."""
     url = start().url
     account = {"email": "a@corp.local", "password": "long enough"}
-    httpx.post(f"{url}/api/auth/register", json=account).raise_for_status()
+    HTTP.post(f"{url}/api/auth/register", json=account).raise_for_status()
     form = {"username": account["email"], "password": account["password"]}
-    token = httpx.post(f"{url}/api/auth/login", data=form).json()["access_token"]
-    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}) as http:
-        scan_id = http.post("/api/scan", json={"text": FLOW_TEXT}, timeout=60).json()["scan_id"]
+    token = HTTP.post(f"{url}/api/auth/login", data=form).json()["access_token"]
+    with caller(url, headers={"Authorization": f"Bearer {token}"}) as http:
+        scan_id = http.post("/api/scan", json={"text": FLOW_TEXT}).json()["scan_id"]
         for n in (1, 2):
             path = f"/api/scans/{scan_id}/findings/{n}/feedback"
             http.put(path, json={"verdict": "rejected"}).raise_for_status()

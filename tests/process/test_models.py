@@ -3,10 +3,10 @@
 import shutil
 import time
 
-import httpx
 import pytest
 
 from tests.artifacts import NAME, make_artifact, pass_gate
+from tests.calls import HTTP, PATIENCE_S
 from tests.process.test_start_and_stop import log_in
 from tests.sentences import FLOW_TEXT
 
@@ -24,17 +24,17 @@ def settings(tmp_path):
 def serving(process):
     """The model that scores a scan now; a scan must always succeed."""
     headers = log_in(process.url)
-    scan = httpx.post(
+    scan = HTTP.post(
         f"{process.url}/api/scan", json={"text": FLOW_TEXT}, headers=headers, timeout=60
     )
     assert scan.status_code == 201
     path = f"{process.url}/api/scans/{scan.json()['scan_id']}"
-    found = httpx.get(path, headers=headers, timeout=60).json()
+    found = HTTP.get(path, headers=headers).json()
     return f"{found['model_name']}/{found['model_version']}"
 
 
-def wait_until_serving(process, model, timeout_s=90):
-    deadline = time.monotonic() + timeout_s
+def wait_until_serving(process, model):
+    deadline = time.monotonic() + PATIENCE_S
     while serving(process) != model:
         assert time.monotonic() < deadline, "\n".join(process.lines)
         time.sleep(0.2)
@@ -97,5 +97,5 @@ def test_database_away_at_start_leaves_the_fallback_serving(start, settings):
     away = {"DATABASE_URL": "mysql+pymysql://root@127.0.0.1:9/none", "AI_SERVICE_OPEN": "true"}
     process = start(ready=False, **settings, **away)
     process.wait_until("/health/ready", 503)
-    answer = httpx.post(f"{process.url}/scan", json={"text": FLOW_TEXT}, timeout=60)
+    answer = HTTP.post(f"{process.url}/scan", json={"text": FLOW_TEXT})
     assert (answer.status_code, answer.json()["source"]) == (200, "model")

@@ -9,39 +9,53 @@ import httpx
 import pytest
 
 from service.config import load
-from tests.process.conftest import free_port
+from tests.calls import HTTP, PATIENCE_S
+from tests.process.conftest import Process, free_port
 from tests.sentences import FLOW_TEXT, LONG_TEXT
 
 
 def log_in(url):
     body = {"email": "test@test.com", "password": "test123"}
-    httpx.post(f"{url}/api/auth/register", json=body)
+    HTTP.post(f"{url}/api/auth/register", json=body)
     form = {"username": body["email"], "password": body["password"]}
-    token = httpx.post(f"{url}/api/auth/login", data=form).json()["access_token"]
+    token = HTTP.post(f"{url}/api/auth/login", data=form).json()["access_token"]
     return {"Authorization": f"Bearer {token}"}
 
 
-def test_start_prints_address_docs_and_a_line_to_try(start):
-    process = start()
-    shown = "\n".join(process.lines)
-    assert f"http://localhost:{process.port}" in shown
-    assert f"http://localhost:{process.port}/docs" in shown
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("shared") / "data"
+
+
+@pytest.fixture(scope="module")
+def running(data_dir):
+    """A service as it starts without any setting, which tests only look at."""
+    process = Process(data_dir)
+    try:
+        yield process.when_ready()
+    finally:
+        process.kill()
+
+
+def test_start_prints_address_docs_and_a_line_to_try(running):
+    shown = "\n".join(running.lines)
+    assert f"http://localhost:{running.port}" in shown
+    assert f"http://localhost:{running.port}/docs" in shown
     assert "curl" in shown
 
 
-def test_line_to_try_works_as_printed(start):
-    process = start()
-    line = next(line for line in process.lines if line.startswith("Try:"))
+def test_line_to_try_works_as_printed(running):
+    line = next(line for line in running.lines if line.startswith("Try:"))
     command = line.removeprefix("Try:").strip()
     answer = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert '"Budget"' in answer.stdout
     assert '"Schedule"' in answer.stdout
 
 
-def test_development_keys_and_database_are_the_owners_alone(start, tmp_path):
-    start()
+@pytest.mark.usefixtures("running")
+def test_development_keys_and_database_are_the_owners_alone(data_dir):
     for name in ("secret_keys.json", "riskscan.db"):
-        mode = (tmp_path / "data" / name).stat().st_mode
+        mode = (data_dir / name).stat().st_mode
         assert stat.S_IMODE(mode) & 0o077 == 0, name
 
 
@@ -50,20 +64,18 @@ def test_tokens_outlive_a_restart(start):
     headers = log_in(first.url)
     first.terminate()
     assert first.exit_status() == 0
-    assert httpx.get(f"{start().url}/api/auth/me", headers=headers).status_code == 200
+    assert HTTP.get(f"{start().url}/api/auth/me", headers=headers).status_code == 200
 
 
 def test_sigterm_lets_the_request_in_flight_finish(start):
-    process = start(AI_SERVICE_OPEN="true")
+    process = start(AI_SERVICE_OPEN="true", INFERENCE_THREADS="1", DRAIN_TIMEOUT_S=str(PATIENCE_S))
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        scan = pool.submit(
-            httpx.post, f"{process.url}/scan", json={"text": LONG_TEXT + FLOW_TEXT}, timeout=60
-        )
+        scan = pool.submit(HTTP.post, f"{process.url}/scan", json={"text": LONG_TEXT + FLOW_TEXT})
         process.wait_until_it_works_on_something()
         process.terminate()
         refused = process.wait_until("/health/ready", 503)
         assert refused.json()["errors"][0]["field"] == "process"
-        assert httpx.get(f"{process.url}/api/scans").json()["code"] == "shutting_down"
+        assert HTTP.get(f"{process.url}/api/scans").json()["code"] == "shutting_down"
         assert scan.result().status_code == 200
     assert process.exit_status() == 0
 
@@ -71,7 +83,7 @@ def test_sigterm_lets_the_request_in_flight_finish(start):
 def test_sigterm_gives_up_after_the_drain_timeout(start):
     process = start(AI_SERVICE_OPEN="true", DRAIN_TIMEOUT_S="0")
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        scan = pool.submit(httpx.post, f"{process.url}/scan", json={"text": LONG_TEXT}, timeout=60)
+        scan = pool.submit(HTTP.post, f"{process.url}/scan", json={"text": LONG_TEXT})
         process.wait_until_it_works_on_something()
         process.terminate()
         assert process.exit_status() == 0
@@ -81,8 +93,8 @@ def test_sigterm_gives_up_after_the_drain_timeout(start):
 def test_log_holds_no_text_token_or_password(start):
     process = start()
     headers = log_in(process.url)
-    httpx.post(f"{process.url}/api/scan", json={"text": FLOW_TEXT}, headers=headers)
-    httpx.get(f"{process.url}/api/scans", params={"q": "aggressive"}, headers=headers)
+    HTTP.post(f"{process.url}/api/scan", json={"text": FLOW_TEXT}, headers=headers)
+    HTTP.get(f"{process.url}/api/scans", params={"q": "aggressive"}, headers=headers)
     process.terminate()
     process.exit_status()
     log = "\n".join(line for line in process.lines if line.startswith("{"))
@@ -109,13 +121,14 @@ def test_model_that_was_altered_stops_the_start_with_a_remedy(start, tmp_path):
 
 def test_ops_port_answers_health_while_every_thread_scans(start):
     ops_port = free_port()
-    process = start(AI_SERVICE_OPEN="true", THREADS="1", OPS_PORT=str(ops_port))
+    settings = {"THREADS": "1", "INFERENCE_THREADS": "1", "OPS_PORT": str(ops_port)}
+    process = start(AI_SERVICE_OPEN="true", **settings)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        scan = pool.submit(httpx.post, f"{process.url}/scan", json={"text": LONG_TEXT}, timeout=60)
+        scan = pool.submit(HTTP.post, f"{process.url}/scan", json={"text": LONG_TEXT})
         process.wait_until_it_works_on_something()
         ops = f"http://127.0.0.1:{ops_port}"
-        assert httpx.get(f"{ops}/health/ready", timeout=5).status_code == 200
-        assert httpx.get(f"{ops}/api/scans", timeout=5).json()["code"] == "not_found"
+        assert HTTP.get(f"{ops}/health/ready").status_code == 200
+        assert HTTP.get(f"{ops}/api/scans").json()["code"] == "not_found"
         assert not scan.done()
         assert scan.result().status_code == 200
 
