@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from tests.databases import BACKENDS
 from tests.fakes.chat_server import ChatServer
 
 # What a schema cannot say is refused all the same: a password shorter than a setting allows, a made-up
@@ -20,7 +21,11 @@ def live(start_service, database_url):
     llm.close()
 
 
-@pytest.mark.parametrize("role", ["user", "admin"])
+# Who may do what is decided above the database, so that one kind shows it.
+CALLERS = [("sqlite", "user"), *((kind, "admin") for kind in BACKENDS)]
+
+
+@pytest.mark.parametrize(("backend", "role"), CALLERS, indirect=["backend"], scope="session")
 def test_service_answers_as_its_openapi_document_says(live, role, request, tmp_path):
     caller = request.getfixturevalue(role)
     done = subprocess.run(
