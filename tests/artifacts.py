@@ -7,11 +7,11 @@ import shutil
 
 import numpy as np
 
-from service.config import ROOT
+from service.config import load
 from service.nlp.registry import GateRecord, gate_path, manifest_sha256, write_gate
 
-SHIPPED = ROOT / "models_cache/riskscan-minilm/1.1.0"
-NAME = "riskscan-minilm"
+SHIPPED = load({}).model_dir
+NAME, VERSION = SHIPPED.parent.name, SHIPPED.name
 
 
 def temperature_of(folder):

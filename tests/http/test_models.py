@@ -19,6 +19,7 @@ from service.nlp.selection import open_analyzers
 from tests.artifacts import (
     NAME,
     SHIPPED,
+    VERSION,
     damage,
     logit,
     make_artifact,
@@ -29,7 +30,7 @@ from tests.calls import caller
 from tests.http.conftest import SETTINGS, serve
 from tests.sentences import FLOW_TEXT
 
-DEFAULT = f"{NAME}/1.1.0"
+DEFAULT = f"{NAME}/{VERSION}"
 WHY = "The customer asked for it."
 MANY_SENTENCES = " ".join(f"Ship number {n} may miss its deadline." for n in range(60))
 
@@ -135,14 +136,14 @@ def model_of(user, scan_id):
 def test_models_are_listed_with_state_figures_and_faults(admin):
     found = listed(admin)
     items = {i["version"]: i for i in found["items"]}
-    assert list(items) == ["1.1.0", "2.0.0", "3.0.0", "6.6.6", "7.7.7"]
+    assert list(items) == [VERSION, "2.0.0", "3.0.0", "6.6.6", "7.7.7"]
     assert {v: i["state"] for v, i in items.items() if i["state"] != "available"} == {
-        "1.1.0": "serving"
+        VERSION: "serving"
     }
     value, low, high = items["2.0.0"]["metrics"]["risk_f1"]
     assert 0 < low < value < high < 1
     assert "was altered" in items["7.7.7"]["faults"][0]
-    assert items["1.1.0"]["faults"] == []
+    assert items[VERSION]["faults"] == []
     assert found["serving"] == found["serving_here"] == DEFAULT
 
 

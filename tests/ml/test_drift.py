@@ -24,7 +24,7 @@ PARTS = EXAMPLES[::3], EXAMPLES[1::3]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """An artifact with the reference of a third of the composed sentences."""
-    folder = tmp_path_factory.mktemp("model") / "1.1.0"
+    folder = tmp_path_factory.mktemp("model") / MODEL_DIR.name
     shutil.copytree(MODEL_DIR, folder)
     analyzer = LocalAnalyzer.open(folder, device="cpu", n_threads=1)
     scores = analyzer.score([e.text for e in PARTS[0]])
@@ -99,7 +99,7 @@ def test_reference_holds_histograms_and_no_text(folder):
 
 def test_reference_of_the_version_before_is_still_compared(tmp_path, capsys):
     """It has no noise, and a reference of five thousand sentences needs none."""
-    folder = tmp_path / "1.1.0"
+    folder = tmp_path / MODEL_DIR.name
     shutil.copytree(MODEL_DIR, folder)
     made = json.loads((folder / "reference.json").read_text()) | {"reference_version": 1}
     made.pop("noise", None)

@@ -15,6 +15,7 @@ from service.config import ROOT
 from service.nlp.local import LocalAnalyzer
 from service.nlp.remote import RemoteAnalyzer
 from service.nlp.taxonomy import RISK_TYPES
+from tests.artifacts import VERSION
 from tests.fakes.chat_server import ChatServer
 from tests.fakes.scan_server import ScanServer
 from tests.nlp.conftest import MODEL_DIR
@@ -81,7 +82,7 @@ def test_artifact_report_files_hold_no_sentence(of_model, data):
 def test_report_in_words_names_points_and_slices(of_model):
     text = (of_model / "evaluation.md").read_text()
     for words in (
-        "riskscan-minilm 1.1.0",
+        f"riskscan-minilm {VERSION}",
         "| recall |",
         "| office |",
         "40 or more words",
@@ -110,7 +111,7 @@ def test_keywords_report_leaves_out_what_needs_probabilities(of_keywords):
 
 def test_two_reports_can_be_compared(of_model, of_keywords, capsys):
     compare.main([str(of_model / "evaluation.json"), str(of_keywords / "evaluation.json")])
-    assert "a (riskscan-minilm 1.1.0) is better than b (keywords)" in capsys.readouterr().out
+    assert f"a (riskscan-minilm {VERSION}) is better than b (keywords)" in capsys.readouterr().out
 
 
 def test_service_is_asked_document_by_document(data, tmp_path):

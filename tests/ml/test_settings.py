@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ml import settings
-from service.config import ROOT
+from service.config import ROOT, load
 from service.errors import ConfigError
 
 SHIPPED = ROOT / "ml/configs/riskscan-minilm.toml"
@@ -13,7 +13,7 @@ SHIPPED = ROOT / "ml/configs/riskscan-minilm.toml"
 
 def test_shipped_file_loads():
     loaded = settings.load(SHIPPED)
-    assert loaded.artifact_dir == ROOT / "models_cache/riskscan-minilm/1.1.0"
+    assert loaded.artifact_dir == load({}).model_dir
     assert loaded.train.batch_size == 32
 
 

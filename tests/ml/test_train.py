@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 
 from service.config import ROOT
 from service.errors import ConfigError
+from tests.artifacts import SHIPPED
 from tests.ml.tiny import write_config
 
 pytestmark = pytest.mark.skipif(
@@ -37,23 +38,28 @@ def trained(config: Path, *, environ=None, launcher=()) -> subprocess.CompletedP
         env=os.environ | {"OMP_NUM_THREADS": "1"} | (environ or {}),
         capture_output=True,
         text=True,
-        timeout=150,
         check=False,
     )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """The configuration of a training that ended undisturbed and was reported to MLflow."""
+    folder = tmp_path_factory.mktemp("whole")
+    config = write_config(folder)
+    store = (folder / "tracking").as_uri()
+    environ = {"MLFLOW_TRACKING_URI": store, "MLFLOW_ALLOW_FILE_STORE": "true"}
+    done = trained(config, environ=environ)
+    assert done.returncode == 0, done.stderr
+    return config
 
 
 def weights(config: Path):
     return load_file(config.parent / "run/model.safetensors")
 
 
-def test_training_that_was_killed_ends_in_the_same_weights(tmp_path: Path):
-    (tmp_path / "whole").mkdir()
-    (tmp_path / "killed").mkdir()
-    whole, killed = (
-        write_config(tmp_path / "whole"),
-        write_config(tmp_path / "killed", save_every_min="0.0"),
-    )
-    assert trained(whole).returncode == 0
+def test_training_that_was_killed_ends_in_the_same_weights(whole: Path, tmp_path: Path):
+    killed = write_config(tmp_path, save_every_min="0.0")
     first = subprocess.Popen(
         [sys.executable, "-m", "ml.train", str(killed)],
         cwd=ROOT,
@@ -62,7 +68,7 @@ def test_training_that_was_killed_ends_in_the_same_weights(tmp_path: Path):
         stderr=subprocess.DEVNULL,
     )
     resume = killed.parent / "run/seed-17-resume.safetensors"
-    until = time.monotonic() + 120
+    until = time.monotonic() + 300
     while not resume.is_file() and time.monotonic() < until:
         time.sleep(0.02)
     first.send_signal(signal.SIGKILL)
@@ -84,20 +90,14 @@ def test_damaged_resume_file_says_what_to_do(config: Path):
     assert "delete it to begin anew" in done.stderr
 
 
-def test_training_leaves_metrics_and_curves_and_reports_to_mlflow_where_it_is_named(
-    config: Path, tmp_path: Path
-):
-    store = tmp_path / "tracking"
-    environ = {"MLFLOW_TRACKING_URI": store.as_uri(), "MLFLOW_ALLOW_FILE_STORE": "true"}
-    done = trained(config, environ=environ)
-    assert done.returncode == 0, done.stderr
-    run = config.parent / "run"
+def test_training_leaves_metrics_and_curves_and_reports_to_mlflow_where_it_is_named(whole: Path):
+    run = whole.parent / "run"
     measured = json.loads((run / "seed-17.json").read_text())
     assert [row["step"] for row in measured["checkpoints"]] == [3, 6, 9, 12]
     assert all(row["dev_loss"] > 0 for row in measured["checkpoints"])
     assert (run / "seed-17.svg").read_text().startswith("<?xml")
     assert (run / "seed-17.png").read_bytes().startswith(b"\x89PNG")
-    (metric,) = store.glob("*/*/metrics/dev_loss")
+    (metric,) = whole.parent.glob("tracking/*/*/metrics/dev_loss")
     assert len(metric.read_text().splitlines()) == 4
 
 
@@ -110,15 +110,14 @@ def test_two_processes_share_the_batches(config: Path):
     assert weights(config)["head.weight"].any()
 
 
-def test_teachers_change_the_targets_and_starts_are_averaged(config: Path):
+def test_teachers_change_the_targets_and_starts_are_averaged(whole: Path):
     from ml import train  # noqa: PLC0415 - after the skip above
     from ml.base import starting_model  # noqa: PLC0415 - as above
     from ml.dataset import load_dataset  # noqa: PLC0415 - as above
     from ml.settings import load  # noqa: PLC0415 - as above
 
-    assert trained(config).returncode == 0
-    settings = load(config)
-    runs = [str(config.parent / "run"), str(ROOT / "models_cache/riskscan-minilm/1.1.0")]
+    settings = load(whole)
+    runs = [str(whole.parent / "run"), str(SHIPPED)]
     both = starting_model(replace(settings, base=replace(settings.base, start=runs)))
     each = [
         starting_model(replace(settings, base=replace(settings.base, start=[run]))) for run in runs

@@ -3,7 +3,6 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -15,10 +14,10 @@ from service.nlp.llm_prompt import RequestMode
 from service.nlp.local import LocalAnalyzer
 from service.nlp.remote import RemoteAnalyzer
 from service.nlp.segment import Segmenter
+from tests.artifacts import SHIPPED as MODEL_DIR
 from tests.fakes.chat_server import ChatServer
 from tests.fakes.scan_server import ScanServer
 
-MODEL_DIR = Path(__file__).parents[2] / "models_cache/riskscan-minilm/1.1.0"
 NEEDS_TORCH = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="the CPU image has no torch"
 )

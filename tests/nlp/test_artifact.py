@@ -7,13 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.config import ROOT
 from service.errors import ArtifactError
 from service.nlp import artifact as artifacts
 from service.nlp.operating_point import SENSITIVITIES, risk_scores
 from service.nlp.taxonomy import RISK_TYPES
-
-SHIPPED = ROOT / "models_cache/riskscan-minilm/1.1.0"
+from tests.artifacts import SHIPPED
 
 
 @pytest.fixture

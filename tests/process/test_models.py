@@ -5,12 +5,12 @@ import time
 
 import pytest
 
-from tests.artifacts import NAME, make_artifact, pass_gate
+from tests.artifacts import NAME, VERSION, make_artifact, pass_gate
 from tests.calls import HTTP, PATIENCE_S
 from tests.process.test_start_and_stop import log_in
 from tests.sentences import FLOW_TEXT
 
-DEFAULT, NEW = f"{NAME}/1.1.0", f"{NAME}/2.0.0"
+DEFAULT, NEW = f"{NAME}/{VERSION}", f"{NAME}/2.0.0"
 WHY = "Tried on last year's documents."
 
 
