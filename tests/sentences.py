@@ -1,6 +1,13 @@
 """Sentences that many tests share."""
 
 FLOW_TEXT = "Project has tight budget and aggressive deadline"
-LONG_TEXT = " ".join(
-    f"Sentence number {n} describes the harbour and its ships." for n in range(3000)
-)
+
+
+def long_text(n_sentences):
+    """Return different sentences, 57 characters each, that keep one thread busy for 1 ms or so each."""
+    return " ".join(
+        f"Sentence number {n} describes the harbour and its ships." for n in range(n_sentences)
+    )
+
+
+LONG_TEXT = long_text(3_000)

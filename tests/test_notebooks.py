@@ -29,7 +29,7 @@ def run(path: Path, folder: Path):
     small = {"SAMPLE": "48", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     notebook = jupytext.read(path)
     where = {"metadata": {"path": str(path.parent)}}
-    client = NotebookClient(notebook, timeout=120, kernel_name="python3", resources=where)
+    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where)
     # asyncio.run closes the loop, which the client's own `execute` leaves open.
     asyncio.run(client.async_execute(env={**os.environ, **places, **small}))
     return notebook
