@@ -6,6 +6,8 @@ TEST_VENV := .venv-test
 PYTHON ?= $(shell for p in python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 QUICK := not slow and not llm and not gpu
+# Processes that test at once: one a core, four at most, since each takes about 2 GB.
+WORKERS ?= auto
 
 # What `make retrain` runs, and the sentences on which its gate compares the new model with the old.
 CONFIG ?= ml/configs/retrain.toml
@@ -22,8 +24,9 @@ run: $(VENV)/.installed ## Serve on HOST:PORT; settings from the environment and
 	@given=$$(export -p); set -a; if [ -f .env ]; then . ./.env; fi; set +a; eval "$$given"; \
 	exec $(VENV)/bin/python -m service
 
-test: $(TEST_VENV)/.installed ## Run the normal test suite
-	$(TEST_VENV)/bin/python -m pytest -m "$(QUICK)"
+test: $(TEST_VENV)/.installed ## Run the normal test suite, in WORKERS=auto processes
+	OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest -m "$(QUICK)" \
+		-n $(WORKERS) --maxprocesses 4 --dist worksteal
 
 retrain: $(TEST_VENV)/.installed ## Export feedback, train on it (CONFIG=...), register what the gate lets pass
 	mkdir -p var
