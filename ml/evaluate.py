@@ -29,6 +29,7 @@ from safetensors.torch import load_file
 from ml import fidelity, tables
 from ml.analyzers import open_analyzer
 from ml.baselines import BASELINES, open_baseline
+from ml.bootstrap import Measure
 from ml.card import write_card
 from ml.checkpoints import model_path
 from ml.compare import paired_bootstrap
@@ -99,7 +100,7 @@ def _predictions(
 def evaluate_run(settings: Settings, dev: Sequence[Example]) -> tuple[dict[str, Any], Predictions]:
     """Measure the run's artifact on its dev sentences, and what rounding its weights cost.
 
-    `float32_difference_points` is None where the run's weights are not at hand.
+    `float32_difference_points`, value and interval, is None where the run's weights are not at hand.
 
     Raises:
         ArtifactError: the artifact is missing or fails its proof.
@@ -111,7 +112,7 @@ def evaluate_run(settings: Settings, dev: Sequence[Example]) -> tuple[dict[str, 
         points = rounding(settings, analyzer, dev)
     finally:
         analyzer.close()
-    found["float32_difference_points"] = points
+    found["float32_difference_points"] = points and {k: asdict(m) for k, m in points.items()}
     return found, predictions
 
 
@@ -140,8 +141,8 @@ def _baseline(
 
 def rounding(
     settings: Settings, shipped: LocalAnalyzer, dev: Sequence[Example]
-) -> dict[str, float] | None:
-    """Return what rounding costs in points of F1, or None where the run's weights are not at hand."""
+) -> dict[str, Measure] | None:
+    """Return what rounding costs in points of F1; None where the run's weights are not at hand."""
     if not model_path(settings.run_dir).is_file():
         return None
     texts = [e.text for e in dev]
@@ -150,7 +151,8 @@ def rounding(
         scores = trained.score(texts)
     finally:
         trained.close()
-    return fidelity.differences(shipped.score(texts), scores, targets(dev), shipped.decide)
+    docs = [e.doc for e in dev]
+    return fidelity.differences(shipped.score(texts), scores, targets(dev), docs, shipped.decide)
 
 
 def open_trained(settings: Settings) -> LocalAnalyzer:
@@ -195,7 +197,8 @@ def manifest_metrics(evaluation: Mapping[str, Any]) -> dict[str, Any]:
         "ranking": rounded(evaluation["ranking"]),
         "risk_calibration_error": round(scale["risk_error"], 4),
         "calibration_error": round(scale["pair_error"], 4),
-        "float32_difference_points": points and {k: round(v, 2) for k, v in points.items()},
+        "float32_difference_points": points
+        and {k: round(m["value"], 2) for k, m in points.items()},
     }
 
 
@@ -210,7 +213,8 @@ def main(settings: Settings) -> None:
     run, folder = settings.run_dir, settings.artifact_dir
     write_report(run, found, predictions)
     if points := found["float32_difference_points"]:
-        fidelity.check(points, weights=model_path(run))
+        measured = {k: Measure(**m) for k, m in points.items()}
+        fidelity.check(measured, weights=model_path(run))
     found["baselines"] = baselines(settings, dataset, predictions)
     write_figures(run, found)
     fields = unsealed(folder) | {"metrics": manifest_metrics(found)}

@@ -13,11 +13,13 @@ from tests.nlp.conftest import MODEL_DIR
 pytest.importorskip("torch")
 
 from ml import fidelity, settings
+from ml.bootstrap import Measure
 from ml.fidelity import MAX_DIFFERENCE_POINTS, FidelityError
 
 CONFIG = ROOT / "ml/configs/riskscan-minilm.toml"
 Y = np.zeros((200, 37), np.float32)
 Y[:100, 0] = 1
+DOCS = [f"doc-{n % 20}" for n in range(len(Y))]
 
 
 def test_shipped_model_keeps_its_measured_quality():
@@ -37,8 +39,11 @@ def test_differences_are_signed_points_of_each_level():
     trained = np.where(Y > 0, 0.99, 0.01).astype(np.float32)
     shipped = trained.copy()
     shipped[:2, 0] = 0.01  # F1 of 98 hits, none false, two missed: 196 / 198
-    found = fidelity.differences(shipped, trained, Y, decide)
-    assert found == pytest.approx(dict.fromkeys(["risk_f1", "category_f1", "type_f1"], -100 / 99))
+    found = fidelity.differences(shipped, trained, Y, DOCS, decide)
+    assert list(found) == ["risk_f1", "category_f1", "type_f1"]
+    for difference in found.values():
+        assert difference.value == pytest.approx(-100 / 99)
+        assert difference.low < difference.value < difference.high <= 0
 
 
 def test_differences_two_sentences_that_cross_the_threshold_by_accident_pass():
@@ -47,27 +52,33 @@ def test_differences_two_sentences_that_cross_the_threshold_by_accident_pass():
     trained[:2, 0] = 0.5005
     shipped = trained.copy()
     shipped[:2, 0] = 0.4995
-    at_once = fidelity.differences(shipped, trained, Y, decide)["type_f1"]
-    assert abs(at_once) < 0.1
-    fidelity.check(fidelity.differences(shipped, trained, Y, decide), weights=Path("w"))
+    found = fidelity.differences(shipped, trained, Y, DOCS, decide)
+    assert abs(found["type_f1"].value) < 0.1
+    fidelity.check(found, weights=Path("w"))
+
+
+def points(**given):
+    same = Measure(0.0, -0.2, 0.2)
+    return {"risk_f1": same, "category_f1": same, "type_f1": same} | given
 
 
 @pytest.mark.parametrize("level", ["type_f1", "category_f1"])
-@pytest.mark.parametrize("value", [-0.51, 0.51])
-def test_check_difference_beyond_half_a_point_is_refused(level, value):
-    points = {"type_f1": 0.0, "category_f1": 0.0, "risk_f1": 0.0, level: value}
+@pytest.mark.parametrize("sure", [Measure(-1.5, -2.4, -0.51), Measure(1.5, 0.51, 2.4)])
+def test_check_difference_surely_beyond_half_a_point_is_refused(level, sure):
     with pytest.raises(FidelityError, match=r"ml\.export"):
-        fidelity.check(points, weights=Path("refined.safetensors"))
+        fidelity.check(points(**{level: sure}), weights=Path("refined.safetensors"))
 
 
-def test_check_half_a_point_passes_and_risk_is_not_judged():
-    points = {"type_f1": 0.5, "category_f1": -0.5, "risk_f1": 3.0}
-    fidelity.check(points, weights=Path("refined.safetensors"))
+def test_check_what_chance_may_have_made_passes_and_risk_is_not_judged():
+    by_chance, sure = Measure(-1.7, -3.4, -0.4), Measure(3.0, 2.0, 4.0)
+    given = points(type_f1=by_chance, category_f1=by_chance, risk_f1=sure)
+    fidelity.check(given, weights=Path("refined.safetensors"))
 
 
 def test_evaluate_command_refused_ends_with_1_and_a_sentence(monkeypatch):
     def refuse(_settings):
-        fidelity.check({"type_f1": -2.0, "category_f1": 0.0}, weights=Path("refined.safetensors"))
+        given = points(type_f1=Measure(-2.0, -3.0, -1.0))
+        fidelity.check(given, weights=Path("refined.safetensors"))
 
     monkeypatch.setattr(sys, "argv", ["evaluate", str(CONFIG)])
     with pytest.raises(SystemExit, match="The artifact was not changed") as caught:
