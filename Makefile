@@ -13,16 +13,17 @@ WORKERS ?= auto
 CONFIG ?= ml/configs/retrain.toml
 EVAL_DATA ?= ml/data/golden.jsonl
 
+# What the caller exported goes before .env, which goes before the defaults.
+WITH_SETTINGS = given=$$(export -p); set -a; if [ -f .env ]; then . ./.env; fi; set +a; eval "$$given";
+
 .DEFAULT_GOAL := help
 .PHONY: help run retrain test test-slow test-llm lint format notebooks clean python
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-# What the caller exported goes before .env, which goes before the defaults.
 run: $(VENV)/.installed ## Serve on HOST:PORT; settings from the environment and .env
-	@given=$$(export -p); set -a; if [ -f .env ]; then . ./.env; fi; set +a; eval "$$given"; \
-	exec $(VENV)/bin/python -m service
+	@$(WITH_SETTINGS) exec $(VENV)/bin/python -m service
 
 test: $(TEST_VENV)/.installed ## Run the normal test suite, in WORKERS=auto processes
 	OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest -m "$(QUICK)" \
@@ -30,10 +31,10 @@ test: $(TEST_VENV)/.installed ## Run the normal test suite, in WORKERS=auto proc
 
 retrain: $(TEST_VENV)/.installed ## Export feedback, train on it (CONFIG=...), register what the gate lets pass
 	mkdir -p var
-	$(TEST_VENV)/bin/python -m service feedback export --out var/feedback.jsonl
+	@$(WITH_SETTINGS) $(TEST_VENV)/bin/python -m service feedback export --out var/feedback.jsonl
 	for step in dataset train export calibrate evaluate; do \
 		echo "== $$step"; $(TEST_VENV)/bin/python -m ml.$$step $(CONFIG) || exit 1; done
-	$(TEST_VENV)/bin/python -m ml.register $(CONFIG) --data $(EVAL_DATA)
+	@$(WITH_SETTINGS) $(TEST_VENV)/bin/python -m ml.register $(CONFIG) --data $(EVAL_DATA)
 
 test-slow: $(TEST_VENV)/.installed ## Run the tests that take minutes
 	$(TEST_VENV)/bin/python -m pytest -m "slow and not llm and not gpu"
