@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from ml.golden import golden_file
 from ml.metrics import LEVELS, f1, micro_f1
 from ml.seal import seal, unsealed
 from ml.settings import Settings, run_step
+from service.config import ROOT
 from service.nlp import artifact as artifacts
 from service.nlp.artifact import Artifact, probabilities
 from service.nlp.drift import REFERENCE_FILE
@@ -227,18 +229,29 @@ def folds(docs: Sequence[str], seed: int) -> npt.NDArray[np.intp]:
     return np.asarray(np.random.default_rng(seed).permutation(len(names))[index] % N_FOLDS)
 
 
+def taken_over(path: Path) -> Calibration:
+    """Return the calibration of the artifact in the folder `path`.
+
+    Raises:
+        ArtifactError: there is none, or it was altered.
+    """
+    manifest = artifacts.load(path).manifest
+    return Calibration(manifest.temperature, manifest.bias, manifest.operating_points)
+
+
 def main(settings: Settings) -> None:
     """Calibrate the artifact that the export left, then write its golden sentences anew.
 
     Raises:
-        ArtifactError: there is none.
+        ArtifactError: there is none, or none to take the calibration from.
         ConfigError: too few golden sentences keep clear of the thresholds.
     """
     artifact = artifacts.load(settings.artifact_dir)
     dataset = load_dataset(settings.data)
     engine = OnnxEngine(artifact, n_threads=settings.train.n_threads)
     logits = texts_to_logits(artifact, engine, [e.text for e in dataset.dev])
-    found = calibrate(logits, targets(dataset.dev))
+    source = settings.artifact.calibration_of
+    found = taken_over(ROOT / source) if source else calibrate(logits, targets(dataset.dev))
     seal(artifact.path, unsealed(artifact.path) | found.fields())
     calibrated = artifacts.load(artifact.path)
     golden_file(calibrated, engine)

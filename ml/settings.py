@@ -17,13 +17,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ArtifactSettings:
-    """Name, version and place of the artifact, and how its weights are rounded."""
+    """Name, version and place of the artifact, and how its weights are rounded.
+
+    `calibration_of` is an artifact whose temperature, bias and operating points are taken over, for a model
+    that stays close to it; empty: they are chosen on the dev sentences.
+    """
 
     name: str
     version: str
     folder: str
     weight_bits: int
     golden_tolerance: float
+    calibration_of: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,9 @@ def test_rounding_costs_next_to_nothing(settings):
     points = evaluate.rounding(settings, analyzer, read_examples(ROOT / settings.data.dev))
     analyzer.close()
     assert set(points) == {"risk_f1", "category_f1", "type_f1"}
-    assert max(abs(p.value) for p in points.values()) < 2.5  # a sentence of the 40 that turns for good
+    assert (
+        max(abs(p.value) for p in points.values()) < 2.5
+    )  # a sentence of the 40 that turns for good
 
 
 def test_run_altered_weights_leave_the_artifact_as_it_was(settings, weights):

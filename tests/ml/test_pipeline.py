@@ -55,6 +55,21 @@ def test_pipeline_makes_an_artifact_that_serves(made: Path):
     analyzer.close()
 
 
+def test_calibration_is_taken_over_where_the_recipe_says_so(
+    settings, exported: Path, tmp_path: Path
+):
+    from ml import calibrate  # noqa: PLC0415 - after the skip above
+
+    folder = shutil.copytree(exported, tmp_path / "model")
+    recipe = replace(settings.artifact, folder=str(folder), calibration_of=str(SHIPPED))
+    calibrate.main(replace(settings, artifact=recipe))
+    ours, theirs = artifacts.load(folder).manifest, artifacts.load(SHIPPED).manifest
+    assert (ours.temperature, ours.bias) == (theirs.temperature, theirs.bias)
+    for name, point in theirs.operating_points.items():
+        assert ours.operating_points[name].risk_threshold == point.risk_threshold
+        assert (ours.operating_points[name].thresholds == point.thresholds).all()
+
+
 def test_artifact_that_was_not_calibrated_is_refused(exported: Path):
     with pytest.raises(ArtifactError, match=r"ml\.calibrate"):
         LocalAnalyzer.open(exported, device="cpu", n_threads=1)

@@ -6,6 +6,7 @@ from service.config import ROOT
 
 _TABLES = {
     "golden_tolerance": "[artifact]",
+    "calibration_of": "[artifact]",
     "folder": "[artifact]",
     "dev": "[data]",
     "feedback": "[data]",
@@ -26,6 +27,7 @@ def write_config(folder: Path, **changes) -> Path:
         "run": f'"{folder}/run"',
         "folder": f'"{folder}/model"',
         "golden_tolerance": "0.0001",
+        "calibration_of": '""',
         "batch_size": "4",
         "n_threads": "1",
         "epochs": "1",
