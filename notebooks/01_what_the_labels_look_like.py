@@ -153,10 +153,6 @@ Markdown(
     f"{(y.sum(axis=1) > 1).sum() / max(1, stated.sum()):.0%} state more than one type. The commonest type, "
     f"{RISK_TITLES[RISK_TYPES[order[-1]]].lower()}, has {support.max():.0f} sentences, the rarest, "
     f"{RISK_TITLES[RISK_TYPES[order[0]]].lower()}, {support.min():.0f}. "
-    + (
-        f"Fewer than 20 sentences: {', '.join(few).lower()}. "
-        if few
-        else "Every type has at least 20. "
-    )
+    + (f"Fewer than 20 sentences: {', '.join(few).lower()}. " if few else "Every type has at least 20. ")
     + f"{len(train) - len(kept):,} sentences overlap with the {len(held_out):,} held out and are not trained on."
 )

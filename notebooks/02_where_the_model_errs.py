@@ -47,12 +47,7 @@ analyzer = LocalAnalyzer.open(MODEL, device="cpu", n_threads=1)
 judged = judge(analyzer, examples, sensitivities=["balanced"])
 threshold = analyzer.operating_points["balanced"].risk_threshold
 analyzer.close()
-y, docs, scores, hits = (
-    targets(examples),
-    [e.doc for e in examples],
-    judged.scores,
-    judged.hits["balanced"],
-)
+y, docs, scores, hits = targets(examples), [e.doc for e in examples], judged.scores, judged.hits["balanced"]
 risk, stated, found = risk_scores(scores), y.any(axis=1), hits.any(axis=1)
 
 # %% [markdown]
@@ -63,10 +58,7 @@ measures = precision_recall(hits, y, docs) | f1_measures(hits, y, docs)
 Markdown(
     rows(
         ["measure", "value and 95 % interval"],
-        [
-            [key.replace("_", " "), f"{m.value:.2f} [{m.low:.2f}, {m.high:.2f}]"]
-            for key, m in measures.items()
-        ],
+        [[key.replace("_", " "), f"{m.value:.2f} [{m.low:.2f}, {m.high:.2f}]"] for key, m in measures.items()],
     )
 )
 
@@ -76,11 +68,7 @@ Markdown(
 # %%
 figure = Figure(figsize=(8, 3), layout="constrained")
 axis = figure.subplots()
-axis.hist(
-    [risk[stated], risk[~stated]],
-    bins=np.linspace(0, 1, 21),
-    label=["states a risk", "states none"],
-)
+axis.hist([risk[stated], risk[~stated]], bins=np.linspace(0, 1, 21), label=["states a risk", "states none"])
 axis.axvline(threshold, color="black", linewidth=1, linestyle="--", label="threshold")
 axis.set(xlabel="score of any risk", ylabel="sentences", xlim=(0, 1))
 axis.legend()
@@ -96,13 +84,7 @@ axis = figure.subplots()
 axis.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--")
 axis.plot([b["score"] for b in bins], [b["share"] for b in bins], marker="o")
 for b in bins:
-    axis.annotate(
-        str(b["pairs"]),
-        (b["score"], b["share"]),
-        fontsize=7,
-        xytext=(4, -9),
-        textcoords="offset points",
-    )
+    axis.annotate(str(b["pairs"]), (b["score"], b["share"]), fontsize=7, xytext=(4, -9), textcoords="offset points")
 axis.set(xlabel="mean score", ylabel="share that states a risk", xlim=(0, 1), ylim=(0, 1))
 figure
 
@@ -170,11 +152,7 @@ Markdown(
     rows(
         ["score", "the labels say", "sentence"],
         [
-            [
-                f"{risk[k]:.2f}",
-                ", ".join(examples[k].labels) or "no risk",
-                examples[k].text.replace("|", " "),
-            ]
+            [f"{risk[k]:.2f}", ", ".join(examples[k].labels) or "no risk", examples[k].text.replace("|", " ")]
             for k in surest
         ],
     )

@@ -98,12 +98,9 @@ len(corrections), dict(left_out)
 
 # %%
 replay, calibration = Path(folder.name) / "replay.jsonl", Path(folder.name) / "dev.jsonl"
-replay.write_text(
-    "".join(REPLAY.read_text(encoding="utf-8").splitlines(keepends=True)[:SAMPLE]), encoding="utf-8"
-)
+replay.write_text("".join(REPLAY.read_text(encoding="utf-8").splitlines(keepends=True)[:SAMPLE]), encoding="utf-8")
 calibration.write_text(
-    "".join(json.dumps({"text": e.text, "labels": e.labels, "doc": e.doc}) + "\n" for e in dev),
-    encoding="utf-8",
+    "".join(json.dumps({"text": e.text, "labels": e.labels, "doc": e.doc}) + "\n" for e in dev), encoding="utf-8"
 )
 
 # %% [markdown]
@@ -112,9 +109,7 @@ calibration.write_text(
 # %%
 settings = replace(
     settings,
-    artifact=replace(
-        settings.artifact, folder=f"{folder.name}/model", golden_tolerance=0.005, calibration_of=""
-    ),
+    artifact=replace(settings.artifact, folder=f"{folder.name}/model", golden_tolerance=0.005, calibration_of=""),
     data=replace(
         settings.data,
         authored=[str(replay)],
@@ -125,13 +120,7 @@ settings = replace(
     ),
     base=replace(settings.base, start=[str(MODEL)]),
     train=replace(
-        settings.train,
-        run=f"{folder.name}/run",
-        epochs=4,
-        decay_epochs=4,
-        n_checkpoints=2,
-        batch_size=16,
-        n_threads=1,
+        settings.train, run=f"{folder.name}/run", epochs=4, decay_epochs=4, n_checkpoints=2, batch_size=16, n_threads=1
     ),
 )
 
@@ -182,10 +171,7 @@ figure = Figure(figsize=(8, 1.2 + 0.12 * len(order)), layout="constrained")
 axis = figure.subplots()
 axis.hlines(places, was[order], now[order], color="lightgrey", zorder=1)
 axis.scatter(was[order], places, color="grey", s=14, label="before")
-for is_risk, colour, label in (
-    (True, "C3", "after, states a risk"),
-    (False, "C0", "after, states none"),
-):
+for is_risk, colour, label in ((True, "C3", "after, states a risk"), (False, "C0", "after, states none")):
     rows = places[states[order] == is_risk]
     axis.scatter(now[order][rows], rows, color=colour, s=14, label=label)
 axis.set(xlabel="score of any risk", yticks=[], ylabel="corrected sentences", xlim=(-0.02, 1.02))
@@ -233,13 +219,7 @@ right_before = np.setdiff1d(np.arange(len(reviewed)), wrong)
 change = elsewhere["mean_f1"]
 n_docs = len({e.doc for e in untouched})
 clear = not change.low <= 0 <= change.high
-told = (
-    "too few to tell"
-    if n_docs < 5
-    else "a change beyond chance"
-    if clear
-    else "no change beyond chance"
-)
+told = "too few to tell" if n_docs < 5 else "a change beyond chance" if clear else "no change beyond chance"
 Markdown(
     f"Of {len(wrong)} corrected sentences {right[wrong].sum()} have exactly the reviewers' types after training, and the "
     f"probability moved towards their labels in {np.mean(towards > 0):.0%}. Of the {len(right_before)} that were right before, "

@@ -16,9 +16,7 @@ from service import config
 from service.config import ROOT
 
 DATA = Path(os.environ.get("DATA", ROOT / "ml/data/golden.jsonl"))
-CONFIG = Path(
-    os.environ.get("CONFIG", ROOT / "ml/configs/retrain.toml")
-)  # names what a baseline learns from
+CONFIG = Path(os.environ.get("CONFIG", ROOT / "ml/configs/retrain.toml"))  # names what a baseline learns from
 A = os.environ.get("A", str(ROOT / config.load().model_dir))
 B = os.environ.get("B", "keywords")
 SENSITIVITY = os.environ.get("SENSITIVITY", "balanced")
@@ -59,10 +57,7 @@ a, b = judged
 
 # %%
 y, docs, texts = targets(examples), [e.doc for e in examples], [e.text for e in examples]
-kept_a, kept_b = (
-    Predictions.of(j.name, texts=texts, docs=docs, y=y, scores=j.scores, hits=j.hits)
-    for j in judged
-)
+kept_a, kept_b = (Predictions.of(j.name, texts=texts, docs=docs, y=y, scores=j.scores, hits=j.hits) for j in judged)
 hits_a, hits_b = kept_a.hits_at(SENSITIVITY), kept_b.hits_at(SENSITIVITY)
 
 # %% [markdown]
@@ -93,20 +88,13 @@ Markdown(table(differences))
 
 # %%
 values, lows, highs = (
-    np.array([100 * getattr(d, key) for d in differences.values()])
-    for key in ("value", "low", "high")
+    np.array([100 * getattr(d, key) for d in differences.values()]) for key in ("value", "low", "high")
 )
 places = np.arange(len(values))[::-1]
 figure = Figure(figsize=(7, 2.6), layout="constrained")
 axis = figure.subplots()
 axis.axvline(0, color="grey", linewidth=0.8, linestyle="--")
-axis.errorbar(
-    values,
-    places,
-    xerr=[np.maximum(values - lows, 0), np.maximum(highs - values, 0)],
-    fmt="o",
-    capsize=3,
-)
+axis.errorbar(values, places, xerr=[np.maximum(values - lows, 0), np.maximum(highs - values, 0)], fmt="o", capsize=3)
 axis.set_yticks(places, [key.replace("_f1", "").replace("_", " ") for key in differences])
 axis.set(xlabel=f"points of F1, {a.name} minus {b.name}", ylim=(-0.6, len(values) - 0.4))
 figure
@@ -124,9 +112,7 @@ axis = figure.subplots()
 axis.hlines(range(len(order)), by_model[1][order], by_model[0][order], color="lightgrey", zorder=1)
 for found, j in zip(by_model, judged):
     axis.scatter(found[order], range(len(order)), label=j.name)
-axis.set_yticks(
-    range(len(order)), [f"{CATEGORY_TITLES[CATEGORIES[k]]} ({truth[:, k].sum()})" for k in order]
-)
+axis.set_yticks(range(len(order)), [f"{CATEGORY_TITLES[CATEGORIES[k]]} ({truth[:, k].sum()})" for k in order])
 axis.set(xlabel="F1", xlim=(-0.02, 1.02))
 axis.legend(loc="lower right")
 figure

@@ -101,13 +101,9 @@ right.plot(thresholds, cost, color="black")
 for s in SENSITIVITIES:
     at = points[s].risk_threshold
     right.plot(at, np.interp(at, thresholds, cost), marker="o", color="C3")
-    right.annotate(
-        s, (at, np.interp(at, thresholds, cost)), xytext=(4, 6), textcoords="offset points"
-    )
+    right.annotate(s, (at, np.interp(at, thresholds, cost)), xytext=(4, 6), textcoords="offset points")
 right.set(
-    xlabel="risk threshold",
-    ylabel="cost of 1,000 sentences",
-    title=f"a missed risk costs {MISSED_COST:g} false alarms",
+    xlabel="risk threshold", ylabel="cost of 1,000 sentences", title=f"a missed risk costs {MISSED_COST:g} false alarms"
 )
 figure
 
@@ -117,20 +113,11 @@ figure
 # %%
 truth = any_risk(y > 0)[:, 0]
 drawn = resampled_documents(docs)
-n_risk, n_none = (
-    np.maximum(drawn @ sum_by_document(part.astype(float), docs), 1) for part in (truth, ~truth)
-)
+n_risk, n_none = (np.maximum(drawn @ sum_by_document(part.astype(float), docs), 1) for part in (truth, ~truth))
 costs = np.array(
     [
-        1000
-        * MISSED_COST
-        * RISK_SHARE
-        * (drawn @ sum_by_document((truth & ~hit).astype(float), docs))
-        / n_risk
-        + 1000
-        * (1 - RISK_SHARE)
-        * (drawn @ sum_by_document((~truth & hit).astype(float), docs))
-        / n_none
+        1000 * MISSED_COST * RISK_SHARE * (drawn @ sum_by_document((truth & ~hit).astype(float), docs)) / n_risk
+        + 1000 * (1 - RISK_SHARE) * (drawn @ sum_by_document((~truth & hit).astype(float), docs)) / n_none
         for hit in (judged.hits[s].any(axis=1) for s in SENSITIVITIES)
     ]
 )
@@ -155,12 +142,7 @@ axis = figure.subplots()
 for s, line in zip(SENSITIVITIES, at_price):
     axis.plot(prices, line / at_price.min(axis=0), label=s)
 axis.axvline(MISSED_COST, color="grey", linewidth=0.8, linestyle="--")
-axis.set(
-    xscale="log",
-    xlabel="false alarms that a missed risk is worth",
-    ylabel="cost / cheapest",
-    ylim=(0.95, 3),
-)
+axis.set(xscale="log", xlabel="false alarms that a missed risk is worth", ylabel="cost / cheapest", ylim=(0.95, 3))
 axis.legend()
 figure
 
@@ -190,9 +172,7 @@ Markdown(
 # **The answer**, for these prices and this share of risks:
 
 # %%
-values = dict(
-    zip(SENSITIVITIES, RISK_SHARE * rates[:, 0] * MISSED_COST + (1 - RISK_SHARE) * rates[:, 1])
-)
+values = dict(zip(SENSITIVITIES, RISK_SHARE * rates[:, 0] * MISSED_COST + (1 - RISK_SHARE) * rates[:, 1]))
 best = min(values, key=values.get)
 Markdown(
     f"Ask for `sensitivity={best}`: where a missed risk is worth {MISSED_COST:g} false alarms and {RISK_SHARE:.0%} of the "
