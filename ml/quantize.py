@@ -18,12 +18,25 @@ Floats = npt.NDArray[np.float32]
 
 LINEAR = ("qkv", "attention_out", "ffn_in", "ffn_out")
 
+_ON_GRID = 1 / 24
+"""Mean squared distance to the next integer below which weights are taken to come from a grid: half of
+what any other weights have (1 / 12)."""
+
 
 def quantized_rows(weight: Floats, bits: int) -> tuple[npt.NDArray[np.int8], Floats]:
-    """Round each row of float32 (n, k): int8 (n, k) and float32 (n,) with `ints * scale[:, None]`."""
+    """Round each row of float32 (n, k): int8 (n, k) and float32 (n,) with `ints * scale[:, None]`.
+
+    A training that starts from integers moves most of them by less than half a step, and the nearest
+    integer is then the one it came from: rounding would undo the training. Such weights are rounded up or
+    down at random, in proportion (arXiv:1502.02551), the same way each time.
+    """
     top = 2 ** (bits - 1) - 1
     scale = np.maximum(np.abs(weight).max(axis=1), 1e-12).astype(np.float32) / top
-    return np.rint(weight / scale[:, None]).astype(np.int8), scale
+    steps = weight / scale[:, None]
+    rounded = np.rint(steps)
+    if np.square(steps - rounded).mean() < _ON_GRID:
+        rounded = np.floor(steps + np.random.default_rng(0).random(steps.shape))
+    return np.clip(rounded, -top, top).astype(np.int8), scale
 
 
 def quantize(state: Mapping[str, Floats], bits: int) -> dict[str, Array]:

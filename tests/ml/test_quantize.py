@@ -16,6 +16,20 @@ def test_rows_are_rounded_within_half_a_step_of_their_own(bits: int, top: int):
     assert (np.abs(ints * scale[:, None] - weight) <= scale[:, None] * 0.501).all()
 
 
+def test_small_steps_away_from_integers_are_not_undone():
+    rng = np.random.default_rng(2)
+    grid = rng.integers(-63, 64, size=(50, 400)).astype(np.float32)
+    grid[:, 0] = 63
+    learned = rng.normal(size=grid.shape).astype(np.float32)  # a direction
+    moved = grid + 0.1 * learned
+    moved[:, 0] = 63
+    ints, scale = quantized_rows(moved, 7)
+    kept = ((ints * scale[:, None] - grid) * learned).sum() / (learned * learned).sum()
+    assert kept == pytest.approx(0.1, rel=0.15)
+    assert (quantized_rows(moved, 7)[0] == ints).all(), "the same weights, another rounding"
+    assert (quantized_rows(grid, 7)[0] == grid).all()
+
+
 def test_seven_bits_cannot_saturate_a_pair_of_products():
     """AVX2 without VNNI adds two products of an unsigned and a signed byte in 16 bits."""
     ints, _ = quantized_rows(np.array([[1.0, -1.0]], np.float32), 7)
