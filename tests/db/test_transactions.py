@@ -84,15 +84,14 @@ def test_transaction_killed_each_time_gives_up_as_unavailable(database):
 
 
 @servers
-def test_connections_killed_while_idle_are_replaced(database):
-    with database.engine.connect() as idle:
-        own = idle.scalar(text(OWN_ID[database.engine.dialect.name]))
-    with database.engine.connect() as first, database.engine.connect() as second:
-        killer = (
-            second if first.scalar(text(OWN_ID[database.engine.dialect.name])) == own else first
-        )
-        killer.execute(text(KILL[database.engine.dialect.name].format(own)))
-    assert n_users(database, "nobody") == 0
+def test_connection_killed_while_idle_is_replaced(database, database_url, backend):
+    one = Database.connect(database_url, pool_size=1)
+    with one.engine.connect() as idle:
+        own = idle.scalar(text(OWN_ID[backend]))
+    with database.engine.connect() as other:
+        other.execute(text(KILL[backend].format(own)))
+    assert n_users(one, "nobody") == 0
+    one.dispose()
 
 
 @sqlite
