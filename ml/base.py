@@ -70,9 +70,22 @@ def mean_model(names: Sequence[str], *, dropout: float) -> RiskEncoder:
     Raises:
         ArtifactError: an artifact is missing or was altered.
     """
-    states = [_trained(ROOT / name) for name in names]
-    model = RiskEncoder(EncoderConfig(n_labels=len(RISK_TYPES), dropout=dropout))
-    model.load_state_dict({n: torch.stack([s[n] for s in states]).mean(dim=0) for n in states[0]})
+    return model_of(averaged([_trained(ROOT / name) for name in names]), dropout=dropout)
+
+
+def averaged(states: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Return the mean of each tensor over the states that have it: not all have influence."""
+    names = dict.fromkeys(name for state in states for name in state)
+    return {n: torch.stack([s[n] for s in states if n in s]).mean(dim=0) for n in names}
+
+
+def model_of(state: dict[str, torch.Tensor], *, dropout: float) -> RiskEncoder:
+    """Return the network of these weights; its influence on neighbours, where it has one, stays as it is."""
+    influence = "influence.weight" in state
+    model = RiskEncoder(EncoderConfig(len(RISK_TYPES), influence, dropout=dropout))
+    model.load_state_dict(state)
+    if model.influence is not None:
+        model.influence.requires_grad_(requires_grad=False)
     return model
 
 

@@ -20,7 +20,8 @@ from scipy.optimize import minimize  # type: ignore[import-untyped]  # no stubs
 
 from ml import drift
 from ml.dataset import Dataset, load_dataset, targets
-from ml.encoding import texts_to_logits
+from ml.documents import logits_in_documents
+from ml.encoding import texts_to_outputs
 from ml.golden import golden_file
 from ml.metrics import LEVELS, f1, micro_f1
 from ml.seal import seal, unsealed
@@ -249,7 +250,8 @@ def main(settings: Settings) -> None:
     artifact = artifacts.load(settings.artifact_dir)
     dataset = load_dataset(settings.data)
     engine = OnnxEngine(artifact, n_threads=settings.train.n_threads)
-    logits = texts_to_logits(artifact, engine, [e.text for e in dataset.dev])
+    outputs = texts_to_outputs(artifact, engine, [e.text for e in dataset.dev])
+    logits = logits_in_documents(outputs, dataset.dev)
     source = settings.artifact.calibration_of
     found = taken_over(ROOT / source) if source else calibrate(logits, targets(dataset.dev))
     seal(artifact.path, unsealed(artifact.path) | found.fields())

@@ -35,7 +35,10 @@ class DatasetError(RiskscanError):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One labelled sentence; `doc` names its document, or the sentence itself where none is known."""
+    """One labelled sentence; `doc` names its document, or the sentence itself where none is known.
+
+    Of the sentences of a document `id`, where there is one, ends in numbers that give their order.
+    """
 
     text: str
     labels: tuple[str, ...]
@@ -43,6 +46,7 @@ class Example:
     license: str = "CC0"
     domain: str = ""
     composed: bool = False
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +156,7 @@ def _example(row: dict[str, Any], where: str, *, composed: bool) -> Example:
         license=str(row.get("license", "CC0")),
         domain=str(row.get("domain", "")),
         composed=composed,
+        id=str(row.get("id", "")),
     )
 
 

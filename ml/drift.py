@@ -24,6 +24,7 @@ from tokenizers import Tokenizer
 
 from ml.bootstrap import resampled_documents, sum_by_document
 from ml.dataset import Example
+from ml.documents import score_documents
 from ml.metrics import category_scores
 from ml.tables import rows
 from service.errors import RiskscanError
@@ -221,10 +222,14 @@ def _encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> Iterator[list[int]]:
 
 def of_data(path: Path, folder: Path, known: Mapping[str, Any]) -> tuple[dict[str, Shift], str]:
     """Score a file of sentences with the model in `folder`; return shifts and a note on words."""
-    texts = [row["text"] for row in _lines(path, {"text"})]
+    examples = [
+        Example(row["text"], (), doc=str(row.get("doc") or row["text"]), id=str(row.get("id", "")))
+        for row in _lines(path, {"text"})
+    ]
+    texts = [e.text for e in examples]
     analyzer = LocalAnalyzer.open(folder)
     try:
-        scores = analyzer.score(texts)
+        scores = score_documents(analyzer, examples)
         hits = analyzer.decide(scores)
     finally:
         analyzer.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,11 @@ from tokenizers import Tokenizer
 from service.nlp.artifact import Artifact
 from service.nlp.encoder import RiskEncoder
 from service.nlp.engines import Engine
-from service.nlp.taxonomy import RISK_TYPES
 
 Floats = npt.NDArray[np.float32]
 
 Ids = list[int]
+_SCORED_AT_ONCE = 64
 _POOL = 50
 """Batches whose sentences are sorted together: little padding, yet a fresh mix in each epoch."""
 
@@ -68,28 +68,42 @@ def has_bfloat16() -> bool:
     return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
 
 
-@torch.inference_mode()
-def logits_of(
-    model: RiskEncoder, ids: Sequence[Ids], *, batch_size: int = 64, bfloat16: bool = False
-) -> torch.Tensor:
+def logits_of(model: RiskEncoder, ids: Sequence[Ids], *, bfloat16: bool = False) -> torch.Tensor:
     """Return float32 (len(ids), n_risk_types) logits on the CPU, rows in the order given, dropout off.
 
     With `bfloat16` they are good to two digits, and come in a third of the time where the hardware has it.
     """
+    return _in_batches(model, model.forward, model.head.out_features, ids, bfloat16=bfloat16)
+
+
+def pooled_of(model: RiskEncoder, ids: Sequence[Ids], *, bfloat16: bool = False) -> torch.Tensor:
+    """Return float32 (len(ids), hidden): what goes into the head, as `logits_of` does."""
+    return _in_batches(model, model.pooled, model.head.in_features, ids, bfloat16=bfloat16)
+
+
+@torch.inference_mode()
+def _in_batches(
+    model: RiskEncoder,
+    forward: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    width: int,
+    ids: Sequence[Ids],
+    *,
+    bfloat16: bool,
+) -> torch.Tensor:
     model.eval()
     device = next(model.parameters()).device
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-    out = torch.zeros(len(ids), model.head.out_features)
-    for begin in range(0, len(order), batch_size):
-        rows = order[begin : begin + batch_size]
+    out = torch.zeros(len(ids), width)
+    for begin in range(0, len(order), _SCORED_AT_ONCE):
+        rows = order[begin : begin + _SCORED_AT_ONCE]
         tokens, mask = padded([ids[i] for i in rows])
         with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-            out[rows] = model(tokens.to(device), mask.to(device)).float().cpu()
+            out[rows] = forward(tokens.to(device), mask.to(device)).float().cpu()
     return out
 
 
-def texts_to_logits(artifact: Artifact, engine: Engine, texts: Sequence[str]) -> Floats:
-    """Return float32 (len(texts), n_risk_types); one sentence a time, cut at the model's window.
+def texts_to_outputs(artifact: Artifact, engine: Engine, texts: Sequence[str]) -> Floats:
+    """Return float32 (len(texts), n_outputs); one sentence a time, cut at the model's window.
 
     The service scores what is longer in windows; of the sentences that calibrate, one in a thousand is.
     """
@@ -102,5 +116,5 @@ def texts_to_logits(artifact: Artifact, engine: Engine, texts: Sequence[str]) ->
             else [*encoding.ids[: longest - 1], encoding.ids[-1]]
         )
         tokens = np.array([ids], np.int64)
-        rows.append(engine.logits(tokens, np.ones_like(tokens))[0])
-    return np.array(rows, np.float32).reshape(-1, len(RISK_TYPES))
+        rows.append(engine.outputs(tokens, np.ones_like(tokens))[0])
+    return np.array(rows, np.float32).reshape(-1, engine.n_outputs)

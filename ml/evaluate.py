@@ -24,20 +24,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import load_file
 
 from ml import fidelity, tables
 from ml.analyzers import open_analyzer
+from ml.base import mean_model
 from ml.baselines import BASELINES, open_baseline
 from ml.bootstrap import Measure
 from ml.card import write_card
 from ml.checkpoints import model_path
 from ml.compare import paired_bootstrap
 from ml.dataset import Dataset, Example, load_dataset, read_examples, summary, targets
+from ml.documents import score_documents
 from ml.figures import figures, nested_hits
 from ml.invariance import invariance
 from ml.judging import Judged, judge
 from ml.latency import latency
+from ml.metrics import f1_measures
 from ml.plots import write_plots
 from ml.predictions import PREDICTIONS_FILE, Predictions
 from ml.seal import seal, unsealed
@@ -49,10 +51,8 @@ from service.config import ROOT
 from service.errors import RiskscanError
 from service.nlp import artifact as artifacts
 from service.nlp.analyzer import Analyzer, SentenceScorer
-from service.nlp.encoder import EncoderConfig, RiskEncoder
 from service.nlp.local import LocalAnalyzer
 from service.nlp.operating_point import SENSITIVITIES, Sensitivity
-from service.nlp.taxonomy import RISK_TYPES
 
 Bools = npt.NDArray[np.bool_]
 
@@ -77,8 +77,16 @@ def evaluate(
         found["risk_thresholds"] = {s: points[s].risk_threshold for s in found["sensitivities"]}
     if isinstance(analyzer, SentenceScorer) and analyzer.source != "llm":  # eight more times dear
         found["invariance"] = invariance(analyzer, examples, judged)
+        found["alone"] = figures_alone(analyzer, examples)
     found["latency"] = latency(analyzer, [e.text for e in examples], bulk_s=judged.duration_s)
     return found, _predictions(judged, examples, nested)
+
+
+def figures_alone(analyzer: SentenceScorer, examples: Sequence[Example]) -> dict[str, Any]:
+    """Return F1 at the balanced point where each sentence is sent by itself, as a document of its own."""
+    hits = analyzer.decide(analyzer.score([e.text for e in examples]))
+    measured = f1_measures(hits, targets(examples), [e.doc for e in examples])
+    return {key: asdict(m) for key, m in measured.items()}
 
 
 def _predictions(
@@ -145,21 +153,20 @@ def rounding(
     """Return what rounding costs in points of F1; None where the run's weights are not at hand."""
     if not model_path(settings.run_dir).is_file():
         return None
-    texts = [e.text for e in dev]
     trained = open_trained(settings)
     try:
-        scores = trained.score(texts)
+        scores = score_documents(trained, dev)
     finally:
         trained.close()
     docs = [e.doc for e in dev]
-    return fidelity.differences(shipped.score(texts), scores, targets(dev), docs, shipped.decide)
+    ours = score_documents(shipped, dev)
+    return fidelity.differences(ours, scores, targets(dev), docs, shipped.decide)
 
 
 def open_trained(settings: Settings) -> LocalAnalyzer:
     """Return the analyzer of the run's float32 weights: all but the weights are the artifact's."""
     torch.set_num_threads(settings.train.n_threads)
-    model = RiskEncoder(EncoderConfig(n_labels=len(RISK_TYPES)))
-    model.load_state_dict(load_file(model_path(settings.run_dir)))
+    model = mean_model([settings.train.run], dropout=0.0)
     return LocalAnalyzer(artifacts.load(settings.artifact_dir), fidelity.FloatEngine(model))
 
 

@@ -106,7 +106,8 @@ def export(settings: Settings) -> Artifact:
     state = trained_state(settings.run_dir)
     dataset = load_dataset(settings.data)
     shutil.rmtree(folder, ignore_errors=True)
-    config = EncoderConfig(n_labels=len(RISK_TYPES), dropout=settings.train.dropout)
+    influence = "influence.weight" in state
+    config = EncoderConfig(len(RISK_TYPES), influence, dropout=settings.train.dropout)
     write_network(state, config, folder, bits=settings.artifact.weight_bits)
     shutil.copyfile(base_dir(settings.base) / "tokenizer.json", folder / artifacts.TOKENIZER_FILE)
     for name in ("LICENSE", "NOTICE"):

@@ -37,10 +37,11 @@ class FloatEngine(Engine):
 
     def __init__(self, model: RiskEncoder) -> None:
         self._model = model.eval()
+        self.n_outputs = model.n_outputs
 
-    def logits(self, input_ids: Ints, attention_mask: Ints) -> Floats:
+    def outputs(self, input_ids: Ints, attention_mask: Ints) -> Floats:
         with torch.inference_mode():
-            out: Floats = self._model(
+            out: Floats = self._model.outputs(
                 torch.from_numpy(input_ids), torch.from_numpy(attention_mask)
             ).numpy()
         return out

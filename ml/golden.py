@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ml.encoding import texts_to_logits
+from ml.encoding import texts_to_outputs
 from service.errors import ConfigError
 from service.nlp import artifact as artifacts
 from service.nlp.artifact import Artifact
 from service.nlp.engines import Engine
+from service.nlp.neighbours import own_logits
 from service.nlp.operating_point import OperatingPoint, risk_scores
 from service.nlp.taxonomy import RISK_TYPES
 
@@ -60,7 +61,7 @@ def golden_file(artifact: Artifact, engine: Engine) -> None:
         ConfigError: fewer than N_GOLDEN sentences keep clear of the thresholds.
     """
     manifest = artifact.manifest
-    scores = manifest.probabilities(texts_to_logits(artifact, engine, CANDIDATES))
+    scores = manifest.probabilities(own_logits(texts_to_outputs(artifact, engine, CANDIDATES)))
     point = manifest.operating_points["balanced"]
     lines = golden_lines(CANDIDATES, scores, point, manifest.golden_tolerance)
     if len(lines) < N_GOLDEN:

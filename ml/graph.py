@@ -21,7 +21,6 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from service.nlp.artifact import WEIGHTS_FILE
-from service.nlp.taxonomy import RISK_TYPES
 
 _MS = "com.microsoft"
 _DTYPES = {"F32": TensorProto.FLOAT, "I8": TensorProto.INT8}
@@ -83,8 +82,12 @@ def build(weights: Path, *, n_layers: int, n_heads: int, eps: float) -> onnx.Mod
     for n in range(n_layers):
         x = _layer(graph, f"layers.{n}.", x, layout)
     narrow = graph.add("Concat", shape, graph.constant([hidden], np.int64), axis=0)  # (b, t, h)
-    _pooled_head(graph, graph.add("Reshape", x, narrow))
-    return _model(graph, tensors)
+    pooled = _pooled(graph, graph.add("Reshape", x, narrow))
+    widths = {"logits": _head(graph, pooled, "head", "logits", tensors)}
+    if "influence.weight" in tensors:
+        unit = graph.add("LpNormalization", pooled, axis=1, p=2)
+        widths["influence"] = _head(graph, unit, "influence", "influence", tensors)
+    return _model(graph, tensors, widths)
 
 
 def _external(weights: Path) -> dict[str, TensorProto]:
@@ -167,24 +170,34 @@ def _matmul(graph: Graph, x: str, name: str) -> str:
     return graph.add("Mul", product, step)
 
 
-def _pooled_head(graph: Graph, x: str) -> None:
-    """Map float (b, t, hidden) to logits (b, n_risk_types): the mean over tokens, then the head."""
+def _pooled(graph: Graph, x: str) -> str:
+    """Map float (b, t, hidden) to its mean over the tokens, (b, hidden)."""
     weights = graph.add("Cast", "attention_mask", to=TensorProto.FLOAT)
     column = graph.add("Unsqueeze", weights, graph.constant([2], np.int64))
     axis = graph.constant([1], np.int64)
     total = graph.add("ReduceSum", graph.add("Mul", x, column), axis, keepdims=0)
-    mean = graph.add("Div", total, graph.add("ReduceSum", column, axis, keepdims=0))
-    node = helper.make_node("Gemm", [mean, "head.weight", "head.bias"], ["logits"], transB=1)
-    graph.nodes.append(node)
+    return graph.add("Div", total, graph.add("ReduceSum", column, axis, keepdims=0))
 
 
-def _model(graph: Graph, tensors: Mapping[str, TensorProto]) -> onnx.ModelProto:
+def _head(graph: Graph, x: str, name: str, output: str, tensors: Mapping[str, TensorProto]) -> int:
+    """Map (b, hidden) to the graph's `output` by a linear layer, and return its width."""
+    weight = f"{name}.weight"
+    graph.nodes.append(helper.make_node("Gemm", [x, weight, f"{name}.bias"], [output], transB=1))
+    return int(tensors[weight].dims[0])
+
+
+def _model(
+    graph: Graph, tensors: Mapping[str, TensorProto], widths: Mapping[str, int]
+) -> onnx.ModelProto:
     inputs = [
         helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "tokens"])
         for name in ("input_ids", "attention_mask")
     ]
-    output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", len(RISK_TYPES)])
+    outputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", width])
+        for name, width in widths.items()
+    ]
     small = [numpy_helper.from_array(value, name) for name, value in graph.constants.items()]
-    body = helper.make_graph(graph.nodes, "risk", inputs, [output], [*tensors.values(), *small])
+    body = helper.make_graph(graph.nodes, "risk", inputs, outputs, [*tensors.values(), *small])
     versions = [helper.make_opsetid("", 18), helper.make_opsetid(_MS, 1)]
     return helper.make_model(body, opset_imports=versions, ir_version=9, producer_name="riskscan")

@@ -59,7 +59,7 @@ PERTURBATIONS: dict[str, Callable[[str], str]] = {
 def invariance(
     analyzer: Analyzer, examples: Sequence[Example], before: Judged
 ) -> dict[str, dict[str, Any]]:
-    """Return, for each perturbation, what it changes among the sentences that it alters.
+    """Return, for each perturbation of whole documents, what it changes among the sentences that it alters.
 
     `before` is what the analyzer says of `examples` as they are. `sentences` it alters,
     `risk_changed` and `types_changed` the shares of them whose decision (risk or none; the types)
@@ -70,7 +70,7 @@ def invariance(
     for name, perturb in PERTURBATIONS.items():
         texts = [perturb(e.text) for e in examples]
         rows = [k for k, e in enumerate(examples) if texts[k] not in {e.text, ""}]
-        altered = [replace(examples[k], text=texts[k]) for k in rows]
+        altered = [replace(e, text=texts[k] or e.text) for k, e in enumerate(examples)]
         found[name] = _change(analyzer, altered, before, rows)
     return found
 
@@ -78,14 +78,14 @@ def invariance(
 def _change(
     analyzer: Analyzer, altered: Sequence[Example], before: Judged, rows: Sequence[int]
 ) -> dict[str, Any]:
-    if not altered:
+    if not rows:
         return {"sentences": 0, "risk_changed": 0.0, "types_changed": 0.0, "score_change": None}
     sensitivity = next(iter(before.hits))
     after = judge(analyzer, altered, sensitivities=[sensitivity])
-    a, b = before.hits[sensitivity][rows], after.hits[sensitivity]
+    a, b = before.hits[sensitivity][rows], after.hits[sensitivity][rows]
     score_change = None
     if before.scores is not None and after.scores is not None:
-        moved = np.abs(risk_scores(before.scores[rows]) - risk_scores(after.scores))
+        moved = np.abs(risk_scores(before.scores[rows]) - risk_scores(after.scores[rows]))
         score_change = float(moved.mean())
     return {
         "sentences": len(rows),

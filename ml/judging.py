@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.dataset import Example
+from ml.documents import by_document, score_documents
 from service.nlp.analyzer import Analyzer, Deadline, Document, Finding, Sentence, SentenceScorer
 from service.nlp.operating_point import SENSITIVITIES, Sensitivity
 from service.nlp.taxonomy import RISK_TYPES
@@ -45,9 +46,9 @@ def judge(
 ) -> Judged:
     """Let `analyzer` read the sentences.
 
-    One that gives probabilities scores them all and decides at every sensitivity. Another reads
-    document by document, since neighbours may explain each other, at `sensitivities` (balanced where
-    none is named), each document within its share of `timeout_s`.
+    It reads document by document, since neighbours may explain each other. One that gives probabilities
+    decides at every sensitivity; another at `sensitivities` (balanced where none is named), each document
+    within its share of `timeout_s`.
 
     Raises:
         AnalyzerUnavailable, AnalyzerTimeout, AnalyzerError: as `analyze` does.
@@ -55,7 +56,7 @@ def judge(
     name = f"{analyzer.model_name} {analyzer.model_version}".strip()
     began_s = time.perf_counter()
     if isinstance(analyzer, SentenceScorer) and analyzer.has_probabilities:
-        scores = analyzer.score([e.text for e in examples])
+        scores = score_documents(analyzer, examples)
         duration_s = time.perf_counter() - began_s
         chosen = sensitivities or SENSITIVITIES
         return Judged(name, scores, {s: analyzer.decide(scores, s) for s in chosen}, duration_s)
@@ -70,10 +71,7 @@ def _decisions(
     analyzer: Analyzer, examples: Sequence[Example], sensitivity: Sensitivity, timeout_s: float
 ) -> Bools:
     hits = np.zeros((len(examples), len(RISK_TYPES)), np.bool_)
-    rows_of: dict[str, list[int]] = {}
-    for row, example in enumerate(examples):
-        rows_of.setdefault(example.doc, []).append(row)
-    for rows in rows_of.values():
+    for rows in by_document(examples):
         document = document_of([examples[row].text for row in rows])
         deadline = Deadline.after(analyzer.time_allowed_s(document, timeout_s))
         found = analyzer.analyze(document, sensitivity=sensitivity, deadline=deadline).findings

@@ -21,7 +21,9 @@ class Optimizers:
     def __init__(
         self, model: nn.Module, settings: TrainSettings, n_steps: int, *, lazy_words: bool
     ) -> None:
-        named = [(n.removeprefix("module."), p) for n, p in model.named_parameters()]
+        named = [
+            (n.removeprefix("module."), p) for n, p in model.named_parameters() if p.requires_grad
+        ]
         words = [p for n, p in named if n == "words.weight"]
         head = [p for n, p in named if n.startswith("head.")]
         body = [(n, p) for n, p in named if not n.startswith("head.") and n != "words.weight"]

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.dataset import Example, fingerprint, read_examples, targets
+from ml.documents import score_documents
 from ml.gate import Limits, measure, refusals
 from ml.settings import load as load_settings
 from service import config as service_config
@@ -139,7 +140,7 @@ def _scored(folder: Path, examples: Sequence[Example]) -> tuple[Floats, Bools]:
     """Return scores and decisions of every example; opens and closes the model in `folder`."""
     analyzer = LocalAnalyzer.open(folder, device="cpu", n_threads=1)
     try:
-        scores = analyzer.score([e.text for e in examples])
+        scores = score_documents(analyzer, examples)
         return scores, analyzer.decide(scores)
     finally:
         analyzer.close()

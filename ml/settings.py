@@ -70,7 +70,9 @@ class TrainSettings:
     `teachers` are artifacts or ended runs; the probabilities of their mean make up `teacher_weight` of the
     targets. `keep` in [0, 1) is the share of the starting weights in the result (arXiv:2109.01903).
     With `folds` over 1 the k-th seed learns without the documents of fold k, and scores them in the end
-    (ml/out_of_fold.py); there is a seed for each fold, or a multiple of that.
+    (ml/out_of_fold.py); there is a seed for each fold, or a multiple of that. `influence_of` names ended
+    runs with folds, beside whose cross-fitted logits the influence of neighbours is learned in the end
+    (ml/influence.py); empty: it stays what the start has, if anything.
     """
 
     run: str
@@ -94,6 +96,7 @@ class TrainSettings:
     keep: float
     teachers: list[str]
     teacher_weight: float
+    influence_of: list[str]
     save_every_min: float
 
 

@@ -87,11 +87,15 @@ def quality(evaluation: Figures) -> str:
     """Return F1 of the model as it is and nested, and of each baseline."""
     baselines = evaluation.get("baselines", {})
     first = next(iter(evaluation["sensitivities"]))
-    head = ["", f"as it is, {first}", "nested", *(_BASELINES[name] for name in baselines)]
-    blocks = [evaluation["sensitivities"][first], evaluation["nested"]]
-    blocks += [honest(b) for b in baselines.values()]
+    columns = {
+        f"as it is, {first}": evaluation["sensitivities"][first],
+        "nested": evaluation["nested"],
+        **({"each sentence alone": evaluation["alone"]} if "alone" in evaluation else {}),
+        **{_BASELINES[name]: honest(b) for name, b in baselines.items()},
+    }
+    blocks = columns.values()
     return rows(
-        head,
+        ["", *columns],
         [[title, *(interval(b and b[key]) for b in blocks)] for key, title in _F1.items()],
     )
 

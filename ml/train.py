@@ -22,8 +22,8 @@ from accelerate import Accelerator
 from safetensors.torch import save_file
 from torch.nn import functional as F  # noqa: N812 - the name the field knows it by
 
-from ml import out_of_fold
-from ml.base import base_dir, mean_model, starting_model
+from ml import influence, out_of_fold
+from ml.base import base_dir, mean_model, model_of, starting_model
 from ml.checkpoints import averaged, blended, checkpoint_path, last_checkpoints, model_path
 from ml.dataset import Dataset, Example, load_dataset, summary, targets
 from ml.encoding import (
@@ -35,6 +35,7 @@ from ml.encoding import (
     logits_of,
     open_tokenizer,
     padded,
+    pooled_of,
 )
 from ml.optimizers import Optimizers, load_state, save_state
 from ml.settings import Settings, TrainSettings, run_step
@@ -58,7 +59,7 @@ def main(settings: Settings) -> None:
     for seed in settings.train.seeds:
         train_seed(settings, inputs, seed, accelerator)
     if accelerator.is_main_process:
-        write_average(settings)
+        write_average(settings, inputs, dataset)
         if settings.train.folds > 1:
             write_out_of_fold(settings, inputs, dataset)
     accelerator.end_training()
@@ -311,9 +312,37 @@ def fold_left_out(recipe: TrainSettings, seed: int) -> int | None:
     return recipe.seeds.index(seed) % recipe.folds
 
 
-def write_average(settings: Settings) -> None:
-    """Write <run>/model.safetensors: the mean of all seeds."""
-    save_state(str(model_path(settings.run_dir)), mean_of_seeds(settings, settings.train.seeds))
+def write_average(settings: Settings, inputs: Inputs, dataset: Dataset) -> None:
+    """Write <run>/model.safetensors: the mean of all seeds, with the influence that is learned last."""
+    state = mean_of_seeds(settings, settings.train.seeds)
+    if settings.train.influence_of:
+        state |= influence_on_neighbours(settings, inputs, dataset, state)
+    save_state(str(model_path(settings.run_dir)), state)
+
+
+def influence_on_neighbours(
+    settings: Settings, inputs: Inputs, dataset: Dataset, state: dict[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Return what the real sentences teach of each other's neighbours, see ml/influence.py.
+
+    Raises:
+        ConfigError: no real sentence has a cross-fitted score in the runs named.
+    """
+    held = [out_of_fold.read(ROOT / name) for name in settings.train.influence_of]
+    scores = {k: _scores_of(e, held) for k, e in enumerate(dataset.train) if not e.composed}
+    rows = [k for k, found in scores.items() if found]
+    if not rows:
+        raise ConfigError(
+            f"[train] influence_of = {settings.train.influence_of} holds cross-fitted scores of none of the "
+            "real sentences: name a run with folds over the same data, or leave it empty."
+        )
+    model = model_of(state, dropout=0.0)
+    ids = [inputs.ids[k] for k in rows]
+    pooled = pooled_of(model, ids, bfloat16=in_bfloat16(settings.train)).numpy()
+    logits = np.array([np.mean(scores[k], axis=0) for k in rows], np.float32)
+    examples = [dataset.train[k] for k in rows]
+    found = influence.fit(pooled, logits, targets(examples), examples)
+    return {name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in found.items()}
 
 
 def mean_of_seeds(settings: Settings, seeds: Sequence[int]) -> dict[str, torch.Tensor]:

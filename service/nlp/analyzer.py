@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,13 @@ Scores = npt.NDArray[np.float32]
 Decisions = npt.NDArray[np.bool_]
 Progress = Callable[[int, int], None]
 """Called after each batch with the numbers of different sentences done and in all."""
+
+
+class Read(Protocol):
+    """Sentences in, a row of float32 for each out."""
+
+    def __call__(self, sentences: Sequence[str], *, deadline: Deadline | None) -> Scores:
+        """Return float32 (len(sentences), any width), rows in the order given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +202,8 @@ class Analyzer(ABC):
 class SentenceScorer(Analyzer):
     """An analyzer that scores sentences one by one against the taxonomy's risk types.
 
-    Subclasses implement `score_batch`; order, splitting and the checks live here, once.
+    Subclasses implement `score_batch`; order, splitting and the checks live here, once. One that reads a
+    sentence in the light of its neighbours overrides `score_document` too.
     """
 
     batch_size: ClassVar[int] = 256
@@ -214,36 +222,60 @@ class SentenceScorer(Analyzer):
         deadline: Deadline | None = None,
         progress: Progress | None = None,
     ) -> Scores:
-        """Score any number of sentences: float32 (len(sentences), n_risk_types) in [0, 1].
+        """Score any number of sentences, each by itself.
 
-        A sentence that stands in the document again and again (a footer, a cell) is scored once.
-        The different ones travel in batches of `batch_size`, longest first where `sorts_by_length`,
-        so that little is padding; the rows come back in the order given.
+        Returns float32 (len(sentences), n_risk_types) in [0, 1], rows in the order given.
         """
-        row_of = {sentence: row for row, sentence in enumerate(dict.fromkeys(sentences))}
-        scores = self._score_different(list(row_of), deadline=deadline, progress=progress)
-        return scores[[row_of[sentence] for sentence in sentences]]
+        return self._of_different(
+            sentences, self._checked_batch, deadline=deadline, progress=progress
+        )
+
+    def score_document(
+        self,
+        sentences: Sequence[str],
+        *,
+        deadline: Deadline | None = None,
+        progress: Progress | None = None,
+    ) -> Scores:
+        """Score all sentences of one document, in its order; one analyzer or another minds neighbours.
+
+        Returns float32 (len(sentences), n_risk_types) in [0, 1].
+        """
+        return self.score(sentences, deadline=deadline, progress=progress)
 
     def decide(self, scores: Scores, sensitivity: Sensitivity = "balanced") -> Decisions:
         """Return bool (n, n_risk_types): which types sentences of these scores state."""
         return self.operating_points[sensitivity].decide(scores)
 
-    def _score_different(
-        self, sentences: Sequence[str], *, deadline: Deadline | None, progress: Progress | None
+    def _of_different(
+        self,
+        sentences: Sequence[str],
+        read: Read,
+        *,
+        deadline: Deadline | None,
+        progress: Progress | None,
     ) -> Scores:
-        scores = np.zeros((len(sentences), len(RISK_TYPES)), dtype=np.float32)
-        order = list(range(len(sentences)))
+        """Return what `read` says of each sentence, rows in the order given.
+
+        A sentence that stands in the document again and again (a footer, a cell) is read once. The
+        different ones travel in batches of `batch_size`, longest first where `sorts_by_length`, so that
+        little is padding.
+        """
+        row_of = {sentence: row for row, sentence in enumerate(dict.fromkeys(sentences))}
+        different = list(row_of)
+        order = list(range(len(different)))
         if self.sorts_by_length:
-            order.sort(key=lambda i: len(sentences[i]), reverse=True)
+            order.sort(key=lambda i: len(different[i]), reverse=True)
+        parts = [np.zeros((0, len(RISK_TYPES)), np.float32)]
         for begin in range(0, len(order), self.batch_size):
             if deadline is not None:
                 deadline.check()
             rows = order[begin : begin + self.batch_size]
-            batch = self.score_batch([sentences[i] for i in rows], deadline=deadline)
-            scores[rows] = self._checked(batch, len(rows))
+            parts.append(read([different[i] for i in rows], deadline=deadline))
             if progress is not None:
                 progress(begin + len(rows), len(order))
-        return scores
+        place = np.argsort(order)[[row_of[sentence] for sentence in sentences]]
+        return np.concatenate(parts[1:] or parts)[place]
 
     def analyze(
         self,
@@ -253,7 +285,8 @@ class SentenceScorer(Analyzer):
         deadline: Deadline | None = None,
         progress: Progress | None = None,
     ) -> Analysis:
-        scores = self.score(document.sentence_texts(), deadline=deadline, progress=progress)
+        texts = document.sentence_texts()
+        scores = self.score_document(texts, deadline=deadline, progress=progress)
         hits = np.argwhere(self.decide(scores, sensitivity))
         findings = [self._finding(document, int(row), int(k), scores[row, k]) for row, k in hits]
         return Analysis(findings, self.source, self.model_name, self.model_version)
@@ -269,6 +302,9 @@ class SentenceScorer(Analyzer):
             end=sentence.end,
             page=sentence.page,
         )
+
+    def _checked_batch(self, sentences: Sequence[str], *, deadline: Deadline | None) -> Scores:
+        return self._checked(self.score_batch(sentences, deadline=deadline), len(sentences))
 
     def _checked(self, batch: Scores, n_rows: int) -> Scores:
         if batch.shape != (n_rows, len(RISK_TYPES)):

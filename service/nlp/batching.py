@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from service.errors import AnalyzerTimeout, Overloaded, RiskscanError, ShuttingDown
 from service.nlp.analyzer import Deadline, Scores
-from service.nlp.taxonomy import RISK_TYPES
+from service.nlp.neighbours import N_TYPES, own_logits
 from service.nlp.windows import Windower
 
 if TYPE_CHECKING:
@@ -36,11 +36,13 @@ MAX_WAITING_REQUESTS = 64
 log = logging.getLogger(__name__)
 
 
-class LogitsEngine(Protocol):
+class Network(Protocol):
     """The part of an engine that batching needs."""
 
-    def logits(self, input_ids: Ids, attention_mask: Ids) -> Scores:
-        """Return float32 (b, n_risk_types) for int64 (b, t) ids and mask."""
+    n_outputs: int
+
+    def outputs(self, input_ids: Ids, attention_mask: Ids) -> Scores:
+        """Return float32 (b, n_outputs) for int64 (b, t) ids and mask."""
 
 
 @dataclass(eq=False)
@@ -49,7 +51,7 @@ class _Request:
 
     sentences: Sequence[str]
     deadline: Deadline | None
-    logits: Scores
+    outputs: Scores
     n_windows_left: int = 0
     error: RiskscanError | None = None
     abandoned: bool = False
@@ -69,6 +71,8 @@ class _Window:
     request: _Request
     row: int
     ids: list[int]
+    share: float
+    """One part in as many as the sentence has windows."""
 
 
 class InferenceThread:
@@ -81,7 +85,7 @@ class InferenceThread:
 
     def __init__(
         self,
-        engine: LogitsEngine,
+        engine: Network,
         tokenizer: Tokenizer,
         *,
         max_length_tokens: int,
@@ -100,10 +104,16 @@ class InferenceThread:
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
         self._thread.start()
 
-    def logits(self, sentences: Sequence[str], *, deadline: Deadline | None = None) -> Scores:
-        """Return float32 (len(sentences), n_risk_types), rows in the order given.
+    @property
+    def n_outputs(self) -> int:
+        """Width of what `outputs` returns."""
+        return self._engine.n_outputs
 
-        A sentence longer than the model's window gets the maximum over its windows.
+    def outputs(self, sentences: Sequence[str], *, deadline: Deadline | None = None) -> Scores:
+        """Return float32 (len(sentences), n_outputs), rows in the order given.
+
+        Of a sentence longer than the model's window, the logits are the maximum over its windows, and what
+        it says of its neighbours the mean.
 
         Raises:
             AnalyzerTimeout: `deadline` passed; what is left of the work is dropped.
@@ -111,10 +121,11 @@ class InferenceThread:
             Overloaded: too many requests wait already.
             ShuttingDown: the thread was closed.
         """
-        shape = (len(sentences), len(RISK_TYPES))
-        request = _Request(sentences, deadline, np.full(shape, -np.inf, np.float32))
+        outputs = np.zeros((len(sentences), self.n_outputs), np.float32)
+        own_logits(outputs)[:] = -np.inf
+        request = _Request(sentences, deadline, outputs)
         if not sentences:
-            return request.logits
+            return request.outputs
         self._enqueue(request)
         try:
             request.finished.wait(None if deadline is None else deadline.remaining_s())
@@ -177,7 +188,9 @@ class InferenceThread:
             return
         request.n_windows_left = sum(map(len, windows))
         self._windows += [
-            _Window(request, row, ids) for row, parts in enumerate(windows) for ids in parts
+            _Window(request, row, ids, 1 / len(parts))
+            for row, parts in enumerate(windows)
+            for ids in parts
         ]
 
     def _next_pass(self) -> list[_Window]:
@@ -205,12 +218,13 @@ class InferenceThread:
                 self._forward([w for w in windows if w.request is request])
 
     def _score(self, windows: list[_Window]) -> None:
-        logits = self._engine.logits(*_padded([w.ids for w in windows]))
-        if logits.shape != (len(windows), len(RISK_TYPES)):
-            raise ValueError(f"the engine gave {logits.shape} for {len(windows)} windows")
-        for window, row in zip(windows, logits, strict=True):
-            into = window.request.logits[window.row]
-            np.maximum(into, row, out=into)
+        outputs = self._engine.outputs(*_padded([w.ids for w in windows]))
+        if outputs.shape != (len(windows), self.n_outputs):
+            raise ValueError(f"the engine gave {outputs.shape} for {len(windows)} windows")
+        for window, row in zip(windows, outputs, strict=True):
+            own, of_others = np.split(window.request.outputs[window.row], [N_TYPES])
+            np.maximum(own, row[:N_TYPES], out=own)
+            of_others += window.share * row[N_TYPES:]
             window.request.n_windows_left -= 1
             if window.request.n_windows_left == 0:
                 window.request.finished.set()
@@ -230,7 +244,7 @@ def _result(request: _Request) -> Scores:
     if request.error is not None:
         raise request.error
     if request.finished.is_set():
-        return request.logits
+        return request.outputs
     if request.deadline is not None:
         request.deadline.check()
     raise AnalyzerTimeout("The analysis did not end in time. Try again.")

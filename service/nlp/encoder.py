@@ -1,4 +1,4 @@
-"""The transformer in plain torch: BERT layers, mean pooling, one linear head. Imported only where torch is.
+"""The transformer in plain torch: BERT layers, mean pooling, linear heads. Imported only where torch is.
 
 Training (ml) and the CUDA engine build the same class, so that they cannot drift apart.
 """
@@ -17,6 +17,8 @@ class EncoderConfig:
     """Sizes of the network, as config.json of the artifact states them."""
 
     n_labels: int
+    influence: bool = False
+    """Whether a sentence also says something of its neighbours (service/nlp/neighbours.py)."""
     hidden_size: int = 384
     intermediate_size: int = 1536
     n_layers: int = 6
@@ -61,7 +63,10 @@ class Layer(nn.Module):
 
 
 class RiskEncoder(nn.Module):
-    """Token ids -> one logit per risk type. BERT (arXiv:1810.04805), pooled by the mean over tokens."""
+    """Token ids -> one logit per risk type. BERT (arXiv:1810.04805), pooled by the mean over tokens.
+
+    `influence` maps the pooled vector, scaled to length 1, to what the sentence says of its neighbours.
+    """
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
@@ -72,9 +77,30 @@ class RiskEncoder(nn.Module):
         self.embedding_norm = nn.LayerNorm(hidden, eps=config.layer_norm_eps)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
         self.head = nn.Linear(hidden, config.n_labels)
+        self.influence = nn.Linear(hidden, 2 * config.n_labels) if config.influence else None
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return float (b, n_labels) logits for int64 (b, t) ids and a (b, t) mask of zeros and ones."""
+        return self.head(self.pooled(input_ids, attention_mask))  # type: ignore[no-any-return]  # nn.Module.__call__ is untyped
+
+    @property
+    def n_outputs(self) -> int:
+        """Width of `outputs`."""
+        return self.head.out_features * (1 if self.influence is None else 3)
+
+    def outputs(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the logits, and beside them, where the network has it, the influence on neighbours.
+
+        float (b, n_labels) or (b, 3 * n_labels).
+        """
+        pooled = self.pooled(input_ids, attention_mask)
+        logits: Tensor = self.head(pooled)
+        if self.influence is None:
+            return logits
+        return torch.cat([logits, self.influence(F.normalize(pooled, dim=1))], dim=1)
+
+    def pooled(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return float (b, hidden): the mean over the tokens of the last layer."""
         places = torch.arange(input_ids.shape[1], device=input_ids.device)
         x = self.embedding_norm(self.words(input_ids) + self.positions(places))
         x = F.dropout(x, self.dropout, self.training)
@@ -82,5 +108,5 @@ class RiskEncoder(nn.Module):
         for layer in self.layers:
             x = layer(x, mask)
         weights = attention_mask.unsqueeze(-1).to(x.dtype)
-        pooled = (x * weights).sum(1) / weights.sum(1)
-        return self.head(pooled)  # type: ignore[no-any-return]  # nn.Module.__call__ is untyped
+        mean: Tensor = (x * weights).sum(1) / weights.sum(1)
+        return mean

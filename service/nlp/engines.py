@@ -1,4 +1,4 @@
-"""Token ids -> logits: ONNX Runtime on the CPU, torch on CUDA (or on the CPU, to compare).
+"""Token ids -> outputs of the network: ONNX Runtime on the CPU, torch on CUDA (or on the CPU, to compare).
 
 Both read the same weights file, so their scores differ by rounding alone. The CPU path needs numpy and
 onnxruntime only; torch and safetensors are imported by TorchEngine.
@@ -32,10 +32,12 @@ class Engine(ABC):
     """A loaded network. Not safe to share: one thread owns it."""
 
     device: str
+    n_outputs: int
+    """n_risk_types, or three times as many where the network has influence (neighbours.py)."""
 
     @abstractmethod
-    def logits(self, input_ids: Ints, attention_mask: Ints) -> Floats:
-        """Return float32 (b, n_risk_types) for int64 (b, t) ids and a mask of zeros and ones.
+    def outputs(self, input_ids: Ints, attention_mask: Ints) -> Floats:
+        """Return float32 (b, n_outputs) for int64 (b, t) ids and a mask of zeros and ones.
 
         A row does not depend on the rows beside it, nor on its padding (within 1e-5 on the CPU).
         """
@@ -66,11 +68,12 @@ class OnnxEngine(Engine):
                 f"ONNX Runtime {ort.__version__} cannot load {artifact.path / ONNX_FILE}; "
                 "install the version that requirements.txt pins."
             ) from error
+        self.n_outputs = sum(output.shape[-1] for output in self._session.get_outputs())
 
-    def logits(self, input_ids: Ints, attention_mask: Ints) -> Floats:
+    def outputs(self, input_ids: Ints, attention_mask: Ints) -> Floats:
         feed = {"input_ids": input_ids, "attention_mask": attention_mask}
-        out: Floats = self._session.run(["logits"], feed)[0]
-        return out
+        parts: list[Floats] = self._session.run(None, feed)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
 class TorchEngine(Engine):
@@ -84,13 +87,14 @@ class TorchEngine(Engine):
             torch.set_num_threads(n_threads)
         self._torch = torch
         self._model = load_encoder(artifact.path).to(device)
+        self.n_outputs = self._model.n_outputs
 
-    def logits(self, input_ids: Ints, attention_mask: Ints) -> Floats:
+    def outputs(self, input_ids: Ints, attention_mask: Ints) -> Floats:
         torch = self._torch
         on_cuda = self.device == "cuda"
         with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=on_cuda):
             ids, mask = (torch.from_numpy(a).to(self.device) for a in (input_ids, attention_mask))
-            out: Floats = self._model(ids, mask).float().cpu().numpy()
+            out: Floats = self._model.outputs(ids, mask).float().cpu().numpy()
         return out
 
 

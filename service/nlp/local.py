@@ -7,10 +7,18 @@ from pathlib import Path
 from typing import ClassVar
 
 from service.nlp import artifact as artifacts
-from service.nlp.analyzer import Deadline, Document, Scores, SentenceScorer, Source
+from service.nlp.analyzer import (
+    Deadline,
+    Document,
+    Progress,
+    Scores,
+    SentenceScorer,
+    Source,
+)
 from service.nlp.artifact import Artifact
 from service.nlp.batching import TOKENS_PER_PASS, InferenceThread
 from service.nlp.engines import Device, Engine, make_engine
+from service.nlp.neighbours import logits_in_document, own_logits
 
 # 2 MB of different sentences take 60 s of two cores (400 sentences/s, November 2026). Ten times that
 # leaves room for eight such documents at once, and for scripts in which a character is a token; an
@@ -56,8 +64,21 @@ class LocalAnalyzer(SentenceScorer):
         return analyzer
 
     def score_batch(self, sentences: Sequence[str], *, deadline: Deadline | None = None) -> Scores:
-        logits = self._inference.logits(sentences, deadline=deadline)
-        return self._manifest.probabilities(logits)
+        outputs = self._inference.outputs(sentences, deadline=deadline)
+        return self._manifest.probabilities(own_logits(outputs))
+
+    def score_document(
+        self,
+        sentences: Sequence[str],
+        *,
+        deadline: Deadline | None = None,
+        progress: Progress | None = None,
+    ) -> Scores:
+        outputs = self._of_different(
+            sentences, self._inference.outputs, deadline=deadline, progress=progress
+        )
+        scores = self._manifest.probabilities(logits_in_document(outputs))
+        return self._checked(scores, len(sentences))
 
     def time_allowed_s(self, document: Document, timeout_s: float) -> float:
         return timeout_s + ALLOWED_S_PER_CHAR * len(document.text)

@@ -10,11 +10,12 @@ from service.nlp.taxonomy import RISK_TYPES
 
 
 class LargestIdEngine:
-    """The logits of a row are the largest of its token ids, in every column."""
+    """The outputs of a row are the largest of its token ids, in every column."""
 
     device = "cpu"
 
-    def __init__(self) -> None:
+    def __init__(self, n_outputs: int = len(RISK_TYPES)) -> None:
+        self.n_outputs = n_outputs
         self.passes: list[tuple[int, int]] = []  # shape of each forward pass
         self.errors: list[Exception | None] = []  # raised one a pass; None lets a pass work
         self.refused_id = -1  # a pass with this token id fails
@@ -22,7 +23,7 @@ class LargestIdEngine:
         self.gate.set()
         self.entered = threading.Event()
 
-    def logits(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
+    def outputs(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
         self.passes.append(input_ids.shape)
         self.entered.set()
         self.gate.wait()
@@ -31,4 +32,4 @@ class LargestIdEngine:
         if (input_ids == self.refused_id).any():
             raise RuntimeError("this token cannot be read")
         largest = (input_ids * attention_mask).max(axis=1, keepdims=True)
-        return np.repeat(largest, len(RISK_TYPES), axis=1).astype(np.float32)
+        return np.repeat(largest, self.n_outputs, axis=1).astype(np.float32)

@@ -6,6 +6,7 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 
+import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -151,11 +152,12 @@ def test_analyze_after_close_raises_and_never_answers_empty(request, name):
         analyzer.analyze(document(RISK))
 
 
-def test_analyze_scores_of_a_wrong_range_are_refused(local, monkeypatch):
-    wrong = local.score([RISK]) + 1.0
-    monkeypatch.setattr(local, "score_batch", lambda *_, **__: wrong)
+@pytest.mark.parametrize("call", ["analyze", "score"])
+def test_outputs_that_are_no_numbers_are_refused(local, monkeypatch, call):
+    wrong = np.full((1, local._inference.n_outputs), np.nan, np.float32)
+    monkeypatch.setattr(local._inference, "outputs", lambda *_, **__: wrong)
     with pytest.raises(AnalyzerError, match="refused"):
-        local.analyze(document(RISK))
+        local.analyze(document(RISK)) if call == "analyze" else local.score([RISK])
 
 
 @pytest.mark.parametrize("joint", [" ", "\n", "  "])

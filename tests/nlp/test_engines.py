@@ -33,7 +33,7 @@ def encoded(artifact: Artifact, texts):
 
 
 def scored(artifact: Artifact, engine, texts):
-    return artifact.manifest.probabilities(engine.logits(*encoded(artifact, texts)))
+    return artifact.manifest.probabilities(engine.outputs(*encoded(artifact, texts)))
 
 
 def found(artifact: Artifact, engine, text):
@@ -89,7 +89,7 @@ def test_engine_takes_one_token_and_the_whole_window(artifact, request, name):
     engine = request.getfixturevalue(name)
     for length in (1, artifact.manifest.max_length_tokens):
         ids = np.full((2, length), 2000, np.int64)
-        logits = engine.logits(ids, np.ones_like(ids))
+        logits = engine.outputs(ids, np.ones_like(ids))
         assert logits.shape == (2, len(RISK_TYPES))
         assert logits.dtype == np.float32
         assert np.isfinite(logits).all()
