@@ -16,12 +16,17 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from service.errors import ArtifactError, ConfigError
+from service.errors import ArtifactError, ConfigError, RiskscanError
 from service.nlp.artifact import CONFIG_FILE, ONNX_FILE, WEIGHTS_FILE, Artifact
 from service.nlp.processors import cpu_quota
 
 if TYPE_CHECKING:
     from service.nlp.encoder import RiskEncoder
+
+
+class EngineOutOfMemory(RiskscanError):
+    """The accelerator's memory does not hold so many tokens at once."""
+
 
 Device = Literal["auto", "cpu", "cuda"]
 Floats = npt.NDArray[np.float32]
@@ -90,6 +95,12 @@ class TorchEngine(Engine):
         self.n_outputs = self._model.n_outputs
 
     def outputs(self, input_ids: Ints, attention_mask: Ints) -> Floats:
+        try:
+            return self._forward(input_ids, attention_mask)
+        except self._torch.OutOfMemoryError as error:
+            raise EngineOutOfMemory("The GPU's memory does not hold so many tokens.") from error
+
+    def _forward(self, input_ids: Ints, attention_mask: Ints) -> Floats:
         torch = self._torch
         on_cuda = self.device == "cuda"
         with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=on_cuda):

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from service.nlp import artifact as artifacts
 from service.nlp.analyzer import (
     Deadline,
@@ -19,6 +21,8 @@ from service.nlp.artifact import Artifact
 from service.nlp.batching import TOKENS_PER_PASS, InferenceThread
 from service.nlp.engines import Device, Engine, make_engine
 from service.nlp.neighbours import logits_in_document, own_logits
+from service.nlp.observing import NOBODY, Observer
+from service.nlp.sentence_cache import SentenceCache
 
 # 2 MB of different sentences take 60 s of two cores (400 sentences/s, November 2026). Ten times that
 # leaves room for eight such documents at once, and for scripts in which a character is a token; an
@@ -31,8 +35,17 @@ class LocalAnalyzer(SentenceScorer):
 
     source: ClassVar[Source] = "model"
 
-    def __init__(self, artifact: Artifact, engine: Engine) -> None:
+    def __init__(
+        self,
+        artifact: Artifact,
+        engine: Engine,
+        *,
+        cache_sentences: int = 0,
+        observer: Observer = NOBODY,
+    ) -> None:
         """Start the inference thread; `open` also proves the golden sentences."""
+        self._observer = observer
+        self._cache = SentenceCache(cache_sentences)
         self._manifest = artifact.manifest
         self.model_name = self._manifest.name
         self.model_version = self._manifest.version
@@ -42,19 +55,29 @@ class LocalAnalyzer(SentenceScorer):
             artifact.tokenizer(),
             max_length_tokens=self._manifest.max_length_tokens,
             tokens_per_pass=TOKENS_PER_PASS[engine.device],
+            observer=observer,
         )
 
     @classmethod
-    def open(cls, model_dir: Path, *, device: Device = "auto", n_threads: int = 0) -> LocalAnalyzer:
+    def open(
+        cls,
+        model_dir: Path,
+        *,
+        device: Device = "auto",
+        n_threads: int = 0,
+        cache_sentences: int = 0,
+        observer: Observer = NOBODY,
+    ) -> LocalAnalyzer:
         """Load the artifact in `model_dir` and prove that it gives its golden scores here.
 
-        `n_threads` of 0 takes the CPU quota.
+        `n_threads` of 0 takes the CPU quota; `cache_sentences` are remembered with what the model said.
 
         Raises:
             ArtifactError: the artifact is missing, was altered, or gives other scores.
         """
         artifact = artifacts.load(model_dir)
-        analyzer = cls(artifact, make_engine(artifact, device=device, n_threads=n_threads))
+        engine = make_engine(artifact, device=device, n_threads=n_threads)
+        analyzer = cls(artifact, engine, cache_sentences=cache_sentences, observer=observer)
         try:
             golden = analyzer.score([row.text for row in artifact.golden()])
             artifacts.check_golden(artifact, golden)
@@ -64,7 +87,7 @@ class LocalAnalyzer(SentenceScorer):
         return analyzer
 
     def score_batch(self, sentences: Sequence[str], *, deadline: Deadline | None = None) -> Scores:
-        outputs = self._inference.outputs(sentences, deadline=deadline)
+        outputs = self._outputs(sentences, deadline=deadline)
         return self._manifest.probabilities(own_logits(outputs))
 
     def score_document(
@@ -74,11 +97,23 @@ class LocalAnalyzer(SentenceScorer):
         deadline: Deadline | None = None,
         progress: Progress | None = None,
     ) -> Scores:
-        outputs = self._of_different(
-            sentences, self._inference.outputs, deadline=deadline, progress=progress
-        )
+        outputs = self._of_different(sentences, self._outputs, deadline=deadline, progress=progress)
         scores = self._manifest.probabilities(logits_in_document(outputs))
         return self._checked(scores, len(sentences))
+
+    def _outputs(self, sentences: Sequence[str], *, deadline: Deadline | None) -> Scores:
+        """Return float32 (len(sentences), n_outputs), from memory or else from the network."""
+        known = self._cache.known(sentences)
+        new = [k for k, row in enumerate(known) if row is None]
+        self._observer.cached(len(known) - len(new), len(new))
+        texts = [sentences[k] for k in new]
+        outputs = self._inference.outputs(texts, deadline=deadline)
+        self._cache.remember(texts, outputs)
+        if len(new) == len(sentences):
+            return outputs
+        for k, row in zip(new, outputs, strict=True):
+            known[k] = row
+        return np.array(known, np.float32)
 
     def time_allowed_s(self, document: Document, timeout_s: float) -> float:
         return timeout_s + ALLOWED_S_PER_CHAR * len(document.text)

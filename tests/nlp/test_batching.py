@@ -9,10 +9,31 @@ import pytest
 from service.errors import AnalyzerTimeout, Overloaded, RiskscanError, ShuttingDown
 from service.nlp.analyzer import Deadline
 from service.nlp.batching import InferenceThread
+from service.nlp.engines import EngineOutOfMemory
+from service.nlp.observing import NullObserver
 from service.nlp.taxonomy import RISK_TYPES
 from tests.fakes.engine import LargestIdEngine
 
 SENTENCES = [f"{'word ' * (i % 40)}budget number {i}" for i in range(120)]
+
+
+class Told(NullObserver):
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.passes, self.queues, self.waits, self.rejections = [], [], [], []
+
+    def waited(self, seconds):
+        self.waits.append(seconds)
+
+    def inferred(self, seconds, tokens, padded_tokens, rows):  # noqa: ARG002 - the observer's form
+        self.passes.append((tokens, padded_tokens, rows))
+
+    def queue(self, tokens, requests):
+        self.queues.append((tokens, requests))
+
+    def rejected(self, reason):
+        self.rejections.append(reason)
 
 
 @pytest.fixture
@@ -21,9 +42,14 @@ def engine():
 
 
 @pytest.fixture
-def inference(engine, artifact):
+def told():
+    return Told()
+
+
+@pytest.fixture
+def inference(engine, artifact, told):
     thread = InferenceThread(
-        engine, artifact.tokenizer(), max_length_tokens=512, tokens_per_pass=512, max_waiting=3
+        engine, artifact.tokenizer(), max_length_tokens=512, tokens_per_pass=512, observer=told
     )
     yield thread
     engine.gate.set()
@@ -42,7 +68,7 @@ def busy(inference, engine):
 
 
 def until_waiting(inference, n):
-    while inference._n_open < n:
+    while len(inference._open) < n:
         threading.Event().wait(0.002)
 
 
@@ -90,13 +116,96 @@ def test_outputs_callers_that_wait_together_share_one_pass(inference, engine, bu
     assert [rows for rows, _ in engine.passes] == [1, 2]
 
 
-def test_outputs_queue_full_raises_overloaded_at_once(inference, busy):
-    for _ in range(2):
-        busy.submit(inference.outputs, ["waits"])
-    until_waiting(inference, 3)
-    with pytest.raises(Overloaded) as caught:
-        inference.outputs(["one too many"])
+def test_outputs_queue_full_raises_overloaded_at_once(artifact, engine, told):
+    inference = InferenceThread(
+        engine, artifact.tokenizer(), max_length_tokens=512, max_queued_tokens=40, observer=told
+    )
+    engine.gate.clear()
+    with ThreadPoolExecutor(2) as pool:
+        # a first one is taken whatever its size: nothing would ever let it pass
+        book = pool.submit(inference.outputs, ["one sentence of some length " * 9])
+        engine.entered.wait(5)
+        with pytest.raises(Overloaded) as caught:
+            inference.outputs(["one too many"])
+        engine.gate.set()
+        assert book.result(5).shape[0] == 1
+    inference.close()
     assert caught.value.retry_after_s
+    assert told.rejections == ["overloaded"]
+
+
+def test_outputs_that_cannot_be_in_time_are_refused_at_once(inference, engine, busy, told):
+    inference._pace_tokens_s = 10.0
+    waiting = busy.submit(inference.outputs, ["some words that wait here for their turn"])
+    until_waiting(inference, 2)
+    with pytest.raises(Overloaded, match="in time"):
+        inference.outputs(["too late " * 4], deadline=Deadline.after(1))
+    engine.gate.set()
+    assert waiting.result(5).shape[0] == 1
+    assert told.rejections == ["overloaded"]
+
+
+def test_outputs_paragraph_does_not_wait_for_the_book(inference, engine, busy):
+    book = busy.submit(inference.outputs, [f"sentence {i} " + "word " * 60 for i in range(60)])
+    until_waiting(inference, 2)
+    engine.gate.set()
+    paragraph = inference.outputs(["a short sentence"])
+    assert paragraph.shape[0] == 1
+    assert not book.done() or len(engine.passes) > 6
+    n_passes_before = engine.passes.index((1, len_of(inference, "a short sentence")))
+    assert n_passes_before <= 3
+    assert book.result(5).shape[0] == 60
+
+
+def len_of(inference, sentence):
+    return len(inference._windower.windows([sentence])[0][0])
+
+
+def test_outputs_book_goes_on_while_paragraphs_keep_coming(artifact, engine):
+    inference = InferenceThread(engine, artifact.tokenizer(), max_length_tokens=512)
+    sentences = [f"sentence {i} " + "word " * 60 for i in range(200)]
+    done = threading.Event()
+
+    def paragraphs():
+        while not done.is_set():
+            inference.outputs(["a short sentence"])
+
+    with ThreadPoolExecutor(3) as pool:
+        for _ in range(3):
+            pool.submit(paragraphs)
+        try:
+            assert inference.outputs(sentences, deadline=Deadline.after(20)).shape[0] == 200
+        finally:
+            done.set()
+    inference.close()
+
+
+def test_outputs_without_memory_are_read_in_halves_from_then_on(inference, engine, artifact):
+    engine.errors = [EngineOutOfMemory("full"), EngineOutOfMemory("still full")]
+    outputs = inference.outputs(["the same size"] * 8)
+    assert outputs[:, 0].tolist() == expected(artifact, ["the same size"] * 8)
+    assert [rows for rows, _ in engine.passes] == [8, 4, 2, 2, 4]
+    engine.passes.clear()
+    inference.outputs(["the same size"] * 8)
+    assert [rows for rows, _ in engine.passes] == [2, 2, 2, 2]
+
+
+def test_outputs_without_memory_for_one_sentence_fail(inference, engine):
+    engine.errors = [EngineOutOfMemory("full")]
+    with pytest.raises(RiskscanError, match="model failed"):
+        inference.outputs(["one"])
+    assert inference.outputs(["works"]).shape[0] == 1
+
+
+def test_observer_is_told_of_passes_queue_and_waits(inference, told, artifact):
+    inference.outputs(SENTENCES)
+    n_tokens = sum(len(artifact.tokenizer().encode(s).ids) for s in SENTENCES)
+    assert sum(tokens for tokens, _, _ in told.passes) == n_tokens
+    assert sum(rows for _, _, rows in told.passes) == len(SENTENCES)
+    assert all(padded >= tokens for tokens, padded, _ in told.passes)
+    assert told.queues[0][1] == 1
+    assert told.queues[-1] == (0, 0)
+    assert len(told.waits) == 1
 
 
 @pytest.mark.usefixtures("busy")
