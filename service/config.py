@@ -220,7 +220,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "MODEL_DIR",
-        "models_cache/riskscan-minilm/1.2.0",
+        "models_cache/riskscan-minilm/1.3.0",
         _path,
         "Folder of the model artifact that serves until another is activated; the fallback afterwards.",
     ),

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from ml import calibrate
-from ml.metrics import calibration_error
+from ml.metrics import LEVELS, calibration_error, micro_f1
 from service.nlp.artifact import probabilities
-from service.nlp.operating_point import risk_scores
+from service.nlp.operating_point import OperatingPoint, risk_scores
 from service.nlp.taxonomy import RISK_TYPES
 
 
@@ -52,7 +52,7 @@ def test_balanced_point_separates_what_can_be_separated():
     y = np.zeros((60, 37), np.float32)
     y[:20, 4] = 1.0
     scores = np.where(y > 0, 0.6, 0.004).astype(np.float32)
-    point = calibrate.fit_balanced(scores, y)
+    point = calibrate.fit_balanced(scores)
     assert (point.decide(scores) == (y > 0)).all()
 
 
@@ -75,23 +75,31 @@ def test_precision_that_no_threshold_reaches_takes_the_balanced_one():
     assert points["precision"].risk_threshold >= points["balanced"].risk_threshold
 
 
-def test_rare_type_keeps_close_to_the_common_threshold():
-    rng = np.random.default_rng(1)
-    y = np.zeros((400, 37), np.float32)
-    y[:100, 0] = 1.0
-    y[:2, 1] = 1.0
-    scores = rng.uniform(0.0, 0.4, y.shape).astype(np.float32)
-    scores[y > 0] = 0.6
-    often, rarely = calibrate.by_type(scores, y, 0.18)[:2]
-    assert often > rarely > 0.18
+def counted_quality(hits, y):
+    return np.mean([micro_f1(hits, y, level) for level in LEVELS])
 
 
-def test_threshold_of_a_type_lies_in_the_middle_of_equally_good_ones():
-    y = np.zeros((4000, 37), np.float32)
-    y[:2000, 0] = 1.0
-    scores = np.where(y > 0, 0.52, 0.2).astype(np.float32)
-    assert calibrate.by_type(scores, y, 0.36)[0] == pytest.approx(0.36, abs=0.03)
-    assert calibrate.by_type(scores, y, 0.10)[0] == pytest.approx(0.36, abs=0.03)
+@pytest.mark.parametrize("risk_threshold", [0.2, 0.5])
+def test_expected_quality_is_what_is_counted_where_scores_are_probabilities(risk_threshold):
+    logits, y = drawn(4000)
+    scores = probabilities(logits, temperature=1.0, bias=0.0)
+    point = OperatingPoint(risk_threshold, np.full(len(RISK_TYPES), 0.4, np.float32))
+    hits = point.decide(scores)
+    expected = calibrate.expected_quality(hits, scores)
+    assert expected == pytest.approx(counted_quality(hits, y), abs=0.02)
+
+
+def test_balanced_point_is_as_good_by_count_as_the_best_of_its_grid():
+    logits, y = drawn(3000)
+    scores = probabilities(logits, temperature=1.0, bias=0.0)
+    found = counted_quality(calibrate.fit_balanced(scores).decide(scores), y)
+    grid = [
+        OperatingPoint(r, np.full(len(RISK_TYPES), t, np.float32))
+        for r in np.arange(0.2, 0.81, 0.1)
+        for t in np.arange(0.1, 0.61, 0.1)
+    ]
+    best = max(counted_quality(point.decide(scores), y) for point in grid)
+    assert found > best - 0.01
 
 
 def test_cross_fitted_hits_never_use_the_documents_own_labels():
