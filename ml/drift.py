@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,11 +34,13 @@ from service.nlp.drift import (
     PIECE_EDGES,
     REFERENCE_VERSION,
     SCORE_EDGES,
+    Found,
     Shift,
-    histogram,
+    finding_counts,
     psi,
     read_reference,
     shifts,
+    surest,
 )
 from service.nlp.local import LocalAnalyzer
 from service.nlp.operating_point import risk_scores
@@ -180,21 +181,14 @@ def scan_counts(scans: Sequence[Mapping[str, Any]], pieces: Pieces) -> Counts:
     Raises:
         KeyError, TypeError: a scan lacks coverage or findings.
     """
-    findings = [finding for scan in scans for finding in scan["findings"]]
-    best: dict[tuple[int, int], Mapping[str, Any]] = {}
-    for n, scan in enumerate(scans):
-        for finding in scan["findings"]:
-            key = (n, finding["start"])
-            if key not in best or (finding["score"] or 0) > (best[key]["score"] or 0):
-                best[key] = finding
-    n_sentences = sum(scan["coverage"]["sentences"] for scan in scans)
-    categories = Counter(f["category"] for f in best.values())
-    categories["none"] = n_sentences - len(best)
-    contexts = [f["context"] for f in best.values()]
+    parts, contexts = [finding_counts([], 0)], list[str]()
+    for scan in scans:
+        found = [Found(*(f[key] for key in Found._fields)) for f in scan["findings"]]
+        parts.append(finding_counts(found, scan["coverage"]["sentences"]))
+        contexts += [f.context for f in surest(found)]
+    added = {name: np.sum([part[name] for part in parts], axis=0) for name in parts[0]}
     return {
-        "score": histogram([f["score"] for f in findings if f["score"] is not None], SCORE_EDGES),
-        "category": [categories[key] for key in CATEGORY_BINS],
-        "length": histogram([len(text.split()) for text in contexts], LENGTH_EDGES),
+        **{name: [int(n) for n in counts] for name, counts in added.items()},
         "pieces": [int(n) for n in pieces.counts(contexts).sum(axis=0)],
     }
 

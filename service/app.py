@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import logging
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from apiflask import APIFlask
@@ -16,17 +17,21 @@ from werkzeug.routing import IntegerConverter
 from db.session import Database
 from service import __version__, bodies, openapi, problems, request_id
 from service.accounts import Accounts
-from service.api import admin, auth, feedback, health, models, scan, scans
+from service.api import admin, auth, feedback, health, metrics, models, scan, scans
 from service.config import Config
 from service.context import EXTENSION, Services, services
+from service.drift import DriftWatch
 from service.errors import NotAcceptable, ShuttingDown
 from service.feedback import Reviews
 from service.limits import ACCOUNT_BODY_BYTES, MAX_FIELDS, body_too_large, max_body_bytes
 from service.logs import fields
+from service.metrics import Metrics
 from service.models import Models
 from service.nlp.registry import Registry
 from service.nlp.selection import Analyzers, open_analyzers
+from service.problem_document import MEDIA_TYPE
 from service.quotas import Quota
+from service.readiness import Readiness
 from service.rollout import Rollout
 from service.scans import Scanner, ScanResult, Scans
 from service.secret_keys import with_development_keys
@@ -34,7 +39,9 @@ from service.shadow import Shadow
 from service.store import Store
 from service.tokens import TokenMaker
 
-_SERVED = ("application/json", problems.MEDIA_TYPE)
+_SERVED = ("application/json", MEDIA_TYPE)
+_PAGES = ("/docs", "/openapi.json", "/metrics")  # not JSON, or JSON for whoever asks
+_OPS = ("/health", "/metrics")
 _BACKGROUND_THREADS = 2  # rollout and shadow; each may hold a connection beside the requests
 _log = logging.getLogger(__name__)
 
@@ -55,14 +62,17 @@ def create_app(config: Config, *, analyzers: Analyzers | None = None) -> APIFlas
     app.url_map.converters["int"] = _Number
     app.url_map.merge_slashes = False  # a redirect would name whatever Host the caller sent
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider
-    app.extensions[EXTENSION] = _wire(config, analyzers or open_analyzers(config))
+    app.extensions[EXTENSION] = _wire(config, analyzers)
     bodies.register()
     openapi.register(app)
     problems.register(app, too_large=body_too_large(config))
     app.before_request(_begin)
     app.after_request(_finish)
+    app.teardown_request(_leave)
     for noun in (auth, scan, scans, feedback, admin, models, health):
         app.register_blueprint(noun.blueprint)
+    if config.ops_port is None:
+        app.register_blueprint(metrics.blueprint)
     CORS(
         app,
         origins=list(config.cors_origins),
@@ -79,30 +89,75 @@ def close_app(app: APIFlask) -> None:
     app.extensions[EXTENSION].close()
 
 
-def _wire(config: Config, analyzers: Analyzers) -> Services:
+def _wire(config: Config, analyzers: Analyzers | None) -> Services:
+    metrics = Metrics()
+    analyzers = analyzers or open_analyzers(config, metrics.observer)
     n_connections = config.threads + _BACKGROUND_THREADS
     store = Store(Database.connect(config.database_url, pool_size=n_connections))
     tokens = TokenMaker(config)
-    shadow = Shadow(store)
+    shadow = Shadow(store, on_shadowed=metrics.shadowed)
     registry = Registry(config.models_dir, config.model_dir)
     rollout = None
     if not config.ai_service_url:
-        rollout = Rollout(config, store, analyzers, registry, shadow)
-    scanner = Scanner(config, analyzers, on_scanned=functools.partial(_scanned, shadow))
+        rollout = Rollout(config, store, analyzers, registry, shadow, observer=metrics.observer)
+    drift = DriftWatch(registry)
+    listeners = (metrics.scanned, drift.observe, functools.partial(_offer, shadow))
+    scanner = Scanner(
+        config,
+        analyzers,
+        on_scanned=functools.partial(_tell, listeners),
+        timed=metrics.timed,
+    )
+    draining = threading.Event()
+    readiness = Readiness(store, analyzers, draining)
+    _let_ask(metrics, readiness, drift, functools.partial(_in_use, config, analyzers, rollout))
     return Services(
         config=config,
         store=store,
         tokens=tokens,
         accounts=Accounts(config, store, tokens),
         scanner=scanner,
-        scans=Scans(store, scanner),
+        scans=Scans(store, scanner, timed=metrics.timed),
         reviews=Reviews(store),
         models=Models(config, store, registry, rollout),
         rollout=rollout,
         shadow=shadow,
+        metrics=metrics,
+        readiness=readiness,
         login_quota=Quota(config.login_rate_limit, setting="LOGIN_RATE_LIMIT"),
         scan_quota=Quota(config.scan_rate_limit, setting="SCAN_RATE_LIMIT"),
+        draining=draining,
     )
+
+
+def _let_ask(
+    metrics: Metrics,
+    readiness: Readiness,
+    drift: DriftWatch,
+    models: Callable[[], Mapping[tuple[str, ...], float]],
+) -> None:
+    """Connect the metrics whose values are asked for with who knows them."""
+    metrics.models.ask = models
+    metrics.drift.ask = lambda: {(name,): s.psi for name, s in drift.shifts().items()}
+    metrics.drift_by_chance.ask = lambda: {(n,): s.chance for n, s in drift.shifts().items()}
+    metrics.ready.ask = lambda: {(): float(not readiness.report().faults)}
+    metrics.database_age.ask = lambda: {(): readiness.report().age_s}
+
+
+def _in_use(
+    config: Config, analyzers: Analyzers, rollout: Rollout | None
+) -> dict[tuple[str, ...], float]:
+    """Return the models in use as (role, name, version), each with 1: so Prometheus writes facts."""
+    serving = analyzers.default
+    found: dict[tuple[str, ...], float] = {
+        ("serving", serving.model_name, serving.model_version): 1.0
+    }
+    if rollout is not None and rollout.shadowing is not None:
+        name, _, version = rollout.shadowing.partition("/")
+        found["shadow", name, version] = 1.0
+    if config.llm_base_url:
+        found["llm", config.llm_model, ""] = 1.0
+    return found
 
 
 class _Number(IntegerConverter):
@@ -111,7 +166,12 @@ class _Number(IntegerConverter):
     regex = r"\d{1,18}"
 
 
-def _scanned(shadow: Shadow, result: ScanResult) -> None:
+def _tell(listeners: Iterable[Callable[[ScanResult], None]], result: ScanResult) -> None:
+    for listener in listeners:
+        listener(result)
+
+
+def _offer(shadow: Shadow, result: ScanResult) -> None:
     """Offer a scan to the shadow model: within a request, only after its answer has gone out."""
     if has_request_context():
         after_this_request(lambda response: _offered_on_close(response, shadow, result))
@@ -142,15 +202,14 @@ class _AliasMiddleware:
 
 def _begin() -> None:
     g.began_at_s = time.monotonic()
+    services().metrics.in_progress.inc()
     g.request_id = request_id.begin(request.headers.get("X-Request-ID"))
     if request.path.startswith("/api/v1/auth/"):
         request.max_content_length = ACCOUNT_BODY_BYTES
-    is_health = request.path.startswith("/health")
-    if services().draining.is_set() and not is_health:
+    if services().draining.is_set() and not request.path.startswith(_OPS):
         raise ShuttingDown("This process is shutting down; send the request again.")
-    is_page = request.path.startswith(("/docs", "/openapi.json"))
     if (
-        not is_page
+        not request.path.startswith(_PAGES)
         and request.accept_mimetypes
         and not request.accept_mimetypes.best_match(_SERVED)
     ):
@@ -161,14 +220,29 @@ def _finish(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
     user = g.get("flask_httpauth_user")
+    duration_s = time.monotonic() - g.began_at_s
+    _count(response, duration_s)
     _log.info(
         "request",
         extra=fields(
             method=request.method,
             path=request.path,  # never the query: it may quote a document
             status=response.status_code,
-            duration_ms=round((time.monotonic() - g.began_at_s) * 1000, 1),
+            duration_ms=round(duration_s * 1000, 1),
             user_id=getattr(user, "id", None),
         ),
     )
     return response
+
+
+def _count(response: Response, duration_s: float) -> None:
+    metrics = services().metrics
+    route = request.url_rule.rule if request.url_rule else None
+    metrics.answered(request.method, route, response.status_code, duration_s)
+    if code := g.get("problem_code"):
+        metrics.refused(code)
+
+
+def _leave(_error: BaseException | None) -> None:
+    if "began_at_s" in g:
+        services().metrics.in_progress.dec()

@@ -158,7 +158,7 @@ SETTINGS: tuple[Setting, ...] = (
         "OPS_PORT",
         "",
         _optional_port,
-        "Port of a second listener for /health alone, which scans never delay; empty for none.",
+        "Port of a second listener for /health and /metrics, which scans never delay; empty: PORT has both.",
     ),
     Setting("THREADS", "8", _integer(1, 256), "Threads that answer requests."),
     Setting(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from flask import current_app
 
 from service.accounts import Accounts
 from service.config import Config
 from service.feedback import Reviews
+from service.metrics import Metrics
 from service.models import Models
 from service.quotas import Quota
+from service.readiness import Readiness
 from service.rollout import Rollout
 from service.scans import Scanner, Scans
 from service.shadow import Shadow
@@ -35,15 +37,18 @@ class Services:
     models: Models
     rollout: Rollout | None
     shadow: Shadow
+    metrics: Metrics
+    readiness: Readiness
     login_quota: Quota
     scan_quota: Quota
-    draining: threading.Event = field(default_factory=threading.Event)
+    draining: threading.Event
 
     def close(self) -> None:
         """Release the models, their threads and the database connections."""
         if self.rollout is not None:
             self.rollout.close()
         self.shadow.close()
+        self.readiness.close()
         self.scanner.close()
         self.store.close()
 

@@ -9,7 +9,7 @@ import flask_swagger_ui
 from apiflask import APIFlask
 from flask import Response, send_from_directory
 
-from service.problems import MEDIA_TYPE
+from service.problem_document import MEDIA_TYPE
 from service.schemas import ProblemOut
 
 _ASSETS = Path(flask_swagger_ui.__file__).parent / "dist"

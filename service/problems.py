@@ -8,11 +8,10 @@ from typing import Any
 
 from apiflask import APIFlask
 from apiflask.exceptions import HTTPError
-from flask import Response, request
+from flask import Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from service.errors import (
-    HTTP_STATUS,
     Fault,
     InvalidRequest,
     NotFound,
@@ -20,31 +19,8 @@ from service.errors import (
     TooLarge,
     UnsupportedMediaType,
 )
-from service.request_id import current_request_id
+from service.problem_document import FIXED_500, MEDIA_TYPE, problem
 
-MEDIA_TYPE = "application/problem+json"
-TITLES: dict[str, str] = {
-    "invalid_request": "The request is not valid",
-    "unreadable_document": "The document cannot be read",
-    "unauthenticated": "Authentication is needed",
-    "forbidden": "Not allowed",
-    "not_found": "Not found",
-    "method_not_allowed": "Method not allowed",
-    "not_acceptable": "Not acceptable",
-    "conflict": "Conflict",
-    "too_large": "Too large",
-    "unsupported_media_type": "Unsupported media type",
-    "rate_limited": "Quota used up",
-    "internal_error": "Internal error",
-    "analyzer_error": "The analyzer failed",
-    "analyzer_unavailable": "The analyzer is not available",
-    "analyzer_timeout": "The analysis took too long",
-    "overloaded": "Too much work is waiting",
-    "database_unavailable": "The database is not available",
-    "not_ready": "Not ready",
-    "shutting_down": "Shutting down",
-}
-FIXED_500 = "Something went wrong here. Tell the operator the request_id."
 _OF_STATUS = {
     401: ("unauthenticated", "This needs an access token."),
     403: ("forbidden", "This is not allowed."),
@@ -58,22 +34,6 @@ _OF_STATUS = {
 _MOST_FAULTS = 50
 _LONGEST_NAME = 100
 _log = logging.getLogger(__name__)
-
-
-def problem(
-    code: str, detail: str, *, instance: str, faults: tuple[Fault, ...] = ()
-) -> dict[str, Any]:
-    """Return the problem document of an error, with all its members; its code gives its status."""
-    return {
-        "type": f"urn:riskscan:problem:{code}",
-        "title": TITLES[code],
-        "status": HTTP_STATUS[code],
-        "detail": detail,
-        "instance": instance,
-        "code": code,
-        "request_id": current_request_id(),
-        "errors": [{"field": f.field, "message": f.message} for f in faults],
-    }
 
 
 def register(app: APIFlask, *, too_large: str) -> None:
@@ -145,5 +105,6 @@ def _unexpected(error: Exception) -> Response:
 
 
 def _respond(code: str, detail: str, *, faults: tuple[Fault, ...] = ()) -> Response:
+    g.problem_code = code  # for the metrics
     body = problem(code, detail, instance=request.path, faults=faults)
     return Response(json.dumps(body), status=body["status"], content_type=MEDIA_TYPE)

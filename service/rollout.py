@@ -17,6 +17,7 @@ from service.config import Config
 from service.errors import ArtifactError, DatabaseUnavailable, RiskscanError
 from service.logs import fields
 from service.nlp.analyzer import Analyzer
+from service.nlp.observing import NOBODY, Observer
 from service.nlp.registry import Registry, manifest_sha256
 from service.nlp.selection import Analyzers, open_model
 from service.shadow import Shadow
@@ -50,14 +51,23 @@ class Rollout:
     """Follows the deployments; without a database what serves goes on serving."""
 
     def __init__(
-        self, config: Config, store: Store, analyzers: Analyzers, registry: Registry, shadow: Shadow
+        self,
+        config: Config,
+        store: Store,
+        analyzers: Analyzers,
+        registry: Registry,
+        shadow: Shadow,
+        *,
+        observer: Callable[[], Observer] = lambda: NOBODY,
     ) -> None:
+        """`observer` gives each model that may serve its own; a shadow's work is told to nobody."""
         self.faults: dict[str, str] = {}  # why this process could not take a model over
         self._config = config
         self._store = store
         self._analyzers = analyzers
         self._registry = registry
         self._shadow = shadow
+        self._observer = observer
         self._default = self._serving = _Loaded(
             _name_of(analyzers.default), manifest_sha256(config.model_dir), analyzers.default
         )
@@ -129,7 +139,10 @@ class Rollout:
             target = _Target(newest.to_model, newest.manifest_sha256)
         if self._serving.is_what(target):
             return
-        candidate = self._attempt(target, lambda: self._kept(target) or self._load(target))
+        candidate = self._attempt(
+            target,
+            lambda: self._kept(target) or self._load(target, observer=self._observer()),
+        )
         if candidate is None:
             return
         self._analyzers.exchange(candidate.analyzer)
@@ -156,14 +169,17 @@ class Rollout:
         analyzer = None if self._shadowing is None else self._shadowing.analyzer
         self._shadow.use(analyzer, share=newest.share or 0.0)
 
-    def _load(self, target: _Target, *, n_threads: int | None = None) -> _Loaded:
+    def _load(
+        self, target: _Target, *, n_threads: int | None = None, observer: Observer = NOBODY
+    ) -> _Loaded:
         folder = self._registry.verified(target.model).path
         sha256 = manifest_sha256(folder)
         if target.manifest_sha256 not in {None, sha256}:
             raise ArtifactError(
                 f"{folder} holds another {target.model} than the one that was deployed; copy that one here."
             )
-        return _Loaded(target.model, sha256, open_model(self._config, folder, n_threads=n_threads))
+        analyzer = open_model(self._config, folder, n_threads=n_threads, observer=observer)
+        return _Loaded(target.model, sha256, analyzer)
 
     def _attempt(self, target: _Target, load: Callable[[], _Loaded]) -> _Loaded | None:
         try:

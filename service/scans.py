@@ -6,9 +6,10 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import uuid_utils.compat
@@ -21,7 +22,15 @@ from service.audit import Action, record
 from service.config import Config
 from service.errors import Conflict, Fault, InvalidRequest, NotFound, Unauthenticated
 from service.logs import fields
-from service.nlp.analyzer import Analysis, Analyzer, Deadline, Document, Finding, Progress
+from service.nlp.analyzer import (
+    Analysis,
+    Analyzer,
+    Deadline,
+    Document,
+    ExtractedText,
+    Finding,
+    Progress,
+)
 from service.nlp.extract import Extractor, extract_text
 from service.nlp.operating_point import Sensitivity
 from service.nlp.segment import Segmenter
@@ -29,7 +38,16 @@ from service.nlp.selection import Analyzers
 from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES
 from service.store import Store
 
+Stage = Literal["extract", "segment", "analyze", "store"]
+Timed = Callable[[Stage], AbstractContextManager[object]]
+"""Gives the context in which a stage of a scan runs, to be timed."""
+
 _log = logging.getLogger(__name__)
+
+
+def untimed(_stage: Stage) -> AbstractContextManager[object]:
+    """Return a context that times nothing."""
+    return nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +113,11 @@ class Scanner:
         analyzers: Analyzers,
         *,
         on_scanned: Callable[[ScanResult], None] | None = None,
+        timed: Timed = untimed,
     ) -> None:
         """`on_scanned` is told of each result, before the caller has it."""
         self.analyzers = analyzers
+        self._timed = timed
         self._on_scanned = on_scanned
         self._extractor = Extractor(
             max_file_bytes=config.max_file_bytes,
@@ -134,9 +154,10 @@ class Scanner:
         document = self._read(submission, Deadline.after(self._timeout_s))
         read_s = time.monotonic()
         deadline = Deadline.after(analyzer.time_allowed_s(document, self._timeout_s))
-        analysis = analyzer.analyze(
-            document, sensitivity=submission.sensitivity, deadline=deadline, progress=progress
-        )
+        with self._timed("analyze"):
+            analysis = analyzer.analyze(
+                document, sensitivity=submission.sensitivity, deadline=deadline, progress=progress
+            )
         _log.info(
             "scan",
             extra=fields(
@@ -151,25 +172,30 @@ class Scanner:
         return ScanResult(document, analysis, sha256, submission.sensitivity)
 
     def _read(self, submission: Submission, deadline: Deadline) -> Document:
+        with self._timed("extract"):
+            extracted = self._extracted(submission)
+        with self._timed("segment"):
+            return self._segmenter.segment(extracted, deadline=deadline)
+
+    def _extracted(self, submission: Submission) -> ExtractedText:
         if submission.data is not None:
-            extracted = self._extractor.extract(
+            return self._extractor.extract(
                 submission.data, filename=submission.filename, media_type=submission.media_type
             )
-            return self._segmenter.segment(extracted, deadline=deadline)
         text = submission.text or ""
         if not text.strip():
             fault = Fault("text", "The text is empty; send the words to be scanned.")
             raise InvalidRequest(fault.message, faults=(fault,))
-        extracted = extract_text(text, max_chars=self._max_text_chars)
-        return self._segmenter.segment(extracted, deadline=deadline)
+        return extract_text(text, max_chars=self._max_text_chars)
 
 
 class Scans:
     """The stored scans of users."""
 
-    def __init__(self, store: Store, scanner: Scanner) -> None:
+    def __init__(self, store: Store, scanner: Scanner, *, timed: Timed = untimed) -> None:
         self._store = store
         self._scanner = scanner
+        self._timed = timed
 
     def create(self, user_id: UUID, submission: Submission, *, key: str | None) -> models.Scan:
         """Scan a document and store scan, findings and audit event in one transaction.
@@ -187,7 +213,8 @@ class Scans:
         scan = _new_scan(user_id, submission, result, key=key, request_sha256=request_sha256)
         findings = result.analysis.findings
         try:
-            stored = self._store.transaction(lambda session: _add(session, scan, findings))
+            with self._timed("store"):
+                stored = self._store.transaction(lambda session: _add(session, scan, findings))
         except IntegrityError as error:
             # A twin of this request with the same key was stored first.
             earlier = self._earlier(user_id, key, request_sha256) if key else None

@@ -12,6 +12,7 @@ from apiflask.fields import (
     Boolean,
     Dict,
     File,
+    Float,
     Integer,
     List,
     Nested,
@@ -249,6 +250,7 @@ class HealthOut(Schema):
 class ReadyOut(Schema):
     status = String(required=True, validate=OneOf(["ready"]))
     checks = Dict(keys=String(), values=String(), required=True)
+    age_s = Float(required=True)
 
 
 class FaultOut(Schema):

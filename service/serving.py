@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import logging
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from apiflask import APIFlask
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import BaseWSGIServer, create_server
-from waitress.task import ErrorTask
 
-from service import problems, request_id
+from service.channels import channel_class
 from service.config import Config
 from service.context import EXTENSION, Services
-from service.errors import HTTP_STATUS, ConfigError
+from service.errors import ConfigError
 from service.limits import body_too_large, max_body_bytes
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+from service.ops import OpsListener
 
 # Above about 1,000 sockets select() fails; poll() has no such bound. 100 is waitress's own limit and
 # 110 idle sockets would then hang everybody (measured with waitress 3.0.2, November 2026).
 _CONNECTION_LIMIT = 1_000
 _LOOP_TIMEOUT_S = 1
-_OPS_THREADS = 2
 _log = logging.getLogger(__name__)
 
 
@@ -48,23 +40,29 @@ class Server:
         self._services: Services = app.extensions[EXTENSION]
         self._drain_timeout_s = config.drain_timeout_s
         self._sockets: dict[int, Any] = {}
-        self._server = self._listen(app, config, port=config.port, threads=config.threads)
+        self._server = self._listen(app, config)
         self.port = int(self._listeners()[0].effective_port)
-        if config.ops_port is not None:
-            self._listen(_health_alone(app), config, port=config.ops_port, threads=_OPS_THREADS)
-        channel_class = _channel_class(body_too_large(config))
+        metrics = self._services.metrics
+        metrics.waiting.ask = lambda: {(): len(self._server.task_dispatcher.queue)}
+        channels = channel_class(body_too_large(config), on_refused=metrics.refused)
         for listener in self._listeners():
-            listener.channel_class = channel_class
+            listener.channel_class = channels
+        self._ops = self._ops_listener(config)
         self._stopping = False
 
-    def _listen(self, app: WSGIApplication, config: Config, *, port: int, threads: int) -> Any:  # noqa: ANN401 - waitress is untyped
+    @property
+    def ops_port(self) -> int | None:
+        """The port of the ops listener, None where there is none."""
+        return None if self._ops is None else self._ops.port
+
+    def _listen(self, app: APIFlask, config: Config) -> Any:  # noqa: ANN401 - waitress is untyped
         try:
             return create_server(
                 app,
                 map=self._sockets,
                 host=config.host,
-                port=port,
-                threads=threads,
+                port=config.port,
+                threads=config.threads,
                 connection_limit=_CONNECTION_LIMIT,
                 asyncore_use_poll=True,
                 asyncore_loop_timeout=_LOOP_TIMEOUT_S,
@@ -75,10 +73,16 @@ class Server:
             )
         except OSError as error:
             wasyncore.close_all(self._sockets, ignore_all=True)
-            raise ConfigError(
-                f"The service cannot listen on {config.host} port {port} ({error.strerror}); "
-                "set HOST, PORT or OPS_PORT, or stop what listens there."
-            ) from error
+            raise _taken(config.host, config.port, error) from error
+
+    def _ops_listener(self, config: Config) -> OpsListener | None:
+        if config.ops_port is None:
+            return None
+        try:
+            return OpsListener(config.host, config.ops_port, self._services)
+        except OSError as error:
+            wasyncore.close_all(self._sockets, ignore_all=True)
+            raise _taken(config.host, config.ops_port, error) from error
 
     def _listeners(self) -> list[BaseWSGIServer]:
         return [s for s in self._sockets.values() if isinstance(s, BaseWSGIServer)]
@@ -91,8 +95,14 @@ class Server:
 
     def serve(self) -> None:
         """Answer requests without a care for signals; for threads that are not the main one."""
-        self._server.run()
-        wasyncore.close_all(self._sockets, ignore_all=True)
+        if self._ops is not None:
+            self._ops.start()
+        try:
+            self._server.run()
+        finally:
+            wasyncore.close_all(self._sockets, ignore_all=True)
+            if self._ops is not None:
+                self._ops.close()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._stopping:
@@ -100,6 +110,8 @@ class Server:
         if self._services.draining.is_set():
             return
         self._services.draining.set()
+        if self._ops is not None:
+            self._ops.wake()
         _log.info("draining after signal %d", number)
         threading.Thread(target=self._drain, args=(threading.main_thread().ident,)).start()
 
@@ -128,70 +140,11 @@ def _proxy(config: Config) -> dict[str, Any]:
     }
 
 
-def _health_alone(app: WSGIApplication) -> WSGIApplication:
-    """Return the part of the application that the ops listener serves."""
-
-    def health(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if environ["PATH_INFO"].startswith("/health"):
-            return app(environ, start_response)
-        request_id.begin(None)
-        detail = "This port serves /health alone; the API has the other one."
-        body, headers = _problem("not_found", detail, instance=environ["PATH_INFO"])
-        start_response("404 Not Found", headers)
-        return [body]
-
-    return health
-
-
-def _channel_class(too_large: str) -> type[HTTPChannel]:
-    """Return waitress's channel with its own refusals as problem+json."""
-
-    class ProblemTask(ErrorTask):  # type: ignore[misc]  # waitress has no annotations
-        def execute(self) -> None:
-            request_id.begin(self.request.headers.get("X_REQUEST_ID"))
-            code, detail = _refused(self.request.error.code, too_large)
-            body, headers = _problem(code, detail, instance="")
-            self.status = f"{HTTP_STATUS[code]} {http.client.responses[HTTP_STATUS[code]]}"
-            self.response_headers = [*headers, ("Connection", "close")]
-            self.close_on_finish = True
-            self.content_length = len(body)
-            self.write(body)
-
-    class ProblemChannel(HTTPChannel):  # type: ignore[misc]
-        error_task_class = ProblemTask
-        parser_class = _Parser
-
-    return ProblemChannel
-
-
-class _Parser(HTTPRequestParser):  # type: ignore[misc]
-    def parse_header(self, header_plus: bytes) -> None:
-        try:
-            super().parse_header(header_plus)
-        except ValueError as error:  # of urlsplit, on "GET http://[/": waitress would just hang up
-            raise ParsingError("not an address") from error
-
-
-def _refused(status: int, too_large: str) -> tuple[str, str]:
-    """Return code and sentence for a status of waitress's own."""
-    if status == 413:
-        return "too_large", too_large
-    if status == 431:
-        return "too_large", "The request's headers are larger than this service takes."
-    if status == 500:
-        return "internal_error", problems.FIXED_500
-    return "invalid_request", "The request is not HTTP that this service understands."
-
-
-def _problem(code: str, detail: str, *, instance: str) -> tuple[bytes, list[tuple[str, str]]]:
-    document = problems.problem(code, detail, instance=instance)
-    body = json.dumps(document).encode()
-    headers = {
-        "Content-Type": problems.MEDIA_TYPE,
-        "Content-Length": str(len(body)),
-        "X-Request-ID": document["request_id"],
-    }
-    return body, list(headers.items())
+def _taken(host: str, port: int, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"The service cannot listen on {host} port {port} ({error.strerror}); "
+        "set HOST, PORT or OPS_PORT, or stop what listens there."
+    )
 
 
 def announce(host: str, port: int, *, is_open: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -74,8 +75,12 @@ def is_chosen(document_sha256: str, share: float) -> bool:
 class Shadow:
     """Scores offered scans with the shadow model on a thread of its own; drops them when it is behind."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(
+        self, store: Store, *, on_shadowed: Callable[[ShadowCounts], None] = lambda _: None
+    ) -> None:
+        """`on_shadowed` is told the counts of each shadowed scan."""
         self._store = store
+        self._on_shadowed = on_shadowed
         self._analyzer: Analyzer | None = None
         self._share = 0.0
         self._retired: list[Analyzer] = []
@@ -165,6 +170,7 @@ class Shadow:
             abs_score_difference=found.abs_score_difference,
         )
         _log.info("shadow", extra=log_fields(**_told(pair, counts, found)))
+        self._on_shadowed(counts)
         self._pending[pair] = _sum(self._pending.get(pair, ShadowCounts()), counts)
         self._store_pending()
 

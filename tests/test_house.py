@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service import config, errors, problems
+from service import config, errors, problem_document
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -16,10 +16,12 @@ FLOORS = [
     {"service.errors", "service.request_id"},
     {"service.config", "db"},
     {"service.limits", "service.logs", "service.nlp", "service.passwords", "service.secret_keys"},
-    {"service.tokens", "service.quotas", "service.store", "service.settling"},
-    {"service.audit"},
+    {"service.problem_document"},
+    {"service.channels", "service.tokens", "service.quotas", "service.store", "service.settling"},
+    {"service.audit", "service.ops_process", "service.readiness"},
     {"service.accounts", "service.scans", "service.feedback"},
     {"service.shadow"},
+    {"service.drift", "service.metrics"},
     {"service.rollout"},
     {"service.models"},
     {"service.feedback_export"},
@@ -27,7 +29,7 @@ FLOORS = [
     {"service.deployment_schemas"},
     {"service.problems", "service.auth", "service.paging", "service.bodies"},
     {"service.openapi", "service.api"},
-    {"service.app"},
+    {"service.app", "service.ops"},
     {"service.serving"},
     {"service.start"},
     {"service.cli_models"},
@@ -73,6 +75,11 @@ def test_service_module_imports_only_its_own_floor_and_below(path):
         assert floor_of(name) <= floor_of(module), f"{module} imports {name}, which is above it"
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "service/nlp").rglob("*.py")), ids=module_of)
+def test_nlp_knows_no_metrics_library(path):
+    assert "prometheus" not in path.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "service/api").glob("*.py")), ids=module_of)
 def test_api_files_never_import_each_other(path):
     assert not [name for name in imports_of(path) if name.startswith("service.api")]
@@ -116,7 +123,7 @@ def error_classes(cls=errors.RiskscanError):
 @pytest.mark.parametrize("cls", error_classes(), ids=lambda c: c.__name__)
 def test_error_has_code_status_title_and_a_row_in_the_readme(cls):
     status = errors.HTTP_STATUS[cls.code]
-    assert problems.TITLES[cls.code]
+    assert problem_document.TITLES[cls.code]
     assert re.search(rf"^\| `{cls.code}` \| {status} \| .+ \|$", README, re.MULTILINE)
     assert cls.__name__ in errors.__doc__ or cls is errors.RiskscanError
 
@@ -124,7 +131,7 @@ def test_error_has_code_status_title_and_a_row_in_the_readme(cls):
 def test_every_code_of_the_table_is_documented():
     for code, status in errors.HTTP_STATUS.items():
         assert f"| `{code}` | {status} |" in README
-    assert set(problems.TITLES) == set(errors.HTTP_STATUS)
+    assert set(problem_document.TITLES) == set(errors.HTTP_STATUS)
 
 
 def test_files_stay_readable():

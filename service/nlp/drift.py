@@ -7,10 +7,11 @@ histograms; it holds no text. `ml.drift` makes one and compares.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,15 @@ PIECE_EDGES = (1, 3, 10, 30, 100, 300, 1000, 3000)
 CATEGORY_BINS = (*CATEGORIES, "none")
 
 
+class Found(NamedTuple):
+    """What drift looks at of a finding; `start` tells the sentences of a document apart."""
+
+    start: int
+    category: str
+    score: float | None
+    context: str
+
+
 @dataclass(frozen=True, slots=True)
 class Shift:
     """The population stability index of one histogram, from 0 (alike) up, and what it means.
@@ -56,6 +66,31 @@ def histogram(values: Sequence[float] | Floats, edges: Sequence[float]) -> list[
     """Count values by bin, len(edges) + 1 of them: below edges[0], from edges[k] to edges[k + 1], above."""
     bins = np.searchsorted(np.asarray(edges, np.float64), np.asarray(values, np.float64), "right")
     return [int(n) for n in np.bincount(bins, minlength=len(edges) + 1)]
+
+
+def surest(findings: Sequence[Found]) -> list[Found]:
+    """Return the finding of the highest score of each sentence of a document, in document order."""
+    best: dict[int, Found] = {}
+    for found in findings:
+        before = best.get(found.start)
+        if before is None or (found.score or 0) > (before.score or 0):
+            best[found.start] = found
+    return list(best.values())
+
+
+def finding_counts(findings: Sequence[Found], n_sentences: int) -> dict[str, list[int]]:
+    """Return the histograms of a document of `n_sentences` that need no tokenizer.
+
+    `score` counts the findings, `category` the sentences, `length` those that state a risk.
+    """
+    best = surest(findings)
+    categories = Counter(found.category for found in best)
+    categories["none"] = n_sentences - len(best)
+    return {
+        "score": histogram([f.score for f in findings if f.score is not None], SCORE_EDGES),
+        "category": [categories[key] for key in CATEGORY_BINS],
+        "length": histogram([len(found.context.split()) for found in best], LENGTH_EDGES),
+    }
 
 
 def psi(reference: Sequence[float], observed: Sequence[float]) -> float:

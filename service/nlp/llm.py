@@ -18,6 +18,7 @@ from service.nlp.llm_prompt import (
     read_answer,
     response_format,
 )
+from service.nlp.observing import NOBODY, Observer, call_told
 from service.nlp.operating_point import SENSITIVITIES, OperatingPoint
 from service.nlp.taxonomy import RISK_TYPES
 
@@ -51,6 +52,7 @@ class LLMAnalyzer(SentenceScorer):
         model: str,
         api_key: str = "",
         request_mode: RequestMode = "json_schema",
+        observer: Observer = NOBODY,
     ) -> None:
         """Ask `model` at `base_url` (such as http://localhost:8080/v1); connects at first use."""
         self.model_name = model
@@ -58,6 +60,7 @@ class LLMAnalyzer(SentenceScorer):
         yes_or_no = OperatingPoint(0.5, np.full(len(RISK_TYPES), 0.5, dtype=np.float32))
         self.operating_points = dict.fromkeys(SENSITIVITIES, yes_or_no)
         self.request_mode = request_mode
+        self._observer = observer
         self._client = JsonClient(
             f"{base_url.rstrip('/')}/chat/completions",
             setting="LLM_BASE_URL",
@@ -97,8 +100,9 @@ class LLMAnalyzer(SentenceScorer):
             "max_tokens": ANSWER_TOKENS + ANSWER_TOKENS_PER_SENTENCE * len(sentences),
             **response_format(self.request_mode, len(sentences)),
         }
-        completion = self._client.post(request, deadline=deadline)
-        return read_answer(completion, n_sentences=len(sentences), mode=self.request_mode)
+        with call_told(self._observer, "llm"):
+            completion = self._client.post(request, deadline=deadline)
+            return read_answer(completion, n_sentences=len(sentences), mode=self.request_mode)
 
 
 def _requests(sentences: Sequence[str]) -> Iterator[tuple[int, int]]:

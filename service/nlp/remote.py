@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from service.errors import AnalyzerError
 from service.nlp.analyzer import Analysis, Analyzer, Deadline, Document, Finding, Progress, Source
 from service.nlp.http_json import JsonClient
+from service.nlp.observing import NOBODY, Observer, call_told
 from service.nlp.operating_point import Sensitivity
 from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TYPES, category_of, risk_type_of_title
 
@@ -22,9 +23,12 @@ class RemoteAnalyzer(Analyzer):
     source: ClassVar[Source] = "model"  # what an answer says of itself goes into its Analysis
     model_version = ""
 
-    def __init__(self, url: str, *, token: str = "", force_llm: bool = False) -> None:
+    def __init__(
+        self, url: str, *, token: str = "", force_llm: bool = False, observer: Observer = NOBODY
+    ) -> None:
         """Ask `{url}/scan`; connects at first use."""
         self.model_name = "remote"
+        self._observer = observer
         self._force_llm = force_llm
         self._client = JsonClient(f"{url.rstrip('/')}/scan", setting="AI_SERVICE_URL", token=token)
 
@@ -39,9 +43,10 @@ class RemoteAnalyzer(Analyzer):
         payload: dict[str, object] = {"text": document.text, "force_llm": self._force_llm}
         if sensitivity != "balanced":  # a service of the older contract knows no such field
             payload["sensitivity"] = sensitivity
-        items, source = _parsed(self._client.post(payload, deadline=deadline))
-        locator = _Locator(document)
-        findings = [locator.finding(risk_type, context) for risk_type, context in items]
+        with call_told(self._observer, "ai_service"):
+            items, source = _parsed(self._client.post(payload, deadline=deadline))
+            locator = _Locator(document)
+            findings = [locator.finding(risk_type, context) for risk_type, context in items]
         findings.sort(key=lambda f: (f.start, f.end, _ORDER[f.risk_type]))
         if progress is not None:
             progress(len(document.sentences), len(document.sentences))

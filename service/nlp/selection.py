@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from service.config import Config
@@ -12,6 +12,7 @@ from service.errors import AnalyzerUnavailable
 from service.nlp.analyzer import Analyzer
 from service.nlp.llm import LLMAnalyzer
 from service.nlp.local import LocalAnalyzer
+from service.nlp.observing import NOBODY, Observer
 from service.nlp.remote import RemoteAnalyzer
 
 
@@ -95,16 +96,24 @@ class Analyzers:
         return self._llm
 
 
-def open_analyzers(config: Config) -> Analyzers:
+def open_analyzers(config: Config, observer: Callable[[], Observer] = lambda: NOBODY) -> Analyzers:
     """Open the analyzers that the settings name; the local model is loaded and proved here.
+
+    `observer` gives each analyzer its own.
 
     Raises:
         ArtifactError: the model is missing, altered, or does not reproduce its golden scores.
     """
-    return Analyzers(_open_default(config), _open_llm(config))
+    return Analyzers(_open_default(config, observer()), _open_llm(config, observer()))
 
 
-def open_model(config: Config, folder: Path, *, n_threads: int | None = None) -> LocalAnalyzer:
+def open_model(
+    config: Config,
+    folder: Path,
+    *,
+    n_threads: int | None = None,
+    observer: Observer = NOBODY,  # noqa: ARG001 - for LocalAnalyzer's queue to tell
+) -> LocalAnalyzer:
     """Load the artifact in `folder` and prove it by its golden sentences, which also warms it.
 
     It runs on `n_threads` processor threads, or on as many as the settings say.
@@ -116,20 +125,28 @@ def open_model(config: Config, folder: Path, *, n_threads: int | None = None) ->
     return LocalAnalyzer.open(folder, device=config.device, n_threads=threads)
 
 
-def _open_default(config: Config) -> Analyzer:
+def _open_default(config: Config, observer: Observer) -> Analyzer:
     if config.ai_service_url:
-        return RemoteAnalyzer(config.ai_service_url, token=config.ai_service_token)
-    return open_model(config, config.model_dir)
+        return RemoteAnalyzer(
+            config.ai_service_url, token=config.ai_service_token, observer=observer
+        )
+    return open_model(config, config.model_dir, observer=observer)
 
 
-def _open_llm(config: Config) -> Analyzer | None:
+def _open_llm(config: Config, observer: Observer) -> Analyzer | None:
     if config.llm_base_url:
         return LLMAnalyzer(
             config.llm_base_url,
             model=config.llm_model,
             api_key=config.llm_api_key,
             request_mode=config.llm_request_mode,
+            observer=observer,
         )
     if config.ai_service_url:
-        return RemoteAnalyzer(config.ai_service_url, token=config.ai_service_token, force_llm=True)
+        return RemoteAnalyzer(
+            config.ai_service_url,
+            token=config.ai_service_token,
+            force_llm=True,
+            observer=observer,
+        )
     return None

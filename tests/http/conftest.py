@@ -61,7 +61,9 @@ def start_service(analyzers, tmp_path_factory):
         if is_remote:
             stack.callback(close_app, app)
         else:
-            stack.callback(app.extensions[EXTENSION].store.close)  # others use the analyzers
+            parts = app.extensions[EXTENSION]
+            stack.callback(parts.store.close)  # others use the analyzers
+            stack.callback(parts.readiness.close)
         return serve(app, config)
 
     with stack:

@@ -31,7 +31,8 @@ def test_database_away_is_503_and_recovers_by_itself(start, relay):
     away = scan(process.url, headers)
     assert (away.status_code, away.json()["code"]) == (503, "database_unavailable")
     assert int(away.headers["Retry-After"]) > 0
-    assert HTTP.get(f"{process.url}/health/ready").json()["errors"][0]["field"] == "database"
+    not_ready = process.wait_until("/health/ready", 503)
+    assert not_ready.json()["errors"][0]["field"] == "database"
     assert HTTP.get(f"{process.url}/health/live").status_code == 200
     relay.open()
     process.wait_until("/health/ready", 200)

@@ -1,0 +1,16 @@
+"""/metrics, where no OPS_PORT is set: the metrics of this process for Prometheus."""
+
+from __future__ import annotations
+
+from apiflask import APIBlueprint
+from flask import Response
+
+from service.context import services
+from service.metrics import MEDIA_TYPE
+
+blueprint = APIBlueprint("metrics", __name__, enable_openapi=False)
+
+
+@blueprint.get("/metrics")
+def metrics() -> Response:
+    return Response(services().metrics.exposition(), content_type=MEDIA_TYPE)

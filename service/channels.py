@@ -1,0 +1,63 @@
+"""How waitress itself refuses: its own errors as problem+json, for each server of this product."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Callable
+
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.task import ErrorTask
+
+from service import request_id
+from service.errors import HTTP_STATUS
+from service.problem_document import FIXED_500, problem_response
+
+
+def channel_class(too_large: str, on_refused: Callable[[str], None]) -> type[HTTPChannel]:
+    """Return waitress's channel with its own refusals as problem+json.
+
+    `too_large` is what a body over the limit is told; `on_refused` is told the code of each.
+    """
+
+    class ProblemTask(ErrorTask):  # type: ignore[misc]  # waitress has no annotations
+        def execute(self) -> None:
+            request_id.begin(self.request.headers.get("X_REQUEST_ID"))
+            code, detail = _refused(self.request.error.code, too_large)
+            on_refused(code)
+            body, headers = problem_response(code, detail, instance="")
+            self.status = status_line(code)
+            self.response_headers = [*headers, ("Connection", "close")]
+            self.close_on_finish = True
+            self.content_length = len(body)
+            self.write(body)
+
+    class ProblemChannel(HTTPChannel):  # type: ignore[misc]
+        error_task_class = ProblemTask
+        parser_class = _Parser
+
+    return ProblemChannel
+
+
+def status_line(code: str) -> str:
+    """Return the status of an error's code with its words, as WSGI wants it."""
+    return f"{HTTP_STATUS[code]} {http.client.responses[HTTP_STATUS[code]]}"
+
+
+class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    def parse_header(self, header_plus: bytes) -> None:
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:  # of urlsplit, on "GET http://[/": waitress would just hang up
+            raise ParsingError("not an address") from error
+
+
+def _refused(status: int, too_large: str) -> tuple[str, str]:
+    """Return code and sentence for a status of waitress's own."""
+    if status == 413:
+        return "too_large", too_large
+    if status == 431:
+        return "too_large", "The request's headers are larger than this service takes."
+    if status == 500:
+        return "internal_error", FIXED_500
+    return "invalid_request", "The request is not HTTP that this service understands."

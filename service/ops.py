@@ -1,0 +1,138 @@
+"""The ops listener: starts the process that answers on OPS_PORT, and tells it every second how things are."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+from service.config import ROOT
+from service.context import Services
+from service.metrics import MEDIA_TYPE
+
+EVERY_S = 1.0
+# Writing the metrics out takes 6 ms of processor time (800 lines, November 2026).
+METRICS_EVERY_S = 2.0
+_START = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); from service.ops_process import main; main()"
+)
+_log = logging.getLogger(__name__)
+
+
+class OpsListener:
+    """Keeps the ops process running and informed.
+
+    Raises:
+        OSError: the address is taken or not this machine's.
+    """
+
+    def __init__(self, host: str, port: int, services: Services) -> None:
+        self._services = services
+        self._sockets = _listening(host, port)
+        self.port = int(self._sockets[0].getsockname()[1])
+        self._process: subprocess.Popen[bytes] | None = None
+        self._metrics_at_s = -float("inf")
+        self._woken = threading.Event()
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._run, name="ops", daemon=True)
+
+    def start(self) -> None:
+        """Answer from now on."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Tell at once what has changed."""
+        self._woken.set()
+
+    def close(self) -> None:
+        """End the process and its port."""
+        self._is_closing = True
+        self._woken.set()
+        _end(self._process)  # a write that it holds up ends with it
+        if self._thread.is_alive():
+            self._thread.join()
+        _end(self._process)
+        for one in self._sockets:
+            one.close()
+
+    def _run(self) -> None:
+        while not self._is_closing:
+            try:
+                self._tell()
+            except OSError as error:
+                _log.error("the ops process was not told: %s", type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - the edge of the thread, which must outlive any
+                _log.error("the ops process was not told", exc_info=error)
+            self._woken.wait(EVERY_S)
+            self._woken.clear()
+
+    def _tell(self) -> None:
+        process = self._running()
+        assert process.stdin is not None  # noqa: S101 - for the type checker: stdin is a pipe
+        process.stdin.write(json.dumps(self._news()).encode() + b"\n")
+        process.stdin.flush()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is None:
+            return self._process
+        if self._process is not None:
+            _log.error("the ops process ended (%s); starting another", self._process.returncode)
+            _end(self._process)
+        self._metrics_at_s = -float("inf")
+        self._process = _start([one.fileno() for one in self._sockets])
+        return self._process
+
+    def _news(self) -> dict[str, Any]:
+        report = self._services.readiness.report()
+        faults = [[fault.field, fault.message] for fault in report.faults]
+        news: dict[str, Any] = {"ready": report.answer(), "faults": faults}
+        now_s = time.monotonic()
+        if now_s - self._metrics_at_s >= METRICS_EVERY_S:
+            self._metrics_at_s = now_s
+            text = self._services.metrics.exposition().decode()
+            news |= {"metrics": text, "media_type": MEDIA_TYPE}
+        return news
+
+
+def _listening(host: str, port: int) -> list[socket.socket]:
+    """Return a listening socket for each address that `host` has."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    sockets: list[socket.socket] = []
+    try:
+        for family, _, _, _, address in found:
+            sockets.append(socket.create_server(address, family=family))
+    except OSError:
+        for one in sockets:
+            one.close()
+        raise
+    return sockets
+
+
+def _start(descriptors: list[int]) -> subprocess.Popen[bytes]:
+    numbers = [str(n) for n in descriptors]
+    return subprocess.Popen(  # noqa: S603 - our own interpreter, no shell, no word of a caller's
+        [sys.executable, "-I", "-c", _START, str(ROOT), *numbers],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        pass_fds=descriptors,
+        env={},  # the process sees no secret of the service
+        cwd="/",
+        start_new_session=True,
+    )
+
+
+def _end(process: subprocess.Popen[bytes] | None) -> None:
+    """Kill and reap the process; it holds nothing that would have to be saved."""
+    if process is None:
+        return
+    process.kill()
+    process.wait()
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):  # of what was still to be written to it
+            process.stdin.close()
