@@ -35,7 +35,6 @@ from service.store import Store
 from service.tokens import TokenMaker
 
 _SERVED = ("application/json", problems.MEDIA_TYPE)
-_BACKGROUND_THREADS = 2  # rollout and shadow; each may hold a connection beside the requests
 _log = logging.getLogger(__name__)
 
 
@@ -80,8 +79,7 @@ def close_app(app: APIFlask) -> None:
 
 
 def _wire(config: Config, analyzers: Analyzers) -> Services:
-    n_connections = config.threads + _BACKGROUND_THREADS
-    store = Store(Database.connect(config.database_url, pool_size=n_connections))
+    store = Store(Database.connect(config.database_url, pool_size=config.database_pool_size))
     tokens = TokenMaker(config)
     shadow = Shadow(store)
     registry = Registry(config.models_dir, config.model_dir)

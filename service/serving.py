@@ -23,17 +23,20 @@ from waitress.task import ErrorTask
 from service import problems, request_id
 from service.config import Config
 from service.context import EXTENSION, Services
+from service.descriptors import connections_that_fit
 from service.errors import HTTP_STATUS, ConfigError
-from service.limits import body_too_large, max_body_bytes
+from service.limits import MAX_HEADER_BYTES, body_too_large, max_body_bytes
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# Above about 1,000 sockets select() fails; poll() has no such bound. 100 is waitress's own limit and
-# 110 idle sockets would then hang everybody (measured with waitress 3.0.2, November 2026).
-_CONNECTION_LIMIT = 1_000
 _LOOP_TIMEOUT_S = 1
+# An idle connection ends after this; a proxy in front has to give its own up sooner.
+_IDLE_TIMEOUT_S = 120
 _OPS_THREADS = 2
+# waitress counts the connections of both listeners together, and takes nobody in above the limit. So
+# many more for health, which is asked for when the other listener is full.
+_OPS_CONNECTIONS = 64
 _log = logging.getLogger(__name__)
 
 
@@ -41,23 +44,40 @@ class Server:
     """Serves one application until SIGTERM or SIGINT, then lets the requests in flight finish.
 
     Raises:
-        ConfigError: an address is taken or not this machine's.
+        ConfigError: an address is taken or not this machine's, or too few files may be open.
     """
 
     def __init__(self, app: APIFlask, config: Config) -> None:
         self._services: Services = app.extensions[EXTENSION]
         self._drain_timeout_s = config.drain_timeout_s
         self._sockets: dict[int, Any] = {}
-        self._server = self._listen(app, config, port=config.port, threads=config.threads)
+        limit = connections_that_fit(config.connection_limit, threads=config.threads)
+        self._server = self._listen(
+            app, config, port=config.port, threads=config.threads, connection_limit=limit
+        )
         self.port = int(self._listeners()[0].effective_port)
         if config.ops_port is not None:
-            self._listen(_health_alone(app), config, port=config.ops_port, threads=_OPS_THREADS)
+            self._listen(
+                _health_alone(app),
+                config,
+                port=config.ops_port,
+                threads=_OPS_THREADS,
+                connection_limit=limit + _OPS_CONNECTIONS,
+            )
         channel_class = _channel_class(body_too_large(config))
         for listener in self._listeners():
             listener.channel_class = channel_class
         self._stopping = False
 
-    def _listen(self, app: WSGIApplication, config: Config, *, port: int, threads: int) -> Any:  # noqa: ANN401 - waitress is untyped
+    def _listen(
+        self,
+        app: WSGIApplication,
+        config: Config,
+        *,
+        port: int,
+        threads: int,
+        connection_limit: int,
+    ) -> Any:  # noqa: ANN401 - waitress is untyped
         try:
             return create_server(
                 app,
@@ -65,9 +85,11 @@ class Server:
                 host=config.host,
                 port=port,
                 threads=threads,
-                connection_limit=_CONNECTION_LIMIT,
-                asyncore_use_poll=True,
+                connection_limit=connection_limit,
+                channel_timeout=_IDLE_TIMEOUT_S,
+                asyncore_use_poll=True,  # select() ends the process above about 1,000 sockets
                 asyncore_loop_timeout=_LOOP_TIMEOUT_S,
+                max_request_header_size=MAX_HEADER_BYTES,
                 max_request_body_size=max_body_bytes(config),
                 clear_untrusted_proxy_headers=True,
                 ident=None,
