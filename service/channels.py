@@ -13,6 +13,8 @@ from service import request_id
 from service.errors import HTTP_STATUS
 from service.problem_document import FIXED_500, problem_response
 
+_RETRY_AFTER_S = 2
+
 
 def channel_class(too_large: str, on_refused: Callable[[str], None]) -> type[HTTPChannel]:
     """Return waitress's channel with its own refusals as problem+json.
@@ -26,6 +28,8 @@ def channel_class(too_large: str, on_refused: Callable[[str], None]) -> type[HTT
             code, detail = _refused(self.request.error.code, too_large)
             on_refused(code)
             body, headers = problem_response(code, detail, instance="")
+            if code == "overloaded":
+                headers.append(("Retry-After", str(_RETRY_AFTER_S)))
             self.status = status_line(code)
             self.response_headers = [*headers, ("Connection", "close")]
             self.close_on_finish = True
@@ -56,6 +60,8 @@ def _refused(status: int, too_large: str) -> tuple[str, str]:
     """Return code and sentence for a status of waitress's own."""
     if status == 413:
         return "too_large", too_large
+    if status == 503:
+        return "overloaded", "Too many requests wait already. Try again in a few seconds."
     if status == 431:
         return "too_large", "The request's headers are larger than this service takes."
     if status == 500:

@@ -176,6 +176,12 @@ SETTINGS: tuple[Setting, ...] = (
         "Processor threads of the model; 0 takes the CPU quota of the container or machine.",
     ),
     Setting(
+        "CACHE_SENTENCES",
+        "50000",
+        integer(0, 10_000_000),
+        "Sentences whose scores are remembered for when they come again, 0.7 kB each; 0 for none.",
+    ),
+    Setting(
         "AI_TIMEOUT_S",
         "60",
         integer(1, 3600),
@@ -261,6 +267,7 @@ class Config:
     model_poll_s: int
     device: Literal["auto", "cpu", "cuda"]
     inference_threads: int
+    cache_sentences: int
     ai_timeout_s: int
     ai_service_url: str
     ai_service_token: str

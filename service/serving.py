@@ -15,6 +15,7 @@ from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer, create_server
 
+from service.admission import Dispatcher
 from service.channels import channel_class
 from service.config import Config
 from service.context import EXTENSION, Services
@@ -62,7 +63,7 @@ class Server:
                 map=self._sockets,
                 host=config.host,
                 port=config.port,
-                threads=config.threads,
+                _dispatcher=Dispatcher(n_threads=config.threads),  # no public way in waitress 3.0.2
                 connection_limit=connections_that_fit(
                     config.connection_limit, threads=config.threads
                 ),

@@ -112,7 +112,7 @@ def open_model(
     folder: Path,
     *,
     n_threads: int | None = None,
-    observer: Observer = NOBODY,  # noqa: ARG001 - for LocalAnalyzer's queue to tell
+    observer: Observer = NOBODY,
 ) -> LocalAnalyzer:
     """Load the artifact in `folder` and prove it by its golden sentences, which also warms it.
 
@@ -122,7 +122,13 @@ def open_model(
         ArtifactError: it is missing, altered, or gives other scores.
     """
     threads = config.inference_threads if n_threads is None else n_threads
-    return LocalAnalyzer.open(folder, device=config.device, n_threads=threads)
+    return LocalAnalyzer.open(
+        folder,
+        device=config.device,
+        n_threads=threads,
+        cache_sentences=config.cache_sentences,
+        observer=observer,
+    )
 
 
 def _open_default(config: Config, observer: Observer) -> Analyzer:

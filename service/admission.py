@@ -1,0 +1,52 @@
+"""Which requests get a thread: as many as there are, a few that wait, and a refusal at once for the rest."""
+
+from __future__ import annotations
+
+from waitress.channel import HTTPChannel
+from waitress.task import ThreadedTaskDispatcher
+from waitress.utilities import Error
+
+WAITING_PER_THREAD = 4
+"""Requests that wait for each thread. With a scan of a sentence every 3 ms all have been answered within
+half a second; what waits longer is better asked elsewhere."""
+
+_EXPRESS = ("/health", "/metrics")
+
+
+class Busy(Error):  # type: ignore[misc]  # waitress has no annotations
+    """Too many requests wait for a thread."""
+
+    code = 503
+    reason = "Service Unavailable"
+
+
+class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
+    """waitress's threads with a bounded queue.
+
+    A thread of its own answers what must not wait: refusals, and questions after the health.
+    """
+
+    def __init__(self, *, n_threads: int) -> None:
+        super().__init__()
+        self._max_waiting = WAITING_PER_THREAD * n_threads
+        self._express = ThreadedTaskDispatcher()
+        self._express.set_thread_count(1)
+        self.set_thread_count(n_threads)
+
+    def add_task(self, task: HTTPChannel) -> None:
+        """Queue a channel whose next request is complete, or have it refused."""
+        request = task.requests[0]
+        is_express = (request.path or "").startswith(_EXPRESS)
+        if not is_express and len(self.queue) >= self._max_waiting:
+            request.error = request.error or Busy("too many requests wait")
+        if is_express or request.error:
+            self._express.add_task(task)
+            return
+        with self.lock:  # as waitress does, without a warning for each that waits
+            self.queue.append(task)
+            self.queue_cv.notify()
+
+    def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
+        """End all threads; see waitress."""
+        self._express.shutdown(cancel_pending, timeout)
+        return bool(super().shutdown(cancel_pending, timeout))

@@ -1,0 +1,59 @@
+"""More than the service can take: refused at once, in words, while what was taken is finished."""
+
+from concurrent.futures import ThreadPoolExecutor, wait
+
+import httpx
+import pytest
+
+from service.admission import WAITING_PER_THREAD
+from tests.calls import HTTP, PATIENCE_S
+from tests.process.conftest import Process
+from tests.sentences import long_text
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A service with one thread."""
+    folder = tmp_path_factory.mktemp("small") / "data"
+    process = Process(folder, THREADS="1", AI_SERVICE_OPEN="true", CACHE_SENTENCES="0")
+    try:
+        yield process.when_ready()
+    finally:
+        process.kill()
+
+
+def scan(process, text):
+    with httpx.Client(timeout=PATIENCE_S) as client:
+        return client.post(f"{process.url}/scan", data={"text": text})
+
+
+def test_beyond_the_queue_requests_are_refused_at_once_and_the_others_answered(small):
+    n_waiting = WAITING_PER_THREAD
+    with ThreadPoolExecutor(3 * n_waiting + 1) as pool:
+        busy = pool.submit(scan, small, long_text(6_000))
+        small.wait_until_it_works_on_something()
+        others = [pool.submit(scan, small, "The vendor may fail.") for _ in range(3 * n_waiting)]
+        refused = [f for f in wait_for(others, 2 * n_waiting) if f.result().status_code == 503]
+        assert not busy.done()
+        assert HTTP.get(f"{small.url}/health/live").status_code == 200
+        assert not busy.done()
+        assert busy.result().status_code == 200
+        answers = [f.result() for f in others]
+    assert len(refused) == 2 * n_waiting
+    assert sorted(a.status_code for a in answers) == [200] * n_waiting + [503] * 2 * n_waiting
+    for answer in (f.result() for f in refused):
+        problem = answer.json()
+        assert (problem["code"], problem["status"]) == ("overloaded", 503)
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert int(answer.headers["Retry-After"]) > 0
+    assert scan(small, "The vendor may fail.").status_code == 200
+
+
+def wait_for(futures, n):
+    """Return the first `n` that are done."""
+    done, rest = set(), set(futures)
+    while len(done) < n:
+        some, rest = wait(rest, timeout=PATIENCE_S, return_when="FIRST_COMPLETED")
+        assert some, f"only {len(done)} of {n} were answered"
+        done |= some
+    return done
