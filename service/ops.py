@@ -15,8 +15,8 @@ from typing import Any
 from service.config import ROOT
 from service.context import Services
 from service.metrics import MEDIA_TYPE
+from service.readiness import AGAIN_S, EVERY_S, Report
 
-EVERY_S = 1.0
 # Writing the metrics out takes 6 ms of processor time (800 lines, November 2026).
 METRICS_EVERY_S = 2.0
 _START = (
@@ -63,19 +63,20 @@ class OpsListener:
 
     def _run(self) -> None:
         while not self._is_closing:
+            report = self._services.readiness.report()
             try:
-                self._tell()
+                self._tell(report)
             except OSError as error:
                 _log.error("the ops process was not told: %s", type(error).__name__)
             except Exception as error:  # noqa: BLE001 - the edge of the thread, which must outlive any
                 _log.error("the ops process was not told", exc_info=error)
-            self._woken.wait(EVERY_S)
+            self._woken.wait(AGAIN_S if report.faults else EVERY_S)
             self._woken.clear()
 
-    def _tell(self) -> None:
+    def _tell(self, report: Report) -> None:
         process = self._running()
         assert process.stdin is not None  # noqa: S101 - for the type checker: stdin is a pipe
-        process.stdin.write(json.dumps(self._news()).encode() + b"\n")
+        process.stdin.write(json.dumps(self._news(report)).encode() + b"\n")
         process.stdin.flush()
 
     def _running(self) -> subprocess.Popen[bytes]:
@@ -88,8 +89,7 @@ class OpsListener:
         self._process = _start([one.fileno() for one in self._sockets])
         return self._process
 
-    def _news(self) -> dict[str, Any]:
-        report = self._services.readiness.report()
+    def _news(self, report: Report) -> dict[str, Any]:
         faults = [[fault.field, fault.message] for fault in report.faults]
         news: dict[str, Any] = {"ready": report.answer(), "faults": faults}
         now_s = time.monotonic()

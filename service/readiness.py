@@ -17,6 +17,8 @@ from service.nlp.selection import Analyzers
 from service.store import Store
 
 EVERY_S = 1.0
+AGAIN_S = 0.2
+"""After a fault: what is waited for should not wait for this."""
 STALE_S = 10.0
 """A database that neither answers nor refuses for so long is away; one refusal takes 4 s at most."""
 
@@ -85,7 +87,7 @@ class Readiness:
                     told = "The inference thread has stopped; restart the process."
                     faults.append(Fault("model", told))
                 self._seen = _Seen(time.monotonic(), tuple(faults), _told(analyzer))
-            self._closing.wait(EVERY_S)
+            self._closing.wait(AGAIN_S if faults else EVERY_S)
 
     def _database_faults(self) -> list[Fault]:
         try:

@@ -2,6 +2,7 @@
 
 import secrets
 import threading
+import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from service.config import load
 from service.context import EXTENSION
 from service.nlp.selection import open_analyzers
 from service.serving import Server
-from tests.calls import caller
+from tests.calls import PATIENCE_S, caller
 from tests.sentences import FLOW_TEXT
 
 SETTINGS = {
@@ -31,12 +32,18 @@ class LiveService:
 
     app: object
     url: str
+    ops_url: str | None = None
 
 
 def serve(app, config):
     server = Server(app, config)
     threading.Thread(target=server.serve, daemon=True).start()
-    return LiveService(app, f"http://127.0.0.1:{server.port}")
+    deadline = time.monotonic() + PATIENCE_S
+    while faults := app.extensions[EXTENSION].readiness.report().faults:
+        assert time.monotonic() < deadline, faults
+        time.sleep(0.01)
+    ops_url = server.ops_port and f"http://127.0.0.1:{server.ops_port}"
+    return LiveService(app, f"http://127.0.0.1:{server.port}", ops_url)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import pytest
 
 from service.config import load
 from tests.calls import HTTP, PATIENCE_S
-from tests.process.conftest import Process, free_port
+from tests.process.conftest import Process
 from tests.sentences import FLOW_TEXT, LONG_TEXT, long_text
 
 
@@ -119,20 +119,6 @@ def test_model_that_was_altered_stops_the_start_with_a_remedy(start, tmp_path):
     process = start(ready=False, MODEL_DIR=str(tmp_path / "model"))
     assert process.exit_status() == 1
     assert "tokenizer.json" in process.lines[-1]
-
-
-def test_ops_port_answers_health_while_every_thread_scans(start):
-    ops_port = free_port()
-    settings = {"THREADS": "1", "INFERENCE_THREADS": "1", "OPS_PORT": str(ops_port)}
-    process = start(AI_SERVICE_OPEN="true", **settings)
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        scan = pool.submit(HTTP.post, f"{process.url}/scan", json={"text": LONG_TEXT})
-        process.wait_until_it_works_on_something()
-        ops = f"http://127.0.0.1:{ops_port}"
-        assert HTTP.get(f"{ops}/health/ready").status_code == 200
-        assert HTTP.get(f"{ops}/api/scans").json()["code"] == "not_found"
-        assert not scan.done()
-        assert scan.result().status_code == 200
 
 
 def test_port_that_is_taken_is_told_without_a_traceback(start):
