@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from pathlib import Path
@@ -96,7 +97,10 @@ def _make_private(url: URL) -> None:
     path = Path(url.database)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # SQLite gives its WAL the permissions of the database file.
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    # One that is there must not be opened: closing it would drop the locks that SQLite holds on it for this
+    # process, and another process would take the file for unused (sqlite.org/howtocorrupt.html, 2.2).
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

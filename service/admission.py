@@ -36,7 +36,8 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
     def add_task(self, task: HTTPChannel) -> None:
         """Queue a channel whose next request is complete, or have it refused."""
         request = task.requests[0]
-        is_express = (request.path or "").startswith(_EXPRESS)
+        path = getattr(request, "path", "")  # one that cannot be parsed has none
+        is_express = path.startswith(_EXPRESS)
         if not is_express and len(self.queue) >= self._max_waiting:
             request.error = request.error or Busy("too many requests wait")
         if is_express or request.error:
