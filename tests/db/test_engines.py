@@ -20,10 +20,15 @@ def test_opening_a_second_engine_leaves_the_first_ones_locks(tmp_path):
     path = tmp_path / "one.db"
     engine = open_engine(f"sqlite:///{path}", pool_size=1)
     with engine.connect() as connection:
-        connection.execute(text("CREATE TABLE t (a INTEGER)"))
-        connection.commit()
-        open_unpooled_engine(f"sqlite:///{path}").dispose()
-        # without the lock this process, closing last, would delete the log that ours goes on reading
-        subprocess.run([sys.executable, "-c", INSERT, path], check=True)
-        assert connection.execute(text("SELECT count(*) FROM t")).scalar() == 1
+        connection.execute(text("PRAGMA schema_version"))
+        connection.rollback()
+        with open_unpooled_engine(f"sqlite:///{path}").connect() as other:
+            other.execute(text("CREATE TABLE t (a INTEGER)"))
+            other.commit()
+        assert connection.execute(text("SELECT count(*) FROM t")).scalar() == 0
+        connection.rollback()
+        # without a lock of ours the first, closing last, would delete the log that this one goes on reading
+        for _ in range(2):
+            subprocess.run([sys.executable, "-c", INSERT, path], check=True)
+        assert connection.execute(text("SELECT count(*) FROM t")).scalar() == 2
     engine.dispose()
