@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _LOOP_TIMEOUT_S = 1
 # An idle connection ends after this; a proxy in front has to give its own up sooner.
-_IDLE_TIMEOUT_S = 120
+IDLE_TIMEOUT_S = 120
 _OPS_THREADS = 2
 # waitress counts the connections of both listeners together, and takes nobody in above the limit. So
 # many more for health, which is asked for when the other listener is full.
@@ -86,7 +86,7 @@ class Server:
                 port=port,
                 threads=threads,
                 connection_limit=connection_limit,
-                channel_timeout=_IDLE_TIMEOUT_S,
+                channel_timeout=IDLE_TIMEOUT_S,
                 asyncore_use_poll=True,  # select() ends the process above about 1,000 sockets
                 asyncore_loop_timeout=_LOOP_TIMEOUT_S,
                 max_request_header_size=MAX_HEADER_BYTES,
