@@ -26,7 +26,7 @@ from service.ops import OpsListener
 
 _LOOP_TIMEOUT_S = 1
 # An idle connection ends after this; a proxy in front has to give its own up sooner.
-_IDLE_TIMEOUT_S = 120
+IDLE_TIMEOUT_S = 120
 _log = logging.getLogger(__name__)
 
 
@@ -67,7 +67,7 @@ class Server:
                 connection_limit=connections_that_fit(
                     config.connection_limit, threads=config.threads
                 ),
-                channel_timeout=_IDLE_TIMEOUT_S,
+                channel_timeout=IDLE_TIMEOUT_S,
                 asyncore_use_poll=True,  # select() ends the process above about 1,000 sockets
                 asyncore_loop_timeout=_LOOP_TIMEOUT_S,
                 max_request_header_size=MAX_HEADER_BYTES,
