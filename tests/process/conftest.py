@@ -1,6 +1,8 @@
 """The service as its own process, as `python -m service` starts it."""
 
+import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -89,9 +91,11 @@ class Process:
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port below those that the system gives to clients: a crowd of these would take it at once."""
+    while True:
+        port = secrets.choice(range(10_000, 32_000))
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ BIG = "/docs/assets/swagger-ui-bundle.js"  # 1.7 MB
 A_HEADER = b"POST /scan HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\n"
 
 
-def answers(url, timeout_s):
+def answers(url, timeout_s, path="/health/live"):
     try:
-        return HTTP.get(f"{url}/health/live", timeout=timeout_s).status_code == 200
+        return HTTP.get(url + path, timeout=timeout_s).status_code == 200
     except httpx.TimeoutException:
         return False
 
@@ -29,7 +29,7 @@ def test_crowd_within_the_limit_does_not_stop_others(start):
         for _ in range(10):
             answer = HTTP.post(f"{process.url}/scan", json={"text": FLOW_TEXT}, timeout=15)
             assert answer.status_code == 200
-        assert process.n_clients() >= 1_600
+        assert process.n_clients() >= 1_500
 
 
 def test_crowd_beyond_the_limit_makes_others_wait_but_not_the_ops_port(start):
@@ -44,14 +44,15 @@ def test_crowd_beyond_the_limit_makes_others_wait_but_not_the_ops_port(start):
     assert answers(process.url, 15)  # as soon as they have hung up
 
 
-def test_slow_readers_of_many_answers_hold_every_thread(start):
+def test_slow_readers_of_many_answers_hold_every_thread_but_health_answers(start):
     process = start(THREADS="2")
     with Crowd(process.port) as crowd:
         crowd.readers(2, BIG, times=25)  # beyond the 16 MiB that waitress keeps for a connection
         deadline = time.monotonic() + PATIENCE_S
-        while answers(process.url, 5):
+        while answers(process.url, 5, "/openapi.json"):
             assert time.monotonic() < deadline
-    assert answers(process.url, 15)
+        assert answers(process.url, 15)
+    assert answers(process.url, 15, "/openapi.json")
 
 
 def test_soft_limit_of_files_is_raised_by_itself(start):
