@@ -9,6 +9,7 @@ from service.errors import ArtifactError, ConfigError
 from service.nlp import engines
 from service.nlp.artifact import Artifact, check_golden
 from service.nlp.engines import OnnxEngine, TorchEngine, make_engine
+from service.nlp.neighbours import own_logits
 from service.nlp.taxonomy import RISK_TYPES
 from tests.nlp.conftest import NEEDS_TORCH
 
@@ -33,7 +34,7 @@ def encoded(artifact: Artifact, texts):
 
 
 def scored(artifact: Artifact, engine, texts):
-    return artifact.manifest.probabilities(engine.outputs(*encoded(artifact, texts)))
+    return artifact.manifest.probabilities(own_logits(engine.outputs(*encoded(artifact, texts))))
 
 
 def found(artifact: Artifact, engine, text):
@@ -89,10 +90,10 @@ def test_engine_takes_one_token_and_the_whole_window(artifact, request, name):
     engine = request.getfixturevalue(name)
     for length in (1, artifact.manifest.max_length_tokens):
         ids = np.full((2, length), 2000, np.int64)
-        logits = engine.outputs(ids, np.ones_like(ids))
-        assert logits.shape == (2, len(RISK_TYPES))
-        assert logits.dtype == np.float32
-        assert np.isfinite(logits).all()
+        outputs = engine.outputs(ids, np.ones_like(ids))
+        assert outputs.shape == (2, engine.n_outputs)
+        assert outputs.dtype == np.float32
+        assert np.isfinite(outputs).all()
 
 
 @pytest.mark.parametrize("name", ["model.int8.onnx", "weights.safetensors"])
