@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from service.errors import ArtifactError, ConfigError
@@ -53,6 +54,14 @@ def test_pipeline_makes_an_artifact_that_serves(made: Path):
     analyzer = LocalAnalyzer.open(made, device="cpu", n_threads=1)
     assert analyzer.score(["The vendor may fail.", "Lunch is at noon."]).shape == (2, 37)
     analyzer.close()
+
+
+def test_retraining_keeps_what_sentences_say_of_their_neighbours(exported: Path):
+    from safetensors.numpy import load_file  # noqa: PLC0415 - after the skip above
+
+    before, after = (load_file(folder / artifacts.WEIGHTS_FILE) for folder in (SHIPPED, exported))
+    for name in ("influence.weight", "influence.bias"):
+        assert np.array_equal(after[name], before[name])
 
 
 def test_calibration_is_taken_over_where_the_recipe_says_so(
