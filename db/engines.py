@@ -96,9 +96,9 @@ def _make_private(url: URL) -> None:
         return
     path = Path(url.database)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # SQLite gives its WAL the permissions of the database file.
-    # One that is there must not be opened: closing it would drop the locks that SQLite holds on it for this
-    # process, and another process would take the file for unused (sqlite.org/howtocorrupt.html, 2.2).
+    # SQLite gives its WAL the permissions of the database file. A file that is there already is not
+    # opened: closing it would drop the locks of this process's other connections (POSIX), and the next
+    # process to close the database would take their WAL away (sqlite.org/howtocorrupt.html, 2.2).
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 

@@ -3,6 +3,8 @@
 import shutil
 import socket
 import sqlite3
+import subprocess
+import sys
 import time
 
 import pytest
@@ -227,3 +229,29 @@ def test_connect_sets_the_pragmas(database, pragma, value):
 )
 def test_other_errors_are_not_unavailable(error):
     assert not is_unavailable(error)
+
+
+COUNT_AND_CLOSE = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+print(connection.execute("SELECT COUNT(*) FROM t").fetchone()[0])
+connection.close()
+"""
+
+
+def counted_elsewhere(path):
+    """The rows of t as another process sees them, which then closes the database."""
+    command = [sys.executable, "-c", COUNT_AND_CLOSE, str(path)]
+    return int(subprocess.run(command, check=True, capture_output=True).stdout)
+
+
+def test_sqlite_engine_opened_later_leaves_the_open_connections_their_locks(tmp_path):
+    """Without them another process, closing the database, takes away the WAL that is in use here."""
+    path = tmp_path / "x.db"
+    database = Database.connect(f"sqlite:///{path}", pool_size=1)
+    database.transaction(lambda s: s.execute(text("CREATE TABLE t (n INTEGER)")))
+    Database.connect(f"sqlite:///{path}", pool_size=1).dispose()
+    assert counted_elsewhere(path) == 0
+    database.transaction(lambda s: s.execute(text("INSERT INTO t VALUES (1)")))
+    assert counted_elsewhere(path) == 1
+    database.dispose()
