@@ -42,7 +42,6 @@ from service.tokens import TokenMaker
 _SERVED = ("application/json", MEDIA_TYPE)
 _PAGES = ("/docs", "/openapi.json", "/metrics")  # not JSON, or JSON for whoever asks
 _OPS = ("/health", "/metrics")
-_BACKGROUND_THREADS = 2  # rollout and shadow; each may hold a connection beside the requests
 _log = logging.getLogger(__name__)
 
 
@@ -92,8 +91,7 @@ def close_app(app: APIFlask) -> None:
 def _wire(config: Config, analyzers: Analyzers | None) -> Services:
     metrics = Metrics()
     analyzers = analyzers or open_analyzers(config, metrics.observer)
-    n_connections = config.threads + _BACKGROUND_THREADS
-    store = Store(Database.connect(config.database_url, pool_size=n_connections))
+    store = Store(Database.connect(config.database_url, pool_size=config.database_pool_size))
     tokens = TokenMaker(config)
     shadow = Shadow(store, on_shadowed=metrics.shadowed)
     registry = Registry(config.models_dir, config.model_dir)

@@ -1,29 +1,34 @@
 """Settings as data: name, default, parser and help of each, read once into a frozen Config.
 
-Imports only errors. Nothing reads the environment but `load`.
+Imports only errors and the parsers. Nothing reads the environment but `load`.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
-
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from service.errors import ConfigError, Fault
+from service.setting_values import (
+    address,
+    choice,
+    database_url,
+    flag,
+    integer,
+    optional,
+    origins,
+    rate,
+    secret,
+    text,
+    url,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
-MIN_SECRET_CHARS = 32
-_DATABASE_FORM = (
-    "names a file (sqlite:///folder/file.db) or reads like mysql+pymysql://user:password@host/database, "
-    "with special characters of the password written as %XX"
-)
+BACKGROUND_THREADS = 2
+"""Rollout and shadow; each may hold a database connection beside the requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,130 +56,46 @@ class Setting:
         return self.name.lower()
 
 
-def _text(value: str) -> str:
-    return value.strip()
-
-
-def _flag(value: str) -> bool:
-    known = {"true": True, "1": True, "false": False, "0": False}
-    if value.lower() not in known:
-        raise ValueError("is true, false, 1 or 0")
-    return known[value.lower()]
-
-
-def _integer(low: int, high: int) -> Callable[[str], int]:
-    def parse(value: str) -> int:
-        if not re.fullmatch(r"\d{1,15}", value) or not low <= int(value) <= high:
-            raise ValueError(f"is a whole number from {low} to {high}")
-        return int(value)
-
-    return parse
-
-
-def _optional_port(value: str) -> int | None:
-    return _integer(0, 65535)(value) if value else None
-
-
-def _choice(*allowed: str) -> Callable[[str], str]:
-    def parse(value: str) -> str:
-        if value not in allowed:
-            raise ValueError(f"is one of {', '.join(allowed)}")
-        return value
-
-    return parse
-
-
-def _url(value: str) -> str:
-    parts = urlsplit(value)
-    if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
-        raise ValueError("is an http:// or https:// address")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError(
-            "is an address without user, password or query; keys have their own settings"
-        )
-    return value.rstrip("/")
-
-
-def _database_url(value: str) -> str:
-    known = ("sqlite:///", "mysql+pymysql://", "postgresql+psycopg://")
-    if not value:
-        return value
-    if not value.startswith(known):
-        raise ValueError(f"begins with one of {', '.join(known)}")
-    try:
-        database = make_url(value).database
-    except (ArgumentError, ValueError):
-        raise ValueError(
-            _DATABASE_FORM
-        ) from None  # the cause quotes the address, password included
-    if not database or database == ":memory:":
-        raise ValueError(_DATABASE_FORM)
-    return value
-
-
-def _origins(value: str) -> tuple[str, ...]:
-    origins = tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
-    if any(not _is_origin(origin) for origin in origins):
-        raise ValueError(
-            "lists origins such as http://localhost:5173, separated by commas; never *"
-        )
-    return origins
-
-
-def _is_origin(value: str) -> bool:
-    return (
-        re.fullmatch(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:\d{1,5})?", value) is not None
-    )
-
-
 def _path(value: str) -> Path:
     return (ROOT / value).resolve()
-
-
-def _rate(value: str) -> str:
-    if value and not re.fullmatch(r"\d+ per (second|minute|hour|day)", value):
-        raise ValueError('reads like "10 per minute", or is empty for no limit')
-    return value
-
-
-def _secret(value: str) -> str:
-    if value and len(value) < MIN_SECRET_CHARS:
-        raise ValueError(
-            f"needs at least {MIN_SECRET_CHARS} characters; `openssl rand -hex 32` makes one"
-        )
-    return value
 
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
         "RISKSCAN_ENV",
         "development",
-        _choice("development", "production"),
+        choice("development", "production"),
         "In production no secret is made up: the start stops with what is missing.",
     ),
-    Setting("HOST", "127.0.0.1", _text, "Address that the service listens on."),
-    Setting("PORT", "8000", _integer(0, 65535), "Port; 0 takes a free one and prints it."),
+    Setting("HOST", "127.0.0.1", text, "Address that the service listens on."),
+    Setting("PORT", "8000", integer(0, 65535), "Port; 0 takes a free one and prints it."),
     Setting(
         "OPS_PORT",
         "",
-        _optional_port,
+        optional(integer(0, 65535)),
         "Port of a second listener for /health and /metrics, which scans never delay; empty: PORT has both.",
     ),
-    Setting("THREADS", "8", _integer(1, 256), "Threads that answer requests."),
+    Setting("THREADS", "8", integer(1, 256), "Threads that answer requests."),
+    Setting(
+        "CONNECTION_LIMIT",
+        "2000",
+        integer(16, 65536),
+        "Connections held open at once, idle ones included; beyond it new callers wait.",
+    ),
     Setting(
         "TRUSTED_PROXY",
         "",
-        _text,
+        address,
         "Address of the proxy whose X-Forwarded-For is believed; empty believes none.",
     ),
     Setting(
         "DRAIN_TIMEOUT_S",
         "30",
-        _integer(0, 3600),
+        integer(0, 3600),
         "Seconds that requests in flight may take to finish after SIGTERM.",
     ),
     Setting(
-        "LOG_LEVEL", "INFO", _choice("DEBUG", "INFO", "WARNING", "ERROR"), "Least level logged."
+        "LOG_LEVEL", "INFO", choice("DEBUG", "INFO", "WARNING", "ERROR"), "Least level logged."
     ),
     Setting(
         "DATA_DIR",
@@ -185,36 +106,42 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "DATABASE_URL",
         "",
-        _database_url,
+        database_url,
         "sqlite:///, mysql+pymysql:// or postgresql+psycopg:// address; empty takes SQLite in DATA_DIR.",
         secret=True,
     ),
     Setting(
+        "DATABASE_POOL_SIZE",
+        "",
+        optional(integer(1, 1024)),
+        "Connections to the database; empty takes THREADS + 2, the fewest with which none waits.",
+    ),
+    Setting(
         "SECRET_KEY",
         "",
-        _secret,
+        secret,
         "Signs refresh tokens and makes the pseudonyms of exported feedback; at least 32 characters.",
         secret=True,
     ),
-    Setting("JWT_SECRET", "", _secret, "Signs access tokens; at least 32 characters.", secret=True),
-    Setting("JWT_ALGORITHM", "HS256", _choice("HS256"), "Algorithm of access tokens; pinned."),
+    Setting("JWT_SECRET", "", secret, "Signs access tokens; at least 32 characters.", secret=True),
+    Setting("JWT_ALGORITHM", "HS256", choice("HS256"), "Algorithm of access tokens; pinned."),
     Setting(
-        "ACCESS_TOKEN_EXPIRE_MINUTES", "30", _integer(1, 1440), "Life of an access token, minutes."
+        "ACCESS_TOKEN_EXPIRE_MINUTES", "30", integer(1, 1440), "Life of an access token, minutes."
     ),
-    Setting("REFRESH_TOKEN_EXPIRE_DAYS", "14", _integer(1, 365), "Life of a refresh token, days."),
-    Setting("MIN_PASSWORD_LENGTH", "7", _integer(1, 128), "Fewest characters of a new password."),
+    Setting("REFRESH_TOKEN_EXPIRE_DAYS", "14", integer(1, 365), "Life of a refresh token, days."),
+    Setting("MIN_PASSWORD_LENGTH", "7", integer(1, 128), "Fewest characters of a new password."),
     Setting(
         "LOGIN_RATE_LIMIT",
         "20 per minute",
-        _rate,
+        rate,
         "Log-ins and registrations that one client address may try; empty for no limit.",
         empty_is_a_value=True,
     ),
-    Setting("SCAN_RATE_LIMIT", "", _rate, "Scans that one user may ask for; empty for no limit."),
+    Setting("SCAN_RATE_LIMIT", "", rate, "Scans that one user may ask for; empty for no limit."),
     Setting(
         "CORS_ORIGINS",
         "http://localhost:5173,http://localhost:3000",
-        _origins,
+        origins,
         "Origins that browsers may call from, separated by commas; never *.",
         empty_is_a_value=True,
     ),
@@ -233,72 +160,72 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "MODEL_POLL_S",
         "5",
-        _integer(1, 3600),
+        integer(1, 3600),
         "Seconds between looks for a model that was activated, rolled back or set to shadow.",
     ),
     Setting(
         "DEVICE",
         "auto",
-        _choice("auto", "cpu", "cuda"),
+        choice("auto", "cpu", "cuda"),
         "Where the model runs; auto takes CUDA when torch and a GPU are there, else the CPU.",
     ),
     Setting(
         "INFERENCE_THREADS",
         "0",
-        _integer(0, 256),
+        integer(0, 256),
         "Processor threads of the model; 0 takes the CPU quota of the container or machine.",
     ),
     Setting(
         "AI_TIMEOUT_S",
         "60",
-        _integer(1, 3600),
+        integer(1, 3600),
         "Seconds that one analysis may take, whichever analyzer does it.",
     ),
     Setting(
         "AI_SERVICE_URL",
         "",
-        _url,
+        url,
         "Another service that answers POST /scan; set, it takes the place of the model in this process.",
     ),
-    Setting("AI_SERVICE_TOKEN", "", _text, "Bearer token sent to AI_SERVICE_URL.", secret=True),
+    Setting("AI_SERVICE_TOKEN", "", text, "Bearer token sent to AI_SERVICE_URL.", secret=True),
     Setting(
         "AI_SERVICE_OPEN",
         "false",
-        _flag,
+        flag,
         "Lets POST /scan be called without a token; private networks only.",
     ),
     Setting(
         "LLM_BASE_URL",
         "",
-        _url,
+        url,
         "OpenAI-compatible server that force_llm asks, such as http://localhost:8080/v1.",
     ),
-    Setting("LLM_API_KEY", "", _text, "Key sent to LLM_BASE_URL.", secret=True),
-    Setting("LLM_MODEL", "", _text, "Model name asked of LLM_BASE_URL."),
+    Setting("LLM_API_KEY", "", text, "Key sent to LLM_BASE_URL.", secret=True),
+    Setting("LLM_MODEL", "", text, "Model name asked of LLM_BASE_URL."),
     Setting(
         "LLM_REQUEST_MODE",
         "json_schema",
-        _choice("json_schema", "json_object", "text"),
+        choice("json_schema", "json_object", "text"),
         "How the LLM is held to the answer's shape: json_schema, json_object with a schema, or plain text.",
     ),
     Setting(
         "MAX_TEXT_CHARS",
         "2500000",
-        _integer(1, 100_000_000),
+        integer(1, 100_000_000),
         "Most characters of a text, and of the text extracted from a file.",
     ),
     Setting(
         "MAX_FILE_BYTES",
         "26214400",
-        _integer(1, 2**31 - 1),
+        integer(1, 2**31 - 1),
         "Most bytes of an uploaded file (25 MiB).",
     ),
-    Setting("MAX_PAGES", "2000", _integer(1, 100_000), "Most pages of a document."),
-    Setting("EXTRACT_TIMEOUT_S", "8", _integer(1, 600), "Seconds that reading one file may take."),
+    Setting("MAX_PAGES", "2000", integer(1, 100_000), "Most pages of a document."),
+    Setting("EXTRACT_TIMEOUT_S", "8", integer(1, 600), "Seconds that reading one file may take."),
     Setting(
         "EXTRACT_MEMORY_BYTES",
         "805306368",
-        _integer(268_435_456, 2**40),
+        integer(268_435_456, 2**40),
         "Address space of the child process that reads a file (768 MiB).",
     ),
 )
@@ -313,11 +240,13 @@ class Config:
     port: int
     ops_port: int | None
     threads: int
+    connection_limit: int
     trusted_proxy: str
     drain_timeout_s: int
     log_level: str
     data_dir: Path
     database_url: str
+    database_pool_size: int
     secret_key: str
     jwt_secret: str
     jwt_algorithm: str
@@ -371,7 +300,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         except ValueError as error:
             values[setting.attribute] = None
             faults.append(Fault(setting.name, f"{setting.name} {error}."))
-    faults += _missing(values)
+    faults += [*_missing(values), *_too_few_connections(values)]
     if faults:
         raise ConfigError(
             "The settings are not usable: " + " ".join(f.message for f in faults),
@@ -379,6 +308,8 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         )
     if not values["database_url"]:
         values["database_url"] = f"sqlite:///{values['data_dir'] / 'riskscan.db'}"
+    if values["database_pool_size"] is None:
+        values["database_pool_size"] = values["threads"] + BACKGROUND_THREADS
     return Config(**values)
 
 
@@ -393,3 +324,15 @@ def _missing(values: Mapping[str, Any]) -> list[Fault]:
     if values["llm_base_url"] and not values["llm_model"]:
         faults.append(Fault("LLM_MODEL", "LLM_MODEL is missing; LLM_BASE_URL needs it."))
     return faults
+
+
+def _too_few_connections(values: Mapping[str, Any]) -> list[Fault]:
+    threads, pool_size = values["threads"], values["database_pool_size"]
+    if threads is None or pool_size is None or pool_size >= threads + BACKGROUND_THREADS:
+        return []
+    message = (
+        f"DATABASE_POOL_SIZE={pool_size} is too small for THREADS={threads}: each thread, and "
+        f"{BACKGROUND_THREADS} in the background, may hold a connection to the database; "
+        f"set it to {threads + BACKGROUND_THREADS} or more, leave it empty, or lower THREADS."
+    )
+    return [Fault("DATABASE_POOL_SIZE", message)]

@@ -18,14 +18,14 @@ from waitress.server import BaseWSGIServer, create_server
 from service.channels import channel_class
 from service.config import Config
 from service.context import EXTENSION, Services
+from service.descriptors import connections_that_fit
 from service.errors import ConfigError
-from service.limits import body_too_large, max_body_bytes
+from service.limits import MAX_HEADER_BYTES, body_too_large, max_body_bytes
 from service.ops import OpsListener
 
-# Above about 1,000 sockets select() fails; poll() has no such bound. 100 is waitress's own limit and
-# 110 idle sockets would then hang everybody (measured with waitress 3.0.2, November 2026).
-_CONNECTION_LIMIT = 1_000
 _LOOP_TIMEOUT_S = 1
+# An idle connection ends after this; a proxy in front has to give its own up sooner.
+IDLE_TIMEOUT_S = 120
 _log = logging.getLogger(__name__)
 
 
@@ -33,7 +33,7 @@ class Server:
     """Serves one application until SIGTERM or SIGINT, then lets the requests in flight finish.
 
     Raises:
-        ConfigError: an address is taken or not this machine's.
+        ConfigError: an address is taken or not this machine's, or too few files may be open.
     """
 
     def __init__(self, app: APIFlask, config: Config) -> None:
@@ -63,9 +63,13 @@ class Server:
                 host=config.host,
                 port=config.port,
                 threads=config.threads,
-                connection_limit=_CONNECTION_LIMIT,
-                asyncore_use_poll=True,
+                connection_limit=connections_that_fit(
+                    config.connection_limit, threads=config.threads
+                ),
+                channel_timeout=IDLE_TIMEOUT_S,
+                asyncore_use_poll=True,  # select() ends the process above about 1,000 sockets
                 asyncore_loop_timeout=_LOOP_TIMEOUT_S,
+                max_request_header_size=MAX_HEADER_BYTES,
                 max_request_body_size=max_body_bytes(config),
                 clear_untrusted_proxy_headers=True,
                 ident=None,

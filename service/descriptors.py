@@ -1,0 +1,49 @@
+"""How many connections this process may hold: CONNECTION_LIMIT against its file descriptors."""
+
+from __future__ import annotations
+
+import logging
+import resource
+
+from service.errors import ConfigError
+
+# Of waitress: the socket, a temporary file for a body beyond 512 KiB, one for an answer beyond 1 MiB.
+_PER_CONNECTION = 3
+# Database, model, log, listeners and the pipes of children that read documents took under 100 with 8
+# threads; a thread takes 8 at most.
+_OTHERS = 128
+_PER_THREAD = 8
+_FEWEST_CONNECTIONS = 16
+_log = logging.getLogger(__name__)
+
+
+def connections_that_fit(wanted: int, *, threads: int) -> int:
+    """Return how many connections the process can hold, `wanted` at most; the log says if fewer.
+
+    The soft limit of descriptors is raised as far as needed and allowed.
+
+    Raises:
+        ConfigError: there are descriptors for hardly any connection.
+    """
+    others = _OTHERS + _PER_THREAD * threads
+    needed = _PER_CONNECTION * wanted + others
+    available = _raise_soft_limit(needed)
+    fitting = min(wanted, (available - others) // _PER_CONNECTION)
+    told = (
+        f"This process may open {available:,} files and would need {needed:,} for "
+        f"CONNECTION_LIMIT={wanted}; raise its limit (ulimit -n, LimitNOFILE=, ulimits)"
+    )
+    if fitting < _FEWEST_CONNECTIONS:
+        raise ConfigError(f"{told} or lower CONNECTION_LIMIT and THREADS.")
+    if fitting < wanted:
+        _log.warning("%s. Until then it holds %d connections.", told, fitting)
+    return fitting
+
+
+def _raise_soft_limit(needed: int) -> int:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return needed
+    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed
