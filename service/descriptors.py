@@ -9,9 +9,9 @@ from service.errors import ConfigError
 
 # Of waitress: the socket, a temporary file for a body beyond 512 KiB, one for an answer beyond 1 MiB.
 _PER_CONNECTION = 3
-# Database, model, log, listeners and the pipes of children that read documents took under 100 with 8
-# threads; a thread takes 8 at most.
-_OTHERS = 128
+# Model, log and listeners; and for a thread its database connection and the pipes of the child that
+# reads its document. 8 threads that read web pages took 46 in all (SQLite, November 2026).
+_OTHERS = 64
 _PER_THREAD = 8
 _FEWEST_CONNECTIONS = 16
 _log = logging.getLogger(__name__)

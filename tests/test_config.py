@@ -52,3 +52,24 @@ def test_secrets_do_not_show_in_the_representation():
 def test_algorithm_of_access_tokens_is_pinned():
     with pytest.raises(ConfigError, match="JWT_ALGORITHM"):
         load({"JWT_ALGORITHM": "none"})
+
+
+@pytest.mark.parametrize("address", ["*", "proxy", "localhost", "10.0.0.0/8", "127.0.0.1:80"])
+def test_trusted_proxy_that_is_no_address_is_refused(address):
+    with pytest.raises(ConfigError, match="TRUSTED_PROXY"):
+        load({"TRUSTED_PROXY": address})
+
+
+def test_trusted_proxy_is_read_in_its_usual_spelling():
+    assert load({"TRUSTED_PROXY": "0:0::1"}).trusted_proxy == "::1"
+
+
+def test_database_pool_follows_the_threads_unless_told():
+    assert load({}).database_pool_size == 10
+    assert load({"THREADS": "20"}).database_pool_size == 22
+    assert load({"THREADS": "20", "DATABASE_POOL_SIZE": "40"}).database_pool_size == 40
+
+
+def test_database_pool_too_small_for_the_threads_is_refused_with_a_remedy():
+    with pytest.raises(ConfigError, match=r"DATABASE_POOL_SIZE=21 .* THREADS=20.* set it to 22"):
+        load({"THREADS": "20", "DATABASE_POOL_SIZE": "21"})

@@ -19,15 +19,16 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Process:
-    """A started service; its output is collected line by line."""
+    """A started service, under a ulimit if told; its output is collected line by line."""
 
-    def __init__(self, folder, **settings):
+    def __init__(self, folder, *, ulimit=None, **settings):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         environ = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG"}}
         environ |= {"DATA_DIR": str(folder), "PORT": str(self.port), "PYTHONWARNINGS": "error"}
+        limited = ["sh", "-c", f'ulimit {ulimit}; exec "$@"', "sh"] if ulimit else []
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "service"],
+            [*limited, sys.executable, "-m", "service"],
             cwd=ROOT,
             env={**environ, **settings},
             stdout=subprocess.PIPE,
@@ -66,6 +67,11 @@ class Process:
         while process.cpu_times().user < enough:
             time.sleep(0.01)
 
+    def n_clients(self):
+        """Count the connections to its port that it holds, those included whose client has gone."""
+        held = psutil.Process(self._process.pid).net_connections("tcp")
+        return sum(c.laddr.port == self.port and c.status != psutil.CONN_LISTEN for c in held)
+
     def terminate(self):
         self._process.send_signal(signal.SIGTERM)
 
@@ -93,8 +99,8 @@ def start(tmp_path):
     """Start service processes; they end with the test."""
     started = []
 
-    def start_process(*, ready=True, **settings):
-        process = Process(tmp_path / "data", **settings)
+    def start_process(*, ready=True, ulimit=None, **settings):
+        process = Process(tmp_path / "data", ulimit=ulimit, **settings)
         started.append(process)
         return process.when_ready() if ready else process
 

@@ -1,0 +1,49 @@
+"""The shipped nginx configuration agrees with the service: limits, times, forms of errors."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from service import serving
+from service.config import load
+from service.errors import HTTP_STATUS
+from service.limits import max_body_bytes
+from service.problems import TITLES
+
+TEXT = (Path(__file__).resolve().parents[1] / "service/proxy/nginx.conf").read_text()
+PROBLEMS = re.findall(
+    r"""^ +(\w+) +'"title": "(.+?)", "status": (\d+), "detail": """, TEXT, re.MULTILINE
+)
+
+
+def seconds(directive):
+    found = re.findall(rf"^ +{directive} (\d+)s;$", TEXT, re.MULTILINE)
+    return [int(value) for value in found]
+
+
+@pytest.mark.parametrize(("code", "title", "status"), PROBLEMS)
+def test_problem_is_one_of_the_services_own(code, title, status):
+    assert (title, int(status)) == (TITLES[code], HTTP_STATUS[code])
+
+
+def test_every_error_page_has_its_problem():
+    pages = re.findall(r"error_page ([\d ]+)(?: =(\d+))? /problems/(\w+);", TEXT)
+    assert {(page, status or codes) for codes, status, page in pages} == {
+        (code, status) for code, _, status in PROBLEMS
+    }
+
+
+def test_body_limit_is_the_services_own():
+    assert f"client_max_body_size {max_body_bytes(load({}))};" in TEXT
+
+
+def test_proxy_waits_longer_than_an_analysis_may_take():
+    config = load({})
+    [wait_s] = seconds("proxy_read_timeout")
+    assert wait_s > config.extract_timeout_s + config.ai_timeout_s
+
+
+def test_proxy_gives_idle_connections_up_before_the_service_does():
+    upstream_s, _clients_s = seconds("keepalive_timeout")
+    assert upstream_s < serving.IDLE_TIMEOUT_S
