@@ -56,6 +56,7 @@ class Server:
         return None if self._ops is None else self._ops.port
 
     def _listen(self, app: APIFlask, config: Config) -> Any:  # noqa: ANN401 - waitress is untyped
+        limit = connections_that_fit(config.connection_limit, threads=config.threads)
         try:
             return create_server(
                 app,
@@ -63,9 +64,7 @@ class Server:
                 host=config.host,
                 port=config.port,
                 threads=config.threads,
-                connection_limit=connections_that_fit(
-                    config.connection_limit, threads=config.threads
-                ),
+                connection_limit=limit,
                 channel_timeout=IDLE_TIMEOUT_S,
                 asyncore_use_poll=True,  # select() ends the process above about 1,000 sockets
                 asyncore_loop_timeout=_LOOP_TIMEOUT_S,
