@@ -9,7 +9,7 @@ from service import serving
 from service.config import load
 from service.errors import HTTP_STATUS
 from service.limits import max_body_bytes
-from service.problems import TITLES
+from service.problem_document import TITLES
 
 TEXT = (Path(__file__).resolve().parents[1] / "service/proxy/nginx.conf").read_text()
 PROBLEMS = re.findall(
