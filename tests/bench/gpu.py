@@ -1,4 +1,4 @@
-"""`python -m tests.bench.gpu`: the analyzer on CUDA beside a transformers pipeline in bfloat16, and the floor.
+"""`python -m tests.bench.gpu`: the analyzer on CUDA, a transformers pipeline in bfloat16, and the floor.
 
 The floor is the time that the multiplications of the model take at the rate measured here for its matrices,
 in bfloat16, without padding and with nothing else to do. `--device cpu` tries the code out without a GPU.

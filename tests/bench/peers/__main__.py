@@ -13,7 +13,7 @@ from tests.bench.options import options_of, parser
 from tests.bench.over_http import Supply, requests_of
 from tests.bench.peers.candidates import peers
 from tests.bench.peers.convert import convert
-from tests.bench.peers.trials import CLIENTS, best, requests, short, speed, trials
+from tests.bench.peers.trials import CLIENTS, best, requests, short, speed, texts, trials
 from tests.bench.peers.verdicts import ENGINE, OURS, OURS_STORED, result
 from tests.bench.servers import riskscan, token
 from tests.databases import fresh_database
@@ -71,23 +71,26 @@ def _started(stack, server):
 
 
 def _round(ours, chosen, servers, supply, options):
-    """Load every server once with each kind, all with the same texts."""
-    documents, singles = supply.documents(), supply.singles()
-    lists = {"documents": [s for _, s in documents], "sentences": [[s] for s in singles]}
-    whole = {"documents": [text for text, _ in documents], "sentences": singles}
+    """Load every server once with each kind, all with the same texts.
+
+    POST /api/scan has its own: the service has seen the others.
+    """
+    given = {OURS: texts(supply), OURS_STORED: texts(supply)}
     found = {}
     for kind in CLIENTS:
-        bare = alone(options, [s for some in lists[kind][:1_000] for s in some][:1_000])
+        lists = [sentences for _, sentences in given[OURS][kind]]
+        bare = alone(options, [s for sentences in lists for s in sentences][:1_000])
         found[kind] = {ENGINE: {"sentences_per_s": best_sorted(bare)}}
         with _awake(ours):
             headers = token(ours)
             for name, path in _PATHS.items():
-                given = requests_of(whole[kind], path, **(headers if name == OURS_STORED else {}))
-                found[kind][name] = speed(ours, given, kind, options)
+                own = headers if name == OURS_STORED else {}
+                asked = requests_of([text for text, _ in given[name][kind]], path, **own)
+                found[kind][name] = speed(ours, asked, kind, options)
         for peer in chosen:
             server = servers[kind, peer.name]
             with _awake(server):
-                found[kind][peer.name] = speed(server, requests(peer, lists[kind]), kind, options)
+                found[kind][peer.name] = speed(server, requests(peer, lists), kind, options)
         told = ", ".join(f"{name} {f['sentences_per_s']:.0f}" for name, f in found[kind].items())
         print(f"{kind}, sentences/s: {told}", flush=True)
     return found

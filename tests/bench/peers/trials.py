@@ -23,7 +23,8 @@ def trials(peer, supply, options, golden, *, most=None):
     for settings in peer.settings[:most]:
         with running(peer.server(settings, options)) as server:
             prove(peer, server, golden)
-            given = {kind: requests(peer, texts) for kind, texts in sent(supply).items()}
+            lists = {kind: [s for _, s in given] for kind, given in texts(supply).items()}
+            given = {kind: requests(peer, lists[kind]) for kind in CLIENTS}
             speeds = {kind: speed(server, given[kind], kind, trial) for kind in CLIENTS}
         found.append(
             {"settings": dict(settings), **{k: s["sentences_per_s"] for k, s in speeds.items()}}
@@ -45,17 +46,15 @@ def short(settings):
     )
 
 
-def sent(supply):
-    """Return lists of sentences, one list a request, by kind of load."""
-    return {
-        "documents": [sentences for _, sentences in supply.documents()],
-        "sentences": [[sentence] for sentence in supply.singles()],
-    }
+def texts(supply):
+    """Return texts with their sentences, one a request, by kind of load."""
+    singles = supply.singles()
+    return {"documents": supply.documents(), "sentences": [(text, [text]) for text in singles]}
 
 
-def requests(peer, texts):
-    """Return the requests that a peer takes for them."""
-    return [peer.request(some) for some in texts]
+def requests(peer, lists):
+    """Return the requests that a peer takes for lists of sentences."""
+    return [peer.request(sentences) for sentences in lists]
 
 
 def speed(server, given, kind, options):
