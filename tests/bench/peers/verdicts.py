@@ -1,0 +1,72 @@
+"""From the rounds of a contest to its table, plot and targets."""
+
+from tests.bench.plots import bars
+from tests.bench.results import Result, Target, median, shown
+
+ENGINE = "bare engine, sorted batches"
+OURS, OURS_STORED = "Riskscan, POST /scan", "Riskscan, POST /api/scan"
+PLAIN = "Flask and pipeline"
+
+
+def result(peers, rounds, trials, notes):
+    """Return the Result of `rounds`: {kind: {name: figures}} each."""
+    columns = {
+        kind: {
+            name: {key: [r[kind][name][key] for r in rounds] for key in of}
+            for name, of in first.items()
+        }
+        for kind, first in rounds[0].items()
+    }
+    rows = [
+        (
+            kind,
+            name,
+            shown(c["sentences_per_s"]),
+            *((shown(c[key], 1) for key in ("p50_ms", "p95_ms")) if "p50_ms" in c else ("", "")),
+            shown(c["generator_cores"], 2) if "generator_cores" in c else "",
+        )
+        for kind, of in columns.items()
+        for name, c in of.items()
+    ]
+    speeds = {
+        k: {name: c["sentences_per_s"] for name, c in of.items()} for k, of in columns.items()
+    }
+    return Result(
+        name="peers",
+        title="The service beside other servers of the same classifier",
+        head=("load", "server", "sentences/s", "p50 ms", "p95 ms", "generator cores"),
+        rows=rows,
+        figures={"rounds": rounds, "trials": trials},
+        panels=[bars(of, f"sentences/s, sent as {kind}") for kind, of in speeds.items()],
+        targets=_targets(peers, speeds),
+        notes=notes,
+    )
+
+
+def _targets(peers, speeds):
+    documents, singles = speeds["documents"], speeds["sentences"]
+    groups = {
+        "the best peer": [p.name for p in peers if not p.has_int8],
+        "the best peer with our int8 file": [p.name for p in peers if p.has_int8],
+        "the best peer of all": [p.name for p in peers],
+        "the plain peer": [p.name for p in peers if p.name == PLAIN],
+    }
+    asked = [
+        ("documents", documents, OURS, "the best peer", 3.0),
+        ("documents", documents, OURS, "the best peer with our int8 file", 1.3),
+        ("sentences", singles, OURS, "the plain peer", 4.0),
+        ("sentences", singles, OURS, "the best peer of all", 1.0),
+        ("sentences", singles, OURS_STORED, "the plain peer", 2.0),
+    ]
+    share = _ratio(documents[OURS], [documents[ENGINE]])
+    found = [Target(f"documents: {OURS} over the {ENGINE},", share, 0.75)]
+    for kind, of, ours, group, bound in asked:
+        if groups[group]:
+            ratio = _ratio(of[ours], [of[name] for name in groups[group]])
+            found.append(Target(f"{kind}: {ours} over {group}", ratio, bound))
+    return found
+
+
+def _ratio(ours, theirs):
+    """Return the median over the rounds of ours over the best of theirs in the same round."""
+    return median([mine / max(others) for mine, *others in zip(ours, *theirs, strict=True)])

@@ -1,0 +1,25 @@
+"""Start to ready: from the process's start to the first 200 of /health/ready, files in the cache."""
+
+from tests.bench.plots import bars
+from tests.bench.results import Result, Target, median, shown
+from tests.bench.servers import riskscan, running
+
+_STARTS_A_ROUND = 2
+
+
+def run(options):
+    """Start the service again and again on a database that the first start migrated."""
+    folder, took_s = options.out / "start", []
+    for _ in range(1 + _STARTS_A_ROUND * options.rounds):
+        with running(riskscan(options, folder)) as server:
+            took_s.append(server.ready_after_s)
+    first_s, warm_s = took_s[0], took_s[1:]
+    return Result(
+        name="start",
+        title="Start to ready",
+        head=("start", "s"),
+        rows=[("first, migrates an empty database", f"{first_s:.2f}"), ("again", shown(warm_s, 2))],
+        figures={"took_s": took_s},
+        panels=[bars({"first": [first_s], "again": warm_s}, "s from start to ready")],
+        targets=[Target("start to ready, s,", median(warm_s), 4.0, is_limit=True)],
+    )
