@@ -12,6 +12,7 @@ from tests.bench.servers import running
 
 CLIENTS = {"documents": DOCUMENT_CLIENTS, "sentences": SINGLE_CLIENTS}
 _TRIAL_S = 4.0
+_ALIKE = {"MODEL", "MODEL_ID", "ENGINE", "TEXTS", "REQUESTS", "BATCH_TIMEOUT_S", "WARM_UP"}
 _NEAR = 0.1
 """A score this near to the threshold may be rounded to either side of it (bfloat16, int8)."""
 
@@ -41,9 +42,7 @@ def best(found, kind):
 
 def short(settings):
     """Return the settings that tell trials apart, in words."""
-    return " ".join(
-        f"{k}={v}" for k, v in settings.items() if k not in {"MODEL", "ENGINE", "TEXTS"}
-    )
+    return " ".join(f"{k}={v}" for k, v in settings.items() if k not in _ALIKE)
 
 
 def texts(supply):
