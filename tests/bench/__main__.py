@@ -4,6 +4,7 @@ import pytest
 
 from tests.bench import analyzer, engine, linear_cost, listing, memory, over_http, start
 from tests.bench.options import options_of, parser
+from tests.bench.servers import end_with_the_benchmark
 
 BENCHMARKS = {
     "engine": engine.run,
@@ -33,4 +34,5 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
+    end_with_the_benchmark()
     main()

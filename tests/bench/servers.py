@@ -5,8 +5,10 @@ import http.client
 import os
 import re
 import secrets
+import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -143,6 +145,11 @@ def token(server):
         form = {"username": account["email"], "password": account["password"]}
         answer = client.post("/api/auth/login", data=form).raise_for_status()
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+def end_with_the_benchmark():
+    """Have SIGTERM unwind this process, so that what it started ends with it."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
 
 def free_port():

@@ -15,7 +15,7 @@ from tests.bench.peers.candidates import peers
 from tests.bench.peers.convert import convert
 from tests.bench.peers.trials import CLIENTS, best, requests, short, speed, texts, trials
 from tests.bench.peers.verdicts import ENGINE, OURS, OURS_STORED, result
-from tests.bench.servers import riskscan, token
+from tests.bench.servers import end_with_the_benchmark, riskscan, token
 from tests.databases import fresh_database
 
 _PATHS = {OURS: "/scan", OURS_STORED: "/api/scan"}
@@ -106,4 +106,5 @@ def _awake(server):
 
 
 if __name__ == "__main__":
+    end_with_the_benchmark()
     main()
