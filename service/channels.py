@@ -40,6 +40,14 @@ def channel_class(too_large: str, on_refused: Callable[[str], None]) -> type[HTT
         error_task_class = ProblemTask
         parser_class = _Parser
 
+        def writable(self) -> bool:
+            # A thread that sends holds the lock, and wakes the loop for what it could not send. Without
+            # this the loop asks poll() again and again meanwhile, and keeps the sender from its GIL.
+            if not super().writable() or not self.outbuf_lock.acquire(blocking=False):
+                return False
+            self.outbuf_lock.release()
+            return True
+
     return ProblemChannel
 
 
