@@ -1,7 +1,4 @@
-"""Many callers, one inference thread, one forward pass.
-
-The thread alone owns tokenizer and engine: a fast tokenizer shared by threads truncates wrongly
-without an error, and two forward passes at once are slower than one after the other.
+"""Many callers, one engine: sentences of like length travel together, whoever sent them.
 
 Callers share the engine fairly, by tokens (start-time fair queueing, Goyal et al., SIGCOMM 1996): a paragraph
 that comes while a book is being read waits for one pass, not for the book. What cannot be read before its
@@ -15,7 +12,6 @@ import threading
 import time
 import traceback
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +22,7 @@ import numpy.typing as npt
 
 from service.errors import AnalyzerTimeout, Overloaded, RiskscanError, ShuttingDown
 from service.nlp.analyzer import Deadline, Scores
-from service.nlp.engines import EngineOutOfMemory
+from service.nlp.engines import EngineOutOfMemory, PassLimits
 from service.nlp.neighbours import N_TYPES, own_logits
 from service.nlp.observing import NOBODY, Observer
 from service.nlp.windows import Windower
@@ -36,15 +32,9 @@ if TYPE_CHECKING:
 
 Ids = npt.NDArray[np.int64]
 
-# Padding included. On one core 1,024 gave 380 sentences/s, 4,096 gave 276 (its activations leave the
-# cache); a GPU wants many more. November 2026.
-TOKENS_PER_PASS = {"cpu": 1_024, "cuda": 32_768}
-
 MAX_QUEUED_TOKENS = 8_000_000
 """About as many as sixteen documents of 2 MB; of each some eight bytes are held."""
 
-_TOKENS_PER_CHAR = 0.25
-"""Of English prose; an estimate, until the sentences have been cut into tokens."""
 _PACE_MEMORY = 0.9
 """Share of the old pace in the new one, pass by pass."""
 
@@ -55,9 +45,10 @@ class Network(Protocol):
     """The part of an engine that batching needs."""
 
     n_outputs: int
+    limits: PassLimits
 
     def outputs(self, input_ids: Ids, attention_mask: Ids) -> Scores:
-        """Return float32 (b, n_outputs) for int64 (b, t) ids and mask."""
+        """Return float32 (b, n_outputs) for int64 (b, t) ids and mask; `limits.at_once` threads may call."""
 
 
 @dataclass(eq=False, slots=True)
@@ -73,40 +64,54 @@ class _Window:
 class _Request:
     """One caller's sentences on their way; `finished` wakes the caller."""
 
-    sentences: Sequence[str]
     deadline: Deadline | None
     outputs: Scores
-    n_tokens: int
-    """That wait, with [CLS] and [SEP]; estimated until they are counted."""
+    windows: list[_Window] = field(default_factory=list)
+    """That no pass has taken yet, shortest first."""
+    n_windows_left: int = 0
+    n_tokens: int = 0
+    """That no pass has read yet, with [CLS] and [SEP]."""
     served: float = 0.0
     """Tokens that the engine has read for it, from those on that others had when it came."""
-    windows: list[_Window] = field(default_factory=list)
-    """Shortest first."""
-    n_windows_left: int = 0
     arrived_s: float = field(default_factory=time.monotonic)
+    has_begun: bool = False
     error: RiskscanError | None = None
     abandoned: bool = False
     finished: threading.Event = field(default_factory=threading.Event)
+
+    def add(self, row: int, windows: list[list[int]]) -> None:
+        """Take in the windows of one sentence."""
+        self.windows += [_Window(self, row, ids, 1 / len(windows)) for ids in windows]
+        self.n_windows_left += len(windows)
+        self.n_tokens += sum(map(len, windows))
+
+    def take(self, n: int, longest: int, padding: int) -> list[_Window]:
+        """Remove and return the longest windows of at most `longest` tokens.
+
+        Up to `n`, as many as need no more than `padding` tokens of padding to be `longest`.
+        """
+        end = bisect_left(self.windows, longest + 1, key=lambda w: len(w.ids))
+        begin = end
+        while begin > max(0, end - n):
+            padding -= longest - len(self.windows[begin - 1].ids)
+            if padding < 0:
+                break
+            begin -= 1
+        taken = self.windows[begin:end]
+        del self.windows[begin:end]
+        return taken
 
     def fail(self, error: RiskscanError) -> None:
         self.error = error
         self.finished.set()
 
-    def take(self, n: int, longest: int) -> list[_Window]:
-        """Remove and return up to `n` windows of at most `longest` tokens, the longest of them."""
-        end = bisect_left(self.windows, longest + 1, key=lambda w: len(w.ids))
-        begin = max(0, end - n)
-        taken = self.windows[begin:end]
-        del self.windows[begin:end]
-        return taken
 
-
-class InferenceThread:
+class InferenceThreads:
     """Scores the sentences of any number of callers with one engine.
 
-    Each forward pass takes windows of similar length from the waiting requests, of the least served
-    first, up to `tokens_per_pass`. It starts as soon as the thread is idle: no timer delays a lone
-    caller, and while one pass runs the next one fills up.
+    As many threads as the engine runs passes at once take them in turn. Each pass has windows of like length
+    from the waiting requests, of the least served first. It begins as soon as a thread is idle: no timer
+    delays a lone caller, and while the passes run the next ones fill up.
     """
 
     def __init__(
@@ -115,24 +120,32 @@ class InferenceThread:
         tokenizer: Tokenizer,
         *,
         max_length_tokens: int,
-        tokens_per_pass: int = TOKENS_PER_PASS["cpu"],
         max_queued_tokens: int = MAX_QUEUED_TOKENS,
         observer: Observer = NOBODY,
     ) -> None:
         self._engine = engine
+        self._limits = engine.limits
+        self._tokens_per_pass = engine.limits.tokens
         self._windower = Windower(tokenizer, max_length_tokens)
-        self._tokens_per_pass = tokens_per_pass
+        self._tokenizing = (
+            threading.Lock()
+        )  # a tokenizer that threads share may cut wrongly, without an error
         self._max_queued_tokens = max_queued_tokens
         self._observer = observer
-        self._arrived: deque[_Request] = deque()
-        self._waiting: list[_Request] = []  # the thread's own, in order of arrival
-        self._served = 0.0  # of the request that the last pass was for
-        self._changed = threading.Condition()
+        self._changed = threading.Condition()  # guards all that follows, and the requests
+        self._waiting: list[
+            _Request
+        ] = []  # with windows that no pass has taken, in order of arrival
         self._open: dict[int, _Request] = {}  # from the call to its answer
+        self._served = 0.0  # of the request that the last pass was for
         self._pace_tokens_s: float | None = None
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._run, name=f"inference-{n}", daemon=True)
+            for n in range(engine.limits.at_once)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def n_outputs(self) -> int:
@@ -149,33 +162,51 @@ class InferenceThread:
             AnalyzerTimeout: `deadline` passed; what is left of the work is dropped.
             RiskscanError: the model failed on these sentences (internal_error).
             Overloaded: too much waits already, or too much to be done before `deadline`.
-            ShuttingDown: the thread was closed.
+            ShuttingDown: the threads were ended.
         """
         outputs = np.zeros((len(sentences), self.n_outputs), np.float32)
         own_logits(outputs)[:] = -np.inf
         if not sentences:
             return outputs
-        request = _Request(sentences, deadline, outputs, n_tokens=_estimated_tokens(sentences))
+        request = _Request(deadline, outputs)
+        for row, windows in enumerate(self._windows(sentences)):
+            request.add(row, windows)
+        request.windows.sort(key=lambda w: len(w.ids))
         self._enqueue(request)
         try:
             request.finished.wait(None if deadline is None else deadline.remaining_s())
         finally:
-            request.abandoned = True
             with self._changed:
+                request.abandoned = True
                 del self._open[id(request)]
                 self._tell_queue()
         return _result(request)
 
     def is_alive(self) -> bool:
-        """Return whether the thread still takes work."""
-        return self._thread.is_alive() and not self._closing
+        """Return whether the threads still take work."""
+        return all(thread.is_alive() for thread in self._threads) and not self._closing
 
     def close(self) -> None:
-        """End the thread after the pass in flight; whoever still waits gets ShuttingDown."""
+        """End the threads after the passes in flight; whoever still waits gets ShuttingDown."""
         with self._changed:
             self._closing = True
-            self._changed.notify()
-        self._thread.join()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+        for request in self._waiting:
+            request.fail(_shutting_down())
+
+    def _windows(self, sentences: Sequence[str]) -> list[list[list[int]]]:
+        """Return the token ids of each sentence's windows."""
+        with self._tokenizing:
+            began_s = time.perf_counter()
+            try:
+                found = self._windower.windows(sentences)
+            except Exception as error:
+                _log_failure(error)
+                raise _internal_error(error) from error
+            self._observer.tokenized(time.perf_counter() - began_s)
+        return found
 
     def _enqueue(self, request: _Request) -> None:
         with self._changed:
@@ -183,8 +214,9 @@ class InferenceThread:
                 self._observer.rejected("shutting_down")
                 raise _shutting_down()
             self._refuse_too_much(request)
+            request.served = self._served
             self._open[id(request)] = request
-            self._arrived.append(request)
+            self._waiting.append(request)
             self._tell_queue()
             self._changed.notify()
 
@@ -208,24 +240,21 @@ class InferenceThread:
         self._observer.queue(sum(r.n_tokens for r in self._open.values()), len(self._open))
 
     def _run(self) -> None:
-        while self._admit():
-            self._waiting = [r for r in self._waiting if r.windows and self._is_wanted(r)]
-            if self._waiting:
-                self._forward(self._next_pass())
-        for request in [*self._arrived, *self._waiting]:
-            request.fail(_shutting_down())
+        while windows := self._next_pass():
+            self._forward(windows)
 
-    def _admit(self) -> bool:
-        """Take in what has arrived, waiting for it when there is nothing else to do."""
+    def _next_pass(self) -> list[_Window]:
+        """Wait for windows and take those of the next pass; none when the threads are to end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._arrived or self._waiting or self._closing)
-            if self._closing:
-                return False
-            arrived = [request for request in self._arrived if self._is_wanted(request)]
-            self._arrived.clear()
-        if arrived:
-            self._tokenize(arrived)
-        return True
+            while not self._closing:
+                self._waiting = [r for r in self._waiting if r.windows and self._is_wanted(r)]
+                if self._waiting:
+                    taken = self._take()
+                    if any(r.windows for r in self._waiting):
+                        self._changed.notify()
+                    return taken
+                self._changed.wait()
+            return []
 
     def _is_wanted(self, request: _Request) -> bool:
         if request.finished.is_set():
@@ -237,41 +266,23 @@ class InferenceThread:
             self._observer.rejected("abandoned")
         return not request.abandoned
 
-    def _tokenize(self, arrived: list[_Request]) -> None:
-        """Cut the sentences of all into windows at once; where that fails, those of each request alone."""
-        began_s = time.perf_counter()
-        try:
-            windows = self._windower.windows([s for r in arrived for s in r.sentences])
-        except Exception as error:  # noqa: BLE001 - the edge of the thread, which must outlive any
-            _log_failure(error)
-            if len(arrived) == 1:
-                arrived[0].fail(_internal_error(error))
-                return
-            for request in arrived:
-                self._tokenize([request])
-            return
-        self._observer.tokenized(time.perf_counter() - began_s)
-        parts = iter(windows)
-        for request in arrived:
-            for row in range(len(request.sentences)):
-                found = next(parts)
-                request.windows += [_Window(request, row, ids, 1 / len(found)) for ids in found]
-            request.windows.sort(key=lambda w: len(w.ids))
-            request.n_windows_left = len(request.windows)
-            request.n_tokens = sum(len(w.ids) for w in request.windows)
-            request.served = self._served
-            self._observer.waited(time.monotonic() - request.arrived_s)
-            self._waiting.append(request)
+    def _take(self) -> list[_Window]:
+        """Take the least served request's longest windows, then others' that are nearly as long.
 
-    def _next_pass(self) -> list[_Window]:
-        """Take the least served request's longest windows, then others' that are no longer than these."""
+        A row is padded to the longest only where that costs less than to begin a pass for it.
+        """
         in_turn = sorted(self._waiting, key=lambda r: r.served)
         self._served = in_turn[0].served
         longest = len(in_turn[0].windows[-1].ids)
         n_rows = max(1, self._tokens_per_pass // longest)
+        padding = self._limits.overhead_tokens
         taken: list[_Window] = []
         for request in in_turn:
-            found = request.take(n_rows - len(taken), longest)
+            found = request.take(n_rows - len(taken), longest, padding)
+            if found and not request.has_begun:
+                request.has_begun = True
+                self._observer.waited(time.monotonic() - request.arrived_s)
+            padding -= sum(longest - len(w.ids) for w in found)
             request.served += longest * len(found)
             taken += found
             if len(taken) == n_rows:
@@ -314,25 +325,27 @@ class InferenceThread:
             raise ValueError(f"the engine gave {outputs.shape} for {len(windows)} windows")
         n_tokens = int(mask.sum())
         self._observer.inferred(duration_s, n_tokens, ids.size, len(windows))
-        self._remember_pace(n_tokens / max(duration_s, 1e-6))
-        for window, row in zip(windows, outputs, strict=True):
-            own, of_others = np.split(window.request.outputs[window.row], [N_TYPES])
-            np.maximum(own, row[:N_TYPES], out=own)
-            of_others += window.share * row[N_TYPES:]
-            window.request.n_tokens -= len(window.ids)
-            window.request.n_windows_left -= 1
-            if window.request.n_windows_left == 0:
-                window.request.finished.set()
+        with self._changed:
+            self._remember_pace(n_tokens / max(duration_s, 1e-6))
+            for window, row in zip(windows, outputs, strict=True):
+                _keep(window, row)
 
     def _remember_pace(self, tokens_s: float) -> None:
-        old = self._pace_tokens_s
-        self._pace_tokens_s = (
-            tokens_s if old is None else old + (1 - _PACE_MEMORY) * (tokens_s - old)
-        )
+        """Take in the pace of one pass; as many as the engine takes at once run beside it."""
+        old, new = self._pace_tokens_s, tokens_s * self._limits.at_once
+        self._pace_tokens_s = new if old is None else old + (1 - _PACE_MEMORY) * (new - old)
 
 
-def _estimated_tokens(sentences: Sequence[str]) -> int:
-    return sum(2 + round(_TOKENS_PER_CHAR * len(sentence)) for sentence in sentences)
+def _keep(window: _Window, row: Scores) -> None:
+    """Add a window's outputs to those of its sentence."""
+    request = window.request
+    own, of_others = np.split(request.outputs[window.row], [N_TYPES])
+    np.maximum(own, row[:N_TYPES], out=own)
+    of_others += window.share * row[N_TYPES:]
+    request.n_tokens -= len(window.ids)
+    request.n_windows_left -= 1
+    if request.n_windows_left == 0:
+        request.finished.set()
 
 
 def _padded(rows: list[list[int]]) -> tuple[Ids, Ids]:

@@ -10,6 +10,7 @@ import ctypes
 import importlib.util
 import json
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -28,15 +29,36 @@ class EngineOutOfMemory(RiskscanError):
     """The accelerator's memory does not hold so many tokens at once."""
 
 
+TOKENS_PER_PASS = {"cpu": 256, "cuda": 32_768}
+"""On the CPU the time of a token grows beyond 1,000 (the activations leave the cache), and whoever comes
+next waits for a pass; a GPU wants many."""
+OVERHEAD_TOKENS = {"cpu": 8, "cuda": 1_024}
+"""On the CPU 0.4 ms a pass, 0.16 ms a token (AVX2; some 0.05 ms with AVX512-VNNI)."""
+PASSES_AT_ONCE_ON_CUDA = 2
+"""While one computes, the other's ids and outputs are on their way."""
+
 Device = Literal["auto", "cpu", "cuda"]
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
+class PassLimits:
+    """How an engine wants its forward passes."""
+
+    at_once: int
+    """Passes that may run side by side, each on a thread of its own."""
+    tokens: int
+    """Most in one pass, padding included; a single longer row goes alone."""
+    overhead_tokens: int
+    """What it costs to begin a pass, in tokens: so much padding is cheaper than one more pass."""
+
+
 class Engine(ABC):
-    """A loaded network. Not safe to share: one thread owns it."""
+    """A loaded network, which `limits.at_once` threads may call at once."""
 
     device: str
+    limits: PassLimits
     n_outputs: int
     """n_risk_types, or three times as many where the network has influence (neighbours.py)."""
 
@@ -49,19 +71,23 @@ class Engine(ABC):
 
 
 class OnnxEngine(Engine):
-    """The int8 graph in ONNX Runtime: 7-bit weights, activations rounded per token."""
+    """The int8 graph in ONNX Runtime: 7-bit weights, activations rounded per token.
+
+    Each pass has one thread. Two passes side by side read a tenth more than one on two threads, which wait
+    for each other in each of its 300 nodes, and half more where the rows differ in length (README.md of
+    tests/bench; two cores with AVX2, November 2026).
+    """
 
     device = "cpu"
 
     def __init__(self, artifact: Artifact, *, n_threads: int) -> None:
         import onnxruntime as ort  # type: ignore[import-untyped]  # noqa: PLC0415 - no stubs; heavy
 
+        self.limits = PassLimits(n_threads, TOKENS_PER_PASS["cpu"], OVERHEAD_TOKENS["cpu"])
         options = ort.SessionOptions()
-        options.intra_op_num_threads = n_threads
+        options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-        # Spinning threads steal the cores from the threads that answer requests.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         state = ort.capi.onnxruntime_pybind11_state
         faults = (state.Fail, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
         try:
@@ -90,6 +116,8 @@ class TorchEngine(Engine):
         self.device = device
         if device == "cpu":
             torch.set_num_threads(n_threads)
+        at_once = PASSES_AT_ONCE_ON_CUDA if device == "cuda" else 1
+        self.limits = PassLimits(at_once, TOKENS_PER_PASS[device], OVERHEAD_TOKENS[device])
         self._torch = torch
         self._model = load_encoder(artifact.path).to(device)
         self.n_outputs = self._model.n_outputs

@@ -18,7 +18,7 @@ from service.nlp.analyzer import (
     Source,
 )
 from service.nlp.artifact import Artifact
-from service.nlp.batching import TOKENS_PER_PASS, InferenceThread
+from service.nlp.batching import InferenceThreads
 from service.nlp.engines import Device, Engine, make_engine
 from service.nlp.neighbours import logits_in_document, own_logits
 from service.nlp.observing import NOBODY, Observer
@@ -43,18 +43,17 @@ class LocalAnalyzer(SentenceScorer):
         cache_sentences: int = 0,
         observer: Observer = NOBODY,
     ) -> None:
-        """Start the inference thread; `open` also proves the golden sentences."""
+        """Start the inference threads; `open` also proves the golden sentences."""
         self._observer = observer
         self._cache = SentenceCache(cache_sentences)
         self._manifest = artifact.manifest
         self.model_name = self._manifest.name
         self.model_version = self._manifest.version
         self.operating_points = self._manifest.operating_points
-        self._inference = InferenceThread(
+        self._inference = InferenceThreads(
             engine,
             artifact.tokenizer(),
             max_length_tokens=self._manifest.max_length_tokens,
-            tokens_per_pass=TOKENS_PER_PASS[engine.device],
             observer=observer,
         )
 

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 
+from service.nlp.engines import PassLimits
 from service.nlp.taxonomy import RISK_TYPES
 
 
@@ -14,8 +15,11 @@ class LargestIdEngine:
 
     device = "cpu"
 
-    def __init__(self, n_outputs: int = len(RISK_TYPES)) -> None:
+    def __init__(
+        self, n_outputs: int = len(RISK_TYPES), *, at_once: int = 1, overhead_tokens: int = 512
+    ) -> None:
         self.n_outputs = n_outputs
+        self.limits = PassLimits(at_once, tokens=512, overhead_tokens=overhead_tokens)
         self.passes: list[tuple[int, int]] = []  # shape of each forward pass
         self.errors: list[Exception | None] = []  # raised one a pass; None lets a pass work
         self.refused_id = -1  # a pass with this token id fails

@@ -8,7 +8,7 @@ import pytest
 
 from service.errors import AnalyzerTimeout, Overloaded, RiskscanError, ShuttingDown
 from service.nlp.analyzer import Deadline
-from service.nlp.batching import InferenceThread
+from service.nlp.batching import InferenceThreads
 from service.nlp.engines import EngineOutOfMemory
 from service.nlp.observing import NullObserver
 from service.nlp.taxonomy import RISK_TYPES
@@ -48,9 +48,7 @@ def told():
 
 @pytest.fixture
 def inference(engine, artifact, told):
-    thread = InferenceThread(
-        engine, artifact.tokenizer(), max_length_tokens=512, tokens_per_pass=512, observer=told
-    )
+    thread = InferenceThreads(engine, artifact.tokenizer(), max_length_tokens=512, observer=told)
     yield thread
     engine.gate.set()
     thread.close()
@@ -100,7 +98,7 @@ def test_outputs_over_long_sentence_takes_the_maximum_over_its_windows(inference
 
 def test_outputs_over_long_sentence_says_of_others_the_mean_of_its_windows(artifact):
     n_types = len(RISK_TYPES)
-    inference = InferenceThread(
+    inference = InferenceThreads(
         LargestIdEngine(3 * n_types), artifact.tokenizer(), max_length_tokens=512
     )
     (row,) = inference.outputs(["the " * 500 + "zurich" + " the" * 500])
@@ -117,7 +115,7 @@ def test_outputs_callers_that_wait_together_share_one_pass(inference, engine, bu
 
 
 def test_outputs_queue_full_raises_overloaded_at_once(artifact, engine, told):
-    inference = InferenceThread(
+    inference = InferenceThreads(
         engine, artifact.tokenizer(), max_length_tokens=512, max_queued_tokens=40, observer=told
     )
     engine.gate.clear()
@@ -148,13 +146,41 @@ def test_outputs_that_cannot_be_in_time_are_refused_at_once(inference, engine, b
 def test_outputs_paragraph_does_not_wait_for_the_book(inference, engine, busy):
     book = busy.submit(inference.outputs, [f"sentence {i} " + "word " * 60 for i in range(60)])
     until_waiting(inference, 2)
+    paragraph = busy.submit(inference.outputs, ["a short sentence"])
+    until_waiting(inference, 3)
     engine.gate.set()
-    paragraph = inference.outputs(["a short sentence"])
-    assert paragraph.shape[0] == 1
-    assert not book.done() or len(engine.passes) > 6
-    n_passes_before = engine.passes.index((1, len_of(inference, "a short sentence")))
-    assert n_passes_before <= 3
+    assert paragraph.result(5).shape[0] == 1
     assert book.result(5).shape[0] == 60
+    assert engine.passes.index((1, len_of(inference, "a short sentence"))) <= 2
+    assert len(engine.passes) > 6
+
+
+def test_outputs_rows_are_padded_only_where_a_pass_costs_more(artifact):
+    engine = LargestIdEngine(overhead_tokens=8)
+    inference = InferenceThreads(engine, artifact.tokenizer(), max_length_tokens=512)
+    logits = inference.outputs(SENTENCES)
+    inference.close()
+    assert logits[:, 0].tolist() == expected(artifact, SENTENCES)
+    n_tokens = sum(len(artifact.tokenizer().encode(s).ids) for s in SENTENCES)
+    n_padding = sum(rows * tokens for rows, tokens in engine.passes) - n_tokens
+    assert 0 < n_padding <= 8 * len(engine.passes)
+    assert len(engine.passes) < len(SENTENCES) / 2
+
+
+def test_outputs_as_many_passes_run_at_once_as_the_engine_takes(artifact):
+    engine = LargestIdEngine(at_once=3)
+    engine.gate.clear()
+    inference = InferenceThreads(engine, artifact.tokenizer(), max_length_tokens=512)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(inference.outputs, SENTENCES)
+        while len(engine.passes) < 3:
+            threading.Event().wait(0.002)
+        threading.Event().wait(0.05)
+        n_at_once = len(engine.passes)
+        engine.gate.set()
+        assert answer.result(5)[:, 0].tolist() == expected(artifact, SENTENCES)
+    inference.close()
+    assert n_at_once == 3
 
 
 def len_of(inference, sentence):
@@ -162,7 +188,7 @@ def len_of(inference, sentence):
 
 
 def test_outputs_book_goes_on_while_paragraphs_keep_coming(artifact, engine):
-    inference = InferenceThread(engine, artifact.tokenizer(), max_length_tokens=512)
+    inference = InferenceThreads(engine, artifact.tokenizer(), max_length_tokens=512)
     sentences = [f"sentence {i} " + "word " * 60 for i in range(200)]
     done = threading.Event()
 
@@ -276,8 +302,9 @@ def test_close_fails_those_who_wait_and_those_who_come(inference, engine, busy):
         inference.outputs(["too late"])
 
 
-def test_outputs_eight_callers_at_once_get_what_one_gets(engine, artifact):
-    inference = InferenceThread(engine, artifact.tokenizer(), max_length_tokens=512)
+def test_outputs_eight_callers_at_once_get_what_one_gets(artifact):
+    engine = LargestIdEngine(at_once=4, overhead_tokens=8)
+    inference = InferenceThreads(engine, artifact.tokenizer(), max_length_tokens=512)
     alone = inference.outputs(SENTENCES)
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(inference.outputs, [SENTENCES] * 8))
