@@ -75,7 +75,7 @@ SETTINGS: tuple[Setting, ...] = (
         optional(integer(0, 65535)),
         "Port of a second listener for /health and /metrics, which scans never delay; empty: PORT has both.",
     ),
-    Setting("THREADS", "8", integer(1, 256), "Threads that answer requests."),
+    Setting("THREADS", "16", integer(1, 256), "Threads that answer requests."),
     Setting(
         "CONNECTION_LIMIT",
         "2000",
@@ -173,7 +173,7 @@ SETTINGS: tuple[Setting, ...] = (
         "INFERENCE_THREADS",
         "0",
         integer(0, 256),
-        "Processor threads of the model; 0 takes the CPU quota of the container or machine.",
+        "Forward passes of the model at once, a processor thread each; 0 takes the CPU quota.",
     ),
     Setting(
         "CACHE_SENTENCES",

@@ -84,7 +84,7 @@ class Readiness:
             faults = [*self._database_faults()]
             with self._analyzers.lend() as analyzer:  # so that no exchange closes it meanwhile
                 if not analyzer.is_ready():
-                    told = "The inference thread has stopped; restart the process."
+                    told = "An inference thread has stopped; restart the process."
                     faults.append(Fault("model", told))
                 self._seen = _Seen(time.monotonic(), tuple(faults), _told(analyzer))
             self._closing.wait(AGAIN_S if faults else EVERY_S)

@@ -1,11 +1,13 @@
 """The engine alone: ready-made token ids in, logits out, one sentence at a time and in batches.
 
-Sentences are tokenized, sorted by length and padded ahead: no service can be faster than this.
+Sentences are tokenized, sorted by length and padded ahead. One caller sends one sentence after the other;
+batches run on as many threads as the engine takes at once. No service can be faster than this.
 """
 
 import json
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 import numpy as np
@@ -21,10 +23,10 @@ from tests.bench.sentences import endless
 
 N_SENTENCES = 1_000
 ONE_BY_ONE = "one by one"
-SORTED = ("batches of 32", "batches of 1,024 tokens")
-"""The ways that a document could be scored in; the better of them is what services are compared with."""
-_SIZES = {"batches of 8": 8, "batches of 32": 32, "batches of 100": 100}
-_TOKENS = {"batches of 1,024 tokens": 1_024, "batches of 2,048 tokens": 2_048}
+SORTED = ("batches of 8", "batches of 32", "batches of 256 tokens", "batches of 1,024 tokens")
+"""The ways that a document could be scored in; the best of them is what services are compared with."""
+_SIZES = {"batches of 1": 1, "batches of 8": 8, "batches of 32": 32, "batches of 100": 100}
+_TOKENS = {"batches of 256 tokens": 256, "batches of 1,024 tokens": 1_024}
 WAYS = (ONE_BY_ONE, *_SIZES, *_TOKENS)
 
 
@@ -72,9 +74,12 @@ def figures_of(sentences, ways):
     for way in ways:
         feeds = [padded(rows) for rows in _batches(windows, way)]
         engine.outputs(*feeds[0])  # the first pass sets the memory up
-        took_s = [_timed(engine, feed) for feed in feeds]
+        n_threads = 1 if way == ONE_BY_ONE else engine.limits.at_once
+        began_s = time.perf_counter()
+        with ThreadPoolExecutor(n_threads) as pool:
+            took_s = list(pool.map(lambda feed: _timed(engine, feed), feeds))
         found[way] = {
-            "sentences_per_s": len(sentences) / sum(took_s),
+            "sentences_per_s": len(sentences) / (time.perf_counter() - began_s),
             "p50_ms": 1000 * float(np.median(took_s)),
         }
     return found
