@@ -30,10 +30,10 @@ class EngineOutOfMemory(RiskscanError):
 
 
 TOKENS_PER_PASS = {"cpu": 256, "cuda": 32_768}
-"""On the CPU the time of a token grows beyond 1,000 (the activations leave the cache), and whoever comes
-next waits for a pass; a GPU wants many."""
+"""On the CPU a token takes the same time from 100 of them on, and whoever comes next waits for a pass; a GPU
+wants many."""
 OVERHEAD_TOKENS = {"cpu": 8, "cuda": 1_024}
-"""On the CPU 0.4 ms a pass, 0.16 ms a token (AVX2; some 0.05 ms with AVX512-VNNI)."""
+"""A pass takes 0.4 ms and 0.16 ms a token on a core with AVX2 (November 2026), less on newer ones."""
 PASSES_AT_ONCE_ON_CUDA = 2
 """While one computes, the other's ids and outputs are on their way."""
 
@@ -73,9 +73,7 @@ class Engine(ABC):
 class OnnxEngine(Engine):
     """The int8 graph in ONNX Runtime: 7-bit weights, activations rounded per token.
 
-    Each pass has one thread. Two passes side by side read a tenth more than one on two threads, which wait
-    for each other in each of its 300 nodes, and half more where the rows differ in length (README.md of
-    tests/bench; two cores with AVX2, November 2026).
+    A pass has one thread, since the threads of one pass wait for each other in each of its 300 nodes.
     """
 
     device = "cpu"

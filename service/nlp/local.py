@@ -34,6 +34,7 @@ class LocalAnalyzer(SentenceScorer):
     """Scores sentences with the model of one artifact; one instance serves all threads."""
 
     source: ClassVar[Source] = "model"
+    batch_size: ClassVar[int] = 1_024  # many: the inference threads idle between two batches
 
     def __init__(
         self,
