@@ -2,17 +2,21 @@
 
 import json
 import sys
+from itertools import islice
 
 import pytest
 
 from service.nlp.extract import extract_text
 from service.nlp.segment import Segmenter
 from tests.bench import __main__ as bench
+from tests.bench.load import open_loop
 from tests.bench.options import Options
+from tests.bench.over_http import requests_of
 from tests.bench.sentences import Documents, authored, endless
+from tests.bench.servers import riskscan, running
 
 pytestmark = pytest.mark.slow
-DATABASE = {"over-http", "memory", "listing"}
+DATABASE = {"over-http", "memory", "listing", "under-load"}
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +42,19 @@ def test_benchmark_publishes_table_json_and_plot(name, environments, tmp_path, c
     assert kept["where"]["machine"]
     assert f"## {kept['title']}" in shown
     assert "<svg" in (tmp_path / f"{name}.svg").read_text()
+
+
+def test_open_loop_sends_what_is_due_and_tells_answers_from_refusals(environments, tmp_path):
+    options = Options(
+        seconds=1, warm_s=0.5, service_python=sys.executable, environments=environments
+    )
+    requests = requests_of(islice(endless(), 1_500), "/scan")
+    with running(riskscan(options, tmp_path, THREADS=1)) as server:
+        load = open_loop(server, requests, options, per_s=1_000, deadline_s=60)
+    assert load.n_accepted + load.n_refused == pytest.approx(1_000, abs=1)
+    assert load.n_accepted > 0 < load.n_refused
+    assert load.goodput_per_s > 0
+    assert load.n_late == load.n_failed == 0
 
 
 def test_document_is_read_as_the_sentences_that_it_was_made_of():

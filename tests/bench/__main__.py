@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench import analyzer, engine, linear_cost, listing, memory, over_http, start
+from tests.bench import analyzer, engine, linear_cost, listing, memory, over_http, start, under_load
 from tests.bench.options import options_of, parser
 from tests.bench.servers import end_with_the_benchmark
 
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "memory": memory.run,
     "start": start.run,
     "listing": listing.run,
+    "under-load": under_load.run,
 }
 
 
