@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from db.engines import BEGIN_IMMEDIATE, open_engine, open_unpooled_engine
+from db.engines import BEGIN_IMMEDIATE, open_engine, open_probe
 from db.faults import is_retryable, is_unavailable
 
 __all__ = ["Database", "is_unavailable"]
@@ -26,7 +26,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._probe = open_unpooled_engine(engine.url, timeout_s=PING_TIMEOUT_S)
+        self._probe = open_probe(engine.url, timeout_s=PING_TIMEOUT_S)
 
     @classmethod
     def connect(cls, url: str, *, pool_size: int) -> Database:
@@ -68,8 +68,9 @@ class Database:
             connection.execute(text("PRAGMA schema_version" if is_sqlite else "SELECT 1"))
 
     def dispose(self) -> None:
-        """Close every pooled connection."""
+        """Close every connection that is kept."""
         self.engine.dispose()
+        self._probe.dispose()
 
     def _run(self, work: Callable[[Session], T], *, is_first: bool) -> T:
         with Session(self.engine, expire_on_commit=False) as session, session.begin():

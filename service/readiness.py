@@ -20,7 +20,7 @@ EVERY_S = 1.0
 AGAIN_S = 0.2
 """After a fault: what is waited for should not wait for this."""
 STALE_S = 10.0
-"""A database that neither answers nor refuses for so long is away; one refusal takes 4 s at most."""
+"""A database that neither answers nor refuses for so long is away; one refusal takes 6 s at most."""
 
 _log = logging.getLogger(__name__)
 

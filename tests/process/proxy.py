@@ -12,6 +12,8 @@ class Relay:
         self._target = (host, port)
         self._pairs = []
         self._listener = None
+        self._flows = threading.Event()
+        self._flows.set()
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -30,6 +32,14 @@ class Relay:
             end.close()
         self._pairs.clear()
 
+    def mute(self):
+        """Hold back all bytes and close nothing, as a frozen server does."""
+        self._flows.clear()
+
+    def unmute(self):
+        """Deliver what was held back, and go on."""
+        self._flows.set()
+
     def _accept(self, listener):
         with contextlib.suppress(OSError):
             while True:
@@ -37,12 +47,12 @@ class Relay:
                 server = socket.create_connection(self._target)
                 self._pairs += [client, server]
                 for source, sink in ((client, server), (server, client)):
-                    threading.Thread(target=_pump, args=(source, sink), daemon=True).start()
+                    threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
 
-
-def _pump(source, sink):
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-    with contextlib.suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
+    def _pump(self, source, sink):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                self._flows.wait()
+                sink.sendall(data)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
