@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import asdict
 from itertools import islice
 
-from tests.bench.engine import SORTED, alone
+from tests.bench.engine import AS_SERVED, alone
 from tests.bench.load import closed_loop, open_loop, percentiles
 from tests.bench.over_http import (
     DOCUMENT_CLIENTS,
@@ -96,8 +96,8 @@ class _Bench:
         return {_ALONE: before, _BESIDE: beside}
 
     def pass_ms(self):
-        """Return how long the bare engine takes for 1,024 tokens, as many as a pass of the service has."""
-        n, way = self._options.size(_N_SENTENCES_OF_ENGINE), SORTED[1]
+        """Return how long the bare engine takes for a pass as large as the service's."""
+        n, way = self._options.size(_N_SENTENCES_OF_ENGINE), AS_SERVED
         return alone(self._options, list(islice(self._stream, n)), (way,))[way]["p50_ms"]
 
     def _singles(self, name, n):
