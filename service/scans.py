@@ -42,6 +42,11 @@ Stage = Literal["extract", "segment", "analyze", "store"]
 Timed = Callable[[Stage], AbstractContextManager[object]]
 """Gives the context in which a stage of a scan runs, to be timed."""
 
+COUNTED_SCANS = 1_000
+"""A page's total is counted among so many of the newest scans, so that its cost has an end."""
+NUMBERED_SCANS = 10_000
+"""Pages by number reach so many scans: each walks over all before it. Cursors reach every one."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -97,11 +102,14 @@ class ScanResult:
 
 @dataclass(frozen=True, slots=True)
 class ScanPage:
-    """Some of a user's scans; `next_after` is the position of the last one when more follow."""
+    """Some of a user's scans; `next_after` is the position of the last one when more follow.
+
+    `total` is None for a page after a position.
+    """
 
     scans: Sequence[models.Scan]
     next_after: tuple[datetime, UUID] | None
-    total: int | None
+    total: queries.Total | None
 
 
 class Scanner:
@@ -239,7 +247,7 @@ class Scans:
     ) -> ScanPage:
         """Return a user's scans, newest first: those after a position, else the given page.
 
-        The total is counted for a numbered page only, since its cost grows with the account.
+        The total is told with a numbered page only, and exact up to COUNTED_SCANS.
         """
 
         def work(session: Session) -> ScanPage:
@@ -248,11 +256,7 @@ class Scans:
                     session, user_id, chosen, limit=per_page + 1, after=after
                 )
                 return _page_of(found, per_page, total=None)
-            offset = (page - 1) * per_page
-            found = queries.list_scans_page(
-                session, user_id, chosen, limit=per_page + 1, offset=offset
-            )
-            return _page_of(found, per_page, total=queries.count_scans(session, user_id, chosen))
+            return _numbered_page(session, user_id, chosen, page=page, per_page=per_page)
 
         return self._store.transaction(work)
 
@@ -283,7 +287,24 @@ class Scans:
         return scan
 
 
-def _page_of(found: Sequence[models.Scan], per_page: int, *, total: int | None) -> ScanPage:
+def _numbered_page(
+    session: Session, user_id: UUID, chosen: queries.ScanFilter, *, page: int, per_page: int
+) -> ScanPage:
+    offset = (page - 1) * per_page
+    found = queries.list_scans_page(session, user_id, chosen, limit=per_page + 1, offset=offset)
+    n_seen = offset + len(found) if found else 0
+    if len(found) <= per_page and (found or page == 1):
+        total = queries.Total(n_seen, is_exact=True)  # the last page tells it
+    else:
+        total = queries.count_scans(session, user_id, chosen, at_most=COUNTED_SCANS)
+        if n_seen > total.n:  # of older scans than were counted
+            total = queries.Total(n_seen, is_exact=False)
+    return _page_of(found, per_page, total=total)
+
+
+def _page_of(
+    found: Sequence[models.Scan], per_page: int, *, total: queries.Total | None
+) -> ScanPage:
     shown = found[:per_page]
     has_more = len(found) > per_page
     return ScanPage(shown, (shown[-1].created_at, shown[-1].id) if has_more else None, total)

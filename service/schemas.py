@@ -24,6 +24,7 @@ from marshmallow import RAISE, ValidationError, validates_schema
 from service.nlp.operating_point import SENSITIVITIES
 from service.nlp.taxonomy import CATEGORIES, RISK_TYPES
 from service.passwords import MAX_PASSWORD_CHARS
+from service.scans import COUNTED_SCANS, NUMBERED_SCANS
 
 SOURCES = ("model", "llm")
 MAX_INT = 2**31 - 1
@@ -187,7 +188,10 @@ class ScanDetailOut(ScanOut):
 
 
 class ScanListQuery(StrictSchema):
-    page = Integer(validate=Range(1, 1_000_000), metadata={"description": "1-based."})
+    page = Integer(
+        validate=Range(1, NUMBERED_SCANS),
+        metadata={"description": f"1-based; reaches the newest {NUMBERED_SCANS:,}, a cursor all."},
+    )
     per_page = Integer(load_default=20, validate=Range(1, 100))
     cursor = String(
         validate=Length(1, 200), metadata={"description": "next_cursor of the page before."}
@@ -212,12 +216,30 @@ class ScanListQuery(StrictSchema):
             message = "Send one of page and cursor."
             raise ValidationError({"page": [message], "cursor": [message]})
 
+    @validates_schema
+    def _page_within_reach(self, data: dict[str, Any], **_: object) -> None:
+        if (data.get("page", 1) - 1) * data["per_page"] >= NUMBERED_SCANS:
+            message = (
+                f"Pages by number reach the newest {NUMBERED_SCANS:,} scans; go on with next_cursor "
+                "or the Link header, or narrow by created_before."
+            )
+            raise ValidationError({"page": [message]})
+
 
 class ScanListOut(Schema):
     items = List(Nested(ScanSummaryOut), required=True)
     page = Integer(required=True, allow_none=True, metadata={"description": "null with a cursor"})
     per_page = Integer(required=True)
     total = Integer(required=True, allow_none=True, metadata={"description": "null with a cursor"})
+    total_relation = String(
+        required=True,
+        allow_none=True,
+        validate=OneOf(["eq", "gte"]),
+        metadata={
+            "description": "eq: the total is exact; gte: at least so many, counted among the newest "
+            f"{COUNTED_SCANS:,} only; null with a cursor"
+        },
+    )
     next_cursor = String(required=True, allow_none=True)
 
 

@@ -9,7 +9,7 @@ from apiflask import APIBlueprint
 from marshmallow import RAISE
 
 from db.models import Feedback, Finding, Scan
-from db.queries.scans import ScanFilter
+from db.queries.scans import ScanFilter, Total
 from service.auth import auth, current_user
 from service.context import services
 from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES
@@ -44,7 +44,8 @@ def list_scans(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         "items": found.scans,
         "page": None if "cursor" in query else query.get("page", 1),
         "per_page": query["per_page"],
-        "total": found.total,
+        "total": found.total.n if found.total else None,
+        "total_relation": _relation(found.total),
         "next_cursor": next_cursor,
     }
     return answer, link_to_next(cursor=next_cursor)
@@ -81,6 +82,12 @@ def list_findings(scan_id: UUID, query: dict[str, int]) -> tuple[dict[str, Any],
     next_after = shown[-1][0].n if len(found) > per_page else None
     answer = {"items": [_shown(*pair) for pair in shown], "next_after": next_after}
     return answer, link_to_next(after=next_after)
+
+
+def _relation(total: Total | None) -> str | None:
+    if total is None:
+        return None
+    return "eq" if total.is_exact else "gte"
 
 
 def _shown(finding: Finding, own: Feedback | None) -> dict[str, Any]:

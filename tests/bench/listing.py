@@ -1,110 +1,148 @@
-"""Listing 20 scans of a user with 1,000 and of one with 1,000,000, in MariaDB, with the query's plan."""
+"""Listing 20 scans with 1,000 and with 1,000,000 in MariaDB, the user's own and others', with the plans."""
 
-import json
+import contextlib
 import statistics
 import time
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import UUID
 
 import httpx
-import uuid_utils.compat
-from sqlalchemy import create_engine, event, insert, select, text
+from sqlalchemy import Engine, create_engine, event, select, text
 from sqlalchemy.orm import Session
 
-from db.models import Scan, User
+from db.models import User
 from db.queries import scans as queries
+from service.paging import encode_cursor
+from service.scans import COUNTED_SCANS
 from tests.bench.plots import bars
 from tests.bench.results import Result, Target, shown
 from tests.bench.servers import riskscan, running, token
 from tests.databases import fresh_database
 
 FEW, MANY = 1_000, 1_000_000
+_N_AMONG = 100
+_OWN, _AMONG = "all their own", f"{_N_AMONG} among others'"
 _PER_PAGE = 20
-_AT_ONCE = 2_000
 _N_LOOKS = 50
+_WAYS = ("first page", "second page, by cursor", "half-way, by cursor")
+_TOTAL = "total of the first page"
+_INDEX = queries.NEWEST_FIRST
+_STORE = """
+INSERT INTO scans (id, user_id, data, source, sensitivity, created_at, model_name, model_version,
+                   document_sha256, coverage, n_findings)
+SELECT LOWER(CONCAT(LPAD(HEX(i), 12, '0'), RIGHT(:user_id, 20))), :user_id,
+       JSON_ARRAY(:finding, :finding), 'model', 'balanced', :now - INTERVAL (:n - i) SECOND,
+       'riskscan-minilm', '1.3.0', SHA2(i, 256), '{"characters": 31, "sentences": 1}', 2
+FROM (WITH RECURSIVE k AS (SELECT 0 AS x UNION ALL SELECT x + 1 FROM k WHERE x < 999)
+      SELECT a.x * 1000000 + b.x * 1000 + c.x AS i FROM k a, k b, k c
+      WHERE a.x <= :n DIV 1000000 AND b.x <= :n DIV 1000) numbers
+WHERE i < :n
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Account:
+    """A user of one of the two databases, and the positions after which their pages begin."""
+
+    case: str
+    n: int
+    engine: Engine
+    user_id: UUID
+    client: httpx.Client
+    positions: dict[str, tuple[datetime, UUID] | None]
 
 
 def run(options):
     """Store the scans, then list through the API in turns, page by page number and by cursor."""
-    folder = options.out / "listing"
-    few = max(options.size(FEW), 2 * _PER_PAGE)
+    few = max(options.size(FEW), 4 * _PER_PAGE)
     sizes = (few, max(options.size(MANY), few + 1))
-    with fresh_database("mysql", folder) as url:
-        with running(riskscan(options, folder, database_url=url)) as server:
-            users = [token(server) for _ in sizes]
-            engine = create_engine(url)
-            for user_id, n in zip(_user_ids(engine), sizes, strict=True):
-                _store(engine, user_id, n)
-            took_ms = _timed(server, users, sizes)
-        plans = {n: _plan(engine, u) for n, u in zip(sizes, _user_ids(engine), strict=True)}
-        engine.dispose()
+    with contextlib.ExitStack() as stack:
+        accounts = [
+            account
+            for n in sizes
+            for account in _accounts(stack, options, options.out / "listing" / f"{n}", n)
+        ]
+        took_ms = _timed(accounts)
+        plans = {
+            (way, account.case, account.n): plan
+            for account in accounts
+            for way, plan in _plans(account).items()
+        }
     return _result(took_ms, plans, sizes)
 
 
-def _user_ids(engine):
-    with Session(engine) as session:
-        return list(session.scalars(select(User.id).order_by(User.created_at)))
+def _accounts(stack, options, folder, n):
+    """Serve a database of n scans: one user owns all of them, another a hundred more."""
+    url = stack.enter_context(fresh_database("mysql", folder))
+    server = stack.enter_context(running(riskscan(options, folder, database_url=url)))
+    engine = create_engine(url)
+    stack.callback(engine.dispose)
+    for case, size in ((_OWN, n), (_AMONG, min(n, _N_AMONG))):
+        headers = token(server)
+        with Session(engine) as session:
+            user_id = session.scalars(select(User.id).order_by(User.created_at.desc())).first()
+        _store(engine, user_id, size)
+        client = httpx.Client(base_url=server.url, headers=headers, timeout=120)
+        stack.enter_context(client)
+        yield _Account(case, n, engine, user_id, client, _positions(engine, user_id, size))
 
 
 def _store(engine, user_id: UUID, n):
     """Insert n scans of a user, a second apart; they have no findings, which the listing does not read."""
-    now = datetime.now(UTC)
-    found = [{"risk": "Budget", "category": "Budget", "context": "The budget is too small for it."}]
+    finding = (
+        '{"risk": "Budget", "category": "Budget", "context": "The budget is too small for it."}'
+    )
+    values = {"user_id": user_id.hex, "finding": finding, "n": n, "now": datetime.now(UTC)}
     with engine.begin() as connection:
-        for begin in range(0, n, _AT_ONCE):
-            rows = [
-                {
-                    "id": uuid_utils.compat.uuid7(),
-                    "user_id": user_id,
-                    "data": 2 * found,
-                    "source": "model",
-                    "sensitivity": "balanced",
-                    "created_at": now - timedelta(seconds=n - i),
-                    "model_name": "riskscan-minilm",
-                    "model_version": "1.2.0",
-                    "document_sha256": f"{i:064x}",
-                    "coverage": {"characters": 31, "sentences": 1, "truncated": False},
-                    "n_findings": 2,
-                }
-                for i in range(begin, min(n, begin + _AT_ONCE))
-            ]
-            connection.execute(insert(Scan), rows)
+        connection.execute(text(_STORE), values)
     with engine.begin() as connection:
         connection.execute(text("ANALYZE TABLE scans"))
 
 
-def _timed(server, users, sizes):
-    """Return milliseconds of each look, by way and number of scans."""
-    found = {(way, n): [] for way in ("first page", "by cursor") for n in sizes}
-    with httpx.Client(base_url=server.url, timeout=120) as client:
-        cursors = [_page(client, headers, {})[1]["next_cursor"] for headers in users]
-        for _ in range(_N_LOOKS):
-            for headers, cursor, n in zip(users, cursors, sizes, strict=True):
-                found["first page", n].append(_page(client, headers, {})[0])
-                found["by cursor", n].append(_page(client, headers, {"cursor": cursor})[0])
+def _positions(engine, user_id, n):
+    found = {_WAYS[0]: None}
+    with Session(engine) as session:
+        for way, offset in zip(_WAYS[1:], (_PER_PAGE - 1, n // 2), strict=True):
+            [last] = queries.list_scans_page(session, user_id, limit=1, offset=offset)
+            found[way] = (last.created_at, last.id)
     return found
 
 
-def _page(client, headers, query):
+def _timed(accounts):
+    """Return milliseconds of each look, by way, case and number of scans."""
+    found = {(way, a.case, a.n): [] for way in _WAYS for a in accounts}
+    for _ in range(_N_LOOKS):
+        for account in accounts:
+            for way, position in account.positions.items():
+                query = {"cursor": encode_cursor(*position)} if position else {}
+                found[way, account.case, account.n].append(_page_ms(account.client, query))
+    return found
+
+
+def _page_ms(client, query):
     began_s = time.perf_counter()
-    answer = client.get("/api/scans", params={"per_page": _PER_PAGE, **query}, headers=headers)
+    answer = client.get("/api/scans", params={"per_page": _PER_PAGE, **query})
     took_ms = 1000 * (time.perf_counter() - began_s)
-    page = answer.raise_for_status().json()
-    if len(page["items"]) != _PER_PAGE:
-        raise RuntimeError(f"the page has {len(page['items'])} scans, not {_PER_PAGE}")
-    return took_ms, page
+    n_items = len(answer.raise_for_status().json()["items"])
+    if n_items != _PER_PAGE:
+        raise RuntimeError(f"the page has {n_items} scans, not {_PER_PAGE}")
+    return took_ms
 
 
-def _plan(engine, user_id):
+def _plans(account):
     """Return what the database says of the statements that the service lists with."""
-    ways = {
-        "first page": lambda s: queries.list_scans_page(s, user_id, limit=_PER_PAGE + 1, offset=0),
-        "total of the first page": lambda s: queries.count_scans(s, user_id),
-        "by cursor": lambda s: queries.list_scans(
-            s, user_id, limit=_PER_PAGE + 1, after=(datetime.now(UTC), user_id)
-        ),
+    engine, user_id, limit = account.engine, account.user_id, _PER_PAGE + 1
+    found = {
+        way: _explained(
+            engine, lambda s, at=at: queries.list_scans(s, user_id, limit=limit, after=at)
+        )
+        for way, at in account.positions.items()
     }
-    return {name: _explained(engine, way) for name, way in ways.items()}
+    found[_TOTAL] = _explained(
+        engine, lambda s: queries.count_scans(s, user_id, at_most=COUNTED_SCANS)
+    )
+    return found
 
 
 def _explained(engine, way):
@@ -123,50 +161,42 @@ def _explained(engine, way):
 
 def _result(took_ms, plans, sizes):
     rows = []
-    for (way, n), values in took_ms.items():
-        steps = plans[n][way]
-        keys = ", ".join(str(step["key"]) for step in steps)
-        extra = "; ".join(str(step["Extra"]) for step in steps)
-        rows.append((way, f"{n:,}", shown(_thirds(values), 2), keys, extra))
-    rows += [
-        (
-            "total of the first page",
-            f"{n:,}",
-            "",
-            *(str(plans[n]["total of the first page"][0][k]) for k in ("key", "Extra")),
-        )
-        for n in sizes
-    ]
+    for (way, case, n), plan in plans.items():
+        values = took_ms.get((way, case, n))
+        keys = ", ".join(step["key"] for step in plan if step["key"])
+        extra = "; ".join(step["Extra"] for step in plan if step["Extra"])
+        rows.append((way, case, f"{n:,}", shown(_thirds(values), 2) if values else "", keys, extra))
     middle = {at: statistics.median(values) for at, values in took_ms.items()}
     few, many = sizes
-    used = all(
-        s["key"] == "ix_scans_user_id_created_at_id"
-        for n in sizes
-        for w in ("first page", "by cursor")
-        for s in plans[n][w]
-    )
     return Result(
         name="listing",
-        title=f"Listing {_PER_PAGE} scans of a user who has {few:,} and of one who has {many:,}",
-        head=("page", "scans", "ms", "index", "extra"),
+        title=f"Listing {_PER_PAGE} scans with {few:,} and with {many:,}, the user's own or others'",
+        head=("page", "whose", "scans", "ms", "index", "extra"),
         rows=rows,
         figures={
-            "took_ms": {f"{way}, {n}": values for (way, n), values in took_ms.items()},
-            "plans": json.loads(json.dumps(plans, default=str)),
+            "took_ms": {f"{way}, {case} {n}": v for (way, case, n), v in took_ms.items()},
+            "plans": {", ".join(map(str, at)): plan for at, plan in plans.items()},
         },
-        panels=[bars({f"{way}, {n:,}": _thirds(v) for (way, n), v in took_ms.items()}, "ms")],
+        panels=[bars({f"{w}, {c} {n:,}": _thirds(v) for (w, c, n), v in took_ms.items()}, "ms")],
         targets=[
             Target(
-                f"{way}: ms with {many:,} scans over ms with {few:,}",
-                middle[way, many] / middle[way, few],
+                f"{way}: ms with {many:,} scans over ms with {few:,}, {case}",
+                middle[way, case, many] / middle[way, case, few],
                 2.0,
                 is_limit=True,
             )
-            for way in ("first page", "by cursor")
+            for way in _WAYS
+            for case in (_OWN, _AMONG)
         ],
         notes=(
-            f"the plan {'uses' if used else 'DOES NOT use'} ix_scans_user_id_created_at_id for every page",
+            f"{sum(map(_is_sound, plans.values()))} of {len(plans)} plans read {_INDEX} and sort nothing",
         ),
+    )
+
+
+def _is_sound(plan):
+    return any(s["key"] == _INDEX for s in plan) and "filesort" not in " ".join(
+        s["Extra"] or "" for s in plan
     )
 
 

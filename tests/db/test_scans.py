@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from db.models import User
 from db.queries import scans
-from db.queries.scans import ScanFilter
+from db.queries.scans import ScanFilter, Total
 from tests.db.conftest import add_user, count, finding, scan_values
 
 REFUSED = (IntegrityError, OperationalError)  # MySQL calls a broken CHECK the latter
@@ -19,6 +19,10 @@ def listed(database, user, **chosen):
         lambda s: scans.list_scans(s, user.id, ScanFilter(**chosen), limit=100)
     )
     return [scan.id for scan in found]
+
+
+def counted(database, user, *chosen, at_most):
+    return database.transaction(lambda s: scans.count_scans(s, user.id, *chosen, at_most=at_most))
 
 
 def findings(database, scan, after_n=0, limit=100):
@@ -193,5 +197,24 @@ def test_count_scans_counts_what_the_filter_leaves(database, user, store_scan):
     for source in ("model", "llm", "llm"):
         store_scan("One.", "Two.", source=source)
     chosen = ScanFilter(source="llm", category="financial")
-    assert database.transaction(lambda s: scans.count_scans(s, user.id, chosen)) == 2
-    assert database.transaction(lambda s: scans.count_scans(s, user.id)) == 3
+    assert counted(database, user, chosen, at_most=3) == Total(2, is_exact=True)
+    assert counted(database, user, at_most=3) == Total(3, is_exact=True)
+
+
+def test_count_scans_beyond_its_bound_counts_among_the_newest(database, user, store_scan):
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    for n, source in enumerate(("llm", "model", "llm", "llm")):
+        store_scan(source=source, created_at=start + timedelta(days=n))
+    assert counted(database, user, at_most=3) == Total(3, is_exact=False)
+    assert counted(database, user, ScanFilter(source="model"), at_most=2) == Total(
+        1, is_exact=False
+    )
+    assert counted(database, user, ScanFilter(source="model"), at_most=1) == Total(
+        0, is_exact=False
+    )
+    newer = ScanFilter(created_from=start + timedelta(days=1))
+    assert counted(database, user, newer, at_most=3) == Total(3, is_exact=True)
+
+
+def test_count_scans_of_nobody_is_exactly_none(database, user):
+    assert counted(database, user, at_most=1) == Total(0, is_exact=True)

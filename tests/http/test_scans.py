@@ -2,10 +2,15 @@
 
 import concurrent.futures
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import insert
 
+from db.models import Scan
 from service.context import EXTENSION
+from service.scans import COUNTED_SCANS
+from tests.db.conftest import scan_values
 from tests.sentences import FLOW_TEXT
 
 
@@ -25,12 +30,62 @@ def listed(user, **params):
 def test_scans_are_listed_newest_first_with_total(user, five):
     answer = user.http.get("/api/scans").json()
     assert [i["scan_id"] for i in answer["items"]] == five[::-1]
-    assert (answer["page"], answer["per_page"], answer["total"]) == (1, 20, 5)
+    assert (answer["page"], answer["per_page"]) == (1, 20)
+    assert (answer["total"], answer["total_relation"]) == (5, "eq")
 
 
 def test_scans_numbered_pages_cover_the_list(user, five):
     pages = [listed(user, page=n, per_page=2) for n in (1, 2, 3, 4)]
     assert pages == [five[:2:-1], five[2:0:-1], five[:1], []]
+
+
+@pytest.fixture
+def many(live, user):
+    """Three scans more than are counted, the oldest thirty by the LLM."""
+    begin, owner = datetime(2026, 1, 1, tzinfo=UTC), uuid.UUID(user.id)
+    rows = [
+        scan_values(
+            owner,
+            created_at=begin + timedelta(minutes=n),
+            source="llm" if n < 30 else "model",
+        )
+        for n in range(COUNTED_SCANS + 3)
+    ]
+    live.app.extensions[EXTENSION].store.transaction(lambda s: s.execute(insert(Scan), rows))
+    return rows
+
+
+def total_of(user, **params):
+    answer = user.http.get("/api/scans", params=params).raise_for_status().json()
+    return answer["total"], answer["total_relation"]
+
+
+def test_scans_total_is_exact_as_far_as_is_counted_and_says_where_it_is_not(user, many):
+    assert total_of(user) == (COUNTED_SCANS, "gte")
+    assert total_of(user, created_from=many[3]["created_at"].isoformat()) == (COUNTED_SCANS, "eq")
+    assert total_of(user, page=51) == (COUNTED_SCANS + 3, "eq")
+    assert total_of(user, page=52) == (COUNTED_SCANS, "gte")
+
+
+@pytest.mark.usefixtures("many")
+def test_scans_total_of_a_filter_is_never_less_than_was_shown(user):
+    assert total_of(user, source="llm", per_page=10) == (28, "gte")
+    assert total_of(user, source="llm", per_page=28) == (29, "gte")
+    assert total_of(user, source="llm") == (28, "gte")
+    assert total_of(user, source="llm", page=2) == (30, "eq")
+
+
+@pytest.mark.usefixtures("five")
+def test_scans_by_cursor_have_no_total(user):
+    cursor = user.http.get("/api/scans?per_page=2").json()["next_cursor"]
+    assert total_of(user, cursor=cursor) == (None, None)
+
+
+def test_scans_numbered_pages_reach_their_last(user):
+    assert listed(user, page=500) == []
+    assert listed(user, page=100, per_page=100) == []
+    message = user.http.get("/api/scans?page=501").json()["detail"]
+    assert "next_cursor" in message
 
 
 def test_scans_link_header_leads_through_the_list(user, five):
@@ -74,6 +129,8 @@ def test_scans_created_range_is_half_open(user, five):
         ({"q": "\x00"}, "q"),
         ({"page": 10**30}, "page"),
         ({"page": 0}, "page"),
+        ({"page": 501}, "page"),
+        ({"page": 101, "per_page": 100}, "page"),
         ({"per_page": 101}, "per_page"),
         ({"cursor": "bm9uZQ=="}, "cursor"),
         ({"cursor": "\u00e9"}, "cursor"),
