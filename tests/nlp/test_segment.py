@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import pytest
+import spacy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.errors import AnalyzerTimeout
 from service.nlp.analyzer import Block, Deadline, ExtractedText
-from service.nlp.segment import MAX_SENTENCE_CHARS, Segmenter
+from service.nlp.segment import MAX_SENTENCE_CHARS, MAX_WORDS, Segmenter
 from tests.nlp.prose import HARMLESS, extracted, planted
 
 SEGMENTER = Segmenter()  # hypothesis does not mix with function-scoped fixtures
@@ -149,9 +152,58 @@ def test_segment_short_text_does_not_wait_for_a_book():
             book.result(30)
 
 
-def test_segment_new_words_do_not_stay_in_memory():
-    strings = SEGMENTER._nlp.vocab.strings
-    sentences("Warm up. Once.")
-    before = len(strings)
-    sentences(" ".join(f"word{i}x is new." for i in range(5_000)))
-    assert len(strings) == before
+def test_segment_ever_new_words_stay_in_memory_up_to_a_bound_and_change_no_sentence():
+    segmenter = Segmenter()
+    prose = planted(20_000, 1)
+    before = segmenter.segment(prose)
+    sizes = []
+    for start in range(0, 2 * MAX_WORDS, 1_000):
+        segmenter.segment(extracted(" ".join(f"x{i}y. Yes." for i in range(start, start + 1_000))))
+        sizes.append(len(segmenter._nlp.vocab))
+    assert max(sizes) < MAX_WORDS + 5_000  # those of the turn in progress come on top
+    assert sizes != sorted(sizes)  # they were let go, and the bound is not beyond what was read
+    assert segmenter.segment(prose) == before
+
+
+class ReadsAll(Segmenter):
+    """Gives the tokenizer the whole text."""
+
+    def _parts_with_ends(self, source: str) -> list[tuple[int, int]]:
+        return [(0, len(source))]
+
+
+READS_ALL = ReadsAll()
+SPACY = spacy.blank("en")
+SPACY.add_pipe("sentencizer")
+WORDS = """the budget is tight We cannot gonna I a x don't No. etc. Fig. 1. U.S. e.g. 5 1am :-) (a) .
+    (" ." .) !? \u201cNo end.Next \u6f22\u3002\u5b57 \U0001f469 \u00e9t\u00e9"""
+WORD = st.sampled_from(
+    [*WORDS.split(), "", "\n", " " * 50, "\n " * 30, *sorted(SPACY.tokenizer.rules)]
+)
+PROSE = st.lists(WORD | WORD.map("{}.".format), max_size=60).map(" ".join)
+
+
+@settings(max_examples=200, deadline=None)
+@given(PROSE)
+def test_segment_any_prose_is_cut_as_if_the_tokenizer_read_all_of_it(text):
+    assert SEGMENTER.segment(extracted(text)) == READS_ALL.segment(extracted(text))
+
+
+@settings(max_examples=100, deadline=None)
+@given(PROSE | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace").decode()))
+def test_firsts_any_text_are_where_the_sentencizer_begins_sentences(text):
+    doc = SPACY(text)
+    assert list(SEGMENTER._firsts(doc)) == [span.start for span in doc.sents][1:]
+
+
+def test_special_cases_of_spacy_have_no_two_words_in_a_row():
+    """Whoever cuts text between two words relies on it."""
+    rules = SPACY.tokenizer.rules
+    SPACY.tokenizer.rules = {}
+    try:
+        cases = [[token.text for token in SPACY.tokenizer(rule)] for rule in rules]
+    finally:
+        SPACY.tokenizer.rules = rules
+    pairs = [pair for case in cases for pair in pairwise(case)]
+    assert pairs
+    assert not [pair for pair in pairs if all(re.fullmatch("[A-Za-z]+", w) for w in pair)]
