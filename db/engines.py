@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.pool import NullPool
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolResetState
 
 CONNECT_TIMEOUT_S = 5
 LOCK_TIMEOUT_S = 10
@@ -20,20 +21,28 @@ STATEMENT_TIMEOUT_S = 30
 _RECYCLE_S = 1800  # below the idle limits of common firewalls and of MySQL's wait_timeout (8 h)
 BEGIN_IMMEDIATE = "begin_immediate"
 """Execution option: an SQLite transaction takes the write lock as it begins."""
+COMMITTED = "committed"
+"""Key in the info of a pooled connection whose transaction is committed: the pool need not roll back."""
 
 
 def open_engine(url: str, *, pool_size: int) -> Engine:
-    """Return the engine of the service: pooled, with limits on every wait."""
+    """Return the engine of the service: pooled, with limits on every wait.
+
+    A connection is lent as it is, without asking the server whether it still lives: Database runs a
+    transaction again that finds it dead, and the pool replaces all of its age at the first such find.
+    """
     parsed = make_url(url)
-    return _engine(
+    engine = _engine(
         parsed,
         _limits(parsed, connect_s=CONNECT_TIMEOUT_S, statement_s=STATEMENT_TIMEOUT_S),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=CONNECT_TIMEOUT_S,
-        pool_pre_ping=True,
         pool_recycle=_RECYCLE_S,
+        pool_reset_on_return=None,
     )
+    event.listen(engine, "reset", _roll_back_what_is_open)
+    return engine
 
 
 def open_unpooled_engine(url: str | URL, *, timeout_s: float | None = None) -> Engine:
@@ -114,6 +123,18 @@ def _postgresql_limits(connect_s: float, statement_s: float | None) -> dict[str,
         "keepalives_interval": 10,
         "keepalives_count": 3,
     }
+
+
+def _roll_back_what_is_open(
+    connection: DBAPIConnection, record: ConnectionPoolEntry, state: PoolResetState
+) -> None:
+    """Roll back as a connection returns to the pool, unless its transaction is known to have ended.
+
+    MySQL's driver would ask the server even then. A commit that failed may leave its transaction open.
+    """
+    is_committed = record.info.pop(COMMITTED, False)
+    if not is_committed and not state.transaction_was_reset:
+        connection.rollback()
 
 
 def _make_private(url: URL) -> None:

@@ -50,9 +50,14 @@ def is_duplicate(error: BaseException) -> bool:
             return False
 
 
+def is_lost_connection(error: BaseException | None) -> bool:
+    """Tell whether the connection broke; the pool has then dropped it and all of its age."""
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
 def is_retryable(error: BaseException) -> bool:
     """Tell whether the whole transaction may succeed when it runs again at once."""
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
+    if is_lost_connection(error):
         return True
     match _driver_error(error):
         case pymysql.err.Error() as found:

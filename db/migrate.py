@@ -65,8 +65,7 @@ def head() -> str:
 
 def is_current(database: Database) -> bool:
     """Tell whether the schema is at the newest revision; raises SQLAlchemyError when it is away."""
-    with database.engine.connect() as connection:
-        return _revision(connection) == head()
+    return database.transaction(lambda session: _revision(session.connection())) == head()
 
 
 def differences(url: str) -> list[Any]:

@@ -136,8 +136,8 @@ class Finding(Base):
     category: Mapped[str] = mapped_column(exact(64))
     score: Mapped[float | None] = mapped_column(Double)
     context: Mapped[str] = mapped_column(long_text())
-    start: Mapped[int] = mapped_column("span_start")  # START and END are words of SQL
-    end: Mapped[int] = mapped_column("span_end")
+    start: Mapped[int] = mapped_column("span_start", key="start")  # words of SQL
+    end: Mapped[int] = mapped_column("span_end", key="end")
     page: Mapped[int | None]
 
 

@@ -7,10 +7,16 @@ from typing import TypeVar
 
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_random_exponential,
+)
 
-from db.engines import BEGIN_IMMEDIATE, open_engine, open_probe
-from db.faults import is_retryable, is_unavailable
+from db.engines import BEGIN_IMMEDIATE, COMMITTED, open_engine, open_probe
+from db.faults import is_lost_connection, is_retryable, is_unavailable
 
 __all__ = ["Database", "is_unavailable"]
 
@@ -19,6 +25,23 @@ PING_TIMEOUT_S = 2.0
 _ATTEMPTS = 3
 _FIRST_WAIT_S = 0.05
 _LONGEST_WAIT_S = 0.5
+_BACKOFF = wait_random_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S)
+
+
+def _wait_s(state: RetryCallState) -> float:
+    """Return how long to wait before the next run: not at all after a first lost connection."""
+    error = state.outcome.exception() if state.outcome else None
+    if state.attempt_number == 1 and is_lost_connection(error):
+        return 0.0
+    return _BACKOFF(state)
+
+
+_RETRYING = Retrying(
+    stop=stop_after_attempt(_ATTEMPTS),
+    wait=_wait_s,
+    retry=retry_if_exception(is_retryable),
+    reraise=True,
+)
 
 
 class Database:
@@ -47,14 +70,8 @@ class Database:
         Raises:
             SQLAlchemyError: see `is_unavailable`; whatever `work` raises, after a rollback.
         """
-        retrying = Retrying(
-            stop=stop_after_attempt(_ATTEMPTS),
-            wait=wait_random_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S),
-            retry=retry_if_exception(is_retryable),
-            reraise=True,
-        )
         runs = iter(range(_ATTEMPTS))
-        return retrying(lambda: self._run(work, is_first=next(runs) == 0))
+        return _RETRYING(lambda: self._run(work, is_first=next(runs) == 0))
 
     def ping(self) -> None:
         """Read from the database over a connection of its own, which no busy pool delays.
@@ -73,9 +90,12 @@ class Database:
         self._probe.dispose()
 
     def _run(self, work: Callable[[Session], T], *, is_first: bool) -> T:
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with self.engine.connect() as connection:
             if not is_first:
                 # On SQLite a transaction that read before it wrote fails at once when another
                 # wrote between; taking the write lock at the start lets the next run through.
-                session.connection(execution_options={BEGIN_IMMEDIATE: True})
-            return work(session)
+                connection.execution_options(**{BEGIN_IMMEDIATE: True})
+            with Session(connection, expire_on_commit=False) as session, session.begin():
+                result = work(session)
+            connection.info[COMMITTED] = True
+            return result

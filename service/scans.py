@@ -220,9 +220,18 @@ class Scans:
         result = self._scanner.scan(submission)
         scan = _new_scan(user_id, submission, result, key=key, request_sha256=request_sha256)
         findings = result.analysis.findings
+        is_first = True
+
+        def work(session: Session) -> models.Scan:
+            nonlocal is_first
+            # An earlier run whose commit's answer was lost may have stored it.
+            earlier = None if is_first else queries.scan_of_user(session, scan["id"], user_id)
+            is_first = False
+            return earlier or _add(session, scan, findings)
+
         try:
             with self._timed("store"):
-                stored = self._store.transaction(lambda session: _add(session, scan, findings))
+                stored = self._store.transaction(work)
         except IntegrityError as error:
             # A twin of this request with the same key was stored first.
             earlier = self._earlier(user_id, key, request_sha256) if key else None
@@ -358,14 +367,13 @@ def _add(session: Session, scan: dict[str, Any], findings: list[Finding]) -> mod
         }
         for n, f in enumerate(findings, start=1)
     ]
-    stored, is_new = queries.add_scan(session, scan, rows)
-    if is_new:
-        record(
-            session,
-            Action.SCAN_CREATED,
-            user_id=stored.user_id,
-            object_type="scan",
-            object_id=stored.id,
-            detail={"source": stored.source, "n_findings": stored.n_findings},
-        )
+    stored = queries.add_scan(session, scan, rows)
+    record(
+        session,
+        Action.SCAN_CREATED,
+        user_id=stored.user_id,
+        object_type="scan",
+        object_id=stored.id,
+        detail={"source": stored.source, "n_findings": stored.n_findings},
+    )
     return stored

@@ -8,10 +8,12 @@ from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat
-from sqlalchemy import or_, select
+from sqlalchemy import insert, or_, select
 from sqlalchemy.orm import Session
 
-from db.models import AuditEvent
+from db.models import AuditEvent, Base
+
+_INSERT = insert(Base.metadata.tables[AuditEvent.__tablename__])
 
 
 def add_event(
@@ -23,21 +25,19 @@ def add_event(
     object_id: str | None,
     request_id: str | None,
     detail: Mapping[str, Any],
-) -> AuditEvent:
+) -> None:
     """Insert an event that happened now; `detail` is JSON without secrets and document text."""
-    event = AuditEvent(
-        id=uuid_utils.compat.uuid7(),
-        created_at=datetime.now(UTC),
-        action=action,
-        user_id=user_id,
-        object_type=object_type,
-        object_id=object_id,
-        request_id=request_id,
-        detail=dict(detail),
-    )
-    session.add(event)
-    session.flush()
-    return event
+    event = {
+        "id": uuid_utils.compat.uuid7(),
+        "created_at": datetime.now(UTC),
+        "action": action,
+        "user_id": user_id,
+        "object_type": object_type,
+        "object_id": object_id,
+        "request_id": request_id,
+        "detail": dict(detail),
+    }
+    session.execute(_INSERT, event)
 
 
 def list_events(

@@ -11,11 +11,15 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select
 from sqlalchemy.orm import Session, defer
 
-from db.models import Finding, Scan
+from db.models import Base, Finding, Scan
 from db.queries.counts import n_rows_of
 
 NEWEST_FIRST = "ix_scans_user_id_created_at_id"
 """The index that holds a user's scans in the order of their listing."""
+# Into the tables, not the classes: less processor time than a flush, and one statement for all
+# findings, where the classes' insert takes another at each change between NULL and a value.
+_INSERT_SCAN = insert(Base.metadata.tables[Scan.__tablename__])
+_INSERT_FINDING = insert(Base.metadata.tables[Finding.__tablename__])
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +48,18 @@ class Total:
 
 def add_scan(
     session: Session, scan: Mapping[str, Any], findings: Sequence[Mapping[str, Any]]
-) -> tuple[Scan, bool]:
-    """Insert a scan and its findings, given as values by attribute; return it and whether it is new.
+) -> Scan:
+    """Insert a scan and its findings, given as values by attribute; return it, outside the session.
 
-    It is not new when a commit whose answer was lost has stored it: the id is the caller's own.
-    `findings` need no scan_id.
+    `findings` need no scan_id, and all have the same keys.
 
     Raises:
         IntegrityError: the user is gone, or has a scan with this idempotency key.
     """
-    earlier = session.get(Scan, scan["id"])
-    if earlier is not None:
-        return earlier, False
-    stored = Scan(**scan)
-    session.add(stored)
-    session.flush()
+    session.execute(_INSERT_SCAN, dict(scan))
     if findings:
-        session.execute(insert(Finding), [{**f, "scan_id": stored.id} for f in findings])
-    return stored, True
+        session.execute(_INSERT_FINDING, [{**f, "scan_id": scan["id"]} for f in findings])
+    return Scan(**scan)
 
 
 def scan_of_user(session: Session, scan_id: UUID, user_id: UUID) -> Scan | None:

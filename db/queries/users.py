@@ -7,13 +7,25 @@ from typing import Literal
 from uuid import UUID
 
 import uuid_utils.compat
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from db.faults import is_duplicate
 from db.models import Login, RefreshToken, User
 from db.queries.counts import n_rows_of
+
+# Every request asks this: and to build the statement took half of its processor time.
+_USER_OF_LOGIN = (
+    select(User)
+    .join(Login, Login.user_id == User.id)
+    .where(
+        User.id == bindparam("user_id"),
+        User.disabled_at.is_(None),
+        Login.id == bindparam("login_id"),
+        Login.revoked_at.is_(None),
+    )
+)
 
 TokenOutcome = Literal["ok", "unknown", "expired", "revoked", "reused"]
 
@@ -82,16 +94,7 @@ def begin_login(session: Session, user_id: UUID, *, login_id: UUID | None = None
 
 def user_of_login(session: Session, user_id: UUID, login_id: UUID) -> User | None:
     """Return the account, None when it is gone or disabled or the log-in has ended."""
-    return session.scalar(
-        select(User)
-        .join(Login, Login.user_id == User.id)
-        .where(
-            User.id == user_id,
-            User.disabled_at.is_(None),
-            Login.id == login_id,
-            Login.revoked_at.is_(None),
-        )
-    )
+    return session.scalar(_USER_OF_LOGIN, {"user_id": user_id, "login_id": login_id})
 
 
 def revoke_login(session: Session, login_id: UUID, reason: str) -> None:

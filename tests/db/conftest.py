@@ -41,7 +41,7 @@ def store_scan(database, user):
     def store(*contexts, **values):
         found = [finding(n, context) for n, context in enumerate(contexts, start=1)]
         values = scan_values(user.id, **values)
-        return database.transaction(lambda s: scans.add_scan(s, values, found))[0]
+        return database.transaction(lambda s: scans.add_scan(s, values, found))
 
     return store
 

@@ -6,15 +6,20 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
+import pymysql
 import pytest
-from sqlalchemy import create_engine, make_url, text
-from sqlalchemy.exc import OperationalError, ProgrammingError
+import uuid_utils.compat
+from sqlalchemy import create_engine, event, make_url, text
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from db import migrate
 from db.faults import is_retryable
 from db.models import User
+from db.queries import users
 from db.session import PING_TIMEOUT_S, Database, is_unavailable
 from tests.db.conftest import add_user, count, wait_until
 from tests.process.proxy import Relay
@@ -98,6 +103,68 @@ def test_connection_killed_while_idle_is_replaced(database, database_url, backen
     one.dispose()
 
 
+def pooled_ids(database, n):
+    """The server's ids of the first `n` connections that the pool lends, opened if need be."""
+    with ExitStack() as lent:
+        idle = [lent.enter_context(database.engine.connect()) for _ in range(n)]
+        own = text(OWN_ID[database.engine.dialect.name])
+        return [connection.scalar(own) for connection in idle]
+
+
+@servers
+def test_every_connection_killed_while_idle_fails_no_parallel_transaction(database, database_url):
+    pool = Database.connect(database_url, pool_size=8)
+    runs = []
+
+    def work(session):
+        runs.append(session)
+        return add_user(session).id
+
+    for own in pooled_ids(pool, 8):
+        with database.engine.connect() as other:
+            other.execute(text(KILL[database.engine.dialect.name].format(own)))
+    with ThreadPoolExecutor(8) as threads:
+        ids = list(threads.map(lambda _: pool.transaction(work), range(64)))
+    assert 64 < len(runs) <= 64 + 8  # each dead connection was found out by one run at most
+    assert all(database.transaction(lambda s, i=i: s.get(User, i)) for i in ids)
+    pool.dispose()
+
+
+@servers
+def test_server_that_drops_and_refuses_is_unavailable_until_it_is_back(database_url):
+    url = make_url(database_url)
+    relay = Relay(url.host, url.port)
+    relay.open()
+    near = url.set(host="127.0.0.1", port=relay.port).render_as_string(hide_password=False)
+    one = Database.connect(near, pool_size=1)
+    for _ in range(2):
+        assert n_users(one, "nobody") == 0
+        relay.cut()
+        with pytest.raises(OperationalError) as caught:
+            n_users(one, "nobody")
+        assert is_unavailable(caught.value)
+        relay.open()
+    assert n_users(one, "nobody") == 0
+    one.dispose()
+    relay.cut()
+
+
+@servers
+def test_first_lost_connection_is_not_waited_for_but_the_second(database, monkeypatch):
+    waits_s, runs = [], []
+    monkeypatch.setattr("tenacity.nap.time.sleep", waits_s.append)
+
+    def work(session):
+        runs.append(session)
+        if len(runs) < 3:
+            kill(database, session)
+            session.execute(text("SELECT 1"))
+
+    database.transaction(work)
+    assert waits_s[0] == 0
+    assert 0 < waits_s[1] <= 0.1
+
+
 @sqlite
 def test_transaction_overtaken_by_a_writer_runs_again(database, user):
     runs = []
@@ -154,6 +221,74 @@ def test_transaction_that_raises_runs_once_and_stores_nothing(database):
         database.transaction(work)
     assert len(runs) == 1
     assert n_users(database, "undone@corp.local") == 0
+
+
+@pytest.mark.parametrize("error", [KeyError, KeyboardInterrupt, GeneratorExit])
+def test_transaction_that_raises_leaves_nothing_to_the_next_of_its_connection(database_url, error):
+    one = Database.connect(database_url, pool_size=1)
+    address = f"{uuid_utils.compat.uuid7()}@corp.local"
+
+    def work(session):
+        add_user(session, email=address)
+        raise error
+
+    before = one.transaction(driver_connection)
+    with pytest.raises(error):
+        one.transaction(work)
+    assert one.transaction(driver_connection) is before
+    assert one.transaction(lambda s: count(s, "users", "email", address)) == 0
+    one.dispose()
+
+
+def driver_connection(session):
+    return session.connection().connection.driver_connection
+
+
+def test_commit_that_fails_leaves_nothing_to_the_next_of_its_connection(database_url):
+    one = Database.connect(database_url, pool_size=1)
+    address = f"{uuid_utils.compat.uuid7()}@corp.local"
+
+    def refuse(_connection):
+        raise KeyError("before the COMMIT is sent")
+
+    one.transaction(driver_connection)
+    event.listen(one.engine, "commit", refuse)
+    with pytest.raises(KeyError):
+        one.transaction(lambda s: add_user(s, email=address))
+    event.remove(one.engine, "commit", refuse)
+    assert one.transaction(lambda s: count(s, "users", "email", address)) == 0
+    one.dispose()
+
+
+@sqlite
+def test_commit_that_sqlite_refuses_leaves_nothing_behind(database_url):
+    """SQLite keeps the transaction open when a COMMIT fails."""
+    one = Database.connect(database_url, pool_size=1)
+
+    def work(session):
+        session.execute(text("PRAGMA defer_foreign_keys = ON"))
+        users.begin_login(session, uuid_utils.compat.uuid7())
+
+    before = one.transaction(lambda s: s.scalar(text("SELECT COUNT(*) FROM logins")))
+    with pytest.raises(IntegrityError):
+        one.transaction(work)
+    assert one.transaction(lambda s: s.scalar(text("SELECT COUNT(*) FROM logins"))) == before
+    one.dispose()
+
+
+@pytest.mark.parametrize("backend", ["mysql"], indirect=True, scope="session")
+def test_transaction_sends_its_statements_and_commit_alone(database, monkeypatch):
+    sent = []
+    execute = pymysql.connections.Connection._execute_command
+
+    def keep(self, command, sql):
+        sent.append(sql)
+        return execute(self, command, sql)
+
+    monkeypatch.setattr(pymysql.connections.Connection, "_execute_command", keep)
+    for _ in range(2):
+        database.transaction(lambda s: s.execute(text("SELECT 1")))
+    assert sent[-4:] == [b"SELECT 1", "COMMIT"] * 2
 
 
 def test_a_wrong_statement_runs_once_and_is_not_unavailable(database):

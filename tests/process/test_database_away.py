@@ -1,5 +1,7 @@
 """The database goes away and comes back; the process stays up and recovers by itself."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from sqlalchemy.engine import make_url
 
@@ -37,6 +39,17 @@ def test_database_away_is_503_and_recovers_by_itself(start, relay):
     relay.open()
     process.wait_until("/health/ready", 200)
     assert scan(process.url, headers).status_code == 201
+
+
+def test_connections_dropped_while_idle_are_replaced_unnoticed(start, relay):
+    process = start(DATABASE_URL=relay.url, THREADS="4")
+    headers = log_in(process.url)
+    with ThreadPoolExecutor(8) as clients:
+        for _ in range(3):
+            answers = list(clients.map(lambda _: scan(process.url, headers), range(16)))
+            assert {answer.status_code for answer in answers} == {201}
+            relay.cut()
+            relay.open()
 
 
 def test_database_away_at_start_delays_readiness_only(start, relay):
