@@ -33,8 +33,8 @@ TOKENS_PER_PASS = {"cpu": 256, "cuda": 32_768}
 """On the CPU a token takes the same time from 100 of them on, and whoever comes next waits for a pass; a GPU
 wants many."""
 OVERHEAD_TOKENS = {"cpu": 64, "cuda": 1_024}
-"""On a core with AVX2 a pass takes 0.4 ms and 0.16 ms a token, and padding, which attention alone sees, a tenth
-of that (November 2026)."""
+"""On a core with AVX2 a pass takes 0.4 ms and 0.16 ms a token, and padding, which attention alone sees, a
+tenth of that (November 2026)."""
 PASSES_AT_ONCE_ON_CUDA = 2
 """While one computes, the other's ids and outputs are on their way."""
 
