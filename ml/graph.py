@@ -6,7 +6,7 @@ sentences beside it (measured, November 2026). Per token, scores are the same in
 twice as close to float32, and as fast.
 
 Padding goes into attention alone, and every other row is a token: of documents of 100 sentences 23 % was
-padding, and a forward pass takes 21 % less time without it (tests/bench/NOTES.md).
+padding, and a forward pass takes 20 % less time without it (tests/bench/NOTES.md).
 """
 
 from __future__ import annotations
