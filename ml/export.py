@@ -60,12 +60,20 @@ def write_network(
     )
     weights = folder / artifacts.WEIGHTS_FILE
     save_file(quantize(state, bits), weights)
+    weights.chmod(0o644)  # safetensors writes for the owner alone, and the service is another user
+    write_graph(config, folder)
+
+
+def write_graph(config: EncoderConfig, folder: Path) -> None:
+    """Write the graph over the integer weights that are in `folder`."""
     model = build(
-        weights, n_layers=config.n_layers, n_heads=config.n_heads, eps=config.layer_norm_eps
+        folder / artifacts.WEIGHTS_FILE,
+        n_layers=config.n_layers,
+        n_heads=config.n_heads,
+        eps=config.layer_norm_eps,
     )
     (folder / artifacts.ONNX_FILE).write_bytes(model.SerializeToString())
     onnx.checker.check_model(folder / artifacts.ONNX_FILE)
-    weights.chmod(0o644)  # safetensors writes for the owner alone, and the service is another user
 
 
 def _fields(settings: Settings, calibration: Calibration, fingerprint: str) -> dict[str, Any]:

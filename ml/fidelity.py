@@ -89,13 +89,18 @@ def check(points: Mapping[str, Measure], *, weights: Path) -> None:
         FidelityError: naming both differences.
     """
     by_type, by_category = points["type_f1"], points["category_f1"]
-    if max(_surely(by_type), _surely(by_category)) > MAX_DIFFERENCE_POINTS:
+    if decides_otherwise(points):
         raise FidelityError(
             f"The artifact was not changed: its F1 differs from that of {weights} by "
             f"{by_type.value:+.2f} points (type) and {by_category.value:+.2f} (category), surely more "
             f"than {MAX_DIFFERENCE_POINTS}. Export again with `python -m ml.export`; if that does not "
             "help, with more weight_bits."
         )
+
+
+def decides_otherwise(points: Mapping[str, Measure]) -> bool:
+    """Return whether `check` refuses these differences."""
+    return max(_surely(points["type_f1"]), _surely(points["category_f1"])) > MAX_DIFFERENCE_POINTS
 
 
 def _surely(difference: Measure) -> float:

@@ -147,7 +147,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "MODEL_DIR",
-        "models_cache/riskscan-minilm/1.3.0",
+        "models_cache/riskscan-minilm/1.3.1",
         _path,
         "Folder of the model artifact that serves until another is activated; the fallback afterwards.",
     ),
