@@ -65,7 +65,7 @@ def test_trusted_proxy_is_read_in_its_usual_spelling():
 
 
 def test_database_pool_follows_the_threads_unless_told():
-    assert load({}).database_pool_size == 10
+    assert load({}).database_pool_size == 18
     assert load({"THREADS": "20"}).database_pool_size == 22
     assert load({"THREADS": "20", "DATABASE_POOL_SIZE": "40"}).database_pool_size == 40
 

@@ -56,10 +56,10 @@ class PassLimits:
 
 
 class Engine(ABC):
-    """A loaded network, which `limits.at_once` threads may call at once."""
+    """A loaded network, which `limits.at_once` threads may call at once: one, unless it says otherwise."""
 
     device: str
-    limits: PassLimits
+    limits = PassLimits(1, TOKENS_PER_PASS["cpu"], OVERHEAD_TOKENS["cpu"])
     n_outputs: int
     """n_risk_types, or three times as many where the network has influence (neighbours.py)."""
 
@@ -115,8 +115,10 @@ class TorchEngine(Engine):
         self.device = device
         if device == "cpu":
             torch.set_num_threads(n_threads)
-        at_once = PASSES_AT_ONCE_ON_CUDA if device == "cuda" else 1
-        self.limits = PassLimits(at_once, TOKENS_PER_PASS[device], OVERHEAD_TOKENS[device])
+        if device == "cuda":
+            self.limits = PassLimits(
+                PASSES_AT_ONCE_ON_CUDA, TOKENS_PER_PASS[device], OVERHEAD_TOKENS[device]
+            )
         self._torch = torch
         self._model = load_encoder(artifact.path).to(device)
         self.n_outputs = self._model.n_outputs
