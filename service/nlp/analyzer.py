@@ -208,7 +208,6 @@ class SentenceScorer(Analyzer):
 
     batch_size: ClassVar[int] = 256
     has_probabilities: ClassVar[bool] = True
-    sorts_by_length: ClassVar[bool] = True
     operating_points: Mapping[Sensitivity, OperatingPoint]
 
     @abstractmethod
@@ -258,24 +257,22 @@ class SentenceScorer(Analyzer):
         """Return what `read` says of each sentence, rows in the order given.
 
         A sentence that stands in the document again and again (a footer, a cell) is read once. The
-        different ones travel in batches of `batch_size`, longest first where `sorts_by_length`, so that
-        little is padding.
+        different ones travel in document order, in batches of `batch_size`.
         """
-        row_of = {sentence: row for row, sentence in enumerate(dict.fromkeys(sentences))}
-        different = list(row_of)
-        order = list(range(len(different)))
-        if self.sorts_by_length:
-            order.sort(key=lambda i: len(different[i]), reverse=True)
+        different = list(dict.fromkeys(sentences))
         parts = [np.zeros((0, len(RISK_TYPES)), np.float32)]
-        for begin in range(0, len(order), self.batch_size):
+        for begin in range(0, len(different), self.batch_size):
             if deadline is not None:
                 deadline.check()
-            rows = order[begin : begin + self.batch_size]
-            parts.append(read([different[i] for i in rows], deadline=deadline))
+            batch = different[begin : begin + self.batch_size]
+            parts.append(read(batch, deadline=deadline))
             if progress is not None:
-                progress(begin + len(rows), len(order))
-        place = np.argsort(order)[[row_of[sentence] for sentence in sentences]]
-        return np.concatenate(parts[1:] or parts)[place]
+                progress(begin + len(batch), len(different))
+        rows = np.concatenate(parts[1:] or parts)
+        if len(different) == len(sentences):
+            return rows
+        row_of = {sentence: row for row, sentence in enumerate(different)}
+        return rows[[row_of[sentence] for sentence in sentences]]
 
     def analyze(
         self,

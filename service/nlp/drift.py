@@ -7,6 +7,7 @@ histograms; it holds no text. `ml.drift` makes one and compares.
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -64,8 +65,10 @@ class Shift:
 
 def histogram(values: Sequence[float] | Floats, edges: Sequence[float]) -> list[int]:
     """Count values by bin, len(edges) + 1 of them: below edges[0], from edges[k] to edges[k + 1], above."""
-    bins = np.searchsorted(np.asarray(edges, np.float64), np.asarray(values, np.float64), "right")
-    return [int(n) for n in np.bincount(bins, minlength=len(edges) + 1)]
+    counts = [0] * (len(edges) + 1)
+    for value in values:
+        counts[bisect_right(edges, value)] += 1
+    return counts
 
 
 def surest(findings: Sequence[Found]) -> list[Found]:

@@ -43,7 +43,6 @@ class LLMAnalyzer(SentenceScorer):
     source: ClassVar[Source] = "llm"
     batch_size: ClassVar[int] = 2 * REQUESTS_AT_ONCE * MAX_SENTENCES_PER_REQUEST
     has_probabilities: ClassVar[bool] = False
-    sorts_by_length: ClassVar[bool] = False  # neighbours explain each other
 
     def __init__(
         self,
