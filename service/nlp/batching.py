@@ -7,32 +7,26 @@ deadline at this pace is refused at once.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
 import traceback
-from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from service.errors import AnalyzerTimeout, Overloaded, RiskscanError, ShuttingDown
 from service.nlp.analyzer import Deadline, Scores
 from service.nlp.engines import EngineOutOfMemory, PassLimits
-from service.nlp.neighbours import N_TYPES, own_logits
+from service.nlp.neighbours import own_logits
 from service.nlp.observing import NOBODY, Observer
 from service.nlp.windows import Windower
+from service.nlp.work import Ids, Request, Window, padded
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-
-Ids = npt.NDArray[np.int64]
 
 MAX_QUEUED_TOKENS = 8_000_000
 """About as many as sixteen documents of 2 MB; of each some eight bytes are held."""
@@ -51,72 +45,6 @@ class Network(Protocol):
 
     def outputs(self, input_ids: Ids, attention_mask: Ids) -> Scores:
         """Return float32 (b, n_outputs) for int64 (b, t) ids and mask; `limits.at_once` threads may call."""
-
-
-@dataclass(eq=False, slots=True)
-class _Window:
-    request: _Request
-    row: int
-    ids: list[int]
-    share: float
-    """One part in as many as the sentence has windows."""
-
-
-@dataclass(eq=False)
-class _Request:
-    """One caller's sentences on their way; `finish` wakes the caller."""
-
-    deadline: Deadline | None
-    outputs: Scores
-    windows: list[_Window] = field(default_factory=list)
-    """That no pass has taken yet, shortest first."""
-    n_windows_left: int = 0
-    n_tokens: int = 0
-    """That no pass has read yet, with [CLS] and [SEP]."""
-    served: float = 0.0
-    """Tokens that the engine has read for it, from those on that others had when it came."""
-    arrived_s: float = field(default_factory=time.monotonic)
-    has_begun: bool = False
-    error: RiskscanError | None = None
-    abandoned: bool = False
-    is_finished: bool = False
-    _wakes: SimpleQueue[None] = field(default_factory=SimpleQueue)
-    """A tenth of the time of an Event, which is Python."""
-
-    def add(self, row: int, windows: list[list[int]]) -> None:
-        """Take in the windows of one sentence."""
-        self.windows += [_Window(self, row, ids, 1 / len(windows)) for ids in windows]
-        self.n_windows_left += len(windows)
-        self.n_tokens += sum(map(len, windows))
-
-    def take(self, n: int, longest: int, padding: int) -> list[_Window]:
-        """Remove and return the longest windows of at most `longest` tokens.
-
-        Up to `n`, as many as need no more than `padding` tokens of padding to be `longest`.
-        """
-        end = bisect_left(self.windows, longest + 1, key=lambda w: len(w.ids))
-        begin = end
-        while begin > max(0, end - n):
-            padding -= longest - len(self.windows[begin - 1].ids)
-            if padding < 0:
-                break
-            begin -= 1
-        taken = self.windows[begin:end]
-        del self.windows[begin:end]
-        return taken
-
-    def wait(self) -> None:
-        """Return when the request is finished, or its deadline has passed."""
-        with contextlib.suppress(Empty):
-            self._wakes.get(timeout=self.deadline.remaining_s() if self.deadline else None)
-
-    def finish(self) -> None:
-        self.is_finished = True
-        self._wakes.put(None)
-
-    def fail(self, error: RiskscanError) -> None:
-        self.error = error
-        self.finish()
 
 
 class InferenceThreads:
@@ -147,9 +75,9 @@ class InferenceThreads:
         self._observer = observer
         self._changed = threading.Condition()  # guards all that follows, and the requests
         self._waiting: list[
-            _Request
+            Request
         ] = []  # with windows that no pass has taken, in order of arrival
-        self._open: dict[int, _Request] = {}  # from the call to its answer
+        self._open: dict[int, Request] = {}  # from the call to its answer
         self._served = 0.0  # of the request that the last pass was for
         self._pace_tokens_s: float | None = None
         self._closing = False
@@ -181,7 +109,7 @@ class InferenceThreads:
         own_logits(outputs)[:] = -np.inf
         if not sentences:
             return outputs
-        request = _Request(deadline, outputs)
+        request = Request(deadline, outputs)
         for row, windows in enumerate(self._windows(sentences)):
             request.add(row, windows)
         request.windows.sort(key=lambda w: len(w.ids))
@@ -221,7 +149,7 @@ class InferenceThreads:
             self._observer.tokenized(time.perf_counter() - began_s)
         return found
 
-    def _enqueue(self, request: _Request) -> None:
+    def _enqueue(self, request: Request) -> None:
         with self._changed:
             if self._closing:
                 self._observer.rejected("shutting_down")
@@ -233,7 +161,7 @@ class InferenceThreads:
             self._tell_queue()
             self._changed.notify()
 
-    def _refuse_too_much(self, request: _Request) -> None:
+    def _refuse_too_much(self, request: Request) -> None:
         queued = sum(r.n_tokens for r in self._open.values())
         if self._open and queued + request.n_tokens > self._max_queued_tokens:
             self._observer.rejected("overloaded")
@@ -256,7 +184,7 @@ class InferenceThreads:
         while windows := self._next_pass():
             self._forward(windows)
 
-    def _next_pass(self) -> list[_Window]:
+    def _next_pass(self) -> list[Window]:
         """Wait for windows and take those of the next pass; none when the threads are to end."""
         with self._changed:
             while not self._closing:
@@ -269,7 +197,7 @@ class InferenceThreads:
                 self._changed.wait()
             return []
 
-    def _is_wanted(self, request: _Request) -> bool:
+    def _is_wanted(self, request: Request) -> bool:
         if request.is_finished:
             return False
         if request.deadline is not None and request.deadline.remaining_s() == 0.0:
@@ -279,7 +207,7 @@ class InferenceThreads:
             self._observer.rejected("abandoned")
         return not request.abandoned
 
-    def _take(self) -> list[_Window]:
+    def _take(self) -> list[Window]:
         """Take the least served request's longest windows, then others' that are nearly as long.
 
         A row is padded to the longest only where that costs less than to begin a pass for it.
@@ -289,7 +217,7 @@ class InferenceThreads:
         longest = len(in_turn[0].windows[-1].ids)
         n_rows = max(1, self._tokens_per_pass // longest)
         padding = self._limits.overhead_tokens
-        taken: list[_Window] = []
+        taken: list[Window] = []
         for request in in_turn:
             found = request.take(n_rows - len(taken), longest, padding)
             if found and not request.has_begun:
@@ -302,7 +230,7 @@ class InferenceThreads:
                 break
         return taken
 
-    def _forward(self, windows: list[_Window]) -> None:
+    def _forward(self, windows: list[Window]) -> None:
         """Score windows of any requests; where that fails, those of each request alone."""
         try:
             self._score(windows)
@@ -317,7 +245,7 @@ class InferenceThreads:
             for request in requests:
                 self._forward([w for w in windows if w.request is request])
 
-    def _forward_halves(self, windows: list[_Window], error: EngineOutOfMemory) -> None:
+    def _forward_halves(self, windows: list[Window], error: EngineOutOfMemory) -> None:
         """Score half as many at once, now and from now on."""
         if len(windows) == 1:
             _log_failure(error)
@@ -329,8 +257,8 @@ class InferenceThreads:
         self._forward(windows[:half])
         self._forward(windows[half:])
 
-    def _score(self, windows: list[_Window]) -> None:
-        ids, mask = _padded([w.ids for w in windows])
+    def _score(self, windows: list[Window]) -> None:
+        ids, mask = padded([w.ids for w in windows])
         began_s = time.perf_counter()
         outputs = self._engine.outputs(ids, mask)
         duration_s = time.perf_counter() - began_s
@@ -341,7 +269,7 @@ class InferenceThreads:
         with self._changed:
             self._remember_pace(n_tokens / max(duration_s, 1e-6))
             for window, row in zip(windows, outputs, strict=True):
-                _keep(window, row)
+                window.keep(row)
 
     def _remember_pace(self, tokens_s: float) -> None:
         """Take in the pace of one pass; as many as the engine takes at once run beside it."""
@@ -349,33 +277,7 @@ class InferenceThreads:
         self._pace_tokens_s = new if old is None else old + (1 - _PACE_MEMORY) * (new - old)
 
 
-def _keep(window: _Window, row: Scores) -> None:
-    """Add a window's outputs to those of its sentence."""
-    request = window.request
-    sentence = request.outputs[window.row]
-    if window.share == 1:
-        sentence[:] = row
-    else:
-        own, of_others = sentence[:N_TYPES], sentence[N_TYPES:]
-        np.maximum(own, row[:N_TYPES], out=own)
-        of_others += window.share * row[N_TYPES:]
-    request.n_tokens -= len(window.ids)
-    request.n_windows_left -= 1
-    if request.n_windows_left == 0:
-        request.finish()
-
-
-def _padded(rows: list[list[int]]) -> tuple[Ids, Ids]:
-    """Return ids and mask, int64 (b, t), zero-padded to the longest row; [PAD] is id 0 in BERT."""
-    shape = (len(rows), max(map(len, rows)))
-    ids, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    for i, row in enumerate(rows):
-        ids[i, : len(row)] = row
-        mask[i, : len(row)] = 1
-    return ids, mask
-
-
-def _result(request: _Request) -> Scores:
+def _result(request: Request) -> Scores:
     if request.error is not None:
         raise request.error
     if request.is_finished:
