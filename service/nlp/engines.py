@@ -10,7 +10,7 @@ import ctypes
 import importlib.util
 import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -29,15 +29,6 @@ class EngineOutOfMemory(RiskscanError):
     """The accelerator's memory does not hold so many tokens at once."""
 
 
-TOKENS_PER_PASS = {"cpu": 256, "cuda": 32_768}
-"""On the CPU a token takes the same time from 100 of them on, and whoever comes next waits for a pass; a GPU
-wants many."""
-OVERHEAD_TOKENS = {"cpu": 64, "cuda": 1_024}
-"""On a core with AVX2 a pass takes 0.4 ms and 0.16 ms a token, and padding, which attention alone sees, a
-tenth of that (November 2026)."""
-PASSES_AT_ONCE_ON_CUDA = 2
-"""While one computes, the other's ids and outputs are on their way."""
-
 Device = Literal["auto", "cpu", "cuda"]
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -55,11 +46,19 @@ class PassLimits:
     """What it costs to begin a pass, in tokens: so much padding is cheaper than one more pass."""
 
 
+# A token takes the same time from 100 of them on, and whoever comes next waits for a pass. A pass takes
+# 0.4 ms and 0.16 ms a token on a core with AVX2, and padding, which attention alone sees, a tenth of that
+# (November 2026).
+CPU_LIMITS = PassLimits(at_once=1, tokens=256, overhead_tokens=64)
+# A GPU wants many tokens; while one pass computes, the other's ids and outputs are on their way.
+CUDA_LIMITS = PassLimits(at_once=2, tokens=32_768, overhead_tokens=1_024)
+
+
 class Engine(ABC):
     """A loaded network, which `limits.at_once` threads may call at once: one, unless it says otherwise."""
 
     device: str
-    limits = PassLimits(1, TOKENS_PER_PASS["cpu"], OVERHEAD_TOKENS["cpu"])
+    limits = CPU_LIMITS
     n_outputs: int
     """n_risk_types, or three times as many where the network has influence (neighbours.py)."""
 
@@ -82,7 +81,7 @@ class OnnxEngine(Engine):
     def __init__(self, artifact: Artifact, *, n_threads: int) -> None:
         import onnxruntime as ort  # type: ignore[import-untyped]  # noqa: PLC0415 - no stubs; heavy
 
-        self.limits = PassLimits(n_threads, TOKENS_PER_PASS["cpu"], OVERHEAD_TOKENS["cpu"])
+        self.limits = replace(CPU_LIMITS, at_once=n_threads)
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -116,9 +115,7 @@ class TorchEngine(Engine):
         if device == "cpu":
             torch.set_num_threads(n_threads)
         if device == "cuda":
-            self.limits = PassLimits(
-                PASSES_AT_ONCE_ON_CUDA, TOKENS_PER_PASS[device], OVERHEAD_TOKENS[device]
-            )
+            self.limits = CUDA_LIMITS
         self._torch = torch
         self._model = load_encoder(artifact.path).to(device)
         self.n_outputs = self._model.n_outputs

@@ -14,8 +14,9 @@ import numpy as np
 
 from service import config
 from service.nlp import artifact as artifacts
-from service.nlp.engines import TOKENS_PER_PASS, make_engine
+from service.nlp.engines import CPU_LIMITS, make_engine
 from service.nlp.windows import Windower
+from service.nlp.work import padded
 from tests.bench.own_process import measured
 from tests.bench.plots import bars
 from tests.bench.results import Result, shown
@@ -23,12 +24,12 @@ from tests.bench.sentences import endless
 
 N_SENTENCES = 1_000
 ONE_BY_ONE = "one by one"
-AS_SERVED = "batches of 256 tokens"
+AS_SERVED = f"batches of {CPU_LIMITS.tokens} tokens"
 """As large as the service's own."""
 SORTED = ("batches of 8", "batches of 32", AS_SERVED, "batches of 1,024 tokens")
 """The ways that a document could be scored in; the best of them is what services are compared with."""
 _SIZES = {"batches of 1": 1, "batches of 8": 8, "batches of 32": 32, "batches of 100": 100}
-_TOKENS = {AS_SERVED: TOKENS_PER_PASS["cpu"], "batches of 1,024 tokens": 1_024}
+_TOKENS = {AS_SERVED: CPU_LIMITS.tokens, "batches of 1,024 tokens": 1_024}
 WAYS = (ONE_BY_ONE, *_SIZES, *_TOKENS)
 
 
@@ -85,16 +86,6 @@ def figures_of(sentences, ways):
             "p50_ms": 1000 * float(np.median(took_s)),
         }
     return found
-
-
-def padded(rows):
-    """Return ids and mask, int64 (b, t), zero-padded to the longest row."""
-    shape = (len(rows), max(map(len, rows)))
-    ids, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    for i, row in enumerate(rows):
-        ids[i, : len(row)] = row
-        mask[i, : len(row)] = 1
-    return ids, mask
 
 
 def _batches(windows, way):
