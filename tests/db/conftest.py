@@ -12,6 +12,18 @@ from db import migrate
 from db.queries import scans, users
 from db.session import Database
 
+OWN_ID = {"mysql": "SELECT CONNECTION_ID()", "postgresql": "SELECT pg_backend_pid()"}
+KILL = {"mysql": "KILL CONNECTION {}", "postgresql": "SELECT pg_terminate_backend({})"}
+ADDRESS = {
+    "mysql": "mysql+pymysql://root@127.0.0.1:{}/x",
+    "postgresql": "postgresql+psycopg://postgres@127.0.0.1:{}/x",
+}
+servers = pytest.mark.parametrize(
+    "backend", ["mysql", "postgresql"], indirect=True, scope="session"
+)
+mysql = pytest.mark.parametrize("backend", ["mysql"], indirect=True, scope="session")
+sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope="session")
+
 
 @pytest.fixture(scope="module")
 def database(database_url):
@@ -94,3 +106,10 @@ def wait_until(condition, timeout_s=60):
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def kill(database, session):
+    """End the connection of `session` from another one."""
+    own = session.scalar(text(OWN_ID[database.engine.dialect.name]))
+    with database.engine.connect() as other:
+        other.execute(text(KILL[database.engine.dialect.name].format(own)))

@@ -5,7 +5,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -20,28 +19,18 @@ from db import migrate
 from db.faults import is_retryable
 from db.models import User
 from db.queries import users
-from db.session import PING_TIMEOUT_S, Database, is_unavailable
-from tests.db.conftest import add_user, count, wait_until
-from tests.process.proxy import Relay
-
-OWN_ID = {"mysql": "SELECT CONNECTION_ID()", "postgresql": "SELECT pg_backend_pid()"}
-KILL = {"mysql": "KILL CONNECTION {}", "postgresql": "SELECT pg_terminate_backend({})"}
-ADDRESS = {
-    "mysql": "mysql+pymysql://root@127.0.0.1:{}/x",
-    "postgresql": "postgresql+psycopg://postgres@127.0.0.1:{}/x",
-}
-servers = pytest.mark.parametrize(
-    "backend", ["mysql", "postgresql"], indirect=True, scope="session"
+from db.session import Database, is_unavailable
+from tests.db.conftest import (
+    ADDRESS,
+    KILL,
+    OWN_ID,
+    add_user,
+    count,
+    kill,
+    servers,
+    sqlite,
 )
-mysql = pytest.mark.parametrize("backend", ["mysql"], indirect=True, scope="session")
-sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope="session")
-
-
-def kill(database, session):
-    """End the connection of `session` from another one."""
-    own = session.scalar(text(OWN_ID[database.engine.dialect.name]))
-    with database.engine.connect() as other:
-        other.execute(text(KILL[database.engine.dialect.name].format(own)))
+from tests.process.proxy import Relay
 
 
 def n_users(database, address):
@@ -316,87 +305,6 @@ def test_a_server_that_refuses_is_unavailable(backend):
         with pytest.raises(OperationalError) as caught:
             database.transaction(lambda s: s.execute(text("SELECT 1")))
     assert is_unavailable(caught.value)
-
-
-@servers
-def test_ping_of_a_server_that_says_nothing_ends_in_time(backend):
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        database = Database.connect(ADDRESS[backend].format(silent.getsockname()[1]), pool_size=1)
-        began = time.monotonic()
-        with pytest.raises(OperationalError) as caught:
-            database.ping()
-    assert time.monotonic() - began < 2 * PING_TIMEOUT_S
-    assert is_unavailable(caught.value)
-
-
-def connections(database):
-    statement = text("SELECT id FROM information_schema.processlist WHERE db = DATABASE()")
-    return set(database.transaction(lambda s: s.scalars(statement).all()))
-
-
-@pytest.fixture
-def probing(database, database_url):
-    """A database that was pinged once, over the only connection that it has."""
-    before = connections(database)
-    probing = Database.connect(database_url, pool_size=1)
-    probing.ping()
-    [probing.probe_id] = connections(database) - before
-    yield probing
-    probing.dispose()
-
-
-@mysql
-def test_ping_keeps_its_connection_until_disposed(database, probing):
-    seen = connections(database)
-    probing.ping()
-    assert connections(database) == seen
-    probing.dispose()
-    wait_until(lambda: connections(database) == seen - {probing.probe_id})
-
-
-@mysql
-def test_ping_whose_connection_was_killed_answers_over_another(database, probing):
-    with database.engine.connect() as other:
-        other.execute(text(KILL["mysql"].format(probing.probe_id)))
-    probing.ping()
-    assert probing.probe_id not in connections(database)
-
-
-@mysql
-def test_ping_of_a_server_gone_silent_ends_in_time_and_recovers(database_url):
-    url = make_url(database_url)
-    relay = Relay(url.host, url.port)
-    relay.open()
-    through = url.set(host="127.0.0.1", port=relay.port)
-    database = Database.connect(through.render_as_string(hide_password=False), pool_size=1)
-    database.ping()
-    relay.mute()
-    began = time.monotonic()
-    with pytest.raises(OperationalError) as caught:
-        database.ping()
-    assert time.monotonic() - began < 3 * PING_TIMEOUT_S
-    assert is_unavailable(caught.value)
-    relay.unmute()
-    database.ping()
-    database.dispose()
-    relay.cut()
-
-
-def test_ping_without_its_file_is_unavailable(tmp_path):
-    folder = tmp_path / "data"
-    database = Database.connect(f"sqlite:///{folder}/x.db", pool_size=1)
-    database.ping()
-    shutil.rmtree(folder)
-    with pytest.raises(OperationalError) as caught:
-        database.ping()
-    assert is_unavailable(caught.value)
-
-
-def test_ping_with_a_busy_pool_answers(database):
-    busy = [database.engine.connect() for _ in range(5)]
-    database.ping()
-    for connection in busy:
-        connection.close()
 
 
 def test_a_pool_without_a_free_connection_is_unavailable(database_url):
