@@ -6,11 +6,11 @@ from waitress.channel import HTTPChannel
 from waitress.task import ThreadedTaskDispatcher
 from waitress.utilities import Error
 
+from service.channels import NEVER_REFUSED
+
 WAITING_PER_THREAD = 4
 """Requests that wait for each thread. With a scan of a sentence every 3 ms all have been answered within
 half a second; what waits longer is better asked elsewhere."""
-
-_EXPRESS = ("/health", "/metrics")
 
 
 class Busy(Error):  # type: ignore[misc]  # waitress has no annotations
@@ -28,7 +28,7 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
 
     def __init__(self, *, n_threads: int) -> None:
         super().__init__()
-        self._max_waiting = WAITING_PER_THREAD * n_threads
+        self.most_waiting = WAITING_PER_THREAD * n_threads
         self._express = ThreadedTaskDispatcher()
         self._express.set_thread_count(1)
         self.set_thread_count(n_threads)
@@ -37,8 +37,8 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
         """Queue a channel whose next request is complete, or have it refused."""
         request = task.requests[0]
         path = getattr(request, "path", "")  # one that cannot be parsed has none
-        is_express = path.startswith(_EXPRESS)
-        if not is_express and len(self.queue) >= self._max_waiting:
+        is_express = path.startswith(NEVER_REFUSED)
+        if not is_express and len(self.queue) >= self.most_waiting:
             request.error = request.error or Busy("too many requests wait")
         if is_express or request.error:
             self._express.add_task(task)

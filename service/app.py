@@ -18,6 +18,7 @@ from db.session import Database
 from service import __version__, bodies, openapi, problems, request_id
 from service.accounts import Accounts
 from service.api import admin, auth, feedback, health, metrics, models, scan, scans
+from service.channels import NEVER_REFUSED
 from service.config import Config
 from service.context import EXTENSION, Services, services
 from service.drift import DriftWatch
@@ -41,7 +42,6 @@ from service.tokens import TokenMaker
 
 _SERVED = ("application/json", MEDIA_TYPE)
 _PAGES = ("/docs", "/openapi.json", "/metrics")  # not JSON, or JSON for whoever asks
-_OPS = ("/health", "/metrics")
 _log = logging.getLogger(__name__)
 
 
@@ -204,7 +204,7 @@ def _begin() -> None:
     g.request_id = request_id.begin(request.headers.get("X-Request-ID"))
     if request.path.startswith("/api/v1/auth/"):
         request.max_content_length = ACCOUNT_BODY_BYTES
-    if services().draining.is_set() and not request.path.startswith(_OPS):
+    if services().draining.is_set() and not request.path.startswith(NEVER_REFUSED):
         raise ShuttingDown("This process is shutting down; send the request again.")
     if (
         not request.path.startswith(_PAGES)

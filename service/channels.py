@@ -13,7 +13,10 @@ from service import request_id
 from service.errors import HTTP_STATUS
 from service.problem_document import FIXED_500, problem_response
 
-_RETRY_AFTER_S = 2
+NEVER_REFUSED = ("/health", "/metrics")
+"""Paths, and what is below them, that are answered however much else waits."""
+RETRY_AFTER_S = 2
+TOO_MANY = "Too many requests wait already. Try again in a few seconds."
 
 
 def channel_class(too_large: str, on_refused: Callable[[str], None]) -> type[HTTPChannel]:
@@ -29,7 +32,7 @@ def channel_class(too_large: str, on_refused: Callable[[str], None]) -> type[HTT
             on_refused(code)
             body, headers = problem_response(code, detail, instance="")
             if code == "overloaded":
-                headers.append(("Retry-After", str(_RETRY_AFTER_S)))
+                headers.append(("Retry-After", str(RETRY_AFTER_S)))
             self.status = status_line(code)
             self.response_headers = [*headers, ("Connection", "close")]
             self.close_on_finish = True
@@ -69,7 +72,7 @@ def _refused(status: int, too_large: str) -> tuple[str, str]:
     if status == 413:
         return "too_large", too_large
     if status == 503:
-        return "overloaded", "Too many requests wait already. Try again in a few seconds."
+        return "overloaded", TOO_MANY
     if status == 431:
         return "too_large", "The request's headers are larger than this service takes."
     if status == 500:

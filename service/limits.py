@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from service.config import Config
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from service.config import Config  # imports SQLAlchemy, which not every process needs
 
 # JSON may write one character as two \uXXXX escapes; so many bytes a text within its limit can take.
 _BYTES_PER_CHAR = 12

@@ -69,9 +69,9 @@ class Metrics:
         labels = (_known(method, _METHODS), route or UNMATCHED, f"{status // 100}xx")
         self._requests.labels(*labels).observe(seconds)
 
-    def refused(self, code: str) -> None:
-        """Count an error that a caller was answered with."""
-        self._problems.labels(code).inc()
+    def refused(self, code: str, n: int = 1) -> None:
+        """Count errors that callers were answered with."""
+        self._problems.labels(code).inc(n)
 
     def timed(self, stage: Stage) -> AbstractContextManager[object]:
         """Return a context that times a stage of a scan, whether it fails or not."""

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import socket
-import subprocess
-import sys
 import threading
 import time
 from typing import Any
 
-from service.config import ROOT
+from service import child_process
+from service.child_process import Process
 from service.context import Services
 from service.metrics import MEDIA_TYPE
 from service.readiness import AGAIN_S, EVERY_S, Report
 
 # Writing the metrics out takes 6 ms of processor time (800 lines, November 2026).
 METRICS_EVERY_S = 2.0
-_START = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); from service.ops_process import main; main()"
-)
 _log = logging.getLogger(__name__)
 
 
@@ -36,7 +31,7 @@ class OpsListener:
         self._services = services
         self._sockets = _listening(host, port)
         self.port = int(self._sockets[0].getsockname()[1])
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._metrics_at_s = -float("inf")
         self._woken = threading.Event()
         self._is_closing = False
@@ -54,10 +49,10 @@ class OpsListener:
         """End the process and its port."""
         self._is_closing = True
         self._woken.set()
-        _end(self._process)  # a write that it holds up ends with it
+        child_process.end(self._process)  # a write that it holds up ends with it
         if self._thread.is_alive():
             self._thread.join()
-        _end(self._process)
+        child_process.end(self._process)
         for one in self._sockets:
             one.close()
 
@@ -79,14 +74,15 @@ class OpsListener:
         process.stdin.write(json.dumps(self._news(report)).encode() + b"\n")
         process.stdin.flush()
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> Process:
         if self._process is not None and self._process.poll() is None:
             return self._process
         if self._process is not None:
             _log.error("the ops process ended (%s); starting another", self._process.returncode)
-            _end(self._process)
+            child_process.end(self._process)
         self._metrics_at_s = -float("inf")
-        self._process = _start([one.fileno() for one in self._sockets])
+        descriptors = [one.fileno() for one in self._sockets]
+        self._process = child_process.start("service.ops_process", descriptors)
         return self._process
 
     def _news(self, report: Report) -> dict[str, Any]:
@@ -112,27 +108,3 @@ def _listening(host: str, port: int) -> list[socket.socket]:
             one.close()
         raise
     return sockets
-
-
-def _start(descriptors: list[int]) -> subprocess.Popen[bytes]:
-    numbers = [str(n) for n in descriptors]
-    return subprocess.Popen(  # noqa: S603 - our own interpreter, no shell, no word of a caller's
-        [sys.executable, "-I", "-c", _START, str(ROOT), *numbers],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        pass_fds=descriptors,
-        env={},  # the process sees no secret of the service
-        cwd="/",
-        start_new_session=True,
-    )
-
-
-def _end(process: subprocess.Popen[bytes] | None) -> None:
-    """Kill and reap the process; it holds nothing that would have to be saved."""
-    if process is None:
-        return
-    process.kill()
-    process.wait()
-    if process.stdin is not None:
-        with contextlib.suppress(OSError):  # of what was still to be written to it
-            process.stdin.close()

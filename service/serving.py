@@ -23,6 +23,7 @@ from service.descriptors import connections_that_fit
 from service.errors import ConfigError
 from service.limits import MAX_HEADER_BYTES, body_too_large, max_body_bytes
 from service.ops import OpsListener
+from service.shedding import Shedding
 
 _LOOP_TIMEOUT_S = 1
 # An idle connection ends after this; a proxy in front has to give its own up sooner.
@@ -41,14 +42,22 @@ class Server:
         self._services: Services = app.extensions[EXTENSION]
         self._drain_timeout_s = config.drain_timeout_s
         self._sockets: dict[int, Any] = {}
+        self._dispatcher = Dispatcher(n_threads=config.threads)
         self._server = self._listen(app, config)
         self.port = int(self._listeners()[0].effective_port)
         metrics = self._services.metrics
-        metrics.waiting.ask = lambda: {(): len(self._server.task_dispatcher.queue)}
+        metrics.waiting.ask = lambda: {(): len(self._dispatcher.queue)}
         channels = channel_class(body_too_large(config), on_refused=metrics.refused)
         for listener in self._listeners():
             listener.channel_class = channels
         self._ops = self._ops_listener(config)
+        Shedding(
+            self._listeners(),
+            self._dispatcher,
+            sockets=self._sockets,
+            connection_limit=self._server.adj.connection_limit,
+            on_refused=lambda n: metrics.refused("overloaded", n),
+        )
         self._stopping = False
 
     @property
@@ -63,7 +72,7 @@ class Server:
                 map=self._sockets,
                 host=config.host,
                 port=config.port,
-                _dispatcher=Dispatcher(n_threads=config.threads),  # no public way in waitress 3.0.2
+                _dispatcher=self._dispatcher,  # no public way in waitress 3.0.2
                 connection_limit=connections_that_fit(
                     config.connection_limit, threads=config.threads
                 ),

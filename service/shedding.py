@@ -1,0 +1,123 @@
+"""Sheds load: while too much waits, a process beside this one refuses what comes over new connections."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from waitress import wasyncore
+from waitress.server import BaseWSGIServer
+
+from service import child_process
+from service.admission import Dispatcher
+from service.child_process import Process
+from service.shedding_process import PASSED, RECEIVED_BYTES, REST, SHED
+
+_LOOKED_AFTER_EVERY_S = 1.0
+_log = logging.getLogger(__name__)
+
+
+class Shedding(wasyncore.dispatcher):  # type: ignore[misc]  # waitress has no annotations
+    """The service's end of the line to the process that refuses; waitress's loop calls it at each turn.
+
+    Connections that are open already stay with this process, which refuses what comes over them itself.
+    """
+
+    def __init__(
+        self,
+        listeners: Sequence[BaseWSGIServer],
+        dispatcher: Dispatcher,
+        *,
+        sockets: dict[int, Any],
+        connection_limit: int,
+        on_refused: Callable[[int], None],
+    ) -> None:
+        """`sockets` are waitress's; `on_refused` is told how many were refused."""
+        self._listeners = listeners
+        self._dispatcher = dispatcher
+        self._sockets = sockets
+        self._connection_limit = connection_limit
+        self._on_refused = on_refused
+        self._is_shedding = False
+        self._process: Process | None = None
+        self._looked_after_at_s = -float("inf")
+        ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        super().__init__(ours, map=sockets)
+
+    def readable(self) -> bool:
+        """Look how much waits; waitress asks this before each poll()."""
+        now_s = time.monotonic()
+        if now_s - self._looked_after_at_s >= _LOOKED_AFTER_EVERY_S:
+            self._looked_after_at_s = now_s
+            self._look_after()
+        if self._is_too_much() != self._is_shedding:
+            self._is_shedding = not self._is_shedding
+            self._tell()
+        return True
+
+    def writable(self) -> bool:
+        """Return False: what is told is short."""
+        return False
+
+    def handle_read(self) -> None:
+        """Take a connection that came back, or hear how many did not."""
+        try:
+            told, descriptors, _, _ = socket.recv_fds(self.socket, 1 + RECEIVED_BYTES, 1)
+        except OSError:
+            return
+        if told[:1] == PASSED and descriptors:
+            self._take(socket.socket(fileno=descriptors[0]), told[1:])
+        elif told:
+            self._on_refused(int(told[1:]))
+
+    def close(self) -> None:
+        """End the process."""
+        child_process.end(self._process)
+        self._process = None
+        self._theirs.close()
+        super().close()
+
+    def _is_too_much(self) -> bool:
+        n, most = len(self._dispatcher.queue), self._dispatcher.most_waiting
+        is_full = len(self._sockets) >= self._connection_limit
+        return is_full or n >= (most // 2 if self._is_shedding else most)
+
+    def _tell(self) -> None:
+        is_alive = self._process is not None
+        with contextlib.suppress(OSError):  # told again when the process is looked after
+            self.socket.send(SHED if self._is_shedding else REST)
+        for listener in self._listeners:
+            listener.accepting = not (is_alive and self._is_shedding)
+
+    def _look_after(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            return
+        if self._process is not None:
+            _log.error(
+                "the shedding process ended (%s); starting another", self._process.returncode
+            )
+            child_process.end(self._process)
+            self._process = None
+        descriptors = [self._theirs.fileno(), *(one.socket.fileno() for one in self._listeners)]
+        try:
+            self._process = child_process.start("service.shedding_process", descriptors)
+        except OSError as error:
+            _log.error("the shedding process was not started: %s", type(error).__name__)
+        self._tell()
+
+    def _take(self, connection: socket.socket, received: bytes) -> None:
+        listener = next(o for o in self._listeners if o.socket.family == connection.family)
+        try:
+            listener.set_socket_options(connection)
+            address = listener.fix_addr(connection.getpeername())
+        except OSError:  # it has gone already
+            connection.close()
+            return
+        channel = listener.channel_class(
+            listener, connection, address, listener.adj, map=self._sockets
+        )
+        channel.received(received)
