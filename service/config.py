@@ -80,7 +80,7 @@ SETTINGS: tuple[Setting, ...] = (
         "CONNECTION_LIMIT",
         "2000",
         integer(16, 65536),
-        "Connections held open at once, idle ones included; beyond it new callers wait.",
+        "Connections held open at once, idle ones included; beyond it new ones are refused.",
     ),
     Setting(
         "TRUSTED_PROXY",

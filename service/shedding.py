@@ -18,6 +18,8 @@ from service.child_process import Process
 from service.shedding_process import PASSED, RECEIVED_BYTES, REST, SHED
 
 _LOOKED_AFTER_EVERY_S = 1.0
+_MOST_BEYOND_LIMIT = 16
+"""Connections that ask after the health, and are taken though CONNECTION_LIMIT is reached."""
 _log = logging.getLogger(__name__)
 
 
@@ -110,6 +112,9 @@ class Shedding(wasyncore.dispatcher):  # type: ignore[misc]  # waitress has no a
         self._tell()
 
     def _take(self, connection: socket.socket, received: bytes) -> None:
+        if len(self._sockets) >= self._connection_limit + _MOST_BEYOND_LIMIT:
+            connection.close()
+            return
         listener = next(o for o in self._listeners if o.socket.family == connection.family)
         try:
             listener.set_socket_options(connection)

@@ -64,17 +64,24 @@ class Shedder:
 
     def run(self) -> None:
         """Serve until the service has closed its end."""
-        while True:
-            for key, _ in self._selector.select(_TURN_S):
-                if key.fileobj is self._service:
-                    if not self._hear():
-                        return
-                elif isinstance(key.data, _Caller):
-                    self._read(key.data)
-                elif self._is_shedding:
-                    self._accept(key.data)
+        while self._turn():
             self._close_old(time.monotonic())
             self._tell()
+        for caller in list(self._callers):
+            self._close(caller)
+        self._selector.close()
+
+    def _turn(self) -> bool:
+        """Do what there is to do, or wait a little for it; return whether the service is still there."""
+        for key, _ in self._selector.select(_TURN_S):
+            if key.fileobj is self._service:
+                if not self._hear():
+                    return False
+            elif isinstance(key.data, _Caller):
+                self._read(key.data)
+            elif self._is_shedding:
+                self._accept(key.data)
+        return True
 
     def _hear(self) -> bool:
         """Take in what the service tells; return whether it is still there."""
@@ -172,6 +179,10 @@ class Shedder:
             oldest = next(iter(self._callers))
             if now_s - oldest.came_s < _PATIENCE_S:
                 return
+            if oldest.received:
+                self._n_refused += 1
+                with contextlib.suppress(OSError):
+                    oldest.connection.send(refusal(oldest.received))
             self._close(oldest)
 
     def _tell(self) -> None:

@@ -69,6 +69,12 @@ class Process:
         while process.cpu_times().user < enough:
             time.sleep(0.01)
 
+    def child(self, module):
+        """Return the process that runs a module of the service beside it, None where none does."""
+        children = psutil.Process(self._process.pid).children()
+        found = [c for c in children if any(module in word for word in c.cmdline())]
+        return found[0] if found else None
+
     def n_clients(self):
         """Count the connections to its port that it holds, those included whose client has gone."""
         held = psutil.Process(self._process.pid).net_connections("tcp")

@@ -32,16 +32,33 @@ def test_crowd_within_the_limit_does_not_stop_others(start):
         assert process.n_clients() >= 1_500
 
 
-def test_crowd_beyond_the_limit_makes_others_wait_but_not_the_ops_port(start):
+def test_crowd_beyond_the_limit_has_others_refused_but_health_answered(start):
     ops_port = free_port()
     process = start(CONNECTION_LIMIT="100", OPS_PORT=str(ops_port))
     with Crowd(process.port) as crowd:
         crowd.idle(90)
-        assert answers(process.url, 15)
+        assert answers(process.url, 15, "/openapi.json")
         crowd.idle(20)
-        assert not answers(process.url, 2)
+        refused = wait_for_refusal(process.url)
+        assert refused.json()["code"] == "overloaded"
+        assert int(refused.headers["Retry-After"]) > 0
+        assert answers(process.url, 15)
         assert answers(f"http://127.0.0.1:{ops_port}", 15)
-    assert answers(process.url, 15)  # as soon as they have hung up
+    assert wait_for_answer(process.url)  # as soon as they have hung up
+
+
+def wait_for_refusal(url):
+    deadline = time.monotonic() + PATIENCE_S
+    while (answer := HTTP.get(url + "/openapi.json")).status_code != 503:
+        assert time.monotonic() < deadline
+    return answer
+
+
+def wait_for_answer(url):
+    deadline = time.monotonic() + PATIENCE_S
+    while not answers(url, 15, "/openapi.json"):
+        assert time.monotonic() < deadline
+    return True
 
 
 def test_slow_readers_of_many_answers_hold_every_thread_but_health_answers(start):
@@ -70,8 +87,8 @@ def test_too_few_files_are_told_and_fewer_connections_held(start):
     assert "800" in warning
     with Crowd(process.port) as crowd:
         crowd.idle(300)
-        assert not answers(process.url, 2)
-    assert answers(process.url, 15)
+        wait_for_refusal(process.url)
+    assert wait_for_answer(process.url)
 
 
 def test_hardly_any_files_stop_the_start_with_a_remedy(start):

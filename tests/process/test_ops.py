@@ -6,7 +6,6 @@ import signal
 import time
 
 import httpx
-import psutil
 import pytest
 
 from tests.calls import HTTP, PATIENCE_S
@@ -31,13 +30,6 @@ def wait_for(port, path, status=200):
             return answer
         time.sleep(0.05)
     raise AssertionError(f"{path} never answered {status}")
-
-
-def child_of(process):
-    """The ops process of a service."""
-    children = psutil.Process(process._process.pid).children()
-    [found] = [c for c in children if any("ops_process" in word for word in c.cmdline())]
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -82,16 +74,16 @@ def test_scan_shows_in_the_metrics_of_the_ops_port(running, ops_port):
 
 def test_ops_process_sees_no_setting_of_the_service(running, ops_port):
     wait_for(ops_port, "/health")
-    assert child_of(running).environ() == {}
+    assert running.child("ops_process").environ() == {}
 
 
 def test_ops_process_that_dies_is_started_again(running, ops_port):
     wait_for(ops_port, "/health")
-    first = child_of(running)
+    first = running.child("ops_process")
     first.kill()
     first.wait(PATIENCE_S)
     assert wait_for(ops_port, "/metrics").text.count("riskscan_ready 1.0") == 1
-    assert child_of(running).pid != first.pid
+    assert running.child("ops_process").pid != first.pid
 
 
 def test_ops_port_answers_while_every_thread_scans(start):
@@ -113,7 +105,7 @@ def test_ops_process_ends_with_the_service(start, number):
     port = free_port()
     process = start(OPS_PORT=str(port))
     wait_for(port, "/health")
-    child = child_of(process)
+    child = process.child("ops_process")
     process._process.send_signal(number)
     child.wait(PATIENCE_S)
     with pytest.raises(httpx.ConnectError):
