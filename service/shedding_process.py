@@ -34,6 +34,7 @@ _PATIENCE_S = 10.0
 _MOST_HELD = 500
 _ACCEPTED_AT_ONCE = 32
 _TURN_S = 0.5
+_TOLD_EVERY_S = 0.5  # each wakes the service
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*(?:\r\n|$)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 _REQUEST_ID = re.compile(rb"\r\nx-request-id:[ \t]*(\S+)[ \t]*(?:\r\n|$)", re.IGNORECASE)
@@ -58,6 +59,7 @@ class Shedder:
         self._callers: dict[_Caller, None] = {}  # in the order in which they came
         self._is_shedding = False
         self._n_refused = 0
+        self._told_at_s = -float("inf")
         for one in (service, *listeners):
             one.setblocking(False)
         self._selector.register(service, selectors.EVENT_READ)
@@ -65,8 +67,11 @@ class Shedder:
     def run(self) -> None:
         """Serve until the service has closed its end."""
         while self._turn():
-            self._close_old(time.monotonic())
-            self._tell()
+            now_s = time.monotonic()
+            self._close_old(now_s)
+            if self._n_refused and now_s - self._told_at_s >= _TOLD_EVERY_S:
+                self._told_at_s = now_s
+                self._tell()
         for caller in list(self._callers):
             self._close(caller)
         self._selector.close()
@@ -186,10 +191,9 @@ class Shedder:
             self._close(oldest)
 
     def _tell(self) -> None:
-        if self._n_refused:
-            with contextlib.suppress(OSError):  # told with the next ones
-                self._service.send(REFUSED + b"%d" % self._n_refused)
-                self._n_refused = 0
+        with contextlib.suppress(OSError):  # told with the next ones
+            self._service.send(REFUSED + b"%d" % self._n_refused)
+            self._n_refused = 0
 
 
 def refusal(head: bytes) -> bytes:

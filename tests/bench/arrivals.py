@@ -1,6 +1,7 @@
 """An open loop: each request is sent when it is due, however many wait. A process of its own.
 
-asyncio without a client library, since it shares the machine with what it loads; imports nothing of ours.
+uvloop without a client library, since it shares the machine with what it loads: asyncio's own loop took a
+sixth of two cores for 1,000 requests a second. Imports nothing of ours.
 Reads a plan and writes when each request was due, sent and answered, on the clock that all processes of a
 machine share (time.perf_counter on Linux), and its status, 0 where none came.
 
@@ -15,6 +16,8 @@ import sys
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import uvloop
 
 _LENGTH = re.compile(rb"\r\nContent-Length: *(\d+)", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nConnection: *close", re.IGNORECASE)
@@ -99,5 +102,5 @@ def _written(host, path, headers, body):
 
 
 if __name__ == "__main__":
-    found = asyncio.run(run(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))))
+    found = uvloop.run(run(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))))
     Path(sys.argv[2]).write_text(json.dumps(found), encoding="utf-8")

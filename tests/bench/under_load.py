@@ -34,7 +34,7 @@ DEADLINE_S = 2.0
 """In which an answer still helps its caller: as long as a refusal asks them to wait."""
 
 _PATHS = {SCAN: "/scan", STORED: "/api/scan"}
-_CLIENTS = (8, 16, 32)  # beyond 40 some are refused: eight threads, and 32 requests that wait
+_CLIENTS = (8, 16, 32)  # beyond 80 some are refused: 16 threads, and 64 requests that wait
 _OPS = ("/health/ready", "/metrics")
 _ASKS_PER_S = 40  # of each: enough for a p99, and little beside the load
 _ALONE, _BESIDE = "five sentences alone", "five sentences beside 2 MB"
