@@ -52,7 +52,7 @@ def create_app(config: Config, *, analyzers: Analyzers | None = None) -> APIFlas
         ConfigError, ArtifactError: with what to do.
     """
     config = with_development_keys(config)
-    app = APIFlask("service", title="Riskscan", version=__version__, json_errors=False)
+    app = _App("service", title="Riskscan", version=__version__, json_errors=False)
     app.config.update(
         MAX_CONTENT_LENGTH=max_body_bytes(config),
         MAX_FORM_MEMORY_SIZE=max_body_bytes(config),
@@ -156,6 +156,14 @@ def _in_use(
     if config.llm_base_url:
         found["llm", config.llm_model, ""] = 1.0
     return found
+
+
+class _App(APIFlask):
+    """An application without coroutines."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a view or hook as it is; otherwise each is inspected at every request."""
+        return func
 
 
 class _Number(IntegerConverter):

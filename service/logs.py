@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from service.request_id import current_request_id
 
 _OWN_FIELDS = "fields"
+_ENCODER = json.JSONEncoder(default=str)
 
 
 def configure(level: str) -> None:
@@ -18,6 +19,7 @@ def configure(level: str) -> None:
     handler.setFormatter(_JsonFormatter())
     # What no line tells need not be looked up for each (see "Optimization" in the Logging HOWTO).
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # type: ignore[attr-defined]
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells every address with its query
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns of each waiting request
@@ -43,7 +45,7 @@ class _JsonFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[0]:
             line["error"] = record.exc_info[0].__name__
             line["where"] = _frames(record)
-        return json.dumps(line, default=str)
+        return _ENCODER.encode(line)
 
 
 def _frames(record: logging.LogRecord) -> list[str]:
