@@ -19,7 +19,7 @@ def configure(level: str) -> None:
     handler.setFormatter(_JsonFormatter())
     # What no line tells need not be looked up for each (see "Optimization" in the Logging HOWTO).
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging._srcfile = None  # type: ignore[attr-defined]
+    logging._srcfile = None  # noqa: SLF001 - the HOWTO names it
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells every address with its query
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns of each waiting request
