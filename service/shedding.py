@@ -46,7 +46,7 @@ class Shedding(wasyncore.dispatcher):  # type: ignore[misc]  # waitress has no a
         self._on_refused = on_refused
         self._is_shedding = False
         self._process: Process | None = None
-        self._looked_after_at_s = -float("inf")
+        self._looked_after_at_s = time.monotonic()  # so that its start is not in the way of ours
         ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         super().__init__(ours, map=sockets)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import resource
 import selectors
 import signal
 import socket
@@ -52,9 +53,17 @@ class _Caller:
 class Shedder:
     """Refuses what comes over `listeners` while `service`, a socket of packets, says so."""
 
-    def __init__(self, service: socket.socket, listeners: list[socket.socket]) -> None:
+    def __init__(
+        self,
+        service: socket.socket,
+        listeners: list[socket.socket],
+        *,
+        most_held: int = _MOST_HELD,
+    ) -> None:
+        """`most_held` connections may be open at once; beyond it the one that came first is ended."""
         self._service = service
         self._listeners = listeners
+        self._most_held = most_held
         self._selector = selectors.DefaultSelector()
         self._callers: dict[_Caller, None] = {}  # in the order in which they came
         self._is_shedding = False
@@ -168,7 +177,7 @@ class Shedder:
     def _hold(self, caller: _Caller) -> None:
         if caller in self._callers:
             return
-        if len(self._callers) >= _MOST_HELD:
+        if len(self._callers) >= self._most_held:
             self._close(next(iter(self._callers)))
         self._callers[caller] = None
         self._selector.register(caller.connection, selectors.EVENT_READ, caller)
@@ -218,4 +227,5 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):  # the service drains first, and is watched
         signal.signal(number, signal.SIG_IGN)
     service, *listeners = (socket.socket(fileno=int(number)) for number in sys.argv[1:])
-    Shedder(service, listeners).run()
+    may_open, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    Shedder(service, listeners, most_held=min(_MOST_HELD, may_open // 2)).run()

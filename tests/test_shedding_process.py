@@ -25,10 +25,10 @@ def listener():
 
 @pytest.fixture
 def service(listener):
-    """The service's end of the line to a shedder that runs and sheds."""
+    """The service's end of the line to a shedder that runs and sheds, and holds ten connections at most."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.settimeout(PATIENCE_S)
-    runs = threading.Thread(target=Shedder(theirs, [listener]).run)
+    runs = threading.Thread(target=Shedder(theirs, [listener], most_held=10).run)
     runs.start()
     ours.send(SHED)
     yield ours
@@ -185,9 +185,8 @@ def test_slow_callers_are_answered_and_hang_up_in_the_end(call, monkeypatch):
 
 
 @pytest.mark.usefixtures("service")
-def test_longest_waiting_makes_room_for_others(call, monkeypatch):
-    monkeypatch.setattr(shedding_process, "_MOST_HELD", 3)
-    silent = [call() for _ in range(4)]
+def test_longest_waiting_makes_room_for_others(call):
+    silent = [call() for _ in range(11)]
     assert silent[0].recv(100) == b""
     assert answer_to(call(SCAN))[0] == 503
 

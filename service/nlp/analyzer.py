@@ -260,15 +260,17 @@ class SentenceScorer(Analyzer):
         different ones travel in document order, in batches of `batch_size`.
         """
         different = list(dict.fromkeys(sentences))
-        parts = [np.zeros((0, len(RISK_TYPES)), np.float32)]
+        rows = np.zeros((0, len(RISK_TYPES)), np.float32)
         for begin in range(0, len(different), self.batch_size):
             if deadline is not None:
                 deadline.check()
             batch = different[begin : begin + self.batch_size]
-            parts.append(read(batch, deadline=deadline))
+            read_rows = read(batch, deadline=deadline)
+            if begin == 0:  # what is read tells how wide the rows are
+                rows = np.empty((len(different), read_rows.shape[1]), np.float32)
+            rows[begin : begin + len(batch)] = read_rows
             if progress is not None:
                 progress(begin + len(batch), len(different))
-        rows = np.concatenate(parts[1:] or parts)
         if len(different) == len(sentences):
             return rows
         row_of = {sentence: row for row, sentence in enumerate(different)}

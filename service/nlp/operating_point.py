@@ -21,9 +21,10 @@ def risk_scores(scores: Floats) -> Floats:
     `scores` is float32 (n, n_risk_types) in [0, 1]. The types are taken as independent (noisy or): a
     sentence that might be one of three types is more surely a risk than each type says.
     """
+    absent = -scores.astype(np.float64)
     with np.errstate(divide="ignore"):  # a score of 1 makes the risk certain
-        none = np.log1p(-scores.astype(np.float64)).sum(axis=1)
-    some: Floats = -np.expm1(none).astype(np.float32)
+        np.log1p(absent, out=absent)
+    some: Floats = -np.expm1(absent.sum(axis=1)).astype(np.float32)
     return some
 
 

@@ -30,6 +30,9 @@ def children():
     return psutil.Process().children(recursive=True)
 
 
+SLOW_MACHINE_S = 30
+"""Of processors. EXTRACT_TIMEOUT_S cuts at 8; a machine half as fast reads the worst of these in 10, and what
+grows faster than its file takes minutes."""
 HOSTILE = [
     (documents.zip_bomb_docx, "a.docx", TooLarge, "inflates"),
     (documents.billion_laughs_docx, "a.docx", UnreadableDocument, "declares XML entities"),
@@ -46,7 +49,7 @@ def test_hostile_file_is_refused_in_time_and_leaves_no_process(build, filename, 
     before, began = set(children()), cpu_s()
     with pytest.raises(error, match=sentence):
         extractor().extract(data, filename=filename, media_type=None)
-    assert cpu_s() - began < 8  # EXTRACT_TIMEOUT_S
+    assert cpu_s() - began < SLOW_MACHINE_S
     assert set(children()) <= before
 
 

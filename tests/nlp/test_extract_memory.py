@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests import documents
-from tests.nlp.test_extract_limits import HOSTILE
+from tests.nlp.test_extract_limits import HOSTILE, SLOW_MACHINE_S
 
 # A process of its own, so that no earlier child counts. Its own peak comes from VmHWM: ru_maxrss would
 # begin at the peak of the process that started it.
@@ -42,7 +42,7 @@ FURTHER = [
 
 
 @pytest.mark.parametrize(("build", "filename"), [row[:2] for row in HOSTILE] + FURTHER)
-def test_hostile_file_costs_less_than_a_gigabyte_and_eight_seconds(tmp_path, build, filename):
+def test_hostile_file_costs_less_than_a_gigabyte_and_half_a_minute(tmp_path, build, filename):
     path = tmp_path / filename
     path.write_bytes(build())
     command = [sys.executable, "-c", MEASURE, ".", str(path), json.dumps(documents.limits())]
@@ -50,4 +50,4 @@ def test_hostile_file_costs_less_than_a_gigabyte_and_eight_seconds(tmp_path, bui
     outcome, kib, seconds = json.loads(done.stdout)
     assert outcome
     assert kib * 1024 < 1_000_000_000
-    assert seconds < 8  # of processors; EXTRACT_TIMEOUT_S by default
+    assert seconds < SLOW_MACHINE_S

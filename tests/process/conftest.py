@@ -70,10 +70,19 @@ class Process:
             time.sleep(0.01)
 
     def child(self, module):
-        """Return the process that runs a module of the service beside it, None where none does."""
+        """Return the process beside the service that runs a module of it, None where none does."""
         children = psutil.Process(self._process.pid).children()
-        found = [c for c in children if any(module in word for word in c.cmdline())]
+        running = [c for c in children if c.status() != psutil.STATUS_ZOMBIE]
+        found = [c for c in running if any(module in word for word in c.cmdline())]
         return found[0] if found else None
+
+    def when_child(self, module):
+        """Wait for that process and return it."""
+        deadline = time.monotonic() + PATIENCE_S
+        while (found := self.child(module)) is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        return found
 
     def n_clients(self):
         """Count the connections to its port that it holds, those included whose client has gone."""

@@ -67,6 +67,7 @@ def test_beyond_the_queue_requests_are_refused_at_once_and_the_others_answered(s
 @pytest.fixture
 def crowded(small):
     """The service with all that it takes waiting, for the seconds that its thread reads a long text."""
+    small.when_child("shedding_process")
     with ThreadPoolExecutor(2 + WAITING_PER_THREAD) as pool:
         busy = pool.submit(scan, small, long_text(6_000))
         small.wait_until_it_works_on_something()
@@ -106,21 +107,21 @@ def test_scans_are_taken_again_when_there_is_room(small):
 
 
 def test_shedding_process_sees_no_setting_of_the_service(small):
-    assert small.child("shedding_process").environ() == {}
+    assert small.when_child("shedding_process").environ() == {}
 
 
 def test_shedding_process_that_dies_is_started_again(small, crowded):
-    first = small.child("shedding_process")
+    first = small.when_child("shedding_process")
     first.kill()
     first.wait(PATIENCE_S)
     assert scan(crowded, SENTENCE).status_code == 503
-    wait_until(lambda: small.child("shedding_process") not in (None, first))
+    assert small.when_child("shedding_process").pid != first.pid
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_shedding_process_ends_with_the_service(start, number):
     process = start()
-    child = process.child("shedding_process")
+    child = process.when_child("shedding_process")
     process._process.send_signal(number)
     child.wait(PATIENCE_S)
 
