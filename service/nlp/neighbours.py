@@ -30,15 +30,14 @@ def own_logits(outputs: Floats) -> Floats:
 
 
 def logits_in_document(outputs: Floats) -> Floats:
-    """Return float32 (n, n_risk_types) for all n sentences of one document, in its order.
+    """Return float32 (n, n_risk_types), a new array, for all n sentences of one document, in its order.
 
     `outputs` is float32 (n, n_risk_types), or (n, 3 * n_risk_types) from a network with influence.
     """
-    own = own_logits(outputs)
     n = len(outputs)
+    total = own_logits(outputs).copy()
     if outputs.shape[1] == N_TYPES or n < 2:
-        return own
-    total = own.copy()
+        return total
     total[1:] += outputs[:-1, N_TYPES : 2 * N_TYPES]
     for begin in range(0, n, _ROWS_AT_ONCE):
         end = min(begin + _ROWS_AT_ONCE, n)

@@ -11,6 +11,8 @@ import numpy.typing as npt
 Sensitivity = Literal["balanced", "recall", "precision"]
 SENSITIVITIES: tuple[Sensitivity, ...] = ("balanced", "recall", "precision")
 
+_ROWS_AT_ONCE = 4_096  # in double precision
+
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 
@@ -21,10 +23,12 @@ def risk_scores(scores: Floats) -> Floats:
     `scores` is float32 (n, n_risk_types) in [0, 1]. The types are taken as independent (noisy or): a
     sentence that might be one of three types is more surely a risk than each type says.
     """
-    absent = -scores.astype(np.float64)
+    some = np.empty(len(scores), np.float32)
     with np.errstate(divide="ignore"):  # a score of 1 makes the risk certain
-        np.log1p(absent, out=absent)
-    some: Floats = -np.expm1(absent.sum(axis=1)).astype(np.float32)
+        for begin in range(0, len(scores), _ROWS_AT_ONCE):
+            rows = slice(begin, begin + _ROWS_AT_ONCE)
+            none = np.log1p(-scores[rows].astype(np.float64)).sum(axis=1)
+            some[rows] = -np.expm1(none)
     return some
 
 
