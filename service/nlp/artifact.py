@@ -120,13 +120,9 @@ def probabilities(logits: Floats, *, temperature: float, bias: float) -> Floats:
 
     Source: Platt, Probabilistic Outputs for Support Vector Machines (1999), with one line for all types.
     """
-    scaled = logits.astype(np.float64)
-    scaled += bias
-    scaled *= 0.5 / temperature
-    np.tanh(scaled, out=scaled)  # half of it and a half is the sigmoid, free of overflow
-    scaled += 1.0
-    scaled *= 0.5
-    return scaled.astype(np.float32)
+    scaled = (logits.astype(np.float64) + bias) / temperature
+    # the sigmoid, free of overflow
+    return (0.5 * (1.0 + np.tanh(0.5 * scaled))).astype(np.float32)
 
 
 def load(path: Path) -> Artifact:

@@ -22,13 +22,13 @@ from service.nlp.batching import InferenceThreads
 from service.nlp.engines import Device, Engine, make_engine
 from service.nlp.neighbours import logits_in_document, own_logits
 from service.nlp.observing import NOBODY, Observer
+from service.nlp.row_blocks import row_blocks
 from service.nlp.sentence_cache import SentenceCache
 
 # 2 MB of different sentences take 60 s of two cores (400 sentences/s, November 2026). Ten times that
 # leaves room for eight such documents at once, and for scripts in which a character is a token; an
 # engine that hangs is noticed all the same.
 ALLOWED_S_PER_CHAR = 0.000_3
-_ROWS_AT_ONCE = 4_096
 
 
 class LocalAnalyzer(SentenceScorer):
@@ -101,10 +101,7 @@ class LocalAnalyzer(SentenceScorer):
         outputs = self._of_different(sentences, self._outputs, deadline=deadline, progress=progress)
         scores = logits_in_document(outputs)
         del outputs  # three times as large
-        for begin in range(
-            0, len(scores), _ROWS_AT_ONCE
-        ):  # since they are computed in double precision
-            rows = slice(begin, begin + _ROWS_AT_ONCE)
+        for rows in row_blocks(len(scores)):
             scores[rows] = self._manifest.probabilities(scores[rows])
         return self._checked(scores, len(sentences))
 

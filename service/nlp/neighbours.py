@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from service.nlp.row_blocks import row_blocks
 from service.nlp.taxonomy import RISK_TYPES
 
 RADIUS = 6
@@ -17,9 +18,6 @@ RADIUS = 6
 N_TYPES = len(RISK_TYPES)
 N_INFLUENCE = 2 * N_TYPES
 """Outputs about others: of the next sentence, then of those near."""
-
-_ROWS_AT_ONCE = 4_096
-"""In double precision: what a document of 100,000 sentences would take at once is 250 MB."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -39,9 +37,8 @@ def logits_in_document(outputs: Floats) -> Floats:
     if outputs.shape[1] == N_TYPES or n < 2:
         return total
     total[1:] += outputs[:-1, N_TYPES : 2 * N_TYPES]
-    for begin in range(0, n, _ROWS_AT_ONCE):
-        end = min(begin + _ROWS_AT_ONCE, n)
-        total[begin:end] += _mean_of_near(outputs[:, 2 * N_TYPES :], begin, end)
+    for rows in row_blocks(n):
+        total[rows] += _mean_of_near(outputs[:, 2 * N_TYPES :], rows.start, rows.stop)
     return total
 
 

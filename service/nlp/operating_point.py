@@ -8,10 +8,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from service.nlp.row_blocks import row_blocks
+
 Sensitivity = Literal["balanced", "recall", "precision"]
 SENSITIVITIES: tuple[Sensitivity, ...] = ("balanced", "recall", "precision")
-
-_ROWS_AT_ONCE = 4_096  # in double precision
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -25,8 +25,7 @@ def risk_scores(scores: Floats) -> Floats:
     """
     some = np.empty(len(scores), np.float32)
     with np.errstate(divide="ignore"):  # a score of 1 makes the risk certain
-        for begin in range(0, len(scores), _ROWS_AT_ONCE):
-            rows = slice(begin, begin + _ROWS_AT_ONCE)
+        for rows in row_blocks(len(scores)):
             none = np.log1p(-scores[rows].astype(np.float64)).sum(axis=1)
             some[rows] = -np.expm1(none)
     return some

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from service.nlp import neighbours
+from service.nlp import row_blocks
 from service.nlp.neighbours import N_TYPES, RADIUS, logits_in_document, own_logits
 
 
@@ -23,7 +23,7 @@ def by_definition(given):
 @pytest.mark.parametrize("rows_at_once", [1, RADIUS, 4_096])
 @pytest.mark.parametrize("n", [2, 3, RADIUS + 1, 2 * RADIUS + 1, 40])
 def test_logits_in_document_are_own_plus_what_neighbours_say(n, rows_at_once, monkeypatch):
-    monkeypatch.setattr(neighbours, "_ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(row_blocks, "ROWS", rows_at_once)
     given = outputs(n)
     assert logits_in_document(given) == pytest.approx(by_definition(given), abs=1e-5)
 

@@ -78,11 +78,8 @@ class Process:
 
     def when_child(self, module):
         """Wait for that process and return it."""
-        deadline = time.monotonic() + PATIENCE_S
-        while (found := self.child(module)) is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        return found
+        wait_until(lambda: self.child(module) is not None)
+        return self.child(module)
 
     def n_clients(self):
         """Count the connections to its port that it holds, those included whose client has gone."""
@@ -146,3 +143,11 @@ def riskscan(tmp_path):
         )
 
     return run
+
+
+def wait_until(is_so):
+    """Return once `is_so()` holds."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -4,14 +4,13 @@ import concurrent.futures
 import json
 import os
 import socket
-import time
 
 import httpx
 import pytest
 
 from service.problem_document import MEDIA_TYPE
 from tests.calls import PATIENCE_S
-from tests.process.conftest import Process, free_port
+from tests.process.conftest import Process, free_port, wait_until
 from tests.process.crowd import Crowd, is_open
 from tests.process.nginx import Nginx, program
 from tests.sentences import FLOW_TEXT, LONG_TEXT
@@ -63,13 +62,6 @@ def crowd(nginx):
 
 def scan(http, text=FLOW_TEXT, **options):
     return http.post("/scan", json={"text": text}, **options)
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def test_crowd_of_slow_clients_does_not_stop_the_scans_of_others(service, crowd, other):

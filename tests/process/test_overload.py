@@ -5,7 +5,6 @@ What comes over new connections is refused by a process beside the service, what
 
 import re
 import signal
-import time
 from concurrent.futures import ThreadPoolExecutor, wait
 
 import httpx
@@ -14,7 +13,7 @@ import pytest
 
 from service.admission import WAITING_PER_THREAD
 from tests.calls import HTTP, PATIENCE_S
-from tests.process.conftest import Process
+from tests.process.conftest import Process, wait_until
 from tests.sentences import long_text
 
 SENTENCE = "The vendor may fail."
@@ -124,13 +123,6 @@ def test_shedding_process_ends_with_the_service(start, number):
     child = process.when_child("shedding_process")
     process._process.send_signal(number)
     child.wait(PATIENCE_S)
-
-
-def wait_until(is_so):
-    deadline = time.monotonic() + PATIENCE_S
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def first_of(futures, n):
