@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 from datetime import UTC, datetime
+from logging.handlers import QueueHandler, QueueListener
+from queue import SimpleQueue
 
 from service.request_id import current_request_id
 
 _OWN_FIELDS = "fields"
 _ENCODER = json.JSONEncoder(default=str)
+_MOST_WAITING = 10_000
+_LOOK_S = 0.01
 
 
 def configure(level: str) -> None:
     """Send every logger's lines, as JSON, to standard error."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Background()
     handler.setFormatter(_JsonFormatter())
     # What no line tells need not be looked up for each (see "Optimization" in the Logging HOWTO).
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
@@ -29,6 +34,31 @@ def configure(level: str) -> None:
 def fields(**values: object) -> dict[str, dict[str, object]]:
     """Return the `extra` of a log call: `log.info("scan", extra=fields(duration_ms=3))`."""
     return {_OWN_FIELDS: values}
+
+
+class _Background(QueueHandler):
+    """Has a thread of its own write the lines.
+
+    Whoever writes lets the GIL go and waits for it again; a thread that does so while it holds a handler's
+    lock keeps all others from their answers too.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: SimpleQueue[logging.LogRecord] = SimpleQueue()
+        super().__init__(self._waiting)
+        self._writer = QueueListener(self._waiting, logging.StreamHandler(sys.stderr))
+        self._writer.start()
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Hand a line to the writer, once there is room."""
+        while self._waiting.qsize() >= _MOST_WAITING:
+            time.sleep(_LOOK_S)
+        super().enqueue(record)
+
+    def close(self) -> None:
+        """Return when all lines are written."""
+        self._writer.stop()
+        super().close()
 
 
 class _JsonFormatter(logging.Formatter):

@@ -16,7 +16,7 @@ from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer, create_server
 
 from service.admission import Dispatcher
-from service.channels import channel_class
+from service.channels import OneWake, channel_class
 from service.config import Config
 from service.context import EXTENSION, Services
 from service.descriptors import connections_that_fit
@@ -50,6 +50,8 @@ class Server:
         channels = channel_class(body_too_large(config), on_refused=metrics.refused)
         for listener in self._listeners():
             listener.channel_class = channels
+            listener.trigger.close()
+            listener.trigger = OneWake(self._sockets)
         self._ops = self._ops_listener(config)
         Shedding(
             self._listeners(),

@@ -68,9 +68,6 @@ class InferenceThreads:
         self._limits = engine.limits
         self._tokens_per_pass = engine.limits.tokens
         self._windower = Windower(tokenizer, max_length_tokens)
-        self._tokenizing = (
-            threading.Lock()
-        )  # a tokenizer that threads share may cut wrongly, without an error
         self._max_queued_tokens = max_queued_tokens
         self._observer = observer
         self._changed = threading.Condition()  # guards all that follows, and the requests
@@ -139,14 +136,13 @@ class InferenceThreads:
 
     def _windows(self, sentences: Sequence[str]) -> list[list[list[int]]]:
         """Return the token ids of each sentence's windows."""
-        with self._tokenizing:
-            began_s = time.perf_counter()
-            try:
-                found = self._windower.windows(sentences)
-            except Exception as error:
-                _log_failure(error)
-                raise _internal_error(error) from error
-            self._observer.tokenized(time.perf_counter() - began_s)
+        began_s = time.perf_counter()
+        try:
+            found = self._windower.windows(sentences)
+        except Exception as error:
+            _log_failure(error)
+            raise _internal_error(error) from error
+        self._observer.tokenized(time.perf_counter() - began_s)
         return found
 
     def _enqueue(self, request: Request) -> None:
@@ -264,7 +260,7 @@ class InferenceThreads:
         duration_s = time.perf_counter() - began_s
         if outputs.shape != (len(windows), self.n_outputs):
             raise ValueError(f"the engine gave {outputs.shape} for {len(windows)} windows")
-        n_tokens = int(mask.sum())
+        n_tokens = sum(len(window.ids) for window in windows)
         self._observer.inferred(duration_s, n_tokens, ids.size, len(windows))
         with self._changed:
             self._remember_pace(n_tokens / max(duration_s, 1e-6))

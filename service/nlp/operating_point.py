@@ -50,5 +50,6 @@ class OperatingPoint:
         stated = risk_scores(scores) >= self.risk_threshold
         hits = (scores >= self.thresholds) & stated[:, None]
         untyped = np.flatnonzero(stated & ~hits.any(axis=1))
-        hits[untyped, scores[untyped].argmax(axis=1)] = True
+        if untyped.size:
+            hits[untyped, scores[untyped].argmax(axis=1)] = True
         return np.asarray(hits)

@@ -33,8 +33,16 @@ _WORD_PART_CHARS = 33
 _LONG_WORD = re.compile(r"[^\s!-/:-@\[-`{-~]{34,}")  # WordPiece splits at ASCII punctuation
 
 
+_FEW = 4
+"""Sentences below which a batch does not pay: it lets the GIL go and asks a pool of threads."""
+
+
 class Windower:
-    """Turns sentences into token windows; used by one thread only, as the tokenizer must be."""
+    """Turns sentences into token windows, for any number of threads.
+
+    From then on nobody may change the settings of `tokenizer`: threads that share one and change how it
+    truncates get wrong cuts, and no error.
+    """
 
     def __init__(self, tokenizer: Tokenizer, max_length_tokens: int) -> None:
         tokenizer.no_truncation()
@@ -46,9 +54,11 @@ class Windower:
 
     def windows(self, sentences: Sequence[str]) -> list[list[list[int]]]:
         """Return the windows of each sentence, at least one each, [CLS] and [SEP] included."""
-        encodings = self._tokenizer.encode_batch_fast(
-            [split_long_words(sentence) for sentence in sentences], add_special_tokens=False
-        )
+        texts = [split_long_words(sentence) for sentence in sentences]
+        if len(texts) < _FEW:
+            encodings = [self._tokenizer.encode(text, add_special_tokens=False) for text in texts]
+        else:
+            encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         return [
             [[self._first, *part, self._last] for part in self._parts(encoding.ids)]
             for encoding in encodings

@@ -15,6 +15,7 @@ from service.errors import AnalyzerTimeout
 from service.nlp.analyzer import Block, Deadline, ExtractedText
 from service.nlp.segment import MAX_SENTENCE_CHARS, MAX_WORDS, Segmenter
 from tests.nlp.prose import HARMLESS, extracted, planted
+from tests.nlp.test_extract_limits import SLOW_MACHINE_S
 
 SEGMENTER = Segmenter()  # hypothesis does not mix with function-scoped fixtures
 PARAGRAPHS = st.lists(st.text(max_size=300) | st.text(alphabet='aZ. \n"(5!?)e\u3002', max_size=300))
@@ -108,9 +109,11 @@ def test_segment_sentence_after_a_long_paragraph_stays_whole():
 )  # fmt: skip
 def test_segment_100_kb_of_anything_takes_little_time(unit):
     text = unit * (100_000 // len(unit))
-    begin = time.process_time()
+    begin = time.thread_time()
     SEGMENTER.segment(extracted(text))
-    assert time.process_time() - begin < 2.0  # measured: 0.01 to 0.5 s
+    assert (
+        time.thread_time() - begin < SLOW_MACHINE_S
+    )  # measured: 0.01 to 0.5 s, blow-ups take minutes
 
 
 def test_segment_expired_deadline_raises_timeout():

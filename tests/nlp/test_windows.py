@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import json
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.nlp.windows import WINDOW_TOKENS, Windower, overlapping, split_long_words
+from tests.documents import AUTHORED
+
+SENTENCES = [json.loads(line)["text"] for line in AUTHORED[0].read_text().splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +58,18 @@ def test_split_long_words_text_that_wordpiece_reads_stays_as_it_is(text):
 def test_split_long_words_loses_no_character():
     word = "\ud55c" * 250 + "abc" * 50
     assert split_long_words(word).replace(" ", "") == word
+
+
+def test_threads_that_share_a_windower_get_the_same_windows(windower):
+    chunks = [SENTENCES[k : k + n] for n in (1, 3, 4, 60) for k in range(0, len(SENTENCES), n)]
+    expected = [windower.windows(chunk) for chunk in chunks]
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(3):
+            assert list(pool.map(windower.windows, chunks)) == expected
+
+
+def test_few_sentences_are_cut_as_among_many(windower):
+    texts = [*SENTENCES[:200], "Ǖnïcödé 風險 " * 40, "x" * 300, "", "a\ud800b"]
+
+    assert [windower.windows([text])[0] for text in texts] == windower.windows(texts)
