@@ -19,7 +19,8 @@ from tests.documents import docx_of, pdf_of_pages
 _N_SCANS = 10_000
 _N_CLIENTS = 8
 _LOOK_S = 1.0
-_WARM_SHARE = 0.2  # caches and the allocator's arenas fill up first
+# The 50,000 sentences that the service remembers (CACHE_SENTENCES) are there after 4,500 of the scans.
+_WARM_SHARE = 0.5
 _SEED = 7
 
 
@@ -101,7 +102,7 @@ def _result(n_scans, resident_mb):
         },
         panels=[lines({"": (n_scans, resident_mb)}, xlabel="scans", ylabel="resident, MB")],
         targets=[],
-        notes=(f"slope after the first fifth: {slope:.2f} +- {error:.2f} MB per 1,000 scans",),
+        notes=(f"slope over the second half: {slope:.2f} +- {error:.2f} MB per 1,000 scans",),
     )
 
 
