@@ -22,6 +22,7 @@ from service.problem_document import FIXED_500, problem_response
 NEVER_REFUSED = ("/health", "/metrics")
 """Paths, and what is below them, that are answered however much else waits."""
 RETRY_AFTER_S = 2
+_JOINED_BYTES = 65_536
 TOO_MANY = "Too many requests wait already. Try again in a few seconds."
 
 
@@ -97,14 +98,16 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
 
     @contextlib.contextmanager
     def joining(self) -> Iterator[None]:
-        """Send what is written within the block by one call, at its end."""
+        """Send what is written within the block at its end, by one call unless joining it costs more."""
         joined: list[bytes] = []
         self._joined = joined
         try:
             yield
         finally:
             self._joined = None
-        super().write_soon(b"".join(joined))
+        parts = [b"".join(joined)] if sum(map(len, joined)) <= _JOINED_BYTES else joined
+        for part in parts:
+            super().write_soon(part)
 
     def write_soon(self, data: Any) -> int:  # noqa: ANN401 - bytes, or waitress's file
         if self._joined is None:

@@ -259,22 +259,25 @@ class SentenceScorer(Analyzer):
         A sentence that stands in the document again and again (a footer, a cell) is read once. The
         different ones travel in document order, in batches of `batch_size`.
         """
-        different = list(dict.fromkeys(sentences))
+        n = len(sentences)
+        first_at: dict[str, int] = {}
+        places = (first_at.setdefault(sentence, place) for place, sentence in enumerate(sentences))
+        first = np.fromiter(places, np.intp, n)
+        different, is_first = list(first_at), first == np.arange(n)
+        row_of = np.flatnonzero(is_first)
         rows = np.zeros((0, len(RISK_TYPES)), np.float32)
         for begin in range(0, len(different), self.batch_size):
             if deadline is not None:
                 deadline.check()
-            batch = different[begin : begin + self.batch_size]
-            read_rows = read(batch, deadline=deadline)
+            batch = slice(begin, begin + self.batch_size)
+            read_rows = read(different[batch], deadline=deadline)
             if begin == 0:  # what is read tells how wide the rows are
-                rows = np.empty((len(different), read_rows.shape[1]), np.float32)
-            rows[begin : begin + len(batch)] = read_rows
+                rows = np.empty((n, read_rows.shape[1]), np.float32)
+            rows[row_of[batch]] = read_rows
             if progress is not None:
-                progress(begin + len(batch), len(different))
-        if len(different) == len(sentences):
-            return rows
-        row_of = {sentence: row for row, sentence in enumerate(different)}
-        return rows[[row_of[sentence] for sentence in sentences]]
+                progress(min(batch.stop, len(different)), len(different))
+        rows[~is_first] = rows[first[~is_first]]
+        return rows
 
     def analyze(
         self,
@@ -284,8 +287,9 @@ class SentenceScorer(Analyzer):
         deadline: Deadline | None = None,
         progress: Progress | None = None,
     ) -> Analysis:
-        texts = document.sentence_texts()
-        scores = self.score_document(texts, deadline=deadline, progress=progress)
+        scores = self.score_document(
+            document.sentence_texts(), deadline=deadline, progress=progress
+        )
         hits = np.argwhere(self.decide(scores, sensitivity))
         findings = [self._finding(document, int(row), int(k), scores[row, k]) for row, k in hits]
         return Analysis(findings, self.source, self.model_name, self.model_version)
