@@ -28,20 +28,19 @@ without a risk; November 2026:
 As sentences of their own, twelve such clauses raise a false alarm in 61 % of runs: 40 finds most below that.
 """
 
+_FEW = 4
+"""Sentences below which a batch does not pay: it lets the GIL go and asks a pool of threads."""
+
 MAX_WORD_CHARS = 100  # WordPiece turns a longer word into one [UNK]
 _WORD_PART_CHARS = 33
 _LONG_WORD = re.compile(r"[^\s!-/:-@\[-`{-~]{34,}")  # WordPiece splits at ASCII punctuation
 
 
-_FEW = 4
-"""Sentences below which a batch does not pay: it lets the GIL go and asks a pool of threads."""
-
-
 class Windower:
     """Turns sentences into token windows, for any number of threads.
 
-    From then on nobody may change the settings of `tokenizer`: threads that share one and change how it
-    truncates get wrong cuts, and no error.
+    Nobody may change the settings of its tokenizer: threads that share one and change how it truncates get
+    wrong cuts, and no error.
     """
 
     def __init__(self, tokenizer: Tokenizer, max_length_tokens: int) -> None:
