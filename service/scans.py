@@ -159,7 +159,6 @@ class Scanner:
         self, submission: Submission, analyzer: Analyzer, progress: Progress | None
     ) -> ScanResult:
         began_s = time.monotonic()
-        sha256 = hashlib.sha256(submission.content()).hexdigest()
         document = self._read(submission, Deadline.after(self._timeout_s))
         read_s = time.monotonic()
         deadline = Deadline.after(analyzer.time_allowed_s(document, self._timeout_s))
@@ -177,6 +176,7 @@ class Scanner:
                 analyze_ms=round((time.monotonic() - read_s) * 1000, 1),
             ),
         )
+        sha256 = hashlib.sha256(submission.content()).hexdigest()
         return ScanResult(document, analysis, sha256, submission.sensitivity)
 
     def _read(self, submission: Submission, deadline: Deadline) -> Document:

@@ -287,9 +287,8 @@ class SentenceScorer(Analyzer):
         deadline: Deadline | None = None,
         progress: Progress | None = None,
     ) -> Analysis:
-        scores = self.score_document(
-            document.sentence_texts(), deadline=deadline, progress=progress
-        )
+        texts = document.sentence_texts()
+        scores = self.score_document(texts, deadline=deadline, progress=progress)
         hits = np.argwhere(self.decide(scores, sensitivity))
         findings = [self._finding(document, int(row), int(k), scores[row, k]) for row, k in hits]
         return Analysis(findings, self.source, self.model_name, self.model_version)

@@ -98,14 +98,12 @@ class LocalAnalyzer(SentenceScorer):
         deadline: Deadline | None = None,
         progress: Progress | None = None,
     ) -> Scores:
-        n = len(sentences)
         outputs = self._of_different(sentences, self._outputs, deadline=deadline, progress=progress)
-        del sentences  # of a book, as large as its scores
         scores = logits_in_document(outputs)
         del outputs  # three times as large
-        for rows in row_blocks(n):
+        for rows in row_blocks(len(scores)):
             scores[rows] = self._manifest.probabilities(scores[rows])
-        return self._checked(scores, n)
+        return self._checked(scores, len(sentences))
 
     def _outputs(self, sentences: Sequence[str], *, deadline: Deadline | None) -> Scores:
         """Return float32 (len(sentences), n_outputs), from memory or else from the network."""

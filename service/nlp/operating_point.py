@@ -50,6 +50,6 @@ class OperatingPoint:
         stated = risk_scores(scores) >= self.risk_threshold
         hits = (scores >= self.thresholds) & stated[:, None]
         untyped = np.flatnonzero(stated & ~hits.any(axis=1))
-        if untyped.size:
+        if untyped.size:  # most often there are none, and argmax lets the GIL go
             hits[untyped, scores[untyped].argmax(axis=1)] = True
         return np.asarray(hits)

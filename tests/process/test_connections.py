@@ -5,7 +5,7 @@ import time
 import httpx
 
 from tests.calls import HTTP, PATIENCE_S
-from tests.process.conftest import free_port
+from tests.process.conftest import free_port, wait_until
 from tests.process.crowd import Crowd
 from tests.sentences import FLOW_TEXT
 
@@ -44,7 +44,8 @@ def test_crowd_beyond_the_limit_has_others_refused_but_health_answered(start):
         assert int(refused.headers["Retry-After"]) > 0
         assert answers(process.url, 15)
         assert answers(f"http://127.0.0.1:{ops_port}", 15)
-    assert wait_for_answer(process.url)  # as soon as they have hung up
+    # as soon as they have hung up
+    wait_until(lambda: answers(process.url, 15, "/openapi.json"))
 
 
 def wait_for_refusal(url):
@@ -54,20 +55,11 @@ def wait_for_refusal(url):
     return answer
 
 
-def wait_for_answer(url):
-    deadline = time.monotonic() + PATIENCE_S
-    while not answers(url, 15, "/openapi.json"):
-        assert time.monotonic() < deadline
-    return True
-
-
 def test_slow_readers_of_many_answers_hold_every_thread_but_health_answers(start):
     process = start(THREADS="2")
     with Crowd(process.port) as crowd:
         crowd.readers(2, BIG, times=25)  # beyond the 16 MiB that waitress keeps for a connection
-        deadline = time.monotonic() + PATIENCE_S
-        while answers(process.url, 5, "/openapi.json"):
-            assert time.monotonic() < deadline
+        wait_until(lambda: not answers(process.url, 5, "/openapi.json"))
         assert answers(process.url, 15)
     assert answers(process.url, 15, "/openapi.json")
 
@@ -88,7 +80,7 @@ def test_too_few_files_are_told_and_fewer_connections_held(start):
     with Crowd(process.port) as crowd:
         crowd.idle(300)
         wait_for_refusal(process.url)
-    assert wait_for_answer(process.url)
+    wait_until(lambda: answers(process.url, 15, "/openapi.json"))
 
 
 def test_hardly_any_files_stop_the_start_with_a_remedy(start):

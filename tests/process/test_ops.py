@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.calls import HTTP, PATIENCE_S
-from tests.process.conftest import Process, free_port
+from tests.process.conftest import Process, free_port, wait_until
 from tests.process.test_database_away import relay  # noqa: F401 - a fixture
 from tests.sentences import FLOW_TEXT, LONG_TEXT
 
@@ -66,10 +66,7 @@ def test_scan_shows_in_the_metrics_of_the_ops_port(running, ops_port):
     before = n_scans(ops_port)
     body = {"text": FLOW_TEXT}
     assert HTTP.post(f"{running.url}/scan", json=body).status_code == 200
-    deadline = time.monotonic() + PATIENCE_S
-    while n_scans(ops_port) != before + 1:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(lambda: n_scans(ops_port) == before + 1)
 
 
 def test_ops_process_sees_no_setting_of_the_service(running, ops_port):
