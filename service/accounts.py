@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -12,9 +13,10 @@ from sqlalchemy.orm import Session
 
 from db.models import Login, User
 from db.queries import users
-from service.audit import Action, record
+from service.audit import Action, event, record
+from service.combining import Combiner
 from service.config import Config
-from service.errors import Conflict, Fault, InvalidRequest, Unauthenticated
+from service.errors import Conflict, DatabaseUnavailable, Fault, InvalidRequest, Unauthenticated
 from service.passwords import MAX_PASSWORD_CHARS, PasswordCheck, hash_password
 from service.store import Store
 from service.tokens import AccessClaims, TokenMaker
@@ -40,6 +42,7 @@ class Accounts:
         self._store = store
         self._tokens = tokens
         self._password_check = PasswordCheck()
+        self._users = Combiner(self._look_up, common=DatabaseUnavailable)
         # On-prem addresses live on internal domains (a@corp.local), which this list would refuse;
         # emptying it is the package's documented way.
         email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
@@ -63,11 +66,13 @@ class Accounts:
             )
             record(
                 session,
-                Action.USER_REGISTERED,
-                user_id=user.id,
-                object_type="user",
-                object_id=user.id,
-                detail={"role": role},
+                event(
+                    Action.USER_REGISTERED,
+                    user_id=user.id,
+                    object_type="user",
+                    object_id=user.id,
+                    detail={"role": role},
+                ),
             )
             return user
 
@@ -140,17 +145,23 @@ class Accounts:
         self._store.transaction(work)
 
     def user_of(self, claims: AccessClaims) -> User:
-        """Return the user that `claims` speak for.
+        """Return the user that `claims` speak for, as the database has it after this call began.
+
+        Those who ask for the same user at once share one look, and the object.
 
         Raises:
             Unauthenticated: the account is gone or disabled, or the log-in has ended.
         """
-        user = self._store.transaction(
-            lambda s: users.user_of_login(s, claims.user_id, claims.login_id)
-        )
+        user = self._users.do(claims, None)
         if user is None:
             raise Unauthenticated("This log-in has ended; log in again.")
         return user
+
+    def _look_up(self, claims: AccessClaims, askers: Sequence[None]) -> Sequence[User | None]:
+        user = self._store.transaction(
+            lambda s: users.user_of_login(s, claims.user_id, claims.login_id)
+        )
+        return [user] * len(askers)
 
     def _checked(self, email: str, password: str) -> str:
         faults = []
@@ -185,7 +196,8 @@ class Accounts:
 
     @staticmethod
     def _record(session: Session, action: Action, user_id: UUID | None) -> None:
-        record(session, action, user_id=user_id, object_type="user", object_id=user_id)
+        made = event(action, user_id=user_id, object_type="user", object_id=user_id)
+        record(session, made)
 
     def _pair(self, user_id: UUID, login_id: UUID, refresh_token: str) -> TokenPair:
         access_token = self._tokens.access_token(user_id, login_id)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from db.queries import audit
+from db.queries.audit import Event, add_events
 from service.request_id import current_request_id
 
 
@@ -31,18 +31,16 @@ class Action(StrEnum):
     FEEDBACK_EXPORTED = "feedback.exported"
 
 
-def record(
-    session: Session,
+def event(
     action: Action,
     *,
     user_id: UUID | None,
     object_type: str,
     object_id: UUID | None,
     detail: dict[str, Any] | None = None,
-) -> None:
-    """Add one event to the caller's transaction; `detail` holds no document text and no secret."""
-    audit.add_event(
-        session,
+) -> Event:
+    """Return an event of the current request; `detail` holds no document text and no secret."""
+    return Event(
         action=str(action),
         user_id=user_id,
         object_type=object_type,
@@ -50,3 +48,8 @@ def record(
         request_id=current_request_id(),
         detail=detail or {},
     )
+
+
+def record(session: Session, *events: Event) -> None:
+    """Add one event or more to the caller's transaction."""
+    add_events(session, events)

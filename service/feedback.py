@@ -15,7 +15,7 @@ from db import models
 from db.queries import feedback as queries
 from db.queries import scans
 from db.queries.feedback import WITHDRAWN, Target
-from service.audit import Action, record
+from service.audit import Action, event, record
 from service.errors import Fault, InvalidRequest, NotFound
 from service.settling import in_order
 from service.store import Store
@@ -253,11 +253,13 @@ def _record(session: Session, row: models.Feedback) -> None:
     said = {} if is_withdrawal else {"verdict": row.verdict, "risk_types": row.risk_types}
     record(
         session,
-        Action.FEEDBACK_WITHDRAWN if is_withdrawal else Action.FEEDBACK_GIVEN,
-        user_id=row.user_id,
-        object_type="feedback",
-        object_id=row.id,
-        detail={"scan_id": str(row.scan_id), **place, **said},
+        event(
+            Action.FEEDBACK_WITHDRAWN if is_withdrawal else Action.FEEDBACK_GIVEN,
+            user_id=row.user_id,
+            object_type="feedback",
+            object_id=row.id,
+            detail={"scan_id": str(row.scan_id), **place, **said},
+        ),
     )
 
 

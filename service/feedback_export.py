@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from db import models
 from db.queries import feedback as queries
 from db.queries.feedback import WITHDRAWN
-from service.audit import Action, record
+from service.audit import Action, event, record
 from service.feedback import REVIEWER_ROLES
 from service.settling import Settled, Status, Verdict, deciding, settle, settle_sentence
 from service.store import Store
@@ -175,11 +175,13 @@ def _record(session: Session, counts: Counter[Status], since: datetime | None) -
     sentences = {status.name.lower(): n for status, n in sorted(counts.items())}
     record(
         session,
-        Action.FEEDBACK_EXPORTED,
-        user_id=None,
-        object_type="feedback",
-        object_id=None,
-        detail={"sentences": sentences, "since": since.isoformat() if since else None},
+        event(
+            Action.FEEDBACK_EXPORTED,
+            user_id=None,
+            object_type="feedback",
+            object_id=None,
+            detail={"sentences": sentences, "since": since.isoformat() if since else None},
+        ),
     )
 
 

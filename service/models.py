@@ -19,7 +19,7 @@ from db.faults import is_duplicate
 from db.models import Deployment, ShadowTotal
 from db.queries import deployments as queries
 from db.queries.deployments import Wanted
-from service.audit import Action, record
+from service.audit import Action, event, record
 from service.config import Config
 from service.errors import ArtifactError, Conflict, Fault, InvalidRequest
 from service.nlp.registry import Entry, GateRecord, Registry, manifest_sha256
@@ -305,14 +305,14 @@ def _trace(session: Session, deployment: Deployment, actor: Actor) -> None:
         "share": deployment.share,
         "forced": deployment.forced,
     }
-    record(
-        session,
+    made = event(
         _ACTIONS[deployment.kind],
         user_id=actor.user_id,
         object_type="deployment",
         object_id=deployment.id,
         detail={k: v for k, v in detail.items() if v is not None},
     )
+    record(session, made)
 
 
 def _shown(entry: Entry, state: str, fault: str | None) -> dict[str, Any]:

@@ -18,9 +18,18 @@ from sqlalchemy.orm import Session
 
 from db import models
 from db.queries import scans as queries
-from service.audit import Action, record
+from db.queries.audit import Event
+from service.audit import Action, event, record
+from service.combining import Combiner
 from service.config import Config
-from service.errors import Conflict, Fault, InvalidRequest, NotFound, Unauthenticated
+from service.errors import (
+    Conflict,
+    DatabaseUnavailable,
+    Fault,
+    InvalidRequest,
+    NotFound,
+    Unauthenticated,
+)
 from service.logs import fields
 from service.nlp.analyzer import (
     Analysis,
@@ -46,6 +55,8 @@ COUNTED_SCANS = 1_000
 """A page's total is counted among so many of the newest scans, so that its cost has an end."""
 NUMBERED_SCANS = 10_000
 """Pages by number reach so many scans: each walks over all before it. Cursors reach every one."""
+SHARED_FINDINGS = 100
+"""A scan with more findings is stored in a transaction of its own: smaller ones need not wait for it."""
 
 _log = logging.getLogger(__name__)
 
@@ -204,9 +215,12 @@ class Scans:
         self._store = store
         self._scanner = scanner
         self._timed = timed
+        self._kept = Combiner(self._keep, common=DatabaseUnavailable)
 
     def create(self, user_id: UUID, submission: Submission, *, key: str | None) -> models.Scan:
         """Scan a document and store scan, findings and audit event in one transaction.
+
+        Those of a user's scans that are ready at once share it.
 
         With an idempotency `key` that this user sent before, the stored scan is returned again.
 
@@ -219,19 +233,12 @@ class Scans:
             return earlier
         result = self._scanner.scan(submission)
         scan = _new_scan(user_id, submission, result, key=key, request_sha256=request_sha256)
-        findings = result.analysis.findings
-        is_first = True
-
-        def work(session: Session) -> models.Scan:
-            nonlocal is_first
-            # An earlier run whose commit's answer was lost may have stored it.
-            earlier = None if is_first else queries.scan_of_user(session, scan["id"], user_id)
-            is_first = False
-            return earlier or _add(session, scan, findings)
-
         try:
             with self._timed("store"):
-                stored = self._store.transaction(work)
+                if len(scan.findings) > SHARED_FINDINGS:
+                    [stored] = self._keep(user_id, [scan])
+                else:
+                    stored = self._kept.do(user_id, scan)
         except IntegrityError as error:
             # A twin of this request with the same key was stored first.
             earlier = self._earlier(user_id, key, request_sha256) if key else None
@@ -281,13 +288,26 @@ class Scans:
             found = True
             record(
                 session,
-                Action.SCAN_DELETED,
-                user_id=user_id,
-                object_type="scan",
-                object_id=scan_id,
+                event(Action.SCAN_DELETED, user_id=user_id, object_type="scan", object_id=scan_id),
             )
 
         self._store.transaction(work)
+
+    def _keep(self, user_id: UUID, new: Sequence[_NewScan]) -> Sequence[models.Scan]:
+        """Store a user's scans in one transaction, each with its findings and its event."""
+        is_first = True
+
+        def work(session: Session) -> list[models.Scan]:
+            nonlocal is_first
+            # An earlier run whose commit's answer was lost may have stored them, all or none.
+            earlier = {} if is_first else _stored(session, user_id, new)
+            is_first = False
+            if earlier:
+                return [earlier[scan.values["id"]] for scan in new]
+            record(session, *(scan.event for scan in new))
+            return queries.add_scans(session, [(scan.values, scan.findings) for scan in new])
+
+        return self._store.transaction(work)
 
     def _earlier(self, user_id: UUID, key: str, request_sha256: str | None) -> models.Scan | None:
         scan = self._store.transaction(lambda s: queries.scan_by_key(s, user_id, key))
@@ -326,6 +346,20 @@ def _owned(session: Session, user_id: UUID, scan_id: UUID) -> models.Scan:
     return scan
 
 
+def _stored(session: Session, user_id: UUID, new: Sequence[_NewScan]) -> dict[UUID, models.Scan]:
+    ids = [scan.values["id"] for scan in new]
+    return {scan.id: scan for scan in queries.scans_of_user(session, ids, user_id)}
+
+
+@dataclass(frozen=True, slots=True)
+class _NewScan:
+    """A scan to be stored. Values, not model objects: a transaction that runs again needs fresh ones."""
+
+    values: dict[str, Any]
+    findings: list[dict[str, Any]]
+    event: Event
+
+
 def _new_scan(
     user_id: UUID,
     submission: Submission,
@@ -333,28 +367,37 @@ def _new_scan(
     *,
     key: str | None,
     request_sha256: str | None,
-) -> dict[str, Any]:
-    # Values, not a model object: a transaction that runs again must begin from a fresh object.
-    return {
-        "id": uuid_utils.compat.uuid7(),
+) -> _NewScan:
+    scan_id, source = uuid_utils.compat.uuid7(), result.analysis.source
+    n_findings = len(result.analysis.findings)
+    values = {
+        "id": scan_id,
         "user_id": user_id,
         "filename": submission.filename,
         "data": result.data(),
-        "source": result.analysis.source,
-        "sensitivity": submission.sensitivity if result.analysis.source == "model" else None,
+        "source": source,
+        "sensitivity": submission.sensitivity if source == "model" else None,
         "created_at": datetime.now(UTC),
         "model_name": result.analysis.model_name,
         "model_version": result.analysis.model_version,
         "document_sha256": result.document_sha256,
         "coverage": result.document.coverage(),
-        "n_findings": len(result.analysis.findings),
+        "n_findings": n_findings,
         "idempotency_key": key,
         "request_sha256": request_sha256,
     }
+    made = event(
+        Action.SCAN_CREATED,
+        user_id=user_id,
+        object_type="scan",
+        object_id=scan_id,
+        detail={"source": source, "n_findings": n_findings},
+    )
+    return _NewScan(values, _finding_values(result.analysis.findings), made)
 
 
-def _add(session: Session, scan: dict[str, Any], findings: list[Finding]) -> models.Scan:
-    rows = [
+def _finding_values(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    return [
         {
             "n": n,
             "risk_type": f.risk_type,
@@ -367,13 +410,3 @@ def _add(session: Session, scan: dict[str, Any], findings: list[Finding]) -> mod
         }
         for n, f in enumerate(findings, start=1)
     ]
-    stored = queries.add_scan(session, scan, rows)
-    record(
-        session,
-        Action.SCAN_CREATED,
-        user_id=stored.user_id,
-        object_type="scan",
-        object_id=stored.id,
-        detail={"source": stored.source, "n_findings": stored.n_findings},
-    )
-    return stored

@@ -1,11 +1,12 @@
-"""HTTP calls on loopback, with the patience that a busy machine needs: a limit is no measurement.
+"""HTTP calls on loopback.
 
 Nothing speaks TLS here, so no client reads the certificates, which takes 20 ms of processor time each.
 """
 
 import httpx
 
-PATIENCE_S = 120
+from tests.waiting import PATIENCE_S
+
 HTTP = httpx.Client(
     verify=False, timeout=PATIENCE_S, limits=httpx.Limits(max_keepalive_connections=0)
 )

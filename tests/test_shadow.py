@@ -2,7 +2,6 @@
 
 import hashlib
 import threading
-import time
 
 import pytest
 
@@ -13,6 +12,7 @@ from service.nlp.analyzer import Analysis, Analyzer, Document, Finding, Sentence
 from service.scans import ScanResult
 from service.shadow import MAX_WAITING_SCANS, Shadow, compare, is_chosen
 from service.store import Store
+from tests.waiting import wait_until
 
 
 def finding(start, risk_type="tight-budget", score=0.5, category="budget"):
@@ -74,13 +74,6 @@ def store(tmp_path):
 
 def result(text="A risk."):
     return ScanResult(Document(text, (Sentence(0, len(text)),)), analysis(finding(0)), "0" * 64)
-
-
-def wait_until(condition, timeout_s=60):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def total_after(store, n_scans):

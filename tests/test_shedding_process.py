@@ -13,6 +13,7 @@ from service import shedding_process
 from service.limits import MAX_HEADER_BYTES
 from service.shedding_process import PASSED, RECEIVED_BYTES, REFUSED, REST, SHED, Shedder
 from tests.calls import PATIENCE_S
+from tests.waiting import wait_until
 
 SCAN = b"POST /scan HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\ntext=risk"
 
@@ -198,10 +199,7 @@ def test_descriptors_are_given_back(service, call):
         with call(SCAN) as caller:
             answer_to(caller)
     service.send(REST)
-    deadline = time.monotonic() + PATIENCE_S
-    while n_descriptors() > before:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: n_descriptors() <= before)
 
 
 def n_descriptors():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -16,28 +17,35 @@ from db.models import AuditEvent, Base
 _INSERT = insert(Base.metadata.tables[AuditEvent.__tablename__])
 
 
-def add_event(
-    session: Session,
-    *,
-    action: str,
-    user_id: UUID | None,
-    object_type: str,
-    object_id: str | None,
-    request_id: str | None,
-    detail: Mapping[str, Any],
-) -> None:
-    """Insert an event that happened now; `detail` is JSON without secrets and document text."""
-    event = {
-        "id": uuid_utils.compat.uuid7(),
-        "created_at": datetime.now(UTC),
-        "action": action,
-        "user_id": user_id,
-        "object_type": object_type,
-        "object_id": object_id,
-        "request_id": request_id,
-        "detail": dict(detail),
-    }
-    session.execute(_INSERT, event)
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What is to be recorded; `detail` is JSON without secrets and document text."""
+
+    action: str
+    user_id: UUID | None
+    object_type: str
+    object_id: str | None
+    request_id: str | None
+    detail: Mapping[str, Any]
+
+
+def add_events(session: Session, events: Sequence[Event]) -> None:
+    """Insert one event or more, which happened now."""
+    now = datetime.now(UTC)
+    rows = [
+        {
+            "id": uuid_utils.compat.uuid7(),
+            "created_at": now,
+            "action": event.action,
+            "user_id": event.user_id,
+            "object_type": event.object_type,
+            "object_id": event.object_id,
+            "request_id": event.request_id,
+            "detail": dict(event.detail),
+        }
+        for event in events
+    ]
+    session.execute(_INSERT, rows)
 
 
 def list_events(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,9 @@ NEWEST_FIRST = "ix_scans_user_id_created_at_id"
 # findings, where the classes' insert takes another at each change between NULL and a value.
 _INSERT_SCAN = insert(Base.metadata.tables[Scan.__tablename__])
 _INSERT_FINDING = insert(Base.metadata.tables[Finding.__tablename__])
+
+NewScan = tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]
+"""A scan and its findings as values by attribute; findings need no scan_id, and all have the same keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +49,29 @@ class Total:
     is_exact: bool
 
 
-def add_scan(
-    session: Session, scan: Mapping[str, Any], findings: Sequence[Mapping[str, Any]]
-) -> Scan:
-    """Insert a scan and its findings, given as values by attribute; return it, outside the session.
-
-    `findings` need no scan_id, and all have the same keys.
+def add_scans(session: Session, new: Sequence[NewScan]) -> list[Scan]:
+    """Insert one scan or more, with their findings; return them in order, outside the session.
 
     Raises:
-        IntegrityError: the user is gone, or has a scan with this idempotency key.
+        IntegrityError: a user is gone, or has a scan with the same idempotency key.
     """
-    session.execute(_INSERT_SCAN, dict(scan))
-    if findings:
-        session.execute(_INSERT_FINDING, [{**f, "scan_id": scan["id"]} for f in findings])
-    return Scan(**scan)
+    session.execute(_INSERT_SCAN, [dict(values) for values, _ in new])
+    rows = [
+        {**finding, "scan_id": values["id"]} for values, findings in new for finding in findings
+    ]
+    if rows:
+        session.execute(_INSERT_FINDING, rows)
+    return [Scan(**values) for values, _ in new]
 
 
 def scan_of_user(session: Session, scan_id: UUID, user_id: UUID) -> Scan | None:
     """Return a user's scan; another user's is as good as none."""
     return session.scalar(select(Scan).where(Scan.id == scan_id, Scan.user_id == user_id))
+
+
+def scans_of_user(session: Session, scan_ids: Collection[UUID], user_id: UUID) -> Sequence[Scan]:
+    """Return those of a user's scans that are stored, in any order."""
+    return session.scalars(select(Scan).where(Scan.id.in_(scan_ids), Scan.user_id == user_id)).all()
 
 
 def scan_by_key(session: Session, user_id: UUID, key: str) -> Scan | None:

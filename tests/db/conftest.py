@@ -1,7 +1,6 @@
 """A migrated database of each kind, and rows to put into it."""
 
 import secrets
-import time
 from datetime import UTC, datetime
 
 import pytest
@@ -53,7 +52,7 @@ def store_scan(database, user):
     def store(*contexts, **values):
         found = [finding(n, context) for n, context in enumerate(contexts, start=1)]
         values = scan_values(user.id, **values)
-        return database.transaction(lambda s: scans.add_scan(s, values, found))
+        return database.transaction(lambda s: add_scan(s, values, found))
 
     return store
 
@@ -61,6 +60,11 @@ def store_scan(database, user):
 def add_user(session, **values):
     email = values.pop("email", f"{secrets.token_hex(8)}@corp.local")
     return users.add_user(session, email=email, password_hash="argon2", **values)
+
+
+def add_scan(session, values, found):
+    [stored] = scans.add_scans(session, [(values, found)])
+    return stored
 
 
 def scan_values(user_id, **changed):
@@ -99,13 +103,6 @@ def finding(n, context="The budget is tight.", **changed):
 def count(session, table, column, value):
     statement = text(f"SELECT COUNT(*) FROM {table} WHERE {column} = :value")
     return session.scalar(statement, {"value": value})
-
-
-def wait_until(condition, timeout_s=60):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def kill(database, session):

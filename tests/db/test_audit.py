@@ -8,7 +8,8 @@ from db.queries import audit
 
 def add(session, **changed):
     values = {"action": "scan.deleted", "user_id": None, "object_type": "scan", "object_id": None}
-    return audit.add_event(session, **{**values, "request_id": None, "detail": {}, **changed})
+    event = audit.Event(**{**values, "request_id": None, "detail": {}, **changed})
+    audit.add_events(session, [event])
 
 
 def test_add_event_reads_back_newest_first(database):

@@ -16,7 +16,7 @@ from db.models import User
 from db.queries import feedback, scans
 from db.queries.feedback import Target
 from db.session import Database
-from tests.db.conftest import add_user, count, finding, scan_values
+from tests.db.conftest import add_scan, add_user, count, finding, scan_values
 
 START = datetime(2026, 4, 1, tzinfo=UTC)
 REFUSED = (IntegrityError, OperationalError)  # MySQL calls a broken CHECK the latter
@@ -210,7 +210,7 @@ def test_migration_down_drops_feedback_and_keeps_scans(empty_database_url):
     database = Database.connect(empty_database_url, pool_size=1)
     owner = database.transaction(add_user)
     scan = scan_values(owner.id)
-    database.transaction(lambda s: scans.add_scan(s, scan, [finding(1)]))
+    database.transaction(lambda s: add_scan(s, scan, [finding(1)]))
     database.transaction(lambda s: feedback.add_feedback(s, target_of(scan), values()))
     database.dispose()
     migrate.downgrade(empty_database_url, "0002")

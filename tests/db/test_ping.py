@@ -9,8 +9,9 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import OperationalError
 
 from db.session import PING_TIMEOUT_S, Database, is_unavailable
-from tests.db.conftest import ADDRESS, KILL, mysql, servers, wait_until
+from tests.db.conftest import ADDRESS, KILL, mysql, servers
 from tests.process.proxy import Relay
+from tests.waiting import wait_until
 
 
 @servers

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from db.models import User
 from db.queries import scans
 from db.queries.scans import ScanFilter, Total
-from tests.db.conftest import add_user, count, finding, scan_values
+from tests.db.conftest import add_scan, add_user, count, finding, scan_values
 
 REFUSED = (IntegrityError, OperationalError)  # MySQL calls a broken CHECK the latter
 
@@ -73,8 +73,23 @@ def test_add_scan_with_thousands_of_findings_keeps_their_order(database, store_s
 def test_add_scan_with_findings_on_some_pages_only_keeps_each(database, user):
     pages, values = [None, 1, None, 2], scan_values(user.id)
     found = [finding(n, page=page) for n, page in enumerate(pages, start=1)]
-    stored = database.transaction(lambda s: scans.add_scan(s, values, found))
+    stored = database.transaction(lambda s: add_scan(s, values, found))
     assert [f.page for f in findings(database, stored)] == pages
+
+
+def test_add_scans_keeps_each_with_its_findings_in_order(database, user):
+    new = [(scan_values(user.id), [finding(n) for n in range(1, found + 1)]) for found in (2, 0, 3)]
+    stored = database.transaction(lambda s: scans.add_scans(s, new))
+    assert [scan.id for scan in stored] == [values["id"] for values, _ in new]
+    assert [len(findings(database, scan)) for scan in stored] == [2, 0, 3]
+
+
+def test_add_scans_stores_none_where_one_is_refused(database, user, store_scan):
+    first = store_scan(idempotency_key="order-1")
+    new = [(scan_values(user.id, idempotency_key=key), []) for key in ("order-2", "order-1")]
+    with pytest.raises(IntegrityError):
+        database.transaction(lambda s: scans.add_scans(s, new))
+    assert listed(database, user) == [first.id]
 
 
 def test_add_scan_with_a_used_key_is_refused_and_stores_nothing(database, user, store_scan):
@@ -106,7 +121,7 @@ def test_scan_of_user_of_another_user_is_none(database, store_scan):
 def test_add_scan_of_a_user_that_is_gone_is_refused(database):
     values = scan_values(uuid_utils.compat.uuid7())
     with pytest.raises(IntegrityError):
-        database.transaction(lambda s: scans.add_scan(s, values, []))
+        database.transaction(lambda s: add_scan(s, values, []))
 
 
 @pytest.mark.parametrize("wrong", [{"source": "guess"}, {"n_findings": -1}])
@@ -121,19 +136,19 @@ def test_add_scan_outside_its_checks_is_refused(store_scan, wrong):
 def test_add_finding_outside_its_checks_is_refused(database, user, wrong):
     values, found = scan_values(user.id), [{**finding(1), **wrong}]
     with pytest.raises(REFUSED):
-        database.transaction(lambda s: scans.add_scan(s, values, found))
+        database.transaction(lambda s: add_scan(s, values, found))
 
 
 def test_finding_without_score_and_page_reads_back(database, user):
     values, found = scan_values(user.id), [finding(1, score=None, page=None, start=3, end=9)]
-    scan = database.transaction(lambda s: scans.add_scan(s, values, found))
+    scan = database.transaction(lambda s: add_scan(s, values, found))
     stored = findings(database, scan)[0]
     assert (stored.score, stored.page, stored.start, stored.end) == (None, None, 3, 9)
 
 
 def test_finding_score_reads_back_exactly(database, user):
     values, score = scan_values(user.id), 0.123456789012345
-    scan = database.transaction(lambda s: scans.add_scan(s, values, [finding(1, score=score)]))
+    scan = database.transaction(lambda s: add_scan(s, values, [finding(1, score=score)]))
     assert findings(database, scan)[0].score == score
 
 
@@ -179,7 +194,7 @@ def test_list_scans_by_created_range_takes_from_and_leaves_before(database, user
 def test_list_scans_by_labels_wants_one_finding_with_both(database, user):
     def store(*found):
         values = scan_values(user.id)
-        return database.transaction(lambda s: scans.add_scan(s, values, list(found))).id
+        return database.transaction(lambda s: add_scan(s, values, list(found))).id
 
     both = store(finding(1, risk_type="schedule", category="delivery"))
     store(finding(1, risk_type="schedule"), finding(2, category="delivery"))

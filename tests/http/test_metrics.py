@@ -2,7 +2,6 @@
 
 import re
 import secrets
-import time
 from contextlib import ExitStack
 
 import httpx
@@ -17,6 +16,7 @@ from tests.fakes.chat_server import ChatServer
 from tests.fakes.loopback import Reply
 from tests.http.conftest import SETTINGS, serve
 from tests.sentences import FLOW_TEXT
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -182,10 +182,7 @@ def test_ops_port_has_the_metrics_and_the_api_port_has_not(start_own):
     with caller(service.url) as http, caller(service.ops_url) as ops:
         assert http.get("/metrics").json()["code"] == "not_found"
         http.post("/scan", json={"text": FLOW_TEXT}).raise_for_status()
-        deadline = time.monotonic() + PATIENCE_S
-        while not n_scans(ops):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until(lambda: n_scans(ops))
         assert n_scans(ops) == 1
 
 

@@ -4,7 +4,6 @@ import concurrent.futures
 import logging
 import shutil
 import threading
-import time
 
 import pytest
 from sqlalchemy import delete
@@ -29,6 +28,7 @@ from tests.artifacts import (
 from tests.calls import caller
 from tests.http.conftest import SETTINGS, serve
 from tests.sentences import FLOW_TEXT
+from tests.waiting import wait_until
 
 DEFAULT = f"{NAME}/{VERSION}"
 WHY = "The customer asked for it."
@@ -111,13 +111,6 @@ def roll_back(admin):
 
 def listed(admin):
     return admin.http.get("/api/v1/admin/models").raise_for_status().json()
-
-
-def wait_until(condition, timeout_s=60):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def wait_until_serving(admin, model):

@@ -2,13 +2,17 @@
 
 import hashlib
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import func, select
 
+from db.engines import BEGIN_IMMEDIATE
 from db.models import AuditEvent, Finding, RefreshToken, Scan, User
 from service import scans
 from service.context import EXTENSION
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -49,3 +53,77 @@ def test_scan_whose_audit_event_fails_is_not_stored(user, rows, monkeypatch):
     monkeypatch.setattr(scans, "record", broken)
     assert user.scan().status_code == 500
     assert rows(select(func.count()).where(Scan.user_id == uuid.UUID(user.id))) == [(0,)]
+
+
+@pytest.fixture
+def transactions(live, monkeypatch):
+    """Count the transactions in which scans are stored."""
+    counted = []
+    store = live.app.extensions[EXTENSION].scans._store
+    run = store.transaction
+
+    def transaction(work):
+        if "_keep" in work.__qualname__:
+            counted.append(work)
+        return run(work)
+
+    monkeypatch.setattr(store, "transaction", transaction)
+    return counted
+
+
+@contextmanager
+def held_up(live):
+    """Keep scans from being stored by a transaction that holds the users' rows, or all of SQLite."""
+    engine = live.app.extensions[EXTENSION].store._database.engine
+    with engine.connect() as connection:
+        connection.execution_options(**{BEGIN_IMMEDIATE: True})
+        connection.execute(select(User.id).with_for_update())
+        yield
+        connection.rollback()
+
+
+@pytest.fixture
+def scan_at_once(live, user):
+    """Send a scan, and while that is held up one with each of the given headers; return all answers."""
+    user_id, waiting = uuid.UUID(user.id), live.app.extensions[EXTENSION].scans._kept._waiting
+
+    def send(*headers):
+        with ThreadPoolExecutor(len(headers) + 1) as pool:
+            with held_up(live):
+                answers = [pool.submit(user.scan)]
+                wait_until(lambda: waiting.get(user_id) == [])
+                answers += [pool.submit(user.scan, headers=more) for more in headers]
+                wait_until(lambda: len(waiting[user_id]) == len(headers))
+            return [answer.result().raise_for_status().json() for answer in answers]
+
+    return send
+
+
+def test_scans_ready_at_once_are_stored_in_one_transaction(user, scan_at_once, transactions, rows):
+    names = [{"X-Request-ID": f"at-once-{n}"} for n in range(5)]
+    ids = [uuid.UUID(answer["scan_id"]) for answer in scan_at_once(*names)]
+    assert len(transactions) == 2
+    assert user.http.get("/api/scans").json()["total"] == 6
+    for scan_id in ids:
+        assert rows(select(func.count()).where(Finding.scan_id == scan_id)) == [(2,)]
+    kept = select(AuditEvent.object_id, AuditEvent.request_id)
+    events = dict(rows(kept.where(AuditEvent.action == "scan.created")))
+    assert [events[str(scan_id)] for scan_id in ids[1:]] == [n["X-Request-ID"] for n in names]
+
+
+def test_twins_that_come_at_once_with_others_are_stored_once(user, scan_at_once):
+    twin = {"Idempotency-Key": "twin"}
+    answers = scan_at_once(twin, {}, twin, {"Idempotency-Key": "other"})
+    ids = [answer["scan_id"] for answer in answers]
+    assert ids[1] == ids[3]
+    assert len(set(ids)) == 4
+    assert user.http.get("/api/scans").json()["total"] == 4
+
+
+def test_scan_of_many_findings_does_not_keep_others_waiting(user, live, transactions, monkeypatch):
+    monkeypatch.setattr(scans, "SHARED_FINDINGS", 1)
+    with ThreadPoolExecutor(1) as pool, held_up(live):
+        answer = pool.submit(user.scan)
+        wait_until(lambda: transactions)
+        assert not live.app.extensions[EXTENSION].scans._kept._waiting
+    assert answer.result().status_code == 201

@@ -15,7 +15,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.calls import HTTP, PATIENCE_S
+from tests.calls import HTTP
+from tests.waiting import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -143,11 +144,3 @@ def riskscan(tmp_path):
         )
 
     return run
-
-
-def wait_until(is_so):
-    """Return once `is_so()` holds."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -1,14 +1,14 @@
 """Processes take models over together, by themselves, and start with what was activated."""
 
 import shutil
-import time
 
 import pytest
 
 from tests.artifacts import NAME, VERSION, make_artifact, pass_gate
-from tests.calls import HTTP, PATIENCE_S
+from tests.calls import HTTP
 from tests.process.test_start_and_stop import log_in
 from tests.sentences import FLOW_TEXT
+from tests.waiting import wait_until
 
 DEFAULT, NEW = f"{NAME}/{VERSION}", f"{NAME}/2.0.0"
 WHY = "Tried on last year's documents."
@@ -34,10 +34,7 @@ def serving(process):
 
 
 def wait_until_serving(process, model):
-    deadline = time.monotonic() + PATIENCE_S
-    while serving(process) != model:
-        assert time.monotonic() < deadline, "\n".join(process.lines)
-        time.sleep(0.2)
+    wait_until(lambda: serving(process) == model, lambda: "\n".join(process.lines))
 
 
 def test_two_processes_take_over_what_a_command_activates_and_rolls_back(riskscan, start, settings):

@@ -13,8 +13,9 @@ import pytest
 
 from service.admission import WAITING_PER_THREAD
 from tests.calls import HTTP, PATIENCE_S
-from tests.process.conftest import Process, wait_until
+from tests.process.conftest import Process
 from tests.sentences import long_text
+from tests.waiting import wait_until
 
 SENTENCE = "The vendor may fail."
 

@@ -1,0 +1,100 @@
+"""Callers who want the same kind of thing at once: one of them does it for all."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import Generic, Literal, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_Turn = Literal["lead", "done", "alone"]
+
+
+@dataclass(eq=False, slots=True)
+class _Ticket(Generic[Item, Result]):
+    """One caller's item, and then its result or the error that it shares with others."""
+
+    item: Item
+    results: list[Result] = field(default_factory=list)
+    error: Exception | None = None
+    turns: SimpleQueue[_Turn] = field(default_factory=SimpleQueue)
+
+    def result(self) -> Result:
+        if self.error is not None:
+            raise self.error
+        return self.results[0]
+
+
+class Combiner(Generic[Key, Item, Result]):
+    """Does the items of many threads in few calls of `work`: a caller's thread, not one of its own.
+
+    A caller who finds nobody at work on its key does its item at once, so that a lone one waits for nobody.
+    Those who come meanwhile wait, and the first of them then does all that wait, in one call: flat combining
+    (Hendler et al., SPAA 2010), known as group commit where the work is a transaction. Whatever holds up one
+    key holds up no other.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Key, Sequence[Item]], Sequence[Result]],
+        *,
+        common: type[Exception] | tuple[type[Exception], ...] = (),
+    ) -> None:
+        """`work` returns a result for each item, in their order, or raises before any is done.
+
+        An error in `common` is nobody's fault, and all whose items were in the call get it. After any other
+        each item is done once more in a call of its own.
+        """
+        self._work = work
+        self._common = common
+        self._lock = threading.Lock()
+        self._waiting: dict[Key, list[_Ticket[Item, Result]]] = {}
+        """Of each key that somebody is at work on, in order of arrival."""
+
+    def do(self, key: Key, item: Item) -> Result:
+        """Return the result of `item`; raises what `work` raises."""
+        ticket: _Ticket[Item, Result] = _Ticket(item)
+        with self._lock:
+            is_busy = key in self._waiting
+            self._waiting.setdefault(key, []).append(ticket)
+        turn: _Turn = ticket.turns.get() if is_busy else "lead"
+        if turn == "lead":
+            turn = self._lead(key, ticket)
+        return self._work(key, [item])[0] if turn == "alone" else ticket.result()
+
+    def _lead(self, key: Key, own: _Ticket[Item, Result]) -> _Turn:
+        """Do all that waits, `own` among it, then hand over; return how `own` is to go on."""
+        with self._lock:
+            group, self._waiting[key] = self._waiting[key], []
+        turn: _Turn = "alone"
+        try:
+            turn = self._do(key, group)
+        finally:
+            with self._lock:
+                left = self._waiting[key]
+                if not left:
+                    del self._waiting[key]
+            if left:
+                left[0].turns.put("lead")
+            for ticket in group:
+                if ticket is not own:
+                    ticket.turns.put(turn)
+        return turn
+
+    def _do(self, key: Key, group: list[_Ticket[Item, Result]]) -> _Turn:
+        try:
+            results = self._work(key, [ticket.item for ticket in group])
+        except Exception as error:  # noqa: BLE001 - raised again in the thread of each caller
+            if len(group) > 1 and not isinstance(error, self._common):
+                return "alone"
+            for ticket in group:
+                ticket.error = error
+            return "done"
+        for ticket, result in zip(group, results, strict=True):
+            ticket.results.append(result)
+        return "done"

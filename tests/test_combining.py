@@ -1,0 +1,119 @@
+"""Callers who come at once share one call, wait for no other key, and share no fault but the common one."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from service.combining import Combiner
+from tests.waiting import PATIENCE_S, wait_until
+
+
+class Away(Exception):
+    """A fault that is nobody's own."""
+
+
+class Work:
+    """Doubles numbers, holding its first call until `gate` is set; keeps what each call was given."""
+
+    def __init__(self):
+        self.calls = []
+        self.entered, self.gate = threading.Event(), threading.Event()
+        self.is_away = False
+
+    def __call__(self, key, items):
+        self.calls.append((key, list(items)))
+        if key == "held" and len(self.calls) == 1:
+            self.entered.set()
+            assert self.gate.wait(PATIENCE_S)
+        if self.is_away and len(items) > 1:
+            raise Away
+        if "bad" in items:
+            raise ValueError("bad")
+        return [2 * item for item in items]
+
+
+@pytest.fixture
+def work():
+    return Work()
+
+
+@pytest.fixture
+def combiner(work):
+    return Combiner(work, common=Away)
+
+
+@pytest.fixture
+def busy(combiner, work):
+    """Threads for callers, the first of whom is at work on "held"."""
+    with ThreadPoolExecutor(8) as pool:
+        pool.first = pool.submit(combiner.do, "held", 1)
+        assert work.entered.wait(PATIENCE_S)
+        yield pool
+        work.gate.set()
+
+
+def come(combiner, busy, *items):
+    """Have callers come one after the other while the first is at work."""
+    futures = []
+    for item in items:
+        futures.append(busy.submit(combiner.do, "held", item))
+        wait_until(lambda: len(combiner._waiting["held"]) == len(futures))
+    return futures
+
+
+def test_lone_caller_is_served_alone(combiner, work):
+    assert [combiner.do("a", n) for n in (1, 2)] == [2, 4]
+    assert work.calls == [("a", [1]), ("a", [2])]
+
+
+def test_those_who_come_meanwhile_share_one_call_in_order(combiner, busy, work):
+    others = come(combiner, busy, 2, 3, 4)
+    work.gate.set()
+    assert [f.result(PATIENCE_S) for f in (busy.first, *others)] == [2, 4, 6, 8]
+    assert work.calls == [("held", [1]), ("held", [2, 3, 4])]
+
+
+@pytest.mark.usefixtures("busy")
+def test_another_key_does_not_wait(combiner):
+    assert combiner.do("b", 7) == 14
+
+
+def test_fault_of_one_is_not_that_of_others(combiner, busy, work):
+    good, bad, better = come(combiner, busy, 2, "bad", 4)
+    work.gate.set()
+    assert (good.result(PATIENCE_S), better.result(PATIENCE_S)) == (4, 8)
+    with pytest.raises(ValueError, match="bad"):
+        bad.result(PATIENCE_S)
+    assert work.calls[1] == ("held", [2, "bad", 4])
+    assert sorted(items[0] for _, items in work.calls[2:] if items != ["bad"]) == [2, 4]
+
+
+def test_common_fault_is_told_to_all_after_one_call(combiner, busy, work):
+    others = come(combiner, busy, 2, 3)
+    work.is_away = True
+    work.gate.set()
+    for other in others:
+        with pytest.raises(Away):
+            other.result(PATIENCE_S)
+    assert len(work.calls) == 2
+
+
+def test_fault_of_a_lone_caller_is_raised_after_one_call(combiner, work):
+    with pytest.raises(ValueError, match="bad"):
+        combiner.do("a", "bad")
+    assert work.calls == [("a", ["bad"])]
+
+
+def test_after_a_fault_the_next_is_served(combiner):
+    with pytest.raises(ValueError, match="bad"):
+        combiner.do("a", "bad")
+    assert combiner.do("a", 3) == 6
+
+
+def test_many_callers_each_get_their_own(combiner, work):
+    with ThreadPoolExecutor(16) as pool:
+        results = list(pool.map(lambda n: combiner.do(n % 3, n), range(3_000)))
+    assert results == [2 * n for n in range(3_000)]
+    assert sorted(item for _, items in work.calls for item in items) == list(range(3_000))
+    assert not combiner._waiting
