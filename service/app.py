@@ -34,7 +34,8 @@ from service.problem_document import MEDIA_TYPE
 from service.quotas import Quota
 from service.readiness import Readiness
 from service.rollout import Rollout
-from service.scans import Scanner, ScanResult, Scans
+from service.scanner import Scanner, ScanResult
+from service.scans import Scans
 from service.secret_keys import with_development_keys
 from service.shadow import Shadow
 from service.store import Store

@@ -24,7 +24,7 @@ from service.config import Config
 from service.errors import RiskscanError
 from service.nlp.operating_point import SENSITIVITIES, Sensitivity
 from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES
-from service.scans import Scanner, ScanResult, Submission
+from service.scanner import Scanner, ScanResult, Submission
 from service.settling import Status
 
 

@@ -15,7 +15,8 @@ from service.models import Models
 from service.quotas import Quota
 from service.readiness import Readiness
 from service.rollout import Rollout
-from service.scans import Scanner, Scans
+from service.scanner import Scanner
+from service.scans import Scans
 from service.shadow import Shadow
 from service.store import Store
 from service.tokens import TokenMaker

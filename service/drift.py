@@ -18,7 +18,7 @@ from service.errors import ArtifactError, NotFound
 from service.nlp import drift
 from service.nlp.drift import REFERENCE_FILE, Found, Shift
 from service.nlp.registry import Registry
-from service.scans import ScanResult
+from service.scanner import ScanResult
 from service.shadow import model_of
 
 # A reference of 700 sentences says nothing of fewer than about as many; more than some thousands

@@ -31,7 +31,7 @@ from service.errors import HTTP_STATUS
 from service.nlp.analyzer import Source
 from service.nlp.observing import Rejection, Upstream
 from service.nlp.taxonomy import CATEGORIES
-from service.scans import ScanResult, Stage
+from service.scanner import ScanResult, Stage
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 UNMATCHED = "unmatched"

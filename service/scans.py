@@ -1,15 +1,12 @@
-"""Use cases of scans, shared by the API and the CLI: read a document, find its risks, store them."""
+"""Stored scans of users: kept with their findings and an event, listed, deleted."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat
@@ -21,35 +18,11 @@ from db.queries import scans as queries
 from db.queries.audit import Event
 from service.audit import Action, event, record
 from service.combining import Combiner
-from service.config import Config
-from service.errors import (
-    Conflict,
-    DatabaseUnavailable,
-    Fault,
-    InvalidRequest,
-    NotFound,
-    Unauthenticated,
-)
+from service.errors import Conflict, DatabaseUnavailable, NotFound, Unauthenticated
 from service.logs import fields
-from service.nlp.analyzer import (
-    Analysis,
-    Analyzer,
-    Deadline,
-    Document,
-    ExtractedText,
-    Finding,
-    Progress,
-)
-from service.nlp.extract import Extractor, extract_text
-from service.nlp.operating_point import Sensitivity
-from service.nlp.segment import Segmenter
-from service.nlp.selection import Analyzers
-from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES
+from service.nlp.analyzer import Finding
+from service.scanner import Scanner, ScanResult, Submission, Timed, untimed
 from service.store import Store
-
-Stage = Literal["extract", "segment", "analyze", "store"]
-Timed = Callable[[Stage], AbstractContextManager[object]]
-"""Gives the context in which a stage of a scan runs, to be timed."""
 
 COUNTED_SCANS = 1_000
 """A page's total is counted among so many of the newest scans, so that its cost has an end."""
@@ -59,56 +32,6 @@ SHARED_FINDINGS = 100
 """A scan with more findings is stored in a transaction of its own: smaller ones need not wait for it."""
 
 _log = logging.getLogger(__name__)
-
-
-def untimed(_stage: Stage) -> AbstractContextManager[object]:
-    """Return a context that times nothing."""
-    return nullcontext()
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """What a caller hands in: exactly one of `text` and `data` (a file's bytes)."""
-
-    text: str | None = None
-    data: bytes | None = None
-    filename: str | None = None
-    media_type: str | None = None
-    force_llm: bool = False
-    sensitivity: Sensitivity = "balanced"
-
-    def content(self) -> bytes:
-        """Return the bytes of the document as handed in."""
-        if self.data is not None:
-            return self.data
-        return (self.text or "").encode("utf-8", "surrogatepass")
-
-    def fingerprint(self) -> str:
-        """Return a sha256 (hex) over all that decides the answer, to recognise a repeated request."""
-        parts = [self.filename or "", self.media_type or "", str(self.force_llm), self.sensitivity]
-        head = "\0".join([*parts, "text" if self.data is None else "file", ""])
-        return hashlib.sha256(head.encode("utf-8", "surrogatepass") + self.content()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class ScanResult:
-    """A document that was read whole, and what was found in it."""
-
-    document: Document
-    analysis: Analysis
-    document_sha256: str
-    sensitivity: Sensitivity = "balanced"
-
-    def data(self) -> list[dict[str, str]]:
-        """Return the findings in the three keys of the older contract, in document order."""
-        return [
-            {
-                "risk": RISK_TITLES[f.risk_type],
-                "category": CATEGORY_TITLES[f.category],
-                "context": f.context,
-            }
-            for f in self.analysis.findings
-        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,91 +44,6 @@ class ScanPage:
     scans: Sequence[models.Scan]
     next_after: tuple[datetime, UUID] | None
     total: queries.Total | None
-
-
-class Scanner:
-    """Reads documents and finds their risks; stores nothing and knows no user."""
-
-    def __init__(
-        self,
-        config: Config,
-        analyzers: Analyzers,
-        *,
-        on_scanned: Callable[[ScanResult], None] | None = None,
-        timed: Timed = untimed,
-    ) -> None:
-        """`on_scanned` is told of each result, before the caller has it."""
-        self.analyzers = analyzers
-        self._timed = timed
-        self._on_scanned = on_scanned
-        self._extractor = Extractor(
-            max_file_bytes=config.max_file_bytes,
-            max_text_chars=config.max_text_chars,
-            max_pages=config.max_pages,
-            timeout_s=config.extract_timeout_s,
-            memory_bytes=config.extract_memory_bytes,
-        )
-        self._segmenter = Segmenter()
-        self._max_text_chars = config.max_text_chars
-        self._timeout_s = config.ai_timeout_s
-
-    def scan(self, submission: Submission, *, progress: Progress | None = None) -> ScanResult:
-        """Extract, segment and analyze one document, with one analyzer from beginning to end.
-
-        Raises:
-            InvalidRequest, UnreadableDocument, UnsupportedMediaType, TooLarge: the document.
-            AnalyzerUnavailable, AnalyzerTimeout, AnalyzerError, Overloaded: the analysis.
-        """
-        with self.analyzers.lend(force_llm=submission.force_llm) as analyzer:
-            result = self._scan(submission, analyzer, progress)
-        if self._on_scanned is not None:
-            self._on_scanned(result)
-        return result
-
-    def close(self) -> None:
-        """Release the model and its threads."""
-        self.analyzers.close()
-
-    def _scan(
-        self, submission: Submission, analyzer: Analyzer, progress: Progress | None
-    ) -> ScanResult:
-        began_s = time.monotonic()
-        document = self._read(submission, Deadline.after(self._timeout_s))
-        read_s = time.monotonic()
-        deadline = Deadline.after(analyzer.time_allowed_s(document, self._timeout_s))
-        with self._timed("analyze"):
-            analysis = analyzer.analyze(
-                document, sensitivity=submission.sensitivity, deadline=deadline, progress=progress
-            )
-        _log.info(
-            "scan",
-            extra=fields(
-                source=analysis.source,
-                n_sentences=len(document.sentences),
-                n_findings=len(analysis.findings),
-                read_ms=round((read_s - began_s) * 1000, 1),
-                analyze_ms=round((time.monotonic() - read_s) * 1000, 1),
-            ),
-        )
-        sha256 = hashlib.sha256(submission.content()).hexdigest()
-        return ScanResult(document, analysis, sha256, submission.sensitivity)
-
-    def _read(self, submission: Submission, deadline: Deadline) -> Document:
-        with self._timed("extract"):
-            extracted = self._extracted(submission)
-        with self._timed("segment"):
-            return self._segmenter.segment(extracted, deadline=deadline)
-
-    def _extracted(self, submission: Submission) -> ExtractedText:
-        if submission.data is not None:
-            return self._extractor.extract(
-                submission.data, filename=submission.filename, media_type=submission.media_type
-            )
-        text = submission.text or ""
-        if not text.strip():
-            fault = Fault("text", "The text is empty; send the words to be scanned.")
-            raise InvalidRequest(fault.message, faults=(fault,))
-        return extract_text(text, max_chars=self._max_text_chars)
 
 
 class Scans:

@@ -16,7 +16,7 @@ from db.queries.deployments import ShadowCounts, add_to_shadow_totals
 from service.errors import DatabaseUnavailable, RiskscanError
 from service.logs import fields as log_fields
 from service.nlp.analyzer import Analysis, Analyzer, Deadline, Finding
-from service.scans import ScanResult
+from service.scanner import ScanResult
 from service.store import Store
 
 # A shadow that falls behind must not hold the memory of the documents that it will never reach.

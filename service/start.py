@@ -23,6 +23,7 @@ from service.config import Config
 from service.context import EXTENSION, Services
 from service.errors import ConfigError, DatabaseUnavailable, RiskscanError
 from service.feedback_export import FeedbackExport
+from service.memory import give_back_large_blocks
 from service.models import Models
 from service.nlp.registry import Registry
 from service.secret_keys import with_development_keys
@@ -37,6 +38,7 @@ _log = logging.getLogger(__name__)
 def serve(config: Config) -> None:
     """Serve until a signal ends it; a database that is away delays readiness, not the start."""
     logs.configure(config.log_level)
+    give_back_large_blocks()
     app = create_app(config)
     stopped = threading.Event()
     try:

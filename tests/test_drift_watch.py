@@ -10,7 +10,7 @@ from service.drift import WINDOW_SENTENCES, DriftWatch
 from service.nlp.analyzer import Analysis, Document, Finding, Sentence
 from service.nlp.registry import Registry
 from service.nlp.taxonomy import RISK_TYPES, category_of
-from service.scans import ScanResult
+from service.scanner import ScanResult
 from tests.artifacts import NAME, SHIPPED, VERSION
 
 CONTEXT = "The supplier may not deliver in time."

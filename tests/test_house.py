@@ -13,7 +13,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 # Lower floors know nothing of upper ones. A module not named here stands with its package.
 FLOORS = [
-    {"service.errors", "service.request_id", "service.setting_values"},
+    {
+        "service.combining",
+        "service.errors",
+        "service.memory",
+        "service.request_id",
+        "service.setting_values",
+    },
     {"service.config", "service.descriptors", "db"},
     {"service.limits", "service.logs", "service.nlp", "service.passwords", "service.secret_keys"},
     {"service.problem_document"},
@@ -21,6 +27,7 @@ FLOORS = [
         "service.channels",
         "service.tokens",
         "service.quotas",
+        "service.scanner",
         "service.store",
         "service.settling",
         "service.child_process",

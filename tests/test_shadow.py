@@ -9,7 +9,7 @@ from db import migrate
 from db.queries.deployments import shadow_totals
 from db.session import Database
 from service.nlp.analyzer import Analysis, Analyzer, Document, Finding, Sentence
-from service.scans import ScanResult
+from service.scanner import ScanResult
 from service.shadow import MAX_WAITING_SCANS, Shadow, compare, is_chosen
 from service.store import Store
 from tests.waiting import wait_until

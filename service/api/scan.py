@@ -11,7 +11,7 @@ from apiflask import APIBlueprint
 from db.models import Scan
 from service.auth import auth, current_user, refusal
 from service.context import services
-from service.scans import Submission
+from service.scanner import Submission
 from service.schemas import AnalysisOut, ScanHeaders, ScanIn, ScanOut
 
 blueprint = APIBlueprint("scan", __name__, tag="Scans")

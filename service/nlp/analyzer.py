@@ -264,6 +264,7 @@ class SentenceScorer(Analyzer):
         places = (first_at.setdefault(sentence, place) for place, sentence in enumerate(sentences))
         first = np.fromiter(places, np.intp, n)
         different, is_first = list(first_at), first == np.arange(n)
+        del first_at, places  # of a book 8 MB
         row_of = np.flatnonzero(is_first)
         rows = np.zeros((0, len(RISK_TYPES)), np.float32)
         for begin in range(0, len(different), self.batch_size):
@@ -314,7 +315,8 @@ class SentenceScorer(Analyzer):
                 f"The analyzer {self.model_name} answered with scores of shape {batch.shape} "
                 f"where {(n_rows, len(RISK_TYPES))} was due; the scan was refused."
             )
-        if not np.all((batch >= 0.0) & (batch <= 1.0)):  # NaN fails both comparisons
+        lowest, highest = batch.min(initial=0.0), batch.max(initial=0.0)
+        if not (lowest >= 0.0 and highest <= 1.0):  # NaN fails both comparisons
             raise AnalyzerError(
                 f"The analyzer {self.model_name} answered with scores outside [0, 1]; "
                 "the scan was refused."

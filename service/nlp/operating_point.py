@@ -48,7 +48,8 @@ class OperatingPoint:
         the best one where none does; any other states none.
         """
         stated = risk_scores(scores) >= self.risk_threshold
-        hits = (scores >= self.thresholds) & stated[:, None]
+        hits = scores >= self.thresholds
+        hits &= stated[:, None]
         untyped = np.flatnonzero(stated & ~hits.any(axis=1))
         if untyped.size:  # most often there are none, and argmax lets the GIL go
             hits[untyped, scores[untyped].argmax(axis=1)] = True

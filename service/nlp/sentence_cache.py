@@ -8,11 +8,11 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from cachetools import LRUCache
 
 Floats = npt.NDArray[np.float32]
 
@@ -29,24 +29,47 @@ class SentenceCache:
     """
 
     def __init__(self, max_sentences: int) -> None:
+        self._max_sentences = max_sentences
         self._lock = threading.Lock()
-        self._rows: LRUCache[bytes, Floats] = LRUCache(max_sentences)
+        self._slots: OrderedDict[bytes, int] = OrderedDict()  # the sentence asked for last is last
+        self._rows = np.empty((0, 0), np.float32)
+        """One row a slot: an array of its own for each takes a third more."""
 
     def known(self, sentences: Sequence[str]) -> list[Floats | None]:
         """Return the outputs of each sentence, float32 (n_outputs,), None where they are not known."""
-        if self._rows.maxsize == 0:
+        if self._max_sentences == 0:
             return [None] * len(sentences)
         keys = [_key(sentence) for sentence in sentences]
         with self._lock:
-            return [self._rows.get(key) for key in keys]
+            slots = [self._used(key) for key in keys]
+            return [None if slot is None else self._rows[slot].copy() for slot in slots]
 
     def remember(self, sentences: Sequence[str], outputs: Floats) -> None:
         """Keep the outputs, (len(sentences), n_outputs); the sentences asked for longest ago make room."""
-        if self._rows.maxsize == 0:
+        if self._max_sentences == 0 or not sentences:
             return
-        rows = [(_key(s), row.copy()) for s, row in zip(sentences, outputs, strict=True)]
+        keys = [_key(sentence) for sentence in sentences]
         with self._lock:
-            self._rows.update(rows)
+            if not len(self._rows):  # what is read tells how wide the rows are
+                self._rows = np.empty((self._max_sentences, outputs.shape[1]), np.float32)
+            for key, row in zip(keys, outputs, strict=True):
+                self._rows[self._slot(key)] = row
+
+    def _used(self, key: bytes) -> int | None:
+        """Return the slot of a sentence, which is the last to make room from now on; None if it has none."""
+        slot = self._slots.get(key)
+        if slot is not None:
+            self._slots.move_to_end(key)
+        return slot
+
+    def _slot(self, key: bytes) -> int:
+        """Return the slot of a sentence: its own, a free one, or that of the sentence which makes room."""
+        slot = self._used(key)
+        if slot is None:
+            is_full = len(self._slots) == self._max_sentences
+            slot = self._slots.popitem(last=False)[1] if is_full else len(self._slots)
+            self._slots[key] = slot
+        return slot
 
 
 def _key(sentence: str) -> bytes:

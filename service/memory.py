@@ -1,0 +1,19 @@
+"""How the process holds memory: what a large document took goes back to the system."""
+
+from __future__ import annotations
+
+import ctypes
+
+_M_MMAP_THRESHOLD = -3  # malloc.h of glibc
+_LARGE_BYTES = 1 << 20
+
+
+def give_back_large_blocks() -> None:
+    """Have each block of a megabyte or more mapped alone, so that freeing it gives it back.
+
+    Left alone, glibc raises the size from which it does so to that of the largest block freed yet, up to
+    32 MB (mallopt(3)): the copies of one long text then stay with the process, in pieces. Other C libraries
+    have no such setting, and are left as they are.
+    """
+    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
+        mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
