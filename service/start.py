@@ -23,7 +23,7 @@ from service.config import Config
 from service.context import EXTENSION, Services
 from service.errors import ConfigError, DatabaseUnavailable, RiskscanError
 from service.feedback_export import FeedbackExport
-from service.memory import give_back_large_blocks
+from service.memory import give_back_large_blocks, leave_alone_what_is_there
 from service.models import Models
 from service.nlp.registry import Registry
 from service.secret_keys import with_development_keys
@@ -45,6 +45,7 @@ def serve(config: Config) -> None:
         _upgrade_now_or_later(config, stopped)
         _follow_deployments(app)
         server = Server(app, config)
+        leave_alone_what_is_there()
         announce(config.host, server.port, is_open=config.ai_service_open)
         server.run()
     finally:

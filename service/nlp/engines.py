@@ -22,6 +22,8 @@ from service.nlp.artifact import CONFIG_FILE, ONNX_FILE, WEIGHTS_FILE, Artifact
 from service.nlp.processors import cpu_quota
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from service.nlp.encoder import RiskEncoder
 
 
@@ -130,9 +132,15 @@ class TorchEngine(Engine):
         torch = self._torch
         on_cuda = self.device == "cuda"
         with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=on_cuda):
-            ids, mask = (torch.from_numpy(a).to(self.device) for a in (input_ids, attention_mask))
+            ids, mask = (self._sent(array) for array in (input_ids, attention_mask))
             out: Floats = self._model.outputs(ids, mask).float().cpu().numpy()
         return out
+
+    def _sent(self, array: Ints) -> Tensor:
+        tensor = self._torch.from_numpy(array)
+        if self.device == "cuda":  # from other memory, the copy would wait for the pass before
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, non_blocking=True)
 
 
 def load_encoder(folder: Path) -> RiskEncoder:
