@@ -25,9 +25,12 @@ class _Ticket(Generic[Item, Result]):
     turns: SimpleQueue[_Turn] = field(default_factory=SimpleQueue)
 
     def result(self) -> Result:
-        if self.error is not None:
+        if self.error is None:
+            return self.results[0]
+        try:
             raise self.error
-        return self.results[0]
+        finally:
+            self.error = None  # whose traceback holds this ticket
 
 
 class Combiner(Generic[Key, Item, Result]):

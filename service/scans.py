@@ -78,8 +78,10 @@ class Scans:
                 else:
                     stored = self._kept.do(user_id, scan)
         except IntegrityError as error:
-            # A twin of this request with the same key was stored first.
-            earlier = self._earlier(user_id, key, request_sha256) if key else None
+            # By a commit of which nothing was heard, or a twin of this request with the same key.
+            earlier = self._own(user_id, scan.values["id"])
+            if earlier is None and key:
+                earlier = self._earlier(user_id, key, request_sha256)
             if earlier is None:
                 raise Unauthenticated("This account was deleted meanwhile.") from error
             return earlier
@@ -88,7 +90,10 @@ class Scans:
 
     def get(self, user_id: UUID, scan_id: UUID) -> models.Scan:
         """Return a user's scan; NotFound when there is none or it is another user's."""
-        return self._store.transaction(lambda session: _owned(session, user_id, scan_id))
+        scan = self._own(user_id, scan_id)
+        if scan is None:
+            raise _not_found()
+        return scan
 
     def list(
         self,
@@ -120,9 +125,11 @@ class Scans:
 
         def work(session: Session) -> None:
             nonlocal found
-            if found and queries.scan_of_user(session, scan_id, user_id) is None:
-                return  # an earlier run deleted it; only the answer to its commit was lost
-            queries.delete_scan(session, _owned(session, user_id, scan_id).id)
+            if queries.scan_of_user(session, scan_id, user_id) is None:
+                if found:
+                    return  # an earlier run deleted it; only the answer to its commit was lost
+                raise _not_found()
+            queries.delete_scan(session, scan_id)
             found = True
             record(
                 session,
@@ -138,14 +145,17 @@ class Scans:
         def work(session: Session) -> list[models.Scan]:
             nonlocal is_first
             # An earlier run whose commit's answer was lost may have stored them, all or none.
-            earlier = {} if is_first else _stored(session, user_id, new)
+            are_stored = not is_first and _are_stored(session, user_id, new)
             is_first = False
-            if earlier:
-                return [earlier[scan.values["id"]] for scan in new]
-            record(session, *(scan.event for scan in new))
-            return queries.add_scans(session, [(scan.values, scan.findings) for scan in new])
+            if not are_stored:
+                queries.add_scans(session, [(scan.values, scan.findings) for scan in new])
+                record(session, *(scan.event for scan in new))
+            return [models.Scan(**scan.values) for scan in new]
 
         return self._store.transaction(work)
+
+    def _own(self, user_id: UUID, scan_id: UUID) -> models.Scan | None:
+        return self._store.transaction(lambda s: queries.scan_of_user(s, scan_id, user_id))
 
     def _earlier(self, user_id: UUID, key: str, request_sha256: str | None) -> models.Scan | None:
         scan = self._store.transaction(lambda s: queries.scan_by_key(s, user_id, key))
@@ -177,16 +187,13 @@ def _page_of(
     return ScanPage(shown, (shown[-1].created_at, shown[-1].id) if has_more else None, total)
 
 
-def _owned(session: Session, user_id: UUID, scan_id: UUID) -> models.Scan:
-    scan = queries.scan_of_user(session, scan_id, user_id)
-    if scan is None:
-        raise NotFound("You have no scan with this id.")
-    return scan
+def _not_found() -> NotFound:
+    return NotFound("You have no scan with this id.")
 
 
-def _stored(session: Session, user_id: UUID, new: Sequence[_NewScan]) -> dict[UUID, models.Scan]:
-    ids = [scan.values["id"] for scan in new]
-    return {scan.id: scan for scan in queries.scans_of_user(session, ids, user_id)}
+def _are_stored(session: Session, user_id: UUID, new: Sequence[_NewScan]) -> bool:
+    """Tell whether a transaction was committed: all of its scans, but for what was deleted since."""
+    return queries.has_any_scan(session, [scan.values["id"] for scan in new], user_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,9 @@
 """Callers who come at once share one call, wait for no other key, and share no fault but the common one."""
 
+import gc
 import threading
+import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -19,13 +22,16 @@ class Work:
     def __init__(self):
         self.calls = []
         self.entered, self.gate = threading.Event(), threading.Event()
-        self.is_away = False
+        self.is_away, self.ending, self.takes_s = False, None, 0.0
 
     def __call__(self, key, items):
         self.calls.append((key, list(items)))
         if key == "held" and len(self.calls) == 1:
             self.entered.set()
             assert self.gate.wait(PATIENCE_S)
+            if self.ending:
+                raise self.ending
+        time.sleep(self.takes_s)
         if self.is_away and len(items) > 1:
             raise Away
         if "bad" in items:
@@ -74,9 +80,9 @@ def test_those_who_come_meanwhile_share_one_call_in_order(combiner, busy, work):
     assert work.calls == [("held", [1]), ("held", [2, 3, 4])]
 
 
-@pytest.mark.usefixtures("busy")
-def test_another_key_does_not_wait(combiner):
+def test_another_key_does_not_wait(combiner, busy):
     assert combiner.do("b", 7) == 14
+    assert not busy.first.done()
 
 
 def test_fault_of_one_is_not_that_of_others(combiner, busy, work):
@@ -111,9 +117,37 @@ def test_after_a_fault_the_next_is_served(combiner):
     assert combiner.do("a", 3) == 6
 
 
+def test_end_of_the_one_at_work_frees_the_others(combiner, busy, work):
+    work.ending = SystemExit()
+    others = come(combiner, busy, 2, 3)
+    work.gate.set()
+    assert [f.result(PATIENCE_S) for f in others] == [4, 6]
+    with pytest.raises(SystemExit):
+        busy.first.result(PATIENCE_S)
+
+
+def test_item_of_a_failed_call_is_let_go(combiner, work):
+    class Bad:
+        """Doubled by no one."""
+
+    item = Bad()
+    gone = weakref.ref(item)
+    gc.disable()
+    try:
+        with pytest.raises(TypeError):
+            combiner.do("a", item)
+        del item
+        work.calls.clear()
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
 def test_many_callers_each_get_their_own(combiner, work):
+    work.takes_s = 1e-4
     with ThreadPoolExecutor(16) as pool:
         results = list(pool.map(lambda n: combiner.do(n % 3, n), range(3_000)))
     assert results == [2 * n for n in range(3_000)]
     assert sorted(item for _, items in work.calls for item in items) == list(range(3_000))
+    assert len(work.calls) < 3_000
     assert not combiner._waiting

@@ -49,8 +49,8 @@ class Total:
     is_exact: bool
 
 
-def add_scans(session: Session, new: Sequence[NewScan]) -> list[Scan]:
-    """Insert one scan or more, with their findings; return them in order, outside the session.
+def add_scans(session: Session, new: Sequence[NewScan]) -> None:
+    """Insert one scan or more, with their findings.
 
     Raises:
         IntegrityError: a user is gone, or has a scan with the same idempotency key.
@@ -61,7 +61,6 @@ def add_scans(session: Session, new: Sequence[NewScan]) -> list[Scan]:
     ]
     if rows:
         session.execute(_INSERT_FINDING, rows)
-    return [Scan(**values) for values, _ in new]
 
 
 def scan_of_user(session: Session, scan_id: UUID, user_id: UUID) -> Scan | None:
@@ -69,9 +68,10 @@ def scan_of_user(session: Session, scan_id: UUID, user_id: UUID) -> Scan | None:
     return session.scalar(select(Scan).where(Scan.id == scan_id, Scan.user_id == user_id))
 
 
-def scans_of_user(session: Session, scan_ids: Collection[UUID], user_id: UUID) -> Sequence[Scan]:
-    """Return those of a user's scans that are stored, in any order."""
-    return session.scalars(select(Scan).where(Scan.id.in_(scan_ids), Scan.user_id == user_id)).all()
+def has_any_scan(session: Session, scan_ids: Collection[UUID], user_id: UUID) -> bool:
+    """Tell whether any of these scans of a user is stored."""
+    found = select(Scan.id).where(Scan.id.in_(scan_ids), Scan.user_id == user_id).limit(1)
+    return session.scalar(found) is not None
 
 
 def scan_by_key(session: Session, user_id: UUID, key: str) -> Scan | None:

@@ -8,6 +8,7 @@ import uuid_utils.compat
 from sqlalchemy import text
 
 from db import migrate
+from db.models import Scan
 from db.queries import scans, users
 from db.session import Database
 
@@ -63,8 +64,8 @@ def add_user(session, **values):
 
 
 def add_scan(session, values, found):
-    [stored] = scans.add_scans(session, [(values, found)])
-    return stored
+    scans.add_scans(session, [(values, found)])
+    return Scan(**values)
 
 
 def scan_values(user_id, **changed):

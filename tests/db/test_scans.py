@@ -6,7 +6,7 @@ import pytest
 import uuid_utils.compat
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
-from db.models import User
+from db.models import Scan, User
 from db.queries import scans
 from db.queries.scans import ScanFilter, Total
 from tests.db.conftest import add_scan, add_user, count, finding, scan_values
@@ -79,8 +79,9 @@ def test_add_scan_with_findings_on_some_pages_only_keeps_each(database, user):
 
 def test_add_scans_keeps_each_with_its_findings_in_order(database, user):
     new = [(scan_values(user.id), [finding(n) for n in range(1, found + 1)]) for found in (2, 0, 3)]
-    stored = database.transaction(lambda s: scans.add_scans(s, new))
-    assert [scan.id for scan in stored] == [values["id"] for values, _ in new]
+    database.transaction(lambda s: scans.add_scans(s, new))
+    stored = [Scan(**values) for values, _ in new]
+    assert set(listed(database, user)) == {scan.id for scan in stored}
     assert [len(findings(database, scan)) for scan in stored] == [2, 0, 3]
 
 

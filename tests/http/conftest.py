@@ -6,9 +6,12 @@ import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
+import pymysql
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from db import migrate
+from db.session import Database
 from service.app import close_app, create_app
 from service.config import load
 from service.context import EXTENSION
@@ -81,6 +84,27 @@ def start_service(analyzers, tmp_path_factory):
 def live(database_url, start_service):
     """The service on the database under test."""
     return start_service(DATABASE_URL=database_url)
+
+
+@pytest.fixture
+def lose_answers(live, monkeypatch):  # noqa: ARG001 - the service must have started before
+    """Have the connection break after each commit from now on, before its answer."""
+    run = Database._run
+
+    def run_and_lose(self, work, *, is_first):
+        result = run(self, work, is_first=is_first)
+        if is_first:
+            lost = pymysql.err.OperationalError(2013, "Lost connection during query")
+            raise OperationalError("COMMIT", {}, lost)
+        return result
+
+    return lambda: monkeypatch.setattr(Database, "_run", run_and_lose)
+
+
+@pytest.fixture
+def answers_get_lost(lose_answers):
+    """The connection breaks after each commit."""
+    lose_answers()
 
 
 @pytest.fixture

@@ -1,25 +1,8 @@
 """The connection breaks after each commit, before its answer: what ran again must not do it twice."""
 
-import pymysql
 import pytest
-from sqlalchemy.exc import OperationalError
 
-from db.session import Database
 from tests.http.conftest import User
-
-
-@pytest.fixture
-def answers_get_lost(live, monkeypatch):  # noqa: ARG001 - the service must have started before
-    run = Database._run
-
-    def run_and_lose(self, work, *, is_first):
-        result = run(self, work, is_first=is_first)
-        if is_first:
-            lost = pymysql.err.OperationalError(2013, "Lost connection during query")
-            raise OperationalError("COMMIT", {}, lost)
-        return result
-
-    monkeypatch.setattr(Database, "_run", run_and_lose)
 
 
 @pytest.mark.usefixtures("answers_get_lost")

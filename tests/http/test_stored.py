@@ -46,13 +46,17 @@ def test_scan_its_findings_and_its_audit_event_are_stored_together(user, rows):
     assert actions == [("scan.created",)]
 
 
-def test_scan_whose_audit_event_fails_is_not_stored(user, rows, monkeypatch):
+@pytest.mark.parametrize("part", ["record", "queries.add_scans"])
+def test_scan_of_which_a_part_fails_is_not_stored(user, rows, monkeypatch, part):
     def broken(*_, **__):
-        raise RuntimeError("the trail is broken")
+        raise RuntimeError("a part is broken")
 
-    monkeypatch.setattr(scans, "record", broken)
+    monkeypatch.setattr(f"service.scans.{part}", broken)
     assert user.scan().status_code == 500
-    assert rows(select(func.count()).where(Scan.user_id == uuid.UUID(user.id))) == [(0,)]
+    user_id = uuid.UUID(user.id)
+    assert rows(select(func.count()).where(Scan.user_id == user_id)) == [(0,)]
+    created = (AuditEvent.user_id == user_id, AuditEvent.action == "scan.created")
+    assert rows(select(func.count()).where(*created)) == [(0,)]
 
 
 @pytest.fixture
@@ -84,16 +88,20 @@ def held_up(live):
 
 @pytest.fixture
 def scan_at_once(live, user):
-    """Send a scan, and while that is held up one with each of the given headers; return all answers."""
+    """Send a scan, and while that is held up one with each of the given headers; `then` do something.
+
+    Returns all answers.
+    """
     user_id, waiting = uuid.UUID(user.id), live.app.extensions[EXTENSION].scans._kept._waiting
 
-    def send(*headers):
+    def send(*headers, then=lambda: None):
         with ThreadPoolExecutor(len(headers) + 1) as pool:
             with held_up(live):
                 answers = [pool.submit(user.scan)]
                 wait_until(lambda: waiting.get(user_id) == [])
                 answers += [pool.submit(user.scan, headers=more) for more in headers]
                 wait_until(lambda: len(waiting[user_id]) == len(headers))
+                then()
             return [answer.result().raise_for_status().json() for answer in answers]
 
     return send
@@ -109,6 +117,12 @@ def test_scans_ready_at_once_are_stored_in_one_transaction(user, scan_at_once, t
     kept = select(AuditEvent.object_id, AuditEvent.request_id)
     events = dict(rows(kept.where(AuditEvent.action == "scan.created")))
     assert [events[str(scan_id)] for scan_id in ids[1:]] == [n["X-Request-ID"] for n in names]
+
+
+def test_scans_whose_commit_has_no_answer_are_stored_once(user, scan_at_once, lose_answers):
+    answers = scan_at_once({}, {}, {}, then=lose_answers)
+    assert len({answer["scan_id"] for answer in answers}) == 4
+    assert user.http.get("/api/scans").json()["total"] == 4
 
 
 def test_twins_that_come_at_once_with_others_are_stored_once(user, scan_at_once):
