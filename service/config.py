@@ -179,7 +179,7 @@ SETTINGS: tuple[Setting, ...] = (
         "CACHE_SENTENCES",
         "50000",
         integer(0, 10_000_000),
-        "Sentences whose scores are remembered for when they come again, 0.7 kB each; 0 for none.",
+        "Sentences whose scores are remembered for when they come again, 0.8 kB each; 0 for none.",
     ),
     Setting(
         "AI_TIMEOUT_S",

@@ -25,7 +25,7 @@ _DIGEST_BYTES = 16
 class SentenceCache:
     """The outputs of the sentences read last, at most `max_sentences`; of none where that is 0.
 
-    Any thread may call it. A sentence takes about 0.7 kB.
+    Any thread may call it. A sentence takes about 0.8 kB.
     """
 
     def __init__(self, max_sentences: int) -> None:
