@@ -9,8 +9,7 @@ import threading
 import time
 from typing import Any
 
-from service import child_process
-from service.child_process import Process
+from service.child_process import ChildProcess
 from service.context import Services
 from service.metrics import MEDIA_TYPE
 from service.readiness import AGAIN_S, EVERY_S, Report
@@ -31,7 +30,7 @@ class OpsListener:
         self._services = services
         self._sockets = _listening(host, port)
         self.port = int(self._sockets[0].getsockname()[1])
-        self._process: Process | None = None
+        self._child = ChildProcess("service.ops_process", [one.fileno() for one in self._sockets])
         self._metrics_at_s = -float("inf")
         self._woken = threading.Event()
         self._is_closing = False
@@ -49,10 +48,10 @@ class OpsListener:
         """End the process and its port."""
         self._is_closing = True
         self._woken.set()
-        child_process.end(self._process)  # a write that it holds up ends with it
+        self._child.end()  # and with it a write that it holds up
         if self._thread.is_alive():
             self._thread.join()
-        child_process.end(self._process)
+        self._child.end()  # where the thread has started another
         for one in self._sockets:
             one.close()
 
@@ -69,21 +68,9 @@ class OpsListener:
             self._woken.clear()
 
     def _tell(self, report: Report) -> None:
-        process = self._running()
-        assert process.stdin is not None  # noqa: S101 - for the type checker: stdin is a pipe
-        process.stdin.write(json.dumps(self._news(report)).encode() + b"\n")
-        process.stdin.flush()
-
-    def _running(self) -> Process:
-        if self._process is not None and self._process.poll() is None:
-            return self._process
-        if self._process is not None:
-            _log.error("the ops process ended (%s); starting another", self._process.returncode)
-            child_process.end(self._process)
-        self._metrics_at_s = -float("inf")
-        descriptors = [one.fileno() for one in self._sockets]
-        self._process = child_process.start("service.ops_process", descriptors)
-        return self._process
+        if self._child.look_after():
+            self._metrics_at_s = -float("inf")
+        self._child.write(json.dumps(self._news(report)).encode() + b"\n")
 
     def _news(self, report: Report) -> dict[str, Any]:
         faults = [[fault.field, fault.message] for fault in report.faults]

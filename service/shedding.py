@@ -12,9 +12,8 @@ from typing import Any
 from waitress import wasyncore
 from waitress.server import BaseWSGIServer
 
-from service import child_process
 from service.admission import Dispatcher
-from service.child_process import Process
+from service.child_process import ChildProcess
 from service.shedding_process import PASSED, RECEIVED_BYTES, REST, SHED
 
 _LOOKED_AFTER_EVERY_S = 1.0
@@ -45,9 +44,10 @@ class Shedding(wasyncore.dispatcher):  # type: ignore[misc]  # waitress has no a
         self._connection_limit = connection_limit
         self._on_refused = on_refused
         self._is_shedding = False
-        self._process: Process | None = None
         self._looked_after_at_s = time.monotonic()  # so that its start is not in the way of ours
         ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        descriptors = [self._theirs.fileno(), *(one.socket.fileno() for one in listeners)]
+        self._child = ChildProcess("service.shedding_process", descriptors)
         super().__init__(ours, map=sockets)
 
     def readable(self) -> bool:
@@ -78,8 +78,7 @@ class Shedding(wasyncore.dispatcher):  # type: ignore[misc]  # waitress has no a
 
     def close(self) -> None:
         """End the process."""
-        child_process.end(self._process)
-        self._process = None
+        self._child.end()
         self._theirs.close()
         super().close()
 
@@ -89,27 +88,19 @@ class Shedding(wasyncore.dispatcher):  # type: ignore[misc]  # waitress has no a
         return is_full or n >= (most // 2 if self._is_shedding else most)
 
     def _tell(self) -> None:
-        is_alive = self._process is not None
         with contextlib.suppress(OSError):  # told again when the process is looked after
             self.socket.send(SHED if self._is_shedding else REST)
         for listener in self._listeners:
-            listener.accepting = not (is_alive and self._is_shedding)
+            listener.accepting = not (self._child.has_started and self._is_shedding)
 
     def _look_after(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            return
-        if self._process is not None:
-            _log.error(
-                "the shedding process ended (%s); starting another", self._process.returncode
-            )
-            child_process.end(self._process)
-            self._process = None
-        descriptors = [self._theirs.fileno(), *(one.socket.fileno() for one in self._listeners)]
         try:
-            self._process = child_process.start("service.shedding_process", descriptors)
+            is_new = self._child.look_after()
         except OSError as error:
             _log.error("the shedding process was not started: %s", type(error).__name__)
-        self._tell()
+            is_new = True  # there is none now
+        if is_new:
+            self._tell()
 
     def _take(self, connection: socket.socket, received: bytes) -> None:
         if len(self._sockets) >= self._connection_limit + _MOST_BEYOND_LIMIT:
