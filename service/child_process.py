@@ -41,10 +41,10 @@ class ChildProcess:
         Raises:
             OSError: the machine lets no process start.
         """
-        if self._process is not None and self._process.poll() is None:
-            return False
-        if self._process is not None:
-            _log.error("%s ended (%s); starting another", self._module, self._process.returncode)
+        if process := self._process:
+            if process.poll() is None:
+                return False
+            _log.error("%s ended (%s); starting another", self._module, process.returncode)
             self.end()
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, no shell, no word of a caller's
             [
@@ -67,10 +67,11 @@ class ChildProcess:
 
     def write(self, line: bytes) -> None:
         """Write to its standard input; OSError where it does not run."""
-        if self._process is None or self._process.stdin is None:
+        process = self._process  # which another thread may end meanwhile
+        if process is None or process.stdin is None:
             raise BrokenPipeError
-        self._process.stdin.write(line)
-        self._process.stdin.flush()
+        process.stdin.write(line)
+        process.stdin.flush()
 
     def end(self) -> None:
         """Kill and reap the process, if there is one; it holds nothing that would have to be saved.

@@ -125,7 +125,7 @@ class Scans:
 
         def work(session: Session) -> None:
             nonlocal found
-            if queries.scan_of_user(session, scan_id, user_id) is None:
+            if not queries.has_any_scan(session, [scan_id], user_id):
                 if found:
                     return  # an earlier run deleted it; only the answer to its commit was lost
                 raise _not_found()

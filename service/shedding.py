@@ -95,12 +95,11 @@ class Shedding(wasyncore.dispatcher):  # type: ignore[misc]  # waitress has no a
 
     def _look_after(self) -> None:
         try:
-            is_new = self._child.look_after()
+            if not self._child.look_after():
+                return
         except OSError as error:
             _log.error("the shedding process was not started: %s", type(error).__name__)
-            is_new = True  # there is none now
-        if is_new:
-            self._tell()
+        self._tell()
 
     def _take(self, connection: socket.socket, received: bytes) -> None:
         if len(self._sockets) >= self._connection_limit + _MOST_BEYOND_LIMIT:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.calls import PATIENCE_S
+from tests.waiting import PATIENCE_S
 
 MANY = 30_000
 WRITES = f"""

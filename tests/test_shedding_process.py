@@ -12,8 +12,7 @@ import pytest
 from service import shedding_process
 from service.limits import MAX_HEADER_BYTES
 from service.shedding_process import PASSED, RECEIVED_BYTES, REFUSED, REST, SHED, Shedder
-from tests.calls import PATIENCE_S
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 SCAN = b"POST /scan HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\ntext=risk"
 

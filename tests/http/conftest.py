@@ -2,7 +2,6 @@
 
 import secrets
 import threading
-import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
@@ -17,8 +16,9 @@ from service.config import load
 from service.context import EXTENSION
 from service.nlp.selection import open_analyzers
 from service.serving import Server
-from tests.calls import PATIENCE_S, caller
+from tests.calls import caller
 from tests.sentences import FLOW_TEXT
+from tests.waiting import wait_until
 
 SETTINGS = {
     "PORT": "0",
@@ -41,10 +41,8 @@ class LiveService:
 def serve(app, config):
     server = Server(app, config)
     threading.Thread(target=server.serve, daemon=True).start()
-    deadline = time.monotonic() + PATIENCE_S
-    while faults := app.extensions[EXTENSION].readiness.report().faults:
-        assert time.monotonic() < deadline, faults
-        time.sleep(0.01)
+    readiness = app.extensions[EXTENSION].readiness
+    wait_until(lambda: not readiness.report().faults, lambda: readiness.report().faults)
     ops_url = server.ops_port and f"http://127.0.0.1:{server.ops_port}"
     return LiveService(app, f"http://127.0.0.1:{server.port}", ops_url)
 

@@ -11,12 +11,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from db import migrate
 from service.app import close_app, create_app
 from service.config import load
-from tests.calls import HTTP, PATIENCE_S, caller
+from tests.calls import HTTP, caller
 from tests.fakes.chat_server import ChatServer
 from tests.fakes.loopback import Reply
 from tests.http.conftest import SETTINGS, serve
 from tests.sentences import FLOW_TEXT
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.calls import PATIENCE_S
+from tests.waiting import PATIENCE_S
 
 SHIPPED = Path(__file__).resolve().parents[2] / "service/proxy/nginx.conf"
 _FOLDERS = " ".join(

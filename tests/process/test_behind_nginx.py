@@ -9,12 +9,11 @@ import httpx
 import pytest
 
 from service.problem_document import MEDIA_TYPE
-from tests.calls import PATIENCE_S
 from tests.process.conftest import Process, free_port
 from tests.process.crowd import Crowd, is_open
 from tests.process.nginx import Nginx, program
 from tests.sentences import FLOW_TEXT, LONG_TEXT
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 ATTACKER, OTHER = "127.0.0.2", "127.0.0.3"
 BIG = "/docs/assets/swagger-ui-bundle.js"  # 1.7 MB

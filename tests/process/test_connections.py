@@ -4,11 +4,11 @@ import time
 
 import httpx
 
-from tests.calls import HTTP, PATIENCE_S
+from tests.calls import HTTP
 from tests.process.conftest import free_port
 from tests.process.crowd import Crowd
 from tests.sentences import FLOW_TEXT
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 BIG = "/docs/assets/swagger-ui-bundle.js"  # 1.7 MB
 A_HEADER = b"POST /scan HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\n"

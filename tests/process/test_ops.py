@@ -8,11 +8,11 @@ import time
 import httpx
 import pytest
 
-from tests.calls import HTTP, PATIENCE_S
+from tests.calls import HTTP
 from tests.process.conftest import Process, free_port
 from tests.process.test_database_away import relay  # noqa: F401 - a fixture
 from tests.sentences import FLOW_TEXT, LONG_TEXT
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 
 def ops_url(port, path):

@@ -12,10 +12,10 @@ import psutil
 import pytest
 
 from service.admission import WAITING_PER_THREAD
-from tests.calls import HTTP, PATIENCE_S
+from tests.calls import HTTP
 from tests.process.conftest import Process
 from tests.sentences import long_text
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 SENTENCE = "The vendor may fail."
 

@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from tests.calls import PATIENCE_S
 from tests.sentences import FLOW_TEXT, long_text
+from tests.waiting import PATIENCE_S
 
 
 def scan(process, text):

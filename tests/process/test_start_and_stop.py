@@ -9,9 +9,10 @@ import httpx
 import pytest
 
 from service.config import load
-from tests.calls import HTTP, PATIENCE_S
+from tests.calls import HTTP
 from tests.process.conftest import Process
 from tests.sentences import FLOW_TEXT, LONG_TEXT, long_text
+from tests.waiting import PATIENCE_S
 
 
 def log_in(url):
