@@ -72,7 +72,7 @@ def serving_folder(config: Config) -> tuple[Path, str]:
     """Return the folder of the model that serves, and how that is known.
 
     Raises:
-        NotFound: what was activated last is not in MODELS_DIR.
+        NotFound: what was activated last is not in REGISTRY_DIR.
     """
     try:
         model = activated_model(config)
@@ -80,7 +80,7 @@ def serving_folder(config: Config) -> tuple[Path, str]:
         return config.model_dir, f"MODEL_DIR, since the database cannot say what serves: {error}"
     if model is None:
         return config.model_dir, "MODEL_DIR, since no model was activated"
-    folder = Registry(config.models_dir, config.model_dir).folder_of(model)
+    folder = Registry(config.registry_dir, config.model_dir).folder_of(model)
     return folder, "it was activated last"
 
 
@@ -115,7 +115,7 @@ def decide(request: Request) -> GateRecord:
     )
 
 
-def register(folder: Path, models_dir: Path, record: GateRecord) -> Path:
+def register(folder: Path, registry_dir: Path, record: GateRecord) -> Path:
     """Copy the artifact to its place in the registry and write its record; return the place.
 
     What is there already stays when it is the same. The copy appears whole or not at all.
@@ -125,14 +125,14 @@ def register(folder: Path, models_dir: Path, record: GateRecord) -> Path:
         ArtifactError: the folder is no artifact.
     """
     artifact = artifacts.load(folder)
-    target = models_dir / record.model
+    target = registry_dir / record.model
     if not (target / MANIFEST_FILE).is_file():
         _copy(artifact, target)
     elif manifest_sha256(target) != record.manifest_sha256:
         raise RegisterError(
             f"{target} holds other content; a version never changes. Export again under a new version."
         )
-    write_gate(gate_path(models_dir, record.model), record)
+    write_gate(gate_path(registry_dir, record.model), record)
     return target
 
 
@@ -228,7 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise RegisterError(
                 "It was not registered; --force with --why registers it all the same."
             )
-        target = register(request.folder, config.models_dir, record)
+        target = register(request.folder, config.registry_dir, record)
     except RiskscanError as error:
         sys.exit(str(error))
     print(f"Registered in {target}; `python -m service models activate {record.model}` comes next.")

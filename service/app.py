@@ -95,7 +95,7 @@ def _wire(config: Config, analyzers: Analyzers | None) -> Services:
     store = Store(Database.connect(config.database_url, pool_size=config.database_pool_size))
     tokens = TokenMaker(config)
     shadow = Shadow(store, on_shadowed=metrics.shadowed)
-    registry = Registry(config.models_dir, config.model_dir)
+    registry = Registry(config.registry_dir, config.model_dir)
     rollout = None
     if not config.ai_service_url:
         rollout = Rollout(config, store, analyzers, registry, shadow, observer=metrics.observer)

@@ -1,6 +1,6 @@
 """Settings as data: name, default, parser and help of each, read once into a frozen Config.
 
-Imports only errors and the parsers. Nothing reads the environment but `load`.
+Imports only errors, the parsers and the shipped model's address. Nothing reads the environment but `load`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from service.setting_values import (
     text,
     url,
 )
+from service.shipped_model import shipped_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 BACKGROUND_THREADS = 2
@@ -147,12 +148,13 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "MODEL_DIR",
-        "models_cache/riskscan-minilm/1.3.1",
-        _path,
-        "Folder of the model artifact that serves until another is activated; the fallback afterwards.",
+        "",
+        optional(_path),
+        "Folder of the model that serves until another is activated, and if that fails; "
+        "empty takes the one that models_cache/CURRENT names.",
     ),
     Setting(
-        "MODELS_DIR",
+        "REGISTRY_DIR",
         "models_cache",
         _path,
         "Folder of the model registry: what lies there as name/version may shadow, serve, and come back.",
@@ -263,7 +265,7 @@ class Config:
     scan_rate_limit: str
     cors_origins: tuple[str, ...]
     model_dir: Path
-    models_dir: Path
+    registry_dir: Path
     model_poll_s: int
     device: Literal["auto", "cpu", "cuda"]
     inference_threads: int
@@ -307,6 +309,11 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         except ValueError as error:
             values[setting.attribute] = None
             faults.append(Fault(setting.name, f"{setting.name} {error}."))
+    if values["model_dir"] is None:
+        try:
+            values["model_dir"] = shipped_folder()
+        except ConfigError as error:
+            faults.append(Fault("MODEL_DIR", error.message))
     faults += [*_missing(values), *_too_few_connections(values)]
     if faults:
         raise ConfigError(

@@ -94,7 +94,7 @@ def _follow_deployments(app: APIFlask) -> None:
 def models_of(config: Config) -> Iterator[Models]:
     """Open the models over a migrated database, for commands."""
     with _migrated_store(config) as store:
-        yield Models(config, store, Registry(config.models_dir, config.model_dir))
+        yield Models(config, store, Registry(config.registry_dir, config.model_dir))
 
 
 def activated_model(config: Config) -> str | None:

@@ -18,14 +18,14 @@ def temperature_of(folder):
     return json.loads((folder / "manifest.json").read_text())["temperature"]
 
 
-def make_artifact(models_dir, version, *, sharpness=1.0, is_honest=True, risk_threshold=None):
+def make_artifact(registry_dir, version, *, sharpness=1.0, is_honest=True, risk_threshold=None):
     """Put a copy of the shipped model into a registry; each logit counts `sharpness` times as much.
 
     With a `risk_threshold` every operating point has that one.
 
     One that is not honest keeps the golden scores of the shipped one, which it does not give.
     """
-    folder = models_dir / NAME / version
+    folder = registry_dir / NAME / version
     shutil.copytree(SHIPPED, folder, copy_function=os.link)
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest |= {"version": version, "temperature": manifest["temperature"] / sharpness}
@@ -40,24 +40,24 @@ def make_artifact(models_dir, version, *, sharpness=1.0, is_honest=True, risk_th
     return f"{NAME}/{version}"
 
 
-def damage(models_dir, model):
+def damage(registry_dir, model):
     """Change one byte of a model's weights."""
-    path = models_dir / model / "weights.safetensors"
+    path = registry_dir / model / "weights.safetensors"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     _replace(path, bytes(content))
 
 
-def pass_gate(models_dir, model, against, **changed):
+def pass_gate(registry_dir, model, against, **changed):
     """Write the gate record that `ml.register` would write for a model that passed."""
     values = {
         "model": model,
-        "manifest_sha256": manifest_sha256(models_dir / model),
+        "manifest_sha256": manifest_sha256(registry_dir / model),
         "against": against,
         "passed": True,
         "figures": {"mean_f1": {"value": 0.02}},
     }
-    write_gate(gate_path(models_dir, model), GateRecord(**{**values, **changed}))
+    write_gate(gate_path(registry_dir, model), GateRecord(**{**values, **changed}))
 
 
 def logit(score):

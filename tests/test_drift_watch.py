@@ -18,7 +18,7 @@ CONTEXT = "The supplier may not deliver in time."
 
 @pytest.fixture
 def watch():
-    return DriftWatch(Registry(load({}).models_dir, SHIPPED))
+    return DriftWatch(Registry(load({}).registry_dir, SHIPPED))
 
 
 def scan(*, n_sentences=100, risk_type=RISK_TYPES[0], score=0.9, sensitivity="balanced", **model):
@@ -61,7 +61,7 @@ def test_scan_that_the_reference_does_not_speak_of_is_left_out(watch, other):
 
 
 def test_sentences_older_than_the_window_are_forgotten(watch):
-    fresh = DriftWatch(Registry(load({}).models_dir, SHIPPED))
+    fresh = DriftWatch(Registry(load({}).registry_dir, SHIPPED))
     for _ in range(3):
         watch.observe(scan(risk_type=RISK_TYPES[-1], n_sentences=WINDOW_SENTENCES))
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""The model registry: what lies in MODELS_DIR as <name>/<version>/manifest.json, and its gate records.
+"""The model registry: what lies in REGISTRY_DIR as <name>/<version>/manifest.json, and its gate records.
 
 Reads and verifies folders; knows neither a database nor which model serves. Imports no model library.
 """
@@ -54,10 +54,10 @@ class Entry:
 
 
 class Registry:
-    """The models in `models_dir`, and the one in `default_dir`, which may lie elsewhere."""
+    """The models in `registry_dir`, and the one in `default_dir`, which may lie elsewhere."""
 
-    def __init__(self, models_dir: Path, default_dir: Path) -> None:
-        self._models_dir = models_dir
+    def __init__(self, registry_dir: Path, default_dir: Path) -> None:
+        self._registry_dir = registry_dir
         self._default_dir = default_dir
 
     def default_model(self) -> str:
@@ -76,13 +76,13 @@ class Registry:
         """
         matched = _MODEL.fullmatch(model)
         if matched and len(model) <= MAX_MODEL_CHARS:
-            folder = self._models_dir / matched[1] / matched[2]
+            folder = self._registry_dir / matched[1] / matched[2]
             if (folder / MANIFEST_FILE).is_file():
                 return folder
             if model == self._default_or_none():
                 return self._default_dir
         raise NotFound(
-            f"There is no model {model[:MAX_MODEL_CHARS]} in MODELS_DIR; "
+            f"There is no model {model[:MAX_MODEL_CHARS]} in REGISTRY_DIR; "
             "`python -m service models list` shows those that are."
         )
 
@@ -107,7 +107,7 @@ class Registry:
         try:
             artifact = self.verified(model)
         except NotFound as error:
-            return Entry(model, self._models_dir / model, fault=error.message)
+            return Entry(model, self._registry_dir / model, fault=error.message)
         except ArtifactError as error:
             return Entry(model, self.folder_of(model), fault=error.message)
         try:
@@ -130,11 +130,11 @@ class Registry:
         Raises:
             ArtifactError: there is one that cannot be read.
         """
-        path = gate_path(self._models_dir, model)
+        path = gate_path(self._registry_dir, model)
         return read_gate(path) if path.is_file() else None
 
     def _folders(self) -> Iterator[str]:
-        for manifest in self._models_dir.glob(f"*/*/{MANIFEST_FILE}"):
+        for manifest in self._registry_dir.glob(f"*/*/{MANIFEST_FILE}"):
             model = "/".join(manifest.parts[-3:-1])
             if _MODEL.fullmatch(model) and len(model) <= MAX_MODEL_CHARS:
                 yield model
@@ -174,9 +174,9 @@ def manifest_sha256(folder: Path) -> str:
     return hashlib.sha256((folder / MANIFEST_FILE).read_bytes()).hexdigest()
 
 
-def gate_path(models_dir: Path, model: str) -> Path:
+def gate_path(registry_dir: Path, model: str) -> Path:
     """Return where the gate record of `name/version` lies."""
-    return models_dir / f"{model}.gate.json"
+    return registry_dir / f"{model}.gate.json"
 
 
 def read_gate(path: Path) -> GateRecord:

@@ -41,7 +41,7 @@ def backend(request):
 
 
 @pytest.fixture(scope="module")
-def models_dir(tmp_path_factory):
+def registry_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     for version, sharpness in {"2.0.0": 1.3, "3.0.0": 0.8}.items():
         make_artifact(folder, version, sharpness=sharpness)
@@ -55,13 +55,13 @@ def start_own(tmp_path_factory):
     """Start services that have models of their own, and follow the deployments."""
     apps = []
 
-    def start(database_url, models_dir):
+    def start(database_url, registry_dir):
         config = load(
             {
                 **SETTINGS,
                 "DATABASE_URL": database_url,
                 "DATA_DIR": str(tmp_path_factory.mktemp("data")),
-                "MODELS_DIR": str(models_dir),
+                "REGISTRY_DIR": str(registry_dir),
                 "INFERENCE_THREADS": "1",
             }
         )
@@ -76,12 +76,12 @@ def start_own(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def service(start_own, database_url, models_dir):
-    return start_own(database_url, models_dir)
+def service(start_own, database_url, registry_dir):
+    return start_own(database_url, registry_dir)
 
 
 @pytest.fixture
-def live(service, models_dir):
+def live(service, registry_dir):
     """The service as it is before anything was ever deployed."""
     yield service
     parts = service.app.extensions[EXTENSION]
@@ -89,7 +89,7 @@ def live(service, models_dir):
         parts.store.transaction(lambda s, table=table: s.execute(delete(table)))
     parts.rollout.follow()
     assert parts.rollout.serving == DEFAULT
-    for record in models_dir.glob("*/*.gate.json"):
+    for record in registry_dir.glob("*/*.gate.json"):
         record.unlink()
 
 
@@ -140,8 +140,8 @@ def test_models_are_listed_with_state_figures_and_faults(admin):
     assert found["serving"] == found["serving_here"] == DEFAULT
 
 
-def test_activate_a_model_that_passed_the_gate_serves_and_keeps_its_figures(admin, models_dir):
-    pass_gate(models_dir, f"{NAME}/2.0.0", against=DEFAULT)
+def test_activate_a_model_that_passed_the_gate_serves_and_keeps_its_figures(admin, registry_dir):
+    pass_gate(registry_dir, f"{NAME}/2.0.0", against=DEFAULT)
     made = deploy(admin, f"{NAME}/2.0.0", why="Better by two points.")
     assert made.status_code == 201
     wait_until_serving(admin, f"{NAME}/2.0.0")
@@ -163,10 +163,10 @@ def test_activate_a_model_that_passed_the_gate_serves_and_keeps_its_figures(admi
     ],
     ids=["no record", "other opponent", "other content", "refused"],
 )
-def test_activate_without_a_passing_gate_is_409_with_the_reason(admin, models_dir, gate, told):
+def test_activate_without_a_passing_gate_is_409_with_the_reason(admin, registry_dir, gate, told):
     model = f"{NAME}/2.0.0"
     if gate is not None:
-        pass_gate(models_dir, model, **{"against": DEFAULT, **gate})
+        pass_gate(registry_dir, model, **{"against": DEFAULT, **gate})
     answer = deploy(admin, model)
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
     assert told in answer.json()["errors"][0]["message"]
@@ -239,7 +239,7 @@ def test_models_are_for_administrators(user):
         assert answer.status_code == 403
 
 
-def test_ten_exchanges_under_load_drop_and_mix_nothing(admin, models_dir):
+def test_ten_exchanges_under_load_drop_and_mix_nothing(admin, registry_dir):
     """Each scan's scores are those of the model that it names, and readiness never fails."""
     models = [f"{NAME}/2.0.0", f"{NAME}/3.0.0", DEFAULT]
     is_over, answers, ready = threading.Event(), [], []
@@ -261,12 +261,12 @@ def test_ten_exchanges_under_load_drop_and_mix_nothing(admin, models_dir):
     assert [future.exception() for future in running] == [None] * 3
     assert {a.status_code for a in answers} == {201}
     assert set(ready) == {200}
-    logits = raw_logits(admin, [a.json()["scan_id"] for a in answers], models_dir)
+    logits = raw_logits(admin, [a.json()["scan_id"] for a in answers], registry_dir)
     assert set(logits) == set(models)
     assert max(map(max, logits.values())) - min(map(min, logits.values())) < 0.05, logits
 
 
-def raw_logits(user, scan_ids, models_dir):
+def raw_logits(user, scan_ids, registry_dir):
     """By the model that each scan names: the logit, its temperature undone, of the surest finding.
 
     It is the same whatever the model, unless the scan was scored by another one than it names.
@@ -274,7 +274,7 @@ def raw_logits(user, scan_ids, models_dir):
     found = {}
     for scan_id in scan_ids:
         model = model_of(user, scan_id)
-        folder = SHIPPED if model == DEFAULT else models_dir / model
+        folder = SHIPPED if model == DEFAULT else registry_dir / model
         items = user.http.get(f"/api/v1/scans/{scan_id}/findings").json()["items"]
         surest = max(f["score"] for f in items if f["context"] == FLOW_TEXT)
         found.setdefault(model, []).append(logit(surest) * temperature_of(folder))
@@ -337,7 +337,7 @@ def start_other(start_own, database_url, tmp_path, monkeypatch):
 
 
 def test_process_without_the_artifact_serves_the_fallback_until_it_is_there(
-    admin, start_other, models_dir, tmp_path, caplog
+    admin, start_other, registry_dir, tmp_path, caplog
 ):
     model = f"{NAME}/2.0.0"
     force(admin, model)
@@ -349,7 +349,7 @@ def test_process_without_the_artifact_serves_the_fallback_until_it_is_there(
         [faults] = [i["faults"] for i in found["items"] if i["version"] == "2.0.0"]
         assert "no model" in faults[0]
         assert f"NOT taken over; {DEFAULT} goes on serving" in caplog.text
-        shutil.copytree(models_dir / model, tmp_path / model)
+        shutil.copytree(registry_dir / model, tmp_path / model)
         other.app.extensions[EXTENSION].rollout.follow()
         assert http.get("/api/v1/admin/models").json()["serving_here"] == model
 

@@ -113,7 +113,7 @@ def folders(tmp_path_factory):
 @pytest.fixture
 def run(monkeypatch, tmp_path, capsys):
     """Run `python -m ml.register` with an empty registry; return exit status and output."""
-    monkeypatch.setenv("MODELS_DIR", str(tmp_path / "registry"))
+    monkeypatch.setenv("REGISTRY_DIR", str(tmp_path / "registry"))
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'none.db'}")
 
     def run_with(*arguments):
@@ -204,7 +204,7 @@ def test_register_the_serving_model_against_itself_says_so(run):
 def config(folders, tmp_path):
     """Settings of a service whose registry holds the candidates; its database is not there yet."""
     database_url = f"sqlite:///{tmp_path / 'riskscan.db'}"
-    return load({"DATABASE_URL": database_url, "MODELS_DIR": str(folders.parent)})
+    return load({"DATABASE_URL": database_url, "REGISTRY_DIR": str(folders.parent)})
 
 
 def test_serving_folder_is_what_was_activated_last(config, folders):
@@ -234,7 +234,7 @@ def test_serving_folder_of_a_model_that_is_gone_is_an_error(config, tmp_path):
     with models_of(config) as models:
         models.activate(f"{NAME}/0.1.0", actor=Actor("test"), why="For this test.", force=True)
     with pytest.raises(NotFound, match=f"{NAME}/0.1.0"):
-        register.serving_folder(replace(config, models_dir=tmp_path / "elsewhere"))
+        register.serving_folder(replace(config, registry_dir=tmp_path / "elsewhere"))
 
 
 def test_force_without_a_reason_is_refused(run):

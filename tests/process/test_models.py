@@ -18,7 +18,7 @@ WHY = "Tried on last year's documents."
 def settings(tmp_path):
     """Settings of processes that share a registry with one more model."""
     make_artifact(tmp_path / "models", "2.0.0", sharpness=1.3)
-    return {"MODELS_DIR": str(tmp_path / "models"), "MODEL_POLL_S": "1", "OMP_NUM_THREADS": "1"}
+    return {"REGISTRY_DIR": str(tmp_path / "models"), "MODEL_POLL_S": "1", "OMP_NUM_THREADS": "1"}
 
 
 def serving(process):
