@@ -70,6 +70,12 @@ class Combiner(Generic[Key, Item, Result]):
             turn = self._lead(key, ticket)
         return self._work(key, [item])[0] if turn == "alone" else ticket.result()
 
+    def n_waiting(self, key: Key) -> int:
+        """Return how many callers wait for the call in progress on `key`; -1 if none is in progress."""
+        with self._lock:
+            waiting = self._waiting.get(key)
+            return -1 if waiting is None else len(waiting)
+
     def _lead(self, key: Key, own: _Ticket[Item, Result]) -> _Turn:
         """Do all that waits, `own` among it, then hand over; return how `own` is to go on."""
         with self._lock:

@@ -31,7 +31,7 @@ PASSED, REFUSED = b"p", b"r"
 RECEIVED_BYTES = 65_536
 """That are read at once, and so the most that come with a connection that is passed on."""
 
-_PATIENCE_S = 10.0
+PATIENCE_S = 10.0
 _MOST_HELD = 500
 _ACCEPTED_AT_ONCE = 32
 _TURN_S = 0.5
@@ -59,8 +59,13 @@ class Shedder:
         listeners: list[socket.socket],
         *,
         most_held: int = _MOST_HELD,
+        patience_s: float = PATIENCE_S,
     ) -> None:
-        """`most_held` connections may be open at once; beyond it the one that came first is ended."""
+        """Hold `most_held` connections at once; one more ends the oldest.
+
+        A connection that has not sent its request after `patience_s` seconds is refused.
+        """
+        self._patience_s = patience_s
         self._service = service
         self._listeners = listeners
         self._most_held = most_held
@@ -191,7 +196,7 @@ class Shedder:
     def _close_old(self, now_s: float) -> None:
         while self._callers:
             oldest = next(iter(self._callers))
-            if now_s - oldest.came_s < _PATIENCE_S:
+            if now_s - oldest.came_s < self._patience_s:
                 return
             if oldest.received:
                 self._n_refused += 1

@@ -64,7 +64,7 @@ def come(combiner, busy, *items):
     futures = []
     for item in items:
         futures.append(busy.submit(combiner.do, "held", item))
-        wait_until(lambda: len(combiner._waiting["held"]) == len(futures))
+        wait_until(lambda: combiner.n_waiting("held") == len(futures))
     return futures
 
 
@@ -150,4 +150,4 @@ def test_many_callers_each_get_their_own(combiner, work):
     assert results == [2 * n for n in range(3_000)]
     assert sorted(item for _, items in work.calls for item in items) == list(range(3_000))
     assert len(work.calls) < 3_000
-    assert not combiner._waiting
+    assert {combiner.n_waiting(key) for key in range(3)} == {-1}

@@ -6,7 +6,6 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.metrics import Metrics
-from service.nlp.observing import NOBODY
 
 
 @pytest.fixture
@@ -78,16 +77,3 @@ def test_reason_and_method_that_are_on_no_list_make_no_series(metrics):
     assert value(metrics, "riskscan_queue_rejected_total", reason="unmatched") == 20
     assert "reason 7" not in text
     assert "METHOD7" not in text
-
-
-def test_nobody_takes_whatever_an_analyzer_tells():
-    told = [
-        NOBODY.waited(0.1),
-        NOBODY.tokenized(0.1),
-        NOBODY.inferred(0.1, 1, 1, 1),
-        NOBODY.queue(1, 1),
-        NOBODY.rejected("expired"),
-        NOBODY.cached(1, 1),
-        NOBODY.called("llm", "answered", 0.1),
-    ]
-    assert told == [None] * 7

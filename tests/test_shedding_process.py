@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from service import shedding_process
 from service.limits import MAX_HEADER_BYTES
 from service.shedding_process import PASSED, RECEIVED_BYTES, REFUSED, REST, SHED, Shedder
 from tests.waiting import PATIENCE_S, wait_until
@@ -24,11 +23,13 @@ def listener():
 
 
 @pytest.fixture
-def service(listener):
+def service(request, listener):
     """The service's end of the line to a shedder that runs and sheds, and holds ten connections at most."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.settimeout(PATIENCE_S)
-    runs = threading.Thread(target=Shedder(theirs, [listener], most_held=10).run)
+    patience_s = getattr(request, "param", PATIENCE_S)
+    shedder = Shedder(theirs, [listener], most_held=10, patience_s=patience_s)
+    runs = threading.Thread(target=shedder.run)
     runs.start()
     ours.send(SHED)
     yield ours
@@ -178,8 +179,8 @@ def test_caller_that_goes_away_harms_nobody(call):
 
 
 @pytest.mark.usefixtures("service")
-def test_slow_callers_are_answered_and_hang_up_in_the_end(call, monkeypatch):
-    monkeypatch.setattr(shedding_process, "_PATIENCE_S", 0.1)
+@pytest.mark.parametrize("service", [0.1], indirect=True)
+def test_slow_callers_are_answered_and_hang_up_in_the_end(call):
     assert answer_to(call(SCAN[:20]))[0] == 503
     assert call().recv(100) == b""
 

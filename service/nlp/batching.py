@@ -62,8 +62,10 @@ class InferenceThreads:
         *,
         max_length_tokens: int,
         max_queued_tokens: int = MAX_QUEUED_TOKENS,
+        pace_tokens_s: float | None = None,
         observer: Observer = NOBODY,
     ) -> None:
+        """Start the threads. `pace_tokens_s` is the speed to assume until the first pass was measured."""
         self._engine = engine
         self._limits = engine.limits
         self._tokens_per_pass = engine.limits.tokens
@@ -76,7 +78,7 @@ class InferenceThreads:
         ] = []  # with windows that no pass has taken, in order of arrival
         self._open: dict[int, Request] = {}  # from the call to its answer
         self._served = 0.0  # of the request that the last pass was for
-        self._pace_tokens_s: float | None = None
+        self._pace_tokens_s = pace_tokens_s
         self._closing = False
         self._threads = [
             threading.Thread(target=self._run, name=f"inference-{n}", daemon=True)

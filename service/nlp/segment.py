@@ -120,13 +120,18 @@ class Segmenter:
         )
         return Document(extracted.text, sentences, extracted.n_pages, extracted.pages_without_text)
 
+    @property
+    def n_words(self) -> int:
+        """Words that spaCy remembers; below MAX_WORDS plus those of one chunk of text."""
+        return len(self._nlp.vocab)
+
     def _segment_chunk(
         self, text: str, pieces: list[Block], deadline: Deadline | None
     ) -> list[tuple[int, int]]:
         if deadline is not None:
             deadline.check()
         with self._lock:
-            if len(self._nlp.vocab) > MAX_WORDS:
+            if self.n_words > MAX_WORDS:
                 self._nlp = _new_language()
             return [
                 span
@@ -149,11 +154,11 @@ class Segmenter:
 
     def _starts(self, source: str) -> list[int]:
         """Return the offsets at which sentences begin: the sentencizer's, corrected."""
-        parts = self._parts_with_ends(source)
+        parts = self.parts_with_ends(source)
         begins = list(accumulate((end + 1 - start for start, end in parts), initial=0))
         doc = self._nlp.tokenizer(" ".join([source[start:end] for start, end in parts]))
         starts = [0]
-        for first in self._firsts(doc):
+        for first in self.first_tokens(doc):
             token = _before_opening(doc, first)
             part = bisect_right(begins, doc[token].idx) - 1
             start = parts[part][0] + doc[token].idx - begins[part]
@@ -162,7 +167,7 @@ class Segmenter:
                 starts.append(start)
         return starts
 
-    def _firsts(self, doc: Doc) -> Iterator[int]:
+    def first_tokens(self, doc: Doc) -> Iterator[int]:
         """Yield the numbers of the tokens after a sentence end, as spaCy's Sentencizer finds them."""
         ended = False
         for i, word in enumerate(doc.to_array("ORTH").tolist()):
@@ -172,7 +177,7 @@ class Segmenter:
                 ended = False
                 yield i
 
-    def _parts_with_ends(self, source: str) -> list[tuple[int, int]]:
+    def parts_with_ends(self, source: str) -> list[tuple[int, int]]:
         """Return the stretches of `source` that hold sentence ends, each from plain word to plain word.
 
         The tokenizer does not see the rest, some three quarters of prose. Joined by spaces, the stretches

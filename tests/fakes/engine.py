@@ -37,3 +37,13 @@ class LargestIdEngine:
             raise RuntimeError("this token cannot be read")
         largest = (input_ids * attention_mask).max(axis=1, keepdims=True)
         return np.repeat(largest, self.n_outputs, axis=1).astype(np.float32)
+
+
+class NotANumberEngine(LargestIdEngine):
+    """An engine gone wrong: each output is NaN."""
+
+    def __init__(self) -> None:
+        super().__init__(3 * len(RISK_TYPES))  # as wide as the shipped model's
+
+    def outputs(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
+        return np.full_like(super().outputs(input_ids, attention_mask), np.nan)

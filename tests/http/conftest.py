@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pymysql
 import pytest
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import OperationalError
 
 from db import migrate
-from db.session import Database
 from service.app import close_app, create_app
 from service.config import load
 from service.context import EXTENSION
@@ -87,16 +87,16 @@ def live(database_url, start_service):
 @pytest.fixture
 def lose_answers(live, monkeypatch):  # noqa: ARG001 - the service must have started before
     """Have the connection break after each commit from now on, before its answer."""
-    run = Database._run
+    commit, of_thread = DefaultDialect.do_commit, threading.local()
 
-    def run_and_lose(self, work, *, is_first):
-        result = run(self, work, is_first=is_first)
-        if is_first:
+    def commit_and_lose(self, connection):
+        commit(self, connection)
+        of_thread.is_lost = not getattr(of_thread, "is_lost", False)
+        if of_thread.is_lost:  # the next commit of this thread is that of the second run
             lost = pymysql.err.OperationalError(2013, "Lost connection during query")
             raise OperationalError("COMMIT", {}, lost)
-        return result
 
-    return lambda: monkeypatch.setattr(Database, "_run", run_and_lose)
+    return lambda: monkeypatch.setattr(DefaultDialect, "do_commit", commit_and_lose)
 
 
 @pytest.fixture

@@ -82,7 +82,8 @@ def test_votes_weigh_the_nearest_and_choose_k_leaves_the_own_document_out():
 def test_embedder_same_sentence_is_nearest_and_is_embedded_once(tmp_path, monkeypatch):
     from dataclasses import replace  # noqa: PLC0415 - used here alone
 
-    from ml.neighbours import Embedder  # noqa: PLC0415 - after the skip above
+    from ml import neighbours  # noqa: PLC0415 - after the skip above
+    from ml.neighbours import Embedder  # noqa: PLC0415 - as above
     from ml.settings import load  # noqa: PLC0415 - as above
 
     settings = load(ROOT / "ml/configs/riskscan-minilm.toml")
@@ -93,7 +94,12 @@ def test_embedder_same_sentence_is_nearest_and_is_embedded_once(tmp_path, monkey
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(3), abs=1e-5)
     assert vectors[0] @ vectors[2] > vectors[0] @ vectors[1]
     again, read = Embedder(settings), []
-    really = again._embedded
-    monkeypatch.setattr(again, "_embedded", lambda new: read.extend(new) or really(new))
+    encode = neighbours.encode
+
+    def encode_and_note(tokenizer, new, max_length_tokens):
+        read.extend(new)
+        return encode(tokenizer, new, max_length_tokens)
+
+    monkeypatch.setattr(neighbours, "encode", encode_and_note)
     assert again.embed([*texts, "A fourth."])[:3] == pytest.approx(vectors)
     assert read == ["A fourth."]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import accumulate
 
-import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -18,6 +18,7 @@ from service.nlp.local import LocalAnalyzer
 from service.nlp.neighbours import RADIUS
 from service.nlp.segment import Segmenter
 from service.nlp.taxonomy import RISK_TYPES, category_of
+from tests.fakes.engine import NotANumberEngine
 from tests.nlp.conftest import MODEL_DIR, NEEDS_TORCH
 from tests.nlp.prose import HARMLESS, RISK, extracted, filler, planted
 
@@ -75,10 +76,15 @@ def test_analyze_more_sentences_than_a_batch_finds_each_in_document_order(analyz
     assert keys == sorted(keys)
 
 
-def test_analyze_sentence_longer_than_the_window_is_read_whole(analyzer):
-    long_one = "The hall has a table, " * 60 + "and the " + RISK[0].lower() + RISK[1:]
-    analysis = analyzer.analyze(document(long_one))
-    assert all(f.context in long_one for f in analysis.findings)
+@pytest.mark.parametrize("n_before", [0, 20, 40])
+def test_analyze_sentence_longer_than_the_window_is_read_whole(analyzer, artifact, n_before):
+    words = [*["the hall has a table,"] * n_before, f"{RISK[:-1]},"]
+    words += ["the hall has a table,"] * (40 - n_before)
+    long_one = " ".join(words).capitalize() + " and a door."
+    assert len(artifact.tokenizer().encode(long_one).ids) > artifact.manifest.max_length_tokens
+    assert {"tight-budget", "aggressive-deadline"} <= {
+        f.risk_type for f in analyzer.analyze(document(long_one)).findings if f.context == long_one
+    }
 
 
 @pytest.mark.parametrize(
@@ -169,11 +175,12 @@ def test_analyze_after_close_raises_and_never_answers_empty(request, name):
 
 
 @pytest.mark.parametrize("call", ["analyze", "score"])
-def test_outputs_that_are_no_numbers_are_refused(local, monkeypatch, call):
-    wrong = np.full((1, local._inference.n_outputs), np.nan, np.float32)
-    monkeypatch.setattr(local._inference, "outputs", lambda *_, **__: wrong)
-    with pytest.raises(AnalyzerError, match="refused"):
-        local.analyze(document(RISK)) if call == "analyze" else local.score([RISK])
+def test_outputs_that_are_no_numbers_are_refused(artifact, call):
+    with (
+        closing(LocalAnalyzer(artifact, NotANumberEngine())) as analyzer,
+        pytest.raises(AnalyzerError, match="refused"),
+    ):
+        analyzer.analyze(document(RISK)) if call == "analyze" else analyzer.score([RISK])
 
 
 @pytest.mark.parametrize("joint", [" ", "\n", "  "])

@@ -13,6 +13,7 @@ from service.nlp.engines import EngineOutOfMemory
 from service.nlp.observing import NullObserver
 from service.nlp.taxonomy import RISK_TYPES
 from tests.fakes.engine import LargestIdEngine
+from tests.waiting import wait_until
 
 SENTENCES = [f"{'word ' * (i % 40)}budget number {i}" for i in range(120)]
 
@@ -47,8 +48,14 @@ def told():
 
 
 @pytest.fixture
-def inference(engine, artifact, told):
-    thread = InferenceThreads(engine, artifact.tokenizer(), max_length_tokens=512, observer=told)
+def inference(request, engine, artifact, told):
+    thread = InferenceThreads(
+        engine,
+        artifact.tokenizer(),
+        max_length_tokens=512,
+        pace_tokens_s=getattr(request, "param", None),
+        observer=told,
+    )
     yield thread
     engine.gate.set()
     thread.close()
@@ -65,9 +72,8 @@ def busy(inference, engine):
         engine.gate.set()
 
 
-def until_waiting(inference, n):
-    while len(inference._open) < n:
-        threading.Event().wait(0.002)
+def until_waiting(told, n):
+    wait_until(lambda: told.queues[-1][1] >= n)
 
 
 def expected(artifact, sentences):
@@ -106,9 +112,9 @@ def test_outputs_over_long_sentence_says_of_others_the_mean_of_its_windows(artif
     assert row[:n_types].min() == row[:n_types].max() > row[n_types:].max() > 0
 
 
-def test_outputs_callers_that_wait_together_share_one_pass(inference, engine, busy):
+def test_outputs_callers_that_wait_together_share_one_pass(inference, engine, busy, told):
     waiting = [busy.submit(inference.outputs, ["the same size"]) for _ in range(2)]
-    until_waiting(inference, 3)
+    until_waiting(told, 3)
     engine.gate.set()
     assert [w.result(5).shape[0] for w in waiting] == [1, 1]
     assert [rows for rows, _ in engine.passes] == [1, 2]
@@ -132,10 +138,10 @@ def test_outputs_queue_full_raises_overloaded_at_once(artifact, engine, told):
     assert told.rejections == ["overloaded"]
 
 
+@pytest.mark.parametrize("inference", [10.0], indirect=True)
 def test_outputs_that_cannot_be_in_time_are_refused_at_once(inference, engine, busy, told):
-    inference._pace_tokens_s = 10.0
     waiting = busy.submit(inference.outputs, ["some words that wait here for their turn"])
-    until_waiting(inference, 2)
+    until_waiting(told, 2)
     with pytest.raises(Overloaded, match="in time"):
         inference.outputs(["too late " * 4], deadline=Deadline.after(1))
     engine.gate.set()
@@ -143,15 +149,16 @@ def test_outputs_that_cannot_be_in_time_are_refused_at_once(inference, engine, b
     assert told.rejections == ["overloaded"]
 
 
-def test_outputs_paragraph_does_not_wait_for_the_book(inference, engine, busy):
+def test_outputs_paragraph_does_not_wait_for_the_book(inference, engine, busy, artifact, told):
     book = busy.submit(inference.outputs, [f"sentence {i} " + "word " * 60 for i in range(60)])
-    until_waiting(inference, 2)
+    until_waiting(told, 2)
     paragraph = busy.submit(inference.outputs, ["a short sentence"])
-    until_waiting(inference, 3)
+    n_tokens = len(artifact.tokenizer().encode("a short sentence").ids)
+    until_waiting(told, 3)
     engine.gate.set()
     assert paragraph.result(5).shape[0] == 1
     assert book.result(5).shape[0] == 60
-    assert engine.passes.index((1, len_of(inference, "a short sentence"))) <= 2
+    assert engine.passes.index((1, n_tokens)) <= 2
     assert len(engine.passes) > 6
 
 
@@ -181,10 +188,6 @@ def test_outputs_as_many_passes_run_at_once_as_the_engine_takes(artifact):
         assert answer.result(5)[:, 0].tolist() == expected(artifact, SENTENCES)
     inference.close()
     assert n_at_once == 3
-
-
-def len_of(inference, sentence):
-    return len(inference._windower.windows([sentence])[0][0])
 
 
 def test_outputs_book_goes_on_while_paragraphs_keep_coming(artifact, engine):
@@ -263,10 +266,10 @@ def test_outputs_engine_answers_wrong_shape_is_an_internal_error(
     assert caught.value.code == "internal_error"
 
 
-def test_outputs_bad_window_fails_its_own_caller_alone(inference, engine, busy, artifact):
+def test_outputs_bad_window_fails_its_own_caller_alone(inference, engine, busy, artifact, told):
     engine.refused_id = artifact.tokenizer().token_to_id("zurich")
     good, bad = (busy.submit(inference.outputs, [text]) for text in ("budget", "zurich"))
-    until_waiting(inference, 3)
+    until_waiting(told, 3)
     engine.gate.set()
     assert good.result(5)[0, 0] == expected(artifact, ["budget"])[0]
     with pytest.raises(RiskscanError, match="model failed"):
@@ -274,9 +277,9 @@ def test_outputs_bad_window_fails_its_own_caller_alone(inference, engine, busy, 
     assert [rows for rows, _ in engine.passes] == [1, 2, 1, 1]
 
 
-def test_outputs_failure_of_a_moment_is_nobodys_failure(inference, engine, busy):
+def test_outputs_failure_of_a_moment_is_nobodys_failure(inference, engine, busy, told):
     waiting = [busy.submit(inference.outputs, ["the same size"]) for _ in range(2)]
-    until_waiting(inference, 3)
+    until_waiting(told, 3)
     engine.errors = [None, RuntimeError("once")]  # None: the pass that holds the engine works
     engine.gate.set()
     assert [w.result(5).shape[0] for w in waiting] == [1, 1]
@@ -290,9 +293,9 @@ def test_outputs_failure_is_logged_by_place_without_the_document(inference, engi
     assert "secret" not in caplog.text
 
 
-def test_close_fails_those_who_wait_and_those_who_come(inference, engine, busy):
+def test_close_fails_those_who_wait_and_those_who_come(inference, engine, busy, told):
     waiting = busy.submit(inference.outputs, ["waits"])
-    until_waiting(inference, 2)
+    until_waiting(told, 2)
     closing = busy.submit(inference.close)
     engine.gate.set()
     with pytest.raises(ShuttingDown):

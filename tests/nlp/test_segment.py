@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -15,7 +14,6 @@ from service.errors import AnalyzerTimeout
 from service.nlp.analyzer import Block, Deadline, ExtractedText
 from service.nlp.segment import MAX_SENTENCE_CHARS, MAX_WORDS, Segmenter
 from tests.nlp.prose import HARMLESS, extracted, planted
-from tests.nlp.test_extract_limits import SLOW_MACHINE_S
 
 SEGMENTER = Segmenter()  # hypothesis does not mix with function-scoped fixtures
 PARAGRAPHS = st.lists(st.text(max_size=300) | st.text(alphabet='aZ. \n"(5!?)e\u3002', max_size=300))
@@ -107,13 +105,13 @@ def test_segment_sentence_after_a_long_paragraph_stays_whole():
     ["a", "\n", ".", "(;,!?)", "(;,!?) ", "\u6f22\u5b57", "\u6f22\u3002", "\U0001f469\u200d\U0001f467",
      "\u0645\u0631\u062d\u0628\u0627. ", "a,", "http://a.b/c?d=e&", "U.S.A. "],
 )  # fmt: skip
-def test_segment_100_kb_of_anything_takes_little_time(unit):
+@pytest.mark.timeout(
+    120
+)  # a guard against blow-ups, which take minutes; 0.01 to 0.5 s were measured
+def test_segment_100_kb_of_anything_ends(unit):
     text = unit * (100_000 // len(unit))
-    begin = time.thread_time()
-    SEGMENTER.segment(extracted(text))
-    assert (
-        time.thread_time() - begin < SLOW_MACHINE_S
-    )  # measured: 0.01 to 0.5 s, blow-ups take minutes
+    document = SEGMENTER.segment(extracted(text))
+    assert bool(document.sentences) == bool(text.strip())
 
 
 def test_segment_expired_deadline_raises_timeout():
@@ -162,7 +160,7 @@ def test_segment_ever_new_words_stay_in_memory_up_to_a_bound_and_change_no_sente
     sizes = []
     for start in range(0, 2 * MAX_WORDS, 1_000):
         segmenter.segment(extracted(" ".join(f"x{i}y. Yes." for i in range(start, start + 1_000))))
-        sizes.append(len(segmenter._nlp.vocab))
+        sizes.append(segmenter.n_words)
     assert max(sizes) < MAX_WORDS + 5_000  # those of the turn in progress come on top
     assert sizes != sorted(sizes)  # they were let go, and the bound is not beyond what was read
     assert segmenter.segment(prose) == before
@@ -171,7 +169,7 @@ def test_segment_ever_new_words_stay_in_memory_up_to_a_bound_and_change_no_sente
 class ReadsAll(Segmenter):
     """Gives the tokenizer the whole text."""
 
-    def _parts_with_ends(self, source: str) -> list[tuple[int, int]]:
+    def parts_with_ends(self, source: str) -> list[tuple[int, int]]:
         return [(0, len(source))]
 
 
@@ -196,7 +194,7 @@ def test_segment_any_prose_is_cut_as_if_the_tokenizer_read_all_of_it(text):
 @given(PROSE | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace").decode()))
 def test_firsts_any_text_are_where_the_sentencizer_begins_sentences(text):
     doc = SPACY(text)
-    assert list(SEGMENTER._firsts(doc)) == [span.start for span in doc.sents][1:]
+    assert list(SEGMENTER.first_tokens(doc)) == [span.start for span in doc.sents][1:]
 
 
 def test_special_cases_of_spacy_have_no_two_words_in_a_row():

@@ -42,6 +42,13 @@ class Process:
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def send_signal(self, number):
+        self._process.send_signal(number)
+
     def _read(self):
         self.lines.extend(line.rstrip("\n") for line in self._process.stdout)
 
@@ -88,7 +95,7 @@ class Process:
         return sum(c.laddr.port == self.port and c.status != psutil.CONN_LISTEN for c in held)
 
     def terminate(self):
-        self._process.send_signal(signal.SIGTERM)
+        self.send_signal(signal.SIGTERM)
 
     def exit_status(self):
         status = self._process.wait(PATIENCE_S)

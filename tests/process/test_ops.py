@@ -104,7 +104,7 @@ def test_ops_process_ends_with_the_service(start, number):
     process = start(OPS_PORT=str(port))
     wait_for(port, "/health")
     child = process.child("ops_process")
-    process._process.send_signal(number)
+    process.send_signal(number)
     child.wait(PATIENCE_S)
     with pytest.raises(httpx.ConnectError):
         HTTP.get(ops_url(port, "/health"))

@@ -81,7 +81,7 @@ def crowded(small):
 
 def test_refusals_need_nothing_of_the_service(crowded):
     before = n_refused(crowded)
-    service = psutil.Process(crowded._process.pid)
+    service = psutil.Process(crowded.pid)
     service.suspend()
     try:
         answers = [scan(crowded, SENTENCE) for _ in range(50)]
@@ -122,7 +122,7 @@ def test_shedding_process_that_dies_is_started_again(small, crowded):
 def test_shedding_process_ends_with_the_service(start, number):
     process = start()
     child = process.when_child("shedding_process")
-    process._process.send_signal(number)
+    process.send_signal(number)
     child.wait(PATIENCE_S)
 
 
