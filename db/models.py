@@ -93,7 +93,7 @@ class Scan(Base):
     __table_args__ = (
         CheckConstraint("source IN ('model', 'llm')", name="source"),
         CheckConstraint("n_findings >= 0", name="n_findings"),
-        UniqueConstraint("user_id", "idempotency_key"),
+        UniqueConstraint("idempotency_key", "user_id"),  # in this order, see r0005
         Index("ix_scans_user_id", "user_id"),
         Index("ix_scans_created_at", desc("created_at")),
         Index("ix_scans_user_id_created_at_id", "user_id", desc("created_at"), desc("id")),

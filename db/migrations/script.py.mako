@@ -5,7 +5,10 @@ reader behind it. Add columns as nullable and without a computed default; add a 
 key as NOT VALID and validate it in a later revision; build indexes without blocking (PostgreSQL
 CONCURRENTLY inside autocommit_block(), MySQL ALGORITHM=INPLACE, LOCK=NONE); fill rows in batches of
 some thousand. MySQL commits each statement by itself: one revision changes one table, and can be
-run again by hand from any statement on. Import nothing from db.models: it moves on, this stays.
+run again by hand from any statement on. Write the full name of a CHECK as op.f("ck_table_rule"):
+the naming convention would double it. Begin no index with a foreign key's columns that has a further
+column which may be NULL: MySQL 9.7 would skip those rows (see r0005). Import nothing from db.models:
+it moves on, this stays.
 """
 
 from __future__ import annotations

@@ -1,0 +1,166 @@
+"""Rows as revision 0004 could hold them, by table, owners before what they own."""
+
+from uuid import UUID
+
+from sqlalchemy import text
+
+from db.engines import open_unpooled_engine
+
+USER, SCAN, KEYED = "0190" + "a" * 28, "0190" + "b" * 28, "0190" + "c" * 28
+LOGIN, OTHER = "0190" + "d" * 28, "0190" + "e" * 28
+_MADE = "2026-01-02 03:04:05.678901"
+_SCAN = {
+    "user_id": USER,
+    "data": "[]",
+    "source": "model",
+    "created_at": _MADE,
+    "model_name": "riskscan",
+    "model_version": "1.0.0",
+    "document_sha256": "0" * 64,
+    "coverage": "{}",
+    "n_findings": 2,
+    "sensitivity": "balanced",
+}
+_SPAN = {"span_start": 0, "span_end": 9}
+_FINDING = {"risk_type": "budget", "category": "financial", "context": "Zu teuer.", **_SPAN}
+_COUNTS = ("n_scans", "n_sentences", "n_agreeing", "n_only_serving", "n_only_shadow", "n_dropped")
+ROWS = [
+    (
+        "users",
+        [{"id": USER, "email": "é@x", "password_hash": "h", "role": "admin", "created_at": _MADE}],
+    ),
+    (
+        "logins",
+        [{"id": LOGIN, "user_id": USER, "created_at": _MADE, "revoked_at": _MADE}],
+    ),
+    (
+        "refresh_tokens",
+        [
+            {
+                "id": OTHER,
+                "login_id": LOGIN,
+                "token_hash": "1" * 64,
+                "created_at": _MADE,
+                "expires_at": _MADE,
+            }
+        ],
+    ),
+    (
+        "scans",
+        [
+            {"id": SCAN, "filename": "Плän.pdf", "idempotency_key": None, **_SCAN},
+            {"id": KEYED, "filename": None, "idempotency_key": "k", **_SCAN},
+        ],
+    ),
+    (
+        "findings",
+        [
+            {"scan_id": SCAN, "n": 1, "score": 0.5, "page": None, **_FINDING},
+            {"scan_id": SCAN, "n": 2, "score": None, "page": 3, **_FINDING},
+        ],
+    ),
+    (
+        "feedback",
+        [
+            {
+                "id": OTHER,
+                "scan_id": SCAN,
+                "user_id": USER,
+                "role": "user",
+                "n": 1,
+                "revision": 1,
+                "verdict": "confirmed",
+                "risk_types": "[]",
+                "created_at": _MADE,
+                **_SPAN,
+            }
+        ],
+    ),
+    (
+        "audit_events",
+        [
+            {
+                "id": OTHER,
+                "created_at": _MADE,
+                "action": "scan.created",
+                "user_id": USER,
+                "object_type": "scan",
+                "object_id": SCAN,
+                "detail": "{}",
+            }
+        ],
+    ),
+    (
+        "deployments",
+        [
+            {
+                "id": OTHER,
+                "n": 1,
+                "created_at": _MADE,
+                "kind": "activate",
+                "from_model": "a/1",
+                "share": 0.5,
+                "actor": "x",
+                "forced": False,
+                "metrics": "{}",
+            }
+        ],
+    ),
+    (
+        "shadow_totals",
+        [
+            {
+                "serving": "a/1",
+                "shadow": "b/1",
+                "abs_score_difference": 0.25,
+                "first_at": _MADE,
+                "last_at": _MADE,
+                **dict.fromkeys(_COUNTS, 7),
+            }
+        ],
+    ),
+]
+
+_UNCHECKED = {
+    "sqlite": "PRAGMA foreign_keys = OFF",
+    "mysql": "SET foreign_key_checks = 0",
+    "mariadb": "SET foreign_key_checks = 0",
+    "postgresql": "SET session_replication_role = replica",
+}
+
+
+def add_orphan(url, table="scans"):
+    """Store a row of `table` whose owner is not stored."""
+    with open_unpooled_engine(url).connect() as connection:
+        # To the driver: SQLite ignores its pragma inside a transaction.
+        connection.connection.cursor().execute(_UNCHECKED[connection.dialect.name])
+        add_rows(connection, [(table, [orphan(table)])])
+        connection.commit()
+
+
+def orphan(table):
+    """Return that row."""
+    return {**dict(ROWS)[table][0], "id": "0190" + "f" * 28, "user_id": "0190" + "0" * 28}
+
+
+def add_rows(connection, rows):
+    """Insert (table, rows) as they are."""
+    for table, values in rows:
+        names = ", ".join(values[0])
+        places = ", ".join(f":{name}" for name in values[0])
+        connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({places})"), values)
+
+
+def all_rows(connection, rows=ROWS):
+    """Return what each table holds in the columns of `rows`, ids as hex."""
+    stored = {}
+    for table, values in rows:
+        found = connection.execute(text(f"SELECT {', '.join(values[0])} FROM {table}"))
+        stored[table] = sorted((tuple(map(_plain, row)) for row in found), key=repr)
+    return stored
+
+
+def _plain(value):
+    return (
+        value.hex if isinstance(value, UUID) else value.hex() if isinstance(value, bytes) else value
+    )

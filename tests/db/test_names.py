@@ -1,0 +1,47 @@
+"""The catalogue of each database carries the models' names, and indexes that MySQL 9.7 enforces keys by."""
+
+import pytest
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, UniqueConstraint, inspect
+
+from db.models import Base
+
+TABLES = sorted(Base.metadata.tables)
+
+
+def names(table, kind):
+    return {c.name for c in Base.metadata.tables[table].constraints if isinstance(c, kind)}
+
+
+@pytest.fixture
+def catalogue(database):
+    """An inspector of the migrated database."""
+    with database.engine.connect() as connection:
+        yield inspect(connection)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_checks_carry_the_models_names(catalogue, table):
+    stored = {check["name"] for check in catalogue.get_check_constraints(table)}
+    # MariaDB adds a CHECK of its own to each JSON column, named as the column.
+    stored -= {column["name"] for column in catalogue.get_columns(table)}
+    assert stored == names(table, CheckConstraint)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_keys_carry_the_models_names(catalogue, table):
+    unique = {key["name"] for key in catalogue.get_unique_constraints(table)}
+    foreign = {key["name"] for key in catalogue.get_foreign_keys(table)}
+    assert unique == names(table, UniqueConstraint)
+    assert foreign == names(table, ForeignKeyConstraint)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_no_index_begins_with_a_foreign_key_and_goes_on_with_a_column_that_may_be_null(
+    catalogue, table
+):
+    may_be_null = {c["name"] for c in catalogue.get_columns(table) if c["nullable"]}
+    for key in catalogue.get_foreign_keys(table):
+        n, owner = len(key["constrained_columns"]), key["constrained_columns"]
+        for index in [*catalogue.get_indexes(table), *catalogue.get_unique_constraints(table)]:
+            if index["column_names"][:n] == owner:
+                assert not may_be_null & set(index["column_names"][n:]), index["name"]

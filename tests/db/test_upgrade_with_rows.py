@@ -1,0 +1,53 @@
+"""Each migration keeps the rows that it finds, up and down, those without a parent included."""
+
+import pytest
+
+from db import migrate
+from db.engines import open_unpooled_engine
+from tests.db.conftest import mysql
+from tests.db.old_rows import ROWS, add_orphan, add_rows, all_rows
+
+FIRST = "0004"
+
+
+@pytest.fixture
+def filled_url(empty_database_url):
+    """A database as of revision 0004, with a row or two in each table."""
+    migrate.upgrade(empty_database_url, FIRST)
+    with open_unpooled_engine(empty_database_url).begin() as connection:
+        add_rows(connection, ROWS)
+    return empty_database_url
+
+
+def stored(url):
+    with open_unpooled_engine(url).connect() as connection:
+        return all_rows(connection)
+
+
+def test_upgrade_and_downgrade_keep_every_row(filled_url):
+    before = stored(filled_url)
+    assert {name: len(rows) for name, rows in before.items()} == {n: len(r) for n, r in ROWS}
+    migrate.upgrade(filled_url)
+    assert stored(filled_url) == before
+    assert migrate.differences(filled_url) == []
+    migrate.downgrade(filled_url, FIRST)
+    assert stored(filled_url) == before
+
+
+def test_upgrade_keeps_and_reports_a_scan_whose_account_is_gone(filled_url, caplog):
+    add_orphan(filled_url)
+    before = stored(filled_url)
+    migrate.upgrade(filled_url)
+    assert stored(filled_url) == before
+    assert "scans whose account is gone: 1" in caplog.text
+
+
+@mysql
+def test_upgrade_that_broke_off_between_two_tables_can_run_again(filled_url):
+    with open_unpooled_engine(filled_url).connect() as connection:
+        connection.exec_driver_sql(
+            "ALTER TABLE users DROP CONSTRAINT ck_users_ck_users_role, "
+            "ADD CONSTRAINT ck_users_role CHECK (role IN ('user', 'reviewer', 'admin'))"
+        )
+    migrate.upgrade(filled_url)
+    assert migrate.current(filled_url) == migrate.head()
