@@ -18,6 +18,7 @@ from marshmallow import Schema
 from werkzeug.datastructures import FileStorage
 
 from service.errors import Fault, InvalidRequest, UnsupportedMediaType
+from service.json_bounds import check_json
 from service.limits import MAX_FIELDS
 
 READ = ("multipart/form-data", "application/x-www-form-urlencoded", "application/json")
@@ -64,11 +65,14 @@ def _refuse_encoded(request: Request) -> None:
 
 
 def _json(body: bytes) -> Any:  # noqa: ANN401 - JSON
+    check_json(body)
     try:
         return json.loads(
-            body, parse_constant=_refuse_constant, object_pairs_hook=_without_repetition
+            body.decode("utf-8-sig"),
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_without_repetition,
         )
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InvalidRequest("The body is not valid JSON in UTF-8.") from error
 
 

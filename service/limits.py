@@ -13,6 +13,10 @@ _ENVELOPE_BYTES = 65_536
 ACCOUNT_BODY_BYTES = 65_536
 """The most that a body of /auth may hold; these are read from strangers."""
 MAX_FIELDS = 20
+"""The most fields of a form, and of a JSON body in all its objects together."""
+MAX_JSON_ITEMS = 1_000
+MAX_JSON_DEPTH = 8
+MAX_JSON_DIGITS = 40
 # waitress goes through the whole header again with each piece that comes, so that its own 256 KiB,
 # sent byte by byte, would cost the listener 64 times what these do; a token takes under 1 KiB.
 MAX_HEADER_BYTES = 32_768

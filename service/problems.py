@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 from apiflask import APIFlask
@@ -30,7 +32,7 @@ _OF_STATUS = {
     415: (UnsupportedMediaType.code, "This kind of body is not read."),
     429: ("rate_limited", "The quota is used up."),
 }
-# What a caller made up comes back shortened, or a megabyte of field names would come back twice.
+# Field names come from the caller; unshortened, the answer would repeat a megabyte of them twice.
 _MOST_FAULTS = 50
 _LONGEST_NAME = 100
 _log = logging.getLogger(__name__)
@@ -58,25 +60,24 @@ def _own(error: RiskscanError) -> Response:
 
 
 def _validation(error: HTTPError) -> Response:
-    found = _faults(error.detail)
-    faults = tuple(Fault(f.field[:_LONGEST_NAME], f.message) for f in found[:_MOST_FAULTS])
-    told = [f"{f.field}: {f.message}" for f in faults]
-    if len(found) > len(faults):
-        told.append(f"and {len(found) - len(faults)} faults more")
-    return _own(InvalidRequest("; ".join(told) or "The request is not valid.", faults=faults))
+    first = list(itertools.islice(_faults(error.detail), _MOST_FAULTS + 1))
+    faults = tuple(first[:_MOST_FAULTS])
+    sentences = [f"{f.field[:_LONGEST_NAME]}: {f.message}" for f in faults]
+    if len(first) > len(faults):
+        sentences.append("and more faults")
+    return _own(InvalidRequest("; ".join(sentences) or "The request is not valid.", faults=faults))
 
 
-def _faults(messages: Any, path: str = "") -> list[Fault]:  # noqa: ANN401 - marshmallow's nested messages
+def _faults(messages: Any, path: str = "") -> Iterator[Fault]:  # noqa: ANN401 - marshmallow's nested messages
     """Flatten marshmallow's nested messages; the outermost key is the place (query, headers...)."""
     if isinstance(messages, dict):
-        return [
-            fault
-            for key, value in messages.items()
-            for fault in _faults(value, _deeper(path, str(key)))
-        ]
-    if isinstance(messages, list):
-        return [fault for message in messages for fault in _faults(message, path)]
-    return [Fault(path.strip(".") or "body", str(messages))]
+        for key, value in messages.items():
+            yield from _faults(value, _deeper(path, str(key)))
+    elif isinstance(messages, list):
+        for message in messages:
+            yield from _faults(message, path)
+    else:
+        yield Fault(path.strip(".") or "body", str(messages))
 
 
 def _deeper(path: str, key: str) -> str:
@@ -106,5 +107,6 @@ def _unexpected(error: Exception) -> Response:
 
 def _respond(code: str, detail: str, *, faults: tuple[Fault, ...] = ()) -> Response:
     g.problem_code = code  # for the metrics
-    body = problem(code, detail, instance=request.path, faults=faults)
+    shortened = tuple(Fault(f.field[:_LONGEST_NAME], f.message) for f in faults)
+    body = problem(code, detail, instance=request.path, faults=shortened)
     return Response(json.dumps(body), status=body["status"], content_type=MEDIA_TYPE)

@@ -23,7 +23,7 @@ FLOORS = [
     },
     {"service.config", "service.descriptors", "db"},
     {"service.limits", "service.logs", "service.nlp", "service.passwords", "service.secret_keys"},
-    {"service.problem_document"},
+    {"service.problem_document", "service.json_bounds"},
     {
         "service.channels",
         "service.tokens",
