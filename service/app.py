@@ -168,9 +168,9 @@ class _App(APIFlask):
 
 
 class _Number(IntegerConverter):
-    """A number in a path; one too long to be anything's is no address, instead of an error of int."""
+    """A number in a path: one spelling each, in ASCII, and short enough for int()."""
 
-    regex = r"\d{1,18}"
+    regex = r"[1-9][0-9]{0,17}"
 
 
 def _tell(listeners: Iterable[Callable[[ScanResult], None]], result: ScanResult) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
@@ -18,7 +19,6 @@ from apiflask.fields import (
     String,
 )
 from apiflask.validators import Length, OneOf, Range
-from marshmallow import ValidationError, validates_schema
 
 from service.nlp.registry import MAX_MODEL_CHARS
 from service.schemas import StrictSchema, Text
@@ -112,13 +112,15 @@ class DeploymentIn(StrictSchema):
         metadata={"description": "Activate in spite of the gate; needs `why`."},
     )
 
-    @validates_schema
-    def _model_where_it_belongs(self, data: dict[str, Any], **_: object) -> None:
-        if data["kind"] == "activate" and "model" not in data:
-            raise ValidationError({"model": ["Say which model to activate, as name/version."]})
-        if data["kind"] == "rollback" and ("model" in data or data["force"]):
+    def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
+        """Want a model to activate, and none to roll back to."""
+        kind = data.get("kind")
+        if kind == "activate" and "model" not in sent:
+            return {"model": "Say which model to activate, as name/version."}
+        if kind == "rollback" and ("model" in sent or data.get("force")):
             message = "A rollback goes to what served before; send neither model nor force."
-            raise ValidationError({"kind": [message]})
+            return {"kind": message}
+        return {}
 
 
 class ShadowIn(StrictSchema):

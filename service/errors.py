@@ -11,9 +11,10 @@ RiskscanError
 ├── TooLarge                  a limit is exceeded; names the limit
 ├── UnsupportedMediaType      a body or document type that is not read; names those that are
 ├── RateLimited               the caller's quota is used up
+├── NotConfigured             the operator has not set up what this request needs; names the setting
 ├── AnalyzerError             the LLM or AI service answered with an error or with nonsense
 ├── Unavailable               something that comes back by itself; carries Retry-After
-│   ├── AnalyzerUnavailable   no analyzer configured or reachable
+│   ├── AnalyzerUnavailable   the analyzer is not reachable
 │   ├── AnalyzerTimeout       the analysis did not end in time
 │   ├── Overloaded            too much work is waiting
 │   ├── DatabaseUnavailable   the database does not answer
@@ -42,6 +43,7 @@ HTTP_STATUS: dict[str, int] = {
     "unsupported_media_type": 415,
     "rate_limited": 429,
     "internal_error": 500,
+    "not_configured": 501,
     "analyzer_error": 502,
     "analyzer_unavailable": 503,
     "analyzer_timeout": 503,
@@ -50,6 +52,43 @@ HTTP_STATUS: dict[str, int] = {
     "not_ready": 503,
     "shutting_down": 503,
 }
+MEANINGS: dict[str, str] = {
+    "invalid_request": "The request is wrong; `errors` lists every faulty field.",
+    "unreadable_document": "The file is damaged, encrypted, empty, or not what its name says.",
+    "unauthenticated": "No valid token; log in or refresh. Carries `WWW-Authenticate`.",
+    "forbidden": "The role does not allow it.",
+    "not_found": "No such address or object, or it is another user's.",
+    "method_not_allowed": "The address takes other methods; see `Allow`.",
+    "not_acceptable": "`Accept` excludes JSON.",
+    "conflict": (
+        "The e-mail address is taken, the Idempotency-Key came with other content, or the "
+        "model may not be deployed; the detail says which."
+    ),
+    "too_large": "A limit is exceeded; the detail names the setting.",
+    "unsupported_media_type": "A body or file type that is not read; the detail names those that are.",
+    "rate_limited": (
+        "The caller's quota, or what one address may have in progress, is used up. Carries "
+        "`Retry-After`."
+    ),
+    "internal_error": "Our fault; the log has the `request_id`.",
+    "not_configured": (
+        "The operator has not set up what the request needs, such as an LLM for "
+        "`force_llm`; the detail names the setting."
+    ),
+    "analyzer_error": (
+        "The LLM or AI service failed or answered nonsense; its message is passed on."
+    ),
+    "analyzer_unavailable": (
+        "The model, LLM or AI service is not reachable; the detail names the setting. "
+        "`Retry-After`."
+    ),
+    "analyzer_timeout": "The analysis took longer than `AI_TIMEOUT_S`. `Retry-After`.",
+    "overloaded": "Too much work is waiting, or the proxy gets no answer. `Retry-After`.",
+    "database_unavailable": "The database does not answer; nothing was stored. `Retry-After`.",
+    "not_ready": "`/health/ready` only: `errors` says what is missing. `Retry-After`.",
+    "shutting_down": "The process is draining; ask another or again. `Retry-After`.",
+}
+"""What each code means, in Markdown; README and the OpenAPI document show these sentences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +165,19 @@ class RateLimited(RiskscanError):
     code = "rate_limited"
 
 
+class NotConfigured(RiskscanError):
+    """Only the operator can help, so it carries no Retry-After; the message names the setting."""
+
+    code = "not_configured"
+
+
 class AnalyzerError(RiskscanError):
     code = "analyzer_error"
 
 
 class Unavailable(RiskscanError):
-    """Something that comes back by itself; `retry_after_s` (seconds) is always set."""
+    """Base of what comes back by itself; `retry_after_s` (seconds) is always set. Raise a subclass."""
 
-    code = "overloaded"
     default_retry_after_s: ClassVar[int] = 5
 
     def __init__(

@@ -22,6 +22,7 @@ TITLES: dict[str, str] = {
     "unsupported_media_type": "Unsupported media type",
     "rate_limited": "Quota used up",
     "internal_error": "Internal error",
+    "not_configured": "Not configured here",
     "analyzer_error": "The analyzer failed",
     "analyzer_unavailable": "The analyzer is not available",
     "analyzer_timeout": "The analysis took too long",

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
 from apiflask import Schema
 from apiflask.fields import UUID, AwareDateTime, Float, Integer, List, Nested, String
 from apiflask.validators import Length, OneOf, Range
-from marshmallow import ValidationError, post_dump, validates_schema
+from marshmallow import ValidationError, post_dump
 
-from service.nlp.taxonomy import CATEGORIES, RISK_TYPES
-from service.schemas import MAX_INT, StrictSchema, Text
+from service.nlp.taxonomy import CATEGORIES, RISK_TITLES, RISK_TYPES
+from service.schemas import MAX_INT, StrictSchema, TaxonomyKey, Text
 
 VERDICTS = ("confirmed", "rejected", "relabelled")
 MAX_COMMENT_CHARS = 2000
@@ -19,12 +20,12 @@ MAX_SENTENCE_CHARS = 20_000
 
 
 class RiskTypeList(List[Any]):
-    """One to all risk types, each once."""
+    """One to all risk types by key or title, each once."""
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - marshmallow's
         kwargs.setdefault("metadata", {"uniqueItems": True})
         kwargs["validate"] = [Length(1, len(RISK_TYPES)), _each_once]
-        super().__init__(String(validate=OneOf(RISK_TYPES)), **kwargs)
+        super().__init__(TaxonomyKey(RISK_TITLES), **kwargs)
 
 
 def _each_once(values: list[str]) -> None:
@@ -49,12 +50,14 @@ class JudgementIn(StrictSchema):
     )
     comment = Text(validate=Length(1, MAX_COMMENT_CHARS))
 
-    @validates_schema
-    def _types_with_relabelled(self, data: dict[str, Any], **_: object) -> None:
-        if data["verdict"] == "relabelled" and "risk_types" not in data:
-            raise ValidationError({"risk_types": ["Send the right types with relabelled."]})
-        if data["verdict"] != "relabelled" and "risk_types" in data:
-            raise ValidationError({"risk_types": ["Goes with relabelled alone."]})
+    def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
+        """Want risk types with `relabelled` and with nothing else."""
+        is_relabelled = data.get("verdict") == "relabelled"
+        if is_relabelled and "risk_types" not in sent:
+            return {"risk_types": "Send the right types with relabelled."}
+        if "verdict" in data and not is_relabelled and "risk_types" in sent:
+            return {"risk_types": "Goes with relabelled alone."}
+        return {}
 
 
 class MissedIn(StrictSchema):
@@ -70,10 +73,11 @@ class MissedIn(StrictSchema):
     risk_types = RiskTypeList(required=True)
     comment = Text(validate=Length(1, MAX_COMMENT_CHARS))
 
-    @validates_schema
-    def _span_is_not_empty(self, data: dict[str, Any], **_: object) -> None:
-        if data["end"] <= data["start"]:
-            raise ValidationError({"end": ["Lies after start."]})
+    def faults_across(self, data: dict[str, Any], _sent: Mapping[str, Any]) -> dict[str, str]:
+        """Want a span that holds a character."""
+        if "start" in data and data.get("end", MAX_INT) <= data["start"]:
+            return {"end": "Lies after start."}
+        return {}
 
 
 class FeedbackOut(Schema):

@@ -108,6 +108,7 @@ class Scanner:
 
         Raises:
             InvalidRequest, UnreadableDocument, UnsupportedMediaType, TooLarge: the document.
+            NotConfigured: `force_llm` without an LLM.
             AnalyzerUnavailable, AnalyzerTimeout, AnalyzerError, Overloaded: the analysis.
         """
         with self.analyzers.lend(force_llm=submission.force_llm) as analyzer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,23 +20,37 @@ from apiflask.fields import (
     String,
 )
 from apiflask.validators import Length, OneOf, Range, Regexp
-from marshmallow import RAISE, ValidationError, validates_schema
+from marshmallow import EXCLUDE, RAISE, ValidationError, pre_load, validates_schema
 
 from service.nlp.operating_point import SENSITIVITIES
-from service.nlp.taxonomy import CATEGORIES, RISK_TYPES
+from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES, key_named
 from service.passwords import MAX_PASSWORD_CHARS
 from service.scans import COUNTED_SCANS, NUMBERED_SCANS
 
 SOURCES = ("model", "llm")
 MAX_INT = 2**31 - 1
+_NO_FLAG = "Send true or false; on, off, yes, no, 1 and 0 do as well."
+_FLAGS = ("true", "false", "on", "off", "yes", "no", "1", "0")
 _STORABLE = Range(datetime(1970, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC))
 
 
 class StrictSchema(Schema):
-    """Refuses unknown fields by name."""
+    """Refuses unknown fields by name, and reports faults across fields beside those of single fields."""
 
     class Meta:
         unknown = RAISE
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def _check_across_fields(self, data: dict[str, Any], sent: object, **_: object) -> None:
+        if isinstance(sent, Mapping) and (faults := self.faults_across(data, sent)):
+            raise ValidationError({field: [message] for field, message in faults.items()})
+
+    def faults_across(self, _data: dict[str, Any], _sent: Mapping[str, Any]) -> dict[str, str]:
+        """Return a message for each field about fields that contradict each other.
+
+        `_data` holds the valid fields alone, `_sent` every field as the caller sent it.
+        """
+        return {}
 
 
 class Text(String):
@@ -49,10 +64,33 @@ class Text(String):
 
 
 class Flag(Boolean):
-    """true, false, 1 or 0, as JSON or as the text of a form field."""
+    """A boolean as JSON, HTML forms and the usual clients write it, in any case."""
 
-    truthy = {"true", "1", 1}  # noqa: RUF012 - marshmallow's own convention
-    falsy = {"false", "0", 0}  # noqa: RUF012
+    truthy = {"true", "on", "yes", "1", 1}  # noqa: RUF012 - marshmallow's own convention
+    falsy = {"false", "off", "no", "0", 0}  # noqa: RUF012
+    default_error_messages = {"invalid": _NO_FLAG}  # noqa: RUF012
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> bool:  # noqa: ANN401 - marshmallow's
+        folded = value.casefold() if isinstance(value, str) else value
+        flag: bool = super()._deserialize(folded, *args, **kwargs)
+        return flag
+
+
+class TaxonomyKey(String):
+    """A key of the taxonomy, sent as this key or as its title, in any case."""
+
+    def __init__(self, titles: Mapping[str, str], **kwargs: Any) -> None:  # noqa: ANN401 - marshmallow's
+        kwargs.setdefault("metadata", {})
+        kwargs["metadata"] = {"enum": [*titles, *titles.values()], **kwargs["metadata"]}
+        super().__init__(**kwargs)
+        self._titles = titles
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - marshmallow's
+        name: str = super()._deserialize(value, *args, **kwargs)
+        key = key_named(name, self._titles)
+        if key is None:
+            raise ValidationError("Neither a key nor a title of GET /api/v1/taxonomy.")
+        return key
 
 
 class RegisterIn(StrictSchema):
@@ -62,18 +100,47 @@ class RegisterIn(StrictSchema):
     )
 
 
-class LoginIn(StrictSchema):
-    """The names are OAuth2's password grant, so that its clients work as they are."""
+class TokenRequest(StrictSchema):
+    """A request of OAuth2: RFC 6749 section 3.2 wants empty and unknown fields ignored."""
 
-    username = Text(required=True, validate=Length(1, 254), metadata={"example": "test@test.com"})
+    class Meta:
+        unknown = EXCLUDE
+
+    @pre_load
+    def _drop_empty(self, sent: Any, **_: object) -> Any:  # noqa: ANN401 - any JSON
+        return {k: v for k, v in sent.items() if v != ""} if isinstance(sent, Mapping) else sent
+
+
+def _grant(name: str) -> String:
+    error = f"unsupported_grant_type: this address takes {name} alone."
+    return String(
+        validate=OneOf([name], error=error), metadata={"description": "For OAuth2 clients."}
+    )
+
+
+class LoginIn(TokenRequest):
+    """OAuth2's password grant; the address may be called `email`, as at registration."""
+
+    username = Text(validate=Length(1, 254), metadata={"example": "test@test.com"})
+    email = Text(validate=Length(1, 254), metadata={"description": "In place of username."})
     password = Text(
         required=True, validate=Length(1, MAX_PASSWORD_CHARS), metadata={"example": "test123"}
     )
-    grant_type = String(validate=OneOf(["password"]))
+    grant_type = _grant("password")
+
+    def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
+        """Want the address under one of its two names."""
+        names = [name for name in ("username", "email") if sent.get(name)]
+        if not names:
+            return {"username": "Send the e-mail address as username or email."}
+        if len(names) == 2 and data.get("username") != data.get("email"):
+            return dict.fromkeys(names, "Two addresses were sent; send one of username and email.")
+        return {}
 
 
-class RefreshIn(StrictSchema):
+class RefreshIn(TokenRequest):
     refresh_token = String(required=True, validate=Length(1, 512))
+    grant_type = _grant("refresh_token")
 
 
 class TokensOut(Schema):
@@ -102,7 +169,7 @@ class ScanIn(StrictSchema):
         metadata={
             "description": "Ask the LLM, not the model.",
             "type": ["boolean", "integer", "string"],
-            "enum": [True, False, 1, 0, "true", "false", "1", "0"],
+            "enum": [True, False, 1, 0, *_FLAGS],
         },
     )
 
@@ -114,17 +181,32 @@ class ScanIn(StrictSchema):
         },
     )
 
-    @validates_schema
-    def _no_choice_for_the_llm(self, data: dict[str, Any], **_: object) -> None:
-        if data.get("force_llm") and "sensitivity" in data:
-            message = "An LLM gives no scores to choose by; send one of force_llm and sensitivity."
-            raise ValidationError({"force_llm": [message], "sensitivity": [message]})
+    @pre_load
+    def _drop_blank_text(self, sent: Any, **_: object) -> Any:  # noqa: ANN401 - any JSON
+        """Take an empty text box beside a chosen file for none, as HTML forms send it."""
+        if isinstance(sent, Mapping) and _has_file(sent) and not _has_text(sent):
+            return {name: value for name, value in sent.items() if name != "text"}
+        return sent
 
-    @validates_schema
-    def _one_document(self, data: dict[str, Any], **_: object) -> None:
-        if ("file" in data) == ("text" in data):
-            message = "Send one of file and text."
-            raise ValidationError({"file": [message], "text": [message]})
+    def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
+        """Want exactly one document, and a sensitivity for the model alone."""
+        faults: dict[str, str] = {}
+        if _has_file(sent) == _has_text(sent):
+            faults = dict.fromkeys(("file", "text"), "Send one of file and text.")
+        if data.get("force_llm") and "sensitivity" in sent:
+            message = "An LLM gives no scores to choose by; send one of force_llm and sensitivity."
+            faults |= dict.fromkeys(("force_llm", "sensitivity"), message)
+        return faults
+
+
+def _has_file(sent: Mapping[str, Any]) -> bool:
+    return bool(sent.get("file", "") != "")  # a form's part without a file name is text
+
+
+def _has_text(sent: Mapping[str, Any]) -> bool:
+    text = sent.get("text")
+    is_blank = isinstance(text, str) and not text.strip()
+    return "text" in sent and not (is_blank and _has_file(sent))
 
 
 class ScanHeaders(Schema):
@@ -197,8 +279,8 @@ class ScanListQuery(StrictSchema):
         validate=Length(1, 200), metadata={"description": "next_cursor of the page before."}
     )
     source = String(validate=OneOf(SOURCES))
-    category = String(validate=OneOf(CATEGORIES))
-    risk_type = String(validate=OneOf(RISK_TYPES))
+    category = TaxonomyKey(CATEGORY_TITLES, metadata={"description": "Key or title."})
+    risk_type = TaxonomyKey(RISK_TITLES, metadata={"description": "Key or title."})
     q = Text(
         validate=Length(1, 200),
         metadata={"description": "Part of the file's name or of a found sentence."},
@@ -210,20 +292,17 @@ class ScanListQuery(StrictSchema):
         default_timezone=UTC, validate=_STORABLE, metadata={"description": "Exclusive."}
     )
 
-    @validates_schema
-    def _page_or_cursor(self, data: dict[str, Any], **_: object) -> None:
-        if "page" in data and "cursor" in data:
-            message = "Send one of page and cursor."
-            raise ValidationError({"page": [message], "cursor": [message]})
-
-    @validates_schema
-    def _page_within_reach(self, data: dict[str, Any], **_: object) -> None:
-        if (data.get("page", 1) - 1) * data["per_page"] >= NUMBERED_SCANS:
-            message = (
-                f"Pages by number reach the newest {NUMBERED_SCANS:,} scans; go on with next_cursor "
-                "or the Link header, or narrow by created_before."
-            )
-            raise ValidationError({"page": [message]})
+    def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
+        """Want one way of paging, and no page by number beyond the last that is read."""
+        if "page" in sent and "cursor" in sent:
+            return dict.fromkeys(("page", "cursor"), "Send one of page and cursor.")
+        if (data.get("page", 1) - 1) * data.get("per_page", 1) < NUMBERED_SCANS:
+            return {}
+        message = (
+            f"Pages by number reach the newest {NUMBERED_SCANS:,} scans; go on with next_cursor "
+            "or the Link header, or narrow by created_before."
+        )
+        return {"page": message}
 
 
 class ScanListOut(Schema):

@@ -151,8 +151,15 @@ def test_error_has_code_status_title_and_a_row_in_the_readme(cls):
 
 def test_every_code_of_the_table_is_documented():
     for code, status in errors.HTTP_STATUS.items():
-        assert f"| `{code}` | {status} |" in README
-    assert set(problem_document.TITLES) == set(errors.HTTP_STATUS)
+        assert f"| `{code}` | {status} | {errors.MEANINGS[code]} |" in README
+    assert set(problem_document.TITLES) == set(errors.HTTP_STATUS) == set(errors.MEANINGS)
+
+
+def test_error_code_has_one_class():
+    answered = [c for c in error_classes() if not issubclass(c, errors.StartupError)]
+    codes = [c.code for c in answered if not c.__subclasses__()]
+    assert len(codes) == len(set(codes))
+    assert errors.Unavailable.code not in codes
 
 
 def test_files_stay_readable():

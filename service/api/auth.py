@@ -32,7 +32,8 @@ def register(body: dict[str, str]) -> User:
 @blueprint.doc(summary="Exchange a password for tokens", responses=[401, 429])
 def login(body: dict[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
     services().login_quota.spend(f"login {request.remote_addr}")
-    return _shown(services().accounts.log_in(body["username"], body["password"])), _NO_STORE
+    address = body.get("username") or body["email"]
+    return _shown(services().accounts.log_in(address, body["password"])), _NO_STORE
 
 
 @blueprint.post("/refresh")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 from apiflask import APIBlueprint
+from werkzeug.datastructures import FileStorage
+from werkzeug.http import parse_options_header
 
 from db.models import Scan
 from service.auth import auth, current_user, refusal
@@ -15,7 +18,8 @@ from service.scanner import Submission
 from service.schemas import AnalysisOut, ScanHeaders, ScanIn, ScanOut
 
 blueprint = APIBlueprint("scan", __name__, tag="Scans")
-_ANALYZER_FAULTS = [401, 413, 415, 429, 502]
+_BACKSLASHES = re.compile(r'\\(["\\]?)')
+_ANALYZER_FAULTS = [401, 413, 415, 429, 501, 502]
 
 
 def _admitted(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,14 +68,23 @@ def _submission(body: dict[str, Any]) -> Submission:
         return Submission(text=body["text"], force_llm=body["force_llm"], sensitivity=sensitivity)
     return Submission(
         data=file.read(),
-        filename=_cleaned(file.filename),
+        filename=_base_name(file),
         media_type=file.content_type or None,
         force_llm=body["force_llm"],
         sensitivity=sensitivity,
     )
 
 
-def _cleaned(filename: str | None) -> str | None:
-    """Return the last part of the path, without control characters, at most 255 characters."""
-    name = (filename or "").replace("\\", "/").rsplit("/", 1)[-1]
-    return "".join(c for c in name if c.isprintable())[-255:] or None
+def _base_name(file: FileStorage) -> str | None:
+    """Return the last part of the file's path, without control characters, at most 255 characters."""
+    name = _sent_name(file).replace("\\", "/").rsplit("/", 1)[-1]
+    name = "".join(c for c in name if c.isprintable())[-255:]
+    return None if name in {"", ".", ".."} else name
+
+
+def _sent_name(file: FileStorage) -> str:
+    """Return the name as sent: werkzeug takes the backslashes of a Windows path for escapes."""
+    disposition = file.headers.get("Content-Disposition", "")
+    doubled = _BACKSLASHES.sub(lambda found: found[0] if found[1] else "\\\\", disposition)
+    _, options = parse_options_header(doubled)
+    return options.get("filename") or file.filename or ""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from service.config import Config
-from service.errors import AnalyzerUnavailable
+from service.errors import NotConfigured
 from service.nlp.analyzer import Analyzer
 from service.nlp.llm import LLMAnalyzer
 from service.nlp.local import LocalAnalyzer
@@ -49,7 +49,7 @@ class Analyzers:
         """Yield the analyzer for a request; it stays open, and the same, until the block ends.
 
         Raises:
-            AnalyzerUnavailable: `force_llm`, and no LLM is configured.
+            NotConfigured: `force_llm`, and no LLM is configured.
         """
         with self._lock:
             loan = self._chosen(force_llm=force_llm)
@@ -88,10 +88,9 @@ class Analyzers:
         if not force_llm:
             return self._serving
         if self._llm is None:
-            raise AnalyzerUnavailable(
+            raise NotConfigured(
                 "force_llm needs an LLM and none is configured: the operator sets LLM_BASE_URL and "
-                "LLM_MODEL. Without force_llm the model in this process answers.",
-                retry_after_s=3600,
+                "LLM_MODEL. Without force_llm the model in this process answers."
             )
         return self._llm
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -27,6 +28,12 @@ _TYPE_OF_TITLE: dict[str, str] = {title: risk for risk, title in RISK_TITLES.ite
 def category_of(risk_type: str) -> str:
     """Return the category key of a risk type key; KeyError for an unknown one."""
     return _CATEGORY_OF[risk_type]
+
+
+def key_named(name: str, titles: Mapping[str, str]) -> str | None:
+    """Return the key in `titles` (title by key) that is `name`, or whose title is, in any case."""
+    folded = name.casefold()
+    return next((k for k, title in titles.items() if folded in {k, title.casefold()}), None)
 
 
 def risk_type_of_title(title: str) -> str | None:

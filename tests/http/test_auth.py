@@ -172,6 +172,43 @@ def test_refresh_raced_has_one_winner_at_most(client, user):
     assert statuses.count(200) <= 1
 
 
+@pytest.mark.parametrize("kind", ["json", "data"])
+@pytest.mark.parametrize("name", ["email", "username"])
+def test_login_takes_either_name_of_the_address_in_json_and_forms(client, user, kind, name):
+    body = {name: user.email, "password": user.password}
+    assert client.post("/api/auth/login", **{kind: body}).status_code == 200
+
+
+def test_login_takes_what_oauth2_clients_send(client, user):
+    form = {"username": user.email, "password": user.password, "grant_type": "password"}
+    form |= {"scope": "", "client_id": "web", "client_secret": "none", "audience": "api"}
+    answer = client.post("/api/auth/login", data=form, auth=("web", "none"))
+    assert (answer.status_code, answer.json()["token_type"]) == (200, "bearer")
+    again = {"grant_type": "refresh_token", "refresh_token": answer.json()["refresh_token"]}
+    assert client.post("/api/auth/refresh", data={**again, "scope": ""}).status_code == 200
+
+
+def test_login_with_another_grant_is_refused_by_its_oauth2_name(client, user):
+    form = {"username": user.email, "password": user.password, "grant_type": "client_credentials"}
+    answer = client.post("/api/auth/login", data=form)
+    [fault] = answer.json()["errors"]
+    assert (answer.status_code, fault["field"]) == (400, "grant_type")
+    assert fault["message"].startswith("unsupported_grant_type")
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({}, ["password", "username"]),
+        ({"username": "", "password": ""}, ["password", "username"]),
+        ({"username": "a@b.org", "email": "c@d.org"}, ["email", "password", "username"]),
+    ],
+)
+def test_login_lists_every_fault(client, body, fields):
+    answer = client.post("/api/auth/login", data=body)
+    assert sorted(e["field"] for e in answer.json()["errors"]) == fields
+
+
 def test_login_beyond_the_quota_is_told_when_to_return(start_service):
     live = start_service(LOGIN_RATE_LIMIT="2 per minute")
     form = {"username": "nobody@corp.local", "password": "wrong password"}

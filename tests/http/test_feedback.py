@@ -53,6 +53,7 @@ def test_verdict_is_stored_and_shown_with_its_finding(user, scan):
         ("rejected", {}, []),
         ("relabelled", {"risk_types": ["outage", SCHEDULE]}, [SCHEDULE, "outage"]),
         ("relabelled", {"risk_types": [BUDGET, SCHEDULE]}, [SCHEDULE, BUDGET]),
+        ("relabelled", {"risk_types": ["Cost overrun or cost GROWTH"]}, ["cost-overrun"]),
     ],
 )
 def test_verdict_says_which_types_stand(user, scan, verdict, body, standing):
@@ -103,6 +104,7 @@ def test_verdict_withdrawn_is_gone_and_may_be_given_anew(user, scan):
         ({"verdict": "relabelled", "risk_types": []}, "risk_types"),
         ({"verdict": "relabelled", "risk_types": [BUDGET]}, "risk_types"),
         ({"verdict": "relabelled", "risk_types": ["outage", "outage"]}, "risk_types"),
+        ({"verdict": "relabelled", "risk_types": ["lock-in", "LOCK-IN"]}, "risk_types"),
         ({"verdict": "relabelled", "risk_types": ["money"]}, "risk_types.0"),
         ({"verdict": "confirmed", "risk_types": ["outage"]}, "risk_types"),
         ({"verdict": "confirmed", "comment": "x" * 2001}, "comment"),
@@ -121,7 +123,9 @@ def test_verdict_of_another_kind_of_body_is_refused(user, scan):
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
 
 
-@pytest.mark.parametrize("n", ["0", "3", str(2**31), str(10**40), "9" * 5000, "-1", "x"])
+@pytest.mark.parametrize(
+    "n", ["0", "3", "01", "\u0661", str(2**31), str(10**40), "9" * 5000, "-1", "x"]
+)
 def test_verdict_on_no_finding_is_not_found(user, scan, n):
     assert judge(user, scan, n).status_code == 404
     assert user.http.get(f"{scan}/findings/{n}/feedback").status_code == 404

@@ -27,14 +27,14 @@ def forced(url, **body):
     return HTTP.post(f"{url}/scan", json={"text": FLOW_TEXT, "force_llm": True, **body}, timeout=30)
 
 
-@pytest.mark.parametrize("flag", [True, 1, "true", "1"])
+@pytest.mark.parametrize("flag", [True, 1, "true", "1", "True", "ON", "yes"])
 def test_force_llm_answers_from_the_llm(url, flag):
     answer = forced(url, force_llm=flag)
     assert (answer.status_code, answer.json()["source"]) == (200, "llm")
     assert {i["category"] for i in answer.json()["data"]} == {"Budget", "Schedule"}
 
 
-@pytest.mark.parametrize("flag", [False, 0, "false", "0"])
+@pytest.mark.parametrize("flag", [False, 0, "false", "0", "False", "off", "No"])
 def test_without_force_llm_the_llm_is_not_asked(url, llm, flag):
     n_before = len(llm.requests)
     assert forced(url, force_llm=flag).json()["source"] == "model"

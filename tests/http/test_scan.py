@@ -104,6 +104,11 @@ def test_planted_sentence_is_found_wherever_it_stands(user):
         ({"text": 5}, ["text"]),
         ({"text": "   "}, ["text"]),
         ({"text": "x", "force_llm": "maybe", "colour": 1}, ["colour", "force_llm"]),
+        ({"force_llm": "maybe"}, ["file", "force_llm", "text"]),
+        (
+            {"text": 5, "force_llm": True, "sensitivity": "odd"},
+            ["force_llm", "sensitivity", "sensitivity", "text"],
+        ),
         ([], ["body"]),
     ],
 )
@@ -116,6 +121,39 @@ def test_scan_faulty_json_lists_every_fault(user, body, fields):
 def test_scan_with_file_and_text_is_refused(user):
     answer = user.http.post("/api/scan", data={"text": "x"}, files={"file": ("a.txt", b"y")})
     assert [e["field"] for e in answer.json()["errors"]] == ["file", "text"]
+
+
+def test_scan_lists_faults_across_fields_beside_those_of_one(user):
+    form = {"text": "x", "force_llm": "maybe"}
+    answer = user.http.post("/api/scan", data=form, files={"file": ("a.txt", b"y")})
+    faults = {e["field"]: e["message"] for e in answer.json()["errors"]}
+    assert sorted(faults) == ["file", "force_llm", "text"]
+    assert all(word in faults["force_llm"] for word in ("true", "false", "on", "off", "yes", "no"))
+
+
+@pytest.mark.parametrize("blank", ["", " \r\n"])
+def test_scan_form_with_a_file_and_an_empty_text_takes_the_file(user, blank):
+    file = {"file": ("plan.txt", FLOW_TEXT.encode())}
+    answer = user.http.post("/api/scan", data={"text": blank}, files=file)
+    assert (answer.status_code, len(answer.json()["data"])) == (201, 2)
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ("..\\..\\x.txt", "x.txt"),
+        ("C:\\dir\\x.txt", "x.txt"),
+        ("../x.txt", "x.txt"),
+        ('a\\"b.txt', 'a"b.txt'),
+        ("..", None),
+    ],
+)
+def test_scan_stores_the_last_part_of_the_file_name(user, sent, stored):
+    part = f'--b\r\nContent-Disposition: form-data; name="file"; filename="{sent}"\r\n'
+    body = f"{part}Content-Type: text/plain\r\n\r\n{FLOW_TEXT}\r\n--b--\r\n"
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    scan_id = user.http.post("/api/scan", content=body, headers=kind).json()["scan_id"]
+    assert user.http.get(f"/api/scans/{scan_id}").json()["filename"] == stored
 
 
 def test_scan_with_text_twice_is_refused_not_halved(user):
@@ -209,6 +247,6 @@ def test_hostile_file_is_refused_soon_and_the_service_goes_on(user, make, name, 
 
 def test_force_llm_without_an_llm_says_which_setting_is_missing(user):
     answer = user.http.post("/api/scan", json={"text": FLOW_TEXT, "force_llm": True})
-    assert (answer.status_code, answer.json()["code"]) == (503, "analyzer_unavailable")
+    assert (answer.status_code, answer.json()["code"]) == (501, "not_configured")
     assert "LLM_BASE_URL" in answer.json()["detail"]
-    assert int(answer.headers["Retry-After"]) > 0
+    assert "Retry-After" not in answer.headers

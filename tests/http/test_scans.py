@@ -104,8 +104,10 @@ def test_scans_cursor_is_not_moved_by_newer_scans(user, five):
 
 
 def test_scans_filters_choose(user, five):
-    assert listed(user, category="budget") == [five[4], five[0]]
-    assert listed(user, risk_type="aggressive-deadline") == [five[4], five[0]]
+    for category in ("budget", "Budget", "BUDGET"):
+        assert listed(user, category=category) == [five[4], five[0]]
+    for risk_type in ("aggressive-deadline", "Aggressive or unrealistic Deadline"):
+        assert listed(user, risk_type=risk_type) == [five[4], five[0]]
     assert listed(user, source="llm") == []
     assert listed(user, q="VENDOR may") == [five[2]]
     assert listed(user, q="100%") == []
@@ -140,6 +142,13 @@ def test_scans_unknown_filter_or_value_is_refused_by_name(user, params, field):
     answer = user.http.get("/api/scans", params=params)
     assert answer.status_code == 400
     assert [e["field"] for e in answer.json()["errors"]] == [field]
+
+
+def test_scans_faults_of_a_query_are_listed_at_once(user):
+    query = {"page": 1, "cursor": "bm9uZQ==", "per_page": 101, "category": "money"}
+    errors = user.http.get("/api/scans", params=query).json()["errors"]
+    assert sorted(e["field"] for e in errors) == ["category", "cursor", "page", "per_page"]
+    assert "/api/v1/taxonomy" in next(e["message"] for e in errors if e["field"] == "category")
 
 
 def test_scan_of_another_user_is_not_found(new_user):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.errors import AnalyzerUnavailable
+from service.errors import NotConfigured
 from service.nlp.analyzer import Analysis, Analyzer
 from service.nlp.selection import Analyzers
 
@@ -80,7 +80,7 @@ def test_close_closes_all_that_are_open_once(three):
 
 def test_force_llm_without_one_says_what_to_set(three):
     with (
-        pytest.raises(AnalyzerUnavailable, match="LLM_BASE_URL"),
+        pytest.raises(NotConfigured, match="LLM_BASE_URL"),
         Analyzers(three[0]).lend(force_llm=True),
     ):
         pass
