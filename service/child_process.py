@@ -9,6 +9,7 @@ import contextlib
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable
 
 from service.config import ROOT
@@ -22,31 +23,56 @@ _START = (
 
 
 class ChildProcess:
-    """A process that is started when it is looked after, and again when it has ended since."""
+    """A supervised child process; `ensure_running` starts it, or restarts it after it died."""
 
     def __init__(self, module: str, descriptors: Iterable[int]) -> None:
         """It will run `module`'s main and inherit `descriptors`, whose numbers are its arguments."""
         self._module = module
         self._descriptors = tuple(descriptors)
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_over = False
+        self._lock = threading.Lock()  # of starting and ending; a write may block, so it takes none
 
     @property
     def has_started(self) -> bool:
-        """Whether there is a process, which may have ended since it was looked after."""
+        """Whether the process was started; it may have died since the last `ensure_running`."""
         return self._process is not None
 
-    def look_after(self) -> bool:
-        """Start the process where it does not run; return whether that was so.
+    def ensure_running(self) -> bool:
+        """Start the process if it does not run and `end` was not called; return whether this started it.
 
         Raises:
             OSError: the machine lets no process start.
         """
-        if process := self._process:
-            if process.poll() is None:
+        with self._lock:
+            process = self._process
+            if self._is_over or (process is not None and process.poll() is None):
                 return False
-            _log.error("%s ended (%s); starting another", self._module, process.returncode)
-            self.end()
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, no shell, no word of a caller's
+            if process is not None:
+                _log.error("%s ended (%s); starting another", self._module, process.returncode)
+                self._reap()
+            self._process = self._start()
+            return True
+
+    def write(self, line: bytes) -> None:
+        """Write to its standard input; OSError where it does not run."""
+        process = self._process  # another thread may end it meanwhile
+        if process is None or process.stdin is None:
+            raise BrokenPipeError
+        process.stdin.write(line)
+        process.stdin.flush()
+
+    def end(self) -> None:
+        """Kill and reap the process for good; it holds nothing that would have to be saved.
+
+        A write to it that blocks in another thread ends with it.
+        """
+        with self._lock:
+            self._is_over = True
+            self._reap()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - our own interpreter, no shell, no word of a caller's
             [
                 sys.executable,
                 "-I",
@@ -63,21 +89,8 @@ class ChildProcess:
             cwd="/",
             start_new_session=True,
         )
-        return True
 
-    def write(self, line: bytes) -> None:
-        """Write to its standard input; OSError where it does not run."""
-        process = self._process  # which another thread may end meanwhile
-        if process is None or process.stdin is None:
-            raise BrokenPipeError
-        process.stdin.write(line)
-        process.stdin.flush()
-
-    def end(self) -> None:
-        """Kill and reap the process, if there is one; it holds nothing that would have to be saved.
-
-        A write that it holds up in another thread ends with it.
-        """
+    def _reap(self) -> None:
         process, self._process = self._process, None
         if process is None:
             return

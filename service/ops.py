@@ -48,10 +48,9 @@ class OpsListener:
         """End the process and its port."""
         self._is_closing = True
         self._woken.set()
-        self._child.end()  # and with it a write that it holds up
+        self._child.end()  # ends a write that blocks the thread, too
         if self._thread.is_alive():
             self._thread.join()
-        self._child.end()  # where the thread has started another
         for one in self._sockets:
             one.close()
 
@@ -61,14 +60,15 @@ class OpsListener:
             try:
                 self._tell(report)
             except OSError as error:
-                _log.error("the ops process was not told: %s", type(error).__name__)
+                if not self._is_closing:  # which ends the process, and so this write
+                    _log.error("the ops process was not told: %s", type(error).__name__)
             except Exception as error:  # noqa: BLE001 - the edge of the thread, which must outlive any
                 _log.error("the ops process was not told", exc_info=error)
             self._woken.wait(AGAIN_S if report.faults else EVERY_S)
             self._woken.clear()
 
     def _tell(self, report: Report) -> None:
-        if self._child.look_after():
+        if self._child.ensure_running():
             self._metrics_at_s = -float("inf")
         self._child.write(json.dumps(self._news(report)).encode() + b"\n")
 

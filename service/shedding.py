@@ -95,7 +95,7 @@ class Shedding(wasyncore.dispatcher):  # type: ignore[misc]  # waitress has no a
 
     def _look_after(self) -> None:
         try:
-            if not self._child.look_after():
+            if not self._child.ensure_running():
                 return
         except OSError as error:
             _log.error("the shedding process was not started: %s", type(error).__name__)
