@@ -14,7 +14,6 @@ from flask import Response, after_this_request, g, has_request_context, request
 from flask_cors import CORS
 from werkzeug.routing import IntegerConverter
 
-from db.session import Database
 from service import __version__, bodies, openapi, problems, request_id
 from service.accounts import Accounts
 from service.api import admin, auth, feedback, health, metrics, models, scan, scans
@@ -38,7 +37,7 @@ from service.scanner import Scanner, ScanResult
 from service.scans import Scans
 from service.secret_keys import with_development_keys
 from service.shadow import Shadow
-from service.store import Store
+from service.store import Store, open_database
 from service.tokens import TokenMaker
 
 _SERVED = ("application/json", MEDIA_TYPE)
@@ -91,8 +90,8 @@ def close_app(app: APIFlask) -> None:
 
 def _wire(config: Config, analyzers: Analyzers | None) -> Services:
     metrics = Metrics()
+    store = Store(open_database(config, pool_size=config.database_pool_size))
     analyzers = analyzers or open_analyzers(config, metrics.observer)
-    store = Store(Database.connect(config.database_url, pool_size=config.database_pool_size))
     tokens = TokenMaker(config)
     shadow = Shadow(store, on_shadowed=metrics.shadowed)
     registry = Registry(config.registry_dir, config.model_dir)

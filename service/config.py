@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from service.database_address import database_url
 from service.errors import ConfigError, Fault
 from service.setting_values import (
     address,
     choice,
-    database_url,
     flag,
     integer,
     optional,
@@ -108,7 +108,7 @@ SETTINGS: tuple[Setting, ...] = (
         "DATABASE_URL",
         "",
         database_url,
-        "sqlite:///, mysql+pymysql:// or postgresql+psycopg:// address; empty takes SQLite in DATA_DIR.",
+        "sqlite:///, mysql:// or postgresql:// address; empty takes SQLite in DATA_DIR.",
         secret=True,
     ),
     Setting(
@@ -295,7 +295,9 @@ class Config:
 
 
 def load(environ: Mapping[str, str] | None = None) -> Config:
-    """Read the settings from `environ` (the process environment by default).
+    """Read the settings from `environ`; by default from the process environment, then from .env.
+
+    RISKSCAN_ENV_FILE names another file than the .env of the project's root folder; empty, none is read.
 
     Raises:
         ConfigError: with every setting that is wrong or missing, each with its remedy.

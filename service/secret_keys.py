@@ -34,7 +34,12 @@ def with_development_keys(config: Config) -> Config:
             secret_key=config.secret_key or str(made["secret_key"]),
             jwt_secret=config.jwt_secret or str(made["jwt_secret"]),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise ConfigError(
+            f"The signing keys in {path} cannot be read or made ({error.strerror}). Set DATA_DIR to a folder "
+            "that this user may write, or set SECRET_KEY and JWT_SECRET."
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"The signing keys in {path} cannot be used ({type(error).__name__}). Delete the file "
             "to have new ones made, or set SECRET_KEY and JWT_SECRET."

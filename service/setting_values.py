@@ -11,15 +11,8 @@ from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
-
 T = TypeVar("T")
 MIN_SECRET_CHARS = 32
-_DATABASE_FORM = (
-    "names a file (sqlite:///folder/file.db) or reads like mysql+pymysql://user:password@host/database, "
-    "with special characters of the password written as %XX"
-)
 
 
 def text(value: str) -> str:
@@ -83,23 +76,6 @@ def url(value: str) -> str:
             "is an address without user, password or query; keys have their own settings"
         )
     return value.rstrip("/")
-
-
-def database_url(value: str) -> str:
-    """Return the address of a database of a kind that the service knows."""
-    known = ("sqlite:///", "mysql+pymysql://", "postgresql+psycopg://")
-    if not value:
-        return value
-    if not value.startswith(known):
-        raise ValueError(f"begins with one of {', '.join(known)}")
-    try:
-        database = make_url(value).database
-    except (ArgumentError, ValueError):
-        # The cause quotes the address, password included.
-        raise ValueError(_DATABASE_FORM) from None
-    if not database or database == ":memory:":
-        raise ValueError(_DATABASE_FORM)
-    return value
 
 
 def origins(value: str) -> tuple[str, ...]:

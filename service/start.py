@@ -15,12 +15,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from db import migrate
 from db.queries import deployments
-from db.session import Database, is_unavailable
+from db.session import is_unavailable
 from service import logs
 from service.accounts import Accounts
 from service.app import close_app, create_app
 from service.config import Config
 from service.context import EXTENSION, Services
+from service.database_address import shown
 from service.errors import ConfigError, DatabaseUnavailable, RiskscanError
 from service.feedback_export import FeedbackExport
 from service.memory import give_back_large_blocks, leave_alone_what_is_there
@@ -28,7 +29,7 @@ from service.models import Models
 from service.nlp.registry import Registry
 from service.secret_keys import with_development_keys
 from service.serving import Server, announce
-from service.store import Store
+from service.store import Store, open_database, unusable_database
 from service.tokens import TokenMaker
 
 _RETRY_S = 2.0
@@ -68,9 +69,14 @@ def upgrade_database(config: Config) -> str:
         ) from error
     except (SQLAlchemyError, migrate.MigrationsBusy) as error:
         remedy = "Check DATABASE_URL, that the server runs, and that its user may create tables."
-        what = f"The database could not be brought to its schema ({type(error).__name__})."
+        database = shown(config.database_url)
+        what = (
+            f"The database {database} could not be brought to its schema ({type(error).__name__})."
+        )
         is_away = isinstance(error, migrate.MigrationsBusy) or is_unavailable(error)
         raise (DatabaseUnavailable if is_away else ConfigError)(f"{what} {remedy}") from error
+    except OSError as error:
+        raise unusable_database(config, error) from error
     return migrate.head()
 
 
@@ -106,7 +112,7 @@ def activated_model(config: Config) -> str | None:
     url = make_url(config.database_url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
         return None
-    store = Store(Database.connect(config.database_url, pool_size=1))
+    store = Store(open_database(config, pool_size=1))
     try:
         newest = store.transaction(deployments.wanted).serving
     finally:
@@ -133,7 +139,7 @@ def feedback_export_of(config: Config) -> Iterator[FeedbackExport]:
 @contextlib.contextmanager
 def _migrated_store(config: Config) -> Iterator[Store]:
     upgrade_database(config)
-    store = Store(Database.connect(config.database_url, pool_size=1))
+    store = Store(open_database(config, pool_size=1))
     try:
         yield store
     finally:

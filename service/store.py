@@ -11,10 +11,33 @@ from sqlalchemy.orm import Session
 
 from db import migrate
 from db.session import Database, is_unavailable
-from service.errors import DatabaseUnavailable
+from service.config import Config
+from service.database_address import shown
+from service.errors import ConfigError, DatabaseUnavailable
 
 T = TypeVar("T")
 _AWAY = "The database does not answer. Try again shortly."
+
+
+def open_database(config: Config, *, pool_size: int) -> Database:
+    """Return the database of DATABASE_URL; a server that is away is no error here.
+
+    Raises:
+        ConfigError: the folder or file of an SQLite database cannot be made.
+    """
+    try:
+        return Database.connect(config.database_url, pool_size=pool_size)
+    except OSError as error:
+        raise unusable_database(config, error) from error
+
+
+def unusable_database(config: Config, error: OSError) -> ConfigError:
+    """Return what to do about a file or folder of the database that the system refuses."""
+    which = f" ({error.filename})" if error.filename else ""
+    return ConfigError(
+        f"The database {shown(config.database_url)} cannot be opened: {error.strerror}{which}. Set "
+        "DATABASE_URL (or DATA_DIR for the embedded database) so that this user may write its folder and read its files."
+    )
 
 
 class Store:

@@ -49,6 +49,42 @@ def test_secrets_do_not_show_in_the_representation():
     assert secret not in repr(load(dict.fromkeys(names, secret) | url))
 
 
+@pytest.mark.parametrize(
+    ("address", "meant"),
+    [
+        ("mysql://u:p%40@h/d", "mysql+pymysql://u:p%40@h/d"),
+        ("mariadb://u@h:3307/d?charset=utf8mb4", "mysql+pymysql://u@h:3307/d?charset=utf8mb4"),
+        ("postgresql://u@h/d", "postgresql+psycopg://u@h/d"),
+        ("postgres://u@h/d?sslmode=require", "postgresql+psycopg://u@h/d?sslmode=require"),
+        ("mysql+pymysql://u@h/d", "mysql+pymysql://u@h/d"),
+        ("sqlite:////tmp/r.db?timeout=3", "sqlite:////tmp/r.db?timeout=3"),
+    ],
+)
+def test_database_address_means_the_installed_driver(address, meant):
+    assert load({"DATABASE_URL": address}).database_url == meant
+
+
+@pytest.mark.parametrize(
+    ("address", "fault"),
+    [
+        ("mysql://u:hunter2@h/d?nosuchoption=1", "nosuchoption"),
+        ("mysql://u:hunter2@h/d?charset=klingon", "charset"),
+        ("mysql://u:hunter2@h/d?read_timeout=soon", "value"),
+        ("mysql://u:hunter2@h/d?charset=utf8&charset=utf8", "charset"),
+        ("postgresql://u:hunter2@h/d?charset=utf8", "charset"),
+        ("sqlite:///r.db?password=hunter2", "password"),
+        ("sqlite:///r.db?timeout=hunter2", "value"),
+        ("mysql+mysqldb://u:hunter2@h/d", "begins with"),
+        ("mysql://u:hunter2@h:port/d", "reads like"),
+        ("mysql://u:hunter2@h", "reads like"),
+    ],
+)
+def test_database_address_that_its_driver_refuses_is_named(address, fault):
+    with pytest.raises(ConfigError, match=f"DATABASE_URL .*{fault}") as caught:
+        load({"DATABASE_URL": address})
+    assert "hunter2" not in str(caught.value)
+
+
 def test_algorithm_of_access_tokens_is_pinned():
     with pytest.raises(ConfigError, match="JWT_ALGORITHM"):
         load({"JWT_ALGORITHM": "none"})

@@ -1,0 +1,114 @@
+"""Database addresses: the drivers that they mean, the options that the drivers take, what may be shown.
+
+Each fault is a ValueError that completes a sentence which begins with the setting's name; none quotes a
+password. Imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+_DRIVERS = {
+    "sqlite": "sqlite",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mysql+pymysql",
+    "mysql+pymysql": "mysql+pymysql",
+    "mariadb+pymysql": "mysql+pymysql",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
+_FORM = (
+    "names a file (sqlite:///folder/file.db) or reads like mysql://user:password@host/database or "
+    "postgresql://user:password@host/database, with special characters of the password written as %XX"
+)
+_SQLITE_OPTIONS = {"timeout", "isolation_level", "cached_statements"}
+# PyMySQL takes more, but not as text.
+_MYSQL_OPTIONS = {
+    "bind_address",
+    "charset",
+    "client_flag",
+    "collation",
+    "connect_timeout",
+    "init_command",
+    "local_infile",
+    "program_name",
+    "read_default_file",
+    "read_default_group",
+    "read_timeout",
+    "sql_mode",
+    "ssl_ca",
+    "ssl_capath",
+    "ssl_cert",
+    "ssl_check_hostname",
+    "ssl_cipher",
+    "ssl_disabled",
+    "ssl_key",
+    "ssl_key_password",
+    "ssl_verify_cert",
+    "ssl_verify_identity",
+    "unix_socket",
+    "write_timeout",
+}
+
+
+def database_url(value: str) -> str:
+    """Return the address with the driver that is installed; nothing stays nothing.
+
+    mysql:// and mariadb:// mean PyMySQL; postgresql:// and postgres:// mean psycopg.
+
+    Raises:
+        ValueError: another kind of database, no database, or an option that its driver does not take.
+    """
+    if not value:
+        return value
+    scheme, separator, rest = value.partition("://")
+    driver = _DRIVERS.get(scheme.lower())
+    if driver is None or not separator:
+        raise ValueError("begins with sqlite:///, mysql:// or postgresql://")
+    address = f"{driver}://{rest}"
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        # The cause quotes the address, password included.
+        raise ValueError(_FORM) from None
+    if not url.database or url.database == ":memory:":
+        raise ValueError(_FORM)
+    _check_options(url)
+    return address
+
+
+def shown(url: str) -> str:
+    """Return the address with *** for its password, and without options, which may hold another."""
+    return make_url(url).set(query={}).render_as_string()
+
+
+def _check_options(url: URL) -> None:
+    unknown = sorted(set(url.query) - _options_of(url))
+    if unknown:
+        raise ValueError(f"has the option {unknown[0]}, which {url.drivername} does not take")
+    try:
+        _, options = url.get_dialect()().create_connect_args(url)
+    except (ArgumentError, ValueError, TypeError):
+        raise ValueError(f"has an option with a value that {url.drivername} cannot read") from None
+    if url.get_backend_name() == "mysql" and not _is_mysql_charset(options.get("charset")):
+        raise ValueError("has a charset that MySQL does not know; without one it is utf8mb4")
+
+
+def _options_of(url: URL) -> set[str]:
+    match url.get_backend_name():
+        case "sqlite":
+            return _SQLITE_OPTIONS
+        case "postgresql":
+            from psycopg.pq import Conninfo  # noqa: PLC0415 - a driver is loaded where it is used
+
+            return {option.keyword.decode() for option in Conninfo.get_defaults()}
+        case _:
+            return _MYSQL_OPTIONS
+
+
+def _is_mysql_charset(name: object) -> bool:
+    from pymysql.charset import charset_by_name  # noqa: PLC0415 - as above
+
+    return name is None or (isinstance(name, str) and charset_by_name(name) is not None)
