@@ -13,9 +13,6 @@ WORKERS ?= auto
 CONFIG ?= ml/configs/retrain.toml
 EVAL_DATA ?= ml/data/golden.jsonl
 
-# What the caller exported goes before .env, which goes before the defaults.
-WITH_SETTINGS = given=$$(export -p); set -a; if [ -f .env ]; then . ./.env; fi; set +a; eval "$$given";
-
 # What only benchmarks need: the load generator, and each peer in an environment of its own.
 BENCH_ENV := var/bench/env
 PEERS := $(foreach peer,plain litserve bentoml infinity,$(BENCH_ENV)/peers/$(peer)/.installed)
@@ -30,7 +27,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 run: $(VENV)/.installed ## Serve on HOST:PORT; settings from the environment and .env
-	@$(WITH_SETTINGS) exec $(VENV)/bin/python -m service
+	@exec $(VENV)/bin/python -m service
 
 test: $(TEST_VENV)/.installed ## Run the normal test suite, in WORKERS=auto processes
 	OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest -m "$(QUICK)" \
@@ -38,10 +35,10 @@ test: $(TEST_VENV)/.installed ## Run the normal test suite, in WORKERS=auto proc
 
 retrain: $(TEST_VENV)/.installed ## Export feedback, train on it (CONFIG=...), register what the gate lets pass
 	mkdir -p var
-	@$(WITH_SETTINGS) $(TEST_VENV)/bin/python -m service feedback export --out var/feedback.jsonl
+	$(TEST_VENV)/bin/python -m service feedback export --out var/feedback.jsonl
 	for step in dataset train export calibrate evaluate; do \
 		echo "== $$step"; $(TEST_VENV)/bin/python -m ml.$$step $(CONFIG) || exit 1; done
-	@$(WITH_SETTINGS) $(TEST_VENV)/bin/python -m ml.register $(CONFIG) --data $(EVAL_DATA)
+	$(TEST_VENV)/bin/python -m ml.register $(CONFIG) --data $(EVAL_DATA)
 
 test-slow: $(TEST_VENV)/.installed $(BENCH_ENV)/load/.installed ## Run the tests that take minutes
 	$(TEST_VENV)/bin/python -m pytest -m "slow and not llm and not gpu"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import json
 import sys
 from collections.abc import Iterator
@@ -20,7 +19,9 @@ from rich.table import Table
 
 from service import config as settings
 from service.cli_models import models
+from service.cli_users import users
 from service.config import Config
+from service.database_address import shown
 from service.errors import RiskscanError
 from service.nlp.operating_point import SENSITIVITIES, Sensitivity
 from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES
@@ -87,31 +88,8 @@ def scan(
     sys.exit(1 if failed else 0)
 
 
-@main.group()
-def users() -> None:
-    """Manage accounts."""
-
-
-@users.command("create")
-@click.argument("email")
-@click.option("--admin", "role", flag_value="admin", help="Make the account an administrator's.")
-@click.option("--reviewer", "role", flag_value="reviewer", help="Make the account a reviewer's.")
-@click.option(
-    "--user", "role", flag_value="user", default="user", help="A plain account (default)."
-)
-def create_user(email: str, role: str) -> None:
-    """Create an account; the password is asked for, or read from standard input when piped."""
-    from service.start import accounts_of  # noqa: PLC0415
-
-    password = (
-        getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-    )
-    with accounts_of(settings.load()) as accounts:
-        user = accounts.register(email, password, role=role)
-    click.echo(f"Created {user.role} {user.email}.")
-
-
 main.add_command(models)
+main.add_command(users)
 
 
 @main.group()
@@ -124,7 +102,9 @@ def upgrade_db() -> None:
     """Bring the schema to the newest revision."""
     from service.start import upgrade_database  # noqa: PLC0415
 
-    click.echo(f"The schema is at revision {upgrade_database(settings.load())}.")
+    config = settings.load()
+    revision = upgrade_database(config)
+    click.echo(f"The schema of {shown(config.database_url)} is at revision {revision}.")
 
 
 @main.group()
@@ -148,7 +128,8 @@ def export_feedback(out: Path | None, since: datetime | None) -> None:
     from service.start import feedback_export_of  # noqa: PLC0415
 
     since_utc = since.replace(tzinfo=UTC) if since else None
-    with feedback_export_of(settings.load()) as export:
+    config = settings.load()
+    with feedback_export_of(config) as export:
         try:
             if out is None:
                 counts = export.write(sys.stdout, since=since_utc)
@@ -159,6 +140,8 @@ def export_feedback(out: Path | None, since: datetime | None) -> None:
             sys.exit(1)
     for status in reversed(Status):
         click.echo(f"{status.name.lower()}: {counts[status]}", err=True)
+    database = shown(config.database_url)
+    click.echo(f"Exported from {database}; its audit trail records the export.", err=True)
 
 
 @contextlib.contextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,10 @@ from rich.table import Table
 
 from db.models import Deployment
 from service import config as settings
+from service.config import Config
+from service.database_address import shown
 from service.models import Actor, Overview, mean_abs_score_difference
+from service.operator_name import operator_name
 
 
 @click.group()
@@ -63,8 +64,9 @@ def activate(model: str, *, force: bool, why: str | None) -> None:
     """Have every process serve NAME/VERSION, if it passed its gate against what serves now."""
     from service.start import models_of  # noqa: PLC0415
 
-    with models_of(settings.load()) as found:
-        _tell(found.activate(model, actor=_actor(), why=why, force=force))
+    config = settings.load()
+    with models_of(config) as found:
+        _tell(found.activate(model, actor=_actor(), why=why, force=force), config)
 
 
 @models.command("rollback")
@@ -73,8 +75,9 @@ def rollback(*, why: str | None) -> None:
     """Have every process serve what served before the newest activation."""
     from service.start import models_of  # noqa: PLC0415
 
-    with models_of(settings.load()) as found:
-        _tell(found.rollback(actor=_actor(), why=why))
+    config = settings.load()
+    with models_of(config) as found:
+        _tell(found.rollback(actor=_actor(), why=why), config)
 
 
 @models.command("shadow")
@@ -88,28 +91,27 @@ def shadow(model: str | None, *, share: float | None, off: bool, why: str | None
 
     if off == (model is not None) or (model is not None and share is None):
         raise click.UsageError("Give NAME/VERSION and --share, or --off alone.")
-    with models_of(settings.load()) as found:
+    config = settings.load()
+    with models_of(config) as found:
         if model is None or share is None:
             ended = found.end_shadow(actor=_actor())
-            click.echo("No model was shadowing." if ended is None else "Shadowing ends.")
+            what = "No model was shadowing" if ended is None else "Shadowing ends"
+            click.echo(f"{what} in {shown(config.database_url)}.")
             return
-        _tell(found.shadow(model, share=share, actor=_actor(), why=why))
+        _tell(found.shadow(model, share=share, actor=_actor(), why=why), config)
 
 
 def _actor() -> Actor:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container may run as a number that has no name
-        user = str(os.getuid())
-    return Actor(f"cli:{user}"[:255])
+    return Actor(operator_name())
 
 
-def _tell(deployment: Deployment) -> None:
+def _tell(deployment: Deployment, config: Config) -> None:
     share = "" if deployment.share is None else f", share {deployment.share:g}"
     forced = ", forced" if deployment.forced else ""
     click.echo(
         f"Deployment {deployment.n}: {deployment.kind} {deployment.to_model} "
-        f"(before: {deployment.from_model}{share}{forced}). "
+        f"(before: {deployment.from_model}{share}{forced}), "
+        f"recorded in {shown(config.database_url)}. "
         "Running processes take it over within MODEL_POLL_S seconds."
     )
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from service.database_address import database_url
+from service.env_file import read_env_file
 from service.errors import ConfigError, Fault
 from service.setting_values import (
     address,
@@ -302,7 +303,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
     Raises:
         ConfigError: with every setting that is wrong or missing, each with its remedy.
     """
-    environ = os.environ if environ is None else environ
+    environ = {**_from_file(), **os.environ} if environ is None else environ
     values: dict[str, Any] = {}
     faults: list[Fault] = []
     for setting in SETTINGS:
@@ -327,6 +328,14 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
     if values["database_pool_size"] is None:
         values["database_pool_size"] = values["threads"] + BACKGROUND_THREADS
     return Config(**values)
+
+
+def _from_file() -> dict[str, str]:
+    named = os.environ.get("RISKSCAN_ENV_FILE")
+    path = ROOT / (".env" if named is None else named)
+    if named == "" or (named is None and not path.exists()):
+        return {}
+    return read_env_file(path, {setting.name for setting in SETTINGS})
 
 
 def _missing(values: Mapping[str, Any]) -> list[Fault]:

@@ -1,8 +1,12 @@
 """Fixtures that every folder of tests shares."""
 
+import os
+
 import pytest
 
 from tests.databases import BACKENDS, fresh_database
+
+os.environ["RISKSCAN_ENV_FILE"] = ""  # no test reads a developer's own .env
 
 
 @pytest.fixture(scope="session", params=BACKENDS)

@@ -15,8 +15,11 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 FLOORS = [
     {
         "service.combining",
+        "service.database_address",
+        "service.env_file",
         "service.errors",
         "service.memory",
+        "service.operator_name",
         "service.request_id",
         "service.setting_values",
         "service.shipped_model",
@@ -53,7 +56,7 @@ FLOORS = [
     {"service.app", "service.ops", "service.shedding"},
     {"service.serving"},
     {"service.start"},
-    {"service.cli_models"},
+    {"service.cli_models", "service.cli_users"},
     {"service.cli"},
     {"service.__main__"},
 ]

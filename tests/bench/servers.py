@@ -33,6 +33,7 @@ class Server:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         inherited = {k: os.environ[k] for k in ("PATH", "HOME", "LANG") if k in os.environ}
+        inherited["RISKSCAN_ENV_FILE"] = ""  # what is measured has no settings but those given here
         given = {k: str(v).format(port=self.port) for k, v in environ.items()}
         self._began_s = time.perf_counter()
         with log.open("wb") as output:

@@ -29,6 +29,7 @@ class Process:
         self.url = f"http://127.0.0.1:{self.port}"
         environ = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG"}}
         environ |= {"DATA_DIR": str(folder), "PORT": str(self.port), "PYTHONWARNINGS": "error"}
+        environ |= {"RISKSCAN_ENV_FILE": ""}
         limited = ["sh", "-c", f'ulimit {ulimit}; exec "$@"', "sh"] if ulimit else []
         self._process = subprocess.Popen(
             [*limited, sys.executable, "-m", "service"],
@@ -138,6 +139,7 @@ def riskscan(tmp_path):
     """Run `python -m service` with arguments; its database lies in tmp_path."""
     environ = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG"}}
     environ |= {"DATA_DIR": str(tmp_path / "data"), "PYTHONWARNINGS": "error", "COLUMNS": "200"}
+    environ |= {"RISKSCAN_ENV_FILE": ""}
 
     def run(*arguments, stdin="", **settings):
         return subprocess.run(

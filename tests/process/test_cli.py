@@ -1,8 +1,16 @@
 """The commands, as an operator types them."""
 
 import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
 
 from tests.calls import HTTP
+from tests.process.conftest import ROOT
 from tests.sentences import FLOW_TEXT
 
 
@@ -57,6 +65,65 @@ def test_users_create_admin_makes_an_admin_who_may_read_the_trail(riskscan, star
     headers = {"Authorization": f"Bearer {token}"}
     events = HTTP.get(f"{url}/api/admin/audit-events", headers=headers).json()["items"]
     assert [e["action"] for e in events] == ["user.logged_in", "user.registered"]
+
+
+def test_command_works_on_the_database_of_the_env_file(riskscan, tmp_path):
+    settings, database = tmp_path / "settings", tmp_path / "named.db"
+    settings.write_text(f"DATABASE_URL='sqlite:///{database}'  # ours\n")
+    account = ("users", "create", "root@corp.local")
+    done = riskscan(*account, stdin="long enough\n", RISKSCAN_ENV_FILE=str(settings))
+    assert f"in sqlite:///{database}." in done.stdout
+    again = riskscan(*account, stdin="long enough\n", DATABASE_URL=f"sqlite:///{database}")
+    assert "has an account already" in again.stderr
+
+
+def test_env_file_of_the_projects_root_is_read_wherever_the_command_runs(tmp_path):
+    for package in ("service", "db"):
+        shutil.copytree(ROOT / package, tmp_path / package)
+    (tmp_path / "models_cache").mkdir()
+    shutil.copy(ROOT / "models_cache" / "CURRENT", tmp_path / "models_cache")
+    (tmp_path / ".env").write_text("DATA_DIR=kept\n")
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "service", "db", "upgrade"]
+    subprocess.run(command, cwd="/", env=environ, check=True)
+    assert (tmp_path / "kept" / "riskscan.db").is_file()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("db", "upgrade"),
+        ("users", "create", "a@corp.local"),
+        ("feedback", "export", "--out", os.devnull),
+        ("models", "shadow", "--off"),
+    ],
+    ids=" ".join,
+)
+def test_command_that_writes_says_to_which_database(riskscan, tmp_path, command):
+    done = riskscan(*command, stdin="long enough\n")
+    assert f"sqlite:///{tmp_path / 'data' / 'riskscan.db'}" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", [(), ("db", "upgrade")], ids=["serve", "db upgrade"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"DATA_DIR": "/proc/x"},
+        {"DATA_DIR": "/proc/x", "SECRET_KEY": "k" * 32, "JWT_SECRET": "j" * 32},
+        {"DATABASE_URL": "sqlite:////proc/x/r.db"},
+        {"DATABASE_URL": "mysql://root:hunter2@127.0.0.1/x?nosuchoption=1"},
+        {"DATABASE_URL": "mysql://root:hunter2@127.0.0.1/x?charset=klingon"},
+        {"DATABASE_URL": "mysql://root:hunter2@127.0.0.1/x?ssl_ca=/proc/x"},
+    ],
+    ids=["keys", "folder", "file", "option", "charset", "certificate"],
+)
+def test_start_fault_is_a_sentence_with_a_remedy(riskscan, command, settings):
+    done = riskscan(*command, **settings)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    line = done.stderr.splitlines()[-1]
+    assert re.match(r"riskscan: .*(DATABASE_URL|DATA_DIR)", line)
+    assert "hunter2" not in done.stderr
 
 
 def test_users_create_with_bad_password_says_so(riskscan):

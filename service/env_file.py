@@ -1,0 +1,65 @@
+"""The .env file: settings as text, with one meaning for this program and for Docker Compose.
+
+The only place that reads the file. Imports only errors.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+from pathlib import Path
+
+from dotenv.parser import Binding, parse_stream
+
+from service.errors import ConfigError
+
+_QUOTED = re.compile(r"(['\"])(.*?)\1", re.DOTALL)
+
+
+def read_env_file(path: Path, names: Container[str]) -> dict[str, str]:
+    """Return the values that the file gives to `names`; of several for one name the last counts.
+
+    Compose and python-dotenv differ about backslashes, about $ outside of single quotes and about #
+    outside of quotes, so that a value with one of these is refused.
+
+    Raises:
+        ConfigError: the file cannot be read, or a line has no meaning or more than one.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            lines = list(parse_stream(file))
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(
+            f"The settings in {path} cannot be read ({type(error).__name__}). Make it a UTF-8 file that "
+            "this user may read, or name another with RISKSCAN_ENV_FILE (empty: none)."
+        ) from error
+    for line in lines:
+        _check(line, path, names)
+    return {b.key: b.value for b in lines if b.key in names and b.key and b.value is not None}
+
+
+def _check(line: Binding, path: Path, names: Container[str]) -> None:
+    place = f"{path}, line {_line_number(line)}"
+    if line.error:
+        raise ConfigError(
+            f"{place} cannot be read; write NAME=value or NAME='value'; only a # comment may follow."
+        )
+    if line.key in names and line.value is not None and not _has_one_meaning(line):
+        raise ConfigError(
+            f"{place}: {line.key} has a $, # or backslash, which programs read differently. Put a value with "
+            "$ or # between single quotes; set one with a backslash in the environment instead."
+        )
+
+
+def _has_one_meaning(line: Binding) -> bool:
+    value = line.original.string.partition("=")[2].lstrip()
+    quoted = _QUOTED.match(value)
+    if quoted is None:
+        return not set(line.value or "") & set("$#\\")
+    return not set(quoted[2]) & set("\\" if quoted[1] == "'" else "$\\")
+
+
+def _line_number(line: Binding) -> int:
+    """Return the line of the statement itself: a binding includes the empty lines before it."""
+    text = line.original.string
+    return line.original.line + text[: len(text) - len(text.lstrip())].count("\n")
