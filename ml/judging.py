@@ -73,7 +73,7 @@ def _decisions(
     hits = np.zeros((len(examples), len(RISK_TYPES)), np.bool_)
     for rows in by_document(examples):
         document = document_of([examples[row].text for row in rows])
-        deadline = Deadline.after(analyzer.time_allowed_s(document, timeout_s))
+        deadline = Deadline.after(timeout_s)
         found = analyzer.analyze(document, sensitivity=sensitivity, deadline=deadline).findings
         for finding in found:
             for k in _sentences_of(finding, document):

@@ -23,6 +23,7 @@ from service.cli_users import users
 from service.config import Config
 from service.database_address import shown
 from service.errors import RiskscanError
+from service.nlp.analyzer import Deadline
 from service.nlp.operating_point import SENSITIVITIES, Sensitivity
 from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES
 from service.scanner import Scanner, ScanResult, Submission
@@ -67,8 +68,22 @@ def serve() -> None:
     show_default=True,
     help="Miss fewer risks (recall) or raise fewer false alarms (precision).",
 )
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=3600,
+    show_default=True,
+    metavar="SECONDS",
+    help="Most seconds that one file may take, in place of AI_TIMEOUT_S.",
+)
 def scan(
-    files: tuple[str, ...], *, as_json: bool, force_llm: bool, sensitivity: Sensitivity
+    files: tuple[str, ...],
+    *,
+    as_json: bool,
+    force_llm: bool,
+    sensitivity: Sensitivity,
+    timeout_s: float,
 ) -> None:
     """Print the risks that FILEs state; - reads text from standard input. Needs no server."""
     if force_llm and sensitivity != "balanced":
@@ -81,7 +96,8 @@ def scan(
                 submission = replace(
                     _submission(name), force_llm=force_llm, sensitivity=sensitivity
                 )
-                _print(name, _scan(scanner, name, submission), as_json=as_json)
+                deadline = Deadline.after(timeout_s, remedy="raise --timeout")
+                _print(name, _scan(scanner, name, submission, deadline), as_json=as_json)
             except (RiskscanError, OSError) as error:
                 failed = True
                 click.echo(f"riskscan: {name}: {_sentence(error)}", err=True)
@@ -162,13 +178,15 @@ def _submission(name: str) -> Submission:
     return Submission(data=path.read_bytes(), filename=path.name)
 
 
-def _scan(scanner: Scanner, name: str, submission: Submission) -> ScanResult:
+def _scan(scanner: Scanner, name: str, submission: Submission, deadline: Deadline) -> ScanResult:
     with Progress(
         console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
     ) as bar:
         task = bar.add_task(name, total=None)
         return scanner.scan(
-            submission, progress=lambda done, of: bar.update(task, completed=done, total=of)
+            submission,
+            deadline=deadline,
+            progress=lambda done, of: bar.update(task, completed=done, total=of),
         )
 
 

@@ -188,7 +188,7 @@ SETTINGS: tuple[Setting, ...] = (
         "AI_TIMEOUT_S",
         "60",
         integer(1, 3600),
-        "Seconds that one analysis may take, whichever analyzer does it.",
+        "Seconds that one scan may take, reading included; keep the proxy's time-out 60 s longer.",
     ),
     Setting(
         "AI_SERVICE_URL",

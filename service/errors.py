@@ -82,7 +82,10 @@ MEANINGS: dict[str, str] = {
         "The model, LLM or AI service is not reachable; the detail names the setting. "
         "`Retry-After`."
     ),
-    "analyzer_timeout": "The analysis took longer than `AI_TIMEOUT_S`. `Retry-After`.",
+    "analyzer_timeout": (
+        "The scan took longer than `AI_TIMEOUT_S`; nothing was stored. Split the document, or raise the "
+        "setting and the proxy's time-out together. `Retry-After`."
+    ),
     "overloaded": "Too much work is waiting, or the proxy gets no answer. `Retry-After`.",
     "database_unavailable": "The database does not answer; nothing was stored. `Retry-After`.",
     "not_ready": "`/health/ready` only: `errors` says what is missing. `Retry-After`.",

@@ -103,16 +103,26 @@ class Scanner:
         self._max_text_chars = config.max_text_chars
         self._timeout_s = config.ai_timeout_s
 
-    def scan(self, submission: Submission, *, progress: Progress | None = None) -> ScanResult:
+    def scan(
+        self,
+        submission: Submission,
+        *,
+        deadline: Deadline | None = None,
+        progress: Progress | None = None,
+    ) -> ScanResult:
         """Extract, segment and analyze one document, with one analyzer from beginning to end.
+
+        All of it ends by `deadline`; without one, AI_TIMEOUT_S from now.
 
         Raises:
             InvalidRequest, UnreadableDocument, UnsupportedMediaType, TooLarge: the document.
             NotConfigured: `force_llm` without an LLM.
-            AnalyzerUnavailable, AnalyzerTimeout, AnalyzerError, Overloaded: the analysis.
+            AnalyzerTimeout: the deadline passed.
+            AnalyzerUnavailable, AnalyzerError, Overloaded: the analysis.
         """
+        deadline = deadline or Deadline.after(self._timeout_s)
         with self.analyzers.lend(force_llm=submission.force_llm) as analyzer:
-            result = self._scan(submission, analyzer, progress)
+            result = self._scan(submission, analyzer, deadline=deadline, progress=progress)
         if self._on_scanned is not None:
             self._on_scanned(result)
         return result
@@ -122,12 +132,16 @@ class Scanner:
         self.analyzers.close()
 
     def _scan(
-        self, submission: Submission, analyzer: Analyzer, progress: Progress | None
+        self,
+        submission: Submission,
+        analyzer: Analyzer,
+        *,
+        deadline: Deadline,
+        progress: Progress | None,
     ) -> ScanResult:
         began_s = time.monotonic()
-        document = self._read(submission, Deadline.after(self._timeout_s))
+        document = self._read(submission, deadline)
         read_s = time.monotonic()
-        deadline = Deadline.after(analyzer.time_allowed_s(document, self._timeout_s))
         with self._timed("analyze"):
             analysis = analyzer.analyze(
                 document, sensitivity=submission.sensitivity, deadline=deadline, progress=progress
@@ -147,14 +161,17 @@ class Scanner:
 
     def _read(self, submission: Submission, deadline: Deadline) -> Document:
         with self._timed("extract"):
-            extracted = self._extracted(submission)
+            extracted = self._extracted(submission, deadline)
         with self._timed("segment"):
             return self._segmenter.segment(extracted, deadline=deadline)
 
-    def _extracted(self, submission: Submission) -> ExtractedText:
+    def _extracted(self, submission: Submission, deadline: Deadline) -> ExtractedText:
         if submission.data is not None:
             return self._extractor.extract(
-                submission.data, filename=submission.filename, media_type=submission.media_type
+                submission.data,
+                filename=submission.filename,
+                media_type=submission.media_type,
+                deadline=deadline,
             )
         text = submission.text or ""
         if not text.strip():

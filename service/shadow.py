@@ -22,7 +22,7 @@ from service.store import Store
 # A shadow that falls behind must not hold the memory of the documents that it will never reach.
 MAX_WAITING_SCANS = 16
 MAX_WAITING_CHARS = 2_500_000
-TIMEOUT_S = 60.0
+TIMEOUT_S = 600.0  # longer than a request gets: the shadow gives way to requests, and nobody waits
 
 _log = logging.getLogger(__name__)
 
@@ -151,7 +151,7 @@ class Shadow:
             _log.error("a scan was not shadowed: %s", type(error).__name__)
 
     def _shadow(self, analyzer: Analyzer, result: ScanResult) -> None:
-        deadline = Deadline.after(analyzer.time_allowed_s(result.document, TIMEOUT_S))
+        deadline = Deadline.after(TIMEOUT_S)
         analysis = analyzer.analyze(
             result.document, sensitivity=result.sensitivity, deadline=deadline
         )

@@ -38,10 +38,9 @@ def test_body_limit_is_the_services_own():
     assert f"client_max_body_size {max_body_bytes(load({}))};" in TEXT
 
 
-def test_proxy_waits_longer_than_an_analysis_may_take():
-    config = load({})
+def test_proxy_waits_a_minute_longer_than_a_scan_may_take():
     [wait_s] = seconds("proxy_read_timeout")
-    assert wait_s > config.extract_timeout_s + config.ai_timeout_s
+    assert wait_s >= load({}).ai_timeout_s + 60
 
 
 def test_proxy_gives_idle_connections_up_before_the_service_does():

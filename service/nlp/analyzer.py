@@ -118,17 +118,27 @@ class Finding:
     page: int | None
 
 
+RAISE_THE_LIMIT = (
+    "ask the operator to raise AI_TIMEOUT_S and the time-out of the proxy in front together"
+)
+"""How a caller over HTTP gets more time for a scan."""
+
+
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A moment on the monotonic clock, in seconds, after which nobody waits for the answer."""
+    """A moment on the monotonic clock, in seconds, after which nobody waits for the answer.
+
+    `remedy` tells the caller how to get more time.
+    """
 
     at_s: float
     budget_s: float
+    remedy: str = RAISE_THE_LIMIT
 
     @classmethod
-    def after(cls, budget_s: float) -> Deadline:
+    def after(cls, budget_s: float, *, remedy: str = RAISE_THE_LIMIT) -> Deadline:
         """Return the deadline `budget_s` seconds from now."""
-        return cls(time.monotonic() + budget_s, budget_s)
+        return cls(time.monotonic() + budget_s, budget_s, remedy)
 
     def remaining_s(self) -> float:
         """Return the seconds left, zero when none are."""
@@ -137,10 +147,13 @@ class Deadline:
     def check(self) -> None:
         """Raise AnalyzerTimeout when the moment has passed."""
         if self.remaining_s() == 0.0:
-            raise AnalyzerTimeout(
-                f"The analysis did not end within {self.budget_s:g} s. Send a shorter document, "
-                "or ask the operator to raise AI_TIMEOUT_S."
-            )
+            raise self.error("The scan")
+
+    def error(self, slow: str) -> AnalyzerTimeout:
+        """Return the error that says that `slow` took too long, with the remedies."""
+        return AnalyzerTimeout(
+            f"{slow} did not end within {self.budget_s:g} s. Split the document, or {self.remedy}."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,14 +195,6 @@ class Analyzer(ABC):
             AnalyzerTimeout: `deadline` passed.
             AnalyzerError: the analyzer failed or gave a malformed answer.
         """
-
-    def time_allowed_s(self, document: Document, timeout_s: float) -> float:  # noqa: ARG002 - for who overrides
-        """Return the seconds that `document` may take where `timeout_s` is the limit set.
-
-        The limit itself, for whoever asks elsewhere; an analyzer whose own work grows with the
-        document allows for that.
-        """
-        return timeout_s
 
     def is_ready(self) -> bool:
         """Return whether the next analysis can begin; an analyzer elsewhere is asked only then."""

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from service.errors import Overloaded, TooLarge, UnreadableDocument, UnsupportedMediaType
-from service.nlp.analyzer import Block, ExtractedText
+from service.nlp.analyzer import Block, Deadline, ExtractedText
 from service.nlp.formats.builder import TextBuilder, check_chars, storable
 from service.nlp.formats.lines import blocks_of
 from service.nlp.formats.plain import read_csv, read_text
@@ -86,17 +86,24 @@ class Extractor:
         self._slots = threading.BoundedSemaphore(slots or min(cpu_quota(), _MOST_SLOTS))
 
     def extract(
-        self, data: bytes, *, filename: str | None, media_type: str | None
+        self,
+        data: bytes,
+        *,
+        filename: str | None,
+        media_type: str | None,
+        deadline: Deadline | None = None,
     ) -> ExtractedText:
         """Return the text of a file, whole, with its blocks and, for PDF, its pages.
 
-        The format comes from the extension, else from the media type, else from the bytes.
+        The format comes from the extension, else from the media type, else from the bytes. Reading ends
+        by `deadline`, which is the whole scan's, or within the extractor's own limit.
 
         Raises:
             UnsupportedMediaType: a format that is not read; the message names those that are.
             UnreadableDocument: empty, damaged, encrypted, images only, or not what it is named.
             TooLarge: over a limit, which the message names.
             Overloaded: too many files are being read already.
+            AnalyzerTimeout: `deadline` passed.
         """
         if len(data) > self._max_file_bytes:
             raise TooLarge(
@@ -107,12 +114,14 @@ class Extractor:
         if not data:
             raise UnreadableDocument("The file is empty.")
         _check_bytes(kind, data)
-        extracted = self._read(kind, charset, data)
+        extracted = self._read(kind, charset, data, deadline)
         if not extracted.blocks:
             raise UnreadableDocument("The file is empty: it holds no words.")
         return extracted
 
-    def _read(self, kind: str, charset: str | None, data: bytes) -> ExtractedText:
+    def _read(
+        self, kind: str, charset: str | None, data: bytes, deadline: Deadline | None
+    ) -> ExtractedText:
         if kind in _IN_PROCESS:
             builder = TextBuilder(self._max_text_chars)
             _IN_PROCESS[kind](data, builder, charset=charset)
@@ -125,18 +134,27 @@ class Extractor:
             "memory_bytes": self._memory_bytes,
             "cpu_s": self._timeout_s,
         }
-        return _extracted(self._in_child(data, order), self._max_text_chars)
+        try:
+            return _extracted(self._in_child(data, order, deadline), self._max_text_chars)
+        except (Overloaded, TooLarge):
+            if deadline is not None:
+                deadline.check()  # the scan's limit ended it, not the extractor's own
+            raise
 
-    def _in_child(self, data: bytes, order: dict[str, Any]) -> dict[str, Any]:
+    def _in_child(
+        self, data: bytes, order: dict[str, Any], deadline: Deadline | None
+    ) -> dict[str, Any]:
         """Wait for a slot, at most half of the time, and read in a child within what is left."""
         began = time.monotonic()
-        if not self._slots.acquire(timeout=self._timeout_s / 2):
+        left_s = deadline.remaining_s() if deadline else self._timeout_s
+        time_s = min(self._timeout_s, left_s)
+        if not self._slots.acquire(timeout=time_s / 2):
             raise Overloaded("Too many files are being read. Try again in some seconds.")
         try:
             return answer_of(
                 data,
                 order,
-                timeout_s=self._timeout_s - (time.monotonic() - began),
+                timeout_s=time_s - (time.monotonic() - began),
                 max_answer_bytes=_ANSWER_BYTES + _ANSWER_BYTES_PER_CHAR * self._max_text_chars,
             )
         finally:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import re
 import ssl
+import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +29,9 @@ WAIT_WITHOUT_DEADLINE_S = 60.0
 MAX_ANSWER_BYTES = 4_000_000
 MAX_MESSAGE_CHARS = 300
 MAX_RETRY_AFTER_S = 3_600
+
+Exchange = tuple[int, httpx.Headers, bytes]
+"""Status, headers and body of an answer."""
 
 _SECRET_SHAPES = re.compile(r"(?i)\b(?:bearer|basic)\s+[^\s\"',;]+|\b(?:sk|pk|key)-[\w*.\-]{4,}")
 _URL = re.compile(r"(https?://)(?:[^\s/@\"']*@)?([^\s?#\"']*)[^\s\"']*", re.IGNORECASE)
@@ -84,12 +89,9 @@ class JsonClient:
         if self._client.is_closed:
             raise ShuttingDown("The service is stopping; send the document again.")
         try:
-            status, headers, body = self._exchange(json.dumps(payload).encode(), deadline)
-        except httpx.TimeoutException as error:
-            raise AnalyzerTimeout(
-                f"{self._named()} did not answer within {deadline.budget_s:g} s. Send a shorter "
-                "document, or ask the operator to raise AI_TIMEOUT_S."
-            ) from error
+            status, headers, body = self._within(deadline, json.dumps(payload).encode())
+        except (httpx.TimeoutException, TimeoutError) as error:
+            raise self._too_late(deadline) from error
         except httpx.HTTPError as error:
             raise AnalyzerUnavailable(
                 f"{self._named()} cannot be reached or broke the connection "
@@ -99,7 +101,20 @@ class JsonClient:
             raise self._refusal(status, headers, body)
         return self._parsed(body)
 
-    def _exchange(self, body: bytes, deadline: Deadline) -> tuple[int, httpx.Headers, bytes]:
+    def _within(self, deadline: Deadline, body: bytes) -> Exchange:
+        """Exchange on a thread of its own: httpx limits each wait, not their sum."""
+        outcome: Future[Exchange] = Future()
+
+        def run() -> None:
+            try:
+                outcome.set_result(self._exchange(body, deadline))
+            except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
+                outcome.set_exception(error)
+
+        threading.Thread(target=run, name="http-json", daemon=True).start()
+        return outcome.result(timeout=deadline.remaining_s())
+
+    def _exchange(self, body: bytes, deadline: Deadline) -> Exchange:
         request = self._client.build_request(
             "POST",
             self._url,
@@ -146,6 +161,10 @@ class JsonClient:
         if 300 <= status < 400:
             message += f" Set {self._setting} to the final address; redirects are not followed."
         return AnalyzerError(message)
+
+    def _too_late(self, deadline: Deadline) -> AnalyzerTimeout:
+        service = f"the service at {urlsplit(self._url).hostname} ({self._setting})"
+        return deadline.error(f"The scan, waiting for {service},")
 
     def _named(self) -> str:
         return f"The service at {urlsplit(self._url).hostname} ({self._setting})"

@@ -11,7 +11,6 @@ import numpy as np
 from service.nlp import artifact as artifacts
 from service.nlp.analyzer import (
     Deadline,
-    Document,
     Progress,
     Scores,
     SentenceScorer,
@@ -24,11 +23,6 @@ from service.nlp.neighbours import logits_in_document, own_logits
 from service.nlp.observing import NOBODY, Observer
 from service.nlp.row_blocks import row_blocks
 from service.nlp.sentence_cache import SentenceCache
-
-# 2 MB of different sentences take 60 s of two cores (400 sentences/s, November 2026). Ten times that
-# leaves room for eight such documents at once, and for scripts in which a character is a token; an
-# engine that hangs is noticed all the same.
-ALLOWED_S_PER_CHAR = 0.000_3
 
 
 class LocalAnalyzer(SentenceScorer):
@@ -118,9 +112,6 @@ class LocalAnalyzer(SentenceScorer):
         for k, row in zip(new, outputs, strict=True):
             known[k] = row
         return np.array(known, np.float32)
-
-    def time_allowed_s(self, document: Document, timeout_s: float) -> float:
-        return timeout_s + ALLOWED_S_PER_CHAR * len(document.text)
 
     def is_ready(self) -> bool:
         return self._inference.is_alive()

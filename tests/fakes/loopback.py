@@ -8,7 +8,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, BinaryIO
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     delay_s: float = 0.0
     trickle_s: float = 0.0  # pause after each byte of the body
+    header_trickle_s: float = 0.0  # pause after each byte of a header of 100 bytes
 
 
 class LoopbackServer:
@@ -83,14 +84,21 @@ def _handler_of(server: LoopbackServer) -> type[BaseHTTPRequestHandler]:
             self.send_response(reply.status)
             for name, value in {"Content-Length": str(len(reply.body)), **reply.headers}.items():
                 self.send_header(name, value)
+            if reply.header_trickle_s:
+                self.flush_headers()
+                _send_slowly(self.wfile, b"X-Slow: " + b"x" * 90 + b"\r\n", reply.header_trickle_s)
             self.end_headers()
-            step = 1 if reply.trickle_s else max(1, len(reply.body))
-            for i in range(0, len(reply.body), step):
-                self.wfile.write(reply.body[i : i + step])
-                self.wfile.flush()
-                time.sleep(reply.trickle_s)
+            _send_slowly(self.wfile, reply.body, reply.trickle_s)
 
         def log_message(self, *_args: object) -> None:
             pass
 
     return Handler
+
+
+def _send_slowly(file: BinaryIO, data: bytes, pause_s: float) -> None:
+    step = 1 if pause_s else max(1, len(data))
+    for i in range(0, len(data), step):
+        file.write(data[i : i + step])
+        file.flush()
+        time.sleep(pause_s)

@@ -79,8 +79,12 @@ def test_post_answer_of_many_megabytes_is_refused(client, chat_server):
 
 @pytest.mark.parametrize(
     "reply",
-    [Reply(delay_s=20), Reply(body=b"[1, 2, 3]" * 9, trickle_s=0.25)],
-    ids=["mute", "trickle"],
+    [
+        Reply(delay_s=20),
+        Reply(body=b"[1, 2, 3]" * 9, trickle_s=0.25),
+        Reply(body=b"[]", header_trickle_s=0.15),
+    ],
+    ids=["mute", "trickle", "trickled header"],
 )
 def test_post_slow_server_raises_timeout_at_the_deadline(client, chat_server, reply):
     chat_server.replies.append(reply)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from service.errors import AnalyzerError
-from service.nlp.analyzer import Deadline, Document
+from service.nlp.analyzer import Deadline
 from service.nlp.llm import MAX_CHARS_PER_REQUEST, REQUESTS_AT_ONCE, LLMAnalyzer
 from service.nlp.llm_prompt import read_answer
 from service.nlp.taxonomy import RISK_TYPES
@@ -201,7 +201,3 @@ def answer_or_refusal(llm: LLMAnalyzer, sentences: list[str]) -> list[tuple[int,
         return error.message
     assert set(scores.ravel()) <= {0.0, 1.0}
     return [(int(row), RISK_TYPES[k]) for row, k in np.argwhere(scores)]
-
-
-def test_time_allowed_is_the_limit_set_whatever_the_document(strict):
-    assert strict.time_allowed_s(Document("x" * 2_000_000, ()), 60.0) == 60.0

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from service.errors import ArtifactError
-from service.nlp.analyzer import Document
 from service.nlp.local import LocalAnalyzer
 from tests.nlp.conftest import MODEL_DIR
 from tests.nlp.prose import HARMLESS, RISK
@@ -60,8 +59,3 @@ def test_score_onnx_and_torch_agree(local, request):
     other = request.getfixturevalue("local_torch")
     difference = np.abs(local.score([RISK, *HARMLESS]) - other.score([RISK, *HARMLESS]))
     assert difference.max() < 0.08  # the ONNX graph rounds activations to 8 bits
-
-
-def test_time_allowed_two_megabytes_get_minutes_and_a_note_the_limit_set(local):
-    assert local.time_allowed_s(Document("x" * 2_000_000, ()), 60.0) > 8 * 60
-    assert local.time_allowed_s(Document("A note.", ()), 60.0) == pytest.approx(60.0, abs=0.01)

@@ -103,7 +103,3 @@ def test_analyze_service_that_is_draining_raises_unavailable(analyze, scan_serve
     with pytest.raises(AnalyzerUnavailable, match="AI_SERVICE_URL") as caught:
         analyze(RISK)
     assert caught.value.retry_after_s == 3
-
-
-def test_time_allowed_is_the_limit_set_whatever_the_document(remote):
-    assert remote.time_allowed_s(Document("x" * 2_000_000, ()), 60.0) == 60.0
