@@ -36,7 +36,8 @@ def unusable_database(config: Config, error: OSError) -> ConfigError:
     which = f" ({error.filename})" if error.filename else ""
     return ConfigError(
         f"The database {shown(config.database_url)} cannot be opened: {error.strerror}{which}. Set "
-        "DATABASE_URL (or DATA_DIR for the embedded database) so that this user may write its folder and read its files."
+        "DATABASE_URL (or DATA_DIR for the embedded database) so that this user may write its folder and "
+        "read its files."
     )
 
 
