@@ -50,8 +50,9 @@ class Combiner(Generic[Key, Item, Result]):
     ) -> None:
         """`work` returns a result for each item, in their order, or raises before any is done.
 
-        An error in `common` is nobody's fault, and all whose items were in the call get it. After any other
-        each item is done once more in a call of its own.
+        An error in `common` is nobody's fault: all whose items were in the call get it, and all who came
+        while it lasted, since each of them would wait as long for the same. After any other error each
+        item is done once more in a call of its own.
         """
         self._work = work
         self._common = common
@@ -78,8 +79,7 @@ class Combiner(Generic[Key, Item, Result]):
 
     def _lead(self, key: Key, own: _Ticket[Item, Result]) -> _Turn:
         """Do all that waits, `own` among it, then hand over; return how `own` is to go on."""
-        with self._lock:
-            group, self._waiting[key] = self._waiting[key], []
+        group = self._take(key)
         turn: _Turn = "alone"
         try:
             turn = self._do(key, group)
@@ -99,7 +99,9 @@ class Combiner(Generic[Key, Item, Result]):
         try:
             results = self._work(key, [ticket.item for ticket in group])
         except Exception as error:  # noqa: BLE001 - raised again in the thread of each caller
-            if len(group) > 1 and not isinstance(error, self._common):
+            if isinstance(error, self._common):
+                group += self._take(key)
+            elif len(group) > 1:
                 return "alone"
             for ticket in group:
                 ticket.error = error
@@ -107,3 +109,8 @@ class Combiner(Generic[Key, Item, Result]):
         for ticket, result in zip(group, results, strict=True):
             ticket.results.append(result)
         return "done"
+
+    def _take(self, key: Key) -> list[_Ticket[Item, Result]]:
+        with self._lock:
+            taken, self._waiting[key] = self._waiting[key], []
+        return taken

@@ -88,6 +88,10 @@ class Scans:
         _log.info("scan stored", extra=fields(scan_id=stored.id))
         return stored
 
+    def n_waiting(self, user_id: UUID) -> int:
+        """Return how many scans of a user wait while others are stored, -1 where none is being stored."""
+        return self._kept.n_waiting(user_id)
+
     def get(self, user_id: UUID, scan_id: UUID) -> models.Scan:
         """Return a user's scan; NotFound when there is none or it is another user's."""
         scan = self._own(user_id, scan_id)

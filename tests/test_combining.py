@@ -105,6 +105,17 @@ def test_common_fault_is_told_to_all_after_one_call(combiner, busy, work):
     assert len(work.calls) == 2
 
 
+def test_common_fault_is_told_to_those_who_came_while_it_lasted(combiner, busy, work):
+    others = come(combiner, busy, 2, 3)
+    work.ending = Away()
+    work.gate.set()
+    for caller in (busy.first, *others):
+        with pytest.raises(Away):
+            caller.result(PATIENCE_S)
+    assert len(work.calls) == 1
+    assert combiner.do("held", 4) == 8
+
+
 def test_fault_of_a_lone_caller_is_raised_after_one_call(combiner, work):
     with pytest.raises(ValueError, match="bad"):
         combiner.do("a", "bad")

@@ -1,14 +1,15 @@
 """What lies in the database after requests: nothing readable that should not be, nothing half done."""
 
 import hashlib
+import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Engine, event, func, select
 
-from db.engines import BEGIN_IMMEDIATE
+from db.engines import BEGIN_IMMEDIATE, open_unpooled_engine
 from db.models import AuditEvent, Finding, RefreshToken, Scan, User
 from service import scans
 from service.context import EXTENSION
@@ -60,25 +61,23 @@ def test_scan_of_which_a_part_fails_is_not_stored(user, rows, monkeypatch, part)
 
 
 @pytest.fixture
-def transactions(live, monkeypatch):
-    """Count the transactions in which scans are stored."""
-    counted = []
-    store = live.app.extensions[EXTENSION].scans._store
-    run = store.transaction
+def writers():
+    """The threads of this process that have begun to write scans."""
+    begun = set()
 
-    def transaction(work):
-        if "_keep" in work.__qualname__:
-            counted.append(work)
-        return run(work)
+    def keep(_connection, _cursor, statement, *_):
+        if statement.startswith("INSERT INTO scans "):
+            begun.add(threading.get_ident())
 
-    monkeypatch.setattr(store, "transaction", transaction)
-    return counted
+    event.listen(Engine, "before_cursor_execute", keep)
+    yield begun
+    event.remove(Engine, "before_cursor_execute", keep)
 
 
 @contextmanager
 def held_up(live):
     """Keep scans from being stored by a transaction that holds the users' rows, or all of SQLite."""
-    engine = live.app.extensions[EXTENSION].store._database.engine
+    engine = open_unpooled_engine(live.app.extensions[EXTENSION].config.database_url)
     with engine.connect() as connection:
         connection.execution_options(**{BEGIN_IMMEDIATE: True})
         connection.execute(select(User.id).with_for_update())
@@ -92,31 +91,34 @@ def scan_at_once(live, user):
 
     Returns all answers.
     """
-    user_id, waiting = uuid.UUID(user.id), live.app.extensions[EXTENSION].scans._kept._waiting
+    user_id, stored = uuid.UUID(user.id), live.app.extensions[EXTENSION].scans
 
     def send(*headers, then=lambda: None):
         with ThreadPoolExecutor(len(headers) + 1) as pool:
             with held_up(live):
                 answers = [pool.submit(user.scan)]
-                wait_until(lambda: waiting.get(user_id) == [])
+                wait_until(lambda: stored.n_waiting(user_id) == 0)
                 answers += [pool.submit(user.scan, headers=more) for more in headers]
-                wait_until(lambda: len(waiting[user_id]) == len(headers))
+                wait_until(lambda: stored.n_waiting(user_id) == len(headers))
                 then()
             return [answer.result().raise_for_status().json() for answer in answers]
 
     return send
 
 
-def test_scans_ready_at_once_are_stored_in_one_transaction(user, scan_at_once, transactions, rows):
+def test_scans_ready_at_once_are_stored_in_one_transaction(user, scan_at_once, rows):
     names = [{"X-Request-ID": f"at-once-{n}"} for n in range(5)]
     ids = [uuid.UUID(answer["scan_id"]) for answer in scan_at_once(*names)]
-    assert len(transactions) == 2
     assert user.http.get("/api/scans").json()["total"] == 6
     for scan_id in ids:
         assert rows(select(func.count()).where(Finding.scan_id == scan_id)) == [(2,)]
-    kept = select(AuditEvent.object_id, AuditEvent.request_id)
-    events = dict(rows(kept.where(AuditEvent.action == "scan.created")))
-    assert [events[str(scan_id)] for scan_id in ids[1:]] == [n["X-Request-ID"] for n in names]
+    kept = select(AuditEvent.object_id, AuditEvent.request_id, AuditEvent.created_at)
+    created = (AuditEvent.action == "scan.created", AuditEvent.user_id == uuid.UUID(user.id))
+    events = {scan_id: event for scan_id, *event in rows(kept.where(*created))}
+    assert [events[str(i)][0] for i in ids[1:]] == [n["X-Request-ID"] for n in names]
+    assert (
+        len({made_at for _, made_at in events.values()}) == 2
+    )  # a transaction's events share one time
 
 
 def test_scans_whose_commit_has_no_answer_are_stored_once(user, scan_at_once, lose_answers):
@@ -134,10 +136,10 @@ def test_twins_that_come_at_once_with_others_are_stored_once(user, scan_at_once)
     assert user.http.get("/api/scans").json()["total"] == 4
 
 
-def test_scan_of_many_findings_does_not_keep_others_waiting(user, live, transactions, monkeypatch):
+def test_scan_of_many_findings_keeps_no_other_waiting(user, live, writers, monkeypatch):
     monkeypatch.setattr(scans, "SHARED_FINDINGS", 1)
-    with ThreadPoolExecutor(1) as pool, held_up(live):
-        answer = pool.submit(user.scan)
-        wait_until(lambda: transactions)
-        assert not live.app.extensions[EXTENSION].scans._kept._waiting
-    assert answer.result().status_code == 201
+    with ThreadPoolExecutor(2) as pool:
+        with held_up(live):
+            answers = [pool.submit(user.scan) for _ in range(2)]
+            wait_until(lambda: len(writers) == 2)
+        assert [answer.result().status_code for answer in answers] == [201, 201]
