@@ -32,22 +32,19 @@ _SQLITE_AWAY = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_CANTOPEN,
 }
-_MYSQL_DUPLICATE = 1062
-_POSTGRESQL_DUPLICATE = "23505"
-_SQLITE_DUPLICATE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
+# By MySQL's number, PostgreSQL's SQLSTATE, and SQLite's extended code.
+_DUPLICATE = {1062, "23505", sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
+_MISSING_PARENT = {1216, 1452, "23503", sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY}
 
 
 def is_duplicate(error: BaseException) -> bool:
     """Tell whether a row with the same unique value is there already."""
-    match _driver_error(error):
-        case pymysql.err.Error() as found:
-            return _mysql_code(found) == _MYSQL_DUPLICATE
-        case psycopg.Error() as found:
-            return found.sqlstate == _POSTGRESQL_DUPLICATE
-        case sqlite3.Error() as found:
-            return getattr(found, "sqlite_errorcode", None) in _SQLITE_DUPLICATE
-        case _:
-            return False
+    return _code(error) in _DUPLICATE
+
+
+def is_missing_parent(error: BaseException) -> bool:
+    """Tell whether an inserted row belongs to one that is not stored, such as a deleted account."""
+    return _code(error) in _MISSING_PARENT
 
 
 def is_lost_connection(error: BaseException | None) -> bool:
@@ -89,6 +86,18 @@ def is_unavailable(error: BaseException) -> bool:
             return _sqlite_code(found) in _SQLITE_AWAY
         case _:
             return False
+
+
+def _code(error: BaseException) -> int | str | None:
+    match _driver_error(error):
+        case pymysql.err.Error() as found:
+            return _mysql_code(found)
+        case psycopg.Error() as found:
+            return found.sqlstate
+        case sqlite3.Error() as found:
+            return getattr(found, "sqlite_errorcode", None)
+        case _:
+            return None
 
 
 def _driver_error(error: BaseException) -> BaseException | None:

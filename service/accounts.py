@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
 import email_validator
 import uuid_utils.compat
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from db.faults import is_missing_parent
 from db.models import Login, User
 from db.queries import users
 from service.audit import Action, event, record
@@ -107,7 +110,9 @@ class Accounts:
             self._record(session, Action.USER_LOGGED_IN, user_id)
             return login.id
 
-        return self._pair(user_id, self._store.transaction(work), refresh_token)
+        with _unless_deleted(_WRONG):
+            login_id = self._store.transaction(work)
+        return self._pair(user_id, login_id, refresh_token)
 
     def refresh(self, refresh_token: str) -> TokenPair:
         """Exchange a refresh token for a new pair; the old one is used up.
@@ -130,7 +135,8 @@ class Accounts:
             self._add_refresh_token(session, login.id, successor)
             return AccessClaims(login.user_id, login.id)
 
-        claims = self._store.transaction(work)
+        with _unless_deleted(_REFRESH_REFUSED):
+            claims = self._store.transaction(work)
         if claims is None:
             raise Unauthenticated(_REFRESH_REFUSED)
         return self._pair(claims.user_id, claims.login_id, successor)
@@ -202,6 +208,17 @@ class Accounts:
     def _pair(self, user_id: UUID, login_id: UUID, refresh_token: str) -> TokenPair:
         access_token = self._tokens.access_token(user_id, login_id)
         return TokenPair(access_token, refresh_token, int(self._tokens.access_life.total_seconds()))
+
+
+@contextlib.contextmanager
+def _unless_deleted(message: str) -> Iterator[None]:
+    """Raise Unauthenticated where what is stored belongs to an account that was deleted meanwhile."""
+    try:
+        yield
+    except IntegrityError as error:
+        if is_missing_parent(error):
+            raise Unauthenticated(message) from error
+        raise
 
 
 def _normalized(email: str) -> str:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from db import models
+from db.faults import is_duplicate, is_missing_parent
 from db.queries import scans as queries
 from db.queries.audit import Event
 from service.audit import Action, event, record
@@ -64,6 +65,7 @@ class Scans:
 
         Raises:
             Conflict: the key came with other content before.
+            Unauthenticated: the account was deleted meanwhile.
             DatabaseUnavailable: nothing was stored; and whatever Scanner.scan raises.
         """
         request_sha256 = submission.fingerprint() if key else None
@@ -78,13 +80,11 @@ class Scans:
                 else:
                     stored = self._kept.do(user_id, scan)
         except IntegrityError as error:
-            # By a commit of which nothing was heard, or a twin of this request with the same key.
-            earlier = self._own(user_id, scan.values["id"])
-            if earlier is None and key:
-                earlier = self._earlier(user_id, key, request_sha256)
-            if earlier is None:
+            if is_missing_parent(error):
                 raise Unauthenticated("This account was deleted meanwhile.") from error
-            return earlier
+            if is_duplicate(error) and (earlier := self._twin(user_id, scan)):
+                return earlier
+            raise
         _log.info("scan stored", extra=fields(scan_id=stored.id))
         return stored
 
@@ -157,6 +157,14 @@ class Scans:
             return [models.Scan(**scan.values) for scan in new]
 
         return self._store.transaction(work)
+
+    def _twin(self, user_id: UUID, new: _NewScan) -> models.Scan | None:
+        """Return the stored scan with the id or the key of `new`."""
+        key, request_sha256 = new.values["idempotency_key"], new.values["request_sha256"]
+        earlier = self._own(user_id, new.values["id"])
+        if earlier is None and key:
+            earlier = self._earlier(user_id, key, request_sha256)
+        return earlier
 
     def _own(self, user_id: UUID, scan_id: UUID) -> models.Scan | None:
         return self._store.transaction(lambda s: queries.scan_of_user(s, scan_id, user_id))

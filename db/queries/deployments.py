@@ -12,6 +12,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from db.faults import is_duplicate
 from db.models import Deployment, ShadowTotal
 from db.queries.counts import n_rows_of
 
@@ -95,7 +96,10 @@ def add_to_shadow_totals(
     try:
         with session.begin_nested():
             session.add(_first(serving, shadow, counts))
-    except IntegrityError:  # another process began the pair meanwhile
+    except IntegrityError as error:
+        if not is_duplicate(error):
+            raise
+        # Another process began the pair meanwhile.
         _increase(session, serving, shadow, counts)
 
 

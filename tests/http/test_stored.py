@@ -5,14 +5,16 @@ import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
-from sqlalchemy import Engine, event, func, select
+from sqlalchemy import Engine, delete, event, func, select
 
 from db.engines import BEGIN_IMMEDIATE, open_unpooled_engine
 from db.models import AuditEvent, Finding, RefreshToken, Scan, User
 from service import scans
 from service.context import EXTENSION
+from service.scanner import Scanner
 from tests.waiting import wait_until
 
 
@@ -58,6 +60,49 @@ def test_scan_of_which_a_part_fails_is_not_stored(user, rows, monkeypatch, part)
     assert rows(select(func.count()).where(Scan.user_id == user_id)) == [(0,)]
     created = (AuditEvent.user_id == user_id, AuditEvent.action == "scan.created")
     assert rows(select(func.count()).where(*created)) == [(0,)]
+
+
+def test_scan_that_a_check_refuses_is_an_internal_error(user, monkeypatch):
+    scan = Scanner.scan
+
+    def scan_from_an_unknown_source(*args):
+        result = scan(*args)
+        return replace(result, analysis=replace(result.analysis, source="rules"))
+
+    monkeypatch.setattr(Scanner, "scan", scan_from_an_unknown_source)
+    answer = user.scan()
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+
+
+@pytest.fixture
+def delete_account(live):
+    """Delete a user's account just before the first INSERT into a table."""
+    engine = open_unpooled_engine(live.app.extensions[EXTENSION].config.database_url)
+    due = {}
+
+    def delete_once(_connection, _cursor, statement, *_):
+        if user_id := due.pop(statement.split(" (")[0], None):
+            with engine.begin() as other:
+                other.execute(delete(User).where(User.id == user_id))
+
+    event.listen(Engine, "before_cursor_execute", delete_once)
+    yield lambda user, table: due.update({f"INSERT INTO {table}": uuid.UUID(user.id)})
+    event.remove(Engine, "before_cursor_execute", delete_once)
+
+
+def test_scan_of_an_account_deleted_meanwhile_is_unauthenticated(user, delete_account):
+    delete_account(user, "scans")
+    answer = user.scan()
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+    assert "deleted" in answer.json()["detail"]
+
+
+def test_log_in_to_an_account_deleted_meanwhile_is_unauthenticated(client, user, delete_account):
+    delete_account(user, "logins")
+    answer = client.post(
+        "/api/auth/login", data={"username": user.email, "password": user.password}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
 
 
 @pytest.fixture
