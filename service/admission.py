@@ -6,7 +6,7 @@ from waitress.channel import HTTPChannel
 from waitress.task import ThreadedTaskDispatcher
 from waitress.utilities import Error
 
-from service.channels import NEVER_REFUSED
+from service.limits import PROBE_PATHS
 
 WAITING_PER_THREAD = 4
 """Requests that wait for each thread. With a scan of a sentence every 3 ms all have been answered within
@@ -23,7 +23,7 @@ class Busy(Error):  # type: ignore[misc]  # waitress has no annotations
 class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
     """waitress's threads with a bounded queue.
 
-    A thread of its own answers what must not wait: refusals, and questions after the health.
+    Rejections and probes run on a dedicated thread.
     """
 
     def __init__(self, *, n_threads: int) -> None:
@@ -37,7 +37,7 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
         """Queue a channel whose next request is complete, or have it refused."""
         request = task.requests[0]
         path = getattr(request, "path", "")  # one that cannot be parsed has none
-        is_express = path.startswith(NEVER_REFUSED)
+        is_express = path in PROBE_PATHS
         if not is_express and len(self.queue) >= self.most_waiting:
             request.error = request.error or Busy("too many requests wait")
         if is_express or request.error:

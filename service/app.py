@@ -17,13 +17,18 @@ from werkzeug.routing import IntegerConverter
 from service import __version__, bodies, openapi, problems, request_id
 from service.accounts import Accounts
 from service.api import admin, auth, feedback, health, metrics, models, scan, scans
-from service.channels import NEVER_REFUSED
 from service.config import Config
 from service.context import EXTENSION, Services, services
 from service.drift import DriftWatch
 from service.errors import NotAcceptable, ShuttingDown
 from service.feedback import Reviews
-from service.limits import ACCOUNT_BODY_BYTES, MAX_FIELDS, body_too_large, max_body_bytes
+from service.limits import (
+    ACCOUNT_BODY_BYTES,
+    MAX_FIELDS,
+    PROBE_PATHS,
+    body_too_large,
+    max_body_bytes,
+)
 from service.logs import fields
 from service.metrics import Metrics
 from service.models import Models
@@ -212,7 +217,7 @@ def _begin() -> None:
     g.request_id = request_id.begin(request.headers.get("X-Request-ID"))
     if request.path.startswith("/api/v1/auth/"):
         request.max_content_length = ACCOUNT_BODY_BYTES
-    if services().draining.is_set() and not request.path.startswith(NEVER_REFUSED):
+    if services().draining.is_set() and request.path not in PROBE_PATHS:
         raise ShuttingDown("This process is shutting down; send the request again.")
     if (
         not request.path.startswith(_PAGES)

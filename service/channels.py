@@ -19,8 +19,6 @@ from service import request_id
 from service.errors import HTTP_STATUS
 from service.problem_document import FIXED_500, problem_response
 
-NEVER_REFUSED = ("/health", "/metrics")
-"""Paths, and what is below them, that are answered however much else waits."""
 RETRY_AFTER_S = 2
 _JOINED_BYTES = 65_536
 TOO_MANY = "Too many requests wait already. Try again in a few seconds."

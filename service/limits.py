@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from service.config import Config  # imports SQLAlchemy, which not every process needs
 
+PROBE_PATHS = ("/health", "/health/live", "/health/ready", "/metrics")
+"""Paths that are answered at once, however much else waits; exact, without a query."""
 # JSON may write one character as two \uXXXX escapes; so many bytes a text within its limit can take.
 _BYTES_PER_CHAR = 12
 _ENVELOPE_BYTES = 65_536

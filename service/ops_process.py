@@ -21,6 +21,7 @@ from waitress.server import BaseWSGIServer, create_server
 from service import __version__, logs, request_id
 from service.channels import channel_class, status_line
 from service.errors import Fault, Unavailable
+from service.limits import PROBE_PATHS
 from service.problem_document import problem_response
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 SILENT_S = 10.0
 """A service that has told nothing for so long hangs: it tells every second."""
-PATHS = ("/health", "/health/live", "/health/ready", "/metrics")
 _METHODS = ("GET", "HEAD")
 _THREADS = 2
 _CONNECTION_LIMIT = 200
@@ -66,7 +66,7 @@ class OpsAnswers:
         return [] if method == "HEAD" else [body]
 
     def _answer(self, method: str, path: str) -> Answer:
-        if path not in PATHS:
+        if path not in PROBE_PATHS:
             told = "This port serves /health and /metrics; the API has the other one."
             return _refusal("not_found", told, path)
         if method not in _METHODS:

@@ -20,8 +20,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from service import request_id
-from service.channels import NEVER_REFUSED, RETRY_AFTER_S, TOO_MANY, status_line
-from service.limits import MAX_HEADER_BYTES
+from service.channels import RETRY_AFTER_S, TOO_MANY, status_line
+from service.limits import MAX_HEADER_BYTES, PROBE_PATHS
 from service.problem_document import problem_response
 
 SHED, REST = b"shed", b"rest"
@@ -39,7 +39,7 @@ _TOLD_EVERY_S = 0.5  # each wakes the service
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*(?:\r\n|$)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 _REQUEST_ID = re.compile(rb"\r\nx-request-id:[ \t]*(\S+)[ \t]*(?:\r\n|$)", re.IGNORECASE)
-_NEVER_REFUSED = re.compile(rb"[A-Z]+ (?:%s)" % b"|".join(path.encode() for path in NEVER_REFUSED))
+_PROBE = re.compile(rb"[A-Z]+ (?:%s)[ ?]" % b"|".join(path.encode() for path in PROBE_PATHS))
 
 
 @dataclass(eq=False, slots=True)
@@ -152,7 +152,7 @@ class Shedder:
         head, end, body = caller.received.partition(b"\r\n\r\n")
         if not end and len(head) < MAX_HEADER_BYTES:
             self._hold(caller)
-        elif _NEVER_REFUSED.match(head):
+        elif _PROBE.match(head):
             self._pass_on(caller)
         else:
             self._refuse(caller, head, body)

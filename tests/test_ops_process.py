@@ -6,7 +6,8 @@ from wsgiref.util import setup_testing_defaults
 
 import pytest
 
-from service.ops_process import PATHS, SILENT_S, OpsAnswers
+from service.limits import PROBE_PATHS
+from service.ops_process import SILENT_S, OpsAnswers
 
 NEWS = {
     "ready": {"status": "ready", "checks": {"database": "answers"}, "age_s": 0.5},
@@ -48,7 +49,7 @@ def get(answers, path, method="GET"):
     return int(status[:3]), dict(headers), body
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", PROBE_PATHS)
 def test_before_anything_was_told_it_is_503(answers, path):
     status, headers, body = get(answers, path)
     assert (status, json.loads(body)["code"]) == (503, "not_ready")
@@ -82,7 +83,7 @@ def test_faults_make_it_not_ready_but_alive(answers):
     assert get(answers, "/health/live")[0] == 200
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", PROBE_PATHS)
 def test_service_that_tells_nothing_any_more_is_503_until_it_does(answers, clock, path):
     tell(answers)
     clock.now_s += SILENT_S + 0.1

@@ -127,8 +127,14 @@ def test_head_request_gets_no_body(call):
     assert answer_to(call(SCAN.replace(b"POST", b"HEAD")))[2] == b""
 
 
+@pytest.mark.usefixtures("service")
+@pytest.mark.parametrize("path", [b"/healthzzz", b"/metrics/x", b"/health%2Flive", b"/HEALTH"])
+def test_path_that_only_begins_like_a_probe_is_refused(call, path):
+    assert answer_to(call(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"))[0] == 503
+
+
 def test_health_is_passed_on_with_its_bytes(service, call):
-    for path in (b"/health/live", b"/metrics"):
+    for path in (b"/health/live", b"/metrics", b"/health?now"):
         request = b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
         caller = call(request)
         connection, received = passed_on(service)

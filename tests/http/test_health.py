@@ -2,6 +2,10 @@
 
 import re
 
+import pytest
+
+from service.context import EXTENSION
+
 
 def test_health_and_liveness_answer(client):
     assert client.get("/health").json()["status"] == "ok"
@@ -13,6 +17,22 @@ def test_ready_says_that_database_and_model_are_fit(client):
     assert answer.status_code == 200
     assert answer.json()["checks"]["database"] == "answers"
     assert "proved" in answer.json()["checks"]["model"]
+
+
+@pytest.fixture
+def draining(live):
+    """The service, as it answers between SIGTERM and its end."""
+    draining = live.app.extensions[EXTENSION].draining
+    draining.set()
+    yield
+    draining.clear()
+
+
+@pytest.mark.usefixtures("draining")
+def test_while_draining_probes_are_answered_by_their_exact_paths(client):
+    assert client.get("/health").status_code == 200
+    for path in ("/healthzzz", "/health/", "/metrics/x"):
+        assert client.get(path).json()["code"] == "shutting_down"
 
 
 def test_openapi_is_31_and_names_every_route(live, client):

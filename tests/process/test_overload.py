@@ -100,6 +100,7 @@ def test_long_document_is_refused_in_words_too(crowded):
 def test_health_is_answered_by_the_service_meanwhile(crowded):
     for path in ("/health", "/health/live", "/health/ready"):
         assert HTTP.get(crowded.url + path).status_code == 200
+    assert HTTP.get(f"{crowded.url}/healthzzz").status_code == 503
 
 
 def test_scans_are_taken_again_when_there_is_room(small):
