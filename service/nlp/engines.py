@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import json
+import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,6 +82,8 @@ class OnnxEngine(Engine):
     device = "cpu"
 
     def __init__(self, artifact: Artifact, *, n_threads: int) -> None:
+        # Official builds report to Microsoft by default, and read this once, when they are imported.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         import onnxruntime as ort  # type: ignore[import-untyped]  # noqa: PLC0415 - no stubs; heavy
 
         self.limits = replace(CPU_LIMITS, at_once=n_threads)

@@ -149,3 +149,11 @@ def test_models_verify_proves_the_shipped_model(riskscan, tmp_path):
     absent = riskscan("models", "verify", tmp_path)
     assert absent.returncode == 1
     assert "manifest.json" in absent.stderr
+
+
+def test_scan_starts_no_telemetry_of_onnx_runtime(riskscan, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    done = riskscan("scan", "-", stdin=FLOW_TEXT, HOME=str(home))
+    assert done.returncode == 0, done.stderr
+    assert not list(home.rglob("*"))  # its telemetry keeps a database and an identifier here

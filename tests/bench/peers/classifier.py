@@ -59,6 +59,7 @@ class Int8Classifier(Classifier):
     """Our own int8 file in ONNX Runtime, as its documentation says: threads set, the rest as it comes."""
 
     def __init__(self):
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # as the service does
         import onnxruntime as ort  # noqa: PLC0415 - who serves with torch needs none
         from tokenizers import Tokenizer  # noqa: PLC0415
 
