@@ -1,4 +1,4 @@
-"""nginx with the shipped configuration, as the current user in a folder of its own."""
+"""nginx with the shipped site, as the current user in a folder of its own."""
 
 import ipaddress
 import os
@@ -19,7 +19,38 @@ from cryptography.x509.oid import NameOID
 from tests.waiting import PATIENCE_S
 
 SHIPPED = Path(__file__).resolve().parents[2] / "service/proxy/nginx.conf"
-_FOLDERS = " ".join(
+NEIGHBOUR = "neighbour.corp.local"
+# As Debian ships it, with the two values that the site's comment asks for; beside ours, another site.
+_MACHINE = """
+worker_processes auto;
+worker_rlimit_nofile 16384;
+error_log {folder}/error.log;
+events {{
+    worker_connections 4096;
+}}
+http {{
+    sendfile on;
+    tcp_nopush on;
+    types_hash_max_size 2048;
+    server_tokens off;
+    default_type application/octet-stream;
+    keepalive_timeout 75s;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_prefer_server_ciphers on;
+    access_log {folder}/other.log;
+    gzip on;
+    {temporary}
+    include {folder}/conf.d/*.conf;
+    server {{
+        listen 127.0.0.1:{port} ssl;
+        server_name {neighbour};
+        ssl_certificate {folder}/fullchain.pem;
+        ssl_certificate_key {folder}/privkey.pem;
+        return 200 "another site";
+    }}
+}}
+"""
+_TEMPORARY = " ".join(
     f"{kind}_temp_path {kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 )
 
@@ -45,7 +76,12 @@ class Nginx:
         self._folder = folder
         _make_certificate(folder)
         self.tls = ssl.create_default_context(cafile=folder / "fullchain.pem")
-        (folder / "nginx.conf").write_text(_adapted(folder, port, service_port))
+        (folder / "conf.d").mkdir()
+        (folder / "conf.d/riskscan.conf").write_text(_adapted(folder, port, service_port))
+        machine = _MACHINE.format(
+            folder=folder, port=port, temporary=_TEMPORARY, neighbour=NEIGHBOUR
+        )
+        (folder / "nginx.conf").write_text(machine)
         own = "daemon off; pid nginx.pid;" + (" user root;" if os.geteuid() == 0 else "")
         command = [program(), "-p", folder, "-c", folder / "nginx.conf", "-g", own]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -78,17 +114,16 @@ class Nginx:
 
 
 def _adapted(folder, port, service_port):
-    """The shipped configuration with other addresses and folders, and nothing else."""
+    """The shipped site with other addresses and folders, and nothing else."""
     text = SHIPPED.read_text()
     for shipped, ours in {
         "listen 443 ssl;\n": f"listen 127.0.0.1:{port} ssl;\n",
-        "        listen [::]:443 ssl;\n": "",
+        "    listen [::]:443 ssl;\n": "",
         "127.0.0.1:8000": f"127.0.0.1:{service_port}",
         "/etc/nginx/tls/fullchain.pem": f"{folder}/fullchain.pem",
         "/etc/nginx/tls/privkey.pem": f"{folder}/privkey.pem",
         "/var/log/nginx/error.log": f"{folder}/error.log",
         "/var/log/nginx/access.log": f"{folder}/access.log",
-        "http {\n": f"http {{\n    {_FOLDERS}\n",
     }.items():
         assert text.count(shipped) == 1, f"{shipped!r} in {SHIPPED}"
         text = text.replace(shipped, ours)

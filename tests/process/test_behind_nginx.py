@@ -11,7 +11,7 @@ import pytest
 from service.problem_document import MEDIA_TYPE
 from tests.process.conftest import Process, free_port
 from tests.process.crowd import Crowd, is_open
-from tests.process.nginx import Nginx, program
+from tests.process.nginx import NEIGHBOUR, Nginx, program
 from tests.sentences import FLOW_TEXT, LONG_TEXT
 from tests.waiting import PATIENCE_S, wait_until
 
@@ -139,6 +139,21 @@ def test_nginx_made_error_is_a_problem(nginx, asked, status):
     assert (int(head.split()[1]), problem["status"]) == (status, status)
     assert f"Content-Type: {MEDIA_TYPE}".encode() in head
     assert f"X-Request-ID: {problem['request_id']}".encode() in head
+
+
+def test_site_stands_beside_the_machines_others(nginx, other):
+    tls = nginx.tls.wrap_socket(
+        socket.create_connection(("127.0.0.1", nginx.port), PATIENCE_S), server_hostname="127.0.0.1"
+    )
+    with tls as connection:
+        connection.sendall(f"GET / HTTP/1.0\r\nHost: {NEIGHBOUR}\r\n\r\n".encode())
+        assert b"another site" in b"".join(iter(lambda: connection.recv(65536), b""))
+    assert other.get("/health").json()["status"] == "ok"
+
+
+@pytest.mark.parametrize("path", ["/health", "/metrics", "/api/scans"])
+def test_browser_is_told_to_stay_with_tls(other, path):
+    assert other.get(path).headers["Strict-Transport-Security"] == "max-age=31536000"
 
 
 def test_request_id_is_one_in_both_logs_and_the_answer(service, nginx, other):
