@@ -29,6 +29,7 @@ class Action(StrEnum):
     FEEDBACK_GIVEN = "feedback.given"
     FEEDBACK_WITHDRAWN = "feedback.withdrawn"
     FEEDBACK_EXPORTED = "feedback.exported"
+    ORPHANS_REMOVED = "orphans.removed"
 
 
 def event(

@@ -18,6 +18,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from service import config as settings
+from service.cli_db import db
 from service.cli_models import models
 from service.cli_users import users
 from service.config import Config
@@ -106,21 +107,7 @@ def scan(
 
 main.add_command(models)
 main.add_command(users)
-
-
-@main.group()
-def db() -> None:
-    """Manage the database schema."""
-
-
-@db.command("upgrade")
-def upgrade_db() -> None:
-    """Bring the schema to the newest revision."""
-    from service.start import upgrade_database  # noqa: PLC0415
-
-    config = settings.load()
-    revision = upgrade_database(config)
-    click.echo(f"The schema of {shown(config.database_url)} is at revision {revision}.")
+main.add_command(db)
 
 
 @main.group()

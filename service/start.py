@@ -14,8 +14,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from db import migrate
+from db.engines import open_unpooled_engine
 from db.queries import deployments
-from db.session import is_unavailable
+from db.session import Database, is_unavailable
 from service import logs
 from service.accounts import Accounts
 from service.app import close_app, create_app
@@ -134,6 +135,15 @@ def feedback_export_of(config: Config) -> Iterator[FeedbackExport]:
     config = with_development_keys(config)
     with _migrated_store(config) as store:
         yield FeedbackExport(store, secret_key=config.secret_key)
+
+
+@contextlib.contextmanager
+def patient_store(config: Config) -> Iterator[Store]:
+    """Open a migrated database for a command whose statements may take as long as they need."""
+    upgrade_database(config)
+    database = Database(open_unpooled_engine(config.database_url))
+    with contextlib.closing(Store(database)) as store:
+        yield store
 
 
 @contextlib.contextmanager

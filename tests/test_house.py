@@ -43,7 +43,7 @@ FLOORS = [
         "service.readiness",
         "service.shedding_process",
     },
-    {"service.accounts", "service.scans", "service.feedback"},
+    {"service.accounts", "service.orphans", "service.scans", "service.feedback"},
     {"service.shadow"},
     {"service.drift", "service.metrics"},
     {"service.rollout"},
@@ -56,7 +56,7 @@ FLOORS = [
     {"service.app", "service.ops", "service.shedding"},
     {"service.serving"},
     {"service.start"},
-    {"service.cli_models", "service.cli_users"},
+    {"service.cli_db", "service.cli_models", "service.cli_users"},
     {"service.cli"},
     {"service.__main__"},
 ]

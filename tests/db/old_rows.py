@@ -127,20 +127,22 @@ _UNCHECKED = {
     "mariadb": "SET foreign_key_checks = 0",
     "postgresql": "SET session_replication_role = replica",
 }
+_NOBODY = "0190" + "0" * 28
+_ORPHANS = {
+    "scans": {**dict(ROWS)["scans"][0], "id": "0190" + "f" * 28, "user_id": _NOBODY},
+    "findings": {**dict(ROWS)["findings"][0], "scan_id": _NOBODY},
+}
 
 
-def add_orphan(url, table="scans"):
-    """Store a row of `table` whose owner is not stored."""
+def add_orphan(url, table="scans", **owner):
+    """Store and return a row of `table` whose owner is not stored, or is the given one."""
     with open_unpooled_engine(url).connect() as connection:
         # To the driver: SQLite ignores its pragma inside a transaction.
         connection.connection.cursor().execute(_UNCHECKED[connection.dialect.name])
-        add_rows(connection, [(table, [orphan(table)])])
+        row = {**_ORPHANS[table], **owner}
+        add_rows(connection, [(table, [row])])
         connection.commit()
-
-
-def orphan(table):
-    """Return that row."""
-    return {**dict(ROWS)[table][0], "id": "0190" + "f" * 28, "user_id": "0190" + "0" * 28}
+    return row
 
 
 def add_rows(connection, rows):

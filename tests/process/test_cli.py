@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from tests.calls import HTTP
+from tests.db.old_rows import add_orphan
 from tests.process.conftest import ROOT
 from tests.sentences import FLOW_TEXT
 
@@ -142,6 +143,18 @@ def test_db_upgrade_away_says_what_to_check(riskscan):
     done = riskscan("db", "upgrade", DATABASE_URL="mysql+pymysql://root@127.0.0.1:9/none")
     assert done.returncode == 1
     assert "DATABASE_URL" in done.stderr
+
+
+def test_db_orphans_lists_and_removes_what_lost_its_owner(riskscan, tmp_path):
+    riskscan("db", "upgrade")
+    url = f"sqlite:///{tmp_path}/data/riskscan.db"
+    add_orphan(url)
+    listed = riskscan("db", "orphans")
+    assert listed.returncode == 0, listed.stderr
+    assert "scans: 1 without their row in users (user_id 01900000-" in listed.stdout
+    assert "--remove" in listed.stdout
+    assert f"Removed from {url}: 1 of scans." in riskscan("db", "orphans", "--remove").stdout
+    assert "Every row" in riskscan("db", "orphans").stdout
 
 
 def test_models_verify_proves_the_shipped_model(riskscan, tmp_path):
