@@ -14,9 +14,17 @@ from flask import Response, after_this_request, g, has_request_context, request
 from flask_cors import CORS
 from werkzeug.routing import IntegerConverter
 
-from service import __version__, bodies, openapi, problems, request_id
+from service import (
+    __version__,
+    bodies,
+    docs_page,
+    openapi,
+    problems,
+    request_id,
+    response_headers,
+)
 from service.accounts import Accounts
-from service.api import admin, auth, feedback, health, metrics, models, scan, scans
+from service.api import admin, auth, feedback, health, metrics, models, scan, scans, taxonomy
 from service.config import Config
 from service.context import EXTENSION, Services, services
 from service.drift import DriftWatch
@@ -46,6 +54,7 @@ from service.store import Store, open_database
 from service.tokens import TokenMaker
 
 _SERVED = ("application/json", MEDIA_TYPE)
+_PREFLIGHT_AGE_S = 7200  # Chromium keeps a preflight no longer
 _PAGES = ("/docs", "/openapi.json", "/metrics")  # not JSON, or JSON for whoever asks
 _log = logging.getLogger(__name__)
 
@@ -57,7 +66,7 @@ def create_app(config: Config, *, analyzers: Analyzers | None = None) -> APIFlas
         ConfigError, ArtifactError: with what to do.
     """
     config = with_development_keys(config)
-    app = _App("service", title="Riskscan", version=__version__, json_errors=False)
+    app = _App("service", title="Riskscan", version=__version__, json_errors=False, docs_path=None)
     app.config.update(
         MAX_CONTENT_LENGTH=max_body_bytes(config),
         MAX_FORM_MEMORY_SIZE=max_body_bytes(config),
@@ -69,11 +78,13 @@ def create_app(config: Config, *, analyzers: Analyzers | None = None) -> APIFlas
     app.extensions[EXTENSION] = _wire(config, analyzers)
     bodies.register()
     openapi.register(app)
+    docs_page.register(app)
     problems.register(app, too_large=body_too_large(config))
     app.before_request(_begin)
     app.after_request(_finish)
+    response_headers.register(app)
     app.teardown_request(_leave)
-    for noun in (auth, scan, scans, feedback, admin, models, health):
+    for noun in (auth, scan, scans, feedback, taxonomy, admin, models, health):
         app.register_blueprint(noun.blueprint)
     if config.ops_port is None:
         app.register_blueprint(metrics.blueprint)
@@ -82,7 +93,8 @@ def create_app(config: Config, *, analyzers: Analyzers | None = None) -> APIFlas
         origins=list(config.cors_origins),
         supports_credentials=True,
         always_send=False,
-        expose_headers=["Link", "Location", "Retry-After", "X-Request-ID"],
+        expose_headers=["ETag", "Link", "Location", "Retry-After", "X-Request-ID"],
+        max_age=_PREFLIGHT_AGE_S,
     )
     app.wsgi_app = _AliasMiddleware(app.wsgi_app)  # type: ignore[method-assign]
     return app
@@ -220,7 +232,7 @@ def _begin() -> None:
     if services().draining.is_set() and request.path not in PROBE_PATHS:
         raise ShuttingDown("This process is shutting down; send the request again.")
     if (
-        not request.path.startswith(_PAGES)
+        not (request.path == "/" or request.path.startswith(_PAGES))
         and request.accept_mimetypes
         and not request.accept_mimetypes.best_match(_SERVED)
     ):
@@ -229,7 +241,6 @@ def _begin() -> None:
 
 def _finish(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.request_id
-    response.headers["X-Content-Type-Options"] = "nosniff"
     user = g.get("flask_httpauth_user")
     duration_s = time.monotonic() - g.began_at_s
     _count(response, duration_s)

@@ -1,52 +1,114 @@
-"""The OpenAPI document and its page: problem+json on every operation, nothing from the network."""
+"""The OpenAPI document: introduction, ways to log in, and what holds for every operation."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-import flask_swagger_ui
 from apiflask import APIFlask
-from flask import Response, send_from_directory
 
+from service.bodies import READ
+from service.errors import HTTP_STATUS, MEANINGS
 from service.problem_document import MEDIA_TYPE
+from service.response_headers import REVALIDATE, etagged
 from service.schemas import ProblemOut
 
-_ASSETS = Path(flask_swagger_ui.__file__).parent / "dist"
 _EVERYWHERE = {"400": "The request is not valid", "406": "Not acceptable", "500": "Internal error"}
 _AWAY = {"503": "Something is away for now; see Retry-After"}
 _WITH_BODY = {"413": "Larger than this service takes", "415": "A kind of body that is not read"}
+_NOT_MODIFIED = "The ETag sent as If-None-Match still holds"
+_EXAMPLE = "Project has tight budget and aggressive deadline"
+_REF = "#/components/schemas/"
+_PASSWORD_FLOW = {
+    "type": "oauth2",
+    "description": "The e-mail address is the username; leave the client fields empty.",
+    "flows": {
+        "password": {
+            "tokenUrl": "/api/v1/auth/login",
+            "refreshUrl": "/api/v1/auth/refresh",
+            "scopes": {},
+        }
+    },
+}
+_PATH_PARAMETERS = {
+    "scan_id": "Id of a scan: `scan_id` in the answer of POST /scan and in the list of scans.",
+    "n": "Number of a finding within its scan, from 1: its `id` in the list of findings.",
+    "feedback_id": "Id of one's own verdict or report: its `id` in the list of feedback.",
+}
+_INTRODUCTION = """\
+Riskscan reads documents and answers the sentences that state a risk, each with its type and its place.
+
+## From an account to the findings
+
+```
+H=http://localhost:8000
+field() { sed "s/.*\\"$1\\": *\\"//; s/\\".*//"; }
+curl -X POST $H/api/v1/auth/register -H 'Content-Type: application/json' \\
+     -d '{"email":"test@test.com","password":"test123"}'
+T=$(curl -s $H/api/v1/auth/login -d 'username=test@test.com' -d 'password=test123' | field access_token)
+ID=$(curl -s $H/api/v1/scan -H "Authorization: Bearer $T" -F 'text=%s' | field scan_id)
+curl $H/api/v1/scans/$ID/findings -H "Authorization: Bearer $T"
+```
+
+On this page, **Authorize** logs in with the same address and password. An access token lives for
+`expires_in` seconds; `POST /api/v1/auth/refresh` exchanges the refresh token for a new pair.
+
+- `/api/...` is an alias of `/api/v1/...`.
+- `POST /api/v1/scan` stores the scan; `POST /scan` is for services and stores nothing.
+- `GET /api/v1/taxonomy` lists the categories and risk types. Filters and verdicts take key or title.
+- Send the `ETag` of an answer as `If-None-Match`: 304 says that nothing changed.
+
+## Errors
+
+Every error is an `application/problem+json` document (RFC 9457). Its `code` is stable, its `detail`
+names the remedy, `errors` lists every faulty field, and the log has its `request_id`.
+
+| code | status | meaning |
+|---|---|---|
+"""
 
 
 def register(app: APIFlask) -> None:
-    """Set what APIFlask's document and /docs page are made of."""
+    """Set what APIFlask makes the document of."""
     app.config.update(
         VALIDATION_ERROR_STATUS_CODE=400,
         VALIDATION_ERROR_SCHEMA=ProblemOut,
         HTTP_ERROR_SCHEMA=ProblemOut,
         AUTO_SERVERS=False,
         AUTO_OPERATION_ID=True,
-        SWAGGER_UI_BUNDLE_JS="/docs/assets/swagger-ui-bundle.js",
-        SWAGGER_UI_CSS="/docs/assets/swagger-ui.css",
-        SWAGGER_UI_STANDALONE_PRESET_JS="/docs/assets/swagger-ui-standalone-preset.js",
-        DOCS_FAVICON="/docs/assets/favicon-32x32.png",
     )
     app.spec_processor(complete)  # type: ignore[arg-type]  # a dict, since SPEC_FORMAT is json
-
-    @app.get("/docs/assets/<path:name>")
-    @app.doc(hide=True)
-    def docs_asset(name: str) -> Response:
-        return send_from_directory(_ASSETS, name, max_age=86_400)
+    # APIFlask registers its view before it can be configured.
+    app.view_functions["openapi.spec"] = etagged(REVALIDATE)(app.view_functions["openapi.spec"])
 
 
 def complete(spec: dict[str, Any]) -> dict[str, Any]:
-    """Add to each operation what holds for all: the multipart body and the errors of the edge."""
+    """Add to the document what holds for all operations."""
+    spec["info"]["description"] = _introduction()
+    spec["servers"] = [{"url": "/", "description": "The service that this document comes from"}]
     spec["tags"] = list({tag["name"]: tag for tag in spec["tags"]}.values())  # two files share one
-    for path in spec["paths"].values():
-        for operation in path.values():
-            _add_multipart(operation, spec)
-            _add_problems(operation)
+    spec["components"]["securitySchemes"]["password"] = _PASSWORD_FLOW
+    for operation in _operations(spec):
+        _add_multipart(operation, spec)
+        _add_problems(operation)
+        _add_password_flow(operation)
+        _describe_path(operation)
+    _open_answers(spec)
     return spec
+
+
+def _introduction() -> str:
+    rows = (f"| `{code}` | {status} | {MEANINGS[code]} |" for code, status in HTTP_STATUS.items())
+    return _INTRODUCTION.replace("%s", _EXAMPLE) + "\n".join(rows)
+
+
+def _operations(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for path in spec["paths"].values():
+        # APIFlask puts the parameters of the path beside its operations.
+        shared = path.pop("parameters", [])
+        for operation in path.values():
+            operation["parameters"] = [*map(dict, shared), *operation.get("parameters", [])]
+            yield operation
 
 
 def _add_multipart(operation: dict[str, Any], spec: dict[str, Any]) -> None:
@@ -57,21 +119,28 @@ def _add_multipart(operation: dict[str, Any], spec: dict[str, Any]) -> None:
     if "application/x-www-form-urlencoded" not in content:
         return  # a view that reads JSON alone
     body = content["application/json"]
-    content["multipart/form-data"] = body
-    name = body["schema"]["$ref"].rsplit("/", 1)[-1]
-    if "file" in spec["components"]["schemas"][name]["properties"]:
-        for media_type in ("application/json", "application/x-www-form-urlencoded"):
-            content[media_type] = {"schema": _without_file(spec, name)}
+    name = body["schema"]["$ref"].removeprefix(_REF)
+    has_file = "file" in spec["components"]["schemas"][name]["properties"]
+    fields_alone = {"schema": _without_file(spec, name)} if has_file else body
+    # Swagger UI offers the first kind, and the form is the one that takes files.
+    operation["requestBody"]["content"] = {
+        kind: body if kind == "multipart/form-data" else fields_alone for kind in READ
+    }
 
 
 def _without_file(spec: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return the reference to a copy of the schema for bodies that cannot carry a file."""
+    """Return the reference to a copy of the schema for bodies that cannot carry a file.
+
+    Only the copy has an example text: Swagger UI sends examples, and would send it beside the file.
+    """
     copy = f"{name}WithoutFile"
     schema = dict(spec["components"]["schemas"][name])
     schema["properties"] = {k: v for k, v in schema["properties"].items() if k != "file"}
+    schema["properties"]["text"] = {**schema["properties"]["text"], "example": _EXAMPLE}
     schema["required"] = ["text"]
     spec["components"]["schemas"][copy] = schema
-    return {"$ref": f"#/components/schemas/{copy}"}
+    spec["components"]["schemas"][name]["properties"]["text"]["example"] = ""
+    return {"$ref": f"{_REF}{copy}"}
 
 
 def _add_problems(operation: dict[str, Any]) -> None:
@@ -81,6 +150,48 @@ def _add_problems(operation: dict[str, Any]) -> None:
         responses.setdefault(status, {"description": description})
     for status, response in responses.items():
         if status >= "400":
-            response["content"] = {
-                MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemOut"}}
-            }
+            response["content"] = {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}ProblemOut"}}}
+    if "304" in responses:
+        responses["304"] = {"description": _NOT_MODIFIED}
+
+
+def _add_password_flow(operation: dict[str, Any]) -> None:
+    if any("accessToken" in choice for choice in operation.get("security", [])):
+        operation["security"] = [*operation["security"], {"password": []}]
+
+
+def _describe_path(operation: dict[str, Any]) -> None:
+    for parameter in operation["parameters"]:
+        if parameter["in"] != "path":
+            continue
+        name = parameter["name"]
+        parameter["description"] = _PATH_PARAMETERS.get(name, f"The {name.replace('_', ' ')}.")
+        if name.endswith("_id"):
+            parameter["schema"] = {"type": "string", "format": "uuid"}
+        else:
+            parameter["schema"] = {**parameter["schema"], "minimum": 1}
+
+
+def _open_answers(spec: dict[str, Any]) -> None:
+    """Let answers gain fields: a client made from this document is to ignore what it does not know."""
+    schemas = spec["components"]["schemas"]
+    requested: set[str] = set()
+    for operation in _operations(spec):
+        for body in operation.get("requestBody", {}).get("content", {}).values():
+            requested |= set(_referred(body, schemas))
+    for name in schemas.keys() - requested:
+        schemas[name].pop("additionalProperties", None)
+
+
+def _referred(node: object, schemas: dict[str, Any]) -> Iterator[str]:
+    """Yield the names of the schemas that a part of the document refers to, directly or not."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "$ref":
+                yield value.removeprefix(_REF)
+                yield from _referred(schemas[value.removeprefix(_REF)], schemas)
+            else:
+                yield from _referred(value, schemas)
+    elif isinstance(node, list):
+        for item in node:
+            yield from _referred(item, schemas)

@@ -113,16 +113,15 @@ class TokenRequest(StrictSchema):
 
 def _grant(name: str) -> String:
     error = f"unsupported_grant_type: this address takes {name} alone."
-    return String(
-        validate=OneOf([name], error=error), metadata={"description": "For OAuth2 clients."}
-    )
+    metadata = {"description": "For OAuth2 clients.", "enum": [name, ""]}
+    return String(validate=OneOf([name], error=error), metadata=metadata)
 
 
 class LoginIn(TokenRequest):
     """OAuth2's password grant; the address may be called `email`, as at registration."""
 
-    username = Text(validate=Length(1, 254), metadata={"example": "test@test.com"})
-    email = Text(validate=Length(1, 254), metadata={"description": "In place of username."})
+    username = Text(validate=Length(max=254), metadata={"example": "test@test.com"})
+    email = Text(validate=Length(max=254), metadata={"description": "In place of username."})
     password = Text(
         required=True, validate=Length(1, MAX_PASSWORD_CHARS), metadata={"example": "test123"}
     )
@@ -163,7 +162,7 @@ class ScanIn(StrictSchema):
     file = File(  # type: ignore[no-untyped-call]  # APIFlask's is not annotated
         metadata={"description": "A document; multipart only."}
     )
-    text = String(metadata={"example": "Project has tight budget and aggressive deadline"})
+    text = String()
     force_llm = Flag(
         load_default=False,
         metadata={
@@ -320,6 +319,24 @@ class ScanListOut(Schema):
         },
     )
     next_cursor = String(required=True, allow_none=True)
+
+
+class RiskTypeOut(Schema):
+    key = String(required=True)
+    title = String(required=True)
+    definition = String(required=True)
+    example = String(required=True, metadata={"description": "A sentence that states this risk."})
+
+
+class CategoryOut(RiskTypeOut):
+    """A category; its example is that of its first risk type."""
+
+    risk_types = List(Nested(RiskTypeOut), required=True)
+
+
+class TaxonomyOut(Schema):
+    version = Integer(required=True)
+    categories = List(Nested(CategoryOut), required=True)
 
 
 class AuditEventListQuery(StrictSchema):

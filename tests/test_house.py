@@ -24,7 +24,13 @@ FLOORS = [
         "service.setting_values",
         "service.shipped_model",
     },
-    {"service.config", "service.descriptors", "db"},
+    {
+        "service.config",
+        "service.descriptors",
+        "service.response_headers",
+        "service.docs_page",
+        "db",
+    },
     {"service.limits", "service.logs", "service.nlp", "service.passwords", "service.secret_keys"},
     {"service.problem_document", "service.json_bounds"},
     {

@@ -14,6 +14,7 @@ from service.auth import auth, current_user
 from service.context import services
 from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES
 from service.paging import decode_cursor, encode_cursor, link_to_next
+from service.response_headers import etagged
 from service.review_schemas import FindingListOut, FindingListQuery
 from service.schemas import (
     ScanDetailOut,
@@ -52,9 +53,10 @@ def list_scans(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 @blueprint.get("/<uuid:scan_id>")
+@etagged()
 @blueprint.auth_required(auth)
 @blueprint.output(ScanDetailOut)
-@blueprint.doc(summary="One scan of the caller's")
+@blueprint.doc(summary="One scan of the caller's", responses=[304])
 def get_scan(scan_id: UUID) -> Scan:
     return services().scans.get(current_user().id, scan_id)
 
@@ -69,11 +71,13 @@ def delete_scan(scan_id: UUID) -> str:
 
 
 @blueprint.get("/<uuid:scan_id>/findings")
+@etagged()
 @blueprint.auth_required(auth)
 @blueprint.input(FindingListQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(FindingListOut)
 @blueprint.doc(
-    summary="The findings of the caller's scan, for reviewers of anyone's, in document order"
+    summary="The findings of the caller's scan, for reviewers of anyone's, in document order",
+    responses=[304],
 )
 def list_findings(scan_id: UUID, query: dict[str, int]) -> tuple[dict[str, Any], dict[str, str]]:
     after, per_page = query["after"], query["per_page"]

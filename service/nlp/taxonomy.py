@@ -14,10 +14,21 @@ _DATA: dict[str, Any] = json.loads(
 VERSION: int = _DATA["version"]
 CATEGORY_TITLES: dict[str, str] = {key: c["title"] for key, c in _DATA["categories"].items()}
 RISK_TITLES: dict[str, str] = {
-    risk: title for c in _DATA["categories"].values() for risk, title in c["risks"].items()
+    key: risk["title"] for c in _DATA["categories"].values() for key, risk in c["risks"].items()
 }
 CATEGORIES: tuple[str, ...] = tuple(CATEGORY_TITLES)
 RISK_TYPES: tuple[str, ...] = tuple(RISK_TITLES)
+
+DESCRIPTIONS: list[dict[str, Any]] = [
+    {
+        "key": key,
+        "title": c["title"],
+        "definition": c["definition"],
+        "risk_types": [{"key": risk_type, **risk} for risk_type, risk in c["risks"].items()],
+    }
+    for key, c in _DATA["categories"].items()
+]
+"""Each category with its risk types, which have `key`, `title`, `definition` and `example`."""
 
 _CATEGORY_OF: dict[str, str] = {
     risk: key for key, c in _DATA["categories"].items() for risk in c["risks"]

@@ -1,0 +1,72 @@
+"""Headers of every answer: what may be cached, what browsers may do with it, ETags and compression."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from apiflask import APIFlask
+from flask import Response, after_this_request, request
+from flask_compress import Compress
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+NO_STORE = "no-store"
+"""For what quotes documents or holds tokens. A caller may still keep the ETag and send it back."""
+REVALIDATE = "private, no-cache"
+MIN_COMPRESSED_BYTES = 1024
+_COMPRESSED = ["application/json", "application/problem+json"]
+# Compressed tokens beside what a caller sent would leak through the length of the answer (BREACH).
+_NEVER_COMPRESSED = "/api/v1/auth/"
+_DATA_ONLY = "default-src 'none'; frame-ancestors 'none'"
+
+
+def register(app: APIFlask) -> None:
+    """Complete the headers of every answer of `app` and compress JSON of a kilobyte and more."""
+    app.config.update(
+        COMPRESS_ALGORITHM=["zstd", "gzip"],
+        COMPRESS_MIMETYPES=_COMPRESSED,
+        COMPRESS_MIN_SIZE=MIN_COMPRESSED_BYTES,
+        COMPRESS_STREAMS=False,
+        COMPRESS_EVALUATE_CONDITIONAL_REQUEST=False,  # `etagged` has, before the work of compressing
+        COMPRESS_REGISTER=False,
+    )
+    app.after_request(functools.partial(_complete, Compress(app)))
+
+
+def etagged(cache_control: str = NO_STORE) -> Callable[[View], View]:
+    """Give a view's answers an ETag; a request whose If-None-Match holds it gets 304 without a body.
+
+    Stands above the view's other decorators, so that it sees the finished answer.
+    """
+
+    def decorate(view: View) -> View:
+        @functools.wraps(view)
+        def answer(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - any view's
+            after_this_request(functools.partial(_compare, cache_control))
+            return view(*args, **kwargs)
+
+        return answer  # type: ignore[return-value]  # wraps keeps the signature
+
+    return decorate
+
+
+def _compare(cache_control: str, response: Response) -> Response:
+    if response.status_code == 200:
+        response.headers["Cache-Control"] = cache_control
+        response.add_etag(weak=True)  # weak: the compressed answer keeps it
+        response.make_conditional(request)
+    return response
+
+
+def _complete(compress: Compress, response: Response) -> Response:
+    headers = response.headers
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["X-Frame-Options"] = "DENY"
+    headers.setdefault("Content-Security-Policy", _DATA_ONLY)
+    headers.setdefault("Cache-Control", NO_STORE)
+    headers.add("Vary", "Origin")  # with one allowed origin flask-cors leaves it out
+    if not request.path.startswith(_NEVER_COMPRESSED):
+        compress.after_request(response)
+    return response

@@ -1,0 +1,30 @@
+"""GET /api/v1/taxonomy, and the names by which it may be referred to."""
+
+from service.nlp.taxonomy import CATEGORIES, CATEGORY_TITLES, RISK_TITLES, RISK_TYPES, key_named
+
+
+def test_taxonomy_lists_every_type_with_definition_and_example(user):
+    categories = user.http.get("/api/v1/taxonomy").raise_for_status().json()["categories"]
+    risk_types = [r for c in categories for r in c["risk_types"]]
+    assert [c["key"] for c in categories] == [*CATEGORIES]
+    assert [r["key"] for r in risk_types] == [*RISK_TYPES]
+    for entry in (*categories, *risk_types):
+        assert all(entry[name].strip() for name in ("title", "definition", "example"))
+
+
+def test_taxonomy_wants_an_account(client):
+    assert client.get("/api/v1/taxonomy").status_code == 401
+
+
+def test_taxonomy_examples_are_found_where_the_model_is_right(user):
+    categories = user.http.get("/api/v1/taxonomy").json()["categories"]
+    examples = [r["example"] for c in categories for r in c["risk_types"]]
+    found = {item["context"] for item in user.scan("\n\n".join(examples)).json()["data"]}
+    assert len(found & set(examples)) > 0.75 * len(examples)
+
+
+def test_every_key_and_title_names_one_entry():
+    for titles in (CATEGORY_TITLES, RISK_TITLES):
+        names = [*titles, *titles.values()]
+        assert len({name.casefold() for name in names}) == 2 * len(titles)
+        assert [key_named(name.upper(), titles) for name in names] == [*titles] * 2
