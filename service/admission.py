@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from waitress.channel import HTTPChannel
 from waitress.task import ThreadedTaskDispatcher
-from waitress.utilities import Error
 
+from service.channels import RETRY_AFTER_S, TOO_MANY
+from service.errors import Overloaded
 from service.limits import PROBE_PATHS
 
 WAITING_PER_THREAD = 4
@@ -13,14 +14,7 @@ WAITING_PER_THREAD = 4
 half a second; what waits longer is better asked elsewhere."""
 
 
-class Busy(Error):  # type: ignore[misc]  # waitress has no annotations
-    """Too many requests wait for a thread."""
-
-    code = 503
-    reason = "Service Unavailable"
-
-
-class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
+class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has no annotations
     """waitress's threads with a bounded queue.
 
     Rejections and probes run on a dedicated thread.
@@ -39,7 +33,7 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
         path = getattr(request, "path", "")  # one that cannot be parsed has none
         is_express = path in PROBE_PATHS
         if not is_express and len(self.queue) >= self.most_waiting:
-            request.error = request.error or Busy("too many requests wait")
+            request.error = request.error or Overloaded(TOO_MANY, retry_after_s=RETRY_AFTER_S)
         if is_express or request.error:
             self._express.add_task(task)
             return

@@ -7,47 +7,43 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import socket
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import ErrorTask, Task, WSGITask
 from waitress.trigger import trigger
+from waitress.utilities import Error
 
 from service import request_id
-from service.errors import HTTP_STATUS
-from service.problem_document import FIXED_500, problem_response
+from service.errors import HTTP_STATUS, InvalidRequest, RiskscanError, TooLarge
+from service.problem_document import FIXED_500, headers_of, problem_response
+from service.request_parser import RequestParser
 
 RETRY_AFTER_S = 2
-_JOINED_BYTES = 65_536
 TOO_MANY = "Too many requests wait already. Try again in a few seconds."
+_JOINED_BYTES = 65_536
+_LINGER_S = 5.0
+"""How long a refused client may go on sending before its connection is cut; nginx waits as long."""
+_LINGER_BYTES = 65_536
 
 
-def channel_class(too_large: str, on_refused: Callable[[str], None]) -> type[HTTPChannel]:
-    """Return waitress's channel with its own refusals as problem+json.
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a channel needs to know of the service: how it refuses, and who is told."""
 
-    `too_large` is what a body over the limit is told; `on_refused` is told the code of each.
-    """
+    too_large: str
+    """The detail of a 413."""
+    on_refused: Callable[[str], None]
+    """Receives the code of each refusal."""
 
-    class ProblemTask(_OneSend, ErrorTask):  # type: ignore[misc]
-        def execute(self) -> None:
-            request_id.begin(self.request.headers.get("X_REQUEST_ID"))
-            code, detail = _refused(self.request.error.code, too_large)
-            on_refused(code)
-            body, headers = problem_response(code, detail, instance="")
-            if code == "overloaded":
-                headers.append(("Retry-After", str(RETRY_AFTER_S)))
-            self.status = status_line(code)
-            self.response_headers = [*headers, ("Connection", "close")]
-            self.close_on_finish = True
-            self.content_length = len(body)
-            self.write(body)
 
-    class ProblemChannel(_Channel):
-        error_task_class = ProblemTask
-
-    return ProblemChannel
+def channel_class(rules: Rules) -> type[HTTPChannel]:
+    """Return the class of connections under these rules."""
+    return type("RiskscanChannel", (_Channel,), {"rules": rules})
 
 
 def status_line(code: str) -> str:
@@ -81,18 +77,31 @@ class _Task(_OneSend, WSGITask):  # type: ignore[misc]
     pass
 
 
-class _Parser(HTTPRequestParser):  # type: ignore[misc]
-    def parse_header(self, header_plus: bytes) -> None:
-        try:
-            super().parse_header(header_plus)
-        except ValueError as error:  # of urlsplit, on "GET http://[/": waitress would just hang up
-            raise ParsingError("not an address") from error
+class _ProblemTask(_OneSend, ErrorTask):  # type: ignore[misc]
+    def execute(self) -> None:
+        request_id.begin(self.request.headers.get("X_REQUEST_ID"))
+        rules = self.channel.rules
+        error = _ours(self.request.error, rules)
+        rules.on_refused(error.code)
+        body, headers = problem_response(error.code, error.message, instance="")
+        self.version = "1.1"  # ours; that of the request may not be known
+        self.status = status_line(error.code)
+        self.response_headers = [*headers, *headers_of(error), ("Connection", "close")]
+        self.close_on_finish = True
+        self.content_length = len(body)
+        self.write(b"" if getattr(self.request, "command", "") == "HEAD" else body)
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
     task_class = _Task
-    parser_class = _Parser
+    error_task_class = _ProblemTask
+    parser_class = RequestParser
+    rules: Rules
+    will_close: bool = False
+    close_when_flushed: bool = False
     _joined: list[bytes] | None = None
+    _is_to_linger = False
+    _lingers_until_s: float | None = None
 
     @contextlib.contextmanager
     def joining(self) -> Iterator[None]:
@@ -113,6 +122,28 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         self._joined.append(data)
         return len(data)
 
+    def service(self) -> None:
+        """Answer the next request; see waitress."""
+        self._is_to_linger = self.requests[0].is_cut_short
+        super().service()
+
+    def readable(self) -> bool:
+        """Return whether to read; the loop asks at least once a second."""
+        if self._lingers_until_s is None:
+            return bool(super().readable())
+        self.will_close = self.will_close or time.monotonic() > self._lingers_until_s
+        return not self.will_close
+
+    def handle_read(self) -> None:
+        """Read what has come; of a refused request, only to drop it."""
+        if self._lingers_until_s is None:
+            super().handle_read()
+            return
+        try:
+            self.recv(_LINGER_BYTES)  # closes at the end
+        except OSError:
+            self.handle_close()
+
     def writable(self) -> bool:
         # A thread that sends holds the lock, and wakes the loop for what it could not send. Without
         # this the loop asks poll() again and again meanwhile, and keeps the sender from its GIL.
@@ -121,15 +152,36 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         self.outbuf_lock.release()
         return True
 
+    def handle_write(self) -> None:
+        """Send what waits, and close where all is sent; a refused client is given time to read it.
 
-def _refused(status: int, too_large: str) -> tuple[str, str]:
-    """Return code and sentence for a status of waitress's own."""
-    if status == 413:
-        return "too_large", too_large
-    if status == 503:
-        return "overloaded", TOO_MANY
-    if status == 431:
-        return "too_large", "The request's headers are larger than this service takes."
-    if status == 500:
-        return "internal_error", FIXED_500
-    return "invalid_request", "The request is not HTTP that this service understands."
+        The system resets a connection that is closed with unread bytes, and the answer may be lost.
+        """
+        is_last = self.close_when_flushed and self._is_to_linger
+        if is_last:
+            self.close_when_flushed = False
+        super().handle_write()
+        if is_last and self.total_outbufs_len:
+            self.close_when_flushed = True
+        elif is_last and self.connected:
+            self._linger()
+
+    def _linger(self) -> None:
+        self._lingers_until_s = time.monotonic() + _LINGER_S
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:  # the client has gone
+            self.handle_close()
+
+
+def _ours(error: RiskscanError | Error, rules: Rules) -> RiskscanError:
+    """Return the error that waitress's own stands for."""
+    if isinstance(error, RiskscanError):
+        return error
+    if error.code == 413:
+        return TooLarge(rules.too_large)
+    if error.code == 431:
+        return TooLarge("The request's headers are larger than this service takes.")
+    if error.code == 500:
+        return RiskscanError(FIXED_500)
+    return InvalidRequest("The request is not HTTP that this service understands.")

@@ -12,6 +12,7 @@ RiskscanError
 ├── UnsupportedMediaType      a body or document type that is not read; names those that are
 ├── RateLimited               the caller's quota is used up
 ├── NotConfigured             the operator has not set up what this request needs; names the setting
+├── UnsupportedHttpVersion    a version of HTTP other than 1.0 and 1.1
 ├── AnalyzerError             the LLM or AI service answered with an error or with nonsense
 ├── Unavailable               something that comes back by itself; carries Retry-After
 │   ├── AnalyzerUnavailable   the analyzer is not reachable
@@ -51,6 +52,7 @@ HTTP_STATUS: dict[str, int] = {
     "database_unavailable": 503,
     "not_ready": 503,
     "shutting_down": 503,
+    "unsupported_http_version": 505,
 }
 MEANINGS: dict[str, str] = {
     "invalid_request": "The request is wrong; `errors` lists every faulty field.",
@@ -90,6 +92,7 @@ MEANINGS: dict[str, str] = {
     "database_unavailable": "The database does not answer; nothing was stored. `Retry-After`.",
     "not_ready": "`/health/ready` only: `errors` says what is missing. `Retry-After`.",
     "shutting_down": "The process is draining; ask another or again. `Retry-After`.",
+    "unsupported_http_version": "The request is of another version than HTTP/1.1 or HTTP/1.0.",
 }
 """What each code means, in Markdown; README and the OpenAPI document show these sentences."""
 
@@ -172,6 +175,10 @@ class NotConfigured(RiskscanError):
     """Only the operator can help, so it carries no Retry-After; the message names the setting."""
 
     code = "not_configured"
+
+
+class UnsupportedHttpVersion(RiskscanError):
+    code = "unsupported_http_version"
 
 
 class AnalyzerError(RiskscanError):

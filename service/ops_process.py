@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from waitress.server import BaseWSGIServer, create_server
 
 from service import __version__, logs, request_id
-from service.channels import channel_class, status_line
+from service.channels import Rules, channel_class, status_line
 from service.errors import Fault, Unavailable
 from service.limits import PROBE_PATHS
 from service.problem_document import problem_response
@@ -117,7 +117,7 @@ def _listen(answers: OpsAnswers, sockets: list[socket.socket]) -> Any:  # noqa: 
     too_large = f"This port takes bodies of {_BODY_BYTES:,} bytes at most, and needs none."
     for listener in served.values():
         if isinstance(listener, BaseWSGIServer):
-            listener.channel_class = channel_class(too_large, on_refused=lambda _: None)
+            listener.channel_class = channel_class(Rules(too_large, on_refused=lambda _: None))
     return server
 
 

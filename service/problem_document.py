@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from service.errors import HTTP_STATUS, Fault
+from service.errors import HTTP_STATUS, Fault, RiskscanError
 from service.request_id import current_request_id
 
 MEDIA_TYPE = "application/problem+json"
@@ -30,6 +30,7 @@ TITLES: dict[str, str] = {
     "database_unavailable": "The database is not available",
     "not_ready": "Not ready",
     "shutting_down": "Shutting down",
+    "unsupported_http_version": "HTTP version not supported",
 }
 FIXED_500 = "Something went wrong here. Tell the operator the request_id."
 
@@ -48,6 +49,16 @@ def problem(
         "request_id": current_request_id(),
         "errors": [{"field": f.field, "message": f.message} for f in faults],
     }
+
+
+def headers_of(error: RiskscanError) -> list[tuple[str, str]]:
+    """Return the headers that the answer to an error has beside those of every answer."""
+    headers = []
+    if error.retry_after_s is not None:
+        headers.append(("Retry-After", str(error.retry_after_s)))
+    if error.status == 401:
+        headers.append(("WWW-Authenticate", 'Bearer realm="riskscan"'))
+    return headers
 
 
 def problem_response(

@@ -21,7 +21,7 @@ from service.errors import (
     TooLarge,
     UnsupportedMediaType,
 )
-from service.problem_document import FIXED_500, MEDIA_TYPE, problem
+from service.problem_document import FIXED_500, MEDIA_TYPE, headers_of, problem
 
 _OF_STATUS = {
     401: ("unauthenticated", "This needs an access token."),
@@ -52,10 +52,7 @@ def register(app: APIFlask, *, too_large: str) -> None:
 
 def _own(error: RiskscanError) -> Response:
     response = _respond(error.code, error.message, faults=error.faults)
-    if error.retry_after_s is not None:
-        response.headers["Retry-After"] = str(error.retry_after_s)
-    if error.status == 401:
-        response.headers["WWW-Authenticate"] = 'Bearer realm="riskscan"'
+    response.headers.extend(headers_of(error))
     return response
 
 

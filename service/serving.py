@@ -16,7 +16,7 @@ from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer, create_server
 
 from service.admission import Dispatcher
-from service.channels import OneWake, channel_class
+from service.channels import OneWake, Rules, channel_class
 from service.config import Config
 from service.context import EXTENSION, Services
 from service.descriptors import connections_that_fit
@@ -47,7 +47,7 @@ class Server:
         self.port = int(self._listeners()[0].effective_port)
         metrics = self._services.metrics
         metrics.waiting.ask = lambda: {(): len(self._dispatcher.queue)}
-        channels = channel_class(body_too_large(config), on_refused=metrics.refused)
+        channels = channel_class(Rules(body_too_large(config), on_refused=metrics.refused))
         for listener in self._listeners():
             listener.channel_class = channels
             listener.trigger.close()

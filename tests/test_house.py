@@ -32,9 +32,10 @@ FLOORS = [
         "db",
     },
     {"service.limits", "service.logs", "service.nlp", "service.passwords", "service.secret_keys"},
-    {"service.problem_document", "service.json_bounds"},
+    {"service.problem_document", "service.json_bounds", "service.framing"},
     {
         "service.channels",
+        "service.request_parser",
         "service.tokens",
         "service.quotas",
         "service.scanner",

@@ -1,0 +1,65 @@
+"""Request heads that two HTTP readers could understand differently are refused (RFC 9112)."""
+
+from __future__ import annotations
+
+import re
+
+from service.errors import InvalidRequest, UnsupportedHttpVersion
+
+_REQUEST_LINE = re.compile(rb"[^ ]+ [^ ]+(?: HTTP/([0-9]\.[0-9]))?")
+_HOST = re.compile(rb"[A-Za-z0-9._~:%!$&'()*+;=\[\]-]*")
+_VERSIONS = (b"1.0", b"1.1")
+
+
+def check_head(head: bytes) -> None:
+    """Refuse a head, from its request line to the empty line, whose request could end in two places.
+
+    Checks no more than that: waitress parses the head and refuses what else is wrong with it.
+
+    Raises:
+        UnsupportedHttpVersion: a version other than 1.0 and 1.1.
+        InvalidRequest: no version, a folded header, a Host or a length that is missing, doubled or unclear.
+    """
+    first, *lines = head.split(b"\r\n")
+    version = _version(first)
+    headers: dict[bytes, list[bytes]] = {}
+    for line in lines:
+        if line[:1] in {b" ", b"\t"}:
+            raise InvalidRequest("A header continues on a second line; send each on one line.")
+        name, _, value = line.partition(b":")
+        headers.setdefault(name.lower(), []).append(value.strip(b" \t"))
+    _check_host(headers.get(b"host", []), is_needed=version == b"1.1")
+    _check_length(
+        headers.get(b"content-length", []), headers.get(b"transfer-encoding", []), version
+    )
+
+
+def _version(request_line: bytes) -> bytes:
+    match = _REQUEST_LINE.fullmatch(request_line.rstrip())
+    if match is None or match[1] is None:
+        raise InvalidRequest(
+            "The request line reads METHOD, path and HTTP/1.1, between single spaces."
+        )
+    if match[1] not in _VERSIONS:
+        raise UnsupportedHttpVersion(
+            f"This service speaks HTTP/1.1 and HTTP/1.0, not HTTP/{match[1].decode()}."
+        )
+    return match[1]
+
+
+def _check_host(hosts: list[bytes], *, is_needed: bool) -> None:
+    if len(hosts) > 1 or (is_needed and not hosts):
+        raise InvalidRequest(f"An HTTP/1.1 request has one Host header; this one has {len(hosts)}.")
+    if hosts and not _HOST.fullmatch(hosts[0]):
+        raise InvalidRequest("The Host header is a name or an address, with a port if need be.")
+
+
+def _check_length(lengths: list[bytes], encodings: list[bytes], version: bytes) -> None:
+    if lengths and encodings:
+        raise InvalidRequest(
+            "The request has Content-Length and Transfer-Encoding; send one of them."
+        )
+    if len(lengths) > 1:
+        raise InvalidRequest("The request has more than one Content-Length; send one.")
+    if encodings and (version != b"1.1" or [e.lower() for e in encodings] != [b"chunked"]):
+        raise InvalidRequest("Transfer-Encoding is `chunked`, once, and in HTTP/1.1 only.")

@@ -1,0 +1,55 @@
+"""waitress's request parser, which refuses what it must not read further."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.receiver import ChunkedReceiver
+
+from service.errors import InvalidRequest, RiskscanError
+from service.framing import check_head
+from service.limits import MAX_HEADER_BYTES
+
+_MAX_CHUNK_LINE_BYTES = 1_024
+
+
+class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no annotations
+    """Parses one request; `error` is what it is refused for, as a RiskscanError or waitress's own.
+
+    A refused request takes all bytes that came with it, so that none of them begin another request.
+    """
+
+    error: Any = None
+    _refusal: RiskscanError | None = None
+    is_cut_short = False
+    """Whether the request was refused before its end, so that the client may still be sending."""
+
+    def received(self, data: bytes) -> int:
+        n_taken = int(super().received(data))
+        self.error = self._refusal or self.error
+        if self.error is None:
+            self._check_chunk_lines()
+        if self.error is None:
+            return n_taken
+        self.is_cut_short = self.completed = True
+        self.expect_continue = False  # 100 Continue would ask for the body
+        return len(data)
+
+    def parse_header(self, header_plus: bytes) -> None:
+        try:
+            check_head(header_plus)
+            super().parse_header(header_plus)
+        except RiskscanError as error:
+            self._refusal = error
+            raise ParsingError(error.code) from error
+        except ValueError as error:  # of urlsplit, on "GET http://[/": waitress would just hang up
+            raise ParsingError("not an address") from error
+
+    def _check_chunk_lines(self) -> None:
+        """Bound what ChunkedReceiver keeps and joins anew with each piece that comes."""
+        body = self.body_rcv
+        if isinstance(body, ChunkedReceiver) and (
+            len(body.control_line) > _MAX_CHUNK_LINE_BYTES or len(body.trailer) > MAX_HEADER_BYTES
+        ):
+            self.error = InvalidRequest("A chunk's size line or the trailer is too long.")
