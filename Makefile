@@ -8,6 +8,8 @@ PYTHON ?= $(shell for p in python3.11 python3; do \
 QUICK := not slow and not llm and not gpu
 # Processes that test at once: one a core, four at most, since each takes about 2 GB.
 WORKERS ?= auto
+# Which tests, such as TESTS="tests/http -k sqlite"; empty runs all.
+TESTS ?=
 
 # What `make retrain` runs, and the sentences on which its gate compares the new model with the old.
 CONFIG ?= ml/configs/retrain.toml
@@ -31,7 +33,7 @@ run: $(VENV)/.installed ## Serve on HOST:PORT; settings from the environment and
 
 test: $(TEST_VENV)/.installed ## Run the normal test suite, in WORKERS=auto processes
 	OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest -m "$(QUICK)" \
-		-n $(WORKERS) --maxprocesses 4 --dist worksteal
+		-n $(WORKERS) --maxprocesses 4 --dist worksteal $(TESTS)
 
 retrain: $(TEST_VENV)/.installed ## Export feedback, train on it (CONFIG=...), register what the gate lets pass
 	mkdir -p var
