@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sqlite3
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+import psycopg
+from psycopg.abc import PQGen
+from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolResetState
 
 CONNECT_TIMEOUT_S = 5
 LOCK_TIMEOUT_S = 10
-# Every statement of the service is short: half a minute without an answer is a dead server or
-# network, and without a limit its thread would hang for TCP's quarter of an hour. Analysis runs
-# outside of transactions, so nothing long is cut off. Migrations run without these limits.
-STATEMENT_TIMEOUT_S = 30
+# Every statement of the service is short: 20 s without an answer is a dead server or network, and
+# without a limit its thread would hang for TCP's quarter of an hour, or for ever where the server is
+# frozen. Analysis runs outside of transactions, so nothing long is cut off. Migrations run without
+# these limits.
+STATEMENT_TIMEOUT_S = 20
+_POLL_S = 0.1  # psycopg's own: how often it looks for Ctrl-C
 _RECYCLE_S = 1800  # below the idle limits of common firewalls and of MySQL's wait_timeout (8 h)
+_T = TypeVar("_T")
 BEGIN_IMMEDIATE = "begin_immediate"
 """Execution option: an SQLite transaction takes the write lock as it begins."""
 COMMITTED = "committed"
@@ -34,7 +41,8 @@ def open_engine(url: str, *, pool_size: int) -> Engine:
     parsed = make_url(url)
     engine = _engine(
         parsed,
-        _limits(parsed, connect_s=CONNECT_TIMEOUT_S, statement_s=STATEMENT_TIMEOUT_S),
+        connect_s=CONNECT_TIMEOUT_S,
+        statement_s=STATEMENT_TIMEOUT_S,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=CONNECT_TIMEOUT_S,
@@ -48,8 +56,12 @@ def open_engine(url: str, *, pool_size: int) -> Engine:
 def open_unpooled_engine(url: str | URL, *, timeout_s: float | None = None) -> Engine:
     """Return an engine that connects anew each time; `timeout_s` bounds each wait, None does not."""
     parsed = make_url(url)
-    limits = _limits(parsed, connect_s=timeout_s or CONNECT_TIMEOUT_S, statement_s=timeout_s)
-    return _engine(parsed, limits, poolclass=NullPool)
+    return _engine(
+        parsed,
+        connect_s=timeout_s or CONNECT_TIMEOUT_S,
+        statement_s=timeout_s,
+        poolclass=NullPool,
+    )
 
 
 def open_probe(url: URL, *, timeout_s: float) -> Engine:
@@ -64,7 +76,8 @@ def open_probe(url: URL, *, timeout_s: float) -> Engine:
         return open_unpooled_engine(url, timeout_s=timeout_s)
     return _engine(
         url,
-        _limits(url, connect_s=timeout_s, statement_s=timeout_s),
+        connect_s=timeout_s,
+        statement_s=timeout_s,
         pool_size=1,
         max_overflow=0,
         pool_timeout=timeout_s,
@@ -75,7 +88,14 @@ def open_probe(url: URL, *, timeout_s: float) -> Engine:
     )
 
 
-def _engine(url: URL, limits: dict[str, Any], **options: Any) -> Engine:  # noqa: ANN401 - create_engine's
+def _engine(
+    url: URL,
+    *,
+    connect_s: float,
+    statement_s: float | None,
+    **options: Any,  # noqa: ANN401 - create_engine's
+) -> Engine:
+    limits = _limits(url, connect_s=connect_s, statement_s=statement_s)
     # A wish of the operator's in the address goes before ours.
     wanted = {name: value for name, value in limits.items() if name not in url.query}
     if url.get_backend_name() == "sqlite":
@@ -85,9 +105,12 @@ def _engine(url: URL, limits: dict[str, Any], **options: Any) -> Engine:  # noqa
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     # One level for both servers: each statement sees what is committed, and inserts lock no gaps.
-    return create_engine(
+    engine = create_engine(
         url, connect_args=wanted, **{"isolation_level": "READ COMMITTED", **options}
     )
+    if url.get_backend_name() == "postgresql":
+        event.listen(engine, "do_connect", functools.partial(_connect_bounded, statement_s))
+    return engine
 
 
 def _limits(url: URL, *, connect_s: float, statement_s: float | None) -> dict[str, Any]:
@@ -117,12 +140,43 @@ def _postgresql_limits(connect_s: float, statement_s: float | None) -> dict[str,
     return {
         "connect_timeout": max(2, int(connect_s)),  # libpq counts whole seconds, and 1 as 2
         "options": f"-c statement_timeout={statement_ms} -c lock_timeout={lock_ms}",
-        # The server ends its statement; these find out that there is no server any more.
+        # The server ends its statement; these find out that there is no server any more. A server that
+        # is frozen still acknowledges what its kernel receives: see BoundedConnection.
         "tcp_user_timeout": STATEMENT_TIMEOUT_S * 1000,
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,
     }
+
+
+class BoundedConnection(psycopg.Connection[Any]):
+    """A connection to PostgreSQL that is closed where the server says nothing for `answer_s` seconds."""
+
+    answer_s: float | None = None
+
+    def wait(self, gen: PQGen[_T], interval: float = _POLL_S, timeout: float | None = None) -> _T:
+        """Run `gen` to its end; raise OperationalError, the connection closed, where it takes too long."""
+        limit_s = self.answer_s if timeout is None else timeout
+        began_s = time.monotonic()
+        try:
+            return super().wait(gen, interval, limit_s)
+        except psycopg.Error:
+            if self.answer_s and time.monotonic() - began_s >= self.answer_s:
+                self.close()
+            raise
+
+
+def _connect_bounded(
+    statement_s: float | None,
+    _dialect: Dialect,
+    _record: ConnectionPoolEntry,
+    arguments: tuple[Any, ...],
+    parameters: dict[str, Any],
+) -> BoundedConnection:
+    connection = BoundedConnection.connect(*arguments, **parameters)
+    # The server's own limit comes first, so that its error says what happened.
+    connection.answer_s = statement_s and statement_s + 1
+    return connection
 
 
 def _roll_back_what_is_open(

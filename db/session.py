@@ -11,7 +11,6 @@ from tenacity import (
     RetryCallState,
     Retrying,
     retry_if_exception,
-    stop_after_attempt,
     wait_random_exponential,
 )
 
@@ -23,6 +22,8 @@ __all__ = ["Database", "is_unavailable"]
 T = TypeVar("T")
 PING_TIMEOUT_S = 2.0
 _ATTEMPTS = 3
+LAST_START_S = 10.0
+"""No run begins later, so that a transaction ends by then and STATEMENT_TIMEOUT_S, whatever hangs."""
 _FIRST_WAIT_S = 0.05
 _LONGEST_WAIT_S = 0.5
 _BACKOFF = wait_random_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S)
@@ -36,8 +37,13 @@ def _wait_s(state: RetryCallState) -> float:
     return _BACKOFF(state)
 
 
+def _is_last(state: RetryCallState) -> bool:
+    is_late = (state.seconds_since_start or 0.0) >= LAST_START_S
+    return is_late or state.attempt_number >= _ATTEMPTS
+
+
 _RETRYING = Retrying(
-    stop=stop_after_attempt(_ATTEMPTS),
+    stop=_is_last,
     wait=_wait_s,
     retry=retry_if_exception(is_retryable),
     reraise=True,
@@ -63,9 +69,9 @@ class Database:
     def transaction(self, work: Callable[[Session], T]) -> T:
         """Run `work` in one transaction, commit it and return its result.
 
-        A deadlock or a lost connection runs the whole of `work` again, at most 3 times in all: it
-        begins from values, not from model objects of an earlier run, and makes its ids outside. A
-        commit whose answer was lost may have happened, so that `work` may find its own rows.
+        A deadlock or a lost connection runs the whole of `work` again, at most 3 times in all and not
+        after 10 s: it begins from values, not from model objects of an earlier run, and makes its ids
+        outside. A commit whose answer was lost may have happened, so that `work` may find its own rows.
 
         Raises:
             SQLAlchemyError: see `is_unavailable`; whatever `work` raises, after a rollback.

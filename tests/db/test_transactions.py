@@ -5,6 +5,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -133,6 +134,30 @@ def test_server_that_drops_and_refuses_is_unavailable_until_it_is_back(database_
             n_users(one, "nobody")
         assert is_unavailable(caught.value)
         relay.open()
+    assert n_users(one, "nobody") == 0
+    one.dispose()
+    relay.cut()
+
+
+@servers
+def test_transaction_on_a_server_gone_silent_ends_after_one_statement_timeout(
+    database_url, monkeypatch
+):
+    monkeypatch.setattr("db.engines.STATEMENT_TIMEOUT_S", 2)
+    monkeypatch.setattr("db.session.LAST_START_S", 1)
+    url = make_url(database_url)
+    relay = Relay(url.host, url.port)
+    relay.open()
+    near = url.set(host="127.0.0.1", port=relay.port).render_as_string(hide_password=False)
+    one = Database.connect(near, pool_size=1)
+    assert n_users(one, "nobody") == 0
+    relay.mute()
+    began = time.monotonic()
+    with pytest.raises(OperationalError) as caught:
+        n_users(one, "nobody")
+    assert is_unavailable(caught.value)
+    assert time.monotonic() - began < 2 * 2 + 1
+    relay.unmute()
     assert n_users(one, "nobody") == 0
     one.dispose()
     relay.cut()
