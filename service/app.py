@@ -54,6 +54,14 @@ from service.store import Store, open_database
 from service.tokens import TokenMaker
 
 _SERVED = ("application/json", MEDIA_TYPE)
+_EXPOSED_HEADERS = (
+    "ETag",
+    "Link",
+    "Location",
+    "Retry-After",
+    "X-Request-ID",
+    "X-Riskscan-Warning",
+)
 _PREFLIGHT_AGE_S = 7200  # Chromium keeps a preflight no longer
 _PAGES = ("/docs", "/openapi.json", "/metrics")  # not JSON, or JSON for whoever asks
 _log = logging.getLogger(__name__)
@@ -93,7 +101,7 @@ def create_app(config: Config, *, analyzers: Analyzers | None = None) -> APIFlas
         origins=list(config.cors_origins),
         supports_credentials=True,
         always_send=False,
-        expose_headers=["ETag", "Link", "Location", "Retry-After", "X-Request-ID"],
+        expose_headers=[*_EXPOSED_HEADERS],
         max_age=_PREFLIGHT_AGE_S,
     )
     app.wsgi_app = _AliasMiddleware(app.wsgi_app)  # type: ignore[method-assign]

@@ -98,7 +98,10 @@ def scan(
                     _submission(name), force_llm=force_llm, sensitivity=sensitivity
                 )
                 deadline = Deadline.after(timeout_s, remedy="raise --timeout")
-                _print(name, _scan(scanner, name, submission, deadline), as_json=as_json)
+                result = _scan(scanner, name, submission, deadline)
+                for warning in result.warnings:
+                    click.echo(f"riskscan: {name}: Warning: {warning.message}", err=True)
+                _print(name, result, as_json=as_json)
             except (RiskscanError, OSError) as error:
                 failed = True
                 click.echo(f"riskscan: {name}: {_sentence(error)}", err=True)
@@ -199,10 +202,12 @@ def _harmless(text: str) -> str:
 
 def _as_json(name: str, result: ScanResult) -> dict[str, Any]:
     findings = [asdict(f) for f in result.analysis.findings]
+    coverage = result.coverage()
     return {
         "file": name,
         "source": result.analysis.source,
-        "coverage": result.document.coverage(),
+        "warnings": coverage.pop("warnings"),
+        "coverage": coverage,
         "findings": findings,
     }
 

@@ -169,14 +169,16 @@ class Reviews:
 
     def findings(
         self, user: models.User, scan_id: UUID, *, after_n: int, limit: int
-    ) -> list[tuple[models.Finding, models.Feedback | None]]:
-        """Return up to `limit` findings after number `after_n`, each with the user's own verdict."""
+    ) -> tuple[models.Scan, list[tuple[models.Finding, models.Feedback | None]]]:
+        """Return the scan and up to `limit` findings after number `after_n`, each with the user's verdict."""
 
-        def work(session: Session) -> list[tuple[models.Finding, models.Feedback | None]]:
-            _scan(session, user, scan_id)
+        def work(
+            session: Session,
+        ) -> tuple[models.Scan, list[tuple[models.Finding, models.Feedback | None]]]:
+            scan = _scan(session, user, scan_id)
             found = scans.findings_of_scan(session, scan_id, after_n=after_n, limit=limit)
             own = queries.own_of_findings(session, scan_id, user.id, [f.n for f in found])
-            return [(finding, own.get(finding.n)) for finding in found]
+            return scan, [(finding, own.get(finding.n)) for finding in found]
 
         return self._store.transaction(work)
 

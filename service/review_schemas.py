@@ -11,6 +11,7 @@ from apiflask.fields import UUID, AwareDateTime, Float, Integer, List, Nested, S
 from apiflask.validators import Length, OneOf, Range
 from marshmallow import ValidationError, post_dump
 
+from service.coverage_schemas import warning_list
 from service.nlp.taxonomy import CATEGORIES, RISK_TITLES, RISK_TYPES
 from service.schemas import MAX_INT, StrictSchema, TaxonomyKey, Text
 
@@ -162,6 +163,7 @@ class FindingOut(Schema):
 class FindingListOut(Schema):
     items = List(Nested(FindingOut), required=True)
     next_after = Integer(required=True, allow_none=True)
+    warnings = warning_list("coverage.warnings")
 
 
 class FindingReviewOut(Schema):

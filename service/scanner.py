@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Set
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from service.config import Config
 from service.errors import Fault, InvalidRequest
 from service.logs import fields
 from service.nlp.analyzer import Analysis, Analyzer, Deadline, Document, ExtractedText, Progress
 from service.nlp.extract import Extractor, extract_text
+from service.nlp.language import LanguageDetector, Languages
 from service.nlp.operating_point import Sensitivity
 from service.nlp.segment import Segmenter
 from service.nlp.selection import Analyzers
@@ -23,6 +24,9 @@ from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES
 Stage = Literal["extract", "segment", "analyze", "store"]
 Timed = Callable[[Stage], AbstractContextManager[object]]
 """Gives the context in which a stage of a scan runs, to be timed."""
+
+LEAST_UNREAD_SHARE = 0.1
+"""Share of a text in languages that the analyzer does not read, from which on a warning says so."""
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +61,14 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
+class ScanWarning:
+    """A reason to trust a result less: a stable code, and a sentence in ASCII without document text."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class ScanResult:
     """A document that was read whole, and what was found in it."""
 
@@ -64,6 +76,18 @@ class ScanResult:
     analysis: Analysis
     document_sha256: str
     sensitivity: Sensitivity = "balanced"
+    languages: Languages = field(default_factory=lambda: Languages({}))
+    warnings: tuple[ScanWarning, ...] = ()
+
+    def coverage(self) -> dict[str, Any]:
+        """Return what was seen, with the warnings: the block stored with each scan."""
+        main = self.languages.main
+        return {
+            **self.document.coverage(),
+            "language": main,
+            "language_share": None if main is None else round(self.languages.shares[main], 2),
+            "warnings": [asdict(warning) for warning in self.warnings],
+        }
 
     def data(self) -> list[dict[str, str]]:
         """Return the findings in the three keys of the older contract, in document order."""
@@ -100,6 +124,7 @@ class Scanner:
             memory_bytes=config.extract_memory_bytes,
         )
         self._segmenter = Segmenter()
+        self._detector = LanguageDetector()
         self._max_text_chars = config.max_text_chars
         self._timeout_s = config.ai_timeout_s
 
@@ -141,6 +166,8 @@ class Scanner:
     ) -> ScanResult:
         began_s = time.monotonic()
         document = self._read(submission, deadline)
+        languages = self._detector.detect(document)
+        warnings = tuple(_language_warnings(languages, analyzer.languages))
         read_s = time.monotonic()
         with self._timed("analyze"):
             analysis = analyzer.analyze(
@@ -152,12 +179,14 @@ class Scanner:
                 source=analysis.source,
                 n_sentences=len(document.sentences),
                 n_findings=len(analysis.findings),
+                language=languages.main,
+                warnings=[warning.code for warning in warnings],
                 read_ms=round((read_s - began_s) * 1000, 1),
                 analyze_ms=round((time.monotonic() - read_s) * 1000, 1),
             ),
         )
         sha256 = hashlib.sha256(submission.content()).hexdigest()
-        return ScanResult(document, analysis, sha256, submission.sensitivity)
+        return ScanResult(document, analysis, sha256, submission.sensitivity, languages, warnings)
 
     def _read(self, submission: Submission, deadline: Deadline) -> Document:
         with self._timed("extract"):
@@ -178,3 +207,19 @@ class Scanner:
             fault = Fault("text", "The text is empty; send the words to be scanned.")
             raise InvalidRequest(fault.message, faults=(fault,))
         return extract_text(text, max_chars=self._max_text_chars)
+
+
+def _language_warnings(languages: Languages, read: Set[str] | None) -> Iterator[ScanWarning]:
+    """Yield the warning about a text that is partly, or wholly, in languages other than those `read`."""
+    if read is None or not languages.shares:
+        return
+    unread = 1 - languages.share_of(read)
+    if unread >= LEAST_UNREAD_SHARE:
+        readable = ", ".join(f"'{code}'" for code in sorted(read))
+        others = [code for code in languages.shares if code not in read]
+        yield ScanWarning(
+            "language_not_read",
+            f"About {unread:.0%} of the text is in a language that the model does not read (mostly "
+            f"'{others[0]}'; it reads {readable}), so that risks there are missed. "
+            "Scan a translation, or set force_llm where an LLM that reads it is configured.",
+        )

@@ -238,7 +238,7 @@ def _new_scan(
         "model_name": result.analysis.model_name,
         "model_version": result.analysis.model_version,
         "document_sha256": result.document_sha256,
-        "coverage": result.document.coverage(),
+        "coverage": result.coverage(),
         "n_findings": n_findings,
         "idempotency_key": key,
         "request_sha256": request_sha256,

@@ -22,6 +22,7 @@ from apiflask.fields import (
 from apiflask.validators import Length, OneOf, Range, Regexp
 from marshmallow import EXCLUDE, RAISE, ValidationError, pre_load, validates_schema
 
+from service.coverage_schemas import CoverageOut, warning_list
 from service.nlp.operating_point import SENSITIVITIES
 from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES, key_named
 from service.passwords import MAX_PASSWORD_CHARS
@@ -236,16 +237,6 @@ class ScanOut(Schema):
     timestamp = AwareDateTime(required=True, attribute="created_at", default_timezone=UTC)
 
 
-class CoverageOut(Schema):
-    """What was read of the document; nothing is ever left out."""
-
-    characters = Integer(required=True)
-    sentences = Integer(required=True)
-    pages = Integer(required=True, allow_none=True)
-    pages_without_text = List(Integer(), required=True)
-    truncated = Boolean(required=True)
-
-
 class ScanSummaryOut(Schema):
     scan_id = UUID(required=True, attribute="id")
     filename = String(required=True, allow_none=True)
@@ -266,6 +257,7 @@ class ScanDetailOut(ScanOut):
     model_version = String(required=True)
     document_sha256 = String(required=True)
     coverage = Nested(CoverageOut, required=True)
+    warnings = warning_list("coverage.warnings")
 
 
 class ScanListQuery(StrictSchema):

@@ -56,7 +56,7 @@ FLOORS = [
     {"service.rollout"},
     {"service.models"},
     {"service.feedback_export"},
-    {"service.context", "service.schemas", "service.review_schemas"},
+    {"service.context", "service.coverage_schemas", "service.schemas", "service.review_schemas"},
     {"service.deployment_schemas"},
     {"service.problems", "service.auth", "service.paging", "service.bodies"},
     {"service.openapi", "service.api"},

@@ -19,6 +19,8 @@ from service.schemas import AnalysisOut, ScanHeaders, ScanIn, ScanOut
 
 blueprint = APIBlueprint("scan", __name__, tag="Scans")
 _BACKSLASHES = re.compile(r'\\(["\\]?)')
+WARNING_HEADER = "X-Riskscan-Warning"
+Headers = list[tuple[str, str]]
 _ANALYZER_FAULTS = [401, 413, 415, 429, 501, 502]
 
 
@@ -42,12 +44,15 @@ def _admitted(view: Callable[..., Any]) -> Callable[..., Any]:
 @blueprint.input(ScanIn, location="json_or_form", arg_name="body")
 @blueprint.output(ScanOut, status_code=201)
 @blueprint.doc(summary="Scan a document and keep the result", responses=[409, *_ANALYZER_FAULTS])
-def create(headers: dict[str, str], body: dict[str, Any]) -> tuple[Scan, dict[str, str]]:
+def create(headers: dict[str, str], body: dict[str, Any]) -> tuple[Scan, Headers]:
     user_id = current_user().id
     services().scan_quota.spend(str(user_id))
     key = headers.get("idempotency_key")
     scan = services().scans.create(user_id, _submission(body), key=key)
-    return scan, {"Location": f"/api/v1/scans/{scan.id}"}
+    return scan, [
+        ("Location", f"/api/v1/scans/{scan.id}"),
+        *_warnings(scan.coverage.get("warnings", [])),
+    ]
 
 
 @blueprint.post("/scan")
@@ -56,9 +61,15 @@ def create(headers: dict[str, str], body: dict[str, Any]) -> tuple[Scan, dict[st
 @blueprint.input(ScanIn, location="json_or_form", arg_name="body")
 @blueprint.output(AnalysisOut)
 @blueprint.doc(summary="Scan a document and store nothing", responses=_ANALYZER_FAULTS)
-def analyze(body: dict[str, Any]) -> dict[str, Any]:
+def analyze(body: dict[str, Any]) -> tuple[dict[str, Any], Headers]:
     result = services().scanner.scan(_submission(body))
-    return {"data": result.data(), "source": result.analysis.source}
+    answer = {"data": result.data(), "source": result.analysis.source}
+    return answer, _warnings(result.coverage()["warnings"])
+
+
+def _warnings(warnings: list[dict[str, str]]) -> Headers:
+    """Return a header for each warning: the bodies of both answers have fixed keys."""
+    return [(WARNING_HEADER, f"{w['code']}: {w['message']}") for w in warnings]
 
 
 def _submission(body: dict[str, Any]) -> Submission:

@@ -81,10 +81,16 @@ def delete_scan(scan_id: UUID) -> str:
 )
 def list_findings(scan_id: UUID, query: dict[str, int]) -> tuple[dict[str, Any], dict[str, str]]:
     after, per_page = query["after"], query["per_page"]
-    found = services().reviews.findings(current_user(), scan_id, after_n=after, limit=per_page + 1)
+    scan, found = services().reviews.findings(
+        current_user(), scan_id, after_n=after, limit=per_page + 1
+    )
     shown = found[:per_page]
     next_after = shown[-1][0].n if len(found) > per_page else None
-    answer = {"items": [_shown(*pair) for pair in shown], "next_after": next_after}
+    answer = {
+        "items": [_shown(*pair) for pair in shown],
+        "next_after": next_after,
+        "coverage": scan.coverage,
+    }
     return answer, link_to_next(after=next_after)
 
 

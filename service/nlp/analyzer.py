@@ -174,6 +174,8 @@ class Analyzer(ABC):
     """
 
     source: ClassVar[Source]
+    languages: ClassVar[frozenset[str] | None] = None
+    """Codes (ISO 639-1) of the languages that it reads; None where nobody knows."""
     model_name: str
     model_version: str
 

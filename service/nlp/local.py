@@ -29,6 +29,7 @@ class LocalAnalyzer(SentenceScorer):
     """Scores sentences with the model of one artifact; one instance serves all threads."""
 
     source: ClassVar[Source] = "model"
+    languages: ClassVar[frozenset[str] | None] = frozenset({"en"})
     batch_size: ClassVar[int] = 1_024  # many: the inference threads idle between two batches
 
     def __init__(

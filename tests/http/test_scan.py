@@ -63,6 +63,8 @@ def test_scan_stores_its_coverage(user):
         "pages": None,
         "pages_without_text": [],
         "truncated": False,
+        "language": "en",
+        "language_share": 1.0,
     }
 
 

@@ -170,3 +170,12 @@ def test_scan_starts_no_telemetry_of_onnx_runtime(riskscan, tmp_path):
     done = riskscan("scan", "-", stdin=FLOW_TEXT, HOME=str(home))
     assert done.returncode == 0, done.stderr
     assert not list(home.rglob("*"))  # its telemetry keeps a database and an identifier here
+
+
+def test_scan_of_another_language_warns_on_standard_error(riskscan):
+    german = "Zwei der vier Entwickler verlassen das Team vor der Freigabe."
+    done = riskscan("scan", "--json", "-", stdin=german)
+    assert "Warning: About 100% of the text" in done.stderr
+    result = json.loads(done.stdout)
+    assert result["coverage"]["language"] == "de"
+    assert [w["code"] for w in result["warnings"]] == ["language_not_read"]

@@ -1,0 +1,45 @@
+"""Shapes of what a scan read of its document, and of its warnings; the OpenAPI document comes from these."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiflask import Schema
+from apiflask.fields import Boolean, Float, Integer, List, Nested, String
+
+
+class CoverageOut(Schema):
+    """What was read of the document; nothing is ever left out."""
+
+    characters = Integer(required=True)
+    sentences = Integer(required=True)
+    pages = Integer(required=True, allow_none=True)
+    pages_without_text = List(Integer(), required=True)
+    truncated = Boolean(required=True)
+    language = String(
+        required=True,
+        allow_none=True,
+        dump_default=None,
+        metadata={
+            "description": "Code (ISO 639-1) of the language with the largest share of the text; null "
+            "where too little of it is in words, and for scans older than this field."
+        },
+    )
+    language_share = Float(
+        required=True,
+        allow_none=True,
+        dump_default=None,
+        metadata={"description": "Its share of the text, estimated from a sample: 0 to 1."},
+    )
+
+
+class WarningOut(Schema):
+    """A reason to trust a result less."""
+
+    code = String(required=True, metadata={"example": "language_not_read"})
+    message = String(required=True)
+
+
+def warning_list(attribute: str) -> List[Any]:
+    """Return the field of a scan's warnings; the answers of POST have them as X-Riskscan-Warning."""
+    return List(Nested(WarningOut), required=True, attribute=attribute, dump_default=[])
