@@ -31,9 +31,9 @@ from service.drift import DriftWatch
 from service.errors import NotAcceptable, ShuttingDown
 from service.feedback import Reviews
 from service.limits import (
-    ACCOUNT_BODY_BYTES,
     MAX_FIELDS,
     PROBE_PATHS,
+    SMALL_BODY_BYTES,
     body_too_large,
     max_body_bytes,
 )
@@ -236,7 +236,7 @@ def _begin() -> None:
     services().metrics.in_progress.inc()
     g.request_id = request_id.begin(request.headers.get("X-Request-ID"))
     if request.path.startswith("/api/v1/auth/"):
-        request.max_content_length = ACCOUNT_BODY_BYTES
+        request.max_content_length = SMALL_BODY_BYTES
     if services().draining.is_set() and request.path not in PROBE_PATHS:
         raise ShuttingDown("This process is shutting down; send the request again.")
     if (

@@ -6,10 +6,11 @@ Each such call lets the GIL go, and where many threads want it, getting it back 
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from waitress.utilities import Error
 from service import request_id
 from service.errors import HTTP_STATUS, InvalidRequest, RiskscanError, TooLarge
 from service.problem_document import FIXED_500, headers_of, problem_response
-from service.request_parser import RequestParser
+from service.request_parser import Gate, RequestParser
 
 RETRY_AFTER_S = 2
 TOO_MANY = "Too many requests wait already. Try again in a few seconds."
@@ -39,11 +40,17 @@ class Rules:
     """The detail of a 413."""
     on_refused: Callable[[str], None]
     """Receives the code of each refusal."""
+    admit: Gate | None = None
+    """Decides who may send a large body."""
+    origins: tuple[str, ...] = ()
+    """Web pages that may read a refusal; without it they would not see that a token has expired."""
 
 
 def channel_class(rules: Rules) -> type[HTTPChannel]:
     """Return the class of connections under these rules."""
-    return type("RiskscanChannel", (_Channel,), {"rules": rules})
+    parser = functools.partial(RequestParser, admit=rules.admit)
+    members = {"rules": rules, "parser_class": staticmethod(parser)}
+    return type("RiskscanChannel", (_Channel,), members)
 
 
 def status_line(code: str) -> str:
@@ -86,7 +93,8 @@ class _ProblemTask(_OneSend, ErrorTask):  # type: ignore[misc]
         body, headers = problem_response(error.code, error.message, instance="")
         self.version = "1.1"  # ours; that of the request may not be known
         self.status = status_line(error.code)
-        self.response_headers = [*headers, *headers_of(error), ("Connection", "close")]
+        headers += [*headers_of(error), *_cors(self.request.headers, rules.origins)]
+        self.response_headers = [*headers, ("Connection", "close")]
         self.close_on_finish = True
         self.content_length = len(body)
         self.write(b"" if getattr(self.request, "command", "") == "HEAD" else body)
@@ -95,7 +103,6 @@ class _ProblemTask(_OneSend, ErrorTask):  # type: ignore[misc]
 class _Channel(HTTPChannel):  # type: ignore[misc]
     task_class = _Task
     error_task_class = _ProblemTask
-    parser_class = RequestParser
     rules: Rules
     will_close: bool = False
     close_when_flushed: bool = False
@@ -172,6 +179,13 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
             self.socket.shutdown(socket.SHUT_WR)
         except OSError:  # the client has gone
             self.handle_close()
+
+
+def _cors(headers: Mapping[str, str], origins: tuple[str, ...]) -> list[tuple[str, str]]:
+    if (origin := headers.get("ORIGIN")) not in origins or origin is None:
+        return []
+    allowed = ("Access-Control-Allow-Origin", origin)
+    return [allowed, ("Access-Control-Allow-Credentials", "true"), ("Vary", "Origin")]
 
 
 def _ours(error: RiskscanError | Error, rules: Rules) -> RiskscanError:

@@ -12,8 +12,8 @@ PROBE_PATHS = ("/health", "/health/live", "/health/ready", "/metrics")
 # JSON may write one character as two \uXXXX escapes; so many bytes a text within its limit can take.
 _BYTES_PER_CHAR = 12
 _ENVELOPE_BYTES = 65_536
-ACCOUNT_BODY_BYTES = 65_536
-"""The most that a body of /auth may hold; these are read from strangers."""
+SMALL_BODY_BYTES = 65_536
+"""The most that a body may hold whose sender is not known yet, and a body of /auth at all."""
 MAX_FIELDS = 20
 """The most fields of a form, and of a JSON body in all its objects together."""
 MAX_JSON_ITEMS = 1_000
@@ -34,5 +34,5 @@ def body_too_large(config: Config) -> str:
     return (
         f"The request is larger than this service takes: files have at most "
         f"{config.max_file_bytes:,} bytes (MAX_FILE_BYTES), texts {config.max_text_chars:,} characters "
-        f"(MAX_TEXT_CHARS), requests about accounts {ACCOUNT_BODY_BYTES:,} bytes, forms {MAX_FIELDS} fields."
+        f"(MAX_TEXT_CHARS), requests about accounts {SMALL_BODY_BYTES:,} bytes, forms {MAX_FIELDS} fields."
     )

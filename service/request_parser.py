@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from waitress.parser import HTTPRequestParser, ParsingError
@@ -9,8 +10,10 @@ from waitress.receiver import ChunkedReceiver
 
 from service.errors import InvalidRequest, RiskscanError
 from service.framing import check_head
-from service.limits import MAX_HEADER_BYTES
+from service.limits import MAX_HEADER_BYTES, SMALL_BODY_BYTES
 
+Gate = Callable[[str, Mapping[str, str]], None]
+"""Takes path and headers of a request with a body beyond SMALL_BODY_BYTES; raises what refuses it."""
 _MAX_CHUNK_LINE_BYTES = 1_024
 
 
@@ -24,14 +27,23 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no
     _refusal: RiskscanError | None = None
     is_cut_short = False
     """Whether the request was refused before its end, so that the client may still be sending."""
+    _is_admitted = False
+
+    def __init__(self, adj: Any, *, admit: Gate | None = None) -> None:  # noqa: ANN401 - waitress's
+        """`admit` sees the head of a request with a large body before that is received."""
+        super().__init__(adj)
+        self._admit = admit
 
     def received(self, data: bytes) -> int:
         n_taken = int(super().received(data))
         self.error = self._refusal or self.error
         if self.error is None:
-            self._check_chunk_lines()
-        if self.error is None:
-            return n_taken
+            try:
+                self._check_body()
+            except RiskscanError as error:
+                self.error = error
+            else:
+                return n_taken
         self.is_cut_short = self.completed = True
         self.expect_continue = False  # 100 Continue would ask for the body
         return len(data)
@@ -46,10 +58,16 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no
         except ValueError as error:  # of urlsplit, on "GET http://[/": waitress would just hang up
             raise ParsingError("not an address") from error
 
-    def _check_chunk_lines(self) -> None:
-        """Bound what ChunkedReceiver keeps and joins anew with each piece that comes."""
-        body = self.body_rcv
-        if isinstance(body, ChunkedReceiver) and (
-            len(body.control_line) > _MAX_CHUNK_LINE_BYTES or len(body.trailer) > MAX_HEADER_BYTES
-        ):
-            self.error = InvalidRequest("A chunk's size line or the trailer is too long.")
+    def _check_body(self) -> None:
+        n_bytes = max(self.content_length, self.body_bytes_received)
+        if n_bytes > SMALL_BODY_BYTES and self._admit is not None and not self._is_admitted:
+            self._admit(self.path, self.headers)
+            self._is_admitted = True
+        if isinstance(self.body_rcv, ChunkedReceiver):
+            _check_chunk_lines(self.body_rcv)
+
+
+def _check_chunk_lines(body: ChunkedReceiver) -> None:
+    """Bound what waitress keeps and joins anew with each piece that comes."""
+    if len(body.control_line) > _MAX_CHUNK_LINE_BYTES or len(body.trailer) > MAX_HEADER_BYTES:
+        raise InvalidRequest("A chunk's size line or the trailer is too long.")

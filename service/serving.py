@@ -21,6 +21,7 @@ from service.config import Config
 from service.context import EXTENSION, Services
 from service.descriptors import connections_that_fit
 from service.errors import ConfigError
+from service.gate import gate_of
 from service.limits import MAX_HEADER_BYTES, body_too_large, max_body_bytes
 from service.ops import OpsListener
 from service.shedding import Shedding
@@ -47,7 +48,7 @@ class Server:
         self.port = int(self._listeners()[0].effective_port)
         metrics = self._services.metrics
         metrics.waiting.ask = lambda: {(): len(self._dispatcher.queue)}
-        channels = channel_class(Rules(body_too_large(config), on_refused=metrics.refused))
+        channels = channel_class(_rules(self._services))
         for listener in self._listeners():
             listener.channel_class = channels
             listener.trigger.close()
@@ -145,6 +146,16 @@ class Server:
         """
         channels = [c for c in list(self._sockets.values()) if isinstance(c, HTTPChannel)]
         return any(c.requests or c.total_outbufs_len for c in channels)
+
+
+def _rules(services: Services) -> Rules:
+    config, too_large = services.config, body_too_large(services.config)
+    return Rules(
+        too_large=too_large,
+        on_refused=services.metrics.refused,
+        admit=gate_of(services.tokens, is_scan_open=config.ai_service_open, too_large=too_large),
+        origins=config.cors_origins,
+    )
 
 
 def _proxy(config: Config) -> dict[str, Any]:

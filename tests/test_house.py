@@ -35,6 +35,7 @@ FLOORS = [
     {"service.problem_document", "service.json_bounds", "service.framing"},
     {
         "service.channels",
+        "service.gate",
         "service.request_parser",
         "service.tokens",
         "service.quotas",

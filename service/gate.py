@@ -1,0 +1,44 @@
+"""Who may send a large body: decided by its request's head, before the body is received."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from service.errors import TooLarge, Unauthenticated
+from service.request_parser import Gate
+from service.tokens import TokenMaker
+
+_ACCOUNT_PATHS = ("/api/auth/", "/api/v1/auth/")
+
+
+def gate_of(tokens: TokenMaker, *, is_scan_open: bool, too_large: str) -> Gate:
+    """Return the gate of the API; `is_scan_open` lets strangers send documents to POST /scan.
+
+    `too_large` is the detail of a 413. Header names are waitress's: AUTHORIZATION, CONTENT_LENGTH.
+    """
+
+    def admit(path: str, headers: Mapping[str, str]) -> None:
+        path = "/" + path.lstrip("/")  # as waitress gives it to the application
+        if path.startswith(_ACCOUNT_PATHS):
+            raise TooLarge(too_large)
+        if not (is_scan_open and path == "/scan"):
+            check_credential(headers, tokens)
+
+    return admit
+
+
+def check_credential(headers: Mapping[str, str], tokens: TokenMaker) -> None:
+    """Refuse a caller whose credential is missing, forged or expired, without asking the database.
+
+    A view authenticates again: a credential that passes may have been revoked.
+
+    Raises:
+        Unauthenticated: with what to send.
+    """
+    scheme, _, token = headers.get("AUTHORIZATION", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated(
+            "A body of this size needs an access token: send `Authorization: Bearer <access_token>`, "
+            "as answered by POST /api/v1/auth/login."
+        )
+    tokens.read_access_token(token.strip())
