@@ -17,6 +17,7 @@ from service.errors import ConfigError, Fault
 from service.setting_values import (
     address,
     choice,
+    device,
     flag,
     integer,
     optional,
@@ -169,8 +170,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "DEVICE",
         "auto",
-        choice("auto", "cpu", "cuda"),
-        "Where the model runs; auto takes CUDA when torch and a GPU are there, else the CPU.",
+        device,
+        "Where the model runs: cpu, cuda, cuda:1 for the second GPU, or auto: a GPU if one can be used.",
     ),
     Setting(
         "INFERENCE_THREADS",
@@ -268,7 +269,7 @@ class Config:
     model_dir: Path
     registry_dir: Path
     model_poll_s: int
-    device: Literal["auto", "cpu", "cuda"]
+    device: str
     inference_threads: int
     cache_sentences: int
     ai_timeout_s: int

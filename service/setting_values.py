@@ -66,6 +66,13 @@ def choice(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+def device(value: str) -> str:
+    """Return where a model may run: auto, cpu, cuda or cuda:N."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,2})?", value):
+        raise ValueError("is one of auto, cpu, cuda, cuda:0, cuda:1 and so on")
+    return value
+
+
 def url(value: str) -> str:
     """Return the address of a web service without a slash at its end."""
     parts = urlsplit(value)

@@ -31,6 +31,17 @@ def test_wrong_settings_are_all_named():
     assert {fault.field for fault in caught.value.faults} == set(wrong)
 
 
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:0", "cuda:12"])
+def test_device_may_name_one_of_several_gpus(device):
+    assert load({"DEVICE": device}).device == device
+
+
+@pytest.mark.parametrize("device", ["cuda:", "cuda:a", "cuda:-1", "cpu:0", "gpu", "CUDA"])
+def test_device_that_is_none_is_refused(device):
+    with pytest.raises(ConfigError, match=r"DEVICE is one of auto, cpu, cuda"):
+        load({"DEVICE": device})
+
+
 def test_empty_setting_counts_as_not_set():
     assert load({"PORT": "", "MODEL_DIR": ""}) == load({})
 

@@ -6,19 +6,18 @@ onnxruntime only; torch and safetensors are imported by TorchEngine.
 
 from __future__ import annotations
 
-import ctypes
-import importlib.util
 import json
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from service.errors import ArtifactError, ConfigError, RiskscanError
+from service.nlp import cuda
 from service.nlp.artifact import CONFIG_FILE, ONNX_FILE, WEIGHTS_FILE, Artifact
 from service.nlp.processors import cpu_quota
 
@@ -32,7 +31,6 @@ class EngineOutOfMemory(RiskscanError):
     """The accelerator's memory does not hold so many tokens at once."""
 
 
-Device = Literal["auto", "cpu", "cuda"]
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
@@ -119,7 +117,7 @@ class TorchEngine(Engine):
         self.device = device
         if device == "cpu":
             torch.set_num_threads(n_threads)
-        if device == "cuda":
+        if device.startswith("cuda"):
             self.limits = CUDA_LIMITS
         self._torch = torch
         self._model = load_encoder(artifact.path).to(device)
@@ -133,7 +131,7 @@ class TorchEngine(Engine):
 
     def _forward(self, input_ids: Ints, attention_mask: Ints) -> Floats:
         torch = self._torch
-        on_cuda = self.device == "cuda"
+        on_cuda = self.device.startswith("cuda")
         with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=on_cuda):
             ids, mask = (self._sent(array) for array in (input_ids, attention_mask))
             out: Floats = self._model.outputs(ids, mask).float().cpu().numpy()
@@ -141,7 +139,9 @@ class TorchEngine(Engine):
 
     def _sent(self, array: Ints) -> Tensor:
         tensor = self._torch.from_numpy(array)
-        if self.device == "cuda":  # from other memory, the copy would wait for the pass before
+        if self.device.startswith(
+            "cuda"
+        ):  # from other memory, the copy would wait for the pass before
             tensor = tensor.pin_memory()
         return tensor.to(self.device, non_blocking=True)
 
@@ -174,32 +174,20 @@ def dequantized(tensors: dict[str, npt.NDArray[np.generic]]) -> dict[str, Floats
     return state
 
 
-def make_engine(artifact: Artifact, *, device: Device, n_threads: int) -> Engine:
-    """Return the engine for `device`; `n_threads` 0 takes the CPU quota.
+def make_engine(artifact: Artifact, *, device: str, n_threads: int) -> Engine:
+    """Return the engine for `device` (auto, cpu, cuda or cuda:N); `n_threads` 0 takes the CPU quota.
 
     Raises:
-        ConfigError: CUDA is asked for where torch or a GPU is missing.
+        ConfigError: CUDA is asked for where it cannot be used; the message says why.
         ArtifactError: the runtime cannot load the artifact's graph.
     """
     threads = n_threads or cpu_quota()
-    if device == "cpu" or (device == "auto" and not cuda_available()):
+    if device == "cpu":
         return OnnxEngine(artifact, n_threads=threads)
-    if not cuda_available():
-        raise ConfigError(
-            "DEVICE=cuda, but torch finds no GPU: start the container with --gpus all and the image of "
-            "Dockerfile.gpu, or set DEVICE=cpu."
-        )
-    return TorchEngine(artifact, device="cuda", n_threads=threads)
-
-
-def cuda_available() -> bool:
-    """Return whether torch is installed and sees a GPU; without a driver torch is not even imported."""
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return False
-    if importlib.util.find_spec("torch") is None:
-        return False
-    import torch  # noqa: PLC0415 - takes seconds, so only where a driver is
-
-    return torch.cuda.is_available()
+    name, _, index = device.partition(":")
+    fault = cuda.probe().fault(int(index or 0))
+    if fault is None:
+        return TorchEngine(artifact, device=f"cuda:{index}" if index else "cuda", n_threads=threads)
+    if name == "auto":
+        return OnnxEngine(artifact, n_threads=threads)
+    raise ConfigError(f"DEVICE={device} cannot be used: {fault}, or set DEVICE=cpu.")

@@ -18,7 +18,7 @@ from service.nlp.analyzer import (
 )
 from service.nlp.artifact import Artifact
 from service.nlp.batching import InferenceThreads
-from service.nlp.engines import Device, Engine, make_engine
+from service.nlp.engines import Engine, make_engine
 from service.nlp.neighbours import logits_in_document, own_logits
 from service.nlp.observing import NOBODY, Observer
 from service.nlp.row_blocks import row_blocks
@@ -59,7 +59,7 @@ class LocalAnalyzer(SentenceScorer):
         cls,
         model_dir: Path,
         *,
-        device: Device = "auto",
+        device: str = "auto",
         n_threads: int = 0,
         cache_sentences: int = 0,
         observer: Observer = NOBODY,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from service.errors import ArtifactError, ConfigError
-from service.nlp import engines
+from service.nlp import cuda
 from service.nlp.artifact import Artifact, check_golden
 from service.nlp.engines import OnnxEngine, TorchEngine, make_engine
 from service.nlp.neighbours import own_logits
@@ -109,19 +109,20 @@ def test_cpu_device_needs_no_torch(artifact):
     assert isinstance(make_engine(artifact, device="cpu", n_threads=0), OnnxEngine)
 
 
-def test_auto_without_a_gpu_takes_onnx(artifact, monkeypatch):
-    monkeypatch.setattr(engines, "cuda_available", lambda: False)
+@pytest.mark.skipif(cuda.probe().fault() is None, reason="needs a machine without a GPU")
+def test_auto_without_a_gpu_takes_onnx(artifact):
     assert make_engine(artifact, device="auto", n_threads=1).device == "cpu"
 
 
-def test_cuda_without_a_gpu_names_the_remedy(artifact, monkeypatch):
-    monkeypatch.setattr(engines, "cuda_available", lambda: False)
-    with pytest.raises(ConfigError, match="DEVICE=cpu"):
-        make_engine(artifact, device="cuda", n_threads=1)
+@pytest.mark.skipif(cuda.probe().fault() is None, reason="needs a machine without a GPU")
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_cuda_without_a_gpu_names_the_remedy(artifact, device):
+    with pytest.raises(ConfigError, match=rf"DEVICE={device} cannot .* or set DEVICE=cpu"):
+        make_engine(artifact, device=device, n_threads=1)
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not engines.cuda_available(), reason="needs a CUDA device")
+@pytest.mark.skipif(cuda.probe().fault() is not None, reason="needs a CUDA device")
 def test_cuda_reproduces_the_golden_scores(artifact):
     engine = make_engine(artifact, device="cuda", n_threads=1)
     check_golden(artifact, scored(artifact, engine, [row.text for row in artifact.golden()]))
