@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from db.models import Deployment
 from service import config as settings
@@ -37,13 +35,19 @@ def verify_model(folder: Path | None) -> None:
 
 
 @models.command("list")
-def list_models() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, as GET /api/v1/admin/models.")
+def list_models(*, as_json: bool) -> None:
     """Show every model of the registry, its state and gate, and what shadowing measured."""
+    from service.deployment_schemas import ModelListOut  # noqa: PLC0415 - loads the API's libraries
     from service.start import models_of  # noqa: PLC0415 - the database's libraries only here
 
     with models_of(settings.load()) as found:
         overview = found.overview()
-    Console().print(_table_of(overview))
+    if as_json:
+        click.echo(json.dumps(ModelListOut().dump(overview.as_dict()), ensure_ascii=False))
+        return
+    for line in _lines_of(overview):
+        click.echo(line)
     if overview.shadow is not None:
         click.echo(f"Shadow: {overview.shadow.to_model}, share {overview.shadow.share:g}")
     for total in overview.totals:
@@ -116,28 +120,20 @@ def _tell(deployment: Deployment, config: Config) -> None:
     )
 
 
-def _table_of(overview: Overview) -> Table:
-    table = Table("Model", "State", "Made", "F1 risk / category / type", "Gate", "Faults")
-    for item in overview.items:
-        model = f"{item['name']}/{item['version']}"
-        row = (
-            model,
-            item["state"],
-            item["created_at"] or "",
-            _f1(item["metrics"]),
-            _gate(item),
-            " ".join(item["faults"]),
-        )
-        table.add_row(*(escape(cell) for cell in row))
-    return table
+def _lines_of(overview: Overview) -> Iterator[str]:
+    """Yield a line for each model, its gate and faults below; no width cuts a name, so it can be copied."""
+    names = [f"{item['name']}/{item['version']}" for item in overview.items]
+    width = max(map(len, ("MODEL", *names)))
+    yield f"{'MODEL':{width}}  STATE      MADE        F1 RISK/CAT./TYPE"
+    for name, item in zip(names, overview.items, strict=True):
+        made = (item["created_at"] or "")[:10]
+        yield f"{name:{width}}  {item['state']:9}  {made:10}  {_f1(item['metrics'])}".rstrip()
+        gate = item["gate"]
+        if gate is not None:
+            yield f"  {'passed' if gate.passed else 'refused by'} its gate against {gate.against}"
+        yield from (f"  {fault}" for fault in item["faults"])
 
 
 def _f1(metrics: Mapping[str, Any]) -> str:
     values = [metrics.get(key) for key in ("risk_f1", "category_f1", "type_f1")]
-    return " / ".join(f"{v[0]:.3f}" for v in values if isinstance(v, list) and v)
-
-
-def _gate(item: Mapping[str, Any]) -> str:
-    if item["gate"] is None:
-        return "not measured"
-    return f"{'passed' if item['gate'].passed else 'refused'} against {item['gate'].against}"
+    return "/".join(f"{v[0]:.3f}" for v in values if isinstance(v, list) and v)

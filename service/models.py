@@ -55,6 +55,23 @@ class Overview:
     totals: Sequence[ShadowTotal]
     rollout: Rollout | None
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return it in the form of `GET /admin/models`; outside of a process nothing serves "here"."""
+        return {
+            "items": self.items,
+            "serving": self.serving,
+            "serving_here": self.rollout.serving if self.rollout else "",
+            "shadowing_here": self.rollout.shadowing if self.rollout else None,
+            "shadow": self.shadow,
+            "shadow_totals": [
+                {
+                    **{c.name: getattr(t, c.name) for c in t.__table__.columns},
+                    "mean_abs_score_difference": mean_abs_score_difference(t),
+                }
+                for t in self.totals
+            ],
+        }
+
 
 class Models:
     """The models that may serve, and the record of those that did."""

@@ -22,7 +22,7 @@ from service.deployment_schemas import (
     ModelListOut,
     ShadowIn,
 )
-from service.models import Actor, mean_abs_score_difference
+from service.models import Actor
 from service.paging import link_to_next
 
 blueprint = APIBlueprint("models", __name__, url_prefix="/api/v1/admin", tag="Models")
@@ -33,21 +33,7 @@ blueprint = APIBlueprint("models", __name__, url_prefix="/api/v1/admin", tag="Mo
 @blueprint.output(ModelListOut)
 @blueprint.doc(summary="The models of the registry, their states and gates", responses=[403, 409])
 def list_models() -> dict[str, Any]:
-    found, rollout = services().models.overview(), services().rollout
-    return {
-        "items": found.items,
-        "serving": found.serving,
-        "serving_here": rollout.serving if rollout else "",
-        "shadowing_here": rollout.shadowing if rollout else None,
-        "shadow": found.shadow,
-        "shadow_totals": [
-            {
-                **{c.name: getattr(t, c.name) for c in t.__table__.columns},
-                "mean_abs_score_difference": mean_abs_score_difference(t),
-            }
-            for t in found.totals
-        ],
-    }
+    return services().models.overview().as_dict()
 
 
 @blueprint.get("/deployments")

@@ -1,5 +1,6 @@
 """Processes take models over together, by themselves, and start with what was activated."""
 
+import json
 import shutil
 
 import pytest
@@ -65,6 +66,17 @@ def test_process_starts_with_what_was_activated_and_falls_back_when_it_is_gone(
     [line] = [line for line in second.lines if "NOT taken over" in line]
     assert '"level": "ERROR"' in line
     assert NEW in line
+
+
+def test_models_are_listed_with_whole_names_in_80_columns(riskscan, settings):
+    riskscan("models", "shadow", NEW, "--share", "0.1", **settings)
+    lines = riskscan("models", "list", COLUMNS="80", **settings).stdout.splitlines()
+    states = {model: state for model, state, *_ in map(str.split, lines[1:3])}
+    assert states == {DEFAULT: "serving", NEW: "shadow"}
+    assert all(len(line) <= 80 for line in lines)
+    listed = json.loads(riskscan("models", "list", "--json", **settings).stdout)
+    assert [item["version"] for item in listed["items"]] == [VERSION, "2.0.0"]
+    assert (listed["serving"], listed["shadow"]["share"]) == (DEFAULT, 0.1)
 
 
 def test_models_commands_tell_what_is_there_and_what_is_refused(riskscan, settings):
