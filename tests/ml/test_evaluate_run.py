@@ -77,6 +77,15 @@ def test_run_fills_card_and_manifest_and_the_artifact_still_serves(evaluation, s
     LocalAnalyzer.open(settings.artifact_dir, device="cpu", n_threads=1).close()
 
 
+@pytest.mark.usefixtures("evaluation")
+def test_card_gives_the_readers_agreement_of_the_readme(settings):
+    card, readme = (
+        p.read_text() for p in (settings.artifact_dir / "README.md", ROOT / "README.md")
+    )
+    said = "0.96, 0.85 and 0.83 on risk, category and type"
+    assert [said in " ".join(text.split()) for text in (card, readme)] == [True, True]
+
+
 def test_run_without_its_weights_says_none(evaluation, settings):
     assert evaluation["float32_difference_points"] is None
     metrics = artifacts.load(settings.artifact_dir).manifest.metrics
