@@ -1,6 +1,8 @@
 # `make run` serves, `make test` tests, `make help` lists the rest. Each installs what it needs first.
 
 VENV := .venv
+# As VENV, and torch with CUDA (several GB).
+GPU_VENV := .venv-gpu
 # Tests and training need torch; the serving environment stays free of it.
 TEST_VENV := .venv-test
 PYTHON ?= $(shell for p in python3.11 python3; do \
@@ -23,13 +25,16 @@ BENCH_NEEDS := $(VENV)/.installed $(TEST_VENV)/.installed $(BENCH_ENV)/load/.ins
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run retrain test test-slow test-llm bench bench-peers bench-gpu lint format notebooks clean python
+.PHONY: help run run-gpu retrain test test-slow test-llm bench bench-peers bench-gpu lint format notebooks clean python
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 run: $(VENV)/.installed ## Serve on HOST:PORT; settings from the environment and .env
 	@exec $(VENV)/bin/python -m service
+
+run-gpu: $(GPU_VENV)/.installed ## Serve like run, on an NVIDIA GPU (DEVICE=cuda); needs driver 580 or newer
+	@DEVICE=$${DEVICE:-cuda} exec $(GPU_VENV)/bin/python -m service
 
 test: $(TEST_VENV)/.installed ## Run the normal test suite, in WORKERS=auto processes
 	OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest -m "$(QUICK)" \
@@ -61,10 +66,11 @@ bench-gpu: | python ## Measure the analyzer on CUDA, where there is a GPU
 $(BENCH_ENV)/gpu/measured: $(BENCH_ENV)/gpu/.installed
 	$(BENCH_ENV)/gpu/bin/python -m tests.bench.gpu $(BENCH)
 
-lint: $(TEST_VENV)/.installed ## Check style, format and types
+lint: $(TEST_VENV)/.installed ## Check style, format, types and Dockerfiles
 	$(TEST_VENV)/bin/ruff check .
 	$(TEST_VENV)/bin/ruff format --check .
 	$(TEST_VENV)/bin/mypy
+	$(TEST_VENV)/bin/hadolint Dockerfile.cpu Dockerfile.gpu
 
 format: $(TEST_VENV)/.installed ## Format the source
 	$(TEST_VENV)/bin/ruff format .
@@ -73,13 +79,19 @@ notebooks: $(TEST_VENV)/.installed ## Write each notebook as .ipynb, beside its 
 	$(TEST_VENV)/bin/jupytext --quiet --to ipynb --set-kernel python3 notebooks/[0-9]*.py
 
 clean: ## Remove environments and caches; stored data stays
-	rm -rf $(VENV) $(TEST_VENV) $(BENCH_ENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(GPU_VENV) $(TEST_VENV) $(BENCH_ENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: requirements.txt constraints.txt | python
 	@echo "Installing requirements.txt into $(VENV); this takes a minute or two."
 	test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
+	@touch $@
+
+$(GPU_VENV)/.installed: requirements.txt requirements-gpu.txt constraints.txt | python
+	@echo "Installing requirements-gpu.txt into $(GPU_VENV); this takes minutes, and gigabytes."
+	test -x $(GPU_VENV)/bin/pip || $(PYTHON) -m venv $(GPU_VENV)
+	$(GPU_VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-gpu.txt -c constraints.txt
 	@touch $@
 
 $(TEST_VENV)/.installed: $(wildcard requirements*.txt) constraints.txt | python
