@@ -30,8 +30,8 @@ class Cuda:
         """Return why the GPU `index` cannot run the model, with the remedy; None where it can."""
         if self.driver is None:
             return (
-                f"there is no NVIDIA driver here. Install driver {MIN_DRIVER} or newer on the host, and "
-                "start a container with `--gpus 1`"
+                f"there is no NVIDIA driver here. Install driver {MIN_DRIVER} or newer on the host; a "
+                "container also needs `--gpus 1`"
             )
         if self.torch is None:
             return (

@@ -190,4 +190,4 @@ def make_engine(artifact: Artifact, *, device: str, n_threads: int) -> Engine:
         return TorchEngine(artifact, device=f"cuda:{index}" if index else "cuda", n_threads=threads)
     if name == "auto":
         return OnnxEngine(artifact, n_threads=threads)
-    raise ConfigError(f"DEVICE={device} cannot be used: {fault}, or set DEVICE=cpu.")
+    raise ConfigError(f"DEVICE={device} cannot be used: {fault}. Or set DEVICE=cpu.")

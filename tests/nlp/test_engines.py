@@ -117,7 +117,7 @@ def test_auto_without_a_gpu_takes_onnx(artifact):
 @pytest.mark.skipif(cuda.probe().fault() is None, reason="needs a machine without a GPU")
 @pytest.mark.parametrize("device", ["cuda", "cuda:1"])
 def test_cuda_without_a_gpu_names_the_remedy(artifact, device):
-    with pytest.raises(ConfigError, match=rf"DEVICE={device} cannot .* or set DEVICE=cpu"):
+    with pytest.raises(ConfigError, match=rf"DEVICE={device} cannot .* Or set DEVICE=cpu"):
         make_engine(artifact, device=device, n_threads=1)
 
 
