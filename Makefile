@@ -13,7 +13,8 @@ WORKERS ?= auto
 # Which tests, such as TESTS="tests/http -k sqlite"; empty runs all.
 TESTS ?=
 
-# What `make retrain` runs, and the sentences on which its gate compares the new model with the old.
+# What `make retrain` runs, and the sentences on which its gate compares the new model with the old. RISKSCAN_DATA=DIR
+# names the folder of real sentences that the configuration mentions; without it composed ones are all.
 CONFIG ?= ml/configs/retrain.toml
 EVAL_DATA ?= ml/data/golden.jsonl
 

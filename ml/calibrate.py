@@ -1,4 +1,4 @@
-"""Temperature, bias and operating points: `python -m ml.calibrate ml/configs/riskscan-minilm.toml`.
+"""Temperature, bias and operating points: `.venv-test/bin/python -m ml.calibrate CONFIG`.
 
 Chosen on the dev sentences, which training never saw, and written into the artifact that the export left.
 Temperature and bias make the scores probabilities; two thresholds, of any risk and of a type, turn them into
@@ -24,7 +24,8 @@ from ml.documents import logits_in_documents
 from ml.encoding import texts_to_outputs
 from ml.golden import golden_file
 from ml.metrics import LEVELS, level_scores
-from ml.seal import seal, unsealed
+from ml.seal import exported, seal, unsealed
+from ml.serving import resolved
 from ml.settings import Settings, run_step
 from service.config import ROOT
 from service.nlp import artifact as artifacts
@@ -221,10 +222,11 @@ def main(settings: Settings) -> None:
     """Calibrate the artifact that the export left, then write its golden sentences anew.
 
     Raises:
-        ArtifactError: there is none, or none to take the calibration from.
-        ConfigError: too few golden sentences keep clear of the thresholds.
+        ArtifactError: the artifact was altered, or there is none to take the calibration from.
+        ConfigError: there is none; too few golden sentences keep clear of the thresholds.
     """
-    artifact = artifacts.load(settings.artifact_dir)
+    settings = resolved(settings)
+    artifact = exported(settings.artifact_dir)
     dataset = load_dataset(settings.data)
     engine = OnnxEngine(artifact, n_threads=settings.train.n_threads)
     outputs = texts_to_outputs(artifact, engine, [e.text for e in dataset.dev])

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load_file
 
+from ml.commands import command
 from ml.settings import TrainSettings
 from service.errors import ConfigError
 
@@ -37,7 +38,7 @@ def last_checkpoints(run: Path, settings: TrainSettings) -> list[Path]:
     if missing or not paths:
         raise ConfigError(
             f"The run in {run} is not complete ({', '.join(p.name for p in missing) or 'no checkpoint'}); "
-            "train with `python -m ml.train`."
+            f"train with `{command('ml.train', 'CONFIG')}`."
         )
     return paths
 

@@ -1,6 +1,6 @@
 """Which of two evaluations of the same sentences is better, and is the difference more than chance.
 
-`python -m ml.compare RUN_A/evaluation.json RUN_B/evaluation.json [--sensitivity balanced]`
+`.venv-test/bin/python -m ml.compare RUN_A/evaluation.json RUN_B/evaluation.json [--sensitivity balanced]`
 
 Reads the predictions.npz beside each evaluation.json; neither holds a sentence.
 """
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.bootstrap import interval
+from ml.commands import command
 from ml.metrics import resampled_f1
 from ml.predictions import PREDICTIONS_FILE, Predictions, read_predictions
 from service.errors import RiskscanError
@@ -111,7 +112,7 @@ def verdict(d: Difference, name_a: str, name_b: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table and the verdict over two runs."""
-    parser = argparse.ArgumentParser(prog="python -m ml.compare", description=__doc__)
+    parser = argparse.ArgumentParser(prog=command("ml.compare"), description=__doc__)
     parser.add_argument("a", type=Path, help="evaluation.json of the one run")
     parser.add_argument("b", type=Path, help="evaluation.json of the other")
     parser.add_argument(

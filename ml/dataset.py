@@ -1,7 +1,7 @@
 """Labelled sentences: read, check against the taxonomy, keep the splits apart, fingerprint.
 
-`python -m ml.dataset ml/configs/riskscan-minilm.toml` writes dataset.json and dataset.md, the dataset card,
-into the run's folder.
+`.venv-test/bin/python -m ml.dataset CONFIG` writes dataset.json and dataset.md, the dataset card, into the
+run's folder.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ml.commands import command
 from ml.near_duplicates import near_duplicates
-from ml.settings import DataSettings, Settings, run_step
+from ml.settings import DATA_VARIABLE, DataSettings, Settings, run_step
 from service.config import ROOT
 from service.errors import ConfigError, RiskscanError
 from service.nlp.taxonomy import RISK_TYPES
@@ -103,6 +104,9 @@ def read_feedback(path: Path, *, max_per_user: int) -> tuple[list[Example], Coun
     """
     kept, left_out = [], Counter[str]()
     by_user = Counter[str]()
+    if not path.is_file():
+        export = command("service", "feedback", "export", "--out", path)
+        raise DatasetError(f"There is no {path}: run `{export}`.")
     for row, where in _rows(path):
         example = _example(row, where, composed=False)
         status, user = row.get("status"), str(row.get("user"))
@@ -119,8 +123,9 @@ def read_feedback(path: Path, *, max_per_user: int) -> tuple[list[Example], Coun
 def _rows(path: Path) -> Iterable[tuple[dict[str, Any], str]]:
     if not path.is_file():
         raise DatasetError(
-            f"There is no {path}. Sentences of real documents do not travel with the repository: "
-            "put the file there, or name another under [data] of the configuration file."
+            f"There is no {path}. Sentences of real documents do not travel with the repository: put the "
+            f"file there, set {DATA_VARIABLE} to its folder, or name another under [data] of the "
+            "configuration file."
         )
     with path.open(encoding="utf-8") as lines:
         for n, line in enumerate(lines, start=1):
@@ -293,15 +298,41 @@ def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {n:,}" for name, n in counts.items())
 
 
+def check_something_new(settings: DataSettings, dataset: Dataset) -> None:
+    """Refuse to train on feedback that is not there: composed sentences alone teach nothing new.
+
+    Raises:
+        DatasetError: feedback is named, none of it is settled, and there are no real sentences.
+    """
+    names = [*settings.real, *settings.feedback]
+    if not settings.feedback or any(dataset.sources[Path(name).name] for name in names):
+        return
+    waiting = _listed({k: n for k, n in dataset.dropped.items() if k.startswith("feedback")})
+    raise DatasetError(
+        f"There is nothing new to learn: {', '.join(settings.feedback)} holds no settled feedback"
+        f"{waiting and f' ({waiting})'}. A verdict is settled when two users agree or a reviewer decides; "
+        "see Reviewing in README.md. To train without feedback, name sentences under real in [data]."
+    )
+
+
 def main(settings: Settings) -> None:
-    """Check the data and write their summary and card into the run's folder."""
-    found = summary(load_dataset(settings.data))
+    """Check the data and write their summary and card into the run's folder.
+
+    Raises:
+        DatasetError: a file is missing or faulty, or there is nothing new to learn.
+    """
+    dataset = load_dataset(settings.data)
+    check_something_new(settings.data, dataset)
+    found = summary(dataset)
     run = settings.run_dir
     run.mkdir(parents=True, exist_ok=True)
     (run / "dataset.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     (run / "dataset.md").write_text(card(found), encoding="utf-8")
     n_train, n_dev = found["train"]["sentences"], found["dev"]["sentences"]
-    print(f"{n_train} sentences to train, {n_dev} to choose on; {run / 'dataset.md'}")
+    print(
+        f"{n_train} sentences of {len(found['files'])} files to train, {n_dev} of {settings.data.dev} "
+        f"to choose on; {run / 'dataset.md'}"
+    )
 
 
 if __name__ == "__main__":

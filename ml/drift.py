@@ -1,7 +1,7 @@
 """Whether the documents read lately are still of the kind that the model was calibrated on.
 
-`python -m ml.drift --reference models_cache/<name>/<version>/reference.json --scans FILE.jsonl` compares
-what `python -m service scan --json` printed, one scan a line, with the findings in the reference.
+`.venv-test/bin/python -m ml.drift --reference models_cache/NAME/VERSION/reference.json --scans FILE.jsonl`
+compares what `python -m service scan --json` printed, one scan a line, with the findings in the reference.
 `... --data FILE.jsonl` takes lines of {"text": sentence}, which the model beside the reference scores.
 
 The index: population stability, without what chance makes of so few sentences; below 0.1 stable, to 0.25
@@ -22,6 +22,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from ml.bootstrap import resampled_documents, sum_by_document
+from ml.commands import command
 from ml.dataset import Example
 from ml.documents import score_documents
 from ml.metrics import category_scores
@@ -284,7 +285,7 @@ def report(found: Mapping[str, Shift], note: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the shift of each histogram; ends with 2 where one has drifted."""
     parser = argparse.ArgumentParser(
-        prog="python -m ml.drift",
+        prog=command("ml.drift"),
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,12 +1,12 @@
 """Measure any Analyzer on labelled sentences, the way the service calls it.
 
-`python -m ml.evaluate ml/configs/riskscan-minilm.toml` is the pipeline's last step: it measures the run's
+`.venv-test/bin/python -m ml.evaluate CONFIG` is the pipeline's last step: it measures the run's
 artifact on its dev sentences beside all baselines, writes the report into the run's folder, and the
 figures into the artifact's manifest and model card; the artifact stays as it was when it decides
 otherwise than the run's float32 weights.
 
-`python -m ml.evaluate --analyzer SPEC --data FILE.jsonl [--out DIR]` measures anything else: SPEC is an
-artifact's folder, http://... of a service, llm, tfidf, knn or keywords.
+`.venv-test/bin/python -m ml.evaluate --analyzer SPEC --data FILE.jsonl [--out DIR]` measures anything else:
+SPEC is an artifact's folder, http://... of a service, llm, tfidf, knn or keywords.
 
 The report: evaluation.json, evaluation.md, predictions.npz and drawings. It holds no sentence.
 """
@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ml import fidelity, tables
+from ml import commands, fidelity, tables
 from ml.analyzers import open_analyzer
 from ml.base import mean_model
 from ml.baselines import BASELINES, open_baseline
@@ -42,7 +42,7 @@ from ml.latency import latency
 from ml.metrics import f1_measures
 from ml.plots import write_plots
 from ml.predictions import PREDICTIONS_FILE, Predictions
-from ml.seal import seal, unsealed
+from ml.seal import exported, seal, unsealed
 from ml.settings import Settings
 from ml.settings import load as load_settings
 from ml.tracking import write_json
@@ -111,10 +111,12 @@ def evaluate_run(settings: Settings, dev: Sequence[Example]) -> tuple[dict[str, 
     `float32_difference_points`, value and interval, is None where the run's weights are not at hand.
 
     Raises:
-        ArtifactError: the artifact is missing or fails its proof.
+        ConfigError: nothing was exported.
+        ArtifactError: the artifact fails its proof.
     """
     n_threads = settings.train.n_threads
-    analyzer = LocalAnalyzer.open(settings.artifact_dir, device="cpu", n_threads=n_threads)
+    artifact = exported(settings.artifact_dir)
+    analyzer = LocalAnalyzer.open(artifact.path, device="cpu", n_threads=n_threads)
     try:
         found, predictions = evaluate(analyzer, dev)
         points = rounding(settings, analyzer, dev)
@@ -252,7 +254,7 @@ def evaluate_spec(given: argparse.Namespace) -> None:
 def command(arguments: Sequence[str] | None = None) -> None:
     """Read the command line; an error ends in one sentence."""
     parser = argparse.ArgumentParser(
-        prog="python -m ml.evaluate",
+        prog=commands.command("ml.evaluate"),
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,6 +1,6 @@
 """Turn the weights of a run into an artifact.
 
-`python -m ml.export ml/configs/riskscan-minilm.toml`
+`.venv-test/bin/python -m ml.export CONFIG`
 
 Writes every file of the artifact's folder but the model card's figures, which `ml.evaluate` adds.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,11 +23,14 @@ from safetensors.numpy import load_file, save_file
 from ml.base import base_dir
 from ml.calibrate import Calibration, uncalibrated
 from ml.checkpoints import model_path
+from ml.commands import command
 from ml.dataset import load_dataset
 from ml.graph import build
 from ml.quantize import quantize
 from ml.seal import code_commit, seal
+from ml.serving import resolved
 from ml.settings import Settings, run_step
+from service import config
 from service.errors import ConfigError
 from service.nlp import artifact as artifacts
 from service.nlp import segment, taxonomy
@@ -46,7 +50,9 @@ def trained_state(run: Path) -> dict[str, Floats]:
         ConfigError: it has not ended yet.
     """
     if not model_path(run).is_file():
-        raise ConfigError(f"There is no {model_path(run)}; run `python -m ml.train` first.")
+        raise ConfigError(
+            f"There is no {model_path(run)}; run `{command('ml.train', 'CONFIG')}` first."
+        )
     return dict(load_file(model_path(run)))
 
 
@@ -102,34 +108,63 @@ def _fields(settings: Settings, calibration: Calibration, fingerprint: str) -> d
 
 
 def export(settings: Settings) -> Artifact:
-    """Write the artifact of a run; what its folder held is replaced.
+    """Write the artifact of a run; what the same run exported before is replaced, nothing else is.
 
     It has no golden sentences yet, so that the service refuses it until it is calibrated.
 
     Raises:
-        ConfigError: the run has not ended.
+        ConfigError: the run has not ended, or the folder holds what this run did not export.
         DatasetError: a file of sentences is missing or faulty.
     """
+    settings = resolved(settings)
     folder = settings.artifact_dir
+    check_replaceable(folder, run=settings.run_dir)
     state = trained_state(settings.run_dir)
     dataset = load_dataset(settings.data)
-    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".exporting-", dir=folder.parent) as scratch:
+        made = Path(scratch) / "artifact"
+        _write(settings, state, dataset.fingerprint, made)
+        if folder.exists():
+            folder.rename(Path(scratch) / "before")
+        made.rename(folder)
+    return artifacts.load(folder)
+
+
+def check_replaceable(folder: Path, *, run: Path) -> None:
+    """Let an export replace what lies inside its run's folder, or nothing; a version never changes.
+
+    Raises:
+        ConfigError: the folder holds anything else, such as a model that is shipped or registered.
+    """
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    parents = folder.resolve().parents
+    is_export = (folder / artifacts.MANIFEST_FILE).is_file() and run.resolve() in parents
+    if not is_export or config.load().registry_dir in parents:
+        raise ConfigError(
+            f"{folder} holds files that this run did not export, and stays as it is. "
+            f"Name a folder inside {run} under [artifact], such as {run / 'model'}."
+        )
+
+
+def _write(settings: Settings, state: dict[str, Floats], fingerprint: str, folder: Path) -> None:
     influence = "influence.weight" in state
-    config = EncoderConfig(len(RISK_TYPES), influence, dropout=settings.train.dropout)
-    write_network(state, config, folder, bits=settings.artifact.weight_bits)
+    network = EncoderConfig(len(RISK_TYPES), influence, dropout=settings.train.dropout)
+    write_network(state, network, folder, bits=settings.artifact.weight_bits)
     shutil.copyfile(base_dir(settings.base) / "tokenizer.json", folder / artifacts.TOKENIZER_FILE)
     for name in ("LICENSE", "NOTICE"):
         shutil.copyfile(_LICENCE_DIR / name, folder / name)
     (folder / artifacts.GOLDEN_FILE).write_text("", encoding="utf-8")
-    seal(folder, _fields(settings, uncalibrated(), dataset.fingerprint))
-    return artifacts.load(folder)
+    seal(folder, _fields(settings, uncalibrated(), fingerprint))
 
 
 def main(settings: Settings) -> None:
     """Export the run into the artifact's folder."""
     made = export(settings)
     size_mb = sum(p.stat().st_size for p in made.path.iterdir()) / 1e6
-    print(f"{made.path}: {size_mb:.1f} MB. Next: python -m ml.calibrate")
+    calibrate = command("ml.calibrate", "CONFIG")
+    print(f"{made.path}: version {made.manifest.version}, {size_mb:.1f} MB. Next: {calibrate}")
 
 
 if __name__ == "__main__":

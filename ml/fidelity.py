@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from ml.bootstrap import Measure, interval
+from ml.commands import command
 from ml.metrics import LEVELS, resampled_f1
 from service.errors import RiskscanError
 from service.nlp.encoder import RiskEncoder
@@ -93,8 +94,8 @@ def check(points: Mapping[str, Measure], *, weights: Path) -> None:
         raise FidelityError(
             f"The artifact was not changed: its F1 differs from that of {weights} by "
             f"{by_type.value:+.2f} points (type) and {by_category.value:+.2f} (category), surely more "
-            f"than {MAX_DIFFERENCE_POINTS}. Export again with `python -m ml.export`; if that does not "
-            "help, with more weight_bits."
+            f"than {MAX_DIFFERENCE_POINTS}. Export again with `{command('ml.export', 'CONFIG')}`; if that "
+            "does not help, with more weight_bits."
         )
 
 

@@ -117,6 +117,18 @@ def resampled_f1(
     return whole, resampled
 
 
+def resampled_category_f1(
+    hits: Bools, y: Floats, docs: Sequence[str], *, seed: int = 0
+) -> tuple[Doubles, Doubles]:
+    """Return F1 of each category, (n_categories,), and over resampled documents, (n_resamples, n_categories).
+
+    The resamples are those of `resampled_f1`.
+    """
+    counts = sum_by_document(count(by_category(hits), by_category(y > 0)), docs)
+    drawn = np.tensordot(resampled_documents(docs, seed=seed), counts, axes=1)
+    return f1(counts.sum(axis=0)), f1(drawn)
+
+
 def precision_recall(
     hits: Bools, y: Floats, docs: Sequence[str], *, seed: int = 0
 ) -> dict[str, Measure]:

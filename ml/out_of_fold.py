@@ -8,7 +8,7 @@ it never met it says what the other labels let one expect (arXiv:1911.00068).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,8 @@ import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 
 from ml.dataset import Example
+from service.config import ROOT
+from service.errors import ConfigError
 
 Floats = npt.NDArray[np.float32]
 _DIGEST_BYTES = 16
@@ -46,6 +48,33 @@ def read(run: Path) -> dict[bytes, Floats]:
         return {}
     held = load_file(scores_path(run))
     return {bytes(d): row for d, row in zip(held["digests"], held["logits"], strict=True)}
+
+
+def scores_of(example: Example, held: Sequence[Mapping[bytes, Floats]]) -> list[Floats]:
+    """Return the logits, (n_risk_types,), that each of the runs in `held` gives the sentence."""
+    key = digest(example.text)
+    return [scores[key] for scores in held if key in scores]
+
+
+def of_real_sentences(names: Sequence[str], examples: Sequence[Example]) -> dict[int, list[Floats]]:
+    """Return the rows of real sentences that the runs `names` scored, each with its logits.
+
+    Empty without runs or without real sentences.
+
+    Raises:
+        ConfigError: there are real sentences, and the runs scored none of them.
+    """
+    real = [k for k, e in enumerate(examples) if not e.composed]
+    if not names or not real:
+        return {}
+    held = [read(ROOT / name) for name in names]
+    found = {k: scores for k in real if (scores := scores_of(examples[k], held))}
+    if not found:
+        raise ConfigError(
+            f"[train] influence_of = {list(names)} holds cross-fitted scores of none of the real sentences: "
+            "train a run with folds over the same data first, or leave it empty."
+        )
+    return found
 
 
 def digest(text: str) -> bytes:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ml.commands import command
 from service.errors import RiskscanError
 from service.nlp.taxonomy import RISK_TYPES
 
@@ -116,7 +117,7 @@ def read_predictions(path: Path) -> Predictions:
     Raises:
         PredictionsError: the file is missing or damaged, or its labels are not the taxonomy's.
     """
-    remedy = "Evaluate again with `python -m ml.evaluate`."
+    remedy = f"Evaluate again with `{command('ml.evaluate', 'CONFIG')}`."
     if not path.is_file():
         raise PredictionsError(f"There is no {path}. {remedy}")
     try:

@@ -1,6 +1,6 @@
 """Put an artifact into the registry, with the verdict of the gate beside it.
 
-`python -m ml.register FOLDER|CONFIG --data EVAL.jsonl [--against FOLDER] [--force --why ...]`
+`.venv-test/bin/python -m ml.register FOLDER|CONFIG --data EVAL.jsonl [--against FOLDER] [--force --why ...]`
 
 Scores the candidate and the model that serves on the same labelled sentences, through the analyzer
 that serves. The data must not have been trained on. `python -m service models activate` reads the
@@ -19,31 +19,25 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
+from ml.commands import command
 from ml.dataset import Example, fingerprint, read_examples, targets
 from ml.documents import score_documents
-from ml.gate import Limits, measure, refusals
+from ml.gate import Limits, Scored, measure, refusals
+from ml.serving import serving_folder
 from ml.settings import load as load_settings
 from service import config as service_config
 from service.config import Config
-from service.errors import DatabaseUnavailable, RiskscanError
+from service.errors import RiskscanError
 from service.nlp import artifact as artifacts
 from service.nlp.artifact import MANIFEST_FILE, Artifact
 from service.nlp.local import LocalAnalyzer
 from service.nlp.registry import (
     GateRecord,
-    Registry,
     gate_path,
     manifest_sha256,
     model_in,
     write_gate,
 )
-from service.start import activated_model
-
-Floats = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
 
 MIN_WHY_CHARS = 10
 _NAMED = "as --against says"
@@ -68,22 +62,6 @@ class Request:
     """Why it is measured against that one."""
 
 
-def serving_folder(config: Config) -> tuple[Path, str]:
-    """Return the folder of the model that serves, and how that is known.
-
-    Raises:
-        NotFound: what was activated last is not in REGISTRY_DIR.
-    """
-    try:
-        model = activated_model(config)
-    except DatabaseUnavailable as error:
-        return config.model_dir, f"MODEL_DIR, since the database cannot say what serves: {error}"
-    if model is None:
-        return config.model_dir, "MODEL_DIR, since no model was activated"
-    folder = Registry(config.registry_dir, config.model_dir).folder_of(model)
-    return folder, "it was activated last"
-
-
 def decide(request: Request) -> GateRecord:
     """Score both models on the data and return the verdict; the same data give the same one.
 
@@ -96,10 +74,9 @@ def decide(request: Request) -> GateRecord:
     model, serving = model_in(request.folder), model_in(request.against)
     if model == serving:
         raise RegisterError(f"{model} cannot be measured against itself; give it another version.")
-    scores, hits = _scored(request.folder, examples)
-    _, serving_hits = _scored(request.against, examples)
-    y, docs = targets(examples), [e.doc for e in examples]
-    figures = measure(hits, serving_hits, scores, y, docs, seed=request.seed)
+    candidate, other = (_scored(folder, examples) for folder in (request.folder, request.against))
+    docs = [e.doc for e in examples]
+    figures = measure(candidate, other, targets(examples), docs, seed=request.seed)
     reasons = refusals(figures, request.limits)
     return GateRecord(
         model=model,
@@ -130,18 +107,19 @@ def register(folder: Path, registry_dir: Path, record: GateRecord) -> Path:
         _copy(artifact, target)
     elif manifest_sha256(target) != record.manifest_sha256:
         raise RegisterError(
-            f"{target} holds other content; a version never changes. Export again under a new version."
+            f'{target} holds other content; a version never changes. Set `version = "next"` in the '
+            f"configuration file and run `{command('ml.export', 'CONFIG')}` and the steps after it again."
         )
     write_gate(gate_path(registry_dir, record.model), record)
     return target
 
 
-def _scored(folder: Path, examples: Sequence[Example]) -> tuple[Floats, Bools]:
-    """Return scores and decisions of every example; opens and closes the model in `folder`."""
+def _scored(folder: Path, examples: Sequence[Example]) -> Scored:
+    """Open the model in `folder` and let it read every example."""
     analyzer = LocalAnalyzer.open(folder, device="cpu", n_threads=1)
     try:
         scores = score_documents(analyzer, examples)
-        return scores, analyzer.decide(scores)
+        return Scored(scores, analyzer.decide(scores))
     finally:
         analyzer.close()
 
@@ -165,7 +143,7 @@ def _copy(artifact: Artifact, target: Path) -> None:
 
 def _parsed(arguments: Sequence[str] | None, config: Config) -> Request:
     parser = argparse.ArgumentParser(
-        prog="python -m ml.register",
+        prog=command("ml.register"),
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -176,12 +154,7 @@ def _parsed(arguments: Sequence[str] | None, config: Config) -> Request:
     )
     parser.add_argument("--data", type=Path, required=True, help="labelled sentences, JSON lines")
     parser.add_argument("--against", type=Path, help="folder of a model; default: what serves now")
-    parser.add_argument(
-        "--min-probability", type=float, help="of being better, instead of the interval"
-    )
-    parser.add_argument(
-        "--max-calibration-error", type=float, default=Limits().max_calibration_error
-    )
+    _add_limits(parser)
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     parser.add_argument("--force", action="store_true", help="register although the gate refuses")
     parser.add_argument("--why", help=f"reason, at least {MIN_WHY_CHARS} characters with --force")
@@ -189,11 +162,33 @@ def _parsed(arguments: Sequence[str] | None, config: Config) -> Request:
     if given.force and len((given.why or "").strip()) < MIN_WHY_CHARS:
         parser.error(f"--force needs --why with at least {MIN_WHY_CHARS} characters")
     limits = Limits(
-        min_probability=given.min_probability, max_calibration_error=given.max_calibration_error
+        max_loss=given.max_loss,
+        min_probability=given.min_probability,
+        max_calibration_error=given.max_calibration_error,
     )
     against, chosen = (given.against, _NAMED) if given.against else serving_folder(config)
     return Request(
         given.folder, given.data, against, given.force, given.why, limits, given.seed, chosen
+    )
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    usual = Limits()
+    parser.add_argument(
+        "--max-loss",
+        type=float,
+        default=usual.max_loss,
+        help="largest possible loss of mean F1 (default %(default)s); 0: it has to be surely better",
+    )
+    parser.add_argument(
+        "--min-probability", type=float, help="of being better, instead of the interval"
+    )
+    parser.add_argument(
+        "--max-calibration-error",
+        type=float,
+        default=usual.max_calibration_error,
+        help="passes in any case (default %(default)s); beyond it the serving model's error, and "
+        f"{usual.max_calibration_loss} more, is the limit",
     )
 
 
@@ -211,7 +206,8 @@ def _report(record: GateRecord) -> str:
     difference = (
         f"Mean F1 {100 * mean['value']:+.1f} points, 95 % interval [{100 * mean['low']:+.1f}, "
         f"{100 * mean['high']:+.1f}], better in {100 * mean['p_better']:.1f} % of the resamples; "
-        f"calibration error {record.figures['calibration_error']:.3f}."
+        f"calibration error {record.figures['calibration_error']:.3f}, that of {record.against} "
+        f"{record.figures['serving_calibration_error']:.3f}."
     )
     return "\n".join([verdict, difference, *(f"- {reason}" for reason in record.reasons)])
 
@@ -231,7 +227,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         target = register(request.folder, config.registry_dir, record)
     except RiskscanError as error:
         sys.exit(str(error))
-    print(f"Registered in {target}; `python -m service models activate {record.model}` comes next.")
+    activate = command("service", "models", "activate", record.model)
+    print(f"Registered in {target}; `{activate}` comes next.")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Build the CPU graph of an artifact anew, as another version over the same weights.
 
-`python -m ml.regraph models_cache/riskscan-minilm/1.3.0 1.3.1 --data DEV.jsonl`
+`.venv-test/bin/python -m ml.regraph models_cache/riskscan-minilm/1.3.0 1.3.1 --data DEV.jsonl`
 
 For a better ml/graph.py, without a training. Weights, tokenizer, calibration and golden sentences stay byte
 for byte; the new version stands beside the old one, or nothing does: its graph has to give the golden scores,
@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from ml import fidelity
 from ml.bootstrap import Measure
+from ml.commands import command
 from ml.dataset import Example, read_examples, targets
 from ml.documents import score_documents
 from ml.export import write_graph
@@ -137,7 +138,7 @@ def _tell(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line; an error ends in one sentence."""
     parser = argparse.ArgumentParser(
-        prog="python -m ml.regraph",
+        prog=command("ml.regraph"),
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,4 +1,4 @@
-"""Write manifest.json: what the artifact is, and the hash of every file beside it."""
+"""Write manifest.json: what the artifact is, and the hash of every file beside it; open what has one."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from ml.commands import command
 from service.config import ROOT
-from service.nlp.artifact import MANIFEST_FILE, MANIFEST_VERSION
+from service.errors import ConfigError
+from service.nlp import artifact as artifacts
+from service.nlp.artifact import MANIFEST_FILE, MANIFEST_VERSION, Artifact
 
 
 def seal(folder: Path, fields: dict[str, Any]) -> None:
@@ -29,6 +32,20 @@ def unsealed(folder: Path) -> dict[str, Any]:
     fields: dict[str, Any] = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
     fields.setdefault("bias", 0.0)  # version 2 had none, and it is sealed as the newest
     return {k: v for k, v in fields.items() if k not in {"manifest_version", "files"}}
+
+
+def exported(folder: Path) -> Artifact:
+    """Return the verified artifact that an export left in `folder`.
+
+    Raises:
+        ConfigError: nothing was exported there; names the step.
+        ArtifactError: it was altered.
+    """
+    if not (folder / MANIFEST_FILE).is_file():
+        raise ConfigError(
+            f"There is no artifact in {folder}; run `{command('ml.export', 'CONFIG')}` first."
+        )
+    return artifacts.load(folder)
 
 
 def code_commit() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tomllib
 from collections.abc import Callable
@@ -9,18 +10,27 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ml.commands import command
 from service.config import ROOT
 from service.errors import ConfigError, RiskscanError
 
 T = TypeVar("T")
+
+SERVING = "serving"
+"""In place of an artifact's folder: the model that serves when the step runs (ml/serving.py)."""
+NEXT = "next"
+"""In place of a version: the minor version after the highest in the registry."""
+DATA_VARIABLE = "RISKSCAN_DATA"
+"""Environment variable that names the folder of sentences which do not travel with the repository."""
+_ELSEWHERE = f"${DATA_VARIABLE}/"
 
 
 @dataclass(frozen=True, slots=True)
 class ArtifactSettings:
     """Name, version and place of the artifact, and how its weights are rounded.
 
-    `calibration_of` is an artifact whose temperature, bias and operating points are taken over, for a model
-    that stays close to it; empty: they are chosen on the dev sentences.
+    `version` may be NEXT. `calibration_of` is an artifact (or SERVING) whose temperature, bias and operating
+    points are taken over, for a model that stays close to it; empty: they are chosen on the dev sentences.
     """
 
     name: str
@@ -35,9 +45,11 @@ class ArtifactSettings:
 class DataSettings:
     """Files of sentences: `authored` travel with the repository, the others need not be there.
 
-    `second_readings` hold labels by id that go before those of `real`; `feedback` is what
-    `python -m service feedback export` wrote, and of one user's sentences at most
-    `max_feedback_per_user` are taken. `dev` calibrates and evaluates, and nothing else.
+    A path that begins with $RISKSCAN_DATA/ lies in the folder that this environment variable names, and is
+    left out where it names none. `second_readings` hold labels by id that go before those of `real`;
+    `feedback` is what `python -m service feedback export` wrote, and of one user's sentences at most
+    `max_feedback_per_user` are taken. `dev` calibrates and evaluates, and nothing else; the file may list
+    several, of which the first that is not left out counts.
     """
 
     authored: list[str]
@@ -52,7 +64,8 @@ class DataSettings:
 class BaseSettings:
     """The pretrained encoder: a Python package that carries it, and the hashes it must have.
 
-    `start` names artifacts or ended runs from whose mean training begins; empty begins from the package.
+    `start` names artifacts (or SERVING) or ended runs from whose mean training begins; empty begins from the
+    package.
     """
 
     package: str
@@ -67,8 +80,10 @@ class BaseSettings:
 class TrainSettings:
     """Recipe of the fine-tuning; `run` is the folder of checkpoints and measurements.
 
-    `teachers` are artifacts or ended runs; the probabilities of their mean make up `teacher_weight` of the
-    targets. `keep` in [0, 1) is the share of the starting weights in the result (arXiv:2109.01903).
+    `teachers` are artifacts (or SERVING) or ended runs; the probabilities of their mean make up
+    `teacher_weight` of the targets. `keep` in [0, 1) is the share of the starting weights in the result
+    (arXiv:2109.01903).
+
     With `folds` over 1 the k-th seed learns without the documents of fold k, and scores them in the end
     (ml/out_of_fold.py); there is a seed for each fold, or a multiple of that. `influence_of` names ended
     runs with folds, beside whose cross-fitted logits the influence of neighbours is learned in the end
@@ -124,16 +139,18 @@ def load(path: Path) -> Settings:
     """Read a configuration file.
 
     Raises:
-        ConfigError: the file is missing, no TOML, or lacks a key or has one too many.
+        ConfigError: the file is missing, no TOML, or lacks a key or has one too many; or RISKSCAN_DATA
+            names no folder.
     """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(
-            f"There is no {path}; name a file such as ml/configs/riskscan-minilm.toml."
+            f"There is no {path}; name a file such as ml/configs/retrain.toml."
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is no TOML: {error}.") from error
+    tables["data"] = _at_hand(tables.get("data", {}), path)
     return Settings(
         artifact=_table(ArtifactSettings, tables, "artifact", path),
         data=_table(DataSettings, tables, "data", path),
@@ -151,12 +168,32 @@ def _table(cls: type[T], tables: dict[str, Any], name: str, path: Path) -> T:
     return cls(**given)
 
 
+def _at_hand(data: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return the table [data] with every path as it lies on this machine, see DataSettings."""
+    found = {k: _paths(value) if isinstance(value, list) else value for k, value in data.items()}
+    if "dev" in data:
+        names = _paths(data["dev"] if isinstance(data["dev"], list) else [data["dev"]])
+        if not names:
+            raise ConfigError(
+                f"{path}: [data] dev lies in {DATA_VARIABLE}, which is not set; set it, or name another file."
+            )
+        found["dev"] = names[0]
+    return found
+
+
+def _paths(names: list[str]) -> list[str]:
+    folder = os.environ.get(DATA_VARIABLE, "")
+    if not folder:
+        return [name for name in names if not name.startswith(_ELSEWHERE)]
+    if not Path(folder).is_dir():
+        raise ConfigError(f"{DATA_VARIABLE} names no folder: {folder}. Name one, or unset it.")
+    return [name.replace(_ELSEWHERE, f"{Path(folder).absolute()}/", 1) for name in names]
+
+
 def run_step(step: Callable[[Settings], None]) -> None:
     """Run a step with the configuration file that the command line names; an error ends in one sentence."""
     if len(sys.argv) != 2:
-        sys.exit(
-            f"usage: python -m ml.{step.__module__.rpartition('.')[2]} ml/configs/riskscan-minilm.toml"
-        )
+        sys.exit(f"usage: {command(f'ml.{Path(sys.argv[0]).stem}', 'ml/configs/retrain.toml')}")
     try:
         step(load(Path(sys.argv[1])))
     except RiskscanError as error:

@@ -1,4 +1,4 @@
-"""Fine-tune the whole encoder with one linear head: `python -m ml.train ml/configs/riskscan-minilm.toml`.
+"""Fine-tune the whole encoder with one linear head: `.venv-test/bin/python -m ml.train CONFIG`.
 
 Trains once for each seed and writes <run>/model.safetensors, the mean of the last checkpoints of all seeds.
 With `folds` each seed leaves a part of the documents out and scores it (ml/out_of_fold.py).
@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -38,6 +38,7 @@ from ml.encoding import (
     pooled_of,
 )
 from ml.optimizers import Optimizers, load_state, save_state
+from ml.serving import resolved
 from ml.settings import Settings, TrainSettings, run_step
 from ml.tracking import Progress, Tracker, write_json
 from service.config import ROOT
@@ -49,8 +50,15 @@ _LOG_EVERY = 20
 
 
 def main(settings: Settings) -> None:
-    """Train every seed, then average."""
+    """Train every seed, then average.
+
+    Raises:
+        ConfigError: the configuration names what is not there.
+        DatasetError: a file of sentences is missing or faulty.
+    """
+    settings = resolved(settings)
     dataset = load_dataset(settings.data)
+    neighbours = out_of_fold.of_real_sentences(settings.train.influence_of, dataset.train)
     begin_anew_if_changed(settings, dataset)
     write_json(settings.run_dir / "dataset.json", summary(dataset))
     torch.set_num_threads(settings.train.n_threads)
@@ -59,7 +67,7 @@ def main(settings: Settings) -> None:
     for seed in settings.train.seeds:
         train_seed(settings, inputs, seed, accelerator)
     if accelerator.is_main_process:
-        write_average(settings, inputs, dataset)
+        write_average(settings, inputs, dataset, neighbours)
         if settings.train.folds > 1:
             write_out_of_fold(settings, inputs, dataset)
     accelerator.end_training()
@@ -122,18 +130,13 @@ def taught(settings: Settings, examples: Sequence[Example], ids: Sequence[Ids]) 
     """
     teachers, recipe = settings.train.teachers, settings.train
     held = [out_of_fold.read(ROOT / name) for name in teachers]
-    unseen = [_scores_of(e, held) for e in examples]
+    unseen = [out_of_fold.scores_of(e, held) for e in examples]
     rest = [k for k, scores in enumerate(unseen) if not scores]
     said = np.array([np.mean(s, axis=0) if s else np.zeros(len(RISK_TYPES)) for s in unseen])
     if rest:
         model = mean_model(teachers, dropout=0.0)
         said[rest] = logits_of(model, [ids[k] for k in rest], bfloat16=in_bfloat16(recipe)).numpy()
     return torch.sigmoid(torch.from_numpy(said.astype(np.float32)))
-
-
-def _scores_of(example: Example, held: Sequence[dict[bytes, Floats]]) -> list[Floats]:
-    key = out_of_fold.digest(example.text)
-    return [scores[key] for scores in held if key in scores]
 
 
 def in_bfloat16(recipe: TrainSettings) -> bool:
@@ -312,35 +315,29 @@ def fold_left_out(recipe: TrainSettings, seed: int) -> int | None:
     return recipe.seeds.index(seed) % recipe.folds
 
 
-def write_average(settings: Settings, inputs: Inputs, dataset: Dataset) -> None:
+def write_average(
+    settings: Settings, inputs: Inputs, dataset: Dataset, neighbours: Mapping[int, list[Floats]]
+) -> None:
     """Write <run>/model.safetensors: the mean of all seeds, with the influence that is learned last."""
     state = mean_of_seeds(settings, settings.train.seeds)
-    if settings.train.influence_of:
-        state |= influence_on_neighbours(settings, inputs, dataset, state)
+    if neighbours:
+        state |= influence_on_neighbours(settings, inputs, dataset, state, neighbours)
     save_state(str(model_path(settings.run_dir)), state)
 
 
 def influence_on_neighbours(
-    settings: Settings, inputs: Inputs, dataset: Dataset, state: dict[str, torch.Tensor]
+    settings: Settings,
+    inputs: Inputs,
+    dataset: Dataset,
+    state: dict[str, torch.Tensor],
+    neighbours: Mapping[int, list[Floats]],
 ) -> dict[str, torch.Tensor]:
-    """Return what the real sentences teach of each other's neighbours, see ml/influence.py.
-
-    Raises:
-        ConfigError: no real sentence has a cross-fitted score in the runs named.
-    """
-    held = [out_of_fold.read(ROOT / name) for name in settings.train.influence_of]
-    scores = {k: _scores_of(e, held) for k, e in enumerate(dataset.train) if not e.composed}
-    rows = [k for k, found in scores.items() if found]
-    if not rows:
-        raise ConfigError(
-            f"[train] influence_of = {settings.train.influence_of} holds cross-fitted scores of none of the "
-            "real sentences: name a run with folds over the same data, or leave it empty."
-        )
+    """Return what the rows of `neighbours` teach of each other, see ml/influence.py."""
     model = model_of(state, dropout=0.0)
-    ids = [inputs.ids[k] for k in rows]
+    ids = [inputs.ids[k] for k in neighbours]
     pooled = pooled_of(model, ids, bfloat16=in_bfloat16(settings.train)).numpy()
-    logits = np.array([np.mean(scores[k], axis=0) for k in rows], np.float32)
-    examples = [dataset.train[k] for k in rows]
+    logits = np.array([np.mean(scores, axis=0) for scores in neighbours.values()], np.float32)
+    examples = [dataset.train[k] for k in neighbours]
     found = influence.fit(pooled, logits, targets(examples), examples)
     return {name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in found.items()}
 

@@ -274,7 +274,7 @@ class Models:
 
 def _refusals(model: str, sha256: str, serving: str, gate: GateRecord | None) -> list[str]:
     """Return why the gate does not let `model` take the place of `serving`; [] when it does."""
-    remedy = f"Run `python -m ml.register` on it against the folder of {serving}."
+    remedy = f"Run `.venv-test/bin/python -m ml.register` on it against the folder of {serving}."
     if gate is None:
         return [f"It was never measured against {serving}. {remedy}"]
     if gate.model != model or gate.manifest_sha256 != sha256:

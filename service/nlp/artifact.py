@@ -151,7 +151,7 @@ def check_golden(artifact: Artifact, scores: Floats) -> None:
     expected = np.array([row.scores for row in golden], np.float32).reshape(-1, len(RISK_TYPES))
     if not golden:
         raise ArtifactError(
-            f"{artifact.path} has no golden sentences: run `python -m ml.calibrate` on it."
+            f"{artifact.path} has no golden sentences: run `.venv-test/bin/python -m ml.calibrate` on it."
         )
     if scores.shape != expected.shape:
         raise ArtifactError(
@@ -166,8 +166,8 @@ def check_golden(artifact: Artifact, scores: Floats) -> None:
         raise ArtifactError(
             f"The model in {artifact.path} does not reproduce its golden scores on this machine: "
             f"{RISK_TYPES[column]} of golden sentence {row + 1} is {scores[row, column]:.4f} "
-            f"instead of {expected[row, column]:.4f}. Export it again with `python -m ml.export`, "
-            "or set DEVICE=cpu."
+            f"instead of {expected[row, column]:.4f}. Export it again with "
+            "`.venv-test/bin/python -m ml.export`, or set DEVICE=cpu."
         )
 
 
@@ -255,7 +255,8 @@ def _check_labels(path: Path, manifest: Manifest) -> None:
         raise ArtifactError(
             f"The model in {path} was trained for other risk types (taxonomy "
             f"{manifest.taxonomy_version}) than this service knows ({taxonomy.VERSION}), or for another "
-            "order of them. Export it again with `python -m ml.export`, or point MODEL_DIR elsewhere."
+            "order of them. Export it again with `.venv-test/bin/python -m ml.export`, or point MODEL_DIR "
+            "elsewhere."
         )
 
 

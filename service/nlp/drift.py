@@ -151,7 +151,7 @@ def read_reference(path: Path) -> dict[str, Any]:
     Raises:
         ArtifactError: it is missing, damaged, or of another version.
     """
-    remedy = "Export the model again with `python -m ml.export`."
+    remedy = "Export the model again with `.venv-test/bin/python -m ml.export`."
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

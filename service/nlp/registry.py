@@ -98,7 +98,8 @@ class Registry:
         found = f"{artifact.manifest.name}/{artifact.manifest.version}"
         if found != model:
             raise ArtifactError(
-                f"{folder} holds {found}, not {model}; register it again with `python -m ml.register`."
+                f"{folder} holds {found}, not {model}; register it again with "
+                "`.venv-test/bin/python -m ml.register`."
             )
         return artifact
 
@@ -159,7 +160,7 @@ def model_in(folder: Path) -> str:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(
             f"There is no model artifact in {folder}: {MANIFEST_FILE} is missing or unreadable. "
-            "Export it again with `python -m ml.export`."
+            "Export it again with `.venv-test/bin/python -m ml.export`."
         ) from error
     if not _MODEL.fullmatch(model) or len(model) > MAX_MODEL_CHARS:
         raise ArtifactError(
@@ -190,7 +191,7 @@ def read_gate(path: Path) -> GateRecord:
         record = GateRecord(**{**raw, "reasons": tuple(raw["reasons"])})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(
-            f"{path} cannot be read; make it again with `python -m ml.register`."
+            f"{path} cannot be read; make it again with `.venv-test/bin/python -m ml.register`."
         ) from error
     if record.passed is not True and record.passed is not False:
         raise ArtifactError(f"{path}: passed is neither true nor false.")

@@ -1,6 +1,7 @@
 """Faulty files are named by line; no sentence or document stands in two splits."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,28 @@ def test_feedback_of_one_user_is_capped(tmp_path: Path):
     found = load_dataset(settings(tmp_path, feedback=rows))
     assert len(found.train) == 2
     assert found.dropped == {"feedback beyond max_feedback_per_user": 3}
+
+
+@pytest.mark.parametrize(
+    ("feedback", "message"),
+    [([], r"holds no settled feedback\. "), ([row("One.", status="single")], "feedback single 1")],
+    ids=["none at all", "none that is settled"],
+)
+def test_feedback_of_which_nothing_may_train_ends_in_a_sentence(tmp_path, feedback, message):
+    made = settings(tmp_path, authored=[row("Composed.")], feedback=feedback)
+    with pytest.raises(DatasetError, match=message):
+        dataset.check_something_new(made, load_dataset(made))
+
+
+def test_real_sentences_are_enough_where_no_feedback_may_train(tmp_path: Path):
+    made = settings(tmp_path, real=[row("Real.")], feedback=[])
+    dataset.check_something_new(made, load_dataset(made))
+
+
+def test_feedback_that_was_not_exported_names_the_command(tmp_path: Path):
+    made = replace(settings(tmp_path), feedback=[str(tmp_path / "none.jsonl")])
+    with pytest.raises(DatasetError, match=r"-m service feedback export --out .*none\.jsonl"):
+        load_dataset(made)
 
 
 def test_card_counts_every_risk_type_and_quotes_no_sentence(tmp_path: Path):

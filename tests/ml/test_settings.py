@@ -5,20 +5,56 @@ from pathlib import Path
 import pytest
 
 from ml import settings
-from service.config import ROOT, load
+from service.config import ROOT
 from service.errors import ConfigError
 
+CONFIGS = sorted((ROOT / "ml/configs").glob("*.toml"))
 SHIPPED = ROOT / "ml/configs/riskscan-minilm.toml"
+each_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 
 
-def test_shipped_file_loads():
-    loaded = settings.load(SHIPPED)
-    assert loaded.artifact_dir == load({}).model_dir
-    assert loaded.train.batch_size == 32
+@each_config
+def test_configuration_needs_nothing_outside_of_the_clone(path: Path, monkeypatch):
+    monkeypatch.delenv("RISKSCAN_DATA", raising=False)
+    data = settings.load(path).data
+    names = [*data.authored, *data.real, *data.second_readings, data.dev]
+    assert [name for name in names if not (ROOT / name).is_file()] == []
+    assert not any(Path(name).is_absolute() or ".." in name for name in names)
+
+
+@each_config
+def test_configuration_takes_real_sentences_from_the_folder_that_is_named(
+    path: Path, tmp_path: Path, monkeypatch
+):
+    monkeypatch.setenv("RISKSCAN_DATA", str(tmp_path))
+    data = settings.load(path).data
+    assert str(tmp_path / "real-train.jsonl") in data.real
+    assert data.dev == str(tmp_path / "real-dev.jsonl")
+
+
+def test_folder_of_real_sentences_that_is_not_there_is_named(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("RISKSCAN_DATA", str(tmp_path / "none"))
+    with pytest.raises(ConfigError, match="RISKSCAN_DATA names no folder"):
+        settings.load(SHIPPED)
+
+
+def test_dev_that_lies_in_the_unnamed_folder_alone_says_so(tmp_path: Path, monkeypatch):
+    monkeypatch.delenv("RISKSCAN_DATA", raising=False)
+    text = SHIPPED.read_text().replace(', "ml/data/calibration.jsonl"]', "]")
+    (tmp_path / "x.toml").write_text(text)
+    with pytest.raises(ConfigError, match="dev lies in RISKSCAN_DATA, which is not set"):
+        settings.load(tmp_path / "x.toml")
+
+
+@each_config
+def test_configuration_exports_into_its_run_and_takes_the_next_version(path: Path):
+    loaded = settings.load(path)
+    assert loaded.run_dir in loaded.artifact_dir.parents
+    assert loaded.artifact.version == settings.NEXT
 
 
 def test_missing_file_names_an_example(tmp_path: Path):
-    with pytest.raises(ConfigError, match=r"riskscan-minilm\.toml"):
+    with pytest.raises(ConfigError, match=r"retrain\.toml"):
         settings.load(tmp_path / "none.toml")
 
 

@@ -8,6 +8,7 @@ _TABLES = {
     "golden_tolerance": "[artifact]",
     "calibration_of": "[artifact]",
     "folder": "[artifact]",
+    "real": "[data]",
     "dev": "[data]",
     "feedback": "[data]",
     "start": "[base]",
@@ -21,11 +22,12 @@ def write_config(folder: Path, **changes) -> Path:
     (folder / "dev.jsonl").write_text("".join(lines[60:84]))
     text = (ROOT / "ml/configs/retrain.toml").read_text()
     values = {
+        "real": "[]",
         "feedback": "[]",
         "dev": f'"{folder}/dev.jsonl"',
         "start": "[]",
         "run": f'"{folder}/run"',
-        "folder": f'"{folder}/model"',
+        "folder": f'"{folder}/run/model"',
         "golden_tolerance": "0.0001",
         "calibration_of": '""',
         "batch_size": "4",
