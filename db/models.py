@@ -6,7 +6,7 @@ CHECKs stand at table level because MariaDB refuses a named one inside a column.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +35,10 @@ _NAMES = {
 }
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=_NAMES)
 
@@ -53,11 +57,20 @@ class User(Base):
     password_hash: Mapped[str] = mapped_column(exact(255))
     role: Mapped[str] = mapped_column(exact(16))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime | None] = mapped_column(UtcDateTime, onupdate=_now)
     disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    @property
+    def changed_at(self) -> datetime:
+        """When the account was last changed; `updated_at` is null where an older version made it."""
+        return self.updated_at or self.created_at
 
 
 class Login(Base):
-    """One log-in and the family of refresh tokens that it began; access tokens carry its id."""
+    """One log-in and the family of refresh tokens that it began; access tokens carry its id.
+
+    `client_address` is where it began. `last_used_at` lags behind by a minute at most.
+    """
 
     __tablename__ = "logins"
     __table_args__ = (Index("ix_logins_user_id", "user_id"),)
@@ -65,6 +78,8 @@ class Login(Base):
     id: Mapped[UUID] = mapped_column(row_id(), primary_key=True)
     user_id: Mapped[UUID] = mapped_column(row_id(), ForeignKey("users.id", ondelete="CASCADE"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    client_address: Mapped[str | None] = mapped_column(exact(64))
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_reason: Mapped[str | None] = mapped_column(String(64))
 

@@ -1,11 +1,15 @@
-"""Use cases of accounts: register, log in, refresh, log out; shared by the API and the CLI."""
+"""Use cases of one's own account: register, log in, refresh, log out, log-ins, password.
+
+Shared by the API and the CLI; what an operator does to accounts is in user_admin.py.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import email_validator
@@ -16,15 +20,26 @@ from sqlalchemy.orm import Session
 from db.faults import is_missing_parent
 from db.models import Login, User
 from db.queries import users
-from service.audit import Action, event, record
+from service.audit import Action, account_event, record
 from service.combining import Combiner
 from service.config import Config
-from service.errors import Conflict, DatabaseUnavailable, Fault, InvalidRequest, Unauthenticated
-from service.passwords import MAX_PASSWORD_CHARS, PasswordCheck, hash_password
+from service.email_addresses import normalized
+from service.errors import (
+    Conflict,
+    DatabaseUnavailable,
+    Fault,
+    InvalidRequest,
+    NotFound,
+    Unauthenticated,
+)
+from service.passwords import PasswordCheck, hash_password, password_faults
+from service.request_id import current_client_address
 from service.store import Store
 from service.tokens import AccessClaims, TokenMaker
 
 _WRONG = "The e-mail address or the password is wrong."
+_NOT_CURRENT = "This is not the current password."
+_USE_STEP = timedelta(minutes=1)
 _REFRESH_REFUSED = "The refresh token is no longer valid; log in again."
 
 
@@ -32,6 +47,7 @@ _REFRESH_REFUSED = "The refresh token is no longer valid; log in again."
 class TokenPair:
     """What a log-in or a refresh hands out; `expires_in_s` is the access token's life."""
 
+    user_id: UUID
     access_token: str
     refresh_token: str
     expires_in_s: int
@@ -45,13 +61,13 @@ class Accounts:
         self._store = store
         self._tokens = tokens
         self._password_check = PasswordCheck()
+        self._note_again_at_s = 0.0
         self._users = Combiner(self._look_up, common=DatabaseUnavailable)
-        # On-prem addresses live on internal domains (a@corp.local), which this list would refuse;
-        # emptying it is the package's documented way.
-        email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
-    def register(self, email: str, password: str, *, role: str = "user") -> User:
-        """Create an account.
+    def register(
+        self, email: str, password: str, *, role: str = "user", operator: str | None = None
+    ) -> User:
+        """Create an account; `operator` is who makes it for somebody else.
 
         Raises:
             InvalidRequest: with every fault of address and password.
@@ -67,16 +83,9 @@ class Accounts:
             user = users.add_user(
                 session, email=address, password_hash=password_hash, role=role, user_id=user_id
             )
-            record(
-                session,
-                event(
-                    Action.USER_REGISTERED,
-                    user_id=user.id,
-                    object_type="user",
-                    object_id=user.id,
-                    detail={"role": role},
-                ),
-            )
+            detail = {"role": role, **({"operator": operator} if operator else {})}
+            by = None if operator else user.id
+            record(session, account_event(Action.USER_REGISTERED, user.id, by=by, **detail))
             return user
 
         try:
@@ -93,7 +102,7 @@ class Accounts:
         user = self._store.transaction(lambda s: _user_by_email(s, email))
         known_hash = user.password_hash if user and user.disabled_at is None else None
         if not self._password_check.verify(password, known_hash) or user is None:
-            self._store.transaction(lambda s: self._record(s, Action.LOGIN_FAILED, None))
+            self._record_failed_login(user)
             raise Unauthenticated(_WRONG)
         user_id = user.id
         is_outdated = self._password_check.is_outdated(user.password_hash)
@@ -105,9 +114,9 @@ class Accounts:
                 return stored.id
             if renewed:
                 users.set_password_hash(session, user_id, renewed)
-            login = users.begin_login(session, user_id)
+            login = users.begin_login(session, user_id, client_address=current_client_address())
             self._add_refresh_token(session, login.id, refresh_token)
-            self._record(session, Action.USER_LOGGED_IN, user_id)
+            _record(session, Action.USER_LOGGED_IN, user_id, login_id=str(login.id))
             return login.id
 
         with _unless_deleted(_WRONG):
@@ -129,10 +138,11 @@ class Accounts:
             outcome, login = users.take_refresh_token(session, token_hash, datetime.now(UTC))
             if outcome == "reused" and login is not None:
                 users.revoke_login(session, login.id, "refresh token reused")
-                self._record(session, Action.TOKEN_REUSED, login.user_id)
+                _record(session, Action.TOKEN_REUSED, login.user_id, login_id=str(login.id))
             if outcome != "ok" or login is None:
                 return None
             self._add_refresh_token(session, login.id, successor)
+            users.mark_login_used(session, login.id, datetime.now(UTC))
             return AccessClaims(login.user_id, login.id)
 
         with _unless_deleted(_REFRESH_REFUSED):
@@ -143,12 +153,63 @@ class Accounts:
 
     def log_out(self, claims: AccessClaims) -> None:
         """End the log-in: its refresh tokens and its access tokens stop working at once."""
+        self._store.transaction(lambda s: _end_login(s, claims.user_id, claims.login_id))
+
+    def log_out_everywhere(self, user_id: UUID) -> None:
+        """End every log-in of the account."""
 
         def work(session: Session) -> None:
-            users.revoke_login(session, claims.login_id, "logged out")
-            self._record(session, Action.USER_LOGGED_OUT, claims.user_id)
+            n_ended = users.revoke_logins_of_user(session, user_id, "logged out everywhere")
+            if n_ended:  # none in a second run after a commit that happened
+                _record(session, Action.USER_LOGGED_OUT, user_id, n_logins=n_ended)
 
         self._store.transaction(work)
+
+    def logins(
+        self, user_id: UUID, *, limit: int, after: tuple[datetime, UUID] | None = None
+    ) -> Sequence[Login]:
+        """Return up to `limit` log-ins that can still be used, newest first, past the position `after`."""
+        return self._store.transaction(
+            lambda s: users.live_logins(s, user_id, limit=limit, after=after)
+        )
+
+    def end_login(self, user_id: UUID, login_id: UUID) -> None:
+        """End one log-in of the account; nothing happens when it has ended already.
+
+        Raises:
+            NotFound: the account never had it.
+        """
+        if not self._store.transaction(lambda s: _end_login(s, user_id, login_id)):
+            raise NotFound("You have no log-in with this id; GET /api/v1/auth/logins lists yours.")
+
+    def change_password(self, user: User, claims: AccessClaims, *, current: str, new: str) -> None:
+        """Store a new password and end every log-in of the account but the one of `claims`.
+
+        Raises:
+            InvalidRequest: with every fault of both passwords.
+        """
+        is_current = self._password_check.verify(current, user.password_hash)
+        faults = [] if is_current else [Fault("current_password", _NOT_CURRENT)]
+        faults += password_faults(new, min_chars=self._min_password_chars, field="new_password")
+        if not is_current:
+            self._store.transaction(lambda s: _record(s, Action.PASSWORD_REFUSED, user.id))
+        if faults:
+            raise InvalidRequest("The password was not changed.", faults=tuple(faults))
+        verified, renewed = user.password_hash, hash_password(new)
+
+        def work(session: Session) -> bool:
+            stored = users.user_to_change(session, user.id)
+            if stored is None or stored.password_hash not in {verified, renewed}:
+                return False
+            if stored.password_hash == verified:  # else by a run whose answer was lost
+                users.set_password_hash(session, user.id, renewed)
+                reason = "password changed"
+                n = users.revoke_logins_of_user(session, user.id, reason, but=claims.login_id)
+                _record(session, Action.PASSWORD_CHANGED, user.id, n_logins=n)
+            return True
+
+        if not self._store.transaction(work):
+            raise Conflict("The password was changed elsewhere meanwhile; log in again.")
 
     def user_of(self, claims: AccessClaims) -> User:
         """Return the user that `claims` speak for, as the database has it after this call began.
@@ -164,25 +225,45 @@ class Accounts:
         return user
 
     def _look_up(self, claims: AccessClaims, askers: Sequence[None]) -> Sequence[User | None]:
-        user = self._store.transaction(
+        found = self._store.transaction(
             lambda s: users.user_of_login(s, claims.user_id, claims.login_id)
         )
+        if found is None:
+            return [None] * len(askers)
+        user, last_used_at = found
+        self._note_use(claims.login_id, last_used_at)
         return [user] * len(askers)
+
+    def _note_use(self, login_id: UUID, last_used_at: datetime | None) -> None:
+        """Store that the log-in is used, once a minute at most; one that cannot be stored is skipped."""
+        now = datetime.now(UTC)
+        if last_used_at is not None and now - last_used_at < _USE_STEP:
+            return
+        if time.monotonic() < self._note_again_at_s:
+            return
+        try:
+            self._store.transaction(lambda s: users.mark_login_used(s, login_id, now))
+        except DatabaseUnavailable:
+            # Reading goes on while a database is read-only, and need not wait for this each time.
+            self._note_again_at_s = time.monotonic() + _USE_STEP.total_seconds()
+
+    def _record_failed_login(self, user: User | None) -> None:
+        """Record an attempt on an account, on none where the address is unknown; who it was is not known."""
+        detail = {"reason": "unknown address"}
+        if user is not None:
+            detail = {"reason": "wrong password" if user.disabled_at is None else "disabled"}
+        user_id = user.id if user else None
+        failed = account_event(Action.LOGIN_FAILED, user_id, by=None, **detail)
+        self._store.transaction(lambda s: record(s, failed))
 
     def _checked(self, email: str, password: str) -> str:
         faults = []
         address = ""
         try:
-            address = _normalized(email)
+            address = normalized(email)
         except email_validator.EmailNotValidError as error:
             faults.append(Fault("email", str(error)))
-        if not self._min_password_chars <= len(password) <= MAX_PASSWORD_CHARS:
-            faults.append(
-                Fault(
-                    "password",
-                    f"The password has {self._min_password_chars} to {MAX_PASSWORD_CHARS} characters.",
-                )
-            )
+        faults += password_faults(password, min_chars=self._min_password_chars)
         if faults:
             raise InvalidRequest("The account cannot be made as asked.", faults=tuple(faults))
         return address
@@ -200,14 +281,25 @@ class Accounts:
             expires_at=datetime.now(UTC) + self._tokens.refresh_life,
         )
 
-    @staticmethod
-    def _record(session: Session, action: Action, user_id: UUID | None) -> None:
-        made = event(action, user_id=user_id, object_type="user", object_id=user_id)
-        record(session, made)
-
     def _pair(self, user_id: UUID, login_id: UUID, refresh_token: str) -> TokenPair:
         access_token = self._tokens.access_token(user_id, login_id)
-        return TokenPair(access_token, refresh_token, int(self._tokens.access_life.total_seconds()))
+        life_s = int(self._tokens.access_life.total_seconds())
+        return TokenPair(user_id, access_token, refresh_token, life_s)
+
+
+def _record(session: Session, action: Action, user_id: UUID, **detail: object) -> None:
+    """Record what the owner of an account did to it."""
+    record(session, account_event(action, user_id, by=user_id, **detail))
+
+
+def _end_login(session: Session, user_id: UUID, login_id: UUID) -> bool:
+    """End a log-in that runs, and return whether it is the account's."""
+    login = session.get(Login, login_id)
+    if login is None or login.user_id != user_id:
+        return False
+    if users.revoke_login(session, login_id, "logged out"):
+        _record(session, Action.USER_LOGGED_OUT, user_id, login_id=str(login_id))
+    return True
 
 
 @contextlib.contextmanager
@@ -221,16 +313,8 @@ def _unless_deleted(message: str) -> Iterator[None]:
         raise
 
 
-def _normalized(email: str) -> str:
-    """Return the one form of an address that is stored and looked up; EmailNotValidError if none."""
-    checked = email_validator.validate_email(
-        email.strip(), check_deliverability=False, globally_deliverable=False
-    )
-    return checked.normalized.lower()
-
-
 def _user_by_email(session: Session, email: str) -> User | None:
     try:
-        return users.user_by_email(session, _normalized(email))
+        return users.user_by_email(session, normalized(email))
     except email_validator.EmailNotValidError:
         return None

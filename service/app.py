@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from uuid import UUID
 
 from apiflask import APIFlask
 from flask import Response, after_this_request, g, has_request_context, request
@@ -234,7 +235,8 @@ class _AliasMiddleware:
 def _begin() -> None:
     g.began_at_s = time.monotonic()
     services().metrics.in_progress.inc()
-    g.request_id = request_id.begin(request.headers.get("X-Request-ID"))
+    offered = request.headers.get("X-Request-ID")
+    g.request_id = request_id.begin(offered, client_address=request.remote_addr)
     if request.path.startswith("/api/v1/auth/"):
         request.max_content_length = SMALL_BODY_BYTES
     if services().draining.is_set() and request.path not in PROBE_PATHS:
@@ -249,7 +251,6 @@ def _begin() -> None:
 
 def _finish(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.request_id
-    user = g.get("flask_httpauth_user")
     duration_s = time.monotonic() - g.began_at_s
     _count(response, duration_s)
     _log.info(
@@ -259,10 +260,18 @@ def _finish(response: Response) -> Response:
             path=request.path,  # never the query: it may quote a document
             status=response.status_code,
             duration_ms=round(duration_s * 1000, 1),
-            user_id=getattr(user, "id", None),
+            user_id=_account_id(),
+            client_address=request_id.current_client_address(),
         ),
     )
     return response
+
+
+def _account_id() -> UUID | None:
+    """Return the account that the request was made for: by token, or by what logged it in."""
+    user = g.get("flask_httpauth_user")
+    account_id: UUID | None = user.id if user else g.get("account_id")
+    return account_id
 
 
 def _count(response: Response, duration_s: float) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from db.queries.audit import Event, add_events
-from service.request_id import current_request_id
+from service.request_id import current_client_address, current_request_id
 
 
 class Action(StrEnum):
@@ -18,7 +18,13 @@ class Action(StrEnum):
     USER_REGISTERED = "user.registered"
     USER_LOGGED_IN = "user.logged_in"
     USER_LOGGED_OUT = "user.logged_out"
+    USER_ROLE_CHANGED = "user.role_changed"
+    USER_DISABLED = "user.disabled"
+    USER_ENABLED = "user.enabled"
     LOGIN_FAILED = "login.failed"
+    PASSWORD_CHANGED = "password.changed"  # noqa: S105 - the name of an event, not a secret
+    PASSWORD_REFUSED = "password.refused"  # noqa: S105
+    PASSWORD_RESET = "password.reset"  # noqa: S105
     TOKEN_REUSED = "token.reused"  # noqa: S105 - the name of an event, not a secret
     SCAN_CREATED = "scan.created"
     SCAN_DELETED = "scan.deleted"
@@ -49,6 +55,15 @@ def event(
         request_id=current_request_id(),
         detail=detail or {},
     )
+
+
+def account_event(
+    action: Action, user_id: UUID | None, *, by: UUID | None, **detail: object
+) -> Event:
+    """Return an event about the account `user_id`, with the address of the client that caused it."""
+    if address := current_client_address():
+        detail["client_address"] = address
+    return event(action, user_id=by, object_type="user", object_id=user_id, detail=detail)
 
 
 def record(session: Session, *events: Event) -> None:

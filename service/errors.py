@@ -4,7 +4,7 @@ RiskscanError
 ├── InvalidRequest            the caller's input is wrong; lists every faulty field
 ├── UnreadableDocument        a file that is damaged, encrypted, empty or not what it claims to be
 ├── Unauthenticated           no valid token
-├── Forbidden                 the role does not allow it
+├── Forbidden                 the role does not allow it, or registration is closed
 ├── NotFound                  no such object, or another user's
 ├── NotAcceptable             the caller accepts no media type that is written
 ├── Conflict                  the state or an earlier request contradicts this one
@@ -58,7 +58,7 @@ MEANINGS: dict[str, str] = {
     "invalid_request": "The request is wrong; `errors` lists every faulty field.",
     "unreadable_document": "The file is damaged, encrypted, empty, or not what its name says.",
     "unauthenticated": "No valid token; log in or refresh. Carries `WWW-Authenticate`.",
-    "forbidden": "The role does not allow it.",
+    "forbidden": "The role does not allow it, or registration is closed.",
     "not_found": "No such address or object, or it is another user's.",
     "method_not_allowed": "The address takes other methods; see `Allow`.",
     "not_acceptable": "`Accept` excludes JSON.",

@@ -33,6 +33,7 @@ _PASSWORD_FLOW = {
 _PATH_PARAMETERS = {
     "scan_id": "Id of a scan: `scan_id` in the answer of POST /scan and in the list of scans.",
     "n": "Number of a finding within its scan, from 1: its `id` in the list of findings.",
+    "login_id": "Id of one's own log-in: its `id` in the list of log-ins.",
     "feedback_id": "Id of one's own verdict or report: its `id` in the list of feedback.",
 }
 _INTRODUCTION = """\
@@ -51,7 +52,8 @@ curl $H/api/v1/scans/$ID/findings -H "Authorization: Bearer $T"
 ```
 
 On this page, **Authorize** logs in with the same address and password. An access token lives for
-`expires_in` seconds; `POST /api/v1/auth/refresh` exchanges the refresh token for a new pair.
+`expires_in` seconds; `POST /api/v1/auth/refresh` exchanges the refresh token for a new pair. Where
+registration is closed (403), an administrator makes the account.
 
 - `/api/...` is an alias of `/api/v1/...`.
 - `POST /api/v1/scan` stores the scan; `POST /scan` is for services and stores nothing.

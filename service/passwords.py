@@ -5,6 +5,8 @@ from __future__ import annotations
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from service.errors import Fault
+
 # OWASP Password Storage Cheat Sheet, argon2id row: 19 MiB, 2 passes, 1 lane. The package's default
 # (64 MiB, 4 lanes) would let eight log-ins at once hold half a gigabyte.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -14,6 +16,13 @@ MAX_PASSWORD_CHARS = 1024
 def hash_password(password: str) -> str:
     """Return the argon2id hash of `password` with its parameters and a fresh salt."""
     return _HASHER.hash(password)
+
+
+def password_faults(password: str, *, min_chars: int, field: str = "password") -> list[Fault]:
+    """Return what keeps a new password from being one: its length alone."""
+    if min_chars <= len(password) <= MAX_PASSWORD_CHARS:
+        return []
+    return [Fault(field, f"The password has {min_chars} to {MAX_PASSWORD_CHARS} characters.")]
 
 
 class PasswordCheck:

@@ -1,4 +1,4 @@
-"""The id that ties a request to its log lines, its audit events and its answer."""
+"""The id that ties a request to its log lines, its audit events and its answer; and who sent it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ import re
 from contextvars import ContextVar
 
 _CURRENT: ContextVar[str | None] = ContextVar("request_id", default=None)
+_CLIENT: ContextVar[str | None] = ContextVar("client_address", default=None)
+_LONGEST_ADDRESS = 64
 _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
-def begin(offered: str | None) -> str:
-    """Take the caller's X-Request-ID when it is harmless, else make one; it holds for this thread."""
+def begin(offered: str | None, *, client_address: str | None = None) -> str:
+    """Take the caller's X-Request-ID when it is harmless, else make one; it holds for this thread.
+
+    So does the address. Without a trusted proxy it is the peer's, else what the proxy says, cut to 64
+    characters.
+    """
+    _CLIENT.set(client_address[:_LONGEST_ADDRESS] if client_address else None)
     usable = offered is not None and _ACCEPTED.fullmatch(offered) is not None
     # Names a request and guards nothing; asking the system would let the GIL go.
     made = f"{random.getrandbits(64):016x}"
@@ -23,3 +30,8 @@ def begin(offered: str | None) -> str:
 def current_request_id() -> str | None:
     """Return the id of the request being answered, None outside of one."""
     return _CURRENT.get()
+
+
+def current_client_address() -> str | None:
+    """Return where the request being answered came from, None outside of one."""
+    return _CLIENT.get()

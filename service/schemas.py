@@ -155,6 +155,7 @@ class UserOut(Schema):
     email = Text(required=True)
     role = String(required=True, validate=OneOf(["user", "reviewer", "admin"]))
     created_at = AwareDateTime(required=True, default_timezone=UTC)
+    updated_at = AwareDateTime(required=True, attribute="changed_at", default_timezone=UTC)
 
 
 class ScanIn(StrictSchema):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
 import uuid_utils.compat
-from sqlalchemy import ColumnElement, bindparam, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, exists, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -17,7 +18,7 @@ from db.queries.counts import n_rows_of
 
 # Every request asks this: and to build the statement took half of its processor time.
 _USER_OF_LOGIN = (
-    select(User)
+    select(User, Login.last_used_at)
     .join(Login, Login.user_id == User.id)
     .where(
         User.id == bindparam("user_id"),
@@ -56,7 +57,8 @@ def add_user(
         email=email,
         password_hash=password_hash,
         role=role,
-        created_at=datetime.now(UTC),
+        created_at=(now := datetime.now(UTC)),
+        updated_at=now,
     )
     session.add(user)
     try:
@@ -73,38 +75,94 @@ def user_by_email(session: Session, email: str) -> User | None:
     return session.scalar(select(User).where(User.email == email))
 
 
+def user_to_change(session: Session, user_id: UUID) -> User | None:
+    """Return the account, locked until the transaction ends, so that no other changes it meanwhile."""
+    return session.get(User, user_id, with_for_update=True, populate_existing=True)
+
+
+def list_users(session: Session) -> Sequence[User]:
+    """Return every account, disabled ones included, by address."""
+    return session.scalars(select(User).order_by(User.email)).all()
+
+
+def lock_enabled_admins(session: Session) -> Sequence[UUID]:
+    """Return the ids of all enabled administrators, whose rows stay locked until the transaction ends."""
+    enabled = select(User.id).where(User.role == "admin", User.disabled_at.is_(None))
+    return session.scalars(enabled.order_by(User.id).with_for_update()).all()
+
+
 def set_password_hash(session: Session, user_id: UUID, password_hash: str) -> None:
     """Store a new password hash; nothing happens when the account is gone."""
     session.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
 
 
-def begin_login(session: Session, user_id: UUID, *, login_id: UUID | None = None) -> Login:
-    """Insert a log-in.
+def begin_login(session: Session, user_id: UUID, *, client_address: str | None = None) -> Login:
+    """Insert a log-in from an address of at most 64 characters.
 
     Raises:
         IntegrityError: the account is gone.
     """
+    now = datetime.now(UTC)
     login = Login(
-        id=login_id or uuid_utils.compat.uuid7(), user_id=user_id, created_at=datetime.now(UTC)
+        id=uuid_utils.compat.uuid7(),
+        user_id=user_id,
+        created_at=now,
+        last_used_at=now,
+        client_address=client_address,
     )
     session.add(login)
     session.flush()
     return login
 
 
-def user_of_login(session: Session, user_id: UUID, login_id: UUID) -> User | None:
-    """Return the account, None when it is gone or disabled or the log-in has ended."""
-    return session.scalar(_USER_OF_LOGIN, {"user_id": user_id, "login_id": login_id})
+def user_of_login(
+    session: Session, user_id: UUID, login_id: UUID
+) -> tuple[User, datetime | None] | None:
+    """Return the account and when the log-in was last used; None when either has ended or is gone."""
+    row = session.execute(_USER_OF_LOGIN, {"user_id": user_id, "login_id": login_id}).one_or_none()
+    return None if row is None else (row[0], row[1])
 
 
-def revoke_login(session: Session, login_id: UUID, reason: str) -> None:
-    """End a log-in with all its tokens; the first reason (64 characters at most) stays."""
-    _revoke(session, Login.id == login_id, reason)
+def mark_login_used(session: Session, login_id: UUID, now: datetime) -> None:
+    """Store when a log-in was last used."""
+    session.execute(update(Login).where(Login.id == login_id).values(last_used_at=now))
 
 
-def revoke_logins_of_user(session: Session, user_id: UUID, reason: str) -> None:
-    """End every log-in of an account that has not ended."""
-    _revoke(session, Login.user_id == user_id, reason)
+def live_logins(
+    session: Session, user_id: UUID, *, limit: int, after: tuple[datetime, UUID] | None = None
+) -> Sequence[Login]:
+    """Return up to `limit` log-ins that can still be used, newest first, past the position `after`."""
+    has_token = exists().where(
+        RefreshToken.login_id == Login.id,
+        RefreshToken.used_at.is_(None),
+        RefreshToken.expires_at > datetime.now(UTC),
+    )
+    query = (
+        select(Login)
+        .where(Login.user_id == user_id, Login.revoked_at.is_(None), has_token)
+        .order_by(Login.created_at.desc(), Login.id.desc())
+        .limit(limit)
+    )
+    if after is not None:
+        created_at, login_id = after
+        query = query.where(
+            Login.created_at <= created_at,
+            or_(Login.created_at < created_at, Login.id < login_id),
+        )
+    return session.scalars(query).all()
+
+
+def revoke_login(session: Session, login_id: UUID, reason: str) -> bool:
+    """End a log-in with all its tokens and return whether it ran; the first reason (64 characters) stays."""
+    return _revoke(session, Login.id == login_id, reason) == 1
+
+
+def revoke_logins_of_user(
+    session: Session, user_id: UUID, reason: str, *, but: UUID | None = None
+) -> int:
+    """End every log-in of an account, except `but`, and return how many ran."""
+    others = [] if but is None else [Login.id != but]
+    return _revoke(session, and_(Login.user_id == user_id, *others), reason)
 
 
 def add_refresh_token(
@@ -172,9 +230,10 @@ def _mark_used(session: Session, token_id: UUID, now: datetime) -> bool:
     return n_rows_of(session, marked) == 1
 
 
-def _revoke(session: Session, which: ColumnElement[bool], reason: str) -> None:
-    session.execute(
+def _revoke(session: Session, which: ColumnElement[bool], reason: str) -> int:
+    revoked = (
         update(Login)
         .where(which, Login.revoked_at.is_(None))
         .values(revoked_at=datetime.now(UTC), revoked_reason=reason)
     )
+    return n_rows_of(session, revoked)

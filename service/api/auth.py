@@ -1,29 +1,42 @@
-"""/api/v1/auth: register, log in, refresh, log out, who am I."""
+"""/api/v1/auth: register, log in, refresh, log out; one's account, password and log-ins."""
 
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from apiflask import APIBlueprint
-from flask import request
+from flask import g, request
+from marshmallow import RAISE
 
-from db.models import User
+from db.models import Login, User
+from service.account_schemas import LoginListOut, LoginListQuery, PasswordIn
 from service.accounts import TokenPair
 from service.auth import auth, current_claims, current_user
 from service.context import services
+from service.errors import Forbidden
+from service.paging import decode_cursor, encode_cursor, link_to_next
 from service.schemas import LoginIn, RefreshIn, RegisterIn, TokensOut, UserOut
 
 blueprint = APIBlueprint("auth", __name__, url_prefix="/api/v1/auth", tag="Accounts")
+_CLOSED = (
+    "Registration is closed here. Ask an administrator for an account; the operator makes one with "
+    "`python -m service users create EMAIL`, or opens registration with REGISTRATION=open."
+)
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
 @blueprint.post("/register")
 @blueprint.input(RegisterIn, location="json_or_form", arg_name="body")
 @blueprint.output(UserOut, status_code=201)
-@blueprint.doc(summary="Create an account", responses=[409, 429])
+@blueprint.doc(summary="Create an account", responses=[403, 409, 429])
 def register(body: dict[str, str]) -> User:
+    if services().config.registration == "closed":
+        raise Forbidden(_CLOSED)
     services().login_quota.spend(f"register {request.remote_addr}")
-    return services().accounts.register(body["email"], body["password"])
+    user = services().accounts.register(body["email"], body["password"])
+    g.account_id = user.id  # for the request's log line
+    return user
 
 
 @blueprint.post("/login")
@@ -33,7 +46,7 @@ def register(body: dict[str, str]) -> User:
 def login(body: dict[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
     services().login_quota.spend(f"login {request.remote_addr}")
     address = body.get("username") or body["email"]
-    return _shown(services().accounts.log_in(address, body["password"])), _NO_STORE
+    return _answer(services().accounts.log_in(address, body["password"])), _NO_STORE
 
 
 @blueprint.post("/refresh")
@@ -41,7 +54,7 @@ def login(body: dict[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
 @blueprint.output(TokensOut)
 @blueprint.doc(summary="Exchange a refresh token for a new pair of tokens", responses=[401])
 def refresh(body: dict[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
-    return _shown(services().accounts.refresh(body["refresh_token"])), _NO_STORE
+    return _answer(services().accounts.refresh(body["refresh_token"])), _NO_STORE
 
 
 @blueprint.post("/logout")
@@ -61,7 +74,68 @@ def me() -> User:
     return current_user()
 
 
-def _shown(pair: TokenPair) -> dict[str, Any]:
+@blueprint.put("/password")
+@blueprint.auth_required(auth)
+@blueprint.input(PasswordIn, location="json_or_form", arg_name="body")
+@blueprint.output({}, status_code=204)
+@blueprint.doc(
+    summary="Change the password",
+    description="Ends every other log-in of the account; this one goes on.",
+    responses=[409, 429],
+)
+def change_password(body: dict[str, str]) -> str:
+    user = current_user()
+    services().login_quota.spend(f"password {user.id}")
+    passwords = {"current": body["current_password"], "new": body["new_password"]}
+    services().accounts.change_password(user, current_claims(), **passwords)
+    return ""
+
+
+@blueprint.get("/logins")
+@blueprint.auth_required(auth)
+@blueprint.input(LoginListQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.output(LoginListOut)
+@blueprint.doc(summary="List the caller's log-ins that can still be used, newest first")
+def list_logins(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    claims, per_page = current_claims(), query["per_page"]
+    after = decode_cursor(query["cursor"]) if "cursor" in query else None
+    found = services().accounts.logins(claims.user_id, limit=per_page + 1, after=after)
+    shown, last = found[:per_page], found[per_page - 1] if len(found) > per_page else None
+    next_cursor = encode_cursor(last.created_at, last.id) if last else None
+    items = [_shown(login, is_current=login.id == claims.login_id) for login in shown]
+    return {"items": items, "next_cursor": next_cursor}, link_to_next(cursor=next_cursor)
+
+
+@blueprint.delete("/logins")
+@blueprint.auth_required(auth)
+@blueprint.output({}, status_code=204)
+@blueprint.doc(summary="Log out everywhere: end every log-in of the caller's, this one too")
+def delete_logins() -> str:
+    services().accounts.log_out_everywhere(current_claims().user_id)
+    return ""
+
+
+@blueprint.delete("/logins/<uuid:login_id>")
+@blueprint.auth_required(auth)
+@blueprint.output({}, status_code=204)
+@blueprint.doc(summary="End one log-in of the caller's, of a lost device for example")
+def delete_login(login_id: UUID) -> str:
+    services().accounts.end_login(current_claims().user_id, login_id)
+    return ""
+
+
+def _shown(login: Login, *, is_current: bool) -> dict[str, Any]:
+    return {
+        "id": login.id,
+        "created_at": login.created_at,
+        "last_used_at": login.last_used_at,
+        "client_address": login.client_address,
+        "is_current": is_current,
+    }
+
+
+def _answer(pair: TokenPair) -> dict[str, Any]:
+    g.account_id = pair.user_id
     return {
         "access_token": pair.access_token,
         "token_type": "bearer",

@@ -34,6 +34,15 @@ def test_upgrade_and_downgrade_keep_every_row(filled_url):
     assert stored(filled_url) == before
 
 
+def test_upgrade_takes_the_making_of_an_account_for_its_last_change(filled_url):
+    migrate.upgrade(filled_url)
+    with open_unpooled_engine(filled_url).connect() as connection:
+        moments = connection.exec_driver_sql("SELECT created_at, updated_at FROM users").all()
+        used = connection.exec_driver_sql("SELECT last_used_at, client_address FROM logins").all()
+    assert [created == updated for created, updated in moments] == [True]
+    assert used == [(None, None)]
+
+
 def test_upgrade_keeps_and_reports_a_scan_whose_account_is_gone(filled_url, caplog):
     add_orphan(filled_url)
     before = stored(filled_url)

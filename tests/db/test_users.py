@@ -85,8 +85,8 @@ def test_user_created_at_keeps_microseconds_and_zone(database, user):
 
 
 def test_user_of_login_that_runs_is_the_user(database, user, login):
-    found = database.transaction(lambda s: users.user_of_login(s, user.id, login.id))
-    assert found.id == user.id
+    found, last_used_at = database.transaction(lambda s: users.user_of_login(s, user.id, login.id))
+    assert (found.id, last_used_at) == (user.id, login.created_at)
 
 
 def test_user_of_login_revoked_is_none(database, user, login):
