@@ -132,6 +132,12 @@ SETTINGS: tuple[Setting, ...] = (
         "ACCESS_TOKEN_EXPIRE_MINUTES", "30", integer(1, 1440), "Life of an access token, minutes."
     ),
     Setting("REFRESH_TOKEN_EXPIRE_DAYS", "14", integer(1, 365), "Life of a refresh token, days."),
+    Setting(
+        "REGISTRATION",
+        "",
+        optional(choice("open", "closed")),
+        "open: anyone makes an account; closed: an operator does; empty: closed in production only.",
+    ),
     Setting("MIN_PASSWORD_LENGTH", "7", integer(1, 128), "Fewest characters of a new password."),
     Setting(
         "LOGIN_RATE_LIMIT",
@@ -262,6 +268,7 @@ class Config:
     jwt_algorithm: str
     access_token_expire_minutes: int
     refresh_token_expire_days: int
+    registration: Literal["open", "closed"]
     min_password_length: int
     login_rate_limit: str
     scan_rate_limit: str
@@ -324,11 +331,19 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
             "The settings are not usable: " + " ".join(f.message for f in faults),
             faults=tuple(faults),
         )
+    _fill(values)
+    return Config(**values)
+
+
+def _fill(values: dict[str, Any]) -> None:
+    """Give each setting that was left empty the value that follows from others."""
     if not values["database_url"]:
         values["database_url"] = f"sqlite:///{values['data_dir'] / 'riskscan.db'}"
+    if values["registration"] is None:
+        is_closed = values["riskscan_env"] == "production"
+        values["registration"] = "closed" if is_closed else "open"
     if values["database_pool_size"] is None:
         values["database_pool_size"] = values["threads"] + BACKGROUND_THREADS
-    return Config(**values)
 
 
 def _from_file() -> dict[str, str]:

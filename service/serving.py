@@ -174,16 +174,23 @@ def _taken(host: str, port: int, error: OSError) -> ConfigError:
     )
 
 
-def announce(host: str, port: int, *, is_open: bool) -> None:
+def announce(config: Config, port: int) -> None:
     """Print where the service is, where its documentation is, and one line to try."""
+    host = config.host
     shown = "localhost" if host in {"0.0.0.0", "127.0.0.1", "::"} else host  # noqa: S104 - compared, not bound
     address = f"http://{shown}:{port}"
     sys.stdout.write(
         f"Riskscan serves on {address}\n"
         f"Documentation:     {address}/docs\n"
-        f"Try:               {_first_request(address, is_open=is_open)}\n"
+        f"{_first_step(config, address)}\n"
     )
     sys.stdout.flush()
+
+
+def _first_step(config: Config, address: str) -> str:
+    if config.registration == "closed" and not config.ai_service_open:
+        return "Make an account:   python -m service users create you@corp.local --admin"
+    return f"Try:               {_first_request(address, is_open=config.ai_service_open)}"
 
 
 def _first_request(address: str, *, is_open: bool) -> str:

@@ -28,10 +28,12 @@ from service.feedback_export import FeedbackExport
 from service.memory import give_back_large_blocks, leave_alone_what_is_there
 from service.models import Models
 from service.nlp.registry import Registry
+from service.operator_name import operator_name
 from service.secret_keys import with_development_keys
 from service.serving import Server, announce
 from service.store import Store, open_database, unusable_database
 from service.tokens import TokenMaker
+from service.user_admin import UserAdmin
 
 _RETRY_S = 2.0
 _log = logging.getLogger(__name__)
@@ -48,7 +50,7 @@ def serve(config: Config) -> None:
         _follow_deployments(app)
         server = Server(app, config)
         leave_alone_what_is_there()
-        announce(config.host, server.port, is_open=config.ai_service_open)
+        announce(config, server.port)
         server.run()
     finally:
         stopped.set()
@@ -127,6 +129,13 @@ def accounts_of(config: Config) -> Iterator[Accounts]:
     config = with_development_keys(config)
     with _migrated_store(config) as store:
         yield Accounts(config, store, TokenMaker(config))
+
+
+@contextlib.contextmanager
+def user_admin_of(config: Config) -> Iterator[UserAdmin]:
+    """Open everybody's accounts in a migrated database, for commands."""
+    with _migrated_store(config) as store:
+        yield UserAdmin(config, store, operator=operator_name())
 
 
 @contextlib.contextmanager

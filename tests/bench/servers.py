@@ -131,6 +131,7 @@ def riskscan(options, folder, *, database_url="", **settings):
         "DATA_DIR": folder,
         "PORT": "{port}",
         "AI_SERVICE_OPEN": "true",
+        "REGISTRATION": "open",
         **settings,
     }
     command = [options.service_python, "-m", "service"]

@@ -53,6 +53,12 @@ def test_line_to_try_works_as_printed(running):
     assert '"Schedule"' in answer.stdout
 
 
+def test_start_with_closed_registration_says_how_to_make_an_account(start):
+    shown = "\n".join(start(REGISTRATION="closed").lines)
+    assert "users create" in shown
+    assert "register" not in shown
+
+
 @pytest.mark.usefixtures("running")
 def test_development_keys_and_database_are_the_owners_alone(data_dir):
     for name in ("secret_keys.json", "riskscan.db"):
