@@ -27,7 +27,7 @@ _SCRIPTS = Path(__file__).parent / "migrations"
 _LOCK_NAME = "riskscan_migrations"
 _LOCK_NUMBER = 0x7269736B  # PostgreSQL names its advisory locks by number
 
-_DESCENDING = {"ix_scans_created_at", "ix_scans_user_id_created_at_id"}
+_DESCENDING = {"ix_scans_created_at_id", "ix_scans_user_id_created_at_id"}
 
 
 class MigrationsBusy(TimeoutError):

@@ -21,6 +21,7 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
     desc,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -110,7 +111,7 @@ class Scan(Base):
         CheckConstraint("n_findings >= 0", name="n_findings"),
         UniqueConstraint("idempotency_key", "user_id"),  # in this order, see r0005
         Index("ix_scans_user_id", "user_id"),
-        Index("ix_scans_created_at", desc("created_at")),
+        Index("ix_scans_created_at_id", desc("created_at"), desc("id")),
         Index("ix_scans_user_id_created_at_id", "user_id", desc("created_at"), desc("id")),
     )
 
@@ -162,8 +163,9 @@ class Feedback(Base):
     A change of mind is a further row with the next `revision`, and the newest counts. Two rows that
     are written at once would have the same revision, which the unique constraint refuses. `n` is
     the finding's number, 0 for a missed risk, whose sentence is in `context`. `risk_types` are those
-    that stand by this verdict; `role` is the author's at that time. No foreign key to the author: a
-    verdict outlives the account, as the audit trail does.
+    that stand by this verdict; `role` is the author's at that time. `verified` says that the service
+    saw the sentence in the document. No foreign key to the author: a verdict outlives the account, as
+    the audit trail does.
     """
 
     __tablename__ = "feedback"
@@ -191,6 +193,7 @@ class Feedback(Base):
     risk_types: Mapped[list[str]] = mapped_column(JSON)
     context: Mapped[str | None] = mapped_column(long_text())
     comment: Mapped[str | None] = mapped_column(long_text())
+    verified: Mapped[bool] = mapped_column(server_default=false())
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

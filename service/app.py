@@ -142,7 +142,7 @@ def _wire(config: Config, analyzers: Analyzers | None) -> Services:
         accounts=Accounts(config, store, tokens),
         scanner=scanner,
         scans=Scans(store, scanner, timed=metrics.timed),
-        reviews=Reviews(store),
+        reviews=Reviews(store, scanner.text_of),
         models=Models(config, store, registry, rollout),
         rollout=rollout,
         shadow=shadow,

@@ -2,7 +2,8 @@
 
 `register` hangs the reader on webargs' "json_or_form" location, so a view declares its body by
 `input(Schema, location="json_or_form")` and the OpenAPI document follows. The location "json" is for
-bodies with lists, which forms cannot write without ambiguity.
+bodies with lists, which forms cannot write without ambiguity; "form_and_files" is for such a body beside
+a file.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ from service.errors import Fault, InvalidRequest, UnsupportedMediaType
 from service.json_bounds import check_json
 from service.limits import MAX_FIELDS
 
+REPORT = "report"
+"""The part of a form that holds a JSON body, where a file goes along with it."""
 READ = ("multipart/form-data", "application/x-www-form-urlencoded", "application/json")
 
 
 def register() -> None:
-    """Teach the input parser to read all three kinds of body, or JSON alone."""
+    """Teach the input parser to read all three kinds of body, JSON alone, or JSON beside a file."""
     parser.location_loader("json_or_form")(read_body)
     parser.location_loader("json")(read_json)
+    parser.location_loader("form_and_files")(read_report)
 
 
 def read_body(request: Request, _schema: Schema) -> Any:  # noqa: ANN401 - JSON
@@ -57,6 +61,26 @@ def read_json(request: Request, _schema: Schema) -> Any:  # noqa: ANN401 - JSON
     if not request.mimetype and not request.content_length:
         return {}
     raise UnsupportedMediaType("The body is read as application/json.")
+
+
+def read_report(request: Request, schema: Schema) -> Any:  # noqa: ANN401 - JSON
+    """Return the fields of a JSON body, or of a form's part `report` and the form's files.
+
+    Raises as `read_body` does.
+    """
+    if request.mimetype != "multipart/form-data":
+        return read_json(request, schema)
+    _refuse_encoded(request)
+    parts = _multipart(request)
+    report = parts.pop(REPORT, None)
+    fields = _json(report.encode()) if isinstance(report, str) else None
+    if not isinstance(fields, dict):
+        fault = Fault(
+            REPORT, "Send what the JSON body holds in this part, as JSON, without a file name."
+        )
+        raise InvalidRequest(fault.message, faults=(fault,))
+    _refuse_repeated([*fields, *parts])
+    return {**fields, **parts}
 
 
 def _refuse_encoded(request: Request) -> None:

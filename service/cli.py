@@ -145,7 +145,8 @@ def export_feedback(out: Path | None, since: datetime | None) -> None:
             click.echo(f"riskscan: {out or 'standard output'}: {_sentence(error)}", err=True)
             sys.exit(1)
     for status in reversed(Status):
-        click.echo(f"{status.name.lower()}: {counts[status]}", err=True)
+        left_out = " (left out)" if status is Status.UNVERIFIED and counts[status] else ""
+        click.echo(f"{status.name.lower()}: {counts[status]}{left_out}", err=True)
     database = shown(config.database_url)
     click.echo(f"Exported from {database}; its audit trail records the export.", err=True)
 

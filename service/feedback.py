@@ -17,6 +17,7 @@ from db.queries import scans
 from db.queries.feedback import WITHDRAWN, Target
 from service.audit import Action, event, record
 from service.errors import Fault, InvalidRequest, NotFound
+from service.scanner import Submission
 from service.settling import in_order
 from service.store import Store
 
@@ -64,8 +65,10 @@ class Reviews:
     Every method raises NotFound for a scan that the user may not review, as if there was none.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, text_of: Callable[[Submission], str]) -> None:
+        """`text_of` returns the extracted text of a document, in which spans count."""
         self._store = store
+        self._text_of = text_of
 
     def judge(
         self, user: models.User, scan_id: UUID, n: int, judgement: Judgement
@@ -87,24 +90,55 @@ class Reviews:
         return self._store.transaction(work)
 
     def report_missed(
-        self, user: models.User, scan_id: UUID, missed: Missed
+        self,
+        user: models.User,
+        scan_id: UUID,
+        missed: Missed,
+        *,
+        document: Submission | None = None,
     ) -> tuple[models.Feedback, bool]:
         """Store a missed risk in place of the user's earlier one of this span; tell whether it is the first.
 
+        The report is verified when `document` has the sentence at the span, when a finding or an
+        earlier verified report has, and not otherwise: documents are not stored.
+
         Raises:
-            InvalidRequest: the span or the sentence cannot be this document's, or the risk was found.
+            InvalidRequest: the span or the sentence cannot be this document's, the risk was found, or
+                `document` is not the one that was scanned.
         """
 
         def work(session: Session) -> tuple[models.Feedback, bool]:
             scan = _scan(session, user, scan_id, lock=True)
             _check_span(missed, n_characters=int(scan.coverage["characters"]))
-            _check_against(queries.findings_at(session, scan_id, missed.start, missed.end), missed)
+            findings = queries.findings_at(session, scan_id, missed.start, missed.end)
+            _check_against(findings, missed)
             target = Target(scan_id, user.id, 0, missed.start, missed.end)
-            said = _Said(MISSED, in_order(missed.risk_types), missed.comment, missed.context)
+            is_verified = (
+                document is not None
+                or bool(findings)
+                or queries.is_verified(session, target, missed.context)
+            )
+            risk_types = in_order(missed.risk_types)
+            said = _Said(MISSED, risk_types, missed.comment, missed.context, is_verified)
             return _append(session, user, target, said, feedback_id)
+
+        if document is not None:
+            self._check_document(user, scan_id, missed, document)
 
         feedback_id = uuid_utils.compat.uuid7()
         return self._store.transaction(work)
+
+    def _check_document(
+        self, user: models.User, scan_id: UUID, missed: Missed, document: Submission
+    ) -> None:
+        """Refuse a document that is not the scanned one, or has another text at the span."""
+        scan = self._store.transaction(lambda session: _scan(session, user, scan_id))
+        if document.sha256() != scan.document_sha256:
+            field = "text" if document.data is None else "file"
+            raise _refusal(field, "This is not the document that was scanned: its sha256 differs.")
+        if self._text_of(document)[missed.start : missed.end] != missed.context:
+            message = "The document has another text at this span; send the sentence verbatim."
+            raise _refusal("context", message)
 
     def withdraw_verdict(self, user: models.User, scan_id: UUID, n: int) -> None:
         """Withdraw the user's verdict on a finding; NotFound when there is none."""
@@ -136,9 +170,9 @@ class Reviews:
             finding = _finding(session, user, scan_id, n)
             own = queries.own_of_findings(session, scan_id, user.id, [n]).get(n)
             history = queries.history_of_finding(
-                session, scan_id, n, user_id=_only(user), limit=_MOST_SHOWN
+                session, scan_id, n, user_id=only_owner(user), limit=_MOST_SHOWN
             )
-            if _only(user):
+            if only_owner(user):
                 return FindingReview(finding, own, (), history)
             current = queries.current_of_finding(session, scan_id, n, limit=_MOST_SHOWN + 1)
             others = [row for row in current if row.user_id != user.id]
@@ -162,7 +196,7 @@ class Reviews:
         def work(session: Session) -> Sequence[models.Feedback]:
             _scan(session, user, scan_id)
             return queries.list_current(
-                session, scan_id, user_id=_only(user), limit=limit, after=after
+                session, scan_id, user_id=only_owner(user), limit=limit, after=after
             )
 
         return self._store.transaction(work)
@@ -199,11 +233,16 @@ class Reviews:
             is_other = feedback_id is not None and current is not None and current.id != feedback_id
             if current is None or current.verdict == WITHDRAWN or is_other:
                 raise NotFound(_NOTHING_GIVEN)
-            said = _Said(WITHDRAWN, (), context=current.context)
+            said = _Said(WITHDRAWN, (), context=current.context, is_verified=current.verified)
             _append(session, user, target, said, withdrawal_id)
 
         withdrawal_id = uuid_utils.compat.uuid7()
         self._store.transaction(work)
+
+
+def only_owner(user: models.User) -> UUID | None:
+    """Return whose scans and feedback alone a user may see; None for everyone's."""
+    return None if user.role in REVIEWER_ROLES else user.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +251,12 @@ class _Said:
     risk_types: tuple[str, ...]
     comment: str | None = None
     context: str | None = None
+    is_verified: bool = True
 
     def is_said_by(self, row: models.Feedback, role: str) -> bool:
-        now = (self.verdict, [*self.risk_types], self.comment, self.context, role)
-        return now == (row.verdict, row.risk_types, row.comment, row.context, row.role)
+        now = (self.verdict, [*self.risk_types], self.comment, self.context, self.is_verified, role)
+        stored = (row.verdict, row.risk_types, row.comment, row.context, row.verified, row.role)
+        return now == stored
 
 
 def _append(
@@ -245,6 +286,7 @@ def _values(said: _Said, role: str, revision: int, feedback_id: UUID) -> dict[st
         "risk_types": [*said.risk_types],
         "context": said.context,
         "comment": said.comment,
+        "verified": said.is_verified,
         "created_at": datetime.now(UTC),
     }
 
@@ -266,7 +308,7 @@ def _record(session: Session, row: models.Feedback) -> None:
 
 
 def _scan(session: Session, user: models.User, scan_id: UUID, *, lock: bool = False) -> models.Scan:
-    scan = queries.scan_under_review(session, scan_id, owner_id=_only(user), lock=lock)
+    scan = queries.scan_under_review(session, scan_id, owner_id=only_owner(user), lock=lock)
     if scan is None:
         raise NotFound(_NO_SCAN)
     return scan
@@ -280,11 +322,6 @@ def _finding(
     if finding is None:
         raise NotFound("This scan has no finding with this number.")
     return finding
-
-
-def _only(user: models.User) -> UUID | None:
-    """Return whose scans and feedback alone a user may see; None for everyone's."""
-    return None if user.role in REVIEWER_ROLES else user.id
 
 
 def _target(user: models.User, row: models.Finding | models.Feedback) -> Target:

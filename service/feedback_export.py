@@ -29,7 +29,8 @@ from service.store import Store
 
 _log = logging.getLogger(__name__)
 _SCANS_AT_ONCE = 500
-Line = tuple[Status, str]
+Line = tuple[Status, str | None]
+"""A sentence's status and its line, None for a sentence that is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,11 @@ class _Sentence:
     text: str
     findings: list[models.Finding] = field(default_factory=list)
     rows: list[models.Feedback] = field(default_factory=list)
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether the service saw this sentence in the document."""
+        return bool(self.findings) or any(row.verified for row in self.rows)
 
     def current(self) -> list[models.Feedback]:
         return [row for row in self.rows if row.verdict != WITHDRAWN]
@@ -52,7 +58,9 @@ class FeedbackExport:
         self._secret_key = secret_key.encode()
 
     def write(self, file: TextIO, *, since: datetime | None = None) -> Counter[Status]:
-        """Write a line for each sentence with a verdict; return how many lines have each status.
+        """Write a line for each sentence with a verdict; return how many sentences have each status.
+
+        An unverified sentence is counted and left out: somebody may have made it up.
 
         Ordered by scan and span, so that two exports of the same feedback are equal. With `since`
         only sentences whose feedback was given, changed or withdrawn at that time or later. A row
@@ -64,7 +72,8 @@ class FeedbackExport:
         """
         counts: Counter[Status] = Counter()
         for status, line in self._lines(since):
-            file.write(f"{line}\n")
+            if line is not None:
+                file.write(f"{line}\n")
             counts[status] += 1
         file.flush()
         self._store.transaction(lambda session: _record(session, counts, since))
@@ -100,6 +109,8 @@ class FeedbackExport:
         return self._store.transaction(work)
 
     def _line(self, scan: models.Scan, sentence: _Sentence) -> Line:
+        if not sentence.is_verified:
+            return Status.UNVERIFIED, None
         rows = sentence.current()
         settled = _settled(sentence)
         content = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from apiflask import APIFlask
 
-from service.bodies import READ
+from service.bodies import READ, REPORT
 from service.errors import HTTP_STATUS, MEANINGS
 from service.problem_document import MEDIA_TYPE
 from service.response_headers import REVALIDATE, etagged
@@ -118,31 +118,52 @@ def _add_multipart(operation: dict[str, Any], spec: dict[str, Any]) -> None:
     if not content:
         return
     operation["requestBody"]["required"] = True
-    if "application/x-www-form-urlencoded" not in content:
-        return  # a view that reads JSON alone
-    body = content["application/json"]
-    name = body["schema"]["$ref"].removeprefix(_REF)
-    has_file = "file" in spec["components"]["schemas"][name]["properties"]
-    fields_alone = {"schema": _without_file(spec, name)} if has_file else body
-    # Swagger UI offers the first kind, and the form is the one that takes files.
-    operation["requestBody"]["content"] = {
-        kind: body if kind == "multipart/form-data" else fields_alone for kind in READ
+    schemas = spec["components"]["schemas"]
+    if [*content] == ["multipart/form-data"]:
+        operation["requestBody"]["content"] = _json_or_report(content, schemas)
+    elif "application/x-www-form-urlencoded" in content:
+        body = content["application/json"]
+        fields_alone = _fields_alone(body, schemas)
+        # Swagger UI offers the first kind, and the form is the one that takes files.
+        operation["requestBody"]["content"] = {
+            kind: body if kind == "multipart/form-data" else fields_alone for kind in READ
+        }
+
+
+def _json_or_report(content: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return the body of a view that reads JSON, or a form with this JSON in a part beside a file."""
+    name = content["multipart/form-data"]["schema"]["$ref"].removeprefix(_REF)
+    alone = {"$ref": _REF + _without_file(name, schemas)}
+    form = {
+        "type": "object",
+        "properties": {REPORT: alone, "file": schemas[name]["properties"]["file"]},
+        "required": [REPORT, "file"],
+        "additionalProperties": False,
     }
+    part = {"schema": form, "encoding": {REPORT: {"contentType": "application/json"}}}
+    return {"application/json": {"schema": alone}, "multipart/form-data": part}
 
 
-def _without_file(spec: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return the reference to a copy of the schema for bodies that cannot carry a file.
+def _fields_alone(body: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return a body for the kinds that cannot carry a file, which therefore want the text."""
+    name = body["schema"]["$ref"].removeprefix(_REF)
+    if "file" not in schemas[name]["properties"]:
+        return body
+    copy = _without_file(name, schemas)
+    text = schemas[copy]["properties"]["text"]
+    schemas[copy]["required"] = ["text"]
+    schemas[copy]["properties"]["text"] = {**text, "example": _EXAMPLE}
+    # Swagger UI sends examples, and would send a text beside the chosen file.
+    schemas[name]["properties"]["text"]["example"] = ""
+    return {"schema": {"$ref": _REF + copy}}
 
-    Only the copy has an example text: Swagger UI sends examples, and would send it beside the file.
-    """
+
+def _without_file(name: str, schemas: dict[str, Any]) -> str:
+    """Add a copy of a schema without its file, and return the name of the copy."""
     copy = f"{name}WithoutFile"
-    schema = dict(spec["components"]["schemas"][name])
-    schema["properties"] = {k: v for k, v in schema["properties"].items() if k != "file"}
-    schema["properties"]["text"] = {**schema["properties"]["text"], "example": _EXAMPLE}
-    schema["required"] = ["text"]
-    spec["components"]["schemas"][copy] = schema
-    spec["components"]["schemas"][name]["properties"]["text"]["example"] = ""
-    return {"$ref": f"{_REF}{copy}"}
+    properties = {k: v for k, v in schemas[name]["properties"].items() if k != "file"}
+    schemas[copy] = {**schemas[name], "properties": properties}
+    return copy
 
 
 def _add_problems(operation: dict[str, Any]) -> None:

@@ -7,7 +7,17 @@ from datetime import UTC
 from typing import Any
 
 from apiflask import Schema
-from apiflask.fields import UUID, AwareDateTime, Float, Integer, List, Nested, String
+from apiflask.fields import (
+    UUID,
+    AwareDateTime,
+    Boolean,
+    File,
+    Float,
+    Integer,
+    List,
+    Nested,
+    String,
+)
 from apiflask.validators import Length, OneOf, Range
 from marshmallow import ValidationError, post_dump
 
@@ -62,7 +72,10 @@ class JudgementIn(StrictSchema):
 
 
 class MissedIn(StrictSchema):
-    """A risk that was not found. The text is not stored, so the caller quotes the sentence."""
+    """A risk that was not found, with the sentence, since documents are not stored.
+
+    With the document as `file` or `text`, the service verifies that it has the sentence at the span.
+    """
 
     start = Integer(required=True, strict=True, validate=Range(0, MAX_INT))
     end = Integer(required=True, strict=True, validate=Range(1, MAX_INT))
@@ -73,12 +86,19 @@ class MissedIn(StrictSchema):
     )
     risk_types = RiskTypeList(required=True)
     comment = Text(validate=Length(1, MAX_COMMENT_CHARS))
+    text = String(metadata={"description": "The document, where it was scanned as text."})
+    file = File(  # type: ignore[no-untyped-call]  # APIFlask's is not annotated
+        metadata={"description": "The document, where it was scanned as a file; multipart only."}
+    )
 
-    def faults_across(self, data: dict[str, Any], _sent: Mapping[str, Any]) -> dict[str, str]:
-        """Want a span that holds a character."""
+    def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
+        """Want a span that holds a character, and one document at most."""
+        faults: dict[str, str] = {}
         if "start" in data and data.get("end", MAX_INT) <= data["start"]:
-            return {"end": "Lies after start."}
-        return {}
+            faults["end"] = "Lies after start."
+        if "file" in sent and "text" in sent:
+            faults |= dict.fromkeys(("file", "text"), "Send one of file and text, or neither.")
+        return faults
 
 
 class FeedbackOut(Schema):
@@ -106,6 +126,13 @@ class FeedbackOut(Schema):
         required=True,
         allow_none=True,
         metadata={"description": "The sentence of a missed risk; null for a finding's verdict."},
+    )
+    verified = Boolean(
+        required=True,
+        metadata={
+            "description": "Whether the service saw the sentence in the document. Reports that are not "
+            "verified are never exported for training."
+        },
     )
     timestamp = AwareDateTime(required=True, attribute="created_at", default_timezone=UTC)
 

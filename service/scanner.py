@@ -53,6 +53,10 @@ class Submission:
             return self.data
         return (self.text or "").encode("utf-8", "surrogatepass")
 
+    def sha256(self) -> str:
+        """Return the sha256 (hex) of the document, by which a scan knows it."""
+        return hashlib.sha256(self.content()).hexdigest()
+
     def fingerprint(self) -> str:
         """Return a sha256 (hex) over all that decides the answer, to recognise a repeated request."""
         parts = [self.filename or "", self.media_type or "", str(self.force_llm), self.sensitivity]
@@ -152,6 +156,10 @@ class Scanner:
             self._on_scanned(result)
         return result
 
+    def text_of(self, submission: Submission) -> str:
+        """Return the extracted text of a document, in which spans count; raises as `scan` does."""
+        return self._extracted(submission, Deadline.after(self._timeout_s)).text
+
     def close(self) -> None:
         """Release the model and its threads."""
         self.analyzers.close()
@@ -185,7 +193,7 @@ class Scanner:
                 analyze_ms=round((time.monotonic() - read_s) * 1000, 1),
             ),
         )
-        sha256 = hashlib.sha256(submission.content()).hexdigest()
+        sha256 = submission.sha256()
         return ScanResult(document, analysis, sha256, submission.sensitivity, languages, warnings)
 
     def _read(self, submission: Submission, deadline: Deadline) -> Document:

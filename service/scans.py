@@ -92,34 +92,34 @@ class Scans:
         """Return how many scans of a user wait while others are stored, -1 where none is being stored."""
         return self._kept.n_waiting(user_id)
 
-    def get(self, user_id: UUID, scan_id: UUID) -> models.Scan:
-        """Return a user's scan; NotFound when there is none or it is another user's."""
-        scan = self._own(user_id, scan_id)
+    def get(self, owner_id: UUID | None, scan_id: UUID) -> models.Scan:
+        """Return a scan of this owner, or with None of anyone; NotFound when there is no such scan."""
+        scan = self._own(owner_id, scan_id)
         if scan is None:
             raise _not_found()
         return scan
 
     def list(
         self,
-        user_id: UUID,
+        owner_id: UUID | None,
         chosen: queries.ScanFilter,
         *,
         per_page: int,
         after: tuple[datetime, UUID] | None,
         page: int = 1,
     ) -> ScanPage:
-        """Return a user's scans, newest first: those after a position, else the given page.
+        """Return the scans of this owner, or with None of everyone: those after a position, else a page.
 
-        The total is told with a numbered page only, and exact up to COUNTED_SCANS.
+        Newest first. The total is told with a numbered page only, and exact up to COUNTED_SCANS.
         """
 
         def work(session: Session) -> ScanPage:
             if after is not None:
                 found = queries.list_scans(
-                    session, user_id, chosen, limit=per_page + 1, after=after
+                    session, owner_id, chosen, limit=per_page + 1, after=after
                 )
                 return _page_of(found, per_page, total=None)
-            return _numbered_page(session, user_id, chosen, page=page, per_page=per_page)
+            return _numbered_page(session, owner_id, chosen, page=page, per_page=per_page)
 
         return self._store.transaction(work)
 
@@ -166,8 +166,8 @@ class Scans:
             earlier = self._earlier(user_id, key, request_sha256)
         return earlier
 
-    def _own(self, user_id: UUID, scan_id: UUID) -> models.Scan | None:
-        return self._store.transaction(lambda s: queries.scan_of_user(s, scan_id, user_id))
+    def _own(self, owner_id: UUID | None, scan_id: UUID) -> models.Scan | None:
+        return self._store.transaction(lambda s: queries.scan_of_user(s, scan_id, owner_id))
 
     def _earlier(self, user_id: UUID, key: str, request_sha256: str | None) -> models.Scan | None:
         scan = self._store.transaction(lambda s: queries.scan_by_key(s, user_id, key))
@@ -177,15 +177,20 @@ class Scans:
 
 
 def _numbered_page(
-    session: Session, user_id: UUID, chosen: queries.ScanFilter, *, page: int, per_page: int
+    session: Session,
+    owner_id: UUID | None,
+    chosen: queries.ScanFilter,
+    *,
+    page: int,
+    per_page: int,
 ) -> ScanPage:
     offset = (page - 1) * per_page
-    found = queries.list_scans_page(session, user_id, chosen, limit=per_page + 1, offset=offset)
+    found = queries.list_scans_page(session, owner_id, chosen, limit=per_page + 1, offset=offset)
     n_seen = offset + len(found) if found else 0
     if len(found) <= per_page and (found or page == 1):
         total = queries.Total(n_seen, is_exact=True)  # the last page tells it
     else:
-        total = queries.count_scans(session, user_id, chosen, at_most=COUNTED_SCANS)
+        total = queries.count_scans(session, owner_id, chosen, at_most=COUNTED_SCANS)
         if n_seen > total.n:  # of older scans than were counted
             total = queries.Total(n_seen, is_exact=False)
     return _page_of(found, per_page, total=total)
@@ -200,7 +205,7 @@ def _page_of(
 
 
 def _not_found() -> NotFound:
-    return NotFound("You have no scan with this id.")
+    return NotFound("There is no scan with this id that you may read.")
 
 
 def _are_stored(session: Session, user_id: UUID, new: Sequence[_NewScan]) -> bool:

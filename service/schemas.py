@@ -240,6 +240,7 @@ class ScanOut(Schema):
 
 class ScanSummaryOut(Schema):
     scan_id = UUID(required=True, attribute="id")
+    user_id = UUID(required=True, metadata={"description": "Who scanned it."})
     filename = String(required=True, allow_none=True)
     source = String(required=True, validate=OneOf(SOURCES))
     n_findings = Integer(required=True)
@@ -247,6 +248,7 @@ class ScanSummaryOut(Schema):
 
 
 class ScanDetailOut(ScanOut):
+    user_id = UUID(required=True, metadata={"description": "Who scanned it."})
     filename = String(required=True, allow_none=True)
     n_findings = Integer(required=True)
     sensitivity = String(
@@ -262,6 +264,14 @@ class ScanDetailOut(ScanOut):
 
 
 class ScanListQuery(StrictSchema):
+    scope = String(
+        load_default="own",
+        validate=OneOf(["own", "reviewable"]),
+        metadata={
+            "description": "reviewable: what the caller may judge, which is everyone's scans for "
+            "reviewers and administrators and the caller's own for others."
+        },
+    )
     page = Integer(
         validate=Range(1, NUMBERED_SCANS),
         metadata={"description": f"1-based; reaches the newest {NUMBERED_SCANS:,}, a cursor all."},
@@ -312,24 +322,6 @@ class ScanListOut(Schema):
         },
     )
     next_cursor = String(required=True, allow_none=True)
-
-
-class RiskTypeOut(Schema):
-    key = String(required=True)
-    title = String(required=True)
-    definition = String(required=True)
-    example = String(required=True, metadata={"description": "A sentence that states this risk."})
-
-
-class CategoryOut(RiskTypeOut):
-    """A category; its example is that of its first risk type."""
-
-    risk_types = List(Nested(RiskTypeOut), required=True)
-
-
-class TaxonomyOut(Schema):
-    version = Integer(required=True)
-    categories = List(Nested(CategoryOut), required=True)
 
 
 class AuditEventListQuery(StrictSchema):

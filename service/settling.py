@@ -16,6 +16,8 @@ _PLACE = {risk_type: place for place, risk_type in enumerate(RISK_TYPES)}
 class Status(IntEnum):
     """How far a finding, or a sentence, is settled: from the weakest to the strongest."""
 
+    UNVERIFIED = 0
+    """A missed risk whose sentence nobody verified in the document; counted, never written."""
     PARTIAL = 1
     """Nobody has judged it."""
     DISPUTED = 2

@@ -55,7 +55,7 @@ def findings_at(session: Session, scan_id: UUID, start: int, end: int) -> Sequen
 
 
 def add_feedback(session: Session, target: Target, values: Mapping[str, Any]) -> Feedback:
-    """Insert a row; `values` are id, role, revision, verdict, risk_types, context, comment, created_at.
+    """Insert a row; `values` are all columns that are not the target's.
 
     Raises:
         IntegrityError: the scan is gone, or the target has this revision.
@@ -71,6 +71,18 @@ def add_feedback(session: Session, target: Target, values: Mapping[str, Any]) ->
     session.add(row)
     session.flush()
     return row
+
+
+def is_verified(session: Session, target: Target, context: str) -> bool:
+    """Return whether a report of this sentence at the target's span was verified, whoever made it."""
+    query = select(Feedback.id).where(
+        Feedback.scan_id == target.scan_id,
+        Feedback.start == target.start,
+        Feedback.end == target.end,
+        Feedback.context == context,
+        Feedback.verified,
+    )
+    return session.scalar(query.limit(1)) is not None
 
 
 def newest(session: Session, target: Target, *, below: int | None = None) -> Feedback | None:

@@ -16,6 +16,8 @@ from db.queries.counts import n_rows_of
 
 NEWEST_FIRST = "ix_scans_user_id_created_at_id"
 """The index that holds a user's scans in the order of their listing."""
+NEWEST_FIRST_OF_ALL = "ix_scans_created_at_id"
+"""The same for everyone's scans."""
 # Into the tables, not the classes: less processor time than a flush, and one statement for all
 # findings, where the classes' insert takes another at each change between NULL and a value.
 _INSERT_SCAN = insert(Base.metadata.tables[Scan.__tablename__])
@@ -63,9 +65,9 @@ def add_scans(session: Session, new: Sequence[NewScan]) -> None:
         session.execute(_INSERT_FINDING, rows)
 
 
-def scan_of_user(session: Session, scan_id: UUID, user_id: UUID) -> Scan | None:
-    """Return a user's scan; another user's is as good as none."""
-    return session.scalar(select(Scan).where(Scan.id == scan_id, Scan.user_id == user_id))
+def scan_of_user(session: Session, scan_id: UUID, user_id: UUID | None) -> Scan | None:
+    """Return a user's scan, or with None anyone's; another user's is as good as none."""
+    return session.scalar(select(Scan).where(Scan.id == scan_id, *_owned_by(user_id)))
 
 
 def has_any_scan(session: Session, scan_ids: Collection[UUID], user_id: UUID) -> bool:
@@ -81,15 +83,16 @@ def scan_by_key(session: Session, user_id: UUID, key: str) -> Scan | None:
 
 def list_scans(
     session: Session,
-    user_id: UUID,
+    user_id: UUID | None,
     chosen: ScanFilter | None = None,
     *,
     limit: int,
     after: tuple[datetime, UUID] | None = None,
 ) -> Sequence[Scan]:
-    """Return up to `limit` scans, newest first (created_at, then id), past the position `after`.
+    """Return up to `limit` scans of a user, or with None of everyone, past the position `after`.
 
-    Their `data` is not loaded, and asking for it raises: a page of long documents is megabytes.
+    Newest first: by created_at, then by id. Their `data` is not loaded, and asking for it raises: a
+    page of long documents is megabytes.
     """
     ids = _newest_first(user_id, chosen).limit(limit)
     if after is not None:
@@ -103,7 +106,7 @@ def list_scans(
 
 def list_scans_page(
     session: Session,
-    user_id: UUID,
+    user_id: UUID | None,
     chosen: ScanFilter | None = None,
     *,
     limit: int,
@@ -114,9 +117,9 @@ def list_scans_page(
 
 
 def count_scans(
-    session: Session, user_id: UUID, chosen: ScanFilter | None = None, *, at_most: int
+    session: Session, user_id: UUID | None, chosen: ScanFilter | None = None, *, at_most: int
 ) -> Total:
-    """Count the scans that a filter leaves among the user's newest `at_most` of its created range.
+    """Count the scans that a filter leaves among the newest `at_most` of its created range.
 
     So many rows are looked at and no more, however large the account and whatever the filter. The
     total is exact where these are all that the range has.
@@ -145,14 +148,15 @@ def findings_of_scan(
     return session.scalars(query.order_by(Finding.n).limit(limit)).all()
 
 
-def _newest_first(user_id: UUID, chosen: ScanFilter | None) -> Select[UUID]:
+def _newest_first(user_id: UUID | None, chosen: ScanFilter | None) -> Select[UUID]:
     """Return the ids of the scans that a filter leaves, to be limited."""
     chosen = chosen or ScanFilter()
+    index = NEWEST_FIRST_OF_ALL if user_id is None else NEWEST_FIRST
     query = select(Scan.id).where(*_in_range(user_id, chosen), *_narrowing(chosen))
     for dialect in ("mysql", "mariadb"):
         # MariaDB costs a plan without regard to LIMIT: unforced it reads up to a cursor or a date from
         # the newest scan on, and all findings of a label in the whole table to sort their scans.
-        query = query.with_hint(Scan, f"FORCE INDEX ({NEWEST_FIRST})", dialect)
+        query = query.with_hint(Scan, f"FORCE INDEX ({index})", dialect)
     return query.order_by(Scan.created_at.desc(), Scan.id.desc())
 
 
@@ -165,8 +169,12 @@ def _scans_of(session: Session, ids: Select[UUID]) -> Sequence[Scan]:
     return sorted(found, key=lambda scan: (scan.created_at, scan.id), reverse=True)
 
 
-def _in_range(user_id: UUID, chosen: ScanFilter) -> list[ColumnElement[bool]]:
-    found = [Scan.user_id == user_id]
+def _owned_by(user_id: UUID | None) -> list[ColumnElement[bool]]:
+    return [] if user_id is None else [Scan.user_id == user_id]
+
+
+def _in_range(user_id: UUID | None, chosen: ScanFilter) -> list[ColumnElement[bool]]:
+    found = _owned_by(user_id)
     if chosen.created_from is not None:
         found.append(Scan.created_at >= chosen.created_from)
     if chosen.created_before is not None:

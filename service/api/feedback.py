@@ -7,11 +7,13 @@ from uuid import UUID
 
 from apiflask import APIBlueprint
 from marshmallow import RAISE
+from werkzeug.datastructures import FileStorage
 
 from db.models import Feedback
 from service.auth import auth, current_user
 from service.context import services
 from service.feedback import FindingReview, Judgement, Missed
+from service.file_names import base_name
 from service.paging import decode_cursor, encode_cursor, link_to_next
 from service.review_schemas import (
     FeedbackListOut,
@@ -21,6 +23,7 @@ from service.review_schemas import (
     JudgementIn,
     MissedIn,
 )
+from service.scanner import Submission
 
 blueprint = APIBlueprint("feedback", __name__, url_prefix="/api/v1/scans", tag="Reviewing")
 _GIVEN = {"application/json": {"schema": {"$ref": "#/components/schemas/GivenFeedbackOut"}}}
@@ -65,15 +68,19 @@ def withdraw_verdict(scan_id: UUID, n: int) -> str:
 
 @blueprint.post("/<uuid:scan_id>/feedback")
 @blueprint.auth_required(auth)
-@blueprint.input(MissedIn, location="json", arg_name="body")
+@blueprint.input(MissedIn, location="form_and_files", arg_name="body")
 @blueprint.output(GivenFeedbackOut, status_code=201)
 @blueprint.doc(
     summary="Report a risk that was missed; replaces the caller's earlier report of the same span",
-    responses=_REPLACED,
+    responses=_REPLACED | {413: {"description": "The document is too large"}},
 )
 def report_missed(scan_id: UUID, body: dict[str, Any]) -> tuple[Feedback, int]:
+    user = current_user()
+    document = _document(body.pop("file", None), body.pop("text", None))
+    if document is not None:
+        services().scan_quota.spend(str(user.id))  # it is read as a scan's document is
     missed = Missed(**{**body, "risk_types": tuple(body["risk_types"])})
-    given, is_first = services().reviews.report_missed(current_user(), scan_id, missed)
+    given, is_first = services().reviews.report_missed(user, scan_id, missed, document=document)
     return given, 201 if is_first else 200
 
 
@@ -98,3 +105,10 @@ def list_feedback(scan_id: UUID, query: dict[str, Any]) -> tuple[dict[str, Any],
 def withdraw(scan_id: UUID, feedback_id: UUID) -> str:
     services().reviews.withdraw(current_user(), scan_id, feedback_id)
     return ""
+
+
+def _document(file: FileStorage | None, text: str | None) -> Submission | None:
+    if file is not None:
+        media_type = file.content_type or None
+        return Submission(data=file.read(), filename=base_name(file), media_type=media_type)
+    return None if text is None else Submission(text=text)

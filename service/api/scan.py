@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 from apiflask import APIBlueprint
-from werkzeug.datastructures import FileStorage
-from werkzeug.http import parse_options_header
 
 from db.models import Scan
 from service.auth import auth, current_user, refusal
 from service.context import services
+from service.file_names import base_name
 from service.scanner import Submission
 from service.schemas import AnalysisOut, ScanHeaders, ScanIn, ScanOut
 
 blueprint = APIBlueprint("scan", __name__, tag="Scans")
-_BACKSLASHES = re.compile(r'\\(["\\]?)')
 WARNING_HEADER = "X-Riskscan-Warning"
 Headers = list[tuple[str, str]]
 _ANALYZER_FAULTS = [401, 413, 415, 429, 501, 502]
@@ -79,23 +76,8 @@ def _submission(body: dict[str, Any]) -> Submission:
         return Submission(text=body["text"], force_llm=body["force_llm"], sensitivity=sensitivity)
     return Submission(
         data=file.read(),
-        filename=_base_name(file),
+        filename=base_name(file),
         media_type=file.content_type or None,
         force_llm=body["force_llm"],
         sensitivity=sensitivity,
     )
-
-
-def _base_name(file: FileStorage) -> str | None:
-    """Return the last part of the file's path, without control characters, at most 255 characters."""
-    name = _sent_name(file).replace("\\", "/").rsplit("/", 1)[-1]
-    name = "".join(c for c in name if c.isprintable())[-255:]
-    return None if name in {"", ".", ".."} else name
-
-
-def _sent_name(file: FileStorage) -> str:
-    """Return the name as sent: werkzeug takes the backslashes of a Windows path for escapes."""
-    disposition = file.headers.get("Content-Disposition", "")
-    doubled = _BACKSLASHES.sub(lambda found: found[0] if found[1] else "\\\\", disposition)
-    _, options = parse_options_header(doubled)
-    return options.get("filename") or file.filename or ""

@@ -1,4 +1,4 @@
-"""/api/v1/scans: the caller's own scans, newest first, and their findings."""
+"""/api/v1/scans: stored scans, newest first, and their findings."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from db.models import Feedback, Finding, Scan
 from db.queries.scans import ScanFilter, Total
 from service.auth import auth, current_user
 from service.context import services
+from service.feedback import only_owner
 from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES
 from service.paging import decode_cursor, encode_cursor, link_to_next
 from service.response_headers import etagged
@@ -30,11 +31,12 @@ _FILTERS = ("source", "category", "risk_type", "q", "created_from", "created_bef
 @blueprint.auth_required(auth)
 @blueprint.input(ScanListQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(ScanListOut)
-@blueprint.doc(summary="List the caller's scans, newest first")
+@blueprint.doc(summary="List the caller's scans, or those that the caller may review, newest first")
 def list_scans(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     chosen = ScanFilter(**{name: query.get(name) for name in _FILTERS})
+    user = current_user()
     found = services().scans.list(
-        current_user().id,
+        user.id if query["scope"] == "own" else only_owner(user),
         chosen,
         per_page=query["per_page"],
         after=decode_cursor(query["cursor"]) if "cursor" in query else None,
@@ -56,9 +58,9 @@ def list_scans(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
 @etagged()
 @blueprint.auth_required(auth)
 @blueprint.output(ScanDetailOut)
-@blueprint.doc(summary="One scan of the caller's", responses=[304])
+@blueprint.doc(summary="One scan of the caller's, for reviewers of anyone's", responses=[304])
 def get_scan(scan_id: UUID) -> Scan:
-    return services().scans.get(current_user().id, scan_id)
+    return services().scans.get(only_owner(current_user()), scan_id)
 
 
 @blueprint.delete("/<uuid:scan_id>")

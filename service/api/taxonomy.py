@@ -9,7 +9,7 @@ from apiflask import APIBlueprint
 from service.auth import auth
 from service.nlp.taxonomy import DESCRIPTIONS, VERSION
 from service.response_headers import REVALIDATE, etagged
-from service.schemas import TaxonomyOut
+from service.taxonomy_schemas import TaxonomyOut
 
 blueprint = APIBlueprint("taxonomy", __name__, url_prefix="/api/v1/taxonomy", tag="Scans")
 _TAXONOMY: dict[str, Any] = {

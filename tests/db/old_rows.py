@@ -73,7 +73,19 @@ ROWS = [
                 "risk_types": "[]",
                 "created_at": _MADE,
                 **_SPAN,
-            }
+            },
+            {
+                "id": KEYED,
+                "scan_id": SCAN,
+                "user_id": USER,
+                "role": "user",
+                "n": 0,
+                "revision": 1,
+                "verdict": "missed",
+                "risk_types": "[]",
+                "created_at": _MADE,
+                **_SPAN,
+            },
         ],
     ),
     (

@@ -12,7 +12,7 @@ from tests.db.conftest import add_user, finding, scan_values
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 N_SCANS = 8000
-N_USERS = 200  # PostgreSQL rather filters ix_scans_created_at for who owns a large part of all
+N_USERS = 200  # PostgreSQL rather filters ix_scans_created_at_id for who owns a large part of all
 SORTS = ("filesort", "temp b-tree", "sort key")
 
 
@@ -155,6 +155,38 @@ def test_list_scans_of_a_large_account_sorts_nothing_and_skips_nothing(database,
         # By range: by ref it would pass every scan between the newest and the position.
         is_bounded = position or "created_from" in chosen or "created_before" in chosen
         assert not is_bounded or " range " in found
+
+
+def test_list_scans_of_everyone_meets_every_scan_once(database, owner):
+    after = middle(database, owner)
+    found = database.transaction(lambda s: scans.list_scans(s, None, limit=300, after=after))
+    places = [(scan.created_at, scan.id) for scan in found]
+    assert len(places) == 300
+    assert places == sorted(set(places), reverse=True)
+    assert places[0] < after
+
+
+@pytest.mark.parametrize(
+    "chosen", [{}, *FILTERS[-2:]], ids=lambda chosen: next(iter(chosen), "none")
+)
+def test_list_scans_of_everyone_reads_their_index_in_order(database, owner, chosen):
+    only = scans.ScanFilter(**chosen)
+    for position in (None, middle(database, owner)):
+        found = plan(
+            database, lambda s, at=position: scans.list_scans(s, None, only, limit=20, after=at)
+        )
+        assert "ix_scans_created_at_id" in found
+        assert not any(word in found for word in SORTS)
+
+
+@pytest.mark.usefixtures("owner")
+@pytest.mark.parametrize("backend", ["sqlite", "mysql"], indirect=True, scope="session")
+@pytest.mark.parametrize("chosen", FILTERS, ids=lambda chosen: next(iter(chosen)))
+def test_list_scans_of_everyone_with_a_filter_sorts_nothing(database, chosen):
+    only = scans.ScanFilter(**chosen)
+    found = plan(database, lambda s: scans.list_scans_page(s, None, only, limit=20, offset=0))
+    assert "ix_scans_created_at_id" in found
+    assert not any(word in found for word in SORTS)
 
 
 def test_list_events_after_a_position_reads_the_index_in_order(database):

@@ -1,9 +1,11 @@
 """Each migration keeps the rows that it finds, up and down, those without a parent included."""
 
 import pytest
+from sqlalchemy import select
 
 from db import migrate
 from db.engines import open_unpooled_engine
+from db.models import Feedback
 from tests.db.conftest import mysql
 from tests.db.old_rows import ROWS, add_orphan, add_rows, all_rows
 
@@ -60,3 +62,21 @@ def test_upgrade_that_broke_off_between_two_tables_can_run_again(filled_url):
         )
     migrate.upgrade(filled_url)
     assert migrate.current(filled_url) == migrate.head()
+
+
+def test_upgrade_takes_verdicts_on_findings_for_verified_and_no_report(filled_url):
+    migrate.upgrade(filled_url)
+    with open_unpooled_engine(filled_url).connect() as connection:
+        rows = connection.execute(select(Feedback.n, Feedback.verified)).all()
+    assert dict(rows) == {1: True, 0: False}
+
+
+@mysql
+def test_upgrade_that_broke_off_after_the_new_index_can_run_again(filled_url):
+    migrate.upgrade(filled_url, "0006")
+    with open_unpooled_engine(filled_url).connect() as connection:
+        connection.exec_driver_sql(
+            "CREATE INDEX ix_scans_created_at_id ON scans (created_at DESC, id DESC)"
+        )
+    migrate.upgrade(filled_url)
+    assert migrate.differences(filled_url) == []

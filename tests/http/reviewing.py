@@ -27,6 +27,11 @@ def missed(user, scan, context=BLUE, risk_types=("outage",), **changed):
     return user.http.post(f"{scan}/feedback", json=body)
 
 
+def verified(user, scan, context=BLUE, risk_types=("outage",), **changed):
+    """Report a missed risk together with the document."""
+    return missed(user, scan, context, risk_types, **{"text": TEXT, **changed})
+
+
 def review(user, scan, n):
     return user.http.get(f"{scan}/findings/{n}/feedback").raise_for_status().json()
 

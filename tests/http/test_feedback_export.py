@@ -15,7 +15,7 @@ from service.context import EXTENSION
 from service.errors import DatabaseUnavailable
 from service.feedback_export import FeedbackExport
 from service.settling import Status
-from tests.http.reviewing import BLUE, BUDGET, SCHEDULE, TEXT, finding, judge, missed
+from tests.http.reviewing import BLUE, BUDGET, SCHEDULE, TEXT, finding, judge, missed, verified
 from tests.sentences import FLOW_TEXT
 
 
@@ -99,7 +99,7 @@ def test_export_status_goes_from_single_to_adjudicated(user, admin, reviewer, sc
 
 
 def test_export_of_missed_risks_has_their_sentence(user, scan, lines):
-    missed(user, scan, risk_types=["outage", SCHEDULE])
+    verified(user, scan, risk_types=["outage", SCHEDULE])
     [line] = lines(scan)
     assert (line["text"], line["labels"], line["status"]) == (BLUE, [SCHEDULE, "outage"], "single")
     assert line["provenance"]["findings"] == []
@@ -115,13 +115,19 @@ def test_export_joins_a_missed_risk_with_the_findings_of_its_sentence(user, revi
     assert (line["status"], line["labels"]) == ("single", [SCHEDULE, BUDGET, "outage"])
 
 
-def test_export_keeps_sentences_apart_that_two_users_quote_differently(user, reviewer, scan, lines):
-    missed(user, scan)
+def test_export_leaves_out_a_sentence_that_nobody_verified(reviewer, scan, export, lines):
+    before = export.write(io.StringIO())[Status.UNVERIFIED]
     missed(reviewer, scan, BLUE.upper(), ["key-person"])
-    assert [(r["text"], r["status"]) for r in lines(scan)] == [
-        (BLUE.upper(), "adjudicated"),
-        (BLUE, "single"),
-    ]
+    assert lines(scan) == []
+    assert export.write(io.StringIO())[Status.UNVERIFIED] == before + 1
+
+
+def test_export_of_a_verified_sentence_has_every_report_of_it(user, reviewer, scan, lines):
+    missed(user, scan)
+    verified(reviewer, scan, risk_types=["key-person"])
+    [line] = lines(scan)
+    assert (line["status"], line["labels"]) == ("adjudicated", ["key-person"])
+    assert len(line["provenance"]["verdicts"]) == 2
 
 
 def test_export_without_what_was_withdrawn(user, reviewer, scan, lines):
@@ -138,7 +144,7 @@ def test_export_without_what_was_withdrawn(user, reviewer, scan, lines):
 
 def test_export_since_takes_the_sentences_that_changed(user, scan, lines):
     judge_both(user, scan)
-    given = missed(user, scan).json()
+    given = verified(user, scan).json()
     moment = datetime.fromisoformat(given["timestamp"])
     assert [r["text"] for r in lines(scan, since=moment)] == [BLUE]
     assert lines(scan, since=moment + timedelta(microseconds=1)) == []
@@ -151,12 +157,13 @@ def test_export_of_many_scans_is_whole_and_twice_the_same(user, export, monkeypa
     monkeypatch.setattr("service.feedback_export._SCANS_AT_ONCE", 2)
     ids = [user.scan(TEXT).json()["scan_id"] for _ in range(5)]
     for scan_id in ids:
-        missed(user, f"/api/v1/scans/{scan_id}")
+        verified(user, f"/api/v1/scans/{scan_id}")
     first, again = io.StringIO(), io.StringIO()
     counts = export.write(first)
     assert export.write(again) == counts
     assert first.getvalue() == again.getvalue()
-    assert sum(counts.values()) == len(first.getvalue().splitlines())
+    n_written = sum(counts.values()) - counts[Status.UNVERIFIED]
+    assert n_written == len(first.getvalue().splitlines())
     told = [json.loads(line)["provenance"]["scan_id"] for line in first.getvalue().splitlines()]
     assert [scan_id for scan_id in told if scan_id in ids] == ids
 
@@ -164,7 +171,7 @@ def test_export_of_many_scans_is_whole_and_twice_the_same(user, export, monkeypa
 def test_export_leaves_out_a_verdict_whose_finding_is_gone_and_says_so(
     live, user, scan, lines, caplog
 ):
-    missed(user, scan)
+    verified(user, scan)
     judge(user, scan, finding(user, scan)["id"])
     scan_id = UUID(scan.rsplit("/", 1)[-1])
     store = live.app.extensions[EXTENSION].store
@@ -174,10 +181,11 @@ def test_export_leaves_out_a_verdict_whose_finding_is_gone_and_says_so(
     assert "left out" in told
 
 
-def test_export_file_is_private_whole_and_read_by_ml(user, scan, export, tmp_path):
+def test_export_file_is_private_whole_and_read_by_ml(user, export, tmp_path):
     separators = "A\u2028b\u0085c\x1cd \U0001f535"
-    start = TEXT.index(BLUE)
-    missed(user, scan, separators, start=start, end=start + len(separators))
+    scan = f"/api/v1/scans/{user.scan(separators).json()['scan_id']}"
+    span = {"start": 0, "end": len(separators)}
+    verified(user, scan, separators, text=separators, **span).raise_for_status()
     out = tmp_path / "feedback.jsonl"
     out.write_text("older")
     counts = export.write_file(out)

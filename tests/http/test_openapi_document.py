@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import HTTP_STATUS
+from tests.calls import HTTP
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -22,23 +23,37 @@ def operations(document):
     return [o for path in document["paths"].values() for o in path.values()]
 
 
-def run_walk(text, url, folder):
-    """Run the code block that registers, as printed but for the address; return its last answer."""
-    [walk] = [b for b in re.findall(r"```\n(.*?)```", text, re.DOTALL) if "/auth/register" in b]
-    script = walk.replace("http://localhost:8000", url)
-    done = subprocess.run(
+def block(text, marker):
+    """Return the one code block that holds `marker`, without commands of the service itself."""
+    [found] = [b for b in re.findall(r"```\n(.*?)```", text, re.DOTALL) if marker in b]
+    return "".join(line for line in found.splitlines(keepends=True) if "-m service" not in line)
+
+
+def run_printed(script, url, folder):
+    """Run shell lines as printed but for the address, and return what they print."""
+    script = script.replace("http://localhost:8000", url)
+    return subprocess.run(
         ["sh", "-ec", script], cwd=folder, capture_output=True, text=True, check=True, timeout=60
-    )
-    return done.stdout
+    ).stdout
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 @pytest.mark.parametrize("source", ["document", "readme"])
 def test_log_in_walk_works_as_printed(start_service, tmp_path, source):
     url = start_service().url
-    printed = subprocess.check_output(["curl", "-s", f"{url}/openapi.json"], text=True)
-    text = printed.encode().decode("unicode_escape") if source == "document" else README.read_text()
-    assert '"risk_type":"tight-budget"' in run_walk(text, url, tmp_path)
+    document = HTTP.get(f"{url}/openapi.json").json()["info"]["description"]
+    text = document if source == "document" else README.read_text(encoding="utf-8")
+    printed = run_printed(block(text, "/auth/register"), url, tmp_path)
+    assert '"risk_type":"tight-budget"' in printed
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+def test_reviewing_lines_of_the_readme_work_as_printed(start_service, tmp_path):
+    text = README.read_text(encoding="utf-8")
+    script = block(text, "/auth/register") + block(text, "/findings/1/feedback")
+    printed = run_printed(script, start_service().url, tmp_path)
+    assert '"verdict":"rejected"' in printed
+    assert '"verified":true' in printed
 
 
 def test_introduction_has_every_error_code(document):

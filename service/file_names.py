@@ -1,0 +1,26 @@
+"""Names of uploaded files, made fit to be stored and shown."""
+
+from __future__ import annotations
+
+import re
+
+from werkzeug.datastructures import FileStorage
+from werkzeug.http import parse_options_header
+
+MAX_NAME_CHARS = 255
+_BACKSLASHES = re.compile(r'\\(["\\]?)')
+
+
+def base_name(file: FileStorage) -> str | None:
+    """Return the last part of the file's path, its last 255 characters, without control characters."""
+    name = _sent_name(file).replace("\\", "/").rsplit("/", 1)[-1]
+    name = "".join(c for c in name if c.isprintable())[-MAX_NAME_CHARS:]
+    return None if name in {"", ".", ".."} else name
+
+
+def _sent_name(file: FileStorage) -> str:
+    """Return the name as sent: werkzeug takes the backslashes of a Windows path for escapes."""
+    disposition = file.headers.get("Content-Disposition", "")
+    doubled = _BACKSLASHES.sub(lambda found: found[0] if found[1] else "\\\\", disposition)
+    _, options = parse_options_header(doubled)
+    return options.get("filename") or file.filename or ""
