@@ -237,12 +237,17 @@ SETTINGS: tuple[Setting, ...] = (
         "Most bytes of an uploaded file (25 MiB).",
     ),
     Setting("MAX_PAGES", "2000", integer(1, 100_000), "Most pages of a document."),
-    Setting("EXTRACT_TIMEOUT_S", "8", integer(1, 600), "Seconds that reading one file may take."),
+    Setting(
+        "EXTRACT_TIMEOUT_S",
+        "8",
+        integer(1, 600),
+        "Seconds that reading one document may take, and the wait for its turn.",
+    ),
     Setting(
         "EXTRACT_MEMORY_BYTES",
         "805306368",
         integer(268_435_456, 2**40),
-        "Address space of the child process that reads a file (768 MiB).",
+        "Address space of the child process that reads a document (768 MiB).",
     ),
 )
 

@@ -69,8 +69,8 @@ MEANINGS: dict[str, str] = {
     "too_large": "A limit is exceeded; the detail names the setting.",
     "unsupported_media_type": "A body or file type that is not read; the detail names those that are.",
     "rate_limited": (
-        "The caller's quota, or what one address may have in progress, is used up. Carries "
-        "`Retry-After`."
+        "The caller's quota, the caller's share of the places for reading files, or what one address may "
+        "have in progress, is used up. Carries `Retry-After`."
     ),
     "internal_error": "Our fault; the log has the `request_id`.",
     "not_configured": (

@@ -14,7 +14,7 @@ from service.config import Config
 from service.errors import Fault, InvalidRequest
 from service.logs import fields
 from service.nlp.analyzer import Analysis, Analyzer, Deadline, Document, ExtractedText, Progress
-from service.nlp.extract import Extractor, extract_text
+from service.nlp.extract import Extractor
 from service.nlp.language import LanguageDetector, Languages
 from service.nlp.operating_point import Sensitivity
 from service.nlp.segment import Segmenter
@@ -38,7 +38,10 @@ def untimed(_stage: Stage) -> AbstractContextManager[object]:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What a caller hands in: exactly one of `text` and `data` (a file's bytes)."""
+    """What a caller hands in: exactly one of `text` and `data` (a file's bytes).
+
+    `caller` is an opaque key; documents of one caller wait for each other, not for those of others.
+    """
 
     text: str | None = None
     data: bytes | None = None
@@ -46,6 +49,7 @@ class Submission:
     media_type: str | None = None
     force_llm: bool = False
     sensitivity: Sensitivity = "balanced"
+    caller: str = ""
 
     def content(self) -> bytes:
         """Return the bytes of the document as handed in."""
@@ -129,7 +133,6 @@ class Scanner:
         )
         self._segmenter = Segmenter()
         self._detector = LanguageDetector()
-        self._max_text_chars = config.max_text_chars
         self._timeout_s = config.ai_timeout_s
 
     def scan(
@@ -208,13 +211,14 @@ class Scanner:
                 submission.data,
                 filename=submission.filename,
                 media_type=submission.media_type,
+                caller=submission.caller,
                 deadline=deadline,
             )
         text = submission.text or ""
         if not text.strip():
             fault = Fault("text", "The text is empty; send the words to be scanned.")
             raise InvalidRequest(fault.message, faults=(fault,))
-        return extract_text(text, max_chars=self._max_text_chars)
+        return self._extractor.extract_text(text, caller=submission.caller, deadline=deadline)
 
 
 def _language_warnings(languages: Languages, read: Set[str] | None) -> Iterator[ScanWarning]:

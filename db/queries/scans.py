@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,7 @@ NEWEST_FIRST_OF_ALL = "ix_scans_created_at_id"
 # findings, where the classes' insert takes another at each change between NULL and a value.
 _INSERT_SCAN = insert(Base.metadata.tables[Scan.__tablename__])
 _INSERT_FINDING = insert(Base.metadata.tables[Finding.__tablename__])
+_INSERTED_AT_ONCE = 10_000  # findings, 1 kB each meanwhile
 
 NewScan = tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]
 """A scan and its findings as values by attribute; findings need no scan_id, and all have the same keys."""
@@ -58,11 +60,11 @@ def add_scans(session: Session, new: Sequence[NewScan]) -> None:
         IntegrityError: a user is gone, or has a scan with the same idempotency key.
     """
     session.execute(_INSERT_SCAN, [dict(values) for values, _ in new])
-    rows = [
+    rows = (
         {**finding, "scan_id": values["id"]} for values, findings in new for finding in findings
-    ]
-    if rows:
-        session.execute(_INSERT_FINDING, rows)
+    )
+    while batch := list(islice(rows, _INSERTED_AT_ONCE)):
+        session.execute(_INSERT_FINDING, batch)
 
 
 def scan_of_user(session: Session, scan_id: UUID, user_id: UUID | None) -> Scan | None:

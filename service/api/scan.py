@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any
 
 from apiflask import APIBlueprint
+from flask import request
 
 from db.models import Scan
 from service.auth import auth, current_user, refusal
@@ -45,7 +46,7 @@ def create(headers: dict[str, str], body: dict[str, Any]) -> tuple[Scan, Headers
     user_id = current_user().id
     services().scan_quota.spend(str(user_id))
     key = headers.get("idempotency_key")
-    scan = services().scans.create(user_id, _submission(body), key=key)
+    scan = services().scans.create(user_id, _submission(body, caller=str(user_id)), key=key)
     return scan, [
         ("Location", f"/api/v1/scans/{scan.id}"),
         *_warnings(scan.coverage.get("warnings", [])),
@@ -59,7 +60,8 @@ def create(headers: dict[str, str], body: dict[str, Any]) -> tuple[Scan, Headers
 @blueprint.output(AnalysisOut)
 @blueprint.doc(summary="Scan a document and store nothing", responses=_ANALYZER_FAULTS)
 def analyze(body: dict[str, Any]) -> tuple[dict[str, Any], Headers]:
-    result = services().scanner.scan(_submission(body))
+    caller = str(current_user().id) if auth.current_user else request.remote_addr
+    result = services().scanner.scan(_submission(body, caller=caller or ""))
     answer = {"data": result.data(), "source": result.analysis.source}
     return answer, _warnings(result.coverage()["warnings"])
 
@@ -69,15 +71,21 @@ def _warnings(warnings: list[dict[str, str]]) -> Headers:
     return [(WARNING_HEADER, f"{w['code']}: {w['message']}") for w in warnings]
 
 
-def _submission(body: dict[str, Any]) -> Submission:
+def _submission(body: dict[str, Any], *, caller: str) -> Submission:
     file = body.get("file")
     sensitivity = body.get("sensitivity", "balanced")
     if file is None:
-        return Submission(text=body["text"], force_llm=body["force_llm"], sensitivity=sensitivity)
+        return Submission(
+            text=body["text"],
+            force_llm=body["force_llm"],
+            sensitivity=sensitivity,
+            caller=caller,
+        )
     return Submission(
         data=file.read(),
         filename=base_name(file),
         media_type=file.content_type or None,
         force_llm=body["force_llm"],
         sensitivity=sensitivity,
+        caller=caller,
     )

@@ -8,20 +8,26 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from service.errors import AnalyzerError, AnalyzerTimeout
+from service.errors import AnalyzerError, AnalyzerTimeout, TooLarge
 from service.nlp.operating_point import OperatingPoint, Sensitivity
+from service.nlp.row_blocks import row_blocks
+from service.nlp.spans import Spans, offsets_of
 from service.nlp.taxonomy import RISK_TYPES, category_of
+
+MAX_FINDINGS = 250_000
+"""Most findings of one document. Scored, stored and answered, each takes the service 1.2 kB meanwhile."""
 
 Source = Literal["model", "llm"]
 Scores = npt.NDArray[np.float32]
 Decisions = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.intp]
 Progress = Callable[[int, int], None]
 """Called after each batch with the numbers of different sentences done and in all."""
 
@@ -50,7 +56,7 @@ class ExtractedText:
     """
 
     text: str
-    blocks: tuple[Block, ...]
+    blocks: Sequence[Block]
     page_starts: tuple[int, ...] | None = None
     pages_without_text: tuple[int, ...] = ()
 
@@ -82,13 +88,14 @@ class Document:
     """Extracted text cut into sentences, in document order: `text[s.start:s.end]` is sentence `s`."""
 
     text: str
-    sentences: tuple[Sentence, ...]
+    sentences: Sequence[Sentence]
     n_pages: int | None = None
     pages_without_text: tuple[int, ...] = ()
 
-    def sentence_texts(self) -> list[str]:
-        """Return the sentences verbatim, in document order."""
-        return [self.text[s.start : s.end] for s in self.sentences]
+    def sentence_texts(self) -> Sequence[str]:
+        """Return the sentences verbatim, in document order; each access cuts its own anew."""
+        text = self.text
+        return Spans(offsets_of(self.sentences), lambda start, end: text[start:end])
 
     def coverage(self) -> dict[str, object]:
         """Return what was seen: the block stored with each scan."""
@@ -210,7 +217,7 @@ class SentenceScorer(Analyzer):
     """An analyzer that scores sentences one by one against the taxonomy's risk types.
 
     Subclasses implement `score_batch`; order, splitting and the checks live here, once. One that reads a
-    sentence in the light of its neighbours overrides `score_document` too.
+    sentence in the light of its neighbours overrides `document_scores` too.
     """
 
     batch_size: ClassVar[int] = 256
@@ -232,9 +239,28 @@ class SentenceScorer(Analyzer):
 
         Returns float32 (len(sentences), n_risk_types) in [0, 1], rows in the order given.
         """
-        return self._of_different(
+        rows, row_of = self._of_different(
             sentences, self._checked_batch, deadline=deadline, progress=progress
         )
+        return rows[row_of]
+
+    def document_scores(
+        self,
+        sentences: Sequence[str],
+        *,
+        deadline: Deadline | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[Scores]:
+        """Yield the scores of one document's sentences, in its order, row_blocks.ROWS sentences at a time.
+
+        Each array is float32 (n_rows, n_risk_types) in [0, 1]. An analyzer that reads a sentence in the
+        light of its neighbours overrides this.
+        """
+        rows, row_of = self._of_different(
+            sentences, self._checked_batch, deadline=deadline, progress=progress
+        )
+        for block in row_blocks(len(sentences)):
+            yield rows[row_of[block]]
 
     def score_document(
         self,
@@ -243,11 +269,9 @@ class SentenceScorer(Analyzer):
         deadline: Deadline | None = None,
         progress: Progress | None = None,
     ) -> Scores:
-        """Score all sentences of one document, in its order; one analyzer or another minds neighbours.
-
-        Returns float32 (len(sentences), n_risk_types) in [0, 1].
-        """
-        return self.score(sentences, deadline=deadline, progress=progress)
+        """Return the scores of one document's sentences, float32 (n_sentences, n_risk_types) in [0, 1]."""
+        blocks = self.document_scores(sentences, deadline=deadline, progress=progress)
+        return np.concatenate([np.zeros((0, len(RISK_TYPES)), np.float32), *blocks])
 
     def decide(self, scores: Scores, sensitivity: Sensitivity = "balanced") -> Decisions:
         """Return bool (n, n_risk_types): which types sentences of these scores state."""
@@ -260,19 +284,17 @@ class SentenceScorer(Analyzer):
         *,
         deadline: Deadline | None,
         progress: Progress | None,
-    ) -> Scores:
-        """Return what `read` says of each sentence, rows in the order given.
+    ) -> tuple[Scores, Rows]:
+        """Return what `read` says of each different sentence, and for each sentence the row of its own.
 
         A sentence that stands in the document again and again (a footer, a cell) is read once. The
         different ones travel in document order, in batches of `batch_size`.
         """
-        n = len(sentences)
-        first_at: dict[str, int] = {}
-        places = (first_at.setdefault(sentence, place) for place, sentence in enumerate(sentences))
-        first = np.fromiter(places, np.intp, n)
-        different, is_first = list(first_at), first == np.arange(n)
-        del first_at, places  # of a book 8 MB
-        row_of = np.flatnonzero(is_first)
+        row_by_sentence: dict[str, int] = {}
+        places = (row_by_sentence.setdefault(s, len(row_by_sentence)) for s in sentences)
+        row_of = np.fromiter(places, np.intp, len(sentences))
+        different = list(row_by_sentence)
+        del row_by_sentence, places  # of a book 8 MB
         rows = np.zeros((0, len(RISK_TYPES)), np.float32)
         for begin in range(0, len(different), self.batch_size):
             if deadline is not None:
@@ -280,12 +302,11 @@ class SentenceScorer(Analyzer):
             batch = slice(begin, begin + self.batch_size)
             read_rows = read(different[batch], deadline=deadline)
             if begin == 0:  # what is read tells how wide the rows are
-                rows = np.empty((n, read_rows.shape[1]), np.float32)
-            rows[row_of[batch]] = read_rows
+                rows = np.empty((len(different), read_rows.shape[1]), np.float32)
+            rows[batch] = read_rows
             if progress is not None:
                 progress(min(batch.stop, len(different)), len(different))
-        rows[~is_first] = rows[first[~is_first]]
-        return rows
+        return rows, row_of
 
     def analyze(
         self,
@@ -295,10 +316,17 @@ class SentenceScorer(Analyzer):
         deadline: Deadline | None = None,
         progress: Progress | None = None,
     ) -> Analysis:
+        findings: list[Finding] = []
+        begin = 0
         texts = document.sentence_texts()
-        scores = self.score_document(texts, deadline=deadline, progress=progress)
-        hits = np.argwhere(self.decide(scores, sensitivity))
-        findings = [self._finding(document, int(row), int(k), scores[row, k]) for row, k in hits]
+        for scores in self.document_scores(texts, deadline=deadline, progress=progress):
+            for row, k in np.argwhere(self.decide(scores, sensitivity)).tolist():
+                findings.append(self._finding(document, begin + row, k, scores[row, k]))
+            begin += len(scores)
+            if len(findings) > MAX_FINDINGS:
+                raise TooLarge(
+                    f"The document has more than {MAX_FINDINGS:,} findings, the limit. Send it in parts."
+                )
         return Analysis(findings, self.source, self.model_name, self.model_version)
 
     def _finding(self, document: Document, row: int, column: int, score: float) -> Finding:

@@ -1,27 +1,34 @@
 """Bytes and a media type in, blocks of text with pages out.
 
-PDF, Word and HTML are parsed in a child process under limits (formats/child.py); text, Markdown and
-CSV are only decoded, in this process.
+A child process under limits (formats/child.py) parses every document but short text, Markdown and CSV.
 """
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from email.message import Message
 from itertools import pairwise
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any
 
-from service.errors import Overloaded, TooLarge, UnreadableDocument, UnsupportedMediaType
+import numpy as np
+import numpy.typing as npt
+
+from service.errors import (
+    Overloaded,
+    RateLimited,
+    TooLarge,
+    UnreadableDocument,
+    UnsupportedMediaType,
+)
 from service.nlp.analyzer import Block, Deadline, ExtractedText
-from service.nlp.formats.builder import TextBuilder, check_chars, storable
-from service.nlp.formats.lines import blocks_of
-from service.nlp.formats.plain import read_csv, read_text
+from service.nlp.fair_slots import FairSlots
+from service.nlp.formats.builder import MAX_BLOCKS, TextBuilder, check_chars, storable
+from service.nlp.formats.plain import add_verbatim, reader_of
 from service.nlp.formats.process import answer_of
 from service.nlp.processors import cpu_quota
+from service.nlp.spans import Offsets, Spans
 
 READ_TYPES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -42,31 +49,38 @@ _GENERIC = {
     "binary/octet-stream",
     "application/x-www-form-urlencoded",
 }
-_IN_PROCESS: Mapping[str, Callable[..., None]] = {
-    "txt": read_text,
-    "md": read_text,
-    "csv": read_csv,
-}
+_PLAIN = frozenset(("txt", "md", "csv"))
 _PDF, _ZIP, _OLE = b"%PDF-", b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _PDF_HEAD_BYTES = 1024  # readers accept the mark anywhere in the first 1,024 bytes
-_ANSWER_BYTES_PER_CHAR = 24  # six for an escaped character, up to eighteen for its block's offsets
-_ANSWER_BYTES = 1_048_576
+_SHORT_BYTES = 65_536
+"""Plain text of at most this size is read in this process: that takes 1 ms for prose and 57 ms for the worst
+text found, a child 37 ms to start (processor time on an AMD EPYC, November 2026)."""
 _MOST_SLOTS = 8  # children at once: each may take EXTRACT_MEMORY_BYTES
 
 
 def extract_text(text: str, *, max_chars: int) -> ExtractedText:
     """Return `text` verbatim (NUL and lone surrogates as U+FFFD) with its paragraphs as blocks.
 
+    It is read in this process, however long it is.
+
     Raises:
-        TooLarge: more than `max_chars` characters.
+        TooLarge: more than `max_chars` characters, or more than MAX_BLOCKS blocks.
     """
-    check_chars(len(text), max_chars)
-    kept = storable(text)
-    return ExtractedText(kept, tuple(Block(a, b) for a, b in blocks_of(kept)))
+    builder = TextBuilder(max_chars)
+    add_verbatim(text, builder)
+    return _built(builder)
+
+
+def n_slots(n_processors: int) -> int:
+    """Return how many children may read at once: at least two, so that one caller never holds all slots."""
+    return max(2, min(n_processors, _MOST_SLOTS))
 
 
 class Extractor:
-    """Reads files under limits; one instance serves all threads, `slots` children at a time."""
+    """Reads documents under limits; one instance serves all threads, each child holds one of `slots`.
+
+    `caller` is an opaque key: callers share the slots fairly.
+    """
 
     def __init__(
         self,
@@ -76,14 +90,29 @@ class Extractor:
         max_pages: int,
         timeout_s: int,
         memory_bytes: int,
-        slots: int | None = None,
+        slots: FairSlots | None = None,
     ) -> None:
         self._max_file_bytes = max_file_bytes
         self._max_text_chars = max_text_chars
         self._max_pages = max_pages
         self._timeout_s = timeout_s
         self._memory_bytes = memory_bytes
-        self._slots = threading.BoundedSemaphore(slots or min(cpu_quota(), _MOST_SLOTS))
+        self._slots = slots or FairSlots(n_slots(cpu_quota()))
+
+    def extract_text(
+        self, text: str, *, caller: str = "", deadline: Deadline | None = None
+    ) -> ExtractedText:
+        """Return what `extract_text` above returns, read within the limits.
+
+        Raises:
+            TooLarge: over a limit, which the message names.
+            RateLimited, Overloaded, AnalyzerTimeout: as `extract`.
+        """
+        if len(text) <= _SHORT_BYTES:
+            return extract_text(text, max_chars=self._max_text_chars)
+        check_chars(len(text), self._max_text_chars)
+        data = text.encode("utf-8", "surrogatepass")
+        return self._in_child("text", None, data, caller=caller, deadline=deadline)
 
     def extract(
         self,
@@ -91,6 +120,7 @@ class Extractor:
         *,
         filename: str | None,
         media_type: str | None,
+        caller: str = "",
         deadline: Deadline | None = None,
     ) -> ExtractedText:
         """Return the text of a file, whole, with its blocks and, for PDF, its pages.
@@ -102,6 +132,7 @@ class Extractor:
             UnsupportedMediaType: a format that is not read; the message names those that are.
             UnreadableDocument: empty, damaged, encrypted, images only, or not what it is named.
             TooLarge: over a limit, which the message names.
+            RateLimited: the caller's own files take up their share of the slots.
             Overloaded: too many files are being read already.
             AnalyzerTimeout: `deadline` passed.
         """
@@ -114,18 +145,20 @@ class Extractor:
         if not data:
             raise UnreadableDocument("The file is empty.")
         _check_bytes(kind, data)
-        extracted = self._read(kind, charset, data, deadline)
+        if kind in _PLAIN and len(data) <= _SHORT_BYTES:
+            builder = TextBuilder(self._max_text_chars)
+            reader_of(kind, charset=charset)(data, builder)
+            extracted = _built(builder)
+        else:
+            extracted = self._in_child(kind, charset, data, caller=caller, deadline=deadline)
         if not extracted.blocks:
             raise UnreadableDocument("The file is empty: it holds no words.")
         return extracted
 
-    def _read(
-        self, kind: str, charset: str | None, data: bytes, deadline: Deadline | None
+    def _in_child(
+        self, kind: str, charset: str | None, data: bytes, *, caller: str, deadline: Deadline | None
     ) -> ExtractedText:
-        if kind in _IN_PROCESS:
-            builder = TextBuilder(self._max_text_chars)
-            _IN_PROCESS[kind](data, builder, charset=charset)
-            return _extracted(builder.as_json(), self._max_text_chars)
+        """Wait for a slot and read `data` in a child; the wait and the reading have a time limit each."""
         order = {
             "format": kind,
             "charset": charset,
@@ -135,30 +168,26 @@ class Extractor:
             "cpu_s": self._timeout_s,
         }
         try:
-            return _extracted(self._in_child(data, order, deadline), self._max_text_chars)
-        except (Overloaded, TooLarge):
+            with self._slots.hold(caller, timeout_s=self._time_left_s(deadline)):
+                head, body = answer_of(
+                    data,
+                    order,
+                    timeout_s=self._time_left_s(deadline),
+                    max_answer_bytes=self._max_answer_bytes(),
+                )
+        except (TooLarge, Overloaded, RateLimited):
             if deadline is not None:
-                deadline.check()  # the scan's limit ended it, not the extractor's own
+                deadline.check()  # it was this that ended the wait
             raise
+        return _extracted(head, body, self._max_text_chars)
 
-    def _in_child(
-        self, data: bytes, order: dict[str, Any], deadline: Deadline | None
-    ) -> dict[str, Any]:
-        """Wait for a slot, at most half of the time, and read in a child within what is left."""
-        began = time.monotonic()
-        left_s = deadline.remaining_s() if deadline else self._timeout_s
-        time_s = min(self._timeout_s, left_s)
-        if not self._slots.acquire(timeout=time_s / 2):
-            raise Overloaded("Too many files are being read. Try again in some seconds.")
-        try:
-            return answer_of(
-                data,
-                order,
-                timeout_s=time_s - (time.monotonic() - began),
-                max_answer_bytes=_ANSWER_BYTES + _ANSWER_BYTES_PER_CHAR * self._max_text_chars,
-            )
-        finally:
-            self._slots.release()
+    def _time_left_s(self, deadline: Deadline | None) -> float:
+        return min(self._timeout_s, deadline.remaining_s()) if deadline else self._timeout_s
+
+    def _max_answer_bytes(self) -> int:
+        per_page, per_block, per_char = 24, 16, 4
+        blocks = per_block * min(MAX_BLOCKS, self._max_text_chars)
+        return 1_048_576 + per_page * self._max_pages + blocks + per_char * self._max_text_chars
 
 
 def _format_of(data: bytes, filename: str | None, media_type: str | None) -> tuple[str, str | None]:
@@ -227,19 +256,36 @@ def _check_docx(data: bytes) -> None:
         )
 
 
-def _extracted(answer: Mapping[str, Any], max_chars: int) -> ExtractedText:
+def _built(builder: TextBuilder) -> ExtractedText:
+    offsets = np.frombuffer(builder.offsets, np.int64).reshape(-1, 2)
+    return ExtractedText(builder.text(), Spans(offsets, Block))
+
+
+def _extracted(head: Mapping[str, Any], body: memoryview, max_chars: int) -> ExtractedText:
     """Return the answer as a value; the child read hostile bytes, so what it says is checked."""
-    text = answer.get("text")
-    if not isinstance(text, str) or len(text) > max_chars + 1:  # one for the last separator
+    n_blocks = head.get("n_blocks")
+    if type(n_blocks) is not int or not 0 <= 16 * n_blocks <= len(body):
         raise _nonsense()
-    flat = _ascending(answer.get("spans"), len(text))
-    starts = answer.get("page_starts")
+    try:
+        text = str(body[16 * n_blocks :], "utf-8")
+    except UnicodeDecodeError as error:
+        raise _nonsense() from error
+    if len(text) > max_chars + 1:  # one for the last separator
+        raise _nonsense()
+    starts = head.get("page_starts")
     pages = None if starts is None else tuple(_ascending(starts, len(text)))
-    missing = _ascending(answer.get("pages_without_text"), len(pages or ()))
-    if len(flat) % 2 or (pages is not None and pages[:1] != (0,)):
+    missing = _ascending(head.get("pages_without_text"), len(pages or ()))
+    if pages is not None and pages[:1] != (0,):
         raise _nonsense()
-    blocks = tuple(Block(a, b) for a, b in zip(flat[::2], flat[1::2], strict=True))
-    return ExtractedText(storable(text), blocks, pages, tuple(missing))
+    offsets = _ascending_offsets(np.frombuffer(body, np.int64, 2 * n_blocks), len(text))
+    return ExtractedText(storable(text), Spans(offsets, Block), pages, tuple(missing))
+
+
+def _ascending_offsets(flat: npt.NDArray[np.int64], most: int) -> Offsets:
+    """Return `flat` as pairs when it runs from 0 to `most` in ascending order."""
+    if flat.size and not (flat[0] >= 0 and flat[-1] <= most and (np.diff(flat) >= 0).all()):
+        raise _nonsense()
+    return flat.reshape(-1, 2).copy()  # aligned, and without the text beside it
 
 
 def _ascending(values: object, most: int) -> list[int]:

@@ -25,6 +25,7 @@ _SENTENCE_CHARS = 200  # of a longer sentence the beginning is enough
 _FEWEST_PIECES = 8
 _SENTENCES_PER_PIECE = 16
 _MOST_PIECES = 64
+_SENTENCES_PER_STEP = 500  # looked at for the letters of a piece: a table of numbers has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +87,18 @@ def _pieces(document: Document) -> Iterator[str]:
     n = len(document.sentences)
     n_pieces = min(_MOST_PIECES, _FEWEST_PIECES + n // _SENTENCES_PER_PIECE)
     step = max(1, -(-n // n_pieces))
-    piece, has_any = "", False
+    parts: list[str] = []
+    letter_bytes, has_any = 0, False
     for begin in range(0, n, step):
-        for k in range(begin, min(n, begin + step)):
-            sentence = document.sentences[k]
-            piece += f"{document.text[sentence.start : sentence.end][:_SENTENCE_CHARS]}\n"
-            if _letter_bytes(piece) >= _PIECE_BYTES:
-                yield piece
-                piece, has_any = "", True
+        for sentence in document.sentences[begin : begin + min(step, _SENTENCES_PER_STEP)]:
+            parts.append(document.text[sentence.start : sentence.end][:_SENTENCE_CHARS] + "\n")
+            letter_bytes += _letter_bytes(parts[-1])
+            if letter_bytes >= _PIECE_BYTES:
+                yield "".join(parts)
+                parts, letter_bytes, has_any = [], 0, True
                 break
-    if not has_any and _letter_bytes(piece) >= _LEAST_BYTES:
-        yield piece
+    if not has_any and letter_bytes >= _LEAST_BYTES:
+        yield "".join(parts)
 
 
 def _letter_bytes(text: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,7 +19,7 @@ from service.nlp.analyzer import (
 from service.nlp.artifact import Artifact
 from service.nlp.batching import InferenceThreads
 from service.nlp.engines import Engine, make_engine
-from service.nlp.neighbours import logits_in_document, own_logits
+from service.nlp.neighbours import logits_of_block, own_logits
 from service.nlp.observing import NOBODY, Observer
 from service.nlp.row_blocks import row_blocks
 from service.nlp.sentence_cache import SentenceCache
@@ -86,19 +86,19 @@ class LocalAnalyzer(SentenceScorer):
         outputs = self._outputs(sentences, deadline=deadline)
         return self._manifest.probabilities(own_logits(outputs))
 
-    def score_document(
+    def document_scores(
         self,
         sentences: Sequence[str],
         *,
         deadline: Deadline | None = None,
         progress: Progress | None = None,
-    ) -> Scores:
-        outputs = self._of_different(sentences, self._outputs, deadline=deadline, progress=progress)
-        scores = logits_in_document(outputs)
-        del outputs  # three times as large
-        for rows in row_blocks(len(scores)):
-            scores[rows] = self._manifest.probabilities(scores[rows])
-        return self._checked(scores, len(sentences))
+    ) -> Iterator[Scores]:
+        outputs, row_of = self._of_different(
+            sentences, self._outputs, deadline=deadline, progress=progress
+        )
+        for block in row_blocks(len(sentences)):
+            scores = self._manifest.probabilities(logits_of_block(outputs, row_of, block))
+            yield self._checked(scores, block.stop - block.start)
 
     def _outputs(self, sentences: Sequence[str], *, deadline: Deadline | None) -> Scores:
         """Return float32 (len(sentences), n_outputs), from memory or else from the network."""

@@ -20,6 +20,7 @@ N_INFLUENCE = 2 * N_TYPES
 """Outputs about others: of the next sentence, then of those near."""
 
 Floats = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.intp]
 
 
 def own_logits(outputs: Floats) -> Floats:
@@ -33,22 +34,36 @@ def logits_in_document(outputs: Floats) -> Floats:
     `outputs` is float32 (n, n_risk_types), or (n, 3 * n_risk_types) from a network with influence.
     """
     n = len(outputs)
-    total = own_logits(outputs).copy()
-    if outputs.shape[1] == N_TYPES or n < 2:
-        return total
-    total[1:] += outputs[:-1, N_TYPES : 2 * N_TYPES]
-    for rows in row_blocks(n):
-        total[rows] += _mean_of_near(outputs[:, 2 * N_TYPES :], rows.start, rows.stop)
+    total = np.empty((n, N_TYPES), np.float32)
+    row_of = np.arange(n)
+    for block in row_blocks(n):
+        total[block] = logits_of_block(outputs, row_of, block)
     return total
 
 
-def _mean_of_near(values: Floats, begin: int, end: int) -> Floats:
-    """Return, for rows `begin` to `end` of n > 1, the mean of up to RADIUS rows before and as many after."""
-    first, last = max(begin - RADIUS, 0), min(end + RADIUS, len(values))
-    seen = values[first:last].astype(np.float64)
-    sums = np.zeros((len(seen) + 1, values.shape[1]))
-    np.cumsum(seen, axis=0, out=sums[1:])
+def logits_of_block(outputs: Floats, row_of: Rows, block: slice) -> Floats:
+    """Return float32 (n_rows, n_risk_types) for the sentences `block` of one document.
+
+    `outputs` is as in `logits_in_document`, one row for each different sentence; `row_of`, ints (n,), holds
+    for each sentence of the document the row of its own.
+    """
+    begin, end = block.start, block.stop
+    first, last = max(begin - RADIUS, 0), min(end + RADIUS, len(row_of))
+    seen = outputs[row_of[first:last]]
     place = np.arange(begin - first, end - first)
-    before, after = np.maximum(place - RADIUS, 0), np.minimum(place + RADIUS + 1, len(seen))
-    others = sums[after] - sums[before] - seen[place]
+    total = own_logits(seen)[place]
+    if outputs.shape[1] == N_TYPES or len(row_of) < 2:
+        return total
+    has_one_before = place > 0
+    total[has_one_before] += seen[place[has_one_before] - 1, N_TYPES : 2 * N_TYPES]
+    total += _mean_of_near(seen[:, 2 * N_TYPES :].astype(np.float64), place)
+    return total
+
+
+def _mean_of_near(values: npt.NDArray[np.float64], place: Rows) -> Floats:
+    """Return, for the rows `place`, the mean of up to RADIUS rows before and as many after."""
+    sums = np.zeros((len(values) + 1, values.shape[1]))
+    np.cumsum(values, axis=0, out=sums[1:])
+    before, after = np.maximum(place - RADIUS, 0), np.minimum(place + RADIUS + 1, len(values))
+    others = sums[after] - sums[before] - values[place]
     return np.asarray(others / (after - before - 1)[:, None], np.float32)

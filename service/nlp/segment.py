@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import re
 import threading
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from itertools import accumulate
+from dataclasses import replace
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from service.nlp.analyzer import Block, Deadline, Document, ExtractedText, Sentence
+from service.nlp.spans import Spans, offsets_of
+from service.nlp.whole_blocks import WholeBlocks
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -92,6 +98,9 @@ class Segmenter:
         from spacy.pipeline import Sentencizer  # noqa: PLC0415
 
         self._is_punct = is_punct
+        self._whole_blocks = WholeBlocks(
+            Sentencizer.default_punct_chars, max_chars=MAX_SENTENCE_CHARS
+        )
         # A class of characters tests each one beyond U+FFFF by itself, so their whole range stands here.
         marks = re.escape("".join(m for m in Sentencizer.default_punct_chars if m <= "\uffff"))
         marks += "\U00010000-\U0010ffff"
@@ -113,11 +122,15 @@ class Segmenter:
         Raises:
             AnalyzerTimeout: `deadline` passed.
         """
-        sentences = tuple(
-            Sentence(start, end, extracted.page_at(start))
-            for chunk in _chunks(extracted)
-            for start, end in self._segment_chunk(extracted.text, chunk, deadline)
-        )
+        spans = offsets_of(extracted.blocks)
+        is_whole = self._whole_blocks.among(extracted.text, spans)
+        cut = array("q")
+        for chunk in _chunks(extracted.text, Spans(spans[~is_whole], Block)):
+            cut.extend(chain.from_iterable(self._segment_chunk(extracted.text, chunk, deadline)))
+        found = np.concatenate([spans[is_whole], np.frombuffer(cut, np.int64).reshape(-1, 2)])
+        found = found[np.argsort(found[:, 0])]
+        pages = replace(extracted, blocks=())
+        sentences = Spans(found, lambda start, end: Sentence(start, end, pages.page_at(start)))
         return Document(extracted.text, sentences, extracted.n_pages, extracted.pages_without_text)
 
     @property
@@ -204,11 +217,11 @@ def _new_language() -> Language:
     return nlp
 
 
-def _chunks(extracted: ExtractedText) -> Iterator[list[Block]]:
+def _chunks(text: str, blocks: Iterable[Block]) -> Iterator[list[Block]]:
     """Group the pieces of all blocks into lists of about CHUNK_CHARS characters."""
     chunk: list[Block] = []
     size = 0
-    for piece in _pieces(extracted.text, extracted.blocks):
+    for piece in _pieces(text, blocks):
         chunk.append(piece)
         size += piece.end - piece.start
         if size >= CHUNK_CHARS:

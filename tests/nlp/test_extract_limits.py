@@ -1,5 +1,6 @@
 """Hostile and oversized files: an answer that names the remedy, within time and memory, no traces."""
 
+import errno
 import resource
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -7,9 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from service.errors import Overloaded, TooLarge, UnreadableDocument
-from service.nlp.extract import Extractor, extract_text
+from service.errors import Overloaded, RateLimited, TooLarge, UnreadableDocument
+from service.nlp.extract import Extractor, extract_text, n_slots
+from service.nlp.fair_slots import FairSlots
 from service.nlp.formats import process
+from service.nlp.formats.builder import MAX_BLOCKS
 from tests import documents
 
 MEMORY_BYTES = 805_306_368
@@ -80,6 +83,27 @@ def test_html_nested_100000_deep_is_read_whole():
     assert extractor().extract(page, filename="a.html", media_type=None).text == "deep words\n"
 
 
+SLOW_UNITS = [
+    "<!--",
+    "<!--x>",
+    "<a ",
+    "<a b='",
+    "</",
+    "<?",
+    "<![CDATA[",
+    "<a x",
+    "<template></style>",
+]
+
+
+@pytest.mark.parametrize("unit", SLOW_UNITS)
+def test_html_that_repeats_what_never_ends_is_read_in_linear_time(unit):
+    """Of 1 MB, html.parser's quadratic time is minutes."""
+    hidden = "</template>" * unit.count("<template>") * 200_000
+    page = f"<p>{documents.PLANTED}</p>{unit * 200_000}{hidden}"
+    assert extractor().extract(page.encode(), filename="a.html", media_type=None).blocks
+
+
 def test_external_entity_does_not_leak_a_file(tmp_path):
     (tmp_path / "secret").write_text("hunter2")
     data = documents.external_entity_docx(str(tmp_path / "secret"))
@@ -109,7 +133,10 @@ def run_child(monkeypatch, code, *, timeout_s=60.0, max_answer_bytes=10_000):
     """Run `code` in the child's place: what a document that took the reader over could do."""
     monkeypatch.setattr(process, "_START", code)
     order = {"format": "html", "cpu_s": 5}
-    return process.answer_of(b"data", order, timeout_s=timeout_s, max_answer_bytes=max_answer_bytes)
+    head, _ = process.answer_of(
+        b"data", order, timeout_s=timeout_s, max_answer_bytes=max_answer_bytes
+    )
+    return head
 
 
 def test_child_sees_no_environment_and_no_other_path(monkeypatch):
@@ -185,20 +212,65 @@ def test_threads_that_extract_at_once_each_get_their_own_text():
         assert list(read) == [f"document {n}\n" for n in range(8)]
 
 
-def test_extractor_without_a_free_slot_is_overloaded():
-    one = extractor(timeout_s=1, slots=1)
-    one._slots.acquire()
-    with pytest.raises(Overloaded):
-        one.extract(b"<p>words", filename="a.html", media_type=None)
+@pytest.mark.parametrize(("caller", "error"), [("a", RateLimited), ("b", Overloaded)])
+def test_extractor_without_a_free_slot_says_whose_files_take_it(caller, error):
+    slots = FairSlots(1)
+    one = extractor(timeout_s=1, slots=slots)
+    with slots.hold("a", timeout_s=0), pytest.raises(error):
+        one.extract(b"<p>words", filename="a.html", media_type=None, caller=caller)
 
 
-def test_extractor_reads_as_many_at_once_as_the_quota_gives_at_most_eight(monkeypatch):
-    free = []
-    for quota in (2, 64):
-        monkeypatch.setattr("service.nlp.extract.cpu_quota", lambda quota=quota: quota)
-        slots = extractor()._slots
-        free.append(sum(slots.acquire(blocking=False) for _ in range(20)))
-    assert free == [2, 8]
+def test_short_text_needs_no_slot():
+    slots = FairSlots(1)
+    one = extractor(timeout_s=1, slots=slots)
+    with slots.hold("a", timeout_s=0):
+        assert one.extract_text("One. Two.", caller="a").blocks
+        assert one.extract(b"1,2", filename="a.csv", media_type=None, caller="a").blocks
+
+
+def test_children_at_once_follow_the_quota_from_two_to_eight():
+    assert [n_slots(quota) for quota in (1, 2, 4, 64)] == [2, 2, 4, 8]
+
+
+def test_long_text_is_read_in_the_child_as_in_the_service():
+    text = "\ufeffOne \ud800 line.\r\n\r\nTwo\0 lines.\n- and a bullet\n" * 3_000
+    assert extractor().extract_text(text) == extract_text(text, max_chars=len(text))
+
+
+@pytest.mark.parametrize(
+    ("filename", "data"), [("a.txt", b"word\n\n" * 400_000), ("a.csv", b"word," * 5_000_000)]
+)
+def test_long_plain_text_is_read_under_the_limits_of_the_child(filename, data):
+    with pytest.raises(TooLarge, match="EXTRACT_MEMORY_BYTES"):
+        extractor(memory_bytes=67_108_864).extract(data, filename=filename, media_type=None)
+
+
+def test_document_of_too_many_cells_names_the_limit():
+    cells = b"a," * MAX_BLOCKS + b"a"
+    with pytest.raises(TooLarge, match="1,000,000 paragraphs and table cells"):
+        extractor().extract(cells, filename="a.csv", media_type=None)
+    read = extractor().extract(cells[2:], filename="a.csv", media_type=None)
+    assert len(read.blocks) == MAX_BLOCKS
+
+
+@pytest.mark.parametrize("filename", ["a.txt", "a.csv", "a.html", "a.pdf", "a.docx"])
+def test_document_is_read_without_a_folder_for_temporary_files(filename, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", "/nonexistent")
+    data = documents.prose()[0].encode() * 1_000
+    if filename == "a.pdf":
+        data = documents.pdf_of_pages([["These are words."]])
+    if filename == "a.docx":
+        data = documents.docx_of(["These are words."])
+    assert extractor().extract(data, filename=filename, media_type=None).blocks
+
+
+def test_system_without_room_for_a_child_is_overloaded(monkeypatch):
+    def full(_name):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("os.memfd_create", full)
+    with pytest.raises(Overloaded, match="no room"):
+        extractor().extract(b"<p>words", filename="a.html", media_type=None)
 
 
 @pytest.mark.parametrize("charset", ["punycode", "idna", "unicode_escape", "a\0b", "rot13"])

@@ -4,10 +4,12 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from service.nlp.analyzer import Document, Sentence
 from service.nlp.language import LanguageDetector
+from service.nlp.spans import Spans
 
 ROOT = Path(__file__).resolve().parents[2]
 with (ROOT / "tests/languages.tsv").open(encoding="utf-8") as file:
@@ -74,3 +76,15 @@ def test_detect_mixed_document_has_both_shares(detector, n_english):
 @pytest.mark.parametrize("text", ["", "12.5 %", "A-1", "\ud800", "=" * 500])
 def test_detect_without_words_names_no_language(detector, text):
     assert detector.detect(document(text)).main is None
+
+
+def test_detect_table_of_numbers_looks_at_a_part_of_its_cells(detector):
+    n_cells, looked_at = 200_000, []
+
+    def cell(start, end):
+        looked_at.append(start)
+        return Sentence(start, end)
+
+    offsets = np.arange(n_cells)[:, None] * 2 + [0, 1]
+    assert detector.detect(Document("1\t" * n_cells, Spans(offsets, cell))).shares == {}
+    assert 0 < len(looked_at) < n_cells / 4

@@ -1,7 +1,8 @@
 """Reads one untrusted document in a process of its own, under limits that the kernel holds.
 
-The parent gives the document on standard input and the orders on the command line, as JSON; the answer
-goes to standard output, as JSON. Imports as little as possible: a start costs each request.
+The parent gives the document on standard input and the orders on the command line, as JSON. The answer goes
+to standard output: one line of JSON, then the blocks' offsets as int64 in the order of the machine, then
+the text in UTF-8. Imports as little as possible: a start costs each request.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from service.errors import RiskscanError, TooLarge
@@ -27,9 +29,13 @@ def _reader(order: dict[str, Any]) -> Callable[[bytes, TextBuilder], None]:
         from service.nlp.formats.docx import read_docx  # noqa: PLC0415
 
         return read_docx
-    from service.nlp.formats.html_pages import read_html  # noqa: PLC0415
+    if order["format"] == "html":
+        from service.nlp.formats.html_pages import read_html  # noqa: PLC0415
 
-    return lambda data, builder: read_html(data, builder, charset=order["charset"])
+        return lambda data, builder: read_html(data, builder, charset=order["charset"])
+    from service.nlp.formats.plain import reader_of  # noqa: PLC0415
+
+    return reader_of(order["format"], charset=order["charset"])
 
 
 def _limit(order: dict[str, Any]) -> None:
@@ -47,17 +53,23 @@ def _limit(order: dict[str, Any]) -> None:
         resource.setrlimit(kind, (bound, bound))
 
 
-def _answer(order: dict[str, Any]) -> dict[str, object]:
+def _answer(order: dict[str, Any]) -> tuple[dict[str, object], Sequence[bytes | array[int]]]:
+    """Return the line of JSON and the parts that follow it; an error has none."""
     read = _reader(order)
     _limit(order)
     builder = TextBuilder(order["max_chars"])
     try:
         read(sys.stdin.buffer.read(), builder)
-        return builder.as_json()
+        head: dict[str, object] = {
+            "n_blocks": len(builder.offsets) // 2,
+            "page_starts": builder.page_starts or None,
+            "pages_without_text": builder.pages_without_text,
+        }
+        return head, (builder.offsets, builder.text().encode("utf-8"))
     except RiskscanError as error:
-        return {"error": error.code, "message": error.message}
+        return {"error": error.code, "message": error.message}, ()
     except MemoryError:
-        return {"error": TooLarge.code, "message": memory_message(order["memory_bytes"])}
+        return {"error": TooLarge.code, "message": memory_message(order["memory_bytes"])}, ()
 
 
 def memory_message(memory_bytes: int) -> str:
@@ -70,7 +82,9 @@ def memory_message(memory_bytes: int) -> str:
 
 def main() -> None:
     """Read the document on standard input as the first argument orders; write the answer."""
-    payload = json.dumps(_answer(json.loads(sys.argv[1]))).encode("ascii")
-    sys.stdout.buffer.write(payload)
+    head, body = _answer(json.loads(sys.argv[1]))
+    sys.stdout.buffer.write(json.dumps(head).encode("ascii") + b"\n")
+    for part in body:
+        sys.stdout.buffer.write(part)
     sys.stdout.buffer.flush()
     os._exit(0)  # spares the teardown of what the kernel frees anyway

@@ -1,4 +1,4 @@
-"""HTML by the standard library's tokenizer: it streams, builds no tree, so deep nesting costs nothing.
+"""HTML token by token: no tree is built, so deep nesting costs nothing.
 
 Read: all text, the title and what shows without scripts among it, and the attributes that people see.
 Not read: comments, scripts, styles, templates, <meta> content, pages inside attributes (srcdoc).
@@ -7,10 +7,11 @@ Not read: comments, scripts, styles, templates, <meta> content, pages inside att
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
+from collections import Counter
 
 from service.errors import UnreadableDocument
 from service.nlp.formats.builder import TextBuilder
+from service.nlp.formats.html_tokens import EndTag, StartTag, Text, tokens
 from service.nlp.formats.lines import blocks_of
 from service.nlp.formats.plain import decode
 
@@ -44,23 +45,35 @@ def read_html(data: bytes, builder: TextBuilder, *, charset: str | None = None) 
     meta = _META_CHARSET.search(data[:_META_BYTES])
     declared = charset or (meta.group(1).decode("ascii") if meta else None)
     reader = _Reader(builder)
-    reader.feed(decode(data, charset=declared))
-    reader.close()
+    reader.read(decode(data, charset=declared))
     reader.finish()
 
 
-class _Reader(HTMLParser):
+class _Reader:
     def __init__(self, builder: TextBuilder) -> None:
-        super().__init__(convert_charrefs=True)
         self._builder = builder
         self._parts: list[str] = []
         self._asides: list[str] = []
         self._dropped: list[str] = []
+        self._n_dropped: Counter[str] = Counter()  # of each name in it
         self._pre = 0
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def read(self, page: str) -> None:
+        for token in tokens(page):
+            match token:
+                case Text(value):
+                    if not self._dropped:
+                        self._parts.append(value.replace("\v", " "))
+                case StartTag(name, attributes, is_self_closing):
+                    if not (is_self_closing and name in _DROPPED):
+                        self._start(name, attributes)
+                case EndTag(name):
+                    self._end(name)
+
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
         if tag in _DROPPED:
             self._dropped.append(tag)
+            self._n_dropped[tag] += 1
         elif tag == "br":
             self._parts.append(
                 "\v"
@@ -68,29 +81,20 @@ class _Reader(HTMLParser):
         elif tag not in _INLINE:
             self._flush()
         if not self._dropped:
-            self._asides += _shown(tag, {name: value or "" for name, value in attrs})
+            self._asides += _shown(tag, attributes)
         self._pre += tag == "pre"
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in _DROPPED:
-            self.handle_starttag(tag, attrs)
-
-    def handle_endtag(self, tag: str) -> None:
+    def _end(self, tag: str) -> None:
         if tag in _DROPPED:
-            while tag in self._dropped and self._dropped.pop() != tag:
-                pass
+            while self._n_dropped[tag]:
+                closed = self._dropped.pop()
+                self._n_dropped[closed] -= 1
+                if closed == tag:
+                    break
         elif tag not in _INLINE:
             self._flush()
         if tag == "pre":
             self._pre = max(0, self._pre - 1)
-
-    def handle_data(self, data: str) -> None:
-        if not self._dropped:
-            self._parts.append(data.replace("\v", " "))
-
-    def unknown_decl(self, data: str) -> None:
-        """Take a CDATA section, which XHTML shows, as the text it holds."""
-        self.handle_data(data.removeprefix("CDATA["))
 
     def finish(self) -> None:
         if self._dropped:

@@ -1,4 +1,4 @@
-"""Plain text, Markdown and CSV: decoding and the standard library, so they are read in the service."""
+"""Plain text, Markdown and CSV: decoding and the standard library, so short ones are read in the service."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import csv
 import io
 import re
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 
 from service.errors import UnreadableDocument
 from service.nlp.formats.builder import TextBuilder
-from service.nlp.formats.lines import blocks_of
+from service.nlp.formats.lines import Span, blocks_of
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -65,9 +66,27 @@ def _codec(charset: str | None) -> str:
     return name if name in _WIDE or _ONE_OF.fullmatch(name) else "utf-8"
 
 
+def reader_of(kind: str, *, charset: str | None) -> Callable[[bytes, TextBuilder], None]:
+    """Return the reader of "csv", "txt", "md", or "text", which came as such and not as a file."""
+    if kind == "text":
+        return read_utf8
+    read = read_csv if kind == "csv" else read_text
+    return lambda data, builder: read(data, builder, charset=charset)
+
+
 def read_text(data: bytes, builder: TextBuilder, *, charset: str | None = None) -> None:
     """Add a text or Markdown file verbatim."""
-    text = decode(data, charset=charset)
+    add_verbatim(decode(data, charset=charset), builder)
+
+
+def read_utf8(data: bytes, builder: TextBuilder) -> None:
+    """Add a text that came as such, verbatim; lone surrogates may stand in `data`."""
+    add_verbatim(data.decode("utf-8", "surrogatepass"), builder)
+
+
+def add_verbatim(text: str, builder: TextBuilder) -> None:
+    """Add a text as it is, with its paragraphs as blocks."""
+    builder.need_room(len(text))  # before the work of finding its blocks
     builder.raw(text, blocks_of(text), separator="")
 
 
@@ -81,13 +100,25 @@ def read_csv(data: bytes, builder: TextBuilder, *, charset: str | None = None) -
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
     try:
         for row in rows:
-            for i, cell in enumerate(row):
-                separator = "\n" if i + 1 == len(row) else "\t"
-                builder.raw(cell, blocks_of(cell), separator=separator)
+            if row:
+                builder.raw("\t".join(row), _cells(row))
     except csv.Error as error:
         raise UnreadableDocument(
             f"The CSV file cannot be read at line {rows.line_num}: {error}. Is a quote missing?"
         ) from error
+
+
+def _cells(row: Sequence[str]) -> Iterator[Span]:
+    """Yield the blocks of the cells, offsets into the row joined by one character each."""
+    at = 0
+    for cell in row:
+        end = at + len(cell)
+        if cell.isalnum():  # most cells: a word, a number
+            yield at, end
+        elif cell:
+            for a, b in blocks_of(cell):
+                yield at + a, at + b
+        at = end + 1
 
 
 def _delimiter(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import selectors
@@ -13,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from service.errors import TooLarge, UnreadableDocument
+from service.errors import Overloaded, TooLarge, UnreadableDocument
 
 ROOT = Path(__file__).resolve().parents[3]
 _START = (
@@ -25,22 +26,21 @@ _STOPPED = (
     "Open it in the program that made it, save it anew and send that."
 )
 _READ_BYTES = 1_048_576
+_EXHAUSTED = {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC}
 
 
 def answer_of(
     data: bytes, order: dict[str, Any], *, timeout_s: float, max_answer_bytes: int
-) -> dict[str, Any]:
-    """Return the child's JSON answer to `order`.
+) -> tuple[dict[str, Any], memoryview]:
+    """Return the child's answer to `order`: its line of JSON, and what follows it.
 
     Raises:
         TooLarge: it did not end within `timeout_s`.
         UnreadableDocument: it died, or answered with nonsense or too much.
+        Overloaded: the system has no process, memory or file descriptor left for it.
     """
     until = time.monotonic() + timeout_s
-    with os.fdopen(os.memfd_create("document"), "w+b") as document:
-        document.write(data)
-        document.seek(0)
-        process = _start(order, document.fileno())
+    process = _start(data, order)
     try:
         answer = _read_all(process, until=until, max_bytes=max_answer_bytes)
         process.wait(timeout=max(0.0, until - time.monotonic()))
@@ -51,7 +51,22 @@ def answer_of(
     return _parsed(answer, order, process.returncode)
 
 
-def _start(order: dict[str, Any], document: int) -> subprocess.Popen[bytes]:
+def _start(data: bytes, order: dict[str, Any]) -> subprocess.Popen[bytes]:
+    """Start the child with `data` on its standard input, handed over in memory: no disk is needed."""
+    try:
+        with os.fdopen(os.memfd_create("document"), "w+b") as document:
+            document.write(data)
+            document.seek(0)
+            return _popen(order, document.fileno())
+    except OSError as error:
+        if error.errno not in _EXHAUSTED:
+            raise
+        raise Overloaded(
+            "The system has no room for a process that reads the file. Try again in some seconds."
+        ) from error
+
+
+def _popen(order: dict[str, Any], document: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-I", "-c", _START, str(ROOT), json.dumps(order)]
     return subprocess.Popen(  # noqa: S603  our own interpreter, no shell, no word of the caller's
         command,
@@ -64,7 +79,7 @@ def _start(order: dict[str, Any], document: int) -> subprocess.Popen[bytes]:
     )
 
 
-def _read_all(process: subprocess.Popen[bytes], *, until: float, max_bytes: int) -> bytes:
+def _read_all(process: subprocess.Popen[bytes], *, until: float, max_bytes: int) -> bytearray:
     assert process.stdout is not None  # noqa: S101  for the type checker: stdout is a pipe
     pipe = process.stdout.fileno()
     answer = bytearray()
@@ -76,7 +91,7 @@ def _read_all(process: subprocess.Popen[bytes], *, until: float, max_bytes: int)
                 raise TimeoutError
             chunk = os.read(pipe, _READ_BYTES)
             if not chunk:
-                return bytes(answer)
+                return answer
             answer += chunk
             if len(answer) > max_bytes:
                 raise UnreadableDocument(_STOPPED)
@@ -99,17 +114,20 @@ def _timeout(order: dict[str, Any]) -> TooLarge:
     )
 
 
-def _parsed(answer: bytes, order: dict[str, Any], returncode: int) -> dict[str, Any]:
+def _parsed(
+    answer: bytearray, order: dict[str, Any], returncode: int
+) -> tuple[dict[str, Any], memoryview]:
     if returncode in {-signal.SIGXCPU, -signal.SIGKILL}:  # the kernel: out of time or memory
         raise _timeout(order)
+    line_end = answer.find(b"\n") + 1
     try:
-        parsed = json.loads(answer)
+        head = json.loads(answer[:line_end])
     except ValueError as error:
         raise UnreadableDocument(_STOPPED) from error
-    if returncode != 0 or not isinstance(parsed, dict):
+    if returncode != 0 or not isinstance(head, dict):
         raise UnreadableDocument(_STOPPED)
-    if parsed.get("error") == TooLarge.code:
-        raise TooLarge(str(parsed.get("message"))[:500])
-    if "error" in parsed:
-        raise UnreadableDocument(str(parsed.get("message"))[:500])
-    return parsed
+    if head.get("error") == TooLarge.code:
+        raise TooLarge(str(head.get("message"))[:500])
+    if "error" in head:
+        raise UnreadableDocument(str(head.get("message"))[:500])
+    return head, memoryview(answer)[line_end:]
