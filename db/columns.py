@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import DateTime, Dialect, String, Text, TypeDecorator, Uuid
+from sqlalchemy import DateTime, Dialect, LargeBinary, String, Text, TypeDecorator, Uuid
 from sqlalchemy.dialects import mysql
 
 _MYSQL = ("mysql", "mariadb")
@@ -52,3 +52,8 @@ def long_text() -> Text:
     """Return a text of up to 16 MiB, compared as `exact` is; MySQL's plain TEXT ends at 64 KiB."""
     collated = mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin")
     return Text().with_variant(collated, *_MYSQL)
+
+
+def long_binary() -> LargeBinary:
+    """Return bytes, up to 16 MiB of them; MySQL's plain BLOB ends at 64 KiB."""
+    return LargeBinary().with_variant(mysql.MEDIUMBLOB(), *_MYSQL)

@@ -25,6 +25,16 @@ _MYSQL_AWAY = {
 _POSTGRESQL_RETRYABLE = ("40001", "40P01", "55P03", "57P01", "08")
 # Shutdown, crash and start-up; resources used up; statement timeout; read-only standby.
 _POSTGRESQL_AWAY = ("57P0", "53", "57014", "25006")
+# Disk or table full, and read-only: of the server, of InnoDB, of the schema, of the transaction.
+_MYSQL_UNWRITABLE = {1021, 1114, 1290, 1792, 1836, 1874, 3989}
+_POSTGRESQL_UNWRITABLE = ("53100", "25006")
+_SQLITE_UNWRITABLE = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR_WRITE,
+    sqlite3.SQLITE_IOERR_FSYNC,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+}
 _SQLITE_RETRYABLE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _SQLITE_AWAY = {
     sqlite3.SQLITE_READONLY,
@@ -73,7 +83,7 @@ def is_unavailable(error: BaseException) -> bool:
     True for a database that refuses, drops or cannot take connections, is locked for longer than
     the retries last, has no space, or is read-only; and for a pool without a free connection.
     """
-    if isinstance(error, PoolTimeout) or is_retryable(error):
+    if isinstance(error, PoolTimeout) or is_retryable(error) or is_unwritable(error):
         return True
     match _driver_error(error):
         case pymysql.err.Error() as found:
@@ -84,6 +94,20 @@ def is_unavailable(error: BaseException) -> bool:
             return (found.sqlstate or "").startswith(_POSTGRESQL_AWAY)
         case sqlite3.Error() as found:
             return _sqlite_code(found) in _SQLITE_AWAY
+        case _:
+            return False
+
+
+def is_unwritable(error: BaseException) -> bool:
+    """Tell whether the database refuses every write: its disk is full, or it is read-only."""
+    match _driver_error(error):
+        case pymysql.err.Error() as found:
+            return _mysql_code(found) in _MYSQL_UNWRITABLE
+        case psycopg.Error() as found:
+            return (found.sqlstate or "").startswith(_POSTGRESQL_UNWRITABLE)
+        case sqlite3.Error() as found:
+            codes = {_sqlite_code(found), getattr(found, "sqlite_errorcode", None)}
+            return not codes.isdisjoint(_SQLITE_UNWRITABLE)
         case _:
             return False
 

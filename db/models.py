@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from db.columns import UtcDateTime, exact, long_text, row_id
+from db.columns import UtcDateTime, exact, long_binary, long_text, row_id
 
 _NAMES = {
     "pk": "pk_%(table_name)s",
@@ -259,3 +259,16 @@ class ShadowTotal(Base):
     abs_score_difference: Mapped[float] = mapped_column(Double)  # summed over n_agreeing
     first_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class WriteProbe(Base):
+    """One row, `id` 1, which readiness writes to learn whether the database can be written.
+
+    `payload` takes room for as long as such a write lasts, so that what is left on a full disk is not enough.
+    """
+
+    __tablename__ = "write_probe"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    written_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    payload: Mapped[bytes | None] = mapped_column(long_binary())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TypeVar
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, text, update
 from sqlalchemy.orm import Session
 from tenacity import (
     RetryCallState,
@@ -16,6 +18,7 @@ from tenacity import (
 
 from db.engines import BEGIN_IMMEDIATE, COMMITTED, open_engine, open_probe
 from db.faults import is_lost_connection, is_retryable, is_unavailable
+from db.models import WriteProbe
 
 __all__ = ["Database", "is_unavailable"]
 
@@ -89,6 +92,20 @@ class Database:
             # SQLite answers SELECT 1 without opening its file.
             is_sqlite = connection.dialect.name == "sqlite"
             connection.execute(text("PRAGMA schema_version" if is_sqlite else "SELECT 1"))
+
+    def write(self, *, n_bytes: int = 0) -> None:
+        """Write a row and commit it, over the connection of `ping`; then free the `n_bytes` that it took.
+
+        Raises:
+            SQLAlchemyError: it was not written; each wait lasts PING_TIMEOUT_S at most.
+        """
+        payloads = [os.urandom(n_bytes), None] if n_bytes else [None]
+        with self._probe.connect() as connection:
+            connection.execution_options(**{BEGIN_IMMEDIATE: True})
+            for payload in payloads:
+                values = {"written_at": datetime.now(UTC), "payload": payload}
+                with connection.begin():
+                    connection.execute(update(WriteProbe).where(WriteProbe.id == 1).values(values))
 
     def dispose(self) -> None:
         """Close every connection that is kept."""

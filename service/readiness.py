@@ -92,6 +92,7 @@ class Readiness:
     def _database_faults(self) -> list[Fault]:
         try:
             self._store.ping()
+            self._store.prove_writable()
         except DatabaseUnavailable as error:
             return [Fault("database", error.message)]
         except Exception as error:  # noqa: BLE001 - the edge of the thread, which must outlive any

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -10,13 +11,24 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from db import migrate
-from db.session import Database, is_unavailable
+from db.faults import is_unavailable, is_unwritable
+from db.session import PING_TIMEOUT_S, Database
 from service.config import Config
 from service.database_address import shown
 from service.errors import ConfigError, DatabaseUnavailable
 
 T = TypeVar("T")
+WRITE_EVERY_S = 10.0
+"""How often readiness proves that the database can be written; a refused write counts for as long."""
+_PROOF_BYTES = 256 * 1024
+"""After a refused write so much has to fit: a row alone often fits on a disk that is full for scans."""
+HANGS_AFTER_S = 5.0
+"""A database is taken to hang after so long in which it only let probes time out."""
 _AWAY = "The database does not answer. Try again shortly."
+_UNWRITABLE = (
+    "The database cannot be written: its disk is full, or it is read-only. Nothing was stored or deleted; "
+    "the operator has to make room, or to make it writable."
+)
 
 
 def open_database(config: Config, *, pool_size: int) -> Database:
@@ -47,17 +59,26 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._schema_is_current = threading.Event()
+        self._silent_since_s: float | None = None
+        self._is_writable = True
+        self._write_due_s = 0.0
 
     def transaction(self, work: Callable[[Session], T]) -> T:
         """Run `work` in one transaction and commit it; it may run again, whole, after a lost one.
 
         Raises:
-            DatabaseUnavailable: no connection, or the schema is not migrated yet.
+            DatabaseUnavailable: no connection, or the schema is not migrated yet; at once where the
+                database hangs, so that no thread waits for it.
         """
+        if self._hangs():
+            raise DatabaseUnavailable(_AWAY)
         self._need_schema()
         try:
             return self._database.transaction(work)
         except SQLAlchemyError as error:
+            if is_unwritable(error):
+                self._is_writable, self._write_due_s = False, time.monotonic() + WRITE_EVERY_S
+                raise DatabaseUnavailable(_UNWRITABLE) from error
             if is_unavailable(error):
                 raise DatabaseUnavailable(_AWAY) from error
             raise
@@ -79,10 +100,34 @@ class Store:
     def ping(self) -> None:
         """Raise DatabaseUnavailable unless the database answers now."""
         self._need_schema()
+        began_s = time.monotonic()
         try:
             self._database.ping()
         except SQLAlchemyError as error:
+            if time.monotonic() - began_s < PING_TIMEOUT_S:
+                self._silent_since_s = None  # it refuses, which no request has to wait for
+            elif self._silent_since_s is None:
+                self._silent_since_s = began_s
             raise DatabaseUnavailable(_AWAY) from error
+        self._silent_since_s = None
+
+    def prove_writable(self) -> None:
+        """Raise DatabaseUnavailable where the database refused the last write; try one each WRITE_EVERY_S."""
+        if time.monotonic() >= self._write_due_s:
+            try:
+                self._database.write(n_bytes=0 if self._is_writable else _PROOF_BYTES)
+            except SQLAlchemyError as error:
+                # One that is only busy, or gone meanwhile, is for `ping` to report.
+                self._is_writable = not is_unwritable(error)
+            else:
+                self._is_writable = True
+            self._write_due_s = time.monotonic() + (WRITE_EVERY_S if self._is_writable else 1.0)
+        if not self._is_writable:
+            raise DatabaseUnavailable(_UNWRITABLE)
+
+    def _hangs(self) -> bool:
+        since_s = self._silent_since_s
+        return since_s is not None and time.monotonic() - since_s >= HANGS_AFTER_S
 
     def close(self) -> None:
         """Close every pooled connection."""

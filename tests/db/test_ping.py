@@ -8,8 +8,11 @@ import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import OperationalError
 
+from db.engines import BEGIN_IMMEDIATE
+from db.faults import is_unwritable
+from db.models import WriteProbe
 from db.session import PING_TIMEOUT_S, Database, is_unavailable
-from tests.db.conftest import ADDRESS, KILL, mysql, servers
+from tests.db.conftest import ADDRESS, KILL, mysql, servers, sqlite
 from tests.process.proxy import Relay
 from tests.waiting import wait_until
 
@@ -86,6 +89,33 @@ def test_ping_without_its_file_is_unavailable(tmp_path):
     with pytest.raises(OperationalError) as caught:
         database.ping()
     assert is_unavailable(caught.value)
+
+
+def written_at(database):
+    return database.transaction(lambda s: s.get(WriteProbe, 1).written_at)
+
+
+def test_write_is_committed(database):
+    database.write()
+    first = written_at(database)
+    database.write()
+    assert written_at(database) > first
+
+
+def test_write_of_many_bytes_frees_them(database):
+    database.write(n_bytes=200_000)
+    assert database.transaction(lambda s: s.get(WriteProbe, 1).payload) is None
+
+
+@sqlite
+def test_write_to_a_file_that_another_writes_is_not_unwritable(database_url):
+    database = Database.connect(f"{database_url}?timeout=0.05", pool_size=1)
+    with database.engine.connect().execution_options(**{BEGIN_IMMEDIATE: True}) as writer:
+        writer.execute(text("SELECT 1"))
+        with pytest.raises(OperationalError) as caught:
+            database.write()
+        assert not is_unwritable(caught.value)
+    database.dispose()
 
 
 def test_ping_with_a_busy_pool_answers(database):

@@ -20,17 +20,15 @@ class Relay:
 
     def open(self):
         self._listener = socket.create_server(("127.0.0.1", self.port))
-        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+        self._pairs = []
+        arguments = (self._listener, self._pairs)
+        threading.Thread(target=self._accept, args=arguments, daemon=True).start()
 
     def cut(self):
         """Refuse new connections and break those that are open."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for end in self._pairs:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-        self._pairs.clear()
+        close(self._pairs)
 
     def mute(self):
         """Hold back all bytes and close nothing, as a frozen server does."""
@@ -40,14 +38,16 @@ class Relay:
         """Deliver what was held back, and go on."""
         self._flows.set()
 
-    def _accept(self, listener):
+    def _accept(self, listener, pairs):
         with contextlib.suppress(OSError):
             while True:
                 client, _ = listener.accept()
+                pairs.append(client)
                 server = socket.create_connection(self._target)
-                self._pairs += [client, server]
+                pairs.append(server)
                 for source, sink in ((client, server), (server, client)):
                     threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+        close(pairs)  # those too that came while the relay was being cut
 
     def _pump(self, source, sink):
         with contextlib.suppress(OSError):
@@ -56,3 +56,11 @@ class Relay:
                 sink.sendall(data)
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
+
+
+def close(ends):
+    """Break and close connections."""
+    for end in list(ends):
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+        end.close()
