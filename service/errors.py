@@ -89,7 +89,10 @@ MEANINGS: dict[str, str] = {
         "setting and the proxy's time-out together. `Retry-After`."
     ),
     "overloaded": "Too much work is waiting, or the proxy gets no answer. `Retry-After`.",
-    "database_unavailable": "The database does not answer or cannot be written, as `detail` says; nothing was stored. `Retry-After`.",
+    "database_unavailable": (
+        "The database does not answer or cannot be written, as `detail` says; nothing was stored. "
+        "`Retry-After`."
+    ),
     "not_ready": "`/health/ready` only: `errors` says what is missing. `Retry-After`.",
     "shutting_down": "The process is draining; ask another or again. `Retry-After`.",
     "unsupported_http_version": "The request is of another version than HTTP/1.1 or HTTP/1.0.",
