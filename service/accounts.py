@@ -54,7 +54,7 @@ class TokenPair:
 
 
 class Accounts:
-    """Accounts and their log-ins; every method is one transaction."""
+    """Accounts and their log-ins; what a method changes is one transaction."""
 
     def __init__(self, config: Config, store: Store, tokens: TokenMaker) -> None:
         self._min_password_chars = config.min_password_length
@@ -109,9 +109,11 @@ class Accounts:
         renewed = hash_password(password) if is_outdated else None
         refresh_token = self._tokens.refresh_token()
 
-        def work(session: Session) -> UUID:
+        def work(session: Session) -> UUID | None:
             if stored := self._stored_login(session, refresh_token):
                 return stored.id
+            if not self._still_fits(session, user, password):
+                return None
             if renewed:
                 users.set_password_hash(session, user_id, renewed)
             login = users.begin_login(session, user_id, client_address=current_client_address())
@@ -119,8 +121,10 @@ class Accounts:
             _record(session, Action.USER_LOGGED_IN, user_id, login_id=str(login.id))
             return login.id
 
-        with _unless_deleted(_WRONG):
-            login_id = self._store.transaction(work)
+        login_id = self._store.transaction(work)
+        if login_id is None:
+            self._record_failed_login(user)
+            raise Unauthenticated(_WRONG)
         return self._pair(user_id, login_id, refresh_token)
 
     def refresh(self, refresh_token: str) -> TokenPair:
@@ -187,6 +191,7 @@ class Accounts:
 
         Raises:
             InvalidRequest: with every fault of both passwords.
+            Conflict: another request changed the password meanwhile.
         """
         is_current = self._password_check.verify(current, user.password_hash)
         faults = [] if is_current else [Fault("current_password", _NOT_CURRENT)]
@@ -246,6 +251,18 @@ class Accounts:
         except DatabaseUnavailable:
             # Reading goes on while a database is read-only, and need not wait for this each time.
             self._note_again_at_s = time.monotonic() + _USE_STEP.total_seconds()
+
+    def _still_fits(self, session: Session, verified: User, password: str) -> bool:
+        """Return whether the account is still as its password was verified; it stays locked so.
+
+        Otherwise a log-in with the old password could begin after a new one has ended all others.
+        """
+        stored = users.user_to_change(session, verified.id)
+        if stored is None or stored.disabled_at is not None:
+            return False
+        if stored.password_hash == verified.password_hash:
+            return True
+        return self._password_check.verify(password, stored.password_hash)
 
     def _record_failed_login(self, user: User | None) -> None:
         """Record an attempt on an account, on none where the address is unknown; who it was is not known."""

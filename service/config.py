@@ -143,7 +143,7 @@ SETTINGS: tuple[Setting, ...] = (
         "LOGIN_RATE_LIMIT",
         "20 per minute",
         rate,
-        "Log-ins and registrations that one client address may try; empty for no limit.",
+        "Log-ins and registrations of one client address, password changes of one user; empty for no limit.",
         empty_is_a_value=True,
     ),
     Setting("SCAN_RATE_LIMIT", "", rate, "Scans that one user may ask for; empty for no limit."),

@@ -63,8 +63,8 @@ MEANINGS: dict[str, str] = {
     "method_not_allowed": "The address takes other methods; see `Allow`.",
     "not_acceptable": "`Accept` excludes JSON.",
     "conflict": (
-        "The e-mail address is taken, the Idempotency-Key came with other content, or the "
-        "model may not be deployed; the detail says which."
+        "The e-mail address is taken, the password was changed meanwhile, the Idempotency-Key came with "
+        "other content, or the model may not be deployed; the detail says which."
     ),
     "too_large": "A limit is exceeded; the detail names the setting.",
     "unsupported_media_type": "A body or file type that is not read; the detail names those that are.",

@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from db import migrate
+from db.models import User
 from db.queries.audit import list_events
+from db.queries.users import live_logins
 from service.accounts import Accounts
 from service.config import load
 from service.errors import Conflict, InvalidRequest, NotFound, Unauthenticated
@@ -20,6 +22,7 @@ class Office:
     """One database with its accounts, as operator and owners reach them."""
 
     def __init__(self, config, store):
+        self.config = config
         self.store = store
         self.tokens = TokenMaker(config)
         self.accounts = Accounts(config, store, self.tokens)
@@ -33,8 +36,31 @@ class Office:
         pair = self.accounts.log_in(user.email, password)
         return self.tokens.read_access_token(pair.access_token), pair.refresh_token
 
+    def disable(self, user):
+        self.admin.disable(user.email)
+
+    def reset_password(self, user):
+        self.admin.reset_password(user.email, "a new password")
+
+    def delete(self, user):
+        self.store.transaction(lambda s: s.delete(s.get(User, user.id)))
+
     def newest_event(self):
         return self.store.transaction(lambda s: list_events(s, limit=1))[0]
+
+
+class StoreWithNews:
+    """A store in which `news` happens once, after the first transaction."""
+
+    def __init__(self, store, news):
+        self.store = store
+        self.news = [news]
+
+    def transaction(self, work):
+        result = self.store.transaction(work)
+        while self.news:
+            self.news.pop()()
+        return result
 
 
 @pytest.fixture
@@ -108,6 +134,18 @@ def test_reset_password_ends_every_login(office):
     with pytest.raises(Unauthenticated):
         office.accounts.user_of(claims)
     assert office.log_in(user, "a new password")
+
+
+@pytest.mark.parametrize("change", ["disable", "reset_password", "delete"])
+def test_login_does_not_begin_when_its_account_changes_after_the_password_was_verified(
+    office, change
+):
+    user = office.make()
+    news = StoreWithNews(office.store, lambda: getattr(office, change)(user))
+    accounts = Accounts(office.config, news, office.tokens)
+    with pytest.raises(Unauthenticated):
+        accounts.log_in(user.email, "correct horse")
+    assert office.store.transaction(lambda s: live_logins(s, user.id, limit=1)) == []
 
 
 def test_reset_password_too_short_is_refused(office):

@@ -10,6 +10,7 @@ from sqlalchemy import update
 
 from db.models import Login
 from service.context import EXTENSION
+from service.user_admin import UserAdmin
 from tests.calls import caller
 
 PASSWORD = "/api/v1/auth/password"
@@ -160,6 +161,17 @@ def test_password_and_logins_change_once_when_answers_get_lost(user, admin, lose
     assert user.http.delete(LOGINS).status_code == 204
     actions = [event["action"] for event in newest_events(admin, 3)]
     assert actions == ["user.logged_out", "password.changed", "user.logged_in"]
+
+
+def test_disabled_account_is_refused_everywhere_at_once(user, live):
+    parts = live.app.extensions[EXTENSION]
+    UserAdmin(parts.config, parts.store, operator="cli:root").disable(user.email)
+    form = {"username": user.email, "password": user.password}
+    refresh = {"refresh_token": user.tokens["refresh_token"]}
+    answers = [user.http.get("/api/auth/me"), user.scan("The vendor may fail.")]
+    answers += [user.client.post("/api/auth/login", data=form)]
+    answers += [user.client.post("/api/auth/refresh", json=refresh)]
+    assert [answer.status_code for answer in answers] == [401] * 4
 
 
 def test_login_events_name_account_and_address(user, admin):

@@ -97,14 +97,6 @@ def test_scan_of_an_account_deleted_meanwhile_is_unauthenticated(user, delete_ac
     assert "deleted" in answer.json()["detail"]
 
 
-def test_log_in_to_an_account_deleted_meanwhile_is_unauthenticated(client, user, delete_account):
-    delete_account(user, "logins")
-    answer = client.post(
-        "/api/auth/login", data={"username": user.email, "password": user.password}
-    )
-    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
-
-
 @pytest.fixture
 def writers():
     """The threads of this process that have begun to write scans."""
