@@ -118,7 +118,8 @@ class Store:
                 self._database.write(n_bytes=0 if self._is_writable else _PROOF_BYTES)
             except SQLAlchemyError as error:
                 # One that is only busy, or gone meanwhile, is for `ping` to report.
-                self._is_writable = not is_unwritable(error)
+                if is_unwritable(error):
+                    self._is_writable = False
             else:
                 self._is_writable = True
             self._write_due_s = time.monotonic() + (WRITE_EVERY_S if self._is_writable else 1.0)

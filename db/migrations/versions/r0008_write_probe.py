@@ -13,8 +13,8 @@ from sqlalchemy.dialects import mysql
 
 from db.migrations.columns import table_options, time
 
-revision = "0007"
-down_revision: str | None = "0006"
+revision = "0008"
+down_revision: str | None = "0007"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
