@@ -5,9 +5,9 @@ from __future__ import annotations
 from waitress.channel import HTTPChannel
 from waitress.task import ThreadedTaskDispatcher
 
-from service.channels import RETRY_AFTER_S, TOO_MANY
+from service.channels import TOO_MANY
 from service.errors import Overloaded
-from service.limits import PROBE_PATHS
+from service.limits import PROBE_PATHS, RETRY_AFTER_S
 
 WAITING_PER_THREAD = 4
 """Requests that wait for each thread. With a scan of a sentence every 3 ms all have been answered within

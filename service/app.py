@@ -26,6 +26,7 @@ from service import (
 )
 from service.accounts import Accounts
 from service.api import admin, auth, feedback, health, metrics, models, scan, scans, taxonomy
+from service.buffer_memory import USER_KEY
 from service.config import Config
 from service.context import EXTENSION, Services, services
 from service.drift import DriftWatch
@@ -185,7 +186,9 @@ def _in_use(
 
 
 class _App(APIFlask):
-    """An application without coroutines."""
+    """An application without coroutines and without temporary files."""
+
+    request_class = bodies.FormRequest
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return a view or hook as it is; otherwise each is inspected at every request."""
@@ -251,6 +254,9 @@ def _begin() -> None:
 
 def _finish(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.request_id
+    account_id = _account_id()
+    if account_id is not None:
+        request.environ[USER_KEY] = str(account_id)
     duration_s = time.monotonic() - g.began_at_s
     _count(response, duration_s)
     _log.info(
@@ -260,7 +266,7 @@ def _finish(response: Response) -> Response:
             path=request.path,  # never the query: it may quote a document
             status=response.status_code,
             duration_ms=round(duration_s * 1000, 1),
-            user_id=_account_id(),
+            user_id=account_id,
             client_address=request_id.current_client_address(),
         ),
     )

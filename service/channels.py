@@ -8,24 +8,31 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.client
+import io
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask, Task, WSGITask
 from waitress.trigger import trigger
 from waitress.utilities import Error
 
 from service import request_id
-from service.errors import HTTP_STATUS, InvalidRequest, RiskscanError, TooLarge
+from service.buffer_memory import STRANGERS, USER_KEY, Budget
+from service.errors import HTTP_STATUS, InvalidRequest, Overloaded, RiskscanError, TooLarge
+from service.limits import RETRY_AFTER_S, SMALL_BODY_BYTES
 from service.problem_document import FIXED_500, headers_of, problem_response
 from service.request_parser import Gate, RequestParser
 
-RETRY_AFTER_S = 2
 TOO_MANY = "Too many requests wait already. Try again in a few seconds."
+_UNREAD = (
+    "Answers that were not read yet hold all the memory there is for them, or your share of it "
+    "(BUFFER_MEMORY_BYTES). The request was carried out, but its answer is not sent: read the others first."
+)
 _JOINED_BYTES = 65_536
 _LINGER_S = 5.0
 """How long a refused client may go on sending before its connection is cut; nginx waits as long."""
@@ -40,15 +47,19 @@ class Rules:
     """The detail of a 413."""
     on_refused: Callable[[str], None]
     """Receives the code of each refusal."""
-    admit: Gate | None = None
+    admit: Gate = lambda _path, _headers: STRANGERS
     """Decides who may send a large body."""
+    bodies: Budget = field(default_factory=lambda: Budget(0))
+    """Memory for large bodies."""
+    answers: Budget = field(default_factory=lambda: Budget(0))
+    """Memory for large answers that were not read yet."""
     origins: tuple[str, ...] = ()
     """Web pages that may read a refusal; without it they would not see that a token has expired."""
 
 
 def channel_class(rules: Rules) -> type[HTTPChannel]:
     """Return the class of connections under these rules."""
-    parser = functools.partial(RequestParser, admit=rules.admit)
+    parser = functools.partial(RequestParser, admit=rules.admit, memory=rules.bodies)
     members = {"rules": rules, "parser_class": staticmethod(parser)}
     return type("RiskscanChannel", (_Channel,), members)
 
@@ -75,29 +86,54 @@ class OneWake(trigger):  # type: ignore[misc]  # waitress has no annotations
 
 
 class _OneSend(Task):  # type: ignore[misc]
+    is_refused = False
+
     def write(self, data: bytes) -> None:
         with self.channel.joining():  # headers and body
             super().write(data)
 
-
-class _Task(_OneSend, WSGITask):  # type: ignore[misc]
-    pass
-
-
-class _ProblemTask(_OneSend, ErrorTask):  # type: ignore[misc]
-    def execute(self) -> None:
-        request_id.begin(self.request.headers.get("X_REQUEST_ID"))
+    def refuse(self, error: RiskscanError) -> None:
+        """Answer with a problem and close the connection."""
         rules = self.channel.rules
-        error = _ours(self.request.error, rules)
         rules.on_refused(error.code)
+        self.is_refused = True
         body, headers = problem_response(error.code, error.message, instance="")
         self.version = "1.1"  # ours; that of the request may not be known
         self.status = status_line(error.code)
         headers += [*headers_of(error), *_cors(self.request.headers, rules.origins)]
         self.response_headers = [*headers, ("Connection", "close")]
-        self.close_on_finish = True
+        self.close_on_finish = self.complete = True
         self.content_length = len(body)
         self.write(b"" if getattr(self.request, "command", "") == "HEAD" else body)
+
+
+class _Task(_OneSend, WSGITask):  # type: ignore[misc]
+    """Answers from the application, unless there is no memory for an answer that nobody reads.
+
+    An answer is one piece or a file: of what comes in pieces only the announced length is counted.
+    """
+
+    def execute(self) -> None:
+        try:
+            super().execute()
+        except _NoRoomError:
+            self.refuse(Overloaded(_UNREAD, retry_after_s=RETRY_AFTER_S))
+
+    def write(self, data: bytes) -> None:
+        if not self.wrote_header and not self.is_refused:
+            user_id = self.environ.get(USER_KEY, STRANGERS)
+            self.channel.hold(user_id, max(len(data), self.content_length or 0))
+        super().write(data)
+
+
+class _ProblemTask(_OneSend, ErrorTask):  # type: ignore[misc]
+    def execute(self) -> None:
+        request_id.begin(self.request.headers.get("X_REQUEST_ID"))
+        self.refuse(_ours(self.request.error, self.channel.rules))
+
+
+class _NoRoomError(Exception):
+    """There is no memory to hold an answer until its client reads it."""
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
@@ -109,6 +145,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     _joined: list[bytes] | None = None
     _is_to_linger = False
     _lingers_until_s: float | None = None
+    _holds: tuple[tuple[str, int], ...] = ()
 
     @contextlib.contextmanager
     def joining(self) -> Iterator[None]:
@@ -119,9 +156,11 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
             yield
         finally:
             self._joined = None
-        parts = [b"".join(joined)] if sum(map(len, joined)) <= _JOINED_BYTES else joined
-        for part in parts:
-            super().write_soon(part)
+        if sum(map(len, joined)) <= _JOINED_BYTES:
+            super().write_soon(b"".join(joined))
+            return
+        for part in joined:
+            super().write_soon(_uncopied(part))
 
     def write_soon(self, data: Any) -> int:  # noqa: ANN401 - bytes, or waitress's file
         if self._joined is None:
@@ -129,10 +168,45 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         self._joined.append(data)
         return len(data)
 
+    def hold(self, holder: str, n_bytes: int) -> None:
+        """Count an answer that is large, or joins others that were not read, until all of them are sent.
+
+        Raises:
+            _NoRoomError: they do not fit.
+        """
+        if self.total_outbufs_len + n_bytes <= SMALL_BODY_BYTES:
+            return
+        if not self.rules.answers.take(holder, n_bytes):
+            raise _NoRoomError
+        self._holds += ((holder, n_bytes),)
+
     def service(self) -> None:
         """Answer the next request; see waitress."""
         self._is_to_linger = self.requests[0].is_cut_short
-        super().service()
+        try:
+            super().service()
+        finally:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        with self.outbuf_lock:
+            if self._holds and not self.total_outbufs_len and not self.requests:
+                for holder, n_bytes in self._holds:
+                    self.rules.answers.give_back(holder, n_bytes)
+                self._holds = ()
+
+    def _flush_some(self, do_close: bool = True) -> bool:
+        is_some_sent = bool(super()._flush_some(do_close))
+        if self._holds:
+            self._give_back()
+        return is_some_sent
+
+    def handle_close(self) -> None:
+        """Close, and give back what was held for the client."""
+        if self.request is not None:
+            self.request.close()
+        super().handle_close()
+        self._give_back()
 
     def readable(self) -> bool:
         """Return whether to read; the loop asks at least once a second."""
@@ -179,6 +253,15 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
             self.socket.shutdown(socket.SHUT_WR)
         except OSError:  # the client has gone
             self.handle_close()
+
+
+def _uncopied(data: Any) -> Any:  # noqa: ANN401 - bytes, or waitress's file
+    """Return large bytes as a file, of which waitress sends without keeping a copy."""
+    if not isinstance(data, bytes) or len(data) <= _JOINED_BYTES:
+        return data
+    file = ReadOnlyFileBasedBuffer(io.BytesIO(data))
+    file.prepare()
+    return file
 
 
 def _cors(headers: Mapping[str, str], origins: tuple[str, ...]) -> list[tuple[str, str]]:

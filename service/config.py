@@ -86,6 +86,12 @@ SETTINGS: tuple[Setting, ...] = (
         "Connections held open at once, idle ones included; beyond it new ones are refused.",
     ),
     Setting(
+        "BUFFER_MEMORY_BYTES",
+        "268435456",
+        integer(1_048_576, 2**40),
+        "Memory for large requests, and as much for answers not read yet (256 MiB); one user gets half.",
+    ),
+    Setting(
         "TRUSTED_PROXY",
         "",
         address,
@@ -262,6 +268,7 @@ class Config:
     ops_port: int | None
     threads: int
     connection_limit: int
+    buffer_memory_bytes: int
     trusted_proxy: str
     drain_timeout_s: int
     log_level: str

@@ -7,8 +7,8 @@ import resource
 
 from service.errors import ConfigError
 
-# Of waitress: the socket, a temporary file for a body beyond 512 KiB, one for an answer beyond 1 MiB.
-_PER_CONNECTION = 3
+# The socket, and a file of /docs that is being sent.
+_PER_CONNECTION = 2
 # Model, log and listeners; and for a thread its database connection and the pipes of the child that
 # reads its document. 8 threads that read web pages took 46 in all (SQLite, November 2026).
 _OTHERS = 64

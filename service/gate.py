@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from service.buffer_memory import STRANGERS
 from service.errors import TooLarge, Unauthenticated
 from service.request_parser import Gate
 from service.tokens import TokenMaker
@@ -17,23 +18,24 @@ def gate_of(tokens: TokenMaker, *, is_scan_open: bool, too_large: str) -> Gate:
     `too_large` is the detail of a 413. Header names are waitress's: AUTHORIZATION, CONTENT_LENGTH.
     """
 
-    def admit(path: str, headers: Mapping[str, str]) -> None:
+    def admit(path: str, headers: Mapping[str, str]) -> str:
         path = "/" + path.lstrip("/")  # as waitress gives it to the application
         if path.startswith(_ACCOUNT_PATHS):
             raise TooLarge(too_large)
-        if not (is_scan_open and path == "/scan"):
-            check_credential(headers, tokens)
+        if is_scan_open and path == "/scan":
+            return STRANGERS
+        return user_of(headers, tokens)
 
     return admit
 
 
-def check_credential(headers: Mapping[str, str], tokens: TokenMaker) -> None:
-    """Refuse a caller whose credential is missing, forged or expired, without asking the database.
+def user_of(headers: Mapping[str, str], tokens: TokenMaker) -> str:
+    """Return the id of the user whose credential this is, without asking the database.
 
     A view authenticates again: a credential that passes may have been revoked.
 
     Raises:
-        Unauthenticated: with what to send.
+        Unauthenticated: it is missing, forged or expired; says what to send.
     """
     scheme, _, token = headers.get("AUTHORIZATION", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
@@ -41,4 +43,4 @@ def check_credential(headers: Mapping[str, str], tokens: TokenMaker) -> None:
             "A body of this size needs an access token: send `Authorization: Bearer <access_token>`, "
             "as answered by POST /api/v1/auth/login."
         )
-    tokens.read_access_token(token.strip())
+    return str(tokens.read_access_token(token.strip()).user_id)

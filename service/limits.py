@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from service.config import Config  # imports SQLAlchemy, which not every process needs
 
+RETRY_AFTER_S = 2
+"""When a request that was refused for want of room may come again."""
 PROBE_PATHS = ("/health", "/health/live", "/health/ready", "/metrics")
 """Paths that are answered at once, however much else waits; exact, without a query."""
 # JSON may write one character as two \uXXXX escapes; so many bytes a text within its limit can take.

@@ -6,14 +6,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from waitress.parser import HTTPRequestParser, ParsingError
-from waitress.receiver import ChunkedReceiver
+from waitress.receiver import ChunkedReceiver, FixedStreamReceiver
 
-from service.errors import InvalidRequest, RiskscanError
+from service.body_buffer import BodyBuffer
+from service.buffer_memory import Budget
+from service.errors import InvalidRequest, Overloaded, RiskscanError
 from service.framing import check_head
-from service.limits import MAX_HEADER_BYTES, SMALL_BODY_BYTES
+from service.limits import MAX_HEADER_BYTES, RETRY_AFTER_S, SMALL_BODY_BYTES
 
-Gate = Callable[[str, Mapping[str, str]], None]
-"""Takes path and headers of a request with a body beyond SMALL_BODY_BYTES; raises what refuses it."""
+Gate = Callable[[str, Mapping[str, str]], str]
+"""Takes path and headers of a request with a body beyond SMALL_BODY_BYTES; returns whose it is, or raises."""
+NO_ROOM = (
+    "Large requests that are being received or wait hold all the memory there is for them, or your "
+    "share of it (BUFFER_MEMORY_BYTES). Send fewer at once, or this one again in a few seconds."
+)
 _MAX_CHUNK_LINE_BYTES = 1_024
 
 
@@ -27,12 +33,14 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no
     _refusal: RiskscanError | None = None
     is_cut_short = False
     """Whether the request was refused before its end, so that the client may still be sending."""
-    _is_admitted = False
+    _holder: str | None = None
+    _n_held = 0
 
-    def __init__(self, adj: Any, *, admit: Gate | None = None) -> None:  # noqa: ANN401 - waitress's
-        """`admit` sees the head of a request with a large body before that is received."""
+    def __init__(self, adj: Any, *, admit: Gate, memory: Budget) -> None:  # noqa: ANN401 - waitress's
+        """`admit` sees the head of a request with a large body before that is received into `memory`."""
         super().__init__(adj)
         self._admit = admit
+        self._memory = memory
 
     def received(self, data: bytes) -> int:
         n_taken = int(super().received(data))
@@ -57,14 +65,30 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no
             raise ParsingError(error.code) from error
         except ValueError as error:  # of urlsplit, on "GET http://[/": waitress would just hang up
             raise ParsingError("not an address") from error
+        if self.content_length > SMALL_BODY_BYTES:
+            self.body_rcv = FixedStreamReceiver(self.content_length, BodyBuffer())
+
+    def close(self) -> None:
+        """Give back what the body holds."""
+        super().close()
+        if self._n_held and self._holder is not None:
+            self._memory.give_back(self._holder, self._n_held)
+            self._n_held = 0
 
     def _check_body(self) -> None:
         n_bytes = max(self.content_length, self.body_bytes_received)
-        if n_bytes > SMALL_BODY_BYTES and self._admit is not None and not self._is_admitted:
-            self._admit(self.path, self.headers)
-            self._is_admitted = True
+        if n_bytes > max(SMALL_BODY_BYTES, self._n_held):
+            self._hold(n_bytes)
         if isinstance(self.body_rcv, ChunkedReceiver):
             _check_chunk_lines(self.body_rcv)
+
+    def _hold(self, n_bytes: int) -> None:
+        """Count the body as announced, or as long as it has become."""
+        if self._holder is None:
+            self._holder = self._admit(self.path, self.headers)
+        if not self._memory.take(self._holder, n_bytes - self._n_held):
+            raise Overloaded(NO_ROOM, retry_after_s=RETRY_AFTER_S)
+        self._n_held = n_bytes
 
 
 def _check_chunk_lines(body: ChunkedReceiver) -> None:

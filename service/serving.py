@@ -16,6 +16,7 @@ from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer, create_server
 
 from service.admission import Dispatcher
+from service.buffer_memory import Budget
 from service.channels import OneWake, Rules, channel_class
 from service.config import Config
 from service.context import EXTENSION, Services
@@ -29,6 +30,9 @@ from service.shedding import Shedding
 _LOOP_TIMEOUT_S = 1
 # An idle connection ends after this; a proxy in front has to give its own up sooner.
 IDLE_TIMEOUT_S = 120
+# No body and no answer goes to a temporary file, whose disk may be full, and no thread waits for a client
+# that does not read: buffer_memory.py bounds instead what is held.
+_NEVER = 2**60
 _log = logging.getLogger(__name__)
 
 
@@ -84,6 +88,9 @@ class Server:
                 asyncore_loop_timeout=_LOOP_TIMEOUT_S,
                 max_request_header_size=MAX_HEADER_BYTES,
                 max_request_body_size=max_body_bytes(config),
+                inbuf_overflow=_NEVER,
+                outbuf_overflow=_NEVER,
+                outbuf_high_watermark=_NEVER,
                 clear_untrusted_proxy_headers=True,
                 ident=None,
                 **_proxy(config),
@@ -154,6 +161,8 @@ def _rules(services: Services) -> Rules:
         too_large=too_large,
         on_refused=services.metrics.refused,
         admit=gate_of(services.tokens, is_scan_open=config.ai_service_open, too_large=too_large),
+        bodies=Budget(config.buffer_memory_bytes),
+        answers=Budget(config.buffer_memory_bytes),
         origins=config.cors_origins,
     )
 

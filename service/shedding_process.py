@@ -20,8 +20,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from service import request_id
-from service.channels import RETRY_AFTER_S, TOO_MANY, status_line
-from service.limits import MAX_HEADER_BYTES, PROBE_PATHS
+from service.channels import TOO_MANY, status_line
+from service.limits import MAX_HEADER_BYTES, PROBE_PATHS, RETRY_AFTER_S
 from service.problem_document import problem_response
 
 SHED, REST = b"shed", b"rest"

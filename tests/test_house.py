@@ -14,6 +14,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 # Lower floors know nothing of upper ones. A module not named here stands with its package.
 FLOORS = [
     {
+        "service.body_buffer",
+        "service.buffer_memory",
         "service.combining",
         "service.database_address",
         "service.email_addresses",

@@ -12,6 +12,7 @@ from tests.calls import HTTP
 from tests.http.test_framing import all_of
 
 JSON = {"Content-Type": "application/json"}
+EXPECT = "Expect: 100-continue"
 ORIGIN = "http://localhost:5173"
 LENGTH = SMALL_BODY_BYTES + 1
 
@@ -26,7 +27,7 @@ def bearer(token):
 
 
 @pytest.mark.parametrize("path", ["/api/scan", "/api/v1/scan", "/scan", "/nowhere", "/health"])
-@pytest.mark.parametrize("expect", ["X-A: 1", "Expect: 100-continue"])
+@pytest.mark.parametrize("expect", ["X-A: 1", EXPECT])
 def test_stranger_is_refused_by_the_head_alone(live, path, expect):
     answer = all_of(live, head(path, expect))
     assert answer.startswith("HTTP/1.1 401 ")
@@ -49,7 +50,7 @@ def test_holder_of_a_token_is_asked_to_go_on_and_answered(live, user):
     token = bearer(user.tokens["access_token"])
     form = "Content-Type: application/x-www-form-urlencoded"
     body = b"text=" + b"The+vendor+may+fail.+" * 4_000
-    headers = (token, form, "Expect: 100-continue", "Connection: close")
+    headers = (token, form, EXPECT, "Connection: close")
     answer = all_of(live, head("/api/scan", *headers, length=len(body)), body)
     assert answer.startswith("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 ")
 

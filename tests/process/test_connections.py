@@ -56,13 +56,12 @@ def wait_for_refusal(url):
     return answer
 
 
-def test_slow_readers_of_many_answers_hold_every_thread_but_health_answers(start):
+def test_slow_readers_of_many_answers_hold_no_thread(start):
     process = start(THREADS="2")
     with Crowd(process.port) as crowd:
-        crowd.readers(2, BIG, times=25)  # beyond the 16 MiB that waitress keeps for a connection
-        wait_until(lambda: not answers(process.url, 5, "/openapi.json"))
-        assert answers(process.url, 15)
-    assert answers(process.url, 15, "/openapi.json")
+        crowd.readers(3, BIG, times=25)  # 42 MB each, far beyond what the kernel takes
+        for _ in range(5):
+            assert answers(process.url, PATIENCE_S, "/openapi.json")
 
 
 def test_soft_limit_of_files_is_raised_by_itself(start):
@@ -74,10 +73,10 @@ def test_soft_limit_of_files_is_raised_by_itself(start):
 
 
 def test_too_few_files_are_told_and_fewer_connections_held(start):
-    process = start(ulimit="-n 800")
+    process = start(ulimit="-n 600")
     [warning] = [line for line in process.lines if "CONNECTION_LIMIT" in line]
     assert '"level": "WARNING"' in warning
-    assert "800" in warning
+    assert "600" in warning
     with Crowd(process.port) as crowd:
         crowd.idle(300)
         wait_for_refusal(process.url)

@@ -1,0 +1,51 @@
+"""The body of a request in memory, which shrinks while it is read."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+_KEPT_BYTES = 1 << 20
+
+
+class BodyBuffer(io.RawIOBase):
+    """Takes what a receiver of waitress appends, and is the file that the application reads, once.
+
+    Parsing a form copies a file's bytes out of the body; what was read is given back meanwhile.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._data = bytearray()
+        self._n_read = 0
+
+    def __len__(self) -> int:
+        return len(self._data) - self._n_read
+
+    def append(self, data: bytes) -> None:
+        """Add bytes at the end."""
+        self._data += data
+
+    def getfile(self) -> BodyBuffer:
+        """Return what the application reads."""
+        return self
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - any writable buffer
+        """Move the next bytes into `buffer`; return how many."""
+        n = min(len(buffer), len(self))
+        with memoryview(self._data) as data:
+            buffer[:n] = data[self._n_read : self._n_read + n]
+        self._n_read += n
+        if self._n_read >= _KEPT_BYTES:
+            del self._data[: self._n_read]
+            self._n_read = 0
+        return n
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._data = bytearray()
+        super().close()
