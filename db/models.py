@@ -132,7 +132,11 @@ class Scan(Base):
 
 
 class Finding(Base):
-    """A finding of a scan, numbered from 1 in document order; `end` is exclusive."""
+    """A finding of a scan, numbered from 1 in document order; `end` is exclusive.
+
+    A risk or category of another service that the taxonomy lacks has its title in `foreign_risk` or
+    `foreign_category`, and no key. A context that the text does not hold has no span.
+    """
 
     __tablename__ = "findings"
     __table_args__ = (
@@ -148,13 +152,15 @@ class Finding(Base):
         row_id(), ForeignKey("scans.id", ondelete="CASCADE"), primary_key=True
     )
     n: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    risk_type: Mapped[str] = mapped_column(exact(64))
-    category: Mapped[str] = mapped_column(exact(64))
+    risk_type: Mapped[str | None] = mapped_column(exact(64))
+    category: Mapped[str | None] = mapped_column(exact(64))
     score: Mapped[float | None] = mapped_column(Double)
     context: Mapped[str] = mapped_column(long_text())
-    start: Mapped[int] = mapped_column("span_start", key="start")  # words of SQL
-    end: Mapped[int] = mapped_column("span_end", key="end")
+    start: Mapped[int | None] = mapped_column("span_start", key="start")  # words of SQL
+    end: Mapped[int | None] = mapped_column("span_end", key="end")
     page: Mapped[int | None]
+    foreign_risk: Mapped[str | None] = mapped_column(exact(255))
+    foreign_category: Mapped[str | None] = mapped_column(exact(255))
 
 
 class Feedback(Base):
@@ -162,16 +168,19 @@ class Feedback(Base):
 
     A change of mind is a further row with the next `revision`, and the newest counts. Two rows that
     are written at once would have the same revision, which the unique constraint refuses. `n` is
-    the finding's number, 0 for a missed risk, whose sentence is in `context`. `risk_types` are those
-    that stand by this verdict; `role` is the author's at that time. `verified` says that the service
-    saw the sentence in the document. No foreign key to the author: a verdict outlives the account, as
-    the audit trail does.
+    the finding's number, 0 for a missed risk, whose sentence is in `context`. The span is the finding's,
+    (0, 0) where that has none. `risk_types` are those that stand by this verdict; `role` is the author's
+    at that time. `verified` says that the service saw the sentence in the document. No foreign key to the
+    author: a verdict outlives the account, as the audit trail does.
     """
 
     __tablename__ = "feedback"
     __table_args__ = (
         CheckConstraint("n >= 0", name="n"),
-        CheckConstraint("span_start >= 0 AND span_end > span_start", name="span"),
+        CheckConstraint(
+            "span_start >= 0 AND (span_end > span_start OR (n > 0 AND span_start = 0 AND span_end = 0))",
+            name="span",
+        ),
         CheckConstraint("revision >= 1", name="revision"),
         CheckConstraint(
             "verdict IN ('confirmed', 'rejected', 'relabelled', 'missed', 'withdrawn')",

@@ -76,6 +76,8 @@ def _decisions(
         deadline = Deadline.after(timeout_s)
         found = analyzer.analyze(document, sensitivity=sensitivity, deadline=deadline).findings
         for finding in found:
+            if finding.risk_type is None:
+                continue  # a title that the labels lack
             for k in _sentences_of(finding, document):
                 hits[rows[k], _COLUMN[finding.risk_type]] = True
     return hits
@@ -91,7 +93,12 @@ def document_of(sentences: Sequence[str]) -> Document:
 
 
 def _sentences_of(finding: Finding, document: Document) -> range:
-    """Return the sentences that a finding overlaps: another service may cut them elsewhere."""
+    """Return the sentences that a finding overlaps: another service may cut them elsewhere.
+
+    None where the document does not hold its context.
+    """
+    if finding.start is None or finding.end is None:
+        return range(0)
     starts = [s.start for s in document.sentences]
     first = max(0, bisect_right(starts, finding.start) - 1)
     return range(first, max(first + 1, bisect_left(starts, finding.end)))

@@ -26,7 +26,6 @@ from service.database_address import shown
 from service.errors import RiskscanError
 from service.nlp.analyzer import Deadline
 from service.nlp.operating_point import SENSITIVITIES, Sensitivity
-from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES
 from service.scanner import Scanner, ScanResult, Submission
 from service.settling import Status
 
@@ -191,7 +190,7 @@ def _print(name: str, result: ScanResult, *, as_json: bool) -> None:
     for f in result.analysis.findings:
         score = "" if f.score is None else f"{f.score:.2f}"
         page = "" if f.page is None else str(f.page)
-        titles = (CATEGORY_TITLES[f.category], RISK_TITLES[f.risk_type])
+        titles = (escape(_harmless(f.category_title)), escape(_harmless(f.risk)))
         table.add_row(page, score, *titles, escape(_harmless(f.context)))
     Console().print(table)
 
@@ -202,7 +201,10 @@ def _harmless(text: str) -> str:
 
 
 def _as_json(name: str, result: ScanResult) -> dict[str, Any]:
-    findings = [asdict(f) for f in result.analysis.findings]
+    findings = [
+        {**asdict(f), "risk": f.risk, "category_title": f.category_title}
+        for f in result.analysis.findings
+    ]
     coverage = result.coverage()
     return {
         "file": name,

@@ -11,8 +11,12 @@ from apiflask.fields import Boolean, Float, Integer, List, Nested, String
 class CoverageOut(Schema):
     """What was read of the document; nothing is ever left out."""
 
-    characters = Integer(required=True)
-    sentences = Integer(required=True)
+    characters = Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "null where AI_SERVICE_URL alone could read the file."},
+    )
+    sentences = Integer(required=True, allow_none=True)
     pages = Integer(required=True, allow_none=True)
     pages_without_text = List(Integer(), required=True)
     truncated = Boolean(required=True)

@@ -46,7 +46,11 @@ class DriftWatch:
             return
         if result.sensitivity != "balanced":
             return
-        found = [Found(f.start, f.category, f.score, f.context) for f in analysis.findings]
+        found = [
+            Found(f.start, f.category, f.score, f.context)
+            for f in analysis.findings
+            if f.start is not None and f.category is not None
+        ]
         n_sentences = len(result.document.sentences)
         counts = drift.finding_counts(found, n_sentences)
         with self._changed:

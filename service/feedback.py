@@ -109,7 +109,7 @@ class Reviews:
 
         def work(session: Session) -> tuple[models.Feedback, bool]:
             scan = _scan(session, user, scan_id, lock=True)
-            _check_span(missed, n_characters=int(scan.coverage["characters"]))
+            _check_span(missed, n_characters=scan.coverage["characters"])
             findings = queries.findings_at(session, scan_id, missed.start, missed.end)
             _check_against(findings, missed)
             target = Target(scan_id, user.id, 0, missed.start, missed.end)
@@ -325,20 +325,24 @@ def _finding(
 
 
 def _target(user: models.User, row: models.Finding | models.Feedback) -> Target:
-    return Target(row.scan_id, user.id, row.n, row.start, row.end)
+    return Target(row.scan_id, user.id, row.n, row.start or 0, row.end or 0)
 
 
-def _standing(judgement: Judgement, found: str) -> tuple[str, ...]:
+def _standing(judgement: Judgement, found: str | None) -> tuple[str, ...]:
     if judgement.verdict == "rejected":
         return ()
     if judgement.verdict == "confirmed":
-        return (found,)
+        return (found,) if found else ()  # a foreign title has no type that could stand
     if set(judgement.risk_types) == {found}:
         raise _refusal("risk_types", "This is the type that the finding has; confirm it instead.")
     return in_order(judgement.risk_types)
 
 
-def _check_span(missed: Missed, *, n_characters: int) -> None:
+def _check_span(missed: Missed, *, n_characters: int | None) -> None:
+    if n_characters is None:
+        raise _refusal(
+            "start", "Only the AI service read this file, so that no span can be checked."
+        )
     if missed.end > n_characters:
         raise _refusal("end", f"The document has {n_characters} characters; end lies beyond them.")
     if len(missed.context) != missed.end - missed.start:

@@ -103,7 +103,11 @@ class FeedbackExport:
             scan = queries.scan_under_review(session, scan_id)
             if scan is None:
                 return []  # deleted since its id was read
-            chosen = (s for s in _sentences(session, scan_id) if s.current() and _is_due(s, since))
+            chosen = (
+                sentence
+                for sentence in _sentences(session, scan_id)
+                if sentence.current() and _is_due(sentence, since) and _has_all_types(sentence)
+            )
             return [self._line(scan, sentence) for sentence in chosen]
 
         return self._store.transaction(work)
@@ -152,17 +156,26 @@ def _sentences(session: Session, scan_id: UUID) -> list[_Sentence]:
     spans = {(row.start, row.end) for row in rows}
     sentences: dict[tuple[int, int, str], _Sentence] = {}
     text_at: dict[tuple[int, int], str] = {}
+    text_of: dict[int, str] = {}
     for f in queries.findings_at_spans(session, scan_id, spans):
-        text_at[f.start, f.end] = f.context
-        sentences.setdefault((f.start, f.end, f.context), _Sentence(f.context)).findings.append(f)
+        start, end = f.start or 0, f.end or 0
+        text_at[start, end] = text_of[f.n] = f.context
+        sentences.setdefault((start, end, f.context), _Sentence(f.context)).findings.append(f)
     for row in rows:
         # Only missed risks carry a sentence; two users may quote the same span differently.
-        text = row.context or text_at.get((row.start, row.end))
+        text = row.context or text_of.get(row.n, text_at.get((row.start, row.end)))
         if text is None:  # no foreign key leads to a finding: a missed risk has none
             _log.warning("feedback %s on scan %s left out: its finding is gone", row.id, scan_id)
             continue
         sentences.setdefault((row.start, row.end, text), _Sentence(text)).rows.append(row)
     return [sentence for _, sentence in sorted(sentences.items(), key=lambda item: item[0])]
+
+
+def _has_all_types(sentence: _Sentence) -> bool:
+    """Tell whether each foreign title was relabelled; else the sentence's labels would lack it."""
+    foreign = [finding.n for finding in sentence.findings if finding.risk_type is None]
+    verdicts = {n: [_verdict(row) for row in sentence.current() if row.n == n] for n in foreign}
+    return all(settle(given, found=()).risk_types for given in verdicts.values())
 
 
 def _is_due(sentence: _Sentence, since: datetime | None) -> bool:
@@ -173,7 +186,7 @@ def _settled(sentence: _Sentence) -> Settled:
     verdicts: dict[int, list[Verdict]] = {finding.n: [] for finding in sentence.findings}
     for row in sentence.current():
         verdicts.setdefault(row.n, []).append(_verdict(row))
-    found = {finding.n: [finding.risk_type] for finding in sentence.findings}
+    found = {f.n: [f.risk_type] for f in sentence.findings if f.risk_type}
     return settle_sentence([settle(given, found=found.get(n, [])) for n, given in verdicts.items()])
 
 

@@ -83,7 +83,7 @@ class Metrics:
         self._scans.labels(source).inc()
         self._sentences.labels(source).inc(len(result.document.sentences))
         for finding in result.analysis.findings:
-            self._findings.labels(finding.category, source).inc()
+            self._findings.labels(finding.category or "foreign", source).inc()
 
     def shadowed(self, counts: ShadowCounts) -> None:
         """Count a scan that the shadow model scored too, and those dropped before it."""

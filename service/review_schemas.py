@@ -120,8 +120,14 @@ class FeedbackOut(Schema):
         metadata={"description": "The types that stand by this verdict."},
     )
     comment = String(required=True, allow_none=True)
-    start = Integer(required=True, metadata={"description": "First character, in code points."})
-    end = Integer(required=True, metadata={"description": "One past the last character."})
+    start = Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "First character, in code points; null where not located."},
+    )
+    end = Integer(
+        required=True, allow_none=True, metadata={"description": "One past the last character."}
+    )
     context = String(
         required=True,
         allow_none=True,
@@ -137,8 +143,9 @@ class FeedbackOut(Schema):
     timestamp = AwareDateTime(required=True, attribute="created_at", default_timezone=UTC)
 
     @post_dump
-    def _zero_is_no_finding(self, data: dict[str, Any], **_: object) -> dict[str, Any]:
-        return {**data, "finding": data["finding"] or None}
+    def _zero_is_no_finding_or_place(self, data: dict[str, Any], **_: object) -> dict[str, Any]:
+        place = {} if data["end"] else {"start": None, "end": None}
+        return {**data, **place, "finding": data["finding"] or None}
 
 
 class GivenFeedbackOut(FeedbackOut):
@@ -166,9 +173,14 @@ class FindingListQuery(StrictSchema):
 
 class FindingOut(Schema):
     id = Integer(required=True, attribute="n", metadata={"description": "Number within the scan."})
-    risk_type = String(required=True, validate=OneOf(RISK_TYPES))
-    risk = String(required=True, metadata={"description": "Title of the risk type."})
-    category = String(required=True, validate=OneOf(CATEGORIES))
+    risk_type = String(
+        required=True,
+        allow_none=True,
+        validate=OneOf(RISK_TYPES),
+        metadata={"description": "null for a risk of AI_SERVICE_URL that the taxonomy lacks."},
+    )
+    risk = String(required=True, metadata={"description": "Title of the risk."})
+    category = String(required=True, allow_none=True, validate=OneOf(CATEGORIES))
     category_title = String(required=True)
     score = Float(
         required=True,
@@ -176,8 +188,18 @@ class FindingOut(Schema):
         metadata={"description": "Calibrated probability; null from an LLM or another service."},
     )
     context = String(required=True, metadata={"description": "The sentence, verbatim."})
-    start = Integer(required=True, metadata={"description": "First character, in code points."})
-    end = Integer(required=True, metadata={"description": "One past the last character."})
+    start = Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "First character, in code points; null where not located."},
+    )
+    end = Integer(
+        required=True, allow_none=True, metadata={"description": "One past the last character."}
+    )
+    located = Boolean(
+        required=True,
+        metadata={"description": "false where AI_SERVICE_URL quotes what the text does not hold."},
+    )
     page = Integer(required=True, allow_none=True, metadata={"description": "1-based."})
     feedback = Nested(
         FeedbackOut,

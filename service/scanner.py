@@ -7,19 +7,26 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Set
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from service.config import Config
-from service.errors import Fault, InvalidRequest
+from service.errors import Fault, InvalidRequest, UnreadableDocument, UnsupportedMediaType
 from service.logs import fields
-from service.nlp.analyzer import Analysis, Analyzer, Deadline, Document, ExtractedText, Progress
+from service.nlp.analyzer import (
+    Analysis,
+    Analyzer,
+    Deadline,
+    Document,
+    ExtractedText,
+    Progress,
+    SentFile,
+)
 from service.nlp.extract import Extractor
 from service.nlp.language import LanguageDetector, Languages
 from service.nlp.operating_point import Sensitivity
 from service.nlp.segment import Segmenter
 from service.nlp.selection import Analyzers
-from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES
 
 Stage = Literal["extract", "segment", "analyze", "store"]
 Timed = Callable[[Stage], AbstractContextManager[object]]
@@ -61,6 +68,12 @@ class Submission:
         """Return the sha256 (hex) of the document, by which a scan knows it."""
         return hashlib.sha256(self.content()).hexdigest()
 
+    def file(self) -> SentFile | None:
+        """Return the file where it has a name, by which another service can tell its format."""
+        if not self.data or not self.filename:
+            return None
+        return SentFile(self.data, self.filename, self.media_type)
+
     def fingerprint(self) -> str:
         """Return a sha256 (hex) over all that decides the answer, to recognise a repeated request."""
         parts = [self.filename or "", self.media_type or "", str(self.force_llm), self.sensitivity]
@@ -101,8 +114,8 @@ class ScanResult:
         """Return the findings in the three keys of the older contract, in document order."""
         return [
             {
-                "risk": RISK_TITLES[f.risk_type],
-                "category": CATEGORY_TITLES[f.category],
+                "risk": f.risk,
+                "category": f.category_title,
                 "context": f.context,
             }
             for f in self.analysis.findings
@@ -176,9 +189,9 @@ class Scanner:
         progress: Progress | None,
     ) -> ScanResult:
         began_s = time.monotonic()
-        document = self._read(submission, deadline)
+        document, warnings = self._document(submission, analyzer, deadline)
         languages = self._detector.detect(document)
-        warnings = tuple(_language_warnings(languages, analyzer.languages))
+        warnings += tuple(_language_warnings(languages, analyzer.languages))
         read_s = time.monotonic()
         with self._timed("analyze"):
             analysis = analyzer.analyze(
@@ -198,6 +211,23 @@ class Scanner:
         )
         sha256 = submission.sha256()
         return ScanResult(document, analysis, sha256, submission.sensitivity, languages, warnings)
+
+    def _document(
+        self, submission: Submission, analyzer: Analyzer, deadline: Deadline
+    ) -> tuple[Document, tuple[ScanWarning, ...]]:
+        """Read the document, with the file where `analyzer` takes it; that may read what we do not."""
+        file = submission.file() if analyzer.takes_files else None
+        try:
+            document = self._read(submission, deadline)
+        except (UnreadableDocument, UnsupportedMediaType) as error:
+            if file is None:
+                raise
+            why = f"Only the AI service read this file, so that findings have no place: {error.message}"
+            return (
+                Document("", (), file=file, is_read=False),
+                (ScanWarning("document_not_read", why),),
+            )
+        return replace(document, file=file), ()
 
     def _read(self, submission: Submission, deadline: Deadline) -> Document:
         with self._timed("extract"):

@@ -269,6 +269,8 @@ def _finding_values(findings: Sequence[Finding]) -> list[dict[str, Any]]:
             "start": f.start,
             "end": f.end,
             "page": f.page,
+            "foreign_risk": f.foreign_risk,
+            "foreign_category": f.foreign_category,
         }
         for n, f in enumerate(findings, start=1)
     ]

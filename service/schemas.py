@@ -24,7 +24,7 @@ from marshmallow import EXCLUDE, RAISE, ValidationError, pre_load, validates_sch
 
 from service.coverage_schemas import CoverageOut, warning_list
 from service.nlp.operating_point import SENSITIVITIES
-from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES, key_named
+from service.nlp.taxonomy import CATEGORY_TITLES, MAX_TITLE_CHARS, RISK_TITLES, key_named
 from service.passwords import MAX_PASSWORD_CHARS
 from service.scans import COUNTED_SCANS, NUMBERED_SCANS
 
@@ -263,6 +263,11 @@ class ScanDetailOut(ScanOut):
     warnings = warning_list("coverage.warnings")
 
 
+def _foreign_title(kind: str) -> Text:
+    description = f"Exact title of a {kind} of AI_SERVICE_URL that the taxonomy does not have."
+    return Text(validate=Length(1, MAX_TITLE_CHARS), metadata={"description": description})
+
+
 class ScanListQuery(StrictSchema):
     scope = String(
         load_default="own",
@@ -283,6 +288,8 @@ class ScanListQuery(StrictSchema):
     source = String(validate=OneOf(SOURCES))
     category = TaxonomyKey(CATEGORY_TITLES, metadata={"description": "Key or title."})
     risk_type = TaxonomyKey(RISK_TITLES, metadata={"description": "Key or title."})
+    foreign_category = _foreign_title("category")
+    foreign_risk = _foreign_title("risk")
     q = Text(
         validate=Length(1, 200),
         metadata={"description": "Part of the file's name or of a found sentence."},

@@ -52,7 +52,7 @@ def compare(serving: Analysis, shadow: Analysis) -> Comparison:
     theirs = {_key(f): f for f in shadow.findings}
     sorts = (ours.keys() & theirs, ours.keys() - theirs, theirs.keys() - ours)
     found = {**theirs, **ours}
-    counted = [Counter(found[key].category for key in keys) for keys in sorts]
+    counted = [Counter(found[key].category or "foreign" for key in keys) for keys in sorts]
     agreeing, only_serving, only_shadow = sorts
     return Comparison(
         n_agreeing=len(agreeing),
@@ -194,8 +194,8 @@ def model_of(analysis: Analysis) -> str:
     return f"{analysis.model_name}/{analysis.model_version}"
 
 
-def _key(finding: Finding) -> tuple[int, int, str]:
-    return finding.start, finding.end, finding.risk_type
+def _key(finding: Finding) -> tuple[int | None, int | None, str]:
+    return finding.start, finding.end, finding.risk
 
 
 def _sum(a: ShadowCounts, b: ShadowCounts) -> ShadowCounts:

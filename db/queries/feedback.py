@@ -178,10 +178,10 @@ def newest_of_scan(session: Session, scan_id: UUID) -> Sequence[Feedback]:
 def findings_at_spans(
     session: Session, scan_id: UUID, spans: Set[tuple[int, int]]
 ) -> Sequence[Finding]:
-    """Return the findings of a scan whose span is one of `spans`, by number."""
+    """Return the findings of a scan whose span is one of `spans`, by number; (0, 0) is that of none."""
     # Chosen here, not by a join: no index holds spans, so that each would be compared with each.
     query = select(Finding).where(Finding.scan_id == scan_id).order_by(Finding.n)
-    return [f for f in session.scalars(query) if (f.start, f.end) in spans]
+    return [f for f in session.scalars(query) if (f.start or 0, f.end or 0) in spans]
 
 
 def _newest_first(query: Select[Feedback]) -> Select[Feedback]:

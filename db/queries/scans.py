@@ -33,13 +33,15 @@ NewScan = tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]
 class ScanFilter:
     """Which scans to list; every field that is not None narrows.
 
-    One finding must have both `category` and `risk_type`. `q` is part of a finding's sentence or of
-    the file name, whatever the case. `created_from` is inclusive, `created_before` exclusive.
+    One finding must have all of category, risk type and foreign titles. `q` is part of a finding's sentence
+    or of the file name, whatever the case. `created_from` is inclusive, `created_before` exclusive.
     """
 
     source: str | None = None
     category: str | None = None
     risk_type: str | None = None
+    foreign_category: str | None = None
+    foreign_risk: str | None = None
     q: str | None = None
     created_from: datetime | None = None
     created_before: datetime | None = None
@@ -197,7 +199,12 @@ def _narrowing(chosen: ScanFilter) -> list[ColumnElement[bool]]:
 
 
 def _labels(chosen: ScanFilter) -> list[ColumnElement[bool]]:
-    wanted = ((Finding.category, chosen.category), (Finding.risk_type, chosen.risk_type))
+    wanted = (
+        (Finding.category, chosen.category),
+        (Finding.risk_type, chosen.risk_type),
+        (Finding.foreign_category, chosen.foreign_category),
+        (Finding.foreign_risk, chosen.foreign_risk),
+    )
     return [column == value for column, value in wanted if value is not None]
 
 

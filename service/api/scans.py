@@ -13,7 +13,7 @@ from db.queries.scans import ScanFilter, Total
 from service.auth import auth, current_user
 from service.context import services
 from service.feedback import only_owner
-from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES
+from service.nlp.taxonomy import category_title, risk_title
 from service.paging import decode_cursor, encode_cursor, link_to_next
 from service.response_headers import etagged
 from service.review_schemas import FindingListOut, FindingListQuery
@@ -24,7 +24,16 @@ from service.schemas import (
 )
 
 blueprint = APIBlueprint("scans", __name__, url_prefix="/api/v1/scans", tag="Scans")
-_FILTERS = ("source", "category", "risk_type", "q", "created_from", "created_before")
+_FILTERS = (
+    "source",
+    "category",
+    "risk_type",
+    "foreign_category",
+    "foreign_risk",
+    "q",
+    "created_from",
+    "created_before",
+)
 
 
 @blueprint.get("")
@@ -106,13 +115,14 @@ def _shown(finding: Finding, own: Feedback | None) -> dict[str, Any]:
     return {
         "n": finding.n,
         "risk_type": finding.risk_type,
-        "risk": RISK_TITLES[finding.risk_type],
+        "risk": risk_title(finding.risk_type, finding.foreign_risk),
         "category": finding.category,
-        "category_title": CATEGORY_TITLES[finding.category],
+        "category_title": category_title(finding.category, finding.foreign_category),
         "score": finding.score,
         "context": finding.context,
         "start": finding.start,
         "end": finding.end,
+        "located": finding.start is not None,
         "page": finding.page,
         "feedback": own,
     }

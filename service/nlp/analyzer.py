@@ -19,7 +19,7 @@ from service.errors import AnalyzerError, AnalyzerTimeout, TooLarge
 from service.nlp.operating_point import OperatingPoint, Sensitivity
 from service.nlp.row_blocks import row_blocks
 from service.nlp.spans import Spans, offsets_of
-from service.nlp.taxonomy import RISK_TYPES, category_of
+from service.nlp.taxonomy import RISK_TYPES, category_of, category_title, risk_title
 
 MAX_FINDINGS = 250_000
 """Most findings of one document. Scored, stored and answered, each takes the service 1.2 kB meanwhile."""
@@ -84,13 +84,27 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
+class SentFile:
+    """A file as the caller sent it, for an analyzer that takes files."""
+
+    data: bytes = field(repr=False)
+    filename: str
+    media_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
-    """Extracted text cut into sentences, in document order: `text[s.start:s.end]` is sentence `s`."""
+    """Extracted text cut into sentences, in document order: `text[s.start:s.end]` is sentence `s`.
+
+    `is_read` is False where only the analyzer can read the file: there is no text then.
+    """
 
     text: str
     sentences: Sequence[Sentence]
     n_pages: int | None = None
     pages_without_text: tuple[int, ...] = ()
+    file: SentFile | None = None
+    is_read: bool = True
 
     def sentence_texts(self) -> Sequence[str]:
         """Return the sentences verbatim, in document order; each access cuts its own anew."""
@@ -100,8 +114,8 @@ class Document:
     def coverage(self) -> dict[str, object]:
         """Return what was seen: the block stored with each scan."""
         return {
-            "characters": len(self.text),
-            "sentences": len(self.sentences),
+            "characters": len(self.text) if self.is_read else None,
+            "sentences": len(self.sentences) if self.is_read else None,
             "pages": self.n_pages,
             "pages_without_text": list(self.pages_without_text),
             "truncated": False,
@@ -113,16 +127,30 @@ class Finding:
     """One risk type stated by one sentence.
 
     `score` is a calibrated probability in [0, 1], or None where the analyzer gives none (an LLM).
-    `context` is the sentence verbatim: `text[start:end] == context`, offsets in characters.
+    `context` is the sentence verbatim: `text[start:end] == context`, offsets in characters. Another service
+    may break lines elsewhere, and where the text does not hold its context, `start` and `end` are None.
+    A risk or category that is not in the taxonomy has no key, but the other service's title.
     """
 
-    risk_type: str
-    category: str
+    risk_type: str | None
+    category: str | None
     score: float | None
     context: str
-    start: int
-    end: int
+    start: int | None
+    end: int | None
     page: int | None
+    foreign_risk: str | None = None
+    foreign_category: str | None = None
+
+    @property
+    def risk(self) -> str:
+        """Title of the risk."""
+        return risk_title(self.risk_type, self.foreign_risk)
+
+    @property
+    def category_title(self) -> str:
+        """Title of the category."""
+        return category_title(self.category, self.foreign_category)
 
 
 RAISE_THE_LIMIT = (
@@ -183,6 +211,8 @@ class Analyzer(ABC):
     source: ClassVar[Source]
     languages: ClassVar[frozenset[str] | None] = None
     """Codes (ISO 639-1) of the languages that it reads; None where nobody knows."""
+    takes_files: ClassVar[bool] = False
+    """Whether a document should carry the caller's file."""
     model_name: str
     model_version: str
 

@@ -9,7 +9,7 @@ import json
 import re
 import ssl
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,6 +29,9 @@ WAIT_WITHOUT_DEADLINE_S = 60.0
 MAX_ANSWER_BYTES = 4_000_000
 MAX_MESSAGE_CHARS = 300
 MAX_RETRY_AFTER_S = 3_600
+
+FormPart = tuple[str | None, str | bytes] | tuple[str | None, str | bytes, str | None]
+"""A field of a form: file name (None for a plain field), value, and a file's media type."""
 
 Exchange = tuple[int, httpx.Headers, bytes]
 """Status, headers and body of an answer."""
@@ -76,7 +79,7 @@ class JsonClient:
         self._client.close()
 
     def post(self, payload: object, *, deadline: Deadline | None = None) -> Any:  # noqa: ANN401 - JSON
-        """Post `payload`, return the parsed JSON answer of a 200.
+        """Post `payload` as JSON, return the parsed JSON answer of a 200.
 
         Raises:
             AnalyzerUnavailable: no connection, or the server asks to come back (429, 503).
@@ -84,12 +87,21 @@ class JsonClient:
             ShuttingDown: the client was closed.
             AnalyzerError: any other status, an answer that is no JSON or larger than 4 MB.
         """
+        body = json.dumps(payload).encode()
+        headers = {"Content-Type": "application/json"}
+        return self._post(deadline, content=body, headers=headers)
+
+    def post_form(self, form: Mapping[str, FormPart], *, deadline: Deadline | None = None) -> Any:  # noqa: ANN401 - JSON
+        """Post a form as multipart/form-data; answers and errors are those of `post`."""
+        return self._post(deadline, files=form)
+
+    def _post(self, deadline: Deadline | None, **content: Any) -> Any:  # noqa: ANN401 - httpx's, JSON
         deadline = deadline or Deadline.after(WAIT_WITHOUT_DEADLINE_S)
         deadline.check()
         if self._client.is_closed:
             raise ShuttingDown("The service is stopping; send the document again.")
         try:
-            status, headers, body = self._within(deadline, json.dumps(payload).encode())
+            status, headers, body = self._within(deadline, content)
         except (httpx.TimeoutException, TimeoutError) as error:
             raise self._too_late(deadline) from error
         except httpx.HTTPError as error:
@@ -101,26 +113,22 @@ class JsonClient:
             raise self._refusal(status, headers, body)
         return self._parsed(body)
 
-    def _within(self, deadline: Deadline, body: bytes) -> Exchange:
+    def _within(self, deadline: Deadline, content: dict[str, Any]) -> Exchange:
         """Exchange on a thread of its own: httpx limits each wait, not their sum."""
         outcome: Future[Exchange] = Future()
 
         def run() -> None:
             try:
-                outcome.set_result(self._exchange(body, deadline))
+                outcome.set_result(self._exchange(content, deadline))
             except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
                 outcome.set_exception(error)
 
         threading.Thread(target=run, name="http-json", daemon=True).start()
         return outcome.result(timeout=deadline.remaining_s())
 
-    def _exchange(self, body: bytes, deadline: Deadline) -> Exchange:
+    def _exchange(self, content: dict[str, Any], deadline: Deadline) -> Exchange:
         request = self._client.build_request(
-            "POST",
-            self._url,
-            content=body,
-            headers={"Content-Type": "application/json"},
-            timeout=max(deadline.remaining_s(), 0.001),
+            "POST", self._url, **content, timeout=max(deadline.remaining_s(), 0.001)
         )
         response = self._client.send(request, stream=True)
         try:
@@ -180,15 +188,31 @@ def readable_message(body: bytes, *, secrets: Sequence[str] = ()) -> str:
 
 
 def _stated(text: str) -> str:
-    """Find the message in the usual shapes of an error: OpenAI's, RFC 9457's, plain text."""
+    """Find the message in the usual shapes of an error: OpenAI's, RFC 9457's, FastAPI's, plain text."""
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
         return "" if text.lstrip().startswith("<") else text
-    while isinstance(data, dict):
-        keys = ("error", "message", "detail", "title")
-        data = next((data[key] for key in keys if data.get(key)), None)
+    data = _innermost(data)
+    if isinstance(data, list):
+        return "; ".join(filter(None, map(_fault, data)))
     return data if isinstance(data, str) else ""
+
+
+def _innermost(data: object) -> object:
+    while isinstance(data, dict):
+        keys = ("error", "message", "detail", "title", "msg", "errors")
+        data = next((data[key] for key in keys if data.get(key)), None)
+    return data
+
+
+def _fault(item: object) -> str:
+    """Return what one fault of a list says, after its place: FastAPI's `loc` and `msg`, not its `input`."""
+    said = _innermost(item)
+    place = item.get("loc") if isinstance(item, dict) else None
+    if not isinstance(said, str):
+        return ""
+    return f"{'.'.join(map(str, place))}: {said}" if isinstance(place, list) and place else said
 
 
 def _retry_after_s(headers: httpx.Headers) -> int | None:

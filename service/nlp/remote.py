@@ -1,32 +1,42 @@
-"""RemoteAnalyzer: another service that answers POST /scan."""
+"""RemoteAnalyzer: another service that answers POST /scan, with a taxonomy of its own or ours."""
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from service.errors import AnalyzerError
 from service.nlp.analyzer import Analysis, Analyzer, Deadline, Document, Finding, Progress, Source
-from service.nlp.http_json import JsonClient
+from service.nlp.formats.builder import storable
+from service.nlp.http_json import FormPart, JsonClient
 from service.nlp.observing import NOBODY, Observer, call_told
 from service.nlp.operating_point import Sensitivity
-from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TYPES, category_of, risk_type_of_title
+from service.nlp.taxonomy import (
+    MAX_TITLE_CHARS,
+    RISK_TYPES,
+    category_of_title,
+    risk_type_of_title,
+)
 
 Span = tuple[int, int]
 _ORDER = {risk_type: position for position, risk_type in enumerate(RISK_TYPES)}
 
 
 class RemoteAnalyzer(Analyzer):
-    """Sends the text to AI_SERVICE_URL and finds each `context` of the answer again in the text."""
+    """Sends the file or the text to AI_SERVICE_URL and locates each `context` of the answer in the text."""
 
     source: ClassVar[Source] = "model"  # what an answer says of itself goes into its Analysis
+    takes_files: ClassVar[bool] = True
     model_version = ""
 
     def __init__(
         self, url: str, *, token: str = "", force_llm: bool = False, observer: Observer = NOBODY
     ) -> None:
-        """Ask `{url}/scan`; connects at first use."""
+        """Prepare to post to `{url}/scan`; connects at first use."""
         self.model_name = "remote"
         self._observer = observer
         self._force_llm = force_llm
@@ -40,14 +50,12 @@ class RemoteAnalyzer(Analyzer):
         deadline: Deadline | None = None,
         progress: Progress | None = None,
     ) -> Analysis:
-        payload: dict[str, object] = {"text": document.text, "force_llm": self._force_llm}
-        if sensitivity != "balanced":  # a service of the older contract knows no such field
-            payload["sensitivity"] = sensitivity
+        form = self._form(document, sensitivity)
         with call_told(self._observer, "ai_service"):
-            items, source = _parsed(self._client.post(payload, deadline=deadline))
-            locator = _Locator(document)
-            findings = [locator.finding(risk_type, context) for risk_type, context in items]
-        findings.sort(key=lambda f: (f.start, f.end, _ORDER[f.risk_type]))
+            items, source = _parsed(self._client.post_form(form, deadline=deadline))
+        locate = _Locator(document).locate
+        findings = [_finding(item, document, locate, deadline) for item in items]
+        findings.sort(key=_position)
         if progress is not None:
             progress(len(document.sentences), len(document.sentences))
         return Analysis(findings, source, self.model_name, self.model_version)
@@ -55,57 +63,98 @@ class RemoteAnalyzer(Analyzer):
     def close(self) -> None:
         self._client.close()
 
+    def _form(self, document: Document, sensitivity: Sensitivity) -> dict[str, FormPart]:
+        """Return the fields of the older contract; others only where their value is not the default."""
+        file = document.file
+        form: dict[str, FormPart]
+        if file is not None:
+            form = {"file": (file.filename, file.data, file.media_type)}
+        else:
+            form = {"text": (None, document.text)}
+        if self._force_llm:
+            form["force_llm"] = (None, "true")
+        if sensitivity != "balanced":
+            form["sensitivity"] = (None, sensitivity)
+        return form
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One entry of an answer's `data`."""
+
+    risk: str
+    category: str
+    context: str
+
 
 class _Locator:
-    """Finds contexts in a document.
+    """Locates contexts in a document.
 
-    The n-th time that a risk type comes with the same context, the context's n-th occurrence is meant.
+    The n-th time that a risk comes with the same context, the context's n-th occurrence is meant; beyond the
+    last occurrence the last one.
     """
 
     def __init__(self, document: Document) -> None:
-        self._document = document
-        self._starts = [s.start for s in document.sentences]
+        self._text = document.text
         self._seen: Counter[tuple[str, str]] = Counter()
         self._spans: dict[str, list[Span]] = defaultdict(list)
         for sentence in document.sentences:
             span = (sentence.start, sentence.end)
             self._spans[document.text[sentence.start : sentence.end]].append(span)
 
-    def finding(self, risk_type: str, context: str) -> Finding:
-        start, end = self._locate(risk_type, context)
-        at = bisect_right(self._starts, start) - 1
-        return Finding(
-            risk_type=risk_type,
-            category=category_of(risk_type),
-            score=None,
-            context=context,
-            start=start,
-            end=end,
-            page=self._document.sentences[at].page if at >= 0 else None,
-        )
+    def locate(self, item: _Item) -> Span | None:
+        """Return where the item's context stands; None where the text does not hold it."""
+        number = self._seen[item.risk, item.context]
+        self._seen[item.risk, item.context] += 1
+        spans = self._spans[item.context]
+        if number >= len(spans):  # the other service cuts sentences elsewhere
+            known = set(spans)
+            spans += [span for span in self._occurrences(item.context) if span not in known]
+        return spans[min(number, len(spans) - 1)] if spans else None
 
-    def _locate(self, risk_type: str, context: str) -> Span:
-        number = self._seen[risk_type, context]
-        self._seen[risk_type, context] += 1
-        if number >= len(self._spans[context]):  # the other service cuts sentences elsewhere
-            known = set(self._spans[context])
-            found = _occurrences(self._document.text, context)
-            self._spans[context] += [span for span in found if span not in known]
-        if number >= len(self._spans[context]):
-            raise _malformed("quotes a sentence that the text does not hold")
-        return self._spans[context][number]
+    def _occurrences(self, context: str) -> list[Span]:
+        # A service that reads the file itself breaks lines elsewhere.
+        pattern = r"\s+".join(map(re.escape, context.split()))
+        return [match.span() for match in re.finditer(pattern, self._text)]
 
 
-def _occurrences(text: str, context: str) -> list[Span]:
-    spans = []
-    at = text.find(context)
-    while at >= 0:
-        spans.append((at, at + len(context)))
-        at = text.find(context, at + len(context))
-    return spans
+def _finding(
+    item: _Item,
+    document: Document,
+    locate: Callable[[_Item], Span | None],
+    deadline: Deadline | None,
+) -> Finding:
+    if deadline is not None:
+        deadline.check()
+    risk_type, category = risk_type_of_title(item.risk), category_of_title(item.category)
+    start, end = locate(item) or (None, None)
+    return Finding(
+        risk_type=risk_type,
+        category=category,
+        score=None,
+        context=item.context,
+        start=start,
+        end=end,
+        page=None if start is None else _page_at(document, start),
+        foreign_risk=None if risk_type else item.risk,
+        foreign_category=None if category else item.category,
+    )
 
 
-def _parsed(answer: object) -> tuple[list[tuple[str, str]], Source]:
+def _page_at(document: Document, start: int) -> int | None:
+    at = bisect_right(document.sentences, start, key=lambda s: s.start) - 1
+    return document.sentences[at].page if at >= 0 else None
+
+
+def _position(finding: Finding) -> tuple[bool, int, int, int]:
+    """Return the key of document order: those without a place come last, as they came."""
+    if finding.start is None or finding.end is None:
+        return True, 0, 0, 0
+    order = _ORDER.get(finding.risk_type or "", len(_ORDER))
+    return False, finding.start, finding.end, order
+
+
+def _parsed(answer: object) -> tuple[list[_Item], Source]:
     if not isinstance(answer, dict) or not isinstance(answer.get("data"), list):
         raise _malformed("lacks the list `data`")
     source = answer.get("source")
@@ -114,22 +163,20 @@ def _parsed(answer: object) -> tuple[list[tuple[str, str]], Source]:
     return [_item(item) for item in answer["data"]], source
 
 
-def _item(item: Any) -> tuple[str, str]:  # noqa: ANN401 - JSON, checked here
+def _item(item: Any) -> _Item:  # noqa: ANN401 - JSON, checked here
     keys = ("risk", "category", "context")
     if not isinstance(item, dict) or not all(isinstance(item.get(key), str) for key in keys):
-        raise _malformed("has an item without risk, category and context")
-    risk_type = risk_type_of_title(item["risk"])
-    if risk_type is None:
-        raise _malformed("names a risk that does not exist")
-    if CATEGORY_TITLES[category_of(risk_type)] != item["category"]:
-        raise _malformed("puts a risk into a category that is not its own")
-    if not item["context"].strip():
-        raise _malformed("has an empty context")
-    return risk_type, item["context"]
+        raise _malformed("has an item without the strings risk, category and context")
+    risk, category, context = (storable(item[key]) for key in keys)
+    if not (risk.strip() and category.strip() and context.strip()):
+        raise _malformed("has an item with an empty risk, category or context")
+    if max(len(risk), len(category)) > MAX_TITLE_CHARS:
+        raise _malformed(f"has a risk or category of more than {MAX_TITLE_CHARS} characters")
+    return _Item(risk, category, context)
 
 
 def _malformed(what: str) -> AnalyzerError:
     return AnalyzerError(
         f"The answer of AI_SERVICE_URL {what}; the scan was refused. Check that the service there "
-        "speaks the POST /scan contract and knows the same risk types."
+        "speaks the POST /scan contract."
     )

@@ -34,6 +34,9 @@ _CATEGORY_OF: dict[str, str] = {
     risk: key for key, c in _DATA["categories"].items() for risk in c["risks"]
 }
 _TYPE_OF_TITLE: dict[str, str] = {title: risk for risk, title in RISK_TITLES.items()}
+_CATEGORY_OF_TITLE: dict[str, str] = {title: key for key, title in CATEGORY_TITLES.items()}
+MAX_TITLE_CHARS = 255
+"""Longest title of another service's risks and categories."""
 
 
 def category_of(risk_type: str) -> str:
@@ -50,3 +53,18 @@ def key_named(name: str, titles: Mapping[str, str]) -> str | None:
 def risk_type_of_title(title: str) -> str | None:
     """Return the risk type key whose title is `title`, or None."""
     return _TYPE_OF_TITLE.get(title)
+
+
+def category_of_title(title: str) -> str | None:
+    """Return the category key whose title is `title`, or None."""
+    return _CATEGORY_OF_TITLE.get(title)
+
+
+def risk_title(risk_type: str | None, foreign: str | None) -> str:
+    """Return the title of a risk type; of none, the `foreign` title of another service."""
+    return RISK_TITLES[risk_type] if risk_type else foreign or ""
+
+
+def category_title(category: str | None, foreign: str | None) -> str:
+    """Return the title of a category; of none, the `foreign` title of another service."""
+    return CATEGORY_TITLES[category] if category else foreign or ""

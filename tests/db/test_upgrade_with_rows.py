@@ -80,3 +80,13 @@ def test_upgrade_that_broke_off_after_the_new_index_can_run_again(filled_url):
         )
     migrate.upgrade(filled_url)
     assert migrate.differences(filled_url) == []
+
+
+def test_downgrade_drops_what_the_version_before_foreign_findings_cannot_hold(filled_url):
+    migrate.upgrade(filled_url)
+    with open_unpooled_engine(filled_url).begin() as connection:
+        connection.exec_driver_sql("UPDATE findings SET risk_type = NULL, foreign_risk = 'Lock-in'")
+        connection.exec_driver_sql("UPDATE feedback SET span_start = 0, span_end = 0 WHERE n = 1")
+    migrate.downgrade(filled_url, "0008")
+    rows = stored(filled_url)
+    assert (len(rows["findings"]), len(rows["feedback"])) == (0, 1)

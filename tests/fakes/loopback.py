@@ -45,11 +45,16 @@ class LoopbackServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._http.server_port}"
 
+    def read(self, headers: dict[str, str], body: bytes) -> Any:
+        """Return a request's body as a value."""
+        del headers
+        return json.loads(body)
+
     def answer(self, request: Any) -> Any:
         raise NotImplementedError
 
     def reply(self, path: str, headers: dict[str, str], body: bytes) -> Reply:
-        request = json.loads(body)
+        request = self.read(headers, body)
         self.requests.append((headers, request))
         if self.replies:
             return self.replies.popleft()

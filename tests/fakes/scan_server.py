@@ -1,23 +1,54 @@
-"""An AI service: POST /scan, sentences cut by line and full stop, findings by keyword rules."""
+"""An AI service of the older contract: POST /scan with a multipart `file` or `text`, and nothing else.
+
+It cuts sentences by line and full stop and finds risks by keyword rules. What it cannot read it answers as
+FastAPI does, with 422 and a list in `detail`.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from typing import Any
+
+from werkzeug.formparser import FormDataParser
+from werkzeug.http import parse_options_header
 
 from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES, category_of
 from tests.fakes.loopback import LoopbackServer, Reply
 from tests.fakes.rules import risk_types
 
+UNREADABLE = {"detail": [{"type": "missing", "loc": ["body", "text"], "msg": "Field required"}]}
+
 
 class ScanServer(LoopbackServer):
+    """`requests` keeps the fields of each form; a file is (file name, bytes, media type)."""
+
     path = "/scan"
 
+    def read(self, headers: dict[str, str], body: bytes) -> Any:
+        media_type, options = parse_options_header(headers["Content-Type"])
+        if media_type != "multipart/form-data":
+            return None
+        parser = FormDataParser(max_form_memory_size=None)
+        _, form, files = parser.parse(io.BytesIO(body), media_type, len(body), options)
+        sent = {}
+        for name, file in files.items():
+            with file.stream:
+                sent[name] = (file.filename, file.stream.read(), file.content_type)
+        return {**form.to_dict(), **sent}
+
+    def reply(self, path: str, headers: dict[str, str], body: bytes) -> Reply:
+        form = self.read(headers, body)
+        if not self.replies and (form is None or not form.keys() & {"file", "text"}):
+            self.replies.append(Reply(422, json.dumps(UNREADABLE).encode()))
+        return super().reply(path, headers, body)
+
     def answer(self, request: Any) -> Any:
-        sentences = re.split(r"(?<=[.!?])\s+|\n\n+", request["text"])
+        text = request["text"] if "text" in request else request["file"][1].decode()
+        sentences = re.split(r"(?<=[.!?])\s+|\n\n+", text)
         data = [item(risk, s.strip()) for s in sentences for risk in risk_types(s)]
-        return {"data": data, "source": "llm" if request["force_llm"] else "model"}
+        return {"data": data, "source": "llm" if request.get("force_llm") == "true" else "model"}
 
     def say(self, answer: Any) -> None:
         """Make the next answer `answer`, whatever is asked."""

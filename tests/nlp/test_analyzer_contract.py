@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from service.errors import AnalyzerError, AnalyzerTimeout, ShuttingDown
 from service.nlp.analyzer import Analyzer, Deadline, Document
 from service.nlp.engines import OnnxEngine
+from service.nlp.formats.builder import storable
 from service.nlp.local import LocalAnalyzer
 from service.nlp.neighbours import RADIUS
 from service.nlp.segment import Segmenter
@@ -35,7 +36,7 @@ def analyzer(request: pytest.FixtureRequest) -> Analyzer:
 
 
 def document(*paragraphs: str) -> Document:
-    return SEGMENTER.segment(extracted(*paragraphs))
+    return SEGMENTER.segment(extracted(*map(storable, paragraphs)))  # as extraction leaves them
 
 
 def contexts(analyzer: Analyzer, *paragraphs: str) -> set[str]:

@@ -147,6 +147,13 @@ def test_post_refused_never_forwards_a_secret(client, chat_server, message):
         (b"just\r\n text\x00", "just text"),
         (b"<html><body>Bad Gateway", ""),
         (b'{"error": 5}', ""),
+        (
+            b'{"detail": [{"loc": ["body", "file"], "msg": "Field required"}]}',
+            "body.file: Field required",
+        ),
+        (b'{"detail": ["too long", {"msg": "no text", "input": "secret"}]}', "too long; no text"),
+        (b'{"errors": [{"field": "file", "message": "Send one."}]}', "Send one."),
+        (b'{"detail": [[], 5, null]}', ""),
         (b"", ""),
         (b"\xff\xfe", "\ufffd\ufffd"),
     ],

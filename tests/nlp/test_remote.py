@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from service.errors import AnalyzerError, AnalyzerUnavailable
-from service.nlp.analyzer import Block, Document, ExtractedText
+from service.nlp.analyzer import Block, Document, ExtractedText, SentFile
 from service.nlp.remote import RemoteAnalyzer
 from tests.fakes.loopback import Reply
 from tests.fakes.scan_server import item
@@ -25,12 +27,12 @@ def analyze(segmenter, remote, scan_server):
     return run
 
 
-def test_analyze_request_carries_the_whole_text_token_and_force_llm(segmenter, scan_server):
+def test_analyze_request_is_a_form_with_the_whole_text_token_and_force_llm(segmenter, scan_server):
     analyzer = RemoteAnalyzer(scan_server.url + "/", token="t-1", force_llm=True)
     analysis = analyzer.analyze(segmenter.segment(extracted(RISK, "End.")))
     analyzer.close()
     headers, request = scan_server.requests[0]
-    assert request == {"text": RISK + "\n\nEnd.", "force_llm": True}
+    assert request == {"text": RISK + "\n\nEnd.", "force_llm": "true"}
     assert headers["Authorization"] == "Bearer t-1"
     assert analysis.source == "llm"
 
@@ -67,6 +69,50 @@ def test_analyze_other_sentence_boundaries_take_the_place_where_the_context_stan
     assert (finding.context, finding.start) == (part, RISK.index(part))
 
 
+def test_analyze_file_is_sent_as_it_came_in_place_of_the_text(remote, segmenter, scan_server):
+    file = SentFile(b"Ein Z\xc3\xa4hler. \x00", "z\u00e4hler v2.md", "text/markdown; charset=utf-8")
+    remote.analyze(replace(segmenter.segment(extracted(RISK)), file=file))
+    [(_, request)] = scan_server.requests
+    assert request == {"file": (file.filename, file.data, file.media_type)}
+
+
+def test_analyze_foreign_titles_are_kept_and_have_no_key(analyze):
+    foreign = {"risk": "Zahlungsverzug", "category": "Finanzen", "context": OUTAGE}
+    found = analyze(RISK, OUTAGE, data=[foreign, GOOD]).findings
+    assert [(f.risk_type, f.category) for f in found] == [("tight-budget", "budget"), (None, None)]
+    assert (found[1].risk, found[1].category_title) == ("Zahlungsverzug", "Finanzen")
+    assert (found[1].start, found[1].end) == (len(RISK) + 2, len(RISK) + 2 + len(OUTAGE))
+
+
+def test_analyze_known_risk_in_a_foreign_category_keeps_its_key(analyze):
+    [finding] = analyze(RISK, data=[{**GOOD, "category": "Finanzen"}]).findings
+    assert (finding.risk_type, finding.category) == ("tight-budget", None)
+    assert finding.category_title == "Finanzen"
+
+
+def test_analyze_context_that_the_text_lacks_is_kept_last_without_a_place(analyze):
+    paraphrase = item("outage", "One gateway carries everything.")
+    located, other = analyze(RISK, data=[paraphrase, GOOD]).findings
+    assert (located.start, located.context) == (0, RISK)
+    assert (other.start, other.end, other.page) == (None, None, None)
+    assert other.context == paraphrase["context"]
+
+
+def test_analyze_context_with_other_line_breaks_is_located(analyze):
+    broken = RISK.replace(" ", "\n ")
+    [finding] = analyze(RISK, data=[item("tight-budget", broken)]).findings
+    assert (finding.start, finding.end, finding.context) == (0, len(RISK), broken)
+
+
+def test_analyze_same_finding_twice_stays_at_the_last_occurrence(analyze):
+    assert [f.start for f in analyze(RISK, data=[GOOD, GOOD]).findings] == [0, 0]
+
+
+def test_analyze_nul_and_half_of_a_surrogate_pair_become_storable(analyze):
+    [finding] = analyze(RISK, data=[{**GOOD, "risk": "A\x00\ud800"}]).findings
+    assert finding.risk == "A\ufffd\ufffd"
+
+
 def test_analyze_page_is_that_of_the_document(remote, segmenter):
     text = f"One.\n\n{RISK}"
     blocks = (Block(0, 4), Block(6, len(text)))
@@ -81,11 +127,11 @@ def test_analyze_page_is_that_of_the_document(remote, segmenter):
         None, [], {}, {"data": []}, {"source": "model"}, {"data": None, "source": "model"},
         {"data": [], "source": "human"}, {"data": [], "source": ["llm"]},
         {"data": [5], "source": "model"},
-        {"data": [GOOD, {**GOOD, "context": "Not in the text."}], "source": "model"},
-        {"data": [GOOD, GOOD], "source": "model"},
         {"data": [{**GOOD, "context": " "}], "source": "model"},
-        {"data": [{**GOOD, "risk": "tight-budget"}], "source": "model"},
-        {"data": [{**GOOD, "category": "Schedule"}], "source": "model"},
+        {"data": [{**GOOD, "risk": ""}], "source": "model"},
+        {"data": [{**GOOD, "category": " "}], "source": "model"},
+        {"data": [{**GOOD, "risk": "x" * 256}], "source": "model"},
+        {"error": "out of memory"},
         {"data": [{**GOOD, "context": None}], "source": "model"},
         {"data": [{"risk": GOOD["risk"], "context": RISK}], "source": "model"},
     ],
