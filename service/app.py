@@ -196,7 +196,7 @@ class _App(APIFlask):
 
 
 class _Number(IntegerConverter):
-    """A number in a path: one spelling each, in ASCII, and short enough for int()."""
+    """A number from 1 in a path: ASCII digits without leading zeros, few enough for int()."""
 
     regex = r"[1-9][0-9]{0,17}"
 

@@ -82,7 +82,7 @@ def read_json(request: Request, _schema: Schema) -> Any:  # noqa: ANN401 - JSON
 
 
 def read_report(request: Request, schema: Schema) -> Any:  # noqa: ANN401 - JSON
-    """Return the fields of a JSON body, or of a form's part `report` and the form's files.
+    """Return the fields of a JSON body, or of a form: the JSON in its part `report`, and its files.
 
     Raises as `read_body` does.
     """

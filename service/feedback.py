@@ -133,6 +133,7 @@ class Reviews:
     ) -> None:
         """Refuse a document that is not the scanned one, or has another text at the span."""
         scan = self._store.transaction(lambda session: _scan(session, user, scan_id))
+        _check_span(missed, n_characters=int(scan.coverage["characters"]))
         if document.sha256() != scan.document_sha256:
             field = "text" if document.data is None else "file"
             raise _refusal(field, "This is not the document that was scanned: its sha256 differs.")

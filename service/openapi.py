@@ -37,7 +37,7 @@ _PATH_PARAMETERS = {
     "feedback_id": "Id of one's own verdict or report: its `id` in the list of feedback.",
 }
 _INTRODUCTION = """\
-Riskscan reads documents and answers the sentences that state a risk, each with its type and its place.
+Riskscan reads documents and returns the sentences that state a risk, each with its type and place.
 
 ## From an account to the findings
 

@@ -29,7 +29,7 @@ def register(app: APIFlask) -> None:
         COMPRESS_MIMETYPES=_COMPRESSED,
         COMPRESS_MIN_SIZE=MIN_COMPRESSED_BYTES,
         COMPRESS_STREAMS=False,
-        COMPRESS_EVALUATE_CONDITIONAL_REQUEST=False,  # `etagged` has, before the work of compressing
+        COMPRESS_EVALUATE_CONDITIONAL_REQUEST=False,  # `etagged` does, before compression
         COMPRESS_REGISTER=False,
     )
     app.after_request(functools.partial(_complete, Compress(app)))

@@ -72,11 +72,11 @@ def withdraw_verdict(scan_id: UUID, n: int) -> str:
 @blueprint.output(GivenFeedbackOut, status_code=201)
 @blueprint.doc(
     summary="Report a risk that was missed; replaces the caller's earlier report of the same span",
-    responses=_REPLACED | {413: {"description": "The document is too large"}},
+    responses=_REPLACED | {429: {"description": "The quota of scans is used up"}},
 )
 def report_missed(scan_id: UUID, body: dict[str, Any]) -> tuple[Feedback, int]:
     user = current_user()
-    document = _document(body.pop("file", None), body.pop("text", None))
+    document = _document(body.pop("file", None), body.pop("text", None), caller=str(user.id))
     if document is not None:
         services().scan_quota.spend(str(user.id))  # it is read as a scan's document is
     missed = Missed(**{**body, "risk_types": tuple(body["risk_types"])})
@@ -107,8 +107,8 @@ def withdraw(scan_id: UUID, feedback_id: UUID) -> str:
     return ""
 
 
-def _document(file: FileStorage | None, text: str | None) -> Submission | None:
+def _document(file: FileStorage | None, text: str | None, *, caller: str) -> Submission | None:
     if file is not None:
-        media_type = file.content_type or None
-        return Submission(data=file.read(), filename=base_name(file), media_type=media_type)
-    return None if text is None else Submission(text=text)
+        name, media_type = base_name(file), file.content_type or None
+        return Submission(data=file.read(), filename=name, media_type=media_type, caller=caller)
+    return None if text is None else Submission(text=text, caller=caller)

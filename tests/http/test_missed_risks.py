@@ -85,6 +85,8 @@ def test_missed_risk_with_another_document_is_refused(user, scan, file_scan):
 
 def test_missed_risk_that_the_document_does_not_quote_is_refused(user, scan):
     assert faulty(verified(user, scan, BLUE[::-1])) == ["context"]
+    beyond = {"start": len(TEXT), "end": len(TEXT) + len(BLUE)}
+    assert faulty(verified(user, scan, **beyond)) == ["end"]
     assert listed(user, scan) == []
 
 
