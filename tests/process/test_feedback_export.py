@@ -7,12 +7,16 @@ import pytest
 from tests.calls import HTTP, caller
 from tests.sentences import FLOW_TEXT
 
-STATUSES = ["adjudicated: 0", "agreed: 0", "single: 1", "disputed: 0", "partial: 0"]
+STATUSES = [
+    *("adjudicated: 0", "agreed: 0", "single: 1", "disputed: 0", "partial: 0"),
+    "unverified: 1 (left out)",
+]
+MADE_UP = {"start": 0, "end": 7, "context": "Made up", "risk_types": ["outage"]}
 
 
 @pytest.fixture
 def judged(start):
-    """A running service with a scan whose two findings its owner has rejected; the scan's id."""
+    """Id of a scan whose owner rejected both findings and reported a sentence that it does not have."""
     url = start().url
     account = {"email": "a@corp.local", "password": "long enough"}
     HTTP.post(f"{url}/api/auth/register", json=account).raise_for_status()
@@ -23,6 +27,7 @@ def judged(start):
         for n in (1, 2):
             path = f"/api/scans/{scan_id}/findings/{n}/feedback"
             http.put(path, json={"verdict": "rejected"}).raise_for_status()
+        http.post(f"/api/scans/{scan_id}/feedback", json=MADE_UP).raise_for_status()
     return scan_id
 
 
@@ -30,7 +35,8 @@ def test_feedback_export_beside_a_running_service(riskscan, judged, tmp_path):
     out = tmp_path / "feedback.jsonl"
     done = riskscan("feedback", "export", "--out", out)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
-    assert done.stderr.splitlines() == STATUSES
+    *statuses, database = done.stderr.splitlines()
+    assert (statuses, database.split()[:2]) == (STATUSES, ["Exported", "from"])
     [line] = map(json.loads, out.read_text().splitlines())
     assert (line["text"], line["labels"], line["status"]) == (FLOW_TEXT, [], "single")
     assert line["provenance"]["scan_id"] == judged
