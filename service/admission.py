@@ -13,6 +13,8 @@ WAITING_PER_THREAD = 4
 """Requests that wait for each thread. With a scan of a sentence every 3 ms all have been answered within
 half a second; what waits longer is better asked elsewhere."""
 
+_END_S = 0.2
+
 
 class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has no annotations
     """waitress's threads with a bounded queue.
@@ -41,7 +43,7 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
             self.queue.append(task)
             self.queue_cv.notify()
 
-    def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
-        """End all threads; see waitress."""
+    def shutdown(self, cancel_pending: bool = True, timeout: float = _END_S) -> bool:
+        """End all threads that end at once; the process takes the others with it."""
         self._express.shutdown(cancel_pending, timeout)
         return bool(super().shutdown(cancel_pending, timeout))

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from waitress.buffers import ReadOnlyFileBasedBuffer
-from waitress.channel import HTTPChannel
+from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.task import ErrorTask, Task, WSGITask
 from waitress.trigger import trigger
 from waitress.utilities import Error
@@ -67,6 +67,15 @@ def channel_class(rules: Rules) -> type[HTTPChannel]:
 def status_line(code: str) -> str:
     """Return the status of an error's code with its words, as WSGI wants it."""
     return f"{HTTP_STATUS[code]} {http.client.responses[HTTP_STATUS[code]]}"
+
+
+def whole_problem(error: RiskscanError, *, offered_id: str | None, is_head: bool) -> bytes:
+    """Return the bytes of the answer to an error that closes the connection."""
+    request_id.begin(offered_id)
+    body, headers = problem_response(error.code, error.message, instance="")
+    headers += [*headers_of(error), ("Connection", "close")]
+    lines = (f"HTTP/1.1 {status_line(error.code)}", *(f"{n}: {v}" for n, v in headers), "", "")
+    return "\r\n".join(lines).encode("latin-1") + (b"" if is_head else body)
 
 
 class OneWake(trigger):  # type: ignore[misc]  # waitress has no annotations
@@ -145,6 +154,9 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     _joined: list[bytes] | None = None
     _is_to_linger = False
     _lingers_until_s: float | None = None
+    _is_cut_off = False
+    _answered: RequestParser | None = None
+    """The request whose answer has begun to be sent."""
     _holds: tuple[tuple[str, int], ...] = ()
 
     @contextlib.contextmanager
@@ -157,16 +169,40 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         finally:
             self._joined = None
         if sum(map(len, joined)) <= _JOINED_BYTES:
-            super().write_soon(b"".join(joined))
-            return
-        for part in joined:
-            super().write_soon(_uncopied(part))
+            joined = [b"".join(joined)]
+        with self.outbuf_lock:
+            for part in joined:
+                self._send(_uncopied(part))
+
+    def _send(self, data: Any) -> int:  # noqa: ANN401 - bytes, or waitress's file
+        with self.outbuf_lock:
+            if self._is_cut_off:
+                raise ClientDisconnected
+            self._answered = self.requests[0] if self.requests else None
+            return int(super().write_soon(data))
 
     def write_soon(self, data: Any) -> int:  # noqa: ANN401 - bytes, or waitress's file
         if self._joined is None:
-            return int(super().write_soon(data))
+            return self._send(data)
         self._joined.append(data)
         return len(data)
+
+    def cut_off(self, error: RiskscanError) -> bool:
+        """Answer the request in progress with `error` instead; return whether it had no answer yet."""
+        with self.outbuf_lock:
+            request = self.requests[0] if self.requests else self.request
+            if request is None or request is self._answered or self._is_cut_off:
+                return False
+            self._is_to_linger = self.request is not None  # its client still sends
+            offered_id, command = (
+                request.headers.get("X_REQUEST_ID"),
+                getattr(request, "command", ""),
+            )
+            problem = whole_problem(error, offered_id=offered_id, is_head=command == "HEAD")
+            with contextlib.suppress(ClientDisconnected):
+                super().write_soon(problem)
+            self._is_cut_off = self.close_when_flushed = True
+            return True
 
     def hold(self, holder: str, n_bytes: int) -> None:
         """Count an answer that is large, or joins others that were not read, until all of them are sent.
@@ -182,6 +218,9 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
 
     def service(self) -> None:
         """Answer the next request; see waitress."""
+        if self._is_cut_off:
+            self.cancel()
+            return
         self._is_to_linger = self.requests[0].is_cut_short
         try:
             super().service()

@@ -21,13 +21,15 @@ from service.channels import OneWake, Rules, channel_class
 from service.config import Config
 from service.context import EXTENSION, Services
 from service.descriptors import connections_that_fit
-from service.errors import ConfigError
+from service.errors import ConfigError, ShuttingDown
 from service.gate import gate_of
 from service.limits import MAX_HEADER_BYTES, body_too_large, max_body_bytes
 from service.ops import OpsListener
 from service.shedding import Shedding
 
 _LOOP_TIMEOUT_S = 1
+_LOOK_S = 0.02
+_LAST_ANSWERS_S = 0.3
 # An idle connection ends after this; a proxy in front has to give its own up sooner.
 IDLE_TIMEOUT_S = 120
 # No body and no answer goes to a temporary file, whose disk may be full, and no thread waits for a client
@@ -142,17 +144,31 @@ class Server:
     def _drain(self, main_thread: int) -> None:
         deadline_s = time.monotonic() + self._drain_timeout_s
         while self._is_busy() and time.monotonic() < deadline_s:
-            time.sleep(0.02)
+            time.sleep(_LOOK_S)
+        self._cut_off()
         self._stopping = True
         signal.pthread_kill(main_thread, signal.SIGTERM)
+
+    def _cut_off(self) -> None:
+        """Answer what has no answer yet with 503, and give the loop a moment to send it."""
+        error = ShuttingDown("This process has ended before the request was done; send it again.")
+        n_cut_off = sum(channel.cut_off(error) for channel in self._channels())
+        if not n_cut_off:
+            return
+        _log.warning("requests cut off after DRAIN_TIMEOUT_S: %d", n_cut_off)
+        deadline_s = time.monotonic() + _LAST_ANSWERS_S
+        while time.monotonic() < deadline_s and any(c.total_outbufs_len for c in self._channels()):
+            time.sleep(_LOOK_S)
+
+    def _channels(self) -> list[Any]:
+        return [c for c in list(self._sockets.values()) if isinstance(c, HTTPChannel)]
 
     def _is_busy(self) -> bool:
         """Return whether any request is being answered or its answer still being sent.
 
-        One that is half received does not count: it would be told to come again anyway.
+        A request that is half received does not count; it is told to come again.
         """
-        channels = [c for c in list(self._sockets.values()) if isinstance(c, HTTPChannel)]
-        return any(c.requests or c.total_outbufs_len for c in channels)
+        return any(c.requests or c.total_outbufs_len for c in self._channels())
 
 
 def _rules(services: Services) -> Rules:

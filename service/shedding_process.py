@@ -19,10 +19,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from service import request_id
-from service.channels import TOO_MANY, status_line
+from service.channels import TOO_MANY, whole_problem
+from service.errors import Overloaded
 from service.limits import MAX_HEADER_BYTES, PROBE_PATHS, RETRY_AFTER_S
-from service.problem_document import problem_response
 
 SHED, REST = b"shed", b"rest"
 """What the service tells."""
@@ -213,11 +212,11 @@ class Shedder:
 def refusal(head: bytes) -> bytes:
     """Return the answer to a request with this head."""
     offered = _REQUEST_ID.search(head)
-    request_id.begin(offered[1].decode("latin-1") if offered else None)
-    body, headers = problem_response("overloaded", TOO_MANY, instance="")
-    headers += [("Retry-After", str(RETRY_AFTER_S)), ("Connection", "close")]
-    lines = (f"HTTP/1.1 {status_line('overloaded')}", *(f"{n}: {v}" for n, v in headers), "", "")
-    return "\r\n".join(lines).encode("latin-1") + (b"" if head.startswith(b"HEAD ") else body)
+    return whole_problem(
+        Overloaded(TOO_MANY, retry_after_s=RETRY_AFTER_S),
+        offered_id=offered[1].decode("latin-1") if offered else None,
+        is_head=head.startswith(b"HEAD "),
+    )
 
 
 def _is_whole(head: bytes, body: bytes) -> bool:

@@ -2,8 +2,10 @@
 
 import concurrent.futures
 import shutil
+import socket
 import stat
 import subprocess
+import time
 
 import httpx
 import pytest
@@ -21,6 +23,10 @@ def log_in(url):
     form = {"username": body["email"], "password": body["password"]}
     token = HTTP.post(f"{url}/api/auth/login", data=form).json()["access_token"]
     return {"Authorization": f"Bearer {token}"}
+
+
+def scan(process, text):
+    return httpx.post(f"{process.url}/scan", json={"text": text}, timeout=PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
@@ -87,16 +93,27 @@ def test_sigterm_lets_the_request_in_flight_finish(start):
     assert process.exit_status() == 0
 
 
-def test_sigterm_gives_up_after_the_drain_timeout(start):
-    process = start(AI_SERVICE_OPEN="true", DRAIN_TIMEOUT_S="0", INFERENCE_THREADS="1")
-    # waitress waits five seconds more for its threads; the scan has to take longer.
-    body = {"text": long_text(40_000)}
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        scan = pool.submit(HTTP.post, f"{process.url}/scan", json=body)
-        process.wait_until_it_works_on_something()
+def test_sigterm_answers_what_it_cuts_off_and_ends_at_once(start):
+    process = start(AI_SERVICE_OPEN="true", DRAIN_TIMEOUT_S="0", INFERENCE_THREADS="1", THREADS="1")
+    head = b"POST /scan HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+    address = ("127.0.0.1", process.port)
+    with (
+        concurrent.futures.ThreadPoolExecutor(2) as pool,
+        socket.create_connection(address, timeout=PATIENCE_S) as halfway,
+    ):
+        halfway.sendall(head + b"text=")
+        scans = [pool.submit(scan, process, long_text(40_000)) for _ in range(2)]  # one waits
+        process.wait_until_it_works_on_something(1.0)
         process.terminate()
+        terminated_at_s = time.monotonic()
         assert process.exit_status() == 0
-        assert isinstance(scan.exception(), httpx.HTTPError)
+        assert time.monotonic() - terminated_at_s < 5  # as long as waitress would wait by itself
+        for answer in (f.result() for f in scans):
+            assert (answer.status_code, answer.json()["code"]) == (503, "shutting_down")
+            assert answer.headers["Connection"] == "close"
+        assert halfway.recv(1_000).startswith(b"HTTP/1.1 503 ")
+    assert any("DRAIN_TIMEOUT_S: 3" in line for line in process.lines)
+    assert not any("ERROR" in line for line in process.lines)
 
 
 def test_log_holds_no_text_token_or_password(start):
