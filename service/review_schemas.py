@@ -101,6 +101,10 @@ class MissedIn(StrictSchema):
         return faults
 
 
+def _offset(description: str) -> Integer:
+    return Integer(required=True, allow_none=True, metadata={"description": description})
+
+
 class FeedbackOut(Schema):
     """One verdict of one user, or a missed risk that they reported."""
 
@@ -120,14 +124,8 @@ class FeedbackOut(Schema):
         metadata={"description": "The types that stand by this verdict."},
     )
     comment = String(required=True, allow_none=True)
-    start = Integer(
-        required=True,
-        allow_none=True,
-        metadata={"description": "First character, in code points; null where not located."},
-    )
-    end = Integer(
-        required=True, allow_none=True, metadata={"description": "One past the last character."}
-    )
+    start = _offset("First character, in code points; null where not located.")
+    end = _offset("One past the last character.")
     context = String(
         required=True,
         allow_none=True,
@@ -188,14 +186,8 @@ class FindingOut(Schema):
         metadata={"description": "Calibrated probability; null from an LLM or another service."},
     )
     context = String(required=True, metadata={"description": "The sentence, verbatim."})
-    start = Integer(
-        required=True,
-        allow_none=True,
-        metadata={"description": "First character, in code points; null where not located."},
-    )
-    end = Integer(
-        required=True, allow_none=True, metadata={"description": "One past the last character."}
-    )
+    start = _offset("First character, in code points; null where not located.")
+    end = _offset("One past the last character.")
     located = Boolean(
         required=True,
         metadata={"description": "false where AI_SERVICE_URL quotes what the text does not hold."},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -19,6 +20,7 @@ from service.schemas import AnalysisOut, ScanHeaders, ScanIn, ScanOut
 blueprint = APIBlueprint("scan", __name__, tag="Scans")
 WARNING_HEADER = "X-Riskscan-Warning"
 Headers = list[tuple[str, str]]
+_UNSAFE_IN_HEADERS = re.compile(r"[^ -~]")
 _ANALYZER_FAULTS = [401, 413, 415, 429, 501, 502]
 
 
@@ -68,7 +70,8 @@ def analyze(body: dict[str, Any]) -> tuple[dict[str, Any], Headers]:
 
 def _warnings(warnings: list[dict[str, str]]) -> Headers:
     """Return a header for each warning: the bodies of both answers have fixed keys."""
-    return [(WARNING_HEADER, f"{w['code']}: {w['message']}") for w in warnings]
+    lines = [f"{warning['code']}: {warning['message']}" for warning in warnings]
+    return [(WARNING_HEADER, _UNSAFE_IN_HEADERS.sub("?", line)) for line in lines]
 
 
 def _submission(body: dict[str, Any], *, caller: str) -> Submission:
