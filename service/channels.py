@@ -38,6 +38,9 @@ _LINGER_S = 5.0
 """How long a refused client may go on sending before its connection is cut; nginx waits as long."""
 _LINGER_BYTES = 65_536
 
+_LITTLE_BYTES = 1 << 24
+"""Enough for a hundred expositions of the metrics."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -49,9 +52,9 @@ class Rules:
     """Receives the code of each refusal."""
     admit: Gate = lambda _path, _headers: STRANGERS
     """Decides who may send a large body."""
-    bodies: Budget = field(default_factory=lambda: Budget(0))
+    bodies: Budget = field(default_factory=lambda: Budget(_LITTLE_BYTES))
     """Memory for large bodies."""
-    answers: Budget = field(default_factory=lambda: Budget(0))
+    answers: Budget = field(default_factory=lambda: Budget(_LITTLE_BYTES))
     """Memory for large answers that were not read yet."""
     origins: tuple[str, ...] = ()
     """Web pages that may read a refusal; without it they would not see that a token has expired."""
@@ -194,11 +197,9 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
             if request is None or request is self._answered or self._is_cut_off:
                 return False
             self._is_to_linger = self.request is not None  # its client still sends
-            offered_id, command = (
-                request.headers.get("X_REQUEST_ID"),
-                getattr(request, "command", ""),
-            )
-            problem = whole_problem(error, offered_id=offered_id, is_head=command == "HEAD")
+            offered_id = request.headers.get("X_REQUEST_ID")
+            is_head = getattr(request, "command", "") == "HEAD"
+            problem = whole_problem(error, offered_id=offered_id, is_head=is_head)
             with contextlib.suppress(ClientDisconnected):
                 super().write_soon(problem)
             self._is_cut_off = self.close_when_flushed = True
