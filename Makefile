@@ -1,7 +1,7 @@
 # `make run` serves, `make test` tests, `make help` lists the rest. Each installs what it needs first.
 
 VENV := .venv
-# As VENV, and torch with CUDA (several GB).
+# VENV plus torch with CUDA (several GB).
 GPU_VENV := .venv-gpu
 # Tests and training need torch; the serving environment stays free of it.
 TEST_VENV := .venv-test
@@ -10,11 +10,11 @@ PYTHON ?= $(shell for p in python3.11 python3; do \
 QUICK := not slow and not llm and not gpu
 # Processes that test at once: one a core, four at most, since each takes about 2 GB.
 WORKERS ?= auto
-# Which tests, such as TESTS="tests/http -k sqlite"; empty runs all.
+# Tests to run, such as TESTS="tests/http -k sqlite"; empty runs all.
 TESTS ?=
 
-# What `make retrain` runs, and the sentences on which its gate compares the new model with the old. RISKSCAN_DATA=DIR
-# names the folder of real sentences that the configuration mentions; without it composed ones are all.
+# Recipe of `make retrain`, and the sentences on which its gate compares the new model with the old. RISKSCAN_DATA=DIR
+# names the folder of real sentences; without it the recipe uses composed sentences only.
 CONFIG ?= ml/configs/retrain.toml
 EVAL_DATA ?= ml/data/golden.jsonl
 
@@ -34,7 +34,7 @@ help: ## List the targets
 run: $(VENV)/.installed ## Serve on HOST:PORT; settings from the environment and .env
 	@exec $(VENV)/bin/python -m service
 
-run-gpu: $(GPU_VENV)/.installed ## Serve like run, on an NVIDIA GPU (DEVICE=cuda); needs driver 580 or newer
+run-gpu: $(GPU_VENV)/.installed ## Run the service on an NVIDIA GPU (DEVICE=cuda); needs driver 580 or newer
 	@DEVICE=$${DEVICE:-cuda} exec $(GPU_VENV)/bin/python -m service
 
 test: $(TEST_VENV)/.installed ## Run the normal test suite, in WORKERS=auto processes

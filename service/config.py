@@ -89,7 +89,7 @@ SETTINGS: tuple[Setting, ...] = (
         "BUFFER_MEMORY_BYTES",
         "268435456",
         integer(1_048_576, 2**40),
-        "Memory for large requests, and as much for answers not read yet (256 MiB); one user gets half.",
+        "Memory for large requests, and the same for unread answers (256 MiB); one user gets half of each.",
     ),
     Setting(
         "TRUSTED_PROXY",
@@ -142,14 +142,14 @@ SETTINGS: tuple[Setting, ...] = (
         "REGISTRATION",
         "",
         optional(choice("open", "closed")),
-        "open: anyone makes an account; closed: an operator does; empty: closed in production only.",
+        "Who creates accounts: open: anyone; closed: an operator; empty: closed in production, else open.",
     ),
     Setting("MIN_PASSWORD_LENGTH", "7", integer(1, 128), "Fewest characters of a new password."),
     Setting(
         "LOGIN_RATE_LIMIT",
         "20 per minute",
         rate,
-        "Log-ins and registrations of one client address, password changes of one user; empty for no limit.",
+        "Log-ins and registrations per client address, password changes per user; empty for no limit.",
         empty_is_a_value=True,
     ),
     Setting("SCAN_RATE_LIMIT", "", rate, "Scans that one user may ask for; empty for no limit."),
@@ -164,8 +164,8 @@ SETTINGS: tuple[Setting, ...] = (
         "MODEL_DIR",
         "",
         optional(_path),
-        "Folder of the model that serves until another is activated, and if that fails; "
-        "empty takes the one that models_cache/CURRENT names.",
+        "Folder of the default model: it serves until another is activated, or if that one fails; "
+        "empty takes the model named in models_cache/CURRENT.",
     ),
     Setting(
         "REGISTRY_DIR",
@@ -183,7 +183,7 @@ SETTINGS: tuple[Setting, ...] = (
         "DEVICE",
         "auto",
         device,
-        "Where the model runs: cpu, cuda, cuda:1 for the second GPU, or auto: a GPU if one can be used.",
+        "Where the model runs: cpu, cuda, cuda:1 for the second GPU, or auto for a usable GPU, else the CPU.",
     ),
     Setting(
         "INFERENCE_THREADS",
@@ -201,7 +201,7 @@ SETTINGS: tuple[Setting, ...] = (
         "AI_TIMEOUT_S",
         "60",
         integer(1, 3600),
-        "Seconds that one scan may take, reading included; keep the proxy's time-out 60 s longer.",
+        "Deadline of one scan, reading included, in seconds; keep the proxy's time-out 60 s longer.",
     ),
     Setting(
         "AI_SERVICE_URL",
@@ -247,13 +247,13 @@ SETTINGS: tuple[Setting, ...] = (
         "EXTRACT_TIMEOUT_S",
         "8",
         integer(1, 600),
-        "Seconds that reading one document may take, and the wait for its turn.",
+        "Seconds allowed for reading one document, and as many for waiting to start.",
     ),
     Setting(
         "EXTRACT_MEMORY_BYTES",
         "805306368",
         integer(268_435_456, 2**40),
-        "Address space of the child process that reads a document (768 MiB).",
+        "Most bytes of address space of the child process that reads a document (768 MiB).",
     ),
 )
 

@@ -63,14 +63,14 @@ MEANINGS: dict[str, str] = {
     "method_not_allowed": "The address takes other methods; see `Allow`.",
     "not_acceptable": "`Accept` excludes JSON.",
     "conflict": (
-        "The e-mail address is taken, the password was changed meanwhile, the Idempotency-Key came with "
-        "other content, or the model may not be deployed; the detail says which."
+        "The e-mail address is taken, the password was changed meanwhile, the Idempotency-Key was used "
+        "with other content, or the model may not be deployed; the detail says which."
     ),
     "too_large": "A limit is exceeded; the detail names the setting.",
     "unsupported_media_type": "A body or file type that is not read; the detail names those that are.",
     "rate_limited": (
-        "The caller's quota, the caller's share of the places for reading files, or what one address may "
-        "have in progress, is used up. Carries `Retry-After`."
+        "The caller's quota, the caller's share of the document readers, or the limit on requests in "
+        "progress from one address is used up. Carries `Retry-After`."
     ),
     "internal_error": "Our fault; the log has the `request_id`.",
     "not_configured": (
@@ -95,7 +95,7 @@ MEANINGS: dict[str, str] = {
     ),
     "not_ready": "`/health/ready` only: `errors` says what is missing. `Retry-After`.",
     "shutting_down": "The process is draining; ask another or again. `Retry-After`.",
-    "unsupported_http_version": "The request is of another version than HTTP/1.1 or HTTP/1.0.",
+    "unsupported_http_version": "The request uses an HTTP version other than 1.1 and 1.0.",
 }
 """What each code means, in Markdown; README and the OpenAPI document show these sentences."""
 

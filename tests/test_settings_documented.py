@@ -7,9 +7,7 @@ import pytest
 from service.config import SETTINGS, load
 
 EXAMPLE = Path(__file__).resolve().parent.parent / ".env.example"
-SERVICE_PART, _COMPOSE_PART = EXAMPLE.read_text(encoding="utf-8").split(
-    "\n# Compose alone reads", 1
-)
+SERVICE_PART, _COMPOSE_PART = EXAMPLE.read_text(encoding="utf-8").split("\n# Only compose reads", 1)
 LINES = SERVICE_PART.splitlines()
 
 
