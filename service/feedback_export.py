@@ -80,8 +80,11 @@ class FeedbackExport:
         return counts
 
     def write_file(self, path: Path, *, since: datetime | None = None) -> Counter[Status]:
-        """Write the lines to a file of mode 0600, which appears whole or not at all; see `write`."""
-        with _replacing(path) as file:
+        """Write the lines to a file of mode 0600, which appears whole or not at all; see `write`.
+
+        A device or a pipe receives the lines and stays what it is.
+        """
+        with _replacing(path) if _is_file_to_be(path) else path.open("w", encoding="ascii") as file:
             return self.write(file, since=since)
 
     def _lines(self, since: datetime | None) -> Iterator[Line]:
@@ -209,9 +212,14 @@ def _record(session: Session, counts: Counter[Status], since: datetime | None) -
     )
 
 
+def _is_file_to_be(path: Path) -> bool:
+    return path.is_file() or not path.exists()
+
+
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[TextIO]:
     """Yield a draft beside `path`, readable by its owner only, that becomes `path` when all went well."""
+    path = path.resolve()  # /dev/stdout may lead to a file: the link itself stays
     number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     draft = Path(name)
     try:
