@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -214,8 +216,15 @@ def announce(config: Config, port: int) -> None:
 
 def _first_step(config: Config, address: str) -> str:
     if config.registration == "closed" and not config.ai_service_open:
-        return "Make an account:   python -m service users create you@corp.local --admin"
+        return f"Make an account:   {_python()} -m service users create you@corp.local --admin"
     return f"Try:               {_first_request(address, is_open=config.ai_service_open)}"
+
+
+def _python() -> str:
+    """Return the command of this interpreter: the one on PATH may lack what the service needs."""
+    program = Path(sys.executable)
+    here = Path.cwd()
+    return shlex.quote(str(program.relative_to(here) if program.is_relative_to(here) else program))
 
 
 def _first_request(address: str, *, is_open: bool) -> str:

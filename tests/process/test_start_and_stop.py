@@ -12,7 +12,7 @@ import pytest
 
 from service.config import load
 from tests.calls import HTTP
-from tests.process.conftest import Process
+from tests.process.conftest import ROOT, Process
 from tests.sentences import FLOW_TEXT, LONG_TEXT, long_text
 from tests.waiting import PATIENCE_S
 
@@ -66,6 +66,16 @@ def test_start_with_closed_registration_says_how_to_make_an_account(start):
 
 
 @pytest.mark.usefixtures("running")
+def test_account_line_works_as_printed_with_no_environment_active(start, tmp_path):
+    lines = start(REGISTRATION="closed").lines
+    [command] = [line.split(":", 1)[1] for line in lines if line.startswith("Make an account:")]
+    environ = {"PATH": "/usr/bin:/bin", "DATA_DIR": str(tmp_path / "data"), "RISKSCAN_ENV_FILE": ""}
+    made = subprocess.check_output(
+        ["sh", "-c", command], cwd=ROOT, env=environ, input="long enough\n", text=True
+    )
+    assert "Created admin you@corp.local" in made
+
+
 def test_development_keys_and_database_are_the_owners_alone(data_dir):
     for name in ("secret_keys.json", "riskscan.db"):
         mode = (data_dir / name).stat().st_mode
