@@ -16,7 +16,7 @@ TESTS ?=
 # Recipe of `make retrain`, and the sentences on which its gate compares the new model with the old. RISKSCAN_DATA=DIR
 # names the folder of real sentences; without it the recipe uses composed sentences only.
 CONFIG ?= ml/configs/retrain.toml
-EVAL_DATA ?= ml/data/golden.jsonl
+EVAL_DATA ?= ml/data/golden.jsonl ml/data/calibration.jsonl
 
 # What only benchmarks need: the load generator, and each peer in an environment of its own.
 BENCH_ENV := var/bench/env

@@ -1,11 +1,11 @@
 """Put an artifact into the registry, with the verdict of the gate beside it.
 
-`.venv-test/bin/python -m ml.register FOLDER|CONFIG --data EVAL.jsonl [--against FOLDER] [--force --why ...]`
+`.venv-test/bin/python -m ml.register CONFIG|FOLDER --data FILE... [--against FOLDER] [--force --why ...]`
 
 Scores the candidate and the model that serves on the same labelled sentences, through the analyzer
-that serves. The data must not have been trained on. `python -m service models activate` reads the
-verdict. What serves is what was activated last, or MODEL_DIR where nothing was or no database answers;
---against names another folder.
+that serves. The data must not have been trained on, nor thresholds been chosen on it.
+`python -m service models activate` reads the verdict. What serves is what was activated last, or MODEL_DIR
+where nothing was or no database answers; --against names another folder.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ml.gate import Limits, Scored, measure, refusals
 from ml.serving import serving_folder
 from ml.settings import load as load_settings
 from service import config as service_config
-from service.config import Config
+from service.config import ROOT, Config
 from service.errors import RiskscanError
 from service.nlp import artifact as artifacts
 from service.nlp.artifact import MANIFEST_FILE, Artifact
@@ -52,7 +52,7 @@ class Request:
     """What the command line asks for."""
 
     folder: Path
-    data: Path
+    data: Sequence[Path]
     against: Path
     force: bool = False
     why: str | None = None
@@ -70,7 +70,7 @@ def decide(request: Request) -> GateRecord:
         DatasetError: the data cannot be read.
         RegisterError: both are the same model.
     """
-    examples = read_examples(request.data)
+    examples = [example for path in request.data for example in read_examples(path)]
     model, serving = model_in(request.folder), model_in(request.against)
     if model == serving:
         raise RegisterError(f"{model} cannot be measured against itself; give it another version.")
@@ -149,10 +149,15 @@ def _parsed(arguments: Sequence[str] | None, config: Config) -> Request:
     )
     parser.add_argument(
         "folder",
-        type=_artifact_dir,
         help="folder of the artifact, or the configuration it came from",
     )
-    parser.add_argument("--data", type=Path, required=True, help="labelled sentences, JSON lines")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="files of labelled sentences, JSON lines",
+    )
     parser.add_argument("--against", type=Path, help="folder of a model; default: what serves now")
     _add_limits(parser)
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
@@ -161,15 +166,14 @@ def _parsed(arguments: Sequence[str] | None, config: Config) -> Request:
     given = parser.parse_args(arguments)
     if given.force and len((given.why or "").strip()) < MIN_WHY_CHARS:
         parser.error(f"--force needs --why with at least {MIN_WHY_CHARS} characters")
+    folder, data = _candidate(given.folder, given.data)
     limits = Limits(
         max_loss=given.max_loss,
         min_probability=given.min_probability,
         max_calibration_error=given.max_calibration_error,
     )
     against, chosen = (given.against, _NAMED) if given.against else serving_folder(config)
-    return Request(
-        given.folder, given.data, against, given.force, given.why, limits, given.seed, chosen
-    )
+    return Request(folder, data, against, given.force, given.why, limits, given.seed, chosen)
 
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
@@ -192,8 +196,27 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _artifact_dir(given: str) -> Path:
-    return load_settings(Path(given)).artifact_dir if given.endswith(".toml") else Path(given)
+def _candidate(given: str, data: Sequence[Path]) -> tuple[Path, Sequence[Path]]:
+    """Return the artifact's folder, and the files on which no threshold of it was chosen.
+
+    Raises:
+        ConfigError: the configuration cannot be read.
+        RegisterError: no file is left.
+    """
+    if not given.endswith(".toml"):
+        return Path(given), data
+    settings = load_settings(Path(given))
+    if settings.artifact.calibration_of:
+        return settings.artifact_dir, data
+    dev = (ROOT / settings.data.dev).resolve()
+    kept = [path for path in data if path.resolve() != dev]
+    if not kept:
+        raise RegisterError(
+            f"The thresholds were chosen on {dev}; name other sentences with --data."
+        )
+    if len(kept) < len(data):
+        print(f"The thresholds were chosen on {dev}, which is left out.")
+    return settings.artifact_dir, kept
 
 
 def _report(record: GateRecord) -> str:

@@ -169,8 +169,10 @@ def test_register_a_better_model_makes_it_ready_to_be_activated(run, folders, tm
     }
 
 
+RETRAIN = ROOT / "ml/configs/retrain.toml"
+CALIBRATION = ROOT / "ml/data/calibration.jsonl"
 GOLDEN = ROOT / "ml/data/golden.jsonl"
-"""What `make retrain` measures on; the shipped model's own calibration error is 0.079 there."""
+"""What `make retrain` measures on, with CALIBRATION. The shipped model's own calibration error is 0.079."""
 
 
 def test_register_an_equal_of_the_serving_model_passes_the_gate_of_make_retrain(run, folders):
@@ -192,6 +194,29 @@ def test_register_a_damaged_model_is_refused_by_the_gate_of_make_retrain(
     assert reason in out
 
 
+@pytest.mark.parametrize(
+    ("calibration_of", "n_sentences"), [("", 409), ("serving", 1009)], ids=["own", "taken over"]
+)
+def test_register_leaves_out_what_the_thresholds_were_chosen_on(
+    run, folders, tmp_path, calibration_of, n_sentences
+):
+    text = RETRAIN.read_text().replace(
+        'calibration_of = "serving"', f'calibration_of = "{calibration_of}"'
+    )
+    folder = f'folder = "{folders / "2.0.0"}"'
+    (tmp_path / "mine.toml").write_text(text.replace('folder = "runs/retrain/model"', folder))
+    _, out = run(tmp_path / "mine.toml", "--data", GOLDEN, CALIBRATION, "--against", SHIPPED)
+    assert f"{n_sentences} sentences of" in out
+    assert ("which is left out" in out) is (not calibration_of)
+
+
+def test_register_on_nothing_but_what_the_thresholds_were_chosen_on_is_refused(run, tmp_path):
+    text = RETRAIN.read_text().replace('calibration_of = "serving"', 'calibration_of = ""')
+    (tmp_path / "mine.toml").write_text(text)
+    status, _ = run(tmp_path / "mine.toml", "--data", CALIBRATION, "--against", SHIPPED)
+    assert "name other sentences with --data" in status
+
+
 def test_register_a_worse_model_is_refused_with_reasons_unless_forced(run, folders, tmp_path):
     arguments = (folders / "0.1.0", "--data", DATA, "--against", folders / "2.0.0")
     status, out = run(*arguments)
@@ -208,11 +233,11 @@ def test_register_a_worse_model_is_refused_with_reasons_unless_forced(run, folde
 @pytest.fixture(scope="module")
 def record(folders):
     """The verdict on the shipped model against the one that hardly finds anything."""
-    return register.decide(register.Request(folders / "2.0.0", DATA, folders / "0.1.0"))
+    return register.decide(register.Request(folders / "2.0.0", [DATA], folders / "0.1.0"))
 
 
 def test_deciding_again_gives_the_same_verdict_and_figures(folders, record):
-    again = register.decide(register.Request(folders / "2.0.0", DATA, folders / "0.1.0"))
+    again = register.decide(register.Request(folders / "2.0.0", [DATA], folders / "0.1.0"))
     assert (again.figures, again.reasons) == (record.figures, record.reasons)
 
 
@@ -234,7 +259,7 @@ def test_registered_copy_is_whole_and_verified(folders, record, tmp_path):
 def test_register_an_altered_artifact_is_refused(tmp_path, run):
     damage(tmp_path, make_artifact(tmp_path, "3.0.0"))
     with pytest.raises(ArtifactError, match="was altered"):
-        register.decide(register.Request(tmp_path / NAME / "3.0.0", DATA, SHIPPED))
+        register.decide(register.Request(tmp_path / NAME / "3.0.0", [DATA], SHIPPED))
     status, _ = run(tmp_path / NAME / "3.0.0", "--data", DATA)
     assert "was altered" in status
 
