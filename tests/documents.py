@@ -151,7 +151,8 @@ def _pdf_object(value: object) -> PdfObject:
 def pdf_annotated(pages: list[list[str]], *annotations: dict[str, object], **form: object) -> bytes:
     """The pages, on the first of them `annotations`, whose fields make a form; /x is a name."""
     writer = PdfWriter(PdfReader(io.BytesIO(pdf_of_pages(pages))))
-    added = [writer._add_object(_pdf_object(a)) for a in annotations]
+    add = writer._add_object  # noqa: SLF001 - pypdf has no public way
+    added = [add(_pdf_object(a)) for a in annotations]
     writer.pages[0][NameObject("/Annots")] = ArrayObject(added)
     fields = ArrayObject([a for a in added if "/FT" in a.get_object()])
     if fields or form:

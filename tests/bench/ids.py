@@ -167,7 +167,7 @@ def _median_ms(connection, query, shown, n_scans):
     )
     choice, times = random.Random(11), []
     for _ in range(_N_LOOKS):
-        values = connection.execute(wanted, {"n": choice.randrange(n_scans)}).one()._mapping
+        values = connection.execute(wanted, {"n": choice.randrange(n_scans)}).mappings().one()
         began_s = time.perf_counter()
         connection.execute(text(query), dict(values)).all()
         times.append(time.perf_counter() - began_s)

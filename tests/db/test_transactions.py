@@ -293,7 +293,7 @@ def test_commit_that_sqlite_refuses_leaves_nothing_behind(database_url):
 @pytest.mark.parametrize("backend", ["mysql"], indirect=True, scope="session")
 def test_transaction_sends_its_statements_and_commit_alone(database, monkeypatch):
     sent = []
-    execute = pymysql.connections.Connection._execute_command
+    execute = pymysql.connections.Connection._execute_command  # noqa: SLF001 - no public way
 
     def keep(self, command, sql):
         sent.append(sql)
