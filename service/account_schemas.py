@@ -1,4 +1,4 @@
-"""Shapes of one's password and log-ins; the OpenAPI document comes from these."""
+"""Schemas of the caller's password and log-ins; the OpenAPI document is generated from them."""
 
 from __future__ import annotations
 
@@ -23,25 +23,27 @@ class LoginListQuery(StrictSchema):
 
 
 class LoginOut(Schema):
-    """One log-in and the tokens that come from it."""
+    """One log-in and the tokens that it issued."""
 
     id = UUID(required=True)
     created_at = AwareDateTime(
-        required=True, default_timezone=UTC, metadata={"description": "When the password was sent."}
+        required=True, default_timezone=UTC, metadata={"description": "Time of the log-in."}
     )
     last_used_at = AwareDateTime(
         required=True,
         allow_none=True,
         default_timezone=UTC,
-        metadata={"description": "To the minute; null where it was not used since an upgrade."},
+        metadata={
+            "description": "Accurate to a minute; null if not used since the upgrade that added it."
+        },
     )
     client_address = String(
         required=True,
         allow_none=True,
-        metadata={"description": "Where it began; null where that is not known."},
+        metadata={"description": "Address of the client that logged in; null if unknown."},
     )
     is_current = Boolean(
-        required=True, metadata={"description": "Whether this request's token comes from it."}
+        required=True, metadata={"description": "Whether this request's token belongs to it."}
     )
 
 

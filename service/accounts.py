@@ -1,6 +1,6 @@
-"""Use cases of one's own account: register, log in, refresh, log out, log-ins, password.
+"""Use cases of the caller's own account: register, log in, refresh, log out, log-ins, password.
 
-Shared by the API and the CLI; what an operator does to accounts is in user_admin.py.
+The API and the CLI share them. user_admin.py has the operator's use cases.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class TokenPair:
 
 
 class Accounts:
-    """Accounts and their log-ins; what a method changes is one transaction."""
+    """Accounts and their log-ins; each method makes its changes in one transaction."""
 
     def __init__(self, config: Config, store: Store, tokens: TokenMaker) -> None:
         self._min_password_chars = config.min_password_length
@@ -67,7 +67,7 @@ class Accounts:
     def register(
         self, email: str, password: str, *, role: str = "user", operator: str | None = None
     ) -> User:
-        """Create an account; `operator` is who makes it for somebody else.
+        """Create an account; `operator` names the person who creates it for somebody else.
 
         Raises:
             InvalidRequest: with every fault of address and password.
@@ -164,7 +164,7 @@ class Accounts:
 
         def work(session: Session) -> None:
             n_ended = users.revoke_logins_of_user(session, user_id, "logged out everywhere")
-            if n_ended:  # none in a second run after a commit that happened
+            if n_ended:  # 0 in a retry after a commit that succeeded
                 _record(session, Action.USER_LOGGED_OUT, user_id, n_logins=n_ended)
 
         self._store.transaction(work)
@@ -172,13 +172,13 @@ class Accounts:
     def logins(
         self, user_id: UUID, *, limit: int, after: tuple[datetime, UUID] | None = None
     ) -> Sequence[Login]:
-        """Return up to `limit` log-ins that can still be used, newest first, past the position `after`."""
+        """Return up to `limit` usable log-ins after the position `after`, newest first."""
         return self._store.transaction(
             lambda s: users.live_logins(s, user_id, limit=limit, after=after)
         )
 
     def end_login(self, user_id: UUID, login_id: UUID) -> None:
-        """End one log-in of the account; nothing happens when it has ended already.
+        """End one log-in of the account; do nothing if it has ended already.
 
         Raises:
             NotFound: the account never had it.
@@ -206,7 +206,7 @@ class Accounts:
             stored = users.user_to_change(session, user.id)
             if stored is None or stored.password_hash not in {verified, renewed}:
                 return False
-            if stored.password_hash == verified:  # else by a run whose answer was lost
+            if stored.password_hash == verified:  # else a first run stored it
                 users.set_password_hash(session, user.id, renewed)
                 reason = "password changed"
                 n = users.revoke_logins_of_user(session, user.id, reason, but=claims.login_id)
@@ -240,7 +240,7 @@ class Accounts:
         return [user] * len(askers)
 
     def _note_use(self, login_id: UUID, last_used_at: datetime | None) -> None:
-        """Store that the log-in is used, once a minute at most; one that cannot be stored is skipped."""
+        """Store the time of use, once a minute at most; skip it if the database refuses the write."""
         now = datetime.now(UTC)
         if last_used_at is not None and now - last_used_at < _USE_STEP:
             return
@@ -249,13 +249,13 @@ class Accounts:
         try:
             self._store.transaction(lambda s: users.mark_login_used(s, login_id, now))
         except DatabaseUnavailable:
-            # Reading goes on while a database is read-only, and need not wait for this each time.
+            # Requests go on with a read-only database; do not try this write for each of them.
             self._note_again_at_s = time.monotonic() + _USE_STEP.total_seconds()
 
     def _still_fits(self, session: Session, verified: User, password: str) -> bool:
-        """Return whether the account is still as its password was verified; it stays locked so.
+        """Lock the account; return whether the verified password is still valid for it.
 
-        Otherwise a log-in with the old password could begin after a new one has ended all others.
+        Without the lock, a log-in with the old password could start after a password change ended all others.
         """
         stored = users.user_to_change(session, verified.id)
         if stored is None or stored.disabled_at is not None:
@@ -265,7 +265,7 @@ class Accounts:
         return self._password_check.verify(password, stored.password_hash)
 
     def _record_failed_login(self, user: User | None) -> None:
-        """Record an attempt on an account, on none where the address is unknown; who it was is not known."""
+        """Record a failed log-in; `user` is None if the address has no account."""
         detail = {"reason": "unknown address"}
         if user is not None:
             detail = {"reason": "wrong password" if user.disabled_at is None else "disabled"}
@@ -305,12 +305,12 @@ class Accounts:
 
 
 def _record(session: Session, action: Action, user_id: UUID, **detail: object) -> None:
-    """Record what the owner of an account did to it."""
+    """Record an action of the owner on the account."""
     record(session, account_event(action, user_id, by=user_id, **detail))
 
 
 def _end_login(session: Session, user_id: UUID, login_id: UUID) -> bool:
-    """End a log-in that runs, and return whether it is the account's."""
+    """End a live log-in; return whether it belongs to the account."""
     login = session.get(Login, login_id)
     if login is None or login.user_id != user_id:
         return False
@@ -321,7 +321,7 @@ def _end_login(session: Session, user_id: UUID, login_id: UUID) -> bool:
 
 @contextlib.contextmanager
 def _unless_deleted(message: str) -> Iterator[None]:
-    """Raise Unauthenticated where what is stored belongs to an account that was deleted meanwhile."""
+    """Raise Unauthenticated if the block stores a row of an account that was deleted meanwhile."""
     try:
         yield
     except IntegrityError as error:

@@ -44,6 +44,6 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
             self.queue_cv.notify()
 
     def shutdown(self, cancel_pending: bool = True, timeout: float = _END_S) -> bool:
-        """End all threads that end at once; the process takes the others with it."""
+        """Stop the idle threads; the others end with the process."""
         self._express.shutdown(cancel_pending, timeout)
         return bool(super().shutdown(cancel_pending, timeout))

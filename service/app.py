@@ -64,7 +64,7 @@ _EXPOSED_HEADERS = (
     "X-Request-ID",
     "X-Riskscan-Warning",
 )
-_PREFLIGHT_AGE_S = 7200  # Chromium keeps a preflight no longer
+_PREFLIGHT_AGE_S = 7200  # Chromium's maximum
 _PAGES = ("/docs", "/openapi.json", "/metrics")  # not JSON, or JSON for whoever asks
 _log = logging.getLogger(__name__)
 
@@ -196,7 +196,7 @@ class _App(APIFlask):
 
 
 class _Number(IntegerConverter):
-    """A number from 1 in a path: ASCII digits without leading zeros, few enough for int()."""
+    """A positive number in a path: 1 to 18 ASCII digits without leading zeros."""
 
     regex = r"[1-9][0-9]{0,17}"
 
@@ -274,7 +274,7 @@ def _finish(response: Response) -> Response:
 
 
 def _account_id() -> UUID | None:
-    """Return the account that the request was made for: by token, or by what logged it in."""
+    """Return the account of the request: the token's, or the one that has just logged in."""
     user = g.get("flask_httpauth_user")
     account_id: UUID | None = user.id if user else g.get("account_id")
     return account_id

@@ -1,9 +1,9 @@
 """Request bodies: multipart, urlencoded and JSON read into one mapping, for any input schema.
 
 `register` hangs the reader on webargs' "json_or_form" location, so a view declares its body by
-`input(Schema, location="json_or_form")` and the OpenAPI document follows. The location "json" is for
-bodies with lists, which forms cannot write without ambiguity; "form_and_files" is for such a body beside
-a file.
+`input(Schema, location="json_or_form")` and the OpenAPI document follows. The location "json" is for bodies
+with lists, which forms cannot write without ambiguity; "form_and_files" is for a JSON body that may come
+with a file.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from service.json_bounds import check_json
 from service.limits import MAX_FIELDS
 
 REPORT = "report"
-"""The part of a form that holds a JSON body, where a file goes along with it."""
+"""The form part that holds the JSON body if the request has a file too."""
 READ = ("multipart/form-data", "application/x-www-form-urlencoded", "application/json")
 
 
 class FormRequest(Request):
-    """A request whose form keeps its files in memory: its body was there as well."""
+    """A request that keeps the files of a form in memory, where its body was already."""
 
     def _get_file_stream(self, *_: object, **__: object) -> BytesIO:
         return _File()
 
 
 class _File(BytesIO):
-    """A file in memory that is handed over without a copy when it is read whole."""
+    """A file in memory; reading all of it makes no copy."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size not in {-1, None} or self.tell():
@@ -93,9 +93,7 @@ def read_report(request: Request, schema: Schema) -> Any:  # noqa: ANN401 - JSON
     report = parts.pop(REPORT, None)
     fields = _json(report.encode()) if isinstance(report, str) else None
     if not isinstance(fields, dict):
-        fault = Fault(
-            REPORT, "Send what the JSON body holds in this part, as JSON, without a file name."
-        )
+        fault = Fault(REPORT, "Send the JSON body in this part, without a file name.")
         raise InvalidRequest(fault.message, faults=(fault,))
     _refuse_repeated([*fields, *parts])
     return {**fields, **parts}

@@ -1,4 +1,4 @@
-"""The body of a request in memory, which shrinks while it is read."""
+"""The body of a request, in memory; it shrinks while the application reads it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _KEPT_BYTES = 1 << 20
 
 
 class BodyBuffer(io.RawIOBase):
-    """Takes what a receiver of waitress appends, and is the file that the application reads, once.
+    """waitress's receiver appends to it, and the application reads it once, as a file.
 
-    Parsing a form copies a file's bytes out of the body; what was read is given back meanwhile.
+    Parsing a form copies the file's bytes out of the body; this frees the bytes already read.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class BodyBuffer(io.RawIOBase):
         self._data += data
 
     def getfile(self) -> BodyBuffer:
-        """Return what the application reads."""
+        """Return the file that the application reads: this buffer."""
         return self
 
     def readable(self) -> bool:
@@ -46,6 +46,6 @@ class BodyBuffer(io.RawIOBase):
         return n
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Free the memory."""
         self._data = bytearray()
         super().close()

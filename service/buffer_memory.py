@@ -1,21 +1,21 @@
-"""How much memory large request bodies, or answers that were not read yet, may hold at once."""
+"""A memory budget for large request bodies, and one for large unread answers."""
 
 from __future__ import annotations
 
 import threading
 
 STRANGERS = ""
-"""The holder of what callers without a token send and are sent; they share one share."""
+"""Budget holder for all callers without a token; they share one user's part."""
 
 USER_KEY = "riskscan.user_id"
-"""Where the application writes into the WSGI environment whom it answers."""
+"""Key in the WSGI environment under which the application stores the user's id."""
 
 
 class Budget:
-    """Bytes that all holders share; one of them gets at most half.
+    """A number of bytes that all holders share; one holder gets at most half.
 
-    A holder of nothing may always exceed its half, and anyone the whole while nobody holds anything,
-    so that a single body or answer is never refused for its size alone.
+    A single body or answer is never refused for its size alone: a holder that holds nothing may exceed its
+    half, and while nobody holds anything, a holder may exceed the whole.
     """
 
     def __init__(self, n_bytes: int) -> None:
@@ -25,7 +25,7 @@ class Budget:
         self._lock = threading.Lock()
 
     def take(self, holder: str, n: int) -> bool:
-        """Count `n` bytes more for a holder; return False, and count nothing, where they do not fit."""
+        """Reserve `n` bytes for a holder; return False, and reserve nothing, if they do not fit."""
         with self._lock:
             held = self._held.get(holder, 0)
             is_beyond_half = held and held + n > self._n_bytes // 2
@@ -36,7 +36,7 @@ class Budget:
             return True
 
     def give_back(self, holder: str, n: int) -> None:
-        """Count `n` bytes fewer for a holder that took them."""
+        """Release `n` bytes that a holder reserved."""
         with self._lock:
             self._n_held -= n
             self._held[holder] -= n

@@ -30,21 +30,21 @@ from service.request_parser import Gate, RequestParser
 
 TOO_MANY = "Too many requests wait already. Try again in a few seconds."
 _UNREAD = (
-    "Answers that were not read yet hold all the memory there is for them, or your share of it "
-    "(BUFFER_MEMORY_BYTES). The request was carried out, but its answer is not sent: read the others first."
+    "Unread answers fill their memory, or your share of it (BUFFER_MEMORY_BYTES). The request was carried "
+    "out, but its answer is not sent. Read the other answers first."
 )
 _JOINED_BYTES = 65_536
 _LINGER_S = 5.0
-"""How long a refused client may go on sending before its connection is cut; nginx waits as long."""
+"""How long a refused client may go on sending before the connection is closed; nginx's default too."""
 _LINGER_BYTES = 65_536
 
 _LITTLE_BYTES = 1 << 24
-"""Enough for a hundred expositions of the metrics."""
+"""Enough for a hundred scrapes of /metrics."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a channel needs to know of the service: how it refuses, and who is told."""
+    """The service's rules for a channel: what it refuses, and how it reports that."""
 
     too_large: str
     """The detail of a 413."""
@@ -57,7 +57,7 @@ class Rules:
     answers: Budget = field(default_factory=lambda: Budget(_LITTLE_BYTES))
     """Memory for large answers that were not read yet."""
     origins: tuple[str, ...] = ()
-    """Web pages that may read a refusal; without it they would not see that a token has expired."""
+    """Origins of web pages that may read a refusal, such as that of an expired token."""
 
 
 def channel_class(rules: Rules) -> type[HTTPChannel]:
@@ -110,7 +110,7 @@ class _OneSend(Task):  # type: ignore[misc]
         rules.on_refused(error.code)
         self.is_refused = True
         body, headers = problem_response(error.code, error.message, instance="")
-        self.version = "1.1"  # ours; that of the request may not be known
+        self.version = "1.1"  # ours; the request's may be unknown
         self.status = status_line(error.code)
         headers += [*headers_of(error), *_cors(self.request.headers, rules.origins)]
         self.response_headers = [*headers, ("Connection", "close")]
@@ -120,9 +120,9 @@ class _OneSend(Task):  # type: ignore[misc]
 
 
 class _Task(_OneSend, WSGITask):  # type: ignore[misc]
-    """Answers from the application, unless there is no memory for an answer that nobody reads.
+    """Sends the application's answer, or a 503 if unread answers leave no memory for it.
 
-    An answer is one piece or a file: of what comes in pieces only the announced length is counted.
+    Counts an answer of one piece or a file in full, and one of several pieces by its Content-Length.
     """
 
     def execute(self) -> None:
@@ -145,7 +145,7 @@ class _ProblemTask(_OneSend, ErrorTask):  # type: ignore[misc]
 
 
 class _NoRoomError(Exception):
-    """There is no memory to hold an answer until its client reads it."""
+    """There is no memory for an answer until its client reads it."""
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
@@ -159,7 +159,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     _lingers_until_s: float | None = None
     _is_cut_off = False
     _answered: RequestParser | None = None
-    """The request whose answer has begun to be sent."""
+    """The request whose answer is being sent."""
     _holds: tuple[tuple[str, int], ...] = ()
 
     @contextlib.contextmanager
@@ -206,7 +206,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
             return True
 
     def hold(self, holder: str, n_bytes: int) -> None:
-        """Count an answer that is large, or joins others that were not read, until all of them are sent.
+        """Reserve memory for an answer until the queue is sent; small queues need none.
 
         Raises:
             _NoRoomError: they do not fit.
@@ -242,21 +242,21 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         return is_some_sent
 
     def handle_close(self) -> None:
-        """Close, and give back what was held for the client."""
+        """Close, and release the client's memory."""
         if self.request is not None:
             self.request.close()
         super().handle_close()
         self._give_back()
 
     def readable(self) -> bool:
-        """Return whether to read; the loop asks at least once a second."""
+        """Return whether to read; the loop calls this at least once a second."""
         if self._lingers_until_s is None:
             return bool(super().readable())
         self.will_close = self.will_close or time.monotonic() > self._lingers_until_s
         return not self.will_close
 
     def handle_read(self) -> None:
-        """Read what has come; of a refused request, only to drop it."""
+        """Read the received bytes; discard those of a refused request."""
         if self._lingers_until_s is None:
             super().handle_read()
             return
@@ -266,17 +266,17 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
             self.handle_close()
 
     def writable(self) -> bool:
-        # A thread that sends holds the lock, and wakes the loop for what it could not send. Without
-        # this the loop asks poll() again and again meanwhile, and keeps the sender from its GIL.
+        # A sending thread holds the lock, and wakes the loop if bytes are left over. Without this check
+        # the loop would poll without a pause meanwhile, and take the GIL from the sender.
         if not super().writable() or not self.outbuf_lock.acquire(blocking=False):
             return False
         self.outbuf_lock.release()
         return True
 
     def handle_write(self) -> None:
-        """Send what waits, and close where all is sent; a refused client is given time to read it.
+        """Send the queue; close when it is empty, but give a refused client time to read.
 
-        The system resets a connection that is closed with unread bytes, and the answer may be lost.
+        Closing a socket with unread input resets the connection, and the client may lose the answer.
         """
         is_last = self.close_when_flushed and self._is_to_linger
         if is_last:
@@ -296,7 +296,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
 
 
 def _uncopied(data: Any) -> Any:  # noqa: ANN401 - bytes, or waitress's file
-    """Return large bytes as a file, of which waitress sends without keeping a copy."""
+    """Wrap large bytes in a file, which waitress sends without a copy."""
     if not isinstance(data, bytes) or len(data) <= _JOINED_BYTES:
         return data
     file = ReadOnlyFileBasedBuffer(io.BytesIO(data))
@@ -312,7 +312,7 @@ def _cors(headers: Mapping[str, str], origins: tuple[str, ...]) -> list[tuple[st
 
 
 def _ours(error: RiskscanError | Error, rules: Rules) -> RiskscanError:
-    """Return the error that waitress's own stands for."""
+    """Translate waitress's error to ours."""
     if isinstance(error, RiskscanError):
         return error
     if error.code == 413:

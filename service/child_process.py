@@ -31,7 +31,7 @@ class ChildProcess:
         self._descriptors = tuple(descriptors)
         self._process: subprocess.Popen[bytes] | None = None
         self._is_over = False
-        self._lock = threading.Lock()  # of starting and ending; a write may block, so it takes none
+        self._lock = threading.Lock()  # for start and end; a write may block, so it takes no lock
 
     @property
     def has_started(self) -> bool:
@@ -63,9 +63,9 @@ class ChildProcess:
         process.stdin.flush()
 
     def end(self) -> None:
-        """Kill and reap the process for good; it holds nothing that would have to be saved.
+        """Kill and reap the process for good; it has no state to save.
 
-        A write to it that blocks in another thread ends with it.
+        This also ends a write to it that blocks in another thread.
         """
         with self._lock:
             self._is_over = True

@@ -75,7 +75,7 @@ def serve() -> None:
     default=3600,
     show_default=True,
     metavar="SECONDS",
-    help="Most seconds that one file may take, in place of AI_TIMEOUT_S.",
+    help="Deadline of one file in seconds, instead of AI_TIMEOUT_S.",
 )
 def scan(
     files: tuple[str, ...],

@@ -1,4 +1,4 @@
-"""`python -m service db`: the database's schema, and rows that lost their owner."""
+"""`python -m service db`: the database's schema, and orphaned rows."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def upgrade_db() -> None:
 
 
 @db.command("orphans")
-@click.option("--remove", is_flag=True, help="Delete these rows; there is no way back.")
+@click.option("--remove", is_flag=True, help="Delete these rows; this cannot be undone.")
 def orphans(*, remove: bool) -> None:
-    """List rows whose owner is not stored, such as scans of a deleted account; delete them if told."""
+    """List rows whose owner no longer exists, such as scans of a deleted account."""
     from service.orphans import find_orphans, remove_orphans  # noqa: PLC0415
     from service.start import patient_store  # noqa: PLC0415
 
@@ -37,10 +37,10 @@ def orphans(*, remove: bool) -> None:
             ids = ", ".join(map(str, table.owner_ids))
             some = f" ({table.column} {ids}{', ...' if len(table.owner_ids) < table.n else ''})"
             click.echo(
-                f"{table.table}: {table.n} without their row in {table.owner}{some if ids else ''}"
+                f"{table.table}: {table.n} without a row in {table.owner}{some if ids else ''}"
             )
         if not found:
-            click.echo(f"Every row in {shown(config.database_url)} has its owner.")
+            click.echo(f"Every row in {shown(config.database_url)} has an owner.")
         elif remove:
             removed = ", ".join(f"{n} of {name}" for name, n in remove_orphans(store).items())
             click.echo(f"Removed from {shown(config.database_url)}: {removed}.")

@@ -121,7 +121,7 @@ def _tell(deployment: Deployment, config: Config) -> None:
 
 
 def _lines_of(overview: Overview) -> Iterator[str]:
-    """Yield a line for each model, its gate and faults below; no width cuts a name, so it can be copied."""
+    """Yield a line for each model, with its gate and faults below; names are never truncated."""
     names = [f"{item['name']}/{item['version']}" for item in overview.items]
     width = max(map(len, ("MODEL", *names)))
     yield f"{'MODEL':{width}}  STATE      MADE        F1 RISK/CAT./TYPE"

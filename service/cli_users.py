@@ -27,13 +27,15 @@ def users() -> None:
 
 @users.command("create")
 @click.argument("email")
-@click.option("--admin", "role", flag_value="admin", help="Make the account an administrator's.")
-@click.option("--reviewer", "role", flag_value="reviewer", help="Make the account a reviewer's.")
+@click.option("--admin", "role", flag_value="admin", help="Give the account the role admin.")
+@click.option(
+    "--reviewer", "role", flag_value="reviewer", help="Give the account the role reviewer."
+)
 @click.option(
     "--user", "role", flag_value="user", default="user", help="A plain account (default)."
 )
 def create_user(email: str, role: str) -> None:
-    """Create an account; the password is asked for, or read from standard input when piped."""
+    """Create an account; prompt for the password, or read it from standard input if piped."""
     from service.start import accounts_of  # noqa: PLC0415 - the database's libraries only here
 
     config = settings.load()
@@ -62,14 +64,14 @@ def list_users(*, as_json: bool) -> None:
 @click.argument("email")
 @click.argument("role", type=click.Choice(ROLES))
 def set_role(email: str, role: str) -> None:
-    """Make the account a plain one, a reviewer's or an administrator's."""
+    """Set the role of the account: user, reviewer or admin."""
     _change(lambda admin: admin.set_role(email, role), f"has the role {role}")
 
 
 @users.command("disable")
 @click.argument("email")
 def disable(email: str) -> None:
-    """Keep the account from logging in and end its log-ins at once; its scans stay."""
+    """Disable the account and end its log-ins at once; keep its scans."""
     _change(lambda admin: admin.disable(email), "is disabled")
 
 
@@ -83,7 +85,7 @@ def enable(email: str) -> None:
 @users.command("reset-password")
 @click.argument("email")
 def reset_password(email: str) -> None:
-    """Store a new password, asked for or piped in, and end the account's log-ins."""
+    """Store a new password, prompted for or piped in, and end the account's log-ins."""
     password = _new_password()
     _change(lambda admin: admin.reset_password(email, password), "has a new password")
 
@@ -121,7 +123,7 @@ def _as_json(user: User) -> dict[str, Any]:
 
 
 def _new_password() -> str:
-    """Return the password typed twice on a terminal, or the first line of standard input."""
+    """Return the password: typed twice on a terminal, or the first line of standard input."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)

@@ -50,9 +50,9 @@ class Combiner(Generic[Key, Item, Result]):
     ) -> None:
         """`work` returns a result for each item, in their order, or raises before any is done.
 
-        An error in `common` is nobody's fault: all whose items were in the call get it, and all who came
-        while it lasted, since each of them would wait as long for the same. After any other error each
-        item is done once more in a call of its own.
+        An error in `common` is not caused by an item. All callers in the batch get it, and so do those who
+        arrived during the call, since each would wait as long for the same error. After any other error,
+        each item is retried alone.
         """
         self._work = work
         self._common = common
@@ -72,7 +72,7 @@ class Combiner(Generic[Key, Item, Result]):
         return self._work(key, [item])[0] if turn == "alone" else ticket.result()
 
     def n_waiting(self, key: Key) -> int:
-        """Return how many callers wait for the call in progress on `key`; -1 if none is in progress."""
+        """Return how many callers wait for the current call on `key`; -1 if there is none."""
         with self._lock:
             waiting = self._waiting.get(key)
             return -1 if waiting is None else len(waiting)

@@ -1,6 +1,6 @@
-"""Settings as data: name, default, parser and help of each, read once into a frozen Config.
+"""Settings as data: each has a name, default, parser and help; `load` reads them into a frozen Config.
 
-Imports only errors, the parsers and the shipped model's address. Nothing reads the environment but `load`.
+Imports only errors, the parsers and the shipped model's address. Only `load` reads the environment.
 """
 
 from __future__ import annotations
@@ -318,7 +318,7 @@ class Config:
 def load(environ: Mapping[str, str] | None = None) -> Config:
     """Read the settings from `environ`; by default from the process environment, then from .env.
 
-    RISKSCAN_ENV_FILE names another file than the .env of the project's root folder; empty, none is read.
+    RISKSCAN_ENV_FILE names another file than the .env in the project's root folder; empty reads none.
 
     Raises:
         ConfigError: with every setting that is wrong or missing, each with its remedy.
@@ -348,7 +348,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
 
 
 def _fill(values: dict[str, Any]) -> None:
-    """Give each setting that was left empty the value that follows from others."""
+    """Derive the value of each empty setting from the others."""
     if not values["database_url"]:
         values["database_url"] = f"sqlite:///{values['data_dir'] / 'riskscan.db'}"
     if values["registration"] is None:

@@ -1,4 +1,4 @@
-"""Shapes of what a scan read of its document, and of its warnings; the OpenAPI document comes from these."""
+"""Schemas of a scan's coverage and warnings; the OpenAPI document is generated from them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from apiflask.fields import Boolean, Float, Integer, List, Nested, String
 
 
 class CoverageOut(Schema):
-    """What was read of the document; nothing is ever left out."""
+    """How much of the document was read; text is never truncated."""
 
     characters = Integer(
         required=True,
         allow_none=True,
-        metadata={"description": "null where AI_SERVICE_URL alone could read the file."},
+        metadata={"description": "null if only the service at AI_SERVICE_URL could read the file."},
     )
     sentences = Integer(required=True, allow_none=True)
     pages = Integer(required=True, allow_none=True)
@@ -26,14 +26,16 @@ class CoverageOut(Schema):
         dump_default=None,
         metadata={
             "description": "Code (ISO 639-1) of the language with the largest share of the text; null "
-            "where too little of it is in words, and for scans older than this field."
+            "if too little of it is words, and for scans older than this field."
         },
     )
     language_share = Float(
         required=True,
         allow_none=True,
         dump_default=None,
-        metadata={"description": "Its share of the text, estimated from a sample: 0 to 1."},
+        metadata={
+            "description": "Share of that language in the text, estimated from a sample: 0 to 1."
+        },
     )
 
 
@@ -45,5 +47,5 @@ class WarningOut(Schema):
 
 
 def warning_list(attribute: str) -> List[Any]:
-    """Return the field of a scan's warnings; the answers of POST have them as X-Riskscan-Warning."""
+    """Return the field of a scan's warnings; POST answers have them in X-Riskscan-Warning headers."""
     return List(Nested(WarningOut), required=True, attribute=attribute, dump_default=[])

@@ -1,7 +1,7 @@
-"""Database addresses: the drivers that they mean, the options that the drivers take, what may be shown.
+"""Database addresses: their drivers, the options that each driver accepts, and a form without the password.
 
-Each fault is a ValueError that completes a sentence which begins with the setting's name; none quotes a
-password. Imports nothing of ours.
+Each fault is a ValueError. Its message follows the setting's name and never quotes a password.
+Imports nothing of ours.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FORM = (
     "postgresql://user:password@host/database, with special characters of the password written as %XX"
 )
 _SQLITE_OPTIONS = {"timeout", "isolation_level", "cached_statements"}
-# PyMySQL takes more, but not as text.
+# PyMySQL has more, but they cannot be given as text.
 _MYSQL_OPTIONS = {
     "bind_address",
     "charset",
@@ -54,12 +54,12 @@ _MYSQL_OPTIONS = {
 
 
 def database_url(value: str) -> str:
-    """Return the address with the driver that is installed; nothing stays nothing.
+    """Return the address with the installed driver; an empty address stays empty.
 
     mysql:// and mariadb:// mean PyMySQL; postgresql:// and postgres:// mean psycopg.
 
     Raises:
-        ValueError: another kind of database, no database, or an option that its driver does not take.
+        ValueError: the kind of database is unknown, the database is missing, or its driver rejects an option.
     """
     if not value:
         return value
@@ -80,7 +80,7 @@ def database_url(value: str) -> str:
 
 
 def shown(url: str) -> str:
-    """Return the address with *** for its password, and without options, which may hold another."""
+    """Return the address with *** as its password, and without options, which may hold another password."""
     return make_url(url).set(query={}).render_as_string()
 
 

@@ -113,7 +113,7 @@ class DeploymentIn(StrictSchema):
     )
 
     def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
-        """Want a model to activate, and none to roll back to."""
+        """Require a model for activate, and forbid one for rollback."""
         kind = data.get("kind")
         if kind == "activate" and "model" not in sent:
             return {"model": "Say which model to activate, as name/version."}

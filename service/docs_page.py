@@ -42,7 +42,7 @@ _POLICY = (
 
 
 def register(app: APIFlask) -> None:
-    """Serve the page at /docs, and lead there from /."""
+    """Serve the page at /docs, and redirect / to it."""
     app.add_url_rule("/", "root", app.doc(hide=True)(_root))
     app.add_url_rule("/docs", "docs", app.doc(hide=True)(_page))
     app.add_url_rule("/docs/start.js", "docs_start", app.doc(hide=True)(_start))

@@ -1,4 +1,4 @@
-"""E-mail addresses: the one form in which they are stored and looked up. Imports nothing of ours."""
+"""Normalized e-mail addresses, as they are stored and looked up. Imports nothing of ours."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import email_validator
 
 
 def normalized(email: str) -> str:
-    """Return the address lower-cased, its domain in one spelling.
+    """Return the address in lower case, with a normalized domain.
 
     Raises:
-        EmailNotValidError: with a sentence about what is wrong.
+        EmailNotValidError: the message says what is wrong.
     """
-    # On-prem addresses live on internal domains (a@corp.local), which this list would refuse;
-    # emptying it is the package's documented way.
+    # On-prem addresses use internal domains (a@corp.local), which this list would refuse. The
+    # package documents that it may be emptied.
     email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
     checked = email_validator.validate_email(
         email.strip(), check_deliverability=False, globally_deliverable=False

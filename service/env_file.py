@@ -1,4 +1,4 @@
-"""The .env file: settings as text, with one meaning for this program and for Docker Compose.
+"""The .env file: settings as text, with the same meaning for this program and for Docker Compose.
 
 The only place that reads the file. Imports only errors.
 """
@@ -17,13 +17,13 @@ _QUOTED = re.compile(r"(['\"])(.*?)\1", re.DOTALL)
 
 
 def read_env_file(path: Path, names: Container[str]) -> dict[str, str]:
-    """Return the values that the file gives to `names`; of several for one name the last counts.
+    """Return the values that the file gives to `names`; the last line for a name counts.
 
-    Compose and python-dotenv differ about backslashes, about $ outside of single quotes and about #
-    outside of quotes, so that a value with one of these is refused.
+    Compose and python-dotenv treat backslashes, $ outside of single quotes and # outside of quotes
+    differently, so a value with one of these is refused.
 
     Raises:
-        ConfigError: the file cannot be read, or a line has no meaning or more than one.
+        ConfigError: the file cannot be read, or a line is invalid or ambiguous.
     """
     try:
         with path.open(encoding="utf-8") as file:
@@ -60,6 +60,6 @@ def _has_one_meaning(line: Binding) -> bool:
 
 
 def _line_number(line: Binding) -> int:
-    """Return the line of the statement itself: a binding includes the empty lines before it."""
+    """Return the line of the statement; python-dotenv's binding starts at the empty lines before it."""
     text = line.original.string
     return line.original.line + text[: len(text) - len(text.lstrip())].count("\n")

@@ -6,15 +6,15 @@ RiskscanError
 ├── Unauthenticated           no valid token
 ├── Forbidden                 the role does not allow it, or registration is closed
 ├── NotFound                  no such object, or another user's
-├── NotAcceptable             the caller accepts no media type that is written
+├── NotAcceptable             the caller accepts no media type that the service writes
 ├── Conflict                  the state or an earlier request contradicts this one
 ├── TooLarge                  a limit is exceeded; names the limit
-├── UnsupportedMediaType      a body or document type that is not read; names those that are
+├── UnsupportedMediaType      an unsupported body or document type; names the supported ones
 ├── RateLimited               the caller's quota is used up
 ├── NotConfigured             the operator has not set up what this request needs; names the setting
 ├── UnsupportedHttpVersion    a version of HTTP other than 1.0 and 1.1
 ├── AnalyzerError             the LLM or AI service answered with an error or with nonsense
-├── Unavailable               something that comes back by itself; carries Retry-After
+├── Unavailable               a temporary failure; carries Retry-After
 │   ├── AnalyzerUnavailable   the analyzer is not reachable
 │   ├── AnalyzerTimeout       the analysis did not end in time
 │   ├── Overloaded            too much work is waiting
@@ -175,7 +175,7 @@ class RateLimited(RiskscanError):
 
 
 class NotConfigured(RiskscanError):
-    """Only the operator can help, so it carries no Retry-After; the message names the setting."""
+    """Only the operator can fix this, so it carries no Retry-After; the message names the setting."""
 
     code = "not_configured"
 
@@ -189,7 +189,7 @@ class AnalyzerError(RiskscanError):
 
 
 class Unavailable(RiskscanError):
-    """Base of what comes back by itself; `retry_after_s` (seconds) is always set. Raise a subclass."""
+    """Base of temporary failures; `retry_after_s` (seconds) is always set. Raise a subclass."""
 
     default_retry_after_s: ClassVar[int] = 5
 

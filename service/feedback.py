@@ -66,7 +66,7 @@ class Reviews:
     """
 
     def __init__(self, store: Store, text_of: Callable[[Submission], str]) -> None:
-        """`text_of` returns the extracted text of a document, in which spans count."""
+        """`text_of` returns the extracted text of a document; spans refer to it."""
         self._store = store
         self._text_of = text_of
 
@@ -97,14 +97,14 @@ class Reviews:
         *,
         document: Submission | None = None,
     ) -> tuple[models.Feedback, bool]:
-        """Store a missed risk in place of the user's earlier one of this span; tell whether it is the first.
+        """Store a missed risk, replacing the user's report of this span; return whether it is the first.
 
-        The report is verified when `document` has the sentence at the span, when a finding or an
-        earlier verified report has, and not otherwise: documents are not stored.
+        The report is verified if `document`, a finding or an earlier verified report has the sentence at
+        the span. It cannot be verified otherwise, since documents are not stored.
 
         Raises:
-            InvalidRequest: the span or the sentence cannot be this document's, the risk was found, or
-                `document` is not the one that was scanned.
+            InvalidRequest: the span or the sentence cannot be in this document, the risk is already a
+                finding, or `document` is not the scanned one.
         """
 
         def work(session: Session) -> tuple[models.Feedback, bool]:
@@ -131,7 +131,7 @@ class Reviews:
     def _check_document(
         self, user: models.User, scan_id: UUID, missed: Missed, document: Submission
     ) -> None:
-        """Refuse a document that is not the scanned one, or has another text at the span."""
+        """Raise InvalidRequest if the document is not the scanned one, or has another text at the span."""
         scan = self._store.transaction(lambda session: _scan(session, user, scan_id))
         _check_span(missed, n_characters=int(scan.coverage["characters"]))
         if document.sha256() != scan.document_sha256:
@@ -242,7 +242,7 @@ class Reviews:
 
 
 def only_owner(user: models.User) -> UUID | None:
-    """Return whose scans and feedback alone a user may see; None for everyone's."""
+    """Return the only owner whose scans and feedback the user may see; None for everyone's."""
     return None if user.role in REVIEWER_ROLES else user.id
 
 
@@ -333,7 +333,7 @@ def _standing(judgement: Judgement, found: str | None) -> tuple[str, ...]:
     if judgement.verdict == "rejected":
         return ()
     if judgement.verdict == "confirmed":
-        return (found,) if found else ()  # a foreign title has no type that could stand
+        return (found,) if found else ()  # a foreign title has no type to keep
     if set(judgement.risk_types) == {found}:
         raise _refusal("risk_types", "This is the type that the finding has; confirm it instead.")
     return in_order(judgement.risk_types)
@@ -341,9 +341,7 @@ def _standing(judgement: Judgement, found: str | None) -> tuple[str, ...]:
 
 def _check_span(missed: Missed, *, n_characters: int | None) -> None:
     if n_characters is None:
-        raise _refusal(
-            "start", "Only the AI service read this file, so that no span can be checked."
-        )
+        raise _refusal("start", "Only the AI service read this file, so spans cannot be checked.")
     if missed.end > n_characters:
         raise _refusal("end", f"The document has {n_characters} characters; end lies beyond them.")
     if len(missed.context) != missed.end - missed.start:

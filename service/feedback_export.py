@@ -30,7 +30,7 @@ from service.store import Store
 _log = logging.getLogger(__name__)
 _SCANS_AT_ONCE = 500
 Line = tuple[Status, str | None]
-"""A sentence's status and its line, None for a sentence that is left out."""
+"""A sentence's status and its line; None for an omitted sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +60,15 @@ class FeedbackExport:
     def write(self, file: TextIO, *, since: datetime | None = None) -> Counter[Status]:
         """Write a line for each sentence with a verdict; return how many sentences have each status.
 
-        An unverified sentence is counted and left out: somebody may have made it up.
+        An unverified sentence is counted and omitted, since it may be invented.
 
-        Ordered by scan and span, so that two exports of the same feedback are equal. With `since`
-        only sentences whose feedback was given, changed or withdrawn at that time or later. A row
-        whose sentence nothing tells any more is left out, with a warning in the log.
+        Lines are ordered by scan and span, so two exports of the same feedback are equal. `since` limits
+        the export to sentences whose feedback was given, changed or withdrawn at that time or later. A
+        row whose sentence is no longer stored is omitted, with a warning in the log.
 
         Raises:
-            DatabaseUnavailable: the lines written so far are not all.
-            OSError: `file` takes no more.
+            DatabaseUnavailable: the export is incomplete.
+            OSError: `file` cannot be written.
         """
         counts: Counter[Status] = Counter()
         for status, line in self._lines(since):
@@ -175,7 +175,7 @@ def _sentences(session: Session, scan_id: UUID) -> list[_Sentence]:
 
 
 def _has_all_types(sentence: _Sentence) -> bool:
-    """Tell whether each foreign title was relabelled; else the sentence's labels would lack it."""
+    """Return whether each foreign title was relabelled; otherwise the labels would be incomplete."""
     foreign = [finding.n for finding in sentence.findings if finding.risk_type is None]
     verdicts = {n: [_verdict(row) for row in sentence.current() if row.n == n] for n in foreign}
     return all(settle(given, found=()).risk_types for given in verdicts.values())

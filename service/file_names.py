@@ -1,4 +1,4 @@
-"""Names of uploaded files, made fit to be stored and shown."""
+"""Names of uploaded files, made safe to store and show."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def base_name(file: FileStorage) -> str | None:
 
 
 def _sent_name(file: FileStorage) -> str:
-    """Return the name as sent: werkzeug takes the backslashes of a Windows path for escapes."""
+    """Return the name as sent; werkzeug parses the backslashes of a Windows path as escapes."""
     disposition = file.headers.get("Content-Disposition", "")
     doubled = _BACKSLASHES.sub(lambda found: found[0] if found[1] else "\\\\", disposition)
     _, options = parse_options_header(doubled)

@@ -1,4 +1,4 @@
-"""Request heads that two HTTP readers could understand differently are refused (RFC 9112)."""
+"""Refuses request heads that two HTTP parsers could read differently (RFC 9112)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _VERSIONS = (b"1.0", b"1.1")
 
 
 def check_head(head: bytes) -> None:
-    """Refuse a head, from its request line to the empty line, whose request could end in two places.
+    """Refuse a head (request line to empty line) if two parsers could see different ends of the request.
 
-    Checks no more than that: waitress parses the head and refuses what else is wrong with it.
+    It checks nothing else: waitress parses the head and refuses other faults.
 
     Raises:
         UnsupportedHttpVersion: a version other than 1.0 and 1.1.

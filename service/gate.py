@@ -1,4 +1,4 @@
-"""Who may send a large body: decided by its request's head, before the body is received."""
+"""Decides from a request's head, before the body is received, whether the caller may send a large body."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ACCOUNT_PATHS = ("/api/auth/", "/api/v1/auth/")
 
 
 def gate_of(tokens: TokenMaker, *, is_scan_open: bool, too_large: str) -> Gate:
-    """Return the gate of the API; `is_scan_open` lets strangers send documents to POST /scan.
+    """Return the gate of the API; `is_scan_open` admits callers without a token to POST /scan.
 
     `too_large` is the detail of a 413. Header names are waitress's: AUTHORIZATION, CONTENT_LENGTH.
     """
@@ -30,17 +30,17 @@ def gate_of(tokens: TokenMaker, *, is_scan_open: bool, too_large: str) -> Gate:
 
 
 def user_of(headers: Mapping[str, str], tokens: TokenMaker) -> str:
-    """Return the id of the user whose credential this is, without asking the database.
+    """Return the id of the credential's user, without a database query.
 
-    A view authenticates again: a credential that passes may have been revoked.
+    The view authenticates again, since the credential may have been revoked.
 
     Raises:
-        Unauthenticated: it is missing, forged or expired; says what to send.
+        Unauthenticated: the credential is missing, forged or expired; the message says what to send.
     """
     scheme, _, token = headers.get("AUTHORIZATION", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated(
             "A body of this size needs an access token: send `Authorization: Bearer <access_token>`, "
-            "as answered by POST /api/v1/auth/login."
+            "from POST /api/v1/auth/login."
         )
     return str(tokens.read_access_token(token.strip()).user_id)

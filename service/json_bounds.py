@@ -1,4 +1,4 @@
-"""Bounds for a JSON body, checked in one pass over its bytes before any of it becomes an object."""
+"""Bounds for a JSON body, checked in one pass over its bytes before it is parsed."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import re
 from service.errors import InvalidRequest
 from service.limits import MAX_FIELDS, MAX_JSON_DEPTH, MAX_JSON_DIGITS, MAX_JSON_ITEMS
 
-# A string, a number, a mark, or what lies between them. The closing quote is optional and nothing
-# backtracks, so that the pass is linear for any bytes.
+# A string, a number, a punctuation mark, or the bytes between them. The closing quote is optional
+# and nothing backtracks, so the pass is linear for any bytes.
 _TOKEN = re.compile(
     rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[0-9][-+.0-9eE]*+|[\[\]{}:,]|[^"0-9\[\]{}:,]++', re.DOTALL
 )
-# JSON within the other bounds has fewer: a value, a mark and white space after each of them.
+# JSON within the other bounds has fewer tokens: for each value a mark, and white space after both.
 _MAX_TOKENS = 5 * (MAX_FIELDS + MAX_JSON_ITEMS)
 
 
 def check_json(body: bytes) -> None:
-    """Refuse a body that costs much to parse: many fields or list items, deep nesting, long numbers.
+    """Refuse a body that is expensive to parse: many fields or list items, deep nesting, long numbers.
 
-    Reads at most 5,100 tokens; 30 MB took 0.2 s (two shared cores, November 2026). Does not check the
-    grammar: a body that passes may still not be JSON.
+    Reads at most 5,100 tokens; 30 MB took 0.2 s (two shared cores, November 2026). It does not check the
+    grammar, so a body that passes may still not be JSON.
 
     Raises:
         InvalidRequest: a bound is exceeded; names it.

@@ -8,16 +8,16 @@ if TYPE_CHECKING:
     from service.config import Config  # imports SQLAlchemy, which not every process needs
 
 RETRY_AFTER_S = 2
-"""When a request that was refused for want of room may come again."""
+"""Seconds after which the client may retry a request refused for lack of room."""
 PROBE_PATHS = ("/health", "/health/live", "/health/ready", "/metrics")
-"""Paths that are answered at once, however much else waits; exact, without a query."""
+"""Paths that are answered at once, however long the queue is; exact, without a query."""
 # JSON may write one character as two \uXXXX escapes; so many bytes a text within its limit can take.
 _BYTES_PER_CHAR = 12
 _ENVELOPE_BYTES = 65_536
 SMALL_BODY_BYTES = 65_536
-"""The most that a body may hold whose sender is not known yet, and a body of /auth at all."""
+"""Most bytes of a body from an unauthenticated sender, and of any body under /auth."""
 MAX_FIELDS = 20
-"""The most fields of a form, and of a JSON body in all its objects together."""
+"""Most fields of a form, or of all objects of a JSON body together."""
 MAX_JSON_ITEMS = 1_000
 MAX_JSON_DEPTH = 8
 MAX_JSON_DIGITS = 40

@@ -56,7 +56,7 @@ class Overview:
     rollout: Rollout | None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it in the form of `GET /admin/models`; outside of a process nothing serves "here"."""
+        """Return the JSON of `GET /admin/models`; commands mark no model as serving here."""
         return {
             "items": self.items,
             "serving": self.serving,

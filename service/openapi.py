@@ -1,4 +1,4 @@
-"""The OpenAPI document: introduction, ways to log in, and what holds for every operation."""
+"""The OpenAPI document: introduction, log-in schemes, and the rules for all operations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from service.schemas import ProblemOut
 _EVERYWHERE = {"400": "The request is not valid", "406": "Not acceptable", "500": "Internal error"}
 _AWAY = {"503": "Something is away for now; see Retry-After"}
 _WITH_BODY = {"413": "Larger than this service takes", "415": "A kind of body that is not read"}
-_NOT_MODIFIED = "The ETag sent as If-None-Match still holds"
+_NOT_MODIFIED = "The resource still has the ETag sent as If-None-Match"
 _EXAMPLE = "Project has tight budget and aggressive deadline"
 _REF = "#/components/schemas/"
 _PASSWORD_FLOW = {
@@ -33,8 +33,8 @@ _PASSWORD_FLOW = {
 _PATH_PARAMETERS = {
     "scan_id": "Id of a scan: `scan_id` in the answer of POST /scan and in the list of scans.",
     "n": "Number of a finding within its scan, from 1: its `id` in the list of findings.",
-    "login_id": "Id of one's own log-in: its `id` in the list of log-ins.",
-    "feedback_id": "Id of one's own verdict or report: its `id` in the list of feedback.",
+    "login_id": "Id of one of the caller's log-ins: its `id` in the list of log-ins.",
+    "feedback_id": "Id of the caller's own verdict or report: its `id` in the list of feedback.",
 }
 _INTRODUCTION = """\
 Riskscan reads documents and returns the sentences that state a risk, each with its type and place.
@@ -52,13 +52,13 @@ curl $H/api/v1/scans/$ID/findings -H "Authorization: Bearer $T"
 ```
 
 On this page, **Authorize** logs in with the same address and password. An access token lives for
-`expires_in` seconds; `POST /api/v1/auth/refresh` exchanges the refresh token for a new pair. Where
-registration is closed (403), an administrator makes the account.
+`expires_in` seconds; `POST /api/v1/auth/refresh` exchanges the refresh token for a new pair. If
+registration is closed (403), an administrator creates the account.
 
 - `/api/...` is an alias of `/api/v1/...`.
 - `POST /api/v1/scan` stores the scan; `POST /scan` is for services and stores nothing.
-- `GET /api/v1/taxonomy` lists the categories and risk types. Filters and verdicts take key or title.
-- Send the `ETag` of an answer as `If-None-Match`: 304 says that nothing changed.
+- `GET /api/v1/taxonomy` lists the categories and risk types. Filters and verdicts accept key or title.
+- Send the `ETag` of an answer as `If-None-Match`: 304 means that nothing has changed.
 
 ## Errors
 
@@ -71,7 +71,7 @@ names the remedy, `errors` lists every faulty field, and the log has its `reques
 
 
 def register(app: APIFlask) -> None:
-    """Set what APIFlask makes the document of."""
+    """Set the data from which APIFlask generates the document."""
     app.config.update(
         VALIDATION_ERROR_STATUS_CODE=400,
         VALIDATION_ERROR_SCHEMA=ProblemOut,
@@ -85,9 +85,9 @@ def register(app: APIFlask) -> None:
 
 
 def complete(spec: dict[str, Any]) -> dict[str, Any]:
-    """Add to the document what holds for all operations."""
+    """Add the parts that apply to all operations."""
     spec["info"]["description"] = _introduction()
-    spec["servers"] = [{"url": "/", "description": "The service that this document comes from"}]
+    spec["servers"] = [{"url": "/", "description": "The service that served this document"}]
     spec["tags"] = list({tag["name"]: tag for tag in spec["tags"]}.values())  # two files share one
     spec["components"]["securitySchemes"]["password"] = _PASSWORD_FLOW
     for operation in _operations(spec):
@@ -124,14 +124,14 @@ def _add_multipart(operation: dict[str, Any], spec: dict[str, Any]) -> None:
     elif "application/x-www-form-urlencoded" in content:
         body = content["application/json"]
         fields_alone = _fields_alone(body, schemas)
-        # Swagger UI offers the first kind, and the form is the one that takes files.
+        # Swagger UI preselects the first kind, and only the form takes files.
         operation["requestBody"]["content"] = {
             kind: body if kind == "multipart/form-data" else fields_alone for kind in READ
         }
 
 
 def _json_or_report(content: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    """Return the body of a view that reads JSON, or a form with this JSON in a part beside a file."""
+    """Return the body of a view that reads JSON, or a form with a JSON part and a file."""
     name = content["multipart/form-data"]["schema"]["$ref"].removeprefix(_REF)
     alone = {"$ref": _REF + _without_file(name, schemas)}
     form = {
@@ -145,7 +145,7 @@ def _json_or_report(content: dict[str, Any], schemas: dict[str, Any]) -> dict[st
 
 
 def _fields_alone(body: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    """Return a body for the kinds that cannot carry a file, which therefore want the text."""
+    """Return a body for the kinds without files, which therefore require `text`."""
     name = body["schema"]["$ref"].removeprefix(_REF)
     if "file" not in schemas[name]["properties"]:
         return body
@@ -153,7 +153,7 @@ def _fields_alone(body: dict[str, Any], schemas: dict[str, Any]) -> dict[str, An
     text = schemas[copy]["properties"]["text"]
     schemas[copy]["required"] = ["text"]
     schemas[copy]["properties"]["text"] = {**text, "example": _EXAMPLE}
-    # Swagger UI sends examples, and would send a text beside the chosen file.
+    # Swagger UI sends examples, so it would send a text with the chosen file.
     schemas[name]["properties"]["text"]["example"] = ""
     return {"schema": {"$ref": _REF + copy}}
 
@@ -196,7 +196,7 @@ def _describe_path(operation: dict[str, Any]) -> None:
 
 
 def _open_answers(spec: dict[str, Any]) -> None:
-    """Let answers gain fields: a client made from this document is to ignore what it does not know."""
+    """Allow unknown fields in answers, so that generated clients accept fields of later versions."""
     schemas = spec["components"]["schemas"]
     requested: set[str] = set()
     for operation in _operations(spec):
@@ -207,7 +207,7 @@ def _open_answers(spec: dict[str, Any]) -> None:
 
 
 def _referred(node: object, schemas: dict[str, Any]) -> Iterator[str]:
-    """Yield the names of the schemas that a part of the document refers to, directly or not."""
+    """Yield the names of the schemas that a part of the document refers to, directly or indirectly."""
     if isinstance(node, dict):
         for key, value in node.items():
             if key == "$ref":

@@ -1,4 +1,4 @@
-"""Who runs a command: the name under which the audit trail and the deployments record it."""
+"""The operator of a command, as the audit trail and the deployments record it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import os
 
 
 def operator_name() -> str:
-    """Return cli:<user of the operating system> in at most 255 characters; a nameless user goes by number."""
+    """Return cli:<operating system user>, at most 255 characters; a user without a name gets the number."""
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):  # a container may run as a number that has no name
+    except (KeyError, OSError):  # a container may run under a user id without a name
         user = str(os.getuid())
     return f"cli:{user}"[:255]

@@ -48,7 +48,7 @@ class OpsListener:
         """End the process and its port."""
         self._is_closing = True
         self._woken.set()
-        self._child.end()  # ends a write that blocks the thread, too
+        self._child.end()  # also ends a write that blocks the thread
         if self._thread.is_alive():
             self._thread.join()
         for one in self._sockets:
@@ -60,8 +60,8 @@ class OpsListener:
             try:
                 self._tell(report)
             except OSError as error:
-                if not self._is_closing:  # which ends the process, and so this write
-                    _log.error("the ops process was not told: %s", type(error).__name__)
+                if not self._is_closing:  # close() ends the process, and so this write
+                    _log.error("cannot report to the ops process: %s", type(error).__name__)
             except Exception as error:  # noqa: BLE001 - the edge of the thread, which must outlive any
                 _log.error("the ops process was not told", exc_info=error)
             self._woken.wait(AGAIN_S if report.faults else EVERY_S)

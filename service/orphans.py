@@ -1,4 +1,4 @@
-"""Rows that lost their owner: listed, and removed with a trace in the audit trail."""
+"""Lists rows whose owner no longer exists, and removes them with an audit event."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def find_orphans(store: Store) -> Sequence[Orphans]:
 
 
 def remove_orphans(store: Store) -> dict[str, int]:
-    """Delete them all; return how many rows of which table. Raises DatabaseUnavailable."""
+    """Delete all orphans; return the number of rows by table. Raises DatabaseUnavailable."""
 
     def work(session: Session) -> dict[str, int]:
         removed = queries.remove_orphans(session)

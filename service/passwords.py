@@ -19,7 +19,7 @@ def hash_password(password: str) -> str:
 
 
 def password_faults(password: str, *, min_chars: int, field: str = "password") -> list[Fault]:
-    """Return what keeps a new password from being one: its length alone."""
+    """Return the faults of a new password; only its length is checked."""
     if min_chars <= len(password) <= MAX_PASSWORD_CHARS:
         return []
     return [Fault(field, f"The password has {min_chars} to {MAX_PASSWORD_CHARS} characters.")]

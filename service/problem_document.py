@@ -52,7 +52,7 @@ def problem(
 
 
 def headers_of(error: RiskscanError) -> list[tuple[str, str]]:
-    """Return the headers that the answer to an error has beside those of every answer."""
+    """Return the headers that only the answer to this error has."""
     headers = []
     if error.retry_after_s is not None:
         headers.append(("Retry-After", str(error.retry_after_s)))

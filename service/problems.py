@@ -32,7 +32,7 @@ _OF_STATUS = {
     415: (UnsupportedMediaType.code, "This kind of body is not read."),
     429: ("rate_limited", "The quota is used up."),
 }
-# Field names come from the caller; unshortened, the answer would repeat a megabyte of them twice.
+# The caller chooses field names; without a limit, the answer could repeat a megabyte of them twice.
 _MOST_FAULTS = 50
 _LONGEST_NAME = 100
 _log = logging.getLogger(__name__)

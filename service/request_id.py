@@ -1,4 +1,4 @@
-"""The id that ties a request to its log lines, its audit events and its answer; and who sent it."""
+"""The id that links a request to its log lines, audit events and answer; and the client's address."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
 def begin(offered: str | None, *, client_address: str | None = None) -> str:
-    """Take the caller's X-Request-ID when it is harmless, else make one; it holds for this thread.
+    """Set this thread's request id: the caller's X-Request-ID if it is harmless, else a new one.
 
-    So does the address. Without a trusted proxy it is the peer's, else what the proxy says, cut to 64
-    characters.
+    Set its client address too: the peer's, or the one that the trusted proxy reports, cut to 64 characters.
     """
     _CLIENT.set(client_address[:_LONGEST_ADDRESS] if client_address else None)
     usable = offered is not None and _ACCEPTED.fullmatch(offered) is not None
@@ -33,5 +32,5 @@ def current_request_id() -> str | None:
 
 
 def current_client_address() -> str | None:
-    """Return where the request being answered came from, None outside of one."""
+    """Return the client address of the current request; None outside of a request."""
     return _CLIENT.get()

@@ -1,4 +1,4 @@
-"""waitress's request parser, which refuses what it must not read further."""
+"""waitress's request parser; it refuses a request before it reads too much of it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from service.framing import check_head
 from service.limits import MAX_HEADER_BYTES, RETRY_AFTER_S, SMALL_BODY_BYTES
 
 Gate = Callable[[str, Mapping[str, str]], str]
-"""Takes path and headers of a request with a body beyond SMALL_BODY_BYTES; returns whose it is, or raises."""
+"""Takes path and headers of a request with a body over SMALL_BODY_BYTES; returns its user, or raises."""
 NO_ROOM = (
-    "Large requests that are being received or wait hold all the memory there is for them, or your "
-    "share of it (BUFFER_MEMORY_BYTES). Send fewer at once, or this one again in a few seconds."
+    "Large requests fill their memory, or your share of it (BUFFER_MEMORY_BYTES). Send fewer at once, "
+    "or send this one again in a few seconds."
 )
 _MAX_CHUNK_LINE_BYTES = 1_024
 
 
 class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no annotations
-    """Parses one request; `error` is what it is refused for, as a RiskscanError or waitress's own.
+    """Parses one request; `error` is the reason of a refusal, a RiskscanError or waitress's own.
 
-    A refused request takes all bytes that came with it, so that none of them begin another request.
+    A refused request consumes all bytes received with it, so none of them can start another request.
     """
 
     error: Any = None
@@ -37,7 +37,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no
     _n_held = 0
 
     def __init__(self, adj: Any, *, admit: Gate, memory: Budget) -> None:  # noqa: ANN401 - waitress's
-        """`admit` sees the head of a request with a large body before that is received into `memory`."""
+        """`admit` checks the head of a request with a large body before `memory` receives the body."""
         super().__init__(adj)
         self._admit = admit
         self._memory = memory
@@ -63,13 +63,15 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no
         except RiskscanError as error:
             self._refusal = error
             raise ParsingError(error.code) from error
-        except ValueError as error:  # of urlsplit, on "GET http://[/": waitress would just hang up
+        except (
+            ValueError
+        ) as error:  # urlsplit on "GET http://[/"; waitress would only close the connection
             raise ParsingError("not an address") from error
         if self.content_length > SMALL_BODY_BYTES:
             self.body_rcv = FixedStreamReceiver(self.content_length, BodyBuffer())
 
     def close(self) -> None:
-        """Give back what the body holds."""
+        """Release the memory of the body."""
         super().close()
         if self._n_held and self._holder is not None:
             self._memory.give_back(self._holder, self._n_held)
@@ -83,7 +85,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no
             _check_chunk_lines(self.body_rcv)
 
     def _hold(self, n_bytes: int) -> None:
-        """Count the body as announced, or as long as it has become."""
+        """Reserve memory for the announced length of the body, or for its length so far."""
         if self._holder is None:
             self._holder = self._admit(self.path, self.headers)
         if not self._memory.take(self._holder, n_bytes - self._n_held):
@@ -92,6 +94,6 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no
 
 
 def _check_chunk_lines(body: ChunkedReceiver) -> None:
-    """Bound what waitress keeps and joins anew with each piece that comes."""
+    """Limit the bytes that waitress keeps and joins again for each received piece."""
     if len(body.control_line) > _MAX_CHUNK_LINE_BYTES or len(body.trailer) > MAX_HEADER_BYTES:
         raise InvalidRequest("A chunk's size line or the trailer is too long.")

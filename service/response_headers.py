@@ -1,4 +1,4 @@
-"""Headers of every answer: what may be cached, what browsers may do with it, ETags and compression."""
+"""Headers of every answer: caching, browser policies, ETags and compression."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from flask_compress import Compress
 View = TypeVar("View", bound=Callable[..., Any])
 
 NO_STORE = "no-store"
-"""For what quotes documents or holds tokens. A caller may still keep the ETag and send it back."""
+"""For answers that quote documents or hold tokens. A caller may still send the ETag back."""
 REVALIDATE = "private, no-cache"
 MIN_COMPRESSED_BYTES = 1024
 _COMPRESSED = ["application/json", "application/problem+json"]
-# Compressed tokens beside what a caller sent would leak through the length of the answer (BREACH).
+# If an answer compressed tokens together with caller input, its length would leak them (BREACH).
 _NEVER_COMPRESSED = "/api/v1/auth/"
 _DATA_ONLY = "default-src 'none'; frame-ancestors 'none'"
 
 
 def register(app: APIFlask) -> None:
-    """Complete the headers of every answer of `app` and compress JSON of a kilobyte and more."""
+    """Complete the headers of every answer of `app`, and compress JSON of 1 kB and more."""
     app.config.update(
         COMPRESS_ALGORITHM=["zstd", "gzip"],
         COMPRESS_MIMETYPES=_COMPRESSED,
@@ -36,9 +36,9 @@ def register(app: APIFlask) -> None:
 
 
 def etagged(cache_control: str = NO_STORE) -> Callable[[View], View]:
-    """Give a view's answers an ETag; a request whose If-None-Match holds it gets 304 without a body.
+    """Give a view's answers an ETag; a request with this ETag in If-None-Match gets 304 without a body.
 
-    Stands above the view's other decorators, so that it sees the finished answer.
+    Put it above the view's other decorators, so that it sees the finished answer.
     """
 
     def decorate(view: View) -> View:

@@ -62,19 +62,19 @@ class JudgementIn(StrictSchema):
     comment = Text(validate=Length(1, MAX_COMMENT_CHARS))
 
     def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
-        """Want risk types with `relabelled` and with nothing else."""
+        """Require risk types for `relabelled`, and forbid them for other verdicts."""
         is_relabelled = data.get("verdict") == "relabelled"
         if is_relabelled and "risk_types" not in sent:
             return {"risk_types": "Send the right types with relabelled."}
         if "verdict" in data and not is_relabelled and "risk_types" in sent:
-            return {"risk_types": "Goes with relabelled alone."}
+            return {"risk_types": "Allowed only with relabelled."}
         return {}
 
 
 class MissedIn(StrictSchema):
-    """A risk that was not found, with the sentence, since documents are not stored.
+    """A missed risk. It quotes its sentence, since documents are not stored.
 
-    With the document as `file` or `text`, the service verifies that it has the sentence at the span.
+    If it includes the document as `file` or `text`, the service verifies the sentence at the span.
     """
 
     start = Integer(required=True, strict=True, validate=Range(0, MAX_INT))
@@ -86,13 +86,13 @@ class MissedIn(StrictSchema):
     )
     risk_types = RiskTypeList(required=True)
     comment = Text(validate=Length(1, MAX_COMMENT_CHARS))
-    text = String(metadata={"description": "The document, where it was scanned as text."})
+    text = String(metadata={"description": "The document, if it was scanned as text."})
     file = File(  # type: ignore[no-untyped-call]  # APIFlask's is not annotated
-        metadata={"description": "The document, where it was scanned as a file; multipart only."}
+        metadata={"description": "The document, if it was scanned as a file; multipart only."}
     )
 
     def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
-        """Want a span that holds a character, and one document at most."""
+        """Require a non-empty span, and at most one document."""
         faults: dict[str, str] = {}
         if "start" in data and data.get("end", MAX_INT) <= data["start"]:
             faults["end"] = "Lies after start."
@@ -124,7 +124,7 @@ class FeedbackOut(Schema):
         metadata={"description": "The types that stand by this verdict."},
     )
     comment = String(required=True, allow_none=True)
-    start = _offset("First character, in code points; null where not located.")
+    start = _offset("First character, in code points; null if not located.")
     end = _offset("One past the last character.")
     context = String(
         required=True,
@@ -175,7 +175,7 @@ class FindingOut(Schema):
         required=True,
         allow_none=True,
         validate=OneOf(RISK_TYPES),
-        metadata={"description": "null for a risk of AI_SERVICE_URL that the taxonomy lacks."},
+        metadata={"description": "null if AI_SERVICE_URL names a risk outside the taxonomy."},
     )
     risk = String(required=True, metadata={"description": "Title of the risk."})
     category = String(required=True, allow_none=True, validate=OneOf(CATEGORIES))
@@ -186,11 +186,13 @@ class FindingOut(Schema):
         metadata={"description": "Calibrated probability; null from an LLM or another service."},
     )
     context = String(required=True, metadata={"description": "The sentence, verbatim."})
-    start = _offset("First character, in code points; null where not located.")
+    start = _offset("First character, in code points; null if not located.")
     end = _offset("One past the last character.")
     located = Boolean(
         required=True,
-        metadata={"description": "false where AI_SERVICE_URL quotes what the text does not hold."},
+        metadata={
+            "description": "false if the text does not contain the quote from AI_SERVICE_URL."
+        },
     )
     page = Integer(required=True, allow_none=True, metadata={"description": "1-based."})
     feedback = Nested(

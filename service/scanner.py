@@ -33,7 +33,7 @@ Timed = Callable[[Stage], AbstractContextManager[object]]
 """Gives the context in which a stage of a scan runs, to be timed."""
 
 LEAST_UNREAD_SHARE = 0.1
-"""Share of a text in languages that the analyzer does not read, from which on a warning says so."""
+"""Least share of a text in languages that the analyzer does not read that causes a warning."""
 
 _log = logging.getLogger(__name__)
 
@@ -45,9 +45,9 @@ def untimed(_stage: Stage) -> AbstractContextManager[object]:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What a caller hands in: exactly one of `text` and `data` (a file's bytes).
+    """A caller's document: exactly one of `text` and `data` (a file's bytes).
 
-    `caller` is an opaque key; documents of one caller wait for each other, not for those of others.
+    `caller` is an opaque key; documents of one caller wait for each other, not for other callers'.
     """
 
     text: str | None = None
@@ -65,11 +65,11 @@ class Submission:
         return (self.text or "").encode("utf-8", "surrogatepass")
 
     def sha256(self) -> str:
-        """Return the sha256 (hex) of the document, by which a scan knows it."""
+        """Return the document's sha256 (hex), which identifies it in a scan."""
         return hashlib.sha256(self.content()).hexdigest()
 
     def file(self) -> SentFile | None:
-        """Return the file where it has a name, by which another service can tell its format."""
+        """Return the file if it has a name, from which another service can tell its format."""
         if not self.data or not self.filename:
             return None
         return SentFile(self.data, self.filename, self.media_type)
@@ -101,7 +101,7 @@ class ScanResult:
     warnings: tuple[ScanWarning, ...] = ()
 
     def coverage(self) -> dict[str, Any]:
-        """Return what was seen, with the warnings: the block stored with each scan."""
+        """Return the coverage block stored with each scan: counts, languages and warnings."""
         main = self.languages.main
         return {
             **self.document.coverage(),
@@ -155,9 +155,9 @@ class Scanner:
         deadline: Deadline | None = None,
         progress: Progress | None = None,
     ) -> ScanResult:
-        """Extract, segment and analyze one document, with one analyzer from beginning to end.
+        """Extract, segment and analyze one document, all with the same analyzer.
 
-        All of it ends by `deadline`; without one, AI_TIMEOUT_S from now.
+        The whole scan ends by `deadline`; the default is AI_TIMEOUT_S from now.
 
         Raises:
             InvalidRequest, UnreadableDocument, UnsupportedMediaType, TooLarge: the document.
@@ -173,7 +173,7 @@ class Scanner:
         return result
 
     def text_of(self, submission: Submission) -> str:
-        """Return the extracted text of a document, in which spans count; raises as `scan` does."""
+        """Return the extracted text of a document, to which spans refer; raises as `scan` does."""
         return self._extracted(submission, Deadline.after(self._timeout_s)).text
 
     def close(self) -> None:
@@ -215,14 +215,14 @@ class Scanner:
     def _document(
         self, submission: Submission, analyzer: Analyzer, deadline: Deadline
     ) -> tuple[Document, tuple[ScanWarning, ...]]:
-        """Read the document, with the file where `analyzer` takes it; that may read what we do not."""
+        """Read the document; attach the file if `analyzer` takes files, since it may read other formats."""
         file = submission.file() if analyzer.takes_files else None
         try:
             document = self._read(submission, deadline)
         except (UnreadableDocument, UnsupportedMediaType) as error:
             if file is None:
                 raise
-            why = f"Only the AI service read this file, so that findings have no place: {error.message}"
+            why = f"Only the AI service read this file, so findings have no span: {error.message}"
             return (
                 Document("", (), file=file, is_read=False),
                 (ScanWarning("document_not_read", why),),
@@ -252,7 +252,7 @@ class Scanner:
 
 
 def _language_warnings(languages: Languages, read: Set[str] | None) -> Iterator[ScanWarning]:
-    """Yield the warning about a text that is partly, or wholly, in languages other than those `read`."""
+    """Yield a warning if too much of the text is in languages that are not in `read`."""
     if read is None or not languages.shares:
         return
     unread = 1 - languages.share_of(read)
@@ -262,6 +262,6 @@ def _language_warnings(languages: Languages, read: Set[str] | None) -> Iterator[
         yield ScanWarning(
             "language_not_read",
             f"About {unread:.0%} of the text is in a language that the model does not read (mostly "
-            f"'{others[0]}'; it reads {readable}), so that risks there are missed. "
-            "Scan a translation, or set force_llm where an LLM that reads it is configured.",
+            f"'{others[0]}'; it reads {readable}), so risks there are missed. "
+            "Scan a translation, or set force_llm if an LLM that reads it is configured.",
         )

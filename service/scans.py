@@ -59,12 +59,12 @@ class Scans:
     def create(self, user_id: UUID, submission: Submission, *, key: str | None) -> models.Scan:
         """Scan a document and store scan, findings and audit event in one transaction.
 
-        Those of a user's scans that are ready at once share it.
+        Scans of one user that are ready at the same time share the transaction.
 
-        With an idempotency `key` that this user sent before, the stored scan is returned again.
+        If this user has already used the idempotency `key`, return the stored scan.
 
         Raises:
-            Conflict: the key came with other content before.
+            Conflict: the key was used with other content.
             Unauthenticated: the account was deleted meanwhile.
             DatabaseUnavailable: nothing was stored; and whatever Scanner.scan raises.
         """
@@ -89,11 +89,11 @@ class Scans:
         return stored
 
     def n_waiting(self, user_id: UUID) -> int:
-        """Return how many scans of a user wait while others are stored, -1 where none is being stored."""
+        """Return how many scans of a user wait while others are stored; -1 if none is being stored."""
         return self._kept.n_waiting(user_id)
 
     def get(self, owner_id: UUID | None, scan_id: UUID) -> models.Scan:
-        """Return a scan of this owner, or with None of anyone; NotFound when there is no such scan."""
+        """Return a scan of this owner, or of anyone if None; NotFound if there is none."""
         scan = self._own(owner_id, scan_id)
         if scan is None:
             raise _not_found()
@@ -108,9 +108,9 @@ class Scans:
         after: tuple[datetime, UUID] | None,
         page: int = 1,
     ) -> ScanPage:
-        """Return the scans of this owner, or with None of everyone: those after a position, else a page.
+        """Return scans of this owner, or of everyone if None: those after a position, else a page.
 
-        Newest first. The total is told with a numbered page only, and exact up to COUNTED_SCANS.
+        Newest first. Only a numbered page has the total, which is exact up to COUNTED_SCANS.
         """
 
         def work(session: Session) -> ScanPage:

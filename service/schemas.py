@@ -30,13 +30,13 @@ from service.scans import COUNTED_SCANS, NUMBERED_SCANS
 
 SOURCES = ("model", "llm")
 MAX_INT = 2**31 - 1
-_NO_FLAG = "Send true or false; on, off, yes, no, 1 and 0 do as well."
+_NO_FLAG = "Send true or false; on, off, yes, no, 1 and 0 are accepted too."
 _FLAGS = ("true", "false", "on", "off", "yes", "no", "1", "0")
 _STORABLE = Range(datetime(1970, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC))
 
 
 class StrictSchema(Schema):
-    """Refuses unknown fields by name, and reports faults across fields beside those of single fields."""
+    """Refuses unknown fields by name; reports faults of single fields and across fields together."""
 
     class Meta:
         unknown = RAISE
@@ -49,7 +49,7 @@ class StrictSchema(Schema):
     def faults_across(self, _data: dict[str, Any], _sent: Mapping[str, Any]) -> dict[str, str]:
         """Return a message for each field about fields that contradict each other.
 
-        `_data` holds the valid fields alone, `_sent` every field as the caller sent it.
+        `_data` has only the valid fields, `_sent` every field as the caller sent it.
         """
         return {}
 
@@ -65,7 +65,7 @@ class Text(String):
 
 
 class Flag(Boolean):
-    """A boolean as JSON, HTML forms and the usual clients write it, in any case."""
+    """A boolean as JSON, HTML forms and common clients write it, ignoring case."""
 
     truthy = {"true", "on", "yes", "1", 1}  # noqa: RUF012 - marshmallow's own convention
     falsy = {"false", "off", "no", "0", 0}  # noqa: RUF012
@@ -78,7 +78,7 @@ class Flag(Boolean):
 
 
 class TaxonomyKey(String):
-    """A key of the taxonomy, sent as this key or as its title, in any case."""
+    """A key of the taxonomy, sent as key or title, ignoring case."""
 
     def __init__(self, titles: Mapping[str, str], **kwargs: Any) -> None:  # noqa: ANN401 - marshmallow's
         kwargs.setdefault("metadata", {})
@@ -102,7 +102,7 @@ class RegisterIn(StrictSchema):
 
 
 class TokenRequest(StrictSchema):
-    """A request of OAuth2: RFC 6749 section 3.2 wants empty and unknown fields ignored."""
+    """An OAuth2 request; RFC 6749 section 3.2 requires that empty and unknown fields are ignored."""
 
     class Meta:
         unknown = EXCLUDE
@@ -113,7 +113,7 @@ class TokenRequest(StrictSchema):
 
 
 def _grant(name: str) -> String:
-    error = f"unsupported_grant_type: this address takes {name} alone."
+    error = f"unsupported_grant_type: this address accepts only {name}."
     metadata = {"description": "For OAuth2 clients.", "enum": [name, ""]}
     return String(validate=OneOf([name], error=error), metadata=metadata)
 
@@ -129,7 +129,7 @@ class LoginIn(TokenRequest):
     grant_type = _grant("password")
 
     def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
-        """Want the address under one of its two names."""
+        """Require the address under exactly one of its two names."""
         names = [name for name in ("username", "email") if sent.get(name)]
         if not names:
             return {"username": "Send the e-mail address as username or email."}
@@ -184,13 +184,13 @@ class ScanIn(StrictSchema):
 
     @pre_load
     def _drop_blank_text(self, sent: Any, **_: object) -> Any:  # noqa: ANN401 - any JSON
-        """Take an empty text box beside a chosen file for none, as HTML forms send it."""
+        """Ignore the empty text field that an HTML form sends with a chosen file."""
         if isinstance(sent, Mapping) and _has_file(sent) and not _has_text(sent):
             return {name: value for name, value in sent.items() if name != "text"}
         return sent
 
     def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
-        """Want exactly one document, and a sensitivity for the model alone."""
+        """Require exactly one document, and allow a sensitivity only for the model."""
         faults: dict[str, str] = {}
         if _has_file(sent) == _has_text(sent):
             faults = dict.fromkeys(("file", "text"), "Send one of file and text.")
@@ -201,7 +201,7 @@ class ScanIn(StrictSchema):
 
 
 def _has_file(sent: Mapping[str, Any]) -> bool:
-    return bool(sent.get("file", "") != "")  # a form's part without a file name is text
+    return bool(sent.get("file", "") != "")  # a form part without a file name is text
 
 
 def _has_text(sent: Mapping[str, Any]) -> bool:
@@ -273,8 +273,8 @@ class ScanListQuery(StrictSchema):
         load_default="own",
         validate=OneOf(["own", "reviewable"]),
         metadata={
-            "description": "reviewable: what the caller may judge, which is everyone's scans for "
-            "reviewers and administrators and the caller's own for others."
+            "description": "reviewable: the scans that the caller may judge: everyone's for "
+            "reviewers and administrators, the caller's own for others."
         },
     )
     page = Integer(
@@ -302,13 +302,13 @@ class ScanListQuery(StrictSchema):
     )
 
     def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
-        """Want one way of paging, and no page by number beyond the last that is read."""
+        """Require one way of paging, and a page number within the limit."""
         if "page" in sent and "cursor" in sent:
             return dict.fromkeys(("page", "cursor"), "Send one of page and cursor.")
         if (data.get("page", 1) - 1) * data.get("per_page", 1) < NUMBERED_SCANS:
             return {}
         message = (
-            f"Pages by number reach the newest {NUMBERED_SCANS:,} scans; go on with next_cursor "
+            f"Pages by number reach the newest {NUMBERED_SCANS:,} scans; continue with next_cursor "
             "or the Link header, or narrow by created_before."
         )
         return {"page": message}

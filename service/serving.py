@@ -34,8 +34,8 @@ _LOOK_S = 0.02
 _LAST_ANSWERS_S = 0.3
 # An idle connection ends after this; a proxy in front has to give its own up sooner.
 IDLE_TIMEOUT_S = 120
-# No body and no answer goes to a temporary file, whose disk may be full, and no thread waits for a client
-# that does not read: buffer_memory.py bounds instead what is held.
+# Bodies and answers never go to temporary files, whose disk may be full. No thread waits for a client that
+# does not read. buffer_memory.py limits the memory instead.
 _NEVER = 2**60
 _log = logging.getLogger(__name__)
 
@@ -152,8 +152,8 @@ class Server:
         signal.pthread_kill(main_thread, signal.SIGTERM)
 
     def _cut_off(self) -> None:
-        """Answer what has no answer yet with 503, and give the loop a moment to send it."""
-        error = ShuttingDown("This process has ended before the request was done; send it again.")
+        """Answer the unfinished requests with 503, and give the loop a moment to send that."""
+        error = ShuttingDown("This process ended before the request was finished; send it again.")
         n_cut_off = sum(channel.cut_off(error) for channel in self._channels())
         if not n_cut_off:
             return
@@ -166,9 +166,9 @@ class Server:
         return [c for c in list(self._sockets.values()) if isinstance(c, HTTPChannel)]
 
     def _is_busy(self) -> bool:
-        """Return whether any request is being answered or its answer still being sent.
+        """Return whether any request is in progress or its answer is still being sent.
 
-        A request that is half received does not count; it is told to come again.
+        A partly received request does not count; its client has to retry.
         """
         return any(c.requests or c.total_outbufs_len for c in self._channels())
 

@@ -67,7 +67,7 @@ def choice(*allowed: str) -> Callable[[str], str]:
 
 
 def device(value: str) -> str:
-    """Return where a model may run: auto, cpu, cuda or cuda:N."""
+    """Parse a device: auto, cpu, cuda or cuda:N."""
     if not re.fullmatch(r"auto|cpu|cuda(:\d{1,2})?", value):
         raise ValueError("is one of auto, cpu, cuda, cuda:0, cuda:1 and so on")
     return value

@@ -17,7 +17,7 @@ class Status(IntEnum):
     """How far a finding, or a sentence, is settled: from the weakest to the strongest."""
 
     UNVERIFIED = 0
-    """A missed risk whose sentence nobody verified in the document; counted, never written."""
+    """A missed risk with an unverified sentence; counted, never written."""
     PARTIAL = 1
     """Nobody has judged it."""
     DISPUTED = 2

@@ -22,7 +22,9 @@ from service.store import Store
 # A shadow that falls behind must not hold the memory of the documents that it will never reach.
 MAX_WAITING_SCANS = 16
 MAX_WAITING_CHARS = 2_500_000
-TIMEOUT_S = 600.0  # longer than a request gets: the shadow gives way to requests, and nobody waits
+TIMEOUT_S = (
+    600.0  # longer than a request gets: the shadow yields to requests, and no caller waits for it
+)
 
 _log = logging.getLogger(__name__)
 

@@ -60,9 +60,9 @@ class Shedder:
         most_held: int = _MOST_HELD,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        """Hold `most_held` connections at once; one more ends the oldest.
+        """Hold `most_held` connections at once; a further one closes the oldest.
 
-        A connection that has not sent its request after `patience_s` seconds is refused.
+        A connection without a complete request after `patience_s` seconds is refused.
         """
         self._patience_s = patience_s
         self._service = service

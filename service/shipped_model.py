@@ -1,4 +1,4 @@
-"""The model that this code ships with: models_cache/CURRENT names it, and no other file does.
+"""The shipped model: models_cache/CURRENT names it, and no other file does.
 
 Imports only errors.
 """

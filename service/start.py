@@ -73,9 +73,7 @@ def upgrade_database(config: Config) -> str:
     except (SQLAlchemyError, migrate.MigrationsBusy) as error:
         remedy = "Check DATABASE_URL, that the server runs, and that its user may create tables."
         database = shown(config.database_url)
-        what = (
-            f"The database {database} could not be brought to its schema ({type(error).__name__})."
-        )
+        what = f"The database {database} could not be migrated ({type(error).__name__})."
         is_away = isinstance(error, migrate.MigrationsBusy) or is_unavailable(error)
         raise (DatabaseUnavailable if is_away else ConfigError)(f"{what} {remedy}") from error
     except OSError as error:
@@ -133,7 +131,7 @@ def accounts_of(config: Config) -> Iterator[Accounts]:
 
 @contextlib.contextmanager
 def user_admin_of(config: Config) -> Iterator[UserAdmin]:
-    """Open everybody's accounts in a migrated database, for commands."""
+    """Open the accounts of all users in a migrated database, for commands."""
     with _migrated_store(config) as store:
         yield UserAdmin(config, store, operator=operator_name())
 

@@ -19,20 +19,20 @@ from service.errors import ConfigError, DatabaseUnavailable
 
 T = TypeVar("T")
 WRITE_EVERY_S = 10.0
-"""How often readiness proves that the database can be written; a refused write counts for as long."""
+"""Seconds between write probes of the readiness check; a refused write counts for as long."""
 _PROOF_BYTES = 256 * 1024
-"""After a refused write so much has to fit: a row alone often fits on a disk that is full for scans."""
+"""Bytes that must fit after a refused write; one row often fits on a disk that is too full for scans."""
 HANGS_AFTER_S = 5.0
-"""A database is taken to hang after so long in which it only let probes time out."""
+"""A database counts as hanging after so many seconds in which all probes timed out."""
 _AWAY = "The database does not answer. Try again shortly."
 _UNWRITABLE = (
     "The database cannot be written: its disk is full, or it is read-only. Nothing was stored or deleted; "
-    "the operator has to make room, or to make it writable."
+    "the operator has to free space or make it writable."
 )
 
 
 def open_database(config: Config, *, pool_size: int) -> Database:
-    """Return the database of DATABASE_URL; a server that is away is no error here.
+    """Return the database of DATABASE_URL; an unreachable server is no error here.
 
     Raises:
         ConfigError: the folder or file of an SQLite database cannot be made.
@@ -44,7 +44,7 @@ def open_database(config: Config, *, pool_size: int) -> Database:
 
 
 def unusable_database(config: Config, error: OSError) -> ConfigError:
-    """Return what to do about a file or folder of the database that the system refuses."""
+    """Return the remedy for a database file or folder that the system refuses to open."""
     which = f" ({error.filename})" if error.filename else ""
     return ConfigError(
         f"The database {shown(config.database_url)} cannot be opened: {error.strerror}{which}. Set "
@@ -64,10 +64,10 @@ class Store:
         self._write_due_s = 0.0
 
     def transaction(self, work: Callable[[Session], T]) -> T:
-        """Run `work` in one transaction and commit it; it may run again, whole, after a lost one.
+        """Run `work` in one transaction and commit it; a lost transaction is retried as a whole.
 
         Raises:
-            DatabaseUnavailable: no connection, or the schema is not migrated yet; at once where the
+            DatabaseUnavailable: no connection, or the schema is not migrated yet. Raised at once while the
                 database hangs, so that no thread waits for it.
         """
         if self._hangs():
@@ -105,19 +105,19 @@ class Store:
             self._database.ping()
         except SQLAlchemyError as error:
             if time.monotonic() - began_s < PING_TIMEOUT_S:
-                self._silent_since_s = None  # it refuses, which no request has to wait for
+                self._silent_since_s = None  # the refusal is known; no request has to wait for it
             elif self._silent_since_s is None:
                 self._silent_since_s = began_s
             raise DatabaseUnavailable(_AWAY) from error
         self._silent_since_s = None
 
     def prove_writable(self) -> None:
-        """Raise DatabaseUnavailable where the database refused the last write; try one each WRITE_EVERY_S."""
+        """Raise DatabaseUnavailable if the database refused the last probe; probe every WRITE_EVERY_S."""
         if time.monotonic() >= self._write_due_s:
             try:
                 self._database.write(n_bytes=0 if self._is_writable else _PROOF_BYTES)
             except SQLAlchemyError as error:
-                # One that is only busy, or gone meanwhile, is for `ping` to report.
+                # `ping` reports a database that is only busy, or that has become unreachable.
                 if is_unwritable(error):
                     self._is_writable = False
             else:

@@ -1,4 +1,4 @@
-"""Shapes of the taxonomy; the OpenAPI document comes from these."""
+"""Schemas of the taxonomy; the OpenAPI document is generated from them."""
 
 from __future__ import annotations
 

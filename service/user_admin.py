@@ -24,7 +24,7 @@ ROLES = ("user", "reviewer", "admin")
 
 
 class UserAdmin:
-    """Everybody's accounts, as `operator` manages them."""
+    """The accounts of all users, managed by `operator`."""
 
     def __init__(self, config: Config, store: Store, *, operator: str) -> None:
         self._min_password_chars = config.min_password_length
@@ -32,11 +32,11 @@ class UserAdmin:
         self._operator = operator
 
     def list(self) -> Sequence[User]:
-        """Return every account by address, disabled ones included."""
+        """Return all accounts ordered by address, disabled ones included."""
         return self._store.transaction(users.list_users)
 
     def set_role(self, email: str, role: str) -> User:
-        """Give the account one of ROLES; its log-ins go on with it.
+        """Give the account one of ROLES; its log-ins stay valid, with the new role.
 
         Raises:
             NotFound: no account has the address.
@@ -96,7 +96,7 @@ class UserAdmin:
         renewed = hash_password(password)
 
         def change(session: Session, user: User) -> None:
-            if user.password_hash == renewed:  # by a run whose answer was lost
+            if user.password_hash == renewed:  # by a first run whose commit succeeded
                 return
             user.password_hash = renewed
             n = users.revoke_logins_of_user(session, user.id, "password reset")
@@ -107,15 +107,15 @@ class UserAdmin:
     def _change(
         self, email: str, change: Callable[[Session, User], None], *, takes_admin: bool = False
     ) -> User:
-        """Run `change`, which does nothing in a second run, on the locked account of `email`."""
+        """Run the idempotent `change` on the locked account of `email`."""
 
         def work(session: Session) -> User:
-            # Locked before the account, so that two operators cannot each take one of the last two.
+            # Lock before the account, so that two operators cannot each disable one of the last two.
             admins = users.lock_enabled_admins(session) if takes_admin else []
             user = _locked(session, email)
             if list(admins) == [user.id]:
                 raise Conflict(
-                    f"{user.email} is the last enabled administrator. Make another one first: "
+                    f"{user.email} is the last enabled administrator. Appoint another one first: "
                     "`python -m service users set-role EMAIL admin`."
                 )
             change(session, user)

@@ -1,4 +1,4 @@
-"""/api/v1/auth: register, log in, refresh, log out; one's account, password and log-ins."""
+"""/api/v1/auth: register, log in, refresh, log out; the caller's account, password and log-ins."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def me() -> User:
 @blueprint.output({}, status_code=204)
 @blueprint.doc(
     summary="Change the password",
-    description="Ends every other log-in of the account; this one goes on.",
+    description="Ends every other log-in of the account; this one stays valid.",
     responses=[409, 429],
 )
 def change_password(body: dict[str, str]) -> str:
@@ -95,7 +95,7 @@ def change_password(body: dict[str, str]) -> str:
 @blueprint.auth_required(auth)
 @blueprint.input(LoginListQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(LoginListOut)
-@blueprint.doc(summary="List the caller's log-ins that can still be used, newest first")
+@blueprint.doc(summary="List the caller's live log-ins, newest first")
 def list_logins(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     claims, per_page = current_claims(), query["per_page"]
     after = decode_cursor(query["cursor"]) if "cursor" in query else None
@@ -109,7 +109,7 @@ def list_logins(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
 @blueprint.delete("/logins")
 @blueprint.auth_required(auth)
 @blueprint.output({}, status_code=204)
-@blueprint.doc(summary="Log out everywhere: end every log-in of the caller's, this one too")
+@blueprint.doc(summary="Log out everywhere: end all of the caller's log-ins, this one included")
 def delete_logins() -> str:
     services().accounts.log_out_everywhere(current_claims().user_id)
     return ""
@@ -118,7 +118,7 @@ def delete_logins() -> str:
 @blueprint.delete("/logins/<uuid:login_id>")
 @blueprint.auth_required(auth)
 @blueprint.output({}, status_code=204)
-@blueprint.doc(summary="End one log-in of the caller's, of a lost device for example")
+@blueprint.doc(summary="End one of the caller's log-ins, for example that of a lost device")
 def delete_login(login_id: UUID) -> str:
     services().accounts.end_login(current_claims().user_id, login_id)
     return ""

@@ -78,7 +78,7 @@ def report_missed(scan_id: UUID, body: dict[str, Any]) -> tuple[Feedback, int]:
     user = current_user()
     document = _document(body.pop("file", None), body.pop("text", None), caller=str(user.id))
     if document is not None:
-        services().scan_quota.spend(str(user.id))  # it is read as a scan's document is
+        services().scan_quota.spend(str(user.id))  # reading it costs as much as for a scan
     missed = Missed(**{**body, "risk_types": tuple(body["risk_types"])})
     given, is_first = services().reviews.report_missed(user, scan_id, missed, document=document)
     return given, 201 if is_first else 200

@@ -69,7 +69,7 @@ def analyze(body: dict[str, Any]) -> tuple[dict[str, Any], Headers]:
 
 
 def _warnings(warnings: list[dict[str, str]]) -> Headers:
-    """Return a header for each warning: the bodies of both answers have fixed keys."""
+    """Return a header for each warning; the bodies of both answers have fixed keys."""
     lines = [f"{warning['code']}: {warning['message']}" for warning in warnings]
     return [(WARNING_HEADER, _UNSAFE_IN_HEADERS.sub("?", line)) for line in lines]
 

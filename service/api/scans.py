@@ -67,7 +67,7 @@ def list_scans(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
 @etagged()
 @blueprint.auth_required(auth)
 @blueprint.output(ScanDetailOut)
-@blueprint.doc(summary="One scan of the caller's, for reviewers of anyone's", responses=[304])
+@blueprint.doc(summary="One scan: the caller's own, or anyone's for reviewers", responses=[304])
 def get_scan(scan_id: UUID) -> Scan:
     return services().scans.get(only_owner(current_user()), scan_id)
 
@@ -87,7 +87,7 @@ def delete_scan(scan_id: UUID) -> str:
 @blueprint.input(FindingListQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(FindingListOut)
 @blueprint.doc(
-    summary="The findings of the caller's scan, for reviewers of anyone's, in document order",
+    summary="The findings of a scan that the caller may open, in document order",
     responses=[304],
 )
 def list_findings(scan_id: UUID, query: dict[str, int]) -> tuple[dict[str, Any], dict[str, str]]:

@@ -22,7 +22,7 @@ from service.nlp.spans import Spans, offsets_of
 from service.nlp.taxonomy import RISK_TYPES, category_of, category_title, risk_title
 
 MAX_FINDINGS = 250_000
-"""Most findings of one document. Scored, stored and answered, each takes the service 1.2 kB meanwhile."""
+"""Most findings of one document. Each takes 1.2 kB of the service's memory until the answer is sent."""
 
 Source = Literal["model", "llm"]
 Scores = npt.NDArray[np.float32]
@@ -96,7 +96,7 @@ class SentFile:
 class Document:
     """Extracted text cut into sentences, in document order: `text[s.start:s.end]` is sentence `s`.
 
-    `is_read` is False where only the analyzer can read the file: there is no text then.
+    `is_read` is False if only the analyzer can read the file; the text is empty then.
     """
 
     text: str
@@ -107,7 +107,7 @@ class Document:
     is_read: bool = True
 
     def sentence_texts(self) -> Sequence[str]:
-        """Return the sentences verbatim, in document order; each access cuts its own anew."""
+        """Return the sentences verbatim, in document order; each access slices the text again."""
         text = self.text
         return Spans(offsets_of(self.sentences), lambda start, end: text[start:end])
 
@@ -127,9 +127,9 @@ class Finding:
     """One risk type stated by one sentence.
 
     `score` is a calibrated probability in [0, 1], or None where the analyzer gives none (an LLM).
-    `context` is the sentence verbatim: `text[start:end] == context`, offsets in characters. Another service
-    may break lines elsewhere, and where the text does not hold its context, `start` and `end` are None.
-    A risk or category that is not in the taxonomy has no key, but the other service's title.
+    `context` is the sentence verbatim: `text[start:end] == context`, offsets in characters. Another
+    service may break lines elsewhere; if the text does not contain its context, `start` and `end` are None.
+    A risk or category outside the taxonomy has no key; it has the other service's title instead.
     """
 
     risk_type: str | None
@@ -156,12 +156,12 @@ class Finding:
 RAISE_THE_LIMIT = (
     "ask the operator to raise AI_TIMEOUT_S and the time-out of the proxy in front together"
 )
-"""How a caller over HTTP gets more time for a scan."""
+"""How an HTTP caller gets more time for a scan."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A moment on the monotonic clock, in seconds, after which nobody waits for the answer.
+    """The deadline of a scan, in seconds on the monotonic clock.
 
     `remedy` tells the caller how to get more time.
     """
@@ -185,7 +185,7 @@ class Deadline:
             raise self.error("The scan")
 
     def error(self, slow: str) -> AnalyzerTimeout:
-        """Return the error that says that `slow` took too long, with the remedies."""
+        """Return the error for a step `slow` that took too long, with the remedies."""
         return AnalyzerTimeout(
             f"{slow} did not end within {self.budget_s:g} s. Split the document, or {self.remedy}."
         )
@@ -210,7 +210,7 @@ class Analyzer(ABC):
 
     source: ClassVar[Source]
     languages: ClassVar[frozenset[str] | None] = None
-    """Codes (ISO 639-1) of the languages that it reads; None where nobody knows."""
+    """Codes (ISO 639-1) of the languages that it reads; None if unknown."""
     takes_files: ClassVar[bool] = False
     """Whether a document should carry the caller's file."""
     model_name: str
@@ -246,8 +246,8 @@ class Analyzer(ABC):
 class SentenceScorer(Analyzer):
     """An analyzer that scores sentences one by one against the taxonomy's risk types.
 
-    Subclasses implement `score_batch`; order, splitting and the checks live here, once. One that reads a
-    sentence in the light of its neighbours overrides `document_scores` too.
+    Subclasses implement `score_batch`; order, splitting and the checks are in this class only. An analyzer
+    whose scores depend on neighbouring sentences overrides `document_scores` too.
     """
 
     batch_size: ClassVar[int] = 256
@@ -283,8 +283,8 @@ class SentenceScorer(Analyzer):
     ) -> Iterator[Scores]:
         """Yield the scores of one document's sentences, in its order, row_blocks.ROWS sentences at a time.
 
-        Each array is float32 (n_rows, n_risk_types) in [0, 1]. An analyzer that reads a sentence in the
-        light of its neighbours overrides this.
+        Each array is float32 (n_rows, n_risk_types) in [0, 1]. An analyzer whose
+        scores depend on neighbouring sentences overrides this.
         """
         rows, row_of = self._of_different(
             sentences, self._checked_batch, deadline=deadline, progress=progress
@@ -315,10 +315,10 @@ class SentenceScorer(Analyzer):
         deadline: Deadline | None,
         progress: Progress | None,
     ) -> tuple[Scores, Rows]:
-        """Return what `read` says of each different sentence, and for each sentence the row of its own.
+        """Return the output of `read` for each distinct sentence, and for each sentence its row there.
 
-        A sentence that stands in the document again and again (a footer, a cell) is read once. The
-        different ones travel in document order, in batches of `batch_size`.
+        A sentence that the document repeats (a footer, a cell) is read once. The distinct sentences are
+        read in document order, in batches of `batch_size`.
         """
         row_by_sentence: dict[str, int] = {}
         places = (row_by_sentence.setdefault(s, len(row_by_sentence)) for s in sentences)

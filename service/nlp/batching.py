@@ -65,7 +65,7 @@ class InferenceThreads:
         pace_tokens_s: float | None = None,
         observer: Observer = NOBODY,
     ) -> None:
-        """Start the threads. `pace_tokens_s` is the speed to assume until the first pass was measured."""
+        """Start the threads. `pace_tokens_s` is the assumed speed until the first pass is measured."""
         self._engine = engine
         self._limits = engine.limits
         self._tokens_per_pass = engine.limits.tokens

@@ -1,6 +1,6 @@
 """Whether a CUDA device can run the model, and if not, why and what to do.
 
-Imports torch only where there is a driver, since that takes seconds.
+Imports torch, which takes seconds, only if there is a driver.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 # torch's wheel has code for sm_75 (Turing) and newer (`requirements-gpu.txt`, read from it in November 2026).
 MIN_CAPABILITY = (7, 5)
 MIN_DRIVER = 580
-"""The first driver for CUDA 13, for which that wheel is built."""
+"""The first driver for CUDA 13; that wheel is built for CUDA 13."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cuda:
-    """What a machine offers to the model; versions are (major, minor), None where the thing is missing."""
+    """A machine's GPUs, driver and torch; versions are (major, minor), None if missing."""
 
     driver: tuple[int, int] | None
     """The newest CUDA that the NVIDIA driver supports."""
@@ -27,7 +27,7 @@ class Cuda:
     """Compute capability of each GPU that torch sees, in torch's order."""
 
     def fault(self, index: int = 0) -> str | None:
-        """Return why the GPU `index` cannot run the model, with the remedy; None where it can."""
+        """Return why the GPU `index` cannot run the model, with the remedy; None if it can."""
         if self.driver is None:
             return (
                 f"there is no NVIDIA driver here. Install driver {MIN_DRIVER} or newer on the host; a "
@@ -57,7 +57,7 @@ class Cuda:
 
 
 def probe() -> Cuda:
-    """Return what this machine offers; without a driver torch is not looked at."""
+    """Inspect this machine; without a driver torch is not imported."""
     driver = _driver()
     if driver is None or importlib.util.find_spec("torch") is None:
         return Cuda(driver, None)

@@ -139,9 +139,8 @@ class TorchEngine(Engine):
 
     def _sent(self, array: Ints) -> Tensor:
         tensor = self._torch.from_numpy(array)
-        if self.device.startswith(
-            "cuda"
-        ):  # from other memory, the copy would wait for the pass before
+        # From other memory, the copy would wait for the previous pass.
+        if self.device.startswith("cuda"):
             tensor = tensor.pin_memory()
         return tensor.to(self.device, non_blocking=True)
 
@@ -178,7 +177,7 @@ def make_engine(artifact: Artifact, *, device: str, n_threads: int) -> Engine:
     """Return the engine for `device` (auto, cpu, cuda or cuda:N); `n_threads` 0 takes the CPU quota.
 
     Raises:
-        ConfigError: CUDA is asked for where it cannot be used; the message says why.
+        ConfigError: CUDA is requested but unusable; the message says why.
         ArtifactError: the runtime cannot load the artifact's graph.
     """
     threads = n_threads or cpu_quota()

@@ -1,6 +1,6 @@
 """Bytes and a media type in, blocks of text with pages out.
 
-A child process under limits (formats/child.py) parses every document but short text, Markdown and CSV.
+A child process under limits (formats/child.py) parses all documents except short text, Markdown and CSV.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _MOST_SLOTS = 8  # children at once: each may take EXTRACT_MEMORY_BYTES
 def extract_text(text: str, *, max_chars: int) -> ExtractedText:
     """Return `text` verbatim (NUL and lone surrogates as U+FFFD) with its paragraphs as blocks.
 
-    It is read in this process, however long it is.
+    Reads it in this process, whatever its length.
 
     Raises:
         TooLarge: more than `max_chars` characters, or more than MAX_BLOCKS blocks.
@@ -72,12 +72,12 @@ def extract_text(text: str, *, max_chars: int) -> ExtractedText:
 
 
 def n_slots(n_processors: int) -> int:
-    """Return how many children may read at once: at least two, so that one caller never holds all slots."""
+    """Return how many children may read at once: at least two, so one caller never holds all slots."""
     return max(2, min(n_processors, _MOST_SLOTS))
 
 
 class Extractor:
-    """Reads documents under limits; one instance serves all threads, each child holds one of `slots`.
+    """Reads documents under limits. One instance serves all threads; each child holds one of `slots`.
 
     `caller` is an opaque key: callers share the slots fairly.
     """
@@ -102,7 +102,7 @@ class Extractor:
     def extract_text(
         self, text: str, *, caller: str = "", deadline: Deadline | None = None
     ) -> ExtractedText:
-        """Return what `extract_text` above returns, read within the limits.
+        """Return the same as `extract_text` above, within the limits.
 
         Raises:
             TooLarge: over a limit, which the message names.
@@ -125,14 +125,14 @@ class Extractor:
     ) -> ExtractedText:
         """Return the text of a file, whole, with its blocks and, for PDF, its pages.
 
-        The format comes from the extension, else from the media type, else from the bytes. Reading ends
-        by `deadline`, which is the whole scan's, or within the extractor's own limit.
+        The format comes from the extension, else from the media type, else from the bytes. Reading ends at
+        the scan's `deadline`, or at the extractor's own limit if that is sooner.
 
         Raises:
-            UnsupportedMediaType: a format that is not read; the message names those that are.
+            UnsupportedMediaType: an unsupported format; the message names the supported ones.
             UnreadableDocument: empty, damaged, encrypted, images only, or not what it is named.
             TooLarge: over a limit, which the message names.
-            RateLimited: the caller's own files take up their share of the slots.
+            RateLimited: the caller's own files use up the caller's share of the slots.
             Overloaded: too many files are being read already.
             AnalyzerTimeout: `deadline` passed.
         """
@@ -177,7 +177,7 @@ class Extractor:
                 )
         except (TooLarge, Overloaded, RateLimited):
             if deadline is not None:
-                deadline.check()  # it was this that ended the wait
+                deadline.check()  # the deadline ended the wait
             raise
         return _extracted(head, body, self._max_text_chars)
 

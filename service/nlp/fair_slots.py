@@ -1,4 +1,4 @@
-"""A fixed number of slots, shared fairly by callers: none of them takes the last slot from all others."""
+"""A fixed number of slots, shared fairly: no caller can hold all of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from time import monotonic
 
 from service.errors import Overloaded, RateLimited
 
-_KNOWN_CALLERS = 1_000  # whose pace is remembered
+_KNOWN_CALLERS = 1_000  # pace is kept for so many callers
 
 
 @dataclass(eq=False, slots=True)
@@ -27,19 +27,19 @@ class _Turn:
 class FairSlots:
     """Grants `n_slots` slots; one instance serves all threads.
 
-    A caller holds all but one slot at most, so that another caller never waits for them alone. A free slot
-    goes to the waiting caller who holds the fewest, in turn among equals. A caller is an opaque key.
+    A caller holds all but one slot at most, so another caller never waits for that caller alone. A free
+        slot goes to the waiting caller with the fewest slots; equals take turns. A caller is an opaque key.
     """
 
     def __init__(self, n_slots: int) -> None:
         self._n_free = n_slots
         self._share = max(1, n_slots - 1)
-        self._lock = threading.Lock()  # guards all that follows
+        self._lock = threading.Lock()  # guards all fields below
         self._n_held: Counter[str] = Counter()
         self._lines: dict[str, deque[_Turn]] = {}
-        """Turns that wait, by caller; the caller whose last slot is longest ago stands first."""
+        """Waiting turns by caller; the caller who has waited longest since the last slot is first."""
         self._pace_s: OrderedDict[str, float] = OrderedDict()
-        """Seconds that a caller held a slot of late, the caller of the last release last."""
+        """Recent seconds per slot, by caller, in order of their last release."""
 
     @property
     def n_waiting(self) -> int:
@@ -52,7 +52,7 @@ class FairSlots:
         """Hold a slot within the block, after a wait of `timeout_s` at most.
 
         Raises:
-            RateLimited: the caller's own turns take too long for one more to be granted in time.
+            RateLimited: the caller's own turns would delay this one beyond the time-out.
             Overloaded: the slots are taken by others.
         """
         turn = self._queued(caller, timeout_s)
@@ -74,7 +74,7 @@ class FairSlots:
             return turn
 
     def _expected_wait_s(self, caller: str) -> float:
-        """Return how long the caller's own turns will hold up one more, at the pace of the last ones."""
+        """Estimate, from recent turns, how many seconds the caller's own turns will block one more."""
         n_waiting = len(self._lines.get(caller, ()))
         if self._n_held[caller] < self._share and not n_waiting:
             return 0.0
@@ -97,7 +97,7 @@ class FairSlots:
             turn.granted.set()
 
     def _give_up(self, turn: _Turn) -> None:
-        """Leave the line and raise, unless the slot was granted at the last moment."""
+        """Leave the queue and raise, unless the slot was granted meanwhile."""
         with self._lock:
             if turn.granted.is_set():
                 return
@@ -128,7 +128,7 @@ class FairSlots:
 
 def _own_share(expected_s: float) -> RateLimited:
     return RateLimited(
-        "Your other files take up your share of the places for reading files. "
+        "Your other files use up your share of the document readers. "
         "Wait for their answers, then send this one again.",
         retry_after_s=max(1, math.ceil(expected_s)),
     )

@@ -82,10 +82,10 @@ class JsonClient:
         """Post `payload` as JSON, return the parsed JSON answer of a 200.
 
         Raises:
-            AnalyzerUnavailable: no connection, or the server asks to come back (429, 503).
-            AnalyzerTimeout: no whole answer before `deadline` (without one, for a minute).
+            AnalyzerUnavailable: no connection, or the server asks for a retry (429, 503).
+            AnalyzerTimeout: no complete answer before `deadline` (without one, within a minute).
             ShuttingDown: the client was closed.
-            AnalyzerError: any other status, an answer that is no JSON or larger than 4 MB.
+            AnalyzerError: any other status, or an answer that is not JSON or over 4 MB.
         """
         body = json.dumps(payload).encode()
         headers = {"Content-Type": "application/json"}
@@ -114,7 +114,7 @@ class JsonClient:
         return self._parsed(body)
 
     def _within(self, deadline: Deadline, content: dict[str, Any]) -> Exchange:
-        """Exchange on a thread of its own: httpx limits each wait, not their sum."""
+        """Exchange on a separate thread, since httpx limits each wait but not their sum."""
         outcome: Future[Exchange] = Future()
 
         def run() -> None:
@@ -207,7 +207,7 @@ def _innermost(data: object) -> object:
 
 
 def _fault(item: object) -> str:
-    """Return what one fault of a list says, after its place: FastAPI's `loc` and `msg`, not its `input`."""
+    """Return one fault of a list as place and message: FastAPI's `loc` and `msg`, without its `input`."""
     said = _innermost(item)
     place = item.get("loc") if isinstance(item, dict) else None
     if not isinstance(said, str):

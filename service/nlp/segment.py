@@ -138,7 +138,7 @@ class Segmenter:
 
     @property
     def n_words(self) -> int:
-        """Words that spaCy remembers; below MAX_WORDS plus those of one chunk of text."""
+        """Number of words that spaCy caches: at most MAX_WORDS plus the words of one chunk of text."""
         return len(self._nlp.vocab)
 
     def _segment_chunk(

@@ -46,7 +46,7 @@ class Analyzers:
 
     @contextlib.contextmanager
     def lend(self, *, force_llm: bool = False) -> Iterator[Analyzer]:
-        """Yield the analyzer for a request; it stays open, and the same, until the block ends.
+        """Yield the analyzer for a request; it is neither closed nor replaced before the block ends.
 
         Raises:
             NotConfigured: `force_llm`, and no LLM is configured.

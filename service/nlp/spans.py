@@ -1,4 +1,7 @@
-"""Spans of a text as numbers: a large table has a million, 150 MB as objects. Imports nothing of ours."""
+"""Spans of a text as numbers: a million spans of a large table would take 150 MB as objects.
+
+Imports nothing of ours.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ _READ_ROWS = 4_096
 
 
 class Spans(Sequence[T]):
-    """An immutable sequence of spans, 16 bytes each; each access makes its value anew."""
+    """An immutable sequence of spans, 16 bytes each; each access creates a new value."""
 
     __hash__ = None  # type: ignore[assignment]  # as lists
 

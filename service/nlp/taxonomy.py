@@ -45,7 +45,7 @@ def category_of(risk_type: str) -> str:
 
 
 def key_named(name: str, titles: Mapping[str, str]) -> str | None:
-    """Return the key in `titles` (title by key) that is `name`, or whose title is, in any case."""
+    """Return the key in `titles` (title by key) that matches `name`, as key or title, ignoring case."""
     folded = name.casefold()
     return next((k for k, title in titles.items() if folded in {k, title.casefold()}), None)
 
@@ -61,10 +61,10 @@ def category_of_title(title: str) -> str | None:
 
 
 def risk_title(risk_type: str | None, foreign: str | None) -> str:
-    """Return the title of a risk type; of none, the `foreign` title of another service."""
+    """Return the title of a risk type, or `foreign`, another service's title, if there is no type."""
     return RISK_TITLES[risk_type] if risk_type else foreign or ""
 
 
 def category_title(category: str | None, foreign: str | None) -> str:
-    """Return the title of a category; of none, the `foreign` title of another service."""
+    """Return the title of a category, or `foreign`, another service's title, if there is no category."""
     return CATEGORY_TITLES[category] if category else foreign or ""

@@ -1,4 +1,4 @@
-"""Finds the blocks that are one sentence as they stand (cells, headings), for a whole text at once."""
+"""Finds the blocks that are exactly one sentence (cells, headings), for a whole text at once."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from service.nlp.spans import Offsets
 
 _BEYOND = 0x10000  # stands for every character above U+FFFF
 _MARK, _SPACE = 1, 2
-_WINDOW_CHARS = 250_000  # text looked at in one step, 10 bytes a character
+_WINDOW_CHARS = 250_000  # characters per step, 10 bytes of memory each
 
 
 class WholeBlocks:
-    """Tells apart blocks that hold one sentence and blocks that may hold more."""
+    """Separates blocks of one sentence from blocks that may have more."""
 
     def __init__(self, marks: Iterable[str], *, max_chars: int) -> None:
-        """`marks`, and all characters above U+FFFF, may end a sentence, which has `max_chars` at most."""
+        """`marks` and all characters above U+FFFF may end a sentence; `max_chars` is its greatest length."""
         self._max_chars = max_chars
         self._class_of = np.zeros(_BEYOND + 1, np.uint8)
         self._class_of[[ord(c) for c in map(chr, range(_BEYOND)) if c.isspace()]] = _SPACE
@@ -27,7 +27,7 @@ class WholeBlocks:
     def among(self, text: str, spans: Offsets) -> npt.NDArray[np.bool_]:
         """Return bool (n_blocks,): which of `spans`, ascending int64 (n_blocks, 2), are one sentence each.
 
-        Such a block is trimmed, and no mark stands before its last character.
+        Such a block is trimmed, and has no mark before its last character.
         """
         lengths = spans[:, 1] - spans[:, 0]
         is_whole = (lengths > 0) & (lengths <= self._max_chars)
@@ -39,7 +39,9 @@ class WholeBlocks:
         begin = spans[0, 0]
         window = text[begin : spans[-1, 1]].encode("utf-32-le", "surrogatepass")
         classes = self._class_of[np.minimum(np.frombuffer(window, "<u4"), _BEYOND)]
-        marks_before = np.cumsum(classes == _MARK, dtype=np.int32)  # of each character and at it
+        marks_before = np.cumsum(
+            classes == _MARK, dtype=np.int32
+        )  # up to and including each character
         first, last = spans[:, 0] - begin, spans[:, 1] - begin - 1
         inner = marks_before[last] - marks_before[first]
         inner += (classes[first] == _MARK).astype(np.int32) - (classes[last] == _MARK)

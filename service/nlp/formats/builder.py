@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from service.errors import TooLarge
 
 MAX_BLOCKS = 1_000_000
-"""Most blocks of a document. Each costs the service 40 bytes, and reading it some microseconds."""
+"""Most blocks of a document. Each takes 40 bytes in the service, and some microseconds to read."""
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -29,7 +29,7 @@ def check_chars(n_chars: int, max_chars: int) -> None:
 
 
 class TextBuilder:
-    """Text in the making: `offsets` holds start and end of each block in turn, `page_starts` of pages."""
+    """Text under construction: `offsets` alternates the blocks' starts and ends."""
 
     def __init__(self, max_chars: int) -> None:
         self.offsets = array("q")
@@ -40,7 +40,7 @@ class TextBuilder:
         self._length = 0
 
     def need_room(self, n_chars: int) -> None:
-        """Raise TooLarge when `n_chars` more are over the limit."""
+        """Raise TooLarge if `n_chars` more exceed the limit."""
         check_chars(self._length + n_chars, self._max_chars)
 
     def add(self, text: str, *, skip: int = 0, separator: str = "\n") -> None:
@@ -48,7 +48,7 @@ class TextBuilder:
         self.raw(text, [(skip, len(text))], separator=separator)
 
     def raw(self, text: str, spans: Iterable[tuple[int, int]], *, separator: str = "\n") -> None:
-        """Add text that holds the blocks `spans`, offsets within `text`.
+        """Add text with its blocks; `spans` are offsets within `text`.
 
         Raises:
             TooLarge: more characters than the limit, or more blocks than MAX_BLOCKS.

@@ -1,8 +1,8 @@
-"""Reads one untrusted document in a process of its own, under limits that the kernel holds.
+"""Reads one untrusted document in a separate process, under limits that the kernel enforces.
 
-The parent gives the document on standard input and the orders on the command line, as JSON. The answer goes
-to standard output: one line of JSON, then the blocks' offsets as int64 in the order of the machine, then
-the text in UTF-8. Imports as little as possible: a start costs each request.
+The parent sends the document on standard input and the order on the command line, as JSON. The answer goes
+to standard output: one line of JSON, then the blocks' offsets as int64 in native byte order, then the text in
+UTF-8. Imports as little as possible, since every request pays for the start.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """HTML token by token: no tree is built, so deep nesting costs nothing.
 
-Read: all text, the title and what shows without scripts among it, and the attributes that people see.
+Read: all text, including the title and <noscript>, and attributes that browsers show.
 Not read: comments, scripts, styles, templates, <meta> content, pages inside attributes (srcdoc).
 """
 

@@ -1,7 +1,7 @@
 """Cuts HTML into tags and text, after the WHATWG tokenizer, in time linear in the page.
 
-Imports nothing of ours. Python's html.parser looks for the end of each construct anew, so 100 kB of comments
-that never end take it 8 s; and its releases differ in what they make of the rest of the page.
+Imports nothing of ours. Python's html.parser searches for the end of each construct again, so 100 kB of
+unclosed comments take it 8 s. Its releases also treat the rest of such a page differently.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from html import unescape
 
 _TAG_NAME = re.compile(r"[a-zA-Z][^\t\n\r\f />\x00]*+")
 _END_TAG = re.compile(r"</\s*+([a-zA-Z][^\t\n\r\f />\x00]*+)")
-# Possessive throughout. A quote that is never closed is part of a name: `?+` does not go back for it.
+# All quantifiers are possessive. An unclosed quote is part of a name: `?+` does not backtrack to it.
 _ATTRIBUTE = re.compile(
     r"""[\s/]*+([^\s/>][^\s/>=]*+)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|((?!["'])[^\s>]*+)))?+"""
 )
@@ -25,7 +25,7 @@ _RAW_END = {name: re.compile(rf"</(?={name}[\s/>])", re.IGNORECASE) for name in 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Text between tags, its character references replaced."""
+    """Text between tags, with character references replaced."""
 
     value: str
 
@@ -50,9 +50,9 @@ Token = Text | StartTag | EndTag
 
 
 def tokens(page: str) -> Iterator[Token]:
-    """Yield the tokens of `page`; comments, declarations and the content of scripts and styles are left out.
+    """Yield the tokens of `page` without comments, declarations and the content of scripts and styles.
 
-    Where a browser would hide the rest of the page, since a comment or a tag never ends, the rest is text.
+    After an unclosed comment or tag, where a browser hides the rest of the page, the rest is text.
     """
     return _Tokenizer(page).tokens()
 
@@ -60,7 +60,7 @@ def tokens(page: str) -> Iterator[Token]:
 class _Tokenizer:
     def __init__(self, page: str) -> None:
         self._page = page
-        self._last_end = page.rfind(">")  # nothing that begins after it ends
+        self._last_end = page.rfind(">")  # markup after it never ends
         self._has_comment_end = self._has_cdata_end = True
 
     def tokens(self) -> Iterator[Token]:
@@ -78,7 +78,7 @@ class _Tokenizer:
             yield Text(unescape(page[begin:]))
 
     def _markup(self, at: int) -> tuple[int, Token | None]:
-        """Return where the markup that begins at `at` ends, and its token; `at` where it is text."""
+        """Return the end of the markup at `at`, and its token; the end is `at` if it is text."""
         page = self._page
         if name := _TAG_NAME.match(page, at + 1):
             return self._start_tag(at, name)
@@ -99,7 +99,7 @@ class _Tokenizer:
         return found.end() if found else at
 
     def _cdata(self, at: int) -> tuple[int, Token | None]:
-        """Return a CDATA section, which XHTML shows, as the text it holds."""
+        """Return the text of a CDATA section, which XHTML shows."""
         begin = at + len(_CDATA)
         end = self._page.find("]]>", begin) if self._has_cdata_end else -1
         self._has_cdata_end = end >= 0
@@ -120,7 +120,7 @@ class _Tokenizer:
         return self._after_content(tag, found.end()), tag
 
     def _after_content(self, tag: StartTag, end: int) -> int:
-        """Return where the content of a script or style ends; of any other tag, where it begins."""
+        """Return the end of a script's or style's content; for any other tag, its start."""
         if tag.is_self_closing or tag.name not in _RAW_END:
             return end
         found = _RAW_END[tag.name].search(self._page, end)

@@ -1,4 +1,4 @@
-"""Plain text, Markdown and CSV: decoding and the standard library, so short ones are read in the service."""
+"""Plain text, Markdown and CSV: simple enough that the service reads short ones itself."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _codec(charset: str | None) -> str:
 
 
 def reader_of(kind: str, *, charset: str | None) -> Callable[[bytes, TextBuilder], None]:
-    """Return the reader of "csv", "txt", "md", or "text", which came as such and not as a file."""
+    """Return the reader of "csv", "txt", "md", or "text" (a text field, not a file)."""
     if kind == "text":
         return read_utf8
     read = read_csv if kind == "csv" else read_text
@@ -80,12 +80,12 @@ def read_text(data: bytes, builder: TextBuilder, *, charset: str | None = None) 
 
 
 def read_utf8(data: bytes, builder: TextBuilder) -> None:
-    """Add a text that came as such, verbatim; lone surrogates may stand in `data`."""
+    """Add a text field verbatim; `data` may contain lone surrogates."""
     add_verbatim(data.decode("utf-8", "surrogatepass"), builder)
 
 
 def add_verbatim(text: str, builder: TextBuilder) -> None:
-    """Add a text as it is, with its paragraphs as blocks."""
+    """Add a text unchanged, with its paragraphs as blocks."""
     builder.need_room(len(text))  # before the work of finding its blocks
     builder.raw(text, blocks_of(text), separator="")
 
@@ -109,7 +109,7 @@ def read_csv(data: bytes, builder: TextBuilder, *, charset: str | None = None) -
 
 
 def _cells(row: Sequence[str]) -> Iterator[Span]:
-    """Yield the blocks of the cells, offsets into the row joined by one character each."""
+    """Yield the cells' blocks, as offsets into the row joined with one-character separators."""
     at = 0
     for cell in row:
         end = at + len(cell)

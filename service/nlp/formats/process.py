@@ -32,11 +32,11 @@ _EXHAUSTED = {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOS
 def answer_of(
     data: bytes, order: dict[str, Any], *, timeout_s: float, max_answer_bytes: int
 ) -> tuple[dict[str, Any], memoryview]:
-    """Return the child's answer to `order`: its line of JSON, and what follows it.
+    """Return the child's answer to `order`: its line of JSON, and the bytes after it.
 
     Raises:
         TooLarge: it did not end within `timeout_s`.
-        UnreadableDocument: it died, or answered with nonsense or too much.
+        UnreadableDocument: it died, or its answer is invalid or too long.
         Overloaded: the system has no process, memory or file descriptor left for it.
     """
     until = time.monotonic() + timeout_s
@@ -52,7 +52,7 @@ def answer_of(
 
 
 def _start(data: bytes, order: dict[str, Any]) -> subprocess.Popen[bytes]:
-    """Start the child with `data` on its standard input, handed over in memory: no disk is needed."""
+    """Start the child with `data` on its standard input, passed in memory without a disk."""
     try:
         with os.fdopen(os.memfd_create("document"), "w+b") as document:
             document.write(data)
