@@ -55,5 +55,5 @@ def long_text() -> Text:
 
 
 def long_binary() -> LargeBinary:
-    """Return bytes, up to 16 MiB of them; MySQL's plain BLOB ends at 64 KiB."""
+    """Return a column type for up to 16 MiB of bytes; MySQL's plain BLOB ends at 64 KiB."""
     return LargeBinary().with_variant(mysql.MEDIUMBLOB(), *_MYSQL)

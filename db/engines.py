@@ -18,12 +18,11 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolResetState
 
 CONNECT_TIMEOUT_S = 5
 LOCK_TIMEOUT_S = 10
-# Every statement of the service is short: 20 s without an answer is a dead server or network, and
-# without a limit its thread would hang for TCP's quarter of an hour, or for ever where the server is
-# frozen. Analysis runs outside of transactions, so nothing long is cut off. Migrations run without
-# these limits.
+# Every statement of the service is short, so 20 s without an answer mean a dead server or network. Without
+# a limit the thread would hang until TCP gives up after 15 minutes, or for ever if the server is frozen.
+# Analysis runs outside of transactions, so the limit interrupts nothing long. Migrations have no limit.
 STATEMENT_TIMEOUT_S = 20
-_POLL_S = 0.1  # psycopg's own: how often it looks for Ctrl-C
+_POLL_S = 0.1  # psycopg's own interval for Ctrl-C checks
 _RECYCLE_S = 1800  # below the idle limits of common firewalls and of MySQL's wait_timeout (8 h)
 _T = TypeVar("_T")
 BEGIN_IMMEDIATE = "begin_immediate"
@@ -140,8 +139,8 @@ def _postgresql_limits(connect_s: float, statement_s: float | None) -> dict[str,
     return {
         "connect_timeout": max(2, int(connect_s)),  # libpq counts whole seconds, and 1 as 2
         "options": f"-c statement_timeout={statement_ms} -c lock_timeout={lock_ms}",
-        # The server ends its statement; these find out that there is no server any more. A server that
-        # is frozen still acknowledges what its kernel receives: see BoundedConnection.
+        # The server ends its own statement; the keepalives detect that the server is gone. The kernel of a
+        # frozen server still acknowledges packets: see BoundedConnection.
         "tcp_user_timeout": STATEMENT_TIMEOUT_S * 1000,
         "keepalives_idle": 30,
         "keepalives_interval": 10,
@@ -150,12 +149,12 @@ def _postgresql_limits(connect_s: float, statement_s: float | None) -> dict[str,
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """A connection to PostgreSQL that is closed where the server says nothing for `answer_s` seconds."""
+    """A PostgreSQL connection that closes itself after `answer_s` seconds without an answer."""
 
     answer_s: float | None = None
 
     def wait(self, gen: PQGen[_T], interval: float = _POLL_S, timeout: float | None = None) -> _T:
-        """Run `gen` to its end; raise OperationalError, the connection closed, where it takes too long."""
+        """Run `gen` to its end; if it takes too long, close the connection and raise OperationalError."""
         limit_s = self.answer_s if timeout is None else timeout
         began_s = time.monotonic()
         try:
@@ -174,7 +173,7 @@ def _connect_bounded(
     parameters: dict[str, Any],
 ) -> BoundedConnection:
     connection = BoundedConnection.connect(*arguments, **parameters)
-    # The server's own limit comes first, so that its error says what happened.
+    # The server's own limit ends first, so that its error names the cause.
     connection.answer_s = statement_s and statement_s + 1
     return connection
 

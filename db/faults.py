@@ -25,7 +25,7 @@ _MYSQL_AWAY = {
 _POSTGRESQL_RETRYABLE = ("40001", "40P01", "55P03", "57P01", "08")
 # Shutdown, crash and start-up; resources used up; statement timeout; read-only standby.
 _POSTGRESQL_AWAY = ("57P0", "53", "57014", "25006")
-# Disk or table full, and read-only: of the server, of InnoDB, of the schema, of the transaction.
+# Disk or table full; server, InnoDB, schema or transaction read-only.
 _MYSQL_UNWRITABLE = {1021, 1114, 1290, 1792, 1836, 1874, 3989}
 _POSTGRESQL_UNWRITABLE = ("53100", "25006")
 _SQLITE_UNWRITABLE = {
@@ -42,7 +42,7 @@ _SQLITE_AWAY = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_CANTOPEN,
 }
-# By MySQL's number, PostgreSQL's SQLSTATE, and SQLite's extended code.
+# MySQL's error number, PostgreSQL's SQLSTATE, SQLite's extended code.
 _DUPLICATE = {1062, "23505", sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
 _MISSING_PARENT = {1216, 1452, "23503", sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY}
 
@@ -53,7 +53,7 @@ def is_duplicate(error: BaseException) -> bool:
 
 
 def is_missing_parent(error: BaseException) -> bool:
-    """Tell whether an inserted row belongs to one that is not stored, such as a deleted account."""
+    """Return whether an inserted row refers to a missing row, such as a deleted account."""
     return _code(error) in _MISSING_PARENT
 
 
@@ -99,7 +99,7 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 def is_unwritable(error: BaseException) -> bool:
-    """Tell whether the database refuses every write: its disk is full, or it is read-only."""
+    """Return whether the database refuses every write, because its disk is full or it is read-only."""
     match _driver_error(error):
         case pymysql.err.Error() as found:
             return _mysql_code(found) in _MYSQL_UNWRITABLE

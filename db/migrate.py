@@ -115,7 +115,7 @@ def _sqlite_lock(connection: Connection) -> Iterator[None]:
     with connection.execution_options(**{BEGIN_IMMEDIATE: True}).begin():
         yield
         if dangling := _n_dangling(connection):
-            with connection.engine.connect() as before:  # still sees what was committed last
+            with connection.engine.connect() as before:  # still sees the last commit
                 dangling -= _n_dangling(before)
         if dangling > 0:
             raise ValueError(f"the migration would leave {dangling} rows without their owner")

@@ -68,9 +68,9 @@ class User(Base):
 
 
 class Login(Base):
-    """One log-in and the family of refresh tokens that it began; access tokens carry its id.
+    """One log-in and its family of refresh tokens; access tokens carry its id.
 
-    `client_address` is where it began. `last_used_at` lags behind by a minute at most.
+    `client_address` is the client that logged in. `last_used_at` lags behind by a minute at most.
     """
 
     __tablename__ = "logins"
@@ -134,8 +134,8 @@ class Scan(Base):
 class Finding(Base):
     """A finding of a scan, numbered from 1 in document order; `end` is exclusive.
 
-    A risk or category of another service that the taxonomy lacks has its title in `foreign_risk` or
-    `foreign_category`, and no key. A context that the text does not hold has no span.
+    A risk or category of another service that is not in the taxonomy has no key; `foreign_risk` or
+    `foreign_category` holds its title. A context that is not in the text has no span.
     """
 
     __tablename__ = "findings"
@@ -164,14 +164,14 @@ class Finding(Base):
 
 
 class Feedback(Base):
-    """What one user said of a finding, or a missed risk that they reported; never changed.
+    """A user's verdict on a finding, or report of a missed risk; rows never change.
 
-    A change of mind is a further row with the next `revision`, and the newest counts. Two rows that
-    are written at once would have the same revision, which the unique constraint refuses. `n` is
-    the finding's number, 0 for a missed risk, whose sentence is in `context`. The span is the finding's,
-    (0, 0) where that has none. `risk_types` are those that stand by this verdict; `role` is the author's
-    at that time. `verified` says that the service saw the sentence in the document. No foreign key to the
-    author: a verdict outlives the account, as the audit trail does.
+    A changed verdict is a new row with the next `revision`; the newest counts. The unique constraint
+    refuses a second row with the same revision, as two concurrent writers would insert. `n` is the
+    finding's number; for a missed risk it is 0, and `context` holds the sentence. The span is the
+    finding's, or (0, 0) if it has none. `risk_types` are the types by this verdict; `role` is the author's
+    role at that time. `verified` says that the service saw the sentence in the document. No foreign key to
+    the author: a verdict outlives the account, as the audit trail does.
     """
 
     __tablename__ = "feedback"
@@ -271,9 +271,9 @@ class ShadowTotal(Base):
 
 
 class WriteProbe(Base):
-    """One row, `id` 1, which readiness writes to learn whether the database can be written.
+    """One row, `id` 1; the readiness check writes it to test whether the database accepts writes.
 
-    `payload` takes room for as long as such a write lasts, so that what is left on a full disk is not enough.
+    `payload` uses space during such a write, so that the last free bytes of a full disk do not suffice.
     """
 
     __tablename__ = "write_probe"

@@ -26,7 +26,7 @@ T = TypeVar("T")
 PING_TIMEOUT_S = 2.0
 _ATTEMPTS = 3
 LAST_START_S = 10.0
-"""No run begins later, so that a transaction ends by then and STATEMENT_TIMEOUT_S, whatever hangs."""
+"""Seconds after which no retry starts; a transaction ends at most STATEMENT_TIMEOUT_S later."""
 _FIRST_WAIT_S = 0.05
 _LONGEST_WAIT_S = 0.5
 _BACKOFF = wait_random_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S)
@@ -72,9 +72,9 @@ class Database:
     def transaction(self, work: Callable[[Session], T]) -> T:
         """Run `work` in one transaction, commit it and return its result.
 
-        A deadlock or a lost connection runs the whole of `work` again, at most 3 times in all and not
-        after 10 s: it begins from values, not from model objects of an earlier run, and makes its ids
-        outside. A commit whose answer was lost may have happened, so that `work` may find its own rows.
+        After a deadlock or a lost connection, the whole of `work` is retried, at most 3 runs in all and none
+        after 10 s. So `work` must start from values, not from model objects of an earlier run, and take its
+        ids from outside. A commit whose answer was lost may have succeeded: `work` may find its own rows.
 
         Raises:
             SQLAlchemyError: see `is_unavailable`; whatever `work` raises, after a rollback.
@@ -94,10 +94,10 @@ class Database:
             connection.execute(text("PRAGMA schema_version" if is_sqlite else "SELECT 1"))
 
     def write(self, *, n_bytes: int = 0) -> None:
-        """Write a row and commit it, over the connection of `ping`; then free the `n_bytes` that it took.
+        """Write a row of `n_bytes` over the connection of `ping`, commit it, and free its space again.
 
         Raises:
-            SQLAlchemyError: it was not written; each wait lasts PING_TIMEOUT_S at most.
+            SQLAlchemyError: the row was not written; each wait lasts PING_TIMEOUT_S at most.
         """
         payloads = [os.urandom(n_bytes), None] if n_bytes else [None]
         with self._probe.connect() as connection:

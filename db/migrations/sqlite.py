@@ -1,6 +1,6 @@
-"""Changes to SQLite tables that ALTER TABLE does not know.
+"""Changes to SQLite tables that ALTER TABLE does not support.
 
-What stands here is used by released revisions: a later need gets a name of its own beside it.
+Released revisions use these functions: do not change them, add new ones.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from sqlalchemy import Connection, text
 
 
 def rebuild(connection: Connection, table: str, changes: Iterable[tuple[str, str]]) -> None:
-    """Make `table` anew with each (old, new) part of its CREATE TABLE exchanged; rows and indexes stay.
+    """Rebuild `table` with each `old` part of its CREATE TABLE replaced by `new`; keep rows and indexes.
 
-    Foreign keys must be off, as they are in a migration: dropping the old table would delete the rows
-    that refer to it. Source: sqlite.org/lang_altertable.html, "Making Other Kinds Of Table Schema Changes".
+    Foreign keys must be off, as they are in a migration. Otherwise dropping the old table would delete the
+    rows that refer to it. Source: sqlite.org/lang_altertable.html, "Making Other Kinds Of Table Schema
+    Changes".
 
     Raises:
-        ValueError: an old part does not occur exactly once; nothing is changed.
+        ValueError: an old part does not occur exactly once; the table is unchanged.
     """
     schema = text(
         "SELECT sql FROM sqlite_schema WHERE tbl_name = :table AND type = :kind AND sql <> ''"

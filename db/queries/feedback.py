@@ -55,7 +55,7 @@ def findings_at(session: Session, scan_id: UUID, start: int, end: int) -> Sequen
 
 
 def add_feedback(session: Session, target: Target, values: Mapping[str, Any]) -> Feedback:
-    """Insert a row; `values` are all columns that are not the target's.
+    """Insert a row; `values` are all columns except the target's.
 
     Raises:
         IntegrityError: the scan is gone, or the target has this revision.
@@ -74,7 +74,7 @@ def add_feedback(session: Session, target: Target, values: Mapping[str, Any]) ->
 
 
 def is_verified(session: Session, target: Target, context: str) -> bool:
-    """Return whether a report of this sentence at the target's span was verified, whoever made it."""
+    """Return whether anybody's report of this sentence at the target's span is verified."""
     query = select(Feedback.id).where(
         Feedback.scan_id == target.scan_id,
         Feedback.start == target.start,
@@ -178,7 +178,7 @@ def newest_of_scan(session: Session, scan_id: UUID) -> Sequence[Feedback]:
 def findings_at_spans(
     session: Session, scan_id: UUID, spans: Set[tuple[int, int]]
 ) -> Sequence[Finding]:
-    """Return the findings of a scan whose span is one of `spans`, by number; (0, 0) is that of none."""
+    """Return the findings of a scan with a span in `spans`, by number; (0, 0) stands for no span."""
     # Chosen here, not by a join: no index holds spans, so that each would be compared with each.
     query = select(Finding).where(Finding.scan_id == scan_id).order_by(Finding.n)
     return [f for f in session.scalars(query) if (f.start or 0, f.end or 0) in spans]

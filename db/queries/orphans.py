@@ -1,7 +1,7 @@
-"""Rows whose owner is not stored, in every table with a foreign key: counted and removed.
+"""Counts and removes rows without an owner, in every table with a foreign key.
 
-No database that enforces its foreign keys has any. MySQL 9.7 did not enforce that of scans before
-revision 0005, and a restored backup may be incomplete.
+A database that enforces its foreign keys has no such rows. But MySQL 9.7 did not enforce the key of scans
+before revision 0005, and a restored backup may be incomplete.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from db.models import Base
 from db.queries.counts import n_rows_of
 
-_TABLES = Base.metadata.sorted_tables  # owners before what they own
+_TABLES = Base.metadata.sorted_tables  # owners before the rows that they own
 _SHOWN_IDS = 5
 
 
@@ -59,7 +59,7 @@ def remove_orphans(session: Session) -> dict[str, int]:
 
 
 def _is_sound(table: Table, row: FromClause | None = None) -> ColumnElement[bool]:
-    """Return the condition that a row of `table` has its owner, and that this has its own."""
+    """Return the condition that a row of `table` has an owner, and this owner its own."""
     row = table if row is None else row
     owned = []
     for key in table.foreign_keys:

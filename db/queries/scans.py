@@ -31,10 +31,10 @@ NewScan = tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class ScanFilter:
-    """Which scans to list; every field that is not None narrows.
+    """Filters for the list of scans; a field that is None does not filter.
 
-    One finding must have all of category, risk type and foreign titles. `q` is part of a finding's sentence
-    or of the file name, whatever the case. `created_from` is inclusive, `created_before` exclusive.
+    A single finding must match category, risk type and foreign titles. `q` is part of a finding's
+    sentence or of the file name, ignoring case. `created_from` is inclusive, `created_before` exclusive.
     """
 
     source: str | None = None
@@ -70,7 +70,7 @@ def add_scans(session: Session, new: Sequence[NewScan]) -> None:
 
 
 def scan_of_user(session: Session, scan_id: UUID, user_id: UUID | None) -> Scan | None:
-    """Return a user's scan, or with None anyone's; another user's is as good as none."""
+    """Return a user's scan, or anyone's if `user_id` is None; None for another user's scan."""
     return session.scalar(select(Scan).where(Scan.id == scan_id, *_owned_by(user_id)))
 
 
@@ -93,10 +93,10 @@ def list_scans(
     limit: int,
     after: tuple[datetime, UUID] | None = None,
 ) -> Sequence[Scan]:
-    """Return up to `limit` scans of a user, or with None of everyone, past the position `after`.
+    """Return up to `limit` scans of a user, or of everyone if None, after the position `after`.
 
-    Newest first: by created_at, then by id. Their `data` is not loaded, and asking for it raises: a
-    page of long documents is megabytes.
+    Newest first: by created_at, then by id. `data` is not loaded, since it takes megabytes for long
+    documents; reading the attribute raises.
     """
     ids = _newest_first(user_id, chosen).limit(limit)
     if after is not None:
@@ -123,10 +123,10 @@ def list_scans_page(
 def count_scans(
     session: Session, user_id: UUID | None, chosen: ScanFilter | None = None, *, at_most: int
 ) -> Total:
-    """Count the scans that a filter leaves among the newest `at_most` of its created range.
+    """Count the scans that match a filter among the newest `at_most` in its created range.
 
-    So many rows are looked at and no more, however large the account and whatever the filter. The
-    total is exact where these are all that the range has.
+    Reads at most that many rows, whatever the account's size and the filter. The total is exact if
+    the range has no more.
     """
     chosen = chosen or ScanFilter()
     created = ScanFilter(created_from=chosen.created_from, created_before=chosen.created_before)

@@ -76,12 +76,12 @@ def user_by_email(session: Session, email: str) -> User | None:
 
 
 def user_to_change(session: Session, user_id: UUID) -> User | None:
-    """Return the account, locked until the transaction ends, so that no other changes it meanwhile."""
+    """Return the account; it stays locked until the transaction ends."""
     return session.get(User, user_id, with_for_update=True, populate_existing=True)
 
 
 def list_users(session: Session) -> Sequence[User]:
-    """Return every account, disabled ones included, by address."""
+    """Return all accounts ordered by address, disabled ones included."""
     return session.scalars(select(User).order_by(User.email)).all()
 
 
@@ -118,7 +118,7 @@ def begin_login(session: Session, user_id: UUID, *, client_address: str | None =
 def user_of_login(
     session: Session, user_id: UUID, login_id: UUID
 ) -> tuple[User, datetime | None] | None:
-    """Return the account and when the log-in was last used; None when either has ended or is gone."""
+    """Return the account and the log-in's last use; None if either has ended or is gone."""
     row = session.execute(_USER_OF_LOGIN, {"user_id": user_id, "login_id": login_id}).one_or_none()
     return None if row is None else (row[0], row[1])
 
@@ -131,7 +131,7 @@ def mark_login_used(session: Session, login_id: UUID, now: datetime) -> None:
 def live_logins(
     session: Session, user_id: UUID, *, limit: int, after: tuple[datetime, UUID] | None = None
 ) -> Sequence[Login]:
-    """Return up to `limit` log-ins that can still be used, newest first, past the position `after`."""
+    """Return up to `limit` usable log-ins after the position `after`, newest first."""
     has_token = exists().where(
         RefreshToken.login_id == Login.id,
         RefreshToken.used_at.is_(None),
@@ -153,14 +153,14 @@ def live_logins(
 
 
 def revoke_login(session: Session, login_id: UUID, reason: str) -> bool:
-    """End a log-in with all its tokens and return whether it ran; the first reason (64 characters) stays."""
+    """End a log-in and its tokens; return whether it was live. The first reason (64 characters) is kept."""
     return _revoke(session, Login.id == login_id, reason) == 1
 
 
 def revoke_logins_of_user(
     session: Session, user_id: UUID, reason: str, *, but: UUID | None = None
 ) -> int:
-    """End every log-in of an account, except `but`, and return how many ran."""
+    """End every log-in of an account except `but`; return how many were live."""
     others = [] if but is None else [Login.id != but]
     return _revoke(session, and_(Login.user_id == user_id, *others), reason)
 

@@ -185,7 +185,7 @@ def test_db_orphans_lists_and_removes_what_lost_its_owner(riskscan, tmp_path):
     add_orphan(url)
     listed = riskscan("db", "orphans")
     assert listed.returncode == 0, listed.stderr
-    assert "scans: 1 without their row in users (user_id 01900000-" in listed.stdout
+    assert "scans: 1 without a row in users (user_id 01900000-" in listed.stdout
     assert "--remove" in listed.stdout
     assert f"Removed from {url}: 1 of scans." in riskscan("db", "orphans", "--remove").stdout
     assert "Every row" in riskscan("db", "orphans").stdout

@@ -1,16 +1,16 @@
 """Rename doubled CHECK names, and make MySQL 9.7 enforce the foreign key of scans.
 
-Revisions 0001 to 0004 named each CHECK in full, and Alembic applied the naming convention once more:
-the databases have ck_users_ck_users_role where the models say ck_users_role.
+Revisions 0001 to 0004 gave each CHECK its full name, and Alembic applied the naming convention again.
+So the databases have ck_users_ck_users_role instead of the models' ck_users_role.
 
 MySQL 9.7 checks a foreign key by the first index that begins with its columns, and skips rows in which a
-further column of that index is NULL. Unique indexes stand before plain ones however they are made, so the
-unique constraint of scans now ends with user_id instead of beginning with it. Rows that lost their
-parent meanwhile stay: `python -m service db orphans` lists and removes them.
+further column of that index is NULL. MySQL sorts unique indexes before plain ones, whatever the order of
+their creation, so the unique constraint of scans now ends with user_id instead of beginning with it. The
+migration keeps rows without a parent: `python -m service db orphans` lists and removes them.
 
-Rule about locks: MySQL, MariaDB and SQLite copy each of the five tables once, and writers wait for that.
-PostgreSQL renames without a copy, and builds one index. A revision that broke off can run again: it
-changes only what still has its old name.
+Rule about locks: MySQL, MariaDB and SQLite copy each of the five tables once and block writers meanwhile.
+PostgreSQL renames without a copy, and builds one index. An interrupted revision can run again: it
+changes only constraints that still have the old name.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _log = logging.getLogger("db.migrations")
 
 
 def upgrade() -> None:
-    """Rename the CHECKs; have the unique constraint of scans end with the owner; report orphans."""
+    """Rename the CHECKs; put the owner last in the unique constraint of scans; report orphans."""
     for table, checks in _CHECKS.items():
         renamed = {f"ck_{table}_ck_{table}_{name}": f"ck_{table}_{name}" for name in checks}
         _change(table, renamed, _OWNER_FIRST, _OWNER_LAST)
@@ -74,7 +74,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Give the CHECKs their doubled names back, and the unique constraint its old order."""
+    """Restore the doubled CHECK names and the old order of the unique constraint."""
     for table, checks in _CHECKS.items():
         renamed = {f"ck_{table}_{name}": f"ck_{table}_ck_{table}_{name}" for name in checks}
         _change(table, renamed, _OWNER_LAST, _OWNER_FIRST)
@@ -121,7 +121,7 @@ def _on_mysql(table: str, renamed: Mapping[str, str], keys: tuple[_Key, _Key] | 
     if keys:
         (old, _), (new, columns) = keys
         changes += [f"DROP INDEX {old}", f"ADD CONSTRAINT {new} UNIQUE ({columns})"]
-    # MySQL would refuse to copy a row whose parent is gone.
+    # Otherwise MySQL refuses to copy a row without a parent.
     op.execute("SET SESSION foreign_key_checks = 0")
     try:
         op.execute(f"ALTER TABLE {table} {', '.join(changes)}")

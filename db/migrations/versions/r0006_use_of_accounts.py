@@ -1,8 +1,8 @@
 """When an account was last changed; when and from where a log-in was used.
 
-Rule about locks: columns that may be null are added without rewriting a table. Only users, a short table,
-is filled; what an older version of the service inserts meanwhile keeps null. A revision that broke off can
-run again: it adds only the columns that are missing.
+Rule about locks: nullable columns are added without rewriting a table. Only users, a short table, is filled.
+Rows that an older version of the service inserts meanwhile keep null. An interrupted revision can run again:
+it adds only the missing columns.
 """
 
 from __future__ import annotations

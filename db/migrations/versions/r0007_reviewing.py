@@ -1,10 +1,10 @@
-"""What reviewing needs: everyone's scans in the order of their listing, and verified reports.
+"""For reviewing: an index for the list of everyone's scans, and verified reports.
 
-Rule about locks: no row of scans is rewritten. MySQL and MariaDB build the index beside running writes, and
-add the column without a copy; PostgreSQL and SQLite make writers of scans wait while the index is built.
-A revision that broke off can run again.
+Rule about locks: no row of scans is rewritten. MySQL and MariaDB build the index without blocking writes, and
+add the column without a copy. PostgreSQL and SQLite block writers of scans while they build the index. An
+interrupted revision can run again.
 
-Reports of missed risks begin unverified: nothing tells whether their sentences are in the documents.
+Existing reports of missed risks become unverified, since their documents are not stored.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _NEW, _OLD = "ix_scans_created_at_id", "ix_scans_created_at"
 
 
 def upgrade() -> None:
-    """Make the index of everyone's scans, and add feedback.verified: true for verdicts on findings."""
+    """Create the index of everyone's scans; add feedback.verified, true for verdicts on findings."""
     _exchange_index(_OLD, _NEW, ["created_at DESC", "id DESC"])
     if "verified" not in _columns():
-        # The default lets a process of the version before go on writing while this one starts.
+        # With the default, a process of the previous version can still write while this one starts.
         op.add_column(
             "feedback",
             sa.Column("verified", sa.Boolean(), nullable=False, server_default=sa.false()),
@@ -36,7 +36,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the column, and give scans their index by time alone back."""
+    """Drop the column, and restore the index of scans by time only."""
     if "verified" in _columns():
         op.drop_column("feedback", "verified")
     _exchange_index(_NEW, _OLD, ["created_at DESC"])

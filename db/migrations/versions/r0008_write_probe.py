@@ -1,4 +1,4 @@
-"""A table of one row, which readiness writes to learn whether the database can be written.
+"""A table of one row; the readiness check writes it to test whether the database accepts writes.
 
 Rule about locks: the table is new, so nobody waits for it.
 """

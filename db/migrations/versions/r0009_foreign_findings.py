@@ -1,10 +1,10 @@
-"""Findings of another service: titles that the taxonomy lacks, and contexts without a place in the text.
+"""Findings of another service: titles outside the taxonomy, and contexts without a span.
 
-The span of a verdict is never NULL: MySQL 9.7 would not enforce the foreign key of an index that has it.
+The span of a verdict is never NULL: MySQL 9.7 does not enforce a foreign key whose index has a NULL.
 
 Rule about locks: PostgreSQL changes its catalogue and reads `feedback` once. MySQL and MariaDB rebuild
-`findings` while others use it and copy `feedback`; SQLite copies both; writers wait for a copy. A revision
-that broke off can run again.
+`findings` without blocking, and copy `feedback`. SQLite copies both. A copy blocks writers. An interrupted
+revision can run again.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
 _OPTIONAL = {"risk_type": 64, "category": 64, "span_start": None, "span_end": None}
-"""Columns of findings that may be NULL from now on, with their length; None for a whole number."""
+"""Columns of findings that become nullable, with their length; None for an integer."""
 _TITLES = ("foreign_risk", "foreign_category")
 _NOT_EMPTY = "span_end > span_start"
 _NONE_TOO = "(span_end > span_start OR (n > 0 AND span_start = 0 AND span_end = 0))"
 
 
 def upgrade() -> None:
-    """Let types and spans of findings be absent, add the titles, and allow verdicts without a span."""
+    """Make types and spans of findings nullable, add the titles, and allow verdicts without a span."""
     _make_optional(optional=True)
     known = {column["name"] for column in inspect(op.get_bind()).get_columns("findings")}
     if missing := [title for title in _TITLES if title not in known]:
@@ -78,7 +78,7 @@ def _check_spans(before: str, after: str) -> None:
 
 
 def _alter(table: str, changes: Sequence[str]) -> None:
-    """Make all changes in one statement, where the database takes more than one."""
+    """Make all changes in one statement if the database supports that."""
     is_sqlite = op.get_bind().dialect.name == "sqlite"
     for statement in changes if is_sqlite else [", ".join(changes)]:
         op.execute(f"ALTER TABLE {table} {statement}")
