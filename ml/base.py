@@ -44,8 +44,8 @@ def base_dir(settings: BaseSettings) -> Path:
     """Return the folder of the encoder's files, hashes and shape verified; imports nothing of the package.
 
     Raises:
-        ConfigError: the package is not installed, holds other files than the named hashes, or an encoder
-            of another shape than the one that is trained here.
+        ConfigError: the package is not installed, holds files with other hashes, or an encoder
+                of another shape than training builds.
     """
     spec = importlib.util.find_spec(settings.package)
     if spec is None or spec.origin is None:
@@ -61,15 +61,17 @@ def base_dir(settings: BaseSettings) -> Path:
 
 
 def check_shape(path: Path) -> None:
-    """Compare a base's config.json with the network that training builds: it would load part of a larger one.
+    """Compare a base's config.json with the network that training builds.
+
+    Without this check, training would load part of a larger encoder.
 
     Raises:
-        ConfigError: the file is missing or no JSON, or the shape differs; names every difference.
+        ConfigError: the file is missing or not JSON, or the shape differs; the message names all differences.
     """
     try:
         base = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} is missing or no JSON; it states the base's shape.") from error
+        raise ConfigError(f"{path} is missing or not JSON; it states the base's shape.") from error
     ours = EncoderConfig(len(RISK_TYPES))
     expected = {key: getattr(ours, name) for key, name in _SIZES.items()}
     differing = [
@@ -96,10 +98,10 @@ def _verify(path: Path, sha256: str) -> None:
 
 
 def starting_model(settings: Settings) -> RiskEncoder:
-    """Return the model that training begins from: the mean of what `start` names, or the package's.
+    """Return the model from which training starts: the mean of the models in `start`, or the package's.
 
     Raises:
-        ConfigError: the package is missing, or a folder holds neither an artifact nor an ended run.
+        ConfigError: the package is missing, or a folder has neither an artifact nor a finished run.
         ArtifactError: an artifact was altered.
     """
     if settings.base.start:
@@ -108,10 +110,10 @@ def starting_model(settings: Settings) -> RiskEncoder:
 
 
 def mean_model(names: Sequence[str], *, dropout: float) -> RiskEncoder:
-    """Return the mean of the weights of artifacts and ended runs, by folder from the repository's root.
+    """Return the mean weights of artifacts and finished runs; folders are relative to the repository's root.
 
     Raises:
-        ConfigError: a folder holds neither an artifact nor an ended run; names the command that makes it.
+        ConfigError: a folder has neither an artifact nor a finished run; names the command that makes it.
         ArtifactError: an artifact was altered.
     """
     return model_of(averaged([_trained(ROOT / name) for name in names]), dropout=dropout)
@@ -139,7 +141,7 @@ def _trained(folder: Path) -> dict[str, torch.Tensor]:
         return dict(load_file(model_path(folder)))
     if not (folder / artifacts.MANIFEST_FILE).is_file():
         raise ConfigError(
-            f"{folder} holds neither an artifact nor an ended run: {_remedy(folder)}."
+            f"{folder} has neither an artifact nor a finished run: {_remedy(folder)}."
         )
     from service.nlp.engines import load_encoder  # noqa: PLC0415 - needed here alone
 
@@ -147,7 +149,7 @@ def _trained(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def _remedy(folder: Path) -> str:
-    """Name the command that makes the run, where a configuration of the repository has it."""
+    """Return the remedy: the command that makes the run, if a configuration in the repository has it."""
     for path in sorted((ROOT / "ml/configs").glob("*.toml")):
         if load(path).run_dir == folder:
             return f"run `{command('ml.train', path.relative_to(ROOT))}` first"

@@ -1,9 +1,9 @@
 """Temperature, bias and operating points: `.venv-test/bin/python -m ml.calibrate CONFIG`.
 
-Chosen on the dev sentences, which training never saw, and written into the artifact that the export left.
+Fitted on the dev sentences, which training never saw, and written into the exported artifact.
 Temperature and bias make the scores probabilities; two thresholds, of any risk and of a type, turn them into
-decisions (service/nlp/operating_point.py). Some 200 positive sentences over 37 types leave five a type:
-thresholds fitted to each type alone would fit noise.
+decisions (service/nlp/operating_point.py). About 200 positive sentences over 37 types are five per type, so
+thresholds for each type would fit noise.
 """
 
 from __future__ import annotations
@@ -219,11 +219,11 @@ def taken_over(path: Path) -> Calibration:
 
 
 def main(settings: Settings) -> None:
-    """Calibrate the artifact that the export left, then write its golden sentences anew.
+    """Calibrate the exported artifact, then rewrite its golden sentences.
 
     Raises:
-        ArtifactError: the artifact was altered, or there is none to take the calibration from.
-        ConfigError: there is none; too few golden sentences keep clear of the thresholds.
+        ArtifactError: an artifact was altered, or the one in `calibration_of` is missing.
+        ConfigError: nothing was exported, or too few golden sentences are clear of the thresholds.
     """
     settings = resolved(settings)
     artifact = exported(settings.artifact_dir)

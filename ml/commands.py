@@ -1,4 +1,4 @@
-"""Command lines for people to copy: they name the interpreter that runs this, from the repository's root."""
+"""Command lines to copy, with the current interpreter as a path from the repository's root."""
 
 from __future__ import annotations
 

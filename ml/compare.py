@@ -1,4 +1,4 @@
-"""Which of two evaluations of the same sentences is better, and is the difference more than chance.
+"""Compare two evaluations of the same sentences: which is better, and is the difference significant.
 
 `.venv-test/bin/python -m ml.compare RUN_A/evaluation.json RUN_B/evaluation.json [--sensitivity balanced]`
 

@@ -1,4 +1,4 @@
-"""Labelled sentences: read, check against the taxonomy, keep the splits apart, fingerprint.
+"""Labelled sentences: read, check against the taxonomy, separate the splits, compute fingerprints.
 
 `.venv-test/bin/python -m ml.dataset CONFIG` writes dataset.json and dataset.md, the dataset card, into the
 run's folder.
@@ -123,7 +123,7 @@ def read_feedback(path: Path, *, max_per_user: int) -> tuple[list[Example], Coun
 def _rows(path: Path) -> Iterable[tuple[dict[str, Any], str]]:
     if not path.is_file():
         raise DatasetError(
-            f"There is no {path}. Sentences of real documents do not travel with the repository: put the "
+            f"There is no {path}. Sentences of real documents are not in the repository: put the "
             f"file there, set {DATA_VARIABLE} to its folder, or name another under [data] of the "
             "configuration file."
         )
@@ -299,10 +299,10 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 
 def check_something_new(settings: DataSettings, dataset: Dataset) -> None:
-    """Refuse to train on feedback that is not there: composed sentences alone teach nothing new.
+    """Refuse a training without settled feedback and real sentences: composed ones alone teach nothing new.
 
     Raises:
-        DatasetError: feedback is named, none of it is settled, and there are no real sentences.
+        DatasetError: feedback is configured but none is settled, and there are no real sentences.
     """
     names = [*settings.real, *settings.feedback]
     if not settings.feedback or any(dataset.sources[Path(name).name] for name in names):

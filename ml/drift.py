@@ -1,11 +1,11 @@
-"""Whether the documents read lately are still of the kind that the model was calibrated on.
+"""Test whether recent documents still resemble those that the model was calibrated on.
 
 `.venv-test/bin/python -m ml.drift --reference models_cache/NAME/VERSION/reference.json --scans FILE.jsonl`
-compares what `python -m service scan --json` printed, one scan a line, with the findings in the reference.
+compares the output of `python -m service scan --json`, one scan a line, with the findings in the reference.
 `... --data FILE.jsonl` takes lines of {"text": sentence}, which the model beside the reference scores.
 
-The index: population stability, without what chance makes of so few sentences; below 0.1 stable, to 0.25
-to be watched, above drifted. Beside a reference of 700 sentences it takes about as many to say so.
+The index is the population stability index minus its expected value by chance: below 0.1 stable, up to 0.25
+watch it, above drifted. With a reference of 700 sentences it needs about as many new ones.
 """
 
 from __future__ import annotations

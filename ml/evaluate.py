@@ -2,8 +2,8 @@
 
 `.venv-test/bin/python -m ml.evaluate CONFIG` is the pipeline's last step: it measures the run's
 artifact on its dev sentences beside all baselines, writes the report into the run's folder, and the
-figures into the artifact's manifest and model card; the artifact stays as it was when it decides
-otherwise than the run's float32 weights.
+figures into the artifact's manifest and model card; the artifact stays unchanged if its
+decisions differ from those of the run's float32 weights.
 
 `.venv-test/bin/python -m ml.evaluate --analyzer SPEC --data FILE.jsonl [--out DIR]` measures anything else:
 SPEC is an artifact's folder, http://... of a service, llm, tfidf, knn or keywords.
@@ -106,9 +106,9 @@ def _predictions(
 
 
 def evaluate_run(settings: Settings, dev: Sequence[Example]) -> tuple[dict[str, Any], Predictions]:
-    """Measure the run's artifact on its dev sentences, and what rounding its weights cost.
+    """Measure the run's artifact on its dev sentences, and the cost of rounding its weights.
 
-    `float32_difference_points`, value and interval, is None where the run's weights are not at hand.
+    `float32_difference_points`, value and interval, is None without the run's weights.
 
     Raises:
         ConfigError: nothing was exported.

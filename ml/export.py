@@ -2,7 +2,7 @@
 
 `.venv-test/bin/python -m ml.export CONFIG`
 
-Writes every file of the artifact's folder but the model card's figures, which `ml.evaluate` adds.
+Writes every file of the artifact's folder; `ml.evaluate` adds the figures of the model card.
 """
 
 from __future__ import annotations
@@ -108,12 +108,12 @@ def _fields(settings: Settings, calibration: Calibration, fingerprint: str) -> d
 
 
 def export(settings: Settings) -> Artifact:
-    """Write the artifact of a run; what the same run exported before is replaced, nothing else is.
+    """Write the artifact of a run; replace only an earlier export of the same run.
 
-    It has no golden sentences yet, so that the service refuses it until it is calibrated.
+    It has no golden sentences yet, so the service refuses it until it is calibrated.
 
     Raises:
-        ConfigError: the run has not ended, or the folder holds what this run did not export.
+        ConfigError: the run is not finished, or the folder has files that this run did not export.
         DatasetError: a file of sentences is missing or faulty.
     """
     settings = resolved(settings)

@@ -1,7 +1,7 @@
-"""May a candidate take the place of the model that serves? Figures in, reasons against it out.
+"""Decide whether a candidate may replace the serving model: figures in, reasons against it out.
 
-Pure: reads no file, opens no model, and gives the same verdict for the same decisions. Every bar is relative
-to the serving model on the same sentences: an absolute bar that it misses would refuse its equal.
+Pure: reads no file, opens no model, and gives the same verdict for the same decisions. Every limit is
+relative to the serving model on the same sentences. An absolute limit that it misses would refuse its equal.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ Bools = npt.NDArray[np.bool_]
 class Limits:
     """What the gate accepts; F1, probabilities and calibration errors in [0, 1].
 
-    The 95 % interval of the difference in mean F1 must lie above -`max_loss`; 0 asks for a candidate that is
-    surely better. With `min_probability` the candidate must instead be better in at least this share of the
-    resamples. The calibration error passes up to `max_calibration_error`, and beyond it while it is at most
+    The 95 % interval of the difference in mean F1 must lie above -`max_loss`; 0 requires a candidate that
+    is significantly better. With `min_probability` the candidate must instead be better in at least this
+    share of the resamples. The calibration error may be up to `max_calibration_error`, or up to
     `max_calibration_loss` above that of the serving model.
     """
 
@@ -43,7 +43,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What one model says of n sentences: scores and balanced decisions, both (n, n_risk_types)."""
+    """One model's scores and balanced decisions on n sentences, both (n, n_risk_types)."""
 
     scores: Floats
     hits: Bools
@@ -86,8 +86,8 @@ def measure(
     """Return the figures of two models on the same n sentences.
 
     `y` is (n, n_risk_types), `docs` n names of documents. The bootstrap draws whole documents 2,000 times,
-    from `seed`. The calibration errors are those of the risk score: over all sentences, does each state any
-    risk.
+    from `seed`. The calibration errors are those of the risk score, the probability that a sentence
+    states any risk.
     """
     return Figures(
         n_sentences=len(docs),
@@ -130,7 +130,7 @@ def _worse_overall(mean: Difference, limits: Limits) -> str:
 
 
 def _worse_categories(figures: Figures, limits: Limits) -> list[str]:
-    """Name each category that loses too much; surely, or one sentence of 20 would decide."""
+    """Name each category that loses too much; only a significant loss counts, not that of one sentence."""
     return [
         f"It loses {100 * (c.serving_f1 - c.candidate_f1):.1f} points of F1 in "
         f"{CATEGORY_TITLES[category]} ({c.support} sentences)."

@@ -77,7 +77,7 @@ def _decisions(
         found = analyzer.analyze(document, sensitivity=sensitivity, deadline=deadline).findings
         for finding in found:
             if finding.risk_type is None:
-                continue  # a title that the labels lack
+                continue  # a title that is no label
             for k in _sentences_of(finding, document):
                 hits[rows[k], _COLUMN[finding.risk_type]] = True
     return hits
@@ -93,9 +93,9 @@ def document_of(sentences: Sequence[str]) -> Document:
 
 
 def _sentences_of(finding: Finding, document: Document) -> range:
-    """Return the sentences that a finding overlaps: another service may cut them elsewhere.
+    """Return the indices of the sentences that a finding overlaps; another service may split them elsewhere.
 
-    None where the document does not hold its context.
+    Empty if the document does not contain the context.
     """
     if finding.start is None or finding.end is None:
         return range(0)

@@ -62,7 +62,7 @@ def of_real_sentences(names: Sequence[str], examples: Sequence[Example]) -> dict
     Empty without runs or without real sentences.
 
     Raises:
-        ConfigError: there are real sentences, and the runs scored none of them.
+        ConfigError: the runs scored none of the real sentences.
     """
     real = [k for k, e in enumerate(examples) if not e.composed]
     if not names or not real:

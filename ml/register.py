@@ -2,10 +2,10 @@
 
 `.venv-test/bin/python -m ml.register CONFIG|FOLDER --data FILE... [--against FOLDER] [--force --why ...]`
 
-Scores the candidate and the model that serves on the same labelled sentences, through the analyzer
-that serves. The data must not have been trained on, nor thresholds been chosen on it.
-`python -m service models activate` reads the verdict. What serves is what was activated last, or MODEL_DIR
-where nothing was or no database answers; --against names another folder.
+Scores the candidate and the model that serves on the same labelled sentences, through the analyzer that
+serves. Neither model may have been trained on this data, nor its thresholds chosen on it.
+`python -m service models activate` reads the verdict. The serving model is the one activated last, or
+MODEL_DIR if there is none or no database answers; --against names another folder.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def register(folder: Path, registry_dir: Path, record: GateRecord) -> Path:
 
 
 def _scored(folder: Path, examples: Sequence[Example]) -> Scored:
-    """Open the model in `folder` and let it read every example."""
+    """Score every example with the model in `folder`."""
     analyzer = LocalAnalyzer.open(folder, device="cpu", n_threads=1)
     try:
         scores = score_documents(analyzer, examples)
@@ -182,17 +182,19 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         "--max-loss",
         type=float,
         default=usual.max_loss,
-        help="largest possible loss of mean F1 (default %(default)s); 0: it has to be surely better",
+        help="largest possible loss of mean F1 (default %(default)s); 0 requires a significant gain",
     )
     parser.add_argument(
-        "--min-probability", type=float, help="of being better, instead of the interval"
+        "--min-probability",
+        type=float,
+        help="least probability of being better; replaces --max-loss",
     )
     parser.add_argument(
         "--max-calibration-error",
         type=float,
         default=usual.max_calibration_error,
-        help="passes in any case (default %(default)s); beyond it the serving model's error, and "
-        f"{usual.max_calibration_loss} more, is the limit",
+        help="error that always passes (default %(default)s); above it the serving model's error plus "
+        f"{usual.max_calibration_loss} is the limit",
     )
 
 

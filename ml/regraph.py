@@ -1,10 +1,10 @@
-"""Build the CPU graph of an artifact anew, as another version over the same weights.
+"""Rebuild the CPU graph of an artifact, as another version with the same weights.
 
 `.venv-test/bin/python -m ml.regraph models_cache/riskscan-minilm/1.3.0 1.3.1 --data DEV.jsonl`
 
-For a better ml/graph.py, without a training. Weights, tokenizer, calibration and golden sentences stay byte
-for byte; the new version stands beside the old one, or nothing does: its graph has to give the golden scores,
-and on the labelled sentences it must not surely decide otherwise (ml/fidelity.py).
+For a better ml/graph.py, without a training. Weights, tokenizer, calibration and golden sentences stay the
+same byte for byte. The new version is written beside the old one only if its graph gives the golden scores,
+and its decisions on the labelled sentences do not differ significantly (ml/fidelity.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Write manifest.json: what the artifact is, and the hash of every file beside it; open what has one."""
+"""Write manifest.json (the artifact's description and the hash of every file), and open sealed artifacts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def unsealed(folder: Path) -> dict[str, Any]:
 
 
 def exported(folder: Path) -> Artifact:
-    """Return the verified artifact that an export left in `folder`.
+    """Return the verified artifact in the export folder `folder`.
 
     Raises:
         ConfigError: nothing was exported there; names the step.

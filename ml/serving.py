@@ -1,4 +1,4 @@
-"""Which model serves, and the version after it: what "serving" and "next" mean in a configuration file."""
+"""Resolve "serving" and "next" in a configuration file: the serving model, and the next version."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _NUMBERED = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
 def serving_folder(config: Config) -> tuple[Path, str]:
-    """Return the folder of the model that serves, and how that is known.
+    """Return the folder of the serving model, and the reason for the choice.
 
     Raises:
-        NotFound: what was activated last is not in REGISTRY_DIR.
+        NotFound: the model activated last is not in REGISTRY_DIR.
     """
     try:
         model = activated_model(config)
@@ -35,11 +35,11 @@ def serving_folder(config: Config) -> tuple[Path, str]:
 
 
 def resolved(settings: Settings) -> Settings:
-    """Replace "serving" by the folder of the model that serves, and "next" by the version it stands for.
+    """Replace "serving" by the folder of the serving model, and "next" by the next version.
 
     Raises:
         ConfigError: a setting of the service is wrong, or the registry has the version already.
-        NotFound: what was activated last is not in REGISTRY_DIR.
+        NotFound: the model activated last is not in REGISTRY_DIR.
     """
     config = service_config.load()
     artifact, base, train = settings.artifact, settings.base, settings.train
@@ -74,7 +74,7 @@ def _named(names: Sequence[str], serving: str) -> list[str]:
 def next_version(name: str, models: Iterable[str]) -> str:
     """Return the minor version after the highest of `name` among `models`, which are name/version.
 
-    Versions that are not three numbers do not count; 1.0.0 where there is none.
+    Versions that are not three numbers do not count; 1.0.0 if there is none.
     """
     versions = (model.removeprefix(f"{name}/") for model in models if model.startswith(f"{name}/"))
     numbers = [tuple(map(int, m.groups())) for v in versions if (m := _NUMBERED.fullmatch(v))]

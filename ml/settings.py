@@ -21,7 +21,7 @@ SERVING = "serving"
 NEXT = "next"
 """In place of a version: the minor version after the highest in the registry."""
 DATA_VARIABLE = "RISKSCAN_DATA"
-"""Environment variable that names the folder of sentences which do not travel with the repository."""
+"""Environment variable with the folder of the sentences that are not in the repository."""
 _ELSEWHERE = f"${DATA_VARIABLE}/"
 
 
@@ -29,8 +29,9 @@ _ELSEWHERE = f"${DATA_VARIABLE}/"
 class ArtifactSettings:
     """Name, version and place of the artifact, and how its weights are rounded.
 
-    `version` may be NEXT. `calibration_of` is an artifact (or SERVING) whose temperature, bias and operating
-    points are taken over, for a model that stays close to it; empty: they are chosen on the dev sentences.
+    `version` may be NEXT. `calibration_of` is an artifact (or SERVING) whose temperature, bias and
+    operating points are copied, for a model that stays close to it. If it is empty, they are fitted on the
+    dev sentences.
     """
 
     name: str
@@ -43,13 +44,13 @@ class ArtifactSettings:
 
 @dataclass(frozen=True, slots=True)
 class DataSettings:
-    """Files of sentences: `authored` travel with the repository, the others need not be there.
+    """Files of sentences: `authored` are in the repository, the others are optional.
 
-    A path that begins with $RISKSCAN_DATA/ lies in the folder that this environment variable names, and is
-    left out where it names none. `second_readings` hold labels by id that go before those of `real`;
-    `feedback` is what `python -m service feedback export` wrote, and of one user's sentences at most
-    `max_feedback_per_user` are taken. `dev` calibrates and evaluates, and nothing else; the file may list
-    several, of which the first that is not left out counts.
+    A path that begins with $RISKSCAN_DATA/ is in the folder named by this environment variable, and is
+    skipped if the variable is not set. `second_readings` hold labels by id that override those of `real`.
+    `feedback` is the output of `python -m service feedback export`; at most `max_feedback_per_user`
+    sentences of one user are used. `dev` is only for calibration and evaluation; of several files the first
+    that is not skipped counts.
     """
 
     authored: list[str]
@@ -64,8 +65,8 @@ class DataSettings:
 class BaseSettings:
     """The pretrained encoder: a Python package that carries it, and the hashes it must have.
 
-    `start` names artifacts (or SERVING) or ended runs from whose mean training begins; empty begins from the
-    package.
+    `start` names artifacts (or SERVING) or finished runs; training starts from their mean, or from the
+    package if it is empty.
     """
 
     package: str
@@ -80,14 +81,14 @@ class BaseSettings:
 class TrainSettings:
     """Recipe of the fine-tuning; `run` is the folder of checkpoints and measurements.
 
-    `teachers` are artifacts (or SERVING) or ended runs; the probabilities of their mean make up
-    `teacher_weight` of the targets. `keep` in [0, 1) is the share of the starting weights in the result
+    `teachers` are artifacts (or SERVING) or finished runs; the probabilities of their mean have the share
+    `teacher_weight` in the targets. `keep` in [0, 1) is the share of the starting weights in the result
     (arXiv:2109.01903).
 
-    With `folds` over 1 the k-th seed learns without the documents of fold k, and scores them in the end
-    (ml/out_of_fold.py); there is a seed for each fold, or a multiple of that. `influence_of` names ended
-    runs with folds, beside whose cross-fitted logits the influence of neighbours is learned in the end
-    (ml/influence.py); empty: it stays what the start has, if anything.
+    With `folds` over 1, the k-th seed trains without the documents of fold k and scores them at the end
+    (ml/out_of_fold.py); the number of seeds is a multiple of `folds`. `influence_of` names finished runs
+    with folds; the influence of neighbours is learned at the end from their cross-fitted logits
+    (ml/influence.py). If it is empty, the influence of the start model is kept.
     """
 
     run: str
@@ -139,8 +140,8 @@ def load(path: Path) -> Settings:
     """Read a configuration file.
 
     Raises:
-        ConfigError: the file is missing, no TOML, or lacks a key or has one too many; or RISKSCAN_DATA
-            names no folder.
+        ConfigError: the file is missing or not TOML, or a key is missing or unknown; or RISKSCAN_DATA is
+                not a folder.
     """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -169,7 +170,7 @@ def _table(cls: type[T], tables: dict[str, Any], name: str, path: Path) -> T:
 
 
 def _at_hand(data: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Return the table [data] with every path as it lies on this machine, see DataSettings."""
+    """Return the table [data] with the paths of this machine, see DataSettings."""
     found = {k: _paths(value) if isinstance(value, list) else value for k, value in data.items()}
     if "dev" in data:
         names = _paths(data["dev"] if isinstance(data["dev"], list) else [data["dev"]])

@@ -1,10 +1,10 @@
 """Fine-tune the whole encoder with one linear head: `.venv-test/bin/python -m ml.train CONFIG`.
 
 Trains once for each seed and writes <run>/model.safetensors, the mean of the last checkpoints of all seeds.
-With `folds` each seed leaves a part of the documents out and scores it (ml/out_of_fold.py).
-A training that was killed goes on where it last saved, at most `save_every_min` back, and ends in the same
-weights. Several GPUs or machines: `torchrun --nproc-per-node 4 -m ml.train CONFIG`; each process takes its
-share of the batches, so that a step covers as many times the sentences.
+With `folds`, each seed holds out a part of the documents and scores it (ml/out_of_fold.py).
+A killed training resumes from its last checkpoint, at most `save_every_min` old, and ends with the same
+weights. Several GPUs or machines: `torchrun --nproc-per-node 4 -m ml.train CONFIG`; each process takes
+its share of the batches, so a step covers that many times more sentences.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def main(settings: Settings) -> None:
     """Train every seed, then average.
 
     Raises:
-        ConfigError: the configuration names what is not there.
+        ConfigError: the configuration names a missing file or folder.
         DatasetError: a file of sentences is missing or faulty.
     """
     settings = resolved(settings)
@@ -332,7 +332,7 @@ def influence_on_neighbours(
     state: dict[str, torch.Tensor],
     neighbours: Mapping[int, list[Floats]],
 ) -> dict[str, torch.Tensor]:
-    """Return what the rows of `neighbours` teach of each other, see ml/influence.py."""
+    """Return the learned influence of neighbouring rows, see ml/influence.py."""
     model = model_of(state, dropout=0.0)
     ids = [inputs.ids[k] for k in neighbours]
     pooled = pooled_of(model, ids, bfloat16=in_bfloat16(settings.train)).numpy()

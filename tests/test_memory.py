@@ -1,4 +1,4 @@
-"""Memory that large texts took goes back to the system, also where something small was made meanwhile."""
+"""The memory of large texts returns to the system, even if small objects were created meanwhile."""
 
 import platform
 import subprocess

@@ -1,4 +1,4 @@
-"""What observers tell becomes series with bounded labels, in a text that Prometheus reads."""
+"""Observations become series with bounded labels, in the Prometheus text format."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""What the ops process answers from what it was told, and when it was told nothing for too long."""
+"""The ops process answers from the last report, and with 503 if reports stop."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""An engine of plain arithmetic, whose answers can be computed by hand, and that can be held up."""
+"""An engine of plain arithmetic: its answers can be computed by hand, and a test can block it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that take long to read hold up their own sender, nobody else."""
+"""Slow files delay only their own sender."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

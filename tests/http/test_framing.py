@@ -1,4 +1,4 @@
-"""Requests whose end two HTTP readers could see in two places are refused, and the connection ends."""
+"""Requests with an ambiguous end are refused, and the connection closes."""
 
 import socket
 

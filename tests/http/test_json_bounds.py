@@ -1,4 +1,4 @@
-"""JSON bodies that would cost much to read are refused by bounds on their form, before validation."""
+"""Expensive JSON bodies are refused by bounds on their form, before validation."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A text in another language than the model's: the coverage names it, and every way out warns."""
+"""A text in a language that the model does not read: coverage names it, and every output warns."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""A large body is received only from a caller whose token holds; strangers are refused by the head."""
+"""A large body is received only with a valid token; other callers are refused by the request head."""
 
 import re
 import time

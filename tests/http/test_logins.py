@@ -1,4 +1,4 @@
-"""One's own log-ins and password, and what the audit trail and the log say of them."""
+"""The caller's log-ins and password, and their audit events and log lines."""
 
 import concurrent.futures
 import logging

@@ -1,4 +1,4 @@
-"""What lies in the database after requests: nothing readable that should not be, nothing half done."""
+"""The database after requests: no readable secrets, nothing half done."""
 
 import hashlib
 import threading

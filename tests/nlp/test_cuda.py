@@ -1,4 +1,4 @@
-"""Why a GPU cannot be used is said in one sentence with its remedy."""
+"""An unusable GPU is reported in one sentence, with the remedy."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Slots shared by callers: nobody waits for the files of one other caller alone."""
+"""Callers share slots: no caller can take all of them."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""SQLite's files cannot grow: each write is refused with the cause, and readiness tells it."""
+"""SQLite's files cannot grow: each write is refused with the cause, and readiness reports it."""
 
 from tests.calls import HTTP
 from tests.process.test_start_and_stop import log_in

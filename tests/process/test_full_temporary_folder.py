@@ -1,4 +1,4 @@
-"""A full disk for temporary files does not concern the service, which keeps nothing there."""
+"""The service works with a full disk for temporary files, since it stores nothing there."""
 
 import os
 import subprocess
