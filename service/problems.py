@@ -59,10 +59,11 @@ def _own(error: RiskscanError) -> Response:
 def _validation(error: HTTPError) -> Response:
     first = list(itertools.islice(_faults(error.detail), _MOST_FAULTS + 1))
     faults = tuple(first[:_MOST_FAULTS])
-    sentences = [f"{f.field[:_LONGEST_NAME]}: {f.message}" for f in faults]
+    sentences = [f"{f.field[:_LONGEST_NAME]}: {f.message.removesuffix('.')}" for f in faults]
     if len(first) > len(faults):
         sentences.append("and more faults")
-    return _own(InvalidRequest("; ".join(sentences) or "The request is not valid.", faults=faults))
+    detail = "; ".join(sentences) or "The request is not valid"
+    return _own(InvalidRequest(f"{detail}.", faults=faults))
 
 
 def _faults(messages: Any, path: str = "") -> Iterator[Fault]:  # noqa: ANN401 - marshmallow's nested messages

@@ -39,6 +39,13 @@ def test_error_is_a_problem_with_all_members(client, method, path, headers, stat
     assert answer.json()["request_id"] == answer.headers["X-Request-ID"]
 
 
+def test_detail_of_several_faults_is_one_sentence(client):
+    detail = client.post("/api/auth/register", json={"a": 1, "b": 2}).json()["detail"]
+    assert detail.endswith(".")
+    assert detail.count("; ") == 3
+    assert ".;" not in detail
+
+
 def test_method_not_allowed_names_those_that_are(client):
     assert "GET" in client.patch("/api/scans").headers["Allow"]
 
