@@ -106,6 +106,7 @@ def test_ops_process_ends_with_the_service(start, number):
     child = process.child("ops_process")
     process.send_signal(number)
     child.wait(PATIENCE_S)
+    process.exit_status()  # it held the port's socket too
     with pytest.raises(httpx.ConnectError):
         HTTP.get(ops_url(port, "/health"))
 
