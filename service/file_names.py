@@ -1,14 +1,26 @@
-"""Names of uploaded files, made safe to store and show."""
+"""Uploaded documents, with file names that are safe to store and show."""
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from werkzeug.datastructures import FileStorage
 from werkzeug.http import parse_options_header
 
 MAX_NAME_CHARS = 255
 _BACKSLASHES = re.compile(r'\\(["\\]?)')
+
+
+def sent_document(file: FileStorage | None, text: str | None) -> dict[str, Any]:
+    """Return the fields of a Submission that hold the document: those of the file, or the text."""
+    if file is None:
+        return {"text": text}
+    return {
+        "data": file.read(),
+        "filename": base_name(file),
+        "media_type": file.content_type or None,
+    }
 
 
 def base_name(file: FileStorage) -> str | None:

@@ -227,7 +227,7 @@ class Scanner:
                 Document("", (), file=file, is_read=False),
                 (ScanWarning("document_not_read", why),),
             )
-        return replace(document, file=file), ()
+        return document if file is None else replace(document, file=file), ()
 
     def _read(self, submission: Submission, deadline: Deadline) -> Document:
         with self._timed("extract"):

@@ -13,7 +13,7 @@ from db.models import Feedback
 from service.auth import auth, current_user
 from service.context import services
 from service.feedback import FindingReview, Judgement, Missed
-from service.file_names import base_name
+from service.file_names import sent_document
 from service.paging import decode_cursor, encode_cursor, link_to_next
 from service.review_schemas import (
     FeedbackListOut,
@@ -108,7 +108,6 @@ def withdraw(scan_id: UUID, feedback_id: UUID) -> str:
 
 
 def _document(file: FileStorage | None, text: str | None, *, caller: str) -> Submission | None:
-    if file is not None:
-        name, media_type = base_name(file), file.content_type or None
-        return Submission(data=file.read(), filename=name, media_type=media_type, caller=caller)
-    return None if text is None else Submission(text=text, caller=caller)
+    if file is None and text is None:
+        return None
+    return Submission(**sent_document(file, text), caller=caller)

@@ -13,7 +13,7 @@ from flask import request
 from db.models import Scan
 from service.auth import auth, current_user, refusal
 from service.context import services
-from service.file_names import base_name
+from service.file_names import sent_document
 from service.scanner import Submission
 from service.schemas import AnalysisOut, ScanHeaders, ScanIn, ScanOut
 
@@ -75,20 +75,9 @@ def _warnings(warnings: list[dict[str, str]]) -> Headers:
 
 
 def _submission(body: dict[str, Any], *, caller: str) -> Submission:
-    file = body.get("file")
-    sensitivity = body.get("sensitivity", "balanced")
-    if file is None:
-        return Submission(
-            text=body["text"],
-            force_llm=body["force_llm"],
-            sensitivity=sensitivity,
-            caller=caller,
-        )
     return Submission(
-        data=file.read(),
-        filename=base_name(file),
-        media_type=file.content_type or None,
+        **sent_document(body.get("file"), body.get("text")),
         force_llm=body["force_llm"],
-        sensitivity=sensitivity,
+        sensitivity=body.get("sensitivity", "balanced"),
         caller=caller,
     )
