@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3.11 python3; do \
 QUICK := not slow and not llm and not gpu
 # Processes that test at once: one a core, four at most, since each takes about 2 GB.
 WORKERS ?= auto
-# Tests to run, such as TESTS="tests/http -k sqlite"; empty runs all.
+# Tests to run, such as TESTS="tests/api -k sqlite"; empty runs all.
 TESTS ?=
 
 # Recipe of `make retrain`, and the sentences on which its gate compares the new model with the old. RISKSCAN_DATA=DIR
@@ -45,8 +45,8 @@ retrain: $(TEST_VENV)/.installed ## Export feedback, train on it (CONFIG=...), r
 	mkdir -p var
 	$(TEST_VENV)/bin/python -m service feedback export --out var/feedback.jsonl
 	for step in dataset train export calibrate evaluate; do \
-		echo "== $$step"; $(TEST_VENV)/bin/python -m ml.$$step $(CONFIG) || exit 1; done
-	$(TEST_VENV)/bin/python -m ml.register $(CONFIG) --data $(EVAL_DATA)
+		echo "== $$step"; $(TEST_VENV)/bin/python -m ml $$step $(CONFIG) || exit 1; done
+	$(TEST_VENV)/bin/python -m ml register $(CONFIG) --data $(EVAL_DATA)
 
 test-slow: $(TEST_VENV)/.installed $(BENCH_ENV)/load/.installed ## Run the tests that take minutes
 	$(TEST_VENV)/bin/python -m pytest -m "slow and not llm and not gpu"

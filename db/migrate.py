@@ -18,9 +18,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.schema import SchemaItem
 
+from db.database import Database
 from db.engines import BEGIN_IMMEDIATE, open_unpooled_engine
-from db.models import Base
-from db.session import Database
+from db.tables import Base
 
 LOCK_TIMEOUT_S = 600
 _SCRIPTS = Path(__file__).parent / "migrations"
@@ -69,7 +69,7 @@ def is_current(database: Database) -> bool:
 
 
 def differences(url: str) -> list[Any]:
-    """Return what Alembic would change to make the schema what db.models says; [] when it is that."""
+    """Return what Alembic would change to make the schema what db.tables says; [] when it is that."""
     with open_unpooled_engine(url).connect() as connection:
         context = MigrationContext.configure(connection, opts={"include_object": _is_comparable})
         return list(compare_metadata(context, Base.metadata))

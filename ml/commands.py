@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from service.config import ROOT
+from service.config.settings import ROOT
 
 
 def command(module: str, *arguments: object) -> str:
-    """Return the command that runs `module`, such as `.venv-test/bin/python -m ml.train CONFIG`."""
+    """Return the command that runs `module`, such as `.venv-test/bin/python -m ml train CONFIG`."""
     return " ".join([_python(), "-m", module, *map(str, arguments)])
 
 

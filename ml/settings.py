@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ml.commands import command
-from service.config import ROOT
+from service.config.settings import ROOT
 from service.errors import ConfigError, RiskscanError
 
 T = TypeVar("T")
 
 SERVING = "serving"
-"""In place of an artifact's folder: the model that serves when the step runs (ml/serving.py)."""
+"""In place of an artifact's folder: the model that serves when the step runs (ml/artifact/versions.py)."""
 NEXT = "next"
 """In place of a version: the minor version after the highest in the registry."""
 DATA_VARIABLE = "RISKSCAN_DATA"
@@ -86,9 +86,9 @@ class TrainSettings:
     (arXiv:2109.01903).
 
     With `folds` over 1, the k-th seed trains without the documents of fold k and scores them at the end
-    (ml/out_of_fold.py); the number of seeds is a multiple of `folds`. `influence_of` names finished runs
+    (cross_fitting.py); the number of seeds is a multiple of `folds`. `influence_of` names finished runs
     with folds; the influence of neighbours is learned at the end from their cross-fitted logits
-    (ml/influence.py). If it is empty, the influence of the start model is kept.
+    (ml/training/neighbour_heads.py). If it is empty, the influence of the start model is kept.
     """
 
     run: str
@@ -194,7 +194,7 @@ def _paths(names: list[str]) -> list[str]:
 def run_step(step: Callable[[Settings], None]) -> None:
     """Run a step with the configuration file that the command line names; an error ends in one sentence."""
     if len(sys.argv) != 2:
-        sys.exit(f"usage: {command(f'ml.{Path(sys.argv[0]).stem}', 'ml/configs/retrain.toml')}")
+        sys.exit(f"usage: {command('ml', 'STEP', 'ml/configs/retrain.toml')}")
     try:
         step(load(Path(sys.argv[1])))
     except RiskscanError as error:

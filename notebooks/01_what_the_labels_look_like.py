@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path[:0] = [".", ".."]  # whether this runs in the repository's root or in notebooks/
 
-from service.config import ROOT
+from service.config.settings import ROOT
 
 TRAIN = os.environ.get("TRAIN", f"{ROOT}/ml/data/authored-*.jsonl")
 DATA = Path(os.environ.get("DATA", ROOT / "ml/data/golden.jsonl"))
@@ -30,9 +30,9 @@ import numpy as np
 from IPython.display import Markdown
 from matplotlib.figure import Figure
 
-from ml.dataset import read_examples, targets, without_overlap
-from ml.metrics import MEMBERS
-from ml.tables import rows
+from ml.corpus.dataset import read_examples, targets, without_overlap
+from ml.evaluation.metrics import MEMBERS
+from ml.evaluation.markdown_report import rows
 from service.nlp.taxonomy import CATEGORIES, CATEGORY_TITLES, RISK_TITLES, RISK_TYPES
 
 # %% [markdown]

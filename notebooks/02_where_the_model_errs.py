@@ -12,11 +12,11 @@ from pathlib import Path
 
 sys.path[:0] = [".", ".."]  # whether this runs in the repository's root or in notebooks/
 
-from service import config
-from service.config import ROOT
+from service.config import settings
+from service.config.settings import ROOT
 
 DATA = Path(os.environ.get("DATA", ROOT / "ml/data/golden.jsonl"))
-MODEL = ROOT / config.load().model_dir
+MODEL = ROOT / settings.load().model_dir
 SAMPLE = int(os.environ.get("SAMPLE", "2000"))
 
 # %% [markdown]
@@ -28,14 +28,14 @@ import numpy as np
 from IPython.display import Markdown
 from matplotlib.figure import Figure
 
-from ml.bootstrap import sum_by_document
-from ml.dataset import read_examples, targets
-from ml.judging import judge
-from ml.metrics import any_risk, by_type, count, f1, f1_measures, precision_recall, reliability
-from ml.slices import confusion, slices
-from ml.tables import interval, rows
-from service.nlp.local import LocalAnalyzer
-from service.nlp.operating_point import risk_scores
+from ml.evaluation.resampling import sum_by_document
+from ml.corpus.dataset import read_examples, targets
+from ml.evaluation.scoring import judge
+from ml.evaluation.metrics import any_risk, by_type, count, f1, f1_measures, precision_recall, reliability
+from ml.evaluation.slices import confusion, slices
+from ml.evaluation.markdown_report import interval, rows
+from service.nlp.analyzers.local import LocalAnalyzer
+from service.nlp.artifacts.operating_points import risk_scores
 from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES, RISK_TYPES
 
 # %% [markdown]

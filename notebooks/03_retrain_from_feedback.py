@@ -12,8 +12,8 @@ from pathlib import Path
 
 sys.path[:0] = [".", ".."]  # whether this runs in the repository's root or in notebooks/
 
-from service import config
-from service.config import ROOT
+from service.config import settings as config
+from service.config.settings import ROOT
 
 CONFIG = Path(os.environ.get("CONFIG", ROOT / "ml/configs/retrain.toml"))
 REPLAY = Path(os.environ.get("REPLAY", ROOT / "ml/data/authored-e.jsonl"))
@@ -37,13 +37,16 @@ from IPython.display import Markdown
 from matplotlib.figure import Figure
 
 warnings.filterwarnings("ignore", message="IProgress not found")
-from ml import calibrate, dataset, evaluate, export, train
-from ml.compare import paired_bootstrap, table
-from ml.dataset import read_examples, read_feedback, targets
-from ml.judging import judge
+from ml.evaluation import calibration as calibrate
+from ml.corpus import dataset
+from ml.steps import evaluate, export
+from ml.training import loop
+from ml.evaluation.paired_comparison import paired_bootstrap, table
+from ml.corpus.dataset import read_examples, read_feedback, targets
+from ml.evaluation.scoring import judge
 from ml.settings import load
-from service.nlp.local import LocalAnalyzer
-from service.nlp.operating_point import risk_scores
+from service.nlp.analyzers.local import LocalAnalyzer
+from service.nlp.artifacts.operating_points import risk_scores
 
 # %% [markdown]
 # The documents are dealt out to three piles: one that reviewers correct, one to calibrate on, one that only measures.
@@ -128,26 +131,26 @@ settings = replace(
 # First step: check the data, and say what is in them.
 
 # %%
-dataset.main(settings)
+dataset.run(settings)
 Markdown((settings.run_dir / "dataset.md").read_text(encoding="utf-8"))
 
 # %% [markdown]
 # Second step: train; the last checkpoints are averaged and drawn back towards the start.
 
 # %%
-train.main(settings)
+loop.run(settings)
 
 # %% [markdown]
 # Third step: export, which rounds the weights to integers.
 
 # %%
-export.main(settings)
+export.run(settings)
 
 # %% [markdown]
 # Fourth step: calibrate, which makes the scores probabilities and chooses the operating points.
 
 # %%
-calibrate.main(settings)
+calibrate.run(settings)
 
 # %% [markdown]
 # Last step: the new model, opened as the service opens it, reads the same sentences; rounding must not have changed it (points of F1).
@@ -205,7 +208,7 @@ elsewhere = paired_bootstrap(
 Markdown(table(elsewhere))
 
 # %% [markdown]
-# The temporary folder goes; a model that is to serve is made with `make retrain` and passes the gate of `ml.register`.
+# The temporary folder goes; a model that is to serve is made with `make retrain` and passes the gate of `ml.steps.register`.
 
 # %%
 folder.cleanup()

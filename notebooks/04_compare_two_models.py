@@ -12,12 +12,12 @@ from pathlib import Path
 
 sys.path[:0] = [".", ".."]  # whether this runs in the repository's root or in notebooks/
 
-from service import config
-from service.config import ROOT
+from service.config import settings
+from service.config.settings import ROOT
 
 DATA = Path(os.environ.get("DATA", ROOT / "ml/data/golden.jsonl"))
 CONFIG = Path(os.environ.get("CONFIG", ROOT / "ml/configs/retrain.toml"))  # names what a baseline learns from
-A = os.environ.get("A", str(ROOT / config.load().model_dir))
+A = os.environ.get("A", str(ROOT / settings.load().model_dir))
 B = os.environ.get("B", "keywords")
 SENSITIVITY = os.environ.get("SENSITIVITY", "balanced")
 SAMPLE = int(os.environ.get("SAMPLE", "2000"))
@@ -31,13 +31,13 @@ import numpy as np
 from IPython.display import Markdown
 from matplotlib.figure import Figure
 
-from ml.analyzers import open_analyzer
-from ml.compare import compare, table, verdict
-from ml.dataset import read_examples, targets
-from ml.judging import judge
-from ml.metrics import by_category, count, f1, f1_measures
-from ml.predictions import Predictions
-from ml.tables import rows
+from ml.baselines.open_analyzer import open_analyzer
+from ml.evaluation.paired_comparison import compare, table, verdict
+from ml.corpus.dataset import read_examples, targets
+from ml.evaluation.scoring import judge
+from ml.evaluation.metrics import by_category, count, f1, f1_measures
+from ml.evaluation.predictions import Predictions
+from ml.evaluation.markdown_report import rows
 from service.nlp.taxonomy import CATEGORIES, CATEGORY_TITLES
 
 # %% [markdown]
@@ -47,13 +47,13 @@ from service.nlp.taxonomy import CATEGORIES, CATEGORY_TITLES
 examples = read_examples(DATA)[:SAMPLE]
 judged = []
 for spec in (A, B):
-    analyzer = open_analyzer(spec, config=config.load(), train=CONFIG, unseen=examples)
+    analyzer = open_analyzer(spec, config=settings.load(), train=CONFIG, unseen=examples)
     judged.append(judge(analyzer, examples, sensitivities=[SENSITIVITY]))
     analyzer.close()
 a, b = judged
 
 # %% [markdown]
-# What is kept of each is what `python -m ml.evaluate` keeps: scores and decisions beside hashes, no sentence.
+# What is kept of each is what `python -m ml evaluate` keeps: scores and decisions beside hashes, no sentence.
 
 # %%
 y, docs, texts = targets(examples), [e.doc for e in examples], [e.text for e in examples]

@@ -12,11 +12,11 @@ from pathlib import Path
 
 sys.path[:0] = [".", ".."]  # whether this runs in the repository's root or in notebooks/
 
-from service import config
-from service.config import ROOT
+from service.config import settings
+from service.config.settings import ROOT
 
 DATA = Path(os.environ.get("DATA", ROOT / "ml/data/golden.jsonl"))
-MODEL = ROOT / config.load().model_dir
+MODEL = ROOT / settings.load().model_dir
 MISSED_COST = float(os.environ.get("MISSED_COST", "5"))
 RISK_SHARE = float(os.environ.get("RISK_SHARE", "0.3"))
 SAMPLE = int(os.environ.get("SAMPLE", "2000"))
@@ -30,14 +30,14 @@ import numpy as np
 from IPython.display import Markdown
 from matplotlib.figure import Figure
 
-from ml.bootstrap import resampled_documents, sum_by_document
-from ml.calibrate import fit_points
-from ml.dataset import read_examples, targets
-from ml.judging import judge
-from ml.metrics import any_risk, precision_recall, precision_recall_curve
-from ml.tables import rows
-from service.nlp.local import LocalAnalyzer
-from service.nlp.operating_point import SENSITIVITIES, risk_scores
+from ml.evaluation.resampling import resampled_documents, sum_by_document
+from ml.evaluation.calibration import fit_points
+from ml.corpus.dataset import read_examples, targets
+from ml.evaluation.scoring import judge
+from ml.evaluation.metrics import any_risk, precision_recall, precision_recall_curve
+from ml.evaluation.markdown_report import rows
+from service.nlp.analyzers.local import LocalAnalyzer
+from service.nlp.artifacts.operating_points import SENSITIVITIES, risk_scores
 
 # %% [markdown]
 # The model scores the sentences once and decides at each of its three operating points.

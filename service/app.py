@@ -15,45 +15,40 @@ from flask import Response, after_this_request, g, has_request_context, request
 from flask_cors import CORS
 from werkzeug.routing import IntegerConverter
 
-from service import (
-    __version__,
-    bodies,
-    docs_page,
-    openapi,
-    problems,
-    request_id,
-    response_headers,
-)
-from service.accounts import Accounts
-from service.api import admin, auth, feedback, health, metrics, models, scan, scans, taxonomy
-from service.buffer_memory import USER_KEY
-from service.config import Config
-from service.context import EXTENSION, Services, services
-from service.drift import DriftWatch
-from service.errors import NotAcceptable, ShuttingDown
-from service.feedback import Reviews
-from service.limits import (
+from service import __version__
+from service.api import audit_events, auth, feedback, health, metrics, scan, scans, taxonomy
+from service.api import deployments as models
+from service.api.http import bodies, docs_page, error_handlers, openapi, response_headers
+from service.api.http.buffer_memory import USER_KEY
+from service.api.http.limits import (
     MAX_FIELDS,
     PROBE_PATHS,
     SMALL_BODY_BYTES,
     body_too_large,
     max_body_bytes,
 )
-from service.logs import fields
-from service.metrics import Metrics
-from service.models import Models
-from service.nlp.registry import Registry
-from service.nlp.selection import Analyzers, open_analyzers
-from service.problem_document import MEDIA_TYPE
-from service.quotas import Quota
-from service.readiness import Readiness
-from service.rollout import Rollout
-from service.scanner import Scanner, ScanResult
-from service.scans import Scans
-from service.secret_keys import with_development_keys
-from service.shadow import Shadow
-from service.store import Store, open_database
-from service.tokens import TokenMaker
+from service.api.http.problem_document import MEDIA_TYPE
+from service.config.development_keys import with_development_keys
+from service.config.settings import Config
+from service.domain.accounts.accounts import Accounts
+from service.domain.accounts.tokens import TokenMaker
+from service.domain.deployments.deployments import Models
+from service.domain.deployments.drift_monitor import DriftWatch
+from service.domain.deployments.rollout import Rollout
+from service.domain.deployments.shadow import Shadow
+from service.domain.rate_limits import Quota
+from service.domain.readiness import Readiness
+from service.domain.reviews.reviews import Reviews
+from service.domain.scans.scans import Scans
+from service.domain.services import EXTENSION, Services, services
+from service.domain.transactions import Store, open_database
+from service.errors import NotAcceptable, ShuttingDown
+from service.nlp.analyzers.pool import Analyzers, open_analyzers
+from service.nlp.artifacts.registry import Registry
+from service.nlp.pipeline import Scanner, ScanResult
+from service.observability import request_id
+from service.observability.logging import fields
+from service.observability.metrics import Metrics
 
 _SERVED = ("application/json", MEDIA_TYPE)
 _EXPOSED_HEADERS = (
@@ -89,12 +84,12 @@ def create_app(config: Config, *, analyzers: Analyzers | None = None) -> APIFlas
     bodies.register()
     openapi.register(app)
     docs_page.register(app)
-    problems.register(app, too_large=body_too_large(config))
+    error_handlers.register(app, too_large=body_too_large(config))
     app.before_request(_begin)
     app.after_request(_finish)
     response_headers.register(app)
     app.teardown_request(_leave)
-    for noun in (auth, scan, scans, feedback, taxonomy, admin, models, health):
+    for noun in (auth, scan, scans, feedback, taxonomy, audit_events, models, health):
         app.register_blueprint(noun.blueprint)
     if config.ops_port is None:
         app.register_blueprint(metrics.blueprint)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.databases import BACKENDS, fresh_database
+from tests.support.databases import BACKENDS, fresh_database
 
 os.environ["RISKSCAN_ENV_FILE"] = ""  # no test reads a developer's own .env
 

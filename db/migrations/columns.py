@@ -1,7 +1,7 @@
 """Column types and table options of the migrations.
 
 What stands here is part of released schemas: a later need gets a name of its own beside it, so that an
-old revision never makes another table than it did. db/columns.py is what the models use today.
+old revision never makes another table than it did. db/column_types.py is what the models use today.
 """
 
 from __future__ import annotations

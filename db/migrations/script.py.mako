@@ -7,7 +7,7 @@ CONCURRENTLY inside autocommit_block(), MySQL ALGORITHM=INPLACE, LOCK=NONE); fil
 some thousand. MySQL commits each statement by itself: one revision changes one table, and can be
 run again by hand from any statement on. Write the full name of a CHECK as op.f("ck_table_rule"):
 the naming convention would double it. Begin no index with a foreign key's columns that has a further
-column which may be NULL: MySQL 9.7 would skip those rows (see r0005). Import nothing from db.models:
+column which may be NULL: MySQL 9.7 would skip those rows (see r0005). Import nothing from db.tables:
 it moves on, this stays.
 """
 

@@ -12,7 +12,7 @@ import uuid_utils.compat
 from sqlalchemy import insert, or_, select
 from sqlalchemy.orm import Session
 
-from db.models import AuditEvent, Base
+from db.tables import AuditEvent, Base
 
 _INSERT = insert(Base.metadata.tables[AuditEvent.__tablename__])
 

@@ -12,9 +12,9 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from db.faults import is_duplicate
-from db.models import Deployment, ShadowTotal
+from db.error_codes import is_duplicate
 from db.queries.counts import n_rows_of
+from db.tables import Deployment, ShadowTotal
 
 SERVING_KINDS = ("activate", "rollback")
 SHADOW_KINDS = ("shadow", "shadow_off")

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import Session, aliased, defer
 
-from db.models import Feedback, Finding, Scan
+from db.tables import Feedback, Finding, Scan
 
 WITHDRAWN = "withdrawn"
 _later = aliased(Feedback)

@@ -13,8 +13,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, FromClause, Table, and_, delete, exists, func, select
 from sqlalchemy.orm import Session
 
-from db.models import Base
 from db.queries.counts import n_rows_of
+from db.tables import Base
 
 _TABLES = Base.metadata.sorted_tables  # owners before the rows that they own
 _SHOWN_IDS = 5

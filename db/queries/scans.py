@@ -12,8 +12,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select
 from sqlalchemy.orm import Session, defer
 
-from db.models import Base, Finding, Scan
 from db.queries.counts import n_rows_of
+from db.tables import Base, Finding, Scan
 
 NEWEST_FIRST = "ix_scans_user_id_created_at_id"
 """The index that holds a user's scans in the order of their listing."""

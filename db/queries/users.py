@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement, and_, bindparam, exists, or_, select, upda
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from db.faults import is_duplicate
-from db.models import Login, RefreshToken, User
+from db.error_codes import is_duplicate
 from db.queries.counts import n_rows_of
+from db.tables import Login, RefreshToken, User
 
 # Every request asks this: and to build the statement took half of its processor time.
 _USER_OF_LOGIN = (

@@ -9,14 +9,14 @@ from apiflask import APIBlueprint
 from flask import g, request
 from marshmallow import RAISE
 
-from db.models import Login, User
-from service.account_schemas import LoginListOut, LoginListQuery, PasswordIn
-from service.accounts import TokenPair
-from service.auth import auth, current_claims, current_user
-from service.context import services
+from db.tables import Login, User
+from service.api.http.authentication import auth, current_claims, current_user
+from service.api.http.pagination import decode_cursor, encode_cursor, link_to_next
+from service.api.schemas.accounts import LoginListOut, LoginListQuery, PasswordIn
+from service.api.schemas.scans import LoginIn, RefreshIn, RegisterIn, TokensOut, UserOut
+from service.domain.accounts.accounts import TokenPair
+from service.domain.services import services
 from service.errors import Forbidden
-from service.paging import decode_cursor, encode_cursor, link_to_next
-from service.schemas import LoginIn, RefreshIn, RegisterIn, TokensOut, UserOut
 
 blueprint = APIBlueprint("auth", __name__, url_prefix="/api/v1/auth", tag="Accounts")
 _CLOSED = (

@@ -9,13 +9,11 @@ from apiflask import APIBlueprint
 from marshmallow import RAISE
 from werkzeug.datastructures import FileStorage
 
-from db.models import Feedback
-from service.auth import auth, current_user
-from service.context import services
-from service.feedback import FindingReview, Judgement, Missed
-from service.file_names import sent_document
-from service.paging import decode_cursor, encode_cursor, link_to_next
-from service.review_schemas import (
+from db.tables import Feedback
+from service.api.http.authentication import auth, current_user
+from service.api.http.pagination import decode_cursor, encode_cursor, link_to_next
+from service.api.http.uploads import sent_document
+from service.api.schemas.feedback import (
     FeedbackListOut,
     FeedbackListQuery,
     FindingReviewOut,
@@ -23,7 +21,9 @@ from service.review_schemas import (
     JudgementIn,
     MissedIn,
 )
-from service.scanner import Submission
+from service.domain.reviews.reviews import FindingReview, Judgement, Missed
+from service.domain.services import services
+from service.nlp.pipeline import Submission
 
 blueprint = APIBlueprint("feedback", __name__, url_prefix="/api/v1/scans", tag="Reviewing")
 _GIVEN = {"application/json": {"schema": {"$ref": "#/components/schemas/GivenFeedbackOut"}}}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from apiflask import APIBlueprint
 
 from service import __version__
-from service.context import services
+from service.api.schemas.scans import HealthOut, ReadyOut
+from service.domain.services import services
 from service.errors import NotReady
-from service.schemas import HealthOut, ReadyOut
 
 blueprint = APIBlueprint("health", __name__, url_prefix="/health", tag="Health")
 _ALIVE = {"status": "ok", "version": __version__}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from apiflask import APIBlueprint
 from flask import Response
 
-from service.context import services
-from service.metrics import MEDIA_TYPE
+from service.domain.services import services
+from service.observability.metrics import MEDIA_TYPE
 
 blueprint = APIBlueprint("metrics", __name__, enable_openapi=False)
 

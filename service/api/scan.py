@@ -10,12 +10,12 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import request
 
-from db.models import Scan
-from service.auth import auth, current_user, refusal
-from service.context import services
-from service.file_names import sent_document
-from service.scanner import Submission
-from service.schemas import AnalysisOut, ScanHeaders, ScanIn, ScanOut
+from db.tables import Scan
+from service.api.http.authentication import auth, current_user, refusal
+from service.api.http.uploads import sent_document
+from service.api.schemas.scans import AnalysisOut, ScanHeaders, ScanIn, ScanOut
+from service.domain.services import services
+from service.nlp.pipeline import Submission
 
 blueprint = APIBlueprint("scan", __name__, tag="Scans")
 WARNING_HEADER = "X-Riskscan-Warning"

@@ -8,20 +8,16 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from marshmallow import RAISE
 
-from db.models import Feedback, Finding, Scan
 from db.queries.scans import ScanFilter, Total
-from service.auth import auth, current_user
-from service.context import services
-from service.feedback import only_owner
+from db.tables import Feedback, Finding, Scan
+from service.api.http.authentication import auth, current_user
+from service.api.http.pagination import decode_cursor, encode_cursor, link_to_next
+from service.api.http.response_headers import etagged
+from service.api.schemas.feedback import FindingListOut, FindingListQuery
+from service.api.schemas.scans import ScanDetailOut, ScanListOut, ScanListQuery
+from service.domain.reviews.reviews import only_owner
+from service.domain.services import services
 from service.nlp.taxonomy import category_title, risk_title
-from service.paging import decode_cursor, encode_cursor, link_to_next
-from service.response_headers import etagged
-from service.review_schemas import FindingListOut, FindingListQuery
-from service.schemas import (
-    ScanDetailOut,
-    ScanListOut,
-    ScanListQuery,
-)
 
 blueprint = APIBlueprint("scans", __name__, url_prefix="/api/v1/scans", tag="Scans")
 _FILTERS = (

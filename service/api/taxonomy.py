@@ -6,10 +6,10 @@ from typing import Any
 
 from apiflask import APIBlueprint
 
-from service.auth import auth
+from service.api.http.authentication import auth
+from service.api.http.response_headers import REVALIDATE, etagged
+from service.api.schemas.taxonomy import TaxonomyOut
 from service.nlp.taxonomy import DESCRIPTIONS, VERSION
-from service.response_headers import REVALIDATE, etagged
-from service.taxonomy_schemas import TaxonomyOut
 
 blueprint = APIBlueprint("taxonomy", __name__, url_prefix="/api/v1/taxonomy", tag="Scans")
 _TAXONOMY: dict[str, Any] = {

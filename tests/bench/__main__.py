@@ -30,7 +30,9 @@ def main(arguments=None):
     for name in given.names or BENCHMARKS:
         try:
             BENCHMARKS[name](options).publish(options)
-        except pytest.skip.Exception as absent:  # tests.databases says which server is not there
+        except (
+            pytest.skip.Exception
+        ) as absent:  # tests.support.databases says which server is not there
             print(f"\n## {name}\n\nNot measured: {absent}")
 
 

@@ -8,10 +8,10 @@ from functools import partial
 
 import numpy as np
 
-from service import config
-from service.nlp.extract import extract_text
-from service.nlp.local import LocalAnalyzer
-from service.nlp.segment import Segmenter
+from service.config import settings
+from service.nlp.analyzers.local import LocalAnalyzer
+from service.nlp.extraction.extractor import extract_text
+from service.nlp.segmentation import Segmenter
 from tests.bench.engine import alone, best_sorted
 from tests.bench.own_process import measured
 from tests.bench.plots import bars
@@ -54,7 +54,7 @@ def run(options):
 
 def figures_of(documents, singles):
     """Measure on the shipped model: half of `documents` from one thread, half from several."""
-    segmenter, analyzer = Segmenter(), LocalAnalyzer.open(config.load().model_dir)
+    segmenter, analyzer = Segmenter(), LocalAnalyzer.open(settings.load().model_dir)
     took_s, cut = _timed(lambda: [_segmented(segmenter, text) for text in documents])
     half, n = len(cut) // 2, SENTENCES_PER_DOCUMENT * (len(cut) // 2)
     found = {_WAYS[0]: SENTENCES_PER_DOCUMENT * len(cut) / took_s}

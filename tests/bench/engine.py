@@ -12,11 +12,11 @@ from itertools import islice
 
 import numpy as np
 
-from service import config
-from service.nlp import artifact as artifacts
-from service.nlp.engines import CPU_LIMITS, make_engine
-from service.nlp.windows import Windower
-from service.nlp.work import padded
+from service.config import settings
+from service.nlp.artifacts import artifact as artifacts
+from service.nlp.inference.engines import CPU_LIMITS, make_engine
+from service.nlp.inference.requests import padded
+from service.nlp.inference.tokenization import Windower
 from tests.bench.own_process import measured
 from tests.bench.plots import bars
 from tests.bench.results import Result, shown
@@ -67,7 +67,7 @@ def best_sorted(figures):
 
 def figures_of(sentences, ways):
     """Measure `ways` on the shipped model, as the service would run it here."""
-    artifact = artifacts.load(config.load().model_dir)
+    artifact = artifacts.load(settings.load().model_dir)
     engine = make_engine(artifact, device="cpu", n_threads=0)
     windower = Windower(artifact.tokenizer(), artifact.manifest.max_length_tokens)
     began_s = time.perf_counter()

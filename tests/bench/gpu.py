@@ -10,11 +10,11 @@ from itertools import islice
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, logging, pipeline
 
-from service import config
-from service.nlp import artifact as artifacts
-from service.nlp.encoder import EncoderConfig
-from service.nlp.local import LocalAnalyzer
-from service.nlp.windows import Windower
+from service.config import settings
+from service.nlp.analyzers.local import LocalAnalyzer
+from service.nlp.artifacts import artifact as artifacts
+from service.nlp.inference.encoder import EncoderConfig
+from service.nlp.inference.tokenization import Windower
 from tests.bench.options import options_of, parser
 from tests.bench.peers.convert import convert
 from tests.bench.plots import bars
@@ -34,7 +34,7 @@ def main(arguments=None):
     reader.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     given = reader.parse_args(arguments)
     options = options_of(given)
-    model_dir = config.load().model_dir
+    model_dir = settings.load().model_dir
     pipe = _pipeline(convert(options.out / "classifier").transformers, given.device)
     analyzer = LocalAnalyzer.open(model_dir, device=given.device)
     stream, n = endless(), options.size(_N_SENTENCES)
@@ -81,7 +81,7 @@ def _timed(work):
 
 def _floor_s(sentences, device):
     """Return the seconds that the model's multiplications take for `sentences`, at this device's rate."""
-    artifact = artifacts.load(config.load().model_dir)
+    artifact = artifacts.load(settings.load().model_dir)
     windower = Windower(artifact.tokenizer(), artifact.manifest.max_length_tokens)
     lengths = [len(ids) for parts in windower.windows(sentences) for ids in parts]
     sizes = EncoderConfig(n_labels=len(artifact.manifest.labels))

@@ -18,8 +18,8 @@ import uuid_utils.compat
 from sqlalchemy import Uuid, create_engine, inspect, text
 
 from db import migrate
-from db.models import Base
-from tests.databases import fresh_database
+from db.tables import Base
+from tests.support.databases import fresh_database
 
 KINDS = ("CHAR(32)", "CHAR(32) CHARACTER SET ascii COLLATE ascii_bin", "BINARY(16)")
 _CHUNK = 10_000

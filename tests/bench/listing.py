@@ -11,14 +11,14 @@ import httpx
 from sqlalchemy import Engine, create_engine, event, select, text
 from sqlalchemy.orm import Session
 
-from db.models import User
 from db.queries import scans as queries
-from service.paging import encode_cursor
-from service.scans import COUNTED_SCANS
+from db.tables import User
+from service.api.http.pagination import encode_cursor
+from service.domain.scans.scans import COUNTED_SCANS
 from tests.bench.plots import bars
 from tests.bench.results import Result, Target, shown
 from tests.bench.servers import riskscan, running, token
-from tests.databases import fresh_database
+from tests.support.databases import fresh_database
 
 FEW, MANY = 1_000, 1_000_000
 _N_AMONG = 100

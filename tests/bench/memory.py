@@ -13,8 +13,8 @@ from tests.bench.plots import lines
 from tests.bench.results import Result
 from tests.bench.sentences import Documents, endless
 from tests.bench.servers import riskscan, running, token
-from tests.databases import fresh_database
-from tests.documents import docx_of, pdf_of_pages
+from tests.support.databases import fresh_database
+from tests.support.documents import docx_of, pdf_of_pages
 
 _N_SCANS = 10_000
 _N_CLIENTS = 8

@@ -11,7 +11,7 @@ from tests.bench.plots import bars
 from tests.bench.results import Result, Target, median, shown
 from tests.bench.sentences import SENTENCES_PER_DOCUMENT, Documents, endless
 from tests.bench.servers import riskscan, running, token
-from tests.databases import fresh_database
+from tests.support.databases import fresh_database
 
 DOCUMENT_CLIENTS = 8
 SINGLE_CLIENTS = 32

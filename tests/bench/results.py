@@ -49,7 +49,7 @@ class Result:
 
     def publish(self, options: Options):
         """Print the table; write NAME.json and NAME.svg."""
-        from ml.tables import rows as markdown  # noqa: PLC0415 - imports torch, absent where we serve
+        from ml.evaluation.markdown_report import rows as markdown  # noqa: PLC0415 - imports torch, absent where we serve
 
         print(f"\n## {self.title}\n\n{markdown(self.head, self.rows)}\n")
         for line in (*(t.sentence() for t in self.targets), *self.notes):
@@ -71,7 +71,7 @@ class Result:
 
 def where():
     """Return when, on what and from which commit this is measured."""
-    from ml.latency import machine  # noqa: PLC0415 - as in publish
+    from ml.evaluation.latency import machine  # noqa: PLC0415 - as in publish
 
     git = ["git", "describe", "--always", "--dirty"]
     found = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -10,9 +10,9 @@ import re
 from functools import cache
 from itertools import count
 
-from service.config import ROOT
-from service.nlp.extract import extract_text
-from service.nlp.segment import Segmenter
+from service.config.settings import ROOT
+from service.nlp.extraction.extractor import extract_text
+from service.nlp.segmentation import Segmenter
 
 SENTENCES_PER_DOCUMENT = 100
 _SENTENCES_PER_PARAGRAPH = 5

@@ -27,7 +27,7 @@ from tests.bench.plots import bars
 from tests.bench.results import Result, Target, median, shown
 from tests.bench.sentences import Documents, endless
 from tests.bench.servers import free_port, riskscan, running, token
-from tests.databases import fresh_database
+from tests.support.databases import fresh_database
 
 TIMES_THE_BEST = 4
 DEADLINE_S = 2.0

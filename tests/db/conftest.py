@@ -8,9 +8,9 @@ import uuid_utils.compat
 from sqlalchemy import text
 
 from db import migrate
-from db.models import Scan
+from db.database import Database
 from db.queries import scans, users
-from db.session import Database
+from db.tables import Scan
 
 OWN_ID = {"mysql": "SELECT CONNECTION_ID()", "postgresql": "SELECT pg_backend_pid()"}
 KILL = {"mysql": "KILL CONNECTION {}", "postgresql": "SELECT pg_terminate_backend({})"}

@@ -2,8 +2,8 @@
 
 import uuid_utils.compat
 
-from db.models import User
 from db.queries import audit
+from db.tables import User
 
 
 def add(session, **changed):

@@ -8,9 +8,9 @@ import uuid_utils.compat
 from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 
-from db.models import Deployment, ShadowTotal
 from db.queries import deployments
 from db.queries.deployments import ShadowCounts
+from db.tables import Deployment, ShadowTotal
 
 
 @pytest.fixture(autouse=True)

@@ -10,12 +10,12 @@ from sqlalchemy import inspect
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from db import migrate
+from db.database import Database
 from db.engines import open_unpooled_engine
-from db.faults import is_duplicate
-from db.models import User
+from db.error_codes import is_duplicate
 from db.queries import feedback, scans
 from db.queries.feedback import Target
-from db.session import Database
+from db.tables import User
 from tests.db.conftest import add_scan, add_user, count, finding, scan_values
 
 START = datetime(2026, 4, 1, tzinfo=UTC)

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import inspect
 
 from db import migrate
+from db.database import Database
 from db.engines import open_unpooled_engine
-from db.models import Base
-from db.session import Database
+from db.tables import Base
 
 
 def tables(url):

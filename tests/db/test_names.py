@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, UniqueConstraint, inspect
 
-from db.models import Base
+from db.tables import Base
 
 TABLES = sorted(Base.metadata.tables)
 

@@ -5,8 +5,8 @@ import uuid
 import pytest
 
 from db import migrate
+from db.database import Database
 from db.queries import orphans
-from db.session import Database
 from tests.db.old_rows import ROWS, add_orphan, add_rows, all_rows
 
 

@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import event, insert, text
 
-from db.models import AuditEvent, Finding, Scan
 from db.queries import audit, scans
+from db.tables import AuditEvent, Finding, Scan
 from tests.db.conftest import add_user, finding, scan_values
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

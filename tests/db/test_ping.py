@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import OperationalError
 
+from db.database import PING_TIMEOUT_S, Database, is_unavailable
 from db.engines import BEGIN_IMMEDIATE
-from db.faults import is_unwritable
-from db.models import WriteProbe
-from db.session import PING_TIMEOUT_S, Database, is_unavailable
+from db.error_codes import is_unwritable
+from db.tables import WriteProbe
 from tests.db.conftest import ADDRESS, KILL, mysql, servers, sqlite
-from tests.process.proxy import Relay
-from tests.waiting import wait_until
+from tests.e2e.proxy import Relay
+from tests.support.waiting import wait_until
 
 
 @servers

@@ -6,9 +6,9 @@ import pytest
 import uuid_utils.compat
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
-from db.models import Scan, User
 from db.queries import scans
 from db.queries.scans import ScanFilter, Total
+from db.tables import Scan, User
 from tests.db.conftest import add_scan, add_user, count, finding, scan_values
 
 REFUSED = (IntegrityError, OperationalError)  # MySQL calls a broken CHECK the latter

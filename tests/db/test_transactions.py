@@ -17,10 +17,10 @@ from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from db import migrate
-from db.faults import is_retryable
-from db.models import User
+from db.database import Database, is_unavailable
+from db.error_codes import is_retryable
 from db.queries import users
-from db.session import Database, is_unavailable
+from db.tables import User
 from tests.db.conftest import (
     ADDRESS,
     KILL,
@@ -31,7 +31,7 @@ from tests.db.conftest import (
     servers,
     sqlite,
 )
-from tests.process.proxy import Relay
+from tests.e2e.proxy import Relay
 
 
 def n_users(database, address):
@@ -144,7 +144,7 @@ def test_transaction_on_a_server_gone_silent_ends_after_one_statement_timeout(
     database_url, monkeypatch
 ):
     monkeypatch.setattr("db.engines.STATEMENT_TIMEOUT_S", 2)
-    monkeypatch.setattr("db.session.LAST_START_S", 1)
+    monkeypatch.setattr("db.database.LAST_START_S", 1)
     url = make_url(database_url)
     relay = Relay(url.host, url.port)
     relay.open()

@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from db import migrate
 from db.engines import open_unpooled_engine
-from db.models import Feedback
+from db.tables import Feedback
 from tests.db.conftest import mysql
 from tests.db.old_rows import ROWS, add_orphan, add_rows, all_rows
 

@@ -11,8 +11,8 @@ import uuid_utils.compat
 from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from db.models import RefreshToken, User
 from db.queries import users
+from db.tables import RefreshToken, User
 from tests.db.conftest import add_user
 
 NOW = datetime.now(UTC)

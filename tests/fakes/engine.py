@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 
-from service.nlp.engines import PassLimits
+from service.nlp.inference.engines import PassLimits
 from service.nlp.taxonomy import RISK_TYPES
 
 

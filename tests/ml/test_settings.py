@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ml import settings
-from service.config import ROOT
+from service.config.settings import ROOT
 from service.errors import ConfigError
 
 CONFIGS = sorted((ROOT / "ml/configs").glob("*.toml"))

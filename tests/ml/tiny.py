@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from service.config import ROOT
+from service.config.settings import ROOT
 
 _TABLES = {
     "golden_tolerance": "[artifact]",

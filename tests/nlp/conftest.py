@@ -6,17 +6,17 @@ from contextlib import ExitStack
 
 import pytest
 
-from service.nlp import artifact as artifacts
-from service.nlp.artifact import Artifact
-from service.nlp.engines import TorchEngine
-from service.nlp.llm import LLMAnalyzer
-from service.nlp.llm_prompt import RequestMode
-from service.nlp.local import LocalAnalyzer
-from service.nlp.remote import RemoteAnalyzer
-from service.nlp.segment import Segmenter
-from tests.artifacts import SHIPPED as MODEL_DIR
+from service.nlp.analyzers.llm import LLMAnalyzer
+from service.nlp.analyzers.llm_prompt import RequestMode
+from service.nlp.analyzers.local import LocalAnalyzer
+from service.nlp.analyzers.remote import RemoteAnalyzer
+from service.nlp.artifacts import artifact as artifacts
+from service.nlp.artifacts.artifact import Artifact
+from service.nlp.inference.engines import TorchEngine
+from service.nlp.segmentation import Segmenter
 from tests.fakes.chat_server import ChatServer
 from tests.fakes.scan_server import ScanServer
+from tests.support.artifacts import SHIPPED as MODEL_DIR
 
 NEEDS_TORCH = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="the CPU image has no torch"

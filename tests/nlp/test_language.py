@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.nlp.analyzer import Document, Sentence
+from service.nlp.analyzers.base import Document, Sentence
 from service.nlp.language import LanguageDetector
 from service.nlp.spans import Spans
 
 ROOT = Path(__file__).resolve().parents[2]
-with (ROOT / "tests/languages.tsv").open(encoding="utf-8") as file:
+with (ROOT / "tests/support/languages.tsv").open(encoding="utf-8") as file:
     LINES = [
         (code, text) for code, text in csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
     ]

@@ -6,8 +6,8 @@ the bare engine take turns, all on the same sentences. Whoever is not measured i
 
 import contextlib
 
-from service import config
-from service.nlp import artifact as artifacts
+from service.config import settings as config
+from service.nlp.artifacts import artifact as artifacts
 from tests.bench.engine import alone, best_sorted
 from tests.bench.options import options_of, parser
 from tests.bench.over_http import Supply, requests_of
@@ -16,7 +16,7 @@ from tests.bench.peers.convert import convert
 from tests.bench.peers.trials import CLIENTS, best, requests, short, speed, texts, trials
 from tests.bench.peers.verdicts import ENGINE, OURS, OURS_STORED, result
 from tests.bench.servers import end_with_the_benchmark, riskscan, token
-from tests.databases import fresh_database
+from tests.support.databases import fresh_database
 
 _PATHS = {OURS: "/scan", OURS_STORED: "/api/scan"}
 

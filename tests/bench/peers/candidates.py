@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from service.nlp.processors import cpu_quota
+from service.nlp.cpu_quota import cpu_quota
 from tests.bench.load import Request, json_request
 from tests.bench.servers import Server
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from service import config
-from service.nlp import artifact as artifacts
-from service.nlp.artifact import ONNX_FILE, TOKENIZER_FILE, WEIGHTS_FILE
-from service.nlp.engines import load_encoder
+from service.config import settings
+from service.nlp.artifacts import artifact as artifacts
+from service.nlp.artifacts.artifact import ONNX_FILE, TOKENIZER_FILE, WEIGHTS_FILE
+from service.nlp.inference.engines import load_encoder
 
 _PARTS = {
     "attention_out": "attention.output.dense",
@@ -41,7 +41,7 @@ class Folders:
 def convert(into):
     """Write the conversions under `into`, as folders that transformers, optimum and infinity-emb read."""
     shutil.rmtree(into, ignore_errors=True)  # with what peers have cached of another model
-    artifact = artifacts.load(config.load().model_dir)
+    artifact = artifacts.load(settings.load().model_dir)
     folders = Folders(artifact.path, into / "transformers", into / "onnx", into / "int8")
     model = _calibrated(artifact)
     for folder in (folders.transformers, folders.onnx, folders.int8):

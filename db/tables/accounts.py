@@ -1,0 +1,74 @@
+"""Accounts, their log-ins and refresh tokens."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.column_types import UtcDateTime, exact, row_id
+from db.tables.base import Base
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class User(Base):
+    """An account; `email` is stored lower-cased."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        CheckConstraint("role IN ('user', 'reviewer', 'admin')", name="role"),
+        UniqueConstraint("email"),
+    )
+
+    id: Mapped[UUID] = mapped_column(row_id(), primary_key=True)
+    email: Mapped[str] = mapped_column(exact(254))
+    password_hash: Mapped[str] = mapped_column(exact(255))
+    role: Mapped[str] = mapped_column(exact(16))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime | None] = mapped_column(UtcDateTime, onupdate=_now)
+    disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    @property
+    def changed_at(self) -> datetime:
+        """When the account was last changed; `updated_at` is null where an older version made it."""
+        return self.updated_at or self.created_at
+
+
+class Login(Base):
+    """One log-in and its family of refresh tokens; access tokens carry its id.
+
+    `client_address` is the client that logged in. `last_used_at` lags behind by a minute at most.
+    """
+
+    __tablename__ = "logins"
+    __table_args__ = (Index("ix_logins_user_id", "user_id"),)
+
+    id: Mapped[UUID] = mapped_column(row_id(), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(row_id(), ForeignKey("users.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    client_address: Mapped[str | None] = mapped_column(exact(64))
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revoked_reason: Mapped[str | None] = mapped_column(String(64))
+
+
+class RefreshToken(Base):
+    """A refresh token, by the sha256 (hex) of its value; used once."""
+
+    __tablename__ = "refresh_tokens"
+    __table_args__ = (
+        UniqueConstraint("token_hash"),
+        Index("ix_refresh_tokens_login_id", "login_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(row_id(), primary_key=True)
+    login_id: Mapped[UUID] = mapped_column(row_id(), ForeignKey("logins.id", ondelete="CASCADE"))
+    token_hash: Mapped[str] = mapped_column(exact(64))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -1,0 +1,61 @@
+"""Deployments of models, and what shadowing measured."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Double, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.column_types import UtcDateTime, exact, row_id
+from db.tables.base import Base
+
+
+class Deployment(Base):
+    """A change of the model that serves or shadows; appended, never changed.
+
+    `n` counts from 1 without gaps, so that of two made at once one fails. Models are told as
+    "name/version". `from_model` served, or for shadow_off shadowed, before. No foreign key: the record
+    outlives the account.
+    """
+
+    __tablename__ = "deployments"
+    __table_args__ = (
+        CheckConstraint("kind IN ('activate', 'rollback', 'shadow', 'shadow_off')", name="kind"),
+        CheckConstraint("n >= 1", name="n"),
+        CheckConstraint("share >= 0 AND share <= 1", name="share"),
+        UniqueConstraint("n"),
+    )
+
+    id: Mapped[UUID] = mapped_column(row_id(), primary_key=True)
+    n: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    kind: Mapped[str] = mapped_column(exact(16))
+    from_model: Mapped[str] = mapped_column(exact(191))
+    to_model: Mapped[str | None] = mapped_column(exact(191))
+    manifest_sha256: Mapped[str | None] = mapped_column(exact(64))
+    share: Mapped[float | None] = mapped_column(Double)
+    actor: Mapped[str] = mapped_column(exact(255))
+    why: Mapped[str | None] = mapped_column(String(1000))
+    forced: Mapped[bool]
+    metrics: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class ShadowTotal(Base):
+    """What shadowing measured for one pair of models: findings of both, and of one alone."""
+
+    __tablename__ = "shadow_totals"
+
+    serving: Mapped[str] = mapped_column(exact(191), primary_key=True)
+    shadow: Mapped[str] = mapped_column(exact(191), primary_key=True)
+    n_scans: Mapped[int] = mapped_column(BigInteger)
+    n_sentences: Mapped[int] = mapped_column(BigInteger)
+    n_agreeing: Mapped[int] = mapped_column(BigInteger)
+    n_only_serving: Mapped[int] = mapped_column(BigInteger)
+    n_only_shadow: Mapped[int] = mapped_column(BigInteger)
+    n_dropped: Mapped[int] = mapped_column(BigInteger)
+    abs_score_difference: Mapped[float] = mapped_column(Double)  # summed over n_agreeing
+    first_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_at: Mapped[datetime] = mapped_column(UtcDateTime)

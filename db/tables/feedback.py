@@ -1,0 +1,55 @@
+"""Verdicts on findings, and reports of missed risks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, UniqueConstraint, false
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.column_types import UtcDateTime, exact, long_text, row_id
+from db.tables.base import Base
+
+
+class Feedback(Base):
+    """A user's verdict on a finding, or report of a missed risk; rows never change.
+
+    A changed verdict is a new row with the next `revision`; the newest counts. The unique constraint
+    refuses a second row with the same revision, as two concurrent writers would insert. `n` is the
+    finding's number; for a missed risk it is 0, and `context` holds the sentence. The span is the
+    finding's, or (0, 0) if it has none. `risk_types` are the types by this verdict; `role` is the author's
+    role at that time. `verified` says that the service saw the sentence in the document. No foreign key to
+    the author: a verdict outlives the account, as the audit trail does.
+    """
+
+    __tablename__ = "feedback"
+    __table_args__ = (
+        CheckConstraint("n >= 0", name="n"),
+        CheckConstraint(
+            "span_start >= 0 AND (span_end > span_start OR (n > 0 AND span_start = 0 AND span_end = 0))",
+            name="span",
+        ),
+        CheckConstraint("revision >= 1", name="revision"),
+        CheckConstraint(
+            "verdict IN ('confirmed', 'rejected', 'relabelled', 'missed', 'withdrawn')",
+            name="verdict",
+        ),
+        UniqueConstraint("scan_id", "user_id", "n", "span_start", "span_end", "revision"),
+        Index("ix_feedback_scan_id_created_at_id", "scan_id", "created_at", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(row_id(), primary_key=True)
+    scan_id: Mapped[UUID] = mapped_column(row_id(), ForeignKey("scans.id", ondelete="CASCADE"))
+    user_id: Mapped[UUID] = mapped_column(row_id())
+    role: Mapped[str] = mapped_column(exact(16))
+    n: Mapped[int]
+    start: Mapped[int] = mapped_column("span_start")
+    end: Mapped[int] = mapped_column("span_end")
+    revision: Mapped[int]
+    verdict: Mapped[str] = mapped_column(exact(16))
+    risk_types: Mapped[list[str]] = mapped_column(JSON)
+    context: Mapped[str | None] = mapped_column(long_text())
+    comment: Mapped[str | None] = mapped_column(long_text())
+    verified: Mapped[bool] = mapped_column(server_default=false())
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -1,0 +1,83 @@
+"""Stored scans and their findings."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    Double,
+    ForeignKey,
+    Index,
+    String,
+    UniqueConstraint,
+    desc,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.column_types import UtcDateTime, exact, long_text, row_id
+from db.tables.base import Base
+
+
+class Scan(Base):
+    """One scanned document. `id` is a UUIDv7 of the caller's, so that a repeated insert is known."""
+
+    __tablename__ = "scans"
+    __table_args__ = (
+        CheckConstraint("source IN ('model', 'llm')", name="source"),
+        CheckConstraint("n_findings >= 0", name="n_findings"),
+        UniqueConstraint("idempotency_key", "user_id"),  # in this order, see r0005
+        Index("ix_scans_user_id", "user_id"),
+        Index("ix_scans_created_at_id", desc("created_at"), desc("id")),
+        Index("ix_scans_user_id_created_at_id", "user_id", desc("created_at"), desc("id")),
+    )
+
+    id: Mapped[UUID] = mapped_column(row_id(), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(row_id(), ForeignKey("users.id", ondelete="CASCADE"))
+    filename: Mapped[str | None] = mapped_column(exact(255))
+    data: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    source: Mapped[str] = mapped_column(exact(16))
+    sensitivity: Mapped[str | None] = mapped_column(exact(16))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    model_name: Mapped[str] = mapped_column(String(255))
+    model_version: Mapped[str] = mapped_column(String(255))
+    document_sha256: Mapped[str] = mapped_column(exact(64))
+    coverage: Mapped[dict[str, Any]] = mapped_column(JSON)
+    n_findings: Mapped[int]
+    idempotency_key: Mapped[str | None] = mapped_column(exact(255))
+    request_sha256: Mapped[str | None] = mapped_column(exact(64))
+
+
+class Finding(Base):
+    """A finding of a scan, numbered from 1 in document order; `end` is exclusive.
+
+    A risk or category of another service that is not in the taxonomy has no key; `foreign_risk` or
+    `foreign_category` holds its title. A context that is not in the text has no span.
+    """
+
+    __tablename__ = "findings"
+    __table_args__ = (
+        CheckConstraint("n >= 1", name="n"),
+        CheckConstraint("score >= 0 AND score <= 1", name="score"),
+        CheckConstraint("span_start >= 0 AND span_end > span_start", name="span"),
+        CheckConstraint("page >= 1", name="page"),
+        Index("ix_findings_risk_type_scan_id", "risk_type", "scan_id"),
+        Index("ix_findings_category_scan_id", "category", "scan_id"),
+    )
+
+    scan_id: Mapped[UUID] = mapped_column(
+        row_id(), ForeignKey("scans.id", ondelete="CASCADE"), primary_key=True
+    )
+    n: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    risk_type: Mapped[str | None] = mapped_column(exact(64))
+    category: Mapped[str | None] = mapped_column(exact(64))
+    score: Mapped[float | None] = mapped_column(Double)
+    context: Mapped[str] = mapped_column(long_text())
+    start: Mapped[int | None] = mapped_column("span_start", key="start")  # words of SQL
+    end: Mapped[int | None] = mapped_column("span_end", key="end")
+    page: Mapped[int | None]
+    foreign_risk: Mapped[str | None] = mapped_column(exact(255))
+    foreign_category: Mapped[str | None] = mapped_column(exact(255))

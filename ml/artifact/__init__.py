@@ -1,0 +1,1 @@
+"""Writes the model folder: graph, quantization, manifest, golden sentences, model card."""

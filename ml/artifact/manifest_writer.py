@@ -1,0 +1,58 @@
+"""Write manifest.json (the artifact's description and the hash of every file), and open sealed artifacts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ml.commands import command
+from service.config.settings import ROOT
+from service.errors import ConfigError
+from service.nlp.artifacts import artifact as artifacts
+from service.nlp.artifacts.artifact import MANIFEST_FILE, MANIFEST_VERSION, Artifact
+
+
+def seal(folder: Path, fields: dict[str, Any]) -> None:
+    """Write the manifest of `folder` from `fields` and the hashes of the files that are there now."""
+    files = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.iterdir())
+        if path.name != MANIFEST_FILE
+    }
+    manifest = {"manifest_version": MANIFEST_VERSION, **fields, "files": files}
+    text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
+    (folder / MANIFEST_FILE).write_text(text, encoding="utf-8")
+
+
+def unsealed(folder: Path) -> dict[str, Any]:
+    """Return the fields of the manifest in `folder`, without hashes, to be changed and sealed again."""
+    fields: dict[str, Any] = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+    fields.setdefault("bias", 0.0)  # version 2 had none, and it is sealed as the newest
+    return {k: v for k, v in fields.items() if k not in {"manifest_version", "files"}}
+
+
+def exported(folder: Path) -> Artifact:
+    """Return the verified artifact in the export folder `folder`.
+
+    Raises:
+        ConfigError: nothing was exported there; names the step.
+        ArtifactError: it was altered.
+    """
+    if not (folder / MANIFEST_FILE).is_file():
+        raise ConfigError(
+            f"There is no artifact in {folder}; run `{command('ml', 'export', 'CONFIG')}` first."
+        )
+    return artifacts.load(folder)
+
+
+def code_commit() -> str:
+    """Return the commit of the working tree, or "unknown" outside version control."""
+    command = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - fixed words
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()

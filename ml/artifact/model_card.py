@@ -1,0 +1,57 @@
+"""The model card: README.md of the artifact, every number of it taken from the evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ml.evaluation import markdown_report
+
+_TEMPLATE = Path(__file__).parent / "model_card.md"
+
+
+def write_card(
+    folder: Path,
+    fields: Mapping[str, Any],
+    evaluation: Mapping[str, Any],
+    data: Mapping[str, Any],
+) -> None:
+    """Write README.md of the artifact from its manifest fields, its evaluation and its data's summary."""
+    train = data["train"]
+    text = _TEMPLATE.read_text(encoding="utf-8").format(
+        name=fields["name"],
+        version=fields["version"],
+        n_labels=len(fields["labels"]),
+        base=fields["base_model"]["name"],
+        base_license=fields["base_model"]["license"],
+        bits=fields["weight_bits"],
+        max_length=fields["max_length_tokens"],
+        temperature=fields["temperature"],
+        bias=fields["bias"],
+        train_sentences=f"{train['sentences']:,}",
+        train_risk=f"{train['with_risk']:,}",
+        n_composed=f"{train['composed']:,}",
+        licenses=", ".join(f"{name} {n:,}" for name, n in train["licenses"].items()),
+        fingerprint=data["fingerprint"],
+        sentences=evaluation["data"]["sentences"],
+        with_risk=evaluation["data"]["with_risk"],
+        documents=evaluation["data"]["documents"],
+        **_tables(evaluation),
+    )
+    (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _tables(evaluation: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "quality": markdown_report.quality(evaluation),
+        "verdicts": markdown_report.verdicts(evaluation),
+        "operating_points": markdown_report.operating_points(evaluation),
+        "ranking": markdown_report.ranking(evaluation),
+        "calibration": markdown_report.calibration(evaluation),
+        "float32": markdown_report.float32(evaluation),
+        "types": markdown_report.risk_types(evaluation),
+        "slices": markdown_report.slices(evaluation),
+        "invariance": markdown_report.invariance(evaluation),
+        "latency": markdown_report.latency(evaluation),
+    }

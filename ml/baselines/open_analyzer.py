@@ -1,0 +1,51 @@
+"""The analyzer that a word on the command line names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ml.baselines.baselines import BASELINES, open_baseline
+from ml.corpus.dataset import Example
+from ml.settings import load as load_settings
+from service.config.settings import Config
+from service.errors import ConfigError
+from service.nlp.analyzers.base import Analyzer
+from service.nlp.analyzers.llm import LLMAnalyzer
+from service.nlp.analyzers.local import LocalAnalyzer
+from service.nlp.analyzers.remote import RemoteAnalyzer
+
+
+def open_analyzer(spec: str, *, config: Config, train: Path, unseen: Sequence[Example]) -> Analyzer:
+    """Open what `spec` names: an artifact's folder, a URL, `llm`, or a baseline by its name.
+
+    A baseline learns from the training split of the configuration file `train`, without what stands
+    in `unseen` too.
+
+    Raises:
+        ConfigError: `spec` names nothing that is there, or the settings it needs are missing.
+        ArtifactError: the folder's model is damaged.
+    """
+    if spec.startswith(("http://", "https://")):
+        return RemoteAnalyzer(spec, token=config.ai_service_token)
+    if spec == "llm":
+        return _llm(config)
+    if spec in BASELINES:
+        return open_baseline(spec, load_settings(train), unseen=unseen)
+    if not Path(spec).is_dir():
+        raise ConfigError(
+            f"--analyzer {spec} is no folder of an artifact, no http:// address, and none of "
+            f"{', '.join(['llm', *BASELINES])}."
+        )
+    return LocalAnalyzer.open(Path(spec), device=config.device, n_threads=config.inference_threads)
+
+
+def _llm(config: Config) -> LLMAnalyzer:
+    if not config.llm_base_url:
+        raise ConfigError("--analyzer llm needs LLM_BASE_URL and LLM_MODEL in the environment.")
+    return LLMAnalyzer(
+        config.llm_base_url,
+        model=config.llm_model,
+        api_key=config.llm_api_key,
+        request_mode=config.llm_request_mode,
+    )

@@ -1,0 +1,1 @@
+"""Sentences to train on: reading, checking, splitting."""

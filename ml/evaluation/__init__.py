@@ -1,0 +1,1 @@
+"""Metrics, calibration, comparisons and reports. Imports no torch."""

@@ -1,0 +1,54 @@
+"""How fast an analyzer answers here: one sentence at a time, and all at once. The machine is named."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ml.evaluation.scoring import document_of
+from service.nlp.analyzers.base import Analyzer
+from service.nlp.cpu_quota import cpu_quota
+
+N_SINGLES = 100
+_ENOUGH_S = 60.0
+
+
+def latency(analyzer: Analyzer, texts: Sequence[str], *, bulk_s: float) -> dict[str, Any]:
+    """Return milliseconds of single sentences, and sentences a second.
+
+    Singles are up to N_SINGLES, spread evenly, or as many as a minute allows.
+
+    `bulk_s` is the time that all `texts` took together. `load` is the machine's mean number of
+    running processes in the last minute: beside others an analyzer is slower than alone.
+    """
+    step = max(1, len(texts) // N_SINGLES)
+    took_ms = []
+    for text in texts[::step][:N_SINGLES]:
+        began_s = time.perf_counter()
+        analyzer.analyze(document_of([text]))
+        took_ms.append(1000 * (time.perf_counter() - began_s))
+        if sum(took_ms) > 1000 * _ENOUGH_S:
+            break
+    p50, p95 = np.percentile(took_ms, [50, 95])
+    return {
+        "single_p50_ms": round(float(p50), 2),
+        "single_p95_ms": round(float(p95), 2),
+        "sentences_per_s": round(len(texts) / max(bulk_s, 1e-9), 1),
+        "machine": machine(),
+        "load": round(os.getloadavg()[0], 1),
+    }
+
+
+def machine() -> str:
+    """Return the processor's name and how many of them this process may use."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    name = names[0] if names else platform.processor() or platform.machine()
+    return f"{name}, {cpu_quota()} processors"

@@ -1,0 +1,232 @@
+"""An evaluation's figures as Markdown, for evaluation.md and the model card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ml.evaluation import quantization_loss
+from ml.evaluation.paired_comparison import Difference, verdict
+
+Figures = Mapping[str, Any]
+
+_F1 = {
+    "risk_f1": "risk or no risk, F1",
+    "category_f1": "category, micro-F1",
+    "category_macro_f1": "category, macro-F1",
+    "type_f1": "risk type, micro-F1",
+    "type_macro_f1": "risk type, macro-F1",
+    "mean_f1": "mean of the three micro-F1",
+}
+_RANKING = {
+    "risk_average_precision": "risk or no risk, average precision",
+    "category_average_precision": "category, average precision",
+    "type_average_precision": "risk type, average precision",
+    "risk_precision_at_recall_80": "precision where 80 % of the risks are found",
+    "risk_precision_at_recall_90": "precision where 90 % of the risks are found",
+}
+_BASELINES = {
+    "tfidf": "TF-IDF and logistic regression",
+    "knn": "nearest neighbours",
+    "keywords": "keyword rules",
+}
+
+
+def rows(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    shown = ["| " + " | ".join(cells) + " |" for cells in (head, *lines)]
+    return "\n".join([shown[0], "|---" * len(head) + "|", *shown[1:]])
+
+
+def interval(m: Mapping[str, Any] | None) -> str:
+    """Return a value with its interval, where it has one; a dash for none."""
+    if m is not None and m["low"] is None:
+        return f"{m['value']:.3f}"
+    return "-" if m is None else f"{m['value']:.3f} [{m['low']:.3f}, {m['high']:.3f}]"
+
+
+def report(evaluation: Figures) -> str:
+    """Return evaluation.md."""
+    first = next(iter(evaluation["sensitivities"]))
+    parts = [
+        f"# {evaluation['analyzer']}",
+        _about(evaluation),
+        quality(evaluation),
+        operating_points(evaluation),
+        ranking(evaluation),
+        calibration(evaluation),
+        *_section("Against the baselines", verdicts(evaluation)),
+        *_section(f"By risk type ({first})", risk_types(evaluation)),
+        *_section(f"By part of the data ({first})", slices(evaluation)),
+        *_section("What should change nothing", invariance(evaluation)),
+        latency(evaluation),
+        float32(evaluation),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _about(evaluation: Figures) -> str:
+    data = evaluation["data"]
+    said = (
+        f"{data['sentences']} sentences, {data['with_risk']} with a risk, {data['documents']} documents. "
+        "Brackets: 95 % interval, bootstrap over documents."
+    )
+    if evaluation["nested"] is None:
+        return said
+    return (
+        f"{said} Nested: each document's thresholds\nwere chosen on other documents, the mean of five "
+        "ways to part them; so were those of the baselines that have any."
+    )
+
+
+def _section(title: str, text: str) -> list[str]:
+    return [f"## {title}", text] if text else []
+
+
+def quality(evaluation: Figures) -> str:
+    """Return F1 of the model as it is and nested, and of each baseline."""
+    baselines = evaluation.get("baselines", {})
+    first = next(iter(evaluation["sensitivities"]))
+    columns = {
+        f"as it is, {first}": evaluation["sensitivities"][first],
+        "nested": evaluation["nested"],
+        **({"each sentence alone": evaluation["alone"]} if "alone" in evaluation else {}),
+        **{_BASELINES[name]: honest(b) for name, b in baselines.items()},
+    }
+    blocks = columns.values()
+    return rows(
+        ["", *columns],
+        [[title, *(interval(b and b[key]) for b in blocks)] for key, title in _F1.items()],
+    )
+
+
+def honest(figures: Figures) -> Mapping[str, Any]:
+    """Return F1 with thresholds chosen on other documents, or as it is where nothing was chosen."""
+    found: Mapping[str, Any] = figures["nested"] or next(iter(figures["sensitivities"].values()))
+    return found
+
+
+def operating_points(evaluation: Figures) -> str:
+    """Return precision, recall and F1 of each operating point."""
+    thresholds = evaluation.get("risk_thresholds") or {}
+    return rows(
+        [
+            "sensitivity",
+            "risk threshold",
+            "precision",
+            "recall",
+            "risk F1",
+            "category F1",
+            "type F1",
+        ],
+        [
+            [
+                name,
+                f"{thresholds[name]:.3f}" if name in thresholds else "",
+                *(interval(m[key]) for key in ("risk_precision", "risk_recall")),
+                *(f"{m[key]['value']:.3f}" for key in ("risk_f1", "category_f1", "type_f1")),
+            ]
+            for name, m in evaluation["sensitivities"].items()
+        ],
+    )
+
+
+def ranking(evaluation: Figures) -> str:
+    """Return what needs no threshold, of the model and of the baselines that give scores."""
+    if evaluation["ranking"] is None:
+        return ""
+    scored = {n: b for n, b in evaluation.get("baselines", {}).items() if b["ranking"]}
+    blocks = [evaluation["ranking"], *(b["ranking"] for b in scored.values())]
+    return rows(
+        ["", "model", *(_BASELINES[name] for name in scored)],
+        [[title, *(interval(b[key]) for b in blocks)] for key, title in _RANKING.items()],
+    )
+
+
+def calibration(evaluation: Figures) -> str:
+    """Say how far scores are from shares."""
+    found = evaluation["calibration"]
+    if found is None:
+        return ""
+    return (
+        f"Expected calibration error: {found['risk_error']:.3f} of the risk score, "
+        f"{found['pair_error']:.3f} of the types scored at least 0.05."
+    )
+
+
+def verdicts(evaluation: Figures) -> str:
+    """Say of each baseline whether the model is better."""
+    said = [
+        verdict(Difference(**b["difference"]), "the model", _BASELINES[name])
+        for name, b in evaluation.get("baselines", {}).items()
+    ]
+    return "\n".join(f"- {one[0].upper()}{one[1:]}" for one in said)
+
+
+def risk_types(evaluation: Figures) -> str:
+    """Return F1 of each risk type that occurs, and the names of the others."""
+    note = "F1 of a type with fewer than ten sentences says little."
+    types = evaluation["risk_types"]
+    table = rows(
+        ["risk type", "sentences", "F1"],
+        [[r, str(t["sentences"]), f"{t['f1']:.2f}"] for r, t in types.items() if t["sentences"]],
+    )
+    absent = [r for r, t in types.items() if not t["sentences"]]
+    if absent:
+        note += f" Not among these sentences: {', '.join(absent)}."
+    return f"{table}\n\n{note}"
+
+
+def slices(evaluation: Figures) -> str:
+    """Return F1 by domain and by number of words."""
+    lines = [
+        [
+            name if kind == "domain" else f"{name} words",
+            *(str(part[key]) for key in ("sentences", "documents", "with_risk", "found")),
+            *(interval(part[f"{level}_f1"]) for level in ("risk", "category", "type")),
+        ]
+        for kind, parts in evaluation["slices"].items()
+        for name, part in parts.items()
+    ]
+    counts = ["sentences", "documents", "with risk", "found"]
+    return rows(["", *counts, "risk F1", "category F1", "type F1"], lines)
+
+
+def invariance(evaluation: Figures) -> str:
+    """Return which share of decisions each harmless change turns."""
+    found = evaluation.get("invariance", {})
+    lines = [
+        [
+            name,
+            str(part["sentences"]),
+            *(f"{100 * part[key]:.1f} %" for key in ("risk_changed", "types_changed")),
+            "" if part["score_change"] is None else f"{part['score_change']:.3f}",
+        ]
+        for name, part in found.items()
+    ]
+    head = [
+        "change",
+        "sentences",
+        "risk or none turns",
+        "types turn",
+        "mean move of the risk score",
+    ]
+    return rows(head, lines) if lines else ""
+
+
+def latency(evaluation: Figures) -> str:
+    """Say how fast it was, and where."""
+    found = evaluation.get("latency")
+    if not found:
+        return ""
+    return (
+        f"One sentence took {found['single_p50_ms']:.1f} ms (half of them) and {found['single_p95_ms']:.1f} "
+        f"ms (95 of 100);\nall together ran at {found['sentences_per_s']:.0f} sentences a second. "
+        f"Measured on {found['machine']},\nwith a load of {found['load']:.1f}."
+    )
+
+
+def float32(evaluation: Figures) -> str:
+    """Say what rounding changed, where the float32 weights were at hand."""
+    points = evaluation.get("float32_difference_points")
+    return quantization_loss.sentence(points) if points else ""

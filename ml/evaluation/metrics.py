@@ -1,0 +1,281 @@
+"""Measures of scores against labels; plain arrays in, numbers out.
+
+Shapes: `scores` float32 (n, n_risk_types) in [0, 1], `y` float32 of the same shape with zeros and ones,
+`docs` n names of documents, `thresholds` one number or float32 (n_risk_types,).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.evaluation.resampling import (
+    Measure,
+    document_index,
+    interval,
+    resampled_documents,
+    sum_by_document,
+)
+from service.nlp.artifacts.operating_points import risk_scores
+from service.nlp.taxonomy import CATEGORIES, RISK_TYPES, category_of
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Counts = npt.NDArray[np.float64]
+"""(..., 3): true positives, false positives, false negatives."""
+
+MEMBERS = np.array([[category_of(r) == c for c in CATEGORIES] for r in RISK_TYPES], np.float32)
+"""(n_risk_types, n_categories): 1 where the type belongs to the category."""
+_RESAMPLES_AT_ONCE = 50
+_Figure = Callable[[Doubles, Doubles], Doubles]
+
+
+def any_risk(hits: Bools) -> Bools:
+    """(n, n_risk_types) -> (n, 1): does the sentence state a risk at all."""
+    return np.asarray(hits.any(axis=1, keepdims=True))
+
+
+def by_category(hits: Bools) -> Bools:
+    """(n, n_risk_types) -> (n, n_categories): does the sentence state a risk of the category."""
+    found: Bools = hits.astype(np.float32) @ MEMBERS > 0
+    return found
+
+
+def by_type(hits: Bools) -> Bools:
+    """Return the hits themselves."""
+    return hits
+
+
+LEVELS: dict[str, Callable[[Bools], Bools]] = {
+    "risk": any_risk,
+    "category": by_category,
+    "type": by_type,
+}
+
+
+def count(predicted: Bools, true: Bools) -> Counts:
+    """Return (n, k, 3) counts of every sentence and column."""
+    return np.stack([predicted & true, predicted & ~true, ~predicted & true], axis=-1).astype(
+        np.float64
+    )
+
+
+def f1(counts: Counts) -> npt.NDArray[np.float64]:
+    """Return F1 of (..., 3) counts; 0 where nothing is there to find and nothing was found."""
+    tp, fp, fn = np.moveaxis(counts, -1, 0)
+    scores: npt.NDArray[np.float64] = 2 * tp / np.maximum(2 * tp + fp + fn, 1)
+    return scores
+
+
+def micro_f1(hits: Bools, y: Floats, level: str) -> float:
+    """Return F1 over all (sentence, column) pairs of a level: risk, category or type."""
+    seen = LEVELS[level]
+    predicted, true = seen(hits), seen(y > 0)
+    # Of counts alone: calibration asks by the thousand.
+    found, of = int((predicted & true).sum()), int(predicted.sum()) + int(true.sum())
+    return 2 * found / max(of, 1)
+
+
+def f1_measures(
+    hits: Bools, y: Floats, docs: Sequence[str], *, seed: int = 0
+) -> dict[str, Measure]:
+    """Return micro-F1 of each level, macro-F1 of categories and types, with intervals over documents.
+
+    A macro mean runs over the columns that occur in `y`, or in the resampled documents. `mean_f1` is
+    the mean of the three micro-F1 values.
+    """
+    whole, resampled = resampled_f1(hits, y, docs, seed=seed)
+    return {key: interval(whole[key], resampled[key]) for key in whole}
+
+
+def resampled_f1(
+    hits: Bools, y: Floats, docs: Sequence[str], *, seed: int = 0
+) -> tuple[dict[str, float], dict[str, Doubles]]:
+    """Return every F1 over all sentences, and (n_resamples,) of each over resampled documents.
+
+    The same documents and seed give the same resamples, whatever the decisions.
+    """
+    rows = resampled_documents(docs, seed=seed)
+    whole: dict[str, float] = {}
+    resampled: dict[str, Doubles] = {}
+    for level, seen in LEVELS.items():
+        counts = sum_by_document(count(seen(hits), seen(y > 0)), docs)
+        drawn = np.tensordot(rows, counts, axes=1)  # (n_resamples, k, 3)
+        total = counts.sum(axis=0)
+        whole[f"{level}_f1"] = float(f1(total.sum(axis=0)))
+        resampled[f"{level}_f1"] = f1(drawn.sum(axis=1))
+        if level != "risk":
+            whole[f"{level}_macro_f1"] = float(macro_f1(total))
+            resampled[f"{level}_macro_f1"] = macro_f1(drawn)
+    micro = [f"{level}_f1" for level in LEVELS]
+    whole["mean_f1"] = float(np.mean([whole[key] for key in micro]))
+    resampled["mean_f1"] = np.mean([resampled[key] for key in micro], axis=0)
+    return whole, resampled
+
+
+def resampled_category_f1(
+    hits: Bools, y: Floats, docs: Sequence[str], *, seed: int = 0
+) -> tuple[Doubles, Doubles]:
+    """Return F1 of each category, (n_categories,), and over resampled documents, (n_resamples, n_categories).
+
+    The resamples are those of `resampled_f1`.
+    """
+    counts = sum_by_document(count(by_category(hits), by_category(y > 0)), docs)
+    drawn = np.tensordot(resampled_documents(docs, seed=seed), counts, axes=1)
+    return f1(counts.sum(axis=0)), f1(drawn)
+
+
+def precision_recall(
+    hits: Bools, y: Floats, docs: Sequence[str], *, seed: int = 0
+) -> dict[str, Measure]:
+    """Return precision and recall of risk or no risk, with intervals over documents.
+
+    Precision of nothing found is 0.
+    """
+    counts = sum_by_document(count(any_risk(hits), any_risk(y > 0))[:, 0], docs)
+    drawn = resampled_documents(docs, seed=seed) @ counts
+    whole = counts.sum(axis=0)
+    return {
+        key: interval(_share(whole, missing), _share(drawn, missing))
+        for key, missing in (("risk_precision", 1), ("risk_recall", 2))
+    }
+
+
+def _share(counts: Counts, missing: int) -> Doubles:
+    return np.asarray(counts[..., 0] / np.maximum(counts[..., 0] + counts[..., missing], 1))
+
+
+def macro_f1(counts: Counts) -> Doubles:
+    """(..., k, 3) -> (...): the mean F1 over the columns with something to find."""
+    occurs = counts[..., 0] + counts[..., 2] > 0
+    total: Doubles = (f1(counts) * occurs).sum(axis=-1)
+    return np.asarray(total / np.maximum(occurs.sum(axis=-1), 1))
+
+
+def category_scores(scores: Floats) -> Floats:
+    """(n, n_risk_types) -> (n, n_categories): the probability of at least one type of the category."""
+    left = np.log1p(-np.minimum(scores.astype(np.float64), 1.0 - 1e-9))
+    return np.asarray(-np.expm1(left @ MEMBERS), np.float32)
+
+
+def level_scores(scores: Floats, level: str) -> Floats:
+    """Return the scores of a level, of the shape that LEVELS gives the decisions."""
+    if level == "risk":
+        return risk_scores(scores)[:, None]
+    return category_scores(scores) if level == "category" else scores
+
+
+def average_precision(score: Floats, true: Bools) -> float:
+    """Return the area under precision over recall, as a step function (no interpolation).
+
+    Both are (n,). Equal scores are one step: what they hold is found at once or not at all.
+    """
+    docs = [""] * len(score)
+    return float(_average_precision(*_curve(score, true, docs, np.ones((1, 1))))[0])
+
+
+def precision_at_recall(score: Floats, true: Bools, recall: float) -> float:
+    """Return the best precision of a threshold that finds at least the share `recall`; (n,) each."""
+    docs = [""] * len(score)
+    return float(_precision_at(*_curve(score, true, docs, np.ones((1, 1))), recall)[0])
+
+
+def ranking_measures(
+    scores: Floats, y: Floats, docs: Sequence[str], *, seed: int = 0
+) -> dict[str, Measure]:
+    """Return what needs no threshold: average precision of each level, micro-averaged over its pairs.
+
+    And the precision at 80 and at 90 % recall of risk; all with intervals over documents.
+    """
+    measures: dict[str, Measure] = {}
+    for level, seen in LEVELS.items():
+        score, true = level_scores(scores, level), seen(y > 0)
+        pair_docs = [doc for doc in docs for _ in range(score.shape[1])]
+        figures: dict[str, _Figure] = {f"{level}_average_precision": _average_precision}
+        if level == "risk":
+            figures["risk_precision_at_recall_80"] = partial(_precision_at, recall=0.8)
+            figures["risk_precision_at_recall_90"] = partial(_precision_at, recall=0.9)
+        measures |= _resampled_ranking(score.ravel(), true.ravel(), pair_docs, figures, seed)
+    return measures
+
+
+def _resampled_ranking(
+    score: Floats,
+    true: Bools,
+    docs: Sequence[str],
+    figures: Mapping[str, _Figure],
+    seed: int,
+) -> dict[str, Measure]:
+    rows = resampled_documents(docs, seed=seed)
+    drawn: dict[str, list[Doubles]] = {key: [] for key in figures}
+    for begin in range(0, len(rows), _RESAMPLES_AT_ONCE):  # all at once would take gigabytes
+        curve = _curve(score, true, docs, rows[begin : begin + _RESAMPLES_AT_ONCE])
+        for key, figure in figures.items():
+            drawn[key].append(figure(*curve))
+    whole = _curve(score, true, docs, np.ones((1, rows.shape[1])))
+    return {
+        key: interval(figure(*whole)[0], np.concatenate(drawn[key]))
+        for key, figure in figures.items()
+    }
+
+
+def _curve(
+    score: Floats, true: Bools, docs: Sequence[str], rows: Doubles
+) -> tuple[Doubles, Doubles]:
+    """Return found and flagged, (n_resamples, n_different_scores), from the highest score down."""
+    order = np.argsort(-score, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
+    weights = np.take(rows, document_index(docs)[order], axis=1)
+    return np.cumsum(weights * true[order], axis=1)[:, ends], np.cumsum(weights, axis=1)[:, ends]
+
+
+def _average_precision(found: Doubles, flagged: Doubles) -> Doubles:
+    steps = np.diff(found, axis=1, prepend=0.0)
+    area: Doubles = (steps * found / np.maximum(flagged, 1)).sum(axis=1)
+    return np.asarray(area / np.maximum(found[:, -1], 1))
+
+
+def _precision_at(found: Doubles, flagged: Doubles, recall: float) -> Doubles:
+    enough = (found >= recall * found[:, -1:]) & (found > 0)
+    return np.asarray((found / np.maximum(flagged, 1) * enough).max(axis=1))
+
+
+def calibration_error(scores: Floats, y: Floats, *, least: float = 0.05) -> float:
+    """Return the expected calibration error (arXiv:1706.04599) over pairs scored at least `least`.
+
+    Of (sentence, type) pairs those below are left out: tens of thousands of certain zeros would make
+    any model look calibrated.
+    """
+    bins = reliability(scores, y, least=least)
+    n = sum(b["pairs"] for b in bins)
+    return sum(b["pairs"] * abs(b["score"] - b["share"]) for b in bins) / max(n, 1)
+
+
+def reliability(
+    scores: Floats, y: Floats, *, least: float = 0.05, n_bins: int = 10
+) -> list[dict[str, float]]:
+    """Return the bins of equal width that hold pairs, of those scored at least `least`.
+
+    `score` is a bin's mean score, `share` the share of its pairs that are true, `pairs` their number.
+    """
+    shown = scores >= least
+    p, hit = scores[shown].astype(np.float64), y[shown]
+    bins = np.minimum((p * n_bins).astype(int), n_bins - 1)
+    return [
+        {
+            "score": float(p[bins == b].mean()),
+            "share": float(hit[bins == b].mean()),
+            "pairs": int((bins == b).sum()),
+        }
+        for b in np.unique(bins)
+    ]
+
+
+def precision_recall_curve(score: Floats, true: Bools) -> tuple[Doubles, Doubles]:
+    """Return precision and recall, (n_different_scores,) each, from the highest score down."""
+    found, flagged = _curve(score, true, [""] * len(score), np.ones((1, 1)))
+    return found[0] / np.maximum(flagged[0], 1), found[0] / max(found[0, -1], 1)

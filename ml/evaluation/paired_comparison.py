@@ -1,0 +1,130 @@
+"""Compare two evaluations of the same sentences: which is better, and is the difference significant.
+
+`.venv-test/bin/python -m ml compare RUN_A/evaluation.json RUN_B/evaluation.json [--sensitivity balanced]`
+
+Reads the predictions.npz beside each evaluation.json; neither holds a sentence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.commands import command
+from ml.evaluation.metrics import resampled_f1
+from ml.evaluation.predictions import PREDICTIONS_FILE, Predictions, read_predictions
+from ml.evaluation.resampling import interval
+from service.errors import RiskscanError
+
+Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+
+CONFIDENT = 0.95
+"""Share of the resamples that one must win to be called better."""
+
+_TITLES = {
+    "risk_f1": "risk or no risk, F1",
+    "category_f1": "category, micro-F1",
+    "category_macro_f1": "category, macro-F1",
+    "type_f1": "risk type, micro-F1",
+    "mean_f1": "mean of the three micro-F1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """F1 of a minus F1 of b, in [-1, 1], with its 95 % interval over resampled documents.
+
+    `p_better` in [0, 1] is the share of the resamples in which a is ahead; a tie counts half.
+    """
+
+    value: float
+    low: float
+    high: float
+    p_better: float
+
+
+def paired_bootstrap(
+    hits_a: Bools, hits_b: Bools, y: Floats, docs: Sequence[str], *, seed: int = 0
+) -> dict[str, Difference]:
+    """Compare two analyzers' decisions on the same sentences: a minus b.
+
+    `hits_a`, `hits_b` and `y` are (n, n_risk_types), `docs` n names of documents. Both are measured on
+    the same resampled documents (2,000 times), so that what makes a document hard for both cancels
+    out. Keys: risk_f1, category_f1, category_macro_f1, type_f1 and mean_f1, the mean of the micro-F1
+    of risk, category and type.
+
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap, section 8.3 (whole documents drawn).
+    """
+    whole_a, drawn_a = resampled_f1(hits_a, y, docs, seed=seed)
+    whole_b, drawn_b = resampled_f1(hits_b, y, docs, seed=seed)
+    found = {}
+    for key in _TITLES:
+        gaps = drawn_a[key] - drawn_b[key]
+        measure = interval(whole_a[key] - whole_b[key], gaps)
+        p_better = float((gaps > 0).mean() + 0.5 * (gaps == 0).mean())
+        found[key] = Difference(measure.value, measure.low, measure.high, p_better)
+    return found
+
+
+def compare(a: Predictions, b: Predictions, *, sensitivity: str) -> dict[str, Difference]:
+    """Return paired_bootstrap of two stored evaluations.
+
+    Raises:
+        PredictionsError: they are over different sentences, labels or documents, or one has no
+            decisions at this sensitivity.
+    """
+    a.check_same_data(b)
+    return paired_bootstrap(a.hits_at(sensitivity), b.hits_at(sensitivity), a.y, a.docs)
+
+
+def table(differences: Mapping[str, Difference]) -> str:
+    """Return the differences as a Markdown table, in points of 100."""
+    lines = ["| a - b, points | difference | 95 % interval | a is better |", "|---|---|---|---|"]
+    lines += [
+        f"| {_TITLES[key]} | {100 * d.value:+.1f} | [{100 * d.low:+.1f}, {100 * d.high:+.1f}] "
+        f"| {100 * d.p_better:.1f} % |"
+        for key, d in differences.items()
+    ]
+    return "\n".join(lines)
+
+
+def verdict(d: Difference, name_a: str, name_b: str) -> str:
+    """Say in one sentence which is better by the difference `d` of mean_f1, or that neither is."""
+    if d.p_better >= CONFIDENT or d.p_better <= 1 - CONFIDENT:
+        better, worse = (name_a, name_b) if d.p_better > 0.5 else (name_b, name_a)
+        share = max(d.p_better, 1 - d.p_better)
+        return (
+            f"{better} is better than {worse}: ahead by {100 * abs(d.value):.1f} points of mean F1, "
+            f"and in {100 * share:.1f} % of the resamples."
+        )
+    return (
+        f"{name_a} and {name_b} cannot be told apart on these sentences: {100 * d.value:+.1f} points "
+        f"of mean F1, 95 % interval [{100 * d.low:+.1f}, {100 * d.high:+.1f}]."
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table and the verdict over two runs."""
+    parser = argparse.ArgumentParser(prog=command("ml", "compare"), description=__doc__)
+    parser.add_argument("a", type=Path, help="evaluation.json of the one run")
+    parser.add_argument("b", type=Path, help="evaluation.json of the other")
+    parser.add_argument(
+        "--sensitivity", default="balanced", help="balanced (default), recall, precision or nested"
+    )
+    given = parser.parse_args(arguments)
+    try:
+        a, b = (read_predictions(path.parent / PREDICTIONS_FILE) for path in (given.a, given.b))
+        found = compare(a, b, sensitivity=given.sensitivity)
+    except RiskscanError as error:
+        sys.exit(str(error))
+    names = (f"a ({a.analyzer})", f"b ({b.analyzer})")
+    n_documents = len(set(a.docs))
+    print(f"{len(a.docs)} sentences of {n_documents} documents, decisions: {given.sensitivity}.\n")
+    print(f"{table(found)}\n\n{verdict(found['mean_f1'], *names)}")

@@ -1,0 +1,118 @@
+"""How far the artifact's integers decide otherwise than the float32 weights they were rounded from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ml.commands import command
+from ml.evaluation.metrics import LEVELS, resampled_f1
+from ml.evaluation.resampling import Measure, interval
+from service.errors import RiskscanError
+from service.nlp.inference.encoder import RiskEncoder
+from service.nlp.inference.engines import Engine
+
+Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+MAX_DIFFERENCE_POINTS = 0.5
+"""About a decision in 250: far less than the dev sentences can tell apart, more than rounding needs."""
+
+_NUDGES = np.linspace(-0.4, 0.4, 17)
+"""Logits. At one threshold the few sentences that happen to lie at it make or break half a point."""
+
+
+class FidelityError(RiskscanError):
+    """The rounded model decides otherwise than the trained one."""
+
+
+class FloatEngine(Engine):
+    """The float32 weights of a run in torch, on the CPU."""
+
+    device = "cpu"
+
+    def __init__(self, model: RiskEncoder) -> None:
+        self._model = model.eval()
+        self.n_outputs = model.n_outputs
+
+    def outputs(self, input_ids: Ints, attention_mask: Ints) -> Floats:
+        with torch.inference_mode():
+            out: Floats = self._model.outputs(
+                torch.from_numpy(input_ids), torch.from_numpy(attention_mask)
+            ).numpy()
+        return out
+
+
+def differences(
+    shipped: Floats,
+    trained: Floats,
+    y: Floats,
+    docs: Sequence[str],
+    decide: Callable[[Floats], Bools],
+) -> dict[str, Measure]:
+    """Return micro-F1 by the shipped scores minus that by the trained ones, in points of 100.
+
+    Scores and `y` are float32 (n, n_risk_types), `docs` n names of documents; one value per level:
+    risk_f1, category_f1, type_f1, with its 95 % interval over resampled documents. Both are decided with
+    all scores raised and lowered alike by each of _NUDGES, and the differences averaged: rounding that
+    costs quality costs it all along, while a sentence or two that cross the threshold by accident do so
+    at one place.
+    """
+    keys = [f"{level}_f1" for level in LEVELS]
+    values, drawn = dict.fromkeys(keys, 0.0), {key: np.zeros(1) for key in keys}
+    for nudge in _NUDGES:
+        ours, ours_drawn = resampled_f1(decide(_nudged(shipped, nudge)), y, docs)
+        theirs, theirs_drawn = resampled_f1(decide(_nudged(trained, nudge)), y, docs)
+        for key in keys:
+            values[key] += 100 * (ours[key] - theirs[key]) / len(_NUDGES)
+            drawn[key] = drawn[key] + 100 * (ours_drawn[key] - theirs_drawn[key]) / len(_NUDGES)
+    return {key: interval(values[key], drawn[key]) for key in keys}
+
+
+def _nudged(scores: Floats, nudge: float) -> Floats:
+    """Return the scores with `nudge` added to their logits."""
+    p = np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7)
+    return np.asarray(1 / (1 + (1 - p) / p * np.exp(-nudge)), np.float32)
+
+
+def check(points: Mapping[str, Measure], *, weights: Path) -> None:
+    """Refuse a difference by type or category that is surely above MAX_DIFFERENCE_POINTS.
+
+    Surely: the whole interval lies beyond. Of a few hundred sentences some fifteen cross a threshold
+    either way, which moves F1 by a point without saying anything.
+
+    Raises:
+        FidelityError: naming both differences.
+    """
+    by_type, by_category = points["type_f1"], points["category_f1"]
+    if decides_otherwise(points):
+        raise FidelityError(
+            f"The artifact was not changed: its F1 differs from that of {weights} by "
+            f"{by_type.value:+.2f} points (type) and {by_category.value:+.2f} (category), surely more "
+            f"than {MAX_DIFFERENCE_POINTS}. Export again with `{command('ml', 'export', 'CONFIG')}`; if that "
+            "does not help, with more weight_bits."
+        )
+
+
+def decides_otherwise(points: Mapping[str, Measure]) -> bool:
+    """Return whether `check` refuses these differences."""
+    return max(_surely(points["type_f1"]), _surely(points["category_f1"])) > MAX_DIFFERENCE_POINTS
+
+
+def _surely(difference: Measure) -> float:
+    return max(difference.low, -difference.high, 0.0)
+
+
+def sentence(points: Mapping[str, Mapping[str, float]]) -> str:
+    """Say the differences in words, for report and model card."""
+    risk, category, of_type = (points[f"{level}_f1"]["value"] for level in LEVELS)
+    return (
+        "Rounded to integers, the model's F1 differs from that of its float32 weights by "
+        f"{risk:+.2f}\npoints (risk or no risk), {category:+.2f} (category) "
+        f"and {of_type:+.2f} (type), the mean over thresholds around\nthe operating point."
+    )

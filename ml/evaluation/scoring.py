@@ -1,0 +1,111 @@
+"""Scores and decisions of any Analyzer over labelled sentences, taken the way the service takes them."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.corpus.dataset import Example
+from ml.corpus.reading_order import by_document, score_documents
+from service.nlp.analyzers.base import (
+    Analyzer,
+    Deadline,
+    Document,
+    Finding,
+    Sentence,
+    SentenceScorer,
+)
+from service.nlp.artifacts.operating_points import SENSITIVITIES, Sensitivity
+from service.nlp.taxonomy import RISK_TYPES
+
+Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+
+_COLUMN = {risk_type: k for k, risk_type in enumerate(RISK_TYPES)}
+_BETWEEN = "\n\n"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """What an analyzer said of n sentences, and how long it took for all.
+
+    `scores` is float32 (n, n_risk_types), None where the analyzer gives no probabilities; `hits` has
+    bool arrays of that shape.
+    """
+
+    name: str
+    scores: Floats | None
+    hits: Mapping[Sensitivity, Bools]
+    duration_s: float
+
+
+def judge(
+    analyzer: Analyzer,
+    examples: Sequence[Example],
+    *,
+    sensitivities: Sequence[Sensitivity] = (),
+    timeout_s: float = 600.0,
+) -> Judged:
+    """Let `analyzer` read the sentences.
+
+    It reads document by document, since neighbours may explain each other. One that gives probabilities
+    decides at every sensitivity; another at `sensitivities` (balanced where none is named), each document
+    within its share of `timeout_s`.
+
+    Raises:
+        AnalyzerUnavailable, AnalyzerTimeout, AnalyzerError: as `analyze` does.
+    """
+    name = f"{analyzer.model_name} {analyzer.model_version}".strip()
+    began_s = time.perf_counter()
+    if isinstance(analyzer, SentenceScorer) and analyzer.has_probabilities:
+        scores = score_documents(analyzer, examples)
+        duration_s = time.perf_counter() - began_s
+        chosen = sensitivities or SENSITIVITIES
+        return Judged(name, scores, {s: analyzer.decide(scores, s) for s in chosen}, duration_s)
+    hits: dict[Sensitivity, Bools] = {}
+    for sensitivity in sensitivities or ("balanced",):
+        began_s = time.perf_counter()
+        hits[sensitivity] = _decisions(analyzer, examples, sensitivity, timeout_s)
+    return Judged(name, None, hits, time.perf_counter() - began_s)
+
+
+def _decisions(
+    analyzer: Analyzer, examples: Sequence[Example], sensitivity: Sensitivity, timeout_s: float
+) -> Bools:
+    hits = np.zeros((len(examples), len(RISK_TYPES)), np.bool_)
+    for rows in by_document(examples):
+        document = document_of([examples[row].text for row in rows])
+        deadline = Deadline.after(timeout_s)
+        found = analyzer.analyze(document, sensitivity=sensitivity, deadline=deadline).findings
+        for finding in found:
+            if finding.risk_type is None:
+                continue  # a title that is no label
+            for k in _sentences_of(finding, document):
+                hits[rows[k], _COLUMN[finding.risk_type]] = True
+    return hits
+
+
+def document_of(sentences: Sequence[str]) -> Document:
+    """Return a document that holds the sentences, each a paragraph, cut as they are."""
+    spans, start = [], 0
+    for sentence in sentences:
+        spans.append(Sentence(start, start + len(sentence)))
+        start += len(sentence) + len(_BETWEEN)
+    return Document(_BETWEEN.join(sentences), tuple(spans))
+
+
+def _sentences_of(finding: Finding, document: Document) -> range:
+    """Return the indices of the sentences that a finding overlaps; another service may split them elsewhere.
+
+    Empty if the document does not contain the context.
+    """
+    if finding.start is None or finding.end is None:
+        return range(0)
+    starts = [s.start for s in document.sentences]
+    first = max(0, bisect_right(starts, finding.start) - 1)
+    return range(first, max(first + 1, bisect_left(starts, finding.end)))

@@ -1,0 +1,93 @@
+"""F1 by part of the data: by domain, by length of the sentence; and which category is taken for which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.corpus.dataset import Example
+from ml.evaluation.metrics import any_risk, by_category, f1_measures
+from ml.evaluation.resampling import Measure
+from service.nlp.taxonomy import CATEGORIES, RISK_TYPES, category_of
+
+Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+
+LENGTHS = {
+    "under 10": (0, 10),
+    "10 to 19": (10, 20),
+    "20 to 39": (20, 40),
+    "40 or more": (40, 10**9),
+}
+"""Words: at least the first number, fewer than the second."""
+NONE = "none"
+LEAST_DOCUMENTS = 5
+"""Of fewer with a risk the bootstrap draws the same ones again and again, or none at all."""
+_CATEGORY = np.array([CATEGORIES.index(category_of(r)) for r in RISK_TYPES])
+
+
+def length_of(text: str) -> str:
+    """Return the key of LENGTHS that holds the sentence's number of words."""
+    n = len(text.split())
+    return next(key for key, (low, high) in LENGTHS.items() if low <= n < high)
+
+
+def slices(hits: Bools, y: Floats, examples: Sequence[Example]) -> dict[str, dict[str, Any]]:
+    """Return counts and F1 with intervals of each domain (sorted by name) and of each length.
+
+    `found` counts the sentences that a risk is found in. F1 is None where none states one, and has no
+    interval (low and high None) where fewer than LEAST_DOCUMENTS hold one.
+    """
+    domains = [e.domain or "unknown" for e in examples]
+    lengths = [length_of(e.text) for e in examples]
+    docs = [e.doc for e in examples]
+    return {
+        "domain": {d: _slice(hits, y, docs, domains, d) for d in sorted(set(domains))},
+        "length": {k: _slice(hits, y, docs, lengths, k) for k in LENGTHS if k in lengths},
+    }
+
+
+def _slice(
+    hits: Bools, y: Floats, docs: Sequence[str], names: Sequence[str], name: str
+) -> dict[str, Any]:
+    rows = np.flatnonzero(np.asarray(names) == name)
+    here = [docs[int(row)] for row in rows]
+    risks = np.flatnonzero(any_risk(y[rows] > 0))
+    is_told = len({here[int(k)] for k in risks}) >= LEAST_DOCUMENTS
+    measures = f1_measures(hits[rows], y[rows], here)
+    return {
+        "sentences": len(rows),
+        "documents": len(set(here)),
+        "with_risk": len(risks),
+        "found": int(any_risk(hits[rows]).sum()),
+        **{
+            f"{k}_f1": _with_or_without(measures[f"{k}_f1"], is_told) if len(risks) else None
+            for k in ("risk", "category", "type")
+        },
+    }
+
+
+def _with_or_without(m: Measure, is_told: bool) -> dict[str, float | None]:
+    return asdict(m) if is_told else {"value": m.value, "low": None, "high": None}
+
+
+def confusion(hits: Bools, y: Floats, scores: Floats | None) -> dict[str, Any]:
+    """Return counts of true (rows) against found categories (columns), `none` the last of each.
+
+    One category a sentence: found is that of the highest-scored type of its hits; true is the found
+    one where the sentence has it, else its first in the taxonomy's order.
+    """
+    strength = hits.astype(np.float32) if scores is None else np.where(hits, scores + 1.0, 0.0)
+    none = len(CATEGORIES)
+    found = np.where(hits.any(axis=1), _CATEGORY[strength.argmax(axis=1)], none)
+    truth = by_category(y > 0)
+    first = np.where(truth.any(axis=1), truth.argmax(axis=1), none)
+    padded = np.column_stack([truth, np.zeros(len(truth), np.bool_)])
+    true = np.where(padded[np.arange(len(found)), found], found, first)
+    counts = np.zeros((none + 1, none + 1), np.int64)
+    np.add.at(counts, (true, found), 1)
+    return {"labels": [*CATEGORIES, NONE], "counts": counts.tolist()}

@@ -1,0 +1,120 @@
+"""Sentences as token ids, and batches of them with little padding."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from tokenizers import Tokenizer
+
+from service.nlp.artifacts.artifact import Artifact
+from service.nlp.inference.encoder import RiskEncoder
+from service.nlp.inference.engines import Engine
+
+Floats = npt.NDArray[np.float32]
+
+Ids = list[int]
+_SCORED_AT_ONCE = 64
+_POOL = 50
+"""Batches whose sentences are sorted together: little padding, yet a fresh mix in each epoch."""
+
+
+def open_tokenizer(path: Path) -> Tokenizer:
+    """Open a tokenizer.json without the truncation and padding that the file asks for."""
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def encode(tokenizer: Tokenizer, texts: Sequence[str], max_length_tokens: int) -> list[Ids]:
+    """Return token ids with [CLS] and [SEP]; what is longer loses its end (training only)."""
+    ids = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+    return [i if len(i) <= max_length_tokens else [*i[: max_length_tokens - 1], i[-1]] for i in ids]
+
+
+def batches(
+    rows: Sequence[int], lengths: Sequence[int], batch_size: int, rng: random.Random
+) -> Iterator[list[int]]:
+    """Yield every one of `rows` once, in random batches of similar length."""
+    order = rng.sample(list(rows), len(rows))
+    pool = batch_size * _POOL
+    cut: list[list[int]] = []
+    for begin in range(0, len(order), pool):
+        near = sorted(order[begin : begin + pool], key=lengths.__getitem__)
+        cut += [near[k : k + batch_size] for k in range(0, len(near), batch_size)]
+    rng.shuffle(cut)
+    yield from cut
+
+
+def padded(ids: Sequence[Ids]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return int64 (b, t) token ids, zero where padded, and the mask of the same shape."""
+    tokens = torch.zeros(len(ids), max(map(len, ids)), dtype=torch.long)
+    mask = torch.zeros_like(tokens)
+    for row, i in enumerate(ids):
+        tokens[row, : len(i)] = torch.tensor(i)
+        mask[row, : len(i)] = 1
+    return tokens, mask
+
+
+def has_bfloat16() -> bool:
+    """Tell whether the GPU, or without one this CPU, computes in bfloat16 natively."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+
+
+def logits_of(model: RiskEncoder, ids: Sequence[Ids], *, bfloat16: bool = False) -> torch.Tensor:
+    """Return float32 (len(ids), n_risk_types) logits on the CPU, rows in the order given, dropout off.
+
+    With `bfloat16` they are good to two digits, and come in a third of the time where the hardware has it.
+    """
+    return _in_batches(model, model.forward, model.head.out_features, ids, bfloat16=bfloat16)
+
+
+def pooled_of(model: RiskEncoder, ids: Sequence[Ids], *, bfloat16: bool = False) -> torch.Tensor:
+    """Return float32 (len(ids), hidden): what goes into the head, as `logits_of` does."""
+    return _in_batches(model, model.pooled, model.head.in_features, ids, bfloat16=bfloat16)
+
+
+@torch.inference_mode()
+def _in_batches(
+    model: RiskEncoder,
+    forward: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    width: int,
+    ids: Sequence[Ids],
+    *,
+    bfloat16: bool,
+) -> torch.Tensor:
+    model.eval()
+    device = next(model.parameters()).device
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+    out = torch.zeros(len(ids), width)
+    for begin in range(0, len(order), _SCORED_AT_ONCE):
+        rows = order[begin : begin + _SCORED_AT_ONCE]
+        tokens, mask = padded([ids[i] for i in rows])
+        with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
+            out[rows] = forward(tokens.to(device), mask.to(device)).float().cpu()
+    return out
+
+
+def texts_to_outputs(artifact: Artifact, engine: Engine, texts: Sequence[str]) -> Floats:
+    """Return float32 (len(texts), n_outputs); one sentence a time, cut at the model's window.
+
+    The service scores what is longer in windows; of the sentences that calibrate, one in a thousand is.
+    """
+    tokenizer, longest = artifact.tokenizer(), artifact.manifest.max_length_tokens
+    rows = []
+    for encoding in tokenizer.encode_batch(list(texts)):
+        ids = (
+            encoding.ids
+            if len(encoding.ids) <= longest
+            else [*encoding.ids[: longest - 1], encoding.ids[-1]]
+        )
+        tokens = np.array([ids], np.int64)
+        rows.append(engine.outputs(tokens, np.ones_like(tokens))[0])
+    return np.array(rows, np.float32).reshape(-1, engine.n_outputs)

@@ -1,0 +1,62 @@
+"""Average the weights of a run's last checkpoints over all seeds.
+
+All start from the same encoder and end in the same valley, so that their mean lies lower than each of
+them (arXiv:2203.05482); it costs nothing when serving. Measured here on dev, November 2026: risk type F1
+0.51 to 0.52 for single checkpoints, 0.54 to 0.55 for their mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import load_file
+
+from ml.commands import command
+from ml.settings import TrainSettings
+from service.errors import ConfigError
+
+Floats = npt.NDArray[np.float32]
+
+
+def checkpoint_path(run: Path, seed: int, k: int) -> Path:
+    """Return the file of a seed's k-th checkpoint, from 1."""
+    return run / f"seed-{seed}-checkpoint-{k}.safetensors"
+
+
+def last_checkpoints(run: Path, settings: TrainSettings) -> list[Path]:
+    """Return the last `n_averaged` checkpoints of every seed.
+
+    Raises:
+        ConfigError: one of them is missing.
+    """
+    last = range(settings.n_checkpoints - settings.n_averaged + 1, settings.n_checkpoints + 1)
+    paths = [checkpoint_path(run, seed, k) for seed in settings.seeds for k in last]
+    missing = [path for path in paths if not path.is_file()]
+    if missing or not paths:
+        raise ConfigError(
+            f"The run in {run} is not complete ({', '.join(p.name for p in missing) or 'no checkpoint'}); "
+            f"train with `{command('ml', 'train', 'CONFIG')}`."
+        )
+    return paths
+
+
+def model_path(run: Path) -> Path:
+    """Return the file of the run's result, which the export takes."""
+    return run / "model.safetensors"
+
+
+def blended(new: dict[str, Floats], old: dict[str, Floats], keep: float) -> dict[str, Floats]:
+    """Return `new` drawn by the share `keep` in [0, 1) towards `old`, tensor by tensor."""
+    return {n: (v + np.float32(keep) * (old[n] - v)).astype(np.float32) for n, v in new.items()}
+
+
+def averaged(paths: Sequence[Path]) -> dict[str, Floats]:
+    """Return the mean of the checkpoints' tensors, float32, summed in float64."""
+    total: dict[str, npt.NDArray[np.float64]] = {}
+    for path in paths:
+        for name, value in load_file(path).items():
+            total[name] = total.get(name, np.float64(0)) + value.astype(np.float64)
+    return {name: (value / len(paths)).astype(np.float32) for name, value in total.items()}

@@ -1,0 +1,94 @@
+"""/api/v1/admin/models, /deployments and /shadow: which model serves, and which may come next.
+
+A deployment is an event with author and reason, so it is posted to a collection and never changed; the
+shadow is a state, so it is put and deleted, as often as one likes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiflask import APIBlueprint
+from marshmallow import RAISE
+
+from db.tables import Deployment
+from service.api.http.authentication import current_user, require_role
+from service.api.http.pagination import link_to_next
+from service.api.schemas.deployments import (
+    DeploymentIn,
+    DeploymentListOut,
+    DeploymentListQuery,
+    DeploymentOut,
+    ModelListOut,
+    ShadowIn,
+)
+from service.domain.deployments.deployments import Actor
+from service.domain.services import services
+
+blueprint = APIBlueprint("models", __name__, url_prefix="/api/v1/admin", tag="Models")
+
+
+@blueprint.get("/models")
+@require_role(blueprint, "admin")
+@blueprint.output(ModelListOut)
+@blueprint.doc(summary="The models of the registry, their states and gates", responses=[403, 409])
+def list_models() -> dict[str, Any]:
+    return services().models.overview().as_dict()
+
+
+@blueprint.get("/deployments")
+@require_role(blueprint, "admin")
+@blueprint.input(DeploymentListQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.output(DeploymentListOut)
+@blueprint.doc(
+    summary="What was activated, rolled back and shadowed, newest first", responses=[403]
+)
+def list_deployments(query: dict[str, int]) -> tuple[dict[str, Any], dict[str, str]]:
+    per_page = query["per_page"]
+    found = services().models.deployments(limit=per_page + 1, before_n=query.get("before"))
+    shown = found[:per_page]
+    next_before = shown[-1].n if len(found) > per_page else None
+    return {"items": shown, "next_before": next_before}, link_to_next(before=next_before)
+
+
+@blueprint.post("/deployments")
+@require_role(blueprint, "admin")
+@blueprint.input(DeploymentIn, location="json", arg_name="body")
+@blueprint.output(DeploymentOut, status_code=201)
+@blueprint.doc(
+    summary="Activate a model that passed its gate, or roll back; every process takes it over",
+    responses=[403, 404, 409],
+)
+def deploy(body: dict[str, Any]) -> Deployment:
+    actor, why = _actor(), body.get("why")
+    if body["kind"] == "rollback":
+        return services().models.rollback(actor=actor, why=why)
+    return services().models.activate(body["model"], actor=actor, why=why, force=body["force"])
+
+
+@blueprint.put("/shadow")
+@require_role(blueprint, "admin")
+@blueprint.input(ShadowIn, location="json", arg_name="body")
+@blueprint.output(DeploymentOut)
+@blueprint.doc(
+    summary="Let a second model score a share of the scans after their answers",
+    responses=[403, 404, 409],
+)
+def put_shadow(body: dict[str, Any]) -> Deployment:
+    return services().models.shadow(
+        body["model"], share=body["share"], actor=_actor(), why=body.get("why")
+    )
+
+
+@blueprint.delete("/shadow")
+@require_role(blueprint, "admin")
+@blueprint.output({}, status_code=204)
+@blueprint.doc(summary="Stop shadowing", responses=[403, 409])
+def delete_shadow() -> str:
+    services().models.end_shadow(actor=_actor())
+    return ""
+
+
+def _actor() -> Actor:
+    user = current_user()
+    return Actor(str(user.id), user.id)

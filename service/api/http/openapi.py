@@ -1,0 +1,220 @@
+"""The OpenAPI document: introduction, log-in schemes, and the rules for all operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from apiflask import APIFlask
+
+from service.api.http.bodies import READ, REPORT
+from service.api.http.problem_document import MEDIA_TYPE
+from service.api.http.response_headers import REVALIDATE, etagged
+from service.api.schemas.scans import ProblemOut
+from service.errors import HTTP_STATUS, MEANINGS
+
+_EVERYWHERE = {"400": "The request is not valid", "406": "Not acceptable", "500": "Internal error"}
+_AWAY = {"503": "Something is away for now; see Retry-After"}
+_WITH_BODY = {"413": "Larger than this service takes", "415": "A kind of body that is not read"}
+_NOT_MODIFIED = "The resource still has the ETag sent as If-None-Match"
+_EXAMPLE = "Project has tight budget and aggressive deadline"
+_REF = "#/components/schemas/"
+_PASSWORD_FLOW = {
+    "type": "oauth2",
+    "description": "The e-mail address is the username; leave the client fields empty.",
+    "flows": {
+        "password": {
+            "tokenUrl": "/api/v1/auth/login",
+            "refreshUrl": "/api/v1/auth/refresh",
+            "scopes": {},
+        }
+    },
+}
+_PATH_PARAMETERS = {
+    "scan_id": "Id of a scan: `scan_id` in the answer of POST /scan and in the list of scans.",
+    "n": "Number of a finding within its scan, from 1: its `id` in the list of findings.",
+    "login_id": "Id of one of the caller's log-ins: its `id` in the list of log-ins.",
+    "feedback_id": "Id of the caller's own verdict or report: its `id` in the list of feedback.",
+}
+_INTRODUCTION = """\
+Riskscan reads documents and returns the sentences that state a risk, each with its type and place.
+
+## From an account to the findings
+
+```
+H=http://localhost:8000
+field() { sed "s/.*\\"$1\\": *\\"//; s/\\".*//"; }
+curl -X POST $H/api/v1/auth/register -H 'Content-Type: application/json' \\
+     -d '{"email":"test@test.com","password":"test123"}'
+T=$(curl -s $H/api/v1/auth/login -d 'username=test@test.com' -d 'password=test123' | field access_token)
+ID=$(curl -s $H/api/v1/scan -H "Authorization: Bearer $T" -F 'text=%s' | field scan_id)
+curl $H/api/v1/scans/$ID/findings -H "Authorization: Bearer $T"
+```
+
+On this page, **Authorize** logs in with the same address and password. An access token lives for
+`expires_in` seconds; `POST /api/v1/auth/refresh` exchanges the refresh token for a new pair. If
+registration is closed (403), an administrator creates the account.
+
+- `/api/...` is an alias of `/api/v1/...`.
+- `POST /api/v1/scan` stores the scan; `POST /scan` is for services and stores nothing.
+- `GET /api/v1/taxonomy` lists the categories and risk types. Filters and verdicts accept key or title.
+- Send the `ETag` of an answer as `If-None-Match`: 304 means that nothing has changed.
+
+## Errors
+
+Every error is an `application/problem+json` document (RFC 9457). Its `code` is stable, its `detail`
+names the remedy, `errors` lists every faulty field, and the log has its `request_id`.
+
+| code | status | meaning |
+|---|---|---|
+"""
+
+
+def register(app: APIFlask) -> None:
+    """Set the data from which APIFlask generates the document."""
+    app.config.update(
+        VALIDATION_ERROR_STATUS_CODE=400,
+        VALIDATION_ERROR_SCHEMA=ProblemOut,
+        HTTP_ERROR_SCHEMA=ProblemOut,
+        AUTO_SERVERS=False,
+        AUTO_OPERATION_ID=True,
+    )
+    app.spec_processor(complete)  # type: ignore[arg-type]  # a dict, since SPEC_FORMAT is json
+    # APIFlask registers its view before it can be configured.
+    app.view_functions["openapi.spec"] = etagged(REVALIDATE)(app.view_functions["openapi.spec"])
+
+
+def complete(spec: dict[str, Any]) -> dict[str, Any]:
+    """Add the parts that apply to all operations."""
+    spec["info"]["description"] = _introduction()
+    spec["servers"] = [{"url": "/", "description": "The service that served this document"}]
+    spec["tags"] = list({tag["name"]: tag for tag in spec["tags"]}.values())  # two files share one
+    spec["components"]["securitySchemes"]["password"] = _PASSWORD_FLOW
+    for operation in _operations(spec):
+        _add_multipart(operation, spec)
+        _add_problems(operation)
+        _add_password_flow(operation)
+        _describe_path(operation)
+    _open_answers(spec)
+    return spec
+
+
+def _introduction() -> str:
+    rows = (f"| `{code}` | {status} | {MEANINGS[code]} |" for code, status in HTTP_STATUS.items())
+    return _INTRODUCTION.replace("%s", _EXAMPLE) + "\n".join(rows)
+
+
+def _operations(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for path in spec["paths"].values():
+        # APIFlask puts the parameters of the path beside its operations.
+        shared = path.pop("parameters", [])
+        for operation in path.values():
+            operation["parameters"] = [*map(dict, shared), *operation.get("parameters", [])]
+            yield operation
+
+
+def _add_multipart(operation: dict[str, Any], spec: dict[str, Any]) -> None:
+    content = operation.get("requestBody", {}).get("content")
+    if not content:
+        return
+    operation["requestBody"]["required"] = True
+    schemas = spec["components"]["schemas"]
+    if [*content] == ["multipart/form-data"]:
+        operation["requestBody"]["content"] = _json_or_report(content, schemas)
+    elif "application/x-www-form-urlencoded" in content:
+        body = content["application/json"]
+        fields_alone = _fields_alone(body, schemas)
+        # Swagger UI preselects the first kind, and only the form takes files.
+        operation["requestBody"]["content"] = {
+            kind: body if kind == "multipart/form-data" else fields_alone for kind in READ
+        }
+
+
+def _json_or_report(content: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return the body of a view that reads JSON, or a form with a JSON part and a file."""
+    name = content["multipart/form-data"]["schema"]["$ref"].removeprefix(_REF)
+    alone = {"$ref": _REF + _without_file(name, schemas)}
+    form = {
+        "type": "object",
+        "properties": {REPORT: alone, "file": schemas[name]["properties"]["file"]},
+        "required": [REPORT, "file"],
+        "additionalProperties": False,
+    }
+    part = {"schema": form, "encoding": {REPORT: {"contentType": "application/json"}}}
+    return {"application/json": {"schema": alone}, "multipart/form-data": part}
+
+
+def _fields_alone(body: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return a body for the kinds without files, which therefore require `text`."""
+    name = body["schema"]["$ref"].removeprefix(_REF)
+    if "file" not in schemas[name]["properties"]:
+        return body
+    copy = _without_file(name, schemas)
+    text = schemas[copy]["properties"]["text"]
+    schemas[copy]["required"] = ["text"]
+    schemas[copy]["properties"]["text"] = {**text, "example": _EXAMPLE}
+    # Swagger UI sends examples, so it would send a text with the chosen file.
+    schemas[name]["properties"]["text"]["example"] = ""
+    return {"schema": {"$ref": _REF + copy}}
+
+
+def _without_file(name: str, schemas: dict[str, Any]) -> str:
+    """Add a copy of a schema without its file, and return the name of the copy."""
+    copy = f"{name}WithoutFile"
+    properties = {k: v for k, v in schemas[name]["properties"].items() if k != "file"}
+    schemas[copy] = {**schemas[name], "properties": properties}
+    return copy
+
+
+def _add_problems(operation: dict[str, Any]) -> None:
+    responses = operation["responses"]
+    due = _EVERYWHERE | _AWAY | (_WITH_BODY if "requestBody" in operation else {})
+    for status, description in due.items():
+        responses.setdefault(status, {"description": description})
+    for status, response in responses.items():
+        if status >= "400":
+            response["content"] = {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}ProblemOut"}}}
+    if "304" in responses:
+        responses["304"] = {"description": _NOT_MODIFIED}
+
+
+def _add_password_flow(operation: dict[str, Any]) -> None:
+    if any("accessToken" in choice for choice in operation.get("security", [])):
+        operation["security"] = [*operation["security"], {"password": []}]
+
+
+def _describe_path(operation: dict[str, Any]) -> None:
+    for parameter in operation["parameters"]:
+        if parameter["in"] != "path":
+            continue
+        name = parameter["name"]
+        parameter["description"] = _PATH_PARAMETERS.get(name, f"The {name.replace('_', ' ')}.")
+        if name.endswith("_id"):
+            parameter["schema"] = {"type": "string", "format": "uuid"}
+        else:
+            parameter["schema"] = {**parameter["schema"], "minimum": 1}
+
+
+def _open_answers(spec: dict[str, Any]) -> None:
+    """Allow unknown fields in answers, so that generated clients accept fields of later versions."""
+    schemas = spec["components"]["schemas"]
+    requested: set[str] = set()
+    for operation in _operations(spec):
+        for body in operation.get("requestBody", {}).get("content", {}).values():
+            requested |= set(_referred(body, schemas))
+    for name in schemas.keys() - requested:
+        schemas[name].pop("additionalProperties", None)
+
+
+def _referred(node: object, schemas: dict[str, Any]) -> Iterator[str]:
+    """Yield the names of the schemas that a part of the document refers to, directly or indirectly."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "$ref":
+                yield value.removeprefix(_REF)
+                yield from _referred(schemas[value.removeprefix(_REF)], schemas)
+            else:
+                yield from _referred(value, schemas)
+    elif isinstance(node, list):
+        for item in node:
+            yield from _referred(item, schemas)

@@ -1,0 +1,225 @@
+"""Shapes of findings and of what reviewers say of them; the OpenAPI document comes from these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Any
+
+from apiflask import Schema
+from apiflask.fields import (
+    UUID,
+    AwareDateTime,
+    Boolean,
+    File,
+    Float,
+    Integer,
+    List,
+    Nested,
+    String,
+)
+from apiflask.validators import Length, OneOf, Range
+from marshmallow import ValidationError, post_dump
+
+from service.api.schemas.coverage import warning_list
+from service.api.schemas.scans import MAX_INT, StrictSchema, TaxonomyKey, Text
+from service.nlp.taxonomy import CATEGORIES, RISK_TITLES, RISK_TYPES
+
+VERDICTS = ("confirmed", "rejected", "relabelled")
+MAX_COMMENT_CHARS = 2000
+MAX_SENTENCE_CHARS = 20_000
+
+
+class RiskTypeList(List[Any]):
+    """One to all risk types by key or title, each once."""
+
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - marshmallow's
+        kwargs.setdefault("metadata", {"uniqueItems": True})
+        kwargs["validate"] = [Length(1, len(RISK_TYPES)), _each_once]
+        super().__init__(TaxonomyKey(RISK_TITLES), **kwargs)
+
+
+def _each_once(values: list[str]) -> None:
+    if len(set(values)) < len(values):
+        raise ValidationError("Names a risk type more than once.")
+
+
+def _not_blank(text: str) -> None:
+    if text and not text.strip():  # Length tells of none at all
+        raise ValidationError("Holds no word.")
+
+
+class JudgementIn(StrictSchema):
+    """What the caller says of a finding."""
+
+    verdict = String(required=True, validate=OneOf(VERDICTS))
+    risk_types = RiskTypeList(
+        metadata={
+            "description": "With relabelled alone: the types that the sentence states instead.",
+            "uniqueItems": True,
+        }
+    )
+    comment = Text(validate=Length(1, MAX_COMMENT_CHARS))
+
+    def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
+        """Require risk types for `relabelled`, and forbid them for other verdicts."""
+        is_relabelled = data.get("verdict") == "relabelled"
+        if is_relabelled and "risk_types" not in sent:
+            return {"risk_types": "Send the right types with relabelled."}
+        if "verdict" in data and not is_relabelled and "risk_types" in sent:
+            return {"risk_types": "Allowed only with relabelled."}
+        return {}
+
+
+class MissedIn(StrictSchema):
+    """A missed risk. It quotes its sentence, since documents are not stored.
+
+    If it includes the document as `file` or `text`, the service verifies the sentence at the span.
+    """
+
+    start = Integer(required=True, strict=True, validate=Range(0, MAX_INT))
+    end = Integer(required=True, strict=True, validate=Range(1, MAX_INT))
+    context = Text(
+        required=True,
+        validate=[Length(1, MAX_SENTENCE_CHARS), _not_blank],
+        metadata={"description": "The sentence, verbatim: end - start code points."},
+    )
+    risk_types = RiskTypeList(required=True)
+    comment = Text(validate=Length(1, MAX_COMMENT_CHARS))
+    text = String(metadata={"description": "The document, if it was scanned as text."})
+    file = File(  # type: ignore[no-untyped-call]  # APIFlask's is not annotated
+        metadata={"description": "The document, if it was scanned as a file; multipart only."}
+    )
+
+    def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
+        """Require a non-empty span, and at most one document."""
+        faults: dict[str, str] = {}
+        if "start" in data and data.get("end", MAX_INT) <= data["start"]:
+            faults["end"] = "Lies after start."
+        if "file" in sent and "text" in sent:
+            faults |= dict.fromkeys(("file", "text"), "Send one of file and text, or neither.")
+        return faults
+
+
+def _offset(description: str) -> Integer:
+    return Integer(required=True, allow_none=True, metadata={"description": description})
+
+
+class FeedbackOut(Schema):
+    """One verdict of one user, or a missed risk that they reported."""
+
+    id = UUID(required=True)
+    user_id = UUID(required=True)
+    role = String(required=True, metadata={"description": "The author's role at that time."})
+    finding = Integer(
+        required=True,
+        allow_none=True,
+        attribute="n",
+        metadata={"description": "The finding's id; null for a missed risk."},
+    )
+    verdict = String(required=True, validate=OneOf([*VERDICTS, "missed", "withdrawn"]))
+    risk_types = List(
+        String(validate=OneOf(RISK_TYPES)),
+        required=True,
+        metadata={"description": "The types that stand by this verdict."},
+    )
+    comment = String(required=True, allow_none=True)
+    start = _offset("First character, in code points; null if not located.")
+    end = _offset("One past the last character.")
+    context = String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The sentence of a missed risk; null for a finding's verdict."},
+    )
+    verified = Boolean(
+        required=True,
+        metadata={
+            "description": "Whether the service saw the sentence in the document. Reports that are not "
+            "verified are never exported for training."
+        },
+    )
+    timestamp = AwareDateTime(required=True, attribute="created_at", default_timezone=UTC)
+
+    @post_dump
+    def _zero_is_no_finding_or_place(self, data: dict[str, Any], **_: object) -> dict[str, Any]:
+        place = {} if data["end"] else {"start": None, "end": None}
+        return {**data, **place, "finding": data["finding"] or None}
+
+
+class GivenFeedbackOut(FeedbackOut):
+    """The caller's own, as it is stored now; OpenAPI wants another name for what others nest."""
+
+
+class FeedbackListQuery(StrictSchema):
+    cursor = String(
+        validate=Length(1, 200), metadata={"description": "next_cursor of the page before."}
+    )
+    per_page = Integer(load_default=50, validate=Range(1, 200))
+
+
+class FeedbackListOut(Schema):
+    items = List(Nested(FeedbackOut), required=True)
+    next_cursor = String(required=True, allow_none=True)
+
+
+class FindingListQuery(StrictSchema):
+    after = Integer(
+        load_default=0, validate=Range(0, MAX_INT), metadata={"description": "A finding's id."}
+    )
+    per_page = Integer(load_default=100, validate=Range(1, 1000))
+
+
+class FindingOut(Schema):
+    id = Integer(required=True, attribute="n", metadata={"description": "Number within the scan."})
+    risk_type = String(
+        required=True,
+        allow_none=True,
+        validate=OneOf(RISK_TYPES),
+        metadata={"description": "null if AI_SERVICE_URL names a risk outside the taxonomy."},
+    )
+    risk = String(required=True, metadata={"description": "Title of the risk."})
+    category = String(required=True, allow_none=True, validate=OneOf(CATEGORIES))
+    category_title = String(required=True)
+    score = Float(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Calibrated probability; null from an LLM or another service."},
+    )
+    context = String(required=True, metadata={"description": "The sentence, verbatim."})
+    start = _offset("First character, in code points; null if not located.")
+    end = _offset("One past the last character.")
+    located = Boolean(
+        required=True,
+        metadata={
+            "description": "false if the text does not contain the quote from AI_SERVICE_URL."
+        },
+    )
+    page = Integer(required=True, allow_none=True, metadata={"description": "1-based."})
+    feedback = Nested(
+        FeedbackOut,
+        required=True,
+        allow_none=True,
+        metadata={"description": "The caller's own verdict."},
+    )
+
+
+class FindingListOut(Schema):
+    items = List(Nested(FindingOut), required=True)
+    next_after = Integer(required=True, allow_none=True)
+    warnings = warning_list("coverage.warnings")
+
+
+class FindingReviewOut(Schema):
+    """The newest 100 of each list, newest first."""
+
+    own = Nested(FeedbackOut, required=True, allow_none=True)
+    others = List(
+        Nested(FeedbackOut),
+        required=True,
+        metadata={"description": "Other users' verdicts; empty but for reviewers."},
+    )
+    history = List(
+        Nested(FeedbackOut),
+        required=True,
+        metadata={"description": "Superseded and withdrawn ones too; a reviewer sees everyone's."},
+    )

@@ -1,0 +1,139 @@
+"""`python -m service models`: look at the registry, prove, shadow, activate, roll back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from db.tables import Deployment
+from service.cli.operator_name import operator_name
+from service.config import settings
+from service.config.database_address import shown
+from service.config.settings import Config
+from service.domain.deployments.deployments import Actor, Overview, mean_abs_score_difference
+
+
+@click.group()
+def models() -> None:
+    """Look at model artifacts, and choose which one serves."""
+
+
+@models.command("verify")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+def verify_model(folder: Path | None) -> None:
+    """Check an artifact's hashes and labels and reproduce its golden scores (default: MODEL_DIR)."""
+    from service.nlp.analyzers.pool import open_model  # noqa: PLC0415 - loads the model's libraries
+
+    config = settings.load()
+    analyzer = open_model(config, folder or config.model_dir)
+    click.echo(f"{analyzer.model_name} {analyzer.model_version} is proved.")
+    analyzer.close()
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, as GET /api/v1/admin/models.")
+def list_models(*, as_json: bool) -> None:
+    """Show every model of the registry, its state and gate, and what shadowing measured."""
+    from service.api.schemas.deployments import ModelListOut  # noqa: PLC0415 - loads the API's libraries
+    from service.server.startup import models_of  # noqa: PLC0415 - the database's libraries only here
+
+    with models_of(settings.load()) as found:
+        overview = found.overview()
+    if as_json:
+        click.echo(json.dumps(ModelListOut().dump(overview.as_dict()), ensure_ascii=False))
+        return
+    for line in _lines_of(overview):
+        click.echo(line)
+    if overview.shadow is not None:
+        click.echo(f"Shadow: {overview.shadow.to_model}, share {overview.shadow.share:g}")
+    for total in overview.totals:
+        mean = mean_abs_score_difference(total)
+        difference = "" if mean is None else f", mean score difference {mean:.3f}"
+        click.echo(
+            f"{total.shadow} beside {total.serving}: {total.n_scans} scans, both found {total.n_agreeing}, "
+            f"serving alone {total.n_only_serving}, shadow alone {total.n_only_shadow}, "
+            f"dropped {total.n_dropped}{difference}"
+        )
+
+
+@models.command("activate")
+@click.argument("model", metavar="NAME/VERSION")
+@click.option("--force", is_flag=True, help="In spite of the gate; needs --why.")
+@click.option("--why", help="Kept with the deployment.")
+def activate(model: str, *, force: bool, why: str | None) -> None:
+    """Have every process serve NAME/VERSION, if it passed its gate against what serves now."""
+    from service.server.startup import models_of  # noqa: PLC0415
+
+    config = settings.load()
+    with models_of(config) as found:
+        _tell(found.activate(model, actor=_actor(), why=why, force=force), config)
+
+
+@models.command("rollback")
+@click.option("--why", help="Kept with the deployment.")
+def rollback(*, why: str | None) -> None:
+    """Have every process serve what served before the newest activation."""
+    from service.server.startup import models_of  # noqa: PLC0415
+
+    config = settings.load()
+    with models_of(config) as found:
+        _tell(found.rollback(actor=_actor(), why=why), config)
+
+
+@models.command("shadow")
+@click.argument("model", metavar="NAME/VERSION", required=False)
+@click.option("--share", type=click.FloatRange(0, 1), help="Share of the scans, 0 to 1.")
+@click.option("--off", is_flag=True, help="Stop shadowing.")
+@click.option("--why", help="Kept with the deployment.")
+def shadow(model: str | None, *, share: float | None, off: bool, why: str | None) -> None:
+    """Score a share of the scans with NAME/VERSION too, after their answers; or stop with --off."""
+    from service.server.startup import models_of  # noqa: PLC0415
+
+    if off == (model is not None) or (model is not None and share is None):
+        raise click.UsageError("Give NAME/VERSION and --share, or --off alone.")
+    config = settings.load()
+    with models_of(config) as found:
+        if model is None or share is None:
+            ended = found.end_shadow(actor=_actor())
+            what = "No model was shadowing" if ended is None else "Shadowing ends"
+            click.echo(f"{what} in {shown(config.database_url)}.")
+            return
+        _tell(found.shadow(model, share=share, actor=_actor(), why=why), config)
+
+
+def _actor() -> Actor:
+    return Actor(operator_name())
+
+
+def _tell(deployment: Deployment, config: Config) -> None:
+    share = "" if deployment.share is None else f", share {deployment.share:g}"
+    forced = ", forced" if deployment.forced else ""
+    click.echo(
+        f"Deployment {deployment.n}: {deployment.kind} {deployment.to_model} "
+        f"(before: {deployment.from_model}{share}{forced}), "
+        f"recorded in {shown(config.database_url)}. "
+        "Running processes take it over within MODEL_POLL_S seconds."
+    )
+
+
+def _lines_of(overview: Overview) -> Iterator[str]:
+    """Yield a line for each model, with its gate and faults below; names are never truncated."""
+    names = [f"{item['name']}/{item['version']}" for item in overview.items]
+    width = max(map(len, ("MODEL", *names)))
+    yield f"{'MODEL':{width}}  STATE      MADE        F1 RISK/CAT./TYPE"
+    for name, item in zip(names, overview.items, strict=True):
+        made = (item["created_at"] or "")[:10]
+        yield f"{name:{width}}  {item['state']:9}  {made:10}  {_f1(item['metrics'])}".rstrip()
+        gate = item["gate"]
+        if gate is not None:
+            yield f"  {'passed' if gate.passed else 'refused by'} its gate against {gate.against}"
+        yield from (f"  {fault}" for fault in item["faults"])
+
+
+def _f1(metrics: Mapping[str, Any]) -> str:
+    values = [metrics.get(key) for key in ("risk_f1", "category_f1", "type_f1")]
+    return "/".join(f"{v[0]:.3f}" for v in values if isinstance(v, list) and v)

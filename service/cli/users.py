@@ -1,0 +1,130 @@
+"""`python -m service users`: list, create, change and disable accounts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from db.tables import User
+from service.cli.operator_name import operator_name
+from service.config import settings
+from service.config.database_address import shown
+from service.config.settings import Config
+from service.domain.accounts.user_admin import ROLES, UserAdmin
+
+
+@click.group()
+def users() -> None:
+    """Manage accounts."""
+
+
+@users.command("create")
+@click.argument("email")
+@click.option("--admin", "role", flag_value="admin", help="Give the account the role admin.")
+@click.option(
+    "--reviewer", "role", flag_value="reviewer", help="Give the account the role reviewer."
+)
+@click.option(
+    "--user", "role", flag_value="user", default="user", help="A plain account (default)."
+)
+def create_user(email: str, role: str) -> None:
+    """Create an account; prompt for the password, or read it from standard input if piped."""
+    from service.server.startup import accounts_of  # noqa: PLC0415 - the database's libraries only here
+
+    config = settings.load()
+    password = _new_password()
+    with accounts_of(config) as accounts:
+        user = accounts.register(email, password, role=role, operator=operator_name())
+    _report(config, f"Created {user.role} {user.email}")
+
+
+@users.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each account.")
+def list_users(*, as_json: bool) -> None:
+    """Show every account, its role and whether it is disabled."""
+    from service.server.startup import user_admin_of  # noqa: PLC0415
+
+    with user_admin_of(settings.load()) as admin:
+        accounts = admin.list()
+    if as_json:
+        for user in accounts:
+            click.echo(json.dumps(_as_json(user), ensure_ascii=False))
+    else:
+        Console().print(_table_of(accounts))
+
+
+@users.command("set-role")
+@click.argument("email")
+@click.argument("role", type=click.Choice(ROLES))
+def set_role(email: str, role: str) -> None:
+    """Set the role of the account: user, reviewer or admin."""
+    _change(lambda admin: admin.set_role(email, role), f"has the role {role}")
+
+
+@users.command("disable")
+@click.argument("email")
+def disable(email: str) -> None:
+    """Disable the account and end its log-ins at once; keep its scans."""
+    _change(lambda admin: admin.disable(email), "is disabled")
+
+
+@users.command("enable")
+@click.argument("email")
+def enable(email: str) -> None:
+    """Let a disabled account log in again."""
+    _change(lambda admin: admin.enable(email), "is enabled")
+
+
+@users.command("reset-password")
+@click.argument("email")
+def reset_password(email: str) -> None:
+    """Store a new password, prompted for or piped in, and end the account's log-ins."""
+    password = _new_password()
+    _change(lambda admin: admin.reset_password(email, password), "has a new password")
+
+
+def _change(change: Callable[[UserAdmin], User], state: str) -> None:
+    from service.server.startup import user_admin_of  # noqa: PLC0415
+
+    config = settings.load()
+    with user_admin_of(config) as admin:
+        user = change(admin)
+    _report(config, f"{user.email} {state}")
+
+
+def _report(config: Config, change: str) -> None:
+    click.echo(f"{change} in {shown(config.database_url)}.")
+
+
+def _table_of(accounts: Sequence[User]) -> Table:
+    table = Table("Role", "State", "Created", Column("E-mail address", overflow="fold"))
+    for user in accounts:
+        state = "enabled" if user.disabled_at is None else "disabled"
+        table.add_row(user.role, state, f"{user.created_at:%Y-%m-%d}", escape(user.email))
+    return table
+
+
+def _as_json(user: User) -> dict[str, Any]:
+    return {
+        "id": str(user.id),
+        "email": user.email,
+        "role": user.role,
+        "created_at": user.created_at.isoformat(),
+        "updated_at": user.changed_at.isoformat(),
+        "disabled_at": user.disabled_at.isoformat() if user.disabled_at else None,
+    }
+
+
+def _new_password() -> str:
+    """Return the password: typed twice on a terminal, or the first line of standard input."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    return typed

@@ -1,0 +1,1 @@
+"""Accounts: registration, log-ins, passwords, tokens, and what an operator does to them."""

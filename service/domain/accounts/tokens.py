@@ -1,0 +1,81 @@
+"""Access tokens (JWT, HS256) and refresh tokens (opaque, signed): made and read, never stored here."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import jwt
+from itsdangerous import BadSignature, Signer
+
+from service.config.settings import Config
+from service.errors import Unauthenticated
+
+_CLAIMS = ["sub", "sid", "iat", "exp", "jti"]
+
+
+@dataclass(frozen=True, slots=True)
+class AccessClaims:
+    """Who a valid access token speaks for, and the log-in that it was given to."""
+
+    user_id: UUID
+    login_id: UUID
+
+
+class TokenMaker:
+    """Signs and reads tokens with the keys of one configuration."""
+
+    def __init__(self, config: Config) -> None:
+        self._jwt_secret = config.jwt_secret
+        self._algorithm = config.jwt_algorithm
+        self._refresh_signer = Signer(
+            config.secret_key, salt="refresh-token", digest_method=hashlib.sha256
+        )
+        self.access_life = timedelta(minutes=config.access_token_expire_minutes)
+        self.refresh_life = timedelta(days=config.refresh_token_expire_days)
+
+    def access_token(self, user_id: UUID, login_id: UUID) -> str:
+        """Return a JWT with sub, sid (the log-in), iat, exp and jti."""
+        now = datetime.now(UTC)
+        claims = {
+            "sub": str(user_id),
+            "sid": str(login_id),
+            "iat": now,
+            "exp": now + self.access_life,
+            "jti": secrets.token_hex(16),
+        }
+        return jwt.encode(claims, self._jwt_secret, algorithm=self._algorithm)
+
+    def read_access_token(self, token: str) -> AccessClaims:
+        """Return the claims of a valid token.
+
+        Raises:
+            Unauthenticated: expired, altered, signed otherwise, or lacking a claim.
+        """
+        try:
+            claims = jwt.decode(
+                token, self._jwt_secret, algorithms=[self._algorithm], options={"require": _CLAIMS}
+            )
+            return AccessClaims(UUID(str(claims["sub"])), UUID(str(claims["sid"])))
+        except jwt.ExpiredSignatureError as error:
+            raise Unauthenticated("The access token has expired; refresh it.") from error
+        except (jwt.InvalidTokenError, ValueError) as error:
+            raise Unauthenticated("The access token is not valid; log in again.") from error
+
+    def refresh_token(self) -> str:
+        """Return a fresh opaque token: 256 random bits and their signature."""
+        return self._refresh_signer.sign(secrets.token_urlsafe(32)).decode()
+
+    def refresh_token_hash(self, token: str) -> str:
+        """Return the sha256 (hex) under which a refresh token is stored.
+
+        Raises:
+            Unauthenticated: this service did not sign it; the database is not asked.
+        """
+        try:
+            return hashlib.sha256(self._refresh_signer.unsign(token)).hexdigest()
+        except (BadSignature, UnicodeError) as error:
+            raise Unauthenticated("The refresh token is not valid; log in again.") from error

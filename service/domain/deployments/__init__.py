@@ -1,0 +1,1 @@
+"""Which model serves: deployments, their rollout, the shadow model, drift."""

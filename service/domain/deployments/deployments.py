@@ -1,0 +1,359 @@
+"""Use cases of models, shared by API and CLI: look at the registry, shadow, activate, roll back.
+
+They store what is wanted; each process takes it over by itself (rollout.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import uuid_utils.compat
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from db.error_codes import is_duplicate
+from db.queries import deployments as queries
+from db.queries.deployments import Wanted
+from db.tables import Deployment, ShadowTotal
+from service.config.settings import Config
+from service.domain.audit import Action, event, record
+from service.domain.deployments.rollout import Rollout
+from service.domain.transactions import Store
+from service.errors import ArtifactError, Conflict, Fault, InvalidRequest
+from service.nlp.analyzers.pool import open_model
+from service.nlp.artifacts.registry import Entry, GateRecord, Registry, manifest_sha256
+
+MIN_WHY_CHARS = 10
+_FIGURES = ("risk_f1", "category_f1", "type_f1")
+_ACTIONS = {
+    "activate": Action.MODEL_ACTIVATED,
+    "rollback": Action.MODEL_ROLLED_BACK,
+    "shadow": Action.MODEL_SHADOWED,
+    "shadow_off": Action.MODEL_SHADOW_ENDED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who deploys: `name` is a user's id, or cli:<user of the operating system>."""
+
+    name: str
+    user_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The registry and what is wanted of it; `rollout` is None outside of a serving process."""
+
+    items: list[dict[str, Any]]
+    serving: str
+    shadow: Deployment | None
+    totals: Sequence[ShadowTotal]
+    rollout: Rollout | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON of `GET /admin/models`; commands mark no model as serving here."""
+        return {
+            "items": self.items,
+            "serving": self.serving,
+            "serving_here": self.rollout.serving if self.rollout else "",
+            "shadowing_here": self.rollout.shadowing if self.rollout else None,
+            "shadow": self.shadow,
+            "shadow_totals": [
+                {
+                    **{c.name: getattr(t, c.name) for c in t.__table__.columns},
+                    "mean_abs_score_difference": mean_abs_score_difference(t),
+                }
+                for t in self.totals
+            ],
+        }
+
+
+class Models:
+    """The models that may serve, and the record of those that did."""
+
+    def __init__(
+        self, config: Config, store: Store, registry: Registry, rollout: Rollout | None = None
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._registry = registry
+        self._rollout = rollout
+
+    def overview(self) -> Overview:
+        """Return every model with its state, and the totals of shadowing.
+
+        Raises:
+            Conflict: another service analyzes.
+        """
+        self._need_local_model()
+        wanted, history, totals = self._store.transaction(
+            lambda s: (queries.wanted(s), queries.serving_history(s), queries.shadow_totals(s))
+        )
+        shadow = wanted.shadow if wanted.shadow and wanted.shadow.kind == "shadow" else None
+        serving = self._serving(wanted)
+        states = dict.fromkeys(_rollback_targets(history)[-1:], "previous")
+        if shadow is not None and shadow.to_model is not None:
+            states[shadow.to_model] = "shadow"
+        states[serving] = "serving"
+        faults = self._rollout.faults if self._rollout else {}
+        items = [
+            _shown(self._registry.entry(model), states.get(model, "available"), faults.get(model))
+            for model in sorted({*self._registry.models(), *states})
+        ]
+        return Overview(items, serving, shadow, totals, self._rollout)
+
+    def deployments(self, *, limit: int, before_n: int | None) -> Sequence[Deployment]:
+        """Return up to `limit` deployments, newest first, those numbered below `before_n`."""
+        return self._store.transaction(
+            lambda s: queries.list_deployments(s, limit=limit, before_n=before_n)
+        )
+
+    def activate(self, model: str, *, actor: Actor, why: str | None, force: bool) -> Deployment:
+        """Have every process serve `model` (name/version), which is proved here first.
+
+        Raises:
+            NotFound: it is not in the registry.
+            InvalidRequest: forced without a reason.
+            Conflict: it serves already, fails its proof, or has no passing gate against what serves.
+        """
+        self._need_local_model()
+        if force and len((why or "").strip()) < MIN_WHY_CHARS:
+            fault = Fault("why", f"Forcing needs a reason of at least {MIN_WHY_CHARS} characters.")
+            raise InvalidRequest(fault.message, faults=(fault,))
+        sha256 = self._prove(model)
+        gate = self._gate_record(model)
+
+        def decide(_session: Session, wanted: Wanted) -> dict[str, Any]:
+            serving = self._serving(wanted)
+            if serving == model:
+                raise Conflict(f"{model} serves already.")
+            reasons = _refusals(model, sha256, serving, gate)
+            if reasons and not force:
+                raise Conflict(
+                    f"{model} is not activated: {' '.join(reasons)}",
+                    faults=tuple(Fault("gate", reason) for reason in reasons),
+                )
+            return {
+                "kind": "activate",
+                "from_model": serving,
+                "to_model": model,
+                "manifest_sha256": sha256,
+                "forced": bool(reasons),
+                "metrics": _figures(gate, sha256),
+            }
+
+        return self._deploy(decide, actor=actor, why=why)
+
+    def rollback(self, *, actor: Actor, why: str | None) -> Deployment:
+        """Have every process serve the model that served before the newest activation not yet undone.
+
+        Raises:
+            Conflict: there is none, or it is gone or altered.
+        """
+        self._need_local_model()
+
+        def decide(session: Session, wanted: Wanted) -> dict[str, Any]:
+            targets = _rollback_targets(queries.serving_history(session))
+            if not targets:
+                raise Conflict("There is no activation to roll back.")
+            return {
+                "kind": "rollback",
+                "from_model": self._serving(wanted),
+                "to_model": targets[-1],
+                "manifest_sha256": self._verify(targets[-1]),
+            }
+
+        return self._deploy(decide, actor=actor, why=why)
+
+    def shadow(self, model: str, *, share: float, actor: Actor, why: str | None) -> Deployment:
+        """Have every process also score `share` (0 to 1) of its scans with `model`, after answering.
+
+        Raises:
+            NotFound: it is not in the registry.
+            Conflict: it serves, or fails its proof.
+        """
+        self._need_local_model()
+        sha256 = self._prove(model)
+
+        def decide(_session: Session, wanted: Wanted) -> dict[str, Any]:
+            serving = self._serving(wanted)
+            if serving == model:
+                raise Conflict(f"{model} serves; a shadow is another model.")
+            return {
+                "kind": "shadow",
+                "from_model": serving,
+                "to_model": model,
+                "manifest_sha256": sha256,
+                "share": share,
+            }
+
+        return self._deploy(decide, actor=actor, why=why)
+
+    def end_shadow(self, *, actor: Actor) -> Deployment | None:
+        """Have every process stop shadowing; None when none was wanted."""
+        self._need_local_model()
+        wanted = self._store.transaction(queries.wanted)
+        shadow = wanted.shadow
+        if shadow is None or shadow.kind == "shadow_off" or shadow.to_model is None:
+            return None
+        values = {"kind": "shadow_off", "from_model": shadow.to_model}
+        return self._deploy(lambda _session, _wanted: values, actor=actor, why=None)
+
+    def _deploy(
+        self,
+        decide: Callable[[Session, Wanted], Mapping[str, Any]],
+        *,
+        actor: Actor,
+        why: str | None,
+    ) -> Deployment:
+        """Store what `decide` returns for what is wanted now, as the next deployment."""
+        deployment_id, now = uuid_utils.compat.uuid7(), datetime.now(UTC)
+        own = {"id": deployment_id, "created_at": now, "actor": actor.name, "why": why}
+
+        def work(session: Session) -> Deployment:
+            if earlier := queries.deployment_of(session, deployment_id):
+                return earlier  # stored by an earlier run; only the answer to its commit was lost
+            wanted = queries.wanted(session)
+            blank = {"n": wanted.n + 1, "forced": False, "metrics": {}}
+            values = {**blank, **own, **decide(session, wanted)}
+            stored = queries.add_deployment(session, values)
+            _trace(session, stored, actor)
+            return stored
+
+        try:
+            stored = self._store.transaction(work)
+        except IntegrityError as error:
+            if is_duplicate(error):
+                raise Conflict(
+                    "Another deployment was made at the same moment; look at it and try again."
+                ) from error
+            raise
+        if self._rollout is not None:
+            self._rollout.wake()
+        return stored
+
+    def _need_local_model(self) -> None:
+        if self._config.ai_service_url:
+            raise Conflict(
+                "AI_SERVICE_URL is set: another service analyzes, and its models are managed there. "
+                "Unset it to serve a model from here."
+            )
+
+    def _serving(self, wanted: Wanted) -> str:
+        if wanted.serving is not None and wanted.serving.to_model is not None:
+            return wanted.serving.to_model
+        return self._registry.default_model()
+
+    def _prove(self, model: str) -> str:
+        """Open the model as a process that takes it over would; return its manifest's sha256."""
+        folder = self._registry.folder_of(model)
+        sha256 = self._verify(model)
+        try:
+            open_model(self._config, folder).close()
+        except ArtifactError as error:
+            raise Conflict(error.message) from error
+        return sha256
+
+    def _verify(self, model: str) -> str:
+        try:
+            return manifest_sha256(self._registry.verified(model).path)
+        except ArtifactError as error:
+            raise Conflict(error.message) from error
+
+    def _gate_record(self, model: str) -> GateRecord | None:
+        try:
+            return self._registry.gate_record(model)
+        except ArtifactError as error:
+            raise Conflict(error.message) from error
+
+
+def _refusals(model: str, sha256: str, serving: str, gate: GateRecord | None) -> list[str]:
+    """Return why the gate does not let `model` take the place of `serving`; [] when it does."""
+    remedy = f"Run `.venv-test/bin/python -m ml register` on it against the folder of {serving}."
+    if gate is None:
+        return [f"It was never measured against {serving}. {remedy}"]
+    if gate.model != model or gate.manifest_sha256 != sha256:
+        return [f"What was measured is not what lies in the registry. {remedy}"]
+    if gate.against != serving:
+        return [f"It was measured against {gate.against}, but {serving} serves. {remedy}"]
+    if not gate.passed:
+        return list(gate.reasons) or ["The gate refused it without a reason."]
+    return []
+
+
+def _figures(gate: GateRecord | None, sha256: str) -> dict[str, Any]:
+    """Return what the deployment keeps of a gate record; nothing of one about other content."""
+    if gate is None or gate.manifest_sha256 != sha256:
+        return {}
+    return {
+        "against": gate.against,
+        "passed": gate.passed,
+        "reasons": list(gate.reasons),
+        "data_fingerprint": gate.data_fingerprint,
+        "figures": dict(gate.figures),
+    }
+
+
+def _rollback_targets(history: Sequence[Deployment]) -> list[str]:
+    """Return the models that rollbacks would lead to, the next one last.
+
+    Each rollback undoes the newest activation that is not undone yet, so that a second one goes
+    further back, and never to the model that the first one left.
+    """
+    targets: list[str] = []
+    for deployment in history:
+        if deployment.kind == "activate":
+            targets.append(deployment.from_model)
+        elif targets:
+            targets.pop()
+    return targets
+
+
+def _trace(session: Session, deployment: Deployment, actor: Actor) -> None:
+    detail = {
+        "by": actor.name,
+        "from": deployment.from_model,
+        "to": deployment.to_model,
+        "share": deployment.share,
+        "forced": deployment.forced,
+    }
+    made = event(
+        _ACTIONS[deployment.kind],
+        user_id=actor.user_id,
+        object_type="deployment",
+        object_id=deployment.id,
+        detail={k: v for k, v in detail.items() if v is not None},
+    )
+    record(session, made)
+
+
+def _shown(entry: Entry, state: str, fault: str | None) -> dict[str, Any]:
+    name, _, version = entry.model.partition("/")
+    return {
+        "name": name,
+        "version": version,
+        "state": state,
+        "created_at": entry.manifest.created_at if entry.manifest else None,
+        "metrics": _summary(entry.manifest.metrics) if entry.manifest else {},
+        "gate": entry.gate,
+        "faults": list(dict.fromkeys(f for f in (entry.fault, fault) if f)),
+    }
+
+
+def _summary(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return F1 at the three levels with intervals: on unseen documents where that was measured."""
+    for measured in ("cross_fitted", "at_threshold"):
+        block = metrics.get(measured)
+        if isinstance(block, dict):
+            return {"measured": measured, **{k: block[k] for k in _FIGURES if k in block}}
+    return {}
+
+
+def mean_abs_score_difference(total: ShadowTotal) -> float | None:
+    """Return the mean over the findings of both models, None when there were none."""
+    return total.abs_score_difference / total.n_agreeing if total.n_agreeing else None

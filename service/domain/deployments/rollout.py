@@ -1,0 +1,214 @@
+"""Makes this process serve, and shadow with, the models that the database asks for.
+
+A candidate is loaded and proved beside the one that serves; only then are they exchanged.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from db.queries import deployments
+from db.tables import Deployment
+from service.config.settings import Config
+from service.domain.deployments.shadow import Shadow
+from service.domain.transactions import Store
+from service.errors import ArtifactError, DatabaseUnavailable, RiskscanError
+from service.nlp.analyzers.base import Analyzer
+from service.nlp.analyzers.pool import Analyzers, open_model
+from service.nlp.artifacts.registry import Registry, manifest_sha256
+from service.nlp.observer import NOBODY, Observer
+from service.observability.logging import fields
+
+# A candidate that failed is tried again, since its folder may still be on its way to this machine.
+RETRY_S = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A model and, where it was deployed, the hash of the manifest that was."""
+
+    model: str
+    manifest_sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    model: str
+    manifest_sha256: str
+    analyzer: Analyzer
+
+    def is_what(self, target: _Target) -> bool:
+        return self.model == target.model and target.manifest_sha256 in {None, self.manifest_sha256}
+
+
+class Rollout:
+    """Follows the deployments; without a database what serves goes on serving."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        analyzers: Analyzers,
+        registry: Registry,
+        shadow: Shadow,
+        *,
+        observer: Callable[[], Observer] = lambda: NOBODY,
+    ) -> None:
+        """`observer` gives each model that may serve its own; a shadow's work is told to nobody."""
+        self.faults: dict[str, str] = {}  # why this process could not take a model over
+        self._config = config
+        self._store = store
+        self._analyzers = analyzers
+        self._registry = registry
+        self._shadow = shadow
+        self._observer = observer
+        self._default = self._serving = _Loaded(
+            _name_of(analyzers.default), manifest_sha256(config.model_dir), analyzers.default
+        )
+        self._previous: _Loaded | None = None
+        self._shadowing: _Loaded | None = None
+        self._seen_n: int | None = None
+        self._retry_at_s: float | None = None
+        self._one_at_a_time = threading.Lock()
+        self._woken = threading.Event()
+        self._is_closing = False
+        self._thread: threading.Thread | None = None
+
+    @property
+    def serving(self) -> str:
+        """The name/version of the model that this process serves now."""
+        return self._serving.model
+
+    @property
+    def shadowing(self) -> str | None:
+        """The name/version of the model that this process shadows with now."""
+        return None if self._shadowing is None else self._shadowing.model
+
+    def start(self) -> None:
+        """Take over what is asked for now, then look again every MODEL_POLL_S seconds."""
+        self._follow_or_log()
+        self._thread = threading.Thread(target=self._run, name="rollout", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look for a deployment at once: this process has just stored one."""
+        self._woken.set()
+
+    def close(self) -> None:
+        """End the thread; a candidate that is being loaded is finished first."""
+        self._is_closing = True
+        self._woken.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def follow(self) -> None:
+        """Take over what the newest deployments ask for, where that is not so yet.
+
+        A candidate that fails its proof leaves what serves as it is; `faults` tells why.
+        """
+        with self._one_at_a_time:
+            try:
+                wanted = self._news()
+            except DatabaseUnavailable:
+                return
+            if wanted is None:
+                return
+            self.faults, self._retry_at_s = {}, None
+            self._follow_serving(wanted.serving)
+            self._follow_shadow(wanted.shadow)
+            if self.faults:
+                self._retry_at_s = time.monotonic() + RETRY_S
+            self._seen_n = wanted.n
+
+    def _news(self) -> deployments.Wanted | None:
+        n = self._store.transaction(deployments.newest_n)
+        is_due = self._retry_at_s is not None and time.monotonic() >= self._retry_at_s
+        if n == self._seen_n and not is_due:
+            return None
+        return self._store.transaction(deployments.wanted)
+
+    def _follow_serving(self, newest: Deployment | None) -> None:
+        target = _Target(self._default.model, self._default.manifest_sha256)
+        if newest is not None and newest.to_model is not None:
+            target = _Target(newest.to_model, newest.manifest_sha256)
+        if self._serving.is_what(target):
+            return
+        candidate = self._attempt(
+            target,
+            lambda: self._kept(target) or self._load(target, observer=self._observer()),
+        )
+        if candidate is None:
+            return
+        self._analyzers.exchange(candidate.analyzer)
+        self._previous, self._serving = self._serving, candidate
+        _log.warning(
+            "model taken over",
+            extra=fields(serving=candidate.model, previous=self._previous.model),
+        )
+
+    def _kept(self, target: _Target) -> _Loaded | None:
+        """Return the previous model, which stays loaded, when it is the target."""
+        return self._previous if self._previous and self._previous.is_what(target) else None
+
+    def _follow_shadow(self, newest: Deployment | None) -> None:
+        target = None
+        if newest is not None and newest.kind == "shadow" and newest.to_model is not None:
+            target = _Target(newest.to_model, newest.manifest_sha256)
+        if newest is None or target is None or self._serving.is_what(target):
+            self._shadowing = None
+            self._shadow.use(None)
+            return
+        if self._shadowing is None or not self._shadowing.is_what(target):
+            self._shadowing = self._attempt(target, lambda: self._load(target, n_threads=1))
+        analyzer = None if self._shadowing is None else self._shadowing.analyzer
+        self._shadow.use(analyzer, share=newest.share or 0.0)
+
+    def _load(
+        self, target: _Target, *, n_threads: int | None = None, observer: Observer = NOBODY
+    ) -> _Loaded:
+        folder = self._registry.verified(target.model).path
+        sha256 = manifest_sha256(folder)
+        if target.manifest_sha256 not in {None, sha256}:
+            raise ArtifactError(
+                f"{folder} holds another {target.model} than the one that was deployed; copy that one here."
+            )
+        analyzer = open_model(self._config, folder, n_threads=n_threads, observer=observer)
+        return _Loaded(target.model, sha256, analyzer)
+
+    def _attempt(self, target: _Target, load: Callable[[], _Loaded]) -> _Loaded | None:
+        try:
+            return load()
+        except RiskscanError as error:
+            fault = error.message
+        except Exception as error:  # noqa: BLE001 - whatever a runtime makes of a faulty file, what serves goes on
+            fault = f"The model cannot be opened on this machine ({type(error).__name__})."
+        self.faults[target.model] = fault
+        _log.error(
+            "model NOT taken over; %s goes on serving",
+            self._serving.model,
+            extra=fields(model=target.model, serving=self._serving.model, fault=fault),
+        )
+        return None
+
+    def _run(self) -> None:
+        while not self._is_closing:
+            self._woken.wait(self._config.model_poll_s)
+            self._woken.clear()
+            if not self._is_closing:
+                self._follow_or_log()
+
+    def _follow_or_log(self) -> None:
+        try:
+            self.follow()
+        except Exception as error:  # noqa: BLE001 - the edge of the thread, which must outlive any
+            _log.error("the deployments could not be followed", exc_info=error)
+
+
+def _name_of(analyzer: Analyzer) -> str:
+    return f"{analyzer.model_name}/{analyzer.model_version}"

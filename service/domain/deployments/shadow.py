@@ -1,0 +1,223 @@
+"""A second model that scores a share of the scans after their answers, to be compared, never shown.
+
+What is logged and stored are counts: no sentence, no finding.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+from db.queries.deployments import ShadowCounts, add_to_shadow_totals
+from service.domain.transactions import Store
+from service.errors import DatabaseUnavailable, RiskscanError
+from service.nlp.analyzers.base import Analysis, Analyzer, Deadline, Finding
+from service.nlp.pipeline import ScanResult
+from service.observability.logging import fields as log_fields
+
+# A shadow that falls behind must not hold the memory of the documents that it will never reach.
+MAX_WAITING_SCANS = 16
+MAX_WAITING_CHARS = 2_500_000
+TIMEOUT_S = (
+    600.0  # longer than a request gets: the shadow yields to requests, and no caller waits for it
+)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Findings of two models on one document: found by both, by the serving or the shadow one alone.
+
+    `by_category` counts the same three, in this order. `abs_score_difference` is summed over what both
+    found, in probability; where only one found something the other's score is not known.
+    """
+
+    n_agreeing: int
+    n_only_serving: int
+    n_only_shadow: int
+    by_category: dict[str, tuple[int, int, int]]
+    abs_score_difference: float
+
+    def mean_abs_score_difference(self) -> float | None:
+        """Return the mean over what both found, None when that is nothing."""
+        return self.abs_score_difference / self.n_agreeing if self.n_agreeing else None
+
+
+def compare(serving: Analysis, shadow: Analysis) -> Comparison:
+    """Compare the findings of two analyses of the same document, by span and risk type."""
+    ours = {_key(f): f for f in serving.findings}
+    theirs = {_key(f): f for f in shadow.findings}
+    sorts = (ours.keys() & theirs, ours.keys() - theirs, theirs.keys() - ours)
+    found = {**theirs, **ours}
+    counted = [Counter(found[key].category or "foreign" for key in keys) for keys in sorts]
+    agreeing, only_serving, only_shadow = sorts
+    return Comparison(
+        n_agreeing=len(agreeing),
+        n_only_serving=len(only_serving),
+        n_only_shadow=len(only_shadow),
+        by_category={
+            c: (counted[0][c], counted[1][c], counted[2][c]) for c in sorted(set().union(*counted))
+        },
+        abs_score_difference=sum(
+            abs((ours[k].score or 0) - (theirs[k].score or 0)) for k in agreeing
+        ),
+    )
+
+
+def is_chosen(document_sha256: str, share: float) -> bool:
+    """Tell whether a document (sha256, hex) falls into `share` (0 to 1) of all; always the same way."""
+    return int(document_sha256[:8], 16) < share * 2**32
+
+
+class Shadow:
+    """Scores offered scans with the shadow model on a thread of its own; drops them when it is behind."""
+
+    def __init__(
+        self, store: Store, *, on_shadowed: Callable[[ShadowCounts], None] = lambda _: None
+    ) -> None:
+        """`on_shadowed` is told the counts of each shadowed scan."""
+        self._store = store
+        self._on_shadowed = on_shadowed
+        self._analyzer: Analyzer | None = None
+        self._share = 0.0
+        self._retired: list[Analyzer] = []
+        self._waiting: deque[ScanResult] = deque()
+        self._n_dropped = 0
+        self._pending: dict[tuple[str, str], ShadowCounts] = {}
+        self._changed = threading.Condition()
+        self._is_closing = False
+        self._thread: threading.Thread | None = None
+
+    def use(self, analyzer: Analyzer | None, *, share: float = 0.0) -> None:
+        """Shadow with `analyzer` from now on, or not at all; the one before is closed in time."""
+        with self._changed:
+            if self._analyzer is not None and self._analyzer is not analyzer:
+                self._retired.append(self._analyzer)
+                self._waiting.clear()
+            self._analyzer, self._share = analyzer, share
+            if self._thread is None and analyzer is not None:
+                self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def offer(self, result: ScanResult) -> None:
+        """Shadow a scan that was answered, if it falls into the share; never waits, never raises."""
+        with self._changed:
+            if self._analyzer is None or result.analysis.source != "model":
+                return
+            if not is_chosen(result.document_sha256, self._share):
+                return
+            n_chars = sum(len(r.document.text) for r in self._waiting) + len(result.document.text)
+            if len(self._waiting) >= MAX_WAITING_SCANS or n_chars > MAX_WAITING_CHARS:
+                self._n_dropped += 1
+                return
+            self._waiting.append(result)
+            self._changed.notify()
+
+    def close(self) -> None:
+        """End the thread after the scan in hand and close the model."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+        for analyzer in [*self._retired, self._analyzer]:
+            if analyzer is not None:
+                analyzer.close()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._retired or self._is_closing)
+                if self._is_closing:
+                    return
+                retired, self._retired = self._retired, []
+                result = self._waiting.popleft() if self._waiting else None
+                analyzer = self._analyzer
+            for old in retired:
+                old.close()
+            if result is not None and analyzer is not None:
+                self._shadow_or_log(analyzer, result)
+
+    def _shadow_or_log(self, analyzer: Analyzer, result: ScanResult) -> None:
+        try:
+            self._shadow(analyzer, result)
+        except RiskscanError as error:
+            _log.warning("a scan was not shadowed: %s", error.message)
+        except Exception as error:  # noqa: BLE001 - the edge of the thread, which must outlive any
+            _log.error("a scan was not shadowed: %s", type(error).__name__)
+
+    def _shadow(self, analyzer: Analyzer, result: ScanResult) -> None:
+        deadline = Deadline.after(TIMEOUT_S)
+        analysis = analyzer.analyze(
+            result.document, sensitivity=result.sensitivity, deadline=deadline
+        )
+        found = compare(result.analysis, analysis)
+        pair = (model_of(result.analysis), model_of(analysis))
+        n_sentences = len(result.document.sentences)
+        with self._changed:
+            n_dropped, self._n_dropped = self._n_dropped, 0
+        counts = ShadowCounts(
+            n_scans=1,
+            n_sentences=n_sentences,
+            n_agreeing=found.n_agreeing,
+            n_only_serving=found.n_only_serving,
+            n_only_shadow=found.n_only_shadow,
+            n_dropped=n_dropped,
+            abs_score_difference=found.abs_score_difference,
+        )
+        _log.info("shadow", extra=log_fields(**_told(pair, counts, found)))
+        self._on_shadowed(counts)
+        self._pending[pair] = _sum(self._pending.get(pair, ShadowCounts()), counts)
+        self._store_pending()
+
+    def _store_pending(self) -> None:
+        """Add what was counted to the totals; what a database that is away refuses waits for the next."""
+        for (serving, shadow), counts in list(self._pending.items()):
+            try:
+                self._store.transaction(
+                    lambda s, a=serving, b=shadow, c=counts: add_to_shadow_totals(  # type: ignore[misc]
+                        s, serving=a, shadow=b, counts=c
+                    )
+                )
+            except DatabaseUnavailable as error:
+                _log.warning("the totals of shadowing wait: %s", error.message)
+                return
+            del self._pending[(serving, shadow)]
+
+
+def model_of(analysis: Analysis) -> str:
+    """Return the name/version of the model that made an analysis."""
+    return f"{analysis.model_name}/{analysis.model_version}"
+
+
+def _key(finding: Finding) -> tuple[int | None, int | None, str]:
+    return finding.start, finding.end, finding.risk
+
+
+def _sum(a: ShadowCounts, b: ShadowCounts) -> ShadowCounts:
+    return ShadowCounts(
+        **{f.name: getattr(a, f.name) + getattr(b, f.name) for f in fields(ShadowCounts)}
+    )
+
+
+def _told(pair: tuple[str, str], counts: ShadowCounts, found: Comparison) -> dict[str, Any]:
+    mean = found.mean_abs_score_difference()
+    return {
+        "serving": pair[0],
+        "shadow": pair[1],
+        "n_sentences": counts.n_sentences,
+        "n_findings_serving": counts.n_agreeing + counts.n_only_serving,
+        "n_findings_shadow": counts.n_agreeing + counts.n_only_shadow,
+        "n_agreeing": counts.n_agreeing,
+        "n_only_serving": counts.n_only_serving,
+        "n_only_shadow": counts.n_only_shadow,
+        "n_dropped": counts.n_dropped,
+        "by_category": found.by_category,
+        "mean_abs_score_difference": None if mean is None else round(mean, 4),
+    }

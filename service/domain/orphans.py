@@ -1,0 +1,33 @@
+"""Lists rows whose owner no longer exists, and removes them with an audit event."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy.orm import Session
+
+from db.queries import orphans as queries
+from db.queries.orphans import Orphans
+from service.domain.audit import Action, event, record
+from service.domain.transactions import Store
+
+
+def find_orphans(store: Store) -> Sequence[Orphans]:
+    """Return the orphans of each table that has any; raises DatabaseUnavailable."""
+    return store.transaction(queries.find_orphans)
+
+
+def remove_orphans(store: Store) -> dict[str, int]:
+    """Delete all orphans; return the number of rows by table. Raises DatabaseUnavailable."""
+
+    def work(session: Session) -> dict[str, int]:
+        removed = queries.remove_orphans(session)
+        if removed:
+            nobody = {"user_id": None, "object_id": None}
+            record(
+                session,
+                event(Action.ORPHANS_REMOVED, object_type="database", detail=removed, **nobody),
+            )
+        return removed
+
+    return store.transaction(work)

@@ -1,0 +1,1 @@
+"""Reviews of findings: verdicts, their adjudication, and their export for training."""

@@ -1,0 +1,60 @@
+"""What a running application holds, and how a view reaches it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from flask import current_app
+
+from service.config.settings import Config
+from service.domain.accounts.accounts import Accounts
+from service.domain.accounts.tokens import TokenMaker
+from service.domain.deployments.deployments import Models
+from service.domain.deployments.rollout import Rollout
+from service.domain.deployments.shadow import Shadow
+from service.domain.rate_limits import Quota
+from service.domain.readiness import Readiness
+from service.domain.reviews.reviews import Reviews
+from service.domain.scans.scans import Scans
+from service.domain.transactions import Store
+from service.nlp.pipeline import Scanner
+from service.observability.metrics import Metrics
+
+EXTENSION = "riskscan"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of one process, wired by create_app."""
+
+    config: Config
+    store: Store
+    tokens: TokenMaker
+    accounts: Accounts
+    scanner: Scanner
+    scans: Scans
+    reviews: Reviews
+    models: Models
+    rollout: Rollout | None
+    shadow: Shadow
+    metrics: Metrics
+    readiness: Readiness
+    login_quota: Quota
+    scan_quota: Quota
+    draining: threading.Event
+
+    def close(self) -> None:
+        """Release the models, their threads and the database connections."""
+        if self.rollout is not None:
+            self.rollout.close()
+        self.shadow.close()
+        self.readiness.close()
+        self.scanner.close()
+        self.store.close()
+
+
+def services() -> Services:
+    """Return the parts of the application that answers the current request."""
+    found: Services = current_app.extensions[EXTENSION]
+    return found

@@ -1,0 +1,135 @@
+"""The boundary to the database: one transaction at a time, its failures mapped to our errors."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from db import migrate
+from db.database import PING_TIMEOUT_S, Database
+from db.error_codes import is_unavailable, is_unwritable
+from service.config.database_address import shown
+from service.config.settings import Config
+from service.errors import ConfigError, DatabaseUnavailable
+
+T = TypeVar("T")
+WRITE_EVERY_S = 10.0
+"""Seconds between write probes of the readiness check; a refused write counts for as long."""
+_PROOF_BYTES = 256 * 1024
+"""Bytes that must fit after a refused write; one row often fits on a disk that is too full for scans."""
+HANGS_AFTER_S = 5.0
+"""A database counts as hanging after so many seconds in which all probes timed out."""
+_AWAY = "The database does not answer. Try again shortly."
+_UNWRITABLE = (
+    "The database cannot be written: its disk is full, or it is read-only. Nothing was stored or deleted; "
+    "the operator has to free space or make it writable."
+)
+
+
+def open_database(config: Config, *, pool_size: int) -> Database:
+    """Return the database of DATABASE_URL; an unreachable server is no error here.
+
+    Raises:
+        ConfigError: the folder or file of an SQLite database cannot be made.
+    """
+    try:
+        return Database.connect(config.database_url, pool_size=pool_size)
+    except OSError as error:
+        raise unusable_database(config, error) from error
+
+
+def unusable_database(config: Config, error: OSError) -> ConfigError:
+    """Return the remedy for a database file or folder that the system refuses to open."""
+    which = f" ({error.filename})" if error.filename else ""
+    return ConfigError(
+        f"The database {shown(config.database_url)} cannot be opened: {error.strerror}{which}. Set "
+        "DATABASE_URL (or DATA_DIR for the embedded database) so that this user may write its folder and "
+        "read its files."
+    )
+
+
+class Store:
+    """Runs work in transactions once the schema is known to be current."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._schema_is_current = threading.Event()
+        self._silent_since_s: float | None = None
+        self._is_writable = True
+        self._write_due_s = 0.0
+
+    def transaction(self, work: Callable[[Session], T]) -> T:
+        """Run `work` in one transaction and commit it; a lost transaction is retried as a whole.
+
+        Raises:
+            DatabaseUnavailable: no connection, or the schema is not migrated yet. Raised at once while the
+                database hangs, so that no thread waits for it.
+        """
+        if self._hangs():
+            raise DatabaseUnavailable(_AWAY)
+        self._need_schema()
+        try:
+            return self._database.transaction(work)
+        except SQLAlchemyError as error:
+            if is_unwritable(error):
+                self._is_writable, self._write_due_s = False, time.monotonic() + WRITE_EVERY_S
+                raise DatabaseUnavailable(_UNWRITABLE) from error
+            if is_unavailable(error):
+                raise DatabaseUnavailable(_AWAY) from error
+            raise
+
+    def _need_schema(self) -> None:
+        """Ask, until it once was so, whether the schema is the newest; DatabaseUnavailable if not."""
+        if self._schema_is_current.is_set():
+            return
+        try:
+            current = migrate.is_current(self._database)
+        except SQLAlchemyError as error:
+            raise DatabaseUnavailable(_AWAY) from error
+        if not current:
+            raise DatabaseUnavailable(
+                "The database schema is not current; the operator runs `python -m service db upgrade`."
+            )
+        self._schema_is_current.set()
+
+    def ping(self) -> None:
+        """Raise DatabaseUnavailable unless the database answers now."""
+        self._need_schema()
+        began_s = time.monotonic()
+        try:
+            self._database.ping()
+        except SQLAlchemyError as error:
+            if time.monotonic() - began_s < PING_TIMEOUT_S:
+                self._silent_since_s = None  # the refusal is known; no request has to wait for it
+            elif self._silent_since_s is None:
+                self._silent_since_s = began_s
+            raise DatabaseUnavailable(_AWAY) from error
+        self._silent_since_s = None
+
+    def prove_writable(self) -> None:
+        """Raise DatabaseUnavailable if the database refused the last probe; probe every WRITE_EVERY_S."""
+        if time.monotonic() >= self._write_due_s:
+            try:
+                self._database.write(n_bytes=0 if self._is_writable else _PROOF_BYTES)
+            except SQLAlchemyError as error:
+                # `ping` reports a database that is only busy, or that has become unreachable.
+                if is_unwritable(error):
+                    self._is_writable = False
+            else:
+                self._is_writable = True
+            self._write_due_s = time.monotonic() + (WRITE_EVERY_S if self._is_writable else 1.0)
+        if not self._is_writable:
+            raise DatabaseUnavailable(_UNWRITABLE)
+
+    def _hangs(self) -> bool:
+        since_s = self._silent_since_s
+        return since_s is not None and time.monotonic() - since_s >= HANGS_AFTER_S
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self._database.dispose()

@@ -1,0 +1,1 @@
+"""The Analyzer interface, its implementations, and the pool that lends them."""

@@ -1,0 +1,221 @@
+"""JSON over HTTP to another service: one POST, every failure mapped to the error tree, once.
+
+Nothing that a server says reaches the caller with a secret in it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from service.errors import (
+    AnalyzerError,
+    AnalyzerTimeout,
+    AnalyzerUnavailable,
+    ConfigError,
+    ShuttingDown,
+)
+from service.nlp.analyzers.base import Deadline
+
+WAIT_WITHOUT_DEADLINE_S = 60.0
+MAX_ANSWER_BYTES = 4_000_000
+MAX_MESSAGE_CHARS = 300
+MAX_RETRY_AFTER_S = 3_600
+
+FormPart = tuple[str | None, str | bytes] | tuple[str | None, str | bytes, str | None]
+"""A field of a form: file name (None for a plain field), value, and a file's media type."""
+
+Exchange = tuple[int, httpx.Headers, bytes]
+"""Status, headers and body of an answer."""
+
+_SECRET_SHAPES = re.compile(r"(?i)\b(?:bearer|basic)\s+[^\s\"',;]+|\b(?:sk|pk|key)-[\w*.\-]{4,}")
+_URL = re.compile(r"(https?://)(?:[^\s/@\"']*@)?([^\s?#\"']*)[^\s\"']*", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\s]+")
+
+
+class JsonClient:
+    """Posts JSON to one address, with a bearer token when there is one; serves all threads.
+
+    `setting` is the name of the setting that holds the address: error messages name it as the remedy.
+    """
+
+    def __init__(self, url: str, *, setting: str, token: str = "") -> None:
+        """Prepare the connections; the first is made at the first post.
+
+        Raises:
+            ConfigError: the address cannot be parsed or the token cannot be sent.
+        """
+        self._url = url
+        self._setting = setting
+        self._secrets = tuple(s for s in (token, urlsplit(url).password or "") if s)
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        try:
+            httpx.URL(url)
+            _ = urlsplit(url).port  # raises where httpx accepts: a port above 65535
+            # The system's trust store: servers on the customer's premises have the customer's CA.
+            self._client = httpx.Client(
+                headers=headers,
+                trust_env=False,
+                follow_redirects=False,
+                verify=ssl.create_default_context(),
+            )
+        except (httpx.InvalidURL, ValueError) as error:
+            raise ConfigError(
+                f"{setting} is no usable address, or its token holds characters beyond ASCII."
+            ) from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def post(self, payload: object, *, deadline: Deadline | None = None) -> Any:  # noqa: ANN401 - JSON
+        """Post `payload` as JSON, return the parsed JSON answer of a 200.
+
+        Raises:
+            AnalyzerUnavailable: no connection, or the server asks for a retry (429, 503).
+            AnalyzerTimeout: no complete answer before `deadline` (without one, within a minute).
+            ShuttingDown: the client was closed.
+            AnalyzerError: any other status, or an answer that is not JSON or over 4 MB.
+        """
+        body = json.dumps(payload).encode()
+        headers = {"Content-Type": "application/json"}
+        return self._post(deadline, content=body, headers=headers)
+
+    def post_form(self, form: Mapping[str, FormPart], *, deadline: Deadline | None = None) -> Any:  # noqa: ANN401 - JSON
+        """Post a form as multipart/form-data; answers and errors are those of `post`."""
+        return self._post(deadline, files=form)
+
+    def _post(self, deadline: Deadline | None, **content: Any) -> Any:  # noqa: ANN401 - httpx's, JSON
+        deadline = deadline or Deadline.after(WAIT_WITHOUT_DEADLINE_S)
+        deadline.check()
+        if self._client.is_closed:
+            raise ShuttingDown("The service is stopping; send the document again.")
+        try:
+            status, headers, body = self._within(deadline, content)
+        except (httpx.TimeoutException, TimeoutError) as error:
+            raise self._too_late(deadline) from error
+        except httpx.HTTPError as error:
+            raise AnalyzerUnavailable(
+                f"{self._named()} cannot be reached or broke the connection "
+                f"({type(error).__name__}). Check that it runs."
+            ) from error
+        if status != httpx.codes.OK:
+            raise self._refusal(status, headers, body)
+        return self._parsed(body)
+
+    def _within(self, deadline: Deadline, content: dict[str, Any]) -> Exchange:
+        """Exchange on a separate thread, since httpx limits each wait but not their sum."""
+        outcome: Future[Exchange] = Future()
+
+        def run() -> None:
+            try:
+                outcome.set_result(self._exchange(content, deadline))
+            except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
+                outcome.set_exception(error)
+
+        threading.Thread(target=run, name="http-json", daemon=True).start()
+        return outcome.result(timeout=deadline.remaining_s())
+
+    def _exchange(self, content: dict[str, Any], deadline: Deadline) -> Exchange:
+        request = self._client.build_request(
+            "POST", self._url, **content, timeout=max(deadline.remaining_s(), 0.001)
+        )
+        response = self._client.send(request, stream=True)
+        try:
+            return response.status_code, response.headers, self._read(response, deadline)
+        finally:
+            response.close()
+
+    def _read(self, response: httpx.Response, deadline: Deadline) -> bytes:
+        """Read the body by pieces: httpx limits each wait, not their sum, nor the size."""
+        body = bytearray()
+        for part in response.iter_raw():
+            body += part
+            if len(body) > MAX_ANSWER_BYTES:
+                raise AnalyzerError(
+                    f"{self._named()} answered with more than {MAX_ANSWER_BYTES:,} bytes; "
+                    "the scan was refused."
+                )
+            if deadline.remaining_s() == 0.0:
+                raise httpx.ReadTimeout("the deadline passed", request=response.request)
+        return bytes(body)
+
+    def _parsed(self, body: bytes) -> Any:  # noqa: ANN401 - JSON
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise AnalyzerError(
+                f"{self._named()} answered with something that is no JSON. "
+                f"Check that {self._setting} is the address of the right service."
+            ) from error
+
+    def _refusal(
+        self, status: int, headers: httpx.Headers, body: bytes
+    ) -> AnalyzerError | AnalyzerUnavailable:
+        said = readable_message(body, secrets=self._secrets)
+        message = f"{self._named()} answered {status}" + (f": {said}" if said else ".")
+        if status in {429, 503}:
+            return AnalyzerUnavailable(message, retry_after_s=_retry_after_s(headers))
+        if 300 <= status < 400:
+            message += f" Set {self._setting} to the final address; redirects are not followed."
+        return AnalyzerError(message)
+
+    def _too_late(self, deadline: Deadline) -> AnalyzerTimeout:
+        service = f"the service at {urlsplit(self._url).hostname} ({self._setting})"
+        return deadline.error(f"The scan, waiting for {service},")
+
+    def _named(self) -> str:
+        return f"The service at {urlsplit(self._url).hostname} ({self._setting})"
+
+
+def readable_message(body: bytes, *, secrets: Sequence[str] = ()) -> str:
+    """Return what an error answer says, on one line, without secrets, of at most 300 characters."""
+    text = _CONTROL.sub(" ", _stated(body.decode("utf-8", "replace"))).strip()
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    text = _URL.sub(r"\1\2", _SECRET_SHAPES.sub("***", text))
+    return text if len(text) <= MAX_MESSAGE_CHARS else text[: MAX_MESSAGE_CHARS - 1] + "\u2026"
+
+
+def _stated(text: str) -> str:
+    """Find the message in the usual shapes of an error: OpenAI's, RFC 9457's, FastAPI's, plain text."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return "" if text.lstrip().startswith("<") else text
+    data = _innermost(data)
+    if isinstance(data, list):
+        return "; ".join(filter(None, map(_fault, data)))
+    return data if isinstance(data, str) else ""
+
+
+def _innermost(data: object) -> object:
+    while isinstance(data, dict):
+        keys = ("error", "message", "detail", "title", "msg", "errors")
+        data = next((data[key] for key in keys if data.get(key)), None)
+    return data
+
+
+def _fault(item: object) -> str:
+    """Return one fault of a list as place and message: FastAPI's `loc` and `msg`, without its `input`."""
+    said = _innermost(item)
+    place = item.get("loc") if isinstance(item, dict) else None
+    if not isinstance(said, str):
+        return ""
+    return f"{'.'.join(map(str, place))}: {said}" if isinstance(place, list) and place else said
+
+
+def _retry_after_s(headers: httpx.Headers) -> int | None:
+    value = headers.get("Retry-After", "").strip()
+    sane = re.fullmatch(r"\d{1,5}", value) and 0 < int(value) <= MAX_RETRY_AFTER_S
+    return int(value) if sane else None

@@ -1,0 +1,117 @@
+"""LLMAnalyzer: any server that speaks OpenAI's chat completions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import ClassVar
+
+import numpy as np
+
+from service.nlp.analyzers.base import Deadline, Scores, SentenceScorer, Source
+from service.nlp.analyzers.http_client import JsonClient
+from service.nlp.analyzers.llm_prompt import (
+    MAX_TYPES_PER_SENTENCE,
+    Pair,
+    RequestMode,
+    messages,
+    read_answer,
+    response_format,
+)
+from service.nlp.artifacts.operating_points import SENSITIVITIES, OperatingPoint
+from service.nlp.observer import NOBODY, Observer, call_told
+from service.nlp.taxonomy import RISK_TYPES
+
+MAX_SENTENCES_PER_REQUEST = 30
+MAX_CHARS_PER_REQUEST = 6_000
+# Of one document. A small llama.cpp or vLLM server answers about four at a time; more would wait there
+# and hold up the requests of other documents.
+REQUESTS_AT_ONCE = 4
+# A finding is about 22 tokens. A small LLM that is held to a grammar may list findings for ever.
+ANSWER_TOKENS_PER_SENTENCE = 25 * MAX_TYPES_PER_SENTENCE
+ANSWER_TOKENS = 512  # for the words around the answer, too
+_COLUMN = {risk_type: column for column, risk_type in enumerate(RISK_TYPES)}
+
+
+class LLMAnalyzer(SentenceScorer):
+    """Asks an LLM which of numbered sentences state which risk type.
+
+    The LLM answers with (sentence number, risk type) pairs, so it cannot invent a quotation; whatever
+    else it answers is refused whole. It gives no probabilities: a score is 1 or 0.
+    """
+
+    source: ClassVar[Source] = "llm"
+    batch_size: ClassVar[int] = 2 * REQUESTS_AT_ONCE * MAX_SENTENCES_PER_REQUEST
+    has_probabilities: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        model: str,
+        api_key: str = "",
+        request_mode: RequestMode = "json_schema",
+        observer: Observer = NOBODY,
+    ) -> None:
+        """Ask `model` at `base_url` (such as http://localhost:8080/v1); connects at first use."""
+        self.model_name = model
+        self.model_version = ""
+        yes_or_no = OperatingPoint(0.5, np.full(len(RISK_TYPES), 0.5, dtype=np.float32))
+        self.operating_points = dict.fromkeys(SENSITIVITIES, yes_or_no)
+        self.request_mode = request_mode
+        self._observer = observer
+        self._client = JsonClient(
+            f"{base_url.rstrip('/')}/chat/completions",
+            setting="LLM_BASE_URL",
+            token=api_key,
+        )
+
+    def score_batch(self, sentences: Sequence[str], *, deadline: Deadline | None = None) -> Scores:
+        scores = np.zeros((len(sentences), len(RISK_TYPES)), dtype=np.float32)
+        parts = list(_requests(sentences))
+        answers = self._ask_all([sentences[start:end] for start, end in parts], deadline)
+        for (start, _), pairs in zip(parts, answers, strict=True):
+            for number, risk_type in pairs:
+                scores[start + number - 1, _COLUMN[risk_type]] = 1.0
+        return scores
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _ask_all(
+        self, parts: Sequence[Sequence[str]], deadline: Deadline | None
+    ) -> list[set[Pair]]:
+        """Ask about each part, REQUESTS_AT_ONCE at a time; the first error ends it for all."""
+        pool = ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="llm")
+        try:
+            asked = [pool.submit(self._ask, part, deadline) for part in parts]
+            for future in as_completed(asked):
+                future.result()
+            return [future.result() for future in asked]
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self, sentences: Sequence[str], deadline: Deadline | None) -> set[Pair]:
+        request = {
+            "model": self.model_name,
+            "messages": messages(sentences),
+            "temperature": 0,
+            "max_tokens": ANSWER_TOKENS + ANSWER_TOKENS_PER_SENTENCE * len(sentences),
+            **response_format(self.request_mode, len(sentences)),
+        }
+        with call_told(self._observer, "llm"):
+            completion = self._client.post(request, deadline=deadline)
+            return read_answer(completion, n_sentences=len(sentences), mode=self.request_mode)
+
+
+def _requests(sentences: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield half-open ranges of sentences within both limits of a request, or of one sentence alone."""
+    start = size = 0
+    for i, sentence in enumerate(sentences):
+        is_full = i - start == MAX_SENTENCES_PER_REQUEST
+        if i > start and (is_full or size + len(sentence) > MAX_CHARS_PER_REQUEST):
+            yield start, i
+            start, size = i, 0
+        size += len(sentence)
+    if start < len(sentences):
+        yield start, len(sentences)

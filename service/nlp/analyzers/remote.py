@@ -1,0 +1,190 @@
+"""RemoteAnalyzer: another service that answers POST /scan, with its own taxonomy or ours."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from service.errors import AnalyzerError
+from service.nlp.analyzers.base import (
+    Analysis,
+    Analyzer,
+    Deadline,
+    Document,
+    Finding,
+    Progress,
+    Source,
+)
+from service.nlp.analyzers.http_client import FormPart, JsonClient
+from service.nlp.artifacts.operating_points import Sensitivity
+from service.nlp.extraction.text_builder import storable
+from service.nlp.observer import NOBODY, Observer, call_told
+from service.nlp.taxonomy import (
+    MAX_TITLE_CHARS,
+    RISK_TYPES,
+    category_of_title,
+    risk_type_of_title,
+)
+
+Span = tuple[int, int]
+_ORDER = {risk_type: position for position, risk_type in enumerate(RISK_TYPES)}
+
+
+class RemoteAnalyzer(Analyzer):
+    """Sends the file or the text to AI_SERVICE_URL and locates each `context` of the answer in the text."""
+
+    source: ClassVar[Source] = "model"  # what an answer says of itself goes into its Analysis
+    takes_files: ClassVar[bool] = True
+    model_version = ""
+
+    def __init__(
+        self, url: str, *, token: str = "", force_llm: bool = False, observer: Observer = NOBODY
+    ) -> None:
+        """Prepare to post to `{url}/scan`; connects at first use."""
+        self.model_name = "remote"
+        self._observer = observer
+        self._force_llm = force_llm
+        self._client = JsonClient(f"{url.rstrip('/')}/scan", setting="AI_SERVICE_URL", token=token)
+
+    def analyze(
+        self,
+        document: Document,
+        *,
+        sensitivity: Sensitivity = "balanced",
+        deadline: Deadline | None = None,
+        progress: Progress | None = None,
+    ) -> Analysis:
+        form = self._form(document, sensitivity)
+        with call_told(self._observer, "ai_service"):
+            items, source = _parsed(self._client.post_form(form, deadline=deadline))
+        locate = _Locator(document).locate
+        findings = [_finding(item, document, locate, deadline) for item in items]
+        findings.sort(key=_position)
+        if progress is not None:
+            progress(len(document.sentences), len(document.sentences))
+        return Analysis(findings, source, self.model_name, self.model_version)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _form(self, document: Document, sensitivity: Sensitivity) -> dict[str, FormPart]:
+        """Return the fields of the older contract, and newer ones unless they have their default."""
+        file = document.file
+        form: dict[str, FormPart]
+        if file is not None:
+            form = {"file": (file.filename, file.data, file.media_type)}
+        else:
+            form = {"text": (None, document.text)}
+        if self._force_llm:
+            form["force_llm"] = (None, "true")
+        if sensitivity != "balanced":
+            form["sensitivity"] = (None, sensitivity)
+        return form
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One entry of an answer's `data`."""
+
+    risk: str
+    category: str
+    context: str
+
+
+class _Locator:
+    """Locates contexts in a document.
+
+    If a risk has the same context several times, its n-th item gets the n-th occurrence of the context, or
+    the last one if there are fewer.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self._text = document.text
+        self._seen: Counter[tuple[str, str]] = Counter()
+        self._spans: dict[str, list[Span]] = defaultdict(list)
+        for sentence in document.sentences:
+            span = (sentence.start, sentence.end)
+            self._spans[document.text[sentence.start : sentence.end]].append(span)
+
+    def locate(self, item: _Item) -> Span | None:
+        """Return the span of the item's context; None if the text does not contain it."""
+        number = self._seen[item.risk, item.context]
+        self._seen[item.risk, item.context] += 1
+        spans = self._spans[item.context]
+        if number >= len(spans):  # the other service cuts sentences elsewhere
+            known = set(spans)
+            spans += [span for span in self._occurrences(item.context) if span not in known]
+        return spans[min(number, len(spans) - 1)] if spans else None
+
+    def _occurrences(self, context: str) -> list[Span]:
+        # A service that reads the file itself breaks lines elsewhere.
+        pattern = r"\s+".join(map(re.escape, context.split()))
+        return [match.span() for match in re.finditer(pattern, self._text)]
+
+
+def _finding(
+    item: _Item,
+    document: Document,
+    locate: Callable[[_Item], Span | None],
+    deadline: Deadline | None,
+) -> Finding:
+    if deadline is not None:
+        deadline.check()
+    risk_type, category = risk_type_of_title(item.risk), category_of_title(item.category)
+    start, end = locate(item) or (None, None)
+    return Finding(
+        risk_type=risk_type,
+        category=category,
+        score=None,
+        context=item.context,
+        start=start,
+        end=end,
+        page=None if start is None else _page_at(document, start),
+        foreign_risk=None if risk_type else item.risk,
+        foreign_category=None if category else item.category,
+    )
+
+
+def _page_at(document: Document, start: int) -> int | None:
+    at = bisect_right(document.sentences, start, key=lambda s: s.start) - 1
+    return document.sentences[at].page if at >= 0 else None
+
+
+def _position(finding: Finding) -> tuple[bool, int, int, int]:
+    """Return the sort key of document order; findings without a span come last, in the answer's order."""
+    if finding.start is None or finding.end is None:
+        return True, 0, 0, 0
+    order = _ORDER.get(finding.risk_type or "", len(_ORDER))
+    return False, finding.start, finding.end, order
+
+
+def _parsed(answer: object) -> tuple[list[_Item], Source]:
+    if not isinstance(answer, dict) or not isinstance(answer.get("data"), list):
+        raise _malformed("lacks the list `data`")
+    source = answer.get("source")
+    if source != "model" and source != "llm":  # noqa: PLR1714 - a set would need a hashable source
+        raise _malformed('has a `source` other than "model" or "llm"')
+    return [_item(item) for item in answer["data"]], source
+
+
+def _item(item: Any) -> _Item:  # noqa: ANN401 - JSON, checked here
+    keys = ("risk", "category", "context")
+    if not isinstance(item, dict) or not all(isinstance(item.get(key), str) for key in keys):
+        raise _malformed("has an item without the strings risk, category and context")
+    risk, category, context = (storable(item[key]) for key in keys)
+    if not (risk.strip() and category.strip() and context.strip()):
+        raise _malformed("has an item with an empty risk, category or context")
+    if max(len(risk), len(category)) > MAX_TITLE_CHARS:
+        raise _malformed(f"has a risk or category of more than {MAX_TITLE_CHARS} characters")
+    return _Item(risk, category, context)
+
+
+def _malformed(what: str) -> AnalyzerError:
+    return AnalyzerError(
+        f"The answer of AI_SERVICE_URL {what}; the scan was refused. Check that the service there "
+        "speaks the POST /scan contract."
+    )

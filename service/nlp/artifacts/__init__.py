@@ -1,0 +1,1 @@
+"""The model folder: manifest, hashes, operating points, the registry of versions."""

@@ -1,0 +1,135 @@
+"""Plain text, Markdown and CSV: simple enough that the service reads short ones itself."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+from service.errors import UnreadableDocument
+from service.nlp.extraction.paragraphs import Span, blocks_of
+from service.nlp.extraction.text_builder import TextBuilder
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16: it begins with the same two bytes
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+# Python also knows codecs that no text is in; punycode takes quadratic time, a minute for a megabyte.
+_ONE_OF = re.compile(
+    r"utf-8|ascii|iso8859-\d+|cp(125\d|437|85\d|866|874|932|949|950)|koi8-[rut]|mac-\w+|tis-620"
+    r"|shift_jis\w*|euc_(jp|kr)|gb2312|gbk|gb18030|big5(hkscs)?|iso2022_(jp|kr)"
+)
+_NOT_TEXT = (
+    "The file is named as text but holds other data. "
+    "Save it as UTF-8 text, or name it after what it is."
+)
+_SAMPLE_CHARS = 65_536
+
+
+def decode(data: bytes, *, charset: str | None = None) -> str:
+    """Decode by byte order mark, then the declared charset, then UTF-8, then windows-1252.
+
+    The five bytes that windows-1252 does not define become U+FFFD.
+
+    Raises:
+        UnreadableDocument: the bytes are not text: they hold NUL, or contradict their own mark.
+    """
+    encoding = next((name for bom, name in _BOMS if data.startswith(bom)), None)
+    try:
+        if encoding:
+            return data.decode(encoding)
+        declared = _codec(charset)
+        if declared in _WIDE:
+            return data.decode(declared)
+        if b"\0" in data:
+            raise UnreadableDocument(_NOT_TEXT)
+        return data.decode(declared)
+    except UnicodeError as error:
+        if encoding or b"\0" in data:
+            raise UnreadableDocument(_NOT_TEXT) from error
+        return data.decode("cp1252", errors="replace")
+
+
+def _codec(charset: str | None) -> str:
+    """Return Python's name of a declared character set, UTF-8 where it is none that texts are in."""
+    try:
+        name = codecs.lookup(charset or "utf-8").name
+    except (LookupError, ValueError):  # ValueError: the name holds NUL
+        return "utf-8"
+    return name if name in _WIDE or _ONE_OF.fullmatch(name) else "utf-8"
+
+
+def reader_of(kind: str, *, charset: str | None) -> Callable[[bytes, TextBuilder], None]:
+    """Return the reader of "csv", "txt", "md", or "text" (a text field, not a file)."""
+    if kind == "text":
+        return read_utf8
+    read = read_csv if kind == "csv" else read_text
+    return lambda data, builder: read(data, builder, charset=charset)
+
+
+def read_text(data: bytes, builder: TextBuilder, *, charset: str | None = None) -> None:
+    """Add a text or Markdown file verbatim."""
+    add_verbatim(decode(data, charset=charset), builder)
+
+
+def read_utf8(data: bytes, builder: TextBuilder) -> None:
+    """Add a text field verbatim; `data` may contain lone surrogates."""
+    add_verbatim(data.decode("utf-8", "surrogatepass"), builder)
+
+
+def add_verbatim(text: str, builder: TextBuilder) -> None:
+    """Add a text unchanged, with its paragraphs as blocks."""
+    builder.need_room(len(text))  # before the work of finding its blocks
+    builder.raw(text, blocks_of(text), separator="")
+
+
+def read_csv(data: bytes, builder: TextBuilder, *, charset: str | None = None) -> None:
+    """Add a table: a block for each cell, cells joined by tabs and rows by newlines.
+
+    Raises:
+        UnreadableDocument: a cell is longer than 131,072 characters, as after a missing quote.
+    """
+    text = decode(data, charset=charset)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+    try:
+        for row in rows:
+            if row:
+                builder.raw("\t".join(row), _cells(row))
+    except csv.Error as error:
+        raise UnreadableDocument(
+            f"The CSV file cannot be read at line {rows.line_num}: {error}. Is a quote missing?"
+        ) from error
+
+
+def _cells(row: Sequence[str]) -> Iterator[Span]:
+    """Yield the cells' blocks, as offsets into the row joined with one-character separators."""
+    at = 0
+    for cell in row:
+        end = at + len(cell)
+        if cell.isalnum():  # most cells: a word, a number
+            yield at, end
+        elif cell:
+            for a, b in blocks_of(cell):
+                yield at + a, at + b
+        at = end + 1
+
+
+def _delimiter(text: str) -> str:
+    """Return the delimiter that gives the most sample rows the same number (> 1) of cells."""
+    sample = text[:_SAMPLE_CHARS].splitlines()[:50]
+
+    def agreement(delimiter: str) -> int:
+        try:
+            widths = Counter(len(row) for row in csv.reader(sample, delimiter=delimiter) if row)
+        except csv.Error:
+            return 0
+        return max((n for width, n in widths.items() if width > 1), default=0)
+
+    return max(",;\t|", key=agreement)  # the comma where none agrees better

@@ -1,0 +1,1 @@
+"""Sentences to scores: tokenization, scheduling, engines, the score cache."""

@@ -1,0 +1,1 @@
+"""The HTTP process: listener, admission, start-up, the processes beside it, nginx.conf."""

@@ -1,0 +1,49 @@
+"""Which requests get a thread: as many as there are, a few that wait, and a refusal at once for the rest."""
+
+from __future__ import annotations
+
+from waitress.channel import HTTPChannel
+from waitress.task import ThreadedTaskDispatcher
+
+from service.api.http.limits import PROBE_PATHS, RETRY_AFTER_S
+from service.errors import Overloaded
+from service.server.connections import TOO_MANY
+
+WAITING_PER_THREAD = 4
+"""Requests that wait for each thread. With a scan of a sentence every 3 ms all have been answered within
+half a second; what waits longer is better asked elsewhere."""
+
+_END_S = 0.2
+
+
+class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has no annotations
+    """waitress's threads with a bounded queue.
+
+    Rejections and probes run on a dedicated thread.
+    """
+
+    def __init__(self, *, n_threads: int) -> None:
+        super().__init__()
+        self.most_waiting = WAITING_PER_THREAD * n_threads
+        self._express = ThreadedTaskDispatcher()
+        self._express.set_thread_count(1)
+        self.set_thread_count(n_threads)
+
+    def add_task(self, task: HTTPChannel) -> None:
+        """Queue a channel whose next request is complete, or have it refused."""
+        request = task.requests[0]
+        path = getattr(request, "path", "")  # one that cannot be parsed has none
+        is_express = path in PROBE_PATHS
+        if not is_express and len(self.queue) >= self.most_waiting:
+            request.error = request.error or Overloaded(TOO_MANY, retry_after_s=RETRY_AFTER_S)
+        if is_express or request.error:
+            self._express.add_task(task)
+            return
+        with self.lock:  # as waitress does, without a warning for each that waits
+            self.queue.append(task)
+            self.queue_cv.notify()
+
+    def shutdown(self, cancel_pending: bool = True, timeout: float = _END_S) -> bool:
+        """Stop the idle threads; the others end with the process."""
+        self._express.shutdown(cancel_pending, timeout)
+        return bool(super().shutdown(cancel_pending, timeout))

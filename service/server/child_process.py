@@ -1,0 +1,101 @@
+"""A process beside the service, with an interpreter's lock of its own; it ends with the service.
+
+It runs `main` of a module of ours that imports no framework.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable
+
+from service.config.settings import ROOT
+
+_log = logging.getLogger(__name__)
+
+_START = (
+    "import importlib, sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "importlib.import_module(sys.argv.pop(1)).main()"
+)
+
+
+class ChildProcess:
+    """A supervised child process; `ensure_running` starts it, or restarts it after it died."""
+
+    def __init__(self, module: str, descriptors: Iterable[int]) -> None:
+        """It will run `module`'s main and inherit `descriptors`, whose numbers are its arguments."""
+        self._module = module
+        self._descriptors = tuple(descriptors)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_over = False
+        self._lock = threading.Lock()  # for start and end; a write may block, so it takes no lock
+
+    @property
+    def has_started(self) -> bool:
+        """Whether the process was started; it may have died since the last `ensure_running`."""
+        return self._process is not None
+
+    def ensure_running(self) -> bool:
+        """Start the process if it does not run and `end` was not called; return whether this started it.
+
+        Raises:
+            OSError: the machine lets no process start.
+        """
+        with self._lock:
+            process = self._process
+            if self._is_over or (process is not None and process.poll() is None):
+                return False
+            if process is not None:
+                _log.error("%s ended (%s); starting another", self._module, process.returncode)
+                self._reap()
+            self._process = self._start()
+            return True
+
+    def write(self, line: bytes) -> None:
+        """Write to its standard input; OSError where it does not run."""
+        process = self._process  # another thread may end it meanwhile
+        if process is None or process.stdin is None:
+            raise BrokenPipeError
+        process.stdin.write(line)
+        process.stdin.flush()
+
+    def end(self) -> None:
+        """Kill and reap the process for good; it has no state to save.
+
+        This also ends a write to it that blocks in another thread.
+        """
+        with self._lock:
+            self._is_over = True
+            self._reap()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - our own interpreter, no shell, no word of a caller's
+            [
+                sys.executable,
+                "-I",
+                "-c",
+                _START,
+                str(ROOT),
+                self._module,
+                *map(str, self._descriptors),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            pass_fds=self._descriptors,
+            env={},  # the process sees no secret of the service
+            cwd="/",
+            start_new_session=True,
+        )
+
+    def _reap(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        if process.stdin is not None:
+            with contextlib.suppress(OSError):  # of what was still to be written to it
+                process.stdin.close()

@@ -1,0 +1,168 @@
+"""A live service on loopback, one per database, and users who talk to it over HTTP."""
+
+import secrets
+import threading
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+
+import pymysql
+import pytest
+from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.exc import OperationalError
+
+from db import migrate
+from service.app import close_app, create_app
+from service.config.settings import load
+from service.domain.services import EXTENSION
+from service.nlp.analyzers.pool import open_analyzers
+from service.server.server import Server
+from tests.support.calls import caller
+from tests.support.sentences import FLOW_TEXT
+from tests.support.waiting import wait_until
+
+SETTINGS = {
+    "PORT": "0",
+    "SECRET_KEY": "k" * 32,
+    "JWT_SECRET": "j" * 32,
+    "LOGIN_RATE_LIMIT": "",
+    "LOG_LEVEL": "ERROR",
+}
+
+
+@dataclass
+class LiveService:
+    """A served application and where it listens."""
+
+    app: object
+    url: str
+    ops_url: str | None = None
+
+
+def serve(app, config):
+    server = Server(app, config)
+    threading.Thread(target=server.serve, daemon=True).start()
+    readiness = app.extensions[EXTENSION].readiness
+    wait_until(lambda: not readiness.report().faults, lambda: readiness.report().faults)
+    ops_url = server.ops_port and f"http://127.0.0.1:{server.ops_port}"
+    return LiveService(app, f"http://127.0.0.1:{server.port}", ops_url)
+
+
+@pytest.fixture(scope="session")
+def analyzers():
+    """The shipped model, loaded once for all tests."""
+    opened = open_analyzers(load({}))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def start_service(analyzers, tmp_path_factory):
+    """Start a service with other settings; each has a SQLite database of its own unless told."""
+    stack = ExitStack()
+
+    def start(**settings):
+        folder = tmp_path_factory.mktemp("data")
+        config = load({**SETTINGS, "DATA_DIR": str(folder), **settings})
+        migrate.upgrade(config.database_url)
+        is_remote = config.llm_base_url or config.ai_service_url
+        app = create_app(config, analyzers=open_analyzers(config) if is_remote else analyzers)
+        if is_remote:
+            stack.callback(close_app, app)
+        else:
+            parts = app.extensions[EXTENSION]
+            stack.callback(parts.store.close)  # others use the analyzers
+            stack.callback(parts.readiness.close)
+        return serve(app, config)
+
+    with stack:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def live(database_url, start_service):
+    """The service on the database under test."""
+    return start_service(DATABASE_URL=database_url)
+
+
+@pytest.fixture
+def lose_answers(live, monkeypatch):  # noqa: ARG001 - the service must have started before
+    """Have the connection break after each commit from now on, before its answer."""
+    commit, of_thread = DefaultDialect.do_commit, threading.local()
+
+    def commit_and_lose(self, connection):
+        commit(self, connection)
+        of_thread.is_lost = not getattr(of_thread, "is_lost", False)
+        if of_thread.is_lost:  # the next commit of this thread is that of the second run
+            lost = pymysql.err.OperationalError(2013, "Lost connection during query")
+            raise OperationalError("COMMIT", {}, lost)
+
+    return lambda: monkeypatch.setattr(DefaultDialect, "do_commit", commit_and_lose)
+
+
+@pytest.fixture
+def answers_get_lost(lose_answers):
+    """The connection breaks after each commit."""
+    lose_answers()
+
+
+@pytest.fixture
+def client(live):
+    """A caller without a token."""
+    with closing(caller(live.url)) as http:
+        yield http
+
+
+class User:
+    """An account that is logged in; its requests carry the access token."""
+
+    def __init__(self, client, register=None):
+        self.client = client
+        self.email = f"{secrets.token_hex(8)}@corp.local"
+        self.password = "correct horse"
+        (register or self._register)(self.email, self.password)
+        form = {"username": self.email, "password": self.password}
+        self.tokens = client.post("/api/auth/login", data=form).raise_for_status().json()
+        self.http = caller(client.base_url)
+        self.http.headers["Authorization"] = f"Bearer {self.tokens['access_token']}"
+        self.id = self.http.get("/api/auth/me").raise_for_status().json()["id"]
+
+    def _register(self, email, password):
+        body = {"email": email, "password": password}
+        self.client.post("/api/auth/register", json=body).raise_for_status()
+
+    def scan(self, text=FLOW_TEXT, **kwargs):
+        return self.http.post("/api/scan", json={"text": text}, **kwargs)
+
+
+@pytest.fixture
+def new_user(client):
+    """Make users; their connections close with the test."""
+    made = []
+
+    def make(register=None):
+        made.append(User(client, register))
+        return made[-1]
+
+    yield make
+    for user in made:
+        user.http.close()
+
+
+@pytest.fixture
+def user(new_user):
+    """One user who is logged in."""
+    return new_user()
+
+
+@pytest.fixture
+def admin(live, new_user):
+    """An administrator; the API makes none, so this one is made as the command makes them."""
+    accounts = live.app.extensions[EXTENSION].accounts
+    return new_user(lambda email, password: accounts.register(email, password, role="admin"))
+
+
+@pytest.fixture
+def reviewer(live, new_user):
+    """A reviewer, made as the command makes them, who owns no scan."""
+    accounts = live.app.extensions[EXTENSION].accounts
+    return new_user(lambda email, word: accounts.register(email, word, role="reviewer"))

@@ -1,0 +1,196 @@
+"""AI_SERVICE_URL is a service of the older contract: it reads multipart only and has its own taxonomy."""
+
+import io
+import json
+from contextlib import closing
+
+import pytest
+
+from service.domain.reviews.export import FeedbackExport
+from service.domain.services import EXTENSION
+from tests.fakes.loopback import Reply
+from tests.fakes.scan_server import UNREADABLE, ScanServer, item
+from tests.support.calls import caller
+from tests.support.documents import pdf_of_pages
+from tests.support.sentences import FLOW_TEXT
+
+FOREIGN = {"risk": "Zahlungsverzug", "category": "Finanzen", "context": FLOW_TEXT}
+ELSEWHERE = {"risk": "Lock-in", "category": "Vendor", "context": "They depend on one vendor."}
+
+
+@pytest.fixture(scope="module")
+def ai_service():
+    server = ScanServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def live(start_service, database_url, ai_service):
+    """The service on the database under test, in front of the AI service."""
+    return start_service(DATABASE_URL=database_url, AI_SERVICE_URL=ai_service.url)
+
+
+@pytest.fixture
+def scan(user, ai_service):
+    """Store a scan for which the AI service answers with these items; return its id."""
+
+    def scan_text(*items, text=FLOW_TEXT):
+        ai_service.say({"data": items, "source": "model"})
+        answer = user.scan(text)
+        assert answer.json()["data"] == [*items]
+        return answer.json()["scan_id"]
+
+    return scan_text
+
+
+@pytest.fixture
+def findings(user):
+    def of(scan_id):
+        return user.http.get(f"/api/v1/scans/{scan_id}/findings").json()["items"]
+
+    return of
+
+
+def judge(user, scan_id, n, **body):
+    return user.http.put(f"/api/v1/scans/{scan_id}/findings/{n}/feedback", json=body)
+
+
+def exported(live, scan_id):
+    services = live.app.extensions[EXTENSION]
+    file = io.StringIO()
+    FeedbackExport(services.store, secret_key="k" * 32).write(file)
+    lines = map(json.loads, file.getvalue().splitlines())
+    return [line for line in lines if line["provenance"]["scan_id"] == scan_id]
+
+
+def test_scan_of_a_text_is_answered_by_the_service(user, ai_service):
+    answer = user.scan(
+        FLOW_TEXT,
+    )
+    assert {i["category"] for i in answer.json()["data"]} == {"Budget", "Schedule"}
+    assert ai_service.requests[-1][1] == {"text": FLOW_TEXT}
+
+
+def test_scan_of_a_file_forwards_the_file_as_it_came(user, ai_service):
+    data = pdf_of_pages([["A page."]])
+    ai_service.say({"data": [], "source": "model"})
+    answer = user.http.post(
+        "/api/scan", files={"file": ("r\u00e9port.pdf", data, "application/pdf")}
+    )
+    assert ai_service.requests[-1][1] == {"file": ("r\u00e9port.pdf", data, "application/pdf")}
+    scan = user.http.get(answer.headers["Location"]).json()
+    assert (scan["coverage"]["sentences"], scan["coverage"]["pages"]) == (1, 1)
+
+
+def test_scan_with_force_llm_forwards_it_as_a_field(user, ai_service):
+    answer = user.http.post("/api/scan", data={"text": FLOW_TEXT, "force_llm": "true"})
+    assert answer.json()["source"] == "llm"
+    assert ai_service.requests[-1][1] == {"text": FLOW_TEXT, "force_llm": "true"}
+
+
+def test_findings_of_another_taxonomy_keep_their_titles(scan, findings):
+    [finding] = findings(scan(FOREIGN))
+    assert (finding["risk_type"], finding["category"]) == (None, None)
+    assert (finding["risk"], finding["category_title"]) == ("Zahlungsverzug", "Finanzen")
+    assert (finding["start"], finding["end"], finding["located"]) == (0, len(FLOW_TEXT), True)
+
+
+def test_finding_whose_sentence_the_text_lacks_is_kept_and_marked(scan, findings):
+    own, other = findings(scan(item("tight-budget", FLOW_TEXT), ELSEWHERE))
+    assert own["located"]
+    assert (other["start"], other["end"], other["page"]) == (None, None, None)
+    assert (other["located"], other["context"]) == (False, ELSEWHERE["context"])
+
+
+@pytest.mark.parametrize(
+    ("query", "n"),
+    [
+        ({"foreign_risk": "Zahlungsverzug"}, 1),
+        ({"foreign_category": "Finanzen"}, 1),
+        ({"foreign_risk": "Zahlungsverzug", "foreign_category": "Vendor"}, 0),
+        ({"foreign_risk": "zahlungsverzug"}, 0),
+        ({"category": "budget"}, 0),
+        ({"q": "one vendor"}, 1),
+    ],
+)
+def test_scans_are_filtered_by_foreign_titles(user, scan, query, n):
+    scan(FOREIGN, ELSEWHERE)
+    assert user.http.get("/api/scans", params=query).json()["total"] == n
+
+
+def test_file_that_only_the_service_can_read_is_scanned_with_a_warning(user, ai_service):
+    ai_service.say({"data": [FOREIGN], "source": "model"})
+    files = {"file": ("plan.odt", b"PK\x03\x04", "application/vnd.oasis.opendocument.text")}
+    answer = user.http.post("/api/scan", files=files)
+    assert answer.json()["data"] == [FOREIGN]
+    assert answer.headers["X-Riskscan-Warning"].startswith("document_not_read: ")
+    scan = user.http.get(answer.headers["Location"]).json()
+    assert (scan["coverage"]["characters"], scan["coverage"]["sentences"]) == (None, None)
+    assert [w["code"] for w in scan["warnings"]] == ["document_not_read"]
+
+
+def test_missed_risk_in_a_file_that_only_the_service_read_is_refused(user, ai_service):
+    ai_service.say({"data": [], "source": "model"})
+    answer = user.http.post("/api/scan", files={"file": ("plan.odt", b"PK\x03\x04")})
+    body = {"start": 0, "end": 2, "context": "No", "risk_types": ["outage"]}
+    given = user.http.post(f"{answer.headers['Location']}/feedback", json=body)
+    assert (given.status_code, given.json()["code"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "message"),
+    [
+        (422, UNREADABLE, "body.text: Field required"),
+        (500, {"detail": "out of memory"}, "out of memory"),
+        (415, {"title": "No", "detail": "No ODT.", "code": "x"}, "No ODT."),
+        (200, {"detail": "nothing here"}, "lacks the list `data`"),
+    ],
+)
+def test_failure_of_the_service_is_502_with_its_message(user, ai_service, status, body, message):
+    ai_service.replies.append(Reply(status, json.dumps(body).encode()))
+    answer = user.scan(FLOW_TEXT)
+    assert (answer.status_code, answer.json()["code"]) == (502, "analyzer_error")
+    assert message in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_foreign_finding_can_be_confirmed_and_rejected(user, scan, n):
+    scan_id = scan(FOREIGN, ELSEWHERE)
+    for verdict in ("confirmed", "rejected"):
+        given = judge(user, scan_id, n, verdict=verdict).json()
+        assert (given["verdict"], given["risk_types"]) == (verdict, [])
+    assert (given["start"] is None) == (n == 2)
+    current = user.http.get(f"/api/v1/scans/{scan_id}/feedback").json()["items"]
+    assert [f["verdict"] for f in current] == ["rejected"]
+
+
+@pytest.mark.parametrize("verdict", ["confirmed", "rejected"])
+@pytest.mark.parametrize("n", [1, 2])
+def test_foreign_finding_is_not_exported_for_training(live, user, scan, n, verdict):
+    scan_id = scan(FOREIGN, ELSEWHERE)
+    judge(user, scan_id, n, verdict=verdict)
+    assert exported(live, scan_id) == []
+
+
+@pytest.mark.parametrize(("n", "text"), [(1, FLOW_TEXT), (2, ELSEWHERE["context"])])
+def test_foreign_finding_that_was_relabelled_is_exported(live, user, scan, n, text):
+    scan_id = scan(FOREIGN, ELSEWHERE)
+    judge(user, scan_id, n, verdict="relabelled", risk_types=["tight-budget"])
+    [line] = exported(live, scan_id)
+    assert (line["text"], line["labels"]) == (text, ["tight-budget"])
+
+
+def test_sentence_with_a_foreign_finding_beside_its_own_is_not_exported(live, user, scan):
+    scan_id = scan(item("tight-budget", FLOW_TEXT), FOREIGN)
+    judge(user, scan_id, 1, verdict="confirmed")
+    assert exported(live, scan_id) == []
+
+
+def test_metrics_count_foreign_findings(live, scan):
+    scan(FOREIGN)
+    with closing(caller(live.url)) as http:
+        assert (
+            'riskscan_findings_total{category="foreign",source="model"}'
+            in http.get("/metrics").text
+        )

@@ -1,0 +1,107 @@
+"""What large bodies and unread answers hold in memory is bounded, with half of it for one user."""
+
+import re
+import socket
+from contextlib import ExitStack
+
+import pytest
+
+from tests.api.conftest import User
+from tests.api.test_large_bodies import EXPECT, bearer, head
+from tests.support.calls import caller
+from tests.support.waiting import PATIENCE_S, wait_until
+
+BIG = b"/docs/assets/swagger-ui-bundle.js"  # 1.7 MB
+BODY_BYTES = 900_000
+
+
+@pytest.fixture(scope="module")
+def small(start_service):
+    """A service with 2 MiB for bodies and 2 MiB for answers."""
+    return start_service(BUFFER_MEMORY_BYTES="2097152")
+
+
+@pytest.fixture
+def users(small):
+    with caller(small.url) as client:
+        two = [User(client), User(client)]
+        yield two
+        for user in two:
+            user.http.close()
+
+
+@pytest.fixture
+def connect(small):
+    """Open connections that take little before they are read."""
+    with ExitStack() as stack:
+
+        def connect(request):
+            connection = stack.enter_context(socket.socket())
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            connection.settimeout(PATIENCE_S)
+            host, port = small.url.removeprefix("http://").split(":")
+            connection.connect((host, int(port)))
+            connection.sendall(request)
+            return connection
+
+        yield connect
+
+
+def announced(user):
+    """The head of a large request, to which the service answers before its body comes."""
+    return head("/api/scan", bearer(user.tokens["access_token"]), EXPECT, length=BODY_BYTES)
+
+
+def when_taken(connect, request):
+    """Send the request until it is not refused: connections of earlier tests may just be closing."""
+    opened = []
+
+    def is_taken():
+        opened.append(connect(request))
+        return b" 503 " not in opened[-1].recv(100)
+
+    wait_until(is_taken)
+    return opened[-1]
+
+
+def test_bodies_of_a_user_beyond_half_are_refused_and_others_taken(users, connect):
+    one, other = users
+    when_taken(connect, announced(one))
+    refused = connect(announced(one)).recv(1_000)
+    assert refused.startswith(b"HTTP/1.1 503 ")
+    assert b"Retry-After: " in refused
+    assert b" 100 " in connect(announced(other)).recv(100)
+    assert one.scan().status_code == 201  # a small one needs no room
+
+
+def test_body_whose_client_goes_away_makes_room(users, connect):
+    when_taken(connect, announced(users[0])).close()
+    when_taken(connect, announced(users[0]))
+
+
+def test_body_that_was_answered_makes_room(users, connect):
+    when_taken(connect, announced(users[0])).close()
+    for _ in range(4):
+        answer = users[1].http.post(
+            "/api/scan", files={"file": ("a.txt", b" " * BODY_BYTES + b"a")}
+        )
+        assert answer.status_code == 201
+
+
+def test_answers_that_nobody_reads_are_refused_whole_before_they_fill_memory(connect):
+    connection = connect(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % BIG * 40)
+    received = b"".join(iter(lambda: connection.recv(1 << 20), b""))
+    *whole, last = re.split(rb"(?=HTTP/1\.1 \d\d\d )", received)[1:]
+    assert 1 <= len(whole) < 40
+    assert {len(answer) for answer in whole} == {len(whole[0])}
+    assert last.startswith(b"HTTP/1.1 503 ")
+    assert b"BUFFER_MEMORY_BYTES" in last
+    assert last.endswith(b"}")
+
+
+def test_unread_answer_of_a_client_that_goes_away_makes_room(connect):
+    asked = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % BIG
+    unread = when_taken(connect, asked * 40)
+    wait_until(lambda: b" 503 " in connect(asked).recv(100))
+    unread.close()
+    when_taken(connect, asked)

@@ -1,0 +1,51 @@
+"""Slow files delay only their own sender."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+
+from tests.support import documents
+from tests.support.waiting import wait_until
+
+N_CLIENTS = 6
+SMALL = documents.pdf_of_pages([[documents.PLANTED]])
+
+
+@pytest.fixture(scope="module")
+def live(start_service):
+    """One service, whatever the database."""
+    return start_service()
+
+
+@pytest.fixture(scope="module")
+def slow():
+    """A small file that takes its reader seconds."""
+    return documents.docx_of_xml("<w:p/>" * 5_000_000)
+
+
+def send(user, filename, data):
+    return user.http.post("/api/scan", files={"file": (filename, data)})
+
+
+def test_file_of_one_user_is_read_while_six_clients_of_another_send_slow_ones(new_user, slow):
+    attacker, honest = new_user(), new_user()
+    over, answers = threading.Event(), []
+
+    def attack():
+        while not over.is_set():
+            answers.append(send(attacker, "a.docx", slow))
+
+    with ThreadPoolExecutor(N_CLIENTS) as pool:
+        for _ in range(N_CLIENTS):
+            pool.submit(attack)
+        wait_until(psutil.Process().children)
+        honest_answers = [send(honest, "a.pdf", SMALL) for _ in range(4)]
+        wait_until(lambda: len(answers) >= N_CLIENTS)
+        over.set()
+    assert [answer.status_code for answer in honest_answers] == [201] * 4
+    refused = [answer.json() for answer in answers if answer.status_code == 429]
+    assert {answer.status_code for answer in answers} <= {400, 413, 429}
+    assert refused
+    assert all("your share" in problem["detail"] for problem in refused)

@@ -1,0 +1,84 @@
+"""force_llm against an OpenAI-compatible server, and another service in place of the model."""
+
+import pytest
+
+from tests.fakes.chat_server import ChatServer
+from tests.fakes.loopback import Reply
+from tests.support.calls import HTTP
+from tests.support.sentences import FLOW_TEXT
+
+KEY = "sk-this-stays-in-the-house"
+
+
+@pytest.fixture(scope="module")
+def llm():
+    server = ChatServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def url(start_service, llm):
+    settings = {"LLM_BASE_URL": llm.base_url, "LLM_MODEL": "rules", "LLM_API_KEY": KEY}
+    return start_service(AI_SERVICE_OPEN="true", AI_TIMEOUT_S="2", **settings).url
+
+
+def forced(url, **body):
+    return HTTP.post(f"{url}/scan", json={"text": FLOW_TEXT, "force_llm": True, **body}, timeout=30)
+
+
+@pytest.mark.parametrize("flag", [True, 1, "true", "1", "True", "ON", "yes"])
+def test_force_llm_answers_from_the_llm(url, flag):
+    answer = forced(url, force_llm=flag)
+    assert (answer.status_code, answer.json()["source"]) == (200, "llm")
+    assert {i["category"] for i in answer.json()["data"]} == {"Budget", "Schedule"}
+
+
+@pytest.mark.parametrize("flag", [False, 0, "false", "0", "False", "off", "No"])
+def test_without_force_llm_the_llm_is_not_asked(url, llm, flag):
+    n_before = len(llm.requests)
+    assert forced(url, force_llm=flag).json()["source"] == "model"
+    assert len(llm.requests) == n_before
+
+
+def test_llm_fault_is_502_with_its_message_and_without_the_key(url, llm):
+    message = f'{{"error": {{"message": "quota exceeded for {KEY}"}}}}'
+    llm.replies.append(Reply(500, message.encode()))
+    answer = forced(url)
+    assert (answer.status_code, answer.json()["code"]) == (502, "analyzer_error")
+    assert "quota exceeded" in answer.json()["detail"]
+    assert KEY not in answer.text
+
+
+def test_llm_nonsense_is_502_and_never_an_empty_result(url, llm):
+    llm.say("I could not find any JSON today.")
+    assert forced(url).json()["code"] == "analyzer_error"
+
+
+def test_llm_too_slow_is_503_with_retry_after(url, llm):
+    llm.replies.append(Reply(delay_s=3))
+    answer = forced(url)
+    assert (answer.status_code, answer.json()["code"]) == (503, "analyzer_timeout")
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_llm_gone_is_503_that_names_the_setting(start_service):
+    settings = {"LLM_BASE_URL": "http://127.0.0.1:9/v1", "LLM_MODEL": "none"}
+    answer = forced(start_service(AI_SERVICE_OPEN="true", **settings).url)
+    assert (answer.status_code, answer.json()["code"]) == (503, "analyzer_unavailable")
+    assert "LLM_BASE_URL" in answer.json()["detail"]
+
+
+def test_ai_service_analyzes_in_place_of_the_model(start_service):
+    other = start_service(AI_SERVICE_OPEN="true")
+    front = start_service(AI_SERVICE_OPEN="true", AI_SERVICE_URL=other.url)
+    body = {"text": f"All is well. {FLOW_TEXT}."}
+    answers = [HTTP.post(f"{live.url}/scan", json=body).json() for live in (front, other)]
+    assert answers[0] == answers[1]
+
+
+def test_ai_service_that_wants_a_token_is_502_that_says_so(start_service):
+    other = start_service()
+    front = start_service(AI_SERVICE_OPEN="true", AI_SERVICE_URL=other.url)
+    answer = HTTP.post(f"{front.url}/scan", json={"text": FLOW_TEXT})
+    assert (answer.status_code, answer.json()["code"]) == (502, "analyzer_error")

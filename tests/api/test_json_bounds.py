@@ -1,0 +1,58 @@
+"""Expensive JSON bodies are refused by bounds on their form, before validation."""
+
+import json
+
+import pytest
+
+from service.api.http.limits import MAX_FIELDS, MAX_JSON_DEPTH, MAX_JSON_DIGITS, MAX_JSON_ITEMS
+
+JSON = {"Content-Type": "application/json"}
+
+
+def post(user, body):
+    return user.http.post("/api/scan", content=body, headers=JSON)
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ("{" + ",".join(f'"a{n}":1' for n in range(200_000)) + "}", f"{MAX_FIELDS} fields"),
+        ('{"text":[' + "{}," * 200_000 + "{}]}", f"{MAX_JSON_ITEMS:,} values"),
+        ('{"text":' + "[" * 100_000 + "]" * 100_000 + "}", f"{MAX_JSON_DEPTH} nested levels"),
+        ('{"text":' + "1" * (MAX_JSON_DIGITS + 1) + "}", f"{MAX_JSON_DIGITS} digits"),
+        ("1 " * 200_000, f"{MAX_JSON_ITEMS:,} values"),
+    ],
+)
+def test_json_beyond_a_bound_is_refused_by_that_bound(user, body, named):
+    answer = post(user, body.encode())
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+    assert named in answer.json()["detail"]
+    assert answer.json()["errors"] == []
+
+
+@pytest.mark.parametrize("body", [b'{"text":"' + b'\\"' * 100_000, b'{"text":"a\\', b"\xff", b""])
+def test_json_that_ends_too_soon_is_refused_as_such(user, body):
+    assert "not valid JSON" in post(user, body).json()["detail"]
+
+
+@pytest.mark.parametrize("indent", [None, 8])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_marks_and_digits_within_a_text_do_not_count(user, encoding, indent):
+    text = 'The vendor may fail. {["\\:, ' + '":,{[]}\\' * 2_000 + "1" * 100 + "\n\u00e4"
+    body = json.dumps({"text": text, "force_llm": False}, indent=indent, ensure_ascii=False)
+    answer = post(user, body.encode(encoding))
+    assert answer.status_code == 201
+    stored = user.http.get(answer.headers["Location"]).json()
+    assert stored["coverage"]["characters"] == len(text)
+
+
+def test_as_many_fields_as_are_permitted_are_told_one_by_one(user):
+    answer = post(user, json.dumps({f"f{n}": 1 for n in range(MAX_FIELDS)}).encode())
+    assert len(answer.json()["errors"]) >= MAX_FIELDS
+
+
+def test_name_of_a_repeated_field_comes_back_shortened(user):
+    name = "a" * 100_000
+    answer = post(user, f'{{"{name}":1,"{name}":2}}'.encode())
+    assert answer.status_code == 400
+    assert len(answer.content) < 2_000

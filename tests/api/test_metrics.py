@@ -1,0 +1,195 @@
+"""GET /metrics as Prometheus and an operator see it: counts move, labels are bounded, no text is told."""
+
+import re
+import secrets
+from contextlib import ExitStack
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from db import migrate
+from service.app import close_app, create_app
+from service.config.settings import load
+from tests.api.conftest import SETTINGS, serve
+from tests.fakes.chat_server import ChatServer
+from tests.fakes.loopback import Reply
+from tests.support.calls import HTTP, caller
+from tests.support.sentences import FLOW_TEXT
+from tests.support.waiting import PATIENCE_S, wait_until
+
+
+@pytest.fixture(scope="module")
+def start_own(tmp_path_factory):
+    """Start services that open their own analyzers, as `python -m service` does."""
+    stack = ExitStack()
+
+    def start(**settings):
+        folder = {"DATA_DIR": str(tmp_path_factory.mktemp("data")), "INFERENCE_THREADS": "1"}
+        config = load({**SETTINGS, **folder, **settings})
+        migrate.upgrade(config.database_url)
+        app = create_app(config)
+        stack.callback(close_app, app)
+        return serve(app, config)
+
+    with stack:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def llm():
+    server = ChatServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def live(start_own, llm):
+    settings = {"LLM_BASE_URL": llm.base_url, "LLM_MODEL": "rules", "AI_TIMEOUT_S": "10"}
+    return start_own(AI_SERVICE_OPEN="true", **settings)
+
+
+def scraped(client):
+    """Every series of /metrics with its value."""
+    answer = client.get("/metrics", headers={"Accept": "application/openmetrics-text,*/*;q=0.1"})
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    families = text_string_to_metric_families(answer.text)
+    return {
+        (sample.name, *sorted(sample.labels.items())): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def series(name, /, **labels):
+    return (name, *sorted(labels.items()))
+
+
+def moved(before, after, name, /, **labels):
+    key = series(name, **labels)
+    return after.get(key, 0.0) - before.get(key, 0.0)
+
+
+def test_stored_scan_moves_requests_stages_findings_and_drift(client, user):
+    before = scraped(client)
+    assert user.scan(f"{FLOW_TEXT}. Lunch is at noon.").status_code == 201
+    after = scraped(client)
+    route = {"method": "POST", "route": "/api/v1/scan", "status": "2xx"}
+    assert moved(before, after, "riskscan_http_request_duration_seconds_count", **route) == 1
+    for stage in ("extract", "segment", "analyze", "store"):
+        name = "riskscan_scan_stage_duration_seconds"
+        assert moved(before, after, f"{name}_count", stage=stage) == 1
+        assert 0 < moved(before, after, f"{name}_sum", stage=stage) < PATIENCE_S
+    assert moved(before, after, "riskscan_scans_total", source="model") == 1
+    assert moved(before, after, "riskscan_scanned_sentences_total", source="model") == 2
+    for category in ("budget", "schedule"):
+        found = {"category": category, "source": "model"}
+        assert moved(before, after, "riskscan_findings_total", **found) == 1
+    assert series("riskscan_drift_index", histogram="category") in after
+
+
+def test_scan_that_is_not_stored_counts_all_but_the_store(client):
+    before = scraped(client)
+    assert client.post("/scan", json={"text": FLOW_TEXT}).status_code == 200
+    after = scraped(client)
+    assert moved(before, after, "riskscan_scans_total", source="model") == 1
+    assert moved(before, after, "riskscan_scan_stage_duration_seconds_count", stage="store") == 0
+
+
+def test_model_version_readiness_and_memory_are_told(client):
+    found = scraped(client)
+    model = load({}).model_dir
+    info = {"role": "serving", "name": model.parent.name, "version": model.name}
+    assert found[series("riskscan_model_info", **info)] == 1
+    assert found[series("riskscan_model_info", role="llm", name="rules", version="")] == 1
+    assert found[series("riskscan_ready")] == 1
+    assert 0 <= found[series("riskscan_database_answer_age_seconds")] < PATIENCE_S
+    assert found[series("riskscan_http_requests_in_progress")] == 1  # the scrape itself
+    assert 10e6 < found[series("process_resident_memory_bytes")] < 100e9
+
+
+def test_llm_calls_are_counted_by_outcome(client, llm):
+    before = scraped(client)
+    body = {"text": FLOW_TEXT, "force_llm": True}
+    assert client.post("/scan", json=body).status_code == 200
+    llm.say("I could not find any JSON today.")
+    assert client.post("/scan", json=body).status_code == 502
+    llm.replies.append(Reply(503))
+    assert client.post("/scan", json=body).status_code == 503
+    after = scraped(client)
+    for outcome in ("answered", "analyzer_error", "analyzer_unavailable"):
+        call = {"upstream": "llm", "outcome": outcome}
+        assert moved(before, after, "riskscan_upstream_call_duration_seconds_count", **call) == 1
+    assert moved(before, after, "riskscan_scans_total", source="llm") == 1
+    for code in ("analyzer_error", "analyzer_unavailable"):
+        assert moved(before, after, "riskscan_http_problems_total", code=code) == 1
+
+
+def test_calls_of_another_ai_service_are_counted(start_own, live):
+    front = start_own(AI_SERVICE_OPEN="true", AI_SERVICE_URL=live.url)
+    with caller(front.url) as http:
+        assert http.post("/scan", json={"text": FLOW_TEXT}).status_code == 200
+        call = series(
+            "riskscan_upstream_call_duration_seconds_count",
+            upstream="ai_service",
+            outcome="answered",
+        )
+        assert scraped(http)[call] == 1
+
+
+def test_made_up_addresses_methods_and_ids_make_no_new_series(client, user):
+    def ask():
+        word = secrets.token_hex(8)
+        client.get(f"/nonsense/{word}")
+        client.request(word.upper(), "/scan")
+        client.get(f"/docs/assets/{word}")
+        user.http.get(f"/api/v1/scans/{word}")
+        user.http.get(f"/api/v1/scans/{secrets.token_hex(16)}")
+        user.http.delete(f"/api/scans?{word}={word}")
+        client.post("/scan", content=word, headers={"Content-Type": f"text/{word}"})
+
+    ask()
+    before = set(scraped(client))
+    for _ in range(5):
+        ask()
+    assert set(scraped(client)) == before
+
+
+def test_exposition_tells_nothing_of_documents_and_users(client, user):
+    word = f"zanzibar{secrets.token_hex(4)}"
+    text = f"The supplier {word} may go bankrupt."
+    answer = user.http.post("/api/scan", files={"file": (f"{word}.txt", text)})
+    assert answer.status_code == 201
+    user.http.get(f"/api/v1/scans/{answer.json()['scan_id']}", params={"q": word})
+    client.get(f"/{word}")
+    shown = client.get("/metrics").text
+    secrets_ = [word, "bankrupt", user.email, user.id, answer.json()["scan_id"]]
+    assert not [secret for secret in [*secrets_, user.tokens["access_token"]] if secret in shown]
+    assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-", shown)
+
+
+def test_refusal_of_the_server_itself_is_counted(client, live):
+    before = scraped(client)
+    too_long = {"X-Long": "a" * 262_200}
+    assert HTTP.get(f"{live.url}/health", headers=too_long).status_code == 413
+    after = scraped(client)
+    assert moved(before, after, "riskscan_http_problems_total", code="too_large") == 1
+
+
+def test_ops_port_has_the_metrics_and_the_api_port_has_not(start_own):
+    service = start_own(OPS_PORT="0", AI_SERVICE_OPEN="true")
+    with caller(service.url) as http, caller(service.ops_url) as ops:
+        assert http.get("/metrics").json()["code"] == "not_found"
+        http.post("/scan", json={"text": FLOW_TEXT}).raise_for_status()
+        wait_until(lambda: n_scans(ops))
+        assert n_scans(ops) == 1
+
+
+def n_scans(ops):
+    try:
+        answer = ops.get("/metrics")
+    except httpx.TransportError:
+        return 0
+    found = re.search(r'^riskscan_scans_total{source="model"} (\d+)', answer.text, re.MULTILINE)
+    return int(found[1]) if found else 0

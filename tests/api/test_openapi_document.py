@@ -1,0 +1,114 @@
+"""The OpenAPI document: what a developer who has nothing else can read from it."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from service.errors import HTTP_STATUS
+from tests.support.calls import HTTP
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+
+@pytest.fixture
+def document(client):
+    return client.get("/openapi.json").json()
+
+
+@pytest.fixture
+def operations(document):
+    return [o for path in document["paths"].values() for o in path.values()]
+
+
+def block(text, marker):
+    """Return the one code block that holds `marker`, without commands of the service itself."""
+    [found] = [b for b in re.findall(r"```\n(.*?)```", text, re.DOTALL) if marker in b]
+    return "".join(line for line in found.splitlines(keepends=True) if "-m service" not in line)
+
+
+def run_printed(script, url, folder):
+    """Run shell lines as printed but for the address, and return what they print."""
+    script = script.replace("http://localhost:8000", url)
+    return subprocess.run(
+        ["sh", "-ec", script], cwd=folder, capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+@pytest.mark.parametrize("source", ["document", "readme"])
+def test_log_in_walk_works_as_printed(start_service, tmp_path, source):
+    url = start_service().url
+    document = HTTP.get(f"{url}/openapi.json").json()["info"]["description"]
+    text = document if source == "document" else README.read_text(encoding="utf-8")
+    printed = run_printed(block(text, "/auth/register"), url, tmp_path)
+    assert '"risk_type":"tight-budget"' in printed
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+def test_reviewing_lines_of_the_readme_work_as_printed(start_service, tmp_path):
+    text = README.read_text(encoding="utf-8")
+    script = block(text, "/auth/register") + block(text, "/findings/1/feedback")
+    printed = run_printed(script, start_service().url, tmp_path)
+    assert '"verdict":"rejected"' in printed
+    assert '"verified":true' in printed
+
+
+def test_introduction_has_every_error_code(document):
+    for code, status in HTTP_STATUS.items():
+        assert f"| `{code}` | {status} |" in document["info"]["description"]
+
+
+def test_document_names_its_server(document):
+    assert [server["url"] for server in document["servers"]] == ["/"]
+
+
+def test_password_flow_leads_to_a_token_that_works(document, client, user):
+    flow = document["components"]["securitySchemes"]["password"]["flows"]["password"]
+    form = {"grant_type": "password", "username": user.email, "password": user.password}
+    tokens = client.post(flow["tokenUrl"], data=form, auth=("", "")).json()
+    assert tokens["token_type"] == "bearer"
+    form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+    assert client.post(flow["refreshUrl"], data=form).status_code == 200
+
+
+def test_operations_with_a_token_take_either_way_to_it(operations):
+    choices = [[*map(list, o["security"])] for o in operations if "security" in o]
+    assert len(choices) > 10
+    assert all(choice == [["accessToken"], ["password"]] for choice in choices)
+
+
+def test_answers_may_gain_fields_and_requests_may_not(document):
+    closed = {
+        name
+        for name, schema in document["components"]["schemas"].items()
+        if schema.get("additionalProperties") is False
+    }
+    assert {"ScanIn", "RegisterIn", "JudgementIn"} <= closed
+    assert not [name for name in closed if name.endswith("Out")]
+
+
+def test_path_parameters_are_described_and_ids_are_uuids(operations):
+    found = {p["name"]: p for o in operations for p in o.get("parameters", []) if p["in"] == "path"}
+    assert {"scan_id", "n", "feedback_id"} <= set(found)
+    assert all(len(p["description"]) > 5 for p in found.values())
+    assert {p["schema"].get("format") for name, p in found.items() if name.endswith("_id")} == {
+        "uuid"
+    }
+    assert found["n"]["schema"]["minimum"] == 1
+
+
+def test_multipart_comes_first_and_prefills_no_text(document):
+    content = document["paths"]["/api/v1/scan"]["post"]["requestBody"]["content"]
+    name = content["multipart/form-data"]["schema"]["$ref"].rsplit("/", 1)[-1]
+    assert next(iter(content)) == "multipart/form-data"
+    assert not document["components"]["schemas"][name]["properties"]["text"]["example"]
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/json", "*/*"])
+def test_root_leads_to_the_documentation(client, accept):
+    answer = client.get("/", headers={"Accept": accept})
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/docs")
+    assert '</openapi.json>; rel="service-desc"' in answer.headers["Link"]

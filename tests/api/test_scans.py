@@ -1,0 +1,233 @@
+"""Stored scans: listing, filters, deletion, idempotency, and other people's scans."""
+
+import concurrent.futures
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import insert
+
+from db.tables import Scan
+from service.domain.scans.scans import COUNTED_SCANS
+from service.domain.services import EXTENSION
+from tests.db.conftest import scan_values
+from tests.support.sentences import FLOW_TEXT
+
+
+@pytest.fixture
+def five(user):
+    """Five scans, oldest first; the second and the fourth state no risk."""
+    texts = [FLOW_TEXT, "It is blue.", "The vendor may go bankrupt.", "It is red.", FLOW_TEXT]
+    return [user.scan(text).json()["scan_id"] for text in texts]
+
+
+def listed(user, **params):
+    answer = user.http.get("/api/scans", params=params)
+    assert answer.status_code == 200, answer.text
+    return [item["scan_id"] for item in answer.json()["items"]]
+
+
+def test_scans_are_listed_newest_first_with_total(user, five):
+    answer = user.http.get("/api/scans").json()
+    assert [i["scan_id"] for i in answer["items"]] == five[::-1]
+    assert (answer["page"], answer["per_page"]) == (1, 20)
+    assert (answer["total"], answer["total_relation"]) == (5, "eq")
+
+
+def test_scans_numbered_pages_cover_the_list(user, five):
+    pages = [listed(user, page=n, per_page=2) for n in (1, 2, 3, 4)]
+    assert pages == [five[:2:-1], five[2:0:-1], five[:1], []]
+
+
+@pytest.fixture
+def many(live, user):
+    """Three scans more than are counted, the oldest thirty by the LLM."""
+    begin, owner = datetime(2026, 1, 1, tzinfo=UTC), uuid.UUID(user.id)
+    rows = [
+        scan_values(
+            owner,
+            created_at=begin + timedelta(minutes=n),
+            source="llm" if n < 30 else "model",
+        )
+        for n in range(COUNTED_SCANS + 3)
+    ]
+    live.app.extensions[EXTENSION].store.transaction(lambda s: s.execute(insert(Scan), rows))
+    return rows
+
+
+def total_of(user, **params):
+    answer = user.http.get("/api/scans", params=params).raise_for_status().json()
+    return answer["total"], answer["total_relation"]
+
+
+def test_scans_total_is_exact_as_far_as_is_counted_and_says_where_it_is_not(user, many):
+    assert total_of(user) == (COUNTED_SCANS, "gte")
+    assert total_of(user, created_from=many[3]["created_at"].isoformat()) == (COUNTED_SCANS, "eq")
+    assert total_of(user, page=51) == (COUNTED_SCANS + 3, "eq")
+    assert total_of(user, page=52) == (COUNTED_SCANS, "gte")
+
+
+@pytest.mark.usefixtures("many")
+def test_scans_total_of_a_filter_is_never_less_than_was_shown(user):
+    assert total_of(user, source="llm", per_page=10) == (28, "gte")
+    assert total_of(user, source="llm", per_page=28) == (29, "gte")
+    assert total_of(user, source="llm") == (28, "gte")
+    assert total_of(user, source="llm", page=2) == (30, "eq")
+
+
+@pytest.mark.usefixtures("five")
+def test_scans_by_cursor_have_no_total(user):
+    cursor = user.http.get("/api/scans?per_page=2").json()["next_cursor"]
+    assert total_of(user, cursor=cursor) == (None, None)
+
+
+def test_scans_numbered_pages_reach_their_last(user):
+    assert listed(user, page=500) == []
+    assert listed(user, page=100, per_page=100) == []
+    message = user.http.get("/api/scans?page=501").json()["detail"]
+    assert "next_cursor" in message
+
+
+def test_scans_link_header_leads_through_the_list(user, five):
+    seen, url = [], "/api/scans?per_page=2"
+    while url:
+        answer = user.http.get(url)
+        seen += [i["scan_id"] for i in answer.json()["items"]]
+        url = answer.links.get("next", {}).get("url")
+    assert seen == five[::-1]
+
+
+def test_scans_cursor_is_not_moved_by_newer_scans(user, five):
+    first = user.http.get("/api/scans?per_page=2").json()
+    user.scan("Another one.")
+    assert listed(user, per_page=2, cursor=first["next_cursor"]) == five[2:0:-1]
+
+
+def test_scans_filters_choose(user, five):
+    for category in ("budget", "Budget", "BUDGET"):
+        assert listed(user, category=category) == [five[4], five[0]]
+    for risk_type in ("aggressive-deadline", "Aggressive or unrealistic Deadline"):
+        assert listed(user, risk_type=risk_type) == [five[4], five[0]]
+    assert listed(user, source="llm") == []
+    assert listed(user, q="VENDOR may") == [five[2]]
+    assert listed(user, q="100%") == []
+
+
+def test_scans_created_range_is_half_open(user, five):
+    stamps = [i["timestamp"] for i in user.http.get("/api/scans").json()["items"]][::-1]
+    assert listed(user, created_from=stamps[1], created_before=stamps[3]) == [five[2], five[1]]
+
+
+@pytest.mark.parametrize(
+    ("params", "field"),
+    [
+        ({"category": "money"}, "category"),
+        ({"risk_type": "x"}, "risk_type"),
+        ({"source": "human"}, "source"),
+        ({"colour": "red"}, "colour"),
+        ({"created_from": "yesterday"}, "created_from"),
+        ({"created_from": "0001-01-01T00:00:00+14:00"}, "created_from"),
+        ({"created_before": "9999-12-31T23:59:59-14:00"}, "created_before"),
+        ({"q": "\x00"}, "q"),
+        ({"page": 10**30}, "page"),
+        ({"page": 0}, "page"),
+        ({"page": 501}, "page"),
+        ({"page": 101, "per_page": 100}, "page"),
+        ({"per_page": 101}, "per_page"),
+        ({"cursor": "bm9uZQ=="}, "cursor"),
+        ({"cursor": "\u00e9"}, "cursor"),
+    ],
+)
+def test_scans_unknown_filter_or_value_is_refused_by_name(user, params, field):
+    answer = user.http.get("/api/scans", params=params)
+    assert answer.status_code == 400
+    assert [e["field"] for e in answer.json()["errors"]] == [field]
+
+
+def test_scans_faults_of_a_query_are_listed_at_once(user):
+    query = {"page": 1, "cursor": "bm9uZQ==", "per_page": 101, "category": "money"}
+    errors = user.http.get("/api/scans", params=query).json()["errors"]
+    assert sorted(e["field"] for e in errors) == ["category", "cursor", "page", "per_page"]
+    assert "/api/v1/taxonomy" in next(e["message"] for e in errors if e["field"] == "category")
+
+
+def test_scan_of_another_user_is_not_found(new_user):
+    owner, other = new_user(), new_user()
+    path = f"/api/scans/{owner.scan().json()['scan_id']}"
+    answers = [
+        other.http.get(path),
+        other.http.delete(path),
+        other.http.get(f"{path}/findings"),
+        other.http.get(f"/api/scans/{uuid.uuid4()}"),
+    ]
+    assert [a.status_code for a in answers] == [404] * 4
+    assert owner.http.get(path).status_code == 200
+
+
+def test_scan_deleted_is_gone_with_its_findings(user):
+    path = f"/api/scans/{user.scan().json()['scan_id']}"
+    assert user.http.delete(path).status_code == 204
+    assert user.http.get(path).status_code == 404
+    assert user.http.get(f"{path}/findings").status_code == 404
+    assert user.http.delete(path).status_code == 404
+
+
+def test_findings_are_paged_in_document_order(user):
+    scan_id = user.scan(f"{FLOW_TEXT}. The vendor may go bankrupt.").json()["scan_id"]
+    first = user.http.get(f"/api/v1/scans/{scan_id}/findings?per_page=1")
+    assert [f["id"] for f in first.json()["items"]] == [1]
+    rest = user.http.get(first.links["next"]["url"].replace("per_page=1", "per_page=50")).json()
+    assert [f["id"] for f in rest["items"]] == list(range(2, 2 + len(rest["items"])))
+    starts = [f["start"] for f in rest["items"]]
+    assert starts == sorted(starts)
+
+
+def test_idempotency_key_gives_the_stored_answer_again(user):
+    key = {"Idempotency-Key": "order-1"}
+    first, again = user.scan(headers=key), user.scan(headers=key)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json() == again.json()
+    assert user.http.get("/api/scans").json()["total"] == 1
+
+
+def test_idempotency_key_with_other_content_conflicts(user):
+    key = {"Idempotency-Key": "order-1"}
+    user.scan(headers=key)
+    answer = user.scan("Something else.", headers=key)
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+
+
+def test_idempotency_key_belongs_to_its_user(new_user):
+    key = {"Idempotency-Key": "order-1"}
+    one, two = (new_user().scan(headers=key).json()["scan_id"] for _ in range(2))
+    assert one != two
+
+
+def test_idempotency_key_raced_stores_one_scan(user):
+    key = {"Idempotency-Key": "race"}
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: user.scan(headers=key), range(4)))
+    assert {a.status_code for a in answers} == {201}
+    assert len({a.json()["scan_id"] for a in answers}) == 1
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "a b"])
+def test_idempotency_key_of_bad_shape_is_refused(user, key):
+    answer = user.scan(headers={"Idempotency-Key": key})
+    assert [e["field"] for e in answer.json()["errors"]] == ["Idempotency-Key"]
+
+
+def test_audit_trail_is_closed_to_reviewers(live, new_user):
+    accounts = live.app.extensions[EXTENSION].accounts
+    reviewer = new_user(lambda email, word: accounts.register(email, word, role="reviewer"))
+    assert reviewer.http.get("/api/auth/me").json()["role"] == "reviewer"
+    answer = reviewer.http.get("/api/admin/audit-events")
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
+
+def test_scan_leaves_an_audit_event_that_only_admins_read(user, admin):
+    scan_id = user.scan().json()["scan_id"]
+    assert user.http.get("/api/admin/audit-events").status_code == 403
+    events = admin.http.get("/api/admin/audit-events").json()["items"]
+    created = [e for e in events if e["object_id"] == scan_id]
+    assert [(e["action"], e["user_id"]) for e in created] == [("scan.created", user.id)]

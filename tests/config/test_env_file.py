@@ -1,0 +1,86 @@
+"""The .env file: one meaning for this program and for Compose, and its place after the environment."""
+
+import re
+
+import pytest
+
+from service.config.settings import ROOT, SETTINGS, load
+from service.errors import ConfigError
+
+
+@pytest.fixture
+def load_file(tmp_path, monkeypatch):
+    """Load the settings as a process would that has this .env and these variables."""
+
+    def load_it(content, **environ):
+        path = tmp_path / ".env"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        monkeypatch.setenv("RISKSCAN_ENV_FILE", str(path))
+        for setting in SETTINGS:
+            monkeypatch.delenv(setting.name, raising=False)
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        return load()
+
+    return load_it
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "LLM_MODEL=small model",
+        "export LLM_MODEL=small model  # the fast one",
+        "  LLM_MODEL = 'small model'   # costs $5 a \\ day",
+        'LLM_MODEL="small model"\r',
+        "\ufeffLLM_MODEL=small model",
+        "LLM_MODEL=other\n\n# a comment\nLLM_MODEL=small model",
+    ],
+)
+def test_line_means_what_it_means_to_compose(load_file, line):
+    assert load_file(f"{line}\n").llm_model == "small model"
+
+
+def test_single_quotes_take_dollar_and_hash_as_they_are(load_file):
+    assert load_file("LLM_API_KEY='pa$$#1 $HOME ${HOME}'\n").llm_api_key == "pa$$#1 $HOME ${HOME}"
+
+
+@pytest.mark.parametrize(
+    "value", ["pa$word", '"pa$word"', "a#b", "#b", r"a\b", r'"a\nb"', r"'it\'s'", "${HOME}"]
+)
+def test_value_that_compose_reads_otherwise_is_refused(load_file, value):
+    with pytest.raises(ConfigError, match="line 2: LLM_API_KEY") as caught:
+        load_file(f"# keys\nLLM_API_KEY={value}\nPORT=9\n")
+    assert value not in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ["LLM_MODEL: small", "LLM_MODEL='a' b", "PORT 8000", 'A="b'])
+def test_line_without_a_meaning_is_named(load_file, line):
+    with pytest.raises(ConfigError, match=r"line 3 .*NAME=value"):
+        load_file(f"PORT=9\n\n{line}\n")
+
+
+def test_file_that_is_no_text_is_refused(load_file):
+    with pytest.raises(ConfigError, match="UTF-8"):
+        load_file(b"LLM_MODEL=\xff\n")
+
+
+def test_named_file_that_is_absent_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("RISKSCAN_ENV_FILE", str(tmp_path / "none"))
+    with pytest.raises(ConfigError, match="RISKSCAN_ENV_FILE"):
+        load()
+
+
+def test_environment_goes_before_the_file_and_the_file_before_the_default(load_file):
+    config = load_file(
+        "PORT=1111\nTHREADS=3\nCORS_ORIGINS=http://a.b\n", PORT="2222", CORS_ORIGINS=""
+    )
+    assert (config.port, config.threads, config.cors_origins) == (2222, 3, ())
+
+
+def test_name_of_another_program_may_have_any_value(load_file):
+    assert load_file("MARIADB_PASSWORD=a$b\\c\nPUBLISH\n") == load({})
+
+
+def test_make_leaves_the_file_to_the_program():
+    recipes = [line for line in (ROOT / "Makefile").read_text().splitlines() if line[:1] == "\t"]
+    assert not [line for line in recipes if re.search(r"(?<![\w.])\.env\b", line)]

@@ -1,0 +1,122 @@
+"""Settings: what is refused, all at once, and what never shows."""
+
+import pytest
+
+from service.config.settings import load
+from service.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    "origins",
+    ["*", "http://*.corp.local", "http://a.b/path", "http://a@b", "http://a?b", "ftp://a", "a.b"],
+)
+def test_cors_origin_that_is_none_is_refused(origins):
+    with pytest.raises(ConfigError, match="CORS_ORIGINS"):
+        load({"CORS_ORIGINS": origins})
+
+
+def test_cors_origins_may_be_none_or_many():
+    assert load({"CORS_ORIGINS": ""}).cors_origins == ()
+    many = "https://a.corp.local, http://[::1]:8080"
+    assert load({"CORS_ORIGINS": many}).cors_origins == (
+        "https://a.corp.local",
+        "http://[::1]:8080",
+    )
+
+
+def test_wrong_settings_are_all_named():
+    wrong = {"PORT": "70000", "DEVICE": "tpu", "AI_SERVICE_OPEN": "yes", "JWT_SECRET": "short"}
+    with pytest.raises(ConfigError) as caught:
+        load(wrong)
+    assert {fault.field for fault in caught.value.faults} == set(wrong)
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:0", "cuda:12"])
+def test_device_may_name_one_of_several_gpus(device):
+    assert load({"DEVICE": device}).device == device
+
+
+@pytest.mark.parametrize("device", ["cuda:", "cuda:a", "cuda:-1", "cpu:0", "gpu", "CUDA"])
+def test_device_that_is_none_is_refused(device):
+    with pytest.raises(ConfigError, match=r"DEVICE is one of auto, cpu, cuda"):
+        load({"DEVICE": device})
+
+
+def test_empty_setting_counts_as_not_set():
+    assert load({"PORT": "", "MODEL_DIR": ""}) == load({})
+
+
+@pytest.mark.parametrize("name", ["LLM_BASE_URL", "AI_SERVICE_URL"])
+def test_address_with_credentials_is_refused(name):
+    with pytest.raises(ConfigError, match=name) as caught:
+        load({name: "http://bob:hunter2@llm/v1"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_secrets_do_not_show_in_the_representation():
+    secret = "s" * 32
+    names = ("SECRET_KEY", "JWT_SECRET", "LLM_API_KEY", "AI_SERVICE_TOKEN")
+    url = {"DATABASE_URL": f"mysql+pymysql://u:{secret}@h/d"}
+    assert secret not in repr(load(dict.fromkeys(names, secret) | url))
+
+
+@pytest.mark.parametrize(
+    ("address", "meant"),
+    [
+        ("mysql://u:p%40@h/d", "mysql+pymysql://u:p%40@h/d"),
+        ("mariadb://u@h:3307/d?charset=utf8mb4", "mysql+pymysql://u@h:3307/d?charset=utf8mb4"),
+        ("postgresql://u@h/d", "postgresql+psycopg://u@h/d"),
+        ("postgres://u@h/d?sslmode=require", "postgresql+psycopg://u@h/d?sslmode=require"),
+        ("mysql+pymysql://u@h/d", "mysql+pymysql://u@h/d"),
+        ("sqlite:////tmp/r.db?timeout=3", "sqlite:////tmp/r.db?timeout=3"),
+    ],
+)
+def test_database_address_means_the_installed_driver(address, meant):
+    assert load({"DATABASE_URL": address}).database_url == meant
+
+
+@pytest.mark.parametrize(
+    ("address", "fault"),
+    [
+        ("mysql://u:hunter2@h/d?nosuchoption=1", "nosuchoption"),
+        ("mysql://u:hunter2@h/d?charset=klingon", "charset"),
+        ("mysql://u:hunter2@h/d?read_timeout=soon", "value"),
+        ("mysql://u:hunter2@h/d?charset=utf8&charset=utf8", "charset"),
+        ("postgresql://u:hunter2@h/d?charset=utf8", "charset"),
+        ("sqlite:///r.db?password=hunter2", "password"),
+        ("sqlite:///r.db?timeout=hunter2", "value"),
+        ("mysql+mysqldb://u:hunter2@h/d", "begins with"),
+        ("mysql://u:hunter2@h:port/d", "reads like"),
+        ("mysql://u:hunter2@h", "reads like"),
+    ],
+)
+def test_database_address_that_its_driver_refuses_is_named(address, fault):
+    with pytest.raises(ConfigError, match=f"DATABASE_URL .*{fault}") as caught:
+        load({"DATABASE_URL": address})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_algorithm_of_access_tokens_is_pinned():
+    with pytest.raises(ConfigError, match="JWT_ALGORITHM"):
+        load({"JWT_ALGORITHM": "none"})
+
+
+@pytest.mark.parametrize("address", ["*", "proxy", "localhost", "10.0.0.0/8", "127.0.0.1:80"])
+def test_trusted_proxy_that_is_no_address_is_refused(address):
+    with pytest.raises(ConfigError, match="TRUSTED_PROXY"):
+        load({"TRUSTED_PROXY": address})
+
+
+def test_trusted_proxy_is_read_in_its_usual_spelling():
+    assert load({"TRUSTED_PROXY": "0:0::1"}).trusted_proxy == "::1"
+
+
+def test_database_pool_follows_the_threads_unless_told():
+    assert load({}).database_pool_size == 18
+    assert load({"THREADS": "20"}).database_pool_size == 22
+    assert load({"THREADS": "20", "DATABASE_POOL_SIZE": "40"}).database_pool_size == 40
+
+
+def test_database_pool_too_small_for_the_threads_is_refused_with_a_remedy():
+    with pytest.raises(ConfigError, match=r"DATABASE_POOL_SIZE=21 .* THREADS=20.* set it to 22"):
+        load({"THREADS": "20", "DATABASE_POOL_SIZE": "21"})

@@ -1,0 +1,183 @@
+"""What an operator does to accounts, on each kind of database."""
+
+import secrets
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from db import migrate
+from db.queries.audit import list_events
+from db.queries.users import live_logins
+from db.tables import User
+from service.config.settings import load
+from service.domain.accounts.accounts import Accounts
+from service.domain.accounts.tokens import TokenMaker
+from service.domain.accounts.user_admin import UserAdmin
+from service.domain.transactions import Store, open_database
+from service.errors import Conflict, InvalidRequest, NotFound, Unauthenticated
+
+
+class Office:
+    """One database with its accounts, as operator and owners reach them."""
+
+    def __init__(self, config, store):
+        self.config = config
+        self.store = store
+        self.tokens = TokenMaker(config)
+        self.accounts = Accounts(config, store, self.tokens)
+        self.admin = UserAdmin(config, store, operator="cli:root")
+
+    def make(self, role="user"):
+        email = f"{secrets.token_hex(8)}@corp.local"
+        return self.accounts.register(email, "correct horse", role=role)
+
+    def log_in(self, user, password="correct horse"):
+        pair = self.accounts.log_in(user.email, password)
+        return self.tokens.read_access_token(pair.access_token), pair.refresh_token
+
+    def disable(self, user):
+        self.admin.disable(user.email)
+
+    def reset_password(self, user):
+        self.admin.reset_password(user.email, "a new password")
+
+    def delete(self, user):
+        self.store.transaction(lambda s: s.delete(s.get(User, user.id)))
+
+    def newest_event(self):
+        return self.store.transaction(lambda s: list_events(s, limit=1))[0]
+
+
+class StoreWithNews:
+    """A store in which `news` happens once, after the first transaction."""
+
+    def __init__(self, store, news):
+        self.store = store
+        self.news = [news]
+
+    def transaction(self, work):
+        result = self.store.transaction(work)
+        while self.news:
+            self.news.pop()()
+        return result
+
+
+@pytest.fixture
+def office(empty_database_url):
+    migrate.upgrade(empty_database_url)
+    keys = {"SECRET_KEY": "k" * 32, "JWT_SECRET": "j" * 32}
+    config = load({**keys, "DATABASE_URL": empty_database_url})
+    store = Store(open_database(config, pool_size=5))
+    yield Office(config, store)
+    store.close()
+
+
+def test_disable_stops_tokens_at_once_and_enable_revives_none(office):
+    user = office.make()
+    claims, refresh_token = office.log_in(user)
+    assert office.admin.disable(user.email).disabled_at is not None
+    office.admin.enable(user.email)
+    with pytest.raises(Unauthenticated):
+        office.accounts.user_of(claims)
+    with pytest.raises(Unauthenticated):
+        office.accounts.refresh(refresh_token)
+    assert office.log_in(user)
+
+
+def test_disabled_account_cannot_log_in_and_is_told_no_more_than_a_stranger(office):
+    user = office.make()
+    office.admin.disable(user.email)
+    with pytest.raises(Unauthenticated) as refused:
+        office.log_in(user)
+    with pytest.raises(Unauthenticated) as stranger:
+        office.accounts.log_in("nobody@corp.local", "correct horse")
+    assert refused.value.message == stranger.value.message
+
+
+@pytest.mark.parametrize("take", [lambda a, e: a.disable(e), lambda a, e: a.set_role(e, "user")])
+def test_last_enabled_admin_stays(office, take):
+    last, disabled = office.make("admin"), office.make("admin")
+    office.admin.disable(disabled.email)
+    with pytest.raises(Conflict, match="set-role EMAIL admin"):
+        take(office.admin, last.email)
+    office.admin.enable(disabled.email)
+    take(office.admin, last.email)
+
+
+def test_of_two_admins_disabled_at_once_one_stays(office):
+    admins, barrier = [office.make("admin"), office.make("admin")], threading.Barrier(2)
+
+    def disable(user):
+        barrier.wait(60)
+        try:
+            office.admin.disable(user.email)
+        except Conflict:
+            return "refused"
+        return "disabled"
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(disable, admins)) == ["disabled", "refused"]
+
+
+def test_set_role_takes_effect_for_running_logins(office):
+    user = office.make()
+    claims, _ = office.log_in(user)
+    assert office.admin.set_role(user.email.upper(), "reviewer").role == "reviewer"
+    assert office.accounts.user_of(claims).role == "reviewer"
+
+
+def test_reset_password_ends_every_login(office):
+    user = office.make()
+    claims, _ = office.log_in(user)
+    office.admin.reset_password(user.email, "a new password")
+    with pytest.raises(Unauthenticated):
+        office.accounts.user_of(claims)
+    assert office.log_in(user, "a new password")
+
+
+@pytest.mark.parametrize("change", ["disable", "reset_password", "delete"])
+def test_login_does_not_begin_when_its_account_changes_after_the_password_was_verified(
+    office, change
+):
+    user = office.make()
+    news = StoreWithNews(office.store, lambda: getattr(office, change)(user))
+    accounts = Accounts(office.config, news, office.tokens)
+    with pytest.raises(Unauthenticated):
+        accounts.log_in(user.email, "correct horse")
+    assert office.store.transaction(lambda s: live_logins(s, user.id, limit=1)) == []
+
+
+def test_reset_password_too_short_is_refused(office):
+    with pytest.raises(InvalidRequest) as refused:
+        office.admin.reset_password(office.make().email, "short")
+    assert "7" in refused.value.faults[0].message
+
+
+@pytest.mark.parametrize("email", ["nobody@corp.local", "no address"])
+def test_unknown_address_is_named(office, email):
+    with pytest.raises(NotFound, match=email):
+        office.admin.disable(email)
+
+
+def test_change_moves_updated_at_and_names_the_operator(office):
+    user = office.make()
+    changed = office.admin.set_role(user.email, "reviewer")
+    assert user.updated_at == user.created_at < changed.updated_at
+    event = office.newest_event()
+    assert (event.action, event.object_id) == ("user.role_changed", str(user.id))
+    assert event.detail == {"operator": "cli:root", "before": "user", "after": "reviewer"}
+
+
+def test_change_that_is_in_place_already_leaves_no_event(office):
+    user = office.make()
+    for _ in "12":
+        office.admin.disable(user.email)
+    office.admin.set_role(user.email, "user")
+    assert office.newest_event().action == "user.disabled"
+
+
+def test_list_has_every_account_by_address(office):
+    made = [office.make() for _ in range(3)]
+    office.admin.disable(made[0].email)
+    assert [u.email for u in office.admin.list()] == sorted(user.email for user in made)

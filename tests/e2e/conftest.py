@@ -1,0 +1,155 @@
+"""The service as its own process, as `python -m service` starts it."""
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.support.calls import HTTP
+from tests.support.waiting import PATIENCE_S, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Process:
+    """A started service, under a ulimit if told; its output is collected line by line."""
+
+    def __init__(self, folder, *, ulimit=None, **settings):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        environ = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG"}}
+        environ |= {"DATA_DIR": str(folder), "PORT": str(self.port), "PYTHONWARNINGS": "error"}
+        environ |= {"RISKSCAN_ENV_FILE": ""}
+        limited = ["sh", "-c", f'ulimit {ulimit}; exec "$@"', "sh"] if ulimit else []
+        self._process = subprocess.Popen(
+            [*limited, sys.executable, "-m", "service"],
+            cwd=ROOT,
+            env={**environ, **settings},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.lines = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def send_signal(self, number):
+        self._process.send_signal(number)
+
+    def _read(self):
+        self.lines.extend(line.rstrip("\n") for line in self._process.stdout)
+
+    def when_ready(self):
+        self.wait_until("/health/ready", 200)
+        return self
+
+    def wait_until(self, path, status):
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                break
+            try:
+                answer = HTTP.get(self.url + path)
+            except httpx.HTTPError:
+                answer = None
+            if answer is not None and answer.status_code == status:
+                return answer
+            time.sleep(0.1)
+        raise AssertionError("\n".join(self.lines) or "the service did not answer")
+
+    def wait_until_it_works_on_something(self, cpu_s=0.3):
+        """Return once the process has burnt processor time, as only a scan makes it."""
+        process = psutil.Process(self._process.pid)
+        enough = process.cpu_times().user + cpu_s
+        while process.cpu_times().user < enough:
+            time.sleep(0.01)
+
+    def child(self, module):
+        """Return the process beside the service that runs a module of it, None where none does."""
+        children = psutil.Process(self._process.pid).children()
+        running = [c for c in children if c.status() != psutil.STATUS_ZOMBIE]
+        found = [c for c in running if any(module in word for word in c.cmdline())]
+        return found[0] if found else None
+
+    def when_child(self, module):
+        """Wait for that process and return it."""
+        wait_until(lambda: self.child(module) is not None)
+        return self.child(module)
+
+    def n_clients(self):
+        """Count the connections to its port that it holds, those included whose client has gone."""
+        held = psutil.Process(self._process.pid).net_connections("tcp")
+        return sum(c.laddr.port == self.port and c.status != psutil.CONN_LISTEN for c in held)
+
+    def terminate(self):
+        self.send_signal(signal.SIGTERM)
+
+    def exit_status(self):
+        status = self._process.wait(PATIENCE_S)
+        self._reader.join()
+        return status
+
+    def kill(self):
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join()
+        self._process.stdout.close()
+
+
+def free_port():
+    """A port below those that the system gives to clients: a crowd of these would take it at once."""
+    while True:
+        port = secrets.choice(range(10_000, 32_000))
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start service processes; they end with the test."""
+    started = []
+
+    def start_process(*, ready=True, ulimit=None, **settings):
+        process = Process(tmp_path / "data", ulimit=ulimit, **settings)
+        started.append(process)
+        return process.when_ready() if ready else process
+
+    yield start_process
+    for process in started:
+        process.kill()
+
+
+@pytest.fixture
+def riskscan(tmp_path):
+    """Run `python -m service` with arguments; its database lies in tmp_path."""
+    environ = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG"}}
+    environ |= {"DATA_DIR": str(tmp_path / "data"), "PYTHONWARNINGS": "error", "COLUMNS": "200"}
+    environ |= {"RISKSCAN_ENV_FILE": ""}
+
+    def run(*arguments, stdin="", **settings):
+        return subprocess.run(
+            [sys.executable, "-m", "service", *map(str, arguments)],
+            cwd=ROOT,
+            env={**environ, **settings},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run

@@ -1,0 +1,81 @@
+"""The service in a container of a built image, as compose runs it: read-only, without capabilities."""
+
+import os
+import secrets
+import shutil
+import subprocess
+import time
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import free_port
+from tests.support.calls import HTTP
+from tests.support.waiting import PATIENCE_S
+
+IMAGE = os.environ.get("RISKSCAN_TEST_IMAGE", "")
+ENGINE = os.environ.get("RISKSCAN_TEST_ENGINE", "docker")
+CONFINED = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
+
+
+def engine(*arguments, stdin=""):
+    """Run the container engine; its standard output."""
+    done = subprocess.run(
+        [ENGINE, *map(str, arguments)], input=stdin, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def image():
+    """The image to test; where RISKSCAN_TEST_IMAGE names none, the test is skipped."""
+    if not IMAGE:
+        pytest.skip("RISKSCAN_TEST_IMAGE names no image, such as riskscan:cpu")
+    assert shutil.which(ENGINE), f"RISKSCAN_TEST_ENGINE={ENGINE} is not installed"
+    return IMAGE
+
+
+class Container:
+    """A running container on the host's network; `settings` come on top of production's."""
+
+    def __init__(self, **settings):
+        self.name = f"riskscan-test-{secrets.token_hex(4)}"
+        self.url = f"http://127.0.0.1:{(port := free_port())}"
+        settings = {
+            "HOST": "127.0.0.1",
+            "PORT": port,
+            "OPS_PORT": free_port(),
+            "SECRET_KEY": secrets.token_hex(32),
+            "JWT_SECRET": secrets.token_hex(32),
+            "MODEL_POLL_S": 1,
+            **settings,
+        }
+        given = [f"--env={name}={value}" for name, value in settings.items()]
+        place = ["--network=host", "--tmpfs=/tmp:size=1g", "--no-healthcheck"]
+        engine("run", "--detach", f"--name={self.name}", *CONFINED, *place, *given, image())
+
+    def when_ready(self):
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            try:
+                if HTTP.get(f"{self.url}/health/ready").status_code == 200:
+                    return self
+            except httpx.TransportError:
+                time.sleep(0.2)
+        raise AssertionError(self.logs())
+
+    def service(self, *arguments, stdin=""):
+        """Run `python -m service` with arguments in the container; its standard output."""
+        return engine("exec", "-i", self.name, "python", "-m", "service", *arguments, stdin=stdin)
+
+    def copy(self, source, target):
+        engine("cp", source, f"{self.name}:{target}")
+
+    def logs(self):
+        done = subprocess.run(
+            [ENGINE, "logs", self.name], capture_output=True, text=True, check=False
+        )
+        return done.stdout + done.stderr
+
+    def remove(self):
+        engine("rm", "--force", "--volumes", "--time=40", self.name)

@@ -1,0 +1,201 @@
+"""The service behind nginx with the shipped configuration: what a crowd of slow clients cannot do."""
+
+import concurrent.futures
+import json
+import os
+import socket
+
+import httpx
+import pytest
+
+from service.api.http.problem_document import MEDIA_TYPE
+from tests.e2e.conftest import Process, free_port
+from tests.e2e.crowd import Crowd, is_open
+from tests.e2e.nginx import NEIGHBOUR, Nginx, program
+from tests.support.sentences import FLOW_TEXT, LONG_TEXT
+from tests.support.waiting import PATIENCE_S, wait_until
+
+ATTACKER, OTHER = "127.0.0.2", "127.0.0.3"
+BIG = "/docs/assets/swagger-ui-bundle.js"  # 1.7 MB
+HALF_A_HEADER = b"POST /scan HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
+A_HEADER = b"POST /scan HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\n"
+NEW_CONNECTION = {"Connection": "close"}
+KEPT_ALIVE = 32 * os.cpu_count()  # by the upstream of the configuration, for each worker process
+SETTINGS = {
+    "AI_SERVICE_OPEN": "true",
+    "TRUSTED_PROXY": "127.0.0.1",
+    "LOGIN_RATE_LIMIT": "3 per hour",
+}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    program()
+    process = Process(tmp_path_factory.mktemp("service") / "data", **SETTINGS)
+    try:
+        yield process.when_ready()
+    finally:
+        process.kill()
+
+
+@pytest.fixture(scope="module")
+def nginx(service, tmp_path_factory):
+    server = Nginx(tmp_path_factory.mktemp("nginx"), port=free_port(), service_port=service.port)
+    try:
+        yield server.when_ready()
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def other(nginx):
+    """Somebody else, who wants a scan."""
+    with nginx.caller(OTHER) as http:
+        yield http
+
+
+@pytest.fixture
+def crowd(nginx):
+    with Crowd(nginx.port, address=ATTACKER, tls=nginx.tls) as clients:
+        yield clients
+
+
+def scan(http, text=FLOW_TEXT, **options):
+    return http.post("/scan", json={"text": text}, **options)
+
+
+def test_crowd_of_slow_clients_does_not_stop_the_scans_of_others(service, crowd, other):
+    crowd.readers(50, BIG, times=8)
+    crowd.writers(50, A_HEADER)
+    slow_headers = crowd.writers(50, HALF_A_HEADER)
+    idle = crowd.idle(1_500)
+    assert all(map(is_open, idle))
+    for _ in range(10):
+        assert scan(other, headers=NEW_CONNECTION, timeout=15).status_code == 200
+    # None of it stands before the service: nginx takes what is slow upon itself.
+    wait_until(lambda: service.n_clients() <= KEPT_ALIVE)
+    wait_until(lambda: not any(map(is_open, slow_headers + idle)))
+
+
+def test_too_many_requests_of_one_address_are_429_and_others_go_on(crowd, nginx, other):
+    crowd.writers(144, A_HEADER)  # sixteen of them refused
+    with nginx.caller(ATTACKER) as http:
+        wait_until(lambda: scan(http).status_code != 200)  # all of them have been read
+        answer = scan(http)
+    assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
+    assert answer.headers["Content-Type"] == MEDIA_TYPE
+    assert int(answer.headers["Retry-After"]) > 0
+    assert scan(other).status_code == 200
+
+
+def log_in(http, **headers):
+    form = {"username": "nobody@corp.local", "password": "long enough"}
+    return http.post("/api/auth/login", data=form, headers=headers).status_code
+
+
+def test_client_address_is_the_callers_and_cannot_be_claimed(service, nginx):
+    with nginx.caller("127.0.0.11") as http:
+        claims = [{"X-Forwarded-For": f"192.0.2.{n}"} for n in range(3)]
+        assert [log_in(http, **claim) for claim in claims] == [401, 401, 401]
+        assert log_in(http, **{"X-Forwarded-For": "192.0.2.9"}) == 429
+    with nginx.caller("127.0.0.12") as http:
+        assert log_in(http) == 401
+    # Whoever reaches the port without being the proxy is counted under his own address.
+    with nginx.caller("127.0.0.13") as http:
+        direct = f"http://127.0.0.1:{service.port}"
+        claims = [{"X-Forwarded-For": f"192.0.2.{n}"} for n in range(4)]
+        http.base_url = direct
+        assert [log_in(http, **claim) for claim in claims] == [401, 401, 401, 429]
+
+
+def test_body_over_the_limit_is_a_problem(other):
+    answer = other.post("/scan", content=b"x" * 30_065_537)
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert answer.headers["Content-Type"] == MEDIA_TYPE
+    assert answer.json()["request_id"] == answer.headers["X-Request-ID"]
+    refused = other.post("/scan", content=b"x" * 1_000_000, headers={"Content-Type": "text/csv"})
+    assert refused.json()["code"] == "unsupported_media_type"  # it came through to the service
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        (b"GET /not%found HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"rubbish\r\n\r\n", 400),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 9_000 + b"\r\n\r\n", 413),
+        (b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 413),
+        (b"POST /scan HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: odd\r\n\r\n", 400),
+        (b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404),
+        (b"GET /problems/too_large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404),
+    ],
+)
+def test_nginx_made_error_is_a_problem(nginx, asked, status):
+    plain = socket.create_connection(("127.0.0.1", nginx.port), PATIENCE_S)
+    with nginx.tls.wrap_socket(plain, server_hostname="127.0.0.1") as connection:
+        connection.sendall(asked)  # one TLS record: what nginx left unread would reset its answer
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    problem = json.loads(body)
+    assert (int(head.split()[1]), problem["status"]) == (status, status)
+    assert f"Content-Type: {MEDIA_TYPE}".encode() in head
+    assert f"X-Request-ID: {problem['request_id']}".encode() in head
+
+
+def test_site_stands_beside_the_machines_others(nginx, other):
+    tls = nginx.tls.wrap_socket(
+        socket.create_connection(("127.0.0.1", nginx.port), PATIENCE_S), server_hostname="127.0.0.1"
+    )
+    with tls as connection:
+        connection.sendall(f"GET / HTTP/1.0\r\nHost: {NEIGHBOUR}\r\n\r\n".encode())
+        assert b"another site" in b"".join(iter(lambda: connection.recv(65536), b""))
+    assert other.get("/health").json()["status"] == "ok"
+
+
+@pytest.mark.parametrize("path", ["/health", "/metrics", "/api/scans"])
+def test_browser_is_told_to_stay_with_tls(other, path):
+    assert other.get(path).headers["Strict-Transport-Security"] == "max-age=31536000"
+
+
+def test_request_id_is_one_in_both_logs_and_the_answer(service, nginx, other):
+    sent = {"X-Request-ID": "trace-0123456789"}
+    assert (
+        other.get("/health?q=a+tight+budget", headers=sent).headers["X-Request-ID"]
+        == "trace-0123456789"
+    )
+    made = other.get("/health", headers={"X-Request-ID": "a b"}).headers["X-Request-ID"]
+    assert len(made) == 32
+    for request_id in ("trace-0123456789", made):
+        wait_until(lambda id_=request_id: any(id_ in line for line in nginx.access_log()))
+        wait_until(lambda id_=request_id: any(id_ in line for line in service.lines))
+    assert not any("budget" in line for line in nginx.access_log())
+
+
+def test_client_that_hangs_up_leaves_nothing_behind(service, nginx, other):
+    with nginx.caller(ATTACKER, timeout=0.5) as http, pytest.raises(httpx.ReadTimeout):
+        scan(http, LONG_TEXT)
+    assert scan(other).status_code == 200
+    wait_until(lambda: any('"status": 499' in line for line in nginx.access_log()))
+    wait_until(lambda: service.n_clients() <= KEPT_ALIVE)
+    assert not [line for line in service.lines if '"level": "ERROR"' in line]
+
+
+def test_sigterm_lets_what_came_through_nginx_finish(tmp_path):
+    program()
+    process = Process(tmp_path / "data", INFERENCE_THREADS="1", DRAIN_TIMEOUT_S="120", **SETTINGS)
+    server = None
+    try:
+        process.when_ready()
+        server = Nginx(tmp_path, port=free_port(), service_port=process.port).when_ready()
+        with server.caller() as http, concurrent.futures.ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(scan, http, LONG_TEXT)
+            process.wait_until_it_works_on_something()
+            process.terminate()
+            assert answer.result().status_code == 200
+            assert process.exit_status() == 0
+            away = http.get("/health")
+        assert (away.status_code, away.json()["code"]) == (503, "overloaded")
+        assert int(away.headers["Retry-After"]) > 0
+    finally:
+        process.kill()
+        if server:
+            server.stop()

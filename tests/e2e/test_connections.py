@@ -1,0 +1,89 @@
+"""What the service holds by itself, without a proxy, and what it does not."""
+
+import time
+
+import httpx
+
+from tests.e2e.conftest import free_port
+from tests.e2e.crowd import Crowd
+from tests.support.calls import HTTP
+from tests.support.sentences import FLOW_TEXT
+from tests.support.waiting import PATIENCE_S, wait_until
+
+BIG = "/docs/assets/swagger-ui-bundle.js"  # 1.7 MB
+A_HEADER = b"POST /scan HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\n"
+
+
+def answers(url, timeout_s, path="/health/live"):
+    try:
+        return HTTP.get(url + path, timeout=timeout_s).status_code == 200
+    except httpx.TimeoutException:
+        return False
+
+
+def test_crowd_within_the_limit_does_not_stop_others(start):
+    process = start(AI_SERVICE_OPEN="true")
+    with Crowd(process.port) as crowd:
+        crowd.readers(50, BIG)
+        crowd.writers(50, A_HEADER)
+        crowd.idle(1_500)
+        for _ in range(10):
+            answer = HTTP.post(f"{process.url}/scan", json={"text": FLOW_TEXT}, timeout=15)
+            assert answer.status_code == 200
+        assert process.n_clients() >= 1_500
+
+
+def test_crowd_beyond_the_limit_has_others_refused_but_health_answered(start):
+    ops_port = free_port()
+    process = start(CONNECTION_LIMIT="100", OPS_PORT=str(ops_port))
+    with Crowd(process.port) as crowd:
+        crowd.idle(90)
+        assert answers(process.url, 15, "/openapi.json")
+        crowd.idle(20)
+        refused = wait_for_refusal(process.url)
+        assert refused.json()["code"] == "overloaded"
+        assert int(refused.headers["Retry-After"]) > 0
+        assert answers(process.url, 15)
+        assert answers(f"http://127.0.0.1:{ops_port}", 15)
+    # as soon as they have hung up
+    wait_until(lambda: answers(process.url, 15, "/openapi.json"))
+
+
+def wait_for_refusal(url):
+    deadline = time.monotonic() + PATIENCE_S
+    while (answer := HTTP.get(url + "/openapi.json")).status_code != 503:
+        assert time.monotonic() < deadline
+    return answer
+
+
+def test_slow_readers_of_many_answers_hold_no_thread(start):
+    process = start(THREADS="2")
+    with Crowd(process.port) as crowd:
+        crowd.readers(3, BIG, times=25)  # 42 MB each, far beyond what the kernel takes
+        for _ in range(5):
+            assert answers(process.url, PATIENCE_S, "/openapi.json")
+
+
+def test_soft_limit_of_files_is_raised_by_itself(start):
+    process = start(ulimit="-S -n 800")
+    assert not [line for line in process.lines if "CONNECTION_LIMIT" in line]
+    with Crowd(process.port) as crowd:
+        crowd.idle(1_000)
+        assert answers(process.url, 15)
+
+
+def test_too_few_files_are_told_and_fewer_connections_held(start):
+    process = start(ulimit="-n 600")
+    [warning] = [line for line in process.lines if "CONNECTION_LIMIT" in line]
+    assert '"level": "WARNING"' in warning
+    assert "600" in warning
+    with Crowd(process.port) as crowd:
+        crowd.idle(300)
+        wait_for_refusal(process.url)
+    wait_until(lambda: answers(process.url, 15, "/openapi.json"))
+
+
+def test_hardly_any_files_stop_the_start_with_a_remedy(start):
+    process = start(ready=False, ulimit="-n 150")
+    assert process.exit_status() == 1
+    assert "ulimit" in process.lines[-1]

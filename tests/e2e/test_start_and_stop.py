@@ -1,0 +1,174 @@
+"""From start to SIGTERM: what an operator sees."""
+
+import concurrent.futures
+import shutil
+import socket
+import stat
+import subprocess
+import time
+
+import httpx
+import pytest
+
+from service.config.settings import load
+from tests.e2e.conftest import ROOT, Process
+from tests.support.calls import HTTP
+from tests.support.sentences import FLOW_TEXT, LONG_TEXT, long_text
+from tests.support.waiting import PATIENCE_S
+
+
+def log_in(url):
+    body = {"email": "test@test.com", "password": "test123"}
+    HTTP.post(f"{url}/api/auth/register", json=body)
+    form = {"username": body["email"], "password": body["password"]}
+    token = HTTP.post(f"{url}/api/auth/login", data=form).json()["access_token"]
+    return {"Authorization": f"Bearer {token}"}
+
+
+def scan(process, text):
+    return httpx.post(f"{process.url}/scan", json={"text": text}, timeout=PATIENCE_S)
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("shared") / "data"
+
+
+@pytest.fixture(scope="module")
+def running(data_dir):
+    """A service as it starts without any setting, which tests only look at."""
+    process = Process(data_dir)
+    try:
+        yield process.when_ready()
+    finally:
+        process.kill()
+
+
+def test_start_prints_address_docs_and_a_line_to_try(running):
+    shown = "\n".join(running.lines)
+    assert f"http://localhost:{running.port}" in shown
+    assert f"http://localhost:{running.port}/docs" in shown
+    assert "curl" in shown
+
+
+def test_line_to_try_works_as_printed(running):
+    line = next(line for line in running.lines if line.startswith("Try:"))
+    command = line.removeprefix("Try:").strip()
+    answer = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert '"Budget"' in answer.stdout
+    assert '"Schedule"' in answer.stdout
+
+
+def test_start_with_closed_registration_says_how_to_make_an_account(start):
+    shown = "\n".join(start(REGISTRATION="closed").lines)
+    assert "users create" in shown
+    assert "register" not in shown
+
+
+@pytest.mark.usefixtures("running")
+def test_account_line_works_as_printed_with_no_environment_active(start, tmp_path):
+    lines = start(REGISTRATION="closed").lines
+    [command] = [line.split(":", 1)[1] for line in lines if line.startswith("Make an account:")]
+    environ = {"PATH": "/usr/bin:/bin", "DATA_DIR": str(tmp_path / "data"), "RISKSCAN_ENV_FILE": ""}
+    made = subprocess.check_output(
+        ["sh", "-c", command], cwd=ROOT, env=environ, input="long enough\n", text=True
+    )
+    assert "Created admin you@corp.local" in made
+
+
+def test_development_keys_and_database_are_the_owners_alone(data_dir):
+    for name in ("secret_keys.json", "riskscan.db"):
+        mode = (data_dir / name).stat().st_mode
+        assert stat.S_IMODE(mode) & 0o077 == 0, name
+
+
+def test_tokens_outlive_a_restart(start):
+    first = start()
+    headers = log_in(first.url)
+    first.terminate()
+    assert first.exit_status() == 0
+    assert HTTP.get(f"{start().url}/api/auth/me", headers=headers).status_code == 200
+
+
+def test_sigterm_lets_the_request_in_flight_finish(start):
+    process = start(AI_SERVICE_OPEN="true", INFERENCE_THREADS="1", DRAIN_TIMEOUT_S=str(PATIENCE_S))
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        scan = pool.submit(HTTP.post, f"{process.url}/scan", json={"text": LONG_TEXT + FLOW_TEXT})
+        process.wait_until_it_works_on_something()
+        process.terminate()
+        refused = process.wait_until("/health/ready", 503)
+        assert refused.json()["errors"][0]["field"] == "process"
+        assert HTTP.get(f"{process.url}/api/scans").json()["code"] == "shutting_down"
+        assert scan.result().status_code == 200
+    assert process.exit_status() == 0
+
+
+def test_sigterm_answers_what_it_cuts_off_and_ends_at_once(start):
+    process = start(AI_SERVICE_OPEN="true", DRAIN_TIMEOUT_S="0", INFERENCE_THREADS="1", THREADS="1")
+    head = b"POST /scan HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+    address = ("127.0.0.1", process.port)
+    with (
+        concurrent.futures.ThreadPoolExecutor(2) as pool,
+        socket.create_connection(address, timeout=PATIENCE_S) as halfway,
+    ):
+        halfway.sendall(head + b"text=")
+        scans = [pool.submit(scan, process, long_text(40_000)) for _ in range(2)]  # one waits
+        process.wait_until_it_works_on_something(1.0)
+        process.terminate()
+        terminated_at_s = time.monotonic()
+        assert process.exit_status() == 0
+        assert time.monotonic() - terminated_at_s < 5  # as long as waitress would wait by itself
+        for answer in (f.result() for f in scans):
+            assert (answer.status_code, answer.json()["code"]) == (503, "shutting_down")
+            assert answer.headers["Connection"] == "close"
+        assert halfway.recv(1_000).startswith(b"HTTP/1.1 503 ")
+    assert any("DRAIN_TIMEOUT_S: 3" in line for line in process.lines)
+    assert not any("ERROR" in line for line in process.lines)
+
+
+def test_log_holds_no_text_token_or_password(start):
+    process = start()
+    headers = log_in(process.url)
+    HTTP.post(f"{process.url}/api/scan", json={"text": FLOW_TEXT}, headers=headers)
+    HTTP.get(f"{process.url}/api/scans", params={"q": "aggressive"}, headers=headers)
+    process.terminate()
+    process.exit_status()
+    log = "\n".join(line for line in process.lines if line.startswith("{"))
+    assert '"path": "/api/v1/scan"' in log
+    for secret in ("aggressive", "test123", headers["Authorization"][7:40]):
+        assert secret not in log
+
+
+def test_production_without_secrets_names_all_that_is_missing(start):
+    process = start(ready=False, RISKSCAN_ENV="production")
+    assert process.exit_status() == 1
+    for name in ("SECRET_KEY", "JWT_SECRET", "DATABASE_URL"):
+        assert name in process.lines[0]
+
+
+def test_model_that_was_altered_stops_the_start_with_a_remedy(start, tmp_path):
+    shutil.copytree(load({}).model_dir, tmp_path / "model")
+    with (tmp_path / "model" / "tokenizer.json").open("a") as file:
+        file.write(" ")
+    process = start(ready=False, MODEL_DIR=str(tmp_path / "model"))
+    assert process.exit_status() == 1
+    assert "tokenizer.json" in process.lines[-1]
+
+
+def test_port_that_is_taken_is_told_without_a_traceback(start):
+    process = start()
+    second = start(ready=False, PORT=str(process.port))
+    assert second.exit_status() == 1
+    assert any(line.startswith("riskscan: The service cannot listen") for line in second.lines)
+    assert not any("Traceback" in line for line in second.lines)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["mysql+pymysql://bob:hunter2@host:port/x", "sqlite:///", "mysql+pymysql://bob:hunter2@h"],
+)
+def test_database_address_of_bad_form_is_told_without_its_password(start, url):
+    process = start(ready=False, DATABASE_URL=url)
+    assert process.exit_status() == 1
+    assert process.lines[0].startswith("riskscan: The settings are not usable: DATABASE_URL")
+    assert "hunter2" not in "".join(process.lines)

@@ -1,0 +1,170 @@
+"""Faulty files are named by line; no sentence or document stands in two splits."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ml.corpus import dataset
+from ml.corpus.dataset import DatasetError, Example, load_dataset, read_examples
+from ml.settings import DataSettings
+from service.config.settings import ROOT
+from service.nlp.taxonomy import RISK_TYPES
+
+AUTHORED = sorted((ROOT / "ml/data").glob("authored-*.jsonl"))
+
+
+def write(path: Path, *rows) -> str:
+    path.write_text(
+        "".join(row if isinstance(row, str) else json.dumps(row) + "\n" for row in rows)
+    )
+    return str(path)
+
+
+def row(text: str, *labels: str, **more):
+    return {"text": text, "labels": list(labels), **more}
+
+
+@pytest.mark.parametrize("path", AUTHORED, ids=lambda p: p.name)
+def test_committed_sentences_pass_the_checks(path: Path):
+    assert len(read_examples(path)) > 100
+
+
+def test_committed_sentences_hold_every_risk_type():
+    labels = {label for path in AUTHORED for e in read_examples(path) for label in e.labels}
+    assert labels == set(RISK_TYPES)
+
+
+def test_committed_sentences_leave_out_the_documented_example():
+    texts = {dataset.normalized(e.text) for path in AUTHORED for e in read_examples(path)}
+    assert dataset.normalized("Project has tight budget and aggressive deadline") not in texts
+
+
+def test_missing_file_says_what_to_do():
+    with pytest.raises(DatasetError, match=r"nowhere\.jsonl.*\[data\]"):
+        read_examples(Path("nowhere.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{\n", "line 2: expected"),
+        ('{"text": "Late."}\n', "line 2: expected"),
+        ('["Late."]\n', "line 2: expected"),
+        ('{"text": "  ", "labels": []}\n', "line 2: text is a sentence"),
+        ('{"text": "Late.", "labels": "schedule-delay"}\n', "line 2: text is a sentence"),
+        ('{"text": "Late.", "labels": ["lateness"]}\n', "line 2: 'lateness' is no risk type"),
+    ],
+)
+def test_faulty_line_is_named_by_its_number(tmp_path: Path, line: str, message: str):
+    path = tmp_path / "faulty.jsonl"
+    write(path, row("Fine."), line)
+    with pytest.raises(DatasetError, match=message):
+        read_examples(path)
+
+
+def settings(tmp_path: Path, **files) -> DataSettings:
+    """Settings over files whose rows are given by field; dev is one neutral sentence unless given."""
+    files = {"dev": [row("A sentence that nobody else has.", doc="dev")]} | files
+    paths = {name: write(tmp_path / f"{name}.jsonl", *rows) for name, rows in files.items()}
+    dev = paths.pop("dev")
+    lists = {name: [path] for name, path in paths.items()}
+    empty = {"authored": [], "real": [], "second_readings": [], "feedback": []}
+    return DataSettings(**(empty | lists), dev=dev, max_feedback_per_user=2)
+
+
+def test_sentence_or_document_of_dev_is_dropped_from_train(tmp_path: Path):
+    train = [
+        row("The  vendor may FAIL!", doc="a"),
+        row("From a document of dev.", doc="d"),
+        row("Kept.", doc="a"),
+    ]
+    dev = [row("the vendor may fail", doc="d")]
+    found = load_dataset(settings(tmp_path, real=train, dev=dev))
+    assert [e.text for e in found.train] == ["Kept."]
+    assert found.dropped == {"document of dev": 1, "near-duplicate of dev": 1}
+
+
+def test_sentence_that_is_nearly_one_of_dev_is_dropped(tmp_path: Path):
+    long = "The pumping station may flood if the inlet gate is not replaced before the autumn"
+    dev = [row(long + " rains.", doc="d")]
+    train = [row(long + ", says the inspector.", doc="a"), row("The gate may jam.", doc="b")]
+    found = load_dataset(settings(tmp_path, real=train, dev=dev))
+    assert [e.text for e in found.train] == ["The gate may jam."]
+
+
+def test_second_reading_goes_before_the_first(tmp_path: Path):
+    real = [row("It may fail.", "outage", id="p1"), {"text": "Fine.", "id": "q1"}]
+    second = [{"id": "p1", "labels": ["defects"]}, {"id": "q1", "labels": []}]
+    found = load_dataset(settings(tmp_path, real=real, second_readings=second))
+    assert [e.labels for e in found.train] == [("defects",), ()]
+
+
+def test_sentence_without_any_reading_is_named(tmp_path: Path):
+    with pytest.raises(DatasetError, match="line 1: expected"):
+        load_dataset(settings(tmp_path, real=[{"text": "Fine.", "id": "q1"}]))
+
+
+def test_feedback_trains_only_where_it_is_settled(tmp_path: Path):
+    statuses = ["agreed", "adjudicated", "single", "disputed", "partial", None]
+    rows = [row(f"Sentence {s}.", status=s, user=s) for s in statuses]
+    found = load_dataset(settings(tmp_path, feedback=rows))
+    assert [e.text for e in found.train] == ["Sentence agreed.", "Sentence adjudicated."]
+    assert found.dropped["feedback disputed"] == 1
+
+
+def test_feedback_of_one_user_is_capped(tmp_path: Path):
+    rows = [row(f"Number {n}.", status="agreed", user="u") for n in range(5)]
+    found = load_dataset(settings(tmp_path, feedback=rows))
+    assert len(found.train) == 2
+    assert found.dropped == {"feedback beyond max_feedback_per_user": 3}
+
+
+@pytest.mark.parametrize(
+    ("feedback", "message"),
+    [([], r"holds no settled feedback\. "), ([row("One.", status="single")], "feedback single 1")],
+    ids=["none at all", "none that is settled"],
+)
+def test_feedback_of_which_nothing_may_train_ends_in_a_sentence(tmp_path, feedback, message):
+    made = settings(tmp_path, authored=[row("Composed.")], feedback=feedback)
+    with pytest.raises(DatasetError, match=message):
+        dataset.check_something_new(made, load_dataset(made))
+
+
+def test_real_sentences_are_enough_where_no_feedback_may_train(tmp_path: Path):
+    made = settings(tmp_path, real=[row("Real.")], feedback=[])
+    dataset.check_something_new(made, load_dataset(made))
+
+
+def test_feedback_that_was_not_exported_names_the_command(tmp_path: Path):
+    made = replace(settings(tmp_path), feedback=[str(tmp_path / "none.jsonl")])
+    with pytest.raises(DatasetError, match=r"-m service feedback export --out .*none\.jsonl"):
+        load_dataset(made)
+
+
+def test_card_counts_every_risk_type_and_quotes_no_sentence(tmp_path: Path):
+    found = load_dataset(settings(tmp_path, real=[row("The roof may fall.", "injury", doc="a")]))
+    card = dataset.card(dataset.summary(found))
+    assert "| injury | 1 | 0 |" in card
+    assert "roof" not in card
+
+
+def test_fingerprint_changes_with_a_label_and_not_with_label_order():
+    one, two = Example("x", ("outage", "defects"), "d"), Example("x", ("defects", "outage"), "d")
+    assert dataset.fingerprint([one]) == dataset.fingerprint([two])
+    assert dataset.fingerprint([one]) != dataset.fingerprint([Example("x", ("outage",), "d")])
+
+
+def test_targets_follow_the_order_of_the_taxonomy():
+    y = dataset.targets([Example("x", (RISK_TYPES[3],), "d"), Example("y", (), "e")])
+    assert y.shape == (2, 37)
+    assert y.sum() == y[0, 3] == 1.0
+
+
+def test_summary_counts_and_quotes_nothing(tmp_path: Path):
+    train = [row("It is late.", "schedule-delay", license="MIT")]
+    found = dataset.summary(load_dataset(settings(tmp_path, real=train, dev=[row("It is not.")])))
+    assert found["train"]["risk_types"]["schedule-delay"] == 1
+    assert found["train"]["licenses"] == {"MIT": 1}
+    assert "It is" not in json.dumps(found)

@@ -1,0 +1,35 @@
+import numpy as np
+
+from ml.corpus.dataset import Example
+from ml.corpus.reading_order import by_document, logits_in_documents, places_in
+from service.nlp.inference.neighbour_context import N_TYPES, logits_in_document
+
+OUTPUTS = np.random.default_rng(0).normal(size=(6, 3 * N_TYPES)).astype(np.float32)
+
+
+def example(doc, number):
+    return Example("A sentence.", (), doc=doc, id="" if number is None else f"q{number:05}")
+
+
+def test_by_document_follows_the_numbers_of_the_ids():
+    examples = [example("a", 12), example("b", 3), example("a", 9), example("a", 10)]
+    assert by_document(examples) == [[2, 3, 0], [1]]
+
+
+def test_by_document_without_numbers_takes_the_order_of_the_file():
+    examples = [example("a", 12), example("a", None), example("a", 9)]
+    assert by_document(examples) == [[0, 1, 2]]
+
+
+def test_places_in_tell_gaps_where_ids_have_numbers():
+    examples = [example("a", 4), example("a", 5), example("a", 9), example("b", None)]
+    assert places_in([0, 1, 2], examples) == [4, 5, 9]
+    assert places_in([3], examples) == [0]
+
+
+def test_logits_in_documents_are_those_of_each_document_alone():
+    examples = [example(doc, k) for k, doc in enumerate("abab" + "cb")]
+    found = logits_in_documents(OUTPUTS, examples)
+    assert np.array_equal(found[[0, 2]], logits_in_document(OUTPUTS[[0, 2]]))
+    assert np.array_equal(found[[1, 3, 5]], logits_in_document(OUTPUTS[[1, 3, 5]]))
+    assert np.array_equal(found[4], OUTPUTS[4, :N_TYPES])

@@ -1,0 +1,96 @@
+"""Measures on arrays small enough to check by hand."""
+
+import numpy as np
+import pytest
+
+from ml.evaluation import metrics
+from service.nlp.artifacts.operating_points import risk_scores
+from service.nlp.taxonomy import CATEGORIES, RISK_TYPES
+
+
+def hits(*rows):
+    """One row per sentence: the risk types it has."""
+    return np.array([[r in row for r in RISK_TYPES] for row in rows])
+
+
+TRUE = hits({"outage"}, {"tight-budget"}, {"defects"}, set())
+FOUND = hits({"outage"}, {"cost-overrun"}, set(), {"defects"})
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [
+        ("risk", 2 / 3),  # two of three sentences found, one false alarm
+        ("category", 4 / 6),  # cost-overrun and tight-budget are both of budget
+        ("type", 2 / 6),  # only the outage is right
+    ],
+)
+def test_micro_f1_at_each_level(level: str, expected: float):
+    assert metrics.micro_f1(FOUND, TRUE.astype(np.float32), level) == pytest.approx(expected)
+
+
+def test_f1_of_nothing_to_find_and_nothing_found_is_zero():
+    assert metrics.micro_f1(hits(set()), np.zeros((1, 37), np.float32), "type") == 0.0
+
+
+def test_f1_measures_of_a_perfect_model_have_no_spread():
+    found = metrics.f1_measures(TRUE, TRUE.astype(np.float32), ["a", "a", "b", "b"])
+    assert all((m.value, m.low, m.high) == (1.0, 1.0, 1.0) for m in found.values())
+
+
+def test_interval_covers_the_value_and_repeats():
+    docs = list("abcd")
+    one, two = (metrics.f1_measures(FOUND, TRUE.astype(np.float32), docs) for _ in range(2))
+    assert one == two
+    assert one["risk_f1"].low <= one["risk_f1"].value <= one["risk_f1"].high
+
+
+def test_macro_f1_leaves_out_categories_that_do_not_occur():
+    found = metrics.f1_measures(FOUND, TRUE.astype(np.float32), list("abcd"))
+    assert found["category_macro_f1"].value == pytest.approx((1 + 1 + 0) / 3)
+
+
+def test_average_precision_by_hand():
+    score = np.array([0.9, 0.8, 0.7, 0.6], np.float32)
+    found = metrics.average_precision(score, np.array([True, False, True, False]))
+    assert found == pytest.approx((1 / 1 + 2 / 3) / 2)
+
+
+def test_average_precision_equal_scores_are_found_at_once_in_any_order():
+    score = np.array([0.5, 0.5, 0.5, 0.5], np.float32)
+    for true in ([True, False, False, False], [False, False, False, True]):
+        assert metrics.average_precision(score, np.array(true)) == pytest.approx(0.25)
+
+
+def test_precision_at_recall_takes_the_best_threshold_that_finds_enough():
+    score = np.array([0.9, 0.8, 0.7, 0.6, 0.5], np.float32)
+    true = np.array([True, False, True, False, True])
+    assert metrics.precision_at_recall(score, true, 0.6) == pytest.approx(2 / 3)
+    assert metrics.precision_at_recall(score, true, 0.9) == pytest.approx(3 / 5)
+
+
+def test_ranking_measures_agree_with_the_plain_ones_and_cover_them():
+    rng = np.random.default_rng(1)
+    y = (rng.random((80, 37)) < 0.05).astype(np.float32)
+    scores = np.clip(0.4 * y + 0.5 * rng.random(y.shape), 0, 1).astype(np.float32)
+    found = metrics.ranking_measures(scores, y, [f"d{i // 4}" for i in range(80)])
+    of_types = metrics.average_precision(scores.ravel(), y.ravel() > 0)
+    assert found["type_average_precision"].value == pytest.approx(of_types)
+    at_80 = metrics.precision_at_recall(risk_scores(scores), y.any(axis=1), 0.8)
+    assert found["risk_precision_at_recall_80"].value == pytest.approx(at_80)
+    assert all(m.low <= m.value <= m.high for m in found.values())
+    assert found["risk_precision_at_recall_90"].value <= at_80
+
+
+def test_category_score_is_that_of_any_of_its_types():
+    scores = np.zeros((1, 37), np.float32)
+    scores[0, [RISK_TYPES.index("tight-budget"), RISK_TYPES.index("cost-overrun")]] = 0.5, 0.2
+    found = metrics.category_scores(scores)
+    assert found[0, CATEGORIES.index("budget")] == pytest.approx(0.6)
+    assert found.sum() == pytest.approx(0.6)
+
+
+def test_calibration_error_by_hand_leaves_out_low_scores():
+    scores = np.array([[0.75, 0.75, 0.01]], np.float32)
+    y = np.array([[1.0, 0.0, 1.0]], np.float32)
+    assert metrics.calibration_error(scores, y) == pytest.approx(0.25)

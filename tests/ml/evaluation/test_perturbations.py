@@ -1,0 +1,80 @@
+"""Perturbations change the form of a sentence alone; the report counts what that turns."""
+
+import pytest
+
+pytest.importorskip("sklearn")
+
+from ml.baselines.baselines import KeywordAnalyzer
+from ml.corpus.dataset import Example
+from ml.evaluation import perturbations
+from ml.evaluation.scoring import judge
+from service.nlp.analyzers.local import LocalAnalyzer
+from service.nlp.taxonomy import RISK_TYPES
+from tests.nlp.conftest import MODEL_DIR
+
+RISK = "The supplier may go out of business before the rollout is finished."
+
+
+def changes(analyzer, examples):
+    return perturbations.invariance(analyzer, examples, judge(analyzer, examples))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It failed.", "It failed"),
+        ("It failed", "It failed."),
+        ("It failed!", "It failed!"),
+        ("Risks:", "Risks:"),
+    ],
+)
+def test_toggle_full_stop(text, expected):
+    assert perturbations.toggle_full_stop(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Only Maria Lopez knows it.", "Only Tamsin Okafor knows it."),
+        ("Dr. Smith left.", "Tamsin Okafor left."),
+        ("Acme Steel Inc sued us.", "Brightwater Holdings Ltd sued us."),
+        ("Mark the box, then test it.", "Mark the box, then test it."),
+        ("the company failed", "the company failed"),
+    ],
+)
+def test_swap_names_changes_names_alone(text, expected):
+    assert perturbations.swap_names(text) == expected
+
+
+def test_perturbations_keep_every_word():
+    for name, perturb in perturbations.PERTURBATIONS.items():
+        if "names" not in name:
+            words = "".join(perturb(RISK).casefold().split()).lstrip("-(a)1.").rstrip(".")
+            assert words == "".join(RISK.casefold().split()).rstrip("."), name
+
+
+def test_invariance_of_rules_blind_to_case_is_whole():
+    examples = [Example(RISK, (), "d"), Example("Lunch is at noon", (), "d")]
+    found = changes(KeywordAnalyzer.shipped(), examples)
+    assert found["upper case"] == {
+        "sentences": 2,
+        "risk_changed": 0.0,
+        "types_changed": 0.0,
+        "score_change": None,
+    }
+    assert found["names of persons and companies"]["sentences"] == 0
+
+
+def test_invariance_counts_a_decision_that_turns():
+    rules = KeywordAnalyzer({**{r: ["(?!)"] for r in RISK_TYPES}, "outage": [r"^server down$"]})
+    found = changes(rules, [Example("server down", ("outage",), "d")])
+    assert found['bullet "- "']["risk_changed"] == 1.0
+    assert found["upper case"]["types_changed"] == 0.0
+
+
+def test_invariance_of_the_model_measures_the_move_of_the_score():
+    analyzer = LocalAnalyzer.open(MODEL_DIR, device="cpu", n_threads=1)
+    found = changes(analyzer, [Example(RISK, (), "d")])
+    analyzer.close()
+    assert found["lower case"]["score_change"] == pytest.approx(0.0, abs=1e-6)
+    assert 0 < found['bullet "1. "']["score_change"] < 1

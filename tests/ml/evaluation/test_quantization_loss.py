@@ -1,0 +1,87 @@
+"""The integers that ship decide as the float32 weights they were rounded from."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.config.settings import ROOT
+from service.nlp.artifacts import artifact as artifacts
+from tests.nlp.conftest import MODEL_DIR
+
+pytest.importorskip("torch")
+
+from ml import settings
+from ml.evaluation import quantization_loss
+from ml.evaluation.quantization_loss import MAX_DIFFERENCE_POINTS, FidelityError
+from ml.evaluation.resampling import Measure
+
+CONFIG = ROOT / "ml/configs/riskscan-minilm.toml"
+Y = np.zeros((200, 37), np.float32)
+Y[:100, 0] = 1
+DOCS = [f"doc-{n % 20}" for n in range(len(Y))]
+
+
+def test_shipped_model_keeps_its_measured_quality():
+    metrics = artifacts.load(MODEL_DIR).manifest.metrics
+    points = metrics["float32_difference_points"]
+    assert metrics["at_threshold"]["category_f1"][0] >= 0.50
+    assert metrics["cross_fitted"]["category_f1"][0] >= 0.50
+    assert metrics["cross_fitted"]["risk_f1"][0] >= 0.76
+    assert max(abs(points["type_f1"]), abs(points["category_f1"])) <= MAX_DIFFERENCE_POINTS
+
+
+def decide(scores):
+    return scores >= 0.5
+
+
+def test_differences_are_signed_points_of_each_level():
+    trained = np.where(Y > 0, 0.99, 0.01).astype(np.float32)
+    shipped = trained.copy()
+    shipped[:2, 0] = 0.01  # F1 of 98 hits, none false, two missed: 196 / 198
+    found = quantization_loss.differences(shipped, trained, Y, DOCS, decide)
+    assert list(found) == ["risk_f1", "category_f1", "type_f1"]
+    for difference in found.values():
+        assert difference.value == pytest.approx(-100 / 99)
+        assert difference.low < difference.value < difference.high <= 0
+
+
+def test_differences_two_sentences_that_cross_the_threshold_by_accident_pass():
+    """At the one threshold they would cost a whole point; rounding moved them by a thousandth."""
+    trained = np.where(Y > 0, 0.99, 0.01).astype(np.float32)
+    trained[:2, 0] = 0.5005
+    shipped = trained.copy()
+    shipped[:2, 0] = 0.4995
+    found = quantization_loss.differences(shipped, trained, Y, DOCS, decide)
+    assert abs(found["type_f1"].value) < 0.1
+    quantization_loss.check(found, weights=Path("w"))
+
+
+def points(**given):
+    same = Measure(0.0, -0.2, 0.2)
+    return {"risk_f1": same, "category_f1": same, "type_f1": same} | given
+
+
+@pytest.mark.parametrize("level", ["type_f1", "category_f1"])
+@pytest.mark.parametrize("sure", [Measure(-1.5, -2.4, -0.51), Measure(1.5, 0.51, 2.4)])
+def test_check_difference_surely_beyond_half_a_point_is_refused(level, sure):
+    with pytest.raises(FidelityError, match=r"ml\.export"):
+        quantization_loss.check(points(**{level: sure}), weights=Path("refined.safetensors"))
+
+
+def test_check_what_chance_may_have_made_passes_and_risk_is_not_judged():
+    by_chance, sure = Measure(-1.7, -3.4, -0.4), Measure(3.0, 2.0, 4.0)
+    given = points(type_f1=by_chance, category_f1=by_chance, risk_f1=sure)
+    quantization_loss.check(given, weights=Path("refined.safetensors"))
+
+
+def test_evaluate_command_refused_ends_with_1_and_a_sentence(monkeypatch):
+    def refuse(_settings):
+        given = points(type_f1=Measure(-2.0, -3.0, -1.0))
+        quantization_loss.check(given, weights=Path("refined.safetensors"))
+
+    monkeypatch.setattr(sys, "argv", ["evaluate", str(CONFIG)])
+    with pytest.raises(SystemExit, match="The artifact was not changed") as caught:
+        settings.run_step(refuse)
+    assert isinstance(caught.value.code, str)  # which Python prints, and ends with 1

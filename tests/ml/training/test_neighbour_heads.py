@@ -1,0 +1,87 @@
+"""Influence of neighbours: learned where it is there, and alike in training, torch and the shipped graph."""
+
+import numpy as np
+import pytest
+import torch
+
+from ml.corpus.dataset import Example
+from ml.steps.export import write_network
+from ml.training import neighbour_heads
+from service.nlp.inference.encoder import EncoderConfig, RiskEncoder
+from service.nlp.inference.neighbour_context import N_TYPES, logits_in_document
+from tests.support.artifacts import SHIPPED
+
+HIDDEN = 12
+
+
+def documents(n_documents, n_sentences):
+    return [
+        Example("A sentence.", (), doc=f"d{d}", id=f"s{k}")
+        for d in range(n_documents)
+        for k in range(n_sentences)
+    ]
+
+
+def planted(examples, seed):
+    """Sentences whose first type hangs on the sentence before, and on nothing of their own."""
+    random = np.random.default_rng(seed)
+    pooled = random.normal(size=(len(examples), HIDDEN)).astype(np.float32)
+    y = np.zeros((len(examples), N_TYPES), np.float32)
+    for k in range(1, len(examples)):
+        if examples[k].doc == examples[k - 1].doc:
+            y[k, 0] = pooled[k - 1, 0] > 0.5
+    logits = np.full(y.shape, -4.0, np.float32)
+    logits[:, 0] = -1.0
+    return pooled, logits, y
+
+
+def outputs_of(pooled, logits, found):
+    unit = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
+    of_others = unit @ found["influence.weight"].T + found["influence.bias"]
+    return np.hstack([logits, of_others]).astype(np.float32)
+
+
+def test_fit_finds_what_hangs_on_the_sentence_before():
+    examples = documents(60, 20)
+    found = neighbour_heads.fit(*planted(examples, seed=1), examples)
+    pooled, logits, y = planted(examples, seed=2)
+    outputs = outputs_of(pooled, logits, found)
+    in_document = np.vstack([logits_in_document(outputs[k : k + 20]) for k in range(0, 1200, 20)])
+    stated, others = in_document[y[:, 0] > 0, 0], in_document[y[:, 0] == 0, 0]
+    assert stated.mean() > others.mean() + 0.7
+    assert np.abs(in_document[:, 1:] - logits[:, 1:]).mean() < 0.5
+
+
+def test_fit_without_neighbours_leaves_sentences_their_own_logits():
+    examples = documents(400, 1)
+    pooled, logits, y = planted(examples, seed=1)
+    y[::7, 0] = 1
+    found = neighbour_heads.fit(pooled, logits, y, examples)
+    assert np.abs(found["influence.weight"]).max() == pytest.approx(0, abs=1e-6)
+
+
+def test_surroundings_do_not_reach_over_a_gap_or_into_another_document():
+    examples = [Example("x", (), doc=d, id=i) for d, i in [("a", "s1"), ("a", "s9"), ("b", "s2")]]
+    assert not neighbour_heads.surroundings(np.ones((3, 2), np.float32), examples).any()
+
+
+def test_graph_says_of_neighbours_what_torch_says(tmp_path):
+    from service.nlp.artifacts import artifact as artifacts  # noqa: PLC0415
+    from service.nlp.inference.engines import OnnxEngine, load_encoder  # noqa: PLC0415
+
+    state = load_encoder(SHIPPED).state_dict()
+    config = EncoderConfig(N_TYPES, influence=True)
+    model = RiskEncoder(config)
+    random = torch.Generator().manual_seed(3)
+    state["influence.weight"] = torch.randn(2 * N_TYPES, 384, generator=random)
+    state["influence.bias"] = torch.randn(2 * N_TYPES, generator=random)
+    write_network({n: v.numpy() for n, v in state.items()}, config, tmp_path, bits=8)
+    model = load_encoder(tmp_path)
+    engine = OnnxEngine(artifacts.Artifact(tmp_path, artifacts.load(SHIPPED).manifest), n_threads=1)
+    ids = np.array([[101, 2622, 2038, 4389, 5166, 102], [101, 7909, 102, 0, 0, 0]], np.int64)
+    mask = (ids > 0).astype(np.int64)
+    with torch.inference_mode():
+        expected = model.outputs(torch.from_numpy(ids), torch.from_numpy(mask)).numpy()
+    found = engine.outputs(ids, mask)
+    assert found.shape == (2, engine.n_outputs) == (2, 3 * N_TYPES)
+    assert found == pytest.approx(expected, abs=0.25)

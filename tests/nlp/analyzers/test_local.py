@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from service.errors import ArtifactError
+from service.nlp.analyzers.local import LocalAnalyzer
+from tests.nlp.conftest import MODEL_DIR
+from tests.nlp.prose import HARMLESS, RISK
+
+
+def test_open_shipped_artifact_names_model_and_version(local, artifact):
+    assert local.source == "model"
+    assert (local.model_name, local.model_version) == (
+        artifact.manifest.name,
+        artifact.manifest.version,
+    )
+
+
+def test_open_missing_folder_says_what_to_do(tmp_path):
+    with pytest.raises(ArtifactError, match="MODEL_DIR"):
+        LocalAnalyzer.open(tmp_path, device="cpu")
+
+
+def test_open_scores_that_differ_from_the_golden_ones_refuses_to_serve(tmp_path):
+    folder = shutil.copytree(MODEL_DIR, tmp_path / "artifact")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["temperature"] *= 3
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactError, match="golden"):
+        LocalAnalyzer.open(folder, device="cpu", n_threads=1)
+
+
+def test_score_golden_sentences_are_the_golden_scores(local, artifact):
+    golden = artifact.golden()
+    scores = local.score([row.text for row in golden])
+    expected = np.array([row.scores for row in golden])
+    assert np.abs(scores - expected).max() <= artifact.manifest.golden_tolerance
+
+
+def test_score_sentence_among_others_is_its_score_alone(local):
+    together = local.score([RISK, *HARMLESS, "word " * 700, "!" * 900])
+    assert np.abs(local.score([RISK])[0] - together[0]).max() < 1e-4
+
+
+def test_score_eight_callers_at_once_get_what_one_gets(local):
+    alone = local.score([RISK, *HARMLESS])
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(local.score, [[RISK, *HARMLESS]] * 8))
+    assert max(np.abs(t - alone).max() for t in together) < 1e-4
+
+
+def test_score_onnx_and_torch_agree(local, request):
+    pytest.importorskip("torch")
+    other = request.getfixturevalue("local_torch")
+    difference = np.abs(local.score([RISK, *HARMLESS]) - other.score([RISK, *HARMLESS]))
+    assert difference.max() < 0.08  # the ONNX graph rounds activations to 8 bits

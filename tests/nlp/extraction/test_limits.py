@@ -1,0 +1,280 @@
+"""Hostile and oversized files: an answer that names the remedy, within time and memory, no traces."""
+
+import errno
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+
+from service.errors import Overloaded, RateLimited, TooLarge, UnreadableDocument
+from service.nlp.extraction import sandbox
+from service.nlp.extraction.extractor import Extractor, extract_text, n_slots
+from service.nlp.extraction.fair_slots import FairSlots
+from service.nlp.extraction.text_builder import MAX_BLOCKS
+from tests.support import documents
+
+MEMORY_BYTES = 805_306_368
+SLEEPS = "import sys, time; time.sleep(60)"
+
+
+def extractor(**changed):
+    return Extractor(**documents.limits(**changed))
+
+
+def children():
+    return psutil.Process().children(recursive=True)
+
+
+SLOW_MACHINE_S = 30
+"""Of processors. EXTRACT_TIMEOUT_S cuts at 8; a machine half as fast reads the worst of these in 10, and what
+grows faster than its file takes minutes."""
+HOSTILE = [
+    (documents.zip_bomb_docx, "a.docx", TooLarge, "inflates"),
+    (documents.billion_laughs_docx, "a.docx", UnreadableDocument, "declares XML entities"),
+    (documents.damaged_pdf, "a.pdf", UnreadableDocument, "damaged"),
+    (documents.encrypted_pdf, "a.pdf", UnreadableDocument, "Remove the password"),
+    (documents.image_only_pdf, "a.pdf", UnreadableDocument, "OCR"),
+    (lambda: documents.pdf_with_n_pages(10_000), "a.pdf", TooLarge, "MAX_PAGES"),
+]
+
+
+@pytest.mark.parametrize(("build", "filename", "error", "sentence"), HOSTILE)
+def test_hostile_file_is_refused_and_leaves_no_process(build, filename, error, sentence):
+    data = build()
+    before = set(children())
+    with pytest.raises(error, match=sentence):
+        extractor().extract(data, filename=filename, media_type=None)
+    assert set(children()) <= before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " " * 1_000_000 + "a",
+        "> " * 500_000,
+        "a\n" * 500_000,
+        "- " * 500_000,
+        "|" * 1_000_000,
+        "``` " + " " * 500_000 + "x y",
+    ],
+)
+@pytest.mark.timeout(120)  # a guard against quadratic time, which takes many minutes
+def test_text_built_to_be_slow_is_read_whole(text):
+    assert extract_text(text, max_chars=2_500_000).text == text
+
+
+def test_docx_part_that_is_listed_many_times_is_read_once():
+    data = documents.docx_that_lists_its_body(times=300, text="Once.")
+    assert extractor().extract(data, filename="a.docx", media_type=None).text == "Once.\n"
+
+
+def test_html_nested_100000_deep_is_read_whole():
+    page = b"<div>" * 100_000 + b"deep words"
+    assert extractor().extract(page, filename="a.html", media_type=None).text == "deep words\n"
+
+
+SLOW_UNITS = [
+    "<!--",
+    "<!--x>",
+    "<a ",
+    "<a b='",
+    "</",
+    "<?",
+    "<![CDATA[",
+    "<a x",
+    "<template></style>",
+]
+
+
+@pytest.mark.parametrize("unit", SLOW_UNITS)
+def test_html_that_repeats_what_never_ends_is_read_in_linear_time(unit):
+    """Of 1 MB, html.parser's quadratic time is minutes."""
+    hidden = "</template>" * unit.count("<template>") * 200_000
+    page = f"<p>{documents.PLANTED}</p>{unit * 200_000}{hidden}"
+    assert extractor().extract(page.encode(), filename="a.html", media_type=None).blocks
+
+
+def test_external_entity_does_not_leak_a_file(tmp_path):
+    (tmp_path / "secret").write_text("hunter2")
+    data = documents.external_entity_docx(str(tmp_path / "secret"))
+    with pytest.raises(UnreadableDocument) as caught:
+        extractor().extract(data, filename="a.docx", media_type=None)
+    assert "hunter2" not in caught.value.message
+
+
+def test_file_over_the_byte_limit_names_it():
+    with pytest.raises(TooLarge, match="MAX_FILE_BYTES"):
+        extractor(max_file_bytes=3).extract(b"four", filename="a.txt", media_type=None)
+
+
+@pytest.mark.parametrize("filename", ["a.txt", "a.csv", "a.html", "a.pdf", "a.docx"])
+def test_text_over_the_character_limit_names_it(filename):
+    data = b"These are many words."
+    if filename == "a.pdf":
+        data = documents.pdf_of_pages([[data.decode()]])
+    if filename == "a.docx":
+        data = documents.docx_of([data.decode()])
+    with pytest.raises(TooLarge, match="MAX_TEXT_CHARS"):
+        extractor(max_text_chars=20).extract(data, filename=filename, media_type=None)
+    assert extractor(max_text_chars=21).extract(data, filename=filename, media_type=None).blocks
+
+
+def run_child(monkeypatch, code, *, timeout_s=60.0, max_answer_bytes=10_000):
+    """Run `code` in the child's place: what a document that took the reader over could do."""
+    monkeypatch.setattr(sandbox, "_START", code)
+    order = {"format": "html", "cpu_s": 5}
+    head, _ = sandbox.answer_of(
+        b"data", order, timeout_s=timeout_s, max_answer_bytes=max_answer_bytes
+    )
+    return head
+
+
+def test_child_sees_no_environment_and_no_other_path(monkeypatch):
+    monkeypatch.setenv("JWT_SECRET", "hunter2")
+    code = "import os, json; print(json.dumps({'env': dict(os.environ)}))"
+    assert "JWT_SECRET" not in run_child(monkeypatch, code)["env"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os; os.abort()",
+        "print('no json')",
+        "print('[1]')",
+        "import sys; sys.exit(3)",
+        "print('x' * 1_000_000)",
+        "raise MemoryError",
+    ],
+)
+def test_child_that_fails_makes_the_document_unreadable(monkeypatch, code):
+    with pytest.raises(UnreadableDocument, match="could not be read"):
+        run_child(monkeypatch, code)
+
+
+def test_child_that_does_not_end_is_killed_with_its_group(monkeypatch, tmp_path):
+    noted = tmp_path / "pid"
+    code = (
+        "import pathlib, subprocess, sys;"
+        f"p = subprocess.Popen([sys.executable, '-c', '{SLEEPS}']);"
+        f"pathlib.Path('{noted}').write_text(str(p.pid)); p.wait()"
+    )
+    before = set(children())
+    with pytest.raises(TooLarge, match="EXTRACT_TIMEOUT_S"):
+        run_child(monkeypatch, code, timeout_s=8.0)
+    assert set(children()) <= before
+    assert is_gone(int(noted.read_text()))
+
+
+def is_gone(pid):
+    """Whether a killed grandchild has ended; init reaps it when it likes."""
+    try:
+        grandchild = psutil.Process(pid)
+        return grandchild.status() == psutil.STATUS_ZOMBIE or grandchild.wait(60) is None
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_child_runs_under_the_limits_of_the_kernel(monkeypatch):
+    code = (
+        "import sys, json, resource as r; sys.path.insert(0, sys.argv[1]);"
+        "from service.nlp.formats import child;"
+        "child._limit({'memory_bytes': 805306368, 'cpu_s': 8});"
+        "names = ['RLIMIT_AS', 'RLIMIT_CPU', 'RLIMIT_FSIZE', 'RLIMIT_CORE'];"
+        "print(json.dumps({n: r.getrlimit(getattr(r, n))[1] for n in names}))"
+    )
+    limits = run_child(monkeypatch, code)
+    assert limits["RLIMIT_AS"] == MEMORY_BYTES
+    assert (limits["RLIMIT_FSIZE"], limits["RLIMIT_CORE"]) == (0, 0)
+    assert limits["RLIMIT_CPU"] <= 8
+
+
+def test_child_short_of_memory_names_the_setting():
+    page = b"<p>" + b"word " * 5_000_000
+    with pytest.raises(TooLarge, match="EXTRACT_MEMORY_BYTES"):
+        extractor(memory_bytes=67_108_864).extract(page, filename="a.html", media_type=None)
+
+
+def test_threads_that_extract_at_once_each_get_their_own_text():
+    one = extractor()
+    pages = [f"<p>document {n}".encode() for n in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        read = pool.map(lambda d: one.extract(d, filename="a.html", media_type=None).text, pages)
+        assert list(read) == [f"document {n}\n" for n in range(8)]
+
+
+@pytest.mark.parametrize(("caller", "error"), [("a", RateLimited), ("b", Overloaded)])
+def test_extractor_without_a_free_slot_says_whose_files_take_it(caller, error):
+    slots = FairSlots(1)
+    one = extractor(timeout_s=1, slots=slots)
+    with slots.hold("a", timeout_s=0), pytest.raises(error):
+        one.extract(b"<p>words", filename="a.html", media_type=None, caller=caller)
+
+
+def test_short_text_needs_no_slot():
+    slots = FairSlots(1)
+    one = extractor(timeout_s=1, slots=slots)
+    with slots.hold("a", timeout_s=0):
+        assert one.extract_text("One. Two.", caller="a").blocks
+        assert one.extract(b"1,2", filename="a.csv", media_type=None, caller="a").blocks
+
+
+def test_children_at_once_follow_the_quota_from_two_to_eight():
+    assert [n_slots(quota) for quota in (1, 2, 4, 64)] == [2, 2, 4, 8]
+
+
+def test_long_text_is_read_in_the_child_as_in_the_service():
+    text = "\ufeffOne \ud800 line.\r\n\r\nTwo\0 lines.\n- and a bullet\n" * 3_000
+    assert extractor().extract_text(text) == extract_text(text, max_chars=len(text))
+
+
+@pytest.mark.parametrize(
+    ("filename", "data"), [("a.txt", b"word\n\n" * 400_000), ("a.csv", b"word," * 5_000_000)]
+)
+def test_long_plain_text_is_read_under_the_limits_of_the_child(filename, data):
+    with pytest.raises(TooLarge, match="EXTRACT_MEMORY_BYTES"):
+        extractor(memory_bytes=67_108_864).extract(data, filename=filename, media_type=None)
+
+
+def test_document_of_too_many_cells_names_the_limit():
+    cells = b"a," * MAX_BLOCKS + b"a"
+    with pytest.raises(TooLarge, match="1,000,000 paragraphs and table cells"):
+        extractor().extract(cells, filename="a.csv", media_type=None)
+    read = extractor().extract(cells[2:], filename="a.csv", media_type=None)
+    assert len(read.blocks) == MAX_BLOCKS
+
+
+@pytest.mark.parametrize("filename", ["a.txt", "a.csv", "a.html", "a.pdf", "a.docx"])
+def test_document_is_read_without_a_folder_for_temporary_files(filename, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", "/nonexistent")
+    data = documents.prose()[0].encode() * 1_000
+    if filename == "a.pdf":
+        data = documents.pdf_of_pages([["These are words."]])
+    if filename == "a.docx":
+        data = documents.docx_of(["These are words."])
+    assert extractor().extract(data, filename=filename, media_type=None).blocks
+
+
+def test_system_without_room_for_a_child_is_overloaded(monkeypatch):
+    def full(_name):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("os.memfd_create", full)
+    with pytest.raises(Overloaded, match="no room"):
+        extractor().extract(b"<p>words", filename="a.html", media_type=None)
+
+
+@pytest.mark.parametrize("charset", ["punycode", "idna", "unicode_escape", "a\0b", "rot13"])
+@pytest.mark.timeout(120)  # a guard: punycode takes quadratic time
+def test_charset_that_no_text_is_in_counts_as_none(charset):
+    data = b"b" * 300_000 + b"-" + b"b" * 300_000
+    read = extractor().extract(data, filename="a.txt", media_type=f"text/plain; charset={charset}")
+    assert read.text == data.decode()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_docx_with_a_doctype_is_refused_before_its_entities_vanish(encoding):
+    prolog = f'<?xml version="1.0" encoding="{encoding}"?><!DOCTYPE x [<!ENTITY e "A risk.">]>'
+    body = "<w:p><w:r><w:t>Fine.</w:t></w:r></w:p><w:p><w:r><w:t>&e;</w:t></w:r></w:p>"
+    data = documents.docx_of_xml(body, prolog=prolog, encoding=encoding)
+    with pytest.raises(UnreadableDocument, match="declares XML entities"):
+        extractor().extract(data, filename="a.docx", media_type=None)

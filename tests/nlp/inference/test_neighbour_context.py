@@ -1,0 +1,49 @@
+"""What neighbours add to a sentence's logits, against the definition written out."""
+
+import numpy as np
+import pytest
+
+from service.nlp import arrays
+from service.nlp.inference.neighbour_context import N_TYPES, RADIUS, logits_in_document, own_logits
+
+
+def outputs(n):
+    return np.random.default_rng(n).normal(size=(n, 3 * N_TYPES)).astype(np.float32)
+
+
+def by_definition(given):
+    own, to_next, near = (given[:, k * N_TYPES : (k + 1) * N_TYPES] for k in range(3))
+    rows = []
+    for i in range(len(given)):
+        around = [j for j in range(len(given)) if 0 < abs(i - j) <= RADIUS]
+        rows.append(own[i] + near[around].mean(axis=0) + (to_next[i - 1] if i else 0))
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("rows_at_once", [1, RADIUS, 4_096])
+@pytest.mark.parametrize("n", [2, 3, RADIUS + 1, 2 * RADIUS + 1, 40])
+def test_logits_in_document_are_own_plus_what_neighbours_say(n, rows_at_once, monkeypatch):
+    monkeypatch.setattr(arrays, "ROWS", rows_at_once)
+    given = outputs(n)
+    assert logits_in_document(given) == pytest.approx(by_definition(given), abs=1e-5)
+
+
+def test_logits_in_document_of_one_sentence_are_its_own():
+    given = outputs(1)
+    assert np.array_equal(logits_in_document(given), own_logits(given))
+
+
+def test_logits_in_document_without_influence_are_the_networks():
+    given = outputs(9)[:, :N_TYPES]
+    assert np.array_equal(logits_in_document(given), given)
+
+
+def test_logits_in_document_leaves_its_input_as_it_was():
+    given = outputs(9)
+    before = given.copy()
+    logits_in_document(given)
+    assert np.array_equal(given, before)
+
+
+def test_logits_in_document_of_no_sentences_are_none():
+    assert logits_in_document(outputs(0)).shape == (0, N_TYPES)

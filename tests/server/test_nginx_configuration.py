@@ -1,0 +1,48 @@
+"""The shipped nginx configuration agrees with the service: limits, times, forms of errors."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from service.api.http.limits import max_body_bytes
+from service.api.http.problem_document import TITLES
+from service.config.settings import load
+from service.errors import HTTP_STATUS
+from service.server import server
+
+TEXT = (Path(__file__).resolve().parents[2] / "service/server/nginx.conf").read_text()
+PROBLEMS = re.findall(
+    r"""^ +(\w+) +'"title": "(.+?)", "status": (\d+), "detail": """, TEXT, re.MULTILINE
+)
+
+
+def seconds(directive):
+    found = re.findall(rf"^ +{directive} (\d+)s;$", TEXT, re.MULTILINE)
+    return [int(value) for value in found]
+
+
+@pytest.mark.parametrize(("code", "title", "status"), PROBLEMS)
+def test_problem_is_one_of_the_services_own(code, title, status):
+    assert (title, int(status)) == (TITLES[code], HTTP_STATUS[code])
+
+
+def test_every_error_page_has_its_problem():
+    pages = re.findall(r"error_page ([\d ]+)(?: =(\d+))? /problems/(\w+);", TEXT)
+    assert {(page, status or codes) for codes, status, page in pages} == {
+        (code, status) for code, _, status in PROBLEMS
+    }
+
+
+def test_body_limit_is_the_services_own():
+    assert f"client_max_body_size {max_body_bytes(load({}))};" in TEXT
+
+
+def test_proxy_waits_a_minute_longer_than_a_scan_may_take():
+    [wait_s] = seconds("proxy_read_timeout")
+    assert wait_s >= load({}).ai_timeout_s + 60
+
+
+def test_proxy_gives_idle_connections_up_before_the_service_does():
+    upstream_s, _clients_s = seconds("keepalive_timeout")
+    assert upstream_s < server.IDLE_TIMEOUT_S
