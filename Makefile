@@ -67,10 +67,11 @@ bench-gpu: | python ## Measure the analyzer on CUDA, where there is a GPU
 $(BENCH_ENV)/gpu/measured: $(BENCH_ENV)/gpu/.installed
 	$(BENCH_ENV)/gpu/bin/python -m tests.bench.gpu $(BENCH)
 
-lint: $(TEST_VENV)/.installed ## Check style, format, types and Dockerfiles
+lint: $(TEST_VENV)/.installed ## Check style, format, types, imports and Dockerfiles
 	$(TEST_VENV)/bin/ruff check .
 	$(TEST_VENV)/bin/ruff format --check .
 	$(TEST_VENV)/bin/mypy
+	$(TEST_VENV)/bin/lint-imports
 	$(TEST_VENV)/bin/hadolint Dockerfile.cpu Dockerfile.gpu
 
 format: $(TEST_VENV)/.installed ## Format the source

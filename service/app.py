@@ -18,6 +18,7 @@ from werkzeug.routing import IntegerConverter
 from service import __version__
 from service.api import audit_events, auth, feedback, health, metrics, scan, scans, taxonomy
 from service.api import deployments as models
+from service.api.current import EXTENSION, services
 from service.api.http import bodies, docs_page, error_handlers, openapi, response_headers
 from service.api.http.buffer_memory import USER_KEY
 from service.api.http.limits import (
@@ -40,7 +41,7 @@ from service.domain.rate_limits import Quota
 from service.domain.readiness import Readiness
 from service.domain.reviews.reviews import Reviews
 from service.domain.scans.scans import Scans
-from service.domain.services import EXTENSION, Services, services
+from service.domain.services import Services
 from service.domain.transactions import Store, open_database
 from service.errors import NotAcceptable, ShuttingDown
 from service.nlp.analyzers.pool import Analyzers, open_analyzers

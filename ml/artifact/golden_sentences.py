@@ -6,18 +6,16 @@ import json
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from ml.training.batches import texts_to_outputs
 from service.errors import ConfigError
+from service.nlp.arrays import Floats
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import Artifact
 from service.nlp.artifacts.operating_points import OperatingPoint, risk_scores
 from service.nlp.inference.engines import Engine
 from service.nlp.inference.neighbour_context import own_logits
 from service.nlp.taxonomy import RISK_TYPES
-
-Floats = npt.NDArray[np.float32]
 
 CANDIDATES: tuple[str, ...] = (
     "Project has tight budget and aggressive deadline",

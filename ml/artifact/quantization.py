@@ -13,8 +13,9 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from service.nlp.arrays import Floats
+
 Array = npt.NDArray[np.generic]
-Floats = npt.NDArray[np.float32]
 
 LINEAR = ("qkv", "attention_out", "ffn_in", "ffn_out")
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]  # no stubs
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]  # no stubs
 
@@ -22,12 +21,13 @@ from ml.baselines.nearest_neighbours import Embedder, NearestNeighbours
 from ml.corpus.dataset import Dataset, Example, load_dataset, targets, without_overlap
 from ml.evaluation.calibration import calibrate
 from ml.settings import Settings
-from service.nlp.analyzers.base import Deadline, Scores, SentenceScorer, Source
+from service.nlp.analyzers.base import SentenceScorer
+from service.nlp.arrays import Floats, Scores
 from service.nlp.artifacts.artifact import probabilities
 from service.nlp.artifacts.operating_points import SENSITIVITIES, OperatingPoint
+from service.nlp.deadline import Deadline
+from service.nlp.document import Source
 from service.nlp.taxonomy import RISK_TYPES
-
-Floats = npt.NDArray[np.float32]
 
 NEVER = -10.0
 """Logit of a type without a training sentence."""

@@ -14,8 +14,8 @@ from ml.evaluation.metrics import average_precision
 from ml.settings import Settings
 from ml.training.batches import encode, has_bfloat16, open_tokenizer, pooled_of
 from ml.training.pretrained import base_dir, pretrained
+from service.nlp.arrays import Floats
 
-Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
 
 KS = (5, 10, 20)

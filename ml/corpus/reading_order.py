@@ -6,14 +6,12 @@ import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from ml.corpus.dataset import Example
 from service.nlp.analyzers.base import SentenceScorer
+from service.nlp.arrays import Floats
 from service.nlp.inference.neighbour_context import logits_in_document
 from service.nlp.taxonomy import RISK_TYPES
-
-Floats = npt.NDArray[np.float32]
 
 _NUMBER_AT_END = re.compile(r"\d+$")
 

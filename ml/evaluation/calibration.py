@@ -20,23 +20,21 @@ from scipy.optimize import minimize  # type: ignore[import-untyped]  # no stubs
 
 from ml.artifact.golden_sentences import golden_file
 from ml.artifact.manifest_writer import exported, seal, unsealed
-from ml.artifact.versions import resolved
 from ml.corpus.dataset import Dataset, load_dataset, targets
 from ml.corpus.reading_order import logits_in_documents
 from ml.evaluation import drift_report
 from ml.evaluation.metrics import LEVELS, level_scores
 from ml.settings import Settings, run_step
 from ml.training.batches import texts_to_outputs
+from ml.versions import resolved
 from service.config.settings import ROOT
+from service.nlp.arrays import Bools, Floats
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import Artifact, probabilities
 from service.nlp.artifacts.drift_index import REFERENCE_FILE
 from service.nlp.artifacts.operating_points import OperatingPoint, Sensitivity, risk_scores
 from service.nlp.inference.engines import OnnxEngine
 from service.nlp.taxonomy import RISK_TYPES
-
-Floats = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
 
 N_FOLDS = 5
 TARGET = 0.90

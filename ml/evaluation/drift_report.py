@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from ml.commands import command
@@ -29,6 +28,7 @@ from ml.evaluation.metrics import category_scores
 from ml.evaluation.resampling import resampled_documents, sum_by_document
 from service.errors import RiskscanError
 from service.nlp.analyzers.local import LocalAnalyzer
+from service.nlp.arrays import Bools, Floats, Ints
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.drift_index import (
     CATEGORY_BINS,
@@ -46,9 +46,6 @@ from service.nlp.artifacts.drift_index import (
 )
 from service.nlp.artifacts.operating_points import risk_scores
 
-Floats = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
 Counts = dict[str, list[int]]
 
 _UNKNOWN = "[UNK]"

@@ -19,12 +19,10 @@ from ml.evaluation.resampling import (
     resampled_documents,
     sum_by_document,
 )
+from service.nlp.arrays import Bools, Doubles, Floats
 from service.nlp.artifacts.operating_points import risk_scores
 from service.nlp.taxonomy import CATEGORIES, RISK_TYPES, category_of
 
-Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.float64]
 """(..., 3): true positives, false positives, false negatives."""
 

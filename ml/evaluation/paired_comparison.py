@@ -13,17 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from ml.commands import command
 from ml.evaluation.metrics import resampled_f1
 from ml.evaluation.predictions import PREDICTIONS_FILE, Predictions, read_predictions
 from ml.evaluation.resampling import interval
 from service.errors import RiskscanError
-
-Floats = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
+from service.nlp.arrays import Bools, Floats
 
 CONFIDENT = 0.95
 """Share of the resamples that one must win to be called better."""

@@ -16,10 +16,9 @@ import numpy.typing as npt
 
 from ml.commands import command
 from service.errors import RiskscanError
+from service.nlp.arrays import Bools, Floats
 from service.nlp.taxonomy import RISK_TYPES
 
-Floats = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
 Hashes = npt.NDArray[np.bytes_]
 
 PREDICTIONS_FILE = "predictions.npz"

@@ -11,16 +11,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ml.evaluation.metrics import any_risk, by_category, calibration_error, resampled_category_f1
 from ml.evaluation.paired_comparison import Difference, paired_bootstrap
 from ml.evaluation.resampling import interval
+from service.nlp.arrays import Bools, Floats
 from service.nlp.artifacts.operating_points import risk_scores
 from service.nlp.taxonomy import CATEGORIES, CATEGORY_TITLES
-
-Floats = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,19 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from ml.commands import command
 from ml.evaluation.metrics import LEVELS, resampled_f1
 from ml.evaluation.resampling import Measure, interval
 from service.errors import RiskscanError
+from service.nlp.arrays import Bools, Floats, Ints
 from service.nlp.inference.encoder import RiskEncoder
 from service.nlp.inference.engines import Engine
-
-Floats = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
 
 MAX_DIFFERENCE_POINTS = 0.5
 """About a decision in 250: far less than the dev sentences can tell apart, more than rounding needs."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Doubles = npt.NDArray[np.float64]
+from service.nlp.arrays import Doubles
 
 N_RESAMPLES = 2000
 

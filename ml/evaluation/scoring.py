@@ -8,23 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ml.corpus.dataset import Example
 from ml.corpus.reading_order import by_document, score_documents
-from service.nlp.analyzers.base import (
-    Analyzer,
-    Deadline,
-    Document,
-    Finding,
-    Sentence,
-    SentenceScorer,
-)
+from service.nlp.analyzers.base import Analyzer, SentenceScorer
+from service.nlp.arrays import Bools, Floats
 from service.nlp.artifacts.operating_points import SENSITIVITIES, Sensitivity
+from service.nlp.deadline import Deadline
+from service.nlp.document import Document, Finding, Sentence
 from service.nlp.taxonomy import RISK_TYPES
-
-Floats = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
 
 _COLUMN = {risk_type: k for k, risk_type in enumerate(RISK_TYPES)}
 _BETWEEN = "\n\n"

@@ -7,15 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ml.corpus.dataset import Example
 from ml.evaluation.metrics import any_risk, by_category, f1_measures
 from ml.evaluation.resampling import Measure
+from service.nlp.arrays import Bools, Floats
 from service.nlp.taxonomy import CATEGORIES, RISK_TYPES, category_of
-
-Floats = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
 
 LENGTHS = {
     "under 10": (0, 10),

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ml.corpus.dataset import Example, fingerprint, targets
 from ml.evaluation.calibration import cross_fitted_hits
@@ -25,11 +24,9 @@ from ml.evaluation.metrics import (
 from ml.evaluation.resampling import Measure
 from ml.evaluation.scoring import Judged
 from ml.evaluation.slices import confusion, slices
+from service.nlp.arrays import Bools, Floats
 from service.nlp.artifacts.operating_points import risk_scores
 from service.nlp.taxonomy import RISK_TYPES
-
-Floats = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
 
 NESTED_SEEDS = range(5)
 """Ways of cutting the documents into folds; one alone moves F1 by about a point."""

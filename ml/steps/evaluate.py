@@ -21,8 +21,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from ml import commands
@@ -52,10 +50,9 @@ from service.config.settings import ROOT
 from service.errors import RiskscanError
 from service.nlp.analyzers.base import Analyzer, SentenceScorer
 from service.nlp.analyzers.local import LocalAnalyzer
+from service.nlp.arrays import Bools
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.operating_points import SENSITIVITIES, Sensitivity
-
-Bools = npt.NDArray[np.bool_]
 
 NESTED = "nested"
 """Name of the decisions in predictions.npz whose thresholds were chosen on other documents."""

@@ -15,30 +15,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import onnx
 from safetensors.numpy import load_file, save_file
 
 from ml.artifact.manifest_writer import code_commit, seal
 from ml.artifact.onnx_graph import build
 from ml.artifact.quantization import quantize
-from ml.artifact.versions import resolved
 from ml.commands import command
 from ml.corpus.dataset import load_dataset
 from ml.evaluation.calibration import Calibration, uncalibrated
 from ml.settings import Settings, run_step
 from ml.training.checkpoints import model_path
 from ml.training.pretrained import base_dir
+from ml.versions import resolved
 from service.config import settings as config
 from service.errors import ConfigError
 from service.nlp import segmentation, taxonomy
+from service.nlp.arrays import Floats
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import Artifact
 from service.nlp.inference.encoder import EncoderConfig
 from service.nlp.taxonomy import RISK_TYPES
-
-Floats = npt.NDArray[np.float32]
 
 _LICENCE_DIR = Path(__file__).parents[1] / "artifact" / "licence"
 

@@ -18,9 +18,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from shutil import copytree
 
-import numpy as np
-import numpy.typing as npt
-
 from ml.artifact.manifest_writer import code_commit, seal, unsealed
 from ml.commands import command
 from ml.corpus.dataset import Example, read_examples, targets
@@ -31,11 +28,10 @@ from ml.evaluation.resampling import Measure
 from ml.steps.export import write_graph
 from service.errors import ConfigError, RiskscanError
 from service.nlp.analyzers.local import LocalAnalyzer
+from service.nlp.arrays import Floats
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import Artifact
 from service.nlp.inference.encoder import EncoderConfig
-
-Floats = npt.NDArray[np.float32]
 
 _CARD = "README.md"
 

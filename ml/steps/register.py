@@ -19,12 +19,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ml.artifact.versions import serving_folder
 from ml.commands import command
 from ml.corpus.dataset import Example, fingerprint, read_examples, targets
 from ml.corpus.reading_order import score_documents
 from ml.evaluation.promotion_gate import Limits, Scored, measure, refusals
 from ml.settings import load as load_settings
+from ml.versions import serving_folder
 from service.config import settings as service_config
 from service.config.settings import ROOT, Config
 from service.errors import RiskscanError

@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from tokenizers import Tokenizer
 
+from service.nlp.arrays import Floats
 from service.nlp.artifacts.artifact import Artifact
 from service.nlp.inference.encoder import RiskEncoder
 from service.nlp.inference.engines import Engine
-
-Floats = npt.NDArray[np.float32]
 
 Ids = list[int]
 _SCORED_AT_ONCE = 64

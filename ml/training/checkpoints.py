@@ -17,8 +17,7 @@ from safetensors.numpy import load_file
 from ml.commands import command
 from ml.settings import TrainSettings
 from service.errors import ConfigError
-
-Floats = npt.NDArray[np.float32]
+from service.nlp.arrays import Floats
 
 
 def checkpoint_path(run: Path, seed: int, k: int) -> Path:

@@ -18,8 +18,8 @@ from safetensors.numpy import load_file, save_file
 from ml.corpus.dataset import Example
 from service.config.settings import ROOT
 from service.errors import ConfigError
+from service.nlp.arrays import Floats
 
-Floats = npt.NDArray[np.float32]
 _DIGEST_BYTES = 16
 
 

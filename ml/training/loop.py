@@ -22,12 +22,10 @@ from accelerate import Accelerator
 from safetensors.torch import save_file
 from torch.nn import functional as F  # noqa: N812 - the name the field knows it by
 
-from ml.artifact.versions import resolved
 from ml.corpus.dataset import Dataset, Example, load_dataset, summary, targets
 from ml.settings import Settings, TrainSettings, run_step
 from ml.training import cross_fitting, neighbour_heads
 from ml.training.batches import (
-    Floats,
     Ids,
     batches,
     encode,
@@ -41,8 +39,10 @@ from ml.training.checkpoints import averaged, blended, checkpoint_path, last_che
 from ml.training.optimizers import Optimizers, load_state, save_state
 from ml.training.pretrained import base_dir, mean_model, model_of, starting_model
 from ml.training.tracking import Progress, Tracker, write_json
+from ml.versions import resolved
 from service.config.settings import ROOT
 from service.errors import ConfigError
+from service.nlp.arrays import Floats
 from service.nlp.inference.encoder import RiskEncoder
 from service.nlp.taxonomy import RISK_TYPES
 

@@ -11,15 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch.nn import functional as F  # noqa: N812 - the name the field knows it by
 
 from ml.corpus.dataset import Example
 from ml.corpus.reading_order import by_document, places_in
+from service.nlp.arrays import Floats
 from service.nlp.inference.neighbour_context import RADIUS
-
-Floats = npt.NDArray[np.float32]
 
 _RIDGE = 3e-4
 _RISK_WEIGHT = 3.0

@@ -8,10 +8,10 @@ from apiflask import APIBlueprint
 from marshmallow import RAISE
 
 from db.queries.audit import list_events
+from service.api.current import services
 from service.api.http.authentication import require_role
 from service.api.http.pagination import decode_cursor, encode_cursor, link_to_next
 from service.api.schemas.scans import AuditEventListOut, AuditEventListQuery
-from service.domain.services import services
 
 blueprint = APIBlueprint("admin", __name__, url_prefix="/api/v1/admin", tag="Administration")
 

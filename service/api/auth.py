@@ -10,12 +10,12 @@ from flask import g, request
 from marshmallow import RAISE
 
 from db.tables import Login, User
+from service.api.current import services
 from service.api.http.authentication import auth, current_claims, current_user
 from service.api.http.pagination import decode_cursor, encode_cursor, link_to_next
 from service.api.schemas.accounts import LoginListOut, LoginListQuery, PasswordIn
 from service.api.schemas.scans import LoginIn, RefreshIn, RegisterIn, TokensOut, UserOut
 from service.domain.accounts.accounts import TokenPair
-from service.domain.services import services
 from service.errors import Forbidden
 
 blueprint = APIBlueprint("auth", __name__, url_prefix="/api/v1/auth", tag="Accounts")

@@ -12,6 +12,7 @@ from apiflask import APIBlueprint
 from marshmallow import RAISE
 
 from db.tables import Deployment
+from service.api.current import services
 from service.api.http.authentication import current_user, require_role
 from service.api.http.pagination import link_to_next
 from service.api.schemas.deployments import (
@@ -23,7 +24,6 @@ from service.api.schemas.deployments import (
     ShadowIn,
 )
 from service.domain.deployments.deployments import Actor
-from service.domain.services import services
 
 blueprint = APIBlueprint("models", __name__, url_prefix="/api/v1/admin", tag="Models")
 

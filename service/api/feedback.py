@@ -10,6 +10,7 @@ from marshmallow import RAISE
 from werkzeug.datastructures import FileStorage
 
 from db.tables import Feedback
+from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.pagination import decode_cursor, encode_cursor, link_to_next
 from service.api.http.uploads import sent_document
@@ -22,7 +23,6 @@ from service.api.schemas.feedback import (
     MissedIn,
 )
 from service.domain.reviews.reviews import FindingReview, Judgement, Missed
-from service.domain.services import services
 from service.nlp.pipeline import Submission
 
 blueprint = APIBlueprint("feedback", __name__, url_prefix="/api/v1/scans", tag="Reviewing")

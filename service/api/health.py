@@ -5,8 +5,8 @@ from __future__ import annotations
 from apiflask import APIBlueprint
 
 from service import __version__
+from service.api.current import services
 from service.api.schemas.scans import HealthOut, ReadyOut
-from service.domain.services import services
 from service.errors import NotReady
 
 blueprint = APIBlueprint("health", __name__, url_prefix="/health", tag="Health")

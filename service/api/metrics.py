@@ -5,7 +5,7 @@ from __future__ import annotations
 from apiflask import APIBlueprint
 from flask import Response
 
-from service.domain.services import services
+from service.api.current import services
 from service.observability.metrics import MEDIA_TYPE
 
 blueprint = APIBlueprint("metrics", __name__, enable_openapi=False)

@@ -11,10 +11,10 @@ from apiflask import APIBlueprint
 from flask import request
 
 from db.tables import Scan
+from service.api.current import services
 from service.api.http.authentication import auth, current_user, refusal
 from service.api.http.uploads import sent_document
 from service.api.schemas.scans import AnalysisOut, ScanHeaders, ScanIn, ScanOut
-from service.domain.services import services
 from service.nlp.pipeline import Submission
 
 blueprint = APIBlueprint("scan", __name__, tag="Scans")

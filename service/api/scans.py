@@ -10,13 +10,13 @@ from marshmallow import RAISE
 
 from db.queries.scans import ScanFilter, Total
 from db.tables import Feedback, Finding, Scan
+from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.pagination import decode_cursor, encode_cursor, link_to_next
 from service.api.http.response_headers import etagged
 from service.api.schemas.feedback import FindingListOut, FindingListQuery
 from service.api.schemas.scans import ScanDetailOut, ScanListOut, ScanListQuery
 from service.domain.reviews.reviews import only_owner
-from service.domain.services import services
 from service.nlp.taxonomy import category_title, risk_title
 
 blueprint = APIBlueprint("scans", __name__, url_prefix="/api/v1/scans", tag="Scans")

@@ -25,8 +25,8 @@ from service.config.database_address import shown
 from service.config.settings import Config
 from service.domain.reviews.adjudication import Status
 from service.errors import RiskscanError
-from service.nlp.analyzers.base import Deadline
 from service.nlp.artifacts.operating_points import SENSITIVITIES, Sensitivity
+from service.nlp.deadline import Deadline
 from service.nlp.pipeline import Scanner, ScanResult, Submission
 
 

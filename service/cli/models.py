@@ -10,11 +10,11 @@ from typing import Any
 import click
 
 from db.tables import Deployment
-from service.cli.operator_name import operator_name
 from service.config import settings
 from service.config.database_address import shown
 from service.config.settings import Config
 from service.domain.deployments.deployments import Actor, Overview, mean_abs_score_difference
+from service.domain.operator_name import operator_name
 
 
 @click.group()

@@ -13,11 +13,11 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from db.tables import User
-from service.cli.operator_name import operator_name
 from service.config import settings
 from service.config.database_address import shown
 from service.config.settings import Config
 from service.domain.accounts.user_admin import ROLES, UserAdmin
+from service.domain.operator_name import operator_name
 
 
 @click.group()

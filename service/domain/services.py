@@ -1,11 +1,9 @@
-"""What a running application holds, and how a view reaches it."""
+"""The container: the parts of one running process."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-
-from flask import current_app
 
 from service.config.settings import Config
 from service.domain.accounts.accounts import Accounts
@@ -21,12 +19,10 @@ from service.domain.transactions import Store
 from service.nlp.pipeline import Scanner
 from service.observability.metrics import Metrics
 
-EXTENSION = "riskscan"
-
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The parts of one process, wired by create_app."""
+    """The parts of one process."""
 
     config: Config
     store: Store
@@ -52,9 +48,3 @@ class Services:
         self.readiness.close()
         self.scanner.close()
         self.store.close()
-
-
-def services() -> Services:
-    """Return the parts of the application that answers the current request."""
-    found: Services = current_app.extensions[EXTENSION]
-    return found

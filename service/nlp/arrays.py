@@ -1,13 +1,27 @@
-"""Rows by the block: in double precision a whole book's would take hundreds of megabytes at once."""
+"""Names for numpy arrays, and blocks of rows.
+
+In double precision the rows of a whole book would take hundreds of megabytes at once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Scores = npt.NDArray[np.float32]
+"""Calibrated probabilities in [0, 1], (n_sentences, n_risk_types)."""
+Doubles = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.intp]
+
 ROWS = 4_096
 
 
 def row_blocks(n: int) -> Iterator[slice]:
-    """Yield the slices that part `n` rows, in order, each of ROWS at most."""
+    """Yield slices that cover `n` rows in order, each of at most ROWS rows."""
     for begin in range(0, n, ROWS):
         yield slice(begin, min(begin + ROWS, n))

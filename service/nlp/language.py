@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.errors import ConfigError
-from service.nlp.analyzers.base import Document
+from service.nlp.document import Document
 
 # Measured on tests/support/languages.tsv and 6,000 English sentences of ml/data (November 2026): above this
 # probability 89 % of single lines get an answer. It is wrong for 1.6 % of the foreign and 0.1 % of the

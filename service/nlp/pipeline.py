@@ -12,21 +12,14 @@ from typing import Any, Literal
 
 from service.config.settings import Config
 from service.errors import Fault, InvalidRequest, UnreadableDocument, UnsupportedMediaType
-from service.nlp.analyzers.base import (
-    Analysis,
-    Analyzer,
-    Deadline,
-    Document,
-    ExtractedText,
-    Progress,
-    SentFile,
-)
+from service.nlp.analyzers.base import Analyzer, Progress
 from service.nlp.analyzers.pool import Analyzers
 from service.nlp.artifacts.operating_points import Sensitivity
+from service.nlp.deadline import Deadline
+from service.nlp.document import Analysis, Document, ExtractedText, SentFile
 from service.nlp.extraction.extractor import Extractor
 from service.nlp.language import LanguageDetector, Languages
 from service.nlp.segmentation import Segmenter
-from service.observability.logging import fields
 
 Stage = Literal["extract", "segment", "analyze", "store"]
 Timed = Callable[[Stage], AbstractContextManager[object]]
@@ -199,7 +192,7 @@ class Scanner:
             )
         _log.info(
             "scan",
-            extra=fields(
+            extra=_fields(
                 source=analysis.source,
                 n_sentences=len(document.sentences),
                 n_findings=len(analysis.findings),
@@ -265,3 +258,8 @@ def _language_warnings(languages: Languages, read: Set[str] | None) -> Iterator[
             f"'{others[0]}'; it reads {readable}), so risks there are missed. "
             "Scan a translation, or set force_llm if an LLM that reads it is configured.",
         )
+
+
+def _fields(**values: object) -> dict[str, dict[str, object]]:
+    """Return the `extra` of a log call, as observability/logging.py reads it."""
+    return {"fields": values}

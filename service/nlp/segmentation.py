@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.nlp.analyzers.base import Block, Deadline, Document, ExtractedText, Sentence
+from service.nlp.deadline import Deadline
+from service.nlp.document import Block, Document, ExtractedText, Sentence
 from service.nlp.spans import Spans, offsets_of
 from service.nlp.whole_blocks import WholeBlocks
 

@@ -28,7 +28,7 @@ from prometheus_client.registry import Collector
 from db.queries.deployments import ShadowCounts
 from service import __version__
 from service.errors import HTTP_STATUS
-from service.nlp.analyzers.base import Source
+from service.nlp.document import Source
 from service.nlp.observer import Rejection, Upstream
 from service.nlp.pipeline import ScanResult, Stage
 from service.nlp.taxonomy import CATEGORIES

@@ -17,10 +17,11 @@ from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer, create_server
 
+from service.api.current import EXTENSION
 from service.api.http.buffer_memory import Budget
 from service.api.http.limits import MAX_HEADER_BYTES, body_too_large, max_body_bytes
 from service.config.settings import Config
-from service.domain.services import EXTENSION, Services
+from service.domain.services import Services
 from service.errors import ConfigError, ShuttingDown
 from service.server.admission import Dispatcher
 from service.server.connections import OneWake, Rules, channel_class

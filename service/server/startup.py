@@ -17,8 +17,8 @@ from db import migrate
 from db.database import Database, is_unavailable
 from db.engines import open_unpooled_engine
 from db.queries import deployments
+from service.api.current import EXTENSION
 from service.app import close_app, create_app
-from service.cli.operator_name import operator_name
 from service.config.database_address import shown
 from service.config.development_keys import with_development_keys
 from service.config.settings import Config
@@ -26,8 +26,9 @@ from service.domain.accounts.accounts import Accounts
 from service.domain.accounts.tokens import TokenMaker
 from service.domain.accounts.user_admin import UserAdmin
 from service.domain.deployments.deployments import Models
+from service.domain.operator_name import operator_name
 from service.domain.reviews.export import FeedbackExport
-from service.domain.services import EXTENSION, Services
+from service.domain.services import Services
 from service.domain.transactions import Store, open_database, unusable_database
 from service.errors import ConfigError, DatabaseUnavailable, RiskscanError
 from service.nlp.artifacts.registry import Registry

@@ -11,9 +11,9 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import OperationalError
 
 from db import migrate
+from service.api.current import EXTENSION
 from service.app import close_app, create_app
 from service.config.settings import load
-from service.domain.services import EXTENSION
 from service.nlp.analyzers.pool import open_analyzers
 from service.server.server import Server
 from tests.support.calls import caller

@@ -6,8 +6,8 @@ from contextlib import closing
 
 import pytest
 
+from service.api.current import EXTENSION
 from service.domain.reviews.export import FeedbackExport
-from service.domain.services import EXTENSION
 from tests.fakes.loopback import Reply
 from tests.fakes.scan_server import UNREADABLE, ScanServer, item
 from tests.support.calls import caller

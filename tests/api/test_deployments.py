@@ -10,10 +10,10 @@ from sqlalchemy import delete
 
 from db import migrate
 from db.tables import Deployment, ShadowTotal
+from service.api.current import EXTENSION
 from service.app import close_app, create_app
 from service.config.settings import load
 from service.domain.deployments import rollout as rollouts
-from service.domain.services import EXTENSION
 from service.nlp.analyzers.pool import open_analyzers
 from tests.api.conftest import SETTINGS, serve
 from tests.support.artifacts import (

@@ -11,9 +11,9 @@ from sqlalchemy import delete
 from db.queries import feedback as queries
 from db.tables import Finding
 from ml.corpus.dataset import read_examples
+from service.api.current import EXTENSION
 from service.domain.reviews.adjudication import Status
 from service.domain.reviews.export import FeedbackExport
-from service.domain.services import EXTENSION
 from service.errors import DatabaseUnavailable
 from tests.api.reviewing import BLUE, BUDGET, SCHEDULE, TEXT, finding, judge, missed, verified
 from tests.support.sentences import FLOW_TEXT

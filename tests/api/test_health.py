@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from service.domain.services import EXTENSION
+from service.api.current import EXTENSION
 
 
 def test_health_and_liveness_answer(client):

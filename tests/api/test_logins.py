@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import update
 
 from db.tables import Login
+from service.api.current import EXTENSION
 from service.domain.accounts.user_admin import UserAdmin
-from service.domain.services import EXTENSION
 from tests.support.calls import caller
 
 PASSWORD = "/api/v1/auth/password"

@@ -12,8 +12,8 @@ from sqlalchemy import Engine, delete, event, func, select
 
 from db.engines import BEGIN_IMMEDIATE, open_unpooled_engine
 from db.tables import AuditEvent, Finding, RefreshToken, Scan, User
+from service.api.current import EXTENSION
 from service.domain.scans import scans
-from service.domain.services import EXTENSION
 from service.nlp.pipeline import Scanner
 from tests.support.waiting import wait_until
 

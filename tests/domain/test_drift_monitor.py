@@ -7,8 +7,8 @@ import pytest
 
 from service.config.settings import load
 from service.domain.deployments.drift_monitor import WINDOW_SENTENCES, DriftWatch
-from service.nlp.analyzers.base import Analysis, Document, Finding, Sentence
 from service.nlp.artifacts.registry import Registry
+from service.nlp.document import Analysis, Document, Finding, Sentence
 from service.nlp.pipeline import ScanResult
 from service.nlp.taxonomy import RISK_TYPES, category_of
 from tests.support.artifacts import NAME, SHIPPED, VERSION

@@ -10,7 +10,8 @@ from db.database import Database
 from db.queries.deployments import shadow_totals
 from service.domain.deployments.shadow import MAX_WAITING_SCANS, Shadow, compare, is_chosen
 from service.domain.transactions import Store
-from service.nlp.analyzers.base import Analysis, Analyzer, Document, Finding, Sentence
+from service.nlp.analyzers.base import Analyzer
+from service.nlp.document import Analysis, Document, Finding, Sentence
 from service.nlp.pipeline import ScanResult
 from tests.support.waiting import wait_until
 

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections import deque
 from itertools import accumulate
 
-from service.nlp.analyzers.base import Block, ExtractedText
+from service.nlp.document import Block, ExtractedText
 
 RISK = "Project has tight budget and aggressive deadline."
 

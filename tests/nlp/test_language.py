@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.nlp.analyzers.base import Document, Sentence
+from service.nlp.document import Document, Sentence
 from service.nlp.language import LanguageDetector
 from service.nlp.spans import Spans
 

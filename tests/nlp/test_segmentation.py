@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.errors import AnalyzerTimeout
-from service.nlp.analyzers.base import Block, Deadline, ExtractedText
+from service.nlp.deadline import Deadline
+from service.nlp.document import Block, ExtractedText
 from service.nlp.segmentation import MAX_SENTENCE_CHARS, MAX_WORDS, Segmenter
 from tests.nlp.prose import HARMLESS, extracted, planted
 

@@ -9,8 +9,8 @@ from apiflask import HTTPTokenAuth
 from flask import g
 
 from db.tables import User
+from service.api.current import services
 from service.domain.accounts.tokens import AccessClaims
-from service.domain.services import services
 from service.errors import Forbidden, Unauthenticated
 
 View = TypeVar("View", bound=Callable[..., Any])

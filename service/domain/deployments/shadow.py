@@ -15,7 +15,9 @@ from typing import Any
 from db.queries.deployments import ShadowCounts, add_to_shadow_totals
 from service.domain.transactions import Store
 from service.errors import DatabaseUnavailable, RiskscanError
-from service.nlp.analyzers.base import Analysis, Analyzer, Deadline, Finding
+from service.nlp.analyzers.base import Analyzer
+from service.nlp.deadline import Deadline
+from service.nlp.document import Analysis, Finding
 from service.nlp.pipeline import ScanResult
 from service.observability.logging import fields as log_fields
 

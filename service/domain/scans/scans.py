@@ -21,7 +21,7 @@ from service.domain.audit import Action, event, record
 from service.domain.group_commit import Combiner
 from service.domain.transactions import Store
 from service.errors import Conflict, DatabaseUnavailable, NotFound, Unauthenticated
-from service.nlp.analyzers.base import Finding
+from service.nlp.document import Finding
 from service.nlp.pipeline import Scanner, ScanResult, Submission, Timed, untimed
 from service.observability.logging import fields
 

@@ -1,33 +1,26 @@
-"""What an analyzer is: values (Document, Finding) and the two abstract classes of all analyzers.
+"""Analyzers: the two abstract classes that every analyzer implements.
 
 Imports no model library; each of those is imported inside the class that needs it.
 """
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from service.errors import AnalyzerError, AnalyzerTimeout, TooLarge
-from service.nlp.arrays import row_blocks
+from service.errors import AnalyzerError, TooLarge
+from service.nlp.arrays import Bools, Rows, Scores, row_blocks
 from service.nlp.artifacts.operating_points import OperatingPoint, Sensitivity
-from service.nlp.spans import Spans, offsets_of
-from service.nlp.taxonomy import RISK_TYPES, category_of, category_title, risk_title
+from service.nlp.deadline import Deadline
+from service.nlp.document import Analysis, Document, Finding, Source
+from service.nlp.taxonomy import RISK_TYPES, category_of
 
 MAX_FINDINGS = 250_000
 """Most findings of one document. Each takes 1.2 kB of the service's memory until the answer is sent."""
 
-Source = Literal["model", "llm"]
-Scores = npt.NDArray[np.float32]
-Decisions = npt.NDArray[np.bool_]
-Rows = npt.NDArray[np.intp]
 Progress = Callable[[int, int], None]
 """Called after each batch with the numbers of different sentences done and in all."""
 
@@ -37,168 +30,6 @@ class Read(Protocol):
 
     def __call__(self, sentences: Sequence[str], *, deadline: Deadline | None) -> Scores:
         """Return float32 (len(sentences), any width), rows in the order given."""
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A paragraph, heading, bullet or cell: half-open character offsets into the extracted text."""
-
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class ExtractedText:
-    """What extraction read of a document: its text, the blocks in it, and where each page begins.
-
-    `blocks` are in document order and do not overlap. `page_starts` holds the offset at which each
-    page begins, ascending, the first 0; None where the format has no pages. Pages count from 1.
-    """
-
-    text: str
-    blocks: Sequence[Block]
-    page_starts: tuple[int, ...] | None = None
-    pages_without_text: tuple[int, ...] = ()
-
-    @property
-    def n_pages(self) -> int | None:
-        """Number of pages, or None where the format has no pages."""
-        return None if self.page_starts is None else len(self.page_starts)
-
-    def page_at(self, offset: int) -> int | None:
-        """Return the 1-based page that holds the character at `offset`, None without pages.
-
-        Empty pages share their start with the next one; the last page that begins there has the
-        character.
-        """
-        return bisect_right(self.page_starts, offset) if self.page_starts else None
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """A span of the document's text: half-open character offsets, 1-based page it begins on."""
-
-    start: int
-    end: int
-    page: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SentFile:
-    """A file as the caller sent it, for an analyzer that takes files."""
-
-    data: bytes = field(repr=False)
-    filename: str
-    media_type: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """Extracted text cut into sentences, in document order: `text[s.start:s.end]` is sentence `s`.
-
-    `is_read` is False if only the analyzer can read the file; the text is empty then.
-    """
-
-    text: str
-    sentences: Sequence[Sentence]
-    n_pages: int | None = None
-    pages_without_text: tuple[int, ...] = ()
-    file: SentFile | None = None
-    is_read: bool = True
-
-    def sentence_texts(self) -> Sequence[str]:
-        """Return the sentences verbatim, in document order; each access slices the text again."""
-        text = self.text
-        return Spans(offsets_of(self.sentences), lambda start, end: text[start:end])
-
-    def coverage(self) -> dict[str, object]:
-        """Return what was seen: the block stored with each scan."""
-        return {
-            "characters": len(self.text) if self.is_read else None,
-            "sentences": len(self.sentences) if self.is_read else None,
-            "pages": self.n_pages,
-            "pages_without_text": list(self.pages_without_text),
-            "truncated": False,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One risk type stated by one sentence.
-
-    `score` is a calibrated probability in [0, 1], or None where the analyzer gives none (an LLM).
-    `context` is the sentence verbatim: `text[start:end] == context`, offsets in characters. Another
-    service may break lines elsewhere; if the text does not contain its context, `start` and `end` are None.
-    A risk or category outside the taxonomy has no key; it has the other service's title instead.
-    """
-
-    risk_type: str | None
-    category: str | None
-    score: float | None
-    context: str
-    start: int | None
-    end: int | None
-    page: int | None
-    foreign_risk: str | None = None
-    foreign_category: str | None = None
-
-    @property
-    def risk(self) -> str:
-        """Title of the risk."""
-        return risk_title(self.risk_type, self.foreign_risk)
-
-    @property
-    def category_title(self) -> str:
-        """Title of the category."""
-        return category_title(self.category, self.foreign_category)
-
-
-RAISE_THE_LIMIT = (
-    "ask the operator to raise AI_TIMEOUT_S and the time-out of the proxy in front together"
-)
-"""How an HTTP caller gets more time for a scan."""
-
-
-@dataclass(frozen=True, slots=True)
-class Deadline:
-    """The deadline of a scan, in seconds on the monotonic clock.
-
-    `remedy` tells the caller how to get more time.
-    """
-
-    at_s: float
-    budget_s: float
-    remedy: str = RAISE_THE_LIMIT
-
-    @classmethod
-    def after(cls, budget_s: float, *, remedy: str = RAISE_THE_LIMIT) -> Deadline:
-        """Return the deadline `budget_s` seconds from now."""
-        return cls(time.monotonic() + budget_s, budget_s, remedy)
-
-    def remaining_s(self) -> float:
-        """Return the seconds left, zero when none are."""
-        return max(0.0, self.at_s - time.monotonic())
-
-    def check(self) -> None:
-        """Raise AnalyzerTimeout when the moment has passed."""
-        if self.remaining_s() == 0.0:
-            raise self.error("The scan")
-
-    def error(self, slow: str) -> AnalyzerTimeout:
-        """Return the error for a step `slow` that took too long, with the remedies."""
-        return AnalyzerTimeout(
-            f"{slow} did not end within {self.budget_s:g} s. Split the document, or {self.remedy}."
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Analysis:
-    """Findings in document order, with who found them."""
-
-    findings: list[Finding] = field(default_factory=list)
-    source: Source = "model"
-    model_name: str = ""
-    model_version: str = ""
 
 
 class Analyzer(ABC):
@@ -303,7 +134,7 @@ class SentenceScorer(Analyzer):
         blocks = self.document_scores(sentences, deadline=deadline, progress=progress)
         return np.concatenate([np.zeros((0, len(RISK_TYPES)), np.float32), *blocks])
 
-    def decide(self, scores: Scores, sensitivity: Sensitivity = "balanced") -> Decisions:
+    def decide(self, scores: Scores, sensitivity: Sensitivity = "balanced") -> Bools:
         """Return bool (n, n_risk_types): which types sentences of these scores state."""
         return self.operating_points[sensitivity].decide(scores)
 

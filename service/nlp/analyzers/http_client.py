@@ -23,7 +23,7 @@ from service.errors import (
     ConfigError,
     ShuttingDown,
 )
-from service.nlp.analyzers.base import Deadline
+from service.nlp.deadline import Deadline
 
 WAIT_WITHOUT_DEADLINE_S = 60.0
 MAX_ANSWER_BYTES = 4_000_000

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from service.nlp.analyzers.base import Deadline, Scores, SentenceScorer, Source
+from service.nlp.analyzers.base import SentenceScorer
 from service.nlp.analyzers.http_client import JsonClient
 from service.nlp.analyzers.llm_prompt import (
     MAX_TYPES_PER_SENTENCE,
@@ -18,7 +18,10 @@ from service.nlp.analyzers.llm_prompt import (
     read_answer,
     response_format,
 )
+from service.nlp.arrays import Scores
 from service.nlp.artifacts.operating_points import SENSITIVITIES, OperatingPoint
+from service.nlp.deadline import Deadline
+from service.nlp.document import Source
 from service.nlp.observer import NOBODY, Observer, call_told
 from service.nlp.taxonomy import RISK_TYPES
 

@@ -8,10 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from service.nlp.analyzers.base import Deadline, Progress, Scores, SentenceScorer, Source
-from service.nlp.arrays import row_blocks
+from service.nlp.analyzers.base import Progress, SentenceScorer
+from service.nlp.arrays import Scores, row_blocks
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import Artifact
+from service.nlp.deadline import Deadline
+from service.nlp.document import Source
 from service.nlp.inference.engines import Engine, make_engine
 from service.nlp.inference.neighbour_context import logits_of_block, own_logits
 from service.nlp.inference.scheduler import InferenceThreads

@@ -10,17 +10,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from service.errors import AnalyzerError
-from service.nlp.analyzers.base import (
-    Analysis,
-    Analyzer,
-    Deadline,
-    Document,
-    Finding,
-    Progress,
-    Source,
-)
+from service.nlp.analyzers.base import Analyzer, Progress
 from service.nlp.analyzers.http_client import FormPart, JsonClient
 from service.nlp.artifacts.operating_points import Sensitivity
+from service.nlp.deadline import Deadline
+from service.nlp.document import Analysis, Document, Finding, Source
 from service.nlp.extraction.text_builder import storable
 from service.nlp.observer import NOBODY, Observer, call_told
 from service.nlp.taxonomy import (

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from service.errors import ArtifactError
 from service.nlp import taxonomy
+from service.nlp.arrays import Floats
 from service.nlp.artifacts.operating_points import SENSITIVITIES, OperatingPoint, Sensitivity
 from service.nlp.taxonomy import RISK_TYPES
 
@@ -39,7 +39,6 @@ REQUIRED_FILES = (CONFIG_FILE, TOKENIZER_FILE, ONNX_FILE, WEIGHTS_FILE, GOLDEN_F
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _REMEDY = "Fetch the folder again from version control, or point MODEL_DIR at another artifact."
 
-Floats = npt.NDArray[np.float32]
 T = TypeVar("T")
 
 

@@ -15,13 +15,11 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from service.errors import ArtifactError
+from service.nlp.arrays import Doubles, Floats
 from service.nlp.taxonomy import CATEGORIES
 
-Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
 Status = Literal["stable", "watch", "drifted", "too few"]
 
 REFERENCE_FILE = "reference.json"

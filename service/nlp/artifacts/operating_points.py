@@ -6,15 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from service.nlp.arrays import row_blocks
+from service.nlp.arrays import Bools, Floats, row_blocks
 
 Sensitivity = Literal["balanced", "recall", "precision"]
 SENSITIVITIES: tuple[Sensitivity, ...] = ("balanced", "recall", "precision")
-
-Floats = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
 
 
 def risk_scores(scores: Floats) -> Floats:

@@ -22,8 +22,9 @@ from service.errors import (
     UnreadableDocument,
     UnsupportedMediaType,
 )
-from service.nlp.analyzers.base import Block, Deadline, ExtractedText
 from service.nlp.cpu_quota import cpu_quota
+from service.nlp.deadline import Deadline
+from service.nlp.document import Block, ExtractedText
 from service.nlp.extraction.fair_slots import FairSlots
 from service.nlp.extraction.plain_text import add_verbatim, reader_of
 from service.nlp.extraction.sandbox import answer_of

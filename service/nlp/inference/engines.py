@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.errors import ArtifactError, ConfigError, RiskscanError
+from service.nlp.arrays import Floats, Ints
 from service.nlp.artifacts.artifact import CONFIG_FILE, ONNX_FILE, WEIGHTS_FILE, Artifact
 from service.nlp.cpu_quota import cpu_quota
 from service.nlp.inference import cuda
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
 
 class EngineOutOfMemory(RiskscanError):
     """The accelerator's memory does not hold so many tokens at once."""
-
-
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from service.nlp.arrays import row_blocks
+from service.nlp.arrays import Floats, Rows, row_blocks
 from service.nlp.taxonomy import RISK_TYPES
 
 RADIUS = 6
@@ -18,9 +18,6 @@ RADIUS = 6
 N_TYPES = len(RISK_TYPES)
 N_INFLUENCE = 2 * N_TYPES
 """Outputs about others: of the next sentence, then of those near."""
-
-Floats = npt.NDArray[np.float32]
-Rows = npt.NDArray[np.intp]
 
 
 def own_logits(outputs: Floats) -> Floats:

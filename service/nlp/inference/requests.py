@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from service.errors import RiskscanError
-from service.nlp.analyzers.base import Deadline, Scores
+from service.nlp.arrays import Scores
+from service.nlp.deadline import Deadline
 from service.nlp.inference.neighbour_context import N_TYPES
 
 Ids = npt.NDArray[np.int64]

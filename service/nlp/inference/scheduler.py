@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from service.errors import AnalyzerTimeout, Overloaded, RiskscanError, ShuttingDown
-from service.nlp.analyzers.base import Deadline, Scores
+from service.nlp.arrays import Scores
+from service.nlp.deadline import Deadline
 from service.nlp.inference.engines import EngineOutOfMemory, PassLimits
 from service.nlp.inference.neighbour_context import own_logits
 from service.nlp.inference.requests import Ids, Request, Window, padded

@@ -12,9 +12,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from service.nlp.arrays import Floats
 
 _SPACE = re.compile(
     r"[ \t\r\n]+"

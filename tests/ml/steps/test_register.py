@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from db import migrate
-from ml.artifact.versions import serving_folder
 from ml.evaluation.paired_comparison import Difference
 from ml.evaluation.promotion_gate import CategoryFigures, Figures, Limits, Scored, measure, refusals
 from ml.steps import register
+from ml.versions import serving_folder
 from service.config.settings import ROOT, load
 from service.domain.deployments.deployments import Actor
 from service.errors import ArtifactError, NotFound

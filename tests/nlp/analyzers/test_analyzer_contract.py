@@ -12,8 +12,10 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from service.errors import AnalyzerError, AnalyzerTimeout, ShuttingDown
-from service.nlp.analyzers.base import Analyzer, Deadline, Document
+from service.nlp.analyzers.base import Analyzer
 from service.nlp.analyzers.local import LocalAnalyzer
+from service.nlp.deadline import Deadline
+from service.nlp.document import Document
 from service.nlp.extraction.text_builder import storable
 from service.nlp.inference.engines import OnnxEngine
 from service.nlp.inference.neighbour_context import RADIUS

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from service.errors import AnalyzerError, AnalyzerTimeout, AnalyzerUnavailable, ConfigError
-from service.nlp.analyzers.base import Deadline
 from service.nlp.analyzers.http_client import MAX_ANSWER_BYTES, JsonClient, readable_message
+from service.nlp.deadline import Deadline
 from tests.fakes.chat_server import ChatServer
 from tests.fakes.loopback import Reply
 

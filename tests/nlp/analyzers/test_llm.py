@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from service.errors import AnalyzerError
-from service.nlp.analyzers.base import Deadline
 from service.nlp.analyzers.llm import MAX_CHARS_PER_REQUEST, REQUESTS_AT_ONCE, LLMAnalyzer
 from service.nlp.analyzers.llm_prompt import read_answer
+from service.nlp.deadline import Deadline
 from service.nlp.taxonomy import RISK_TYPES
 from tests.fakes.chat_server import completion
 from tests.fakes.loopback import Reply

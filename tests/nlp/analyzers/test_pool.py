@@ -3,8 +3,9 @@
 import pytest
 
 from service.errors import NotConfigured
-from service.nlp.analyzers.base import Analysis, Analyzer
+from service.nlp.analyzers.base import Analyzer
 from service.nlp.analyzers.pool import Analyzers
+from service.nlp.document import Analysis
 
 
 class Closing(Analyzer):

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from service.errors import AnalyzerError, AnalyzerUnavailable
-from service.nlp.analyzers.base import Block, Document, ExtractedText, SentFile
 from service.nlp.analyzers.remote import RemoteAnalyzer
+from service.nlp.document import Block, Document, ExtractedText, SentFile
 from tests.fakes.loopback import Reply
 from tests.fakes.scan_server import item
 from tests.nlp.prose import RISK, extracted

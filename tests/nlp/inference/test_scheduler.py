@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from service.errors import AnalyzerTimeout, Overloaded, RiskscanError, ShuttingDown
-from service.nlp.analyzers.base import Deadline
+from service.nlp.deadline import Deadline
 from service.nlp.inference.engines import EngineOutOfMemory
 from service.nlp.inference.scheduler import InferenceThreads
 from service.nlp.observer import NullObserver

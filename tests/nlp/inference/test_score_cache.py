@@ -3,8 +3,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from service.nlp.analyzers.base import Document, Sentence
 from service.nlp.analyzers.local import LocalAnalyzer
+from service.nlp.document import Document, Sentence
 from service.nlp.inference.score_cache import SentenceCache
 from service.nlp.observer import NullObserver
 from tests.support.artifacts import SHIPPED

@@ -3,7 +3,7 @@
 import pytest
 
 from ml import settings
-from ml.artifact.versions import next_version, resolved
+from ml.versions import next_version, resolved
 from service.config.settings import ROOT, load
 from service.domain.deployments.deployments import Actor
 from service.errors import ConfigError
