@@ -33,20 +33,20 @@ from service.config.development_keys import with_development_keys
 from service.config.settings import Config
 from service.domain.accounts.accounts import Accounts
 from service.domain.accounts.tokens import TokenMaker
-from service.domain.deployments.deployments import Models
+from service.domain.deployments.deployments import Deployments
 from service.domain.deployments.drift_monitor import DriftWatch
 from service.domain.deployments.rollout import Rollout
 from service.domain.deployments.shadow import Shadow
-from service.domain.rate_limits import Quota
+from service.domain.rate_limits import RateLimit
 from service.domain.readiness import Readiness
 from service.domain.reviews.reviews import Reviews
 from service.domain.scans.scans import Scans
 from service.domain.services import Services
 from service.domain.transactions import Store, open_database
 from service.errors import NotAcceptable, ShuttingDown
-from service.nlp.analyzers.pool import Analyzers, open_analyzers
+from service.nlp.analyzers.pool import AnalyzerPool, open_analyzers
 from service.nlp.artifacts.registry import Registry
-from service.nlp.pipeline import Scanner, ScanResult
+from service.nlp.pipeline import ScanPipeline, ScanResult
 from service.observability import request_id
 from service.observability.logging import fields
 from service.observability.metrics import Metrics
@@ -65,7 +65,7 @@ _PAGES = ("/docs", "/openapi.json", "/metrics")  # not JSON, or JSON for whoever
 _log = logging.getLogger(__name__)
 
 
-def create_app(config: Config, *, analyzers: Analyzers | None = None) -> APIFlask:
+def create_app(config: Config, *, analyzers: AnalyzerPool | None = None) -> APIFlask:
     """Return the WSGI application with its parts opened; `close_app` releases them.
 
     Raises:
@@ -111,7 +111,7 @@ def close_app(app: APIFlask) -> None:
     app.extensions[EXTENSION].close()
 
 
-def _wire(config: Config, analyzers: Analyzers | None) -> Services:
+def _wire(config: Config, analyzers: AnalyzerPool | None) -> Services:
     metrics = Metrics()
     store = Store(open_database(config, pool_size=config.database_pool_size))
     analyzers = analyzers or open_analyzers(config, metrics.observer)
@@ -123,7 +123,7 @@ def _wire(config: Config, analyzers: Analyzers | None) -> Services:
         rollout = Rollout(config, store, analyzers, registry, shadow, observer=metrics.observer)
     drift = DriftWatch(registry)
     listeners = (metrics.scanned, drift.observe, functools.partial(_offer, shadow))
-    scanner = Scanner(
+    pipeline = ScanPipeline(
         config,
         analyzers,
         on_scanned=functools.partial(_tell, listeners),
@@ -137,16 +137,16 @@ def _wire(config: Config, analyzers: Analyzers | None) -> Services:
         store=store,
         tokens=tokens,
         accounts=Accounts(config, store, tokens),
-        scanner=scanner,
-        scans=Scans(store, scanner, timed=metrics.timed),
-        reviews=Reviews(store, scanner.text_of),
-        models=Models(config, store, registry, rollout),
+        pipeline=pipeline,
+        scans=Scans(store, pipeline, timed=metrics.timed),
+        reviews=Reviews(store, pipeline.text_of),
+        deployments=Deployments(config, store, registry, rollout),
         rollout=rollout,
         shadow=shadow,
         metrics=metrics,
         readiness=readiness,
-        login_quota=Quota(config.login_rate_limit, setting="LOGIN_RATE_LIMIT"),
-        scan_quota=Quota(config.scan_rate_limit, setting="SCAN_RATE_LIMIT"),
+        login_quota=RateLimit(config.login_rate_limit, setting="LOGIN_RATE_LIMIT"),
+        scan_quota=RateLimit(config.scan_rate_limit, setting="SCAN_RATE_LIMIT"),
         draining=draining,
     )
 
@@ -166,7 +166,7 @@ def _let_ask(
 
 
 def _in_use(
-    config: Config, analyzers: Analyzers, rollout: Rollout | None
+    config: Config, analyzers: AnalyzerPool, rollout: Rollout | None
 ) -> dict[tuple[str, ...], float]:
     """Return the models in use as (role, name, version), each with 1: so Prometheus writes facts."""
     serving = analyzers.default

@@ -33,7 +33,7 @@ blueprint = APIBlueprint("models", __name__, url_prefix="/api/v1/admin", tag="Mo
 @blueprint.output(ModelListOut)
 @blueprint.doc(summary="The models of the registry, their states and gates", responses=[403, 409])
 def list_models() -> dict[str, Any]:
-    return services().models.overview().as_dict()
+    return services().deployments.overview().as_dict()
 
 
 @blueprint.get("/deployments")
@@ -45,7 +45,7 @@ def list_models() -> dict[str, Any]:
 )
 def list_deployments(query: dict[str, int]) -> tuple[dict[str, Any], dict[str, str]]:
     per_page = query["per_page"]
-    found = services().models.deployments(limit=per_page + 1, before_n=query.get("before"))
+    found = services().deployments.deployments(limit=per_page + 1, before_n=query.get("before"))
     shown = found[:per_page]
     next_before = shown[-1].n if len(found) > per_page else None
     return {"items": shown, "next_before": next_before}, link_to_next(before=next_before)
@@ -62,8 +62,8 @@ def list_deployments(query: dict[str, int]) -> tuple[dict[str, Any], dict[str, s
 def deploy(body: dict[str, Any]) -> Deployment:
     actor, why = _actor(), body.get("why")
     if body["kind"] == "rollback":
-        return services().models.rollback(actor=actor, why=why)
-    return services().models.activate(body["model"], actor=actor, why=why, force=body["force"])
+        return services().deployments.rollback(actor=actor, why=why)
+    return services().deployments.activate(body["model"], actor=actor, why=why, force=body["force"])
 
 
 @blueprint.put("/shadow")
@@ -75,7 +75,7 @@ def deploy(body: dict[str, Any]) -> Deployment:
     responses=[403, 404, 409],
 )
 def put_shadow(body: dict[str, Any]) -> Deployment:
-    return services().models.shadow(
+    return services().deployments.shadow(
         body["model"], share=body["share"], actor=_actor(), why=body.get("why")
     )
 
@@ -85,7 +85,7 @@ def put_shadow(body: dict[str, Any]) -> Deployment:
 @blueprint.output({}, status_code=204)
 @blueprint.doc(summary="Stop shadowing", responses=[403, 409])
 def delete_shadow() -> str:
-    services().models.end_shadow(actor=_actor())
+    services().deployments.end_shadow(actor=_actor())
     return ""
 
 

@@ -63,7 +63,7 @@ def create(headers: dict[str, str], body: dict[str, Any]) -> tuple[Scan, Headers
 @blueprint.doc(summary="Scan a document and store nothing", responses=_ANALYZER_FAULTS)
 def analyze(body: dict[str, Any]) -> tuple[dict[str, Any], Headers]:
     caller = str(current_user().id) if auth.current_user else request.remote_addr
-    result = services().scanner.scan(_submission(body, caller=caller or ""))
+    result = services().pipeline.scan(_submission(body, caller=caller or ""))
     answer = {"data": result.data(), "source": result.analysis.source}
     return answer, _warnings(result.coverage()["warnings"])
 

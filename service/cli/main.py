@@ -27,7 +27,7 @@ from service.domain.reviews.adjudication import Status
 from service.errors import RiskscanError
 from service.nlp.artifacts.operating_points import SENSITIVITIES, Sensitivity
 from service.nlp.deadline import Deadline
-from service.nlp.pipeline import Scanner, ScanResult, Submission
+from service.nlp.pipeline import ScanPipeline, ScanResult, Submission
 
 
 class _Commands(click.Group):
@@ -151,10 +151,10 @@ def export_feedback(out: Path | None, since: datetime | None) -> None:
 
 
 @contextlib.contextmanager
-def _scanner(config: Config) -> Iterator[Scanner]:
+def _scanner(config: Config) -> Iterator[ScanPipeline]:
     from service.nlp.analyzers.pool import open_analyzers  # noqa: PLC0415
 
-    scanner = Scanner(config, open_analyzers(config))
+    scanner = ScanPipeline(config, open_analyzers(config))
     try:
         yield scanner
     finally:
@@ -168,7 +168,9 @@ def _submission(name: str) -> Submission:
     return Submission(data=path.read_bytes(), filename=path.name)
 
 
-def _scan(scanner: Scanner, name: str, submission: Submission, deadline: Deadline) -> ScanResult:
+def _scan(
+    scanner: ScanPipeline, name: str, submission: Submission, deadline: Deadline
+) -> ScanResult:
     with Progress(
         console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
     ) as bar:

@@ -12,7 +12,7 @@ from limits.strategies import MovingWindowRateLimiter
 from service.errors import RateLimited
 
 
-class Quota:
+class RateLimit:
     """So many uses per time and caller, as in "20 per minute"; an empty rate is no limit."""
 
     def __init__(self, rate: str, *, setting: str) -> None:

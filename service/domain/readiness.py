@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from service.domain.transactions import Store
 from service.errors import DatabaseUnavailable, Fault
 from service.nlp.analyzers.base import Analyzer
-from service.nlp.analyzers.pool import Analyzers
+from service.nlp.analyzers.pool import AnalyzerPool
 
 EVERY_S = 1.0
 AGAIN_S = 0.2
@@ -52,7 +52,7 @@ class _Seen:
 class Readiness:
     """Asks database and model every second on a thread of its own; `report` answers from memory."""
 
-    def __init__(self, store: Store, analyzers: Analyzers, draining: threading.Event) -> None:
+    def __init__(self, store: Store, analyzers: AnalyzerPool, draining: threading.Event) -> None:
         self._store = store
         self._analyzers = analyzers
         self._draining = draining

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from service.config.settings import Config
 from service.domain.accounts.accounts import Accounts
 from service.domain.accounts.tokens import TokenMaker
-from service.domain.deployments.deployments import Models
+from service.domain.deployments.deployments import Deployments
 from service.domain.deployments.rollout import Rollout
 from service.domain.deployments.shadow import Shadow
-from service.domain.rate_limits import Quota
+from service.domain.rate_limits import RateLimit
 from service.domain.readiness import Readiness
 from service.domain.reviews.reviews import Reviews
 from service.domain.scans.scans import Scans
 from service.domain.transactions import Store
-from service.nlp.pipeline import Scanner
+from service.nlp.pipeline import ScanPipeline
 from service.observability.metrics import Metrics
 
 
@@ -28,16 +28,16 @@ class Services:
     store: Store
     tokens: TokenMaker
     accounts: Accounts
-    scanner: Scanner
+    pipeline: ScanPipeline
     scans: Scans
     reviews: Reviews
-    models: Models
+    deployments: Deployments
     rollout: Rollout | None
     shadow: Shadow
     metrics: Metrics
     readiness: Readiness
-    login_quota: Quota
-    scan_quota: Quota
+    login_quota: RateLimit
+    scan_quota: RateLimit
     draining: threading.Event
 
     def close(self) -> None:
@@ -46,5 +46,5 @@ class Services:
             self.rollout.close()
         self.shadow.close()
         self.readiness.close()
-        self.scanner.close()
+        self.pipeline.close()
         self.store.close()

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from service.config.settings import Config
 from service.errors import Fault, InvalidRequest, UnreadableDocument, UnsupportedMediaType
 from service.nlp.analyzers.base import Analyzer, Progress
-from service.nlp.analyzers.pool import Analyzers
+from service.nlp.analyzers.pool import AnalyzerPool
 from service.nlp.artifacts.operating_points import Sensitivity
 from service.nlp.deadline import Deadline
 from service.nlp.document import Analysis, Document, ExtractedText, SentFile
@@ -115,13 +115,13 @@ class ScanResult:
         ]
 
 
-class Scanner:
+class ScanPipeline:
     """Reads documents and finds their risks; stores nothing and knows no user."""
 
     def __init__(
         self,
         config: Config,
-        analyzers: Analyzers,
+        analyzers: AnalyzerPool,
         *,
         on_scanned: Callable[[ScanResult], None] | None = None,
         timed: Timed = untimed,

@@ -25,7 +25,7 @@ from service.config.settings import Config
 from service.domain.accounts.accounts import Accounts
 from service.domain.accounts.tokens import TokenMaker
 from service.domain.accounts.user_admin import UserAdmin
-from service.domain.deployments.deployments import Models
+from service.domain.deployments.deployments import Deployments
 from service.domain.operator_name import operator_name
 from service.domain.reviews.export import FeedbackExport
 from service.domain.services import Services
@@ -99,10 +99,10 @@ def _follow_deployments(app: APIFlask) -> None:
 
 
 @contextlib.contextmanager
-def models_of(config: Config) -> Iterator[Models]:
+def models_of(config: Config) -> Iterator[Deployments]:
     """Open the models over a migrated database, for commands."""
     with _migrated_store(config) as store:
-        yield Models(config, store, Registry(config.registry_dir, config.model_dir))
+        yield Deployments(config, store, Registry(config.registry_dir, config.model_dir))
 
 
 def activated_model(config: Config) -> str | None:

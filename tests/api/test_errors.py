@@ -118,8 +118,8 @@ def test_unexpected_failure_tells_nothing_of_itself(live, user, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("the secret detail")
 
-    scanner = live.app.extensions["riskscan"].scanner
-    monkeypatch.setattr(type(scanner), "scan", broken)
+    pipeline = live.app.extensions["riskscan"].pipeline
+    monkeypatch.setattr(type(pipeline), "scan", broken)
     answer = user.scan()
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert "secret detail" not in answer.text

@@ -14,7 +14,7 @@ from db.engines import BEGIN_IMMEDIATE, open_unpooled_engine
 from db.tables import AuditEvent, Finding, RefreshToken, Scan, User
 from service.api.current import EXTENSION
 from service.domain.scans import scans
-from service.nlp.pipeline import Scanner
+from service.nlp.pipeline import ScanPipeline
 from tests.support.waiting import wait_until
 
 
@@ -63,13 +63,13 @@ def test_scan_of_which_a_part_fails_is_not_stored(user, rows, monkeypatch, part)
 
 
 def test_scan_that_a_check_refuses_is_an_internal_error(user, monkeypatch):
-    scan = Scanner.scan
+    scan = ScanPipeline.scan
 
     def scan_from_an_unknown_source(*args):
         result = scan(*args)
         return replace(result, analysis=replace(result.analysis, source="rules"))
 
-    monkeypatch.setattr(Scanner, "scan", scan_from_an_unknown_source)
+    monkeypatch.setattr(ScanPipeline, "scan", scan_from_an_unknown_source)
     answer = user.scan()
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
 

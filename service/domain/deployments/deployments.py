@@ -73,7 +73,7 @@ class Overview:
         }
 
 
-class Models:
+class Deployments:
     """The models that may serve, and the record of those that did."""
 
     def __init__(

@@ -18,7 +18,7 @@ from service.domain.deployments.shadow import Shadow
 from service.domain.transactions import Store
 from service.errors import ArtifactError, DatabaseUnavailable, RiskscanError
 from service.nlp.analyzers.base import Analyzer
-from service.nlp.analyzers.pool import Analyzers, open_model
+from service.nlp.analyzers.pool import AnalyzerPool, open_model
 from service.nlp.artifacts.registry import Registry, manifest_sha256
 from service.nlp.observer import NOBODY, Observer
 from service.observability.logging import fields
@@ -54,7 +54,7 @@ class Rollout:
         self,
         config: Config,
         store: Store,
-        analyzers: Analyzers,
+        analyzers: AnalyzerPool,
         registry: Registry,
         shadow: Shadow,
         *,

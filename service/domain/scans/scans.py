@@ -22,7 +22,7 @@ from service.domain.group_commit import Combiner
 from service.domain.transactions import Store
 from service.errors import Conflict, DatabaseUnavailable, NotFound, Unauthenticated
 from service.nlp.document import Finding
-from service.nlp.pipeline import Scanner, ScanResult, Submission, Timed, untimed
+from service.nlp.pipeline import ScanPipeline, ScanResult, Submission, Timed, untimed
 from service.observability.logging import fields
 
 COUNTED_SCANS = 1_000
@@ -50,7 +50,7 @@ class ScanPage:
 class Scans:
     """The stored scans of users."""
 
-    def __init__(self, store: Store, scanner: Scanner, *, timed: Timed = untimed) -> None:
+    def __init__(self, store: Store, scanner: ScanPipeline, *, timed: Timed = untimed) -> None:
         self._store = store
         self._scanner = scanner
         self._timed = timed
@@ -66,7 +66,7 @@ class Scans:
         Raises:
             Conflict: the key was used with other content.
             Unauthenticated: the account was deleted meanwhile.
-            DatabaseUnavailable: nothing was stored; and whatever Scanner.scan raises.
+            DatabaseUnavailable: nothing was stored; and whatever ScanPipeline.scan raises.
         """
         request_sha256 = submission.fingerprint() if key else None
         if key and (earlier := self._earlier(user_id, key, request_sha256)):

@@ -16,7 +16,7 @@ from service.nlp.deadline import Deadline
 from service.nlp.document import Source
 from service.nlp.inference.engines import Engine, make_engine
 from service.nlp.inference.neighbour_context import logits_of_block, own_logits
-from service.nlp.inference.scheduler import InferenceThreads
+from service.nlp.inference.scheduler import InferenceScheduler
 from service.nlp.inference.score_cache import SentenceCache
 from service.nlp.observer import NOBODY, Observer
 
@@ -43,7 +43,7 @@ class LocalAnalyzer(SentenceScorer):
         self.model_name = self._manifest.name
         self.model_version = self._manifest.version
         self.operating_points = self._manifest.operating_points
-        self._inference = InferenceThreads(
+        self._inference = InferenceScheduler(
             engine,
             artifact.tokenizer(),
             max_length_tokens=self._manifest.max_length_tokens,

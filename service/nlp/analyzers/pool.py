@@ -25,7 +25,7 @@ class _Loan:
         self.is_retired = False
 
 
-class Analyzers:
+class AnalyzerPool:
     """The default analyzer and, where configured, the one that `force_llm` asks for.
 
     The default can be exchanged at any time. Who has borrowed one keeps it to the end; the one that
@@ -95,7 +95,9 @@ class Analyzers:
         return self._llm
 
 
-def open_analyzers(config: Config, observer: Callable[[], Observer] = lambda: NOBODY) -> Analyzers:
+def open_analyzers(
+    config: Config, observer: Callable[[], Observer] = lambda: NOBODY
+) -> AnalyzerPool:
     """Open the analyzers that the settings name; the local model is loaded and proved here.
 
     `observer` gives each analyzer its own.
@@ -103,7 +105,7 @@ def open_analyzers(config: Config, observer: Callable[[], Observer] = lambda: NO
     Raises:
         ArtifactError: the model is missing, altered, or does not reproduce its golden scores.
     """
-    return Analyzers(_open_default(config, observer()), _open_llm(config, observer()))
+    return AnalyzerPool(_open_default(config, observer()), _open_llm(config, observer()))
 
 
 def open_model(

@@ -48,7 +48,7 @@ class Network(Protocol):
         """Return float32 (b, n_outputs) for int64 (b, t) ids and mask; `limits.at_once` threads may call."""
 
 
-class InferenceThreads:
+class InferenceScheduler:
     """Scores the sentences of any number of callers with one engine.
 
     As many threads as the engine runs passes at once take them in turn. Each pass has windows of like length

@@ -4,7 +4,7 @@ import pytest
 
 from service.errors import NotConfigured
 from service.nlp.analyzers.base import Analyzer
-from service.nlp.analyzers.pool import Analyzers
+from service.nlp.analyzers.pool import AnalyzerPool
 from service.nlp.document import Analysis
 
 
@@ -31,7 +31,7 @@ def three():
 
 
 def test_lend_gives_the_analyzer_that_serves_now(three):
-    analyzers = Analyzers(three[0])
+    analyzers = AnalyzerPool(three[0])
     with analyzers.lend() as before:
         analyzers.exchange(three[1])
         with analyzers.lend() as after:
@@ -39,7 +39,7 @@ def test_lend_gives_the_analyzer_that_serves_now(three):
 
 
 def test_previous_stays_open_and_comes_back(three):
-    analyzers = Analyzers(three[0])
+    analyzers = AnalyzerPool(three[0])
     analyzers.exchange(three[1])
     analyzers.exchange(three[0])
     assert analyzers.default is three[0]
@@ -47,14 +47,14 @@ def test_previous_stays_open_and_comes_back(three):
 
 
 def test_older_one_that_nobody_uses_closes_at_once(three):
-    analyzers = Analyzers(three[0])
+    analyzers = AnalyzerPool(three[0])
     analyzers.exchange(three[1])
     analyzers.exchange(three[2])
     assert [a.n_closed for a in three] == [1, 0, 0]
 
 
 def test_older_one_in_use_closes_with_its_last_request(three):
-    analyzers = Analyzers(three[0])
+    analyzers = AnalyzerPool(three[0])
     with analyzers.lend():
         with analyzers.lend():
             analyzers.exchange(three[1])
@@ -64,7 +64,7 @@ def test_older_one_in_use_closes_with_its_last_request(three):
 
 
 def test_request_that_fails_gives_its_analyzer_back(three):
-    analyzers = Analyzers(three[0])
+    analyzers = AnalyzerPool(three[0])
     with pytest.raises(KeyError), analyzers.lend():
         raise KeyError
     analyzers.exchange(three[1])
@@ -73,7 +73,7 @@ def test_request_that_fails_gives_its_analyzer_back(three):
 
 
 def test_close_closes_all_that_are_open_once(three):
-    analyzers = Analyzers(three[0], llm=three[2])
+    analyzers = AnalyzerPool(three[0], llm=three[2])
     analyzers.exchange(three[1])
     analyzers.close()
     assert [a.n_closed for a in three] == [1, 1, 1]
@@ -82,6 +82,6 @@ def test_close_closes_all_that_are_open_once(three):
 def test_force_llm_without_one_says_what_to_set(three):
     with (
         pytest.raises(NotConfigured, match="LLM_BASE_URL"),
-        Analyzers(three[0]).lend(force_llm=True),
+        AnalyzerPool(three[0]).lend(force_llm=True),
     ):
         pass

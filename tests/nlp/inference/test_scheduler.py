@@ -9,7 +9,7 @@ import pytest
 from service.errors import AnalyzerTimeout, Overloaded, RiskscanError, ShuttingDown
 from service.nlp.deadline import Deadline
 from service.nlp.inference.engines import EngineOutOfMemory
-from service.nlp.inference.scheduler import InferenceThreads
+from service.nlp.inference.scheduler import InferenceScheduler
 from service.nlp.observer import NullObserver
 from service.nlp.taxonomy import RISK_TYPES
 from tests.fakes.engine import LargestIdEngine
@@ -49,7 +49,7 @@ def told():
 
 @pytest.fixture
 def inference(request, engine, artifact, told):
-    thread = InferenceThreads(
+    thread = InferenceScheduler(
         engine,
         artifact.tokenizer(),
         max_length_tokens=512,
@@ -104,7 +104,7 @@ def test_outputs_over_long_sentence_takes_the_maximum_over_its_windows(inference
 
 def test_outputs_over_long_sentence_says_of_others_the_mean_of_its_windows(artifact):
     n_types = len(RISK_TYPES)
-    inference = InferenceThreads(
+    inference = InferenceScheduler(
         LargestIdEngine(3 * n_types), artifact.tokenizer(), max_length_tokens=512
     )
     (row,) = inference.outputs(["the " * 500 + "zurich" + " the" * 500])
@@ -121,7 +121,7 @@ def test_outputs_callers_that_wait_together_share_one_pass(inference, engine, bu
 
 
 def test_outputs_queue_full_raises_overloaded_at_once(artifact, engine, told):
-    inference = InferenceThreads(
+    inference = InferenceScheduler(
         engine, artifact.tokenizer(), max_length_tokens=512, max_queued_tokens=40, observer=told
     )
     engine.gate.clear()
@@ -164,7 +164,7 @@ def test_outputs_paragraph_does_not_wait_for_the_book(inference, engine, busy, a
 
 def test_outputs_rows_are_padded_only_where_a_pass_costs_more(artifact):
     engine = LargestIdEngine(overhead_tokens=8)
-    inference = InferenceThreads(engine, artifact.tokenizer(), max_length_tokens=512)
+    inference = InferenceScheduler(engine, artifact.tokenizer(), max_length_tokens=512)
     logits = inference.outputs(SENTENCES)
     inference.close()
     assert logits[:, 0].tolist() == expected(artifact, SENTENCES)
@@ -177,7 +177,7 @@ def test_outputs_rows_are_padded_only_where_a_pass_costs_more(artifact):
 def test_outputs_as_many_passes_run_at_once_as_the_engine_takes(artifact):
     engine = LargestIdEngine(at_once=3)
     engine.gate.clear()
-    inference = InferenceThreads(engine, artifact.tokenizer(), max_length_tokens=512)
+    inference = InferenceScheduler(engine, artifact.tokenizer(), max_length_tokens=512)
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(inference.outputs, SENTENCES)
         while len(engine.passes) < 3:
@@ -191,7 +191,7 @@ def test_outputs_as_many_passes_run_at_once_as_the_engine_takes(artifact):
 
 
 def test_outputs_book_goes_on_while_paragraphs_keep_coming(artifact, engine):
-    inference = InferenceThreads(engine, artifact.tokenizer(), max_length_tokens=512)
+    inference = InferenceScheduler(engine, artifact.tokenizer(), max_length_tokens=512)
     sentences = [f"sentence {i} " + "word " * 60 for i in range(200)]
     done = threading.Event()
 
@@ -307,7 +307,7 @@ def test_close_fails_those_who_wait_and_those_who_come(inference, engine, busy, 
 
 def test_outputs_eight_callers_at_once_get_what_one_gets(artifact):
     engine = LargestIdEngine(at_once=4, overhead_tokens=8)
-    inference = InferenceThreads(engine, artifact.tokenizer(), max_length_tokens=512)
+    inference = InferenceScheduler(engine, artifact.tokenizer(), max_length_tokens=512)
     alone = inference.outputs(SENTENCES)
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(inference.outputs, [SENTENCES] * 8))
