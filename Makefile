@@ -26,7 +26,7 @@ BENCH_NEEDS := $(VENV)/.installed $(TEST_VENV)/.installed $(BENCH_ENV)/load/.ins
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-gpu retrain test test-slow test-llm bench bench-peers bench-gpu lint format notebooks clean python
+.PHONY: help run run-gpu retrain test test-slow test-llm bench bench-peers bench-gpu lint format docs notebooks clean python
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -76,6 +76,9 @@ lint: $(TEST_VENV)/.installed ## Check style, format, types, imports and Dockerf
 
 format: $(TEST_VENV)/.installed ## Format the source
 	$(TEST_VENV)/bin/ruff format .
+
+docs: $(TEST_VENV)/.installed ## Write docs/settings.md, docs/errors.md and .env.example from the code
+	$(TEST_VENV)/bin/python -m service.config.documentation
 
 notebooks: $(TEST_VENV)/.installed ## Write each notebook as .ipynb, beside its text
 	$(TEST_VENV)/bin/jupytext --quiet --to ipynb --set-kernel python3 notebooks/[0-9]*.py

@@ -1,108 +1,168 @@
-"""The error tree: one stable code each, one table from code to HTTP status. Imports nothing of ours.
+"""Error classes, and the table of problem types that gives each code its status, title and meaning.
 
-RiskscanError
-├── InvalidRequest            the caller's input is wrong; lists every faulty field
-├── UnreadableDocument        a file that is damaged, encrypted, empty or not what it claims to be
-├── Unauthenticated           no valid token
-├── Forbidden                 the role does not allow it, or registration is closed
-├── NotFound                  no such object, or another user's
-├── NotAcceptable             the caller accepts no media type that the service writes
-├── Conflict                  the state or an earlier request contradicts this one
-├── TooLarge                  a limit is exceeded; names the limit
-├── UnsupportedMediaType      an unsupported body or document type; names the supported ones
-├── RateLimited               the caller's quota is used up
-├── NotConfigured             the operator has not set up what this request needs; names the setting
-├── UnsupportedHttpVersion    a version of HTTP other than 1.0 and 1.1
-├── AnalyzerError             the LLM or AI service answered with an error or with nonsense
-├── Unavailable               a temporary failure; carries Retry-After
-│   ├── AnalyzerUnavailable   the analyzer is not reachable
-│   ├── AnalyzerTimeout       the analysis did not end in time
-│   ├── Overloaded            too much work is waiting
-│   ├── DatabaseUnavailable   the database does not answer
-│   ├── NotReady              the readiness check: something that a scan needs is missing
-│   └── ShuttingDown          the process is draining
-└── StartupError              never reaches HTTP: the process says what to do and stops
-    ├── ConfigError           settings are missing or wrong; lists all of them
-    └── ArtifactError         the model artifact is missing, altered, or fails its proof
+Imports nothing of ours.
+
+RiskscanError                   base class; its own code, internal_error, stands for an unexpected failure
+├── InvalidRequest              the input is invalid; lists every faulty field
+├── UnreadableDocument          the file is damaged, encrypted, empty, or not of the type it claims
+├── Unauthenticated             the request has no valid token
+├── Forbidden                   the caller's role does not allow the request
+├── NotFound                    the object does not exist, or belongs to another user
+├── MethodNotAllowed            the path does not support this HTTP method
+├── NotAcceptable               the client does not accept JSON
+├── Conflict                    the request conflicts with stored data or with an earlier request
+├── TooLarge                    the input exceeds a limit; names the limit
+├── UnsupportedMediaType        the service does not read this type; lists those that it reads
+├── RateLimited                 the caller exceeded a quota
+├── NotConfigured               the feature is not configured; names the setting
+├── AnalyzerError               the LLM or AI service returned an error or an invalid answer
+├── UnsupportedHttpVersion      the request uses neither HTTP/1.0 nor HTTP/1.1
+├── Unavailable                 a temporary failure; carries Retry-After
+│   ├── AnalyzerUnavailable     the analyzer cannot be reached
+│   ├── AnalyzerTimeout         the scan missed its deadline
+│   ├── Overloaded              too many requests are waiting
+│   ├── DatabaseUnavailable     the database does not answer
+│   ├── NotReady                the readiness check failed
+│   └── ShuttingDown            the process is stopping
+└── StartupError                the process cannot start; never reaches HTTP
+    ├── ConfigError             settings are missing or invalid; lists all of them
+    └── ArtifactError           the model artifact is missing, altered, or fails its self-test
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
-HTTP_STATUS: dict[str, int] = {
-    "invalid_request": 400,
-    "unreadable_document": 400,
-    "unauthenticated": 401,
-    "forbidden": 403,
-    "not_found": 404,
-    "method_not_allowed": 405,
-    "not_acceptable": 406,
-    "conflict": 409,
-    "too_large": 413,
-    "unsupported_media_type": 415,
-    "rate_limited": 429,
-    "internal_error": 500,
-    "not_configured": 501,
-    "analyzer_error": 502,
-    "analyzer_unavailable": 503,
-    "analyzer_timeout": 503,
-    "overloaded": 503,
-    "database_unavailable": 503,
-    "not_ready": 503,
-    "shutting_down": 503,
-    "unsupported_http_version": 505,
+
+class ProblemType(NamedTuple):
+    """What RFC 9457 calls a problem type: its HTTP status, its title and, in Markdown, its meaning."""
+
+    status: int
+    title: str
+    meaning: str
+
+
+PROBLEM_TYPES: dict[str, ProblemType] = {
+    "invalid_request": ProblemType(
+        400,
+        "The request is not valid",
+        "The request is invalid. `errors` lists every faulty field.",
+    ),
+    "unreadable_document": ProblemType(
+        400,
+        "The document cannot be read",
+        "The file is damaged, encrypted, empty, or not of the type that its name claims.",
+    ),
+    "unauthenticated": ProblemType(
+        401,
+        "Authentication is needed",
+        "The request has no valid token. Log in or refresh. The response carries `WWW-Authenticate`.",
+    ),
+    "forbidden": ProblemType(
+        403,
+        "Not allowed",
+        "The caller's role does not allow this, or registration is closed.",
+    ),
+    "not_found": ProblemType(
+        404,
+        "Not found",
+        "The path or the object does not exist, or the object belongs to another user.",
+    ),
+    "method_not_allowed": ProblemType(
+        405,
+        "Method not allowed",
+        "The path does not support this method. `Allow` lists the methods that it supports.",
+    ),
+    "not_acceptable": ProblemType(
+        406,
+        "Not acceptable",
+        "The `Accept` header excludes JSON.",
+    ),
+    "conflict": ProblemType(
+        409,
+        "Conflict",
+        "The request conflicts with stored data: the e-mail address is taken, the password has changed "
+        "meanwhile, the Idempotency-Key was used with other content, or the model may not be deployed. "
+        "`detail` says which.",
+    ),
+    "too_large": ProblemType(
+        413,
+        "Too large",
+        "The input exceeds a limit. `detail` names the setting.",
+    ),
+    "unsupported_media_type": ProblemType(
+        415,
+        "Unsupported media type",
+        "The service does not read this type of body or file. `detail` lists the types that it reads.",
+    ),
+    "rate_limited": ProblemType(
+        429,
+        "Quota used up",
+        "The caller exceeded a quota: requests per time, share of the document readers, or concurrent "
+        "requests from one address. The response carries `Retry-After`.",
+    ),
+    "internal_error": ProblemType(
+        500,
+        "Internal error",
+        "The service failed unexpectedly. The log has the `request_id`.",
+    ),
+    "not_configured": ProblemType(
+        501,
+        "Not configured here",
+        "The operator has not configured what the request needs, such as an LLM for `force_llm`. "
+        "`detail` names the setting.",
+    ),
+    "analyzer_error": ProblemType(
+        502,
+        "The analyzer failed",
+        "The LLM or AI service returned an error or an invalid answer. `detail` quotes its message.",
+    ),
+    "analyzer_unavailable": ProblemType(
+        503,
+        "The analyzer is not available",
+        "The model, LLM or AI service cannot be reached. `detail` names the setting. The response "
+        "carries `Retry-After`.",
+    ),
+    "analyzer_timeout": ProblemType(
+        503,
+        "The analysis took too long",
+        "The scan took longer than `AI_TIMEOUT_S`, and nothing was stored. Split the document, or raise "
+        "the setting and the proxy's timeout together. The response carries `Retry-After`.",
+    ),
+    "overloaded": ProblemType(
+        503,
+        "Too much work is waiting",
+        "Too many requests are waiting, or the proxy gets no answer. The response carries `Retry-After`.",
+    ),
+    "database_unavailable": ProblemType(
+        503,
+        "The database is not available",
+        "The database does not answer or rejects writes; `detail` says which. Nothing was stored. The "
+        "response carries `Retry-After`.",
+    ),
+    "not_ready": ProblemType(
+        503,
+        "Not ready",
+        "Only `/health/ready` returns this. `errors` lists what is missing. The response carries "
+        "`Retry-After`.",
+    ),
+    "shutting_down": ProblemType(
+        503,
+        "Shutting down",
+        "The process is stopping. Retry, or use another instance. The response carries `Retry-After`.",
+    ),
+    "unsupported_http_version": ProblemType(
+        505,
+        "HTTP version not supported",
+        "The request uses neither HTTP/1.0 nor HTTP/1.1.",
+    ),
 }
-MEANINGS: dict[str, str] = {
-    "invalid_request": "The request is wrong; `errors` lists every faulty field.",
-    "unreadable_document": "The file is damaged, encrypted, empty, or not what its name says.",
-    "unauthenticated": "No valid token; log in or refresh. Carries `WWW-Authenticate`.",
-    "forbidden": "The role does not allow it, or registration is closed.",
-    "not_found": "No such address or object, or it is another user's.",
-    "method_not_allowed": "The address takes other methods; see `Allow`.",
-    "not_acceptable": "`Accept` excludes JSON.",
-    "conflict": (
-        "The e-mail address is taken, the password was changed meanwhile, the Idempotency-Key was used "
-        "with other content, or the model may not be deployed; the detail says which."
-    ),
-    "too_large": "A limit is exceeded; the detail names the setting.",
-    "unsupported_media_type": "A body or file type that is not read; the detail names those that are.",
-    "rate_limited": (
-        "The caller's quota, the caller's share of the document readers, or the limit on requests in "
-        "progress from one address is used up. Carries `Retry-After`."
-    ),
-    "internal_error": "Our fault; the log has the `request_id`.",
-    "not_configured": (
-        "The operator has not set up what the request needs, such as an LLM for "
-        "`force_llm`; the detail names the setting."
-    ),
-    "analyzer_error": (
-        "The LLM or AI service failed or answered nonsense; its message is passed on."
-    ),
-    "analyzer_unavailable": (
-        "The model, LLM or AI service is not reachable; the detail names the setting. "
-        "`Retry-After`."
-    ),
-    "analyzer_timeout": (
-        "The scan took longer than `AI_TIMEOUT_S`; nothing was stored. Split the document, or raise the "
-        "setting and the proxy's time-out together. `Retry-After`."
-    ),
-    "overloaded": "Too much work is waiting, or the proxy gets no answer. `Retry-After`.",
-    "database_unavailable": (
-        "The database does not answer or cannot be written, as `detail` says; nothing was stored. "
-        "`Retry-After`."
-    ),
-    "not_ready": "`/health/ready` only: `errors` says what is missing. `Retry-After`.",
-    "shutting_down": "The process is draining; ask another or again. `Retry-After`.",
-    "unsupported_http_version": "The request uses an HTTP version other than 1.1 and 1.0.",
-}
-"""What each code means, in Markdown; README and the OpenAPI document show these sentences."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One faulty field of a request or one faulty setting, with a sentence that says the remedy."""
+    """One faulty field of a request, or one faulty setting; the message names the remedy."""
 
     field: str
     message: str
@@ -111,7 +171,7 @@ class Fault:
 class RiskscanError(Exception):
     """Base of every error that this project raises on purpose.
 
-    `message` is shown to the caller, so it never holds secrets, document text or internals.
+    The caller sees `message`, so it never contains secrets, document text or internals.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -131,7 +191,7 @@ class RiskscanError(Exception):
     @property
     def status(self) -> int:
         """HTTP status of this error's code."""
-        return HTTP_STATUS[self.code]
+        return PROBLEM_TYPES[self.code].status
 
 
 class InvalidRequest(RiskscanError):
@@ -152,6 +212,10 @@ class Forbidden(RiskscanError):
 
 class NotFound(RiskscanError):
     code = "not_found"
+
+
+class MethodNotAllowed(RiskscanError):
+    code = "method_not_allowed"
 
 
 class NotAcceptable(RiskscanError):
@@ -175,21 +239,21 @@ class RateLimited(RiskscanError):
 
 
 class NotConfigured(RiskscanError):
-    """Only the operator can fix this, so it carries no Retry-After; the message names the setting."""
+    """Only the operator can fix this, so there is no Retry-After; the message names the setting."""
 
     code = "not_configured"
-
-
-class UnsupportedHttpVersion(RiskscanError):
-    code = "unsupported_http_version"
 
 
 class AnalyzerError(RiskscanError):
     code = "analyzer_error"
 
 
+class UnsupportedHttpVersion(RiskscanError):
+    code = "unsupported_http_version"
+
+
 class Unavailable(RiskscanError):
-    """Base of temporary failures; `retry_after_s` (seconds) is always set. Raise a subclass."""
+    """Base of temporary failures, which always set `retry_after_s`. Raise a subclass."""
 
     default_retry_after_s: ClassVar[int] = 5
 
@@ -232,12 +296,12 @@ class ShuttingDown(Unavailable):
 
 
 class StartupError(RiskscanError):
-    """Stops the process at start-up with a sentence that says what to do."""
+    """Stops the process at start-up; the message names the remedy."""
 
 
 class ConfigError(StartupError):
-    """Settings that are missing or wrong, all of them in `faults`."""
+    """Settings are missing or invalid; `faults` lists all of them."""
 
 
 class ArtifactError(StartupError):
-    """The model artifact is missing, was altered, or does not reproduce its golden scores."""
+    """The model artifact is missing, altered, or does not reproduce its golden scores."""

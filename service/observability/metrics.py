@@ -27,7 +27,7 @@ from prometheus_client.registry import Collector
 
 from db.queries.deployments import ShadowCounts
 from service import __version__
-from service.errors import HTTP_STATUS
+from service.errors import PROBLEM_TYPES
 from service.nlp.document import Source
 from service.nlp.observer import Rejection, Upstream
 from service.nlp.pipeline import ScanResult, Stage
@@ -106,7 +106,7 @@ class Metrics:
             registry=self.registry,
         )
         self._problems = self._counter(
-            "riskscan_http_problems_total", "Errors answered, by code.", code=HTTP_STATUS
+            "riskscan_http_problems_total", "Errors answered, by code.", code=PROBLEM_TYPES
         )
         self.in_progress = Gauge(
             "riskscan_http_requests_in_progress",

@@ -24,7 +24,7 @@ from waitress.utilities import Error
 from service.api.http.buffer_memory import STRANGERS, USER_KEY, Budget
 from service.api.http.limits import RETRY_AFTER_S, SMALL_BODY_BYTES
 from service.api.http.problem_document import FIXED_500, headers_of, problem_response
-from service.errors import HTTP_STATUS, InvalidRequest, Overloaded, RiskscanError, TooLarge
+from service.errors import PROBLEM_TYPES, InvalidRequest, Overloaded, RiskscanError, TooLarge
 from service.observability import request_id
 from service.server.request_parser import Gate, RequestParser
 
@@ -69,7 +69,8 @@ def channel_class(rules: Rules) -> type[HTTPChannel]:
 
 def status_line(code: str) -> str:
     """Return the status of an error's code with its words, as WSGI wants it."""
-    return f"{HTTP_STATUS[code]} {http.client.responses[HTTP_STATUS[code]]}"
+    status = PROBLEM_TYPES[code].status
+    return f"{status} {http.client.responses[status]}"
 
 
 def whole_problem(error: RiskscanError, *, offered_id: str | None, is_head: bool) -> bytes:

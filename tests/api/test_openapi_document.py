@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import HTTP_STATUS
+from service.errors import PROBLEM_TYPES
 from tests.support.calls import HTTP
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -57,8 +57,8 @@ def test_reviewing_lines_of_the_readme_work_as_printed(start_service, tmp_path):
 
 
 def test_introduction_has_every_error_code(document):
-    for code, status in HTTP_STATUS.items():
-        assert f"| `{code}` | {status} |" in document["info"]["description"]
+    for code, problem_type in PROBLEM_TYPES.items():
+        assert f"| `{code}` | {problem_type.status} |" in document["info"]["description"]
 
 
 def test_document_names_its_server(document):

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from service import errors
-from service.api.http import problem_document
 from service.config import settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,33 +27,6 @@ def test_setting_is_documented_with_its_default(setting):
 
 def test_settings_and_config_fields_are_the_same_in_the_same_order():
     assert [s.attribute for s in settings.SETTINGS] == list(settings.Config.__dataclass_fields__)
-
-
-def error_classes(cls=errors.RiskscanError):
-    """The tree of errors.py; steps of ml add start-up errors of their own."""
-    own = [sub for sub in cls.__subclasses__() if sub.__module__ == errors.__name__]
-    return [cls, *(c for sub in own for c in error_classes(sub))]
-
-
-@pytest.mark.parametrize("cls", error_classes(), ids=lambda c: c.__name__)
-def test_error_has_code_status_title_and_a_row_in_the_readme(cls):
-    status = errors.HTTP_STATUS[cls.code]
-    assert problem_document.TITLES[cls.code]
-    assert re.search(rf"^\| `{cls.code}` \| {status} \| .+ \|$", README, re.MULTILINE)
-    assert cls.__name__ in errors.__doc__ or cls is errors.RiskscanError
-
-
-def test_every_code_of_the_table_is_documented():
-    for code, status in errors.HTTP_STATUS.items():
-        assert f"| `{code}` | {status} | {errors.MEANINGS[code]} |" in README
-    assert set(problem_document.TITLES) == set(errors.HTTP_STATUS) == set(errors.MEANINGS)
-
-
-def test_error_code_has_one_class():
-    answered = [c for c in error_classes() if not issubclass(c, errors.StartupError)]
-    codes = [c.code for c in answered if not c.__subclasses__()]
-    assert len(codes) == len(set(codes))
-    assert errors.Unavailable.code not in codes
 
 
 def test_files_stay_readable():

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from service.api.http.limits import max_body_bytes
-from service.api.http.problem_document import TITLES
 from service.config.settings import load
-from service.errors import HTTP_STATUS
+from service.errors import PROBLEM_TYPES
 from service.server import server
 
 TEXT = (Path(__file__).resolve().parents[2] / "service/server/nginx.conf").read_text()
@@ -24,7 +23,7 @@ def seconds(directive):
 
 @pytest.mark.parametrize(("code", "title", "status"), PROBLEMS)
 def test_problem_is_one_of_the_services_own(code, title, status):
-    assert (title, int(status)) == (TITLES[code], HTTP_STATUS[code])
+    assert (int(status), title) == PROBLEM_TYPES[code][:2]
 
 
 def test_every_error_page_has_its_problem():

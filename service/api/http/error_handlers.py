@@ -16,21 +16,29 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from service.api.http.problem_document import FIXED_500, MEDIA_TYPE, headers_of, problem
 from service.errors import (
     Fault,
+    Forbidden,
     InvalidRequest,
+    MethodNotAllowed,
+    NotAcceptable,
     NotFound,
+    RateLimited,
     RiskscanError,
     TooLarge,
+    Unauthenticated,
     UnsupportedMediaType,
 )
 
-_OF_STATUS = {
-    401: ("unauthenticated", "This needs an access token."),
-    403: ("forbidden", "This is not allowed."),
-    404: ("not_found", "There is nothing at this address."),
-    405: ("method_not_allowed", "This address does not take this method; see Allow."),
-    406: ("not_acceptable", "The answer is JSON; send Accept: application/json."),
-    415: (UnsupportedMediaType.code, "This kind of body is not read."),
-    429: ("rate_limited", "The quota is used up."),
+_FRAMEWORK_ERRORS: dict[int, RiskscanError] = {
+    error.status: error
+    for error in (
+        Unauthenticated("This needs an access token."),
+        Forbidden("This is not allowed."),
+        NotFound("There is nothing at this address."),
+        MethodNotAllowed("This address does not support this method; see Allow."),
+        NotAcceptable("The service answers in JSON; send Accept: application/json."),
+        UnsupportedMediaType("The service does not read this type of body."),
+        RateLimited("The quota is used up."),
+    )
 }
 # The caller chooses field names; without a limit, the answer could repeat a megabyte of them twice.
 _MOST_FAULTS = 50
@@ -86,12 +94,9 @@ def _deeper(path: str, key: str) -> str:
 
 def _framework(error: HTTPException) -> Response:
     status = error.code or 500
-    if status == 404:
-        return _own(NotFound(_OF_STATUS[404][1]))
     if status >= 500:
         return _unexpected(error)
-    code, detail = _OF_STATUS.get(status, (InvalidRequest.code, "The request is not valid HTTP."))
-    response = _respond(code, detail)
+    response = _own(_FRAMEWORK_ERRORS.get(status, InvalidRequest("The request is not valid HTTP.")))
     for name, value in error.get_headers():
         if name in {"Allow", "Retry-After", "WWW-Authenticate"}:
             response.headers[name] = value

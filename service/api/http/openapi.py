@@ -11,7 +11,7 @@ from service.api.http.bodies import READ, REPORT
 from service.api.http.problem_document import MEDIA_TYPE
 from service.api.http.response_headers import REVALIDATE, etagged
 from service.api.schemas.scans import ProblemOut
-from service.errors import HTTP_STATUS, MEANINGS
+from service.config.documentation import error_table
 
 _EVERYWHERE = {"400": "The request is not valid", "406": "Not acceptable", "500": "Internal error"}
 _AWAY = {"503": "Something is away for now; see Retry-After"}
@@ -65,8 +65,6 @@ registration is closed (403), an administrator creates the account.
 Every error is an `application/problem+json` document (RFC 9457). Its `code` is stable, its `detail`
 names the remedy, `errors` lists every faulty field, and the log has its `request_id`.
 
-| code | status | meaning |
-|---|---|---|
 """
 
 
@@ -100,8 +98,7 @@ def complete(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _introduction() -> str:
-    rows = (f"| `{code}` | {status} | {MEANINGS[code]} |" for code, status in HTTP_STATUS.items())
-    return _INTRODUCTION.replace("%s", _EXAMPLE) + "\n".join(rows)
+    return _INTRODUCTION.replace("%s", _EXAMPLE) + error_table()
 
 
 def _operations(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:

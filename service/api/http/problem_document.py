@@ -5,33 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from service.errors import HTTP_STATUS, Fault, RiskscanError
+from service.errors import PROBLEM_TYPES, Fault, RiskscanError
 from service.observability.request_id import current_request_id
 
 MEDIA_TYPE = "application/problem+json"
-TITLES: dict[str, str] = {
-    "invalid_request": "The request is not valid",
-    "unreadable_document": "The document cannot be read",
-    "unauthenticated": "Authentication is needed",
-    "forbidden": "Not allowed",
-    "not_found": "Not found",
-    "method_not_allowed": "Method not allowed",
-    "not_acceptable": "Not acceptable",
-    "conflict": "Conflict",
-    "too_large": "Too large",
-    "unsupported_media_type": "Unsupported media type",
-    "rate_limited": "Quota used up",
-    "internal_error": "Internal error",
-    "not_configured": "Not configured here",
-    "analyzer_error": "The analyzer failed",
-    "analyzer_unavailable": "The analyzer is not available",
-    "analyzer_timeout": "The analysis took too long",
-    "overloaded": "Too much work is waiting",
-    "database_unavailable": "The database is not available",
-    "not_ready": "Not ready",
-    "shutting_down": "Shutting down",
-    "unsupported_http_version": "HTTP version not supported",
-}
 FIXED_500 = "Something went wrong here. Tell the operator the request_id."
 
 
@@ -39,10 +16,11 @@ def problem(
     code: str, detail: str, *, instance: str, faults: tuple[Fault, ...] = ()
 ) -> dict[str, Any]:
     """Return the problem document of an error, with all its members; its code gives its status."""
+    problem_type = PROBLEM_TYPES[code]
     return {
         "type": f"urn:riskscan:problem:{code}",
-        "title": TITLES[code],
-        "status": HTTP_STATUS[code],
+        "title": problem_type.title,
+        "status": problem_type.status,
         "detail": detail,
         "instance": instance,
         "code": code,
