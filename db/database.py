@@ -69,7 +69,7 @@ class Database:
         """
         return cls(open_engine(url, pool_size=pool_size))
 
-    def transaction(self, work: Callable[[Session], T]) -> T:
+    def run(self, work: Callable[[Session], T]) -> T:
         """Run `work` in one transaction, commit it and return its result.
 
         After a deadlock or a lost connection, the whole of `work` is retried, at most 3 runs in all and none
@@ -81,6 +81,10 @@ class Database:
         """
         runs = iter(range(_ATTEMPTS))
         return _RETRYING(lambda: self._run(work, is_first=next(runs) == 0))
+
+    def read(self, work: Callable[[Session], T]) -> T:
+        """Run `work`, which writes nothing, in one transaction; otherwise as `run`."""
+        return self.run(work)
 
     def ping(self) -> None:
         """Read from the database over a connection of its own, which no busy pool delays.

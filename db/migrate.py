@@ -65,7 +65,7 @@ def head() -> str:
 
 def is_current(database: Database) -> bool:
     """Tell whether the schema is at the newest revision; raises SQLAlchemyError when it is away."""
-    return database.transaction(lambda session: _revision(session.connection())) == head()
+    return database.read(lambda session: _revision(session.connection())) == head()
 
 
 def differences(url: str) -> list[Any]:

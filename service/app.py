@@ -42,7 +42,7 @@ from service.domain.readiness import Readiness
 from service.domain.reviews.reviews import Reviews
 from service.domain.scans.scans import Scans
 from service.domain.services import Services
-from service.domain.transactions import Store, open_database
+from service.domain.transactions import Transactions, open_database
 from service.errors import NotAcceptable, ShuttingDown
 from service.nlp.analyzers.pool import AnalyzerPool, open_analyzers
 from service.nlp.artifacts.registry import Registry
@@ -113,14 +113,16 @@ def close_app(app: APIFlask) -> None:
 
 def _wire(config: Config, analyzers: AnalyzerPool | None) -> Services:
     metrics = Metrics()
-    store = Store(open_database(config, pool_size=config.database_pool_size))
+    transactions = Transactions(open_database(config, pool_size=config.database_pool_size))
     analyzers = analyzers or open_analyzers(config, metrics.observer)
     tokens = TokenMaker(config)
-    shadow = Shadow(store, on_shadowed=metrics.shadowed)
+    shadow = Shadow(transactions, on_shadowed=metrics.shadowed)
     registry = Registry(config.registry_dir, config.model_dir)
     rollout = None
     if not config.ai_service_url:
-        rollout = Rollout(config, store, analyzers, registry, shadow, observer=metrics.observer)
+        rollout = Rollout(
+            config, transactions, analyzers, registry, shadow, observer=metrics.observer
+        )
     drift = DriftWatch(registry)
     listeners = (metrics.scanned, drift.observe, functools.partial(_offer, shadow))
     pipeline = ScanPipeline(
@@ -130,17 +132,17 @@ def _wire(config: Config, analyzers: AnalyzerPool | None) -> Services:
         timed=metrics.timed,
     )
     draining = threading.Event()
-    readiness = Readiness(store, analyzers, draining)
+    readiness = Readiness(transactions, analyzers, draining)
     _let_ask(metrics, readiness, drift, functools.partial(_in_use, config, analyzers, rollout))
     return Services(
         config=config,
-        store=store,
+        transactions=transactions,
         tokens=tokens,
-        accounts=Accounts(config, store, tokens),
+        accounts=Accounts(config, transactions, tokens),
         pipeline=pipeline,
-        scans=Scans(store, pipeline, timed=metrics.timed),
-        reviews=Reviews(store, pipeline.text_of),
-        deployments=Deployments(config, store, registry, rollout),
+        scans=Scans(transactions, pipeline, timed=metrics.timed),
+        reviews=Reviews(transactions, pipeline.text_of),
+        deployments=Deployments(config, transactions, registry, rollout),
         rollout=rollout,
         shadow=shadow,
         metrics=metrics,

@@ -24,7 +24,7 @@ blueprint = APIBlueprint("admin", __name__, url_prefix="/api/v1/admin", tag="Adm
 def list_audit_events(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     per_page = query["per_page"]
     after = decode_cursor(query["cursor"]) if "cursor" in query else None
-    found = services().store.transaction(
+    found = services().transactions.run(
         lambda session: list_events(session, limit=per_page + 1, after=after)
     )
     shown, last = found[:per_page], found[per_page - 1] if len(found) > per_page else None

@@ -28,11 +28,11 @@ def upgrade_db() -> None:
 def orphans(*, remove: bool) -> None:
     """List rows whose owner no longer exists, such as scans of a deleted account."""
     from service.domain.orphans import find_orphans, remove_orphans  # noqa: PLC0415
-    from service.server.startup import patient_store  # noqa: PLC0415
+    from service.server.startup import patient_transactions  # noqa: PLC0415
 
     config = settings.load()
-    with patient_store(config) as store:
-        found = find_orphans(store)
+    with patient_transactions(config) as transactions:
+        found = find_orphans(transactions)
         for table in found:
             ids = ", ".join(map(str, table.owner_ids))
             some = f" ({table.column} {ids}{', ...' if len(table.owner_ids) < table.n else ''})"
@@ -42,7 +42,9 @@ def orphans(*, remove: bool) -> None:
         if not found:
             click.echo(f"Every row in {shown(config.database_url)} has an owner.")
         elif remove:
-            removed = ", ".join(f"{n} of {name}" for name, n in remove_orphans(store).items())
+            removed = ", ".join(
+                f"{n} of {name}" for name, n in remove_orphans(transactions).items()
+            )
             click.echo(f"Removed from {shown(config.database_url)}: {removed}.")
         else:
             click.echo("Back the database up, then delete them with --remove.")

@@ -9,15 +9,15 @@ from sqlalchemy.orm import Session
 from db.queries import orphans as queries
 from db.queries.orphans import Orphans
 from service.domain.audit import Action, event, record
-from service.domain.transactions import Store
+from service.domain.transactions import Transactions
 
 
-def find_orphans(store: Store) -> Sequence[Orphans]:
+def find_orphans(transactions: Transactions) -> Sequence[Orphans]:
     """Return the orphans of each table that has any; raises DatabaseUnavailable."""
-    return store.transaction(queries.find_orphans)
+    return transactions.run(queries.find_orphans)
 
 
-def remove_orphans(store: Store) -> dict[str, int]:
+def remove_orphans(transactions: Transactions) -> dict[str, int]:
     """Delete all orphans; return the number of rows by table. Raises DatabaseUnavailable."""
 
     def work(session: Session) -> dict[str, int]:
@@ -30,4 +30,4 @@ def remove_orphans(store: Store) -> dict[str, int]:
             )
         return removed
 
-    return store.transaction(work)
+    return transactions.run(work)

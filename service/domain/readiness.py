@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from service.domain.transactions import Store
+from service.domain.transactions import Transactions
 from service.errors import DatabaseUnavailable, Fault
 from service.nlp.analyzers.base import Analyzer
 from service.nlp.analyzers.pool import AnalyzerPool
@@ -52,8 +52,10 @@ class _Seen:
 class Readiness:
     """Asks database and model every second on a thread of its own; `report` answers from memory."""
 
-    def __init__(self, store: Store, analyzers: AnalyzerPool, draining: threading.Event) -> None:
-        self._store = store
+    def __init__(
+        self, transactions: Transactions, analyzers: AnalyzerPool, draining: threading.Event
+    ) -> None:
+        self._transactions = transactions
         self._analyzers = analyzers
         self._draining = draining
         nothing = Fault("process", "The process has only just started.")
@@ -91,8 +93,8 @@ class Readiness:
 
     def _database_faults(self) -> list[Fault]:
         try:
-            self._store.ping()
-            self._store.prove_writable()
+            self._transactions.ping()
+            self._transactions.prove_writable()
         except DatabaseUnavailable as error:
             return [Fault("database", error.message)]
         except Exception as error:  # noqa: BLE001 - the edge of the thread, which must outlive any

@@ -15,7 +15,7 @@ from service.domain.rate_limits import RateLimit
 from service.domain.readiness import Readiness
 from service.domain.reviews.reviews import Reviews
 from service.domain.scans.scans import Scans
-from service.domain.transactions import Store
+from service.domain.transactions import Transactions
 from service.nlp.pipeline import ScanPipeline
 from service.observability.metrics import Metrics
 
@@ -25,7 +25,7 @@ class Services:
     """The parts of one process."""
 
     config: Config
-    store: Store
+    transactions: Transactions
     tokens: TokenMaker
     accounts: Accounts
     pipeline: ScanPipeline
@@ -47,4 +47,4 @@ class Services:
         self.shadow.close()
         self.readiness.close()
         self.pipeline.close()
-        self.store.close()
+        self.transactions.close()

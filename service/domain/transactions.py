@@ -53,8 +53,8 @@ def unusable_database(config: Config, error: OSError) -> ConfigError:
     )
 
 
-class Store:
-    """Runs work in transactions once the schema is known to be current."""
+class Transactions:
+    """Runs work in transactions, once the schema is current."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -63,7 +63,7 @@ class Store:
         self._is_writable = True
         self._write_due_s = 0.0
 
-    def transaction(self, work: Callable[[Session], T]) -> T:
+    def run(self, work: Callable[[Session], T]) -> T:
         """Run `work` in one transaction and commit it; a lost transaction is retried as a whole.
 
         Raises:
@@ -74,7 +74,7 @@ class Store:
             raise DatabaseUnavailable(_AWAY)
         self._need_schema()
         try:
-            return self._database.transaction(work)
+            return self._database.run(work)
         except SQLAlchemyError as error:
             if is_unwritable(error):
                 self._is_writable, self._write_due_s = False, time.monotonic() + WRITE_EVERY_S
@@ -82,6 +82,10 @@ class Store:
             if is_unavailable(error):
                 raise DatabaseUnavailable(_AWAY) from error
             raise
+
+    def read(self, work: Callable[[Session], T]) -> T:
+        """Run `work`, which writes nothing, in one transaction; raises as `run` does."""
+        return self.run(work)
 
     def _need_schema(self) -> None:
         """Ask, until it once was so, whether the schema is the newest; DatabaseUnavailable if not."""

@@ -29,7 +29,7 @@ from service.domain.deployments.deployments import Deployments
 from service.domain.operator_name import operator_name
 from service.domain.reviews.export import FeedbackExport
 from service.domain.services import Services
-from service.domain.transactions import Store, open_database, unusable_database
+from service.domain.transactions import Transactions, open_database, unusable_database
 from service.errors import ConfigError, DatabaseUnavailable, RiskscanError
 from service.nlp.artifacts.registry import Registry
 from service.observability import logging as logs
@@ -101,8 +101,8 @@ def _follow_deployments(app: APIFlask) -> None:
 @contextlib.contextmanager
 def models_of(config: Config) -> Iterator[Deployments]:
     """Open the models over a migrated database, for commands."""
-    with _migrated_store(config) as store:
-        yield Deployments(config, store, Registry(config.registry_dir, config.model_dir))
+    with _migrated(config) as transactions:
+        yield Deployments(config, transactions, Registry(config.registry_dir, config.model_dir))
 
 
 def activated_model(config: Config) -> str | None:
@@ -114,11 +114,11 @@ def activated_model(config: Config) -> str | None:
     url = make_url(config.database_url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
         return None
-    store = Store(open_database(config, pool_size=1))
+    transactions = Transactions(open_database(config, pool_size=1))
     try:
-        newest = store.transaction(deployments.wanted).serving
+        newest = transactions.run(deployments.wanted).serving
     finally:
-        store.close()
+        transactions.close()
     return None if newest is None else newest.to_model
 
 
@@ -126,42 +126,42 @@ def activated_model(config: Config) -> str | None:
 def accounts_of(config: Config) -> Iterator[Accounts]:
     """Open the accounts of a migrated database, for commands."""
     config = with_development_keys(config)
-    with _migrated_store(config) as store:
-        yield Accounts(config, store, TokenMaker(config))
+    with _migrated(config) as transactions:
+        yield Accounts(config, transactions, TokenMaker(config))
 
 
 @contextlib.contextmanager
 def user_admin_of(config: Config) -> Iterator[UserAdmin]:
     """Open the accounts of all users in a migrated database, for commands."""
-    with _migrated_store(config) as store:
-        yield UserAdmin(config, store, operator=operator_name())
+    with _migrated(config) as transactions:
+        yield UserAdmin(config, transactions, operator=operator_name())
 
 
 @contextlib.contextmanager
 def feedback_export_of(config: Config) -> Iterator[FeedbackExport]:
     """Open the feedback of a migrated database, for commands."""
     config = with_development_keys(config)
-    with _migrated_store(config) as store:
-        yield FeedbackExport(store, secret_key=config.secret_key)
+    with _migrated(config) as transactions:
+        yield FeedbackExport(transactions, secret_key=config.secret_key)
 
 
 @contextlib.contextmanager
-def patient_store(config: Config) -> Iterator[Store]:
+def patient_transactions(config: Config) -> Iterator[Transactions]:
     """Open a migrated database for a command whose statements may take as long as they need."""
     upgrade_database(config)
     database = Database(open_unpooled_engine(config.database_url))
-    with contextlib.closing(Store(database)) as store:
-        yield store
+    with contextlib.closing(Transactions(database)) as transactions:
+        yield transactions
 
 
 @contextlib.contextmanager
-def _migrated_store(config: Config) -> Iterator[Store]:
+def _migrated(config: Config) -> Iterator[Transactions]:
     upgrade_database(config)
-    store = Store(open_database(config, pool_size=1))
+    transactions = Transactions(open_database(config, pool_size=1))
     try:
-        yield store
+        yield transactions
     finally:
-        store.close()
+        transactions.close()
 
 
 def _upgrade_until_done(config: Config, stopped: threading.Event) -> None:

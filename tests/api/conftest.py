@@ -70,7 +70,7 @@ def start_service(analyzers, tmp_path_factory):
             stack.callback(close_app, app)
         else:
             parts = app.extensions[EXTENSION]
-            stack.callback(parts.store.close)  # others use the analyzers
+            stack.callback(parts.transactions.close)  # others use the analyzers
             stack.callback(parts.readiness.close)
         return serve(app, config)
 

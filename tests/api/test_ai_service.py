@@ -59,7 +59,7 @@ def judge(user, scan_id, n, **body):
 def exported(live, scan_id):
     services = live.app.extensions[EXTENSION]
     file = io.StringIO()
-    FeedbackExport(services.store, secret_key="k" * 32).write(file)
+    FeedbackExport(services.transactions, secret_key="k" * 32).write(file)
     lines = map(json.loads, file.getvalue().splitlines())
     return [line for line in lines if line["provenance"]["scan_id"] == scan_id]
 

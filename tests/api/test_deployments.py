@@ -86,7 +86,7 @@ def live(service, registry_dir):
     yield service
     parts = service.app.extensions[EXTENSION]
     for table in (Deployment, ShadowTotal):
-        parts.store.transaction(lambda s, table=table: s.execute(delete(table)))
+        parts.transactions.run(lambda s, table=table: s.execute(delete(table)))
     parts.rollout.follow()
     assert parts.rollout.serving == DEFAULT
     for record in registry_dir.glob("*/*.gate.json"):

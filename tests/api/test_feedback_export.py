@@ -28,7 +28,7 @@ def scan(user):
 @pytest.fixture
 def export(live):
     """The export over the service's own database."""
-    return FeedbackExport(live.app.extensions[EXTENSION].store, secret_key="k" * 32)
+    return FeedbackExport(live.app.extensions[EXTENSION].transactions, secret_key="k" * 32)
 
 
 @pytest.fixture
@@ -174,8 +174,8 @@ def test_export_leaves_out_a_verdict_whose_finding_is_gone_and_says_so(
     verified(user, scan)
     judge(user, scan, finding(user, scan)["id"])
     scan_id = UUID(scan.rsplit("/", 1)[-1])
-    store = live.app.extensions[EXTENSION].store
-    store.transaction(lambda s: s.execute(delete(Finding).where(Finding.scan_id == scan_id)))
+    transactions = live.app.extensions[EXTENSION].transactions
+    transactions.run(lambda s: s.execute(delete(Finding).where(Finding.scan_id == scan_id)))
     assert [line["text"] for line in lines(scan)] == [BLUE]
     [told] = [r.message for r in caplog.records if str(scan_id) in r.message]
     assert "left out" in told

@@ -120,7 +120,7 @@ def test_refresh_is_a_use_of_the_login(user):
 def test_request_is_a_use_of_the_login_to_the_minute(user, live):
     ago = datetime.now(UTC) - timedelta(hours=1)
     used_long_ago = update(Login).where(Login.user_id == UUID(user.id)).values(last_used_at=ago)
-    live.app.extensions[EXTENSION].store.transaction(lambda s: s.execute(used_long_ago))
+    live.app.extensions[EXTENSION].transactions.run(lambda s: s.execute(used_long_ago))
     user.http.get("/api/auth/me")
     [login] = user.http.get(LOGINS).json()["items"]
     assert datetime.fromisoformat(login["last_used_at"]) > ago + timedelta(minutes=59)
@@ -165,7 +165,7 @@ def test_password_and_logins_change_once_when_answers_get_lost(user, admin, lose
 
 def test_disabled_account_is_refused_everywhere_at_once(user, live):
     parts = live.app.extensions[EXTENSION]
-    UserAdmin(parts.config, parts.store, operator="cli:root").disable(user.email)
+    UserAdmin(parts.config, parts.transactions, operator="cli:root").disable(user.email)
     form = {"username": user.email, "password": user.password}
     refresh = {"refresh_token": user.tokens["refresh_token"]}
     answers = [user.http.get("/api/auth/me"), user.scan("The vendor may fail.")]

@@ -51,7 +51,7 @@ def many(live, user):
         )
         for n in range(COUNTED_SCANS + 3)
     ]
-    live.app.extensions[EXTENSION].store.transaction(lambda s: s.execute(insert(Scan), rows))
+    live.app.extensions[EXTENSION].transactions.run(lambda s: s.execute(insert(Scan), rows))
     return rows
 
 

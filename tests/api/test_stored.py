@@ -21,8 +21,8 @@ from tests.support.waiting import wait_until
 @pytest.fixture
 def rows(live):
     """Select from the database of the live service."""
-    store = live.app.extensions[EXTENSION].store
-    return lambda query: store.transaction(lambda session: session.execute(query).all())
+    transactions = live.app.extensions[EXTENSION].transactions
+    return lambda query: transactions.run(lambda session: session.execute(query).all())
 
 
 def test_password_is_stored_as_argon2id_only(user, rows):

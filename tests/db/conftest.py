@@ -37,13 +37,13 @@ def database(database_url):
 @pytest.fixture
 def user(database):
     """A new account."""
-    return database.transaction(add_user)
+    return database.run(add_user)
 
 
 @pytest.fixture
 def login(database, user):
     """A log-in of `user`."""
-    return database.transaction(lambda s: users.begin_login(s, user.id))
+    return database.run(lambda s: users.begin_login(s, user.id))
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def store_scan(database, user):
     def store(*contexts, **values):
         found = [finding(n, context) for n, context in enumerate(contexts, start=1)]
         values = scan_values(user.id, **values)
-        return database.transaction(lambda s: add_scan(s, values, found))
+        return database.run(lambda s: add_scan(s, values, found))
 
     return store
 

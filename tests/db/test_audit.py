@@ -14,16 +14,16 @@ def add(session, **changed):
 
 def test_add_event_reads_back_newest_first(database):
     detail = {"n_findings": 3, "roles": ["admin"]}
-    database.transaction(lambda s: add(s, action="first"))
-    database.transaction(lambda s: add(s, action="second", detail=detail, request_id="r" * 64))
-    second, first = database.transaction(lambda s: audit.list_events(s, limit=2))
+    database.run(lambda s: add(s, action="first"))
+    database.run(lambda s: add(s, action="second", detail=detail, request_id="r" * 64))
+    second, first = database.run(lambda s: audit.list_events(s, limit=2))
     assert (second.action, second.detail, first.action) == ("second", detail, "first")
 
 
 def test_event_outlives_its_user(database, user):
-    database.transaction(lambda s: add(s, user_id=user.id, object_id=str(user.id)))
-    database.transaction(lambda s: s.delete(s.get(User, user.id)))
-    [event] = database.transaction(lambda s: audit.list_events(s, limit=1))
+    database.run(lambda s: add(s, user_id=user.id, object_id=str(user.id)))
+    database.run(lambda s: s.delete(s.get(User, user.id)))
+    [event] = database.run(lambda s: audit.list_events(s, limit=1))
     assert (event.user_id, event.object_id) == (user.id, str(user.id))
 
 
@@ -35,7 +35,7 @@ def test_event_of_a_lost_transaction_is_not_stored(database):
         raise KeyError(action)
 
     try:
-        database.transaction(work)
+        database.run(work)
     except KeyError:
-        found = database.transaction(lambda s: audit.list_events(s, limit=1))
+        found = database.run(lambda s: audit.list_events(s, limit=1))
         assert [event.action for event in found] != [action]

@@ -52,13 +52,13 @@ def give(database):
 
     def store(where, **changed):
         row = values(**changed)
-        return database.transaction(lambda s: feedback.add_feedback(s, where, row))
+        return database.run(lambda s: feedback.add_feedback(s, where, row))
 
     return store
 
 
 def current(database, scan, **chosen):
-    found = database.transaction(lambda s: feedback.list_current(s, scan.id, limit=100, **chosen))
+    found = database.run(lambda s: feedback.list_current(s, scan.id, limit=100, **chosen))
     return [row.id for row in found]
 
 
@@ -67,7 +67,7 @@ def test_add_feedback_reads_back_whole(database, user, scan, give):
     context, comment = "Plän \U0001f600. " * 1500, "Größe\u2028'x' \U0001f525" * 100
     where = target(scan, user, n=0, end=len(context))
     row = give(where, verdict="missed", context=context, comment=comment, created_at=moment)
-    stored = database.transaction(lambda s: feedback.newest(s, where))
+    stored = database.run(lambda s: feedback.newest(s, where))
     assert (stored.id, stored.context, stored.comment) == (row.id, context, comment)
     assert (stored.created_at, stored.risk_types) == (moment, ["tight-budget"])
 
@@ -90,7 +90,7 @@ def test_add_feedback_with_a_used_revision_is_a_duplicate(database, user, scan, 
 
 
 def test_add_feedback_of_other_users_findings_and_spans_stands_beside(database, user, scan, give):
-    other = database.transaction(add_user)
+    other = database.run(add_user)
     rows = [
         give(target(scan, user)),
         give(target(scan, other)),
@@ -108,16 +108,16 @@ def test_newest_revision_is_current_and_a_withdrawal_leaves_none(database, user,
     assert current(database, scan) == [second.id]
     third = give(where, revision=3, verdict="withdrawn")
     assert current(database, scan) == []
-    assert database.transaction(lambda s: feedback.newest(s, where)).id == third.id
-    assert database.transaction(lambda s: feedback.newest(s, where, below=3)).id == second.id
+    assert database.run(lambda s: feedback.newest(s, where)).id == third.id
+    assert database.run(lambda s: feedback.newest(s, where, below=3)).id == second.id
 
 
 def test_own_of_findings_are_current_and_the_users_own(database, user, scan, give):
-    other = database.transaction(add_user)
+    other = database.run(add_user)
     give(target(scan, user))
     own = give(target(scan, user), revision=2)
     give(target(scan, other, n=2))
-    found = database.transaction(lambda s: feedback.own_of_findings(s, scan.id, user.id, [1, 2]))
+    found = database.run(lambda s: feedback.own_of_findings(s, scan.id, user.id, [1, 2]))
     assert {n: row.id for n, row in found.items()} == {1: own.id}
 
 
@@ -125,9 +125,7 @@ def test_history_of_finding_is_newest_first_and_bounded(database, user, scan, gi
     rows = [give(target(scan, user), revision=n).id for n in (1, 2, 3)]
 
     def history(limit):
-        return database.transaction(
-            lambda s: feedback.history_of_finding(s, scan.id, 1, limit=limit)
-        )
+        return database.run(lambda s: feedback.history_of_finding(s, scan.id, 1, limit=limit))
 
     assert [row.id for row in history(10)] == rows[::-1]
     assert [row.id for row in history(2)] == rows[:0:-1]
@@ -138,7 +136,7 @@ def test_list_current_by_position_meets_every_row_once(database, user, scan, giv
         where = target(scan, user, n=0, start=n)
         give(where, verdict="missed", created_at=START + timedelta(seconds=n // 3))
     seen, after = [], None
-    while page := database.transaction(
+    while page := database.run(
         lambda s, after=after: feedback.list_current(s, scan.id, limit=2, after=after)
     ):
         seen += [(row.created_at, row.id) for row in page]
@@ -154,7 +152,7 @@ def test_scans_with_feedback_come_by_id_each_once(database, user, store_scan, gi
             give(Target(scan_id, user.id, n, 0, 4), created_at=START + timedelta(days=n))
 
     def listed(since, after, limit=3):
-        return database.transaction(
+        return database.run(
             lambda s: feedback.scans_with_feedback(s, since=since, after=after, limit=limit)
         )
 
@@ -164,24 +162,22 @@ def test_scans_with_feedback_come_by_id_each_once(database, user, store_scan, gi
 
 
 def test_findings_at_spans_are_those_of_exactly_these(database, scan):
-    found = database.transaction(
-        lambda s: feedback.findings_at_spans(s, scan.id, {(0, 20), (1, 21)})
-    )
+    found = database.run(lambda s: feedback.findings_at_spans(s, scan.id, {(0, 20), (1, 21)}))
     assert [f.n for f in found] == [1]
 
 
 def test_delete_scan_takes_its_feedback_along(database, user, scan, give):
     row = give(target(scan, user))
-    database.transaction(lambda s: scans.delete_scan(s, scan.id))
-    assert database.transaction(lambda s: feedback.feedback_by_id(s, row.id)) is None
+    database.run(lambda s: scans.delete_scan(s, scan.id))
+    assert database.run(lambda s: feedback.feedback_by_id(s, row.id)) is None
 
 
 def test_feedback_outlives_its_reviewer_but_not_the_scans_owner(database, user, scan, give):
-    reviewer = database.transaction(add_user)
+    reviewer = database.run(add_user)
     row = give(target(scan, reviewer))
-    database.transaction(lambda s: s.delete(s.get(User, reviewer.id)))
+    database.run(lambda s: s.delete(s.get(User, reviewer.id)))
     assert current(database, scan) == [row.id]
-    database.transaction(lambda s: s.delete(s.get(User, user.id)))
+    database.run(lambda s: s.delete(s.get(User, user.id)))
     assert current(database, scan) == []
 
 
@@ -199,7 +195,7 @@ def test_scan_under_review_locked_makes_others_wait(database, user, scan):
             feedback.add_feedback(session, target(scan, user), values(revision=revision))
             return revision
 
-        return database.transaction(work)
+        return database.run(work)
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(append, range(4))) == [1, 2, 3, 4]
@@ -208,10 +204,10 @@ def test_scan_under_review_locked_makes_others_wait(database, user, scan):
 def test_migration_down_drops_feedback_and_keeps_scans(empty_database_url):
     migrate.upgrade(empty_database_url)
     database = Database.connect(empty_database_url, pool_size=1)
-    owner = database.transaction(add_user)
+    owner = database.run(add_user)
     scan = scan_values(owner.id)
-    database.transaction(lambda s: add_scan(s, scan, [finding(1)]))
-    database.transaction(lambda s: feedback.add_feedback(s, target_of(scan), values()))
+    database.run(lambda s: add_scan(s, scan, [finding(1)]))
+    database.run(lambda s: feedback.add_feedback(s, target_of(scan), values()))
     database.dispose()
     migrate.downgrade(empty_database_url, "0002")
     with open_unpooled_engine(empty_database_url).connect() as connection:

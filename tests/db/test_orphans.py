@@ -25,7 +25,7 @@ def damaged(empty_database_url):
 
 
 def test_find_orphans_counts_those_of_orphans_too(damaged):
-    scans, findings = damaged.transaction(orphans.find_orphans)
+    scans, findings = damaged.run(orphans.find_orphans)
     nobody = uuid.UUID("0190" + "0" * 28)
     assert (scans.table, scans.n, scans.owner, scans.column) == ("scans", 1, "users", "user_id")
     assert scans.owner_ids == findings.owner_ids == [nobody]
@@ -33,8 +33,8 @@ def test_find_orphans_counts_those_of_orphans_too(damaged):
 
 
 def test_remove_orphans_leaves_every_other_row(damaged):
-    removed = damaged.transaction(orphans.remove_orphans)
+    removed = damaged.run(orphans.remove_orphans)
     assert removed == {"scans": 1, "findings": 2}
-    assert damaged.transaction(orphans.find_orphans) == []
-    left = damaged.transaction(lambda s: all_rows(s.connection()))
+    assert damaged.run(orphans.find_orphans) == []
+    left = damaged.run(lambda s: all_rows(s.connection()))
     assert {name: len(rows) for name, rows in left.items()} == {n: len(r) for n, r in ROWS}

@@ -33,7 +33,7 @@ def owner(database):
         session.execute(insert(Scan), rows)
         return owners[0]
 
-    owner = database.transaction(work)
+    owner = database.run(work)
     _analyze(database)
     return owner
 
@@ -42,7 +42,7 @@ def _analyze(database):
     is_mysql = database.engine.dialect.name == "mysql"
     for table in ("scans", "findings", "audit_events"):
         statement = text(f"ANALYZE TABLE {table}" if is_mysql else f"ANALYZE {table}")
-        database.transaction(lambda s, sql=statement: s.execute(sql).close())
+        database.run(lambda s, sql=statement: s.execute(sql).close())
 
 
 def plan(database, query):
@@ -53,7 +53,7 @@ def plan(database, query):
         seen.append((statement, parameters))
 
     event.listen(database.engine, "before_cursor_execute", keep)
-    database.transaction(query)
+    database.run(query)
     event.remove(database.engine, "before_cursor_execute", keep)
     explain = "EXPLAIN QUERY PLAN " if database.engine.dialect.name == "sqlite" else "EXPLAIN "
     with database.engine.connect() as connection:
@@ -62,13 +62,13 @@ def plan(database, query):
 
 
 def middle(database, owner):
-    found = database.transaction(lambda s: scans.list_scans_page(s, owner.id, limit=1, offset=10))
+    found = database.run(lambda s: scans.list_scans_page(s, owner.id, limit=1, offset=10))
     return found[0].created_at, found[0].id
 
 
 def test_list_scans_by_position_meets_every_scan_once(database, owner):
     seen, after = [], None
-    while page := database.transaction(
+    while page := database.run(
         lambda s, after=after: scans.list_scans(s, owner.id, limit=15, after=after)
     ):
         seen += [(scan.created_at, scan.id) for scan in page]
@@ -79,12 +79,8 @@ def test_list_scans_by_position_meets_every_scan_once(database, owner):
 
 def test_list_scans_page_is_the_same_as_by_position(database, owner):
     after = middle(database, owner)
-    by_position = database.transaction(
-        lambda s: scans.list_scans(s, owner.id, limit=20, after=after)
-    )
-    by_offset = database.transaction(
-        lambda s: scans.list_scans_page(s, owner.id, limit=20, offset=11)
-    )
+    by_position = database.run(lambda s: scans.list_scans(s, owner.id, limit=20, after=after))
+    by_offset = database.run(lambda s: scans.list_scans_page(s, owner.id, limit=20, offset=11))
     assert [scan.id for scan in by_position] == [scan.id for scan in by_offset]
 
 
@@ -135,7 +131,7 @@ def heavy(database):
         session.execute(insert(Finding), [{**finding(1), "scan_id": row["id"]} for row in rows])
         return user
 
-    heavy = database.transaction(work)
+    heavy = database.run(work)
     _analyze(database)
     return heavy
 
@@ -159,7 +155,7 @@ def test_list_scans_of_a_large_account_sorts_nothing_and_skips_nothing(database,
 
 def test_list_scans_of_everyone_meets_every_scan_once(database, owner):
     after = middle(database, owner)
-    found = database.transaction(lambda s: scans.list_scans(s, None, limit=300, after=after))
+    found = database.run(lambda s: scans.list_scans(s, None, limit=300, after=after))
     places = [(scan.created_at, scan.id) for scan in found]
     assert len(places) == 300
     assert places == sorted(set(places), reverse=True)
@@ -203,11 +199,11 @@ def test_list_events_after_a_position_reads_the_index_in_order(database):
         }
         for n in range(3000)
     ]
-    database.transaction(lambda s: s.execute(insert(AuditEvent), rows))
+    database.run(lambda s: s.execute(insert(AuditEvent), rows))
     _analyze(database)
     after = (START + timedelta(seconds=500), UUID(int=1501 + 2**90))
     found = plan(database, lambda s: audit.list_events(s, limit=20, after=after))
     assert "ix_audit_events_created_at_id" in found
     assert not any(word in found for word in SORTS)
-    page = database.transaction(lambda s: audit.list_events(s, limit=3, after=after))
+    page = database.run(lambda s: audit.list_events(s, limit=3, after=after))
     assert [event.id.int - 2**90 for event in page] == [1500, 1499, 1498]

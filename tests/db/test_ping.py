@@ -30,7 +30,7 @@ def test_ping_of_a_server_that_says_nothing_ends_in_time(backend):
 
 def connections(database):
     statement = text("SELECT id FROM information_schema.processlist WHERE db = DATABASE()")
-    return set(database.transaction(lambda s: s.scalars(statement).all()))
+    return set(database.run(lambda s: s.scalars(statement).all()))
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_ping_without_its_file_is_unavailable(tmp_path):
 
 
 def written_at(database):
-    return database.transaction(lambda s: s.get(WriteProbe, 1).written_at)
+    return database.run(lambda s: s.get(WriteProbe, 1).written_at)
 
 
 def test_write_is_committed(database):
@@ -104,7 +104,7 @@ def test_write_is_committed(database):
 
 def test_write_of_many_bytes_frees_them(database):
     database.write(n_bytes=200_000)
-    assert database.transaction(lambda s: s.get(WriteProbe, 1).payload) is None
+    assert database.run(lambda s: s.get(WriteProbe, 1).payload) is None
 
 
 @sqlite

@@ -15,40 +15,36 @@ REFUSED = (IntegrityError, OperationalError)  # MySQL calls a broken CHECK the l
 
 
 def listed(database, user, **chosen):
-    found = database.transaction(
-        lambda s: scans.list_scans(s, user.id, ScanFilter(**chosen), limit=100)
-    )
+    found = database.run(lambda s: scans.list_scans(s, user.id, ScanFilter(**chosen), limit=100))
     return [scan.id for scan in found]
 
 
 def counted(database, user, *chosen, at_most):
-    return database.transaction(lambda s: scans.count_scans(s, user.id, *chosen, at_most=at_most))
+    return database.run(lambda s: scans.count_scans(s, user.id, *chosen, at_most=at_most))
 
 
 def findings(database, scan, after_n=0, limit=100):
-    return database.transaction(
-        lambda s: scans.findings_of_scan(s, scan.id, after_n=after_n, limit=limit)
-    )
+    return database.run(lambda s: scans.findings_of_scan(s, scan.id, after_n=after_n, limit=limit))
 
 
 def test_add_scan_reads_back_whole(database, user, store_scan):
     data = [{"risk": "Budget", "context": 'Zu teuer \U0001f4b8 für "uns"'}]
     stored = store_scan(data=data, filename="Плän \U0001f600.pdf", coverage={"pages": None})
-    found = database.transaction(lambda s: scans.scan_of_user(s, stored.id, user.id))
+    found = database.run(lambda s: scans.scan_of_user(s, stored.id, user.id))
     assert (found.data, found.filename, found.coverage) == (data, stored.filename, {"pages": None})
 
 
 def test_add_scan_keeps_microseconds(database, user, store_scan):
     moment = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=UTC)
     stored = store_scan(created_at=moment)
-    found = database.transaction(lambda s: scans.scan_of_user(s, stored.id, user.id))
+    found = database.run(lambda s: scans.scan_of_user(s, stored.id, user.id))
     assert found.created_at == moment
 
 
 def test_add_scan_of_a_time_in_another_zone_is_the_same_moment(database, user, store_scan):
     moment = datetime.fromisoformat("2026-03-29T03:30:00+02:00")
     stored = store_scan(created_at=moment)
-    found = database.transaction(lambda s: scans.scan_of_user(s, stored.id, user.id))
+    found = database.run(lambda s: scans.scan_of_user(s, stored.id, user.id))
     assert found.created_at == moment
 
 
@@ -60,7 +56,7 @@ def test_add_scan_with_a_long_context_is_not_cut(database, store_scan):
 def test_add_scan_with_large_data_is_not_cut(database, user, store_scan):
     data = [{"context": "x" * 1000}] * 3000
     stored = store_scan(data=data)
-    found = database.transaction(lambda s: scans.scan_of_user(s, stored.id, user.id))
+    found = database.run(lambda s: scans.scan_of_user(s, stored.id, user.id))
     assert found.data == data
 
 
@@ -73,13 +69,13 @@ def test_add_scan_with_thousands_of_findings_keeps_their_order(database, store_s
 def test_add_scan_with_findings_on_some_pages_only_keeps_each(database, user):
     pages, values = [None, 1, None, 2], scan_values(user.id)
     found = [finding(n, page=page) for n, page in enumerate(pages, start=1)]
-    stored = database.transaction(lambda s: add_scan(s, values, found))
+    stored = database.run(lambda s: add_scan(s, values, found))
     assert [f.page for f in findings(database, stored)] == pages
 
 
 def test_add_scans_keeps_each_with_its_findings_in_order(database, user):
     new = [(scan_values(user.id), [finding(n) for n in range(1, found + 1)]) for found in (2, 0, 3)]
-    database.transaction(lambda s: scans.add_scans(s, new))
+    database.run(lambda s: scans.add_scans(s, new))
     stored = [Scan(**values) for values, _ in new]
     assert set(listed(database, user)) == {scan.id for scan in stored}
     assert [len(findings(database, scan)) for scan in stored] == [2, 0, 3]
@@ -89,7 +85,7 @@ def test_add_scans_stores_none_where_one_is_refused(database, user, store_scan):
     first = store_scan(idempotency_key="order-1")
     new = [(scan_values(user.id, idempotency_key=key), []) for key in ("order-2", "order-1")]
     with pytest.raises(IntegrityError):
-        database.transaction(lambda s: scans.add_scans(s, new))
+        database.run(lambda s: scans.add_scans(s, new))
     assert listed(database, user) == [first.id]
 
 
@@ -103,26 +99,26 @@ def test_add_scan_with_a_used_key_is_refused_and_stores_nothing(database, user, 
 def test_scan_by_key_tells_keys_apart_by_case(database, user, store_scan):
     stored = store_scan(idempotency_key="Key")
     store_scan(idempotency_key="key")
-    found = database.transaction(lambda s: scans.scan_by_key(s, user.id, "Key"))
+    found = database.run(lambda s: scans.scan_by_key(s, user.id, "Key"))
     assert found.id == stored.id
 
 
 def test_scan_by_key_of_another_user_is_none(database, store_scan):
     store_scan(idempotency_key="k")
-    other = database.transaction(add_user)
-    assert database.transaction(lambda s: scans.scan_by_key(s, other.id, "k")) is None
+    other = database.run(add_user)
+    assert database.run(lambda s: scans.scan_by_key(s, other.id, "k")) is None
 
 
 def test_scan_of_user_of_another_user_is_none(database, store_scan):
     stored = store_scan()
-    other = database.transaction(add_user)
-    assert database.transaction(lambda s: scans.scan_of_user(s, stored.id, other.id)) is None
+    other = database.run(add_user)
+    assert database.run(lambda s: scans.scan_of_user(s, stored.id, other.id)) is None
 
 
 def test_add_scan_of_a_user_that_is_gone_is_refused(database):
     values = scan_values(uuid_utils.compat.uuid7())
     with pytest.raises(IntegrityError):
-        database.transaction(lambda s: add_scan(s, values, []))
+        database.run(lambda s: add_scan(s, values, []))
 
 
 @pytest.mark.parametrize("wrong", [{"source": "guess"}, {"n_findings": -1}])
@@ -137,44 +133,44 @@ def test_add_scan_outside_its_checks_is_refused(store_scan, wrong):
 def test_add_finding_outside_its_checks_is_refused(database, user, wrong):
     values, found = scan_values(user.id), [{**finding(1), **wrong}]
     with pytest.raises(REFUSED):
-        database.transaction(lambda s: add_scan(s, values, found))
+        database.run(lambda s: add_scan(s, values, found))
 
 
 def test_finding_without_score_and_page_reads_back(database, user):
     values, found = scan_values(user.id), [finding(1, score=None, page=None, start=3, end=9)]
-    scan = database.transaction(lambda s: add_scan(s, values, found))
+    scan = database.run(lambda s: add_scan(s, values, found))
     stored = findings(database, scan)[0]
     assert (stored.score, stored.page, stored.start, stored.end) == (None, None, 3, 9)
 
 
 def test_finding_score_reads_back_exactly(database, user):
     values, score = scan_values(user.id), 0.123456789012345
-    scan = database.transaction(lambda s: add_scan(s, values, [finding(1, score=score)]))
+    scan = database.run(lambda s: add_scan(s, values, [finding(1, score=score)]))
     assert findings(database, scan)[0].score == score
 
 
 def test_delete_scan_takes_its_findings_along(database, store_scan):
     stored = store_scan("One.", "Two.")
-    assert database.transaction(lambda s: scans.delete_scan(s, stored.id)) is True
+    assert database.run(lambda s: scans.delete_scan(s, stored.id)) is True
     assert findings(database, stored) == []
-    assert database.transaction(lambda s: scans.delete_scan(s, stored.id)) is False
+    assert database.run(lambda s: scans.delete_scan(s, stored.id)) is False
 
 
 def test_delete_user_takes_scans_and_findings_along(database, user, store_scan):
     stored = store_scan("One.")
-    database.transaction(lambda s: s.delete(s.get(User, user.id)))
+    database.run(lambda s: s.delete(s.get(User, user.id)))
     assert findings(database, stored) == []
-    assert database.transaction(lambda s: count(s, "scans", "document_sha256", "f" * 64)) == 0
+    assert database.run(lambda s: count(s, "scans", "document_sha256", "f" * 64)) == 0
 
 
 def test_list_scans_of_others_are_not_listed(database, store_scan):
     store_scan()
-    assert listed(database, database.transaction(add_user)) == []
+    assert listed(database, database.run(add_user)) == []
 
 
 def test_list_scans_leaves_data_out(database, user, store_scan):
     store_scan(data=[{"risk": "Budget"}])
-    found = database.transaction(lambda s: scans.list_scans(s, user.id, limit=1))
+    found = database.run(lambda s: scans.list_scans(s, user.id, limit=1))
     with pytest.raises(SQLAlchemyError):
         _ = found[0].data
 
@@ -195,7 +191,7 @@ def test_list_scans_by_created_range_takes_from_and_leaves_before(database, user
 def test_list_scans_by_labels_wants_one_finding_with_both(database, user):
     def store(*found):
         values = scan_values(user.id)
-        return database.transaction(lambda s: add_scan(s, values, list(found))).id
+        return database.run(lambda s: add_scan(s, values, list(found))).id
 
     both = store(finding(1, risk_type="schedule", category="delivery"))
     store(finding(1, risk_type="schedule"), finding(2, category="delivery"))

@@ -35,7 +35,7 @@ from tests.e2e.proxy import Relay
 
 
 def n_users(database, address):
-    return database.transaction(lambda s: count(s, "users", "email", address))
+    return database.run(lambda s: count(s, "users", "email", address))
 
 
 @servers
@@ -48,7 +48,7 @@ def test_transaction_killed_midway_runs_again_whole(database):
             kill(database, session)
         return add_user(session).id
 
-    assert database.transaction(work) is not None
+    assert database.run(work) is not None
     assert len(runs) == 2
     assert n_users(database, "killed@corp.local") == 1
 
@@ -62,7 +62,7 @@ def test_transaction_killed_before_commit_runs_again(database):
         if len(runs) == 1:
             kill(database, session)
 
-    database.transaction(work)
+    database.run(work)
     assert len(runs) == 2
     assert n_users(database, "late@corp.local") == 1
 
@@ -77,7 +77,7 @@ def test_transaction_killed_each_time_gives_up_as_unavailable(database):
         session.execute(text("SELECT 1"))
 
     with pytest.raises(OperationalError) as caught:
-        database.transaction(work)
+        database.run(work)
     assert len(runs) == 3
     assert is_unavailable(caught.value)
 
@@ -114,9 +114,9 @@ def test_every_connection_killed_while_idle_fails_no_parallel_transaction(databa
         with database.engine.connect() as other:
             other.execute(text(KILL[database.engine.dialect.name].format(own)))
     with ThreadPoolExecutor(8) as threads:
-        ids = list(threads.map(lambda _: pool.transaction(work), range(64)))
+        ids = list(threads.map(lambda _: pool.run(work), range(64)))
     assert 64 < len(runs) <= 64 + 8  # each dead connection was found out by one run at most
-    assert all(database.transaction(lambda s, i=i: s.get(User, i)) for i in ids)
+    assert all(database.run(lambda s, i=i: s.get(User, i)) for i in ids)
     pool.dispose()
 
 
@@ -174,7 +174,7 @@ def test_first_lost_connection_is_not_waited_for_but_the_second(database, monkey
             kill(database, session)
             session.execute(text("SELECT 1"))
 
-    database.transaction(work)
+    database.run(work)
     assert waits_s[0] == 0
     assert 0 < waits_s[1] <= 0.1
 
@@ -189,9 +189,9 @@ def test_transaction_overtaken_by_a_writer_runs_again(database, user):
             write(database, user)
         session.get(User, user.id).password_hash = f"after {runs[-1]}"
 
-    database.transaction(work)
+    database.run(work)
     assert runs == ["argon2", "written"]
-    assert database.transaction(lambda s: s.get(User, user.id)).password_hash == "after written"
+    assert database.run(lambda s: s.get(User, user.id)).password_hash == "after written"
 
 
 def write(database, user):
@@ -207,11 +207,11 @@ def test_transaction_on_a_locked_file_is_unavailable(empty_database_url):
     holder = sqlite3.connect(database.engine.url.database, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     with pytest.raises(OperationalError) as caught:
-        database.transaction(add_user)
+        database.run(add_user)
     assert is_retryable(caught.value)
     assert is_unavailable(caught.value)
     holder.close()
-    database.transaction(add_user)
+    database.run(add_user)
     database.dispose()
 
 
@@ -220,7 +220,7 @@ def test_transaction_without_its_file_is_unavailable(tmp_path):
     database = Database.connect(f"sqlite:///{folder}/x.db", pool_size=1)
     shutil.rmtree(folder)
     with pytest.raises(OperationalError) as caught:
-        database.transaction(lambda s: s.execute(text("SELECT 1")))
+        database.run(lambda s: s.execute(text("SELECT 1")))
     assert is_unavailable(caught.value)
 
 
@@ -232,7 +232,7 @@ def test_transaction_that_raises_runs_once_and_stores_nothing(database):
         raise KeyError("the caller's own")
 
     with pytest.raises(KeyError):
-        database.transaction(work)
+        database.run(work)
     assert len(runs) == 1
     assert n_users(database, "undone@corp.local") == 0
 
@@ -246,11 +246,11 @@ def test_transaction_that_raises_leaves_nothing_to_the_next_of_its_connection(da
         add_user(session, email=address)
         raise error
 
-    before = one.transaction(driver_connection)
+    before = one.run(driver_connection)
     with pytest.raises(error):
-        one.transaction(work)
-    assert one.transaction(driver_connection) is before
-    assert one.transaction(lambda s: count(s, "users", "email", address)) == 0
+        one.run(work)
+    assert one.run(driver_connection) is before
+    assert one.run(lambda s: count(s, "users", "email", address)) == 0
     one.dispose()
 
 
@@ -265,12 +265,12 @@ def test_commit_that_fails_leaves_nothing_to_the_next_of_its_connection(database
     def refuse(_connection):
         raise KeyError("before the COMMIT is sent")
 
-    one.transaction(driver_connection)
+    one.run(driver_connection)
     event.listen(one.engine, "commit", refuse)
     with pytest.raises(KeyError):
-        one.transaction(lambda s: add_user(s, email=address))
+        one.run(lambda s: add_user(s, email=address))
     event.remove(one.engine, "commit", refuse)
-    assert one.transaction(lambda s: count(s, "users", "email", address)) == 0
+    assert one.run(lambda s: count(s, "users", "email", address)) == 0
     one.dispose()
 
 
@@ -283,10 +283,10 @@ def test_commit_that_sqlite_refuses_leaves_nothing_behind(database_url):
         session.execute(text("PRAGMA defer_foreign_keys = ON"))
         users.begin_login(session, uuid_utils.compat.uuid7())
 
-    before = one.transaction(lambda s: s.scalar(text("SELECT COUNT(*) FROM logins")))
+    before = one.run(lambda s: s.scalar(text("SELECT COUNT(*) FROM logins")))
     with pytest.raises(IntegrityError):
-        one.transaction(work)
-    assert one.transaction(lambda s: s.scalar(text("SELECT COUNT(*) FROM logins"))) == before
+        one.run(work)
+    assert one.run(lambda s: s.scalar(text("SELECT COUNT(*) FROM logins"))) == before
     one.dispose()
 
 
@@ -301,7 +301,7 @@ def test_transaction_sends_its_statements_and_commit_alone(database, monkeypatch
 
     monkeypatch.setattr(pymysql.connections.Connection, "_execute_command", keep)
     for _ in range(2):
-        database.transaction(lambda s: s.execute(text("SELECT 1")))
+        database.run(lambda s: s.execute(text("SELECT 1")))
     assert sent[-4:] == [b"SELECT 1", "COMMIT"] * 2
 
 
@@ -313,13 +313,13 @@ def test_a_wrong_statement_runs_once_and_is_not_unavailable(database):
         session.execute(text("SELECT nothing FROM nowhere"))
 
     with pytest.raises((ProgrammingError, OperationalError)) as caught:
-        database.transaction(work)
+        database.run(work)
     assert len(runs) == 1
     assert not is_unavailable(caught.value)
 
 
 def test_result_is_readable_after_the_transaction(database, user):
-    assert database.transaction(lambda s: s.get(User, user.id)).email == user.email
+    assert database.run(lambda s: s.get(User, user.id)).email == user.email
 
 
 @servers
@@ -328,21 +328,21 @@ def test_a_server_that_refuses_is_unavailable(backend):
         closed.bind(("127.0.0.1", 0))
         database = Database.connect(ADDRESS[backend].format(closed.getsockname()[1]), pool_size=1)
         with pytest.raises(OperationalError) as caught:
-            database.transaction(lambda s: s.execute(text("SELECT 1")))
+            database.run(lambda s: s.execute(text("SELECT 1")))
     assert is_unavailable(caught.value)
 
 
 def test_a_pool_without_a_free_connection_is_unavailable(database_url):
     database = Database(create_engine(database_url, pool_size=1, max_overflow=0, pool_timeout=0.05))
     with database.engine.connect(), pytest.raises(PoolTimeout) as caught:
-        database.transaction(lambda s: s.execute(text("SELECT 1")))
+        database.run(lambda s: s.execute(text("SELECT 1")))
     assert is_unavailable(caught.value)
     database.dispose()
 
 
 def test_connect_makes_a_file_that_only_its_owner_reads(tmp_path):
     database = Database.connect(f"sqlite:///{tmp_path}/private/x.db", pool_size=1)
-    database.transaction(lambda s: s.execute(text("CREATE TABLE t (n INTEGER)")))
+    database.run(lambda s: s.execute(text("CREATE TABLE t (n INTEGER)")))
     modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "private").iterdir()}
     assert modes == {"x.db": 0o600, "x.db-wal": 0o600, "x.db-shm": 0o600}
     assert (tmp_path / "private").stat().st_mode & 0o777 == 0o700
@@ -354,7 +354,7 @@ def test_connect_makes_a_file_that_only_its_owner_reads(tmp_path):
     ("pragma", "value"), [("journal_mode", "wal"), ("foreign_keys", 1), ("busy_timeout", 5000)]
 )
 def test_connect_sets_the_pragmas(database, pragma, value):
-    assert database.transaction(lambda s: s.scalar(text(f"PRAGMA {pragma}"))) == value
+    assert database.run(lambda s: s.scalar(text(f"PRAGMA {pragma}"))) == value
 
 
 @pytest.mark.parametrize(
@@ -382,9 +382,9 @@ def test_sqlite_engine_opened_later_leaves_the_open_connections_their_locks(tmp_
     """Without them another process, closing the database, takes away the WAL that is in use here."""
     path = tmp_path / "x.db"
     database = Database.connect(f"sqlite:///{path}", pool_size=1)
-    database.transaction(lambda s: s.execute(text("CREATE TABLE t (n INTEGER)")))
+    database.run(lambda s: s.execute(text("CREATE TABLE t (n INTEGER)")))
     Database.connect(f"sqlite:///{path}", pool_size=1).dispose()
     assert counted_elsewhere(path) == 0
-    database.transaction(lambda s: s.execute(text("INSERT INTO t VALUES (1)")))
+    database.run(lambda s: s.execute(text("INSERT INTO t VALUES (1)")))
     assert counted_elsewhere(path) == 1
     database.dispose()

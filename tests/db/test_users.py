@@ -30,99 +30,97 @@ def token_hash(database, login):
 
 def issue(database, login, expires_at=NOW + timedelta(days=1)):
     made = hashlib.sha256(secrets.token_bytes()).hexdigest()
-    database.transaction(
+    database.run(
         lambda s: users.add_refresh_token(s, login.id, token_hash=made, expires_at=expires_at)
     )
     return made
 
 
 def take(database, token_hash, now=NOW):
-    return database.transaction(lambda s: users.take_refresh_token(s, token_hash, now))
+    return database.run(lambda s: users.take_refresh_token(s, token_hash, now))
 
 
 def disable(database, user):
     disabled = update(User).where(User.id == user.id).values(disabled_at=NOW)
-    database.transaction(lambda s: s.execute(disabled))
+    database.run(lambda s: s.execute(disabled))
 
 
 def test_add_user_with_a_taken_address_raises_email_taken(database, user):
     with pytest.raises(users.EmailTaken):
-        database.transaction(lambda s: add_user(s, email=user.email))
+        database.run(lambda s: add_user(s, email=user.email))
 
 
 def test_add_user_with_an_accented_twin_of_an_address_is_another_account(database):
     plain = email()
-    database.transaction(lambda s: add_user(s, email=f"e{plain}"))
-    twin = database.transaction(lambda s: add_user(s, email=f"é{plain}"))
-    assert database.transaction(lambda s: users.user_by_email(s, f"é{plain}")).id == twin.id
+    database.run(lambda s: add_user(s, email=f"e{plain}"))
+    twin = database.run(lambda s: add_user(s, email=f"é{plain}"))
+    assert database.run(lambda s: users.user_by_email(s, f"é{plain}")).id == twin.id
 
 
 def test_add_user_again_with_its_own_id_returns_the_account(database):
     values = {"email": email(), "user_id": uuid_utils.compat.uuid7()}
-    first = database.transaction(lambda s: add_user(s, **values))
-    assert database.transaction(lambda s: add_user(s, **values)).id == first.id
+    first = database.run(lambda s: add_user(s, **values))
+    assert database.run(lambda s: add_user(s, **values)).id == first.id
 
 
 def test_add_user_with_an_unknown_role_is_refused(database):
     with pytest.raises((IntegrityError, OperationalError)):
-        database.transaction(lambda s: add_user(s, role="root"))
+        database.run(lambda s: add_user(s, role="root"))
 
 
 def test_user_by_email_unknown_is_none(database):
-    assert database.transaction(lambda s: users.user_by_email(s, email())) is None
+    assert database.run(lambda s: users.user_by_email(s, email())) is None
 
 
 def test_set_password_hash_is_stored(database, user):
-    database.transaction(lambda s: users.set_password_hash(s, user.id, "renewed"))
-    stored = database.transaction(lambda s: users.user_by_email(s, user.email))
+    database.run(lambda s: users.set_password_hash(s, user.id, "renewed"))
+    stored = database.run(lambda s: users.user_by_email(s, user.email))
     assert stored.password_hash == "renewed"
 
 
 def test_user_created_at_keeps_microseconds_and_zone(database, user):
-    stored = database.transaction(lambda s: users.user_by_email(s, user.email))
+    stored = database.run(lambda s: users.user_by_email(s, user.email))
     assert stored.created_at == user.created_at
     assert stored.created_at.tzinfo is UTC
 
 
 def test_user_of_login_that_runs_is_the_user(database, user, login):
-    found, last_used_at = database.transaction(lambda s: users.user_of_login(s, user.id, login.id))
+    found, last_used_at = database.run(lambda s: users.user_of_login(s, user.id, login.id))
     assert (found.id, last_used_at) == (user.id, login.created_at)
 
 
 def test_user_of_login_revoked_is_none(database, user, login):
-    database.transaction(lambda s: users.revoke_login(s, login.id, "logged out"))
-    assert database.transaction(lambda s: users.user_of_login(s, user.id, login.id)) is None
+    database.run(lambda s: users.revoke_login(s, login.id, "logged out"))
+    assert database.run(lambda s: users.user_of_login(s, user.id, login.id)) is None
 
 
 def test_user_of_login_disabled_is_none(database, user, login):
     disable(database, user)
-    assert database.transaction(lambda s: users.user_of_login(s, user.id, login.id)) is None
+    assert database.run(lambda s: users.user_of_login(s, user.id, login.id)) is None
 
 
 def test_user_of_login_of_another_user_is_none(database, login):
-    other = database.transaction(add_user)
-    assert database.transaction(lambda s: users.user_of_login(s, other.id, login.id)) is None
+    other = database.run(add_user)
+    assert database.run(lambda s: users.user_of_login(s, other.id, login.id)) is None
 
 
 def test_revoke_login_twice_keeps_the_first_reason(database, login, token_hash):
-    database.transaction(lambda s: users.revoke_login(s, login.id, "logged out"))
-    database.transaction(lambda s: users.revoke_login(s, login.id, "reused"))
+    database.run(lambda s: users.revoke_login(s, login.id, "logged out"))
+    database.run(lambda s: users.revoke_login(s, login.id, "reused"))
     outcome, revoked = take(database, token_hash)
     assert (outcome, revoked.revoked_reason) == ("revoked", "logged out")
 
 
 def test_revoke_logins_of_user_ends_each(database, user, login):
-    second = database.transaction(lambda s: users.begin_login(s, user.id))
-    database.transaction(lambda s: users.revoke_logins_of_user(s, user.id, "password changed"))
+    second = database.run(lambda s: users.begin_login(s, user.id))
+    database.run(lambda s: users.revoke_logins_of_user(s, user.id, "password changed"))
     for ended in (login, second):
-        assert (
-            database.transaction(lambda s, i=ended.id: users.user_of_login(s, user.id, i)) is None
-        )
+        assert database.run(lambda s, i=ended.id: users.user_of_login(s, user.id, i)) is None
 
 
 def test_begin_login_of_a_user_that_is_gone_is_refused(database):
     with pytest.raises(IntegrityError):
-        database.transaction(lambda s: users.begin_login(s, uuid_utils.compat.uuid7()))
+        database.run(lambda s: users.begin_login(s, uuid_utils.compat.uuid7()))
 
 
 def test_take_refresh_token_once_is_ok_then_reused(database, login, token_hash):
@@ -157,7 +155,7 @@ def test_take_refresh_token_in_a_race_lets_one_win(database, login):
 
 
 def test_delete_user_takes_logins_and_tokens_along(database, user, token_hash):
-    database.transaction(lambda s: s.delete(s.get(User, user.id)))
+    database.run(lambda s: s.delete(s.get(User, user.id)))
     assert take(database, token_hash) == ("unknown", None)
 
 
@@ -167,4 +165,4 @@ def test_stored_time_without_a_zone_is_refused(database, login):
         id=login.id, login_id=login.id, token_hash="x", created_at=naive, expires_at=NOW
     )
     with pytest.raises(Exception, match="time zone"):
-        database.transaction(lambda s: (s.add(token), s.flush()))
+        database.run(lambda s: (s.add(token), s.flush()))

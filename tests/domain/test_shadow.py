@@ -9,7 +9,7 @@ from db import migrate
 from db.database import Database
 from db.queries.deployments import shadow_totals
 from service.domain.deployments.shadow import MAX_WAITING_SCANS, Shadow, compare, is_chosen
-from service.domain.transactions import Store
+from service.domain.transactions import Transactions
 from service.nlp.analyzers.base import Analyzer
 from service.nlp.document import Analysis, Document, Finding, Sentence
 from service.nlp.pipeline import ScanResult
@@ -65,51 +65,51 @@ class Waiting(Analyzer):
 
 
 @pytest.fixture
-def store(tmp_path):
+def transactions(tmp_path):
     url = f"sqlite:///{tmp_path}/s.db"
     migrate.upgrade(url)
-    store = Store(Database.connect(url, pool_size=2))
-    yield store
-    store.close()
+    transactions = Transactions(Database.connect(url, pool_size=2))
+    yield transactions
+    transactions.close()
 
 
 def result(text="A risk."):
     return ScanResult(Document(text, (Sentence(0, len(text)),)), analysis(finding(0)), "0" * 64)
 
 
-def total_after(store, n_scans):
+def total_after(transactions, n_scans):
     """The totals of the only pair, once so many scans are in them."""
-    wait_until(lambda: [t.n_scans for t in store.transaction(shadow_totals)] == [n_scans])
-    return store.transaction(shadow_totals)[0]
+    wait_until(lambda: [t.n_scans for t in transactions.run(shadow_totals)] == [n_scans])
+    return transactions.run(shadow_totals)[0]
 
 
-def test_scans_beyond_the_queue_are_dropped_and_counted(store):
-    shadow, analyzer = Shadow(store), Waiting()
+def test_scans_beyond_the_queue_are_dropped_and_counted(transactions):
+    shadow, analyzer = Shadow(transactions), Waiting()
     shadow.use(analyzer, share=1)
     shadow.offer(result())
     assert analyzer.began.wait(60)
     for _ in range(MAX_WAITING_SCANS + 3):
         shadow.offer(result())
     analyzer.gate.set()
-    total = total_after(store, MAX_WAITING_SCANS + 1)
+    total = total_after(transactions, MAX_WAITING_SCANS + 1)
     shadow.close()
     assert total.n_dropped == 3
     assert (total.n_only_serving, total.n_agreeing) == (MAX_WAITING_SCANS + 1, 0)
     assert analyzer.is_closed
 
 
-def test_document_larger_than_the_queue_may_hold_is_dropped(store):
-    shadow, analyzer = Shadow(store), Waiting()
+def test_document_larger_than_the_queue_may_hold_is_dropped(transactions):
+    shadow, analyzer = Shadow(transactions), Waiting()
     shadow.use(analyzer, share=1)
     shadow.offer(result("x" * 2_500_001))
     analyzer.gate.set()
     shadow.offer(result())
-    assert total_after(store, 1).n_dropped == 1
+    assert total_after(transactions, 1).n_dropped == 1
     shadow.close()
 
 
-def test_another_shadow_closes_the_one_before_when_its_scan_is_over(store):
-    shadow, before, after = Shadow(store), Waiting(), Waiting()
+def test_another_shadow_closes_the_one_before_when_its_scan_is_over(transactions):
+    shadow, before, after = Shadow(transactions), Waiting(), Waiting()
     shadow.use(before, share=1)
     shadow.offer(result())
     assert before.began.wait(60)
@@ -122,12 +122,12 @@ def test_another_shadow_closes_the_one_before_when_its_scan_is_over(store):
     assert after.is_closed
 
 
-def test_scan_of_an_llm_is_not_shadowed(store):
-    shadow, analyzer = Shadow(store), Waiting()
+def test_scan_of_an_llm_is_not_shadowed(transactions):
+    shadow, analyzer = Shadow(transactions), Waiting()
     shadow.use(analyzer, share=1)
     answered = result()
     shadow.offer(ScanResult(answered.document, Analysis([], "llm", "llm", ""), "0" * 64))
     analyzer.gate.set()
     shadow.offer(answered)  # the one that is waited for comes after it
-    assert total_after(store, 1).n_sentences == 1
+    assert total_after(transactions, 1).n_sentences == 1
     shadow.close()

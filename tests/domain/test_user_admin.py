@@ -14,19 +14,19 @@ from service.config.settings import load
 from service.domain.accounts.accounts import Accounts
 from service.domain.accounts.tokens import TokenMaker
 from service.domain.accounts.user_admin import UserAdmin
-from service.domain.transactions import Store, open_database
+from service.domain.transactions import Transactions, open_database
 from service.errors import Conflict, InvalidRequest, NotFound, Unauthenticated
 
 
 class Office:
     """One database with its accounts, as operator and owners reach them."""
 
-    def __init__(self, config, store):
+    def __init__(self, config, transactions):
         self.config = config
-        self.store = store
+        self.transactions = transactions
         self.tokens = TokenMaker(config)
-        self.accounts = Accounts(config, store, self.tokens)
-        self.admin = UserAdmin(config, store, operator="cli:root")
+        self.accounts = Accounts(config, transactions, self.tokens)
+        self.admin = UserAdmin(config, transactions, operator="cli:root")
 
     def make(self, role="user"):
         email = f"{secrets.token_hex(8)}@corp.local"
@@ -43,24 +43,26 @@ class Office:
         self.admin.reset_password(user.email, "a new password")
 
     def delete(self, user):
-        self.store.transaction(lambda s: s.delete(s.get(User, user.id)))
+        self.transactions.run(lambda s: s.delete(s.get(User, user.id)))
 
     def newest_event(self):
-        return self.store.transaction(lambda s: list_events(s, limit=1))[0]
+        return self.transactions.run(lambda s: list_events(s, limit=1))[0]
 
 
-class StoreWithNews:
-    """A store in which `news` happens once, after the first transaction."""
+class TransactionsWithNews:
+    """Transactions, after the first of which `news` happens."""
 
-    def __init__(self, store, news):
-        self.store = store
+    def __init__(self, transactions, news):
+        self.transactions = transactions
         self.news = [news]
 
-    def transaction(self, work):
-        result = self.store.transaction(work)
+    def run(self, work):
+        result = self.transactions.run(work)
         while self.news:
             self.news.pop()()
         return result
+
+    read = run
 
 
 @pytest.fixture
@@ -68,9 +70,9 @@ def office(empty_database_url):
     migrate.upgrade(empty_database_url)
     keys = {"SECRET_KEY": "k" * 32, "JWT_SECRET": "j" * 32}
     config = load({**keys, "DATABASE_URL": empty_database_url})
-    store = Store(open_database(config, pool_size=5))
-    yield Office(config, store)
-    store.close()
+    transactions = Transactions(open_database(config, pool_size=5))
+    yield Office(config, transactions)
+    transactions.close()
 
 
 def test_disable_stops_tokens_at_once_and_enable_revives_none(office):
@@ -141,11 +143,11 @@ def test_login_does_not_begin_when_its_account_changes_after_the_password_was_ve
     office, change
 ):
     user = office.make()
-    news = StoreWithNews(office.store, lambda: getattr(office, change)(user))
+    news = TransactionsWithNews(office.transactions, lambda: getattr(office, change)(user))
     accounts = Accounts(office.config, news, office.tokens)
     with pytest.raises(Unauthenticated):
         accounts.log_in(user.email, "correct horse")
-    assert office.store.transaction(lambda s: live_logins(s, user.id, limit=1)) == []
+    assert office.transactions.run(lambda s: live_logins(s, user.id, limit=1)) == []
 
 
 def test_reset_password_too_short_is_refused(office):

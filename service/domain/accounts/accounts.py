@@ -26,7 +26,7 @@ from service.domain.accounts.passwords import PasswordCheck, hash_password, pass
 from service.domain.accounts.tokens import AccessClaims, TokenMaker
 from service.domain.audit import Action, account_event, record
 from service.domain.group_commit import Combiner
-from service.domain.transactions import Store
+from service.domain.transactions import Transactions
 from service.errors import (
     Conflict,
     DatabaseUnavailable,
@@ -56,9 +56,9 @@ class TokenPair:
 class Accounts:
     """Accounts and their log-ins; each method makes its changes in one transaction."""
 
-    def __init__(self, config: Config, store: Store, tokens: TokenMaker) -> None:
+    def __init__(self, config: Config, transactions: Transactions, tokens: TokenMaker) -> None:
         self._min_password_chars = config.min_password_length
-        self._store = store
+        self._transactions = transactions
         self._tokens = tokens
         self._password_check = PasswordCheck()
         self._note_again_at_s = 0.0
@@ -89,7 +89,7 @@ class Accounts:
             return user
 
         try:
-            return self._store.transaction(work)
+            return self._transactions.run(work)
         except users.EmailTaken as error:
             raise Conflict("This e-mail address has an account already; log in.") from error
 
@@ -99,7 +99,7 @@ class Accounts:
         Raises:
             Unauthenticated: one message and one duration, whichever part was wrong.
         """
-        user = self._store.transaction(lambda s: _user_by_email(s, email))
+        user = self._transactions.run(lambda s: _user_by_email(s, email))
         known_hash = user.password_hash if user and user.disabled_at is None else None
         if not self._password_check.verify(password, known_hash) or user is None:
             self._record_failed_login(user)
@@ -121,7 +121,7 @@ class Accounts:
             _record(session, Action.USER_LOGGED_IN, user_id, login_id=str(login.id))
             return login.id
 
-        login_id = self._store.transaction(work)
+        login_id = self._transactions.run(work)
         if login_id is None:
             self._record_failed_login(user)
             raise Unauthenticated(_WRONG)
@@ -150,14 +150,14 @@ class Accounts:
             return AccessClaims(login.user_id, login.id)
 
         with _unless_deleted(_REFRESH_REFUSED):
-            claims = self._store.transaction(work)
+            claims = self._transactions.run(work)
         if claims is None:
             raise Unauthenticated(_REFRESH_REFUSED)
         return self._pair(claims.user_id, claims.login_id, successor)
 
     def log_out(self, claims: AccessClaims) -> None:
         """End the log-in: its refresh tokens and its access tokens stop working at once."""
-        self._store.transaction(lambda s: _end_login(s, claims.user_id, claims.login_id))
+        self._transactions.run(lambda s: _end_login(s, claims.user_id, claims.login_id))
 
     def log_out_everywhere(self, user_id: UUID) -> None:
         """End every log-in of the account."""
@@ -167,13 +167,13 @@ class Accounts:
             if n_ended:  # 0 in a retry after a commit that succeeded
                 _record(session, Action.USER_LOGGED_OUT, user_id, n_logins=n_ended)
 
-        self._store.transaction(work)
+        self._transactions.run(work)
 
     def logins(
         self, user_id: UUID, *, limit: int, after: tuple[datetime, UUID] | None = None
     ) -> Sequence[Login]:
         """Return up to `limit` usable log-ins after the position `after`, newest first."""
-        return self._store.transaction(
+        return self._transactions.run(
             lambda s: users.live_logins(s, user_id, limit=limit, after=after)
         )
 
@@ -183,7 +183,7 @@ class Accounts:
         Raises:
             NotFound: the account never had it.
         """
-        if not self._store.transaction(lambda s: _end_login(s, user_id, login_id)):
+        if not self._transactions.run(lambda s: _end_login(s, user_id, login_id)):
             raise NotFound("You have no log-in with this id; GET /api/v1/auth/logins lists yours.")
 
     def change_password(self, user: User, claims: AccessClaims, *, current: str, new: str) -> None:
@@ -197,7 +197,7 @@ class Accounts:
         faults = [] if is_current else [Fault("current_password", _NOT_CURRENT)]
         faults += password_faults(new, min_chars=self._min_password_chars, field="new_password")
         if not is_current:
-            self._store.transaction(lambda s: _record(s, Action.PASSWORD_REFUSED, user.id))
+            self._transactions.run(lambda s: _record(s, Action.PASSWORD_REFUSED, user.id))
         if faults:
             raise InvalidRequest("The password was not changed.", faults=tuple(faults))
         verified, renewed = user.password_hash, hash_password(new)
@@ -213,7 +213,7 @@ class Accounts:
                 _record(session, Action.PASSWORD_CHANGED, user.id, n_logins=n)
             return True
 
-        if not self._store.transaction(work):
+        if not self._transactions.run(work):
             raise Conflict("The password was changed elsewhere meanwhile; log in again.")
 
     def user_of(self, claims: AccessClaims) -> User:
@@ -230,7 +230,7 @@ class Accounts:
         return user
 
     def _look_up(self, claims: AccessClaims, askers: Sequence[None]) -> Sequence[User | None]:
-        found = self._store.transaction(
+        found = self._transactions.run(
             lambda s: users.user_of_login(s, claims.user_id, claims.login_id)
         )
         if found is None:
@@ -247,7 +247,7 @@ class Accounts:
         if time.monotonic() < self._note_again_at_s:
             return
         try:
-            self._store.transaction(lambda s: users.mark_login_used(s, login_id, now))
+            self._transactions.run(lambda s: users.mark_login_used(s, login_id, now))
         except DatabaseUnavailable:
             # Requests go on with a read-only database; do not try this write for each of them.
             self._note_again_at_s = time.monotonic() + _USE_STEP.total_seconds()
@@ -271,7 +271,7 @@ class Accounts:
             detail = {"reason": "wrong password" if user.disabled_at is None else "disabled"}
         user_id = user.id if user else None
         failed = account_event(Action.LOGIN_FAILED, user_id, by=None, **detail)
-        self._store.transaction(lambda s: record(s, failed))
+        self._transactions.run(lambda s: record(s, failed))
 
     def _checked(self, email: str, password: str) -> str:
         faults = []

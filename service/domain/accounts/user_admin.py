@@ -17,7 +17,7 @@ from service.config.settings import Config
 from service.domain.accounts.email_addresses import normalized
 from service.domain.accounts.passwords import hash_password, password_faults
 from service.domain.audit import Action, account_event, record
-from service.domain.transactions import Store
+from service.domain.transactions import Transactions
 from service.errors import Conflict, InvalidRequest, NotFound
 
 ROLES = ("user", "reviewer", "admin")
@@ -26,14 +26,14 @@ ROLES = ("user", "reviewer", "admin")
 class UserAdmin:
     """The accounts of all users, managed by `operator`."""
 
-    def __init__(self, config: Config, store: Store, *, operator: str) -> None:
+    def __init__(self, config: Config, transactions: Transactions, *, operator: str) -> None:
         self._min_password_chars = config.min_password_length
-        self._store = store
+        self._transactions = transactions
         self._operator = operator
 
     def list(self) -> Sequence[User]:
         """Return all accounts ordered by address, disabled ones included."""
-        return self._store.transaction(users.list_users)
+        return self._transactions.run(users.list_users)
 
     def set_role(self, email: str, role: str) -> User:
         """Give the account one of ROLES; its log-ins stay valid, with the new role.
@@ -122,7 +122,7 @@ class UserAdmin:
             session.flush()
             return user
 
-        return self._store.transaction(work)
+        return self._transactions.run(work)
 
     def _record(self, session: Session, action: Action, user: User, **detail: object) -> None:
         record(session, account_event(action, user.id, by=None, operator=self._operator, **detail))

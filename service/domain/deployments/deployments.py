@@ -22,7 +22,7 @@ from db.tables import Deployment, ShadowTotal
 from service.config.settings import Config
 from service.domain.audit import Action, event, record
 from service.domain.deployments.rollout import Rollout
-from service.domain.transactions import Store
+from service.domain.transactions import Transactions
 from service.errors import ArtifactError, Conflict, Fault, InvalidRequest
 from service.nlp.analyzers.pool import open_model
 from service.nlp.artifacts.registry import Entry, GateRecord, Registry, manifest_sha256
@@ -77,10 +77,14 @@ class Deployments:
     """The models that may serve, and the record of those that did."""
 
     def __init__(
-        self, config: Config, store: Store, registry: Registry, rollout: Rollout | None = None
+        self,
+        config: Config,
+        transactions: Transactions,
+        registry: Registry,
+        rollout: Rollout | None = None,
     ) -> None:
         self._config = config
-        self._store = store
+        self._transactions = transactions
         self._registry = registry
         self._rollout = rollout
 
@@ -91,7 +95,7 @@ class Deployments:
             Conflict: another service analyzes.
         """
         self._need_local_model()
-        wanted, history, totals = self._store.transaction(
+        wanted, history, totals = self._transactions.run(
             lambda s: (queries.wanted(s), queries.serving_history(s), queries.shadow_totals(s))
         )
         shadow = wanted.shadow if wanted.shadow and wanted.shadow.kind == "shadow" else None
@@ -109,7 +113,7 @@ class Deployments:
 
     def deployments(self, *, limit: int, before_n: int | None) -> Sequence[Deployment]:
         """Return up to `limit` deployments, newest first, those numbered below `before_n`."""
-        return self._store.transaction(
+        return self._transactions.run(
             lambda s: queries.list_deployments(s, limit=limit, before_n=before_n)
         )
 
@@ -197,7 +201,7 @@ class Deployments:
     def end_shadow(self, *, actor: Actor) -> Deployment | None:
         """Have every process stop shadowing; None when none was wanted."""
         self._need_local_model()
-        wanted = self._store.transaction(queries.wanted)
+        wanted = self._transactions.run(queries.wanted)
         shadow = wanted.shadow
         if shadow is None or shadow.kind == "shadow_off" or shadow.to_model is None:
             return None
@@ -226,7 +230,7 @@ class Deployments:
             return stored
 
         try:
-            stored = self._store.transaction(work)
+            stored = self._transactions.run(work)
         except IntegrityError as error:
             if is_duplicate(error):
                 raise Conflict(

@@ -15,7 +15,7 @@ from db.queries import deployments
 from db.tables import Deployment
 from service.config.settings import Config
 from service.domain.deployments.shadow import Shadow
-from service.domain.transactions import Store
+from service.domain.transactions import Transactions
 from service.errors import ArtifactError, DatabaseUnavailable, RiskscanError
 from service.nlp.analyzers.base import Analyzer
 from service.nlp.analyzers.pool import AnalyzerPool, open_model
@@ -53,7 +53,7 @@ class Rollout:
     def __init__(
         self,
         config: Config,
-        store: Store,
+        transactions: Transactions,
         analyzers: AnalyzerPool,
         registry: Registry,
         shadow: Shadow,
@@ -63,7 +63,7 @@ class Rollout:
         """`observer` gives each model that may serve its own; a shadow's work is told to nobody."""
         self.faults: dict[str, str] = {}  # why this process could not take a model over
         self._config = config
-        self._store = store
+        self._transactions = transactions
         self._analyzers = analyzers
         self._registry = registry
         self._shadow = shadow
@@ -127,11 +127,11 @@ class Rollout:
             self._seen_n = wanted.n
 
     def _news(self) -> deployments.Wanted | None:
-        n = self._store.transaction(deployments.newest_n)
+        n = self._transactions.run(deployments.newest_n)
         is_due = self._retry_at_s is not None and time.monotonic() >= self._retry_at_s
         if n == self._seen_n and not is_due:
             return None
-        return self._store.transaction(deployments.wanted)
+        return self._transactions.run(deployments.wanted)
 
     def _follow_serving(self, newest: Deployment | None) -> None:
         target = _Target(self._default.model, self._default.manifest_sha256)

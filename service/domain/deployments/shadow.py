@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from db.queries.deployments import ShadowCounts, add_to_shadow_totals
-from service.domain.transactions import Store
+from service.domain.transactions import Transactions
 from service.errors import DatabaseUnavailable, RiskscanError
 from service.nlp.analyzers.base import Analyzer
 from service.nlp.deadline import Deadline
@@ -80,10 +80,13 @@ class Shadow:
     """Scores offered scans with the shadow model on a thread of its own; drops them when it is behind."""
 
     def __init__(
-        self, store: Store, *, on_shadowed: Callable[[ShadowCounts], None] = lambda _: None
+        self,
+        transactions: Transactions,
+        *,
+        on_shadowed: Callable[[ShadowCounts], None] = lambda _: None,
     ) -> None:
         """`on_shadowed` is told the counts of each shadowed scan."""
-        self._store = store
+        self._transactions = transactions
         self._on_shadowed = on_shadowed
         self._analyzer: Analyzer | None = None
         self._share = 0.0
@@ -182,7 +185,7 @@ class Shadow:
         """Add what was counted to the totals; what a database that is away refuses waits for the next."""
         for (serving, shadow), counts in list(self._pending.items()):
             try:
-                self._store.transaction(
+                self._transactions.run(
                     lambda s, a=serving, b=shadow, c=counts: add_to_shadow_totals(  # type: ignore[misc]
                         s, serving=a, shadow=b, counts=c
                     )

@@ -32,7 +32,7 @@ from service.domain.reviews.adjudication import (
     settle_sentence,
 )
 from service.domain.reviews.reviews import REVIEWER_ROLES
-from service.domain.transactions import Store
+from service.domain.transactions import Transactions
 
 _log = logging.getLogger(__name__)
 _SCANS_AT_ONCE = 500
@@ -60,8 +60,8 @@ class _Sentence:
 class FeedbackExport:
     """Writes what people said as sentences with the risk types that stand after all verdicts."""
 
-    def __init__(self, store: Store, *, secret_key: str) -> None:
-        self._store = store
+    def __init__(self, transactions: Transactions, *, secret_key: str) -> None:
+        self._transactions = transactions
         self._secret_key = secret_key.encode()
 
     def write(self, file: TextIO, *, since: datetime | None = None) -> Counter[Status]:
@@ -83,7 +83,7 @@ class FeedbackExport:
                 file.write(f"{line}\n")
             counts[status] += 1
         file.flush()
-        self._store.transaction(lambda session: _record(session, counts, since))
+        self._transactions.run(lambda session: _record(session, counts, since))
         return counts
 
     def write_file(self, path: Path, *, since: datetime | None = None) -> Counter[Status]:
@@ -102,7 +102,7 @@ class FeedbackExport:
             after = scan_ids[-1]
 
     def _scan_ids(self, since: datetime | None, after: UUID | None) -> Sequence[UUID]:
-        return self._store.transaction(
+        return self._transactions.run(
             lambda session: queries.scans_with_feedback(
                 session, since=since, after=after, limit=_SCANS_AT_ONCE
             )
@@ -120,7 +120,7 @@ class FeedbackExport:
             )
             return [self._line(scan, sentence) for sentence in chosen]
 
-        return self._store.transaction(work)
+        return self._transactions.run(work)
 
     def _line(self, scan: tables.Scan, sentence: _Sentence) -> Line:
         if not sentence.is_verified:

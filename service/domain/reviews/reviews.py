@@ -17,7 +17,7 @@ from db.queries import scans
 from db.queries.feedback import WITHDRAWN, Target
 from service.domain.audit import Action, event, record
 from service.domain.reviews.adjudication import in_order
-from service.domain.transactions import Store
+from service.domain.transactions import Transactions
 from service.errors import Fault, InvalidRequest, NotFound
 from service.nlp.pipeline import Submission
 
@@ -65,9 +65,9 @@ class Reviews:
     Every method raises NotFound for a scan that the user may not review, as if there was none.
     """
 
-    def __init__(self, store: Store, text_of: Callable[[Submission], str]) -> None:
+    def __init__(self, transactions: Transactions, text_of: Callable[[Submission], str]) -> None:
         """`text_of` returns the extracted text of a document; spans refer to it."""
-        self._store = store
+        self._transactions = transactions
         self._text_of = text_of
 
     def judge(
@@ -87,7 +87,7 @@ class Reviews:
             return _append(session, user, _target(user, finding), said, feedback_id)
 
         feedback_id = uuid_utils.compat.uuid7()  # ours, so that a run again finds its row
-        return self._store.transaction(work)
+        return self._transactions.run(work)
 
     def report_missed(
         self,
@@ -126,13 +126,13 @@ class Reviews:
             self._check_document(user, scan_id, missed, document)
 
         feedback_id = uuid_utils.compat.uuid7()
-        return self._store.transaction(work)
+        return self._transactions.run(work)
 
     def _check_document(
         self, user: tables.User, scan_id: UUID, missed: Missed, document: Submission
     ) -> None:
         """Raise InvalidRequest if the document is not the scanned one, or has another text at the span."""
-        scan = self._store.transaction(lambda session: _scan(session, user, scan_id))
+        scan = self._transactions.run(lambda session: _scan(session, user, scan_id))
         _check_span(missed, n_characters=int(scan.coverage["characters"]))
         if document.sha256() != scan.document_sha256:
             field = "text" if document.data is None else "file"
@@ -179,7 +179,7 @@ class Reviews:
             others = [row for row in current if row.user_id != user.id]
             return FindingReview(finding, own, others[:_MOST_SHOWN], history)
 
-        return self._store.transaction(work)
+        return self._transactions.run(work)
 
     def of_scan(
         self,
@@ -200,7 +200,7 @@ class Reviews:
                 session, scan_id, user_id=only_owner(user), limit=limit, after=after
             )
 
-        return self._store.transaction(work)
+        return self._transactions.run(work)
 
     def findings(
         self, user: tables.User, scan_id: UUID, *, after_n: int, limit: int
@@ -215,7 +215,7 @@ class Reviews:
             own = queries.own_of_findings(session, scan_id, user.id, [f.n for f in found])
             return scan, [(finding, own.get(finding.n)) for finding in found]
 
-        return self._store.transaction(work)
+        return self._transactions.run(work)
 
     def _withdraw(
         self,
@@ -238,7 +238,7 @@ class Reviews:
             _append(session, user, target, said, withdrawal_id)
 
         withdrawal_id = uuid_utils.compat.uuid7()
-        self._store.transaction(work)
+        self._transactions.run(work)
 
 
 def only_owner(user: tables.User) -> UUID | None:

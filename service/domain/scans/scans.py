@@ -19,7 +19,7 @@ from db.queries import scans as queries
 from db.queries.audit import Event
 from service.domain.audit import Action, event, record
 from service.domain.group_commit import Combiner
-from service.domain.transactions import Store
+from service.domain.transactions import Transactions
 from service.errors import Conflict, DatabaseUnavailable, NotFound, Unauthenticated
 from service.nlp.document import Finding
 from service.nlp.pipeline import ScanPipeline, ScanResult, Submission, Timed, untimed
@@ -50,8 +50,10 @@ class ScanPage:
 class Scans:
     """The stored scans of users."""
 
-    def __init__(self, store: Store, scanner: ScanPipeline, *, timed: Timed = untimed) -> None:
-        self._store = store
+    def __init__(
+        self, transactions: Transactions, scanner: ScanPipeline, *, timed: Timed = untimed
+    ) -> None:
+        self._transactions = transactions
         self._scanner = scanner
         self._timed = timed
         self._kept = Combiner(self._keep, common=DatabaseUnavailable)
@@ -121,7 +123,7 @@ class Scans:
                 return _page_of(found, per_page, total=None)
             return _numbered_page(session, owner_id, chosen, page=page, per_page=per_page)
 
-        return self._store.transaction(work)
+        return self._transactions.run(work)
 
     def delete(self, user_id: UUID, scan_id: UUID) -> None:
         """Delete a user's scan with its findings; NotFound as in `get`."""
@@ -140,7 +142,7 @@ class Scans:
                 event(Action.SCAN_DELETED, user_id=user_id, object_type="scan", object_id=scan_id),
             )
 
-        self._store.transaction(work)
+        self._transactions.run(work)
 
     def _keep(self, user_id: UUID, new: Sequence[_NewScan]) -> Sequence[tables.Scan]:
         """Store a user's scans in one transaction, each with its findings and its event."""
@@ -156,7 +158,7 @@ class Scans:
                 record(session, *(scan.event for scan in new))
             return [tables.Scan(**scan.values) for scan in new]
 
-        return self._store.transaction(work)
+        return self._transactions.run(work)
 
     def _twin(self, user_id: UUID, new: _NewScan) -> tables.Scan | None:
         """Return the stored scan with the id or the key of `new`."""
@@ -167,10 +169,10 @@ class Scans:
         return earlier
 
     def _own(self, owner_id: UUID | None, scan_id: UUID) -> tables.Scan | None:
-        return self._store.transaction(lambda s: queries.scan_of_user(s, scan_id, owner_id))
+        return self._transactions.run(lambda s: queries.scan_of_user(s, scan_id, owner_id))
 
     def _earlier(self, user_id: UUID, key: str, request_sha256: str | None) -> tables.Scan | None:
-        scan = self._store.transaction(lambda s: queries.scan_by_key(s, user_id, key))
+        scan = self._transactions.run(lambda s: queries.scan_by_key(s, user_id, key))
         if scan is not None and scan.request_sha256 != request_sha256:
             raise Conflict("This Idempotency-Key came with other content before; use a new key.")
         return scan
