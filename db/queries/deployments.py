@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session
 
 from db.error_codes import is_duplicate
 from db.queries.counts import n_rows_of
-from db.tables import Deployment, ShadowTotal
+from db.tables import Deployment, DeploymentKind, ShadowTotal
 
-SERVING_KINDS = ("activate", "rollback")
-SHADOW_KINDS = ("shadow", "shadow_off")
+SERVING_KINDS = (DeploymentKind.ACTIVATE, DeploymentKind.ROLLBACK)
+SHADOW_KINDS = (DeploymentKind.SHADOW, DeploymentKind.SHADOW_OFF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def shadow_totals(session: Session) -> Sequence[ShadowTotal]:
     return session.scalars(query).all()
 
 
-def _newest(session: Session, kinds: tuple[str, ...]) -> Deployment | None:
+def _newest(session: Session, kinds: tuple[DeploymentKind, ...]) -> Deployment | None:
     query = select(Deployment).where(Deployment.kind.in_(kinds))
     return session.scalar(query.order_by(Deployment.n.desc()).limit(1))
 

@@ -11,9 +11,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import Session, aliased, defer
 
-from db.tables import Feedback, Finding, Scan
+from db.tables import Feedback, Finding, Scan, Verdict
 
-WITHDRAWN = "withdrawn"
 _later = aliased(Feedback)
 
 
@@ -189,7 +188,7 @@ def _newest_first(query: Select[Feedback]) -> Select[Feedback]:
 
 
 def _current() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return Feedback.verdict != WITHDRAWN, _is_newest()
+    return Feedback.verdict != Verdict.WITHDRAWN, _is_newest()
 
 
 def _is_newest() -> ColumnElement[bool]:

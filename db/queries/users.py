@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from db.error_codes import is_duplicate
 from db.queries.counts import n_rows_of
-from db.tables import Login, RefreshToken, User
+from db.tables import Login, RefreshToken, Role, User
 
 # Every request asks this: and to build the statement took half of its processor time.
 _USER_OF_LOGIN = (
@@ -40,7 +40,7 @@ def add_user(
     *,
     email: str,
     password_hash: str,
-    role: str = "user",
+    role: Role = Role.USER,
     user_id: UUID | None = None,
 ) -> User:
     """Insert an account; `email` is lower-cased by the caller.
@@ -87,7 +87,7 @@ def list_users(session: Session) -> Sequence[User]:
 
 def lock_enabled_admins(session: Session) -> Sequence[UUID]:
     """Return the ids of all enabled administrators, whose rows stay locked until the transaction ends."""
-    enabled = select(User.id).where(User.role == "admin", User.disabled_at.is_(None))
+    enabled = select(User.id).where(User.role == Role.ADMIN, User.disabled_at.is_(None))
     return session.scalars(enabled.order_by(User.id).with_for_update()).all()
 
 

@@ -1,23 +1,27 @@
 """Tables as typed classes, one file per noun; the migrations make them, and a test compares both."""
 
-from db.tables.accounts import Login, RefreshToken, User
+from db.tables.accounts import Login, RefreshToken, Role, User
 from db.tables.audit import AuditEvent
 from db.tables.base import Base
-from db.tables.deployments import Deployment, ShadowTotal
-from db.tables.feedback import Feedback
-from db.tables.scans import Finding, Scan
+from db.tables.deployments import Deployment, DeploymentKind, ShadowTotal
+from db.tables.feedback import Feedback, Verdict
+from db.tables.scans import Finding, Scan, Source
 from db.tables.write_probe import WriteProbe
 
 __all__ = [
     "AuditEvent",
     "Base",
     "Deployment",
+    "DeploymentKind",
     "Feedback",
     "Finding",
     "Login",
     "RefreshToken",
+    "Role",
     "Scan",
     "ShadowTotal",
+    "Source",
     "User",
+    "Verdict",
     "WriteProbe",
 ]

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.column_types import UtcDateTime, exact, row_id
-from db.tables.base import Base
+from db.tables.base import Base, one_of
+
+
+class Role(StrEnum):
+    """What an account may do; the CHECK of users is built from it."""
+
+    USER = "user"
+    REVIEWER = "reviewer"
+    ADMIN = "admin"
 
 
 def _now() -> datetime:
@@ -21,7 +30,7 @@ class User(Base):
 
     __tablename__ = "users"
     __table_args__ = (
-        CheckConstraint("role IN ('user', 'reviewer', 'admin')", name="role"),
+        CheckConstraint(one_of("role", Role), name="role"),
         UniqueConstraint("email"),
     )
 

@@ -6,6 +6,8 @@ CHECKs stand at table level because MariaDB refuses a named one inside a column.
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
 
@@ -20,3 +22,9 @@ _NAMES = {
 
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=_NAMES)
+
+
+def one_of(column: str, vocabulary: type[StrEnum]) -> str:
+    """Return the SQL of a CHECK that `column` holds a value of `vocabulary`."""
+    values = ", ".join(f"'{value}'" for value in vocabulary)
+    return f"{column} IN ({values})"

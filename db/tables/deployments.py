@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,16 @@ from sqlalchemy import JSON, BigInteger, CheckConstraint, Double, String, Unique
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.column_types import UtcDateTime, exact, row_id
-from db.tables.base import Base
+from db.tables.base import Base, one_of
+
+
+class DeploymentKind(StrEnum):
+    """What a deployment changes; the CHECK of deployments is built from it."""
+
+    ACTIVATE = "activate"
+    ROLLBACK = "rollback"
+    SHADOW = "shadow"
+    SHADOW_OFF = "shadow_off"
 
 
 class Deployment(Base):
@@ -23,7 +33,7 @@ class Deployment(Base):
 
     __tablename__ = "deployments"
     __table_args__ = (
-        CheckConstraint("kind IN ('activate', 'rollback', 'shadow', 'shadow_off')", name="kind"),
+        CheckConstraint(one_of("kind", DeploymentKind), name="kind"),
         CheckConstraint("n >= 1", name="n"),
         CheckConstraint("share >= 0 AND share <= 1", name="share"),
         UniqueConstraint("n"),

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.column_types import UtcDateTime, exact, long_text, row_id
-from db.tables.base import Base
+from db.tables.base import Base, one_of
+
+
+class Verdict(StrEnum):
+    """What a row of feedback states; the CHECK of feedback is built from it."""
+
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    RELABELLED = "relabelled"
+    MISSED = "missed"
+    """A missed risk; the other verdicts are on a finding."""
+    WITHDRAWN = "withdrawn"
+    """The row takes back the target's earlier ones."""
 
 
 class Feedback(Base):
@@ -31,10 +44,7 @@ class Feedback(Base):
             name="span",
         ),
         CheckConstraint("revision >= 1", name="revision"),
-        CheckConstraint(
-            "verdict IN ('confirmed', 'rejected', 'relabelled', 'missed', 'withdrawn')",
-            name="verdict",
-        ),
+        CheckConstraint(one_of("verdict", Verdict), name="verdict"),
         UniqueConstraint("scan_id", "user_id", "n", "span_start", "span_end", "revision"),
         Index("ix_feedback_scan_id_created_at_id", "scan_id", "created_at", "id"),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,17 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.column_types import UtcDateTime, exact, long_text, row_id
-from db.tables.base import Base
+from db.tables.base import Base, one_of
+
+
+class Source(StrEnum):
+    """What analyzed a scan; the CHECK of scans is built from it.
+
+    nlp has the same values as a Literal, since db and nlp do not import each other; a test compares them.
+    """
+
+    MODEL = "model"
+    LLM = "llm"
 
 
 class Scan(Base):
@@ -27,7 +38,7 @@ class Scan(Base):
 
     __tablename__ = "scans"
     __table_args__ = (
-        CheckConstraint("source IN ('model', 'llm')", name="source"),
+        CheckConstraint(one_of("source", Source), name="source"),
         CheckConstraint("n_findings >= 0", name="n_findings"),
         UniqueConstraint("idempotency_key", "user_id"),  # in this order, see r0005
         Index("ix_scans_user_id", "user_id"),

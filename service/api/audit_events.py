@@ -8,6 +8,7 @@ from apiflask import APIBlueprint
 from marshmallow import RAISE
 
 from db.queries.audit import list_events
+from db.tables import Role
 from service.api.current import services
 from service.api.http.authentication import require_role
 from service.api.http.pagination import decode_cursor, encode_cursor, link_to_next
@@ -17,7 +18,7 @@ blueprint = APIBlueprint("admin", __name__, url_prefix="/api/v1/admin", tag="Adm
 
 
 @blueprint.get("/audit-events")
-@require_role(blueprint, "admin")
+@require_role(blueprint, Role.ADMIN)
 @blueprint.input(AuditEventListQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(AuditEventListOut)
 @blueprint.doc(summary="The audit trail, newest first", responses=[403])

@@ -11,7 +11,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from marshmallow import RAISE
 
-from db.tables import Deployment
+from db.tables import Deployment, DeploymentKind, Role
 from service.api.current import services
 from service.api.http.authentication import current_user, require_role
 from service.api.http.pagination import link_to_next
@@ -29,7 +29,7 @@ blueprint = APIBlueprint("models", __name__, url_prefix="/api/v1/admin", tag="Mo
 
 
 @blueprint.get("/models")
-@require_role(blueprint, "admin")
+@require_role(blueprint, Role.ADMIN)
 @blueprint.output(ModelListOut)
 @blueprint.doc(summary="The models of the registry, their states and gates", responses=[403, 409])
 def list_models() -> dict[str, Any]:
@@ -37,7 +37,7 @@ def list_models() -> dict[str, Any]:
 
 
 @blueprint.get("/deployments")
-@require_role(blueprint, "admin")
+@require_role(blueprint, Role.ADMIN)
 @blueprint.input(DeploymentListQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(DeploymentListOut)
 @blueprint.doc(
@@ -52,7 +52,7 @@ def list_deployments(query: dict[str, int]) -> tuple[dict[str, Any], dict[str, s
 
 
 @blueprint.post("/deployments")
-@require_role(blueprint, "admin")
+@require_role(blueprint, Role.ADMIN)
 @blueprint.input(DeploymentIn, location="json", arg_name="body")
 @blueprint.output(DeploymentOut, status_code=201)
 @blueprint.doc(
@@ -61,13 +61,13 @@ def list_deployments(query: dict[str, int]) -> tuple[dict[str, Any], dict[str, s
 )
 def deploy(body: dict[str, Any]) -> Deployment:
     actor, why = _actor(), body.get("why")
-    if body["kind"] == "rollback":
+    if body["kind"] == DeploymentKind.ROLLBACK:
         return services().deployments.rollback(actor=actor, why=why)
     return services().deployments.activate(body["model"], actor=actor, why=why, force=body["force"])
 
 
 @blueprint.put("/shadow")
-@require_role(blueprint, "admin")
+@require_role(blueprint, Role.ADMIN)
 @blueprint.input(ShadowIn, location="json", arg_name="body")
 @blueprint.output(DeploymentOut)
 @blueprint.doc(
@@ -81,7 +81,7 @@ def put_shadow(body: dict[str, Any]) -> Deployment:
 
 
 @blueprint.delete("/shadow")
-@require_role(blueprint, "admin")
+@require_role(blueprint, Role.ADMIN)
 @blueprint.output({}, status_code=204)
 @blueprint.doc(summary="Stop shadowing", responses=[403, 409])
 def delete_shadow() -> str:

@@ -9,7 +9,7 @@ from apiflask import APIBlueprint
 from marshmallow import RAISE
 from werkzeug.datastructures import FileStorage
 
-from db.tables import Feedback
+from db.tables import Feedback, Verdict
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.pagination import decode_cursor, encode_cursor, link_to_next
@@ -44,7 +44,9 @@ _REPLACED: dict[int | str, dict[str, Any]] = {
     responses=_FIRST,
 )
 def judge(scan_id: UUID, n: int, body: dict[str, Any]) -> tuple[Feedback, int]:
-    judgement = Judgement(body["verdict"], tuple(body.get("risk_types", ())), body.get("comment"))
+    judgement = Judgement(
+        Verdict(body["verdict"]), tuple(body.get("risk_types", ())), body.get("comment")
+    )
     given, is_first = services().reviews.judge(current_user(), scan_id, n, judgement)
     return given, 201 if is_first else 200
 

@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from db.tables import User
+from db.tables import Role, User
 from service.config import settings
 from service.config.database_address import shown
 from service.config.settings import Config
-from service.domain.accounts.user_admin import ROLES, UserAdmin
+from service.domain.accounts.user_admin import UserAdmin
 from service.domain.operator_name import operator_name
 
 
@@ -27,14 +27,25 @@ def users() -> None:
 
 @users.command("create")
 @click.argument("email")
-@click.option("--admin", "role", flag_value="admin", help="Give the account the role admin.")
 @click.option(
-    "--reviewer", "role", flag_value="reviewer", help="Give the account the role reviewer."
+    "--admin", "role", type=Role, flag_value=Role.ADMIN, help="Give the account the role admin."
 )
 @click.option(
-    "--user", "role", flag_value="user", default="user", help="A plain account (default)."
+    "--reviewer",
+    "role",
+    type=Role,
+    flag_value=Role.REVIEWER,
+    help="Give the account the role reviewer.",
 )
-def create_user(email: str, role: str) -> None:
+@click.option(
+    "--user",
+    "role",
+    type=Role,
+    flag_value=Role.USER,
+    default=Role.USER,
+    help="A plain account (default).",
+)
+def create_user(email: str, role: Role) -> None:
     """Create an account; prompt for the password, or read it from standard input if piped."""
     from service.server.startup import accounts_of  # noqa: PLC0415 - the database's libraries only here
 
@@ -62,10 +73,10 @@ def list_users(*, as_json: bool) -> None:
 
 @users.command("set-role")
 @click.argument("email")
-@click.argument("role", type=click.Choice(ROLES))
+@click.argument("role", type=click.Choice([role.value for role in Role]))
 def set_role(email: str, role: str) -> None:
     """Set the role of the account: user, reviewer or admin."""
-    _change(lambda admin: admin.set_role(email, role), f"has the role {role}")
+    _change(lambda admin: admin.set_role(email, Role(role)), f"has the role {role}")
 
 
 @users.command("disable")

@@ -6,9 +6,9 @@ from uuid import UUID
 import pytest
 
 from service.domain.reviews.adjudication import (
+    Review,
     Settled,
     Status,
-    Verdict,
     deciding,
     in_order,
     settle,
@@ -21,7 +21,7 @@ FOUND = ("tight-budget",)
 
 def verdict(user, *risk_types, reviewer=False, minute=0):
     at = NOON + timedelta(minutes=minute)
-    return Verdict(UUID(int=user), reviewer, frozenset(risk_types), at)
+    return Review(UUID(int=user), reviewer, frozenset(risk_types), at)
 
 
 @pytest.mark.parametrize(

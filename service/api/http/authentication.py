@@ -8,7 +8,7 @@ from typing import Any, NoReturn, TypeVar
 from apiflask import HTTPTokenAuth
 from flask import g
 
-from db.tables import User
+from db.tables import Role, User
 from service.api.current import services
 from service.domain.accounts.tokens import AccessClaims
 from service.errors import Forbidden, Unauthenticated
@@ -70,7 +70,7 @@ def current_claims() -> AccessClaims:
     return claims
 
 
-def require_role(blueprint: Any, *roles: str) -> Callable[[View], View]:  # noqa: ANN401 - APIBlueprint is untyped
+def require_role(blueprint: Any, *roles: Role) -> Callable[[View], View]:  # noqa: ANN401 - APIBlueprint is untyped
     """Let only users of one of `roles` in; others get 403, callers without a token 401."""
     decorate: Callable[[View], View] = blueprint.auth_required(auth, roles=list(roles))
     return decorate

@@ -20,11 +20,11 @@ from apiflask.fields import (
 )
 from apiflask.validators import Length, OneOf, Range
 
+from db.tables import DeploymentKind
 from service.api.schemas.scans import StrictSchema, Text
+from service.domain.deployments.deployments import ModelState
 from service.nlp.artifacts.registry import MAX_MODEL_CHARS
 
-STATES = ("serving", "shadow", "previous", "available")
-KINDS = ("activate", "rollback", "shadow", "shadow_off")
 MAX_WHY_CHARS = 1000
 _MAX_INT = 2**31 - 1
 _MODEL: dict[str, Any] = {"description": "name/version of a model in the registry."}
@@ -45,7 +45,7 @@ class ModelOut(Schema):
     version = String(required=True)
     state = String(
         required=True,
-        validate=OneOf(STATES),
+        validate=OneOf(list(ModelState)),
         metadata={"description": "As deployed; previous is what a rollback leads to."},
     )
     created_at = String(required=True, allow_none=True)
@@ -102,7 +102,7 @@ class ModelListOut(Schema):
 class DeploymentIn(StrictSchema):
     """`activate` needs a model; `rollback` finds its own."""
 
-    kind = String(required=True, validate=OneOf(["activate", "rollback"]))
+    kind = String(required=True, validate=OneOf([DeploymentKind.ACTIVATE, DeploymentKind.ROLLBACK]))
     model = Text(validate=Length(1, MAX_MODEL_CHARS), metadata=_MODEL)
     why = Text(validate=Length(1, MAX_WHY_CHARS))
     force = Boolean(
@@ -115,9 +115,9 @@ class DeploymentIn(StrictSchema):
     def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
         """Require a model for activate, and forbid one for rollback."""
         kind = data.get("kind")
-        if kind == "activate" and "model" not in sent:
+        if kind == DeploymentKind.ACTIVATE and "model" not in sent:
             return {"model": "Say which model to activate, as name/version."}
-        if kind == "rollback" and ("model" in sent or data.get("force")):
+        if kind == DeploymentKind.ROLLBACK and ("model" in sent or data.get("force")):
             message = "A rollback goes to what served before; send neither model nor force."
             return {"kind": message}
         return {}
@@ -137,7 +137,7 @@ class DeploymentOut(Schema):
     id = UUID(required=True)
     n = Integer(required=True, metadata={"description": "Counts from 1 without gaps."})
     created_at = AwareDateTime(required=True, default_timezone=UTC)
-    kind = String(required=True, validate=OneOf(KINDS))
+    kind = String(required=True, validate=OneOf(list(DeploymentKind)))
     from_model = String(required=True)
     to_model = String(required=True, allow_none=True)
     share = Float(required=True, allow_none=True)

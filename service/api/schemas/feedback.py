@@ -21,11 +21,12 @@ from apiflask.fields import (
 from apiflask.validators import Length, OneOf, Range
 from marshmallow import ValidationError, post_dump
 
+from db.tables import Verdict
 from service.api.schemas.coverage import warning_list
 from service.api.schemas.scans import MAX_INT, StrictSchema, TaxonomyKey, Text
 from service.nlp.taxonomy import CATEGORIES, RISK_TITLES, RISK_TYPES
 
-VERDICTS = ("confirmed", "rejected", "relabelled")
+VERDICTS_ON_FINDINGS = (Verdict.CONFIRMED, Verdict.REJECTED, Verdict.RELABELLED)
 MAX_COMMENT_CHARS = 2000
 MAX_SENTENCE_CHARS = 20_000
 
@@ -52,7 +53,7 @@ def _not_blank(text: str) -> None:
 class JudgementIn(StrictSchema):
     """What the caller says of a finding."""
 
-    verdict = String(required=True, validate=OneOf(VERDICTS))
+    verdict = String(required=True, validate=OneOf(VERDICTS_ON_FINDINGS))
     risk_types = RiskTypeList(
         metadata={
             "description": "With relabelled alone: the types that the sentence states instead.",
@@ -63,7 +64,7 @@ class JudgementIn(StrictSchema):
 
     def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
         """Require risk types for `relabelled`, and forbid them for other verdicts."""
-        is_relabelled = data.get("verdict") == "relabelled"
+        is_relabelled = data.get("verdict") == Verdict.RELABELLED
         if is_relabelled and "risk_types" not in sent:
             return {"risk_types": "Send the right types with relabelled."}
         if "verdict" in data and not is_relabelled and "risk_types" in sent:
@@ -117,7 +118,7 @@ class FeedbackOut(Schema):
         attribute="n",
         metadata={"description": "The finding's id; null for a missed risk."},
     )
-    verdict = String(required=True, validate=OneOf([*VERDICTS, "missed", "withdrawn"]))
+    verdict = String(required=True, validate=OneOf(list(Verdict)))
     risk_types = List(
         String(validate=OneOf(RISK_TYPES)),
         required=True,

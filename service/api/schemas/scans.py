@@ -22,13 +22,13 @@ from apiflask.fields import (
 from apiflask.validators import Length, OneOf, Range, Regexp
 from marshmallow import EXCLUDE, RAISE, ValidationError, pre_load, validates_schema
 
+from db.tables import Role, Source
 from service.api.schemas.coverage import CoverageOut, warning_list
 from service.domain.accounts.passwords import MAX_PASSWORD_CHARS
 from service.domain.scans.scans import COUNTED_SCANS, NUMBERED_SCANS
 from service.nlp.artifacts.operating_points import SENSITIVITIES
 from service.nlp.taxonomy import CATEGORY_TITLES, MAX_TITLE_CHARS, RISK_TITLES, key_named
 
-SOURCES = ("model", "llm")
 MAX_INT = 2**31 - 1
 _NO_FLAG = "Send true or false; on, off, yes, no, 1 and 0 are accepted too."
 _FLAGS = ("true", "false", "on", "off", "yes", "no", "1", "0")
@@ -153,7 +153,7 @@ class TokensOut(Schema):
 class UserOut(Schema):
     id = UUID(required=True)
     email = Text(required=True)
-    role = String(required=True, validate=OneOf(["user", "reviewer", "admin"]))
+    role = String(required=True, validate=OneOf(list(Role)))
     created_at = AwareDateTime(required=True, default_timezone=UTC)
     updated_at = AwareDateTime(required=True, attribute="changed_at", default_timezone=UTC)
 
@@ -228,13 +228,13 @@ class DataItemOut(Schema):
 
 class AnalysisOut(Schema):
     data = List(Nested(DataItemOut), required=True)
-    source = String(required=True, validate=OneOf(SOURCES))
+    source = String(required=True, validate=OneOf(list(Source)))
 
 
 class ScanOut(Schema):
     scan_id = UUID(required=True, attribute="id")
     data = List(Nested(DataItemOut), required=True)
-    source = String(required=True, validate=OneOf(SOURCES))
+    source = String(required=True, validate=OneOf(list(Source)))
     timestamp = AwareDateTime(required=True, attribute="created_at", default_timezone=UTC)
 
 
@@ -242,7 +242,7 @@ class ScanSummaryOut(Schema):
     scan_id = UUID(required=True, attribute="id")
     user_id = UUID(required=True, metadata={"description": "Who scanned it."})
     filename = String(required=True, allow_none=True)
-    source = String(required=True, validate=OneOf(SOURCES))
+    source = String(required=True, validate=OneOf(list(Source)))
     n_findings = Integer(required=True)
     timestamp = AwareDateTime(required=True, attribute="created_at", default_timezone=UTC)
 
@@ -285,7 +285,7 @@ class ScanListQuery(StrictSchema):
     cursor = String(
         validate=Length(1, 200), metadata={"description": "next_cursor of the page before."}
     )
-    source = String(validate=OneOf(SOURCES))
+    source = String(validate=OneOf(list(Source)))
     category = TaxonomyKey(CATEGORY_TITLES, metadata={"description": "Key or title."})
     risk_type = TaxonomyKey(RISK_TITLES, metadata={"description": "Key or title."})
     foreign_category = _foreign_title("category")

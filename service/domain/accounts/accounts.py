@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from db.error_codes import is_missing_parent
 from db.queries import users
-from db.tables import Login, User
+from db.tables import Login, Role, User
 from service.config.settings import Config
 from service.domain.accounts.email_addresses import normalized
 from service.domain.accounts.passwords import PasswordCheck, hash_password, password_faults
@@ -65,7 +65,7 @@ class Accounts:
         self._users = Combiner(self._look_up, common=DatabaseUnavailable)
 
     def register(
-        self, email: str, password: str, *, role: str = "user", operator: str | None = None
+        self, email: str, password: str, *, role: Role = Role.USER, operator: str | None = None
     ) -> User:
         """Create an account; `operator` names the person who creates it for somebody else.
 

@@ -12,15 +12,13 @@ import email_validator
 from sqlalchemy.orm import Session
 
 from db.queries import users
-from db.tables import User
+from db.tables import Role, User
 from service.config.settings import Config
 from service.domain.accounts.email_addresses import normalized
 from service.domain.accounts.passwords import hash_password, password_faults
 from service.domain.audit import Action, account_event, record
 from service.domain.transactions import Transactions
 from service.errors import Conflict, InvalidRequest, NotFound
-
-ROLES = ("user", "reviewer", "admin")
 
 
 class UserAdmin:
@@ -35,8 +33,8 @@ class UserAdmin:
         """Return all accounts ordered by address, disabled ones included."""
         return self._transactions.run(users.list_users)
 
-    def set_role(self, email: str, role: str) -> User:
-        """Give the account one of ROLES; its log-ins stay valid, with the new role.
+    def set_role(self, email: str, role: Role) -> User:
+        """Give the account a role; its log-ins stay valid, with the new role.
 
         Raises:
             NotFound: no account has the address.
@@ -49,7 +47,7 @@ class UserAdmin:
             self._record(session, Action.USER_ROLE_CHANGED, user, before=user.role, after=role)
             user.role = role
 
-        return self._change(email, change, takes_admin=role != "admin")
+        return self._change(email, change, takes_admin=role != Role.ADMIN)
 
     def disable(self, email: str) -> User:
         """Disable the account and end its log-ins: its tokens stop working at once.

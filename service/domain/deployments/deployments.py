@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from sqlalchemy.orm import Session
 from db.error_codes import is_duplicate
 from db.queries import deployments as queries
 from db.queries.deployments import Wanted
-from db.tables import Deployment, ShadowTotal
+from db.tables import Deployment, DeploymentKind, ShadowTotal
 from service.config.settings import Config
 from service.domain.audit import Action, event, record
 from service.domain.deployments.rollout import Rollout
@@ -30,11 +31,21 @@ from service.nlp.artifacts.registry import Entry, GateRecord, Registry, manifest
 MIN_WHY_CHARS = 10
 _FIGURES = ("risk_f1", "category_f1", "type_f1")
 _ACTIONS = {
-    "activate": Action.MODEL_ACTIVATED,
-    "rollback": Action.MODEL_ROLLED_BACK,
-    "shadow": Action.MODEL_SHADOWED,
-    "shadow_off": Action.MODEL_SHADOW_ENDED,
+    DeploymentKind.ACTIVATE: Action.MODEL_ACTIVATED,
+    DeploymentKind.ROLLBACK: Action.MODEL_ROLLED_BACK,
+    DeploymentKind.SHADOW: Action.MODEL_SHADOWED,
+    DeploymentKind.SHADOW_OFF: Action.MODEL_SHADOW_ENDED,
 }
+
+
+class ModelState(StrEnum):
+    """What a model of the registry does now, or last did."""
+
+    SERVING = "serving"
+    SHADOW = "shadow"
+    PREVIOUS = "previous"
+    """It served before; a rollback would bring it back."""
+    AVAILABLE = "available"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +109,21 @@ class Deployments:
         wanted, history, totals = self._transactions.run(
             lambda s: (queries.wanted(s), queries.serving_history(s), queries.shadow_totals(s))
         )
-        shadow = wanted.shadow if wanted.shadow and wanted.shadow.kind == "shadow" else None
+        shadow = (
+            wanted.shadow if wanted.shadow and wanted.shadow.kind == DeploymentKind.SHADOW else None
+        )
         serving = self._serving(wanted)
-        states = dict.fromkeys(_rollback_targets(history)[-1:], "previous")
+        states = dict.fromkeys(_rollback_targets(history)[-1:], ModelState.PREVIOUS)
         if shadow is not None and shadow.to_model is not None:
-            states[shadow.to_model] = "shadow"
-        states[serving] = "serving"
+            states[shadow.to_model] = ModelState.SHADOW
+        states[serving] = ModelState.SERVING
         faults = self._rollout.faults if self._rollout else {}
         items = [
-            _shown(self._registry.entry(model), states.get(model, "available"), faults.get(model))
+            _shown(
+                self._registry.entry(model),
+                states.get(model, ModelState.AVAILABLE),
+                faults.get(model),
+            )
             for model in sorted({*self._registry.models(), *states})
         ]
         return Overview(items, serving, shadow, totals, self._rollout)
@@ -143,7 +160,7 @@ class Deployments:
                     faults=tuple(Fault("gate", reason) for reason in reasons),
                 )
             return {
-                "kind": "activate",
+                "kind": DeploymentKind.ACTIVATE,
                 "from_model": serving,
                 "to_model": model,
                 "manifest_sha256": sha256,
@@ -166,7 +183,7 @@ class Deployments:
             if not targets:
                 raise Conflict("There is no activation to roll back.")
             return {
-                "kind": "rollback",
+                "kind": DeploymentKind.ROLLBACK,
                 "from_model": self._serving(wanted),
                 "to_model": targets[-1],
                 "manifest_sha256": self._verify(targets[-1]),
@@ -189,7 +206,7 @@ class Deployments:
             if serving == model:
                 raise Conflict(f"{model} serves; a shadow is another model.")
             return {
-                "kind": "shadow",
+                "kind": DeploymentKind.SHADOW,
                 "from_model": serving,
                 "to_model": model,
                 "manifest_sha256": sha256,
@@ -203,9 +220,9 @@ class Deployments:
         self._need_local_model()
         wanted = self._transactions.run(queries.wanted)
         shadow = wanted.shadow
-        if shadow is None or shadow.kind == "shadow_off" or shadow.to_model is None:
+        if shadow is None or shadow.kind == DeploymentKind.SHADOW_OFF or shadow.to_model is None:
             return None
-        values = {"kind": "shadow_off", "from_model": shadow.to_model}
+        values = {"kind": DeploymentKind.SHADOW_OFF, "from_model": shadow.to_model}
         return self._deploy(lambda _session, _wanted: values, actor=actor, why=None)
 
     def _deploy(
@@ -311,7 +328,7 @@ def _rollback_targets(history: Sequence[Deployment]) -> list[str]:
     """
     targets: list[str] = []
     for deployment in history:
-        if deployment.kind == "activate":
+        if deployment.kind == DeploymentKind.ACTIVATE:
             targets.append(deployment.from_model)
         elif targets:
             targets.pop()
@@ -327,7 +344,7 @@ def _trace(session: Session, deployment: Deployment, actor: Actor) -> None:
         "forced": deployment.forced,
     }
     made = event(
-        _ACTIONS[deployment.kind],
+        _ACTIONS[DeploymentKind(deployment.kind)],
         user_id=actor.user_id,
         object_type="deployment",
         object_id=deployment.id,
@@ -336,7 +353,7 @@ def _trace(session: Session, deployment: Deployment, actor: Actor) -> None:
     record(session, made)
 
 
-def _shown(entry: Entry, state: str, fault: str | None) -> dict[str, Any]:
+def _shown(entry: Entry, state: ModelState, fault: str | None) -> dict[str, Any]:
     name, _, version = entry.model.partition("/")
     return {
         "name": name,

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from db.queries import deployments
-from db.tables import Deployment
+from db.tables import Deployment, DeploymentKind
 from service.config.settings import Config
 from service.domain.deployments.shadow import Shadow
 from service.domain.transactions import Transactions
@@ -158,7 +158,11 @@ class Rollout:
 
     def _follow_shadow(self, newest: Deployment | None) -> None:
         target = None
-        if newest is not None and newest.kind == "shadow" and newest.to_model is not None:
+        if (
+            newest is not None
+            and newest.kind == DeploymentKind.SHADOW
+            and newest.to_model is not None
+        ):
             target = _Target(newest.to_model, newest.manifest_sha256)
         if newest is None or target is None or self._serving.is_what(target):
             self._shadowing = None

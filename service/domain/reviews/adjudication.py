@@ -31,8 +31,8 @@ class Status(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """One user's current verdict: the risk types that stand by it, none when it was rejected."""
+class Review:
+    """One user's current review: the risk types that it leaves, none if the user rejected the finding."""
 
     user_id: UUID
     is_reviewer: bool
@@ -48,7 +48,7 @@ class Settled:
     risk_types: tuple[str, ...]
 
 
-def settle(verdicts: Collection[Verdict], *, found: Collection[str]) -> Settled:
+def settle(verdicts: Collection[Review], *, found: Collection[str]) -> Settled:
     """Settle the verdicts, one a user, on one finding or on one sentence's missed risks.
 
     `found` is what the analyzer said: the finding's type, nothing for missed risks. It stands while
@@ -72,13 +72,13 @@ def settle_sentence(parts: Collection[Settled]) -> Settled:
     return Settled(min(part.status for part in parts), in_order(standing))
 
 
-def deciding(verdicts: Iterable[Verdict]) -> Verdict:
+def deciding(verdicts: Iterable[Review]) -> Review:
     """Return the latest verdict of a reviewer, else of anyone; ValueError when there is none."""
     everyone = list(verdicts)
     return latest([v for v in everyone if v.is_reviewer] or everyone)
 
 
-def latest(verdicts: Iterable[Verdict]) -> Verdict:
+def latest(verdicts: Iterable[Review]) -> Review:
     """Return the newest of at least one verdict; of two at the same moment always the same one."""
     return max(verdicts, key=lambda v: (v.at, v.user_id))
 

@@ -21,12 +21,12 @@ from sqlalchemy.orm import Session
 
 from db import tables
 from db.queries import feedback as queries
-from db.queries.feedback import WITHDRAWN
+from db.tables import Verdict
 from service.domain.audit import Action, event, record
 from service.domain.reviews.adjudication import (
+    Review,
     Settled,
     Status,
-    Verdict,
     deciding,
     settle,
     settle_sentence,
@@ -54,7 +54,7 @@ class _Sentence:
         return bool(self.findings) or any(row.verified for row in self.rows)
 
     def current(self) -> list[tables.Feedback]:
-        return [row for row in self.rows if row.verdict != WITHDRAWN]
+        return [row for row in self.rows if row.verdict != Verdict.WITHDRAWN]
 
 
 class FeedbackExport:
@@ -133,7 +133,7 @@ class FeedbackExport:
             "doc": scan.document_sha256,
             "license": "feedback",
             "status": settled.status.name.lower(),
-            "user": self._pseudonym(deciding(map(_verdict, rows)).user_id),
+            "user": self._pseudonym(deciding(map(_review, rows)).user_id),
             "provenance": {
                 "scan_id": str(scan.id),
                 "findings": [finding.n for finding in sentence.findings],
@@ -184,7 +184,7 @@ def _sentences(session: Session, scan_id: UUID) -> list[_Sentence]:
 def _has_all_types(sentence: _Sentence) -> bool:
     """Return whether each foreign title was relabelled; otherwise the labels would be incomplete."""
     foreign = [finding.n for finding in sentence.findings if finding.risk_type is None]
-    verdicts = {n: [_verdict(row) for row in sentence.current() if row.n == n] for n in foreign}
+    verdicts = {n: [_review(row) for row in sentence.current() if row.n == n] for n in foreign}
     return all(settle(given, found=()).risk_types for given in verdicts.values())
 
 
@@ -193,16 +193,16 @@ def _is_due(sentence: _Sentence, since: datetime | None) -> bool:
 
 
 def _settled(sentence: _Sentence) -> Settled:
-    verdicts: dict[int, list[Verdict]] = {finding.n: [] for finding in sentence.findings}
+    verdicts: dict[int, list[Review]] = {finding.n: [] for finding in sentence.findings}
     for row in sentence.current():
-        verdicts.setdefault(row.n, []).append(_verdict(row))
+        verdicts.setdefault(row.n, []).append(_review(row))
     found = {f.n: [f.risk_type] for f in sentence.findings if f.risk_type}
     return settle_sentence([settle(given, found=found.get(n, [])) for n, given in verdicts.items()])
 
 
-def _verdict(row: tables.Feedback) -> Verdict:
+def _review(row: tables.Feedback) -> Review:
     is_reviewer = row.role in REVIEWER_ROLES
-    return Verdict(row.user_id, is_reviewer, frozenset(row.risk_types), row.created_at)
+    return Review(row.user_id, is_reviewer, frozenset(row.risk_types), row.created_at)
 
 
 def _record(session: Session, counts: Counter[Status], since: datetime | None) -> None:

@@ -14,15 +14,15 @@ from sqlalchemy.orm import Session
 from db import tables
 from db.queries import feedback as queries
 from db.queries import scans
-from db.queries.feedback import WITHDRAWN, Target
+from db.queries.feedback import Target
+from db.tables import Role, Verdict
 from service.domain.audit import Action, event, record
 from service.domain.reviews.adjudication import in_order
 from service.domain.transactions import Transactions
 from service.errors import Fault, InvalidRequest, NotFound
 from service.nlp.pipeline import Submission
 
-MISSED = "missed"
-REVIEWER_ROLES = ("reviewer", "admin")
+REVIEWER_ROLES = (Role.REVIEWER, Role.ADMIN)
 _MAX_N = 2**31 - 1
 _MOST_SHOWN = 100
 _NO_SCAN = "There is no scan with this id that you may review."
@@ -33,7 +33,7 @@ _NOTHING_GIVEN = "You have no feedback here to withdraw."
 class Judgement:
     """What a user says of a finding; `risk_types` are given with `relabelled` alone."""
 
-    verdict: str
+    verdict: Verdict
     risk_types: tuple[str, ...] = ()
     comment: str | None = None
 
@@ -119,7 +119,7 @@ class Reviews:
                 or queries.is_verified(session, target, missed.context)
             )
             risk_types = in_order(missed.risk_types)
-            said = _Said(MISSED, risk_types, missed.comment, missed.context, is_verified)
+            said = _Said(Verdict.MISSED, risk_types, missed.comment, missed.context, is_verified)
             return _append(session, user, target, said, feedback_id)
 
         if document is not None:
@@ -232,9 +232,11 @@ class Reviews:
                 return  # by a run whose answer was lost
             current = queries.newest(session, target)
             is_other = feedback_id is not None and current is not None and current.id != feedback_id
-            if current is None or current.verdict == WITHDRAWN or is_other:
+            if current is None or current.verdict == Verdict.WITHDRAWN or is_other:
                 raise NotFound(_NOTHING_GIVEN)
-            said = _Said(WITHDRAWN, (), context=current.context, is_verified=current.verified)
+            said = _Said(
+                Verdict.WITHDRAWN, (), context=current.context, is_verified=current.verified
+            )
             _append(session, user, target, said, withdrawal_id)
 
         withdrawal_id = uuid_utils.compat.uuid7()
@@ -248,7 +250,7 @@ def only_owner(user: tables.User) -> UUID | None:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    verdict: str
+    verdict: Verdict
     risk_types: tuple[str, ...]
     comment: str | None = None
     context: str | None = None
@@ -275,7 +277,7 @@ def _append(
             session, target, _values(said, user.role, revision, feedback_id)
         )
         _record(session, stored)
-    return stored, previous is None or previous.verdict == WITHDRAWN
+    return stored, previous is None or previous.verdict == Verdict.WITHDRAWN
 
 
 def _values(said: _Said, role: str, revision: int, feedback_id: UUID) -> dict[str, Any]:
@@ -293,7 +295,7 @@ def _values(said: _Said, role: str, revision: int, feedback_id: UUID) -> dict[st
 
 
 def _record(session: Session, row: tables.Feedback) -> None:
-    is_withdrawal = row.verdict == WITHDRAWN
+    is_withdrawal = row.verdict == Verdict.WITHDRAWN
     place = {"finding": row.n} if row.n else {"start": row.start, "end": row.end}
     said = {} if is_withdrawal else {"verdict": row.verdict, "risk_types": row.risk_types}
     record(
@@ -330,9 +332,9 @@ def _target(user: tables.User, row: tables.Finding | tables.Feedback) -> Target:
 
 
 def _standing(judgement: Judgement, found: str | None) -> tuple[str, ...]:
-    if judgement.verdict == "rejected":
+    if judgement.verdict == Verdict.REJECTED:
         return ()
-    if judgement.verdict == "confirmed":
+    if judgement.verdict == Verdict.CONFIRMED:
         return (found,) if found else ()  # a foreign title has no type to keep
     if set(judgement.risk_types) == {found}:
         raise _refusal("risk_types", "This is the type that the finding has; confirm it instead.")

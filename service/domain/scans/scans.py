@@ -232,7 +232,7 @@ def _new_scan(
     key: str | None,
     request_sha256: str | None,
 ) -> _NewScan:
-    scan_id, source = uuid_utils.compat.uuid7(), result.analysis.source
+    scan_id, source = uuid_utils.compat.uuid7(), tables.Source(result.analysis.source)
     n_findings = len(result.analysis.findings)
     values = {
         "id": scan_id,
@@ -240,7 +240,7 @@ def _new_scan(
         "filename": submission.filename,
         "data": result.data(),
         "source": source,
-        "sensitivity": submission.sensitivity if source == "model" else None,
+        "sensitivity": submission.sensitivity if source == tables.Source.MODEL else None,
         "created_at": datetime.now(UTC),
         "model_name": result.analysis.model_name,
         "model_version": result.analysis.model_version,
