@@ -16,8 +16,18 @@ from flask_cors import CORS
 from werkzeug.routing import IntegerConverter
 
 from service import __version__
-from service.api import audit_events, auth, feedback, health, metrics, scan, scans, taxonomy
-from service.api import deployments as models
+from service.api import (
+    ai_service,
+    audit_events,
+    auth,
+    deployments,
+    feedback,
+    findings,
+    health,
+    metrics,
+    scans,
+    taxonomy,
+)
 from service.api.current import EXTENSION, services
 from service.api.http import bodies, docs_page, error_handlers, openapi, response_headers
 from service.api.http.buffer_memory import USER_KEY
@@ -90,7 +100,18 @@ def create_app(config: Config, *, analyzers: AnalyzerPool | None = None) -> APIF
     app.after_request(_finish)
     response_headers.register(app)
     app.teardown_request(_leave)
-    for noun in (auth, scan, scans, feedback, taxonomy, audit_events, models, health):
+    nouns = (
+        auth,
+        ai_service,
+        scans,
+        findings,
+        feedback,
+        taxonomy,
+        audit_events,
+        deployments,
+        health,
+    )
+    for noun in nouns:
         app.register_blueprint(noun.blueprint)
     if config.ops_port is None:
         app.register_blueprint(metrics.blueprint)

@@ -1,4 +1,4 @@
-"""/api/v1/admin: what administrators may read."""
+"""/api/v1/admin/audit-events: the audit trail."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from db.tables import Role
 from service.api.current import services
 from service.api.http.authentication import require_role
 from service.api.http.pagination import decode_cursor, encode_cursor, link_to_next
-from service.api.schemas.scans import AuditEventListOut, AuditEventListQuery
+from service.api.schemas.audit_events import AuditEventListOut
+from service.api.schemas.fields import CursorQuery
 
 blueprint = APIBlueprint("admin", __name__, url_prefix="/api/v1/admin", tag="Administration")
 
 
 @blueprint.get("/audit-events")
 @require_role(blueprint, Role.ADMIN)
-@blueprint.input(AuditEventListQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.input(CursorQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(AuditEventListOut)
 @blueprint.doc(summary="The audit trail, newest first", responses=[403])
 def list_audit_events(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:

@@ -13,8 +13,16 @@ from db.tables import Login, User
 from service.api.current import services
 from service.api.http.authentication import auth, current_claims, current_user
 from service.api.http.pagination import decode_cursor, encode_cursor, link_to_next
-from service.api.schemas.accounts import LoginListOut, LoginListQuery, PasswordIn
-from service.api.schemas.scans import LoginIn, RefreshIn, RegisterIn, TokensOut, UserOut
+from service.api.schemas.accounts import (
+    LoginIn,
+    LoginListOut,
+    PasswordIn,
+    RefreshIn,
+    RegisterIn,
+    TokensOut,
+    UserOut,
+)
+from service.api.schemas.fields import CursorQuery
 from service.domain.accounts.accounts import TokenPair
 from service.errors import Forbidden
 
@@ -93,7 +101,7 @@ def change_password(body: dict[str, str]) -> str:
 
 @blueprint.get("/logins")
 @blueprint.auth_required(auth)
-@blueprint.input(LoginListQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.input(CursorQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(LoginListOut)
 @blueprint.doc(summary="List the caller's live log-ins, newest first")
 def list_logins(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:

@@ -13,15 +13,15 @@ from db.tables import Feedback, Verdict
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.pagination import decode_cursor, encode_cursor, link_to_next
-from service.api.http.uploads import sent_document
+from service.api.http.uploads import document_fields
 from service.api.schemas.feedback import (
     FeedbackListOut,
-    FeedbackListQuery,
     FindingReviewOut,
     GivenFeedbackOut,
     JudgementIn,
     MissedIn,
 )
+from service.api.schemas.fields import CursorQuery
 from service.domain.reviews.reviews import FindingReview, Judgement, Missed
 from service.nlp.pipeline import Submission
 
@@ -88,7 +88,7 @@ def report_missed(scan_id: UUID, body: dict[str, Any]) -> tuple[Feedback, int]:
 
 @blueprint.get("/<uuid:scan_id>/feedback")
 @blueprint.auth_required(auth)
-@blueprint.input(FeedbackListQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.input(CursorQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(FeedbackListOut)
 @blueprint.doc(summary="The caller's feedback on a scan, newest first; for reviewers everyone's")
 def list_feedback(scan_id: UUID, query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -112,4 +112,4 @@ def withdraw(scan_id: UUID, feedback_id: UUID) -> str:
 def _document(file: FileStorage | None, text: str | None, *, caller: str) -> Submission | None:
     if file is None and text is None:
         return None
-    return Submission(**sent_document(file, text), caller=caller)
+    return Submission(**document_fields(file, text), caller=caller)

@@ -6,7 +6,7 @@ from apiflask import APIBlueprint
 
 from service import __version__
 from service.api.current import services
-from service.api.schemas.scans import HealthOut, ReadyOut
+from service.api.schemas.health import HealthOut, ReadyOut
 from service.errors import NotReady
 
 blueprint = APIBlueprint("health", __name__, url_prefix="/health", tag="Health")

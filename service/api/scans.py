@@ -1,4 +1,4 @@
-"""/api/v1/scans: stored scans, newest first, and their findings."""
+"""POST /api/v1/scan, and /api/v1/scans: the scans that it stored."""
 
 from __future__ import annotations
 
@@ -9,17 +9,23 @@ from apiflask import APIBlueprint
 from marshmallow import RAISE
 
 from db.queries.scans import ScanFilter, Total
-from db.tables import Feedback, Finding, Scan
+from db.tables import Scan
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.pagination import decode_cursor, encode_cursor, link_to_next
-from service.api.http.response_headers import etagged
-from service.api.schemas.feedback import FindingListOut, FindingListQuery
-from service.api.schemas.scans import ScanDetailOut, ScanListOut, ScanListQuery
+from service.api.http.response_headers import Headers, etagged, warning_headers
+from service.api.http.uploads import submission
+from service.api.schemas.scans import (
+    ScanDetailOut,
+    ScanHeaders,
+    ScanIn,
+    ScanListOut,
+    ScanListQuery,
+    ScanOut,
+)
 from service.domain.reviews.reviews import only_owner
-from service.nlp.taxonomy import category_title, risk_title
 
-blueprint = APIBlueprint("scans", __name__, url_prefix="/api/v1/scans", tag="Scans")
+blueprint = APIBlueprint("scans", __name__, url_prefix="/api/v1", tag="Scans")
 _FILTERS = (
     "source",
     "category",
@@ -32,7 +38,28 @@ _FILTERS = (
 )
 
 
-@blueprint.get("")
+@blueprint.post("/scan")
+@blueprint.auth_required(auth)
+@blueprint.input(ScanHeaders, location="headers", arg_name="headers")
+@blueprint.input(ScanIn, location="json_or_form", arg_name="body")
+@blueprint.output(ScanOut, status_code=201)
+@blueprint.doc(
+    summary="Scan a document and store the result",
+    responses=[401, 409, 413, 415, 429, 501, 502],
+    operation_id="post_scan_create",
+)
+def create_scan(headers: dict[str, str], body: dict[str, Any]) -> tuple[Scan, Headers]:
+    user_id = current_user().id
+    services().scan_quota.spend(str(user_id))
+    key = headers.get("idempotency_key")
+    scan = services().scans.create(user_id, submission(body, caller=str(user_id)), key=key)
+    return scan, [
+        ("Location", f"/api/v1/scans/{scan.id}"),
+        *warning_headers(scan.coverage.get("warnings", [])),
+    ]
+
+
+@blueprint.get("/scans")
 @blueprint.auth_required(auth)
 @blueprint.input(ScanListQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(ScanListOut)
@@ -59,7 +86,7 @@ def list_scans(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     return answer, link_to_next(cursor=next_cursor)
 
 
-@blueprint.get("/<uuid:scan_id>")
+@blueprint.get("/scans/<uuid:scan_id>")
 @etagged()
 @blueprint.auth_required(auth)
 @blueprint.output(ScanDetailOut)
@@ -68,7 +95,7 @@ def get_scan(scan_id: UUID) -> Scan:
     return services().scans.get(only_owner(current_user()), scan_id)
 
 
-@blueprint.delete("/<uuid:scan_id>")
+@blueprint.delete("/scans/<uuid:scan_id>")
 @blueprint.auth_required(auth)
 @blueprint.output({}, status_code=204)
 @blueprint.doc(summary="Delete a scan and its findings")
@@ -77,48 +104,7 @@ def delete_scan(scan_id: UUID) -> str:
     return ""
 
 
-@blueprint.get("/<uuid:scan_id>/findings")
-@etagged()
-@blueprint.auth_required(auth)
-@blueprint.input(FindingListQuery, location="query", arg_name="query", unknown=RAISE)
-@blueprint.output(FindingListOut)
-@blueprint.doc(
-    summary="The findings of a scan that the caller may open, in document order",
-    responses=[304],
-)
-def list_findings(scan_id: UUID, query: dict[str, int]) -> tuple[dict[str, Any], dict[str, str]]:
-    after, per_page = query["after"], query["per_page"]
-    scan, found = services().reviews.findings(
-        current_user(), scan_id, after_n=after, limit=per_page + 1
-    )
-    shown = found[:per_page]
-    next_after = shown[-1][0].n if len(found) > per_page else None
-    answer = {
-        "items": [_shown(*pair) for pair in shown],
-        "next_after": next_after,
-        "coverage": scan.coverage,
-    }
-    return answer, link_to_next(after=next_after)
-
-
 def _relation(total: Total | None) -> str | None:
     if total is None:
         return None
     return "eq" if total.is_exact else "gte"
-
-
-def _shown(finding: Finding, own: Feedback | None) -> dict[str, Any]:
-    return {
-        "n": finding.n,
-        "risk_type": finding.risk_type,
-        "risk": risk_title(finding.risk_type, finding.foreign_risk),
-        "category": finding.category,
-        "category_title": category_title(finding.category, finding.foreign_category),
-        "score": finding.score,
-        "context": finding.context,
-        "start": finding.start,
-        "end": finding.end,
-        "located": finding.start is not None,
-        "page": finding.page,
-        "feedback": own,
-    }

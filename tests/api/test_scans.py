@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from db.tables import Scan
 from service.api.current import EXTENSION
-from service.domain.scans.scans import COUNTED_SCANS
+from service.domain.limits import COUNTED_SCANS
 from tests.db.conftest import scan_values
 from tests.support.sentences import FLOW_TEXT
 

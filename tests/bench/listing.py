@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from db.queries import scans as queries
 from db.tables import User
 from service.api.http.pagination import encode_cursor
-from service.domain.scans.scans import COUNTED_SCANS
+from service.domain.limits import COUNTED_SCANS
 from tests.bench.plots import bars
 from tests.bench.results import Result, Target, shown
 from tests.bench.servers import riskscan, running, token

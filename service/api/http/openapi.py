@@ -10,7 +10,7 @@ from apiflask import APIFlask
 from service.api.http.bodies import READ, REPORT
 from service.api.http.problem_document import MEDIA_TYPE
 from service.api.http.response_headers import REVALIDATE, etagged
-from service.api.schemas.scans import ProblemOut
+from service.api.schemas.problems import ProblemOut
 from service.config.documentation import error_table
 
 _EVERYWHERE = {"400": "The request is not valid", "406": "Not acceptable", "500": "Internal error"}

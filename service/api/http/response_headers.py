@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ from apiflask import APIFlask
 from flask import Response, after_this_request, request
 from flask_compress import Compress
 
+Headers = list[tuple[str, str]]
 View = TypeVar("View", bound=Callable[..., Any])
 
 NO_STORE = "no-store"
@@ -19,6 +21,8 @@ MIN_COMPRESSED_BYTES = 1024
 _COMPRESSED = ["application/json", "application/problem+json"]
 # If an answer compressed tokens together with caller input, its length would leak them (BREACH).
 _NEVER_COMPRESSED = "/api/v1/auth/"
+WARNING_HEADER = "X-Riskscan-Warning"
+_UNSAFE_IN_HEADERS = re.compile(r"[^ -~]")
 _DATA_ONLY = "default-src 'none'; frame-ancestors 'none'"
 
 
@@ -50,6 +54,12 @@ def etagged(cache_control: str = NO_STORE) -> Callable[[View], View]:
         return answer  # type: ignore[return-value]  # wraps keeps the signature
 
     return decorate
+
+
+def warning_headers(warnings: list[dict[str, str]]) -> Headers:
+    """Return a header for each warning; the bodies of both answers have fixed keys."""
+    lines = [f"{warning['code']}: {warning['message']}" for warning in warnings]
+    return [(WARNING_HEADER, _UNSAFE_IN_HEADERS.sub("?", line)) for line in lines]
 
 
 def _compare(cache_control: str, response: Response) -> Response:

@@ -8,11 +8,13 @@ from typing import Any
 from werkzeug.datastructures import FileStorage
 from werkzeug.http import parse_options_header
 
+from service.nlp.pipeline import Submission
+
 MAX_NAME_CHARS = 255
 _BACKSLASHES = re.compile(r'\\(["\\]?)')
 
 
-def sent_document(file: FileStorage | None, text: str | None) -> dict[str, Any]:
+def document_fields(file: FileStorage | None, text: str | None) -> dict[str, Any]:
     """Return the fields of a Submission that hold the document: those of the file, or the text."""
     if file is None:
         return {"text": text}
@@ -21,6 +23,16 @@ def sent_document(file: FileStorage | None, text: str | None) -> dict[str, Any]:
         "filename": base_name(file),
         "media_type": file.content_type or None,
     }
+
+
+def submission(body: dict[str, Any], *, caller: str) -> Submission:
+    """Return what a scan's validated body asks the pipeline to scan."""
+    return Submission(
+        **document_fields(body.get("file"), body.get("text")),
+        force_llm=body["force_llm"],
+        sensitivity=body.get("sensitivity", "balanced"),
+        caller=caller,
+    )
 
 
 def base_name(file: FileStorage) -> str | None:

@@ -1,25 +1,88 @@
-"""Schemas of the caller's password and log-ins; the OpenAPI document is generated from them."""
+"""Accounts, tokens, passwords and log-ins."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC
+from typing import Any
 
 from apiflask import Schema
 from apiflask.fields import UUID, AwareDateTime, Boolean, Integer, List, Nested, String
-from apiflask.validators import Length, Range
+from apiflask.validators import Length, OneOf
+from marshmallow import EXCLUDE, pre_load
 
-from service.api.schemas.scans import StrictSchema, Text
-from service.domain.accounts.passwords import MAX_PASSWORD_CHARS
+from db.tables import Role
+from service.api.schemas.fields import StrictSchema, Text
+from service.domain.limits import MAX_PASSWORD_CHARS
+
+
+class RegisterIn(StrictSchema):
+    email = Text(required=True, validate=Length(1, 254), metadata={"example": "test@test.com"})
+    password = Text(
+        required=True, validate=Length(1, MAX_PASSWORD_CHARS), metadata={"example": "test123"}
+    )
+
+
+class TokenRequest(StrictSchema):
+    """An OAuth2 request; RFC 6749 section 3.2 requires that empty and unknown fields are ignored."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    @pre_load
+    def _drop_empty(self, sent: Any, **_: object) -> Any:  # noqa: ANN401 - any JSON
+        return {k: v for k, v in sent.items() if v != ""} if isinstance(sent, Mapping) else sent
+
+
+def _grant(name: str) -> String:
+    error = f"unsupported_grant_type: this address accepts only {name}."
+    metadata = {"description": "For OAuth2 clients.", "enum": [name, ""]}
+    return String(validate=OneOf([name], error=error), metadata=metadata)
+
+
+class LoginIn(TokenRequest):
+    """OAuth2's password grant; the address may be called `email`, as at registration."""
+
+    username = Text(validate=Length(max=254), metadata={"example": "test@test.com"})
+    email = Text(validate=Length(max=254), metadata={"description": "In place of username."})
+    password = Text(
+        required=True, validate=Length(1, MAX_PASSWORD_CHARS), metadata={"example": "test123"}
+    )
+    grant_type = _grant("password")
+
+    def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
+        """Require the address under exactly one of its two names."""
+        names = [name for name in ("username", "email") if sent.get(name)]
+        if not names:
+            return {"username": "Send the e-mail address as username or email."}
+        if len(names) == 2 and data.get("username") != data.get("email"):
+            return dict.fromkeys(names, "Two addresses were sent; send one of username and email.")
+        return {}
+
+
+class RefreshIn(TokenRequest):
+    refresh_token = String(required=True, validate=Length(1, 512))
+    grant_type = _grant("refresh_token")
+
+
+class TokensOut(Schema):
+    access_token = String(required=True)
+    token_type = String(required=True, validate=OneOf(["bearer"]))
+    expires_in = Integer(required=True, metadata={"description": "Seconds."})
+    refresh_token = String(required=True)
+
+
+class UserOut(Schema):
+    id = UUID(required=True)
+    email = Text(required=True)
+    role = String(required=True, validate=OneOf(list(Role)))
+    created_at = AwareDateTime(required=True, default_timezone=UTC)
+    updated_at = AwareDateTime(required=True, attribute="changed_at", default_timezone=UTC)
 
 
 class PasswordIn(StrictSchema):
     current_password = Text(required=True, validate=Length(1, MAX_PASSWORD_CHARS))
     new_password = Text(required=True, validate=Length(1, MAX_PASSWORD_CHARS))
-
-
-class LoginListQuery(StrictSchema):
-    cursor = String(validate=Length(1, 200))
-    per_page = Integer(load_default=50, validate=Range(1, 200))
 
 
 class LoginOut(Schema):

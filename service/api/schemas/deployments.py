@@ -1,4 +1,4 @@
-"""Shapes of models, deployments and the shadow; beside schemas.py, which they extend."""
+"""Models of the registry, deployments and the shadow."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ from apiflask.fields import (
 from apiflask.validators import Length, OneOf, Range
 
 from db.tables import DeploymentKind
-from service.api.schemas.scans import StrictSchema, Text
+from service.api.schemas.fields import MAX_INT, StrictSchema, Text
 from service.domain.deployments.deployments import ModelState
 from service.nlp.artifacts.registry import MAX_MODEL_CHARS
 
 MAX_WHY_CHARS = 1000
-_MAX_INT = 2**31 - 1
 _MODEL: dict[str, Any] = {"description": "name/version of a model in the registry."}
 
 
@@ -149,7 +148,7 @@ class DeploymentOut(Schema):
 
 class DeploymentListQuery(StrictSchema):
     before = Integer(
-        validate=Range(1, _MAX_INT), metadata={"description": "next_before of the page before."}
+        validate=Range(1, MAX_INT), metadata={"description": "next_before of the page before."}
     )
     per_page = Integer(load_default=50, validate=Range(1, 200))
 

@@ -1,4 +1,4 @@
-"""Shapes of findings and of what reviewers say of them; the OpenAPI document comes from these."""
+"""Reviewers' verdicts on findings, and missed risks."""
 
 from __future__ import annotations
 
@@ -7,24 +7,19 @@ from datetime import UTC
 from typing import Any
 
 from apiflask import Schema
-from apiflask.fields import (
-    UUID,
-    AwareDateTime,
-    Boolean,
-    File,
-    Float,
-    Integer,
-    List,
-    Nested,
-    String,
-)
+from apiflask.fields import UUID, AwareDateTime, Boolean, File, Integer, List, Nested, String
 from apiflask.validators import Length, OneOf, Range
 from marshmallow import ValidationError, post_dump
 
 from db.tables import Verdict
-from service.api.schemas.coverage import warning_list
-from service.api.schemas.scans import MAX_INT, StrictSchema, TaxonomyKey, Text
-from service.nlp.taxonomy import CATEGORIES, RISK_TITLES, RISK_TYPES
+from service.api.schemas.fields import (
+    MAX_INT,
+    StrictSchema,
+    TaxonomyKey,
+    Text,
+    character_offset,
+)
+from service.nlp.taxonomy import RISK_TITLES, RISK_TYPES
 
 VERDICTS_ON_FINDINGS = (Verdict.CONFIRMED, Verdict.REJECTED, Verdict.RELABELLED)
 MAX_COMMENT_CHARS = 2000
@@ -102,10 +97,6 @@ class MissedIn(StrictSchema):
         return faults
 
 
-def _offset(description: str) -> Integer:
-    return Integer(required=True, allow_none=True, metadata={"description": description})
-
-
 class FeedbackOut(Schema):
     """One verdict of one user, or a missed risk that they reported."""
 
@@ -125,8 +116,8 @@ class FeedbackOut(Schema):
         metadata={"description": "The types that stand by this verdict."},
     )
     comment = String(required=True, allow_none=True)
-    start = _offset("First character, in code points; null if not located.")
-    end = _offset("One past the last character.")
+    start = character_offset("First character, in code points; null if not located.")
+    end = character_offset("One past the last character.")
     context = String(
         required=True,
         allow_none=True,
@@ -151,63 +142,9 @@ class GivenFeedbackOut(FeedbackOut):
     """The caller's own, as it is stored now; OpenAPI wants another name for what others nest."""
 
 
-class FeedbackListQuery(StrictSchema):
-    cursor = String(
-        validate=Length(1, 200), metadata={"description": "next_cursor of the page before."}
-    )
-    per_page = Integer(load_default=50, validate=Range(1, 200))
-
-
 class FeedbackListOut(Schema):
     items = List(Nested(FeedbackOut), required=True)
     next_cursor = String(required=True, allow_none=True)
-
-
-class FindingListQuery(StrictSchema):
-    after = Integer(
-        load_default=0, validate=Range(0, MAX_INT), metadata={"description": "A finding's id."}
-    )
-    per_page = Integer(load_default=100, validate=Range(1, 1000))
-
-
-class FindingOut(Schema):
-    id = Integer(required=True, attribute="n", metadata={"description": "Number within the scan."})
-    risk_type = String(
-        required=True,
-        allow_none=True,
-        validate=OneOf(RISK_TYPES),
-        metadata={"description": "null if AI_SERVICE_URL names a risk outside the taxonomy."},
-    )
-    risk = String(required=True, metadata={"description": "Title of the risk."})
-    category = String(required=True, allow_none=True, validate=OneOf(CATEGORIES))
-    category_title = String(required=True)
-    score = Float(
-        required=True,
-        allow_none=True,
-        metadata={"description": "Calibrated probability; null from an LLM or another service."},
-    )
-    context = String(required=True, metadata={"description": "The sentence, verbatim."})
-    start = _offset("First character, in code points; null if not located.")
-    end = _offset("One past the last character.")
-    located = Boolean(
-        required=True,
-        metadata={
-            "description": "false if the text does not contain the quote from AI_SERVICE_URL."
-        },
-    )
-    page = Integer(required=True, allow_none=True, metadata={"description": "1-based."})
-    feedback = Nested(
-        FeedbackOut,
-        required=True,
-        allow_none=True,
-        metadata={"description": "The caller's own verdict."},
-    )
-
-
-class FindingListOut(Schema):
-    items = List(Nested(FindingOut), required=True)
-    next_after = Integer(required=True, allow_none=True)
-    warnings = warning_list("coverage.warnings")
 
 
 class FindingReviewOut(Schema):

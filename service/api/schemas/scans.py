@@ -1,4 +1,4 @@
-"""Shapes of requests and responses; the OpenAPI document comes from these."""
+"""Scans, their coverage and their warnings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from apiflask.fields import (
     UUID,
     AwareDateTime,
     Boolean,
-    Dict,
     File,
     Float,
     Integer,
@@ -20,142 +19,16 @@ from apiflask.fields import (
     String,
 )
 from apiflask.validators import Length, OneOf, Range, Regexp
-from marshmallow import EXCLUDE, RAISE, ValidationError, pre_load, validates_schema
+from marshmallow import pre_load
 
-from db.tables import Role, Source
-from service.api.schemas.coverage import CoverageOut, warning_list
-from service.domain.accounts.passwords import MAX_PASSWORD_CHARS
-from service.domain.scans.scans import COUNTED_SCANS, NUMBERED_SCANS
+from db.tables import Source
+from service.api.schemas.fields import Flag, StrictSchema, TaxonomyKey, Text
+from service.domain.limits import COUNTED_SCANS, NUMBERED_SCANS
 from service.nlp.artifacts.operating_points import SENSITIVITIES
-from service.nlp.taxonomy import CATEGORY_TITLES, MAX_TITLE_CHARS, RISK_TITLES, key_named
+from service.nlp.taxonomy import CATEGORY_TITLES, MAX_TITLE_CHARS, RISK_TITLES
 
-MAX_INT = 2**31 - 1
-_NO_FLAG = "Send true or false; on, off, yes, no, 1 and 0 are accepted too."
 _FLAGS = ("true", "false", "on", "off", "yes", "no", "1", "0")
 _STORABLE = Range(datetime(1970, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC))
-
-
-class StrictSchema(Schema):
-    """Refuses unknown fields by name; reports faults of single fields and across fields together."""
-
-    class Meta:
-        unknown = RAISE
-
-    @validates_schema(pass_original=True, skip_on_field_errors=False)
-    def _check_across_fields(self, data: dict[str, Any], sent: object, **_: object) -> None:
-        if isinstance(sent, Mapping) and (faults := self.faults_across(data, sent)):
-            raise ValidationError({field: [message] for field, message in faults.items()})
-
-    def faults_across(self, _data: dict[str, Any], _sent: Mapping[str, Any]) -> dict[str, str]:
-        """Return a message for each field about fields that contradict each other.
-
-        `_data` has only the valid fields, `_sent` every field as the caller sent it.
-        """
-        return {}
-
-
-class Text(String):
-    """A string that every database stores and every hash takes: no NUL, no lone surrogate."""
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - marshmallow's
-        text: str = super()._deserialize(value, *args, **kwargs)
-        if "\x00" in text or any("\ud800" <= c <= "\udfff" for c in text):
-            raise ValidationError("Holds a NUL or half of a surrogate pair.")
-        return text
-
-
-class Flag(Boolean):
-    """A boolean as JSON, HTML forms and common clients write it, ignoring case."""
-
-    truthy = {"true", "on", "yes", "1", 1}  # noqa: RUF012 - marshmallow's own convention
-    falsy = {"false", "off", "no", "0", 0}  # noqa: RUF012
-    default_error_messages = {"invalid": _NO_FLAG}  # noqa: RUF012
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> bool:  # noqa: ANN401 - marshmallow's
-        folded = value.casefold() if isinstance(value, str) else value
-        flag: bool = super()._deserialize(folded, *args, **kwargs)
-        return flag
-
-
-class TaxonomyKey(String):
-    """A key of the taxonomy, sent as key or title, ignoring case."""
-
-    def __init__(self, titles: Mapping[str, str], **kwargs: Any) -> None:  # noqa: ANN401 - marshmallow's
-        kwargs.setdefault("metadata", {})
-        kwargs["metadata"] = {"enum": [*titles, *titles.values()], **kwargs["metadata"]}
-        super().__init__(**kwargs)
-        self._titles = titles
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - marshmallow's
-        name: str = super()._deserialize(value, *args, **kwargs)
-        key = key_named(name, self._titles)
-        if key is None:
-            raise ValidationError("Neither a key nor a title of GET /api/v1/taxonomy.")
-        return key
-
-
-class RegisterIn(StrictSchema):
-    email = Text(required=True, validate=Length(1, 254), metadata={"example": "test@test.com"})
-    password = Text(
-        required=True, validate=Length(1, MAX_PASSWORD_CHARS), metadata={"example": "test123"}
-    )
-
-
-class TokenRequest(StrictSchema):
-    """An OAuth2 request; RFC 6749 section 3.2 requires that empty and unknown fields are ignored."""
-
-    class Meta:
-        unknown = EXCLUDE
-
-    @pre_load
-    def _drop_empty(self, sent: Any, **_: object) -> Any:  # noqa: ANN401 - any JSON
-        return {k: v for k, v in sent.items() if v != ""} if isinstance(sent, Mapping) else sent
-
-
-def _grant(name: str) -> String:
-    error = f"unsupported_grant_type: this address accepts only {name}."
-    metadata = {"description": "For OAuth2 clients.", "enum": [name, ""]}
-    return String(validate=OneOf([name], error=error), metadata=metadata)
-
-
-class LoginIn(TokenRequest):
-    """OAuth2's password grant; the address may be called `email`, as at registration."""
-
-    username = Text(validate=Length(max=254), metadata={"example": "test@test.com"})
-    email = Text(validate=Length(max=254), metadata={"description": "In place of username."})
-    password = Text(
-        required=True, validate=Length(1, MAX_PASSWORD_CHARS), metadata={"example": "test123"}
-    )
-    grant_type = _grant("password")
-
-    def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
-        """Require the address under exactly one of its two names."""
-        names = [name for name in ("username", "email") if sent.get(name)]
-        if not names:
-            return {"username": "Send the e-mail address as username or email."}
-        if len(names) == 2 and data.get("username") != data.get("email"):
-            return dict.fromkeys(names, "Two addresses were sent; send one of username and email.")
-        return {}
-
-
-class RefreshIn(TokenRequest):
-    refresh_token = String(required=True, validate=Length(1, 512))
-    grant_type = _grant("refresh_token")
-
-
-class TokensOut(Schema):
-    access_token = String(required=True)
-    token_type = String(required=True, validate=OneOf(["bearer"]))
-    expires_in = Integer(required=True, metadata={"description": "Seconds."})
-    refresh_token = String(required=True)
-
-
-class UserOut(Schema):
-    id = UUID(required=True)
-    email = Text(required=True)
-    role = String(required=True, validate=OneOf(list(Role)))
-    created_at = AwareDateTime(required=True, default_timezone=UTC)
-    updated_at = AwareDateTime(required=True, attribute="changed_at", default_timezone=UTC)
 
 
 class ScanIn(StrictSchema):
@@ -247,6 +120,49 @@ class ScanSummaryOut(Schema):
     timestamp = AwareDateTime(required=True, attribute="created_at", default_timezone=UTC)
 
 
+class CoverageOut(Schema):
+    """How much of the document was read; text is never truncated."""
+
+    characters = Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "null if only the service at AI_SERVICE_URL could read the file."},
+    )
+    sentences = Integer(required=True, allow_none=True)
+    pages = Integer(required=True, allow_none=True)
+    pages_without_text = List(Integer(), required=True)
+    truncated = Boolean(required=True)
+    language = String(
+        required=True,
+        allow_none=True,
+        dump_default=None,
+        metadata={
+            "description": "Code (ISO 639-1) of the language with the largest share of the text; null "
+            "if too little of it is words, and for scans older than this field."
+        },
+    )
+    language_share = Float(
+        required=True,
+        allow_none=True,
+        dump_default=None,
+        metadata={
+            "description": "Share of that language in the text, estimated from a sample: 0 to 1."
+        },
+    )
+
+
+class WarningOut(Schema):
+    """A reason to trust a result less."""
+
+    code = String(required=True, metadata={"example": "language_not_read"})
+    message = String(required=True)
+
+
+def warning_list(attribute: str) -> List[Any]:
+    """Return the field of a scan's warnings; POST answers have them in X-Riskscan-Warning headers."""
+    return List(Nested(WarningOut), required=True, attribute=attribute, dump_default=[])
+
+
 class ScanDetailOut(ScanOut):
     user_id = UUID(required=True, metadata={"description": "Who scanned it."})
     filename = String(required=True, allow_none=True)
@@ -329,53 +245,3 @@ class ScanListOut(Schema):
         },
     )
     next_cursor = String(required=True, allow_none=True)
-
-
-class AuditEventListQuery(StrictSchema):
-    cursor = String(validate=Length(1, 200))
-    per_page = Integer(load_default=50, validate=Range(1, 200))
-
-
-class AuditEventOut(Schema):
-    id = UUID(required=True)
-    created_at = AwareDateTime(required=True, default_timezone=UTC)
-    action = String(required=True)
-    user_id = UUID(required=True, allow_none=True)
-    object_type = String(required=True)
-    object_id = String(required=True, allow_none=True)
-    request_id = String(required=True, allow_none=True)
-    detail = Dict(required=True)
-
-
-class AuditEventListOut(Schema):
-    items = List(Nested(AuditEventOut), required=True)
-    next_cursor = String(required=True, allow_none=True)
-
-
-class HealthOut(Schema):
-    status = String(required=True)
-    version = String(required=True)
-
-
-class ReadyOut(Schema):
-    status = String(required=True, validate=OneOf(["ready"]))
-    checks = Dict(keys=String(), values=String(), required=True)
-    age_s = Float(required=True)
-
-
-class FaultOut(Schema):
-    field = String(required=True)
-    message = String(required=True)
-
-
-class ProblemOut(Schema):
-    """An error, as RFC 9457 problem+json."""
-
-    type = String(required=True)
-    title = String(required=True)
-    status = Integer(required=True)
-    detail = String(required=True)
-    instance = String(required=True)
-    code = String(required=True)
-    request_id = String(required=True, allow_none=True)
-    errors = List(Nested(FaultOut), required=True)

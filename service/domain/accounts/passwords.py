@@ -5,12 +5,12 @@ from __future__ import annotations
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from service.domain.limits import MAX_PASSWORD_CHARS
 from service.errors import Fault
 
 # OWASP Password Storage Cheat Sheet, argon2id row: 19 MiB, 2 passes, 1 lane. The package's default
 # (64 MiB, 4 lanes) would let eight log-ins at once hold half a gigabyte.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-MAX_PASSWORD_CHARS = 1024
 
 
 def hash_password(password: str) -> str:

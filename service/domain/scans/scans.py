@@ -19,16 +19,13 @@ from db.queries import scans as queries
 from db.queries.audit import Event
 from service.domain.audit import Action, event, record
 from service.domain.group_commit import Combiner
+from service.domain.limits import COUNTED_SCANS
 from service.domain.transactions import Transactions
 from service.errors import Conflict, DatabaseUnavailable, NotFound, Unauthenticated
 from service.nlp.document import Finding
 from service.nlp.pipeline import ScanPipeline, ScanResult, Submission, Timed, untimed
 from service.observability.logging import fields
 
-COUNTED_SCANS = 1_000
-"""A page's total is counted among so many of the newest scans, so that its cost has an end."""
-NUMBERED_SCANS = 10_000
-"""Pages by number reach so many scans: each walks over all before it. Cursors reach every one."""
 SHARED_FINDINGS = 100
 """A scan with more findings is stored in a transaction of its own: smaller ones need not wait for it."""
 

@@ -1,0 +1,61 @@
+"""/api/v1/scans/{id}/findings: the findings of a scan."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from apiflask import APIBlueprint
+from marshmallow import RAISE
+
+from db.tables import Feedback, Finding
+from service.api.current import services
+from service.api.http.authentication import auth, current_user
+from service.api.http.pagination import link_to_next
+from service.api.http.response_headers import etagged
+from service.api.schemas.findings import FindingListOut, FindingListQuery
+from service.nlp.taxonomy import category_title, risk_title
+
+blueprint = APIBlueprint("findings", __name__, url_prefix="/api/v1/scans", tag="Scans")
+
+
+@blueprint.get("/<uuid:scan_id>/findings")
+@etagged()
+@blueprint.auth_required(auth)
+@blueprint.input(FindingListQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.output(FindingListOut)
+@blueprint.doc(
+    summary="The findings of a scan that the caller may open, in document order",
+    responses=[304],
+    operation_id="get_scans_list_findings",
+)
+def list_findings(scan_id: UUID, query: dict[str, int]) -> tuple[dict[str, Any], dict[str, str]]:
+    after, per_page = query["after"], query["per_page"]
+    scan, found = services().reviews.findings(
+        current_user(), scan_id, after_n=after, limit=per_page + 1
+    )
+    shown = found[:per_page]
+    next_after = shown[-1][0].n if len(found) > per_page else None
+    answer = {
+        "items": [_shown(*pair) for pair in shown],
+        "next_after": next_after,
+        "coverage": scan.coverage,
+    }
+    return answer, link_to_next(after=next_after)
+
+
+def _shown(finding: Finding, own: Feedback | None) -> dict[str, Any]:
+    return {
+        "n": finding.n,
+        "risk_type": finding.risk_type,
+        "risk": risk_title(finding.risk_type, finding.foreign_risk),
+        "category": finding.category,
+        "category_title": category_title(finding.category, finding.foreign_category),
+        "score": finding.score,
+        "context": finding.context,
+        "start": finding.start,
+        "end": finding.end,
+        "located": finding.start is not None,
+        "page": finding.page,
+        "feedback": own,
+    }

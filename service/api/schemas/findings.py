@@ -1,0 +1,59 @@
+"""Findings of a scan."""
+
+from __future__ import annotations
+
+from apiflask import Schema
+from apiflask.fields import Boolean, Float, Integer, List, Nested, String
+from apiflask.validators import OneOf, Range
+
+from service.api.schemas.feedback import FeedbackOut
+from service.api.schemas.fields import MAX_INT, StrictSchema, character_offset
+from service.api.schemas.scans import warning_list
+from service.nlp.taxonomy import CATEGORIES, RISK_TYPES
+
+
+class FindingListQuery(StrictSchema):
+    after = Integer(
+        load_default=0, validate=Range(0, MAX_INT), metadata={"description": "A finding's id."}
+    )
+    per_page = Integer(load_default=100, validate=Range(1, 1000))
+
+
+class FindingOut(Schema):
+    id = Integer(required=True, attribute="n", metadata={"description": "Number within the scan."})
+    risk_type = String(
+        required=True,
+        allow_none=True,
+        validate=OneOf(RISK_TYPES),
+        metadata={"description": "null if AI_SERVICE_URL names a risk outside the taxonomy."},
+    )
+    risk = String(required=True, metadata={"description": "Title of the risk."})
+    category = String(required=True, allow_none=True, validate=OneOf(CATEGORIES))
+    category_title = String(required=True)
+    score = Float(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Calibrated probability; null from an LLM or another service."},
+    )
+    context = String(required=True, metadata={"description": "The sentence, verbatim."})
+    start = character_offset("First character, in code points; null if not located.")
+    end = character_offset("One past the last character.")
+    located = Boolean(
+        required=True,
+        metadata={
+            "description": "false if the text does not contain the quote from AI_SERVICE_URL."
+        },
+    )
+    page = Integer(required=True, allow_none=True, metadata={"description": "1-based."})
+    feedback = Nested(
+        FeedbackOut,
+        required=True,
+        allow_none=True,
+        metadata={"description": "The caller's own verdict."},
+    )
+
+
+class FindingListOut(Schema):
+    items = List(Nested(FindingOut), required=True)
+    next_after = Integer(required=True, allow_none=True)
+    warnings = warning_list("coverage.warnings")
