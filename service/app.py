@@ -54,7 +54,8 @@ from service.domain.scans.scans import Scans
 from service.domain.services import Services
 from service.domain.transactions import Transactions, open_database
 from service.errors import NotAcceptable, ShuttingDown
-from service.nlp.analyzers.pool import AnalyzerPool, open_analyzers
+from service.nlp.analyzers.factory import open_analyzers
+from service.nlp.analyzers.pool import AnalyzerPool
 from service.nlp.artifacts.registry import Registry
 from service.nlp.pipeline import ScanPipeline, ScanResult
 from service.observability import request_id

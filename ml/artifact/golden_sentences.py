@@ -13,7 +13,7 @@ from service.nlp.arrays import Floats
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import Artifact
 from service.nlp.artifacts.operating_points import OperatingPoint, risk_scores
-from service.nlp.inference.engines import Engine
+from service.nlp.inference.engine import Engine
 from service.nlp.inference.neighbour_context import own_logits
 from service.nlp.taxonomy import RISK_TYPES
 

@@ -33,7 +33,7 @@ from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import Artifact, probabilities
 from service.nlp.artifacts.drift_index import REFERENCE_FILE
 from service.nlp.artifacts.operating_points import OperatingPoint, Sensitivity, risk_scores
-from service.nlp.inference.engines import OnnxEngine
+from service.nlp.inference.onnx_engine import OnnxEngine
 from service.nlp.taxonomy import RISK_TYPES
 
 N_FOLDS = 5

@@ -14,7 +14,7 @@ from ml.evaluation.resampling import Measure, interval
 from service.errors import RiskscanError
 from service.nlp.arrays import Bools, Floats, Ints
 from service.nlp.inference.encoder import RiskEncoder
-from service.nlp.inference.engines import Engine
+from service.nlp.inference.engine import Engine
 
 MAX_DIFFERENCE_POINTS = 0.5
 """About a decision in 250: far less than the dev sentences can tell apart, more than rounding needs."""

@@ -30,11 +30,12 @@ from ml.training.pretrained import base_dir
 from ml.versions import resolved
 from service.config import settings as config
 from service.errors import ConfigError
-from service.nlp import segmentation, taxonomy
+from service.nlp import taxonomy
 from service.nlp.arrays import Floats
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import Artifact
 from service.nlp.inference.encoder import EncoderConfig
+from service.nlp.segmentation import segmenter
 from service.nlp.taxonomy import RISK_TYPES
 
 _LICENCE_DIR = Path(__file__).parents[1] / "artifact" / "licence"
@@ -93,7 +94,7 @@ def _fields(settings: Settings, calibration: Calibration, fingerprint: str) -> d
             "tokenizer_sha256": base.tokenizer_sha256,
         },
         "taxonomy_version": taxonomy.VERSION,
-        "segmenter": {"name": segmentation.NAME, "version": segmentation.VERSION},
+        "segmenter": {"name": segmenter.NAME, "version": segmenter.VERSION},
         "dataset_fingerprint": fingerprint,
         "weight_bits": settings.artifact.weight_bits,
         "max_length_tokens": settings.train.max_length_tokens,

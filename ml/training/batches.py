@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from service.nlp.arrays import Floats
 from service.nlp.artifacts.artifact import Artifact
 from service.nlp.inference.encoder import RiskEncoder
-from service.nlp.inference.engines import Engine
+from service.nlp.inference.engine import Engine
 
 Ids = list[int]
 _SCORED_AT_ONCE = 64

@@ -143,7 +143,7 @@ def _trained(folder: Path) -> dict[str, torch.Tensor]:
         raise ConfigError(
             f"{folder} has neither an artifact nor a finished run: {_remedy(folder)}."
         )
-    from service.nlp.inference.engines import load_encoder  # noqa: PLC0415 - needed here alone
+    from service.nlp.inference.torch_engine import load_encoder  # noqa: PLC0415 - needed here alone
 
     return load_encoder(artifacts.load(folder).path).state_dict()
 

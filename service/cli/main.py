@@ -152,7 +152,7 @@ def export_feedback(out: Path | None, since: datetime | None) -> None:
 
 @contextlib.contextmanager
 def _scanner(config: Config) -> Iterator[ScanPipeline]:
-    from service.nlp.analyzers.pool import open_analyzers  # noqa: PLC0415
+    from service.nlp.analyzers.factory import open_analyzers  # noqa: PLC0415
 
     scanner = ScanPipeline(config, open_analyzers(config))
     try:

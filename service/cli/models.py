@@ -26,7 +26,7 @@ def models() -> None:
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 def verify_model(folder: Path | None) -> None:
     """Check an artifact's hashes and labels and reproduce its golden scores (default: MODEL_DIR)."""
-    from service.nlp.analyzers.pool import open_model  # noqa: PLC0415 - loads the model's libraries
+    from service.nlp.analyzers.factory import open_model  # noqa: PLC0415 - loads the model's libraries
 
     config = settings.load()
     analyzer = open_model(config, folder or config.model_dir)

@@ -1,7 +1,4 @@
-"""Names for numpy arrays, and blocks of rows.
-
-In double precision the rows of a whole book would take hundreds of megabytes at once.
-"""
+"""Type aliases for numpy arrays, and the blocks in which the rows of a large array are processed."""
 
 from __future__ import annotations
 
@@ -17,8 +14,12 @@ Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.intp]
+"""Row numbers of another array."""
+Offsets = npt.NDArray[np.int64]
+"""Character offsets of spans: int64 (n_spans, 2), half-open."""
 
 ROWS = 4_096
+"""Rows of a block. In double precision, all rows of a book would take hundreds of megabytes."""
 
 
 def row_blocks(n: int) -> Iterator[slice]:

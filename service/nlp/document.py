@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from service.nlp.spans import Spans, offsets_of
+from service.nlp.span_sequence import SpanSequence, offsets_of
 from service.nlp.taxonomy import category_title, risk_title
 
 Source = Literal["model", "llm"]
@@ -86,7 +86,7 @@ class Document:
     def sentence_texts(self) -> Sequence[str]:
         """Return the sentences verbatim, in document order; each access slices the text again."""
         text = self.text
-        return Spans(offsets_of(self.sentences), lambda start, end: text[start:end])
+        return SpanSequence(offsets_of(self.sentences), lambda start, end: text[start:end])
 
     def coverage(self) -> dict[str, object]:
         """Return what was seen: the block stored with each scan."""

@@ -19,7 +19,7 @@ from service.nlp.deadline import Deadline
 from service.nlp.document import Analysis, Document, ExtractedText, SentFile
 from service.nlp.extraction.extractor import Extractor
 from service.nlp.language import LanguageDetector, Languages
-from service.nlp.segmentation import Segmenter
+from service.nlp.segmentation.segmenter import Segmenter
 
 Stage = Literal["extract", "segment", "analyze", "store"]
 Timed = Callable[[Stage], AbstractContextManager[object]]

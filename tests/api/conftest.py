@@ -14,7 +14,7 @@ from db import migrate
 from service.api.current import EXTENSION
 from service.app import close_app, create_app
 from service.config.settings import load
-from service.nlp.analyzers.pool import open_analyzers
+from service.nlp.analyzers.factory import open_analyzers
 from service.server.server import Server
 from tests.support.calls import caller
 from tests.support.sentences import FLOW_TEXT

@@ -14,7 +14,7 @@ from service.api.current import EXTENSION
 from service.app import close_app, create_app
 from service.config.settings import load
 from service.domain.deployments import rollout as rollouts
-from service.nlp.analyzers.pool import open_analyzers
+from service.nlp.analyzers.factory import open_analyzers
 from tests.api.conftest import SETTINGS, serve
 from tests.support.artifacts import (
     NAME,

@@ -11,7 +11,7 @@ import numpy as np
 from service.config import settings
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.extraction.extractor import extract_text
-from service.nlp.segmentation import Segmenter
+from service.nlp.segmentation.segmenter import Segmenter
 from tests.bench.engine import alone, best_sorted
 from tests.bench.own_process import measured
 from tests.bench.plots import bars

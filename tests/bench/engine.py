@@ -14,7 +14,8 @@ import numpy as np
 
 from service.config import settings
 from service.nlp.artifacts import artifact as artifacts
-from service.nlp.inference.engines import CPU_LIMITS, make_engine
+from service.nlp.inference.engine import CPU_LIMITS
+from service.nlp.inference.engine_factory import open_engine
 from service.nlp.inference.requests import padded
 from service.nlp.inference.tokenization import Windower
 from tests.bench.own_process import measured
@@ -68,7 +69,7 @@ def best_sorted(figures):
 def figures_of(sentences, ways):
     """Measure `ways` on the shipped model, as the service would run it here."""
     artifact = artifacts.load(settings.load().model_dir)
-    engine = make_engine(artifact, device="cpu", n_threads=0)
+    engine = open_engine(artifact, device="cpu", n_threads=0)
     windower = Windower(artifact.tokenizer(), artifact.manifest.max_length_tokens)
     began_s = time.perf_counter()
     windows = [ids for parts in windower.windows(sentences) for ids in parts]

@@ -12,7 +12,7 @@ from itertools import count
 
 from service.config.settings import ROOT
 from service.nlp.extraction.extractor import extract_text
-from service.nlp.segmentation import Segmenter
+from service.nlp.segmentation.segmenter import Segmenter
 
 SENTENCES_PER_DOCUMENT = 100
 _SENTENCES_PER_PARAGRAPH = 5

@@ -7,7 +7,7 @@ from itertools import islice
 import pytest
 
 from service.nlp.extraction.extractor import extract_text
-from service.nlp.segmentation import Segmenter
+from service.nlp.segmentation.segmenter import Segmenter
 from tests.bench import __main__ as bench
 from tests.bench.load import open_loop
 from tests.bench.options import Options

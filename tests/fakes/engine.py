@@ -6,11 +6,11 @@ import threading
 
 import numpy as np
 
-from service.nlp.inference.engines import PassLimits
+from service.nlp.inference.engine import Engine, PassLimits
 from service.nlp.taxonomy import RISK_TYPES
 
 
-class LargestIdEngine:
+class LargestIdEngine(Engine):
     """The outputs of a row are the largest of its token ids, in every column."""
 
     device = "cpu"

@@ -12,8 +12,8 @@ from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.analyzers.remote import RemoteAnalyzer
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import Artifact
-from service.nlp.inference.engines import TorchEngine
-from service.nlp.segmentation import Segmenter
+from service.nlp.inference.torch_engine import TorchEngine
+from service.nlp.segmentation.segmenter import Segmenter
 from tests.fakes.chat_server import ChatServer
 from tests.fakes.scan_server import ScanServer
 from tests.support.artifacts import SHIPPED as MODEL_DIR

@@ -9,7 +9,7 @@ import pytest
 
 from service.nlp.document import Document, Sentence
 from service.nlp.language import LanguageDetector
-from service.nlp.spans import Spans
+from service.nlp.span_sequence import SpanSequence
 
 ROOT = Path(__file__).resolve().parents[2]
 with (ROOT / "tests/support/languages.tsv").open(encoding="utf-8") as file:
@@ -86,5 +86,5 @@ def test_detect_table_of_numbers_looks_at_a_part_of_its_cells(detector):
         return Sentence(start, end)
 
     offsets = np.arange(n_cells)[:, None] * 2 + [0, 1]
-    assert detector.detect(Document("1\t" * n_cells, Spans(offsets, cell))).shares == {}
+    assert detector.detect(Document("1\t" * n_cells, SpanSequence(offsets, cell))).shares == {}
     assert 0 < len(looked_at) < n_cells / 4

@@ -25,7 +25,7 @@ from service.domain.audit import Action, event, record
 from service.domain.deployments.rollout import Rollout
 from service.domain.transactions import Transactions
 from service.errors import ArtifactError, Conflict, Fault, InvalidRequest
-from service.nlp.analyzers.pool import open_model
+from service.nlp.analyzers.factory import open_model
 from service.nlp.artifacts.registry import Entry, GateRecord, Registry, manifest_sha256
 
 MIN_WHY_CHARS = 10

@@ -18,7 +18,8 @@ from service.domain.deployments.shadow import Shadow
 from service.domain.transactions import Transactions
 from service.errors import ArtifactError, DatabaseUnavailable, RiskscanError
 from service.nlp.analyzers.base import Analyzer
-from service.nlp.analyzers.pool import AnalyzerPool, open_model
+from service.nlp.analyzers.factory import open_model
+from service.nlp.analyzers.pool import AnalyzerPool
 from service.nlp.artifacts.registry import Registry, manifest_sha256
 from service.nlp.observer import NOBODY, Observer
 from service.observability.logging import fields

@@ -14,7 +14,8 @@ from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import Artifact
 from service.nlp.deadline import Deadline
 from service.nlp.document import Source
-from service.nlp.inference.engines import Engine, make_engine
+from service.nlp.inference.engine import Engine
+from service.nlp.inference.engine_factory import open_engine
 from service.nlp.inference.neighbour_context import logits_of_block, own_logits
 from service.nlp.inference.scheduler import InferenceScheduler
 from service.nlp.inference.score_cache import SentenceCache
@@ -68,7 +69,7 @@ class LocalAnalyzer(SentenceScorer):
             ArtifactError: the artifact is missing, was altered, or gives other scores.
         """
         artifact = artifacts.load(model_dir)
-        engine = make_engine(artifact, device=device, n_threads=n_threads)
+        engine = open_engine(artifact, device=device, n_threads=n_threads)
         analyzer = cls(artifact, engine, cache_sentences=cache_sentences, observer=observer)
         try:
             golden = analyzer.score([row.text for row in artifact.golden()])

@@ -17,6 +17,7 @@ from service.nlp.deadline import Deadline
 from service.nlp.document import Analysis, Document, Finding, Source
 from service.nlp.extraction.text_builder import storable
 from service.nlp.observer import NOBODY, Observer, call_told
+from service.nlp.span import Span
 from service.nlp.taxonomy import (
     MAX_TITLE_CHARS,
     RISK_TYPES,
@@ -24,7 +25,6 @@ from service.nlp.taxonomy import (
     risk_type_of_title,
 )
 
-Span = tuple[int, int]
 _ORDER = {risk_type: position for position, risk_type in enumerate(RISK_TYPES)}
 
 

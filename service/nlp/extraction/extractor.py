@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from service.errors import (
     Overloaded,
@@ -22,6 +21,7 @@ from service.errors import (
     UnreadableDocument,
     UnsupportedMediaType,
 )
+from service.nlp.arrays import Ints, Offsets
 from service.nlp.cpu_quota import cpu_quota
 from service.nlp.deadline import Deadline
 from service.nlp.document import Block, ExtractedText
@@ -29,7 +29,7 @@ from service.nlp.extraction.fair_slots import FairSlots
 from service.nlp.extraction.plain_text import add_verbatim, reader_of
 from service.nlp.extraction.sandbox import answer_of
 from service.nlp.extraction.text_builder import MAX_BLOCKS, TextBuilder, check_chars, storable
-from service.nlp.spans import Offsets, Spans
+from service.nlp.span_sequence import SpanSequence
 
 READ_TYPES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -259,7 +259,7 @@ def _check_docx(data: bytes) -> None:
 
 def _built(builder: TextBuilder) -> ExtractedText:
     offsets = np.frombuffer(builder.offsets, np.int64).reshape(-1, 2)
-    return ExtractedText(builder.text(), Spans(offsets, Block))
+    return ExtractedText(builder.text(), SpanSequence(offsets, Block))
 
 
 def _extracted(head: Mapping[str, Any], body: memoryview, max_chars: int) -> ExtractedText:
@@ -279,10 +279,10 @@ def _extracted(head: Mapping[str, Any], body: memoryview, max_chars: int) -> Ext
     if pages is not None and pages[:1] != (0,):
         raise _nonsense()
     offsets = _ascending_offsets(np.frombuffer(body, np.int64, 2 * n_blocks), len(text))
-    return ExtractedText(storable(text), Spans(offsets, Block), pages, tuple(missing))
+    return ExtractedText(storable(text), SpanSequence(offsets, Block), pages, tuple(missing))
 
 
-def _ascending_offsets(flat: npt.NDArray[np.int64], most: int) -> Offsets:
+def _ascending_offsets(flat: Ints, most: int) -> Offsets:
     """Return `flat` as pairs when it runs from 0 to `most` in ascending order."""
     if flat.size and not (flat[0] >= 0 and flat[-1] <= most and (np.diff(flat) >= 0).all()):
         raise _nonsense()

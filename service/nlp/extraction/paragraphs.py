@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-Span = tuple[int, int]
+from service.nlp.span import Span, trimmed
 
 _BULLET = r"(?:[-*+\u2022\u25e6\u25aa\u2023\u25cf\u25cb\u25a0\u25a1\u2013\u2014\u00b7\uf0b7]\s+)"
 _NUMBER = r"(?:(?:\d{1,3}|[a-z]|[ivx]{1,5})[.)]\s+|\([a-z0-9]{1,4}\)\s+)"
@@ -52,15 +52,8 @@ def blocks_of(text: str) -> list[Span]:
     """Return the blocks of `text` in order, trimmed: half-open offsets, those without a word left out."""
     if text.isalnum() or not text.strip():  # most cells of a table: a word, a number, nothing
         return [(0, len(text))] if text.strip() else []
-    spans = [_trimmed(text, span) for span in _blocks(text)]
+    spans = [trimmed(text, *span) for span in _blocks(text)]
     return [(a, b) for a, b in spans if any(c.isalnum() for c in text[a:b])]
-
-
-def _trimmed(text: str, span: Span) -> Span:
-    start, end = span
-    piece = text[start:end]
-    start += len(piece) - len(piece.lstrip())
-    return start, max(start, end - (len(piece) - len(piece.rstrip())))
 
 
 def _blocks(text: str) -> Iterator[Span]:

@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from service.errors import UnreadableDocument
-from service.nlp.extraction.paragraphs import Span, blocks_of
+from service.nlp.extraction.paragraphs import blocks_of
 from service.nlp.extraction.text_builder import TextBuilder
+from service.nlp.span import Span
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),

@@ -8,16 +8,13 @@ it, and one without neighbours keeps its own logits.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from service.nlp.arrays import Floats, Rows, row_blocks
+from service.nlp.arrays import Doubles, Floats, Rows, row_blocks
 from service.nlp.taxonomy import RISK_TYPES
 
 RADIUS = 6
 """Sentences on either side that count as near."""
 N_TYPES = len(RISK_TYPES)
-N_INFLUENCE = 2 * N_TYPES
-"""Outputs about others: of the next sentence, then of those near."""
 
 
 def own_logits(outputs: Floats) -> Floats:
@@ -57,7 +54,7 @@ def logits_of_block(outputs: Floats, row_of: Rows, block: slice) -> Floats:
     return total
 
 
-def _mean_of_near(values: npt.NDArray[np.float64], place: Rows) -> Floats:
+def _mean_of_near(values: Doubles, place: Rows) -> Floats:
     """Return, for the rows `place`, the mean of up to RADIUS rows before and as many after."""
     sums = np.zeros((len(values) + 1, values.shape[1]))
     np.cumsum(values, axis=0, out=sums[1:])

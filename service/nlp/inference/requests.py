@@ -9,14 +9,11 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
 import numpy as np
-import numpy.typing as npt
 
 from service.errors import RiskscanError
-from service.nlp.arrays import Scores
+from service.nlp.arrays import Ints, Scores
 from service.nlp.deadline import Deadline
 from service.nlp.inference.neighbour_context import N_TYPES
-
-Ids = npt.NDArray[np.int64]
 
 
 @dataclass(eq=False, slots=True)
@@ -104,7 +101,7 @@ class Request:
         self.finish()
 
 
-def padded(rows: list[list[int]]) -> tuple[Ids, Ids]:
+def padded(rows: list[list[int]]) -> tuple[Ints, Ints]:
     """Return ids and mask, int64 (b, t), zero-padded to the longest row; [PAD] is id 0 in BERT."""
     shape = (len(rows), max(map(len, rows)))
     ids, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)

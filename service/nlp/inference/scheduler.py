@@ -13,16 +13,16 @@ import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from service.errors import AnalyzerTimeout, Overloaded, RiskscanError, ShuttingDown
 from service.nlp.arrays import Scores
 from service.nlp.deadline import Deadline
-from service.nlp.inference.engines import EngineOutOfMemory, PassLimits
+from service.nlp.inference.engine import Engine, EngineOutOfMemory
 from service.nlp.inference.neighbour_context import own_logits
-from service.nlp.inference.requests import Ids, Request, Window, padded
+from service.nlp.inference.requests import Request, Window, padded
 from service.nlp.inference.tokenization import Windower
 from service.nlp.observer import NOBODY, Observer
 
@@ -38,16 +38,6 @@ _PACE_MEMORY = 0.9
 log = logging.getLogger(__name__)
 
 
-class Network(Protocol):
-    """The part of an engine that batching needs."""
-
-    n_outputs: int
-    limits: PassLimits
-
-    def outputs(self, input_ids: Ids, attention_mask: Ids) -> Scores:
-        """Return float32 (b, n_outputs) for int64 (b, t) ids and mask; `limits.at_once` threads may call."""
-
-
 class InferenceScheduler:
     """Scores the sentences of any number of callers with one engine.
 
@@ -58,7 +48,7 @@ class InferenceScheduler:
 
     def __init__(
         self,
-        engine: Network,
+        engine: Engine,
         tokenizer: Tokenizer,
         *,
         max_length_tokens: int,

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from service.config import settings
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import ONNX_FILE, TOKENIZER_FILE, WEIGHTS_FILE
-from service.nlp.inference.engines import load_encoder
+from service.nlp.inference.torch_engine import load_encoder
 
 _PARTS = {
     "attention_out": "attention.output.dense",

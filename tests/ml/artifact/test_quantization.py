@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ml.artifact.quantization import quantize, quantized_rows
-from service.nlp.inference.engines import dequantized
+from service.nlp.inference.torch_engine import dequantized
 
 
 @pytest.mark.parametrize(("bits", "top"), [(7, 63), (8, 127)])

@@ -96,7 +96,7 @@ def test_run_without_its_weights_says_none(evaluation, settings):
 def weights(settings):
     """The run's float32 weights: those that the artifact's integers stand for."""
     from ml.training.checkpoints import model_path  # noqa: PLC0415 - after the skip above
-    from service.nlp.inference.engines import load_encoder  # noqa: PLC0415 - as above
+    from service.nlp.inference.torch_engine import load_encoder  # noqa: PLC0415 - as above
 
     path = model_path(settings.run_dir)
     state = load_encoder(MODEL_DIR).state_dict()

@@ -67,7 +67,8 @@ def test_surroundings_do_not_reach_over_a_gap_or_into_another_document():
 
 def test_graph_says_of_neighbours_what_torch_says(tmp_path):
     from service.nlp.artifacts import artifact as artifacts  # noqa: PLC0415
-    from service.nlp.inference.engines import OnnxEngine, load_encoder  # noqa: PLC0415
+    from service.nlp.inference.onnx_engine import OnnxEngine  # noqa: PLC0415
+    from service.nlp.inference.torch_engine import load_encoder  # noqa: PLC0415
 
     state = load_encoder(SHIPPED).state_dict()
     config = EncoderConfig(N_TYPES, influence=True)

@@ -17,9 +17,9 @@ from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.deadline import Deadline
 from service.nlp.document import Document
 from service.nlp.extraction.text_builder import storable
-from service.nlp.inference.engines import OnnxEngine
 from service.nlp.inference.neighbour_context import RADIUS
-from service.nlp.segmentation import Segmenter
+from service.nlp.inference.onnx_engine import OnnxEngine
+from service.nlp.segmentation.segmenter import Segmenter
 from service.nlp.taxonomy import RISK_TYPES, category_of
 from tests.fakes.engine import NotANumberEngine
 from tests.nlp.conftest import MODEL_DIR, NEEDS_TORCH

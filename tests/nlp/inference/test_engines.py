@@ -8,8 +8,10 @@ import pytest
 from service.errors import ArtifactError, ConfigError
 from service.nlp.artifacts.artifact import Artifact, check_golden
 from service.nlp.inference import cuda
-from service.nlp.inference.engines import OnnxEngine, TorchEngine, make_engine
+from service.nlp.inference.engine_factory import open_engine
 from service.nlp.inference.neighbour_context import own_logits
+from service.nlp.inference.onnx_engine import OnnxEngine
+from service.nlp.inference.torch_engine import TorchEngine
 from service.nlp.taxonomy import RISK_TYPES
 from tests.nlp.conftest import NEEDS_TORCH
 
@@ -106,23 +108,23 @@ def test_file_that_was_cut_off_names_the_graph(artifact, tmp_path: Path, name: s
 
 
 def test_cpu_device_needs_no_torch(artifact):
-    assert isinstance(make_engine(artifact, device="cpu", n_threads=0), OnnxEngine)
+    assert isinstance(open_engine(artifact, device="cpu", n_threads=0), OnnxEngine)
 
 
 @pytest.mark.skipif(cuda.probe().fault() is None, reason="needs a machine without a GPU")
 def test_auto_without_a_gpu_takes_onnx(artifact):
-    assert make_engine(artifact, device="auto", n_threads=1).device == "cpu"
+    assert open_engine(artifact, device="auto", n_threads=1).device == "cpu"
 
 
 @pytest.mark.skipif(cuda.probe().fault() is None, reason="needs a machine without a GPU")
 @pytest.mark.parametrize("device", ["cuda", "cuda:1"])
 def test_cuda_without_a_gpu_names_the_remedy(artifact, device):
     with pytest.raises(ConfigError, match=rf"DEVICE={device} cannot .* Or set DEVICE=cpu"):
-        make_engine(artifact, device=device, n_threads=1)
+        open_engine(artifact, device=device, n_threads=1)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(cuda.probe().fault() is not None, reason="needs a CUDA device")
 def test_cuda_reproduces_the_golden_scores(artifact):
-    engine = make_engine(artifact, device="cuda", n_threads=1)
+    engine = open_engine(artifact, device="cuda", n_threads=1)
     check_golden(artifact, scored(artifact, engine, [row.text for row in artifact.golden()]))

@@ -8,7 +8,7 @@ import pytest
 
 from service.errors import AnalyzerTimeout, Overloaded, RiskscanError, ShuttingDown
 from service.nlp.deadline import Deadline
-from service.nlp.inference.engines import EngineOutOfMemory
+from service.nlp.inference.engine import EngineOutOfMemory
 from service.nlp.inference.scheduler import InferenceScheduler
 from service.nlp.observer import NullObserver
 from service.nlp.taxonomy import RISK_TYPES

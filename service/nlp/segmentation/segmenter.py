@@ -18,8 +18,9 @@ import numpy as np
 
 from service.nlp.deadline import Deadline
 from service.nlp.document import Block, Document, ExtractedText, Sentence
-from service.nlp.spans import Spans, offsets_of
-from service.nlp.whole_blocks import WholeBlocks
+from service.nlp.segmentation.single_sentence_blocks import SingleSentenceBlocks
+from service.nlp.span import Span, trimmed
+from service.nlp.span_sequence import SpanSequence, offsets_of
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -100,7 +101,7 @@ class Segmenter:
         from spacy.pipeline import Sentencizer  # noqa: PLC0415
 
         self._is_punct = is_punct
-        self._whole_blocks = WholeBlocks(
+        self._single_sentence_blocks = SingleSentenceBlocks(
             Sentencizer.default_punct_chars, max_chars=MAX_SENTENCE_CHARS
         )
         # A class of characters tests each one beyond U+FFFF by itself, so their whole range stands here.
@@ -127,14 +128,16 @@ class Segmenter:
         spans = offsets_of(extracted.blocks)
         is_whole = np.zeros(len(spans), np.bool_)
         if len(spans) > _FEW_BLOCKS:  # below, looking at them together costs more than it saves
-            is_whole = self._whole_blocks.among(extracted.text, spans)
+            is_whole = self._single_sentence_blocks.among(extracted.text, spans)
         cut = array("q")
-        for chunk in _chunks(extracted.text, Spans(spans[~is_whole], Block)):
+        for chunk in _chunks(extracted.text, SpanSequence(spans[~is_whole], Block)):
             cut.extend(chain.from_iterable(self._segment_chunk(extracted.text, chunk, deadline)))
         found = np.concatenate([spans[is_whole], np.frombuffer(cut, np.int64).reshape(-1, 2)])
         found = found[np.argsort(found[:, 0])]
         pages = replace(extracted, blocks=())
-        sentences = Spans(found, lambda start, end: Sentence(start, end, pages.page_at(start)))
+        sentences = SpanSequence(
+            found, lambda start, end: Sentence(start, end, pages.page_at(start))
+        )
         return Document(extracted.text, sentences, extracted.n_pages, extracted.pages_without_text)
 
     @property
@@ -144,20 +147,23 @@ class Segmenter:
 
     def _segment_chunk(
         self, text: str, pieces: list[Block], deadline: Deadline | None
-    ) -> list[tuple[int, int]]:
+    ) -> list[Span]:
         if deadline is not None:
             deadline.check()
         with self._lock:
             if self.n_words > MAX_WORDS:
                 self._nlp = _new_language()
             return [
-                span
+                (start, end)
                 for piece in pieces
-                for start, end in self._spans(text, piece)
-                if (span := _trimmed(text, start, end)) is not None
+                for start, end in self._trimmed_spans(text, piece)
+                if start < end
             ]
 
-    def _spans(self, text: str, piece: Block) -> Iterator[tuple[int, int]]:
+    def _trimmed_spans(self, text: str, piece: Block) -> Iterator[Span]:
+        return (trimmed(text, start, end) for start, end in self._spans(text, piece))
+
+    def _spans(self, text: str, piece: Block) -> Iterator[Span]:
         source = text[piece.start : piece.end]
         if self._inner_end.search(source.rstrip()) is None:  # a heading, a cell: one sentence
             yield piece.start, piece.end
@@ -194,7 +200,7 @@ class Segmenter:
                 ended = False
                 yield i
 
-    def parts_with_ends(self, source: str) -> list[tuple[int, int]]:
+    def parts_with_ends(self, source: str) -> list[Span]:
         """Return the stretches of `source` that hold sentence ends, each from plain word to plain word.
 
         The tokenizer does not see the rest, some three quarters of prose. Joined by spaces, the stretches
@@ -258,15 +264,6 @@ def _best_cut(text: str, low: int, high: int) -> int:
         if at >= 0:
             return at + len(mark)
     return high
-
-
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int] | None:
-    source = text[start:end]
-    kept = source.strip()
-    if not kept:
-        return None
-    start += len(source) - len(source.lstrip())
-    return start, start + len(kept)
 
 
 def _lines(space: re.Match[str]) -> str:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-import numpy.typing as npt
 
-from service.nlp.spans import Offsets
+from service.nlp.arrays import Bools, Offsets, Rows
 
 _BEYOND = 0x10000  # stands for every character above U+FFFF
 _MARK, _SPACE = 1, 2
 _WINDOW_CHARS = 250_000  # characters per step, 10 bytes of memory each
 
 
-class WholeBlocks:
+class SingleSentenceBlocks:
     """Separates blocks of one sentence from blocks that may have more."""
 
     def __init__(self, marks: Iterable[str], *, max_chars: int) -> None:
@@ -24,7 +23,7 @@ class WholeBlocks:
         self._class_of[[ord(c) for c in map(chr, range(_BEYOND)) if c.isspace()]] = _SPACE
         self._class_of[[min(ord(mark), _BEYOND) for mark in marks] + [_BEYOND]] = _MARK
 
-    def among(self, text: str, spans: Offsets) -> npt.NDArray[np.bool_]:
+    def among(self, text: str, spans: Offsets) -> Bools:
         """Return bool (n_blocks,): which of `spans`, ascending int64 (n_blocks, 2), are one sentence each.
 
         Such a block is trimmed, and has no mark before its last character.
@@ -35,7 +34,7 @@ class WholeBlocks:
             is_whole[rows] = self._in_window(text, spans[rows])
         return is_whole
 
-    def _in_window(self, text: str, spans: Offsets) -> npt.NDArray[np.bool_]:
+    def _in_window(self, text: str, spans: Offsets) -> Bools:
         begin = spans[0, 0]
         window = text[begin : spans[-1, 1]].encode("utf-32-le", "surrogatepass")
         classes = self._class_of[np.minimum(np.frombuffer(window, "<u4"), _BEYOND)]
@@ -46,11 +45,11 @@ class WholeBlocks:
         inner = marks_before[last] - marks_before[first]
         inner += (classes[first] == _MARK).astype(np.int32) - (classes[last] == _MARK)
         is_trimmed = (classes[first] != _SPACE) & (classes[last] != _SPACE)
-        found: npt.NDArray[np.bool_] = (inner == 0) & is_trimmed
+        found: Bools = (inner == 0) & is_trimmed
         return found
 
 
-def _windows(spans: Offsets, rows: npt.NDArray[np.intp]) -> Iterator[npt.NDArray[np.intp]]:
+def _windows(spans: Offsets, rows: Rows) -> Iterator[Rows]:
     """Yield `rows` in groups whose spans begin within _WINDOW_CHARS of each other."""
     starts = spans[rows, 0]
     begin = 0

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from service.errors import AnalyzerTimeout
 from service.nlp.deadline import Deadline
 from service.nlp.document import Block, ExtractedText
-from service.nlp.segmentation import MAX_SENTENCE_CHARS, MAX_WORDS, Segmenter
+from service.nlp.segmentation.segmenter import MAX_SENTENCE_CHARS, MAX_WORDS, Segmenter
 from tests.nlp.prose import HARMLESS, extracted, planted
 
 SEGMENTER = Segmenter()  # hypothesis does not mix with function-scoped fixtures

@@ -1,7 +1,4 @@
-"""Spans of a text as numbers: a million spans of a large table would take 150 MB as objects.
-
-Imports nothing of ours.
-"""
+"""A sequence of spans kept as an array of offsets: a million spans would take 150 MB as objects."""
 
 from __future__ import annotations
 
@@ -9,15 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar, overload
 
 import numpy as np
-import numpy.typing as npt
+
+from service.nlp.arrays import Offsets
 
 T = TypeVar("T")
-Offsets = npt.NDArray[np.int64]
 _READ_ROWS = 4_096
 
 
-class Spans(Sequence[T]):
-    """An immutable sequence of spans, 16 bytes each; each access creates a new value."""
+class SpanSequence(Sequence[T]):
+    """An immutable sequence of spans in 16 bytes each; every access creates the value anew."""
 
     __hash__ = None  # type: ignore[assignment]  # as lists
 
@@ -32,10 +29,10 @@ class Spans(Sequence[T]):
     @overload
     def __getitem__(self, at: int) -> T: ...
     @overload
-    def __getitem__(self, at: slice) -> Spans[T]: ...
-    def __getitem__(self, at: int | slice) -> T | Spans[T]:
+    def __getitem__(self, at: slice) -> SpanSequence[T]: ...
+    def __getitem__(self, at: int | slice) -> T | SpanSequence[T]:
         if isinstance(at, slice):
-            return Spans(self.offsets[at], self._make)
+            return SpanSequence(self.offsets[at], self._make)
         start, end = self.offsets[at].tolist()
         return self._make(start, end)
 
@@ -50,12 +47,12 @@ class Spans(Sequence[T]):
         return all(ours == theirs for ours, theirs in zip(self, other, strict=True))
 
     def __repr__(self) -> str:
-        return f"Spans({list(self)!r})"
+        return f"SpanSequence({list(self)!r})"
 
 
 def offsets_of(spans: Sequence[T]) -> Offsets:
     """Return the offsets of spans with `start` and `end`, int64 (n, 2)."""
-    if isinstance(spans, Spans):
+    if isinstance(spans, SpanSequence):
         return spans.offsets
     flat = [offset for span in spans for offset in (span.start, span.end)]  # type: ignore[attr-defined]
     return np.array(flat, np.int64).reshape(-1, 2)

@@ -1,0 +1,78 @@
+"""Opens the analyzers that the settings name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from service.config.settings import Config
+from service.nlp.analyzers.base import Analyzer
+from service.nlp.analyzers.llm import LLMAnalyzer
+from service.nlp.analyzers.local import LocalAnalyzer
+from service.nlp.analyzers.pool import AnalyzerPool
+from service.nlp.analyzers.remote import RemoteAnalyzer
+from service.nlp.observer import NOBODY, Observer
+
+
+def open_analyzers(
+    config: Config, observer: Callable[[], Observer] = lambda: NOBODY
+) -> AnalyzerPool:
+    """Open the analyzers that the settings name; the local model is loaded and proved here.
+
+    `observer` gives each analyzer its own.
+
+    Raises:
+        ArtifactError: the model is missing, altered, or does not reproduce its golden scores.
+    """
+    return AnalyzerPool(_open_default(config, observer()), _open_llm(config, observer()))
+
+
+def open_model(
+    config: Config,
+    folder: Path,
+    *,
+    n_threads: int | None = None,
+    observer: Observer = NOBODY,
+) -> LocalAnalyzer:
+    """Load the artifact in `folder` and prove it by its golden sentences, which also warms it.
+
+    It runs on `n_threads` processor threads, or on as many as the settings say.
+
+    Raises:
+        ArtifactError: it is missing, altered, or gives other scores.
+    """
+    threads = config.inference_threads if n_threads is None else n_threads
+    return LocalAnalyzer.open(
+        folder,
+        device=config.device,
+        n_threads=threads,
+        cache_sentences=config.cache_sentences,
+        observer=observer,
+    )
+
+
+def _open_default(config: Config, observer: Observer) -> Analyzer:
+    if config.ai_service_url:
+        return RemoteAnalyzer(
+            config.ai_service_url, token=config.ai_service_token, observer=observer
+        )
+    return open_model(config, config.model_dir, observer=observer)
+
+
+def _open_llm(config: Config, observer: Observer) -> Analyzer | None:
+    if config.llm_base_url:
+        return LLMAnalyzer(
+            config.llm_base_url,
+            model=config.llm_model,
+            api_key=config.llm_api_key,
+            request_mode=config.llm_request_mode,
+            observer=observer,
+        )
+    if config.ai_service_url:
+        return RemoteAnalyzer(
+            config.ai_service_url,
+            token=config.ai_service_token,
+            force_llm=True,
+            observer=observer,
+        )
+    return None

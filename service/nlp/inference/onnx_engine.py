@@ -1,0 +1,50 @@
+"""The engine on CPUs: ONNX Runtime with the artifact's int8 graph. Imports onnxruntime inside the class."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import numpy as np
+
+from service.errors import ArtifactError
+from service.nlp.arrays import Floats, Ints
+from service.nlp.artifacts.artifact import ONNX_FILE, Artifact
+from service.nlp.inference.engine import CPU_LIMITS, Engine
+
+
+class OnnxEngine(Engine):
+    """The int8 graph in ONNX Runtime: 7-bit weights, activations rounded per token.
+
+    A pass has one thread, since the threads of one pass wait for each other in each of its 300 nodes.
+    """
+
+    device = "cpu"
+
+    def __init__(self, artifact: Artifact, *, n_threads: int) -> None:
+        # Official builds report to Microsoft by default, and read this once, when they are imported.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+        import onnxruntime as ort  # type: ignore[import-untyped]  # noqa: PLC0415 - no stubs; heavy
+
+        self.limits = replace(CPU_LIMITS, at_once=n_threads)
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+        state = ort.capi.onnxruntime_pybind11_state
+        faults = (state.Fail, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
+        try:
+            self._session = ort.InferenceSession(
+                artifact.path / ONNX_FILE, options, providers=["CPUExecutionProvider"]
+            )
+        except (*faults, state.RuntimeException) as error:  # they share no base but Exception
+            raise ArtifactError(
+                f"ONNX Runtime {ort.__version__} cannot load {artifact.path / ONNX_FILE}; "
+                "install the version that requirements.txt pins."
+            ) from error
+        self.n_outputs = sum(output.shape[-1] for output in self._session.get_outputs())
+
+    def outputs(self, input_ids: Ints, attention_mask: Ints) -> Floats:
+        feed = {"input_ids": input_ids, "attention_mask": attention_mask}
+        parts: list[Floats] = self._session.run(None, feed)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)

@@ -1,0 +1,1 @@
+"""Blocks of text to sentences with character spans."""
