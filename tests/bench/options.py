@@ -10,12 +10,16 @@ _OUT = ROOT / "var" / "bench"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`rounds` of `seconds` each, after `warm_s` that do not count; `scale` multiplies sizes."""
+    """`rounds` of `seconds` each, after `warm_s` that do not count; `scale` multiplies sizes.
+
+    Requests that need an account take those of `accounts` users in turn.
+    """
 
     rounds: int = 5
     seconds: float = 8.0
     warm_s: float = 2.0
     scale: float = 1.0
+    accounts: int = 1
     out: Path = _OUT
     service_python: Path = ROOT / ".venv" / "bin" / "python"
     environments: Path = _OUT / "env"
@@ -37,6 +41,7 @@ def parser(description):
         "seconds": "seconds of one measurement",
         "warm_s": "seconds before it that do not count",
         "scale": "share of the full sizes, to try it out",
+        "accounts": "users whose accounts stored scans use in turn",
         "out": "folder of the results",
         "service_python": "interpreter of the serving environment",
         "environments": "folder of the environments that only benchmarks need",

@@ -3,14 +3,14 @@
 POST /scan stores nothing; POST /api/scan is authenticated and stores in MariaDB.
 """
 
-from itertools import islice
+from itertools import cycle, islice
 
 from tests.bench.engine import ONE_BY_ONE, alone, best_sorted
 from tests.bench.load import closed_loop, json_request
 from tests.bench.plots import bars
 from tests.bench.results import Result, Target, median, shown
 from tests.bench.sentences import SENTENCES_PER_DOCUMENT, Documents, endless
-from tests.bench.servers import riskscan, running, token
+from tests.bench.servers import riskscan, running, tokens
 from tests.support.databases import fresh_database
 
 DOCUMENT_CLIENTS = 8
@@ -60,20 +60,21 @@ def run(options):
     return _result(rounds)
 
 
-def requests_of(texts, path, **headers):
-    """Return what a client of ours posts."""
-    return [json_request(path, {"text": text}, **headers) for text in texts]
+def requests_of(texts, path, headers=({},)):
+    """Return what our clients post, with each of `headers` in turn."""
+    pairs = zip(texts, cycle(headers))  # noqa: B905 - the second never ends
+    return [json_request(path, {"text": text}, **some) for text, some in pairs]
 
 
 def _round(server, supply, options):
-    headers = token(server)  # a new one each round: tokens live for half an hour
+    accounts = tokens(server, options.accounts)  # new ones each round: they live for half an hour
     documents = supply.documents()
     found = {"engine": alone(options, [s for _, some in documents[:10] for s in some])}
     for kind, n_clients in _CLIENTS.items():
         for name, path in _PATHS.items():
             is_document = kind in {DOCUMENTS, ONE_DOCUMENT}
             texts = [text for text, _ in documents] if is_document else supply.singles()
-            asked = requests_of(texts, path, **(headers if name == STORED else {}))
+            asked = requests_of(texts, path, accounts if name == STORED else ({},))
             load = closed_loop(server, asked, options, n_clients=n_clients)
             found[f"{kind}, {name}"] = summary(load, SENTENCES_PER_DOCUMENT if is_document else 1)
             if is_document:

@@ -132,6 +132,7 @@ def riskscan(options, folder, *, database_url="", **settings):
         "PORT": "{port}",
         "AI_SERVICE_OPEN": "true",
         "REGISTRATION": "open",
+        "LOGIN_RATE_LIMIT": "1000 per minute",  # of all the users that a benchmark registers
         **settings,
     }
     command = [options.service_python, "-m", "service"]
@@ -147,6 +148,11 @@ def token(server):
         form = {"username": account["email"], "password": account["password"]}
         answer = client.post("/api/auth/login", data=form).raise_for_status()
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+def tokens(server, n):
+    """Register n users and return the header that authenticates each."""
+    return [token(server) for _ in range(n)]
 
 
 def end_with_the_benchmark():

@@ -15,7 +15,7 @@ from tests.bench.peers.candidates import peers
 from tests.bench.peers.convert import convert
 from tests.bench.peers.trials import CLIENTS, best, requests, short, speed, texts, trials
 from tests.bench.peers.verdicts import ENGINE, OURS, OURS_STORED, result
-from tests.bench.servers import end_with_the_benchmark, riskscan, token
+from tests.bench.servers import end_with_the_benchmark, riskscan, tokens
 from tests.support.databases import fresh_database
 
 _PATHS = {OURS: "/scan", OURS_STORED: "/api/scan"}
@@ -82,10 +82,10 @@ def _round(ours, chosen, servers, supply, options):
         bare = alone(options, [s for sentences in lists for s in sentences][:1_000])
         found[kind] = {ENGINE: {"sentences_per_s": best_sorted(bare)}}
         with _awake(ours):
-            headers = token(ours)
+            headers = tokens(ours, options.accounts)
             for name, path in _PATHS.items():
-                own = headers if name == OURS_STORED else {}
-                asked = requests_of([text for text, _ in given[name][kind]], path, **own)
+                own = headers if name == OURS_STORED else ({},)
+                asked = requests_of([text for text, _ in given[name][kind]], path, own)
                 found[kind][name] = speed(ours, asked, kind, options)
         for peer in chosen:
             server = servers[kind, peer.name]
