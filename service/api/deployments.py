@@ -23,7 +23,7 @@ from service.api.schemas.deployments import (
     ModelListOut,
     ShadowIn,
 )
-from service.domain.deployments.deployments import Actor
+from service.domain.audit import Actor
 
 blueprint = APIBlueprint("models", __name__, url_prefix="/api/v1/admin", tag="Models")
 
@@ -90,5 +90,4 @@ def delete_shadow() -> str:
 
 
 def _actor() -> Actor:
-    user = current_user()
-    return Actor(str(user.id), user.id)
+    return Actor(current_user().id)

@@ -27,6 +27,7 @@ def upgrade_db() -> None:
 @click.option("--remove", is_flag=True, help="Delete these rows; this cannot be undone.")
 def orphans(*, remove: bool) -> None:
     """List rows whose owner no longer exists, such as scans of a deleted account."""
+    from service.domain.audit import Actor  # noqa: PLC0415
     from service.domain.orphans import find_orphans, remove_orphans  # noqa: PLC0415
     from service.server.startup import patient_transactions  # noqa: PLC0415
 
@@ -42,9 +43,8 @@ def orphans(*, remove: bool) -> None:
         if not found:
             click.echo(f"Every row in {shown(config.database_url)} has an owner.")
         elif remove:
-            removed = ", ".join(
-                f"{n} of {name}" for name, n in remove_orphans(transactions).items()
-            )
+            removal = remove_orphans(transactions, actor=Actor.current_operator())
+            removed = ", ".join(f"{n} of {name}" for name, n in removal.items())
             click.echo(f"Removed from {shown(config.database_url)}: {removed}.")
         else:
             click.echo("Back the database up, then delete them with --remove.")

@@ -130,16 +130,18 @@ def feedback() -> None:
 )
 def export_feedback(out: Path | None, since: datetime | None) -> None:
     """Write the judged sentences as JSON lines, as ml reads them; counts go to standard error."""
+    from service.domain.audit import Actor  # noqa: PLC0415 - the database's libraries only here
     from service.server.startup import feedback_export_of  # noqa: PLC0415
 
+    actor = Actor.current_operator()
     since_utc = since.replace(tzinfo=UTC) if since else None
     config = settings.load()
     with feedback_export_of(config) as export:
         try:
             if out is None:
-                counts = export.write(sys.stdout, since=since_utc)
+                counts = export.write(sys.stdout, actor=actor, since=since_utc)
             else:
-                counts = export.write_file(out, since=since_utc)
+                counts = export.write_file(out, actor=actor, since=since_utc)
         except OSError as error:
             click.echo(f"riskscan: {out or 'standard output'}: {_sentence(error)}", err=True)
             sys.exit(1)

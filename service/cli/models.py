@@ -13,8 +13,8 @@ from db.tables import Deployment
 from service.config import settings
 from service.config.database_address import shown
 from service.config.settings import Config
-from service.domain.deployments.deployments import Actor, Overview, mean_abs_score_difference
-from service.domain.operator_name import operator_name
+from service.domain.audit import Actor
+from service.domain.deployments.deployments import Overview, mean_abs_score_difference
 
 
 @click.group()
@@ -70,7 +70,7 @@ def activate(model: str, *, force: bool, why: str | None) -> None:
 
     config = settings.load()
     with models_of(config) as found:
-        _tell(found.activate(model, actor=_actor(), why=why, force=force), config)
+        _tell(found.activate(model, actor=Actor.current_operator(), why=why, force=force), config)
 
 
 @models.command("rollback")
@@ -81,7 +81,7 @@ def rollback(*, why: str | None) -> None:
 
     config = settings.load()
     with models_of(config) as found:
-        _tell(found.rollback(actor=_actor(), why=why), config)
+        _tell(found.rollback(actor=Actor.current_operator(), why=why), config)
 
 
 @models.command("shadow")
@@ -98,15 +98,11 @@ def shadow(model: str | None, *, share: float | None, off: bool, why: str | None
     config = settings.load()
     with models_of(config) as found:
         if model is None or share is None:
-            ended = found.end_shadow(actor=_actor())
+            ended = found.end_shadow(actor=Actor.current_operator())
             what = "No model was shadowing" if ended is None else "Shadowing ends"
             click.echo(f"{what} in {shown(config.database_url)}.")
             return
-        _tell(found.shadow(model, share=share, actor=_actor(), why=why), config)
-
-
-def _actor() -> Actor:
-    return Actor(operator_name())
+        _tell(found.shadow(model, share=share, actor=Actor.current_operator(), why=why), config)
 
 
 def _tell(deployment: Deployment, config: Config) -> None:

@@ -17,7 +17,7 @@ from service.config import settings
 from service.config.database_address import shown
 from service.config.settings import Config
 from service.domain.accounts.user_admin import UserAdmin
-from service.domain.operator_name import operator_name
+from service.domain.audit import Actor
 
 
 @click.group()
@@ -52,7 +52,7 @@ def create_user(email: str, role: Role) -> None:
     config = settings.load()
     password = _new_password()
     with accounts_of(config) as accounts:
-        user = accounts.register(email, password, role=role, operator=operator_name())
+        user = accounts.register(email, password, role=role, actor=Actor.current_operator())
     _report(config, f"Created {user.role} {user.email}")
 
 

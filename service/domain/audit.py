@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -12,8 +16,39 @@ from db.queries.audit import Event, add_events
 from service.observability.request_id import current_client_address, current_request_id
 
 
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did it: an account, or the operator of a command; neither if the caller is unknown.
+
+    An audit event has the account's id, and the operator in its detail; a deployment has `name`.
+    """
+
+    user_id: UUID | None = None
+    operator: str | None = None
+
+    @classmethod
+    def current_operator(cls) -> Actor:
+        """Return cli:<operating system user>, at most 255 characters; the user's number if it has no name."""
+        try:
+            user = getpass.getuser()
+        except (KeyError, OSError):  # a container may run under a user id without a name
+            user = str(os.getuid())
+        return cls(operator=f"cli:{user}"[:255])
+
+    @property
+    def name(self) -> str:
+        """The operator, or the account's id."""
+        return self.operator or str(self.user_id or "unknown")
+
+
+UNKNOWN = Actor()
+
+
 class Action(StrEnum):
-    """Everything that leaves a trace; the value is what is stored."""
+    """Everything that leaves a trace; the value is stored.
+
+    The column has no CHECK, so that a new action needs no migration and old events keep theirs.
+    """
 
     USER_REGISTERED = "user.registered"
     USER_LOGGED_IN = "user.logged_in"
@@ -41,29 +76,28 @@ class Action(StrEnum):
 def event(
     action: Action,
     *,
-    user_id: UUID | None,
+    actor: Actor,
     object_type: str,
-    object_id: UUID | None,
-    detail: dict[str, Any] | None = None,
+    object_id: UUID | None = None,
+    detail: Mapping[str, Any] | None = None,
 ) -> Event:
     """Return an event of the current request; `detail` holds no document text and no secret."""
+    operator = {"operator": actor.operator} if actor.operator else {}
     return Event(
-        action=str(action),
-        user_id=user_id,
+        action=action,
+        user_id=actor.user_id,
         object_type=object_type,
         object_id=str(object_id) if object_id else None,
         request_id=current_request_id(),
-        detail=detail or {},
+        detail={**operator, **(detail or {})},
     )
 
 
-def account_event(
-    action: Action, user_id: UUID | None, *, by: UUID | None, **detail: object
-) -> Event:
+def account_event(action: Action, user_id: UUID | None, *, actor: Actor, **detail: object) -> Event:
     """Return an event about the account `user_id`, with the address of the client that caused it."""
     if address := current_client_address():
         detail["client_address"] = address
-    return event(action, user_id=by, object_type="user", object_id=user_id, detail=detail)
+    return event(action, actor=actor, object_type="user", object_id=user_id, detail=detail)
 
 
 def record(session: Session, *events: Event) -> None:

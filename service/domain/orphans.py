@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from db.queries import orphans as queries
 from db.queries.orphans import Orphans
-from service.domain.audit import Action, event, record
+from service.domain.audit import Action, Actor, event, record
 from service.domain.transactions import Transactions
 
 
@@ -17,16 +17,15 @@ def find_orphans(transactions: Transactions) -> Sequence[Orphans]:
     return transactions.run(queries.find_orphans)
 
 
-def remove_orphans(transactions: Transactions) -> dict[str, int]:
+def remove_orphans(transactions: Transactions, *, actor: Actor) -> dict[str, int]:
     """Delete all orphans; return the number of rows by table. Raises DatabaseUnavailable."""
 
     def work(session: Session) -> dict[str, int]:
         removed = queries.remove_orphans(session)
         if removed:
-            nobody = {"user_id": None, "object_id": None}
             record(
                 session,
-                event(Action.ORPHANS_REMOVED, object_type="database", detail=removed, **nobody),
+                event(Action.ORPHANS_REMOVED, actor=actor, object_type="database", detail=removed),
             )
         return removed
 

@@ -25,8 +25,8 @@ from service.config.settings import Config
 from service.domain.accounts.accounts import Accounts
 from service.domain.accounts.tokens import TokenMaker
 from service.domain.accounts.user_admin import UserAdmin
+from service.domain.audit import Actor
 from service.domain.deployments.deployments import Deployments
-from service.domain.operator_name import operator_name
 from service.domain.reviews.export import FeedbackExport
 from service.domain.services import Services
 from service.domain.transactions import Transactions, open_database, unusable_database
@@ -134,7 +134,7 @@ def accounts_of(config: Config) -> Iterator[Accounts]:
 def user_admin_of(config: Config) -> Iterator[UserAdmin]:
     """Open the accounts of all users in a migrated database, for commands."""
     with _migrated(config) as transactions:
-        yield UserAdmin(config, transactions, operator=operator_name())
+        yield UserAdmin(config, transactions, actor=Actor.current_operator())
 
 
 @contextlib.contextmanager

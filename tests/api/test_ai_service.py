@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 
 from service.api.current import EXTENSION
+from service.domain.audit import Actor
 from service.domain.reviews.export import FeedbackExport
 from tests.fakes.loopback import Reply
 from tests.fakes.scan_server import UNREADABLE, ScanServer, item
@@ -59,7 +60,9 @@ def judge(user, scan_id, n, **body):
 def exported(live, scan_id):
     services = live.app.extensions[EXTENSION]
     file = io.StringIO()
-    FeedbackExport(services.transactions, secret_key="k" * 32).write(file)
+    FeedbackExport(services.transactions, secret_key="k" * 32).write(
+        file, actor=Actor(operator="test")
+    )
     lines = map(json.loads, file.getvalue().splitlines())
     return [line for line in lines if line["provenance"]["scan_id"] == scan_id]
 

@@ -12,11 +12,14 @@ from db.queries import feedback as queries
 from db.tables import Finding
 from ml.corpus.dataset import read_examples
 from service.api.current import EXTENSION
+from service.domain.audit import Actor
 from service.domain.reviews.adjudication import Status
 from service.domain.reviews.export import FeedbackExport
 from service.errors import DatabaseUnavailable
 from tests.api.reviewing import BLUE, BUDGET, SCHEDULE, TEXT, finding, judge, missed, verified
 from tests.support.sentences import FLOW_TEXT
+
+TEST = Actor(operator="test")
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ def lines(export):
 
     def read(path, **options):
         file = io.StringIO()
-        export.write(file, **options)
+        export.write(file, actor=TEST, **options)
         rows = [json.loads(line) for line in file.getvalue().splitlines()]
         return [r for r in rows if r["provenance"]["scan_id"] == path.rsplit("/", 1)[-1]]
 
@@ -116,10 +119,10 @@ def test_export_joins_a_missed_risk_with_the_findings_of_its_sentence(user, revi
 
 
 def test_export_leaves_out_a_sentence_that_nobody_verified(reviewer, scan, export, lines):
-    before = export.write(io.StringIO())[Status.UNVERIFIED]
+    before = export.write(io.StringIO(), actor=TEST)[Status.UNVERIFIED]
     missed(reviewer, scan, BLUE.upper(), ["key-person"])
     assert lines(scan) == []
-    assert export.write(io.StringIO())[Status.UNVERIFIED] == before + 1
+    assert export.write(io.StringIO(), actor=TEST)[Status.UNVERIFIED] == before + 1
 
 
 def test_export_of_a_verified_sentence_has_every_report_of_it(user, reviewer, scan, lines):
@@ -159,8 +162,8 @@ def test_export_of_many_scans_is_whole_and_twice_the_same(user, export, monkeypa
     for scan_id in ids:
         verified(user, f"/api/v1/scans/{scan_id}")
     first, again = io.StringIO(), io.StringIO()
-    counts = export.write(first)
-    assert export.write(again) == counts
+    counts = export.write(first, actor=TEST)
+    assert export.write(again, actor=TEST) == counts
     assert first.getvalue() == again.getvalue()
     n_written = sum(counts.values()) - counts[Status.UNVERIFIED]
     assert n_written == len(first.getvalue().splitlines())
@@ -188,7 +191,7 @@ def test_export_file_is_private_whole_and_read_by_ml(user, export, tmp_path):
     verified(user, scan, separators, text=separators, **span).raise_for_status()
     out = tmp_path / "feedback.jsonl"
     out.write_text("older")
-    counts = export.write_file(out)
+    counts = export.write_file(out, actor=TEST)
     assert counts[Status.SINGLE] >= 1
     assert out.stat().st_mode & 0o777 == 0o600
     assert [*tmp_path.iterdir()] == [out]
@@ -207,14 +210,14 @@ def test_export_that_breaks_off_leaves_the_older_file(user, scan, export, tmp_pa
 
     monkeypatch.setattr(queries, "newest_of_scan", lost)
     with pytest.raises(DatabaseUnavailable):
-        export.write_file(out)
+        export.write_file(out, actor=TEST)
     assert (out.read_text(), [*tmp_path.iterdir()]) == ("older", [out])
 
 
 def test_export_leaves_an_event_with_counts(admin, user, scan, export):
     missed(user, scan)
     since = datetime.now(UTC) - timedelta(minutes=5)
-    counts = export.write(io.StringIO(), since=since)
+    counts = export.write(io.StringIO(), actor=TEST, since=since)
     [event] = admin.http.get("/api/admin/audit-events?per_page=1").json()["items"]
     assert (event["action"], event["user_id"]) == ("feedback.exported", None)
     sentences = {status.name.lower(): n for status, n in counts.items()}

@@ -11,6 +11,7 @@ from sqlalchemy import update
 from db.tables import Login
 from service.api.current import EXTENSION
 from service.domain.accounts.user_admin import UserAdmin
+from service.domain.audit import Actor
 from tests.support.calls import caller
 
 PASSWORD = "/api/v1/auth/password"
@@ -165,7 +166,9 @@ def test_password_and_logins_change_once_when_answers_get_lost(user, admin, lose
 
 def test_disabled_account_is_refused_everywhere_at_once(user, live):
     parts = live.app.extensions[EXTENSION]
-    UserAdmin(parts.config, parts.transactions, operator="cli:root").disable(user.email)
+    UserAdmin(parts.config, parts.transactions, actor=Actor(operator="cli:root")).disable(
+        user.email
+    )
     form = {"username": user.email, "password": user.password}
     refresh = {"refresh_token": user.tokens["refresh_token"]}
     answers = [user.http.get("/api/auth/me"), user.scan("The vendor may fail.")]

@@ -14,6 +14,7 @@ from service.config.settings import load
 from service.domain.accounts.accounts import Accounts
 from service.domain.accounts.tokens import TokenMaker
 from service.domain.accounts.user_admin import UserAdmin
+from service.domain.audit import Actor
 from service.domain.transactions import Transactions, open_database
 from service.errors import Conflict, InvalidRequest, NotFound, Unauthenticated
 
@@ -26,7 +27,7 @@ class Office:
         self.transactions = transactions
         self.tokens = TokenMaker(config)
         self.accounts = Accounts(config, transactions, self.tokens)
-        self.admin = UserAdmin(config, transactions, operator="cli:root")
+        self.admin = UserAdmin(config, transactions, actor=Actor(operator="cli:root"))
 
     def make(self, role="user"):
         email = f"{secrets.token_hex(8)}@corp.local"

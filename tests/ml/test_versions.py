@@ -5,7 +5,7 @@ import pytest
 from ml import settings
 from ml.versions import next_version, resolved
 from service.config.settings import ROOT, load
-from service.domain.deployments.deployments import Actor
+from service.domain.audit import Actor
 from service.errors import ConfigError
 from service.server.startup import models_of
 from tests.support.artifacts import NAME, SHIPPED, make_artifact
@@ -45,7 +45,7 @@ def test_retraining_starts_from_the_shipped_model_while_none_was_activated(regis
 def test_retraining_again_starts_from_what_was_activated_under_another_version(registry, capsys):
     model = make_artifact(registry, "1.4.0")
     with models_of(load()) as models:
-        models.activate(model, actor=Actor("test"), why="For this test.", force=True)
+        models.activate(model, actor=Actor(operator="test"), why="For this test.", force=True)
     found = resolved(settings.load(RETRAIN))
     assert found.artifact.version == "1.5.0"
     assert found.base.start == [found.artifact.calibration_of] == [str(registry / model)]

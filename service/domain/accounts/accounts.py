@@ -24,7 +24,7 @@ from service.config.settings import Config
 from service.domain.accounts.email_addresses import normalized
 from service.domain.accounts.passwords import PasswordCheck, hash_password, password_faults
 from service.domain.accounts.tokens import AccessClaims, TokenMaker
-from service.domain.audit import Action, account_event, record
+from service.domain.audit import UNKNOWN, Action, Actor, account_event, record
 from service.domain.group_commit import Combiner
 from service.domain.transactions import Transactions
 from service.errors import (
@@ -65,9 +65,9 @@ class Accounts:
         self._users = Combiner(self._look_up, common=DatabaseUnavailable)
 
     def register(
-        self, email: str, password: str, *, role: Role = Role.USER, operator: str | None = None
+        self, email: str, password: str, *, role: Role = Role.USER, actor: Actor | None = None
     ) -> User:
-        """Create an account; `operator` names the person who creates it for somebody else.
+        """Create an account; `actor` is given where somebody else creates it.
 
         Raises:
             InvalidRequest: with every fault of address and password.
@@ -83,9 +83,9 @@ class Accounts:
             user = users.add_user(
                 session, email=address, password_hash=password_hash, role=role, user_id=user_id
             )
-            detail = {"role": role, **({"operator": operator} if operator else {})}
-            by = None if operator else user.id
-            record(session, account_event(Action.USER_REGISTERED, user.id, by=by, **detail))
+            creator = actor or Actor(user.id)
+            registered = account_event(Action.USER_REGISTERED, user.id, actor=creator, role=role)
+            record(session, registered)
             return user
 
         try:
@@ -270,7 +270,7 @@ class Accounts:
         if user is not None:
             detail = {"reason": "wrong password" if user.disabled_at is None else "disabled"}
         user_id = user.id if user else None
-        failed = account_event(Action.LOGIN_FAILED, user_id, by=None, **detail)
+        failed = account_event(Action.LOGIN_FAILED, user_id, actor=UNKNOWN, **detail)
         self._transactions.run(lambda s: record(s, failed))
 
     def _checked(self, email: str, password: str) -> str:
@@ -306,7 +306,7 @@ class Accounts:
 
 def _record(session: Session, action: Action, user_id: UUID, **detail: object) -> None:
     """Record an action of the owner on the account."""
-    record(session, account_event(action, user_id, by=user_id, **detail))
+    record(session, account_event(action, user_id, actor=Actor(user_id), **detail))
 
 
 def _end_login(session: Session, user_id: UUID, login_id: UUID) -> bool:

@@ -16,18 +16,18 @@ from db.tables import Role, User
 from service.config.settings import Config
 from service.domain.accounts.email_addresses import normalized
 from service.domain.accounts.passwords import hash_password, password_faults
-from service.domain.audit import Action, account_event, record
+from service.domain.audit import Action, Actor, account_event, record
 from service.domain.transactions import Transactions
 from service.errors import Conflict, InvalidRequest, NotFound
 
 
 class UserAdmin:
-    """The accounts of all users, managed by `operator`."""
+    """The accounts of all users, managed by `actor`."""
 
-    def __init__(self, config: Config, transactions: Transactions, *, operator: str) -> None:
+    def __init__(self, config: Config, transactions: Transactions, *, actor: Actor) -> None:
         self._min_password_chars = config.min_password_length
         self._transactions = transactions
-        self._operator = operator
+        self._actor = actor
 
     def list(self) -> Sequence[User]:
         """Return all accounts ordered by address, disabled ones included."""
@@ -123,7 +123,7 @@ class UserAdmin:
         return self._transactions.run(work)
 
     def _record(self, session: Session, action: Action, user: User, **detail: object) -> None:
-        record(session, account_event(action, user.id, by=None, operator=self._operator, **detail))
+        record(session, account_event(action, user.id, actor=self._actor, **detail))
 
 
 def _locked(session: Session, email: str) -> User:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
-from uuid import UUID
 
 import uuid_utils.compat
 from sqlalchemy.exc import IntegrityError
@@ -21,7 +20,7 @@ from db.queries import deployments as queries
 from db.queries.deployments import Wanted
 from db.tables import Deployment, DeploymentKind, ShadowTotal
 from service.config.settings import Config
-from service.domain.audit import Action, event, record
+from service.domain.audit import Action, Actor, event, record
 from service.domain.deployments.rollout import Rollout
 from service.domain.transactions import Transactions
 from service.errors import ArtifactError, Conflict, Fault, InvalidRequest
@@ -46,14 +45,6 @@ class ModelState(StrEnum):
     PREVIOUS = "previous"
     """It served before; a rollback would bring it back."""
     AVAILABLE = "available"
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who deploys: `name` is a user's id, or cli:<user of the operating system>."""
-
-    name: str
-    user_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +328,6 @@ def _rollback_targets(history: Sequence[Deployment]) -> list[str]:
 
 def _trace(session: Session, deployment: Deployment, actor: Actor) -> None:
     detail = {
-        "by": actor.name,
         "from": deployment.from_model,
         "to": deployment.to_model,
         "share": deployment.share,
@@ -345,7 +335,7 @@ def _trace(session: Session, deployment: Deployment, actor: Actor) -> None:
     }
     made = event(
         _ACTIONS[DeploymentKind(deployment.kind)],
-        user_id=actor.user_id,
+        actor=actor,
         object_type="deployment",
         object_id=deployment.id,
         detail={k: v for k, v in detail.items() if v is not None},

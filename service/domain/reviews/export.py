@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from db import tables
 from db.queries import feedback as queries
 from db.tables import Verdict
-from service.domain.audit import Action, event, record
+from service.domain.audit import Action, Actor, event, record
 from service.domain.reviews.adjudication import (
     Review,
     Settled,
@@ -64,7 +64,9 @@ class FeedbackExport:
         self._transactions = transactions
         self._secret_key = secret_key.encode()
 
-    def write(self, file: TextIO, *, since: datetime | None = None) -> Counter[Status]:
+    def write(
+        self, file: TextIO, *, actor: Actor, since: datetime | None = None
+    ) -> Counter[Status]:
         """Write a line for each sentence with a verdict; return how many sentences have each status.
 
         An unverified sentence is counted and omitted, since it may be invented.
@@ -83,16 +85,18 @@ class FeedbackExport:
                 file.write(f"{line}\n")
             counts[status] += 1
         file.flush()
-        self._transactions.run(lambda session: _record(session, counts, since))
+        self._transactions.run(lambda session: _record(session, counts, since, actor=actor))
         return counts
 
-    def write_file(self, path: Path, *, since: datetime | None = None) -> Counter[Status]:
+    def write_file(
+        self, path: Path, *, actor: Actor, since: datetime | None = None
+    ) -> Counter[Status]:
         """Write the lines to a file of mode 0600, which appears whole or not at all; see `write`.
 
         A device or a pipe receives the lines and stays what it is.
         """
         with _replacing(path) if _is_file_to_be(path) else path.open("w", encoding="ascii") as file:
-            return self.write(file, since=since)
+            return self.write(file, actor=actor, since=since)
 
     def _lines(self, since: datetime | None) -> Iterator[Line]:
         after: UUID | None = None
@@ -205,15 +209,16 @@ def _review(row: tables.Feedback) -> Review:
     return Review(row.user_id, is_reviewer, frozenset(row.risk_types), row.created_at)
 
 
-def _record(session: Session, counts: Counter[Status], since: datetime | None) -> None:
+def _record(
+    session: Session, counts: Counter[Status], since: datetime | None, *, actor: Actor
+) -> None:
     sentences = {status.name.lower(): n for status, n in sorted(counts.items())}
     record(
         session,
         event(
             Action.FEEDBACK_EXPORTED,
-            user_id=None,
+            actor=actor,
             object_type="feedback",
-            object_id=None,
             detail={"sentences": sentences, "since": since.isoformat() if since else None},
         ),
     )

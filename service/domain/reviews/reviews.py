@@ -16,7 +16,7 @@ from db.queries import feedback as queries
 from db.queries import scans
 from db.queries.feedback import Target
 from db.tables import Role, Verdict
-from service.domain.audit import Action, event, record
+from service.domain.audit import Action, Actor, event, record
 from service.domain.reviews.adjudication import in_order
 from service.domain.transactions import Transactions
 from service.errors import Fault, InvalidRequest, NotFound
@@ -302,7 +302,7 @@ def _record(session: Session, row: tables.Feedback) -> None:
         session,
         event(
             Action.FEEDBACK_WITHDRAWN if is_withdrawal else Action.FEEDBACK_GIVEN,
-            user_id=row.user_id,
+            actor=Actor(row.user_id),
             object_type="feedback",
             object_id=row.id,
             detail={"scan_id": str(row.scan_id), **place, **said},

@@ -17,7 +17,7 @@ from db import tables
 from db.error_codes import is_duplicate, is_missing_parent
 from db.queries import scans as queries
 from db.queries.audit import Event
-from service.domain.audit import Action, event, record
+from service.domain.audit import Action, Actor, event, record
 from service.domain.group_commit import Combiner
 from service.domain.limits import COUNTED_SCANS
 from service.domain.transactions import Transactions
@@ -136,7 +136,9 @@ class Scans:
             found = True
             record(
                 session,
-                event(Action.SCAN_DELETED, user_id=user_id, object_type="scan", object_id=scan_id),
+                event(
+                    Action.SCAN_DELETED, actor=Actor(user_id), object_type="scan", object_id=scan_id
+                ),
             )
 
         self._transactions.run(work)
@@ -249,7 +251,7 @@ def _new_scan(
     }
     made = event(
         Action.SCAN_CREATED,
-        user_id=user_id,
+        actor=Actor(user_id),
         object_type="scan",
         object_id=scan_id,
         detail={"source": source, "n_findings": n_findings},

@@ -13,7 +13,7 @@ from ml.evaluation.promotion_gate import CategoryFigures, Figures, Limits, Score
 from ml.steps import register
 from ml.versions import serving_folder
 from service.config.settings import ROOT, load
-from service.domain.deployments.deployments import Actor
+from service.domain.audit import Actor
 from service.errors import ArtifactError, NotFound
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.registry import Registry
@@ -278,7 +278,9 @@ def config(folders, tmp_path):
 
 def test_serving_folder_is_what_was_activated_last(config, folders):
     with models_of(config) as models:
-        models.activate(f"{NAME}/0.1.0", actor=Actor("test"), why="For this test.", force=True)
+        models.activate(
+            f"{NAME}/0.1.0", actor=Actor(operator="test"), why="For this test.", force=True
+        )
     assert serving_folder(config) == (folders / "0.1.0", "it was activated last")
 
 
@@ -301,7 +303,9 @@ def test_serving_folder_of_a_database_without_schema_is_the_default_and_says_why
 
 def test_serving_folder_of_a_model_that_is_gone_is_an_error(config, tmp_path):
     with models_of(config) as models:
-        models.activate(f"{NAME}/0.1.0", actor=Actor("test"), why="For this test.", force=True)
+        models.activate(
+            f"{NAME}/0.1.0", actor=Actor(operator="test"), why="For this test.", force=True
+        )
     with pytest.raises(NotFound, match=f"{NAME}/0.1.0"):
         serving_folder(replace(config, registry_dir=tmp_path / "elsewhere"))
 

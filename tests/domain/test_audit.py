@@ -1,0 +1,34 @@
+"""An actor is an account or an operator; events and deployments record both alike."""
+
+import getpass
+from uuid import UUID
+
+import pytest
+
+from service.domain.audit import UNKNOWN, Action, Actor, event
+
+ID = UUID(int=7)
+
+
+@pytest.mark.parametrize(
+    ("actor", "user_id", "detail"),
+    [
+        (Actor(ID), ID, {"n": 1}),
+        (Actor(operator="cli:root"), None, {"operator": "cli:root", "n": 1}),
+        (UNKNOWN, None, {"n": 1}),
+    ],
+)
+def test_event_names_the_account_or_the_operator(actor, user_id, detail):
+    recorded = event(Action.SCAN_DELETED, actor=actor, object_type="scan", detail={"n": 1})
+    assert (recorded.user_id, recorded.detail) == (user_id, detail)
+
+
+def test_name_of_an_actor_is_the_operator_or_the_id_of_the_account():
+    assert (Actor(ID).name, Actor(operator="cli:root").name) == (str(ID), "cli:root")
+
+
+def test_current_operator_without_a_name_is_the_number_of_the_user(monkeypatch):
+    monkeypatch.setattr(getpass, "getuser", lambda: {}["no such user"])
+    name = Actor.current_operator().name
+    assert name.startswith("cli:")
+    assert name[4:].isdigit()
