@@ -1,6 +1,6 @@
-"""Analyzers: the two abstract classes that every analyzer implements.
+"""The two interfaces of analyzers: one reads documents, the other scores sentences.
 
-Imports no model library; each of those is imported inside the class that needs it.
+Imports no model library.
 """
 
 from __future__ import annotations
@@ -12,38 +12,38 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from service.errors import AnalyzerError, TooLarge
-from service.nlp.arrays import Bools, Rows, Scores, row_blocks
+from service.nlp.arrays import Bools, Floats, Rows, Scores, row_blocks
 from service.nlp.artifacts.operating_points import OperatingPoint, Sensitivity
 from service.nlp.deadline import Deadline
 from service.nlp.document import Analysis, Document, Finding, Source
 from service.nlp.taxonomy import RISK_TYPES, category_of
 
 MAX_FINDINGS = 250_000
-"""Most findings of one document. Each takes 1.2 kB of the service's memory until the answer is sent."""
+"""Most findings in one document. Each takes 1.2 kB of memory until the response is sent."""
 
 Progress = Callable[[int, int], None]
-"""Called after each batch with the numbers of different sentences done and in all."""
+"""Called after each batch with the number of distinct sentences done, and their total."""
 
 
-class Read(Protocol):
-    """Sentences in, a row of float32 for each out."""
+class BatchFunction(Protocol):
+    """Maps each sentence of a batch to a row of floats."""
 
-    def __call__(self, sentences: Sequence[str], *, deadline: Deadline | None) -> Scores:
-        """Return float32 (len(sentences), any width), rows in the order given."""
+    def __call__(self, sentences: Sequence[str], *, deadline: Deadline | None) -> Floats:
+        """Return float32 (len(sentences), width), rows in the order of `sentences`."""
 
 
 class Analyzer(ABC):
     """Finds the risks that a document states.
 
-    A failed analysis raises (AnalyzerUnavailable, AnalyzerTimeout, AnalyzerError); an empty list
-    means that the document was read whole and states no risk.
+    A failed analysis raises AnalyzerUnavailable, AnalyzerTimeout or AnalyzerError. An empty list of findings
+    means that the whole document was read and states no risk.
     """
 
     source: ClassVar[Source]
     languages: ClassVar[frozenset[str] | None] = None
-    """Codes (ISO 639-1) of the languages that it reads; None if unknown."""
+    """Languages that the analyzer reads, as ISO 639-1 codes; None if unknown."""
     takes_files: ClassVar[bool] = False
-    """Whether a document should carry the caller's file."""
+    """Whether the analyzer can use the caller's file, which `Document.file` then holds."""
     model_name: str
     model_version: str
 
@@ -56,9 +56,9 @@ class Analyzer(ABC):
         deadline: Deadline | None = None,
         progress: Progress | None = None,
     ) -> Analysis:
-        """Return every finding of `document`, in document order, then by taxonomy order.
+        """Return every finding of `document`, in document order, then in taxonomy order.
 
-        `sensitivity` names an operating point; an LLM, which gives no scores, has but one.
+        `sensitivity` selects an operating point; an LLM gives no scores and has only one.
 
         Raises:
             AnalyzerUnavailable: the analyzer is not configured or not reachable.
@@ -67,7 +67,7 @@ class Analyzer(ABC):
         """
 
     def is_ready(self) -> bool:
-        """Return whether the next analysis can begin; an analyzer elsewhere is asked only then."""
+        """Return whether the analyzer can start an analysis; a remote one is not called for this."""
         return True
 
     def close(self) -> None:  # noqa: B027 - most analyzers have nothing to release
@@ -75,10 +75,10 @@ class Analyzer(ABC):
 
 
 class SentenceScorer(Analyzer):
-    """An analyzer that scores sentences one by one against the taxonomy's risk types.
+    """An analyzer that scores sentences against the risk types of the taxonomy.
 
-    Subclasses implement `score_batch`; order, splitting and the checks are in this class only. An analyzer
-    whose scores depend on neighbouring sentences overrides `document_scores` too.
+    A subclass implements `score_batch`. If its scores depend on neighbouring sentences, it also overrides
+    `document_scores`. This class batches, checks the scores and applies the thresholds.
     """
 
     batch_size: ClassVar[int] = 256
@@ -87,23 +87,10 @@ class SentenceScorer(Analyzer):
 
     @abstractmethod
     def score_batch(self, sentences: Sequence[str], *, deadline: Deadline | None = None) -> Scores:
-        """Return float32 (len(sentences), n_risk_types) in [0, 1], rows in the order given."""
+        """Score sentences, each without context.
 
-    def score(
-        self,
-        sentences: Sequence[str],
-        *,
-        deadline: Deadline | None = None,
-        progress: Progress | None = None,
-    ) -> Scores:
-        """Score any number of sentences, each by itself.
-
-        Returns float32 (len(sentences), n_risk_types) in [0, 1], rows in the order given.
+        Returns float32 (len(sentences), n_risk_types) in [0, 1], rows in the order of `sentences`.
         """
-        rows, row_of = self._of_different(
-            sentences, self._checked_batch, deadline=deadline, progress=progress
-        )
-        return rows[row_of]
 
     def document_scores(
         self,
@@ -112,62 +99,16 @@ class SentenceScorer(Analyzer):
         deadline: Deadline | None = None,
         progress: Progress | None = None,
     ) -> Iterator[Scores]:
-        """Yield the scores of one document's sentences, in its order, row_blocks.ROWS sentences at a time.
+        """Yield the scores of one document's sentences in blocks, in document order.
 
-        Each array is float32 (n_rows, n_risk_types) in [0, 1]. An analyzer whose
-        scores depend on neighbouring sentences overrides this.
+        Each block is float32 (n_rows, n_risk_types) in [0, 1], at most arrays.ROWS rows. The default scores
+        each sentence without context.
         """
-        rows, row_of = self._of_different(
-            sentences, self._checked_batch, deadline=deadline, progress=progress
+        rows, row_of = rows_of_distinct(
+            sentences, self.score_batch, self.batch_size, deadline=deadline, progress=progress
         )
         for block in row_blocks(len(sentences)):
             yield rows[row_of[block]]
-
-    def score_document(
-        self,
-        sentences: Sequence[str],
-        *,
-        deadline: Deadline | None = None,
-        progress: Progress | None = None,
-    ) -> Scores:
-        """Return the scores of one document's sentences, float32 (n_sentences, n_risk_types) in [0, 1]."""
-        blocks = self.document_scores(sentences, deadline=deadline, progress=progress)
-        return np.concatenate([np.zeros((0, len(RISK_TYPES)), np.float32), *blocks])
-
-    def decide(self, scores: Scores, sensitivity: Sensitivity = "balanced") -> Bools:
-        """Return bool (n, n_risk_types): which types sentences of these scores state."""
-        return self.operating_points[sensitivity].decide(scores)
-
-    def _of_different(
-        self,
-        sentences: Sequence[str],
-        read: Read,
-        *,
-        deadline: Deadline | None,
-        progress: Progress | None,
-    ) -> tuple[Scores, Rows]:
-        """Return the output of `read` for each distinct sentence, and for each sentence its row there.
-
-        A sentence that the document repeats (a footer, a cell) is read once. The distinct sentences are
-        read in document order, in batches of `batch_size`.
-        """
-        row_by_sentence: dict[str, int] = {}
-        places = (row_by_sentence.setdefault(s, len(row_by_sentence)) for s in sentences)
-        row_of = np.fromiter(places, np.intp, len(sentences))
-        different = list(row_by_sentence)
-        del row_by_sentence, places  # of a book 8 MB
-        rows = np.zeros((0, len(RISK_TYPES)), np.float32)
-        for begin in range(0, len(different), self.batch_size):
-            if deadline is not None:
-                deadline.check()
-            batch = slice(begin, begin + self.batch_size)
-            read_rows = read(different[batch], deadline=deadline)
-            if begin == 0:  # what is read tells how wide the rows are
-                rows = np.empty((len(different), read_rows.shape[1]), np.float32)
-            rows[batch] = read_rows
-            if progress is not None:
-                progress(min(batch.stop, len(different)), len(different))
-        return rows, row_of
 
     def analyze(
         self,
@@ -181,14 +122,49 @@ class SentenceScorer(Analyzer):
         begin = 0
         texts = document.sentence_texts()
         for scores in self.document_scores(texts, deadline=deadline, progress=progress):
-            for row, k in np.argwhere(self.decide(scores, sensitivity)).tolist():
-                findings.append(self._finding(document, begin + row, k, scores[row, k]))
+            self._check(scores)
+            for row, column in np.argwhere(self.decide(scores, sensitivity)).tolist():
+                findings.append(self._finding(document, begin + row, column, scores[row, column]))
             begin += len(scores)
             if len(findings) > MAX_FINDINGS:
                 raise TooLarge(
                     f"The document has more than {MAX_FINDINGS:,} findings, the limit. Send it in parts."
                 )
         return Analysis(findings, self.source, self.model_name, self.model_version)
+
+    def score(
+        self,
+        sentences: Sequence[str],
+        *,
+        deadline: Deadline | None = None,
+        progress: Progress | None = None,
+    ) -> Scores:
+        """Score any number of sentences, each without context.
+
+        Returns float32 (len(sentences), n_risk_types) in [0, 1], rows in the order of `sentences`.
+        """
+        rows, row_of = rows_of_distinct(
+            sentences, self.score_batch, self.batch_size, deadline=deadline, progress=progress
+        )
+        self._check(rows)
+        return rows[row_of]
+
+    def score_document(
+        self,
+        sentences: Sequence[str],
+        *,
+        deadline: Deadline | None = None,
+        progress: Progress | None = None,
+    ) -> Scores:
+        """Return the scores of one document's sentences, float32 (n_sentences, n_risk_types) in [0, 1]."""
+        blocks = list(self.document_scores(sentences, deadline=deadline, progress=progress))
+        for block in blocks:
+            self._check(block)
+        return np.concatenate([np.zeros((0, len(RISK_TYPES)), np.float32), *blocks])
+
+    def decide(self, scores: Scores, sensitivity: Sensitivity = "balanced") -> Bools:
+        """Return bool (n, n_risk_types): the risk types that sentences with these scores state."""
+        return self.operating_points[sensitivity].decide(scores)
 
     def _finding(self, document: Document, row: int, column: int, score: float) -> Finding:
         sentence, risk_type = document.sentences[row], RISK_TYPES[column]
@@ -202,19 +178,59 @@ class SentenceScorer(Analyzer):
             page=sentence.page,
         )
 
-    def _checked_batch(self, sentences: Sequence[str], *, deadline: Deadline | None) -> Scores:
-        return self._checked(self.score_batch(sentences, deadline=deadline), len(sentences))
-
-    def _checked(self, batch: Scores, n_rows: int) -> Scores:
-        if batch.shape != (n_rows, len(RISK_TYPES)):
+    def _check(self, scores: Scores) -> None:
+        """Raise AnalyzerError unless `scores` is (n, n_risk_types) in [0, 1] without NaN."""
+        if scores.ndim != 2 or scores.shape[1] != len(RISK_TYPES):
             raise AnalyzerError(
-                f"The analyzer {self.model_name} answered with scores of shape {batch.shape} "
-                f"where {(n_rows, len(RISK_TYPES))} was due; the scan was refused."
+                f"The analyzer {self.model_name} returned scores of shape {scores.shape}, which should have "
+                f"{len(RISK_TYPES)} columns; the scan was refused."
             )
-        lowest, highest = batch.min(initial=0.0), batch.max(initial=0.0)
+        lowest, highest = scores.min(initial=0.0), scores.max(initial=0.0)
         if not (lowest >= 0.0 and highest <= 1.0):  # NaN fails both comparisons
             raise AnalyzerError(
-                f"The analyzer {self.model_name} answered with scores outside [0, 1]; "
+                f"The analyzer {self.model_name} returned scores outside [0, 1]; the scan was refused."
+            )
+
+
+def rows_of_distinct(
+    sentences: Sequence[str],
+    function: BatchFunction,
+    batch_size: int,
+    *,
+    deadline: Deadline | None = None,
+    progress: Progress | None = None,
+) -> tuple[Floats, Rows]:
+    """Apply `function` to each distinct sentence once, in document order, `batch_size` at a time.
+
+    Documents repeat sentences: page footers, table cells.
+
+    Returns:
+        float32 (n_distinct, width): the rows of `function`.
+        intp (len(sentences),): for each sentence, its row there.
+
+    Raises:
+        AnalyzerTimeout: `deadline` passed between two batches.
+        AnalyzerError: `function` returned another number of rows than sentences.
+    """
+    row_by_sentence: dict[str, int] = {}
+    numbers = (row_by_sentence.setdefault(s, len(row_by_sentence)) for s in sentences)
+    row_of = np.fromiter(numbers, np.intp, len(sentences))
+    distinct = list(row_by_sentence)
+    del row_by_sentence, numbers  # 8 MB for a book
+    rows = np.zeros((0, len(RISK_TYPES)), np.float32)
+    for begin in range(0, len(distinct), batch_size):
+        if deadline is not None:
+            deadline.check()
+        batch = distinct[begin : begin + batch_size]
+        batch_rows = function(batch, deadline=deadline)
+        if len(batch_rows) != len(batch):
+            raise AnalyzerError(
+                f"The analyzer returned {len(batch_rows)} rows for {len(batch)} sentences; "
                 "the scan was refused."
             )
-        return batch
+        if begin == 0:  # the first batch shows the width
+            rows = np.empty((len(distinct), batch_rows.shape[1]), np.float32)
+        rows[begin : begin + len(batch)] = batch_rows
+        if progress is not None:
+            progress(begin + len(batch), len(distinct))
+    return rows, row_of

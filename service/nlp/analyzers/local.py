@@ -1,4 +1,4 @@
-"""LocalAnalyzer: the transformer in this process."""
+"""LocalAnalyzer: the transformer that runs inside this process."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from service.nlp.analyzers.base import Progress, SentenceScorer
-from service.nlp.arrays import Scores, row_blocks
+from service.nlp.analyzers.base import Progress, SentenceScorer, rows_of_distinct
+from service.nlp.arrays import Floats, Scores, row_blocks
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import Artifact
 from service.nlp.deadline import Deadline
@@ -18,7 +18,7 @@ from service.nlp.inference.engine import Engine
 from service.nlp.inference.engine_factory import open_engine
 from service.nlp.inference.neighbour_context import logits_of_block, own_logits
 from service.nlp.inference.scheduler import InferenceScheduler
-from service.nlp.inference.score_cache import SentenceCache
+from service.nlp.inference.score_cache import ScoreCache
 from service.nlp.observer import NOBODY, Observer
 
 
@@ -27,7 +27,7 @@ class LocalAnalyzer(SentenceScorer):
 
     source: ClassVar[Source] = "model"
     languages: ClassVar[frozenset[str] | None] = frozenset({"en"})
-    batch_size: ClassVar[int] = 1_024  # many: the inference threads idle between two batches
+    batch_size: ClassVar[int] = 1_024  # large, since the inference threads idle between batches
 
     def __init__(
         self,
@@ -37,14 +37,14 @@ class LocalAnalyzer(SentenceScorer):
         cache_sentences: int = 0,
         observer: Observer = NOBODY,
     ) -> None:
-        """Start the inference threads; `open` also proves the golden sentences."""
+        """Start the inference threads. Unlike `open`, this does not check the golden scores."""
         self._observer = observer
-        self._cache = SentenceCache(cache_sentences)
+        self._cache = ScoreCache(cache_sentences)
         self._manifest = artifact.manifest
         self.model_name = self._manifest.name
         self.model_version = self._manifest.version
         self.operating_points = self._manifest.operating_points
-        self._inference = InferenceScheduler(
+        self._scheduler = InferenceScheduler(
             engine,
             artifact.tokenizer(),
             max_length_tokens=self._manifest.max_length_tokens,
@@ -61,12 +61,12 @@ class LocalAnalyzer(SentenceScorer):
         cache_sentences: int = 0,
         observer: Observer = NOBODY,
     ) -> LocalAnalyzer:
-        """Load the artifact in `model_dir` and prove that it gives its golden scores here.
+        """Load the artifact in `model_dir` and check that it reproduces its golden scores on this machine.
 
-        `n_threads` of 0 takes the CPU quota; `cache_sentences` are remembered with what the model said.
+        `n_threads` of 0 uses the CPU quota. The outputs of the last `cache_sentences` sentences are cached.
 
         Raises:
-            ArtifactError: the artifact is missing, was altered, or gives other scores.
+            ArtifactError: the artifact is missing or altered, or its scores differ from the golden ones.
         """
         artifact = artifacts.load(model_dir)
         engine = open_engine(artifact, device=device, n_threads=n_threads)
@@ -90,29 +90,29 @@ class LocalAnalyzer(SentenceScorer):
         deadline: Deadline | None = None,
         progress: Progress | None = None,
     ) -> Iterator[Scores]:
-        outputs, row_of = self._of_different(
-            sentences, self._outputs, deadline=deadline, progress=progress
+        """Yield the scores in blocks; each sentence's neighbours influence its scores."""
+        outputs, row_of = rows_of_distinct(
+            sentences, self._outputs, self.batch_size, deadline=deadline, progress=progress
         )
         for block in row_blocks(len(sentences)):
-            scores = self._manifest.probabilities(logits_of_block(outputs, row_of, block))
-            yield self._checked(scores, block.stop - block.start)
+            yield self._manifest.probabilities(logits_of_block(outputs, row_of, block))
 
-    def _outputs(self, sentences: Sequence[str], *, deadline: Deadline | None) -> Scores:
-        """Return float32 (len(sentences), n_outputs), from memory or else from the network."""
-        known = self._cache.known(sentences)
-        new = [k for k, row in enumerate(known) if row is None]
-        self._observer.cached(len(known) - len(new), len(new))
-        texts = [sentences[k] for k in new]
-        outputs = self._inference.outputs(texts, deadline=deadline)
-        self._cache.remember(texts, outputs)
-        if len(new) == len(sentences):
+    def _outputs(self, sentences: Sequence[str], *, deadline: Deadline | None) -> Floats:
+        """Return the network's outputs, float32 (len(sentences), n_outputs), from the cache where it can."""
+        rows = self._cache.get(sentences)
+        missing = [k for k, row in enumerate(rows) if row is None]
+        self._observer.cached(len(rows) - len(missing), len(missing))
+        texts = [sentences[k] for k in missing]
+        outputs = self._scheduler.outputs(texts, deadline=deadline)
+        self._cache.put(texts, outputs)
+        if len(missing) == len(sentences):
             return outputs
-        for k, row in zip(new, outputs, strict=True):
-            known[k] = row
-        return np.array(known, np.float32)
+        for k, row in zip(missing, outputs, strict=True):
+            rows[k] = row
+        return np.array(rows, np.float32)
 
     def is_ready(self) -> bool:
-        return self._inference.is_alive()
+        return self._scheduler.is_alive()
 
     def close(self) -> None:
-        self._inference.close()
+        self._scheduler.close()

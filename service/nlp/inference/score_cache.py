@@ -1,6 +1,6 @@
-"""What the network said of a sentence the last time: documents are scanned again after small edits.
+"""Cache of the network's outputs by sentence, since documents are scanned again after small edits.
 
-Belongs to one loaded model, so that the sentence alone is the key. Keeps digests, never text.
+A cache belongs to one loaded model, so the sentence alone is the key. It stores digests, never text.
 """
 
 from __future__ import annotations
@@ -15,55 +15,51 @@ import numpy as np
 
 from service.nlp.arrays import Floats
 
-_SPACE = re.compile(
-    r"[ \t\r\n]+"
-)  # runs of these are one to the tokenizer; other white space is not
+# The tokenizer treats runs of these as one space; it may treat other white space differently.
+_SPACES = re.compile(r"[ \t\r\n]+")
 _DIGEST_BYTES = 16
 
 
-class SentenceCache:
-    """The outputs of the sentences read last, at most `max_sentences`; of none where that is 0.
-
-    Any thread may call it. A sentence takes about 0.8 kB.
-    """
+class ScoreCache:
+    """An LRU cache of at most `max_sentences` sentences, 0 for none; about 0.8 kB each. Thread-safe."""
 
     def __init__(self, max_sentences: int) -> None:
         self._max_sentences = max_sentences
         self._lock = threading.Lock()
-        self._slots: OrderedDict[bytes, int] = OrderedDict()  # the sentence asked for last is last
+        self._slots: OrderedDict[bytes, int] = OrderedDict()  # least recently used first
+        # One array with a row for each slot; one array per sentence would take a third more memory.
         self._rows = np.empty((0, 0), np.float32)
-        """One row a slot: an array of its own for each takes a third more."""
 
-    def known(self, sentences: Sequence[str]) -> list[Floats | None]:
-        """Return the outputs of each sentence, float32 (n_outputs,), None where they are not known."""
+    def get(self, sentences: Sequence[str]) -> list[Floats | None]:
+        """Return the cached outputs of each sentence, float32 (n_outputs,), or None."""
         if self._max_sentences == 0:
             return [None] * len(sentences)
         keys = [_key(sentence) for sentence in sentences]
         with self._lock:
-            slots = [self._used(key) for key in keys]
+            slots = [self._touch(key) for key in keys]
             return [None if slot is None else self._rows[slot].copy() for slot in slots]
 
-    def remember(self, sentences: Sequence[str], outputs: Floats) -> None:
-        """Keep the outputs, (len(sentences), n_outputs); the sentences asked for longest ago make room."""
+    def put(self, sentences: Sequence[str], outputs: Floats) -> None:
+        """Store outputs, (len(sentences), n_outputs), and evict the least recently used sentences."""
         if self._max_sentences == 0 or not sentences:
             return
         keys = [_key(sentence) for sentence in sentences]
         with self._lock:
-            if not len(self._rows):  # what is read tells how wide the rows are
+            if not len(self._rows):  # the first outputs show the width
                 self._rows = np.empty((self._max_sentences, outputs.shape[1]), np.float32)
             for key, row in zip(keys, outputs, strict=True):
                 self._rows[self._slot(key)] = row
 
-    def _used(self, key: bytes) -> int | None:
-        """Return the slot of a sentence, which is the last to make room from now on; None if it has none."""
+    def _touch(self, key: bytes) -> int | None:
+        """Return the slot of a cached sentence and mark it as used, or None."""
         slot = self._slots.get(key)
         if slot is not None:
             self._slots.move_to_end(key)
         return slot
 
     def _slot(self, key: bytes) -> int:
-        """Return the slot of a sentence: its own, a free one, or that of the sentence which makes room."""
-        slot = self._used(key)
+        """Return the slot to write a sentence to: its own, a free one, or an evicted one."""
+        slot = self._touch(key)
         if slot is None:
             is_full = len(self._slots) == self._max_sentences
             slot = self._slots.popitem(last=False)[1] if is_full else len(self._slots)
@@ -72,5 +68,5 @@ class SentenceCache:
 
 
 def _key(sentence: str) -> bytes:
-    one_spaced = _SPACE.sub(" ", sentence).encode("utf-8", "replace")
-    return hashlib.blake2b(one_spaced, digest_size=_DIGEST_BYTES).digest()
+    normalized = _SPACES.sub(" ", sentence).encode("utf-8", "replace")
+    return hashlib.blake2b(normalized, digest_size=_DIGEST_BYTES).digest()

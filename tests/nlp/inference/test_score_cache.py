@@ -5,7 +5,7 @@ import pytest
 
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.document import Document, Sentence
-from service.nlp.inference.score_cache import SentenceCache
+from service.nlp.inference.score_cache import ScoreCache
 from service.nlp.observer import NullObserver
 from tests.support.artifacts import SHIPPED
 
@@ -28,60 +28,60 @@ def values(found):
     return [None if row is None else row.tolist() for row in found]
 
 
-def test_known_gives_what_was_remembered_and_none_for_the_rest():
-    cache = SentenceCache(10)
-    cache.remember(["a", "b", "c"], ROWS)
-    assert values(cache.known(["c", "x", "a"])) == [ROWS[2].tolist(), None, ROWS[0].tolist()]
+def test_get_returns_cached_rows_and_none_for_the_rest():
+    cache = ScoreCache(10)
+    cache.put(["a", "b", "c"], ROWS)
+    assert values(cache.get(["c", "x", "a"])) == [ROWS[2].tolist(), None, ROWS[0].tolist()]
 
 
 @pytest.mark.parametrize("same", ["two  words", "two\nwords", "two \t words"])
-def test_known_takes_runs_of_white_space_for_one(same):
-    cache = SentenceCache(10)
-    cache.remember(["two words"], ROWS[:1])
-    assert values(cache.known([same])) == [ROWS[0].tolist()]
+def test_get_treats_a_run_of_white_space_as_one_space(same):
+    cache = ScoreCache(10)
+    cache.put(["two words"], ROWS[:1])
+    assert values(cache.get([same])) == [ROWS[0].tolist()]
 
 
 @pytest.mark.parametrize("other", ["two\x1cwords", "twowords", "Two words", "two words."])
-def test_known_tells_sentences_apart_that_the_tokenizer_may(other):
-    cache = SentenceCache(10)
-    cache.remember(["two words"], ROWS[:1])
-    assert cache.known([other]) == [None]
+def test_get_distinguishes_sentences_that_the_tokenizer_may(other):
+    cache = ScoreCache(10)
+    cache.put(["two words"], ROWS[:1])
+    assert cache.get([other]) == [None]
 
 
-def test_remember_forgets_what_was_asked_for_longest_ago():
-    cache = SentenceCache(2)
-    cache.remember(["a", "b"], ROWS[:2])
-    cache.known(["a"])
-    cache.remember(["c"], ROWS[2:])
-    assert values(cache.known(["a", "b", "c"])) == [ROWS[0].tolist(), None, ROWS[2].tolist()]
+def test_put_into_a_full_cache_evicts_the_least_recently_used():
+    cache = ScoreCache(2)
+    cache.put(["a", "b"], ROWS[:2])
+    cache.get(["a"])
+    cache.put(["c"], ROWS[2:])
+    assert values(cache.get(["a", "b", "c"])) == [ROWS[0].tolist(), None, ROWS[2].tolist()]
 
 
-def test_cache_of_no_sentences_remembers_nothing():
-    cache = SentenceCache(0)
-    cache.remember(["a"], ROWS[:1])
-    assert cache.known(["a"]) == [None]
+def test_cache_of_size_zero_stores_nothing():
+    cache = ScoreCache(0)
+    cache.put(["a"], ROWS[:1])
+    assert cache.get(["a"]) == [None]
 
 
-def test_remember_takes_text_that_is_no_unicode():
-    cache = SentenceCache(2)
-    cache.remember(["\ud800"], ROWS[:1])
-    assert values(cache.known(["\ud800"])) == [ROWS[0].tolist()]
+def test_put_lone_surrogate_is_stored():
+    cache = ScoreCache(2)
+    cache.put(["\ud800"], ROWS[:1])
+    assert values(cache.get(["\ud800"])) == [ROWS[0].tolist()]
 
 
-def test_remember_keeps_rows_as_they_were():
-    cache, rows = SentenceCache(2), ROWS.copy()
-    cache.remember(["a"], rows[:1])
+def test_put_copies_the_rows():
+    cache, rows = ScoreCache(2), ROWS.copy()
+    cache.put(["a"], rows[:1])
     rows[:] = -1
-    assert values(cache.known(["a"])) == [ROWS[0].tolist()]
+    assert values(cache.get(["a"])) == [ROWS[0].tolist()]
 
 
-def test_eight_threads_at_once_find_what_each_left():
-    cache = SentenceCache(64)
+def test_eight_threads_read_what_each_of_them_wrote():
+    cache = ScoreCache(64)
 
     def work(n):
         for k in range(200):
-            cache.remember([f"{n} {k % 5}"], np.full((1, 4), n, np.float32))
-            assert cache.known([f"{n} {k % 5}"])[0][0] == n
+            cache.put([f"{n} {k % 5}"], np.full((1, 4), n, np.float32))
+            assert cache.get([f"{n} {k % 5}"])[0][0] == n
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8)))
