@@ -9,8 +9,8 @@ _ERRORS = """\
 # Errors
 
 Every error is an RFC 9457 `application/problem+json` document, those of the web framework included. It has
-the members `type`, `title`, `status`, `detail`, `instance`, `code`, `request_id` and `errors`, which lists every
-faulty field. Programs should branch on `code`: each code has one meaning.
+the members `type`, `title`, `status`, `detail`, `instance`, `code`, `request_id` and `errors`, which lists
+every faulty field. Programs should branch on `code`: each code has one meaning.
 
 """
 
