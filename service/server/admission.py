@@ -1,4 +1,4 @@
-"""Which requests get a thread: as many as there are, a few that wait, and a refusal at once for the rest."""
+"""Admission control: a bounded queue in front of the threads; further requests are refused at once."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from service.errors import Overloaded
 from service.server.connections import TOO_MANY
 
 WAITING_PER_THREAD = 4
-"""Requests that wait for each thread. With a scan of a sentence every 3 ms all have been answered within
-half a second; what waits longer is better asked elsewhere."""
+"""Queued requests for each thread. At 3 ms for the scan of a sentence, a full queue of 64 is answered within
+half a second; a client that would wait longer should try another process."""
 
 _END_S = 0.2
 
@@ -19,7 +19,7 @@ _END_S = 0.2
 class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has no annotations
     """waitress's threads with a bounded queue.
 
-    Rejections and probes run on a dedicated thread.
+    Refusals and health checks run on a thread of their own.
     """
 
     def __init__(self, *, n_threads: int) -> None:
@@ -30,16 +30,16 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
         self.set_thread_count(n_threads)
 
     def add_task(self, task: HTTPChannel) -> None:
-        """Queue a channel whose next request is complete, or have it refused."""
+        """Queue a connection whose next request is complete, or have that request refused."""
         request = task.requests[0]
-        path = getattr(request, "path", "")  # one that cannot be parsed has none
+        path = getattr(request, "path", "")  # an unparsable request has none
         is_express = path in PROBE_PATHS
         if not is_express and len(self.queue) >= self.most_waiting:
             request.error = request.error or Overloaded(TOO_MANY, retry_after_s=RETRY_AFTER_S)
         if is_express or request.error:
             self._express.add_task(task)
             return
-        with self.lock:  # as waitress does, without a warning for each that waits
+        with self.lock:  # as waitress does, but without a warning for each queued request
             self.queue.append(task)
             self.queue_cv.notify()
 

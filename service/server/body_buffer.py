@@ -1,4 +1,4 @@
-"""The body of a request, in memory; it shrinks while the application reads it."""
+"""A request body in memory that shrinks while the application reads it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _KEPT_BYTES = 1 << 20
 
 
 class BodyBuffer(io.RawIOBase):
-    """waitress's receiver appends to it, and the application reads it once, as a file.
+    """Buffer that waitress's receiver appends to and the application reads once, as a file.
 
-    Parsing a form copies the file's bytes out of the body; this frees the bytes already read.
+    Parsing a form copies the file's bytes out of the body, so bytes already read are freed.
     """
 
     def __init__(self) -> None:

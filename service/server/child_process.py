@@ -1,7 +1,4 @@
-"""A process beside the service, with an interpreter's lock of its own; it ends with the service.
-
-It runs `main` of a module of ours that imports no framework.
-"""
+"""A child process with a GIL of its own. It runs `main` of one of our modules and ends with the service."""
 
 from __future__ import annotations
 
@@ -26,23 +23,20 @@ class ChildProcess:
     """A supervised child process; `ensure_running` starts it, or restarts it after it died."""
 
     def __init__(self, module: str, descriptors: Iterable[int]) -> None:
-        """It will run `module`'s main and inherit `descriptors`, whose numbers are its arguments."""
+        """The process runs `module`'s main and inherits `descriptors`, whose numbers are its arguments."""
         self._module = module
         self._descriptors = tuple(descriptors)
         self._process: subprocess.Popen[bytes] | None = None
         self._is_over = False
-        self._lock = threading.Lock()  # for start and end; a write may block, so it takes no lock
-
-    @property
-    def has_started(self) -> bool:
-        """Whether the process was started; it may have died since the last `ensure_running`."""
-        return self._process is not None
+        self._lock = (
+            threading.Lock()
+        )  # guards start and end; a write may block, so it takes no lock
 
     def ensure_running(self) -> bool:
-        """Start the process if it does not run and `end` was not called; return whether this started it.
+        """Start the process unless it runs or `end` was called; return whether this call started it.
 
         Raises:
-            OSError: the machine lets no process start.
+            OSError: the system cannot start a process.
         """
         with self._lock:
             process = self._process
@@ -55,7 +49,11 @@ class ChildProcess:
             return True
 
     def write(self, line: bytes) -> None:
-        """Write to its standard input; OSError where it does not run."""
+        """Write to the process's standard input.
+
+        Raises:
+            OSError: the process does not run.
+        """
         process = self._process  # another thread may end it meanwhile
         if process is None or process.stdin is None:
             raise BrokenPipeError
@@ -97,5 +95,5 @@ class ChildProcess:
         process.kill()
         process.wait()
         if process.stdin is not None:
-            with contextlib.suppress(OSError):  # of what was still to be written to it
+            with contextlib.suppress(OSError):  # unwritten data cannot be flushed
                 process.stdin.close()

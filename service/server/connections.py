@@ -1,6 +1,6 @@
-"""waitress's connections: its own refusals as problem+json, and fewer calls to the system.
+"""waitress's connections: refusals as problem+json, and fewer system calls.
 
-Each such call lets the GIL go, and where many threads want it, getting it back takes longer than the call.
+Each system call releases the GIL. With many threads, getting it back takes longer than the call itself.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ _UNREAD = (
 )
 _JOINED_BYTES = 65_536
 _LINGER_S = 5.0
-"""How long a refused client may go on sending before the connection is closed; nginx's default too."""
+"""Seconds that a refused client may go on sending before the connection is closed (nginx's default too)."""
 _LINGER_BYTES = 65_536
 
-_LITTLE_BYTES = 1 << 24
+_DEFAULT_BUDGET_BYTES = 1 << 24
 """Enough for a hundred scrapes of /metrics."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The service's rules for a channel: what it refuses, and how it reports that."""
+    """What a connection refuses, and where it reports that."""
 
     too_large: str
     """The detail of a 413."""
@@ -52,10 +52,10 @@ class Rules:
     """Receives the code of each refusal."""
     admit: Gate = lambda _path, _headers: STRANGERS
     """Decides who may send a large body."""
-    bodies: Budget = field(default_factory=lambda: Budget(_LITTLE_BYTES))
+    bodies: Budget = field(default_factory=lambda: Budget(_DEFAULT_BUDGET_BYTES))
     """Memory for large bodies."""
-    answers: Budget = field(default_factory=lambda: Budget(_LITTLE_BYTES))
-    """Memory for large answers that were not read yet."""
+    answers: Budget = field(default_factory=lambda: Budget(_DEFAULT_BUDGET_BYTES))
+    """Memory for large unread answers."""
     origins: tuple[str, ...] = ()
     """Origins of web pages that may read a refusal, such as that of an expired token."""
 
@@ -68,13 +68,13 @@ def channel_class(rules: Rules) -> type[HTTPChannel]:
 
 
 def status_line(code: str) -> str:
-    """Return the status of an error's code with its words, as WSGI wants it."""
+    """Return the WSGI status line of an error code, such as "503 Service Unavailable"."""
     status = PROBLEM_TYPES[code].status
     return f"{status} {http.client.responses[status]}"
 
 
 def whole_problem(error: RiskscanError, *, offered_id: str | None, is_head: bool) -> bytes:
-    """Return the bytes of the answer to an error that closes the connection."""
+    """Return a whole HTTP answer to an error, which closes the connection."""
     request_id.begin(offered_id)
     body, headers = problem_response(error.code, error.message, instance="")
     headers += [*headers_of(error), ("Connection", "close")]
@@ -82,8 +82,8 @@ def whole_problem(error: RiskscanError, *, offered_id: str | None, is_head: bool
     return "\r\n".join(lines).encode("latin-1") + (b"" if is_head else body)
 
 
-class OneWake(trigger):  # type: ignore[misc]  # waitress has no annotations
-    """Wakes waitress's loop; once, however many threads ask before it has looked."""
+class CoalescingTrigger(trigger):  # type: ignore[misc]  # waitress has no annotations
+    """Wakes waitress's loop once, however many threads ask before the loop runs."""
 
     _is_pulled = False
 
@@ -93,12 +93,12 @@ class OneWake(trigger):  # type: ignore[misc]  # waitress has no annotations
             super()._physical_pull()
 
     def handle_read(self) -> None:
-        """Look; after this the loop asks each connection anew, so that who came meanwhile is seen too."""
+        """Consume the wake-up; the loop polls every connection after this, so no later one is lost."""
         super().handle_read()
         self._is_pulled = False
 
 
-class _OneSend(Task):  # type: ignore[misc]
+class _JoinedTask(Task):  # type: ignore[misc]
     is_refused = False
 
     def write(self, data: bytes) -> None:
@@ -120,7 +120,7 @@ class _OneSend(Task):  # type: ignore[misc]
         self.write(b"" if getattr(self.request, "command", "") == "HEAD" else body)
 
 
-class _Task(_OneSend, WSGITask):  # type: ignore[misc]
+class _Task(_JoinedTask, WSGITask):  # type: ignore[misc]
     """Sends the application's answer, or a 503 if unread answers leave no memory for it.
 
     Counts an answer of one piece or a file in full, and one of several pieces by its Content-Length.
@@ -139,7 +139,7 @@ class _Task(_OneSend, WSGITask):  # type: ignore[misc]
         super().write(data)
 
 
-class _ProblemTask(_OneSend, ErrorTask):  # type: ignore[misc]
+class _ProblemTask(_JoinedTask, ErrorTask):  # type: ignore[misc]
     def execute(self) -> None:
         request_id.begin(self.request.headers.get("X_REQUEST_ID"))
         self.refuse(_ours(self.request.error, self.channel.rules))
@@ -165,7 +165,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
 
     @contextlib.contextmanager
     def joining(self) -> Iterator[None]:
-        """Send what is written within the block at its end, by one call unless joining it costs more."""
+        """Collect writes and send them at the end of the block, in one call if copying them is cheap."""
         joined: list[bytes] = []
         self._joined = joined
         try:
@@ -250,7 +250,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         self._give_back()
 
     def readable(self) -> bool:
-        """Return whether to read; the loop calls this at least once a second."""
+        """Return whether to poll for input; the loop calls this at least once a second."""
         if self._lingers_until_s is None:
             return bool(super().readable())
         self.will_close = self.will_close or time.monotonic() > self._lingers_until_s
@@ -267,8 +267,8 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
             self.handle_close()
 
     def writable(self) -> bool:
-        # A sending thread holds the lock, and wakes the loop if bytes are left over. Without this check
-        # the loop would poll without a pause meanwhile, and take the GIL from the sender.
+        # A sending thread holds the lock and wakes the loop if bytes are left over. Without this check the
+        # loop would spin meanwhile and take the GIL from the sender.
         if not super().writable() or not self.outbuf_lock.acquire(blocking=False):
             return False
         self.outbuf_lock.release()

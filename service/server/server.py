@@ -1,14 +1,11 @@
-"""The HTTP server: waitress, its own errors as problem+json, and a drain on SIGTERM."""
+"""The HTTP server: waitress with our connections and admission, and a graceful drain on SIGTERM."""
 
 from __future__ import annotations
 
 import logging
-import shlex
 import signal
-import sys
 import threading
 import time
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -24,16 +21,15 @@ from service.config.settings import Config
 from service.domain.services import Services
 from service.errors import ConfigError, ShuttingDown
 from service.server.admission import Dispatcher
-from service.server.connections import OneWake, Rules, channel_class
+from service.server.connections import CoalescingTrigger, Rules, channel_class
 from service.server.file_limits import connections_that_fit
-from service.server.ops import OpsListener
-from service.server.shedding import Shedding
-from service.server.upload_gate import gate_of
+from service.server.sidecar import Sidecar
+from service.server.upload_gate import upload_gate
 
 _LOOP_TIMEOUT_S = 1
-_LOOK_S = 0.02
+_POLL_S = 0.02
 _LAST_ANSWERS_S = 0.3
-# An idle connection ends after this; a proxy in front has to give its own up sooner.
+# The service closes an idle connection after this. A proxy in front has to close its own sooner.
 IDLE_TIMEOUT_S = 120
 # Bodies and answers never go to temporary files, whose disk may be full. No thread waits for a client that
 # does not read. buffer_memory.py limits the memory instead.
@@ -42,10 +38,10 @@ _log = logging.getLogger(__name__)
 
 
 class Server:
-    """Serves one application until SIGTERM or SIGINT, then lets the requests in flight finish.
+    """Serves one application until SIGTERM or SIGINT, then finishes the requests in flight.
 
     Raises:
-        ConfigError: an address is taken or not this machine's, or too few files may be open.
+        ConfigError: an address is taken or belongs to another machine, or the limit of open files is too low.
     """
 
     def __init__(self, app: APIFlask, config: Config) -> None:
@@ -61,21 +57,14 @@ class Server:
         for listener in self._listeners():
             listener.channel_class = channels
             listener.trigger.close()
-            listener.trigger = OneWake(self._sockets)
-        self._ops = self._ops_listener(config)
-        Shedding(
-            self._listeners(),
-            self._dispatcher,
-            sockets=self._sockets,
-            connection_limit=self._server.adj.connection_limit,
-            on_refused=lambda n: metrics.refused("overloaded", n),
-        )
+            listener.trigger = CoalescingTrigger(self._sockets)
+        self._sidecar = self._open_sidecar(config)
         self._stopping = False
 
     @property
     def ops_port(self) -> int | None:
-        """The port of the ops listener, None where there is none."""
-        return None if self._ops is None else self._ops.port
+        """The port of the sidecar; None without OPS_PORT."""
+        return None if self._sidecar is None else self._sidecar.port
 
     def _listen(self, app: APIFlask, config: Config) -> Any:  # noqa: ANN401 - waitress is untyped
         try:
@@ -102,36 +91,36 @@ class Server:
             )
         except OSError as error:
             wasyncore.close_all(self._sockets, ignore_all=True)
-            raise _taken(config.host, config.port, error) from error
+            raise _cannot_listen(config.host, config.port, error) from error
 
-    def _ops_listener(self, config: Config) -> OpsListener | None:
+    def _open_sidecar(self, config: Config) -> Sidecar | None:
         if config.ops_port is None:
             return None
         try:
-            return OpsListener(config.host, config.ops_port, self._services)
+            return Sidecar(config.host, config.ops_port, self._services)
         except OSError as error:
             wasyncore.close_all(self._sockets, ignore_all=True)
-            raise _taken(config.host, config.ops_port, error) from error
+            raise _cannot_listen(config.host, config.ops_port, error) from error
 
     def _listeners(self) -> list[BaseWSGIServer]:
         return [s for s in self._sockets.values() if isinstance(s, BaseWSGIServer)]
 
     def run(self) -> None:
-        """Serve; returns when the drain is over. Must run in the main thread."""
+        """Serve until the drain is over; must run in the main thread."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         self.serve()
 
     def serve(self) -> None:
-        """Answer requests without a care for signals; for threads that are not the main one."""
-        if self._ops is not None:
-            self._ops.start()
+        """Serve without installing signal handlers, for threads other than the main one."""
+        if self._sidecar is not None:
+            self._sidecar.start()
         try:
             self._server.run()
         finally:
             wasyncore.close_all(self._sockets, ignore_all=True)
-            if self._ops is not None:
-                self._ops.close()
+            if self._sidecar is not None:
+                self._sidecar.close()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._stopping:
@@ -139,15 +128,15 @@ class Server:
         if self._services.draining.is_set():
             return
         self._services.draining.set()
-        if self._ops is not None:
-            self._ops.wake()
+        if self._sidecar is not None:
+            self._sidecar.send_now()
         _log.info("draining after signal %d", number)
         threading.Thread(target=self._drain, args=(threading.main_thread().ident,)).start()
 
     def _drain(self, main_thread: int) -> None:
         deadline_s = time.monotonic() + self._drain_timeout_s
         while self._is_busy() and time.monotonic() < deadline_s:
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_S)
         self._cut_off()
         self._stopping = True
         signal.pthread_kill(main_thread, signal.SIGTERM)
@@ -161,7 +150,7 @@ class Server:
         _log.warning("requests cut off after DRAIN_TIMEOUT_S: %d", n_cut_off)
         deadline_s = time.monotonic() + _LAST_ANSWERS_S
         while time.monotonic() < deadline_s and any(c.total_outbufs_len for c in self._channels()):
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_S)
 
     def _channels(self) -> list[Any]:
         return [c for c in list(self._sockets.values()) if isinstance(c, HTTPChannel)]
@@ -179,7 +168,9 @@ def _rules(services: Services) -> Rules:
     return Rules(
         too_large=too_large,
         on_refused=services.metrics.refused,
-        admit=gate_of(services.tokens, is_scan_open=config.ai_service_open, too_large=too_large),
+        admit=upload_gate(
+            services.tokens, is_scan_open=config.ai_service_open, too_large=too_large
+        ),
         bodies=Budget(config.buffer_memory_bytes),
         answers=Budget(config.buffer_memory_bytes),
         origins=config.cors_origins,
@@ -195,47 +186,8 @@ def _proxy(config: Config) -> dict[str, Any]:
     }
 
 
-def _taken(host: str, port: int, error: OSError) -> ConfigError:
+def _cannot_listen(host: str, port: int, error: OSError) -> ConfigError:
     return ConfigError(
         f"The service cannot listen on {host} port {port} ({error.strerror}); "
-        "set HOST, PORT or OPS_PORT, or stop what listens there."
-    )
-
-
-def announce(config: Config, port: int) -> None:
-    """Print where the service is, where its documentation is, and one line to try."""
-    host = config.host
-    shown = "localhost" if host in {"0.0.0.0", "127.0.0.1", "::"} else host  # noqa: S104 - compared, not bound
-    address = f"http://{shown}:{port}"
-    sys.stdout.write(
-        f"Riskscan serves on {address}\n"
-        f"Documentation:     {address}/docs\n"
-        f"{_first_step(config, address)}\n"
-    )
-    sys.stdout.flush()
-
-
-def _first_step(config: Config, address: str) -> str:
-    if config.registration == "closed" and not config.ai_service_open:
-        return f"Make an account:   {_python()} -m service users create you@corp.local --admin"
-    return f"Try:               {_first_request(address, is_open=config.ai_service_open)}"
-
-
-def _python() -> str:
-    """Return the command of this interpreter: the one on PATH may lack what the service needs."""
-    program = Path(sys.executable)
-    here = Path.cwd()
-    return shlex.quote(str(program.relative_to(here) if program.is_relative_to(here) else program))
-
-
-def _first_request(address: str, *, is_open: bool) -> str:
-    scan = f"curl -s {address}/scan -F 'text=Project has tight budget and aggressive deadline'"
-    if is_open:
-        return scan
-    return (
-        f"curl -s {address}/api/auth/register -H 'Content-Type: application/json' "
-        """-d '{"email":"test@test.com","password":"test123"}'; """
-        f"T=$(curl -s {address}/api/auth/login -d 'username=test@test.com&password=test123' "
-        """| sed 's/.*"access_token":"\\([^"]*\\).*/\\1/'); """
-        f"""{scan.replace("/scan", "/api/scan", 1)} -H "Authorization: Bearer $T" """
+        "set HOST, PORT or OPS_PORT, or stop the program that listens there."
     )

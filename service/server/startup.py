@@ -33,8 +33,9 @@ from service.domain.transactions import Transactions, open_database, unusable_da
 from service.errors import ConfigError, DatabaseUnavailable, RiskscanError
 from service.nlp.artifacts.registry import Registry
 from service.observability import logging as logs
+from service.server.banner import print_banner
 from service.server.memory import give_back_large_blocks, leave_alone_what_is_there
-from service.server.server import Server, announce
+from service.server.server import Server
 
 _RETRY_S = 2.0
 _log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ def serve(config: Config) -> None:
         _follow_deployments(app)
         server = Server(app, config)
         leave_alone_what_is_there()
-        announce(config, server.port)
+        print_banner(config, server.port)
         server.run()
     finally:
         stopped.set()

@@ -1,4 +1,4 @@
-"""Decides from a request's head, before the body is received, whether the caller may send a large body."""
+"""Decides from a request's head whether the caller may send a large body, before the service receives it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from service.server.request_parser import Gate
 _ACCOUNT_PATHS = ("/api/auth/", "/api/v1/auth/")
 
 
-def gate_of(tokens: TokenMaker, *, is_scan_open: bool, too_large: str) -> Gate:
+def upload_gate(tokens: TokenMaker, *, is_scan_open: bool, too_large: str) -> Gate:
     """Return the gate of the API; `is_scan_open` admits callers without a token to POST /scan.
 
     `too_large` is the detail of a 413. Header names are waitress's: AUTHORIZATION, CONTENT_LENGTH.

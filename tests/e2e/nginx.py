@@ -125,7 +125,7 @@ def _adapted(folder, port, service_port):
         "/var/log/nginx/error.log": f"{folder}/error.log",
         "/var/log/nginx/access.log": f"{folder}/access.log",
     }.items():
-        assert text.count(shipped) == 1, f"{shipped!r} in {SHIPPED}"
+        assert shipped in text, f"{shipped!r} in {SHIPPED}"
         text = text.replace(shipped, ours)
     return text
 

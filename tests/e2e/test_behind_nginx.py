@@ -20,7 +20,7 @@ BIG = "/docs/assets/swagger-ui-bundle.js"  # 1.7 MB
 HALF_A_HEADER = b"POST /scan HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
 A_HEADER = b"POST /scan HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\n"
 NEW_CONNECTION = {"Connection": "close"}
-KEPT_ALIVE = 32 * os.cpu_count()  # by the upstream of the configuration, for each worker process
+KEPT_ALIVE = 64 * os.cpu_count()  # by the upstream of the configuration, for each worker process
 SETTINGS = {
     "AI_SERVICE_OPEN": "true",
     "TRUSTED_PROXY": "127.0.0.1",

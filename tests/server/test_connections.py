@@ -2,7 +2,7 @@
 
 import os
 
-from service.server.connections import OneWake
+from service.server.connections import CoalescingTrigger
 
 
 def woken(trigger):
@@ -14,7 +14,7 @@ def woken(trigger):
 
 
 def test_loop_is_woken_once_until_it_has_looked():
-    trigger = OneWake({})
+    trigger = CoalescingTrigger({})
     for _ in range(3):
         trigger.pull_trigger()
     assert woken(trigger) == 1
@@ -29,7 +29,7 @@ def test_loop_is_woken_once_until_it_has_looked():
 
 
 def test_what_is_to_be_done_by_the_loop_is_done_though_it_was_woken_before():
-    trigger, done = OneWake({}), []
+    trigger, done = CoalescingTrigger({}), []
     trigger.pull_trigger(lambda: done.append(1))
     trigger.pull_trigger(lambda: done.append(2))
 

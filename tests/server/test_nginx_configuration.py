@@ -9,6 +9,7 @@ from service.api.http.limits import max_body_bytes
 from service.config.settings import load
 from service.errors import PROBLEM_TYPES
 from service.server import server
+from service.server.admission import WAITING_PER_THREAD
 
 TEXT = (Path(__file__).resolve().parents[2] / "service/server/nginx.conf").read_text()
 PROBLEMS = re.findall(
@@ -45,3 +46,9 @@ def test_proxy_waits_a_minute_longer_than_a_scan_may_take():
 def test_proxy_gives_idle_connections_up_before_the_service_does():
     upstream_s, _clients_s = seconds("keepalive_timeout")
     assert upstream_s < server.IDLE_TIMEOUT_S
+
+
+def test_max_conns_is_below_what_the_service_queues():
+    [max_conns] = re.findall(r"max_conns=(\d+);", TEXT)
+    assert int(max_conns) < load({}).threads * (1 + WAITING_PER_THREAD)
+    assert f"keepalive {max_conns};" in TEXT

@@ -1,4 +1,4 @@
-"""The ops listener as an operator meets it: a process of its own that lives and ends with the service."""
+"""OPS_PORT as an operator meets it: a sidecar process that lives and ends with the service."""
 
 import concurrent.futures
 import re
@@ -70,18 +70,18 @@ def test_scan_shows_in_the_metrics_of_the_ops_port(running, ops_port):
     wait_until(lambda: n_scans(ops_port) == before + 1)
 
 
-def test_ops_process_sees_no_setting_of_the_service(running, ops_port):
+def test_sidecar_sees_no_setting_of_the_service(running, ops_port):
     wait_for(ops_port, "/health")
-    assert running.child("ops_process").environ() == {}
+    assert running.child("sidecar_process").environ() == {}
 
 
-def test_ops_process_that_dies_is_started_again(running, ops_port):
+def test_sidecar_that_dies_is_started_again(running, ops_port):
     wait_for(ops_port, "/health")
-    first = running.child("ops_process")
+    first = running.child("sidecar_process")
     first.kill()
     first.wait(PATIENCE_S)
     assert wait_for(ops_port, "/metrics").text.count("riskscan_ready 1.0") == 1
-    assert running.child("ops_process").pid != first.pid
+    assert running.child("sidecar_process").pid != first.pid
 
 
 def test_ops_port_answers_while_every_thread_scans(start):
@@ -99,11 +99,11 @@ def test_ops_port_answers_while_every_thread_scans(start):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_ops_process_ends_with_the_service(start, number):
+def test_sidecar_ends_with_the_service(start, number):
     port = free_port()
     process = start(OPS_PORT=str(port))
     wait_for(port, "/health")
-    child = process.child("ops_process")
+    child = process.child("sidecar_process")
     process.send_signal(number)
     child.wait(PATIENCE_S)
     process.exit_status()  # it held the port's socket too

@@ -1,4 +1,4 @@
-"""The ops process answers from the last report, and with 503 if reports stop."""
+"""The sidecar answers from the last snapshot, and with 503 if snapshots stop."""
 
 import io
 import json
@@ -7,9 +7,9 @@ from wsgiref.util import setup_testing_defaults
 import pytest
 
 from service.api.http.limits import PROBE_PATHS
-from service.server.ops_process import SILENT_S, OpsAnswers
+from service.server.sidecar_process import SILENT_S, SidecarApp
 
-NEWS = {
+SNAPSHOT = {
     "ready": {"status": "ready", "checks": {"database": "answers"}, "age_s": 0.5},
     "faults": [],
     "metrics": "riskscan_ready 1.0\n",
@@ -32,11 +32,11 @@ def clock():
 
 @pytest.fixture
 def answers(clock):
-    return OpsAnswers(clock)
+    return SidecarApp(clock)
 
 
-def tell(answers, **news):
-    answers.hear(json.dumps({**NEWS, **news}).encode() + b"\n")
+def send(answers, **changes):
+    answers.receive(json.dumps({**SNAPSHOT, **changes}).encode() + b"\n")
 
 
 def get(answers, path, method="GET"):
@@ -50,31 +50,31 @@ def get(answers, path, method="GET"):
 
 
 @pytest.mark.parametrize("path", PROBE_PATHS)
-def test_before_anything_was_told_it_is_503(answers, path):
+def test_probe_before_the_first_snapshot_is_503(answers, path):
     status, headers, body = get(answers, path)
     assert (status, json.loads(body)["code"]) == (503, "not_ready")
     assert int(headers["Retry-After"]) > 0
 
 
-def test_told_it_is_alive_ready_and_has_metrics(answers, clock):
-    tell(answers)
+def test_probes_after_a_snapshot_answer_from_it(answers, clock):
+    send(answers)
     clock.now_s += 0.25
     assert json.loads(get(answers, "/health/live")[2])["status"] == "ok"
     ready = json.loads(get(answers, "/health/ready")[2])
-    assert ready == {**NEWS["ready"], "age_s": 0.75}
+    assert ready == {**SNAPSHOT["ready"], "age_s": 0.75}
     status, headers, body = get(answers, "/metrics")
-    assert (status, body.decode()) == (200, NEWS["metrics"])
-    assert headers["Content-Type"] == NEWS["media_type"]
+    assert (status, body.decode()) == (200, SNAPSHOT["metrics"])
+    assert headers["Content-Type"] == SNAPSHOT["media_type"]
 
 
-def test_metrics_stay_when_a_line_brings_none(answers):
-    tell(answers)
-    answers.hear(json.dumps({"ready": NEWS["ready"], "faults": []}).encode())
-    assert get(answers, "/metrics")[2].decode() == NEWS["metrics"]
+def test_metrics_stay_if_a_snapshot_has_none(answers):
+    send(answers)
+    answers.receive(json.dumps({"ready": SNAPSHOT["ready"], "faults": []}).encode())
+    assert get(answers, "/metrics")[2].decode() == SNAPSHOT["metrics"]
 
 
-def test_faults_make_it_not_ready_but_alive(answers):
-    tell(answers, faults=[["database", "It is away."]])
+def test_ready_with_faults_is_503_and_live_is_200(answers):
+    send(answers, faults=[["database", "It is away."]])
     status, headers, body = get(answers, "/health/ready")
     problem = json.loads(body)
     assert (status, problem["detail"]) == (503, "It is away.")
@@ -84,22 +84,22 @@ def test_faults_make_it_not_ready_but_alive(answers):
 
 
 @pytest.mark.parametrize("path", PROBE_PATHS)
-def test_service_that_tells_nothing_any_more_is_503_until_it_does(answers, clock, path):
-    tell(answers)
+def test_probe_without_snapshots_is_503_until_the_next(answers, clock, path):
+    send(answers)
     clock.now_s += SILENT_S + 0.1
     assert get(answers, path)[0] == 503
-    tell(answers)
+    send(answers)
     assert get(answers, path)[0] == 200
 
 
-def test_other_address_is_404_and_other_method_405(answers):
-    tell(answers)
+def test_other_path_is_404_and_other_method_405(answers):
+    send(answers)
     assert get(answers, "/api/v1/scans")[0] == 404
     status, headers, _ = get(answers, "/metrics", "POST")
     assert (status, headers["Allow"]) == (405, "GET, HEAD")
 
 
-def test_head_has_the_length_and_no_body(answers):
-    tell(answers)
+def test_head_has_length_and_no_body(answers):
+    send(answers)
     status, headers, body = get(answers, "/metrics", "HEAD")
-    assert (status, body, int(headers["Content-Length"])) == (200, b"", len(NEWS["metrics"]))
+    assert (status, body, int(headers["Content-Length"])) == (200, b"", len(SNAPSHOT["metrics"]))

@@ -1,8 +1,8 @@
-"""The process that answers /health and /metrics on OPS_PORT, from what the service last told it.
+"""The sidecar process: answers /health and /metrics on OPS_PORT from the service's last snapshot.
 
-The service writes a JSON line to its standard input every second. So nothing that the service does, even
-with the interpreter's lock in hand for a while, delays an answer here, and a service that hangs is seen.
-ops.py starts it with the sockets to listen on; it ends with the service. Imports no framework.
+The service writes one JSON line a second to this process's standard input. So a busy service delays no answer
+here, and a hanging one is noticed. sidecar.py starts this process with the sockets to listen on. It ends with
+the service. Imports no web framework.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 SILENT_S = 10.0
-"""A service that has told nothing for so long hangs: it tells every second."""
+"""Without a snapshot for so long, the service counts as hung; it sends one a second."""
 _METHODS = ("GET", "HEAD")
 _THREADS = 2
 _CONNECTION_LIMIT = 200
@@ -40,24 +40,24 @@ Answer = tuple[str, bytes, list[tuple[str, str]]]
 """Status line, body and headers."""
 
 
-class OpsAnswers:
-    """The WSGI application of the ops listener; `hear` keeps it up to date."""
+class SidecarApp:
+    """The WSGI application of OPS_PORT; `receive` updates its snapshot."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._heard_at_s = -float("inf")
+        self._received_at_s = -float("inf")
         self._ready: dict[str, Any] = {}
         self._faults: tuple[Fault, ...] = ()
         self._metrics: tuple[str, bytes] = ("", b"")
 
-    def hear(self, line: bytes) -> None:
-        """Take in what the service tells; metrics come with some lines only."""
-        news = json.loads(line)
-        self._ready = news["ready"]
-        self._faults = tuple(Fault(*fault) for fault in news["faults"])
-        if "metrics" in news:
-            self._metrics = (news["media_type"], news["metrics"].encode())
-        self._heard_at_s = self._clock()
+    def receive(self, line: bytes) -> None:
+        """Replace the snapshot by a line from the service; only some lines carry metrics."""
+        snapshot = json.loads(line)
+        self._ready = snapshot["ready"]
+        self._faults = tuple(Fault(*fault) for fault in snapshot["faults"])
+        if "metrics" in snapshot:
+            self._metrics = (snapshot["media_type"], snapshot["metrics"].encode())
+        self._received_at_s = self._clock()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request_id.begin(environ.get("HTTP_X_REQUEST_ID"))
@@ -68,17 +68,20 @@ class OpsAnswers:
 
     def _answer(self, method: str, path: str) -> Answer:
         if path not in PROBE_PATHS:
-            told = "This port serves /health and /metrics; the API has the other one."
-            return _refusal("not_found", told, path)
+            detail = "This port serves /health and /metrics only; the API is on PORT."
+            return _problem("not_found", detail, path)
         if method not in _METHODS:
-            status, body, headers = _refusal("method_not_allowed", "This is only read.", path)
+            status, body, headers = _problem("method_not_allowed", "Use GET or HEAD.", path)
             return status, body, [*headers, ("Allow", ", ".join(_METHODS))]
-        silent_s = self._clock() - self._heard_at_s
+        silent_s = self._clock() - self._received_at_s
         if silent_s > SILENT_S:
-            return _not_ready(path, (Fault("process", "The service has told nothing lately."),))
-        return self._found(path, silent_s)
+            detail = (
+                f"The service sent no snapshot for {SILENT_S:g} s; it hangs, or has just started."
+            )
+            return _not_ready(path, (Fault("process", detail),))
+        return self._answer_from_snapshot(path, silent_s)
 
-    def _found(self, path: str, silent_s: float) -> Answer:
+    def _answer_from_snapshot(self, path: str, age_s: float) -> Answer:
         if path == "/metrics":
             media_type, body = self._metrics
             return "200 OK", body, _headers(media_type, body)
@@ -86,25 +89,25 @@ class OpsAnswers:
             return _json({"status": "ok", "version": __version__})
         if self._faults:
             return _not_ready(path, self._faults)
-        return _json({**self._ready, "age_s": round(self._ready["age_s"] + silent_s, 3)})
+        return _json({**self._ready, "age_s": round(self._ready["age_s"] + age_s, 3)})
 
 
 def main() -> None:
-    """Serve on the sockets whose numbers are the arguments until standard input ends."""
-    for number in (signal.SIGTERM, signal.SIGINT):  # the service drains first, and is watched
+    """Serve on the sockets whose file descriptors are the arguments, until standard input ends."""
+    for number in (signal.SIGTERM, signal.SIGINT):  # the service drains first, watched through us
         signal.signal(number, signal.SIG_IGN)
     logging.configure("WARNING")
-    answers = OpsAnswers()
-    server = _listen(answers, [socket.socket(fileno=int(number)) for number in sys.argv[1:]])
+    app = SidecarApp()
+    server = _listen(app, [socket.socket(fileno=int(number)) for number in sys.argv[1:]])
     threading.Thread(target=server.run, daemon=True).start()
     for line in sys.stdin.buffer:
-        answers.hear(line)
+        app.receive(line)
 
 
-def _listen(answers: OpsAnswers, sockets: list[socket.socket]) -> Any:  # noqa: ANN401 - waitress is untyped
+def _listen(app: SidecarApp, sockets: list[socket.socket]) -> Any:  # noqa: ANN401 - waitress is untyped
     served: dict[int, Any] = {}
     server = create_server(
-        answers,
+        app,
         map=served,
         sockets=sockets,
         threads=_THREADS,
@@ -115,7 +118,7 @@ def _listen(answers: OpsAnswers, sockets: list[socket.socket]) -> Any:  # noqa: 
         clear_untrusted_proxy_headers=True,
         ident=None,
     )
-    too_large = f"This port takes bodies of {_BODY_BYTES:,} bytes at most, and needs none."
+    too_large = f"This port accepts bodies of at most {_BODY_BYTES:,} bytes, and needs none."
     for listener in served.values():
         if isinstance(listener, BaseWSGIServer):
             listener.channel_class = channel_class(Rules(too_large, on_refused=lambda _: None))
@@ -136,11 +139,11 @@ def _headers(media_type: str, body: bytes) -> list[tuple[str, str]]:
 
 
 def _not_ready(path: str, faults: tuple[Fault, ...]) -> Answer:
-    told = " ".join(fault.message for fault in faults)
-    status, body, headers = _refusal("not_ready", told, path, faults)
+    detail = " ".join(fault.message for fault in faults)
+    status, body, headers = _problem("not_ready", detail, path, faults)
     return status, body, [*headers, ("Retry-After", str(Unavailable.default_retry_after_s))]
 
 
-def _refusal(code: str, detail: str, path: str, faults: tuple[Fault, ...] = ()) -> Answer:
+def _problem(code: str, detail: str, path: str, faults: tuple[Fault, ...] = ()) -> Answer:
     body, headers = problem_response(code, detail, instance=path, faults=faults)
     return status_line(code), body, headers
