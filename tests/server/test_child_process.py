@@ -10,7 +10,6 @@ def test_process_that_was_ended_is_not_started_again(caplog):
     assert child.ensure_running()
     child.end()
     assert not child.ensure_running()
-    assert not child.has_started
     assert caplog.records == []
 
 
@@ -28,5 +27,5 @@ def test_end_beside_supervision_is_no_death_to_report(caplog):
         child.end()
         is_over.set()
         thread.join()
-        assert not child.has_started
+        assert not child.ensure_running()
     assert caplog.records == []
