@@ -69,7 +69,7 @@ def test_too_few_open_files_are_logged_and_fewer_connections_held(start):
     assert "600" in warning
     with Crowd(process.port) as crowd:
         crowd.idle(300)
-        wait_until(lambda: any("connections" in line for line in process.lines))
+        wait_until(lambda: any("reached the connection limit" in line for line in process.lines))
     wait_until(lambda: answers(process.url, 15, "/openapi.json"))
 
 
