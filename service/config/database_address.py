@@ -1,6 +1,6 @@
-"""Database addresses: their drivers, the options that each driver accepts, and a form without the password.
+"""Database addresses: driver, permitted options, and a form without the password.
 
-Each fault is a ValueError. Its message follows the setting's name and never quotes a password.
+A ValueError's message completes a sentence that starts with the setting's name, and never quotes a password.
 Imports nothing of ours.
 """
 
@@ -20,7 +20,7 @@ _DRIVERS = {
     "postgresql+psycopg": "postgresql+psycopg",
 }
 _FORM = (
-    "names a file (sqlite:///folder/file.db) or reads like mysql://user:password@host/database or "
+    "must name a file (sqlite:///folder/file.db) or read like mysql://user:password@host/database or "
     "postgresql://user:password@host/database, with special characters of the password written as %XX"
 )
 _SQLITE_OPTIONS = {"timeout", "isolation_level", "cached_statements"}
@@ -66,7 +66,7 @@ def database_url(value: str) -> str:
     scheme, separator, rest = value.partition("://")
     driver = _DRIVERS.get(scheme.lower())
     if driver is None or not separator:
-        raise ValueError("begins with sqlite:///, mysql:// or postgresql://")
+        raise ValueError("must start with sqlite:///, mysql:// or postgresql://")
     address = f"{driver}://{rest}"
     try:
         url = make_url(address)
@@ -80,14 +80,14 @@ def database_url(value: str) -> str:
 
 
 def shown(url: str) -> str:
-    """Return the address with *** as its password, and without options, which may hold another password."""
+    """Return the address with *** as its password and without options, which may contain another password."""
     return make_url(url).set(query={}).render_as_string()
 
 
 def _check_options(url: URL) -> None:
-    unknown = sorted(set(url.query) - _options_of(url))
+    unknown = sorted(set(url.query) - _options(url))
     if unknown:
-        raise ValueError(f"has the option {unknown[0]}, which {url.drivername} does not take")
+        raise ValueError(f"has the option {unknown[0]}, which {url.drivername} does not support")
     try:
         _, options = url.get_dialect()().create_connect_args(url)
     except (ArgumentError, ValueError, TypeError):
@@ -96,7 +96,7 @@ def _check_options(url: URL) -> None:
         raise ValueError("has a charset that MySQL does not know; without one it is utf8mb4")
 
 
-def _options_of(url: URL) -> set[str]:
+def _options(url: URL) -> set[str]:
     match url.get_backend_name():
         case "sqlite":
             return _SQLITE_OPTIONS

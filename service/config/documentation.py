@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from service.config.settings import ROOT
+from typing import Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from service.config.compose_variables import COMPOSE_VARIABLES
+from service.config.settings import ROOT, Config
 from service.errors import PROBLEM_TYPES
 
 _ERRORS = """\
@@ -13,6 +18,40 @@ the members `type`, `title`, `status`, `detail`, `instance`, `code`, `request_id
 every faulty field. Programs should branch on `code`: each code has one meaning.
 
 """
+_SETTINGS = """\
+# Settings
+
+The service and every command read their settings once, at start. A variable of the process environment
+takes precedence over `.env` in the project's root folder, and `.env` over the default. Empty means the
+default, except for `LOGIN_RATE_LIMIT` and `CORS_ORIGINS`. An invalid value stops the start; the message
+lists every invalid setting.
+
+- `RISKSCAN_ENV_FILE`, in the process environment, names another file than `.env`. If it is empty, the
+  process reads no file.
+- `.env` means the same to the service and to Docker Compose: put a value with `$` or `#` between single
+  quotes. A value cannot contain a backslash. A misspelled name stops the start.
+- The secrets `DATABASE_URL`, `SECRET_KEY`, `JWT_SECRET`, `AI_SERVICE_TOKEN` and `LLM_API_KEY` may come from
+  files: `SECRET_KEY_FILE=/run/secrets/secret_key` names the file that contains `SECRET_KEY`. No output
+  shows their values.
+- `.env.example` lists every variable with its default.
+
+"""
+_COMPOSE = """
+## Variables of Docker Compose
+
+Only `compose.yaml` reads these. Compose also needs `SECRET_KEY` and `JWT_SECRET`, and sets `HOST`, `PORT`,
+`OPS_PORT`, `DATA_DIR`, `REGISTRY_DIR`, `DATABASE_URL` and `DEVICE` itself.
+
+"""
+_EXAMPLE = """\
+# Settings of the service, then those of Compose. Copy this file to .env and uncomment the lines that you
+# change; commented lines show the defaults. Every command, `make` and Compose read .env, and environment
+# variables override it. Put a value with $ or # between single quotes. A value cannot contain a backslash.
+"""
+_COMPOSE_EXAMPLE = """\
+# Only Compose reads the variables below. Compose also needs SECRET_KEY and JWT_SECRET. It sets HOST, PORT,
+# OPS_PORT, DATA_DIR, REGISTRY_DIR, DATABASE_URL and DEVICE itself.
+"""
 
 
 def error_table() -> str:
@@ -21,9 +60,76 @@ def error_table() -> str:
     return "| code | status | meaning |\n|---|---|---|\n" + "".join(rows)
 
 
+def settings_table() -> str:
+    """Return the Markdown table of all settings."""
+    rows = (
+        f"| `{name.upper()}` | {_code(_default(field))} | {_values(field)} | {field.description} |\n"
+        for name, field in Config.model_fields.items()
+    )
+    return "| setting | default | values | meaning |\n|---|---|---|---|\n" + "".join(rows)
+
+
+def compose_table() -> str:
+    """Return the Markdown table of the variables that only Compose reads."""
+    rows = (
+        f"| `{name}` | {_code(default)} | {meaning} |\n"
+        for name, (default, meaning) in COMPOSE_VARIABLES.items()
+    )
+    return "| variable | default | meaning |\n|---|---|---|\n" + "".join(rows)
+
+
+def env_example() -> str:
+    """Return the text of .env.example: every variable with its meaning and default, commented out."""
+    settings = (
+        _example(name.upper(), _default(field), str(field.description))
+        for name, field in Config.model_fields.items()
+    )
+    compose = (_example(name, *variable) for name, variable in COMPOSE_VARIABLES.items())
+    return "\n".join([_EXAMPLE, *settings, _COMPOSE_EXAMPLE, *compose])
+
+
 def pages() -> dict[str, str]:
     """Return the text of each generated file by its path in the repository."""
-    return {"docs/errors.md": _ERRORS + error_table()}
+    return {
+        ".env.example": env_example(),
+        "docs/errors.md": _ERRORS + error_table(),
+        "docs/settings.md": _SETTINGS + settings_table() + _COMPOSE + compose_table(),
+    }
+
+
+def _default(field: FieldInfo) -> str:
+    """Return the default as the environment would spell it; empty where other settings decide."""
+    match field.default:
+        case _ if field.default_factory:
+            return ""
+        case None:
+            return ""
+        case bool(value):
+            return str(value).lower()
+        case tuple(origins):
+            return ",".join(origins)
+        case value:
+            return str(value)
+
+
+def _values(field: FieldInfo) -> str:
+    """Return the permitted values where the type lists or bounds them."""
+    if field.annotation is bool:
+        return "`true`, `false`"
+    if get_origin(field.annotation) is Literal:
+        return ", ".join(f"`{value}`" for value in get_args(field.annotation))
+    bounds = [b for m in field.metadata for b in (getattr(m, "ge", None), getattr(m, "le", None))]
+    low_high = [bound for bound in bounds if bound is not None]
+    return f"{low_high[0]} to {low_high[1]}" if low_high else ""
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+def _example(name: str, default: str, meaning: str) -> str:
+    value = f'"{default}"' if " " in default else default
+    return f"# {meaning}\n#{name}={value}\n"
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""The .env file: settings as text, with the same meaning for this program and for Docker Compose.
+"""Read the .env file as Docker Compose reads it. Nothing else reads the file.
 
-The only place that reads the file. Imports only errors.
+Imports only errors.
 """
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Container
+from collections.abc import Collection
 from pathlib import Path
 
 from dotenv.parser import Binding, parse_stream
@@ -14,16 +15,21 @@ from dotenv.parser import Binding, parse_stream
 from service.errors import ConfigError
 
 _QUOTED = re.compile(r"(['\"])(.*?)\1", re.DOTALL)
+_SIMILARITY = 0.84
+"""Least similarity, from 0 to 1, of a misspelled name: SCAN_RATELIMIT has 0.97, HTTP_PROXY 0.7."""
 
 
-def read_env_file(path: Path, names: Container[str]) -> dict[str, str]:
+def read_env_file(
+    path: Path, names: Collection[str], *, other_names: Collection[str] = ()
+) -> dict[str, str]:
     """Return the values that the file gives to `names`; the last line for a name counts.
 
     Compose and python-dotenv treat backslashes, $ outside of single quotes and # outside of quotes
-    differently, so a value with one of these is refused.
+    differently, so a value with one of these is refused. A name that resembles one of `names` or
+    `other_names` is refused as a misspelling; the file may hold any other name for other programs.
 
     Raises:
-        ConfigError: the file cannot be read, or a line is invalid or ambiguous.
+        ConfigError: the file cannot be read, or a line is invalid, ambiguous or misspelled.
     """
     try:
         with path.open(encoding="utf-8") as file:
@@ -35,10 +41,11 @@ def read_env_file(path: Path, names: Container[str]) -> dict[str, str]:
         ) from error
     for line in lines:
         _check(line, path, names)
+        _check_spelling(line, path, {*names, *other_names})
     return {b.key: b.value for b in lines if b.key in names and b.key and b.value is not None}
 
 
-def _check(line: Binding, path: Path, names: Container[str]) -> None:
+def _check(line: Binding, path: Path, names: Collection[str]) -> None:
     place = f"{path}, line {_line_number(line)}"
     if line.error:
         raise ConfigError(
@@ -48,6 +55,16 @@ def _check(line: Binding, path: Path, names: Container[str]) -> None:
         raise ConfigError(
             f"{place}: {line.key} has a $, # or backslash, which programs read differently. Put a value with "
             "$ or # between single quotes; set one with a backslash in the environment instead."
+        )
+
+
+def _check_spelling(line: Binding, path: Path, known: Collection[str]) -> None:
+    if line.key is None or line.key in known or line.key.startswith("COMPOSE_"):
+        return
+    similar = difflib.get_close_matches(line.key.upper(), known, n=1, cutoff=_SIMILARITY)
+    if similar:
+        raise ConfigError(
+            f"{path}, line {_line_number(line)}: there is no setting {line.key}; did you mean {similar[0]}?"
         )
 
 

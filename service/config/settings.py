@@ -1,318 +1,278 @@
-"""Settings as data: each has a name, default, parser and help; `load` reads them into a frozen Config.
+"""The settings: one field per environment variable, with type, default and help text.
 
-Imports only errors, the parsers and the shipped model's address. Only `load` reads the environment.
+`load` is the only place that reads the environment. Imports only errors and the rest of config.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from service.config.database_address import database_url
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+from service.config.compose_variables import COMPOSE_VARIABLES
 from service.config.env_file import read_env_file
-from service.config.parsers import (
-    address,
-    choice,
-    device,
-    flag,
-    integer,
-    optional,
-    origins,
-    rate,
-    secret,
-    text,
-    url,
+from service.config.field_types import (
+    ROOT,
+    DatabaseUrl,
+    Device,
+    IpAddress,
+    Origins,
+    ProjectPath,
+    Rate,
+    Secret,
+    ServiceUrl,
+    SigningKey,
+    Text,
 )
 from service.config.shipped_model import shipped_folder
+from service.config.validation import faults
 from service.errors import ConfigError, Fault
 
-ROOT = Path(__file__).resolve().parents[2]
+__all__ = ["NAMES", "ROOT", "SECRET_NAMES", "Config", "load"]
+
 BACKGROUND_THREADS = 2
 """Rollout and shadow; each may hold a database connection beside the requests."""
+_MAY_BE_EMPTY = {"LOGIN_RATE_LIMIT", "CORS_ORIGINS"}
+"""Empty is a value for these. Compose files leave other settings empty to mean the default."""
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One environment variable: its field in Config, default (as text), parser and help.
+class Config(BaseModel):
+    """All settings of the process; the variable PORT is the field `port`, and so on."""
 
-    Set but empty, as compose files leave it, counts as not set; with `empty_is_a_value` it does not.
-    """
+    model_config = ConfigDict(frozen=True, validate_default=True, hide_input_in_errors=True)
 
-    name: str
-    default: str
-    parse: Callable[[str], Any]
-    help: str
-    secret: bool = False
-    empty_is_a_value: bool = False
-
-    def read(self, environ: Mapping[str, str]) -> Any:  # noqa: ANN401 - each setting has its own type
-        """Return the parsed value; ValueError says what a good one looks like."""
-        raw = environ.get(self.name, self.default)
-        return self.parse(raw if raw or self.empty_is_a_value else self.default)
-
-    @property
-    def attribute(self) -> str:
-        """Name of the field in Config."""
-        return self.name.lower()
-
-
-def _path(value: str) -> Path:
-    return (ROOT / value).resolve()
-
-
-SETTINGS: tuple[Setting, ...] = (
-    Setting(
-        "RISKSCAN_ENV",
+    riskscan_env: Literal["development", "production"] = Field(
         "development",
-        choice("development", "production"),
-        "In production no secret is made up: the start stops with what is missing.",
-    ),
-    Setting("HOST", "127.0.0.1", text, "Address that the service listens on."),
-    Setting("PORT", "8000", integer(0, 65535), "Port; 0 takes a free one and prints it."),
-    Setting(
-        "OPS_PORT",
+        description="In development, the service creates missing signing keys. In production, it "
+        "stops and lists what is missing.",
+    )
+    host: Text = Field("127.0.0.1", description="Address that the service listens on.")
+    port: int = Field(
+        8000, ge=0, le=65535, description="Port. With 0 the system chooses a free port."
+    )
+    ops_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Second port, for /health and /metrics only, which scans never delay. Empty: "
+        "PORT serves them too.",
+    )
+    threads: int = Field(16, ge=1, le=256, description="Threads that handle requests.")
+    connection_limit: int = Field(
+        2000,
+        ge=16,
+        le=65536,
+        description="Most open connections, idle ones included. The service refuses further ones.",
+    )
+    buffer_memory_bytes: int = Field(
+        268435456,
+        ge=1_048_576,
+        le=2**40,
+        description="Memory for buffered requests, and as much again for unsent responses (256 "
+        "MiB). One user gets at most half of each.",
+    )
+    trusted_proxy: IpAddress = Field(
         "",
-        optional(integer(0, 65535)),
-        "Port of a second listener for /health and /metrics, which scans never delay; empty: PORT has both.",
-    ),
-    Setting("THREADS", "16", integer(1, 256), "Threads that answer requests."),
-    Setting(
-        "CONNECTION_LIMIT",
-        "2000",
-        integer(16, 65536),
-        "Connections held open at once, idle ones included; beyond it new ones are refused.",
-    ),
-    Setting(
-        "BUFFER_MEMORY_BYTES",
-        "268435456",
-        integer(1_048_576, 2**40),
-        "Memory for large requests, and the same for unread answers (256 MiB); one user gets half of each.",
-    ),
-    Setting(
-        "TRUSTED_PROXY",
+        description="Address of the proxy whose X-Forwarded-For header the service trusts. Empty: "
+        "none.",
+    )
+    drain_timeout_s: int = Field(
+        30,
+        ge=0,
+        le=3600,
+        description="Seconds that running requests have to finish after SIGTERM.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Lowest level that the service logs."
+    )
+    data_dir: ProjectPath = Field(
+        Path("var"),
+        description="Folder of the SQLite database and of the signing keys created in development.",
+    )
+    database_url: DatabaseUrl = Field(
         "",
-        address,
-        "Address of the proxy whose X-Forwarded-For is believed; empty believes none.",
-    ),
-    Setting(
-        "DRAIN_TIMEOUT_S",
-        "30",
-        integer(0, 3600),
-        "Seconds that requests in flight may take to finish after SIGTERM.",
-    ),
-    Setting(
-        "LOG_LEVEL", "INFO", choice("DEBUG", "INFO", "WARNING", "ERROR"), "Least level logged."
-    ),
-    Setting(
-        "DATA_DIR",
-        "var",
-        _path,
-        "Folder of the embedded database and of the secrets made in development.",
-    ),
-    Setting(
-        "DATABASE_URL",
+        description="Address of the database: sqlite:///, mysql:// or postgresql://. Empty: a "
+        "SQLite file in DATA_DIR.",
+    )
+    database_pool_size: int = Field(
+        default_factory=lambda data: data["threads"] + BACKGROUND_THREADS,
+        ge=1,
+        le=1024,
+        description="Most connections to the database. Empty: THREADS + 2, so that no thread waits"
+        " for one.",
+    )
+    secret_key: SigningKey = Field(
         "",
-        database_url,
-        "sqlite:///, mysql:// or postgresql:// address; empty takes SQLite in DATA_DIR.",
-        secret=True,
-    ),
-    Setting(
-        "DATABASE_POOL_SIZE",
-        "",
-        optional(integer(1, 1024)),
-        "Connections to the database; empty takes THREADS + 2, the fewest with which none waits.",
-    ),
-    Setting(
-        "SECRET_KEY",
-        "",
-        secret,
-        "Signs refresh tokens and makes the pseudonyms of exported feedback; at least 32 characters.",
-        secret=True,
-    ),
-    Setting("JWT_SECRET", "", secret, "Signs access tokens; at least 32 characters.", secret=True),
-    Setting("JWT_ALGORITHM", "HS256", choice("HS256"), "Algorithm of access tokens; pinned."),
-    Setting(
-        "ACCESS_TOKEN_EXPIRE_MINUTES", "30", integer(1, 1440), "Life of an access token, minutes."
-    ),
-    Setting("REFRESH_TOKEN_EXPIRE_DAYS", "14", integer(1, 365), "Life of a refresh token, days."),
-    Setting(
-        "REGISTRATION",
-        "",
-        optional(choice("open", "closed")),
-        "Who creates accounts: open: anyone; closed: an operator; empty: closed in production, else open.",
-    ),
-    Setting("MIN_PASSWORD_LENGTH", "7", integer(1, 128), "Fewest characters of a new password."),
-    Setting(
-        "LOGIN_RATE_LIMIT",
+        description="Key that signs refresh tokens and derives the pseudonyms in exported "
+        "feedback; at least 32 characters.",
+    )
+    jwt_secret: SigningKey = Field(
+        "", description="Key that signs access tokens; at least 32 characters."
+    )
+    jwt_algorithm: Literal["HS256"] = Field(
+        "HS256", description="Signature algorithm of access tokens. Fixed."
+    )
+    access_token_expire_minutes: int = Field(
+        30, ge=1, le=1440, description="Lifetime of an access token in minutes."
+    )
+    refresh_token_expire_days: int = Field(
+        14, ge=1, le=365, description="Lifetime of a refresh token in days."
+    )
+    registration: Literal["open", "closed"] = Field(
+        default_factory=lambda data: "closed" if data["riskscan_env"] == "production" else "open",
+        description="Who may create accounts. open: anyone; closed: only operators. Empty: closed "
+        "in production, open in development.",
+    )
+    min_password_length: int = Field(
+        7, ge=1, le=128, description="Minimum length of a new password in characters."
+    )
+    login_rate_limit: Rate = Field(
         "20 per minute",
-        rate,
-        "Log-ins and registrations per client address, password changes per user; empty for no limit.",
-        empty_is_a_value=True,
-    ),
-    Setting("SCAN_RATE_LIMIT", "", rate, "Scans that one user may ask for; empty for no limit."),
-    Setting(
-        "CORS_ORIGINS",
-        "http://localhost:5173,http://localhost:3000",
-        origins,
-        "Origins that browsers may call from, separated by commas; never *.",
-        empty_is_a_value=True,
-    ),
-    Setting(
-        "MODEL_DIR",
-        "",
-        optional(_path),
-        "Folder of the default model: it serves until another is activated, or if that one fails; "
-        "empty takes the model named in models_cache/CURRENT.",
-    ),
-    Setting(
-        "REGISTRY_DIR",
-        "models_cache",
-        _path,
-        "Folder of the model registry: what lies there as name/version may shadow, serve, and come back.",
-    ),
-    Setting(
-        "MODEL_POLL_S",
-        "5",
-        integer(1, 3600),
-        "Seconds between looks for a model that was activated, rolled back or set to shadow.",
-    ),
-    Setting(
-        "DEVICE",
+        description="Most log-ins and registrations per client address, and password changes per "
+        "user. Empty: no limit.",
+    )
+    scan_rate_limit: Rate = Field(
+        "", description='Most scans per user, such as "10 per minute". Empty: no limit.'
+    )
+    cors_origins: Origins = Field(
+        ("http://localhost:5173", "http://localhost:3000"),
+        description="Origins of web pages that may call the API, separated by commas. * is not "
+        "allowed.",
+    )
+    model_dir: ProjectPath = Field(
+        default_factory=shipped_folder,
+        description="Folder of the default model. It serves until an administrator activates "
+        "another, and whenever that one fails. Empty: the model that models_cache/CURRENT names.",
+    )
+    registry_dir: ProjectPath = Field(
+        Path("models_cache"),
+        description="Folder of the model registry. Each name/version in it may serve or run as a "
+        "shadow.",
+    )
+    model_poll_s: int = Field(
+        5,
+        ge=1,
+        le=3600,
+        description="Seconds between checks for a changed deployment: activation, rollback or "
+        "shadow.",
+    )
+    device: Device = Field(
         "auto",
-        device,
-        "Where the model runs: cpu, cuda, cuda:1 for the second GPU, or auto for a usable GPU, else the CPU.",
-    ),
-    Setting(
-        "INFERENCE_THREADS",
-        "0",
-        integer(0, 256),
-        "Forward passes of the model at once, a processor thread each; 0 takes the CPU quota.",
-    ),
-    Setting(
-        "CACHE_SENTENCES",
-        "50000",
-        integer(0, 10_000_000),
-        "Sentences whose scores are remembered for when they come again, 0.8 kB each; 0 for none.",
-    ),
-    Setting(
-        "AI_TIMEOUT_S",
-        "60",
-        integer(1, 3600),
-        "Deadline of one scan, reading included, in seconds; keep the proxy's time-out 60 s longer.",
-    ),
-    Setting(
-        "AI_SERVICE_URL",
+        description="Device that runs the model: cpu, cuda, cuda:1 for the second GPU, or auto: a "
+        "GPU if one is usable, else the CPU.",
+    )
+    inference_threads: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="Concurrent forward passes of the model, one CPU thread each. 0: as many as "
+        "the CPU quota.",
+    )
+    cache_sentences: int = Field(
+        50000,
+        ge=0,
+        le=10_000_000,
+        description="Sentences whose scores the service caches, 0.8 kB each. 0: no cache.",
+    )
+    ai_timeout_s: int = Field(
+        60,
+        ge=1,
+        le=3600,
+        description="Deadline of a scan in seconds, text extraction included. Set the proxy's "
+        "timeout 60 s higher.",
+    )
+    ai_service_url: ServiceUrl = Field(
         "",
-        url,
-        "Another service that answers POST /scan; set, it takes the place of the model in this process.",
-    ),
-    Setting("AI_SERVICE_TOKEN", "", text, "Bearer token sent to AI_SERVICE_URL.", secret=True),
-    Setting(
-        "AI_SERVICE_OPEN",
-        "false",
-        flag,
-        "Lets POST /scan be called without a token; private networks only.",
-    ),
-    Setting(
-        "LLM_BASE_URL",
+        description="Address of another service with POST /scan. It then replaces the model in "
+        "this process.",
+    )
+    ai_service_token: Secret = Field(
+        "", description="Bearer token that the service sends to AI_SERVICE_URL."
+    )
+    ai_service_open: bool = Field(
+        False,
+        description="Whether POST /scan works without a token. Use it in private networks only.",
+    )
+    llm_base_url: ServiceUrl = Field(
         "",
-        url,
-        "OpenAI-compatible server that force_llm asks, such as http://localhost:8080/v1.",
-    ),
-    Setting("LLM_API_KEY", "", text, "Key sent to LLM_BASE_URL.", secret=True),
-    Setting("LLM_MODEL", "", text, "Model name asked of LLM_BASE_URL."),
-    Setting(
-        "LLM_REQUEST_MODE",
+        description="OpenAI-compatible server for force_llm, such as http://localhost:8080/v1.",
+    )
+    llm_api_key: Secret = Field("", description="API key that the service sends to LLM_BASE_URL.")
+    llm_model: Text = Field("", description="Name of the model on LLM_BASE_URL.")
+    llm_request_mode: Literal["json_schema", "json_object", "text"] = Field(
         "json_schema",
-        choice("json_schema", "json_object", "text"),
-        "How the LLM is held to the answer's shape: json_schema, json_object with a schema, or plain text.",
-    ),
-    Setting(
-        "MAX_TEXT_CHARS",
-        "2500000",
-        integer(1, 100_000_000),
-        "Most characters of a text, and of the text extracted from a file.",
-    ),
-    Setting(
-        "MAX_FILE_BYTES",
-        "26214400",
-        integer(1, 2**31 - 1),
-        "Most bytes of an uploaded file (25 MiB).",
-    ),
-    Setting("MAX_PAGES", "2000", integer(1, 100_000), "Most pages of a document."),
-    Setting(
-        "EXTRACT_TIMEOUT_S",
-        "8",
-        integer(1, 600),
-        "Seconds allowed for reading one document, and as many for waiting to start.",
-    ),
-    Setting(
-        "EXTRACT_MEMORY_BYTES",
-        "805306368",
-        integer(268_435_456, 2**40),
-        "Most bytes of address space of the child process that reads a document (768 MiB).",
-    ),
-)
+        description="How requests constrain the LLM's answer: json_schema, json_object with the "
+        "schema in the prompt, or text without a constraint.",
+    )
+    max_text_chars: int = Field(
+        2_500_000,
+        ge=1,
+        le=100_000_000,
+        description="Most characters of a text, and of the text extracted from a file.",
+    )
+    max_file_bytes: int = Field(
+        26_214_400, ge=1, le=2**31 - 1, description="Most bytes of an uploaded file (25 MiB)."
+    )
+    max_pages: int = Field(2000, ge=1, le=100_000, description="Most pages of a document.")
+    extract_timeout_s: int = Field(
+        8,
+        ge=1,
+        le=600,
+        description="Seconds to extract the text of a document, and as many to wait for a free "
+        "extractor.",
+    )
+    extract_memory_bytes: int = Field(
+        805_306_368,
+        ge=268_435_456,
+        le=2**40,
+        description="Most bytes of address space of the process that extracts text (768 MiB).",
+    )
+
+    @field_validator("database_url", "secret_key", "jwt_secret")
+    @classmethod
+    def _require_in_production(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.data.get("riskscan_env") == "production":
+            raise ValueError("is missing; production has no default for it")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _default_to_sqlite(cls, value: str, info: ValidationInfo) -> str:
+        return value or f"sqlite:///{info.data.get('data_dir', ROOT) / 'riskscan.db'}"
+
+    @field_validator("database_pool_size")
+    @classmethod
+    def _require_connection_per_thread(cls, value: int, info: ValidationInfo) -> int:
+        threads = info.data.get("threads", 0)
+        least = threads + BACKGROUND_THREADS
+        if value < least:
+            raise ValueError(
+                f"({value}) is too small for THREADS={threads}: each thread, and {BACKGROUND_THREADS} in the "
+                f"background, may hold a database connection. Set it to {least} or more, leave it empty, or "
+                "lower THREADS"
+            )
+        return value
+
+    @field_validator("llm_model")
+    @classmethod
+    def _require_with_llm(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.data.get("llm_base_url"):
+            raise ValueError("is missing; LLM_BASE_URL needs it")
+        return value
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Show each secret that is set as ***."""
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            yield name, "***" if value and not field.repr else value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
-    """Every setting, parsed; one field per entry of SETTINGS, in the same order."""
-
-    riskscan_env: str
-    host: str
-    port: int
-    ops_port: int | None
-    threads: int
-    connection_limit: int
-    buffer_memory_bytes: int
-    trusted_proxy: str
-    drain_timeout_s: int
-    log_level: str
-    data_dir: Path
-    database_url: str
-    database_pool_size: int
-    secret_key: str
-    jwt_secret: str
-    jwt_algorithm: str
-    access_token_expire_minutes: int
-    refresh_token_expire_days: int
-    registration: Literal["open", "closed"]
-    min_password_length: int
-    login_rate_limit: str
-    scan_rate_limit: str
-    cors_origins: tuple[str, ...]
-    model_dir: Path
-    registry_dir: Path
-    model_poll_s: int
-    device: str
-    inference_threads: int
-    cache_sentences: int
-    ai_timeout_s: int
-    ai_service_url: str
-    ai_service_token: str
-    ai_service_open: bool
-    llm_base_url: str
-    llm_api_key: str
-    llm_model: str
-    llm_request_mode: Literal["json_schema", "json_object", "text"]
-    max_text_chars: int
-    max_file_bytes: int
-    max_pages: int
-    extract_timeout_s: int
-    extract_memory_bytes: int
-
-    def __repr__(self) -> str:
-        """Return the settings with every secret that is set shown as ***."""
-        secrets = {s.attribute for s in SETTINGS if s.secret}
-        shown = {
-            a: "***" if a in secrets and getattr(self, a) else getattr(self, a)
-            for a in self.__dataclass_fields__
-        }
-        return f"Config({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
+NAMES = tuple(name.upper() for name in Config.model_fields)
+SECRET_NAMES = tuple(name.upper() for name, field in Config.model_fields.items() if not field.repr)
+"""The settings that outputs mask, and that NAME_FILE may read from a file."""
 
 
 def load(environ: Mapping[str, str] | None = None) -> Config:
@@ -321,71 +281,67 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
     RISKSCAN_ENV_FILE names another file than the .env in the project's root folder; empty reads none.
 
     Raises:
-        ConfigError: with every setting that is wrong or missing, each with its remedy.
+        ConfigError: with every setting that is missing or invalid, each with its remedy.
     """
-    environ = {**_from_file(), **os.environ} if environ is None else environ
-    values: dict[str, Any] = {}
-    faults: list[Fault] = []
-    for setting in SETTINGS:
-        try:
-            values[setting.attribute] = setting.read(environ)
-        except ValueError as error:
-            values[setting.attribute] = None
-            faults.append(Fault(setting.name, f"{setting.name} {error}."))
-    if values["model_dir"] is None:
-        try:
-            values["model_dir"] = shipped_folder()
-        except ConfigError as error:
-            faults.append(Fault("MODEL_DIR", error.message))
-    faults += [*_missing(values), *_too_few_connections(values)]
-    if faults:
+    environ = {**_env_file(), **os.environ} if environ is None else environ
+    values, invalid = _values(environ)
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        unreadable = {fault.field for fault in invalid}
+        invalid += (fault for fault in _faults(error) if fault.field not in unreadable)
+    if invalid:
         raise ConfigError(
-            "The settings are not usable: " + " ".join(f.message for f in faults),
-            faults=tuple(faults),
+            "The settings are not usable: " + " ".join(f.message for f in invalid),
+            faults=tuple(invalid),
         )
-    _fill(values)
-    return Config(**values)
+    return config
 
 
-def _fill(values: dict[str, Any]) -> None:
-    """Derive the value of each empty setting from the others."""
-    if not values["database_url"]:
-        values["database_url"] = f"sqlite:///{values['data_dir'] / 'riskscan.db'}"
-    if values["registration"] is None:
-        is_closed = values["riskscan_env"] == "production"
-        values["registration"] = "closed" if is_closed else "open"
-    if values["database_pool_size"] is None:
-        values["database_pool_size"] = values["threads"] + BACKGROUND_THREADS
+def _values(environ: Mapping[str, str]) -> tuple[dict[str, str], list[Fault]]:
+    """Return the settings that `environ` has, by field name, and a fault per unreadable secret."""
+    values: dict[str, str] = {}
+    unreadable = []
+    for name in NAMES:
+        try:
+            value = _secret(name, environ) if name in SECRET_NAMES else environ.get(name)
+        except ValueError as error:
+            unreadable.append(Fault(name, f"{name} {error}."))
+        else:
+            if value or (value is not None and name in _MAY_BE_EMPTY):
+                values[name.lower()] = value
+    return values, unreadable
 
 
-def _from_file() -> dict[str, str]:
-    named = os.environ.get("RISKSCAN_ENV_FILE")
-    path = ROOT / (".env" if named is None else named)
-    if named == "" or (named is None and not path.exists()):
+def _faults(error: ValidationError) -> Iterable[Fault]:
+    for fault in faults(error):
+        name = fault.field.upper()
+        yield Fault(name, f"{name}{fault.message.removeprefix(fault.field)}.")
+
+
+def _env_file() -> dict[str, str]:
+    name = os.environ.get("RISKSCAN_ENV_FILE")
+    path = ROOT / (".env" if name is None else name)
+    if name == "" or (name is None and not path.exists()):
         return {}
-    return read_env_file(path, {setting.name for setting in SETTINGS})
+    names = {*NAMES, *(f"{secret}_FILE" for secret in SECRET_NAMES)}
+    return read_env_file(path, names, other_names=COMPOSE_VARIABLES)
 
 
-def _missing(values: Mapping[str, Any]) -> list[Fault]:
-    faults = []
-    if values["riskscan_env"] == "production":
-        faults += [
-            Fault(name, f"{name} is missing; production has no default for it.")
-            for name in ("SECRET_KEY", "JWT_SECRET", "DATABASE_URL")
-            if values[name.lower()] == ""
-        ]
-    if values["llm_base_url"] and not values["llm_model"]:
-        faults.append(Fault("LLM_MODEL", "LLM_MODEL is missing; LLM_BASE_URL needs it."))
-    return faults
-
-
-def _too_few_connections(values: Mapping[str, Any]) -> list[Fault]:
-    threads, pool_size = values["threads"], values["database_pool_size"]
-    if threads is None or pool_size is None or pool_size >= threads + BACKGROUND_THREADS:
-        return []
-    message = (
-        f"DATABASE_POOL_SIZE={pool_size} is too small for THREADS={threads}: each thread, and "
-        f"{BACKGROUND_THREADS} in the background, may hold a connection to the database; "
-        f"set it to {threads + BACKGROUND_THREADS} or more, leave it empty, or lower THREADS."
-    )
-    return [Fault("DATABASE_POOL_SIZE", message)]
+def _secret(name: str, environ: Mapping[str, str]) -> str:
+    """Return the secret `name`, or the content of the file that NAME_FILE names."""
+    value, path = environ.get(name, ""), environ.get(f"{name}_FILE", "")
+    if not path:
+        return value
+    if value:
+        raise ValueError(f"and {name}_FILE are both set; set only one of them")
+    try:
+        value = (ROOT / path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        raise ValueError(
+            f"cannot be read from {path} ({type(error).__name__}); let {name}_FILE name a UTF-8 file "
+            "that this user may read"
+        ) from error
+    if not value:
+        raise ValueError(f"cannot be read from {path}, which is empty")
+    return value

@@ -1,4 +1,4 @@
-"""The shipped model: models_cache/CURRENT names it, and no other file does.
+"""The shipped model, which only models_cache/CURRENT names.
 
 Imports only errors.
 """
@@ -18,7 +18,7 @@ def shipped_folder(cache: Path = MODELS_CACHE) -> Path:
     """Return the folder of the model that `cache`/CURRENT names as name/version.
 
     Raises:
-        ConfigError: the file is missing, or holds anything else.
+        ConfigError: the file is missing, or contains anything else.
     """
     current = cache / CURRENT_FILE
     try:
@@ -29,6 +29,6 @@ def shipped_folder(cache: Path = MODELS_CACHE) -> Path:
         ) from error
     if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", model, re.ASCII):
         raise ConfigError(
-            f"{current} holds {model[:80]!r}; it holds one name/version such as my-model/1.0.0."
+            f"{current} contains {model[:80]!r}; it must contain one name/version such as my-model/1.0.0."
         )
     return cache / model

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from service.config.settings import ROOT, SETTINGS, load
+from service.config.settings import NAMES, ROOT, load
 from service.errors import ConfigError
 
 
@@ -16,8 +16,8 @@ def load_file(tmp_path, monkeypatch):
         path = tmp_path / ".env"
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         monkeypatch.setenv("RISKSCAN_ENV_FILE", str(path))
-        for setting in SETTINGS:
-            monkeypatch.delenv(setting.name, raising=False)
+        for name in NAMES:
+            monkeypatch.delenv(name, raising=False)
         for name, value in environ.items():
             monkeypatch.setenv(name, value)
         return load()
@@ -79,6 +79,26 @@ def test_environment_goes_before_the_file_and_the_file_before_the_default(load_f
 
 def test_name_of_another_program_may_have_any_value(load_file):
     assert load_file("MARIADB_PASSWORD=a$b\\c\nPUBLISH\n") == load({})
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("SCAN_RATELIMIT", "SCAN_RATE_LIMIT"),
+        ("jwt_secret", "JWT_SECRET"),
+        ("LLM_API_KEYS", "LLM_API_KEY"),
+        ("SECRETKEY_FILE", "SECRET_KEY_FILE"),
+        ("OPS_PUBLISHED", "OPS_PUBLISH"),
+    ],
+)
+def test_misspelled_name_is_refused_with_the_nearest(load_file, name, nearest):
+    with pytest.raises(ConfigError, match=f"line 2: .*{name}; did you mean {nearest}"):
+        load_file(f"PORT=9\n{name}=1\n")
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "TZ", "COMPOSE_FILE", "LLM_TEST_BASE_URL"])
+def test_names_of_other_programs_are_ignored(load_file, name):
+    assert load_file(f"{name}=1\n") == load({})
 
 
 def test_make_leaves_the_file_to_the_program():

@@ -1,6 +1,7 @@
 """Settings: what is refused, all at once, and what never shows."""
 
 import pytest
+from pydantic import ValidationError
 
 from service.config.settings import load
 from service.errors import ConfigError
@@ -25,10 +26,23 @@ def test_cors_origins_may_be_none_or_many():
 
 
 def test_wrong_settings_are_all_named():
-    wrong = {"PORT": "70000", "DEVICE": "tpu", "AI_SERVICE_OPEN": "yes", "JWT_SECRET": "short"}
+    wrong = {"PORT": "70000", "DEVICE": "tpu", "AI_SERVICE_OPEN": "maybe", "JWT_SECRET": "short"}
     with pytest.raises(ConfigError) as caught:
         load(wrong)
     assert {fault.field for fault in caught.value.faults} == set(wrong)
+    assert "PORT must be less than or equal to 65535." in str(caught.value)
+
+
+def test_production_names_all_missing_secrets_beside_other_faults():
+    with pytest.raises(ConfigError) as caught:
+        load({"RISKSCAN_ENV": "production", "PORT": "http", "LLM_BASE_URL": "http://llm/v1"})
+    missing = {"SECRET_KEY", "JWT_SECRET", "DATABASE_URL", "LLM_MODEL"}
+    assert {fault.field for fault in caught.value.faults} == {"PORT", *missing}
+
+
+def test_settings_cannot_change():
+    with pytest.raises(ValidationError, match="frozen"):
+        load({}).port = 1
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:0", "cuda:12"])
@@ -38,7 +52,7 @@ def test_device_may_name_one_of_several_gpus(device):
 
 @pytest.mark.parametrize("device", ["cuda:", "cuda:a", "cuda:-1", "cpu:0", "gpu", "CUDA"])
 def test_device_that_is_none_is_refused(device):
-    with pytest.raises(ConfigError, match=r"DEVICE is one of auto, cpu, cuda"):
+    with pytest.raises(ConfigError, match=r"DEVICE must be one of auto, cpu, cuda"):
         load({"DEVICE": device})
 
 
@@ -57,7 +71,34 @@ def test_secrets_do_not_show_in_the_representation():
     secret = "s" * 32
     names = ("SECRET_KEY", "JWT_SECRET", "LLM_API_KEY", "AI_SERVICE_TOKEN")
     url = {"DATABASE_URL": f"mysql+pymysql://u:{secret}@h/d"}
-    assert secret not in repr(load(dict.fromkeys(names, secret) | url))
+    config = load(dict.fromkeys(names, secret) | url)
+    assert secret not in repr(config)
+    assert secret not in str(config)
+    assert "jwt_secret='***'" in repr(config)
+
+
+@pytest.mark.parametrize(
+    "name", ["SECRET_KEY", "JWT_SECRET", "LLM_API_KEY", "AI_SERVICE_TOKEN", "DATABASE_URL"]
+)
+def test_secret_may_come_from_a_file(tmp_path, name):
+    secret = "sqlite:////tmp/a-path-of-at-least-32-characters.db"
+    (tmp_path / "secret").write_text(f"{secret}\n")
+    config = load({f"{name}_FILE": str(tmp_path / "secret")})
+    assert getattr(config, name.lower()) == secret
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff"])
+def test_secret_file_without_a_secret_is_refused(tmp_path, content):
+    path = tmp_path / "secret"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=f"JWT_SECRET cannot be read from {path}"):
+        load({"JWT_SECRET_FILE": str(path)})
+
+
+def test_secret_set_twice_is_refused():
+    with pytest.raises(ConfigError, match="JWT_SECRET and JWT_SECRET_FILE are both set"):
+        load({"JWT_SECRET_FILE": "/dev/null", "JWT_SECRET": "s" * 32})
 
 
 @pytest.mark.parametrize(
@@ -85,9 +126,9 @@ def test_database_address_means_the_installed_driver(address, meant):
         ("postgresql://u:hunter2@h/d?charset=utf8", "charset"),
         ("sqlite:///r.db?password=hunter2", "password"),
         ("sqlite:///r.db?timeout=hunter2", "value"),
-        ("mysql+mysqldb://u:hunter2@h/d", "begins with"),
-        ("mysql://u:hunter2@h:port/d", "reads like"),
-        ("mysql://u:hunter2@h", "reads like"),
+        ("mysql+mysqldb://u:hunter2@h/d", "must start with"),
+        ("mysql://u:hunter2@h:port/d", "read like"),
+        ("mysql://u:hunter2@h", "read like"),
     ],
 )
 def test_database_address_that_its_driver_refuses_is_named(address, fault):
@@ -118,5 +159,7 @@ def test_database_pool_follows_the_threads_unless_told():
 
 
 def test_database_pool_too_small_for_the_threads_is_refused_with_a_remedy():
-    with pytest.raises(ConfigError, match=r"DATABASE_POOL_SIZE=21 .* THREADS=20.* set it to 22"):
+    with pytest.raises(
+        ConfigError, match=r"DATABASE_POOL_SIZE \(21\) .* THREADS=20.* Set it to 22"
+    ):
         load({"THREADS": "20", "DATABASE_POOL_SIZE": "21"})

@@ -1,32 +1,14 @@
 """The rules of the house, held over the source itself."""
 
-import re
 from pathlib import Path
 
-import pytest
-
-from service.config import settings
-
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 SOURCES = sorted(p for top in ("service", "db", "ml") for p in (ROOT / top).rglob("*.py"))
 
 
 def module_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-
-
-@pytest.mark.parametrize("setting", settings.SETTINGS, ids=lambda s: s.name)
-def test_setting_is_documented_with_its_default(setting):
-    row = re.search(rf"^\| `{setting.name}` \| (.*?) \| (.+) \|$", README, re.MULTILINE)
-    assert row, f"README.md has no row for {setting.name}"
-    assert row[1] == (f"`{setting.default}`" if setting.default else "")
-    assert row[2] == setting.help
-
-
-def test_settings_and_config_fields_are_the_same_in_the_same_order():
-    assert [s.attribute for s in settings.SETTINGS] == list(settings.Config.__dataclass_fields__)
 
 
 def test_files_stay_readable():

@@ -1,7 +1,6 @@
 """What the gate lets through, and what registering writes."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -307,7 +306,7 @@ def test_serving_folder_of_a_model_that_is_gone_is_an_error(config, tmp_path):
             f"{NAME}/0.1.0", actor=Actor(operator="test"), why="For this test.", force=True
         )
     with pytest.raises(NotFound, match=f"{NAME}/0.1.0"):
-        serving_folder(replace(config, registry_dir=tmp_path / "elsewhere"))
+        serving_folder(config.model_copy(update={"registry_dir": tmp_path / "elsewhere"}))
 
 
 def test_force_without_a_reason_is_refused(run):

@@ -1,0 +1,90 @@
+"""Types of settings beyond pydantic's own.
+
+A validator's message completes a sentence that starts with the setting's name, and never quotes the value.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from service.config import database_address
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The project's root folder; relative paths in settings start here."""
+MIN_SECRET_CHARS = 32
+
+_ORIGIN = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:\d{1,5})?")
+
+
+def _absolute(path: Path) -> Path:
+    return (ROOT / path).resolve()
+
+
+def _ip_address(value: str) -> str:
+    if not value:
+        return value
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        # The service compares it with the peer's address: a name would match nobody, * everybody.
+        raise ValueError("must be one IP address such as 127.0.0.1, not a name or *") from None
+
+
+def _device(value: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,2})?", value):
+        raise ValueError("must be one of auto, cpu, cuda, cuda:0, cuda:1 and so on")
+    return value
+
+
+def _service_url(value: str) -> str:
+    parts = urlsplit(value)
+    if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
+        raise ValueError("must be an http:// or https:// address")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError(
+            "must be an address without user, password or query; keys have their own settings"
+        )
+    return value.rstrip("/")
+
+
+def _origins(value: object) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else tuple(value)  # type: ignore[arg-type]  # the default
+    origins = tuple(part.strip().rstrip("/") for part in parts if part.strip())
+    if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+        raise ValueError(
+            "must list origins such as http://localhost:5173, separated by commas; * is not allowed"
+        )
+    return origins
+
+
+def _rate(value: str) -> str:
+    if value and not re.fullmatch(r"\d+ per (second|minute|hour|day)", value):
+        raise ValueError('must read like "10 per minute", or be empty for no limit')
+    return value
+
+
+def _signing_key(value: str) -> str:
+    if value and len(value) < MIN_SECRET_CHARS:
+        raise ValueError(
+            f"must have at least {MIN_SECRET_CHARS} characters; run `openssl rand -hex 32` for a new one"
+        )
+    return value
+
+
+Text = Annotated[str, AfterValidator(str.strip)]
+Secret = Annotated[str, AfterValidator(str.strip), Field(repr=False)]
+"""A value that no output shows; the file that NAME_FILE names may hold it."""
+SigningKey = Annotated[Secret, AfterValidator(_signing_key)]
+DatabaseUrl = Annotated[Secret, AfterValidator(database_address.database_url)]
+ProjectPath = Annotated[Path, AfterValidator(_absolute)]
+IpAddress = Annotated[str, AfterValidator(_ip_address)]
+Device = Annotated[str, AfterValidator(_device)]
+ServiceUrl = Annotated[str, AfterValidator(_service_url)]
+Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
+Rate = Annotated[str, AfterValidator(_rate)]
