@@ -7,10 +7,10 @@ from functools import wraps
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import request
 
 from service.api.current import services
-from service.api.http.authentication import auth, current_user, refusal
+from service.api.http.authentication import auth, authentication_error
+from service.api.http.rate_limits import limit_documents
 from service.api.http.response_headers import Headers, warning_headers
 from service.api.http.uploads import submission
 from service.api.schemas.scans import AnalysisOut, ScanIn
@@ -18,23 +18,21 @@ from service.api.schemas.scans import AnalysisOut, ScanIn
 blueprint = APIBlueprint("ai_service", __name__, tag="Scans")
 
 
-def _admitted(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn strangers away before their document is read, unless AI_SERVICE_OPEN lets them in."""
+def _require_token_unless_open(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Reject callers without a token before reading the document, unless AI_SERVICE_OPEN is set."""
 
     @wraps(view)
-    def admitted(**arguments: Any) -> Any:  # noqa: ANN401 - any view's
-        if auth.current_user is not None:
-            services().scan_quota.spend(str(current_user().id))
-        elif not services().config.ai_service_open:
-            raise refusal()
+    def checked(**arguments: Any) -> Any:  # noqa: ANN401 - any view's
+        if auth.current_user is None and not services().config.ai_service_open:
+            raise authentication_error()
         return view(**arguments)
 
-    return admitted
+    return checked
 
 
 @blueprint.post("/scan")
 @blueprint.auth_required(auth, optional="AI_SERVICE_OPEN decides, below")
-@_admitted
+@_require_token_unless_open
 @blueprint.input(ScanIn, location="json_or_form", arg_name="body")
 @blueprint.output(AnalysisOut)
 @blueprint.doc(
@@ -42,8 +40,8 @@ def _admitted(view: Callable[..., Any]) -> Callable[..., Any]:
     responses=[401, 413, 415, 429, 501, 502],
     operation_id="post_scan_analyze",
 )
+@limit_documents
 def analyze(body: dict[str, Any]) -> tuple[dict[str, Any], Headers]:
-    caller = str(current_user().id) if auth.current_user else request.remote_addr
-    result = services().pipeline.scan(submission(body, caller=caller or ""))
-    answer = {"data": result.data(), "source": result.analysis.source}
-    return answer, warning_headers(result.coverage()["warnings"])
+    result = services().pipeline.scan(submission(body))
+    analysis = {"data": result.data(), "source": result.analysis.source}
+    return analysis, warning_headers(result.coverage()["warnings"])

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from apiflask import APIBlueprint
-from flask import g, request
+from flask import g
 from marshmallow import RAISE
 
 from db.tables import Login, User
 from service.api.current import services
 from service.api.http.authentication import auth, current_claims, current_user
-from service.api.http.pagination import decode_cursor, encode_cursor, link_to_next
+from service.api.http.pagination import Listing, cursor_page
+from service.api.http.rate_limits import limit_logins
 from service.api.schemas.accounts import (
     LoginIn,
     LoginListOut,
@@ -38,10 +40,10 @@ _NO_STORE = {"Cache-Control": "no-store"}
 @blueprint.input(RegisterIn, location="json_or_form", arg_name="body")
 @blueprint.output(UserOut, status_code=201)
 @blueprint.doc(summary="Create an account", responses=[403, 409, 429])
+@limit_logins("register")
 def register(body: dict[str, str]) -> User:
     if services().config.registration == "closed":
         raise Forbidden(_CLOSED)
-    services().login_quota.spend(f"register {request.remote_addr}")
     user = services().accounts.register(body["email"], body["password"])
     g.account_id = user.id  # for the request's log line
     return user
@@ -51,10 +53,10 @@ def register(body: dict[str, str]) -> User:
 @blueprint.input(LoginIn, location="json_or_form", arg_name="body")
 @blueprint.output(TokensOut)
 @blueprint.doc(summary="Exchange a password for tokens", responses=[401, 429])
+@limit_logins("login")
 def login(body: dict[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
-    services().login_quota.spend(f"login {request.remote_addr}")
     address = body.get("username") or body["email"]
-    return _answer(services().accounts.log_in(address, body["password"])), _NO_STORE
+    return _token_fields(services().accounts.log_in(address, body["password"])), _NO_STORE
 
 
 @blueprint.post("/refresh")
@@ -62,7 +64,7 @@ def login(body: dict[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
 @blueprint.output(TokensOut)
 @blueprint.doc(summary="Exchange a refresh token for a new pair of tokens", responses=[401])
 def refresh(body: dict[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
-    return _answer(services().accounts.refresh(body["refresh_token"])), _NO_STORE
+    return _token_fields(services().accounts.refresh(body["refresh_token"])), _NO_STORE
 
 
 @blueprint.post("/logout")
@@ -91,11 +93,10 @@ def me() -> User:
     description="Ends every other log-in of the account; this one stays valid.",
     responses=[409, 429],
 )
+@limit_logins("password")
 def change_password(body: dict[str, str]) -> str:
-    user = current_user()
-    services().login_quota.spend(f"password {user.id}")
     passwords = {"current": body["current_password"], "new": body["new_password"]}
-    services().accounts.change_password(user, current_claims(), **passwords)
+    services().accounts.change_password(current_user(), current_claims(), **passwords)
     return ""
 
 
@@ -104,14 +105,10 @@ def change_password(body: dict[str, str]) -> str:
 @blueprint.input(CursorQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(LoginListOut)
 @blueprint.doc(summary="List the caller's live log-ins, newest first")
-def list_logins(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    claims, per_page = current_claims(), query["per_page"]
-    after = decode_cursor(query["cursor"]) if "cursor" in query else None
-    found = services().accounts.logins(claims.user_id, limit=per_page + 1, after=after)
-    shown, last = found[:per_page], found[per_page - 1] if len(found) > per_page else None
-    next_cursor = encode_cursor(last.created_at, last.id) if last else None
-    items = [_shown(login, is_current=login.id == claims.login_id) for login in shown]
-    return {"items": items, "next_cursor": next_cursor}, link_to_next(cursor=next_cursor)
+def list_logins(query: dict[str, Any]) -> Listing:
+    claims = current_claims()
+    load = partial(services().accounts.logins, claims.user_id)
+    return cursor_page(query, load, show=partial(_login_fields, claims.login_id))
 
 
 @blueprint.delete("/logins")
@@ -132,17 +129,17 @@ def delete_login(login_id: UUID) -> str:
     return ""
 
 
-def _shown(login: Login, *, is_current: bool) -> dict[str, Any]:
+def _login_fields(current_id: UUID, login: Login) -> dict[str, Any]:
     return {
         "id": login.id,
         "created_at": login.created_at,
         "last_used_at": login.last_used_at,
         "client_address": login.client_address,
-        "is_current": is_current,
+        "is_current": login.id == current_id,
     }
 
 
-def _answer(pair: TokenPair) -> dict[str, Any]:
+def _token_fields(pair: TokenPair) -> dict[str, Any]:
     g.account_id = pair.user_id
     return {
         "access_token": pair.access_token,

@@ -13,8 +13,8 @@ from marshmallow import RAISE
 
 from db.tables import Deployment, DeploymentKind, Role
 from service.api.current import services
-from service.api.http.authentication import current_user, require_role
-from service.api.http.pagination import link_to_next
+from service.api.http.authentication import auth, current_user
+from service.api.http.pagination import Listing, numbered_page
 from service.api.schemas.deployments import (
     DeploymentIn,
     DeploymentListOut,
@@ -29,7 +29,7 @@ blueprint = APIBlueprint("models", __name__, url_prefix="/api/v1/admin", tag="Mo
 
 
 @blueprint.get("/models")
-@require_role(blueprint, Role.ADMIN)
+@blueprint.auth_required(auth, roles=[Role.ADMIN])
 @blueprint.output(ModelListOut)
 @blueprint.doc(summary="The models of the registry, their states and gates", responses=[403, 409])
 def list_models() -> dict[str, Any]:
@@ -37,22 +37,18 @@ def list_models() -> dict[str, Any]:
 
 
 @blueprint.get("/deployments")
-@require_role(blueprint, Role.ADMIN)
+@blueprint.auth_required(auth, roles=[Role.ADMIN])
 @blueprint.input(DeploymentListQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(DeploymentListOut)
 @blueprint.doc(
     summary="What was activated, rolled back and shadowed, newest first", responses=[403]
 )
-def list_deployments(query: dict[str, int]) -> tuple[dict[str, Any], dict[str, str]]:
-    per_page = query["per_page"]
-    found = services().deployments.deployments(limit=per_page + 1, before_n=query.get("before"))
-    shown = found[:per_page]
-    next_before = shown[-1].n if len(found) > per_page else None
-    return {"items": shown, "next_before": next_before}, link_to_next(before=next_before)
+def list_deployments(query: dict[str, int]) -> Listing:
+    return numbered_page(query, "before", services().deployments.deployments)
 
 
 @blueprint.post("/deployments")
-@require_role(blueprint, Role.ADMIN)
+@blueprint.auth_required(auth, roles=[Role.ADMIN])
 @blueprint.input(DeploymentIn, location="json", arg_name="body")
 @blueprint.output(DeploymentOut, status_code=201)
 @blueprint.doc(
@@ -67,7 +63,7 @@ def deploy(body: dict[str, Any]) -> Deployment:
 
 
 @blueprint.put("/shadow")
-@require_role(blueprint, Role.ADMIN)
+@blueprint.auth_required(auth, roles=[Role.ADMIN])
 @blueprint.input(ShadowIn, location="json", arg_name="body")
 @blueprint.output(DeploymentOut)
 @blueprint.doc(
@@ -81,7 +77,7 @@ def put_shadow(body: dict[str, Any]) -> Deployment:
 
 
 @blueprint.delete("/shadow")
-@require_role(blueprint, Role.ADMIN)
+@blueprint.auth_required(auth, roles=[Role.ADMIN])
 @blueprint.output({}, status_code=204)
 @blueprint.doc(summary="Stop shadowing", responses=[403, 409])
 def delete_shadow() -> str:

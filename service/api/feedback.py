@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from apiflask import APIBlueprint
 from marshmallow import RAISE
-from werkzeug.datastructures import FileStorage
 
 from db.tables import Feedback, Verdict
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
-from service.api.http.pagination import decode_cursor, encode_cursor, link_to_next
-from service.api.http.uploads import document_fields
+from service.api.http.pagination import Listing, cursor_page
+from service.api.http.rate_limits import limit_documents
+from service.api.http.uploads import sent_document
 from service.api.schemas.feedback import (
     FeedbackListOut,
     FindingReviewOut,
@@ -23,7 +24,6 @@ from service.api.schemas.feedback import (
 )
 from service.api.schemas.fields import CursorQuery
 from service.domain.reviews.reviews import FindingReview, Judgement, Missed
-from service.nlp.pipeline import Submission
 
 blueprint = APIBlueprint("feedback", __name__, url_prefix="/api/v1/scans", tag="Reviewing")
 _GIVEN = {"application/json": {"schema": {"$ref": "#/components/schemas/GivenFeedbackOut"}}}
@@ -47,8 +47,8 @@ def judge(scan_id: UUID, n: int, body: dict[str, Any]) -> tuple[Feedback, int]:
     judgement = Judgement(
         Verdict(body["verdict"]), tuple(body.get("risk_types", ())), body.get("comment")
     )
-    given, is_first = services().reviews.judge(current_user(), scan_id, n, judgement)
-    return given, 201 if is_first else 200
+    stored, is_first = services().reviews.judge(current_user(), scan_id, n, judgement)
+    return stored, 201 if is_first else 200
 
 
 @blueprint.get("/<uuid:scan_id>/findings/<int:n>/feedback")
@@ -76,14 +76,13 @@ def withdraw_verdict(scan_id: UUID, n: int) -> str:
     summary="Report a risk that was missed; replaces the caller's earlier report of the same span",
     responses=_REPLACED | {429: {"description": "The quota of scans is used up"}},
 )
+@limit_documents
 def report_missed(scan_id: UUID, body: dict[str, Any]) -> tuple[Feedback, int]:
     user = current_user()
-    document = _document(body.pop("file", None), body.pop("text", None), caller=str(user.id))
-    if document is not None:
-        services().scan_quota.spend(str(user.id))  # reading it costs as much as for a scan
+    document = sent_document(body.pop("file", None), body.pop("text", None))
     missed = Missed(**{**body, "risk_types": tuple(body["risk_types"])})
-    given, is_first = services().reviews.report_missed(user, scan_id, missed, document=document)
-    return given, 201 if is_first else 200
+    stored, is_first = services().reviews.report_missed(user, scan_id, missed, document=document)
+    return stored, 201 if is_first else 200
 
 
 @blueprint.get("/<uuid:scan_id>/feedback")
@@ -91,13 +90,8 @@ def report_missed(scan_id: UUID, body: dict[str, Any]) -> tuple[Feedback, int]:
 @blueprint.input(CursorQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(FeedbackListOut)
 @blueprint.doc(summary="The caller's feedback on a scan, newest first; for reviewers everyone's")
-def list_feedback(scan_id: UUID, query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    per_page = query["per_page"]
-    after = decode_cursor(query["cursor"]) if "cursor" in query else None
-    found = services().reviews.of_scan(current_user(), scan_id, limit=per_page + 1, after=after)
-    shown, last = found[:per_page], found[per_page - 1] if len(found) > per_page else None
-    next_cursor = encode_cursor(last.created_at, last.id) if last else None
-    return {"items": shown, "next_cursor": next_cursor}, link_to_next(cursor=next_cursor)
+def list_feedback(scan_id: UUID, query: dict[str, Any]) -> Listing:
+    return cursor_page(query, partial(services().reviews.of_scan, current_user(), scan_id))
 
 
 @blueprint.delete("/<uuid:scan_id>/feedback/<uuid:feedback_id>")
@@ -107,9 +101,3 @@ def list_feedback(scan_id: UUID, query: dict[str, Any]) -> tuple[dict[str, Any],
 def withdraw(scan_id: UUID, feedback_id: UUID) -> str:
     services().reviews.withdraw(current_user(), scan_id, feedback_id)
     return ""
-
-
-def _document(file: FileStorage | None, text: str | None, *, caller: str) -> Submission | None:
-    if file is None and text is None:
-        return None
-    return Submission(**document_fields(file, text), caller=caller)

@@ -11,7 +11,7 @@ from marshmallow import RAISE
 from db.tables import Feedback, Finding
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
-from service.api.http.pagination import link_to_next
+from service.api.http.pagination import Listing, listing, split_page
 from service.api.http.response_headers import etagged
 from service.api.schemas.findings import FindingListOut, FindingListQuery
 from service.nlp.taxonomy import category_title, risk_title
@@ -29,22 +29,17 @@ blueprint = APIBlueprint("findings", __name__, url_prefix="/api/v1/scans", tag="
     responses=[304],
     operation_id="get_scans_list_findings",
 )
-def list_findings(scan_id: UUID, query: dict[str, int]) -> tuple[dict[str, Any], dict[str, str]]:
-    after, per_page = query["after"], query["per_page"]
-    scan, found = services().reviews.findings(
-        current_user(), scan_id, after_n=after, limit=per_page + 1
+def list_findings(scan_id: UUID, query: dict[str, int]) -> Listing:
+    per_page = query["per_page"]
+    scan, pairs = services().reviews.findings(
+        current_user(), scan_id, after_n=query["after"], limit=per_page + 1
     )
-    shown = found[:per_page]
-    next_after = shown[-1][0].n if len(found) > per_page else None
-    answer = {
-        "items": [_shown(*pair) for pair in shown],
-        "next_after": next_after,
-        "coverage": scan.coverage,
-    }
-    return answer, link_to_next(after=next_after)
+    shown, last = split_page(pairs, per_page)
+    items = [_finding_fields(*pair) for pair in shown]
+    return listing(items, "after", last[0].n if last else None, coverage=scan.coverage)
 
 
-def _shown(finding: Finding, own: Feedback | None) -> dict[str, Any]:
+def _finding_fields(finding: Finding, own: Feedback | None) -> dict[str, Any]:
     return {
         "n": finding.n,
         "risk_type": finding.risk_type,

@@ -12,7 +12,8 @@ from db.queries.scans import ScanFilter, Total
 from db.tables import Scan
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
-from service.api.http.pagination import decode_cursor, encode_cursor, link_to_next
+from service.api.http.pagination import Listing, encode_cursor, listing, position
+from service.api.http.rate_limits import limit_documents
 from service.api.http.response_headers import Headers, etagged, warning_headers
 from service.api.http.uploads import submission
 from service.api.schemas.scans import (
@@ -48,11 +49,11 @@ _FILTERS = (
     responses=[401, 409, 413, 415, 429, 501, 502],
     operation_id="post_scan_create",
 )
+@limit_documents
 def create_scan(headers: dict[str, str], body: dict[str, Any]) -> tuple[Scan, Headers]:
-    user_id = current_user().id
-    services().scan_quota.spend(str(user_id))
-    key = headers.get("idempotency_key")
-    scan = services().scans.create(user_id, submission(body, caller=str(user_id)), key=key)
+    scan = services().scans.create(
+        current_user().id, submission(body), key=headers.get("idempotency_key")
+    )
     return scan, [
         ("Location", f"/api/v1/scans/{scan.id}"),
         *warning_headers(scan.coverage.get("warnings", [])),
@@ -64,26 +65,23 @@ def create_scan(headers: dict[str, str], body: dict[str, Any]) -> tuple[Scan, He
 @blueprint.input(ScanListQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(ScanListOut)
 @blueprint.doc(summary="List the caller's scans, or those that the caller may review, newest first")
-def list_scans(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    chosen = ScanFilter(**{name: query.get(name) for name in _FILTERS})
-    user = current_user()
-    found = services().scans.list(
+def list_scans(query: dict[str, Any]) -> Listing:
+    user, by_cursor = current_user(), "cursor" in query
+    page = services().scans.list(
         user.id if query["scope"] == "own" else only_owner(user),
-        chosen,
+        ScanFilter(**{name: query.get(name) for name in _FILTERS}),
         per_page=query["per_page"],
-        after=decode_cursor(query["cursor"]) if "cursor" in query else None,
+        after=position(query),
         page=query.get("page", 1),
     )
-    next_cursor = encode_cursor(*found.next_after) if found.next_after else None
-    answer = {
-        "items": found.scans,
-        "page": None if "cursor" in query else query.get("page", 1),
-        "per_page": query["per_page"],
-        "total": found.total.n if found.total else None,
-        "total_relation": _relation(found.total),
-        "next_cursor": next_cursor,
-    }
-    return answer, link_to_next(cursor=next_cursor)
+    return listing(
+        page.scans,
+        "cursor",
+        encode_cursor(*page.next_after) if page.next_after else None,
+        page=None if by_cursor else query.get("page", 1),
+        per_page=query["per_page"],
+        **_total_fields(page.total),
+    )
 
 
 @blueprint.get("/scans/<uuid:scan_id>")
@@ -104,7 +102,7 @@ def delete_scan(scan_id: UUID) -> str:
     return ""
 
 
-def _relation(total: Total | None) -> str | None:
+def _total_fields(total: Total | None) -> dict[str, object]:
     if total is None:
-        return None
-    return "eq" if total.is_exact else "gte"
+        return {"total": None, "total_relation": None}
+    return {"total": total.n, "total_relation": "eq" if total.is_exact else "gte"}

@@ -1,19 +1,16 @@
-"""Who is calling: Flask-HTTPAuth over our access tokens, and the roles that a view asks for."""
+"""Authentication: Flask-HTTPAuth with our access tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn
 
 from apiflask import HTTPTokenAuth
-from flask import g
+from flask import g, request
 
-from db.tables import Role, User
+from db.tables import User
 from service.api.current import services
 from service.domain.accounts.tokens import AccessClaims
 from service.errors import Forbidden, Unauthenticated
-
-View = TypeVar("View", bound=Callable[..., Any])
 
 auth = HTTPTokenAuth(
     scheme="Bearer",
@@ -46,10 +43,10 @@ def _roles(user: User) -> str:
 def _refuse(status: int) -> NoReturn:
     if status == 403:
         raise Forbidden("Your role does not allow this; ask an administrator.")
-    raise refusal()
+    raise authentication_error()
 
 
-def refusal() -> Unauthenticated:
+def authentication_error() -> Unauthenticated:
     """Return why the current request's token, or the lack of one, was not accepted."""
     known: Unauthenticated | None = g.pop("auth_error", None)
     return known or Unauthenticated(
@@ -70,7 +67,6 @@ def current_claims() -> AccessClaims:
     return claims
 
 
-def require_role(blueprint: Any, *roles: Role) -> Callable[[View], View]:  # noqa: ANN401 - APIBlueprint is untyped
-    """Let only users of one of `roles` in; others get 403, callers without a token 401."""
-    decorate: Callable[[View], View] = blueprint.auth_required(auth, roles=list(roles))
-    return decorate
+def caller_key() -> str:
+    """Return whom limits count this request for: the account, or the client address without one."""
+    return str(current_user().id) if auth.current_user else request.remote_addr or ""

@@ -1,11 +1,11 @@
-"""Cursors of keyset pagination, and the Link header that names the next page."""
+"""Pages of lists: keyset cursors, the items of one page, and the Link header of the next."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -14,10 +14,70 @@ from flask import request
 from service.errors import Fault, InvalidRequest
 
 Position = tuple[datetime, UUID]
+"""Creation time and id of a row."""
+Listing = tuple[dict[str, Any], dict[str, str]]
+"""Body and headers of a response."""
+Row = TypeVar("Row")
+
+
+def cursor_page(
+    query: Mapping[str, Any],
+    load: Callable[..., Sequence[Any]],
+    *,
+    show: Callable[[Any], object] = lambda row: row,
+) -> Listing:
+    """Return one page of rows that are sorted by creation time and id.
+
+    Args:
+        query: the validated query, with `per_page` and perhaps `cursor`.
+        load: called with `limit` and `after` (a position or None), returns the rows in order.
+        show: turns a row into an item of the response.
+    """
+    per_page = query["per_page"]
+    rows, last = split_page(load(limit=per_page + 1, after=position(query)), per_page)
+    cursor = encode_cursor(last.created_at, last.id) if last else None
+    return listing([show(row) for row in rows], "cursor", cursor)
+
+
+def numbered_page(
+    query: Mapping[str, Any], parameter: str, load: Callable[..., Sequence[Any]]
+) -> Listing:
+    """Return one page of rows that are sorted by their number `n`.
+
+    `load` is called with `limit` and `<parameter>_n`, the number in the query or None.
+    """
+    per_page = query["per_page"]
+    loaded = load(limit=per_page + 1, **{f"{parameter}_n": query.get(parameter)})
+    rows, last = split_page(loaded, per_page)
+    return listing(rows, parameter, last.n if last else None)
+
+
+def split_page(rows: Sequence[Row], per_page: int) -> tuple[Sequence[Row], Row | None]:
+    """Return the rows of one page, and the last of them if the list goes on after it.
+
+    `rows` has one row more than the page, unless the list ends here.
+    """
+    return rows[:per_page], rows[per_page - 1] if len(rows) > per_page else None
+
+
+def listing(
+    items: Sequence[object], parameter: str, following: str | int | None, **more: object
+) -> Listing:
+    """Return the response of a list: `items`, `next_<parameter>`, `more` fields, and the Link header.
+
+    `following` is the value of `parameter` that asks for the next page; None on the last page.
+    """
+    body = {"items": items, f"next_{parameter}": following, **more}
+    return body, link_to_next(**{parameter: following})
+
+
+def position(query: Mapping[str, Any]) -> Position | None:
+    """Return the position after which the page starts; None without a cursor."""
+    return decode_cursor(query["cursor"]) if "cursor" in query else None
 
 
 def encode_cursor(created_at: datetime, row_id: UUID) -> str:
-    """Return the opaque cursor that stands just after a row."""
+    """Return the opaque cursor of the position just after a row."""
     return base64.urlsafe_b64encode(f"{created_at.isoformat()} {row_id}".encode()).decode()
 
 
@@ -36,9 +96,9 @@ def decode_cursor(cursor: str) -> Position:
 
 
 def link_to_next(**changed: str | int | None) -> dict[str, str]:
-    """Return the Link header to this list with its query changed; none when there is no next page."""
+    """Return the Link header to this list with its query changed; empty without a next page."""
     if not any(changed.values()):
         return {}
-    kept: Mapping[str, Any] = {k: v for k, v in request.args.items() if k != "page"}
-    query = urlencode({**kept, **changed})
+    unchanged = {k: v for k, v in request.args.items() if k != "page"}
+    query = urlencode({**unchanged, **changed})
     return {"Link": f'<{request.path}?{query}>; rel="next"'}

@@ -8,31 +8,28 @@ from typing import Any
 from werkzeug.datastructures import FileStorage
 from werkzeug.http import parse_options_header
 
+from service.api.http.authentication import caller_key
 from service.nlp.pipeline import Submission
 
 MAX_NAME_CHARS = 255
 _BACKSLASHES = re.compile(r'\\(["\\]?)')
 
 
-def document_fields(file: FileStorage | None, text: str | None) -> dict[str, Any]:
-    """Return the fields of a Submission that hold the document: those of the file, or the text."""
-    if file is None:
-        return {"text": text}
-    return {
-        "data": file.read(),
-        "filename": base_name(file),
-        "media_type": file.content_type or None,
-    }
-
-
-def submission(body: dict[str, Any], *, caller: str) -> Submission:
-    """Return what a scan's validated body asks the pipeline to scan."""
+def submission(body: dict[str, Any]) -> Submission:
+    """Return the caller's submission to the pipeline from the validated body of a scan."""
     return Submission(
-        **document_fields(body.get("file"), body.get("text")),
+        **_document_fields(body.get("file"), body.get("text")),
         force_llm=body["force_llm"],
         sensitivity=body.get("sensitivity", "balanced"),
-        caller=caller,
+        caller=caller_key(),
     )
+
+
+def sent_document(file: FileStorage | None, text: str | None) -> Submission | None:
+    """Return a document that was sent to be read, not scanned; None if there is none."""
+    if file is None and text is None:
+        return None
+    return Submission(**_document_fields(file, text), caller=caller_key())
 
 
 def base_name(file: FileStorage) -> str | None:
@@ -48,3 +45,13 @@ def _sent_name(file: FileStorage) -> str:
     doubled = _BACKSLASHES.sub(lambda found: found[0] if found[1] else "\\\\", disposition)
     _, options = parse_options_header(doubled)
     return options.get("filename") or file.filename or ""
+
+
+def _document_fields(file: FileStorage | None, text: str | None) -> dict[str, Any]:
+    if file is None:
+        return {"text": text}
+    return {
+        "data": file.read(),
+        "filename": base_name(file),
+        "media_type": file.content_type or None,
+    }

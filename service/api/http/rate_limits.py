@@ -1,0 +1,42 @@
+"""Rate limits as decorators of views; put them last, so that only valid requests count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from service.api.current import services
+from service.api.http.authentication import auth, caller_key
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def limit_logins(action: str) -> Callable[[View], View]:
+    """Count calls against LOGIN_RATE_LIMIT, for each caller and action."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def limited(**arguments: Any) -> Any:  # noqa: ANN401 - any view's
+            services().login_quota.spend(f"{action} {caller_key()}")
+            return view(**arguments)
+
+        return limited  # type: ignore[return-value]  # wraps keeps the signature
+
+    return decorate
+
+
+def limit_documents(view: View) -> View:
+    """Count calls that send a document against the account's SCAN_RATE_LIMIT.
+
+    Callers without a token, which only AI_SERVICE_OPEN lets in, have no limit.
+    """
+
+    @wraps(view)
+    def limited(**arguments: Any) -> Any:  # noqa: ANN401 - any view's
+        sends_document = any(arguments["body"].get(name) is not None for name in ("file", "text"))
+        if sends_document and auth.current_user is not None:
+            services().scan_quota.spend(caller_key())
+        return view(**arguments)
+
+    return limited  # type: ignore[return-value]  # wraps keeps the signature
