@@ -1,32 +1,60 @@
-"""The steps of training: `python -m ml STEP ...`; each prints its own help."""
+"""`python -m ml STEP ...`: the steps from labelled sentences to a registered model.
+
+Imports a step only when it runs: most of them need torch, which takes seconds to import.
+"""
 
 from __future__ import annotations
 
 import importlib
-import sys
+from typing import Any
+
+import click
+
+from ml.commands import command
+from service.errors import RiskscanError
 
 STEPS = {
-    "dataset": "ml.corpus.dataset",
-    "train": "ml.training.loop",
-    "export": "ml.steps.export",
-    "calibrate": "ml.evaluation.calibration",
-    "evaluate": "ml.steps.evaluate",
-    "register": "ml.steps.register",
-    "compare": "ml.evaluation.paired_comparison",
-    "drift": "ml.evaluation.drift_report",
-    "rebuild-graph": "ml.steps.rebuild_graph",
+    "dataset": "Check the labelled sentences and write the dataset card.",
+    "train": "Fine-tune the encoder.",
+    "export": "Turn the weights of a run into an artifact.",
+    "calibrate": "Fit the exported artifact's temperature, bias and operating points.",
+    "evaluate": "Measure the exported artifact, or any other analyzer.",
+    "register": "Put an artifact into the registry if it passes the promotion gate.",
+    "compare": "Compare two evaluations of the same sentences.",
+    "drift": "Compare recent scans or sentences with the model's reference.",
+    "rebuild-graph": "Rebuild an artifact's CPU graph as a new version.",
 }
 
 
+class _Steps(click.Group):
+    """A group that imports a step when it is called, and reports our errors as one sentence."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
+        return list(STEPS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in STEPS:
+            return None
+        name = cmd_name.replace("-", "_")
+        step: click.Command = getattr(importlib.import_module(f"ml.steps.{name}"), name)
+        return step
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Steps"):
+            formatter.write_dl(list(STEPS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
+        try:
+            return super().invoke(ctx)
+        except RiskscanError as error:
+            click.echo(str(error), err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=_Steps, subcommand_metavar="STEP [ARGS]...")
 def main() -> None:
-    """Run the step that the command line names."""
-    step = sys.argv[1] if len(sys.argv) > 1 else ""
-    if step not in STEPS:
-        sys.exit(f"usage: python -m ml STEP ...; the steps are {', '.join(STEPS)}")
-    del sys.argv[1]
-    module = importlib.import_module(STEPS[step])
-    module.main()
+    """Train, measure and register models; the steps are listed in the order of a training."""
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name=command("ml"))

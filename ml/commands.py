@@ -1,9 +1,12 @@
-"""Command lines to copy, with the current interpreter as a path from the repository's root."""
+"""Command lines: printed to be copied, and parsed."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import click
 
 from service.config.settings import ROOT
 
@@ -16,3 +19,29 @@ def command(module: str, *arguments: object) -> str:
 def _python() -> str:
     interpreter = Path(sys.executable)
     return str(interpreter.relative_to(ROOT) if interpreter.is_relative_to(ROOT) else interpreter)
+
+
+class ListOptions(click.Command):
+    """A command whose `multiple` options take several words: `--data A B` means `--data A --data B`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        names = {
+            name
+            for option in self.params
+            if isinstance(option, click.Option) and option.multiple
+            for name in option.opts
+        }
+        return super().parse_args(ctx, list(_repeated(args, names)))
+
+
+def _repeated(args: Sequence[str], names: set[str]) -> Iterator[str]:
+    """Repeat an option of `names` before each further word that follows it."""
+    option, has_value = "", False
+    for word in args:
+        if word.startswith("-"):
+            option, has_value = word if word in names else "", False
+        elif option and has_value:
+            yield option
+        else:
+            has_value = True
+        yield word

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 import tomllib
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ml.commands import command
 from service.config.settings import ROOT
-from service.errors import ConfigError, RiskscanError
+from service.errors import ConfigError
 
 T = TypeVar("T")
 
@@ -189,13 +186,3 @@ def _paths(names: list[str]) -> list[str]:
     if not Path(folder).is_dir():
         raise ConfigError(f"{DATA_VARIABLE} names no folder: {folder}. Name one, or unset it.")
     return [name.replace(_ELSEWHERE, f"{Path(folder).absolute()}/", 1) for name in names]
-
-
-def run_step(step: Callable[[Settings], None]) -> None:
-    """Run a step with the configuration file that the command line names; an error ends in one sentence."""
-    if len(sys.argv) != 2:
-        sys.exit(f"usage: {command('ml', 'STEP', 'ml/configs/retrain.toml')}")
-    try:
-        step(load(Path(sys.argv[1])))
-    except RiskscanError as error:
-        sys.exit(str(error))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +15,6 @@ from service.config import settings as service_config
 from service.config.settings import ROOT, Config
 from service.errors import ConfigError, DatabaseUnavailable
 from service.nlp.artifacts.registry import Registry, model_in
-from service.server.startup import activated_model
 
 _FIRST = "1.0.0"
 _NUMBERED = re.compile(r"(\d+)\.(\d+)\.(\d+)")
@@ -25,13 +27,34 @@ def serving_folder(config: Config) -> tuple[Path, str]:
         NotFound: the model activated last is not in REGISTRY_DIR.
     """
     try:
-        model = activated_model(config)
+        model = _activated_model(config)
     except DatabaseUnavailable as error:
         return config.model_dir, f"MODEL_DIR, since the database cannot say what serves: {error}"
-    if model is None:
+    if not model:
         return config.model_dir, "MODEL_DIR, since no model was activated"
     folder = Registry(config.registry_dir, config.model_dir).folder_of(model)
     return folder, "it was activated last"
+
+
+def _activated_model(config: Config) -> str:
+    """Return the name/version that was activated last, "" if none was.
+
+    Runs the service's own command: ml knows neither its database nor its web framework.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "service", "models", "active"],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": config.database_url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    message = done.stderr.strip().removeprefix("riskscan: ")
+    if done.returncode == os.EX_TEMPFAIL:
+        raise DatabaseUnavailable(message)
+    if done.returncode:
+        raise ConfigError(f"`python -m service models active` failed: {message}")
+    return done.stdout.strip()
 
 
 def resolved(settings: Settings) -> Settings:

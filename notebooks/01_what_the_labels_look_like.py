@@ -32,7 +32,7 @@ from matplotlib.figure import Figure
 
 from ml.corpus.dataset import read_examples, targets, without_overlap
 from ml.evaluation.metrics import MEMBERS
-from ml.evaluation.markdown_report import rows
+from ml.evaluation.markdown_report import markdown_table
 from service.nlp.taxonomy import CATEGORIES, CATEGORY_TITLES, RISK_TITLES, RISK_TYPES
 
 # %% [markdown]
@@ -49,7 +49,7 @@ y, y_held_out = targets(train), targets(held_out)
 
 # %%
 Markdown(
-    rows(
+    markdown_table(
         ["file", "sentences", "state a risk", "documents", "median words"],
         [
             [

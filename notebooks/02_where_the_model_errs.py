@@ -33,7 +33,7 @@ from ml.corpus.dataset import read_examples, targets
 from ml.evaluation.scoring import judge
 from ml.evaluation.metrics import any_risk, by_type, count, f1, f1_measures, precision_recall, reliability
 from ml.evaluation.slices import confusion, slices
-from ml.evaluation.markdown_report import interval, rows
+from ml.evaluation.markdown_report import interval, markdown_table
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.artifacts.operating_points import risk_scores
 from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES, RISK_TYPES
@@ -56,7 +56,7 @@ risk, stated, found = risk_scores(scores), y.any(axis=1), hits.any(axis=1)
 # %%
 measures = precision_recall(hits, y, docs) | f1_measures(hits, y, docs)
 Markdown(
-    rows(
+    markdown_table(
         ["measure", "value and 95 % interval"],
         [[key.replace("_", " "), f"{m.value:.2f} [{m.low:.2f}, {m.high:.2f}]"] for key, m in measures.items()],
     )
@@ -113,7 +113,7 @@ figure
 
 # %%
 Markdown(
-    rows(
+    markdown_table(
         ["words", "sentences", "risk F1", "category F1"],
         [
             [name, str(part["sentences"]), interval(part["risk_f1"]), interval(part["category_f1"])]
@@ -149,7 +149,7 @@ figure
 wrong = np.flatnonzero(stated != found)
 surest = wrong[np.argsort(-np.abs(risk[wrong] - threshold))][:10]
 Markdown(
-    rows(
+    markdown_table(
         ["score", "the labels say", "sentence"],
         [
             [f"{risk[k]:.2f}", ", ".join(examples[k].labels) or "no risk", examples[k].text.replace("|", " ")]

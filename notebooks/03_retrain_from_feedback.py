@@ -37,14 +37,12 @@ from IPython.display import Markdown
 from matplotlib.figure import Figure
 
 warnings.filterwarnings("ignore", message="IProgress not found")
-from ml.evaluation import calibration as calibrate
-from ml.corpus import dataset
-from ml.steps import evaluate, export
-from ml.training import loop
+from ml.artifact.rounding import rounding_loss
 from ml.evaluation.paired_comparison import paired_bootstrap, table
 from ml.corpus.dataset import read_examples, read_feedback, targets
 from ml.evaluation.scoring import judge
 from ml.settings import load
+from ml.steps import calibrate, dataset, export, train
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.artifacts.operating_points import risk_scores
 
@@ -53,9 +51,9 @@ from service.nlp.artifacts.operating_points import risk_scores
 
 # %%
 examples = read_examples(DATA)[:SAMPLE]
-pile_of = {doc: k % 3 for k, doc in enumerate(dict.fromkeys(e.doc for e in examples))}
-reviewed, dev, untouched = ([e for e in examples if pile_of[e.doc] == k] for k in range(3))
-[len(pile) for pile in (reviewed, dev, untouched)]
+pile = {doc: k % 3 for k, doc in enumerate(dict.fromkeys(e.doc for e in examples))}
+reviewed, dev, untouched = ([e for e in examples if pile[e.doc] == k] for k in range(3))
+[len(part) for part in (reviewed, dev, untouched)]
 
 # %% [markdown]
 # The model that serves reads the reviewed documents, and the ones that only measure.
@@ -138,7 +136,7 @@ Markdown((settings.run_dir / "dataset.md").read_text(encoding="utf-8"))
 # Second step: train; the last checkpoints are averaged and drawn back towards the start.
 
 # %%
-loop.run(settings)
+train.run(settings)
 
 # %% [markdown]
 # Third step: export, which rounds the weights to integers.
@@ -158,7 +156,7 @@ calibrate.run(settings)
 # %%
 retrained = LocalAnalyzer.open(settings.artifact_dir, device="cpu", n_threads=1)
 after, after_elsewhere = judge(retrained, reviewed), judge(retrained, untouched)
-rounding = evaluate.rounding(settings, retrained, untouched)
+rounding = rounding_loss(settings, retrained, untouched)
 retrained.close()
 rounding
 
@@ -208,7 +206,7 @@ elsewhere = paired_bootstrap(
 Markdown(table(elsewhere))
 
 # %% [markdown]
-# The temporary folder goes; a model that is to serve is made with `make retrain` and passes the gate of `ml.steps.register`.
+# The temporary folder goes; a model that is to serve is made with `make retrain` and passes the gate of `python -m ml register`.
 
 # %%
 folder.cleanup()
@@ -222,11 +220,11 @@ right_before = np.setdiff1d(np.arange(len(reviewed)), wrong)
 change = elsewhere["mean_f1"]
 n_docs = len({e.doc for e in untouched})
 clear = not change.low <= 0 <= change.high
-told = "too few to tell" if n_docs < 5 else "a change beyond chance" if clear else "no change beyond chance"
+verdict = "too few to tell" if n_docs < 5 else "a change beyond chance" if clear else "no change beyond chance"
 Markdown(
     f"Of {len(wrong)} corrected sentences {right[wrong].sum()} have exactly the reviewers' types after training, and the "
     f"probability moved towards their labels in {np.mean(towards > 0):.0%}. Of the {len(right_before)} that were right before, "
     f"{(~right[right_before]).sum()} are no longer. On {len(untouched)} sentences of {n_docs} other documents mean F1 moved by "
-    f"{100 * change.value:+.1f} points (95 % interval [{100 * change.low:+.1f}, {100 * change.high:+.1f}]): {told}. "
+    f"{100 * change.value:+.1f} points (95 % interval [{100 * change.low:+.1f}, {100 * change.high:+.1f}]): {verdict}. "
     "What the corrected sentences show is that the loop works; only the other documents show whether it pays."
 )

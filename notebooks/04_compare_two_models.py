@@ -37,7 +37,7 @@ from ml.corpus.dataset import read_examples, targets
 from ml.evaluation.scoring import judge
 from ml.evaluation.metrics import by_category, count, f1, f1_measures
 from ml.evaluation.predictions import Predictions
-from ml.evaluation.markdown_report import rows
+from ml.evaluation.markdown_report import markdown_table
 from service.nlp.taxonomy import CATEGORIES, CATEGORY_TITLES
 
 # %% [markdown]
@@ -66,7 +66,7 @@ hits_a, hits_b = kept_a.hits_at(SENSITIVITY), kept_b.hits_at(SENSITIVITY)
 # %%
 measured = {j.name: f1_measures(j.hits[SENSITIVITY], y, docs) for j in judged}
 Markdown(
-    rows(
+    markdown_table(
         ["F1", *measured],
         [
             [key.replace("_f1", "").replace("_", " "),
@@ -124,7 +124,7 @@ figure
 stated = y.any(axis=1)
 right_a, right_b = (hits.any(axis=1) == stated for hits in (hits_a, hits_b))
 Markdown(
-    rows(
+    markdown_table(
         ["sentences", f"{b.name} right", f"{b.name} wrong"],
         [
             [f"{a.name} {word}", str((mine & right_b).sum()), str((mine & ~right_b).sum())]

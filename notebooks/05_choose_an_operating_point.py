@@ -35,7 +35,7 @@ from ml.evaluation.calibration import fit_points
 from ml.corpus.dataset import read_examples, targets
 from ml.evaluation.scoring import judge
 from ml.evaluation.metrics import any_risk, precision_recall, precision_recall_curve
-from ml.evaluation.markdown_report import rows
+from ml.evaluation.markdown_report import markdown_table
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.artifacts.operating_points import SENSITIVITIES, risk_scores
 
@@ -57,7 +57,7 @@ stated = y.any(axis=1)
 # %%
 measured = {s: precision_recall(judged.hits[s], y, docs) for s in SENSITIVITIES}
 Markdown(
-    rows(
+    markdown_table(
         ["sensitivity", "risk threshold", "precision", "recall"],
         [
             [s, f"{points[s].risk_threshold:.2f}",
@@ -154,7 +154,7 @@ half = np.array([sorted(set(docs)).index(doc) % 2 == 0 for doc in docs])
 refitted = fit_points(judged.scores[half], y[half])
 rest_docs = [doc for doc, chosen in zip(docs, half) if not chosen]
 Markdown(
-    rows(
+    markdown_table(
         ["sensitivity", "shipped: threshold, precision, recall", "refitted: threshold, precision, recall"],
         [
             [s, *(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ml.training.batches import texts_to_outputs
+from ml.artifact.outputs import sentence_outputs
 from service.errors import ConfigError
 from service.nlp.arrays import Floats
 from service.nlp.artifacts import artifact as artifacts
@@ -59,7 +59,7 @@ def golden_file(artifact: Artifact, engine: Engine) -> None:
         ConfigError: fewer than N_GOLDEN sentences keep clear of the thresholds.
     """
     manifest = artifact.manifest
-    scores = manifest.probabilities(own_logits(texts_to_outputs(artifact, engine, CANDIDATES)))
+    scores = manifest.probabilities(own_logits(sentence_outputs(artifact, engine, CANDIDATES)))
     point = manifest.operating_points["balanced"]
     lines = golden_lines(CANDIDATES, scores, point, manifest.golden_tolerance)
     if len(lines) < N_GOLDEN:

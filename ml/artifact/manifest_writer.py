@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,31 @@ def exported(folder: Path) -> Artifact:
             f"There is no artifact in {folder}; run `{command('ml', 'export', 'CONFIG')}` first."
         )
     return artifacts.load(folder)
+
+
+def manifest_metrics(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of the evaluation that the manifest keeps: [value, low, high] of each measure.
+
+    `at_threshold` is the balanced operating point, `cross_fitted` has thresholds chosen on other
+    documents.
+    """
+
+    def rounded(block: Mapping[str, Mapping[str, float]]) -> dict[str, list[float]]:
+        return {k: [round(m[key], 4) for key in ("value", "low", "high")] for k, m in block.items()}
+
+    points, scale = evaluation["float32_difference_points"], evaluation["calibration"]
+    return {
+        "split": {"name": "dev", **evaluation["data"]},
+        "interval": "95 %, bootstrap over documents",
+        "at_threshold": rounded(evaluation["sensitivities"]["balanced"]),
+        "cross_fitted": rounded(evaluation["nested"]),
+        "sensitivities": {s: rounded(m) for s, m in evaluation["sensitivities"].items()},
+        "ranking": rounded(evaluation["ranking"]),
+        "risk_calibration_error": round(scale["risk_error"], 4),
+        "calibration_error": round(scale["pair_error"], 4),
+        "float32_difference_points": points
+        and {k: round(m["value"], 2) for k, m in points.items()},
+    }
 
 
 def code_commit() -> str:

@@ -1,8 +1,4 @@
-"""Labelled sentences: read, check against the taxonomy, separate the splits, compute fingerprints.
-
-`.venv-test/bin/python -m ml dataset CONFIG` writes dataset.json and dataset.md, the dataset card, into the
-run's folder.
-"""
+"""Labelled sentences: read, check against the taxonomy, separate the splits, compute fingerprints."""
 
 from __future__ import annotations
 
@@ -20,7 +16,7 @@ import numpy.typing as npt
 
 from ml.commands import command
 from ml.corpus.near_duplicates import near_duplicates
-from ml.settings import DATA_VARIABLE, DataSettings, Settings, run_step
+from ml.settings import DATA_VARIABLE, DataSettings
 from service.config.settings import ROOT
 from service.errors import ConfigError, RiskscanError
 from service.nlp.taxonomy import RISK_TYPES
@@ -250,51 +246,8 @@ def targets(examples: Sequence[Example]) -> npt.NDArray[np.float32]:
     return y
 
 
-def summary(dataset: Dataset) -> dict[str, Any]:
-    """Return counts per split, risk type, file and licence; never a sentence."""
-    return {
-        "fingerprint": dataset.fingerprint,
-        "files": dict(dataset.sources),
-        "dropped_from_train": dict(dataset.dropped),
-        "train": _counts(dataset.train),
-        "dev": _counts(dataset.dev),
-    }
-
-
-def _counts(examples: Sequence[Example]) -> dict[str, Any]:
-    types = Counter(label for e in examples for label in e.labels)
-    return {
-        "sentences": len(examples),
-        "composed": sum(e.composed for e in examples),
-        "with_risk": sum(bool(e.labels) for e in examples),
-        "documents": len({e.doc for e in examples}),
-        "mean_words": round(sum(len(e.text.split()) for e in examples) / max(1, len(examples)), 1),
-        "risk_types": {risk_type: types[risk_type] for risk_type in RISK_TYPES},
-        "domains": dict(Counter(e.domain or "unnamed" for e in examples).most_common()),
-        "licenses": dict(Counter(e.license for e in examples).most_common()),
-    }
-
-
-def card(found: Mapping[str, Any]) -> str:
-    """Return the dataset card, in Markdown, of a summary."""
-    splits = ("train", "dev")
-    rows = ["sentences", "composed", "with_risk", "documents", "mean_words"]
-    lines = ["# Dataset", "", f"Fingerprint `{found['fingerprint']}`.", "", "| | train | dev |"]
-    lines += ["|---|---|---|"]
-    lines += [f"| {r} | " + " | ".join(f"{found[s][r]:,}" for s in splits) + " |" for r in rows]
-    lines += ["", "| risk type | train | dev |", "|---|---|---|"]
-    lines += [
-        f"| {r} | " + " | ".join(str(found[s]["risk_types"][r]) for s in splits) + " |"
-        for r in RISK_TYPES
-    ]
-    for key, title in (("files", "Files"), ("dropped_from_train", "Dropped from train")):
-        lines += ["", f"{title}: " + (_listed(found[key]) or "none") + "."]
-    for key in ("domains", "licenses"):
-        lines += ["", *(f"{key.capitalize()} of {s}: {_listed(found[s][key])}." for s in splits)]
-    return "\n".join(lines) + "\n"
-
-
-def _listed(counts: Mapping[str, int]) -> str:
+def listed(counts: Mapping[str, int]) -> str:
+    """Return counts as text, such as `agreed 12, single 3`."""
     return ", ".join(f"{name} {n:,}" for name, n in counts.items())
 
 
@@ -307,34 +260,9 @@ def check_something_new(settings: DataSettings, dataset: Dataset) -> None:
     names = [*settings.real, *settings.feedback]
     if not settings.feedback or any(dataset.sources[Path(name).name] for name in names):
         return
-    waiting = _listed({k: n for k, n in dataset.dropped.items() if k.startswith("feedback")})
+    waiting = listed({k: n for k, n in dataset.dropped.items() if k.startswith("feedback")})
     raise DatasetError(
         f"There is nothing new to learn: {', '.join(settings.feedback)} holds no settled feedback"
         f"{waiting and f' ({waiting})'}. A verdict is settled when two users agree or a reviewer decides; "
         "see Reviewing in README.md. To train without feedback, name sentences under real in [data]."
     )
-
-
-def run(settings: Settings) -> None:
-    """Check the data and write their summary and card into the run's folder.
-
-    Raises:
-        DatasetError: a file is missing or faulty, or there is nothing new to learn.
-    """
-    dataset = load_dataset(settings.data)
-    check_something_new(settings.data, dataset)
-    found = summary(dataset)
-    run = settings.run_dir
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "dataset.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    (run / "dataset.md").write_text(card(found), encoding="utf-8")
-    n_train, n_dev = found["train"]["sentences"], found["dev"]["sentences"]
-    print(
-        f"{n_train} sentences of {len(found['files'])} files to train, {n_dev} of {settings.data.dev} "
-        f"to choose on; {run / 'dataset.md'}"
-    )
-
-
-def main() -> None:
-    """Run the step with the configuration that the command line names."""
-    run_step(run)

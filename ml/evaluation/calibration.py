@@ -1,14 +1,12 @@
-"""Temperature, bias and operating points: `.venv-test/bin/python -m ml calibrate CONFIG`.
+"""Calibration: fit temperature, bias and operating points on labelled sentences.
 
-Fitted on the dev sentences, which training never saw, and written into the exported artifact.
-Temperature and bias make the scores probabilities; two thresholds, of any risk and of a type, turn them into
-decisions (operating_points.py). About 200 positive sentences over 37 types are five per type, so
-thresholds for each type would fit noise.
+Temperature and bias make the scores probabilities. Two thresholds, one for any risk and one for a type,
+turn them into decisions (operating_points.py). About 200 positive sentences over 37 types are five per type,
+so thresholds for each type would fit noise.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,22 +16,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize  # type: ignore[import-untyped]  # no stubs
 
-from ml.artifact.golden_sentences import golden_file
-from ml.artifact.manifest_writer import exported, seal, unsealed
-from ml.corpus.dataset import Dataset, load_dataset, targets
-from ml.corpus.reading_order import logits_in_documents
-from ml.evaluation import drift_report
 from ml.evaluation.metrics import LEVELS, level_scores
-from ml.settings import Settings, run_step
-from ml.training.batches import texts_to_outputs
-from ml.versions import resolved
-from service.config.settings import ROOT
 from service.nlp.arrays import Bools, Floats
 from service.nlp.artifacts import artifact as artifacts
-from service.nlp.artifacts.artifact import Artifact, probabilities
-from service.nlp.artifacts.drift_index import REFERENCE_FILE
+from service.nlp.artifacts.artifact import probabilities
 from service.nlp.artifacts.operating_points import OperatingPoint, Sensitivity, risk_scores
-from service.nlp.inference.onnx_engine import OnnxEngine
 from service.nlp.taxonomy import RISK_TYPES
 
 N_FOLDS = 5
@@ -206,7 +193,7 @@ def folds(docs: Sequence[str], seed: int) -> npt.NDArray[np.intp]:
     return np.asarray(np.random.default_rng(seed).permutation(len(names))[index] % N_FOLDS)
 
 
-def taken_over(path: Path) -> Calibration:
+def calibration_in(path: Path) -> Calibration:
     """Return the calibration of the artifact in the folder `path`.
 
     Raises:
@@ -214,47 +201,3 @@ def taken_over(path: Path) -> Calibration:
     """
     manifest = artifacts.load(path).manifest
     return Calibration(manifest.temperature, manifest.bias, manifest.operating_points)
-
-
-def run(settings: Settings) -> None:
-    """Calibrate the exported artifact, then rewrite its golden sentences.
-
-    Raises:
-        ArtifactError: an artifact was altered, or the one in `calibration_of` is missing.
-        ConfigError: nothing was exported, or too few golden sentences are clear of the thresholds.
-    """
-    settings = resolved(settings)
-    artifact = exported(settings.artifact_dir)
-    dataset = load_dataset(settings.data)
-    engine = OnnxEngine(artifact, n_threads=settings.train.n_threads)
-    outputs = texts_to_outputs(artifact, engine, [e.text for e in dataset.dev])
-    logits = logits_in_documents(outputs, dataset.dev)
-    source = settings.artifact.calibration_of
-    found = taken_over(ROOT / source) if source else calibrate(logits, targets(dataset.dev))
-    seal(artifact.path, unsealed(artifact.path) | found.fields())
-    calibrated = artifacts.load(artifact.path)
-    golden_file(calibrated, engine)
-    reference_file(calibrated, logits, dataset)
-    seal(artifact.path, unsealed(artifact.path))
-    scale = f"temperature {found.temperature:.3f}, bias {found.bias:.3f}"
-    risk = ", ".join(f"{name} {p.risk_threshold:.3f}" for name, p in found.points.items())
-    print(f"{artifact.path}: {scale}; risk thresholds {risk}")
-
-
-def reference_file(artifact: Artifact, logits: Floats, dataset: Dataset) -> None:
-    """Write reference.json, what drift is measured against, from the logits of the dev sentences."""
-    scores = artifact.manifest.probabilities(logits)
-    found = drift_report.reference(
-        dataset.dev,
-        scores,
-        artifact.manifest.operating_points["balanced"].decide(scores),
-        tokenizer=artifact.tokenizer(),
-        learned=[e.text for e in dataset.train],
-    )
-    path = artifact.path / REFERENCE_FILE
-    path.write_text(json.dumps(found) + "\n", encoding="utf-8")
-
-
-def main() -> None:
-    """Run the step with the configuration that the command line names."""
-    run_step(run)

@@ -32,7 +32,7 @@ _BASELINES = {
 }
 
 
-def rows(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """Return a Markdown table."""
     shown = ["| " + " | ".join(cells) + " |" for cells in (head, *lines)]
     return "\n".join([shown[0], "|---" * len(head) + "|", *shown[1:]])
@@ -94,7 +94,7 @@ def quality(evaluation: Figures) -> str:
         **{_BASELINES[name]: honest(b) for name, b in baselines.items()},
     }
     blocks = columns.values()
-    return rows(
+    return markdown_table(
         ["", *columns],
         [[title, *(interval(b and b[key]) for b in blocks)] for key, title in _F1.items()],
     )
@@ -109,7 +109,7 @@ def honest(figures: Figures) -> Mapping[str, Any]:
 def operating_points(evaluation: Figures) -> str:
     """Return precision, recall and F1 of each operating point."""
     thresholds = evaluation.get("risk_thresholds") or {}
-    return rows(
+    return markdown_table(
         [
             "sensitivity",
             "risk threshold",
@@ -137,7 +137,7 @@ def ranking(evaluation: Figures) -> str:
         return ""
     scored = {n: b for n, b in evaluation.get("baselines", {}).items() if b["ranking"]}
     blocks = [evaluation["ranking"], *(b["ranking"] for b in scored.values())]
-    return rows(
+    return markdown_table(
         ["", "model", *(_BASELINES[name] for name in scored)],
         [[title, *(interval(b[key]) for b in blocks)] for key, title in _RANKING.items()],
     )
@@ -167,7 +167,7 @@ def risk_types(evaluation: Figures) -> str:
     """Return F1 of each risk type that occurs, and the names of the others."""
     note = "F1 of a type with fewer than ten sentences says little."
     types = evaluation["risk_types"]
-    table = rows(
+    table = markdown_table(
         ["risk type", "sentences", "F1"],
         [[r, str(t["sentences"]), f"{t['f1']:.2f}"] for r, t in types.items() if t["sentences"]],
     )
@@ -189,7 +189,7 @@ def slices(evaluation: Figures) -> str:
         for name, part in parts.items()
     ]
     counts = ["sentences", "documents", "with risk", "found"]
-    return rows(["", *counts, "risk F1", "category F1", "type F1"], lines)
+    return markdown_table(["", *counts, "risk F1", "category F1", "type F1"], lines)
 
 
 def invariance(evaluation: Figures) -> str:
@@ -211,7 +211,7 @@ def invariance(evaluation: Figures) -> str:
         "types turn",
         "mean move of the risk score",
     ]
-    return rows(head, lines) if lines else ""
+    return markdown_table(head, lines) if lines else ""
 
 
 def latency(evaluation: Figures) -> str:

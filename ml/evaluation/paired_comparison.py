@@ -1,23 +1,13 @@
-"""Compare two evaluations of the same sentences: which is better, and is the difference significant.
-
-`.venv-test/bin/python -m ml compare RUN_A/evaluation.json RUN_B/evaluation.json [--sensitivity balanced]`
-
-Reads the predictions.npz beside each evaluation.json; neither holds a sentence.
-"""
+"""Compare two evaluations of the same sentences: which is better, and is the difference significant."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from ml.commands import command
 from ml.evaluation.metrics import resampled_f1
-from ml.evaluation.predictions import PREDICTIONS_FILE, Predictions, read_predictions
+from ml.evaluation.predictions import Predictions
 from ml.evaluation.resampling import interval
-from service.errors import RiskscanError
 from service.nlp.arrays import Bools, Floats
 
 CONFIDENT = 0.95
@@ -103,23 +93,3 @@ def verdict(d: Difference, name_a: str, name_b: str) -> str:
         f"{name_a} and {name_b} cannot be told apart on these sentences: {100 * d.value:+.1f} points "
         f"of mean F1, 95 % interval [{100 * d.low:+.1f}, {100 * d.high:+.1f}]."
     )
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table and the verdict over two runs."""
-    parser = argparse.ArgumentParser(prog=command("ml", "compare"), description=__doc__)
-    parser.add_argument("a", type=Path, help="evaluation.json of the one run")
-    parser.add_argument("b", type=Path, help="evaluation.json of the other")
-    parser.add_argument(
-        "--sensitivity", default="balanced", help="balanced (default), recall, precision or nested"
-    )
-    given = parser.parse_args(arguments)
-    try:
-        a, b = (read_predictions(path.parent / PREDICTIONS_FILE) for path in (given.a, given.b))
-        found = compare(a, b, sensitivity=given.sensitivity)
-    except RiskscanError as error:
-        sys.exit(str(error))
-    names = (f"a ({a.analyzer})", f"b ({b.analyzer})")
-    n_documents = len(set(a.docs))
-    print(f"{len(a.docs)} sentences of {n_documents} documents, decisions: {given.sensitivity}.\n")
-    print(f"{table(found)}\n\n{verdict(found['mean_f1'], *names)}")

@@ -116,7 +116,7 @@ def read_predictions(path: Path) -> Predictions:
     Raises:
         PredictionsError: the file is missing or damaged, or its labels are not the taxonomy's.
     """
-    remedy = f"Evaluate again with `{command('ml.steps.evaluate', 'CONFIG')}`."
+    remedy = f"Evaluate again with `{command('ml', 'evaluate', 'CONFIG')}`."
     if not path.is_file():
         raise PredictionsError(f"There is no {path}. {remedy}")
     try:

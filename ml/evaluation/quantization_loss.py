@@ -6,15 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ml.commands import command
 from ml.evaluation.metrics import LEVELS, resampled_f1
 from ml.evaluation.resampling import Measure, interval
 from service.errors import RiskscanError
-from service.nlp.arrays import Bools, Floats, Ints
-from service.nlp.inference.encoder import RiskEncoder
-from service.nlp.inference.engine import Engine
+from service.nlp.arrays import Bools, Floats
 
 MAX_DIFFERENCE_POINTS = 0.5
 """About a decision in 250: far less than the dev sentences can tell apart, more than rounding needs."""
@@ -25,23 +22,6 @@ _NUDGES = np.linspace(-0.4, 0.4, 17)
 
 class FidelityError(RiskscanError):
     """The rounded model decides otherwise than the trained one."""
-
-
-class FloatEngine(Engine):
-    """The float32 weights of a run in torch, on the CPU."""
-
-    device = "cpu"
-
-    def __init__(self, model: RiskEncoder) -> None:
-        self._model = model.eval()
-        self.n_outputs = model.n_outputs
-
-    def outputs(self, input_ids: Ints, attention_mask: Ints) -> Floats:
-        with torch.inference_mode():
-            out: Floats = self._model.outputs(
-                torch.from_numpy(input_ids), torch.from_numpy(attention_mask)
-            ).numpy()
-        return out
 
 
 def differences(

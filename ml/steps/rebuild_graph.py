@@ -1,154 +1,34 @@
-"""Rebuild the CPU graph of an artifact, as another version with the same weights.
-
-`.venv-test/bin/python -m ml rebuild-graph models_cache/riskscan-minilm/1.3.0 1.3.1 --data DEV.jsonl`
-
-For a better onnx_graph.py, without a training. Weights, tokenizer, calibration and golden sentences stay the
-same byte for byte. The new version is written beside the old one only if its graph gives the golden scores,
-and its decisions on the labelled sentences do not differ significantly (ml/evaluation/quantization_loss.py).
-"""
+"""`python -m ml rebuild-graph`: rebuild an artifact's CPU graph as a new version."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
-import tempfile
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from shutil import copytree
 
-from ml.artifact.manifest_writer import code_commit, seal, unsealed
-from ml.commands import command
-from ml.corpus.dataset import Example, read_examples, targets
-from ml.corpus.reading_order import score_documents
-from ml.evaluation import quantization_loss
-from ml.evaluation.metrics import LEVELS
-from ml.evaluation.resampling import Measure
-from ml.steps.export import write_graph
-from service.errors import ConfigError, RiskscanError
-from service.nlp.analyzers.local import LocalAnalyzer
-from service.nlp.arrays import Floats
-from service.nlp.artifacts import artifact as artifacts
-from service.nlp.artifacts.artifact import Artifact
-from service.nlp.inference.encoder import EncoderConfig
+import click
 
-_CARD = "README.md"
+from ml.artifact.graph_rebuild import rebuild
+from ml.corpus.dataset import read_examples
 
 
-def regraph(old: Path, version: str, examples: Sequence[Example]) -> Artifact:
-    """Write the artifact in the folder `old` once more, as `version` beside it, with the graph of today.
+@click.command("rebuild-graph")
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("version")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Labelled sentences, JSON lines.",
+)
+def rebuild_graph(old: Path, version: str, data: Path) -> None:
+    """Rebuild the CPU graph of the artifact in the folder OLD as VERSION, with the same weights.
 
-    Manifest and model card keep the figures of the old version, and tell how far F1 differs from its.
-
-    Raises:
-        ArtifactError: `old` is no artifact, or either graph misses the golden scores.
-        ConfigError: there is such a version, or it cannot be the name of a folder.
-        FidelityError: the new graph surely decides otherwise on the examples.
+    Takes over an improved onnx_graph.py without a training. Weights, tokenizer, calibration and golden
+    sentences stay the same byte for byte. The new version is written beside the old one only if its graph
+    gives the golden scores, and its decisions on the labelled sentences do not differ significantly.
     """
-    source = artifacts.load(old)
-    folder = old.parent / version
-    if folder.parent != old.parent or folder.name != version or folder.exists():
-        raise ConfigError(
-            f"{version!r} is no new version: {folder} is there already, or no folder beside {old}."
-        )
-    with tempfile.TemporaryDirectory(prefix=".regraphing-", dir=old.parent) as scratch:
-        copy = Path(scratch) / "artifact"
-        copytree(old, copy)
-        config = json.loads((copy / artifacts.CONFIG_FILE).read_text(encoding="utf-8"))
-        write_graph(EncoderConfig(**config), copy)
-        fields = unsealed(copy) | {
-            "version": version,
-            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "code_commit": code_commit(),
-        }
-        seal(copy, fields)
-        points = differences(copy, source, examples)
-        _check(points, source)
-        rounded = {key: round(m.value, 2) for key, m in points.items()}
-        fields["metrics"] = fields["metrics"] | {
-            "regraphed": {"from": source.manifest.version, "f1_differs_points": rounded}
-        }
-        _tell(copy / _CARD, source, version, points, examples)
-        seal(copy, fields)
-        copy.rename(folder)
-    return artifacts.load(folder)
-
-
-def differences(new: Path, source: Artifact, examples: Sequence[Example]) -> dict[str, Measure]:
-    """Return F1 of the artifact in `new` minus that of `source` in points, see fidelity.differences.
-
-    Raises:
-        ArtifactError: one of them misses its golden scores.
-    """
-    decide = source.manifest.operating_points["balanced"].decide
-    ours, theirs = (_scores(folder, examples) for folder in (new, source.path))
-    docs = [e.doc for e in examples]
-    return quantization_loss.differences(ours, theirs, targets(examples), docs, decide)
-
-
-def _scores(folder: Path, examples: Sequence[Example]) -> Floats:
-    analyzer = LocalAnalyzer.open(folder, device="cpu", n_threads=1)
-    try:
-        return score_documents(analyzer, examples)
-    finally:
-        analyzer.close()
-
-
-def _check(points: Mapping[str, Measure], source: Artifact) -> None:
-    if quantization_loss.decides_otherwise(points):
-        raise quantization_loss.FidelityError(
-            "Nothing was written: the graph of ml/artifact/onnx_graph.py surely decides otherwise than "
-            "that of "
-            f"{source.path}, by {_told(points)}. Correct ml/artifact/onnx_graph.py."
-        )
-
-
-def _told(points: Mapping[str, Measure]) -> str:
-    risk, category, of_type = (points[f"{level}_f1"].value for level in LEVELS)
-    return (
-        f"{risk:+.2f} points of F1 (risk or no risk), {category:+.2f} (category) "
-        f"and {of_type:+.2f} (type)"
-    )
-
-
-def _tell(
-    card: Path,
-    source: Artifact,
-    version: str,
-    points: Mapping[str, Measure],
-    examples: Sequence[Example],
-) -> None:
-    """Say in the model card, below its title, what the new version is."""
-    name, before = source.manifest.name, source.manifest.version
-    n_documents = len({e.doc for e in examples})
-    said = (
-        f"{version} is {before} with another graph for the CPU: the same weights, calibration and golden\n"
-        f"sentences. On {len(examples):,} sentences of {n_documents} documents it differs from {before} by\n"
-        f"{_told(points)},\n"
-        f"the mean over thresholds around the operating point. The figures below are those of {before}."
-    )
-    _, _, rest = card.read_text(encoding="utf-8").partition("\n")
-    card.write_text(f"# {name} {version}\n\n{said}\n{rest}", encoding="utf-8")
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line; an error ends in one sentence."""
-    parser = argparse.ArgumentParser(
-        prog=command("ml", "rebuild-graph"),
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("old", type=Path, help="folder of the artifact")
-    parser.add_argument("version", help="the new version, a folder beside it")
-    parser.add_argument("--data", type=Path, required=True, help="labelled sentences, JSON lines")
-    given = parser.parse_args(arguments)
-    try:
-        made = regraph(given.old, given.version, read_examples(given.data))
-    except RiskscanError as error:
-        sys.exit(str(error))
-    told = made.manifest.metrics["regraphed"]["f1_differs_points"]
+    artifact = rebuild(old, version, read_examples(data))
+    points = artifact.manifest.metrics["regraphed"]["f1_differs_points"]
     levels = ", ".join(
-        f"{value:+.2f} ({level.removesuffix('_f1')})" for level, value in told.items()
+        f"{value:+.2f} ({level.removesuffix('_f1')})" for level, value in points.items()
     )
-    print(f"{made.path}: F1 differs from {given.old.name} by {levels} points.")
+    print(f"{artifact.path}: F1 differs from {old.name} by {levels} points.")

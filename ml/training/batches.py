@@ -6,14 +6,11 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from service.nlp.arrays import Floats
-from service.nlp.artifacts.artifact import Artifact
+from ml.settings import TrainSettings
 from service.nlp.inference.encoder import RiskEncoder
-from service.nlp.inference.engine import Engine
 
 Ids = list[int]
 _SCORED_AT_ONCE = 64
@@ -66,6 +63,11 @@ def has_bfloat16() -> bool:
     return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
 
 
+def in_bfloat16(recipe: TrainSettings) -> bool:
+    """Return whether to compute in bfloat16: the recipe asks for it, and the hardware has it."""
+    return recipe.bfloat16 and has_bfloat16()
+
+
 def logits_of(model: RiskEncoder, ids: Sequence[Ids], *, bfloat16: bool = False) -> torch.Tensor:
     """Return float32 (len(ids), n_risk_types) logits on the CPU, rows in the order given, dropout off.
 
@@ -98,21 +100,3 @@ def _in_batches(
         with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
             out[rows] = forward(tokens.to(device), mask.to(device)).float().cpu()
     return out
-
-
-def texts_to_outputs(artifact: Artifact, engine: Engine, texts: Sequence[str]) -> Floats:
-    """Return float32 (len(texts), n_outputs); one sentence a time, cut at the model's window.
-
-    The service scores what is longer in windows; of the sentences that calibrate, one in a thousand is.
-    """
-    tokenizer, longest = artifact.tokenizer(), artifact.manifest.max_length_tokens
-    rows = []
-    for encoding in tokenizer.encode_batch(list(texts)):
-        ids = (
-            encoding.ids
-            if len(encoding.ids) <= longest
-            else [*encoding.ids[: longest - 1], encoding.ids[-1]]
-        )
-        tokens = np.array([ids], np.int64)
-        rows.append(engine.outputs(tokens, np.ones_like(tokens))[0])
-    return np.array(rows, np.float32).reshape(-1, engine.n_outputs)

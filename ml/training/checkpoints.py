@@ -7,7 +7,9 @@ them (arXiv:2203.05482); it costs nothing when serving. Measured here on dev, No
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,8 @@ import numpy.typing as npt
 from safetensors.numpy import load_file
 
 from ml.commands import command
-from ml.settings import TrainSettings
+from ml.json_file import write_json
+from ml.settings import Settings, TrainSettings
 from service.errors import ConfigError
 from service.nlp.arrays import Floats
 
@@ -59,3 +62,23 @@ def averaged(paths: Sequence[Path]) -> dict[str, Floats]:
         for name, value in load_file(path).items():
             total[name] = total.get(name, np.float64(0)) + value.astype(np.float64)
     return {name: (value / len(paths)).astype(np.float32) for name, value in total.items()}
+
+
+def discard_other_training(settings: Settings, fingerprint: str) -> None:
+    """Delete the run's checkpoints if they come from another recipe or other sentences.
+
+    `fingerprint` is that of the sentences.
+    """
+    recipe = {
+        "train": asdict(settings.train),
+        "base": asdict(settings.base),
+        "fingerprint": fingerprint,
+    }
+    path = settings.run_dir / "recipe.json"
+    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != recipe:
+        print(
+            f"{settings.run_dir} held a training with another recipe or other sentences; it is deleted."
+        )
+        for old in [*settings.run_dir.glob("seed-*"), model_path(settings.run_dir)]:
+            old.unlink(missing_ok=True)
+    write_json(path, recipe)

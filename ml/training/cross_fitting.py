@@ -16,6 +16,7 @@ import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 
 from ml.corpus.dataset import Example
+from ml.settings import TrainSettings
 from service.config.settings import ROOT
 from service.errors import ConfigError
 from service.nlp.arrays import Floats
@@ -80,3 +81,19 @@ def of_real_sentences(names: Sequence[str], examples: Sequence[Example]) -> dict
 def digest(text: str) -> bytes:
     """Return the key of a sentence in what `read` gives."""
     return hashlib.sha256(text.encode()).digest()[:_DIGEST_BYTES]
+
+
+def fold_left_out(recipe: TrainSettings, seed: int) -> int | None:
+    """Return the fold that a seed does not learn from; None without folds.
+
+    Raises:
+        ConfigError: the seeds do not leave out each fold equally often.
+    """
+    if recipe.folds < 2:
+        return None
+    if len(recipe.seeds) % recipe.folds:
+        raise ConfigError(
+            f"[train] names {len(recipe.seeds)} seeds for {recipe.folds} folds: "
+            "give a seed for each fold, or a multiple of that."
+        )
+    return recipe.seeds.index(seed) % recipe.folds

@@ -1,19 +1,10 @@
-"""Fine-tune the whole encoder with one linear head: `.venv-test/bin/python -m ml train CONFIG`.
-
-Trains once for each seed and writes <run>/model.safetensors, the mean of the last checkpoints of all seeds.
-With `folds`, each seed holds out a part of the documents and scores it (ml/training/cross_fitting.py).
-A killed training resumes from its last checkpoint, at most `save_every_min` old, and ends with the same
-weights. Several GPUs or machines: `torchrun --nproc-per-node 4 -m ml train CONFIG`; each process takes
-its share of the batches, so a step covers that many times more sentences.
-"""
+"""The training loop: one seed's steps, checkpoints, and resuming after a kill."""
 
 from __future__ import annotations
 
-import json
 import random
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -22,126 +13,17 @@ from accelerate import Accelerator
 from safetensors.torch import save_file
 from torch.nn import functional as F  # noqa: N812 - the name the field knows it by
 
-from ml.corpus.dataset import Dataset, Example, load_dataset, summary, targets
-from ml.settings import Settings, TrainSettings, run_step
-from ml.training import cross_fitting, neighbour_heads
-from ml.training.batches import (
-    Ids,
-    batches,
-    encode,
-    has_bfloat16,
-    logits_of,
-    open_tokenizer,
-    padded,
-    pooled_of,
-)
-from ml.training.checkpoints import averaged, blended, checkpoint_path, last_checkpoints, model_path
+from ml.settings import Settings, TrainSettings
+from ml.training.batches import batches, in_bfloat16, logits_of, padded
+from ml.training.checkpoints import checkpoint_path
+from ml.training.cross_fitting import fold_left_out
+from ml.training.inputs import Inputs
 from ml.training.optimizers import Optimizers, load_state, save_state
-from ml.training.pretrained import base_dir, mean_model, model_of, starting_model
-from ml.training.tracking import Progress, Tracker, write_json
-from ml.versions import resolved
-from service.config.settings import ROOT
-from service.errors import ConfigError
-from service.nlp.arrays import Floats
+from ml.training.pretrained import starting_model
+from ml.training.tracking import Progress, Tracker
 from service.nlp.inference.encoder import RiskEncoder
-from service.nlp.taxonomy import RISK_TYPES
 
 _LOG_EVERY = 20
-
-
-def run(settings: Settings) -> None:
-    """Train every seed, then average.
-
-    Raises:
-        ConfigError: the configuration names a missing file or folder.
-        DatasetError: a file of sentences is missing or faulty.
-    """
-    settings = resolved(settings)
-    dataset = load_dataset(settings.data)
-    neighbours = cross_fitting.of_real_sentences(settings.train.influence_of, dataset.train)
-    begin_anew_if_changed(settings, dataset)
-    write_json(settings.run_dir / "dataset.json", summary(dataset))
-    torch.set_num_threads(settings.train.n_threads)
-    accelerator = open_accelerator(settings.train)
-    inputs = Inputs.read(settings, dataset)
-    for seed in settings.train.seeds:
-        train_seed(settings, inputs, seed, accelerator)
-    if accelerator.is_main_process:
-        write_average(settings, inputs, dataset, neighbours)
-        if settings.train.folds > 1:
-            write_out_of_fold(settings, inputs, dataset)
-    accelerator.end_training()
-
-
-def begin_anew_if_changed(settings: Settings, dataset: Dataset) -> None:
-    """Delete what the run's folder holds of a training with another recipe or other sentences."""
-    recipe = {
-        "train": asdict(settings.train),
-        "base": asdict(settings.base),
-        "fingerprint": dataset.fingerprint,
-    }
-    path = settings.run_dir / "recipe.json"
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != recipe:
-        print(f"{settings.run_dir} held a training of another recipe or other sentences; it goes.")
-        for old in [*settings.run_dir.glob("seed-*"), model_path(settings.run_dir)]:
-            old.unlink(missing_ok=True)
-    write_json(path, recipe)
-
-
-class Inputs:
-    """Token ids and targets of both splits: lists of ids, float32 (n, n_risk_types)."""
-
-    def __init__(
-        self, ids: list[Ids], y: torch.Tensor, dev_ids: list[Ids], dev_y: torch.Tensor
-    ) -> None:
-        self.ids, self.y, self.dev_ids, self.dev_y = ids, y, dev_ids, dev_y
-        self.optional: list[int] = []
-        """Rows of which each epoch takes a share: real sentences that state no risk."""
-        self.fold = np.zeros(len(ids), np.intp)
-        """Fold of each row; see TrainSettings."""
-
-    @classmethod
-    def read(cls, settings: Settings, dataset: Dataset) -> Inputs:
-        """Encode the sentences, and mix in what the teachers say where there are any."""
-        train = settings.train
-        tokenizer = open_tokenizer(base_dir(settings.base) / "tokenizer.json")
-        ids = encode(tokenizer, [e.text for e in dataset.train], train.max_length_tokens)
-        dev_ids = encode(tokenizer, [e.text for e in dataset.dev], train.max_length_tokens)
-        y = torch.from_numpy(targets(dataset.train))
-        if train.teachers:
-            said = taught(settings, dataset.train, ids)
-            y = torch.lerp(y, said, train.teacher_weight)
-        made = cls(ids, y, dev_ids, torch.from_numpy(targets(dataset.dev)))
-        made.optional = [k for k, e in enumerate(dataset.train) if is_optional(e)]
-        if train.folds > 1:
-            made.fold = cross_fitting.fold_of(dataset.train, train.folds)
-        return made
-
-
-def is_optional(example: Example) -> bool:
-    """Tell whether an epoch may leave the sentence out: it is real, plentiful, and states no risk."""
-    return not example.labels and not example.composed
-
-
-def taught(settings: Settings, examples: Sequence[Example], ids: Sequence[Ids]) -> torch.Tensor:
-    """Return float32 (n, n_risk_types): the probabilities that the mean of the teachers gives.
-
-    Where a teacher that had left a sentence out has scored it, that goes before.
-    """
-    teachers, recipe = settings.train.teachers, settings.train
-    held = [cross_fitting.read(ROOT / name) for name in teachers]
-    unseen = [cross_fitting.scores_of(e, held) for e in examples]
-    rest = [k for k, scores in enumerate(unseen) if not scores]
-    said = np.array([np.mean(s, axis=0) if s else np.zeros(len(RISK_TYPES)) for s in unseen])
-    if rest:
-        model = mean_model(teachers, dropout=0.0)
-        said[rest] = logits_of(model, [ids[k] for k in rest], bfloat16=in_bfloat16(recipe)).numpy()
-    return torch.sigmoid(torch.from_numpy(said.astype(np.float32)))
-
-
-def in_bfloat16(recipe: TrainSettings) -> bool:
-    """Tell whether arithmetic is bfloat16: wanted, and had by the hardware."""
-    return recipe.bfloat16 and has_bfloat16()
 
 
 def open_accelerator(settings: TrainSettings) -> Accelerator:
@@ -299,78 +181,9 @@ def plan(inputs: Inputs, recipe: TrainSettings, seed: int, *, shares: int) -> li
     return order[: len(order) - len(order) % shares]
 
 
-def fold_left_out(recipe: TrainSettings, seed: int) -> int | None:
-    """Return the fold that a seed does not learn from; None without folds.
-
-    Raises:
-        ConfigError: the seeds do not leave out each fold equally often.
-    """
-    if recipe.folds < 2:
-        return None
-    if len(recipe.seeds) % recipe.folds:
-        raise ConfigError(
-            f"[train] names {len(recipe.seeds)} seeds for {recipe.folds} folds: "
-            "give a seed for each fold, or a multiple of that."
-        )
-    return recipe.seeds.index(seed) % recipe.folds
-
-
-def write_average(
-    settings: Settings, inputs: Inputs, dataset: Dataset, neighbours: Mapping[int, list[Floats]]
-) -> None:
-    """Write <run>/model.safetensors: the mean of all seeds, with the influence that is learned last."""
-    state = mean_of_seeds(settings, settings.train.seeds)
-    if neighbours:
-        state |= influence_on_neighbours(settings, inputs, dataset, state, neighbours)
-    save_state(str(model_path(settings.run_dir)), state)
-
-
-def influence_on_neighbours(
-    settings: Settings,
-    inputs: Inputs,
-    dataset: Dataset,
-    state: dict[str, torch.Tensor],
-    neighbours: Mapping[int, list[Floats]],
-) -> dict[str, torch.Tensor]:
-    """Return the learned influence of neighbouring rows, see ml/training/neighbour_heads.py."""
-    model = model_of(state, dropout=0.0)
-    ids = [inputs.ids[k] for k in neighbours]
-    pooled = pooled_of(model, ids, bfloat16=in_bfloat16(settings.train)).numpy()
-    logits = np.array([np.mean(scores, axis=0) for scores in neighbours.values()], np.float32)
-    examples = [dataset.train[k] for k in neighbours]
-    found = neighbour_heads.fit(pooled, logits, targets(examples), examples)
-    return {name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in found.items()}
-
-
-def mean_of_seeds(settings: Settings, seeds: Sequence[int]) -> dict[str, torch.Tensor]:
-    """Return the mean of the seeds' last checkpoints, drawn towards the start by `keep`."""
-    mean = averaged(last_checkpoints(settings.run_dir, replace(settings.train, seeds=list(seeds))))
-    start = {n: v.numpy() for n, v in starting_model(settings).state_dict().items()}
-    return {n: torch.from_numpy(v) for n, v in blended(mean, start, settings.train.keep).items()}
-
-
-def write_out_of_fold(settings: Settings, inputs: Inputs, dataset: Dataset) -> None:
-    """Score each fold by the seeds that left it out."""
-    recipe = settings.train
-    logits = np.zeros((len(inputs.ids), len(RISK_TYPES)), np.float32)
-    for fold in range(recipe.folds):
-        model = starting_model(settings)
-        seeds = [seed for seed in recipe.seeds if fold_left_out(recipe, seed) == fold]
-        model.load_state_dict(mean_of_seeds(settings, seeds))
-        rows = np.flatnonzero(inputs.fold == fold)
-        ids = [inputs.ids[k] for k in rows]
-        logits[rows] = logits_of(model, ids, bfloat16=in_bfloat16(recipe)).numpy()
-    cross_fitting.write(settings.run_dir, [e.text for e in dataset.train], logits)
-
-
 def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
 
 
 def _loss(logits: torch.Tensor, y: torch.Tensor) -> float:
     return float(F.binary_cross_entropy_with_logits(logits, y, reduction="sum") / len(y))
-
-
-def main() -> None:
-    """Run the step with the configuration that the command line names."""
-    run_step(run)

@@ -12,13 +12,7 @@ from typing import Any
 
 import numpy as np
 
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a value to a file, making its folder; a reader never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
+from ml.json_file import write_json
 
 
 class Progress:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from service.config.database_address import shown
 from service.config.settings import Config
 from service.domain.audit import Actor
 from service.domain.deployments.deployments import Overview, mean_abs_score_difference
+from service.errors import DatabaseUnavailable
 
 
 @click.group()
@@ -58,6 +61,23 @@ def list_models(*, as_json: bool) -> None:
             f"serving alone {total.n_only_serving}, shadow alone {total.n_only_shadow}, "
             f"dropped {total.n_dropped}{difference}"
         )
+
+
+@models.command("active")
+def active() -> None:
+    """Print the NAME/VERSION that was activated last, nothing if none was.
+
+    Exit status 75 if the database is away or its schema is not current.
+    """
+    from service.server.startup import activated_model  # noqa: PLC0415 - the database's libraries only here
+
+    try:
+        model = activated_model(settings.load())
+    except DatabaseUnavailable as error:
+        click.echo(f"riskscan: {error.message}", err=True)
+        sys.exit(os.EX_TEMPFAIL)
+    if model is not None:
+        click.echo(model)
 
 
 @models.command("activate")

@@ -1,12 +1,16 @@
 """What "serving" and "next" mean: the model that serves now, and the first free version after it."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
+from db import migrate
 from ml import settings
-from ml.versions import next_version, resolved
+from ml.versions import next_version, resolved, serving_folder
 from service.config.settings import ROOT, load
 from service.domain.audit import Actor
-from service.errors import ConfigError
+from service.errors import ConfigError, NotFound
 from service.server.startup import models_of
 from tests.support.artifacts import NAME, SHIPPED, make_artifact
 
@@ -58,3 +62,41 @@ def test_version_that_the_registry_has_is_refused_before_the_training(registry, 
     (tmp_path / "mine.toml").write_text(text)
     with pytest.raises(ConfigError, match='version = "next"'):
         resolved(settings.load(tmp_path / "mine.toml"))
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Settings of a service whose registry has one model; its database does not exist yet."""
+    make_artifact(tmp_path / "models", "0.1.0")
+    database_url = f"sqlite:///{tmp_path / 'riskscan.db'}"
+    return load({"DATABASE_URL": database_url, "REGISTRY_DIR": str(tmp_path / "models")})
+
+
+def test_serving_folder_is_what_was_activated_last(config):
+    with models_of(config) as models:
+        models.activate(f"{NAME}/0.1.0", actor=Actor(operator="test"), why="For this test.", force=True)
+    assert serving_folder(config) == (config.registry_dir / NAME / "0.1.0", "it was activated last")
+
+
+def test_serving_folder_where_nothing_was_activated_is_the_default(config):
+    assert serving_folder(config)[0] == config.model_dir
+    assert not Path(config.database_url.removeprefix("sqlite:///")).exists()
+    migrate.upgrade(config.database_url)
+    assert serving_folder(config) == (
+        config.model_dir,
+        "MODEL_DIR, since no model was activated",
+    )
+
+
+def test_serving_folder_of_a_database_without_schema_is_the_default_and_says_why(config):
+    Path(config.database_url.removeprefix("sqlite:///")).touch()
+    folder, why = serving_folder(config)
+    assert folder == config.model_dir
+    assert "service db upgrade" in why
+
+
+def test_serving_folder_of_a_model_that_is_gone_is_an_error(config, tmp_path):
+    with models_of(config) as models:
+        models.activate(f"{NAME}/0.1.0", actor=Actor(operator="test"), why="For this test.", force=True)
+    with pytest.raises(NotFound, match=f"{NAME}/0.1.0"):
+        serving_folder(config.model_copy(update={"registry_dir": tmp_path / "elsewhere"}))

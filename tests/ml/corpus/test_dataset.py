@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ml.corpus import dataset
+from ml.corpus import dataset, dataset_card
 from ml.corpus.dataset import DatasetError, Example, load_dataset, read_examples
 from ml.settings import DataSettings
 from service.config.settings import ROOT
@@ -145,7 +145,7 @@ def test_feedback_that_was_not_exported_names_the_command(tmp_path: Path):
 
 def test_card_counts_every_risk_type_and_quotes_no_sentence(tmp_path: Path):
     found = load_dataset(settings(tmp_path, real=[row("The roof may fall.", "injury", doc="a")]))
-    card = dataset.card(dataset.summary(found))
+    card = dataset_card.card(dataset_card.summary(found))
     assert "| injury | 1 | 0 |" in card
     assert "roof" not in card
 
@@ -164,7 +164,9 @@ def test_targets_follow_the_order_of_the_taxonomy():
 
 def test_summary_counts_and_quotes_nothing(tmp_path: Path):
     train = [row("It is late.", "schedule-delay", license="MIT")]
-    found = dataset.summary(load_dataset(settings(tmp_path, real=train, dev=[row("It is not.")])))
+    found = dataset_card.summary(
+        load_dataset(settings(tmp_path, real=train, dev=[row("It is not.")]))
+    )
     assert found["train"]["risk_types"]["schedule-delay"] == 1
     assert found["train"]["licenses"] == {"MIT": 1}
     assert "It is" not in json.dumps(found)

@@ -1,18 +1,13 @@
-"""Two evaluations of the same sentences: which is better, said from what they stored."""
-
-import json
-import zipfile
+"""Paired bootstrap: two analyzers' decisions on the same resampled documents."""
 
 import numpy as np
 import pytest
 
 from ml.evaluation import paired_comparison
 from ml.evaluation.metrics import f1_measures
-from ml.evaluation.predictions import Predictions, PredictionsError, read_predictions
 
 N = 240
 DOCS = [f"report {i // 8}" for i in range(N)]
-TEXTS = [f"sentence {i}" for i in range(N)]
 Y = np.zeros((N, 37), np.float32)
 Y[np.arange(0, N, 3), np.arange(0, N, 3) % 37] = 1
 
@@ -22,14 +17,6 @@ def wrong(share, *, seed=0):
     hits = Y > 0
     missed = np.random.default_rng(seed).random(N) < share
     return hits & ~missed[:, None]
-
-
-def stored(folder, name, hits, *, texts=TEXTS, y=Y):
-    folder.mkdir()
-    (folder / "evaluation.json").write_text(json.dumps({}))
-    made = Predictions.of(name, texts=texts, docs=DOCS, y=y, scores=None, hits={"balanced": hits})
-    made.write(folder / "predictions.npz")
-    return folder / "evaluation.json"
 
 
 def test_paired_bootstrap_difference_is_that_of_the_two_f1():
@@ -80,64 +67,3 @@ def test_paired_bootstrap_is_narrower_than_two_separate_intervals():
     d = paired_comparison.paired_bootstrap(a, b, Y, DOCS)["type_f1"]
     alone = f1_measures(a, Y, DOCS)["type_f1"]
     assert d.high - d.low < 0.5 * (alone.high - alone.low)
-
-
-def test_compare_command_names_the_better_run(tmp_path, capsys):
-    a = stored(tmp_path / "a", "old 1.0", wrong(0.6))
-    b = stored(tmp_path / "b", "new 2.0", wrong(0.05))
-    paired_comparison.main([str(a), str(b)])
-    shown = capsys.readouterr().out
-    assert "| risk type, micro-F1 | -" in shown
-    assert "b (new 2.0) is better than a (old 1.0)" in shown
-
-
-def test_compare_command_says_when_they_cannot_be_told_apart(tmp_path, capsys):
-    a = stored(tmp_path / "a", "one", wrong(0.3))
-    b = stored(tmp_path / "b", "two", wrong(0.3, seed=9))
-    paired_comparison.main([str(a), str(b)])
-    assert "cannot be told apart" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("change", ["texts", "labels"])
-def test_compare_command_other_data_is_refused(tmp_path, change):
-    texts = ["another", *TEXTS[1:]] if change == "texts" else TEXTS
-    y = Y[:, ::-1] if change == "labels" else Y
-    a = stored(tmp_path / "a", "one", Y > 0)
-    b = stored(tmp_path / "b", "two", Y > 0, texts=texts, y=y)
-    with pytest.raises(SystemExit, match="not over the same data"):
-        paired_comparison.main([str(a), str(b)])
-
-
-def test_compare_command_unknown_sensitivity_names_those_there(tmp_path):
-    a = stored(tmp_path / "a", "one", Y > 0)
-    with pytest.raises(SystemExit, match="only at balanced"):
-        paired_comparison.main([str(a), str(a), "--sensitivity", "recall"])
-
-
-def test_compare_command_missing_predictions_name_the_remedy(tmp_path):
-    with pytest.raises(SystemExit, match=r"ml\.evaluate"):
-        paired_comparison.main([str(tmp_path / "evaluation.json")] * 2)
-
-
-def test_predictions_come_back_as_written_and_hold_no_text(tmp_path):
-    scores = np.random.default_rng(0).random((N, 37)).astype(np.float32)
-    made = Predictions.of(
-        "m 1", texts=TEXTS, docs=DOCS, y=Y, scores=scores, hits={"balanced": Y > 0}
-    )
-    made.write(tmp_path / "one.npz")
-    made.write(tmp_path / "two.npz")
-    read = read_predictions(tmp_path / "one.npz")
-    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
-    assert read.scores == pytest.approx(scores, abs=6e-5)
-    assert (read.hits_at("balanced") == (Y > 0)).all()
-    with zipfile.ZipFile(tmp_path / "one.npz") as archive:
-        inside = b"".join(archive.read(name) for name in archive.namelist())
-    assert b"sentence" not in inside
-    assert b"report" not in inside
-    assert read.analyzer == "m 1"
-
-
-def test_predictions_damaged_file_is_refused_unpickled(tmp_path):
-    np.savez(tmp_path / "p.npz", analyzer=np.array({"a": 1}, dtype=object))
-    with pytest.raises(PredictionsError, match="cannot be read"):
-        read_predictions(tmp_path / "p.npz")

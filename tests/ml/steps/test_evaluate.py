@@ -7,27 +7,16 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-from ml.corpus.dataset import Example
-from ml.evaluation import paired_comparison
 from ml.evaluation.predictions import read_predictions
-from ml.evaluation.scoring import document_of, judge
-from ml.steps import evaluate
 from service.config.settings import ROOT
-from service.nlp.analyzers.local import LocalAnalyzer
-from service.nlp.analyzers.remote import RemoteAnalyzer
-from service.nlp.taxonomy import RISK_TYPES
 from tests.fakes.chat_server import ChatServer
 from tests.fakes.scan_server import ScanServer
+from tests.ml.step import run_step
 from tests.nlp.conftest import MODEL_DIR
 from tests.support.artifacts import VERSION
 
 LINES = (ROOT / "ml/data/authored-a.jsonl").read_text(encoding="utf-8").splitlines()
 REPORT = ["confusion.svg", "evaluation.json", "evaluation.md", "predictions.npz", "slices.svg"]
-EXAMPLES = [
-    Example("Project has tight budget and aggressive deadline.", ("tight-budget",), "plan"),
-    Example("Lunch is served at noon.", (), "plan"),
-    Example("The switch is a single point of failure.", ("outage",), "memo"),
-]
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +35,14 @@ def data(tmp_path_factory):
 def of_model(data, tmp_path_factory):
     """The report on the shipped artifact."""
     out = tmp_path_factory.mktemp("model")
-    evaluate.command(["--analyzer", str(MODEL_DIR), "--data", str(data), "--out", str(out)])
+    run_step("evaluate", "--analyzer", MODEL_DIR, "--data", data, "--out", out)
     return out
 
 
 @pytest.fixture
 def of_keywords(data, tmp_path):
     out = tmp_path / "keywords"
-    evaluate.command(["--analyzer", "keywords", "--data", str(data), "--out", str(out)])
+    run_step("evaluate", "--analyzer", "keywords", "--data", data, "--out", out)
     return out
 
 
@@ -110,18 +99,16 @@ def test_keywords_report_leaves_out_what_needs_probabilities(of_keywords):
     assert sorted(p.name for p in of_keywords.iterdir()) == REPORT
 
 
-def test_two_reports_can_be_compared(of_model, of_keywords, capsys):
-    paired_comparison.main(
-        [str(of_model / "evaluation.json"), str(of_keywords / "evaluation.json")]
-    )
-    assert f"a (riskscan-minilm {VERSION}) is better than b (keywords)" in capsys.readouterr().out
+def test_two_reports_can_be_compared(of_model, of_keywords):
+    done = run_step("compare", of_model / "evaluation.json", of_keywords / "evaluation.json")
+    assert f"a (riskscan-minilm {VERSION}) is better than b (keywords)" in done.stdout
 
 
 def test_service_is_asked_document_by_document(data, tmp_path):
     server = ScanServer()
     try:
         out = tmp_path / "remote"
-        evaluate.command(["--analyzer", server.url, "--data", str(data), "--out", str(out)])
+        run_step("evaluate", "--analyzer", server.url, "--data", data, "--out", out)
         found = json.loads((out / "evaluation.json").read_text())
     finally:
         server.close()
@@ -137,31 +124,10 @@ def test_llm_of_the_settings_is_asked(data, tmp_path, monkeypatch):
     monkeypatch.setenv("LLM_MODEL", "rules")
     try:
         out = tmp_path / "llm"
-        evaluate.command(["--analyzer", "llm", "--data", str(data), "--out", str(out)])
+        run_step("evaluate", "--analyzer", "llm", "--data", data, "--out", out)
     finally:
         server.close()
     assert json.loads((out / "evaluation.json").read_text())["analyzer"] == "rules"
-
-
-def test_judge_findings_of_a_service_land_on_their_sentences():
-    server = ScanServer()
-    analyzer = RemoteAnalyzer(server.url)
-    judged = judge(analyzer, EXAMPLES)
-    analyzer.close()
-    server.close()
-    found = [{RISK_TYPES[k] for k in np.flatnonzero(row)} for row in judged.hits["balanced"]]
-    assert found == [{"tight-budget", "aggressive-deadline"}, set(), {"outage"}]
-
-
-def test_judge_decides_as_the_service_does():
-    analyzer = LocalAnalyzer.open(MODEL_DIR, device="cpu", n_threads=1)
-    texts = [e.text for e in EXAMPLES]
-    judged = judge(analyzer, EXAMPLES)
-    for sensitivity, hits in judged.hits.items():
-        served = analyzer.analyze(document_of(texts), sensitivity=sensitivity).findings
-        of_rows = {(texts[r], RISK_TYPES[k]) for r, k in np.argwhere(hits)}
-        assert {(f.context, f.risk_type) for f in served} == of_rows
-    analyzer.close()
 
 
 @pytest.mark.parametrize(
@@ -170,11 +136,10 @@ def test_judge_decides_as_the_service_does():
 )
 def test_analyzer_that_is_not_there_is_refused(data, spec, message, monkeypatch):
     monkeypatch.delenv("LLM_BASE_URL", raising=False)
-    with pytest.raises(SystemExit, match=message):
-        evaluate.command(["--analyzer", spec, "--data", str(data)])
+    done = run_step("evaluate", "--analyzer", spec, "--data", data)
+    assert (done.exit_code, message in done.stderr) == (1, True)
 
 
-def test_analyzer_without_data_is_a_usage_error(capsys):
-    with pytest.raises(SystemExit):
-        evaluate.command(["--analyzer", "keywords"])
-    assert "--data" in capsys.readouterr().err
+def test_analyzer_without_data_is_a_usage_error():
+    done = run_step("evaluate", "--analyzer", "keywords")
+    assert (done.exit_code, "--data" in done.stderr) == (2, True)

@@ -51,7 +51,7 @@ def settings(tmp_path_factory):
 def evaluation(settings):
     from ml.steps import evaluate  # noqa: PLC0415 - after the skip above
 
-    evaluate.main(settings)
+    evaluate.run(settings)
     return json.loads((settings.run_dir / "evaluation.json").read_text())
 
 
@@ -107,10 +107,10 @@ def weights(settings):
 
 @pytest.mark.usefixtures("weights")
 def test_rounding_costs_next_to_nothing(settings):
-    from ml.steps import evaluate  # noqa: PLC0415 - after the skip above
+    from ml.artifact.rounding import rounding_loss  # noqa: PLC0415 - after the skip above
 
     analyzer = LocalAnalyzer.open(settings.artifact_dir, device="cpu", n_threads=1)
-    points = evaluate.rounding(settings, analyzer, read_examples(ROOT / settings.data.dev))
+    points = rounding_loss(settings, analyzer, read_examples(ROOT / settings.data.dev))
     analyzer.close()
     assert set(points) == {"risk_f1", "category_f1", "type_f1"}
     assert (
@@ -126,5 +126,5 @@ def test_run_altered_weights_leave_the_artifact_as_it_was(settings, weights):
     state = load_file(weights)
     save_file(state | {"head.bias": state["head.bias"] - 99.0}, weights)
     with pytest.raises(quantization_loss.FidelityError, match="was not changed"):
-        evaluate.main(settings)
+        evaluate.run(settings)
     assert (settings.artifact_dir / "manifest.json").read_bytes() == before

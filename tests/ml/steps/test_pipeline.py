@@ -32,12 +32,10 @@ def settings(tmp_path_factory):
 @pytest.fixture(scope="module")
 def exported(settings) -> Path:
     """The folder of an artifact that was trained and exported, not calibrated."""
-    from ml.corpus import dataset  # noqa: PLC0415 - after the skip above
-    from ml.steps import export  # noqa: PLC0415 - after the skip above
-    from ml.training import loop  # noqa: PLC0415 - after the skip above
+    from ml.steps import dataset, export, train  # noqa: PLC0415 - after the skip above
 
     dataset.run(settings)
-    loop.run(settings)
+    train.run(settings)
     export.run(settings)
     return Path(shutil.copytree(settings.artifact_dir, settings.run_dir / "uncalibrated"))
 
@@ -45,11 +43,10 @@ def exported(settings) -> Path:
 @pytest.fixture(scope="module")
 def made(settings, exported) -> Path:  # noqa: ARG001 - the artifact has to be there
     """The folder of an artifact that every step has worked on."""
-    from ml.evaluation import calibration  # noqa: PLC0415 - after the skip above
-    from ml.steps import evaluate  # noqa: PLC0415 - after the skip above
+    from ml.steps import calibrate, evaluate  # noqa: PLC0415 - after the skip above
 
-    calibration.run(settings)
-    evaluate.main(settings)
+    calibrate.run(settings)
+    evaluate.run(settings)
     return settings.artifact_dir
 
 
@@ -70,11 +67,11 @@ def test_retraining_keeps_what_sentences_say_of_their_neighbours(exported: Path)
 def test_calibration_is_taken_over_where_the_recipe_says_so(
     settings, exported: Path, tmp_path: Path
 ):
-    from ml.evaluation import calibration  # noqa: PLC0415 - after the skip above
+    from ml.steps import calibrate  # noqa: PLC0415 - after the skip above
 
     folder = shutil.copytree(exported, tmp_path / "model")
     recipe = replace(settings.artifact, folder=str(folder), calibration_of=str(SHIPPED))
-    calibration.run(replace(settings, artifact=recipe))
+    calibrate.run(replace(settings, artifact=recipe))
     ours, theirs = artifacts.load(folder).manifest, artifacts.load(SHIPPED).manifest
     assert (ours.temperature, ours.bias) == (theirs.temperature, theirs.bias)
     for name, point in theirs.operating_points.items():
@@ -83,7 +80,7 @@ def test_calibration_is_taken_over_where_the_recipe_says_so(
 
 
 def test_artifact_that_was_not_calibrated_is_refused(exported: Path):
-    with pytest.raises(ArtifactError, match=r"ml\.calibrate"):
+    with pytest.raises(ArtifactError, match="-m ml calibrate"):
         LocalAnalyzer.open(exported, device="cpu", n_threads=1)
 
 
@@ -97,19 +94,19 @@ def test_pipeline_leaves_figures_card_and_the_reference_of_drift(made: Path):
 @pytest.mark.usefixtures("made")
 def test_training_again_with_other_sentences_begins_anew(settings, capsys):
     from ml.corpus.dataset import load_dataset  # noqa: PLC0415 - as above
-    from ml.training import loop  # noqa: PLC0415 - after the skip above
+    from ml.training.checkpoints import discard_other_training  # noqa: PLC0415 - after the skip above
 
     checkpoints = list(settings.run_dir.glob("seed-*"))
     data = load_dataset(settings.data)
-    loop.begin_anew_if_changed(settings, data)
+    discard_other_training(settings, data.fingerprint)
     assert all(path.is_file() for path in checkpoints)
     recipe = settings.run_dir / "recipe.json"
     kept = recipe.read_text()
     other = settings.run_dir / "other"
     shutil.copytree(settings.run_dir, other, ignore=shutil.ignore_patterns("other"))
     elsewhere = replace(settings, train=replace(settings.train, run=str(other)))
-    loop.begin_anew_if_changed(elsewhere, replace(data, fingerprint="another"))
-    assert "it goes" in capsys.readouterr().out
+    discard_other_training(elsewhere, "another")
+    assert "it is deleted" in capsys.readouterr().out
     assert not list(other.glob("seed-*"))
     assert recipe.read_text() == kept
 
@@ -123,16 +120,16 @@ def test_pipeline_records_data_and_base(made: Path, settings):
 
 
 def test_export_before_training_says_which_step_is_missing(tmp_path: Path):
-    from ml.steps.export import trained_state  # noqa: PLC0415 - after the skip above
+    from ml.artifact.exporter import trained_state  # noqa: PLC0415 - after the skip above
 
-    with pytest.raises(ConfigError, match=r"ml\.train"):
+    with pytest.raises(ConfigError, match="-m ml train"):
         trained_state(tmp_path)
 
 
 def test_average_of_an_unfinished_training_says_which_step_is_missing(settings, tmp_path: Path):
     from ml.training.checkpoints import last_checkpoints  # noqa: PLC0415 - after the skip above
 
-    with pytest.raises(ConfigError, match=r"ml\.train"):
+    with pytest.raises(ConfigError, match="-m ml train"):
         last_checkpoints(tmp_path, settings.train)
 
 

@@ -113,7 +113,7 @@ def test_two_processes_share_the_batches(config: Path):
 def test_teachers_change_the_targets_and_starts_are_averaged(whole: Path):
     from ml.corpus.dataset import load_dataset  # noqa: PLC0415 - as above
     from ml.settings import load  # noqa: PLC0415 - as above
-    from ml.training import loop  # noqa: PLC0415 - after the skip above
+    from ml.training.inputs import Inputs  # noqa: PLC0415 - after the skip above
     from ml.training.pretrained import starting_model  # noqa: PLC0415 - as above
 
     settings = load(whole)
@@ -127,8 +127,8 @@ def test_teachers_change_the_targets_and_starts_are_averaged(whole: Path):
 
     dataset = load_dataset(settings.data)
     recipe = replace(settings.train, teachers=runs[1:], teacher_weight=0.5)
-    plain = loop.Inputs.read(settings, dataset).y
-    soft = loop.Inputs.read(replace(settings, train=recipe), dataset).y
+    plain = Inputs.read(settings, dataset).y
+    soft = Inputs.read(replace(settings, train=recipe), dataset).y
     assert ((soft >= 0.5) == (plain == 1)).all()
     assert ((soft > 0) & (soft < 1)).any()
 
@@ -137,7 +137,8 @@ def test_each_epoch_takes_a_share_of_the_sentences_without_risk():
     import torch  # noqa: PLC0415 - after the skip above
 
     from ml.settings import load  # noqa: PLC0415 - as above
-    from ml.training import loop  # noqa: PLC0415 - as above
+    from ml.training.inputs import Inputs  # noqa: PLC0415 - as above
+    from ml.training.loop import plan  # noqa: PLC0415 - as above
 
     recipe = replace(
         load(ROOT / "ml/configs/riskscan-minilm.toml").train,
@@ -145,12 +146,12 @@ def test_each_epoch_takes_a_share_of_the_sentences_without_risk():
         negatives_share=0.5,
         batch_size=4,
     )
-    inputs = loop.Inputs([[101, 102]] * 20, torch.zeros(20, 37), [], torch.zeros(0, 37))
+    inputs = Inputs([[101, 102]] * 20, torch.zeros(20, 37), [], torch.zeros(0, 37))
     inputs.optional = list(range(10))
-    rows = [row for batch in loop.plan(inputs, recipe, 1, shares=1) for row in batch]
+    rows = [row for batch in plan(inputs, recipe, 1, shares=1) for row in batch]
     assert len(rows) == 2 * 15
     assert all(rows.count(row) == 2 for row in range(10, 20))
-    first = [r for b in loop.plan(inputs, recipe, 1, shares=1)[:4] for r in b if r < 10]
+    first = [r for b in plan(inputs, recipe, 1, shares=1)[:4] for r in b if r < 10]
     assert len(set(first)) == 5
 
 
@@ -158,24 +159,28 @@ def test_seed_never_meets_the_fold_that_it_leaves_out():
     import torch  # noqa: PLC0415 - after the skip above
 
     from ml.settings import load  # noqa: PLC0415 - as above
-    from ml.training import loop  # noqa: PLC0415 - as above
+    from ml.training.inputs import Inputs  # noqa: PLC0415 - as above
+    from ml.training.loop import plan  # noqa: PLC0415 - as above
 
     recipe = replace(
         load(ROOT / "ml/configs/riskscan-minilm.toml").train, seeds=[1, 2], folds=2, batch_size=4
     )
-    inputs = loop.Inputs([[101, 102]] * 20, torch.zeros(20, 37), [], torch.zeros(0, 37))
+    inputs = Inputs([[101, 102]] * 20, torch.zeros(20, 37), [], torch.zeros(0, 37))
     inputs.fold[::2] = 1
-    rows = [row for batch in loop.plan(inputs, recipe, 2, shares=1) for row in batch]
+    rows = [row for batch in plan(inputs, recipe, 2, shares=1) for row in batch]
     assert set(rows) == set(range(1, 20, 2))
     with pytest.raises(ConfigError, match="1 seeds for 2 folds"):
-        loop.plan(inputs, replace(recipe, seeds=[2]), 2, shares=1)
+        plan(inputs, replace(recipe, seeds=[2]), 2, shares=1)
 
 
 def test_teacher_says_of_a_sentence_what_it_expected_before_it_met_it(tmp_path: Path):
     from ml.corpus.dataset import load_dataset  # noqa: PLC0415 - as above
     from ml.settings import load  # noqa: PLC0415 - as above
-    from ml.training import cross_fitting, loop  # noqa: PLC0415 - after the skip above
-    from ml.training.batches import logits_of  # noqa: PLC0415 - as above
+    from ml.training import cross_fitting  # noqa: PLC0415 - after the skip above
+    from ml.training.batches import in_bfloat16, logits_of  # noqa: PLC0415 - as above
+    from ml.training.inputs import Inputs  # noqa: PLC0415 - as above
+    from ml.training.pretrained import starting_model  # noqa: PLC0415 - as above
+    from ml.training.run_result import mean_of_seeds  # noqa: PLC0415 - as above
 
     config = write_config(tmp_path, seeds="[17, 18]", folds="2", bfloat16="false")
     done = trained(config)
@@ -188,12 +193,12 @@ def test_teacher_says_of_a_sentence_what_it_expected_before_it_met_it(tmp_path: 
     held = np.array([said[cross_fitting.digest(e.text)] for e in dataset.train])
 
     recipe = replace(settings.train, teachers=[str(settings.run_dir)], teacher_weight=1.0, folds=0)
-    inputs = loop.Inputs.read(replace(settings, train=recipe), dataset)
+    inputs = Inputs.read(replace(settings, train=recipe), dataset)
     assert np.abs(inputs.y.numpy() - 1 / (1 + np.exp(-held))).max() < 1e-6
     for seed, left_out in ((17, 0), (18, 1)):
-        model = loop.starting_model(settings)
-        model.load_state_dict(loop.mean_of_seeds(settings, [seed]))
-        now = logits_of(model, inputs.ids, bfloat16=loop.in_bfloat16(recipe)).numpy()
+        model = starting_model(settings)
+        model.load_state_dict(mean_of_seeds(settings, [seed]))
+        now = logits_of(model, inputs.ids, bfloat16=in_bfloat16(recipe)).numpy()
         own = np.abs(now - held).max(axis=1)
         assert own[fold == left_out].max() < 0.02
         assert own[fold != left_out].mean() > 0.02

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from ml.artifact.network import write_network
 from ml.corpus.dataset import Example
-from ml.steps.export import write_network
 from ml.training import neighbour_heads
 from service.nlp.inference.encoder import EncoderConfig, RiskEncoder
 from service.nlp.inference.neighbour_context import N_TYPES, logits_in_document

@@ -65,7 +65,7 @@ def test_start_from_a_run_that_was_not_trained_names_its_command():
     run = "runs/riskscan-minilm-first"
     if (ROOT / run).exists():
         pytest.skip("this working tree has that run")
-    with pytest.raises(ConfigError, match=r"-m ml\.train ml/configs/riskscan-minilm-first\.toml"):
+    with pytest.raises(ConfigError, match=r"-m ml train ml/configs/riskscan-minilm-first\.toml"):
         pretrained.mean_model([run], dropout=0.0)
 
 

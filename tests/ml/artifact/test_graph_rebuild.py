@@ -7,9 +7,9 @@ from pathlib import Path
 import onnx
 import pytest
 
+from ml.artifact.graph_rebuild import rebuild
 from ml.artifact.manifest_writer import seal, unsealed
 from ml.corpus.dataset import read_examples
-from ml.steps import rebuild_graph
 from service.config.settings import ROOT
 from service.errors import ArtifactError
 from service.nlp.analyzers.local import LocalAnalyzer
@@ -21,6 +21,7 @@ from service.nlp.artifacts.artifact import (
     TOKENIZER_FILE,
     WEIGHTS_FILE,
 )
+from tests.ml.step import run_step
 from tests.support.artifacts import SHIPPED, VERSION, make_artifact
 
 KEPT = {
@@ -56,7 +57,7 @@ def old(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def made(old: Path, data: Path) -> Path:
-    rebuild_graph.main([str(old), "1.0.1", "--data", str(data)])
+    assert run_step("rebuild-graph", old, "1.0.1", "--data", data).exit_code == 0
     return old.parent / "1.0.1"
 
 
@@ -92,20 +93,20 @@ def test_model_card_tells_what_changed(made: Path):
 
 @pytest.mark.parametrize("version", ["1.0.0", "../1.0.2", "", "a/b"])
 def test_version_that_is_no_new_folder_is_refused(old: Path, data: Path, version: str):
-    with pytest.raises(SystemExit, match="no new version"):
-        rebuild_graph.main([str(old), version, "--data", str(data)])
+    refused = run_step("rebuild-graph", old, version, "--data", data)
+    assert (refused.exit_code, "no new version" in refused.stderr) == (1, True)
 
 
 def test_artifact_that_misses_its_golden_scores_is_refused(tmp_path: Path, data: Path):
     make_artifact(tmp_path, "1.0.0", sharpness=3.0, is_honest=False)
     [old] = tmp_path.glob("*/1.0.0")
     with pytest.raises(ArtifactError, match="golden scores"):
-        rebuild_graph.regraph(old, "1.0.1", read_examples(data))
+        rebuild(old, "1.0.1", read_examples(data))
     assert [path.name for path in old.parent.iterdir()] == ["1.0.0"]
 
 
 def test_shipped_graph_is_the_one_that_the_code_builds(tmp_path: Path):
-    from ml.steps.export import write_graph  # noqa: PLC0415 - imports torch
+    from ml.artifact.network import write_graph  # noqa: PLC0415 - imports torch
     from service.nlp.inference.encoder import EncoderConfig  # noqa: PLC0415 - as above
 
     shutil.copy(SHIPPED / WEIGHTS_FILE, tmp_path)

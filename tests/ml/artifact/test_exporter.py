@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
+from ml.artifact.exporter import check_replaceable
 from ml.artifact.manifest_writer import exported
-from ml.steps.export import check_replaceable
 from service.errors import ConfigError
 from tests.support.artifacts import SHIPPED
 
@@ -47,5 +47,5 @@ def test_export_refuses_a_folder_of_other_files(tmp_path):
 
 
 def test_step_after_a_missing_export_names_the_export(tmp_path):
-    with pytest.raises(ConfigError, match=r"-m ml\.export CONFIG"):
+    with pytest.raises(ConfigError, match="-m ml export CONFIG"):
         exported(tmp_path)

@@ -3,18 +3,17 @@
 import json
 import shutil
 
-import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")
 
 from ml.artifact.manifest_writer import seal, unsealed
 from ml.corpus.dataset import read_examples
-from ml.evaluation import drift_report
+from ml.evaluation import drift_reference
 from service.config.settings import ROOT
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.artifacts import artifact as artifacts
-from service.nlp.artifacts.drift_index import psi
+from tests.ml.step import run_step
 from tests.nlp.conftest import MODEL_DIR
 
 EXAMPLES = [e for name in "abc" for e in read_examples(ROOT / f"ml/data/authored-{name}.jsonl")]
@@ -30,7 +29,7 @@ def folder(tmp_path_factory):
     scores = analyzer.score([e.text for e in PARTS[0]])
     hits = analyzer.decide(scores)
     analyzer.close()
-    made = drift_report.reference(
+    made = drift_reference.reference(
         PARTS[0],
         scores,
         hits,
@@ -42,10 +41,8 @@ def folder(tmp_path_factory):
     return folder
 
 
-def run(folder, *arguments, capsys):
-    with pytest.raises(SystemExit) as ended:
-        drift_report.main(["--reference", str(folder / "reference.json"), *map(str, arguments)])
-    return ended.value.code, capsys.readouterr().out
+def run(folder, *arguments):
+    return run_step("drift", "--reference", folder / "reference.json", *arguments)
 
 
 def lines(path, rows):
@@ -53,39 +50,39 @@ def lines(path, rows):
     return path
 
 
-def test_drift_other_sentences_of_the_same_kind_are_stable(folder, tmp_path, capsys):
+def test_drift_other_sentences_of_the_same_kind_are_stable(folder, tmp_path):
     data = lines(tmp_path / "data.jsonl", [{"text": e.text} for e in PARTS[1]])
-    code, shown = run(folder, "--data", data, capsys=capsys)
-    assert code == 0
-    assert shown.count("| stable |") == 4
-    assert f"{len(PARTS[1])} sentences" in shown
+    done = run(folder, "--data", data)
+    assert done.exit_code == 0
+    assert done.stdout.count("| stable |") == 4
+    assert f"{len(PARTS[1])} sentences" in done.stdout
 
 
-def test_drift_prose_of_another_kind_has_drifted_and_ends_with_2(folder, tmp_path, capsys):
+def test_drift_prose_of_another_kind_has_drifted_and_ends_with_2(folder, tmp_path):
     poem = [f"Lo, the moon number {n} doth rise o'er yonder hill, softly." for n in range(200)]
     data = lines(tmp_path / "data.jsonl", [{"text": t} for t in poem])
-    code, shown = run(folder, "--data", data, capsys=capsys)
-    assert code == 2
-    assert "drifted" in shown
+    done = run(folder, "--data", data)
+    assert done.exit_code == 2
+    assert "drifted" in done.stdout
 
 
-def test_drift_scans_compare_findings_and_the_share_without(folder, tmp_path, capsys):
+def test_drift_scans_compare_findings_and_the_share_without(folder, tmp_path):
     findings = [
         {"category": "market", "score": 0.9, "context": f"Demand fell in month {n}.", "start": n}
         for n in range(300)
     ]
     scan = {"file": "a", "coverage": {"sentences": 310}, "findings": findings}
     scans = lines(tmp_path / "scans.jsonl", [scan])
-    code, shown = run(folder, "--scans", scans, capsys=capsys)
-    assert code == 2
-    assert "categories" in shown
-    assert "1 scans" in shown
+    done = run(folder, "--scans", scans)
+    assert done.exit_code == 2
+    assert "categories" in done.stdout
+    assert "1 scans" in done.stdout
 
 
-def test_drift_line_that_is_no_scan_is_named(folder, tmp_path, capsys):
+def test_drift_line_that_is_no_scan_is_named(folder, tmp_path):
     scans = lines(tmp_path / "scans.jsonl", [{"text": "no scan"}])
-    code, _ = run(folder, "--scans", scans, capsys=capsys)
-    assert "line 1 lacks coverage or findings" in code
+    done = run(folder, "--scans", scans)
+    assert "line 1 lacks coverage or findings" in done.stderr
 
 
 def test_reference_holds_histograms_and_no_text(folder):
@@ -97,7 +94,7 @@ def test_reference_holds_histograms_and_no_text(folder):
     assert not [word for word in ("supplier", "engineer", "database") if word in text]
 
 
-def test_reference_of_the_version_before_is_still_compared(tmp_path, capsys):
+def test_reference_of_the_version_before_is_still_compared(tmp_path):
     """It has no noise, and a reference of five thousand sentences needs none."""
     folder = tmp_path / MODEL_DIR.name
     shutil.copytree(MODEL_DIR, folder)
@@ -106,25 +103,5 @@ def test_reference_of_the_version_before_is_still_compared(tmp_path, capsys):
     (folder / "reference.json").write_text(json.dumps(made))
     data = lines(tmp_path / "data.jsonl", [{"text": e.text} for e in EXAMPLES[::20]])
     seal(folder, unsealed(folder))
-    _, shown = run(folder, "--data", data, capsys=capsys)
-    assert "risk score" in shown
-
-
-def test_noise_of_documents_that_differ_is_more_than_that_of_single_sentences():
-    one_each = np.eye(4, dtype=np.int64)[np.arange(400) % 4]
-    apart, together = [str(n) for n in range(400)], [str(n % 4 + 4 * (n // 80)) for n in range(400)]
-    assert drift_report.noise(one_each, apart) == pytest.approx(3 / 400, rel=0.15)
-    assert drift_report.noise(one_each, together) > 10 * drift_report.noise(one_each, apart)
-
-
-def test_noise_says_how_far_samples_of_the_same_documents_are_apart():
-    rng = np.random.default_rng(0)
-    docs = [str(n // 10) for n in range(600)]
-
-    def sample():
-        share = np.repeat(rng.dirichlet(np.full(5, 4.0), 60), 10, axis=0)
-        return np.array([rng.multinomial(1, p) for p in share])
-
-    known = sample()
-    apart = [psi(known.sum(axis=0), sample().sum(axis=0)) for _ in range(100)]
-    assert 2 * drift_report.noise(known, docs) == pytest.approx(np.mean(apart), rel=0.4)
+    done = run(folder, "--data", data)
+    assert "risk score" in done.stdout

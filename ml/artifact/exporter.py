@@ -1,0 +1,122 @@
+"""Export: write the artifact of a finished run, without calibration and figures yet."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from safetensors.numpy import load_file
+
+from ml.artifact.manifest_writer import code_commit, seal
+from ml.artifact.network import write_network
+from ml.commands import command
+from ml.corpus.dataset import load_dataset
+from ml.evaluation.calibration import Calibration, uncalibrated
+from ml.settings import Settings
+from ml.training.checkpoints import model_path
+from ml.training.pretrained import base_dir
+from ml.versions import resolved
+from service.config import settings as config
+from service.errors import ConfigError
+from service.nlp import taxonomy
+from service.nlp.arrays import Floats
+from service.nlp.artifacts import artifact as artifacts
+from service.nlp.artifacts.artifact import Artifact
+from service.nlp.inference.encoder import EncoderConfig
+from service.nlp.segmentation import segmenter
+from service.nlp.taxonomy import RISK_TYPES
+
+_LICENCE_DIR = Path(__file__).parent / "licence"
+
+
+def trained_state(run: Path) -> dict[str, Floats]:
+    """Return the weights that training wrote.
+
+    Raises:
+        ConfigError: the training has not ended yet.
+    """
+    if not model_path(run).is_file():
+        raise ConfigError(
+            f"There is no {model_path(run)}; run `{command('ml', 'train', 'CONFIG')}` first."
+        )
+    return dict(load_file(model_path(run)))
+
+
+def export(settings: Settings) -> Artifact:
+    """Write the artifact of a run; replace only an earlier export of the same run.
+
+    It has no golden sentences yet, so the service refuses it until it is calibrated.
+
+    Raises:
+        ConfigError: the run is not finished, or the folder has files that this run did not export.
+        DatasetError: a file of sentences is missing or faulty.
+    """
+    settings = resolved(settings)
+    folder = settings.artifact_dir
+    check_replaceable(folder, run=settings.run_dir)
+    state = trained_state(settings.run_dir)
+    dataset = load_dataset(settings.data)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".exporting-", dir=folder.parent) as scratch:
+        new = Path(scratch) / "artifact"
+        _write(settings, state, dataset.fingerprint, new)
+        if folder.exists():
+            folder.rename(Path(scratch) / "before")
+        new.rename(folder)
+    return artifacts.load(folder)
+
+
+def check_replaceable(folder: Path, *, run: Path) -> None:
+    """Check that an export may write `folder`: it is empty, or an earlier export inside its run's folder.
+
+    Raises:
+        ConfigError: the folder holds anything else, such as a model that is shipped or registered.
+    """
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    parents = folder.resolve().parents
+    is_export = (folder / artifacts.MANIFEST_FILE).is_file() and run.resolve() in parents
+    if not is_export or config.load().registry_dir in parents:
+        raise ConfigError(
+            f"{folder} holds files that this run did not export, and stays as it is. "
+            f"Name a folder inside {run} under [artifact], such as {run / 'model'}."
+        )
+
+
+def _write(settings: Settings, state: dict[str, Floats], fingerprint: str, folder: Path) -> None:
+    influence = "influence.weight" in state
+    network = EncoderConfig(len(RISK_TYPES), influence, dropout=settings.train.dropout)
+    write_network(state, network, folder, bits=settings.artifact.weight_bits)
+    shutil.copyfile(base_dir(settings.base) / "tokenizer.json", folder / artifacts.TOKENIZER_FILE)
+    for name in ("LICENSE", "NOTICE"):
+        shutil.copyfile(_LICENCE_DIR / name, folder / name)
+    (folder / artifacts.GOLDEN_FILE).write_text("", encoding="utf-8")
+    seal(folder, _fields(settings, uncalibrated(), fingerprint))
+
+
+def _fields(settings: Settings, calibration: Calibration, fingerprint: str) -> dict[str, Any]:
+    base = settings.base
+    return {
+        "name": settings.artifact.name,
+        "version": settings.artifact.version,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "code_commit": code_commit(),
+        "base_model": {
+            "name": base.name,
+            "license": base.license,
+            "weights_sha256": base.weights_sha256,
+            "tokenizer_sha256": base.tokenizer_sha256,
+        },
+        "taxonomy_version": taxonomy.VERSION,
+        "segmenter": {"name": segmenter.NAME, "version": segmenter.VERSION},
+        "dataset_fingerprint": fingerprint,
+        "weight_bits": settings.artifact.weight_bits,
+        "max_length_tokens": settings.train.max_length_tokens,
+        "golden_tolerance": settings.artifact.golden_tolerance,
+        "metrics": {},
+        "labels": list(RISK_TYPES),
+        **calibration.fields(),
+    }

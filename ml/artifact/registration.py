@@ -1,0 +1,166 @@
+"""Registration: run the promotion gate on an artifact, and copy the artifact into the registry."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ml.commands import command
+from ml.corpus.dataset import Example, fingerprint, read_examples, targets
+from ml.corpus.reading_order import score_documents
+from ml.evaluation.promotion_gate import Limits, Scored, measure, refusals
+from ml.settings import load
+from service.config.settings import ROOT
+from service.errors import RiskscanError
+from service.nlp.analyzers.local import LocalAnalyzer
+from service.nlp.artifacts import artifact as artifacts
+from service.nlp.artifacts.artifact import MANIFEST_FILE, Artifact
+from service.nlp.artifacts.registry import (
+    GateRecord,
+    gate_path,
+    manifest_sha256,
+    model_in,
+    write_gate,
+)
+
+
+class RegisterError(RiskscanError):
+    """The artifact is not put into the registry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A candidate, the model it is measured against, and the sentences to measure both on."""
+
+    folder: Path
+    data: Sequence[Path]
+    against: Path
+    force: bool = False
+    why: str | None = None
+    limits: Limits = field(default_factory=Limits)
+    seed: int = 0
+
+
+def candidate_folder(name: str, data: Sequence[Path]) -> tuple[Path, Sequence[Path]]:
+    """Return the artifact's folder, and the files of `data` on which none of its thresholds was chosen.
+
+    `name` is the folder, or the configuration file that it came from.
+
+    Raises:
+        ConfigError: the configuration cannot be read.
+        RegisterError: no file is left.
+    """
+    if not name.endswith(".toml"):
+        return Path(name), data
+    settings = load(Path(name))
+    if settings.artifact.calibration_of:
+        return settings.artifact_dir, data
+    dev = (ROOT / settings.data.dev).resolve()
+    files = [path for path in data if path.resolve() != dev]
+    if not files:
+        raise RegisterError(
+            f"The thresholds were chosen on {dev}; name other sentences with --data."
+        )
+    if len(files) < len(data):
+        print(f"The thresholds were chosen on {dev}, which is left out.")
+    return settings.artifact_dir, files
+
+
+def decide(request: Request) -> GateRecord:
+    """Score both models on the data and return the verdict; the same data give the same one.
+
+    Raises:
+        ArtifactError: a folder is no artifact, or its model fails its proof.
+        DatasetError: the data cannot be read.
+        RegisterError: both are the same model.
+    """
+    examples = [example for path in request.data for example in read_examples(path)]
+    model, serving = model_in(request.folder), model_in(request.against)
+    if model == serving:
+        raise RegisterError(f"{model} cannot be measured against itself; give it another version.")
+    candidate, other = (_scored(folder, examples) for folder in (request.folder, request.against))
+    docs = [e.doc for e in examples]
+    figures = measure(candidate, other, targets(examples), docs, seed=request.seed)
+    reasons = refusals(figures, request.limits)
+    return GateRecord(
+        model=model,
+        manifest_sha256=manifest_sha256(request.folder),
+        against=serving,
+        passed=not reasons,
+        reasons=tuple(reasons),
+        figures={**figures.as_json(), "limits": asdict(request.limits), "seed": request.seed},
+        data_fingerprint=fingerprint(examples),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        forced=bool(reasons) and request.force,
+        why=request.why,
+    )
+
+
+def register(folder: Path, registry_dir: Path, record: GateRecord) -> Path:
+    """Copy the artifact to its place in the registry and write its record; return the place.
+
+    What is there already stays when it is the same. The copy appears whole or not at all.
+
+    Raises:
+        RegisterError: other content has this name and version.
+        ArtifactError: the folder is no artifact.
+    """
+    artifact = artifacts.load(folder)
+    target = registry_dir / record.model
+    if not (target / MANIFEST_FILE).is_file():
+        _copy(artifact, target)
+    elif manifest_sha256(target) != record.manifest_sha256:
+        raise RegisterError(
+            f'{target} holds other content; a version never changes. Set `version = "next"` in the '
+            f"configuration file and run `{command('ml', 'export', 'CONFIG')}` and the steps after it again."
+        )
+    write_gate(gate_path(registry_dir, record.model), record)
+    return target
+
+
+def _scored(folder: Path, examples: Sequence[Example]) -> Scored:
+    """Score every example with the model in `folder`."""
+    analyzer = LocalAnalyzer.open(folder, device="cpu", n_threads=1)
+    try:
+        scores = score_documents(analyzer, examples)
+        return Scored(scores, analyzer.decide(scores))
+    finally:
+        analyzer.close()
+
+
+def _copy(artifact: Artifact, target: Path) -> None:
+    """Copy what the manifest lists, and nothing else, into a folder beside `target`; then rename it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".registering-", dir=target.parent) as scratch:
+        copy = Path(scratch) / "artifact"
+        copy.mkdir()
+        for name in [*artifact.manifest.files, MANIFEST_FILE]:
+            shutil.copyfile(artifact.path / name, copy / name)
+        artifacts.load(copy)
+        try:
+            copy.rename(target)
+        except OSError as error:
+            raise RegisterError(
+                f"{target} is in the way ({error.strerror}); remove what is no artifact there."
+            ) from error
+
+
+def report(record: GateRecord) -> str:
+    """Return the verdict in words, with its figures and reasons."""
+    mean = record.figures["differences"]["mean_f1"]
+    verdict = "passed" if record.passed else "refused"
+    verdict = (
+        f"{record.model} against {record.against}, {record.figures['n_sentences']} sentences of "
+        f"{record.figures['n_documents']} documents: {verdict}."
+    )
+    difference = (
+        f"Mean F1 {100 * mean['value']:+.1f} points, 95 % interval [{100 * mean['low']:+.1f}, "
+        f"{100 * mean['high']:+.1f}], better in {100 * mean['p_better']:.1f} % of the resamples; "
+        f"calibration error {record.figures['calibration_error']:.3f}, that of {record.against} "
+        f"{record.figures['serving_calibration_error']:.3f}."
+    )
+    return "\n".join([verdict, difference, *(f"- {reason}" for reason in record.reasons)])

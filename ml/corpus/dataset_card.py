@@ -1,0 +1,54 @@
+"""The dataset card: counts of the splits as JSON and Markdown, never a sentence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ml.corpus.dataset import Dataset, Example, listed
+from service.nlp.taxonomy import RISK_TYPES
+
+
+def summary(dataset: Dataset) -> dict[str, Any]:
+    """Return counts per split, risk type, file and licence; never a sentence."""
+    return {
+        "fingerprint": dataset.fingerprint,
+        "files": dict(dataset.sources),
+        "dropped_from_train": dict(dataset.dropped),
+        "train": _counts(dataset.train),
+        "dev": _counts(dataset.dev),
+    }
+
+
+def _counts(examples: Sequence[Example]) -> dict[str, Any]:
+    types = Counter(label for e in examples for label in e.labels)
+    return {
+        "sentences": len(examples),
+        "composed": sum(e.composed for e in examples),
+        "with_risk": sum(bool(e.labels) for e in examples),
+        "documents": len({e.doc for e in examples}),
+        "mean_words": round(sum(len(e.text.split()) for e in examples) / max(1, len(examples)), 1),
+        "risk_types": {risk_type: types[risk_type] for risk_type in RISK_TYPES},
+        "domains": dict(Counter(e.domain or "unnamed" for e in examples).most_common()),
+        "licenses": dict(Counter(e.license for e in examples).most_common()),
+    }
+
+
+def card(found: Mapping[str, Any]) -> str:
+    """Return the dataset card, in Markdown, of a summary."""
+    splits = ("train", "dev")
+    rows = ["sentences", "composed", "with_risk", "documents", "mean_words"]
+    lines = ["# Dataset", "", f"Fingerprint `{found['fingerprint']}`.", "", "| | train | dev |"]
+    lines += ["|---|---|---|"]
+    lines += [f"| {r} | " + " | ".join(f"{found[s][r]:,}" for s in splits) + " |" for r in rows]
+    lines += ["", "| risk type | train | dev |", "|---|---|---|"]
+    lines += [
+        f"| {r} | " + " | ".join(str(found[s]["risk_types"][r]) for s in splits) + " |"
+        for r in RISK_TYPES
+    ]
+    for key, title in (("files", "Files"), ("dropped_from_train", "Dropped from train")):
+        lines += ["", f"{title}: " + (listed(found[key]) or "none") + "."]
+    for key in ("domains", "licenses"):
+        lines += ["", *(f"{key.capitalize()} of {s}: {listed(found[s][key])}." for s in splits)]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,86 @@
+"""Measure any Analyzer on labelled sentences, the way the service calls it, and write the report.
+
+The report: evaluation.json, evaluation.md, predictions.npz and drawings. It holds no sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ml.corpus.dataset import Example, targets
+from ml.evaluation import markdown_report
+from ml.evaluation.latency import latency
+from ml.evaluation.metrics import f1_measures
+from ml.evaluation.perturbations import invariance
+from ml.evaluation.plots import write_plots
+from ml.evaluation.predictions import PREDICTIONS_FILE, Predictions
+from ml.evaluation.scoring import Judged, judge
+from ml.evaluation.summary import figures, nested_hits
+from ml.json_file import write_json
+from service.nlp.analyzers.base import Analyzer, SentenceScorer
+from service.nlp.arrays import Bools
+from service.nlp.artifacts.operating_points import Sensitivity
+
+NESTED = "nested"
+"""Name of the decisions in predictions.npz whose thresholds were chosen on other documents."""
+
+
+def evaluate(
+    analyzer: Analyzer,
+    examples: Sequence[Example],
+    *,
+    sensitivities: Sequence[Sensitivity] = (),
+    timeout_s: float = 600.0,
+) -> tuple[dict[str, Any], Predictions]:
+    """Return every figure of an open analyzer, and its predictions."""
+    judged = judge(analyzer, examples, sensitivities=sensitivities, timeout_s=timeout_s)
+    nested = nested_hits(judged, examples)
+    found = figures(judged, examples, nested)
+    if isinstance(analyzer, SentenceScorer) and analyzer.has_probabilities:
+        points = analyzer.operating_points
+        found["risk_thresholds"] = {s: points[s].risk_threshold for s in found["sensitivities"]}
+    if isinstance(analyzer, SentenceScorer) and analyzer.source != "llm":  # eight more times dear
+        found["invariance"] = invariance(analyzer, examples, judged)
+        found["alone"] = figures_alone(analyzer, examples)
+    found["latency"] = latency(analyzer, [e.text for e in examples], bulk_s=judged.duration_s)
+    return found, _predictions(judged, examples, nested)
+
+
+def figures_alone(analyzer: SentenceScorer, examples: Sequence[Example]) -> dict[str, Any]:
+    """Return F1 at the balanced point where each sentence is sent by itself, as a document of its own."""
+    hits = analyzer.decide(analyzer.score([e.text for e in examples]))
+    measured = f1_measures(hits, targets(examples), [e.doc for e in examples])
+    return {key: asdict(m) for key, m in measured.items()}
+
+
+def _predictions(
+    judged: Judged, examples: Sequence[Example], nested: Sequence[Bools]
+) -> Predictions:
+    hits: dict[str, Bools] = {str(name): found for name, found in judged.hits.items()}
+    if nested:
+        hits[NESTED] = nested[0]
+    return Predictions.of(
+        judged.name,
+        texts=[e.text for e in examples],
+        docs=[e.doc for e in examples],
+        y=targets(examples),
+        scores=judged.scores,
+        hits=hits,
+    )
+
+
+def write_report(folder: Path, found: Mapping[str, Any], predictions: Predictions) -> None:
+    """Write evaluation.json, evaluation.md, predictions.npz and the drawings into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_figures(folder, found)
+    predictions.write(folder / PREDICTIONS_FILE)
+    write_plots(folder, found, predictions)
+
+
+def write_figures(folder: Path, found: Mapping[str, Any]) -> None:
+    """Write evaluation.json and evaluation.md into `folder`."""
+    write_json(folder / "evaluation.json", found)
+    (folder / "evaluation.md").write_text(markdown_report.report(found), encoding="utf-8")

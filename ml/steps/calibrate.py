@@ -1,0 +1,77 @@
+"""`python -m ml calibrate`: fit the exported artifact's temperature, bias and operating points."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from ml.artifact.golden_sentences import golden_file
+from ml.artifact.manifest_writer import exported, seal, unsealed
+from ml.artifact.outputs import sentence_outputs
+from ml.corpus.dataset import Dataset, load_dataset, targets
+from ml.corpus.reading_order import logits_in_documents
+from ml.evaluation import drift_reference
+from ml.evaluation.calibration import calibrate as fit_calibration
+from ml.evaluation.calibration import calibration_in
+from ml.settings import Settings, load
+from ml.versions import resolved
+from service.config.settings import ROOT
+from service.nlp.arrays import Floats
+from service.nlp.artifacts import artifact as artifacts
+from service.nlp.artifacts.artifact import Artifact
+from service.nlp.artifacts.drift_index import REFERENCE_FILE
+from service.nlp.inference.onnx_engine import OnnxEngine
+
+
+@click.command()
+@click.argument("config", type=click.Path(path_type=Path))
+def calibrate(config: Path) -> None:
+    """Fit the exported artifact's temperature, bias and operating points on the dev sentences.
+
+    Training never saw these. Also writes the golden sentences and reference.json, against which drift is
+    measured.
+    """
+    run(load(config))
+
+
+def run(settings: Settings) -> None:
+    """Calibrate the exported artifact, then write its golden sentences and drift reference.
+
+    Raises:
+        ArtifactError: an artifact was altered, or the one in `calibration_of` is missing.
+        ConfigError: nothing was exported, or too few golden sentences are clear of the thresholds.
+    """
+    settings = resolved(settings)
+    artifact = exported(settings.artifact_dir)
+    dataset = load_dataset(settings.data)
+    engine = OnnxEngine(artifact, n_threads=settings.train.n_threads)
+    outputs = sentence_outputs(artifact, engine, [e.text for e in dataset.dev])
+    logits = logits_in_documents(outputs, dataset.dev)
+    source = settings.artifact.calibration_of
+    fitted = (
+        calibration_in(ROOT / source) if source else fit_calibration(logits, targets(dataset.dev))
+    )
+    seal(artifact.path, unsealed(artifact.path) | fitted.fields())
+    calibrated = artifacts.load(artifact.path)
+    golden_file(calibrated, engine)
+    _write_reference(calibrated, logits, dataset)
+    seal(artifact.path, unsealed(artifact.path))
+    scale = f"temperature {fitted.temperature:.3f}, bias {fitted.bias:.3f}"
+    thresholds = ", ".join(f"{name} {p.risk_threshold:.3f}" for name, p in fitted.points.items())
+    print(f"{artifact.path}: {scale}; risk thresholds {thresholds}")
+
+
+def _write_reference(artifact: Artifact, logits: Floats, dataset: Dataset) -> None:
+    """Write reference.json, against which drift is measured, from the logits of the dev sentences."""
+    scores = artifact.manifest.probabilities(logits)
+    histograms = drift_reference.reference(
+        dataset.dev,
+        scores,
+        artifact.manifest.operating_points["balanced"].decide(scores),
+        tokenizer=artifact.tokenizer(),
+        learned=[e.text for e in dataset.train],
+    )
+    path = artifact.path / REFERENCE_FILE
+    path.write_text(json.dumps(histograms) + "\n", encoding="utf-8")

@@ -1,0 +1,58 @@
+"""`python -m ml train`: fine-tune the whole encoder with one linear head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import torch
+
+from ml.corpus.dataset import load_dataset
+from ml.corpus.dataset_card import summary
+from ml.json_file import write_json
+from ml.settings import Settings, load
+from ml.training import cross_fitting
+from ml.training.checkpoints import discard_other_training
+from ml.training.inputs import Inputs
+from ml.training.loop import open_accelerator, train_seed
+from ml.training.run_result import write_result
+from ml.versions import resolved
+
+
+@click.command()
+@click.argument("config", type=click.Path(path_type=Path))
+def train(config: Path) -> None:
+    """Fine-tune the whole encoder with one linear head, once for each seed.
+
+    Writes <run>/model.safetensors, the mean of the last checkpoints of all seeds. With `folds`, each seed
+    holds out a part of the documents and scores it.
+
+    A killed training resumes from its last checkpoint, at most `save_every_min` old, and ends with the
+    same weights.
+
+    Several GPUs or machines: `torchrun --nproc-per-node 4 -m ml train CONFIG`. Each process takes its
+    share of the batches, so a step covers that many times more sentences.
+    """
+    run(load(config))
+
+
+def run(settings: Settings) -> None:
+    """Train every seed, then average.
+
+    Raises:
+        ConfigError: the configuration names a missing file or folder.
+        DatasetError: a file of sentences is missing or faulty.
+    """
+    settings = resolved(settings)
+    dataset = load_dataset(settings.data)
+    neighbours = cross_fitting.of_real_sentences(settings.train.influence_of, dataset.train)
+    discard_other_training(settings, dataset.fingerprint)
+    write_json(settings.run_dir / "dataset.json", summary(dataset))
+    torch.set_num_threads(settings.train.n_threads)
+    accelerator = open_accelerator(settings.train)
+    inputs = Inputs.read(settings, dataset)
+    for seed in settings.train.seeds:
+        train_seed(settings, inputs, seed, accelerator)
+    if accelerator.is_main_process:
+        write_result(settings, inputs, dataset, neighbours)
+    accelerator.end_training()

@@ -1,0 +1,38 @@
+"""Any analyzer's decisions, sentence by sentence."""
+
+import numpy as np
+
+from ml.corpus.dataset import Example
+from ml.evaluation.scoring import document_of, judge
+from service.nlp.analyzers.local import LocalAnalyzer
+from service.nlp.analyzers.remote import RemoteAnalyzer
+from service.nlp.taxonomy import RISK_TYPES
+from tests.fakes.scan_server import ScanServer
+from tests.nlp.conftest import MODEL_DIR
+
+EXAMPLES = [
+    Example("Project has tight budget and aggressive deadline.", ("tight-budget",), "plan"),
+    Example("Lunch is served at noon.", (), "plan"),
+    Example("The switch is a single point of failure.", ("outage",), "memo"),
+]
+
+
+def test_judge_findings_of_a_service_land_on_their_sentences():
+    server = ScanServer()
+    analyzer = RemoteAnalyzer(server.url)
+    judged = judge(analyzer, EXAMPLES)
+    analyzer.close()
+    server.close()
+    found = [{RISK_TYPES[k] for k in np.flatnonzero(row)} for row in judged.hits["balanced"]]
+    assert found == [{"tight-budget", "aggressive-deadline"}, set(), {"outage"}]
+
+
+def test_judge_decides_as_the_service_does():
+    analyzer = LocalAnalyzer.open(MODEL_DIR, device="cpu", n_threads=1)
+    texts = [e.text for e in EXAMPLES]
+    judged = judge(analyzer, EXAMPLES)
+    for sensitivity, hits in judged.hits.items():
+        served = analyzer.analyze(document_of(texts), sensitivity=sensitivity).findings
+        of_rows = {(texts[r], RISK_TYPES[k]) for r, k in np.argwhere(hits)}
+        assert {(f.context, f.risk_type) for f in served} == of_rows
+    analyzer.close()

@@ -1,0 +1,10 @@
+"""Run a step of `python -m ml` in this process."""
+
+from click.testing import CliRunner, Result
+
+from ml.__main__ import main
+
+
+def run_step(*arguments) -> Result:
+    """Return exit status and output of `python -m ml ARGUMENTS`; other errors than ours propagate."""
+    return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
