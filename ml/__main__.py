@@ -17,11 +17,11 @@ STEPS = {
     "dataset": "Check the labelled sentences and write the dataset card.",
     "train": "Fine-tune the encoder.",
     "export": "Turn the weights of a run into an artifact.",
-    "calibrate": "Fit the exported artifact's temperature, bias and operating points.",
+    "calibrate": "Fit temperature, bias and operating points of the artifact.",
     "evaluate": "Measure the exported artifact, or any other analyzer.",
-    "register": "Put an artifact into the registry if it passes the promotion gate.",
+    "register": "Register an artifact if it passes the promotion gate.",
     "compare": "Compare two evaluations of the same sentences.",
-    "drift": "Compare recent scans or sentences with the model's reference.",
+    "drift": "Test recent scans or sentences for drift.",
     "rebuild-graph": "Rebuild an artifact's CPU graph as a new version.",
 }
 

@@ -1,30 +1,65 @@
-"""The one configuration file of a run, read into frozen values. Imports no model library."""
+"""The configuration file of a run, validated into frozen values. Imports no model library."""
 
 from __future__ import annotations
 
 import os
 import tomllib
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass as plain_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass
+from pydantic_core import ErrorDetails
 
 from service.config.settings import ROOT
 from service.errors import ConfigError
 
-T = TypeVar("T")
-
 SERVING = "serving"
-"""In place of an artifact's folder: the model that serves when the step runs (ml/artifact/versions.py)."""
+"""In place of an artifact's folder: the model that serves when the step runs (ml/versions.py)."""
 NEXT = "next"
 """In place of a version: the minor version after the highest in the registry."""
 DATA_VARIABLE = "RISKSCAN_DATA"
 """Environment variable with the folder of the sentences that are not in the repository."""
-_ELSEWHERE = f"${DATA_VARIABLE}/"
+_PREFIX = f"${DATA_VARIABLE}/"
+_STRICT = ConfigDict(strict=True, extra="forbid")
 
 
-@dataclass(frozen=True, slots=True)
+def _local_paths(names: list[str]) -> list[str]:
+    """Replace $RISKSCAN_DATA by its folder; drop the paths below it if the variable is not set."""
+    folder = os.environ.get(DATA_VARIABLE, "")
+    if not folder:
+        return [name for name in names if not name.startswith(_PREFIX)]
+    if not Path(folder).is_dir():
+        raise ValueError(f"{DATA_VARIABLE} names no folder: {folder}. Name one, or unset it")
+    return [name.replace(_PREFIX, f"{Path(folder).absolute()}/", 1) for name in names]
+
+
+def _first_path(names: Any) -> Any:  # noqa: ANN401 - any TOML value, before validation
+    """Return the first available path of a list; leave anything else to the validation of a string."""
+    if isinstance(names, str):
+        names = [names]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return names
+    paths = _local_paths(names)
+    if not paths:
+        raise ValueError(
+            f"every path is in {DATA_VARIABLE}, which is not set; set it, or name another file"
+        )
+    return paths[0]
+
+
+Paths = Annotated[list[str], AfterValidator(_local_paths)]
+FirstPath = Annotated[str, BeforeValidator(_first_path)]
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
 class ArtifactSettings:
-    """Name, version and place of the artifact, and how its weights are rounded.
+    """Name, version and folder of the artifact, and how its weights are rounded.
 
     `version` may be NEXT. `calibration_of` is an artifact (or SERVING) whose temperature, bias and
     operating points are copied, for a model that stays close to it. If it is empty, they are fitted on the
@@ -34,33 +69,33 @@ class ArtifactSettings:
     name: str
     version: str
     folder: str
-    weight_bits: int
-    golden_tolerance: float
+    weight_bits: Annotated[int, Field(ge=2, le=8)]
+    golden_tolerance: Positive
     calibration_of: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_STRICT)
 class DataSettings:
     """Files of sentences: `authored` are in the repository, the others are optional.
 
     A path that begins with $RISKSCAN_DATA/ is in the folder named by this environment variable, and is
     skipped if the variable is not set. `second_readings` hold labels by id that override those of `real`.
     `feedback` is the output of `python -m service feedback export`; at most `max_feedback_per_user`
-    sentences of one user are used. `dev` is only for calibration and evaluation; of several files the first
-    that is not skipped counts.
+    sentences of one user are used. `dev` is only for calibration and evaluation; the file may list several
+    paths, of which the first that is not skipped counts.
     """
 
-    authored: list[str]
-    real: list[str]
-    second_readings: list[str]
-    feedback: list[str]
-    max_feedback_per_user: int
-    dev: str
+    authored: Paths
+    real: Paths
+    second_readings: Paths
+    feedback: Paths
+    max_feedback_per_user: Count
+    dev: FirstPath
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_STRICT)
 class BaseSettings:
-    """The pretrained encoder: a Python package that carries it, and the hashes it must have.
+    """The pretrained encoder: the Python package that contains it, and the hashes it must have.
 
     `start` names artifacts (or SERVING) or finished runs; training starts from their mean, or from the
     package if it is empty.
@@ -74,7 +109,7 @@ class BaseSettings:
     start: list[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_STRICT)
 class TrainSettings:
     """Recipe of the fine-tuning; `run` is the folder of checkpoints and measurements.
 
@@ -89,31 +124,31 @@ class TrainSettings:
     """
 
     run: str
-    seeds: list[int]
-    folds: int
-    epochs: int
-    decay_epochs: int
-    n_checkpoints: int
-    n_averaged: int
-    batch_size: int
-    max_length_tokens: int
-    encoder_lr: float
-    head_lr: float
-    weight_decay: float
-    warmup: float
-    clip_norm: float
-    dropout: float
-    n_threads: int
+    seeds: Annotated[list[int], Field(min_length=1)]
+    folds: Annotated[int, Field(ge=0)]
+    epochs: Count
+    decay_epochs: Count
+    n_checkpoints: Count
+    n_averaged: Count
+    batch_size: Count
+    max_length_tokens: Annotated[int, Field(ge=3)]
+    encoder_lr: Positive
+    head_lr: Positive
+    weight_decay: Annotated[float, Field(ge=0)]
+    warmup: Share
+    clip_norm: Positive
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    n_threads: Count
     bfloat16: bool
-    negatives_share: float
-    keep: float
+    negatives_share: Share
+    keep: Annotated[float, Field(ge=0, lt=1)]
     teachers: list[str]
-    teacher_weight: float
+    teacher_weight: Share
     influence_of: list[str]
-    save_every_min: float
+    save_every_min: Annotated[float, Field(ge=0)]
 
 
-@dataclass(frozen=True, slots=True)
+@plain_dataclass(frozen=True, slots=True)
 class Settings:
     """One field per table of the file."""
 
@@ -133,12 +168,20 @@ class Settings:
         return ROOT / self.artifact.folder
 
 
+_TABLES = {
+    "artifact": ArtifactSettings,
+    "data": DataSettings,
+    "base": BaseSettings,
+    "train": TrainSettings,
+}
+
+
 def load(path: Path) -> Settings:
     """Read a configuration file.
 
     Raises:
-        ConfigError: the file is missing or not TOML, or a key is missing or unknown; or RISKSCAN_DATA is
-                not a folder.
+        ConfigError: the file is missing or not TOML, or tables or keys are missing, unknown or out of range;
+            the message lists all faults.
     """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -148,41 +191,27 @@ def load(path: Path) -> Settings:
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is no TOML: {error}.") from error
-    tables["data"] = _at_hand(tables.get("data", {}), path)
-    return Settings(
-        artifact=_table(ArtifactSettings, tables, "artifact", path),
-        data=_table(DataSettings, tables, "data", path),
-        base=_table(BaseSettings, tables, "base", path),
-        train=_table(TrainSettings, tables, "train", path),
-    )
+    faults = [f"unknown table [{name}]" for name in tables if name not in _TABLES]
+    values = {}
+    for name, cls in _TABLES.items():
+        try:
+            values[name] = cls(**tables.get(name, {}))
+        except ValidationError as error:
+            faults += _faults(name, error.errors())
+    if faults:
+        raise ConfigError(f"{path}: {'; '.join(faults)}.")
+    return Settings(**values)
 
 
-def _table(cls: type[T], tables: dict[str, Any], name: str, path: Path) -> T:
-    given = tables.get(name, {})
-    wanted = {f.name for f in fields(cls)}  # type: ignore[arg-type]  # every cls here is a dataclass
-    if wanted != set(given):
-        odd = ", ".join(sorted(wanted ^ set(given)))
-        raise ConfigError(f"{path}: table [{name}] lacks, or has without need: {odd}.")
-    return cls(**given)
-
-
-def _at_hand(data: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Return the table [data] with the paths of this machine, see DataSettings."""
-    found = {k: _paths(value) if isinstance(value, list) else value for k, value in data.items()}
-    if "dev" in data:
-        names = _paths(data["dev"] if isinstance(data["dev"], list) else [data["dev"]])
-        if not names:
-            raise ConfigError(
-                f"{path}: [data] dev lies in {DATA_VARIABLE}, which is not set; set it, or name another file."
-            )
-        found["dev"] = names[0]
-    return found
-
-
-def _paths(names: list[str]) -> list[str]:
-    folder = os.environ.get(DATA_VARIABLE, "")
-    if not folder:
-        return [name for name in names if not name.startswith(_ELSEWHERE)]
-    if not Path(folder).is_dir():
-        raise ConfigError(f"{DATA_VARIABLE} names no folder: {folder}. Name one, or unset it.")
-    return [name.replace(_ELSEWHERE, f"{Path(folder).absolute()}/", 1) for name in names]
+def _faults(table: str, errors: list[ErrorDetails]) -> Iterator[str]:
+    """Yield each fault of a table with the name of its key."""
+    for error in errors:
+        key, kind = ".".join(map(str, error["loc"])), error["type"]
+        if kind == "missing":
+            yield f"[{table}] lacks {key}"
+        elif kind == "unexpected_keyword_argument":
+            yield f"[{table}] has an unknown key {key}"
+        elif kind == "value_error":
+            yield f"[{table}] {key}: {error['ctx']['error']}"
+        else:
+            yield f"[{table}] {key}: {error['msg'][0].lower()}{error['msg'][1:]}"

@@ -42,7 +42,7 @@ def test_dev_that_lies_in_the_unnamed_folder_alone_says_so(tmp_path: Path, monke
     monkeypatch.delenv("RISKSCAN_DATA", raising=False)
     text = SHIPPED.read_text().replace(', "ml/data/calibration.jsonl"]', "]")
     (tmp_path / "x.toml").write_text(text)
-    with pytest.raises(ConfigError, match="dev lies in RISKSCAN_DATA, which is not set"):
+    with pytest.raises(ConfigError, match="dev: every path is in RISKSCAN_DATA, which is not set"):
         settings.load(tmp_path / "x.toml")
 
 
@@ -70,4 +70,23 @@ def test_file_that_is_no_toml_says_so(tmp_path: Path):
 def test_key_too_few_or_too_many_is_named(tmp_path: Path, old: str, new: str):
     (tmp_path / "x.toml").write_text(SHIPPED.read_text().replace(old, new))
     with pytest.raises(ConfigError, match=r"\[train\].*batch"):
+        settings.load(tmp_path / "x.toml")
+
+
+def test_all_faults_are_named_at_once_with_file_table_and_key(tmp_path: Path):
+    text = (
+        SHIPPED.read_text().replace("epochs = 2", 'epochs = "two"', 1).replace("[base]", "[bass]")
+    )
+    (tmp_path / "x.toml").write_text(text.replace("keep = 0.35", "keep = 1.0"))
+    with pytest.raises(ConfigError) as caught:
+        settings.load(tmp_path / "x.toml")
+    message = caught.value.message
+    assert message.startswith(f"{tmp_path}/x.toml: unknown table [bass]; [base] lacks package; ")
+    assert "[train] epochs: input should be a valid integer" in message
+    assert "[train] keep: input should be less than 1" in message
+
+
+def test_value_of_another_type_is_not_converted(tmp_path: Path):
+    (tmp_path / "x.toml").write_text(SHIPPED.read_text().replace("folds = 0", "folds = false"))
+    with pytest.raises(ConfigError, match=r"\[train\] folds"):
         settings.load(tmp_path / "x.toml")

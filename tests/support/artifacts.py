@@ -49,7 +49,7 @@ def damage(registry_dir, model):
 
 
 def pass_gate(registry_dir, model, against, **changed):
-    """Write the gate record that `ml.steps.register` would write for a model that passed."""
+    """Write the gate record that `ml register` would write for a model that passed."""
     values = {
         "model": model,
         "manifest_sha256": manifest_sha256(registry_dir / model),

@@ -23,7 +23,7 @@ _MODEL = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)/([A-Za-z0-9][A-Za-z0-9._-]*)"
 
 @dataclass(frozen=True, slots=True)
 class GateRecord:
-    """What `ml.steps.register` decided on a model: the verdict, against which model, and the figures.
+    """What `python -m ml register` decided on a model: the verdict, against which model, and the figures.
 
     `manifest_sha256` ties the record to the content that was measured. It stands beside the model's
     folder, not in it, because every file in there is hashed.
