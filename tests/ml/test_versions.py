@@ -1,6 +1,5 @@
 """What "serving" and "next" mean: the model that serves now, and the first free version after it."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,7 +73,9 @@ def config(tmp_path):
 
 def test_serving_folder_is_what_was_activated_last(config):
     with models_of(config) as models:
-        models.activate(f"{NAME}/0.1.0", actor=Actor(operator="test"), why="For this test.", force=True)
+        models.activate(
+            f"{NAME}/0.1.0", actor=Actor(operator="test"), why="For this test.", force=True
+        )
     assert serving_folder(config) == (config.registry_dir / NAME / "0.1.0", "it was activated last")
 
 
@@ -97,6 +98,8 @@ def test_serving_folder_of_a_database_without_schema_is_the_default_and_says_why
 
 def test_serving_folder_of_a_model_that_is_gone_is_an_error(config, tmp_path):
     with models_of(config) as models:
-        models.activate(f"{NAME}/0.1.0", actor=Actor(operator="test"), why="For this test.", force=True)
+        models.activate(
+            f"{NAME}/0.1.0", actor=Actor(operator="test"), why="For this test.", force=True
+        )
     with pytest.raises(NotFound, match=f"{NAME}/0.1.0"):
         serving_folder(config.model_copy(update={"registry_dir": tmp_path / "elsewhere"}))
