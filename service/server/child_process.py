@@ -5,18 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import subprocess
-import sys
 import threading
 from collections.abc import Iterable
 
-from service.config.settings import ROOT
+from service.config.isolated_process import start_isolated
 
 _log = logging.getLogger(__name__)
-
-_START = (
-    "import importlib, sys; sys.path.insert(0, sys.argv.pop(1)); "
-    "importlib.import_module(sys.argv.pop(1)).main()"
-)
 
 
 class ChildProcess:
@@ -70,22 +64,11 @@ class ChildProcess:
             self._reap()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(  # noqa: S603 - our own interpreter, no shell, no word of a caller's
-            [
-                sys.executable,
-                "-I",
-                "-c",
-                _START,
-                str(ROOT),
-                self._module,
-                *map(str, self._descriptors),
-            ],
+        return start_isolated(
+            self._module,
+            *map(str, self._descriptors),
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
             pass_fds=self._descriptors,
-            env={},  # the process sees no secret of the service
-            cwd="/",
-            start_new_session=True,
         )
 
     def _reap(self) -> None:

@@ -1,4 +1,4 @@
-"""Plain text, Markdown and CSV: simple enough that the service reads short ones itself."""
+"""Plain text, Markdown and CSV. The service reads short ones in its own process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from service.errors import UnreadableDocument
 from service.nlp.extraction.paragraphs import blocks_of
@@ -65,14 +65,6 @@ def _codec(charset: str | None) -> str:
     except (LookupError, ValueError):  # ValueError: the name holds NUL
         return "utf-8"
     return name if name in _WIDE or _ONE_OF.fullmatch(name) else "utf-8"
-
-
-def reader_of(kind: str, *, charset: str | None) -> Callable[[bytes, TextBuilder], None]:
-    """Return the reader of "csv", "txt", "md", or "text" (a text field, not a file)."""
-    if kind == "text":
-        return read_utf8
-    read = read_csv if kind == "csv" else read_text
-    return lambda data, builder: read(data, builder, charset=charset)
 
 
 def read_text(data: bytes, builder: TextBuilder, *, charset: str | None = None) -> None:

@@ -1,4 +1,7 @@
-"""Starts the child that reads a document, and lets nothing but an answer or an error come out of it."""
+"""Reads an untrusted document in a child process; only extracted text or an error comes out.
+
+The child (sandbox_worker.py) runs under limits that the kernel enforces.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,18 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from service.config.isolated_process import start_isolated
 from service.errors import Overloaded, TooLarge, UnreadableDocument
 
-ROOT = Path(__file__).resolve().parents[3]
-_START = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
-    "from service.nlp.extraction.sandbox_worker import main; main()"
-)
-_STOPPED = (
+WORKER = "service.nlp.extraction.sandbox_worker"
+
+_CRASHED = (
     "The file could not be read: it is damaged, or built to exhaust its reader. "
     "Open it in the program that made it, save it anew and send that."
 )
@@ -29,64 +30,70 @@ _READ_BYTES = 1_048_576
 _EXHAUSTED = {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC}
 
 
-def answer_of(
-    data: bytes, order: dict[str, Any], *, timeout_s: float, max_answer_bytes: int
+@dataclass(frozen=True, slots=True)
+class ReadJob:
+    """What a child does: `reader` is "module:function", called with `options` as keyword arguments."""
+
+    reader: str
+    options: Mapping[str, Any]
+    max_chars: int
+    memory_bytes: int
+    cpu_s: int
+
+
+def read_in_sandbox(
+    data: bytes, job: ReadJob, *, timeout_s: float, max_answer_bytes: int, worker: str = WORKER
 ) -> tuple[dict[str, Any], memoryview]:
-    """Return the child's answer to `order`: its line of JSON, and the bytes after it.
+    """Run `job` on `data` in a child process; return its answer: a JSON object, and the bytes after it.
+
+    The caller must validate the answer, since a hostile document may have taken over the child.
 
     Raises:
-        TooLarge: it did not end within `timeout_s`.
-        UnreadableDocument: it died, or its answer is invalid or too long.
-        Overloaded: the system has no process, memory or file descriptor left for it.
+        TooLarge: the child did not finish within `timeout_s`.
+        UnreadableDocument: the child crashed, or its answer is malformed or too long.
+        Overloaded: the system has no process, memory or file descriptor left for a child.
     """
-    until = time.monotonic() + timeout_s
-    process = _start(data, order)
+    until_s = time.monotonic() + timeout_s
+    process = _start(data, job, worker)
     try:
-        answer = _read_all(process, until=until, max_bytes=max_answer_bytes)
-        process.wait(timeout=max(0.0, until - time.monotonic()))
+        answer = _read_all(process, until_s=until_s, max_bytes=max_answer_bytes)
+        process.wait(timeout=max(0.0, until_s - time.monotonic()))
     except (TimeoutError, subprocess.TimeoutExpired) as error:
-        raise _timeout(order) from error
+        raise _timeout(job) from error
     finally:
         _end(process)
-    return _parsed(answer, order, process.returncode)
+    return _parse(answer, job, process.returncode)
 
 
-def _start(data: bytes, order: dict[str, Any]) -> subprocess.Popen[bytes]:
-    """Start the child with `data` on its standard input, passed in memory without a disk."""
+def _start(data: bytes, job: ReadJob, worker: str) -> subprocess.Popen[bytes]:
+    """Start the child with `data` as its standard input, passed in memory and never on disk."""
     try:
         with os.fdopen(os.memfd_create("document"), "w+b") as document:
             document.write(data)
             document.seek(0)
-            return _popen(order, document.fileno())
+            return start_isolated(
+                worker,
+                json.dumps(asdict(job)),
+                stdin=document,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
     except OSError as error:
         if error.errno not in _EXHAUSTED:
             raise
         raise Overloaded(
-            "The system has no room for a process that reads the file. Try again in some seconds."
+            "The system has no room for a process that reads the file. Try again in a few seconds."
         ) from error
 
 
-def _popen(order: dict[str, Any], document: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-I", "-c", _START, str(ROOT), json.dumps(order)]
-    return subprocess.Popen(  # noqa: S603  our own interpreter, no shell, no word of the caller's
-        command,
-        stdin=document,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={},  # the child sees no secret of the service
-        cwd="/",
-        start_new_session=True,
-    )
-
-
-def _read_all(process: subprocess.Popen[bytes], *, until: float, max_bytes: int) -> bytearray:
-    assert process.stdout is not None  # noqa: S101  for the type checker: stdout is a pipe
+def _read_all(process: subprocess.Popen[bytes], *, until_s: float, max_bytes: int) -> bytearray:
+    assert process.stdout is not None  # noqa: S101 - for the type checker: stdout is a pipe
     pipe = process.stdout.fileno()
     answer = bytearray()
     with selectors.DefaultSelector() as selector:
         selector.register(pipe, selectors.EVENT_READ)
         while True:
-            left_s = until - time.monotonic()
+            left_s = until_s - time.monotonic()
             if left_s <= 0 or not selector.select(left_s):
                 raise TimeoutError
             chunk = os.read(pipe, _READ_BYTES)
@@ -94,11 +101,11 @@ def _read_all(process: subprocess.Popen[bytes], *, until: float, max_bytes: int)
                 return answer
             answer += chunk
             if len(answer) > max_bytes:
-                raise UnreadableDocument(_STOPPED)
+                raise UnreadableDocument(_CRASHED)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill the child's whole group unless it was reaped, and reap it: no zombie stays."""
+    """Kill the child's process group unless it has ended, and reap the child."""
     if process.returncode is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -107,25 +114,23 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.stdout.close()
 
 
-def _timeout(order: dict[str, Any]) -> TooLarge:
+def _timeout(job: ReadJob) -> TooLarge:
     return TooLarge(
-        f"Reading the file did not end within {order['cpu_s']} s. Split the document, or ask the "
+        f"Reading the file did not end within {job.cpu_s} s. Split the document, or ask the "
         "operator to raise EXTRACT_TIMEOUT_S."
     )
 
 
-def _parsed(
-    answer: bytearray, order: dict[str, Any], returncode: int
-) -> tuple[dict[str, Any], memoryview]:
-    if returncode in {-signal.SIGXCPU, -signal.SIGKILL}:  # the kernel: out of time or memory
-        raise _timeout(order)
+def _parse(answer: bytearray, job: ReadJob, returncode: int) -> tuple[dict[str, Any], memoryview]:
+    if returncode in {-signal.SIGXCPU, -signal.SIGKILL}:  # the kernel's limits on time and memory
+        raise _timeout(job)
     line_end = answer.find(b"\n") + 1
     try:
         head = json.loads(answer[:line_end])
     except ValueError as error:
-        raise UnreadableDocument(_STOPPED) from error
+        raise UnreadableDocument(_CRASHED) from error
     if returncode != 0 or not isinstance(head, dict):
-        raise UnreadableDocument(_STOPPED)
+        raise UnreadableDocument(_CRASHED)
     if head.get("error") == TooLarge.code:
         raise TooLarge(str(head.get("message"))[:500])
     if "error" in head:

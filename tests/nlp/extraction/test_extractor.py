@@ -6,7 +6,8 @@ import docx
 import pytest
 
 from service.errors import TooLarge, UnreadableDocument, UnsupportedMediaType
-from service.nlp.extraction.extractor import READ_TYPES, Extractor, extract_text
+from service.nlp.extraction.extractor import Extractor, extract_text
+from service.nlp.extraction.media_types import BY_EXTENSION
 from tests.support import documents
 
 
@@ -209,7 +210,7 @@ def test_type_is_found_by_extension_then_media_type_then_bytes(read, filename, m
 def test_type_that_is_not_read_names_those_that_are(read, filename, media_type):
     with pytest.raises(UnsupportedMediaType) as caught:
         read("words", filename, media_type)
-    assert all(f".{extension}" in caught.value.message for extension in READ_TYPES)
+    assert all(f".{extension}" in caught.value.message for extension in BY_EXTENSION)
 
 
 @pytest.mark.parametrize(

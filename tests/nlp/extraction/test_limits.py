@@ -1,15 +1,16 @@
 """Hostile and oversized files: an answer that names the remedy, within time and memory, no traces."""
 
 import errno
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
 
 from service.errors import Overloaded, RateLimited, TooLarge, UnreadableDocument
-from service.nlp.extraction import sandbox
 from service.nlp.extraction.extractor import Extractor, extract_text, n_slots
 from service.nlp.extraction.fair_slots import FairSlots
+from service.nlp.extraction.sandbox import ReadJob, read_in_sandbox
 from service.nlp.extraction.text_builder import MAX_BLOCKS
 from tests.support import documents
 
@@ -119,12 +120,19 @@ def test_text_over_the_character_limit_names_it(filename):
     assert extractor(max_text_chars=21).extract(data, filename=filename, media_type=None).blocks
 
 
-def run_child(monkeypatch, code, *, timeout_s=60.0, max_answer_bytes=10_000):
+def job(**options):
+    reader = "tests.fakes.hostile_worker:report_limits"
+    return ReadJob(reader, options, max_chars=1_000, memory_bytes=MEMORY_BYTES, cpu_s=5)
+
+
+def run_hostile(code, *, timeout_s=60.0, max_answer_bytes=10_000):
     """Run `code` in the child's place: what a document that took the reader over could do."""
-    monkeypatch.setattr(sandbox, "_START", code)
-    order = {"format": "html", "cpu_s": 5}
-    head, _ = sandbox.answer_of(
-        b"data", order, timeout_s=timeout_s, max_answer_bytes=max_answer_bytes
+    head, _ = read_in_sandbox(
+        b"data",
+        job(code=code),
+        timeout_s=timeout_s,
+        max_answer_bytes=max_answer_bytes,
+        worker="tests.fakes.hostile_worker",
     )
     return head
 
@@ -132,7 +140,7 @@ def run_child(monkeypatch, code, *, timeout_s=60.0, max_answer_bytes=10_000):
 def test_child_sees_no_environment_and_no_other_path(monkeypatch):
     monkeypatch.setenv("JWT_SECRET", "hunter2")
     code = "import os, json; print(json.dumps({'env': dict(os.environ)}))"
-    assert "JWT_SECRET" not in run_child(monkeypatch, code)["env"]
+    assert "JWT_SECRET" not in run_hostile(code)["env"]
 
 
 @pytest.mark.parametrize(
@@ -146,12 +154,12 @@ def test_child_sees_no_environment_and_no_other_path(monkeypatch):
         "raise MemoryError",
     ],
 )
-def test_child_that_fails_makes_the_document_unreadable(monkeypatch, code):
+def test_child_that_fails_makes_the_document_unreadable(code):
     with pytest.raises(UnreadableDocument, match="could not be read"):
-        run_child(monkeypatch, code)
+        run_hostile(code)
 
 
-def test_child_that_does_not_end_is_killed_with_its_group(monkeypatch, tmp_path):
+def test_child_that_does_not_end_is_killed_with_its_group(tmp_path):
     noted = tmp_path / "pid"
     code = (
         "import pathlib, subprocess, sys;"
@@ -160,7 +168,7 @@ def test_child_that_does_not_end_is_killed_with_its_group(monkeypatch, tmp_path)
     )
     before = set(children())
     with pytest.raises(TooLarge, match="EXTRACT_TIMEOUT_S"):
-        run_child(monkeypatch, code, timeout_s=8.0)
+        run_hostile(code, timeout_s=8.0)
     assert set(children()) <= before
     assert is_gone(int(noted.read_text()))
 
@@ -174,18 +182,17 @@ def is_gone(pid):
         return True
 
 
-def test_child_runs_under_the_limits_of_the_kernel(monkeypatch):
-    code = (
-        "import sys, json, resource as r; sys.path.insert(0, sys.argv[1]);"
-        "from service.nlp.formats import child;"
-        "child._limit({'memory_bytes': 805306368, 'cpu_s': 8});"
-        "names = ['RLIMIT_AS', 'RLIMIT_CPU', 'RLIMIT_FSIZE', 'RLIMIT_CORE'];"
-        "print(json.dumps({n: r.getrlimit(getattr(r, n))[1] for n in names}))"
-    )
-    limits = run_child(monkeypatch, code)
-    assert limits["RLIMIT_AS"] == MEMORY_BYTES
-    assert (limits["RLIMIT_FSIZE"], limits["RLIMIT_CORE"]) == (0, 0)
-    assert limits["RLIMIT_CPU"] <= 8
+def test_child_runs_under_the_limits_of_the_kernel():
+    _, body = read_in_sandbox(b"", job(), timeout_s=60, max_answer_bytes=10_000)
+    limits = json.loads(bytes(body)[16:])  # after the offsets of one block
+    assert limits.pop("RLIMIT_CPU") <= 5  # less if the machine sets less
+    assert limits == {
+        "RLIMIT_AS": MEMORY_BYTES,
+        "RLIMIT_FSIZE": 0,
+        "RLIMIT_CORE": 0,
+        "RLIMIT_NOFILE": 8,
+        "RLIMIT_NPROC": 0,
+    }
 
 
 def test_child_short_of_memory_names_the_setting():
