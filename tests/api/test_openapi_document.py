@@ -10,7 +10,8 @@ import pytest
 from service.errors import PROBLEM_TYPES
 from tests.support.calls import HTTP
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
 
 
 @pytest.fixture
@@ -48,9 +49,11 @@ def test_log_in_walk_works_as_printed(start_service, tmp_path, source):
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
-def test_reviewing_lines_of_the_readme_work_as_printed(start_service, tmp_path):
-    text = README.read_text(encoding="utf-8")
-    script = block(text, "/auth/register") + block(text, "/findings/1/feedback")
+def test_reviewing_page_works_as_printed(start_service, tmp_path):
+    script = block(README.read_text(encoding="utf-8"), "/auth/register")
+    script += block(
+        (ROOT / "docs/reviewing.md").read_text(encoding="utf-8"), "/findings/1/feedback"
+    )
     printed = run_printed(script, start_service().url, tmp_path)
     assert '"verdict":"rejected"' in printed
     assert '"verified":true' in printed
