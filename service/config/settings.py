@@ -65,7 +65,7 @@ class Config(BaseModel):
         2000,
         ge=16,
         le=65536,
-        description="Most open connections, idle ones included. The service refuses further ones.",
+        description="Most open connections, idle ones included. Further ones wait until one ends.",
     )
     buffer_memory_bytes: int = Field(
         268435456,
