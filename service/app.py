@@ -1,17 +1,15 @@
-"""create_app: the only place that wires. One Analyzer set per process."""
+"""create_app: blueprints and hooks over the services of the process."""
 
 from __future__ import annotations
 
-import functools
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
 from apiflask import APIFlask
-from flask import Response, after_this_request, g, has_request_context, request
+from flask import Response, g, request
 from flask_cors import CORS
 from werkzeug.routing import IntegerConverter
 
@@ -28,7 +26,8 @@ from service.api import (
     scans,
     taxonomy,
 )
-from service.api.current import EXTENSION, services
+from service.api.current import EXTENSION
+from service.api.current import services as current_services
 from service.api.http import bodies, docs_page, error_handlers, openapi, response_headers
 from service.api.http.buffer_memory import USER_KEY
 from service.api.http.limits import (
@@ -39,29 +38,22 @@ from service.api.http.limits import (
     max_body_bytes,
 )
 from service.api.http.problem_document import MEDIA_TYPE
-from service.config.development_keys import with_development_keys
-from service.config.settings import Config
-from service.domain.accounts.accounts import Accounts
-from service.domain.accounts.tokens import TokenMaker
-from service.domain.deployments.deployments import Deployments
-from service.domain.deployments.drift_monitor import DriftWatch
-from service.domain.deployments.rollout import Rollout
-from service.domain.deployments.shadow import Shadow
-from service.domain.rate_limits import RateLimit
-from service.domain.readiness import Readiness
-from service.domain.reviews.reviews import Reviews
-from service.domain.scans.scans import Scans
 from service.domain.services import Services
-from service.domain.transactions import Transactions, open_database
 from service.errors import NotAcceptable, ShuttingDown
-from service.nlp.analyzers.factory import open_analyzers
-from service.nlp.analyzers.pool import AnalyzerPool
-from service.nlp.artifacts.registry import Registry
-from service.nlp.pipeline import ScanPipeline, ScanResult
 from service.observability import request_id
 from service.observability.logging import fields
-from service.observability.metrics import Metrics
 
+_NOUNS = (
+    auth,
+    ai_service,
+    scans,
+    findings,
+    feedback,
+    taxonomy,
+    audit_events,
+    deployments,
+    health,
+)
 _SERVED = ("application/json", MEDIA_TYPE)
 _EXPOSED_HEADERS = (
     "ETag",
@@ -76,13 +68,9 @@ _PAGES = ("/docs", "/openapi.json", "/metrics")  # not JSON, or JSON for whoever
 _log = logging.getLogger(__name__)
 
 
-def create_app(config: Config, *, analyzers: AnalyzerPool | None = None) -> APIFlask:
-    """Return the WSGI application with its parts opened; `close_app` releases them.
-
-    Raises:
-        ConfigError, ArtifactError: with what to do.
-    """
-    config = with_development_keys(config)
+def create_app(services: Services) -> APIFlask:
+    """Return the WSGI application over `services`, which the caller opens, starts and closes."""
+    config = services.config
     app = _App("service", title="Riskscan", version=__version__, json_errors=False, docs_path=None)
     app.config.update(
         MAX_CONTENT_LENGTH=max_body_bytes(config),
@@ -92,7 +80,7 @@ def create_app(config: Config, *, analyzers: AnalyzerPool | None = None) -> APIF
     app.url_map.converters["int"] = _Number
     app.url_map.merge_slashes = False  # a redirect would name whatever Host the caller sent
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider
-    app.extensions[EXTENSION] = _wire(config, analyzers)
+    app.extensions[EXTENSION] = services
     bodies.register()
     openapi.register(app)
     docs_page.register(app)
@@ -101,18 +89,7 @@ def create_app(config: Config, *, analyzers: AnalyzerPool | None = None) -> APIF
     app.after_request(_finish)
     response_headers.register(app)
     app.teardown_request(_leave)
-    nouns = (
-        auth,
-        ai_service,
-        scans,
-        findings,
-        feedback,
-        taxonomy,
-        audit_events,
-        deployments,
-        health,
-    )
-    for noun in nouns:
+    for noun in _NOUNS:
         app.register_blueprint(noun.blueprint)
     if config.ops_port is None:
         app.register_blueprint(metrics.blueprint)
@@ -126,83 +103,6 @@ def create_app(config: Config, *, analyzers: AnalyzerPool | None = None) -> APIF
     )
     app.wsgi_app = _AliasMiddleware(app.wsgi_app)  # type: ignore[method-assign]
     return app
-
-
-def close_app(app: APIFlask) -> None:
-    """Release the model, its threads and the database connections of `app`."""
-    app.extensions[EXTENSION].close()
-
-
-def _wire(config: Config, analyzers: AnalyzerPool | None) -> Services:
-    metrics = Metrics()
-    transactions = Transactions(open_database(config, pool_size=config.database_pool_size))
-    analyzers = analyzers or open_analyzers(config, metrics.observer)
-    tokens = TokenMaker(config)
-    shadow = Shadow(transactions, on_shadowed=metrics.shadowed)
-    registry = Registry(config.registry_dir, config.model_dir)
-    rollout = None
-    if not config.ai_service_url:
-        rollout = Rollout(
-            config, transactions, analyzers, registry, shadow, observer=metrics.observer
-        )
-    drift = DriftWatch(registry)
-    listeners = (metrics.scanned, drift.observe, functools.partial(_offer, shadow))
-    pipeline = ScanPipeline(
-        config,
-        analyzers,
-        on_scanned=functools.partial(_tell, listeners),
-        timed=metrics.timed,
-    )
-    draining = threading.Event()
-    readiness = Readiness(transactions, analyzers, draining)
-    _let_ask(metrics, readiness, drift, functools.partial(_in_use, config, analyzers, rollout))
-    return Services(
-        config=config,
-        transactions=transactions,
-        tokens=tokens,
-        accounts=Accounts(config, transactions, tokens),
-        pipeline=pipeline,
-        scans=Scans(transactions, pipeline, timed=metrics.timed),
-        reviews=Reviews(transactions, pipeline.text_of),
-        deployments=Deployments(config, transactions, registry, rollout),
-        rollout=rollout,
-        shadow=shadow,
-        metrics=metrics,
-        readiness=readiness,
-        login_quota=RateLimit(config.login_rate_limit, setting="LOGIN_RATE_LIMIT"),
-        scan_quota=RateLimit(config.scan_rate_limit, setting="SCAN_RATE_LIMIT"),
-        draining=draining,
-    )
-
-
-def _let_ask(
-    metrics: Metrics,
-    readiness: Readiness,
-    drift: DriftWatch,
-    models: Callable[[], Mapping[tuple[str, ...], float]],
-) -> None:
-    """Connect the metrics whose values are asked for with who knows them."""
-    metrics.models.ask = models
-    metrics.drift.ask = lambda: {(name,): s.psi for name, s in drift.shifts().items()}
-    metrics.drift_by_chance.ask = lambda: {(n,): s.chance for n, s in drift.shifts().items()}
-    metrics.ready.ask = lambda: {(): float(not readiness.report().faults)}
-    metrics.database_age.ask = lambda: {(): readiness.report().age_s}
-
-
-def _in_use(
-    config: Config, analyzers: AnalyzerPool, rollout: Rollout | None
-) -> dict[tuple[str, ...], float]:
-    """Return the models in use as (role, name, version), each with 1: so Prometheus writes facts."""
-    serving = analyzers.default
-    found: dict[tuple[str, ...], float] = {
-        ("serving", serving.model_name, serving.model_version): 1.0
-    }
-    if rollout is not None and rollout.shadowing is not None:
-        name, _, version = rollout.shadowing.partition("/")
-        found["shadow", name, version] = 1.0
-    if config.llm_base_url:
-        found["llm", config.llm_model, ""] = 1.0
-    return found
 
 
 class _App(APIFlask):
@@ -219,25 +119,6 @@ class _Number(IntegerConverter):
     """A positive number in a path: 1 to 18 ASCII digits without leading zeros."""
 
     regex = r"[1-9][0-9]{0,17}"
-
-
-def _tell(listeners: Iterable[Callable[[ScanResult], None]], result: ScanResult) -> None:
-    for listener in listeners:
-        listener(result)
-
-
-def _offer(shadow: Shadow, result: ScanResult) -> None:
-    """Offer a scan to the shadow model: within a request, only after its answer has gone out."""
-    if has_request_context():
-        after_this_request(lambda response: _offered_on_close(response, shadow, result))
-    else:
-        shadow.offer(result)
-
-
-def _offered_on_close(response: Response, shadow: Shadow, result: ScanResult) -> Response:
-    if response.status_code < 400:
-        response.call_on_close(functools.partial(shadow.offer, result))
-    return response
 
 
 class _AliasMiddleware:
@@ -257,12 +138,12 @@ class _AliasMiddleware:
 
 def _begin() -> None:
     g.began_at_s = time.monotonic()
-    services().metrics.in_progress.inc()
+    current_services().metrics.in_progress.inc()
     offered = request.headers.get("X-Request-ID")
     g.request_id = request_id.begin(offered, client_address=request.remote_addr)
     if request.path.startswith("/api/v1/auth/"):
         request.max_content_length = SMALL_BODY_BYTES
-    if services().draining.is_set() and request.path not in PROBE_PATHS:
+    if current_services().draining.is_set() and request.path not in PROBE_PATHS:
         raise ShuttingDown("This process is shutting down; send the request again.")
     if (
         not (request.path == "/" or request.path.startswith(_PAGES))
@@ -301,13 +182,13 @@ def _account_id() -> UUID | None:
 
 
 def _count(response: Response, duration_s: float) -> None:
-    metrics = services().metrics
+    counters = current_services().metrics
     route = request.url_rule.rule if request.url_rule else None
-    metrics.answered(request.method, route, response.status_code, duration_s)
+    counters.answered(request.method, route, response.status_code, duration_s)
     if code := g.get("problem_code"):
-        metrics.refused(code)
+        counters.refused(code)
 
 
 def _leave(_error: BaseException | None) -> None:
     if "began_at_s" in g:
-        services().metrics.in_progress.dec()
+        current_services().metrics.in_progress.dec()

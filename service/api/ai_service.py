@@ -43,5 +43,6 @@ def _require_token_unless_open(view: Callable[..., Any]) -> Callable[..., Any]:
 @limit_documents
 def analyze(body: dict[str, Any]) -> tuple[dict[str, Any], Headers]:
     result = services().pipeline.scan(submission(body))
+    services().report_scan(result)
     analysis = {"data": result.data(), "source": result.analysis.source}
     return analysis, warning_headers(result.coverage()["warnings"])

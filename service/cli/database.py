@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from service.cli.services import open_services
 from service.config import settings
 from service.config.database_address import shown
 
@@ -16,7 +17,7 @@ def db() -> None:
 @db.command("upgrade")
 def upgrade_db() -> None:
     """Bring the schema to the newest revision."""
-    from service.server.startup import upgrade_database  # noqa: PLC0415 - the database's libraries only here
+    from service.domain.database_upgrade import upgrade_database  # noqa: PLC0415 - the database's libraries only here
 
     config = settings.load()
     revision = upgrade_database(config)
@@ -29,10 +30,10 @@ def orphans(*, remove: bool) -> None:
     """List rows whose owner no longer exists, such as scans of a deleted account."""
     from service.domain.audit import Actor  # noqa: PLC0415
     from service.domain.orphans import find_orphans, remove_orphans  # noqa: PLC0415
-    from service.server.startup import patient_transactions  # noqa: PLC0415
 
     config = settings.load()
-    with patient_transactions(config) as transactions:
+    with open_services(config, limit_statements=False) as services:
+        transactions = services.transactions
         found = find_orphans(transactions)
         for table in found:
             ids = ", ".join(map(str, table.owner_ids))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,10 +17,10 @@ from rich.table import Table
 
 from service.cli.database import db
 from service.cli.models import models
+from service.cli.services import open_services
 from service.cli.users import users
 from service.config import settings
 from service.config.database_address import shown
-from service.config.settings import Config
 from service.domain.reviews.adjudication import Status
 from service.errors import RiskscanError
 from service.nlp.artifacts.operating_points import SENSITIVITIES, Sensitivity
@@ -88,16 +86,18 @@ def scan(
     """Print the risks that FILEs state; - reads text from standard input. Needs no server."""
     if force_llm and sensitivity != "balanced":
         raise click.UsageError("An LLM gives no scores; choose one of --force-llm, --sensitivity.")
+    from service.domain.services import build_services  # noqa: PLC0415 - loads the model's libraries
+
     config = settings.load()
     failed = False
-    with _scanner(config) as scanner:
+    with build_services(config) as services:
         for name in files:
             try:
                 submission = replace(
                     _submission(name), force_llm=force_llm, sensitivity=sensitivity
                 )
                 deadline = Deadline.after(timeout_s, remedy="raise --timeout")
-                result = _scan(scanner, name, submission, deadline)
+                result = _scan(services.pipeline, name, submission, deadline)
                 for warning in result.warnings:
                     click.echo(f"riskscan: {name}: Warning: {warning.message}", err=True)
                 _print(name, result, as_json=as_json)
@@ -131,17 +131,16 @@ def feedback() -> None:
 def export_feedback(out: Path | None, since: datetime | None) -> None:
     """Write the judged sentences as JSON lines, as ml reads them; counts go to standard error."""
     from service.domain.audit import Actor  # noqa: PLC0415 - the database's libraries only here
-    from service.server.startup import feedback_export_of  # noqa: PLC0415
 
     actor = Actor.current_operator()
     since_utc = since.replace(tzinfo=UTC) if since else None
     config = settings.load()
-    with feedback_export_of(config) as export:
+    with open_services(config) as services:
         try:
             if out is None:
-                counts = export.write(sys.stdout, actor=actor, since=since_utc)
+                counts = services.feedback_export.write(sys.stdout, actor=actor, since=since_utc)
             else:
-                counts = export.write_file(out, actor=actor, since=since_utc)
+                counts = services.feedback_export.write_file(out, actor=actor, since=since_utc)
         except OSError as error:
             click.echo(f"riskscan: {out or 'standard output'}: {_sentence(error)}", err=True)
             sys.exit(1)
@@ -152,17 +151,6 @@ def export_feedback(out: Path | None, since: datetime | None) -> None:
     click.echo(f"Exported from {database}; its audit trail records the export.", err=True)
 
 
-@contextlib.contextmanager
-def _scanner(config: Config) -> Iterator[ScanPipeline]:
-    from service.nlp.analyzers.factory import open_analyzers  # noqa: PLC0415
-
-    scanner = ScanPipeline(config, open_analyzers(config))
-    try:
-        yield scanner
-    finally:
-        scanner.close()
-
-
 def _submission(name: str) -> Submission:
     if name == "-":
         return Submission(data=sys.stdin.buffer.read())
@@ -171,13 +159,13 @@ def _submission(name: str) -> Submission:
 
 
 def _scan(
-    scanner: ScanPipeline, name: str, submission: Submission, deadline: Deadline
+    pipeline: ScanPipeline, name: str, submission: Submission, deadline: Deadline
 ) -> ScanResult:
     with Progress(
         console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
     ) as bar:
         task = bar.add_task(name, total=None)
-        return scanner.scan(
+        return pipeline.scan(
             submission,
             deadline=deadline,
             progress=lambda done, of: bar.update(task, completed=done, total=of),

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from db.tables import Deployment
+from service.cli.services import open_services
 from service.config import settings
 from service.config.database_address import shown
 from service.config.settings import Config
@@ -42,10 +43,9 @@ def verify_model(folder: Path | None) -> None:
 def list_models(*, as_json: bool) -> None:
     """Show every model of the registry, its state and gate, and what shadowing measured."""
     from service.api.schemas.deployments import ModelListOut  # noqa: PLC0415 - loads the API's libraries
-    from service.server.startup import models_of  # noqa: PLC0415 - the database's libraries only here
 
-    with models_of(settings.load()) as found:
-        overview = found.overview()
+    with open_services(settings.load()) as services:
+        overview = services.deployments.overview()
     if as_json:
         click.echo(json.dumps(ModelListOut().dump(overview.as_dict()), ensure_ascii=False))
         return
@@ -69,7 +69,7 @@ def active() -> None:
 
     Exit status 75 if the database is away or its schema is not current.
     """
-    from service.server.startup import activated_model  # noqa: PLC0415 - the database's libraries only here
+    from service.domain.services import activated_model  # noqa: PLC0415 - the database's libraries only here
 
     try:
         model = activated_model(settings.load())
@@ -86,22 +86,23 @@ def active() -> None:
 @click.option("--why", help="Kept with the deployment.")
 def activate(model: str, *, force: bool, why: str | None) -> None:
     """Have every process serve NAME/VERSION, if it passed its gate against what serves now."""
-    from service.server.startup import models_of  # noqa: PLC0415
-
     config = settings.load()
-    with models_of(config) as found:
-        _tell(found.activate(model, actor=Actor.current_operator(), why=why, force=force), config)
+    with open_services(config) as services:
+        deployments = services.deployments
+        _tell(
+            deployments.activate(model, actor=Actor.current_operator(), why=why, force=force),
+            config,
+        )
 
 
 @models.command("rollback")
 @click.option("--why", help="Kept with the deployment.")
 def rollback(*, why: str | None) -> None:
     """Have every process serve what served before the newest activation."""
-    from service.server.startup import models_of  # noqa: PLC0415
-
     config = settings.load()
-    with models_of(config) as found:
-        _tell(found.rollback(actor=Actor.current_operator(), why=why), config)
+    with open_services(config) as services:
+        deployments = services.deployments
+        _tell(deployments.rollback(actor=Actor.current_operator(), why=why), config)
 
 
 @models.command("shadow")
@@ -111,18 +112,19 @@ def rollback(*, why: str | None) -> None:
 @click.option("--why", help="Kept with the deployment.")
 def shadow(model: str | None, *, share: float | None, off: bool, why: str | None) -> None:
     """Score a share of the scans with NAME/VERSION too, after their answers; or stop with --off."""
-    from service.server.startup import models_of  # noqa: PLC0415
-
     if off == (model is not None) or (model is not None and share is None):
         raise click.UsageError("Give NAME/VERSION and --share, or --off alone.")
     config = settings.load()
-    with models_of(config) as found:
+    with open_services(config) as services:
+        deployments = services.deployments
         if model is None or share is None:
-            ended = found.end_shadow(actor=Actor.current_operator())
+            ended = deployments.end_shadow(actor=Actor.current_operator())
             what = "No model was shadowing" if ended is None else "Shadowing ends"
             click.echo(f"{what} in {shown(config.database_url)}.")
             return
-        _tell(found.shadow(model, share=share, actor=Actor.current_operator(), why=why), config)
+        _tell(
+            deployments.shadow(model, share=share, actor=Actor.current_operator(), why=why), config
+        )
 
 
 def _tell(deployment: Deployment, config: Config) -> None:

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from db.tables import Role, User
+from service.cli.services import open_services
 from service.config import settings
 from service.config.database_address import shown
 from service.config.settings import Config
@@ -47,12 +48,12 @@ def users() -> None:
 )
 def create_user(email: str, role: Role) -> None:
     """Create an account; prompt for the password, or read it from standard input if piped."""
-    from service.server.startup import accounts_of  # noqa: PLC0415 - the database's libraries only here
-
     config = settings.load()
     password = _new_password()
-    with accounts_of(config) as accounts:
-        user = accounts.register(email, password, role=role, actor=Actor.current_operator())
+    with open_services(config) as services:
+        user = services.accounts.register(
+            email, password, role=role, actor=Actor.current_operator()
+        )
     _report(config, f"Created {user.role} {user.email}")
 
 
@@ -60,10 +61,8 @@ def create_user(email: str, role: Role) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each account.")
 def list_users(*, as_json: bool) -> None:
     """Show every account, its role and whether it is disabled."""
-    from service.server.startup import user_admin_of  # noqa: PLC0415
-
-    with user_admin_of(settings.load()) as admin:
-        accounts = admin.list()
+    with open_services(settings.load()) as services:
+        accounts = services.user_admin.list()
     if as_json:
         for user in accounts:
             click.echo(json.dumps(_as_json(user), ensure_ascii=False))
@@ -102,11 +101,9 @@ def reset_password(email: str) -> None:
 
 
 def _change(change: Callable[[UserAdmin], User], state: str) -> None:
-    from service.server.startup import user_admin_of  # noqa: PLC0415
-
     config = settings.load()
-    with user_admin_of(config) as admin:
-        user = change(admin)
+    with open_services(config) as services:
+        user = change(services.user_admin)
     _report(config, f"{user.email} {state}")
 
 

@@ -62,6 +62,9 @@ class Readiness:
         self._seen = _Seen(time.monotonic(), (nothing,), "")
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="readiness", daemon=True)
+
+    def start(self) -> None:
+        """Start the checks."""
         self._thread.start()
 
     def report(self) -> Report:
@@ -79,7 +82,8 @@ class Readiness:
     def close(self) -> None:
         """End the thread; one that waits for a database which is away is not waited for."""
         self._closing.set()
-        self._thread.join(EVERY_S)
+        if self._thread.is_alive():
+            self._thread.join(EVERY_S)
 
     def _run(self) -> None:
         while not self._closing.is_set():

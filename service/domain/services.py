@@ -1,50 +1,242 @@
-"""The container: the parts of one running process."""
+"""The container: the parts of one process, opened as they are needed. App, worker, commands and tests use it.
+
+Imports no web framework.
+"""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
 
+from sqlalchemy.engine import make_url
+
+from db.database import Database
+from db.engines import open_unpooled_engine
+from service.config.development_keys import with_development_keys
 from service.config.settings import Config
 from service.domain.accounts.accounts import Accounts
 from service.domain.accounts.tokens import TokenMaker
+from service.domain.accounts.user_admin import UserAdmin
+from service.domain.audit import Actor
 from service.domain.deployments.deployments import Deployments
+from service.domain.deployments.drift_monitor import DriftWatch
 from service.domain.deployments.rollout import Rollout
 from service.domain.deployments.shadow import Shadow
 from service.domain.rate_limits import RateLimit
 from service.domain.readiness import Readiness
+from service.domain.reviews.export import FeedbackExport
 from service.domain.reviews.reviews import Reviews
 from service.domain.scans.scans import Scans
-from service.domain.transactions import Transactions
-from service.nlp.pipeline import ScanPipeline
+from service.domain.transactions import Transactions, open_database
+from service.nlp.analyzers.factory import open_analyzers
+from service.nlp.analyzers.pool import AnalyzerPool
+from service.nlp.artifacts.registry import Registry
+from service.nlp.pipeline import ScanPipeline, ScanResult, Submission
 from service.observability.metrics import Metrics
 
 
-@dataclass(frozen=True, slots=True)
-class Services:
-    """The parts of one process."""
+def activated_model(config: Config) -> str | None:
+    """Return the name/version that was activated last, None where none was; changes no database.
 
-    config: Config
-    transactions: Transactions
-    tokens: TokenMaker
-    accounts: Accounts
-    pipeline: ScanPipeline
-    scans: Scans
-    reviews: Reviews
-    deployments: Deployments
-    rollout: Rollout | None
-    shadow: Shadow
-    metrics: Metrics
-    readiness: Readiness
-    login_quota: RateLimit
-    scan_quota: RateLimit
-    draining: threading.Event
+    Raises:
+        DatabaseUnavailable: the database is away, or its schema is not current.
+    """
+    url = make_url(config.database_url)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        return None
+    with build_services(config) as services:
+        return services.deployments.activated()
+
+
+def build_services(
+    config: Config, *, analyzers: AnalyzerPool | None = None, limit_statements: bool = True
+) -> Services:
+    """Return the services of one process; nothing is opened yet.
+
+    Analyzers that are passed in are shared: closing the services leaves them open. Without
+    `limit_statements`, a database statement may take as long as it needs.
+    """
+    return Services(config, analyzers=analyzers, limit_statements=limit_statements)
+
+
+class Services:
+    """The parts of one process. Each opens when it is first read, so a command opens only what it uses.
+
+    A process that serves calls `open`, upgrades the database, then calls `start`.
+    """
+
+    def __init__(
+        self, config: Config, *, analyzers: AnalyzerPool | None, limit_statements: bool
+    ) -> None:
+        self.config = config
+        self.draining = threading.Event()
+        self._shared_analyzers = analyzers
+        self._limit_statements = limit_statements
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Open every part; the model is loaded and proved here.
+
+        Raises:
+            ConfigError, ArtifactError: with what to do.
+        """
+        for name, part in vars(type(self)).items():
+            if isinstance(part, cached_property):
+                getattr(self, name)
+
+    def start(self) -> None:
+        """Serve the model that was activated last, and start the threads. Needs an upgraded database."""
+        if self.rollout is not None:
+            self.rollout.start()
+        self.readiness.start()
+        self._connect_gauges()
 
     def close(self) -> None:
-        """Release the models, their threads and the database connections."""
-        if self.rollout is not None:
-            self.rollout.close()
-        self.shadow.close()
-        self.readiness.close()
-        self.pipeline.close()
-        self.transactions.close()
+        """End the threads and close what is open: models and database connections."""
+        parts = ("rollout", "shadow", "readiness", "analyzers", "transactions")
+        for name in parts:
+            part = vars(self).get(name)
+            is_shared = name == "analyzers" and part is self._shared_analyzers
+            if part is not None and not is_shared:
+                part.close()
+
+    @cached_property
+    def transactions(self) -> Transactions:
+        if self._limit_statements:
+            return Transactions(
+                open_database(self.config, pool_size=self.config.database_pool_size)
+            )
+        return Transactions(Database(open_unpooled_engine(self.config.database_url)))
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        return Metrics()
+
+    @cached_property
+    def tokens(self) -> TokenMaker:
+        return TokenMaker(with_development_keys(self.config))
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        return Accounts(self.config, self.transactions, self.tokens)
+
+    @cached_property
+    def user_admin(self) -> UserAdmin:
+        return UserAdmin(self.config, self.transactions, actor=Actor.current_operator())
+
+    @cached_property
+    def login_quota(self) -> RateLimit:
+        return RateLimit(self.config.login_rate_limit, setting="LOGIN_RATE_LIMIT")
+
+    @cached_property
+    def scan_quota(self) -> RateLimit:
+        return RateLimit(self.config.scan_rate_limit, setting="SCAN_RATE_LIMIT")
+
+    @cached_property
+    def analyzers(self) -> AnalyzerPool:
+        return self._shared_analyzers or open_analyzers(self.config, self.metrics.observer)
+
+    @cached_property
+    def pipeline(self) -> ScanPipeline:
+        return ScanPipeline(
+            self.config,
+            self.analyzers,
+            timed=self.metrics.timed,
+        )
+
+    @cached_property
+    def scans(self) -> Scans:
+        return Scans(
+            self.transactions,
+            self.pipeline,
+            timed=self.metrics.timed,
+            report=self.report_scan,
+        )
+
+    @cached_property
+    def reviews(self) -> Reviews:
+        return Reviews(self.transactions, self._text_of)
+
+    @cached_property
+    def feedback_export(self) -> FeedbackExport:
+        secret_key = with_development_keys(self.config).secret_key
+        return FeedbackExport(self.transactions, secret_key=secret_key)
+
+    @cached_property
+    def registry(self) -> Registry:
+        return Registry(self.config.registry_dir, self.config.model_dir)
+
+    @cached_property
+    def deployments(self) -> Deployments:
+        return Deployments(self.config, self.transactions, self.registry, self.rollout)
+
+    @cached_property
+    def rollout(self) -> Rollout | None:
+        """What makes this process serve the activated model; None where another service analyzes."""
+        if self.config.ai_service_url:
+            return None
+        return Rollout(
+            self.config,
+            self.transactions,
+            lambda: self.analyzers,
+            self.registry,
+            self.shadow,
+            observer=self.metrics.observer,
+        )
+
+    @cached_property
+    def shadow(self) -> Shadow:
+        return Shadow(self.transactions, on_shadowed=self.metrics.shadowed)
+
+    @cached_property
+    def drift(self) -> DriftWatch:
+        return DriftWatch(self.registry)
+
+    @cached_property
+    def readiness(self) -> Readiness:
+        return Readiness(self.transactions, self.analyzers, self.draining)
+
+    def _text_of(self, submission: Submission) -> str:
+        """Return the text of a document; opens the pipeline only for the reviews that have one."""
+        return self.pipeline.text_of(submission)
+
+    def report_scan(self, result: ScanResult) -> None:
+        """Count an answered scan, watch it for drift, and offer it to the shadow model."""
+        self.metrics.scanned(result)
+        self.drift.observe(result)
+        self.shadow.offer(result)
+
+    def _connect_gauges(self) -> None:
+        """Connect the gauges that are computed at scrape time with their sources."""
+        metrics, drift, readiness = self.metrics, self.drift, self.readiness
+        metrics.models.ask = self._models_in_use
+        metrics.drift.ask = lambda: {(name,): s.psi for name, s in drift.shifts().items()}
+        metrics.drift_by_chance.ask = lambda: {(n,): s.chance for n, s in drift.shifts().items()}
+        metrics.ready.ask = lambda: {(): float(not readiness.report().faults)}
+        metrics.database_age.ask = lambda: {(): readiness.report().age_s}
+
+    def _models_in_use(self) -> dict[tuple[str, ...], float]:
+        """Return 1 for each model in use, by role, name and version: an info metric."""
+        serving = self.analyzers.default
+        models: dict[tuple[str, ...], float] = {
+            ("serving", serving.model_name, serving.model_version): 1.0
+        }
+        if self.rollout is not None and self.rollout.shadowing is not None:
+            name, _, version = self.rollout.shadowing.partition("/")
+            models["shadow", name, version] = 1.0
+        if self.config.llm_base_url:
+            models["llm", self.config.llm_model, ""] = 1.0
+        return models

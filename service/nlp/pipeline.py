@@ -123,13 +123,10 @@ class ScanPipeline:
         config: Config,
         analyzers: AnalyzerPool,
         *,
-        on_scanned: Callable[[ScanResult], None] | None = None,
         timed: Timed = untimed,
     ) -> None:
-        """`on_scanned` is told of each result, before the caller has it."""
         self.analyzers = analyzers
         self._timed = timed
-        self._on_scanned = on_scanned
         self._extractor = Extractor(
             max_file_bytes=config.max_file_bytes,
             max_text_chars=config.max_text_chars,
@@ -160,10 +157,7 @@ class ScanPipeline:
         """
         deadline = deadline or Deadline.after(self._timeout_s)
         with self.analyzers.lend(force_llm=submission.force_llm) as analyzer:
-            result = self._scan(submission, analyzer, deadline=deadline, progress=progress)
-        if self._on_scanned is not None:
-            self._on_scanned(result)
-        return result
+            return self._scan(submission, analyzer, deadline=deadline, progress=progress)
 
     def text_of(self, submission: Submission) -> str:
         """Return the extracted text of a document, to which spans refer; raises as `scan` does."""

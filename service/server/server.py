@@ -14,7 +14,6 @@ from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer, create_server
 
-from service.api.current import EXTENSION
 from service.api.http.buffer_memory import Budget
 from service.api.http.limits import MAX_HEADER_BYTES, body_too_large, max_body_bytes
 from service.config.settings import Config
@@ -44,8 +43,8 @@ class Server:
         ConfigError: an address is taken or belongs to another machine, or the limit of open files is too low.
     """
 
-    def __init__(self, app: APIFlask, config: Config) -> None:
-        self._services: Services = app.extensions[EXTENSION]
+    def __init__(self, app: APIFlask, services: Services) -> None:
+        self._services, config = services, services.config
         self._drain_timeout_s = config.drain_timeout_s
         self._sockets: dict[int, Any] = {}
         self._dispatcher = Dispatcher(n_threads=config.threads)

@@ -11,9 +11,9 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import OperationalError
 
 from db import migrate
-from service.api.current import EXTENSION
-from service.app import close_app, create_app
+from service.app import create_app
 from service.config.settings import load
+from service.domain.services import Services, build_services
 from service.nlp.analyzers.factory import open_analyzers
 from service.server.server import Server
 from tests.support.calls import caller
@@ -34,17 +34,23 @@ class LiveService:
     """A served application and where it listens."""
 
     app: object
+    services: Services
     url: str
     ops_url: str | None = None
 
 
-def serve(app, config):
-    server = Server(app, config)
+def serve(services):
+    """Upgrade the database, start the services and serve them on a free port."""
+    services.open()
+    migrate.upgrade(services.config.database_url)
+    services.start()
+    app = create_app(services)
+    server = Server(app, services)
     threading.Thread(target=server.serve, daemon=True).start()
-    readiness = app.extensions[EXTENSION].readiness
+    readiness = services.readiness
     wait_until(lambda: not readiness.report().faults, lambda: readiness.report().faults)
     ops_url = server.ops_port and f"http://127.0.0.1:{server.ops_port}"
-    return LiveService(app, f"http://127.0.0.1:{server.port}", ops_url)
+    return LiveService(app, services, f"http://127.0.0.1:{server.port}", ops_url)
 
 
 @pytest.fixture(scope="session")
@@ -63,16 +69,10 @@ def start_service(analyzers, tmp_path_factory):
     def start(**settings):
         folder = tmp_path_factory.mktemp("data")
         config = load({**SETTINGS, "DATA_DIR": str(folder), **settings})
-        migrate.upgrade(config.database_url)
         is_remote = config.llm_base_url or config.ai_service_url
-        app = create_app(config, analyzers=open_analyzers(config) if is_remote else analyzers)
-        if is_remote:
-            stack.callback(close_app, app)
-        else:
-            parts = app.extensions[EXTENSION]
-            stack.callback(parts.transactions.close)  # others use the analyzers
-            stack.callback(parts.readiness.close)
-        return serve(app, config)
+        services = build_services(config, analyzers=None if is_remote else analyzers)
+        stack.callback(services.close)
+        return serve(services)
 
     with stack:
         yield start
@@ -157,12 +157,12 @@ def user(new_user):
 @pytest.fixture
 def admin(live, new_user):
     """An administrator; the API makes none, so this one is made as the command makes them."""
-    accounts = live.app.extensions[EXTENSION].accounts
+    accounts = live.services.accounts
     return new_user(lambda email, password: accounts.register(email, password, role="admin"))
 
 
 @pytest.fixture
 def reviewer(live, new_user):
     """A reviewer, made as the command makes them, who owns no scan."""
-    accounts = live.app.extensions[EXTENSION].accounts
+    accounts = live.services.accounts
     return new_user(lambda email, word: accounts.register(email, word, role="reviewer"))

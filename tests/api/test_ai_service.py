@@ -6,7 +6,6 @@ from contextlib import closing
 
 import pytest
 
-from service.api.current import EXTENSION
 from service.domain.audit import Actor
 from service.domain.reviews.export import FeedbackExport
 from tests.fakes.loopback import Reply
@@ -58,7 +57,7 @@ def judge(user, scan_id, n, **body):
 
 
 def exported(live, scan_id):
-    services = live.app.extensions[EXTENSION]
+    services = live.services
     file = io.StringIO()
     FeedbackExport(services.transactions, secret_key="k" * 32).write(
         file, actor=Actor(operator="test")

@@ -8,13 +8,10 @@ import threading
 import pytest
 from sqlalchemy import delete
 
-from db import migrate
 from db.tables import Deployment, ShadowTotal
-from service.api.current import EXTENSION
-from service.app import close_app, create_app
 from service.config.settings import load
 from service.domain.deployments import rollout as rollouts
-from service.nlp.analyzers.factory import open_analyzers
+from service.domain.services import build_services
 from tests.api.conftest import SETTINGS, serve
 from tests.support.artifacts import (
     NAME,
@@ -53,7 +50,7 @@ def registry_dir(tmp_path_factory):
 @pytest.fixture(scope="module")
 def start_own(tmp_path_factory):
     """Start services that have models of their own, and follow the deployments."""
-    apps = []
+    started = []
 
     def start(database_url, registry_dir):
         config = load(
@@ -65,14 +62,12 @@ def start_own(tmp_path_factory):
                 "INFERENCE_THREADS": "1",
             }
         )
-        migrate.upgrade(config.database_url)
-        apps.append(create_app(config, analyzers=open_analyzers(config)))
-        apps[-1].extensions[EXTENSION].rollout.start()
-        return serve(apps[-1], config)
+        started.append(build_services(config))
+        return serve(started[-1])
 
     yield start
-    for app in apps:
-        close_app(app)
+    for services in started:
+        services.close()
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +79,7 @@ def service(start_own, database_url, registry_dir):
 def live(service, registry_dir):
     """The service as it is before anything was ever deployed."""
     yield service
-    parts = service.app.extensions[EXTENSION]
+    parts = service.services
     for table in (Deployment, ShadowTotal):
         parts.transactions.run(lambda s, table=table: s.execute(delete(table)))
     parts.rollout.follow()
@@ -350,14 +345,14 @@ def test_process_without_the_artifact_serves_the_fallback_until_it_is_there(
         assert "no model" in faults[0]
         assert f"NOT taken over; {DEFAULT} goes on serving" in caplog.text
         shutil.copytree(registry_dir / model, tmp_path / model)
-        other.app.extensions[EXTENSION].rollout.follow()
+        other.services.rollout.follow()
         assert http.get("/api/v1/admin/models").json()["serving_here"] == model
 
 
 def test_process_with_other_content_under_the_name_does_not_serve_it(admin, start_other, tmp_path):
     force(admin, f"{NAME}/2.0.0")
     make_artifact(tmp_path, "2.0.0", sharpness=1.1)
-    other = start_other().app.extensions[EXTENSION].rollout
+    other = start_other().services.rollout
     assert other.serving == DEFAULT
     assert "another" in other.faults[f"{NAME}/2.0.0"]
 

@@ -118,7 +118,7 @@ def test_unexpected_failure_tells_nothing_of_itself(live, user, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("the secret detail")
 
-    pipeline = live.app.extensions["riskscan"].pipeline
+    pipeline = live.services.pipeline
     monkeypatch.setattr(type(pipeline), "scan", broken)
     answer = user.scan()
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")

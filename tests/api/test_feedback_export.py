@@ -11,7 +11,6 @@ from sqlalchemy import delete
 from db.queries import feedback as queries
 from db.tables import Finding
 from ml.corpus.dataset import read_examples
-from service.api.current import EXTENSION
 from service.domain.audit import Actor
 from service.domain.reviews.adjudication import Status
 from service.domain.reviews.export import FeedbackExport
@@ -31,7 +30,7 @@ def scan(user):
 @pytest.fixture
 def export(live):
     """The export over the service's own database."""
-    return FeedbackExport(live.app.extensions[EXTENSION].transactions, secret_key="k" * 32)
+    return FeedbackExport(live.services.transactions, secret_key="k" * 32)
 
 
 @pytest.fixture
@@ -177,7 +176,7 @@ def test_export_leaves_out_a_verdict_whose_finding_is_gone_and_says_so(
     verified(user, scan)
     judge(user, scan, finding(user, scan)["id"])
     scan_id = UUID(scan.rsplit("/", 1)[-1])
-    transactions = live.app.extensions[EXTENSION].transactions
+    transactions = live.services.transactions
     transactions.run(lambda s: s.execute(delete(Finding).where(Finding.scan_id == scan_id)))
     assert [line["text"] for line in lines(scan)] == [BLUE]
     [told] = [r.message for r in caplog.records if str(scan_id) in r.message]

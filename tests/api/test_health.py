@@ -4,8 +4,6 @@ import re
 
 import pytest
 
-from service.api.current import EXTENSION
-
 
 def test_health_and_liveness_answer(client):
     assert client.get("/health").json()["status"] == "ok"
@@ -22,7 +20,7 @@ def test_ready_says_that_database_and_model_are_fit(client):
 @pytest.fixture
 def draining(live):
     """The service, as it answers between SIGTERM and its end."""
-    draining = live.app.extensions[EXTENSION].draining
+    draining = live.services.draining
     draining.set()
     yield
     draining.clear()

@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import update
 
 from db.tables import Login
-from service.api.current import EXTENSION
 from service.domain.accounts.user_admin import UserAdmin
 from service.domain.audit import Actor
 from tests.support.calls import caller
@@ -121,7 +120,7 @@ def test_refresh_is_a_use_of_the_login(user):
 def test_request_is_a_use_of_the_login_to_the_minute(user, live):
     ago = datetime.now(UTC) - timedelta(hours=1)
     used_long_ago = update(Login).where(Login.user_id == UUID(user.id)).values(last_used_at=ago)
-    live.app.extensions[EXTENSION].transactions.run(lambda s: s.execute(used_long_ago))
+    live.services.transactions.run(lambda s: s.execute(used_long_ago))
     user.http.get("/api/auth/me")
     [login] = user.http.get(LOGINS).json()["items"]
     assert datetime.fromisoformat(login["last_used_at"]) > ago + timedelta(minutes=59)
@@ -165,7 +164,7 @@ def test_password_and_logins_change_once_when_answers_get_lost(user, admin, lose
 
 
 def test_disabled_account_is_refused_everywhere_at_once(user, live):
-    parts = live.app.extensions[EXTENSION]
+    parts = live.services
     UserAdmin(parts.config, parts.transactions, actor=Actor(operator="cli:root")).disable(
         user.email
     )
@@ -208,7 +207,7 @@ def test_closed_registration_is_refused_with_a_remedy(start_service):
         answer = http.post("/api/auth/register", json=account)
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
         assert "users create" in answer.json()["detail"]
-        live.app.extensions[EXTENSION].accounts.register(**account)
+        live.services.accounts.register(**account)
         form = {"username": account["email"], "password": account["password"]}
         assert http.post("/api/auth/login", data=form).status_code == 200
 

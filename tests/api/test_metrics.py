@@ -8,9 +8,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from db import migrate
-from service.app import close_app, create_app
 from service.config.settings import load
+from service.domain.services import build_services
 from tests.api.conftest import SETTINGS, serve
 from tests.fakes.chat_server import ChatServer
 from tests.fakes.loopback import Reply
@@ -26,11 +25,9 @@ def start_own(tmp_path_factory):
 
     def start(**settings):
         folder = {"DATA_DIR": str(tmp_path_factory.mktemp("data")), "INFERENCE_THREADS": "1"}
-        config = load({**SETTINGS, **folder, **settings})
-        migrate.upgrade(config.database_url)
-        app = create_app(config)
-        stack.callback(close_app, app)
-        return serve(app, config)
+        services = build_services(load({**SETTINGS, **folder, **settings}))
+        stack.callback(services.close)
+        return serve(services)
 
     with stack:
         yield start

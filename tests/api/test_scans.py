@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import insert
 
 from db.tables import Scan
-from service.api.current import EXTENSION
 from service.domain.limits import COUNTED_SCANS
 from tests.db.conftest import scan_values
 from tests.support.sentences import FLOW_TEXT
@@ -51,7 +50,7 @@ def many(live, user):
         )
         for n in range(COUNTED_SCANS + 3)
     ]
-    live.app.extensions[EXTENSION].transactions.run(lambda s: s.execute(insert(Scan), rows))
+    live.services.transactions.run(lambda s: s.execute(insert(Scan), rows))
     return rows
 
 
@@ -218,7 +217,7 @@ def test_idempotency_key_of_bad_shape_is_refused(user, key):
 
 
 def test_audit_trail_is_closed_to_reviewers(live, new_user):
-    accounts = live.app.extensions[EXTENSION].accounts
+    accounts = live.services.accounts
     reviewer = new_user(lambda email, word: accounts.register(email, word, role="reviewer"))
     assert reviewer.http.get("/api/auth/me").json()["role"] == "reviewer"
     answer = reviewer.http.get("/api/admin/audit-events")

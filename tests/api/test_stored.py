@@ -12,7 +12,6 @@ from sqlalchemy import Engine, delete, event, func, select
 
 from db.engines import BEGIN_IMMEDIATE, open_unpooled_engine
 from db.tables import AuditEvent, Finding, RefreshToken, Scan, User
-from service.api.current import EXTENSION
 from service.domain.scans import scans
 from service.nlp.pipeline import ScanPipeline
 from tests.support.waiting import wait_until
@@ -21,7 +20,7 @@ from tests.support.waiting import wait_until
 @pytest.fixture
 def rows(live):
     """Select from the database of the live service."""
-    transactions = live.app.extensions[EXTENSION].transactions
+    transactions = live.services.transactions
     return lambda query: transactions.run(lambda session: session.execute(query).all())
 
 
@@ -77,7 +76,7 @@ def test_scan_that_a_check_refuses_is_an_internal_error(user, monkeypatch):
 @pytest.fixture
 def delete_account(live):
     """Delete a user's account just before the first INSERT into a table."""
-    engine = open_unpooled_engine(live.app.extensions[EXTENSION].config.database_url)
+    engine = open_unpooled_engine(live.services.config.database_url)
     due = {}
 
     def delete_once(_connection, _cursor, statement, *_):
@@ -114,7 +113,7 @@ def writers():
 @contextmanager
 def held_up(live):
     """Keep scans from being stored by a transaction that holds the users' rows, or all of SQLite."""
-    engine = open_unpooled_engine(live.app.extensions[EXTENSION].config.database_url)
+    engine = open_unpooled_engine(live.services.config.database_url)
     with engine.connect() as connection:
         connection.execution_options(**{BEGIN_IMMEDIATE: True})
         connection.execute(select(User.id).with_for_update())
@@ -128,7 +127,7 @@ def scan_at_once(live, user):
 
     Returns all answers.
     """
-    user_id, stored = uuid.UUID(user.id), live.app.extensions[EXTENSION].scans
+    user_id, stored = uuid.UUID(user.id), live.services.scans
 
     def send(*headers, then=lambda: None):
         with ThreadPoolExecutor(len(headers) + 1) as pool:

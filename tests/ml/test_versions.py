@@ -7,10 +7,10 @@ import pytest
 from db import migrate
 from ml import settings
 from ml.versions import next_version, resolved, serving_folder
+from service.cli.services import open_services
 from service.config.settings import ROOT, load
 from service.domain.audit import Actor
 from service.errors import ConfigError, NotFound
-from service.server.startup import models_of
 from tests.support.artifacts import NAME, SHIPPED, make_artifact
 
 RETRAIN = ROOT / "ml/configs/retrain.toml"
@@ -47,8 +47,10 @@ def test_retraining_starts_from_the_shipped_model_while_none_was_activated(regis
 
 def test_retraining_again_starts_from_what_was_activated_under_another_version(registry, capsys):
     model = make_artifact(registry, "1.4.0")
-    with models_of(load()) as models:
-        models.activate(model, actor=Actor(operator="test"), why="For this test.", force=True)
+    with open_services(load()) as services:
+        services.deployments.activate(
+            model, actor=Actor(operator="test"), why="For this test.", force=True
+        )
     found = resolved(settings.load(RETRAIN))
     assert found.artifact.version == "1.5.0"
     assert found.base.start == [found.artifact.calibration_of] == [str(registry / model)]
@@ -72,8 +74,8 @@ def config(tmp_path):
 
 
 def test_serving_folder_is_what_was_activated_last(config):
-    with models_of(config) as models:
-        models.activate(
+    with open_services(config) as services:
+        services.deployments.activate(
             f"{NAME}/0.1.0", actor=Actor(operator="test"), why="For this test.", force=True
         )
     assert serving_folder(config) == (config.registry_dir / NAME / "0.1.0", "it was activated last")
@@ -97,8 +99,8 @@ def test_serving_folder_of_a_database_without_schema_is_the_default_and_says_why
 
 
 def test_serving_folder_of_a_model_that_is_gone_is_an_error(config, tmp_path):
-    with models_of(config) as models:
-        models.activate(
+    with open_services(config) as services:
+        services.deployments.activate(
             f"{NAME}/0.1.0", actor=Actor(operator="test"), why="For this test.", force=True
         )
     with pytest.raises(NotFound, match=f"{NAME}/0.1.0"):

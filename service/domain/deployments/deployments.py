@@ -125,6 +125,11 @@ class Deployments:
             lambda s: queries.list_deployments(s, limit=limit, before_n=before_n)
         )
 
+    def activated(self) -> str | None:
+        """Return the name/version of the model that was activated last; None where none was."""
+        newest = self._transactions.run(queries.wanted).serving
+        return None if newest is None else newest.to_model
+
     def activate(self, model: str, *, actor: Actor, why: str | None, force: bool) -> Deployment:
         """Have every process serve `model` (name/version), which is proved here first.
 

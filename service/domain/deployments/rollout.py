@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from db.queries import deployments
 from db.tables import Deployment, DeploymentKind
@@ -55,13 +56,16 @@ class Rollout:
         self,
         config: Config,
         transactions: Transactions,
-        analyzers: AnalyzerPool,
+        analyzers: Callable[[], AnalyzerPool],
         registry: Registry,
         shadow: Shadow,
         *,
         observer: Callable[[], Observer] = lambda: NOBODY,
     ) -> None:
-        """`observer` gives each model that may serve its own; a shadow's work is told to nobody."""
+        """`analyzers` returns the pool of this process; it is first called by `start`.
+
+        `observer` gives each model that may serve its own; a shadow's work is told to nobody.
+        """
         self.faults: dict[str, str] = {}  # why this process could not take a model over
         self._config = config
         self._transactions = transactions
@@ -69,9 +73,7 @@ class Rollout:
         self._registry = registry
         self._shadow = shadow
         self._observer = observer
-        self._default = self._serving = _Loaded(
-            _name_of(analyzers.default), manifest_sha256(config.model_dir), analyzers.default
-        )
+        self._taken_over: _Loaded | None = None
         self._previous: _Loaded | None = None
         self._shadowing: _Loaded | None = None
         self._seen_n: int | None = None
@@ -83,8 +85,8 @@ class Rollout:
 
     @property
     def serving(self) -> str:
-        """The name/version of the model that this process serves now."""
-        return self._serving.model
+        """The name/version of the model that this process serves now, "" before `start`."""
+        return "" if self._thread is None else self._serving.model
 
     @property
     def shadowing(self) -> str | None:
@@ -127,6 +129,16 @@ class Rollout:
                 self._retry_at_s = time.monotonic() + RETRY_S
             self._seen_n = wanted.n
 
+    @cached_property
+    def _default(self) -> _Loaded:
+        """The model of MODEL_DIR, which serves until another was activated."""
+        analyzer = self._analyzers().default
+        return _Loaded(_name_of(analyzer), manifest_sha256(self._config.model_dir), analyzer)
+
+    @property
+    def _serving(self) -> _Loaded:
+        return self._taken_over or self._default
+
     def _news(self) -> deployments.Wanted | None:
         n = self._transactions.run(deployments.newest_n)
         is_due = self._retry_at_s is not None and time.monotonic() >= self._retry_at_s
@@ -146,8 +158,8 @@ class Rollout:
         )
         if candidate is None:
             return
-        self._analyzers.exchange(candidate.analyzer)
-        self._previous, self._serving = self._serving, candidate
+        self._analyzers().exchange(candidate.analyzer)
+        self._previous, self._taken_over = self._serving, candidate
         _log.warning(
             "model taken over",
             extra=fields(serving=candidate.model, previous=self._previous.model),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -48,11 +48,18 @@ class Scans:
     """The stored scans of users."""
 
     def __init__(
-        self, transactions: Transactions, scanner: ScanPipeline, *, timed: Timed = untimed
+        self,
+        transactions: Transactions,
+        scanner: ScanPipeline,
+        *,
+        timed: Timed = untimed,
+        report: Callable[[ScanResult], None] = lambda _: None,
     ) -> None:
+        """`report` receives each scan once it is stored."""
         self._transactions = transactions
         self._scanner = scanner
         self._timed = timed
+        self._report = report
         self._kept = Combiner(self._keep, common=DatabaseUnavailable)
 
     def create(self, user_id: UUID, submission: Submission, *, key: str | None) -> tables.Scan:
@@ -85,6 +92,7 @@ class Scans:
                 return earlier
             raise
         _log.info("scan stored", extra=fields(scan_id=stored.id))
+        self._report(result)
         return stored
 
     def n_waiting(self, user_id: UUID) -> int:
