@@ -16,7 +16,7 @@ from service.config import settings
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.inference.engine import CPU_LIMITS
 from service.nlp.inference.engine_factory import open_engine
-from service.nlp.inference.requests import padded
+from service.nlp.inference.requests import pad
 from service.nlp.inference.tokenization import Windower
 from tests.bench.own_process import measured
 from tests.bench.plots import bars
@@ -76,7 +76,7 @@ def figures_of(sentences, ways):
     took_ms = 1000 * (time.perf_counter() - began_s)
     found = {"tokenize_ms_per_1000": 1000 * took_ms / len(sentences)}
     for way in ways:
-        feeds = [padded(rows) for rows in _batches(windows, way)]
+        feeds = [pad(rows) for rows in _batches(windows, way)]
         engine.outputs(*feeds[0])  # the first pass sets the memory up
         n_threads = 1 if way == ONE_BY_ONE else engine.limits.at_once
         began_s = time.perf_counter()

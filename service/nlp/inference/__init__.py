@@ -1,1 +1,1 @@
-"""Sentences to scores: tokenization, scheduling, engines, the score cache."""
+"""Sentences to outputs of the network: tokenization, scheduler, engines, score cache."""

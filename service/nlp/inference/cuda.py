@@ -1,6 +1,6 @@
-"""Whether a CUDA device can run the model, and if not, why and what to do.
+"""Checks whether a CUDA device can run the model; if not, says why and what to do.
 
-Imports torch, which takes seconds, only if there is a driver.
+Imports torch, which takes seconds, only if there is an NVIDIA driver.
 """
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ import ctypes
 import importlib.util
 from dataclasses import dataclass
 
-# torch's wheel has code for sm_75 (Turing) and newer (`requirements-gpu.txt`, read from it in November 2026).
+# The torch wheel of requirements-gpu.txt holds code for sm_75 (Turing) and newer (checked in November 2026).
 MIN_CAPABILITY = (7, 5)
 MIN_DRIVER = 580
-"""The first driver for CUDA 13; that wheel is built for CUDA 13."""
+"""The first driver for CUDA 13, which that wheel is built for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cuda:
-    """A machine's GPUs, driver and torch; versions are (major, minor), None if missing."""
+    """GPUs, driver and torch of a machine; versions are (major, minor), None if missing."""
 
     driver: tuple[int, int] | None
-    """The newest CUDA that the NVIDIA driver supports."""
+    """Newest CUDA version that the NVIDIA driver supports."""
     torch: tuple[int, int] | None
-    """The CUDA that torch is built for."""
+    """CUDA version that torch is built for."""
     capabilities: tuple[tuple[int, int], ...] = ()
-    """Compute capability of each GPU that torch sees, in torch's order."""
+    """Compute capability of each GPU that torch sees, in its order."""
 
     def fault(self, index: int = 0) -> str | None:
         """Return why the GPU `index` cannot run the model, with the remedy; None if it can."""
@@ -35,7 +35,7 @@ class Cuda:
             )
         if self.torch is None:
             return (
-                "torch is not installed, or is built for the CPU alone. Use the image of Dockerfile.gpu, or "
+                "torch is not installed, or is built for CPUs only. Use the image of Dockerfile.gpu, or "
                 "`make run-gpu`"
             )
         if self.driver < self.torch:
@@ -46,7 +46,7 @@ class Cuda:
         if index >= len(self.capabilities):
             return (
                 f"torch sees {len(self.capabilities)} GPUs, counted from cuda:0. Start a container with "
-                "`--gpus all`, and look at CUDA_VISIBLE_DEVICES"
+                "`--gpus all`, and check CUDA_VISIBLE_DEVICES"
             )
         if self.capabilities[index] < MIN_CAPABILITY:
             return (
@@ -57,7 +57,7 @@ class Cuda:
 
 
 def probe() -> Cuda:
-    """Inspect this machine; without a driver torch is not imported."""
+    """Inspect this machine; imports torch only if there is a driver."""
     driver = _driver()
     if driver is None or importlib.util.find_spec("torch") is None:
         return Cuda(driver, None)

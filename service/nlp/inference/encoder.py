@@ -1,6 +1,6 @@
-"""The transformer in plain torch: BERT layers, mean pooling, linear heads. Imported only where torch is.
+"""The transformer in plain torch: BERT layers, mean pooling, linear heads. Imports torch.
 
-Training (ml) and the CUDA engine build the same class, so that they cannot drift apart.
+Training (ml) and the CUDA engine share this class, so they cannot differ.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from torch.nn import functional as F  # noqa: N812 - the name the field knows it
 
 @dataclass(frozen=True, slots=True)
 class EncoderConfig:
-    """Sizes of the network, as config.json of the artifact states them."""
+    """Sizes of the network, as in the artifact's config.json."""
 
     n_labels: int
     influence: bool = False
-    """Whether a sentence also says something of its neighbours (neighbour_context.py)."""
+    """Whether the network also has influence on neighbouring sentences (neighbour_context.py)."""
     hidden_size: int = 384
     intermediate_size: int = 1536
     n_layers: int = 6
@@ -63,9 +63,9 @@ class Layer(nn.Module):
 
 
 class RiskEncoder(nn.Module):
-    """Token ids -> one logit per risk type. BERT (arXiv:1810.04805), pooled by the mean over tokens.
+    """Token ids to one logit per risk type: BERT (arXiv:1810.04805), mean pooling over tokens, a linear head.
 
-    `influence` maps the pooled vector, scaled to length 1, to what the sentence says of its neighbours.
+    A second head, `influence`, maps the pooled vector, scaled to length 1, to the influence on neighbours.
     """
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -89,9 +89,9 @@ class RiskEncoder(nn.Module):
         return self.head.out_features * (1 if self.influence is None else 3)
 
     def outputs(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return the logits, and beside them, where the network has it, the influence on neighbours.
+        """Return the logits, and the influence on neighbours if the network has it.
 
-        float (b, n_labels) or (b, 3 * n_labels).
+        float (b, n_labels) or (b, 3 * n_labels), for arguments as in `forward`.
         """
         pooled = self.pooled(input_ids, attention_mask)
         logits: Tensor = self.head(pooled)
@@ -100,7 +100,7 @@ class RiskEncoder(nn.Module):
         return torch.cat([logits, self.influence(F.normalize(pooled, dim=1))], dim=1)
 
     def pooled(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return float (b, hidden): the mean over the tokens of the last layer."""
+        """Return the mean of the last layer over the tokens, float (b, hidden)."""
         places = torch.arange(input_ids.shape[1], device=input_ids.device)
         x = self.embedding_norm(self.words(input_ids) + self.positions(places))
         x = F.dropout(x, self.dropout, self.training)

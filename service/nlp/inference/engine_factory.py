@@ -12,10 +12,12 @@ from service.nlp.inference.torch_engine import TorchEngine
 
 
 def open_engine(artifact: Artifact, *, device: str, n_threads: int) -> Engine:
-    """Return the engine for `device` (auto, cpu, cuda or cuda:N); `n_threads` 0 takes the CPU quota.
+    """Open the engine for `device` (auto, cpu, cuda or cuda:N) with the artifact's weights.
+
+    `n_threads` of 0 uses the CPU quota.
 
     Raises:
-        ConfigError: CUDA is requested but unusable; the message says why.
+        ConfigError: CUDA is requested but cannot be used; the message says why.
         ArtifactError: the runtime cannot load the artifact's graph.
     """
     threads = n_threads or cpu_quota()

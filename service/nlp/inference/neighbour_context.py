@@ -1,8 +1,8 @@
-"""What the sentences around a sentence say of it: added to its logits, sentence by sentence of a document.
+"""Neighbour influence: what the sentences around a sentence add to its logits.
 
-A network with influence gives each sentence three groups of outputs: its own logits, what it says of the
-sentence after it, and what it says of those near it. So a sentence is read once, whatever stands around
-it, and one without neighbours keeps its own logits.
+A network with influence has three groups of outputs for each sentence: its own logits, its influence on
+the next sentence, and its influence on the sentences near it. So the network reads a sentence once, whatever
+its neighbours, and a sentence without neighbours keeps its own logits.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from service.nlp.arrays import Doubles, Floats, Rows, row_blocks
 from service.nlp.taxonomy import RISK_TYPES
 
 RADIUS = 6
-"""Sentences on either side that count as near."""
+"""Sentences on either side that are near."""
 N_TYPES = len(RISK_TYPES)
 
 
 def own_logits(outputs: Floats) -> Floats:
-    """Return float32 (n, n_risk_types): the logits of sentences that have no neighbours."""
+    """Return the logits of sentences without neighbours, float32 (n, n_risk_types)."""
     return outputs[:, :N_TYPES]
 
 
 def logits_in_document(outputs: Floats) -> Floats:
-    """Return float32 (n, n_risk_types), a new array, for all n sentences of one document, in its order.
+    """Return the logits of all sentences of one document, a new float32 array (n, n_risk_types).
 
     `outputs` is float32 (n, n_risk_types), or (n, 3 * n_risk_types) from a network with influence.
     """
@@ -36,28 +36,28 @@ def logits_in_document(outputs: Floats) -> Floats:
 
 
 def logits_of_block(outputs: Floats, row_of: Rows, block: slice) -> Floats:
-    """Return float32 (n_rows, n_risk_types) for the sentences `block` of one document.
+    """Return the logits of the sentences `block` of one document, float32 (n_rows, n_risk_types).
 
-    `outputs` is as in `logits_in_document`, with one row for each distinct sentence. `row_of`, ints (n,),
-    maps each sentence of the document to its row.
+    `outputs` has the columns of `logits_in_document` and a row for each distinct sentence. `row_of`,
+    intp (n,), is each sentence's row there.
     """
     begin, end = block.start, block.stop
     first, last = max(begin - RADIUS, 0), min(end + RADIUS, len(row_of))
-    seen = outputs[row_of[first:last]]
-    place = np.arange(begin - first, end - first)
-    total = own_logits(seen)[place]
+    surroundings = outputs[row_of[first:last]]
+    rows = np.arange(begin - first, end - first)
+    logits = own_logits(surroundings)[rows]
     if outputs.shape[1] == N_TYPES or len(row_of) < 2:
-        return total
-    has_one_before = place > 0
-    total[has_one_before] += seen[place[has_one_before] - 1, N_TYPES : 2 * N_TYPES]
-    total += _mean_of_near(seen[:, 2 * N_TYPES :].astype(np.float64), place)
-    return total
+        return logits
+    has_previous = rows > 0
+    logits[has_previous] += surroundings[rows[has_previous] - 1, N_TYPES : 2 * N_TYPES]
+    logits += _neighbour_mean(surroundings[:, 2 * N_TYPES :].astype(np.float64), rows)
+    return logits
 
 
-def _mean_of_near(values: Doubles, place: Rows) -> Floats:
-    """Return, for the rows `place`, the mean of up to RADIUS rows before and as many after."""
+def _neighbour_mean(values: Doubles, rows: Rows) -> Floats:
+    """Return for each of `rows` the mean of up to RADIUS rows before it and as many after it."""
     sums = np.zeros((len(values) + 1, values.shape[1]))
     np.cumsum(values, axis=0, out=sums[1:])
-    before, after = np.maximum(place - RADIUS, 0), np.minimum(place + RADIUS + 1, len(values))
-    others = sums[after] - sums[before] - values[place]
-    return np.asarray(others / (after - before - 1)[:, None], np.float32)
+    begin, end = np.maximum(rows - RADIUS, 0), np.minimum(rows + RADIUS + 1, len(values))
+    neighbours = sums[end] - sums[begin] - values[rows]
+    return np.asarray(neighbours / (end - begin - 1)[:, None], np.float32)

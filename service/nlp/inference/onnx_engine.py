@@ -14,15 +14,15 @@ from service.nlp.inference.engine import CPU_LIMITS, Engine
 
 
 class OnnxEngine(Engine):
-    """The int8 graph in ONNX Runtime: 7-bit weights, activations rounded per token.
+    """The int8 graph in ONNX Runtime: 7-bit weights, activations quantized per token.
 
-    A pass has one thread, since the threads of one pass wait for each other in each of its 300 nodes.
+    A forward pass uses one thread: several would wait for each other at each of its 300 nodes.
     """
 
     device = "cpu"
 
     def __init__(self, artifact: Artifact, *, n_threads: int) -> None:
-        # Official builds report to Microsoft by default, and read this once, when they are imported.
+        # Official builds send telemetry to Microsoft by default. They read this variable once, on import.
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         import onnxruntime as ort  # type: ignore[import-untyped]  # noqa: PLC0415 - no stubs; heavy
 
@@ -37,7 +37,7 @@ class OnnxEngine(Engine):
             self._session = ort.InferenceSession(
                 artifact.path / ONNX_FILE, options, providers=["CPUExecutionProvider"]
             )
-        except (*faults, state.RuntimeException) as error:  # they share no base but Exception
+        except (*faults, state.RuntimeException) as error:  # their only common base is Exception
             raise ArtifactError(
                 f"ONNX Runtime {ort.__version__} cannot load {artifact.path / ONNX_FILE}; "
                 "install the version that requirements.txt pins."

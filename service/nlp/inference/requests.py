@@ -1,4 +1,4 @@
-"""One caller's sentences on their way through the engine: what waits, and what has been read of it."""
+"""Inference requests: one caller's sentences as token windows, and the outputs collected so far."""
 
 from __future__ import annotations
 
@@ -11,73 +11,62 @@ from queue import Empty, SimpleQueue
 import numpy as np
 
 from service.errors import RiskscanError
-from service.nlp.arrays import Ints, Scores
+from service.nlp.arrays import Floats, Ints
 from service.nlp.deadline import Deadline
 from service.nlp.inference.neighbour_context import N_TYPES
 
 
 @dataclass(eq=False, slots=True)
 class Window:
-    """The token ids of a sentence, or of a stretch of a long one; sentence `row` of its request."""
+    """The token ids of a sentence, or of one stretch of an over-long sentence."""
 
     request: Request
     row: int
+    """Row of the sentence in its request."""
     ids: list[int]
     share: float
-    """One part in as many as the sentence has windows."""
-
-    def keep(self, outputs: Scores) -> None:
-        """Add the window's outputs, (n_outputs,), to those of its sentence."""
-        request = self.request
-        sentence = request.outputs[self.row]
-        if self.share == 1:
-            sentence[:] = outputs
-        else:
-            own, of_others = sentence[:N_TYPES], sentence[N_TYPES:]
-            np.maximum(own, outputs[:N_TYPES], out=own)
-            of_others += self.share * outputs[N_TYPES:]
-        request.n_tokens -= len(self.ids)
-        request.n_windows_left -= 1
-        if request.n_windows_left == 0:
-            request.finish()
+    """1 / number of the sentence's windows."""
 
 
 @dataclass(eq=False)
 class Request:
-    """One caller's sentences on their way; `finish` wakes the caller."""
+    """One caller's sentences. The scheduler's lock guards all fields."""
 
     deadline: Deadline | None
-    outputs: Scores
+    outputs: Floats
+    """float32 (n_sentences, n_outputs), filled in window by window."""
     windows: list[Window] = field(default_factory=list)
-    """That no pass has taken yet, shortest first."""
+    """Windows that no batch has taken yet, shortest first."""
     n_windows_left: int = 0
+    """Windows whose outputs are missing."""
     n_tokens: int = 0
-    """That no pass has read yet, with [CLS] and [SEP]."""
-    served: float = 0.0
-    """Tokens that the engine has read for it, from those on that others had when it came."""
+    """Tokens of the windows whose outputs are missing, with [CLS] and [SEP]."""
+    virtual_time: float = 0.0
+    """Tokens served to this request, counted from the virtual time at its arrival (fair queueing)."""
     arrived_s: float = field(default_factory=time.monotonic)
     has_begun: bool = False
     error: RiskscanError | None = None
-    abandoned: bool = False
+    is_abandoned: bool = False
+    """Whether the caller no longer waits."""
     is_finished: bool = False
-    _wakes: SimpleQueue[None] = field(default_factory=SimpleQueue)
-    """Not an Event, which is Python and keeps the GIL for longer."""
+    # A SimpleQueue wakes the caller faster than an Event, which is Python code and holds the GIL longer.
+    _wake_up: SimpleQueue[None] = field(default_factory=SimpleQueue)
 
-    def add(self, row: int, windows: list[list[int]]) -> None:
-        """Take in the windows of one sentence."""
+    def add_sentence(self, row: int, windows: list[list[int]]) -> None:
+        """Add the windows of one sentence."""
         self.windows += [Window(self, row, ids, 1 / len(windows)) for ids in windows]
         self.n_windows_left += len(windows)
         self.n_tokens += sum(map(len, windows))
 
-    def take(self, n: int, longest: int, padding: int) -> list[Window]:
-        """Remove and return the longest windows of at most `longest` tokens.
+    def take(self, n: int, max_tokens: int, padding: int) -> list[Window]:
+        """Remove and return up to `n` windows, the longest of those with at most `max_tokens` tokens.
 
-        Up to `n`, as many as need no more than `padding` tokens of padding to be `longest`.
+        Stops before padding all of them to `max_tokens` would need more than `padding` tokens.
         """
-        end = bisect_left(self.windows, longest + 1, key=lambda w: len(w.ids))
+        end = bisect_left(self.windows, max_tokens + 1, key=lambda w: len(w.ids))
         begin = end
         while begin > max(0, end - n):
-            padding -= longest - len(self.windows[begin - 1].ids)
+            padding -= max_tokens - len(self.windows[begin - 1].ids)
             if padding < 0:
                 break
             begin -= 1
@@ -85,24 +74,44 @@ class Request:
         del self.windows[begin:end]
         return taken
 
-    def wait(self) -> None:
-        """Return when the request is finished, or its deadline has passed."""
-        with contextlib.suppress(Empty):
-            self._wakes.get(timeout=self.deadline.remaining_s() if self.deadline else None)
+    def store(self, window: Window, outputs: Floats) -> None:
+        """Merge a window's outputs, float32 (n_outputs,), into its sentence; finish after the last window.
 
-    def finish(self) -> None:
-        """Wake the caller."""
-        self.is_finished = True
-        self._wakes.put(None)
+        The logits of an over-long sentence are the maximum over its windows, its influence on neighbours
+        the mean.
+        """
+        sentence = self.outputs[window.row]
+        if window.share == 1:
+            sentence[:] = outputs
+        else:
+            logits, influence = sentence[:N_TYPES], sentence[N_TYPES:]
+            np.maximum(logits, outputs[:N_TYPES], out=logits)
+            influence += window.share * outputs[N_TYPES:]
+        self.n_tokens -= len(window.ids)
+        self.n_windows_left -= 1
+        if self.n_windows_left == 0:
+            self._finish()
 
     def fail(self, error: RiskscanError) -> None:
-        """Wake the caller, to be told of `error`."""
+        """Record `error` and wake the caller, which raises it."""
         self.error = error
-        self.finish()
+        self._finish()
+
+    def wait(self) -> None:
+        """Block until the request is finished or its deadline passes."""
+        with contextlib.suppress(Empty):
+            self._wake_up.get(timeout=self.deadline.remaining_s() if self.deadline else None)
+
+    def _finish(self) -> None:
+        self.is_finished = True
+        self._wake_up.put(None)
 
 
-def padded(rows: list[list[int]]) -> tuple[Ints, Ints]:
-    """Return ids and mask, int64 (b, t), zero-padded to the longest row; [PAD] is id 0 in BERT."""
+def pad(rows: list[list[int]]) -> tuple[Ints, Ints]:
+    """Return token ids and attention mask, int64 (b, t), zero-padded to the longest row.
+
+    [PAD] is id 0 in BERT.
+    """
     shape = (len(rows), max(map(len, rows)))
     ids, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     for i, row in enumerate(rows):

@@ -1,4 +1,4 @@
-"""Sentences in, windows of token ids out: nothing is cut off, nothing is skipped."""
+"""Sentences to windows of token ids: no text is truncated or skipped."""
 
 from __future__ import annotations
 
@@ -13,34 +13,35 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 MAX_WHOLE_TOKENS = 128
-"""Most tokens of a sentence that is scored whole, [CLS] and [SEP] included."""
+"""A longer sentence is scored in windows. [CLS] and [SEP] count."""
 
 WINDOW_TOKENS = 40
-"""Size of the windows over a longer one. The classifier takes the mean over the tokens, so a small window
-dilutes one risky clause least, and raises the most false alarms. Measured with riskscan-minilm 1.0.0 on
-240 risks (82 % of them found alone), each among twelve harmless clauses of one run, and on 240 runs
-without a risk; November 2026:
+"""Size of the windows over a longer sentence. The classifier averages over tokens, so a small window
+dilutes a risky clause least but raises the most false alarms. Measured in November 2026 with riskscan-minilm
+1.0.0 on 240 run-on sentences with one risk among twelve harmless clauses, and on 240 without a risk. As
+sentences of their own, 82 % of these risks are found.
 
     tokens             24    32    40    48    64    96   128
     risk found, %      93    93    86    84    78    65    46
     false alarms, %    73    63    54    50    45    36    23
 
-As sentences of their own, twelve such clauses raise a false alarm in 61 % of runs: 40 finds most below that.
+Twelve such clauses as separate sentences raise a false alarm in 61 % of the cases. Of the sizes below that
+rate, 40 finds the most risks.
 """
 
-_FEW = 4
-"""Sentences below which a batch does not pay: it lets the GIL go and asks a pool of threads."""
+_MIN_BATCH = 4
+"""Fewer sentences are tokenized one by one: a batch releases the GIL and wakes a thread pool."""
 
-MAX_WORD_CHARS = 100  # WordPiece turns a longer word into one [UNK]
+MAX_WORD_CHARS = 100  # WordPiece replaces a longer word by one [UNK]
 _WORD_PART_CHARS = 33
 _LONG_WORD = re.compile(r"[^\s!-/:-@\[-`{-~]{34,}")  # WordPiece splits at ASCII punctuation
 
 
 class Windower:
-    """Turns sentences into token windows, for any number of threads.
+    """Turns sentences into windows of token ids. Thread-safe.
 
-    Nobody may change the settings of its tokenizer: threads that share one and change how it truncates get
-    wrong cuts, and no error.
+    The settings of its tokenizer must not change: a thread that changes the truncation of a shared tokenizer
+    silently changes other threads' results.
     """
 
     def __init__(self, tokenizer: Tokenizer, max_length_tokens: int) -> None:
@@ -52,9 +53,9 @@ class Windower:
         self._size = min(self._whole, WINDOW_TOKENS - 2)
 
     def windows(self, sentences: Sequence[str]) -> list[list[list[int]]]:
-        """Return the windows of each sentence, at least one each, [CLS] and [SEP] included."""
+        """Return the windows of each sentence, at least one, with [CLS] and [SEP]."""
         texts = [split_long_words(sentence) for sentence in sentences]
-        if len(texts) < _FEW:
+        if len(texts) < _MIN_BATCH:
             encodings = [self._tokenizer.encode(text, add_special_tokens=False) for text in texts]
         else:
             encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
@@ -68,7 +69,7 @@ class Windower:
 
 
 def overlapping(ids: list[int], size: int) -> Iterator[list[int]]:
-    """Yield `ids` whole, or in windows of `size` that overlap by half; the last ends at the end."""
+    """Yield `ids` in windows of at most `size` that overlap by half; the last one ends with `ids`."""
     stride = size // 2
     last = max(0, len(ids) - size)
     for start in range(0, last, stride):
@@ -77,9 +78,9 @@ def overlapping(ids: list[int], size: int) -> Iterator[list[int]]:
 
 
 def split_long_words(sentence: str) -> str:
-    """Put spaces into words that WordPiece would take for unknown; for the model's eyes only.
+    """Insert spaces into words that WordPiece would replace by [UNK]. Only the model sees the result.
 
-    Lone surrogates, which the tokenizer refuses, become question marks.
+    Lone surrogates, which the tokenizer rejects, become question marks.
     """
     return _LONG_WORD.sub(_split_word, sentence.encode("utf-8", "replace").decode("utf-8"))
 
@@ -93,7 +94,7 @@ def _id(tokenizer: Tokenizer, token: str) -> int:
 
 def _split_word(match: re.Match[str]) -> str:
     word = match.group()
-    # The tokenizer counts after NFD: a Hangul syllable becomes three characters, hence 33 a part.
+    # The tokenizer counts characters after NFD, where a Hangul syllable becomes three: hence 33 a part.
     if len(unicodedata.normalize("NFD", word)) <= MAX_WORD_CHARS:
         return word
     parts = range(0, len(word), _WORD_PART_CHARS)

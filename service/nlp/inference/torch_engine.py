@@ -41,26 +41,26 @@ class TorchEngine(Engine):
         try:
             return self._forward(input_ids, attention_mask)
         except self._torch.OutOfMemoryError as error:
-            raise EngineOutOfMemory("The GPU's memory does not hold so many tokens.") from error
+            raise EngineOutOfMemory("The batch does not fit into the GPU's memory.") from error
 
     def _forward(self, input_ids: Ints, attention_mask: Ints) -> Floats:
         torch = self._torch
         on_cuda = self.device.startswith("cuda")
         with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=on_cuda):
-            ids, mask = (self._sent(array) for array in (input_ids, attention_mask))
+            ids, mask = (self._to_device(array) for array in (input_ids, attention_mask))
             out: Floats = self._model.outputs(ids, mask).float().cpu().numpy()
         return out
 
-    def _sent(self, array: Ints) -> Tensor:
+    def _to_device(self, array: Ints) -> Tensor:
         tensor = self._torch.from_numpy(array)
-        # From other memory, the copy would wait for the previous pass.
+        # A copy from pageable memory would wait for the previous pass.
         if self.device.startswith("cuda"):
             tensor = tensor.pin_memory()
         return tensor.to(self.device, non_blocking=True)
 
 
 def load_encoder(folder: Path) -> RiskEncoder:
-    """Build the network of an artifact's folder from its integer weights: float32, evaluation mode."""
+    """Build an artifact's network from its integer weights, in float32 and evaluation mode."""
     import torch  # noqa: PLC0415 - heavy
     from safetensors.numpy import load_file  # noqa: PLC0415 - not needed on the CPU path
 
@@ -74,7 +74,7 @@ def load_encoder(folder: Path) -> RiskEncoder:
 
 
 def dequantized(tensors: dict[str, npt.NDArray[np.generic]]) -> dict[str, Floats]:
-    """Turn the weights file's tensors into float32 ones; a matrix with a scale is stored (in, out)."""
+    """Convert the tensors of the weights file to float32; a matrix with a scale is stored as (in, out)."""
     state: dict[str, Floats] = {}
     for name, value in tensors.items():
         floats = value.astype(np.float32)
