@@ -21,6 +21,9 @@ class LargestIdEngine(Engine):
         self.n_outputs = n_outputs
         self.limits = PassLimits(at_once, tokens=512, overhead_tokens=overhead_tokens)
         self.passes: list[tuple[int, int]] = []  # shape of each forward pass
+        self.most_at_once = 0  # passes that ran in parallel
+        self._n_running = 0
+        self._lock = threading.Lock()
         self.errors: list[Exception | None] = []  # raised one a pass; None lets a pass work
         self.refused_id = -1  # a pass with this token id fails
         self.gate = threading.Event()
@@ -28,9 +31,14 @@ class LargestIdEngine(Engine):
         self.entered = threading.Event()
 
     def outputs(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
-        self.passes.append(input_ids.shape)
+        with self._lock:
+            self.passes.append(input_ids.shape)
+            self._n_running += 1
+            self.most_at_once = max(self.most_at_once, self._n_running)
         self.entered.set()
         self.gate.wait()
+        with self._lock:
+            self._n_running -= 1
         if self.errors and (error := self.errors.pop(0)) is not None:
             raise error
         if (input_ids == self.refused_id).any():

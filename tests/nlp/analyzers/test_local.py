@@ -3,14 +3,17 @@ from __future__ import annotations
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import numpy as np
 import pytest
 
 from service.errors import ArtifactError
 from service.nlp.analyzers.local import LocalAnalyzer
+from service.nlp.inference.onnx_engine import OnnxEngine
+from service.nlp.observer import NullObserver
 from tests.nlp.conftest import MODEL_DIR
-from tests.nlp.prose import HARMLESS, RISK
+from tests.nlp.prose import HARMLESS, RISK, extracted
 
 
 def test_open_shipped_artifact_names_model_and_version(local, artifact):
@@ -59,3 +62,32 @@ def test_score_onnx_and_torch_agree(local, request):
     other = request.getfixturevalue("local_torch")
     difference = np.abs(local.score([RISK, *HARMLESS]) - other.score([RISK, *HARMLESS]))
     assert difference.max() < 0.08  # the ONNX graph rounds activations to 8 bits
+
+
+class Counter(NullObserver):
+    """Counts cache hits, and rows of forward passes."""
+
+    def __init__(self):
+        self.n_hits = self.n_rows = 0
+
+    def cached(self, hits, misses):  # noqa: ARG002 - the observer's interface
+        self.n_hits += hits
+
+    def inferred(self, seconds, tokens, padded_tokens, rows):  # noqa: ARG002 - the observer's interface
+        self.n_rows += rows
+
+
+def test_analyze_edited_document_runs_the_network_on_new_sentences_only(local, artifact, segmenter):
+    counter = Counter()
+    engine = OnnxEngine(artifact, n_threads=1)
+    before = [f"Milestone {k} slipped because the vendor was late." for k in range(20)]
+    edited = segmenter.segment(extracted(*before[:7], "Nobody tested the restore.", *before[8:]))
+    with closing(
+        LocalAnalyzer(artifact, engine, cache_sentences=1000, observer=counter)
+    ) as analyzer:
+        analyzer.analyze(segmenter.segment(extracted(*before)))
+        assert (counter.n_hits, counter.n_rows) == (0, 20)
+        findings = analyzer.analyze(edited).findings
+    assert (counter.n_hits, counter.n_rows) == (19, 21)
+    expected = local.analyze(edited).findings
+    assert [(f.start, f.risk_type) for f in findings] == [(f.start, f.risk_type) for f in expected]

@@ -1,7 +1,10 @@
+"""The scheduler against an engine of plain arithmetic, which a test can block."""
+
 from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -18,8 +21,8 @@ from tests.support.waiting import wait_until
 SENTENCES = [f"{'word ' * (i % 40)}budget number {i}" for i in range(120)]
 
 
-class Told(NullObserver):
-    """Keeps what it is told."""
+class Recorder(NullObserver):
+    """Records every report of the scheduler."""
 
     def __init__(self):
         self.passes, self.queues, self.waits, self.rejections = [], [], [], []
@@ -27,7 +30,7 @@ class Told(NullObserver):
     def waited(self, seconds):
         self.waits.append(seconds)
 
-    def inferred(self, seconds, tokens, padded_tokens, rows):  # noqa: ARG002 - the observer's form
+    def inferred(self, seconds, tokens, padded_tokens, rows):  # noqa: ARG002 - the observer's interface
         self.passes.append((tokens, padded_tokens, rows))
 
     def queue(self, tokens, requests):
@@ -37,124 +40,133 @@ class Told(NullObserver):
         self.rejections.append(reason)
 
 
+@pytest.fixture(scope="module")
+def tokenizer(artifact):
+    return artifact.tokenizer()
+
+
 @pytest.fixture
 def engine():
     return LargestIdEngine()
 
 
 @pytest.fixture
-def told():
-    return Told()
+def reports():
+    return Recorder()
 
 
 @pytest.fixture
-def inference(request, engine, artifact, told):
-    thread = InferenceScheduler(
-        engine,
-        artifact.tokenizer(),
-        max_length_tokens=512,
-        pace_tokens_s=getattr(request, "param", None),
-        observer=told,
-    )
-    yield thread
-    engine.gate.set()
-    thread.close()
+def open_scheduler(tokenizer, reports):
+    """Open schedulers; they close with the test."""
+    with ExitStack() as stack:
+
+        def opened(engine, **options):
+            scheduler = InferenceScheduler(
+                engine, tokenizer, max_length_tokens=512, observer=reports, **options
+            )
+            stack.callback(scheduler.close)
+            stack.callback(engine.gate.set)
+            return scheduler
+
+        yield opened
 
 
 @pytest.fixture
-def busy(inference, engine):
+def scheduler(request, engine, open_scheduler):
+    return open_scheduler(engine, pace_tokens_s=getattr(request, "param", None))
+
+
+@pytest.fixture
+def busy(scheduler, engine):
     """Hold the engine inside a forward pass of a first caller's sentence."""
     engine.gate.clear()
     with ThreadPoolExecutor(8) as pool:
-        pool.first = pool.submit(inference.outputs, ["first"])
+        pool.first = pool.submit(scheduler.outputs, ["first"])
         engine.entered.wait(5)
         yield pool
         engine.gate.set()
 
 
-def until_waiting(told, n):
-    wait_until(lambda: told.queues[-1][1] >= n)
+def until_waiting(reports, n):
+    wait_until(lambda: reports.queues[-1][1] >= n)
 
 
-def expected(artifact, sentences):
-    tokenizer = artifact.tokenizer()
+def expected(tokenizer, sentences):
     return [max(tokenizer.encode(s).ids) for s in sentences]
 
 
-def test_outputs_many_lengths_come_back_in_the_order_given(inference, artifact):
-    logits = inference.outputs(SENTENCES)
+def test_outputs_sentences_of_many_lengths_keep_their_order(scheduler, tokenizer):
+    logits = scheduler.outputs(SENTENCES)
     assert logits.shape == (120, len(RISK_TYPES))
-    assert logits[:, 0].tolist() == expected(artifact, SENTENCES)
+    assert logits[:, 0].tolist() == expected(tokenizer, SENTENCES)
 
 
-def test_outputs_no_sentences_answers_without_a_pass(inference, engine):
-    assert inference.outputs([]).shape == (0, len(RISK_TYPES))
+def test_outputs_no_sentences_needs_no_pass(scheduler, engine):
+    assert scheduler.outputs([]).shape == (0, len(RISK_TYPES))
     assert engine.passes == []
 
 
-def test_outputs_passes_keep_to_the_token_budget(inference, engine):
-    inference.outputs(SENTENCES)
+def test_outputs_passes_keep_to_the_token_budget(scheduler, engine):
+    scheduler.outputs(SENTENCES)
     assert max(rows * tokens for rows, tokens in engine.passes) <= 512
 
 
-def test_outputs_over_long_sentence_takes_the_maximum_over_its_windows(inference, artifact):
+def test_outputs_over_long_sentence_takes_the_maximum_over_its_windows(scheduler, tokenizer):
     sentence = "the " * 500 + "zurich" + " the" * 500
-    assert inference.outputs([sentence])[0, 0] == expected(artifact, [sentence])[0]
+    assert scheduler.outputs([sentence])[0, 0] == expected(tokenizer, [sentence])[0]
 
 
-def test_outputs_over_long_sentence_says_of_others_the_mean_of_its_windows(artifact):
+def test_outputs_influence_of_an_over_long_sentence_is_the_mean_over_its_windows(open_scheduler):
     n_types = len(RISK_TYPES)
-    inference = InferenceScheduler(
-        LargestIdEngine(3 * n_types), artifact.tokenizer(), max_length_tokens=512
-    )
-    (row,) = inference.outputs(["the " * 500 + "zurich" + " the" * 500])
-    inference.close()
+    scheduler = open_scheduler(LargestIdEngine(3 * n_types))
+    (row,) = scheduler.outputs(["the " * 500 + "zurich" + " the" * 500])
     assert row[:n_types].min() == row[:n_types].max() > row[n_types:].max() > 0
 
 
-def test_outputs_callers_that_wait_together_share_one_pass(inference, engine, busy, told):
-    waiting = [busy.submit(inference.outputs, ["the same size"]) for _ in range(2)]
-    until_waiting(told, 3)
+def test_outputs_waiting_callers_share_one_pass(scheduler, engine, busy, reports):
+    waiting = [busy.submit(scheduler.outputs, ["the same size"]) for _ in range(2)]
+    until_waiting(reports, 3)
     engine.gate.set()
     assert [w.result(5).shape[0] for w in waiting] == [1, 1]
     assert [rows for rows, _ in engine.passes] == [1, 2]
 
 
-def test_outputs_queue_full_raises_overloaded_at_once(artifact, engine, told):
-    inference = InferenceScheduler(
-        engine, artifact.tokenizer(), max_length_tokens=512, max_queued_tokens=40, observer=told
-    )
+def test_outputs_queue_full_raises_overloaded_at_once(open_scheduler, engine, reports):
+    scheduler = open_scheduler(engine, max_queued_tokens=40)
     engine.gate.clear()
     with ThreadPoolExecutor(2) as pool:
-        # a first one is taken whatever its size: nothing would ever let it pass
-        book = pool.submit(inference.outputs, ["one sentence of some length " * 9])
+        # the first request is taken whatever its size, or it would never be
+        book = pool.submit(scheduler.outputs, ["one sentence of some length " * 9])
         engine.entered.wait(5)
         with pytest.raises(Overloaded) as caught:
-            inference.outputs(["one too many"])
+            scheduler.outputs(["one too many"])
         engine.gate.set()
         assert book.result(5).shape[0] == 1
-    inference.close()
     assert caught.value.retry_after_s
-    assert told.rejections == ["overloaded"]
+    assert reports.rejections == ["overloaded"]
 
 
-@pytest.mark.parametrize("inference", [10.0], indirect=True)
-def test_outputs_that_cannot_be_in_time_are_refused_at_once(inference, engine, busy, told):
-    waiting = busy.submit(inference.outputs, ["some words that wait here for their turn"])
-    until_waiting(told, 2)
+@pytest.mark.parametrize("scheduler", [10.0], indirect=True)
+def test_outputs_that_would_miss_their_deadline_are_rejected_at_once(
+    scheduler, engine, busy, reports
+):
+    waiting = busy.submit(scheduler.outputs, ["some words that wait here for their turn"])
+    until_waiting(reports, 2)
     with pytest.raises(Overloaded, match="in time"):
-        inference.outputs(["too late " * 4], deadline=Deadline.after(1))
+        scheduler.outputs(["too late " * 4], deadline=Deadline.after(1))
     engine.gate.set()
     assert waiting.result(5).shape[0] == 1
-    assert told.rejections == ["overloaded"]
+    assert reports.rejections == ["overloaded"]
 
 
-def test_outputs_paragraph_does_not_wait_for_the_book(inference, engine, busy, artifact, told):
-    book = busy.submit(inference.outputs, [f"sentence {i} " + "word " * 60 for i in range(60)])
-    until_waiting(told, 2)
-    paragraph = busy.submit(inference.outputs, ["a short sentence"])
-    n_tokens = len(artifact.tokenizer().encode("a short sentence").ids)
-    until_waiting(told, 3)
+def test_outputs_paragraph_beside_a_book_waits_for_one_pass(
+    scheduler, engine, busy, tokenizer, reports
+):
+    book = busy.submit(scheduler.outputs, [f"sentence {i} " + "word " * 60 for i in range(60)])
+    until_waiting(reports, 2)
+    paragraph = busy.submit(scheduler.outputs, ["a short sentence"])
+    n_tokens = len(tokenizer.encode("a short sentence").ids)
+    until_waiting(reports, 3)
     engine.gate.set()
     assert paragraph.result(5).shape[0] == 1
     assert book.result(5).shape[0] == 60
@@ -162,154 +174,144 @@ def test_outputs_paragraph_does_not_wait_for_the_book(inference, engine, busy, a
     assert len(engine.passes) > 6
 
 
-def test_outputs_rows_are_padded_only_where_a_pass_costs_more(artifact):
+def test_outputs_rows_are_padded_only_where_a_pass_costs_more(open_scheduler, tokenizer):
     engine = LargestIdEngine(overhead_tokens=8)
-    inference = InferenceScheduler(engine, artifact.tokenizer(), max_length_tokens=512)
-    logits = inference.outputs(SENTENCES)
-    inference.close()
-    assert logits[:, 0].tolist() == expected(artifact, SENTENCES)
-    n_tokens = sum(len(artifact.tokenizer().encode(s).ids) for s in SENTENCES)
+    logits = open_scheduler(engine).outputs(SENTENCES)
+    assert logits[:, 0].tolist() == expected(tokenizer, SENTENCES)
+    n_tokens = sum(len(tokenizer.encode(s).ids) for s in SENTENCES)
     n_padding = sum(rows * tokens for rows, tokens in engine.passes) - n_tokens
     assert 0 < n_padding <= 8 * len(engine.passes)
     assert len(engine.passes) < len(SENTENCES) / 2
 
 
-def test_outputs_as_many_passes_run_at_once_as_the_engine_takes(artifact):
+def test_outputs_as_many_passes_run_at_once_as_the_engine_allows(open_scheduler, tokenizer):
     engine = LargestIdEngine(at_once=3)
     engine.gate.clear()
-    inference = InferenceScheduler(engine, artifact.tokenizer(), max_length_tokens=512)
+    scheduler = open_scheduler(engine)
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(inference.outputs, SENTENCES)
-        while len(engine.passes) < 3:
-            threading.Event().wait(0.002)
-        threading.Event().wait(0.05)
-        n_at_once = len(engine.passes)
+        answer = pool.submit(scheduler.outputs, SENTENCES)
+        wait_until(lambda: len(engine.passes) == 3)
         engine.gate.set()
-        assert answer.result(5)[:, 0].tolist() == expected(artifact, SENTENCES)
-    inference.close()
-    assert n_at_once == 3
+        assert answer.result(5)[:, 0].tolist() == expected(tokenizer, SENTENCES)
+    assert engine.most_at_once == 3
 
 
-def test_outputs_book_goes_on_while_paragraphs_keep_coming(artifact, engine):
-    inference = InferenceScheduler(engine, artifact.tokenizer(), max_length_tokens=512)
+def test_outputs_book_finishes_while_paragraphs_keep_arriving(scheduler):
     sentences = [f"sentence {i} " + "word " * 60 for i in range(200)]
     done = threading.Event()
 
     def paragraphs():
         while not done.is_set():
-            inference.outputs(["a short sentence"])
+            scheduler.outputs(["a short sentence"])
 
     with ThreadPoolExecutor(3) as pool:
         for _ in range(3):
             pool.submit(paragraphs)
         try:
-            assert inference.outputs(sentences, deadline=Deadline.after(20)).shape[0] == 200
+            assert scheduler.outputs(sentences, deadline=Deadline.after(20)).shape[0] == 200
         finally:
             done.set()
-    inference.close()
 
 
-def test_outputs_without_memory_are_read_in_halves_from_then_on(inference, engine, artifact):
+def test_outputs_out_of_memory_halves_this_and_later_batches(scheduler, engine, tokenizer):
     engine.errors = [EngineOutOfMemory("full"), EngineOutOfMemory("still full")]
-    outputs = inference.outputs(["the same size"] * 8)
-    assert outputs[:, 0].tolist() == expected(artifact, ["the same size"] * 8)
+    outputs = scheduler.outputs(["the same size"] * 8)
+    assert outputs[:, 0].tolist() == expected(tokenizer, ["the same size"] * 8)
     assert [rows for rows, _ in engine.passes] == [8, 4, 2, 2, 4]
     engine.passes.clear()
-    inference.outputs(["the same size"] * 8)
+    scheduler.outputs(["the same size"] * 8)
     assert [rows for rows, _ in engine.passes] == [2, 2, 2, 2]
 
 
-def test_outputs_without_memory_for_one_sentence_fail(inference, engine):
+def test_outputs_out_of_memory_for_one_sentence_fails_its_caller(scheduler, engine):
     engine.errors = [EngineOutOfMemory("full")]
     with pytest.raises(RiskscanError, match="model failed"):
-        inference.outputs(["one"])
-    assert inference.outputs(["works"]).shape[0] == 1
+        scheduler.outputs(["one"])
+    assert scheduler.outputs(["works"]).shape[0] == 1
 
 
-def test_observer_is_told_of_passes_queue_and_waits(inference, told, artifact):
-    inference.outputs(SENTENCES)
-    n_tokens = sum(len(artifact.tokenizer().encode(s).ids) for s in SENTENCES)
-    assert sum(tokens for tokens, _, _ in told.passes) == n_tokens
-    assert sum(rows for _, _, rows in told.passes) == len(SENTENCES)
-    assert all(padded >= tokens for tokens, padded, _ in told.passes)
-    assert told.queues[0][1] == 1
-    assert told.queues[-1] == (0, 0)
-    assert len(told.waits) == 1
+def test_observer_gets_passes_queue_and_waits(scheduler, reports, tokenizer):
+    scheduler.outputs(SENTENCES)
+    n_tokens = sum(len(tokenizer.encode(s).ids) for s in SENTENCES)
+    assert sum(tokens for tokens, _, _ in reports.passes) == n_tokens
+    assert sum(rows for _, _, rows in reports.passes) == len(SENTENCES)
+    assert all(padded >= tokens for tokens, padded, _ in reports.passes)
+    assert reports.queues[0][1] == 1
+    assert reports.queues[-1] == (0, 0)
+    assert len(reports.waits) == 1
 
 
 @pytest.mark.usefixtures("busy")
-def test_outputs_deadline_passed_raises_and_its_work_is_dropped(inference, engine):
+def test_outputs_deadline_passed_raises_and_its_work_is_dropped(scheduler, engine):
     with pytest.raises(AnalyzerTimeout):
-        inference.outputs(["late"], deadline=Deadline.after(0.05))
+        scheduler.outputs(["late"], deadline=Deadline.after(0.05))
     engine.gate.set()
-    inference.outputs(["a sentence of another length"])
+    scheduler.outputs(["a sentence of another length"])
     assert len(engine.passes) == 2  # the first caller's and the last one's
 
 
-def test_outputs_engine_error_reaches_the_caller_and_the_thread_lives(inference, engine):
+def test_outputs_engine_error_reaches_the_caller_and_the_thread_survives(scheduler, engine):
     engine.errors.append(RuntimeError("out of memory"))
     with pytest.raises(RiskscanError) as caught:
-        inference.outputs(["fails"])
+        scheduler.outputs(["fails"])
     assert (caught.value.code, caught.value.status) == ("internal_error", 500)
     assert isinstance(caught.value.__cause__, RuntimeError)
     assert "out of memory" not in caught.value.message
-    assert inference.outputs(["works"]).shape[0] == 1
+    assert scheduler.outputs(["works"]).shape[0] == 1
 
 
 @pytest.mark.parametrize("shape", [(3, 2), (2, len(RISK_TYPES)), (len(RISK_TYPES),)])
 def test_outputs_engine_answers_wrong_shape_is_an_internal_error(
-    inference, engine, monkeypatch, shape
+    scheduler, engine, monkeypatch, shape
 ):
     monkeypatch.setattr(engine, "outputs", lambda *_: np.zeros(shape, np.float32))
     with pytest.raises(RiskscanError, match="model failed") as caught:
-        inference.outputs(["one"])
+        scheduler.outputs(["one"])
     assert caught.value.code == "internal_error"
 
 
-def test_outputs_bad_window_fails_its_own_caller_alone(inference, engine, busy, artifact, told):
-    engine.refused_id = artifact.tokenizer().token_to_id("zurich")
-    good, bad = (busy.submit(inference.outputs, [text]) for text in ("budget", "zurich"))
-    until_waiting(told, 3)
+def test_outputs_bad_window_fails_its_own_caller_alone(scheduler, engine, busy, tokenizer, reports):
+    engine.refused_id = tokenizer.token_to_id("zurich")
+    good, bad = (busy.submit(scheduler.outputs, [text]) for text in ("budget", "zurich"))
+    until_waiting(reports, 3)
     engine.gate.set()
-    assert good.result(5)[0, 0] == expected(artifact, ["budget"])[0]
+    assert good.result(5)[0, 0] == expected(tokenizer, ["budget"])[0]
     with pytest.raises(RiskscanError, match="model failed"):
         bad.result(5)
     assert [rows for rows, _ in engine.passes] == [1, 2, 1, 1]
 
 
-def test_outputs_failure_of_a_moment_is_nobodys_failure(inference, engine, busy, told):
-    waiting = [busy.submit(inference.outputs, ["the same size"]) for _ in range(2)]
-    until_waiting(told, 3)
+def test_outputs_batch_that_fails_once_is_scored_again(scheduler, engine, busy, reports):
+    waiting = [busy.submit(scheduler.outputs, ["the same size"]) for _ in range(2)]
+    until_waiting(reports, 3)
     engine.errors = [None, RuntimeError("once")]  # None: the pass that holds the engine works
     engine.gate.set()
     assert [w.result(5).shape[0] for w in waiting] == [1, 1]
 
 
-def test_outputs_failure_is_logged_by_place_without_the_document(inference, engine, caplog):
+def test_outputs_failure_logs_the_place_without_the_document(scheduler, engine, caplog):
     engine.errors.append(ValueError("cannot encode 'the secret clause'"))
     with pytest.raises(RiskscanError):
-        inference.outputs(["the secret clause"])
+        scheduler.outputs(["the secret clause"])
     assert "ValueError at engine.py:" in caplog.text
     assert "secret" not in caplog.text
 
 
-def test_close_fails_those_who_wait_and_those_who_come(inference, engine, busy, told):
-    waiting = busy.submit(inference.outputs, ["waits"])
-    until_waiting(told, 2)
-    closing = busy.submit(inference.close)
+def test_close_fails_waiting_and_later_callers(scheduler, engine, busy, reports):
+    waiting = busy.submit(scheduler.outputs, ["waits"])
+    until_waiting(reports, 2)
+    closing = busy.submit(scheduler.close)
     engine.gate.set()
     with pytest.raises(ShuttingDown):
         waiting.result(5)
     closing.result(5)
     with pytest.raises(ShuttingDown):
-        inference.outputs(["too late"])
+        scheduler.outputs(["too late"])
 
 
-def test_outputs_eight_callers_at_once_get_what_one_gets(artifact):
-    engine = LargestIdEngine(at_once=4, overhead_tokens=8)
-    inference = InferenceScheduler(engine, artifact.tokenizer(), max_length_tokens=512)
-    alone = inference.outputs(SENTENCES)
+def test_outputs_eight_callers_at_once_get_what_one_gets(open_scheduler):
+    scheduler = open_scheduler(LargestIdEngine(at_once=4, overhead_tokens=8))
+    alone = scheduler.outputs(SENTENCES)
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(inference.outputs, [SENTENCES] * 8))
-    inference.close()
+        together = list(pool.map(scheduler.outputs, [SENTENCES] * 8))
     assert all(np.array_equal(t, alone) for t in together)

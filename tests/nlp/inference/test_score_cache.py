@@ -3,25 +3,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from service.nlp.analyzers.local import LocalAnalyzer
-from service.nlp.document import Document, Sentence
 from service.nlp.inference.score_cache import ScoreCache
-from service.nlp.observer import NullObserver
-from tests.support.artifacts import SHIPPED
 
 ROWS = np.arange(12, dtype=np.float32).reshape(3, 4)
-
-
-class Counted(NullObserver):
-    def __init__(self):
-        self.hits = self.misses = self.rows = 0
-
-    def cached(self, hits, misses):
-        self.hits += hits
-        self.misses += misses
-
-    def inferred(self, seconds, tokens, padded_tokens, rows):  # noqa: ARG002 - the observer's form
-        self.rows += rows
 
 
 def values(found):
@@ -85,33 +69,3 @@ def test_eight_threads_read_what_each_of_them_wrote():
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8)))
-
-
-def test_edited_document_costs_only_what_is_new():
-    told = Counted()
-    analyzer = LocalAnalyzer.open(
-        SHIPPED, device="cpu", n_threads=1, cache_sentences=1000, observer=told
-    )
-    plain = LocalAnalyzer.open(SHIPPED, device="cpu", n_threads=1)
-    before = [f"Milestone {k} slipped because the vendor was late." for k in range(20)]
-    edited = [*before[:7], "Nobody tested the restore.", *before[8:]]
-    try:
-        analyzer.analyze(document(before))
-        n_rows = told.rows
-        found = analyzer.analyze(document(edited))
-        assert told.rows == n_rows + 1
-        assert [f.risk_type for f in found.findings] == [
-            f.risk_type for f in plain.analyze(document(edited)).findings
-        ]
-    finally:
-        analyzer.close()
-        plain.close()
-    assert told.hits >= 19
-
-
-def document(sentences):
-    spans, start = [], 0
-    for sentence in sentences:
-        spans.append(Sentence(start, start + len(sentence)))
-        start += len(sentence) + 1
-    return Document("\n".join(sentences), tuple(spans))
