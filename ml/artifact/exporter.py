@@ -25,6 +25,7 @@ from service.nlp import taxonomy
 from service.nlp.arrays import Floats
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import Artifact
+from service.nlp.artifacts.manifest import MANIFEST_FILE
 from service.nlp.inference.encoder import EncoderConfig
 from service.nlp.segmentation import segmenter
 from service.nlp.taxonomy import RISK_TYPES
@@ -78,7 +79,7 @@ def check_replaceable(folder: Path, *, run: Path) -> None:
     if not folder.exists() or not any(folder.iterdir()):
         return
     parents = folder.resolve().parents
-    is_export = (folder / artifacts.MANIFEST_FILE).is_file() and run.resolve() in parents
+    is_export = (folder / MANIFEST_FILE).is_file() and run.resolve() in parents
     if not is_export or config.load().registry_dir in parents:
         raise ConfigError(
             f"{folder} holds files that this run did not export, and stays as it is. "

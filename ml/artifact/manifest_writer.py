@@ -13,7 +13,8 @@ from ml.commands import command
 from service.config.settings import ROOT
 from service.errors import ConfigError
 from service.nlp.artifacts import artifact as artifacts
-from service.nlp.artifacts.artifact import MANIFEST_FILE, MANIFEST_VERSION, Artifact
+from service.nlp.artifacts.artifact import Artifact
+from service.nlp.artifacts.manifest import MANIFEST_FILE, MANIFEST_VERSION
 
 
 def seal(folder: Path, fields: dict[str, Any]) -> None:

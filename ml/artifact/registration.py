@@ -18,7 +18,8 @@ from service.config.settings import ROOT
 from service.errors import RiskscanError
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.artifacts import artifact as artifacts
-from service.nlp.artifacts.artifact import MANIFEST_FILE, Artifact
+from service.nlp.artifacts.artifact import Artifact
+from service.nlp.artifacts.manifest import MANIFEST_FILE
 from service.nlp.artifacts.registry import (
     GateRecord,
     gate_path,

@@ -23,7 +23,7 @@ from ml.evaluation.calibration import calibrate
 from ml.settings import Settings
 from service.nlp.analyzers.base import SentenceScorer
 from service.nlp.arrays import Floats, Scores
-from service.nlp.artifacts.artifact import probabilities
+from service.nlp.artifacts.manifest import probabilities
 from service.nlp.artifacts.operating_points import SENSITIVITIES, OperatingPoint
 from service.nlp.deadline import Deadline
 from service.nlp.document import Source

@@ -19,7 +19,7 @@ from scipy.optimize import minimize  # type: ignore[import-untyped]  # no stubs
 from ml.evaluation.metrics import LEVELS, level_scores
 from service.nlp.arrays import Bools, Floats
 from service.nlp.artifacts import artifact as artifacts
-from service.nlp.artifacts.artifact import probabilities
+from service.nlp.artifacts.manifest import probabilities
 from service.nlp.artifacts.operating_points import OperatingPoint, Sensitivity, risk_scores
 from service.nlp.taxonomy import RISK_TYPES
 

@@ -20,7 +20,14 @@ from ml.evaluation.markdown_report import markdown_table
 from service.errors import RiskscanError
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.artifacts import artifact as artifacts
-from service.nlp.artifacts.drift_index import Found, Shift, finding_counts, shifts, surest
+from service.nlp.artifacts.drift_index import (
+    Found,
+    Reference,
+    Shift,
+    finding_counts,
+    shifts,
+    surest,
+)
 
 _TITLES = {
     "risk_score": "risk score",
@@ -53,9 +60,7 @@ def scan_counts(scans: Sequence[Mapping[str, Any]], pieces: Pieces) -> Counts:
     }
 
 
-def data_shifts(
-    path: Path, folder: Path, reference: Mapping[str, Any]
-) -> tuple[dict[str, Shift], str]:
+def data_shifts(path: Path, folder: Path, reference: Reference) -> tuple[dict[str, Shift], str]:
     """Score a file of sentences with the model in `folder`; return the shifts and a note on unknown words."""
     examples = [
         Example(row["text"], (), doc=str(row.get("doc") or row["text"]), id=str(row.get("id", "")))
@@ -68,36 +73,29 @@ def data_shifts(
         hits = analyzer.decide(scores)
     finally:
         analyzer.close()
-    pieces = Pieces(artifacts.load(folder).tokenizer(), reference["piece_bins"])
+    pieces = Pieces(artifacts.load(folder).tokenizer(), reference.piece_bins)
     counts = summed(counted(texts, scores, hits, pieces)["sentences"])
-    shifted = shifts(reference["sentences"], counts, noise=_noise(reference, "sentences"))
+    shifted = shifts(reference.sentences, counts, noise=reference.noise.sentences)
     return shifted, _unknown(pieces.unknown_share(texts), reference, f"{len(texts):,} sentences")
 
 
-def scan_shifts(
-    path: Path, folder: Path, reference: Mapping[str, Any]
-) -> tuple[dict[str, Shift], str]:
+def scan_shifts(path: Path, folder: Path, reference: Reference) -> tuple[dict[str, Shift], str]:
     """Compare the findings of a file of scans with the reference's; return the shifts and a note."""
     scans = _lines(path, {"coverage", "findings"})
-    pieces = Pieces(artifacts.load(folder).tokenizer(), reference["piece_bins"])
+    pieces = Pieces(artifacts.load(folder).tokenizer(), reference.piece_bins)
     try:
         counts = scan_counts(scans, pieces)
     except (KeyError, TypeError) as error:
         raise DriftError(f"{path} is not what `python -m service scan --json` prints.") from error
     contexts = [f["context"] for scan in scans for f in scan["findings"]]
-    shifted = shifts(reference["findings"], counts, noise=_noise(reference, "findings"))
+    shifted = shifts(reference.findings, counts, noise=reference.noise.findings)
     return shifted, _unknown(pieces.unknown_share(contexts), reference, f"{len(scans):,} scans")
 
 
-def _noise(reference: Mapping[str, Any], kind: str) -> Mapping[str, float] | None:
-    noise: Mapping[str, float] | None = reference.get("noise", {}).get(kind)
-    return noise
-
-
-def _unknown(share: float, reference: Mapping[str, Any], size: str) -> str:
+def _unknown(share: float, reference: Reference, size: str) -> str:
     return (
         f"{size}; {100 * share:.2f} % of their word pieces are unknown to the tokenizer, "
-        f"{100 * reference['unknown_share']:.2f} % of the reference's."
+        f"{100 * reference.unknown_share:.2f} % of the reference's."
     )
 
 

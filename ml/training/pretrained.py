@@ -17,6 +17,7 @@ from ml.training.checkpoints import model_path
 from service.config.settings import ROOT
 from service.errors import ConfigError
 from service.nlp.artifacts import artifact as artifacts
+from service.nlp.artifacts.manifest import MANIFEST_FILE
 from service.nlp.inference.encoder import EncoderConfig, RiskEncoder
 from service.nlp.taxonomy import RISK_TYPES
 
@@ -139,7 +140,7 @@ def _trained(folder: Path) -> dict[str, torch.Tensor]:
     """Return the weights of an artifact, or of a run that has ended."""
     if model_path(folder).is_file():
         return dict(load_file(model_path(folder)))
-    if not (folder / artifacts.MANIFEST_FILE).is_file():
+    if not (folder / MANIFEST_FILE).is_file():
         raise ConfigError(
             f"{folder} has neither an artifact nor a finished run: {_remedy(folder)}."
         )

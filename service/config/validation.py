@@ -10,6 +10,17 @@ from pydantic_core import ErrorDetails
 
 from service.errors import Fault
 
+_SHOWN = 5
+"""Most faults in one sentence."""
+_PREDICATES = {
+    "missing": "is missing",
+    "extra_forbidden": "is unknown",
+    "json_invalid": "is not valid JSON",
+    "dict_type": "must be an object",
+    "mapping_type": "must be an object",
+    "model_type": "must be an object",
+}
+
 
 def faults(error: ValidationError) -> tuple[Fault, ...]:
     """Return one fault per invalid field; its message starts with the field's path."""
@@ -22,25 +33,24 @@ def faults(error: ValidationError) -> tuple[Fault, ...]:
 
 
 def sentence(error: ValidationError) -> str:
-    """Return the messages of all faults as one sentence without the full stop."""
-    return "; ".join(fault.message for fault in faults(error))
+    """Return the messages of the first faults as one sentence without the full stop."""
+    messages = [fault.message for fault in faults(error)]
+    more = [f"and {len(messages) - _SHOWN} more"] if len(messages) > _SHOWN else []
+    return "; ".join([*messages[:_SHOWN], *more])
 
 
 def _fault(details: ErrorDetails) -> Fault:
-    path = ".".join(str(part) for part in details["loc"]) or "the document"
+    path = ".".join(str(part) for part in details["loc"]) or "the content"
     return Fault(path, f"{path} {_predicate(details)}")
 
 
 def _predicate(details: ErrorDetails) -> str:
     """Turn "Input should be X" into "must be X", the predicate of a sentence about the field."""
-    match details["type"]:
-        case "missing":
-            return "is missing"
-        case "extra_forbidden":
-            return "is unknown"
-        case "value_error":
-            return str(details["ctx"]["error"])
-        case kind if kind.endswith("_parsing"):
-            return details["msg"].partition(",")[0].replace("Input should", "must", 1)
-        case _:
-            return details["msg"].replace("Input should", "must", 1)
+    kind, message = details["type"], details["msg"]
+    if kind in _PREDICATES:
+        return _PREDICATES[kind]
+    if kind == "value_error":
+        return str(details["ctx"]["error"])
+    if kind.endswith("_parsing"):
+        message = message.partition(",")[0]
+    return message.replace("Input should", "must", 1)

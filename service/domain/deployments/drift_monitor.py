@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,7 @@ import numpy.typing as npt
 from service.domain.deployments.shadow import model_of
 from service.errors import ArtifactError, NotFound
 from service.nlp.artifacts import drift_index
-from service.nlp.artifacts.drift_index import REFERENCE_FILE, Found, Shift
+from service.nlp.artifacts.drift_index import REFERENCE_FILE, Found, Reference, Shift
 from service.nlp.artifacts.registry import Registry
 from service.nlp.pipeline import ScanResult
 
@@ -36,7 +35,7 @@ class DriftWatch:
         self._registry = registry
         self._model = ""
         self._recent, self._before = _Window(), _Window()
-        self._reference: tuple[str, Mapping[str, Any] | None] = ("", None)
+        self._reference: tuple[str, Reference | None] = ("", None)
         self._changed = threading.Lock()
 
     def observe(self, result: ScanResult) -> None:
@@ -72,10 +71,9 @@ class DriftWatch:
         reference = self._reference_of(model) if model else None
         if reference is None:
             return {}
-        noise = reference.get("noise", {}).get("findings")
-        return drift_index.shifts(reference["findings"], observed, noise=noise)
+        return drift_index.shifts(reference.findings, observed, noise=reference.noise.findings)
 
-    def _reference_of(self, model: str) -> Mapping[str, Any] | None:
+    def _reference_of(self, model: str) -> Reference | None:
         """Read the reference of a model, once while it stays the same; None where there is none."""
         read_of, reference = self._reference
         if read_of == model:

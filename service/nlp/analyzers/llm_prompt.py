@@ -1,10 +1,12 @@
-"""What the LLM is asked and how its answer is read. Nothing here talks to a server."""
+"""The LLM's prompt, and the validation of its answer. Nothing here talks to a server."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from service.errors import AnalyzerError
 from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES, RISK_TYPES, category_of
@@ -13,7 +15,7 @@ RequestMode = Literal["json_schema", "json_object", "text"]
 Pair = tuple[int, str]
 
 MAX_TYPES_PER_SENTENCE = 4  # the labelling guide knows "rarely three"
-MAX_JSON_STARTS = 100  # places in a plain-text answer where JSON is looked for
+MAX_JSON_STARTS = 100  # places in a plain-text answer where JSON may start
 
 _RULES = """\
 You read numbered sentences from one document and say which of them state a risk.
@@ -32,8 +34,46 @@ Answer with JSON only: {"findings": [{"sentence": <number>, "risk_type": "<key>"
 risk type of each sentence that states one, and {"findings": []} when none does."""
 
 
+class _Finding(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    sentence: int = Field(ge=1)
+    risk_type: str
+
+    @field_validator("sentence")
+    @classmethod
+    def _require_given_sentence(cls, number: int, info: ValidationInfo) -> int:
+        if number > info.context["n_sentences"]:  # type: ignore[index]  # read_answer gives the context
+            raise ValueError("names a sentence that the request did not contain")
+        return number
+
+    @field_validator("risk_type")
+    @classmethod
+    def _require_known_type(cls, risk_type: str) -> str:
+        if risk_type not in RISK_TITLES:
+            raise ValueError("names a risk type that does not exist")
+        return risk_type
+
+
+class _Answer(BaseModel):
+    findings: list[_Finding]
+
+
+class _Message(BaseModel):
+    content: str | None = None
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Completion(BaseModel):
+    choices: list[_Choice] = Field(min_length=1)
+
+
 def messages(sentences: Sequence[str]) -> list[dict[str, str]]:
-    """Return the chat messages that ask about `sentences`, numbered from 1."""
+    """Return the chat messages for `sentences`, numbered from 1."""
     numbered = [{"sentence": n, "text": text} for n, text in enumerate(sentences, start=1)]
     types = "\n".join(
         f"- {key}: {title} ({CATEGORY_TITLES[category_of(key)]})"
@@ -71,7 +111,7 @@ def schema(n_sentences: int) -> dict[str, Any]:
 
 
 def response_format(mode: RequestMode, n_sentences: int) -> dict[str, Any]:
-    """Return the part of the request that holds the LLM to the answer's shape; empty for text."""
+    """Return the part of the request that constrains the answer's shape; empty for text."""
     answer = schema(n_sentences)
     if mode == "json_schema":
         named = {"name": "risks", "strict": True, "schema": answer}
@@ -85,50 +125,59 @@ def read_answer(completion: object, *, n_sentences: int, mode: RequestMode) -> s
     """Return the (sentence number, risk type) pairs of a chat completion.
 
     Raises:
-        AnalyzerError: the answer is cut off, malformed, or names what was not asked about; none of
-            it is used then.
+        AnalyzerError: the answer is truncated or malformed, or names an unknown sentence or risk type. One
+            invalid finding rejects the whole answer.
     """
     content = _content(completion)
-    findings = _from_text(content) if mode == "text" else _from_json(content)
-    if isinstance(findings, dict):
-        findings = findings.get("findings")
-    if not isinstance(findings, list):
-        raise malformed("lacks the list of findings")
-    return {_pair(item, n_sentences) for item in findings}
+    value = _from_text(content) if mode == "text" else _from_json(content)
+    if isinstance(value, list):
+        value = {"findings": value}
+    try:
+        answer = _Answer.model_validate(value, context={"n_sentences": n_sentences})
+    except ValidationError as error:
+        raise malformed(f"does not fit the schema ({_first_fault(error)})") from None
+    return {(finding.sentence, finding.risk_type) for finding in answer.findings}
 
 
-def malformed(what: str) -> AnalyzerError:
-    """Return the error for an answer that cannot be trusted, `what` being its fault."""
+def malformed(predicate: str) -> AnalyzerError:
+    """Return the error for an unusable answer; `predicate` completes "The LLM's answer ..."."""
     return AnalyzerError(
-        f"The LLM's answer {what}; the scan was refused. Try again, or ask the operator for another "
+        f"The LLM's answer {predicate}; the scan was refused. Try again, or ask the operator for another "
         "LLM_MODEL or LLM_REQUEST_MODE."
     )
 
 
+def _first_fault(error: ValidationError) -> str:
+    """Describe the first fault without quoting the answer, which may contain document text."""
+    details = error.errors(include_url=False, include_input=False)[0]
+    known = {"findings", *_Finding.model_fields}  # other keys are the LLM's own words
+    path = ".".join(str(part) for part in details["loc"] if isinstance(part, int) or part in known)
+    return f"{path or 'answer'}: {details['msg'].removeprefix('Value error, ')}"
+
+
 def _content(completion: object) -> str:
     try:
-        choice = completion["choices"][0]  # type: ignore[index] # a wrong shape is caught below
-        reason, content = choice.get("finish_reason"), choice["message"]["content"]
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise malformed("is no chat completion") from error
-    if reason == "length":
+        choice = _Completion.model_validate(completion).choices[0]
+    except ValidationError:
+        raise malformed("is no chat completion") from None
+    if choice.finish_reason == "length":
         raise malformed("was cut off at the LLM's own length limit")
-    if reason not in {"stop", None}:
+    if choice.finish_reason not in {"stop", None}:
         raise malformed("was ended early by the LLM server")
-    if not isinstance(content, str):
+    if choice.message.content is None:
         raise malformed("is empty")
-    return content
+    return choice.message.content
 
 
 def _from_json(content: str) -> object:
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise malformed("is no JSON") from error
+        raise malformed("is not JSON") from error
 
 
 def _from_text(content: str) -> object:
-    """Find the answer in plain text that may surround it with words, thoughts or a code fence."""
+    """Find the JSON in a plain-text answer, which may add words, thoughts or a code fence."""
     for value in _json_values(content):
         if isinstance(value, dict) and "findings" in value:
             return value
@@ -136,7 +185,7 @@ def _from_text(content: str) -> object:
             return value
     if content.strip() == "[]":
         return []
-    raise malformed("holds no JSON of the form that was asked for")
+    raise malformed("contains no JSON of the requested form")
 
 
 def _json_values(content: str) -> Iterator[object]:
@@ -153,14 +202,3 @@ def _json_values(content: str) -> Iterator[object]:
             position += 1
         else:
             yield value
-
-
-def _pair(item: object, n_sentences: int) -> Pair:
-    if not isinstance(item, dict) or item.keys() != {"sentence", "risk_type"}:
-        raise malformed("has a finding without sentence and risk_type")
-    number, risk_type = item["sentence"], item["risk_type"]
-    if type(number) is not int or not 1 <= number <= n_sentences:
-        raise malformed("names a sentence that it was not given")
-    if not isinstance(risk_type, str) or risk_type not in RISK_TYPES:
-        raise malformed("names a risk type that does not exist")
-    return number, risk_type

@@ -1,46 +1,44 @@
-"""How far the documents read lately are from those a model learned from: histograms and their distance.
+"""Drift: the distance between histograms of recent documents and those of the model's reference documents.
 
-Numpy alone, so that the service can count without a model library. A reference is a JSON object of
-histograms; it holds no text. `ml.evaluation.drift_report` makes one and compares.
+`ml.evaluation.drift_report` writes the reference, reference.json; it contains no text. Imports no model
+library.
 """
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
+from pydantic import BaseModel
 
-from service.errors import ArtifactError
 from service.nlp.arrays import Doubles, Floats
+from service.nlp.artifacts.json_file import read_json
 from service.nlp.taxonomy import CATEGORIES
 
 Status = Literal["stable", "watch", "drifted", "too few"]
 
 REFERENCE_FILE = "reference.json"
 REFERENCE_VERSION = 2
-_READABLE = (1, REFERENCE_VERSION)
-"""Version 1 has no `noise`, and was made of sentences that the model had learned from."""
 STABLE, DRIFTED = 0.1, 0.25
-"""Rules of thumb of credit scoring (Siddiqi, Credit Risk Scorecards, chapter 10), where PSI is from."""
+"""Rules of thumb from credit scoring (Siddiqi, Credit Risk Scorecards, chapter 10), the index's origin."""
 _LEAST_SHARE, _LEAST_COUNT = 1e-4, 0.5
-"""An empty bin would make the index infinite; of few sentences it may be empty by chance."""
+"""Floors of a bin: an empty bin makes the index infinite, and small samples leave bins empty by chance."""
 
 SCORE_EDGES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 LENGTH_EDGES = (5, 10, 15, 20, 25, 30, 40, 60)
 """Words."""
 PIECE_EDGES = (1, 3, 10, 30, 100, 300, 1000, 3000)
-"""How often the reference holds a word piece; below the first edge, never."""
+"""Occurrences of a word piece in the training sentences; below the first edge, none."""
 CATEGORY_BINS = (*CATEGORIES, "none")
 
 
 class Found(NamedTuple):
-    """What drift looks at of a finding; `start` tells the sentences of a document apart."""
+    """The parts of a finding that drift measures; `start` identifies its sentence within the document."""
 
     start: int
     category: str
@@ -48,12 +46,34 @@ class Found(NamedTuple):
     context: str
 
 
+class Noise(BaseModel):
+    """The mean index between two samples of the same kind of documents, by histogram."""
+
+    sentences: dict[str, float] | None = None
+    findings: dict[str, float] | None = None
+
+
+class Reference(BaseModel):
+    """The content of reference.json: the histograms of documents that the model did not learn from.
+
+    `sentences` counts all sentences, `findings` those that state a risk. Version 1 lacks `noise`, and its
+    sentences are those that the model learned from.
+    """
+
+    reference_version: Literal[1, 2]
+    n_sentences: int
+    piece_bins: str
+    unknown_share: float
+    sentences: dict[str, list[int]]
+    findings: dict[str, list[int]]
+    noise: Noise = Noise()
+
+
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """The population stability index of one histogram, from 0 (alike) up, and what it means.
+    """The population stability index of one histogram, at least 0 (equal), and its status.
 
-    `chance` is the index that as few sentences would show by chance alone, on average; the status is
-    that of the index without it.
+    `chance` is the mean index of a sample of this size without drift. The status rates `psi - chance`.
     """
 
     psi: float
@@ -62,7 +82,7 @@ class Shift:
 
 
 def histogram(values: Sequence[float] | Floats, edges: Sequence[float]) -> list[int]:
-    """Count values by bin, len(edges) + 1 of them: below edges[0], from edges[k] to edges[k + 1], above."""
+    """Count values in len(edges) + 1 bins: below edges[0], from edges[k] up to edges[k + 1], and above."""
     counts = [0] * (len(edges) + 1)
     for value in values:
         counts[bisect_right(edges, value)] += 1
@@ -70,34 +90,34 @@ def histogram(values: Sequence[float] | Floats, edges: Sequence[float]) -> list[
 
 
 def surest(findings: Sequence[Found]) -> list[Found]:
-    """Return the finding of the highest score of each sentence of a document, in document order."""
+    """Return the finding with the highest score of each sentence, in document order."""
     best: dict[int, Found] = {}
-    for found in findings:
-        before = best.get(found.start)
-        if before is None or (found.score or 0) > (before.score or 0):
-            best[found.start] = found
+    for finding in findings:
+        previous = best.get(finding.start)
+        if previous is None or (finding.score or 0) > (previous.score or 0):
+            best[finding.start] = finding
     return list(best.values())
 
 
 def finding_counts(findings: Sequence[Found], n_sentences: int) -> dict[str, list[int]]:
-    """Return the histograms of a document of `n_sentences` that need no tokenizer.
+    """Return those histograms of a document that need no tokenizer.
 
-    `score` counts the findings, `category` the sentences, `length` those that state a risk.
+    `score` counts findings, `category` all sentences, and `length` the sentences that state a risk.
     """
     best = surest(findings)
-    categories = Counter(found.category for found in best)
+    categories = Counter(finding.category for finding in best)
     categories["none"] = n_sentences - len(best)
     return {
         "score": histogram([f.score for f in findings if f.score is not None], SCORE_EDGES),
         "category": [categories[key] for key in CATEGORY_BINS],
-        "length": histogram([len(found.context.split()) for found in best], LENGTH_EDGES),
+        "length": histogram([len(finding.context.split()) for finding in best], LENGTH_EDGES),
     }
 
 
 def psi(reference: Sequence[float], observed: Sequence[float]) -> float:
     """Return the population stability index of two histograms over the same bins.
 
-    Zero where the shares are equal, growing without bound; symmetric.
+    The index is symmetric, 0 for equal shares, and unbounded.
 
     Raises:
         ValueError: the bins differ in number, or a histogram is empty.
@@ -113,10 +133,9 @@ def shift(
 ) -> Shift:
     """Return the index of two histograms of counts, and its status.
 
-    `noise` is the mean index between the reference and as large a sample of the same kind of
-    documents; None takes (bins - 1) / n, as of sentences that have nothing to do with each other. The
-    chance of n observations beside a reference of m is noise * (1 + m / n). `too few` where that is more
-    than STABLE.
+    `noise` is the mean index between the reference of m observations and a sample of the same size from
+    the same kind of documents; None means (bins - 1) / m, its value for independent sentences. `chance` for
+    n observations is noise * (1 + m / n). If it exceeds STABLE, the status is "too few".
     """
     m, n = float(np.sum(reference)), float(np.sum(observed))
     if n == 0 or m == 0:
@@ -132,8 +151,8 @@ def shift(
 
 
 def shifts(
-    reference: Mapping[str, Any],
-    observed: Mapping[str, Any],
+    reference: Mapping[str, Sequence[float]],
+    observed: Mapping[str, Sequence[float]],
     *,
     noise: Mapping[str, float] | None = None,
 ) -> dict[str, Shift]:
@@ -143,20 +162,14 @@ def shifts(
     return {name: shift(reference[name], observed[name], noise=known.get(name)) for name in shared}
 
 
-def read_reference(path: Path) -> dict[str, Any]:
+def read_reference(path: Path) -> Reference:
     """Read a reference.json.
 
     Raises:
-        ArtifactError: it is missing, damaged, or of another version.
+        ArtifactError: the file is missing, damaged, or of another version.
     """
     remedy = "Export the model again with `.venv-test/bin/python -m ml export`."
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{path} is missing or no JSON. {remedy}") from error
-    if not isinstance(found, dict) or found.get("reference_version") not in _READABLE:
-        raise ArtifactError(f"{path} is no reference of version {REFERENCE_VERSION}. {remedy}")
-    return found
+    return read_json(Reference, path, remedy=remedy)
 
 
 def _shares(counts: Sequence[float]) -> Doubles:

@@ -1,6 +1,6 @@
-"""The model registry: folders <name>/<version>/ with a manifest.json in REGISTRY_DIR, and gate records.
+"""The model registry: the folders <name>/<version>/ in REGISTRY_DIR, and their gate records.
 
-Reads and verifies folders; knows neither a database nor which model serves. Imports no model library.
+It reads and verifies folders. It does not know which model serves. Imports no model library.
 """
 
 from __future__ import annotations
@@ -9,32 +9,38 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
+
 from service.errors import ArtifactError, NotFound
 from service.nlp.artifacts import artifact as artifacts
-from service.nlp.artifacts.artifact import MANIFEST_FILE, Artifact, Manifest
+from service.nlp.artifacts.artifact import Artifact
+from service.nlp.artifacts.json_file import read_json
+from service.nlp.artifacts.manifest import MANIFEST_FILE, Manifest
 
-MAX_MODEL_CHARS = 191  # the width of the database's columns
+MAX_MODEL_CHARS = 191
+"""Width of the database's columns."""
 _MODEL = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)/([A-Za-z0-9][A-Za-z0-9._-]*)")
 
 
-@dataclass(frozen=True, slots=True)
-class GateRecord:
-    """What `python -m ml register` decided on a model: the verdict, against which model, and the figures.
+class GateRecord(BaseModel):
+    """The result of `python -m ml register`: the verdict, the model compared with, and the figures.
 
-    `manifest_sha256` ties the record to the content that was measured. It stands beside the model's
-    folder, not in it, because every file in there is hashed.
+    `manifest_sha256` ties the record to the content that was measured. The record lies beside the model's
+    folder, because the manifest hashes every file inside.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str
     manifest_sha256: str
     against: str
-    passed: bool
+    passed: StrictBool
     reasons: tuple[str, ...] = ()
-    figures: Mapping[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, Any] = Field(default_factory=dict)
     data_fingerprint: str = ""
     created_at: str = ""
     forced: bool = False
@@ -43,7 +49,7 @@ class GateRecord:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One model of the registry; one that cannot be verified has a fault in place of a manifest."""
+    """One model of the registry; an invalid one has a fault instead of a manifest."""
 
     model: str
     folder: Path
@@ -54,7 +60,7 @@ class Entry:
 
 
 class Registry:
-    """The models in `registry_dir`, and the one in `default_dir`, which may be elsewhere."""
+    """The models in `registry_dir` and the default model in `default_dir`."""
 
     def __init__(self, registry_dir: Path, default_dir: Path) -> None:
         self._registry_dir = registry_dir
@@ -64,7 +70,7 @@ class Registry:
         """Return the name/version of the model in the default folder.
 
         Raises:
-            ArtifactError: there is none.
+            ArtifactError: the folder contains no model.
         """
         return model_in(self._default_dir)
 
@@ -72,7 +78,7 @@ class Registry:
         """Return the folder of the model `name/version`.
 
         Raises:
-            NotFound: it is not in the registry.
+            NotFound: the model is not in the registry.
         """
         matched = _MODEL.fullmatch(model)
         if matched and len(model) <= MAX_MODEL_CHARS:
@@ -87,24 +93,24 @@ class Registry:
         )
 
     def verified(self, model: str) -> Artifact:
-        """Return the artifact of `name/version` once every hash in it has been checked.
+        """Verify every hash of the model `name/version` and return its artifact.
 
         Raises:
-            NotFound: it is not in the registry.
-            ArtifactError: it is altered, incomplete, or another model than its folder says.
+            NotFound: the model is not in the registry.
+            ArtifactError: it is altered, incomplete, or not the model that its folder is named after.
         """
         folder = self.folder_of(model)
         artifact = artifacts.load(folder)
-        found = f"{artifact.manifest.name}/{artifact.manifest.version}"
-        if found != model:
+        actual = f"{artifact.manifest.name}/{artifact.manifest.version}"
+        if actual != model:
             raise ArtifactError(
-                f"{folder} holds {found}, not {model}; register it again with "
+                f"{folder} contains {actual}, not {model}; register it again with "
                 "`.venv-test/bin/python -m ml register`."
             )
         return artifact
 
     def entry(self, model: str) -> Entry:
-        """Return what is known of `name/version`, a fault instead of an error."""
+        """Return the entry of `name/version`, with a fault where `verified` would raise."""
         try:
             artifact = self.verified(model)
         except NotFound as error:
@@ -119,17 +125,17 @@ class Registry:
         return Entry(model, artifact.path, artifact.manifest, sha256, gate, fault)
 
     def models(self) -> list[str]:
-        """Return every `name/version` in the registry, sorted, verified or not."""
-        found = set(self._folders())
+        """Return every `name/version` in the registry, sorted and not verified."""
+        models = set(self._folders())
         if default := self._default_or_none():
-            found.add(default)
-        return sorted(found)
+            models.add(default)
+        return sorted(models)
 
     def gate_record(self, model: str) -> GateRecord | None:
-        """Return the gate record beside a model's folder, None where there is none.
+        """Return the gate record of a model, or None if it has none.
 
         Raises:
-            ArtifactError: there is one that cannot be read.
+            ArtifactError: the record is invalid.
         """
         path = gate_path(self._registry_dir, model)
         return read_gate(path) if path.is_file() else None
@@ -148,10 +154,10 @@ class Registry:
 
 
 def model_in(folder: Path) -> str:
-    """Return the `name/version` that the manifest in `folder` claims, without checking any hash.
+    """Return the `name/version` in the manifest of `folder`, without verifying any hash.
 
     Raises:
-        ArtifactError: there is no manifest, or it names no model that a folder can be called after.
+        ArtifactError: the manifest is missing, or its name or version is not valid as a folder name.
     """
     path = folder / MANIFEST_FILE
     try:
@@ -164,42 +170,34 @@ def model_in(folder: Path) -> str:
         ) from error
     if not _MODEL.fullmatch(model) or len(model) > MAX_MODEL_CHARS:
         raise ArtifactError(
-            f"{path} names the model {model[:MAX_MODEL_CHARS]!r}; name and version are made of letters, "
-            f"digits, dots, dashes and underscores, {MAX_MODEL_CHARS} in all."
+            f"{path} names the model {model[:MAX_MODEL_CHARS]!r}; name and version may contain letters, "
+            f"digits, dots, dashes and underscores, at most {MAX_MODEL_CHARS} in all."
         )
     return model
 
 
 def manifest_sha256(folder: Path) -> str:
-    """Return the sha256 (hex) of the manifest, and with it of every file that it hashes."""
+    """Return the sha256 (hex) of the manifest, which identifies the content of every file that it hashes."""
     return hashlib.sha256((folder / MANIFEST_FILE).read_bytes()).hexdigest()
 
 
 def gate_path(registry_dir: Path, model: str) -> Path:
-    """Return where the gate record of `name/version` lies."""
+    """Return the path of the gate record of `name/version`."""
     return registry_dir / f"{model}.gate.json"
 
 
 def read_gate(path: Path) -> GateRecord:
-    """Return the record in a file.
+    """Read a gate record.
 
     Raises:
-        ArtifactError: it is no gate record.
+        ArtifactError: the file is not a gate record.
     """
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        record = GateRecord(**{**raw, "reasons": tuple(raw["reasons"])})
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(
-            f"{path} cannot be read; make it again with `.venv-test/bin/python -m ml register`."
-        ) from error
-    if record.passed is not True and record.passed is not False:
-        raise ArtifactError(f"{path}: passed is neither true nor false.")
-    return record
+    remedy = "Create the record again with `.venv-test/bin/python -m ml register`."
+    return read_json(GateRecord, path, remedy=remedy)
 
 
 def write_gate(path: Path, record: GateRecord) -> None:
-    """Write a record in one step: a reader finds the old one, or the new one whole."""
+    """Replace the record atomically, so that a reader gets either the old or the new one."""
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")
+    temporary.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
     temporary.replace(path)

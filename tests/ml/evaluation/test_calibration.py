@@ -5,7 +5,7 @@ import pytest
 
 from ml.evaluation import calibration
 from ml.evaluation.metrics import LEVELS, calibration_error, micro_f1
-from service.nlp.artifacts.artifact import probabilities
+from service.nlp.artifacts.manifest import probabilities
 from service.nlp.artifacts.operating_points import OperatingPoint, risk_scores
 from service.nlp.taxonomy import RISK_TYPES
 

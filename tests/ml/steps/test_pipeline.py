@@ -87,7 +87,7 @@ def test_artifact_that_was_not_calibrated_is_refused(exported: Path):
 def test_pipeline_leaves_figures_card_and_the_reference_of_drift(made: Path):
     manifest = artifacts.load(made).manifest
     assert manifest.metrics
-    assert read_reference(made / REFERENCE_FILE)["n_sentences"] == 24
+    assert read_reference(made / REFERENCE_FILE).n_sentences == 24
     assert (made / "README.md").stat().st_size > 1_000
 
 

@@ -201,3 +201,12 @@ def answer_or_refusal(llm: LLMAnalyzer, sentences: list[str]) -> list[tuple[int,
         return error.message
     assert set(scores.ravel()) <= {0.0, 1.0}
     return [(int(row), RISK_TYPES[k]) for row, k in np.argwhere(scores)]
+
+
+@pytest.mark.parametrize(
+    "finding", [{**GOOD, "Budget was cut.": 1}, {**GOOD, "risk_type": "Budget was cut."}]
+)
+def test_read_answer_fault_names_the_field_but_quotes_nothing(finding):
+    with pytest.raises(AnalyzerError, match=r"\(findings\.0") as caught:
+        read_answer(completion(content(finding)), n_sentences=1, mode="json_schema")
+    assert "Budget" not in str(caught.value)

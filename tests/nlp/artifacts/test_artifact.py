@@ -9,6 +9,7 @@ import pytest
 
 from service.errors import ArtifactError
 from service.nlp.artifacts import artifact as artifacts
+from service.nlp.artifacts.manifest import probabilities
 from service.nlp.artifacts.operating_points import SENSITIVITIES, risk_scores
 from service.nlp.taxonomy import RISK_TYPES
 from tests.support.artifacts import SHIPPED
@@ -93,14 +94,23 @@ def test_load_of_another_taxonomy_refuses(copy: Path):
 def test_load_when_a_file_name_leaves_the_folder_refuses(copy: Path, name: str):
     files = json.loads((copy / "manifest.json").read_text())["files"]
     edit_manifest(copy, files=files | {name: "0" * 64})
-    with pytest.raises(ArtifactError, match="no plain file name"):
+    with pytest.raises(ArtifactError, match="not a plain file name"):
         artifacts.load(copy)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"manifest_version": 1}'])
-def test_load_of_a_broken_manifest_says_so(copy: Path, text: str):
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "not valid JSON"),
+        ("{", "not valid JSON"),
+        ("[]", "must be an object"),
+        ("null", "must be an object"),
+        ('{"manifest_version": 1}', "manifest_version must be 2 or 3"),
+    ],
+)
+def test_load_of_a_broken_manifest_names_fault_and_remedy(copy: Path, text: str, fault: str):
     (copy / "manifest.json").write_text(text)
-    with pytest.raises(ArtifactError, match="is no"):
+    with pytest.raises(ArtifactError, match=rf"manifest\.json: .*{fault}.*MODEL_DIR"):
         artifacts.load(copy)
 
 
@@ -175,10 +185,10 @@ def test_golden_sentences_keep_clear_of_the_thresholds():
 
 def test_probabilities_of_extreme_logits_stay_within_bounds():
     logits = np.array([-1e9, 0.0, 1e9], np.float32)
-    found = artifacts.probabilities(logits, temperature=1.4, bias=0.0)
+    found = probabilities(logits, temperature=1.4, bias=0.0)
     assert found.tolist() == [0.0, 0.5, 1.0]
 
 
 def test_probabilities_bias_is_added_before_the_temperature_divides():
-    found = artifacts.probabilities(np.array([1.0], np.float32), temperature=2.0, bias=3.0)
+    found = probabilities(np.array([1.0], np.float32), temperature=2.0, bias=3.0)
     assert found[0] == pytest.approx(1 / (1 + np.exp(-2.0)))

@@ -1,0 +1,107 @@
+"""manifest.json: what a model is, how to calibrate it, and the hash of each file.
+
+Imports no model library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from service.nlp.arrays import Floats
+from service.nlp.artifacts.operating_points import SENSITIVITIES, OperatingPoint, Sensitivity
+from service.nlp.taxonomy import RISK_TYPES
+
+MANIFEST_VERSION = 3
+MANIFEST_FILE = "manifest.json"
+
+_VERSION_WITHOUT_BIAS = 2
+
+Probability = Annotated[float, Field(strict=True, gt=0, lt=1)]
+Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+
+
+def _require_every_risk_type(thresholds: dict[str, float]) -> dict[str, float]:
+    if missing := [risk_type for risk_type in RISK_TYPES if risk_type not in thresholds]:
+        raise ValueError(f"lacks {', '.join(missing)}")
+    return thresholds
+
+
+class StoredPoint(BaseModel):
+    """An operating point as the manifest stores it, with thresholds by risk type."""
+
+    risk_threshold: Probability
+    thresholds: Annotated[dict[str, Probability], AfterValidator(_require_every_risk_type)]
+
+    def operating_point(self) -> OperatingPoint:
+        """Return it with the thresholds as float32 (n_risk_types,) in taxonomy order."""
+        ordered = [self.thresholds[risk_type] for risk_type in RISK_TYPES]
+        return OperatingPoint(self.risk_threshold, np.array(ordered, np.float32))
+
+
+class StoredPoints(BaseModel):
+    """One operating point per sensitivity."""
+
+    balanced: StoredPoint
+    recall: StoredPoint
+    precision: StoredPoint
+
+
+class Manifest(BaseModel):
+    """The content of manifest.json; unknown fields are ignored.
+
+    `bias` is added to the logits and `temperature` divides the sum, before the sigmoid.
+    `golden_tolerance` is the largest accepted difference of a golden score.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    manifest_version: Literal[2, 3]
+    name: str
+    version: str
+    labels: tuple[str, ...]
+    stored_points: StoredPoints = Field(alias="operating_points")
+    temperature: Positive
+    bias: Finite
+    max_length_tokens: int = Field(strict=True, ge=8, le=512)
+    golden_tolerance: Positive
+    taxonomy_version: int
+    base_model: Mapping[str, Any]
+    segmenter: Mapping[str, Any]
+    dataset_fingerprint: str
+    metrics: Mapping[str, Any]
+    created_at: str
+    code_commit: str
+    files: Mapping[str, str]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_missing_bias(cls, fields: object) -> object:
+        """Version 2 had no bias."""
+        if isinstance(fields, dict) and fields.get("manifest_version") == _VERSION_WITHOUT_BIAS:
+            return fields | {"bias": 0.0}
+        return fields
+
+    @cached_property
+    def operating_points(self) -> dict[Sensitivity, OperatingPoint]:
+        """The operating point of each sensitivity; it turns scores into findings."""
+        return {name: getattr(self.stored_points, name).operating_point() for name in SENSITIVITIES}
+
+    def probabilities(self, logits: Floats) -> Floats:
+        """Return calibrated scores in [0, 1] for logits of any shape, as float32."""
+        return probabilities(logits, temperature=self.temperature, bias=self.bias)
+
+
+def probabilities(logits: Floats, *, temperature: float, bias: float) -> Floats:
+    """Return the sigmoid of (logits + bias) / temperature, float32 in [0, 1], of any shape.
+
+    Source: Platt, Probabilistic Outputs for Support Vector Machines (1999), with one line for all types.
+    """
+    scaled = (logits.astype(np.float64) + bias) / temperature
+    # tanh gives the sigmoid without overflow.
+    return (0.5 * (1.0 + np.tanh(0.5 * scaled))).astype(np.float32)
