@@ -7,7 +7,7 @@ from typing import Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from service.config.compose_variables import COMPOSE_VARIABLES
-from service.config.settings import ROOT, Config
+from service.config.settings import ROOT, SECRET_NAMES, Config
 from service.errors import PROBLEM_TYPES
 
 _ERRORS = """\
@@ -30,9 +30,8 @@ lists every invalid setting.
   process reads no file.
 - `.env` means the same to the service and to Docker Compose: put a value with `$` or `#` between single
   quotes. A value cannot contain a backslash. A misspelled name stops the start.
-- The secrets `DATABASE_URL`, `SECRET_KEY`, `JWT_SECRET`, `AI_SERVICE_TOKEN` and `LLM_API_KEY` may come from
-  files: `SECRET_KEY_FILE=/run/secrets/secret_key` names the file that contains `SECRET_KEY`. No output
-  shows their values.
+- Secrets may come from files: `SECRET_KEY_FILE=/run/secrets/secret_key` names the file that contains
+  `SECRET_KEY`. The secrets are %s. No output shows their values.
 - `.env.example` lists every variable with its default.
 
 """
@@ -93,8 +92,12 @@ def pages() -> dict[str, str]:
     return {
         ".env.example": env_example(),
         "docs/errors.md": _ERRORS + error_table(),
-        "docs/settings.md": _SETTINGS + settings_table() + _COMPOSE + compose_table(),
+        "docs/settings.md": _SETTINGS % _secrets() + settings_table() + _COMPOSE + compose_table(),
     }
+
+
+def _secrets() -> str:
+    return ", ".join(f"`{name}`" for name in SECRET_NAMES)
 
 
 def _default(field: FieldInfo) -> str:

@@ -69,6 +69,12 @@ def _rate(value: str) -> str:
     return value
 
 
+def _rate_limit_storage(value: str) -> str:
+    if not re.fullmatch(r"memory://|rediss?://[^/]+(/\d*)?", value):
+        raise ValueError("must be memory:// or read like redis://:password@host:6379/0")
+    return value
+
+
 def _signing_key(value: str) -> str:
     if value and len(value) < MIN_SECRET_CHARS:
         raise ValueError(
@@ -81,6 +87,7 @@ Text = Annotated[str, AfterValidator(str.strip)]
 Secret = Annotated[str, AfterValidator(str.strip), Field(repr=False)]
 """A value that no output shows; the file that NAME_FILE names may hold it."""
 SigningKey = Annotated[Secret, AfterValidator(_signing_key)]
+RateLimitStorage = Annotated[Secret, AfterValidator(_rate_limit_storage)]
 DatabaseUrl = Annotated[Secret, AfterValidator(database_address.database_url)]
 ProjectPath = Annotated[Path, AfterValidator(_absolute)]
 IpAddress = Annotated[str, AfterValidator(_ip_address)]

@@ -22,6 +22,7 @@ from service.config.field_types import (
     Origins,
     ProjectPath,
     Rate,
+    RateLimitStorage,
     Secret,
     ServiceUrl,
     SigningKey,
@@ -136,6 +137,11 @@ class Config(BaseModel):
     )
     scan_rate_limit: Rate = Field(
         "", description='Most scans per user, such as "10 per minute". Empty: no limit.'
+    )
+    rate_limit_storage_url: RateLimitStorage = Field(
+        "memory://",
+        description="Where the service counts calls for rate limits. memory://: each process by itself; "
+        "redis://host:6379/0: all replicas together, and each by itself while Redis is unavailable.",
     )
     cors_origins: Origins = Field(
         ("http://localhost:5173", "http://localhost:3000"),

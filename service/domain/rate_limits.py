@@ -1,35 +1,76 @@
-"""Quotas of callers, counted in this process by a moving window."""
+"""Rate limits per caller, counted in a moving window, in this process or in Redis for all replicas."""
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 
-from limits import parse
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits import RateLimitItem, parse
+from limits.errors import StorageError
+from limits.storage import storage_from_string
+from limits.strategies import MovingWindowRateLimiter, RateLimiter
 
 from service.errors import RateLimited
 
+OUTAGE_PAUSE_S = 10.0
+"""Time without attempts after a failed one, so that a hanging Redis costs one request in 10 s, not each."""
+_REDIS_TIMEOUT_S = 1.0
+_IN_PROCESS = "memory://"
+_log = logging.getLogger(__name__)
+
 
 class RateLimit:
-    """So many uses per time and caller, as in "20 per minute"; an empty rate is no limit."""
+    """At most so many calls per caller and time, such as "20 per minute"; an empty rate is no limit.
 
-    def __init__(self, rate: str, *, setting: str) -> None:
-        self._item = parse(rate) if rate else None
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+    While the shared storage is unavailable, each process counts by itself.
+    """
+
+    def __init__(self, rate: str, *, setting: str, storage_url: str = _IN_PROCESS) -> None:
+        self._rate = parse(rate) if rate else None
         self._setting = setting
+        self._local = _limiter(_IN_PROCESS)
+        self._shared = self._local if storage_url == _IN_PROCESS else _limiter(storage_url)
+        self._outage_until_s = 0.0
 
     def spend(self, caller: str) -> None:
-        """Count one use by `caller`.
+        """Count one call by `caller`.
 
         Raises:
-            RateLimited: the quota is used up; `retry_after_s` says when the next use is free.
+            RateLimited: the quota is used up; `retry_after_s` says when the next call is allowed.
         """
-        if self._item is None or self._limiter.hit(self._item, caller):
+        if self._rate is None:
             return
-        reset_at_s = self._limiter.get_window_stats(self._item, caller).reset_time
-        raise RateLimited(
-            f"The quota of {self._item} ({self._setting}) is used up; wait and try again.",
-            retry_after_s=max(1, math.ceil(reset_at_s - time.time())),
-        )
+        wait_s = self._wait_s(self._rate, caller)
+        if wait_s is not None:
+            raise RateLimited(
+                f"The quota of {self._rate} ({self._setting}) is used up; wait and try again.",
+                retry_after_s=wait_s,
+            )
+
+    def _wait_s(self, rate: RateLimitItem, caller: str) -> int | None:
+        """Count one call; return None if it is allowed, else the seconds until one is."""
+        if time.monotonic() >= self._outage_until_s:
+            try:
+                return self._hit(self._shared, rate, caller)
+            except StorageError as error:
+                self._outage_until_s = time.monotonic() + OUTAGE_PAUSE_S
+                _log.warning(
+                    "RATE_LIMIT_STORAGE_URL is unavailable (%s); this process counts by itself",
+                    type(error.storage_error).__name__,
+                )
+        return self._hit(self._local, rate, caller)
+
+    def _hit(self, limiter: RateLimiter, rate: RateLimitItem, caller: str) -> int | None:
+        if limiter.hit(rate, self._setting, caller):
+            return None
+        reset_at_s = limiter.get_window_stats(rate, self._setting, caller).reset_time
+        return max(1, math.ceil(reset_at_s - time.time()))
+
+
+def _limiter(storage_url: str) -> RateLimiter:
+    timeouts = {"socket_timeout": _REDIS_TIMEOUT_S, "socket_connect_timeout": _REDIS_TIMEOUT_S}
+    options = {} if storage_url == _IN_PROCESS else timeouts
+    return MovingWindowRateLimiter(
+        storage_from_string(storage_url, wrap_exceptions=True, **options)
+    )

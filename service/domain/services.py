@@ -139,11 +139,11 @@ class Services:
 
     @cached_property
     def login_quota(self) -> RateLimit:
-        return RateLimit(self.config.login_rate_limit, setting="LOGIN_RATE_LIMIT")
+        return self._quota(self.config.login_rate_limit, "LOGIN_RATE_LIMIT")
 
     @cached_property
     def scan_quota(self) -> RateLimit:
-        return RateLimit(self.config.scan_rate_limit, setting="SCAN_RATE_LIMIT")
+        return self._quota(self.config.scan_rate_limit, "SCAN_RATE_LIMIT")
 
     @cached_property
     def analyzers(self) -> AnalyzerPool:
@@ -218,6 +218,10 @@ class Services:
         self.metrics.scanned(result)
         self.drift.observe(result)
         self.shadow.offer(result)
+
+    def _quota(self, rate: str, setting: str) -> RateLimit:
+        storage_url = self.config.rate_limit_storage_url
+        return RateLimit(rate, setting=setting, storage_url=storage_url)
 
     def _connect_gauges(self) -> None:
         """Connect the gauges that are computed at scrape time with their sources."""

@@ -163,3 +163,15 @@ def test_database_pool_too_small_for_the_threads_is_refused_with_a_remedy():
         ConfigError, match=r"DATABASE_POOL_SIZE \(21\) .* THREADS=20.* Set it to 22"
     ):
         load({"THREADS": "20", "DATABASE_POOL_SIZE": "21"})
+
+
+@pytest.mark.parametrize("url", ["memory://", "redis://h", "redis://:p@h:6379/0", "rediss://h/1"])
+def test_rate_limits_are_counted_in_memory_or_redis(url):
+    assert load({"RATE_LIMIT_STORAGE_URL": url}).rate_limit_storage_url == url
+
+
+@pytest.mark.parametrize("url", ["memory", "h:6379", "mysql://u:hunter2@h", "redis://"])
+def test_other_storage_of_rate_limits_is_refused(url):
+    with pytest.raises(ConfigError, match="RATE_LIMIT_STORAGE_URL must be memory") as caught:
+        load({"RATE_LIMIT_STORAGE_URL": url})
+    assert "hunter2" not in str(caught.value)

@@ -1,0 +1,72 @@
+"""Rate limits: per caller and setting, shared through Redis, and local while Redis is away."""
+
+import uuid
+
+import pytest
+import redis
+
+from service.domain.rate_limits import RateLimit
+from service.errors import RateLimited
+
+REDIS_URL = "redis://127.0.0.1:6379/9"
+
+
+@pytest.fixture
+def setting():
+    """A name of its own, so that no earlier run has used up its quota in Redis."""
+    return f"TEST_{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def redis_url():
+    client = redis.Redis.from_url(REDIS_URL, socket_connect_timeout=1)
+    try:
+        client.ping()
+    except redis.RedisError:
+        pytest.skip("no Redis runs at 127.0.0.1:6379")
+    finally:
+        client.close()
+    return REDIS_URL
+
+
+def test_quota_ends_for_the_caller_alone(setting):
+    limit = RateLimit("2 per hour", setting=setting)
+    limit.spend("ann")
+    limit.spend("ann")
+    limit.spend("bob")
+    with pytest.raises(RateLimited, match=rf"2 per 1 hour \({setting}\)") as caught:
+        limit.spend("ann")
+    assert 0 < caught.value.retry_after_s <= 3600
+
+
+def test_empty_rate_is_no_limit(setting):
+    limit = RateLimit("", setting=setting)
+    for _ in range(100):
+        limit.spend("ann")
+
+
+def test_processes_share_a_quota_through_redis(redis_url, setting):
+    first, second = (
+        RateLimit("2 per minute", setting=setting, storage_url=redis_url) for _ in range(2)
+    )
+    first.spend("ann")
+    second.spend("ann")
+    with pytest.raises(RateLimited) as caught:
+        first.spend("ann")
+    assert 0 < caught.value.retry_after_s <= 60
+
+
+def test_limits_of_two_settings_count_apart_in_redis(redis_url, setting):
+    for name in (setting, f"{setting}_2"):
+        RateLimit("1 per minute", setting=name, storage_url=redis_url).spend("ann")
+
+
+def test_process_counts_by_itself_while_redis_is_away(setting, caplog):
+    limit = RateLimit("2 per minute", setting=setting, storage_url="redis://127.0.0.1:1")
+    limit.spend("ann")
+    limit.spend("ann")
+    with pytest.raises(RateLimited):
+        limit.spend("ann")
+    assert [r.getMessage() for r in caplog.records if "RATE_LIMIT_STORAGE_URL" in r.message] == [
+        "RATE_LIMIT_STORAGE_URL is unavailable (ConnectionError); this process counts by itself"
+    ]
