@@ -32,7 +32,7 @@ def serving_folder(config: Config) -> tuple[Path, str]:
         return config.model_dir, f"MODEL_DIR, since the database cannot say what serves: {error}"
     if not model:
         return config.model_dir, "MODEL_DIR, since no model was activated"
-    folder = Registry(config.registry_dir, config.model_dir).folder_of(model)
+    folder = Registry(config.registry_dir, config.model_dir).folder(model)
     return folder, "it was activated last"
 
 

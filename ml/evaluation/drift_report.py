@@ -21,12 +21,12 @@ from service.errors import RiskscanError
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.drift_index import (
-    Found,
+    ObservedFinding,
     Reference,
     Shift,
     finding_counts,
     shifts,
-    surest,
+    top_findings,
 )
 
 _TITLES = {
@@ -50,9 +50,11 @@ def scan_counts(scans: Sequence[Mapping[str, Any]], pieces: Pieces) -> Counts:
     """
     parts, contexts = [finding_counts([], 0)], list[str]()
     for scan in scans:
-        findings = [Found(*(f[key] for key in Found._fields)) for f in scan["findings"]]
+        findings = [
+            ObservedFinding(*(f[key] for key in ObservedFinding._fields)) for f in scan["findings"]
+        ]
         parts.append(finding_counts(findings, scan["coverage"]["sentences"]))
-        contexts += [f.context for f in surest(findings)]
+        contexts += [f.context for f in top_findings(findings)]
     added = {name: np.sum([part[name] for part in parts], axis=0) for name in parts[0]}
     return {
         **{name: [int(n) for n in counts] for name, counts in added.items()},

@@ -1,1 +1,1 @@
-"""Settings, read once from the environment and .env. Imports errors only."""
+"""Settings: read once from the environment and .env, then frozen. Imports only errors."""

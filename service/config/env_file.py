@@ -25,8 +25,8 @@ def read_env_file(
     """Return the values that the file gives to `names`; the last line for a name counts.
 
     Compose and python-dotenv treat backslashes, $ outside of single quotes and # outside of quotes
-    differently, so a value with one of these is refused. A name that resembles one of `names` or
-    `other_names` is refused as a misspelling; the file may hold any other name for other programs.
+    differently, so a value with one of these is rejected. A name that resembles one of `names` or
+    `other_names` is rejected as a misspelling. Any other name belongs to another program and is ignored.
 
     Raises:
         ConfigError: the file cannot be read, or a line is invalid, ambiguous or misspelled.
@@ -46,15 +46,15 @@ def read_env_file(
 
 
 def _check(line: Binding, path: Path, names: Collection[str]) -> None:
-    place = f"{path}, line {_line_number(line)}"
+    location = f"{path}, line {_line_number(line)}"
     if line.error:
         raise ConfigError(
-            f"{place} cannot be read; write NAME=value or NAME='value'; only a # comment may follow."
+            f"{location} cannot be read; write NAME=value or NAME='value'; only a # comment may follow."
         )
     if line.key in names and line.value is not None and not _has_one_meaning(line):
         raise ConfigError(
-            f"{place}: {line.key} has a $, # or backslash, which programs read differently. Put a value with "
-            "$ or # between single quotes; set one with a backslash in the environment instead."
+            f"{location}: {line.key} has a $, # or backslash, which programs read differently. Put a value "
+            "with $ or # between single quotes; set one with a backslash in the environment instead."
         )
 
 

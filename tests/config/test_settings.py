@@ -152,7 +152,7 @@ def test_trusted_proxy_is_read_in_its_usual_spelling():
     assert load({"TRUSTED_PROXY": "0:0::1"}).trusted_proxy == "::1"
 
 
-def test_database_pool_follows_the_threads_unless_told():
+def test_database_pool_follows_the_threads_unless_set():
     assert load({}).database_pool_size == 18
     assert load({"THREADS": "20"}).database_pool_size == 22
     assert load({"THREADS": "20", "DATABASE_POOL_SIZE": "40"}).database_pool_size == 40

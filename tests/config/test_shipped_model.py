@@ -20,7 +20,7 @@ READERS = [
 ]
 
 
-def test_service_serves_the_model_that_current_names_unless_told():
+def test_service_serves_the_model_that_current_names_unless_model_dir_is_set():
     named = (ROOT / "models_cache/CURRENT").read_text().strip()
     assert load({}).model_dir == ROOT / "models_cache" / named
     assert load({"MODEL_DIR": "elsewhere"}).model_dir == ROOT / "elsewhere"

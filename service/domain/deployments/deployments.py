@@ -268,7 +268,7 @@ class Deployments:
 
     def _prove(self, model: str) -> str:
         """Open the model as a process that takes it over would; return its manifest's sha256."""
-        folder = self._registry.folder_of(model)
+        folder = self._registry.folder(model)
         sha256 = self._verify(model)
         try:
             open_model(self._config, folder).close()

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from service.domain.deployments.shadow import model_of
 from service.errors import ArtifactError, NotFound
 from service.nlp.artifacts import drift_index
-from service.nlp.artifacts.drift_index import REFERENCE_FILE, Found, Reference, Shift
+from service.nlp.artifacts.drift_index import REFERENCE_FILE, ObservedFinding, Reference, Shift
 from service.nlp.artifacts.registry import Registry
 from service.nlp.pipeline import ScanResult
 
@@ -46,7 +46,7 @@ class DriftWatch:
         if result.sensitivity != "balanced":
             return
         found = [
-            Found(f.start, f.category, f.score, f.context)
+            ObservedFinding(f.start, f.category, f.score, f.context)
             for f in analysis.findings
             if f.start is not None and f.category is not None
         ]
@@ -79,7 +79,7 @@ class DriftWatch:
         if read_of == model:
             return reference
         try:
-            reference = drift_index.read_reference(self._registry.folder_of(model) / REFERENCE_FILE)
+            reference = drift_index.read_reference(self._registry.folder(model) / REFERENCE_FILE)
         except (NotFound, ArtifactError) as error:
             reference = None
             _log.warning("drift is not watched: %s", error.message)

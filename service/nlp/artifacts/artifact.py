@@ -78,7 +78,7 @@ class Artifact:
 
 
 def load(path: Path) -> Artifact:
-    """Verify the artifact in the folder `path`: its manifest, the hash of every file, its labels.
+    """Verify the artifact in the folder `path`: manifest, labels, and the hash of every file.
 
     Raises:
         ArtifactError: the folder, a file or a field is missing, altered, or made for other labels.
@@ -103,11 +103,11 @@ def check_golden(artifact: Artifact, scores: Floats) -> None:
     expected = np.array([row.scores for row in golden], np.float32).reshape(-1, len(RISK_TYPES))
     if not golden:
         raise ArtifactError(
-            f"{artifact.path} has no golden sentences: run `.venv-test/bin/python -m ml calibrate` on it."
+            f"{artifact.path} has no golden sentences. Run `.venv-test/bin/python -m ml calibrate` on it."
         )
     if scores.shape != expected.shape:
         raise ArtifactError(
-            f"{artifact.path}: golden scores of shape {scores.shape}, not {expected.shape}."
+            f"{artifact.path}: the golden scores have the shape {scores.shape} instead of {expected.shape}."
         )
     difference = np.abs(scores - expected)
     balanced = manifest.operating_points["balanced"]
@@ -127,8 +127,8 @@ def _check_labels(path: Path, manifest: Manifest) -> None:
     if manifest.taxonomy_version != taxonomy.VERSION or manifest.labels != RISK_TYPES:
         raise ArtifactError(
             f"The model in {path} was trained for other risk types (taxonomy "
-            f"{manifest.taxonomy_version}) than this service knows ({taxonomy.VERSION}), or for another "
-            "order of them. Export it again with `.venv-test/bin/python -m ml export`, or point MODEL_DIR "
+            f"{manifest.taxonomy_version}) than this service has ({taxonomy.VERSION}), or for another "
+            "order. Export it again with `.venv-test/bin/python -m ml export`, or point MODEL_DIR "
             "elsewhere."
         )
 
@@ -146,7 +146,7 @@ def _check_files(path: Path, manifest: Manifest) -> None:
             raise ArtifactError(f"The model artifact in {path} lacks {name}. {_REMEDY}")
         if _sha256(path / name) != sha256:
             raise ArtifactError(
-                f"{path / name} was altered: its hash is not the manifest's. {_REMEDY}"
+                f"{path / name} was altered: its hash differs from the manifest's. {_REMEDY}"
             )
 
 

@@ -37,7 +37,7 @@ PIECE_EDGES = (1, 3, 10, 30, 100, 300, 1000, 3000)
 CATEGORY_BINS = (*CATEGORIES, "none")
 
 
-class Found(NamedTuple):
+class ObservedFinding(NamedTuple):
     """The parts of a finding that drift measures; `start` identifies its sentence within the document."""
 
     start: int
@@ -89,9 +89,9 @@ def histogram(values: Sequence[float] | Floats, edges: Sequence[float]) -> list[
     return counts
 
 
-def surest(findings: Sequence[Found]) -> list[Found]:
+def top_findings(findings: Sequence[ObservedFinding]) -> list[ObservedFinding]:
     """Return the finding with the highest score of each sentence, in document order."""
-    best: dict[int, Found] = {}
+    best: dict[int, ObservedFinding] = {}
     for finding in findings:
         previous = best.get(finding.start)
         if previous is None or (finding.score or 0) > (previous.score or 0):
@@ -99,12 +99,12 @@ def surest(findings: Sequence[Found]) -> list[Found]:
     return list(best.values())
 
 
-def finding_counts(findings: Sequence[Found], n_sentences: int) -> dict[str, list[int]]:
+def finding_counts(findings: Sequence[ObservedFinding], n_sentences: int) -> dict[str, list[int]]:
     """Return those histograms of a document that need no tokenizer.
 
     `score` counts findings, `category` all sentences, and `length` the sentences that state a risk.
     """
-    best = surest(findings)
+    best = top_findings(findings)
     categories = Counter(finding.category for finding in best)
     categories["none"] = n_sentences - len(best)
     return {

@@ -1,4 +1,4 @@
-"""Operating points: how scores become findings, for those who want fewer misses or fewer false alarms."""
+"""Operating points: the thresholds that turn scores into findings, one point per sensitivity."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ SENSITIVITIES: tuple[Sensitivity, ...] = ("balanced", "recall", "precision")
 def risk_scores(scores: Floats) -> Floats:
     """Return float32 (n,): the probability that a sentence states any risk, 1 - prod(1 - p).
 
-    `scores` is float32 (n, n_risk_types) in [0, 1]. The types are taken as independent (noisy or): a
-    sentence that might be one of three types is more surely a risk than each type says.
+    `scores` is float32 (n, n_risk_types) in [0, 1]. The types count as independent (noisy-or), so several
+    uncertain types make a risk more probable than each of them alone.
     """
     some = np.empty(len(scores), np.float32)
-    with np.errstate(divide="ignore"):  # a score of 1 makes the risk certain
+    with np.errstate(divide="ignore"):  # log1p(-1): a score of 1 makes the risk certain
         for rows in row_blocks(len(scores)):
             none = np.log1p(-scores[rows].astype(np.float64)).sum(axis=1)
             some[rows] = -np.expm1(none)
@@ -29,7 +29,7 @@ def risk_scores(scores: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OperatingPoint:
-    """`risk_threshold` in (0, 1) decides whether a sentence states a risk, `thresholds` which types.
+    """`risk_threshold` in (0, 1) decides whether a sentence states a risk; `thresholds` decide which types.
 
     `thresholds` is float32 (n_risk_types,), each in (0, 1), in taxonomy order.
     """
@@ -40,13 +40,13 @@ class OperatingPoint:
     def decide(self, scores: Floats) -> Bools:
         """Return bool (n, n_risk_types): which types each sentence states.
 
-        A sentence whose risk score reaches the risk threshold states the types that reach theirs, or
-        the best one where none does; any other states none.
+        If a sentence's risk score reaches the risk threshold, it states the types that reach their
+        thresholds, or the type with the highest score if none does. Otherwise it states none.
         """
         stated = risk_scores(scores) >= self.risk_threshold
         hits = scores >= self.thresholds
         hits &= stated[:, None]
         untyped = np.flatnonzero(stated & ~hits.any(axis=1))
-        if untyped.size:  # most often there are none, and argmax lets the GIL go
+        if untyped.size:  # usually empty; argmax would release the GIL and wait to get it back
             hits[untyped, scores[untyped].argmax(axis=1)] = True
         return np.asarray(hits)

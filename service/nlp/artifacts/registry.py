@@ -74,7 +74,7 @@ class Registry:
         """
         return model_in(self._default_dir)
 
-    def folder_of(self, model: str) -> Path:
+    def folder(self, model: str) -> Path:
         """Return the folder of the model `name/version`.
 
         Raises:
@@ -89,7 +89,7 @@ class Registry:
                 return self._default_dir
         raise NotFound(
             f"There is no model {model[:MAX_MODEL_CHARS]} in REGISTRY_DIR; "
-            "`python -m service models list` shows those that are."
+            "`python -m service models list` lists those that are."
         )
 
     def verified(self, model: str) -> Artifact:
@@ -99,7 +99,7 @@ class Registry:
             NotFound: the model is not in the registry.
             ArtifactError: it is altered, incomplete, or not the model that its folder is named after.
         """
-        folder = self.folder_of(model)
+        folder = self.folder(model)
         artifact = artifacts.load(folder)
         actual = f"{artifact.manifest.name}/{artifact.manifest.version}"
         if actual != model:
@@ -116,7 +116,7 @@ class Registry:
         except NotFound as error:
             return Entry(model, self._registry_dir / model, fault=error.message)
         except ArtifactError as error:
-            return Entry(model, self.folder_of(model), fault=error.message)
+            return Entry(model, self.folder(model), fault=error.message)
         try:
             gate, fault = self.gate_record(model), None
         except ArtifactError as error:
