@@ -26,7 +26,7 @@ BENCH_NEEDS := $(VENV)/.installed $(TEST_VENV)/.installed $(BENCH_ENV)/load/.ins
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-gpu retrain test test-slow test-llm bench bench-peers bench-gpu lint format docs notebooks clean python
+.PHONY: help run run-gpu retrain test test-slow test-llm bench bench-peers bench-gpu lint format docs openapi notebooks clean python
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -79,6 +79,9 @@ format: $(TEST_VENV)/.installed ## Format the source
 
 docs: $(TEST_VENV)/.installed ## Write docs/settings.md, docs/errors.md and .env.example from the code
 	$(TEST_VENV)/bin/python -m service.config.documentation
+
+openapi: $(TEST_VENV)/.installed ## Write tests/api/openapi.json, the API's contract that the tests compare with
+	RISKSCAN_WRITE_OPENAPI=1 $(TEST_VENV)/bin/python -m pytest tests/api/test_openapi_snapshot.py
 
 notebooks: $(TEST_VENV)/.installed ## Write each notebook as .ipynb, beside its text
 	$(TEST_VENV)/bin/jupytext --quiet --to ipynb --set-kernel python3 notebooks/[0-9]*.py

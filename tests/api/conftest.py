@@ -1,4 +1,7 @@
-"""A live service on loopback, one per database, and users who talk to it over HTTP."""
+"""A live service on loopback, and users who call it over HTTP.
+
+Tests run on SQLite; the marker `every_database` runs a module or test on MariaDB and PostgreSQL too.
+"""
 
 import secrets
 import threading
@@ -17,6 +20,7 @@ from service.domain.services import Services, build_services
 from service.nlp.analyzers.factory import open_analyzers
 from service.server.server import Server
 from tests.support.calls import caller
+from tests.support.databases import BACKENDS
 from tests.support.sentences import FLOW_TEXT
 from tests.support.waiting import wait_until
 
@@ -27,6 +31,20 @@ SETTINGS = {
     "LOGIN_RATE_LIMIT": "",
     "LOG_LEVEL": "ERROR",
 }
+
+
+@pytest.fixture(scope="session")
+def backend(request):
+    """The kind of database under test."""
+    return request.param
+
+
+def pytest_generate_tests(metafunc):
+    marks = metafunc.definition.iter_markers("parametrize")
+    if "backend" in metafunc.fixturenames and not any("backend" in m.args[0] for m in marks):
+        is_on_every = metafunc.definition.get_closest_marker("every_database")
+        kinds = BACKENDS if is_on_every else ("sqlite",)
+        metafunc.parametrize("backend", kinds, indirect=True, scope="session")
 
 
 @dataclass

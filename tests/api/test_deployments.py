@@ -32,11 +32,6 @@ WHY = "The customer asked for it."
 MANY_SENTENCES = " ".join(f"Ship number {n} may miss its deadline." for n in range(60))
 
 
-@pytest.fixture(scope="session", params=["sqlite", "mysql"])
-def backend(request):
-    return request.param
-
-
 @pytest.fixture(scope="module")
 def registry_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")

@@ -20,6 +20,8 @@ from tests.api.reviewing import (
     review,
 )
 
+pytestmark = pytest.mark.every_database
+
 
 @pytest.fixture
 def scan(user):

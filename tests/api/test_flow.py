@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+pytestmark = pytest.mark.every_database
+
 
 def curl(*arguments):
     done = subprocess.run(

@@ -4,6 +4,8 @@ import pytest
 
 from tests.api.conftest import User
 
+pytestmark = pytest.mark.every_database
+
 
 @pytest.mark.usefixtures("answers_get_lost")
 def test_account_is_made_and_logged_into_once(client):

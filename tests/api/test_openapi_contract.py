@@ -6,7 +6,6 @@ import sys
 import pytest
 
 from tests.fakes.chat_server import ChatServer
-from tests.support.databases import BACKENDS
 
 # What a schema cannot say is refused all the same: a password shorter than a setting allows, a made-up
 # cursor, bytes that are no document. So valid-looking data may be refused; invalid data never passes.
@@ -21,8 +20,8 @@ def live(start_service, database_url):
     llm.close()
 
 
-# Who may do what is decided above the database, so that one kind shows it.
-CALLERS = [("sqlite", "user"), *((kind, "admin") for kind in BACKENDS)]
+# An administrator reaches every table; MariaDB is the strictest about the width of values.
+CALLERS = [("sqlite", "user"), ("mysql", "admin")]
 
 
 @pytest.mark.parametrize(("backend", "role"), CALLERS, indirect=["backend"], scope="session")

@@ -7,8 +7,6 @@ import pytest
 from tests.api.reviewing import TEXT, judge, missed_body
 from tests.support.calls import caller
 
-pytestmark = pytest.mark.parametrize("backend", ["sqlite"], scope="session", indirect=True)
-
 CALLERS = ("nobody", "user", "reviewer", "admin", "owner")
 """`owner` is an ordinary user, and the scan, feedback and log-in in a path are theirs."""
 

@@ -12,6 +12,8 @@ from service.domain.limits import COUNTED_SCANS
 from tests.db.conftest import scan_values
 from tests.support.sentences import FLOW_TEXT
 
+pytestmark = pytest.mark.every_database
+
 
 @pytest.fixture
 def five(user):

@@ -16,6 +16,8 @@ from service.domain.scans import scans
 from service.nlp.pipeline import ScanPipeline
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.every_database
+
 
 @pytest.fixture
 def rows(live):
