@@ -69,15 +69,6 @@ def f1(counts: Counts) -> npt.NDArray[np.float64]:
     return scores
 
 
-def micro_f1(hits: Bools, y: Floats, level: str) -> float:
-    """Return F1 over all (sentence, column) pairs of a level: risk, category or type."""
-    seen = LEVELS[level]
-    predicted, true = seen(hits), seen(y > 0)
-    # Of counts alone: calibration asks by the thousand.
-    found, of = int((predicted & true).sum()), int(predicted.sum()) + int(true.sum())
-    return 2 * found / max(of, 1)
-
-
 def f1_measures(
     hits: Bools, y: Floats, docs: Sequence[str], *, seed: int = 0
 ) -> dict[str, Measure]:
@@ -174,12 +165,6 @@ def average_precision(score: Floats, true: Bools) -> float:
     """
     docs = [""] * len(score)
     return float(_average_precision(*_curve(score, true, docs, np.ones((1, 1))))[0])
-
-
-def precision_at_recall(score: Floats, true: Bools, recall: float) -> float:
-    """Return the best precision of a threshold that finds at least the share `recall`; (n,) each."""
-    docs = [""] * len(score)
-    return float(_precision_at(*_curve(score, true, docs, np.ones((1, 1))), recall)[0])
 
 
 def ranking_measures(

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from ml.evaluation import metrics
-from service.nlp.artifacts.operating_points import risk_scores
 from service.nlp.taxonomy import CATEGORIES, RISK_TYPES
 
 
@@ -17,20 +16,16 @@ TRUE = hits({"outage"}, {"tight-budget"}, {"defects"}, set())
 FOUND = hits({"outage"}, {"cost-overrun"}, set(), {"defects"})
 
 
-@pytest.mark.parametrize(
-    ("level", "expected"),
-    [
-        ("risk", 2 / 3),  # two of three sentences found, one false alarm
-        ("category", 4 / 6),  # cost-overrun and tight-budget are both of budget
-        ("type", 2 / 6),  # only the outage is right
-    ],
-)
-def test_micro_f1_at_each_level(level: str, expected: float):
-    assert metrics.micro_f1(FOUND, TRUE.astype(np.float32), level) == pytest.approx(expected)
+def test_f1_measures_by_hand():
+    found = metrics.f1_measures(FOUND, TRUE.astype(np.float32), list("abcd"))
+    assert found["risk_f1"].value == pytest.approx(2 / 3)  # two of three found, one false alarm
+    assert found["category_f1"].value == pytest.approx(4 / 6)  # cost-overrun is of budget, too
+    assert found["type_f1"].value == pytest.approx(2 / 6)  # only the outage is right
 
 
 def test_f1_of_nothing_to_find_and_nothing_found_is_zero():
-    assert metrics.micro_f1(hits(set()), np.zeros((1, 37), np.float32), "type") == 0.0
+    nothing = np.zeros((1, 37), np.float32)
+    assert metrics.f1_measures(nothing > 0, nothing, ["a"])["type_f1"].value == 0.0
 
 
 def test_f1_measures_of_a_perfect_model_have_no_spread():
@@ -62,13 +57,6 @@ def test_average_precision_equal_scores_are_found_at_once_in_any_order():
         assert metrics.average_precision(score, np.array(true)) == pytest.approx(0.25)
 
 
-def test_precision_at_recall_takes_the_best_threshold_that_finds_enough():
-    score = np.array([0.9, 0.8, 0.7, 0.6, 0.5], np.float32)
-    true = np.array([True, False, True, False, True])
-    assert metrics.precision_at_recall(score, true, 0.6) == pytest.approx(2 / 3)
-    assert metrics.precision_at_recall(score, true, 0.9) == pytest.approx(3 / 5)
-
-
 def test_ranking_measures_agree_with_the_plain_ones_and_cover_them():
     rng = np.random.default_rng(1)
     y = (rng.random((80, 37)) < 0.05).astype(np.float32)
@@ -76,10 +64,17 @@ def test_ranking_measures_agree_with_the_plain_ones_and_cover_them():
     found = metrics.ranking_measures(scores, y, [f"d{i // 4}" for i in range(80)])
     of_types = metrics.average_precision(scores.ravel(), y.ravel() > 0)
     assert found["type_average_precision"].value == pytest.approx(of_types)
-    at_80 = metrics.precision_at_recall(risk_scores(scores), y.any(axis=1), 0.8)
-    assert found["risk_precision_at_recall_80"].value == pytest.approx(at_80)
     assert all(m.low <= m.value <= m.high for m in found.values())
-    assert found["risk_precision_at_recall_90"].value <= at_80
+
+
+def test_precision_at_recall_is_that_of_the_best_threshold_that_finds_enough():
+    y = np.zeros((10, 37), np.float32)
+    y[[0, 1, 2, 3, 5], 0] = 1
+    scores = np.zeros((10, 37), np.float32)
+    scores[:, 0] = np.linspace(0.9, 0.1, 10)  # the fifth is the one false alarm above the last risk
+    found = metrics.ranking_measures(scores, y, [f"d{i}" for i in range(10)])
+    assert found["risk_precision_at_recall_80"].value == pytest.approx(4 / 4)
+    assert found["risk_precision_at_recall_90"].value == pytest.approx(5 / 6)
 
 
 def test_category_score_is_that_of_any_of_its_types():

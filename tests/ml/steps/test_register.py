@@ -5,6 +5,7 @@ import pytest
 from service.config.settings import ROOT
 from service.nlp.artifacts.registry import Registry
 from tests.ml.step import run_step
+from tests.ml.tiny import write_config
 from tests.support.artifacts import NAME, SHIPPED, damage, make_artifact
 
 DATA = ROOT / "ml/data/authored-d.jsonl"
@@ -78,17 +79,18 @@ def test_register_a_damaged_model_is_refused_by_the_gate_of_make_retrain(
 
 
 @pytest.mark.parametrize(
-    ("calibration_of", "n_sentences"), [("", 409), ("serving", 1009)], ids=["own", "taken over"]
+    ("calibration_of", "n_sentences"), [("", 30), ("serving", 50)], ids=["own", "taken over"]
 )
 def test_register_leaves_out_what_the_thresholds_were_chosen_on(
     run, folders, tmp_path, calibration_of, n_sentences
 ):
-    text = RETRAIN.read_text().replace(
-        'calibration_of = "serving"', f'calibration_of = "{calibration_of}"'
-    )
-    folder = f'folder = "{folders / "2.0.0"}"'
-    (tmp_path / "mine.toml").write_text(text.replace('folder = "runs/retrain/model"', folder))
-    done = run(tmp_path / "mine.toml", "--data", GOLDEN, CALIBRATION, "--against", SHIPPED)
+    lines = GOLDEN.read_text().splitlines(keepends=True)
+    golden, dev = tmp_path / "golden.jsonl", tmp_path / "dev.jsonl"
+    golden.write_text("".join(lines[:30]))
+    values = {"calibration_of": f'"{calibration_of}"', "folder": f'"{folders / "2.0.0"}"'}
+    config = write_config(tmp_path, **values)
+    dev.write_text("".join(lines[30:50]))  # in place of the configuration's own
+    done = run(config, "--data", golden, dev, "--against", SHIPPED)
     assert f"{n_sentences} sentences of" in done.stdout
     assert ("which is left out" in done.stdout) is (not calibration_of)
 
