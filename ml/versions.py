@@ -1,4 +1,4 @@
-"""Resolve "serving" and "next" in a configuration file: the serving model, and the next version."""
+"""Resolve "serving" and "next" in a configuration: the serving model, and the next free version."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ def serving_folder(config: Config) -> tuple[Path, str]:
     try:
         model = _activated_model(config)
     except DatabaseUnavailable as error:
-        return config.model_dir, f"MODEL_DIR, since the database cannot say what serves: {error}"
+        return (
+            config.model_dir,
+            f"MODEL_DIR, since the database does not tell the serving model: {error}",
+        )
     if not model:
         return config.model_dir, "MODEL_DIR, since no model was activated"
     folder = Registry(config.registry_dir, config.model_dir).folder(model)
@@ -71,10 +74,10 @@ def resolved(settings: Settings) -> Settings:
         folder, why = serving_folder(config)
         print(f"{SERVING} is {model_in(folder)} in {folder} ({why}).")
         name = str(folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder)
-        [calibration_of] = _named([artifact.calibration_of], name)
+        [calibration_of] = _with_serving([artifact.calibration_of], name)
         artifact = replace(artifact, calibration_of=calibration_of)
-        base = replace(base, start=_named(base.start, name))
-        train = replace(train, teachers=_named(train.teachers, name))
+        base = replace(base, start=_with_serving(base.start, name))
+        train = replace(train, teachers=_with_serving(train.teachers, name))
     return replace(settings, artifact=artifact, base=base, train=train)
 
 
@@ -90,7 +93,7 @@ def _version(artifact: ArtifactSettings, config: Config) -> str:
     return artifact.version
 
 
-def _named(names: Sequence[str], serving: str) -> list[str]:
+def _with_serving(names: Sequence[str], serving: str) -> list[str]:
     return [serving if name == SERVING else name for name in names]
 
 

@@ -30,7 +30,7 @@ from matplotlib.figure import Figure
 
 from ml.evaluation.resampling import sum_by_document
 from ml.corpus.dataset import read_examples, targets
-from ml.evaluation.scoring import judge
+from ml.evaluation.scoring import analyze_examples
 from ml.evaluation.metrics import any_risk, by_type, count, f1, f1_measures, precision_recall, reliability
 from ml.evaluation.slices import confusion, slices
 from ml.evaluation.markdown_report import interval, markdown_table
@@ -44,10 +44,10 @@ from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES, RISK_TYPES
 # %%
 examples = read_examples(DATA)[:SAMPLE]
 analyzer = LocalAnalyzer.open(MODEL, device="cpu", n_threads=1)
-judged = judge(analyzer, examples, sensitivities=["balanced"])
+results = analyze_examples(analyzer, examples, sensitivities=["balanced"])
 threshold = analyzer.operating_points["balanced"].risk_threshold
 analyzer.close()
-y, docs, scores, hits = targets(examples), [e.doc for e in examples], judged.scores, judged.hits["balanced"]
+y, docs, scores, hits = targets(examples), [e.doc for e in examples], results.scores, results.hits["balanced"]
 risk, stated, found = risk_scores(scores), y.any(axis=1), hits.any(axis=1)
 
 # %% [markdown]
@@ -174,7 +174,7 @@ n_missed, n_alarms = count(any_risk(hits), any_risk(y > 0)).sum(axis=(0, 1))[[2,
 of_found = stated & found
 same = ((hits == (y > 0)).all(axis=1) & of_found).sum() / max(1, of_found.sum())
 Markdown(
-    f"{judged.name} misses {n_missed:.0f} of {stated.sum()} sentences that state a risk, and reports "
+    f"{results.name} misses {n_missed:.0f} of {stated.sum()} sentences that state a risk, and reports "
     f"{n_alarms:.0f} of {(~stated).sum()} that state none. Where it rightly sees a risk, all types are exactly the labels' "
     f"in {same:.0%}. "
     f"It misses {RISK_TITLES[RISK_TYPES[order[missed.argmax()]]].lower()} most often, and reports "

@@ -40,7 +40,7 @@ warnings.filterwarnings("ignore", message="IProgress not found")
 from ml.artifact.rounding import rounding_loss
 from ml.evaluation.paired_comparison import paired_bootstrap, table
 from ml.corpus.dataset import read_examples, read_feedback, targets
-from ml.evaluation.scoring import judge
+from ml.evaluation.scoring import analyze_examples
 from ml.settings import load
 from ml.steps import calibrate, dataset, export, train
 from service.nlp.analyzers.local import LocalAnalyzer
@@ -60,7 +60,7 @@ reviewed, dev, untouched = ([e for e in examples if pile[e.doc] == k] for k in r
 
 # %%
 serving = LocalAnalyzer.open(MODEL, device="cpu", n_threads=1)
-before, before_elsewhere = judge(serving, reviewed), judge(serving, untouched)
+before, before_elsewhere = analyze_examples(serving, reviewed), analyze_examples(serving, untouched)
 serving.close()
 y = targets(reviewed)
 wrong = np.flatnonzero((before.hits["balanced"] != (y > 0)).any(axis=1))
@@ -155,7 +155,7 @@ calibrate.run(settings)
 
 # %%
 retrained = LocalAnalyzer.open(settings.artifact_dir, device="cpu", n_threads=1)
-after, after_elsewhere = judge(retrained, reviewed), judge(retrained, untouched)
+after, after_elsewhere = analyze_examples(retrained, reviewed), analyze_examples(retrained, untouched)
 rounding = rounding_loss(settings, retrained, untouched)
 retrained.close()
 rounding

@@ -34,7 +34,7 @@ from matplotlib.figure import Figure
 from ml.baselines.open_analyzer import open_analyzer
 from ml.evaluation.paired_comparison import compare, table, verdict
 from ml.corpus.dataset import read_examples, targets
-from ml.evaluation.scoring import judge
+from ml.evaluation.scoring import analyze_examples
 from ml.evaluation.metrics import by_category, count, f1, f1_measures
 from ml.evaluation.predictions import Predictions
 from ml.evaluation.markdown_report import markdown_table
@@ -45,26 +45,26 @@ from service.nlp.taxonomy import CATEGORIES, CATEGORY_TITLES
 
 # %%
 examples = read_examples(DATA)[:SAMPLE]
-judged = []
+results = []
 for spec in (A, B):
     analyzer = open_analyzer(spec, config=settings.load(), train=CONFIG, unseen=examples)
-    judged.append(judge(analyzer, examples, sensitivities=[SENSITIVITY]))
+    results.append(analyze_examples(analyzer, examples, sensitivities=[SENSITIVITY]))
     analyzer.close()
-a, b = judged
+a, b = results
 
 # %% [markdown]
 # What is kept of each is what `python -m ml evaluate` keeps: scores and decisions beside hashes, no sentence.
 
 # %%
 y, docs, texts = targets(examples), [e.doc for e in examples], [e.text for e in examples]
-kept_a, kept_b = (Predictions.of(j.name, texts=texts, docs=docs, y=y, scores=j.scores, hits=j.hits) for j in judged)
+kept_a, kept_b = (Predictions.from_texts(j.name, texts=texts, docs=docs, y=y, scores=j.scores, hits=j.hits) for j in results)
 hits_a, hits_b = kept_a.hits_at(SENSITIVITY), kept_b.hits_at(SENSITIVITY)
 
 # %% [markdown]
 # Each alone, with intervals that overlap more easily than the models are alike.
 
 # %%
-measured = {j.name: f1_measures(j.hits[SENSITIVITY], y, docs) for j in judged}
+measured = {j.name: f1_measures(j.hits[SENSITIVITY], y, docs) for j in results}
 Markdown(
     markdown_table(
         ["F1", *measured],
@@ -110,7 +110,7 @@ order = occurs[np.argsort(by_model[0][occurs], kind="stable")]
 figure = Figure(figsize=(8, 0.8 + 0.35 * len(order)), layout="constrained")
 axis = figure.subplots()
 axis.hlines(range(len(order)), by_model[1][order], by_model[0][order], color="lightgrey", zorder=1)
-for found, j in zip(by_model, judged):
+for found, j in zip(by_model, results):
     axis.scatter(found[order], range(len(order)), label=j.name)
 axis.set_yticks(range(len(order)), [f"{CATEGORY_TITLES[CATEGORIES[k]]} ({truth[:, k].sum()})" for k in order])
 axis.set(xlabel="F1", xlim=(-0.02, 1.02))
@@ -137,7 +137,7 @@ Markdown(
 # What each costs in time: sentences a second on this machine, one after the other.
 
 # %%
-{j.name: round(len(examples) / j.duration_s) for j in judged}
+{j.name: round(len(examples) / j.duration_s) for j in results}
 
 # %% [markdown]
 # **The answer**:

@@ -33,7 +33,7 @@ from matplotlib.figure import Figure
 from ml.evaluation.resampling import resampled_documents, sum_by_document
 from ml.evaluation.calibration import fit_points
 from ml.corpus.dataset import read_examples, targets
-from ml.evaluation.scoring import judge
+from ml.evaluation.scoring import analyze_examples
 from ml.evaluation.metrics import any_risk, precision_recall, precision_recall_curve
 from ml.evaluation.markdown_report import markdown_table
 from service.nlp.analyzers.local import LocalAnalyzer
@@ -45,17 +45,17 @@ from service.nlp.artifacts.operating_points import SENSITIVITIES, risk_scores
 # %%
 examples = read_examples(DATA)[:SAMPLE]
 analyzer = LocalAnalyzer.open(MODEL, device="cpu", n_threads=1)
-judged = judge(analyzer, examples)
+results = analyze_examples(analyzer, examples)
 points = analyzer.operating_points
 analyzer.close()
-y, docs, risk = targets(examples), [e.doc for e in examples], risk_scores(judged.scores)
+y, docs, risk = targets(examples), [e.doc for e in examples], risk_scores(results.scores)
 stated = y.any(axis=1)
 
 # %% [markdown]
 # What each point promises: its threshold, and precision and recall of risk or no risk with 95 % intervals.
 
 # %%
-measured = {s: precision_recall(judged.hits[s], y, docs) for s in SENSITIVITIES}
+measured = {s: precision_recall(results.hits[s], y, docs) for s in SENSITIVITIES}
 Markdown(
     markdown_table(
         ["sensitivity", "risk threshold", "precision", "recall"],
@@ -118,7 +118,7 @@ costs = np.array(
     [
         1000 * MISSED_COST * RISK_SHARE * (drawn @ sum_by_document((truth & ~hit).astype(float), docs)) / n_risk
         + 1000 * (1 - RISK_SHARE) * (drawn @ sum_by_document((~truth & hit).astype(float), docs)) / n_none
-        for hit in (judged.hits[s].any(axis=1) for s in SENSITIVITIES)
+        for hit in (results.hits[s].any(axis=1) for s in SENSITIVITIES)
     ]
 )
 cheapest = np.bincount(costs.argmin(axis=0), minlength=len(SENSITIVITIES)) / costs.shape[1]
@@ -135,7 +135,7 @@ figure
 # %%
 prices = np.geomspace(0.2, 50, 60)
 rates = np.array([[(stated & ~hit).sum() / max(1, stated.sum()), (~stated & hit).sum() / max(1, (~stated).sum())]
-                  for hit in (judged.hits[s].any(axis=1) for s in SENSITIVITIES)])  # fmt: skip
+                  for hit in (results.hits[s].any(axis=1) for s in SENSITIVITIES)])  # fmt: skip
 at_price = 1000 * (RISK_SHARE * rates[:, :1] * prices + (1 - RISK_SHARE) * rates[:, 1:])
 figure = Figure(figsize=(6, 3.2), layout="constrained")
 axis = figure.subplots()
@@ -151,7 +151,7 @@ figure
 
 # %%
 half = np.array([sorted(set(docs)).index(doc) % 2 == 0 for doc in docs])
-refitted = fit_points(judged.scores[half], y[half])
+refitted = fit_points(results.scores[half], y[half])
 rest_docs = [doc for doc, chosen in zip(docs, half) if not chosen]
 Markdown(
     markdown_table(
@@ -159,7 +159,7 @@ Markdown(
         [
             [s, *(
                 f"{p.risk_threshold:.2f}, " + ", ".join(
-                    f"{m.value:.2f}" for m in precision_recall(p.decide(judged.scores[~half]), y[~half], rest_docs).values()
+                    f"{m.value:.2f}" for m in precision_recall(p.decide(results.scores[~half]), y[~half], rest_docs).values()
                 )
                 for p in (points[s], refitted[s])
             )]

@@ -10,7 +10,7 @@ from typing import Any
 
 from safetensors.numpy import load_file
 
-from ml.artifact.manifest_writer import code_commit, seal
+from ml.artifact.manifest_writer import code_commit, write_manifest
 from ml.artifact.network import write_network
 from ml.commands import command
 from ml.corpus.dataset import load_dataset
@@ -95,7 +95,7 @@ def _write(settings: Settings, state: dict[str, Floats], fingerprint: str, folde
     for name in ("LICENSE", "NOTICE"):
         shutil.copyfile(_LICENCE_DIR / name, folder / name)
     (folder / artifacts.GOLDEN_FILE).write_text("", encoding="utf-8")
-    seal(folder, _fields(settings, uncalibrated(), fingerprint))
+    write_manifest(folder, _fields(settings, uncalibrated(), fingerprint))
 
 
 def _fields(settings: Settings, calibration: Calibration, fingerprint: str) -> dict[str, Any]:

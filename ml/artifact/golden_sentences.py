@@ -1,4 +1,4 @@
-"""The proof sentences of an artifact: composed for it, found in no document of the training data's kind."""
+"""The golden sentences: composed for the start-up check of an artifact, part of no document."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ CANDIDATES: tuple[str, ...] = (
 N_GOLDEN = 20
 
 
-def golden_file(artifact: Artifact, engine: Engine) -> None:
-    """Write golden.jsonl from the engine's own scores; the folder is to be sealed afterwards.
+def write_golden_file(artifact: Artifact, engine: Engine) -> None:
+    """Write golden.jsonl from the engine's own scores; write the manifest afterwards.
 
     Raises:
-        ConfigError: fewer than N_GOLDEN sentences keep clear of the thresholds.
+        ConfigError: fewer than N_GOLDEN sentences are clear of the thresholds.
     """
     manifest = artifact.manifest
     scores = manifest.probabilities(own_logits(sentence_outputs(artifact, engine, CANDIDATES)))
@@ -64,7 +64,7 @@ def golden_file(artifact: Artifact, engine: Engine) -> None:
     lines = golden_lines(CANDIDATES, scores, point, manifest.golden_tolerance)
     if len(lines) < N_GOLDEN:
         raise ConfigError(
-            f"Only {len(lines)} of {len(CANDIDATES)} golden sentences keep clear of the thresholds; "
+            f"Only {len(lines)} of {len(CANDIDATES)} golden sentences are clear of the thresholds; "
             "add some to ml/artifact/golden_sentences.py, or lower golden_tolerance."
         )
     (artifact.path / artifacts.GOLDEN_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -73,20 +73,20 @@ def golden_file(artifact: Artifact, engine: Engine) -> None:
 def golden_lines(
     texts: Sequence[str], scores: Floats, point: OperatingPoint, tolerance: float
 ) -> list[str]:
-    """Return the first N_GOLDEN sentences that a difference of `tolerance` does not decide otherwise."""
+    """Return the first N_GOLDEN sentences whose decision survives a score difference of `tolerance`."""
     far = 1.25 * tolerance
     clear = (np.abs(scores - point.thresholds) > far).all(axis=1)
     clear &= np.abs(risk_scores(scores) - point.risk_threshold) > far
     stated = risk_scores(scores) >= point.risk_threshold
-    # where no type reaches its threshold the best one is taken, and the second may overtake it
+    # if no type reaches its threshold, the best one counts, and the second must not overtake it
     second, best = np.sort(scores, axis=1)[:, -2:].T
     clear &= ~stated | (scores >= point.thresholds).any(axis=1) | (best - second > 2 * far)
-    kept = [(texts[i], scores[i]) for i in np.flatnonzero(clear)[:N_GOLDEN]]
+    golden = [(texts[i], scores[i]) for i in np.flatnonzero(clear)[:N_GOLDEN]]
     rows = [
         {
             "text": text,
             "scores": {r: round(float(p), 5) for r, p in zip(RISK_TYPES, row, strict=True)},
         }
-        for text, row in kept
+        for text, row in golden
     ]
     return [json.dumps(row, ensure_ascii=False) for row in rows]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from shutil import copytree
 
-from ml.artifact.manifest_writer import code_commit, seal, unsealed
+from ml.artifact.manifest_writer import code_commit, manifest_fields, write_manifest
 from ml.artifact.network import write_graph
 from ml.corpus.dataset import Example, targets
 from ml.corpus.reading_order import score_documents
@@ -23,7 +23,7 @@ from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import Artifact
 from service.nlp.inference.encoder import EncoderConfig
 
-_CARD = "README.md"
+_MODEL_CARD = "README.md"
 
 
 def rebuild(old: Path, version: str, examples: Sequence[Example]) -> Artifact:
@@ -47,20 +47,20 @@ def rebuild(old: Path, version: str, examples: Sequence[Example]) -> Artifact:
         copytree(old, copy)
         config = json.loads((copy / artifacts.CONFIG_FILE).read_text(encoding="utf-8"))
         write_graph(EncoderConfig(**config), copy)
-        fields = unsealed(copy) | {
+        fields = manifest_fields(copy) | {
             "version": version,
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "code_commit": code_commit(),
         }
-        seal(copy, fields)
+        write_manifest(copy, fields)
         points = differences(copy, source, examples)
         _check(points, source)
         rounded = {key: round(m.value, 2) for key, m in points.items()}
         fields["metrics"] = fields["metrics"] | {
             "regraphed": {"from": source.manifest.version, "f1_differs_points": rounded}
         }
-        _describe_rebuild(copy / _CARD, source, version, points, examples)
-        seal(copy, fields)
+        _describe_rebuild(copy / _MODEL_CARD, source, version, points, examples)
+        write_manifest(copy, fields)
         copy.rename(folder)
     return artifacts.load(folder)
 

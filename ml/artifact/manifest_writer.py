@@ -1,4 +1,4 @@
-"""Write manifest.json (the artifact's description and the hash of every file), and open sealed artifacts."""
+"""Write manifest.json: the artifact's description and the hash of every file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from service.nlp.artifacts.artifact import Artifact
 from service.nlp.artifacts.manifest import MANIFEST_FILE, MANIFEST_VERSION
 
 
-def seal(folder: Path, fields: dict[str, Any]) -> None:
+def write_manifest(folder: Path, fields: dict[str, Any]) -> None:
     """Write the manifest of `folder` from `fields` and the hashes of the files that are there now."""
     files = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
@@ -29,10 +29,10 @@ def seal(folder: Path, fields: dict[str, Any]) -> None:
     (folder / MANIFEST_FILE).write_text(text, encoding="utf-8")
 
 
-def unsealed(folder: Path) -> dict[str, Any]:
-    """Return the fields of the manifest in `folder`, without hashes, to be changed and sealed again."""
+def manifest_fields(folder: Path) -> dict[str, Any]:
+    """Return the fields of the manifest in `folder` without hashes, for `write_manifest` to write again."""
     fields: dict[str, Any] = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
-    fields.setdefault("bias", 0.0)  # version 2 had none, and it is sealed as the newest
+    fields.setdefault("bias", 0.0)  # version 2 had none, and it is rewritten as the newest
     return {k: v for k, v in fields.items() if k not in {"manifest_version", "files"}}
 
 
@@ -40,7 +40,7 @@ def exported(folder: Path) -> Artifact:
     """Return the verified artifact in the export folder `folder`.
 
     Raises:
-        ConfigError: nothing was exported there; names the step.
+        ConfigError: nothing was exported there; the message names the step.
         ArtifactError: it was altered.
     """
     if not (folder / MANIFEST_FILE).is_file():
@@ -51,9 +51,9 @@ def exported(folder: Path) -> Artifact:
 
 
 def manifest_metrics(evaluation: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of the evaluation that the manifest keeps: [value, low, high] of each measure.
+    """Return the part of the evaluation that the manifest stores: [value, low, high] of each measure.
 
-    `at_threshold` is the balanced operating point, `cross_fitted` has thresholds chosen on other
+    `at_threshold` is at the balanced operating point, `cross_fitted` with thresholds chosen on other
     documents.
     """
 

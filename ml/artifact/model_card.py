@@ -1,4 +1,4 @@
-"""The model card: README.md of the artifact, every number of it taken from the evaluation."""
+"""The model card: README.md of the artifact, with every number taken from the evaluation."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 """The CPU graph, built by hand: a small ONNX file whose tensors point into weights.safetensors.
 
-Activations are rounded per token, not per tensor as ONNX Runtime's own dynamic quantization does it:
-there one sentence's largest value sets the step of all, so that a score moved by up to 0.12 with the
-sentences beside it (measured, November 2026). Per token, scores are the same in every batch (3e-7),
-twice as close to float32, and as fast.
+Activations are rounded per token. ONNX Runtime's own dynamic quantization rounds per tensor, where one
+sentence's largest value sets the step of all: a score moved by up to 0.12 with the other sentences of its
+batch (measured, November 2026). Per token, scores are the same in every batch (3e-7), twice as close to
+float32, and as fast.
 
-Padding goes into attention alone, and every other row is a token: of documents of 100 sentences 23 % was
+Only attention sees padding; all other operations run on tokens alone. In documents of 100 sentences 23 % was
 padding, and a forward pass takes 20 % less time without it (tests/bench/NOTES.md).
 """
 
@@ -35,9 +35,9 @@ Attribute = int | float
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What the layers share: names of tensors over the n tokens that are no padding, and two settings.
+    """Tensor names that all layers share, over the n tokens without padding, and two settings.
 
-    `tokens` is (n,), where they lie in the padded batch; `places` (b, t), which token lies where; `parts`
+    `tokens` is (n,), their index in the padded batch; `places` (b, t), the token at each place; `parts`
     the same for query, key and value among (3 * n, hidden); `middle` (n, 1), 128 as a byte; `mask` (b, t).
     """
 
@@ -51,7 +51,7 @@ class Layout:
 
 
 class Graph:
-    """Collects nodes and small constants; every call returns the name of what it made.
+    """Collects nodes and small constants; every call returns the name of its output.
 
     `tensors` are those of the weights file.
     """
@@ -129,7 +129,7 @@ def _layout(graph: Graph, shape: str, n_heads: int, eps: float) -> Layout:
     tokens = graph.add("Squeeze", graph.add("NonZero", flat), graph.constant([0], np.int64))
     count = graph.add("CumSum", flat, graph.constant(0, np.int64))
     one, two, three = (graph.constant(n, np.int64) for n in (1, 2, 3))
-    # A place of padding holds the token before it, or the last: nobody reads it, and it is finite.
+    # A place of padding holds the token before it, or the last: finite, and never read.
     places = graph.add("Reshape", graph.add("Sub", count, one), shape)
     first = graph.add("Mul", places, three)
     column = graph.add("Unsqueeze", tokens, graph.constant([1], np.int64))
@@ -178,8 +178,8 @@ def _layer(graph: Graph, name: str, x: str, layout: Layout) -> str:
 def _add_norm(graph: Graph, name: str, summands: tuple[str, str], eps: float) -> str:
     """Normalize the sum of the residual and of a product that lacks its bias.
 
-    Not SkipLayerNormalization, which does the same: on the CPU it is a loop over single numbers and took
-    14 % of a forward pass, these three 3 % (onnxruntime 1.31.1, which does not fuse them at any level).
+    SkipLayerNormalization does the same, but on the CPU it is a scalar loop and took 14 % of a forward pass,
+    these three nodes 3 % (onnxruntime 1.31.1, which does not fuse them at any level).
     """
     residual, product = summands
     summed = graph.add("Add", residual, graph.add("Add", product, f"{name}_out.bias"))
@@ -192,7 +192,7 @@ def _matmul(graph: Graph, x: str, name: str, layout: Layout) -> str:
 
     Each row is rounded to unsigned bytes around 128 with a step of its own; the kernel multiplies
     integers and applies the output channels' scales, the last node the rows' steps. Signed bytes would
-    need no `middle`, and without VNNI take seven times as long.
+    need no `middle`, but take seven times as long without VNNI.
     """
     largest = graph.add("ReduceMax", graph.add("Abs", x), graph.constant([1], np.int64), keepdims=1)
     floor = graph.constant(1e-9, np.float32)  # a row of zeros must not divide by zero

@@ -1,9 +1,9 @@
-"""Round the trained weights to integers: one file of weights that both engines read.
+"""Quantization: round the trained weights to integers, in one file that both engines read.
 
 Symmetric, one scale per output channel of a matrix and per row of the word table; norms, biases,
 positions and head stay float32. With 7 bits (-63 to 63) no CPU can saturate: the AVX2 kernels of
 processors without VNNI add two products of an unsigned and a signed byte in 16 bits, and
-2 * 255 * 63 still fits. With 8 bits such a processor gives other scores than the one that exported.
+2 * 255 * 63 still fits. With 8 bits such a processor would give other scores than the exporting one.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ Array = npt.NDArray[np.generic]
 LINEAR = ("qkv", "attention_out", "ffn_in", "ffn_out")
 
 _ON_GRID = 1 / 24
-"""Mean squared distance to the next integer below which weights are taken to come from a grid: half of
-what any other weights have (1 / 12)."""
+"""Mean squared distance to the nearest integer below which weights are assumed to come from a grid; it is
+1 / 12 for others."""
 
 
 def quantized_rows(weight: Floats, bits: int) -> tuple[npt.NDArray[np.int8], Floats]:
     """Round each row of float32 (n, k): int8 (n, k) and float32 (n,) with `ints * scale[:, None]`.
 
-    A training that starts from integers moves most of them by less than half a step, and the nearest
-    integer is then the one it came from: rounding would undo the training. Such weights are rounded up or
-    down at random, in proportion (arXiv:1502.02551), the same way each time.
+    A training that starts from integers moves most of them by less than half a step, so that rounding to the
+    nearest integer would undo the training. Such weights are rounded up or down at random, in proportion
+    (arXiv:1502.02551), from a fixed seed.
     """
     top = 2 ** (bits - 1) - 1
     scale = np.maximum(np.abs(weight).max(axis=1), 1e-12).astype(np.float32) / top
@@ -50,7 +50,7 @@ def quantize(state: Mapping[str, Floats], bits: int) -> dict[str, Array]:
     tensors: dict[str, Array] = {}
     for name, value in state.items():
         if name == "words.weight":
-            ints, scale = quantized_rows(value, 8)  # looked up, never multiplied: saturates nowhere
+            ints, scale = quantized_rows(value, 8)  # looked up, never multiplied: cannot saturate
             tensors["words.weight"], tensors["words.scale"] = ints, scale[:, None]
         elif name.endswith(".weight") and name.split(".")[-2] in LINEAR:
             ints, scale = quantized_rows(value, bits)

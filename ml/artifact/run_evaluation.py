@@ -28,9 +28,9 @@ def evaluate_run(settings: Settings, dev: Sequence[Example]) -> tuple[dict[str, 
     artifact = exported(settings.artifact_dir)
     analyzer = LocalAnalyzer.open(artifact.path, device="cpu", n_threads=n_threads)
     try:
-        found, predictions = evaluate(analyzer, dev)
+        evaluation, predictions = evaluate(analyzer, dev)
         points = rounding_loss(settings, analyzer, dev)
     finally:
         analyzer.close()
-    found["float32_difference_points"] = points and {k: asdict(m) for k, m in points.items()}
-    return found, predictions
+    evaluation["float32_difference_points"] = points and {k: asdict(m) for k, m in points.items()}
+    return evaluation, predictions

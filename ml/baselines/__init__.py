@@ -1,1 +1,1 @@
-"""What the model is compared with."""
+"""The baselines that the model is compared with."""

@@ -1,7 +1,7 @@
-"""What the transformer is measured against, each an Analyzer like it: `tfidf`, `knn` and `keywords`.
+"""The baselines, each an Analyzer like the model: `tfidf`, `knn` and `keywords`.
 
-`tfidf` and `knn` learn from the training split and are calibrated as the model is; `keywords` are rules
-written by hand.
+`tfidf` and `knn` learn from the training split and are calibrated like the model; `keywords` are handwritten
+rules.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _KEYWORDS = Path(__file__).parent / "keywords.toml"
 
 
 class LearnedBaseline(SentenceScorer):
-    """A scorer whose logits are calibrated, and whose operating points are chosen, as the model's."""
+    """A scorer whose logits and operating points are calibrated like the model's."""
 
     source: ClassVar[Source] = "model"
     model_version = ""
@@ -46,10 +46,10 @@ class LearnedBaseline(SentenceScorer):
         """Return float32 (len(sentences), n_risk_types), before temperature and bias."""
 
     def calibrate(self, examples: Sequence[Example]) -> None:
-        """Choose temperature, bias and operating points on these sentences."""
-        found = calibrate(self.logits([e.text for e in examples]), targets(examples))
-        self._temperature, self._bias = found.temperature, found.bias
-        self.operating_points = found.points
+        """Fit temperature, bias and operating points on these sentences."""
+        fitted = calibrate(self.logits([e.text for e in examples]), targets(examples))
+        self._temperature, self._bias = fitted.temperature, fitted.bias
+        self.operating_points = fitted.points
 
     def score_batch(self, sentences: Sequence[str], *, deadline: Deadline | None = None) -> Scores:
         if deadline is not None:
@@ -59,15 +59,14 @@ class LearnedBaseline(SentenceScorer):
 
 
 class TfidfAnalyzer(LearnedBaseline):
-    """TF-IDF of words and pairs of words, and one logistic regression per risk type."""
+    """TF-IDF of words and word pairs, with one logistic regression per risk type."""
 
     model_name = "tfidf"
 
     def __init__(self, examples: Sequence[Example]) -> None:
         """Train on `examples`: some seconds for twenty thousand.
 
-        Sublinear counts; a weak penalty (C = 100) since features are many and mostly absent, the best
-        of 1, 10, 100 and 1000 on dev.
+        Sublinear counts; a weak penalty, C = 100, the best of 1, 10, 100 and 1000 on dev.
         """
         self._words = TfidfVectorizer(
             ngram_range=(1, 2), min_df=2, sublinear_tf=True, strip_accents="unicode"
@@ -81,10 +80,10 @@ class TfidfAnalyzer(LearnedBaseline):
 
     def logits(self, sentences: Sequence[str]) -> Floats:
         features = self._words.transform(sentences)
-        found = np.full((len(sentences), len(RISK_TYPES)), NEVER, np.float32)
+        logits = np.full((len(sentences), len(RISK_TYPES)), NEVER, np.float32)
         for k, classifier in self._classifiers.items():
-            found[:, k] = classifier.decision_function(features)
-        return found
+            logits[:, k] = classifier.decision_function(features)
+        return logits
 
 
 class NeighbourAnalyzer(LearnedBaseline):
@@ -106,7 +105,7 @@ class NeighbourAnalyzer(LearnedBaseline):
 
 
 class KeywordAnalyzer(SentenceScorer):
-    """A sentence states the types one of whose patterns it holds; no probabilities."""
+    """Keyword rules: a sentence states the types whose patterns it matches; no probabilities."""
 
     source: ClassVar[Source] = "model"
     has_probabilities: ClassVar[bool] = False
@@ -127,8 +126,8 @@ class KeywordAnalyzer(SentenceScorer):
     def score_batch(self, sentences: Sequence[str], *, deadline: Deadline | None = None) -> Scores:
         if deadline is not None:
             deadline.check()
-        found = [[p.search(text) is not None for p in self._patterns] for text in sentences]
-        return np.array(found, np.float32).reshape(-1, len(RISK_TYPES))
+        matches = [[p.search(text) is not None for p in self._patterns] for text in sentences]
+        return np.array(matches, np.float32).reshape(-1, len(RISK_TYPES))
 
 
 def _tfidf(train: Sequence[Example], settings: Settings) -> LearnedBaseline:  # noqa: ARG001 - as _knn
@@ -155,8 +154,8 @@ def open_baseline(
 ) -> SentenceScorer:
     """Return one of BASELINES, trained and calibrated on the splits that `settings` name.
 
-    `dataset` holds them where they were read already. What stands in `unseen` as well, or comes from
-    one of its documents, is left out of training.
+    `dataset` has them if they were read before. Training leaves out the overlap with `unseen`, its documents
+    included.
 
     Raises:
         DatasetError: a file of sentences is missing.

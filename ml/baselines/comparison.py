@@ -11,8 +11,8 @@ from ml.corpus.dataset import Dataset, Example
 from ml.evaluation.evaluation import NESTED
 from ml.evaluation.paired_comparison import paired_bootstrap
 from ml.evaluation.predictions import Predictions
-from ml.evaluation.scoring import judge
-from ml.evaluation.summary import figures, nested_hits
+from ml.evaluation.scoring import analyze_examples
+from ml.evaluation.summary import figures, nested_decisions
 from ml.settings import Settings
 from service.nlp.analyzers.base import SentenceScorer
 
@@ -31,10 +31,10 @@ def _baseline(
     analyzer: SentenceScorer, dev: Sequence[Example], model: Predictions
 ) -> dict[str, Any]:
     """Return the figures that a comparison needs, and the model's lead over the baseline."""
-    judged = judge(analyzer, dev)
-    nested = nested_hits(judged, dev)
-    found = figures(judged, dev, nested)
-    decisive = nested[0] if nested else next(iter(judged.hits.values()))
-    lead = paired_bootstrap(model.hits_at(NESTED), decisive, model.y, model.docs)
-    kept = ("sensitivities", "nested", "ranking", "calibration")
-    return {**{key: found[key] for key in kept}, "difference": asdict(lead["mean_f1"])}
+    results = analyze_examples(analyzer, dev)
+    nested = nested_decisions(results, dev)
+    measured = figures(results, dev, nested)
+    decided = nested[0] if nested else next(iter(results.hits.values()))
+    lead = paired_bootstrap(model.hits_at(NESTED), decided, model.y, model.docs)
+    keys = ("sensitivities", "nested", "ranking", "calibration")
+    return {**{key: measured[key] for key in keys}, "difference": asdict(lead["mean_f1"])}

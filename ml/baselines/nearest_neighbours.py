@@ -1,4 +1,4 @@
-"""Nearest training sentences in the space of the encoder as it comes, before any fine-tuning."""
+"""Nearest training sentences in the space of the pretrained encoder, before fine-tuning."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from ml.evaluation.metrics import average_precision
 from ml.settings import Settings
-from ml.training.batches import encode, has_bfloat16, open_tokenizer, pooled_of
+from ml.training.batches import encode, has_bfloat16, open_tokenizer, pooled_vectors
 from ml.training.pretrained import base_dir, pretrained
 from service.nlp.arrays import Floats
 
@@ -23,7 +23,7 @@ _N_FOLDS = 5
 _QUERIES_PER_FOLD = 1000
 _QUERIES_AT_ONCE = 256
 _SMOOTHING = 0.002
-"""Keeps the logits finite; larger, and 37 unlikely types would add up to a likely risk."""
+"""Keeps the logits finite; if larger, 37 unlikely types would add up to a likely risk."""
 
 
 class Embedder:
@@ -39,31 +39,31 @@ class Embedder:
         torch.set_num_threads(settings.train.n_threads)
         self._tokenizer = open_tokenizer(base_dir(settings.base) / "tokenizer.json")
         self._model = pretrained(settings.base, dropout=0.0)
-        self._kept = self._read()
+        self._cache = self._read()
 
     def embed(self, texts: Sequence[str]) -> Floats:
         """Return float32 (len(texts), hidden_size), each row of length 1.
 
-        The run's folder keeps them, as float16: a sentence is embedded once for all evaluations.
+        Cached in the run's folder as float16: a sentence is embedded once for all evaluations.
         """
         keys = [hashlib.sha256(text.encode()).digest() for text in texts]
-        new = {k: text for k, text in zip(keys, texts, strict=True) if k not in self._kept}
+        new = {k: text for k, text in zip(keys, texts, strict=True) if k not in self._cache}
         if new:
-            found = self._embedded(list(new.values())).astype(np.float16)
-            self._kept |= dict(zip(new, found, strict=True))
-            self._keep()
-        return _unit(np.array([self._kept[k] for k in keys], np.float32))
+            vectors = self._embedded(list(new.values())).astype(np.float16)
+            self._cache |= dict(zip(new, vectors, strict=True))
+            self._write()
+        return _unit(np.array([self._cache[k] for k in keys], np.float32))
 
     def _embedded(self, texts: Sequence[str]) -> Floats:
         ids = encode(self._tokenizer, texts, self._settings.train.max_length_tokens)
         # A third to a quarter of the time; vectors turn by less than 0.6 degrees.
         fast = self._settings.train.bfloat16 and has_bfloat16()
-        return _unit(pooled_of(self._model, ids, bfloat16=fast).numpy())
+        return _unit(pooled_vectors(self._model, ids, bfloat16=fast).numpy())
 
     def _path(self) -> Path:
         base, train = self._settings.base, self._settings.train
-        made_by = hashlib.sha256(f"{base.weights_sha256} {train.max_length_tokens}".encode())
-        return self._settings.run_dir / f"embeddings-{made_by.hexdigest()[:16]}.npz"
+        recipe = hashlib.sha256(f"{base.weights_sha256} {train.max_length_tokens}".encode())
+        return self._settings.run_dir / f"embeddings-{recipe.hexdigest()[:16]}.npz"
 
     def _read(self) -> dict[bytes, Halves]:
         if not self._path().is_file():
@@ -71,12 +71,12 @@ class Embedder:
         with np.load(self._path(), allow_pickle=False) as file:
             return {k.tobytes(): v for k, v in zip(file["keys"], file["vectors"], strict=True)}
 
-    def _keep(self) -> None:
+    def _write(self) -> None:
         self._path().parent.mkdir(parents=True, exist_ok=True)
         part = self._path().with_suffix(".part")
-        keys = np.array([list(key) for key in self._kept], np.uint8)
+        keys = np.array([list(key) for key in self._cache], np.uint8)
         with part.open("wb") as file:
-            np.savez(file, keys=keys, vectors=np.array(list(self._kept.values())))
+            np.savez(file, keys=keys, vectors=np.array(list(self._cache.values())))
         part.replace(self._path())
 
 
@@ -99,7 +99,7 @@ def choose_k(vectors: Floats, y: Floats, docs: Sequence[str], *, seed: int = 0) 
     rng = np.random.default_rng(seed)
     names, index = np.unique(np.asarray(docs), return_inverse=True)
     fold = rng.permutation(len(names))[index] % _N_FOLDS
-    true, found = [], {k: [] for k in KS}  # type: ignore[var-annotated]  # lists of arrays
+    true, shares_by_k = [], {k: [] for k in KS}  # type: ignore[var-annotated]  # lists of arrays
     for number in range(_N_FOLDS):
         inside = rng.permutation(np.flatnonzero(fold == number))[:_QUERIES_PER_FOLD]
         others = fold != number
@@ -108,17 +108,17 @@ def choose_k(vectors: Floats, y: Floats, docs: Sequence[str], *, seed: int = 0) 
         shares = votes(vectors[inside], vectors[others], y[others], KS)
         true.append(y[inside] > 0)
         for k in KS:
-            found[k].append(shares[k])
+            shares_by_k[k].append(shares[k])
     if not true:
         return KS[0]
     pairs = np.concatenate(true).ravel()
-    return max(KS, key=lambda k: average_precision(np.concatenate(found[k]).ravel(), pairs))
+    return max(KS, key=lambda k: average_precision(np.concatenate(shares_by_k[k]).ravel(), pairs))
 
 
 def votes(queries: Floats, vectors: Floats, y: Floats, ks: Sequence[int]) -> dict[int, Floats]:
     """Return, for each k, float32 (n_queries, n_risk_types) in [0, 1]: the share of each type's votes."""
     most = min(max(ks), len(vectors))
-    found: dict[int, list[Floats]] = {k: [] for k in ks}
+    shares_by_k: dict[int, list[Floats]] = {k: [] for k in ks}
     for begin in range(0, len(queries), _QUERIES_AT_ONCE):
         cosines = queries[begin : begin + _QUERIES_AT_ONCE] @ vectors.T
         near = np.argpartition(-cosines, most - 1, axis=1)[:, :most]
@@ -128,10 +128,10 @@ def votes(queries: Floats, vectors: Floats, y: Floats, ks: Sequence[int]) -> dic
         weights = np.maximum(np.take_along_axis(cosines, near, axis=1), 1e-6)
         for k in ks:
             weighted = weights[:, :k, None] * y[near[:, :k]]
-            found[k].append(weighted.sum(axis=1) / weights[:, :k].sum(axis=1, keepdims=True))
+            shares_by_k[k].append(weighted.sum(axis=1) / weights[:, :k].sum(axis=1, keepdims=True))
     return {
         k: np.concatenate([*parts, np.empty((0, y.shape[1]), np.float32)])
-        for k, parts in found.items()
+        for k, parts in shares_by_k.items()
     }
 
 

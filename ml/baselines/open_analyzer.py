@@ -1,4 +1,4 @@
-"""The analyzer that a word on the command line names."""
+"""Open the analyzer that the command line names."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from service.nlp.analyzers.remote import RemoteAnalyzer
 def open_analyzer(spec: str, *, config: Config, train: Path, unseen: Sequence[Example]) -> Analyzer:
     """Open what `spec` names: an artifact's folder, a URL, `llm`, or a baseline by its name.
 
-    A baseline learns from the training split of the configuration file `train`, without what stands
-    in `unseen` too.
+    A baseline learns from the training split of the configuration file `train`, without its overlap with
+    `unseen`.
 
     Raises:
-        ConfigError: `spec` names nothing that is there, or the settings it needs are missing.
+        ConfigError: `spec` names nothing that exists, or the settings it needs are missing.
         ArtifactError: the folder's model is damaged.
     """
     if spec.startswith(("http://", "https://")):

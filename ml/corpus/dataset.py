@@ -23,18 +23,18 @@ from service.nlp.taxonomy import RISK_TYPES
 
 _COLUMN = {risk_type: k for k, risk_type in enumerate(RISK_TYPES)}
 SETTLED = frozenset({"agreed", "adjudicated"})
-"""Feedback that may train: two reviewers say the same, or one was asked to decide."""
+"""Status of feedback that may train: two users agree, or a reviewer decided."""
 
 
 class DatasetError(RiskscanError):
-    """A file of sentences is missing or holds a line that cannot be used."""
+    """A file of sentences is missing, or a line of it cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One labelled sentence; `doc` names its document, or the sentence itself where none is known.
+    """One labelled sentence; `doc` names its document, or is the sentence itself if that is unknown.
 
-    Of the sentences of a document `id`, where there is one, ends in numbers that give their order.
+    `id`, if given, ends in the sentence's number in its document.
     """
 
     text: str
@@ -50,7 +50,7 @@ class Example:
 class Dataset:
     """The splits after the checks; `fingerprint` is the sha256 over both, in order.
 
-    `dropped` counts what did not enter train, by reason.
+    `dropped` counts the sentences left out of train, by reason.
     """
 
     train: list[Example]
@@ -65,7 +65,7 @@ def read_examples(
 ) -> list[Example]:
     """Read a JSON-lines file of {"text", "labels"} with optional "id", "doc", "license", "domain".
 
-    `second` gives labels by id that go before the file's own.
+    `second` gives labels by id that override the file's own.
 
     Raises:
         DatasetError: no such file, or a faulty line, named by its number.
@@ -75,30 +75,30 @@ def read_examples(
 
 
 def read_second_readings(paths: Iterable[Path]) -> dict[str, list[str]]:
-    """Read files of {"id", "labels"}: what later readers of sentences settled on.
+    """Read files of {"id", "labels"}: the labels that later readers agreed on.
 
     Raises:
         DatasetError: as `read_examples`.
     """
-    found = {}
+    labels = {}
     for path in paths:
         for row, where in _rows(path):
             if not isinstance(row.get("id"), str):
                 raise DatasetError(f'{where}: expected {{"id": ..., "labels": [...]}}.')
-            found[row["id"]] = _labels(row, where)
-    return found
+            labels[row["id"]] = _labels(row, where)
+    return labels
 
 
 def read_feedback(path: Path, *, max_per_user: int) -> tuple[list[Example], Counter[str]]:
-    """Read what `python -m service feedback export` wrote; return what may train, and what may not.
+    """Read the output of `python -m service feedback export`; return the sentences that may train.
 
-    Only settled verdicts train, and of each user's sentences the first `max_per_user` alone, so that
-    nobody can bend the model by diligence. The counter tells how many were left out, by reason.
+    Only settled verdicts train, and only the first `max_per_user` sentences of a user, so that no single user
+    dominates the model. The counter has the number of sentences left out, by reason.
 
     Raises:
         DatasetError: as `read_examples`.
     """
-    kept, left_out = [], Counter[str]()
+    usable, left_out = [], Counter[str]()
     by_user = Counter[str]()
     if not path.is_file():
         export = command("service", "feedback", "export", "--out", path)
@@ -112,8 +112,8 @@ def read_feedback(path: Path, *, max_per_user: int) -> tuple[list[Example], Coun
             left_out["feedback beyond max_feedback_per_user"] += 1
         else:
             by_user[user] += 1
-            kept.append(example)
-    return kept, left_out
+            usable.append(example)
+    return usable, left_out
 
 
 def _rows(path: Path) -> Iterable[tuple[dict[str, Any], str]]:
@@ -172,7 +172,7 @@ def _labels(row: dict[str, Any], where: str) -> list[str]:
 
 
 def normalized(text: str) -> str:
-    """Return the letters and digits alone, case folded: what two copies of a sentence share."""
+    """Return the letters and digits alone, case folded: equal for copies of a sentence."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return "".join(c for c in folded if c.isalnum())
 
@@ -180,27 +180,27 @@ def normalized(text: str) -> str:
 def without_overlap(
     train: Sequence[Example], dev: Sequence[Example]
 ) -> tuple[list[Example], Counter[str]]:
-    """Return `train` without what `dev` also has, in order, and why how many were dropped.
+    """Return `train` without its overlap with `dev`, in order, and the dropped sentences by reason.
 
-    A sentence goes when its document is one of dev's, or when it is nearly one of dev's sentences
+    A sentence is dropped if its document is in dev, or if it is a near-duplicate of a sentence in dev
     (three quarters of its word triples, see near_duplicates).
     """
     docs = {e.doc for e in dev}
     near = near_duplicates([e.text for e in train], [e.text for e in dev])
     dropped = Counter[str]()
-    kept = []
+    rest = []
     for k, e in enumerate(train):
         if e.doc in docs:
             dropped["document of dev"] += 1
         elif k in near:
             dropped["near-duplicate of dev"] += 1
         else:
-            kept.append(e)
-    return kept, dropped
+            rest.append(e)
+    return rest, dropped
 
 
 def load_dataset(settings: DataSettings) -> Dataset:
-    """Read both splits; what stands in both is dropped from train.
+    """Read both splits; train loses its overlap with dev.
 
     Raises:
         DatasetError: a file is missing or faulty.
@@ -216,13 +216,13 @@ def load_dataset(settings: DataSettings) -> Dataset:
         read[name], unused = read_feedback(ROOT / name, max_per_user=settings.max_feedback_per_user)
         left_out += unused
     dev = read_examples(ROOT / settings.dev)
-    train, overlapping = without_overlap([e for found in read.values() for e in found], dev)
+    train, overlapping = without_overlap([e for examples in read.values() for e in examples], dev)
     return Dataset(
         train=train,
         dev=dev,
         dropped=dict(left_out + overlapping),
         fingerprint=fingerprint(train, dev),
-        sources={Path(name).name: len(found) for name, found in read.items()},
+        sources={Path(name).name: len(examples) for name, examples in read.items()},
     )
 
 
@@ -252,7 +252,7 @@ def listed(counts: Mapping[str, int]) -> str:
 
 
 def check_something_new(settings: DataSettings, dataset: Dataset) -> None:
-    """Refuse a training without settled feedback and real sentences: composed ones alone teach nothing new.
+    """Refuse a training that has neither settled feedback nor real sentences: it would learn nothing new.
 
     Raises:
         DatasetError: feedback is configured but none is settled, and there are no real sentences.
@@ -260,9 +260,9 @@ def check_something_new(settings: DataSettings, dataset: Dataset) -> None:
     names = [*settings.real, *settings.feedback]
     if not settings.feedback or any(dataset.sources[Path(name).name] for name in names):
         return
-    waiting = listed({k: n for k, n in dataset.dropped.items() if k.startswith("feedback")})
+    unsettled = listed({k: n for k, n in dataset.dropped.items() if k.startswith("feedback")})
     raise DatasetError(
         f"There is nothing new to learn: {', '.join(settings.feedback)} holds no settled feedback"
-        f"{waiting and f' ({waiting})'}. A verdict is settled when two users agree or a reviewer decides; "
-        "see Reviewing in README.md. To train without feedback, name sentences under real in [data]."
+        f"{unsettled and f' ({unsettled})'}. A verdict is settled when two users agree or a reviewer "
+        "decides; see Reviewing in README.md. To train without feedback, name sentences under real in [data]."
     )

@@ -35,20 +35,20 @@ def _counts(examples: Sequence[Example]) -> dict[str, Any]:
     }
 
 
-def card(found: Mapping[str, Any]) -> str:
-    """Return the dataset card, in Markdown, of a summary."""
+def card(counts: Mapping[str, Any]) -> str:
+    """Return the dataset card in Markdown; `counts` is a summary."""
     splits = ("train", "dev")
     rows = ["sentences", "composed", "with_risk", "documents", "mean_words"]
-    lines = ["# Dataset", "", f"Fingerprint `{found['fingerprint']}`.", "", "| | train | dev |"]
+    lines = ["# Dataset", "", f"Fingerprint `{counts['fingerprint']}`.", "", "| | train | dev |"]
     lines += ["|---|---|---|"]
-    lines += [f"| {r} | " + " | ".join(f"{found[s][r]:,}" for s in splits) + " |" for r in rows]
+    lines += [f"| {r} | " + " | ".join(f"{counts[s][r]:,}" for s in splits) + " |" for r in rows]
     lines += ["", "| risk type | train | dev |", "|---|---|---|"]
     lines += [
-        f"| {r} | " + " | ".join(str(found[s]["risk_types"][r]) for s in splits) + " |"
+        f"| {r} | " + " | ".join(str(counts[s]["risk_types"][r]) for s in splits) + " |"
         for r in RISK_TYPES
     ]
     for key, title in (("files", "Files"), ("dropped_from_train", "Dropped from train")):
-        lines += ["", f"{title}: " + (listed(found[key]) or "none") + "."]
+        lines += ["", f"{title}: " + (listed(counts[key]) or "none") + "."]
     for key in ("domains", "licenses"):
-        lines += ["", *(f"{key.capitalize()} of {s}: {listed(found[s][key])}." for s in splits)]
+        lines += ["", *(f"{key.capitalize()} of {s}: {listed(counts[s][key])}." for s in splits)]
     return "\n".join(lines) + "\n"

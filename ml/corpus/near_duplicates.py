@@ -1,4 +1,4 @@
-"""Sentences that are nearly the same: most word triples of the shorter are in the longer."""
+"""Near-duplicates: sentences where most word triples of the shorter are in the longer."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from collections.abc import Sequence
 SIMILARITY = 0.75
 _WORDS = re.compile(r"\w+")
 _COMMON = 200
-"""A triple in more sentences than this tells nothing, and would make the search quadratic."""
+"""Sentences searched per triple: a more common triple identifies nothing, and would make this quadratic."""
 
 
-def near_duplicates(texts: Sequence[str], of: Sequence[str]) -> dict[int, int]:
-    """Return, for each of `texts` that is nearly one of `of`, its index and the other's.
+def near_duplicates(texts: Sequence[str], references: Sequence[str]) -> dict[int, int]:
+    """Return the indices of `texts` that have a near-duplicate in `references`, with its index there.
 
-    Nearly: at least SIMILARITY of the word triples of the one with fewer are the other's, case and
-    punctuation aside; sentences of up to three words must be equal.
+    Near-duplicates share at least SIMILARITY of the word triples of the one with fewer, ignoring case and
+    punctuation; sentences of up to three words must be equal.
     """
     holders: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    theirs = [_triples(text) for text in of]
+    theirs = [_triples(text) for text in references]
     for k, triples in enumerate(theirs):
         for triple in triples:
             holders[triple].append(k)
-    found = {}
+    duplicates = {}
     for i, text in enumerate(texts):
         mine = _triples(text)
         shared = Counter(k for triple in mine for k in holders.get(triple, ())[:_COMMON])
         for k, n in shared.most_common(1):
             if n >= SIMILARITY * min(len(mine), len(theirs[k])):
-                found[i] = k
-    return found
+                duplicates[i] = k
+    return duplicates
 
 
 def _triples(text: str) -> set[tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Sentences as their documents have them: which belong together, in which order, how far apart."""
+"""Reading order: which sentences belong to a document, in which order, and how far apart."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NUMBER_AT_END = re.compile(r"\d+$")
 
 
 def by_document(examples: Sequence[Example]) -> list[list[int]]:
-    """Return the rows of each document, in reading order: by place, or as they come where one has none."""
+    """Return the rows of each document in reading order, or in file order if a sentence has no number."""
     rows_of: dict[str, list[int]] = {}
     for row, example in enumerate(examples):
         rows_of.setdefault(example.doc, []).append(row)
@@ -25,30 +25,27 @@ def by_document(examples: Sequence[Example]) -> list[list[int]]:
 
 
 def _in_order(rows: list[int], examples: Sequence[Example]) -> list[int]:
-    places = [place_of(examples[row]) for row in rows]
+    places = [sentence_number(examples[row]) for row in rows]
     if None in places:
         return rows
     return [row for _, row in sorted(zip(places, rows, strict=True))]
 
 
-def place_of(example: Example) -> int | None:
-    """Return the number at which the sentence's id ends, which counts sentences; None without one."""
-    found = _NUMBER_AT_END.search(example.id)
-    return int(found.group()) if found else None
+def sentence_number(example: Example) -> int | None:
+    """Return the number at the end of the sentence's id, its place in the document; None without one."""
+    match = _NUMBER_AT_END.search(example.id)
+    return int(match.group()) if match else None
 
 
-def places_in(rows: Sequence[int], examples: Sequence[Example]) -> list[int]:
-    """Return where each of a document's `rows` stands in it: numbers of ids, or else 0, 1, 2 ..."""
-    places = [place_of(examples[row]) for row in rows]
+def sentence_numbers(rows: Sequence[int], examples: Sequence[Example]) -> list[int]:
+    """Return the places of a document's `rows`: the numbers of their ids, or else 0, 1, 2 ..."""
+    places = [sentence_number(examples[row]) for row in rows]
     known = [place for place in places if place is not None]
     return known if len(known) == len(places) else list(range(len(rows)))
 
 
 def score_documents(analyzer: SentenceScorer, examples: Sequence[Example]) -> Floats:
-    """Let an open analyzer read the sentences document by document.
-
-    Returns float32 (n, n_risk_types), rows as `examples` has them.
-    """
+    """Score the sentences document by document: float32 (n, n_risk_types), rows as in `examples`."""
     return _by_rows(
         ((rows, analyzer.score_document([examples[row].text for row in rows])))
         for rows in by_document(examples)
@@ -58,14 +55,14 @@ def score_documents(analyzer: SentenceScorer, examples: Sequence[Example]) -> Fl
 def logits_in_documents(outputs: Floats, examples: Sequence[Example]) -> Floats:
     """Return float32 (n, n_risk_types) logits of sentences in their documents.
 
-    `outputs` are a network's for each of the examples by itself, see nlp/inference/neighbour_context.py.
+    `outputs` are the network's outputs for each example alone, see nlp/inference/neighbour_context.py.
     """
     return _by_rows((rows, logits_in_document(outputs[rows])) for rows in by_document(examples))
 
 
 def _by_rows(parts: Iterable[tuple[list[int], Floats]]) -> Floats:
     rows, values = [], [np.zeros((0, len(RISK_TYPES)), np.float32)]
-    for some, found in parts:
-        rows += some
-        values.append(found)
+    for part_rows, part in parts:
+        rows += part_rows
+        values.append(part)
     return np.concatenate(values)[np.argsort(rows)] if rows else values[0]

@@ -25,13 +25,13 @@ from service.nlp.taxonomy import RISK_TYPES
 
 N_FOLDS = 5
 TARGET = 0.90
-"""Recall of the point `recall`, precision of the point `precision`: of risk or no risk."""
+"""Target of the point `recall` (recall of risk) and of the point `precision` (precision of risk)."""
 MARGIN = 0.02
-"""What the target is raised by when choosing, since other documents give a little less."""
+"""Added to the target when fitting, since other documents give a little less."""
 
 _TEMPERATURES, _BIASES = (0.25, 4.0), (-4.0, 4.0)
 _RISK_WEIGHT = 3.0
-"""Of the likelihood of risk or no risk, about a third of that of all types: each counts alike."""
+"""Weight of the likelihood of risk, which is about a third of that of all types: both then count equally."""
 _RISK_THRESHOLDS = np.round(np.arange(0.12, 0.85, 0.02), 4)
 _TYPE_THRESHOLDS = np.round(np.arange(0.10, 0.63, 0.02), 4)
 
@@ -54,7 +54,7 @@ class Calibration:
 
 
 def uncalibrated() -> Calibration:
-    """Return what an export writes until the calibration: the logits as they are, and one half."""
+    """Return the identity, which an export has until it is calibrated: all thresholds are 0.5."""
     half = OperatingPoint(0.5, np.full(len(RISK_TYPES), 0.5, np.float32))
     return Calibration(1.0, 0.0, {"balanced": half, "recall": half, "precision": half})
 
@@ -68,11 +68,10 @@ def _listed(point: OperatingPoint) -> dict[str, Any]:
 
 
 def fit_scale(logits: Floats, y: Floats) -> tuple[float, float]:
-    """Return the temperature and bias of least negative log likelihood of the types and of any risk.
+    """Return the temperature and bias that minimise the negative log likelihood of the types and of any risk.
 
-    `logits` and `y` are float32 (n, n_risk_types). Temperature alone (arXiv:1706.04599) made the risk
-    score a probability and left the scores of the types too high: the doubts of several types add up to
-    one sure risk.
+    `logits` and `y` are float32 (n, n_risk_types). Temperature alone (arXiv:1706.04599) calibrated the risk
+    score but left the scores of the types too high: several doubtful types add up to one certain risk.
     """
     z, risk = logits.astype(np.float64), np.asarray(y.any(axis=1))
 
@@ -87,9 +86,9 @@ def fit_scale(logits: Floats, y: Floats) -> tuple[float, float]:
 def _nll(z: npt.NDArray[np.float64], y: Floats, risk: Bools) -> float:
     softplus = np.logaddexp(0.0, z)
     none = np.minimum(-softplus.sum(axis=1), -1e-9)  # log probability that no type is stated
-    of_types = (softplus - y * z).sum(axis=1)
-    of_risk = -np.where(risk, np.log(-np.expm1(none)), none)
-    return float((of_types + _RISK_WEIGHT * of_risk).mean())
+    type_nll = (softplus - y * z).sum(axis=1)
+    risk_nll = -np.where(risk, np.log(-np.expm1(none)), none)
+    return float((type_nll + _RISK_WEIGHT * risk_nll).mean())
 
 
 def fit_balanced(scores: Floats) -> OperatingPoint:
@@ -128,15 +127,15 @@ def _common(risk_threshold: float, threshold: float) -> OperatingPoint:
 
 
 def fit_recall(scores: Floats, y: Floats, balanced: OperatingPoint) -> OperatingPoint:
-    """Return the highest risk threshold that keeps the recall; types are chosen as when balanced."""
-    of_risks = np.sort(risk_scores(scores)[y.any(axis=1)])
-    n_missed = int((1 - TARGET - MARGIN) * len(of_risks))
-    threshold = float(of_risks[n_missed]) if len(of_risks) else balanced.risk_threshold
+    """Return the highest risk threshold that reaches the target recall; the types keep their thresholds."""
+    true_risks = np.sort(risk_scores(scores)[y.any(axis=1)])
+    n_missed = int((1 - TARGET - MARGIN) * len(true_risks))
+    threshold = float(true_risks[n_missed]) if len(true_risks) else balanced.risk_threshold
     return _at(balanced, min(threshold, balanced.risk_threshold))
 
 
 def fit_precision(scores: Floats, y: Floats, balanced: OperatingPoint) -> OperatingPoint:
-    """Return the lowest risk threshold from which on the precision holds."""
+    """Return the lowest risk threshold above which the precision reaches the target."""
     risk = risk_scores(scores)
     order = np.argsort(-risk, kind="stable")
     right = np.asarray(y.any(axis=1))[order]
@@ -151,7 +150,7 @@ def _at(point: OperatingPoint, risk_threshold: float) -> OperatingPoint:
 
 
 def fit_points(scores: Floats, y: Floats) -> dict[Sensitivity, OperatingPoint]:
-    """Choose the three operating points on the same sentences."""
+    """Fit the three operating points on the same sentences."""
     balanced = fit_balanced(scores)
     return {
         "balanced": balanced,
@@ -175,21 +174,22 @@ def cross_fitted_hits(
     seed: int = 0,
     sensitivity: Sensitivity = "balanced",
 ) -> Bools:
-    """Return the decisions where each document's point was chosen on the other folds' documents.
+    """Return the decisions with each document's point fitted on the other folds' documents.
 
-    What a point chosen on the very sentences it is measured on flatters, this does not.
+    A point measured on the sentences that it was fitted on would look too good.
     """
     fold = folds(docs, seed)
     hits = np.zeros(scores.shape, dtype=np.bool_)
     for k in range(N_FOLDS):
-        here = fold == k
-        if here.any():
-            hits[here] = fit_points(scores[~here], y[~here])[sensitivity].decide(scores[here])
+        held_out = fold == k
+        if held_out.any():
+            point = fit_points(scores[~held_out], y[~held_out])[sensitivity]
+            hits[held_out] = point.decide(scores[held_out])
     return hits
 
 
 def folds(docs: Sequence[str], seed: int) -> npt.NDArray[np.intp]:
-    """Return the fold of each sentence, (n,) in 0 to N_FOLDS - 1; a document lies in one."""
+    """Return the fold of each sentence, (n,) in 0 to N_FOLDS - 1; a document is in one fold."""
     names, index = np.unique(np.asarray(docs), return_inverse=True)
     return np.asarray(np.random.default_rng(seed).permutation(len(names))[index] % N_FOLDS)
 

@@ -17,8 +17,8 @@ from ml.evaluation.metrics import f1_measures
 from ml.evaluation.perturbations import invariance
 from ml.evaluation.plots import write_plots
 from ml.evaluation.predictions import PREDICTIONS_FILE, Predictions
-from ml.evaluation.scoring import Judged, judge
-from ml.evaluation.summary import figures, nested_hits
+from ml.evaluation.scoring import ExampleResults, analyze_examples
+from ml.evaluation.summary import figures, nested_decisions
 from ml.json_file import write_json
 from service.nlp.analyzers.base import Analyzer, SentenceScorer
 from service.nlp.arrays import Bools
@@ -36,51 +36,55 @@ def evaluate(
     timeout_s: float = 600.0,
 ) -> tuple[dict[str, Any], Predictions]:
     """Return every figure of an open analyzer, and its predictions."""
-    judged = judge(analyzer, examples, sensitivities=sensitivities, timeout_s=timeout_s)
-    nested = nested_hits(judged, examples)
-    found = figures(judged, examples, nested)
+    results = analyze_examples(analyzer, examples, sensitivities=sensitivities, timeout_s=timeout_s)
+    nested = nested_decisions(results, examples)
+    evaluation = figures(results, examples, nested)
     if isinstance(analyzer, SentenceScorer) and analyzer.has_probabilities:
         points = analyzer.operating_points
-        found["risk_thresholds"] = {s: points[s].risk_threshold for s in found["sensitivities"]}
-    if isinstance(analyzer, SentenceScorer) and analyzer.source != "llm":  # eight more times dear
-        found["invariance"] = invariance(analyzer, examples, judged)
-        found["alone"] = figures_alone(analyzer, examples)
-    found["latency"] = latency(analyzer, [e.text for e in examples], bulk_s=judged.duration_s)
-    return found, _predictions(judged, examples, nested)
+        evaluation["risk_thresholds"] = {
+            s: points[s].risk_threshold for s in evaluation["sensitivities"]
+        }
+    if (
+        isinstance(analyzer, SentenceScorer) and analyzer.source != "llm"
+    ):  # eight more calls per document
+        evaluation["invariance"] = invariance(analyzer, examples, results)
+        evaluation["alone"] = single_sentence_f1(analyzer, examples)
+    evaluation["latency"] = latency(analyzer, [e.text for e in examples], bulk_s=results.duration_s)
+    return evaluation, _predictions(results, examples, nested)
 
 
-def figures_alone(analyzer: SentenceScorer, examples: Sequence[Example]) -> dict[str, Any]:
-    """Return F1 at the balanced point where each sentence is sent by itself, as a document of its own."""
+def single_sentence_f1(analyzer: SentenceScorer, examples: Sequence[Example]) -> dict[str, Any]:
+    """Return F1 at the balanced point with each sentence scored alone, as a document of its own."""
     hits = analyzer.decide(analyzer.score([e.text for e in examples]))
     measured = f1_measures(hits, targets(examples), [e.doc for e in examples])
     return {key: asdict(m) for key, m in measured.items()}
 
 
 def _predictions(
-    judged: Judged, examples: Sequence[Example], nested: Sequence[Bools]
+    results: ExampleResults, examples: Sequence[Example], nested: Sequence[Bools]
 ) -> Predictions:
-    hits: dict[str, Bools] = {str(name): found for name, found in judged.hits.items()}
+    hits: dict[str, Bools] = {str(name): decided for name, decided in results.hits.items()}
     if nested:
         hits[NESTED] = nested[0]
-    return Predictions.of(
-        judged.name,
+    return Predictions.from_texts(
+        results.name,
         texts=[e.text for e in examples],
         docs=[e.doc for e in examples],
         y=targets(examples),
-        scores=judged.scores,
+        scores=results.scores,
         hits=hits,
     )
 
 
-def write_report(folder: Path, found: Mapping[str, Any], predictions: Predictions) -> None:
+def write_report(folder: Path, evaluation: Mapping[str, Any], predictions: Predictions) -> None:
     """Write evaluation.json, evaluation.md, predictions.npz and the drawings into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_figures(folder, found)
+    write_figures(folder, evaluation)
     predictions.write(folder / PREDICTIONS_FILE)
-    write_plots(folder, found, predictions)
+    write_plots(folder, evaluation, predictions)
 
 
-def write_figures(folder: Path, found: Mapping[str, Any]) -> None:
+def write_figures(folder: Path, evaluation: Mapping[str, Any]) -> None:
     """Write evaluation.json and evaluation.md into `folder`."""
-    write_json(folder / "evaluation.json", found)
-    (folder / "evaluation.md").write_text(markdown_report.report(found), encoding="utf-8")
+    write_json(folder / "evaluation.json", evaluation)
+    (folder / "evaluation.md").write_text(markdown_report.report(evaluation), encoding="utf-8")

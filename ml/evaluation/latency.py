@@ -1,4 +1,4 @@
-"""How fast an analyzer answers here: one sentence at a time, and all at once. The machine is named."""
+"""Latency and throughput of an analyzer on this machine, which is named."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from typing import Any
 
 import numpy as np
 
-from ml.evaluation.scoring import document_of
+from ml.evaluation.scoring import document_from
 from service.nlp.analyzers.base import Analyzer
 from service.nlp.cpu_quota import cpu_quota
 
 N_SINGLES = 100
-_ENOUGH_S = 60.0
+_LIMIT_S = 60.0
 
 
 def latency(analyzer: Analyzer, texts: Sequence[str], *, bulk_s: float) -> dict[str, Any]:
-    """Return milliseconds of single sentences, and sentences a second.
+    """Return the milliseconds of single sentences, and sentences per second.
 
-    Singles are up to N_SINGLES, spread evenly, or as many as a minute allows.
+    Times up to N_SINGLES single sentences, spread evenly, for at most about a minute.
 
-    `bulk_s` is the time that all `texts` took together. `load` is the machine's mean number of
-    running processes in the last minute: beside others an analyzer is slower than alone.
+    `bulk_s` is the time that all `texts` took together. `load` is the machine's load average of the last
+    minute: other processes slow an analyzer down.
     """
     step = max(1, len(texts) // N_SINGLES)
-    took_ms = []
+    singles_ms = []
     for text in texts[::step][:N_SINGLES]:
         began_s = time.perf_counter()
-        analyzer.analyze(document_of([text]))
-        took_ms.append(1000 * (time.perf_counter() - began_s))
-        if sum(took_ms) > 1000 * _ENOUGH_S:
+        analyzer.analyze(document_from([text]))
+        singles_ms.append(1000 * (time.perf_counter() - began_s))
+        if sum(singles_ms) > 1000 * _LIMIT_S:
             break
-    p50, p95 = np.percentile(took_ms, [50, 95])
+    p50, p95 = np.percentile(singles_ms, [50, 95])
     return {
         "single_p50_ms": round(float(p50), 2),
         "single_p95_ms": round(float(p95), 2),

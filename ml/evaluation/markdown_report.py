@@ -1,4 +1,4 @@
-"""An evaluation's figures as Markdown, for evaluation.md and the model card."""
+"""An evaluation as Markdown, for evaluation.md and the model card."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def markdown_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 
 def interval(m: Mapping[str, Any] | None) -> str:
-    """Return a value with its interval, where it has one; a dash for none."""
+    """Return a value with its interval, if it has one; a dash for None."""
     if m is not None and m["low"] is None:
         return f"{m['value']:.3f}"
     return "-" if m is None else f"{m['value']:.3f} [{m['low']:.3f}, {m['high']:.3f}]"
@@ -58,7 +58,7 @@ def report(evaluation: Figures) -> str:
         *_section("Against the baselines", verdicts(evaluation)),
         *_section(f"By risk type ({first})", risk_types(evaluation)),
         *_section(f"By part of the data ({first})", slices(evaluation)),
-        *_section("What should change nothing", invariance(evaluation)),
+        *_section("Invariance", invariance(evaluation)),
         latency(evaluation),
         float32(evaluation),
     ]
@@ -67,14 +67,14 @@ def report(evaluation: Figures) -> str:
 
 def _about(evaluation: Figures) -> str:
     data = evaluation["data"]
-    said = (
+    text = (
         f"{data['sentences']} sentences, {data['with_risk']} with a risk, {data['documents']} documents. "
         "Brackets: 95 % interval, bootstrap over documents."
     )
     if evaluation["nested"] is None:
-        return said
+        return text
     return (
-        f"{said} Nested: each document's thresholds\nwere chosen on other documents, the mean of five "
+        f"{text} Nested: each document's thresholds\nwere chosen on other documents, the mean of five "
         "ways to part them; so were those of the baselines that have any."
     )
 
@@ -84,14 +84,14 @@ def _section(title: str, text: str) -> list[str]:
 
 
 def quality(evaluation: Figures) -> str:
-    """Return F1 of the model as it is and nested, and of each baseline."""
+    """Return F1 of the model, as it is and nested, and of each baseline."""
     baselines = evaluation.get("baselines", {})
     first = next(iter(evaluation["sensitivities"]))
     columns = {
         f"as it is, {first}": evaluation["sensitivities"][first],
         "nested": evaluation["nested"],
         **({"each sentence alone": evaluation["alone"]} if "alone" in evaluation else {}),
-        **{_BASELINES[name]: honest(b) for name, b in baselines.items()},
+        **{_BASELINES[name]: unbiased(b) for name, b in baselines.items()},
     }
     blocks = columns.values()
     return markdown_table(
@@ -100,10 +100,10 @@ def quality(evaluation: Figures) -> str:
     )
 
 
-def honest(figures: Figures) -> Mapping[str, Any]:
-    """Return F1 with thresholds chosen on other documents, or as it is where nothing was chosen."""
-    found: Mapping[str, Any] = figures["nested"] or next(iter(figures["sensitivities"].values()))
-    return found
+def unbiased(figures: Figures) -> Mapping[str, Any]:
+    """Return F1 with thresholds chosen on other documents; F1 as it is without thresholds."""
+    f1: Mapping[str, Any] = figures["nested"] or next(iter(figures["sensitivities"].values()))
+    return f1
 
 
 def operating_points(evaluation: Figures) -> str:
@@ -132,7 +132,7 @@ def operating_points(evaluation: Figures) -> str:
 
 
 def ranking(evaluation: Figures) -> str:
-    """Return what needs no threshold, of the model and of the baselines that give scores."""
+    """Return the ranking metrics, of the model and of the baselines that give scores."""
     if evaluation["ranking"] is None:
         return ""
     scored = {n: b for n, b in evaluation.get("baselines", {}).items() if b["ranking"]}
@@ -144,28 +144,28 @@ def ranking(evaluation: Figures) -> str:
 
 
 def calibration(evaluation: Figures) -> str:
-    """Say how far scores are from shares."""
-    found = evaluation["calibration"]
-    if found is None:
+    """Return the calibration errors in words."""
+    errors = evaluation["calibration"]
+    if errors is None:
         return ""
     return (
-        f"Expected calibration error: {found['risk_error']:.3f} of the risk score, "
-        f"{found['pair_error']:.3f} of the types scored at least 0.05."
+        f"Expected calibration error: {errors['risk_error']:.3f} of the risk score, "
+        f"{errors['pair_error']:.3f} of the types scored at least 0.05."
     )
 
 
 def verdicts(evaluation: Figures) -> str:
-    """Say of each baseline whether the model is better."""
-    said = [
+    """Return a line per baseline: whether the model is better."""
+    sentences = [
         verdict(Difference(**b["difference"]), "the model", _BASELINES[name])
         for name, b in evaluation.get("baselines", {}).items()
     ]
-    return "\n".join(f"- {one[0].upper()}{one[1:]}" for one in said)
+    return "\n".join(f"- {one[0].upper()}{one[1:]}" for one in sentences)
 
 
 def risk_types(evaluation: Figures) -> str:
     """Return F1 of each risk type that occurs, and the names of the others."""
-    note = "F1 of a type with fewer than ten sentences says little."
+    note = "F1 of a type with fewer than ten sentences is unreliable."
     types = evaluation["risk_types"]
     table = markdown_table(
         ["risk type", "sentences", "F1"],
@@ -193,8 +193,8 @@ def slices(evaluation: Figures) -> str:
 
 
 def invariance(evaluation: Figures) -> str:
-    """Return which share of decisions each harmless change turns."""
-    found = evaluation.get("invariance", {})
+    """Return the share of decisions that each harmless change flips."""
+    effects = evaluation.get("invariance", {})
     lines = [
         [
             name,
@@ -202,31 +202,31 @@ def invariance(evaluation: Figures) -> str:
             *(f"{100 * part[key]:.1f} %" for key in ("risk_changed", "types_changed")),
             "" if part["score_change"] is None else f"{part['score_change']:.3f}",
         ]
-        for name, part in found.items()
+        for name, part in effects.items()
     ]
     head = [
         "change",
         "sentences",
-        "risk or none turns",
-        "types turn",
-        "mean move of the risk score",
+        "risk or none flips",
+        "types flip",
+        "mean change of the risk score",
     ]
     return markdown_table(head, lines) if lines else ""
 
 
 def latency(evaluation: Figures) -> str:
-    """Say how fast it was, and where."""
-    found = evaluation.get("latency")
-    if not found:
+    """Return latency and throughput in words."""
+    times = evaluation.get("latency")
+    if not times:
         return ""
     return (
-        f"One sentence took {found['single_p50_ms']:.1f} ms (half of them) and {found['single_p95_ms']:.1f} "
-        f"ms (95 of 100);\nall together ran at {found['sentences_per_s']:.0f} sentences a second. "
-        f"Measured on {found['machine']},\nwith a load of {found['load']:.1f}."
+        f"One sentence took {times['single_p50_ms']:.1f} ms (median) and {times['single_p95_ms']:.1f} ms "
+        f"(95th percentile);\nall together ran at {times['sentences_per_s']:.0f} sentences a second. "
+        f"Measured on {times['machine']},\nwith a load average of {times['load']:.1f}."
     )
 
 
 def float32(evaluation: Figures) -> str:
-    """Say what rounding changed, where the float32 weights were at hand."""
+    """Return the effect of rounding in words, if the float32 weights were available."""
     points = evaluation.get("float32_difference_points")
     return quantization_loss.sentence(points) if points else ""

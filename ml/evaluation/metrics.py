@@ -1,4 +1,4 @@
-"""Measures of scores against labels; plain arrays in, numbers out.
+"""Metrics of scores against labels; plain arrays in, numbers out.
 
 Shapes: `scores` float32 (n, n_risk_types) in [0, 1], `y` float32 of the same shape with zeros and ones,
 `docs` n names of documents, `thresholds` one number or float32 (n_risk_types,).
@@ -33,14 +33,14 @@ _Figure = Callable[[Doubles, Doubles], Doubles]
 
 
 def any_risk(hits: Bools) -> Bools:
-    """(n, n_risk_types) -> (n, 1): does the sentence state a risk at all."""
+    """(n, n_risk_types) -> (n, 1): whether the sentence states any risk."""
     return np.asarray(hits.any(axis=1, keepdims=True))
 
 
 def by_category(hits: Bools) -> Bools:
-    """(n, n_risk_types) -> (n, n_categories): does the sentence state a risk of the category."""
-    found: Bools = hits.astype(np.float32) @ MEMBERS > 0
-    return found
+    """(n, n_risk_types) -> (n, n_categories): whether the sentence states a risk of the category."""
+    categories: Bools = hits.astype(np.float32) @ MEMBERS > 0
+    return categories
 
 
 def by_type(hits: Bools) -> Bools:
@@ -63,7 +63,7 @@ def count(predicted: Bools, true: Bools) -> Counts:
 
 
 def f1(counts: Counts) -> npt.NDArray[np.float64]:
-    """Return F1 of (..., 3) counts; 0 where nothing is there to find and nothing was found."""
+    """Return F1 of (..., 3) counts; 0 if there is no positive, neither true nor predicted."""
     tp, fp, fn = np.moveaxis(counts, -1, 0)
     scores: npt.NDArray[np.float64] = 2 * tp / np.maximum(2 * tp + fp + fn, 1)
     return scores
@@ -123,7 +123,7 @@ def precision_recall(
 ) -> dict[str, Measure]:
     """Return precision and recall of risk or no risk, with intervals over documents.
 
-    Precision of nothing found is 0.
+    Precision without any prediction is 0.
     """
     counts = sum_by_document(count(any_risk(hits), any_risk(y > 0))[:, 0], docs)
     drawn = resampled_documents(docs, seed=seed) @ counts
@@ -139,7 +139,7 @@ def _share(counts: Counts, missing: int) -> Doubles:
 
 
 def macro_f1(counts: Counts) -> Doubles:
-    """(..., k, 3) -> (...): the mean F1 over the columns with something to find."""
+    """(..., k, 3) -> (...): the mean F1 over the columns with a true positive label."""
     occurs = counts[..., 0] + counts[..., 2] > 0
     total: Doubles = (f1(counts) * occurs).sum(axis=-1)
     return np.asarray(total / np.maximum(occurs.sum(axis=-1), 1))
@@ -161,7 +161,7 @@ def level_scores(scores: Floats, level: str) -> Floats:
 def average_precision(score: Floats, true: Bools) -> float:
     """Return the area under precision over recall, as a step function (no interpolation).
 
-    Both are (n,). Equal scores are one step: what they hold is found at once or not at all.
+    Both are (n,). Sentences with equal scores form one step of the curve.
     """
     docs = [""] * len(score)
     return float(_average_precision(*_curve(score, true, docs, np.ones((1, 1))))[0])
@@ -170,9 +170,9 @@ def average_precision(score: Floats, true: Bools) -> float:
 def ranking_measures(
     scores: Floats, y: Floats, docs: Sequence[str], *, seed: int = 0
 ) -> dict[str, Measure]:
-    """Return what needs no threshold: average precision of each level, micro-averaged over its pairs.
+    """Return average precision of each level, micro-averaged over its pairs, and precision at fixed recall.
 
-    And the precision at 80 and at 90 % recall of risk; all with intervals over documents.
+    The latter at 80 and 90 % recall of risk; all with intervals over documents.
     """
     measures: dict[str, Measure] = {}
     for level, seen in LEVELS.items():
@@ -209,29 +209,29 @@ def _resampled_ranking(
 def _curve(
     score: Floats, true: Bools, docs: Sequence[str], rows: Doubles
 ) -> tuple[Doubles, Doubles]:
-    """Return found and flagged, (n_resamples, n_different_scores), from the highest score down."""
+    """Return right and flagged, (n_resamples, n_different_scores), counts from the highest score down."""
     order = np.argsort(-score, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
     weights = np.take(rows, document_index(docs)[order], axis=1)
     return np.cumsum(weights * true[order], axis=1)[:, ends], np.cumsum(weights, axis=1)[:, ends]
 
 
-def _average_precision(found: Doubles, flagged: Doubles) -> Doubles:
-    steps = np.diff(found, axis=1, prepend=0.0)
-    area: Doubles = (steps * found / np.maximum(flagged, 1)).sum(axis=1)
-    return np.asarray(area / np.maximum(found[:, -1], 1))
+def _average_precision(right: Doubles, flagged: Doubles) -> Doubles:
+    steps = np.diff(right, axis=1, prepend=0.0)
+    area: Doubles = (steps * right / np.maximum(flagged, 1)).sum(axis=1)
+    return np.asarray(area / np.maximum(right[:, -1], 1))
 
 
-def _precision_at(found: Doubles, flagged: Doubles, recall: float) -> Doubles:
-    enough = (found >= recall * found[:, -1:]) & (found > 0)
-    return np.asarray((found / np.maximum(flagged, 1) * enough).max(axis=1))
+def _precision_at(right: Doubles, flagged: Doubles, recall: float) -> Doubles:
+    enough = (right >= recall * right[:, -1:]) & (right > 0)
+    return np.asarray((right / np.maximum(flagged, 1) * enough).max(axis=1))
 
 
 def calibration_error(scores: Floats, y: Floats, *, least: float = 0.05) -> float:
     """Return the expected calibration error (arXiv:1706.04599) over pairs scored at least `least`.
 
-    Of (sentence, type) pairs those below are left out: tens of thousands of certain zeros would make
-    any model look calibrated.
+    Pairs (sentence, type) below are left out: tens of thousands of certain zeros would make any model look
+    calibrated.
     """
     bins = reliability(scores, y, least=least)
     n = sum(b["pairs"] for b in bins)
@@ -241,7 +241,7 @@ def calibration_error(scores: Floats, y: Floats, *, least: float = 0.05) -> floa
 def reliability(
     scores: Floats, y: Floats, *, least: float = 0.05, n_bins: int = 10
 ) -> list[dict[str, float]]:
-    """Return the bins of equal width that hold pairs, of those scored at least `least`.
+    """Return the non-empty bins of equal width, of the pairs scored at least `least`.
 
     `score` is a bin's mean score, `share` the share of its pairs that are true, `pairs` their number.
     """
@@ -260,5 +260,5 @@ def reliability(
 
 def precision_recall_curve(score: Floats, true: Bools) -> tuple[Doubles, Doubles]:
     """Return precision and recall, (n_different_scores,) each, from the highest score down."""
-    found, flagged = _curve(score, true, [""] * len(score), np.ones((1, 1)))
-    return found[0] / np.maximum(flagged[0], 1), found[0] / max(found[0, -1], 1)
+    right, flagged = _curve(score, true, [""] * len(score), np.ones((1, 1)))
+    return right[0] / np.maximum(flagged[0], 1), right[0] / max(right[0, -1], 1)

@@ -11,7 +11,7 @@ from ml.evaluation.resampling import interval
 from service.nlp.arrays import Bools, Floats
 
 CONFIDENT = 0.95
-"""Share of the resamples that one must win to be called better."""
+"""Share of the resamples in which one must be ahead to be called better."""
 
 _TITLES = {
     "risk_f1": "risk or no risk, F1",
@@ -41,21 +41,20 @@ def paired_bootstrap(
     """Compare two analyzers' decisions on the same sentences: a minus b.
 
     `hits_a`, `hits_b` and `y` are (n, n_risk_types), `docs` n names of documents. Both are measured on
-    the same resampled documents (2,000 times), so that what makes a document hard for both cancels
-    out. Keys: risk_f1, category_f1, category_macro_f1, type_f1 and mean_f1, the mean of the micro-F1
-    of risk, category and type.
+    the same resampled documents (2,000 times), so that a document's difficulty cancels out. Keys: risk_f1,
+    category_f1, category_macro_f1, type_f1 and mean_f1, the mean of the micro-F1 of risk, category and type.
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap, section 8.3 (whole documents drawn).
     """
     whole_a, drawn_a = resampled_f1(hits_a, y, docs, seed=seed)
     whole_b, drawn_b = resampled_f1(hits_b, y, docs, seed=seed)
-    found = {}
+    differences = {}
     for key in _TITLES:
         gaps = drawn_a[key] - drawn_b[key]
         measure = interval(whole_a[key] - whole_b[key], gaps)
         p_better = float((gaps > 0).mean() + 0.5 * (gaps == 0).mean())
-        found[key] = Difference(measure.value, measure.low, measure.high, p_better)
-    return found
+        differences[key] = Difference(measure.value, measure.low, measure.high, p_better)
+    return differences
 
 
 def compare(a: Predictions, b: Predictions, *, sensitivity: str) -> dict[str, Difference]:
@@ -81,7 +80,7 @@ def table(differences: Mapping[str, Difference]) -> str:
 
 
 def verdict(d: Difference, name_a: str, name_b: str) -> str:
-    """Say in one sentence which is better by the difference `d` of mean_f1, or that neither is."""
+    """Return one sentence: which is better by the difference `d` of mean_f1, or that neither is."""
     if d.p_better >= CONFIDENT or d.p_better <= 1 - CONFIDENT:
         better, worse = (name_a, name_b) if d.p_better > 0.5 else (name_b, name_a)
         share = max(d.p_better, 1 - d.p_better)

@@ -1,4 +1,4 @@
-"""Changes that leave a sentence's risk as it is, and how many decisions they change."""
+"""Perturbations: changes that do not change a sentence's risk, and how many decisions they flip."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from ml.corpus.dataset import Example
-from ml.evaluation.scoring import Judged, judge
+from ml.evaluation.scoring import ExampleResults, analyze_examples
 from service.nlp.analyzers.base import Analyzer
 from service.nlp.artifacts.operating_points import risk_scores
 
-_FIRST_NAMES = (  # without those that are words as well, such as Mark, Will and Grace
+_FIRST_NAMES = (  # without names that are also words, such as Mark, Will and Grace
     "Alice|Andrew|Anna|Ben|Carlos|David|Elena|Emma|Fatima|George|Hannah|Ivan|James|Jane|John|Julia|Karen|"
     "Laura|Linda|Maria|Mary|Michael|Mohammed|Nina|Omar|Paul|Peter|Priya|Ravi|Robert|Sarah|Sofia|Susan|"
     "Thomas|William"
@@ -28,7 +28,7 @@ _COMPANY = re.compile(
 
 
 def swap_names(text: str) -> str:
-    """Return the text with the persons and companies that patterns can tell named otherwise.
+    """Replace the names of persons and companies that patterns recognise.
 
     Persons: a common first name, with or without a surname, or a title with a surname. Companies:
     capitalised words before a legal form.
@@ -37,7 +37,7 @@ def swap_names(text: str) -> str:
 
 
 def toggle_full_stop(text: str) -> str:
-    """Return the text without its full stop, or with one where no mark ends it."""
+    """Remove the full stop, or add one if no punctuation ends the text."""
     stripped = text.rstrip()
     if stripped.endswith("."):
         return stripped[:-1]
@@ -57,31 +57,31 @@ PERTURBATIONS: dict[str, Callable[[str], str]] = {
 
 
 def invariance(
-    analyzer: Analyzer, examples: Sequence[Example], before: Judged
+    analyzer: Analyzer, examples: Sequence[Example], before: ExampleResults
 ) -> dict[str, dict[str, Any]]:
-    """Return, for each perturbation of whole documents, what it changes among the sentences that it alters.
+    """Return, for each perturbation of whole documents, its effect on the sentences that it alters.
 
-    `before` is what the analyzer says of `examples` as they are. `sentences` it alters,
-    `risk_changed` and `types_changed` the shares of them whose decision (risk or none; the types)
-    differs, `score_change` the mean absolute change of the risk score, None without probabilities.
-    Decisions are those of the first sensitivity of `before`.
+    `before` are the analyzer's results on the unaltered `examples`. `sentences` counts the altered ones;
+    `risk_changed` and `types_changed` are the shares of them whose decision (risk or none; the types)
+    flips; `score_change` is the mean absolute change of the risk score, None without probabilities.
+    Decisions are at the first sensitivity of `before`.
     """
-    found = {}
+    effects = {}
     for name, perturb in PERTURBATIONS.items():
         texts = [perturb(e.text) for e in examples]
         rows = [k for k, e in enumerate(examples) if texts[k] not in {e.text, ""}]
         altered = [replace(e, text=texts[k] or e.text) for k, e in enumerate(examples)]
-        found[name] = _change(analyzer, altered, before, rows)
-    return found
+        effects[name] = _effect(analyzer, altered, before, rows)
+    return effects
 
 
-def _change(
-    analyzer: Analyzer, altered: Sequence[Example], before: Judged, rows: Sequence[int]
+def _effect(
+    analyzer: Analyzer, altered: Sequence[Example], before: ExampleResults, rows: Sequence[int]
 ) -> dict[str, Any]:
     if not rows:
         return {"sentences": 0, "risk_changed": 0.0, "types_changed": 0.0, "score_change": None}
     sensitivity = next(iter(before.hits))
-    after = judge(analyzer, altered, sensitivities=[sensitivity])
+    after = analyze_examples(analyzer, altered, sensitivities=[sensitivity])
     a, b = before.hits[sensitivity][rows], after.hits[sensitivity][rows]
     score_change = None
     if before.scores is not None and after.scores is not None:

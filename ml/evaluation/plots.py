@@ -1,4 +1,4 @@
-"""The figures of an evaluation as SVG; the same figures give the same bytes."""
+"""Drawings of an evaluation as SVG; the same figures give the same bytes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SETTINGS: dict[Any, Any] = {  # matplotlib types the keys one by one
 def write_plots(folder: Path, figures: Mapping[str, Any], predictions: Predictions) -> list[Path]:
     """Write reliability, precision-recall, confusion and slices as .svg; return their paths.
 
-    The first two need probabilities and are left out without.
+    The first two are skipped without probabilities.
     """
     drawings: dict[str, Callable[[], Figure]] = {
         "confusion.svg": lambda: _confusion(figures["confusion"]),
@@ -106,7 +106,7 @@ def _confusion(confusion: Mapping[str, Any]) -> Figure:
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axis.set_xticks(range(len(titles)), titles, rotation=60, ha="right")
     axis.set_yticks(range(len(titles)), titles)
-    axis.set(xlabel="found", ylabel="true")
+    axis.set(xlabel="predicted", ylabel="true")
     for (row, column), n in np.ndenumerate(counts):
         if n:
             dark = shares[row, column] > 0.5

@@ -1,4 +1,4 @@
-"""What an evaluation keeps of each sentence, so that any two can be compared later: never its text.
+"""Stored predictions, by which any two evaluations can be compared later; no text.
 
 A .npz file of plain arrays: sha256 of sentence and document name, labels, rounded scores, decisions.
 """
@@ -27,7 +27,7 @@ _HITS = "hits_"
 
 
 class PredictionsError(RiskscanError):
-    """Stored predictions are missing, unreadable, or over other sentences."""
+    """Stored predictions are missing, unreadable, or for other sentences."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +47,7 @@ class Predictions:
     hits: Mapping[str, Bools]
 
     @classmethod
-    def of(
+    def from_texts(
         cls,
         analyzer: str,
         *,
@@ -57,7 +57,7 @@ class Predictions:
         scores: Floats | None,
         hits: Mapping[str, Bools],
     ) -> Predictions:
-        """Return the predictions of an analyzer by that name, hashed and rounded."""
+        """Hash sentences and documents, and round the scores."""
         rounded = None if scores is None else np.round(scores, _DECIMALS)
         return cls(analyzer, _hashed(texts), _hashed(docs), y, rounded, hits)
 
@@ -70,7 +70,7 @@ class Predictions:
         """Return bool (n, n_risk_types).
 
         Raises:
-            PredictionsError: there are none at this sensitivity.
+            PredictionsError: there are no decisions at this sensitivity.
         """
         if sensitivity not in self.hits:
             raise PredictionsError(
@@ -80,10 +80,10 @@ class Predictions:
         return self.hits[sensitivity]
 
     def check_same_data(self, other: Predictions) -> None:
-        """Refuse predictions over other sentences, labels or documents, or in another order.
+        """Refuse predictions for other sentences, labels or documents, or in another order.
 
         Raises:
-            PredictionsError: saying how many sentences both share.
+            PredictionsError: they differ; the message counts the shared sentences.
         """
         pairs = ((self.sentences, other.sentences), (self.documents, other.documents))
         if all(np.array_equal(a, b) for a, b in (*pairs, (self.y, other.y))):
@@ -122,12 +122,12 @@ def read_predictions(path: Path) -> Predictions:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file.items())
-        found = _read(arrays)
+        predictions = _read(arrays)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise PredictionsError(f"{path} cannot be read. {remedy}") from error
     if arrays["labels"].tolist() != list(RISK_TYPES):
-        raise PredictionsError(f"{path} is over other risk types than this version's. {remedy}")
-    return found
+        raise PredictionsError(f"{path} has other risk types than this version. {remedy}")
+    return predictions
 
 
 def _read(arrays: Mapping[str, npt.NDArray[np.generic]]) -> Predictions:

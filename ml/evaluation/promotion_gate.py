@@ -1,7 +1,7 @@
-"""Decide whether a candidate may replace the serving model: figures in, reasons against it out.
+"""The promotion gate: decide whether a candidate may replace the serving model.
 
-Pure: reads no file, opens no model, and gives the same verdict for the same decisions. Every limit is
-relative to the serving model on the same sentences. An absolute limit that it misses would refuse its equal.
+Pure: figures in, reasons against the candidate out. Every limit is relative to the serving model on the
+same sentences: an absolute limit that the serving model misses would refuse its equal.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class CategoryFigures:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the verdict rests on: the differences are candidate minus serving."""
+    """The basis of the verdict; the differences are candidate minus serving."""
 
     n_sentences: int
     n_documents: int
@@ -97,7 +97,7 @@ def measure(
 
 
 def refusals(figures: Figures, limits: Limits | None = None) -> list[str]:
-    """Return why the candidate may not serve, a sentence each; [] when it may."""
+    """Return the reasons why the candidate may not serve, a sentence each; [] if it may."""
     limits = limits or Limits()
     reasons = [
         _worse_overall(figures.differences["mean_f1"], limits),
@@ -122,12 +122,12 @@ def _worse_overall(mean: Difference, limits: Limits) -> str:
     if mean.low > -limits.max_loss:
         return ""
     if not limits.max_loss:
-        return f"It is not surely better: {difference}."
+        return f"It is not significantly better: {difference}."
     return f"It may lose {100 * limits.max_loss:g} points or more: {difference}."
 
 
 def _worse_categories(figures: Figures, limits: Limits) -> list[str]:
-    """Name each category that loses too much; only a significant loss counts, not that of one sentence."""
+    """Name each category that loses too much F1; only significant losses count."""
     return [
         f"It loses {100 * (c.serving_f1 - c.candidate_f1):.1f} points of F1 in "
         f"{CATEGORY_TITLES[category]} ({c.support} sentences)."
@@ -155,18 +155,18 @@ def _by_category(
     support = by_category(y > 0).sum(axis=0)
     ours, ours_drawn = resampled_category_f1(candidate, y, docs, seed=seed)
     theirs, theirs_drawn = resampled_category_f1(serving, y, docs, seed=seed)
-    found = {}
+    figures = {}
     for k, category in enumerate(CATEGORIES):
         gap = interval(ours[k] - theirs[k], ours_drawn[:, k] - theirs_drawn[:, k])
-        found[category] = CategoryFigures(
+        figures[category] = CategoryFigures(
             int(support[k]), float(ours[k]), float(theirs[k]), gap.low, gap.high
         )
-    return found
+    return figures
 
 
-def _calibration_error(of: Scored, y: Floats) -> float:
+def _calibration_error(scored: Scored, y: Floats) -> float:
     states_risk = any_risk(y > 0).astype(np.float32)
-    return calibration_error(risk_scores(of.scores)[:, None], states_risk, least=0.0)
+    return calibration_error(risk_scores(scored.scores)[:, None], states_risk, least=0.0)
 
 
 def _rounded(value: Any) -> Any:  # noqa: ANN401 - JSON

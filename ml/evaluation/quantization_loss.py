@@ -1,4 +1,4 @@
-"""How far the artifact's integers decide otherwise than the float32 weights they were rounded from."""
+"""Quantization loss: how F1 of the artifact's integers differs from that of the float32 weights."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from service.errors import RiskscanError
 from service.nlp.arrays import Bools, Floats
 
 MAX_DIFFERENCE_POINTS = 0.5
-"""About a decision in 250: far less than the dev sentences can tell apart, more than rounding needs."""
+"""One decision in 250: far below what the dev sentences can resolve, above what rounding costs."""
 
 _NUDGES = np.linspace(-0.4, 0.4, 17)
-"""Logits. At one threshold the few sentences that happen to lie at it make or break half a point."""
+"""Shifts of the logits. At a single threshold the few sentences close to it can move F1 by half a point."""
 
 
 class FidelityError(RiskscanError):
-    """The rounded model decides otherwise than the trained one."""
+    """The rounded model decides significantly differently from the trained one."""
 
 
 def differences(
@@ -34,10 +34,9 @@ def differences(
     """Return micro-F1 by the shipped scores minus that by the trained ones, in points of 100.
 
     Scores and `y` are float32 (n, n_risk_types), `docs` n names of documents; one value per level:
-    risk_f1, category_f1, type_f1, with its 95 % interval over resampled documents. Both are decided with
-    all scores raised and lowered alike by each of _NUDGES, and the differences averaged: rounding that
-    costs quality costs it all along, while a sentence or two that cross the threshold by accident do so
-    at one place.
+    risk_f1, category_f1, type_f1, with its 95 % interval over resampled documents. The difference is
+    averaged over all logits shifted by each of _NUDGES: a real loss shows at every shift, a sentence that
+    happens to cross the threshold only at one.
     """
     keys = [f"{level}_f1" for level in LEVELS]
     values, drawn = dict.fromkeys(keys, 0.0), {key: np.zeros(1) for key in keys}
@@ -57,35 +56,35 @@ def _nudged(scores: Floats, nudge: float) -> Floats:
 
 
 def check(points: Mapping[str, Measure], *, weights: Path) -> None:
-    """Refuse a difference by type or category that is surely above MAX_DIFFERENCE_POINTS.
+    """Refuse a difference by type or category that is significantly above MAX_DIFFERENCE_POINTS.
 
-    Surely: the whole interval lies beyond. Of a few hundred sentences some fifteen cross a threshold
-    either way, which moves F1 by a point without saying anything.
+    Significantly: the whole interval lies beyond. Among a few hundred sentences some fifteen cross a
+    threshold either way, which moves F1 by a point by chance.
 
     Raises:
-        FidelityError: naming both differences.
+        FidelityError: the difference is too large; the message names both.
     """
     by_type, by_category = points["type_f1"], points["category_f1"]
     if decides_otherwise(points):
         raise FidelityError(
             f"The artifact was not changed: its F1 differs from that of {weights} by "
-            f"{by_type.value:+.2f} points (type) and {by_category.value:+.2f} (category), surely more "
+            f"{by_type.value:+.2f} points (type) and {by_category.value:+.2f} (category), significantly more "
             f"than {MAX_DIFFERENCE_POINTS}. Export again with `{command('ml', 'export', 'CONFIG')}`; if that "
-            "does not help, with more weight_bits."
+            "does not help, use more weight_bits."
         )
 
 
 def decides_otherwise(points: Mapping[str, Measure]) -> bool:
     """Return whether `check` refuses these differences."""
-    return max(_surely(points["type_f1"]), _surely(points["category_f1"])) > MAX_DIFFERENCE_POINTS
+    return max(_least(points["type_f1"]), _least(points["category_f1"])) > MAX_DIFFERENCE_POINTS
 
 
-def _surely(difference: Measure) -> float:
+def _least(difference: Measure) -> float:
     return max(difference.low, -difference.high, 0.0)
 
 
 def sentence(points: Mapping[str, Mapping[str, float]]) -> str:
-    """Say the differences in words, for report and model card."""
+    """Return the differences in words, for report and model card."""
     risk, category, of_type = (points[f"{level}_f1"]["value"] for level in LEVELS)
     return (
         "Rounded to integers, the model's F1 differs from that of its float32 weights by "

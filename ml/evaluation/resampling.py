@@ -1,4 +1,4 @@
-"""Resampling of whole documents: the sentences of one document resemble each other."""
+"""Bootstrap over whole documents, since the sentences of one document resemble each other."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def interval(value: float | np.floating | Doubles, resampled: Doubles) -> Measur
 
 
 def document_index(docs: Sequence[str]) -> npt.NDArray[np.intp]:
-    """Return (n,): the number of each sentence's document, from 0, documents in sorted order."""
+    """Return (n,): the index of each sentence's document, from 0, in sorted order of names."""
     return np.unique(np.asarray(docs), return_inverse=True)[1]
 
 

@@ -1,4 +1,4 @@
-"""Scores and decisions of any Analyzer over labelled sentences, taken the way the service takes them."""
+"""Scores and decisions of any Analyzer over labelled sentences, obtained the way the service does."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from service.nlp.document import Document, Finding, Sentence
 from service.nlp.taxonomy import RISK_TYPES
 
 _COLUMN = {risk_type: k for k, risk_type in enumerate(RISK_TYPES)}
-_BETWEEN = "\n\n"
+_SEPARATOR = "\n\n"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judged:
-    """What an analyzer said of n sentences, and how long it took for all.
+class ExampleResults:
+    """An analyzer's scores and decisions for n sentences, and how long all took.
 
-    `scores` is float32 (n, n_risk_types), None where the analyzer gives no probabilities; `hits` has
+    `scores` is float32 (n, n_risk_types), None if the analyzer gives no probabilities; `hits` has
     bool arrays of that shape.
     """
 
@@ -36,18 +36,17 @@ class Judged:
     duration_s: float
 
 
-def judge(
+def analyze_examples(
     analyzer: Analyzer,
     examples: Sequence[Example],
     *,
     sensitivities: Sequence[Sensitivity] = (),
     timeout_s: float = 600.0,
-) -> Judged:
-    """Let `analyzer` read the sentences.
+) -> ExampleResults:
+    """Run `analyzer` over the sentences, document by document, since neighbours influence each other.
 
-    It reads document by document, since neighbours may explain each other. One that gives probabilities
-    decides at every sensitivity; another at `sensitivities` (balanced where none is named), each document
-    within its share of `timeout_s`.
+    An analyzer that gives probabilities decides at every sensitivity; any other at `sensitivities`
+    (default: balanced). `timeout_s` limits each document.
 
     Raises:
         AnalyzerUnavailable, AnalyzerTimeout, AnalyzerError: as `analyze` does.
@@ -58,12 +57,14 @@ def judge(
         scores = score_documents(analyzer, examples)
         duration_s = time.perf_counter() - began_s
         chosen = sensitivities or SENSITIVITIES
-        return Judged(name, scores, {s: analyzer.decide(scores, s) for s in chosen}, duration_s)
+        return ExampleResults(
+            name, scores, {s: analyzer.decide(scores, s) for s in chosen}, duration_s
+        )
     hits: dict[Sensitivity, Bools] = {}
     for sensitivity in sensitivities or ("balanced",):
         began_s = time.perf_counter()
         hits[sensitivity] = _decisions(analyzer, examples, sensitivity, timeout_s)
-    return Judged(name, None, hits, time.perf_counter() - began_s)
+    return ExampleResults(name, None, hits, time.perf_counter() - began_s)
 
 
 def _decisions(
@@ -71,28 +72,28 @@ def _decisions(
 ) -> Bools:
     hits = np.zeros((len(examples), len(RISK_TYPES)), np.bool_)
     for rows in by_document(examples):
-        document = document_of([examples[row].text for row in rows])
+        document = document_from([examples[row].text for row in rows])
         deadline = Deadline.after(timeout_s)
-        found = analyzer.analyze(document, sensitivity=sensitivity, deadline=deadline).findings
-        for finding in found:
+        analysis = analyzer.analyze(document, sensitivity=sensitivity, deadline=deadline)
+        for finding in analysis.findings:
             if finding.risk_type is None:
-                continue  # a title that is no label
-            for k in _sentences_of(finding, document):
+                continue  # a foreign title, without a label
+            for k in _sentence_rows(finding, document):
                 hits[rows[k], _COLUMN[finding.risk_type]] = True
     return hits
 
 
-def document_of(sentences: Sequence[str]) -> Document:
-    """Return a document that holds the sentences, each a paragraph, cut as they are."""
+def document_from(sentences: Sequence[str]) -> Document:
+    """Return a document with each sentence as a paragraph of its own."""
     spans, start = [], 0
     for sentence in sentences:
         spans.append(Sentence(start, start + len(sentence)))
-        start += len(sentence) + len(_BETWEEN)
-    return Document(_BETWEEN.join(sentences), tuple(spans))
+        start += len(sentence) + len(_SEPARATOR)
+    return Document(_SEPARATOR.join(sentences), tuple(spans))
 
 
-def _sentences_of(finding: Finding, document: Document) -> range:
-    """Return the indices of the sentences that a finding overlaps; another service may split them elsewhere.
+def _sentence_rows(finding: Finding, document: Document) -> range:
+    """Return the indices of the sentences that a finding overlaps: another service may segment differently.
 
     Empty if the document does not contain the context.
     """

@@ -1,4 +1,4 @@
-"""F1 by part of the data: by domain, by length of the sentence; and which category is taken for which."""
+"""F1 by domain and by length of the sentence, and the confusion of categories."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ LENGTHS = {
 """Words: at least the first number, fewer than the second."""
 NONE = "none"
 LEAST_DOCUMENTS = 5
-"""Of fewer with a risk the bootstrap draws the same ones again and again, or none at all."""
+"""Documents with a risk below which no interval is given: the bootstrap would draw the same few, or none."""
 _CATEGORY = np.array([CATEGORIES.index(category_of(r)) for r in RISK_TYPES])
 
 
-def length_of(text: str) -> str:
-    """Return the key of LENGTHS that holds the sentence's number of words."""
+def length_bucket(text: str) -> str:
+    """Return the key of LENGTHS for the sentence's number of words."""
     n = len(text.split())
     return next(key for key, (low, high) in LENGTHS.items() if low <= n < high)
 
@@ -36,11 +36,11 @@ def length_of(text: str) -> str:
 def slices(hits: Bools, y: Floats, examples: Sequence[Example]) -> dict[str, dict[str, Any]]:
     """Return counts and F1 with intervals of each domain (sorted by name) and of each length.
 
-    `found` counts the sentences that a risk is found in. F1 is None where none states one, and has no
-    interval (low and high None) where fewer than LEAST_DOCUMENTS hold one.
+    `found` counts the sentences with a reported risk. F1 is None if no sentence states a risk, and has no
+    interval (low and high None) if fewer than LEAST_DOCUMENTS documents state one.
     """
     domains = [e.domain or "unknown" for e in examples]
-    lengths = [length_of(e.text) for e in examples]
+    lengths = [length_bucket(e.text) for e in examples]
     docs = [e.doc for e in examples]
     return {
         "domain": {d: _slice(hits, y, docs, domains, d) for d in sorted(set(domains))},
@@ -52,39 +52,41 @@ def _slice(
     hits: Bools, y: Floats, docs: Sequence[str], names: Sequence[str], name: str
 ) -> dict[str, Any]:
     rows = np.flatnonzero(np.asarray(names) == name)
-    here = [docs[int(row)] for row in rows]
+    slice_docs = [docs[int(row)] for row in rows]
     risks = np.flatnonzero(any_risk(y[rows] > 0))
-    is_told = len({here[int(k)] for k in risks}) >= LEAST_DOCUMENTS
-    measures = f1_measures(hits[rows], y[rows], here)
+    has_interval = len({slice_docs[int(k)] for k in risks}) >= LEAST_DOCUMENTS
+    measures = f1_measures(hits[rows], y[rows], slice_docs)
     return {
         "sentences": len(rows),
-        "documents": len(set(here)),
+        "documents": len(set(slice_docs)),
         "with_risk": len(risks),
         "found": int(any_risk(hits[rows]).sum()),
         **{
-            f"{k}_f1": _with_or_without(measures[f"{k}_f1"], is_told) if len(risks) else None
+            f"{k}_f1": _as_json(measures[f"{k}_f1"], has_interval=has_interval)
+            if len(risks)
+            else None
             for k in ("risk", "category", "type")
         },
     }
 
 
-def _with_or_without(m: Measure, is_told: bool) -> dict[str, float | None]:
-    return asdict(m) if is_told else {"value": m.value, "low": None, "high": None}
+def _as_json(m: Measure, *, has_interval: bool) -> dict[str, float | None]:
+    return asdict(m) if has_interval else {"value": m.value, "low": None, "high": None}
 
 
 def confusion(hits: Bools, y: Floats, scores: Floats | None) -> dict[str, Any]:
-    """Return counts of true (rows) against found categories (columns), `none` the last of each.
+    """Return counts of true (rows) against predicted categories (columns), `none` the last of each.
 
-    One category a sentence: found is that of the highest-scored type of its hits; true is the found
-    one where the sentence has it, else its first in the taxonomy's order.
+    Each sentence counts once: its predicted category is that of its highest-scored hit; its true category
+    is the predicted one if the sentence has it, else its first in taxonomy order.
     """
     strength = hits.astype(np.float32) if scores is None else np.where(hits, scores + 1.0, 0.0)
     none = len(CATEGORIES)
-    found = np.where(hits.any(axis=1), _CATEGORY[strength.argmax(axis=1)], none)
+    predicted = np.where(hits.any(axis=1), _CATEGORY[strength.argmax(axis=1)], none)
     truth = by_category(y > 0)
     first = np.where(truth.any(axis=1), truth.argmax(axis=1), none)
     padded = np.column_stack([truth, np.zeros(len(truth), np.bool_)])
-    true = np.where(padded[np.arange(len(found)), found], found, first)
+    true = np.where(padded[np.arange(len(predicted)), predicted], predicted, first)
     counts = np.zeros((none + 1, none + 1), np.int64)
-    np.add.at(counts, (true, found), 1)
+    np.add.at(counts, (true, predicted), 1)
     return {"labels": [*CATEGORIES, NONE], "counts": counts.tolist()}

@@ -1,4 +1,4 @@
-"""Every figure of one analyzer over labelled sentences: arrays in, a dictionary for JSON out."""
+"""All figures of one analyzer over labelled sentences: arrays in, a dictionary for JSON out."""
 
 from __future__ import annotations
 
@@ -22,44 +22,46 @@ from ml.evaluation.metrics import (
     reliability,
 )
 from ml.evaluation.resampling import Measure
-from ml.evaluation.scoring import Judged
+from ml.evaluation.scoring import ExampleResults
 from ml.evaluation.slices import confusion, slices
 from service.nlp.arrays import Bools, Floats
 from service.nlp.artifacts.operating_points import risk_scores
 from service.nlp.taxonomy import RISK_TYPES
 
 NESTED_SEEDS = range(5)
-"""Ways of cutting the documents into folds; one alone moves F1 by about a point."""
+"""Random splits of the documents into folds; the choice of a single split moves F1 by about a point."""
 
 
-def nested_hits(judged: Judged, examples: Sequence[Example]) -> list[Bools]:
+def nested_decisions(results: ExampleResults, examples: Sequence[Example]) -> list[Bools]:
     """Return the decisions with thresholds chosen on other documents, for each of NESTED_SEEDS.
 
-    Empty where the analyzer gives no probabilities: nothing was chosen.
+    Empty if the analyzer gives no probabilities: it has no thresholds.
     """
-    if judged.scores is None:
+    if results.scores is None:
         return []
     y, docs = targets(examples), [e.doc for e in examples]
-    return [cross_fitted_hits(judged.scores, y, docs, seed=seed) for seed in NESTED_SEEDS]
+    return [cross_fitted_hits(results.scores, y, docs, seed=seed) for seed in NESTED_SEEDS]
 
 
-def figures(judged: Judged, examples: Sequence[Example], nested: Sequence[Bools]) -> dict[str, Any]:
-    """Return the figures of `judged`, with its `nested_hits`.
+def figures(
+    results: ExampleResults, examples: Sequence[Example], nested: Sequence[Bools]
+) -> dict[str, Any]:
+    """Return the figures of `results`, with its `nested_decisions`.
 
-    `sensitivities` holds F1, precision and recall of each operating point as it is; `nested` F1 where
-    each document's thresholds were chosen on other documents; `ranking` and `calibration` need no
-    threshold. These three are None where the analyzer gives no probabilities.
+    `sensitivities` holds F1, precision and recall of each operating point; `nested` F1 with each document's
+    thresholds chosen on other documents; `ranking` and `calibration` need no threshold. These three are None
+    if the analyzer gives no probabilities.
     """
     y, docs = targets(examples), [e.doc for e in examples]
-    first = next(iter(judged.hits.values()))
+    first = next(iter(results.hits.values()))
     return {
-        "analyzer": judged.name,
+        "analyzer": results.name,
         "data": describe(examples),
-        "sensitivities": {s: _measured(hits, y, docs) for s, hits in judged.hits.items()},
+        "sensitivities": {s: _measured(hits, y, docs) for s, hits in results.hits.items()},
         "nested": _mean([f1_measures(hits, y, docs) for hits in nested]),
-        **_of_scores(judged.scores, y, docs),
+        **_score_figures(results.scores, y, docs),
         "risk_types": per_type(first, y),
-        "confusion": confusion(first, y, judged.scores),
+        "confusion": confusion(first, y, results.scores),
         "slices": slices(first, y, examples),
     }
 
@@ -79,7 +81,7 @@ def _measured(hits: Bools, y: Floats, docs: Sequence[str]) -> dict[str, Any]:
     return {key: asdict(m) for key, m in measures.items()}
 
 
-def _of_scores(scores: Floats | None, y: Floats, docs: Sequence[str]) -> dict[str, Any]:
+def _score_figures(scores: Floats | None, y: Floats, docs: Sequence[str]) -> dict[str, Any]:
     if scores is None:
         return {"ranking": None, "calibration": None}
     risk, true = risk_scores(scores)[:, None], any_risk(y > 0).astype(np.float32)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from ml.artifact.golden_sentences import golden_file
-from ml.artifact.manifest_writer import exported, seal, unsealed
+from ml.artifact.golden_sentences import write_golden_file
+from ml.artifact.manifest_writer import exported, manifest_fields, write_manifest
 from ml.artifact.outputs import sentence_outputs
 from ml.corpus.dataset import Dataset, load_dataset, targets
 from ml.corpus.reading_order import logits_in_documents
@@ -53,11 +53,11 @@ def run(settings: Settings) -> None:
     fitted = (
         calibration_in(ROOT / source) if source else fit_calibration(logits, targets(dataset.dev))
     )
-    seal(artifact.path, unsealed(artifact.path) | fitted.fields())
+    write_manifest(artifact.path, manifest_fields(artifact.path) | fitted.fields())
     calibrated = artifacts.load(artifact.path)
-    golden_file(calibrated, engine)
+    write_golden_file(calibrated, engine)
     _write_reference(calibrated, logits, dataset)
-    seal(artifact.path, unsealed(artifact.path))
+    write_manifest(artifact.path, manifest_fields(artifact.path))
     scale = f"temperature {fitted.temperature:.3f}, bias {fitted.bias:.3f}"
     thresholds = ", ".join(f"{name} {p.risk_threshold:.3f}" for name, p in fitted.points.items())
     print(f"{artifact.path}: {scale}; risk thresholds {thresholds}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from ml.artifact.manifest_writer import manifest_metrics, seal, unsealed
+from ml.artifact.manifest_writer import manifest_fields, manifest_metrics, write_manifest
 from ml.artifact.model_card import write_card
 from ml.artifact.run_evaluation import evaluate_run
 from ml.baselines.comparison import baseline_figures
@@ -68,21 +68,21 @@ def run(settings: Settings) -> None:
     """Evaluate the run, write the report, and put the figures into the artifact.
 
     Raises:
-        FidelityError: the artifact decides otherwise than the weights it was made of.
+        FidelityError: the artifact decides significantly differently from its float32 weights.
     """
     dataset = load_dataset(settings.data)
-    found, predictions = evaluate_run(settings, dataset.dev)
+    evaluation, predictions = evaluate_run(settings, dataset.dev)
     run_dir, folder = settings.run_dir, settings.artifact_dir
-    write_report(run_dir, found, predictions)
-    if points := found["float32_difference_points"]:
+    write_report(run_dir, evaluation, predictions)
+    if points := evaluation["float32_difference_points"]:
         measured = {k: Measure(**m) for k, m in points.items()}
         quantization_loss.check(measured, weights=model_path(run_dir))
-    found["baselines"] = baseline_figures(settings, dataset, predictions)
-    write_figures(run_dir, found)
-    fields = unsealed(folder) | {"metrics": manifest_metrics(found)}
-    write_card(folder, fields, found, summary(dataset))
-    seal(folder, fields)
-    print(markdown_report.report(found))
+    evaluation["baselines"] = baseline_figures(settings, dataset, predictions)
+    write_figures(run_dir, evaluation)
+    fields = manifest_fields(folder) | {"metrics": manifest_metrics(evaluation)}
+    write_card(folder, fields, evaluation, summary(dataset))
+    write_manifest(folder, fields)
+    print(markdown_report.report(evaluation))
 
 
 def evaluate_spec(
@@ -94,10 +94,10 @@ def evaluate_spec(
     folder = out or ROOT / "runs/evaluations" / re.sub(r"\W+", "-", spec).strip("-")
     analyzer = open_analyzer(spec, config=config, train=train, unseen=examples)
     try:
-        found, predictions = measure(
+        evaluation, predictions = measure(
             analyzer, examples, sensitivities=sensitivities, timeout_s=config.ai_timeout_s
         )
     finally:
         analyzer.close()
-    write_report(folder, found, predictions)
-    print(f"{markdown_report.report(found)}\nWritten into {folder}.")
+    write_report(folder, evaluation, predictions)
+    print(f"{markdown_report.report(evaluation)}\nWritten into {folder}.")

@@ -96,7 +96,7 @@ def register(
 def run(request: Request, *, registry_dir: Path, reason: str) -> None:
     """Decide, report, and register the candidate if it passed or is forced.
 
-    `reason` says why it is measured against that model.
+    `reason` explains the choice of the model that it is measured against.
 
     Raises:
         RegisterError: the gate refused it.
@@ -108,4 +108,4 @@ def run(request: Request, *, registry_dir: Path, reason: str) -> None:
         raise RegisterError("It was not registered; --force with --why registers it all the same.")
     target = copy_into_registry(request.folder, registry_dir, record)
     activate = command("service", "models", "activate", record.model)
-    print(f"Registered in {target}; `{activate}` comes next.")
+    print(f"Registered in {target}; next: `{activate}`.")

@@ -45,7 +45,7 @@ def run(settings: Settings) -> None:
     """
     settings = resolved(settings)
     dataset = load_dataset(settings.data)
-    neighbours = cross_fitting.of_real_sentences(settings.train.influence_of, dataset.train)
+    neighbours = cross_fitting.real_sentence_logits(settings.train.influence_of, dataset.train)
     discard_other_training(settings, dataset.fingerprint)
     write_json(settings.run_dir / "dataset.json", summary(dataset))
     torch.set_num_threads(settings.train.n_threads)

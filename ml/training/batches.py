@@ -15,11 +15,11 @@ from service.nlp.inference.encoder import RiskEncoder
 Ids = list[int]
 _SCORED_AT_ONCE = 64
 _POOL = 50
-"""Batches whose sentences are sorted together: little padding, yet a fresh mix in each epoch."""
+"""Batches per sorting pool: sorting by length saves padding, a pool keeps each epoch's batches random."""
 
 
 def open_tokenizer(path: Path) -> Tokenizer:
-    """Open a tokenizer.json without the truncation and padding that the file asks for."""
+    """Open a tokenizer.json without the truncation and padding that it configures."""
     tokenizer = Tokenizer.from_file(str(path))
     tokenizer.no_truncation()
     tokenizer.no_padding()
@@ -27,7 +27,7 @@ def open_tokenizer(path: Path) -> Tokenizer:
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str], max_length_tokens: int) -> list[Ids]:
-    """Return token ids with [CLS] and [SEP]; what is longer loses its end (training only)."""
+    """Return token ids with [CLS] and [SEP]; longer sentences lose their end (training only)."""
     ids = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
     return [i if len(i) <= max_length_tokens else [*i[: max_length_tokens - 1], i[-1]] for i in ids]
 
@@ -35,7 +35,7 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str], max_length_tokens: int) -
 def batches(
     rows: Sequence[int], lengths: Sequence[int], batch_size: int, rng: random.Random
 ) -> Iterator[list[int]]:
-    """Yield every one of `rows` once, in random batches of similar length."""
+    """Yield each of `rows` once, in random batches of similar length."""
     order = rng.sample(list(rows), len(rows))
     pool = batch_size * _POOL
     cut: list[list[int]] = []
@@ -57,7 +57,7 @@ def padded(ids: Sequence[Ids]) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def has_bfloat16() -> bool:
-    """Tell whether the GPU, or without one this CPU, computes in bfloat16 natively."""
+    """Return whether the GPU, or without one this CPU, computes in bfloat16 natively."""
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
     return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
@@ -68,16 +68,18 @@ def in_bfloat16(recipe: TrainSettings) -> bool:
     return recipe.bfloat16 and has_bfloat16()
 
 
-def logits_of(model: RiskEncoder, ids: Sequence[Ids], *, bfloat16: bool = False) -> torch.Tensor:
+def model_logits(model: RiskEncoder, ids: Sequence[Ids], *, bfloat16: bool = False) -> torch.Tensor:
     """Return float32 (len(ids), n_risk_types) logits on the CPU, rows in the order given, dropout off.
 
-    With `bfloat16` they are good to two digits, and come in a third of the time where the hardware has it.
+    With `bfloat16` they are accurate to two digits, and take a third of the time if the hardware has it.
     """
     return _in_batches(model, model.forward, model.head.out_features, ids, bfloat16=bfloat16)
 
 
-def pooled_of(model: RiskEncoder, ids: Sequence[Ids], *, bfloat16: bool = False) -> torch.Tensor:
-    """Return float32 (len(ids), hidden): what goes into the head, as `logits_of` does."""
+def pooled_vectors(
+    model: RiskEncoder, ids: Sequence[Ids], *, bfloat16: bool = False
+) -> torch.Tensor:
+    """Return float32 (len(ids), hidden), the inputs of the head; otherwise as `model_logits`."""
     return _in_batches(model, model.pooled, model.head.in_features, ids, bfloat16=bfloat16)
 
 

@@ -1,8 +1,8 @@
-"""What a run says of sentences that it did not learn from: cross-fitted scores, for teaching and cleaning.
+"""Cross-fitted scores: a run's scores for sentences that it held out of its own training.
 
-With `folds` in the recipe each training leaves one part of the documents out, and scores that part when it
-has ended. A teacher has its own training sentences by heart and repeats their labels; of a sentence
-it never met it says what the other labels let one expect (arXiv:1911.00068).
+With `folds` in the recipe each seed holds out one fold of the documents, and scores it at the end. A teacher
+has memorised its own training sentences and repeats their labels; for a held-out sentence it predicts what
+the other labels imply (arXiv:1911.00068).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from service.nlp.arrays import Floats
 _DIGEST_BYTES = 16
 
 
-def fold_of(examples: Sequence[Example], n_folds: int) -> npt.NDArray[np.intp]:
+def document_folds(examples: Sequence[Example], n_folds: int) -> npt.NDArray[np.intp]:
     """Return the fold of each sentence, (n,) in 0 to n_folds - 1, by its document's digest alone.
 
-    So a document keeps its fold when others come and go.
+    A document keeps its fold when others are added or removed.
     """
     return np.array([digest(e.doc)[0] % n_folds for e in examples], np.intp)
 
@@ -47,18 +47,20 @@ def read(run: Path) -> dict[bytes, Floats]:
     """Return the logits, (n_risk_types,), by digest; empty for a run or artifact without folds."""
     if not scores_path(run).is_file():
         return {}
-    held = load_file(scores_path(run))
-    return {bytes(d): row for d, row in zip(held["digests"], held["logits"], strict=True)}
+    tensors = load_file(scores_path(run))
+    return {bytes(d): row for d, row in zip(tensors["digests"], tensors["logits"], strict=True)}
 
 
-def scores_of(example: Example, held: Sequence[Mapping[bytes, Floats]]) -> list[Floats]:
-    """Return the logits, (n_risk_types,), that each of the runs in `held` gives the sentence."""
+def held_out_logits(example: Example, held_out: Sequence[Mapping[bytes, Floats]]) -> list[Floats]:
+    """Return the logits, (n_risk_types,), of each run in `held_out` that held the sentence out."""
     key = digest(example.text)
-    return [scores[key] for scores in held if key in scores]
+    return [scores[key] for scores in held_out if key in scores]
 
 
-def of_real_sentences(names: Sequence[str], examples: Sequence[Example]) -> dict[int, list[Floats]]:
-    """Return the rows of real sentences that the runs `names` scored, each with its logits.
+def real_sentence_logits(
+    names: Sequence[str], examples: Sequence[Example]
+) -> dict[int, list[Floats]]:
+    """Return the cross-fitted logits of real sentences by row, from the runs `names`.
 
     Empty without runs or without real sentences.
 
@@ -68,26 +70,26 @@ def of_real_sentences(names: Sequence[str], examples: Sequence[Example]) -> dict
     real = [k for k, e in enumerate(examples) if not e.composed]
     if not names or not real:
         return {}
-    held = [read(ROOT / name) for name in names]
-    found = {k: scores for k in real if (scores := scores_of(examples[k], held))}
-    if not found:
+    held_out = [read(ROOT / name) for name in names]
+    logits = {k: scores for k in real if (scores := held_out_logits(examples[k], held_out))}
+    if not logits:
         raise ConfigError(
-            f"[train] influence_of = {list(names)} holds cross-fitted scores of none of the real sentences: "
+            f"[train] influence_of = {list(names)} has cross-fitted scores of none of the real sentences: "
             "train a run with folds over the same data first, or leave it empty."
         )
-    return found
+    return logits
 
 
 def digest(text: str) -> bytes:
-    """Return the key of a sentence in what `read` gives."""
+    """Return the key of a sentence in the result of `read`."""
     return hashlib.sha256(text.encode()).digest()[:_DIGEST_BYTES]
 
 
 def fold_left_out(recipe: TrainSettings, seed: int) -> int | None:
-    """Return the fold that a seed does not learn from; None without folds.
+    """Return the fold that a seed holds out; None without folds.
 
     Raises:
-        ConfigError: the seeds do not leave out each fold equally often.
+        ConfigError: the seeds do not hold out each fold equally often.
     """
     if recipe.folds < 2:
         return None

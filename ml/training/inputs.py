@@ -10,7 +10,7 @@ import torch
 from ml.corpus.dataset import Dataset, Example, targets
 from ml.settings import Settings
 from ml.training import cross_fitting
-from ml.training.batches import Ids, encode, in_bfloat16, logits_of, open_tokenizer
+from ml.training.batches import Ids, encode, in_bfloat16, model_logits, open_tokenizer
 from ml.training.pretrained import base_dir, mean_model
 from service.config.settings import ROOT
 from service.nlp.taxonomy import RISK_TYPES
@@ -41,7 +41,7 @@ class Inputs:
         inputs = cls(ids, y, dev_ids, torch.from_numpy(targets(dataset.dev)))
         inputs.optional = [k for k, e in enumerate(dataset.train) if is_optional(e)]
         if train.folds > 1:
-            inputs.fold = cross_fitting.fold_of(dataset.train, train.folds)
+            inputs.fold = cross_fitting.document_folds(dataset.train, train.folds)
         return inputs
 
 
@@ -59,11 +59,11 @@ def teacher_scores(
     """
     teachers, recipe = settings.train.teachers, settings.train
     held_out = [cross_fitting.read(ROOT / name) for name in teachers]
-    unseen = [cross_fitting.scores_of(e, held_out) for e in examples]
+    unseen = [cross_fitting.held_out_logits(e, held_out) for e in examples]
     rest = [k for k, scores in enumerate(unseen) if not scores]
     logits = np.array([np.mean(s, axis=0) if s else np.zeros(len(RISK_TYPES)) for s in unseen])
     if rest:
         model = mean_model(teachers, dropout=0.0)
         fast = in_bfloat16(recipe)
-        logits[rest] = logits_of(model, [ids[k] for k in rest], bfloat16=fast).numpy()
+        logits[rest] = model_logits(model, [ids[k] for k in rest], bfloat16=fast).numpy()
     return torch.sigmoid(torch.from_numpy(logits.astype(np.float32)))

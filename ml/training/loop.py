@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch.nn import functional as F  # noqa: N812 - the name the field knows it by
 
 from ml.settings import Settings, TrainSettings
-from ml.training.batches import batches, in_bfloat16, logits_of, padded
+from ml.training.batches import batches, in_bfloat16, model_logits, padded
 from ml.training.checkpoints import checkpoint_path
 from ml.training.cross_fitting import fold_left_out
 from ml.training.inputs import Inputs
@@ -27,9 +27,9 @@ _LOG_EVERY = 20
 
 
 def open_accelerator(settings: TrainSettings) -> Accelerator:
-    """Return what places the work: every GPU that torchrun started, else this CPU.
+    """Return the accelerator: every GPU that torchrun started, else this CPU.
 
-    Arithmetic is bfloat16 where the hardware has it (a step takes half the time); weights stay float32.
+    Computes in bfloat16 if the hardware has it, which halves the time of a step; weights stay float32.
     """
     return Accelerator(
         cpu=not torch.cuda.is_available(),
@@ -38,9 +38,9 @@ def open_accelerator(settings: TrainSettings) -> Accelerator:
 
 
 def train_seed(settings: Settings, inputs: Inputs, seed: int, accelerator: Accelerator) -> None:
-    """Train once; save each checkpoint, and measure its loss on the dev sentences."""
+    """Train one seed; save each checkpoint, and measure its loss on the dev sentences."""
     if checkpoint_path(settings.run_dir, seed, settings.train.n_checkpoints).is_file():
-        return  # this seed is done
+        return  # finished by an earlier run
     torch.manual_seed(seed)
     model = starting_model(settings)
     training = Training(model, inputs, settings, seed, accelerator)
@@ -49,7 +49,7 @@ def train_seed(settings: Settings, inputs: Inputs, seed: int, accelerator: Accel
 
 
 class Training:
-    """One seed's way through the steps. The order of sentences follows from the seed alone."""
+    """One seed's training. The order of sentences depends on the seed alone."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Training:
         self._saved_at_s = time.monotonic()
 
     def run(self) -> None:
-        """Do the steps that are left, save at each checkpoint, then forget the resume file."""
+        """Run the remaining steps, save each checkpoint, then delete the resume file."""
         recipe = self._recipe
         stops = {
             round(self._n_steps * k / recipe.n_checkpoints): k
@@ -96,14 +96,14 @@ class Training:
                 tracker.step(n, loss=float(np.mean(losses[-50:])), gradient_norm=norm)
             if n + 1 in stops:
                 self._checkpoint(stops[n + 1], tracker)
-            self._save_now_and_then()
+            self._save_if_due()
         if tracker is not None:
             tracker.close()
             self._resume_path().unlink(missing_ok=True)
         self._accelerator.wait_for_everyone()
 
     def resume(self) -> None:
-        """Go on from the resume file, where a training was killed."""
+        """Continue from the resume file, if a training was killed."""
         if not self._resume_path().is_file():
             return
         saved = load_state(str(self._resume_path()))
@@ -111,10 +111,10 @@ class Training:
         self._optimizers.restore(_part(saved, "optimizer."))
         torch.set_rng_state(saved["random"])
         self._next = int(saved["next"])
-        print(f"seed {self._seed}: going on at step {self._next} of {self._n_steps}", flush=True)
+        print(f"seed {self._seed}: resuming at step {self._next} of {self._n_steps}", flush=True)
 
     def save(self) -> None:
-        """Write all that the next step depends on; a kill while writing leaves the file before."""
+        """Write the state that the next step depends on; a kill while writing leaves the previous file."""
         state = {
             **{f"model.{n}": v for n, v in self._bare.state_dict().items()},
             **{f"optimizer.{n}": v for n, v in self._optimizers.tensors().items()},
@@ -127,10 +127,10 @@ class Training:
         self._saved_at_s = time.monotonic()
 
     def _step(self, n: int) -> tuple[float, float]:
-        """Learn from one batch; return its loss and the norm of its gradient.
+        """Train on one batch; return its loss and the norm of its gradient.
 
-        The loss is binary cross-entropy summed over the types and averaged over the batch: averaged
-        over the types as well, the gradient of a rare type drowns.
+        The loss is binary cross-entropy summed over the types and averaged over the batch: a mean over the
+        types would drown the gradient of a rare type.
         """
         shares, place = self._accelerator.num_processes, self._accelerator.process_index
         rows = self._order[n * shares + place]
@@ -146,13 +146,13 @@ class Training:
         return float(loss.detach()), norm
 
     def _checkpoint(self, k: int, tracker: Tracker) -> None:
-        dev_loss = _loss(logits_of(self._bare, self._inputs.dev_ids), self._inputs.dev_y)
+        dev_loss = _loss(model_logits(self._bare, self._inputs.dev_ids), self._inputs.dev_y)
         save_file(self._bare.state_dict(), checkpoint_path(self._run, self._seed, k))
         tracker.checkpoint(self._next, dev_loss=dev_loss)
         print(f"\nseed {self._seed}: checkpoint {k}, dev loss {dev_loss:.3f}", flush=True)
         self._model.train()
 
-    def _save_now_and_then(self) -> None:
+    def _save_if_due(self) -> None:
         if time.monotonic() - self._saved_at_s > 60 * self._recipe.save_every_min:
             self.save()
 
@@ -161,10 +161,10 @@ class Training:
 
 
 def plan(inputs: Inputs, recipe: TrainSettings, seed: int, *, shares: int) -> list[list[int]]:
-    """Return the batches of all epochs, as rows, in order; as many as `shares` divides.
+    """Return the batches of all epochs, as rows, in order; their number is a multiple of `shares`.
 
-    Each epoch takes every sentence that states a risk or was composed, and a fresh random
-    `negatives_share` of the others; none of the fold that the seed leaves out.
+    Each epoch has every sentence that states a risk or was composed, and a new random `negatives_share` of
+    the others; none of the fold that the seed holds out.
     """
     rng = random.Random(seed)  # noqa: S311 - shuffling, not secrecy
     lengths = [len(i) for i in inputs.ids]

@@ -1,4 +1,4 @@
-"""AdamW over everything but the word table, which takes the lazy form of Adam on one CPU."""
+"""AdamW for all weights but the word table, which uses lazy Adam on a single CPU."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from service.errors import ConfigError
 
 
 class Optimizers:
-    """Both optimizers and their rates: up over the warm-up, then down in a straight line.
+    """Both optimizers and their learning rates: linear warm-up, then linear decay.
 
-    A batch meets some 500 of the 30,522 words. Dense Adam moves all rows at each step, which took
-    a third of the step's time (measured on 2 cores, November 2026). Several processes, or a GPU, take
-    the dense one for the words, too: sparse gradients do not travel well between them.
+    A batch has some 500 of the 30,522 words. Dense Adam updates all rows at each step, which took
+    a third of the step's time (measured on 2 cores, November 2026). Several processes, or a GPU, use dense
+    Adam for the words, too: sparse gradients synchronise poorly.
     """
 
     def __init__(
@@ -45,12 +45,12 @@ class Optimizers:
         self._rates = [[group["lr"] for group in o.param_groups] for o in self.all]
 
     def zero(self) -> None:
-        """Forget the gradients."""
+        """Reset the gradients."""
         for optimizer in self.all:
             optimizer.zero_grad(set_to_none=True)
 
     def step(self, n: int) -> float:
-        """Follow the gradients of step `n`, from 0; return their norm before clipping."""
+        """Update the weights at step `n`, from 0; return the gradient norm before clipping."""
         up = (n + 1) / self._warmup
         down = (self._n_steps - n) / (self._n_steps - self._warmup + 1)
         factor = min(up, max(0.0, down))
@@ -62,21 +62,21 @@ class Optimizers:
         return float(norm)
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Return the moments and step counts by name, to be saved."""
-        found = {}
+        """Return the moments and step counts by name, for a checkpoint."""
+        tensors = {}
         for k, optimizer in enumerate(self.all):
             for i, state in optimizer.state_dict()["state"].items():
                 for key, value in state.items():
-                    found[f"{k}.{i}.{key}"] = torch.as_tensor(value)
-        return found
+                    tensors[f"{k}.{i}.{key}"] = torch.as_tensor(value)
+        return tensors
 
     def restore(self, tensors: dict[str, torch.Tensor]) -> None:
-        """Take over what `tensors` gave; the rates follow from the step number."""
+        """Restore the result of `tensors`; the learning rates follow from the step number."""
         for k, optimizer in enumerate(self.all):
             state: dict[int, dict[str, object]] = {}
             for name, value in tensors.items():
-                of, i, key = name.split(".")
-                if int(of) == k:
+                index, i, key = name.split(".")
+                if int(index) == k:
                     # SparseAdam counts with a plain int, AdamW with a tensor
                     plain = key == "step" and isinstance(optimizer, torch.optim.SparseAdam)
                     state.setdefault(int(i), {})[key] = int(value) if plain else value
@@ -96,5 +96,5 @@ def load_state(path: str) -> dict[str, torch.Tensor]:
     """
     try:
         return dict(load_file(path))
-    except Exception as error:  # safetensors raises its own, undocumented kinds
-        raise ConfigError(f"{path} cannot be read; delete it to begin anew.") from error
+    except Exception as error:  # safetensors raises its own, undocumented types
+        raise ConfigError(f"{path} cannot be read; delete it to start over.") from error

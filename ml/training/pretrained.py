@@ -1,4 +1,4 @@
-"""The pretrained encoder that fine-tuning starts from, found inside a Python package and verified."""
+"""The model that training starts from: the pretrained encoder of a Python package, or trained models."""
 
 from __future__ import annotations
 
@@ -91,10 +91,10 @@ def check_shape(path: Path) -> None:
 
 
 def _verify(path: Path, sha256: str) -> None:
-    found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
-    if found != sha256:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
+    if digest != sha256:
         raise ConfigError(
-            f"{path} is not the encoder that [base] names: {found} instead of {sha256}."
+            f"{path} is not the encoder that [base] names: {digest} instead of {sha256}."
         )
 
 
@@ -114,20 +114,20 @@ def mean_model(names: Sequence[str], *, dropout: float) -> RiskEncoder:
     """Return the mean weights of artifacts and finished runs; folders are relative to the repository's root.
 
     Raises:
-        ConfigError: a folder has neither an artifact nor a finished run; names the command that makes it.
+        ConfigError: a folder has neither an artifact nor a finished run; the message names the remedy.
         ArtifactError: an artifact was altered.
     """
-    return model_of(averaged([_trained(ROOT / name) for name in names]), dropout=dropout)
+    return network_with(mean_state([_trained(ROOT / name) for name in names]), dropout=dropout)
 
 
-def averaged(states: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """Return the mean of each tensor over the states that have it: not all have influence."""
+def mean_state(states: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Return the mean of each tensor over the states that have it: not all have neighbour heads."""
     names = dict.fromkeys(name for state in states for name in state)
     return {n: torch.stack([s[n] for s in states if n in s]).mean(dim=0) for n in names}
 
 
-def model_of(state: dict[str, torch.Tensor], *, dropout: float) -> RiskEncoder:
-    """Return the network of these weights; its influence on neighbours, where it has one, stays as it is."""
+def network_with(state: dict[str, torch.Tensor], *, dropout: float) -> RiskEncoder:
+    """Return the network with these weights; its neighbour heads, if it has any, are not trained."""
     influence = "influence.weight" in state
     model = RiskEncoder(EncoderConfig(len(RISK_TYPES), influence, dropout=dropout))
     model.load_state_dict(state)
@@ -137,20 +137,20 @@ def model_of(state: dict[str, torch.Tensor], *, dropout: float) -> RiskEncoder:
 
 
 def _trained(folder: Path) -> dict[str, torch.Tensor]:
-    """Return the weights of an artifact, or of a run that has ended."""
+    """Return the weights of an artifact, or of a finished run."""
     if model_path(folder).is_file():
         return dict(load_file(model_path(folder)))
     if not (folder / MANIFEST_FILE).is_file():
         raise ConfigError(
             f"{folder} has neither an artifact nor a finished run: {_remedy(folder)}."
         )
-    from service.nlp.inference.torch_engine import load_encoder  # noqa: PLC0415 - needed here alone
+    from service.nlp.inference.torch_engine import load_encoder  # noqa: PLC0415 - only artifacts need it
 
     return load_encoder(artifacts.load(folder).path).state_dict()
 
 
 def _remedy(folder: Path) -> str:
-    """Return the remedy: the command that makes the run, if a configuration in the repository has it."""
+    """Return the remedy: the command that trains the run, if a configuration in the repository names it."""
     for path in sorted((ROOT / "ml/configs").glob("*.toml")):
         if load(path).run_dir == folder:
             return f"run `{command('ml', 'train', path.relative_to(ROOT))}` first"

@@ -11,11 +11,11 @@ import torch
 from ml.corpus.dataset import Dataset, targets
 from ml.settings import Settings
 from ml.training import cross_fitting, neighbour_heads
-from ml.training.batches import in_bfloat16, logits_of, pooled_of
+from ml.training.batches import in_bfloat16, model_logits, pooled_vectors
 from ml.training.checkpoints import averaged, blended, last_checkpoints, model_path
 from ml.training.inputs import Inputs
 from ml.training.optimizers import save_state
-from ml.training.pretrained import model_of, starting_model
+from ml.training.pretrained import network_with, starting_model
 from service.nlp.arrays import Floats
 from service.nlp.taxonomy import RISK_TYPES
 
@@ -44,9 +44,9 @@ def influence_on_neighbours(
     neighbours: Mapping[int, list[Floats]],
 ) -> dict[str, torch.Tensor]:
     """Return the learned influence of neighbouring rows, see ml/training/neighbour_heads.py."""
-    model = model_of(state, dropout=0.0)
+    model = network_with(state, dropout=0.0)
     ids = [inputs.ids[k] for k in neighbours]
-    pooled = pooled_of(model, ids, bfloat16=in_bfloat16(settings.train)).numpy()
+    pooled = pooled_vectors(model, ids, bfloat16=in_bfloat16(settings.train)).numpy()
     logits = np.array([np.mean(scores, axis=0) for scores in neighbours.values()], np.float32)
     examples = [dataset.train[k] for k in neighbours]
     heads = neighbour_heads.fit(pooled, logits, targets(examples), examples)
@@ -70,5 +70,5 @@ def write_cross_fitted_scores(settings: Settings, inputs: Inputs, dataset: Datas
         model.load_state_dict(mean_of_seeds(settings, seeds))
         rows = np.flatnonzero(inputs.fold == fold)
         ids = [inputs.ids[k] for k in rows]
-        logits[rows] = logits_of(model, ids, bfloat16=in_bfloat16(recipe)).numpy()
+        logits[rows] = model_logits(model, ids, bfloat16=in_bfloat16(recipe)).numpy()
     cross_fitting.write(settings.run_dir, [e.text for e in dataset.train], logits)

@@ -1,4 +1,4 @@
-"""What a training leaves behind: metrics as JSON, curves as SVG and PNG, and MLflow where it is named."""
+"""Progress and measurements of a training: JSON, curves as SVG and PNG, and optionally MLflow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ml.json_file import write_json
 
 
 class Progress:
-    """A line on stderr: the seed, steps done, the mean of the last 50 losses, minutes left."""
+    """A progress line on stderr: seed, steps done, mean of the last 50 losses, minutes left."""
 
     def __init__(self, seed: int, n_steps: int, *, begin: int = 0) -> None:
         self._seed = seed
@@ -41,7 +41,7 @@ class Progress:
 class Tracker:
     """The measurements of one seed's training, in <run>/seed-<s>.json, curves beside it.
 
-    Where MLFLOW_TRACKING_URI is set, the same numbers go to a run of MLflow's experiment `riskscan`.
+    If MLFLOW_TRACKING_URI is set, the same numbers go to a run of MLflow's experiment `riskscan`.
     """
 
     def __init__(self, run: Path, seed: int, settings: Mapping[str, Any]) -> None:
@@ -49,18 +49,18 @@ class Tracker:
         self._seed = seed
         self._values: dict[str, Any] = {"settings": settings, "steps": [], "checkpoints": []}
         path = run / f"seed-{seed}.json"
-        if path.is_file():  # a training that goes on
+        if path.is_file():  # a resumed training
             earlier = json.loads(path.read_text(encoding="utf-8"))
             self._values |= {k: earlier[k] for k in ("steps", "checkpoints")}
         self._mlflow = _mlflow_run(run.name, seed, settings)
 
     def step(self, n: int, **figures: float) -> None:
-        """Note figures at step `n`; figures noted at or after `n` before a kill are dropped."""
-        self._note("steps", n, figures)
+        """Record figures at step `n`; figures recorded at or after `n` before a kill are dropped."""
+        self._record("steps", n, figures)
 
     def checkpoint(self, n: int, **figures: float) -> None:
-        """Note figures of a checkpoint after step `n`, and write file and curves."""
-        self._note("checkpoints", n, figures)
+        """Record figures of a checkpoint after step `n`, and write file and curves."""
+        self._record("checkpoints", n, figures)
         write_json(self._run / f"seed-{self._seed}.json", self._values)
         draw_curves(self._run, self._seed, self._values)
 
@@ -69,9 +69,9 @@ class Tracker:
         if self._mlflow is not None:
             self._mlflow.end_run()
 
-    def _note(self, kind: str, n: int, figures: Mapping[str, float]) -> None:
-        kept = [row for row in self._values[kind] if row["step"] < n]
-        self._values[kind] = [*kept, {"step": n, **figures}]
+    def _record(self, kind: str, n: int, figures: Mapping[str, float]) -> None:
+        earlier = [row for row in self._values[kind] if row["step"] < n]
+        self._values[kind] = [*earlier, {"step": n, **figures}]
         if self._mlflow is not None:
             self._mlflow.log_metrics(dict(figures), step=n)
 
@@ -81,7 +81,7 @@ def draw_curves(run: Path, seed: int, values: Mapping[str, Any]) -> None:
     import matplotlib as mpl  # noqa: PLC0415 - takes a second
 
     mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415 - after the choice above
+    from matplotlib import pyplot as plt  # noqa: PLC0415 - after choosing the backend
 
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     for kind, key, style in (("steps", "loss", "-"), ("checkpoints", "dev_loss", "o-")):

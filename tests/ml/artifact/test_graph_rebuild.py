@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from ml.artifact.graph_rebuild import rebuild
-from ml.artifact.manifest_writer import seal, unsealed
+from ml.artifact.manifest_writer import manifest_fields, write_manifest
 from ml.corpus.dataset import read_examples
 from service.config.settings import ROOT
 from service.errors import ArtifactError
@@ -51,7 +51,7 @@ def old(tmp_path_factory) -> Path:
     model = onnx.load(folder / ONNX_FILE, load_external_data=False)
     model.producer_name = "another"
     (folder / ONNX_FILE).write_bytes(model.SerializeToString())
-    seal(folder, unsealed(folder) | {"version": "1.0.0"})
+    write_manifest(folder, manifest_fields(folder) | {"version": "1.0.0"})
     return folder
 
 

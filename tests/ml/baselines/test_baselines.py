@@ -10,7 +10,7 @@ pytest.importorskip("sklearn")
 from ml.baselines.baselines import KeywordAnalyzer, TfidfAnalyzer
 from ml.corpus.dataset import Example, read_examples, targets
 from ml.evaluation.metrics import any_risk, count, f1
-from ml.evaluation.scoring import document_of, judge
+from ml.evaluation.scoring import analyze_examples, document_from
 from service.config.settings import ROOT
 from service.nlp.taxonomy import RISK_TYPES
 
@@ -21,7 +21,7 @@ COMPOSED = read_examples(ROOT / "ml/data/authored-a.jsonl")
 
 
 def test_keywords_find_plain_phrasings_in_a_document():
-    document = document_of(
+    document = document_from(
         ["Project has tight budget and aggressive deadline", "Lunch is served at noon."]
     )
     found = KeywordAnalyzer.shipped().analyze(document).findings
@@ -34,9 +34,9 @@ def test_keywords_find_plain_phrasings_in_a_document():
 
 def test_keywords_on_sentences_they_were_not_fitted_to_are_right_more_often_than_not():
     """They miss most of these, which avoid the obvious words; a straw man would also be wrong."""
-    judged = judge(KeywordAnalyzer.shipped(), COMPOSED[:360])
-    found, true = judged.hits["balanced"], targets(COMPOSED[:360]) > 0
-    assert judged.scores is None
+    results = analyze_examples(KeywordAnalyzer.shipped(), COMPOSED[:360])
+    found, true = results.hits["balanced"], targets(COMPOSED[:360]) > 0
+    assert results.scores is None
     assert (found & true).sum() / found.sum() > 0.5
     assert found.sum() > 20
 
@@ -45,12 +45,12 @@ def test_tfidf_learns_words_and_gives_probabilities():
     train, dev = COMPOSED[:500], COMPOSED[500:]
     analyzer = TfidfAnalyzer(train)
     analyzer.calibrate(dev)
-    judged = judge(analyzer, dev)
-    assert judged.scores.min() >= 0
-    assert judged.scores.max() <= 1
-    counts = count(any_risk(judged.hits["balanced"]), any_risk(targets(dev) > 0))
+    results = analyze_examples(analyzer, dev)
+    assert results.scores.min() >= 0
+    assert results.scores.max() <= 1
+    counts = count(any_risk(results.hits["balanced"]), any_risk(targets(dev) > 0))
     assert f1(counts.sum(axis=(0, 1))) > 0.5
-    assert set(judged.hits) == {"balanced", "recall", "precision"}
+    assert set(results.hits) == {"balanced", "recall", "precision"}
 
 
 def test_tfidf_type_without_a_training_sentence_is_never_found():

@@ -1,7 +1,7 @@
 import numpy as np
 
 from ml.corpus.dataset import Example
-from ml.corpus.reading_order import by_document, logits_in_documents, places_in
+from ml.corpus.reading_order import by_document, logits_in_documents, sentence_numbers
 from service.nlp.inference.neighbour_context import N_TYPES, logits_in_document
 
 OUTPUTS = np.random.default_rng(0).normal(size=(6, 3 * N_TYPES)).astype(np.float32)
@@ -23,8 +23,8 @@ def test_by_document_without_numbers_takes_the_order_of_the_file():
 
 def test_places_in_tell_gaps_where_ids_have_numbers():
     examples = [example("a", 4), example("a", 5), example("a", 9), example("b", None)]
-    assert places_in([0, 1, 2], examples) == [4, 5, 9]
-    assert places_in([3], examples) == [0]
+    assert sentence_numbers([0, 1, 2], examples) == [4, 5, 9]
+    assert sentence_numbers([3], examples) == [0]
 
 
 def test_logits_in_documents_are_those_of_each_document_alone():

@@ -7,7 +7,7 @@ pytest.importorskip("sklearn")
 from ml.baselines.baselines import KeywordAnalyzer
 from ml.corpus.dataset import Example
 from ml.evaluation import perturbations
-from ml.evaluation.scoring import judge
+from ml.evaluation.scoring import analyze_examples
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.taxonomy import RISK_TYPES
 from tests.nlp.conftest import MODEL_DIR
@@ -16,7 +16,7 @@ RISK = "The supplier may go out of business before the rollout is finished."
 
 
 def changes(analyzer, examples):
-    return perturbations.invariance(analyzer, examples, judge(analyzer, examples))
+    return perturbations.invariance(analyzer, examples, analyze_examples(analyzer, examples))
 
 
 @pytest.mark.parametrize(

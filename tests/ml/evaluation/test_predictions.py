@@ -16,7 +16,7 @@ Y[np.arange(0, N, 3), np.arange(0, N, 3) % 37] = 1
 
 def test_predictions_come_back_as_written_and_hold_no_text(tmp_path):
     scores = np.random.default_rng(0).random((N, 37)).astype(np.float32)
-    made = Predictions.of(
+    made = Predictions.from_texts(
         "m 1", texts=TEXTS, docs=DOCS, y=Y, scores=scores, hits={"balanced": Y > 0}
     )
     made.write(tmp_path / "one.npz")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ml.corpus.dataset import Example
-from ml.evaluation.scoring import document_of, judge
+from ml.evaluation.scoring import analyze_examples, document_from
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.analyzers.remote import RemoteAnalyzer
 from service.nlp.taxonomy import RISK_TYPES
@@ -20,19 +20,19 @@ EXAMPLES = [
 def test_judge_findings_of_a_service_land_on_their_sentences():
     server = ScanServer()
     analyzer = RemoteAnalyzer(server.url)
-    judged = judge(analyzer, EXAMPLES)
+    results = analyze_examples(analyzer, EXAMPLES)
     analyzer.close()
     server.close()
-    found = [{RISK_TYPES[k] for k in np.flatnonzero(row)} for row in judged.hits["balanced"]]
+    found = [{RISK_TYPES[k] for k in np.flatnonzero(row)} for row in results.hits["balanced"]]
     assert found == [{"tight-budget", "aggressive-deadline"}, set(), {"outage"}]
 
 
 def test_judge_decides_as_the_service_does():
     analyzer = LocalAnalyzer.open(MODEL_DIR, device="cpu", n_threads=1)
     texts = [e.text for e in EXAMPLES]
-    judged = judge(analyzer, EXAMPLES)
-    for sensitivity, hits in judged.hits.items():
-        served = analyzer.analyze(document_of(texts), sensitivity=sensitivity).findings
+    results = analyze_examples(analyzer, EXAMPLES)
+    for sensitivity, hits in results.hits.items():
+        served = analyzer.analyze(document_from(texts), sensitivity=sensitivity).findings
         of_rows = {(texts[r], RISK_TYPES[k]) for r, k in np.argwhere(hits)}
         assert {(f.context, f.risk_type) for f in served} == of_rows
     analyzer.close()

@@ -4,7 +4,7 @@ import numpy as np
 
 from ml.corpus.dataset import Example
 from ml.evaluation import markdown_report
-from ml.evaluation.slices import confusion, length_of, slices
+from ml.evaluation.slices import confusion, length_bucket, slices
 from service.nlp.taxonomy import CATEGORIES, RISK_TYPES
 
 
@@ -13,7 +13,7 @@ def hits(*rows):
 
 
 def test_length_of_counts_words_from_the_lower_edge():
-    words = [length_of(" ".join(["word"] * n)) for n in (1, 9, 10, 19, 20, 39, 40, 400)]
+    words = [length_bucket(" ".join(["word"] * n)) for n in (1, 9, 10, 19, 20, 39, 40, 400)]
     assert words == [*["under 10"] * 2, *["10 to 19"] * 2, *["20 to 39"] * 2, *["40 or more"] * 2]
 
 

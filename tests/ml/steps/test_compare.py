@@ -25,7 +25,9 @@ def wrong(share, *, seed=0):
 def stored(folder, name, hits, *, texts=TEXTS, y=Y):
     folder.mkdir()
     (folder / "evaluation.json").write_text(json.dumps({}))
-    made = Predictions.of(name, texts=texts, docs=DOCS, y=y, scores=None, hits={"balanced": hits})
+    made = Predictions.from_texts(
+        name, texts=texts, docs=DOCS, y=y, scores=None, hits={"balanced": hits}
+    )
     made.write(folder / "predictions.npz")
     return folder / "evaluation.json"
 

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-from ml.artifact.manifest_writer import seal, unsealed
+from ml.artifact.manifest_writer import manifest_fields, write_manifest
 from ml.corpus.dataset import read_examples
 from ml.evaluation import drift_reference
 from service.config.settings import ROOT
@@ -37,7 +37,7 @@ def folder(tmp_path_factory):
         learned=[e.text for e in EXAMPLES[2::3]],
     )
     (folder / "reference.json").write_text(json.dumps(made))
-    seal(folder, unsealed(folder))
+    write_manifest(folder, manifest_fields(folder))
     return folder
 
 
@@ -102,6 +102,6 @@ def test_reference_of_the_version_before_is_still_compared(tmp_path):
     made.pop("noise", None)
     (folder / "reference.json").write_text(json.dumps(made))
     data = lines(tmp_path / "data.jsonl", [{"text": e.text} for e in EXAMPLES[::20]])
-    seal(folder, unsealed(folder))
+    write_manifest(folder, manifest_fields(folder))
     done = run(folder, "--data", data)
     assert "risk score" in done.stdout

@@ -77,7 +77,7 @@ def test_training_that_was_killed_ends_in_the_same_weights(whole: Path, tmp_path
     assert not (killed.parent / "run/model.safetensors").is_file(), "killed too late to tell"
     second = trained(killed)
     assert second.returncode == 0, second.stderr
-    assert "going on at step" in second.stdout
+    assert "resuming at step" in second.stdout
     assert not resume.is_file()
     one, other = weights(whole), weights(killed)
     assert all((one[name] == other[name]).all() for name in one)
@@ -87,7 +87,7 @@ def test_damaged_resume_file_says_what_to_do(config: Path):
     (config.parent / "run").mkdir()
     (config.parent / "run/seed-17-resume.safetensors").write_bytes(b"half")
     done = run_step("train", config)
-    assert (done.exit_code, "delete it to begin anew" in done.stderr) == (1, True)
+    assert (done.exit_code, "delete it to start over" in done.stderr) == (1, True)
 
 
 def test_training_leaves_metrics_and_curves_and_reports_to_mlflow_where_it_is_named(whole: Path):
@@ -177,7 +177,7 @@ def test_teacher_says_of_a_sentence_what_it_expected_before_it_met_it(tmp_path: 
     from ml.corpus.dataset import load_dataset  # noqa: PLC0415 - as above
     from ml.settings import load  # noqa: PLC0415 - as above
     from ml.training import cross_fitting  # noqa: PLC0415 - after the skip above
-    from ml.training.batches import in_bfloat16, logits_of  # noqa: PLC0415 - as above
+    from ml.training.batches import in_bfloat16, model_logits  # noqa: PLC0415 - as above
     from ml.training.inputs import Inputs  # noqa: PLC0415 - as above
     from ml.training.pretrained import starting_model  # noqa: PLC0415 - as above
     from ml.training.run_result import mean_of_seeds  # noqa: PLC0415 - as above
@@ -189,7 +189,7 @@ def test_teacher_says_of_a_sentence_what_it_expected_before_it_met_it(tmp_path: 
     assert done.returncode == 0, done.stderr
     settings = load(config)
     dataset = load_dataset(settings.data)
-    fold = cross_fitting.fold_of(dataset.train, 2)
+    fold = cross_fitting.document_folds(dataset.train, 2)
     assert set(fold) == {0, 1}
     said = cross_fitting.read(settings.run_dir)
     held = np.array([said[cross_fitting.digest(e.text)] for e in dataset.train])
@@ -200,7 +200,7 @@ def test_teacher_says_of_a_sentence_what_it_expected_before_it_met_it(tmp_path: 
     for seed, left_out in ((17, 0), (18, 1)):
         model = starting_model(settings)
         model.load_state_dict(mean_of_seeds(settings, [seed]))
-        now = logits_of(model, inputs.ids, bfloat16=in_bfloat16(recipe)).numpy()
+        now = model_logits(model, inputs.ids, bfloat16=in_bfloat16(recipe)).numpy()
         own = np.abs(now - held).max(axis=1)
         assert own[fold == left_out].max() < 0.02
         assert own[fold != left_out].mean() > 0.02

@@ -77,11 +77,11 @@ def test_installed_base_fits():
 
 def test_influence_is_not_learned_without_real_sentences():
     assert (
-        cross_fitting.of_real_sentences(["runs/none"], [Example("A.", (), "a", composed=True)])
+        cross_fitting.real_sentence_logits(["runs/none"], [Example("A.", (), "a", composed=True)])
         == {}
     )
 
 
 def test_influence_without_cross_fitted_scores_is_refused_before_the_training():
     with pytest.raises(ConfigError, match="none of the real sentences"):
-        cross_fitting.of_real_sentences(["runs/none"], [Example("A.", (), "a")])
+        cross_fitting.real_sentence_logits(["runs/none"], [Example("A.", (), "a")])
