@@ -3,7 +3,7 @@
 # How many sentences state a risk, of which types, and which types have too few sentences to learn from?
 
 # %% [markdown]
-# The parameters: the environment may name other files of sentences, and how many to read of each.
+# The parameters: environment variables may set other files of sentences, and how many to read of each.
 
 # %%
 import os
@@ -19,7 +19,7 @@ DATA = Path(os.environ.get("DATA", ROOT / "ml/data/golden.jsonl"))
 SAMPLE = int(os.environ.get("SAMPLE", "2000"))
 
 # %% [markdown]
-# The imports: what the product measures, trains and serves with, and a library to draw with.
+# The imports: the product's own code, and a plotting library.
 
 # %%
 # %matplotlib inline
@@ -36,7 +36,7 @@ from ml.evaluation.markdown_report import markdown_table
 from service.nlp.taxonomy import CATEGORIES, CATEGORY_TITLES, RISK_TITLES, RISK_TYPES
 
 # %% [markdown]
-# The files are read by the reader that training uses, so that a faulty line stops here with its number.
+# The reader is the one that training uses: a faulty line stops here with its number.
 
 # %%
 files = {Path(name): read_examples(Path(name))[:SAMPLE] for name in sorted(glob(TRAIN))}
@@ -45,7 +45,7 @@ held_out = read_examples(DATA)[:SAMPLE]
 y, y_held_out = targets(train), targets(held_out)
 
 # %% [markdown]
-# Each file is a line: sentences, how many state a risk, documents, and words in the median sentence.
+# One line per file: sentences, the share that states a risk, documents, and the median number of words.
 
 # %%
 Markdown(
@@ -65,7 +65,7 @@ Markdown(
 )
 
 # %% [markdown]
-# The bars count the training sentences of each risk type, the commonest on top, in the colour of its category.
+# The bars count the training sentences of each risk type, the most common on top, in the colour of its category.
 
 # %%
 support, order = y.sum(axis=0), np.argsort(y.sum(axis=0), kind="stable")
@@ -83,7 +83,7 @@ axis.legend(loc="lower right", fontsize=8)
 figure
 
 # %% [markdown]
-# A point far from the line is a type whose share among the stated types differs between training and held-out sentences.
+# Each point is a type. Far from the line, its share of the labels differs between training and held-out sentences.
 
 # %%
 share, share_held_out = support / support.sum(), y_held_out.sum(axis=0) / y_held_out.sum()
@@ -98,7 +98,7 @@ axis.set(xlabel="% of the labels in training", ylabel="% of the labels held out"
 figure
 
 # %% [markdown]
-# Sentences that state a risk may be longer, and few state more than one type.
+# The length of sentences with and without a risk, and the number of types per sentence.
 
 # %%
 words = np.array([len(e.text.split()) for e in train])
@@ -116,7 +116,7 @@ right.set_xticks(sorted(n_types))
 figure
 
 # %% [markdown]
-# Of the sentences of a category (row), how many per cent state a risk of another one (column) as well.
+# The percentage of the sentences of a category (row) that also state a risk of another category (column).
 
 # %%
 by_category = (y @ MEMBERS > 0).astype(float)
@@ -137,7 +137,7 @@ axis.set(xlabel="states this, too", ylabel="of the sentences that state")
 figure
 
 # %% [markdown]
-# What nearly stands in the held-out sentences, or comes from one of their documents, would flatter every measurement.
+# Training sentences that are near-duplicates of held-out ones, or share a document with them, would inflate every figure.
 
 # %%
 kept, dropped = without_overlap(train, held_out)
@@ -150,7 +150,7 @@ dict(dropped)
 few = [RISK_TITLES[RISK_TYPES[k]] for k in order if support[k] < 20]
 Markdown(
     f"{len(train):,} training sentences, of which {stated.mean():.0%} state a risk; of those, "
-    f"{(y.sum(axis=1) > 1).sum() / max(1, stated.sum()):.0%} state more than one type. The commonest type, "
+    f"{(y.sum(axis=1) > 1).sum() / max(1, stated.sum()):.0%} state more than one type. The most common type, "
     f"{RISK_TITLES[RISK_TYPES[order[-1]]].lower()}, has {support.max():.0f} sentences, the rarest, "
     f"{RISK_TITLES[RISK_TYPES[order[0]]].lower()}, {support.min():.0f}. "
     + (f"Fewer than 20 sentences: {', '.join(few).lower()}. " if few else "Every type has at least 20. ")

@@ -3,7 +3,7 @@
 # Which risks does the serving model miss, what does it report without reason, and in what kind of sentence?
 
 # %% [markdown]
-# The parameters: the environment may name other labelled sentences, another artifact, and how many sentences to read.
+# The parameters: environment variables may set other labelled sentences, another artifact, and how many sentences to read.
 
 # %%
 import os
@@ -20,7 +20,7 @@ MODEL = ROOT / settings.load().model_dir
 SAMPLE = int(os.environ.get("SAMPLE", "2000"))
 
 # %% [markdown]
-# The imports: what the product measures, trains and serves with, and a library to draw with.
+# The imports: the product's own code, and a plotting library.
 
 # %%
 # %matplotlib inline
@@ -39,7 +39,7 @@ from service.nlp.artifacts.operating_points import risk_scores
 from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES, RISK_TYPES
 
 # %% [markdown]
-# The model scores the sentences through the analyzer that serves, and decides at the balanced operating point.
+# The service's own analyzer scores the sentences and decides at the balanced operating point.
 
 # %%
 examples = read_examples(DATA)[:SAMPLE]
@@ -48,10 +48,10 @@ results = analyze_examples(analyzer, examples, sensitivities=["balanced"])
 threshold = analyzer.operating_points["balanced"].risk_threshold
 analyzer.close()
 y, docs, scores, hits = targets(examples), [e.doc for e in examples], results.scores, results.hits["balanced"]
-risk, stated, found = risk_scores(scores), y.any(axis=1), hits.any(axis=1)
+risk, stated, predicted = risk_scores(scores), y.any(axis=1), hits.any(axis=1)
 
 # %% [markdown]
-# Precision, recall and F1 with 95 % intervals, for which whole documents are drawn again and again.
+# Precision, recall and F1 with 95 % bootstrap intervals over whole documents.
 
 # %%
 measures = precision_recall(hits, y, docs) | f1_measures(hits, y, docs)
@@ -63,7 +63,7 @@ Markdown(
 )
 
 # %% [markdown]
-# The scores of both kinds of sentence: what lies on the wrong side of the line is missed, or a false alarm.
+# The scores of sentences with and without a risk: those on the wrong side of the line are missed, or false alarms.
 
 # %%
 figure = Figure(figsize=(8, 3), layout="constrained")
@@ -75,7 +75,7 @@ axis.legend()
 figure
 
 # %% [markdown]
-# A score is a promise: of the sentences scored 0.7, seven of ten should state a risk.
+# Calibration: of the sentences scored 0.7, seven of ten should state a risk.
 
 # %%
 bins = reliability(risk[:, None], stated[:, None].astype(np.float32), least=0.0)
@@ -89,7 +89,7 @@ axis.set(xlabel="mean score", ylabel="share that states a risk", xlim=(0, 1), yl
 figure
 
 # %% [markdown]
-# Which category is taken for which: the diagonal is right, the last column missed, the last row false alarms.
+# The confusion of categories: the diagonal is right, the last column missed, the last row false alarms.
 
 # %%
 table = confusion(hits, y, scores)
@@ -105,7 +105,7 @@ for (row, column), n in np.ndenumerate(counts):
                   color="white" if shares[row, column] > 0.5 else "black")  # fmt: skip
 axis.set_xticks(range(len(titles)), titles, rotation=60, ha="right")
 axis.set_yticks(range(len(titles)), titles)
-axis.set(xlabel="found", ylabel="true")
+axis.set(xlabel="predicted", ylabel="true")
 figure
 
 # %% [markdown]
@@ -143,10 +143,10 @@ axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
 figure
 
 # %% [markdown]
-# The errors the model is surest of, which are either its worst or the labels' own.
+# The model's most confident errors: either its worst, or errors of the labels.
 
 # %%
-wrong = np.flatnonzero(stated != found)
+wrong = np.flatnonzero(stated != predicted)
 surest = wrong[np.argsort(-np.abs(risk[wrong] - threshold))][:10]
 Markdown(
     markdown_table(
@@ -159,10 +159,10 @@ Markdown(
 )
 
 # %% [markdown]
-# Errors come in documents: how many of all are in the worst fifth of them, one at least.
+# Errors cluster in documents: the share of all errors that is in the worst fifth of the documents.
 
 # %%
-by_document = np.sort(sum_by_document((stated != found)[:, None].astype(float), docs)[:, 0])[::-1]
+by_document = np.sort(sum_by_document((stated != predicted)[:, None].astype(float), docs)[:, 0])[::-1]
 worst_fifth = by_document[: max(1, len(by_document) // 5)].sum() / max(1, by_document.sum())
 f"{worst_fifth:.0%} of the errors are in a fifth of the {len(by_document)} documents"
 
@@ -171,12 +171,12 @@ f"{worst_fifth:.0%} of the errors are in a fifth of the {len(by_document)} docum
 
 # %%
 n_missed, n_alarms = count(any_risk(hits), any_risk(y > 0)).sum(axis=(0, 1))[[2, 1]]
-of_found = stated & found
-same = ((hits == (y > 0)).all(axis=1) & of_found).sum() / max(1, of_found.sum())
+right_risk = stated & predicted
+same = ((hits == (y > 0)).all(axis=1) & right_risk).sum() / max(1, right_risk.sum())
 Markdown(
     f"{results.name} misses {n_missed:.0f} of {stated.sum()} sentences that state a risk, and reports "
-    f"{n_alarms:.0f} of {(~stated).sum()} that state none. Where it rightly sees a risk, all types are exactly the labels' "
+    f"{n_alarms:.0f} of {(~stated).sum()} that state none. Where it rightly reports a risk, all types equal the labels "
     f"in {same:.0%}. "
     f"It misses {RISK_TITLES[RISK_TYPES[order[missed.argmax()]]].lower()} most often, and reports "
-    f"{RISK_TITLES[RISK_TYPES[order[alarms.argmax()]]].lower()} most often without reason."
+    f"{RISK_TITLES[RISK_TYPES[order[alarms.argmax()]]].lower()} most often wrongly."
 )

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Does the model learn from feedback?
-# Reviewers correct what the model got wrong in some documents: is a model that was trained on their corrections better, there and elsewhere?
+# Reviewers correct the model's errors in some documents. Is a model trained on their corrections better, there and elsewhere?
 
 # %% [markdown]
-# The parameters: the environment may name other labelled sentences, another artifact or configuration, and how many sentences to read.
+# The parameters: environment variables may set other labelled sentences, another artifact or configuration, and how many sentences to read.
 
 # %%
 import os
@@ -22,7 +22,7 @@ MODEL = ROOT / config.load().model_dir
 SAMPLE = int(os.environ.get("SAMPLE", "400"))
 
 # %% [markdown]
-# The imports: what the product measures, trains and serves with, and a library to draw with; a progress widget that accelerate misses is not needed.
+# The imports: the product's own code, and a plotting library; the notebook needs no progress widget.
 
 # %%
 # %matplotlib inline
@@ -47,16 +47,16 @@ from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.artifacts.operating_points import risk_scores
 
 # %% [markdown]
-# The documents are dealt out to three piles: one that reviewers correct, one to calibrate on, one that only measures.
+# The documents are split in three parts: one that reviewers correct, one to calibrate on, one to measure on.
 
 # %%
 examples = read_examples(DATA)[:SAMPLE]
-pile = {doc: k % 3 for k, doc in enumerate(dict.fromkeys(e.doc for e in examples))}
-reviewed, dev, untouched = ([e for e in examples if pile[e.doc] == k] for k in range(3))
-[len(part) for part in (reviewed, dev, untouched)]
+part = {doc: k % 3 for k, doc in enumerate(dict.fromkeys(e.doc for e in examples))}
+reviewed, dev, untouched = ([e for e in examples if part[e.doc] == k] for k in range(3))
+[len(some) for some in (reviewed, dev, untouched)]
 
 # %% [markdown]
-# The model that serves reads the reviewed documents, and the ones that only measure.
+# The serving model scores the reviewed documents, and those to measure on.
 
 # %%
 serving = LocalAnalyzer.open(MODEL, device="cpu", n_threads=1)
@@ -67,7 +67,7 @@ wrong = np.flatnonzero((before.hits["balanced"] != (y > 0)).any(axis=1))
 f"{len(wrong)} of {len(reviewed)} sentences are to be corrected"
 
 # %% [markdown]
-# The verdicts take the form that `python -m service feedback export` writes: a line for each sentence, with the types that stand after review.
+# The feedback has the format of `python -m service feedback export`: one line per sentence, with its types after review.
 
 # %%
 folder = tempfile.TemporaryDirectory()
@@ -87,7 +87,7 @@ lines = [
 feedback.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="ascii")
 
 # %% [markdown]
-# Only settled verdicts train: what one plain user alone has said is left out.
+# Only settled verdicts train: those of a single user are left out.
 
 # %%
 settings = load(CONFIG)
@@ -95,7 +95,7 @@ corrections, left_out = read_feedback(feedback, max_per_user=settings.data.max_f
 len(corrections), dict(left_out)
 
 # %% [markdown]
-# Composed sentences are trained on again beside the corrections, so that the model does not forget what it knew.
+# Composed sentences are trained on again beside the corrections, so that the model does not forget.
 
 # %%
 replay, calibration = Path(folder.name) / "replay.jsonl", Path(folder.name) / "dev.jsonl"
@@ -105,7 +105,7 @@ calibration.write_text(
 )
 
 # %% [markdown]
-# The configuration is the one of `make retrain`, cut down: these files, the serving model as the start, and one thread.
+# The configuration of `make retrain`, with these files, the serving model as the start, and one thread.
 
 # %%
 settings = replace(
@@ -126,14 +126,14 @@ settings = replace(
 )
 
 # %% [markdown]
-# First step: check the data, and say what is in them.
+# First step: check the sentences and write the dataset card.
 
 # %%
 dataset.run(settings)
 Markdown((settings.run_dir / "dataset.md").read_text(encoding="utf-8"))
 
 # %% [markdown]
-# Second step: train; the last checkpoints are averaged and drawn back towards the start.
+# Second step: train; the last checkpoints are averaged and interpolated towards the start.
 
 # %%
 train.run(settings)
@@ -145,13 +145,13 @@ train.run(settings)
 export.run(settings)
 
 # %% [markdown]
-# Fourth step: calibrate, which makes the scores probabilities and chooses the operating points.
+# Fourth step: calibrate, which makes the scores probabilities and fits the operating points.
 
 # %%
 calibrate.run(settings)
 
 # %% [markdown]
-# Last step: the new model, opened as the service opens it, reads the same sentences; rounding must not have changed it (points of F1).
+# Last step: score the same sentences with the new model, opened as the service opens it, and measure what rounding cost in points of F1.
 
 # %%
 retrained = LocalAnalyzer.open(settings.artifact_dir, device="cpu", n_threads=1)
@@ -161,7 +161,7 @@ retrained.close()
 rounding
 
 # %% [markdown]
-# Each line is a corrected sentence: its score of any risk before (grey) and after, which should move right where it states one and left where not.
+# Each line is a corrected sentence, with its risk score before (grey) and after: it should move right if it states a risk, and left if not.
 
 # %%
 was, now = risk_scores(before.scores)[wrong], risk_scores(after.scores)[wrong]
@@ -180,7 +180,7 @@ axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
 figure
 
 # %% [markdown]
-# The probability of the types that the reviewers named, and of all that they did not, over the corrected sentences.
+# How far the probabilities of each corrected sentence moved towards the reviewers' labels.
 
 # %%
 named = y[wrong] > 0
@@ -194,7 +194,7 @@ axis.set(xlabel="probability moved towards the reviewers' labels", ylabel="corre
 figure
 
 # %% [markdown]
-# On the documents that nobody corrected: the retrained model minus the one that serves, whose thresholds were chosen on more sentences.
+# The uncorrected documents: F1 of the retrained model minus that of the serving one, whose thresholds were fitted on more sentences.
 
 # %%
 elsewhere = paired_bootstrap(
@@ -206,7 +206,7 @@ elsewhere = paired_bootstrap(
 Markdown(table(elsewhere))
 
 # %% [markdown]
-# The temporary folder goes; a model that is to serve is made with `make retrain` and passes the gate of `python -m ml register`.
+# Remove the temporary folder. A model that is to serve comes from `make retrain` and must pass the gate of `python -m ml register`.
 
 # %%
 folder.cleanup()
@@ -226,5 +226,5 @@ Markdown(
     f"probability moved towards their labels in {np.mean(towards > 0):.0%}. Of the {len(right_before)} that were right before, "
     f"{(~right[right_before]).sum()} are no longer. On {len(untouched)} sentences of {n_docs} other documents mean F1 moved by "
     f"{100 * change.value:+.1f} points (95 % interval [{100 * change.low:+.1f}, {100 * change.high:+.1f}]): {verdict}. "
-    "What the corrected sentences show is that the loop works; only the other documents show whether it pays."
+    "The corrected sentences show that the loop works; only the other documents show whether it pays."
 )

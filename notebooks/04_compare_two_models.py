@@ -23,7 +23,7 @@ SENSITIVITY = os.environ.get("SENSITIVITY", "balanced")
 SAMPLE = int(os.environ.get("SAMPLE", "2000"))
 
 # %% [markdown]
-# The imports: what the product measures, trains and serves with, and a library to draw with.
+# The imports: the product's own code, and a plotting library.
 
 # %%
 # %matplotlib inline
@@ -41,7 +41,7 @@ from ml.evaluation.markdown_report import markdown_table
 from service.nlp.taxonomy import CATEGORIES, CATEGORY_TITLES
 
 # %% [markdown]
-# Both read the same sentences, of which neither may have been trained on any.
+# Both score the same sentences; neither may have been trained on any of them.
 
 # %%
 examples = read_examples(DATA)[:SAMPLE]
@@ -53,15 +53,15 @@ for spec in (A, B):
 a, b = results
 
 # %% [markdown]
-# What is kept of each is what `python -m ml evaluate` keeps: scores and decisions beside hashes, no sentence.
+# The stored predictions of `python -m ml evaluate`: scores and decisions beside hashes, no sentence.
 
 # %%
 y, docs, texts = targets(examples), [e.doc for e in examples], [e.text for e in examples]
-kept_a, kept_b = (Predictions.from_texts(j.name, texts=texts, docs=docs, y=y, scores=j.scores, hits=j.hits) for j in results)
-hits_a, hits_b = kept_a.hits_at(SENSITIVITY), kept_b.hits_at(SENSITIVITY)
+predictions_a, predictions_b = (Predictions.from_texts(j.name, texts=texts, docs=docs, y=y, scores=j.scores, hits=j.hits) for j in results)
+hits_a, hits_b = predictions_a.hits_at(SENSITIVITY), predictions_b.hits_at(SENSITIVITY)
 
 # %% [markdown]
-# Each alone, with intervals that overlap more easily than the models are alike.
+# Each model's own intervals; these may overlap although the models differ significantly.
 
 # %%
 measured = {j.name: f1_measures(j.hits[SENSITIVITY], y, docs) for j in results}
@@ -77,14 +77,14 @@ Markdown(
 )  # fmt: skip
 
 # %% [markdown]
-# Their difference on the same resampled documents, so that what is hard for both cancels out.
+# Their difference on the same resampled documents, where a document's difficulty cancels out.
 
 # %%
-differences = compare(kept_a, kept_b, sensitivity=SENSITIVITY)
+differences = compare(predictions_a, predictions_b, sensitivity=SENSITIVITY)
 Markdown(table(differences))
 
 # %% [markdown]
-# An interval clear of the line is a difference beyond chance: right of it a is ahead, left of it b.
+# An interval clear of the line is a difference beyond chance: to its right a is ahead, to its left b.
 
 # %%
 values, lows, highs = (
@@ -100,7 +100,7 @@ axis.set(xlabel=f"points of F1, {a.name} minus {b.name}", ylim=(-0.6, len(values
 figure
 
 # %% [markdown]
-# F1 of each category that occurs; the number is that of the sentences that state it.
+# F1 of each category that occurs, with the number of sentences that state it.
 
 # %%
 truth = by_category(y > 0)
@@ -110,15 +110,15 @@ order = occurs[np.argsort(by_model[0][occurs], kind="stable")]
 figure = Figure(figsize=(8, 0.8 + 0.35 * len(order)), layout="constrained")
 axis = figure.subplots()
 axis.hlines(range(len(order)), by_model[1][order], by_model[0][order], color="lightgrey", zorder=1)
-for found, j in zip(by_model, results):
-    axis.scatter(found[order], range(len(order)), label=j.name)
+for f1_by_category, j in zip(by_model, results):
+    axis.scatter(f1_by_category[order], range(len(order)), label=j.name)
 axis.set_yticks(range(len(order)), [f"{CATEGORY_TITLES[CATEGORIES[k]]} ({truth[:, k].sum()})" for k in order])
 axis.set(xlabel="F1", xlim=(-0.02, 1.02))
 axis.legend(loc="lower right")
 figure
 
 # %% [markdown]
-# Risk or no risk, sentence by sentence: only where one alone is right does the choice between them matter.
+# Risk or no risk, sentence by sentence: the choice matters only where one alone is right.
 
 # %%
 stated = y.any(axis=1)
@@ -134,7 +134,7 @@ Markdown(
 )
 
 # %% [markdown]
-# What each costs in time: sentences a second on this machine, one after the other.
+# Their speed: sentences per second on this machine, one model after the other.
 
 # %%
 {j.name: round(len(examples) / j.duration_s) for j in results}

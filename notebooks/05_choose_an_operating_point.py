@@ -22,7 +22,7 @@ RISK_SHARE = float(os.environ.get("RISK_SHARE", "0.3"))
 SAMPLE = int(os.environ.get("SAMPLE", "2000"))
 
 # %% [markdown]
-# The imports: what the product measures, trains and serves with, and a library to draw with.
+# The imports: the product's own code, and a plotting library.
 
 # %%
 # %matplotlib inline
@@ -52,7 +52,7 @@ y, docs, risk = targets(examples), [e.doc for e in examples], risk_scores(result
 stated = y.any(axis=1)
 
 # %% [markdown]
-# What each point promises: its threshold, and precision and recall of risk or no risk with 95 % intervals.
+# Each point's risk threshold, and its precision and recall of risk with 95 % intervals.
 
 # %%
 measured = {s: precision_recall(results.hits[s], y, docs) for s in SENSITIVITIES}
@@ -68,7 +68,7 @@ Markdown(
 )  # fmt: skip
 
 # %% [markdown]
-# Every threshold is a point of this curve; the three that the artifact names are marked.
+# Every threshold is a point of this curve; the artifact's three are marked.
 
 # %%
 precision, recall = precision_recall_curve(risk, stated)
@@ -83,7 +83,7 @@ axis.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.05))
 figure
 
 # %% [markdown]
-# Missed and falsely reported sentences of a thousand, where RISK_SHARE of them state a risk, over the threshold.
+# Missed and falsely reported sentences per thousand by threshold, if RISK_SHARE of them state a risk.
 
 # %%
 thresholds = np.linspace(0.02, 0.98, 97)
@@ -108,7 +108,7 @@ right.set(
 figure
 
 # %% [markdown]
-# The cost of each point over resampled documents tells how sure the ranking is.
+# The cost of each point over resampled documents shows how certain the ranking is.
 
 # %%
 truth = any_risk(y > 0)[:, 0]
@@ -130,7 +130,7 @@ axis.set(ylabel="cost of 1,000 sentences")
 figure
 
 # %% [markdown]
-# How much dearer than the cheapest each point is at other prices: where the lines cross, the choice turns.
+# Each point's cost relative to the cheapest at other prices; the choice changes where the lines cross.
 
 # %%
 prices = np.geomspace(0.2, 50, 60)
@@ -147,7 +147,7 @@ axis.legend()
 figure
 
 # %% [markdown]
-# Points chosen on half of these documents and measured on the other half: what refitting to your own documents would give.
+# Points fitted on half of these documents and measured on the other half: the gain of refitting to your own documents.
 
 # %%
 half = np.array([sorted(set(docs)).index(doc) % 2 == 0 for doc in docs])

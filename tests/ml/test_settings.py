@@ -14,7 +14,7 @@ each_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.ste
 
 
 @each_config
-def test_configuration_needs_nothing_outside_of_the_clone(path: Path, monkeypatch):
+def test_configuration_needs_only_files_of_the_repository(path: Path, monkeypatch):
     monkeypatch.delenv("RISKSCAN_DATA", raising=False)
     data = settings.load(path).data
     names = [*data.authored, *data.real, *data.second_readings, data.dev]
@@ -23,7 +23,7 @@ def test_configuration_needs_nothing_outside_of_the_clone(path: Path, monkeypatc
 
 
 @each_config
-def test_configuration_takes_real_sentences_from_the_folder_that_is_named(
+def test_configuration_with_riskscan_data_uses_its_real_sentences(
     path: Path, tmp_path: Path, monkeypatch
 ):
     monkeypatch.setenv("RISKSCAN_DATA", str(tmp_path))
@@ -32,13 +32,13 @@ def test_configuration_takes_real_sentences_from_the_folder_that_is_named(
     assert data.dev == str(tmp_path / "real-dev.jsonl")
 
 
-def test_folder_of_real_sentences_that_is_not_there_is_named(tmp_path: Path, monkeypatch):
+def test_missing_riskscan_data_folder_is_reported(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("RISKSCAN_DATA", str(tmp_path / "none"))
     with pytest.raises(ConfigError, match="RISKSCAN_DATA names no folder"):
         settings.load(SHIPPED)
 
 
-def test_dev_that_lies_in_the_unnamed_folder_alone_says_so(tmp_path: Path, monkeypatch):
+def test_dev_only_in_an_unset_riskscan_data_is_reported(tmp_path: Path, monkeypatch):
     monkeypatch.delenv("RISKSCAN_DATA", raising=False)
     text = SHIPPED.read_text().replace(', "ml/data/calibration.jsonl"]', "]")
     (tmp_path / "x.toml").write_text(text)
@@ -58,7 +58,7 @@ def test_missing_file_names_an_example(tmp_path: Path):
         settings.load(tmp_path / "none.toml")
 
 
-def test_file_that_is_no_toml_says_so(tmp_path: Path):
+def test_file_that_is_not_toml_is_reported(tmp_path: Path):
     (tmp_path / "x.toml").write_text("[train")
     with pytest.raises(ConfigError, match="is no TOML"):
         settings.load(tmp_path / "x.toml")
@@ -67,7 +67,7 @@ def test_file_that_is_no_toml_says_so(tmp_path: Path):
 @pytest.mark.parametrize(
     ("old", "new"), [("batch_size = 32", ""), ("batch_size = 32", "batch_size = 32\nbatchsize = 4")]
 )
-def test_key_too_few_or_too_many_is_named(tmp_path: Path, old: str, new: str):
+def test_missing_or_unknown_key_is_named(tmp_path: Path, old: str, new: str):
     (tmp_path / "x.toml").write_text(SHIPPED.read_text().replace(old, new))
     with pytest.raises(ConfigError, match=r"\[train\].*batch"):
         settings.load(tmp_path / "x.toml")

@@ -37,7 +37,7 @@ def test_next_version_is_the_minor_version_after_the_highest(models, version):
     assert next_version("m", models) == version
 
 
-def test_retraining_starts_from_the_shipped_model_while_none_was_activated(registry):
+def test_resolved_without_activation_starts_from_the_shipped_model(registry):
     assert not registry.exists()
     found = resolved(settings.load(RETRAIN))
     assert (found.artifact.name, found.artifact.version) == (NAME, "1.4.0")
@@ -45,7 +45,7 @@ def test_retraining_starts_from_the_shipped_model_while_none_was_activated(regis
     assert ROOT / start == ROOT / found.artifact.calibration_of == SHIPPED
 
 
-def test_retraining_again_starts_from_what_was_activated_under_another_version(registry, capsys):
+def test_resolved_after_activation_starts_from_the_activated_model(registry, capsys):
     model = make_artifact(registry, "1.4.0")
     with open_services(load()) as services:
         services.deployments.activate(
@@ -57,7 +57,7 @@ def test_retraining_again_starts_from_what_was_activated_under_another_version(r
     assert f"serving is {model}" in capsys.readouterr().out
 
 
-def test_version_that_the_registry_has_is_refused_before_the_training(registry, tmp_path):
+def test_resolved_version_in_the_registry_is_refused(registry, tmp_path):
     make_artifact(registry, "1.4.0")
     text = RETRAIN.read_text().replace('version = "next"', 'version = "1.4.0"')
     (tmp_path / "mine.toml").write_text(text)
@@ -73,15 +73,15 @@ def config(tmp_path):
     return load({"DATABASE_URL": database_url, "REGISTRY_DIR": str(tmp_path / "models")})
 
 
-def test_serving_folder_is_what_was_activated_last(config):
-    with open_services(config) as services:
-        services.deployments.activate(
+def test_serving_folder_is_the_model_activated_last(config):
+    with models_of(config) as models:
+        models.activate(
             f"{NAME}/0.1.0", actor=Actor(operator="test"), why="For this test.", force=True
         )
     assert serving_folder(config) == (config.registry_dir / NAME / "0.1.0", "it was activated last")
 
 
-def test_serving_folder_where_nothing_was_activated_is_the_default(config):
+def test_serving_folder_without_activation_is_the_default(config):
     assert serving_folder(config)[0] == config.model_dir
     assert not Path(config.database_url.removeprefix("sqlite:///")).exists()
     migrate.upgrade(config.database_url)
@@ -91,17 +91,24 @@ def test_serving_folder_where_nothing_was_activated_is_the_default(config):
     )
 
 
-def test_serving_folder_of_a_database_without_schema_is_the_default_and_says_why(config):
+def test_serving_folder_without_schema_is_the_default_with_the_reason(config):
     Path(config.database_url.removeprefix("sqlite:///")).touch()
     folder, why = serving_folder(config)
     assert folder == config.model_dir
     assert "service db upgrade" in why
 
 
-def test_serving_folder_of_a_model_that_is_gone_is_an_error(config, tmp_path):
-    with open_services(config) as services:
-        services.deployments.activate(
+def test_serving_folder_of_a_missing_model_is_an_error(config, tmp_path):
+    with models_of(config) as models:
+        models.activate(
             f"{NAME}/0.1.0", actor=Actor(operator="test"), why="For this test.", force=True
         )
     with pytest.raises(NotFound, match=f"{NAME}/0.1.0"):
         serving_folder(config.model_copy(update={"registry_dir": tmp_path / "elsewhere"}))
+
+
+def test_serving_folder_with_the_database_away_is_the_default_with_the_reason(config):
+    away = config.model_copy(update={"database_url": "mysql+pymysql://u:p@127.0.0.1:1/none"})
+    folder, why = serving_folder(away)
+    assert folder == config.model_dir
+    assert "The database does not answer" in why

@@ -44,9 +44,9 @@ def write_config(folder: Path, /, **changes) -> Path:
     } | changes
     head, _, rest = text.partition("authored = [")
     text = f'{head}authored = ["{folder}/train.jsonl"]' + rest.partition("]")[2]
-    kept = [line for line in text.splitlines() if line.split(" = ")[0] not in values]
+    rows = [line for line in text.splitlines() if line.split(" = ")[0] not in values]
     for key, value in values.items():
-        at = kept.index(_TABLES.get(key, "[train]"))
-        kept.insert(at + 1, f"{key} = {value}")
-    (folder / "tiny.toml").write_text("\n".join(kept))
+        at = rows.index(_TABLES.get(key, "[train]"))
+        rows.insert(at + 1, f"{key} = {value}")
+    (folder / "tiny.toml").write_text("\n".join(rows))
     return folder / "tiny.toml"

@@ -30,7 +30,7 @@ def test_export_refuses_the_shipped_model(tmp_path):
         check_replaceable(SHIPPED, run=tmp_path / "runs/mine")
 
 
-def test_export_refuses_a_registered_model_even_inside_of_its_run(tmp_path, registry):
+def test_export_refuses_a_registered_model_inside_its_run(tmp_path, registry):
     folder = registry / "m/1.0.0"
     folder.mkdir(parents=True)
     shutil.copy(SHIPPED / "manifest.json", folder)

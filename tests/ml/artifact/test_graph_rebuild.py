@@ -56,25 +56,23 @@ def old(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(old: Path, data: Path) -> Path:
+def rebuilt(old: Path, data: Path) -> Path:
     assert run_step("rebuild-graph", old, "1.0.1", "--data", data).exit_code == 0
     return old.parent / "1.0.1"
 
 
-def test_new_version_serves_with_the_graph_of_today(made: Path):
-    assert (made / ONNX_FILE).read_bytes() == (SHIPPED / ONNX_FILE).read_bytes()
-    LocalAnalyzer.open(made, device="cpu", n_threads=1).close()
+def test_rebuilt_version_serves_with_the_current_graph(rebuilt: Path):
+    assert (rebuilt / ONNX_FILE).read_bytes() == (SHIPPED / ONNX_FILE).read_bytes()
+    LocalAnalyzer.open(rebuilt, device="cpu", n_threads=1).close()
 
 
 @pytest.mark.parametrize("name", sorted(KEPT))
-def test_new_version_keeps_the_file(old: Path, made: Path, name: str):
-    assert (made / name).read_bytes() == (old / name).read_bytes()
+def test_rebuilt_version_keeps_the_file(old: Path, rebuilt: Path, name: str):
+    assert (rebuilt / name).read_bytes() == (old / name).read_bytes()
 
 
-def test_new_version_keeps_the_calibration_and_tells_where_its_figures_come_from(
-    old: Path, made: Path
-):
-    before, after = (json.loads((f / "manifest.json").read_text()) for f in (old, made))
+def test_rebuilt_version_keeps_calibration_and_figures(old: Path, rebuilt: Path):
+    before, after = (json.loads((f / "manifest.json").read_text()) for f in (old, rebuilt))
     changed = {key for key in before if before[key] != after[key]}
     assert changed <= {"version", "created_at", "code_commit", "files", "metrics"}
     added = after["metrics"].pop("regraphed")
@@ -84,20 +82,20 @@ def test_new_version_keeps_the_calibration_and_tells_where_its_figures_come_from
     assert after["metrics"] == before["metrics"]
 
 
-def test_model_card_tells_what_changed(made: Path):
-    card = (made / "README.md").read_text()
+def test_rebuilt_model_card_describes_the_change(rebuilt: Path):
+    card = (rebuilt / "README.md").read_text()
     assert card.startswith("# riskscan-minilm 1.0.1\n")
     assert "1.0.1 is 1.0.0 with another graph" in card
     assert "## How well it does" in card
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "../1.0.2", "", "a/b"])
-def test_version_that_is_no_new_folder_is_refused(old: Path, data: Path, version: str):
+def test_rebuild_as_an_existing_or_odd_version_is_refused(old: Path, data: Path, version: str):
     refused = run_step("rebuild-graph", old, version, "--data", data)
     assert (refused.exit_code, "no new version" in refused.stderr) == (1, True)
 
 
-def test_artifact_that_misses_its_golden_scores_is_refused(tmp_path: Path, data: Path):
+def test_rebuild_that_misses_golden_scores_is_refused(tmp_path: Path, data: Path):
     make_artifact(tmp_path, "1.0.0", sharpness=3.0, is_honest=False)
     [old] = tmp_path.glob("*/1.0.0")
     with pytest.raises(ArtifactError, match="golden scores"):
@@ -105,7 +103,7 @@ def test_artifact_that_misses_its_golden_scores_is_refused(tmp_path: Path, data:
     assert [path.name for path in old.parent.iterdir()] == ["1.0.0"]
 
 
-def test_shipped_graph_is_the_one_that_the_code_builds(tmp_path: Path):
+def test_shipped_graph_equals_the_one_that_the_code_builds(tmp_path: Path):
     from ml.artifact.network import write_graph  # noqa: PLC0415 - imports torch
     from service.nlp.inference.encoder import EncoderConfig  # noqa: PLC0415 - as above
 

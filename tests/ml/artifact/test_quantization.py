@@ -8,7 +8,7 @@ from service.nlp.inference.torch_engine import dequantized
 
 
 @pytest.mark.parametrize(("bits", "top"), [(7, 63), (8, 127)])
-def test_rows_are_rounded_within_half_a_step_of_their_own(bits: int, top: int):
+def test_quantized_rows_are_within_half_a_step(bits: int, top: int):
     sizes = np.array([[1], [10], [100], [0.01], [0]])
     weight = (np.random.default_rng(0).normal(size=(5, 40)) * sizes).astype(np.float32)
     ints, scale = quantized_rows(weight, bits)
@@ -16,7 +16,7 @@ def test_rows_are_rounded_within_half_a_step_of_their_own(bits: int, top: int):
     assert (np.abs(ints * scale[:, None] - weight) <= scale[:, None] * 0.501).all()
 
 
-def test_small_steps_away_from_integers_are_not_undone():
+def test_quantized_rows_keep_small_steps_away_from_integers():
     rng = np.random.default_rng(2)
     grid = rng.integers(-63, 64, size=(50, 400)).astype(np.float32)
     grid[:, 0] = 63
@@ -24,8 +24,8 @@ def test_small_steps_away_from_integers_are_not_undone():
     moved = grid + 0.1 * learned
     moved[:, 0] = 63
     ints, scale = quantized_rows(moved, 7)
-    kept = ((ints * scale[:, None] - grid) * learned).sum() / (learned * learned).sum()
-    assert kept == pytest.approx(0.1, rel=0.15)
+    share_kept = ((ints * scale[:, None] - grid) * learned).sum() / (learned * learned).sum()
+    assert share_kept == pytest.approx(0.1, rel=0.15)
     assert (quantized_rows(moved, 7)[0] == ints).all(), "the same weights, another rounding"
     assert (quantized_rows(grid, 7)[0] == grid).all()
 
@@ -36,7 +36,7 @@ def test_seven_bits_cannot_saturate_a_pair_of_products():
     assert 2 * 255 * int(np.abs(ints).max()) <= np.iinfo(np.int16).max
 
 
-def test_weights_survive_the_way_through_the_file():
+def test_quantize_is_inverted_by_dequantized():
     rng = np.random.default_rng(1)
     state = {
         "words.weight": rng.normal(size=(7, 4)).astype(np.float32),

@@ -28,7 +28,7 @@ def record(folders):
     return registration.decide(registration.Request(folders / "2.0.0", [DATA], folders / "0.1.0"))
 
 
-def test_deciding_again_gives_the_same_verdict_and_figures(folders, record):
+def test_decide_again_gives_the_same_verdict(folders, record):
     again = registration.decide(registration.Request(folders / "2.0.0", [DATA], folders / "0.1.0"))
     assert (again.figures, again.reasons) == (record.figures, record.reasons)
 

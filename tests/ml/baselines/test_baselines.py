@@ -32,7 +32,7 @@ def test_keywords_find_plain_phrasings_in_a_document():
     assert all(f.score is None for f in found)
 
 
-def test_keywords_on_sentences_they_were_not_fitted_to_are_right_more_often_than_not():
+def test_keywords_precision_on_other_sentences_exceeds_half():
     """They miss most of these, which avoid the obvious words; a straw man would also be wrong."""
     results = analyze_examples(KeywordAnalyzer.shipped(), COMPOSED[:360])
     found, true = results.hits["balanced"], targets(COMPOSED[:360]) > 0
@@ -61,7 +61,7 @@ def test_tfidf_type_without_a_training_sentence_is_never_found():
     assert (np.delete(logits, RISK_TYPES.index("outage")) == -10).all()
 
 
-def test_votes_weigh_the_nearest_and_choose_k_leaves_the_own_document_out():
+def test_votes_weigh_the_nearest_and_choose_k_excludes_the_own_document():
     pytest.importorskip("torch")
     from ml.baselines.nearest_neighbours import KS, choose_k, votes  # noqa: PLC0415 - after the skip above
 
@@ -80,7 +80,7 @@ def test_votes_weigh_the_nearest_and_choose_k_leaves_the_own_document_out():
 
 
 @NEEDS_ENCODER
-def test_embedder_same_sentence_is_nearest_and_is_embedded_once(tmp_path, monkeypatch):
+def test_embedder_similar_sentence_is_nearest_and_embedding_is_cached(tmp_path, monkeypatch):
     from dataclasses import replace  # noqa: PLC0415 - used here alone
 
     from ml.baselines import nearest_neighbours  # noqa: PLC0415 - after the skip above

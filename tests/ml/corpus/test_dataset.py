@@ -41,7 +41,7 @@ def test_committed_sentences_leave_out_the_documented_example():
     assert dataset.normalized("Project has tight budget and aggressive deadline") not in texts
 
 
-def test_missing_file_says_what_to_do():
+def test_missing_file_names_the_remedy():
     with pytest.raises(DatasetError, match=r"nowhere\.jsonl.*\[data\]"):
         read_examples(Path("nowhere.jsonl"))
 
@@ -57,7 +57,7 @@ def test_missing_file_says_what_to_do():
         ('{"text": "Late.", "labels": ["lateness"]}\n', "line 2: 'lateness' is no risk type"),
     ],
 )
-def test_faulty_line_is_named_by_its_number(tmp_path: Path, line: str, message: str):
+def test_faulty_line_is_reported_with_its_number(tmp_path: Path, line: str, message: str):
     path = tmp_path / "faulty.jsonl"
     write(path, row("Fine."), line)
     with pytest.raises(DatasetError, match=message):
@@ -86,7 +86,7 @@ def test_sentence_or_document_of_dev_is_dropped_from_train(tmp_path: Path):
     assert found.dropped == {"document of dev": 1, "near-duplicate of dev": 1}
 
 
-def test_sentence_that_is_nearly_one_of_dev_is_dropped(tmp_path: Path):
+def test_near_duplicate_of_dev_is_dropped_from_train(tmp_path: Path):
     long = "The pumping station may flood if the inlet gate is not replaced before the autumn"
     dev = [row(long + " rains.", doc="d")]
     train = [row(long + ", says the inspector.", doc="a"), row("The gate may jam.", doc="b")]
@@ -94,19 +94,19 @@ def test_sentence_that_is_nearly_one_of_dev_is_dropped(tmp_path: Path):
     assert [e.text for e in found.train] == ["The gate may jam."]
 
 
-def test_second_reading_goes_before_the_first(tmp_path: Path):
+def test_second_reading_overrides_the_first(tmp_path: Path):
     real = [row("It may fail.", "outage", id="p1"), {"text": "Fine.", "id": "q1"}]
     second = [{"id": "p1", "labels": ["defects"]}, {"id": "q1", "labels": []}]
     found = load_dataset(settings(tmp_path, real=real, second_readings=second))
     assert [e.labels for e in found.train] == [("defects",), ()]
 
 
-def test_sentence_without_any_reading_is_named(tmp_path: Path):
+def test_sentence_without_any_reading_is_reported(tmp_path: Path):
     with pytest.raises(DatasetError, match="line 1: expected"):
         load_dataset(settings(tmp_path, real=[{"text": "Fine.", "id": "q1"}]))
 
 
-def test_feedback_trains_only_where_it_is_settled(tmp_path: Path):
+def test_feedback_trains_only_if_settled(tmp_path: Path):
     statuses = ["agreed", "adjudicated", "single", "disputed", "partial", None]
     rows = [row(f"Sentence {s}.", status=s, user=s) for s in statuses]
     found = load_dataset(settings(tmp_path, feedback=rows))
@@ -126,21 +126,21 @@ def test_feedback_of_one_user_is_capped(tmp_path: Path):
     [([], r"holds no settled feedback\. "), ([row("One.", status="single")], "feedback single 1")],
     ids=["none at all", "none that is settled"],
 )
-def test_feedback_of_which_nothing_may_train_ends_in_a_sentence(tmp_path, feedback, message):
-    made = settings(tmp_path, authored=[row("Composed.")], feedback=feedback)
+def test_feedback_without_settled_verdicts_is_refused(tmp_path, feedback, message):
+    configured = settings(tmp_path, authored=[row("Composed.")], feedback=feedback)
     with pytest.raises(DatasetError, match=message):
-        dataset.check_something_new(made, load_dataset(made))
+        dataset.check_something_new(configured, load_dataset(configured))
 
 
-def test_real_sentences_are_enough_where_no_feedback_may_train(tmp_path: Path):
-    made = settings(tmp_path, real=[row("Real.")], feedback=[])
-    dataset.check_something_new(made, load_dataset(made))
+def test_real_sentences_suffice_without_settled_feedback(tmp_path: Path):
+    configured = settings(tmp_path, real=[row("Real.")], feedback=[])
+    dataset.check_something_new(configured, load_dataset(configured))
 
 
 def test_feedback_that_was_not_exported_names_the_command(tmp_path: Path):
-    made = replace(settings(tmp_path), feedback=[str(tmp_path / "none.jsonl")])
+    configured = replace(settings(tmp_path), feedback=[str(tmp_path / "none.jsonl")])
     with pytest.raises(DatasetError, match=r"-m service feedback export --out .*none\.jsonl"):
-        load_dataset(made)
+        load_dataset(configured)
 
 
 def test_card_counts_every_risk_type_and_quotes_no_sentence(tmp_path: Path):

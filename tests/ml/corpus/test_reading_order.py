@@ -11,23 +11,23 @@ def example(doc, number):
     return Example("A sentence.", (), doc=doc, id="" if number is None else f"q{number:05}")
 
 
-def test_by_document_follows_the_numbers_of_the_ids():
+def test_by_document_with_numbered_ids_follows_them():
     examples = [example("a", 12), example("b", 3), example("a", 9), example("a", 10)]
     assert by_document(examples) == [[2, 3, 0], [1]]
 
 
-def test_by_document_without_numbers_takes_the_order_of_the_file():
+def test_by_document_without_numbers_keeps_the_file_order():
     examples = [example("a", 12), example("a", None), example("a", 9)]
     assert by_document(examples) == [[0, 1, 2]]
 
 
-def test_places_in_tell_gaps_where_ids_have_numbers():
+def test_sentence_numbers_show_gaps_between_ids():
     examples = [example("a", 4), example("a", 5), example("a", 9), example("b", None)]
     assert sentence_numbers([0, 1, 2], examples) == [4, 5, 9]
     assert sentence_numbers([3], examples) == [0]
 
 
-def test_logits_in_documents_are_those_of_each_document_alone():
+def test_logits_in_documents_equal_those_of_each_document_alone():
     examples = [example(doc, k) for k, doc in enumerate("abab" + "cb")]
     found = logits_in_documents(OUTPUTS, examples)
     assert np.array_equal(found[[0, 2]], logits_in_document(OUTPUTS[[0, 2]]))

@@ -19,7 +19,7 @@ def drawn(n: int, *, seed: int = 0):
 
 
 @pytest.mark.parametrize(("boldness", "shift"), [(0.5, 0.0), (1.0, -1.0), (2.0, 1.5)])
-def test_temperature_and_bias_undo_what_was_done_to_the_logits(boldness: float, shift: float):
+def test_fit_scale_recovers_temperature_and_bias(boldness: float, shift: float):
     logits, y = drawn(1500)
     temperature, bias = calibration.fit_scale(logits * boldness + shift, y)
     assert temperature == pytest.approx(boldness, rel=0.1)
@@ -33,7 +33,7 @@ def errors(logits, y, *, temperature: float, bias: float):
     return risk, calibration_error(scores, y)
 
 
-def test_scale_makes_types_and_risk_honest_on_other_sentences():
+def test_fit_scale_calibrates_types_and_risk_of_other_sentences():
     bold, y = drawn(1500)
     temperature, bias = calibration.fit_scale(2 * bold + 1, y)
     others, true = drawn(1500, seed=1)
@@ -41,14 +41,14 @@ def test_scale_makes_types_and_risk_honest_on_other_sentences():
     assert max(errors(2 * others + 1, true, temperature=temperature, bias=bias)) < 0.04
 
 
-def test_scale_of_sentences_without_any_risk_stays_finite():
+def test_fit_scale_without_any_risk_stays_finite():
     logits, y = drawn(50)
     temperature, bias = calibration.fit_scale(logits, np.zeros_like(y))
     assert 0 < temperature < 10
     assert abs(bias) < 10
 
 
-def test_balanced_point_separates_what_can_be_separated():
+def test_balanced_point_separates_separable_scores():
     y = np.zeros((60, 37), np.float32)
     y[:20, 4] = 1.0
     scores = np.where(y > 0, 0.6, 0.004).astype(np.float32)
@@ -56,7 +56,7 @@ def test_balanced_point_separates_what_can_be_separated():
     assert (point.decide(scores) == (y > 0)).all()
 
 
-def test_points_keep_what_they_are_named_after():
+def test_points_reach_their_target_recall_and_precision():
     logits, y = drawn(1200)
     scores = probabilities(logits, temperature=1.0, bias=0.0)
     points = calibration.fit_points(scores, y)
@@ -67,7 +67,7 @@ def test_points_keep_what_they_are_named_after():
     assert stated["recall"].sum() > stated["balanced"].sum() > stated["precision"].sum()
 
 
-def test_precision_that_no_threshold_reaches_takes_the_balanced_one():
+def test_precision_point_out_of_reach_uses_the_balanced_threshold():
     scores = np.full((50, 37), 0.01, np.float32)
     y = np.zeros((50, 37), np.float32)
     y[::5, 3] = 1.0
@@ -93,7 +93,7 @@ def test_balanced_point_is_as_good_by_count_as_the_best_of_its_grid():
     assert found > best - 0.01
 
 
-def test_cross_fitted_hits_never_use_the_documents_own_labels():
+def test_cross_fitted_hits_ignore_the_labels_of_the_own_document():
     """Turning one document's labels around leaves its own decisions as they were."""
     logits, y = drawn(120)
     scores = probabilities(logits, temperature=1.0, bias=0.0)
@@ -119,7 +119,7 @@ def test_folds_keep_documents_whole():
     assert set(fold) == set(range(calibration.N_FOLDS))
 
 
-def test_risk_score_orders_as_the_points_decide():
+def test_risk_threshold_decides_by_the_risk_score():
     logits, _ = drawn(200)
     scores = probabilities(logits, temperature=1.0, bias=0.0)
     point = calibration.uncalibrated().points["balanced"]

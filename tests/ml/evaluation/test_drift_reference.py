@@ -7,14 +7,14 @@ from ml.evaluation import drift_reference
 from service.nlp.artifacts.drift_index import psi
 
 
-def test_noise_of_documents_that_differ_is_more_than_that_of_single_sentences():
+def test_noise_of_differing_documents_exceeds_that_of_single_sentences():
     one_each = np.eye(4, dtype=np.int64)[np.arange(400) % 4]
     apart, together = [str(n) for n in range(400)], [str(n % 4 + 4 * (n // 80)) for n in range(400)]
     assert drift_reference.noise(one_each, apart) == pytest.approx(3 / 400, rel=0.15)
     assert drift_reference.noise(one_each, together) > 10 * drift_reference.noise(one_each, apart)
 
 
-def test_noise_says_how_far_samples_of_the_same_documents_are_apart():
+def test_noise_estimates_the_index_between_two_samples():
     rng = np.random.default_rng(0)
     docs = [str(n // 10) for n in range(600)]
 

@@ -23,7 +23,7 @@ def test_f1_measures_by_hand():
     assert found["type_f1"].value == pytest.approx(2 / 6)  # only the outage is right
 
 
-def test_f1_of_nothing_to_find_and_nothing_found_is_zero():
+def test_f1_without_any_positive_is_zero():
     nothing = np.zeros((1, 37), np.float32)
     assert metrics.f1_measures(nothing > 0, nothing, ["a"])["type_f1"].value == 0.0
 
@@ -51,13 +51,13 @@ def test_average_precision_by_hand():
     assert found == pytest.approx((1 / 1 + 2 / 3) / 2)
 
 
-def test_average_precision_equal_scores_are_found_at_once_in_any_order():
+def test_average_precision_of_equal_scores_does_not_depend_on_their_order():
     score = np.array([0.5, 0.5, 0.5, 0.5], np.float32)
     for true in ([True, False, False, False], [False, False, False, True]):
         assert metrics.average_precision(score, np.array(true)) == pytest.approx(0.25)
 
 
-def test_ranking_measures_agree_with_the_plain_ones_and_cover_them():
+def test_ranking_measures_agree_with_average_precision():
     rng = np.random.default_rng(1)
     y = (rng.random((80, 37)) < 0.05).astype(np.float32)
     scores = np.clip(0.4 * y + 0.5 * rng.random(y.shape), 0, 1).astype(np.float32)
@@ -67,7 +67,7 @@ def test_ranking_measures_agree_with_the_plain_ones_and_cover_them():
     assert all(m.low <= m.value <= m.high for m in found.values())
 
 
-def test_precision_at_recall_is_that_of_the_best_threshold_that_finds_enough():
+def test_precision_at_recall_takes_the_best_sufficient_threshold():
     y = np.zeros((10, 37), np.float32)
     y[[0, 1, 2, 3, 5], 0] = 1
     scores = np.zeros((10, 37), np.float32)
@@ -77,7 +77,7 @@ def test_precision_at_recall_is_that_of_the_best_threshold_that_finds_enough():
     assert found["risk_precision_at_recall_90"].value == pytest.approx(5 / 6)
 
 
-def test_category_score_is_that_of_any_of_its_types():
+def test_category_score_is_the_probability_of_any_of_its_types():
     scores = np.zeros((1, 37), np.float32)
     scores[0, [RISK_TYPES.index("tight-budget"), RISK_TYPES.index("cost-overrun")]] = 0.5, 0.2
     found = metrics.category_scores(scores)

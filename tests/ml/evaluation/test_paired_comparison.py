@@ -40,7 +40,7 @@ def test_paired_bootstrap_clearly_better_wins_every_resample():
     assert all(d.p_better == 1.0 and d.low > 0 for d in found.values())
 
 
-def test_paired_bootstrap_turned_around_changes_the_signs():
+def test_paired_bootstrap_swapped_changes_the_signs():
     a, b = wrong(0.2), wrong(0.25, seed=1)
     one, other = (
         paired_comparison.paired_bootstrap(a, b, Y, DOCS),

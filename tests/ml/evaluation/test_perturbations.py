@@ -42,7 +42,7 @@ def test_toggle_full_stop(text, expected):
         ("the company failed", "the company failed"),
     ],
 )
-def test_swap_names_changes_names_alone(text, expected):
+def test_swap_names_changes_only_names(text, expected):
     assert perturbations.swap_names(text) == expected
 
 
@@ -53,7 +53,7 @@ def test_perturbations_keep_every_word():
             assert words == "".join(RISK.casefold().split()).rstrip("."), name
 
 
-def test_invariance_of_rules_blind_to_case_is_whole():
+def test_invariance_of_case_insensitive_rules_is_complete():
     examples = [Example(RISK, (), "d"), Example("Lunch is at noon", (), "d")]
     found = changes(KeywordAnalyzer.shipped(), examples)
     assert found["upper case"] == {
@@ -65,14 +65,14 @@ def test_invariance_of_rules_blind_to_case_is_whole():
     assert found["names of persons and companies"]["sentences"] == 0
 
 
-def test_invariance_counts_a_decision_that_turns():
+def test_invariance_counts_a_flipped_decision():
     rules = KeywordAnalyzer({**{r: ["(?!)"] for r in RISK_TYPES}, "outage": [r"^server down$"]})
     found = changes(rules, [Example("server down", ("outage",), "d")])
     assert found['bullet "- "']["risk_changed"] == 1.0
     assert found["upper case"]["types_changed"] == 0.0
 
 
-def test_invariance_of_the_model_measures_the_move_of_the_score():
+def test_invariance_of_the_model_measures_the_score_change():
     analyzer = LocalAnalyzer.open(MODEL_DIR, device="cpu", n_threads=1)
     found = changes(analyzer, [Example(RISK, (), "d")])
     analyzer.close()

@@ -14,13 +14,13 @@ Y = np.zeros((N, 37), np.float32)
 Y[np.arange(0, N, 3), np.arange(0, N, 3) % 37] = 1
 
 
-def test_predictions_come_back_as_written_and_hold_no_text(tmp_path):
+def test_predictions_are_read_as_written_and_hold_no_text(tmp_path):
     scores = np.random.default_rng(0).random((N, 37)).astype(np.float32)
-    made = Predictions.from_texts(
+    predictions = Predictions.from_texts(
         "m 1", texts=TEXTS, docs=DOCS, y=Y, scores=scores, hits={"balanced": Y > 0}
     )
-    made.write(tmp_path / "one.npz")
-    made.write(tmp_path / "two.npz")
+    predictions.write(tmp_path / "one.npz")
+    predictions.write(tmp_path / "two.npz")
     read = read_predictions(tmp_path / "one.npz")
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
     assert read.scores == pytest.approx(scores, abs=6e-5)
@@ -32,7 +32,7 @@ def test_predictions_come_back_as_written_and_hold_no_text(tmp_path):
     assert read.analyzer == "m 1"
 
 
-def test_predictions_damaged_file_is_refused_unpickled(tmp_path):
+def test_predictions_damaged_file_is_refused_without_unpickling(tmp_path):
     np.savez(tmp_path / "p.npz", analyzer=np.array({"a": 1}, dtype=object))
     with pytest.raises(PredictionsError, match="cannot be read"):
         read_predictions(tmp_path / "p.npz")

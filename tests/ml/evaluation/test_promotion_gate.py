@@ -18,17 +18,17 @@ def figures(mean=BETTER, *, calibration_errors=(0.04, 0.04), **category):
     return Figures(600, 60, {"mean_f1": mean}, found, *calibration_errors)
 
 
-def test_gate_lets_a_surely_better_model_through():
+def test_gate_significantly_better_model_passes():
     assert refusals(figures()) == []
 
 
 @pytest.mark.parametrize(("low", "n_reasons"), [(-0.019, 0), (-0.02, 1)])
-def test_gate_refuses_what_may_lose_two_points_and_accepts_an_equal(low, n_reasons):
+def test_gate_possible_loss_of_two_points_is_refused(low, n_reasons):
     mean = Difference(value=0.0, low=low, high=0.019, p_better=0.5)
     assert len(refusals(figures(mean))) == n_reasons
 
 
-def test_gate_that_allows_no_loss_refuses_an_interval_that_is_not_above_zero():
+def test_gate_without_allowed_loss_refuses_an_interval_that_includes_zero():
     mean = Difference(value=0.02, low=0.0, high=0.05, p_better=0.97)
     [reason] = refusals(figures(mean), Limits(max_loss=0))
     assert "+2.0 points" in reason
@@ -36,7 +36,7 @@ def test_gate_that_allows_no_loss_refuses_an_interval_that_is_not_above_zero():
 
 
 @pytest.mark.parametrize(("asked", "n_reasons"), [(0.95, 0), (0.98, 1)])
-def test_gate_may_ask_for_a_probability_instead_of_the_interval(asked, n_reasons):
+def test_gate_with_min_probability_ignores_the_interval(asked, n_reasons):
     mean = Difference(value=0.02, low=-0.01, high=0.05, p_better=0.97)
     assert len(refusals(figures(mean), Limits(min_probability=asked))) == n_reasons
 
@@ -51,7 +51,7 @@ def test_gate_may_ask_for_a_probability_instead_of_the_interval(asked, n_reasons
     ],
     ids=["loses four points", "loses two points", "too few to tell", "maybe by chance"],
 )
-def test_gate_refuses_the_sure_loss_of_a_category(support, candidate_f1, high, is_refused):
+def test_gate_significant_loss_of_a_category_is_refused(support, candidate_f1, high, is_refused):
     found = figures(support=support, candidate_f1=candidate_f1, high=high)
     assert bool(refusals(found)) is is_refused
 
@@ -61,12 +61,12 @@ def test_gate_refuses_the_sure_loss_of_a_category(support, candidate_f1, high, i
     [(0.05, 0.01, False), (0.051, 0.01, True), (0.079, 0.079, False), (0.1, 0.079, True)],
     ids=["well enough", "above both bars", "as the serving one", "worse than the serving one"],
 )
-def test_gate_compares_calibration_with_the_serving_model(candidate, serving, is_refused):
+def test_gate_calibration_limit_follows_the_serving_model(candidate, serving, is_refused):
     reasons = refusals(figures(calibration_errors=(candidate, serving)))
     assert [f"is {serving:.3f} on the same" in reason for reason in reasons] == [True] * is_refused
 
 
-def test_gate_tells_every_reason_at_once():
+def test_gate_lists_every_reason():
     worse = Difference(value=-0.1, low=-0.2, high=-0.05, p_better=0.0)
     found = figures(worse, calibration_errors=(0.2, 0.1), support=50, candidate_f1=0.1, high=-0.3)
     assert len(refusals(found)) == 3
@@ -81,7 +81,7 @@ def random_decisions(seed):
     return Scored(y, right), Scored(y, wrong), y, docs
 
 
-def test_measure_finds_the_right_decisions_better_and_the_same_twice():
+def test_measure_of_better_decisions_is_positive_and_repeats():
     right, wrong, y, docs = random_decisions(1)
     found = measure(right, wrong, y, docs)
     assert refusals(found) == []
@@ -89,7 +89,7 @@ def test_measure_finds_the_right_decisions_better_and_the_same_twice():
     assert found == measure(right, wrong, y, docs)
 
 
-def test_measure_of_the_same_decisions_is_no_difference_and_passes_unless_better_is_asked():
+def test_measure_of_equal_decisions_is_zero_and_passes_unless_a_gain_is_required():
     right, _, y, docs = random_decisions(2)
     found = measure(right, right, y, docs)
     assert found.differences["mean_f1"].value == 0
@@ -97,7 +97,7 @@ def test_measure_of_the_same_decisions_is_no_difference_and_passes_unless_better
     assert "not surely better" in refusals(found, Limits(max_loss=0))[0]
 
 
-def test_measure_counts_each_category():
+def test_measure_covers_each_category():
     right, wrong, y, docs = random_decisions(3)
     found = measure(wrong, right, y, docs)
     for category in found.categories.values():

@@ -43,7 +43,7 @@ def test_differences_are_signed_points_of_each_level():
         assert difference.low < difference.value < difference.high <= 0
 
 
-def test_differences_two_sentences_that_cross_the_threshold_by_accident_pass():
+def test_differences_of_two_sentences_at_the_threshold_pass():
     """At the one threshold they would cost a whole point; rounding moved them by a thousandth."""
     trained = np.where(Y > 0, 0.99, 0.01).astype(np.float32)
     trained[:2, 0] = 0.5005
@@ -61,12 +61,12 @@ def points(**given):
 
 @pytest.mark.parametrize("level", ["type_f1", "category_f1"])
 @pytest.mark.parametrize("sure", [Measure(-1.5, -2.4, -0.51), Measure(1.5, 0.51, 2.4)])
-def test_check_difference_surely_beyond_half_a_point_is_refused(level, sure):
+def test_check_difference_significantly_beyond_half_a_point_is_refused(level, sure):
     with pytest.raises(FidelityError, match="-m ml export"):
         quantization_loss.check(points(**{level: sure}), weights=Path("refined.safetensors"))
 
 
-def test_check_what_chance_may_have_made_passes_and_risk_is_not_judged():
+def test_check_insignificant_difference_passes_and_risk_is_ignored():
     by_chance, sure = Measure(-1.7, -3.4, -0.4), Measure(3.0, 2.0, 4.0)
     given = points(type_f1=by_chance, category_f1=by_chance, risk_f1=sure)
     quantization_loss.check(given, weights=Path("refined.safetensors"))

@@ -17,7 +17,7 @@ EXAMPLES = [
 ]
 
 
-def test_judge_findings_of_a_service_land_on_their_sentences():
+def test_analyze_examples_maps_findings_of_a_service_to_sentences():
     server = ScanServer()
     analyzer = RemoteAnalyzer(server.url)
     results = analyze_examples(analyzer, EXAMPLES)
@@ -27,7 +27,7 @@ def test_judge_findings_of_a_service_land_on_their_sentences():
     assert found == [{"tight-budget", "aggressive-deadline"}, set(), {"outage"}]
 
 
-def test_judge_decides_as_the_service_does():
+def test_analyze_examples_decides_as_the_service_does():
     analyzer = LocalAnalyzer.open(MODEL_DIR, device="cpu", n_threads=1)
     texts = [e.text for e in EXAMPLES]
     results = analyze_examples(analyzer, EXAMPLES)

@@ -12,7 +12,7 @@ def hits(*rows):
     return np.array([[r in row for r in RISK_TYPES] for row in rows])
 
 
-def test_length_of_counts_words_from_the_lower_edge():
+def test_length_bucket_includes_its_lower_edge():
     words = [length_bucket(" ".join(["word"] * n)) for n in (1, 9, 10, 19, 20, 39, 40, 400)]
     assert words == [*["under 10"] * 2, *["10 to 19"] * 2, *["20 to 39"] * 2, *["40 or more"] * 2]
 

@@ -25,10 +25,10 @@ def wrong(share, *, seed=0):
 def stored(folder, name, hits, *, texts=TEXTS, y=Y):
     folder.mkdir()
     (folder / "evaluation.json").write_text(json.dumps({}))
-    made = Predictions.from_texts(
+    predictions = Predictions.from_texts(
         name, texts=texts, docs=DOCS, y=y, scores=None, hits={"balanced": hits}
     )
-    made.write(folder / "predictions.npz")
+    predictions.write(folder / "predictions.npz")
     return folder / "evaluation.json"
 
 
@@ -40,7 +40,7 @@ def test_compare_command_names_the_better_run(tmp_path):
     assert "b (new 2.0) is better than a (old 1.0)" in done.stdout
 
 
-def test_compare_command_says_when_they_cannot_be_told_apart(tmp_path):
+def test_compare_command_reports_an_insignificant_difference(tmp_path):
     a = stored(tmp_path / "a", "one", wrong(0.3))
     b = stored(tmp_path / "b", "two", wrong(0.3, seed=9))
     assert "cannot be told apart" in run_step("compare", a, b).stdout
@@ -56,7 +56,7 @@ def test_compare_command_other_data_is_refused(tmp_path, change):
     assert (done.exit_code, "not over the same data" in done.stderr) == (1, True)
 
 
-def test_compare_command_unknown_sensitivity_names_those_there(tmp_path):
+def test_compare_command_unknown_sensitivity_lists_the_available(tmp_path):
     a = stored(tmp_path / "a", "one", Y > 0)
     done = run_step("compare", a, a, "--sensitivity", "recall")
     assert "only at balanced" in done.stderr

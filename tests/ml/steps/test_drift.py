@@ -29,14 +29,14 @@ def folder(tmp_path_factory):
     scores = analyzer.score([e.text for e in PARTS[0]])
     hits = analyzer.decide(scores)
     analyzer.close()
-    made = drift_reference.reference(
+    reference = drift_reference.reference(
         PARTS[0],
         scores,
         hits,
         tokenizer=artifacts.load(folder).tokenizer(),
         learned=[e.text for e in EXAMPLES[2::3]],
     )
-    (folder / "reference.json").write_text(json.dumps(made))
+    (folder / "reference.json").write_text(json.dumps(reference))
     write_manifest(folder, manifest_fields(folder))
     return folder
 
@@ -58,7 +58,7 @@ def test_drift_other_sentences_of_the_same_kind_are_stable(folder, tmp_path):
     assert f"{len(PARTS[1])} sentences" in done.stdout
 
 
-def test_drift_prose_of_another_kind_has_drifted_and_ends_with_2(folder, tmp_path):
+def test_drift_other_prose_has_drifted_and_exits_with_2(folder, tmp_path):
     poem = [f"Lo, the moon number {n} doth rise o'er yonder hill, softly." for n in range(200)]
     data = lines(tmp_path / "data.jsonl", [{"text": t} for t in poem])
     done = run(folder, "--data", data)
@@ -79,7 +79,7 @@ def test_drift_scans_compare_findings_and_the_share_without(folder, tmp_path):
     assert "1 scans" in done.stdout
 
 
-def test_drift_line_that_is_no_scan_is_named(folder, tmp_path):
+def test_drift_line_that_is_no_scan_is_reported(folder, tmp_path):
     scans = lines(tmp_path / "scans.jsonl", [{"text": "no scan"}])
     done = run(folder, "--scans", scans)
     assert "line 1 lacks coverage or findings" in done.stderr
@@ -87,20 +87,20 @@ def test_drift_line_that_is_no_scan_is_named(folder, tmp_path):
 
 def test_reference_holds_histograms_and_no_text(folder):
     text = (folder / "reference.json").read_text()
-    made = json.loads(text)
-    assert sum(made["sentences"]["risk_score"]) == len(PARTS[0]) == made["n_sentences"]
-    assert sum(made["sentences"]["category"]) == len(PARTS[0])
-    assert made["findings"]["category"][-1] == made["sentences"]["category"][-1]
+    reference = json.loads(text)
+    assert sum(reference["sentences"]["risk_score"]) == len(PARTS[0]) == reference["n_sentences"]
+    assert sum(reference["sentences"]["category"]) == len(PARTS[0])
+    assert reference["findings"]["category"][-1] == reference["sentences"]["category"][-1]
     assert not [word for word in ("supplier", "engineer", "database") if word in text]
 
 
-def test_reference_of_the_version_before_is_still_compared(tmp_path):
+def test_drift_against_a_reference_of_version_1_works(tmp_path):
     """It has no noise, and a reference of five thousand sentences needs none."""
     folder = tmp_path / MODEL_DIR.name
     shutil.copytree(MODEL_DIR, folder)
-    made = json.loads((folder / "reference.json").read_text()) | {"reference_version": 1}
-    made.pop("noise", None)
-    (folder / "reference.json").write_text(json.dumps(made))
+    reference = json.loads((folder / "reference.json").read_text()) | {"reference_version": 1}
+    reference.pop("noise", None)
+    (folder / "reference.json").write_text(json.dumps(reference))
     data = lines(tmp_path / "data.jsonl", [{"text": e.text} for e in EXAMPLES[::20]])
     write_manifest(folder, manifest_fields(folder))
     done = run(folder, "--data", data)

@@ -32,7 +32,7 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def of_model(data, tmp_path_factory):
+def model_report(data, tmp_path_factory):
     """The report on the shipped artifact."""
     out = tmp_path_factory.mktemp("model")
     run_step("evaluate", "--analyzer", MODEL_DIR, "--data", data, "--out", out)
@@ -40,14 +40,14 @@ def of_model(data, tmp_path_factory):
 
 
 @pytest.fixture
-def of_keywords(data, tmp_path):
+def keywords_report(data, tmp_path):
     out = tmp_path / "keywords"
     run_step("evaluate", "--analyzer", "keywords", "--data", data, "--out", out)
     return out
 
 
-def test_artifact_report_has_every_figure(of_model):
-    found = json.loads((of_model / "evaluation.json").read_text())
+def test_artifact_report_has_every_figure(model_report):
+    found = json.loads((model_report / "evaluation.json").read_text())
     assert set(found["sensitivities"]) == {"balanced", "recall", "precision"}
     at = found["sensitivities"]
     assert at["recall"]["risk_recall"]["value"] >= at["precision"]["risk_recall"]["value"]
@@ -60,17 +60,17 @@ def test_artifact_report_has_every_figure(of_model):
     assert found["nested"]["mean_f1"]["low"] <= found["nested"]["mean_f1"]["value"]
 
 
-def test_artifact_report_files_hold_no_sentence(of_model, data):
-    assert sorted(p.name for p in of_model.iterdir()) == sorted(
+def test_artifact_report_files_hold_no_sentence(model_report, data):
+    assert sorted(p.name for p in model_report.iterdir()) == sorted(
         [*REPORT, "precision-recall.svg", "reliability.svg"]
     )
     first = json.loads(data.read_text().splitlines()[0])["text"]
-    for path in of_model.iterdir():
+    for path in model_report.iterdir():
         assert first.encode() not in path.read_bytes()
 
 
-def test_report_in_words_names_points_and_slices(of_model):
-    text = (of_model / "evaluation.md").read_text()
+def test_markdown_report_names_points_and_slices(model_report):
+    text = (model_report / "evaluation.md").read_text()
     for words in (
         f"riskscan-minilm {VERSION}",
         "| recall |",
@@ -81,30 +81,32 @@ def test_report_in_words_names_points_and_slices(of_model):
         assert words in text
 
 
-def test_drawings_of_the_same_figures_are_the_same_bytes(of_model, tmp_path):
+def test_drawings_are_reproducible(model_report, tmp_path):
     from ml.evaluation.plots import write_plots  # noqa: PLC0415 - after the skip above
 
-    found = json.loads((of_model / "evaluation.json").read_text())
-    paths = write_plots(tmp_path, found, read_predictions(of_model / "predictions.npz"))
+    found = json.loads((model_report / "evaluation.json").read_text())
+    paths = write_plots(tmp_path, found, read_predictions(model_report / "predictions.npz"))
     assert len(paths) == 4
     for path in paths:
-        assert path.read_bytes() == (of_model / path.name).read_bytes()
+        assert path.read_bytes() == (model_report / path.name).read_bytes()
         assert b"<svg" in path.read_bytes()
 
 
-def test_keywords_report_leaves_out_what_needs_probabilities(of_keywords):
-    found = json.loads((of_keywords / "evaluation.json").read_text())
+def test_keywords_report_leaves_out_what_needs_probabilities(keywords_report):
+    found = json.loads((keywords_report / "evaluation.json").read_text())
     assert found["nested"] is None
     assert found["ranking"] is None
-    assert sorted(p.name for p in of_keywords.iterdir()) == REPORT
+    assert sorted(p.name for p in keywords_report.iterdir()) == REPORT
 
 
-def test_two_reports_can_be_compared(of_model, of_keywords):
-    done = run_step("compare", of_model / "evaluation.json", of_keywords / "evaluation.json")
+def test_two_reports_can_be_compared(model_report, keywords_report):
+    done = run_step(
+        "compare", model_report / "evaluation.json", keywords_report / "evaluation.json"
+    )
     assert f"a (riskscan-minilm {VERSION}) is better than b (keywords)" in done.stdout
 
 
-def test_service_is_asked_document_by_document(data, tmp_path):
+def test_service_receives_one_request_per_document(data, tmp_path):
     server = ScanServer()
     try:
         out = tmp_path / "remote"
@@ -118,7 +120,7 @@ def test_service_is_asked_document_by_document(data, tmp_path):
     assert "invariance" not in found
 
 
-def test_llm_of_the_settings_is_asked(data, tmp_path, monkeypatch):
+def test_llm_of_the_settings_is_evaluated(data, tmp_path, monkeypatch):
     server = ChatServer()
     monkeypatch.setenv("LLM_BASE_URL", server.base_url)
     monkeypatch.setenv("LLM_MODEL", "rules")
@@ -134,7 +136,7 @@ def test_llm_of_the_settings_is_asked(data, tmp_path, monkeypatch):
     ("spec", "message"),
     [("nowhere", "none of llm, tfidf, knn, keywords"), ("llm", "LLM_BASE_URL")],
 )
-def test_analyzer_that_is_not_there_is_refused(data, spec, message, monkeypatch):
+def test_unknown_analyzer_is_refused(data, spec, message, monkeypatch):
     monkeypatch.delenv("LLM_BASE_URL", raising=False)
     done = run_step("evaluate", "--analyzer", spec, "--data", data)
     assert (done.exit_code, message in done.stderr) == (1, True)

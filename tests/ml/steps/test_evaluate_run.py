@@ -30,7 +30,7 @@ def settings(tmp_path_factory):
     (folder / "dev.jsonl").write_text("".join(lines[60:100]))
     shutil.copytree(MODEL_DIR, folder / "model")
     plain = load(ROOT / "ml/configs/riskscan-minilm.toml")
-    made = replace(
+    tiny = replace(
         plain,
         artifact=replace(plain.artifact, folder=str(folder / "model")),
         data=replace(
@@ -43,8 +43,8 @@ def settings(tmp_path_factory):
         ),
         train=replace(plain.train, run=str(folder / "run"), n_threads=1),
     )
-    made.run_dir.mkdir()
-    return made
+    tiny.run_dir.mkdir()
+    return tiny
 
 
 @pytest.fixture(scope="module")
@@ -78,13 +78,15 @@ def test_run_fills_card_and_manifest_and_the_artifact_still_serves(evaluation, s
 
 
 @pytest.mark.usefixtures("evaluation")
-def test_card_gives_the_same_agreement_of_readers_as_the_documentation(settings):
+def test_card_and_readme_state_the_same_agreement(settings):
+    card, readme = (
+        p.read_text() for p in (settings.artifact_dir / "README.md", ROOT / "README.md")
+    )
     agreement = "0.96, 0.85 and 0.83 on risk, category and type"
-    for path in (settings.artifact_dir / "README.md", ROOT / "docs/models.md"):
-        assert agreement in " ".join(path.read_text().split())
+    assert [agreement in " ".join(text.split()) for text in (card, readme)] == [True, True]
 
 
-def test_run_without_its_weights_says_none(evaluation, settings):
+def test_run_without_its_weights_has_no_rounding_figures(evaluation, settings):
     assert evaluation["float32_difference_points"] is None
     metrics = artifacts.load(settings.artifact_dir).manifest.metrics
     assert metrics["float32_difference_points"] is None
@@ -104,7 +106,7 @@ def weights(settings):
 
 
 @pytest.mark.usefixtures("weights")
-def test_rounding_costs_next_to_nothing(settings):
+def test_rounding_loss_is_small(settings):
     from ml.artifact.rounding import rounding_loss  # noqa: PLC0415 - after the skip above
 
     analyzer = LocalAnalyzer.open(settings.artifact_dir, device="cpu", n_threads=1)
@@ -116,7 +118,7 @@ def test_rounding_costs_next_to_nothing(settings):
     )  # a sentence of the 40 that turns for good
 
 
-def test_run_altered_weights_leave_the_artifact_as_it_was(settings, weights):
+def test_run_with_other_weights_leaves_the_artifact_unchanged(settings, weights):
     from ml.evaluation import quantization_loss  # noqa: PLC0415 - after the skip above
     from ml.steps import evaluate  # noqa: PLC0415 - after the skip above
 

@@ -41,7 +41,7 @@ def exported(settings) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(settings, exported) -> Path:  # noqa: ARG001 - the artifact has to be there
+def calibrated(settings, exported) -> Path:  # noqa: ARG001 - the artifact has to be there
     """The folder of an artifact that every step has worked on."""
     from ml.steps import calibrate, evaluate  # noqa: PLC0415 - after the skip above
 
@@ -50,13 +50,13 @@ def made(settings, exported) -> Path:  # noqa: ARG001 - the artifact has to be t
     return settings.artifact_dir
 
 
-def test_pipeline_makes_an_artifact_that_serves(made: Path):
-    analyzer = LocalAnalyzer.open(made, device="cpu", n_threads=1)
+def test_pipeline_artifact_serves(calibrated: Path):
+    analyzer = LocalAnalyzer.open(calibrated, device="cpu", n_threads=1)
     assert analyzer.score(["The vendor may fail.", "Lunch is at noon."]).shape == (2, 37)
     analyzer.close()
 
 
-def test_retraining_keeps_what_sentences_say_of_their_neighbours(exported: Path):
+def test_retraining_keeps_the_neighbour_heads(exported: Path):
     from safetensors.numpy import load_file  # noqa: PLC0415 - after the skip above
 
     before, after = (load_file(folder / artifacts.WEIGHTS_FILE) for folder in (SHIPPED, exported))
@@ -64,9 +64,7 @@ def test_retraining_keeps_what_sentences_say_of_their_neighbours(exported: Path)
         assert np.array_equal(after[name], before[name])
 
 
-def test_calibration_is_taken_over_where_the_recipe_says_so(
-    settings, exported: Path, tmp_path: Path
-):
+def test_calibration_of_another_artifact_is_copied(settings, exported: Path, tmp_path: Path):
     from ml.steps import calibrate  # noqa: PLC0415 - after the skip above
 
     folder = shutil.copytree(exported, tmp_path / "model")
@@ -79,20 +77,20 @@ def test_calibration_is_taken_over_where_the_recipe_says_so(
         assert (ours.operating_points[name].thresholds == point.thresholds).all()
 
 
-def test_artifact_that_was_not_calibrated_is_refused(exported: Path):
+def test_uncalibrated_artifact_is_refused(exported: Path):
     with pytest.raises(ArtifactError, match="-m ml calibrate"):
         LocalAnalyzer.open(exported, device="cpu", n_threads=1)
 
 
-def test_pipeline_leaves_figures_card_and_the_reference_of_drift(made: Path):
-    manifest = artifacts.load(made).manifest
+def test_pipeline_writes_figures_card_and_drift_reference(calibrated: Path):
+    manifest = artifacts.load(calibrated).manifest
     assert manifest.metrics
-    assert read_reference(made / REFERENCE_FILE).n_sentences == 24
-    assert (made / "README.md").stat().st_size > 1_000
+    assert read_reference(calibrated / REFERENCE_FILE).n_sentences == 24
+    assert (calibrated / "README.md").stat().st_size > 1_000
 
 
-@pytest.mark.usefixtures("made")
-def test_training_again_with_other_sentences_begins_anew(settings, capsys):
+@pytest.mark.usefixtures("calibrated")
+def test_training_with_other_sentences_starts_over(settings, capsys):
     from ml.corpus.dataset import load_dataset  # noqa: PLC0415 - as above
     from ml.training.checkpoints import discard_other_training  # noqa: PLC0415 - after the skip above
 
@@ -101,32 +99,32 @@ def test_training_again_with_other_sentences_begins_anew(settings, capsys):
     discard_other_training(settings, data.fingerprint)
     assert all(path.is_file() for path in checkpoints)
     recipe = settings.run_dir / "recipe.json"
-    kept = recipe.read_text()
+    before = recipe.read_text()
     other = settings.run_dir / "other"
     shutil.copytree(settings.run_dir, other, ignore=shutil.ignore_patterns("other"))
     elsewhere = replace(settings, train=replace(settings.train, run=str(other)))
     discard_other_training(elsewhere, "another")
     assert "it is deleted" in capsys.readouterr().out
     assert not list(other.glob("seed-*"))
-    assert recipe.read_text() == kept
+    assert recipe.read_text() == before
 
 
-def test_pipeline_records_data_and_base(made: Path, settings):
-    manifest = artifacts.load(made).manifest
+def test_pipeline_records_data_and_base(calibrated: Path, settings):
+    manifest = artifacts.load(calibrated).manifest
     summary = json.loads((settings.run_dir / "dataset.json").read_text())
     assert manifest.dataset_fingerprint == summary["fingerprint"]
     assert manifest.base_model["weights_sha256"] == settings.base.weights_sha256
     assert {"LICENSE", "NOTICE", "README.md"} <= manifest.files.keys()
 
 
-def test_export_before_training_says_which_step_is_missing(tmp_path: Path):
+def test_export_before_training_names_the_missing_step(tmp_path: Path):
     from ml.artifact.exporter import trained_state  # noqa: PLC0415 - after the skip above
 
     with pytest.raises(ConfigError, match="-m ml train"):
         trained_state(tmp_path)
 
 
-def test_average_of_an_unfinished_training_says_which_step_is_missing(settings, tmp_path: Path):
+def test_average_of_an_unfinished_training_names_the_missing_step(settings, tmp_path: Path):
     from ml.training.checkpoints import last_checkpoints  # noqa: PLC0415 - after the skip above
 
     with pytest.raises(ConfigError, match="-m ml train"):

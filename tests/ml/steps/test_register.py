@@ -30,7 +30,7 @@ def run(monkeypatch, tmp_path):
     return lambda *arguments: run_step("register", *arguments)
 
 
-def test_register_a_better_model_makes_it_ready_to_be_activated(run, folders, tmp_path):
+def test_register_a_better_model_enters_the_registry(run, folders, tmp_path):
     done = run(
         folders / "2.0.0", "--data", DATA, "--against", folders / "0.1.0",
         "--max-calibration-error", "1",
@@ -81,7 +81,7 @@ def test_register_a_damaged_model_is_refused_by_the_gate_of_make_retrain(
 @pytest.mark.parametrize(
     ("calibration_of", "n_sentences"), [("", 30), ("serving", 50)], ids=["own", "taken over"]
 )
-def test_register_leaves_out_what_the_thresholds_were_chosen_on(
+def test_register_skips_the_file_that_the_thresholds_were_chosen_on(
     run, folders, tmp_path, calibration_of, n_sentences
 ):
     lines = GOLDEN.read_text().splitlines(keepends=True)
@@ -95,7 +95,7 @@ def test_register_leaves_out_what_the_thresholds_were_chosen_on(
     assert ("which is left out" in done.stdout) is (not calibration_of)
 
 
-def test_register_on_nothing_but_what_the_thresholds_were_chosen_on_is_refused(run, tmp_path):
+def test_register_with_only_that_file_is_refused(run, tmp_path):
     text = RETRAIN.read_text().replace('calibration_of = "serving"', 'calibration_of = ""')
     (tmp_path / "mine.toml").write_text(text)
     done = run(tmp_path / "mine.toml", "--data", CALIBRATION, "--against", SHIPPED)
@@ -121,7 +121,7 @@ def test_register_an_altered_artifact_is_refused(tmp_path, run):
     assert (done.exit_code, "was altered" in done.stderr) == (1, True)
 
 
-def test_register_the_serving_model_against_itself_says_so(run):
+def test_register_the_serving_model_against_itself_is_refused(run):
     done = run(SHIPPED, "--data", DATA, "--against", SHIPPED)
     assert "against itself" in done.stderr
 

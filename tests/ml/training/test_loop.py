@@ -59,7 +59,7 @@ def weights(config: Path):
     return load_file(config.parent / "run/model.safetensors")
 
 
-def test_training_that_was_killed_ends_in_the_same_weights(whole: Path, tmp_path: Path):
+def test_killed_training_resumes_to_the_same_weights(whole: Path, tmp_path: Path):
     killed = write_config(tmp_path, save_every_min="0.0")
     first = subprocess.Popen(
         [sys.executable, "-m", "ml", "train", str(killed)],
@@ -83,14 +83,14 @@ def test_training_that_was_killed_ends_in_the_same_weights(whole: Path, tmp_path
     assert all((one[name] == other[name]).all() for name in one)
 
 
-def test_damaged_resume_file_says_what_to_do(config: Path):
+def test_damaged_resume_file_names_the_remedy(config: Path):
     (config.parent / "run").mkdir()
     (config.parent / "run/seed-17-resume.safetensors").write_bytes(b"half")
     done = run_step("train", config)
     assert (done.exit_code, "delete it to start over" in done.stderr) == (1, True)
 
 
-def test_training_leaves_metrics_and_curves_and_reports_to_mlflow_where_it_is_named(whole: Path):
+def test_training_writes_metrics_and_curves_and_reports_to_mlflow(whole: Path):
     run = whole.parent / "run"
     measured = json.loads((run / "seed-17.json").read_text())
     assert [row["step"] for row in measured["checkpoints"]] == [3, 6]
@@ -101,7 +101,7 @@ def test_training_leaves_metrics_and_curves_and_reports_to_mlflow_where_it_is_na
     assert len(metric.read_text().splitlines()) == 2
 
 
-def test_two_processes_share_the_batches(config: Path):
+def test_training_in_two_processes_shares_the_batches(config: Path):
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     done = trained(config, launcher=launcher)
     assert done.returncode == 0, done.stderr
@@ -133,7 +133,7 @@ def test_teachers_change_the_targets_and_starts_are_averaged(whole: Path):
     assert ((soft > 0) & (soft < 1)).any()
 
 
-def test_each_epoch_takes_a_share_of_the_sentences_without_risk():
+def test_plan_takes_a_share_of_the_sentences_without_risk():
     import torch  # noqa: PLC0415 - after the skip above
 
     from ml.settings import load  # noqa: PLC0415 - as above
@@ -155,7 +155,7 @@ def test_each_epoch_takes_a_share_of_the_sentences_without_risk():
     assert len(set(first)) == 5
 
 
-def test_seed_never_meets_the_fold_that_it_leaves_out():
+def test_plan_excludes_the_held_out_fold():
     import torch  # noqa: PLC0415 - after the skip above
 
     from ml.settings import load  # noqa: PLC0415 - as above
@@ -173,7 +173,7 @@ def test_seed_never_meets_the_fold_that_it_leaves_out():
         plan(inputs, replace(recipe, seeds=[2]), 2, shares=1)
 
 
-def test_teacher_says_of_a_sentence_what_it_expected_before_it_met_it(tmp_path: Path):
+def test_teacher_of_held_out_sentences_uses_cross_fitted_scores(tmp_path: Path):
     from ml.corpus.dataset import load_dataset  # noqa: PLC0415 - as above
     from ml.settings import load  # noqa: PLC0415 - as above
     from ml.training import cross_fitting  # noqa: PLC0415 - after the skip above
@@ -191,8 +191,8 @@ def test_teacher_says_of_a_sentence_what_it_expected_before_it_met_it(tmp_path: 
     dataset = load_dataset(settings.data)
     fold = cross_fitting.document_folds(dataset.train, 2)
     assert set(fold) == {0, 1}
-    said = cross_fitting.read(settings.run_dir)
-    held = np.array([said[cross_fitting.digest(e.text)] for e in dataset.train])
+    scores = cross_fitting.read(settings.run_dir)
+    held = np.array([scores[cross_fitting.digest(e.text)] for e in dataset.train])
 
     recipe = replace(settings.train, teachers=[str(settings.run_dir)], teacher_weight=1.0, folds=0)
     inputs = Inputs.read(replace(settings, train=recipe), dataset)

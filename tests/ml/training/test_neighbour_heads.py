@@ -41,7 +41,7 @@ def outputs_of(pooled, logits, found):
     return np.hstack([logits, of_others]).astype(np.float32)
 
 
-def test_fit_finds_what_hangs_on_the_sentence_before():
+def test_fit_learns_a_dependency_on_the_preceding_sentence():
     examples = documents(60, 20)
     found = neighbour_heads.fit(*planted(examples, seed=1), examples)
     pooled, logits, y = planted(examples, seed=2)
@@ -52,7 +52,7 @@ def test_fit_finds_what_hangs_on_the_sentence_before():
     assert np.abs(in_document[:, 1:] - logits[:, 1:]).mean() < 0.5
 
 
-def test_fit_without_neighbours_leaves_sentences_their_own_logits():
+def test_fit_without_neighbours_has_no_influence():
     examples = documents(400, 1)
     pooled, logits, y = planted(examples, seed=1)
     y[::7, 0] = 1
@@ -60,12 +60,12 @@ def test_fit_without_neighbours_leaves_sentences_their_own_logits():
     assert np.abs(found["influence.weight"]).max() == pytest.approx(0, abs=1e-6)
 
 
-def test_surroundings_do_not_reach_over_a_gap_or_into_another_document():
+def test_surroundings_stop_at_gaps_and_documents():
     examples = [Example("x", (), doc=d, id=i) for d, i in [("a", "s1"), ("a", "s9"), ("b", "s2")]]
     assert not neighbour_heads.surroundings(np.ones((3, 2), np.float32), examples).any()
 
 
-def test_graph_says_of_neighbours_what_torch_says(tmp_path):
+def test_graph_outputs_of_neighbour_heads_equal_torch(tmp_path):
     from service.nlp.artifacts import artifact as artifacts  # noqa: PLC0415
     from service.nlp.inference.onnx_engine import OnnxEngine  # noqa: PLC0415
     from service.nlp.inference.torch_engine import load_encoder  # noqa: PLC0415

@@ -31,7 +31,7 @@ def write(folder, **changes):
     return path
 
 
-def test_base_of_the_shape_that_is_trained_fits(tmp_path):
+def test_base_of_the_trained_shape_fits(tmp_path):
     pretrained.check_shape(write(tmp_path))
 
 
@@ -55,13 +55,13 @@ def test_base_without_a_shape_is_refused(tmp_path):
         pretrained.check_shape(tmp_path / "config.json")
 
 
-def test_base_that_is_not_installed_names_the_command_that_installs_it():
+def test_base_not_installed_names_the_install_command():
     loaded = settings.load(ROOT / "ml/configs/retrain.toml").base
     with pytest.raises(ConfigError, match=r"--no-deps -r requirements-encoder\.txt"):
         pretrained.base_dir(replace(loaded, package="no_such_encoder"))
 
 
-def test_start_from_a_run_that_was_not_trained_names_its_command():
+def test_start_from_an_untrained_run_names_its_command():
     run = "runs/riskscan-minilm-first"
     if (ROOT / run).exists():
         pytest.skip("this working tree has that run")
@@ -75,13 +75,13 @@ def test_installed_base_fits():
     pretrained.base_dir(settings.load(ROOT / "ml/configs/retrain.toml").base)
 
 
-def test_influence_is_not_learned_without_real_sentences():
+def test_real_sentence_logits_without_real_sentences_are_empty():
     assert (
         cross_fitting.real_sentence_logits(["runs/none"], [Example("A.", (), "a", composed=True)])
         == {}
     )
 
 
-def test_influence_without_cross_fitted_scores_is_refused_before_the_training():
+def test_real_sentence_logits_without_cross_fitted_scores_are_refused():
     with pytest.raises(ConfigError, match="none of the real sentences"):
         cross_fitting.real_sentence_logits(["runs/none"], [Example("A.", (), "a")])
