@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ml.baselines.baselines import BASELINES, open_baseline
+from ml.baselines.open_baseline import BASELINES, open_baseline
 from ml.corpus.dataset import Dataset, Example
 from ml.evaluation.evaluation import NESTED
 from ml.evaluation.paired_comparison import paired_bootstrap

@@ -1,4 +1,4 @@
-"""Nearest training sentences in the space of the pretrained encoder, before fine-tuning."""
+"""The baseline `knn`: nearest training sentences in the space of the encoder before fine-tuning."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ml.baselines.learned import LearnedBaseline
+from ml.corpus.dataset import Example, targets
 from ml.evaluation.metrics import average_precision
 from ml.settings import Settings
 from ml.training.batches import encode, has_bfloat16, open_tokenizer, pooled_vectors
@@ -78,6 +80,24 @@ class Embedder:
         with part.open("wb") as file:
             np.savez(file, keys=keys, vectors=np.array(list(self._cache.values())))
         part.replace(self._path())
+
+
+class NeighbourAnalyzer(LearnedBaseline):
+    """The types of the nearest training sentences, in the space of the encoder before fine-tuning."""
+
+    model_name = "knn"
+
+    def __init__(self, examples: Sequence[Example], embedder: Embedder) -> None:
+        """Embed `examples` and choose k."""
+        self._embed = embedder.embed
+        self._neighbours = NearestNeighbours(
+            embedder.embed([e.text for e in examples]),
+            targets(examples),
+            [e.doc for e in examples],
+        )
+
+    def logits(self, sentences: Sequence[str]) -> Floats:
+        return self._neighbours.logits(self._embed(sentences))
 
 
 class NearestNeighbours:

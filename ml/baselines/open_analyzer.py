@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ml.baselines.baselines import BASELINES, open_baseline
+from ml.baselines.open_baseline import BASELINES, open_baseline
 from ml.corpus.dataset import Example
 from ml.settings import load as load_settings
 from service.config.settings import Config

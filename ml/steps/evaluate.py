@@ -34,7 +34,13 @@ _CONFIG = ROOT / "ml/configs/riskscan-minilm.toml"
 @click.option("--analyzer", metavar="SPEC", help="Analyzer to measure instead of a run.")
 @click.option("--data", type=_FILE, help="Its labelled sentences.")
 @click.option("--out", type=_FILE, help="Folder of the report.")
-@click.option("--sensitivity", "sensitivities", multiple=True, type=click.Choice(SENSITIVITIES))
+@click.option(
+    "--sensitivity",
+    "sensitivities",
+    multiple=True,
+    type=click.Choice(SENSITIVITIES),
+    help="Decide at this sensitivity; may be repeated.",
+)
 @click.option("--train", type=_FILE, default=_CONFIG, help="Configuration a baseline learns from.")
 def evaluate(
     config: Path | None,

@@ -7,7 +7,8 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-from ml.baselines.baselines import KeywordAnalyzer, TfidfAnalyzer
+from ml.baselines.keywords import KeywordAnalyzer
+from ml.baselines.tfidf import TfidfAnalyzer
 from ml.corpus.dataset import Example, read_examples, targets
 from ml.evaluation.metrics import any_risk, count, f1
 from ml.evaluation.scoring import analyze_examples, document_from

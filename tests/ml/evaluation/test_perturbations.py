@@ -2,9 +2,7 @@
 
 import pytest
 
-pytest.importorskip("sklearn")
-
-from ml.baselines.baselines import KeywordAnalyzer
+from ml.baselines.keywords import KeywordAnalyzer
 from ml.corpus.dataset import Example
 from ml.evaluation import perturbations
 from ml.evaluation.scoring import analyze_examples

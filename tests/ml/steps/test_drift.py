@@ -5,8 +5,6 @@ import shutil
 
 import pytest
 
-pytest.importorskip("sklearn")
-
 from ml.artifact.manifest_writer import manifest_fields, write_manifest
 from ml.corpus.dataset import read_examples
 from ml.evaluation import drift_reference
