@@ -10,7 +10,7 @@ from ml.corpus.dataset import Example, targets
 from ml.evaluation.calibration import calibrate
 from service.nlp.analyzers.base import SentenceScorer
 from service.nlp.arrays import Floats, Scores
-from service.nlp.artifacts.artifact import probabilities
+from service.nlp.artifacts.manifest import probabilities
 from service.nlp.deadline import Deadline
 from service.nlp.document import Source
 

@@ -74,8 +74,8 @@ def config(tmp_path):
 
 
 def test_serving_folder_is_the_model_activated_last(config):
-    with models_of(config) as models:
-        models.activate(
+    with open_services(config) as services:
+        services.deployments.activate(
             f"{NAME}/0.1.0", actor=Actor(operator="test"), why="For this test.", force=True
         )
     assert serving_folder(config) == (config.registry_dir / NAME / "0.1.0", "it was activated last")
@@ -99,8 +99,8 @@ def test_serving_folder_without_schema_is_the_default_with_the_reason(config):
 
 
 def test_serving_folder_of_a_missing_model_is_an_error(config, tmp_path):
-    with models_of(config) as models:
-        models.activate(
+    with open_services(config) as services:
+        services.deployments.activate(
             f"{NAME}/0.1.0", actor=Actor(operator="test"), why="For this test.", force=True
         )
     with pytest.raises(NotFound, match=f"{NAME}/0.1.0"):
