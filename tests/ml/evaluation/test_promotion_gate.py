@@ -94,7 +94,7 @@ def test_measure_of_equal_decisions_is_zero_and_passes_unless_a_gain_is_required
     found = measure(right, right, y, docs)
     assert found.differences["mean_f1"].value == 0
     assert refusals(found) == []
-    assert "not surely better" in refusals(found, Limits(max_loss=0))[0]
+    assert "not significantly better" in refusals(found, Limits(max_loss=0))[0]
 
 
 def test_measure_covers_each_category():
