@@ -61,12 +61,13 @@ class Config(BaseModel):
         description="Second port, for /health and /metrics only, which scans never delay. Empty: "
         "PORT serves them too.",
     )
-    threads: int = Field(16, ge=1, le=256, description="Threads that handle requests.")
+    threads: int = Field(16, ge=1, le=256, description="Number of threads that handle requests.")
     connection_limit: int = Field(
         2000,
         ge=16,
         le=65536,
-        description="Most open connections, idle ones included. Further ones wait until one ends.",
+        description="Maximum number of open connections, idle ones included. Further ones wait "
+        "until one closes.",
     )
     buffer_memory_bytes: int = Field(
         268435456,
@@ -84,7 +85,7 @@ class Config(BaseModel):
         30,
         ge=0,
         le=3600,
-        description="Seconds that running requests have to finish after SIGTERM.",
+        description="Time in seconds for running requests to finish after SIGTERM.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Lowest level that the service logs."
@@ -102,8 +103,8 @@ class Config(BaseModel):
         default_factory=lambda data: data["threads"] + BACKGROUND_THREADS,
         ge=1,
         le=1024,
-        description="Most connections to the database. Empty: THREADS + 2, so that no thread waits"
-        " for one.",
+        description="Maximum number of database connections. Empty: THREADS + 2, so that no thread"
+        " waits for one.",
     )
     secret_key: SigningKey = Field(
         "",
@@ -132,16 +133,17 @@ class Config(BaseModel):
     )
     login_rate_limit: Rate = Field(
         "20 per minute",
-        description="Most log-ins and registrations per client address, and password changes per "
-        "user. Empty: no limit.",
+        description="Maximum rate of log-ins and registrations per client address, and of password"
+        " changes per user. Empty: no limit.",
     )
     scan_rate_limit: Rate = Field(
-        "", description='Most scans per user, such as "10 per minute". Empty: no limit.'
+        "", description='Maximum rate of scans per user, such as "10 per minute". Empty: no limit.'
     )
     rate_limit_storage_url: RateLimitStorage = Field(
         "memory://",
-        description="Where the service counts calls for rate limits. memory://: each process by itself; "
-        "redis://host:6379/0: all replicas together, and each by itself while Redis is unavailable.",
+        description="Where the service counts calls for rate limits. memory://: each process by "
+        "itself; redis://host:6379/0: all replicas together, and each by itself while Redis is "
+        "unavailable.",
     )
     cors_origins: Origins = Field(
         ("http://localhost:5173", "http://localhost:3000"),
@@ -162,8 +164,8 @@ class Config(BaseModel):
         5,
         ge=1,
         le=3600,
-        description="Seconds between checks for a changed deployment: activation, rollback or "
-        "shadow.",
+        description="Interval in seconds between checks for a changed deployment: activation, "
+        "rollback or shadow.",
     )
     device: Device = Field(
         "auto",
@@ -174,14 +176,15 @@ class Config(BaseModel):
         0,
         ge=0,
         le=256,
-        description="Concurrent forward passes of the model, one CPU thread each. 0: as many as "
-        "the CPU quota.",
+        description="Number of concurrent forward passes of the model, one CPU thread each. 0: the"
+        " CPU quota.",
     )
     cache_sentences: int = Field(
         50000,
         ge=0,
         le=10_000_000,
-        description="Sentences whose scores the service caches, 0.8 kB each. 0: no cache.",
+        description="Number of sentences whose scores the service caches, 0.8 kB each. 0: no "
+        "cache.",
     )
     ai_timeout_s: int = Field(
         60,
@@ -192,7 +195,7 @@ class Config(BaseModel):
     )
     ai_service_url: ServiceUrl = Field(
         "",
-        description="Address of another service with POST /scan. It then replaces the model in "
+        description="Address of another service with POST /scan, which then replaces the model in "
         "this process.",
     )
     ai_service_token: Secret = Field(
@@ -217,24 +220,30 @@ class Config(BaseModel):
         2_500_000,
         ge=1,
         le=100_000_000,
-        description="Most characters of a text, and of the text extracted from a file.",
+        description="Maximum length of a text in characters. It also applies to the text extracted"
+        " from a file.",
     )
     max_file_bytes: int = Field(
-        26_214_400, ge=1, le=2**31 - 1, description="Most bytes of an uploaded file (25 MiB)."
+        26_214_400,
+        ge=1,
+        le=2**31 - 1,
+        description="Maximum size of an uploaded file in bytes (25 MiB).",
     )
-    max_pages: int = Field(2000, ge=1, le=100_000, description="Most pages of a document.")
+    max_pages: int = Field(
+        2000, ge=1, le=100_000, description="Maximum number of pages of a document."
+    )
     extract_timeout_s: int = Field(
         8,
         ge=1,
         le=600,
-        description="Seconds to extract the text of a document, and as many to wait for a free "
-        "extractor.",
+        description="Time in seconds to extract the text of a document, and again to wait for a "
+        "free extractor.",
     )
     extract_memory_bytes: int = Field(
         805_306_368,
         ge=268_435_456,
         le=2**40,
-        description="Most bytes of address space of the process that extracts text (768 MiB).",
+        description="Maximum address space of the process that extracts text, in bytes (768 MiB).",
     )
 
     @field_validator("database_url", "secret_key", "jwt_secret")
