@@ -2,8 +2,6 @@
 
 from collections import Counter
 
-import pytest
-
 from service import errors
 from service.errors import PROBLEM_TYPES, RiskscanError, StartupError, Unavailable
 
@@ -25,6 +23,5 @@ def test_no_two_codes_share_title_or_meaning():
     assert len({p.meaning for p in PROBLEM_TYPES.values()}) == len(PROBLEM_TYPES)
 
 
-@pytest.mark.parametrize("error_class", error_classes(), ids=lambda c: c.__name__)
-def test_class_is_in_the_tree_of_the_docstring(error_class):
-    assert f"{error_class.__name__} " in errors.__doc__
+def test_docstring_draws_every_class():
+    assert not [c.__name__ for c in error_classes() if f"{c.__name__} " not in errors.__doc__]

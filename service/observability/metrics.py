@@ -156,6 +156,9 @@ class Metrics:
             "Analyses that were not taken or dropped before the model saw them, by reason.",
             reason=[*get_args(Rejection), UNMATCHED],
         )
+        self._add_passes()
+
+    def _add_passes(self) -> None:
         self.tokenize = self._histogram(
             "riskscan_tokenize_duration_seconds", "Turning sentences into tokens.", _PASS_S
         )

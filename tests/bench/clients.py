@@ -48,7 +48,12 @@ def run(plan):
             if len(samples) < _N_SAMPLES:
                 samples.append(answer.text)
 
-    environment = Environment(user_classes=[Client], events=events)
+    return _measure(Client, over, plan) | {"answers": answers, "samples": samples}
+
+
+def _measure(client, over, plan):
+    """Run the clients until `over` is set or the plan's seconds have passed."""
+    environment = Environment(user_classes=[client], events=events)
     runner = environment.create_local_runner()
     cpu_s, began_s = time.process_time(), time.perf_counter()
     runner.start(plan["n_clients"], spawn_rate=plan["n_clients"])
@@ -59,8 +64,6 @@ def run(plan):
     elapsed_s, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_s
     return {
         "began_s": began_s,
-        "answers": answers,
-        "samples": samples,
         "ran_out": ran_out,
         "cpu_s": cpu_s,
         "elapsed_s": elapsed_s,

@@ -3,7 +3,6 @@
 import json
 
 import promql_parser
-import pytest
 
 from service.config.settings import ROOT
 from service.observability.metrics import Metrics
@@ -22,14 +21,14 @@ SERIES = {
 OF_THE_SCRAPE = {"instance", "job"}
 
 
-def families():
-    """The metrics that /metrics shows, by name without suffix, with the names of their series."""
-    collected = list(Metrics().registry.collect())
-    return {f.name: {f.name + suffix for suffix in SERIES[f.type]} for f in collected}
+def series_by_metric():
+    """Return the names of each metric's series."""
+    families = Metrics().registry.collect()
+    return {f.name: {f.name + suffix for suffix in SERIES[f.type]} for f in families}
 
 
-def parsed(query):
-    """The selectors and the groupings of a query."""
+def parse(query):
+    """Return the series that a query selects and the labels that it matches or groups by."""
     selectors, labels = [], set()
 
     def visit(node):
@@ -43,21 +42,8 @@ def parsed(query):
     return {selector.name for selector in selectors}, labels
 
 
-@pytest.mark.parametrize("query", QUERIES)
-def test_query_asks_for_series_that_exist(query):
-    known = {name for names in families().values() for name in names}
-    names, _ = parsed(query)
-    assert names
-    assert names <= known
-
-
-def test_every_metric_is_shown():
-    shown = {name for query in QUERIES for name in parsed(query)[0]}
-    assert not [family for family, names in families().items() if not names & shown]
-
-
-def labels_of_series():
-    """The labels of each series, once everything has happened once."""
+def labels_by_series():
+    """Return the labels of each series after each event has happened once."""
     metrics = Metrics()
     metrics.answered("GET", "/health", 200, 0.1)
     metrics.observer().called("llm", "answered", 0.1)
@@ -68,12 +54,25 @@ def labels_of_series():
     return {sample.name: set(sample.labels) for sample in samples}
 
 
-@pytest.mark.parametrize("query", QUERIES)
-def test_query_uses_labels_that_its_metrics_have(query):
-    names, labels = parsed(query)
-    series = labels_of_series()
+def test_queries_select_series_that_exist():
+    known = set().union(*series_by_metric().values())
+    unknown = {query: parse(query)[0] - known for query in QUERIES}
+    assert not {query: names for query, names in unknown.items() if names}
+    assert all(parse(query)[0] for query in QUERIES)
+
+
+def test_every_metric_is_shown():
+    shown = {name for query in QUERIES for name in parse(query)[0]}
+    assert not [metric for metric, names in series_by_metric().items() if not names & shown]
+
+
+def test_queries_use_labels_that_their_series_have():
+    labels_of = labels_by_series()
     made_by_label_replace = {"riskscan"}
-    assert labels <= OF_THE_SCRAPE.union(made_by_label_replace, *(series[name] for name in names))
+    for query in QUERIES:
+        names, labels = parse(query)
+        known = OF_THE_SCRAPE.union(made_by_label_replace, *(labels_of[name] for name in names))
+        assert labels <= known, query
 
 
 def test_panels_have_a_place_of_their_own_and_an_id():
