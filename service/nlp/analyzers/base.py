@@ -212,11 +212,7 @@ def rows_of_distinct(
         AnalyzerTimeout: `deadline` passed between two batches.
         AnalyzerError: `function` returned another number of rows than sentences.
     """
-    row_by_sentence: dict[str, int] = {}
-    numbers = (row_by_sentence.setdefault(s, len(row_by_sentence)) for s in sentences)
-    row_of = np.fromiter(numbers, np.intp, len(sentences))
-    distinct = list(row_by_sentence)
-    del row_by_sentence, numbers  # 8 MB for a book
+    distinct, row_of = _distinct(sentences)
     rows = np.zeros((0, len(RISK_TYPES)), np.float32)
     for begin in range(0, len(distinct), batch_size):
         if deadline is not None:
@@ -234,3 +230,11 @@ def rows_of_distinct(
         if progress is not None:
             progress(begin + len(batch), len(distinct))
     return rows, row_of
+
+
+def _distinct(sentences: Sequence[str]) -> tuple[list[str], Rows]:
+    """Return the distinct sentences in document order, and for each sentence its place among them."""
+    row_by_sentence: dict[str, int] = {}
+    numbers = (row_by_sentence.setdefault(s, len(row_by_sentence)) for s in sentences)
+    row_of = np.fromiter(numbers, np.intp, len(sentences))
+    return list(row_by_sentence), row_of

@@ -120,11 +120,7 @@ class Extractor:
             Overloaded: other callers' files use all slots.
             AnalyzerTimeout: `deadline` passed.
         """
-        if len(data) > self._max_file_bytes:
-            raise TooLarge(
-                f"The file has {len(data):,} bytes; {self._max_file_bytes:,} are read. Send it in parts, "
-                "or ask the operator to raise MAX_FILE_BYTES."
-            )
+        self._check_size(data)
         file_format = detect_format(data, filename=filename, media_type=media_type)
         if not data:
             raise UnreadableDocument("The file is empty.")
@@ -141,6 +137,13 @@ class Extractor:
         if not extracted.blocks:
             raise UnreadableDocument("The file is empty: it holds no words.")
         return extracted
+
+    def _check_size(self, data: bytes) -> None:
+        if len(data) > self._max_file_bytes:
+            raise TooLarge(
+                f"The file has {len(data):,} bytes; {self._max_file_bytes:,} are read. Send it in parts, "
+                "or ask the operator to raise MAX_FILE_BYTES."
+            )
 
     def _read_here(self, data: bytes, file_format: Format, charset: str | None) -> ExtractedText:
         builder = TextBuilder(self._max_text_chars)
