@@ -1,0 +1,55 @@
+"""`users`: accounts made, listed, changed and disabled."""
+
+import json
+
+from db.queries.audit import list_events
+from db.tables import Role
+
+
+def test_users_are_managed_from_list_to_disable(riskscan):
+    emails = ["root@corp.local", f"{'long' * 15}@corp.local"]
+    for email in emails:
+        riskscan("users", "create", email, "--reviewer", stdin="long enough\n")
+    assert "has the role admin" in riskscan("users", "set-role", emails[0], "admin").stdout
+    riskscan("users", "disable", emails[1])
+    accounts = [
+        json.loads(line) for line in riskscan("users", "list", "--json").stdout.splitlines()
+    ]
+    shown = {a["email"]: (a["role"], a["disabled_at"] is None) for a in accounts}
+    assert shown == {emails[0]: ("admin", True), emails[1]: ("reviewer", False)}
+    refused = riskscan("users", "disable", emails[0])
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "last enabled administrator" in refused.stderr
+
+
+def test_users_list_fits_80_columns_and_cuts_no_address(riskscan):
+    email = f"{'long' * 15}@corp.{'internal.' * 5}local"
+    riskscan("users", "create", email, stdin="long enough\n")
+    lines = riskscan("users", "list", COLUMNS="80").stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert email in "".join(
+        line.rsplit("\u2502", 2)[1].strip() for line in lines if "\u2502" in line
+    )
+
+
+def test_users_create_with_bad_password_says_so(riskscan):
+    done = riskscan("users", "create", "root@corp.local", stdin="short\n")
+    assert done.returncode == 1
+    assert "7" in done.stderr
+
+
+def test_users_create_admin_makes_an_admin_and_an_event(riskscan, services):
+    done = riskscan("users", "create", "root@corp.local", "--admin", stdin="long enough\n")
+    assert done.returncode == 0, done.stderr
+    pair = services.accounts.log_in("root@corp.local", "long enough")
+    [user] = services.user_admin.list()
+    assert (user.id, user.role) == (pair.user_id, Role.ADMIN)
+    events = services.transactions.run(lambda session: list_events(session, limit=9))
+    assert [event.action for event in events] == ["user.logged_in", "user.registered"]
+
+
+def test_users_reset_password_reads_it_from_standard_input(riskscan, services):
+    riskscan("users", "create", "a@corp.local", stdin="long enough\n")
+    done = riskscan("users", "reset-password", "a@corp.local", stdin="another one\r\n")
+    assert "has a new password" in done.stdout
+    assert services.accounts.log_in("a@corp.local", "another one")
