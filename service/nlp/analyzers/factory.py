@@ -1,4 +1,4 @@
-"""Opens the analyzers that the settings name."""
+"""Opens the analyzers that the settings ask for."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from service.nlp.observer import NOBODY, Observer
 def open_analyzers(
     config: Config, observer: Callable[[], Observer] = lambda: NOBODY
 ) -> AnalyzerPool:
-    """Open the analyzers that the settings name; the local model is loaded and proved here.
+    """Open the analyzers that the settings ask for; this loads the local model and checks its golden scores.
 
-    `observer` gives each analyzer its own.
+    `observer` returns a new observer for each analyzer.
 
     Raises:
-        ArtifactError: the model is missing, altered, or does not reproduce its golden scores.
+        ArtifactError: the model is missing or altered, or does not reproduce its golden scores.
     """
     return AnalyzerPool(_open_default(config, observer()), _open_llm(config, observer()))
 
@@ -34,12 +34,12 @@ def open_model(
     n_threads: int | None = None,
     observer: Observer = NOBODY,
 ) -> LocalAnalyzer:
-    """Load the artifact in `folder` and prove it by its golden sentences, which also warms it.
+    """Load the artifact in `folder` and check its golden scores, which also warms the model up.
 
-    It runs on `n_threads` processor threads, or on as many as the settings say.
+    `n_threads` CPU threads run it; the default is INFERENCE_THREADS.
 
     Raises:
-        ArtifactError: it is missing, altered, or gives other scores.
+        ArtifactError: the artifact is missing or altered, or does not reproduce its golden scores.
     """
     threads = config.inference_threads if n_threads is None else n_threads
     return LocalAnalyzer.open(

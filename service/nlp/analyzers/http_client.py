@@ -1,6 +1,6 @@
-"""JSON over HTTP to another service: one POST, every failure mapped to the error tree, once.
+"""HTTP client for another service's JSON API; maps each failure to the error tree.
 
-Nothing that a server says reaches the caller with a secret in it.
+Secrets are removed from a server's messages before they reach the caller.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\s]+")
 
 
 class JsonClient:
-    """Posts JSON to one address, with a bearer token when there is one; serves all threads.
+    """Posts to one address, with a bearer token if there is one. Thread-safe.
 
-    `setting` is the name of the setting that holds the address: error messages name it as the remedy.
+    `setting` is the setting that holds the address; error messages name it as the remedy.
     """
 
     def __init__(self, url: str, *, setting: str, token: str = "") -> None:
-        """Prepare the connections; the first is made at the first post.
+        """Prepare the client; it connects at the first request.
 
         Raises:
-            ConfigError: the address cannot be parsed or the token cannot be sent.
+            ConfigError: the address is invalid, or the token cannot be sent in a header.
         """
         self._url = url
         self._setting = setting
@@ -62,7 +62,7 @@ class JsonClient:
         try:
             httpx.URL(url)
             _ = urlsplit(url).port  # raises where httpx accepts: a port above 65535
-            # The system's trust store: servers on the customer's premises have the customer's CA.
+            # The system's trust store, since on-premises servers use the customer's CA.
             self._client = httpx.Client(
                 headers=headers,
                 trust_env=False,
@@ -79,20 +79,20 @@ class JsonClient:
         self._client.close()
 
     def post(self, payload: object, *, deadline: Deadline | None = None) -> Any:  # noqa: ANN401 - JSON
-        """Post `payload` as JSON, return the parsed JSON answer of a 200.
+        """Post `payload` as JSON and return the parsed JSON of a 200 response.
 
         Raises:
-            AnalyzerUnavailable: no connection, or the server asks for a retry (429, 503).
-            AnalyzerTimeout: no complete answer before `deadline` (without one, within a minute).
+            AnalyzerUnavailable: no connection, or status 429 or 503.
+            AnalyzerTimeout: no complete response before `deadline`; without one, within a minute.
+            AnalyzerError: any other status, or a response that is not JSON or is longer than 4 MB.
             ShuttingDown: the client was closed.
-            AnalyzerError: any other status, or an answer that is not JSON or over 4 MB.
         """
         body = json.dumps(payload).encode()
         headers = {"Content-Type": "application/json"}
         return self._post(deadline, content=body, headers=headers)
 
     def post_form(self, form: Mapping[str, FormPart], *, deadline: Deadline | None = None) -> Any:  # noqa: ANN401 - JSON
-        """Post a form as multipart/form-data; answers and errors are those of `post`."""
+        """Post a form as multipart/form-data; the result and the errors are as in `post`."""
         return self._post(deadline, files=form)
 
     def _post(self, deadline: Deadline | None, **content: Any) -> Any:  # noqa: ANN401 - httpx's, JSON
@@ -103,18 +103,18 @@ class JsonClient:
         try:
             status, headers, body = self._within(deadline, content)
         except (httpx.TimeoutException, TimeoutError) as error:
-            raise self._too_late(deadline) from error
+            raise self._timeout(deadline) from error
         except httpx.HTTPError as error:
             raise AnalyzerUnavailable(
-                f"{self._named()} cannot be reached or broke the connection "
+                f"{self._name()} cannot be reached or broke the connection "
                 f"({type(error).__name__}). Check that it runs."
             ) from error
         if status != httpx.codes.OK:
-            raise self._refusal(status, headers, body)
+            raise self._status_error(status, headers, body)
         return self._parsed(body)
 
     def _within(self, deadline: Deadline, content: dict[str, Any]) -> Exchange:
-        """Exchange on a separate thread, since httpx limits each wait but not their sum."""
+        """Send the request on a separate thread, since httpx limits each wait but not their sum."""
         outcome: Future[Exchange] = Future()
 
         def run() -> None:
@@ -137,13 +137,13 @@ class JsonClient:
             response.close()
 
     def _read(self, response: httpx.Response, deadline: Deadline) -> bytes:
-        """Read the body by pieces: httpx limits each wait, not their sum, nor the size."""
+        """Read the body chunk by chunk, since httpx limits neither the total time nor the size."""
         body = bytearray()
-        for part in response.iter_raw():
-            body += part
+        for chunk in response.iter_raw():
+            body += chunk
             if len(body) > MAX_ANSWER_BYTES:
                 raise AnalyzerError(
-                    f"{self._named()} answered with more than {MAX_ANSWER_BYTES:,} bytes; "
+                    f"{self._name()} answered with more than {MAX_ANSWER_BYTES:,} bytes; "
                     "the scan was refused."
                 )
             if deadline.remaining_s() == 0.0:
@@ -155,40 +155,40 @@ class JsonClient:
             return json.loads(body)
         except (ValueError, RecursionError) as error:
             raise AnalyzerError(
-                f"{self._named()} answered with something that is no JSON. "
+                f"{self._name()} answered with something that is not JSON. "
                 f"Check that {self._setting} is the address of the right service."
             ) from error
 
-    def _refusal(
+    def _status_error(
         self, status: int, headers: httpx.Headers, body: bytes
     ) -> AnalyzerError | AnalyzerUnavailable:
-        said = readable_message(body, secrets=self._secrets)
-        message = f"{self._named()} answered {status}" + (f": {said}" if said else ".")
+        detail = readable_message(body, secrets=self._secrets)
+        message = f"{self._name()} answered {status}" + (f": {detail}" if detail else ".")
         if status in {429, 503}:
             return AnalyzerUnavailable(message, retry_after_s=_retry_after_s(headers))
         if 300 <= status < 400:
             message += f" Set {self._setting} to the final address; redirects are not followed."
         return AnalyzerError(message)
 
-    def _too_late(self, deadline: Deadline) -> AnalyzerTimeout:
+    def _timeout(self, deadline: Deadline) -> AnalyzerTimeout:
         service = f"the service at {urlsplit(self._url).hostname} ({self._setting})"
         return deadline.error(f"The scan, waiting for {service},")
 
-    def _named(self) -> str:
+    def _name(self) -> str:
         return f"The service at {urlsplit(self._url).hostname} ({self._setting})"
 
 
 def readable_message(body: bytes, *, secrets: Sequence[str] = ()) -> str:
-    """Return what an error answer says, on one line, without secrets, of at most 300 characters."""
-    text = _CONTROL.sub(" ", _stated(body.decode("utf-8", "replace"))).strip()
+    """Return the message of an error response: one line of at most 300 characters, without secrets."""
+    text = _CONTROL.sub(" ", _message(body.decode("utf-8", "replace"))).strip()
     for secret in secrets:
         text = text.replace(secret, "***")
     text = _URL.sub(r"\1\2", _SECRET_SHAPES.sub("***", text))
     return text if len(text) <= MAX_MESSAGE_CHARS else text[: MAX_MESSAGE_CHARS - 1] + "\u2026"
 
 
-def _stated(text: str) -> str:
-    """Find the message in the usual shapes of an error: OpenAI's, RFC 9457's, FastAPI's, plain text."""
+def _message(text: str) -> str:
+    """Find the message in the usual error formats: OpenAI's, RFC 9457's, FastAPI's, plain text."""
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
@@ -207,12 +207,14 @@ def _innermost(data: object) -> object:
 
 
 def _fault(item: object) -> str:
-    """Return one fault of a list as place and message: FastAPI's `loc` and `msg`, without its `input`."""
-    said = _innermost(item)
-    place = item.get("loc") if isinstance(item, dict) else None
-    if not isinstance(said, str):
+    """Format one entry of a list of faults, such as FastAPI's `loc` and `msg`; its `input` is left out."""
+    message = _innermost(item)
+    location = item.get("loc") if isinstance(item, dict) else None
+    if not isinstance(message, str):
         return ""
-    return f"{'.'.join(map(str, place))}: {said}" if isinstance(place, list) and place else said
+    if isinstance(location, list) and location:
+        return f"{'.'.join(map(str, location))}: {message}"
+    return message
 
 
 def _retry_after_s(headers: httpx.Headers) -> int | None:

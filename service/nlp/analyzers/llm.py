@@ -1,4 +1,4 @@
-"""LLMAnalyzer: any server that speaks OpenAI's chat completions."""
+"""LLMAnalyzer: an LLM behind any server with OpenAI's chat completions API."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from service.nlp.taxonomy import RISK_TYPES
 
 MAX_SENTENCES_PER_REQUEST = 30
 MAX_CHARS_PER_REQUEST = 6_000
-# Of one document. A small llama.cpp or vLLM server answers about four at a time; more would wait there
-# and hold up the requests of other documents.
+# For one document. A small llama.cpp or vLLM server answers about four in parallel; more would wait there
+# and delay other documents.
 REQUESTS_AT_ONCE = 4
-# A finding is about 22 tokens. A small LLM that is held to a grammar may list findings for ever.
+# A finding takes about 22 tokens. Without a limit, a small LLM under a grammar may list findings forever.
 ANSWER_TOKENS_PER_SENTENCE = 25 * MAX_TYPES_PER_SENTENCE
-ANSWER_TOKENS = 512  # for the words around the answer, too
+ANSWER_TOKENS = 512  # also for words around the answer
 _COLUMN = {risk_type: column for column, risk_type in enumerate(RISK_TYPES)}
 
 
 class LLMAnalyzer(SentenceScorer):
-    """Asks an LLM which of numbered sentences state which risk type.
+    """Asks an LLM which of the numbered sentences state which risk type.
 
-    The LLM answers with (sentence number, risk type) pairs, so it cannot invent a quotation; whatever
-    else it answers is refused whole. It gives no probabilities: a score is 1 or 0.
+    The LLM answers with (sentence number, risk type) pairs, so it cannot invent a quotation. Any other answer
+    is rejected as a whole. An LLM gives no probabilities: a score is 1 or 0.
     """
 
     source: ClassVar[Source] = "llm"
@@ -56,7 +56,7 @@ class LLMAnalyzer(SentenceScorer):
         request_mode: RequestMode = "json_schema",
         observer: Observer = NOBODY,
     ) -> None:
-        """Ask `model` at `base_url` (such as http://localhost:8080/v1); connects at first use."""
+        """Use `model` at `base_url`, such as http://localhost:8080/v1; connects at first use."""
         self.model_name = model
         self.model_version = ""
         yes_or_no = OperatingPoint(0.5, np.full(len(RISK_TYPES), 0.5, dtype=np.float32))
@@ -71,8 +71,8 @@ class LLMAnalyzer(SentenceScorer):
 
     def score_batch(self, sentences: Sequence[str], *, deadline: Deadline | None = None) -> Scores:
         scores = np.zeros((len(sentences), len(RISK_TYPES)), dtype=np.float32)
-        parts = list(_requests(sentences))
-        answers = self._ask_all([sentences[start:end] for start, end in parts], deadline)
+        parts = list(_request_ranges(sentences))
+        answers = self._post_all([sentences[start:end] for start, end in parts], deadline)
         for (start, _), pairs in zip(parts, answers, strict=True):
             for number, risk_type in pairs:
                 scores[start + number - 1, _COLUMN[risk_type]] = 1.0
@@ -81,20 +81,20 @@ class LLMAnalyzer(SentenceScorer):
     def close(self) -> None:
         self._client.close()
 
-    def _ask_all(
+    def _post_all(
         self, parts: Sequence[Sequence[str]], deadline: Deadline | None
     ) -> list[set[Pair]]:
-        """Ask about each part, REQUESTS_AT_ONCE at a time; the first error ends it for all."""
+        """Send one request for each part, REQUESTS_AT_ONCE in parallel; the first error cancels the rest."""
         pool = ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="llm")
         try:
-            asked = [pool.submit(self._ask, part, deadline) for part in parts]
-            for future in as_completed(asked):
+            futures = [pool.submit(self._post, part, deadline) for part in parts]
+            for future in as_completed(futures):
                 future.result()
-            return [future.result() for future in asked]
+            return [future.result() for future in futures]
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _ask(self, sentences: Sequence[str], deadline: Deadline | None) -> set[Pair]:
+    def _post(self, sentences: Sequence[str], deadline: Deadline | None) -> set[Pair]:
         request = {
             "model": self.model_name,
             "messages": messages(sentences),
@@ -107,8 +107,8 @@ class LLMAnalyzer(SentenceScorer):
             return read_answer(completion, n_sentences=len(sentences), mode=self.request_mode)
 
 
-def _requests(sentences: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Yield half-open ranges of sentences within both limits of a request, or of one sentence alone."""
+def _request_ranges(sentences: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield half-open ranges of sentences that fit into one request; a longer sentence goes alone."""
     start = size = 0
     for i, sentence in enumerate(sentences):
         is_full = i - start == MAX_SENTENCES_PER_REQUEST

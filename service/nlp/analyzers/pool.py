@@ -10,61 +10,60 @@ from service.errors import NotConfigured
 from service.nlp.analyzers.base import Analyzer
 
 
-class _Loan:
-    """An analyzer, how many requests use it, and whether it closes with the last of them."""
+class _Entry:
+    """An analyzer of the pool, and the number of requests that use it."""
 
     def __init__(self, analyzer: Analyzer) -> None:
         self.analyzer = analyzer
         self.n_users = 0
-        self.is_retired = False
+        self.is_retired = False  # closes after its last request
 
 
 class AnalyzerPool:
-    """The default analyzer and, where configured, the one that `force_llm` asks for.
+    """The default analyzer and, if configured, the one for `force_llm`. Thread-safe.
 
-    The default can be exchanged at any time. Who has borrowed one keeps it to the end; the one that
-    served before stays open, so that a rollback needs no loading; any older one closes when its last
-    request has ended.
+    The default can be exchanged at any time; a request keeps the analyzer that it borrowed. The previous
+    default stays open, so a rollback loads nothing; any older one closes after its last request.
     """
 
     def __init__(self, default: Analyzer, llm: Analyzer | None = None) -> None:
-        self._serving = _Loan(default)
-        self._previous: _Loan | None = None
-        self._llm = None if llm is None else _Loan(llm)
+        self._serving = _Entry(default)
+        self._previous: _Entry | None = None
+        self._llm = None if llm is None else _Entry(llm)
         self._lock = threading.Lock()
 
     @property
     def default(self) -> Analyzer:
-        """The analyzer that serves now; borrow it with `lend` to use it."""
+        """The current default analyzer; to use it, borrow it with `lend`."""
         return self._serving.analyzer
 
     @contextlib.contextmanager
     def lend(self, *, force_llm: bool = False) -> Iterator[Analyzer]:
-        """Yield the analyzer for a request; it is neither closed nor replaced before the block ends.
+        """Yield the analyzer for one request; it stays open until the block ends.
 
         Raises:
-            NotConfigured: `force_llm`, and no LLM is configured.
+            NotConfigured: `force_llm` is set and no LLM is configured.
         """
         with self._lock:
-            loan = self._chosen(force_llm=force_llm)
-            loan.n_users += 1
+            entry = self._entry(force_llm=force_llm)
+            entry.n_users += 1
         try:
-            yield loan.analyzer
+            yield entry.analyzer
         finally:
             with self._lock:
-                loan.n_users -= 1
-                is_over = loan.is_retired and loan.n_users == 0
-            if is_over:
-                loan.analyzer.close()
+                entry.n_users -= 1
+                is_unused = entry.is_retired and entry.n_users == 0
+            if is_unused:
+                entry.analyzer.close()
 
     def exchange(self, analyzer: Analyzer) -> None:
-        """Serve requests from now on with `analyzer`: a new one, or the previous one again."""
+        """Make `analyzer` the default from now on; it may be a new one or the previous one."""
         with self._lock:
             before, older = self._serving, self._previous
             if older is not None and older.analyzer is analyzer:
                 self._serving, self._previous = older, before
                 return
-            self._serving, self._previous = _Loan(analyzer), before
+            self._serving, self._previous = _Entry(analyzer), before
             if older is None:
                 return
             older.is_retired = True
@@ -73,12 +72,12 @@ class AnalyzerPool:
             older.analyzer.close()
 
     def close(self) -> None:
-        """Close all; who still waits for one gets ShuttingDown."""
-        for loan in (self._serving, self._previous, self._llm):
-            if loan is not None:
-                loan.analyzer.close()
+        """Close every analyzer; requests in progress get ShuttingDown."""
+        for entry in (self._serving, self._previous, self._llm):
+            if entry is not None:
+                entry.analyzer.close()
 
-    def _chosen(self, *, force_llm: bool) -> _Loan:
+    def _entry(self, *, force_llm: bool) -> _Entry:
         if not force_llm:
             return self._serving
         if self._llm is None:

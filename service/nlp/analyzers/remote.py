@@ -1,4 +1,4 @@
-"""RemoteAnalyzer: another service that answers POST /scan, with its own taxonomy or ours."""
+"""RemoteAnalyzer: another service with a POST /scan, which may have its own taxonomy."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _ORDER = {risk_type: position for position, risk_type in enumerate(RISK_TYPES)}
 
 
 class RemoteAnalyzer(Analyzer):
-    """Sends the file or the text to AI_SERVICE_URL and locates each `context` of the answer in the text."""
+    """Posts the file or the text to AI_SERVICE_URL and locates each `context` of the answer in the text."""
 
-    source: ClassVar[Source] = "model"  # what an answer says of itself goes into its Analysis
+    source: ClassVar[Source] = "model"  # an Analysis has the source that the answer states
     takes_files: ClassVar[bool] = True
     model_version = ""
 
     def __init__(
         self, url: str, *, token: str = "", force_llm: bool = False, observer: Observer = NOBODY
     ) -> None:
-        """Prepare to post to `{url}/scan`; connects at first use."""
+        """Use `{url}/scan`; connects at first use."""
         self.model_name = "remote"
         self._observer = observer
         self._force_llm = force_llm
@@ -66,7 +66,7 @@ class RemoteAnalyzer(Analyzer):
         self._client.close()
 
     def _form(self, document: Document, sensitivity: Sensitivity) -> dict[str, FormPart]:
-        """Return the fields of the older contract, and newer ones unless they have their default."""
+        """Return the form fields of the older contract, and newer ones if they differ from the default."""
         file = document.file
         form: dict[str, FormPart]
         if file is not None:
@@ -92,7 +92,7 @@ class _Item:
 class _Locator:
     """Locates contexts in a document.
 
-    If a risk has the same context several times, its n-th item gets the n-th occurrence of the context, or
+    If an answer repeats a risk with the same context, its n-th item gets the n-th occurrence in the text, or
     the last one if there are fewer.
     """
 
@@ -109,13 +109,13 @@ class _Locator:
         number = self._seen[item.risk, item.context]
         self._seen[item.risk, item.context] += 1
         spans = self._spans[item.context]
-        if number >= len(spans):  # the other service cuts sentences elsewhere
+        if number >= len(spans):  # the other service splits sentences differently
             known = set(spans)
             spans += [span for span in self._occurrences(item.context) if span not in known]
         return spans[min(number, len(spans) - 1)] if spans else None
 
     def _occurrences(self, context: str) -> list[Span]:
-        # A service that reads the file itself breaks lines elsewhere.
+        # A service that extracts the text itself may break lines differently.
         pattern = r"\s+".join(map(re.escape, context.split()))
         return [match.span() for match in re.finditer(pattern, self._text)]
 
@@ -149,7 +149,7 @@ def _page_at(document: Document, start: int) -> int | None:
 
 
 def _position(finding: Finding) -> tuple[bool, int, int, int]:
-    """Return the sort key of document order; findings without a span come last, in the answer's order."""
+    """Return the sort key: document order; findings without a span last, in the order of the answer."""
     if finding.start is None or finding.end is None:
         return True, 0, 0, 0
     order = _ORDER.get(finding.risk_type or "", len(_ORDER))

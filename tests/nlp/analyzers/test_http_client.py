@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 
 import pytest
 
@@ -31,13 +30,13 @@ def error_body(message: str) -> bytes:
 @pytest.mark.parametrize(
     ("url", "token"), [("http://host:99999999", ""), ("http://host", "k\u00e9y\u2019")]
 )
-def test_client_unusable_address_or_token_names_the_setting(url, token):
+def test_client_with_an_invalid_address_or_token_names_the_setting(url, token):
     with pytest.raises(ConfigError, match="LLM_BASE_URL"):
         JsonClient(url, setting="LLM_BASE_URL", token=token)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 500, 502, 504])
-def test_post_refused_forwards_the_servers_own_message(client, chat_server, status):
+def test_post_error_status_forwards_the_servers_message(client, chat_server, status):
     chat_server.replies.append(Reply(status, error_body("model 'm' does not exist")))
     with pytest.raises(AnalyzerError, match=f"{status}: model 'm' does not exist") as caught:
         client.post({})
@@ -48,7 +47,7 @@ def test_post_refused_forwards_the_servers_own_message(client, chat_server, stat
 @pytest.mark.parametrize(
     ("header", "expected"), [("7", 7), ("99999", 30), ("soon", 30), ("-1", 30), ("", 30)]
 )
-def test_post_asked_to_come_back_passes_a_sane_retry_after_on(
+def test_post_asked_to_retry_forwards_a_plausible_retry_after(
     client, chat_server, status, header, expected
 ):
     chat_server.replies.append(Reply(status, error_body("busy"), {"Retry-After": header}))
@@ -65,13 +64,13 @@ def test_post_redirect_is_not_followed(client, chat_server):
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"{", b"\xff\xfe", b"[" * 200_000])
-def test_post_answer_that_is_no_json_raises_analyzer_error(client, chat_server, body):
+def test_post_response_that_is_not_json_raises_analyzer_error(client, chat_server, body):
     chat_server.replies.append(Reply(200, body))
-    with pytest.raises(AnalyzerError, match="no JSON"):
+    with pytest.raises(AnalyzerError, match="not JSON"):
         client.post({})
 
 
-def test_post_answer_of_many_megabytes_is_refused(client, chat_server):
+def test_post_response_over_the_size_limit_raises_analyzer_error(client, chat_server):
     chat_server.replies.append(Reply(200, b" " * (MAX_ANSWER_BYTES + 1)))
     with pytest.raises(AnalyzerError, match="4,000,000 bytes"):
         client.post({})
@@ -86,12 +85,11 @@ def test_post_answer_of_many_megabytes_is_refused(client, chat_server):
     ],
     ids=["mute", "trickle", "trickled header"],
 )
+@pytest.mark.timeout(15)  # seconds; without the deadline, each of these servers takes 20 or more
 def test_post_slow_server_raises_timeout_at_the_deadline(client, chat_server, reply):
     chat_server.replies.append(reply)
-    begin = time.monotonic()
     with pytest.raises(AnalyzerTimeout) as caught:
         client.post({}, deadline=Deadline.after(0.2))
-    assert time.monotonic() - begin < 10
     assert caught.value.retry_after_s
 
 
@@ -105,7 +103,7 @@ def test_post_connection_refused_names_the_host_alone():
     assert not any(secret in caught.value.message for secret in ("me:", "pw", "hush", str(port)))
 
 
-def test_post_connection_broken_in_the_answer_raises_unavailable(client, chat_server):
+def test_post_connection_that_breaks_in_the_response_raises_unavailable(client, chat_server):
     chat_server.replies.append(
         Reply(body=b"{", headers={"Content-Length": "9", "Connection": "close"})
     )
@@ -131,7 +129,7 @@ def test_post_proxy_of_the_environment_is_ignored(chat_server, monkeypatch):
         "x" * 290 + " tok-1234567",
     ],
 )
-def test_post_refused_never_forwards_a_secret(client, chat_server, message):
+def test_post_error_status_never_forwards_a_secret(client, chat_server, message):
     chat_server.replies.append(Reply(401, error_body(message)))
     with pytest.raises(AnalyzerError) as caught:
         client.post({})
