@@ -1,1 +1,1 @@
-"""Bytes to text with blocks and pages: one file per format, and the sandbox they run in."""
+"""Bytes to text with blocks and pages: one file for each format, and the sandbox that they run in."""

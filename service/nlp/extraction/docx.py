@@ -1,9 +1,9 @@
-"""Word documents, streamed from the zip: no part is ever held whole, so a bomb costs its limit at most.
+"""Reads Word documents as a stream from the zip. No part is in memory as a whole, so a zip bomb costs little.
 
 Read: paragraphs, lists, cells, text boxes, headers, footers, footnotes, endnotes, comments, diagrams,
-WordArt, the descriptions of pictures, and of charts the titles, categories and names of series; hidden
-and inserted text is text, deleted or moved-away text is not. Word has no pages before layout.
-Not read: numbers of charts, the choice in a drop-down list of Word 97, properties, embedded files.
+WordArt, descriptions of pictures; titles, categories and series names of charts; hidden and inserted text.
+Not read: deleted and moved-away text, numbers of charts, the selected item of a Word 97 drop-down list,
+properties, embedded files. There are no page numbers, since a Word file has none before layout.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from service.errors import TooLarge, UnreadableDocument
 from service.nlp.extraction.text_builder import TextBuilder
 
 MAX_ENTRIES = 10_000
-MAX_INFLATED_BYTES = 268_435_456  # of all parts read; 25 MiB of real text inflates to about 250 MB
-_PARTS = (  # the ends of content types, in the order in which parts are read
+MAX_INFLATED_BYTES = (
+    268_435_456  # of all parts; a 25 MiB file of real text inflates to about 250 MB
+)
+_PARTS = (  # suffixes of content types, in reading order
     "document.main+xml",
     "document.macroenabled.main+xml",
     "template.main+xml",
@@ -38,7 +40,7 @@ _PARTS = (  # the ends of content types, in the order in which parts are read
 )
 _TEXT = {"t"}
 _CHARACTERS = {"br": "\n", "cr": "\n", "tab": "\t", "ptab": "\t", "noBreakHyphen": "-"}
-_CHART_TEXT = ("{*}v", "{*}pt")  # outside of any paragraph; the second since Office 2016
+_CHART_TEXT = ("{*}v", "{*}pt")  # outside any paragraph; the second since Office 2016
 _NUMBERS = {"numCache", "numLit", "numDim"}
 _LEFT_OUT = {"del", "moveFrom", "Fallback", "instrText", "delText", "rPr", "pPr"}
 _BROKEN = (
@@ -53,11 +55,11 @@ _DAMAGED = "The Word document is damaged. Open it in a word processor and save i
 
 
 def read_docx(data: bytes, builder: TextBuilder) -> None:
-    """Add every block of a Word document, part by part.
+    """Add the text of a Word document, part by part.
 
     Raises:
-        TooLarge: it inflates beyond MAX_INFLATED_BYTES or holds more than MAX_ENTRIES parts.
-        UnreadableDocument: it is encrypted, damaged, or embeds what is not read.
+        TooLarge: it inflates beyond MAX_INFLATED_BYTES or has more than MAX_ENTRIES parts.
+        UnreadableDocument: it is encrypted or damaged, or embeds another document.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -83,7 +85,7 @@ def _check(archive: zipfile.ZipFile) -> None:
 
 
 class _Budget:
-    """Bytes that may still be inflated; counts what comes out, whatever the zip declares."""
+    """The bytes that may still be inflated. Counts actual bytes, not the sizes that the zip declares."""
 
     def __init__(self, left_bytes: int) -> None:
         self.left_bytes = left_bytes
@@ -97,21 +99,21 @@ class _Budget:
             )
 
 
-_DOCTYPE_BYTES = 36  # of "<!DOCTYPE", four bytes a character
+_DOCTYPE_BYTES = 36  # "<!DOCTYPE" at four bytes a character
 
 
 class _Metered:
-    """A part's stream that draws on the budget."""
+    """The stream of one part; reading it spends the budget."""
 
     def __init__(self, stream: IO[bytes], budget: _Budget) -> None:
         self._stream, self._budget = stream, budget
         self._tail = b""
 
     def read(self, size: int = 65_536) -> bytes:
-        """Return the next bytes; a DTD, whose entities would vanish unread, is refused."""
+        """Return the next bytes; raise UnreadableDocument at a DTD, whose entities would be lost."""
         chunk = self._stream.read(size)
         self._budget.take(len(chunk))
-        head = (self._tail + chunk).replace(b"\0", b"")  # UTF-16 looks like ASCII without its zeros
+        head = (self._tail + chunk).replace(b"\0", b"")  # UTF-16 without its zero bytes is ASCII
         if b"<!DOCTYPE" in head:
             raise UnreadableDocument(
                 "The Word document declares XML entities, which no word processor writes. "
@@ -133,7 +135,7 @@ def _events(
             no_network=True,
             load_dtd=False,
             huge_tree=False,
-            remove_comments=True,  # inside a run they would split its text, and cut it
+            remove_comments=True,  # inside a run they would truncate its text
             remove_pis=True,
         )
         yield from parser
@@ -141,7 +143,7 @@ def _events(
 
 def _part_names(archive: zipfile.ZipFile, budget: _Budget) -> list[str]:
     """Return the names of the parts that hold text, in reading order."""
-    found: set[tuple[int, str]] = set()  # a part that is listed twice is read once
+    found: set[tuple[int, str]] = set()  # a part listed twice is read once
     for event, override in _events(archive, "[Content_Types].xml", budget, "{*}Override"):
         kind = override.get("ContentType", "").lower()
         rank = next((i for i, end in enumerate(_PARTS) if kind.endswith(end)), None)
@@ -174,7 +176,7 @@ def _read_part(archive: zipfile.ZipFile, name: str, budget: _Budget, builder: Te
 
 
 def _chart_words(element: etree._Element) -> str:
-    """Return the text of a category or of the name of a series, "" for a number."""
+    """Return the text of a category or series name, or "" for a number."""
     words = (element.text or "").strip()
     numeric = any(_local(above) in _NUMBERS for above in element.iterancestors())
     return "" if numeric else words
@@ -186,7 +188,7 @@ def _local(element: etree._Element) -> str:
 
 
 def _paragraphs(paragraph: etree._Element) -> list[str]:
-    """Return the paragraph's own text, then those of its text boxes and pictures; blank ones left out."""
+    """Return the paragraph's text, then that of its text boxes and pictures, without blank ones."""
     parts: list[str] = []
     inner: list[str] = []
     stack = list(reversed(paragraph))
@@ -211,12 +213,12 @@ def _paragraphs(paragraph: etree._Element) -> list[str]:
 
 
 def _symbol(element: etree._Element) -> str:
-    """Return the character of a `w:sym`; those of symbol fonts are private ones, from U+F000 on."""
+    """Return the character of a `w:sym`; a symbol font has private ones, from U+F000 on."""
     code = next((v for k, v in element.attrib.items() if k.rpartition("}")[2] == "char"), "")
     return chr(int(code, 16)) if re.fullmatch("[0-9A-Fa-f]{4}", code) else "\ufffd"
 
 
 def _aside(element: etree._Element, name: str) -> list[str]:
-    """Return the words in a drawing's attributes: the description of a picture, WordArt."""
+    """Return the text in a drawing's attributes: the description of a picture, WordArt."""
     kept = {"docPr": ("title", "descr"), "textpath": ("string",)}.get(name, ())
     return [words for words in (element.get(k, "").strip() for k in kept) if words]

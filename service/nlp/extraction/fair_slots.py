@@ -1,4 +1,4 @@
-"""A fixed number of slots, shared fairly: no caller can hold all of them."""
+"""A semaphore that callers share fairly: none can hold all of its slots."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from time import monotonic
 
 from service.errors import Overloaded, RateLimited
 
-_KNOWN_CALLERS = 1_000  # pace is kept for so many callers
+_KNOWN_CALLERS = 1_000  # for so many, the pace is remembered
 
 
 @dataclass(eq=False, slots=True)
 class _Turn:
-    """One request for a slot; `granted` is set once it holds one."""
+    """One request for a slot; `granted` is set when it holds one."""
 
     caller: str
     granted: threading.Event = field(default_factory=threading.Event)
@@ -25,10 +25,10 @@ class _Turn:
 
 
 class FairSlots:
-    """Grants `n_slots` slots; one instance serves all threads.
+    """Grants `n_slots` slots. Thread-safe.
 
-    A caller holds all but one slot at most, so another caller never waits for that caller alone. A free
-        slot goes to the waiting caller with the fewest slots; equals take turns. A caller is an opaque key.
+    A caller holds at most all slots but one, so no caller has to wait for one other caller alone. A free slot
+    goes to the waiting caller that holds the fewest; equals take turns. A caller is an opaque key.
     """
 
     def __init__(self, n_slots: int) -> None:
@@ -36,26 +36,26 @@ class FairSlots:
         self._share = max(1, n_slots - 1)
         self._lock = threading.Lock()  # guards all fields below
         self._n_held: Counter[str] = Counter()
-        self._lines: dict[str, deque[_Turn]] = {}
-        """Waiting turns by caller; the caller who has waited longest since the last slot is first."""
+        self._waiting: dict[str, deque[_Turn]] = {}
+        """Waiting turns by caller; the caller that got its last slot longest ago is first."""
         self._pace_s: OrderedDict[str, float] = OrderedDict()
-        """Recent seconds per slot, by caller, in order of their last release."""
+        """Moving average of the seconds that a caller holds a slot, in order of the last release."""
 
     @property
     def n_waiting(self) -> int:
-        """Turns that wait for a slot."""
+        """Number of turns that wait for a slot."""
         with self._lock:
-            return sum(len(line) for line in self._lines.values())
+            return sum(len(turns) for turns in self._waiting.values())
 
     @contextmanager
     def hold(self, caller: str, *, timeout_s: float) -> Iterator[None]:
-        """Hold a slot within the block, after a wait of `timeout_s` at most.
+        """Wait at most `timeout_s` for a slot, and hold it within the block.
 
         Raises:
-            RateLimited: the caller's own turns would delay this one beyond the time-out.
-            Overloaded: the slots are taken by others.
+            RateLimited: the caller's own turns delay this one beyond the time-out.
+            Overloaded: other callers' turns do.
         """
-        turn = self._queued(caller, timeout_s)
+        turn = self._enqueue(caller, timeout_s)
         if not turn.granted.wait(timeout_s):
             self._give_up(turn)
         try:
@@ -63,34 +63,34 @@ class FairSlots:
         finally:
             self._release(turn)
 
-    def _queued(self, caller: str, timeout_s: float) -> _Turn:
+    def _enqueue(self, caller: str, timeout_s: float) -> _Turn:
         with self._lock:
             expected_s = self._expected_wait_s(caller)
             if expected_s > timeout_s:
-                raise _own_share(expected_s)
+                raise _rate_limited(expected_s)
             turn = _Turn(caller)
-            self._lines.setdefault(caller, deque()).append(turn)
+            self._waiting.setdefault(caller, deque()).append(turn)
             self._grant()
             return turn
 
     def _expected_wait_s(self, caller: str) -> float:
-        """Estimate, from recent turns, how many seconds the caller's own turns will block one more."""
-        n_waiting = len(self._lines.get(caller, ()))
+        """Estimate how long the caller's own turns will delay another one, in seconds."""
+        n_waiting = len(self._waiting.get(caller, ()))
         if self._n_held[caller] < self._share and not n_waiting:
             return 0.0
         return (n_waiting + 0.5) * self._pace_s.get(caller, 0.0) / self._share
 
     def _grant(self) -> None:
-        """Give the free slots to those whose turn it is."""
+        """Grant the free slots to the callers that are next."""
         while self._n_free:
-            due = [caller for caller in self._lines if self._n_held[caller] < self._share]
-            if not due:
+            eligible = [caller for caller in self._waiting if self._n_held[caller] < self._share]
+            if not eligible:
                 return
-            caller = min(due, key=lambda c: self._n_held[c])  # the first of equals
-            line = self._lines.pop(caller)
-            turn = line.popleft()
-            if line:
-                self._lines[caller] = line  # behind the others
+            caller = min(eligible, key=lambda c: self._n_held[c])  # the first of equals
+            turns = self._waiting.pop(caller)
+            turn = turns.popleft()
+            if turns:
+                self._waiting[caller] = turns  # behind the other callers
             self._n_free -= 1
             self._n_held[caller] += 1
             turn.began_s = monotonic()
@@ -101,24 +101,24 @@ class FairSlots:
         with self._lock:
             if turn.granted.is_set():
                 return
-            line = self._lines[turn.caller]
-            line.remove(turn)
-            if not line:
-                del self._lines[turn.caller]
+            turns = self._waiting[turn.caller]
+            turns.remove(turn)
+            if not turns:
+                del self._waiting[turn.caller]
             if self._n_held[turn.caller] >= self._share:
-                raise _own_share(self._pace_s.get(turn.caller, 0.0))
-        raise Overloaded("Too many files are being read. Try again in some seconds.")
+                raise _rate_limited(self._pace_s.get(turn.caller, 0.0))
+        raise Overloaded("Too many files are being read. Try again in a few seconds.")
 
     def _release(self, turn: _Turn) -> None:
         with self._lock:
-            self._remember_pace(turn)
+            self._update_pace(turn)
             self._n_free += 1
             self._n_held[turn.caller] -= 1
             if not self._n_held[turn.caller]:
                 del self._n_held[turn.caller]
             self._grant()
 
-    def _remember_pace(self, turn: _Turn) -> None:
+    def _update_pace(self, turn: _Turn) -> None:
         held_s = monotonic() - turn.began_s
         old_s = self._pace_s.pop(turn.caller, held_s)
         self._pace_s[turn.caller] = (old_s + held_s) / 2
@@ -126,7 +126,7 @@ class FairSlots:
             self._pace_s.popitem(last=False)
 
 
-def _own_share(expected_s: float) -> RateLimited:
+def _rate_limited(expected_s: float) -> RateLimited:
     return RateLimited(
         "Your other files use up your share of the document readers. "
         "Wait for their answers, then send this one again.",

@@ -1,7 +1,7 @@
-"""HTML token by token: no tree is built, so deep nesting costs nothing.
+"""Reads HTML token by token. No tree is built, so deep nesting costs nothing.
 
 Read: all text, including the title and <noscript>, and attributes that browsers show.
-Not read: comments, scripts, styles, templates, <meta> content, pages inside attributes (srcdoc).
+Not read: comments, scripts, styles, templates, <meta> content, and pages in attributes (srcdoc).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import Counter
 
 from service.errors import UnreadableDocument
 from service.nlp.extraction.html_tokens import EndTag, StartTag, Text, tokens
-from service.nlp.extraction.paragraphs import blocks_of
+from service.nlp.extraction.paragraphs import find_blocks
 from service.nlp.extraction.plain_text import decode
 from service.nlp.extraction.text_builder import TextBuilder
 
@@ -25,22 +25,24 @@ _INLINE = frozenset((
 # fmt: on
 _DROPPED = frozenset(("script", "style", "template"))
 _SHOWN_ATTRIBUTES = frozenset(("alt", "aria-label", "label", "placeholder", "title"))
-_TYPED_IN = frozenset(("", "button", "email", "reset", "search", "submit", "tel", "text", "url"))
+_SHOWN_INPUT_TYPES = frozenset(
+    ("", "button", "email", "reset", "search", "submit", "tel", "text", "url")
+)
 _META_CHARSET = re.compile(
     rb"<meta[^>]{0,500}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE
 )
 _SPACES = re.compile(r"[ \t\r\n\f]+")
-_META_BYTES = 4096  # where browsers look: the first 1,024 bytes, with room for a long head
+_META_BYTES = 4096  # browsers search the first 1,024 bytes; this leaves room for a long head
 
 
 def read_html(data: bytes, builder: TextBuilder, *, charset: str | None = None) -> None:
-    """Add a page: block elements, cells and list items are blocks, <br> is a newline in its block.
+    """Add a page: block elements, cells and list items become blocks, <br> a newline within its block.
 
-    Attributes that people see (alt, title, placeholder, the value of a field) follow the block they
-    stand in, as blocks of their own.
+    Attributes that people see (alt, title, placeholder, the value of a field) become blocks after the one
+    that they are in.
 
     Raises:
-        UnreadableDocument: an element whose content is not shown never ends, so the rest is unknown.
+        UnreadableDocument: an element with hidden content is not closed, so the rest of the page is unknown.
     """
     meta = _META_CHARSET.search(data[:_META_BYTES])
     declared = charset or (meta.group(1).decode("ascii") if meta else None)
@@ -55,7 +57,7 @@ class _Reader:
         self._parts: list[str] = []
         self._asides: list[str] = []
         self._dropped: list[str] = []
-        self._n_dropped: Counter[str] = Counter()  # of each name in it
+        self._n_dropped: Counter[str] = Counter()  # by tag name
         self._pre = 0
 
     def read(self, page: str) -> None:
@@ -75,9 +77,7 @@ class _Reader:
             self._dropped.append(tag)
             self._n_dropped[tag] += 1
         elif tag == "br":
-            self._parts.append(
-                "\v"
-            )  # no HTML text holds it; whitespace is collapsed before it is read
+            self._parts.append("\v")  # read() removes any other \v from the text
         elif tag not in _INLINE:
             self._flush()
         if not self._dropped:
@@ -109,7 +109,7 @@ class _Reader:
         if self._pre:
             text = text.replace("\v", "\n").strip("\n")
             if text.strip():
-                self._builder.raw(text, blocks_of(text))
+                self._builder.add_blocks(text, find_blocks(text))
         else:
             self._add(text)
         for aside in asides:
@@ -122,8 +122,8 @@ class _Reader:
 
 
 def _shown(tag: str, attrs: dict[str, str]) -> list[str]:
-    """Return what a browser shows of an element's attributes; no password, no hidden or coded value."""
+    """Return the attributes that a browser shows: no password, no hidden or encoded value."""
     texts = [value for name, value in attrs.items() if name in _SHOWN_ATTRIBUTES]
-    if tag == "input" and attrs.get("type", "").strip().lower() in _TYPED_IN:
+    if tag == "input" and attrs.get("type", "").strip().lower() in _SHOWN_INPUT_TYPES:
         texts.append(attrs.get("value", ""))
     return texts

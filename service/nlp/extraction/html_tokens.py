@@ -1,7 +1,7 @@
-"""Cuts HTML into tags and text, after the WHATWG tokenizer, in time linear in the page.
+"""An HTML tokenizer after WHATWG's, in time linear in the page. Imports nothing of ours.
 
-Imports nothing of ours. Python's html.parser searches for the end of each construct again, so 100 kB of
-unclosed comments take it 8 s. Its releases also treat the rest of such a page differently.
+Python's html.parser takes quadratic time: 8 s for 100 kB of unclosed comments. Its releases also differ in
+how they treat the rest of such a page.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from html import unescape
 
 _TAG_NAME = re.compile(r"[a-zA-Z][^\t\n\r\f />\x00]*+")
 _END_TAG = re.compile(r"</\s*+([a-zA-Z][^\t\n\r\f />\x00]*+)")
-# All quantifiers are possessive. An unclosed quote is part of a name: `?+` does not backtrack to it.
+# All quantifiers are possessive. An unclosed quote becomes part of a name, as `?+` does not backtrack.
 _ATTRIBUTE = re.compile(
     r"""[\s/]*+([^\s/>][^\s/>=]*+)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|((?!["'])[^\s>]*+)))?+"""
 )
@@ -32,7 +32,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class StartTag:
-    """A start tag; names are in lower case, the values of attributes unescaped."""
+    """A start tag; names are lower-case, attribute values unescaped."""
 
     name: str
     attributes: dict[str, str]
@@ -41,7 +41,7 @@ class StartTag:
 
 @dataclass(frozen=True, slots=True)
 class EndTag:
-    """An end tag, its name in lower case."""
+    """An end tag; its name is lower-case."""
 
     name: str
 
@@ -50,9 +50,9 @@ Token = Text | StartTag | EndTag
 
 
 def tokens(page: str) -> Iterator[Token]:
-    """Yield the tokens of `page` without comments, declarations and the content of scripts and styles.
+    """Yield the tokens of `page` but comments, declarations, and the content of scripts and styles.
 
-    After an unclosed comment or tag, where a browser hides the rest of the page, the rest is text.
+    The rest of the page after an unclosed comment or tag, which a browser hides, is text.
     """
     return _Tokenizer(page).tokens()
 
@@ -60,7 +60,7 @@ def tokens(page: str) -> Iterator[Token]:
 class _Tokenizer:
     def __init__(self, page: str) -> None:
         self._page = page
-        self._last_end = page.rfind(">")  # markup after it never ends
+        self._last_end = page.rfind(">")  # markup after it is not closed
         self._has_comment_end = self._has_cdata_end = True
 
     def tokens(self) -> Iterator[Token]:
@@ -78,7 +78,7 @@ class _Tokenizer:
             yield Text(unescape(page[begin:]))
 
     def _markup(self, at: int) -> tuple[int, Token | None]:
-        """Return the end of the markup at `at`, and its token; the end is `at` if it is text."""
+        """Return the end of the markup at `at`, and its token; the end is `at` if there is only text."""
         page = self._page
         if name := _TAG_NAME.match(page, at + 1):
             return self._start_tag(at, name)
@@ -99,7 +99,7 @@ class _Tokenizer:
         return found.end() if found else at
 
     def _cdata(self, at: int) -> tuple[int, Token | None]:
-        """Return the text of a CDATA section, which XHTML shows."""
+        """Return the end of a CDATA section, and its text, which XHTML shows."""
         begin = at + len(_CDATA)
         end = self._page.find("]]>", begin) if self._has_cdata_end else -1
         self._has_cdata_end = end >= 0
@@ -120,7 +120,7 @@ class _Tokenizer:
         return self._after_content(tag, found.end()), tag
 
     def _after_content(self, tag: StartTag, end: int) -> int:
-        """Return the end of a script's or style's content; for any other tag, its start."""
+        """Return where the content of a script or style ends; for any other tag, where it begins."""
         if tag.is_self_closing or tag.name not in _RAW_END:
             return end
         found = _RAW_END[tag.name].search(self._page, end)

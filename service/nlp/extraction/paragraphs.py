@@ -1,8 +1,8 @@
-"""Where a new block begins in lines of text: shared by plain text, Markdown, cells and PDF lines.
+"""Finds paragraphs in lines of text: plain text, Markdown, table cells and PDF pages.
 
-Three rules. A marker (bullet, number, heading, table row) begins a block, a blank line ends one. A line
-break after which the next word would still have fit was made on purpose, so it ends a block too.
-Where most breaks of a run are on purpose, the run is a list of statements, one a line.
+Three rules apply. A marker (bullet, number, heading, table row) begins a block; a blank line ends one. A line
+break is deliberate, and ends a block, if the next word would have fit on the line. A run of lines in which
+most breaks are deliberate is a list with one statement per line.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from service.nlp.span import Span, trimmed
 
 _BULLET = r"(?:[-*+\u2022\u25e6\u25aa\u2023\u25cf\u25cb\u25a0\u25a1\u2013\u2014\u00b7\uf0b7]\s+)"
 _NUMBER = r"(?:(?:\d{1,3}|[a-z]|[ivx]{1,5})[.)]\s+|\([a-z0-9]{1,4}\)\s+)"
-# No two repeats of spaces meet, so a megabyte of spaces costs one pass.
+# No two quantifiers over spaces are adjacent, so a megabyte of spaces takes linear time.
 _MARKER = re.compile(rf"\s*(?:>\s*)*(?:{_BULLET}|{_NUMBER})(?:\[[ xX]\]\s+)?")
 _HEADING = re.compile(r"\s*#{1,6}\s+")
 _SECTION = re.compile(r"\s*\d{1,2}(?:\.\d{1,2})+\.?\s+[A-Z]")
-_FENCE = re.compile(r"\s*(?:`{3,}+|~{3,}+)[ \t]*+[^\s`~]*+\s*+")  # and the language at most
+_FENCE = re.compile(r"\s*(?:`{3,}+|~{3,}+)[ \t]*+[^\s`~]*+\s*+")  # with a language name at most
 _CELL = re.compile(r"(?:\\\||[^|])+")
 _QUOTED = re.compile(r"\s*(?:>\s?)+")
-MIN_WRAP_WIDTH = 40  # characters; nobody wraps prose more narrowly
+MIN_WRAP_WIDTH = 40  # characters; prose is not wrapped at fewer
 
 
 def marker_end(line: str) -> int | None:
-    """Return where the words after a bullet or number begin, None for a line without a marker."""
+    """Return where the words after a bullet or number begin, or None without a marker."""
     if _SECTION.match(line):
         return 0  # the number of a section belongs to its heading
     match = _MARKER.match(line)
@@ -34,23 +34,24 @@ def marker_end(line: str) -> int | None:
 
 
 def first_word(line: str) -> str:
-    """Return the first word of a line, "" for a blank one."""
+    """Return the first word of a line, or "" for a blank line."""
     return next(iter(line.split(None, 1)), "")
 
 
 def is_break(line: str, *, wraps: bool, filled: float) -> bool:
-    """Tell whether `line` begins a block of its own after the line above it.
+    """Return whether `line` begins a new block.
 
-    `wraps`: the first word would not have fit above; `filled`: width of the line above in [0, 1].
+    `wraps`: whether its first word would not have fit on the line above. `filled`: the width of that line
+    relative to the widest, in [0, 1].
     """
     if line.lstrip()[:1].islower():
         return not wraps and filled < 0.6
     return not wraps
 
 
-def blocks_of(text: str) -> list[Span]:
-    """Return the blocks of `text` in order, trimmed: half-open offsets, those without a word left out."""
-    if text.isalnum() or not text.strip():  # most cells of a table: a word, a number, nothing
+def find_blocks(text: str) -> list[Span]:
+    """Return the trimmed blocks of `text` in order, without those that have no letter or digit."""
+    if text.isalnum() or not text.strip():  # most table cells: a word, a number, nothing
         return [(0, len(text))] if text.strip() else []
     spans = [trimmed(text, *span) for span in _blocks(text)]
     return [(a, b) for a, b in spans if any(c.isalnum() for c in text[a:b])]
@@ -78,7 +79,7 @@ def _blocks(text: str) -> Iterator[Span]:
 
 
 def _own_block(span: Span, line: str, *, fenced: bool) -> list[Span] | None:
-    """Return the blocks of a line that stands alone, None for a line of a paragraph."""
+    """Return the blocks of a line that is no part of a paragraph, or None for one that is."""
     start, end = span
     if not line.strip():
         return []
@@ -115,7 +116,7 @@ def _quote_end(line: str) -> int:
 
 
 def run_breaks(lines: Sequence[str]) -> list[bool]:
-    """Return for each line but the first whether it begins a block; widths are in characters."""
+    """Return for each line but the first whether it begins a block; measures widths in characters."""
     width = max(map(len, lines))
     wraps = [
         width >= MIN_WRAP_WIDTH and len(above) + 1 + len(first_word(line)) > width

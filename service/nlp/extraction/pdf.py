@@ -1,4 +1,4 @@
-"""PDF by pdfium: lines with their places on the page, joined to paragraphs, page by page."""
+"""Reads PDF with pdfium: joins positioned lines to paragraphs, page by page."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pypdfium2 as pdfium  # type: ignore[import-untyped]  # ships no types
 from pypdfium2 import raw
 
 from service.errors import TooLarge, UnreadableDocument
-from service.nlp.extraction.paragraphs import blocks_of, first_word, is_break, marker_end
-from service.nlp.extraction.pdf_annotations import notes_of, open_form
+from service.nlp.extraction.paragraphs import find_blocks, first_word, is_break, marker_end
+from service.nlp.extraction.pdf_annotations import open_form, read_annotations
 from service.nlp.extraction.text_builder import TextBuilder
 
-_HYPHEN = "\ufffe"  # pdfium's mark for a hyphen at the end of a line, in place of the line break
+_HYPHEN = "\ufffe"  # pdfium puts this in place of a hyphen and line break
 _SENTENCE_END = re.compile(r"[.!?:;][\"'\u201d\u2019)\]]*$")
 _INNER_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"\u201c])")
 _DIGITS = re.compile(r"\d+")
@@ -23,13 +23,13 @@ _PAGE_NUMBER = re.compile(
     r"\W*(?:page\s+)?(?:\d{1,5}|[ivxl]{1,7})(?:\s*(?:of|/)\s*\d{1,5})?\W*", re.IGNORECASE
 )
 _WORD = re.compile(r"\w+-\w+")
-_INDENT_POINTS = 60  # a line that begins further off belongs to another column or cell
-_EDGE_LINES = 2  # lines at the top and bottom of a page that may be running headers or footers
+_INDENT_POINTS = 60  # a line whose left edge is further away belongs to another column or cell
+_EDGE_LINES = 2  # this many lines at the top and bottom of a page may be running headers or footers
 
 
 @dataclass(slots=True)
 class Line:
-    """One line of a page, in points from the lower left corner."""
+    """One line of a page; its box is in points from the lower left corner."""
 
     text: str
     left: float
@@ -41,7 +41,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page's lines, and the words that lie upon it: values of form fields, comments."""
+    """The lines of a page, and its annotations: values of form fields, comments."""
 
     lines: list[Line]
     notes: list[str]
@@ -52,15 +52,15 @@ class Page:
 
 
 def read_pdf(data: bytes, builder: TextBuilder, *, max_pages: int) -> None:
-    """Add every page: paragraphs, headings, bullets, cells, running headers and footers as blocks.
+    """Add every page; paragraphs, headings, bullets, cells, running headers and footers become blocks.
 
-    A paragraph that runs over page breaks is one block across the starts of the pages; their running
-    lines come after it. Values of form fields and comments stand at the end of their page, or before
-    its last paragraph where that runs on.
+    A paragraph that continues across page breaks is one block, which the running headers and footers of these
+    pages follow. Values of form fields and comments come at the end of their page, or before its last
+    paragraph if that continues on the next page.
 
     Raises:
         TooLarge: more than `max_pages` pages.
-        UnreadableDocument: encrypted, damaged, or without any text.
+        UnreadableDocument: the file is encrypted or damaged, or has no text.
     """
     document = _open(data)
     open_form(document)
@@ -69,7 +69,7 @@ def read_pdf(data: bytes, builder: TextBuilder, *, max_pages: int) -> None:
             f"The PDF has {len(document):,} pages; {max_pages:,} are read. Split it, or ask the operator "
             "to raise MAX_PAGES."
         )
-    pages = [_page_of(document, i) for i in range(len(document))]
+    pages = [_read_page(document, i) for i in range(len(document))]
     builder.pages_without_text += [i for i, page in enumerate(pages, start=1) if not page.lines]
     if not any(page.lines or page.notes for page in pages):
         raise UnreadableDocument(
@@ -93,7 +93,7 @@ def _open(data: bytes) -> pdfium.PdfDocument:
         ) from error
 
 
-def _page_of(document: pdfium.PdfDocument, index: int) -> Page:
+def _read_page(document: pdfium.PdfDocument, index: int) -> Page:
     try:
         page = document[index]
         text_page = page.get_textpage()
@@ -102,30 +102,30 @@ def _page_of(document: pdfium.PdfDocument, index: int) -> Page:
             f"Page {index + 1} of the PDF is damaged. Print the document to a new PDF and send that."
         ) from error
     shown = text_page.get_text_range()
-    found = Page(_lines_of(text_page, shown), notes_of(document, page, shown))
+    found = Page(_read_lines(text_page, shown), read_annotations(document, page, shown))
     text_page.close()
     page.close()
     return found
 
 
-def _lines_of(text_page: pdfium.PdfTextPage, shown: str) -> list[Line]:
+def _read_lines(text_page: pdfium.PdfTextPage, shown: str) -> list[Line]:
     lines: list[Line] = []
     offset = 0
     for text in shown.split("\r\n"):
-        for start, end in _halves(text):
+        for start, end in _split_at_hyphens(text):
             lines += _cells(text_page, text[start:end], offset + start)
         offset += len(text) + 2
     return lines
 
 
-def _halves(text: str) -> list[tuple[int, int]]:
-    """Return the spans of `text` between pdfium's hyphen marks; each span keeps its own mark."""
+def _split_at_hyphens(text: str) -> list[tuple[int, int]]:
+    """Split `text` after each of pdfium's hyphen marks; return the spans."""
     ends = [i + 1 for i, c in enumerate(text) if c == _HYPHEN] + [len(text)]
     return list(zip([0, *ends], ends, strict=False))
 
 
 def _cells(text_page: pdfium.PdfTextPage, text: str, offset: int) -> list[Line]:
-    """Return the line, cut where a gap wider than two line heights parts table cells."""
+    """Split a line into table cells at gaps wider than two line heights."""
     if not text.strip():
         return []
     n_rects = raw.FPDFText_CountRects(text_page, offset, len(text))
@@ -156,7 +156,7 @@ def _cut(
 
 
 def _mark_running(pages: list[list[Line]]) -> None:
-    """Mark lines that stand at the same place at the edge of three pages, digits aside (or of all)."""
+    """Mark page numbers, and lines that recur at the same place of three pages (or of all), digits aside."""
     edges = [[*page[:_EDGE_LINES], *page[_EDGE_LINES:][-_EDGE_LINES:]] for page in pages]
     seen = Counter(key for edge in edges for key in {_place(line) for line in edge})
     needed = max(2, min(3, len(pages)))
@@ -171,7 +171,7 @@ def _place(line: Line) -> tuple[str, int]:
 
 
 def _right_edges(lines: list[Line]) -> list[float]:
-    """Return for each line the right edge of its column or cell: where its neighbours end at most."""
+    """Return for each line the right edge of its column or cell: the rightmost end of its lines."""
     groups: list[list[Line]] = []
     for line in lines:
         if groups and abs(line.left - groups[-1][-1].left) < _INDENT_POINTS:
@@ -188,7 +188,7 @@ def _begins_block(above: Line, line: Line, edge: float) -> bool:
     if marker_end(line.text) is not None or abs((line.top - line.bottom) / height - 1) > 0.5:
         return True
     gap = above.bottom - line.top
-    if gap > 1.2 * height or gap < -1.5 * height:  # a blank line between, or the top of a column
+    if gap > 1.2 * height or gap < -1.5 * height:  # a blank line, or the top of another column
         return not _continues(above.text, line.text)
     word = len(first_word(line.text)) + 1
     room = word * (line.right - line.left) / max(len(line.text), 1)
@@ -200,13 +200,13 @@ def _continues(above: str, below: str) -> bool:
     return below[:1].islower() and not _SENTENCE_END.search(above)
 
 
-def _goes_on(last: str, body: list[str]) -> bool:
-    """Tell whether the paragraph `last` of one page runs on at the head of the next page's body."""
+def _continues_on_page(last: str, body: list[str]) -> bool:
+    """Return whether the paragraph `last` of a page continues at the start of the next page's body."""
     return bool(last and body) and _continues(last, body[0]) and marker_end(body[0]) is None
 
 
 class _Assembler:
-    """Joins lines to paragraphs and paragraphs over page breaks."""
+    """Joins lines to paragraphs, also across page breaks."""
 
     def __init__(self, builder: TextBuilder, compounds: set[str]) -> None:
         self._builder = builder
@@ -214,34 +214,34 @@ class _Assembler:
 
     def add_all(self, pages: list[Page]) -> None:
         bodies = [self._paragraphs([n for n in page.lines if not n.running]) for page in pages]
-        last = ""  # the paragraph that may run on
-        waiting: list[str] = []  # blocks of the pages that it covers, to come after it
+        last = ""  # paragraph that may continue on the next page
+        waiting: list[str] = []  # blocks to add after it, from the pages that it covers
         for page, body, following in zip(pages, bodies, [*bodies[1:], []], strict=True):
-            if _goes_on(last, body):
+            if _continues_on_page(last, body):
                 rest = self._carry(last, body)
             else:
                 self._add_all(waiting)
                 self._builder.begin_page()
                 rest, waiting = body, []
             waiting += page.running()
-            if body and not rest:  # one sentence covers the whole page
+            if body and not rest:  # one sentence fills the page
                 last = body[0]
                 waiting += page.notes
                 continue
             self._add_all(waiting)
             last, waiting = (rest[-1] if rest else ""), []
-            self._add_body(rest, page.notes, runs_on=_goes_on(last, following))
+            self._add_body(rest, page.notes, continues=_continues_on_page(last, following))
         self._add_all(waiting)
 
-    def _add_body(self, paragraphs: list[str], notes: list[str], *, runs_on: bool) -> None:
-        before_notes = len(paragraphs) - runs_on
+    def _add_body(self, paragraphs: list[str], notes: list[str], *, continues: bool) -> None:
+        before_notes = len(paragraphs) - continues
         self._add_all(paragraphs[:before_notes])
         for note in notes:
-            self._builder.raw(note, blocks_of(note))
+            self._builder.add_blocks(note, find_blocks(note))
         self._add_all(paragraphs[before_notes:])
 
     def _carry(self, last: str, body: list[str]) -> list[str]:
-        """Continue the last block with the head of `body`; return what is left."""
+        """Append the end of the sentence at the start of `body` to the last block; return the rest."""
         end = _INNER_END.search(body[0])
         head, rest = (body[0][: end.start()], body[0][end.end() :]) if end else (body[0], "")
         glue = " "
@@ -270,7 +270,7 @@ class _Assembler:
         return f"{stem}-{below}" if self._is_compound(stem, below) else stem + below
 
     def _is_compound(self, stem: str, below: str) -> bool:
-        """Tell whether the document writes the word with its hyphen elsewhere, or with a capital."""
+        """Return whether the word has a hyphen: elsewhere in the document too, or before a capital."""
         left, right = stem.split()[-1:], re.match(r"\w+", below)
         word = f"{left[0] if left else ''}-{right.group() if right else ''}"
         return word in self._compounds or not below[:1].islower()

@@ -1,6 +1,6 @@
-"""Words that lie upon the pages of a PDF, not in them: what was typed into a form, and comments.
+"""Reads a PDF's annotations: the values of form fields, and comments.
 
-Not read: captions of buttons, words that only an annotation's drawing holds, attached files.
+Not read: captions of buttons, words that are only in an annotation's drawing, attached files.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _CHOICES = (raw.FPDF_FORMFIELD_COMBOBOX, raw.FPDF_FORMFIELD_LISTBOX)
 
 
 def open_form(document: pdfium.PdfDocument) -> None:
-    """Make the values of the document's form readable; call it before any page is loaded.
+    """Make the values of the document's form readable; to be called before any page is loaded.
 
     Raises:
-        UnreadableDocument: the form is drawn by the viewer (XFA), so the pages do not hold its text.
+        UnreadableDocument: it is an XFA form, which the viewer draws, so its pages do not hold its text.
     """
     if document.get_formtype() == raw.FORMTYPE_XFA_FULL:
         raise UnreadableDocument(
@@ -30,18 +30,18 @@ def open_form(document: pdfium.PdfDocument) -> None:
         document.init_forms()
 
 
-def notes_of(document: pdfium.PdfDocument, page: pdfium.PdfPage, shown: str) -> list[str]:
-    """Return the field values and comments of a page, each once, those that `shown` holds left out."""
+def read_annotations(document: pdfium.PdfDocument, page: pdfium.PdfPage, shown: str) -> list[str]:
+    """Return the distinct field values and comments of a page that its text `shown` does not contain."""
     notes: dict[str, None] = {}
     for i in range(raw.FPDFPage_GetAnnotCount(page)):
         if annotation := raw.FPDFPage_GetAnnot(page, i):
             notes |= dict.fromkeys(_words(document, annotation))
             raw.FPDFPage_CloseAnnot(annotation)
-    there = f" {_plain(shown)} " if notes else ""
-    return [note for note in notes if note.strip() and f" {_plain(note)} " not in there]
+    page_text = f" {_one_line(shown)} " if notes else ""
+    return [note for note in notes if note.strip() and f" {_one_line(note)} " not in page_text]
 
 
-def _plain(text: str) -> str:
+def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
@@ -62,7 +62,7 @@ def _words(document: pdfium.PdfDocument, annotation: raw.FPDF_ANNOTATION) -> lis
 
 
 def _chosen(form: pdfium.PdfFormEnv, annotation: raw.FPDF_ANNOTATION) -> list[str]:
-    """Return the labels of the chosen options; their values may be codes."""
+    """Return the labels of the selected options, since their values may be codes."""
     options = range(raw.FPDFAnnot_GetOptionCount(form, annotation))
     chosen = [i for i in options if raw.FPDFAnnot_IsOptionSelected(form, annotation, i)]
     return [
@@ -72,7 +72,7 @@ def _chosen(form: pdfium.PdfFormEnv, annotation: raw.FPDF_ANNOTATION) -> list[st
 
 
 def _string(call: Callable[..., int]) -> str:
-    """Return what pdfium writes: UTF-16 with a NUL at its end, the length asked for first, in bytes."""
+    """Call a pdfium function for its length in bytes, then for its UTF-16 text, which ends with NUL."""
     n_bytes = call(None, 0)
     buffer = (raw.FPDF_WCHAR * (n_bytes // 2 + 1))()
     call(buffer, n_bytes)

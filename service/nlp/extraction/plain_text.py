@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from service.errors import UnreadableDocument
-from service.nlp.extraction.paragraphs import blocks_of
+from service.nlp.extraction.paragraphs import find_blocks
 from service.nlp.extraction.text_builder import TextBuilder
 from service.nlp.span import Span
 
@@ -22,8 +22,8 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
-# Python also knows codecs that no text is in; punycode takes quadratic time, a minute for a megabyte.
-_ONE_OF = re.compile(
+# Python has codecs that no text file uses; punycode takes quadratic time, a minute for a megabyte.
+_TEXT_CODECS = re.compile(
     r"utf-8|ascii|iso8859-\d+|cp(125\d|437|85\d|866|874|932|949|950)|koi8-[rut]|mac-\w+|tis-620"
     r"|shift_jis\w*|euc_(jp|kr)|gb2312|gbk|gb18030|big5(hkscs)?|iso2022_(jp|kr)"
 )
@@ -35,12 +35,12 @@ _SAMPLE_CHARS = 65_536
 
 
 def decode(data: bytes, *, charset: str | None = None) -> str:
-    """Decode by byte order mark, then the declared charset, then UTF-8, then windows-1252.
+    """Decode by byte order mark, else by the declared charset, else as UTF-8, else as windows-1252.
 
     The five bytes that windows-1252 does not define become U+FFFD.
 
     Raises:
-        UnreadableDocument: the bytes are not text: they hold NUL, or contradict their own mark.
+        UnreadableDocument: the bytes are not text: they hold NUL, or contradict their byte order mark.
     """
     encoding = next((name for bom, name in _BOMS if data.startswith(bom)), None)
     try:
@@ -59,12 +59,12 @@ def decode(data: bytes, *, charset: str | None = None) -> str:
 
 
 def _codec(charset: str | None) -> str:
-    """Return Python's name of a declared character set, UTF-8 where it is none that texts are in."""
+    """Return Python's name of a declared charset; UTF-8 if it is unknown or no text charset."""
     try:
         name = codecs.lookup(charset or "utf-8").name
     except (LookupError, ValueError):  # ValueError: the name holds NUL
         return "utf-8"
-    return name if name in _WIDE or _ONE_OF.fullmatch(name) else "utf-8"
+    return name if name in _WIDE or _TEXT_CODECS.fullmatch(name) else "utf-8"
 
 
 def read_text(data: bytes, builder: TextBuilder, *, charset: str | None = None) -> None:
@@ -73,28 +73,28 @@ def read_text(data: bytes, builder: TextBuilder, *, charset: str | None = None) 
 
 
 def read_utf8(data: bytes, builder: TextBuilder) -> None:
-    """Add a text field verbatim; `data` may contain lone surrogates."""
+    """Add the text of a form or JSON field verbatim; `data` may contain lone surrogates."""
     add_verbatim(data.decode("utf-8", "surrogatepass"), builder)
 
 
 def add_verbatim(text: str, builder: TextBuilder) -> None:
     """Add a text unchanged, with its paragraphs as blocks."""
-    builder.need_room(len(text))  # before the work of finding its blocks
-    builder.raw(text, blocks_of(text), separator="")
+    builder.check_room(len(text))  # before the slower search for blocks
+    builder.add_blocks(text, find_blocks(text), separator="")
 
 
 def read_csv(data: bytes, builder: TextBuilder, *, charset: str | None = None) -> None:
-    """Add a table: a block for each cell, cells joined by tabs and rows by newlines.
+    """Add a table: cells joined by tabs, rows by newlines; each paragraph of a cell is a block.
 
     Raises:
-        UnreadableDocument: a cell is longer than 131,072 characters, as after a missing quote.
+        UnreadableDocument: a cell is longer than 131,072 characters, for example after a missing quote.
     """
     text = decode(data, charset=charset)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
     try:
         for row in rows:
             if row:
-                builder.raw("\t".join(row), _cells(row))
+                builder.add_blocks("\t".join(row), _cells(row))
     except csv.Error as error:
         raise UnreadableDocument(
             f"The CSV file cannot be read at line {rows.line_num}: {error}. Is a quote missing?"
@@ -102,20 +102,20 @@ def read_csv(data: bytes, builder: TextBuilder, *, charset: str | None = None) -
 
 
 def _cells(row: Sequence[str]) -> Iterator[Span]:
-    """Yield the cells' blocks, as offsets into the row joined with one-character separators."""
+    """Yield the blocks of the cells, as offsets into the cells joined by one-character separators."""
     at = 0
     for cell in row:
         end = at + len(cell)
-        if cell.isalnum():  # most cells: a word, a number
+        if cell.isalnum():  # most cells are a word or a number
             yield at, end
         elif cell:
-            for a, b in blocks_of(cell):
+            for a, b in find_blocks(cell):
                 yield at + a, at + b
         at = end + 1
 
 
 def _delimiter(text: str) -> str:
-    """Return the delimiter that gives the most sample rows the same number (> 1) of cells."""
+    """Return the delimiter that splits most sample rows into the same number of cells, at least two."""
     sample = text[:_SAMPLE_CHARS].splitlines()[:50]
 
     def agreement(delimiter: str) -> int:
@@ -125,4 +125,4 @@ def _delimiter(text: str) -> str:
             return 0
         return max((n for width, n in widths.items() if width > 1), default=0)
 
-    return max(",;\t|", key=agreement)  # the comma where none agrees better
+    return max(",;\t|", key=agreement)  # the comma wins a tie
