@@ -1,4 +1,4 @@
-"""How many processors this process may use. Imports nothing of ours and nothing heavy."""
+"""The number of CPUs that this process may use. Imports nothing of ours and nothing heavy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def cpu_quota(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """Return the processors this process may use, at least 1: the least of affinity and cgroup quota."""
+    """Return the smaller of CPU affinity and cgroup quota, at least 1."""
     return max(1, min(len(os.sched_getaffinity(0)), _cgroup_quota(cgroup)))
 
 
@@ -15,7 +15,7 @@ def _cgroup_quota(cgroup: Path) -> int:
     try:
         quota, period = _v2(cgroup) if (cgroup / "cpu.max").is_file() else _v1(cgroup / "cpu")
         return round(int(quota) / int(period)) if int(quota) > 0 else os.cpu_count() or 1
-    except (OSError, ValueError):  # no limit is set ("max"), or no cgroup is mounted
+    except (OSError, ValueError):  # the quota is "max", or no cgroup is mounted
         return os.cpu_count() or 1
 
 

@@ -1,4 +1,4 @@
-"""The deadline of a scan, which every step shares."""
+"""The deadline of a scan, which all of its steps share."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ from service.errors import AnalyzerTimeout
 RAISE_THE_LIMIT = (
     "ask the operator to raise AI_TIMEOUT_S and the time-out of the proxy in front together"
 )
-"""How an HTTP caller gets more time for a scan."""
+"""Remedy for HTTP callers who need more time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """The deadline of a scan, in seconds on the monotonic clock.
-
-    `remedy` tells the caller how to get more time.
-    """
+    """A point on the monotonic clock, in seconds. `remedy` tells the caller how to get more time."""
 
     at_s: float
     budget_s: float
@@ -30,16 +27,16 @@ class Deadline:
         return cls(time.monotonic() + budget_s, budget_s, remedy)
 
     def remaining_s(self) -> float:
-        """Return the seconds left, zero when none are."""
+        """Return the seconds left, at least zero."""
         return max(0.0, self.at_s - time.monotonic())
 
     def check(self) -> None:
-        """Raise AnalyzerTimeout when the moment has passed."""
+        """Raise AnalyzerTimeout if the deadline has passed."""
         if self.remaining_s() == 0.0:
             raise self.error("The scan")
 
     def error(self, slow: str) -> AnalyzerTimeout:
-        """Return the error for a step `slow` that took too long, with the remedies."""
+        """Return the error for a step that took too long; `slow` names it, capitalized."""
         return AnalyzerTimeout(
             f"{slow} did not end within {self.budget_s:g} s. Split the document, or {self.remedy}."
         )

@@ -1,6 +1,6 @@
-"""Documents, sentences and findings: the values that extraction, analysis and storage pass on.
+"""Documents, sentences and findings: the values that extraction, analysis and storage exchange.
 
-Offsets are characters of the extracted text, half-open. Imports no model library.
+Offsets count characters of the extracted text and are half-open. Imports no model library.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from service.nlp.span_sequence import SpanSequence, offsets_of
+from service.nlp.span_sequence import SpanSequence, offset_array
 from service.nlp.taxonomy import category_title, risk_title
 
 Source = Literal["model", "llm"]
@@ -18,7 +18,7 @@ Source = Literal["model", "llm"]
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A paragraph, heading, bullet or cell: half-open character offsets into the extracted text."""
+    """A paragraph, heading, bullet or cell. Sentences do not cross blocks."""
 
     start: int
     end: int
@@ -26,10 +26,10 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class ExtractedText:
-    """What extraction read of a document: its text, the blocks in it, and where each page begins.
+    """The text of a document, its blocks and its pages.
 
-    `blocks` are in document order and do not overlap. `page_starts` holds the offset at which each
-    page begins, ascending, the first 0; None where the format has no pages. Pages count from 1.
+    `blocks` are in document order and do not overlap. `page_starts` holds the offset at which each page
+    begins, ascending from 0; None if the format has no pages. `pages_without_text` counts from 1.
     """
 
     text: str
@@ -39,21 +39,20 @@ class ExtractedText:
 
     @property
     def n_pages(self) -> int | None:
-        """Number of pages, or None where the format has no pages."""
+        """Number of pages, or None if the format has no pages."""
         return None if self.page_starts is None else len(self.page_starts)
 
     def page_at(self, offset: int) -> int | None:
-        """Return the 1-based page that holds the character at `offset`, None without pages.
+        """Return the 1-based page of the character at `offset`, or None without pages.
 
-        Empty pages share their start with the next one; the last page that begins there has the
-        character.
+        An empty page starts where the next one does; the last page that starts there has the character.
         """
         return bisect_right(self.page_starts, offset) if self.page_starts else None
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A span of the document's text: half-open character offsets, 1-based page it begins on."""
+    """A sentence's span in the document's text, and the 1-based page on which it begins."""
 
     start: int
     end: int
@@ -62,7 +61,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class SentFile:
-    """A file as the caller sent it, for an analyzer that takes files."""
+    """The caller's file, unchanged, for analyzers that take files."""
 
     data: bytes = field(repr=False)
     filename: str
@@ -71,9 +70,9 @@ class SentFile:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Extracted text cut into sentences, in document order: `text[s.start:s.end]` is sentence `s`.
+    """Extracted text and its sentences in document order: `text[s.start:s.end]` is sentence `s`.
 
-    `is_read` is False if only the analyzer can read the file; the text is empty then.
+    If only the analyzer can read the file, `is_read` is False and the text is empty.
     """
 
     text: str
@@ -84,12 +83,12 @@ class Document:
     is_read: bool = True
 
     def sentence_texts(self) -> Sequence[str]:
-        """Return the sentences verbatim, in document order; each access slices the text again."""
+        """Return the sentences verbatim, in document order. Each access slices the text anew."""
         text = self.text
-        return SpanSequence(offsets_of(self.sentences), lambda start, end: text[start:end])
+        return SpanSequence(offset_array(self.sentences), lambda start, end: text[start:end])
 
     def coverage(self) -> dict[str, object]:
-        """Return what was seen: the block stored with each scan."""
+        """Return how much was read: the coverage block of a scan."""
         return {
             "characters": len(self.text) if self.is_read else None,
             "sentences": len(self.sentences) if self.is_read else None,
@@ -103,10 +102,10 @@ class Document:
 class Finding:
     """One risk type stated by one sentence.
 
-    `score` is a calibrated probability in [0, 1], or None where the analyzer gives none (an LLM).
-    `context` is the sentence verbatim: `text[start:end] == context`, offsets in characters. Another
-    service may break lines elsewhere; if the text does not contain its context, `start` and `end` are None.
-    A risk or category outside the taxonomy has no key; it has the other service's title instead.
+    `score` is a calibrated probability in [0, 1], or None from an LLM or another service. `context` is the
+    sentence verbatim: `text[start:end] == context`. A context from another service may have other line
+    breaks; `start` and `end` are None if the text does not contain it. A risk or category outside the
+    taxonomy has the other service's title and no key.
     """
 
     risk_type: str | None
@@ -121,18 +120,18 @@ class Finding:
 
     @property
     def risk(self) -> str:
-        """Title of the risk."""
+        """The title of the risk type."""
         return risk_title(self.risk_type, self.foreign_risk)
 
     @property
     def category_title(self) -> str:
-        """Title of the category."""
+        """The title of the category."""
         return category_title(self.category, self.foreign_category)
 
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """Findings in document order, with who found them."""
+    """Findings in document order, and the model that found them."""
 
     findings: list[Finding] = field(default_factory=list)
     source: Source = "model"

@@ -50,8 +50,8 @@ class SpanSequence(Sequence[T]):
         return f"SpanSequence({list(self)!r})"
 
 
-def offsets_of(spans: Sequence[T]) -> Offsets:
-    """Return the offsets of spans with `start` and `end`, int64 (n, 2)."""
+def offset_array(spans: Sequence[T]) -> Offsets:
+    """Return the offsets of values that have `start` and `end`, int64 (n, 2)."""
     if isinstance(spans, SpanSequence):
         return spans.offsets
     flat = [offset for span in spans for offset in (span.start, span.end)]  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The only list of labels: 13 categories, 37 risk types, read from taxonomy.json beside this file."""
+"""The taxonomy: 13 categories with 37 risk types, from taxonomy.json. No other list of them exists."""
 
 from __future__ import annotations
 
@@ -28,43 +28,43 @@ DESCRIPTIONS: list[dict[str, Any]] = [
     }
     for key, c in _DATA["categories"].items()
 ]
-"""Each category with its risk types, which have `key`, `title`, `definition` and `example`."""
+"""The categories with their risk types, each with `key`, `title`, `definition` and `example`."""
 
 _CATEGORY_OF: dict[str, str] = {
     risk: key for key, c in _DATA["categories"].items() for risk in c["risks"]
 }
-_TYPE_OF_TITLE: dict[str, str] = {title: risk for risk, title in RISK_TITLES.items()}
-_CATEGORY_OF_TITLE: dict[str, str] = {title: key for key, title in CATEGORY_TITLES.items()}
+_TYPE_BY_TITLE: dict[str, str] = {title: risk for risk, title in RISK_TITLES.items()}
+_CATEGORY_BY_TITLE: dict[str, str] = {title: key for key, title in CATEGORY_TITLES.items()}
 MAX_TITLE_CHARS = 255
-"""Longest title of another service's risks and categories."""
+"""Longest title of a risk or category from another service."""
 
 
 def category_of(risk_type: str) -> str:
-    """Return the category key of a risk type key; KeyError for an unknown one."""
+    """Return the category key of a risk type key. Raises KeyError for an unknown key."""
     return _CATEGORY_OF[risk_type]
 
 
 def key_named(name: str, titles: Mapping[str, str]) -> str | None:
-    """Return the key in `titles` (title by key) that matches `name`, as key or title, ignoring case."""
+    """Return the key in `titles` (title by key) whose key or title is `name`, ignoring case; or None."""
     folded = name.casefold()
     return next((k for k, title in titles.items() if folded in {k, title.casefold()}), None)
 
 
-def risk_type_of_title(title: str) -> str | None:
-    """Return the risk type key whose title is `title`, or None."""
-    return _TYPE_OF_TITLE.get(title)
+def risk_type_by_title(title: str) -> str | None:
+    """Return the key of the risk type with this title, or None."""
+    return _TYPE_BY_TITLE.get(title)
 
 
-def category_of_title(title: str) -> str | None:
-    """Return the category key whose title is `title`, or None."""
-    return _CATEGORY_OF_TITLE.get(title)
+def category_by_title(title: str) -> str | None:
+    """Return the key of the category with this title, or None."""
+    return _CATEGORY_BY_TITLE.get(title)
 
 
 def risk_title(risk_type: str | None, foreign: str | None) -> str:
-    """Return the title of a risk type, or `foreign`, another service's title, if there is no type."""
+    """Return the title of a risk type; without one, `foreign`, the title from another service."""
     return RISK_TITLES[risk_type] if risk_type else foreign or ""
 
 
 def category_title(category: str | None, foreign: str | None) -> str:
-    """Return the title of a category, or `foreign`, another service's title, if there is no category."""
+    """Return the title of a category; without one, `foreign`, the title from another service."""
     return CATEGORY_TITLES[category] if category else foreign or ""

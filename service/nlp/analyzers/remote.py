@@ -21,8 +21,8 @@ from service.nlp.span import Span
 from service.nlp.taxonomy import (
     MAX_TITLE_CHARS,
     RISK_TYPES,
-    category_of_title,
-    risk_type_of_title,
+    category_by_title,
+    risk_type_by_title,
 )
 
 _ORDER = {risk_type: position for position, risk_type in enumerate(RISK_TYPES)}
@@ -128,7 +128,7 @@ def _finding(
 ) -> Finding:
     if deadline is not None:
         deadline.check()
-    risk_type, category = risk_type_of_title(item.risk), category_of_title(item.category)
+    risk_type, category = risk_type_by_title(item.risk), category_by_title(item.category)
     start, end = locate(item) or (None, None)
     return Finding(
         risk_type=risk_type,

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from service.errors import AnalyzerTimeout
 from service.nlp.deadline import Deadline
 from service.nlp.document import Block, ExtractedText
-from service.nlp.segmentation.segmenter import MAX_SENTENCE_CHARS, MAX_WORDS, Segmenter
+from service.nlp.segmentation.pieces import MAX_SENTENCE_CHARS
+from service.nlp.segmentation.segmenter import Segmenter
+from service.nlp.segmentation.sentence_starts import SentenceStarts
 from tests.nlp.prose import HARMLESS, extracted, planted
 
 SEGMENTER = Segmenter()  # hypothesis does not mix with function-scoped fixtures
@@ -127,54 +129,55 @@ def test_segment_eight_threads_give_what_one_gives():
         assert list(pool.map(SEGMENTER.segment, sources)) == alone
 
 
-class Turns:
-    """Stands for a deadline, which is checked at each turn: says when some have passed, and can end."""
+class CountingDeadline:
+    """A deadline, checked once for each chunk: signals the third check, and can pass."""
 
     def __init__(self) -> None:
         self.left = 3
         self.begun = threading.Event()
-        self.ends = False
+        self.has_passed = False
 
     def check(self) -> None:
         self.left -= 1
         if self.left == 0:
             self.begun.set()
-        if self.ends:
+        if self.has_passed:
             raise AnalyzerTimeout("ended by the test")
 
 
-def test_segment_short_text_does_not_wait_for_a_book():
-    turns = Turns()
+def test_segment_short_text_beside_a_book_does_not_wait_for_it():
+    deadline = CountingDeadline()
     with ThreadPoolExecutor(1) as pool:
-        book = pool.submit(SEGMENTER.segment, planted(1_500_000, 1), deadline=turns)
-        assert turns.begun.wait(30)
+        book = pool.submit(SEGMENTER.segment, planted(1_500_000, 1), deadline=deadline)
+        assert deadline.begun.wait(30)
         SEGMENTER.segment(extracted("A note. It is short."))
-        turns.ends = True
+        deadline.has_passed = True
         with pytest.raises(AnalyzerTimeout):  # so the book was in progress all the time
             book.result(30)
 
 
-def test_segment_ever_new_words_stay_in_memory_up_to_a_bound_and_change_no_sentence():
-    segmenter = Segmenter()
-    prose = planted(20_000, 1)
+def test_segment_always_new_words_are_cached_up_to_the_limit_and_change_no_sentence():
+    segmenter = Segmenter(SentenceStarts(max_words=2_000))
+    prose = planted(5_000, 1)
     before = segmenter.segment(prose)
     sizes = []
-    for start in range(0, 2 * MAX_WORDS, 1_000):
-        segmenter.segment(extracted(" ".join(f"x{i}y. Yes." for i in range(start, start + 1_000))))
+    for start in range(0, 4_000, 500):
+        segmenter.segment(extracted(" ".join(f"x{i}y. Yes." for i in range(start, start + 500))))
         sizes.append(segmenter.n_words)
-    assert max(sizes) < MAX_WORDS + 5_000  # those of the turn in progress come on top
-    assert sizes != sorted(sizes)  # they were let go, and the bound is not beyond what was read
+    assert max(sizes) < 2_000 + 1_000  # the words of the chunk in progress come on top
+    assert sizes != sorted(sizes)  # the cache was emptied
     assert segmenter.segment(prose) == before
 
 
-class ReadsAll(Segmenter):
+class TokenizesAll(SentenceStarts):
     """Gives the tokenizer the whole text."""
 
     def parts_with_ends(self, source: str) -> list[tuple[int, int]]:
         return [(0, len(source))]
 
 
-READS_ALL = ReadsAll()
+READS_ALL = Segmenter(TokenizesAll())
+STARTS = SentenceStarts()
 SPACY = spacy.blank("en")
 SPACY.add_pipe("sentencizer")
 WORDS = """the budget is tight We cannot gonna I a x don't No. etc. Fig. 1. U.S. e.g. 5 1am :-) (a) .
@@ -187,19 +190,19 @@ PROSE = st.lists(WORD | WORD.map("{}.".format), max_size=60).map(" ".join)
 
 @settings(max_examples=200, deadline=None)
 @given(PROSE)
-def test_segment_any_prose_is_cut_as_if_the_tokenizer_read_all_of_it(text):
+def test_segment_any_prose_gives_what_tokenizing_all_of_it_gives(text):
     assert SEGMENTER.segment(extracted(text)) == READS_ALL.segment(extracted(text))
 
 
 @settings(max_examples=100, deadline=None)
 @given(PROSE | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace").decode()))
-def test_firsts_any_text_are_where_the_sentencizer_begins_sentences(text):
+def test_first_tokens_any_text_gives_what_the_sentencizer_gives(text):
     doc = SPACY(text)
-    assert list(SEGMENTER.first_tokens(doc)) == [span.start for span in doc.sents][1:]
+    assert list(STARTS.first_tokens(doc)) == [span.start for span in doc.sents][1:]
 
 
 def test_special_cases_of_spacy_have_no_two_words_in_a_row():
-    """Whoever cuts text between two words relies on it."""
+    """SentenceStarts.parts_with_ends relies on it."""
     rules = SPACY.tokenizer.rules
     SPACY.tokenizer.rules = {}
     try:
