@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -42,7 +43,8 @@ def _require_token_unless_open(view: Callable[..., Any]) -> Callable[..., Any]:
 )
 @limit_documents
 def analyze(body: dict[str, Any]) -> tuple[dict[str, Any], Headers]:
+    began_s = time.monotonic()
     result = services().pipeline.scan(submission(body))
-    services().report_scan(result)
+    services().scan_reporter.report(result, duration_s=time.monotonic() - began_s)
     analysis = {"data": result.data(), "source": result.analysis.source}
     return analysis, warning_headers(result.coverage()["warnings"])

@@ -9,7 +9,7 @@ import threading
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from sqlalchemy.engine import make_url
 
@@ -21,6 +21,7 @@ from service.domain.accounts.accounts import Accounts
 from service.domain.accounts.tokens import TokenMaker
 from service.domain.accounts.user_admin import UserAdmin
 from service.domain.audit import Actor
+from service.domain.background_tasks import BackgroundTasks
 from service.domain.deployments.deployments import Deployments
 from service.domain.deployments.drift_monitor import DriftWatch
 from service.domain.deployments.rollout import Rollout
@@ -29,12 +30,13 @@ from service.domain.rate_limits import RateLimit
 from service.domain.readiness import Readiness
 from service.domain.reviews.export import FeedbackExport
 from service.domain.reviews.reviews import Reviews
+from service.domain.scan_reporter import ScanReporter
 from service.domain.scans.scans import Scans
 from service.domain.transactions import Transactions, open_database
 from service.nlp.analyzers.factory import open_analyzers
 from service.nlp.analyzers.pool import AnalyzerPool
 from service.nlp.artifacts.registry import Registry
-from service.nlp.pipeline import ScanPipeline, ScanResult, Submission
+from service.nlp.pipeline import ScanPipeline, Submission
 from service.observability.metrics import Metrics
 
 
@@ -102,11 +104,12 @@ class Services:
         if self.rollout is not None:
             self.rollout.start()
         self.readiness.start()
+        self.background.start()
         self._connect_gauges()
 
     def close(self) -> None:
         """End the threads and close what is open: models and database connections."""
-        parts = ("rollout", "shadow", "readiness", "analyzers", "transactions")
+        parts = ("background", "rollout", "shadow", "readiness", "analyzers", "transactions")
         for name in parts:
             part = vars(self).get(name)
             is_shared = name == "analyzers" and part is self._shared_analyzers
@@ -147,23 +150,19 @@ class Services:
 
     @cached_property
     def analyzers(self) -> AnalyzerPool:
-        return self._shared_analyzers or open_analyzers(self.config, self.metrics.observer)
+        return self._shared_analyzers or open_analyzers(self.config, self.metrics)
 
     @cached_property
     def pipeline(self) -> ScanPipeline:
-        return ScanPipeline(
-            self.config,
-            self.analyzers,
-            timed=self.metrics.timed,
-        )
+        return ScanPipeline(self.config, self.analyzers, observer=self.metrics)
 
     @cached_property
     def scans(self) -> Scans:
         return Scans(
             self.transactions,
             self.pipeline,
-            timed=self.metrics.timed,
-            report=self.report_scan,
+            observer=self.metrics,
+            report=self.scan_reporter.report,
         )
 
     @cached_property
@@ -194,16 +193,24 @@ class Services:
             lambda: self.analyzers,
             self.registry,
             self.shadow,
-            observer=self.metrics.observer,
+            observer=self.metrics,
         )
 
     @cached_property
     def shadow(self) -> Shadow:
-        return Shadow(self.transactions, on_shadowed=self.metrics.shadowed)
+        return Shadow(self.transactions, observer=self.metrics)
 
     @cached_property
     def drift(self) -> DriftWatch:
         return DriftWatch(self.registry)
+
+    @cached_property
+    def background(self) -> BackgroundTasks:
+        return BackgroundTasks(on_dropped=self.metrics.report_dropped)
+
+    @cached_property
+    def scan_reporter(self) -> ScanReporter:
+        return ScanReporter(self.background, self.metrics, self.drift, self.shadow)
 
     @cached_property
     def readiness(self) -> Readiness:
@@ -213,24 +220,21 @@ class Services:
         """Return the text of a document; opens the pipeline only for the reviews that have one."""
         return self.pipeline.text_of(submission)
 
-    def report_scan(self, result: ScanResult) -> None:
-        """Count an answered scan, watch it for drift, and offer it to the shadow model."""
-        self.metrics.scanned(result)
-        self.drift.observe(result)
-        self.shadow.offer(result)
-
     def _quota(self, rate: str, setting: str) -> RateLimit:
         storage_url = self.config.rate_limit_storage_url
         return RateLimit(rate, setting=setting, storage_url=storage_url)
 
     def _connect_gauges(self) -> None:
         """Connect the gauges that are computed at scrape time with their sources."""
-        metrics, drift, readiness = self.metrics, self.drift, self.readiness
-        metrics.models.ask = self._models_in_use
-        metrics.drift.ask = lambda: {(name,): s.psi for name, s in drift.shifts().items()}
-        metrics.drift_by_chance.ask = lambda: {(n,): s.chance for n, s in drift.shifts().items()}
-        metrics.ready.ask = lambda: {(): float(not readiness.report().faults)}
-        metrics.database_age.ask = lambda: {(): readiness.report().age_s}
+        metrics, readiness = self.metrics, self.readiness
+        metrics.ready.set_function(lambda: float(not readiness.report().faults))
+        metrics.database_age.set_function(lambda: readiness.report().age_s)
+        metrics.models.set_function(self._models_in_use)
+        metrics.drift.set_function(lambda: self._drift("psi"))
+        metrics.drift_by_chance.set_function(lambda: self._drift("chance"))
+
+    def _drift(self, figure: Literal["psi", "chance"]) -> dict[tuple[str, ...], float]:
+        return {(name,): getattr(shift, figure) for name, shift in self.drift.shifts().items()}
 
     def _models_in_use(self) -> dict[tuple[str, ...], float]:
         """Return 1 for each model in use, by role, name and version: an info metric."""

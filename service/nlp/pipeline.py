@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
-from collections.abc import Callable, Iterator, Set
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Set
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 from service.config.settings import Config
 from service.errors import Fault, InvalidRequest, UnreadableDocument, UnsupportedMediaType
@@ -19,21 +17,11 @@ from service.nlp.deadline import Deadline
 from service.nlp.document import Analysis, Document, ExtractedText, SentFile
 from service.nlp.extraction.extractor import Extractor
 from service.nlp.language import LanguageDetector, Languages
+from service.nlp.observer import NULL_OBSERVER, Observer, observe_stage
 from service.nlp.segmentation.segmenter import Segmenter
-
-Stage = Literal["extract", "segment", "analyze", "store"]
-Timed = Callable[[Stage], AbstractContextManager[object]]
-"""Gives the context in which a stage of a scan runs, to be timed."""
 
 LEAST_UNREAD_SHARE = 0.1
 """Least share of a text in languages that the analyzer does not read that causes a warning."""
-
-_log = logging.getLogger(__name__)
-
-
-def untimed(_stage: Stage) -> AbstractContextManager[object]:
-    """Return a context that times nothing."""
-    return nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +80,9 @@ class ScanResult:
     sensitivity: Sensitivity = "balanced"
     languages: Languages = field(default_factory=lambda: Languages({}))
     warnings: tuple[ScanWarning, ...] = ()
+    read_s: float = 0.0
+    """Time to extract and segment the document and to detect its languages."""
+    analyze_s: float = 0.0
 
     def coverage(self) -> dict[str, Any]:
         """Return the coverage block stored with each scan: counts, languages and warnings."""
@@ -123,10 +114,10 @@ class ScanPipeline:
         config: Config,
         analyzers: AnalyzerPool,
         *,
-        timed: Timed = untimed,
+        observer: Observer = NULL_OBSERVER,
     ) -> None:
         self.analyzers = analyzers
-        self._timed = timed
+        self._observer = observer
         self._extractor = Extractor(
             max_file_bytes=config.max_file_bytes,
             max_text_chars=config.max_text_chars,
@@ -180,24 +171,20 @@ class ScanPipeline:
         languages = self._detector.detect(document)
         warnings += tuple(_language_warnings(languages, analyzer.languages))
         read_s = time.monotonic()
-        with self._timed("analyze"):
+        with observe_stage(self._observer, "analyze"):
             analysis = analyzer.analyze(
                 document, sensitivity=submission.sensitivity, deadline=deadline, progress=progress
             )
-        _log.info(
-            "scan",
-            extra=_fields(
-                source=analysis.source,
-                n_sentences=len(document.sentences),
-                n_findings=len(analysis.findings),
-                language=languages.main,
-                warnings=[warning.code for warning in warnings],
-                read_ms=round((read_s - began_s) * 1000, 1),
-                analyze_ms=round((time.monotonic() - read_s) * 1000, 1),
-            ),
+        return ScanResult(
+            document,
+            analysis,
+            submission.sha256(),
+            submission.sensitivity,
+            languages,
+            warnings,
+            read_s=read_s - began_s,
+            analyze_s=time.monotonic() - read_s,
         )
-        sha256 = submission.sha256()
-        return ScanResult(document, analysis, sha256, submission.sensitivity, languages, warnings)
 
     def _document(
         self, submission: Submission, analyzer: Analyzer, deadline: Deadline
@@ -217,9 +204,9 @@ class ScanPipeline:
         return document if file is None else replace(document, file=file), ()
 
     def _read(self, submission: Submission, deadline: Deadline) -> Document:
-        with self._timed("extract"):
+        with observe_stage(self._observer, "extract"):
             extracted = self._extracted(submission, deadline)
-        with self._timed("segment"):
+        with observe_stage(self._observer, "segment"):
             return self._segmenter.segment(extracted, deadline=deadline)
 
     def _extracted(self, submission: Submission, deadline: Deadline) -> ExtractedText:
@@ -252,8 +239,3 @@ def _language_warnings(languages: Languages, read: Set[str] | None) -> Iterator[
             f"'{others[0]}'; it reads {readable}), so risks there are missed. "
             "Scan a translation, or set force_llm if an LLM that reads it is configured.",
         )
-
-
-def _fields(**values: object) -> dict[str, dict[str, object]]:
-    """Return the `extra` of a log call, as observability/logging.py reads it."""
-    return {"fields": values}

@@ -1,63 +1,68 @@
-"""One JSON object per log line; no document text, token or prompt ever gets here."""
+"""One JSON object per log line. Document text, tokens and prompts are never logged."""
 
 from __future__ import annotations
 
 import json
 import logging
 import sys
-import time
 from datetime import UTC, datetime
 from logging.handlers import QueueHandler, QueueListener
-from queue import SimpleQueue
+from queue import Queue
 
 from service.observability.request_id import current_request_id
 
-_OWN_FIELDS = "fields"
+_FIELDS = "fields"
 _ENCODER = json.JSONEncoder(default=str)
-_MOST_WAITING = 10_000
-_LOOK_S = 0.01
+_MAX_WAITING_LINES = 10_000
 
 
 def configure(level: str) -> None:
-    """Send every logger's lines, as JSON, to standard error."""
-    handler = _Background()
+    """Send the lines of every logger, as JSON, to standard error; starts the thread that writes them."""
+    handler = _BackgroundHandler()
     handler.setFormatter(_JsonFormatter())
-    # What no line tells need not be looked up for each (see "Optimization" in the Logging HOWTO).
+    # Do not look up for each line what no line shows ("Optimization" in the Logging HOWTO).
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None  # noqa: SLF001 - the HOWTO names it
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells every address with its query
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns of each waiting request
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells its plumbing at INFO
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # logs each address with its query
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # warns of each waiting request
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # logs its own steps at INFO
+    handler.start()
 
 
 def fields(**values: object) -> dict[str, dict[str, object]]:
     """Return the `extra` of a log call: `log.info("scan", extra=fields(duration_ms=3))`."""
-    return {_OWN_FIELDS: values}
+    return {_FIELDS: values}
 
 
-class _Background(QueueHandler):
-    """Has a thread of its own write the lines.
+class _BackgroundHandler(QueueHandler):
+    """Writes the lines on a thread of its own.
 
-    Whoever writes lets the GIL go and waits for it again; a thread that does so while it holds a handler's
-    lock keeps all others from their answers too.
+    Writing releases the GIL and waits for it again. A thread that does so while it holds a handler's lock
+    delays every other thread that logs.
     """
 
     def __init__(self) -> None:
-        self._waiting: SimpleQueue[logging.LogRecord] = SimpleQueue()
-        super().__init__(self._waiting)
-        self._writer = QueueListener(self._waiting, logging.StreamHandler(sys.stderr))
+        self._lines: Queue[logging.LogRecord] = Queue(_MAX_WAITING_LINES)
+        super().__init__(self._lines)
+        self._writer = QueueListener(self._lines, logging.StreamHandler(sys.stderr))
+        self._is_started = False
+
+    def start(self) -> None:
+        """Start the thread."""
         self._writer.start()
+        self._is_started = True
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        """Hand a line to the writer, once there is room."""
-        while self._waiting.qsize() >= _MOST_WAITING:
-            time.sleep(_LOOK_S)
-        super().enqueue(record)
+        """Pass a line to the writer; wait while the queue is full."""
+        self._lines.put(record)
 
     def close(self) -> None:
         """Return when all lines are written."""
-        self._writer.stop()
+        if self._is_started:
+            self._is_started = False
+            self._lines.join()  # a full queue would make `stop` raise
+            self._writer.stop()
         super().close()
 
 
@@ -71,7 +76,7 @@ class _JsonFormatter(logging.Formatter):
         }
         if request_id := current_request_id():
             line["request_id"] = request_id
-        line.update(getattr(record, _OWN_FIELDS, {}))
+        line.update(getattr(record, _FIELDS, {}))
         if record.exc_info and record.exc_info[0]:
             line["error"] = record.exc_info[0].__name__
             line["where"] = _frames(record)

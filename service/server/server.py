@@ -51,7 +51,7 @@ class Server:
         self._server = self._listen(app, config)
         self.port = int(self._listeners()[0].effective_port)
         metrics = self._services.metrics
-        metrics.waiting.ask = lambda: {(): len(self._dispatcher.queue)}
+        metrics.waiting.set_function(lambda: len(self._dispatcher.queue))
         channels = channel_class(_rules(self._services))
         for listener in self._listeners():
             listener.channel_class = channels

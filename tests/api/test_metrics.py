@@ -46,8 +46,9 @@ def live(start_own, llm):
     return start_own(AI_SERVICE_OPEN="true", **settings)
 
 
-def scraped(client):
-    """Every series of /metrics with its value."""
+def scraped(client, live):
+    """Every series of /metrics with its value, once all answered scans are counted."""
+    live.services.background.join()
     answer = client.get("/metrics", headers={"Accept": "application/openmetrics-text,*/*;q=0.1"})
     assert answer.status_code == 200
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
@@ -68,10 +69,10 @@ def moved(before, after, name, /, **labels):
     return after.get(key, 0.0) - before.get(key, 0.0)
 
 
-def test_stored_scan_moves_requests_stages_findings_and_drift(client, user):
-    before = scraped(client)
+def test_stored_scan_moves_requests_stages_findings_and_drift(client, user, live):
+    before = scraped(client, live)
     assert user.scan(f"{FLOW_TEXT}. Lunch is at noon.").status_code == 201
-    after = scraped(client)
+    after = scraped(client, live)
     route = {"method": "POST", "route": "/api/v1/scan", "status": "2xx"}
     assert moved(before, after, "riskscan_http_request_duration_seconds_count", **route) == 1
     for stage in ("extract", "segment", "analyze", "store"):
@@ -86,16 +87,16 @@ def test_stored_scan_moves_requests_stages_findings_and_drift(client, user):
     assert series("riskscan_drift_index", histogram="category") in after
 
 
-def test_scan_that_is_not_stored_counts_all_but_the_store(client):
-    before = scraped(client)
+def test_scan_that_is_not_stored_counts_all_but_the_store(client, live):
+    before = scraped(client, live)
     assert client.post("/scan", json={"text": FLOW_TEXT}).status_code == 200
-    after = scraped(client)
+    after = scraped(client, live)
     assert moved(before, after, "riskscan_scans_total", source="model") == 1
     assert moved(before, after, "riskscan_scan_stage_duration_seconds_count", stage="store") == 0
 
 
-def test_model_version_readiness_and_memory_are_told(client):
-    found = scraped(client)
+def test_model_version_readiness_and_memory_are_told(client, live):
+    found = scraped(client, live)
     model = load({}).model_dir
     info = {"role": "serving", "name": model.parent.name, "version": model.name}
     assert found[series("riskscan_model_info", **info)] == 1
@@ -106,15 +107,15 @@ def test_model_version_readiness_and_memory_are_told(client):
     assert 10e6 < found[series("process_resident_memory_bytes")] < 100e9
 
 
-def test_llm_calls_are_counted_by_outcome(client, llm):
-    before = scraped(client)
+def test_llm_calls_are_counted_by_outcome(client, llm, live):
+    before = scraped(client, live)
     body = {"text": FLOW_TEXT, "force_llm": True}
     assert client.post("/scan", json=body).status_code == 200
     llm.say("I could not find any JSON today.")
     assert client.post("/scan", json=body).status_code == 502
     llm.replies.append(Reply(503))
     assert client.post("/scan", json=body).status_code == 503
-    after = scraped(client)
+    after = scraped(client, live)
     for outcome in ("answered", "analyzer_error", "analyzer_unavailable"):
         call = {"upstream": "llm", "outcome": outcome}
         assert moved(before, after, "riskscan_upstream_call_duration_seconds_count", **call) == 1
@@ -132,10 +133,10 @@ def test_calls_of_another_ai_service_are_counted(start_own, live):
             upstream="ai_service",
             outcome="answered",
         )
-        assert scraped(http)[call] == 1
+        assert scraped(http, front)[call] == 1
 
 
-def test_made_up_addresses_methods_and_ids_make_no_new_series(client, user):
+def test_made_up_addresses_methods_and_ids_make_no_new_series(client, user, live):
     def ask():
         word = secrets.token_hex(8)
         client.get(f"/nonsense/{word}")
@@ -147,10 +148,10 @@ def test_made_up_addresses_methods_and_ids_make_no_new_series(client, user):
         client.post("/scan", content=word, headers={"Content-Type": f"text/{word}"})
 
     ask()
-    before = set(scraped(client))
+    before = set(scraped(client, live))
     for _ in range(5):
         ask()
-    assert set(scraped(client)) == before
+    assert set(scraped(client, live)) == before
 
 
 def test_exposition_tells_nothing_of_documents_and_users(client, user):
@@ -167,10 +168,10 @@ def test_exposition_tells_nothing_of_documents_and_users(client, user):
 
 
 def test_refusal_of_the_server_itself_is_counted(client, live):
-    before = scraped(client)
+    before = scraped(client, live)
     too_long = {"X-Long": "a" * 262_200}
     assert HTTP.get(f"{live.url}/health", headers=too_long).status_code == 413
-    after = scraped(client)
+    after = scraped(client, live)
     assert moved(before, after, "riskscan_http_problems_total", code="too_large") == 1
 
 

@@ -46,10 +46,10 @@ def labels_by_series():
     """Return the labels of each series after each event has happened once."""
     metrics = Metrics()
     metrics.answered("GET", "/health", 200, 0.1)
-    metrics.observer().called("llm", "answered", 0.1)
-    metrics.models.ask = lambda: {("serving", "riskscan-minilm", "1.0.0"): 1.0}
-    metrics.drift.ask = metrics.drift_by_chance.ask = lambda: {("score",): 0.1}
-    metrics.ready.ask = metrics.waiting.ask = metrics.database_age.ask = lambda: {(): 1.0}
+    metrics.called("llm", "answered", 0.1)
+    metrics.models.set_function(lambda: {("serving", "riskscan-minilm", "1.0.0"): 1.0})
+    for gauge in (metrics.drift, metrics.drift_by_chance):
+        gauge.set_function(lambda: {("score",): 0.1})
     samples = (sample for family in metrics.registry.collect() for sample in family.samples)
     return {sample.name: set(sample.labels) for sample in samples}
 

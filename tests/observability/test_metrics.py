@@ -21,47 +21,40 @@ def value(metrics, name, **labels):
 
 
 def test_forward_pass_is_counted_in_seconds_tokens_and_padding(metrics):
-    metrics.observer().inferred(0.25, 90, 120, 4)
+    metrics.inferred(0.25, 90, 120, 4)
     assert value(metrics, "riskscan_infer_duration_seconds_sum") == 0.25
     assert value(metrics, "riskscan_batch_tokens_sum") == 90
     assert value(metrics, "riskscan_batch_rows_sum") == 4
     assert value(metrics, "riskscan_padding_tokens_total") == 30
 
 
-def test_queue_is_the_sum_over_analyzers(metrics):
-    old, new = metrics.observer(), metrics.observer()
-    old.queue(500, 3)
-    new.queue(40, 1)
-    old.queue(100, 1)
-    assert value(metrics, "riskscan_queue_tokens") == 140
-    assert value(metrics, "riskscan_queue_requests") == 2
-    old.queue(0, 0)
+def test_queue_is_the_sum_of_its_changes(metrics):
+    metrics.queued(500, 1)
+    metrics.queued(40, 1)
+    metrics.queued(-500, -1)
     assert value(metrics, "riskscan_queue_tokens") == 40
+    assert value(metrics, "riskscan_queue_requests") == 1
 
 
-def test_queue_told_by_many_threads_ends_at_zero(metrics):
-    observer = metrics.observer()
-
+def test_queue_of_many_threads_ends_at_zero(metrics):
     def come_and_go():
         for n in range(500):
-            observer.queue(n, 1)
-            observer.queue(0, 0)
+            metrics.queued(n, 1)
+            metrics.queued(-n, -1)
 
     threads = [threading.Thread(target=come_and_go) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    observer.queue(0, 0)
     assert value(metrics, "riskscan_queue_tokens") == 0
 
 
 def test_waits_refusals_and_lookups_are_counted(metrics):
-    observer = metrics.observer()
-    observer.waited(0.5)
-    observer.tokenized(0.125)
-    observer.rejected("overloaded")
-    observer.cached(3, 2)
+    metrics.waited(0.5)
+    metrics.tokenized(0.125)
+    metrics.rejected("overloaded")
+    metrics.cached(3, 2)
     assert value(metrics, "riskscan_queue_wait_seconds_sum") == 0.5
     assert value(metrics, "riskscan_tokenize_duration_seconds_sum") == 0.125
     assert value(metrics, "riskscan_queue_rejected_total", reason="overloaded") == 1
@@ -71,7 +64,7 @@ def test_waits_refusals_and_lookups_are_counted(metrics):
 
 def test_reason_and_method_that_are_on_no_list_make_no_series(metrics):
     for n in range(20):
-        metrics.observer().rejected(f"reason {n}")
+        metrics.rejected(f"reason {n}")
         metrics.answered(f"METHOD{n}", None, 405, 0.1)
     text = metrics.exposition().decode()
     assert value(metrics, "riskscan_queue_rejected_total", reason="unmatched") == 20

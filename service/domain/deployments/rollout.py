@@ -22,7 +22,7 @@ from service.nlp.analyzers.base import Analyzer
 from service.nlp.analyzers.factory import open_model
 from service.nlp.analyzers.pool import AnalyzerPool
 from service.nlp.artifacts.registry import Registry, manifest_sha256
-from service.nlp.observer import NOBODY, Observer
+from service.nlp.observer import NULL_OBSERVER, Observer
 from service.observability.logging import fields
 
 # A candidate that failed is tried again, since its folder may still be on its way to this machine.
@@ -60,11 +60,11 @@ class Rollout:
         registry: Registry,
         shadow: Shadow,
         *,
-        observer: Callable[[], Observer] = lambda: NOBODY,
+        observer: Observer = NULL_OBSERVER,
     ) -> None:
         """`analyzers` returns the pool of this process; it is first called by `start`.
 
-        `observer` gives each model that may serve its own; a shadow's work is told to nobody.
+        `observer` receives the events of every model that serves, not those of a shadow.
         """
         self.faults: dict[str, str] = {}  # why this process could not take a model over
         self._config = config
@@ -154,7 +154,7 @@ class Rollout:
             return
         candidate = self._attempt(
             target,
-            lambda: self._kept(target) or self._load(target, observer=self._observer()),
+            lambda: self._kept(target) or self._load(target, observer=self._observer),
         )
         if candidate is None:
             return
@@ -187,7 +187,7 @@ class Rollout:
         self._shadow.use(analyzer, share=newest.share or 0.0)
 
     def _load(
-        self, target: _Target, *, n_threads: int | None = None, observer: Observer = NOBODY
+        self, target: _Target, *, n_threads: int | None = None, observer: Observer = NULL_OBSERVER
     ) -> _Loaded:
         folder = self._registry.verified(target.model).path
         sha256 = manifest_sha256(folder)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -18,6 +17,7 @@ from service.errors import DatabaseUnavailable, RiskscanError
 from service.nlp.analyzers.base import Analyzer
 from service.nlp.deadline import Deadline
 from service.nlp.document import Analysis, Finding
+from service.nlp.observer import NULL_OBSERVER, Observer
 from service.nlp.pipeline import ScanResult
 from service.observability.logging import fields as log_fields
 
@@ -83,11 +83,10 @@ class Shadow:
         self,
         transactions: Transactions,
         *,
-        on_shadowed: Callable[[ShadowCounts], None] = lambda _: None,
+        observer: Observer = NULL_OBSERVER,
     ) -> None:
-        """`on_shadowed` is told the counts of each shadowed scan."""
         self._transactions = transactions
-        self._on_shadowed = on_shadowed
+        self._observer = observer
         self._analyzer: Analyzer | None = None
         self._share = 0.0
         self._retired: list[Analyzer] = []
@@ -177,7 +176,9 @@ class Shadow:
             abs_score_difference=found.abs_score_difference,
         )
         _log.info("shadow", extra=log_fields(**_told(pair, counts, found)))
-        self._on_shadowed(counts)
+        self._observer.shadowed(
+            counts.n_agreeing, counts.n_only_serving, counts.n_only_shadow, counts.n_dropped
+        )
         self._pending[pair] = _sum(self._pending.get(pair, ShadowCounts()), counts)
         self._store_pending()
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import uuid_utils.compat
@@ -23,13 +23,17 @@ from service.domain.limits import COUNTED_SCANS
 from service.domain.transactions import Transactions
 from service.errors import Conflict, DatabaseUnavailable, NotFound, Unauthenticated
 from service.nlp.document import Finding
-from service.nlp.pipeline import ScanPipeline, ScanResult, Submission, Timed, untimed
-from service.observability.logging import fields
+from service.nlp.observer import NULL_OBSERVER, Observer, observe_stage
+from service.nlp.pipeline import ScanPipeline, ScanResult, Submission
 
 SHARED_FINDINGS = 100
 """A scan with more findings is stored in a transaction of its own: smaller ones need not wait for it."""
 
-_log = logging.getLogger(__name__)
+
+class ReportScan(Protocol):
+    """Reports a scan once it is stored."""
+
+    def __call__(self, result: ScanResult, *, duration_s: float, scan_id: UUID) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +56,13 @@ class Scans:
         transactions: Transactions,
         scanner: ScanPipeline,
         *,
-        timed: Timed = untimed,
-        report: Callable[[ScanResult], None] = lambda _: None,
+        observer: Observer = NULL_OBSERVER,
+        report: ReportScan,
     ) -> None:
         """`report` receives each scan once it is stored."""
         self._transactions = transactions
         self._scanner = scanner
-        self._timed = timed
+        self._observer = observer
         self._report = report
         self._kept = Combiner(self._keep, common=DatabaseUnavailable)
 
@@ -74,13 +78,14 @@ class Scans:
             Unauthenticated: the account was deleted meanwhile.
             DatabaseUnavailable: nothing was stored; and whatever ScanPipeline.scan raises.
         """
+        began_s = time.monotonic()
         request_sha256 = submission.fingerprint() if key else None
         if key and (earlier := self._earlier(user_id, key, request_sha256)):
             return earlier
         result = self._scanner.scan(submission)
         scan = _new_scan(user_id, submission, result, key=key, request_sha256=request_sha256)
         try:
-            with self._timed("store"):
+            with observe_stage(self._observer, "store"):
                 if len(scan.findings) > SHARED_FINDINGS:
                     [stored] = self._keep(user_id, [scan])
                 else:
@@ -91,8 +96,7 @@ class Scans:
             if is_duplicate(error) and (earlier := self._twin(user_id, scan)):
                 return earlier
             raise
-        _log.info("scan stored", extra=fields(scan_id=stored.id))
-        self._report(result)
+        self._report(result, duration_s=time.monotonic() - began_s, scan_id=stored.id)
         return stored
 
     def n_waiting(self, user_id: UUID) -> int:

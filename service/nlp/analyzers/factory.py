@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from service.config.settings import Config
@@ -11,20 +10,16 @@ from service.nlp.analyzers.llm import LLMAnalyzer
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.analyzers.pool import AnalyzerPool
 from service.nlp.analyzers.remote import RemoteAnalyzer
-from service.nlp.observer import NOBODY, Observer
+from service.nlp.observer import NULL_OBSERVER, Observer
 
 
-def open_analyzers(
-    config: Config, observer: Callable[[], Observer] = lambda: NOBODY
-) -> AnalyzerPool:
+def open_analyzers(config: Config, observer: Observer = NULL_OBSERVER) -> AnalyzerPool:
     """Open the analyzers that the settings ask for; this loads the local model and checks its golden scores.
-
-    `observer` returns a new observer for each analyzer.
 
     Raises:
         ArtifactError: the model is missing or altered, or does not reproduce its golden scores.
     """
-    return AnalyzerPool(_open_default(config, observer()), _open_llm(config, observer()))
+    return AnalyzerPool(_open_default(config, observer), _open_llm(config, observer))
 
 
 def open_model(
@@ -32,7 +27,7 @@ def open_model(
     folder: Path,
     *,
     n_threads: int | None = None,
-    observer: Observer = NOBODY,
+    observer: Observer = NULL_OBSERVER,
 ) -> LocalAnalyzer:
     """Load the artifact in `folder` and check its golden scores, which also warms the model up.
 

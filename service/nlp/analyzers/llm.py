@@ -22,7 +22,7 @@ from service.nlp.arrays import Scores
 from service.nlp.artifacts.operating_points import SENSITIVITIES, OperatingPoint
 from service.nlp.deadline import Deadline
 from service.nlp.document import Source
-from service.nlp.observer import NOBODY, Observer, call_told
+from service.nlp.observer import NULL_OBSERVER, Observer, observe_call
 from service.nlp.taxonomy import RISK_TYPES
 
 MAX_SENTENCES_PER_REQUEST = 30
@@ -54,7 +54,7 @@ class LLMAnalyzer(SentenceScorer):
         model: str,
         api_key: str = "",
         request_mode: RequestMode = "json_schema",
-        observer: Observer = NOBODY,
+        observer: Observer = NULL_OBSERVER,
     ) -> None:
         """Use `model` at `base_url`, such as http://localhost:8080/v1; connects at first use."""
         self.model_name = model
@@ -102,7 +102,7 @@ class LLMAnalyzer(SentenceScorer):
             "max_tokens": ANSWER_TOKENS + ANSWER_TOKENS_PER_SENTENCE * len(sentences),
             **response_format(self.request_mode, len(sentences)),
         }
-        with call_told(self._observer, "llm"):
+        with observe_call(self._observer, "llm"):
             completion = self._client.post(request, deadline=deadline)
             return read_answer(completion, n_sentences=len(sentences), mode=self.request_mode)
 

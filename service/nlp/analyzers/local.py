@@ -19,7 +19,7 @@ from service.nlp.inference.engine_factory import open_engine
 from service.nlp.inference.neighbour_context import logits_of_block, own_logits
 from service.nlp.inference.scheduler import InferenceScheduler
 from service.nlp.inference.score_cache import ScoreCache
-from service.nlp.observer import NOBODY, Observer
+from service.nlp.observer import NULL_OBSERVER, Observer
 
 
 class LocalAnalyzer(SentenceScorer):
@@ -35,9 +35,9 @@ class LocalAnalyzer(SentenceScorer):
         engine: Engine,
         *,
         cache_sentences: int = 0,
-        observer: Observer = NOBODY,
+        observer: Observer = NULL_OBSERVER,
     ) -> None:
-        """Start the inference threads. Unlike `open`, this does not check the golden scores."""
+        """Unlike `open`, this does not check the golden scores."""
         self._observer = observer
         self._cache = ScoreCache(cache_sentences)
         self._manifest = artifact.manifest
@@ -59,7 +59,7 @@ class LocalAnalyzer(SentenceScorer):
         device: str = "auto",
         n_threads: int = 0,
         cache_sentences: int = 0,
-        observer: Observer = NOBODY,
+        observer: Observer = NULL_OBSERVER,
     ) -> LocalAnalyzer:
         """Load the artifact in `model_dir` and check that it reproduces its golden scores on this machine.
 

@@ -16,7 +16,7 @@ from service.nlp.artifacts.operating_points import Sensitivity
 from service.nlp.deadline import Deadline
 from service.nlp.document import Analysis, Document, Finding, Source
 from service.nlp.extraction.text_builder import storable
-from service.nlp.observer import NOBODY, Observer, call_told
+from service.nlp.observer import NULL_OBSERVER, Observer, observe_call
 from service.nlp.span import Span
 from service.nlp.taxonomy import (
     MAX_TITLE_CHARS,
@@ -36,7 +36,12 @@ class RemoteAnalyzer(Analyzer):
     model_version = ""
 
     def __init__(
-        self, url: str, *, token: str = "", force_llm: bool = False, observer: Observer = NOBODY
+        self,
+        url: str,
+        *,
+        token: str = "",
+        force_llm: bool = False,
+        observer: Observer = NULL_OBSERVER,
     ) -> None:
         """Use `{url}/scan`; connects at first use."""
         self.model_name = "remote"
@@ -53,7 +58,7 @@ class RemoteAnalyzer(Analyzer):
         progress: Progress | None = None,
     ) -> Analysis:
         form = self._form(document, sensitivity)
-        with call_told(self._observer, "ai_service"):
+        with observe_call(self._observer, "ai_service"):
             items, source = _parsed(self._client.post_form(form, deadline=deadline))
         locate = _Locator(document).locate
         findings = [_finding(item, document, locate, deadline) for item in items]

@@ -24,7 +24,7 @@ from service.nlp.inference.engine import Engine, EngineOutOfMemory
 from service.nlp.inference.neighbour_context import own_logits
 from service.nlp.inference.requests import Request, Window, pad
 from service.nlp.inference.tokenization import Windower
-from service.nlp.observer import NOBODY, Observer
+from service.nlp.observer import NULL_OBSERVER, Observer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -54,7 +54,7 @@ class InferenceScheduler:
         max_length_tokens: int,
         max_queued_tokens: int = MAX_QUEUED_TOKENS,
         pace_tokens_s: float | None = None,
-        observer: Observer = NOBODY,
+        observer: Observer = NULL_OBSERVER,
     ) -> None:
         """Prepare the threads, which the first request starts.
 
@@ -101,6 +101,7 @@ class InferenceScheduler:
         for row, windows in enumerate(self._tokenize(sentences)):
             request.add_sentence(row, windows)
         request.windows.sort(key=lambda w: len(w.ids))
+        n_tokens = request.n_tokens
         self._enqueue(request)
         try:
             request.wait()
@@ -108,7 +109,7 @@ class InferenceScheduler:
             with self._changed:
                 request.is_abandoned = True
                 del self._in_flight[id(request)]
-                self._report_queue()
+            self._observer.queued(-n_tokens, -1)
         return _result(request)
 
     def is_alive(self) -> bool:
@@ -146,7 +147,7 @@ class InferenceScheduler:
             request.virtual_time = self._virtual_time
             self._in_flight[id(request)] = request
             self._queue.append(request)
-            self._report_queue()
+            self._observer.queued(request.n_tokens, 1)
             self._changed.notify()
 
     def _check_load(self, request: Request) -> None:
@@ -174,10 +175,6 @@ class InferenceScheduler:
             ]
             for thread in self._threads:
                 thread.start()
-
-    def _report_queue(self) -> None:
-        n_tokens = sum(r.n_tokens for r in self._in_flight.values())
-        self._observer.queue(n_tokens, len(self._in_flight))
 
     def _run(self) -> None:
         while batch := self._next_batch():

@@ -11,7 +11,7 @@ import pytest
 from service.errors import ArtifactError
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.inference.onnx_engine import OnnxEngine
-from service.nlp.observer import NullObserver
+from service.nlp.observer import Observer
 from tests.nlp.conftest import MODEL_DIR
 from tests.nlp.prose import HARMLESS, RISK, extracted
 
@@ -64,7 +64,7 @@ def test_score_onnx_and_torch_agree(local, request):
     assert difference.max() < 0.08  # the ONNX graph rounds activations to 8 bits
 
 
-class Counter(NullObserver):
+class Counter(Observer):
     """Counts cache hits, and rows of forward passes."""
 
     def __init__(self):

@@ -13,7 +13,7 @@ from service.errors import AnalyzerTimeout, Overloaded, RiskscanError, ShuttingD
 from service.nlp.deadline import Deadline
 from service.nlp.inference.engine import EngineOutOfMemory
 from service.nlp.inference.scheduler import InferenceScheduler
-from service.nlp.observer import NullObserver
+from service.nlp.observer import Observer
 from service.nlp.taxonomy import RISK_TYPES
 from tests.fakes.engine import LargestIdEngine
 from tests.support.waiting import wait_until
@@ -21,11 +21,12 @@ from tests.support.waiting import wait_until
 SENTENCES = [f"{'word ' * (i % 40)}budget number {i}" for i in range(120)]
 
 
-class Recorder(NullObserver):
+class Recorder(Observer):
     """Records every report of the scheduler."""
 
     def __init__(self):
-        self.passes, self.queues, self.waits, self.rejections = [], [], [], []
+        self.passes, self.waits, self.rejections = [], [], []
+        self.n_tokens = self.n_requests = self.max_requests = 0
 
     def waited(self, seconds):
         self.waits.append(seconds)
@@ -33,8 +34,10 @@ class Recorder(NullObserver):
     def inferred(self, seconds, tokens, padded_tokens, rows):  # noqa: ARG002 - the observer's interface
         self.passes.append((tokens, padded_tokens, rows))
 
-    def queue(self, tokens, requests):
-        self.queues.append((tokens, requests))
+    def queued(self, tokens, requests):
+        self.n_tokens += tokens
+        self.n_requests += requests
+        self.max_requests = max(self.max_requests, self.n_requests)
 
     def rejected(self, reason):
         self.rejections.append(reason)
@@ -88,7 +91,7 @@ def busy(scheduler, engine):
 
 
 def until_waiting(reports, n):
-    wait_until(lambda: reports.queues[-1][1] >= n)
+    wait_until(lambda: reports.n_requests >= n)
 
 
 def expected(tokenizer, sentences):
@@ -236,8 +239,8 @@ def test_observer_gets_passes_queue_and_waits(scheduler, reports, tokenizer):
     assert sum(tokens for tokens, _, _ in reports.passes) == n_tokens
     assert sum(rows for _, _, rows in reports.passes) == len(SENTENCES)
     assert all(padded >= tokens for tokens, padded, _ in reports.passes)
-    assert reports.queues[0][1] == 1
-    assert reports.queues[-1] == (0, 0)
+    assert reports.max_requests == 1
+    assert (reports.n_tokens, reports.n_requests) == (0, 0)
     assert len(reports.waits) == 1
 
 
