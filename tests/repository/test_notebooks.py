@@ -1,4 +1,4 @@
-"""Every notebook runs from its question to its answer, over a small sample, and leaves no trace behind."""
+"""Every notebook runs from question to answer over a small sample, and leaves no files behind."""
 
 import ast
 import asyncio
@@ -24,7 +24,7 @@ each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 
 
 def run(path: Path, folder: Path):
-    """Execute a notebook where an editor would, with everything that a kernel writes put into `folder`."""
+    """Execute a notebook as an editor does; the kernel writes its files into `folder`."""
     places = {name: str(folder) for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "TMPDIR")}
     small = {"SAMPLE": "48", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     notebook = jupytext.read(path)
@@ -35,31 +35,31 @@ def run(path: Path, folder: Path):
     return notebook
 
 
-def shown(cell, kind: str) -> list[str]:
+def outputs(cell, kind: str) -> list[str]:
     return [out["data"][kind] for out in cell.outputs if kind in out.get("data", {})]
 
 
-def files_of(folder: Path) -> dict[Path, int]:
+def modified_times(folder: Path) -> dict[Path, int]:
     return {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
 
 
 @pytest.mark.parametrize("path", RUNS)
 def test_notebook_runs_and_ends_in_its_answer(path, tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
-    before = files_of(path.parent)
+    before = modified_times(path.parent)
     notebook = run(path, tmp_path)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    (answer,) = shown(code[-1], "text/markdown")
+    (answer,) = outputs(code[-1], "text/markdown")
     assert any(c.isdigit() for c in answer)
-    assert sum(len(shown(cell, "image/png")) for cell in code) >= 2
-    told = "".join(out.text for cell in code for out in cell.outputs if out.get("name") == "stderr")
-    assert "Warning" not in told
-    assert files_of(path.parent) == before
+    assert sum(len(outputs(cell, "image/png")) for cell in code) >= 2
+    stderr = [out.text for cell in code for out in cell.outputs if out.get("name") == "stderr"]
+    assert "Warning" not in "".join(stderr)
+    assert modified_times(path.parent) == before
     assert not [p for p in tmp_path.glob("tmp*") if p.is_dir()]
 
 
 @each_notebook
-def test_notebook_asks_first_answers_last_and_explains_each_cell(path):
+def test_notebook_starts_with_a_question_and_ends_with_the_answer(path):
     cells = jupytext.read(path).cells
     assert cells[0].source.startswith("# ")
     assert cells[0].source.endswith("?")
@@ -79,7 +79,7 @@ def test_notebook_defines_nothing_and_reads_the_environment_in_one_cell(path):
     assert not [source for source in code[1:] if "environ" in source]
 
 
-def test_there_is_a_notebook_for_each_row_of_the_readme():
+def test_readme_lists_each_notebook():
     readme = (ROOT / "notebooks/README.md").read_text(encoding="utf-8")
     assert [p.stem for p in NOTEBOOKS if f"`{p.stem}`" in readme] == [p.stem for p in NOTEBOOKS]
     assert len(NOTEBOOKS) == 5

@@ -1,6 +1,6 @@
 """Drift: the distance between histograms of recent documents and those of the model's reference documents.
 
-`ml.evaluation.drift_report` writes the reference, reference.json; it contains no text. Imports no model
+`ml.evaluation.drift_reference` computes the reference, reference.json; it contains no text. Imports no model
 library.
 """
 
