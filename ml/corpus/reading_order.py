@@ -18,10 +18,10 @@ _NUMBER_AT_END = re.compile(r"\d+$")
 
 def by_document(examples: Sequence[Example]) -> list[list[int]]:
     """Return the rows of each document in reading order, or in file order if a sentence has no number."""
-    rows_of: dict[str, list[int]] = {}
+    rows_by_document: dict[str, list[int]] = {}
     for row, example in enumerate(examples):
-        rows_of.setdefault(example.doc, []).append(row)
-    return [_in_order(rows, examples) for rows in rows_of.values()]
+        rows_by_document.setdefault(example.doc, []).append(row)
+    return [_in_order(rows, examples) for rows in rows_by_document.values()]
 
 
 def _in_order(rows: list[int], examples: Sequence[Example]) -> list[int]:

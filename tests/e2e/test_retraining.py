@@ -118,11 +118,11 @@ def test_training_from_nothing_on_few_sentences_is_refused_by_the_gate(
     tmp_path,
 ):
     (tmp_path / "first").mkdir()
-    first = write_config(tmp_path / "first", folds="2", seeds="[1, 2]")
+    first = write_config(tmp_path / "first", n_train=48, folds="2", seeds="[1, 2]")
     done = clone.run(f"PYTHON -m ml train {first}")
     assert done.returncode == 0, done.stderr
     before = f'["{tmp_path}/first/run"]'
-    second = write_config(tmp_path, start=before, teachers=before, influence_of=before)
+    second = write_config(tmp_path, n_train=48, start=before, teachers=before, influence_of=before)
     done = clone.retrain(second)
     assert "It was not registered" in done.stderr
     assert "It may lose 2 points or more" in done.stdout

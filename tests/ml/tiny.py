@@ -15,13 +15,13 @@ _TABLES = {
 }
 
 
-def write_config(folder: Path, /, **changes) -> Path:
-    """Write a configuration over 24 sentences to train and 24 to choose on; values are TOML.
+def write_config(folder: Path, /, *, n_train: int = 24, **changes) -> Path:
+    """Write a configuration over `n_train` sentences to train and 24 to choose on; values are TOML.
 
     One epoch is six steps, with a checkpoint of 90 MB in the middle and at the end.
     """
     lines = (ROOT / "ml/data/authored-a.jsonl").read_text().splitlines(keepends=True)
-    (folder / "train.jsonl").write_text("".join(lines[:24]))
+    (folder / "train.jsonl").write_text("".join(lines[:n_train]))
     (folder / "dev.jsonl").write_text("".join(lines[60:84]))
     text = (ROOT / "ml/configs/retrain.toml").read_text()
     values = {

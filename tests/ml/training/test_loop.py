@@ -75,8 +75,8 @@ def test_killed_training_resumes_to_the_same_weights(whole: Path, tmp_path: Path
     first.send_signal(signal.SIGKILL)
     first.wait()
     assert not (killed.parent / "run/model.safetensors").is_file(), "killed too late to tell"
-    second = trained(killed)
-    assert second.returncode == 0, second.stderr
+    second = run_step("train", killed)
+    assert second.exit_code == 0, second.stderr
     assert "resuming at step" in second.stdout
     assert not resume.is_file()
     one, other = weights(whole), weights(killed)
@@ -182,11 +182,10 @@ def test_teacher_of_held_out_sentences_uses_cross_fitted_scores(tmp_path: Path):
     from ml.training.pretrained import starting_model  # noqa: PLC0415 - as above
     from ml.training.run_result import mean_of_seeds  # noqa: PLC0415 - as above
 
-    config = write_config(
-        tmp_path, seeds="[17, 18]", folds="2", bfloat16="false", n_checkpoints="1", n_averaged="1"
-    )
-    done = trained(config)
-    assert done.returncode == 0, done.stderr
+    recipe = {"seeds": "[17, 18]", "folds": "2", "n_checkpoints": "1", "n_averaged": "1"}
+    config = write_config(tmp_path, **recipe)
+    done = run_step("train", config)
+    assert done.exit_code == 0, done.stderr
     settings = load(config)
     dataset = load_dataset(settings.data)
     fold = cross_fitting.document_folds(dataset.train, 2)
