@@ -1,23 +1,28 @@
-"""Database: connections, and transactions that run again when the server drops one midway."""
+"""Database: a pool of connections, and transactions that run again when the server drops one midway."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from sqlalchemy import Engine, text, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 from tenacity import (
     RetryCallState,
     Retrying,
     retry_if_exception,
+    stop_after_delay,
     wait_random_exponential,
 )
 
+from db import commit_markers
+from db.commit_markers import CommitMarker
 from db.engines import BEGIN_IMMEDIATE, COMMITTED, open_engine, open_probe
-from db.error_codes import is_lost_connection, is_retryable, is_unavailable
+from db.error_codes import is_in_doubt, is_lost_connection, is_retryable, is_unavailable
 from db.tables import WriteProbe
 
 __all__ = ["Database", "is_unavailable"]
@@ -27,6 +32,9 @@ PING_TIMEOUT_S = 2.0
 _ATTEMPTS = 3
 LAST_START_S = 10.0
 """Seconds after which no retry starts; a transaction ends at most STATEMENT_TIMEOUT_S later."""
+LOOKUP_S = 5.0
+"""Seconds after which a commit in doubt is not looked up again."""
+_CLEANUP_EVERY_S = 600.0
 _FIRST_WAIT_S = 0.05
 _LONGEST_WAIT_S = 0.5
 _BACKOFF = wait_random_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S)
@@ -53,11 +61,16 @@ _RETRYING = Retrying(
 )
 
 
+class CommitInDoubt(Exception):
+    """The connection broke during COMMIT, and the database did not say whether it was committed."""
+
+
 class Database:
     """A pool of connections to one database; safe to share between threads."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._cleanup_due_s = 0.0
         self._probe = open_probe(engine.url, timeout_s=PING_TIMEOUT_S)
 
     @classmethod
@@ -72,19 +85,26 @@ class Database:
     def run(self, work: Callable[[Session], T]) -> T:
         """Run `work` in one transaction, commit it and return its result.
 
-        After a deadlock or a lost connection, the whole of `work` is retried, at most 3 runs in all and none
-        after 10 s. So `work` must start from values, not from model objects of an earlier run, and take its
-        ids from outside. A commit whose answer was lost may have succeeded: `work` may find its own rows.
+        What fails before COMMIT was rolled back. After a deadlock or a lost connection, the whole of `work`
+        runs again, at most 3 times in all; no run starts after 10 s. So `work` must start from values, not
+        from model objects of an earlier run. If the connection breaks during COMMIT, the transaction is
+        looked up by its marker: it runs again only if it was not committed.
 
         Raises:
-            SQLAlchemyError: see `is_unavailable`; whatever `work` raises, after a rollback.
+            CommitInDoubt: the transaction may have been committed; the database did not say.
+            SQLAlchemyError: nothing was stored, see `is_unavailable`; whatever `work` raises.
         """
-        runs = iter(range(_ATTEMPTS))
-        return _RETRYING(lambda: self._run(work, is_first=next(runs) == 0))
+        return _RETRYING(lambda: self._run(work))
 
     def read(self, work: Callable[[Session], T]) -> T:
-        """Run `work`, which writes nothing, in one transaction; otherwise as `run`."""
-        return self.run(work)
+        """Run `work`, which writes nothing, in one transaction and return its result.
+
+        It leaves no marker and takes no lock on SQLite. It runs again after any lost connection.
+
+        Raises:
+            SQLAlchemyError: see `is_unavailable`; whatever `work` raises.
+        """
+        return _RETRYING(lambda: self._read(work))
 
     def ping(self) -> None:
         """Read from the database over a connection of its own, which no busy pool delays.
@@ -116,13 +136,49 @@ class Database:
         self.engine.dispose()
         self._probe.dispose()
 
-    def _run(self, work: Callable[[Session], T], *, is_first: bool) -> T:
+    def _run(self, work: Callable[[Session], T]) -> T:
         with self.engine.connect() as connection:
-            if not is_first:
-                # On SQLite a transaction that read before it wrote fails at once when another
-                # wrote between; taking the write lock at the start lets the next run through.
-                connection.execution_options(**{BEGIN_IMMEDIATE: True})
+            # An SQLite transaction that reads before it writes fails if another one wrote in between.
+            connection.execution_options(**{BEGIN_IMMEDIATE: True})
+            with Session(connection, expire_on_commit=False) as session:
+                result = work(session)
+                session.flush()
+                marker = self._marker(session)
+                session.expunge_all()  # a failing COMMIT would expire the objects of `result`
+                try:
+                    session.commit()
+                except SQLAlchemyError as error:
+                    if is_in_doubt(error):
+                        connection.invalidate()
+                        if self._is_committed(marker, error):
+                            return result
+                    raise
+            connection.info[COMMITTED] = True
+        return result
+
+    def _read(self, work: Callable[[Session], T]) -> T:
+        with self.engine.connect() as connection:
             with Session(connection, expire_on_commit=False) as session, session.begin():
                 result = work(session)
             connection.info[COMMITTED] = True
-            return result
+        return result
+
+    def _marker(self, session: Session) -> CommitMarker:
+        marker = commit_markers.marker(session)
+        if time.monotonic() >= self._cleanup_due_s:
+            self._cleanup_due_s = time.monotonic() + _CLEANUP_EVERY_S
+            commit_markers.delete_old(session)
+        return marker
+
+    def _is_committed(self, marker: CommitMarker, error: SQLAlchemyError) -> bool:
+        """Return whether a transaction whose COMMIT failed with `error` was committed."""
+        lookup = Retrying(
+            stop=stop_after_delay(LOOKUP_S),
+            wait=_BACKOFF,
+            retry=retry_if_exception(is_unavailable),
+            reraise=True,
+        )
+        try:
+            return lookup(commit_markers.is_committed, self.engine.url, marker)
+        except SQLAlchemyError:
+            raise CommitInDoubt from error

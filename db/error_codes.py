@@ -15,6 +15,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 # 1205 lock wait timeout, 1213 deadlock, 1927 connection killed, 2006 gone away, 2013 lost during
 # the query, 4031 disconnected for inactivity.
 _MYSQL_RETRYABLE = {1205, 1213, 1927, 2006, 2013, 4031}
+# With these the server is there and has rolled back: 1205 and 1213 as above.
+_MYSQL_ROLLED_BACK = {1205, 1213}
 # 1021 disk full, 1040 too many connections, 1041 out of memory, 1053 shutting down, 1114 table
 # full, 1158-1161 network, 1203 too many of this user's connections, 1290 and 1836 read-only,
 # 1317 query interrupted, 2002 and 2003 cannot connect, 3024 and 1969 statement took too long.
@@ -23,6 +25,7 @@ _MYSQL_AWAY = {
 }  # fmt: skip
 # Serialization failure, deadlock, lock timeout, terminated by an administrator, connection lost.
 _POSTGRESQL_RETRYABLE = ("40001", "40P01", "55P03", "57P01", "08")
+_POSTGRESQL_ROLLED_BACK = {"40001", "40P01", "55P03"}
 # Shutdown, crash and start-up; resources used up; statement timeout; read-only standby.
 _POSTGRESQL_AWAY = ("57P0", "53", "57014", "25006")
 # Disk or table full; server, InnoDB, schema or transaction read-only.
@@ -77,6 +80,11 @@ def is_retryable(error: BaseException) -> bool:
             return False
 
 
+def is_in_doubt(error: BaseException) -> bool:
+    """Return whether a transaction may have been committed although its COMMIT failed with `error`."""
+    return is_unavailable(error) and not (_is_rolled_back(error) or is_unwritable(error))
+
+
 def is_unavailable(error: BaseException) -> bool:
     """Tell whether the database, not the request, is at fault: answer 503 and ask to come again.
 
@@ -108,6 +116,18 @@ def is_unwritable(error: BaseException) -> bool:
         case sqlite3.Error() as found:
             codes = {_sqlite_code(found), getattr(found, "sqlite_errorcode", None)}
             return not codes.isdisjoint(_SQLITE_UNWRITABLE)
+        case _:
+            return False
+
+
+def _is_rolled_back(error: BaseException) -> bool:
+    match _driver_error(error):
+        case pymysql.err.Error() as found:
+            return _mysql_code(found) in _MYSQL_ROLLED_BACK
+        case psycopg.Error() as found:
+            return found.sqlstate in _POSTGRESQL_ROLLED_BACK
+        case sqlite3.Error() as found:
+            return _sqlite_code(found) in _SQLITE_RETRYABLE
         case _:
             return False
 

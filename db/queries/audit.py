@@ -12,9 +12,10 @@ import uuid_utils.compat
 from sqlalchemy import insert, or_, select
 from sqlalchemy.orm import Session
 
+from db import commit_markers
 from db.tables import AuditEvent, Base
 
-_INSERT = insert(Base.metadata.tables[AuditEvent.__tablename__])
+_EVENTS = Base.metadata.tables[AuditEvent.__tablename__]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Event:
 
 
 def add_events(session: Session, events: Sequence[Event]) -> None:
-    """Insert one event or more, which happened now."""
+    """Insert one event or more, which happened now; the last becomes the transaction's commit marker."""
     now = datetime.now(UTC)
     rows = [
         {
@@ -45,7 +46,8 @@ def add_events(session: Session, events: Sequence[Event]) -> None:
         }
         for event in events
     ]
-    session.execute(_INSERT, rows)
+    session.execute(insert(_EVENTS), rows)
+    commit_markers.leave(session, _EVENTS, rows[-1])
 
 
 def list_events(

@@ -6,6 +6,7 @@ from db.tables.base import Base
 from db.tables.deployments import Deployment, DeploymentKind, ShadowTotal
 from db.tables.feedback import Feedback, Verdict
 from db.tables.scans import Finding, Scan, Source
+from db.tables.transaction_markers import TransactionMarker
 from db.tables.write_probe import WriteProbe
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Scan",
     "ShadowTotal",
     "Source",
+    "TransactionMarker",
     "User",
     "Verdict",
     "WriteProbe",

@@ -1,17 +1,18 @@
-"""The boundary to the database: one transaction at a time, its failures mapped to our errors."""
+"""The boundary to the database: transactions, the readiness probes, and failures mapped to our errors."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from db import migrate
-from db.database import PING_TIMEOUT_S, Database
+from db.database import PING_TIMEOUT_S, CommitInDoubt, Database
 from db.error_codes import is_unavailable, is_unwritable
 from service.config.database_address import shown
 from service.config.settings import Config
@@ -25,6 +26,10 @@ _PROOF_BYTES = 256 * 1024
 HANGS_AFTER_S = 5.0
 """A database counts as hanging after so many seconds in which all probes timed out."""
 _AWAY = "The database does not answer. Try again shortly."
+_IN_DOUBT = (
+    "The database stopped answering while it stored this, so it may have been stored. Repeat the request "
+    "with the same Idempotency-Key; if it had none, look first whether it was stored."
+)
 _UNWRITABLE = (
     "The database cannot be written: its disk is full, or it is read-only. Nothing was stored or deleted; "
     "the operator has to free space or make it writable."
@@ -64,17 +69,34 @@ class Transactions:
         self._write_due_s = 0.0
 
     def run(self, work: Callable[[Session], T]) -> T:
-        """Run `work` in one transaction and commit it; a lost transaction is retried as a whole.
+        """Run `work` in one transaction, commit it and return its result.
+
+        `work` runs again, whole, if its transaction is known to be rolled back: it must start from values
+        and return what it changed. See Database.run.
 
         Raises:
             DatabaseUnavailable: no connection, or the schema is not migrated yet. Raised at once while the
-                database hangs, so that no thread waits for it.
+                database hangs, so that no thread waits for it. Nothing was stored, unless the message says
+                that it may have been.
         """
+        with self._reported():
+            return self._database.run(work)
+
+    def read(self, work: Callable[[Session], T]) -> T:
+        """Run `work`, which writes nothing, in one transaction; raises as `run` does."""
+        with self._reported():
+            return self._database.read(work)
+
+    @contextlib.contextmanager
+    def _reported(self) -> Iterator[None]:
+        """Raise DatabaseUnavailable for whatever is the database's fault."""
         if self._hangs():
             raise DatabaseUnavailable(_AWAY)
         self._need_schema()
         try:
-            return self._database.run(work)
+            yield
+        except CommitInDoubt as error:
+            raise DatabaseUnavailable(_IN_DOUBT) from error
         except SQLAlchemyError as error:
             if is_unwritable(error):
                 self._is_writable, self._write_due_s = False, time.monotonic() + WRITE_EVERY_S
@@ -82,10 +104,6 @@ class Transactions:
             if is_unavailable(error):
                 raise DatabaseUnavailable(_AWAY) from error
             raise
-
-    def read(self, work: Callable[[Session], T]) -> T:
-        """Run `work`, which writes nothing, in one transaction; raises as `run` does."""
-        return self.run(work)
 
     def _need_schema(self) -> None:
         """Ask, until it once was so, whether the schema is the newest; DatabaseUnavailable if not."""

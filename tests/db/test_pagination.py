@@ -53,7 +53,7 @@ def plan(database, query):
         seen.append((statement, parameters))
 
     event.listen(database.engine, "before_cursor_execute", keep)
-    database.run(query)
+    database.read(query)
     event.remove(database.engine, "before_cursor_execute", keep)
     explain = "EXPLAIN QUERY PLAN " if database.engine.dialect.name == "sqlite" else "EXPLAIN "
     with database.engine.connect() as connection:

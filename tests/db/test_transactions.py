@@ -34,8 +34,13 @@ from tests.db.conftest import (
 from tests.e2e.proxy import Relay
 
 
+def execute(database, statement):
+    with database.engine.begin() as connection:
+        connection.execute(text(statement))
+
+
 def n_users(database, address):
-    return database.run(lambda s: count(s, "users", "email", address))
+    return database.read(lambda s: count(s, "users", "email", address))
 
 
 @servers
@@ -220,7 +225,7 @@ def test_transaction_without_its_file_is_unavailable(tmp_path):
     database = Database.connect(f"sqlite:///{folder}/x.db", pool_size=1)
     shutil.rmtree(folder)
     with pytest.raises(OperationalError) as caught:
-        database.run(lambda s: s.execute(text("SELECT 1")))
+        database.read(lambda s: s.execute(text("SELECT 1")))
     assert is_unavailable(caught.value)
 
 
@@ -301,7 +306,7 @@ def test_transaction_sends_its_statements_and_commit_alone(database, monkeypatch
 
     monkeypatch.setattr(pymysql.connections.Connection, "_execute_command", keep)
     for _ in range(2):
-        database.run(lambda s: s.execute(text("SELECT 1")))
+        database.read(lambda s: s.execute(text("SELECT 1")))
     assert sent[-4:] == [b"SELECT 1", "COMMIT"] * 2
 
 
@@ -328,21 +333,21 @@ def test_a_server_that_refuses_is_unavailable(backend):
         closed.bind(("127.0.0.1", 0))
         database = Database.connect(ADDRESS[backend].format(closed.getsockname()[1]), pool_size=1)
         with pytest.raises(OperationalError) as caught:
-            database.run(lambda s: s.execute(text("SELECT 1")))
+            database.read(lambda s: s.execute(text("SELECT 1")))
     assert is_unavailable(caught.value)
 
 
 def test_a_pool_without_a_free_connection_is_unavailable(database_url):
     database = Database(create_engine(database_url, pool_size=1, max_overflow=0, pool_timeout=0.05))
     with database.engine.connect(), pytest.raises(PoolTimeout) as caught:
-        database.run(lambda s: s.execute(text("SELECT 1")))
+        database.read(lambda s: s.execute(text("SELECT 1")))
     assert is_unavailable(caught.value)
     database.dispose()
 
 
 def test_connect_makes_a_file_that_only_its_owner_reads(tmp_path):
     database = Database.connect(f"sqlite:///{tmp_path}/private/x.db", pool_size=1)
-    database.run(lambda s: s.execute(text("CREATE TABLE t (n INTEGER)")))
+    execute(database, "CREATE TABLE t (n INTEGER)")
     modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "private").iterdir()}
     assert modes == {"x.db": 0o600, "x.db-wal": 0o600, "x.db-shm": 0o600}
     assert (tmp_path / "private").stat().st_mode & 0o777 == 0o700
@@ -382,9 +387,9 @@ def test_sqlite_engine_opened_later_leaves_the_open_connections_their_locks(tmp_
     """Without them another process, closing the database, takes away the WAL that is in use here."""
     path = tmp_path / "x.db"
     database = Database.connect(f"sqlite:///{path}", pool_size=1)
-    database.run(lambda s: s.execute(text("CREATE TABLE t (n INTEGER)")))
+    execute(database, "CREATE TABLE t (n INTEGER)")
     Database.connect(f"sqlite:///{path}", pool_size=1).dispose()
     assert counted_elsewhere(path) == 0
-    database.run(lambda s: s.execute(text("INSERT INTO t VALUES (1)")))
+    execute(database, "INSERT INTO t VALUES (1)")
     assert counted_elsewhere(path) == 1
     database.dispose()

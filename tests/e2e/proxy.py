@@ -14,6 +14,11 @@ class Relay:
         self._listener = None
         self._flows = threading.Event()
         self._flows.set()
+        self._lock = threading.Lock()
+        self._to_lose = {"commits": 0, "answers": 0, "connections": 0}
+        self._has_inserted = threading.Event()
+        self.n_lost = 0
+        self.on_loss = lambda: None
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -24,10 +29,13 @@ class Relay:
         arguments = (self._listener, self._pairs)
         threading.Thread(target=self._accept, args=arguments, daemon=True).start()
 
+    def refuse(self):
+        """Refuse new connections from now on."""
+        close([self._listener])
+
     def cut(self):
         """Refuse new connections and break those that are open."""
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        self.refuse()
         close(self._pairs)
 
     def mute(self):
@@ -38,6 +46,21 @@ class Relay:
         """Deliver what was held back, and go on."""
         self._flows.set()
 
+    def lose_commits(self, times):
+        """Break the connections of the next `times` writers as they send COMMIT, which never arrives."""
+        self._to_lose["commits"] = times
+
+    def lose_answers(self, times=10**6):
+        """Break the connections of the next `times` writers after their COMMIT, before its answer."""
+        self._to_lose["answers"] = times
+
+    def delay_commits(self, times):
+        """Break the connections of the next `times` writers as they send COMMIT, and deliver it late.
+
+        It arrives after the next INSERT of another connection.
+        """
+        self._to_lose["connections"] = times
+
     def _accept(self, listener, pairs):
         with contextlib.suppress(OSError):
             while True:
@@ -45,22 +68,75 @@ class Relay:
                 pairs.append(client)
                 server = socket.create_connection(self._target)
                 pairs.append(server)
-                for source, sink in ((client, server), (server, client)):
-                    threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+                link = _Link(client, server)
+                for pump in (self._send, self._receive):
+                    threading.Thread(target=pump, args=(link,), daemon=True).start()
         close(pairs)  # those too that came while the relay was being cut
 
-    def _pump(self, source, sink):
+    def _send(self, link):
         with contextlib.suppress(OSError):
-            while data := source.recv(65536):
+            while data := link.client.recv(65536):
                 self._flows.wait()
-                sink.sendall(data)
+                if link.is_commit_of_a_writer(data):
+                    if self._is_due("commits"):
+                        close([link.client, link.server])
+                        return
+                    link.loses_answer = self._is_due("answers")
+                    if self._is_due("connections"):
+                        self._has_inserted.clear()
+                        close([link.client])
+                        self._has_inserted.wait(60)
+                link.server.sendall(data)
+                if b"INSERT" in data:
+                    self._has_inserted.set()
+        end(link.server)
+
+    def _receive(self, link):
         with contextlib.suppress(OSError):
-            sink.shutdown(socket.SHUT_WR)
+            while data := link.server.recv(65536):
+                self._flows.wait()
+                if link.loses_answer:
+                    close([link.client, link.server])
+                    return
+                link.client.sendall(data)
+        end(link.client)
+
+    def _is_due(self, what):
+        with self._lock:
+            is_due = self._to_lose[what] > 0
+            self._to_lose[what] -= is_due
+            self.n_lost += is_due
+        if is_due:
+            self.on_loss()
+        return is_due
 
 
-def close(ends):
+class _Link:
+    """The two ends of one connection."""
+
+    def __init__(self, client, server):
+        self.client = client
+        self.server = server
+        self.has_written = False
+        self.loses_answer = False
+
+    def is_commit_of_a_writer(self, data):
+        # psycopg sends a statement's name instead of its text once it has prepared it.
+        self.has_written |= b"INSERT" in data or b"_pg3_" in data
+        is_commit = b"COMMIT" in data and self.has_written
+        self.has_written &= not is_commit
+        return is_commit
+
+
+def end(sink):
+    """Say that nothing more will be sent."""
+    with contextlib.suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)
+
+
+def close(connections):
     """Break and close connections."""
-    for end in list(ends):
+    for connection in list(connections):
         with contextlib.suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
-        end.close()
+            connection.shutdown(socket.SHUT_RDWR)
+        connection.close()

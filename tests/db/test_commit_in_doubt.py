@@ -1,0 +1,190 @@
+"""The connection breaks during COMMIT: the database itself says whether the transaction happened."""
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import uuid_utils.compat
+from sqlalchemy import make_url, select
+from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.exc import OperationalError
+
+from db import migrate
+from db.commit_markers import LIFE
+from db.database import CommitInDoubt, Database
+from db.queries import audit
+from db.tables import TransactionMarker, User
+from tests.db.conftest import add_user, count, servers, sqlite
+from tests.e2e.proxy import Relay
+
+
+@pytest.fixture
+def relay(database_url):
+    url = make_url(database_url)
+    relay = Relay(url.host, url.port)
+    relay.url = url.set(host="127.0.0.1", port=relay.port).render_as_string(hide_password=False)
+    relay.open()
+    yield relay
+    relay.cut()
+
+
+@pytest.fixture
+def near(database, relay):  # noqa: ARG001 - migrated first
+    """The module's database, reached through the relay."""
+    near = Database.connect(relay.url, pool_size=3)
+    yield near
+    near.dispose()
+
+
+def add_recorded_user(session):
+    """Add a user as use cases do, with an audit event."""
+    user = add_user(session)
+    event = audit.Event("user.registered", user.id, "user", str(user.id), None, {})
+    audit.add_events(session, [event])
+    return user
+
+
+def add_user_in_savepoint(session):
+    """Add a user whose only event was rolled back with its savepoint."""
+    with session.begin_nested() as savepoint:
+        add_recorded_user(session)
+        savepoint.rollback()
+    return add_user(session)
+
+
+WRITERS = pytest.mark.parametrize("add", [add_user, add_recorded_user, add_user_in_savepoint])
+
+
+def counted(runs, add):
+    def work(session):
+        runs.append(add(session))
+        return runs[-1]
+
+    return work
+
+
+def n_stored(database, users):
+    return sum(database.read(lambda s, u=u: count(s, "users", "email", u.email)) for u in users)
+
+
+@servers
+@WRITERS
+def test_commit_that_arrived_is_found_and_does_not_run_again(near, relay, database, add):
+    runs = []
+    relay.lose_answers(1)
+    user = near.run(counted(runs, add))
+    assert relay.n_lost == 1
+    assert len(runs) == 1
+    assert database.read(lambda s: s.get(User, user.id)).email == user.email
+
+
+@servers
+@WRITERS
+def test_commit_that_never_arrived_runs_again(near, relay, database, add):
+    runs = []
+    relay.lose_commits(1)
+    user = near.run(counted(runs, add))
+    assert relay.n_lost == 1
+    assert len(runs) == 2
+    assert n_stored(database, runs) == 1
+    assert database.read(lambda s: s.get(User, user.id)).email == user.email
+
+
+@servers
+def test_commit_that_never_arrives_gives_up_with_nothing_stored(near, relay, database):
+    runs = []
+    relay.lose_commits(100)
+    with pytest.raises(OperationalError):
+        near.run(counted(runs, add_user))
+    relay.lose_commits(0)
+    assert len(runs) == 3
+    assert n_stored(database, runs) == 0
+
+
+@servers
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_commit_in_doubt_of_a_database_that_stays_away_is_reported(
+    near, relay, database, monkeypatch, is_stored
+):
+    monkeypatch.setattr("db.database.LOOKUP_S", 0.2)
+    runs = []
+    relay.on_loss = relay.refuse
+    (relay.lose_answers if is_stored else relay.lose_commits)(1)
+    with pytest.raises(CommitInDoubt):
+        near.run(counted(runs, add_user))
+    relay.open()
+    assert len(runs) == 1
+    assert n_stored(database, runs) == is_stored
+
+
+@servers
+def test_lookup_waits_for_a_transaction_that_the_server_still_holds_open(near, relay, database):
+    """Its COMMIT is still on the way, in a proxy, say, when the connection is dead here."""
+    runs = []
+    relay.delay_commits(1)
+    user = near.run(counted(runs, add_user))
+    assert len(runs) == 1
+    assert n_stored(database, [user]) == 1
+
+
+@servers
+def test_reads_are_not_looked_up(near, relay, database):
+    add = database.run(add_user)
+    relay.lose_answers()
+    assert n_stored(near, [add]) == 1
+
+
+@pytest.fixture
+def break_commits(monkeypatch):
+    """Have SQLite report an I/O error for the first COMMIT, before or after it happens."""
+
+    def arrange(*, is_stored):
+        commit, due = DefaultDialect.do_commit, [True]
+
+        def commit_and_fail(self, connection):
+            if not due:
+                return commit(self, connection)
+            due.clear()
+            if is_stored:
+                commit(self, connection)
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
+            raise OperationalError("COMMIT", {}, error)
+
+        monkeypatch.setattr(DefaultDialect, "do_commit", commit_and_fail)
+
+    return arrange
+
+
+@sqlite
+@WRITERS
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_commit_in_doubt_of_sqlite_is_looked_up(database, break_commits, add, is_stored):
+    runs = []
+    break_commits(is_stored=is_stored)
+    if is_stored:
+        database.run(counted(runs, add))
+    else:
+        with pytest.raises(OperationalError):
+            database.run(counted(runs, add))
+    assert len(runs) == 1
+    assert n_stored(database, runs) == is_stored
+
+
+def test_transaction_without_an_event_leaves_a_row_that_is_deleted_after_an_hour(
+    empty_database_url,
+):
+    migrate.upgrade(empty_database_url)
+    database = Database.connect(empty_database_url, pool_size=1)
+    too_old = TransactionMarker(
+        id=uuid_utils.compat.uuid7(), created_at=datetime.now(UTC) - LIFE - timedelta(seconds=1)
+    )
+    with database.engine.begin() as connection:
+        row = {"id": too_old.id, "created_at": too_old.created_at}
+        connection.execute(TransactionMarker.__table__.insert(), [row])
+    database.run(add_user)
+    [kept] = database.read(lambda s: s.scalars(select(TransactionMarker)).all())
+    assert kept.id != too_old.id
+    database.run(add_recorded_user)
+    assert len(database.read(lambda s: s.scalars(select(TransactionMarker)).all())) == 1
+    database.dispose()
