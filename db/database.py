@@ -147,7 +147,8 @@ class Database:
                 session.expunge_all()  # a failing COMMIT would expire the objects of `result`
                 try:
                     session.commit()
-                except SQLAlchemyError as error:
+                except BaseException as error:
+                    session.rollback()
                     if is_in_doubt(error):
                         connection.invalidate()
                         if self._is_committed(marker, error):
@@ -170,7 +171,7 @@ class Database:
             commit_markers.delete_old(session)
         return marker
 
-    def _is_committed(self, marker: CommitMarker, error: SQLAlchemyError) -> bool:
+    def _is_committed(self, marker: CommitMarker, error: BaseException) -> bool:
         """Return whether a transaction whose COMMIT failed with `error` was committed."""
         lookup = Retrying(
             stop=stop_after_delay(LOOKUP_S),

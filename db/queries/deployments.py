@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -52,11 +51,6 @@ def wanted(session: Session) -> Wanted:
     return Wanted(
         newest_n(session), _newest(session, SERVING_KINDS), _newest(session, SHADOW_KINDS)
     )
-
-
-def deployment_of(session: Session, deployment_id: UUID) -> Deployment | None:
-    """Return the deployment with an id."""
-    return session.get(Deployment, deployment_id)
 
 
 def add_deployment(session: Session, values: Mapping[str, Any]) -> Deployment:

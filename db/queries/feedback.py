@@ -84,8 +84,8 @@ def is_verified(session: Session, target: Target, context: str) -> bool:
     return session.scalar(query.limit(1)) is not None
 
 
-def newest(session: Session, target: Target, *, below: int | None = None) -> Feedback | None:
-    """Return the newest row of a target, withdrawals included; below a revision when given."""
+def newest(session: Session, target: Target) -> Feedback | None:
+    """Return the newest row of a target, withdrawals included."""
     query = select(Feedback).where(
         Feedback.scan_id == target.scan_id,
         Feedback.user_id == target.user_id,
@@ -93,8 +93,6 @@ def newest(session: Session, target: Target, *, below: int | None = None) -> Fee
         Feedback.start == target.start,
         Feedback.end == target.end,
     )
-    if below is not None:
-        query = query.where(Feedback.revision < below)
     return session.scalar(query.order_by(Feedback.revision.desc()).limit(1))
 
 

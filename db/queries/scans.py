@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -24,9 +24,6 @@ NEWEST_FIRST_OF_ALL = "ix_scans_created_at_id"
 _INSERT_SCAN = insert(Base.metadata.tables[Scan.__tablename__])
 _INSERT_FINDING = insert(Base.metadata.tables[Finding.__tablename__])
 _INSERTED_AT_ONCE = 10_000  # findings, 1 kB each meanwhile
-
-NewScan = tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]
-"""A scan and its findings as values by attribute; findings need no scan_id, and all have the same keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +52,18 @@ class Total:
     is_exact: bool
 
 
-def add_scans(session: Session, new: Sequence[NewScan]) -> None:
-    """Insert one scan or more, with their findings.
+def add_scan(
+    session: Session, values: Mapping[str, Any], findings: Sequence[Mapping[str, Any]]
+) -> None:
+    """Insert a scan and its findings, given as values by attribute.
+
+    Findings need no scan_id; all have the same keys.
 
     Raises:
-        IntegrityError: a user is gone, or has a scan with the same idempotency key.
+        IntegrityError: the user is gone, or has a scan with the same idempotency key.
     """
-    session.execute(_INSERT_SCAN, [dict(values) for values, _ in new])
-    rows = (
-        {**finding, "scan_id": values["id"]} for values, findings in new for finding in findings
-    )
+    session.execute(_INSERT_SCAN, [dict(values)])
+    rows = ({**finding, "scan_id": values["id"]} for finding in findings)
     while batch := list(islice(rows, _INSERTED_AT_ONCE)):
         session.execute(_INSERT_FINDING, batch)
 
@@ -72,12 +71,6 @@ def add_scans(session: Session, new: Sequence[NewScan]) -> None:
 def scan_of_user(session: Session, scan_id: UUID, user_id: UUID | None) -> Scan | None:
     """Return a user's scan, or anyone's if `user_id` is None; None for another user's scan."""
     return session.scalar(select(Scan).where(Scan.id == scan_id, *_owned_by(user_id)))
-
-
-def has_any_scan(session: Session, scan_ids: Collection[UUID], user_id: UUID) -> bool:
-    """Tell whether any of these scans of a user is stored."""
-    found = select(Scan.id).where(Scan.id.in_(scan_ids), Scan.user_id == user_id).limit(1)
-    return session.scalar(found) is not None
 
 
 def scan_by_key(session: Session, user_id: UUID, key: str) -> Scan | None:
@@ -139,9 +132,10 @@ def count_scans(
     return Total(min(n, at_most), is_exact=n_newest <= at_most)
 
 
-def delete_scan(session: Session, scan_id: UUID) -> bool:
-    """Delete a scan, and with it its findings; tell whether there was one."""
-    return n_rows_of(session, delete(Scan).where(Scan.id == scan_id)) == 1
+def delete_scan(session: Session, scan_id: UUID, user_id: UUID) -> bool:
+    """Delete a user's scan, and with it its findings; return whether there was one."""
+    owned = (Scan.id == scan_id, Scan.user_id == user_id)
+    return n_rows_of(session, delete(Scan).where(*owned)) == 1
 
 
 def findings_of_scan(

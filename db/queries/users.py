@@ -41,19 +41,14 @@ def add_user(
     email: str,
     password_hash: str,
     role: Role = Role.USER,
-    user_id: UUID | None = None,
 ) -> User:
     """Insert an account; `email` is lower-cased by the caller.
-
-    With a `user_id` of the caller's, a run after a commit whose answer was lost returns the account.
 
     Raises:
         EmailTaken: another account has the address.
     """
-    if user_id and (earlier := session.get(User, user_id)):
-        return earlier
     user = User(
-        id=user_id or uuid_utils.compat.uuid7(),
+        id=uuid_utils.compat.uuid7(),
         email=email,
         password_hash=password_hash,
         role=role,
@@ -183,15 +178,6 @@ def add_refresh_token(
     session.add(token)
     session.flush()
     return token
-
-
-def login_of_refresh_token(session: Session, token_hash: str) -> Login | None:
-    """Return the log-in that a refresh token belongs to, whatever its state; None when not stored."""
-    return session.scalar(
-        select(Login)
-        .join(RefreshToken, RefreshToken.login_id == Login.id)
-        .where(RefreshToken.token_hash == token_hash)
-    )
 
 
 def take_refresh_token(

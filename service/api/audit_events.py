@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from apiflask import APIBlueprint
 from marshmallow import RAISE
 
 from db.queries.audit import list_events
-from db.tables import AuditEvent, Role
+from db.tables import Role
 from service.api.current import services
 from service.api.http.authentication import auth
 from service.api.http.pagination import Listing, cursor_page
@@ -25,7 +24,5 @@ blueprint = APIBlueprint("admin", __name__, url_prefix="/api/v1/admin", tag="Adm
 @blueprint.output(AuditEventListOut)
 @blueprint.doc(summary="The audit trail, newest first", responses=[403])
 def list_audit_events(query: dict[str, Any]) -> Listing:
-    def load(**page: Any) -> Sequence[AuditEvent]:  # noqa: ANN401 - limit and position
-        return services().transactions.run(lambda session: list_events(session, **page))
-
-    return cursor_page(query, load)
+    read = services().transactions.read
+    return cursor_page(query, lambda **page: read(list_events, **page))

@@ -10,6 +10,7 @@ from apiflask import APIBlueprint
 from flask import g
 from marshmallow import RAISE
 
+from db.queries.users import live_logins
 from db.tables import Login, User
 from service.api.current import services
 from service.api.http.authentication import auth, current_claims, current_user
@@ -25,7 +26,8 @@ from service.api.schemas.accounts import (
     UserOut,
 )
 from service.api.schemas.fields import CursorQuery
-from service.domain.accounts.accounts import TokenPair
+from service.domain.accounts import logins
+from service.domain.accounts.logins import TokenPair
 from service.errors import Forbidden
 
 blueprint = APIBlueprint("auth", __name__, url_prefix="/api/v1/auth", tag="Accounts")
@@ -72,7 +74,8 @@ def refresh(body: dict[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
 @blueprint.output({}, status_code=204)
 @blueprint.doc(summary="End this log-in: its access and refresh tokens stop working at once")
 def logout() -> str:
-    services().accounts.log_out(current_claims())
+    claims = current_claims()
+    services().transactions.run(logins.end, claims.user_id, claims.login_id)
     return ""
 
 
@@ -106,9 +109,12 @@ def change_password(body: dict[str, str]) -> str:
 @blueprint.output(LoginListOut)
 @blueprint.doc(summary="List the caller's live log-ins, newest first")
 def list_logins(query: dict[str, Any]) -> Listing:
-    claims = current_claims()
-    load = partial(services().accounts.logins, claims.user_id)
-    return cursor_page(query, load, show=partial(_login_fields, claims.login_id))
+    claims, read = current_claims(), services().transactions.read
+    return cursor_page(
+        query,
+        lambda **page: read(live_logins, claims.user_id, **page),
+        show=partial(_login_fields, claims.login_id),
+    )
 
 
 @blueprint.delete("/logins")
@@ -116,7 +122,7 @@ def list_logins(query: dict[str, Any]) -> Listing:
 @blueprint.output({}, status_code=204)
 @blueprint.doc(summary="Log out everywhere: end all of the caller's log-ins, this one included")
 def delete_logins() -> str:
-    services().accounts.log_out_everywhere(current_claims().user_id)
+    services().transactions.run(logins.end_all, current_claims().user_id)
     return ""
 
 
@@ -125,7 +131,7 @@ def delete_logins() -> str:
 @blueprint.output({}, status_code=204)
 @blueprint.doc(summary="End one of the caller's log-ins, for example that of a lost device")
 def delete_login(login_id: UUID) -> str:
-    services().accounts.end_login(current_claims().user_id, login_id)
+    services().transactions.run(logins.end, current_claims().user_id, login_id)
     return ""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +22,7 @@ from service.api.schemas.feedback import (
     MissedIn,
 )
 from service.api.schemas.fields import CursorQuery
+from service.domain.reviews import reviews
 from service.domain.reviews.reviews import FindingReview, Judgement, Missed
 
 blueprint = APIBlueprint("feedback", __name__, url_prefix="/api/v1/scans", tag="Reviewing")
@@ -47,7 +47,9 @@ def judge(scan_id: UUID, n: int, body: dict[str, Any]) -> tuple[Feedback, int]:
     judgement = Judgement(
         Verdict(body["verdict"]), tuple(body.get("risk_types", ())), body.get("comment")
     )
-    stored, is_first = services().reviews.judge(current_user(), scan_id, n, judgement)
+    stored, is_first = services().transactions.run(
+        reviews.judge, current_user(), scan_id, n, judgement
+    )
     return stored, 201 if is_first else 200
 
 
@@ -56,7 +58,7 @@ def judge(scan_id: UUID, n: int, body: dict[str, Any]) -> tuple[Feedback, int]:
 @blueprint.output(FindingReviewOut)
 @blueprint.doc(summary="The caller's verdict on a finding; for reviewers everyone's too")
 def get_feedback(scan_id: UUID, n: int) -> FindingReview:
-    return services().reviews.of_finding(current_user(), scan_id, n)
+    return services().transactions.read(reviews.review_finding, current_user(), scan_id, n)
 
 
 @blueprint.delete("/<uuid:scan_id>/findings/<int:n>/feedback")
@@ -64,7 +66,7 @@ def get_feedback(scan_id: UUID, n: int) -> FindingReview:
 @blueprint.output({}, status_code=204)
 @blueprint.doc(summary="Withdraw the caller's verdict on a finding")
 def withdraw_verdict(scan_id: UUID, n: int) -> str:
-    services().reviews.withdraw_verdict(current_user(), scan_id, n)
+    services().transactions.run(reviews.withdraw_verdict, current_user(), scan_id, n)
     return ""
 
 
@@ -91,7 +93,8 @@ def report_missed(scan_id: UUID, body: dict[str, Any]) -> tuple[Feedback, int]:
 @blueprint.output(FeedbackListOut)
 @blueprint.doc(summary="The caller's feedback on a scan, newest first; for reviewers everyone's")
 def list_feedback(scan_id: UUID, query: dict[str, Any]) -> Listing:
-    return cursor_page(query, partial(services().reviews.of_scan, current_user(), scan_id))
+    user, read = current_user(), services().transactions.read
+    return cursor_page(query, lambda **page: read(reviews.list_feedback, user, scan_id, **page))
 
 
 @blueprint.delete("/<uuid:scan_id>/feedback/<uuid:feedback_id>")
@@ -99,5 +102,5 @@ def list_feedback(scan_id: UUID, query: dict[str, Any]) -> Listing:
 @blueprint.output({}, status_code=204)
 @blueprint.doc(summary="Withdraw the caller's verdict or report of a missed risk by its id")
 def withdraw(scan_id: UUID, feedback_id: UUID) -> str:
-    services().reviews.withdraw(current_user(), scan_id, feedback_id)
+    services().transactions.run(reviews.withdraw, current_user(), scan_id, feedback_id)
     return ""

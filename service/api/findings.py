@@ -14,6 +14,7 @@ from service.api.http.authentication import auth, current_user
 from service.api.http.pagination import Listing, listing, split_page
 from service.api.http.response_headers import etagged
 from service.api.schemas.findings import FindingListOut, FindingListQuery
+from service.domain.reviews import reviews
 from service.nlp.taxonomy import category_title, risk_title
 
 blueprint = APIBlueprint("findings", __name__, url_prefix="/api/v1/scans", tag="Scans")
@@ -31,8 +32,12 @@ blueprint = APIBlueprint("findings", __name__, url_prefix="/api/v1/scans", tag="
 )
 def list_findings(scan_id: UUID, query: dict[str, int]) -> Listing:
     per_page = query["per_page"]
-    scan, pairs = services().reviews.findings(
-        current_user(), scan_id, after_n=query["after"], limit=per_page + 1
+    scan, pairs = services().transactions.read(
+        reviews.list_findings,
+        current_user(),
+        scan_id,
+        after_n=query["after"],
+        limit=per_page + 1,
     )
     shown, last = split_page(pairs, per_page)
     items = [_finding_fields(*pair) for pair in shown]

@@ -24,7 +24,8 @@ from service.api.schemas.scans import (
     ScanListQuery,
     ScanOut,
 )
-from service.domain.reviews.reviews import only_owner
+from service.domain.reviews.reviews import visible_owner
+from service.domain.scans import scans
 
 blueprint = APIBlueprint("scans", __name__, url_prefix="/api/v1", tag="Scans")
 _FILTERS = (
@@ -67,8 +68,9 @@ def create_scan(headers: dict[str, str], body: dict[str, Any]) -> tuple[Scan, He
 @blueprint.doc(summary="List the caller's scans, or those that the caller may review, newest first")
 def list_scans(query: dict[str, Any]) -> Listing:
     user, by_cursor = current_user(), "cursor" in query
-    page = services().scans.list(
-        user.id if query["scope"] == "own" else only_owner(user),
+    page = services().transactions.read(
+        scans.list_scans,
+        user.id if query["scope"] == "own" else visible_owner(user),
         ScanFilter(**{name: query.get(name) for name in _FILTERS}),
         per_page=query["per_page"],
         after=position(query),
@@ -90,7 +92,8 @@ def list_scans(query: dict[str, Any]) -> Listing:
 @blueprint.output(ScanDetailOut)
 @blueprint.doc(summary="One scan: the caller's own, or anyone's for reviewers", responses=[304])
 def get_scan(scan_id: UUID) -> Scan:
-    return services().scans.get(only_owner(current_user()), scan_id)
+    owner_id = visible_owner(current_user())
+    return services().transactions.read(scans.get_scan, owner_id, scan_id)
 
 
 @blueprint.delete("/scans/<uuid:scan_id>")
@@ -98,7 +101,7 @@ def get_scan(scan_id: UUID) -> Scan:
 @blueprint.output({}, status_code=204)
 @blueprint.doc(summary="Delete a scan and its findings")
 def delete_scan(scan_id: UUID) -> str:
-    services().scans.delete(current_user().id, scan_id)
+    services().transactions.run(scans.delete_scan, current_user().id, scan_id)
     return ""
 
 

@@ -28,13 +28,14 @@ def upgrade_db() -> None:
 @click.option("--remove", is_flag=True, help="Delete these rows; this cannot be undone.")
 def orphans(*, remove: bool) -> None:
     """List rows whose owner no longer exists, such as scans of a deleted account."""
+    from db.queries.orphans import find_orphans  # noqa: PLC0415
     from service.domain.audit import Actor  # noqa: PLC0415
-    from service.domain.orphans import find_orphans, remove_orphans  # noqa: PLC0415
+    from service.domain.orphans import remove_orphans  # noqa: PLC0415
 
     config = settings.load()
     with open_services(config, limit_statements=False) as services:
         transactions = services.transactions
-        found = find_orphans(transactions)
+        found = transactions.read(find_orphans)
         for table in found:
             ids = ", ".join(map(str, table.owner_ids))
             some = f" ({table.column} {ids}{', ...' if len(table.owner_ids) < table.n else ''})"
@@ -44,7 +45,7 @@ def orphans(*, remove: bool) -> None:
         if not found:
             click.echo(f"Every row in {shown(config.database_url)} has an owner.")
         elif remove:
-            removal = remove_orphans(transactions, actor=Actor.current_operator())
+            removal = transactions.run(remove_orphans, actor=Actor.current_operator())
             removed = ", ".join(f"{n} of {name}" for name, n in removal.items())
             click.echo(f"Removed from {shown(config.database_url)}: {removed}.")
         else:

@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -18,6 +18,7 @@ from service.config.database_address import shown
 from service.config.settings import Config
 from service.errors import ConfigError, DatabaseUnavailable
 
+P = ParamSpec("P")
 T = TypeVar("T")
 WRITE_EVERY_S = 10.0
 """Seconds between write probes of the readiness check; a refused write counts for as long."""
@@ -68,8 +69,10 @@ class Transactions:
         self._is_writable = True
         self._write_due_s = 0.0
 
-    def run(self, work: Callable[[Session], T]) -> T:
-        """Run `work` in one transaction, commit it and return its result.
+    def run(
+        self, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Call `work(session, ...)` in one transaction, commit it and return its result.
 
         `work` runs again, whole, if its transaction is known to be rolled back: it must start from values
         and return what it changed. See Database.run.
@@ -80,12 +83,14 @@ class Transactions:
                 that it may have been.
         """
         with self._reported():
-            return self._database.run(work)
+            return self._database.run(lambda session: work(session, *args, **kwargs))
 
-    def read(self, work: Callable[[Session], T]) -> T:
-        """Run `work`, which writes nothing, in one transaction; raises as `run` does."""
+    def read(
+        self, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Call `work(session, ...)`, which writes nothing, in one transaction; raises as `run` does."""
         with self._reported():
-            return self._database.read(work)
+            return self._database.read(lambda session: work(session, *args, **kwargs))
 
     @contextlib.contextmanager
     def _reported(self) -> Iterator[None]:

@@ -8,10 +8,7 @@ import threading
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
-import pymysql
 import pytest
-from sqlalchemy.engine.default import DefaultDialect
-from sqlalchemy.exc import OperationalError
 
 from db import migrate
 from service.app import create_app
@@ -100,27 +97,6 @@ def start_service(analyzers, tmp_path_factory):
 def live(database_url, start_service):
     """The service on the database under test."""
     return start_service(DATABASE_URL=database_url)
-
-
-@pytest.fixture
-def lose_answers(live, monkeypatch):  # noqa: ARG001 - the service must have started before
-    """Have the connection break after each commit from now on, before its answer."""
-    commit, of_thread = DefaultDialect.do_commit, threading.local()
-
-    def commit_and_lose(self, connection):
-        commit(self, connection)
-        of_thread.is_lost = not getattr(of_thread, "is_lost", False)
-        if of_thread.is_lost:  # the next commit of this thread is that of the second run
-            lost = pymysql.err.OperationalError(2013, "Lost connection during query")
-            raise OperationalError("COMMIT", {}, lost)
-
-    return lambda: monkeypatch.setattr(DefaultDialect, "do_commit", commit_and_lose)
-
-
-@pytest.fixture
-def answers_get_lost(lose_answers):
-    """The connection breaks after each commit."""
-    lose_answers()
 
 
 @pytest.fixture

@@ -154,15 +154,6 @@ def test_strangers_reach_neither_password_nor_logins(client, method, path):
     assert client.request(method, path, json=body).status_code == 401
 
 
-@pytest.mark.usefixtures("user")
-def test_password_and_logins_change_once_when_answers_get_lost(user, admin, lose_answers):
-    lose_answers()
-    assert change(user, user.password, "a new password").status_code == 204
-    assert user.http.delete(LOGINS).status_code == 204
-    actions = [event["action"] for event in newest_events(admin, 3)]
-    assert actions == ["user.logged_out", "password.changed", "user.logged_in"]
-
-
 def test_disabled_account_is_refused_everywhere_at_once(user, live):
     parts = live.services
     UserAdmin(parts.config, parts.transactions, actor=Actor(operator="cli:root")).disable(

@@ -1,40 +1,113 @@
-"""The connection breaks after each commit, before its answer: what ran again must not do it twice."""
+"""The connection to the database breaks during COMMIT: the caller sees each change made once, or a 503."""
 
 import pytest
+from sqlalchemy import make_url
 
 from tests.api.conftest import User
+from tests.db.conftest import servers
+from tests.e2e.proxy import Relay
+from tests.support.sentences import FLOW_TEXT
+
+pytestmark = servers
+LOSSES = pytest.mark.parametrize("loss", ["lose_answers", "lose_commits"])
 
 pytestmark = pytest.mark.every_database
 
 
-@pytest.mark.usefixtures("answers_get_lost")
-def test_account_is_made_and_logged_into_once(client):
+@pytest.fixture(scope="module")
+def relay(database_url):
+    url = make_url(database_url)
+    relay = Relay(url.host, url.port)
+    relay.open()
+    yield relay
+    relay.cut()
+
+
+@pytest.fixture(scope="module")
+def live(relay, database_url, start_service):
+    """The service behind a relay; its database is migrated without it."""
+    near = make_url(database_url).set(host="127.0.0.1", port=relay.port)
+    return start_service(DATABASE_URL=near.render_as_string(hide_password=False))
+
+
+@pytest.fixture
+def lose(relay, loss):
+    """Lose the next COMMIT, or its answer; call again before each request."""
+    before = relay.n_lost
+    yield lambda: getattr(relay, loss)(1)
+    assert relay.n_lost > before
+    getattr(relay, loss)(0)
+
+
+@LOSSES
+def test_account_is_created_and_logged_into_once(client, lose):
+    lose()
     user = User(client)
-    pair = client.post("/api/auth/refresh", json={"refresh_token": user.tokens["refresh_token"]})
-    assert pair.status_code == 200
-    again = client.post("/api/auth/refresh", json={"refresh_token": pair.json()["refresh_token"]})
-    assert again.status_code == 200
+    refresh_token = user.tokens["refresh_token"]
+    for _ in range(2):
+        lose()
+        pair = client.post("/api/auth/refresh", json={"refresh_token": refresh_token})
+        refresh_token = pair.raise_for_status().json()["refresh_token"]
+    assert len(user.http.get("/api/auth/logins").json()["items"]) == 1
+    lose()
     assert user.http.post("/api/auth/logout").status_code == 204
     user.http.close()
 
 
-@pytest.mark.usefixtures("answers_get_lost")
-def test_scan_is_stored_once_and_deleted(client):
-    user = User(client)
-    path = f"/api/scans/{user.scan().json()['scan_id']}"
+@LOSSES
+def test_login_begins_once(user, lose):
+    lose()
+    form = {"username": user.email, "password": user.password}
+    user.client.post("/api/auth/login", data=form).raise_for_status()
+    assert len(user.http.get("/api/auth/logins").json()["items"]) == 2
+
+
+@LOSSES
+def test_scan_is_stored_once_and_deleted(user, lose):
+    lose()
+    path = f"/api/scans/{user.scan().raise_for_status().json()['scan_id']}"
     assert user.http.get("/api/scans").json()["total"] == 1
+    lose()
     assert user.http.delete(path).status_code == 204
     assert user.http.get("/api/scans").json()["total"] == 0
-    user.http.close()
 
 
-@pytest.mark.usefixtures("answers_get_lost")
-def test_feedback_is_stored_once_and_withdrawn(client):
-    user = User(client)
+@LOSSES
+def test_feedback_is_stored_once_and_withdrawn(user, lose):
     path = f"/api/scans/{user.scan().json()['scan_id']}/findings/1/feedback"
-    answers = [user.http.put(path, json={"verdict": v}) for v in ("confirmed", "rejected")]
-    assert [a.status_code for a in answers] == [201, 200]
+    for verdict, status in (("confirmed", 201), ("rejected", 200)):
+        lose()
+        assert user.http.put(path, json={"verdict": verdict}).status_code == status
+    lose()
     assert user.http.delete(path).status_code == 204
     history = user.http.get(path).json()["history"]
     assert [row["verdict"] for row in history] == ["withdrawn", "rejected", "confirmed"]
-    user.http.close()
+
+
+@LOSSES
+def test_password_changes_and_logins_end_once(user, admin, lose):
+    lose()
+    passwords = {"current_password": user.password, "new_password": "a new password"}
+    assert user.http.put("/api/auth/password", json=passwords).status_code == 204
+    lose()
+    assert user.http.delete("/api/auth/logins").status_code == 204
+    newest = admin.http.get("/api/admin/audit-events", params={"per_page": 3}).json()["items"]
+    actions = [event["action"] for event in newest]
+    assert actions == ["user.logged_out", "password.changed", "user.logged_in"]
+
+
+@LOSSES
+def test_scan_in_doubt_names_the_key_with_which_it_is_stored_once(user, relay, lose, monkeypatch):
+    monkeypatch.setattr("db.database.LOOKUP_S", 0.2)
+    scan = {"json": {"text": FLOW_TEXT}, "headers": {"Idempotency-Key": "one"}}
+    relay.on_loss = relay.refuse
+    lose()
+    answer = user.http.post("/api/scan", **scan)
+    relay.on_loss = lambda: None
+    relay.open()
+    assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
+    assert "Idempotency-Key" in answer.json()["detail"]
+    ids = {user.http.post("/api/scan", **scan).json()["scan_id"] for _ in range(2)}
+    stored = user.http.get("/api/scans").json()
+    assert {item["scan_id"] for item in stored["items"]} == ids
+    assert stored["total"] == 1

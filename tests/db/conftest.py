@@ -64,7 +64,7 @@ def add_user(session, **values):
 
 
 def add_scan(session, values, found):
-    scans.add_scans(session, [(values, found)])
+    scans.add_scan(session, values, found)
     return Scan(**values)
 
 

@@ -67,12 +67,6 @@ def test_second_deployment_of_a_number_is_refused(database):
         add(database, values(1, to_model="m/3"))
 
 
-def test_deployment_is_found_by_its_id(database):
-    row = values(1)
-    add(database, row)
-    assert database.run(lambda s: deployments.deployment_of(s, row["id"])).n == 1
-
-
 def test_list_is_newest_first_and_goes_on_before_a_number(database):
     add(database, *(values(n) for n in range(1, 6)))
     first = database.run(lambda s: deployments.list_deployments(s, limit=2))

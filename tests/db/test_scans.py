@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from db.queries import scans
 from db.queries.scans import ScanFilter, Total
-from db.tables import Scan, User
+from db.tables import User
 from tests.db.conftest import add_scan, add_user, count, finding, scan_values
 
 REFUSED = (IntegrityError, OperationalError)  # MySQL calls a broken CHECK the latter
@@ -73,22 +73,6 @@ def test_add_scan_with_findings_on_some_pages_only_keeps_each(database, user):
     assert [f.page for f in findings(database, stored)] == pages
 
 
-def test_add_scans_keeps_each_with_its_findings_in_order(database, user):
-    new = [(scan_values(user.id), [finding(n) for n in range(1, found + 1)]) for found in (2, 0, 3)]
-    database.run(lambda s: scans.add_scans(s, new))
-    stored = [Scan(**values) for values, _ in new]
-    assert set(listed(database, user)) == {scan.id for scan in stored}
-    assert [len(findings(database, scan)) for scan in stored] == [2, 0, 3]
-
-
-def test_add_scans_stores_none_where_one_is_refused(database, user, store_scan):
-    first = store_scan(idempotency_key="order-1")
-    new = [(scan_values(user.id, idempotency_key=key), []) for key in ("order-2", "order-1")]
-    with pytest.raises(IntegrityError):
-        database.run(lambda s: scans.add_scans(s, new))
-    assert listed(database, user) == [first.id]
-
-
 def test_add_scan_with_a_used_key_is_refused_and_stores_nothing(database, user, store_scan):
     first = store_scan(idempotency_key="order-1")
     with pytest.raises(IntegrityError):
@@ -151,9 +135,15 @@ def test_finding_score_reads_back_exactly(database, user):
 
 def test_delete_scan_takes_its_findings_along(database, store_scan):
     stored = store_scan("One.", "Two.")
-    assert database.run(lambda s: scans.delete_scan(s, stored.id)) is True
+    assert database.run(lambda s: scans.delete_scan(s, stored.id, stored.user_id)) is True
     assert findings(database, stored) == []
-    assert database.run(lambda s: scans.delete_scan(s, stored.id)) is False
+    assert database.run(lambda s: scans.delete_scan(s, stored.id, stored.user_id)) is False
+
+
+def test_delete_scan_of_another_user_deletes_nothing(database, store_scan):
+    stored, other = store_scan("One."), database.run(add_user)
+    assert database.run(lambda s: scans.delete_scan(s, stored.id, other.id)) is False
+    assert len(findings(database, stored)) == 1
 
 
 def test_delete_user_takes_scans_and_findings_along(database, user, store_scan):

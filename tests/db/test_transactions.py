@@ -185,24 +185,18 @@ def test_first_lost_connection_is_not_waited_for_but_the_second(database, monkey
 
 
 @sqlite
-def test_transaction_overtaken_by_a_writer_runs_again(database, user):
+def test_transactions_that_read_before_they_write_wait_for_each_other(database, user):
     runs = []
 
-    def work(session):
-        runs.append(session.get(User, user.id).password_hash)
-        if len(runs) == 1:
-            write(database, user)
-        session.get(User, user.id).password_hash = f"after {runs[-1]}"
+    def append(session):
+        runs.append(session)
+        stored = session.get(User, user.id)
+        stored.password_hash += "x"
 
-    database.run(work)
-    assert runs == ["argon2", "written"]
-    assert database.run(lambda s: s.get(User, user.id)).password_hash == "after written"
-
-
-def write(database, user):
-    statement = text("UPDATE users SET password_hash = 'written' WHERE id = :id")
-    with database.engine.begin() as other:
-        other.execute(statement, {"id": user.id.hex})
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: database.run(append), range(8)))
+    assert len(runs) == 8
+    assert database.read(lambda s: s.get(User, user.id)).password_hash == f"argon2{'x' * 8}"
 
 
 @sqlite

@@ -57,12 +57,6 @@ def test_add_user_with_an_accented_twin_of_an_address_is_another_account(databas
     assert database.run(lambda s: users.user_by_email(s, f"é{plain}")).id == twin.id
 
 
-def test_add_user_again_with_its_own_id_returns_the_account(database):
-    values = {"email": email(), "user_id": uuid_utils.compat.uuid7()}
-    first = database.run(lambda s: add_user(s, **values))
-    assert database.run(lambda s: add_user(s, **values)).id == first.id
-
-
 def test_add_user_with_an_unknown_role_is_refused(database):
     with pytest.raises((IntegrityError, OperationalError)):
         database.run(lambda s: add_user(s, role="root"))

@@ -82,7 +82,7 @@ def test_disable_stops_tokens_at_once_and_enable_revives_none(office):
     assert office.admin.disable(user.email).disabled_at is not None
     office.admin.enable(user.email)
     with pytest.raises(Unauthenticated):
-        office.accounts.user_of(claims)
+        office.accounts.authenticate(claims)
     with pytest.raises(Unauthenticated):
         office.accounts.refresh(refresh_token)
     assert office.log_in(user)
@@ -127,7 +127,7 @@ def test_set_role_takes_effect_for_running_logins(office):
     user = office.make()
     claims, _ = office.log_in(user)
     assert office.admin.set_role(user.email.upper(), "reviewer").role == "reviewer"
-    assert office.accounts.user_of(claims).role == "reviewer"
+    assert office.accounts.authenticate(claims).role == "reviewer"
 
 
 def test_reset_password_ends_every_login(office):
@@ -135,7 +135,7 @@ def test_reset_password_ends_every_login(office):
     claims, _ = office.log_in(user)
     office.admin.reset_password(user.email, "a new password")
     with pytest.raises(Unauthenticated):
-        office.accounts.user_of(claims)
+        office.accounts.authenticate(claims)
     assert office.log_in(user, "a new password")
 
 

@@ -1,6 +1,7 @@
 """A TCP relay in front of a database, so that a test can take the database away and bring it back."""
 
 import contextlib
+import re
 import socket
 import threading
 
@@ -117,12 +118,14 @@ class _Link:
     def __init__(self, client, server):
         self.client = client
         self.server = server
+        self.inserts = set()
         self.has_written = False
         self.loses_answer = False
 
     def is_commit_of_a_writer(self, data):
         # psycopg sends a statement's name instead of its text once it has prepared it.
-        self.has_written |= b"INSERT" in data or b"_pg3_" in data
+        self.inserts |= set(re.findall(rb"(_pg3_\d+\0)INSERT", data))
+        self.has_written |= b"INSERT" in data or any(name in data for name in self.inserts)
         is_commit = b"COMMIT" in data and self.has_written
         self.has_written &= not is_commit
         return is_commit

@@ -17,8 +17,8 @@ from tests.support.sentences import FLOW_TEXT, LONG_TEXT, long_text
 from tests.support.waiting import PATIENCE_S
 
 
-def log_in(url):
-    body = {"email": "test@test.com", "password": "test123"}
+def log_in(url, email="test@test.com"):
+    body = {"email": email, "password": "test123"}
     HTTP.post(f"{url}/api/auth/register", json=body)
     form = {"username": body["email"], "password": body["password"]}
     token = HTTP.post(f"{url}/api/auth/login", data=form).json()["access_token"]

@@ -1,6 +1,7 @@
 """Sentences that many tests share."""
 
 FLOW_TEXT = "Project has tight budget and aggressive deadline"
+N_FLOW_FINDINGS = 2
 
 
 def long_text(n_sentences):

@@ -26,7 +26,7 @@ def _verify(token: str) -> User | None:
         return None
     try:
         claims = services().tokens.read_access_token(token)
-        user = services().accounts.user_of(claims)
+        user = services().accounts.authenticate(claims)
     except Unauthenticated as error:
         g.auth_error = error
         return None

@@ -31,7 +31,7 @@ class UserAdmin:
 
     def list(self) -> Sequence[User]:
         """Return all accounts ordered by address, disabled ones included."""
-        return self._transactions.run(users.list_users)
+        return self._transactions.read(users.list_users)
 
     def set_role(self, email: str, role: Role) -> User:
         """Give the account a role; its log-ins stay valid, with the new role.
@@ -91,12 +91,10 @@ class UserAdmin:
         faults = password_faults(password, min_chars=self._min_password_chars)
         if faults:
             raise InvalidRequest("The password was not reset.", faults=tuple(faults))
-        renewed = hash_password(password)
+        new_hash = hash_password(password)
 
         def change(session: Session, user: User) -> None:
-            if user.password_hash == renewed:  # by a first run whose commit succeeded
-                return
-            user.password_hash = renewed
+            user.password_hash = new_hash
             n = users.revoke_logins_of_user(session, user.id, "password reset")
             self._record(session, Action.PASSWORD_RESET, user, n_logins=n)
 
@@ -105,7 +103,7 @@ class UserAdmin:
     def _change(
         self, email: str, change: Callable[[Session, User], None], *, takes_admin: bool = False
     ) -> User:
-        """Run the idempotent `change` on the locked account of `email`."""
+        """Run `change` on the locked account of `email`."""
 
         def work(session: Session) -> User:
             # Lock before the account, so that two operators cannot each disable one of the last two.

@@ -97,7 +97,7 @@ class Deployments:
             Conflict: another service analyzes.
         """
         self._need_local_model()
-        wanted, history, totals = self._transactions.run(
+        wanted, history, totals = self._transactions.read(
             lambda s: (queries.wanted(s), queries.serving_history(s), queries.shadow_totals(s))
         )
         shadow = (
@@ -121,13 +121,11 @@ class Deployments:
 
     def deployments(self, *, limit: int, before_n: int | None) -> Sequence[Deployment]:
         """Return up to `limit` deployments, newest first, those numbered below `before_n`."""
-        return self._transactions.run(
-            lambda s: queries.list_deployments(s, limit=limit, before_n=before_n)
-        )
+        return self._transactions.read(queries.list_deployments, limit=limit, before_n=before_n)
 
     def activated(self) -> str | None:
         """Return the name/version of the model that was activated last; None where none was."""
-        newest = self._transactions.run(queries.wanted).serving
+        newest = self._transactions.read(queries.wanted).serving
         return None if newest is None else newest.to_model
 
     def activate(self, model: str, *, actor: Actor, why: str | None, force: bool) -> Deployment:
@@ -214,7 +212,7 @@ class Deployments:
     def end_shadow(self, *, actor: Actor) -> Deployment | None:
         """Have every process stop shadowing; None when none was wanted."""
         self._need_local_model()
-        wanted = self._transactions.run(queries.wanted)
+        wanted = self._transactions.read(queries.wanted)
         shadow = wanted.shadow
         if shadow is None or shadow.kind == DeploymentKind.SHADOW_OFF or shadow.to_model is None:
             return None
@@ -229,21 +227,25 @@ class Deployments:
         why: str | None,
     ) -> Deployment:
         """Store what `decide` returns for what is wanted now, as the next deployment."""
-        deployment_id, now = uuid_utils.compat.uuid7(), datetime.now(UTC)
-        own = {"id": deployment_id, "created_at": now, "actor": actor.name, "why": why}
 
         def work(session: Session) -> Deployment:
-            if earlier := queries.deployment_of(session, deployment_id):
-                return earlier  # stored by an earlier run; only the answer to its commit was lost
             wanted = queries.wanted(session)
-            blank = {"n": wanted.n + 1, "forced": False, "metrics": {}}
-            values = {**blank, **own, **decide(session, wanted)}
-            stored = queries.add_deployment(session, values)
-            _trace(session, stored, actor)
-            return stored
+            values = {
+                "id": uuid_utils.compat.uuid7(),
+                "n": wanted.n + 1,
+                "created_at": datetime.now(UTC),
+                "actor": actor.name,
+                "why": why,
+                "forced": False,
+                "metrics": {},
+                **decide(session, wanted),
+            }
+            deployment = queries.add_deployment(session, values)
+            _record(session, deployment, actor)
+            return deployment
 
         try:
-            stored = self._transactions.run(work)
+            deployment = self._transactions.run(work)
         except IntegrityError as error:
             if is_duplicate(error):
                 raise Conflict(
@@ -252,7 +254,7 @@ class Deployments:
             raise
         if self._rollout is not None:
             self._rollout.wake()
-        return stored
+        return deployment
 
     def _need_local_model(self) -> None:
         if self._config.ai_service_url:
@@ -331,21 +333,21 @@ def _rollback_targets(history: Sequence[Deployment]) -> list[str]:
     return targets
 
 
-def _trace(session: Session, deployment: Deployment, actor: Actor) -> None:
+def _record(session: Session, deployment: Deployment, actor: Actor) -> None:
     detail = {
         "from": deployment.from_model,
         "to": deployment.to_model,
         "share": deployment.share,
         "forced": deployment.forced,
     }
-    made = event(
+    deployed = event(
         _ACTIONS[DeploymentKind(deployment.kind)],
         actor=actor,
         object_type="deployment",
         object_id=deployment.id,
         detail={k: v for k, v in detail.items() if v is not None},
     )
-    record(session, made)
+    record(session, deployed)
 
 
 def _shown(entry: Entry, state: ModelState, fault: str | None) -> dict[str, Any]:

@@ -140,11 +140,11 @@ class Rollout:
         return self._taken_over or self._default
 
     def _news(self) -> deployments.Wanted | None:
-        n = self._transactions.run(deployments.newest_n)
+        n = self._transactions.read(deployments.newest_n)
         is_due = self._retry_at_s is not None and time.monotonic() >= self._retry_at_s
         if n == self._seen_n and not is_due:
             return None
-        return self._transactions.run(deployments.wanted)
+        return self._transactions.read(deployments.wanted)
 
     def _follow_serving(self, newest: Deployment | None) -> None:
         target = _Target(self._default.model, self._default.manifest_sha256)

@@ -187,9 +187,7 @@ class Shadow:
         for (serving, shadow), counts in list(self._pending.items()):
             try:
                 self._transactions.run(
-                    lambda s, a=serving, b=shadow, c=counts: add_to_shadow_totals(  # type: ignore[misc]
-                        s, serving=a, shadow=b, counts=c
-                    )
+                    add_to_shadow_totals, serving=serving, shadow=shadow, counts=counts
                 )
             except DatabaseUnavailable as error:
                 _log.warning("the totals of shadowing wait: %s", error.message)

@@ -85,7 +85,7 @@ class FeedbackExport:
                 file.write(f"{line}\n")
             counts[status] += 1
         file.flush()
-        self._transactions.run(lambda session: _record(session, counts, since, actor=actor))
+        self._transactions.run(_record, counts, since, actor=actor)
         return counts
 
     def write_file(
@@ -102,29 +102,24 @@ class FeedbackExport:
         after: UUID | None = None
         while scan_ids := self._scan_ids(since, after):
             for scan_id in scan_ids:
-                yield from self._lines_of(scan_id, since)
+                yield from self._transactions.read(self._scan_lines, scan_id, since)
             after = scan_ids[-1]
 
     def _scan_ids(self, since: datetime | None, after: UUID | None) -> Sequence[UUID]:
-        return self._transactions.run(
-            lambda session: queries.scans_with_feedback(
-                session, since=since, after=after, limit=_SCANS_AT_ONCE
-            )
+        return self._transactions.read(
+            queries.scans_with_feedback, since=since, after=after, limit=_SCANS_AT_ONCE
         )
 
-    def _lines_of(self, scan_id: UUID, since: datetime | None) -> list[Line]:
-        def work(session: Session) -> list[Line]:
-            scan = queries.scan_under_review(session, scan_id)
-            if scan is None:
-                return []  # deleted since its id was read
-            chosen = (
-                sentence
-                for sentence in _sentences(session, scan_id)
-                if sentence.current() and _is_due(sentence, since) and _has_all_types(sentence)
-            )
-            return [self._line(scan, sentence) for sentence in chosen]
-
-        return self._transactions.run(work)
+    def _scan_lines(self, session: Session, scan_id: UUID, since: datetime | None) -> list[Line]:
+        scan = queries.scan_under_review(session, scan_id)
+        if scan is None:
+            return []  # deleted since its id was read
+        chosen = (
+            sentence
+            for sentence in _sentences(session, scan_id)
+            if sentence.current() and _is_due(sentence, since) and _has_all_types(sentence)
+        )
+        return [self._line(scan, sentence) for sentence in chosen]
 
     def _line(self, scan: tables.Scan, sentence: _Sentence) -> Line:
         if not sentence.is_verified:

@@ -1,4 +1,8 @@
-"""Use cases of reviewing: verdicts on findings, missed risks, who may give and see them."""
+"""Use cases of reviewing: verdicts on findings, missed risks, who may give and see them.
+
+Owners review their own scans, reviewers everyone's. Each function raises NotFound for a scan that the user
+may not review, as if there was none.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ from service.nlp.pipeline import Submission
 
 REVIEWER_ROLES = (Role.REVIEWER, Role.ADMIN)
 _MAX_N = 2**31 - 1
-_MOST_SHOWN = 100
+_MAX_SHOWN = 100
 _NO_SCAN = "There is no scan with this id that you may review."
 _NOTHING_GIVEN = "You have no feedback here to withdraw."
 
@@ -60,34 +64,15 @@ class FindingReview:
 
 
 class Reviews:
-    """Feedback on stored scans, given by a scan's owner and by reviewers on anyone's.
+    """Reports of missed risks, which may come with the document to be verified against it.
 
-    Every method raises NotFound for a scan that the user may not review, as if there was none.
+    The document is read before the transaction that stores the report.
     """
 
     def __init__(self, transactions: Transactions, text_of: Callable[[Submission], str]) -> None:
         """`text_of` returns the extracted text of a document; spans refer to it."""
         self._transactions = transactions
         self._text_of = text_of
-
-    def judge(
-        self, user: tables.User, scan_id: UUID, n: int, judgement: Judgement
-    ) -> tuple[tables.Feedback, bool]:
-        """Store the user's verdict on a finding in place of an earlier one; tell whether it is the first.
-
-        Raises:
-            NotFound: no such finding.
-            InvalidRequest: relabelled with the type that the finding has.
-        """
-
-        def work(session: Session) -> tuple[tables.Feedback, bool]:
-            finding = _finding(session, user, scan_id, n, lock=True)
-            risk_types = _standing(judgement, finding.risk_type)
-            said = _Said(judgement.verdict, risk_types, judgement.comment)
-            return _append(session, user, _target(user, finding), said, feedback_id)
-
-        feedback_id = uuid_utils.compat.uuid7()  # ours, so that a run again finds its row
-        return self._transactions.run(work)
 
     def report_missed(
         self,
@@ -103,36 +88,20 @@ class Reviews:
         the span. It cannot be verified otherwise, since documents are not stored.
 
         Raises:
+            NotFound: no scan that the user may review has this id.
             InvalidRequest: the span or the sentence cannot be in this document, the risk is already a
                 finding, or `document` is not the scanned one.
         """
-
-        def work(session: Session) -> tuple[tables.Feedback, bool]:
-            scan = _scan(session, user, scan_id, lock=True)
-            _check_span(missed, n_characters=scan.coverage["characters"])
-            findings = queries.findings_at(session, scan_id, missed.start, missed.end)
-            _check_against(findings, missed)
-            target = Target(scan_id, user.id, 0, missed.start, missed.end)
-            is_verified = (
-                document is not None
-                or bool(findings)
-                or queries.is_verified(session, target, missed.context)
-            )
-            risk_types = in_order(missed.risk_types)
-            said = _Said(Verdict.MISSED, risk_types, missed.comment, missed.context, is_verified)
-            return _append(session, user, target, said, feedback_id)
-
         if document is not None:
-            self._check_document(user, scan_id, missed, document)
+            scan = self._transactions.read(_scan, user, scan_id)
+            self._check_document(scan, missed, document)
+        is_verified = document is not None
+        return self._transactions.run(
+            _report_missed, user, scan_id, missed, is_verified=is_verified
+        )
 
-        feedback_id = uuid_utils.compat.uuid7()
-        return self._transactions.run(work)
-
-    def _check_document(
-        self, user: tables.User, scan_id: UUID, missed: Missed, document: Submission
-    ) -> None:
+    def _check_document(self, scan: tables.Scan, missed: Missed, document: Submission) -> None:
         """Raise InvalidRequest if the document is not the scanned one, or has another text at the span."""
-        scan = self._transactions.run(lambda session: _scan(session, user, scan_id))
         _check_span(missed, n_characters=int(scan.coverage["characters"]))
         if document.sha256() != scan.document_sha256:
             field = "text" if document.data is None else "file"
@@ -141,155 +110,153 @@ class Reviews:
             message = "The document has another text at this span; send the sentence verbatim."
             raise _refusal("context", message)
 
-    def withdraw_verdict(self, user: tables.User, scan_id: UUID, n: int) -> None:
-        """Withdraw the user's verdict on a finding; NotFound when there is none."""
 
-        def target(session: Session) -> Target:
-            return _target(user, _finding(session, user, scan_id, n, lock=True))
+def judge(
+    session: Session, user: tables.User, scan_id: UUID, n: int, judgement: Judgement
+) -> tuple[tables.Feedback, bool]:
+    """Store the user's verdict on a finding in place of an earlier one; return whether it is the first.
 
-        self._withdraw(user, target)
-
-    def withdraw(self, user: tables.User, scan_id: UUID, feedback_id: UUID) -> None:
-        """Withdraw the user's own feedback of this id, of either kind; NotFound when it is not theirs."""
-
-        def target(session: Session) -> Target:
-            _scan(session, user, scan_id, lock=True)
-            row = queries.feedback_by_id(session, feedback_id)
-            if row is None or (row.scan_id, row.user_id) != (scan_id, user.id):
-                raise NotFound(_NOTHING_GIVEN)
-            return _target(user, row)
-
-        self._withdraw(user, target, feedback_id=feedback_id)
-
-    def of_finding(self, user: tables.User, scan_id: UUID, n: int) -> FindingReview:
-        """Return a finding with the user's verdict and, for reviewers, everyone's.
-
-        The lists end at the newest 100; NotFound when there is no such finding.
-        """
-
-        def work(session: Session) -> FindingReview:
-            finding = _finding(session, user, scan_id, n)
-            own = queries.own_of_findings(session, scan_id, user.id, [n]).get(n)
-            history = queries.history_of_finding(
-                session, scan_id, n, user_id=only_owner(user), limit=_MOST_SHOWN
-            )
-            if only_owner(user):
-                return FindingReview(finding, own, (), history)
-            current = queries.current_of_finding(session, scan_id, n, limit=_MOST_SHOWN + 1)
-            others = [row for row in current if row.user_id != user.id]
-            return FindingReview(finding, own, others[:_MOST_SHOWN], history)
-
-        return self._transactions.run(work)
-
-    def of_scan(
-        self,
-        user: tables.User,
-        scan_id: UUID,
-        *,
-        limit: int,
-        after: tuple[datetime, UUID] | None = None,
-    ) -> Sequence[tables.Feedback]:
-        """Return up to `limit` current verdicts and missed risks of a scan, newest first.
-
-        A reviewer sees everyone's, an owner their own, so that nobody copies another's judgement.
-        """
-
-        def work(session: Session) -> Sequence[tables.Feedback]:
-            _scan(session, user, scan_id)
-            return queries.list_current(
-                session, scan_id, user_id=only_owner(user), limit=limit, after=after
-            )
-
-        return self._transactions.run(work)
-
-    def findings(
-        self, user: tables.User, scan_id: UUID, *, after_n: int, limit: int
-    ) -> tuple[tables.Scan, list[tuple[tables.Finding, tables.Feedback | None]]]:
-        """Return the scan and up to `limit` findings after number `after_n`, each with the user's verdict."""
-
-        def work(
-            session: Session,
-        ) -> tuple[tables.Scan, list[tuple[tables.Finding, tables.Feedback | None]]]:
-            scan = _scan(session, user, scan_id)
-            found = scans.findings_of_scan(session, scan_id, after_n=after_n, limit=limit)
-            own = queries.own_of_findings(session, scan_id, user.id, [f.n for f in found])
-            return scan, [(finding, own.get(finding.n)) for finding in found]
-
-        return self._transactions.run(work)
-
-    def _withdraw(
-        self,
-        user: tables.User,
-        target_in: Callable[[Session], Target],
-        *,
-        feedback_id: UUID | None = None,
-    ) -> None:
-        """Append a withdrawal to a target whose current row has `feedback_id`, when that is given."""
-
-        def work(session: Session) -> None:
-            target = target_in(session)
-            if queries.feedback_by_id(session, withdrawal_id):
-                return  # by a run whose answer was lost
-            current = queries.newest(session, target)
-            is_other = feedback_id is not None and current is not None and current.id != feedback_id
-            if current is None or current.verdict == Verdict.WITHDRAWN or is_other:
-                raise NotFound(_NOTHING_GIVEN)
-            said = _Said(
-                Verdict.WITHDRAWN, (), context=current.context, is_verified=current.verified
-            )
-            _append(session, user, target, said, withdrawal_id)
-
-        withdrawal_id = uuid_utils.compat.uuid7()
-        self._transactions.run(work)
+    Raises:
+        NotFound: no such finding.
+        InvalidRequest: relabelled with the type that the finding has.
+    """
+    finding = _finding(session, user, scan_id, n, lock=True)
+    risk_types = _risk_types(judgement, finding.risk_type)
+    entry = _Entry(judgement.verdict, risk_types, judgement.comment)
+    return _append(session, user, _target(user, finding), entry)
 
 
-def only_owner(user: tables.User) -> UUID | None:
-    """Return the only owner whose scans and feedback the user may see; None for everyone's."""
+def withdraw_verdict(session: Session, user: tables.User, scan_id: UUID, n: int) -> None:
+    """Withdraw the user's verdict on a finding; NotFound if there is none."""
+    finding = _finding(session, user, scan_id, n, lock=True)
+    _withdraw(session, user, _target(user, finding))
+
+
+def withdraw(session: Session, user: tables.User, scan_id: UUID, feedback_id: UUID) -> None:
+    """Withdraw the user's current feedback with this id, of either kind; NotFound if it is not theirs."""
+    _scan(session, user, scan_id, lock=True)
+    row = queries.feedback_by_id(session, feedback_id)
+    if row is None or (row.scan_id, row.user_id) != (scan_id, user.id):
+        raise NotFound(_NOTHING_GIVEN)
+    _withdraw(session, user, _target(user, row), feedback_id=feedback_id)
+
+
+def review_finding(session: Session, user: tables.User, scan_id: UUID, n: int) -> FindingReview:
+    """Return a finding with the user's verdict and, for reviewers, everyone's.
+
+    The lists end at the newest 100; NotFound if there is no such finding.
+    """
+    finding = _finding(session, user, scan_id, n)
+    own = queries.own_of_findings(session, scan_id, user.id, [n]).get(n)
+    owner_id = visible_owner(user)
+    history = queries.history_of_finding(session, scan_id, n, user_id=owner_id, limit=_MAX_SHOWN)
+    if owner_id is not None:
+        return FindingReview(finding, own, (), history)
+    current = queries.current_of_finding(session, scan_id, n, limit=_MAX_SHOWN + 1)
+    others = [row for row in current if row.user_id != user.id]
+    return FindingReview(finding, own, others[:_MAX_SHOWN], history)
+
+
+def list_feedback(
+    session: Session,
+    user: tables.User,
+    scan_id: UUID,
+    *,
+    limit: int,
+    after: tuple[datetime, UUID] | None = None,
+) -> Sequence[tables.Feedback]:
+    """Return up to `limit` current verdicts and missed risks of a scan, newest first.
+
+    A reviewer sees everyone's, an owner their own, so that nobody copies another's judgement.
+    """
+    _scan(session, user, scan_id)
+    return queries.list_current(
+        session, scan_id, user_id=visible_owner(user), limit=limit, after=after
+    )
+
+
+def list_findings(
+    session: Session, user: tables.User, scan_id: UUID, *, after_n: int, limit: int
+) -> tuple[tables.Scan, list[tuple[tables.Finding, tables.Feedback | None]]]:
+    """Return the scan and up to `limit` findings after number `after_n`, each with the user's verdict."""
+    scan = _scan(session, user, scan_id)
+    findings = scans.findings_of_scan(session, scan_id, after_n=after_n, limit=limit)
+    own = queries.own_of_findings(session, scan_id, user.id, [f.n for f in findings])
+    return scan, [(finding, own.get(finding.n)) for finding in findings]
+
+
+def visible_owner(user: tables.User) -> UUID | None:
+    """Return the owner whose scans and feedback alone the user may see; None if the user sees everyone's."""
     return None if user.role in REVIEWER_ROLES else user.id
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _Entry:
+    """What a feedback row says, apart from who says it of what."""
+
     verdict: Verdict
     risk_types: tuple[str, ...]
     comment: str | None = None
     context: str | None = None
     is_verified: bool = True
 
-    def is_said_by(self, row: tables.Feedback, role: str) -> bool:
-        now = (self.verdict, [*self.risk_types], self.comment, self.context, self.is_verified, role)
+    def equals(self, row: tables.Feedback, role: str) -> bool:
+        own = (self.verdict, [*self.risk_types], self.comment, self.context, self.is_verified, role)
         stored = (row.verdict, row.risk_types, row.comment, row.context, row.verified, row.role)
-        return now == stored
+        return own == stored
+
+
+def _report_missed(
+    session: Session, user: tables.User, scan_id: UUID, missed: Missed, *, is_verified: bool
+) -> tuple[tables.Feedback, bool]:
+    scan = _scan(session, user, scan_id, lock=True)
+    _check_span(missed, n_characters=scan.coverage["characters"])
+    findings = queries.findings_at(session, scan_id, missed.start, missed.end)
+    _check_against(findings, missed)
+    target = Target(scan_id, user.id, 0, missed.start, missed.end)
+    is_verified = (
+        is_verified or bool(findings) or queries.is_verified(session, target, missed.context)
+    )
+    risk_types = in_order(missed.risk_types)
+    entry = _Entry(Verdict.MISSED, risk_types, missed.comment, missed.context, is_verified)
+    return _append(session, user, target, entry)
+
+
+def _withdraw(
+    session: Session, user: tables.User, target: Target, *, feedback_id: UUID | None = None
+) -> None:
+    """Append a withdrawal to a target whose current row has `feedback_id`, if that is given."""
+    current = queries.newest(session, target)
+    is_other = feedback_id is not None and current is not None and current.id != feedback_id
+    if current is None or current.verdict == Verdict.WITHDRAWN or is_other:
+        raise NotFound(_NOTHING_GIVEN)
+    entry = _Entry(Verdict.WITHDRAWN, (), context=current.context, is_verified=current.verified)
+    _append(session, user, target, entry)
 
 
 def _append(
-    session: Session, user: tables.User, target: Target, said: _Said, feedback_id: UUID
+    session: Session, user: tables.User, target: Target, entry: _Entry
 ) -> tuple[tables.Feedback, bool]:
-    """Add a row after the target's newest, unless that says the same; tell whether it is the first."""
-    stored = queries.feedback_by_id(session, feedback_id)  # by a run whose answer was lost
-    below = None if stored is None else stored.revision
-    previous = queries.newest(session, target, below=below)
-    if stored is None and previous is not None and said.is_said_by(previous, user.role):
+    """Add a row after the target's newest, unless that says the same; return whether it is the first."""
+    previous = queries.newest(session, target)
+    if previous is not None and entry.equals(previous, user.role):
         return previous, False
-    if stored is None:
-        revision = 1 if previous is None else previous.revision + 1
-        stored = queries.add_feedback(
-            session, target, _values(said, user.role, revision, feedback_id)
-        )
-        _record(session, stored)
-    return stored, previous is None or previous.verdict == Verdict.WITHDRAWN
+    revision = 1 if previous is None else previous.revision + 1
+    row = queries.add_feedback(session, target, _values(entry, user.role, revision))
+    _record(session, row)
+    return row, previous is None or previous.verdict == Verdict.WITHDRAWN
 
 
-def _values(said: _Said, role: str, revision: int, feedback_id: UUID) -> dict[str, Any]:
+def _values(entry: _Entry, role: str, revision: int) -> dict[str, Any]:
     return {
-        "id": feedback_id,
+        "id": uuid_utils.compat.uuid7(),
         "role": role,
         "revision": revision,
-        "verdict": said.verdict,
-        "risk_types": [*said.risk_types],
-        "context": said.context,
-        "comment": said.comment,
-        "verified": said.is_verified,
+        "verdict": entry.verdict,
+        "risk_types": [*entry.risk_types],
+        "context": entry.context,
+        "comment": entry.comment,
+        "verified": entry.is_verified,
         "created_at": datetime.now(UTC),
     }
 
@@ -311,7 +278,7 @@ def _record(session: Session, row: tables.Feedback) -> None:
 
 
 def _scan(session: Session, user: tables.User, scan_id: UUID, *, lock: bool = False) -> tables.Scan:
-    scan = queries.scan_under_review(session, scan_id, owner_id=only_owner(user), lock=lock)
+    scan = queries.scan_under_review(session, scan_id, owner_id=visible_owner(user), lock=lock)
     if scan is None:
         raise NotFound(_NO_SCAN)
     return scan
@@ -331,7 +298,7 @@ def _target(user: tables.User, row: tables.Finding | tables.Feedback) -> Target:
     return Target(row.scan_id, user.id, row.n, row.start or 0, row.end or 0)
 
 
-def _standing(judgement: Judgement, found: str | None) -> tuple[str, ...]:
+def _risk_types(judgement: Judgement, found: str | None) -> tuple[str, ...]:
     if judgement.verdict == Verdict.REJECTED:
         return ()
     if judgement.verdict == Verdict.CONFIRMED:
