@@ -1,6 +1,6 @@
 """What a failed statement means: run the transaction again, answer "unavailable", or neither.
 
-Decided by the codes that servers document, never by the words of a message.
+The codes that the servers document decide it, never the text of a message.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _MISSING_PARENT = {1216, 1452, "23503", sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY}
 
 
 def is_duplicate(error: BaseException) -> bool:
-    """Tell whether a row with the same unique value is there already."""
+    """Return whether a row with the same unique value is stored already."""
     return _code(error) in _DUPLICATE
 
 
@@ -61,21 +61,21 @@ def is_missing_parent(error: BaseException) -> bool:
 
 
 def is_lost_connection(error: BaseException | None) -> bool:
-    """Tell whether the connection broke; the pool has then dropped it and all of its age."""
+    """Return whether the connection broke; the pool has then dropped it and all older ones."""
     return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Tell whether the whole transaction may succeed when it runs again at once."""
+    """Return whether the whole transaction may succeed if it runs again at once."""
     if is_lost_connection(error):
         return True
     match _driver_error(error):
-        case pymysql.err.Error() as found:
-            return _mysql_code(found) in _MYSQL_RETRYABLE
-        case psycopg.Error() as found:
-            return (found.sqlstate or "").startswith(_POSTGRESQL_RETRYABLE)
-        case sqlite3.Error() as found:
-            return _sqlite_code(found) in _SQLITE_RETRYABLE
+        case pymysql.err.Error() as cause:
+            return _mysql_code(cause) in _MYSQL_RETRYABLE
+        case psycopg.Error() as cause:
+            return (cause.sqlstate or "").startswith(_POSTGRESQL_RETRYABLE)
+        case sqlite3.Error() as cause:
+            return _sqlite_code(cause) in _SQLITE_RETRYABLE
         case _:
             return False
 
@@ -86,7 +86,7 @@ def is_in_doubt(error: BaseException) -> bool:
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Tell whether the database, not the request, is at fault: answer 503 and ask to come again.
+    """Return whether the database, not the request, is at fault: the request may succeed later.
 
     True for a database that refuses, drops or cannot take connections, is locked for longer than
     the retries last, has no space, or is read-only; and for a pool without a free connection.
@@ -94,14 +94,14 @@ def is_unavailable(error: BaseException) -> bool:
     if isinstance(error, PoolTimeout) or is_retryable(error) or is_unwritable(error):
         return True
     match _driver_error(error):
-        case pymysql.err.Error() as found:
-            return _mysql_code(found) in _MYSQL_AWAY
+        case pymysql.err.Error() as cause:
+            return _mysql_code(cause) in _MYSQL_AWAY
         case psycopg.OperationalError(sqlstate=None):
             return True  # libpq gives no code when it could not connect
-        case psycopg.Error() as found:
-            return (found.sqlstate or "").startswith(_POSTGRESQL_AWAY)
-        case sqlite3.Error() as found:
-            return _sqlite_code(found) in _SQLITE_AWAY
+        case psycopg.Error() as cause:
+            return (cause.sqlstate or "").startswith(_POSTGRESQL_AWAY)
+        case sqlite3.Error() as cause:
+            return _sqlite_code(cause) in _SQLITE_AWAY
         case _:
             return False
 
@@ -109,12 +109,12 @@ def is_unavailable(error: BaseException) -> bool:
 def is_unwritable(error: BaseException) -> bool:
     """Return whether the database refuses every write, because its disk is full or it is read-only."""
     match _driver_error(error):
-        case pymysql.err.Error() as found:
-            return _mysql_code(found) in _MYSQL_UNWRITABLE
-        case psycopg.Error() as found:
-            return (found.sqlstate or "").startswith(_POSTGRESQL_UNWRITABLE)
-        case sqlite3.Error() as found:
-            codes = {_sqlite_code(found), getattr(found, "sqlite_errorcode", None)}
+        case pymysql.err.Error() as cause:
+            return _mysql_code(cause) in _MYSQL_UNWRITABLE
+        case psycopg.Error() as cause:
+            return (cause.sqlstate or "").startswith(_POSTGRESQL_UNWRITABLE)
+        case sqlite3.Error() as cause:
+            codes = {_sqlite_code(cause), getattr(cause, "sqlite_errorcode", None)}
             return not codes.isdisjoint(_SQLITE_UNWRITABLE)
         case _:
             return False
@@ -122,24 +122,24 @@ def is_unwritable(error: BaseException) -> bool:
 
 def _is_rolled_back(error: BaseException) -> bool:
     match _driver_error(error):
-        case pymysql.err.Error() as found:
-            return _mysql_code(found) in _MYSQL_ROLLED_BACK
-        case psycopg.Error() as found:
-            return found.sqlstate in _POSTGRESQL_ROLLED_BACK
-        case sqlite3.Error() as found:
-            return _sqlite_code(found) in _SQLITE_RETRYABLE
+        case pymysql.err.Error() as cause:
+            return _mysql_code(cause) in _MYSQL_ROLLED_BACK
+        case psycopg.Error() as cause:
+            return cause.sqlstate in _POSTGRESQL_ROLLED_BACK
+        case sqlite3.Error() as cause:
+            return _sqlite_code(cause) in _SQLITE_RETRYABLE
         case _:
             return False
 
 
 def _code(error: BaseException) -> int | str | None:
     match _driver_error(error):
-        case pymysql.err.Error() as found:
-            return _mysql_code(found)
-        case psycopg.Error() as found:
-            return found.sqlstate
-        case sqlite3.Error() as found:
-            return getattr(found, "sqlite_errorcode", None)
+        case pymysql.err.Error() as cause:
+            return _mysql_code(cause)
+        case psycopg.Error() as cause:
+            return cause.sqlstate
+        case sqlite3.Error() as cause:
+            return getattr(cause, "sqlite_errorcode", None)
         case _:
             return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -12,12 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from db.queries import users as queries
 from db.tables import Role, User
 from service.cli.services import open_services
 from service.config import settings
 from service.config.database_address import shown
 from service.config.settings import Config
-from service.domain.accounts.user_admin import UserAdmin
+from service.domain.accounts import user_admin
 from service.domain.audit import Actor
 
 
@@ -62,7 +64,7 @@ def create_user(email: str, role: Role) -> None:
 def list_users(*, as_json: bool) -> None:
     """Show every account, its role and whether it is disabled."""
     with open_services(settings.load()) as services:
-        accounts = services.user_admin.list()
+        accounts = services.transactions.read(queries.list_users)
     if as_json:
         for user in accounts:
             click.echo(json.dumps(_as_json(user), ensure_ascii=False))
@@ -75,35 +77,39 @@ def list_users(*, as_json: bool) -> None:
 @click.argument("role", type=click.Choice([role.value for role in Role]))
 def set_role(email: str, role: str) -> None:
     """Set the role of the account: user, reviewer or admin."""
-    _change(lambda admin: admin.set_role(email, Role(role)), f"has the role {role}")
+    change = partial(user_admin.set_role, email=email, role=Role(role))
+    _change(change, f"has the role {role}")
 
 
 @users.command("disable")
 @click.argument("email")
 def disable(email: str) -> None:
     """Disable the account and end its log-ins at once; keep its scans."""
-    _change(lambda admin: admin.disable(email), "is disabled")
+    _change(partial(user_admin.disable, email=email), "is disabled")
 
 
 @users.command("enable")
 @click.argument("email")
 def enable(email: str) -> None:
     """Let a disabled account log in again."""
-    _change(lambda admin: admin.enable(email), "is enabled")
+    _change(partial(user_admin.enable, email=email), "is enabled")
 
 
 @users.command("reset-password")
 @click.argument("email")
 def reset_password(email: str) -> None:
     """Store a new password, prompted for or piped in, and end the account's log-ins."""
+    config = settings.load()
     password = _new_password()
-    _change(lambda admin: admin.reset_password(email, password), "has a new password")
+    with open_services(config) as services:
+        user = services.accounts.reset_password(email, password, actor=Actor.current_operator())
+    _report(config, f"{user.email} has a new password")
 
 
-def _change(change: Callable[[UserAdmin], User], state: str) -> None:
+def _change(change: Callable[..., User], state: str) -> None:
     config = settings.load()
     with open_services(config) as services:
-        user = change(services.user_admin)
+        user = services.transactions.run(change, actor=Actor.current_operator())
     _report(config, f"{user.email} {state}")
 
 

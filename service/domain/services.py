@@ -19,8 +19,6 @@ from service.config.development_keys import with_development_keys
 from service.config.settings import Config
 from service.domain.accounts.accounts import Accounts
 from service.domain.accounts.tokens import TokenMaker
-from service.domain.accounts.user_admin import UserAdmin
-from service.domain.audit import Actor
 from service.domain.background_tasks import BackgroundTasks
 from service.domain.deployments.deployments import Deployments
 from service.domain.deployments.drift_monitor import DriftWatch
@@ -135,10 +133,6 @@ class Services:
     @cached_property
     def accounts(self) -> Accounts:
         return Accounts(self.config, self.transactions, self.tokens)
-
-    @cached_property
-    def user_admin(self) -> UserAdmin:
-        return UserAdmin(self.config, self.transactions, actor=Actor.current_operator())
 
     @cached_property
     def login_quota(self) -> RateLimit:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from db.tables import Login
-from service.domain.accounts.user_admin import UserAdmin
+from service.domain.accounts import user_admin
 from service.domain.audit import Actor
 from tests.support.calls import caller
 
@@ -156,9 +156,7 @@ def test_strangers_reach_neither_password_nor_logins(client, method, path):
 
 def test_disabled_account_is_refused_everywhere_at_once(user, live):
     parts = live.services
-    UserAdmin(parts.config, parts.transactions, actor=Actor(operator="cli:root")).disable(
-        user.email
-    )
+    parts.transactions.run(user_admin.disable, user.email, actor=Actor(operator="cli:root"))
     form = {"username": user.email, "password": user.password}
     refresh = {"refresh_token": user.tokens["refresh_token"]}
     answers = [user.http.get("/api/auth/me"), user.scan("The vendor may fail.")]

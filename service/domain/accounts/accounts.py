@@ -1,7 +1,7 @@
 """Accounts whose passwords are hashed or verified: register, log in, change the password.
 
-argon2 takes tens of milliseconds, so it runs before the transaction that depends on it. logins.py has what
-needs no password, user_admin.py the operator's use cases.
+argon2 takes tens of milliseconds, so it runs before the transaction that depends on it. logins.py and
+user_admin.py have the use cases that need none.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from db.error_codes import is_missing_parent
 from db.queries import users
 from db.tables import Role, User
 from service.config.settings import Config
-from service.domain.accounts import logins
+from service.domain.accounts import logins, user_admin
 from service.domain.accounts.email_addresses import normalized
 from service.domain.accounts.logins import TokenPair, record_own
 from service.domain.accounts.passwords import PasswordCheck, hash_password, password_faults
@@ -137,6 +137,18 @@ class Accounts:
             record_own(session, Action.PASSWORD_CHANGED, user.id, n_logins=n)
 
         self._transactions.run(change)
+
+    def reset_password(self, email: str, password: str, *, actor: Actor) -> User:
+        """Store a new password that `actor` chose and end every log-in of the account.
+
+        Raises:
+            NotFound: no account has the address.
+            InvalidRequest: the password is too short or too long.
+        """
+        if faults := password_faults(password, min_chars=self._min_password_chars):
+            raise InvalidRequest("The password was not reset.", faults=tuple(faults))
+        new_hash = hash_password(password)
+        return self._transactions.run(user_admin.store_password, email, new_hash, actor=actor)
 
     def authenticate(self, claims: AccessClaims) -> User:
         """Return the user that `claims` speak for, as the database has it now.
