@@ -11,8 +11,6 @@ from tests.support.sentences import FLOW_TEXT
 pytestmark = servers
 LOSSES = pytest.mark.parametrize("loss", ["lose_answers", "lose_commits"])
 
-pytestmark = pytest.mark.every_database
-
 
 @pytest.fixture(scope="module")
 def relay(database_url):
