@@ -220,4 +220,5 @@ def test_export_leaves_an_event_with_counts(admin, user, scan, export):
     [event] = admin.http.get("/api/admin/audit-events?per_page=1").json()["items"]
     assert (event["action"], event["user_id"]) == ("feedback.exported", None)
     sentences = {status.name.lower(): n for status, n in counts.items()}
-    assert event["detail"] == {"sentences": sentences, "since": since.isoformat()}
+    detail = {"operator": "test", "sentences": sentences, "since": since.isoformat()}
+    assert event["detail"] == detail

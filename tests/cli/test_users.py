@@ -3,6 +3,7 @@
 import json
 
 from db.queries.audit import list_events
+from db.queries.users import list_users
 from db.tables import Role
 
 
@@ -42,7 +43,7 @@ def test_users_create_admin_makes_an_admin_and_an_event(riskscan, services):
     done = riskscan("users", "create", "root@corp.local", "--admin", stdin="long enough\n")
     assert done.returncode == 0, done.stderr
     pair = services.accounts.log_in("root@corp.local", "long enough")
-    [user] = services.user_admin.list()
+    [user] = services.transactions.read(list_users)
     assert (user.id, user.role) == (pair.user_id, Role.ADMIN)
     events = services.transactions.run(lambda session: list_events(session, limit=9))
     assert [event.action for event in events] == ["user.logged_in", "user.registered"]
