@@ -1,1 +1,1 @@
-"""The HTTP interface: one file per noun in the URL; files here never import each other."""
+"""The HTTP API: one file per URL noun. These files do not import each other."""

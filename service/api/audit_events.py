@@ -22,7 +22,7 @@ blueprint = APIBlueprint("admin", __name__, url_prefix="/api/v1/admin", tag="Adm
 @blueprint.auth_required(auth, roles=[Role.ADMIN])
 @blueprint.input(CursorQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(AuditEventListOut)
-@blueprint.doc(summary="The audit trail, newest first", responses=[403])
+@blueprint.doc(summary="List the audit trail, newest first", responses=[403])
 def list_audit_events(query: dict[str, Any]) -> Listing:
     read = services().transactions.read
     return cursor_page(query, lambda **page: read(list_events, **page))

@@ -1,4 +1,4 @@
-"""/api/v1/auth: register, log in, refresh, log out; the caller's account, password and log-ins."""
+"""/api/v1/auth: registration, log-in, tokens, and the caller's account, password and log-ins."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from service.errors import Forbidden
 
 blueprint = APIBlueprint("auth", __name__, url_prefix="/api/v1/auth", tag="Accounts")
 _CLOSED = (
-    "Registration is closed here. Ask an administrator for an account; the operator makes one with "
+    "Registration is closed. Ask an administrator for an account. The operator creates accounts with "
     "`python -m service users create EMAIL`, or opens registration with REGISTRATION=open."
 )
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -64,7 +64,9 @@ def login(body: dict[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
 @blueprint.post("/refresh")
 @blueprint.input(RefreshIn, location="json_or_form", arg_name="body")
 @blueprint.output(TokensOut)
-@blueprint.doc(summary="Exchange a refresh token for a new pair of tokens", responses=[401])
+@blueprint.doc(
+    summary="Exchange a refresh token for a new access and refresh token", responses=[401]
+)
 def refresh(body: dict[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
     return _token_fields(services().accounts.refresh(body["refresh_token"])), _NO_STORE
 
@@ -72,7 +74,7 @@ def refresh(body: dict[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
 @blueprint.post("/logout")
 @blueprint.auth_required(auth)
 @blueprint.output({}, status_code=204)
-@blueprint.doc(summary="End this log-in: its access and refresh tokens stop working at once")
+@blueprint.doc(summary="End this log-in and revoke its access and refresh tokens")
 def logout() -> str:
     claims = current_claims()
     services().transactions.run(logins.end, claims.user_id, claims.login_id)
@@ -82,7 +84,7 @@ def logout() -> str:
 @blueprint.get("/me")
 @blueprint.auth_required(auth)
 @blueprint.output(UserOut)
-@blueprint.doc(summary="The account that the token belongs to")
+@blueprint.doc(summary="Get the caller's account")
 def me() -> User:
     return current_user()
 
@@ -93,7 +95,7 @@ def me() -> User:
 @blueprint.output({}, status_code=204)
 @blueprint.doc(
     summary="Change the password",
-    description="Ends every other log-in of the account; this one stays valid.",
+    description="Ends all other log-ins of the account. The current one stays valid.",
     responses=[409, 429],
 )
 @limit_logins("password")
@@ -107,7 +109,7 @@ def change_password(body: dict[str, str]) -> str:
 @blueprint.auth_required(auth)
 @blueprint.input(CursorQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(LoginListOut)
-@blueprint.doc(summary="List the caller's live log-ins, newest first")
+@blueprint.doc(summary="List the caller's active log-ins, newest first")
 def list_logins(query: dict[str, Any]) -> Listing:
     claims, read = current_claims(), services().transactions.read
     return cursor_page(
@@ -120,7 +122,7 @@ def list_logins(query: dict[str, Any]) -> Listing:
 @blueprint.delete("/logins")
 @blueprint.auth_required(auth)
 @blueprint.output({}, status_code=204)
-@blueprint.doc(summary="Log out everywhere: end all of the caller's log-ins, this one included")
+@blueprint.doc(summary="End all of the caller's log-ins, including the current one")
 def delete_logins() -> str:
     services().transactions.run(logins.end_all, current_claims().user_id)
     return ""
@@ -129,7 +131,7 @@ def delete_logins() -> str:
 @blueprint.delete("/logins/<uuid:login_id>")
 @blueprint.auth_required(auth)
 @blueprint.output({}, status_code=204)
-@blueprint.doc(summary="End one of the caller's log-ins, for example that of a lost device")
+@blueprint.doc(summary="End one of the caller's log-ins, such as that of a lost device")
 def delete_login(login_id: UUID) -> str:
     services().transactions.run(logins.end, current_claims().user_id, login_id)
     return ""

@@ -1,4 +1,4 @@
-"""The services of the running application: the only place that reads them from Flask."""
+"""Access to the services of the running application; only this file reads them from Flask."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""/api/v1/admin/models, /deployments and /shadow: which model serves, and which may come next.
+"""/api/v1/admin/models, /deployments and /shadow: the serving model and its candidates.
 
-A deployment is an event with author and reason, so it is posted to a collection and never changed; the
-shadow is a state, so it is put and deleted, as often as one likes.
+A deployment is an event with author and reason, so clients POST it to a collection and never change it. The
+shadow is a state, so clients PUT and DELETE it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ blueprint = APIBlueprint("models", __name__, url_prefix="/api/v1/admin", tag="Mo
 @blueprint.get("/models")
 @blueprint.auth_required(auth, roles=[Role.ADMIN])
 @blueprint.output(ModelListOut)
-@blueprint.doc(summary="The models of the registry, their states and gates", responses=[403, 409])
+@blueprint.doc(
+    summary="List the models of the registry with their states and gates", responses=[403, 409]
+)
 def list_models() -> dict[str, Any]:
     return services().deployments.overview().as_dict()
 
@@ -41,7 +43,7 @@ def list_models() -> dict[str, Any]:
 @blueprint.input(DeploymentListQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(DeploymentListOut)
 @blueprint.doc(
-    summary="What was activated, rolled back and shadowed, newest first", responses=[403]
+    summary="List activations, rollbacks and changes of the shadow, newest first", responses=[403]
 )
 def list_deployments(query: dict[str, int]) -> Listing:
     return numbered_page(query, "before", services().deployments.deployments)
@@ -52,7 +54,7 @@ def list_deployments(query: dict[str, int]) -> Listing:
 @blueprint.input(DeploymentIn, location="json", arg_name="body")
 @blueprint.output(DeploymentOut, status_code=201)
 @blueprint.doc(
-    summary="Activate a model that passed its gate, or roll back; every process takes it over",
+    summary="Activate a model that passed its gate, or roll back; every process switches to it",
     responses=[403, 404, 409],
 )
 def deploy(body: dict[str, Any]) -> Deployment:
@@ -67,7 +69,7 @@ def deploy(body: dict[str, Any]) -> Deployment:
 @blueprint.input(ShadowIn, location="json", arg_name="body")
 @blueprint.output(DeploymentOut)
 @blueprint.doc(
-    summary="Let a second model score a share of the scans after their answers",
+    summary="Score a share of the scans with a second model, after their responses",
     responses=[403, 404, 409],
 )
 def put_shadow(body: dict[str, Any]) -> Deployment:

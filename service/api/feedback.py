@@ -1,4 +1,4 @@
-"""/api/v1/scans/{id}/.../feedback: verdicts on findings, and risks that were missed."""
+"""/api/v1/scans/{id}/.../feedback: verdicts on findings, and reports of missed risks."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from service.domain.reviews import reviews
 from service.domain.reviews.reviews import FindingReview, Judgement, Missed
 
 blueprint = APIBlueprint("feedback", __name__, url_prefix="/api/v1/scans", tag="Reviewing")
-_GIVEN = {"application/json": {"schema": {"$ref": "#/components/schemas/GivenFeedbackOut"}}}
+_STORED = {"application/json": {"schema": {"$ref": "#/components/schemas/GivenFeedbackOut"}}}
 _FIRST: dict[int | str, dict[str, Any]] = {
-    201: {"description": "The caller's first verdict on it", "content": _GIVEN}
+    201: {"description": "The caller's first verdict on this finding", "content": _STORED}
 }
 _REPLACED: dict[int | str, dict[str, Any]] = {
-    200: {"description": "It replaced the caller's earlier report", "content": _GIVEN}
+    200: {"description": "The report replaced the caller's earlier one", "content": _STORED}
 }
 
 
@@ -40,7 +40,7 @@ _REPLACED: dict[int | str, dict[str, Any]] = {
 @blueprint.input(JudgementIn, location="json", arg_name="body")
 @blueprint.output(GivenFeedbackOut)
 @blueprint.doc(
-    summary="Confirm, reject or relabel a finding; replaces the caller's earlier verdict",
+    summary="Confirm, reject or relabel a finding, replacing the caller's earlier verdict",
     responses=_FIRST,
 )
 def judge(scan_id: UUID, n: int, body: dict[str, Any]) -> tuple[Feedback, int]:
@@ -56,7 +56,7 @@ def judge(scan_id: UUID, n: int, body: dict[str, Any]) -> tuple[Feedback, int]:
 @blueprint.get("/<uuid:scan_id>/findings/<int:n>/feedback")
 @blueprint.auth_required(auth)
 @blueprint.output(FindingReviewOut)
-@blueprint.doc(summary="The caller's verdict on a finding; for reviewers everyone's too")
+@blueprint.doc(summary="Get the caller's verdict on a finding; reviewers get everyone's too")
 def get_feedback(scan_id: UUID, n: int) -> FindingReview:
     return services().transactions.read(reviews.review_finding, current_user(), scan_id, n)
 
@@ -75,8 +75,8 @@ def withdraw_verdict(scan_id: UUID, n: int) -> str:
 @blueprint.input(MissedIn, location="form_and_files", arg_name="body")
 @blueprint.output(GivenFeedbackOut, status_code=201)
 @blueprint.doc(
-    summary="Report a risk that was missed; replaces the caller's earlier report of the same span",
-    responses=_REPLACED | {429: {"description": "The quota of scans is used up"}},
+    summary="Report a missed risk, replacing the caller's earlier report of the same span",
+    responses=_REPLACED | {429: {"description": "The quota for documents is exhausted"}},
 )
 @limit_documents
 def report_missed(scan_id: UUID, body: dict[str, Any]) -> tuple[Feedback, int]:
@@ -91,7 +91,9 @@ def report_missed(scan_id: UUID, body: dict[str, Any]) -> tuple[Feedback, int]:
 @blueprint.auth_required(auth)
 @blueprint.input(CursorQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(FeedbackListOut)
-@blueprint.doc(summary="The caller's feedback on a scan, newest first; for reviewers everyone's")
+@blueprint.doc(
+    summary="List the caller's feedback on a scan, newest first; reviewers get everyone's"
+)
 def list_feedback(scan_id: UUID, query: dict[str, Any]) -> Listing:
     user, read = current_user(), services().transactions.read
     return cursor_page(query, lambda **page: read(reviews.list_feedback, user, scan_id, **page))
@@ -100,7 +102,7 @@ def list_feedback(scan_id: UUID, query: dict[str, Any]) -> Listing:
 @blueprint.delete("/<uuid:scan_id>/feedback/<uuid:feedback_id>")
 @blueprint.auth_required(auth)
 @blueprint.output({}, status_code=204)
-@blueprint.doc(summary="Withdraw the caller's verdict or report of a missed risk by its id")
+@blueprint.doc(summary="Withdraw the caller's verdict or missed-risk report by its id")
 def withdraw(scan_id: UUID, feedback_id: UUID) -> str:
     services().transactions.run(reviews.withdraw, current_user(), scan_id, feedback_id)
     return ""

@@ -26,7 +26,7 @@ blueprint = APIBlueprint("findings", __name__, url_prefix="/api/v1/scans", tag="
 @blueprint.input(FindingListQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(FindingListOut)
 @blueprint.doc(
-    summary="The findings of a scan that the caller may open, in document order",
+    summary="List the findings of a scan in document order",
     responses=[304],
     operation_id="get_scans_list_findings",
 )

@@ -1,4 +1,4 @@
-"""/health: is the process alive, and can it answer a scan now. Answered from memory."""
+"""/health: liveness and readiness, answered from memory."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ _ALIVE = {"status": "ok", "version": __version__}
 
 @blueprint.get("")
 @blueprint.output(HealthOut)
-@blueprint.doc(summary="The process answers")
+@blueprint.doc(summary="Check that the process responds")
 def health() -> dict[str, str]:
     return _ALIVE
 
 
 @blueprint.get("/live")
 @blueprint.output(HealthOut)
-@blueprint.doc(summary="Liveness: restart the process when this fails")
+@blueprint.doc(summary="Check liveness; restart the process if this fails")
 def live() -> dict[str, str]:
     return _ALIVE
 
 
 @blueprint.get("/ready")
 @blueprint.output(ReadyOut)
-@blueprint.doc(summary="Readiness: the database answered and the model is proved, `age_s` ago")
+@blueprint.doc(summary="Check readiness: state of database and model, `age_s` seconds ago")
 def ready() -> dict[str, object]:
     report = services().readiness.report()
     if report.faults:

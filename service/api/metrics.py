@@ -1,4 +1,4 @@
-"""/metrics, where no OPS_PORT is set: the metrics of this process for Prometheus."""
+"""/metrics: the metrics of this process for Prometheus, if OPS_PORT is not set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""POST /api/v1/scan, and /api/v1/scans: the scans that it stored."""
+"""/api/v1/scan stores a scan; /api/v1/scans lists, returns and deletes the stored ones."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def list_scans(query: dict[str, Any]) -> Listing:
 @etagged()
 @blueprint.auth_required(auth)
 @blueprint.output(ScanDetailOut)
-@blueprint.doc(summary="One scan: the caller's own, or anyone's for reviewers", responses=[304])
+@blueprint.doc(summary="Get a scan; reviewers may get anyone's", responses=[304])
 def get_scan(scan_id: UUID) -> Scan:
     owner_id = visible_owner(current_user())
     return services().transactions.read(scans.get_scan, owner_id, scan_id)

@@ -1,4 +1,4 @@
-"""/api/v1/taxonomy: the categories and risk types that findings name."""
+"""/api/v1/taxonomy: the categories and risk types of findings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TAXONOMY: dict[str, Any] = {
 @blueprint.auth_required(auth)
 @blueprint.output(TaxonomyOut)
 @blueprint.doc(
-    summary="The categories and risk types, with definitions and examples", responses=[304]
+    summary="List the categories and risk types with definitions and examples", responses=[304]
 )
 def get_taxonomy() -> dict[str, Any]:
     return _TAXONOMY

@@ -16,7 +16,7 @@ auth = HTTPTokenAuth(
     scheme="Bearer",
     realm="riskscan",
     security_scheme_name="accessToken",
-    description="The access_token that POST /api/v1/auth/login answers.",
+    description="The access_token from POST /api/v1/auth/login.",
 )
 
 
@@ -42,21 +42,21 @@ def _roles(user: User) -> str:
 @auth.error_handler  # type: ignore[untyped-decorator]
 def _refuse(status: int) -> NoReturn:
     if status == 403:
-        raise Forbidden("Your role does not allow this; ask an administrator.")
+        raise Forbidden("Your role does not allow this. Ask an administrator.")
     raise authentication_error()
 
 
 def authentication_error() -> Unauthenticated:
-    """Return why the current request's token, or the lack of one, was not accepted."""
+    """Return the reason why the current request is not authenticated."""
     known: Unauthenticated | None = g.pop("auth_error", None)
     return known or Unauthenticated(
-        "This needs an access token: send `Authorization: Bearer <access_token>`, as answered by "
-        "POST /api/v1/auth/login."
+        "This path requires an access token. Log in with POST /api/v1/auth/login, and send "
+        "`Authorization: Bearer <access_token>`."
     )
 
 
 def current_user() -> User:
-    """Return the user that the current request's token speaks for."""
+    """Return the account of the current request's token."""
     user: User = g.flask_httpauth_user
     return user
 
@@ -68,5 +68,5 @@ def current_claims() -> AccessClaims:
 
 
 def caller_key() -> str:
-    """Return whom limits count this request for: the account, or the client address without one."""
+    """Return the key by which limits count this request: the account, or else the client's address."""
     return str(current_user().id) if auth.current_user else request.remote_addr or ""

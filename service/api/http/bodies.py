@@ -1,9 +1,9 @@
 """Request bodies: multipart, urlencoded and JSON read into one mapping, for any input schema.
 
-`register` hangs the reader on webargs' "json_or_form" location, so a view declares its body by
-`input(Schema, location="json_or_form")` and the OpenAPI document follows. The location "json" is for bodies
-with lists, which forms cannot write without ambiguity; "form_and_files" is for a JSON body that may come
-with a file.
+A view declares its body with `input(Schema, location=...)`, from which the OpenAPI document follows:
+"json_or_form" reads all three kinds, "json" only JSON (forms cannot express lists unambiguously), and
+"form_and_files" JSON that may come with a file. APIFlask has one parser per process and no hook for another,
+so `register` replaces these three loaders of that parser; registering again changes nothing.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from service.api.http.limits import MAX_FIELDS
 from service.errors import Fault, InvalidRequest, UnsupportedMediaType
 
 REPORT = "report"
-"""The form part that holds the JSON body if the request has a file too."""
+"""The form part that holds the JSON body of a request with a file."""
 READ = ("multipart/form-data", "application/x-www-form-urlencoded", "application/json")
 
 
 class FormRequest(Request):
-    """A request that keeps the files of a form in memory, where its body was already."""
+    """A request that keeps uploaded files in memory, where its body already is."""
 
     def _get_file_stream(self, *_: object, **__: object) -> BytesIO:
         return _File()
 
 
 class _File(BytesIO):
-    """A file in memory; reading all of it makes no copy."""
+    """A file in memory; reading it whole makes no copy."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size not in {-1, None} or self.tell():
@@ -46,7 +46,7 @@ class _File(BytesIO):
 
 
 def register() -> None:
-    """Teach the input parser to read all three kinds of body, JSON alone, or JSON beside a file."""
+    """Register the readers of request bodies with APIFlask's parser."""
     parser.location_loader("json_or_form")(read_body)
     parser.location_loader("json")(read_json)
     parser.location_loader("form_and_files")(read_report)
@@ -56,8 +56,8 @@ def read_body(request: Request, _schema: Schema) -> Any:  # noqa: ANN401 - JSON
     """Return the body's fields; files are FileStorage values.
 
     Raises:
-        InvalidRequest: not JSON, or a field sent twice (one of them would be dropped unseen).
-        UnsupportedMediaType: another kind of body.
+        InvalidRequest: the body is malformed, or contains a field twice.
+        UnsupportedMediaType: the body is of another type.
     """
     _refuse_encoded(request)
     if request.mimetype == "application/json":
@@ -68,7 +68,7 @@ def read_body(request: Request, _schema: Schema) -> Any:  # noqa: ANN401 - JSON
         return _multipart(request)
     if not request.mimetype and not request.content_length:
         return {}
-    raise UnsupportedMediaType(f"The body is read as one of: {', '.join(READ)}.")
+    raise UnsupportedMediaType(f"Send the body as one of: {', '.join(READ)}.")
 
 
 def read_json(request: Request, _schema: Schema) -> Any:  # noqa: ANN401 - JSON
@@ -78,7 +78,7 @@ def read_json(request: Request, _schema: Schema) -> Any:  # noqa: ANN401 - JSON
         return _json(request.get_data(cache=False))
     if not request.mimetype and not request.content_length:
         return {}
-    raise UnsupportedMediaType("The body is read as application/json.")
+    raise UnsupportedMediaType("Send the body as application/json.")
 
 
 def read_report(request: Request, schema: Schema) -> Any:  # noqa: ANN401 - JSON
@@ -101,7 +101,9 @@ def read_report(request: Request, schema: Schema) -> Any:  # noqa: ANN401 - JSON
 
 def _refuse_encoded(request: Request) -> None:
     if request.headers.get("Content-Encoding", "identity") != "identity":
-        raise UnsupportedMediaType("Bodies are read as they are; send no Content-Encoding.")
+        raise UnsupportedMediaType(
+            "The service reads uncompressed bodies only; send no Content-Encoding."
+        )
 
 
 def _json(body: bytes) -> Any:  # noqa: ANN401 - JSON
@@ -126,27 +128,27 @@ def _refuse_constant(name: str) -> float:
 
 
 def _urlencoded(body: bytes) -> dict[str, str]:
-    # Not request.form, which has no bound: 3 million one-letter fields took 50 s and 3 GB to refuse.
+    # request.form has no bound: rejecting 3 million one-letter fields took 50 s and 3 GB.
     try:
         text = body.decode("ascii")
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS)
     except ValueError as error:
         raise InvalidRequest(
-            f"The body is not urlencoded, of {MAX_FIELDS} fields at most."
+            f"The body is not urlencoded, or has more than {MAX_FIELDS} fields."
         ) from error
     _refuse_repeated([name for name, _ in pairs])
     return dict(pairs)
 
 
 def _multipart(request: Request) -> dict[str, str | FileStorage]:
-    # A browser sends an input without a chosen file as an empty part without a name.
-    files = [(name, f) for name, f in request.files.items(multi=True) if not _is_unchosen(f)]
+    # For an input without a chosen file, a browser sends an empty part without a file name.
+    files = [(name, f) for name, f in request.files.items(multi=True) if not _is_placeholder(f)]
     pairs: list[tuple[str, str | FileStorage]] = [*request.form.items(multi=True), *files]
     _refuse_repeated([name for name, _ in pairs])
     return dict(pairs)
 
 
-def _is_unchosen(file: FileStorage) -> bool:
+def _is_placeholder(file: FileStorage) -> bool:
     is_empty = not file.filename and not file.read(1)
     file.seek(0)
     return is_empty

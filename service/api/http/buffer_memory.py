@@ -1,21 +1,21 @@
-"""A memory budget for large request bodies, and one for large unread answers."""
+"""Memory budgets for large request bodies and for large unsent responses."""
 
 from __future__ import annotations
 
 import threading
 
 STRANGERS = ""
-"""Budget holder for all callers without a token; they share one user's part."""
+"""The one holder for all callers without a token; they share the part of one user."""
 
 USER_KEY = "riskscan.user_id"
 """Key in the WSGI environment under which the application stores the user's id."""
 
 
 class Budget:
-    """A number of bytes that all holders share; one holder gets at most half.
+    """A number of bytes shared by all holders; one holder gets at most half.
 
-    A single body or answer is never refused for its size alone: a holder that holds nothing may exceed its
-    half, and while nobody holds anything, a holder may exceed the whole.
+    A single body or response always fits: a holder without a reservation may exceed its half, and while there
+    are no reservations, a holder may exceed the whole.
     """
 
     def __init__(self, n_bytes: int) -> None:
@@ -25,7 +25,7 @@ class Budget:
         self._lock = threading.Lock()
 
     def take(self, holder: str, n: int) -> bool:
-        """Reserve `n` bytes for a holder; return False, and reserve nothing, if they do not fit."""
+        """Reserve `n` bytes for a holder; return False and reserve nothing if they do not fit."""
         with self._lock:
             held = self._held.get(holder, 0)
             is_beyond_half = held and held + n > self._n_bytes // 2
@@ -36,7 +36,7 @@ class Budget:
             return True
 
     def give_back(self, holder: str, n: int) -> None:
-        """Release `n` bytes that a holder reserved."""
+        """Release `n` bytes that the holder reserved."""
         with self._lock:
             self._n_held -= n
             self._held[holder] -= n

@@ -1,4 +1,4 @@
-"""The documentation page: Swagger UI over /openapi.json, from files of this process alone."""
+"""The documentation page: Swagger UI for /openapi.json, served from local files only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PAGE = """<!doctype html>
 </head>
 <body>
 <div id="swagger-ui"></div>
-<noscript>This page needs JavaScript; <a href="/openapi.json">the document itself</a> does not.</noscript>
+<noscript>This page needs JavaScript; <a href="/openapi.json">the OpenAPI document</a> does not.</noscript>
 <script src="/docs/assets/swagger-ui-bundle.js"></script>
 <script src="/docs/start.js"></script>
 </body>

@@ -1,4 +1,4 @@
-"""Every error as RFC 9457 problem+json: the one boundary between exceptions and HTTP."""
+"""Maps every exception to RFC 9457 problem+json."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ from service.errors import (
 _FRAMEWORK_ERRORS: dict[int, RiskscanError] = {
     error.status: error
     for error in (
-        Unauthenticated("This needs an access token."),
+        Unauthenticated("This path requires an access token."),
         Forbidden("This is not allowed."),
-        NotFound("There is nothing at this address."),
-        MethodNotAllowed("This address does not support this method; see Allow."),
+        NotFound("This path does not exist."),
+        MethodNotAllowed("This path does not support this method; see Allow."),
         NotAcceptable("The service answers in JSON; send Accept: application/json."),
         UnsupportedMediaType("The service does not read this type of body."),
-        RateLimited("The quota is used up."),
+        RateLimited("The quota is exhausted."),
     )
 }
-# The caller chooses field names; without a limit, the answer could repeat a megabyte of them twice.
-_MOST_FAULTS = 50
-_LONGEST_NAME = 100
+# Callers choose field names; without these limits a response could repeat a megabyte of them twice.
+_MAX_FAULTS = 50
+_MAX_NAME_CHARS = 100
 _log = logging.getLogger(__name__)
 
 
 def register(app: APIFlask, *, too_large: str) -> None:
-    """Make `app` answer every error, the framework's included, as problem+json.
+    """Register the error handlers, those for the framework's errors included.
 
-    `too_large` is what a body over the limit is told; it names the settings.
+    `too_large` is the message for a body over the limit; it names the settings.
     """
     app.register_error_handler(RequestEntityTooLarge, lambda _: _own(TooLarge(too_large)))
     app.register_error_handler(RiskscanError, _own)
@@ -65,9 +65,9 @@ def _own(error: RiskscanError) -> Response:
 
 
 def _validation(error: HTTPError) -> Response:
-    first = list(itertools.islice(_faults(error.detail), _MOST_FAULTS + 1))
-    faults = tuple(first[:_MOST_FAULTS])
-    sentences = [f"{f.field[:_LONGEST_NAME]}: {f.message.removesuffix('.')}" for f in faults]
+    first = list(itertools.islice(_faults(error.detail), _MAX_FAULTS + 1))
+    faults = tuple(first[:_MAX_FAULTS])
+    sentences = [f"{f.field[:_MAX_NAME_CHARS]}: {f.message.removesuffix('.')}" for f in faults]
     if len(first) > len(faults):
         sentences.append("and more faults")
     detail = "; ".join(sentences) or "The request is not valid"
@@ -75,7 +75,7 @@ def _validation(error: HTTPError) -> Response:
 
 
 def _faults(messages: Any, path: str = "") -> Iterator[Fault]:  # noqa: ANN401 - marshmallow's nested messages
-    """Flatten marshmallow's nested messages; the outermost key is the place (query, headers...)."""
+    """Flatten marshmallow's nested messages; the outermost key is the location (query, headers...)."""
     if isinstance(messages, dict):
         for key, value in messages.items():
             yield from _faults(value, _deeper(path, str(key)))
@@ -110,6 +110,6 @@ def _unexpected(error: Exception) -> Response:
 
 def _respond(code: str, detail: str, *, faults: tuple[Fault, ...] = ()) -> Response:
     g.problem_code = code  # for the metrics
-    shortened = tuple(Fault(f.field[:_LONGEST_NAME], f.message) for f in faults)
+    shortened = tuple(Fault(f.field[:_MAX_NAME_CHARS], f.message) for f in faults)
     body = problem(code, detail, instance=request.path, faults=shortened)
     return Response(json.dumps(body), status=body["status"], content_type=MEDIA_TYPE)

@@ -14,9 +14,9 @@ from service.api.schemas.problems import ProblemOut
 from service.config.documentation import error_table
 
 _EVERYWHERE = {"400": "The request is not valid", "406": "Not acceptable", "500": "Internal error"}
-_AWAY = {"503": "Something is away for now; see Retry-After"}
-_WITH_BODY = {"413": "Larger than this service takes", "415": "A kind of body that is not read"}
-_NOT_MODIFIED = "The resource still has the ETag sent as If-None-Match"
+_AWAY = {"503": "Temporarily unavailable; see Retry-After"}
+_WITH_BODY = {"413": "Larger than this service accepts", "415": "Unsupported type of body or file"}
+_NOT_MODIFIED = "The resource has not changed: its ETag equals If-None-Match"
 _EXAMPLE = "Project has tight budget and aggressive deadline"
 _REF = "#/components/schemas/"
 _PASSWORD_FLOW = {
@@ -31,7 +31,7 @@ _PASSWORD_FLOW = {
     },
 }
 _PATH_PARAMETERS = {
-    "scan_id": "Id of a scan: `scan_id` in the answer of POST /scan and in the list of scans.",
+    "scan_id": "Id of a scan: `scan_id` in the response to POST /api/v1/scan and in the list of scans.",
     "n": "Number of a finding within its scan, from 1: its `id` in the list of findings.",
     "login_id": "Id of one of the caller's log-ins: its `id` in the list of log-ins.",
     "feedback_id": "Id of the caller's own verdict or report: its `id` in the list of feedback.",
@@ -51,14 +51,14 @@ ID=$(curl -s $H/api/v1/scan -H "Authorization: Bearer $T" -F 'text=%s' | field s
 curl $H/api/v1/scans/$ID/findings -H "Authorization: Bearer $T"
 ```
 
-On this page, **Authorize** logs in with the same address and password. An access token lives for
+On this page, **Authorize** logs in with the same address and password. An access token is valid for
 `expires_in` seconds; `POST /api/v1/auth/refresh` exchanges the refresh token for a new pair. If
 registration is closed (403), an administrator creates the account.
 
 - `/api/...` is an alias of `/api/v1/...`.
 - `POST /api/v1/scan` stores the scan; `POST /scan` is for services and stores nothing.
 - `GET /api/v1/taxonomy` lists the categories and risk types. Filters and verdicts accept key or title.
-- Send the `ETag` of an answer as `If-None-Match`: 304 means that nothing has changed.
+- Send the `ETag` of a response as `If-None-Match`: 304 means that the resource has not changed.
 
 ## Errors
 
@@ -78,22 +78,24 @@ def register(app: APIFlask) -> None:
         AUTO_OPERATION_ID=True,
     )
     app.spec_processor(complete)  # type: ignore[arg-type]  # a dict, since SPEC_FORMAT is json
-    # APIFlask registers its view before it can be configured.
+    # APIFlask registers this view before the application can configure it.
     app.view_functions["openapi.spec"] = etagged(REVALIDATE)(app.view_functions["openapi.spec"])
 
 
 def complete(spec: dict[str, Any]) -> dict[str, Any]:
-    """Add the parts that apply to all operations."""
+    """Complete the document that APIFlask generated with what applies to all operations."""
     spec["info"]["description"] = _introduction()
     spec["servers"] = [{"url": "/", "description": "The service that served this document"}]
-    spec["tags"] = list({tag["name"]: tag for tag in spec["tags"]}.values())  # two files share one
+    spec["tags"] = list(
+        {tag["name"]: tag for tag in spec["tags"]}.values()
+    )  # several files may share a tag
     spec["components"]["securitySchemes"]["password"] = _PASSWORD_FLOW
     for operation in _operations(spec):
         _add_multipart(operation, spec)
         _add_problems(operation)
         _add_password_flow(operation)
         _describe_path(operation)
-    _open_answers(spec)
+    _open_responses(spec)
     return spec
 
 
@@ -103,7 +105,7 @@ def _introduction() -> str:
 
 def _operations(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for path in spec["paths"].values():
-        # APIFlask puts the parameters of the path beside its operations.
+        # APIFlask lists a path's parameters beside its operations.
         shared = path.pop("parameters", [])
         for operation in path.values():
             operation["parameters"] = [*map(dict, shared), *operation.get("parameters", [])]
@@ -121,7 +123,7 @@ def _add_multipart(operation: dict[str, Any], spec: dict[str, Any]) -> None:
     elif "application/x-www-form-urlencoded" in content:
         body = content["application/json"]
         fields_alone = _fields_alone(body, schemas)
-        # Swagger UI preselects the first kind, and only the form takes files.
+        # Swagger UI preselects the first type, and only multipart accepts files.
         operation["requestBody"]["content"] = {
             kind: body if kind == "multipart/form-data" else fields_alone for kind in READ
         }
@@ -142,7 +144,7 @@ def _json_or_report(content: dict[str, Any], schemas: dict[str, Any]) -> dict[st
 
 
 def _fields_alone(body: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    """Return a body for the kinds without files, which therefore require `text`."""
+    """Return the body for the types without files, in which `text` is required."""
     name = body["schema"]["$ref"].removeprefix(_REF)
     if "file" not in schemas[name]["properties"]:
         return body
@@ -150,7 +152,7 @@ def _fields_alone(body: dict[str, Any], schemas: dict[str, Any]) -> dict[str, An
     text = schemas[copy]["properties"]["text"]
     schemas[copy]["required"] = ["text"]
     schemas[copy]["properties"]["text"] = {**text, "example": _EXAMPLE}
-    # Swagger UI sends examples, so it would send a text with the chosen file.
+    # Swagger UI sends examples, so a text would accompany the chosen file.
     schemas[name]["properties"]["text"]["example"] = ""
     return {"schema": {"$ref": _REF + copy}}
 
@@ -192,26 +194,26 @@ def _describe_path(operation: dict[str, Any]) -> None:
             parameter["schema"] = {**parameter["schema"], "minimum": 1}
 
 
-def _open_answers(spec: dict[str, Any]) -> None:
-    """Allow unknown fields in answers, so that generated clients accept fields of later versions."""
+def _open_responses(spec: dict[str, Any]) -> None:
+    """Allow unknown fields in responses, so that generated clients accept later versions."""
     schemas = spec["components"]["schemas"]
     requested: set[str] = set()
     for operation in _operations(spec):
         for body in operation.get("requestBody", {}).get("content", {}).values():
-            requested |= set(_referred(body, schemas))
+            requested |= set(_schema_names(body, schemas))
     for name in schemas.keys() - requested:
         schemas[name].pop("additionalProperties", None)
 
 
-def _referred(node: object, schemas: dict[str, Any]) -> Iterator[str]:
+def _schema_names(node: object, schemas: dict[str, Any]) -> Iterator[str]:
     """Yield the names of the schemas that a part of the document refers to, directly or indirectly."""
     if isinstance(node, dict):
         for key, value in node.items():
             if key == "$ref":
                 yield value.removeprefix(_REF)
-                yield from _referred(schemas[value.removeprefix(_REF)], schemas)
+                yield from _schema_names(schemas[value.removeprefix(_REF)], schemas)
             else:
-                yield from _referred(value, schemas)
+                yield from _schema_names(value, schemas)
     elif isinstance(node, list):
         for item in node:
-            yield from _referred(item, schemas)
+            yield from _schema_names(item, schemas)

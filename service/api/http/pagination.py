@@ -85,13 +85,13 @@ def decode_cursor(cursor: str) -> Position:
     """Return the position that `encode_cursor` wrote.
 
     Raises:
-        InvalidRequest: this service did not make the cursor.
+        InvalidRequest: the cursor is malformed.
     """
     try:
         created_at, row_id = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
         return datetime.fromisoformat(created_at).astimezone(UTC), UUID(row_id)
     except (ValueError, OverflowError) as error:
-        fault = Fault("cursor", "Not a cursor of this list; take next_cursor or the Link header.")
+        fault = Fault("cursor", "Not a cursor of this list; use next_cursor or the Link header.")
         raise InvalidRequest(fault.message, faults=(fault,)) from error
 
 

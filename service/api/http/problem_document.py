@@ -1,4 +1,4 @@
-"""The RFC 9457 document of an error, and its media type. No framework, so that any server can answer it."""
+"""The RFC 9457 document of an error, and its media type. Imports no framework, so every server can use it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from service.errors import PROBLEM_TYPES, Fault, RiskscanError
 from service.observability.request_id import current_request_id
 
 MEDIA_TYPE = "application/problem+json"
-FIXED_500 = "Something went wrong here. Tell the operator the request_id."
+FIXED_500 = "The service failed unexpectedly. Report the request_id to the operator."
 
 
 def problem(

@@ -1,4 +1,4 @@
-"""Headers of every answer: caching, browser policies, ETags and compression."""
+"""Headers of every response: caching, browser policies, ETags, warnings and compression."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Headers = list[tuple[str, str]]
 View = TypeVar("View", bound=Callable[..., Any])
 
 NO_STORE = "no-store"
-"""For answers that quote documents or hold tokens. A caller may still send the ETag back."""
+"""For responses that quote documents or contain tokens. Clients may still send the ETag."""
 REVALIDATE = "private, no-cache"
 MIN_COMPRESSED_BYTES = 1024
 _COMPRESSED = ["application/json", "application/problem+json"]
-# If an answer compressed tokens together with caller input, its length would leak them (BREACH).
+# Compressing tokens together with the caller's input would leak them through the length (BREACH).
 _NEVER_COMPRESSED = "/api/v1/auth/"
 WARNING_HEADER = "X-Riskscan-Warning"
 _UNSAFE_IN_HEADERS = re.compile(r"[^ -~]")
@@ -27,7 +27,7 @@ _DATA_ONLY = "default-src 'none'; frame-ancestors 'none'"
 
 
 def register(app: APIFlask) -> None:
-    """Complete the headers of every answer of `app`, and compress JSON of 1 kB and more."""
+    """Complete the headers of every response of `app`, and compress JSON of 1 kB and more."""
     app.config.update(
         COMPRESS_ALGORITHM=["zstd", "gzip"],
         COMPRESS_MIMETYPES=_COMPRESSED,
@@ -40,9 +40,9 @@ def register(app: APIFlask) -> None:
 
 
 def etagged(cache_control: str = NO_STORE) -> Callable[[View], View]:
-    """Give a view's answers an ETag; a request with this ETag in If-None-Match gets 304 without a body.
+    """Add an ETag to a view's responses; a request with it in If-None-Match gets 304 without a body.
 
-    Put it above the view's other decorators, so that it sees the finished answer.
+    Place it above the view's other decorators, so that it sees the finished response.
     """
 
     def decorate(view: View) -> View:
@@ -57,7 +57,7 @@ def etagged(cache_control: str = NO_STORE) -> Callable[[View], View]:
 
 
 def warning_headers(warnings: list[dict[str, str]]) -> Headers:
-    """Return a header for each warning; the bodies of both answers have fixed keys."""
+    """Return a header for each warning; the bodies have fixed keys and cannot hold them."""
     lines = [f"{warning['code']}: {warning['message']}" for warning in warnings]
     return [(WARNING_HEADER, _UNSAFE_IN_HEADERS.sub("?", line)) for line in lines]
 
@@ -65,7 +65,7 @@ def warning_headers(warnings: list[dict[str, str]]) -> Headers:
 def _compare(cache_control: str, response: Response) -> Response:
     if response.status_code == 200:
         response.headers["Cache-Control"] = cache_control
-        response.add_etag(weak=True)  # weak: the compressed answer keeps it
+        response.add_etag(weak=True)  # weak, so that it also holds for the compressed response
         response.make_conditional(request)
     return response
 
@@ -76,7 +76,7 @@ def _complete(compress: Compress, response: Response) -> Response:
     headers["X-Frame-Options"] = "DENY"
     headers.setdefault("Content-Security-Policy", _DATA_ONLY)
     headers.setdefault("Cache-Control", NO_STORE)
-    headers.add("Vary", "Origin")  # with one allowed origin flask-cors leaves it out
+    headers.add("Vary", "Origin")  # flask-cors omits it if only one origin is allowed
     if not request.path.startswith(_NEVER_COMPRESSED):
         compress.after_request(response)
     return response

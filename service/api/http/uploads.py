@@ -1,4 +1,4 @@
-"""Uploaded documents, with file names that are safe to store and show."""
+"""Uploaded documents as submissions, with file names that are safe to store and show."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def submission(body: dict[str, Any]) -> Submission:
 
 
 def sent_document(file: FileStorage | None, text: str | None) -> Submission | None:
-    """Return a document that was sent to be read, not scanned; None if there is none."""
+    """Return a document that was sent for its text only, not for a scan; None without one."""
     if file is None and text is None:
         return None
     return Submission(**_document_fields(file, text), caller=caller_key())
@@ -40,7 +40,7 @@ def base_name(file: FileStorage) -> str | None:
 
 
 def _sent_name(file: FileStorage) -> str:
-    """Return the name as sent; werkzeug parses the backslashes of a Windows path as escapes."""
+    """Return the name as sent; werkzeug would parse the backslashes of a Windows path as escapes."""
     disposition = file.headers.get("Content-Disposition", "")
     doubled = _BACKSLASHES.sub(lambda found: found[0] if found[1] else "\\\\", disposition)
     _, options = parse_options_header(doubled)

@@ -1,1 +1,1 @@
-"""The JSON of requests and answers, one file per noun."""
+"""Schemas of requests and responses, one file per noun; the OpenAPI document is generated from them."""

@@ -24,7 +24,7 @@ class RegisterIn(StrictSchema):
 
 
 class TokenRequest(StrictSchema):
-    """An OAuth2 request; RFC 6749 section 3.2 requires that empty and unknown fields are ignored."""
+    """An OAuth2 token request. RFC 6749, section 3.2: ignore empty and unknown fields."""
 
     class Meta:
         unknown = EXCLUDE
@@ -35,28 +35,28 @@ class TokenRequest(StrictSchema):
 
 
 def _grant(name: str) -> String:
-    error = f"unsupported_grant_type: this address accepts only {name}."
+    error = f"unsupported_grant_type: this path accepts only {name}."
     metadata = {"description": "For OAuth2 clients.", "enum": [name, ""]}
     return String(validate=OneOf([name], error=error), metadata=metadata)
 
 
 class LoginIn(TokenRequest):
-    """OAuth2's password grant; the address may be called `email`, as at registration."""
+    """OAuth2 password grant; `email` is accepted in place of `username`."""
 
     username = Text(validate=Length(max=254), metadata={"example": "test@test.com"})
-    email = Text(validate=Length(max=254), metadata={"description": "In place of username."})
+    email = Text(validate=Length(max=254), metadata={"description": "Alternative to username."})
     password = Text(
         required=True, validate=Length(1, MAX_PASSWORD_CHARS), metadata={"example": "test123"}
     )
     grant_type = _grant("password")
 
     def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
-        """Require the address under exactly one of its two names."""
+        """Require one e-mail address, as `username` or `email`."""
         names = [name for name in ("username", "email") if sent.get(name)]
         if not names:
             return {"username": "Send the e-mail address as username or email."}
         if len(names) == 2 and data.get("username") != data.get("email"):
-            return dict.fromkeys(names, "Two addresses were sent; send one of username and email.")
+            return dict.fromkeys(names, "Two addresses were sent; send either username or email.")
         return {}
 
 
@@ -86,7 +86,7 @@ class PasswordIn(StrictSchema):
 
 
 class LoginOut(Schema):
-    """One log-in and the tokens that it issued."""
+    """A log-in and the tokens that it issued."""
 
     id = UUID(required=True)
     created_at = AwareDateTime(
@@ -96,17 +96,16 @@ class LoginOut(Schema):
         required=True,
         allow_none=True,
         default_timezone=UTC,
-        metadata={
-            "description": "Accurate to a minute; null if not used since the upgrade that added it."
-        },
+        metadata={"description": "Accurate to one minute; null if unused since this field exists."},
     )
     client_address = String(
         required=True,
         allow_none=True,
-        metadata={"description": "Address of the client that logged in; null if unknown."},
+        metadata={"description": "Client's IP address at log-in; null if unknown."},
     )
     is_current = Boolean(
-        required=True, metadata={"description": "Whether this request's token belongs to it."}
+        required=True,
+        metadata={"description": "Whether this request's token belongs to this log-in."},
     )
 
 

@@ -30,11 +30,13 @@ _MODEL: dict[str, Any] = {"description": "name/version of a model in the registr
 
 
 class GateOut(Schema):
-    """What `python -m ml register` decided, and against which model."""
+    """The decision of `python -m ml register`, and the model it compared with."""
 
     against = String(required=True)
     passed = Boolean(required=True)
-    reasons = List(String(), required=True, metadata={"description": "Why it was refused."})
+    reasons = List(
+        String(), required=True, metadata={"description": "Why the gate rejected the model."}
+    )
     figures = Dict(required=True)
     created_at = String(required=True)
 
@@ -45,43 +47,49 @@ class ModelOut(Schema):
     state = String(
         required=True,
         validate=OneOf(list(ModelState)),
-        metadata={"description": "As deployed; previous is what a rollback leads to."},
+        metadata={"description": "previous is the model that a rollback activates."},
     )
     created_at = String(required=True, allow_none=True)
     metrics = Dict(
         required=True,
-        metadata={"description": "F1 of risk, category and type: value and 95 % interval."},
+        metadata={
+            "description": "F1 of risk, category and type: value and 95 % confidence interval."
+        },
     )
     gate = Nested(GateOut, required=True, allow_none=True)
     faults = List(
         String(),
         required=True,
         metadata={
-            "description": "Why it cannot be verified, or was not taken over by this process."
+            "description": "Why the model failed verification, or why this process did not load it."
         },
     )
 
 
 class ShadowOut(Schema):
     model = String(required=True, attribute="to_model", metadata=_MODEL)
-    share = Float(required=True, metadata={"description": "Of the scans, 0 to 1."})
+    share = Float(required=True, metadata={"description": "Share of the scans, 0 to 1."})
 
 
 class ShadowTotalOut(Schema):
-    """What shadowing measured so far for one pair of models."""
+    """Totals of shadowing for one pair of models."""
 
     serving = String(required=True)
     shadow = String(required=True)
     n_scans = Integer(required=True)
     n_sentences = Integer(required=True)
-    n_agreeing = Integer(required=True, metadata={"description": "Findings of both models."})
+    n_agreeing = Integer(
+        required=True, metadata={"description": "Findings that both models report."}
+    )
     n_only_serving = Integer(required=True)
     n_only_shadow = Integer(required=True)
     n_dropped = Integer(
-        required=True, metadata={"description": "Scans not shadowed because too many waited."}
+        required=True, metadata={"description": "Scans skipped because the queue was full."}
     )
     mean_abs_score_difference = Float(
-        required=True, allow_none=True, metadata={"description": "Over the findings of both."}
+        required=True,
+        allow_none=True,
+        metadata={"description": "Mean over the findings that both models report."},
     )
     first_at = AwareDateTime(required=True, default_timezone=UTC)
     last_at = AwareDateTime(required=True, default_timezone=UTC)
@@ -89,9 +97,10 @@ class ShadowTotalOut(Schema):
 
 class ModelListOut(Schema):
     items = List(Nested(ModelOut), required=True)
-    serving = String(required=True, metadata={"description": "name/version that should serve."})
+    serving = String(required=True, metadata={"description": "name/version of the deployed model."})
     serving_here = String(
-        required=True, metadata={"description": "name/version that the answering process serves."}
+        required=True,
+        metadata={"description": "name/version of the model that this process serves."},
     )
     shadowing_here = String(required=True, allow_none=True)
     shadow = Nested(ShadowOut, required=True, allow_none=True)
@@ -99,7 +108,7 @@ class ModelListOut(Schema):
 
 
 class DeploymentIn(StrictSchema):
-    """`activate` needs a model; `rollback` finds its own."""
+    """`activate` requires a model; `rollback` returns to the previous one."""
 
     kind = String(required=True, validate=OneOf([DeploymentKind.ACTIVATE, DeploymentKind.ROLLBACK]))
     model = Text(validate=Length(1, MAX_MODEL_CHARS), metadata=_MODEL)
@@ -108,16 +117,16 @@ class DeploymentIn(StrictSchema):
         load_default=False,
         truthy={True},
         falsy={False},
-        metadata={"description": "Activate in spite of the gate; needs `why`."},
+        metadata={"description": "Activate even if the gate rejected the model; requires `why`."},
     )
 
     def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
-        """Require a model for activate, and forbid one for rollback."""
+        """Require a model for activate, and reject one for rollback."""
         kind = data.get("kind")
         if kind == DeploymentKind.ACTIVATE and "model" not in sent:
-            return {"model": "Say which model to activate, as name/version."}
+            return {"model": "Send the model to activate as name/version."}
         if kind == DeploymentKind.ROLLBACK and ("model" in sent or data.get("force")):
-            message = "A rollback goes to what served before; send neither model nor force."
+            message = "A rollback returns to the previous model; send neither model nor force."
             return {"kind": message}
         return {}
 
@@ -127,28 +136,29 @@ class ShadowIn(StrictSchema):
     share = Float(
         required=True,
         validate=Range(0, 1),
-        metadata={"description": "Of the scans, chosen by the sha256 of the document."},
+        metadata={"description": "Share of the scans, 0 to 1, selected by the document's SHA-256."},
     )
     why = Text(validate=Length(1, MAX_WHY_CHARS))
 
 
 class DeploymentOut(Schema):
     id = UUID(required=True)
-    n = Integer(required=True, metadata={"description": "Counts from 1 without gaps."})
+    n = Integer(required=True, metadata={"description": "Sequence number, from 1 without gaps."})
     created_at = AwareDateTime(required=True, default_timezone=UTC)
     kind = String(required=True, validate=OneOf(list(DeploymentKind)))
     from_model = String(required=True)
     to_model = String(required=True, allow_none=True)
     share = Float(required=True, allow_none=True)
-    actor = String(required=True, metadata={"description": "A user's id, or cli:<name>."})
+    actor = String(required=True, metadata={"description": "A user's id, or cli:<operator>."})
     why = String(required=True, allow_none=True)
     forced = Boolean(required=True)
-    metrics = Dict(required=True, metadata={"description": "The figures of the gate."})
+    metrics = Dict(required=True, metadata={"description": "The model's metrics at its gate."})
 
 
 class DeploymentListQuery(StrictSchema):
     before = Integer(
-        validate=Range(1, MAX_INT), metadata={"description": "next_before of the page before."}
+        validate=Range(1, MAX_INT),
+        metadata={"description": "The next_before of the previous page."},
     )
     per_page = Integer(load_default=50, validate=Range(1, 200))
 

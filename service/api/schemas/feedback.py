@@ -27,7 +27,7 @@ MAX_SENTENCE_CHARS = 20_000
 
 
 class RiskTypeList(List[Any]):
-    """One to all risk types by key or title, each once."""
+    """A list of distinct risk types by key or title, with one or more items."""
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - marshmallow's
         kwargs.setdefault("metadata", {"uniqueItems": True})
@@ -37,21 +37,21 @@ class RiskTypeList(List[Any]):
 
 def _each_once(values: list[str]) -> None:
     if len(set(values)) < len(values):
-        raise ValidationError("Names a risk type more than once.")
+        raise ValidationError("Contains a risk type more than once.")
 
 
 def _not_blank(text: str) -> None:
-    if text and not text.strip():  # Length tells of none at all
-        raise ValidationError("Holds no word.")
+    if text and not text.strip():  # Length reports the empty text
+        raise ValidationError("Contains only white space.")
 
 
 class JudgementIn(StrictSchema):
-    """What the caller says of a finding."""
+    """The caller's verdict on a finding."""
 
     verdict = String(required=True, validate=OneOf(VERDICTS_ON_FINDINGS))
     risk_types = RiskTypeList(
         metadata={
-            "description": "With relabelled alone: the types that the sentence states instead.",
+            "description": "Only with relabelled: the correct types.",
             "uniqueItems": True,
         }
     )
@@ -61,16 +61,16 @@ class JudgementIn(StrictSchema):
         """Require risk types for `relabelled`, and forbid them for other verdicts."""
         is_relabelled = data.get("verdict") == Verdict.RELABELLED
         if is_relabelled and "risk_types" not in sent:
-            return {"risk_types": "Send the right types with relabelled."}
+            return {"risk_types": "Required with relabelled: send the correct types."}
         if "verdict" in data and not is_relabelled and "risk_types" in sent:
             return {"risk_types": "Allowed only with relabelled."}
         return {}
 
 
 class MissedIn(StrictSchema):
-    """A missed risk. It quotes its sentence, since documents are not stored.
+    """A missed risk. It includes its sentence because documents are not stored.
 
-    If it includes the document as `file` or `text`, the service verifies the sentence at the span.
+    If the request includes the document as `file` or `text`, the service verifies the sentence's place.
     """
 
     start = Integer(required=True, strict=True, validate=Range(0, MAX_INT))
@@ -78,7 +78,7 @@ class MissedIn(StrictSchema):
     context = Text(
         required=True,
         validate=[Length(1, MAX_SENTENCE_CHARS), _not_blank],
-        metadata={"description": "The sentence, verbatim: end - start code points."},
+        metadata={"description": "The sentence, verbatim; its length is end - start code points."},
     )
     risk_types = RiskTypeList(required=True)
     comment = Text(validate=Length(1, MAX_COMMENT_CHARS))
@@ -91,18 +91,18 @@ class MissedIn(StrictSchema):
         """Require a non-empty span, and at most one document."""
         faults: dict[str, str] = {}
         if "start" in data and data.get("end", MAX_INT) <= data["start"]:
-            faults["end"] = "Lies after start."
+            faults["end"] = "Must be greater than start."
         if "file" in sent and "text" in sent:
-            faults |= dict.fromkeys(("file", "text"), "Send one of file and text, or neither.")
+            faults |= dict.fromkeys(("file", "text"), "Send file or text, not both.")
         return faults
 
 
 class FeedbackOut(Schema):
-    """One verdict of one user, or a missed risk that they reported."""
+    """A user's verdict on a finding, or a user's report of a missed risk."""
 
     id = UUID(required=True)
     user_id = UUID(required=True)
-    role = String(required=True, metadata={"description": "The author's role at that time."})
+    role = String(required=True, metadata={"description": "The author's role at the time."})
     finding = Integer(
         required=True,
         allow_none=True,
@@ -113,7 +113,7 @@ class FeedbackOut(Schema):
     risk_types = List(
         String(validate=OneOf(RISK_TYPES)),
         required=True,
-        metadata={"description": "The types that stand by this verdict."},
+        metadata={"description": "The types that this verdict confirms or reports."},
     )
     comment = String(required=True, allow_none=True)
     start = character_offset("First character, in code points; null if not located.")
@@ -126,20 +126,20 @@ class FeedbackOut(Schema):
     verified = Boolean(
         required=True,
         metadata={
-            "description": "Whether the service saw the sentence in the document. Reports that are not "
-            "verified are never exported for training."
+            "description": "Whether the service has verified that the document contains the "
+            "sentence. Unverified reports are never exported for training."
         },
     )
     timestamp = AwareDateTime(required=True, attribute="created_at", default_timezone=UTC)
 
     @post_dump
-    def _zero_is_no_finding_or_place(self, data: dict[str, Any], **_: object) -> dict[str, Any]:
+    def _replace_zeros_by_null(self, data: dict[str, Any], **_: object) -> dict[str, Any]:
         place = {} if data["end"] else {"start": None, "end": None}
         return {**data, **place, "finding": data["finding"] or None}
 
 
 class GivenFeedbackOut(FeedbackOut):
-    """The caller's own, as it is stored now; OpenAPI wants another name for what others nest."""
+    """The caller's feedback as stored; OpenAPI needs a name other than that of the nested schema."""
 
 
 class FeedbackListOut(Schema):
@@ -154,10 +154,12 @@ class FindingReviewOut(Schema):
     others = List(
         Nested(FeedbackOut),
         required=True,
-        metadata={"description": "Other users' verdicts; empty but for reviewers."},
+        metadata={"description": "Other users' verdicts; empty unless the caller is a reviewer."},
     )
     history = List(
         Nested(FeedbackOut),
         required=True,
-        metadata={"description": "Superseded and withdrawn ones too; a reviewer sees everyone's."},
+        metadata={
+            "description": "All verdicts, including superseded and withdrawn ones; reviewers get everyone's."
+        },
     )

@@ -18,7 +18,7 @@ _FLAG_EXPECTED = "Send true or false; on, off, yes, no, 1 and 0 are accepted too
 
 
 class StrictSchema(Schema):
-    """Refuses unknown fields by name; reports faults of single fields and across fields together."""
+    """Rejects unknown fields, and reports faults of single fields and of field combinations together."""
 
     class Meta:
         unknown = RAISE
@@ -29,25 +29,25 @@ class StrictSchema(Schema):
             raise ValidationError({field: [message] for field, message in faults.items()})
 
     def faults_across(self, _data: dict[str, Any], _sent: Mapping[str, Any]) -> dict[str, str]:
-        """Return a message for each field about fields that contradict each other.
+        """Return a message for each field that contradicts another field.
 
-        `_data` has only the valid fields, `_sent` every field as the caller sent it.
+        `_data` holds the valid fields only, `_sent` every field as the caller sent it.
         """
         return {}
 
 
 class Text(String):
-    """A string that every database stores and every hash takes: no NUL, no lone surrogate."""
+    """A string that every database can store: without NUL characters and lone surrogates."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - marshmallow's
         text: str = super()._deserialize(value, *args, **kwargs)
         if "\x00" in text or any("\ud800" <= c <= "\udfff" for c in text):
-            raise ValidationError("Holds a NUL or half of a surrogate pair.")
+            raise ValidationError("Contains a NUL character or a lone surrogate.")
         return text
 
 
 class Flag(Boolean):
-    """A boolean as JSON, HTML forms and common clients write it, ignoring case."""
+    """A boolean in the spellings of JSON, HTML forms and common clients, ignoring case."""
 
     truthy = {"true", "on", "yes", "1", 1}  # noqa: RUF012 - marshmallow's own convention
     falsy = {"false", "off", "no", "0", 0}  # noqa: RUF012
@@ -60,7 +60,7 @@ class Flag(Boolean):
 
 
 class TaxonomyKey(String):
-    """A key of the taxonomy, sent as key or title, ignoring case."""
+    """A key of the taxonomy; clients may send key or title in any case."""
 
     def __init__(self, titles: Mapping[str, str], **kwargs: Any) -> None:  # noqa: ANN401 - marshmallow's
         kwargs.setdefault("metadata", {})
@@ -72,7 +72,7 @@ class TaxonomyKey(String):
         name: str = super()._deserialize(value, *args, **kwargs)
         key = key_named(name, self._titles)
         if key is None:
-            raise ValidationError("Neither a key nor a title of GET /api/v1/taxonomy.")
+            raise ValidationError("Not a key or title of GET /api/v1/taxonomy.")
         return key
 
 
@@ -80,11 +80,11 @@ class CursorQuery(StrictSchema):
     """The query of a list that is paged by cursor."""
 
     cursor = String(
-        validate=Length(1, 200), metadata={"description": "next_cursor of the page before."}
+        validate=Length(1, 200), metadata={"description": "The next_cursor of the previous page."}
     )
     per_page = Integer(load_default=50, validate=Range(1, 200))
 
 
 def character_offset(description: str) -> Integer:
-    """Return the field of a place in a document's text, in code points."""
+    """Return a field that counts code points in a document's text."""
     return Integer(required=True, allow_none=True, metadata={"description": description})

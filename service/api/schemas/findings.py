@@ -14,18 +14,26 @@ from service.nlp.taxonomy import CATEGORIES, RISK_TYPES
 
 class FindingListQuery(StrictSchema):
     after = Integer(
-        load_default=0, validate=Range(0, MAX_INT), metadata={"description": "A finding's id."}
+        load_default=0,
+        validate=Range(0, MAX_INT),
+        metadata={"description": "The id of the last finding of the previous page."},
     )
     per_page = Integer(load_default=100, validate=Range(1, 1000))
 
 
 class FindingOut(Schema):
-    id = Integer(required=True, attribute="n", metadata={"description": "Number within the scan."})
+    id = Integer(
+        required=True,
+        attribute="n",
+        metadata={"description": "Number of the finding within the scan."},
+    )
     risk_type = String(
         required=True,
         allow_none=True,
         validate=OneOf(RISK_TYPES),
-        metadata={"description": "null if AI_SERVICE_URL names a risk outside the taxonomy."},
+        metadata={
+            "description": "null if the service at AI_SERVICE_URL returned a risk outside the taxonomy."
+        },
     )
     risk = String(required=True, metadata={"description": "Title of the risk."})
     category = String(required=True, allow_none=True, validate=OneOf(CATEGORIES))
@@ -33,7 +41,9 @@ class FindingOut(Schema):
     score = Float(
         required=True,
         allow_none=True,
-        metadata={"description": "Calibrated probability; null from an LLM or another service."},
+        metadata={
+            "description": "Calibrated probability; null if an LLM or another service found it."
+        },
     )
     context = String(required=True, metadata={"description": "The sentence, verbatim."})
     start = character_offset("First character, in code points; null if not located.")
@@ -41,7 +51,7 @@ class FindingOut(Schema):
     located = Boolean(
         required=True,
         metadata={
-            "description": "false if the text does not contain the quote from AI_SERVICE_URL."
+            "description": "false if the text does not contain the sentence that AI_SERVICE_URL returned."
         },
     )
     page = Integer(required=True, allow_none=True, metadata={"description": "1-based."})

@@ -12,7 +12,7 @@ class FaultOut(Schema):
 
 
 class ProblemOut(Schema):
-    """An error, as RFC 9457 problem+json."""
+    """An error as RFC 9457 problem+json."""
 
     type = String(required=True)
     title = String(required=True)

@@ -35,13 +35,13 @@ class ScanIn(StrictSchema):
     """One of `file` and `text`."""
 
     file = File(  # type: ignore[no-untyped-call]  # APIFlask's is not annotated
-        metadata={"description": "A document; multipart only."}
+        metadata={"description": "The document; multipart only."}
     )
     text = String()
     force_llm = Flag(
         load_default=False,
         metadata={
-            "description": "Ask the LLM, not the model.",
+            "description": "Use the LLM instead of the model.",
             "type": ["boolean", "integer", "string"],
             "enum": [True, False, 1, 0, *_FLAGS],
         },
@@ -50,8 +50,8 @@ class ScanIn(StrictSchema):
     sensitivity = String(
         validate=OneOf(SENSITIVITIES),
         metadata={
-            "description": "balanced (default): fewest mistakes; recall: misses fewer risks; "
-            "precision: raises fewer false alarms. For the model alone: an LLM gives no scores."
+            "description": "balanced (default) makes the fewest mistakes, recall misses fewer risks, "
+            "precision raises fewer false alarms. Only for the model: an LLM gives no scores."
         },
     )
 
@@ -63,12 +63,12 @@ class ScanIn(StrictSchema):
         return sent
 
     def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
-        """Require exactly one document, and allow a sensitivity only for the model."""
+        """Require exactly one document, and reject a sensitivity for the LLM."""
         faults: dict[str, str] = {}
         if _has_file(sent) == _has_text(sent):
-            faults = dict.fromkeys(("file", "text"), "Send one of file and text.")
+            faults = dict.fromkeys(("file", "text"), "Send either file or text.")
         if data.get("force_llm") and "sensitivity" in sent:
-            message = "An LLM gives no scores to choose by; send one of force_llm and sensitivity."
+            message = "An LLM gives no scores to select by; send either force_llm or sensitivity."
             faults |= dict.fromkeys(("force_llm", "sensitivity"), message)
         return faults
 
@@ -87,12 +87,14 @@ class ScanHeaders(Schema):
     idempotency_key = String(
         data_key="Idempotency-Key",
         validate=Regexp(r"^[\x21-\x7e]{1,255}$", error="1 to 255 visible ASCII characters."),
-        metadata={"description": "The same key with the same content gives the stored answer."},
+        metadata={
+            "description": "A repeated request with the same key and content returns the stored scan."
+        },
     )
 
 
 class DataItemOut(Schema):
-    """A finding in the three keys of the older contract."""
+    """A finding with the three keys of the original contract."""
 
     risk = String(required=True, metadata={"description": "Title of the risk type."})
     category = String(required=True, metadata={"description": "Title of the category."})
@@ -113,7 +115,7 @@ class ScanOut(Schema):
 
 class ScanSummaryOut(Schema):
     scan_id = UUID(required=True, attribute="id")
-    user_id = UUID(required=True, metadata={"description": "Who scanned it."})
+    user_id = UUID(required=True, metadata={"description": "The owner of the scan."})
     filename = String(required=True, allow_none=True)
     source = String(required=True, validate=OneOf(list(Source)))
     n_findings = Integer(required=True)
@@ -121,12 +123,12 @@ class ScanSummaryOut(Schema):
 
 
 class CoverageOut(Schema):
-    """How much of the document was read; text is never truncated."""
+    """How much of the document was analyzed; text is never truncated."""
 
     characters = Integer(
         required=True,
         allow_none=True,
-        metadata={"description": "null if only the service at AI_SERVICE_URL could read the file."},
+        metadata={"description": "null if only the service at AI_SERVICE_URL can read the file."},
     )
     sentences = Integer(required=True, allow_none=True)
     pages = Integer(required=True, allow_none=True)
@@ -137,8 +139,8 @@ class CoverageOut(Schema):
         allow_none=True,
         dump_default=None,
         metadata={
-            "description": "Code (ISO 639-1) of the language with the largest share of the text; null "
-            "if too little of it is words, and for scans older than this field."
+            "description": "ISO 639-1 code of the text's main language; null if the text has too "
+            "few words, and for scans older than this field."
         },
     )
     language_share = Float(
@@ -146,31 +148,31 @@ class CoverageOut(Schema):
         allow_none=True,
         dump_default=None,
         metadata={
-            "description": "Share of that language in the text, estimated from a sample: 0 to 1."
+            "description": "The main language's share of the text, 0 to 1, estimated from a sample."
         },
     )
 
 
 class WarningOut(Schema):
-    """A reason to trust a result less."""
+    """A reason why a result may be less reliable."""
 
     code = String(required=True, metadata={"example": "language_not_read"})
     message = String(required=True)
 
 
 def warning_list(attribute: str) -> List[Any]:
-    """Return the field of a scan's warnings; POST answers have them in X-Riskscan-Warning headers."""
+    """Return the field of a scan's warnings; responses to POST use X-Riskscan-Warning headers instead."""
     return List(Nested(WarningOut), required=True, attribute=attribute, dump_default=[])
 
 
 class ScanDetailOut(ScanOut):
-    user_id = UUID(required=True, metadata={"description": "Who scanned it."})
+    user_id = UUID(required=True, metadata={"description": "The owner of the scan."})
     filename = String(required=True, allow_none=True)
     n_findings = Integer(required=True)
     sensitivity = String(
         required=True,
         allow_none=True,
-        metadata={"description": "null from an LLM, and for scans older than this field"},
+        metadata={"description": "null for an LLM, and for scans older than this field."},
     )
     model_name = String(required=True)
     model_version = String(required=True)
@@ -180,7 +182,7 @@ class ScanDetailOut(ScanOut):
 
 
 def _foreign_title(kind: str) -> Text:
-    description = f"Exact title of a {kind} of AI_SERVICE_URL that the taxonomy does not have."
+    description = f"Exact title of a {kind} from AI_SERVICE_URL that is not in the taxonomy."
     return Text(validate=Length(1, MAX_TITLE_CHARS), metadata={"description": description})
 
 
@@ -189,17 +191,19 @@ class ScanListQuery(StrictSchema):
         load_default="own",
         validate=OneOf(["own", "reviewable"]),
         metadata={
-            "description": "reviewable: the scans that the caller may judge: everyone's for "
-            "reviewers and administrators, the caller's own for others."
+            "description": "own: the caller's scans. reviewable: the scans that the caller may review, "
+            "which are everyone's for reviewers and administrators."
         },
     )
     page = Integer(
         validate=Range(1, NUMBERED_SCANS),
-        metadata={"description": f"1-based; reaches the newest {NUMBERED_SCANS:,}, a cursor all."},
+        metadata={
+            "description": f"1-based; reaches the newest {NUMBERED_SCANS:,} scans. Cursors reach all."
+        },
     )
     per_page = Integer(load_default=20, validate=Range(1, 100))
     cursor = String(
-        validate=Length(1, 200), metadata={"description": "next_cursor of the page before."}
+        validate=Length(1, 200), metadata={"description": "The next_cursor of the previous page."}
     )
     source = String(validate=OneOf(list(Source)))
     category = TaxonomyKey(CATEGORY_TITLES, metadata={"description": "Key or title."})
@@ -208,7 +212,7 @@ class ScanListQuery(StrictSchema):
     foreign_risk = _foreign_title("risk")
     q = Text(
         validate=Length(1, 200),
-        metadata={"description": "Part of the file's name or of a found sentence."},
+        metadata={"description": "Part of the file name or of a finding's sentence."},
     )
     created_from = AwareDateTime(
         default_timezone=UTC, validate=_STORABLE, metadata={"description": "Inclusive."}
@@ -218,30 +222,30 @@ class ScanListQuery(StrictSchema):
     )
 
     def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
-        """Require one way of paging, and a page number within the limit."""
+        """Reject page with cursor, and a page number beyond the limit."""
         if "page" in sent and "cursor" in sent:
-            return dict.fromkeys(("page", "cursor"), "Send one of page and cursor.")
+            return dict.fromkeys(("page", "cursor"), "Send either page or cursor.")
         if (data.get("page", 1) - 1) * data.get("per_page", 1) < NUMBERED_SCANS:
             return {}
         message = (
-            f"Pages by number reach the newest {NUMBERED_SCANS:,} scans; continue with next_cursor "
-            "or the Link header, or narrow by created_before."
+            f"Page numbers reach the newest {NUMBERED_SCANS:,} scans; continue with next_cursor "
+            "or the Link header, or filter by created_before."
         )
         return {"page": message}
 
 
 class ScanListOut(Schema):
     items = List(Nested(ScanSummaryOut), required=True)
-    page = Integer(required=True, allow_none=True, metadata={"description": "null with a cursor"})
+    page = Integer(required=True, allow_none=True, metadata={"description": "null with a cursor."})
     per_page = Integer(required=True)
-    total = Integer(required=True, allow_none=True, metadata={"description": "null with a cursor"})
+    total = Integer(required=True, allow_none=True, metadata={"description": "null with a cursor."})
     total_relation = String(
         required=True,
         allow_none=True,
         validate=OneOf(["eq", "gte"]),
         metadata={
-            "description": "eq: the total is exact; gte: at least so many, counted among the newest "
-            f"{COUNTED_SCANS:,} only; null with a cursor"
+            "description": "eq: the total is exact. gte: there may be more, since only the newest "
+            f"{COUNTED_SCANS:,} scans are counted. null with a cursor."
         },
     )
     next_cursor = String(required=True, allow_none=True)

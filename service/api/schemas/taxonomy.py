@@ -1,4 +1,4 @@
-"""Schemas of the taxonomy; the OpenAPI document is generated from them."""
+"""The taxonomy: categories and risk types."""
 
 from __future__ import annotations
 
