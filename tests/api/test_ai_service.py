@@ -1,4 +1,4 @@
-"""AI_SERVICE_URL is a service of the older contract: it reads multipart only and has its own taxonomy."""
+"""AI_SERVICE_URL: an external service that reads multipart only and has its own taxonomy."""
 
 import io
 import json
@@ -27,13 +27,13 @@ def ai_service():
 
 @pytest.fixture(scope="module")
 def live(start_service, database_url, ai_service):
-    """The service on the database under test, in front of the AI service."""
+    """The service under test, which calls the AI service."""
     return start_service(DATABASE_URL=database_url, AI_SERVICE_URL=ai_service.url)
 
 
 @pytest.fixture
 def scan(user, ai_service):
-    """Store a scan for which the AI service answers with these items; return its id."""
+    """Store a scan to which the AI service responds with these items; return its id."""
 
     def scan_text(*items, text=FLOW_TEXT):
         ai_service.say({"data": items, "source": "model"})
@@ -66,7 +66,7 @@ def exported(live, scan_id):
     return [line for line in lines if line["provenance"]["scan_id"] == scan_id]
 
 
-def test_scan_of_a_text_is_answered_by_the_service(user, ai_service):
+def test_scan_of_a_text_returns_what_the_ai_service_found(user, ai_service):
     answer = user.scan(
         FLOW_TEXT,
     )
@@ -74,7 +74,7 @@ def test_scan_of_a_text_is_answered_by_the_service(user, ai_service):
     assert ai_service.requests[-1][1] == {"text": FLOW_TEXT}
 
 
-def test_scan_of_a_file_forwards_the_file_as_it_came(user, ai_service):
+def test_scan_of_a_file_forwards_the_file_unchanged(user, ai_service):
     data = pdf_of_pages([["A page."]])
     ai_service.say({"data": [], "source": "model"})
     answer = user.http.post(
@@ -85,20 +85,20 @@ def test_scan_of_a_file_forwards_the_file_as_it_came(user, ai_service):
     assert (scan["coverage"]["sentences"], scan["coverage"]["pages"]) == (1, 1)
 
 
-def test_scan_with_force_llm_forwards_it_as_a_field(user, ai_service):
+def test_scan_with_force_llm_forwards_the_field(user, ai_service):
     answer = user.http.post("/api/scan", data={"text": FLOW_TEXT, "force_llm": "true"})
     assert answer.json()["source"] == "llm"
     assert ai_service.requests[-1][1] == {"text": FLOW_TEXT, "force_llm": "true"}
 
 
-def test_findings_of_another_taxonomy_keep_their_titles(scan, findings):
+def test_findings_outside_the_taxonomy_keep_their_titles(scan, findings):
     [finding] = findings(scan(FOREIGN))
     assert (finding["risk_type"], finding["category"]) == (None, None)
     assert (finding["risk"], finding["category_title"]) == ("Zahlungsverzug", "Finanzen")
     assert (finding["start"], finding["end"], finding["located"]) == (0, len(FLOW_TEXT), True)
 
 
-def test_finding_whose_sentence_the_text_lacks_is_kept_and_marked(scan, findings):
+def test_finding_not_in_the_text_is_kept_as_not_located(scan, findings):
     own, other = findings(scan(item("tight-budget", FLOW_TEXT), ELSEWHERE))
     assert own["located"]
     assert (other["start"], other["end"], other["page"]) == (None, None, None)
@@ -116,12 +116,12 @@ def test_finding_whose_sentence_the_text_lacks_is_kept_and_marked(scan, findings
         ({"q": "one vendor"}, 1),
     ],
 )
-def test_scans_are_filtered_by_foreign_titles(user, scan, query, n):
+def test_scans_filter_by_foreign_title_selects_matches(user, scan, query, n):
     scan(FOREIGN, ELSEWHERE)
     assert user.http.get("/api/scans", params=query).json()["total"] == n
 
 
-def test_file_that_only_the_service_can_read_is_scanned_with_a_warning(user, ai_service):
+def test_scan_of_a_file_only_the_ai_service_reads_has_a_warning(user, ai_service):
     ai_service.say({"data": [FOREIGN], "source": "model"})
     files = {"file": ("plan.odt", b"PK\x03\x04", "application/vnd.oasis.opendocument.text")}
     answer = user.http.post("/api/scan", files=files)
@@ -132,7 +132,7 @@ def test_file_that_only_the_service_can_read_is_scanned_with_a_warning(user, ai_
     assert [w["code"] for w in scan["warnings"]] == ["document_not_read"]
 
 
-def test_missed_risk_in_a_file_that_only_the_service_read_is_refused(user, ai_service):
+def test_missed_risk_in_a_file_only_the_ai_service_reads_is_rejected(user, ai_service):
     ai_service.say({"data": [], "source": "model"})
     answer = user.http.post("/api/scan", files={"file": ("plan.odt", b"PK\x03\x04")})
     body = {"start": 0, "end": 2, "context": "No", "risk_types": ["outage"]}
@@ -149,7 +149,7 @@ def test_missed_risk_in_a_file_that_only_the_service_read_is_refused(user, ai_se
         (200, {"detail": "nothing here"}, "lacks the list `data`"),
     ],
 )
-def test_failure_of_the_service_is_502_with_its_message(user, ai_service, status, body, message):
+def test_scan_ai_service_failure_is_502_with_its_message(user, ai_service, status, body, message):
     ai_service.replies.append(Reply(status, json.dumps(body).encode()))
     answer = user.scan(FLOW_TEXT)
     assert (answer.status_code, answer.json()["code"]) == (502, "analyzer_error")
@@ -157,7 +157,7 @@ def test_failure_of_the_service_is_502_with_its_message(user, ai_service, status
 
 
 @pytest.mark.parametrize("n", [1, 2])
-def test_foreign_finding_can_be_confirmed_and_rejected(user, scan, n):
+def test_foreign_finding_verdict_is_stored(user, scan, n):
     scan_id = scan(FOREIGN, ELSEWHERE)
     for verdict in ("confirmed", "rejected"):
         given = judge(user, scan_id, n, verdict=verdict).json()
@@ -169,21 +169,21 @@ def test_foreign_finding_can_be_confirmed_and_rejected(user, scan, n):
 
 @pytest.mark.parametrize("verdict", ["confirmed", "rejected"])
 @pytest.mark.parametrize("n", [1, 2])
-def test_foreign_finding_is_not_exported_for_training(live, user, scan, n, verdict):
+def test_export_of_a_foreign_finding_is_empty(live, user, scan, n, verdict):
     scan_id = scan(FOREIGN, ELSEWHERE)
     judge(user, scan_id, n, verdict=verdict)
     assert exported(live, scan_id) == []
 
 
 @pytest.mark.parametrize(("n", "text"), [(1, FLOW_TEXT), (2, ELSEWHERE["context"])])
-def test_foreign_finding_that_was_relabelled_is_exported(live, user, scan, n, text):
+def test_export_of_a_relabelled_foreign_finding_has_its_types(live, user, scan, n, text):
     scan_id = scan(FOREIGN, ELSEWHERE)
     judge(user, scan_id, n, verdict="relabelled", risk_types=["tight-budget"])
     [line] = exported(live, scan_id)
     assert (line["text"], line["labels"]) == (text, ["tight-budget"])
 
 
-def test_sentence_with_a_foreign_finding_beside_its_own_is_not_exported(live, user, scan):
+def test_export_of_a_sentence_with_a_foreign_finding_is_empty(live, user, scan):
     scan_id = scan(item("tight-budget", FLOW_TEXT), FOREIGN)
     judge(user, scan_id, 1, verdict="confirmed")
     assert exported(live, scan_id) == []

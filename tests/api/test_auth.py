@@ -32,20 +32,20 @@ def test_register_bad_address_and_password_lists_both_faults(client):
     assert [e["field"] for e in answer.json()["errors"]] == ["email", "password"]
 
 
-def test_register_twice_whatever_the_case_conflicts(client, user):
+def test_register_same_address_in_other_case_conflicts(client, user):
     body = {"email": user.email.upper(), "password": "another one"}
     answer = client.post("/api/auth/register", json=body)
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
 
 
-def test_register_unknown_field_is_refused_by_name(client):
+def test_register_with_unknown_field_names_it(client):
     body = {"email": "a@b.org", "password": "1234567", "role": "admin"}
     answer = client.post("/api/auth/register", json=body)
     assert answer.status_code == 400
     assert answer.json()["errors"] == [{"field": "role", "message": "Unknown field."}]
 
 
-def test_login_wrong_part_is_not_told(client, user):
+def test_login_failure_does_not_reveal_the_wrong_part(client, user):
     answers = [
         client.post("/api/auth/login", data={"username": name, "password": "wrong password"})
         for name in (user.email, "nobody@corp.local")
@@ -55,7 +55,7 @@ def test_login_wrong_part_is_not_told(client, user):
     assert answers[0].headers["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_login_unknown_address_verifies_a_hash_too(client, user, monkeypatch):
+def test_login_with_unknown_address_verifies_a_hash_of_equal_cost(client, user, monkeypatch):
     hashes = []
     verify = PasswordHasher.verify
     monkeypatch.setattr(
@@ -78,7 +78,7 @@ def test_access_token_has_the_pinned_algorithm_and_claims(user):
 @pytest.mark.parametrize(
     "change", [{"alg": "none"}, {"key": "x" * 32}, {"exp": 1}, {"drop": "jti"}]
 )
-def test_access_token_forged_or_expired_is_refused(client, user, change):
+def test_access_token_forged_or_expired_is_rejected(client, user, change):
     claims = jwt.decode(user.tokens["access_token"], SETTINGS["JWT_SECRET"], algorithms=["HS256"])
     claims = {k: v for k, v in claims.items() if k != change.get("drop")}
     claims["exp"] = change.get("exp", claims["exp"])
@@ -89,24 +89,24 @@ def test_access_token_forged_or_expired_is_refused(client, user, change):
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
 
 
-def test_me_tells_the_account(user):
+def test_me_returns_the_account(user):
     answer = user.http.get("/api/auth/me").json()
     assert (answer["id"], answer["email"], answer["role"]) == (user.id, user.email, "user")
 
 
-def test_me_without_token_tells_how_to_get_one(client):
+def test_me_without_token_says_how_to_log_in(client):
     answer = client.get("/api/auth/me")
     assert answer.status_code == 401
     assert "/auth/login" in answer.json()["detail"]
 
 
-def test_refresh_gives_a_working_pair_and_uses_up_the_old_one(client, user):
+def test_refresh_returns_a_working_pair(client, user):
     pair = refresh(client, user.tokens["refresh_token"]).raise_for_status().json()
     assert client.get("/api/auth/me", headers=bearer(pair["access_token"])).status_code == 200
     assert refresh(client, pair["refresh_token"]).status_code == 200
 
 
-def test_refresh_reused_ends_the_whole_login(client, user):
+def test_refresh_token_reused_ends_the_login(client, user):
     old = user.tokens["refresh_token"]
     pair = refresh(client, old).raise_for_status().json()
     assert refresh(client, old).status_code == 401
@@ -114,7 +114,7 @@ def test_refresh_reused_ends_the_whole_login(client, user):
     assert client.get("/api/auth/me", headers=bearer(pair["access_token"])).status_code == 401
 
 
-def test_refresh_reused_leaves_other_logins_alone(client, user):
+def test_refresh_token_reused_keeps_other_logins(client, user):
     form = {"username": user.email, "password": user.password}
     other = client.post("/api/auth/login", data=form).json()
     refresh(client, user.tokens["refresh_token"])
@@ -126,11 +126,11 @@ def test_refresh_reused_leaves_other_logins_alone(client, user):
     ("token", "status"),
     [("", 400), ("x", 401), ("a.b", 401), ("\u00e9.\u00e9", 401), ("A" * 512, 401)],
 )
-def test_refresh_made_up_token_is_refused(client, token, status):
+def test_refresh_with_invalid_token_is_rejected(client, token, status):
     assert refresh(client, token).status_code == status
 
 
-def test_logout_revokes_access_and_refresh(client, user):
+def test_logout_revokes_access_and_refresh_tokens(client, user):
     assert user.http.post("/api/auth/logout").status_code == 204
     assert user.http.get("/api/auth/me").status_code == 401
     assert refresh(client, user.tokens["refresh_token"]).status_code == 401
@@ -138,7 +138,7 @@ def test_logout_revokes_access_and_refresh(client, user):
 
 @pytest.mark.parametrize("field", ["email", "password"])
 @pytest.mark.parametrize("bad", ["\x00", "\ud800"])
-def test_register_what_no_database_stores_is_refused(client, field, bad):
+def test_register_with_unstorable_text_is_rejected(client, field, bad):
     body = {"email": "a@b.org", "password": "long enough", field: f"abcdefgh{bad}"}
     answer = client.post(
         "/api/auth/register", content=json.dumps(body), headers={"Content-Type": "application/json"}
@@ -147,7 +147,7 @@ def test_register_what_no_database_stores_is_refused(client, field, bad):
 
 
 @pytest.mark.parametrize("bad", ["\x00", "\ud800"])
-def test_login_what_no_database_stores_is_refused(client, bad):
+def test_login_with_unstorable_text_is_rejected(client, bad):
     body = {"username": f"a{bad}", "password": f"b{bad}"}
     answer = client.post(
         "/api/auth/login", content=json.dumps(body), headers={"Content-Type": "application/json"}
@@ -155,7 +155,7 @@ def test_login_what_no_database_stores_is_refused(client, bad):
     assert [e["field"] for e in answer.json()["errors"]] == ["username", "password"]
 
 
-def test_login_takes_the_address_in_either_form_of_its_domain(client):
+def test_login_with_either_form_of_a_domain_succeeds(client):
     name = f"u{time.time_ns()}"
     body = {"email": f"{name}@xn--bcher-kva.example", "password": "long enough"}
     assert client.post("/api/auth/register", json=body).status_code == 201
@@ -164,7 +164,7 @@ def test_login_takes_the_address_in_either_form_of_its_domain(client):
         assert client.post("/api/auth/login", data=form).status_code == 200
 
 
-def test_refresh_raced_has_one_winner_at_most(client, user):
+def test_refresh_concurrently_has_at_most_one_winner(client, user):
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: refresh(client, user.tokens["refresh_token"]), range(8)))
     statuses = sorted(a.status_code for a in answers)
@@ -174,12 +174,12 @@ def test_refresh_raced_has_one_winner_at_most(client, user):
 
 @pytest.mark.parametrize("kind", ["json", "data"])
 @pytest.mark.parametrize("name", ["email", "username"])
-def test_login_takes_either_name_of_the_address_in_json_and_forms(client, user, kind, name):
+def test_login_with_username_or_email_in_json_or_form_succeeds(client, user, kind, name):
     body = {name: user.email, "password": user.password}
     assert client.post("/api/auth/login", **{kind: body}).status_code == 200
 
 
-def test_login_takes_what_oauth2_clients_send(client, user):
+def test_login_with_oauth2_fields_succeeds(client, user):
     form = {"username": user.email, "password": user.password, "grant_type": "password"}
     form |= {"scope": "", "client_id": "web", "client_secret": "none", "audience": "api"}
     answer = client.post("/api/auth/login", data=form, auth=("web", "none"))
@@ -188,7 +188,7 @@ def test_login_takes_what_oauth2_clients_send(client, user):
     assert client.post("/api/auth/refresh", data={**again, "scope": ""}).status_code == 200
 
 
-def test_login_with_another_grant_is_refused_by_its_oauth2_name(client, user):
+def test_login_with_another_grant_type_names_the_oauth2_error(client, user):
     form = {"username": user.email, "password": user.password, "grant_type": "client_credentials"}
     answer = client.post("/api/auth/login", data=form)
     [fault] = answer.json()["errors"]
@@ -204,12 +204,12 @@ def test_login_with_another_grant_is_refused_by_its_oauth2_name(client, user):
         ({"username": "a@b.org", "email": "c@d.org"}, ["email", "password", "username"]),
     ],
 )
-def test_login_lists_every_fault(client, body, fields):
+def test_login_with_several_faults_lists_all(client, body, fields):
     answer = client.post("/api/auth/login", data=body)
     assert sorted(e["field"] for e in answer.json()["errors"]) == fields
 
 
-def test_login_beyond_the_quota_is_told_when_to_return(start_service):
+def test_login_beyond_the_rate_limit_is_429_with_retry_after(start_service):
     live = start_service(LOGIN_RATE_LIMIT="2 per minute")
     form = {"username": "nobody@corp.local", "password": "wrong password"}
     answers = [HTTP.post(f"{live.url}/api/auth/login", data=form) for _ in range(3)]

@@ -1,4 +1,4 @@
-"""What large bodies and unread answers hold in memory is bounded, with half of it for one user."""
+"""Memory for large bodies and unread responses is bounded; one user gets at most half of it."""
 
 import re
 import socket
@@ -17,7 +17,7 @@ BODY_BYTES = 900_000
 
 @pytest.fixture(scope="module")
 def small(start_service):
-    """A service with 2 MiB for bodies and 2 MiB for answers."""
+    """A service with 2 MiB for bodies and 2 MiB for responses."""
     return start_service(BUFFER_MEMORY_BYTES="2097152")
 
 
@@ -32,7 +32,7 @@ def users(small):
 
 @pytest.fixture
 def connect(small):
-    """Open connections that take little before they are read."""
+    """Open connections with small receive buffers."""
     with ExitStack() as stack:
 
         def connect(request):
@@ -48,12 +48,12 @@ def connect(small):
 
 
 def announced(user):
-    """The head of a large request, to which the service answers before its body comes."""
+    """The head of a large request; the service responds to it before the body arrives."""
     return head("/api/scan", bearer(user.tokens["access_token"]), EXPECT, length=BODY_BYTES)
 
 
 def when_taken(connect, request):
-    """Send the request until it is not refused: connections of earlier tests may just be closing."""
+    """Send the request until it is accepted: connections of earlier tests may still be closing."""
     opened = []
 
     def is_taken():
@@ -64,7 +64,7 @@ def when_taken(connect, request):
     return opened[-1]
 
 
-def test_bodies_of_a_user_beyond_half_are_refused_and_others_taken(users, connect):
+def test_bodies_of_one_user_beyond_half_are_rejected_and_others_accepted(users, connect):
     one, other = users
     when_taken(connect, announced(one))
     refused = connect(announced(one)).recv(1_000)
@@ -74,12 +74,12 @@ def test_bodies_of_a_user_beyond_half_are_refused_and_others_taken(users, connec
     assert one.scan().status_code == 201  # a small one needs no room
 
 
-def test_body_whose_client_goes_away_makes_room(users, connect):
+def test_body_of_a_closed_connection_frees_its_memory(users, connect):
     when_taken(connect, announced(users[0])).close()
     when_taken(connect, announced(users[0]))
 
 
-def test_body_that_was_answered_makes_room(users, connect):
+def test_body_after_its_response_frees_its_memory(users, connect):
     when_taken(connect, announced(users[0])).close()
     for _ in range(4):
         answer = users[1].http.post(
@@ -88,7 +88,7 @@ def test_body_that_was_answered_makes_room(users, connect):
         assert answer.status_code == 201
 
 
-def test_answers_that_nobody_reads_are_refused_whole_before_they_fill_memory(connect):
+def test_responses_unread_beyond_the_budget_are_replaced_by_503(connect):
     connection = connect(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % BIG * 40)
     received = b"".join(iter(lambda: connection.recv(1 << 20), b""))
     *whole, last = re.split(rb"(?=HTTP/1\.1 \d\d\d )", received)[1:]
@@ -99,7 +99,7 @@ def test_answers_that_nobody_reads_are_refused_whole_before_they_fill_memory(con
     assert last.endswith(b"}")
 
 
-def test_unread_answer_of_a_client_that_goes_away_makes_room(connect):
+def test_response_unread_of_a_closed_connection_frees_its_memory(connect):
     asked = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % BIG
     unread = when_taken(connect, asked * 40)
     wait_until(lambda: b" 503 " in connect(asked).recv(100))

@@ -1,4 +1,4 @@
-"""Every error is problem+json with a code, whoever made it; CORS, headers and media types."""
+"""Every error is problem+json with a code, whatever its origin; CORS, headers and media types."""
 
 import json
 import socket
@@ -39,18 +39,18 @@ def test_error_is_a_problem_with_all_members(client, method, path, headers, stat
     assert answer.json()["request_id"] == answer.headers["X-Request-ID"]
 
 
-def test_detail_of_several_faults_is_one_sentence(client):
+def test_error_with_several_faults_joins_them_in_one_sentence(client):
     detail = client.post("/api/auth/register", json={"a": 1, "b": 2}).json()["detail"]
     assert detail.endswith(".")
     assert detail.count("; ") == 3
     assert ".;" not in detail
 
 
-def test_method_not_allowed_names_those_that_are(client):
+def test_method_not_allowed_lists_the_allowed_methods(client):
     assert "GET" in client.patch("/api/scans").headers["Allow"]
 
 
-def test_body_over_the_limit_is_413_before_it_is_read(start_service):
+def test_body_over_the_limit_is_413_before_it_is_received(start_service):
     live = start_service(MAX_FILE_BYTES="100000", MAX_TEXT_CHARS="1000", AI_SERVICE_OPEN="true")
     answer = HTTP.post(f"{live.url}/scan", files={"file": ("a.txt", b"x" * 300_000)})
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
@@ -85,7 +85,7 @@ def raw(url, request):
         (b"POST /scan HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", "400"),
     ],
 )
-def test_server_made_error_is_a_problem(live, request_, status):
+def test_error_of_the_http_server_is_a_problem(live, request_, status):
     answer = raw(live.url, request_)
     assert answer.split()[1] == status
     assert "Content-Type: application/problem+json" in answer
@@ -108,13 +108,13 @@ def test_cors_unknown_origin_is_not_allowed(client):
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-def test_request_id_of_the_caller_is_kept_when_harmless(client):
+def test_request_id_from_the_caller_is_used_if_safe(client):
     sent = {"X-Request-ID": "trace-0123456789"}
     assert client.get("/health", headers=sent).headers["X-Request-ID"] == "trace-0123456789"
     assert client.get("/health", headers={"X-Request-ID": "a b"}).headers["X-Request-ID"] != "a b"
 
 
-def test_unexpected_failure_tells_nothing_of_itself(live, user, monkeypatch):
+def test_unexpected_failure_reveals_no_details(live, user, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("the secret detail")
 
@@ -132,13 +132,13 @@ def test_unexpected_failure_tells_nothing_of_itself(live, user, monkeypatch):
         ("application/json", json.dumps({f"f{n}" * 50: 1 for n in range(300)}).encode()),
     ],
 )
-def test_many_made_up_fields_are_refused_in_a_short_answer(client, kind, body):
+def test_body_with_many_unknown_fields_gets_a_short_response(client, kind, body):
     answer = client.post("/api/auth/login", content=body, headers={"Content-Type": kind})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
     assert len(answer.content) < 20_000
 
 
-def test_account_body_of_a_megabyte_is_413(client):
+def test_body_of_a_megabyte_about_accounts_is_413(client):
     answer = client.post("/api/auth/login", data={"username": "a" * 1_000_000, "password": "b"})
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
     assert "65,536" in answer.json()["detail"]

@@ -1,4 +1,4 @@
-"""Slow files delay only their own sender."""
+"""Slow files delay only their sender."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +29,7 @@ def send(user, filename, data):
     return user.http.post("/api/scan", files={"file": (filename, data)})
 
 
-def test_file_of_one_user_is_read_while_six_clients_of_another_send_slow_ones(new_user, slow):
+def test_scan_of_a_file_proceeds_while_another_user_sends_six_slow_files(new_user, slow):
     attacker, honest = new_user(), new_user()
     over, answers = threading.Event(), []
 

@@ -58,12 +58,12 @@ def test_verdict_is_stored_and_shown_with_its_finding(user, scan):
         ("relabelled", {"risk_types": ["Cost overrun or cost GROWTH"]}, ["cost-overrun"]),
     ],
 )
-def test_verdict_says_which_types_stand(user, scan, verdict, body, standing):
+def test_verdict_determines_the_types(user, scan, verdict, body, standing):
     answer = judge(user, scan, finding(user, scan)["id"], verdict, **body)
     assert answer.json()["risk_types"] == standing
 
 
-def test_verdict_again_replaces_and_history_keeps_both(user, scan):
+def test_verdict_repeated_replaces_and_history_has_both(user, scan):
     n = finding(user, scan)["id"]
     first = judge(user, scan, n, "confirmed").json()
     answer = judge(user, scan, n, "rejected")
@@ -74,14 +74,14 @@ def test_verdict_again_replaces_and_history_keeps_both(user, scan):
     assert listed(user, scan) == [answer.json()]
 
 
-def test_verdict_repeated_word_for_word_changes_nothing(user, scan):
+def test_verdict_repeated_unchanged_stores_nothing(user, scan):
     n = finding(user, scan)["id"]
     first, again = judge(user, scan, n), judge(user, scan, n)
     assert (again.status_code, again.json()) == (200, first.json())
     assert len(review(user, scan, n)["history"]) == 1
 
 
-def test_verdict_withdrawn_is_gone_and_may_be_given_anew(user, scan):
+def test_verdict_withdrawn_can_be_submitted_again(user, scan):
     n = finding(user, scan)["id"]
     path = f"{scan}/findings/{n}/feedback"
     assert user.http.delete(path).status_code == 404
@@ -114,13 +114,13 @@ def test_verdict_withdrawn_is_gone_and_may_be_given_anew(user, scan):
         ({"verdict": "confirmed", "colour": "red"}, "colour"),
     ],
 )
-def test_verdict_that_is_wrong_is_refused_by_name(user, scan, body, field):
+def test_verdict_with_invalid_field_names_it(user, scan, body, field):
     n = finding(user, scan)["id"]
     assert faulty(user.http.put(f"{scan}/findings/{n}/feedback", json=body)) == [field]
     assert review(user, scan, n)["history"] == []
 
 
-def test_verdict_of_another_kind_of_body_is_refused(user, scan):
+def test_verdict_as_form_is_415(user, scan):
     answer = user.http.put(f"{scan}/findings/1/feedback", data={"verdict": "confirmed"})
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
 
@@ -128,7 +128,7 @@ def test_verdict_of_another_kind_of_body_is_refused(user, scan):
 @pytest.mark.parametrize(
     "n", ["0", "3", "01", "\u0661", str(2**31), str(10**40), "9" * 5000, "-1", "x"]
 )
-def test_verdict_on_no_finding_is_not_found(user, scan, n):
+def test_verdict_on_unknown_finding_is_not_found(user, scan, n):
     assert judge(user, scan, n).status_code == 404
     assert user.http.get(f"{scan}/findings/{n}/feedback").status_code == 404
     assert user.http.delete(f"{scan}/findings/{n}/feedback").status_code == 404
@@ -143,7 +143,7 @@ def test_missed_risk_is_stored_and_listed(user, scan):
     assert listed(user, scan) == [given]
 
 
-def test_missed_risk_of_the_same_span_replaces_the_users_earlier_one(user, scan):
+def test_missed_risk_with_the_same_span_replaces_the_earlier_one(user, scan):
     first = missed(user, scan).json()
     answer = missed(user, scan, risk_types=["key-person"])
     assert answer.status_code == 200
@@ -159,7 +159,7 @@ def test_missed_risk_withdrawn_by_its_id_is_gone(user, scan):
     assert missed(user, scan).status_code == 201
 
 
-def test_withdrawing_by_the_id_of_a_superseded_row_leaves_the_newest(user, scan):
+def test_withdrawal_of_a_superseded_row_keeps_the_newest(user, scan):
     n = finding(user, scan)["id"]
     first, second = judge(user, scan, n).json(), judge(user, scan, n, "rejected").json()
     assert user.http.delete(f"{scan}/feedback/{first['id']}").status_code == 404
@@ -183,13 +183,13 @@ def test_withdrawing_by_the_id_of_a_superseded_row_leaves_the_newest(user, scan)
         ({"verdict": "missed"}, "verdict"),
     ],
 )
-def test_missed_risk_that_is_wrong_is_refused_by_name(user, scan, changed, field):
+def test_missed_risk_with_invalid_field_names_it(user, scan, changed, field):
     answer = user.http.post(f"{scan}/feedback", json={**missed_body(), **changed})
     assert faulty(answer) == [field]
     assert listed(user, scan) == []
 
 
-def test_missed_risk_at_a_finding_wants_its_sentence_and_another_type(user, scan):
+def test_missed_risk_at_a_finding_requires_its_sentence_and_another_type(user, scan):
     found = finding(user, scan)
     at = {"start": found["start"], "end": found["end"]}
     assert faulty(missed(user, scan, found["context"], [BUDGET], **at)) == ["risk_types"]
@@ -197,7 +197,7 @@ def test_missed_risk_at_a_finding_wants_its_sentence_and_another_type(user, scan
     assert missed(user, scan, found["context"], ["outage"], **at).status_code == 201
 
 
-def test_feedback_on_a_stranger_s_scan_is_not_found(new_user, user, scan):
+def test_feedback_on_another_users_scan_is_not_found(new_user, user, scan):
     other = new_user()
     given = judge(user, scan, 1).json()
     nowhere = f"/api/v1/scans/{uuid.uuid4()}"
@@ -216,7 +216,7 @@ def test_feedback_on_a_stranger_s_scan_is_not_found(new_user, user, scan):
 
 
 @pytest.mark.parametrize("role", ["reviewer", "admin"])
-def test_reviewer_judges_anyones_scan_beside_its_owner(user, scan, role, request):
+def test_verdict_of_a_reviewer_is_kept_beside_the_owners(user, scan, role, request):
     reviewer = request.getfixturevalue(role)
     n = finding(reviewer, scan)["id"]
     own = judge(user, scan, n, "rejected").json()
@@ -228,7 +228,7 @@ def test_reviewer_judges_anyones_scan_beside_its_owner(user, scan, role, request
     assert missed(reviewer, scan).status_code == 201
 
 
-def test_owner_sees_own_feedback_alone(user, scan, reviewer):
+def test_feedback_list_of_an_owner_has_only_their_own(user, scan, reviewer):
     decided = judge(reviewer, scan, 1, "rejected").json()
     own = judge(user, scan, 1).json()
     assert review(user, scan, 1) == {"own": own, "others": [], "history": [own]}
@@ -238,7 +238,7 @@ def test_owner_sees_own_feedback_alone(user, scan, reviewer):
     assert [f["feedback"] for f in items] == [own, None]
 
 
-def test_reviewers_never_see_an_address(user, scan, reviewer):
+def test_feedback_list_of_a_reviewer_has_no_email_address(user, scan, reviewer):
     judge(user, scan, 1)
     answers = [
         reviewer.http.get(f"{scan}/feedback").text,
@@ -247,7 +247,7 @@ def test_reviewers_never_see_an_address(user, scan, reviewer):
     assert all(user.id in text and user.email not in text for text in answers)
 
 
-def test_feedback_link_header_leads_through_the_list(user, scan, reviewer):
+def test_feedback_link_header_reaches_every_page(user, scan, reviewer):
     given = [judge(user, scan, n).json()["id"] for n in (1, 2)]
     given += [missed(user, scan).json()["id"], judge(reviewer, scan, 1).json()["id"]]
     seen, url = [], f"{scan}/feedback?per_page=3"
@@ -258,11 +258,11 @@ def test_feedback_link_header_leads_through_the_list(user, scan, reviewer):
     assert seen == given[::-1]
 
 
-def test_feedback_cursor_that_is_made_up_is_refused(user, scan):
+def test_feedback_with_invalid_cursor_is_rejected(user, scan):
     assert faulty(user.http.get(f"{scan}/feedback?cursor=bm9uZQ==")) == ["cursor"]
 
 
-def test_verdicts_raced_by_one_user_end_in_one(user, scan):
+def test_verdicts_sent_concurrently_end_in_one(user, scan):
     verdicts = ["confirmed", "rejected"] * 4
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda verdict: judge(user, scan, 1, verdict), verdicts))
@@ -274,7 +274,7 @@ def test_verdicts_raced_by_one_user_end_in_one(user, scan):
     assert all(one != other for one, other in itertools.pairwise(said))
 
 
-def test_scan_deleted_takes_its_feedback_along(user, scan, reviewer):
+def test_scan_deleted_deletes_its_feedback(user, scan, reviewer):
     given = [judge(reviewer, scan, 1).json(), missed(user, scan).json()]
     assert user.http.delete(scan).status_code == 204
     assert reviewer.http.get(f"{scan}/feedback").status_code == 404
@@ -282,7 +282,7 @@ def test_scan_deleted_takes_its_feedback_along(user, scan, reviewer):
     assert {g["verdict"] for g in given} == {"confirmed", "missed"}
 
 
-def test_feedback_leaves_events_without_text(user, scan, admin):
+def test_feedback_audit_events_contain_no_text(user, scan, admin):
     given = judge(user, scan, 1, "rejected", comment="Secret remark.").json()
     judge(user, scan, 1, "rejected", comment="Secret remark.")
     reported = missed(user, scan, comment="Secret remark.").json()

@@ -1,4 +1,4 @@
-"""The export: what people said over HTTP becomes labelled sentences with a status."""
+"""The export turns feedback into labelled sentences with a status."""
 
 import io
 import json
@@ -29,7 +29,7 @@ def scan(user):
 
 @pytest.fixture
 def export(live):
-    """The export over the service's own database."""
+    """The export from the service's database."""
     return FeedbackExport(live.services.transactions, secret_key="k" * 32)
 
 
@@ -51,7 +51,7 @@ def judge_both(user, scan, budget="confirmed", schedule="confirmed"):
         judge(user, scan, finding(user, scan, risk_type)["id"], verdict)
 
 
-def test_export_line_tells_sentence_labels_and_where_they_come_from(user, scan, lines):
+def test_export_line_has_sentence_labels_and_origin(user, scan, lines):
     stored = user.http.get(scan).json()
     judge_both(user, scan, "confirmed", "rejected")
     [line] = lines(scan)
@@ -88,7 +88,7 @@ def test_export_of_a_sentence_with_an_unjudged_finding_is_partial(user, scan, li
     assert (line["status"], line["labels"]) == ("partial", [SCHEDULE])
 
 
-def test_export_status_goes_from_single_to_adjudicated(user, admin, reviewer, scan, lines):
+def test_export_status_changes_from_single_to_adjudicated(user, admin, reviewer, scan, lines):
     judge_both(user, scan, "confirmed", "rejected")
     assert [(r["status"], r["labels"]) for r in lines(scan)] == [("single", [BUDGET])]
     judge_both(reviewer, scan, "rejected", "confirmed")
@@ -100,7 +100,7 @@ def test_export_status_goes_from_single_to_adjudicated(user, admin, reviewer, sc
     assert line["user"] == by_verdict["relabelled"]
 
 
-def test_export_of_missed_risks_has_their_sentence(user, scan, lines):
+def test_export_of_a_missed_risk_has_its_sentence(user, scan, lines):
     verified(user, scan, risk_types=["outage", SCHEDULE])
     [line] = lines(scan)
     assert (line["text"], line["labels"], line["status"]) == (BLUE, [SCHEDULE, "outage"], "single")
@@ -108,7 +108,7 @@ def test_export_of_missed_risks_has_their_sentence(user, scan, lines):
     assert [v["finding"] for v in line["provenance"]["verdicts"]] == [None]
 
 
-def test_export_joins_a_missed_risk_with_the_findings_of_its_sentence(user, reviewer, scan, lines):
+def test_export_merges_a_missed_risk_with_findings_of_its_sentence(user, reviewer, scan, lines):
     judge_both(reviewer, scan)
     found = finding(user, scan)
     at = {"start": found["start"], "end": found["end"]}
@@ -117,14 +117,14 @@ def test_export_joins_a_missed_risk_with_the_findings_of_its_sentence(user, revi
     assert (line["status"], line["labels"]) == ("single", [SCHEDULE, BUDGET, "outage"])
 
 
-def test_export_leaves_out_a_sentence_that_nobody_verified(reviewer, scan, export, lines):
+def test_export_omits_an_unverified_sentence(reviewer, scan, export, lines):
     before = export.write(io.StringIO(), actor=TEST)[Status.UNVERIFIED]
     missed(reviewer, scan, BLUE.upper(), ["key-person"])
     assert lines(scan) == []
     assert export.write(io.StringIO(), actor=TEST)[Status.UNVERIFIED] == before + 1
 
 
-def test_export_of_a_verified_sentence_has_every_report_of_it(user, reviewer, scan, lines):
+def test_export_of_a_verified_sentence_has_every_report(user, reviewer, scan, lines):
     missed(user, scan)
     verified(reviewer, scan, risk_types=["key-person"])
     [line] = lines(scan)
@@ -132,7 +132,7 @@ def test_export_of_a_verified_sentence_has_every_report_of_it(user, reviewer, sc
     assert len(line["provenance"]["verdicts"]) == 2
 
 
-def test_export_without_what_was_withdrawn(user, reviewer, scan, lines):
+def test_export_omits_withdrawn_feedback(user, reviewer, scan, lines):
     judge_both(user, scan)
     judge_both(reviewer, scan, "rejected", "rejected")
     assert [r["labels"] for r in lines(scan)] == [[]]
@@ -144,7 +144,7 @@ def test_export_without_what_was_withdrawn(user, reviewer, scan, lines):
     assert lines(scan) == []
 
 
-def test_export_since_takes_the_sentences_that_changed(user, scan, lines):
+def test_export_since_a_time_has_only_changed_sentences(user, scan, lines):
     judge_both(user, scan)
     given = verified(user, scan).json()
     moment = datetime.fromisoformat(given["timestamp"])
@@ -155,8 +155,8 @@ def test_export_since_takes_the_sentences_that_changed(user, scan, lines):
     assert [(r["status"], len(r["provenance"]["verdicts"])) for r in changed] == [("partial", 1)]
 
 
-def test_export_of_many_scans_is_whole_and_twice_the_same(user, export, monkeypatch):
-    monkeypatch.setattr("service.domain.reviews.export._SCANS_AT_ONCE", 2)
+def test_export_of_many_scans_is_complete_and_repeatable(user, export, monkeypatch):
+    monkeypatch.setattr("service.domain.reviews.export.SCANS_AT_ONCE", 2)
     ids = [user.scan(TEXT).json()["scan_id"] for _ in range(5)]
     for scan_id in ids:
         verified(user, f"/api/v1/scans/{scan_id}")
@@ -170,9 +170,7 @@ def test_export_of_many_scans_is_whole_and_twice_the_same(user, export, monkeypa
     assert [scan_id for scan_id in told if scan_id in ids] == ids
 
 
-def test_export_leaves_out_a_verdict_whose_finding_is_gone_and_says_so(
-    live, user, scan, lines, caplog
-):
+def test_export_omits_and_reports_a_verdict_without_finding(live, user, scan, lines, caplog):
     verified(user, scan)
     judge(user, scan, finding(user, scan)["id"])
     scan_id = UUID(scan.rsplit("/", 1)[-1])
@@ -183,7 +181,7 @@ def test_export_leaves_out_a_verdict_whose_finding_is_gone_and_says_so(
     assert "left out" in told
 
 
-def test_export_file_is_private_whole_and_read_by_ml(user, export, tmp_path):
+def test_export_file_is_private_and_readable_by_ml(user, export, tmp_path):
     separators = "A\u2028b\u0085c\x1cd \U0001f535"
     scan = f"/api/v1/scans/{user.scan(separators).json()['scan_id']}"
     span = {"start": 0, "end": len(separators)}
@@ -199,7 +197,7 @@ def test_export_file_is_private_whole_and_read_by_ml(user, export, tmp_path):
     assert (separators, ("outage",), "feedback") in read
 
 
-def test_export_that_breaks_off_leaves_the_older_file(user, scan, export, tmp_path, monkeypatch):
+def test_export_failure_keeps_the_older_file(user, scan, export, tmp_path, monkeypatch):
     missed(user, scan)
     out = tmp_path / "feedback.jsonl"
     out.write_text("older")
@@ -213,7 +211,7 @@ def test_export_that_breaks_off_leaves_the_older_file(user, scan, export, tmp_pa
     assert (out.read_text(), [*tmp_path.iterdir()]) == ("older", [out])
 
 
-def test_export_leaves_an_event_with_counts(admin, user, scan, export):
+def test_export_records_an_audit_event_with_counts(admin, user, scan, export):
     missed(user, scan)
     since = datetime.now(UTC) - timedelta(minutes=5)
     counts = export.write(io.StringIO(), actor=TEST, since=since)

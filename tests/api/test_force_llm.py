@@ -28,20 +28,20 @@ def forced(url, **body):
 
 
 @pytest.mark.parametrize("flag", [True, 1, "true", "1", "True", "ON", "yes"])
-def test_force_llm_answers_from_the_llm(url, flag):
+def test_scan_with_force_llm_returns_the_llms_findings(url, flag):
     answer = forced(url, force_llm=flag)
     assert (answer.status_code, answer.json()["source"]) == (200, "llm")
     assert {i["category"] for i in answer.json()["data"]} == {"Budget", "Schedule"}
 
 
 @pytest.mark.parametrize("flag", [False, 0, "false", "0", "False", "off", "No"])
-def test_without_force_llm_the_llm_is_not_asked(url, llm, flag):
+def test_scan_without_force_llm_does_not_call_the_llm(url, llm, flag):
     n_before = len(llm.requests)
     assert forced(url, force_llm=flag).json()["source"] == "model"
     assert len(llm.requests) == n_before
 
 
-def test_llm_fault_is_502_with_its_message_and_without_the_key(url, llm):
+def test_llm_error_is_502_with_its_message_without_the_key(url, llm):
     message = f'{{"error": {{"message": "quota exceeded for {KEY}"}}}}'
     llm.replies.append(Reply(500, message.encode()))
     answer = forced(url)
@@ -50,26 +50,26 @@ def test_llm_fault_is_502_with_its_message_and_without_the_key(url, llm):
     assert KEY not in answer.text
 
 
-def test_llm_nonsense_is_502_and_never_an_empty_result(url, llm):
+def test_llm_invalid_response_is_502(url, llm):
     llm.say("I could not find any JSON today.")
     assert forced(url).json()["code"] == "analyzer_error"
 
 
-def test_llm_too_slow_is_503_with_retry_after(url, llm):
+def test_llm_timeout_is_503_with_retry_after(url, llm):
     llm.replies.append(Reply(delay_s=3))
     answer = forced(url)
     assert (answer.status_code, answer.json()["code"]) == (503, "analyzer_timeout")
     assert int(answer.headers["Retry-After"]) > 0
 
 
-def test_llm_gone_is_503_that_names_the_setting(start_service):
+def test_llm_unreachable_is_503_naming_the_setting(start_service):
     settings = {"LLM_BASE_URL": "http://127.0.0.1:9/v1", "LLM_MODEL": "none"}
     answer = forced(start_service(AI_SERVICE_OPEN="true", **settings).url)
     assert (answer.status_code, answer.json()["code"]) == (503, "analyzer_unavailable")
     assert "LLM_BASE_URL" in answer.json()["detail"]
 
 
-def test_ai_service_analyzes_in_place_of_the_model(start_service):
+def test_scan_with_ai_service_url_uses_that_service(start_service):
     other = start_service(AI_SERVICE_OPEN="true")
     front = start_service(AI_SERVICE_OPEN="true", AI_SERVICE_URL=other.url)
     body = {"text": f"All is well. {FLOW_TEXT}."}
@@ -77,7 +77,7 @@ def test_ai_service_analyzes_in_place_of_the_model(start_service):
     assert answers[0] == answers[1]
 
 
-def test_ai_service_that_wants_a_token_is_502_that_says_so(start_service):
+def test_ai_service_requiring_a_token_is_502_naming_the_setting(start_service):
     other = start_service()
     front = start_service(AI_SERVICE_OPEN="true", AI_SERVICE_URL=other.url)
     answer = HTTP.post(f"{front.url}/scan", json={"text": FLOW_TEXT})

@@ -1,4 +1,4 @@
-"""Requests with an ambiguous end are refused, and the connection closes."""
+"""Requests with an ambiguous end are rejected, and the connection closes."""
 
 import socket
 
@@ -42,7 +42,7 @@ REFUSED = {
 
 
 def all_of(live, *parts):
-    """Send the parts and return all that comes until the service ends the connection."""
+    """Send the parts; return everything received until the service closes the connection."""
     host, port = live.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as connection:
         for part in parts:
@@ -51,7 +51,7 @@ def all_of(live, *parts):
 
 
 @pytest.mark.parametrize(("line", "headers"), REFUSED.values(), ids=REFUSED)
-def test_unclear_frame_is_refused_and_nothing_after_it_is_answered(live, line, headers):
+def test_frame_ambiguous_is_rejected_and_the_rest_ignored(live, line, headers):
     answer = all_of(live, line + b"\r\n" + headers + b"\r\n" + b"0\r\n\r\n" + SECOND)
     assert answer.split()[1] == "400"
     assert "Connection: close" in answer
@@ -60,7 +60,7 @@ def test_unclear_frame_is_refused_and_nothing_after_it_is_answered(live, line, h
 
 
 @pytest.mark.parametrize("version", [b"9.9", b"0.9", b"1.2", b"2.0"])
-def test_unknown_version_is_refused_with_505(live, version):
+def test_http_version_unsupported_is_505(live, version):
     answer = all_of(live, b"GET /health HTTP/" + version + b"\r\nHost: x\r\n\r\n" + SECOND)
     assert answer.split()[1] == "505"
     assert '"code": "unsupported_http_version"' in answer
@@ -80,19 +80,19 @@ def test_unknown_version_is_refused_with_505(live, version):
         (b"POST /health HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 1\r\n", b"a"),
     ],
 )
-def test_clear_frame_is_answered_and_so_is_what_follows(live, head, body):
+def test_frame_unambiguous_is_served_and_so_is_the_next_request(live, head, body):
     last = SECOND.replace(b"Host: x", b"Host: x\r\nConnection: close")
     answer = all_of(live, head + b"\r\n" + body + last)
     assert [answer.split()[1], "second-request" in answer] == ["405", True]
 
 
 @pytest.mark.parametrize("beginning", [b"1" * 40_000, b"0\r\nX: " + b"a" * 100_000])
-def test_endless_chunk_line_or_trailer_is_refused(live, beginning):
+def test_chunk_line_or_trailer_without_end_is_rejected(live, beginning):
     head = b"POST /health HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert all_of(live, head, beginning).split()[1] == "400"
 
 
-def test_refused_client_that_goes_on_sending_gets_the_whole_answer(live):
+def test_rejected_client_that_keeps_sending_gets_the_whole_response(live):
     head = b"POST /scan HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n"
     answer = all_of(live, head, *[b"x" * 65_536] * 160)
     assert answer.split()[1] == "413"

@@ -1,4 +1,4 @@
-"""Expensive JSON bodies are refused by bounds on their form, before validation."""
+"""Bounds reject expensive JSON bodies before validation."""
 
 import json
 
@@ -23,7 +23,7 @@ def post(user, body):
         ("1 " * 200_000, f"{MAX_JSON_ITEMS:,} values"),
     ],
 )
-def test_json_beyond_a_bound_is_refused_by_that_bound(user, body, named):
+def test_json_beyond_a_bound_names_it(user, body, named):
     answer = post(user, body.encode())
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
     assert named in answer.json()["detail"]
@@ -31,13 +31,13 @@ def test_json_beyond_a_bound_is_refused_by_that_bound(user, body, named):
 
 
 @pytest.mark.parametrize("body", [b'{"text":"' + b'\\"' * 100_000, b'{"text":"a\\', b"\xff", b""])
-def test_json_that_ends_too_soon_is_refused_as_such(user, body):
+def test_json_truncated_is_rejected_as_invalid(user, body):
     assert "not valid JSON" in post(user, body).json()["detail"]
 
 
 @pytest.mark.parametrize("indent", [None, 8])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-def test_marks_and_digits_within_a_text_do_not_count(user, encoding, indent):
+def test_json_marks_and_digits_in_strings_do_not_count(user, encoding, indent):
     text = 'The vendor may fail. {["\\:, ' + '":,{[]}\\' * 2_000 + "1" * 100 + "\n\u00e4"
     body = json.dumps({"text": text, "force_llm": False}, indent=indent, ensure_ascii=False)
     answer = post(user, body.encode(encoding))
@@ -46,12 +46,12 @@ def test_marks_and_digits_within_a_text_do_not_count(user, encoding, indent):
     assert stored["coverage"]["characters"] == len(text)
 
 
-def test_as_many_fields_as_are_permitted_are_told_one_by_one(user):
+def test_json_with_the_maximum_of_fields_names_each(user):
     answer = post(user, json.dumps({f"f{n}": 1 for n in range(MAX_FIELDS)}).encode())
     assert len(answer.json()["errors"]) >= MAX_FIELDS
 
 
-def test_name_of_a_repeated_field_comes_back_shortened(user):
+def test_json_with_a_long_repeated_field_truncates_its_name(user):
     name = "a" * 100_000
     answer = post(user, f'{{"{name}":1,"{name}":2}}'.encode())
     assert answer.status_code == 400

@@ -1,4 +1,4 @@
-"""A text in a language that the model does not read: coverage names it, and every output warns."""
+"""Text in a language that the model does not support: coverage names it, and every output warns."""
 
 import logging
 
@@ -13,7 +13,7 @@ GERMAN = (
 ENGLISH = "Two of the four developers leave. The vendor has not confirmed the delivery date."
 
 
-def test_scan_of_another_language_warns_in_a_header_and_keeps_its_body(user):
+def test_scan_of_another_language_warns_in_a_header_only(user):
     answer = user.scan(GERMAN)
     assert set(answer.json()) == {"scan_id", "data", "source", "timestamp"}
     assert answer.headers["X-Riskscan-Warning"].startswith("language_not_read: About 100%")
@@ -34,14 +34,14 @@ def test_stored_scan_of_another_language_has_language_and_warning(user):
     assert findings["warnings"] == scan["warnings"]
 
 
-def test_scan_sent_again_with_its_key_warns_again(user):
+def test_scan_repeated_with_its_key_warns_again(user):
     headers = {"Idempotency-Key": "once"}
     first, second = (user.scan(GERMAN, headers=headers) for _ in range(2))
     assert first.json() == second.json()
     assert second.headers["X-Riskscan-Warning"] == first.headers["X-Riskscan-Warning"]
 
 
-def test_scan_of_english_warns_of_nothing(user):
+def test_scan_of_english_has_no_warning(user):
     answer = user.scan(f"{FLOW_TEXT}. {ENGLISH}")
     assert "X-Riskscan-Warning" not in answer.headers
     scan = user.http.get(answer.headers["Location"]).json()

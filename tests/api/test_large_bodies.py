@@ -1,4 +1,4 @@
-"""A large body is received only with a valid token; other callers are refused by the request head."""
+"""Large bodies are received only with a valid token; other requests are rejected by their head."""
 
 import re
 import time
@@ -28,7 +28,7 @@ def bearer(token):
 
 @pytest.mark.parametrize("path", ["/api/scan", "/api/v1/scan", "/scan", "/nowhere", "/health"])
 @pytest.mark.parametrize("expect", ["X-A: 1", EXPECT])
-def test_stranger_is_refused_by_the_head_alone(live, path, expect):
+def test_large_body_without_token_is_rejected_by_its_head(live, path, expect):
     answer = all_of(live, head(path, expect))
     assert answer.startswith("HTTP/1.1 401 ")
     assert '"code": "unauthenticated"' in answer
@@ -36,7 +36,7 @@ def test_stranger_is_refused_by_the_head_alone(live, path, expect):
     assert "Www-Authenticate: Bearer" in answer
 
 
-def test_token_that_is_forged_expired_or_of_another_kind_is_refused_by_the_head(live, user):
+def test_large_body_with_invalid_token_is_rejected_by_its_head(live, user):
     claims = jwt.decode(user.tokens["access_token"], options={"verify_signature": False})
     expired = jwt.encode({**claims, "exp": int(time.time()) - 1}, "j" * 32, algorithm="HS256")
     forged = jwt.encode(claims, "f" * 32, algorithm="HS256")
@@ -46,7 +46,7 @@ def test_token_that_is_forged_expired_or_of_another_kind_is_refused_by_the_head(
     assert all_of(live, basic).split()[1] == "401"
 
 
-def test_holder_of_a_token_is_asked_to_go_on_and_answered(live, user):
+def test_large_body_with_token_is_received(live, user):
     token = bearer(user.tokens["access_token"])
     form = "Content-Type: application/x-www-form-urlencoded"
     body = b"text=" + b"The+vendor+may+fail.+" * 4_000
@@ -55,32 +55,32 @@ def test_holder_of_a_token_is_asked_to_go_on_and_answered(live, user):
     assert answer.startswith("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 ")
 
 
-def test_stranger_who_sends_chunks_is_refused_beyond_the_small_size(live):
+def test_chunked_body_without_token_is_rejected_beyond_the_small_limit(live):
     chunked = b"POST /api/scan HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     answer = all_of(live, chunked, b"100000\r\n" + b"x" * 2 * LENGTH)
     assert answer.startswith("HTTP/1.1 401 ")
 
 
-def test_small_body_of_a_stranger_is_judged_by_the_view(live):
+def test_small_body_without_token_reaches_the_view(live):
     answer = HTTP.post(f"{live.url}/api/scan", content=b"x" * SMALL_BODY_BYTES)
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
 
 
 @pytest.mark.parametrize("path", ["/api/auth/login", "/api/v1/auth/register", "//api/auth/login"])
-def test_large_body_about_an_account_is_413_by_the_head_with_a_token_too(live, user, path):
+def test_large_body_about_accounts_is_413_even_with_token(live, user, path):
     answer = all_of(live, head(path, bearer(user.tokens["access_token"])))
     assert answer.startswith("HTTP/1.1 413 ")
     assert f"{SMALL_BODY_BYTES:,}" in answer
 
 
-def test_scan_that_is_open_takes_large_bodies_of_strangers_and_nothing_else_does(start_service):
+def test_large_body_without_token_is_received_by_open_scan_only(start_service):
     live = start_service(AI_SERVICE_OPEN="true")
     text = "The vendor may fail. " * 4_000
     assert HTTP.post(f"{live.url}/scan", data={"text": text}).status_code == 200
     assert all_of(live, head("/api/scan")).split()[1] == "401"
 
 
-def test_web_page_can_read_the_refusal(live):
+def test_rejection_by_the_head_has_cors_headers(live):
     answer = all_of(live, head("/api/scan", f"Origin: {ORIGIN}"))
     assert f"Access-Control-Allow-Origin: {ORIGIN}" in answer
     assert "Access-Control-Allow-Credentials: true" in answer
@@ -88,7 +88,7 @@ def test_web_page_can_read_the_refusal(live):
     assert "Access-Control-Allow-Origin" not in elsewhere
 
 
-def test_every_view_that_needs_a_token_looks_at_it_before_the_body(live, client):
+def test_view_with_authentication_checks_the_token_before_the_body(live, client):
     public = {"/api/v1/auth/register", "/api/v1/auth/login", "/api/v1/auth/refresh"}
     rules = [r for r in live.app.url_map.iter_rules() if r.methods & {"POST", "PUT"}]
     closed = [r for r in rules if r.rule not in public]

@@ -1,4 +1,4 @@
-"""GET /metrics as Prometheus and an operator see it: counts move, labels are bounded, no text is told."""
+"""GET /metrics as Prometheus sees it: counters move, labels are bounded, no text appears."""
 
 import re
 import secrets
@@ -69,7 +69,7 @@ def moved(before, after, name, /, **labels):
     return after.get(key, 0.0) - before.get(key, 0.0)
 
 
-def test_stored_scan_moves_requests_stages_findings_and_drift(client, user, live):
+def test_scan_stored_counts_request_stages_findings_and_drift(client, user, live):
     before = scraped(client, live)
     assert user.scan(f"{FLOW_TEXT}. Lunch is at noon.").status_code == 201
     after = scraped(client, live)
@@ -87,7 +87,7 @@ def test_stored_scan_moves_requests_stages_findings_and_drift(client, user, live
     assert series("riskscan_drift_index", histogram="category") in after
 
 
-def test_scan_that_is_not_stored_counts_all_but_the_store(client, live):
+def test_scan_not_stored_counts_all_stages_but_the_store(client, live):
     before = scraped(client, live)
     assert client.post("/scan", json={"text": FLOW_TEXT}).status_code == 200
     after = scraped(client, live)
@@ -95,7 +95,7 @@ def test_scan_that_is_not_stored_counts_all_but_the_store(client, live):
     assert moved(before, after, "riskscan_scan_stage_duration_seconds_count", stage="store") == 0
 
 
-def test_model_version_readiness_and_memory_are_told(client, live):
+def test_metrics_have_model_version_readiness_and_memory(client, live):
     found = scraped(client, live)
     model = load({}).model_dir
     info = {"role": "serving", "name": model.parent.name, "version": model.name}
@@ -124,7 +124,7 @@ def test_llm_calls_are_counted_by_outcome(client, llm, live):
         assert moved(before, after, "riskscan_http_problems_total", code=code) == 1
 
 
-def test_calls_of_another_ai_service_are_counted(start_own, live):
+def test_ai_service_calls_are_counted_by_outcome(start_own, live):
     front = start_own(AI_SERVICE_OPEN="true", AI_SERVICE_URL=live.url)
     with caller(front.url) as http:
         assert http.post("/scan", json={"text": FLOW_TEXT}).status_code == 200
@@ -136,7 +136,7 @@ def test_calls_of_another_ai_service_are_counted(start_own, live):
         assert scraped(http, front)[call] == 1
 
 
-def test_made_up_addresses_methods_and_ids_make_no_new_series(client, user, live):
+def test_unknown_paths_methods_and_ids_add_no_series(client, user, live):
     def ask():
         word = secrets.token_hex(8)
         client.get(f"/nonsense/{word}")
@@ -154,7 +154,7 @@ def test_made_up_addresses_methods_and_ids_make_no_new_series(client, user, live
     assert set(scraped(client, live)) == before
 
 
-def test_exposition_tells_nothing_of_documents_and_users(client, user):
+def test_metrics_contain_no_document_text_and_no_users(client, user):
     word = f"zanzibar{secrets.token_hex(4)}"
     text = f"The supplier {word} may go bankrupt."
     answer = user.http.post("/api/scan", files={"file": (f"{word}.txt", text)})
@@ -167,7 +167,7 @@ def test_exposition_tells_nothing_of_documents_and_users(client, user):
     assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-", shown)
 
 
-def test_refusal_of_the_server_itself_is_counted(client, live):
+def test_rejection_by_the_http_server_is_counted(client, live):
     before = scraped(client, live)
     too_long = {"X-Long": "a" * 262_200}
     assert HTTP.get(f"{live.url}/health", headers=too_long).status_code == 413
@@ -175,7 +175,7 @@ def test_refusal_of_the_server_itself_is_counted(client, live):
     assert moved(before, after, "riskscan_http_problems_total", code="too_large") == 1
 
 
-def test_ops_port_has_the_metrics_and_the_api_port_has_not(start_own):
+def test_metrics_with_ops_port_are_served_there_only(start_own):
     service = start_own(OPS_PORT="0", AI_SERVICE_OPEN="true")
     with caller(service.url) as http, caller(service.ops_url) as ops:
         assert http.get("/metrics").json()["code"] == "not_found"

@@ -1,4 +1,4 @@
-"""Reports of missed risks beside their document: verified, refused, or kept as unverified."""
+"""Missed-risk reports with their document: verified, rejected, or stored as unverified."""
 
 import json
 
@@ -33,7 +33,7 @@ def faulty(answer):
     return sorted(error["field"] for error in answer.json()["errors"])
 
 
-def test_missed_risk_without_its_document_is_kept_unverified(user, scan):
+def test_missed_risk_without_document_is_unverified(user, scan):
     assert missed(user, scan).json()["verified"] is False
     assert [row["verified"] for row in listed(user, scan)] == [False]
 
@@ -58,7 +58,7 @@ def test_missed_risk_with_its_pdf_is_verified(user):
     assert faulty(with_file(user, scan, file, **body)) == ["context"]
 
 
-def test_missed_risk_sent_again_with_the_text_becomes_verified(user, scan):
+def test_missed_risk_repeated_with_the_text_becomes_verified(user, scan):
     first = missed(user, scan).json()
     second = verified(user, scan)
     assert (second.status_code, second.json()["verified"]) == (200, True)
@@ -66,31 +66,31 @@ def test_missed_risk_sent_again_with_the_text_becomes_verified(user, scan):
     assert missed(user, scan).json() == second.json()
 
 
-def test_missed_risk_that_another_verified_is_verified(user, reviewer, scan):
+def test_missed_risk_verified_by_another_user_is_verified(user, reviewer, scan):
     verified(user, scan)
     assert missed(reviewer, scan, risk_types=["lock-in"]).json()["verified"] is True
 
 
-def test_missed_risk_at_a_finding_is_verified_by_it(user, scan):
+def test_missed_risk_at_a_finding_is_verified(user, scan):
     found = finding(user, scan)
     at = {"start": found["start"], "end": found["end"]}
     assert missed(user, scan, found["context"], **at).json()["verified"] is True
 
 
-def test_missed_risk_with_another_document_is_refused(user, scan, file_scan):
+def test_missed_risk_with_another_document_is_rejected(user, scan, file_scan):
     assert faulty(verified(user, scan, text=f"{TEXT} ")) == ["text"]
     assert faulty(with_file(user, file_scan, ("plan.txt", b"Another text."))) == ["file"]
     assert listed(user, scan) == listed(user, file_scan) == []
 
 
-def test_missed_risk_that_the_document_does_not_quote_is_refused(user, scan):
+def test_missed_risk_not_in_the_document_is_rejected(user, scan):
     assert faulty(verified(user, scan, BLUE[::-1])) == ["context"]
     beyond = {"start": len(TEXT), "end": len(TEXT) + len(BLUE)}
     assert faulty(verified(user, scan, **beyond)) == ["end"]
     assert listed(user, scan) == []
 
 
-def test_missed_risk_form_lists_every_fault(user, file_scan):
+def test_missed_risk_form_with_faults_lists_all(user, file_scan):
     answer = with_file(user, file_scan, start=-1, risk_types=["money"], text=TEXT)
     assert faulty(answer) == ["file", "risk_types.0", "start", "text"]
 
@@ -103,5 +103,5 @@ def test_missed_risk_form_without_a_report_says_what_to_send(user, file_scan, re
     assert "JSON" in answer.json()["detail"]
 
 
-def test_missed_risk_with_a_document_of_a_stranger_is_not_found(new_user, scan):
+def test_missed_risk_on_another_users_scan_is_not_found(new_user, scan):
     assert verified(new_user(), scan).status_code == 404

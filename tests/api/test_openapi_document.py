@@ -1,4 +1,4 @@
-"""The OpenAPI document: what a developer who has nothing else can read from it."""
+"""The OpenAPI document, as a developer without other sources reads it."""
 
 import re
 import shutil
@@ -25,13 +25,13 @@ def operations(document):
 
 
 def block(text, marker):
-    """Return the one code block that holds `marker`, without commands of the service itself."""
+    """Return the one code block with `marker`, without `python -m service` commands."""
     [found] = [b for b in re.findall(r"```\n(.*?)```", text, re.DOTALL) if marker in b]
     return "".join(line for line in found.splitlines(keepends=True) if "-m service" not in line)
 
 
 def run_printed(script, url, folder):
-    """Run shell lines as printed but for the address, and return what they print."""
+    """Run shell lines against `url`; return their output."""
     script = script.replace("http://localhost:8000", url)
     return subprocess.run(
         ["sh", "-ec", script], cwd=folder, capture_output=True, text=True, check=True, timeout=60
@@ -40,7 +40,7 @@ def run_printed(script, url, folder):
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 @pytest.mark.parametrize("source", ["document", "readme"])
-def test_log_in_walk_works_as_printed(start_service, tmp_path, source):
+def test_quick_start_commands_work_as_printed(start_service, tmp_path, source):
     url = start_service().url
     document = HTTP.get(f"{url}/openapi.json").json()["info"]["description"]
     text = document if source == "document" else README.read_text(encoding="utf-8")
@@ -49,7 +49,7 @@ def test_log_in_walk_works_as_printed(start_service, tmp_path, source):
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
-def test_reviewing_page_works_as_printed(start_service, tmp_path):
+def test_reviewing_commands_work_as_printed(start_service, tmp_path):
     script = block(README.read_text(encoding="utf-8"), "/auth/register")
     script += block(
         (ROOT / "docs/reviewing.md").read_text(encoding="utf-8"), "/findings/1/feedback"
@@ -59,16 +59,27 @@ def test_reviewing_page_works_as_printed(start_service, tmp_path):
     assert '"verified":true' in printed
 
 
+def test_document_describes_every_route(live, document):
+    assert document["openapi"].startswith("3.1")
+    tags = [tag["name"] for tag in document["tags"]]
+    assert len(tags) == len(set(tags))
+    paths = {re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", r.rule) for r in live.app.url_map.iter_rules()}
+    hidden = ("/docs", "/static", "/openapi.json", "/metrics")
+    assert set(document["paths"]) == {
+        path for path in paths if path != "/" and not path.startswith(hidden)
+    }
+
+
 def test_introduction_has_every_error_code(document):
     for code, problem_type in PROBLEM_TYPES.items():
         assert f"| `{code}` | {problem_type.status} |" in document["info"]["description"]
 
 
-def test_document_names_its_server(document):
+def test_document_has_its_server(document):
     assert [server["url"] for server in document["servers"]] == ["/"]
 
 
-def test_password_flow_leads_to_a_token_that_works(document, client, user):
+def test_password_flow_returns_a_working_token(document, client, user):
     flow = document["components"]["securitySchemes"]["password"]["flows"]["password"]
     form = {"grant_type": "password", "username": user.email, "password": user.password}
     tokens = client.post(flow["tokenUrl"], data=form, auth=("", "")).json()
@@ -77,13 +88,13 @@ def test_password_flow_leads_to_a_token_that_works(document, client, user):
     assert client.post(flow["refreshUrl"], data=form).status_code == 200
 
 
-def test_operations_with_a_token_take_either_way_to_it(operations):
+def test_operations_with_authentication_accept_both_schemes(operations):
     choices = [[*map(list, o["security"])] for o in operations if "security" in o]
     assert len(choices) > 10
     assert all(choice == [["accessToken"], ["password"]] for choice in choices)
 
 
-def test_answers_may_gain_fields_and_requests_may_not(document):
+def test_responses_allow_unknown_fields_and_requests_do_not(document):
     closed = {
         name
         for name, schema in document["components"]["schemas"].items()
@@ -103,7 +114,7 @@ def test_path_parameters_are_described_and_ids_are_uuids(operations):
     assert found["n"]["schema"]["minimum"] == 1
 
 
-def test_multipart_comes_first_and_prefills_no_text(document):
+def test_multipart_comes_first_without_an_example_text(document):
     content = document["paths"]["/api/v1/scan"]["post"]["requestBody"]["content"]
     name = content["multipart/form-data"]["schema"]["$ref"].rsplit("/", 1)[-1]
     assert next(iter(content)) == "multipart/form-data"
@@ -111,7 +122,7 @@ def test_multipart_comes_first_and_prefills_no_text(document):
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/json", "*/*"])
-def test_root_leads_to_the_documentation(client, accept):
+def test_root_redirects_to_the_documentation(client, accept):
     answer = client.get("/", headers={"Accept": accept})
     assert (answer.status_code, answer.headers["Location"]) == (302, "/docs")
     assert '</openapi.json>; rel="service-desc"' in answer.headers["Link"]

@@ -51,7 +51,7 @@ def changed(edit):
     ],
 )
 def test_change_that_rejects_or_surprises_a_client_is_breaking(edit):
-    breaking, additive = changed(edit)
+    breaking, _ = changed(edit)
     assert breaking
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.api.reviewing import TEXT, judge, missed_body
-from tests.support.calls import caller
 
 CALLERS = ("nobody", "user", "reviewer", "admin", "owner")
 """`owner` is an ordinary user, and the scan, feedback and log-in in a path are theirs."""
@@ -120,11 +119,3 @@ def test_every_route_has_an_entry(live):
         if rule.endpoint != "static"  # Flask's own; there is no folder behind it
     }
     assert routes == set(TABLE), "add the new route with its callers to TABLE"
-
-
-@pytest.mark.parametrize("is_open", [False, True])
-def test_scan_of_the_ai_service_wants_a_token_unless_it_is_open(start_service, is_open):
-    url = start_service(AI_SERVICE_OPEN=str(is_open).lower()).url
-    with caller(url) as http:
-        answer = http.post("/scan", json={"text": "The vendor may fail."})
-    assert answer.status_code == (200 if is_open else 401)

@@ -1,4 +1,4 @@
-"""Caching, ETags, compression, CORS and framing: headers that every answer carries."""
+"""Headers of every response: caching, ETags, compression, CORS and framing."""
 
 import gzip
 
@@ -24,7 +24,7 @@ def encoded(http, path, accept="gzip"):
 
 
 @pytest.mark.parametrize("path", ["{scan}", "{scan}/findings", "/api/taxonomy", "/openapi.json"])
-def test_single_resource_unchanged_is_304_without_a_body(user, scan, path):
+def test_resource_unchanged_is_304_without_a_body(user, scan, path):
     path = path.format(scan=scan)
     first = user.http.get(path)
     again = user.http.get(path, headers={"If-None-Match": first.headers["ETag"]})
@@ -39,14 +39,14 @@ def test_etag_of_findings_changes_with_a_verdict(user, scan):
     assert user.http.get(f"{scan}/findings", headers=known).status_code == 200
 
 
-def test_etag_holds_whatever_the_encoding(user, scan):
+def test_etag_is_valid_for_every_encoding(user, scan):
     compressed, _ = encoded(user.http, scan)
     known = {"If-None-Match": compressed.headers["ETag"], "Accept-Encoding": "identity"}
     assert user.http.get(scan, headers=known).status_code == 304
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
-def test_json_of_a_kilobyte_is_compressed_when_asked_for(user, scan, encoding):
+def test_json_of_a_kilobyte_is_compressed_if_accepted(user, scan, encoding):
     answer, body = encoded(user.http, f"{scan}/findings", encoding)
     plain = user.http.get(f"{scan}/findings", headers={"Accept-Encoding": "identity"})
     assert answer.headers["Content-Encoding"] == encoding
@@ -55,18 +55,18 @@ def test_json_of_a_kilobyte_is_compressed_when_asked_for(user, scan, encoding):
     assert "Content-Encoding" not in plain.headers
 
 
-def test_json_compressed_is_the_plain_answer(user, scan):
+def test_json_compressed_equals_the_plain_response(user, scan):
     _, body = encoded(user.http, scan)
     assert gzip.decompress(body) == user.http.get(scan).content
 
 
-def test_small_answer_is_not_compressed(user):
+def test_json_below_a_kilobyte_is_not_compressed(user):
     answer, _ = encoded(user.http, "/api/auth/me")
     assert "Content-Encoding" not in answer.headers
 
 
 @pytest.mark.parametrize(("path", "encoding"), [("/api/v1/auth/x", None), ("/api/v1/x", "gzip")])
-def test_answers_about_accounts_are_never_compressed(path, encoding):
+def test_responses_about_accounts_are_never_compressed(path, encoding):
     app = APIFlask("headers")
     response_headers.register(app)
     app.add_url_rule(path, "x", lambda: {"token": "x" * 2000})
@@ -74,7 +74,7 @@ def test_answers_about_accounts_are_never_compressed(path, encoding):
     assert answer.headers.get("Content-Encoding") == encoding
 
 
-def test_answers_that_quote_documents_or_hold_tokens_are_not_stored(user, scan):
+def test_responses_with_text_or_tokens_are_no_store(user, scan):
     form = {"username": user.email, "password": user.password}
     answers = [
         user.scan(),
@@ -86,12 +86,12 @@ def test_answers_that_quote_documents_or_hold_tokens_are_not_stored(user, scan):
     assert {a.headers["Cache-Control"] for a in answers} == {"no-store"}
 
 
-def test_taxonomy_may_be_kept_and_is_asked_for_again(user):
+def test_taxonomy_is_cached_with_revalidation(user):
     assert user.http.get("/api/taxonomy").headers["Cache-Control"] == "private, no-cache"
 
 
 @pytest.mark.parametrize("origins", ["http://localhost:5173", "http://a.test,http://b.test"])
-def test_every_answer_varies_by_origin(start_service, origins):
+def test_every_response_varies_by_origin(start_service, origins):
     live = start_service(CORS_ORIGINS=origins)
     asked = [{}, {"Origin": origins.split(",")[0]}, {"Origin": "http://evil.example"}]
     for headers in asked:
@@ -99,13 +99,13 @@ def test_every_answer_varies_by_origin(start_service, origins):
         assert "Origin" in vary.split(", ")
 
 
-def test_preflight_may_be_remembered(client):
+def test_preflight_is_cached_for_two_hours(client):
     asked = {"Origin": "http://localhost:5173", "Access-Control-Request-Method": "POST"}
     answer = client.options("/api/scan", headers=asked)
     assert int(answer.headers["Access-Control-Max-Age"]) >= 600
 
 
-def test_browsers_may_frame_nothing_and_run_only_our_scripts(client):
+def test_policies_forbid_framing_and_foreign_scripts(client):
     for path in ("/docs", "/health", "/nowhere", "/openapi.json"):
         headers = client.get(path).headers
         assert headers["X-Frame-Options"] == "DENY"

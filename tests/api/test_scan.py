@@ -1,4 +1,4 @@
-"""Documents in, findings out: the three kinds of body, files, and what is refused."""
+"""POST /api/v1/scan and POST /scan: body types, files, and rejected requests."""
 
 import json
 import random
@@ -24,27 +24,27 @@ BODIES = {
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 @pytest.mark.parametrize("path", ["/api/scan", "/api/v1/scan"])
-def test_scan_reads_every_kind_of_body(user, path, body):
+def test_scan_reads_every_body_type(user, path, body):
     answer = user.http.post(path, **body)
     assert answer.status_code == 201
     assert sorted(i["category"] for i in answer.json()["data"]) == ["Budget", "Schedule"]
     assert answer.headers["Location"] == f"/api/v1/scans/{answer.json()['scan_id']}"
 
 
-def test_root_scan_answers_data_and_source_and_stores_nothing(user):
+def test_root_scan_returns_data_and_source_and_stores_nothing(user):
     answer = user.http.post("/scan", json={"text": FLOW_TEXT})
     assert answer.status_code == 200
     assert set(answer.json()) == {"data", "source"}
     assert user.http.get("/api/scans").json()["total"] == 0
 
 
-def test_root_scan_without_token_is_refused_unless_open(client, start_service):
+def test_root_scan_without_token_is_401_unless_open(client, start_service):
     assert client.post("/scan", json={"text": FLOW_TEXT}).status_code == 401
     live = start_service(AI_SERVICE_OPEN="true")
     assert HTTP.post(f"{live.url}/scan", json={"text": FLOW_TEXT}).status_code == 200
 
 
-def test_finding_spans_fit_the_text_sent(user):
+def test_finding_spans_match_the_text(user):
     text = f"  \u202bIntro.\u202c \U0001f600 {FLOW_TEXT}.\n\nNone of this was tested.  "
     found = findings(user, user.scan(text).json()["scan_id"])
     assert {f["risk_type"] for f in found} >= {"tight-budget", "aggressive-deadline"}
@@ -68,7 +68,7 @@ def test_scan_stores_its_coverage(user):
     }
 
 
-def test_scan_of_a_200_page_pdf_is_whole_with_page_numbers(user):
+def test_scan_of_a_200_page_pdf_is_complete_with_page_numbers(user):
     planted_on = (1, 57, 123, 200)
     file = ("book.pdf", documents.long_pdf(200, planted_on), "application/pdf")
     scan = user.http.post("/api/scan", files={"file": file})
@@ -88,7 +88,7 @@ def all_findings(user, scan_id):
     return found
 
 
-def test_planted_sentence_is_found_wherever_it_stands(user):
+def test_scan_finds_a_planted_sentence_anywhere(user):
     chance = random.Random(7)
     filler = ["The report lists the rooms and their colours.", "Chapter two describes the harbour."]
     for _ in range(3):
@@ -113,18 +113,18 @@ def test_planted_sentence_is_found_wherever_it_stands(user):
         ([], ["body"]),
     ],
 )
-def test_scan_faulty_json_lists_every_fault(user, body, fields):
+def test_scan_with_faulty_json_lists_all_faults(user, body, fields):
     answer = user.http.post("/api/scan", json=body)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
     assert sorted(e["field"] for e in answer.json()["errors"]) == fields
 
 
-def test_scan_with_file_and_text_is_refused(user):
+def test_scan_with_file_and_text_is_rejected(user):
     answer = user.http.post("/api/scan", data={"text": "x"}, files={"file": ("a.txt", b"y")})
     assert [e["field"] for e in answer.json()["errors"]] == ["file", "text"]
 
 
-def test_scan_lists_faults_across_fields_beside_those_of_one(user):
+def test_scan_with_faults_lists_those_across_fields_too(user):
     form = {"text": "x", "force_llm": "maybe"}
     answer = user.http.post("/api/scan", data=form, files={"file": ("a.txt", b"y")})
     faults = {e["field"]: e["message"] for e in answer.json()["errors"]}
@@ -133,7 +133,7 @@ def test_scan_lists_faults_across_fields_beside_those_of_one(user):
 
 
 @pytest.mark.parametrize("blank", ["", " \r\n"])
-def test_scan_form_with_a_file_and_an_empty_text_takes_the_file(user, blank):
+def test_scan_form_with_file_and_empty_text_reads_the_file(user, blank):
     file = {"file": ("plan.txt", FLOW_TEXT.encode())}
     answer = user.http.post("/api/scan", data={"text": blank}, files=file)
     assert (answer.status_code, len(answer.json()["data"])) == (201, 2)
@@ -157,42 +157,42 @@ def test_scan_stores_the_last_part_of_the_file_name(user, sent, stored):
     assert user.http.get(f"/api/scans/{scan_id}").json()["filename"] == stored
 
 
-def test_scan_with_text_twice_is_refused_not_halved(user):
+def test_scan_form_with_text_twice_is_rejected(user):
     answer = user.http.post("/api/scan", data={"text": ["one", "two"]})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "text")
 
 
-def test_scan_form_without_a_chosen_file_takes_the_text(user):
+def test_scan_form_without_chosen_file_reads_the_text(user):
     parts = {"file": ("", b"", "application/octet-stream"), "text": (None, FLOW_TEXT)}
     assert user.http.post("/api/scan", files=parts).status_code == 201
 
 
-def test_scan_json_key_twice_is_refused_not_halved(user):
+def test_scan_json_with_key_twice_is_rejected(user):
     body = '{"text": "The first text.", "text": "The second text."}'
     answer = user.http.post("/api/scan", content=body, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "text")
 
 
-def test_root_scan_turns_strangers_away_before_it_reads_the_document(client):
+def test_root_scan_without_token_is_rejected_before_reading_the_document(client):
     assert client.post("/scan", content=b"{").status_code == 401
     expired = client.post("/scan", content=b"{", headers={"Authorization": "Bearer nonsense"})
     assert "not valid" in expired.json()["detail"]
 
 
-def test_scan_xml_body_is_415_naming_what_is_read(user):
+def test_scan_with_xml_body_is_415_naming_the_supported_types(user):
     answer = user.http.post("/api/scan", content=b"<x/>", headers={"Content-Type": "text/xml"})
     assert answer.status_code == 415
     assert "multipart/form-data" in answer.json()["detail"]
 
 
-def test_scan_unread_file_type_is_415_naming_those_that_are(user):
+def test_scan_of_unsupported_file_type_is_415_naming_the_supported_ones(user):
     answer = user.http.post("/api/scan", files={"file": ("table.xlsx", b"PK\x03\x04")})
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
     for name in ("txt", "md", "csv", "html", "pdf", "docx"):
         assert name in answer.json()["detail"]
 
 
-def test_text_at_the_limit_passes_and_one_beyond_names_it(start_service):
+def test_scan_of_text_beyond_the_limit_is_413_naming_the_setting(start_service):
     live = start_service(MAX_TEXT_CHARS="600000", AI_SERVICE_OPEN="true")
     text = "\u00e9" + " " * 599_999
     for body in ("data", "json"):
@@ -216,7 +216,7 @@ def test_text_at_the_limit_passes_and_one_beyond_names_it(start_service):
     ],
     ids=["nul", "surrogate", "marks", "no-space", "only-nul", "emoji", "dots", "newlines"],
 )
-def test_scan_strange_text_is_stored_without_a_fault(user, text):
+def test_scan_of_strange_text_is_stored(user, text):
     # json.dumps writes the lone surrogate as an escape; httpx itself could not encode it.
     answer = user.http.post(
         "/api/scan",
@@ -239,14 +239,14 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize(("make", "name", "status"), HOSTILE.values(), ids=HOSTILE)
-def test_hostile_file_is_refused_soon_and_the_service_goes_on(user, make, name, status):
+def test_scan_of_hostile_file_is_rejected_and_the_service_continues(user, make, name, status):
     answer = user.http.post("/api/scan", files={"file": (name, make())})
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert user.scan().status_code == 201
 
 
-def test_force_llm_without_an_llm_says_which_setting_is_missing(user):
+def test_scan_with_force_llm_and_no_llm_is_501_naming_the_setting(user):
     answer = user.http.post("/api/scan", json={"text": FLOW_TEXT, "force_llm": True})
     assert (answer.status_code, answer.json()["code"]) == (501, "not_configured")
     assert "LLM_BASE_URL" in answer.json()["detail"]

@@ -1,4 +1,4 @@
-"""The caller chooses how readily a sentence counts as a risk."""
+"""`sensitivity` selects the threshold above which a sentence states a risk."""
 
 import json
 
@@ -18,7 +18,7 @@ def found(user, **body) -> set[tuple[str, str]]:
     return {(item["context"], item["risk"]) for item in answer.json()["data"]}
 
 
-def test_recall_finds_more_than_balanced_and_precision_less(user):
+def test_sensitivity_recall_finds_more_and_precision_less_than_balanced(user):
     recall, balanced, precision = (
         found(user, sensitivity=s) for s in ("recall", "balanced", "precision")
     )
@@ -26,7 +26,7 @@ def test_recall_finds_more_than_balanced_and_precision_less(user):
     assert precision
 
 
-def test_balanced_is_the_default(user):
+def test_sensitivity_balanced_is_the_default(user):
     assert found(user) == found(user, sensitivity="balanced")
 
 
@@ -37,30 +37,30 @@ def test_balanced_is_the_default(user):
         {"data": {"text": "It may fail.", "sensitivity": "recall"}},
     ],
 )
-def test_sensitivity_of_a_scan_is_stored(user, body):
+def test_sensitivity_is_stored_with_the_scan(user, body):
     scan_id = user.http.post("/api/scan", **body).json()["scan_id"]
     assert user.http.get(f"/api/scans/{scan_id}").json()["sensitivity"] == "recall"
 
 
-def test_scan_without_a_choice_is_stored_as_balanced(user):
+def test_sensitivity_unset_is_stored_as_balanced(user):
     scan_id = user.scan("It may fail.").json()["scan_id"]
     assert user.http.get(f"/api/scans/{scan_id}").json()["sensitivity"] == "balanced"
 
 
-def test_unknown_sensitivity_is_refused_by_name(user):
+def test_sensitivity_unknown_is_rejected_by_name(user):
     answer = user.http.post("/api/scan", json={"text": "It may fail.", "sensitivity": "high"})
     assert answer.status_code == 400
     assert [e["field"] for e in answer.json()["errors"]] == ["sensitivity"]
 
 
-def test_llm_has_no_scores_to_choose_by(user):
+def test_sensitivity_with_force_llm_is_rejected(user):
     body = {"text": "It may fail.", "sensitivity": "recall", "force_llm": True}
     answer = user.http.post("/scan", json=body)
     assert answer.status_code == 400
     assert {e["field"] for e in answer.json()["errors"]} == {"force_llm", "sensitivity"}
 
 
-def test_same_key_with_another_sensitivity_is_other_content(user):
+def test_sensitivity_changed_with_the_same_key_conflicts(user):
     headers = {"Idempotency-Key": "sensitivity-1"}
     body = {"text": "It may fail."}
     assert user.http.post("/api/scan", json=body, headers=headers).status_code == 201
