@@ -30,7 +30,7 @@ def problem(
 
 
 def headers_of(error: RiskscanError) -> list[tuple[str, str]]:
-    """Return the headers that only the answer to this error has."""
+    """Return the headers that are specific to this error."""
     headers = []
     if error.retry_after_s is not None:
         headers.append(("Retry-After", str(error.retry_after_s)))
@@ -42,7 +42,7 @@ def headers_of(error: RiskscanError) -> list[tuple[str, str]]:
 def problem_response(
     code: str, detail: str, *, instance: str, faults: tuple[Fault, ...] = ()
 ) -> tuple[bytes, list[tuple[str, str]]]:
-    """Return body and headers of the answer to an error, for servers below the framework."""
+    """Return body and headers of an error response, for servers below the framework."""
     document = problem(code, detail, instance=instance, faults=faults)
     body = json.dumps(document).encode()
     headers = {

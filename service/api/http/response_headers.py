@@ -47,11 +47,11 @@ def etagged(cache_control: str = NO_STORE) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
-        def answer(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - any view's
+        def respond(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - any view's
             after_this_request(functools.partial(_compare, cache_control))
             return view(*args, **kwargs)
 
-        return answer  # type: ignore[return-value]  # wraps keeps the signature
+        return respond  # type: ignore[return-value]  # wraps keeps the signature
 
     return decorate
 

@@ -42,7 +42,7 @@ def base_name(file: FileStorage) -> str | None:
 def _sent_name(file: FileStorage) -> str:
     """Return the name as sent; werkzeug would parse the backslashes of a Windows path as escapes."""
     disposition = file.headers.get("Content-Disposition", "")
-    doubled = _BACKSLASHES.sub(lambda found: found[0] if found[1] else "\\\\", disposition)
+    doubled = _BACKSLASHES.sub(lambda match: match[0] if match[1] else "\\\\", disposition)
     _, options = parse_options_header(doubled)
     return options.get("filename") or file.filename or ""
 
