@@ -35,7 +35,7 @@ from service.domain.reviews.reviews import REVIEWER_ROLES
 from service.domain.transactions import Transactions
 
 _log = logging.getLogger(__name__)
-_SCANS_AT_ONCE = 500
+SCANS_AT_ONCE = 500
 Line = tuple[Status, str | None]
 """A sentence's status and its line; None for an omitted sentence."""
 
@@ -107,7 +107,7 @@ class FeedbackExport:
 
     def _scan_ids(self, since: datetime | None, after: UUID | None) -> Sequence[UUID]:
         return self._transactions.read(
-            queries.scans_with_feedback, since=since, after=after, limit=_SCANS_AT_ONCE
+            queries.scans_with_feedback, since=since, after=after, limit=SCANS_AT_ONCE
         )
 
     def _scan_lines(self, session: Session, scan_id: UUID, since: datetime | None) -> list[Line]:
