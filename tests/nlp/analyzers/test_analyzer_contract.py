@@ -211,7 +211,7 @@ def all_cores():
 
 @pytest.mark.timeout(1_800)
 @pytest.mark.parametrize(
-    "n_chars", [200_000, pytest.param(2_000_000, marks=pytest.mark.slow)], ids="{:_}".format
+    "n_chars", [60_000, pytest.param(2_000_000, marks=pytest.mark.slow)], ids="{:_}".format
 )
 def test_analyze_risk_planted_in_a_long_document_is_found(all_cores, n_chars):
     source = SEGMENTER.segment(planted(n_chars, random.randrange(2**32)))

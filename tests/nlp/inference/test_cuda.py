@@ -10,7 +10,7 @@ DRIVER, TORCH = (13, 0), (13, 0)
 
 
 @pytest.mark.parametrize(
-    ("machine", "index", "told"),
+    ("machine", "index", "message"),
     [
         (Cuda(None, None), 0, r"no NVIDIA driver here.*580 or newer.*--gpus 1"),
         (Cuda(DRIVER, None), 0, r"torch is not installed.*Dockerfile.gpu.*make run-gpu"),
@@ -20,10 +20,10 @@ DRIVER, TORCH = (13, 0), (13, 0)
         (Cuda(DRIVER, TORCH, ((7, 0),)), 0, r"compute capability 7.0 and torch needs 7.5"),
     ],
 )
-def test_gpu_that_cannot_be_used_is_said_with_the_remedy(machine, index, told):
-    assert re.search(told, machine.fault(index))
+def test_fault_of_an_unusable_gpu_names_the_remedy(machine, index, message):
+    assert re.search(message, machine.fault(index))
 
 
 @pytest.mark.parametrize("capability", [(7, 5), (8, 0), (8, 9), (9, 0), (10, 0), (12, 0)])
-def test_gpu_from_turing_on_can_be_used(capability):
+def test_fault_of_a_gpu_from_turing_on_is_none(capability):
     assert Cuda((13, 1), TORCH, ((6, 1), capability)).fault(1) is None
