@@ -212,7 +212,7 @@ class Services:
 
     def _text_of(self, submission: Submission) -> str:
         """Return the text of a document; opens the pipeline only for the reviews that have one."""
-        return self.pipeline.text_of(submission)
+        return self.pipeline.extract_text(submission)
 
     def _quota(self, rate: str, setting: str) -> RateLimit:
         storage_url = self.config.rate_limit_storage_url

@@ -42,7 +42,7 @@ class Languages:
         """Code of the language with the largest share, or None."""
         return max(self.shares, key=self.shares.__getitem__, default=None)
 
-    def share_of(self, codes: Iterable[str]) -> float:
+    def total_share(self, codes: Iterable[str]) -> float:
         """Return the total share of these languages."""
         return sum(self.shares.get(code, 0.0) for code in codes)
 

@@ -1,4 +1,4 @@
-"""Documents to findings: a document is read, cut into sentences and analyzed; nothing is stored."""
+"""The scan pipeline: extracts, segments and analyzes a document. Stores nothing."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from service.nlp.language import LanguageDetector, Languages
 from service.nlp.observer import NULL_OBSERVER, Observer, observe_stage
 from service.nlp.segmentation.segmenter import Segmenter
 
-LEAST_UNREAD_SHARE = 0.1
-"""Least share of a text in languages that the analyzer does not read that causes a warning."""
+MIN_UNREAD_SHARE = 0.1
+"""A scan has a warning if at least this share of the text is in languages that the analyzer cannot read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A caller's document: exactly one of `text` and `data` (a file's bytes).
+    """A caller's document: either `text` or `data`, a file's bytes.
 
-    `caller` is an opaque key; documents of one caller wait for each other, not for other callers'.
+    `caller` is an opaque key. Callers share the document readers fairly by it.
     """
 
     text: str | None = None
@@ -40,23 +40,23 @@ class Submission:
     caller: str = ""
 
     def content(self) -> bytes:
-        """Return the bytes of the document as handed in."""
+        """Return the document's bytes as submitted."""
         if self.data is not None:
             return self.data
         return (self.text or "").encode("utf-8", "surrogatepass")
 
     def sha256(self) -> str:
-        """Return the document's sha256 (hex), which identifies it in a scan."""
+        """Return the SHA-256 (hex) of the document, which identifies it in a scan."""
         return hashlib.sha256(self.content()).hexdigest()
 
     def file(self) -> SentFile | None:
-        """Return the file if it has a name, from which another service can tell its format."""
+        """Return the file if it has a name, from which another service can detect its format."""
         if not self.data or not self.filename:
             return None
         return SentFile(self.data, self.filename, self.media_type)
 
     def fingerprint(self) -> str:
-        """Return a sha256 (hex) over all that decides the answer, to recognise a repeated request."""
+        """Return a SHA-256 (hex) over everything that determines the result, to detect repeated requests."""
         parts = [self.filename or "", self.media_type or "", str(self.force_llm), self.sensitivity]
         head = "\0".join([*parts, "text" if self.data is None else "file", ""])
         return hashlib.sha256(head.encode("utf-8", "surrogatepass") + self.content()).hexdigest()
@@ -64,7 +64,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class ScanWarning:
-    """A reason to trust a result less: a stable code, and a sentence in ASCII without document text."""
+    """A limitation of a result: a stable code, and a message in ASCII without document text."""
 
     code: str
     message: str
@@ -72,7 +72,7 @@ class ScanWarning:
 
 @dataclass(frozen=True, slots=True)
 class ScanResult:
-    """A document that was read whole, and what was found in it."""
+    """The result of one scan."""
 
     document: Document
     analysis: Analysis
@@ -95,7 +95,7 @@ class ScanResult:
         }
 
     def data(self) -> list[dict[str, str]]:
-        """Return the findings in the three keys of the older contract, in document order."""
+        """Return the findings as objects of the older contract, in document order."""
         return [
             {
                 "risk": f.risk,
@@ -107,7 +107,7 @@ class ScanResult:
 
 
 class ScanPipeline:
-    """Reads documents and finds their risks; stores nothing and knows no user."""
+    """Extracts, segments and analyzes documents. Thread-safe."""
 
     def __init__(
         self,
@@ -136,26 +136,27 @@ class ScanPipeline:
         deadline: Deadline | None = None,
         progress: Progress | None = None,
     ) -> ScanResult:
-        """Extract, segment and analyze one document, all with the same analyzer.
+        """Scan one document.
 
-        The whole scan ends by `deadline`; the default is AI_TIMEOUT_S from now.
+        The whole scan ends by `deadline`, by default AI_TIMEOUT_S from now.
 
         Raises:
-            InvalidRequest, UnreadableDocument, UnsupportedMediaType, TooLarge: the document.
-            NotConfigured: `force_llm` without an LLM.
-            AnalyzerTimeout: the deadline passed.
-            AnalyzerUnavailable, AnalyzerError, Overloaded: the analysis.
+            InvalidRequest, UnreadableDocument, UnsupportedMediaType, TooLarge: the document is at fault.
+            RateLimited, Overloaded: too much waits, of the same caller or of all.
+            NotConfigured: `force_llm` is set and no LLM is configured.
+            AnalyzerTimeout: `deadline` passed.
+            AnalyzerUnavailable, AnalyzerError: the analyzer failed.
         """
         deadline = deadline or Deadline.after(self._timeout_s)
         with self.analyzers.lend(force_llm=submission.force_llm) as analyzer:
             return self._scan(submission, analyzer, deadline=deadline, progress=progress)
 
-    def text_of(self, submission: Submission) -> str:
-        """Return the extracted text of a document, to which spans refer; raises as `scan` does."""
-        return self._extracted(submission, Deadline.after(self._timeout_s)).text
+    def extract_text(self, submission: Submission) -> str:
+        """Return a document's extracted text, to which spans refer. Raises as `scan` does."""
+        return self._extract(submission, Deadline.after(self._timeout_s)).text
 
     def close(self) -> None:
-        """Release the model and its threads."""
+        """Close the analyzers."""
         self.analyzers.close()
 
     def _scan(
@@ -167,7 +168,7 @@ class ScanPipeline:
         progress: Progress | None,
     ) -> ScanResult:
         began_s = time.monotonic()
-        document, warnings = self._document(submission, analyzer, deadline)
+        document, warnings = self._read_for(submission, analyzer, deadline)
         languages = self._detector.detect(document)
         warnings += tuple(_language_warnings(languages, analyzer.languages))
         read_s = time.monotonic()
@@ -186,30 +187,30 @@ class ScanPipeline:
             analyze_s=time.monotonic() - read_s,
         )
 
-    def _document(
+    def _read_for(
         self, submission: Submission, analyzer: Analyzer, deadline: Deadline
     ) -> tuple[Document, tuple[ScanWarning, ...]]:
-        """Read the document; attach the file if `analyzer` takes files, since it may read other formats."""
+        """Read the document. An analyzer that takes files gets the file too, and may read more formats."""
         file = submission.file() if analyzer.takes_files else None
         try:
             document = self._read(submission, deadline)
         except (UnreadableDocument, UnsupportedMediaType) as error:
             if file is None:
                 raise
-            why = f"Only the AI service read this file, so findings have no span: {error.message}"
-            return (
-                Document("", (), file=file, is_read=False),
-                (ScanWarning("document_not_read", why),),
+            message = (
+                f"Only the AI service read this file, so findings have no span: {error.message}"
             )
+            warning = ScanWarning("document_not_read", message)
+            return Document("", (), file=file, is_read=False), (warning,)
         return document if file is None else replace(document, file=file), ()
 
     def _read(self, submission: Submission, deadline: Deadline) -> Document:
         with observe_stage(self._observer, "extract"):
-            extracted = self._extracted(submission, deadline)
+            extracted = self._extract(submission, deadline)
         with observe_stage(self._observer, "segment"):
             return self._segmenter.segment(extracted, deadline=deadline)
 
-    def _extracted(self, submission: Submission, deadline: Deadline) -> ExtractedText:
+    def _extract(self, submission: Submission, deadline: Deadline) -> ExtractedText:
         if submission.data is not None:
             return self._extractor.extract(
                 submission.data,
@@ -225,17 +226,17 @@ class ScanPipeline:
         return self._extractor.extract_text(text, caller=submission.caller, deadline=deadline)
 
 
-def _language_warnings(languages: Languages, read: Set[str] | None) -> Iterator[ScanWarning]:
-    """Yield a warning if too much of the text is in languages that are not in `read`."""
-    if read is None or not languages.shares:
+def _language_warnings(languages: Languages, readable: Set[str] | None) -> Iterator[ScanWarning]:
+    """Yield a warning if too much of the text is in languages other than `readable`."""
+    if readable is None or not languages.shares:
         return
-    unread = 1 - languages.share_of(read)
-    if unread >= LEAST_UNREAD_SHARE:
-        readable = ", ".join(f"'{code}'" for code in sorted(read))
-        others = [code for code in languages.shares if code not in read]
+    unread = 1 - languages.total_share(readable)
+    if unread >= MIN_UNREAD_SHARE:
+        codes = ", ".join(f"'{code}'" for code in sorted(readable))
+        others = [code for code in languages.shares if code not in readable]
         yield ScanWarning(
             "language_not_read",
             f"About {unread:.0%} of the text is in a language that the model does not read (mostly "
-            f"'{others[0]}'; it reads {readable}), so risks there are missed. "
+            f"'{others[0]}'; it reads {codes}), so risks there are missed. "
             "Scan a translation, or set force_llm if an LLM that reads it is configured.",
         )

@@ -1,4 +1,4 @@
-"""A sequence of spans kept as an array of offsets: a million spans would take 150 MB as objects."""
+"""A sequence of spans, stored as an array: a million spans would take 150 MB as objects."""
 
 from __future__ import annotations
 

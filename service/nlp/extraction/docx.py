@@ -220,5 +220,5 @@ def _symbol(element: etree._Element) -> str:
 
 def _aside(element: etree._Element, name: str) -> list[str]:
     """Return the text in a drawing's attributes: the description of a picture, WordArt."""
-    kept = {"docPr": ("title", "descr"), "textpath": ("string",)}.get(name, ())
-    return [words for words in (element.get(k, "").strip() for k in kept) if words]
+    attributes = {"docPr": ("title", "descr"), "textpath": ("string",)}.get(name, ())
+    return [words for words in (element.get(a, "").strip() for a in attributes) if words]

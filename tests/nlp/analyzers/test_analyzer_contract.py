@@ -1,4 +1,4 @@
-"""One suite over every analyzer: the model in this process (ONNX and torch), an LLM, another service."""
+"""The contract of every analyzer: the local model (ONNX and torch), an LLM, another service."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_analyze_risk_gives_types_of_the_taxonomy_and_the_exact_span(analyzer):
         assert f.category == category_of(f.risk_type)
 
 
-def test_analyze_answer_names_its_source_and_probabilities_belong_to_the_model(analyzer):
+def test_analyze_result_names_its_source_and_has_probabilities_in_range(analyzer):
     analysis = analyzer.analyze(document(RISK))
     assert analysis.source in {"model", "llm"}
     assert analysis.model_name == analyzer.model_name
@@ -105,7 +105,7 @@ def test_analyze_strange_characters_do_not_move_the_spans(analyzer, strange):
 @pytest.mark.parametrize(
     "mark", ["\x00", "\ud800", "\u200f", "\u202e", "\u2066", "\ufeff"], ids=ascii
 )
-def test_analyze_marks_that_nobody_sees_around_a_risk_do_not_hide_it(analyzer, mark):
+def test_analyze_invisible_characters_around_a_risk_do_not_hide_it(analyzer, mark):
     source = document(
         f"Noon.{mark} {mark}{RISK}{mark} {mark}Lunch{mark} is served.", f"{mark}{mark}"
     )
@@ -129,7 +129,7 @@ def test_analyze_sentence_among_many_is_found_as_it_is_alone(analyzer):
 
 
 @pytest.mark.parametrize("name", ["local", pytest.param("local_torch", marks=NEEDS_TORCH)])
-def test_analyze_sentences_far_away_do_not_bear_on_a_score(request, name):
+def test_analyze_distant_sentences_do_not_change_a_score(request, name):
     analyzer = request.getfixturevalue(name)
     near = [*HARMLESS, RISK, *(f"Item {k} is served at noon." for k in range(RADIUS))]
     short, long = (
@@ -170,15 +170,15 @@ def own_local(artifact):
 
 @pytest.mark.parametrize("name", ["own_local", "open_llm", "remote"])
 def test_analyze_after_close_raises_and_never_answers_empty(request, name):
-    made = request.getfixturevalue(name)
-    analyzer = made if isinstance(made, Analyzer) else made("json_schema")
+    fixture = request.getfixturevalue(name)
+    analyzer = fixture if isinstance(fixture, Analyzer) else fixture("json_schema")
     analyzer.close()
     with pytest.raises(ShuttingDown):
         analyzer.analyze(document(RISK))
 
 
 @pytest.mark.parametrize("call", ["analyze", "score"])
-def test_outputs_that_are_no_numbers_are_refused(artifact, call):
+def test_analyze_or_score_nan_outputs_raise_analyzer_error(artifact, call):
     with (
         closing(LocalAnalyzer(artifact, NotANumberEngine())) as analyzer,
         pytest.raises(AnalyzerError, match="refused"),

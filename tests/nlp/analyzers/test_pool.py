@@ -1,4 +1,4 @@
-"""An analyzer that is lent stays open; it closes when it is neither lent nor needed any more."""
+"""The pool keeps borrowed analyzers open, and closes those that nobody uses."""
 
 import pytest
 
@@ -8,8 +8,8 @@ from service.nlp.analyzers.pool import AnalyzerPool
 from service.nlp.document import Analysis
 
 
-class Closing(Analyzer):
-    """Finds nothing; knows whether it was closed."""
+class CountingAnalyzer(Analyzer):
+    """Finds nothing and counts its closings."""
 
     source = "model"
     model_name = model_version = "closing"
@@ -27,10 +27,10 @@ class Closing(Analyzer):
 
 @pytest.fixture
 def three():
-    return Closing(), Closing(), Closing()
+    return CountingAnalyzer(), CountingAnalyzer(), CountingAnalyzer()
 
 
-def test_lend_gives_the_analyzer_that_serves_now(three):
+def test_lend_after_an_exchange_gives_the_new_analyzer(three):
     analyzers = AnalyzerPool(three[0])
     with analyzers.lend() as before:
         analyzers.exchange(three[1])
@@ -38,7 +38,7 @@ def test_lend_gives_the_analyzer_that_serves_now(three):
             assert (before, after) == (three[0], three[1])
 
 
-def test_previous_stays_open_and_comes_back(three):
+def test_exchange_back_to_the_previous_reuses_it(three):
     analyzers = AnalyzerPool(three[0])
     analyzers.exchange(three[1])
     analyzers.exchange(three[0])
@@ -46,14 +46,14 @@ def test_previous_stays_open_and_comes_back(three):
     assert [a.n_closed for a in three] == [0, 0, 0]
 
 
-def test_older_one_that_nobody_uses_closes_at_once(three):
+def test_exchange_twice_closes_an_unused_older_analyzer_at_once(three):
     analyzers = AnalyzerPool(three[0])
     analyzers.exchange(three[1])
     analyzers.exchange(three[2])
     assert [a.n_closed for a in three] == [1, 0, 0]
 
 
-def test_older_one_in_use_closes_with_its_last_request(three):
+def test_exchange_twice_closes_a_used_older_analyzer_after_its_last_request(three):
     analyzers = AnalyzerPool(three[0])
     with analyzers.lend():
         with analyzers.lend():
@@ -63,7 +63,7 @@ def test_older_one_in_use_closes_with_its_last_request(three):
     assert three[0].n_closed == 1
 
 
-def test_request_that_fails_gives_its_analyzer_back(three):
+def test_lend_after_an_error_in_the_block_returns_the_analyzer(three):
     analyzers = AnalyzerPool(three[0])
     with pytest.raises(KeyError), analyzers.lend():
         raise KeyError
@@ -72,14 +72,14 @@ def test_request_that_fails_gives_its_analyzer_back(three):
     assert three[0].n_closed == 1
 
 
-def test_close_closes_all_that_are_open_once(three):
+def test_close_closes_each_open_analyzer_once(three):
     analyzers = AnalyzerPool(three[0], llm=three[2])
     analyzers.exchange(three[1])
     analyzers.close()
     assert [a.n_closed for a in three] == [1, 1, 1]
 
 
-def test_force_llm_without_one_says_what_to_set(three):
+def test_lend_force_llm_without_an_llm_names_the_setting(three):
     with (
         pytest.raises(NotConfigured, match="LLM_BASE_URL"),
         AnalyzerPool(three[0]).lend(force_llm=True),

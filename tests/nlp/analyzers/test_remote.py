@@ -17,7 +17,7 @@ GOOD = item("tight-budget", RISK)
 
 @pytest.fixture
 def analyze(segmenter, remote, scan_server):
-    """Return the findings of paragraphs for the answer that the service is made to give."""
+    """Analyze paragraphs; `data` and `source` are the answer that the service gives."""
 
     def run(*paragraphs: str, data=None, source="model"):
         if data is not None:
