@@ -6,5 +6,5 @@ from ml.__main__ import main
 
 
 def run_step(*arguments) -> Result:
-    """Return exit status and output of `python -m ml ARGUMENTS`; other errors than ours propagate."""
+    """Return exit status and output of `python -m ml ARGUMENTS`; unexpected errors propagate."""
     return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)

@@ -1,4 +1,4 @@
-"""One file says everything a run depends on; a wrong key is named."""
+"""The configuration file: its paths, and the faults it reports."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What "serving" and "next" mean: the model that serves now, and the first free version after it."""
+""" "serving" resolves to the serving model, "next" to the next free version."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ RETRAIN = ROOT / "ml/configs/retrain.toml"
 
 @pytest.fixture
 def registry(monkeypatch, tmp_path):
-    """The folder of a service's empty registry; the environment names it, and its database."""
+    """The folder of an empty registry, set in the environment like its database."""
     monkeypatch.setenv("REGISTRY_DIR", str(tmp_path / "registry"))
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'riskscan.db'}")
     return tmp_path / "registry"

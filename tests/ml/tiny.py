@@ -1,4 +1,4 @@
-"""The retraining recipe cut down to seconds."""
+"""The retraining recipe, small enough to run in seconds."""
 
 from pathlib import Path
 

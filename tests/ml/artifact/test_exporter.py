@@ -1,4 +1,4 @@
-"""What an export may replace: what its own run exported before, and nothing else."""
+"""An export replaces only an earlier export of the same run."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""A better graph comes as a new version over the same weights, or not at all."""
+"""A rebuilt graph becomes a new version over the same weights, or is refused."""
 
 import json
 import shutil

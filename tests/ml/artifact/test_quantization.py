@@ -1,4 +1,4 @@
-"""Rounding loses half a step at most, and what the engines read back is what was written."""
+"""Quantization loses at most half a step, and the engines read back what was written."""
 
 import numpy as np
 import pytest

@@ -15,7 +15,7 @@ DATA = ROOT / "ml/data/authored-d.jsonl"
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """The shipped model, and one that hardly finds anything."""
+    """The shipped model, and one that reports hardly anything."""
     folder = tmp_path_factory.mktemp("candidates")
     make_artifact(folder, "2.0.0")
     make_artifact(folder, "0.1.0", risk_threshold=0.9999)
@@ -24,7 +24,7 @@ def folders(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def record(folders):
-    """The verdict on the shipped model against the one that hardly finds anything."""
+    """The verdict on the shipped model against the one that reports hardly anything."""
     return registration.decide(registration.Request(folders / "2.0.0", [DATA], folders / "0.1.0"))
 
 

@@ -21,7 +21,7 @@ def test_keywords_find_plain_phrasings_in_a_document():
 
 
 def test_keywords_precision_on_other_sentences_exceeds_half():
-    """They miss most of these, which avoid the obvious words; a straw man would also be wrong."""
+    """These sentences avoid the obvious words, so most are missed; a bad baseline would also be wrong."""
     results = analyze_examples(KeywordAnalyzer.shipped(), COMPOSED[:360])
     found, true = results.hits["balanced"], targets(COMPOSED[:360]) > 0
     assert results.scores is None

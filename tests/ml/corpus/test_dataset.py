@@ -1,4 +1,4 @@
-"""Faulty files are named by line; no sentence or document stands in two splits."""
+"""Faulty lines are reported by number; no sentence or document is in two splits."""
 
 import json
 from dataclasses import replace
@@ -65,7 +65,7 @@ def test_faulty_line_is_reported_with_its_number(tmp_path: Path, line: str, mess
 
 
 def settings(tmp_path: Path, **files) -> DataSettings:
-    """Settings over files whose rows are given by field; dev is one neutral sentence unless given."""
+    """Settings over files with the given rows, by field; dev defaults to one neutral sentence."""
     files = {"dev": [row("A sentence that nobody else has.", doc="dev")]} | files
     paths = {name: write(tmp_path / f"{name}.jsonl", *rows) for name, rows in files.items()}
     dev = paths.pop("dev")

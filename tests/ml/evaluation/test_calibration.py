@@ -1,4 +1,4 @@
-"""Temperature and operating points find what is known to be there."""
+"""Calibration recovers known temperatures, biases and thresholds."""
 
 import numpy as np
 import pytest
@@ -94,7 +94,7 @@ def test_balanced_point_is_as_good_by_count_as_the_best_of_its_grid():
 
 
 def test_cross_fitted_hits_ignore_the_labels_of_the_own_document():
-    """Turning one document's labels around leaves its own decisions as they were."""
+    """Inverting one document's labels leaves its own decisions unchanged."""
     logits, y = drawn(120)
     scores = probabilities(logits, temperature=1.0, bias=0.0)
     docs = [f"d{i % 12}" for i in range(120)]

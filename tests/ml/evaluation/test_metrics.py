@@ -1,4 +1,4 @@
-"""Measures on arrays small enough to check by hand."""
+"""Metrics on arrays small enough to check by hand."""
 
 import numpy as np
 import pytest

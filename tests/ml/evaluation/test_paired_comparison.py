@@ -13,7 +13,7 @@ Y[np.arange(0, N, 3), np.arange(0, N, 3) % 37] = 1
 
 
 def wrong(share, *, seed=0):
-    """The truth with that share of its positives missed."""
+    """The true labels, with this share of the positives missed."""
     hits = Y > 0
     missed = np.random.default_rng(seed).random(N) < share
     return hits & ~missed[:, None]
@@ -60,7 +60,7 @@ def test_paired_bootstrap_same_decisions_are_even_and_repeat():
 
 
 def test_paired_bootstrap_is_narrower_than_two_separate_intervals():
-    """What makes a document hard for both cancels out: that is why the resamples are shared."""
+    """Both share the resamples, so that a document's difficulty cancels out."""
     rng = np.random.default_rng(3)
     hard = np.repeat(rng.random(N // 8) < 0.4, 8)
     a, b = (Y > 0) & ~hard[:, None], (Y > 0) & ~hard[:, None] & (rng.random((N, 1)) > 0.03)

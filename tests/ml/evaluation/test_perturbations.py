@@ -1,4 +1,4 @@
-"""Perturbations change the form of a sentence alone; the report counts what that turns."""
+"""Perturbations change only a sentence's form; the report counts the decisions they flip."""
 
 import pytest
 

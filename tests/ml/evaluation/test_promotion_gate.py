@@ -11,7 +11,7 @@ BETTER = Difference(value=0.04, low=0.01, high=0.07, p_better=0.99)
 
 
 def figures(mean=BETTER, *, calibration_errors=(0.04, 0.04), **category):
-    """Figures of equal categories but for the first; the calibration error of candidate and serving model."""
+    """Figures with equal categories except the first; calibration errors of candidate and serving model."""
     found = {c: CategoryFigures(30, 0.5, 0.5, -0.02, 0.02) for c in CATEGORIES}
     if category:
         found[CATEGORIES[0]] = CategoryFigures(serving_f1=0.5, low=-0.2, **category)

@@ -1,4 +1,4 @@
-"""The integers that ship decide as the float32 weights they were rounded from."""
+"""The shipped integers decide like the float32 weights that they were rounded from."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def test_differences_are_signed_points_of_each_level():
 
 
 def test_differences_of_two_sentences_at_the_threshold_pass():
-    """At the one threshold they would cost a whole point; rounding moved them by a thousandth."""
+    """At a single threshold they would cost a whole point, although rounding moved them by a thousandth."""
     trained = np.where(Y > 0, 0.99, 0.01).astype(np.float32)
     trained[:2, 0] = 0.5005
     shipped = trained.copy()

@@ -1,4 +1,4 @@
-"""F1 by part of the data, and the confusion of categories, on arrays small enough to check by hand."""
+"""F1 by domain and length, and the confusion of categories, on arrays small enough to check by hand."""
 
 import numpy as np
 

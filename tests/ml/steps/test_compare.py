@@ -16,7 +16,7 @@ Y[np.arange(0, N, 3), np.arange(0, N, 3) % 37] = 1
 
 
 def wrong(share, *, seed=0):
-    """The truth with that share of its positives missed."""
+    """The true labels, with this share of the positives missed."""
     hits = Y > 0
     missed = np.random.default_rng(seed).random(N) < share
     return hits & ~missed[:, None]

@@ -1,4 +1,4 @@
-"""The drift command over a real model: the sentences it knows are stable, another kind is not."""
+"""The drift command with the shipped model: similar sentences are stable, other prose has drifted."""
 
 import json
 import shutil
@@ -93,7 +93,7 @@ def test_reference_holds_histograms_and_no_text(folder):
 
 
 def test_drift_against_a_reference_of_version_1_works(tmp_path):
-    """It has no noise, and a reference of five thousand sentences needs none."""
+    """It lacks the noise, which a reference of five thousand sentences does not need."""
     folder = tmp_path / MODEL_DIR.name
     shutil.copytree(MODEL_DIR, folder)
     reference = json.loads((folder / "reference.json").read_text()) | {"reference_version": 1}

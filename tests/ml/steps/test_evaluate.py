@@ -1,4 +1,4 @@
-"""The command over every kind of analyzer: what it writes, and what it refuses."""
+"""The evaluate command with every kind of analyzer: its reports and errors."""
 
 import json
 

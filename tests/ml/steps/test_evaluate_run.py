@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
-    """60 composed sentences to train the baselines, 40 to choose on; the run's weights are not there."""
+    """60 composed sentences to train the baselines, 40 as dev; the run has no weights."""
     from ml.settings import load  # noqa: PLC0415 - after the skip above
 
     folder = tmp_path_factory.mktemp("ml")
@@ -92,7 +92,7 @@ def test_run_without_its_weights_has_no_rounding_figures(evaluation, settings):
 
 @pytest.fixture
 def weights(settings):
-    """The run's float32 weights: those that the artifact's integers stand for."""
+    """The run's float32 weights, dequantized from the artifact."""
     from ml.training.checkpoints import model_path  # noqa: PLC0415 - after the skip above
     from service.nlp.inference.torch_engine import load_encoder  # noqa: PLC0415 - as above
 

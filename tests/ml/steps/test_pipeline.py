@@ -42,7 +42,7 @@ def exported(settings) -> Path:
 
 @pytest.fixture(scope="module")
 def calibrated(settings, exported) -> Path:  # noqa: ARG001 - the artifact has to be there
-    """The folder of an artifact that every step has worked on."""
+    """The folder of an artifact after every step."""
     from ml.steps import calibrate, evaluate  # noqa: PLC0415 - after the skip above
 
     calibrate.run(settings)

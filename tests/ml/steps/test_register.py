@@ -13,7 +13,7 @@ DATA = ROOT / "ml/data/authored-d.jsonl"
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """The shipped model, one that hardly finds anything, and one whose scores are six times too bold."""
+    """The shipped model, one that hardly finds anything, and an overconfident one."""
     folder = tmp_path_factory.mktemp("candidates")
     make_artifact(folder, "2.0.0")
     make_artifact(folder, "0.1.0", risk_threshold=0.9999)

@@ -1,4 +1,4 @@
-"""Training goes on after a kill, spreads over processes, and leaves measurements behind."""
+"""Training resumes after a kill, runs in several processes, and records measurements."""
 
 import importlib.util
 import json
@@ -45,7 +45,7 @@ def trained(config: Path, *, environ=None, launcher=()) -> subprocess.CompletedP
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
-    """The configuration of a training that ended undisturbed and was reported to MLflow."""
+    """The configuration of an undisturbed training that was reported to MLflow."""
     folder = tmp_path_factory.mktemp("whole")
     config = write_config(folder)
     store = (folder / "tracking").as_uri()

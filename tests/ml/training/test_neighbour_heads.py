@@ -1,4 +1,4 @@
-"""Influence of neighbours: learned where it is there, and alike in training, torch and the shipped graph."""
+"""Neighbour heads: learned from real dependencies, and equal in training, torch and the graph."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def documents(n_documents, n_sentences):
 
 
 def planted(examples, seed):
-    """Sentences whose first type hangs on the sentence before, and on nothing of their own."""
+    """Sentences whose first type depends only on the preceding sentence."""
     random = np.random.default_rng(seed)
     pooled = random.normal(size=(len(examples), HIDDEN)).astype(np.float32)
     y = np.zeros((len(examples), N_TYPES), np.float32)

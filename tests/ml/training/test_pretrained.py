@@ -1,4 +1,4 @@
-"""The encoder that training begins from: a wrong one ends in a sentence, before anything is loaded."""
+"""The encoder that training starts from: a wrong one is refused before anything is loaded."""
 
 import importlib.util
 import json
