@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, or_, select
-from sqlalchemy.orm import Session, aliased, defer
+from sqlalchemy.orm import Session, aliased
 
 from db.tables import Feedback, Finding, Scan, Verdict
 
@@ -30,11 +30,11 @@ class Target:
 def scan_under_review(
     session: Session, scan_id: UUID, *, owner_id: UUID | None = None, lock: bool = False
 ) -> Scan | None:
-    """Return a scan, of `owner_id` only when given, without its `data`.
+    """Return a scan, of `owner_id` only when given.
 
     With `lock` other feedback on the scan waits until this transaction ends (SQLite has one writer).
     """
-    query = select(Scan).options(defer(Scan.data, raiseload=True)).where(Scan.id == scan_id)
+    query = select(Scan).where(Scan.id == scan_id)
     if owner_id is not None:
         query = query.where(Scan.user_id == owner_id)
     return session.scalar(query.with_for_update() if lock else query)

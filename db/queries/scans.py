@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select
-from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm import Session
 
 from db.queries.counts import n_rows_of
 from db.tables import Base, Finding, Scan
@@ -88,8 +88,7 @@ def list_scans(
 ) -> Sequence[Scan]:
     """Return up to `limit` scans of a user, or of everyone if None, after the position `after`.
 
-    Newest first: by created_at, then by id. `data` is not loaded, since it takes megabytes for long
-    documents; reading the attribute raises.
+    Newest first: by created_at, then by id.
     """
     ids = _newest_first(user_id, chosen).limit(limit)
     if after is not None:
@@ -109,7 +108,7 @@ def list_scans_page(
     limit: int,
     offset: int,
 ) -> Sequence[Scan]:
-    """Return up to `limit` scans, newest first, past the first `offset`; `data` as in list_scans."""
+    """Return up to `limit` scans, newest first, past the first `offset`."""
     return _scans_of(session, _newest_first(user_id, chosen).limit(limit).offset(offset))
 
 
@@ -139,9 +138,9 @@ def delete_scan(session: Session, scan_id: UUID, user_id: UUID) -> bool:
 
 
 def findings_of_scan(
-    session: Session, scan_id: UUID, *, after_n: int = 0, limit: int
+    session: Session, scan_id: UUID, *, after_n: int = 0, limit: int | None = None
 ) -> Sequence[Finding]:
-    """Return up to `limit` findings numbered above `after_n`, in document order."""
+    """Return up to `limit` findings numbered above `after_n`, or all of them, in document order."""
     query = select(Finding).where(Finding.scan_id == scan_id, Finding.n > after_n)
     return session.scalars(query.order_by(Finding.n).limit(limit)).all()
 
@@ -161,8 +160,7 @@ def _newest_first(user_id: UUID | None, chosen: ScanFilter | None) -> Select[UUI
 def _scans_of(session: Session, ids: Select[UUID]) -> Sequence[Scan]:
     # The index alone finds the ids, so that rows which are skipped or ruled out by label are never read.
     page = ids.subquery("page")
-    query = select(Scan).options(defer(Scan.data, raiseload=True))
-    found = session.scalars(query.join(page, Scan.id == page.c.id))
+    found = session.scalars(select(Scan).join(page, Scan.id == page.c.id))
     # A join promises no order, and ORDER BY around it would have the database sort what is sorted.
     return sorted(found, key=lambda scan: (scan.created_at, scan.id), reverse=True)
 

@@ -49,7 +49,6 @@ class Scan(Base):
     id: Mapped[UUID] = mapped_column(row_id(), primary_key=True)
     user_id: Mapped[UUID] = mapped_column(row_id(), ForeignKey("users.id", ondelete="CASCADE"))
     filename: Mapped[str | None] = mapped_column(exact(255))
-    data: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     source: Mapped[str] = mapped_column(exact(16))
     sensitivity: Mapped[str | None] = mapped_column(exact(16))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

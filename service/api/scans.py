@@ -9,7 +9,6 @@ from apiflask import APIBlueprint
 from marshmallow import RAISE
 
 from db.queries.scans import ScanFilter, Total
-from db.tables import Scan
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.pagination import Listing, encode_cursor, listing, position
@@ -26,6 +25,7 @@ from service.api.schemas.scans import (
 )
 from service.domain.reviews.reviews import visible_owner
 from service.domain.scans import scans
+from service.domain.scans.scans import StoredScan
 
 blueprint = APIBlueprint("scans", __name__, url_prefix="/api/v1", tag="Scans")
 _FILTERS = (
@@ -51,13 +51,13 @@ _FILTERS = (
     operation_id="post_scan_create",
 )
 @limit_documents
-def create_scan(headers: dict[str, str], body: dict[str, Any]) -> tuple[Scan, Headers]:
-    scan = services().scans.create(
+def create_scan(headers: dict[str, str], body: dict[str, Any]) -> tuple[StoredScan, Headers]:
+    stored = services().scans.create(
         current_user().id, submission(body), key=headers.get("idempotency_key")
     )
-    return scan, [
-        ("Location", f"/api/v1/scans/{scan.id}"),
-        *warning_headers(scan.coverage.get("warnings", [])),
+    return stored, [
+        ("Location", f"/api/v1/scans/{stored.scan.id}"),
+        *warning_headers(stored.scan.coverage.get("warnings", [])),
     ]
 
 
@@ -91,7 +91,7 @@ def list_scans(query: dict[str, Any]) -> Listing:
 @blueprint.auth_required(auth)
 @blueprint.output(ScanDetailOut)
 @blueprint.doc(summary="Get a scan; reviewers may get anyone's", responses=[304])
-def get_scan(scan_id: UUID) -> Scan:
+def get_scan(scan_id: UUID) -> StoredScan:
     owner_id = visible_owner(current_user())
     return services().transactions.read(scans.get_scan, owner_id, scan_id)
 

@@ -128,6 +128,10 @@ class Finding:
         """The title of the category."""
         return category_title(self.category, self.foreign_category)
 
+    def data_item(self) -> dict[str, str]:
+        """Return the three keys of the older contract."""
+        return {"risk": self.risk, "category": self.category_title, "context": self.context}
+
 
 @dataclass(frozen=True, slots=True)
 class Analysis:

@@ -96,14 +96,7 @@ class ScanResult:
 
     def data(self) -> list[dict[str, str]]:
         """Return the findings as objects of the older contract, in document order."""
-        return [
-            {
-                "risk": f.risk,
-                "category": f.category_title,
-                "context": f.context,
-            }
-            for f in self.analysis.findings
-        ]
+        return [finding.data_item() for finding in self.analysis.findings]
 
 
 class ScanPipeline:

@@ -61,10 +61,13 @@ def category_by_title(title: str) -> str | None:
 
 
 def risk_title(risk_type: str | None, foreign: str | None) -> str:
-    """Return the title of a risk type; without one, `foreign`, the title from another service."""
-    return RISK_TITLES[risk_type] if risk_type else foreign or ""
+    """Return the title of a risk type; without one, `foreign`, the title from another service.
+
+    A stored type that is no longer in the taxonomy is its own title.
+    """
+    return RISK_TITLES.get(risk_type, risk_type) if risk_type else foreign or ""
 
 
 def category_title(category: str | None, foreign: str | None) -> str:
     """Return the title of a category; without one, `foreign`, the title from another service."""
-    return CATEGORY_TITLES[category] if category else foreign or ""
+    return CATEGORY_TITLES.get(category, category) if category else foreign or ""

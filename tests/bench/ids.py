@@ -31,9 +31,9 @@ INSERT INTO users (id, email, password_hash, role, created_at)
 SELECT DISTINCT {owner}, CONCAT(HEX(owner), '@corp.local'), 'argon2', 'user', NOW(6) FROM ready_ids
 """
 _SCANS = """
-INSERT INTO scans (id, user_id, data, source, sensitivity, created_at, model_name, model_version,
+INSERT INTO scans (id, user_id, source, sensitivity, created_at, model_name, model_version,
                    document_sha256, coverage, n_findings)
-SELECT {id}, {owner}, JSON_ARRAY(:sentence, :sentence, :sentence), 'model', 'balanced',
+SELECT {id}, {owner}, 'model', 'balanced',
        '2026-01-01' + INTERVAL n SECOND, 'riskscan-minilm', '1.3.1', SHA2(n, 256),
        JSON_OBJECT('characters', 270), 3
 FROM ready_ids WHERE n BETWEEN :first AND :last ORDER BY n

@@ -73,7 +73,6 @@ def scan_values(user_id, **changed):
         "id": uuid_utils.compat.uuid7(),
         "user_id": user_id,
         "filename": None,
-        "data": [],
         "source": "model",
         "created_at": datetime.now(UTC),
         "model_name": "riskscan-minilm",

@@ -1,8 +1,12 @@
-"""Rows as revision 0004 could hold them, by table, owners before what they own."""
+"""Rows as revision 0004 could store them, by table, owners before what they own.
 
+Columns that the schema at hand does not have are left out.
+"""
+
+import json
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
 from db.engines import open_unpooled_engine
 
@@ -18,11 +22,12 @@ _SCAN = {
     "model_version": "1.0.0",
     "document_sha256": "0" * 64,
     "coverage": "{}",
-    "n_findings": 2,
+    "n_findings": 0,
     "sensitivity": "balanced",
 }
 _SPAN = {"span_start": 0, "span_end": 9}
-_FINDING = {"risk_type": "budget", "category": "financial", "context": "Zu teuer.", **_SPAN}
+_FINDING = {"risk_type": "tight-budget", "category": "budget", "context": "Zu teuer.", **_SPAN}
+_ITEM = {"risk": "Insufficient or tight budget", "category": "Budget", "context": "Zu teuer."}
 _COUNTS = ("n_scans", "n_sentences", "n_agreeing", "n_only_serving", "n_only_shadow", "n_dropped")
 ROWS = [
     (
@@ -48,7 +53,14 @@ ROWS = [
     (
         "scans",
         [
-            {"id": SCAN, "filename": "Плän.pdf", "idempotency_key": None, **_SCAN},
+            {
+                **_SCAN,
+                "id": SCAN,
+                "filename": "Плän.pdf",
+                "idempotency_key": None,
+                "data": json.dumps([_ITEM, _ITEM]),
+                "n_findings": 2,
+            },
             {"id": KEYED, "filename": None, "idempotency_key": "k", **_SCAN},
         ],
     ),
@@ -141,7 +153,7 @@ _UNCHECKED = {
 }
 _NOBODY = "0190" + "0" * 28
 _ORPHANS = {
-    "scans": {**dict(ROWS)["scans"][0], "id": "0190" + "f" * 28, "user_id": _NOBODY},
+    "scans": {**dict(ROWS)["scans"][1], "id": "0190" + "f" * 28, "user_id": _NOBODY},
     "findings": {**dict(ROWS)["findings"][0], "scan_id": _NOBODY},
 }
 
@@ -160,18 +172,28 @@ def add_orphan(url, table="scans", **owner):
 def add_rows(connection, rows):
     """Insert (table, rows) as they are."""
     for table, values in rows:
-        names = ", ".join(values[0])
-        places = ", ".join(f":{name}" for name in values[0])
+        columns = _columns(connection, table, values)
+        names, places = ", ".join(columns), ", ".join(f":{name}" for name in columns)
         connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({places})"), values)
 
 
 def all_rows(connection, rows=ROWS):
     """Return what each table holds in the columns of `rows`, ids as hex."""
-    stored = {}
-    for table, values in rows:
-        found = connection.execute(text(f"SELECT {', '.join(values[0])} FROM {table}"))
-        stored[table] = sorted((tuple(map(_plain, row)) for row in found), key=repr)
-    return stored
+    return {
+        table: rows_of(connection, table, _columns(connection, table, values))
+        for table, values in rows
+    }
+
+
+def rows_of(connection, table, columns):
+    """Return the rows of a table, sorted, ids as hex."""
+    stored = connection.execute(text(f"SELECT {', '.join(columns)} FROM {table}"))
+    return sorted((tuple(map(_plain, row)) for row in stored), key=repr)
+
+
+def _columns(connection, table, values):
+    known = {column["name"] for column in inspect(connection).get_columns(table)}
+    return [name for name in values[0] if name in known]
 
 
 def _plain(value):

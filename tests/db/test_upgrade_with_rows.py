@@ -1,15 +1,21 @@
 """Each migration keeps the rows that it finds, up and down, those without a parent included."""
 
+import json
+from pathlib import Path
+
 import pytest
-from sqlalchemy import select
+from sqlalchemy import inspect, select
 
 from db import migrate
 from db.engines import open_unpooled_engine
 from db.tables import Feedback
 from tests.db.conftest import mysql
-from tests.db.old_rows import ROWS, add_orphan, add_rows, all_rows
+from tests.db.old_rows import ROWS, SCAN, add_orphan, add_rows, rows_of
 
+VERSIONS = Path(migrate.__file__).parent / "migrations" / "versions"
+REVISIONS = sorted(path.name[1:5] for path in VERSIONS.glob("r*.py"))
 FIRST = "0004"
+LATER_ROWS = [("transaction_markers", [{"id": SCAN, "created_at": "2026-01-02 03:04:05"}])]
 
 
 @pytest.fixture
@@ -21,19 +27,62 @@ def filled_url(empty_database_url):
     return empty_database_url
 
 
-def stored(url):
+def snapshot(url):
+    """Return the columns and the rows of each table, both sorted."""
     with open_unpooled_engine(url).connect() as connection:
-        return all_rows(connection)
+        inspector = inspect(connection)
+        columns = {
+            table: sorted(column["name"] for column in inspector.get_columns(table))
+            for table in inspector.get_table_names()
+            if table != "alembic_version"
+        }
+        return {
+            table: (names, rows_of(connection, table, names)) for table, names in columns.items()
+        }
 
 
-def test_upgrade_and_downgrade_keep_every_row(filled_url):
-    before = stored(filled_url)
-    assert {name: len(rows) for name, rows in before.items()} == {n: len(r) for n, r in ROWS}
-    migrate.upgrade(filled_url)
-    assert stored(filled_url) == before
-    assert migrate.differences(filled_url) == []
-    migrate.downgrade(filled_url, FIRST)
-    assert stored(filled_url) == before
+def fill_empty_tables(url):
+    empty = {table for table, (_, rows) in snapshot(url).items() if not rows}
+    with open_unpooled_engine(url).begin() as connection:
+        add_rows(connection, [(t, rows) for t, rows in [*ROWS, *LATER_ROWS] if t in empty])
+
+
+def common(one, other):
+    """Return the rows of `one` in the tables and columns that `other` has too."""
+    rows_by_table = {}
+    for table in one.keys() & other.keys():
+        (columns, rows), known = one[table], other[table][0]
+        shared = [n for n, name in enumerate(columns) if name in known]
+        rows_by_table[table] = sorted((tuple(row[n] for n in shared) for row in rows), key=repr)
+    return rows_by_table
+
+
+def assert_kept(before, after):
+    assert before.keys() <= after.keys()
+    assert common(after, before) == common(before, after)
+
+
+def upgrade_by_single_revisions(url):
+    """Go up with rows in every table; return what each revision stored."""
+    snapshots = {}
+    before = {}
+    for revision in REVISIONS:
+        migrate.upgrade(url, revision)
+        assert_kept(before, snapshot(url))
+        fill_empty_tables(url)
+        before = snapshots[revision] = snapshot(url)
+    return snapshots
+
+
+def test_each_revision_keeps_every_row_up_down_and_up(empty_database_url):
+    snapshots = upgrade_by_single_revisions(empty_database_url)
+    assert all(rows for _, rows in snapshots[migrate.head()].values())
+    assert migrate.differences(empty_database_url) == []
+    for revision in reversed(REVISIONS[:-1]):
+        migrate.downgrade(empty_database_url, revision)
+        assert snapshot(empty_database_url) == snapshots[revision], revision
+    migrate.upgrade(empty_database_url)
+    assert_kept(snapshots[REVISIONS[0]], snapshot(empty_database_url))
 
 
 def test_upgrade_takes_the_making_of_an_account_for_its_last_change(filled_url):
@@ -47,9 +96,9 @@ def test_upgrade_takes_the_making_of_an_account_for_its_last_change(filled_url):
 
 def test_upgrade_keeps_and_reports_a_scan_whose_account_is_gone(filled_url, caplog):
     add_orphan(filled_url)
-    before = stored(filled_url)
+    before = snapshot(filled_url)
     migrate.upgrade(filled_url)
-    assert stored(filled_url) == before
+    assert_kept(before, snapshot(filled_url))
     assert "scans whose account is gone: 1" in caplog.text
 
 
@@ -88,5 +137,54 @@ def test_downgrade_drops_what_the_version_before_foreign_findings_cannot_hold(fi
         connection.exec_driver_sql("UPDATE findings SET risk_type = NULL, foreign_risk = 'Lock-in'")
         connection.exec_driver_sql("UPDATE feedback SET span_start = 0, span_end = 0 WHERE n = 1")
     migrate.downgrade(filled_url, "0008")
-    rows = stored(filled_url)
-    assert (len(rows["findings"]), len(rows["feedback"])) == (0, 1)
+    after = snapshot(filled_url)
+    assert [len(after[table][1]) for table in ("findings", "feedback")] == [0, 1]
+
+
+def findings_and_data(url):
+    """Return the findings of the first scan, and what its `data` has if there is that column."""
+    stored = snapshot(url)
+    columns, rows = stored["findings"]
+    names = ("n", "risk_type", "foreign_risk", "foreign_category", "context")
+    findings = sorted(tuple(row[columns.index(name)] for name in names) for row in rows)
+    columns, rows = stored["scans"]
+    return findings, [row[columns.index("data")] for row in rows] if "data" in columns else None
+
+
+def test_upgrade_stores_a_finding_that_only_the_data_of_its_scan_has(filled_url):
+    migrate.upgrade(filled_url, "0010")
+    with open_unpooled_engine(filled_url).begin() as connection:
+        connection.exec_driver_sql("DELETE FROM findings WHERE n = 2")
+    _, data = findings_and_data(filled_url)
+    migrate.upgrade(filled_url)
+    title = ("Insufficient or tight budget", "Budget", "Zu teuer.")
+    findings, _ = findings_and_data(filled_url)
+    assert findings == [(1, "tight-budget", None, None, "Zu teuer."), (2, None, *title)]
+    migrate.downgrade(filled_url, "0010")
+    assert findings_and_data(filled_url)[1] == data
+
+
+def test_downgrade_derives_the_data_of_more_scans_than_one_batch(filled_url):
+    migrate.upgrade(filled_url)
+    [(_, [scan, _])] = [row for row in ROWS if row[0] == "scans"]
+    [(_, [finding, _])] = [row for row in ROWS if row[0] == "findings"]
+    ids = [f"0191{n:028x}" for n in range(1001)]
+    with open_unpooled_engine(filled_url).begin() as connection:
+        add_rows(connection, [("scans", [{**scan, "id": id_} for id_ in ids])])
+        add_rows(connection, [("findings", [{**finding, "scan_id": id_} for id_ in ids])])
+    migrate.downgrade(filled_url, "0010")
+    _, data = findings_and_data(filled_url)
+    n_items = [len(json.loads(d) if isinstance(d, str) else d) for d in data]
+    assert sorted(n_items) == [0, *[1] * 1001, 2]
+
+
+@mysql
+def test_change_of_data_that_broke_off_can_run_again(filled_url):
+    migrate.upgrade(filled_url)
+    with open_unpooled_engine(filled_url).connect() as connection:
+        connection.exec_driver_sql("ALTER TABLE scans ADD COLUMN data JSON")
+    migrate.downgrade(filled_url, "0010")
+    with open_unpooled_engine(filled_url).connect() as connection:
+        connection.exec_driver_sql("ALTER TABLE scans DROP COLUMN data")
+    migrate.upgrade(filled_url)
+    assert migrate.differences(filled_url) == []

@@ -107,10 +107,10 @@ class AnalysisOut(Schema):
 
 
 class ScanOut(Schema):
-    scan_id = UUID(required=True, attribute="id")
+    scan_id = UUID(required=True, attribute="scan.id")
     data = List(Nested(DataItemOut), required=True)
-    source = String(required=True, validate=OneOf(list(Source)))
-    timestamp = AwareDateTime(required=True, attribute="created_at", default_timezone=UTC)
+    source = String(required=True, attribute="scan.source", validate=OneOf(list(Source)))
+    timestamp = AwareDateTime(required=True, attribute="scan.created_at", default_timezone=UTC)
 
 
 class ScanSummaryOut(Schema):
@@ -166,19 +166,22 @@ def warning_list(attribute: str) -> List[Any]:
 
 
 class ScanDetailOut(ScanOut):
-    user_id = UUID(required=True, metadata={"description": "The owner of the scan."})
-    filename = String(required=True, allow_none=True)
-    n_findings = Integer(required=True)
+    user_id = UUID(
+        required=True, attribute="scan.user_id", metadata={"description": "The owner of the scan."}
+    )
+    filename = String(required=True, allow_none=True, attribute="scan.filename")
+    n_findings = Integer(required=True, attribute="scan.n_findings")
     sensitivity = String(
         required=True,
         allow_none=True,
+        attribute="scan.sensitivity",
         metadata={"description": "null for an LLM, and for scans older than this field."},
     )
-    model_name = String(required=True)
-    model_version = String(required=True)
-    document_sha256 = String(required=True)
-    coverage = Nested(CoverageOut, required=True)
-    warnings = warning_list("coverage.warnings")
+    model_name = String(required=True, attribute="scan.model_name")
+    model_version = String(required=True, attribute="scan.model_version")
+    document_sha256 = String(required=True, attribute="scan.document_sha256")
+    coverage = Nested(CoverageOut, required=True, attribute="scan.coverage")
+    warnings = warning_list("scan.coverage.warnings")
 
 
 def _foreign_title(kind: str) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from service.nlp.document import Finding
 from service.nlp.observer import NULL_OBSERVER, Observer, observe_stage
 from service.nlp.pipeline import ScanPipeline, ScanResult, Submission
 
+_FINDING_FIELDS = tuple(field.name for field in dataclasses.fields(Finding))
+
 
 class ReportScan(Protocol):
     """Reports a scan once it is stored."""
@@ -44,6 +47,14 @@ class ScanPage:
     total: queries.Total | None
 
 
+@dataclass(frozen=True, slots=True)
+class StoredScan:
+    """A stored scan; `data` has its findings in the three keys of the older contract, in document order."""
+
+    scan: tables.Scan
+    data: list[dict[str, str]]
+
+
 class Scans:
     """Scans documents and stores the results; the analysis runs before the transaction that stores it."""
 
@@ -61,7 +72,7 @@ class Scans:
         self._observer = observer
         self._report = report
 
-    def create(self, user_id: UUID, submission: Submission, *, key: str | None) -> tables.Scan:
+    def create(self, user_id: UUID, submission: Submission, *, key: str | None) -> StoredScan:
         """Scan a document and store scan, findings and audit event in one transaction.
 
         If this user has already used the idempotency `key`, return the stored scan.
@@ -92,22 +103,22 @@ class Scans:
                 return earlier
             raise
         self._report(result, duration_s=time.monotonic() - began_s, scan_id=scan.id)
-        return scan
+        return StoredScan(scan, result.data())
 
-    def _earlier(self, user_id: UUID, key: str, request_sha256: str | None) -> tables.Scan | None:
+    def _earlier(self, user_id: UUID, key: str, request_sha256: str | None) -> StoredScan | None:
         """Return the scan that was stored with the key; Conflict if it was made from other content."""
-        scan = self._transactions.read(queries.scan_by_key, user_id, key)
-        if scan is not None and scan.request_sha256 != request_sha256:
+        earlier = self._transactions.read(_scan_by_key, user_id, key)
+        if earlier is not None and earlier.scan.request_sha256 != request_sha256:
             raise Conflict("This Idempotency-Key came with other content before; use a new key.")
-        return scan
+        return earlier
 
 
-def get_scan(session: Session, owner_id: UUID | None, scan_id: UUID) -> tables.Scan:
+def get_scan(session: Session, owner_id: UUID | None, scan_id: UUID) -> StoredScan:
     """Return a scan of this owner, or of anyone if None; NotFound if there is none."""
     scan = queries.scan_of_user(session, scan_id, owner_id)
     if scan is None:
         raise _not_found()
-    return scan
+    return _with_findings(session, scan)
 
 
 def list_scans(
@@ -137,6 +148,16 @@ def delete_scan(session: Session, user_id: UUID, scan_id: UUID) -> None:
         Action.SCAN_DELETED, actor=Actor(user_id), object_type="scan", object_id=scan_id
     )
     record(session, deleted)
+
+
+def _scan_by_key(session: Session, user_id: UUID, key: str) -> StoredScan | None:
+    scan = queries.scan_by_key(session, user_id, key)
+    return None if scan is None else _with_findings(session, scan)
+
+
+def _with_findings(session: Session, scan: tables.Scan) -> StoredScan:
+    rows = queries.findings_of_scan(session, scan.id)
+    return StoredScan(scan, [_finding(row).data_item() for row in rows])
 
 
 def _numbered_page(
@@ -198,7 +219,6 @@ def _new_scan(
         "id": scan_id,
         "user_id": user_id,
         "filename": submission.filename,
-        "data": result.data(),
         "source": source,
         "sensitivity": submission.sensitivity if source == tables.Source.MODEL else None,
         "created_at": datetime.now(UTC),
@@ -222,17 +242,10 @@ def _new_scan(
 
 def _finding_values(findings: Sequence[Finding]) -> list[dict[str, Any]]:
     return [
-        {
-            "n": n,
-            "risk_type": f.risk_type,
-            "category": f.category,
-            "score": f.score,
-            "context": f.context,
-            "start": f.start,
-            "end": f.end,
-            "page": f.page,
-            "foreign_risk": f.foreign_risk,
-            "foreign_category": f.foreign_category,
-        }
-        for n, f in enumerate(findings, start=1)
+        {"n": n, **{name: getattr(finding, name) for name in _FINDING_FIELDS}}
+        for n, finding in enumerate(findings, start=1)
     ]
+
+
+def _finding(row: tables.Finding) -> Finding:
+    return Finding(**{name: getattr(row, name) for name in _FINDING_FIELDS})
