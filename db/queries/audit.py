@@ -9,10 +9,11 @@ from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat
-from sqlalchemy import insert, or_, select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from db import commit_markers
+from db.queries.pages import Position, newest_first
 from db.tables import AuditEvent, Base
 
 _EVENTS = Base.metadata.tables[AuditEvent.__tablename__]
@@ -51,14 +52,8 @@ def add_events(session: Session, events: Sequence[Event]) -> None:
 
 
 def list_events(
-    session: Session, *, limit: int, after: tuple[datetime, UUID] | None = None
+    session: Session, *, limit: int, after: Position | None = None
 ) -> Sequence[AuditEvent]:
     """Return up to `limit` events, newest first (created_at, then id), past the position `after`."""
-    query = select(AuditEvent).order_by(AuditEvent.created_at.desc(), AuditEvent.id.desc())
-    if after is not None:
-        created_at, event_id = after
-        query = query.where(
-            AuditEvent.created_at <= created_at,
-            or_(AuditEvent.created_at < created_at, AuditEvent.id < event_id),
-        )
+    query = newest_first(select(AuditEvent), AuditEvent, after=after)
     return session.scalars(query.limit(limit)).all()

@@ -12,7 +12,6 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from db.error_codes import is_duplicate
-from db.queries.counts import n_rows_of
 from db.tables import Deployment, DeploymentKind, ShadowTotal
 
 SERVING_KINDS = (DeploymentKind.ACTIVATE, DeploymentKind.ROLLBACK)
@@ -126,4 +125,4 @@ def _increase(session: Session, serving: str, shadow: str, counts: ShadowCounts)
         .where(ShadowTotal.serving == serving, ShadowTotal.shadow == shadow)
         .values(**added, last_at=datetime.now(UTC))
     )
-    return n_rows_of(session, statement) == 1
+    return session.connection().execute(statement).rowcount == 1

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session, aliased
 
+from db.queries.pages import Position, newest_first
 from db.tables import Feedback, Finding, Scan, Verdict
 
 _later = aliased(Feedback)
@@ -106,7 +107,7 @@ def current_of_finding(
 ) -> Sequence[Feedback]:
     """Return up to `limit` users' current verdicts on a finding, newest first."""
     query = select(Feedback).where(Feedback.scan_id == scan_id, Feedback.n == n, *_current())
-    return session.scalars(_newest_first(query).limit(limit)).all()
+    return session.scalars(newest_first(query, Feedback).limit(limit)).all()
 
 
 def history_of_finding(
@@ -116,7 +117,7 @@ def history_of_finding(
     query = select(Feedback).where(Feedback.scan_id == scan_id, Feedback.n == n)
     if user_id is not None:
         query = query.where(Feedback.user_id == user_id)
-    return session.scalars(_newest_first(query).limit(limit)).all()
+    return session.scalars(newest_first(query, Feedback).limit(limit)).all()
 
 
 def own_of_findings(
@@ -138,19 +139,14 @@ def list_current(
     *,
     user_id: UUID | None = None,
     limit: int,
-    after: tuple[datetime, UUID] | None = None,
+    after: Position | None = None,
 ) -> Sequence[Feedback]:
     """Return up to `limit` current rows of a scan, newest first, past the position `after`."""
     query = select(Feedback).where(Feedback.scan_id == scan_id, *_current())
     if user_id is not None:
         query = query.where(Feedback.user_id == user_id)
-    if after is not None:
-        created_at, feedback_id = after
-        query = query.where(
-            Feedback.created_at <= created_at,
-            or_(Feedback.created_at < created_at, Feedback.id < feedback_id),
-        )
-    return session.scalars(_newest_first(query).limit(limit)).all()
+    query = newest_first(query, Feedback, after=after)
+    return session.scalars(query.limit(limit)).all()
 
 
 def scans_with_feedback(
@@ -179,10 +175,6 @@ def findings_at_spans(
     # Chosen here, not by a join: no index holds spans, so that each would be compared with each.
     query = select(Finding).where(Finding.scan_id == scan_id).order_by(Finding.n)
     return [f for f in session.scalars(query) if (f.start or 0, f.end or 0) in spans]
-
-
-def _newest_first(query: Select[Feedback]) -> Select[Feedback]:
-    return query.order_by(Feedback.created_at.desc(), Feedback.id.desc())
 
 
 def _current() -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select
 from sqlalchemy.orm import Session
 
-from db.queries.counts import n_rows_of
+from db.queries.pages import Position, newest_first
 from db.tables import Base, Finding, Scan
 
 NEWEST_FIRST = "ix_scans_user_id_created_at_id"
@@ -84,20 +84,13 @@ def list_scans(
     chosen: ScanFilter | None = None,
     *,
     limit: int,
-    after: tuple[datetime, UUID] | None = None,
+    after: Position | None = None,
 ) -> Sequence[Scan]:
     """Return up to `limit` scans of a user, or of everyone if None, after the position `after`.
 
     Newest first: by created_at, then by id.
     """
-    ids = _newest_first(user_id, chosen).limit(limit)
-    if after is not None:
-        created_at, scan_id = after
-        # Not the OR that a keyset is told by in textbooks: this form bounds the index's range.
-        ids = ids.where(
-            Scan.created_at <= created_at, or_(Scan.created_at < created_at, Scan.id < scan_id)
-        )
-    return _scans_of(session, ids)
+    return _scans(session, _newest_ids(user_id, chosen, after=after).limit(limit))
 
 
 def list_scans_page(
@@ -109,7 +102,7 @@ def list_scans_page(
     offset: int,
 ) -> Sequence[Scan]:
     """Return up to `limit` scans, newest first, past the first `offset`."""
-    return _scans_of(session, _newest_first(user_id, chosen).limit(limit).offset(offset))
+    return _scans(session, _newest_ids(user_id, chosen).limit(limit).offset(offset))
 
 
 def count_scans(
@@ -122,7 +115,7 @@ def count_scans(
     """
     chosen = chosen or ScanFilter()
     created = ScanFilter(created_from=chosen.created_from, created_before=chosen.created_before)
-    newest = _newest_first(user_id, created).limit(at_most + 1).subquery("newest")
+    newest = _newest_ids(user_id, created).limit(at_most + 1).subquery("newest")
     n_newest = session.scalar(select(func.count()).select_from(newest)) or 0
     n, narrowing = n_newest, _narrowing(chosen)
     if narrowing:
@@ -134,7 +127,7 @@ def count_scans(
 def delete_scan(session: Session, scan_id: UUID, user_id: UUID) -> bool:
     """Delete a user's scan, and with it its findings; return whether there was one."""
     owned = (Scan.id == scan_id, Scan.user_id == user_id)
-    return n_rows_of(session, delete(Scan).where(*owned)) == 1
+    return session.connection().execute(delete(Scan).where(*owned)).rowcount == 1
 
 
 def findings_of_scan(
@@ -145,8 +138,10 @@ def findings_of_scan(
     return session.scalars(query.order_by(Finding.n).limit(limit)).all()
 
 
-def _newest_first(user_id: UUID | None, chosen: ScanFilter | None) -> Select[UUID]:
-    """Return the ids of the scans that a filter leaves, to be limited."""
+def _newest_ids(
+    user_id: UUID | None, chosen: ScanFilter | None, *, after: Position | None = None
+) -> Select[UUID]:
+    """Return the ids of the scans that match a filter, to be limited."""
     chosen = chosen or ScanFilter()
     index = NEWEST_FIRST_OF_ALL if user_id is None else NEWEST_FIRST
     query = select(Scan.id).where(*_in_range(user_id, chosen), *_narrowing(chosen))
@@ -154,15 +149,15 @@ def _newest_first(user_id: UUID | None, chosen: ScanFilter | None) -> Select[UUI
         # MariaDB costs a plan without regard to LIMIT: unforced it reads up to a cursor or a date from
         # the newest scan on, and all findings of a label in the whole table to sort their scans.
         query = query.with_hint(Scan, f"FORCE INDEX ({index})", dialect)
-    return query.order_by(Scan.created_at.desc(), Scan.id.desc())
+    return newest_first(query, Scan, after=after)
 
 
-def _scans_of(session: Session, ids: Select[UUID]) -> Sequence[Scan]:
-    # The index alone finds the ids, so that rows which are skipped or ruled out by label are never read.
+def _scans(session: Session, ids: Select[UUID]) -> Sequence[Scan]:
+    # The index alone finds the ids, so the database never reads rows that are skipped or filtered out.
     page = ids.subquery("page")
-    found = session.scalars(select(Scan).join(page, Scan.id == page.c.id))
-    # A join promises no order, and ORDER BY around it would have the database sort what is sorted.
-    return sorted(found, key=lambda scan: (scan.created_at, scan.id), reverse=True)
+    scans = session.scalars(select(Scan).join(page, Scan.id == page.c.id))
+    # A join guarantees no order, and with an outer ORDER BY the database would sort the page again.
+    return sorted(scans, key=lambda scan: (scan.created_at, scan.id), reverse=True)
 
 
 def _owned_by(user_id: UUID | None) -> list[ColumnElement[bool]]:

@@ -8,12 +8,12 @@ from typing import Literal
 from uuid import UUID
 
 import uuid_utils.compat
-from sqlalchemy import ColumnElement, and_, bindparam, exists, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, exists, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from db.error_codes import is_duplicate
-from db.queries.counts import n_rows_of
+from db.queries.pages import Position, newest_first
 from db.tables import Login, RefreshToken, Role, User
 
 # Every request asks this: and to build the statement took half of its processor time.
@@ -124,7 +124,7 @@ def mark_login_used(session: Session, login_id: UUID, now: datetime) -> None:
 
 
 def live_logins(
-    session: Session, user_id: UUID, *, limit: int, after: tuple[datetime, UUID] | None = None
+    session: Session, user_id: UUID, *, limit: int, after: Position | None = None
 ) -> Sequence[Login]:
     """Return up to `limit` usable log-ins after the position `after`, newest first."""
     has_token = exists().where(
@@ -132,19 +132,8 @@ def live_logins(
         RefreshToken.used_at.is_(None),
         RefreshToken.expires_at > datetime.now(UTC),
     )
-    query = (
-        select(Login)
-        .where(Login.user_id == user_id, Login.revoked_at.is_(None), has_token)
-        .order_by(Login.created_at.desc(), Login.id.desc())
-        .limit(limit)
-    )
-    if after is not None:
-        created_at, login_id = after
-        query = query.where(
-            Login.created_at <= created_at,
-            or_(Login.created_at < created_at, Login.id < login_id),
-        )
-    return session.scalars(query).all()
+    query = select(Login).where(Login.user_id == user_id, Login.revoked_at.is_(None), has_token)
+    return session.scalars(newest_first(query, Login, after=after).limit(limit)).all()
 
 
 def revoke_login(session: Session, login_id: UUID, reason: str) -> bool:
@@ -213,7 +202,7 @@ def _mark_used(session: Session, token_id: UUID, now: datetime) -> bool:
         .where(RefreshToken.id == token_id, RefreshToken.used_at.is_(None))
         .values(used_at=now)
     )
-    return n_rows_of(session, marked) == 1
+    return session.connection().execute(marked).rowcount == 1
 
 
 def _revoke(session: Session, which: ColumnElement[bool], reason: str) -> int:
@@ -222,4 +211,4 @@ def _revoke(session: Session, which: ColumnElement[bool], reason: str) -> int:
         .where(which, Login.revoked_at.is_(None))
         .values(revoked_at=datetime.now(UTC), revoked_reason=reason)
     )
-    return n_rows_of(session, revoked)
+    return session.connection().execute(revoked).rowcount
