@@ -34,8 +34,8 @@ COMMITTED = "committed"
 def open_engine(url: str, *, pool_size: int) -> Engine:
     """Return the engine of the service: pooled, with limits on every wait.
 
-    A connection is lent as it is, without asking the server whether it still lives: Database runs a
-    transaction again that finds it dead, and the pool replaces all of its age at the first such find.
+    The pool does not ping a connection before use. If it is dead, Database runs the transaction again, and
+    the pool replaces every connection of that age.
     """
     parsed = make_url(url)
     engine = _engine(
@@ -48,7 +48,7 @@ def open_engine(url: str, *, pool_size: int) -> Engine:
         pool_recycle=_RECYCLE_S,
         pool_reset_on_return=None,
     )
-    event.listen(engine, "reset", _roll_back_what_is_open)
+    event.listen(engine, "reset", _roll_back_if_open)
     return engine
 
 
@@ -64,12 +64,12 @@ def open_unpooled_engine(url: str | URL, *, timeout_s: float | None = None) -> E
 
 
 def open_probe(url: URL, *, timeout_s: float) -> Engine:
-    """Return an engine for one thread to ask with whether the database answers; `timeout_s` bounds each wait.
+    """Return an engine for the probes of one thread; `timeout_s` bounds each wait.
 
-    MySQL's keeps one connection, and makes another where that has died: for each new one PyMySQL reads
-    the system's certificates, TLS or not, which takes 35 ms of processor time (AMD EPYC, November 2026).
-    The others connect anew, in 1.4 and 0.7 ms: psycopg bounds connecting but no read, and SQLite would
-    go on reading a file that is gone.
+    For MySQL it keeps one connection and replaces it when it died: for each new connection PyMySQL reads
+    the system's certificates, even without TLS, which takes 35 ms of processor time (AMD EPYC, November
+    2026). For PostgreSQL and SQLite it opens a connection for each probe, in 1.4 and 0.7 ms: psycopg bounds
+    connecting but no read, and SQLite would continue to read a deleted file.
     """
     if url.get_backend_name() not in ("mysql", "mariadb"):
         return open_unpooled_engine(url, timeout_s=timeout_s)
@@ -95,17 +95,17 @@ def _engine(
     **options: Any,  # noqa: ANN401 - create_engine's
 ) -> Engine:
     limits = _limits(url, connect_s=connect_s, statement_s=statement_s)
-    # A wish of the operator's in the address goes before ours.
-    wanted = {name: value for name, value in limits.items() if name not in url.query}
+    # Options in the operator's URL take precedence over ours.
+    settings = {name: value for name, value in limits.items() if name not in url.query}
     if url.get_backend_name() == "sqlite":
         _make_private(url)
-        engine = create_engine(url, connect_args=wanted, **options)
+        engine = create_engine(url, connect_args=settings, **options)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    # One level for both servers: each statement sees what is committed, and inserts lock no gaps.
+    # One isolation level for both servers: each statement sees committed rows, and inserts lock no gaps.
     engine = create_engine(
-        url, connect_args=wanted, **{"isolation_level": "READ COMMITTED", **options}
+        url, connect_args=settings, **{"isolation_level": "READ COMMITTED", **options}
     )
     if url.get_backend_name() == "postgresql":
         event.listen(engine, "do_connect", functools.partial(_connect_bounded, statement_s))
@@ -128,7 +128,7 @@ def _mysql_limits(connect_s: float, statement_s: float | None) -> dict[str, Any]
         "connect_timeout": connect_s,
         "read_timeout": statement_s,
         "write_timeout": statement_s,
-        # Strict mode refuses what does not fit, where a lax server cuts it and only warns.
+        # Strict mode rejects a value that does not fit; otherwise a lax server truncates it with a warning.
         "init_command": "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES'), "
         f"innodb_lock_wait_timeout = {LOCK_TIMEOUT_S}",
     }
@@ -178,12 +178,12 @@ def _connect_bounded(
     return connection
 
 
-def _roll_back_what_is_open(
+def _roll_back_if_open(
     connection: DBAPIConnection, record: ConnectionPoolEntry, state: PoolResetState
 ) -> None:
     """Roll back as a connection returns to the pool, unless its transaction is known to have ended.
 
-    MySQL's driver would ask the server even then. A commit that failed may leave its transaction open.
+    A rollback costs a round trip on MySQL even without a transaction. A failed commit may leave one open.
     """
     is_committed = record.info.pop(COMMITTED, False)
     if not is_committed and not state.transaction_was_reset:
@@ -195,7 +195,7 @@ def _make_private(url: URL) -> None:
         return
     path = Path(url.database)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # SQLite gives its WAL the permissions of the database file. A file that is there already is not
+    # SQLite gives its WAL the permissions of the database file. An existing file is not
     # opened: closing it would drop the locks of this process's other connections (POSIX), and the next
     # process to close the database would take their WAL away (sqlite.org/howtocorrupt.html, 2.2).
     with contextlib.suppress(FileExistsError):
@@ -203,7 +203,9 @@ def _make_private(url: URL) -> None:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # _begin_sqlite begins; the driver would do so too late
+    connection.isolation_level = (
+        None  # _begin_sqlite sends BEGIN; the driver would send it too late
+    )
     # SQLite's own lower() knows ASCII only, and searches ignore case in every language.
     connection.create_function("lower", 1, _lower, deterministic=True)
     cursor = connection.cursor()

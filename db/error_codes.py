@@ -88,8 +88,8 @@ def is_in_doubt(error: BaseException) -> bool:
 def is_unavailable(error: BaseException) -> bool:
     """Return whether the database, not the request, is at fault: the request may succeed later.
 
-    True for a database that refuses, drops or cannot take connections, is locked for longer than
-    the retries last, has no space, or is read-only; and for a pool without a free connection.
+    True if the database refuses or drops connections, is locked for longer than the retries last, has no
+    space or is read-only, and if the pool has no free connection.
     """
     if isinstance(error, PoolTimeout) or is_retryable(error) or is_unwritable(error):
         return True

@@ -1,6 +1,6 @@
 """The schema: brought up, down and inspected from code, without an alembic.ini.
 
-One process migrates at a time; another that starts meanwhile waits, then finds nothing to do.
+One process migrates at a time; others wait, then have nothing to do.
 """
 
 from __future__ import annotations
@@ -64,12 +64,12 @@ def head() -> str:
 
 
 def is_current(database: Database) -> bool:
-    """Tell whether the schema is at the newest revision; raises SQLAlchemyError when it is away."""
+    """Return whether the schema is at the newest revision; raises SQLAlchemyError when it is away."""
     return database.read(lambda session: _revision(session.connection())) == head()
 
 
 def differences(url: str) -> list[Any]:
-    """Return what Alembic would change to make the schema what db.tables says; [] when it is that."""
+    """Return what Alembic would change to match db.tables; [] if the schema matches."""
     with open_unpooled_engine(url).connect() as connection:
         context = MigrationContext.configure(connection, opts={"include_object": _is_comparable})
         return list(compare_metadata(context, Base.metadata))
@@ -93,8 +93,8 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _is_comparable(_item: SchemaItem, name: str | None, kind: str, *_: object) -> bool:
-    # SQLite and MySQL do not report the direction of an index's columns, so that each index with
-    # a descending one would differ from itself; a test reads those from the query plans.
+    # SQLite and MySQL do not report the direction of an index's columns, so an index with a descending
+    # column always seems to differ. A test checks these indexes by query plans.
     return not (kind == "index" and name in _DESCENDING)
 
 
@@ -107,8 +107,8 @@ def _alone(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def _sqlite_lock(connection: Connection) -> Iterator[None]:
-    # Rebuilding a table drops it, which would delete the rows that refer to it; and this pragma
-    # is silently ignored inside a transaction, so it goes to the driver before the lock is taken.
+    # Rebuilding a table drops it, which would delete the rows that refer to it. SQLite ignores this pragma
+    # inside a transaction, so it goes to the driver before the transaction begins.
     cursor = connection.connection.cursor()
     cursor.execute("PRAGMA foreign_keys = OFF")
     cursor.execute(f"PRAGMA busy_timeout = {LOCK_TIMEOUT_S * 1000}")
@@ -127,31 +127,31 @@ def _n_dangling(connection: Connection) -> int:
 
 @contextmanager
 def _postgresql_lock(connection: Connection) -> Iterator[None]:
-    # Held by the session, not the transaction; the connection's end releases it in any case.
+    # The session holds this lock, not the transaction; closing the connection releases it in any case.
     connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'"))
     connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": _LOCK_NUMBER})
-    # A change that waits for a table makes every later reader wait behind it: give up soon.
+    # A change that waits for a table blocks every later reader, so it gives up soon.
     connection.execute(text("SET lock_timeout = '10s'"))
     unlock = text("SELECT pg_advisory_unlock(:number)").bindparams(number=_LOCK_NUMBER)
-    with _changes_kept_before(connection, unlock):
+    with _commit_before(connection, unlock):
         yield
 
 
 @contextmanager
 def _mysql_lock(connection: Connection) -> Iterator[None]:
-    # The name is the server's, not the database's; two databases on one server need not wait.
+    # The lock belongs to the server, so its name includes the database: others need not wait.
     name = {"name": f"{_LOCK_NAME}.{connection.engine.url.database}"[:64]}
     wait = text(f"SELECT GET_LOCK(:name, {LOCK_TIMEOUT_S})")
     if connection.scalar(wait, name) != 1:
         raise MigrationsBusy("another process has been migrating this database for too long")
     connection.execute(text("SET SESSION lock_wait_timeout = 10"))
-    with _changes_kept_before(connection, text("SELECT RELEASE_LOCK(:name)").bindparams(**name)):
+    with _commit_before(connection, text("SELECT RELEASE_LOCK(:name)").bindparams(**name)):
         yield
 
 
 @contextmanager
-def _changes_kept_before(connection: Connection, unlock: TextClause) -> Iterator[None]:
-    """Commit what the body changes, or roll it back, and only then let the next process in."""
+def _commit_before(connection: Connection, unlock: TextClause) -> Iterator[None]:
+    """Commit the changes of the block, or roll them back, before `unlock` lets the next process start."""
     connection.commit()
     try:
         yield

@@ -20,7 +20,7 @@ SHADOW_KINDS = (DeploymentKind.SHADOW, DeploymentKind.SHADOW_OFF)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The newest deployment of each sort, None where there was none; `n` is the newest number, or 0."""
+    """The newest deployment of each kind, None if there is none; `n` is the newest number, or 0."""
 
     n: int
     serving: Deployment | None
@@ -46,7 +46,7 @@ def newest_n(session: Session) -> int:
 
 
 def wanted(session: Session) -> Wanted:
-    """Return what should serve and what should shadow now."""
+    """Return the deployments that decide what serves and what shadows now."""
     return Wanted(
         newest_n(session), _newest(session, SERVING_KINDS), _newest(session, SHADOW_KINDS)
     )
@@ -75,7 +75,7 @@ def list_deployments(
 
 
 def serving_history(session: Session) -> Sequence[Deployment]:
-    """Return every activation and rollback, oldest first; there are as many as people made."""
+    """Return every activation and rollback, oldest first."""
     query = select(Deployment).where(Deployment.kind.in_(SERVING_KINDS))
     return session.scalars(query.order_by(Deployment.n)).all()
 
@@ -83,7 +83,7 @@ def serving_history(session: Session) -> Sequence[Deployment]:
 def add_to_shadow_totals(
     session: Session, *, serving: str, shadow: str, counts: ShadowCounts
 ) -> None:
-    """Add counts to the totals of a pair, which begin with the first; safe from many processes."""
+    """Add counts to the totals of a pair; safe from many processes at once."""
     if _increase(session, serving, shadow, counts):
         return
     try:
@@ -92,7 +92,7 @@ def add_to_shadow_totals(
     except IntegrityError as error:
         if not is_duplicate(error):
             raise
-        # Another process began the pair meanwhile.
+        # Another process inserted the pair meanwhile.
         _increase(session, serving, shadow, counts)
 
 

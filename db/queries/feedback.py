@@ -172,7 +172,7 @@ def findings_at_spans(
     session: Session, scan_id: UUID, spans: Set[tuple[int, int]]
 ) -> Sequence[Finding]:
     """Return the findings of a scan with a span in `spans`, by number; (0, 0) stands for no span."""
-    # Chosen here, not by a join: no index holds spans, so that each would be compared with each.
+    # Filtered here, not by a join: no index has spans, so a join would compare each pair.
     query = select(Finding).where(Finding.scan_id == scan_id).order_by(Finding.n)
     return [f for f in session.scalars(query) if (f.start or 0, f.end or 0) in spans]
 

@@ -35,7 +35,7 @@ class Orphans:
 
 def find_orphans(session: Session) -> Sequence[Orphans]:
     """Return the orphans of each table that has any, owners before what they own; reads each table whole."""
-    found = []
+    orphans = []
     for table in _TABLES:
         n = session.scalar(select(func.count()).select_from(table).where(~_is_sound(table))) or 0
         if n:
@@ -43,8 +43,8 @@ def find_orphans(session: Session) -> Sequence[Orphans]:
             absent = ~exists().where(key.column == key.parent)
             ids = select(key.parent).where(absent).distinct().limit(_SHOWN_IDS)
             owner, column = key.column.table.name, key.parent.name
-            found.append(Orphans(table.name, n, owner, column, session.scalars(ids).all()))
-    return found
+            orphans.append(Orphans(table.name, n, owner, column, session.scalars(ids).all()))
+    return orphans
 
 
 def remove_orphans(session: Session) -> dict[str, int]:

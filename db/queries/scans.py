@@ -19,8 +19,8 @@ NEWEST_FIRST = "ix_scans_user_id_created_at_id"
 """The index that holds a user's scans in the order of their listing."""
 NEWEST_FIRST_OF_ALL = "ix_scans_created_at_id"
 """The same for everyone's scans."""
-# Into the tables, not the classes: less processor time than a flush, and one statement for all
-# findings, where the classes' insert takes another at each change between NULL and a value.
+# Inserts into the tables, not the classes: they need less processor time than a flush, and one statement
+# for all findings, where a class's insert starts another at each change between NULL and a value.
 _INSERT_SCAN = insert(Base.metadata.tables[Scan.__tablename__])
 _INSERT_FINDING = insert(Base.metadata.tables[Finding.__tablename__])
 _INSERTED_AT_ONCE = 10_000  # findings, 1 kB each meanwhile
@@ -46,7 +46,7 @@ class ScanFilter:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """How many scans a filter leaves: `n`, or where `is_exact` is false at least `n`."""
+    """How many scans match a filter: `n`, or at least `n` if `is_exact` is false."""
 
     n: int
     is_exact: bool
@@ -146,8 +146,8 @@ def _newest_ids(
     index = NEWEST_FIRST_OF_ALL if user_id is None else NEWEST_FIRST
     query = select(Scan.id).where(*_in_range(user_id, chosen), *_narrowing(chosen))
     for dialect in ("mysql", "mariadb"):
-        # MariaDB costs a plan without regard to LIMIT: unforced it reads up to a cursor or a date from
-        # the newest scan on, and all findings of a label in the whole table to sort their scans.
+        # MariaDB ignores LIMIT when it chooses a plan: unforced, it reads from the newest scan up to a cursor
+        # or a date, or all findings of a label in the whole table to sort their scans.
         query = query.with_hint(Scan, f"FORCE INDEX ({index})", dialect)
     return newest_first(query, Scan, after=after)
 
@@ -165,34 +165,34 @@ def _owned_by(user_id: UUID | None) -> list[ColumnElement[bool]]:
 
 
 def _in_range(user_id: UUID | None, chosen: ScanFilter) -> list[ColumnElement[bool]]:
-    found = _owned_by(user_id)
+    conditions = _owned_by(user_id)
     if chosen.created_from is not None:
-        found.append(Scan.created_at >= chosen.created_from)
+        conditions.append(Scan.created_at >= chosen.created_from)
     if chosen.created_before is not None:
-        found.append(Scan.created_at < chosen.created_before)
-    return found
+        conditions.append(Scan.created_at < chosen.created_before)
+    return conditions
 
 
 def _narrowing(chosen: ScanFilter) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
+    conditions: list[ColumnElement[bool]] = []
     if chosen.source is not None:
-        found.append(Scan.source == chosen.source)
+        conditions.append(Scan.source == chosen.source)
     if labels := _labels(chosen):
-        found.append(_has_finding(*labels))
+        conditions.append(_has_finding(*labels))
     if chosen.q:
         in_context = _has_finding(Finding.context.icontains(chosen.q, autoescape=True))
-        found.append(or_(Scan.filename.icontains(chosen.q, autoescape=True), in_context))
-    return found
+        conditions.append(or_(Scan.filename.icontains(chosen.q, autoescape=True), in_context))
+    return conditions
 
 
 def _labels(chosen: ScanFilter) -> list[ColumnElement[bool]]:
-    wanted = (
+    labels = (
         (Finding.category, chosen.category),
         (Finding.risk_type, chosen.risk_type),
         (Finding.foreign_category, chosen.foreign_category),
         (Finding.foreign_risk, chosen.foreign_risk),
     )
-    return [column == value for column, value in wanted if value is not None]
+    return [column == value for column, value in labels if value is not None]
 
 
 def _has_finding(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:

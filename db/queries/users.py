@@ -16,7 +16,7 @@ from db.error_codes import is_duplicate
 from db.queries.pages import Position, newest_first
 from db.tables import Login, RefreshToken, Role, User
 
-# Every request asks this: and to build the statement took half of its processor time.
+# Every request runs this query; building the statement each time took half of its processor time.
 _USER_OF_LOGIN = (
     select(User, Login.last_used_at)
     .join(Login, Login.user_id == User.id)
@@ -137,7 +137,7 @@ def live_logins(
 
 
 def revoke_login(session: Session, login_id: UUID, reason: str) -> bool:
-    """End a log-in and its tokens; return whether it was live. The first reason (64 characters) is kept."""
+    """End a log-in and its tokens; return whether it was live. The first reason (64 characters) stays."""
     return _revoke(session, Login.id == login_id, reason) == 1
 
 
@@ -172,20 +172,20 @@ def add_refresh_token(
 def take_refresh_token(
     session: Session, token_hash: str, now: datetime
 ) -> tuple[TokenOutcome, Login | None]:
-    """Use up a refresh token; of callers that race for it exactly one gets "ok".
+    """Use up a refresh token; exactly one of concurrent callers gets "ok".
 
-    Returns its log-in beside the outcome; None with "unknown" only. A disabled account's tokens are
+    Also returns its log-in, None with "unknown" only. A disabled account's tokens are
     "revoked".
     """
-    found = session.execute(
+    row = session.execute(
         select(RefreshToken, Login, User.disabled_at)
         .join(Login, Login.id == RefreshToken.login_id)
         .join(User, User.id == Login.user_id)
         .where(RefreshToken.token_hash == token_hash)
     ).one_or_none()
-    if found is None:
+    if row is None:
         return "unknown", None
-    token, login, disabled_at = found
+    token, login, disabled_at = row
     if login.revoked_at is not None or disabled_at is not None:
         return "revoked", login
     if token.used_at is not None:
@@ -196,19 +196,19 @@ def take_refresh_token(
 
 
 def _mark_used(session: Session, token_id: UUID, now: datetime) -> bool:
-    # The condition is judged again under the row's lock: the loser of a race changes no row.
-    marked = (
+    # The database checks the condition again under the row's lock: the loser of a race changes no row.
+    mark = (
         update(RefreshToken)
         .where(RefreshToken.id == token_id, RefreshToken.used_at.is_(None))
         .values(used_at=now)
     )
-    return session.connection().execute(marked).rowcount == 1
+    return session.connection().execute(mark).rowcount == 1
 
 
 def _revoke(session: Session, which: ColumnElement[bool], reason: str) -> int:
-    revoked = (
+    revocation = (
         update(Login)
         .where(which, Login.revoked_at.is_(None))
         .values(revoked_at=datetime.now(UTC), revoked_reason=reason)
     )
-    return session.connection().execute(revoked).rowcount
+    return session.connection().execute(revocation).rowcount

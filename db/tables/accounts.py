@@ -44,14 +44,14 @@ class User(Base):
 
     @property
     def changed_at(self) -> datetime:
-        """When the account was last changed; `updated_at` is null where an older version made it."""
+        """When the account was last changed; `updated_at` is null if an older version created it."""
         return self.updated_at or self.created_at
 
 
 class Login(Base):
     """One log-in and its family of refresh tokens; access tokens carry its id.
 
-    `client_address` is the client that logged in. `last_used_at` lags behind by a minute at most.
+    `client_address` is the client that logged in. `last_used_at` is at most a minute late.
     """
 
     __tablename__ = "logins"

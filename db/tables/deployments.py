@@ -26,8 +26,8 @@ class DeploymentKind(StrEnum):
 class Deployment(Base):
     """A change of the model that serves or shadows; appended, never changed.
 
-    `n` counts from 1 without gaps, so that of two made at once one fails. Models are told as
-    "name/version". `from_model` served, or for shadow_off shadowed, before. No foreign key: the record
+    `n` counts from 1 without gaps, so one of two concurrent deployments fails. Models are "name/version".
+    `from_model` served before, or shadowed before `shadow_off`. `actor` has no foreign key: the record
     outlives the account.
     """
 

@@ -34,7 +34,7 @@ class Source(StrEnum):
 
 
 class Scan(Base):
-    """One scanned document. `id` is a UUIDv7 of the caller's, so that a repeated insert is known."""
+    """One scanned document; `id` is a UUIDv7 of the caller's."""
 
     __tablename__ = "scans"
     __table_args__ = (
