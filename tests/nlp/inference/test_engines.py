@@ -1,14 +1,13 @@
-"""Both engines read one weights file and agree; neither lets one sentence's neighbours change its score."""
+"""Both engines give the golden scores, and a row's outputs do not depend on the other rows."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from service.errors import ArtifactError, ConfigError
+from service.errors import ArtifactError
 from service.nlp.artifacts.artifact import Artifact, check_golden
 from service.nlp.inference import cuda
-from service.nlp.inference.engine_factory import open_engine
 from service.nlp.inference.neighbour_context import own_logits
 from service.nlp.inference.onnx_engine import OnnxEngine
 from service.nlp.inference.torch_engine import TorchEngine
@@ -27,7 +26,7 @@ def torch_cpu(artifact: Artifact) -> TorchEngine:
 
 
 def encoded(artifact: Artifact, texts):
-    """Token ids and mask, padded to the longest."""
+    """Return token ids and mask, padded to the longest."""
     tokenizer = artifact.tokenizer()
     tokenizer.enable_padding()
     encodings = tokenizer.encode_batch(texts)
@@ -46,7 +45,7 @@ def found(artifact: Artifact, engine, text):
 
 
 @pytest.mark.parametrize("end", ["", "."])
-def test_tight_budget_and_aggressive_deadline_are_found_alone(artifact, onnx, end):
+def test_onnx_tight_budget_and_aggressive_deadline_are_found_alone(artifact, onnx, end):
     text = "Project has tight budget and aggressive deadline" + end
     assert found(artifact, onnx, text) == {"tight-budget", "aggressive-deadline"}
 
@@ -54,22 +53,22 @@ def test_tight_budget_and_aggressive_deadline_are_found_alone(artifact, onnx, en
 @pytest.mark.parametrize(
     "text", ["The API returns JSON.", "The budget is 40,000 EUR.", "The deadline is 12 May."]
 )
-def test_neutral_sentence_gives_no_finding(artifact, onnx, text):
+def test_onnx_neutral_sentence_gives_no_finding(artifact, onnx, text):
     assert found(artifact, onnx, text) == set()
 
 
-def test_onnx_reproduces_the_golden_scores(artifact, onnx):
+def test_onnx_outputs_give_the_golden_scores(artifact, onnx):
     check_golden(artifact, scored(artifact, onnx, [row.text for row in artifact.golden()]))
 
 
 @NEEDS_TORCH
-def test_torch_reproduces_the_golden_scores(artifact, torch_cpu):
+def test_torch_outputs_give_the_golden_scores(artifact, torch_cpu):
     """Measured: 0.026 is the largest difference from ONNX, which alone rounds activations."""
     check_golden(artifact, scored(artifact, torch_cpu, [row.text for row in artifact.golden()]))
 
 
 @NEEDS_TORCH
-def test_torch_in_bfloat16_reproduces_the_golden_scores(artifact, torch_cpu):
+def test_torch_in_bfloat16_gives_the_golden_scores(artifact, torch_cpu):
     """The arithmetic that CUDA uses, on the processor: 0.026 as well."""
     import torch  # noqa: PLC0415 - absent from the CPU image
 
@@ -79,16 +78,16 @@ def test_torch_in_bfloat16_reproduces_the_golden_scores(artifact, torch_cpu):
 
 
 @pytest.mark.parametrize("name", ["onnx", pytest.param("torch_cpu", marks=NEEDS_TORCH)])
-def test_score_in_a_mixed_batch_equals_the_score_alone(artifact, request, name):
+def test_outputs_in_a_mixed_batch_equal_those_alone(artifact, request, name):
     engine = request.getfixturevalue(name)
-    texts = [row.text for row in artifact.golden()] + ["No.", "The pump may fail. " * 15]
+    texts = [row.text for row in artifact.golden()[:12]] + ["No.", "The pump may fail. " * 15]
     together = scored(artifact, engine, texts)
     alone = np.concatenate([scored(artifact, engine, [text]) for text in texts])
     assert np.abs(together - alone).max() < 1e-5
 
 
 @pytest.mark.parametrize("name", ["onnx", pytest.param("torch_cpu", marks=NEEDS_TORCH)])
-def test_engine_takes_one_token_and_the_whole_window(artifact, request, name):
+def test_outputs_of_one_token_and_of_a_full_window_are_finite(artifact, request, name):
     engine = request.getfixturevalue(name)
     for length in (1, artifact.manifest.max_length_tokens):
         ids = np.full((2, length), 2000, np.int64)
@@ -99,7 +98,7 @@ def test_engine_takes_one_token_and_the_whole_window(artifact, request, name):
 
 
 @pytest.mark.parametrize("name", ["model.int8.onnx", "weights.safetensors"])
-def test_file_that_was_cut_off_names_the_graph(artifact, tmp_path: Path, name: str):
+def test_onnx_truncated_file_names_the_graph(artifact, tmp_path: Path, name: str):
     for other in ("model.int8.onnx", "weights.safetensors"):
         content = (artifact.path / other).read_bytes()
         (tmp_path / other).write_bytes(content[:20_000] if other == name else content)
@@ -107,24 +106,8 @@ def test_file_that_was_cut_off_names_the_graph(artifact, tmp_path: Path, name: s
         OnnxEngine(Artifact(tmp_path, artifact.manifest), n_threads=1)
 
 
-def test_cpu_device_needs_no_torch(artifact):
-    assert isinstance(open_engine(artifact, device="cpu", n_threads=0), OnnxEngine)
-
-
-@pytest.mark.skipif(cuda.probe().fault() is None, reason="needs a machine without a GPU")
-def test_auto_without_a_gpu_takes_onnx(artifact):
-    assert open_engine(artifact, device="auto", n_threads=1).device == "cpu"
-
-
-@pytest.mark.skipif(cuda.probe().fault() is None, reason="needs a machine without a GPU")
-@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
-def test_cuda_without_a_gpu_names_the_remedy(artifact, device):
-    with pytest.raises(ConfigError, match=rf"DEVICE={device} cannot .* Or set DEVICE=cpu"):
-        open_engine(artifact, device=device, n_threads=1)
-
-
 @pytest.mark.gpu
 @pytest.mark.skipif(cuda.probe().fault() is not None, reason="needs a CUDA device")
-def test_cuda_reproduces_the_golden_scores(artifact):
-    engine = open_engine(artifact, device="cuda", n_threads=1)
+def test_torch_on_cuda_gives_the_golden_scores(artifact):
+    engine = TorchEngine(artifact, device="cuda", n_threads=1)
     check_golden(artifact, scored(artifact, engine, [row.text for row in artifact.golden()]))
