@@ -23,7 +23,7 @@ from service.nlp.observer import NULL_OBSERVER, Observer
 
 
 class LocalAnalyzer(SentenceScorer):
-    """Scores sentences with the model of one artifact; one instance serves all threads."""
+    """Scores sentences with the model of one artifact; thread-safe."""
 
     source: ClassVar[Source] = "model"
     languages: ClassVar[frozenset[str] | None] = frozenset({"en"})

@@ -21,9 +21,8 @@ from service.errors import TooLarge, UnreadableDocument
 from service.nlp.extraction.text_builder import TextBuilder
 
 MAX_ENTRIES = 10_000
-MAX_INFLATED_BYTES = (
-    268_435_456  # of all parts; a 25 MiB file of real text inflates to about 250 MB
-)
+MAX_INFLATED_BYTES = 268_435_456
+"""Of all parts together. A 25 MiB file of real text inflates to about 250 MB."""
 _PARTS = (  # suffixes of content types, in reading order
     "document.main+xml",
     "document.macroenabled.main+xml",

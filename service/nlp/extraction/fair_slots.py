@@ -12,7 +12,7 @@ from time import monotonic
 
 from service.errors import Overloaded, RateLimited
 
-_KNOWN_CALLERS = 1_000  # for so many, the pace is remembered
+_KNOWN_CALLERS = 1_000  # callers whose pace is remembered
 
 
 @dataclass(eq=False, slots=True)

@@ -50,7 +50,7 @@ Token = Text | StartTag | EndTag
 
 
 def tokens(page: str) -> Iterator[Token]:
-    """Yield the tokens of `page` but comments, declarations, and the content of scripts and styles.
+    """Yield the tokens of `page`, except comments, declarations, and the content of scripts and styles.
 
     The rest of the page after an unclosed comment or tag, which a browser hides, is text.
     """

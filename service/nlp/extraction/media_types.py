@@ -38,7 +38,7 @@ class Format:
     signature: bytes = b""
     """Bytes that every file of this format has at its beginning."""
     signature_within: int = 0
-    """The signature may begin within this many bytes; 0 if it must come first."""
+    """The signature may be anywhere in this many bytes; 0 if it must come first."""
 
     def accepts(self, data: bytes) -> bool:
         """Return whether `data` has this format's signature; True if the format has none."""
