@@ -78,7 +78,7 @@ def analyzers():
 
 @pytest.fixture(scope="module")
 def start_service(analyzers, tmp_path_factory):
-    """Start a service with other settings; each has a SQLite database of its own unless told."""
+    """Start a service with other settings; each has its own SQLite database unless set otherwise."""
     stack = ExitStack()
 
     def start(**settings):
@@ -131,14 +131,14 @@ class User:
 @pytest.fixture
 def new_user(client):
     """Make users; their connections close with the test."""
-    made = []
+    users = []
 
     def make(register=None):
-        made.append(User(client, register))
-        return made[-1]
+        users.append(User(client, register))
+        return users[-1]
 
     yield make
-    for user in made:
+    for user in users:
         user.http.close()
 
 
@@ -150,13 +150,13 @@ def user(new_user):
 
 @pytest.fixture
 def admin(live, new_user):
-    """An administrator; the API makes none, so this one is made as the command makes them."""
+    """An administrator, created as the command line creates one, since the API cannot."""
     accounts = live.services.accounts
     return new_user(lambda email, password: accounts.register(email, password, role="admin"))
 
 
 @pytest.fixture
 def reviewer(live, new_user):
-    """A reviewer, made as the command makes them, who owns no scan."""
+    """A reviewer without scans, created as the command line creates one."""
     accounts = live.services.accounts
     return new_user(lambda email, word: accounts.register(email, word, role="reviewer"))

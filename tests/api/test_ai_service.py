@@ -136,8 +136,8 @@ def test_missed_risk_in_a_file_only_the_ai_service_reads_is_rejected(user, ai_se
     ai_service.say({"data": [], "source": "model"})
     answer = user.http.post("/api/scan", files={"file": ("plan.odt", b"PK\x03\x04")})
     body = {"start": 0, "end": 2, "context": "No", "risk_types": ["outage"]}
-    given = user.http.post(f"{answer.headers['Location']}/feedback", json=body)
-    assert (given.status_code, given.json()["code"]) == (400, "invalid_request")
+    feedback = user.http.post(f"{answer.headers['Location']}/feedback", json=body)
+    assert (feedback.status_code, feedback.json()["code"]) == (400, "invalid_request")
 
 
 @pytest.mark.parametrize(
@@ -160,9 +160,9 @@ def test_scan_ai_service_failure_is_502_with_its_message(user, ai_service, statu
 def test_foreign_finding_verdict_is_stored(user, scan, n):
     scan_id = scan(FOREIGN, ELSEWHERE)
     for verdict in ("confirmed", "rejected"):
-        given = judge(user, scan_id, n, verdict=verdict).json()
-        assert (given["verdict"], given["risk_types"]) == (verdict, [])
-    assert (given["start"] is None) == (n == 2)
+        feedback = judge(user, scan_id, n, verdict=verdict).json()
+        assert (feedback["verdict"], feedback["risk_types"]) == (verdict, [])
+    assert (feedback["start"] is None) == (n == 2)
     current = user.http.get(f"/api/v1/scans/{scan_id}/feedback").json()["items"]
     assert [f["verdict"] for f in current] == ["rejected"]
 

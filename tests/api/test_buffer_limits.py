@@ -67,9 +67,9 @@ def when_taken(connect, request):
 def test_bodies_of_one_user_beyond_half_are_rejected_and_others_accepted(users, connect):
     one, other = users
     when_taken(connect, announced(one))
-    refused = connect(announced(one)).recv(1_000)
-    assert refused.startswith(b"HTTP/1.1 503 ")
-    assert b"Retry-After: " in refused
+    rejection = connect(announced(one)).recv(1_000)
+    assert rejection.startswith(b"HTTP/1.1 503 ")
+    assert b"Retry-After: " in rejection
     assert b" 100 " in connect(announced(other)).recv(100)
     assert one.scan().status_code == 201  # a small one needs no room
 

@@ -117,8 +117,8 @@ def model_of(user, scan_id):
 
 
 def test_models_are_listed_with_state_metrics_and_faults(admin):
-    found = listed(admin)
-    items = {i["version"]: i for i in found["items"]}
+    overview = listed(admin)
+    items = {i["version"]: i for i in overview["items"]}
     assert list(items) == [VERSION, "2.0.0", "3.0.0", "6.6.6", "7.7.7"]
     assert {v: i["state"] for v, i in items.items() if i["state"] != "available"} == {
         VERSION: "serving"
@@ -127,13 +127,13 @@ def test_models_are_listed_with_state_metrics_and_faults(admin):
     assert 0 < low < value < high < 1
     assert "was altered" in items["7.7.7"]["faults"][0]
     assert items[VERSION]["faults"] == []
-    assert found["serving"] == found["serving_here"] == DEFAULT
+    assert overview["serving"] == overview["serving_here"] == DEFAULT
 
 
 def test_activate_model_that_passed_the_gate_serves_it(admin, registry_dir):
     pass_gate(registry_dir, f"{NAME}/2.0.0", against=DEFAULT)
-    made = deploy(admin, f"{NAME}/2.0.0", why="Better by two points.")
-    assert made.status_code == 201
+    deployed = deploy(admin, f"{NAME}/2.0.0", why="Better by two points.")
+    assert deployed.status_code == 201
     wait_until_serving(admin, f"{NAME}/2.0.0")
     assert model_of(admin, admin.scan().json()["scan_id"]) == f"{NAME}/2.0.0"
     assert states(admin)[DEFAULT] == "previous"
@@ -144,7 +144,7 @@ def test_activate_model_that_passed_the_gate_serves_it(admin, registry_dir):
 
 
 @pytest.mark.parametrize(
-    ("gate", "told"),
+    ("gate", "message"),
     [
         (None, "never measured"),
         ({"against": f"{NAME}/3.0.0"}, f"but {DEFAULT} serves"),
@@ -153,13 +153,15 @@ def test_activate_model_that_passed_the_gate_serves_it(admin, registry_dir):
     ],
     ids=["no record", "other opponent", "other content", "refused"],
 )
-def test_activate_model_without_passed_gate_is_409_with_the_reason(admin, registry_dir, gate, told):
+def test_activate_model_without_passed_gate_is_409_with_the_reason(
+    admin, registry_dir, gate, message
+):
     model = f"{NAME}/2.0.0"
     if gate is not None:
         pass_gate(registry_dir, model, **{"against": DEFAULT, **gate})
     answer = deploy(admin, model)
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
-    assert told in answer.json()["errors"][0]["message"]
+    assert message in answer.json()["errors"][0]["message"]
     assert listed(admin)["serving"] == DEFAULT
 
 
@@ -177,12 +179,12 @@ def test_activate_serving_model_is_409_and_unknown_model_404(admin):
 
 
 @pytest.mark.parametrize(
-    ("version", "told"), [("6.6.6", "golden scores"), ("7.7.7", "was altered")]
+    ("version", "message"), [("6.6.6", "golden scores"), ("7.7.7", "was altered")]
 )
-def test_activate_model_that_fails_verification_is_rejected_even_if_forced(admin, version, told):
+def test_activate_model_that_fails_verification_is_rejected_even_if_forced(admin, version, message):
     answer = deploy(admin, f"{NAME}/{version}", force=True, why=WHY)
     assert answer.status_code == 409
-    assert told in answer.json()["detail"]
+    assert message in answer.json()["detail"]
     assert listed(admin)["serving_here"] == DEFAULT
     assert admin.http.get("/api/v1/admin/deployments").json()["items"] == []
 
@@ -201,9 +203,9 @@ def test_deployments_record_audit_events_and_are_paged(admin):
     force(admin, f"{NAME}/2.0.0")
     roll_back(admin)
     events = admin.http.get("/api/admin/audit-events").json()["items"]
-    found = [e for e in events if e["object_type"] == "deployment"][:2]
-    assert [e["action"] for e in found] == ["model.rolled_back", "model.activated"]
-    assert (found[1]["user_id"], found[1]["detail"]["to"]) == (admin.id, f"{NAME}/2.0.0")
+    recorded = [e for e in events if e["object_type"] == "deployment"][:2]
+    assert [e["action"] for e in recorded] == ["model.rolled_back", "model.activated"]
+    assert (recorded[1]["user_id"], recorded[1]["detail"]["to"]) == (admin.id, f"{NAME}/2.0.0")
     first = admin.http.get("/api/v1/admin/deployments?per_page=1").json()
     rest = admin.http.get(f"/api/v1/admin/deployments?before={first['next_before']}").json()
     assert [d["kind"] for d in first["items"] + rest["items"]] == ["rollback", "activate"]
@@ -255,14 +257,14 @@ def raw_logits(user, scan_ids, registry_dir):
 
     It is the same whatever the model, unless the scan was scored by another one than it names.
     """
-    found = {}
+    logits = {}
     for scan_id in scan_ids:
         model = model_of(user, scan_id)
         folder = SHIPPED if model == DEFAULT else registry_dir / model
         items = user.http.get(f"/api/v1/scans/{scan_id}/findings").json()["items"]
         surest = max(f["score"] for f in items if f["context"] == FLOW_TEXT)
-        found.setdefault(model, []).append(logit(surest) * temperature_of(folder))
-    return found
+        logits.setdefault(model, []).append(logit(surest) * temperature_of(folder))
+    return logits
 
 
 def test_shadow_scores_after_the_response_and_its_counts_add_up(admin, caplog):
@@ -328,9 +330,9 @@ def test_process_without_the_artifact_serves_the_fallback_until_it_arrives(
     other = start_other()
     with caller(other.url, headers=admin.http.headers) as http:
         assert http.get("/health/ready").status_code == 200
-        found = http.get("/api/v1/admin/models").json()
-        assert (found["serving"], found["serving_here"]) == (model, DEFAULT)
-        [faults] = [i["faults"] for i in found["items"] if i["version"] == "2.0.0"]
+        overview = http.get("/api/v1/admin/models").json()
+        assert (overview["serving"], overview["serving_here"]) == (model, DEFAULT)
+        [faults] = [i["faults"] for i in overview["items"] if i["version"] == "2.0.0"]
         assert "no model" in faults[0]
         assert f"NOT taken over; {DEFAULT} goes on serving" in caplog.text
         shutil.copytree(registry_dir / model, tmp_path / model)

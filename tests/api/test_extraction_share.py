@@ -45,7 +45,7 @@ def test_scan_of_a_file_proceeds_while_another_user_sends_six_slow_files(new_use
         wait_until(lambda: len(answers) >= N_CLIENTS)
         over.set()
     assert [answer.status_code for answer in honest_answers] == [201] * 4
-    refused = [answer.json() for answer in answers if answer.status_code == 429]
+    rejections = [answer.json() for answer in answers if answer.status_code == 429]
     assert {answer.status_code for answer in answers} <= {400, 413, 429}
-    assert refused
-    assert all("your share" in problem["detail"] for problem in refused)
+    assert rejections
+    assert all("your share" in problem["detail"] for problem in rejections)

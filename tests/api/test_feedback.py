@@ -35,16 +35,16 @@ def faulty(answer):
 
 
 def test_verdict_is_stored_and_shown_with_its_finding(user, scan):
-    found = finding(user, scan)
-    assert found["feedback"] is None
-    answer = judge(user, scan, found["id"], "rejected", comment="Nur ein Beispiel \U0001f642")
+    target = finding(user, scan)
+    assert target["feedback"] is None
+    answer = judge(user, scan, target["id"], "rejected", comment="Nur ein Beispiel \U0001f642")
     assert answer.status_code == 201
-    given = answer.json()
-    assert given["finding"] == found["id"]
-    assert (given["verdict"], given["risk_types"]) == ("rejected", [])
-    assert (given["start"], given["end"]) == (found["start"], found["end"])
-    assert (given["user_id"], given["role"]) == (user.id, "user")
-    assert finding(user, scan)["feedback"] == given
+    stored = answer.json()
+    assert stored["finding"] == target["id"]
+    assert (stored["verdict"], stored["risk_types"]) == ("rejected", [])
+    assert (stored["start"], stored["end"]) == (target["start"], target["end"])
+    assert (stored["user_id"], stored["role"]) == (user.id, "user")
+    assert finding(user, scan)["feedback"] == stored
     assert finding(user, scan, SCHEDULE)["feedback"] is None
 
 
@@ -137,10 +137,10 @@ def test_verdict_on_unknown_finding_is_not_found(user, scan, n):
 def test_missed_risk_is_stored_and_listed(user, scan):
     answer = missed(user, scan, risk_types=["outage", SCHEDULE], comment="See page 2.")
     assert answer.status_code == 201
-    given = answer.json()
-    assert (given["verdict"], given["finding"], given["context"]) == ("missed", None, BLUE)
-    assert (given["risk_types"], given["comment"]) == ([SCHEDULE, "outage"], "See page 2.")
-    assert listed(user, scan) == [given]
+    stored = answer.json()
+    assert (stored["verdict"], stored["finding"], stored["context"]) == ("missed", None, BLUE)
+    assert (stored["risk_types"], stored["comment"]) == ([SCHEDULE, "outage"], "See page 2.")
+    assert listed(user, scan) == [stored]
 
 
 def test_missed_risk_with_the_same_span_replaces_the_earlier_one(user, scan):
@@ -190,16 +190,16 @@ def test_missed_risk_with_invalid_field_names_it(user, scan, changed, field):
 
 
 def test_missed_risk_at_a_finding_requires_its_sentence_and_another_type(user, scan):
-    found = finding(user, scan)
-    at = {"start": found["start"], "end": found["end"]}
-    assert faulty(missed(user, scan, found["context"], [BUDGET], **at)) == ["risk_types"]
-    assert faulty(missed(user, scan, found["context"].lower(), **at)) == ["context"]
-    assert missed(user, scan, found["context"], ["outage"], **at).status_code == 201
+    target = finding(user, scan)
+    at = {"start": target["start"], "end": target["end"]}
+    assert faulty(missed(user, scan, target["context"], [BUDGET], **at)) == ["risk_types"]
+    assert faulty(missed(user, scan, target["context"].lower(), **at)) == ["context"]
+    assert missed(user, scan, target["context"], ["outage"], **at).status_code == 201
 
 
 def test_feedback_on_another_users_scan_is_not_found(new_user, user, scan):
     other = new_user()
-    given = judge(user, scan, 1).json()
+    stored = judge(user, scan, 1).json()
     nowhere = f"/api/v1/scans/{uuid.uuid4()}"
     for path in (scan, nowhere):
         answers = [
@@ -209,10 +209,10 @@ def test_feedback_on_another_users_scan_is_not_found(new_user, user, scan):
             other.http.get(f"{path}/feedback"),
             other.http.get(f"{path}/findings/1/feedback"),
             other.http.delete(f"{path}/findings/1/feedback"),
-            other.http.delete(f"{path}/feedback/{given['id']}"),
+            other.http.delete(f"{path}/feedback/{stored['id']}"),
         ]
         assert [a.status_code for a in answers] == [404] * 7
-    assert listed(user, scan) == [given]
+    assert listed(user, scan) == [stored]
 
 
 @pytest.mark.parametrize("role", ["reviewer", "admin"])
@@ -248,14 +248,14 @@ def test_feedback_list_of_a_reviewer_has_no_email_address(user, scan, reviewer):
 
 
 def test_feedback_link_header_reaches_every_page(user, scan, reviewer):
-    given = [judge(user, scan, n).json()["id"] for n in (1, 2)]
-    given += [missed(user, scan).json()["id"], judge(reviewer, scan, 1).json()["id"]]
+    stored = [judge(user, scan, n).json()["id"] for n in (1, 2)]
+    stored += [missed(user, scan).json()["id"], judge(reviewer, scan, 1).json()["id"]]
     seen, url = [], f"{scan}/feedback?per_page=3"
     while url:
         answer = reviewer.http.get(url)
         seen += [item["id"] for item in answer.json()["items"]]
         url = answer.links.get("next", {}).get("url")
-    assert seen == given[::-1]
+    assert seen == stored[::-1]
 
 
 def test_feedback_with_invalid_cursor_is_rejected(user, scan):
@@ -270,27 +270,27 @@ def test_verdicts_sent_concurrently_end_in_one(user, scan):
     seen = review(user, scan, 1)
     assert [row["id"] for row in listed(user, scan)] == [seen["own"]["id"]]
     assert seen["own"] == seen["history"][0]
-    said = [row["verdict"] for row in seen["history"]]
-    assert all(one != other for one, other in itertools.pairwise(said))
+    verdicts = [row["verdict"] for row in seen["history"]]
+    assert all(one != other for one, other in itertools.pairwise(verdicts))
 
 
 def test_scan_deleted_deletes_its_feedback(user, scan, reviewer):
-    given = [judge(reviewer, scan, 1).json(), missed(user, scan).json()]
+    stored = [judge(reviewer, scan, 1).json(), missed(user, scan).json()]
     assert user.http.delete(scan).status_code == 204
     assert reviewer.http.get(f"{scan}/feedback").status_code == 404
     assert reviewer.http.get(f"{scan}/findings/1/feedback").status_code == 404
-    assert {g["verdict"] for g in given} == {"confirmed", "missed"}
+    assert {g["verdict"] for g in stored} == {"confirmed", "missed"}
 
 
 def test_feedback_audit_events_contain_no_text(user, scan, admin):
-    given = judge(user, scan, 1, "rejected", comment="Secret remark.").json()
+    stored = judge(user, scan, 1, "rejected", comment="Secret remark.").json()
     judge(user, scan, 1, "rejected", comment="Secret remark.")
     reported = missed(user, scan, comment="Secret remark.").json()
     user.http.delete(f"{scan}/findings/1/feedback")
     events = admin.http.get("/api/admin/audit-events?per_page=3").json()["items"]
     actions = ["feedback.withdrawn", "feedback.given", "feedback.given"]
     assert [e["action"] for e in events] == actions
-    assert [e["object_id"] for e in events[1:]] == [reported["id"], given["id"]]
+    assert [e["object_id"] for e in events[1:]] == [reported["id"], stored["id"]]
     assert {e["user_id"] for e in events} == {user.id}
     scan_id = scan.rsplit("/", 1)[-1]
     assert events[2]["detail"] == {
@@ -299,7 +299,7 @@ def test_feedback_audit_events_contain_no_text(user, scan, admin):
         "verdict": "rejected",
         "risk_types": [],
     }
-    told = json.dumps(events)
-    assert BLUE not in told
-    assert "blue" not in told
-    assert "Secret" not in told
+    trail = json.dumps(events)
+    assert BLUE not in trail
+    assert "blue" not in trail
+    assert "Secret" not in trail

@@ -110,9 +110,9 @@ def test_export_of_a_missed_risk_has_its_sentence(user, scan, lines):
 
 def test_export_merges_a_missed_risk_with_findings_of_its_sentence(user, reviewer, scan, lines):
     judge_both(reviewer, scan)
-    found = finding(user, scan)
-    at = {"start": found["start"], "end": found["end"]}
-    missed(user, scan, found["context"], ["outage"], **at)
+    target = finding(user, scan)
+    at = {"start": target["start"], "end": target["end"]}
+    missed(user, scan, target["context"], ["outage"], **at)
     [line] = lines(scan)
     assert (line["status"], line["labels"]) == ("single", [SCHEDULE, BUDGET, "outage"])
 
@@ -146,8 +146,8 @@ def test_export_omits_withdrawn_feedback(user, reviewer, scan, lines):
 
 def test_export_since_a_time_has_only_changed_sentences(user, scan, lines):
     judge_both(user, scan)
-    given = verified(user, scan).json()
-    moment = datetime.fromisoformat(given["timestamp"])
+    feedback = verified(user, scan).json()
+    moment = datetime.fromisoformat(feedback["timestamp"])
     assert [r["text"] for r in lines(scan, since=moment)] == [BLUE]
     assert lines(scan, since=moment + timedelta(microseconds=1)) == []
     user.http.delete(f"{scan}/findings/1/feedback")
@@ -166,8 +166,8 @@ def test_export_of_many_scans_is_complete_and_repeatable(user, export, monkeypat
     assert first.getvalue() == again.getvalue()
     n_written = sum(counts.values()) - counts[Status.UNVERIFIED]
     assert n_written == len(first.getvalue().splitlines())
-    told = [json.loads(line)["provenance"]["scan_id"] for line in first.getvalue().splitlines()]
-    assert [scan_id for scan_id in told if scan_id in ids] == ids
+    scan_ids = [json.loads(line)["provenance"]["scan_id"] for line in first.getvalue().splitlines()]
+    assert [scan_id for scan_id in scan_ids if scan_id in ids] == ids
 
 
 def test_export_omits_and_reports_a_verdict_without_finding(live, user, scan, lines, caplog):
@@ -177,8 +177,8 @@ def test_export_omits_and_reports_a_verdict_without_finding(live, user, scan, li
     transactions = live.services.transactions
     transactions.run(lambda s: s.execute(delete(Finding).where(Finding.scan_id == scan_id)))
     assert [line["text"] for line in lines(scan)] == [BLUE]
-    [told] = [r.message for r in caplog.records if str(scan_id) in r.message]
-    assert "left out" in told
+    [message] = [r.message for r in caplog.records if str(scan_id) in r.message]
+    assert "left out" in message
 
 
 def test_export_file_is_private_and_readable_by_ml(user, export, tmp_path):

@@ -82,8 +82,8 @@ def test_scan_stored_counts_request_stages_findings_and_drift(client, user, live
     assert moved(before, after, "riskscan_scans_total", source="model") == 1
     assert moved(before, after, "riskscan_scanned_sentences_total", source="model") == 2
     for category in ("budget", "schedule"):
-        found = {"category": category, "source": "model"}
-        assert moved(before, after, "riskscan_findings_total", **found) == 1
+        labels = {"category": category, "source": "model"}
+        assert moved(before, after, "riskscan_findings_total", **labels) == 1
     assert series("riskscan_drift_index", histogram="category") in after
 
 
@@ -96,15 +96,15 @@ def test_scan_not_stored_counts_all_stages_but_the_store(client, live):
 
 
 def test_metrics_have_model_version_readiness_and_memory(client, live):
-    found = scraped(client, live)
+    values = scraped(client, live)
     model = load({}).model_dir
     info = {"role": "serving", "name": model.parent.name, "version": model.name}
-    assert found[series("riskscan_model_info", **info)] == 1
-    assert found[series("riskscan_model_info", role="llm", name="rules", version="")] == 1
-    assert found[series("riskscan_ready")] == 1
-    assert 0 <= found[series("riskscan_database_answer_age_seconds")] < PATIENCE_S
-    assert found[series("riskscan_http_requests_in_progress")] == 1  # the scrape itself
-    assert 10e6 < found[series("process_resident_memory_bytes")] < 100e9
+    assert values[series("riskscan_model_info", **info)] == 1
+    assert values[series("riskscan_model_info", role="llm", name="rules", version="")] == 1
+    assert values[series("riskscan_ready")] == 1
+    assert 0 <= values[series("riskscan_database_answer_age_seconds")] < PATIENCE_S
+    assert values[series("riskscan_http_requests_in_progress")] == 1  # the scrape itself
+    assert 10e6 < values[series("process_resident_memory_bytes")] < 100e9
 
 
 def test_llm_calls_are_counted_by_outcome(client, llm, live):
@@ -189,5 +189,5 @@ def n_scans(ops):
         answer = ops.get("/metrics")
     except httpx.TransportError:
         return 0
-    found = re.search(r'^riskscan_scans_total{source="model"} (\d+)', answer.text, re.MULTILINE)
-    return int(found[1]) if found else 0
+    match = re.search(r'^riskscan_scans_total{source="model"} (\d+)', answer.text, re.MULTILINE)
+    return int(match[1]) if match else 0

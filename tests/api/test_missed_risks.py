@@ -51,10 +51,10 @@ def test_missed_risk_with_its_pdf_is_verified(user):
     file = ("book.pdf", documents.long_pdf(2, (1,)), "application/pdf")
     scan_id = user.http.post("/api/scan", files={"file": file}).json()["scan_id"]
     scan = f"/api/v1/scans/{scan_id}"
-    [found, *_] = user.http.get(f"{scan}/findings").json()["items"]
-    body = {"context": found["context"], "start": found["start"], "end": found["end"]}
+    [target, *_] = user.http.get(f"{scan}/findings").json()["items"]
+    body = {"context": target["context"], "start": target["start"], "end": target["end"]}
     assert with_file(user, scan, file, **body).json()["verified"] is True
-    body["context"] = found["context"][::-1]
+    body["context"] = target["context"][::-1]
     assert faulty(with_file(user, scan, file, **body)) == ["context"]
 
 
@@ -72,9 +72,9 @@ def test_missed_risk_verified_by_another_user_is_verified(user, reviewer, scan):
 
 
 def test_missed_risk_at_a_finding_is_verified(user, scan):
-    found = finding(user, scan)
-    at = {"start": found["start"], "end": found["end"]}
-    assert missed(user, scan, found["context"], **at).json()["verified"] is True
+    target = finding(user, scan)
+    at = {"start": target["start"], "end": target["end"]}
+    assert missed(user, scan, target["context"], **at).json()["verified"] is True
 
 
 def test_missed_risk_with_another_document_is_rejected(user, scan, file_scan):

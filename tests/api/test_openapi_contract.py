@@ -7,8 +7,8 @@ import pytest
 
 from tests.fakes.chat_server import ChatServer
 
-# What a schema cannot say is refused all the same: a password shorter than a setting allows, a made-up
-# cursor, bytes that are no document. So valid-looking data may be refused; invalid data never passes.
+# The service also rejects what a schema cannot express: a password shorter than the setting, an invalid
+# cursor, bytes that are no document. So it may reject data that the schema allows, but never the reverse.
 NOT_CHECKED = "positive_data_acceptance"
 
 

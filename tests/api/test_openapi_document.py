@@ -26,8 +26,8 @@ def operations(document):
 
 def block(text, marker):
     """Return the one code block with `marker`, without `python -m service` commands."""
-    [found] = [b for b in re.findall(r"```\n(.*?)```", text, re.DOTALL) if marker in b]
-    return "".join(line for line in found.splitlines(keepends=True) if "-m service" not in line)
+    [code] = [b for b in re.findall(r"```\n(.*?)```", text, re.DOTALL) if marker in b]
+    return "".join(line for line in code.splitlines(keepends=True) if "-m service" not in line)
 
 
 def run_printed(script, url, folder):
@@ -105,13 +105,15 @@ def test_responses_allow_unknown_fields_and_requests_do_not(document):
 
 
 def test_path_parameters_are_described_and_ids_are_uuids(operations):
-    found = {p["name"]: p for o in operations for p in o.get("parameters", []) if p["in"] == "path"}
-    assert {"scan_id", "n", "feedback_id"} <= set(found)
-    assert all(len(p["description"]) > 5 for p in found.values())
-    assert {p["schema"].get("format") for name, p in found.items() if name.endswith("_id")} == {
-        "uuid"
+    parameters = {
+        p["name"]: p for o in operations for p in o.get("parameters", []) if p["in"] == "path"
     }
-    assert found["n"]["schema"]["minimum"] == 1
+    assert {"scan_id", "n", "feedback_id"} <= set(parameters)
+    assert all(len(p["description"]) > 5 for p in parameters.values())
+    assert {
+        p["schema"].get("format") for name, p in parameters.items() if name.endswith("_id")
+    } == {"uuid"}
+    assert parameters["n"]["schema"]["minimum"] == 1
 
 
 def test_multipart_comes_first_without_an_example_text(document):

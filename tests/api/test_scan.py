@@ -46,9 +46,9 @@ def test_root_scan_without_token_is_401_unless_open(client, start_service):
 
 def test_finding_spans_match_the_text(user):
     text = f"  \u202bIntro.\u202c \U0001f600 {FLOW_TEXT}.\n\nNone of this was tested.  "
-    found = findings(user, user.scan(text).json()["scan_id"])
-    assert {f["risk_type"] for f in found} >= {"tight-budget", "aggressive-deadline"}
-    for f in found:
+    items = findings(user, user.scan(text).json()["scan_id"])
+    assert {f["risk_type"] for f in items} >= {"tight-budget", "aggressive-deadline"}
+    for f in items:
         assert text[f["start"] : f["end"]] == f["context"]
         assert 0 < f["score"] <= 1
         assert f["page"] is None
@@ -80,12 +80,12 @@ def test_scan_of_a_200_page_pdf_is_complete_with_page_numbers(user):
 
 
 def all_findings(user, scan_id):
-    found, after = [], 0
+    items, after = [], 0
     while after is not None:
         page = user.http.get(f"/api/v1/scans/{scan_id}/findings", params={"after": after}).json()
-        found += page["items"]
+        items += page["items"]
         after = page["next_after"]
-    return found
+    return items
 
 
 def test_scan_finds_a_planted_sentence_anywhere(user):

@@ -12,7 +12,7 @@ TEXT = "\n\n".join(
 )
 
 
-def found(user, **body) -> set[tuple[str, str]]:
+def findings(user, **body) -> set[tuple[str, str]]:
     answer = user.http.post("/scan", json={"text": TEXT, **body})
     assert answer.status_code == 200
     return {(item["context"], item["risk"]) for item in answer.json()["data"]}
@@ -20,14 +20,14 @@ def found(user, **body) -> set[tuple[str, str]]:
 
 def test_sensitivity_recall_finds_more_and_precision_less_than_balanced(user):
     recall, balanced, precision = (
-        found(user, sensitivity=s) for s in ("recall", "balanced", "precision")
+        findings(user, sensitivity=s) for s in ("recall", "balanced", "precision")
     )
     assert recall > balanced > precision
     assert precision
 
 
 def test_sensitivity_balanced_is_the_default(user):
-    assert found(user) == found(user, sensitivity="balanced")
+    assert findings(user) == findings(user, sensitivity="balanced")
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ def test_taxonomy_lists_every_type_with_definition_and_example(user):
 def test_taxonomy_examples_found_by_the_model_have_their_type(user):
     categories = user.http.get("/api/v1/taxonomy").json()["categories"]
     examples = [r["example"] for c in categories for r in c["risk_types"]]
-    found = {item["context"] for item in user.scan("\n\n".join(examples)).json()["data"]}
-    assert len(found & set(examples)) > 0.75 * len(examples)
+    contexts = {item["context"] for item in user.scan("\n\n".join(examples)).json()["data"]}
+    assert len(contexts & set(examples)) > 0.75 * len(examples)
 
 
 def test_every_key_and_title_names_one_entry():
