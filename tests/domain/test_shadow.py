@@ -5,11 +5,9 @@ import threading
 
 import pytest
 
-from db import migrate
-from db.database import Database
 from db.queries.deployments import shadow_totals
 from service.domain.deployments.shadow import MAX_WAITING_SCANS, Shadow, compare, is_chosen
-from service.domain.transactions import Transactions
+from service.errors import AnalyzerError, DatabaseUnavailable
 from service.nlp.analyzers.base import Analyzer
 from service.nlp.document import Analysis, Document, Finding, Sentence
 from service.nlp.pipeline import ScanResult
@@ -64,13 +62,30 @@ class Waiting(Analyzer):
         self.is_closed = True
 
 
-@pytest.fixture
-def transactions(tmp_path):
-    url = f"sqlite:///{tmp_path}/s.db"
-    migrate.upgrade(url)
-    transactions = Transactions(Database.connect(url, pool_size=2))
-    yield transactions
-    transactions.close()
+class Faulty(Waiting):
+    """Raises each of its errors once, newest first, then finds nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.errors = []
+
+    def analyze(self, _document, **_):
+        if self.errors:
+            raise self.errors.pop()
+        return analysis(version="2")
+
+
+class AwayOnce:
+    """Transactions whose database is away at the first."""
+
+    def __init__(self, transactions):
+        self.transactions = transactions
+        self.errors = [DatabaseUnavailable("The database does not answer.")]
+
+    def run(self, *arguments, **options):
+        if self.errors:
+            raise self.errors.pop()
+        return self.transactions.run(*arguments, **options)
 
 
 def result(text="A risk."):
@@ -130,4 +145,30 @@ def test_scan_of_an_llm_is_not_shadowed(transactions):
     analyzer.gate.set()
     shadow.offer(answered)  # the one that is waited for comes after it
     assert total_after(transactions, 1).n_sentences == 1
+    shadow.close()
+
+
+def test_document_that_the_shadow_cannot_read_counts_nothing_and_the_next_goes_on(
+    transactions, caplog
+):
+    shadow, analyzer = Shadow(transactions), Faulty()
+    shadow.use(analyzer, share=1)
+    for error in (AnalyzerError("It gave no scores."), ValueError()):
+        analyzer.errors.append(error)
+        shadow.offer(result())
+        wait_until(lambda: not analyzer.errors)
+    shadow.offer(result())
+    assert total_after(transactions, 1).n_dropped == 0
+    shadow.close()
+    assert "It gave no scores." in caplog.text
+    assert "ValueError" in caplog.text
+
+
+def test_totals_that_the_database_refuses_are_stored_with_the_next(transactions):
+    away = AwayOnce(transactions)
+    shadow, analyzer = Shadow(away), Faulty()
+    shadow.use(analyzer, share=1)
+    for _ in range(2):
+        shadow.offer(result())
+    assert total_after(transactions, 2).n_sentences == 2
     shadow.close()

@@ -1,4 +1,4 @@
-"""What an operator does to accounts, on each kind of database."""
+"""What an operator does to accounts; races are tried on each kind of database."""
 
 import secrets
 import threading
@@ -11,7 +11,6 @@ from db.queries import users
 from db.queries.audit import list_events
 from db.queries.users import live_logins
 from db.tables import User
-from service.config.settings import load
 from service.domain.accounts import user_admin
 from service.domain.accounts.accounts import Accounts
 from service.domain.accounts.tokens import TokenMaker
@@ -72,10 +71,15 @@ class TransactionsWithNews:
 
 
 @pytest.fixture
-def office(empty_database_url):
+def office(config, transactions):
+    return Office(config, transactions)
+
+
+@pytest.fixture
+def office_on_each(config, empty_database_url):
+    """An office on each kind of database in turn."""
     migrate.upgrade(empty_database_url)
-    keys = {"SECRET_KEY": "k" * 32, "JWT_SECRET": "j" * 32}
-    config = load({**keys, "DATABASE_URL": empty_database_url})
+    config = config.model_copy(update={"database_url": empty_database_url})
     transactions = Transactions(open_database(config, pool_size=5))
     yield Office(config, transactions)
     transactions.close()
@@ -114,13 +118,16 @@ def test_last_enabled_admin_stays(office, take):
     office.change(change, last.email, *arguments)
 
 
-def test_of_two_admins_disabled_at_once_one_stays(office):
-    admins, barrier = [office.make("admin"), office.make("admin")], threading.Barrier(2)
+def test_of_two_admins_disabled_at_once_one_stays(office_on_each):
+    admins, barrier = (
+        [office_on_each.make("admin"), office_on_each.make("admin")],
+        threading.Barrier(2),
+    )
 
     def disable(user):
         barrier.wait(60)
         try:
-            office.disable(user)
+            office_on_each.disable(user)
         except Conflict:
             return "refused"
         return "disabled"
@@ -147,14 +154,16 @@ def test_reset_password_ends_every_login(office):
 
 @pytest.mark.parametrize("change", ["disable", "reset_password", "delete"])
 def test_login_does_not_begin_when_its_account_changes_after_the_password_was_verified(
-    office, change
+    office_on_each, change
 ):
-    user = office.make()
-    news = TransactionsWithNews(office.transactions, lambda: getattr(office, change)(user))
-    accounts = Accounts(office.config, news, office.tokens)
+    user = office_on_each.make()
+    news = TransactionsWithNews(
+        office_on_each.transactions, lambda: getattr(office_on_each, change)(user)
+    )
+    accounts = Accounts(office_on_each.config, news, office_on_each.tokens)
     with pytest.raises(Unauthenticated):
         accounts.log_in(user.email, "correct horse")
-    assert office.transactions.run(lambda s: live_logins(s, user.id, limit=1)) == []
+    assert office_on_each.transactions.run(lambda s: live_logins(s, user.id, limit=1)) == []
 
 
 def test_reset_password_too_short_is_refused(office):

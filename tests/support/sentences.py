@@ -11,4 +11,4 @@ def long_text(n_sentences):
     )
 
 
-LONG_TEXT = long_text(3_000)
+LONG_TEXT = long_text(2_000)

@@ -1,0 +1,47 @@
+"""The upgrade brings any older schema to the newest, and refuses with a remedy where it cannot."""
+
+import pytest
+from sqlalchemy import text
+
+from db import migrate
+from db.queries.audit import list_events
+from service.config.settings import load
+from service.domain.audit import Actor
+from service.domain.database_upgrade import upgrade_database
+from service.domain.orphans import remove_orphans
+from service.errors import ConfigError, DatabaseUnavailable
+from tests.db.old_rows import add_orphan
+
+OPERATOR = Actor(operator="cli:root")
+
+
+def test_upgrade_of_an_empty_database_gives_the_newest_revision(tmp_path):
+    config = load({"DATABASE_URL": f"sqlite:///{tmp_path}/empty.db"})
+    assert upgrade_database(config) == migrate.head() == migrate.current(config.database_url)
+
+
+def test_upgrade_of_a_newer_schema_is_refused(config, transactions):
+    newer = text("UPDATE alembic_version SET version_num = '9999'")
+    transactions.run(lambda session: session.execute(newer).close())
+    with pytest.raises(ConfigError, match="newer than this version"):
+        upgrade_database(config)
+
+
+def test_upgrade_of_no_folder_names_the_settings():
+    with pytest.raises(ConfigError, match="DATA_DIR"):
+        upgrade_database(load({"DATABASE_URL": "sqlite:////proc/x/r.db"}))
+
+
+def test_upgrade_of_a_server_that_is_away_names_the_setting_without_its_password():
+    config = load({"DATABASE_URL": "mysql+pymysql://root:hunter2@127.0.0.1:9/none"})
+    with pytest.raises(DatabaseUnavailable, match="DATABASE_URL") as caught:
+        upgrade_database(config)
+    assert "hunter2" not in caught.value.message
+
+
+def test_remove_orphans_records_what_it_removed_and_nothing_the_next_time(config, transactions):
+    add_orphan(config.database_url)
+    assert transactions.run(remove_orphans, actor=OPERATOR) == {"scans": 1}
+    assert transactions.run(remove_orphans, actor=OPERATOR) == {}
+    [event] = transactions.read(list_events, limit=9)
+    assert event.detail == {"operator": "cli:root", "scans": 1}

@@ -1,0 +1,78 @@
+"""The services of a process: opened as they are read, started together, closed by whoever built them."""
+
+import pytest
+
+from db.tables import DeploymentKind
+from service.config.settings import load
+from service.domain.services import activated_model, build_services
+from service.nlp.analyzers.pool import AnalyzerPool
+from service.nlp.pipeline import Submission
+from tests.fakes.analyzer import IdleAnalyzer
+from tests.support.artifacts import NAME, VERSION
+from tests.support.waiting import wait_until
+
+DEFAULT, NEW = f"{NAME}/{VERSION}", f"{NAME}/2.0.0"
+
+
+@pytest.fixture
+def analyzer():
+    return IdleAnalyzer(NAME, VERSION)
+
+
+@pytest.fixture
+def services(config, registry_dir, analyzer):
+    """The services of a process that shares an analyzer."""
+    config = config.model_copy(update={"registry_dir": registry_dir})
+    with build_services(config, analyzers=AnalyzerPool(analyzer)) as services:
+        yield services
+
+
+def test_started_services_are_ready_and_scan(services, user):
+    services.open()
+    services.start()
+    wait_until(lambda: not services.readiness.report().faults)
+    scan = services.scans.create(user.id, Submission(text="All is well."), key=None)
+    assert (scan.model_name, scan.n_findings) == (NAME, 0)
+
+
+def test_metrics_show_the_models_in_use(services, deploy):
+    deploy(NEW, kind=DeploymentKind.SHADOW, share=0.5)
+    services.open()
+    services.start()
+    wait_until(lambda: not services.readiness.report().faults)
+    text = services.metrics.exposition().decode()
+    for role, version in (("serving", VERSION), ("shadow", "2.0.0")):
+        assert f'riskscan_model_info{{name="{NAME}",role="{role}",version="{version}"}} 1.0' in text
+    assert "riskscan_ready 1.0" in text
+
+
+def test_close_leaves_shared_analyzers_open(config, analyzer):
+    with build_services(config, analyzers=AnalyzerPool(analyzer)) as services:
+        services.open()
+    assert not analyzer.is_closed
+
+
+def test_services_of_a_remote_analyzer_have_no_rollout(config):
+    remote = load({"AI_SERVICE_URL": "http://127.0.0.1:9", "DATABASE_URL": config.database_url})
+    with build_services(remote) as services:
+        assert services.rollout is None
+
+
+def test_services_of_a_long_command_may_take_as_long_as_they_need(config, user):
+    with build_services(config, limit_statements=False) as services:
+        counts = services.feedback_export.write_file
+        assert services.reviews
+        assert counts
+        assert services.transactions.read(lambda session: session.get(type(user), user.id))
+
+
+def test_activated_model_is_none_without_a_database_and_creates_none(tmp_path):
+    path = tmp_path / "absent.db"
+    assert activated_model(load({"DATABASE_URL": f"sqlite:///{path}"})) is None
+    assert not path.exists()
+
+
+def test_activated_model_is_the_last_that_was_activated(config, deploy):
+    assert activated_model(config) is None
+    deploy(NEW, DEFAULT)
+    assert activated_model(config) == DEFAULT

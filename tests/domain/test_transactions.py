@@ -1,0 +1,124 @@
+"""Faults of the database reach callers as DatabaseUnavailable, with what is known of the outcome."""
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from db.database import CommitInDoubt, Database
+from db.queries import users
+from service.config.settings import load
+from service.domain.transactions import Transactions, open_database
+from service.errors import ConfigError, DatabaseUnavailable
+
+
+class FaultyDatabase(Database):
+    """A database whose next calls raise `fault` where one is set."""
+
+    fault = None
+
+    def _fail(self):
+        if self.fault is not None:
+            raise self.fault
+
+    def run(self, work):
+        self._fail()
+        return super().run(work)
+
+    def ping(self):
+        self._fail()
+        super().ping()
+
+
+@pytest.fixture
+def database(config):
+    database = FaultyDatabase.connect(config.database_url, pool_size=1)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def transactions(database):
+    return Transactions(database)
+
+
+def lost_connection():
+    return OperationalError("SELECT 1", {}, ConnectionError("gone"), connection_invalidated=True)
+
+
+def add(session):
+    return users.add_user(session, email="ann@corp.local", password_hash="none")
+
+
+def n_users(session):
+    return session.scalar(text("SELECT COUNT(*) FROM users"))
+
+
+def test_run_commits_what_read_then_sees(transactions):
+    transactions.run(add)
+    assert transactions.read(n_users) == 1
+
+
+def test_run_that_raises_stores_nothing(transactions):
+    def work(session):
+        add(session)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        transactions.run(work)
+    assert transactions.read(n_users) == 0
+
+
+def test_run_passes_arguments_on(transactions):
+    assert transactions.run(lambda _session, a, *, b: (a, b), 1, b=2) == (1, 2)
+
+
+def test_run_of_a_broken_rule_is_no_fault_of_the_database(transactions):
+    with pytest.raises(users.EmailTaken):
+        [transactions.run(add) for _ in range(2)]
+    orphan = text("INSERT INTO logins (id, user_id, created_at) VALUES ('a', 'b', '2026-01-01')")
+    with pytest.raises(IntegrityError):
+        transactions.run(lambda session: session.execute(orphan).close())
+
+
+def test_run_while_the_database_is_away_says_to_try_again(transactions, database):
+    transactions.run(n_users)
+    database.fault = lost_connection()
+    with pytest.raises(DatabaseUnavailable, match="does not answer"):
+        transactions.run(n_users)
+
+
+def test_run_whose_commit_is_in_doubt_says_so(transactions, database):
+    transactions.run(n_users)
+    database.fault = CommitInDoubt()
+    with pytest.raises(DatabaseUnavailable, match="may have been stored"):
+        transactions.run(add)
+
+
+def test_ping_of_a_database_that_refuses_recovers_with_it(transactions, database):
+    transactions.ping()
+    database.fault = lost_connection()
+    with pytest.raises(DatabaseUnavailable, match="does not answer"):
+        transactions.ping()
+    database.fault = None
+    transactions.ping()
+
+
+@pytest.fixture
+def full(transactions):
+    """Have the file of the database grow no further."""
+    transactions.run(lambda s: s.execute(text("PRAGMA max_page_count = 1")).close())
+
+
+@pytest.mark.usefixtures("full")
+def test_run_on_a_full_disk_stores_nothing_and_readiness_knows(transactions):
+    large = text("INSERT INTO users VALUES (zeroblob(1000000))")
+    transactions.prove_writable()
+    with pytest.raises(DatabaseUnavailable, match="cannot be written"):
+        transactions.run(lambda s: s.execute(text("CREATE TABLE t (x)")).close() or large)
+    with pytest.raises(DatabaseUnavailable, match="disk is full"):
+        transactions.prove_writable()
+
+
+def test_open_database_in_no_folder_names_the_settings():
+    with pytest.raises(ConfigError, match="DATABASE_URL"):
+        open_database(load({"DATABASE_URL": "sqlite:////proc/x/r.db"}), pool_size=1)

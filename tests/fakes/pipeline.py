@@ -1,0 +1,48 @@
+"""A scan pipeline without extraction and model: each line is a sentence, keywords state its risks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from service.nlp.document import Analysis, Document, Finding, Sentence, Source
+from service.nlp.pipeline import ScanResult, Submission
+from service.nlp.taxonomy import category_of
+from tests.fakes.rules import risk_types
+
+MODEL, VERSION = "rules", "1.0.0"
+
+
+class RulesPipeline:
+    """Scans as ScanPipeline does, in microseconds; keeps what it scanned.
+
+    `during_scan` runs in each scan before its result, as another request may.
+    """
+
+    def __init__(self) -> None:
+        self.submissions: list[Submission] = []
+        self.during_scan: Callable[[], object] = lambda: None
+        self.source: Source = "model"
+
+    def scan(self, submission: Submission) -> ScanResult:
+        self.submissions.append(submission)
+        self.during_scan()
+        document = _document(self.text_of(submission))
+        findings = [f for sentence in document.sentences for f in _findings(document, sentence)]
+        analysis = Analysis(findings, self.source, MODEL, VERSION)
+        return ScanResult(document, analysis, submission.sha256(), submission.sensitivity)
+
+    def text_of(self, submission: Submission) -> str:
+        return submission.content().decode()
+
+
+def _document(text: str) -> Document:
+    sentences, start = [], 0
+    for line in text.split("\n"):
+        sentences.append(Sentence(start, start + len(line)))
+        start += len(line) + 1
+    return Document(text, [s for s in sentences if s.end > s.start])
+
+
+def _findings(document: Document, sentence: Sentence) -> list[Finding]:
+    text, span = document.text[sentence.start : sentence.end], (sentence.start, sentence.end)
+    return [Finding(risk, category_of(risk), 0.9, text, *span, None) for risk in risk_types(text)]
