@@ -26,7 +26,7 @@ BENCH_NEEDS := $(VENV)/.installed $(TEST_VENV)/.installed $(BENCH_ENV)/load/.ins
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-gpu retrain test test-slow test-llm bench bench-peers bench-gpu lint format docs openapi notebooks clean python
+.PHONY: help run run-gpu retrain test coverage test-slow test-llm bench bench-peers bench-gpu lint format docs openapi notebooks clean python
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -40,6 +40,10 @@ run-gpu: $(GPU_VENV)/.installed ## Run the service on an NVIDIA GPU (DEVICE=cuda
 test: $(TEST_VENV)/.installed ## Run the normal test suite, in WORKERS=auto processes
 	OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest -m "$(QUICK)" \
 		-n $(WORKERS) --maxprocesses 4 --dist worksteal $(TESTS)
+
+coverage: $(TEST_VENV)/.installed ## Measure service/domain by tests/domain; fails below 95 % of lines and branches
+	OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest -m "$(QUICK)" tests/domain \
+		--cov=service/domain --cov-fail-under=95
 
 retrain: $(TEST_VENV)/.installed ## Export feedback, train on it (CONFIG=...), register what the gate lets pass
 	mkdir -p var
