@@ -70,11 +70,6 @@ class Segmenter:
         )
         return Document(extracted.text, sentences, extracted.n_pages, extracted.pages_without_text)
 
-    @property
-    def n_words(self) -> int:
-        """Number of words in spaCy's caches: at most MAX_WORDS plus those of one chunk of text."""
-        return self._starts.n_words
-
     def _segment_chunk(
         self, text: str, pieces: list[Block], deadline: Deadline | None
     ) -> list[Span]:

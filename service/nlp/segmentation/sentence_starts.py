@@ -91,7 +91,7 @@ class SentenceStarts:
 
     @property
     def n_words(self) -> int:
-        """Number of words that spaCy caches."""
+        """Number of words in spaCy's caches; more than the limit by at most those of one chunk of text."""
         return len(self._nlp.vocab)
 
     def forget_words(self) -> None:

@@ -157,13 +157,14 @@ def test_segment_short_text_beside_a_book_does_not_wait_for_it():
 
 
 def test_segment_always_new_words_are_cached_up_to_the_limit_and_change_no_sentence():
-    segmenter = Segmenter(SentenceStarts(max_words=2_000))
+    starts = SentenceStarts(max_words=2_000)
+    segmenter = Segmenter(starts)
     prose = planted(5_000, 1)
     before = segmenter.segment(prose)
     sizes = []
     for start in range(0, 4_000, 500):
         segmenter.segment(extracted(" ".join(f"x{i}y. Yes." for i in range(start, start + 500))))
-        sizes.append(segmenter.n_words)
+        sizes.append(starts.n_words)
     assert max(sizes) < 2_000 + 1_000  # the words of the chunk in progress come on top
     assert sizes != sorted(sizes)  # the cache was emptied
     assert segmenter.segment(prose) == before
