@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from apiflask import APIBlueprint
-from flask import g
 from marshmallow import RAISE
 
 from db.queries.users import live_logins
@@ -16,6 +15,7 @@ from service.api.current import services
 from service.api.http.authentication import auth, current_claims, current_user
 from service.api.http.pagination import Listing, cursor_page
 from service.api.http.rate_limits import limit_logins
+from service.api.http.request_context import current_context
 from service.api.schemas.accounts import (
     LoginIn,
     LoginListOut,
@@ -47,7 +47,7 @@ def register(body: dict[str, str]) -> User:
     if services().config.registration == "closed":
         raise Forbidden(_CLOSED)
     user = services().accounts.register(body["email"], body["password"])
-    g.account_id = user.id  # for the request's log line
+    current_context().account_id = user.id
     return user
 
 
@@ -148,7 +148,7 @@ def _login_fields(current_id: UUID, login: Login) -> dict[str, Any]:
 
 
 def _token_fields(pair: TokenPair) -> dict[str, Any]:
-    g.account_id = pair.user_id
+    current_context().account_id = pair.user_id
     return {
         "access_token": pair.access_token,
         "token_type": "bearer",

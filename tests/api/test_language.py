@@ -63,7 +63,7 @@ def test_scan_of_a_mixed_document_has_the_share_of_its_main_language(user):
 
 
 def test_log_of_a_scan_names_the_language_without_the_text(user, caplog):
-    caplog.set_level(logging.INFO, logger="service.nlp.pipeline")
+    caplog.set_level(logging.INFO, logger="service.domain.scan_reporter")
     user.scan(GERMAN)
     [line] = [record.fields for record in caplog.records if record.message == "scan"]
     assert (line["language"], line["warnings"]) == ("de", ["language_not_read"])

@@ -172,7 +172,7 @@ def test_login_audit_events_name_account_and_address(user, admin):
 
 
 def test_request_log_names_account_and_address(user, caplog):
-    caplog.set_level(logging.INFO, logger="service.app")
+    caplog.set_level(logging.INFO, logger="service.api.http.request_hooks")
     form = {"username": user.email, "password": user.password}
     user.client.post("/api/auth/login", data=form)
     user.http.get("/api/auth/me")

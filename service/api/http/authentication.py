@@ -9,6 +9,7 @@ from flask import g, request
 
 from db.tables import User
 from service.api.current import services
+from service.api.http.request_context import current_context
 from service.domain.accounts.tokens import AccessClaims
 from service.errors import Forbidden, Unauthenticated
 
@@ -28,9 +29,10 @@ def _verify(token: str) -> User | None:
         claims = services().tokens.read_access_token(token)
         user = services().accounts.authenticate(claims)
     except Unauthenticated as error:
-        g.auth_error = error
+        current_context().token_error = error
         return None
-    g.access_claims = claims
+    current_context().claims = claims
+    current_context().account_id = user.id
     return user
 
 
@@ -48,8 +50,7 @@ def _refuse(status: int) -> NoReturn:
 
 def authentication_error() -> Unauthenticated:
     """Return the reason why the current request is not authenticated."""
-    known: Unauthenticated | None = g.pop("auth_error", None)
-    return known or Unauthenticated(
+    return current_context().token_error or Unauthenticated(
         "This path requires an access token. Log in with POST /api/v1/auth/login, and send "
         "`Authorization: Bearer <access_token>`."
     )
@@ -63,7 +64,9 @@ def current_user() -> User:
 
 def current_claims() -> AccessClaims:
     """Return the claims of the current request's access token."""
-    claims: AccessClaims = g.access_claims
+    claims = current_context().claims
+    if claims is None:
+        raise authentication_error()
     return claims
 
 

@@ -14,13 +14,15 @@ from io import SEEK_END, BytesIO
 from typing import Any
 from urllib.parse import parse_qsl
 
+from apiflask import APIFlask
 from apiflask.schema_adapters.marshmallow import parser
 from flask import Request
 from marshmallow import Schema
 from werkzeug.datastructures import FileStorage
 
 from service.api.http.json_bounds import check_json
-from service.api.http.limits import MAX_FIELDS
+from service.api.http.limits import MAX_FIELDS, max_body_bytes
+from service.config.settings import Config
 from service.errors import Fault, InvalidRequest, UnsupportedMediaType
 
 REPORT = "report"
@@ -45,8 +47,14 @@ class _File(BytesIO):
         return self.getvalue()
 
 
-def register() -> None:
-    """Register the readers of request bodies with APIFlask's parser."""
+def register(app: APIFlask, config: Config) -> None:
+    """Limit the bodies of `app`, and register the readers of request bodies with APIFlask's parser."""
+    app.request_class = FormRequest
+    app.config.update(
+        MAX_CONTENT_LENGTH=max_body_bytes(config),
+        MAX_FORM_MEMORY_SIZE=max_body_bytes(config),
+        MAX_FORM_PARTS=MAX_FIELDS,
+    )
     parser.location_loader("json_or_form")(read_body)
     parser.location_loader("json")(read_json)
     parser.location_loader("form_and_files")(read_report)

@@ -10,10 +10,11 @@ from typing import Any
 
 from apiflask import APIFlask
 from apiflask.exceptions import HTTPError
-from flask import Response, g, request
+from flask import Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from service.api.http.problem_document import FIXED_500, MEDIA_TYPE, headers_of, problem
+from service.api.http.request_context import current_context
 from service.errors import (
     Fault,
     Forbidden,
@@ -109,7 +110,7 @@ def _unexpected(error: Exception) -> Response:
 
 
 def _respond(code: str, detail: str, *, faults: tuple[Fault, ...] = ()) -> Response:
-    g.problem_code = code  # for the metrics
+    current_context().problem_code = code
     shortened = tuple(Fault(f.field[:_MAX_NAME_CHARS], f.message) for f in faults)
     body = problem(code, detail, instance=request.path, faults=shortened)
     return Response(json.dumps(body), status=body["status"], content_type=MEDIA_TYPE)

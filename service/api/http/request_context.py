@@ -1,0 +1,44 @@
+"""The state of the current request. Our code keeps nothing else in Flask's `g`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from flask import g, has_app_context
+
+from service.domain.accounts.tokens import AccessClaims
+from service.errors import Unauthenticated
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """What hooks, authentication and error handlers learn about one request."""
+
+    request_id: str
+    began_at_s: float = field(default_factory=time.monotonic)
+    claims: AccessClaims | None = None
+    """The claims of a valid access token."""
+    token_error: Unauthenticated | None = None
+    """Why the access token was rejected."""
+    account_id: UUID | None = None
+    """The account that sent the token, logged in or was registered."""
+    problem_code: str | None = None
+    """The code of the error response."""
+
+
+def begin_context(request_id: str) -> None:
+    """Start the context of the current request."""
+    g.request_context = RequestContext(request_id)
+
+
+def has_context() -> bool:
+    """Return whether the current request has begun."""
+    return has_app_context() and "request_context" in g
+
+
+def current_context() -> RequestContext:
+    """Return the context of the current request."""
+    context: RequestContext = g.request_context
+    return context

@@ -1,0 +1,96 @@
+"""What happens before and after every request: identify, limit, reject, count, log."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from apiflask import APIFlask
+from flask import Response, request
+
+from service.api.current import services
+from service.api.http.buffer_memory import USER_KEY
+from service.api.http.limits import PROBE_PATHS, SMALL_BODY_BYTES
+from service.api.http.problem_document import MEDIA_TYPE
+from service.api.http.request_context import begin_context, current_context, has_context
+from service.errors import NotAcceptable, ShuttingDown
+from service.observability import request_id
+from service.observability.logging import fields
+
+_ACCOUNT_PATHS = "/api/v1/auth/"
+_MEDIA_TYPES = ("application/json", MEDIA_TYPE)
+_OTHER_MEDIA_TYPES = ("/docs", "/openapi.json", "/metrics")
+_log = logging.getLogger(__name__)
+
+
+def register(app: APIFlask) -> None:
+    """Add the hooks to `app`; they run in this order, those after a request in reverse."""
+    for before in (_identify, _limit_account_bodies, _reject_while_draining, _check_accept):
+        app.before_request(before)
+    for after in (_count_and_log, _name_account_for_server, _send_request_id):
+        app.after_request(after)
+    app.teardown_request(_leave)
+
+
+def _identify() -> None:
+    offered = request.headers.get("X-Request-ID")
+    begin_context(request_id.begin(offered, client_address=request.remote_addr))
+    services().metrics.in_progress.inc()
+
+
+def _limit_account_bodies() -> None:
+    if request.path.startswith(_ACCOUNT_PATHS):
+        request.max_content_length = SMALL_BODY_BYTES
+
+
+def _reject_while_draining() -> None:
+    if services().draining.is_set() and request.path not in PROBE_PATHS:
+        raise ShuttingDown("This process is shutting down; send the request again.")
+
+
+def _check_accept() -> None:
+    if request.path == "/" or request.path.startswith(_OTHER_MEDIA_TYPES):
+        return
+    accepted = request.accept_mimetypes
+    if accepted and not accepted.best_match(_MEDIA_TYPES):
+        raise NotAcceptable("The response is JSON; send Accept: application/json.")
+
+
+def _send_request_id(response: Response) -> Response:
+    response.headers["X-Request-ID"] = current_context().request_id
+    return response
+
+
+def _name_account_for_server(response: Response) -> Response:
+    """Tell the server whose share of the memory for unread responses this one uses."""
+    account_id = current_context().account_id
+    if account_id is not None:
+        request.environ[USER_KEY] = str(account_id)
+    return response
+
+
+def _count_and_log(response: Response) -> Response:
+    context = current_context()
+    duration_s = time.monotonic() - context.began_at_s
+    route = request.url_rule.rule if request.url_rule else None
+    metrics = services().metrics
+    metrics.answered(request.method, route, response.status_code, duration_s)
+    if context.problem_code:
+        metrics.refused(context.problem_code)
+    _log.info(
+        "request",
+        extra=fields(
+            method=request.method,
+            path=request.path,  # without the query, which may quote a document
+            status=response.status_code,
+            duration_ms=round(duration_s * 1000, 1),
+            user_id=context.account_id,
+            client_address=request_id.current_client_address(),
+        ),
+    )
+    return response
+
+
+def _leave(_error: BaseException | None) -> None:
+    if has_context():
+        services().metrics.in_progress.dec()
