@@ -40,5 +40,5 @@ class PasswordCheck:
         return password_hash is not None
 
     def is_outdated(self, password_hash: str) -> bool:
-        """Return whether the hash was made with other parameters than today's."""
+        """Return whether the hash has other parameters than new ones."""
         return _HASHER.check_needs_rehash(password_hash)

@@ -1,4 +1,4 @@
-"""Access tokens (JWT, HS256) and refresh tokens (opaque, signed): made and read, never stored here."""
+"""Access tokens (JWT, HS256) and refresh tokens (opaque, signed): created and read here, stored elsewhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CLAIMS = ["sub", "sid", "iat", "exp", "jti"]
 
 @dataclass(frozen=True, slots=True)
 class AccessClaims:
-    """Who a valid access token speaks for, and the log-in that it was given to."""
+    """The account that a valid access token identifies, and the log-in that issued it."""
 
     user_id: UUID
     login_id: UUID
@@ -73,7 +73,7 @@ class TokenMaker:
         """Return the sha256 (hex) under which a refresh token is stored.
 
         Raises:
-            Unauthenticated: this service did not sign it; the database is not asked.
+            Unauthenticated: this service did not sign it; found out without the database.
         """
         try:
             return hashlib.sha256(self._refresh_signer.unsign(token)).hexdigest()

@@ -1,6 +1,6 @@
-"""Use cases of models, shared by API and CLI: look at the registry, shadow, activate, roll back.
+"""Use cases of deployments: list the registry, activate, roll back, shadow.
 
-They store what is wanted; each process takes it over by itself (rollout.py).
+They store a deployment; each process then loads the model by itself (rollout.py).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ModelState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The registry and what is wanted of it; `rollout` is None outside of a serving process."""
+    """The registry and the newest deployments; `rollout` is None outside of a serving process."""
 
     items: list[dict[str, Any]]
     serving: str
@@ -58,7 +58,7 @@ class Overview:
     rollout: Rollout | None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the JSON of `GET /admin/models`; commands mark no model as serving here."""
+        """Return the JSON of `GET /admin/models`; in a command `serving_here` is empty."""
         return {
             "items": self.items,
             "serving": self.serving,
@@ -76,7 +76,7 @@ class Overview:
 
 
 class Deployments:
-    """The models that may serve, and the record of those that did."""
+    """The models of the registry, and their deployments."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class Deployments:
         Raises:
             Conflict: another service analyzes.
         """
-        self._need_local_model()
+        self._require_local_model()
         wanted, history, totals = self._transactions.read(
             lambda s: (queries.wanted(s), queries.serving_history(s), queries.shadow_totals(s))
         )
@@ -110,7 +110,7 @@ class Deployments:
         states[serving] = ModelState.SERVING
         faults = self._rollout.faults if self._rollout else {}
         items = [
-            _shown(
+            _item(
                 self._registry.entry(model),
                 states.get(model, ModelState.AVAILABLE),
                 faults.get(model),
@@ -124,7 +124,7 @@ class Deployments:
         return self._transactions.read(queries.list_deployments, limit=limit, before_n=before_n)
 
     def activated(self) -> str | None:
-        """Return the name/version of the model that was activated last; None where none was."""
+        """Return the name/version of the model that was activated last; None if none was."""
         newest = self._transactions.read(queries.wanted).serving
         return None if newest is None else newest.to_model
 
@@ -136,7 +136,7 @@ class Deployments:
             InvalidRequest: forced without a reason.
             Conflict: it serves already, fails its proof, or has no passing gate against what serves.
         """
-        self._need_local_model()
+        self._require_local_model()
         if force and len((why or "").strip()) < MIN_WHY_CHARS:
             fault = Fault("why", f"Forcing needs a reason of at least {MIN_WHY_CHARS} characters.")
             raise InvalidRequest(fault.message, faults=(fault,))
@@ -170,7 +170,7 @@ class Deployments:
         Raises:
             Conflict: there is none, or it is gone or altered.
         """
-        self._need_local_model()
+        self._require_local_model()
 
         def decide(session: Session, wanted: Wanted) -> dict[str, Any]:
             targets = _rollback_targets(queries.serving_history(session))
@@ -192,7 +192,7 @@ class Deployments:
             NotFound: it is not in the registry.
             Conflict: it serves, or fails its proof.
         """
-        self._need_local_model()
+        self._require_local_model()
         sha256 = self._prove(model)
 
         def decide(_session: Session, wanted: Wanted) -> dict[str, Any]:
@@ -211,7 +211,7 @@ class Deployments:
 
     def end_shadow(self, *, actor: Actor) -> Deployment | None:
         """Have every process stop shadowing; None when none was wanted."""
-        self._need_local_model()
+        self._require_local_model()
         wanted = self._transactions.read(queries.wanted)
         shadow = wanted.shadow
         if shadow is None or shadow.kind == DeploymentKind.SHADOW_OFF or shadow.to_model is None:
@@ -249,14 +249,14 @@ class Deployments:
         except IntegrityError as error:
             if is_duplicate(error):
                 raise Conflict(
-                    "Another deployment was made at the same moment; look at it and try again."
+                    "Another deployment was stored at the same moment; look at it and try again."
                 ) from error
             raise
         if self._rollout is not None:
             self._rollout.wake()
         return deployment
 
-    def _need_local_model(self) -> None:
+    def _require_local_model(self) -> None:
         if self._config.ai_service_url:
             raise Conflict(
                 "AI_SERVICE_URL is set: another service analyzes, and its models are managed there. "
@@ -306,7 +306,7 @@ def _refusals(model: str, sha256: str, serving: str, gate: GateRecord | None) ->
 
 
 def _figures(gate: GateRecord | None, sha256: str) -> dict[str, Any]:
-    """Return what the deployment keeps of a gate record; nothing of one about other content."""
+    """Return the part of a gate record that the deployment stores; {} if it is about other content."""
     if gate is None or gate.manifest_sha256 != sha256:
         return {}
     return {
@@ -350,7 +350,7 @@ def _record(session: Session, deployment: Deployment, actor: Actor) -> None:
     record(session, deployed)
 
 
-def _shown(entry: Entry, state: ModelState, fault: str | None) -> dict[str, Any]:
+def _item(entry: Entry, state: ModelState, fault: str | None) -> dict[str, Any]:
     name, _, version = entry.model.partition("/")
     return {
         "name": name,

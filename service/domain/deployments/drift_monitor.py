@@ -1,7 +1,7 @@
-"""How far the findings of late are from those that the serving model was calibrated on.
+"""Drift monitor: compares recent findings with the serving model's reference distribution.
 
-Counted while scans go on: counts of score, category and length; no text is kept. `python -m ml drift` also
-compares word pieces, for which it needs the tokenizer.
+It keeps counts of score, category and length, no text. `python -m ml drift` also compares word pieces, for
+which it needs the tokenizer.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from service.nlp.artifacts.drift_index import REFERENCE_FILE, ObservedFinding, R
 from service.nlp.artifacts.registry import Registry
 from service.nlp.pipeline import ScanResult
 
-# A reference of 700 sentences says nothing of fewer than about as many; more than some thousands
-# would hide that something changed this week.
+# A reference of 700 sentences needs about as many for a comparison; a window of many thousands would hide
+# a change of this week.
 WINDOW_SENTENCES = 5_000
 
 Counts = npt.NDArray[np.int64]
@@ -39,19 +39,19 @@ class DriftWatch:
         self._changed = threading.Lock()
 
     def observe(self, result: ScanResult) -> None:
-        """Count a scan; one at another sensitivity than the reference's, or elsewhere, says nothing."""
+        """Count a scan, unless its sensitivity or its analyzer is not the reference's."""
         analysis = result.analysis
         if analysis.source != "model" or not analysis.model_version:
             return
         if result.sensitivity != "balanced":
             return
-        found = [
+        findings = [
             ObservedFinding(f.start, f.category, f.score, f.context)
             for f in analysis.findings
             if f.start is not None and f.category is not None
         ]
         n_sentences = len(result.document.sentences)
-        counts = drift_index.finding_counts(found, n_sentences)
+        counts = drift_index.finding_counts(findings, n_sentences)
         with self._changed:
             if model_of(analysis) != self._model:
                 self._model = model_of(analysis)
@@ -68,15 +68,15 @@ class DriftWatch:
                 name: [int(n) for n in recent + self._before.counts[name]]
                 for name, recent in self._recent.counts.items()
             }
-        reference = self._reference_of(model) if model else None
+        reference = self._cached_reference(model) if model else None
         if reference is None:
             return {}
         return drift_index.shifts(reference.findings, observed, noise=reference.noise.findings)
 
-    def _reference_of(self, model: str) -> Reference | None:
-        """Read the reference of a model, once while it stays the same; None where there is none."""
-        read_of, reference = self._reference
-        if read_of == model:
+    def _cached_reference(self, model: str) -> Reference | None:
+        """Return the reference of a model, read once while the model stays the same; None if it has none."""
+        cached_model, reference = self._reference
+        if cached_model == model:
             return reference
         try:
             reference = drift_index.read_reference(self._registry.folder(model) / REFERENCE_FILE)
@@ -88,7 +88,7 @@ class DriftWatch:
 
 
 class _Window:
-    """Counts of so many sentences, by histogram."""
+    """Counts by histogram, over `n_sentences`."""
 
     def __init__(self) -> None:
         self.n_sentences = 0
@@ -96,9 +96,9 @@ class _Window:
 
     def add(self, counts: Mapping[str, list[int]], n_sentences: int) -> None:
         self.n_sentences += n_sentences
-        for name, found in _arrays(counts).items():
-            self.counts[name] += found
+        for name, added in _arrays(counts).items():
+            self.counts[name] += added
 
 
 def _arrays(counts: Mapping[str, list[int]]) -> dict[str, Counts]:
-    return {name: np.array(found, np.int64) for name, found in counts.items()}
+    return {name: np.array(values, np.int64) for name, values in counts.items()}

@@ -1,6 +1,6 @@
-"""Makes this process serve, and shadow with, the models that the database asks for.
+"""Rollout: makes this process serve, and shadow with, the models that were deployed last.
 
-A candidate is loaded and proved beside the one that serves; only then are they exchanged.
+A candidate is loaded and proved while the current model serves; only then does it take over.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from service.nlp.artifacts.registry import Registry, manifest_sha256
 from service.nlp.observer import NULL_OBSERVER, Observer
 from service.observability.logging import fields
 
-# A candidate that failed is tried again, since its folder may still be on its way to this machine.
+# A candidate that failed is tried again, since its folder may still be being copied to this machine.
 RETRY_S = 60.0
 
 _log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """A model and, where it was deployed, the hash of the manifest that was."""
+    """A model; `manifest_sha256` is None unless a deployment recorded it."""
 
     model: str
     manifest_sha256: str | None
@@ -45,12 +45,12 @@ class _Loaded:
     manifest_sha256: str
     analyzer: Analyzer
 
-    def is_what(self, target: _Target) -> bool:
+    def matches(self, target: _Target) -> bool:
         return self.model == target.model and target.manifest_sha256 in {None, self.manifest_sha256}
 
 
 class Rollout:
-    """Follows the deployments; without a database what serves goes on serving."""
+    """Follows the deployments; the current model goes on serving while the database is away."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Rollout:
 
         `observer` receives the events of every model that serves, not those of a shadow.
         """
-        self.faults: dict[str, str] = {}  # why this process could not take a model over
+        self.faults: dict[str, str] = {}  # by model: why this process could not load it
         self._config = config
         self._transactions = transactions
         self._analyzers = analyzers
@@ -94,13 +94,13 @@ class Rollout:
         return None if self._shadowing is None else self._shadowing.model
 
     def start(self) -> None:
-        """Take over what is asked for now, then look again every MODEL_POLL_S seconds."""
+        """Load the deployed models now, then poll every MODEL_POLL_S seconds."""
         self._follow_or_log()
         self._thread = threading.Thread(target=self._run, name="rollout", daemon=True)
         self._thread.start()
 
     def wake(self) -> None:
-        """Look for a deployment at once: this process has just stored one."""
+        """Poll at once: this process has just stored a deployment."""
         self._woken.set()
 
     def close(self) -> None:
@@ -111,13 +111,13 @@ class Rollout:
             self._thread.join()
 
     def follow(self) -> None:
-        """Take over what the newest deployments ask for, where that is not so yet.
+        """Load the models of the newest deployments, unless they are in use already.
 
-        A candidate that fails its proof leaves what serves as it is; `faults` tells why.
+        If a candidate fails its proof, the current model goes on serving; `faults` has the reason.
         """
         with self._one_at_a_time:
             try:
-                wanted = self._news()
+                wanted = self._changed_deployments()
             except DatabaseUnavailable:
                 return
             if wanted is None:
@@ -131,15 +131,15 @@ class Rollout:
 
     @cached_property
     def _default(self) -> _Loaded:
-        """The model of MODEL_DIR, which serves until another was activated."""
+        """The model of MODEL_DIR, which serves until another one is activated."""
         analyzer = self._analyzers().default
-        return _Loaded(_name_of(analyzer), manifest_sha256(self._config.model_dir), analyzer)
+        return _Loaded(_model_name(analyzer), manifest_sha256(self._config.model_dir), analyzer)
 
     @property
     def _serving(self) -> _Loaded:
         return self._taken_over or self._default
 
-    def _news(self) -> deployments.Wanted | None:
+    def _changed_deployments(self) -> deployments.Wanted | None:
         n = self._transactions.read(deployments.newest_n)
         is_due = self._retry_at_s is not None and time.monotonic() >= self._retry_at_s
         if n == self._seen_n and not is_due:
@@ -150,11 +150,11 @@ class Rollout:
         target = _Target(self._default.model, self._default.manifest_sha256)
         if newest is not None and newest.to_model is not None:
             target = _Target(newest.to_model, newest.manifest_sha256)
-        if self._serving.is_what(target):
+        if self._serving.matches(target):
             return
         candidate = self._attempt(
             target,
-            lambda: self._kept(target) or self._load(target, observer=self._observer),
+            lambda: self._previous_if(target) or self._load(target, observer=self._observer),
         )
         if candidate is None:
             return
@@ -165,9 +165,9 @@ class Rollout:
             extra=fields(serving=candidate.model, previous=self._previous.model),
         )
 
-    def _kept(self, target: _Target) -> _Loaded | None:
-        """Return the previous model, which stays loaded, when it is the target."""
-        return self._previous if self._previous and self._previous.is_what(target) else None
+    def _previous_if(self, target: _Target) -> _Loaded | None:
+        """Return the previous model, which stays loaded, if it is the target."""
+        return self._previous if self._previous and self._previous.matches(target) else None
 
     def _follow_shadow(self, newest: Deployment | None) -> None:
         target = None
@@ -177,11 +177,11 @@ class Rollout:
             and newest.to_model is not None
         ):
             target = _Target(newest.to_model, newest.manifest_sha256)
-        if newest is None or target is None or self._serving.is_what(target):
+        if newest is None or target is None or self._serving.matches(target):
             self._shadowing = None
             self._shadow.use(None)
             return
-        if self._shadowing is None or not self._shadowing.is_what(target):
+        if self._shadowing is None or not self._shadowing.matches(target):
             self._shadowing = self._attempt(target, lambda: self._load(target, n_threads=1))
         analyzer = None if self._shadowing is None else self._shadowing.analyzer
         self._shadow.use(analyzer, share=newest.share or 0.0)
@@ -193,7 +193,8 @@ class Rollout:
         sha256 = manifest_sha256(folder)
         if target.manifest_sha256 not in {None, sha256}:
             raise ArtifactError(
-                f"{folder} holds another {target.model} than the one that was deployed; copy that one here."
+                f"{folder} holds another {target.model} than the one that was deployed; "
+                "copy the deployed one here."
             )
         analyzer = open_model(self._config, folder, n_threads=n_threads, observer=observer)
         return _Loaded(target.model, sha256, analyzer)
@@ -203,7 +204,7 @@ class Rollout:
             return load()
         except RiskscanError as error:
             fault = error.message
-        except Exception as error:  # noqa: BLE001 - whatever a runtime makes of a faulty file, what serves goes on
+        except Exception as error:  # noqa: BLE001 - a runtime may raise anything on a faulty file
             fault = f"The model cannot be opened on this machine ({type(error).__name__})."
         self.faults[target.model] = fault
         _log.error(
@@ -227,5 +228,5 @@ class Rollout:
             _log.error("the deployments could not be followed", exc_info=error)
 
 
-def _name_of(analyzer: Analyzer) -> str:
+def _model_name(analyzer: Analyzer) -> str:
     return f"{analyzer.model_name}/{analyzer.model_version}"

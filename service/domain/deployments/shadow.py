@@ -33,10 +33,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Findings of two models on one document: found by both, by the serving or the shadow one alone.
+    """Findings of two models on one document: of both, of the serving or of the shadow model alone.
 
-    `by_category` counts the same three, in this order. `abs_score_difference` is summed over what both
-    found, in probability; where only one found something the other's score is not known.
+    `by_category` counts the same three, in this order. `abs_score_difference` (probability) is summed over
+    the findings of both; the score of a model without the finding is unknown.
     """
 
     n_agreeing: int
@@ -55,8 +55,8 @@ def compare(serving: Analysis, shadow: Analysis) -> Comparison:
     ours = {_key(f): f for f in serving.findings}
     theirs = {_key(f): f for f in shadow.findings}
     sorts = (ours.keys() & theirs, ours.keys() - theirs, theirs.keys() - ours)
-    found = {**theirs, **ours}
-    counted = [Counter(found[key].category or "foreign" for key in keys) for keys in sorts]
+    findings = {**theirs, **ours}
+    counted = [Counter(findings[key].category or "foreign" for key in keys) for keys in sorts]
     agreeing, only_serving, only_shadow = sorts
     return Comparison(
         n_agreeing=len(agreeing),
@@ -72,7 +72,7 @@ def compare(serving: Analysis, shadow: Analysis) -> Comparison:
 
 
 def is_chosen(document_sha256: str, share: float) -> bool:
-    """Tell whether a document (sha256, hex) falls into `share` (0 to 1) of all; always the same way."""
+    """Return whether a document (sha256, hex) falls into `share` (0 to 1) of all; deterministic."""
     return int(document_sha256[:8], 16) < share * 2**32
 
 
@@ -98,7 +98,7 @@ class Shadow:
         self._thread: threading.Thread | None = None
 
     def use(self, analyzer: Analyzer | None, *, share: float = 0.0) -> None:
-        """Shadow with `analyzer` from now on, or not at all; the one before is closed in time."""
+        """Shadow with `analyzer` from now on, or not at all; the previous one is closed after its scan."""
         with self._changed:
             if self._analyzer is not None and self._analyzer is not analyzer:
                 self._retired.append(self._analyzer)
@@ -161,7 +161,7 @@ class Shadow:
         analysis = analyzer.analyze(
             result.document, sensitivity=result.sensitivity, deadline=deadline
         )
-        found = compare(result.analysis, analysis)
+        comparison = compare(result.analysis, analysis)
         pair = (model_of(result.analysis), model_of(analysis))
         n_sentences = len(result.document.sentences)
         with self._changed:
@@ -169,13 +169,13 @@ class Shadow:
         counts = ShadowCounts(
             n_scans=1,
             n_sentences=n_sentences,
-            n_agreeing=found.n_agreeing,
-            n_only_serving=found.n_only_serving,
-            n_only_shadow=found.n_only_shadow,
+            n_agreeing=comparison.n_agreeing,
+            n_only_serving=comparison.n_only_serving,
+            n_only_shadow=comparison.n_only_shadow,
             n_dropped=n_dropped,
-            abs_score_difference=found.abs_score_difference,
+            abs_score_difference=comparison.abs_score_difference,
         )
-        _log.info("shadow", extra=log_fields(**_told(pair, counts, found)))
+        _log.info("shadow", extra=log_fields(**_log_fields(pair, counts, comparison)))
         self._observer.shadowed(
             counts.n_agreeing, counts.n_only_serving, counts.n_only_shadow, counts.n_dropped
         )
@@ -183,14 +183,14 @@ class Shadow:
         self._store_pending()
 
     def _store_pending(self) -> None:
-        """Add what was counted to the totals; what a database that is away refuses waits for the next."""
+        """Add the pending counts to the stored totals; keep them if the database is away."""
         for (serving, shadow), counts in list(self._pending.items()):
             try:
                 self._transactions.run(
                     add_to_shadow_totals, serving=serving, shadow=shadow, counts=counts
                 )
             except DatabaseUnavailable as error:
-                _log.warning("the totals of shadowing wait: %s", error.message)
+                _log.warning("the totals of shadowing are stored later: %s", error.message)
                 return
             del self._pending[(serving, shadow)]
 
@@ -210,8 +210,10 @@ def _sum(a: ShadowCounts, b: ShadowCounts) -> ShadowCounts:
     )
 
 
-def _told(pair: tuple[str, str], counts: ShadowCounts, found: Comparison) -> dict[str, Any]:
-    mean = found.mean_abs_score_difference()
+def _log_fields(
+    pair: tuple[str, str], counts: ShadowCounts, comparison: Comparison
+) -> dict[str, Any]:
+    mean = comparison.mean_abs_score_difference()
     return {
         "serving": pair[0],
         "shadow": pair[1],
@@ -222,6 +224,6 @@ def _told(pair: tuple[str, str], counts: ShadowCounts, found: Comparison) -> dic
         "n_only_serving": counts.n_only_serving,
         "n_only_shadow": counts.n_only_shadow,
         "n_dropped": counts.n_dropped,
-        "by_category": found.by_category,
+        "by_category": comparison.by_category,
         "mean_abs_score_difference": None if mean is None else round(mean, 4),
     }

@@ -1,4 +1,4 @@
-"""How the verdicts of different people on one finding settle; pure functions, no database."""
+"""Adjudication of the reviews of different people on one finding; pure functions, no database."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What stands after all verdicts, in the taxonomy's order, and how firmly."""
+    """The risk types after all reviews, in the taxonomy's order, and how firm the result is."""
 
     status: Status
     risk_types: tuple[str, ...]

@@ -58,7 +58,7 @@ class _Sentence:
 
 
 class FeedbackExport:
-    """Writes what people said as sentences with the risk types that stand after all verdicts."""
+    """Writes reviewed sentences with the risk types that apply after all verdicts."""
 
     def __init__(self, transactions: Transactions, *, secret_key: str) -> None:
         self._transactions = transactions
@@ -114,12 +114,12 @@ class FeedbackExport:
         scan = queries.scan_under_review(session, scan_id)
         if scan is None:
             return []  # deleted since its id was read
-        chosen = (
+        due = (
             sentence
             for sentence in _sentences(session, scan_id)
             if sentence.current() and _is_due(sentence, since) and _has_all_types(sentence)
         )
-        return [self._line(scan, sentence) for sentence in chosen]
+        return [self._line(scan, sentence) for sentence in due]
 
     def _line(self, scan: tables.Scan, sentence: _Sentence) -> Line:
         if not sentence.is_verified:
@@ -136,7 +136,7 @@ class FeedbackExport:
             "provenance": {
                 "scan_id": str(scan.id),
                 "findings": [finding.n for finding in sentence.findings],
-                "verdicts": [self._told(row) for row in rows],
+                "verdicts": [self._verdict_fields(row) for row in rows],
                 "model_name": scan.model_name,
                 "model_version": scan.model_version,
                 "source": scan.source,
@@ -146,7 +146,7 @@ class FeedbackExport:
         # In ASCII: readers that split a file at every line separator of Unicode meet none.
         return settled.status, json.dumps(content)
 
-    def _told(self, row: tables.Feedback) -> dict[str, Any]:
+    def _verdict_fields(self, row: tables.Feedback) -> dict[str, Any]:
         return {
             "user": self._pseudonym(row.user_id),
             "finding": row.n or None,
@@ -195,8 +195,8 @@ def _settled(sentence: _Sentence) -> Settled:
     verdicts: dict[int, list[Review]] = {finding.n: [] for finding in sentence.findings}
     for row in sentence.current():
         verdicts.setdefault(row.n, []).append(_review(row))
-    found = {f.n: [f.risk_type] for f in sentence.findings if f.risk_type}
-    return settle_sentence([settle(given, found=found.get(n, [])) for n, given in verdicts.items()])
+    types = {f.n: [f.risk_type] for f in sentence.findings if f.risk_type}
+    return settle_sentence([settle(given, found=types.get(n, [])) for n, given in verdicts.items()])
 
 
 def _review(row: tables.Feedback) -> Review:
@@ -225,7 +225,7 @@ def _is_file_to_be(path: Path) -> bool:
 
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[TextIO]:
-    """Yield a draft beside `path`, readable by its owner only, that becomes `path` when all went well."""
+    """Yield a draft beside `path`, readable by its owner only; it replaces `path` if the block succeeds."""
     path = path.resolve()  # /dev/stdout may lead to a file: the link itself stays
     number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     draft = Path(name)
