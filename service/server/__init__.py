@@ -1,1 +1,1 @@
-"""The HTTP process: listener, admission, start-up, the processes beside it, nginx.conf."""
+"""The HTTP process: listener, connections, admission control, graceful drain, sidecar, start-up."""

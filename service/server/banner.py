@@ -1,4 +1,4 @@
-"""What the start prints for the person who started the service."""
+"""The lines that start-up prints for the person at the terminal."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from service.config.settings import Config
 
 
 def print_banner(config: Config, port: int) -> None:
-    """Print the service's address, that of its documentation, and one line to try."""
+    """Print the address, the documentation's address, and a first command to try."""
     host = config.host
-    shown = "localhost" if host in {"0.0.0.0", "127.0.0.1", "::"} else host  # noqa: S104 - compared, not bound
-    address = f"http://{shown}:{port}"
+    shown_host = "localhost" if host in {"0.0.0.0", "127.0.0.1", "::"} else host  # noqa: S104 - compared, not bound
+    address = f"http://{shown_host}:{port}"
     sys.stdout.write(
         f"Riskscan serves on {address}\n"
         f"Documentation:     {address}/docs\n"
-        f"{_first_step(config, address)}\n"
+        f"{_first_command(config, address)}\n"
     )
     sys.stdout.flush()
 
 
-def _first_step(config: Config, address: str) -> str:
+def _first_command(config: Config, address: str) -> str:
     if config.registration == "closed" and not config.ai_service_open:
         return f"Make an account:   {_python()} -m service users create you@corp.local --admin"
     return f"Try:               {_first_request(address, is_open=config.ai_service_open)}"
 
 
 def _python() -> str:
-    """Return the command of this interpreter: the one on PATH may lack what the service needs."""
+    """Return this interpreter's path; the one on PATH may lack the service's packages."""
     program = Path(sys.executable)
     here = Path.cwd()
     return shlex.quote(str(program.relative_to(here) if program.is_relative_to(here) else program))

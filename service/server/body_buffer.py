@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 from typing import Any
 
-_KEPT_BYTES = 1 << 20
+_FREED_AT_BYTES = 1 << 20
 
 
 class BodyBuffer(io.RawIOBase):
-    """Buffer that waitress's receiver appends to and the application reads once, as a file.
+    """Buffer that waitress's receiver fills and the application reads once, as a file.
 
-    Parsing a form copies the file's bytes out of the body, so bytes already read are freed.
+    It frees the bytes that were read, since parsing a form copies them out of the body.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class BodyBuffer(io.RawIOBase):
         with memoryview(self._data) as data:
             buffer[:n] = data[self._n_read : self._n_read + n]
         self._n_read += n
-        if self._n_read >= _KEPT_BYTES:
+        if self._n_read >= _FREED_AT_BYTES:
             del self._data[: self._n_read]
             self._n_read = 0
         return n

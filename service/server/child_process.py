@@ -1,4 +1,4 @@
-"""A child process with a GIL of its own. It runs `main` of one of our modules and ends with the service."""
+"""Supervision of a child process that runs `main` of one of our modules and has a GIL of its own."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ class ChildProcess:
     """A supervised child process; `ensure_running` starts it, or restarts it after it died."""
 
     def __init__(self, module: str, descriptors: Iterable[int]) -> None:
-        """The process runs `module`'s main and inherits `descriptors`, whose numbers are its arguments."""
+        """The process runs `main` of `module`; its arguments are the numbers of `descriptors`."""
         self._module = module
         self._descriptors = tuple(descriptors)
         self._process: subprocess.Popen[bytes] | None = None
-        self._is_over = False
-        self._lock = (
-            threading.Lock()
-        )  # guards start and end; a write may block, so it takes no lock
+        self._is_ended = False
+        self._lock = threading.Lock()  # for start and end; a write may block, so it takes no lock
 
     def ensure_running(self) -> bool:
         """Start the process unless it runs or `end` was called; return whether this call started it.
@@ -34,10 +32,12 @@ class ChildProcess:
         """
         with self._lock:
             process = self._process
-            if self._is_over or (process is not None and process.poll() is None):
+            if self._is_ended or (process is not None and process.poll() is None):
                 return False
             if process is not None:
-                _log.error("%s ended (%s); starting another", self._module, process.returncode)
+                _log.error(
+                    "%s died with exit status %s; restarting it", self._module, process.returncode
+                )
                 self._reap()
             self._process = self._start()
             return True
@@ -46,9 +46,9 @@ class ChildProcess:
         """Write to the process's standard input.
 
         Raises:
-            OSError: the process does not run.
+            OSError: the process is not running.
         """
-        process = self._process  # another thread may end it meanwhile
+        process = self._process  # `end` may clear the attribute meanwhile
         if process is None or process.stdin is None:
             raise BrokenPipeError
         process.stdin.write(line)
@@ -60,7 +60,7 @@ class ChildProcess:
         This also ends a write to it that blocks in another thread.
         """
         with self._lock:
-            self._is_over = True
+            self._is_ended = True
             self._reap()
 
     def _start(self) -> subprocess.Popen[bytes]:

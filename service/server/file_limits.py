@@ -1,4 +1,4 @@
-"""Checks CONNECTION_LIMIT against the file descriptors that this process may open."""
+"""Fits CONNECTION_LIMIT to the number of files that this process may open."""
 
 from __future__ import annotations
 
@@ -7,37 +7,38 @@ import resource
 
 from service.errors import ConfigError
 
-# A socket, and a file of /docs while it is sent.
-_PER_CONNECTION = 2
-# Model, log and listeners; for each thread a database connection and the pipes of the child process that
-# extracts its document. 8 threads extracting web pages used 46 in all (SQLite, November 2026).
-_OTHERS = 64
-_PER_THREAD = 8
-_FEWEST_CONNECTIONS = 16
+# A socket, and a file while /docs is sent.
+_FILES_PER_CONNECTION = 2
+# The model, the log, the listeners.
+_OTHER_FILES = 64
+# A database connection, and the pipes of the child process that extracts a document. 8 threads that extracted
+# web pages used 46 files together (SQLite, November 2026).
+_FILES_PER_THREAD = 8
+_MIN_CONNECTIONS = 16
 _log = logging.getLogger(__name__)
 
 
-def connections_that_fit(wanted: int, *, threads: int) -> int:
-    """Return how many connections the process can hold, at most `wanted`; log a warning if fewer.
+def effective_connection_limit(wanted: int, *, threads: int) -> int:
+    """Return `wanted`, or as many connections as the open-file limit allows; then log a warning.
 
-    Raises the soft limit of descriptors as far as needed and allowed.
+    Raises the soft limit first, as far as needed and allowed.
 
     Raises:
-        ConfigError: fewer than 16 connections fit.
+        ConfigError: fewer than 16 connections are possible.
     """
-    others = _OTHERS + _PER_THREAD * threads
-    needed = _PER_CONNECTION * wanted + others
+    others = _OTHER_FILES + _FILES_PER_THREAD * threads
+    needed = _FILES_PER_CONNECTION * wanted + others
     available = _raise_soft_limit(needed)
-    fitting = min(wanted, (available - others) // _PER_CONNECTION)
+    limit = min(wanted, (available - others) // _FILES_PER_CONNECTION)
     message = (
         f"This process may open {available:,} files and would need {needed:,} for "
         f"CONNECTION_LIMIT={wanted}; raise its limit (ulimit -n, LimitNOFILE=, ulimits)"
     )
-    if fitting < _FEWEST_CONNECTIONS:
+    if limit < _MIN_CONNECTIONS:
         raise ConfigError(f"{message} or lower CONNECTION_LIMIT and THREADS.")
-    if fitting < wanted:
-        _log.warning("%s. Until then it holds %d connections.", message, fitting)
-    return fitting
+    if limit < wanted:
+        _log.warning("%s. Until then it holds %d connections.", message, limit)
+    return limit
 
 
 def _raise_soft_limit(needed: int) -> int:

@@ -1,4 +1,4 @@
-"""Refuses request heads that two HTTP parsers could read differently (RFC 9112)."""
+"""Rejects request heads that two HTTP parsers could read differently (RFC 9112)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ _VERSIONS = (b"1.0", b"1.1")
 
 
 def check_head(head: bytes) -> None:
-    """Refuse a head (request line to empty line) if two parsers could see different ends of the request.
+    """Reject a head (request line to empty line) if two parsers could see different ends of the request.
 
-    It checks nothing else: waitress parses the head and refuses other faults.
+    It checks nothing else: waitress parses the head and rejects other errors.
 
     Raises:
-        UnsupportedHttpVersion: a version other than 1.0 and 1.1.
-        InvalidRequest: no version, a folded header, a Host or a length that is missing, doubled or unclear.
+        UnsupportedHttpVersion: the version is neither 1.0 nor 1.1.
+        InvalidRequest: the version is missing, a header is folded, or Host or the length is missing, repeated
+            or ambiguous.
     """
     first, *lines = head.split(b"\r\n")
     version = _version(first)
@@ -51,7 +52,7 @@ def _check_host(hosts: list[bytes], *, is_needed: bool) -> None:
     if len(hosts) > 1 or (is_needed and not hosts):
         raise InvalidRequest(f"An HTTP/1.1 request has one Host header; this one has {len(hosts)}.")
     if hosts and not _HOST.fullmatch(hosts[0]):
-        raise InvalidRequest("The Host header is a name or an address, with a port if need be.")
+        raise InvalidRequest("The Host header is a name or an address, optionally with a port.")
 
 
 def _check_length(lengths: list[bytes], encodings: list[bytes], version: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The sidecar: a child process that answers /health and /metrics on OPS_PORT from the service's snapshots."""
+"""Runs the sidecar, which answers /health and /metrics on OPS_PORT, and sends it snapshots of the service."""
 
 from __future__ import annotations
 
@@ -20,18 +20,15 @@ _log = logging.getLogger(__name__)
 
 
 class Sidecar:
-    """Keeps the sidecar process running and sends it a snapshot every second.
+    """Supervises the sidecar process and sends it a snapshot of the service every second."""
 
-    Raises:
-        OSError: the address is taken or belongs to another machine.
-    """
-
-    def __init__(self, host: str, port: int, services: Services) -> None:
+    def __init__(self, sockets: list[socket.socket], services: Services) -> None:
+        """The process serves on `sockets`, which listen already; `close` closes them."""
         self._services = services
-        self._sockets = _listening_sockets(host, port)
-        self.port = int(self._sockets[0].getsockname()[1])
-        self._child = ChildProcess(
-            "service.server.sidecar_process", [one.fileno() for one in self._sockets]
+        self._sockets = sockets
+        self.port = int(sockets[0].getsockname()[1])
+        self._process = ChildProcess(
+            "service.server.sidecar_process", [listening.fileno() for listening in sockets]
         )
         self._metrics_sent_at_s = -float("inf")
         self._wake = threading.Event()
@@ -39,7 +36,7 @@ class Sidecar:
         self._thread = threading.Thread(target=self._run, name="sidecar", daemon=True)
 
     def start(self) -> None:
-        """Start the process and the snapshots."""
+        """Start the process and the thread that sends snapshots."""
         self._thread.start()
 
     def send_now(self) -> None:
@@ -50,11 +47,10 @@ class Sidecar:
         """End the process and close its port."""
         self._is_closing = True
         self._wake.set()
-        self._child.end()  # also ends a write that blocks the thread
+        self._process.end()  # also ends a write that blocks the thread
         if self._thread.is_alive():
             self._thread.join()
-        for one in self._sockets:
-            one.close()
+        _close(self._sockets)
 
     def _run(self) -> None:
         while not self._is_closing:
@@ -62,17 +58,17 @@ class Sidecar:
             try:
                 self._send(report)
             except OSError as error:
-                if not self._is_closing:  # close() ends the process, and with it this write
+                if not self._is_closing:  # close() ends the process, so this write fails
                     _log.error("cannot write to the sidecar: %s", type(error).__name__)
             except Exception as error:  # noqa: BLE001 - the edge of the thread, which must outlive any fault
-                _log.error("the sidecar got no snapshot", exc_info=error)
+                _log.error("cannot send a snapshot to the sidecar", exc_info=error)
             self._wake.wait(AGAIN_S if report.faults else EVERY_S)
             self._wake.clear()
 
     def _send(self, report: Report) -> None:
-        if self._child.ensure_running():
-            self._metrics_sent_at_s = -float("inf")
-        self._child.write(json.dumps(self._snapshot(report)).encode() + b"\n")
+        if self._process.ensure_running():
+            self._metrics_sent_at_s = -float("inf")  # a new process has no metrics yet
+        self._process.write(json.dumps(self._snapshot(report)).encode() + b"\n")
 
     def _snapshot(self, report: Report) -> dict[str, Any]:
         """Return readiness and faults, and every METRICS_EVERY_S the metrics too."""
@@ -86,15 +82,23 @@ class Sidecar:
         return snapshot
 
 
-def _listening_sockets(host: str, port: int) -> list[socket.socket]:
-    """Return a listening socket for each address of `host`."""
+def open_sidecar(host: str, port: int, services: Services) -> Sidecar:
+    """Listen on each address of `host`.
+
+    Raises:
+        OSError: an address is taken or belongs to another machine.
+    """
     addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     sockets: list[socket.socket] = []
     try:
         for family, _, _, _, address in addresses:
             sockets.append(socket.create_server(address, family=family))
     except OSError:
-        for one in sockets:
-            one.close()
+        _close(sockets)
         raise
-    return sockets
+    return Sidecar(sockets, services)
+
+
+def _close(sockets: list[socket.socket]) -> None:
+    for listening in sockets:
+        listening.close()

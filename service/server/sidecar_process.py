@@ -1,8 +1,8 @@
 """The sidecar process: answers /health and /metrics on OPS_PORT from the service's last snapshot.
 
-The service writes one JSON line a second to this process's standard input. So a busy service delays no answer
-here, and a hanging one is noticed. sidecar.py starts this process with the sockets to listen on. It ends with
-the service. Imports no web framework.
+sidecar.py starts this process with the sockets to listen on, and writes one JSON line a second to its
+standard input. So a busy service delays no response here, and a hanging one is noticed. The process ends with
+the service, when its standard input closes. Imports no web framework.
 """
 
 from __future__ import annotations
@@ -23,20 +23,22 @@ from service.api.http.limits import PROBE_PATHS
 from service.api.http.problem_document import problem_response
 from service.errors import Fault, Unavailable
 from service.observability import logging, request_id
-from service.server.connections import Rules, channel_class, status_line
+from service.server.connection_policy import ConnectionPolicy
+from service.server.connections import connection_class
+from service.server.problem_responses import status_line
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 SILENT_S = 10.0
-"""Without a snapshot for so long, the service counts as hung; it sends one a second."""
+"""Seconds without a snapshot after which the service counts as hung; it sends one a second."""
 _METHODS = ("GET", "HEAD")
 _THREADS = 2
 _CONNECTION_LIMIT = 200
 _BODY_BYTES = 1_024
 _LOOP_TIMEOUT_S = 1
 
-Answer = tuple[str, bytes, list[tuple[str, str]]]
+_Response = tuple[str, bytes, list[tuple[str, str]]]
 """Status line, body and headers."""
 
 
@@ -62,11 +64,11 @@ class SidecarApp:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request_id.begin(environ.get("HTTP_X_REQUEST_ID"))
         method = environ["REQUEST_METHOD"]
-        status, body, headers = self._answer(method, environ["PATH_INFO"])
+        status, body, headers = self._respond(method, environ["PATH_INFO"])
         start_response(status, [*headers, ("Cache-Control", "no-store")])
         return [] if method == "HEAD" else [body]
 
-    def _answer(self, method: str, path: str) -> Answer:
+    def _respond(self, method: str, path: str) -> _Response:
         if path not in PROBE_PATHS:
             detail = "This port serves /health and /metrics only; the API is on PORT."
             return _problem("not_found", detail, path)
@@ -79,9 +81,9 @@ class SidecarApp:
                 f"The service sent no snapshot for {SILENT_S:g} s; it hangs, or has just started."
             )
             return _not_ready(path, (Fault("process", detail),))
-        return self._answer_from_snapshot(path, silent_s)
+        return self._respond_from_snapshot(path, silent_s)
 
-    def _answer_from_snapshot(self, path: str, age_s: float) -> Answer:
+    def _respond_from_snapshot(self, path: str, age_s: float) -> _Response:
         if path == "/metrics":
             media_type, body = self._metrics
             return "200 OK", body, _headers(media_type, body)
@@ -94,7 +96,7 @@ class SidecarApp:
 
 def main() -> None:
     """Serve on the sockets whose file descriptors are the arguments, until standard input ends."""
-    for number in (signal.SIGTERM, signal.SIGINT):  # the service drains first, watched through us
+    for number in (signal.SIGTERM, signal.SIGINT):  # probes go on while the service drains
         signal.signal(number, signal.SIG_IGN)
     logging.configure("WARNING")
     app = SidecarApp()
@@ -105,10 +107,10 @@ def main() -> None:
 
 
 def _listen(app: SidecarApp, sockets: list[socket.socket]) -> Any:  # noqa: ANN401 - waitress is untyped
-    served: dict[int, Any] = {}
+    waitress_sockets: dict[int, Any] = {}
     server = create_server(
         app,
-        map=served,
+        map=waitress_sockets,
         sockets=sockets,
         threads=_THREADS,
         connection_limit=_CONNECTION_LIMIT,
@@ -118,14 +120,15 @@ def _listen(app: SidecarApp, sockets: list[socket.socket]) -> Any:  # noqa: ANN4
         clear_untrusted_proxy_headers=True,
         ident=None,
     )
-    too_large = f"This port accepts bodies of at most {_BODY_BYTES:,} bytes, and needs none."
-    for listener in served.values():
+    too_large_detail = f"This port accepts bodies of at most {_BODY_BYTES:,} bytes, and needs none."
+    connections = connection_class(ConnectionPolicy(too_large_detail, on_rejected=lambda _: None))
+    for listener in waitress_sockets.values():
         if isinstance(listener, BaseWSGIServer):
-            listener.channel_class = channel_class(Rules(too_large, on_refused=lambda _: None))
+            listener.channel_class = connections
     return server
 
 
-def _json(document: dict[str, Any]) -> Answer:
+def _json(document: dict[str, Any]) -> _Response:
     body = json.dumps(document).encode()
     return "200 OK", body, _headers("application/json", body)
 
@@ -138,12 +141,12 @@ def _headers(media_type: str, body: bytes) -> list[tuple[str, str]]:
     ]
 
 
-def _not_ready(path: str, faults: tuple[Fault, ...]) -> Answer:
+def _not_ready(path: str, faults: tuple[Fault, ...]) -> _Response:
     detail = " ".join(fault.message for fault in faults)
     status, body, headers = _problem("not_ready", detail, path, faults)
     return status, body, [*headers, ("Retry-After", str(Unavailable.default_retry_after_s))]
 
 
-def _problem(code: str, detail: str, path: str, faults: tuple[Fault, ...] = ()) -> Answer:
+def _problem(code: str, detail: str, path: str, faults: tuple[Fault, ...] = ()) -> _Response:
     body, headers = problem_response(code, detail, instance=path, faults=faults)
     return status_line(code), body, headers

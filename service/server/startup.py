@@ -13,7 +13,7 @@ from service.domain.services import build_services
 from service.errors import DatabaseUnavailable, RiskscanError
 from service.observability import logging as logs
 from service.server.banner import print_banner
-from service.server.server import Server
+from service.server.server import open_server
 
 _RETRY_S = 2.0
 _log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def serve(config: Config) -> None:
         try:
             _upgrade_now_or_later(config, stopped)
             services.start()
-            server = Server(app, services)
+            server = open_server(app, services)
             # Start-up objects live as long as the process. Without them a full garbage collection stops
             # the threads for 5 ms instead of 140 (AMD EPYC, November 2026).
             gc.freeze()

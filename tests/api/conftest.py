@@ -15,7 +15,7 @@ from service.app import create_app
 from service.config.settings import load
 from service.domain.services import Services, build_services
 from service.nlp.analyzers.factory import open_analyzers
-from service.server.server import Server
+from service.server.server import open_server
 from tests.support.calls import caller
 from tests.support.databases import BACKENDS
 from tests.support.sentences import FLOW_TEXT
@@ -60,7 +60,7 @@ def serve(services):
     migrate.upgrade(services.config.database_url)
     services.start()
     app = create_app(services)
-    server = Server(app, services)
+    server = open_server(app, services)
     threading.Thread(target=server.serve, daemon=True).start()
     readiness = services.readiness
     wait_until(lambda: not readiness.report().faults, lambda: readiness.report().faults)

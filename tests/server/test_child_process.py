@@ -1,11 +1,11 @@
-"""A supervised child process: the race between its supervision and its end."""
+"""A supervised child process: its end races with its supervision."""
 
 import threading
 
 from service.server.child_process import ChildProcess
 
 
-def test_process_that_was_ended_is_not_started_again(caplog):
+def test_ended_process_is_not_restarted(caplog):
     child = ChildProcess("json.tool", [])  # reads its standard input until it ends
     assert child.ensure_running()
     child.end()
@@ -13,7 +13,7 @@ def test_process_that_was_ended_is_not_started_again(caplog):
     assert caplog.records == []
 
 
-def test_end_beside_supervision_is_no_death_to_report(caplog):
+def test_end_during_supervision_is_not_reported_as_a_death(caplog):
     for _ in range(5):
         child, is_over = ChildProcess("json.tool", []), threading.Event()
 

@@ -1,4 +1,4 @@
-"""The shipped nginx configuration agrees with the service: limits, times, forms of errors."""
+"""The shipped nginx configuration agrees with the service: limits, timeouts, error documents."""
 
 import re
 from pathlib import Path
@@ -8,8 +8,8 @@ import pytest
 from service.api.http.limits import max_body_bytes
 from service.config.settings import load
 from service.errors import PROBLEM_TYPES
-from service.server import server
 from service.server.admission import WAITING_PER_THREAD
+from service.server.listener import IDLE_TIMEOUT_S
 
 TEXT = (Path(__file__).resolve().parents[2] / "service/server/nginx.conf").read_text()
 PROBLEMS = re.findall(
@@ -18,37 +18,38 @@ PROBLEMS = re.findall(
 
 
 def seconds(directive):
-    found = re.findall(rf"^ +{directive} (\d+)s;$", TEXT, re.MULTILINE)
-    return [int(value) for value in found]
+    """Return the values of a directive, in the file's order."""
+    values = re.findall(rf"^ +{directive} (\d+)s;$", TEXT, re.MULTILINE)
+    return [int(value) for value in values]
 
 
 @pytest.mark.parametrize(("code", "title", "status"), PROBLEMS)
-def test_problem_is_one_of_the_services_own(code, title, status):
+def test_problem_document_has_the_services_title_and_status(code, title, status):
     assert (int(status), title) == PROBLEM_TYPES[code][:2]
 
 
-def test_every_error_page_has_its_problem():
+def test_error_pages_and_problem_documents_match():
     pages = re.findall(r"error_page ([\d ]+)(?: =(\d+))? /problems/(\w+);", TEXT)
     assert {(page, status or codes) for codes, status, page in pages} == {
         (code, status) for code, _, status in PROBLEMS
     }
 
 
-def test_body_limit_is_the_services_own():
+def test_body_limit_equals_the_services():
     assert f"client_max_body_size {max_body_bytes(load({}))};" in TEXT
 
 
-def test_proxy_waits_a_minute_longer_than_a_scan_may_take():
-    [wait_s] = seconds("proxy_read_timeout")
-    assert wait_s >= load({}).ai_timeout_s + 60
+def test_read_timeout_exceeds_the_scan_timeout_by_a_minute():
+    [read_timeout_s] = seconds("proxy_read_timeout")
+    assert read_timeout_s >= load({}).ai_timeout_s + 60
 
 
-def test_proxy_gives_idle_connections_up_before_the_service_does():
+def test_idle_upstream_connections_close_before_the_service_closes_them():
     upstream_s, _clients_s = seconds("keepalive_timeout")
-    assert upstream_s < server.IDLE_TIMEOUT_S
+    assert upstream_s < IDLE_TIMEOUT_S
 
 
-def test_max_conns_is_below_what_the_service_queues():
+def test_max_conns_is_below_the_services_queue_limit():
     [max_conns] = re.findall(r"max_conns=(\d+);", TEXT)
     assert int(max_conns) < load({}).threads * (1 + WAITING_PER_THREAD)
     assert f"keepalive {max_conns};" in TEXT

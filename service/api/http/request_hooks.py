@@ -9,10 +9,10 @@ from apiflask import APIFlask
 from flask import Response, request
 
 from service.api.current import services
-from service.api.http.buffer_memory import USER_KEY
 from service.api.http.limits import PROBE_PATHS, SMALL_BODY_BYTES
 from service.api.http.problem_document import MEDIA_TYPE
 from service.api.http.request_context import begin_context, current_context, has_context
+from service.api.http.wsgi_environ import USER_ID_KEY
 from service.errors import NotAcceptable, ShuttingDown
 from service.observability import request_id
 from service.observability.logging import fields
@@ -65,7 +65,7 @@ def _name_account_for_server(response: Response) -> Response:
     """Tell the server whose share of the memory for unread responses this one uses."""
     account_id = current_context().account_id
     if account_id is not None:
-        request.environ[USER_KEY] = str(account_id)
+        request.environ[USER_ID_KEY] = str(account_id)
     return response
 
 

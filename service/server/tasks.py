@@ -1,0 +1,74 @@
+"""What a worker thread runs for one request: the application, or an error response in its place."""
+
+from __future__ import annotations
+
+from waitress.task import ErrorTask, Task, WSGITask
+
+from service.api.http.limits import RETRY_AFTER_S
+from service.api.http.problem_document import headers_of, problem_response
+from service.api.http.wsgi_environ import USER_ID_KEY
+from service.errors import Overloaded, RiskscanError
+from service.observability import request_id
+from service.server.memory_budget import ANONYMOUS
+from service.server.problem_responses import cors_headers, status_line, translate_error
+
+_UNREAD = (
+    "Unread answers fill their memory, or your share of it (BUFFER_MEMORY_BYTES). The request was carried "
+    "out, but its answer is not sent. Read the other answers first."
+)
+
+
+class ResponseMemoryFullError(Exception):
+    """The response does not fit into the memory for responses that clients have not read yet."""
+
+
+class _ResponseTask(Task):  # type: ignore[misc]  # waitress has no annotations
+    """Sends headers and body in one system call, and can send an error response."""
+
+    is_rejected = False
+
+    def write(self, data: bytes) -> None:
+        with self.channel.coalesced_writes():
+            super().write(data)
+
+    def reject(self, error: RiskscanError) -> None:
+        """Send `error` as problem+json and close the connection."""
+        policy = self.channel.policy
+        policy.on_rejected(error.code)
+        self.is_rejected = True
+        body, headers = problem_response(error.code, error.message, instance="")
+        self.version = "1.1"  # ours; the request's may be unknown
+        self.status = status_line(error.code)
+        headers += [*headers_of(error), *cors_headers(self.request.headers, policy.cors_origins)]
+        self.response_headers = [*headers, ("Connection", "close")]
+        self.close_on_finish = self.complete = True
+        self.content_length = len(body)
+        self.write(b"" if getattr(self.request, "command", "") == "HEAD" else body)
+
+
+class ApplicationTask(_ResponseTask, WSGITask):  # type: ignore[misc]
+    """Sends the application's response, or 503 if unread responses leave no memory for it.
+
+    A response of one piece or a file counts in full, one of several pieces by its Content-Length.
+    """
+
+    def execute(self) -> None:
+        try:
+            super().execute()
+        except ResponseMemoryFullError:
+            self.reject(Overloaded(_UNREAD, retry_after_s=RETRY_AFTER_S))
+
+    def write(self, data: bytes) -> None:
+        if not self.wrote_header and not self.is_rejected:
+            user_id = self.environ.get(USER_ID_KEY, ANONYMOUS)
+            self.channel.reserve_memory(user_id, max(len(data), self.content_length or 0))
+        super().write(data)
+
+
+class ProblemTask(_ResponseTask, ErrorTask):  # type: ignore[misc]
+    """Sends the error of a request that the parser or admission control rejected."""
+
+    def execute(self) -> None:
+        request_id.begin(self.request.headers.get("X_REQUEST_ID"))
+        too_large_detail = self.channel.policy.too_large_detail
+        self.reject(translate_error(self.request.error, too_large_detail=too_large_detail))
