@@ -1,7 +1,7 @@
 """The formats that are read, and how a file's format is detected.
 
-To add a format, write its reader in a file of its own and add a line to FORMATS. Imports no reader: those of
-untrusted bytes load in the sandbox only.
+To add a format, write its reader in a file of its own and add a line to FORMATS. Imports no reader, since
+readers of untrusted bytes load in the sandbox only.
 """
 
 from __future__ import annotations
