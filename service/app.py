@@ -45,7 +45,12 @@ def create_app(services: Services) -> APIFlask:
     """Return the WSGI application over `services`, which the caller opens, starts and closes."""
     config = services.config
     app = APIFlask(
-        "service", title="Riskscan", version=__version__, json_errors=False, docs_path=None
+        "service",
+        title="Riskscan",
+        version=__version__,
+        json_errors=False,
+        docs_path=None,
+        static_folder=None,  # type: ignore[arg-type]  # Flask's own way to serve none
     )
     app.extensions[EXTENSION] = services
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider
