@@ -1,4 +1,4 @@
-"""The service in a container of a built image, as compose runs it: read-only, without capabilities."""
+"""Runs a built image as compose does: read-only, without capabilities."""
 
 import os
 import secrets
@@ -19,7 +19,7 @@ CONFINED = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
 
 
 def engine(*arguments, stdin=""):
-    """Run the container engine; its standard output."""
+    """Run the container engine; return its standard output."""
     done = subprocess.run(
         [ENGINE, *map(str, arguments)], input=stdin, capture_output=True, text=True, check=False
     )
@@ -28,7 +28,7 @@ def engine(*arguments, stdin=""):
 
 
 def image():
-    """The image to test; where RISKSCAN_TEST_IMAGE names none, the test is skipped."""
+    """Return the image to test; skip the test if RISKSCAN_TEST_IMAGE is not set."""
     if not IMAGE:
         pytest.skip("RISKSCAN_TEST_IMAGE names no image, such as riskscan:cpu")
     assert shutil.which(ENGINE), f"RISKSCAN_TEST_ENGINE={ENGINE} is not installed"
@@ -36,7 +36,7 @@ def image():
 
 
 class Container:
-    """A running container on the host's network; `settings` come on top of production's."""
+    """A running container on the host's network, in production mode; `settings` are added."""
 
     def __init__(self, **settings):
         self.name = f"riskscan-test-{secrets.token_hex(4)}"
@@ -50,9 +50,11 @@ class Container:
             "MODEL_POLL_S": 1,
             **settings,
         }
-        given = [f"--env={name}={value}" for name, value in settings.items()]
-        place = ["--network=host", "--tmpfs=/tmp:size=1g", "--no-healthcheck"]
-        engine("run", "--detach", f"--name={self.name}", *CONFINED, *place, *given, image())
+        environment = [f"--env={name}={value}" for name, value in settings.items()]
+        placement = ["--network=host", "--tmpfs=/tmp:size=1g", "--no-healthcheck"]
+        engine(
+            "run", "--detach", f"--name={self.name}", *CONFINED, *placement, *environment, image()
+        )
 
     def when_ready(self):
         deadline = time.monotonic() + PATIENCE_S
@@ -65,7 +67,7 @@ class Container:
         raise AssertionError(self.logs())
 
     def service(self, *arguments, stdin=""):
-        """Run `python -m service` with arguments in the container; its standard output."""
+        """Run `python -m service` with arguments in the container; return its standard output."""
         return engine("exec", "-i", self.name, "python", "-m", "service", *arguments, stdin=stdin)
 
     def copy(self, source, target):

@@ -1,4 +1,4 @@
-"""Clients that hold connections without doing anything useful: idle, slow to read, slow to write."""
+"""Many slow clients at once: idle ones, slow readers, slow writers."""
 
 import resource
 import socket
@@ -8,16 +8,16 @@ from contextlib import ExitStack, suppress
 
 TICK_S = 1.0
 _SMALL_BUFFER_BYTES = 4096
-_RECORD_BYTES = 16_384  # the most that one recv() gives with TLS
+_RECORD_BYTES = 16_384  # the most that one recv() returns with TLS
 _RECORDS_A_TICK = 4
 
 
 class Crowd:
-    """Connections to (127.0.0.1, port) from `address`, over TLS where a context is given.
+    """Connections to (127.0.0.1, port) from `address`, over TLS if a context is given.
 
-    Once a second each slow writer sends a byte and each slow reader takes 64 KiB at most: enough for
-    the kernel, whose buffers are megabytes on loopback, to tell the server that it may go on. Use as
-    a context manager; all of them hang up at its end.
+    Once a second each slow writer sends one byte and each slow reader reads at most 64 KiB. That suffices for
+    the server to see progress: on loopback the kernel's buffers are megabytes. Use as a context manager; at
+    its end all connections close.
     """
 
     def __init__(self, port, *, address="127.0.0.1", tls=None):
@@ -41,19 +41,19 @@ class Crowd:
         self._stack.close()
 
     def idle(self, count):
-        """Open connections that say nothing, not even a TLS handshake."""
+        """Open connections that send nothing, not even a TLS handshake."""
         return [self._open() for _ in range(count)]
 
     def readers(self, count, path, *, times=1):
-        """Ask for `path` `times` times at once on each connection, and hardly read the answers."""
-        ask = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() * times
-        return self._talkers(count, ask, self._readers)
+        """On each connection, request `path` several times at once and read the responses slowly."""
+        requests = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() * times
+        return self._open_slow(count, requests, self._readers)
 
     def writers(self, count, beginning):
-        """Send `beginning`, and from then on a byte a second."""
-        return self._talkers(count, beginning, self._writers)
+        """Send the beginning of a request, and then one byte per second."""
+        return self._open_slow(count, beginning, self._writers)
 
-    def _talkers(self, count, beginning, kept):
+    def _open_slow(self, count, beginning, group):
         opened = []
         for _ in range(count):
             connection = self._open()
@@ -63,7 +63,7 @@ class Crowd:
             connection.sendall(beginning)
             connection.setblocking(False)
             opened.append(connection)
-        kept += opened
+        group += opened
         return opened
 
     def _open(self):
@@ -78,7 +78,7 @@ class Crowd:
     def _tick(self):
         while not self._stopped.wait(TICK_S):
             for connection in list(self._writers):
-                with suppress(OSError):  # cut off, or full: no matter
+                with suppress(OSError):  # closed by the server, or its buffer is full
                     connection.send(b"a")
             for connection in list(self._readers):
                 with suppress(OSError):
@@ -87,7 +87,7 @@ class Crowd:
 
 
 def is_open(connection):
-    """Whether the server has not ended the connection; nothing of an answer may be waiting."""
+    """Return whether the server has not closed the connection; assumes that no response is unread."""
     connection.setblocking(False)
     try:
         return connection.recv(1) != b""
@@ -98,7 +98,7 @@ def is_open(connection):
 
 
 def allow_open_files(count):
-    """Raise the soft limit of open files of this process and of those that it starts."""
+    """Raise the soft limit of open files for this process and its children."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = resource.RLIM_INFINITY
     wanted = count if hard == unlimited else min(count, hard)

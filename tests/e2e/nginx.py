@@ -1,4 +1,4 @@
-"""nginx with the shipped site, as the current user in a folder of its own."""
+"""Runs nginx with the shipped site, as the current user, in a folder of its own."""
 
 import ipaddress
 import os
@@ -20,8 +20,8 @@ from tests.support.waiting import PATIENCE_S
 
 SHIPPED = Path(__file__).resolve().parents[2] / "service/server/nginx.conf"
 NEIGHBOUR = "neighbour.corp.local"
-# As Debian ships it, with the two values that the site's comment asks for; beside ours, another site.
-_MACHINE = """
+# Debian's nginx.conf with the two values that the site's comment recommends, and a second site.
+_NGINX_CONF = """
 worker_processes auto;
 worker_rlimit_nofile 16384;
 error_log {folder}/error.log;
@@ -56,19 +56,19 @@ _TEMPORARY = " ".join(
 
 
 def program():
-    """Path of nginx; where it is not installed the test is skipped, unless RISKSCAN_TEST_REQUIRE names it."""
+    """Return the path of nginx; skip the test if it is missing, or fail if RISKSCAN_TEST_REQUIRE names it."""
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
-    found = shutil.which("nginx", path=path)
-    if found is None:
+    executable = shutil.which("nginx", path=path)
+    if executable is None:
         message = "nginx is not installed (Debian: apt-get install nginx-light)"
         if "nginx" in os.environ.get("RISKSCAN_TEST_REQUIRE", "").split(","):
             pytest.fail(message)
         pytest.skip(message)
-    return found
+    return executable
 
 
 class Nginx:
-    """nginx on `port` in front of the service on `service_port`; `tls` is what its clients trust."""
+    """nginx on `port` in front of the service on `service_port`; `tls` trusts its certificate."""
 
     def __init__(self, folder, *, port, service_port):
         self.port = port
@@ -78,16 +78,16 @@ class Nginx:
         self.tls = ssl.create_default_context(cafile=folder / "fullchain.pem")
         (folder / "conf.d").mkdir()
         (folder / "conf.d/riskscan.conf").write_text(_adapted(folder, port, service_port))
-        machine = _MACHINE.format(
+        nginx_conf = _NGINX_CONF.format(
             folder=folder, port=port, temporary=_TEMPORARY, neighbour=NEIGHBOUR
         )
-        (folder / "nginx.conf").write_text(machine)
-        own = "daemon off; pid nginx.pid;" + (" user root;" if os.geteuid() == 0 else "")
-        command = [program(), "-p", folder, "-c", folder / "nginx.conf", "-g", own]
+        (folder / "nginx.conf").write_text(nginx_conf)
+        directives = "daemon off; pid nginx.pid;" + (" user root;" if os.geteuid() == 0 else "")
+        command = [program(), "-p", folder, "-c", folder / "nginx.conf", "-g", directives]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
     def caller(self, address="127.0.0.1", **options):
-        """Return a client that calls from `address`, any of 127.0.0.0/8, for its user to close."""
+        """Return a client that connects from `address` in 127.0.0.0/8; the test closes it."""
         transport = httpx.HTTPTransport(verify=self.tls, local_address=address)
         options = {"timeout": PATIENCE_S, **options}
         return httpx.Client(base_url=self.url, transport=transport, **options)
@@ -114,7 +114,7 @@ class Nginx:
 
 
 def _adapted(folder, port, service_port):
-    """The shipped site with other addresses and folders, and nothing else."""
+    """Return the shipped site with only its addresses and folders replaced."""
     text = SHIPPED.read_text()
     for shipped, ours in {
         "listen 443 ssl;\n": f"listen 127.0.0.1:{port} ssl;\n",

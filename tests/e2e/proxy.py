@@ -1,4 +1,4 @@
-"""A TCP relay in front of a database, so that a test can take the database away and bring it back."""
+"""A TCP relay in front of a database server; a test cuts it to simulate an outage."""
 
 import contextlib
 import re
@@ -7,7 +7,7 @@ import threading
 
 
 class Relay:
-    """Forwards bytes between clients and (host, port) until it is cut."""
+    """Forwards bytes between clients and (host, port) until `cut`; `open` starts it again."""
 
     def __init__(self, host, port):
         self._target = (host, port)
@@ -35,16 +35,16 @@ class Relay:
         close([self._listener])
 
     def cut(self):
-        """Refuse new connections and break those that are open."""
+        """Refuse new connections and close the open ones."""
         self.refuse()
         close(self._pairs)
 
     def mute(self):
-        """Hold back all bytes and close nothing, as a frozen server does."""
+        """Hold back all bytes without closing a connection, as a frozen server does."""
         self._flows.clear()
 
     def unmute(self):
-        """Deliver what was held back, and go on."""
+        """Deliver the bytes held back, and go on."""
         self._flows.set()
 
     def lose_commits(self, times):
@@ -72,7 +72,7 @@ class Relay:
                 link = _Link(client, server)
                 for pump in (self._send, self._receive):
                     threading.Thread(target=pump, args=(link,), daemon=True).start()
-        close(pairs)  # those too that came while the relay was being cut
+        close(pairs)  # includes connections accepted while the relay was being cut
 
     def _send(self, link):
         with contextlib.suppress(OSError):
@@ -138,7 +138,7 @@ def end(sink):
 
 
 def close(connections):
-    """Break and close connections."""
+    """Shut down and close connections."""
     for connection in list(connections):
         with contextlib.suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)

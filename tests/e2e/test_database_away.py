@@ -1,4 +1,4 @@
-"""The database goes away and comes back; the process stays up and recovers by itself."""
+"""The service survives a database outage and recovers by itself."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -25,7 +25,7 @@ def scan(url, headers):
     return HTTP.post(f"{url}/api/scan", json={"text": FLOW_TEXT}, headers=headers)
 
 
-def test_database_away_is_503_and_recovers_by_itself(start, relay):
+def test_scan_during_a_database_outage_is_503_and_works_afterwards(start, relay):
     process = start(DATABASE_URL=relay.url)
     headers = log_in(process.url)
     assert scan(process.url, headers).status_code == 201
@@ -41,7 +41,7 @@ def test_database_away_is_503_and_recovers_by_itself(start, relay):
     assert scan(process.url, headers).status_code == 201
 
 
-def test_connections_dropped_while_idle_are_replaced_unnoticed(start, relay):
+def test_database_connections_dropped_while_idle_fail_no_request(start, relay):
     process = start(DATABASE_URL=relay.url, THREADS="4")
     headers = log_in(process.url)
     with ThreadPoolExecutor(8) as clients:
@@ -52,7 +52,7 @@ def test_connections_dropped_while_idle_are_replaced_unnoticed(start, relay):
             relay.open()
 
 
-def test_database_away_at_start_delays_readiness_only(start, relay):
+def test_start_without_the_database_delays_only_readiness(start, relay):
     relay.cut()
     process = start(ready=False, DATABASE_URL=relay.url)
     process.wait_until("/health/ready", 503)

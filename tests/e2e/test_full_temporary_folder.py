@@ -1,4 +1,4 @@
-"""The service works with a full disk for temporary files, since it stores nothing there."""
+"""The service works with a full TMPDIR, since it writes no temporary files."""
 
 import os
 import subprocess
@@ -10,12 +10,12 @@ from tests.support.calls import HTTP
 
 FOLDER_BYTES, SPARE_BYTES = 1 << 20, 1 << 16
 TEXT = "The vendor may fail. " * 20_000
-"""420,000 characters whose findings are 2 MB of answer."""
+"""420,000 characters; the response with their findings is 2 MB."""
 
 
 @pytest.fixture
 def full_folder(tmp_path):
-    """A file system in memory that is nearly full, so that Python still takes it for its files."""
+    """A file system that is nearly full; Python still accepts it as TMPDIR, but a document does not fit."""
     if os.geteuid() != 0:
         pytest.skip("only root may mount a small file system")
     folder = tmp_path / "full"
@@ -35,7 +35,7 @@ def process(start, full_folder):
     return start(TMPDIR=str(full_folder))
 
 
-def test_large_upload_is_answered_though_the_disk_is_full(process):
+def test_large_upload_with_a_full_tmpdir_is_answered(process):
     headers = log_in(process.url)
     for _ in range(5):
         files = {"file": ("a.txt", b"x" * 10_000_000)}
@@ -45,7 +45,7 @@ def test_large_upload_is_answered_though_the_disk_is_full(process):
     assert HTTP.post(f"{process.url}/api/scan", files=files, headers=headers).status_code == 201
 
 
-def test_large_answer_arrives_whole_though_the_disk_is_full(process):
+def test_large_response_with_a_full_tmpdir_arrives_whole(process):
     headers = log_in(process.url) | {"Accept-Encoding": "identity"}
     answer = HTTP.post(f"{process.url}/api/scan", data={"text": TEXT}, headers=headers)
     assert answer.status_code == 201

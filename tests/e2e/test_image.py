@@ -1,7 +1,6 @@
-"""The built image runs the contract's flow on MariaDB or MySQL, and takes a new model from its registry.
+"""The built image serves the documented flow on MariaDB or MySQL, and loads a new model from its registry.
 
-`RISKSCAN_TEST_IMAGE=riskscan:cpu pytest tests/e2e/test_image.py`, with docker or what
-RISKSCAN_TEST_ENGINE names.
+`RISKSCAN_TEST_IMAGE=riskscan:cpu pytest tests/e2e/test_image.py`; RISKSCAN_TEST_ENGINE replaces docker.
 """
 
 import json
@@ -45,11 +44,11 @@ def log_in(container, email):
     return ("-H", f"Authorization: Bearer {answer['access_token']}")
 
 
-def test_image_is_small_enough():
+def test_image_size_is_below_the_limit():
     assert int(engine("image", "inspect", "--format={{.Size}}", image())) < MAX_BYTES
 
 
-def test_documented_flow_works_in_the_container(container):
+def test_documented_flow_in_the_container_works(container):
     body = json.dumps({"email": "test@test.com", "password": PASSWORD})
     json_type = ("-H", "Content-Type: application/json")
     status, _ = curl("-X", "POST", f"{container.url}/api/auth/register", *json_type, "-d", body)
@@ -81,17 +80,17 @@ def test_each_format_is_read_in_the_container(container, administrator, tmp_path
     assert (status, len(scan["data"])) == (201, 2)
 
 
-def test_process_may_write_only_where_it_must(container):
+def test_process_can_write_only_to_its_data_and_tmp(container):
     probe = "import os, pathlib\nfor folder in ('/app', '/app/registry', '/app/var', '/tmp'):\n"
     probe += "    print(os.access(folder, os.W_OK))"
-    told = engine("exec", container.name, "python", "-c", probe)
-    assert told.split() == ["False", "False", "True", "True"]
+    output = engine("exec", container.name, "python", "-c", probe)
+    assert output.split() == ["False", "False", "True", "True"]
     status = engine("exec", container.name, "grep", "-E", "^(Uid|CapEff)", "/proc/self/status")
     assert status.split()[:2] == ["Uid:", "10001"]
     assert status.split()[-1] == "0" * 16
 
 
-def test_model_copied_into_the_registry_is_activated(container, administrator, tmp_path):
+def test_model_copied_into_the_registry_can_be_activated(container, administrator, tmp_path):
     new = make_artifact(tmp_path, "9.0.0", sharpness=1.3)
     container.copy(f"{tmp_path}/.", "/app/registry")
     why = "Tried on last year's documents."

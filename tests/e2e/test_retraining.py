@@ -1,4 +1,4 @@
-"""The commands of ml/README.md in a fresh copy of the repository, over a handful of sentences."""
+"""Runs the commands of ml/README.md in a fresh copy of the repository, on a few sentences."""
 
 import importlib.util
 import json
@@ -25,7 +25,7 @@ pytestmark = [
     ),
 ]
 
-LEFT_BEHIND = shutil.ignore_patterns(
+NOT_COPIED = shutil.ignore_patterns(
     ".git", ".venv*", ".*_cache", "__pycache__", "runs", "var", "tests"
 )
 GOLDEN = "ml/data/golden.jsonl"
@@ -33,10 +33,10 @@ REVIEWER = {"email": "reviewer@corp.local", "password": "long enough"}
 
 
 class Clone:
-    """A copy of the repository, with this environment as its .venv-test."""
+    """A copy of the repository with this Python environment as its .venv-test."""
 
     def __init__(self, folder):
-        self.folder = shutil.copytree(ROOT, folder, ignore=LEFT_BEHIND)
+        self.folder = shutil.copytree(ROOT, folder, ignore=NOT_COPIED)
         (folder / ".venv-test").symlink_to(sys.prefix)
         for model in (folder / "models_cache" / NAME).iterdir():  # models registered here
             if model.name != SHIPPED.name:
@@ -60,7 +60,7 @@ def clone(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
-    """The recipe of `make retrain` over few sentences; it starts from the serving model."""
+    """A config of `make retrain` with few sentences; training starts from the serving model."""
     changed = {"start": '["serving"]', "calibration_of": '"serving"', "keep": "0.9"}
     changed |= {"feedback": '["var/feedback.jsonl"]', "golden_tolerance": "0.01"}
     return write_config(tmp_path_factory.mktemp("config"), **changed)
@@ -68,7 +68,7 @@ def config(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def feedback(clone):
-    """Feedback in the copy's database: a reviewer confirms the findings of a scan."""
+    """Feedback in the copy's database: a reviewer has confirmed the findings of a scan."""
     clone.run(f"PYTHON -m service users create {REVIEWER['email']} --reviewer").check_returncode()
     process = Process(clone.folder / "var").when_ready()
     with caller(process.url) as http:
@@ -128,7 +128,7 @@ def test_training_from_nothing_on_few_sentences_is_refused_by_the_gate(
     assert "It may lose 2 points or more" in done.stdout
 
 
-OTHERS = {
+OTHER_COMMANDS = {
     "tfidf": f"PYTHON -m ml evaluate --analyzer tfidf --data {GOLDEN}",
     "keywords": f"PYTHON -m ml evaluate --analyzer keywords --data {GOLDEN}",
     "artifact": f"PYTHON -m ml evaluate --analyzer {SHIPPED.relative_to(ROOT)} --data {GOLDEN}",
@@ -140,13 +140,13 @@ OTHERS = {
 
 
 def test_other_commands_work(clone):
-    for name, command in OTHERS.items():
+    for name, command in OTHER_COMMANDS.items():
         done = clone.run(command)
         assert done.returncode in ({0, 2} if name == "drift" else {0}), f"{command}: {done.stderr}"
         assert "|" in done.stdout or "points" in done.stdout
 
 
-def test_every_command_of_the_readme_runs_here():
+def test_commands_of_the_readme_are_all_run_here():
     steps = {"dataset", "train", "export", "calibrate", "evaluate", "register"}  # of `make retrain`
     documented = re.findall(r"-m ml ([a-z-]+)", (ROOT / "ml/README.md").read_text(encoding="utf-8"))
     assert set(documented) - steps == {"compare", "drift", "rebuild-graph"}

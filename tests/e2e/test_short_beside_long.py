@@ -1,4 +1,4 @@
-"""Short texts beside a long one: a paragraph is answered while a book is being read."""
+"""Fair scheduling: short texts are answered while a book is being analyzed."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,7 +13,7 @@ def scan(process, text):
         return client.post(f"{process.url}/scan", json={"text": text})
 
 
-def test_paragraphs_are_answered_while_a_book_of_2_mb_is_read(start):
+def test_paragraphs_during_the_scan_of_a_2_mb_book_are_answered(start):
     process = start(AI_SERVICE_OPEN="true", CACHE_SENTENCES="0", INFERENCE_THREADS="1")
     with ThreadPoolExecutor(1) as pool:
         book = pool.submit(scan, process, long_text(35_000)[:2_000_000])
@@ -23,5 +23,5 @@ def test_paragraphs_are_answered_while_a_book_of_2_mb_is_read(start):
             assert answer.status_code == 200
             assert len(answer.json()["data"]) >= 1
         assert not book.done()
-        process.kill()  # it would go on reading for a minute
+        process.kill()  # the book would take another minute
         assert isinstance(book.exception(PATIENCE_S), httpx.TransportError)

@@ -1,1 +1,1 @@
-"""Small real servers on the loopback address, for analyzers that talk to other services."""
+"""Small working stand-ins: servers on loopback, engines, analyzers."""

@@ -1,4 +1,4 @@
-"""A chat-completions server that reads the numbered sentences and answers by keyword rules."""
+"""A chat-completions server that finds risks in the numbered sentences by keyword rules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.fakes.rules import risk_types
 
 
 class ChatServer(LoopbackServer):
-    """Speaks json_schema, json_object and, without response_format, prose around the JSON."""
+    """Supports json_schema and json_object; without response_format it puts prose around the JSON."""
 
     path = "/v1/chat/completions"
 
@@ -31,7 +31,7 @@ class ChatServer(LoopbackServer):
         return completion(content)
 
     def say(self, content: str | None, finish_reason: str = "stop") -> None:
-        """Make the next answer's content `content`, whatever is asked."""
+        """Answer the next request with this content, whatever it asks."""
         self.replies.append(Reply(body=json.dumps(completion(content, finish_reason)).encode()))
 
 

@@ -1,4 +1,4 @@
-"""An engine of plain arithmetic: its answers can be computed by hand, and a test can block it."""
+"""An engine whose outputs a test can compute by hand; the test can also block it or let it fail."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from service.nlp.taxonomy import RISK_TYPES
 
 
 class LargestIdEngine(Engine):
-    """The outputs of a row are the largest of its token ids, in every column."""
+    """Each output of a row is the largest of its token ids."""
 
     device = "cpu"
 
@@ -21,10 +21,10 @@ class LargestIdEngine(Engine):
         self.n_outputs = n_outputs
         self.limits = PassLimits(at_once, tokens=512, overhead_tokens=overhead_tokens)
         self.passes: list[tuple[int, int]] = []  # shape of each forward pass
-        self.most_at_once = 0  # passes that ran in parallel
+        self.most_at_once = 0  # most passes that ran in parallel
         self._n_running = 0
         self._lock = threading.Lock()
-        self.errors: list[Exception | None] = []  # raised one a pass; None lets a pass work
+        self.errors: list[Exception | None] = []  # one per pass; None lets the pass succeed
         self.refused_id = -1  # a pass with this token id fails
         self.gate = threading.Event()
         self.gate.set()
@@ -48,7 +48,7 @@ class LargestIdEngine(Engine):
 
 
 class NotANumberEngine(LargestIdEngine):
-    """An engine gone wrong: each output is NaN."""
+    """A broken engine: every output is NaN."""
 
     def __init__(self) -> None:
         super().__init__(3 * len(RISK_TYPES))  # as wide as the shipped model's

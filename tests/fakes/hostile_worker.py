@@ -1,4 +1,4 @@
-"""Stands in for the sandbox's worker after a document has taken it over: it runs any code."""
+"""Replaces the sandbox's worker as if a document had taken it over: it runs any code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def main() -> None:
 
 
 def report_limits(_data: bytes, builder: TextBuilder) -> None:
-    """A reader whose text is the kernel's limits on its process, as JSON."""
+    """Extract, instead of a document, the kernel's limits on this process as JSON."""
     names = (
         "RLIMIT_AS",
         "RLIMIT_CPU",

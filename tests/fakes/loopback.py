@@ -1,4 +1,4 @@
-"""A JSON server on a free loopback port that can also be told to fail as real servers do."""
+"""A JSON server on a free loopback port; a test can make it fail as real servers do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer instead of the server's own: any status, body, headers, after a delay."""
+    """A response that replaces the server's own."""
 
     status: int = 200
     body: bytes = b""
@@ -24,9 +24,10 @@ class Reply:
 
 
 class LoopbackServer:
-    """Serves POST with `answer`; `replies` are sent first, one a request; `requests` keeps what came.
+    """Answers POST requests with `answer`, and records them in `requests`.
 
-    Own answers wait for `gate`, and for each other at `meeting` where one is set.
+    Each item of `replies` replaces the answer to one request. All other answers wait for `gate`, and for each
+    other at `meeting` if it is set.
     """
 
     path: str
@@ -37,7 +38,7 @@ class LoopbackServer:
         self.gate = threading.Event()
         self.gate.set()
         self.meeting: threading.Barrier | None = None
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler_class(self))
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
@@ -46,7 +47,7 @@ class LoopbackServer:
         return f"http://127.0.0.1:{self._http.server_port}"
 
     def read(self, headers: dict[str, str], body: bytes) -> Any:
-        """Return a request's body as a value."""
+        """Parse the body of a request."""
         del headers
         return json.loads(body)
 
@@ -72,7 +73,7 @@ class LoopbackServer:
         self._thread.join()
 
 
-def _handler_of(server: LoopbackServer) -> type[BaseHTTPRequestHandler]:
+def _handler_class(server: LoopbackServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -82,7 +83,7 @@ def _handler_of(server: LoopbackServer) -> type[BaseHTTPRequestHandler]:
             time.sleep(reply.delay_s)
             try:
                 self._send(reply)
-            except OSError:  # the client has gone, as it may
+            except OSError:  # the client has hung up
                 self.close_connection = True
 
         def _send(self, reply: Reply) -> None:

@@ -1,4 +1,4 @@
-"""Keyword rules that stand for a reader: sentence in, risk types out."""
+"""Keyword rules that replace a model: sentence in, risk types out."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""An AI service of the older contract: POST /scan with a multipart `file` or `text`, and nothing else.
+"""An AI service of the older contract, which has only POST /scan with a multipart `file` or `text`.
 
-It cuts sentences by line and full stop and finds risks by keyword rules. What it cannot read it answers as
-FastAPI does, with 422 and a list in `detail`.
+It splits sentences after punctuation and at blank lines, and finds risks by keyword rules. It answers an
+unreadable request as FastAPI does: 422 with a list in `detail`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ UNREADABLE = {"detail": [{"type": "missing", "loc": ["body", "text"], "msg": "Fi
 
 
 class ScanServer(LoopbackServer):
-    """`requests` keeps the fields of each form; a file is (file name, bytes, media type)."""
+    """`requests` records the fields of each form; a file is (file name, bytes, media type)."""
 
     path = "/scan"
 
@@ -51,7 +51,7 @@ class ScanServer(LoopbackServer):
         return {"data": data, "source": "llm" if request.get("force_llm") == "true" else "model"}
 
     def say(self, answer: Any) -> None:
-        """Make the next answer `answer`, whatever is asked."""
+        """Answer the next request with `answer`, whatever it asks."""
         self.replies.append(Reply(body=json.dumps(answer).encode()))
 
 

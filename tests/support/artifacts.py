@@ -1,4 +1,4 @@
-"""Real artifacts that differ from the shipped one: another version, another temperature, or a fault."""
+"""Builds real artifacts from the shipped one, with another version, another temperature, or a fault."""
 
 import hashlib
 import json
@@ -19,11 +19,10 @@ def temperature_of(folder):
 
 
 def make_artifact(registry_dir, version, *, sharpness=1.0, is_honest=True, risk_threshold=None):
-    """Put a copy of the shipped model into a registry; each logit counts `sharpness` times as much.
+    """Put a copy of the shipped model into a registry, with logits multiplied by `sharpness`.
 
-    With a `risk_threshold` every operating point has that one.
-
-    One that is not honest keeps the golden scores of the shipped one, which it does not give.
+    `risk_threshold` replaces the threshold of every operating point. Without `is_honest` the artifact keeps
+    the shipped golden scores, so it fails its self-test if `sharpness` is not 1.
     """
     folder = registry_dir / NAME / version
     shutil.copytree(SHIPPED, folder, copy_function=os.link)
@@ -73,5 +72,5 @@ def _sharpened(row, sharpness):
 
 
 def _replace(path, content):
-    path.unlink()  # it is a link to the shipped file, which stays as it is
+    path.unlink()  # a hard link: writing to it would change the shipped file
     path.write_bytes(content if isinstance(content, bytes) else content.encode())

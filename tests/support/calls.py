@@ -1,6 +1,6 @@
-"""HTTP calls on loopback.
+"""HTTP clients for servers on loopback.
 
-Nothing speaks TLS here, so no client reads the certificates, which takes 20 ms of processor time each.
+They load no CA certificates, which would take 20 ms of processor time for each client.
 """
 
 import httpx
@@ -13,5 +13,5 @@ HTTP = httpx.Client(
 
 
 def caller(url, **options):
-    """Return a client of the service at `url`, for its user to close."""
+    """Return a client of the service at `url`; the test closes it."""
     return httpx.Client(base_url=url, verify=False, timeout=PATIENCE_S, **options)

@@ -1,6 +1,7 @@
-"""Real databases for tests: made under a random name, dropped when done with.
+"""Real databases for tests, created under a random name and dropped afterwards.
 
-A server that is not there skips its tests, unless RISKSCAN_TEST_REQUIRE names it ("mysql,postgresql").
+A test is skipped if its database server does not answer, unless RISKSCAN_TEST_REQUIRE names the server
+("mysql,postgresql"); then it fails.
 """
 
 import os
@@ -24,7 +25,7 @@ _DROP = {"mysql": "DROP DATABASE {}", "postgresql": "DROP DATABASE {} WITH (FORC
 
 @contextmanager
 def fresh_database(backend, folder):
-    """Yield the URL of a new, empty database; SQLite's lies in `folder`."""
+    """Yield the URL of a new, empty database; SQLite's file is in `folder`."""
     name = f"riskscan_test_{secrets.token_hex(6)}"
     if backend == "sqlite":
         yield f"sqlite:///{folder / name}.db"
@@ -37,7 +38,7 @@ def fresh_database(backend, folder):
         _execute(engine, f"CREATE DATABASE {name}")
     except OperationalError as error:
         engine.dispose()
-        _absent(backend, error)
+        _skip_or_fail(backend, error)
     try:
         yield server.set(database=name).render_as_string(hide_password=False)
     finally:
@@ -50,7 +51,7 @@ def _execute(engine, statement):
         connection.execute(text(statement))
 
 
-def _absent(backend, error):
+def _skip_or_fail(backend, error):
     message = f"no {backend} server at {_SERVERS[backend][0]}: {error.orig}"
     if backend in os.environ.get("RISKSCAN_TEST_REQUIRE", "").split(","):
         pytest.fail(message)

@@ -1,4 +1,4 @@
-"""Builders of real documents, friendly and hostile; those that take long are built once a run."""
+"""Builds real documents, valid and hostile; slow ones are built once per run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ EMPTY = b""
 
 
 def limits(**changed: int) -> dict[str, int]:
-    """The arguments of an Extractor: the defaults of the service, with time for a busy machine."""
+    """Return the arguments of an Extractor: the service's defaults, with time for a busy machine."""
     defaults = {
         "max_file_bytes": 26_214_400,
         "max_text_chars": 2_500_000,
@@ -44,7 +44,7 @@ def limits(**changed: int) -> dict[str, int]:
 
 
 def blocks_of(data: bytes | str, filename: str) -> list[str]:
-    """The blocks that a file is read as."""
+    """Extract a file and return the text of its blocks."""
     data = data.encode() if isinstance(data, str) else data
     extracted = Extractor(**limits()).extract(data, filename=filename, media_type=None)
     return [extracted.text[b.start : b.end] for b in extracted.blocks]
@@ -52,14 +52,14 @@ def blocks_of(data: bytes | str, filename: str) -> list[str]:
 
 @cache
 def prose() -> tuple[str, ...]:
-    """Authored sentences that the core PDF fonts can write."""
+    """Return the authored sentences that the core PDF fonts can write."""
     lines = [line for path in AUTHORED for line in path.read_text("utf-8").splitlines()]
     texts = [json.loads(line)["text"] for line in lines]
     return tuple(t for t in texts if t.isascii() and 60 < len(t) < 200 and t.endswith("."))
 
 
 def pdf_of_pages(pages: list[list[str]], *, footer: str = "") -> bytes:
-    """One list of paragraphs for each page; `footer` may hold {page}."""
+    """Return a PDF of one list of paragraphs per page; `footer` may contain {page}."""
     pdf = FPDF()
     pdf.set_auto_page_break(auto=False)
     pdf.set_font("helvetica", size=11)
@@ -76,7 +76,7 @@ def pdf_of_pages(pages: list[list[str]], *, footer: str = "") -> bytes:
 
 @cache
 def long_pdf(n_pages: int = 200, planted_on: tuple[int, ...] = (3, 77, 200)) -> bytes:
-    """Prose with headings and footers; PLANTED stands on the pages `planted_on`."""
+    """Return prose with headings and footers; the pages `planted_on` contain PLANTED."""
     sentences = cycle(prose())
     pages = []
     for number in range(1, n_pages + 1):
@@ -89,7 +89,7 @@ def long_pdf(n_pages: int = 200, planted_on: tuple[int, ...] = (3, 77, 200)) -> 
 
 @cache
 def pdf_with_n_pages(n_pages: int) -> bytes:
-    """Blank pages, written by hand: a library takes a minute for ten thousand."""
+    """Return blank pages, written by hand, since a library takes a minute for ten thousand."""
     kids = " ".join(f"{n} 0 R" for n in range(3, n_pages + 3))
     objects = [
         "<</Type/Catalog/Pages 2 0 R>>",
@@ -109,7 +109,7 @@ def pdf_with_n_pages(n_pages: int) -> bytes:
 
 
 def pdf_with_many_comments(n_comments: int) -> bytes:
-    """One page that lists one long comment `n_comments` times."""
+    """Return one page that lists the same long comment `n_comments` times."""
     comment = "<</Type/Annot/Subtype/Text/Rect[0 0 9 9]/Contents(" + "late parts " * 1000 + ")>>"
     kids = "4 0 R " * n_comments
     objects = ["<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Count 1/Kids[3 0 R]>>"]
@@ -120,7 +120,7 @@ def pdf_with_many_comments(n_comments: int) -> bytes:
 
 @cache
 def image_only_pdf() -> bytes:
-    """A scan: a picture and no text."""
+    """Return a scanned page: a picture without text."""
     from PIL import Image  # noqa: PLC0415
 
     pdf = FPDF()
@@ -149,7 +149,7 @@ def _pdf_object(value: object) -> PdfObject:
 
 
 def pdf_annotated(pages: list[list[str]], *annotations: dict[str, object], **form: object) -> bytes:
-    """The pages, on the first of them `annotations`, whose fields make a form; /x is a name."""
+    """Return pages with `annotations` on the first; those with /FT are form fields. "/x" is a PDF name."""
     writer = PdfWriter(PdfReader(io.BytesIO(pdf_of_pages(pages))))
     add = writer._add_object  # noqa: SLF001 - pypdf has no public way
     added = [add(_pdf_object(a)) for a in annotations]
@@ -176,14 +176,14 @@ def docx_of(paragraphs: list[str]) -> bytes:
 
 
 def saved(document: docx.document.Document) -> bytes:
-    """The bytes of a python-docx document."""
+    """Return the bytes of a python-docx document."""
     out = io.BytesIO()
     document.save(out)
     return out.getvalue()
 
 
 def docx_of_xml(body: str, *, prolog: str = "", encoding: str = "utf-8", **parts: str) -> bytes:
-    """A minimal Word document whose body is `body`; a part's name is the end of its content type."""
+    """Return a minimal Word document with this body; each part's name ends its content type."""
     main = f'{prolog}<w:document xmlns:w="{W}"><w:body>{body}</w:body></w:document>'
     types = "".join(
         f'<Override PartName="/word/{name}.xml" ContentType="application/vnd.x.{name}+xml"/>'
@@ -204,7 +204,7 @@ def docx_of_xml(body: str, *, prolog: str = "", encoding: str = "utf-8", **parts
 
 @cache
 def zip_bomb_docx() -> bytes:
-    """About 2 MB that inflate to 280 MB of empty paragraphs."""
+    """Return about 2 MB that inflate to 280 MB of empty paragraphs."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         with archive.open("word/document.xml", "w") as part:
@@ -216,7 +216,7 @@ def zip_bomb_docx() -> bytes:
 
 
 def docx_that_lists_its_body(*, times: int, text: str) -> bytes:
-    """A body that the table of contents names `times` times."""
+    """Return a document whose [Content_Types].xml lists its body `times` times."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         override = f'<Override PartName="/word/document.xml" ContentType="{_MAIN}"/>'
@@ -241,5 +241,5 @@ def external_entity_docx(path: str) -> bytes:
 
 
 def encrypted_docx() -> bytes:
-    """Word wraps an encrypted document in an OLE container, which begins like this."""
+    """Return the beginning of the OLE container in which Word wraps an encrypted document."""
     return b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 2048

@@ -1,4 +1,4 @@
-"""What changed between two OpenAPI documents, and whether it breaks clients. Prose does not count."""
+"""Finds the changes between two OpenAPI documents that break clients; ignores prose."""
 
 _PROSE = {"description", "summary", "title", "example"}
 _CONSTRAINTS = {
@@ -15,14 +15,14 @@ _CONSTRAINTS = {
 
 
 def contract(document):
-    """Return the document without prose and without the version of the service."""
+    """Return the document without its prose and the service's version."""
     stripped = _without_prose(document)
     del stripped["info"]
     return stripped
 
 
 def changes(old, new):
-    """Return (breaking, additive): a sorted line for each value that differs between two contracts."""
+    """Return (breaking, additive): sorted, one line for each value that differs between two contracts."""
     before, after = dict(_leaves(old)), dict(_leaves(new))
     known = {path[:n] for path in before for n in range(len(path) + 1)}
     breaking = [f"removed {_name(path)}" for path in before.keys() - after.keys()]
@@ -33,15 +33,15 @@ def changes(old, new):
     ]
     additive = []
     for path in after.keys() - before.keys():
-        if _demands_more(path, after[path], known):
-            breaking.append(f"newly demanded {_name(path)}")
+        if _is_stricter(path, after[path], known):
+            breaking.append(f"newly required {_name(path)}")
         else:
             additive.append(f"added {_name(path)}")
     return sorted(breaking), sorted(additive)
 
 
-def _demands_more(path, value, known):
-    """Return whether an added value asks more of a request that clients send already."""
+def _is_stricter(path, value, known):
+    """Return whether an added value restricts requests that clients send already."""
     if path[:1] == ("paths",) and path[3:4] == ("parameters",) and path[-1] == "required":
         return value and path[:3] in known
     at = next((n for n, key in enumerate(path) if key in _CONSTRAINTS), None)
@@ -58,7 +58,7 @@ def _is_answer(path):
 
 
 def _without_prose(node, *, is_mapping=False):
-    """Drop prose; the keys of a mapping, such as `properties`, are names and stay."""
+    """Drop prose; the keys of a mapping, such as `properties`, are names and are never dropped."""
     if isinstance(node, dict):
         return {
             key: _without_prose(value, is_mapping=key in {"properties", "schemas", "paths"})

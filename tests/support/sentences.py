@@ -5,7 +5,7 @@ N_FLOW_FINDINGS = 2
 
 
 def long_text(n_sentences):
-    """Return different sentences, 57 characters each, that keep one thread busy for 1 ms or so each."""
+    """Return different sentences of about 57 characters; each keeps one thread busy for about 1 ms."""
     return " ".join(
         f"Sentence number {n} describes the harbour and its ships." for n in range(n_sentences)
     )

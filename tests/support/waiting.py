@@ -1,13 +1,13 @@
-"""Waiting for what happens elsewhere, with the patience that a busy machine needs."""
+"""Waits for a condition in another thread or process, long enough for a busy machine."""
 
 import time
 
 PATIENCE_S = 120
 
 
-def wait_until(is_so, told=str):
-    """Return once `is_so()` holds; fail, with what `told()` says, where it never does."""
+def wait_until(condition, message=str):
+    """Return once `condition()` is true; fail with `message()` after PATIENCE_S."""
     deadline_s = time.monotonic() + PATIENCE_S
-    while not is_so():
-        assert time.monotonic() < deadline_s, told()
+    while not condition():
+        assert time.monotonic() < deadline_s, message()
         time.sleep(0.01)
