@@ -138,4 +138,4 @@ def reviews(transactions, pipeline):
 @pytest.fixture
 def scan(scans, user):
     """A stored scan of `user`: finding 1 is a tight budget, finding 2 an aggressive deadline."""
-    return scans.create(user.id, Submission(text=TEXT), key=None)
+    return scans.create(user.id, Submission(text=TEXT), key=None).scan

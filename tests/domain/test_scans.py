@@ -31,8 +31,8 @@ def pages(transactions, user):
 
 
 def test_create_stores_the_scan_with_its_findings_in_order(transactions, scans, user):
-    scan = scans.create(user.id, RISKY, key=None)
-    stored = transactions.read(get_scan, user.id, scan.id)
+    scan = scans.create(user.id, RISKY, key=None).scan
+    stored = transactions.read(get_scan, user.id, scan.id).scan
     findings = transactions.read(findings_of_scan, scan.id, after_n=0, limit=9)
     assert [f.risk_type for f in findings] == ["tight-budget", "aggressive-deadline"]
     assert [TEXT[f.start : f.end] for f in findings] == [f.context for f in findings]
@@ -46,14 +46,14 @@ def test_create_records_an_event(scans, user, events):
 
 def test_create_by_an_llm_stores_no_sensitivity(scans, pipeline, user):
     pipeline.source = "llm"
-    scan = scans.create(user.id, RISKY, key=None)
+    scan = scans.create(user.id, RISKY, key=None).scan
     assert (scan.source, scan.sensitivity) == ("llm", None)
 
 
 def test_create_with_a_used_key_returns_the_stored_scan_and_analyzes_once(
     scans, pipeline, user, events
 ):
-    first, second = (scans.create(user.id, RISKY, key="k") for _ in range(2))
+    first, second = (scans.create(user.id, RISKY, key="k").scan for _ in range(2))
     assert (first.id, first.n_findings) == (second.id, second.n_findings)
     assert len(pipeline.submissions) == len(events()) == 1
 
@@ -65,7 +65,7 @@ def test_create_with_a_used_key_and_other_content_conflicts(scans, user):
 
 
 def test_create_with_the_key_of_another_user_stores_another_scan(scans, add_user):
-    first, second = (scans.create(add_user().id, RISKY, key="k") for _ in range(2))
+    first, second = (scans.create(add_user().id, RISKY, key="k").scan for _ in range(2))
     assert first.id != second.id
 
 
@@ -75,7 +75,7 @@ def overtake(scans, pipeline, user, submission):
 
     def create():
         pipeline.during_scan = lambda: None
-        faster.append(scans.create(user.id, submission, key="k"))
+        faster.append(scans.create(user.id, submission, key="k").scan)
 
     pipeline.during_scan = create
     return faster
@@ -85,7 +85,7 @@ def test_create_overtaken_by_a_request_with_its_key_returns_that_scan(
     scans, pipeline, user, events
 ):
     faster = overtake(scans, pipeline, user, RISKY)
-    scan = scans.create(user.id, RISKY, key="k")
+    scan = scans.create(user.id, RISKY, key="k").scan
     assert [scan.id] == [other.id for other in faster]
     assert events() == ["scan.created"]
 
@@ -107,14 +107,14 @@ def test_create_for_an_account_deleted_meanwhile_is_unauthenticated(
 
 
 def test_create_reports_a_stored_scan_once(scans, user, reported):
-    first, _ = (scans.create(user.id, RISKY, key="k") for _ in range(2))
+    first, _ = (scans.create(user.id, RISKY, key="k").scan for _ in range(2))
     assert reported == [first.id]
 
 
 def test_get_scan_of_another_owner_is_not_found(transactions, scan, add_user):
     with pytest.raises(NotFound):
         transactions.read(get_scan, add_user().id, scan.id)
-    assert transactions.read(get_scan, None, scan.id).id == scan.id
+    assert transactions.read(get_scan, None, scan.id).scan.id == scan.id
 
 
 def test_delete_scan_removes_it_with_its_findings_and_records_it(transactions, scan, user, events):
@@ -132,7 +132,7 @@ def test_delete_scan_of_another_owner_is_not_found_and_keeps_it(transactions, sc
 
 
 def test_list_scans_pages_meet_every_scan_once_newest_first(scans, user, pages):
-    ids = [scans.create(user.id, NOTHING_HERE, key=None).id for _ in range(5)]
+    ids = [scans.create(user.id, NOTHING_HERE, key=None).scan.id for _ in range(5)]
     found = [pages(page=n) for n in (1, 2, 3)]
     assert [scan.id for page in found for scan in page.scans] == ids[::-1]
     assert [(page.total.n, page.total.is_exact) for page in found] == [(5, True)] * 3
@@ -140,7 +140,7 @@ def test_list_scans_pages_meet_every_scan_once_newest_first(scans, user, pages):
 
 
 def test_list_scans_by_position_goes_on_without_a_total(scans, user, pages):
-    ids = [scans.create(user.id, NOTHING_HERE, key=None).id for _ in range(4)]
+    ids = [scans.create(user.id, NOTHING_HERE, key=None).scan.id for _ in range(4)]
     second = pages(after=pages().next_after)
     assert [scan.id for scan in second.scans] == ids[1::-1]
     assert (second.total, second.next_after) == (None, None)

@@ -31,7 +31,7 @@ def test_started_services_are_ready_and_scan(services, user):
     services.open()
     services.start()
     wait_until(lambda: not services.readiness.report().faults)
-    scan = services.scans.create(user.id, Submission(text="All is well."), key=None)
+    scan = services.scans.create(user.id, Submission(text="All is well."), key=None).scan
     assert (scan.model_name, scan.n_findings) == (NAME, 0)
 
 
