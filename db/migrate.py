@@ -1,4 +1,4 @@
-"""The schema: brought up, down and inspected from code, without an alembic.ini.
+"""The schema: upgraded, downgraded and inspected from code, without an alembic.ini.
 
 One process migrates at a time; others wait, then have nothing to do.
 """
@@ -50,7 +50,7 @@ def downgrade(url: str, revision: str) -> None:
 
 
 def current(url: str) -> str | None:
-    """Return the schema's revision, None when nothing was migrated yet."""
+    """Return the schema's revision, None if no migration has run."""
     with open_unpooled_engine(url).connect() as connection:
         return _revision(connection)
 

@@ -21,7 +21,7 @@ _EVENTS = Base.metadata.tables[AuditEvent.__tablename__]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What is to be recorded; `detail` is JSON without secrets and document text."""
+    """An event to record; `detail` is JSON without secrets or document text."""
 
     action: str
     user_id: UUID | None
@@ -32,7 +32,7 @@ class Event:
 
 
 def add_events(session: Session, events: Sequence[Event]) -> None:
-    """Insert one event or more, which happened now; the last becomes the transaction's commit marker."""
+    """Insert one event or more with the current time; the last becomes the transaction's commit marker."""
     now = datetime.now(UTC)
     rows = [
         {

@@ -29,7 +29,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class ShadowCounts:
-    """What shadowed scans add to the totals of a pair; the difference is summed over `n_agreeing`."""
+    """What shadowed scans add to the totals of a pair; the difference is a sum over `n_agreeing`."""
 
     n_scans: int = 0
     n_sentences: int = 0
@@ -41,7 +41,7 @@ class ShadowCounts:
 
 
 def newest_n(session: Session) -> int:
-    """Return the number of the newest deployment, 0 when there is none; reads one index entry."""
+    """Return the number of the newest deployment, 0 if there is none; reads one index entry."""
     return session.scalar(select(func.max(Deployment.n))) or 0
 
 

@@ -19,7 +19,7 @@ _later = aliased(Feedback)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What one user has one verdict on: finding `n`, or with 0 the missed risk at a span."""
+    """The target of a user's verdict: finding `n`, or the missed risk at a span if `n` is 0."""
 
     scan_id: UUID
     user_id: UUID
@@ -152,7 +152,7 @@ def list_current(
 def scans_with_feedback(
     session: Session, *, since: datetime | None, after: UUID | None, limit: int
 ) -> Sequence[UUID]:
-    """Return up to `limit` ids above `after`, ascending, of scans with a row made at or after `since`."""
+    """Return up to `limit` ids above `after`, ascending, of scans with a row created at or after `since`."""
     query = select(Feedback.scan_id).distinct()
     if since is not None:
         query = query.where(Feedback.created_at >= since)

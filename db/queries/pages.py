@@ -21,7 +21,7 @@ def newest_first(query: Q, table: Listed, *, after: Position | None = None) -> Q
     """Return `query` ordered newest first (created_at, then id), past the position `after` if given."""
     if after is not None:
         created_at, row_id = after
-        # The textbook form is one OR; this one bounds the range that the database reads of an index.
+        # Equal to the textbook's single OR, but the database reads only the index range below the position.
         query = query.where(
             table.created_at <= created_at, or_(table.created_at < created_at, table.id < row_id)
         )

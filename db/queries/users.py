@@ -32,7 +32,7 @@ TokenOutcome = Literal["ok", "unknown", "expired", "revoked", "reused"]
 
 
 class EmailTaken(Exception):
-    """The address has an account; the transaction is lost."""
+    """The address has an account already; the transaction cannot go on."""
 
 
 def add_user(

@@ -24,7 +24,7 @@ class DeploymentKind(StrEnum):
 
 
 class Deployment(Base):
-    """A change of the model that serves or shadows; appended, never changed.
+    """A change of the serving or shadowing model; rows are appended, never changed.
 
     `n` counts from 1 without gaps, so one of two concurrent deployments fails. Models are "name/version".
     `from_model` served before, or shadowed before `shadow_off`. `actor` has no foreign key: the record

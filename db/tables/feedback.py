@@ -22,7 +22,7 @@ class Verdict(StrEnum):
     MISSED = "missed"
     """A missed risk; the other verdicts are on a finding."""
     WITHDRAWN = "withdrawn"
-    """The row takes back the target's earlier ones."""
+    """Takes back the target's earlier rows."""
 
 
 class Feedback(Base):

@@ -86,7 +86,8 @@ class Finding(Base):
     category: Mapped[str | None] = mapped_column(exact(64))
     score: Mapped[float | None] = mapped_column(Double)
     context: Mapped[str] = mapped_column(long_text())
-    start: Mapped[int | None] = mapped_column("span_start", key="start")  # words of SQL
+    # START and END are SQL words.
+    start: Mapped[int | None] = mapped_column("span_start", key="start")
     end: Mapped[int | None] = mapped_column("span_end", key="end")
     page: Mapped[int | None]
     foreign_risk: Mapped[str | None] = mapped_column(exact(255))

@@ -38,8 +38,10 @@ def scan(user, ai_service):
     def scan_text(*items, text=FLOW_TEXT):
         ai_service.say({"data": items, "source": "model"})
         answer = user.scan(text)
-        assert answer.json()["data"] == [*items]
-        return answer.json()["scan_id"]
+        scan_id = answer.json()["scan_id"]
+        stored = user.http.get(f"/api/v1/scans/{scan_id}").json()
+        assert answer.json()["data"] == stored["data"] == [*items]
+        return scan_id
 
     return scan_text
 

@@ -173,6 +173,13 @@ def test_scan_deleted_deletes_its_findings(user):
     assert user.http.delete(path).status_code == 404
 
 
+def test_get_scan_answers_the_data_of_its_creation(user):
+    created = user.scan(f"{FLOW_TEXT}. The vendor may go bankrupt.").json()
+    assert len(created["data"]) > 1
+    answer = user.http.get(f"/api/scans/{created['scan_id']}").json()
+    assert {name: answer[name] for name in created} == created
+
+
 def test_findings_are_paged_in_document_order(user):
     scan_id = user.scan(f"{FLOW_TEXT}. The vendor may go bankrupt.").json()["scan_id"]
     first = user.http.get(f"/api/v1/scans/{scan_id}/findings?per_page=1")
