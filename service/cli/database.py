@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from service.cli.services import open_services
 from service.config import settings
 from service.config.database_address import shown
+
+if TYPE_CHECKING:
+    from db.queries.orphans import Orphans
 
 
 @click.group()
@@ -16,8 +21,8 @@ def db() -> None:
 
 @db.command("upgrade")
 def upgrade_db() -> None:
-    """Bring the schema to the newest revision."""
-    from service.domain.database_upgrade import upgrade_database  # noqa: PLC0415 - the database's libraries only here
+    """Upgrade the schema to the newest revision."""
+    from service.domain.database_upgrade import upgrade_database  # noqa: PLC0415 - loads the database's libraries
 
     config = settings.load()
     revision = upgrade_database(config)
@@ -33,20 +38,25 @@ def orphans(*, remove: bool) -> None:
     from service.domain.orphans import remove_orphans  # noqa: PLC0415
 
     config = settings.load()
+    database = shown(config.database_url)
     with open_services(config, limit_statements=False) as services:
-        transactions = services.transactions
-        found = transactions.read(find_orphans)
-        for table in found:
-            ids = ", ".join(map(str, table.owner_ids))
-            some = f" ({table.column} {ids}{', ...' if len(table.owner_ids) < table.n else ''})"
-            click.echo(
-                f"{table.table}: {table.n} without a row in {table.owner}{some if ids else ''}"
-            )
-        if not found:
-            click.echo(f"Every row in {shown(config.database_url)} has an owner.")
+        tables = services.transactions.read(find_orphans)
+        for table in tables:
+            click.echo(_orphans_line(table))
+        if not tables:
+            click.echo(f"Every row in {database} has an owner.")
         elif remove:
-            removal = transactions.run(remove_orphans, actor=Actor.current_operator())
-            removed = ", ".join(f"{n} of {name}" for name, n in removal.items())
-            click.echo(f"Removed from {shown(config.database_url)}: {removed}.")
+            actor = Actor.current_operator()
+            n_removed = services.transactions.run(remove_orphans, actor=actor)
+            counts = ", ".join(f"{n} of {name}" for name, n in n_removed.items())
+            click.echo(f"Removed from {database}: {counts}.")
         else:
             click.echo("Back the database up, then delete them with --remove.")
+
+
+def _orphans_line(table: Orphans) -> str:
+    line = f"{table.table}: {table.n} without a row in {table.owner}"
+    if not table.owner_ids:
+        return line
+    more = ", ..." if len(table.owner_ids) < table.n else ""
+    return f"{line} ({table.column} {', '.join(map(str, table.owner_ids))}{more})"

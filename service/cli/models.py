@@ -1,4 +1,4 @@
-"""`python -m service models`: look at the registry, prove, shadow, activate, roll back."""
+"""`python -m service models`: list, verify, shadow, activate and roll back models."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from service.errors import DatabaseUnavailable
 
 @click.group()
 def models() -> None:
-    """Look at model artifacts, and choose which one serves."""
+    """List model artifacts, and choose the one that serves."""
 
 
 @models.command("verify")
@@ -34,14 +34,14 @@ def verify_model(folder: Path | None) -> None:
 
     config = settings.load()
     analyzer = open_model(config, folder or config.model_dir)
-    click.echo(f"{analyzer.model_name} {analyzer.model_version} is proved.")
+    click.echo(f"{analyzer.model_name} {analyzer.model_version} is verified.")
     analyzer.close()
 
 
 @models.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, as GET /api/v1/admin/models.")
 def list_models(*, as_json: bool) -> None:
-    """Show every model of the registry, its state and gate, and what shadowing measured."""
+    """Show every model of the registry, its state and gate record, and the shadow's figures."""
     from service.api.schemas.deployments import ModelListOut  # noqa: PLC0415 - loads the API's libraries
 
     with open_services(settings.load()) as services:
@@ -49,7 +49,7 @@ def list_models(*, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(ModelListOut().dump(overview.as_dict()), ensure_ascii=False))
         return
-    for line in _lines_of(overview):
+    for line in _table_lines(overview):
         click.echo(line)
     if overview.shadow is not None:
         click.echo(f"Shadow: {overview.shadow.to_model}, share {overview.shadow.share:g}")
@@ -65,7 +65,7 @@ def list_models(*, as_json: bool) -> None:
 
 @models.command("active")
 def active() -> None:
-    """Print the NAME/VERSION that was activated last, nothing if none was.
+    """Print the NAME/VERSION that was activated last, or nothing.
 
     Exit status 75 if the database is away or its schema is not current.
     """
@@ -82,36 +82,36 @@ def active() -> None:
 
 @models.command("activate")
 @click.argument("model", metavar="NAME/VERSION")
-@click.option("--force", is_flag=True, help="In spite of the gate; needs --why.")
-@click.option("--why", help="Kept with the deployment.")
+@click.option("--force", is_flag=True, help="Activate without a passed gate; needs --why.")
+@click.option("--why", help="The reason, stored with the deployment.")
 def activate(model: str, *, force: bool, why: str | None) -> None:
-    """Have every process serve NAME/VERSION, if it passed its gate against what serves now."""
+    """Serve NAME/VERSION in every process, if it passed its gate against the serving model."""
     config = settings.load()
     with open_services(config) as services:
         deployments = services.deployments
-        _tell(
+        _report(
             deployments.activate(model, actor=Actor.current_operator(), why=why, force=force),
             config,
         )
 
 
 @models.command("rollback")
-@click.option("--why", help="Kept with the deployment.")
+@click.option("--why", help="The reason, stored with the deployment.")
 def rollback(*, why: str | None) -> None:
-    """Have every process serve what served before the newest activation."""
+    """Serve in every process the model from before the latest activation."""
     config = settings.load()
     with open_services(config) as services:
         deployments = services.deployments
-        _tell(deployments.rollback(actor=Actor.current_operator(), why=why), config)
+        _report(deployments.rollback(actor=Actor.current_operator(), why=why), config)
 
 
 @models.command("shadow")
 @click.argument("model", metavar="NAME/VERSION", required=False)
-@click.option("--share", type=click.FloatRange(0, 1), help="Share of the scans, 0 to 1.")
+@click.option("--share", type=click.FloatRange(0, 1), help="Share of the scans, from 0 to 1.")
 @click.option("--off", is_flag=True, help="Stop shadowing.")
-@click.option("--why", help="Kept with the deployment.")
+@click.option("--why", help="The reason, stored with the deployment.")
 def shadow(model: str | None, *, share: float | None, off: bool, why: str | None) -> None:
-    """Score a share of the scans with NAME/VERSION too, after their answers; or stop with --off."""
+    """Also score a share of the scans with NAME/VERSION, after the answer; --off stops it."""
     if off == (model is not None) or (model is not None and share is None):
         raise click.UsageError("Give NAME/VERSION and --share, or --off alone.")
     config = settings.load()
@@ -122,33 +122,33 @@ def shadow(model: str | None, *, share: float | None, off: bool, why: str | None
             what = "No model was shadowing" if ended is None else "Shadowing ends"
             click.echo(f"{what} in {shown(config.database_url)}.")
             return
-        _tell(
+        _report(
             deployments.shadow(model, share=share, actor=Actor.current_operator(), why=why), config
         )
 
 
-def _tell(deployment: Deployment, config: Config) -> None:
+def _report(deployment: Deployment, config: Config) -> None:
     share = "" if deployment.share is None else f", share {deployment.share:g}"
     forced = ", forced" if deployment.forced else ""
     click.echo(
         f"Deployment {deployment.n}: {deployment.kind} {deployment.to_model} "
         f"(before: {deployment.from_model}{share}{forced}), "
         f"recorded in {shown(config.database_url)}. "
-        "Running processes take it over within MODEL_POLL_S seconds."
+        "Running processes apply it within MODEL_POLL_S seconds."
     )
 
 
-def _lines_of(overview: Overview) -> Iterator[str]:
+def _table_lines(overview: Overview) -> Iterator[str]:
     """Yield a line for each model, with its gate and faults below; names are never truncated."""
     names = [f"{item['name']}/{item['version']}" for item in overview.items]
     width = max(map(len, ("MODEL", *names)))
-    yield f"{'MODEL':{width}}  STATE      MADE        F1 RISK/CAT./TYPE"
+    yield f"{'MODEL':{width}}  STATE      CREATED     F1 RISK/CAT./TYPE"
     for name, item in zip(names, overview.items, strict=True):
-        made = (item["created_at"] or "")[:10]
-        yield f"{name:{width}}  {item['state']:9}  {made:10}  {_f1(item['metrics'])}".rstrip()
+        created = (item["created_at"] or "")[:10]
+        yield f"{name:{width}}  {item['state']:9}  {created:10}  {_f1(item['metrics'])}".rstrip()
         gate = item["gate"]
         if gate is not None:
-            yield f"  {'passed' if gate.passed else 'refused by'} its gate against {gate.against}"
+            yield f"  {'passed' if gate.passed else 'failed'} its gate against {gate.against}"
         yield from (f"  {fault}" for fault in item["faults"])
 
 

@@ -49,7 +49,7 @@ def users() -> None:
     help="A plain account (default).",
 )
 def create_user(email: str, role: Role) -> None:
-    """Create an account; prompt for the password, or read it from standard input if piped."""
+    """Create an account. The password is prompted for, or read from a pipe."""
     config = settings.load()
     password = _new_password()
     with open_services(config) as services:
@@ -62,21 +62,21 @@ def create_user(email: str, role: Role) -> None:
 @users.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each account.")
 def list_users(*, as_json: bool) -> None:
-    """Show every account, its role and whether it is disabled."""
+    """List all accounts with their role and state."""
     with open_services(settings.load()) as services:
         accounts = services.transactions.read(queries.list_users)
     if as_json:
         for user in accounts:
             click.echo(json.dumps(_as_json(user), ensure_ascii=False))
     else:
-        Console().print(_table_of(accounts))
+        Console().print(_user_table(accounts))
 
 
 @users.command("set-role")
 @click.argument("email")
 @click.argument("role", type=click.Choice([role.value for role in Role]))
 def set_role(email: str, role: str) -> None:
-    """Set the role of the account: user, reviewer or admin."""
+    """Set an account's role: user, reviewer or admin."""
     change = partial(user_admin.set_role, email=email, role=Role(role))
     _change(change, f"has the role {role}")
 
@@ -84,21 +84,21 @@ def set_role(email: str, role: str) -> None:
 @users.command("disable")
 @click.argument("email")
 def disable(email: str) -> None:
-    """Disable the account and end its log-ins at once; keep its scans."""
+    """Disable an account and end its log-ins at once; its scans stay."""
     _change(partial(user_admin.disable, email=email), "is disabled")
 
 
 @users.command("enable")
 @click.argument("email")
 def enable(email: str) -> None:
-    """Let a disabled account log in again."""
+    """Enable a disabled account, so that it can log in again."""
     _change(partial(user_admin.enable, email=email), "is enabled")
 
 
 @users.command("reset-password")
 @click.argument("email")
 def reset_password(email: str) -> None:
-    """Store a new password, prompted for or piped in, and end the account's log-ins."""
+    """Set a new password, prompted for or piped in, and end the account's log-ins."""
     config = settings.load()
     password = _new_password()
     with open_services(config) as services:
@@ -117,7 +117,7 @@ def _report(config: Config, change: str) -> None:
     click.echo(f"{change} in {shown(config.database_url)}.")
 
 
-def _table_of(accounts: Sequence[User]) -> Table:
+def _user_table(accounts: Sequence[User]) -> Table:
     table = Table("Role", "State", "Created", Column("E-mail address", overflow="fold"))
     for user in accounts:
         state = "enabled" if user.disabled_at is None else "disabled"

@@ -1,6 +1,6 @@
-"""Whether the process can scan now, from what a thread found out shortly before: no check waits for one.
+"""Readiness: whether this process can answer a scan now. A thread checks; no request waits for it.
 
-The database is asked once a second, however often and by however many the process is.
+Imports no web framework.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from service.nlp.analyzers.pool import AnalyzerPool
 
 EVERY_S = 1.0
 AGAIN_S = 0.2
-"""After a fault: what is waited for should not wait for this."""
+"""Interval after a fault, so that a recovery is seen soon."""
 STALE_S = 10.0
-"""A database that neither answers nor refuses for so long is away; one refusal takes 6 s at most."""
+"""A database counts as away after so long without a result; a refusal takes 6 s at most."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is known: no `faults` when a scan can be answered; `age_s` since database and model were asked."""
+    """The last checks: without `faults`, a scan can be answered. `age_s` is the time since the checks."""
 
     faults: tuple[Fault, ...]
     checks: Mapping[str, str]
     age_s: float
 
     def message(self) -> str:
-        """Return the faults in a sentence each."""
+        """Return one sentence for each fault."""
         return " ".join(fault.message for fault in self.faults)
 
     def answer(self) -> dict[str, object]:
@@ -43,14 +43,14 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    at_s: float
+class _Checks:
+    ended_at_s: float
     faults: tuple[Fault, ...]
     model: str
 
 
 class Readiness:
-    """Asks database and model every second on a thread of its own; `report` answers from memory."""
+    """Checks database and model every second on one thread; `report` returns the last results."""
 
     def __init__(
         self, transactions: Transactions, analyzers: AnalyzerPool, draining: threading.Event
@@ -58,29 +58,29 @@ class Readiness:
         self._transactions = transactions
         self._analyzers = analyzers
         self._draining = draining
-        nothing = Fault("process", "The process has only just started.")
-        self._seen = _Seen(time.monotonic(), (nothing,), "")
+        starting = Fault("process", "The process has just started; nothing was checked yet.")
+        self._last = _Checks(time.monotonic(), (starting,), "")
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="readiness", daemon=True)
 
     def start(self) -> None:
-        """Start the checks."""
+        """Start the thread."""
         self._thread.start()
 
     def report(self) -> Report:
-        """Return what is known now; never waits."""
-        seen = self._seen
-        age_s = time.monotonic() - seen.at_s
-        faults = list(seen.faults)
+        """Return the results of the last checks; never waits."""
+        last = self._last
+        age_s = time.monotonic() - last.ended_at_s
+        faults = list(last.faults)
         if self._draining.is_set():
             faults.insert(0, Fault("process", "The process is shutting down."))
         if age_s > STALE_S:
-            told = f"The database has not answered for {age_s:.0f} s."
-            faults.append(Fault("database", told))
-        return Report(tuple(faults), {"database": "answers", "model": seen.model}, age_s)
+            message = f"The database has not answered for {age_s:.0f} s."
+            faults.append(Fault("database", message))
+        return Report(tuple(faults), {"database": "answers", "model": last.model}, age_s)
 
     def close(self) -> None:
-        """End the thread; one that waits for a database which is away is not waited for."""
+        """End the thread; do not wait longer than EVERY_S for a check that hangs."""
         self._closing.set()
         if self._thread.is_alive():
             self._thread.join(EVERY_S)
@@ -88,11 +88,11 @@ class Readiness:
     def _run(self) -> None:
         while not self._closing.is_set():
             faults = [*self._database_faults()]
-            with self._analyzers.lend() as analyzer:  # so that no exchange closes it meanwhile
+            with self._analyzers.lend() as analyzer:  # an exchange cannot close it meanwhile
                 if not analyzer.is_ready():
-                    told = "An inference thread has stopped; restart the process."
-                    faults.append(Fault("model", told))
-                self._seen = _Seen(time.monotonic(), tuple(faults), _told(analyzer))
+                    message = "An inference thread has stopped; restart the process."
+                    faults.append(Fault("model", message))
+                self._last = _Checks(time.monotonic(), tuple(faults), _model_state(analyzer))
             self._closing.wait(AGAIN_S if faults else EVERY_S)
 
     def _database_faults(self) -> list[Fault]:
@@ -102,12 +102,12 @@ class Readiness:
         except DatabaseUnavailable as error:
             return [Fault("database", error.message)]
         except Exception as error:  # noqa: BLE001 - the edge of the thread, which must outlive any
-            _log.error("the database cannot be asked", exc_info=error)
-            return [Fault("database", "The database cannot be asked; the service's log says why.")]
+            _log.error("the database check failed", exc_info=error)
+            return [Fault("database", "The database check failed; the service's log says why.")]
         return []
 
 
-def _told(analyzer: Analyzer) -> str:
+def _model_state(analyzer: Analyzer) -> str:
     if not analyzer.model_version:
-        return f"{analyzer.model_name}: another service analyzes; only a scan asks it"
-    return f"{analyzer.model_name} {analyzer.model_version} is proved"
+        return f"{analyzer.model_name}: another service analyzes; readiness does not call it"
+    return f"{analyzer.model_name} {analyzer.model_version} is verified"

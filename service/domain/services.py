@@ -88,7 +88,7 @@ class Services:
         self.close()
 
     def open(self) -> None:
-        """Open every part; the model is loaded and proved here.
+        """Open every part; this loads the model and checks its golden scores.
 
         Raises:
             ConfigError, ArtifactError: with what to do.

@@ -14,7 +14,7 @@ def test_ready_reports_database_and_model(client):
     answer = client.get("/health/ready")
     assert answer.status_code == 200
     assert answer.json()["checks"]["database"] == "answers"
-    assert "proved" in answer.json()["checks"]["model"]
+    assert "verified" in answer.json()["checks"]["model"]
 
 
 @pytest.fixture

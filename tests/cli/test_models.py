@@ -6,7 +6,7 @@ from tests.support.artifacts import make_artifact
 
 
 def test_models_verify_proves_the_shipped_model(riskscan, tmp_path):
-    assert "is proved" in riskscan("models", "verify").stdout
+    assert "is verified" in riskscan("models", "verify").stdout
     absent = riskscan("models", "verify", tmp_path)
     assert absent.returncode == 1
     assert "manifest.json" in absent.stderr

@@ -58,7 +58,7 @@ def test_report_of_a_ready_process_names_the_model(transactions, start):
     readiness = start(transactions)
     wait_for(readiness)
     answer = readiness.report().answer()
-    assert answer["checks"] == {"database": "answers", "model": "idle 1.0.0 is proved"}
+    assert answer["checks"] == {"database": "answers", "model": "idle 1.0.0 is verified"}
     assert 0 <= answer["age_s"] < 60
 
 

@@ -10,7 +10,7 @@ from tests.support.sentences import FLOW_TEXT
 
 STATUSES = [
     *("adjudicated: 0", "agreed: 0", "single: 1", "disputed: 0", "partial: 0"),
-    "unverified: 1 (left out)",
+    "unverified: 1 (omitted)",
 ]
 MADE_UP = {"start": 0, "end": 7, "context": "Made up", "risk_types": ["outage"]}
 

@@ -21,7 +21,12 @@ from service.config.settings import Config
 from service.domain.accounts import logins, user_admin
 from service.domain.accounts.email_addresses import normalized
 from service.domain.accounts.logins import TokenPair, record_own
-from service.domain.accounts.passwords import PasswordCheck, hash_password, password_faults
+from service.domain.accounts.passwords import (
+    hash_password,
+    is_outdated,
+    password_faults,
+    verify_password,
+)
 from service.domain.accounts.tokens import AccessClaims, TokenMaker
 from service.domain.audit import UNKNOWN, Action, Actor, account_event, record
 from service.domain.transactions import Transactions
@@ -40,7 +45,6 @@ class Accounts:
         self._min_password_chars = config.min_password_length
         self._transactions = transactions
         self._tokens = tokens
-        self._password_check = PasswordCheck()
         self._next_use_write_s = 0.0
 
     def register(
@@ -75,11 +79,11 @@ class Accounts:
         """
         user = self._transactions.read(_user_by_email, email)
         known_hash = user.password_hash if user and user.disabled_at is None else None
-        if not self._password_check.verify(password, known_hash) or user is None:
+        if not verify_password(password, known_hash) or user is None:
             self._transactions.run(_record_failed_login, user)
             raise Unauthenticated(_WRONG)
-        verified, is_outdated = user, self._password_check.is_outdated(user.password_hash)
-        new_hash = hash_password(password) if is_outdated else None
+        verified = user
+        new_hash = hash_password(password) if is_outdated(user.password_hash) else None
 
         def begin(session: Session) -> TokenPair | None:
             if not self._is_still_valid(session, verified, password):
@@ -118,7 +122,7 @@ class Accounts:
             InvalidRequest: with every fault of both passwords.
             Conflict: another request changed the password meanwhile.
         """
-        is_current = self._password_check.verify(current, user.password_hash)
+        is_current = verify_password(current, user.password_hash)
         faults = [] if is_current else [Fault("current_password", _NOT_CURRENT)]
         faults += password_faults(new, min_chars=self._min_password_chars, field="new_password")
         if not is_current:
@@ -186,7 +190,7 @@ class Accounts:
             return False
         if stored.password_hash == verified.password_hash:
             return True
-        return self._password_check.verify(password, stored.password_hash)
+        return verify_password(password, stored.password_hash)
 
     def _checked(self, email: str, password: str) -> str:
         """Return the normalized address."""

@@ -11,6 +11,11 @@ from service.errors import Fault
 # OWASP Password Storage Cheat Sheet, argon2id row: 19 MiB, 2 passes, 1 lane. The package's default
 # (64 MiB, 4 lanes) would let eight log-ins at once hold half a gigabyte.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+# The hash of a random password that nobody knows, with the parameters above.
+_DECOY_HASH = (
+    "$argon2id$v=19$m=19456,t=2,p=1$rOtk82+UNnzODHKFfmYYCA$"
+    "4wKT7c5ZJK+HcY5+4kP6LCpZbHeQxen7C7oYAySm6kE"
+)
 
 
 def hash_password(password: str) -> str:
@@ -25,20 +30,18 @@ def password_faults(password: str, *, min_chars: int, field: str = "password") -
     return [Fault(field, f"The password has {min_chars} to {MAX_PASSWORD_CHARS} characters.")]
 
 
-class PasswordCheck:
-    """Verifies passwords; one instance per process, since its decoy hash takes time to make."""
+def verify_password(password: str, password_hash: str | None) -> bool:
+    """Return whether `password` fits the hash.
 
-    def __init__(self) -> None:
-        self._decoy = hash_password("no user has this hash")
+    Without a hash (unknown account) it takes the same time and returns False.
+    """
+    try:
+        _HASHER.verify(password_hash or _DECOY_HASH, password)
+    except (VerificationError, InvalidHashError):
+        return False
+    return password_hash is not None
 
-    def verify(self, password: str, password_hash: str | None) -> bool:
-        """Return whether `password` fits; with no hash (unknown user) spend the same time on a decoy."""
-        try:
-            _HASHER.verify(password_hash or self._decoy, password)
-        except (VerificationError, InvalidHashError):
-            return False
-        return password_hash is not None
 
-    def is_outdated(self, password_hash: str) -> bool:
-        """Return whether the hash has other parameters than new ones."""
-        return _HASHER.check_needs_rehash(password_hash)
+def is_outdated(password_hash: str) -> bool:
+    """Return whether the hash was computed with other parameters than today's."""
+    return _HASHER.check_needs_rehash(password_hash)
