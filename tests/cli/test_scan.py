@@ -2,6 +2,7 @@
 
 import json
 
+from tests.nlp.prose import planted
 from tests.support.sentences import FLOW_TEXT
 
 
@@ -54,3 +55,12 @@ def test_scan_of_another_language_warns_on_standard_error(riskscan):
     result = json.loads(done.stdout)
     assert result["coverage"]["language"] == "de"
     assert [w["code"] for w in result["warnings"]] == ["language_not_read"]
+
+
+def test_scan_with_a_timeout_ends_by_it_rather_than_by_the_setting(riskscan):
+    done = riskscan(
+        "scan", "--timeout", "0.5", "-", stdin=planted(1_500_000, 13).text, AI_TIMEOUT_S="60"
+    )
+    assert done.returncode == 1
+    assert "did not end within 0.5 s" in done.stderr
+    assert "--timeout" in done.stderr

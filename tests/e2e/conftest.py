@@ -111,6 +111,16 @@ class Process:
         self._process.stdout.close()
 
 
+@contextlib.contextmanager
+def running_process(folder, **settings):
+    """Yield a service that is ready, for the tests of a module to share; it ends with the block."""
+    process = Process(folder / "data", **settings)
+    try:
+        yield process.when_ready()
+    finally:
+        process.kill()
+
+
 def free_port():
     """A port below those that the system gives to clients: a crowd of these would take it at once."""
     while True:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from service.api.http.problem_document import MEDIA_TYPE
-from tests.e2e.conftest import Process, free_port
+from tests.e2e.conftest import Process, free_port, running_process
 from tests.e2e.crowd import Crowd, is_open
 from tests.e2e.nginx import NEIGHBOUR, Nginx, program
 from tests.support.sentences import FLOW_TEXT, LONG_TEXT
@@ -31,11 +31,8 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
     program()
-    process = Process(tmp_path_factory.mktemp("service") / "data", **SETTINGS)
-    try:
-        yield process.when_ready()
-    finally:
-        process.kill()
+    with running_process(tmp_path_factory.mktemp("service"), **SETTINGS) as process:
+        yield process
 
 
 @pytest.fixture(scope="module")

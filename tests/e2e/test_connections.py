@@ -3,8 +3,9 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import pytest
 
-from tests.e2e.conftest import free_port
+from tests.e2e.conftest import free_port, running_process
 from tests.e2e.crowd import Crowd
 from tests.support.calls import HTTP
 from tests.support.sentences import FLOW_TEXT
@@ -21,8 +22,15 @@ def answers(url, timeout_s, path="/health/live"):
         return False
 
 
-def test_crowd_within_the_limit_does_not_stop_others(start):
-    process = start(AI_SERVICE_OPEN="true")
+@pytest.fixture(scope="module")
+def process(tmp_path_factory):
+    """A service with two threads."""
+    settings = {"AI_SERVICE_OPEN": "true", "THREADS": "2"}
+    with running_process(tmp_path_factory.mktemp("connections"), **settings) as process:
+        yield process
+
+
+def test_crowd_within_the_limit_does_not_stop_others(process):
     with Crowd(process.port) as crowd:
         crowd.readers(50, BIG)
         crowd.writers(50, A_HEADER)
@@ -46,8 +54,7 @@ def test_connection_beyond_the_limit_waits_until_one_ends(start):
         assert late.result()
 
 
-def test_slow_readers_of_many_answers_hold_no_thread(start):
-    process = start(THREADS="2")
+def test_slow_readers_of_many_answers_hold_no_thread(process):
     with Crowd(process.port) as crowd:
         crowd.readers(3, BIG, times=25)  # 42 MB each, far beyond what the kernel takes
         for _ in range(5):

@@ -1,6 +1,5 @@
 """Processes take models over together, by themselves, and start with what was activated."""
 
-import json
 import shutil
 
 import pytest
@@ -66,40 +65,6 @@ def test_process_starts_with_what_was_activated_and_falls_back_when_it_is_gone(
     [line] = [line for line in second.lines if "NOT taken over" in line]
     assert '"level": "ERROR"' in line
     assert NEW in line
-
-
-def test_models_are_listed_with_whole_names_in_80_columns(riskscan, settings):
-    riskscan("models", "shadow", NEW, "--share", "0.1", **settings)
-    lines = riskscan("models", "list", COLUMNS="80", **settings).stdout.splitlines()
-    states = {model: state for model, state, *_ in map(str.split, lines[1:3])}
-    assert states == {DEFAULT: "serving", NEW: "shadow"}
-    assert all(len(line) <= 80 for line in lines)
-    listed = json.loads(riskscan("models", "list", "--json", **settings).stdout)
-    assert [item["version"] for item in listed["items"]] == [VERSION, "2.0.0"]
-    assert (listed["serving"], listed["shadow"]["share"]) == (DEFAULT, 0.1)
-
-
-def test_models_commands_tell_what_is_there_and_what_is_refused(riskscan, settings):
-    refused = riskscan("models", "activate", NEW, **settings)
-    assert refused.returncode == 1
-    assert "never measured" in refused.stderr
-    short = riskscan("models", "activate", NEW, "--force", "--why", "because", **settings)
-    assert "10 characters" in short.stderr
-    assert riskscan("models", "shadow", NEW, "--share", "0.1", **settings).returncode == 0
-    listed = riskscan("models", "list", **settings).stdout
-    assert "serving" in listed
-    assert f"Shadow: {NEW}, share 0.1" in listed
-    assert "Shadowing ends" in riskscan("models", "shadow", "--off", **settings).stdout
-    assert "No model was" in riskscan("models", "shadow", "--off", **settings).stdout
-    assert riskscan("models", "shadow", NEW, **settings).returncode == 2
-    nothing = riskscan("models", "rollback", **settings)
-    assert "no activation to roll back" in nothing.stderr
-
-
-def test_models_commands_say_when_another_service_analyzes(riskscan, settings):
-    done = riskscan("models", "list", **settings, AI_SERVICE_URL="http://ai.corp.local")
-    assert done.returncode == 1
-    assert "AI_SERVICE_URL" in done.stderr
 
 
 def test_database_away_at_start_leaves_the_fallback_serving(start, settings):

@@ -1,7 +1,6 @@
 """`python -m service feedback export`, as a data scientist types it."""
 
 import json
-import os
 
 import pytest
 
@@ -45,36 +44,3 @@ def test_feedback_export_beside_a_running_service(riskscan, judged, tmp_path):
     printed = riskscan("feedback", "export")
     assert printed.stdout == out.read_text()
     assert riskscan("feedback", "export", "--since", "2999-01-01").stdout == ""
-
-
-def test_feedback_export_to_a_pipe_keeps_the_pipe(riskscan, judged, tmp_path):
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    done = riskscan("feedback", "export", "--out", pipe)
-    assert done.returncode == 0, done.stderr
-    with os.fdopen(reader, encoding="ascii") as lines:
-        assert json.loads(lines.readline())["provenance"]["scan_id"] == judged
-    assert pipe.is_fifo()
-
-
-def test_feedback_export_through_a_link_keeps_the_link(riskscan, judged, tmp_path):
-    link, target = tmp_path / "link", tmp_path / "target"
-    target.write_text("older\n")
-    link.symlink_to(target)
-    riskscan("feedback", "export", "--out", link)
-    assert link.is_symlink()
-    assert json.loads(target.read_text())["provenance"]["scan_id"] == judged
-
-
-def test_feedback_export_where_no_file_can_be_says_so(riskscan, tmp_path):
-    done = riskscan("feedback", "export", "--out", tmp_path / "absent" / "feedback.jsonl")
-    assert done.returncode == 1
-    assert "absent" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_feedback_export_since_no_date_is_refused(riskscan):
-    done = riskscan("feedback", "export", "--since", "yesterday")
-    assert done.returncode == 2
-    assert "--since" in done.stderr

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from service.server.admission import WAITING_PER_THREAD
-from tests.e2e.conftest import Process
+from tests.e2e.conftest import running_process
 from tests.support.calls import HTTP
 from tests.support.sentences import long_text
 from tests.support.waiting import PATIENCE_S
@@ -17,12 +17,9 @@ SENTENCE = "The vendor may fail."
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """A service with one thread."""
-    folder = tmp_path_factory.mktemp("small") / "data"
-    process = Process(folder, THREADS="1", AI_SERVICE_OPEN="true", CACHE_SENTENCES="0")
-    try:
-        yield process.when_ready()
-    finally:
-        process.kill()
+    settings = {"THREADS": "1", "AI_SERVICE_OPEN": "true", "CACHE_SENTENCES": "0"}
+    with running_process(tmp_path_factory.mktemp("small"), **settings) as process:
+        yield process
 
 
 def scan(process, text):

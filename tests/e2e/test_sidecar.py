@@ -8,7 +8,7 @@ import time
 import httpx
 import pytest
 
-from tests.e2e.conftest import Process, free_port
+from tests.e2e.conftest import free_port, running_process
 from tests.e2e.test_database_away import relay  # noqa: F401 - a fixture
 from tests.support.calls import HTTP
 from tests.support.sentences import FLOW_TEXT, LONG_TEXT
@@ -41,11 +41,8 @@ def ops_port():
 @pytest.fixture(scope="module")
 def running(tmp_path_factory, ops_port):
     settings = {"AI_SERVICE_OPEN": "true", "INFERENCE_THREADS": "1", "OPS_PORT": str(ops_port)}
-    process = Process(tmp_path_factory.mktemp("ops") / "data", **settings)
-    try:
-        yield process.when_ready()
-    finally:
-        process.kill()
+    with running_process(tmp_path_factory.mktemp("ops"), **settings) as process:
+        yield process
 
 
 def n_scans(ops_port):
