@@ -7,8 +7,8 @@ from service.config.settings import load
 from service.domain.audit import Actor
 from service.domain.deployments.deployments import Deployments, ModelState
 from service.errors import Conflict, InvalidRequest, NotFound
-from service.nlp.artifacts.registry import Registry
-from tests.support.artifacts import NAME, SHIPPED, VERSION, damage, pass_gate
+from service.nlp.artifacts.registry import Registry, gate_path
+from tests.support.artifacts import NAME, SHIPPED, VERSION, damage, make_artifact, pass_gate
 
 DEFAULT, NEW, OTHER = f"{NAME}/{VERSION}", f"{NAME}/2.0.0", f"{NAME}/3.0.0"
 OPERATOR = Actor(operator="cli:root")
@@ -87,6 +87,20 @@ def test_activate_a_damaged_model_is_refused_even_when_forced(activate, registry
     damage(registry_dir, NEW)
     with pytest.raises(Conflict, match=r"weights\.safetensors"):
         activate(NEW, why=WHY, force=True)
+
+
+def test_activate_a_model_that_gives_other_scores_than_its_golden_ones_is_refused(
+    activate, registry_dir
+):
+    model = make_artifact(registry_dir, "4.0.0", sharpness=2.0, is_honest=False)
+    with pytest.raises(Conflict, match="golden"):
+        activate(model, why=WHY, force=True)
+
+
+def test_activate_with_an_unreadable_gate_record_is_refused(activate, registry_dir):
+    gate_path(registry_dir, NEW).write_text("{")
+    with pytest.raises(Conflict, match="ml register"):
+        activate(NEW)
 
 
 def test_rollbacks_go_back_step_by_step_and_then_no_further(deployments, deploy):

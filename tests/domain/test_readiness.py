@@ -77,6 +77,31 @@ def test_report_of_a_stopped_model_has_a_fault_until_it_is_ready(transactions, s
     wait_for(readiness)
 
 
+def test_report_where_another_service_analyzes_says_that_only_a_scan_asks_it(
+    transactions, draining
+):
+    remote = AnalyzerPool(IdleAnalyzer("ai-service", ""))
+    readiness = Readiness(transactions, remote, draining)
+    readiness.start()
+    wait_for(readiness)
+    assert "another service analyzes" in readiness.report().checks["model"]
+    readiness.close()
+
+
+class BrokenTransactions:
+    """Transactions whose probe fails as nobody expects."""
+
+    def ping(self):
+        raise ValueError
+
+
+def test_report_of_a_probe_that_fails_unexpectedly_is_a_fault_and_the_checks_go_on(start, caplog):
+    readiness = start(BrokenTransactions())
+    wait_for(readiness, "database")
+    assert "log says why" in readiness.report().message()
+    wait_until(lambda: caplog.text.count("the database cannot be asked") >= 2)
+
+
 @pytest.fixture
 def empty_database(tmp_path):
     """Transactions over a database without a schema."""

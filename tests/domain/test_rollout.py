@@ -4,6 +4,8 @@ import pytest
 
 from db.tables import DeploymentKind
 from service.config.settings import load
+from service.domain.audit import Actor
+from service.domain.deployments.deployments import Deployments
 from service.domain.deployments.rollout import Rollout
 from service.domain.deployments.shadow import Shadow
 from service.domain.transactions import Transactions, open_database
@@ -118,3 +120,12 @@ def test_started_rollout_follows_when_it_is_woken(rollout, pool, deploy):
     rollout.wake()
     wait_until(lambda: rollout.serving == NEW)
     assert serving(pool) == NEW
+
+
+def test_activation_in_this_process_wakes_its_rollout(config, transactions, registry_dir, rollout):
+    rollout.start()
+    deployments = Deployments(config, transactions, Registry(registry_dir, SHIPPED), rollout)
+    deployments.activate(NEW, actor=Actor(operator="cli:root"), why="Tried before.", force=True)
+    wait_until(lambda: rollout.serving == NEW)
+    overview = deployments.overview().as_dict()
+    assert (overview["serving"], overview["serving_here"]) == (NEW, NEW)

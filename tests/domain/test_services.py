@@ -2,11 +2,13 @@
 
 import pytest
 
-from db.tables import DeploymentKind
+from db.tables import DeploymentKind, User
 from service.config.settings import load
+from service.domain.reviews.reviews import Missed
 from service.domain.services import activated_model, build_services
 from service.nlp.analyzers.pool import AnalyzerPool
 from service.nlp.pipeline import Submission
+from tests.domain.conftest import END, SENTENCE, START, TEXT
 from tests.fakes.analyzer import IdleAnalyzer
 from tests.support.artifacts import NAME, VERSION
 from tests.support.waiting import wait_until
@@ -58,12 +60,16 @@ def test_services_of_a_remote_analyzer_have_no_rollout(config):
         assert services.rollout is None
 
 
-def test_services_of_a_long_command_may_take_as_long_as_they_need(config, user):
+def test_services_without_a_statement_limit_read_the_same_database(config, user):
     with build_services(config, limit_statements=False) as services:
-        counts = services.feedback_export.write_file
-        assert services.reviews
-        assert counts
-        assert services.transactions.read(lambda session: session.get(type(user), user.id))
+        row = services.transactions.read(lambda session: session.get(User, user.id))
+    assert row.email == user.email
+
+
+def test_missed_risk_is_verified_by_the_text_that_the_pipeline_reads(services, scan, user):
+    missed = Missed(START, END, SENTENCE, ("outage",))
+    document = Submission(text=TEXT)
+    assert services.reviews.report_missed(user, scan.id, missed, document=document)[0].verified
 
 
 def test_activated_model_is_none_without_a_database_and_creates_none(tmp_path):
