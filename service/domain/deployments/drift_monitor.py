@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from service.domain.deployments.shadow import model_of
+from service.domain.deployments.shadow import model_name
 from service.errors import ArtifactError, NotFound
 from service.nlp.artifacts import drift_index
 from service.nlp.artifacts.drift_index import REFERENCE_FILE, ObservedFinding, Reference, Shift
@@ -53,8 +53,8 @@ class DriftWatch:
         n_sentences = len(result.document.sentences)
         counts = drift_index.finding_counts(findings, n_sentences)
         with self._changed:
-            if model_of(analysis) != self._model:
-                self._model = model_of(analysis)
+            if model_name(analysis) != self._model:
+                self._model = model_name(analysis)
                 self._recent, self._before = _Window(), _Window()
             self._recent.add(counts, n_sentences)
             if self._recent.n_sentences >= WINDOW_SENTENCES:

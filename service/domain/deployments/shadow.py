@@ -162,7 +162,7 @@ class Shadow:
             result.document, sensitivity=result.sensitivity, deadline=deadline
         )
         comparison = compare(result.analysis, analysis)
-        pair = (model_of(result.analysis), model_of(analysis))
+        pair = (model_name(result.analysis), model_name(analysis))
         n_sentences = len(result.document.sentences)
         with self._changed:
             n_dropped, self._n_dropped = self._n_dropped, 0
@@ -195,7 +195,7 @@ class Shadow:
             del self._pending[(serving, shadow)]
 
 
-def model_of(analysis: Analysis) -> str:
+def model_name(analysis: Analysis) -> str:
     """Return the name/version of the model that made an analysis."""
     return f"{analysis.model_name}/{analysis.model_version}"
 
