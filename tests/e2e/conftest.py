@@ -1,4 +1,4 @@
-"""The service as its own process, as `python -m service` starts it."""
+"""Runs `python -m service` in a process of its own."""
 
 import contextlib
 import os
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Process:
-    """A started service, under a ulimit if told; its output is collected line by line."""
+    """A running service, optionally with a ulimit; `lines` collects its output."""
 
     def __init__(self, folder, *, ulimit=None, **settings):
         self.port = free_port()
@@ -71,29 +71,30 @@ class Process:
             time.sleep(0.1)
         raise AssertionError("\n".join(self.lines) or "the service did not answer")
 
-    def wait_until_it_works_on_something(self, cpu_s=0.3):
-        """Return once the process has burnt processor time, as only a scan makes it."""
+    def wait_until_busy(self, cpu_s=0.3):
+        """Return once the process has used `cpu_s` more processor time, as only a scan makes it do."""
         process = psutil.Process(self._process.pid)
-        enough = process.cpu_times().user + cpu_s
-        while process.cpu_times().user < enough:
+        busy_s = process.cpu_times().user + cpu_s
+        while process.cpu_times().user < busy_s:
             time.sleep(0.01)
 
     def child(self, module):
-        """Return the process beside the service that runs a module of it, None where none does."""
+        """Return the service's child process that runs `module`, or None."""
         children = psutil.Process(self._process.pid).children()
         running = [c for c in children if c.status() != psutil.STATUS_ZOMBIE]
-        found = [c for c in running if any(module in word for word in c.cmdline())]
-        return found[0] if found else None
+        return next((c for c in running if any(module in word for word in c.cmdline())), None)
 
     def when_child(self, module):
-        """Wait for that process and return it."""
+        """Wait for the child process that runs `module`, and return it."""
         wait_until(lambda: self.child(module) is not None)
         return self.child(module)
 
     def n_clients(self):
-        """Count the connections to its port that it holds, those included whose client has gone."""
-        held = psutil.Process(self._process.pid).net_connections("tcp")
-        return sum(c.laddr.port == self.port and c.status != psutil.CONN_LISTEN for c in held)
+        """Count the open connections to the service's port, including those whose client has gone."""
+        connections = psutil.Process(self._process.pid).net_connections("tcp")
+        return sum(
+            c.laddr.port == self.port and c.status != psutil.CONN_LISTEN for c in connections
+        )
 
     def terminate(self):
         self.send_signal(signal.SIGTERM)
@@ -122,7 +123,7 @@ def running_process(folder, **settings):
 
 
 def free_port():
-    """A port below those that the system gives to clients: a crowd of these would take it at once."""
+    """Return a free port below the ephemeral range, so that no client of a test takes it meanwhile."""
     while True:
         port = secrets.choice(range(10_000, 32_000))
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
@@ -131,7 +132,7 @@ def free_port():
 
 @pytest.fixture
 def start(tmp_path):
-    """Start service processes; they end with the test."""
+    """Start service processes, which end with the test."""
     started = []
 
     def start_process(*, ready=True, ulimit=None, **settings):

@@ -1,4 +1,4 @@
-"""The service behind nginx with the shipped configuration: what a crowd of slow clients cannot do."""
+"""The service behind nginx with the shipped site: slow clients, limits, error documents, logs."""
 
 import concurrent.futures
 import json
@@ -20,7 +20,9 @@ BIG = "/docs/assets/swagger-ui-bundle.js"  # 1.7 MB
 HALF_A_HEADER = b"POST /scan HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
 A_HEADER = b"POST /scan HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\n"
 NEW_CONNECTION = {"Connection": "close"}
-KEPT_ALIVE = 64 * os.cpu_count()  # by the upstream of the configuration, for each worker process
+KEPT_ALIVE = (
+    64 * os.cpu_count()
+)  # idle connections that the upstream keeps, in all worker processes
 SETTINGS = {
     "AI_SERVICE_OPEN": "true",
     "TRUSTED_PROXY": "127.0.0.1",
@@ -46,7 +48,7 @@ def nginx(service, tmp_path_factory):
 
 @pytest.fixture
 def other(nginx):
-    """Somebody else, who wants a scan."""
+    """A client at another address than the attacker's."""
     with nginx.caller(OTHER) as http:
         yield http
 
@@ -61,7 +63,7 @@ def scan(http, text=FLOW_TEXT, **options):
     return http.post("/scan", json={"text": text}, **options)
 
 
-def test_crowd_of_slow_clients_does_not_stop_the_scans_of_others(service, crowd, other):
+def test_slow_clients_do_not_block_the_scans_of_others(service, crowd, other):
     crowd.readers(50, BIG, times=8)
     crowd.writers(50, A_HEADER)
     slow_headers = crowd.writers(50, HALF_A_HEADER)
@@ -69,15 +71,15 @@ def test_crowd_of_slow_clients_does_not_stop_the_scans_of_others(service, crowd,
     assert all(map(is_open, idle))
     for _ in range(10):
         assert scan(other, headers=NEW_CONNECTION, timeout=15).status_code == 200
-    # None of it stands before the service: nginx takes what is slow upon itself.
+    # None of them reaches the service: nginx holds the slow connections.
     wait_until(lambda: service.n_clients() <= KEPT_ALIVE)
     wait_until(lambda: not any(map(is_open, slow_headers + idle)))
 
 
-def test_too_many_requests_of_one_address_are_429_and_others_go_on(crowd, nginx, other):
-    crowd.writers(144, A_HEADER)  # sixteen of them refused
+def test_too_many_requests_from_one_address_are_429_for_it_alone(crowd, nginx, other):
+    crowd.writers(144, A_HEADER)  # sixteen more than limit_conn allows
     with nginx.caller(ATTACKER) as http:
-        wait_until(lambda: scan(http).status_code != 200)  # all of them have been read
+        wait_until(lambda: scan(http).status_code != 200)  # nginx has received them all
         answer = scan(http)
     assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
     assert answer.headers["Content-Type"] == MEDIA_TYPE
@@ -90,14 +92,14 @@ def log_in(http, **headers):
     return http.post("/api/auth/login", data=form, headers=headers).status_code
 
 
-def test_client_address_is_the_callers_and_cannot_be_claimed(service, nginx):
+def test_forged_client_address_is_ignored(service, nginx):
     with nginx.caller("127.0.0.11") as http:
         claims = [{"X-Forwarded-For": f"192.0.2.{n}"} for n in range(3)]
         assert [log_in(http, **claim) for claim in claims] == [401, 401, 401]
         assert log_in(http, **{"X-Forwarded-For": "192.0.2.9"}) == 429
     with nginx.caller("127.0.0.12") as http:
         assert log_in(http) == 401
-    # Whoever reaches the port without being the proxy is counted under his own address.
+    # A client that reaches the port without the proxy counts under its own address.
     with nginx.caller("127.0.0.13") as http:
         direct = f"http://127.0.0.1:{service.port}"
         claims = [{"X-Forwarded-For": f"192.0.2.{n}"} for n in range(4)]
@@ -105,17 +107,17 @@ def test_client_address_is_the_callers_and_cannot_be_claimed(service, nginx):
         assert [log_in(http, **claim) for claim in claims] == [401, 401, 401, 429]
 
 
-def test_body_over_the_limit_is_a_problem(other):
+def test_body_over_the_limit_is_a_413_problem(other):
     answer = other.post("/scan", content=b"x" * 30_065_537)
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
     assert answer.headers["Content-Type"] == MEDIA_TYPE
     assert answer.json()["request_id"] == answer.headers["X-Request-ID"]
-    refused = other.post("/scan", content=b"x" * 1_000_000, headers={"Content-Type": "text/csv"})
-    assert refused.json()["code"] == "unsupported_media_type"  # it came through to the service
+    passed_on = other.post("/scan", content=b"x" * 1_000_000, headers={"Content-Type": "text/csv"})
+    assert passed_on.json()["code"] == "unsupported_media_type"  # from the service
 
 
 @pytest.mark.parametrize(
-    ("asked", "status"),
+    ("request_bytes", "status"),
     [
         (b"GET /not%found HTTP/1.1\r\nHost: x\r\n\r\n", 400),
         (b"rubbish\r\n\r\n", 400),
@@ -126,10 +128,10 @@ def test_body_over_the_limit_is_a_problem(other):
         (b"GET /problems/too_large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404),
     ],
 )
-def test_nginx_made_error_is_a_problem(nginx, asked, status):
+def test_error_from_nginx_itself_is_a_problem(nginx, request_bytes, status):
     plain = socket.create_connection(("127.0.0.1", nginx.port), PATIENCE_S)
     with nginx.tls.wrap_socket(plain, server_hostname="127.0.0.1") as connection:
-        connection.sendall(asked)  # one TLS record: what nginx left unread would reset its answer
+        connection.sendall(request_bytes)  # one TLS record: unread bytes would reset the connection
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     head, _, body = answer.partition(b"\r\n\r\n")
     problem = json.loads(body)
@@ -138,7 +140,7 @@ def test_nginx_made_error_is_a_problem(nginx, asked, status):
     assert f"X-Request-ID: {problem['request_id']}".encode() in head
 
 
-def test_site_stands_beside_the_machines_others(nginx, other):
+def test_site_beside_another_on_the_machine_leaves_it_reachable(nginx, other):
     tls = nginx.tls.wrap_socket(
         socket.create_connection(("127.0.0.1", nginx.port), PATIENCE_S), server_hostname="127.0.0.1"
     )
@@ -149,25 +151,25 @@ def test_site_stands_beside_the_machines_others(nginx, other):
 
 
 @pytest.mark.parametrize("path", ["/health", "/metrics", "/api/scans"])
-def test_browser_is_told_to_stay_with_tls(other, path):
+def test_response_has_the_hsts_header(other, path):
     assert other.get(path).headers["Strict-Transport-Security"] == "max-age=31536000"
 
 
-def test_request_id_is_one_in_both_logs_and_the_answer(service, nginx, other):
+def test_request_id_is_the_same_in_both_logs_and_the_response(service, nginx, other):
     sent = {"X-Request-ID": "trace-0123456789"}
     assert (
         other.get("/health?q=a+tight+budget", headers=sent).headers["X-Request-ID"]
         == "trace-0123456789"
     )
-    made = other.get("/health", headers={"X-Request-ID": "a b"}).headers["X-Request-ID"]
-    assert len(made) == 32
-    for request_id in ("trace-0123456789", made):
+    generated = other.get("/health", headers={"X-Request-ID": "a b"}).headers["X-Request-ID"]
+    assert len(generated) == 32
+    for request_id in ("trace-0123456789", generated):
         wait_until(lambda id_=request_id: any(id_ in line for line in nginx.access_log()))
         wait_until(lambda id_=request_id: any(id_ in line for line in service.lines))
     assert not any("budget" in line for line in nginx.access_log())
 
 
-def test_client_that_hangs_up_leaves_nothing_behind(service, nginx, other):
+def test_client_that_hangs_up_leaves_no_connection_or_error(service, nginx, other):
     with nginx.caller(ATTACKER, timeout=0.5) as http, pytest.raises(httpx.ReadTimeout):
         scan(http, LONG_TEXT)
     assert scan(other).status_code == 200
@@ -176,7 +178,7 @@ def test_client_that_hangs_up_leaves_nothing_behind(service, nginx, other):
     assert not [line for line in service.lines if '"level": "ERROR"' in line]
 
 
-def test_sigterm_lets_what_came_through_nginx_finish(tmp_path):
+def test_sigterm_during_a_request_through_nginx_lets_it_finish(tmp_path):
     program()
     process = Process(tmp_path / "data", INFERENCE_THREADS="1", DRAIN_TIMEOUT_S="120", **SETTINGS)
     server = None
@@ -185,7 +187,7 @@ def test_sigterm_lets_what_came_through_nginx_finish(tmp_path):
         server = Nginx(tmp_path, port=free_port(), service_port=process.port).when_ready()
         with server.caller() as http, concurrent.futures.ThreadPoolExecutor(1) as pool:
             answer = pool.submit(scan, http, LONG_TEXT)
-            process.wait_until_it_works_on_something()
+            process.wait_until_busy()
             process.terminate()
             assert answer.result().status_code == 200
             assert process.exit_status() == 0

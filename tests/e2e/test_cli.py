@@ -1,4 +1,4 @@
-"""Commands as processes: what depends on the process, its folder and its environment. See tests/cli."""
+"""Commands as processes, where folder and environment matter; tests/cli has the rest."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from tests.e2e.conftest import ROOT
 from tests.support.sentences import FLOW_TEXT
 
 
-def test_env_file_of_the_projects_root_is_read_wherever_the_command_runs(tmp_path):
+def test_env_file_in_the_project_root_is_read_from_any_folder(tmp_path):
     for package in ("service", "db"):
         shutil.copytree(ROOT / package, tmp_path / package)
     (tmp_path / "models_cache").mkdir()
@@ -40,9 +40,9 @@ def test_serve_with_unusable_settings_names_the_remedy(riskscan, settings):
     assert "hunter2" not in done.stderr
 
 
-def test_scan_starts_no_telemetry_of_onnx_runtime(riskscan, tmp_path):
+def test_scan_writes_no_telemetry_of_onnx_runtime(riskscan, tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     done = riskscan("scan", "-", stdin=FLOW_TEXT, HOME=str(home))
     assert done.returncode == 0, done.stderr
-    assert not list(home.rglob("*"))  # its telemetry keeps a database and an identifier here
+    assert not list(home.rglob("*"))  # its telemetry would store a database and an identifier here

@@ -1,4 +1,4 @@
-"""What the service holds by itself, without a proxy, and what it does not."""
+"""Many and slow connections without a proxy in front, and the limit of open files."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -30,7 +30,7 @@ def process(tmp_path_factory):
         yield process
 
 
-def test_crowd_within_the_limit_does_not_stop_others(process):
+def test_slow_clients_within_the_limit_do_not_block_others(process):
     with Crowd(process.port) as crowd:
         crowd.readers(50, BIG)
         crowd.writers(50, A_HEADER)
@@ -41,7 +41,7 @@ def test_crowd_within_the_limit_does_not_stop_others(process):
         assert process.n_clients() >= 1_500
 
 
-def test_connection_beyond_the_limit_waits_until_one_ends(start):
+def test_connection_beyond_the_limit_waits_until_another_closes(start):
     ops_port = free_port()
     process = start(CONNECTION_LIMIT="100", OPS_PORT=str(ops_port))
     with ThreadPoolExecutor(1) as pool:
@@ -54,14 +54,14 @@ def test_connection_beyond_the_limit_waits_until_one_ends(start):
         assert late.result()
 
 
-def test_slow_readers_of_many_answers_hold_no_thread(process):
+def test_slow_readers_of_large_responses_block_no_thread(process):
     with Crowd(process.port) as crowd:
-        crowd.readers(3, BIG, times=25)  # 42 MB each, far beyond what the kernel takes
+        crowd.readers(3, BIG, times=25)  # 42 MB each, far more than the kernel buffers
         for _ in range(5):
             assert answers(process.url, PATIENCE_S, "/openapi.json")
 
 
-def test_soft_limit_of_files_is_raised_by_itself(start):
+def test_low_soft_limit_of_open_files_is_raised(start):
     process = start(ulimit="-S -n 800")
     assert not [line for line in process.lines if "CONNECTION_LIMIT" in line]
     with Crowd(process.port) as crowd:
@@ -69,7 +69,7 @@ def test_soft_limit_of_files_is_raised_by_itself(start):
         assert answers(process.url, 15)
 
 
-def test_too_few_open_files_are_logged_and_fewer_connections_held(start):
+def test_low_limit_of_open_files_is_logged_and_lowers_the_connection_limit(start):
     process = start(ulimit="-n 600")
     [warning] = [line for line in process.lines if "CONNECTION_LIMIT" in line]
     assert '"level": "WARNING"' in warning
@@ -80,7 +80,7 @@ def test_too_few_open_files_are_logged_and_fewer_connections_held(start):
     wait_until(lambda: answers(process.url, 15, "/openapi.json"))
 
 
-def test_hardly_any_files_stop_the_start_with_a_remedy(start):
+def test_too_low_limit_of_open_files_stops_the_start_with_a_remedy(start):
     process = start(ready=False, ulimit="-n 150")
     assert process.exit_status() == 1
     assert "ulimit" in process.lines[-1]

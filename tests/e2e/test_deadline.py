@@ -1,4 +1,4 @@
-"""AI_TIMEOUT_S holds for a whole scan: a long document takes the shipped model longer than that."""
+"""AI_TIMEOUT_S limits a whole scan, here of a document that takes the shipped model longer."""
 
 import re
 
@@ -10,7 +10,7 @@ from tests.support.calls import HTTP
 from tests.support.sentences import FLOW_TEXT
 
 LONG = planted(1_500_000, 13).text
-"""Different sentences, for many seconds of work."""
+"""Different sentences that take many seconds to scan."""
 
 
 def scan(url, text):
@@ -25,7 +25,7 @@ def url(tmp_path_factory):
         yield process.url
 
 
-def test_scan_past_the_deadline_is_refused_with_the_remedies_soon_after(url):
+def test_scan_past_the_deadline_is_503_within_seconds_and_names_remedies(url):
     answer = scan(url, LONG)
     assert (answer.status_code, answer.json()["code"]) == (503, "analyzer_timeout")
     for remedy in ("Split", "AI_TIMEOUT_S", "proxy"):
@@ -34,7 +34,7 @@ def test_scan_past_the_deadline_is_refused_with_the_remedies_soon_after(url):
     assert int(answer.headers["Retry-After"]) > 0
 
 
-def test_scan_past_the_deadline_leaves_no_work_behind(url):
+def test_scan_past_the_deadline_leaves_the_queue_empty(url):
     assert scan(url, LONG).status_code == 503
     assert scan(url, FLOW_TEXT).status_code == 200
     metrics = HTTP.get(f"{url}/metrics").text

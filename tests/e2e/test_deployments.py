@@ -1,4 +1,4 @@
-"""Processes take models over together, by themselves, and start with what was activated."""
+"""All processes load an activated model by themselves, and start with it."""
 
 import shutil
 
@@ -16,41 +16,41 @@ WHY = "Tried on last year's documents."
 
 @pytest.fixture
 def settings(tmp_path):
-    """Settings of processes that share a registry with one more model."""
+    """Settings of processes that share a registry; it has one model besides the shipped one."""
     make_artifact(tmp_path / "models", "2.0.0", sharpness=1.3)
     return {"REGISTRY_DIR": str(tmp_path / "models"), "MODEL_POLL_S": "1", "OMP_NUM_THREADS": "1"}
 
 
 def serving(process):
-    """The model that scores a scan now; a scan must always succeed."""
+    """Scan a text and return the model that scored it."""
     headers = log_in(process.url)
     scan = HTTP.post(
         f"{process.url}/api/scan", json={"text": FLOW_TEXT}, headers=headers, timeout=60
     )
     assert scan.status_code == 201
     path = f"{process.url}/api/scans/{scan.json()['scan_id']}"
-    found = HTTP.get(path, headers=headers).json()
-    return f"{found['model_name']}/{found['model_version']}"
+    stored = HTTP.get(path, headers=headers).json()
+    return f"{stored['model_name']}/{stored['model_version']}"
 
 
 def wait_until_serving(process, model):
     wait_until(lambda: serving(process) == model, lambda: "\n".join(process.lines))
 
 
-def test_two_processes_take_over_what_a_command_activates_and_rolls_back(riskscan, start, settings):
-    both = [start(**settings), start(**settings)]
-    assert [serving(p) for p in both] == [DEFAULT, DEFAULT]
+def test_activation_and_rollback_by_command_reach_two_processes(riskscan, start, settings):
+    processes = [start(**settings), start(**settings)]
+    assert [serving(p) for p in processes] == [DEFAULT, DEFAULT]
     done = riskscan("models", "activate", NEW, "--force", "--why", WHY, **settings)
     assert done.returncode == 0, done.stderr
     assert f"activate {NEW} (before: {DEFAULT}, forced)" in done.stdout
-    for process in both:
+    for process in processes:
         wait_until_serving(process, NEW)
     assert riskscan("models", "rollback", **settings).returncode == 0
-    for process in both:
+    for process in processes:
         wait_until_serving(process, DEFAULT)
 
 
-def test_process_starts_with_what_was_activated_and_falls_back_when_it_is_gone(
+def test_process_starts_with_the_active_model_or_falls_back_without_it(
     riskscan, start, settings, tmp_path
 ):
     pass_gate(tmp_path / "models", NEW, against=DEFAULT)
@@ -67,7 +67,7 @@ def test_process_starts_with_what_was_activated_and_falls_back_when_it_is_gone(
     assert NEW in line
 
 
-def test_database_away_at_start_leaves_the_fallback_serving(start, settings):
+def test_start_without_the_database_serves_the_fallback_model(start, settings):
     away = {"DATABASE_URL": "mysql+pymysql://root@127.0.0.1:9/none", "AI_SERVICE_OPEN": "true"}
     process = start(ready=False, **settings, **away)
     process.wait_until("/health/ready", 503)

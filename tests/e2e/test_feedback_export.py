@@ -1,4 +1,4 @@
-"""`python -m service feedback export`, as a data scientist types it."""
+"""`python -m service feedback export` as a process, beside a running service."""
 
 import json
 
@@ -11,12 +11,12 @@ STATUSES = [
     *("adjudicated: 0", "agreed: 0", "single: 1", "disputed: 0", "partial: 0"),
     "unverified: 1 (omitted)",
 ]
-MADE_UP = {"start": 0, "end": 7, "context": "Made up", "risk_types": ["outage"]}
+INVENTED = {"start": 0, "end": 7, "context": "Made up", "risk_types": ["outage"]}
 
 
 @pytest.fixture
-def judged(start):
-    """Id of a scan whose owner rejected both findings and reported a sentence that it does not have."""
+def reviewed_scan(start):
+    """Id of a scan whose owner rejected both findings and reported a sentence that is not in it."""
     url = start().url
     account = {"email": "a@corp.local", "password": "long enough"}
     HTTP.post(f"{url}/api/auth/register", json=account).raise_for_status()
@@ -27,11 +27,13 @@ def judged(start):
         for n in (1, 2):
             path = f"/api/scans/{scan_id}/findings/{n}/feedback"
             http.put(path, json={"verdict": "rejected"}).raise_for_status()
-        http.post(f"/api/scans/{scan_id}/feedback", json=MADE_UP).raise_for_status()
+        http.post(f"/api/scans/{scan_id}/feedback", json=INVENTED).raise_for_status()
     return scan_id
 
 
-def test_feedback_export_beside_a_running_service(riskscan, judged, tmp_path):
+def test_feedback_export_beside_a_running_service_writes_its_reviews(
+    riskscan, reviewed_scan, tmp_path
+):
     out = tmp_path / "feedback.jsonl"
     done = riskscan("feedback", "export", "--out", out)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
@@ -39,7 +41,7 @@ def test_feedback_export_beside_a_running_service(riskscan, judged, tmp_path):
     assert (statuses, database.split()[:2]) == (STATUSES, ["Exported", "from"])
     [line] = map(json.loads, out.read_text().splitlines())
     assert (line["text"], line["labels"], line["status"]) == (FLOW_TEXT, [], "single")
-    assert line["provenance"]["scan_id"] == judged
+    assert line["provenance"]["scan_id"] == reviewed_scan
     assert out.stat().st_mode & 0o777 == 0o600
     printed = riskscan("feedback", "export")
     assert printed.stdout == out.read_text()

@@ -1,4 +1,4 @@
-"""Overload: further requests are refused at once with a problem, and the accepted ones are finished."""
+"""Overload: requests beyond the queue are rejected at once, and the accepted ones are finished."""
 
 from concurrent.futures import ThreadPoolExecutor, wait
 
@@ -27,21 +27,23 @@ def scan(process, text):
         return client.post(f"{process.url}/scan", data={"text": text})
 
 
-def test_requests_beyond_the_queue_are_refused_at_once_and_the_others_answered(small):
-    n_waiting = WAITING_PER_THREAD
-    with ThreadPoolExecutor(3 * n_waiting + 1) as pool:
+def test_requests_beyond_the_queue_are_rejected_while_the_others_are_answered(small):
+    n_queued = WAITING_PER_THREAD
+    with ThreadPoolExecutor(3 * n_queued + 1) as pool:
         busy = pool.submit(scan, small, long_text(6_000))
-        small.wait_until_it_works_on_something()
-        others = [pool.submit(scan, small, SENTENCE) for _ in range(3 * n_waiting)]
-        refused = [f for f in first_of(others, 2 * n_waiting) if f.result().status_code == 503]
+        small.wait_until_busy()
+        others = [pool.submit(scan, small, SENTENCE) for _ in range(3 * n_queued)]
+        rejected = [
+            f for f in first_completed(others, 2 * n_queued) if f.result().status_code == 503
+        ]
         assert not busy.done()
         assert HTTP.get(f"{small.url}/health/live").status_code == 200
         assert not busy.done()
         assert busy.result().status_code == 200
         answers = [f.result() for f in others]
-    assert len(refused) == 2 * n_waiting
-    assert sorted(a.status_code for a in answers) == [200] * n_waiting + [503] * 2 * n_waiting
-    for answer in (f.result() for f in refused):
+    assert len(rejected) == 2 * n_queued
+    assert sorted(a.status_code for a in answers) == [200] * n_queued + [503] * 2 * n_queued
+    for answer in (f.result() for f in rejected):
         problem = answer.json()
         assert (problem["code"], problem["status"]) == ("overloaded", 503)
         assert answer.headers["Content-Type"] == "application/problem+json"
@@ -49,8 +51,8 @@ def test_requests_beyond_the_queue_are_refused_at_once_and_the_others_answered(s
     assert scan(small, SENTENCE).status_code == 200
 
 
-def first_of(futures, n):
-    """Return the first `n` that are done."""
+def first_completed(futures, n):
+    """Wait for `n` of the futures; return those that are done."""
     done, rest = set(), set(futures)
     while len(done) < n:
         some, rest = wait(rest, timeout=PATIENCE_S, return_when="FIRST_COMPLETED")

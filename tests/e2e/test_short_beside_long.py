@@ -17,7 +17,7 @@ def test_paragraphs_during_the_scan_of_a_2_mb_book_are_answered(start):
     process = start(AI_SERVICE_OPEN="true", CACHE_SENTENCES="0", INFERENCE_THREADS="1")
     with ThreadPoolExecutor(1) as pool:
         book = pool.submit(scan, process, long_text(35_000)[:2_000_000])
-        process.wait_until_it_works_on_something()
+        process.wait_until_busy()
         for n in range(10):
             answer = scan(process, f"{long_text(4)} {FLOW_TEXT} of {n} weeks.")
             assert answer.status_code == 200

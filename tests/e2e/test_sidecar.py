@@ -1,4 +1,4 @@
-"""OPS_PORT as an operator meets it: a sidecar process that lives and ends with the service."""
+"""OPS_PORT and its sidecar process, which starts and ends with the service."""
 
 import concurrent.futures
 import re
@@ -20,7 +20,7 @@ def ops_url(port, path):
 
 
 def wait_for(port, path, status=200):
-    """The answer with this status, once there is one."""
+    """Poll until the response has this status; return it."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         try:
@@ -50,7 +50,7 @@ def n_scans(ops_port):
     return int(re.search(r'^riskscan_scans_total{source="model"} (\d+)', text, re.MULTILINE)[1])
 
 
-def test_ops_port_answers_health_readiness_and_nothing_else(running, ops_port):
+def test_ops_port_serves_only_health_and_metrics(running, ops_port):
     assert wait_for(ops_port, "/health").json()["status"] == "ok"
     ready = wait_for(ops_port, "/health/ready").json()
     assert ready["status"] == "ready"
@@ -60,19 +60,19 @@ def test_ops_port_answers_health_readiness_and_nothing_else(running, ops_port):
     assert HTTP.get(f"{running.url}/metrics").json()["code"] == "not_found"
 
 
-def test_scan_shows_in_the_metrics_of_the_ops_port(running, ops_port):
+def test_scan_appears_in_the_metrics_of_the_ops_port(running, ops_port):
     before = n_scans(ops_port)
     body = {"text": FLOW_TEXT}
     assert HTTP.post(f"{running.url}/scan", json=body).status_code == 200
     wait_until(lambda: n_scans(ops_port) == before + 1)
 
 
-def test_sidecar_sees_no_setting_of_the_service(running, ops_port):
+def test_environment_of_the_sidecar_is_empty(running, ops_port):
     wait_for(ops_port, "/health")
     assert running.child("sidecar_process").environ() == {}
 
 
-def test_sidecar_that_dies_is_started_again(running, ops_port):
+def test_sidecar_after_its_death_is_restarted(running, ops_port):
     wait_for(ops_port, "/health")
     first = running.child("sidecar_process")
     first.kill()
@@ -88,7 +88,7 @@ def test_ops_port_answers_while_every_thread_scans(start):
     wait_for(port, "/health/ready")
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         scan = pool.submit(HTTP.post, f"{process.url}/scan", json={"text": LONG_TEXT})
-        process.wait_until_it_works_on_something()
+        process.wait_until_busy()
         for path in ("/health", "/health/live", "/health/ready", "/metrics"):
             assert HTTP.get(ops_url(port, path)).status_code == 200
         assert not scan.done()
@@ -103,13 +103,13 @@ def test_sidecar_ends_with_the_service(start, number):
     child = process.child("sidecar_process")
     process.send_signal(number)
     child.wait(PATIENCE_S)
-    process.exit_status()  # it held the port's socket too
+    process.exit_status()  # the service holds the socket of OPS_PORT too
     with pytest.raises(httpx.ConnectError):
         HTTP.get(ops_url(port, "/health"))
 
 
 @pytest.mark.usefixtures("running")
-def test_ops_port_that_is_taken_is_told_without_a_traceback(start, ops_port):
+def test_ops_port_in_use_stops_the_start_with_a_remedy(start, ops_port):
     second = start(ready=False, OPS_PORT=str(ops_port))
     assert second.exit_status() == 1
     assert any(str(ops_port) in line and "OPS_PORT" in line for line in second.lines)
@@ -117,7 +117,7 @@ def test_ops_port_that_is_taken_is_told_without_a_traceback(start, ops_port):
     assert wait_for(ops_port, "/health")
 
 
-def test_ops_port_answers_at_once_while_the_database_is_away(start, relay):  # noqa: F811
+def test_ops_port_during_a_database_outage_answers(start, relay):  # noqa: F811
     port = free_port()
     start(DATABASE_URL=relay.url, OPS_PORT=str(port))
     wait_for(port, "/health/ready")

@@ -1,4 +1,4 @@
-"""From start to SIGTERM: what an operator sees."""
+"""Start-up, graceful drain, and the errors that stop a start, as an operator sees them."""
 
 import concurrent.futures
 import shutil
@@ -36,7 +36,7 @@ def data_dir(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def running(data_dir):
-    """A service as it starts without any setting, which tests only look at."""
+    """A service with default settings; tests do not change it."""
     with running_process(data_dir.parent) as process:
         yield process
 
@@ -61,14 +61,14 @@ def ended(tmp_path_factory):
         yield process, folder, headers
 
 
-def test_start_prints_address_docs_and_a_line_to_try(running):
-    shown = "\n".join(running.lines)
-    assert f"http://localhost:{running.port}" in shown
-    assert f"http://localhost:{running.port}/docs" in shown
-    assert "curl" in shown
+def test_start_prints_its_address_and_a_command_to_try(running):
+    output = "\n".join(running.lines)
+    assert f"http://localhost:{running.port}" in output
+    assert f"http://localhost:{running.port}/docs" in output
+    assert "curl" in output
 
 
-def test_line_to_try_works_as_printed(running):
+def test_printed_command_to_try_works(running):
     line = next(line for line in running.lines if line.startswith("Try:"))
     command = line.removeprefix("Try:").strip()
     answer = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
@@ -76,50 +76,50 @@ def test_line_to_try_works_as_printed(running):
     assert '"Schedule"' in answer.stdout
 
 
-def test_start_with_closed_registration_says_how_to_make_an_account(closed):
-    shown = "\n".join(closed.lines)
-    assert "users create" in shown
-    assert "register" not in shown
+def test_start_with_closed_registration_prints_how_to_create_an_account(closed):
+    output = "\n".join(closed.lines)
+    assert "users create" in output
+    assert "register" not in output
 
 
 @pytest.mark.usefixtures("running")
-def test_account_line_works_as_printed_with_no_environment_active(closed, tmp_path):
+def test_printed_account_command_without_an_active_environment_works(closed, tmp_path):
     [command] = [
         line.split(":", 1)[1] for line in closed.lines if line.startswith("Make an account:")
     ]
     environ = {"PATH": "/usr/bin:/bin", "DATA_DIR": str(tmp_path / "data"), "RISKSCAN_ENV_FILE": ""}
-    made = subprocess.check_output(
+    output = subprocess.check_output(
         ["sh", "-c", command], cwd=ROOT, env=environ, input="long enough\n", text=True
     )
-    assert "Created admin you@corp.local" in made
+    assert "Created admin you@corp.local" in output
 
 
-def test_development_keys_and_database_are_the_owners_alone(data_dir):
+def test_development_keys_and_database_are_readable_by_the_owner_only(data_dir):
     for name in ("secret_keys.json", "riskscan.db"):
         mode = (data_dir / name).stat().st_mode
         assert stat.S_IMODE(mode) & 0o077 == 0, name
 
 
-def test_tokens_outlive_a_restart(ended):
+def test_token_after_a_restart_is_valid(ended):
     _, folder, headers = ended
     with running_process(folder) as process:
         assert HTTP.get(f"{process.url}/api/auth/me", headers=headers).status_code == 200
 
 
-def test_sigterm_lets_the_request_in_flight_finish(start):
+def test_sigterm_during_a_request_lets_it_finish(start):
     process = start(AI_SERVICE_OPEN="true", INFERENCE_THREADS="1", DRAIN_TIMEOUT_S=str(PATIENCE_S))
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         scan = pool.submit(HTTP.post, f"{process.url}/scan", json={"text": LONG_TEXT + FLOW_TEXT})
-        process.wait_until_it_works_on_something()
+        process.wait_until_busy()
         process.terminate()
-        refused = process.wait_until("/health/ready", 503)
-        assert refused.json()["errors"][0]["field"] == "process"
+        not_ready = process.wait_until("/health/ready", 503)
+        assert not_ready.json()["errors"][0]["field"] == "process"
         assert HTTP.get(f"{process.url}/api/scans").json()["code"] == "shutting_down"
         assert scan.result().status_code == 200
     assert process.exit_status() == 0
 
 
-def test_sigterm_answers_what_it_cuts_off_and_ends_at_once(start):
+def test_sigterm_after_the_drain_timeout_answers_503_and_ends(start):
     process = start(AI_SERVICE_OPEN="true", DRAIN_TIMEOUT_S="0", INFERENCE_THREADS="1", THREADS="1")
     head = b"POST /scan HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
     address = ("127.0.0.1", process.port)
@@ -129,11 +129,11 @@ def test_sigterm_answers_what_it_cuts_off_and_ends_at_once(start):
     ):
         halfway.sendall(head + b"text=")
         scans = [pool.submit(scan, process, long_text(40_000)) for _ in range(2)]  # one waits
-        process.wait_until_it_works_on_something(1.0)
+        process.wait_until_busy(1.0)
         process.terminate()
         terminated_at_s = time.monotonic()
         assert process.exit_status() == 0
-        assert time.monotonic() - terminated_at_s < 5  # as long as waitress would wait by itself
+        assert time.monotonic() - terminated_at_s < 5  # waitress by itself would wait this long
         for answer in (f.result() for f in scans):
             assert (answer.status_code, answer.json()["code"]) == (503, "shutting_down")
             assert answer.headers["Connection"] == "close"
@@ -142,7 +142,7 @@ def test_sigterm_answers_what_it_cuts_off_and_ends_at_once(start):
     assert not any("ERROR" in line for line in process.lines)
 
 
-def test_log_holds_no_text_token_or_password(ended):
+def test_log_contains_no_text_token_or_password(ended):
     process, _, headers = ended
     log = "\n".join(line for line in process.lines if line.startswith("{"))
     assert '"path": "/api/v1/scan"' in log
@@ -150,7 +150,7 @@ def test_log_holds_no_text_token_or_password(ended):
         assert secret not in log
 
 
-def test_model_that_was_altered_stops_the_start_with_a_remedy(start, tmp_path):
+def test_altered_model_stops_the_start_and_is_named(start, tmp_path):
     shutil.copytree(load({}).model_dir, tmp_path / "model")
     with (tmp_path / "model" / "tokenizer.json").open("a") as file:
         file.write(" ")
@@ -159,7 +159,7 @@ def test_model_that_was_altered_stops_the_start_with_a_remedy(start, tmp_path):
     assert "tokenizer.json" in process.lines[-1]
 
 
-def test_port_that_is_taken_is_told_without_a_traceback(start, running):
+def test_port_in_use_stops_the_start_with_a_remedy(start, running):
     second = start(ready=False, PORT=str(running.port))
     assert second.exit_status() == 1
     assert any(line.startswith("riskscan: The service cannot listen") for line in second.lines)
