@@ -59,6 +59,7 @@ def weights(config: Path):
     return load_file(config.parent / "run/model.safetensors")
 
 
+@pytest.mark.slow
 def test_killed_training_resumes_to_the_same_weights(whole: Path, tmp_path: Path):
     killed = write_config(tmp_path, save_every_min="0.0")
     first = subprocess.Popen(
@@ -101,6 +102,7 @@ def test_training_writes_metrics_and_curves_and_reports_to_mlflow(whole: Path):
     assert len(metric.read_text().splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_training_in_two_processes_shares_the_batches(config: Path):
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     done = trained(config, launcher=launcher)
