@@ -1,9 +1,9 @@
-"""`python -m tests.bench [NAME ...]`: measures the service in the ways named, or in all."""
+"""`python -m tests.bench [NAME ...]`: run the named benchmarks of the service, or all."""
 
 import pytest
 
 from tests.bench import analyzer, engine, linear_cost, listing, memory, over_http, start, under_load
-from tests.bench.options import options_of, parser
+from tests.bench.options import argument_parser, options_from
 from tests.bench.servers import end_with_the_benchmark
 
 BENCHMARKS = {
@@ -19,21 +19,19 @@ BENCHMARKS = {
 
 
 def main(arguments=None):
-    """Run the named benchmarks and publish what each found."""
-    reader = parser("Measure the service.")
-    reader.add_argument(
+    """Run the named benchmarks and publish their results."""
+    parser = argument_parser("Measure the service.")
+    parser.add_argument(
         "names", nargs="*", choices=[[], *BENCHMARKS], metavar="NAME", help=", ".join(BENCHMARKS)
     )
-    given = reader.parse_args(arguments)
-    options = options_of(given)
+    parsed = parser.parse_args(arguments)
+    options = options_from(parsed)
     options.out.mkdir(parents=True, exist_ok=True)
-    for name in given.names or BENCHMARKS:
+    for name in parsed.names or BENCHMARKS:
         try:
             BENCHMARKS[name](options).publish(options)
-        except (
-            pytest.skip.Exception
-        ) as absent:  # tests.support.databases says which server is not there
-            print(f"\n## {name}\n\nNot measured: {absent}")
+        except pytest.skip.Exception as skip:  # tests.support.databases names the missing server
+            print(f"\n## {name}\n\nNot measured: {skip}")
 
 
 if __name__ == "__main__":

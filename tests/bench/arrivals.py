@@ -1,9 +1,11 @@
-"""An open loop: each request is sent when it is due, however many wait. A process of its own.
+"""An open-loop load generator, in a process of its own: it sends each request when it is due.
 
-uvloop without a client library, since it shares the machine with what it loads: asyncio's own loop took a
-sixth of two cores for 1,000 requests a second. Imports nothing of ours.
-Reads a plan and writes when each request was due, sent and answered, on the clock that all processes of a
-machine share (time.perf_counter on Linux), and its status, 0 where none came.
+The number of unanswered requests does not matter. It uses uvloop without a client library, since it shares
+the machine with the server under test: asyncio's own loop took a sixth of two cores for 1,000 requests a
+second. Imports nothing of ours.
+
+Reads a plan. Writes when each request was due, sent and answered, on the clock that all processes of a
+machine share (time.perf_counter on Linux), and its status, 0 without an answer.
 
     python arrivals.py plan.json answers.json
 """
@@ -24,7 +26,7 @@ _CLOSE = re.compile(rb"\r\nConnection: *close", re.IGNORECASE)
 
 
 class Connection(asyncio.Protocol):
-    """Carries one request at a time; it is in `idle` between two, until the server closes it."""
+    """Sends one request at a time. Between requests it is in `idle`, until the server closes it."""
 
     def __init__(self, idle):
         self._idle = idle
@@ -34,7 +36,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport):
         self._transport = transport
 
-    def ask(self, request):
+    def send(self, request):
         """Send a request; return a future of its status."""
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
@@ -64,10 +66,10 @@ class Connection(asyncio.Protocol):
 
 
 async def run(plan):
-    """Send the plan's requests at even distances, `per_s` of them a second."""
+    """Send the requests of the plan at equal intervals, `per_s` a second."""
     address, idle, answers = urlsplit(plan["url"]), [], []
     loop = asyncio.get_running_loop()
-    requests = [_written(address.netloc, *request) for request in plan["requests"]]
+    requests = [_encode(address.netloc, *request) for request in plan["requests"]]
 
     async def send(request, due_s):
         sent_s = time.perf_counter()
@@ -79,7 +81,7 @@ async def run(plan):
                     _, connection = await loop.create_connection(
                         lambda: Connection(idle), address.hostname, address.port
                     )
-                status = await connection.ask(request)
+                status = await connection.send(request)
         except OSError:  # no connection, or no answer: TimeoutError is one too
             status = 0
         answers.append((due_s, sent_s, time.perf_counter(), status))
@@ -94,7 +96,7 @@ async def run(plan):
     return {"began_s": began_s, "answers": answers, "cpu_s": cpu_s, "elapsed_s": elapsed_s}
 
 
-def _written(host, path, headers, body):
+def _encode(host, path, headers, body):
     body = base64.b64decode(body)
     headers = {"Host": host, "Content-Length": len(body), **headers}
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
@@ -102,5 +104,5 @@ def _written(host, path, headers, body):
 
 
 if __name__ == "__main__":
-    found = uvloop.run(run(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))))
-    Path(sys.argv[2]).write_text(json.dumps(found), encoding="utf-8")
+    output = uvloop.run(run(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))))
+    Path(sys.argv[2]).write_text(json.dumps(output), encoding="utf-8")

@@ -1,8 +1,8 @@
-"""A closed loop: each client sends its next request when its last is answered. A process of its own.
+"""A closed-loop load generator: each client sends its next request when its last one is answered.
 
-Runs where locust is installed, apart from all that is measured, since gevent replaces the standard
-library's sockets; imports nothing of ours. Reads a plan and writes when each request began and ended, on
-the clock that all processes of a machine share (time.perf_counter on Linux).
+Runs in a process and environment of its own, with locust, since gevent replaces the standard library's
+sockets. Imports nothing of ours. Reads a plan. Writes when each request began and ended, on the clock that
+all processes of a machine share (time.perf_counter on Linux).
 
     python clients.py plan.json answers.json
 """
@@ -23,7 +23,7 @@ _N_SAMPLES = 3
 
 
 def run(plan):
-    """Send the plan's requests until its seconds are over, or all are sent where it has none."""
+    """Send the requests of the plan for its `seconds`, or until all are sent if that is null."""
     pending = ((p, h, base64.b64decode(b)) for p, h, b in plan["requests"])
     answers, samples = [], []
     over = gevent.event.Event()
@@ -71,5 +71,5 @@ def _measure(client, over, plan):
 
 
 if __name__ == "__main__":
-    found = run(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
-    Path(sys.argv[2]).write_text(json.dumps(found), encoding="utf-8")
+    output = run(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    Path(sys.argv[2]).write_text(json.dumps(output), encoding="utf-8")

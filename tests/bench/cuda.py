@@ -1,4 +1,4 @@
-"""`python -m tests.bench.cuda`: says whether a CUDA driver is installed here, before gigabytes are for it."""
+"""`python -m tests.bench.cuda`: exit with 1 without a CUDA driver, before gigabytes are installed."""
 
 import ctypes
 import sys
@@ -7,7 +7,7 @@ ABSENT = "There is no CUDA driver on this machine, so make bench-gpu has nothing
 
 
 def has_driver():
-    """Tell whether libcuda can be loaded."""
+    """Return whether libcuda can be loaded."""
     try:
         ctypes.CDLL("libcuda.so.1")
     except OSError:

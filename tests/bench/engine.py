@@ -1,7 +1,7 @@
-"""The engine alone: ready-made token ids in, logits out, one sentence at a time and in batches.
+"""The bare engine: prepared token ids in, logits out, one sentence at a time and in batches.
 
-Sentences are tokenized, sorted by length and padded ahead. One caller sends one sentence after the other;
-batches run on as many threads as the engine takes at once. No service can be faster than this.
+Sentences are tokenized, sorted by length and padded before the clock starts. Single sentences come from one
+caller; batches run on as many threads as the engine runs passes in parallel. No service can be faster.
 """
 
 import json
@@ -18,75 +18,75 @@ from service.nlp.inference.engine import CPU_LIMITS
 from service.nlp.inference.engine_factory import open_engine
 from service.nlp.inference.requests import pad
 from service.nlp.inference.tokenization import Windower
-from tests.bench.own_process import measured
+from tests.bench.own_process import run_module
 from tests.bench.plots import bars
-from tests.bench.results import Result, shown
+from tests.bench.results import Result, median_with_range
 from tests.bench.sentences import endless
 
 N_SENTENCES = 1_000
 ONE_BY_ONE = "one by one"
 AS_SERVED = f"batches of {CPU_LIMITS.tokens} tokens"
-"""As large as the service's own."""
+"""The size of the service's own batches."""
 SORTED = ("batches of 8", "batches of 32", AS_SERVED, "batches of 1,024 tokens")
-"""The ways that a document could be scored in; the best of them is what services are compared with."""
+"""The batch sizes for documents; the fastest of them is the reference for services."""
 _SIZES = {"batches of 1": 1, "batches of 8": 8, "batches of 32": 32, "batches of 100": 100}
 _TOKENS = {AS_SERVED: CPU_LIMITS.tokens, "batches of 1,024 tokens": 1_024}
 WAYS = (ONE_BY_ONE, *_SIZES, *_TOKENS)
 
 
 def run(options):
-    """Measure every way in rounds, each on sentences of its own."""
+    """Measure every batch size in rounds, each on sentences of its own."""
     stream, n = endless(), options.size(N_SENTENCES)
-    rounds = [alone(options, list(islice(stream, n)), WAYS) for _ in range(options.rounds)]
+    rounds = [bare_engine(options, list(islice(stream, n)), WAYS) for _ in range(options.rounds)]
     speeds = {way: [r[way]["sentences_per_s"] for r in rounds] for way in WAYS}
     p50 = [r[ONE_BY_ONE]["p50_ms"] for r in rounds]
     tokenizing = [r["tokenize_ms_per_1000"] for r in rounds]
     return Result(
         name="engine",
-        title="The engine alone",
-        head=("fed", "sentences/s"),
-        rows=[(way, shown(speeds[way])) for way in WAYS],
+        title="The bare engine",
+        head=("batches", "sentences/s"),
+        rows=[(way, median_with_range(speeds[way])) for way in WAYS],
         figures={"rounds": rounds},
         panels=[bars(speeds, "sentences/s")],
         targets=[],
         notes=(
-            f"one sentence takes {shown(p50, 2)} ms (p50)",
-            f"tokenizing 1,000 sentences takes {shown(tokenizing, 1)} ms",
+            f"one sentence takes {median_with_range(p50, 2)} ms (p50)",
+            f"tokenizing 1,000 sentences takes {median_with_range(tokenizing, 1)} ms",
         ),
     )
 
 
-def alone(options, sentences, ways=(ONE_BY_ONE, *SORTED)):
+def bare_engine(options, sentences, ways=(ONE_BY_ONE, *SORTED)):
     """Return the figures of the bare engine on `sentences`, from a process of its own."""
-    return measured(options, "tests.bench.engine", {"sentences": sentences, "ways": ways})
+    return run_module(options, "tests.bench.engine", {"sentences": sentences, "ways": ways})
 
 
 def best_sorted(figures):
-    """Return the sentences a second of the best ready-made sorted batches."""
+    """Return the sentences per second of the fastest sorted batches."""
     return max(figures[way]["sentences_per_s"] for way in SORTED)
 
 
-def figures_of(sentences, ways):
-    """Measure `ways` on the shipped model, as the service would run it here."""
+def measure(sentences, ways):
+    """Measure the batch sizes `ways` on the shipped model, with the service's settings for this machine."""
     artifact = artifacts.load(settings.load().model_dir)
     engine = open_engine(artifact, device="cpu", n_threads=0)
     windower = Windower(artifact.tokenizer(), artifact.manifest.max_length_tokens)
     began_s = time.perf_counter()
     windows = [ids for parts in windower.windows(sentences) for ids in parts]
     took_ms = 1000 * (time.perf_counter() - began_s)
-    found = {"tokenize_ms_per_1000": 1000 * took_ms / len(sentences)}
+    figures = {"tokenize_ms_per_1000": 1000 * took_ms / len(sentences)}
     for way in ways:
         feeds = [pad(rows) for rows in _batches(windows, way)]
-        engine.outputs(*feeds[0])  # the first pass sets the memory up
+        engine.outputs(*feeds[0])  # the first pass allocates memory
         n_threads = 1 if way == ONE_BY_ONE else engine.limits.at_once
         began_s = time.perf_counter()
         with ThreadPoolExecutor(n_threads) as pool:
             took_s = list(pool.map(lambda feed: _timed(engine, feed), feeds))
-        found[way] = {
+        figures[way] = {
             "sentences_per_s": len(sentences) / (time.perf_counter() - began_s),
             "p50_ms": 1000 * float(np.median(took_s)),
         }
-    return found
+    return figures
 
 
 def _batches(windows, way):
@@ -115,5 +115,5 @@ def _timed(engine, feed):
 
 
 if __name__ == "__main__":
-    asked = json.load(sys.stdin)
-    json.dump(figures_of(asked["sentences"], asked["ways"]), sys.stdout)
+    inputs = json.load(sys.stdin)
+    json.dump(measure(inputs["sentences"], inputs["ways"]), sys.stdout)

@@ -1,7 +1,7 @@
 """`python -m tests.bench.gpu`: the analyzer on CUDA, a transformers pipeline in bfloat16, and the floor.
 
-The floor is the time that the multiplications of the model take at the rate measured here for its matrices,
-in bfloat16, without padding and with nothing else to do. `--device cpu` tries the code out without a GPU.
+The floor is the time of the model's matrix multiplications alone, without padding, at the bfloat16 rate
+that is measured here for matrices of its shapes. `--device cpu` tests the code without a GPU.
 """
 
 import time
@@ -15,43 +15,42 @@ from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.inference.encoder import EncoderConfig
 from service.nlp.inference.tokenization import Windower
-from tests.bench.options import options_of, parser
+from tests.bench.options import argument_parser, options_from
 from tests.bench.peers.convert import convert
 from tests.bench.plots import bars
-from tests.bench.results import Result, Target, median, shown
+from tests.bench.results import Result, Target, median, median_with_range
 from tests.bench.sentences import endless
 
 _N_SENTENCES = 20_000
 _BATCHES = (32, 128, 512, 2_048)
-_ROWS = 32_768  # tokens that are multiplied at once to find the rate
+_ROWS = 32_768  # tokens multiplied at once to measure the rate
 _TIMES = 20
-_OURS, _FLOOR = "Riskscan's analyzer", "floor: the multiplications alone"
+_OURS, _FLOOR = "Riskscan's analyzer", "floor: the matrix multiplications alone"
 
 
 def main(arguments=None):
     """Measure and publish."""
-    reader = parser("Measure the analyzer on a GPU.")
-    reader.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
-    given = reader.parse_args(arguments)
-    options = options_of(given)
+    parser = argument_parser("Measure the analyzer on a GPU.")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parsed = parser.parse_args(arguments)
+    options = options_from(parsed)
     model_dir = settings.load().model_dir
-    pipe = _pipeline(convert(options.out / "classifier").transformers, given.device)
-    analyzer = LocalAnalyzer.open(model_dir, device=given.device)
+    pipe = _pipeline(convert(options.out / "classifier").transformers, parsed.device)
+    analyzer = LocalAnalyzer.open(model_dir, device=parsed.device)
     stream, n = endless(), options.size(_N_SENTENCES)
     try:
         rounds = [
-            _round(analyzer, pipe, list(islice(stream, n)), given.device)
+            _round(analyzer, pipe, list(islice(stream, n)), parsed.device)
             for _ in range(options.rounds)
         ]
     finally:
         analyzer.close()
-    _result(rounds, given.device).publish(options)
+    _result(rounds, parsed.device).publish(options)
 
 
 def _pipeline(folder, device):
-    logging.set_verbosity(
-        logging.CRITICAL
-    )  # it lists every class that it knows, since ours is none of them
+    # At a lower level it lists all classes that it knows, since ours is not among them.
+    logging.set_verbosity(logging.CRITICAL)
     logging.disable_progress_bar()
     model = AutoModelForSequenceClassification.from_pretrained(
         folder, trust_remote_code=True, dtype=torch.bfloat16
@@ -64,13 +63,13 @@ def _pipeline(folder, device):
 
 def _round(analyzer, pipe, sentences, device):
     analyzer.score(sentences[:256])
-    found = {_OURS: len(sentences) / _timed(lambda: analyzer.score(sentences))}
+    speeds = {_OURS: len(sentences) / _timed(lambda: analyzer.score(sentences))}
     for size in _BATCHES:
         pipe(sentences[:size], batch_size=size)
         took_s = _timed(lambda size=size: pipe(sentences, batch_size=size))
-        found[f"pipeline, batches of {size:,}"] = len(sentences) / took_s
-    found[_FLOOR] = len(sentences) / _floor_s(sentences, device)
-    return found
+        speeds[f"pipeline, batches of {size:,}"] = len(sentences) / took_s
+    speeds[_FLOOR] = len(sentences) / _floor_s(sentences, device)
+    return speeds
 
 
 def _timed(work):
@@ -91,7 +90,7 @@ def _floor_s(sentences, device):
         2 * _ROWS * a * b for a, b in shapes
     )
     layers = sum(2 * a * b for a, b in shapes) * sum(lengths)
-    attention = 4 * hidden * sum(t * t for t in lengths)  # scores, and their use
+    attention = 4 * hidden * sum(t * t for t in lengths)  # scores, and the weighted sum of values
     return sizes.n_layers * (layers + attention) * s_per_operation
 
 
@@ -115,12 +114,12 @@ def _result(rounds, device):
     pipelines = [name for name in speeds if name.startswith("pipeline")]
     ratio = median([r[_OURS] / max(r[name] for name in pipelines) for r in rounds])
     share = median([r[_OURS] / r[_FLOOR] for r in rounds])
-    name = torch.cuda.get_device_name() if device == "cuda" else "a CPU, to try the code out"
+    name = torch.cuda.get_device_name() if device == "cuda" else "a CPU, to test the code"
     return Result(
         name="gpu",
         title=f"The analyzer on {name}",
         head=("what", "sentences/s"),
-        rows=[(name, shown(values)) for name, values in speeds.items()],
+        rows=[(name, median_with_range(values)) for name, values in speeds.items()],
         figures={"device": name, "rounds": rounds},
         panels=[bars({k: v for k, v in speeds.items() if k != _FLOOR}, "sentences/s")],
         targets=[Target("the analyzer over the best pipeline", ratio, 5.0)],

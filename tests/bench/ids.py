@@ -1,9 +1,10 @@
-"""Ids as CHAR(32), in UTF-8 or ASCII, and as BINARY(16) on MySQL: time of inserts and look-ups, and size.
+"""Ids as CHAR(32), in UTF-8 or ASCII, and as BINARY(16) on MySQL: time of inserts and lookups, and size.
 
 Run: RISKSCAN_TEST_MYSQL_URL=... python -m tests.bench.ids --scans 1000000
 
-Shape: scans of 1,000 users in the order of their ids (UUIDv7), each with three findings of 90 characters and
-one audit event. The server makes the rows from a table of ready ids, so that no client's time counts.
+Data: scans of 1,000 users in the order of their ids (UUIDv7), each with three findings of 90 characters and
+one audit event. The server generates the rows from a table of prepared ids, so the client's time does not
+count.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from tests.support.databases import fresh_database
 
 KINDS = ("CHAR(32)", "CHAR(32) CHARACTER SET ascii COLLATE ascii_bin", "BINARY(16)")
 _CHUNK = 10_000
-_N_USERS, _N_FINDINGS, _N_LOOKS = 1_000, 3, 2_000
+_N_USERS, _N_FINDINGS, _N_LOOKUPS = 1_000, 3, 2_000
 _TABLES = ("users", "scans", "findings", "audit_events")
 _SENTENCE = "The vendor may go bankrupt before the second phase, and the budget leaves no reserve."
 _USERS = """
@@ -57,45 +58,47 @@ ORDER BY created_at DESC, id DESC LIMIT 20
 
 
 def main():
-    """Measure the kinds of ids in turn, each in a database of its own."""
-    reader = argparse.ArgumentParser(description=__doc__)
-    reader.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
-    reader.add_argument("--scans", type=int, default=1_000_000)
-    given = reader.parse_args()
+    """Measure each column type in a database of its own."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument("--scans", type=int, default=1_000_000)
+    parsed = parser.parse_args()
     print(
         "| ids | insert, s | chunk, median s | data, MiB | indexes, MiB | by id, ms | listing, ms |"
     )
     print("|---|---|---|---|---|---|---|")
-    for kind in given.kinds:
+    for kind in parsed.kinds:
         with fresh_database("mysql", Path(tempfile.gettempdir())) as url:
             migrate.upgrade(url)
             engine = create_engine(url, isolation_level="AUTOCOMMIT")
             with engine.connect() as connection:
                 print(
-                    f"| {kind} | {' | '.join(_measured(connection, kind, given.scans))} |",
+                    f"| {kind} | {' | '.join(_measure(connection, kind, parsed.scans))} |",
                     flush=True,
                 )
             engine.dispose()
 
 
-def _measured(connection, kind, n_scans):
-    shown = {"id": "id", "owner": "owner", "event": "event"}
+def _measure(connection, kind, n_scans):
+    columns = {"id": "id", "owner": "owner", "event": "event"}
     if kind != KINDS[0]:
-        _make_ids(connection, kind)
+        _change_id_types(connection, kind)
     if kind != "BINARY(16)":
-        shown = {name: f"LOWER(HEX({column}))" for name, column in shown.items()}
+        columns = {name: f"LOWER(HEX({column}))" for name, column in columns.items()}
     _store_ids(connection, n_scans)
-    connection.execute(text(_USERS.format(**shown)))
-    chunks_s = [_stored_s(connection, shown, first, n_scans) for first in range(0, n_scans, _CHUNK)]
+    connection.execute(text(_USERS.format(**columns)))
+    chunks_s = [
+        _store_chunk_s(connection, columns, first, n_scans) for first in range(0, n_scans, _CHUNK)
+    ]
     data, indexes = _mebibytes(connection)
-    by_id = _median_ms(connection, "SELECT * FROM scans WHERE id = :id", shown, n_scans)
-    listing = _median_ms(connection, _LISTING, shown, n_scans)
+    by_id = _median_ms(connection, "SELECT * FROM scans WHERE id = :id", columns, n_scans)
+    listing = _median_ms(connection, _LISTING, columns, n_scans)
     seconds = f"{sum(chunks_s):.0f}", f"{statistics.median(chunks_s):.2f}"
     return *seconds, f"{data:.0f}", f"{indexes:.0f}", f"{by_id:.2f}", f"{listing:.2f}"
 
 
-def _make_ids(connection, kind):
-    """Give each id of the empty tables another type."""
+def _change_id_types(connection, kind):
+    """Change the type of each id column of the empty tables."""
     catalogue = inspect(connection)
     keys = [
         (table, key) for table in Base.metadata.tables for key in catalogue.get_foreign_keys(table)
@@ -139,13 +142,13 @@ def _store_ids(connection, n_scans):
         connection.execute(insert, values)
 
 
-def _stored_s(connection, shown, first, n_scans):
+def _store_chunk_s(connection, columns, first, n_scans):
     """Store a chunk of scans with their findings and events in one transaction; return its seconds."""
     values = {"first": first, "last": min(first + _CHUNK, n_scans) - 1, "sentence": _SENTENCE}
     began_s = time.monotonic()
     connection.exec_driver_sql("START TRANSACTION")
     for statement in (_SCANS, _FINDINGS, _EVENTS):
-        connection.execute(text(statement.format(**shown)), values)
+        connection.execute(text(statement.format(**columns)), values)
     connection.exec_driver_sql("COMMIT")
     return time.monotonic() - began_s
 
@@ -161,12 +164,12 @@ def _mebibytes(connection):
     return [float(n) / 2**20 for n in connection.execute(sizes).one()]
 
 
-def _median_ms(connection, query, shown, n_scans):
+def _median_ms(connection, query, columns, n_scans):
     wanted = text(
-        f"SELECT {shown['id']} AS id, {shown['owner']} AS owner FROM ready_ids WHERE n = :n"
+        f"SELECT {columns['id']} AS id, {columns['owner']} AS owner FROM ready_ids WHERE n = :n"
     )
     choice, times = random.Random(11), []
-    for _ in range(_N_LOOKS):
+    for _ in range(_N_LOOKUPS):
         values = connection.execute(wanted, {"n": choice.randrange(n_scans)}).mappings().one()
         began_s = time.perf_counter()
         connection.execute(text(query), dict(values)).all()

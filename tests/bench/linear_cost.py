@@ -1,11 +1,11 @@
-"""Cost against length: seconds and resident memory of documents of 1,000, 10,000 and 100,000 sentences."""
+"""Cost by length: seconds and resident memory for documents of 1,000, 10,000 and 100,000 sentences."""
 
 import time
 
 import httpx
 
 from tests.bench.plots import lines
-from tests.bench.results import Result, Target, median, shown
+from tests.bench.results import Result, Target, median, median_with_range
 from tests.bench.sentences import numbered
 from tests.bench.servers import riskscan, running
 
@@ -14,21 +14,21 @@ _PATIENCE_S = 1_800.0
 
 
 def run(options):
-    """Scan documents of each size over POST /scan, each size by a service started for it."""
-    found = {}
+    """Scan documents of each size over POST /scan, with a new service process for each size."""
+    by_size = {}
     for size, times in _TIMES_BY_SIZE.items():
         n = options.size(size)
         texts = ["\n\n".join(numbered(n, start=i * n)) for i in range(times)]
-        found[n] = _scanned(options, texts)
-    return _result(found)
+        by_size[n] = _scan_all(options, texts)
+    return _result(by_size)
 
 
-def _scanned(options, texts):
+def _scan_all(options, texts):
     folder = options.out / "linear-cost"
     longest = max(map(len, texts))
     server = riskscan(options, folder, MAX_TEXT_CHARS=str(max(2_500_000, longest + 1)))
     with running(server), httpx.Client(base_url=server.url, timeout=_PATIENCE_S) as client:
-        _post(client, "A first scan, so that everything is loaded.")
+        _post(client, "A first scan loads everything.")
         took_s = [_post(client, text) for text in texts]
         return {
             "s_per_1000": [
@@ -45,29 +45,34 @@ def _post(client, text):
     return time.perf_counter() - began_s
 
 
-def _result(found):
-    cost = {n: median(f["s_per_1000"]) for n, f in found.items()}
-    peak = {n: f["peak_mb"] for n, f in found.items()}
+def _result(by_size):
+    cost = {n: median(f["s_per_1000"]) for n, f in by_size.items()}
+    peak = {n: f["peak_mb"] for n, f in by_size.items()}
     spread = max(cost.values()) / min(cost.values())
     growth_mb = max(peak.values()) - min(peak.values())
     rows = [
-        (f"{n:,}", shown(f["s_per_1000"], 3), f"{f['peak_mb']:.0f}", f"{f['resident_mb']:.0f}")
-        for n, f in found.items()
+        (
+            f"{n:,}",
+            median_with_range(f["s_per_1000"], 3),
+            f"{f['peak_mb']:.0f}",
+            f"{f['resident_mb']:.0f}",
+        )
+        for n, f in by_size.items()
     ]
     return Result(
         name="linear-cost",
-        title="Cost against length",
-        head=("sentences", "s per 1,000", "most memory, MB", "memory afterwards, MB"),
+        title="Cost by length",
+        head=("sentences", "s per 1,000", "peak memory, MB", "memory afterwards, MB"),
         rows=rows,
-        figures={"by_size": found},
+        figures={"by_size": by_size},
         panels=[
             lines({"": (list(cost), list(cost.values()))}, xlabel="sentences",
                   ylabel="s per 1,000 sentences", is_log=True),
             lines({"": (list(peak), list(peak.values()))}, xlabel="sentences",
-                  ylabel="most memory, MB", is_log=True),
+                  ylabel="peak memory, MB", is_log=True),
         ],
         targets=[
-            Target("dearest 1,000 sentences over the cheapest", spread, 1.15, is_limit=True),
-            Target("memory between the sizes, MB,", growth_mb, 150, is_limit=True),
+            Target("slowest 1,000 sentences over the fastest", spread, 1.15, is_limit=True),
+            Target("difference of peak memory between sizes, MB,", growth_mb, 150, is_limit=True),
         ],
     )  # fmt: skip

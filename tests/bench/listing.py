@@ -1,4 +1,4 @@
-"""Listing 20 scans with 1,000 and with 1,000,000 in MariaDB, the user's own and others', with the plans."""
+"""Listing 20 scans of 1,000 and of 1,000,000 in MariaDB: times and query plans."""
 
 import contextlib
 import statistics
@@ -16,7 +16,7 @@ from db.tables import User
 from service.api.http.pagination import encode_cursor
 from service.domain.limits import COUNTED_SCANS
 from tests.bench.plots import bars
-from tests.bench.results import Result, Target, shown
+from tests.bench.results import Result, Target, median_with_range
 from tests.bench.servers import riskscan, running, token
 from tests.support.databases import fresh_database
 
@@ -24,7 +24,7 @@ FEW, MANY = 1_000, 1_000_000
 _N_AMONG = 100
 _OWN, _AMONG = "all their own", f"{_N_AMONG} among others'"
 _PER_PAGE = 20
-_N_LOOKS = 50
+_N_REQUESTS = 50
 _WAYS = ("first page", "second page, by cursor", "half-way, by cursor")
 _TOTAL = "total of the first page"
 _INDEX = queries.NEWEST_FIRST
@@ -43,7 +43,7 @@ WHERE i < :n
 
 @dataclass(frozen=True, slots=True)
 class _Account:
-    """A user of one of the two databases, and the positions after which their pages begin."""
+    """A user of one of the two databases; `positions` are where their pages begin."""
 
     case: str
     n: int
@@ -54,7 +54,7 @@ class _Account:
 
 
 def run(options):
-    """Store the scans, then list through the API in turns, page by page number and by cursor."""
+    """Store the scans, then list them through the API, all accounts and pages in turn."""
     few = max(options.size(FEW), 4 * _PER_PAGE)
     sizes = (few, max(options.size(MANY), few + 1))
     with contextlib.ExitStack() as stack:
@@ -73,7 +73,7 @@ def run(options):
 
 
 def _accounts(stack, options, folder, n):
-    """Serve a database of n scans: one user owns all of them, another a hundred more."""
+    """Serve a database where one user owns n scans, and another a hundred more."""
     url = stack.enter_context(fresh_database("mysql", folder))
     server = stack.enter_context(running(riskscan(options, folder, database_url=url)))
     engine = create_engine(url)
@@ -89,7 +89,7 @@ def _accounts(stack, options, folder, n):
 
 
 def _store(engine, user_id: UUID, n):
-    """Insert n scans of a user, a second apart; they have no findings, which the listing does not read."""
+    """Insert n scans of a user, a second apart, without findings: the listing reads none."""
     values = {"user_id": user_id.hex, "n": n, "now": datetime.now(UTC)}
     with engine.begin() as connection:
         connection.execute(text(_STORE), values)
@@ -98,23 +98,23 @@ def _store(engine, user_id: UUID, n):
 
 
 def _positions(engine, user_id, n):
-    found = {_WAYS[0]: None}
+    positions = {_WAYS[0]: None}
     with Session(engine) as session:
         for way, offset in zip(_WAYS[1:], (_PER_PAGE - 1, n // 2), strict=True):
             [last] = queries.list_scans_page(session, user_id, limit=1, offset=offset)
-            found[way] = (last.created_at, last.id)
-    return found
+            positions[way] = (last.created_at, last.id)
+    return positions
 
 
 def _timed(accounts):
-    """Return milliseconds of each look, by way, case and number of scans."""
-    found = {(way, a.case, a.n): [] for way in _WAYS for a in accounts}
-    for _ in range(_N_LOOKS):
+    """Return the milliseconds of each request, by page, account and number of scans."""
+    times_ms = {(way, a.case, a.n): [] for way in _WAYS for a in accounts}
+    for _ in range(_N_REQUESTS):
         for account in accounts:
             for way, position in account.positions.items():
                 query = {"cursor": encode_cursor(*position)} if position else {}
-                found[way, account.case, account.n].append(_page_ms(account.client, query))
-    return found
+                times_ms[way, account.case, account.n].append(_page_ms(account.client, query))
+    return times_ms
 
 
 def _page_ms(client, query):
@@ -128,30 +128,30 @@ def _page_ms(client, query):
 
 
 def _plans(account):
-    """Return what the database says of the statements that the service lists with."""
+    """Return the query plans of the statements that the service lists with."""
     engine, user_id, limit = account.engine, account.user_id, _PER_PAGE + 1
-    found = {
-        way: _explained(
+    plans = {
+        way: _explain(
             engine, lambda s, at=at: queries.list_scans(s, user_id, limit=limit, after=at)
         )
         for way, at in account.positions.items()
     }
-    found[_TOTAL] = _explained(
+    plans[_TOTAL] = _explain(
         engine, lambda s: queries.count_scans(s, user_id, at_most=COUNTED_SCANS)
     )
-    return found
+    return plans
 
 
-def _explained(engine, way):
+def _explain(engine, way):
     sent = []
 
-    def remember(_connection, _cursor, statement, parameters, *_):
+    def record(_connection, _cursor, statement, parameters, *_):
         sent.append((statement, parameters))
 
-    event.listen(engine, "before_cursor_execute", remember)
+    event.listen(engine, "before_cursor_execute", record)
     with Session(engine) as session:
         way(session)
-        event.remove(engine, "before_cursor_execute", remember)
+        event.remove(engine, "before_cursor_execute", record)
         plan = session.connection().exec_driver_sql(f"EXPLAIN {sent[-1][0]}", sent[-1][1])
         return [dict(row) for row in plan.mappings()]
 
@@ -162,7 +162,16 @@ def _result(took_ms, plans, sizes):
         values = took_ms.get((way, case, n))
         keys = ", ".join(step["key"] for step in plan if step["key"])
         extra = "; ".join(step["Extra"] for step in plan if step["Extra"])
-        rows.append((way, case, f"{n:,}", shown(_thirds(values), 2) if values else "", keys, extra))
+        rows.append(
+            (
+                way,
+                case,
+                f"{n:,}",
+                median_with_range(_thirds(values), 2) if values else "",
+                keys,
+                extra,
+            )
+        )
     middle = {at: statistics.median(values) for at, values in took_ms.items()}
     few, many = sizes
     return Result(
@@ -198,6 +207,6 @@ def _is_sound(plan):
 
 
 def _thirds(values):
-    """Return the medians of the first, second and last third of the looks."""
+    """Return the medians of the first, second and last third of the requests."""
     third = max(1, len(values) // 3)
     return [statistics.median(values[i * third : (i + 1) * third]) for i in range(3)]

@@ -1,4 +1,4 @@
-"""Memory over 10,000 mixed scans: notes, documents and files, stored and not. Its slope is shown."""
+"""Resident memory over 10,000 mixed scans: notes, documents and files, stored or not; reports the slope."""
 
 import random
 import secrets
@@ -18,41 +18,41 @@ from tests.support.documents import docx_of, pdf_of_pages
 
 _N_SCANS = 10_000
 _N_CLIENTS = 8
-_LOOK_S = 1.0
-# The 50,000 sentences that the service remembers (CACHE_SENTENCES) are there after 4,500 of the scans.
+_POLL_S = 1.0
+# The score cache (CACHE_SENTENCES, 50,000 sentences) is full after 4,500 of the scans.
 _WARM_SHARE = 0.5
 _SEED = 7
 
 
 def run(options):
-    """Send the scans and look at the service's memory every second."""
+    """Send the scans, and sample the service's memory every second."""
     folder = options.out / "memory"
     with (
         fresh_database("mysql", folder) as url,
         running(riskscan(options, folder, database_url=url)) as server,
     ):
         requests = _mixed(options.size(_N_SCANS), token(server))
-        looks, over = [], threading.Event()
-        watcher = threading.Thread(target=_watch, args=(server, looks, over))
+        samples, over = [], threading.Event()
+        watcher = threading.Thread(target=_watch, args=(server, samples, over))
         watcher.start()
         try:
-            found = send(server, requests, options, n_clients=_N_CLIENTS)
+            load = send(server, requests, options, n_clients=_N_CLIENTS)
         finally:
             over.set()
             watcher.join()
-        looks.append((time.perf_counter(), server.resident_mb()))
-    ended_s = np.sort([ended for _, ended, _ in found["answers"]])
-    n_scans = [int(np.searchsorted(ended_s, at_s)) for at_s, _ in looks]
-    return _result(n_scans, [mb for _, mb in looks])
+        samples.append((time.perf_counter(), server.resident_mb()))
+    ended_s = np.sort([ended for _, ended, _ in load["answers"]])
+    n_scans = [int(np.searchsorted(ended_s, at_s)) for at_s, _ in samples]
+    return _result(n_scans, [mb for _, mb in samples])
 
 
-def _watch(server, looks, over):
-    while not over.wait(_LOOK_S):
-        looks.append((time.perf_counter(), server.resident_mb()))
+def _watch(server, samples, over):
+    while not over.wait(_POLL_S):
+        samples.append((time.perf_counter(), server.resident_mb()))
 
 
 def _mixed(n, headers):
-    chance, stream = random.Random(_SEED), endless()
+    rng, stream = random.Random(_SEED), endless()
     documents = Documents(stream)
     kinds = {
         lambda: json_request("/scan", {"text": documents.next(5)[0]}): 60,
@@ -64,11 +64,11 @@ def _mixed(n, headers):
         ): 2,
         lambda: _file("note.docx", docx_of(_plain(stream, 20)), headers): 1,
     }
-    return [make() for make in chance.choices(list(kinds), list(kinds.values()), k=n)]
+    return [make() for make in rng.choices(list(kinds), list(kinds.values()), k=n)]
 
 
 def _plain(stream, n):
-    """Return sentences that the core fonts of PDF can write."""
+    """Return `n` sentences that the core PDF fonts can write."""
     return list(islice((s for s in stream if s.isascii()), n))
 
 

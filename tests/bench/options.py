@@ -1,4 +1,4 @@
-"""How long and how large the benchmarks are, and where they find what they run."""
+"""Options of all benchmarks: duration, sizes, output folder and interpreters."""
 
 import argparse
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _OUT = ROOT / "var" / "bench"
 class Options:
     """`rounds` of `seconds` each, after `warm_s` that do not count; `scale` multiplies sizes.
 
-    Requests that need an account take those of `accounts` users in turn.
+    Requests that need authentication take turns with the tokens of `accounts` users.
     """
 
     rounds: int = 5
@@ -25,34 +25,34 @@ class Options:
     environments: Path = _OUT / "env"
 
     def size(self, n):
-        """Return a size of the full benchmark as this run has it."""
+        """Scale a size of the full benchmark to this run; at least 1."""
         return max(1, round(n * self.scale))
 
-    def python_of(self, environment):
+    def interpreter(self, environment):
         """Return the interpreter of an environment that the Makefile installs."""
         return self.environments / environment / "bin" / "python"
 
 
-def parser(description):
-    """Return a parser of the options that every benchmark has."""
-    found, default = argparse.ArgumentParser(description=description), Options()
+def argument_parser(description):
+    """Return a parser with the options of every benchmark."""
+    parser, default = argparse.ArgumentParser(description=description), Options()
     helps = {
         "rounds": "rounds; the median is reported",
-        "seconds": "seconds of one measurement",
-        "warm_s": "seconds before it that do not count",
-        "scale": "share of the full sizes, to try it out",
-        "accounts": "users whose accounts stored scans use in turn",
+        "seconds": "duration of one measurement in seconds",
+        "warm_s": "warm-up before it in seconds, not measured",
+        "scale": "share of the full sizes, for a trial run",
+        "accounts": "number of users that stored scans take turns with",
         "out": "folder of the results",
         "service_python": "interpreter of the serving environment",
-        "environments": "folder of the environments that only benchmarks need",
+        "environments": "folder of the virtual environments of load generator and peers",
     }
     for name, text in helps.items():
         value = getattr(default, name)
         flag = f"--{name.replace('_', '-')}"
-        found.add_argument(flag, type=type(value), default=value, help=f"{text} ({value})")
-    return found
+        parser.add_argument(flag, type=type(value), default=value, help=f"{text} ({value})")
+    return parser
 
 
-def options_of(arguments):
+def options_from(arguments):
     """Return the Options in parsed arguments."""
     return Options(**{name: getattr(arguments, name) for name in Options.__dataclass_fields__})

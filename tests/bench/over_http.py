@@ -1,21 +1,21 @@
-"""HTTP end to end: documents and single sentences, many clients and one, against the bare engine.
+"""HTTP end to end: documents and single sentences, from many clients and from one, beside the bare engine.
 
 POST /scan stores nothing; POST /api/scan is authenticated and stores in MariaDB.
 """
 
 from itertools import cycle, islice
 
-from tests.bench.engine import ONE_BY_ONE, alone, best_sorted
+from tests.bench.engine import ONE_BY_ONE, bare_engine, best_sorted
 from tests.bench.load import closed_loop, json_request
 from tests.bench.plots import bars
-from tests.bench.results import Result, Target, median, shown
+from tests.bench.results import Result, Target, median, median_with_range
 from tests.bench.sentences import SENTENCES_PER_DOCUMENT, Documents, endless
 from tests.bench.servers import riskscan, running, tokens
 from tests.support.databases import fresh_database
 
 DOCUMENT_CLIENTS = 8
 SINGLE_CLIENTS = 32
-# More a second than anything here reaches, so that no load runs out of requests.
+# Above any measured rate per second, so that no load runs out of requests.
 _MOST_DOCUMENTS_PER_S = 30
 _MOST_SINGLES_PER_S = 2_500
 
@@ -29,7 +29,7 @@ _PATHS = {SCAN: "/scan", STORED: "/api/scan"}
 
 
 class Supply:
-    """Texts that no server has seen: documents of 100 sentences, and sentences."""
+    """Texts that no server has received yet: documents of 100 sentences, and single sentences."""
 
     def __init__(self, options):
         self._seconds = options.warm_s + options.seconds
@@ -49,7 +49,7 @@ class Supply:
 
 
 def run(options):
-    """Load the service in rounds, the bare engine among them."""
+    """Load the service in rounds; each round measures the bare engine too."""
     folder = options.out / "over-http"
     supply = Supply(options)
     with (
@@ -60,26 +60,27 @@ def run(options):
     return _result(rounds)
 
 
-def requests_of(texts, path, headers=({},)):
-    """Return what our clients post, with each of `headers` in turn."""
+def scan_requests(texts, path, headers=({},)):
+    """Return a POST to `path` for each text, with each of `headers` in turn."""
     pairs = zip(texts, cycle(headers))
     return [json_request(path, {"text": text}, **some) for text, some in pairs]
 
 
 def _round(server, supply, options):
-    accounts = tokens(server, options.accounts)  # new ones each round: they live for half an hour
+    # New tokens each round: they expire after half an hour.
+    accounts = tokens(server, options.accounts)
     documents = supply.documents()
-    found = {"engine": alone(options, [s for _, some in documents[:10] for s in some])}
+    figures = {"engine": bare_engine(options, [s for _, some in documents[:10] for s in some])}
     for kind, n_clients in _CLIENTS.items():
         for name, path in _PATHS.items():
             is_document = kind in {DOCUMENTS, ONE_DOCUMENT}
             texts = [text for text, _ in documents] if is_document else supply.singles()
-            asked = requests_of(texts, path, accounts if name == STORED else ({},))
-            load = closed_loop(server, asked, options, n_clients=n_clients)
-            found[f"{kind}, {name}"] = summary(load, SENTENCES_PER_DOCUMENT if is_document else 1)
+            requests = scan_requests(texts, path, accounts if name == STORED else ({},))
+            load = closed_loop(server, requests, options, n_clients=n_clients)
+            figures[f"{kind}, {name}"] = summary(load, SENTENCES_PER_DOCUMENT if is_document else 1)
             if is_document:
                 documents = supply.documents()
-    return found
+    return figures
 
 
 def summary(load, sentences_per_answer):
@@ -106,15 +107,17 @@ def _result(rounds):
     rows = [
         (
             name,
-            shown(c["sentences_per_s"]),
-            *(shown(c[key], 1) for key in ("p50_ms", "p95_ms", "p99_ms")),
-            shown(c["server_cores"], 2),
-            shown(c["generator_cores"], 2),
+            median_with_range(c["sentences_per_s"]),
+            *(median_with_range(c[key], 1) for key in ("p50_ms", "p95_ms", "p99_ms")),
+            median_with_range(c["server_cores"], 2),
+            median_with_range(c["generator_cores"], 2),
         )
         for name, c in columns.items()
     ]
-    rows.append(("the bare engine, sorted batches", shown(engine), "", "", "", "", ""))
-    rows.append(("the bare engine, one by one", "", shown(single_ms, 2), "", "", "", ""))
+    rows.append(("the bare engine, sorted batches", median_with_range(engine), "", "", "", "", ""))
+    rows.append(
+        ("the bare engine, one by one", "", median_with_range(single_ms, 2), "", "", "", "")
+    )
     speeds = {name: c["sentences_per_s"] for name, c in columns.items()}
     return Result(
         name="over-http",
@@ -138,9 +141,9 @@ def _result(rounds):
 def _targets(columns, engine, single_ms):
     documents = columns[f"{DOCUMENTS}, {SCAN}"]["sentences_per_s"]
     share = median([a / b for a, b in zip(documents, engine, strict=True)])
-    found = [Target("documents over HTTP, as a share of the bare engine,", share, 0.75)]
+    targets = [Target("documents over HTTP, as a share of the bare engine,", share, 0.75)]
     for name, extra_ms in ((SCAN, 3.0), (STORED, 6.0)):
         p50_ms = median(columns[f"{ONE_SINGLE}, {name}"]["p50_ms"])
         bound = 1.5 * median(single_ms) + extra_ms
-        found.append(Target(f"p50 of one client at {name}, ms,", p50_ms, bound, is_limit=True))
-    return found
+        targets.append(Target(f"p50 of one client at {name}, ms,", p50_ms, bound, is_limit=True))
+    return targets

@@ -6,20 +6,20 @@ import subprocess
 from tests.bench.options import ROOT
 
 
-def measured(options, module, given):
-    """Return what `python -m module` answers to `given`.
+def run_module(options, module, inputs):
+    """Run `python -m module` with `inputs` as JSON on standard input; return its output, parsed.
 
     Raises:
-        RuntimeError: it failed.
+        RuntimeError: the module failed; the message has its standard error.
     """
-    ended = subprocess.run(
+    process = subprocess.run(
         [options.service_python, "-m", module],
         cwd=ROOT,
-        input=json.dumps(given),
+        input=json.dumps(inputs),
         capture_output=True,
         text=True,
         check=False,
     )
-    if ended.returncode:
-        raise RuntimeError(f"{module} failed:\n{ended.stderr}")
-    return json.loads(ended.stdout)
+    if process.returncode:
+        raise RuntimeError(f"{module} failed:\n{process.stderr}")
+    return json.loads(process.stdout)

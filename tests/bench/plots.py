@@ -1,4 +1,4 @@
-"""The SVG of a benchmark: bars with every round as a point, or lines."""
+"""The SVG of a benchmark: bars with a point for each round, or lines."""
 
 import statistics
 
@@ -28,7 +28,7 @@ def save(path, title, panels):
 
 
 def bars(rounds_by_name, label):
-    """Return a panel of horizontal bars, the medians, with each round as a point."""
+    """Return a panel of horizontal bars: the medians, with a point for each round."""
 
     def draw(axis):
         names = list(rounds_by_name)[::-1]

@@ -1,4 +1,4 @@
-"""What a benchmark found: a table to print, targets with their verdicts, JSON and an SVG to keep."""
+"""The result of a benchmark: a table to print, targets with their verdicts, and files as JSON and SVG."""
 
 import json
 import os
@@ -24,14 +24,14 @@ class Target:
     is_limit: bool = False
 
     def holds(self):
-        """Tell whether the figure is within its bound."""
+        """Return whether the figure is within its bound."""
         return self.value <= self.bound if self.is_limit else self.value >= self.bound
 
     def sentence(self):
-        """Say what was asked and what came."""
+        """Return the verdict in words: the figure and its bound."""
         verdict = "holds" if self.holds() else "FALLS SHORT"
         side = "at most" if self.is_limit else "at least"
-        return f"{verdict}: {self.what} is {self.value:.2f}, {side} {self.bound:.2f} asked"
+        return f"{verdict}: {self.what} is {self.value:.2f}, required {side} {self.bound:.2f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +49,15 @@ class Result:
 
     def publish(self, options: Options):
         """Print the table; write NAME.json and NAME.svg."""
-        from ml.evaluation.markdown_report import markdown_table as markdown  # noqa: PLC0415 - scikit-learn and torch are absent where we serve
+        from ml.evaluation.markdown_report import markdown_table as markdown  # noqa: PLC0415 - the serving environment lacks scikit-learn and torch
 
         print(f"\n## {self.title}\n\n{markdown(self.head, self.rows)}\n")
         for line in (*(t.sentence() for t in self.targets), *self.notes):
             print(f"- {line}")
         options.out.mkdir(parents=True, exist_ok=True)
-        kept = {
+        document = {
             "title": self.title,
-            "where": where(),
+            "where": environment(),
             "options": {k: str(v) for k, v in asdict(options).items()},
             "table": [self.head, *self.rows],
             "targets": [{**asdict(t), "holds": t.holds()} for t in self.targets],
@@ -65,22 +65,22 @@ class Result:
             "figures": self.figures,
         }
         path = options.out / f"{self.name}.json"
-        path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         save(path.with_suffix(".svg"), self.title, self.panels)
 
 
-def where():
-    """Return when, on what and from which commit this is measured."""
+def environment():
+    """Return time, machine, Python version and commit of this measurement."""
     from ml.evaluation.latency import machine  # noqa: PLC0415 - as in publish
 
     git = ["git", "describe", "--always", "--dirty"]
-    found = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=False)
+    git_describe = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=False)
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
         "load": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
-        "commit": found.stdout.strip(),
+        "commit": git_describe.stdout.strip(),
     }
 
 
@@ -89,8 +89,8 @@ def median(values):
     return statistics.median(values)
 
 
-def shown(values, digits=0):
-    """Return the median of the rounds with the least and the most."""
+def median_with_range(values, digits=0):
+    """Return the median of the rounds as text, with the smallest and the largest."""
     middle = f"{median(values):,.{digits}f}"
     if len(values) == 1:
         return middle

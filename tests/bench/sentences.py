@@ -1,7 +1,7 @@
-"""What the benchmarks scan: the authored sentences, without end and without repetition.
+"""The texts of the benchmarks: an endless stream of different sentences.
 
-A sentence that was seen before may be answered from memory, so none is sent twice: after the last authored
-one come the same again with their last words exchanged, which changes neither lengths nor words.
+The service caches scores by sentence, so no sentence is sent twice. After the last authored sentence the
+stream repeats them with the last words exchanged, which preserves lengths and vocabulary.
 """
 
 import json
@@ -30,13 +30,13 @@ def authored():
         for line in path.read_text(encoding="utf-8").splitlines()
     )
     texts = dict.fromkeys(json.loads(line)["text"].strip() for line in lines)
-    kept = [t for t in texts if len(t.split()) >= 4 and not _ENDS_INSIDE.search(t)]
-    random.Random(_SEED).shuffle(kept)
-    return tuple(kept)
+    usable = [t for t in texts if len(t.split()) >= 4 and not _ENDS_INSIDE.search(t)]
+    random.Random(_SEED).shuffle(usable)
+    return tuple(usable)
 
 
 def endless():
-    """Yield different sentences for as long as anybody asks."""
+    """Yield different sentences without end."""
     texts, seen = authored(), set()
     words = [text.rsplit(" ", 1) for text in texts]
     for shift in count():
@@ -48,13 +48,13 @@ def endless():
 
 
 def numbered(n, *, start=0):
-    """Return n different sentences of the same mix whatever n is: authored ones that end in a number."""
+    """Return n different sentences: authored ones with a number at the end, in the same mix for every n."""
     texts, numbers = authored(), range(start, start + n)
     return [f"{texts[i % len(texts)].rstrip('.!?')} ({i:07})." for i in numbers]
 
 
 class Documents:
-    """Makes documents of a stream of sentences, each of which the service finds again as it was."""
+    """Composes documents that the service segments into the same sentences again."""
 
     def __init__(self, sentences):
         self._sentences = sentences
@@ -62,24 +62,24 @@ class Documents:
 
     def next(self, n_sentences=SENTENCES_PER_DOCUMENT):
         """Return the next document's text and sentences: paragraphs of up to five."""
-        paragraphs, kept = [], []
-        while len(kept) < n_sentences:
-            sentences = self._paragraph(min(_SENTENCES_PER_PARAGRAPH, n_sentences - len(kept)))
+        paragraphs, used = [], []
+        while len(used) < n_sentences:
+            sentences = self._paragraph(min(_SENTENCES_PER_PARAGRAPH, n_sentences - len(used)))
             text = " ".join(sentences)
-            if self._found(text) == sentences:
+            if self._segmented(text) == sentences:
                 paragraphs.append(text)
-                kept += sentences
-        return "\n\n".join(paragraphs), kept
+                used += sentences
+        return "\n\n".join(paragraphs), used
 
     def _paragraph(self, longest):
-        """Return the next sentences; one without a full stop ends its paragraph."""
-        taken = []
+        """Return up to `longest` sentences; one without a full stop ends the paragraph."""
+        paragraph = []
         for sentence in self._sentences:
-            taken.append(sentence)
-            if len(taken) == longest or not _ENDS.search(sentence):
-                return taken
-        return taken
+            paragraph.append(sentence)
+            if len(paragraph) == longest or not _ENDS.search(sentence):
+                return paragraph
+        return paragraph
 
-    def _found(self, text):
+    def _segmented(self, text):
         extracted = extract_text(text, max_chars=len(text))
         return self._segmenter.segment(extracted).sentence_texts()

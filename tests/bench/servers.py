@@ -1,4 +1,4 @@
-"""Servers to measure: ours as operators start it, and any other; each a process tree that can be paused."""
+"""Servers to measure, ours and its peers: each a process tree that can be paused."""
 
 import contextlib
 import http.client
@@ -18,11 +18,11 @@ import psutil
 from tests.bench.options import ROOT
 
 _PATIENCE_S = 180.0
-_LOOK_S = 0.01
+_POLL_S = 0.01
 
 
 class Server:
-    """A process that answers HTTP on a free port of this machine; its output goes to `log`."""
+    """An HTTP server process on a free port of this machine; its output goes to `log`."""
 
     def __init__(self, name, command, *, health, log, environ):
         """Start it; `{port}` in `command` and in the values of `environ` becomes the port."""
@@ -33,32 +33,32 @@ class Server:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         inherited = {k: os.environ[k] for k in ("PATH", "HOME", "LANG") if k in os.environ}
-        inherited["RISKSCAN_ENV_FILE"] = ""  # what is measured has no settings but those given here
-        given = {k: str(v).format(port=self.port) for k, v in environ.items()}
+        inherited["RISKSCAN_ENV_FILE"] = ""  # no settings but those in `environ`
+        own = {k: str(v).format(port=self.port) for k, v in environ.items()}
         self._began_s = time.perf_counter()
         with log.open("wb") as output:
             self._process = psutil.Popen(
                 [str(part).format(port=self.port) for part in command],
                 cwd=ROOT,
-                env=inherited | given,
+                env=inherited | own,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
 
-    def when_healthy(self):
-        """Wait until it answers its health check; `ready_after_s` says how long that took."""
+    def wait_until_healthy(self):
+        """Wait until the health check answers 200; `ready_after_s` is the time since the start."""
         while not self._is_healthy():
             if self._process.poll() is not None or self._age_s() > _PATIENCE_S:
                 raise RuntimeError(f"{self.name} did not start; see {self.log}")
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_S)
         self.ready_after_s = self._age_s()
 
     def _age_s(self):
         return time.perf_counter() - self._began_s
 
     def _is_healthy(self):
-        # Not httpx: its 2 ms a look would slow what is measured.
+        # Not httpx: 2 ms of processor time for each poll would slow the server under test.
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE_S)
         with contextlib.closing(connection):
             try:
@@ -68,40 +68,40 @@ class Server:
                 return False
 
     def cpu_s(self):
-        """Return the processor seconds that its processes have used."""
+        """Return the processor seconds used by all processes of the tree."""
         return sum(sum(p.cpu_times()[:2]) for p in self._tree())
 
     def resident_mb(self):
-        """Return the resident memory of its processes; what they share counts once for each."""
+        """Return the resident memory of the tree; memory shared by processes counts once for each."""
         return sum(p.memory_info().rss for p in self._tree()) / 1e6
 
     def peak_mb(self):
-        """Return the most resident memory that its first process ever had."""
+        """Return the peak resident memory of the first process."""
         status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
         return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024 / 1e6
 
     def pause(self):
-        """Stop its processes where they are, so that they cost nothing while others are measured."""
+        """Suspend the processes, so that they use no processor time while others are measured."""
         for process in self._tree():
             process.suspend()
 
     def resume(self):
-        """Let its processes go on."""
+        """Resume the processes."""
         for process in self._tree():
             process.resume()
 
     def stop(self):
-        """End its processes."""
+        """End the processes."""
         tree = self._tree()
         for process in tree:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.resume()
                 process.terminate()
-        _, left = psutil.wait_procs(tree, timeout=10)
-        for process in left:
+        _, alive = psutil.wait_procs(tree, timeout=10)
+        for process in alive:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(left, timeout=10)
+        psutil.wait_procs(alive, timeout=10)
 
     def _tree(self):
         try:
@@ -112,16 +112,16 @@ class Server:
 
 @contextlib.contextmanager
 def running(server):
-    """Yield a healthy server, which ends with the block."""
+    """Yield the server once it is healthy; stop it at the end of the block."""
     try:
-        server.when_healthy()
+        server.wait_until_healthy()
         yield server
     finally:
         server.stop()
 
 
 def riskscan(options, folder, *, database_url="", **settings):
-    """Start the service as for production, open to services on /scan; its log and secrets are in `folder`."""
+    """Start the service in production mode with an open POST /scan; its data and log are in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     environ = {
         "RISKSCAN_ENV": "production",
@@ -132,7 +132,7 @@ def riskscan(options, folder, *, database_url="", **settings):
         "PORT": "{port}",
         "AI_SERVICE_OPEN": "true",
         "REGISTRATION": "open",
-        "LOGIN_RATE_LIMIT": "1000 per minute",  # of all the users that a benchmark registers
+        "LOGIN_RATE_LIMIT": "1000 per minute",  # for all users that a benchmark registers
         **settings,
     }
     command = [options.service_python, "-m", "service"]
@@ -141,7 +141,7 @@ def riskscan(options, folder, *, database_url="", **settings):
 
 
 def token(server):
-    """Register a user of the service and return the header that authenticates them."""
+    """Register a user; return the header that authenticates them."""
     account = {"email": f"{secrets.token_hex(6)}@corp.local", "password": secrets.token_hex(16)}
     with httpx.Client(base_url=server.url, timeout=60) as client:
         client.post("/api/auth/register", json=account).raise_for_status()
@@ -156,7 +156,7 @@ def tokens(server, n):
 
 
 def end_with_the_benchmark():
-    """Have SIGTERM unwind this process, so that what it started ends with it."""
+    """Exit normally on SIGTERM, so that the servers started here end too."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
 

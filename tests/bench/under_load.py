@@ -1,7 +1,7 @@
-"""Under load: what is answered in time when more is offered than can be, and what else still answers fast.
+"""Overload: goodput at four times the best rate, and the latency of other requests beside a heavy load.
 
-Offered is four times the best rate of a closed loop, as an open loop. Beside saturating clients the ops
-listener is asked, and beside a document of 2 MB five sentences are scanned again and again.
+An open loop offers four times the best rate of a closed loop. While clients saturate the service, the ops
+listener is polled; while it scans a document of 2 MB, texts of five sentences are scanned one after another.
 """
 
 import http.client
@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import asdict
 from itertools import islice
 
-from tests.bench.engine import AS_SERVED, alone
+from tests.bench.engine import AS_SERVED, bare_engine
 from tests.bench.load import closed_loop, open_loop, percentiles
 from tests.bench.over_http import (
     DOCUMENT_CLIENTS,
@@ -21,28 +21,30 @@ from tests.bench.over_http import (
     SINGLE_CLIENTS,
     SINGLES,
     STORED,
-    requests_of,
+    scan_requests,
 )
 from tests.bench.plots import bars
-from tests.bench.results import Result, Target, median, shown
+from tests.bench.results import Result, Target, median, median_with_range
 from tests.bench.sentences import Documents, endless
 from tests.bench.servers import free_port, riskscan, running, tokens
 from tests.support.databases import fresh_database
 
 TIMES_THE_BEST = 4
 DEADLINE_S = 2.0
-"""In which an answer still helps its caller: as long as a refusal asks them to wait."""
+"""Within this time an answer is useful to its caller: the Retry-After of a refusal."""
 
 _PATHS = {SCAN: "/scan", STORED: "/api/scan"}
-_CLIENTS = (8, 16, 32)  # beyond 80 some are refused: 16 threads, and 64 requests that wait
+_CLIENTS = (8, 16, 32)  # beyond 80 some are refused: 16 threads and 64 queued requests
 _OPS = ("/health/ready", "/metrics")
-_ASKS_PER_S = 40  # of each: enough for a p99, and little beside the load
+_POLLS_PER_S = 40  # of each path: enough for a p99, and little beside the load
 _ALONE, _BESIDE = "five sentences alone", "five sentences beside 2 MB"
 _N_PARAGRAPHS = 200
 _DOCUMENT_CHARS = 2_000_000
-_SENTENCES_PER_DOCUMENT = _DOCUMENT_CHARS // 90  # they have 98 characters, so these are enough
+_SENTENCES_PER_DOCUMENT = (
+    _DOCUMENT_CHARS // 90
+)  # sentences have 98 characters on average, so these are enough
 _N_SENTENCES_OF_ENGINE = 1_000
-# More a second than is reached here, so that no load runs out of requests.
+# Above any measured rate per second, so that no load runs out of requests.
 _MOST_DOCUMENTS_PER_S = 20
 _MOST_SINGLES_PER_S = 2_500
 _PATIENCE_S = 1_800.0
@@ -60,29 +62,29 @@ class _Bench:
         self._documents = Documents(self._stream)
 
     def closed(self, name, n_clients):
-        """Return the Load of clients that send a sentence each."""
+        """Return the Load of a closed loop of single sentences."""
         n = n_clients + int(_MOST_SINGLES_PER_S * self._seconds)
         requests = self._singles(name, n)
         return closed_loop(self._server, requests, self._options, n_clients=n_clients)
 
     def overload(self, name, per_s):
-        """Return the OpenLoad of sentences."""
+        """Return the OpenLoad of `per_s` single sentences a second."""
         requests = self._singles(name, 1 + round(per_s * self._seconds))
         return open_loop(self._server, requests, self._options, per_s=per_s, deadline_s=DEADLINE_S)
 
     def ops_beside_documents(self):
-        """Return the Load of clients with documents, and (ms, status) by path of the ops listener."""
+        """Return the Load of a closed loop of documents, and (ms, status) by path of the ops listener."""
         n = DOCUMENT_CLIENTS + int(_MOST_DOCUMENTS_PER_S * self._seconds)
         texts = [self._documents.next()[0] for _ in range(n)]
-        return self._ops_beside(requests_of(texts, "/scan"), n_clients=DOCUMENT_CLIENTS)
+        return self._ops_beside(scan_requests(texts, "/scan"), n_clients=DOCUMENT_CLIENTS)
 
     def ops_beside_singles(self):
-        """Return the Load of clients with sentences, and (ms, status) by path of the ops listener."""
+        """Return the Load of a closed loop of sentences, and (ms, status) by path of the ops listener."""
         n = SINGLE_CLIENTS + int(_MOST_SINGLES_PER_S * self._seconds)
         return self._ops_beside(self._singles(SCAN, n), n_clients=SINGLE_CLIENTS)
 
     def paragraphs(self):
-        """Return ms of scans of five sentences, one after another: alone, and within a document's scan."""
+        """Return the ms of scans of five sentences: alone, and during the scan of a long document."""
         n, beside = self._options.size(_N_PARAGRAPHS), []
         before = [self._scan_ms(self._paragraph()) for _ in range(n)]
         with ThreadPoolExecutor(1) as pool:
@@ -96,14 +98,14 @@ class _Bench:
         return {_ALONE: before, _BESIDE: beside}
 
     def pass_ms(self):
-        """Return how long the bare engine takes for a pass as large as the service's."""
+        """Return the ms that the bare engine takes for a pass as large as the service's."""
         n, way = self._options.size(_N_SENTENCES_OF_ENGINE), AS_SERVED
-        return alone(self._options, list(islice(self._stream, n)), (way,))[way]["p50_ms"]
+        return bare_engine(self._options, list(islice(self._stream, n)), (way,))[way]["p50_ms"]
 
     def _singles(self, name, n):
-        # New tokens each time: they live for half an hour.
+        # New tokens each time: they expire after half an hour.
         headers = tokens(self._server, self._options.accounts) if name == STORED else ({},)
-        return requests_of(islice(self._stream, n), _PATHS[name], headers)
+        return scan_requests(islice(self._stream, n), _PATHS[name], headers)
 
     def _paragraph(self):
         return " ".join(islice((s for s in self._stream if s.endswith(".")), 5))
@@ -113,49 +115,49 @@ class _Bench:
         return text[: self._options.size(_DOCUMENT_CHARS)]
 
     def _ops_beside(self, requests, *, n_clients):
-        asked = []
+        polls = []
         with ThreadPoolExecutor(1) as pool:
             loading = pool.submit(
                 closed_loop, self._server, requests, self._options, n_clients=n_clients
             )
             while not loading.done():
                 began_s = time.perf_counter()
-                asked += [(began_s, p, _asked(self._ops_port, "GET", p)) for p in _OPS]
-                time.sleep(max(0.0, began_s + 1 / _ASKS_PER_S - time.perf_counter()))
+                polls += [(began_s, p, _timed_request(self._ops_port, "GET", p)) for p in _OPS]
+                time.sleep(max(0.0, began_s + 1 / _POLLS_PER_S - time.perf_counter()))
         load = loading.result()
         start_s, end_s = load.window_s
-        inside = [(path, found) for began_s, path, found in asked if start_s <= began_s < end_s]
-        return load, {path: [found for of, found in inside if of == path] for path in _OPS}
+        inside = [(path, poll) for began_s, path, poll in polls if start_s <= began_s < end_s]
+        return load, {path: [poll for of, poll in inside if of == path] for path in _OPS}
 
     def _scan_ms(self, text):
         body = json.dumps({"text": text}).encode()
         headers = {"Content-Type": "application/json"}
-        took_ms, status = _asked(self._server.port, "POST", "/scan", body, headers)
+        took_ms, status = _timed_request(self._server.port, "POST", "/scan", body, headers)
         if status != 200:
             raise RuntimeError(f"a scan was answered with {status}; {self._server.log}")
         return took_ms
 
 
 def run(options):
-    """Load one service in rounds, each way in turn."""
+    """Measure one service in rounds: closed loops, overload, ops listener, short texts."""
     folder, ops_port = options.out / "under-load", free_port()
-    # A slow machine reads 2 MB in more than the 60 s of the default.
+    # On a slow machine 2 MB take longer than the default of 60 s.
     settings = {"OPS_PORT": ops_port, "AI_TIMEOUT_S": 600}
     with (
         fresh_database("mysql", folder) as url,
         running(riskscan(options, folder, database_url=url, **settings)) as server,
     ):
         bench = _Bench(server, ops_port, options)
-        tried = {
+        trials = {
             name: {n: bench.closed(name, n).answers_per_s for n in _CLIENTS} for name in _PATHS
         }
-        best = {name: max(per_s, key=per_s.get) for name, per_s in tried.items()}
+        best = {name: max(per_s, key=per_s.get) for name, per_s in trials.items()}
         rounds = [_round(bench, best) for _ in range(options.rounds)]
-    return _result(rounds, tried)
+    return _result(rounds, trials)
 
 
 def _round(bench, n_clients):
-    """Return Loads, OpenLoads and milliseconds by what they are of."""
+    """Return the Loads, OpenLoads and milliseconds of one round, by name."""
     loads, overloads, ops = {}, {}, {}
     for name in _PATHS:
         loads[name] = bench.closed(name, n_clients[name])
@@ -171,7 +173,7 @@ def _round(bench, n_clients):
     }
 
 
-def _asked(port, method, path, body=None, headers=None):
+def _timed_request(port, method, path, body=None, headers=None):
     """Return milliseconds and status of one request over a connection of its own."""
     began_s = time.perf_counter()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE_S)
@@ -182,14 +184,14 @@ def _asked(port, method, path, body=None, headers=None):
     return 1000 * (time.perf_counter() - began_s), answer.status
 
 
-def _result(rounds, tried):
+def _result(rounds, trials):
     loads, overloads, ops, paragraphs_ms = (
         {name: [r[kind][name] for r in rounds] for name in rounds[0][kind]}
         for kind in ("loads", "overloads", "ops", "paragraphs_ms")
     )
-    ops_ms = {name: [[ms for ms, _ in asked] for asked in some] for name, some in ops.items()}
-    n_not_ok = sum(status != 200 for some in ops.values() for asked in some for _, status in asked)
-    n_asked = min(len(ms) for some in ops_ms.values() for ms in some)
+    ops_ms = {name: [[ms for ms, _ in polls] for polls in some] for name, some in ops.items()}
+    n_not_ok = sum(status != 200 for some in ops.values() for polls in some for _, status in polls)
+    n_polls = min(len(ms) for some in ops_ms.values() for ms in some)
     singly_ms = ops_ms | paragraphs_ms
     rows = [_load_row(name, some) for name, some in loads.items()]
     rows += [row for name, some in overloads.items() for row in _overload_rows(name, some)]
@@ -201,9 +203,17 @@ def _result(rounds, tried):
     return Result(
         name="under-load",
         title="Under load",
-        head=("what", "a second", "p50 ms", "p95 ms", "p99 ms", "service cores", "generator cores"),
+        head=(
+            "load",
+            "per second",
+            "p50 ms",
+            "p95 ms",
+            "p99 ms",
+            "service cores",
+            "generator cores",
+        ),
         rows=rows,
-        figures={"tried_per_s": tried, "rounds": [_plain(r) for r in rounds]},
+        figures={"tried_per_s": trials, "rounds": [_plain(r) for r in rounds]},
         panels=[bars(speeds, "answers/s"), bars(p99_ms, "p99, ms")],
         targets=[
             *(t for n in _PATHS for t in _overload_targets(n, loads[n], overloads[n])),
@@ -212,18 +222,20 @@ def _result(rounds, tried):
             _paragraphs_target(paragraphs_ms, [r["pass_ms"] for r in rounds]),
         ],
         notes=(
-            *(_tried_note(name, per_s) for name, per_s in tried.items()),
+            *(_tried_note(name, per_s) for name, per_s in trials.items()),
             *(_overload_note(name, some) for name, some in overloads.items()),
-            f"each path of OPS_PORT was asked at least {n_asked} times beside each load of a round",
+            f"each path of OPS_PORT was polled at least {n_polls} times beside each load of a round",
         ),
     )
 
 
-def _plain(found):
-    kept = {kind: {n: asdict(x) for n, x in found[kind].items()} for kind in ("loads", "overloads")}
-    for load in kept["loads"].values():
+def _plain(figures):
+    loads = {
+        kind: {n: asdict(x) for n, x in figures[kind].items()} for kind in ("loads", "overloads")
+    }
+    for load in loads["loads"].values():
         del load["samples"]
-    return found | kept
+    return figures | loads
 
 
 def _each(loads, figure):
@@ -235,21 +247,27 @@ def _nth(triples, n):
 
 
 def _load_row(name, loads):
-    times = [shown(_each(loads, f"p{p}_ms"), 1) for p in (50, 95, 99)]
-    return (name, shown(_each(loads, "answers_per_s")), *times, *_cores(loads))
+    times = [median_with_range(_each(loads, f"p{p}_ms"), 1) for p in (50, 95, 99)]
+    return (name, median_with_range(_each(loads, "answers_per_s")), *times, *_cores(loads))
 
 
 def _overload_rows(name, loads):
-    offered = f"{name}, {TIMES_THE_BEST} times that offered"
+    offered = f"{name}, {TIMES_THE_BEST} times that rate"
     refused_per_s = [load.offered_per_s * _refused_share(load) for load in loads]
     return [
         (
             f"{offered}: answered within {DEADLINE_S:g} s",
-            shown(_each(loads, "goodput_per_s")),
+            median_with_range(_each(loads, "goodput_per_s")),
             *_times(_each(loads, "accepted_ms")),
             *_cores(loads),
         ),
-        (f"{offered}: refused", shown(refused_per_s), *_times(_each(loads, "refused_ms")), "", ""),
+        (
+            f"{offered}: refused",
+            median_with_range(refused_per_s),
+            *_times(_each(loads, "refused_ms")),
+            "",
+            "",
+        ),
     ]
 
 
@@ -258,11 +276,13 @@ def _singly_row(name, times_ms):
 
 
 def _times(triples):
-    return tuple(shown(_nth(triples, i), 1) for i in range(3))
+    return tuple(median_with_range(_nth(triples, i), 1) for i in range(3))
 
 
 def _cores(loads):
-    return tuple(shown(_each(loads, f"{who}_cores"), 2) for who in ("server", "generator"))
+    return tuple(
+        median_with_range(_each(loads, f"{who}_cores"), 2) for who in ("server", "generator")
+    )
 
 
 def _refused_share(load):
@@ -301,12 +321,11 @@ def _paragraphs_target(paragraphs_ms, pass_ms):
 
 
 def _tried_note(name, per_s):
-    found = ", ".join(f"{speed:.0f} with {n} clients" for n, speed in per_s.items())
-    return f"{name} at first: {found} a second; the best of them goes on"
+    speeds = ", ".join(f"{speed:.0f} with {n} clients" for n, speed in per_s.items())
+    return f"{name}, trials: {speeds} a second; the rounds use the fastest"
 
 
 def _overload_note(name, loads):
-    return (
-        f"{name} at {TIMES_THE_BEST} times the load: {shown([100 * _refused_share(x) for x in loads])} % "
-        f"refused; the generator sent {shown(_each(loads, 'lag_p99_ms'), 1)} ms late (p99)"
-    )
+    lag_ms = median_with_range(_each(loads, "lag_p99_ms"), 1)
+    refused = median_with_range([100 * _refused_share(load) for load in loads])
+    return f"{name} at {TIMES_THE_BEST} times the load: {refused} % refused; the generator sent {median_with_range(_each(loads, 'lag_p99_ms'), 1)} ms late (p99)"

@@ -1,4 +1,4 @@
-"""BentoML: its adaptive batching over lists of texts.
+"""The BentoML peer: adaptive batching over lists of texts.
 
 bentoml serve tests.bench.peers.bento:TextClassifier
 """
@@ -17,7 +17,7 @@ from tests.bench.peers.classifier import from_environment
     logging={"access": {"enabled": False}},
 )
 class TextClassifier:
-    """One classifier a worker."""
+    """One classifier per worker."""
 
     def __init__(self):
         self._classify = from_environment()

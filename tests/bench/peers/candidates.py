@@ -1,8 +1,9 @@
-"""The peers, how each is started, asked and read, and the settings worth trying on a CPU.
+"""The peers: how to start each, encode its requests and decode its answers, and its settings for a CPU.
 
-Each is tried in all of its settings first; the best at each kind of load is compared with ours. One worker
-gets a thread for each core, or each core a worker with one thread; torch computes in float32, or bfloat16
-where the processor multiplies it: elsewhere that takes two to four times as long, and never was the best.
+Each peer runs with all of its settings first; the fastest for each kind of load is compared with ours.
+Either one worker has a thread for each core, or each core has a worker with one thread. torch computes in
+float32, and in bfloat16 if the processor supports it natively: without that it took two to four times as
+long.
 """
 
 import json
@@ -17,7 +18,7 @@ from tests.bench.load import Request, json_request
 from tests.bench.servers import Server
 
 Settings = Mapping[str, str]
-_MENTIONED = 0.5
+_THRESHOLD = 0.5
 _QUIET = {
     "DO_NOT_TRACK": "1",  # infinity-emb sends usage statistics otherwise
     "BENTOML_DO_NOT_TRACK": "True",
@@ -28,7 +29,10 @@ _QUIET = {
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A server of the same classifier; `has_int8` where it serves our own int8 file."""
+    """A server of the same classifier; `has_int8` if it serves our own int8 file.
+
+    `encode` makes the JSON of a request from texts, `decode` turns an answer into scores by risk type.
+    """
 
     name: str
     environment: str
@@ -36,18 +40,18 @@ class Peer:
     settings: Sequence[Settings]
     path: str
     health: str
-    asked: Callable[[Sequence[str]], Any]
-    answered: Callable[[Any], list[Mapping[str, float]]]
+    encode: Callable[[Sequence[str]], Any]
+    decode: Callable[[Any], list[Mapping[str, float]]]
     has_int8: bool = False
-    mentioned: float = _MENTIONED
+    threshold: float = _THRESHOLD
 
     def server(self, settings, options):
-        """Start it with one of its settings."""
+        """Start the peer with one of its settings."""
         folder = options.out / "peers"
         folder.mkdir(parents=True, exist_ok=True)
-        bin_folder = options.python_of(self.environment).parent
+        bin_folder = options.interpreter(self.environment).parent
         command = [part.format(bin=bin_folder, port="{port}", **settings) for part in self.command]
-        # A cache for each model: optimum keeps what it optimised under a name that all models share.
+        # A cache for each model: optimum stores optimised models under a name that all share.
         cache = options.out / "classifier" / "cache" / Path(settings["MODEL"]).name
         own = {"HF_HOME": cache, "BENTOML_HOME": folder / "bentoml", "PORT": "{port}"}
         environ = {**_QUIET, **own, **settings}
@@ -55,17 +59,17 @@ class Peer:
         return Server(self.name, command, health=self.health, log=log, environ=environ)
 
     def request(self, texts) -> Request:
-        """Return a request that has all of `texts` classified."""
-        return json_request(self.path, self.asked(texts))
+        """Return the request that classifies all of `texts`."""
+        return json_request(self.path, self.encode(texts))
 
     def labels(self, answer) -> list[set[str]]:
         """Return the risk types that an answer states for each text."""
-        rows = self.answered(json.loads(answer))
-        return [{label for label, p in row.items() if p >= self.mentioned} for row in rows]
+        rows = self.decode(json.loads(answer))
+        return [{label for label, p in row.items() if p >= self.threshold} for row in rows]
 
 
 def peers(folders, manifest):
-    """Return every peer, with `folders` of convert.py and the manifest of the artifact."""
+    """Return every peer; `folders` are those of convert.py, `manifest` the artifact's."""
     cores = cpu_quota()
     shares = [{"WORKERS": "1", "THREADS": str(cores)}]
     if cores > 1:
@@ -103,13 +107,13 @@ def _plain(settings):
 
 
 def _litserve(name, settings, *, has_int8=False):
-    tried = [
+    all_settings = [
         {**s, "FAST_QUEUE": fast, "REQUESTS": "32", "BATCH_TIMEOUT_S": "0.005"}
         for s in settings
         for fast in ("0", "1")
     ]
     command = "{bin}/python -m tests.bench.peers.lit"
-    return Peer(name, "peers/litserve", command.split(), tried, "/predict", "/health",
+    return Peer(name, "peers/litserve", command.split(), all_settings, "/predict", "/health",
                 _texts, lambda answer: answer["data"], has_int8)  # fmt: skip
 
 
@@ -117,8 +121,8 @@ def _bentoml(name, settings, *, has_int8=False):
     command = (
         "{bin}/bentoml serve tests.bench.peers.bento:TextClassifier --host 127.0.0.1 --port {port}"
     )
-    tried = [{**s, "TEXTS": "800"} for s in settings]
-    return Peer(name, "peers/bentoml", command.split(), tried, "/classify", "/readyz",
+    all_settings = [{**s, "TEXTS": "800"} for s in settings]
+    return Peer(name, "peers/bentoml", command.split(), all_settings, "/classify", "/readyz",
                 _texts, lambda rows: rows, has_int8)  # fmt: skip
 
 
@@ -132,8 +136,8 @@ def _infinity(folders, bias):
     in_torch = {"INFINITY": "torch", "MODEL": model, "MODEL_ID": model, "BATCH": "32"}
     in_torch["WARM_UP"] = "--model-warmup"
     torch = [{**in_torch, "DTYPE": dtype} for dtype in _dtypes()]
-    # By any other name of the folder, optimum does not find the file that infinity-emb asks it for; and it
-    # warms up with a text beyond the model's 512 positions, which optimum does not cut.
+    # optimum finds the file that infinity-emb requests only in the folder "."; the warm-up text is longer
+    # than the model's 512 positions, and optimum does not truncate it.
     in_onnx = {"INFINITY": "optimum", "MODEL_ID": ".", "DTYPE": "float32", "BATCH": "32"}
     in_onnx["WARM_UP"] = "--no-model-warmup"
     onnx = {**in_onnx, "MODEL": str(folders.onnx)}
@@ -142,16 +146,16 @@ def _infinity(folders, bias):
         "/classify",
         "/health",
         lambda texts: {"model": "riskscan", "input": list(texts)},
-        _classified,
+        _decode_infinity,
     )
-    # Its int8 scores are not calibrated: this is where the calibrated ones would be a half.
-    mentioned = 1 / (1 + math.exp(bias))
+    # Its int8 scores are not calibrated: this score corresponds to a calibrated one of 0.5.
+    threshold = 1 / (1 + math.exp(bias))
     return (
         Peer("infinity-emb", "peers/infinity", command.split(), [*torch, onnx], *shared),
         Peer("infinity-emb, our int8 file", "peers/infinity", command.split(), [int8], *shared,
-             has_int8=True, mentioned=mentioned),
+             has_int8=True, threshold=threshold),
     )  # fmt: skip
 
 
-def _classified(answer):
-    return [{found["label"]: found["score"] for found in row} for row in answer["data"]]
+def _decode_infinity(answer):
+    return [{item["label"]: item["score"] for item in row} for row in answer["data"]]

@@ -1,6 +1,6 @@
-"""What the peers' servers call: texts in, scores of the risk types stated out.
+"""The classifier inside the peers' servers: texts in, scores of the stated risk types out.
 
-Sorts by length, so that little is padding; imports nothing of ours. Settings come from the environment:
+Sorts by length to reduce padding; imports nothing of ours. Settings come from the environment:
 MODEL (a folder), THREADS, BATCH, and for torch DTYPE.
 """
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-MENTIONED = 0.5
-"""The least score that is answered."""
+MIN_SCORE = 0.5
+"""Smaller scores are left out of the answer."""
 
 
 class Classifier:
@@ -20,24 +20,24 @@ class Classifier:
     labels: list[str]
 
     def __call__(self, texts):
-        """Return {risk type: score} of each text, for the scores from MENTIONED on."""
+        """Return {risk type: score} of each text, for scores of at least MIN_SCORE."""
         size = int(os.environ["BATCH"])
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]), reverse=True)
-        found = [{}] * len(texts)
+        scores_by_text = [{}] * len(texts)
         for begin in range(0, len(order), size):
             rows = order[begin : begin + size]
             for row, scores in zip(rows, self.scores([texts[i] for i in rows]), strict=True):
-                found[row] = {
-                    self.labels[k]: float(scores[k]) for k in np.flatnonzero(scores >= MENTIONED)
+                scores_by_text[row] = {
+                    self.labels[k]: float(scores[k]) for k in np.flatnonzero(scores >= MIN_SCORE)
                 }
-        return found
+        return scores_by_text
 
 
 class TorchClassifier(Classifier):
     """The converted weights in transformers and torch."""
 
     def __init__(self):
-        import torch  # noqa: PLC0415 - who serves the int8 file needs none
+        import torch  # noqa: PLC0415 - absent where the int8 file is served
         from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: PLC0415
 
         self._torch = torch
@@ -51,16 +51,16 @@ class TorchClassifier(Classifier):
     def scores(self, texts):
         """Return the sigmoid of the logits, float32 (len(texts), n_labels)."""
         with self._torch.inference_mode():
-            given = self._tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
-            return self._model(**given).logits.float().sigmoid().numpy()
+            inputs = self._tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
+            return self._model(**inputs).logits.float().sigmoid().numpy()
 
 
 class Int8Classifier(Classifier):
-    """Our own int8 file in ONNX Runtime, as its documentation says: threads set, the rest as it comes."""
+    """Our own int8 file in ONNX Runtime: its default options but the number of threads."""
 
     def __init__(self):
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # as the service does
-        import onnxruntime as ort  # noqa: PLC0415 - who serves with torch needs none
+        import onnxruntime as ort  # noqa: PLC0415 - absent where torch serves
         from tokenizers import Tokenizer  # noqa: PLC0415
 
         folder = Path(os.environ["MODEL"])

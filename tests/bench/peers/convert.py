@@ -1,7 +1,7 @@
-"""Writes the shipped model as peers read models: for transformers, as float32 ONNX, and our int8 file.
+"""Convert the shipped model for the peers: for transformers, as float32 ONNX, and our int8 file.
 
-The sigmoid of the converted logits is the calibrated score: bias and temperature go into the head. The
-int8 file stays as it is; its calibration has to be applied to the logits.
+The sigmoid of the converted logits is the calibrated score: bias and temperature are part of the head. The
+int8 file is unchanged, so its users apply the calibration to the logits.
 """
 
 import json
@@ -30,7 +30,7 @@ _MODELING = Path(__file__).with_name("modeling.py")
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where the conversions lie; `artifact` is the shipped model itself."""
+    """The folders of the conversions; `artifact` is the shipped model itself."""
 
     artifact: Path
     transformers: Path
@@ -40,7 +40,7 @@ class Folders:
 
 def convert(into):
     """Write the conversions under `into`, as folders that transformers, optimum and infinity-emb read."""
-    shutil.rmtree(into, ignore_errors=True)  # with what peers have cached of another model
+    shutil.rmtree(into, ignore_errors=True)  # and what peers cached of another model
     artifact = artifacts.load(settings.load().model_dir)
     folders = Folders(artifact.path, into / "transformers", into / "onnx", into / "int8")
     model = _calibrated(artifact)
@@ -92,7 +92,7 @@ def _write_config(folder, artifact, *, has_code):
     sizes = json.loads((artifact.path / artifacts.CONFIG_FILE).read_text(encoding="utf-8"))
     labels = artifact.manifest.labels
     name = "MeanPooledBertForSequenceClassification"
-    written = {
+    config = {
         "architectures": [name],
         "model_type": "bert",
         "hidden_act": "gelu",
@@ -110,25 +110,22 @@ def _write_config(folder, artifact, *, has_code):
         "label2id": {label: i for i, label in enumerate(labels)},
     }
     if has_code:
-        written["auto_map"] = {"AutoModelForSequenceClassification": f"{_MODELING.stem}.{name}"}
-    (folder / "config.json").write_text(json.dumps(written, indent=1), encoding="utf-8")
+        config["auto_map"] = {"AutoModelForSequenceClassification": f"{_MODELING.stem}.{name}"}
+    (folder / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
 
 
 def _write_tokenizer(folder, artifact):
     tokenizer = json.loads((artifact.path / TOKENIZER_FILE).read_text(encoding="utf-8"))
-    tokenizer |= {
-        "padding": None,
-        "truncation": None,
-    }  # as it was trained it pads all to 128 tokens
+    tokenizer |= {"padding": None, "truncation": None}  # the trained one pads all to 128 tokens
     (folder / TOKENIZER_FILE).write_text(json.dumps(tokenizer), encoding="utf-8")
-    written = {
+    config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": artifact.manifest.max_length_tokens,
         "model_input_names": ["input_ids", "attention_mask"],
         **{f"{n}_token": f"[{n.upper()}]" for n in ("unk", "sep", "pad", "cls", "mask")},
     }
     path = folder / "tokenizer_config.json"
-    path.write_text(json.dumps(written, indent=1), encoding="utf-8")
+    path.write_text(json.dumps(config, indent=1), encoding="utf-8")
 
 
 def _export(model, path):

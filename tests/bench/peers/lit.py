@@ -1,4 +1,4 @@
-"""LitServe: requests gathered into batches for one or more worker processes.
+"""The LitServe peer: batches of requests for one or more worker processes.
 
 python -m tests.bench.peers.lit
 """
@@ -27,8 +27,8 @@ class ClassifierAPI(litserve.LitAPI):
 
     def predict(self, requests):
         """Classify the texts of all requests together."""
-        found = iter(self._classify([text for texts in requests for text in texts]))
-        return [[next(found) for _ in texts] for texts in requests]
+        answers = iter(self._classify([text for texts in requests for text in texts]))
+        return [[next(answers) for _ in texts] for texts in requests]
 
     def unbatch(self, output):
         """Leave the answers as they are."""

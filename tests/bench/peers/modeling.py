@@ -1,4 +1,4 @@
-"""The classifier as transformers knows classifiers; convert.py lays a copy beside the weights."""
+"""The classifier as a transformers model; convert.py copies this file beside the weights."""
 
 from torch import nn
 from transformers import BertModel, BertPreTrainedModel
@@ -16,7 +16,7 @@ class MeanPooledBertForSequenceClassification(BertPreTrainedModel):
         self.post_init()
 
     def forward(self, input_ids=None, attention_mask=None, **_unused):
-        """Return one logit a risk type for each row."""
+        """Return the logits, (b, n_risk_types)."""
         hidden = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         weights = attention_mask.unsqueeze(-1).to(hidden.dtype)
         pooled = (hidden * weights).sum(1) / weights.sum(1)

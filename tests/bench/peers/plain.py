@@ -10,7 +10,7 @@ import torch
 from flask import Flask, request
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
-from tests.bench.peers.classifier import MENTIONED
+from tests.bench.peers.classifier import MIN_SCORE
 
 
 def create_app():
@@ -22,7 +22,7 @@ def create_app():
     )
     tokenizer = AutoTokenizer.from_pretrained(folder)
     classify = pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")
-    alone = threading.Lock()  # two forward passes at once are slower than one after the other
+    lock = threading.Lock()  # two forward passes at once are slower than one after the other
     app = Flask("plain")
 
     @app.get("/health")
@@ -32,12 +32,13 @@ def create_app():
     @app.post("/predict")
     def predict():
         texts = request.get_json()["texts"]
-        with alone:
+        with lock:
             answers = classify(
                 texts, top_k=None, truncation=True, batch_size=int(os.environ["BATCH"])
             )
         return [
-            {a["label"]: a["score"] for a in found if a["score"] >= MENTIONED} for found in answers
+            {a["label"]: a["score"] for a in answer if a["score"] >= MIN_SCORE}
+            for answer in answers
         ]
 
     return app

@@ -1,4 +1,4 @@
-"""Tries every setting of a peer for a short while, after a proof that it serves the same classifier."""
+"""Short trials of every setting of a peer, each after a check that it serves the same classifier."""
 
 from dataclasses import replace
 
@@ -12,57 +12,59 @@ from tests.bench.servers import running
 
 CLIENTS = {"documents": DOCUMENT_CLIENTS, "sentences": SINGLE_CLIENTS}
 _TRIAL_S = 4.0
-_ALIKE = {"MODEL", "MODEL_ID", "ENGINE", "TEXTS", "REQUESTS", "BATCH_TIMEOUT_S", "WARM_UP"}
+_SAME_IN_ALL = {"MODEL", "MODEL_ID", "ENGINE", "TEXTS", "REQUESTS", "BATCH_TIMEOUT_S", "WARM_UP"}
 _NEAR = 0.1
-"""A score this near to the threshold may be rounded to either side of it (bfloat16, int8)."""
+"""Rounding to bfloat16 or int8 may move a score this near to the threshold across it."""
 
 
 def trials(peer, supply, options, golden, *, most=None):
-    """Return each setting of a peer, `most` at most, with its sentences a second by kind of load."""
+    """Return sentences per second by kind of load for each setting of a peer, or for the first `most`."""
     trial = replace(options, seconds=min(_TRIAL_S, options.seconds))
-    found = []
+    results = []
     for settings in peer.settings[:most]:
         with running(peer.server(settings, options)) as server:
-            prove(peer, server, golden)
-            lists = {kind: [s for _, s in given] for kind, given in texts(supply).items()}
-            given = {kind: requests(peer, lists[kind]) for kind in CLIENTS}
-            speeds = {kind: speed(server, given[kind], kind, trial) for kind in CLIENTS}
-        found.append(
+            check_classifier(peer, server, golden)
+            lists = {kind: [s for _, s in pairs] for kind, pairs in texts(supply).items()}
+            posts = {kind: requests(peer, lists[kind]) for kind in CLIENTS}
+            speeds = {kind: speed(server, posts[kind], kind, trial) for kind in CLIENTS}
+        results.append(
             {"settings": dict(settings), **{k: s["sentences_per_s"] for k, s in speeds.items()}}
         )
-        told = ", ".join(f"{found[-1][kind]:.0f} sentences/s as {kind}" for kind in CLIENTS)
-        print(f"{peer.name}, {short(settings)}: {told}", flush=True)
-    return found
+        summary_line = ", ".join(
+            f"{results[-1][kind]:.0f} sentences/s as {kind}" for kind in CLIENTS
+        )
+        print(f"{peer.name}, {short(settings)}: {summary_line}", flush=True)
+    return results
 
 
-def best(found, kind):
+def best(results, kind):
     """Return the settings of the fastest trial."""
-    return max(found, key=lambda trial: trial[kind])["settings"]
+    return max(results, key=lambda trial: trial[kind])["settings"]
 
 
 def short(settings):
-    """Return the settings that tell trials apart, in words."""
-    return " ".join(f"{k}={v}" for k, v in settings.items() if k not in _ALIKE)
+    """Return the settings that differ between trials, as text."""
+    return " ".join(f"{k}={v}" for k, v in settings.items() if k not in _SAME_IN_ALL)
 
 
 def texts(supply):
-    """Return texts with their sentences, one a request, by kind of load."""
+    """Return (text, sentences) of each request, by kind of load."""
     singles = supply.singles()
     return {"documents": supply.documents(), "sentences": [(text, [text]) for text in singles]}
 
 
 def requests(peer, lists):
-    """Return the requests that a peer takes for lists of sentences."""
+    """Return a request of `peer` for each list of sentences."""
     return [peer.request(sentences) for sentences in lists]
 
 
-def speed(server, given, kind, options):
-    """Return the figures of one load."""
-    load = closed_loop(server, given, options, n_clients=CLIENTS[kind])
+def speed(server, posts, kind, options):
+    """Load the server with `posts` and return the figures."""
+    load = closed_loop(server, posts, options, n_clients=CLIENTS[kind])
     return summary(load, SENTENCES_PER_DOCUMENT if kind == "documents" else 1)
 
 
-def prove(peer, server, golden):
+def check_classifier(peer, server, golden):
     """Raise ValueError unless the peer states the risk types that the golden scores state."""
     request = peer.request([row.text for row in golden])
     address = server.url + request.path

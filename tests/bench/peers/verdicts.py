@@ -1,7 +1,7 @@
-"""From the rounds of a contest to its table, plot and targets."""
+"""The Result of the comparison with peers: table, plot and targets."""
 
 from tests.bench.plots import bars
-from tests.bench.results import Result, Target, median, shown
+from tests.bench.results import Result, Target, median, median_with_range
 
 ENGINE = "bare engine, sorted batches"
 OURS, OURS_STORED = "Riskscan, POST /scan", "Riskscan, POST /api/scan"
@@ -9,7 +9,7 @@ PLAIN = "Flask and pipeline"
 
 
 def result(peers, rounds, trials, notes):
-    """Return the Result of `rounds`: {kind: {name: figures}} each."""
+    """Return the Result of `rounds`, each {kind: {name: figures}}."""
     columns = {
         kind: {
             name: {key: [r[kind][name][key] for r in rounds] for key in of}
@@ -21,9 +21,13 @@ def result(peers, rounds, trials, notes):
         (
             kind,
             name,
-            shown(c["sentences_per_s"]),
-            *((shown(c[key], 1) for key in ("p50_ms", "p95_ms")) if "p50_ms" in c else ("", "")),
-            shown(c["generator_cores"], 2) if "generator_cores" in c else "",
+            median_with_range(c["sentences_per_s"]),
+            *(
+                (median_with_range(c[key], 1) for key in ("p50_ms", "p95_ms"))
+                if "p50_ms" in c
+                else ("", "")
+            ),
+            median_with_range(c["generator_cores"], 2) if "generator_cores" in c else "",
         )
         for kind, of in columns.items()
         for name, c in of.items()
@@ -51,7 +55,7 @@ def _targets(peers, speeds):
         "the best peer of all": [p.name for p in peers],
         "the plain peer": [p.name for p in peers if p.name == PLAIN],
     }
-    asked = [
+    bounds = [
         ("documents", documents, OURS, "the best peer", 3.0),
         ("documents", documents, OURS, "the best peer with our int8 file", 1.3),
         ("sentences", singles, OURS, "the plain peer", 4.0),
@@ -59,14 +63,14 @@ def _targets(peers, speeds):
         ("sentences", singles, OURS_STORED, "the plain peer", 2.0),
     ]
     share = _ratio(documents[OURS], [documents[ENGINE]])
-    found = [Target(f"documents: {OURS} over the {ENGINE},", share, 0.75)]
-    for kind, of, ours, group, bound in asked:
+    targets = [Target(f"documents: {OURS} over the {ENGINE},", share, 0.75)]
+    for kind, of, ours, group, bound in bounds:
         if groups[group]:
             ratio = _ratio(of[ours], [of[name] for name in groups[group]])
-            found.append(Target(f"{kind}: {ours} over {group}", ratio, bound))
-    return found
+            targets.append(Target(f"{kind}: {ours} over {group}", ratio, bound))
+    return targets
 
 
 def _ratio(ours, theirs):
-    """Return the median over the rounds of ours over the best of theirs in the same round."""
+    """Return the median, over the rounds, of ours divided by the best of theirs."""
     return median([mine / max(others) for mine, *others in zip(ours, *theirs, strict=True)])
