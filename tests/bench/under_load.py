@@ -328,4 +328,7 @@ def _tried_note(name, per_s):
 def _overload_note(name, loads):
     lag_ms = median_with_range(_each(loads, "lag_p99_ms"), 1)
     refused = median_with_range([100 * _refused_share(load) for load in loads])
-    return f"{name} at {TIMES_THE_BEST} times the load: {refused} % refused; the generator sent {median_with_range(_each(loads, 'lag_p99_ms'), 1)} ms late (p99)"
+    return (
+        f"{name} at {TIMES_THE_BEST} times the load: {refused} % refused; "
+        f"the generator sent {lag_ms} ms late (p99)"
+    )
