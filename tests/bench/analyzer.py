@@ -15,7 +15,7 @@ from service.nlp.segmentation.segmenter import Segmenter
 from tests.bench.engine import bare_engine, best_sorted
 from tests.bench.own_process import run_module
 from tests.bench.plots import bars
-from tests.bench.results import Result, median, median_with_range
+from tests.bench.results import Result, median, spread
 from tests.bench.sentences import SENTENCES_PER_DOCUMENT, Documents, endless
 
 _N_DOCUMENTS = 20
@@ -43,13 +43,13 @@ def run(options):
         name="analyzer",
         title="The analyzer in process, documents of 100 sentences",
         head=("what", "sentences/s"),
-        rows=[(name, median_with_range(values)) for name, values in speeds.items()],
+        rows=[(name, spread(values)) for name, values in speeds.items()],
         figures={"rounds": rounds},
         panels=[bars({k: v for k, v in speeds.items() if k != _WAYS[0]}, "sentences/s")],
         targets=[],
         notes=(
             f"{_N_CALLERS} callers reach {median(share):.2f} of the bare engine",
-            f"one sentence takes {median_with_range([r['single_p50_ms'] for r in rounds], 2)} ms (p50)",
+            f"one sentence takes {spread([r['single_p50_ms'] for r in rounds], 2)} ms (p50)",
         ),
     )
 

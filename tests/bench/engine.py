@@ -20,7 +20,7 @@ from service.nlp.inference.requests import pad
 from service.nlp.inference.tokenization import Windower
 from tests.bench.own_process import run_module
 from tests.bench.plots import bars
-from tests.bench.results import Result, median_with_range
+from tests.bench.results import Result, spread
 from tests.bench.sentences import endless
 
 N_SENTENCES = 1_000
@@ -45,13 +45,13 @@ def run(options):
         name="engine",
         title="The bare engine",
         head=("batches", "sentences/s"),
-        rows=[(way, median_with_range(speeds[way])) for way in WAYS],
+        rows=[(way, spread(speeds[way])) for way in WAYS],
         figures={"rounds": rounds},
         panels=[bars(speeds, "sentences/s")],
         targets=[],
         notes=(
-            f"one sentence takes {median_with_range(p50, 2)} ms (p50)",
-            f"tokenizing 1,000 sentences takes {median_with_range(tokenizing, 1)} ms",
+            f"one sentence takes {spread(p50, 2)} ms (p50)",
+            f"tokenizing 1,000 sentences takes {spread(tokenizing, 1)} ms",
         ),
     )
 

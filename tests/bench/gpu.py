@@ -18,7 +18,7 @@ from service.nlp.inference.tokenization import Windower
 from tests.bench.options import argument_parser, options_from
 from tests.bench.peers.convert import convert
 from tests.bench.plots import bars
-from tests.bench.results import Result, Target, median, median_with_range
+from tests.bench.results import Result, Target, median, spread
 from tests.bench.sentences import endless
 
 _N_SENTENCES = 20_000
@@ -119,7 +119,7 @@ def _result(rounds, device):
         name="gpu",
         title=f"The analyzer on {name}",
         head=("what", "sentences/s"),
-        rows=[(name, median_with_range(values)) for name, values in speeds.items()],
+        rows=[(name, spread(values)) for name, values in speeds.items()],
         figures={"device": name, "rounds": rounds},
         panels=[bars({k: v for k, v in speeds.items() if k != _FLOOR}, "sentences/s")],
         targets=[Target("the analyzer over the best pipeline", ratio, 5.0)],

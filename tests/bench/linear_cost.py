@@ -5,7 +5,7 @@ import time
 import httpx
 
 from tests.bench.plots import lines
-from tests.bench.results import Result, Target, median, median_with_range
+from tests.bench.results import Result, Target, median, spread
 from tests.bench.sentences import numbered
 from tests.bench.servers import riskscan, running
 
@@ -48,15 +48,10 @@ def _post(client, text):
 def _result(by_size):
     cost = {n: median(f["s_per_1000"]) for n, f in by_size.items()}
     peak = {n: f["peak_mb"] for n, f in by_size.items()}
-    spread = max(cost.values()) / min(cost.values())
+    ratio = max(cost.values()) / min(cost.values())
     growth_mb = max(peak.values()) - min(peak.values())
     rows = [
-        (
-            f"{n:,}",
-            median_with_range(f["s_per_1000"], 3),
-            f"{f['peak_mb']:.0f}",
-            f"{f['resident_mb']:.0f}",
-        )
+        (f"{n:,}", spread(f["s_per_1000"], 3), f"{f['peak_mb']:.0f}", f"{f['resident_mb']:.0f}")
         for n, f in by_size.items()
     ]
     return Result(
@@ -72,7 +67,7 @@ def _result(by_size):
                   ylabel="peak memory, MB", is_log=True),
         ],
         targets=[
-            Target("slowest 1,000 sentences over the fastest", spread, 1.15, is_limit=True),
+            Target("slowest 1,000 sentences over the fastest", ratio, 1.15, is_limit=True),
             Target("difference of peak memory between sizes, MB,", growth_mb, 150, is_limit=True),
         ],
     )  # fmt: skip

@@ -16,7 +16,7 @@ from db.tables import User
 from service.api.http.pagination import encode_cursor
 from service.domain.limits import COUNTED_SCANS
 from tests.bench.plots import bars
-from tests.bench.results import Result, Target, median_with_range
+from tests.bench.results import Result, Target, spread
 from tests.bench.servers import riskscan, running, token
 from tests.support.databases import fresh_database
 
@@ -163,14 +163,7 @@ def _result(took_ms, plans, sizes):
         keys = ", ".join(step["key"] for step in plan if step["key"])
         extra = "; ".join(step["Extra"] for step in plan if step["Extra"])
         rows.append(
-            (
-                way,
-                case,
-                f"{n:,}",
-                median_with_range(_thirds(values), 2) if values else "",
-                keys,
-                extra,
-            )
+            (way, case, f"{n:,}", spread(_thirds(values), 2) if values else "", keys, extra)
         )
     middle = {at: statistics.median(values) for at, values in took_ms.items()}
     few, many = sizes

@@ -8,7 +8,7 @@ from itertools import cycle, islice
 from tests.bench.engine import ONE_BY_ONE, bare_engine, best_sorted
 from tests.bench.load import closed_loop, json_request
 from tests.bench.plots import bars
-from tests.bench.results import Result, Target, median, median_with_range
+from tests.bench.results import Result, Target, median, spread
 from tests.bench.sentences import SENTENCES_PER_DOCUMENT, Documents, endless
 from tests.bench.servers import riskscan, running, tokens
 from tests.support.databases import fresh_database
@@ -107,17 +107,15 @@ def _result(rounds):
     rows = [
         (
             name,
-            median_with_range(c["sentences_per_s"]),
-            *(median_with_range(c[key], 1) for key in ("p50_ms", "p95_ms", "p99_ms")),
-            median_with_range(c["server_cores"], 2),
-            median_with_range(c["generator_cores"], 2),
+            spread(c["sentences_per_s"]),
+            *(spread(c[key], 1) for key in ("p50_ms", "p95_ms", "p99_ms")),
+            spread(c["server_cores"], 2),
+            spread(c["generator_cores"], 2),
         )
         for name, c in columns.items()
     ]
-    rows.append(("the bare engine, sorted batches", median_with_range(engine), "", "", "", "", ""))
-    rows.append(
-        ("the bare engine, one by one", "", median_with_range(single_ms, 2), "", "", "", "")
-    )
+    rows.append(("the bare engine, sorted batches", spread(engine), "", "", "", "", ""))
+    rows.append(("the bare engine, one by one", "", spread(single_ms, 2), "", "", "", ""))
     speeds = {name: c["sentences_per_s"] for name, c in columns.items()}
     return Result(
         name="over-http",

@@ -89,7 +89,7 @@ def median(values):
     return statistics.median(values)
 
 
-def median_with_range(values, digits=0):
+def spread(values, digits=0):
     """Return the median of the rounds as text, with the smallest and the largest."""
     middle = f"{median(values):,.{digits}f}"
     if len(values) == 1:

@@ -1,7 +1,7 @@
 """Start-up time: from the start of the process to the first 200 of /health/ready, with a warm file cache."""
 
 from tests.bench.plots import bars
-from tests.bench.results import Result, Target, median, median_with_range
+from tests.bench.results import Result, Target, median, spread
 from tests.bench.servers import riskscan, running
 
 _STARTS_A_ROUND = 2
@@ -20,7 +20,7 @@ def run(options):
         head=("start", "s"),
         rows=[
             ("first, migrates an empty database", f"{first_s:.2f}"),
-            ("again", median_with_range(warm_s, 2)),
+            ("again", spread(warm_s, 2)),
         ],
         figures={"took_s": took_s},
         panels=[bars({"first": [first_s], "again": warm_s}, "s from start to ready")],

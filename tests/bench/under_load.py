@@ -24,7 +24,7 @@ from tests.bench.over_http import (
     scan_requests,
 )
 from tests.bench.plots import bars
-from tests.bench.results import Result, Target, median, median_with_range
+from tests.bench.results import Result, Target, median, spread
 from tests.bench.sentences import Documents, endless
 from tests.bench.servers import free_port, riskscan, running, tokens
 from tests.support.databases import fresh_database
@@ -37,6 +37,7 @@ _PATHS = {SCAN: "/scan", STORED: "/api/scan"}
 _CLIENTS = (8, 16, 32)  # beyond 80 some are refused: 16 threads and 64 queued requests
 _OPS = ("/health/ready", "/metrics")
 _POLLS_PER_S = 40  # of each path: enough for a p99, and little beside the load
+_HEAD = ("load", "per second", "p50 ms", "p95 ms", "p99 ms", "service cores", "generator cores")
 _ALONE, _BESIDE = "five sentences alone", "five sentences beside 2 MB"
 _N_PARAGRAPHS = 200
 _DOCUMENT_CHARS = 2_000_000
@@ -203,15 +204,7 @@ def _result(rounds, trials):
     return Result(
         name="under-load",
         title="Under load",
-        head=(
-            "load",
-            "per second",
-            "p50 ms",
-            "p95 ms",
-            "p99 ms",
-            "service cores",
-            "generator cores",
-        ),
+        head=_HEAD,
         rows=rows,
         figures={"tried_per_s": trials, "rounds": [_plain(r) for r in rounds]},
         panels=[bars(speeds, "answers/s"), bars(p99_ms, "p99, ms")],
@@ -247,8 +240,8 @@ def _nth(triples, n):
 
 
 def _load_row(name, loads):
-    times = [median_with_range(_each(loads, f"p{p}_ms"), 1) for p in (50, 95, 99)]
-    return (name, median_with_range(_each(loads, "answers_per_s")), *times, *_cores(loads))
+    times = [spread(_each(loads, f"p{p}_ms"), 1) for p in (50, 95, 99)]
+    return (name, spread(_each(loads, "answers_per_s")), *times, *_cores(loads))
 
 
 def _overload_rows(name, loads):
@@ -257,13 +250,13 @@ def _overload_rows(name, loads):
     return [
         (
             f"{offered}: answered within {DEADLINE_S:g} s",
-            median_with_range(_each(loads, "goodput_per_s")),
+            spread(_each(loads, "goodput_per_s")),
             *_times(_each(loads, "accepted_ms")),
             *_cores(loads),
         ),
         (
             f"{offered}: refused",
-            median_with_range(refused_per_s),
+            spread(refused_per_s),
             *_times(_each(loads, "refused_ms")),
             "",
             "",
@@ -276,13 +269,11 @@ def _singly_row(name, times_ms):
 
 
 def _times(triples):
-    return tuple(median_with_range(_nth(triples, i), 1) for i in range(3))
+    return tuple(spread(_nth(triples, i), 1) for i in range(3))
 
 
 def _cores(loads):
-    return tuple(
-        median_with_range(_each(loads, f"{who}_cores"), 2) for who in ("server", "generator")
-    )
+    return tuple(spread(_each(loads, f"{who}_cores"), 2) for who in ("server", "generator"))
 
 
 def _refused_share(load):
@@ -326,8 +317,8 @@ def _tried_note(name, per_s):
 
 
 def _overload_note(name, loads):
-    lag_ms = median_with_range(_each(loads, "lag_p99_ms"), 1)
-    refused = median_with_range([100 * _refused_share(load) for load in loads])
+    lag_ms = spread(_each(loads, "lag_p99_ms"), 1)
+    refused = spread([100 * _refused_share(load) for load in loads])
     return (
         f"{name} at {TIMES_THE_BEST} times the load: {refused} % refused; "
         f"the generator sent {lag_ms} ms late (p99)"

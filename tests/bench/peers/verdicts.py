@@ -1,7 +1,7 @@
 """The Result of the comparison with peers: table, plot and targets."""
 
 from tests.bench.plots import bars
-from tests.bench.results import Result, Target, median, median_with_range
+from tests.bench.results import Result, Target, median, spread
 
 ENGINE = "bare engine, sorted batches"
 OURS, OURS_STORED = "Riskscan, POST /scan", "Riskscan, POST /api/scan"
@@ -21,13 +21,9 @@ def result(peers, rounds, trials, notes):
         (
             kind,
             name,
-            median_with_range(c["sentences_per_s"]),
-            *(
-                (median_with_range(c[key], 1) for key in ("p50_ms", "p95_ms"))
-                if "p50_ms" in c
-                else ("", "")
-            ),
-            median_with_range(c["generator_cores"], 2) if "generator_cores" in c else "",
+            spread(c["sentences_per_s"]),
+            *((spread(c[key], 1) for key in ("p50_ms", "p95_ms")) if "p50_ms" in c else ("", "")),
+            spread(c["generator_cores"], 2) if "generator_cores" in c else "",
         )
         for kind, of in columns.items()
         for name, c in of.items()
