@@ -10,7 +10,7 @@ import numpy as np
 from ml.corpus.dataset import Example
 from service.nlp.analyzers.base import SentenceScorer
 from service.nlp.arrays import Floats
-from service.nlp.inference.neighbour_context import logits_in_document
+from service.nlp.inference.neighbour_context import document_logits
 from service.nlp.taxonomy import RISK_TYPES
 
 _NUMBER_AT_END = re.compile(r"\d+$")
@@ -57,7 +57,7 @@ def logits_in_documents(outputs: Floats, examples: Sequence[Example]) -> Floats:
 
     `outputs` are the network's outputs for each example alone, see nlp/inference/neighbour_context.py.
     """
-    return _by_rows((rows, logits_in_document(outputs[rows])) for rows in by_document(examples))
+    return _by_rows((rows, document_logits(outputs[rows])) for rows in by_document(examples))
 
 
 def _by_rows(parts: Iterable[tuple[list[int], Floats]]) -> Floats:

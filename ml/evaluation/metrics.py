@@ -21,12 +21,12 @@ from ml.evaluation.resampling import (
 )
 from service.nlp.arrays import Bools, Doubles, Floats
 from service.nlp.artifacts.operating_points import risk_scores
-from service.nlp.taxonomy import CATEGORIES, RISK_TYPES, category_of
+from service.nlp.taxonomy import CATEGORIES, RISK_TYPES, risk_category
 
 Counts = npt.NDArray[np.float64]
 """(..., 3): true positives, false positives, false negatives."""
 
-MEMBERS = np.array([[category_of(r) == c for c in CATEGORIES] for r in RISK_TYPES], np.float32)
+MEMBERS = np.array([[risk_category(r) == c for c in CATEGORIES] for r in RISK_TYPES], np.float32)
 """(n_risk_types, n_categories): 1 where the type belongs to the category."""
 _RESAMPLES_AT_ONCE = 50
 _Figure = Callable[[Doubles, Doubles], Doubles]

@@ -12,7 +12,7 @@ from ml.corpus.dataset import Example
 from ml.evaluation.metrics import any_risk, by_category, f1_measures
 from ml.evaluation.resampling import Measure
 from service.nlp.arrays import Bools, Floats
-from service.nlp.taxonomy import CATEGORIES, RISK_TYPES, category_of
+from service.nlp.taxonomy import CATEGORIES, RISK_TYPES, risk_category
 
 LENGTHS = {
     "under 10": (0, 10),
@@ -24,7 +24,7 @@ LENGTHS = {
 NONE = "none"
 LEAST_DOCUMENTS = 5
 """Documents with a risk below which no interval is given: the bootstrap would draw the same few, or none."""
-_CATEGORY = np.array([CATEGORIES.index(category_of(r)) for r in RISK_TYPES])
+_CATEGORY = np.array([CATEGORIES.index(risk_category(r)) for r in RISK_TYPES])
 
 
 def length_bucket(text: str) -> str:

@@ -35,8 +35,8 @@ class Deadline:
         if self.remaining_s() == 0.0:
             raise self.error("The scan")
 
-    def error(self, slow: str) -> AnalyzerTimeout:
-        """Return the error for a step that took too long; `slow` names it, capitalized."""
+    def error(self, step: str) -> AnalyzerTimeout:
+        """Return the error for a step that took too long; `step` begins the message, so it is capitalized."""
         return AnalyzerTimeout(
-            f"{slow} did not end within {self.budget_s:g} s. Split the document, or {self.remedy}."
+            f"{step} did not end within {self.budget_s:g} s. Split the document, or {self.remedy}."
         )

@@ -45,7 +45,7 @@ class ExtractedText:
     def page_at(self, offset: int) -> int | None:
         """Return the 1-based page of the character at `offset`, or None without pages.
 
-        An empty page starts where the next one does; the last page that starts there has the character.
+        An empty page starts at the same offset as the next page; the last page that starts there is returned.
         """
         return bisect_right(self.page_starts, offset) if self.page_starts else None
 
@@ -60,7 +60,7 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
-class SentFile:
+class SubmittedFile:
     """The caller's file, unchanged, for analyzers that take files."""
 
     data: bytes = field(repr=False)
@@ -72,18 +72,18 @@ class SentFile:
 class Document:
     """Extracted text and its sentences in document order: `text[s.start:s.end]` is sentence `s`.
 
-    If only the analyzer can read the file, `is_read` is False and the text is empty.
+    `is_read` is False, and the text empty, if only the analyzer can read the file.
     """
 
     text: str
     sentences: Sequence[Sentence]
     n_pages: int | None = None
     pages_without_text: tuple[int, ...] = ()
-    file: SentFile | None = None
+    file: SubmittedFile | None = None
     is_read: bool = True
 
     def sentence_texts(self) -> Sequence[str]:
-        """Return the sentences verbatim, in document order. Each access slices the text anew."""
+        """Return the sentences verbatim, in document order. Each access slices the text again."""
         text = self.text
         return SpanSequence(offset_array(self.sentences), lambda start, end: text[start:end])
 
@@ -105,7 +105,7 @@ class Finding:
     `score` is a calibrated probability in [0, 1], or None from an LLM or another service. `context` is the
     sentence verbatim: `text[start:end] == context`. A context from another service may have other line
     breaks; `start` and `end` are None if the text does not contain it. A risk or category outside the
-    taxonomy has the other service's title and no key.
+    taxonomy has no key; the foreign field holds the other service's title.
     """
 
     risk_type: str | None

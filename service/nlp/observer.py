@@ -1,4 +1,4 @@
-"""Observer: receives what happens while documents are scanned. Durations and counts, never text.
+"""Observer: receives the events of a scan with durations and counts, never text.
 
 Imports no metrics library: observability/metrics.py has the observer that counts.
 """
@@ -14,7 +14,7 @@ from service.errors import RiskscanError
 
 Stage = Literal["extract", "segment", "analyze", "store"]
 Rejection = Literal["overloaded", "expired", "abandoned", "shutting_down"]
-"""Why a request left the queue unscored: no room, deadline passed, caller gone, threads ended."""
+"""Why a request was not scored: full queue, deadline passed, caller gone, threads ended."""
 Upstream = Literal["llm", "ai_service"]
 ANSWERED = "answered"
 
@@ -22,11 +22,11 @@ ANSWERED = "answered"
 class Observer:
     """Ignores every event. A subclass overrides the methods of the events that it needs.
 
-    The thread that does the work calls the method, so a method returns at once and never raises.
+    The working thread calls these methods, so each returns at once and never raises.
     """
 
     def stage_ended(self, stage: Stage, seconds: float) -> None:
-        """Receive the duration of one stage of a scan, whether it failed or not."""
+        """Receive the duration of one stage of a scan, which may have failed."""
 
     def scanned(self, source: str, n_sentences: int, categories: Sequence[str | None]) -> None:
         """Receive an answered scan with the category of each finding; None is a foreign category."""
@@ -34,28 +34,28 @@ class Observer:
     def shadowed(
         self, n_agreeing: int, n_only_serving: int, n_only_shadow: int, n_dropped: int
     ) -> None:
-        """Receive how the findings of two models compare, and how many scans were dropped before."""
+        """Receive the comparison of two models' findings, and the number of scans dropped since the last."""
 
     def report_dropped(self) -> None:
-        """Receive that a scan was not counted, since too many reports waited."""
+        """Receive the loss of one scan's report: the queue of reports was full."""
 
     def queued(self, tokens: int, requests: int) -> None:
-        """Receive a change of what waits for the model; negative when a request leaves."""
+        """Receive a change in the length of the model's queue; negative when a request leaves."""
 
     def waited(self, seconds: float) -> None:
         """Receive the time from a request's arrival to its first forward pass."""
 
     def rejected(self, reason: Rejection) -> None:
-        """Receive that a request was rejected or dropped."""
+        """Receive the rejection of a request, or its removal from the queue."""
 
     def tokenized(self, seconds: float) -> None:
-        """Receive the duration of tokenizing a request's sentences, or a slice of them."""
+        """Receive the time to tokenize a request's sentences, or some of them."""
 
     def inferred(self, seconds: float, tokens: int, padded_tokens: int, rows: int) -> None:
         """Receive a forward pass over `rows` windows; `padded_tokens` are `tokens` and padding."""
 
     def cached(self, hits: int, misses: int) -> None:
-        """Receive how many sentences the score cache had, and how many it had not."""
+        """Receive the hits and misses of the score cache, in sentences."""
 
     def called(self, upstream: Upstream, outcome: str, seconds: float) -> None:
         """Receive a request to another server; `outcome` is ANSWERED or the error's code."""

@@ -14,7 +14,7 @@ from service.nlp.analyzers.base import Analyzer, Progress
 from service.nlp.analyzers.pool import AnalyzerPool
 from service.nlp.artifacts.operating_points import Sensitivity
 from service.nlp.deadline import Deadline
-from service.nlp.document import Analysis, Document, ExtractedText, SentFile
+from service.nlp.document import Analysis, Document, ExtractedText, SubmittedFile
 from service.nlp.extraction.extractor import Extractor
 from service.nlp.language import LanguageDetector, Languages
 from service.nlp.observer import NULL_OBSERVER, Observer, observe_stage
@@ -28,7 +28,7 @@ MIN_UNREAD_SHARE = 0.1
 class Submission:
     """A caller's document: either `text` or `data`, a file's bytes.
 
-    `caller` is an opaque key. Callers share the document readers fairly by it.
+    `caller` is an opaque key, by which callers share the document readers fairly.
     """
 
     text: str | None = None
@@ -49,11 +49,11 @@ class Submission:
         """Return the SHA-256 (hex) of the document, which identifies it in a scan."""
         return hashlib.sha256(self.content()).hexdigest()
 
-    def file(self) -> SentFile | None:
-        """Return the file if it has a name, from which another service can detect its format."""
+    def file(self) -> SubmittedFile | None:
+        """Return the file if it has a name, since another service detects the format by the name."""
         if not self.data or not self.filename:
             return None
-        return SentFile(self.data, self.filename, self.media_type)
+        return SubmittedFile(self.data, self.filename, self.media_type)
 
     def fingerprint(self) -> str:
         """Return a SHA-256 (hex) over everything that determines the result, to detect repeated requests."""
@@ -135,7 +135,7 @@ class ScanPipeline:
 
         Raises:
             InvalidRequest, UnreadableDocument, UnsupportedMediaType, TooLarge: the document is at fault.
-            RateLimited, Overloaded: too much waits, of the same caller or of all.
+            RateLimited, Overloaded: too many documents wait, from this caller or from all callers.
             NotConfigured: `force_llm` is set and no LLM is configured.
             AnalyzerTimeout: `deadline` passed.
             AnalyzerUnavailable, AnalyzerError: the analyzer failed.
@@ -160,11 +160,11 @@ class ScanPipeline:
         deadline: Deadline,
         progress: Progress | None,
     ) -> ScanResult:
-        began_s = time.monotonic()
+        began_at_s = time.monotonic()
         document, warnings = self._read_for(submission, analyzer, deadline)
         languages = self._detector.detect(document)
         warnings += tuple(_language_warnings(languages, analyzer.languages))
-        read_s = time.monotonic()
+        read_at_s = time.monotonic()
         with observe_stage(self._observer, "analyze"):
             analysis = analyzer.analyze(
                 document, sensitivity=submission.sensitivity, deadline=deadline, progress=progress
@@ -176,8 +176,8 @@ class ScanPipeline:
             submission.sensitivity,
             languages,
             warnings,
-            read_s=read_s - began_s,
-            analyze_s=time.monotonic() - read_s,
+            read_s=read_at_s - began_at_s,
+            analyze_s=time.monotonic() - read_at_s,
         )
 
     def _read_for(

@@ -14,9 +14,9 @@ _READ_ROWS = 4_096
 
 
 class SpanSequence(Sequence[T]):
-    """An immutable sequence of spans in 16 bytes each; every access creates the value anew."""
+    """An immutable sequence of spans in 16 bytes each; every access creates the value again."""
 
-    __hash__ = None  # type: ignore[assignment]  # as lists
+    __hash__ = None  # type: ignore[assignment]  # unhashable, as lists are
 
     def __init__(self, offsets: Offsets, make: Callable[[int, int], T]) -> None:
         """`offsets` is int64 (n, 2), half-open; `make(start, end)` returns the value of a span."""

@@ -1,4 +1,4 @@
-"""The taxonomy: 13 categories with 37 risk types, from taxonomy.json. No other list of them exists."""
+"""The taxonomy: 13 categories with 37 risk types, from taxonomy.json, which is the only list of them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DESCRIPTIONS: list[dict[str, Any]] = [
 ]
 """The categories with their risk types, each with `key`, `title`, `definition` and `example`."""
 
-_CATEGORY_OF: dict[str, str] = {
+_CATEGORY_BY_RISK: dict[str, str] = {
     risk: key for key, c in _DATA["categories"].items() for risk in c["risks"]
 }
 _TYPE_BY_TITLE: dict[str, str] = {title: risk for risk, title in RISK_TITLES.items()}
@@ -39,9 +39,9 @@ MAX_TITLE_CHARS = 255
 """Longest title of a risk or category from another service."""
 
 
-def category_of(risk_type: str) -> str:
+def risk_category(risk_type: str) -> str:
     """Return the category key of a risk type key. Raises KeyError for an unknown key."""
-    return _CATEGORY_OF[risk_type]
+    return _CATEGORY_BY_RISK[risk_type]
 
 
 def key_named(name: str, titles: Mapping[str, str]) -> str | None:
@@ -63,7 +63,7 @@ def category_by_title(title: str) -> str | None:
 def risk_title(risk_type: str | None, foreign: str | None) -> str:
     """Return the title of a risk type; without one, `foreign`, the title from another service.
 
-    A stored type that is no longer in the taxonomy is its own title.
+    If a stored type is no longer in the taxonomy, its key is the title.
     """
     return RISK_TITLES.get(risk_type, risk_type) if risk_type else foreign or ""
 

@@ -78,7 +78,7 @@ def measure(sentences, ways):
     for way in ways:
         feeds = [pad(rows) for rows in _batches(windows, way)]
         engine.outputs(*feeds[0])  # the first pass allocates memory
-        n_threads = 1 if way == ONE_BY_ONE else engine.limits.at_once
+        n_threads = 1 if way == ONE_BY_ONE else engine.limits.parallel_passes
         began_s = time.perf_counter()
         with ThreadPoolExecutor(n_threads) as pool:
             took_s = list(pool.map(lambda feed: _timed(engine, feed), feeds))

@@ -10,7 +10,7 @@ from service.domain.deployments.drift_monitor import WINDOW_SENTENCES, DriftWatc
 from service.nlp.artifacts.registry import Registry
 from service.nlp.document import Analysis, Document, Finding, Sentence
 from service.nlp.pipeline import ScanResult
-from service.nlp.taxonomy import RISK_TYPES, category_of
+from service.nlp.taxonomy import RISK_TYPES, risk_category
 from tests.support.artifacts import NAME, SHIPPED, VERSION
 
 CONTEXT = "The supplier may not deliver in time."
@@ -24,7 +24,7 @@ def watch():
 def scan(*, n_sentences=100, risk_type=RISK_TYPES[0], score=0.9, sensitivity="balanced", **model):
     """A scan whose first sentence alone states a risk."""
     end = len(CONTEXT)
-    finding = Finding(risk_type, category_of(risk_type), score, CONTEXT, 0, end, None)
+    finding = Finding(risk_type, risk_category(risk_type), score, CONTEXT, 0, end, None)
     sentences = (Sentence(0, end),) * n_sentences
     who = {"source": "model", "model_name": NAME, "model_version": VERSION, **model}
     return ScanResult(

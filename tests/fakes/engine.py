@@ -16,10 +16,14 @@ class LargestIdEngine(Engine):
     device = "cpu"
 
     def __init__(
-        self, n_outputs: int = len(RISK_TYPES), *, at_once: int = 1, overhead_tokens: int = 512
+        self,
+        n_outputs: int = len(RISK_TYPES),
+        *,
+        parallel_passes: int = 1,
+        overhead_tokens: int = 512,
     ) -> None:
         self.n_outputs = n_outputs
-        self.limits = PassLimits(at_once, tokens=512, overhead_tokens=overhead_tokens)
+        self.limits = PassLimits(parallel_passes, tokens=512, overhead_tokens=overhead_tokens)
         self.passes: list[tuple[int, int]] = []  # shape of each forward pass
         self.most_at_once = 0  # most passes that ran in parallel
         self._n_running = 0

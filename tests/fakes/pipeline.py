@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from service.nlp.document import Analysis, Document, Finding, Sentence, Source
 from service.nlp.pipeline import ScanResult, Submission
-from service.nlp.taxonomy import category_of
+from service.nlp.taxonomy import risk_category
 from tests.fakes.rules import risk_types
 
 MODEL, VERSION = "rules", "1.0.0"
@@ -45,4 +45,4 @@ def _document(text: str) -> Document:
 
 def _findings(document: Document, sentence: Sentence) -> list[Finding]:
     text, span = document.text[sentence.start : sentence.end], (sentence.start, sentence.end)
-    return [Finding(risk, category_of(risk), 0.9, text, *span, None) for risk in risk_types(text)]
+    return [Finding(risk, risk_category(risk), 0.9, text, *span, None) for risk in risk_types(text)]

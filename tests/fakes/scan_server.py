@@ -14,7 +14,7 @@ from typing import Any
 from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
-from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES, category_of
+from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES, risk_category
 from tests.fakes.loopback import LoopbackServer, Reply
 from tests.fakes.rules import risk_types
 
@@ -56,5 +56,5 @@ class ScanServer(LoopbackServer):
 
 
 def item(risk_type: str, context: str) -> dict[str, str]:
-    category = CATEGORY_TITLES[category_of(risk_type)]
+    category = CATEGORY_TITLES[risk_category(risk_type)]
     return {"risk": RISK_TITLES[risk_type], "category": category, "context": context}

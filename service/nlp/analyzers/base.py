@@ -16,7 +16,7 @@ from service.nlp.arrays import Bools, Floats, Rows, Scores, row_blocks
 from service.nlp.artifacts.operating_points import OperatingPoint, Sensitivity
 from service.nlp.deadline import Deadline
 from service.nlp.document import Analysis, Document, Finding, Source
-from service.nlp.taxonomy import RISK_TYPES, category_of
+from service.nlp.taxonomy import RISK_TYPES, risk_category
 
 MAX_FINDINGS = 250_000
 """Most findings in one document. Each takes 1.2 kB of memory until the response is sent."""
@@ -78,7 +78,7 @@ class SentenceScorer(Analyzer):
     """An analyzer that scores sentences against the risk types of the taxonomy.
 
     A subclass implements `score_batch`. If its scores depend on neighbouring sentences, it also overrides
-    `document_scores`. This class batches, checks the scores and applies the thresholds.
+    `document_scores`. This class forms batches, checks the scores and applies the thresholds.
     """
 
     batch_size: ClassVar[int] = 256
@@ -104,7 +104,7 @@ class SentenceScorer(Analyzer):
         Each block is float32 (n_rows, n_risk_types) in [0, 1], at most arrays.ROWS rows. The default scores
         each sentence without context.
         """
-        rows, row_of = rows_of_distinct(
+        rows, row_of = distinct_rows(
             sentences, self.score_batch, self.batch_size, deadline=deadline, progress=progress
         )
         for block in row_blocks(len(sentences)):
@@ -143,7 +143,7 @@ class SentenceScorer(Analyzer):
 
         Returns float32 (len(sentences), n_risk_types) in [0, 1], rows in the order of `sentences`.
         """
-        rows, row_of = rows_of_distinct(
+        rows, row_of = distinct_rows(
             sentences, self.score_batch, self.batch_size, deadline=deadline, progress=progress
         )
         self._check(rows)
@@ -170,7 +170,7 @@ class SentenceScorer(Analyzer):
         sentence, risk_type = document.sentences[row], RISK_TYPES[column]
         return Finding(
             risk_type=risk_type,
-            category=category_of(risk_type),
+            category=risk_category(risk_type),
             score=float(score) if self.has_probabilities else None,
             context=document.text[sentence.start : sentence.end],
             start=sentence.start,
@@ -192,7 +192,7 @@ class SentenceScorer(Analyzer):
             )
 
 
-def rows_of_distinct(
+def distinct_rows(
     sentences: Sequence[str],
     function: BatchFunction,
     batch_size: int,
@@ -205,12 +205,12 @@ def rows_of_distinct(
     Documents repeat sentences: page footers, table cells.
 
     Returns:
-        float32 (n_distinct, width): the rows of `function`.
-        intp (len(sentences),): for each sentence, its row there.
+        float32 (n_distinct, width): the rows that `function` returned.
+        intp (len(sentences),): the row of each sentence in that array.
 
     Raises:
         AnalyzerTimeout: `deadline` passed between two batches.
-        AnalyzerError: `function` returned another number of rows than sentences.
+        AnalyzerError: `function` did not return one row for each sentence.
     """
     distinct, row_of = _distinct(sentences)
     rows = np.zeros((0, len(RISK_TYPES)), np.float32)
@@ -233,7 +233,7 @@ def rows_of_distinct(
 
 
 def _distinct(sentences: Sequence[str]) -> tuple[list[str], Rows]:
-    """Return the distinct sentences in document order, and for each sentence its place among them."""
+    """Return the distinct sentences in document order, and the place of each sentence among them."""
     row_by_sentence: dict[str, int] = {}
     numbers = (row_by_sentence.setdefault(s, len(row_by_sentence)) for s in sentences)
     row_of = np.fromiter(numbers, np.intp, len(sentences))

@@ -1,6 +1,6 @@
 """HTTP client for another service's JSON API; maps each failure to the error tree.
 
-Secrets are removed from a server's messages before they reach the caller.
+Removes secrets from a server's messages before they reach the caller.
 """
 
 from __future__ import annotations

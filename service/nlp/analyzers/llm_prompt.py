@@ -9,12 +9,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from service.errors import AnalyzerError
-from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES, RISK_TYPES, category_of
+from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES, RISK_TYPES, risk_category
 
 RequestMode = Literal["json_schema", "json_object", "text"]
 Pair = tuple[int, str]
 
-MAX_TYPES_PER_SENTENCE = 4  # the labelling guide knows "rarely three"
+MAX_TYPES_PER_SENTENCE = 4  # the labelling guide says "rarely three"
 MAX_JSON_STARTS = 100  # places in a plain-text answer where JSON may start
 
 _RULES = """\
@@ -42,8 +42,8 @@ class _Finding(BaseModel):
 
     @field_validator("sentence")
     @classmethod
-    def _require_given_sentence(cls, number: int, info: ValidationInfo) -> int:
-        if number > info.context["n_sentences"]:  # type: ignore[index]  # read_answer gives the context
+    def _require_known_sentence(cls, number: int, info: ValidationInfo) -> int:
+        if number > info.context["n_sentences"]:  # type: ignore[index]  # read_answer passes the context
             raise ValueError("names a sentence that the request did not contain")
         return number
 
@@ -76,7 +76,7 @@ def messages(sentences: Sequence[str]) -> list[dict[str, str]]:
     """Return the chat messages for `sentences`, numbered from 1."""
     numbered = [{"sentence": n, "text": text} for n, text in enumerate(sentences, start=1)]
     types = "\n".join(
-        f"- {key}: {title} ({CATEGORY_TITLES[category_of(key)]})"
+        f"- {key}: {title} ({CATEGORY_TITLES[risk_category(key)]})"
         for key, title in RISK_TITLES.items()
     )
     return [
@@ -177,7 +177,7 @@ def _from_json(content: str) -> object:
 
 
 def _from_text(content: str) -> object:
-    """Find the JSON in a plain-text answer, which may add words, thoughts or a code fence."""
+    """Find the JSON in a plain-text answer, which may also have words, reasoning or a code fence."""
     for value in _json_values(content):
         if isinstance(value, dict) and "findings" in value:
             return value

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from service.nlp.analyzers.base import Progress, SentenceScorer, rows_of_distinct
+from service.nlp.analyzers.base import Progress, SentenceScorer, distinct_rows
 from service.nlp.arrays import Floats, Scores, row_blocks
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import Artifact
@@ -16,7 +16,7 @@ from service.nlp.deadline import Deadline
 from service.nlp.document import Source
 from service.nlp.inference.engine import Engine
 from service.nlp.inference.engine_factory import open_engine
-from service.nlp.inference.neighbour_context import logits_of_block, own_logits
+from service.nlp.inference.neighbour_context import block_logits, own_logits
 from service.nlp.inference.scheduler import InferenceScheduler
 from service.nlp.inference.score_cache import ScoreCache
 from service.nlp.observer import NULL_OBSERVER, Observer
@@ -37,7 +37,7 @@ class LocalAnalyzer(SentenceScorer):
         cache_sentences: int = 0,
         observer: Observer = NULL_OBSERVER,
     ) -> None:
-        """Unlike `open`, this does not check the golden scores."""
+        """Build an analyzer without checking the golden scores, which `open` does."""
         self._observer = observer
         self._cache = ScoreCache(cache_sentences)
         self._manifest = artifact.manifest
@@ -91,14 +91,14 @@ class LocalAnalyzer(SentenceScorer):
         progress: Progress | None = None,
     ) -> Iterator[Scores]:
         """Yield the scores in blocks; each sentence's neighbours influence its scores."""
-        outputs, row_of = rows_of_distinct(
+        outputs, row_of = distinct_rows(
             sentences, self._outputs, self.batch_size, deadline=deadline, progress=progress
         )
         for block in row_blocks(len(sentences)):
-            yield self._manifest.probabilities(logits_of_block(outputs, row_of, block))
+            yield self._manifest.probabilities(block_logits(outputs, row_of, block))
 
     def _outputs(self, sentences: Sequence[str], *, deadline: Deadline | None) -> Floats:
-        """Return the network's outputs, float32 (len(sentences), n_outputs), from the cache where it can."""
+        """Return the network's outputs, float32 (len(sentences), n_outputs), cached where possible."""
         rows = self._cache.get(sentences)
         missing = [k for k, row in enumerate(rows) if row is None]
         self._observer.cached(len(rows) - len(missing), len(missing))

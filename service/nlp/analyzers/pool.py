@@ -1,4 +1,4 @@
-"""The pool of analyzers: lends one to each request, and exchanges the default while requests run."""
+"""The pool of analyzers: lends one to each request, and can replace the default while requests run."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class _Entry:
 class AnalyzerPool:
     """The default analyzer and, if configured, the one for `force_llm`. Thread-safe.
 
-    The default can be exchanged at any time; a request keeps the analyzer that it borrowed. The previous
-    default stays open, so a rollback loads nothing; any older one closes after its last request.
+    `exchange` replaces the default at any time; a request keeps the analyzer that it borrowed. The previous
+    default stays open, so a rollback loads nothing. Any older one closes after its last request.
     """
 
     def __init__(self, default: Analyzer, llm: Analyzer | None = None) -> None:
@@ -57,7 +57,7 @@ class AnalyzerPool:
                 entry.analyzer.close()
 
     def exchange(self, analyzer: Analyzer) -> None:
-        """Make `analyzer` the default from now on; it may be a new one or the previous one."""
+        """Make `analyzer` the default; it may be a new one or the previous default."""
         with self._lock:
             before, older = self._serving, self._previous
             if older is not None and older.analyzer is analyzer:

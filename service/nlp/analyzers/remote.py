@@ -29,9 +29,9 @@ _ORDER = {risk_type: position for position, risk_type in enumerate(RISK_TYPES)}
 
 
 class RemoteAnalyzer(Analyzer):
-    """Posts the file or the text to AI_SERVICE_URL and locates each `context` of the answer in the text."""
+    """Posts the file or the text to AI_SERVICE_URL, then locates each `context` of the answer in the text."""
 
-    source: ClassVar[Source] = "model"  # an Analysis has the source that the answer states
+    source: ClassVar[Source] = "model"  # each Analysis has the source that its answer states
     takes_files: ClassVar[bool] = True
     model_version = ""
 
@@ -71,7 +71,7 @@ class RemoteAnalyzer(Analyzer):
         self._client.close()
 
     def _form(self, document: Document, sensitivity: Sensitivity) -> dict[str, FormPart]:
-        """Return the form fields of the older contract, and newer ones if they differ from the default."""
+        """Return the fields of the older contract, and newer ones only if they differ from their defaults."""
         file = document.file
         form: dict[str, FormPart]
         if file is not None:

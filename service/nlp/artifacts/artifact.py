@@ -81,7 +81,7 @@ def load(path: Path) -> Artifact:
     """Verify the artifact in the folder `path`: manifest, labels, and the hash of every file.
 
     Raises:
-        ArtifactError: the folder, a file or a field is missing, altered, or made for other labels.
+        ArtifactError: something is missing or altered, or the model has other labels.
     """
     if not (path / MANIFEST_FILE).is_file():
         raise ArtifactError(

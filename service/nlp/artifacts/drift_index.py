@@ -26,8 +26,8 @@ REFERENCE_FILE = "reference.json"
 REFERENCE_VERSION = 2
 STABLE, DRIFTED = 0.1, 0.25
 """Rules of thumb from credit scoring (Siddiqi, Credit Risk Scorecards, chapter 10), the index's origin."""
-_LEAST_SHARE, _LEAST_COUNT = 1e-4, 0.5
-"""Floors of a bin: an empty bin makes the index infinite, and small samples leave bins empty by chance."""
+_MIN_SHARE, _MIN_COUNT = 1e-4, 0.5
+"""Floors of each bin: small samples leave bins empty by chance, which would make the index infinite."""
 
 SCORE_EDGES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 LENGTH_EDGES = (5, 10, 15, 20, 25, 30, 40, 60)
@@ -54,10 +54,10 @@ class Noise(BaseModel):
 
 
 class Reference(BaseModel):
-    """The content of reference.json: the histograms of documents that the model did not learn from.
+    """The content of reference.json: histograms of documents that the model was not trained on.
 
-    `sentences` counts all sentences, `findings` those that state a risk. Version 1 lacks `noise`, and its
-    sentences are those that the model learned from.
+    `sentences` counts all sentences, `findings` those that state a risk. Version 1 has no `noise`, and its
+    sentences are the training sentences.
     """
 
     reference_version: Literal[1, 2]
@@ -100,7 +100,7 @@ def top_findings(findings: Sequence[ObservedFinding]) -> list[ObservedFinding]:
 
 
 def finding_counts(findings: Sequence[ObservedFinding], n_sentences: int) -> dict[str, list[int]]:
-    """Return those histograms of a document that need no tokenizer.
+    """Return the histograms of a document that need no tokenizer.
 
     `score` counts findings, `category` all sentences, and `length` the sentences that state a risk.
     """
@@ -156,7 +156,7 @@ def shifts(
     *,
     noise: Mapping[str, float] | None = None,
 ) -> dict[str, Shift]:
-    """Return the shift of each histogram that both have; `noise` by name, as in `shift`."""
+    """Return the shift of each histogram that both sides have; `noise` has `shift`'s argument by name."""
     shared = [name for name in reference if name in observed]
     known = noise or {}
     return {name: shift(reference[name], observed[name], noise=known.get(name)) for name in shared}
@@ -176,5 +176,5 @@ def _shares(counts: Sequence[float]) -> Doubles:
     values = np.asarray(counts, np.float64)
     if values.sum() <= 0:
         raise ValueError("an empty histogram cannot be compared")
-    raised = np.maximum(values, max(_LEAST_COUNT, _LEAST_SHARE * values.sum()))
-    return np.asarray(raised / raised.sum())
+    floored = np.maximum(values, max(_MIN_COUNT, _MIN_SHARE * values.sum()))
+    return np.asarray(floored / floored.sum())

@@ -27,9 +27,9 @@ _MODEL = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)/([A-Za-z0-9][A-Za-z0-9._-]*)"
 
 
 class GateRecord(BaseModel):
-    """The result of `python -m ml register`: the verdict, the model compared with, and the figures.
+    """The result of `python -m ml register`: the verdict, the model that it compared with, and the figures.
 
-    `manifest_sha256` ties the record to the content that was measured. The record lies beside the model's
+    `manifest_sha256` ties the record to the measured content. The record lies beside the model's
     folder, because the manifest hashes every file inside.
     """
 
@@ -80,16 +80,16 @@ class Registry:
         Raises:
             NotFound: the model is not in the registry.
         """
-        matched = _MODEL.fullmatch(model)
-        if matched and len(model) <= MAX_MODEL_CHARS:
-            folder = self._registry_dir / matched[1] / matched[2]
+        match = _MODEL.fullmatch(model)
+        if match and len(model) <= MAX_MODEL_CHARS:
+            folder = self._registry_dir / match[1] / match[2]
             if (folder / MANIFEST_FILE).is_file():
                 return folder
             if model == self._default_or_none():
                 return self._default_dir
         raise NotFound(
             f"There is no model {model[:MAX_MODEL_CHARS]} in REGISTRY_DIR; "
-            "`python -m service models list` lists those that are."
+            "`python -m service models list` shows the models in it."
         )
 
     def verified(self, model: str) -> Artifact:
@@ -97,7 +97,7 @@ class Registry:
 
         Raises:
             NotFound: the model is not in the registry.
-            ArtifactError: it is altered, incomplete, or not the model that its folder is named after.
+            ArtifactError: the model is altered or incomplete, or its folder has another model's name.
         """
         folder = self.folder(model)
         artifact = artifacts.load(folder)
@@ -177,7 +177,7 @@ def model_in(folder: Path) -> str:
 
 
 def manifest_sha256(folder: Path) -> str:
-    """Return the sha256 (hex) of the manifest, which identifies the content of every file that it hashes."""
+    """Return the sha256 (hex) of the manifest, which identifies the content of all its files."""
     return hashlib.sha256((folder / MANIFEST_FILE).read_bytes()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Reads Word documents as a stream from the zip. No part is in memory as a whole, so a zip bomb costs little.
+"""Reads Word documents as a stream from the zip, never a whole part at once, so a zip bomb costs little.
 
 Read: paragraphs, lists, cells, text boxes, headers, footers, footnotes, endnotes, comments, diagrams,
 WordArt, descriptions of pictures; titles, categories and series names of charts; hidden and inserted text.
@@ -22,7 +22,7 @@ from service.nlp.extraction.text_builder import TextBuilder
 
 MAX_ENTRIES = 10_000
 MAX_INFLATED_BYTES = 268_435_456
-"""Of all parts together. A 25 MiB file of real text inflates to about 250 MB."""
+"""For all parts together. A 25 MiB file of real text inflates to about 250 MB."""
 _PARTS = (  # suffixes of content types, in reading order
     "document.main+xml",
     "document.macroenabled.main+xml",
@@ -50,7 +50,7 @@ _BROKEN = (
     KeyError,
     NotImplementedError,
 )
-_DAMAGED = "The Word document is damaged. Open it in a word processor and save it anew as .docx."
+_DAMAGED = "The Word document is damaged. Open it in a word processor and save it again as .docx."
 
 
 def read_docx(data: bytes, builder: TextBuilder) -> None:
@@ -116,7 +116,7 @@ class _Metered:
         if b"<!DOCTYPE" in head:
             raise UnreadableDocument(
                 "The Word document declares XML entities, which no word processor writes. "
-                "Save it anew as .docx."
+                "Save it again as .docx."
             )
         self._tail = chunk[-_DOCTYPE_BYTES:]
         return chunk
@@ -142,14 +142,14 @@ def _events(
 
 def _part_names(archive: zipfile.ZipFile, budget: _Budget) -> list[str]:
     """Return the names of the parts that hold text, in reading order."""
-    found: set[tuple[int, str]] = set()  # a part listed twice is read once
+    ranked: set[tuple[int, str]] = set()  # a set, since a part may be listed twice
     for event, override in _events(archive, "[Content_Types].xml", budget, "{*}Override"):
         kind = override.get("ContentType", "").lower()
         rank = next((i for i, end in enumerate(_PARTS) if kind.endswith(end)), None)
         if event == "end" and rank is not None:
-            found.add((rank, override.get("PartName", "").lstrip("/")))
-    names = [name for _, name in sorted(found)]
-    if not found or min(found)[0] > 2:
+            ranked.add((rank, override.get("PartName", "").lstrip("/")))
+    names = [name for _, name in sorted(ranked)]
+    if not ranked or min(ranked)[0] > 2:
         names.insert(0, "word/document.xml")
     return names
 
@@ -160,7 +160,7 @@ def _read_part(archive: zipfile.ZipFile, name: str, budget: _Budget, builder: Te
         local = _local(element)
         if local == "altChunk":
             raise UnreadableDocument(
-                "The Word document embeds another document. Open it in a word processor and save it anew."
+                "The Word document embeds another document. Open it in a word processor and save it again."
             )
         if local == "p":
             depth += 1 if event == "start" else -1
@@ -212,7 +212,7 @@ def _paragraphs(paragraph: etree._Element) -> list[str]:
 
 
 def _symbol(element: etree._Element) -> str:
-    """Return the character of a `w:sym`; a symbol font has private ones, from U+F000 on."""
+    """Return the character of a `w:sym`; symbol fonts use the private range from U+F000 on."""
     code = next((v for k, v in element.attrib.items() if k.rpartition("}")[2] == "char"), "")
     return chr(int(code, 16)) if re.fullmatch("[0-9A-Fa-f]{4}", code) else "\ufffd"
 

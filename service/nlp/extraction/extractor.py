@@ -1,6 +1,6 @@
-"""Bytes and a media type to text with blocks and pages.
+"""Turns bytes and a media type into text with blocks and pages.
 
-A sandbox reads every document but short plain text.
+A sandbox reads every document except short plain text.
 """
 
 from __future__ import annotations
@@ -11,12 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from service.errors import (
-    Overloaded,
-    RateLimited,
-    TooLarge,
-    UnreadableDocument,
-)
+from service.errors import Overloaded, RateLimited, TooLarge, UnreadableDocument
 from service.nlp.arrays import Ints, Offsets
 from service.nlp.cpu_quota import cpu_quota
 from service.nlp.deadline import Deadline
@@ -36,10 +31,10 @@ from service.nlp.extraction.text_builder import MAX_BLOCKS, TextBuilder, check_c
 from service.nlp.span_sequence import SpanSequence
 
 _SHORT_BYTES = 65_536
-"""Plain text up to this size is read in this process. That takes 1 ms for prose and 57 ms for the worst text
-known; starting a child takes 37 ms (CPU time on an AMD EPYC, November 2026)."""
-_MOST_CHILDREN = 8
-"""Each may take EXTRACT_MEMORY_BYTES."""
+"""Plain text up to this size is read in this process. That takes 1 ms for prose and 57 ms for the slowest
+text known; starting a child takes 37 ms (CPU time on an AMD EPYC, November 2026)."""
+_MAX_CHILDREN = 8
+"""Each may use EXTRACT_MEMORY_BYTES."""
 
 
 def extract_text(text: str, *, max_chars: int) -> ExtractedText:
@@ -56,14 +51,14 @@ def extract_text(text: str, *, max_chars: int) -> ExtractedText:
 
 
 def n_slots(n_cpus: int) -> int:
-    """Return how many documents may be read in parallel: at least two, so no caller holds all slots."""
-    return max(2, min(n_cpus, _MOST_CHILDREN))
+    """Return how many documents may be read in parallel: at least two, so that no caller holds all slots."""
+    return max(2, min(n_cpus, _MAX_CHILDREN))
 
 
 class Extractor:
     """Reads documents under limits. Thread-safe.
 
-    Each child process holds one of `slots`, which callers share fairly; `caller` is an opaque key.
+    Each child process holds one of `slots`, which callers share fairly. `caller` is an opaque key.
     """
 
     def __init__(
@@ -86,7 +81,7 @@ class Extractor:
     def extract_text(
         self, text: str, *, caller: str = "", deadline: Deadline | None = None
     ) -> ExtractedText:
-        """Return the same as the function `extract_text`; long text is read in the sandbox.
+        """Return what the function `extract_text` returns; the sandbox reads long text.
 
         Raises:
             TooLarge: the text exceeds a limit, which the message names.
@@ -113,7 +108,7 @@ class Extractor:
         `deadline` or at the extractor's own limit, whichever is sooner.
 
         Raises:
-            UnsupportedMediaType: the format is not read; the message lists the formats that are.
+            UnsupportedMediaType: the format is not supported; the message lists the supported ones.
             UnreadableDocument: the file is empty, damaged, encrypted, only images, or of another format.
             TooLarge: the file exceeds a limit, which the message names.
             RateLimited: the caller's own files use up the caller's share of the slots.
@@ -215,16 +210,16 @@ def _validated(head: Mapping[str, Any], body: memoryview, max_chars: int) -> Ext
     return ExtractedText(storable(text), SpanSequence(offsets, Block), pages, tuple(missing))
 
 
-def _ascending_offsets(flat: Ints, most: int) -> Offsets:
-    """Return `flat` as pairs if it ascends from 0 to `most`; raise UnreadableDocument if not."""
-    if flat.size and not (flat[0] >= 0 and flat[-1] <= most and (np.diff(flat) >= 0).all()):
+def _ascending_offsets(flat: Ints, limit: int) -> Offsets:
+    """Return `flat` as pairs if it ascends within [0, `limit`]; else raise UnreadableDocument."""
+    if flat.size and not (flat[0] >= 0 and flat[-1] <= limit and (np.diff(flat) >= 0).all()):
         raise _malformed()
     return flat.reshape(-1, 2).copy()  # aligned, and it does not keep the text's bytes alive
 
 
-def _ascending(values: object, most: int) -> list[int]:
-    """Return `values` if they are ascending integers from 0 to `most`; raise UnreadableDocument if not."""
-    if not isinstance(values, list) or not all(type(v) is int and 0 <= v <= most for v in values):
+def _ascending(values: object, limit: int) -> list[int]:
+    """Return `values` if they are ascending integers in [0, `limit`]; else raise UnreadableDocument."""
+    if not isinstance(values, list) or not all(type(v) is int and 0 <= v <= limit for v in values):
         raise _malformed()
     if any(a > b for a, b in pairwise(values)):
         raise _malformed()
@@ -232,4 +227,4 @@ def _ascending(values: object, most: int) -> list[int]:
 
 
 def _malformed() -> UnreadableDocument:
-    return UnreadableDocument("The file could not be read. Save it anew and send that.")
+    return UnreadableDocument("The file could not be read. Save it again and send the new file.")

@@ -53,7 +53,7 @@ class FairSlots:
 
         Raises:
             RateLimited: the caller's own turns delay this one beyond the time-out.
-            Overloaded: other callers' turns do.
+            Overloaded: other callers' turns delay it beyond the time-out.
         """
         turn = self._enqueue(caller, timeout_s)
         if not turn.granted.wait(timeout_s):
@@ -81,7 +81,7 @@ class FairSlots:
         return (n_waiting + 0.5) * self._pace_s.get(caller, 0.0) / self._share
 
     def _grant(self) -> None:
-        """Grant the free slots to the callers that are next."""
+        """Grant each free slot to the next caller."""
         while self._n_free:
             eligible = [caller for caller in self._waiting if self._n_held[caller] < self._share]
             if not eligible:

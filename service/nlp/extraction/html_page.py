@@ -38,8 +38,8 @@ _META_BYTES = 4096  # browsers search the first 1,024 bytes; this leaves room fo
 def read_html(data: bytes, builder: TextBuilder, *, charset: str | None = None) -> None:
     """Add a page: block elements, cells and list items become blocks, <br> a newline within its block.
 
-    Attributes that people see (alt, title, placeholder, the value of a field) become blocks after the one
-    that they are in.
+    Attributes that people see (alt, title, placeholder, the value of a field) become blocks after the block
+    that contains their element.
 
     Raises:
         UnreadableDocument: an element with hidden content is not closed, so the rest of the page is unknown.
@@ -99,7 +99,7 @@ class _Reader:
     def finish(self) -> None:
         if self._dropped:
             raise UnreadableDocument(
-                f"The page is damaged: its <{self._dropped[0]}> never ends. Save it anew from a browser."
+                f"The page is damaged: its <{self._dropped[0]}> never ends. Save it again from a browser."
             )
         self._flush()
 

@@ -94,9 +94,9 @@ class _Tokenizer:
     def _comment_end(self, at: int) -> int:
         if self._page.startswith((">", "->"), at + 4):
             return self._page.index(">", at) + 1
-        found = _COMMENT_END.search(self._page, at + 4) if self._has_comment_end else None
-        self._has_comment_end = found is not None
-        return found.end() if found else at
+        match = _COMMENT_END.search(self._page, at + 4) if self._has_comment_end else None
+        self._has_comment_end = match is not None
+        return match.end() if match else at
 
     def _cdata(self, at: int) -> tuple[int, Token | None]:
         """Return the end of a CDATA section, and its text, which XHTML shows."""
@@ -108,7 +108,7 @@ class _Tokenizer:
     def _start_tag(self, at: int, name: re.Match[str]) -> tuple[int, Token | None]:
         page, end = self._page, name.end()
         attributes: dict[str, str] = {}
-        while (found := _TAG_END.match(page, end)) is None:
+        while (tag_end := _TAG_END.match(page, end)) is None:
             attribute = _ATTRIBUTE.match(page, end)
             if attribute is None:  # the end of the page
                 self._last_end = at
@@ -116,12 +116,12 @@ class _Tokenizer:
             value = attribute[2] or attribute[3] or attribute[4] or ""
             attributes[attribute[1].lower()] = unescape(value)
             end = attribute.end()
-        tag = StartTag(name[0].lower(), attributes, page[end : found.end()].endswith("/>"))
-        return self._after_content(tag, found.end()), tag
+        tag = StartTag(name[0].lower(), attributes, page[end : tag_end.end()].endswith("/>"))
+        return self._after_content(tag, tag_end.end()), tag
 
     def _after_content(self, tag: StartTag, end: int) -> int:
-        """Return where the content of a script or style ends; for any other tag, where it begins."""
+        """Return the offset after the content of a script or style; for any other tag, `end`."""
         if tag.is_self_closing or tag.name not in _RAW_END:
             return end
-        found = _RAW_END[tag.name].search(self._page, end)
-        return found.start() if found else len(self._page)
+        raw_end = _RAW_END[tag.name].search(self._page, end)
+        return raw_end.start() if raw_end else len(self._page)

@@ -1,4 +1,4 @@
-"""The formats that are read, and how a file's format is detected.
+"""The supported formats, and the detection of a file's format.
 
 To add a format, write its reader in a file of its own and add a line to FORMATS. Imports no reader, since
 readers of untrusted bytes load in the sandbox only.
@@ -96,10 +96,10 @@ FORMATS = (
 )
 
 TEXT_FIELD_READER = "service.nlp.extraction.plain_text:read_utf8"
-"""Reads the text of a form or JSON field, which is no file."""
+"""Reads the text of a form field or JSON field."""
 
 BY_EXTENSION: Mapping[str, Format] = MappingProxyType({f.extension: f for f in FORMATS})
-"""Every format that is read, by its usual file extension."""
+"""Every supported format, by its usual file extension."""
 _BY_ANY_EXTENSION = {
     extension: f for f in FORMATS for extension in (f.extension, *f.other_extensions)
 }
@@ -116,7 +116,7 @@ def detect_format(data: bytes, *, filename: str | None, media_type: str | None) 
     """Return the format of a file by its extension, else its media type, else its first bytes.
 
     Raises:
-        UnsupportedMediaType: no such format is read; the message lists the formats that are.
+        UnsupportedMediaType: the format is not supported; the message lists the supported ones.
     """
     extension = PurePath((filename or "").replace("\\", "/")).suffix.lower().lstrip(".")
     declared = _without_parameters(media_type)
@@ -125,7 +125,7 @@ def detect_format(data: bytes, *, filename: str | None, media_type: str | None) 
         known = _detect_by_signature(data)
     if known is None:
         readable = ", ".join(f".{extension}" for extension in BY_EXTENSION)
-        raise UnsupportedMediaType(f"Documents of this type are not read. These are: {readable}.")
+        raise UnsupportedMediaType(f"This type is not supported. Send one of: {readable}.")
     return known
 
 
@@ -143,17 +143,17 @@ def check_signature(declared: Format, data: bytes) -> None:
     if declared.extension == "docx" and data.startswith(_OLE):
         raise UnreadableDocument(
             "The file is an encrypted or an old Word document. Remove the password, save it as .docx "
-            "and send that."
+            "and send the new file."
         )
     if not declared.accepts(data):
         raise UnreadableDocument(
-            f"The file is named as {declared.title} but is none. Name it after what it is."
+            f"The file is named as {declared.title} but is not one. Give it the extension of its real format."
         )
     signatures = (_OLE, *(f.signature for f in FORMATS if f.signature))
     if not declared.signature and data.startswith(signatures):
         raise UnreadableDocument(
             f"The file is named .{declared.extension} but holds another format. "
-            "Name it after what it is."
+            "Give it the extension of its real format."
         )
 
 

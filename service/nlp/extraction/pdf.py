@@ -36,7 +36,8 @@ class Line:
     bottom: float
     right: float
     top: float
-    running: bool = False
+    is_running: bool = False
+    """Whether it is a running header or footer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Page:
 
     def running(self) -> list[str]:
         """Return the running headers and footers."""
-        return [line.text for line in self.lines if line.running]
+        return [line.text for line in self.lines if line.is_running]
 
 
 def read_pdf(data: bytes, builder: TextBuilder, *, max_pages: int) -> None:
@@ -73,7 +74,7 @@ def read_pdf(data: bytes, builder: TextBuilder, *, max_pages: int) -> None:
     builder.pages_without_text += [i for i, page in enumerate(pages, start=1) if not page.lines]
     if not any(page.lines or page.notes for page in pages):
         raise UnreadableDocument(
-            "The PDF holds images only, no text. Run text recognition (OCR) on it and send the result."
+            "The PDF contains only images, no text. Run text recognition (OCR) on it and send the result."
         )
     _mark_running([page.lines for page in pages])
     compounds = {w for page in pages for line in page.lines for w in _WORD.findall(line.text)}
@@ -89,7 +90,7 @@ def _open(data: bytes) -> pdfium.PdfDocument:
                 "The PDF is protected by a password. Remove the password and send it again."
             ) from error
         raise UnreadableDocument(
-            "The PDF is damaged. Open it in a viewer, print it to a new PDF and send that."
+            "The PDF is damaged. Open it in a viewer, print it to a new PDF and send the new file."
         ) from error
 
 
@@ -99,13 +100,13 @@ def _read_page(document: pdfium.PdfDocument, index: int) -> Page:
         text_page = page.get_textpage()
     except pdfium.PdfiumError as error:
         raise UnreadableDocument(
-            f"Page {index + 1} of the PDF is damaged. Print the document to a new PDF and send that."
+            f"Page {index + 1} of the PDF is damaged. Print the document to a new PDF and send the new file."
         ) from error
     shown = text_page.get_text_range()
-    found = Page(_read_lines(text_page, shown), read_annotations(document, page, shown))
+    content = Page(_read_lines(text_page, shown), read_annotations(document, page, shown))
     text_page.close()
     page.close()
-    return found
+    return content
 
 
 def _read_lines(text_page: pdfium.PdfTextPage, shown: str) -> list[Line]:
@@ -156,17 +157,18 @@ def _cut(
 
 
 def _mark_running(pages: list[list[Line]]) -> None:
-    """Mark page numbers, and lines that recur at the same place of three pages (or of all), digits aside."""
+    """Mark page numbers, and lines that recur at the same place on three pages (or on all), digits aside."""
     edges = [[*page[:_EDGE_LINES], *page[_EDGE_LINES:][-_EDGE_LINES:]] for page in pages]
-    seen = Counter(key for edge in edges for key in {_place(line) for line in edge})
+    n_pages = Counter(key for edge in edges for key in {_key(line) for line in edge})
     needed = max(2, min(3, len(pages)))
     for edge in edges:
         for line in edge:
-            number = _PAGE_NUMBER.fullmatch(line.text) is not None
-            line.running = number or seen[_place(line)] >= needed
+            is_number = _PAGE_NUMBER.fullmatch(line.text) is not None
+            line.is_running = is_number or n_pages[_key(line)] >= needed
 
 
-def _place(line: Line) -> tuple[str, int]:
+def _key(line: Line) -> tuple[str, int]:
+    """Return the text without its digits, and the height on the page."""
     return _DIGITS.sub("#", line.text), round(line.bottom / 4)
 
 
@@ -213,7 +215,7 @@ class _Assembler:
         self._compounds = compounds
 
     def add_all(self, pages: list[Page]) -> None:
-        bodies = [self._paragraphs([n for n in page.lines if not n.running]) for page in pages]
+        bodies = [self._paragraphs([n for n in page.lines if not n.is_running]) for page in pages]
         last = ""  # paragraph that may continue on the next page
         waiting: list[str] = []  # blocks to add after it, from the pages that it covers
         for page, body, following in zip(pages, bodies, [*bodies[1:], []], strict=True):

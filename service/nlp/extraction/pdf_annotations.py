@@ -16,15 +16,15 @@ _CHOICES = (raw.FPDF_FORMFIELD_COMBOBOX, raw.FPDF_FORMFIELD_LISTBOX)
 
 
 def open_form(document: pdfium.PdfDocument) -> None:
-    """Make the values of the document's form readable; to be called before any page is loaded.
+    """Make the values of the document's form readable; call this before loading any page.
 
     Raises:
-        UnreadableDocument: it is an XFA form, which the viewer draws, so its pages do not hold its text.
+        UnreadableDocument: the file is an XFA form, so its pages do not contain its text.
     """
     if document.get_formtype() == raw.FORMTYPE_XFA_FULL:
         raise UnreadableDocument(
             "The PDF is a dynamic form (XFA), whose text is not in its pages. "
-            "Print it to a new PDF and send that."
+            "Print it to a new PDF and send the new file."
         )
     if document.get_formtype() == raw.FORMTYPE_ACRO_FORM:
         document.init_forms()
@@ -51,8 +51,8 @@ def _words(document: pdfium.PdfDocument, annotation: raw.FPDF_ANNOTATION) -> lis
     if form is None or raw.FPDFAnnot_GetSubtype(annotation) != raw.FPDF_ANNOT_WIDGET:
         return [comment]
     kind = raw.FPDFAnnot_GetFormFieldType(form, annotation)
-    if kind in _CHOICES and (chosen := _chosen(form, annotation)):
-        return [*chosen, comment]
+    if kind in _CHOICES and (labels := _selected_labels(form, annotation)):
+        return [*labels, comment]
     if kind in (raw.FPDF_FORMFIELD_TEXTFIELD, *_CHOICES):
         return [
             _string(lambda *to: raw.FPDFAnnot_GetFormFieldValue(form, annotation, *to)),
@@ -61,13 +61,13 @@ def _words(document: pdfium.PdfDocument, annotation: raw.FPDF_ANNOTATION) -> lis
     return [comment]
 
 
-def _chosen(form: pdfium.PdfFormEnv, annotation: raw.FPDF_ANNOTATION) -> list[str]:
+def _selected_labels(form: pdfium.PdfFormEnv, annotation: raw.FPDF_ANNOTATION) -> list[str]:
     """Return the labels of the selected options, since their values may be codes."""
     options = range(raw.FPDFAnnot_GetOptionCount(form, annotation))
-    chosen = [i for i in options if raw.FPDFAnnot_IsOptionSelected(form, annotation, i)]
+    selected = [i for i in options if raw.FPDFAnnot_IsOptionSelected(form, annotation, i)]
     return [
         _string(lambda *to, i=i: raw.FPDFAnnot_GetOptionLabel(form, annotation, i, *to))
-        for i in chosen
+        for i in selected
     ]
 
 

@@ -1,4 +1,4 @@
-"""Plain text, Markdown and CSV. The service reads short ones in its own process."""
+"""Reads plain text, Markdown and CSV. The service reads short files in its own process."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from service.nlp.span import Span
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16: it begins with the same two bytes
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, which begins with the same two bytes
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
-# Python has codecs that no text file uses; punycode takes quadratic time, a minute for a megabyte.
+# Python also has codecs that no text file uses, and punycode takes quadratic time, a minute for a megabyte.
 _TEXT_CODECS = re.compile(
     r"utf-8|ascii|iso8859-\d+|cp(125\d|437|85\d|866|874|932|949|950)|koi8-[rut]|mac-\w+|tis-620"
     r"|shift_jis\w*|euc_(jp|kr)|gb2312|gbk|gb18030|big5(hkscs)?|iso2022_(jp|kr)"
 )
 _NOT_TEXT = (
     "The file is named as text but holds other data. "
-    "Save it as UTF-8 text, or name it after what it is."
+    "Save it as UTF-8 text, or give it the extension of its real format."
 )
 _SAMPLE_CHARS = 65_536
 
@@ -40,7 +40,7 @@ def decode(data: bytes, *, charset: str | None = None) -> str:
     The five bytes that windows-1252 does not define become U+FFFD.
 
     Raises:
-        UnreadableDocument: the bytes are not text: they hold NUL, or contradict their byte order mark.
+        UnreadableDocument: the bytes are not text: they contain NUL, or contradict their byte order mark.
     """
     encoding = next((name for bom, name in _BOMS if data.startswith(bom)), None)
     try:

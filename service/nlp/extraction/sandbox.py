@@ -24,7 +24,7 @@ WORKER = "service.nlp.extraction.sandbox_worker"
 
 _CRASHED = (
     "The file could not be read: it is damaged, or built to exhaust its reader. "
-    "Open it in the program that made it, save it anew and send that."
+    "Open it in the program that created it, save it again and send the new file."
 )
 _READ_BYTES = 1_048_576
 _EXHAUSTED = {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC}
@@ -66,7 +66,7 @@ def read_in_sandbox(
 
 
 def _start(data: bytes, job: ReadJob, worker: str) -> subprocess.Popen[bytes]:
-    """Start the child with `data` as its standard input, passed in memory and never on disk."""
+    """Start the child with `data` as its standard input, held in memory and never on disk."""
     try:
         with os.fdopen(os.memfd_create("document"), "w+b") as document:
             document.write(data)

@@ -2,7 +2,7 @@
 
 The document arrives on standard input, the job (sandbox.ReadJob) as JSON on the command line. The answer on
 standard output is one line of JSON, then the blocks' offsets as int64 in native byte order, then the text
-in UTF-8. Imports little, since every document that is read here pays for it.
+in UTF-8. Imports little, since every document that it reads pays for the imports.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def check_chars(n_chars: int, max_chars: int) -> None:
 
 
 class TextBuilder:
-    """A document's text under construction. `offsets` holds start and end of each block in turn."""
+    """A document's text under construction. `offsets` holds the start and end of each block, in turn."""
 
     def __init__(self, max_chars: int) -> None:
         self.offsets = array("q")
@@ -67,7 +67,7 @@ class TextBuilder:
             )
 
     def extend_last(self, text: str, *, mark: Callable[[], None], glue: str) -> None:
-        """Continue the last block: `glue` replaces its separator; `mark` is called where `text` begins."""
+        """Continue the last block; `glue` replaces its separator. Calls `mark` where `text` begins."""
         self._length -= len(self._parts[-1])
         self._parts[-1] = self._parts[-1][:-1] + glue
         self._length += len(self._parts[-1])

@@ -1,1 +1,1 @@
-"""Sentences to outputs of the network: tokenization, scheduler, engines, score cache."""
+"""Turns sentences into outputs of the network: tokenization, scheduler, engines, score cache."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - the name the field knows it by
+from torch.nn import functional as F  # noqa: N812 - its usual name
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class EncoderConfig:
 
     n_labels: int
     influence: bool = False
-    """Whether the network also has influence on neighbouring sentences (neighbour_context.py)."""
+    """Whether the network has the second head, for influence on neighbours (neighbour_context.py)."""
     hidden_size: int = 384
     intermediate_size: int = 1536
     n_layers: int = 6
@@ -30,7 +30,7 @@ class EncoderConfig:
 
 
 class Layer(nn.Module):
-    """One post-norm BERT layer with query, key and value in one matrix."""
+    """One post-norm BERT layer, with query, key and value in one matrix."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()

@@ -18,10 +18,10 @@ class EngineOutOfMemory(RiskscanError):
 
 @dataclass(frozen=True, slots=True)
 class PassLimits:
-    """The forward passes that suit an engine."""
+    """The number and size of forward passes at which an engine is fastest."""
 
-    at_once: int
-    """Forward passes that may run in parallel, each on its own thread."""
+    parallel_passes: int
+    """Forward passes that may run at the same time, each on its own thread."""
     tokens: int
     """Most tokens in one pass, padding included; a single longer row runs alone."""
     overhead_tokens: int
@@ -31,13 +31,13 @@ class PassLimits:
 # Larger passes are no faster per token on a CPU (from about 100 tokens on), and every waiting request waits
 # for the pass in progress. A pass costs 0.4 ms plus 0.16 ms a token on one core with AVX2. Padding costs a
 # tenth of that, since attention alone sees it (November 2026).
-CPU_LIMITS = PassLimits(at_once=1, tokens=256, overhead_tokens=64)
+CPU_LIMITS = PassLimits(parallel_passes=1, tokens=256, overhead_tokens=64)
 # A GPU needs large batches. With two passes at once, one computes while the other's arrays are copied.
-CUDA_LIMITS = PassLimits(at_once=2, tokens=32_768, overhead_tokens=1_024)
+CUDA_LIMITS = PassLimits(parallel_passes=2, tokens=32_768, overhead_tokens=1_024)
 
 
 class Engine(ABC):
-    """A loaded network. At most `limits.at_once` threads may call it at the same time."""
+    """A loaded network. At most `limits.parallel_passes` threads may call it at the same time."""
 
     device: str
     limits = CPU_LIMITS
@@ -48,7 +48,7 @@ class Engine(ABC):
     def outputs(self, input_ids: Ints, attention_mask: Ints) -> Floats:
         """Run one forward pass: float32 (b, n_outputs) for int64 (b, t) ids and a mask of zeros and ones.
 
-        A row depends neither on the other rows nor on its padding (within 1e-5 on the CPU).
+        A row's outputs depend neither on the other rows nor on its padding (within 1e-5 on the CPU).
 
         Raises:
             EngineOutOfMemory: the batch does not fit into the accelerator's memory.

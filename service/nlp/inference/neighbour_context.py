@@ -1,8 +1,8 @@
-"""Neighbour influence: what the sentences around a sentence add to its logits.
+"""Neighbour influence: neighbouring sentences add to a sentence's logits.
 
 A network with influence has three groups of outputs for each sentence: its own logits, its influence on
-the next sentence, and its influence on the sentences near it. So the network reads a sentence once, whatever
-its neighbours, and a sentence without neighbours keeps its own logits.
+the next sentence, and its influence on the sentences near it. So the network reads each sentence once,
+whatever its neighbours are. A sentence without neighbours keeps its own logits.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from service.nlp.arrays import Doubles, Floats, Rows, row_blocks
 from service.nlp.taxonomy import RISK_TYPES
 
 RADIUS = 6
-"""Sentences on either side that are near."""
+"""Sentences on each side that count as near."""
 N_TYPES = len(RISK_TYPES)
 
 
@@ -22,7 +22,7 @@ def own_logits(outputs: Floats) -> Floats:
     return outputs[:, :N_TYPES]
 
 
-def logits_in_document(outputs: Floats) -> Floats:
+def document_logits(outputs: Floats) -> Floats:
     """Return the logits of all sentences of one document, a new float32 array (n, n_risk_types).
 
     `outputs` is float32 (n, n_risk_types), or (n, 3 * n_risk_types) from a network with influence.
@@ -31,15 +31,15 @@ def logits_in_document(outputs: Floats) -> Floats:
     total = np.empty((n, N_TYPES), np.float32)
     row_of = np.arange(n)
     for block in row_blocks(n):
-        total[block] = logits_of_block(outputs, row_of, block)
+        total[block] = block_logits(outputs, row_of, block)
     return total
 
 
-def logits_of_block(outputs: Floats, row_of: Rows, block: slice) -> Floats:
+def block_logits(outputs: Floats, row_of: Rows, block: slice) -> Floats:
     """Return the logits of the sentences `block` of one document, float32 (n_rows, n_risk_types).
 
-    `outputs` has the columns of `logits_in_document` and a row for each distinct sentence. `row_of`,
-    intp (n,), is each sentence's row there.
+    `outputs` has the columns that `document_logits` takes, and a row for each distinct sentence. `row_of`,
+    intp (n,), is the row of each sentence of the document.
     """
     begin, end = block.start, block.stop
     first, last = max(begin - RADIUS, 0), min(end + RADIUS, len(row_of))

@@ -26,7 +26,7 @@ class OnnxEngine(Engine):
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         import onnxruntime as ort  # type: ignore[import-untyped]  # noqa: PLC0415 - no stubs; heavy
 
-        self.limits = replace(CPU_LIMITS, at_once=n_threads)
+        self.limits = replace(CPU_LIMITS, parallel_passes=n_threads)
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1

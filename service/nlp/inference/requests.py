@@ -75,7 +75,7 @@ class Request:
         return taken
 
     def store(self, window: Window, outputs: Floats) -> None:
-        """Merge a window's outputs, float32 (n_outputs,), into its sentence; finish after the last window.
+        """Merge a window's outputs, float32 (n_outputs,), into its sentence; the last finishes the request.
 
         The logits of an over-long sentence are the maximum over its windows, its influence on neighbours
         the mean.

@@ -41,9 +41,9 @@ _log = logging.getLogger(__name__)
 class InferenceScheduler:
     """Scores the sentences of any number of callers with one engine. Thread-safe.
 
-    `engine.limits.at_once` threads run the forward passes. A batch holds windows of similar length from the
-    waiting requests, least served first. It starts as soon as a thread is idle: no timer delays a lone
-    caller, and requests that arrive during a pass join the next batch.
+    `engine.limits.parallel_passes` threads run the forward passes. A batch holds windows of similar length
+    from the waiting requests, least served first. It starts as soon as a thread is idle: no timer delays a
+    lone caller, and requests that arrive during a pass join the next batch.
     """
 
     def __init__(
@@ -56,9 +56,9 @@ class InferenceScheduler:
         pace_tokens_s: float | None = None,
         observer: Observer = NULL_OBSERVER,
     ) -> None:
-        """Prepare the threads, which the first request starts.
+        """Prepare the scheduler; the first request starts its threads.
 
-        `pace_tokens_s` is the assumed pace until the first forward pass is measured.
+        `pace_tokens_s` is the assumed pace, in tokens per second, until the first forward pass.
         """
         self._engine = engine
         self._limits = engine.limits
@@ -67,11 +67,12 @@ class InferenceScheduler:
         self._max_queued_tokens = max_queued_tokens
         self._observer = observer
         self._changed = threading.Condition()  # guards all fields below, and the requests
-        self._queue: list[
-            Request
-        ] = []  # requests with windows in no batch yet, in order of arrival
-        self._in_flight: dict[int, Request] = {}  # from the call of `outputs` to its return
-        self._virtual_time = 0.0  # of the request that the last batch was started for
+        # Requests that still have windows in no batch, in order of arrival.
+        self._queue: list[Request] = []
+        # Every request from the call of `outputs` to its return, by id().
+        self._in_flight: dict[int, Request] = {}
+        # Virtual time of the least served request when the last batch was formed.
+        self._virtual_time = 0.0
         self._pace_tokens_s = pace_tokens_s
         self._is_closing = False
         self._threads: list[threading.Thread] = []
@@ -155,7 +156,7 @@ class InferenceScheduler:
         n_queued = sum(r.n_tokens for r in self._in_flight.values())
         if self._in_flight and n_queued + request.n_tokens > self._max_queued_tokens:
             self._observer.rejected("overloaded")
-            raise Overloaded("Too much text waits already. Try again in a few seconds.")
+            raise Overloaded("Too much text is queued already. Try again in a few seconds.")
         if self._pace_tokens_s is None or request.deadline is None:
             return
         # Fair queueing serves each other request at most as many tokens as this one meanwhile.
@@ -164,14 +165,14 @@ class InferenceScheduler:
         if n_ahead and needed_s > request.deadline.remaining_s():
             self._observer.rejected("overloaded")
             raise Overloaded(
-                "Too much text waits to scan this one in time. Try again in a few seconds."
+                "Too much text is queued to scan this document in time. Try again in a few seconds."
             )
 
     def _start_threads(self) -> None:
         if not self._threads:
             self._threads = [
                 threading.Thread(target=self._run, name=f"inference-{n}", daemon=True)
-                for n in range(self._limits.at_once)
+                for n in range(self._limits.parallel_passes)
             ]
             for thread in self._threads:
                 thread.start()
@@ -194,7 +195,7 @@ class InferenceScheduler:
             return []
 
     def _is_wanted(self, request: Request) -> bool:
-        """Return whether a caller still waits for `request`; report one that is dropped."""
+        """Return whether a caller still waits for `request`; if not, report that it is dropped."""
         if request.is_finished:
             return False
         if request.deadline is not None and request.deadline.remaining_s() == 0.0:
@@ -209,13 +210,13 @@ class InferenceScheduler:
 
         A window joins only if padding it costs less than another forward pass.
         """
-        in_turn = sorted(self._queue, key=lambda r: r.virtual_time)
-        self._virtual_time = in_turn[0].virtual_time
-        longest = len(in_turn[0].windows[-1].ids)
+        by_service = sorted(self._queue, key=lambda r: r.virtual_time)
+        self._virtual_time = by_service[0].virtual_time
+        longest = len(by_service[0].windows[-1].ids)
         n_rows = max(1, self._tokens_per_pass // longest)
         padding = self._limits.overhead_tokens
         batch: list[Window] = []
-        for request in in_turn:
+        for request in by_service:
             windows = request.take(n_rows - len(batch), longest, padding)
             if windows and not request.has_begun:
                 request.has_begun = True
@@ -270,8 +271,8 @@ class InferenceScheduler:
                 window.request.store(window, row)
 
     def _update_pace(self, tokens_s: float) -> None:
-        """Update the moving average with one pass; `limits.at_once` passes run in parallel."""
-        old, new = self._pace_tokens_s, tokens_s * self._limits.at_once
+        """Update the moving average with one pass; `limits.parallel_passes` passes run in parallel."""
+        old, new = self._pace_tokens_s, tokens_s * self._limits.parallel_passes
         self._pace_tokens_s = new if old is None else old + (1 - _PACE_DECAY) * (new - old)
 
 
@@ -286,7 +287,7 @@ def _result(request: Request) -> Floats:
 
 
 def _log_failure(error: Exception) -> None:
-    """Log where the model failed, without the exception's message, which may quote the document."""
+    """Log where the model failed, but not the exception's message, which may quote the document."""
     frames = traceback.extract_tb(error.__traceback__)
     where = " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames))
     _log.error("the model failed: %s at %s", type(error).__name__, where)

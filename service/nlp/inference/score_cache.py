@@ -27,7 +27,7 @@ class ScoreCache:
         self._max_sentences = max_sentences
         self._lock = threading.Lock()
         self._slots: OrderedDict[bytes, int] = OrderedDict()  # least recently used first
-        # One array with a row for each slot; one array per sentence would take a third more memory.
+        # One array with a row for each slot: an array for each sentence would take a third more memory.
         self._rows = np.empty((0, 0), np.float32)
 
     def get(self, sentences: Sequence[str]) -> list[Floats | None]:

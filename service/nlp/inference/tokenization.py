@@ -1,4 +1,4 @@
-"""Sentences to windows of token ids: no text is truncated or skipped."""
+"""Turns sentences into windows of token ids, without truncating or skipping text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_WHOLE_TOKENS = 128
 
 WINDOW_TOKENS = 40
 """Size of the windows over a longer sentence. The classifier averages over tokens, so a small window
-dilutes a risky clause least but raises the most false alarms. Measured in November 2026 with riskscan-minilm
+dilutes a risky clause least, but raises more false alarms. Measured in November 2026 with riskscan-minilm
 1.0.0 on 240 run-on sentences with one risk among twelve harmless clauses, and on 240 without a risk. As
 sentences of their own, 82 % of these risks are found.
 

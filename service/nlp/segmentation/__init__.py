@@ -1,1 +1,1 @@
-"""Blocks of text to sentences with character spans."""
+"""Splits blocks of text into sentences with character spans."""

@@ -1,6 +1,6 @@
-"""Blocks of text to sentences with character spans.
+"""Splits blocks of text into sentences with character spans.
 
-Every character but white space is in exactly one sentence.
+Every character except white space is in exactly one sentence.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from service.nlp.span_sequence import SpanSequence, offset_array
 
 NAME = "spacy-sentencizer-en"
 VERSION = "1"
-"""Part of each artifact's manifest; to be raised when a change of rules changes what a sentence is."""
+"""Part of each artifact's manifest. Raise it whenever a rule change moves a sentence boundary."""
 
-_MIN_BLOCKS = 20  # 1.2 µs for each block one by one; searching all of them at once takes 30 µs
+_MIN_BLOCKS = 20  # searching one by one takes 1.2 µs for each block; all at once, 30 µs in total
 
 # spaCy's tokenizer takes quadratic time in a run without spaces (247 s for six punctuation marks repeated to
 # 2 MB, November 2026), so a piece with such a run is split at _PLAIN_END alone.
@@ -47,10 +47,10 @@ class Segmenter:
     def segment(self, extracted: ExtractedText, *, deadline: Deadline | None = None) -> Document:
         """Return the document with its sentences: trimmed, none empty, none across two blocks.
 
-        A longer stretch than MAX_SENTENCE_CHARS without a sentence end (a table, a list, a megabyte without a
-        space) is split at the best boundary in it. Time is linear in the text: prose at 2 MB/s, at 3.6 MB/s
-        if its words are cached, the worst known input (always new words of three letters) at 0.25 MB/s, on
-        one core of an AMD EPYC with AVX2 (November 2026).
+        A stretch longer than MAX_SENTENCE_CHARS without a sentence end (a table, a list, a megabyte without a
+        space) is split at its best boundary. Time is linear in the text. On one core of an AMD EPYC with AVX2
+        (November 2026): prose 2 MB/s, or 3.6 MB/s if its words are cached; the slowest known input (always
+        new words of three letters) 0.25 MB/s.
 
         Raises:
             AnalyzerTimeout: `deadline` passed.
@@ -59,12 +59,12 @@ class Segmenter:
         is_single = np.zeros(len(spans), np.bool_)
         if len(spans) > _MIN_BLOCKS:
             is_single = self._single_sentence_blocks.find(extracted.text, spans)
-        cut = array("q")
+        flat = array("q")  # start and end of each sentence, in turn
         for chunk in chunks(extracted.text, SpanSequence(spans[~is_single], Block)):
-            cut.extend(chain.from_iterable(self._segment_chunk(extracted.text, chunk, deadline)))
-        offsets = np.concatenate([spans[is_single], np.frombuffer(cut, np.int64).reshape(-1, 2)])
+            flat.extend(chain.from_iterable(self._segment_chunk(extracted.text, chunk, deadline)))
+        offsets = np.concatenate([spans[is_single], np.frombuffer(flat, np.int64).reshape(-1, 2)])
         offsets = offsets[np.argsort(offsets[:, 0])]
-        pages = replace(extracted, blocks=())  # the sentences do not keep the blocks alive
+        pages = replace(extracted, blocks=())  # so that the sentences do not keep the blocks alive
         sentences = SpanSequence(
             offsets, lambda start, end: Sentence(start, end, pages.page_at(start))
         )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
 MAX_WORDS = 30_000
-"""Words that spaCy may cache, at 700 bytes each; beyond, a new instance replaces it."""
+"""Words that spaCy may cache, at 700 bytes each. When it has more, a new instance replaces it."""
 TOKENIZER_CACHE_ENTRIES = 50_000
 
 # A space between two words of letters alone: spaCy's tokens on one side do not depend on the other.
@@ -27,45 +27,17 @@ _PLAIN_WORDS = re.compile(r"(?<!\S)[A-Za-z]+(?: [A-Za-z]+){2,}(?!\S)")
 _LONG_SPACE = re.compile(r"(?<=\s)\s{40,}")
 _LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")  # spaCy raises UnicodeEncodeError at one
 
-_NEVER_LAST = frozenset(
-    ["cf", "vs", "approx", "incl", "resp", "viz", "ca", "dr", "mr", "mrs", "ms", "prof", "messrs"]
-)
-_BEFORE_NUMBER = frozenset(
-    [
-        "no",
-        "nos",
-        "nr",
-        "fig",
-        "figs",
-        "sec",
-        "sect",
-        "art",
-        "arts",
-        "vol",
-        "vols",
-        "p",
-        "pp",
-        "eq",
-        "eqs",
-        "ref",
-        "refs",
-        "ch",
-        "chap",
-        "para",
-        "paras",
-        "pt",
-        "cl",
-        "ex",
-        "app",
-        "tab",
-        "rev",
-        "min",
-        "max",
-        "reg",
-        "al",
-    ]
-)
-_BEFORE_LOWER_CASE = frozenset(["etc", "al", "inc", "ltd", "co", "corp", "max", "min", "est"])
+# fmt: off
+_NEVER_LAST = frozenset((
+    "cf", "vs", "approx", "incl", "resp", "viz", "ca", "dr", "mr", "mrs", "ms", "prof", "messrs",
+))
+_BEFORE_NUMBER = frozenset((
+    "no", "nos", "nr", "fig", "figs", "sec", "sect", "art", "arts", "vol", "vols", "p", "pp",
+    "eq", "eqs", "ref", "refs", "ch", "chap", "para", "paras", "pt", "cl", "ex", "app", "tab",
+    "rev", "min", "max", "reg", "al",
+))
+# fmt: on
+_BEFORE_LOWER_CASE = frozenset(("etc", "al", "inc", "ltd", "co", "corp", "max", "min", "est"))
 _ENUMERATOR = re.compile(r"\(?(\d[\d.]{0,7}|[A-Za-z]|[ivxIVX]{1,5})[.)]")
 _OPENING = frozenset("([{\"'\u2018\u201c\u00ab")
 
@@ -80,7 +52,7 @@ class SentenceStarts:
         self.end_marks: tuple[str, ...] = tuple(Sentencizer.default_punct_chars)
         self._max_words = max_words
         self._is_punct = is_punct
-        # A regex tests each character above U+FFFF in a class by itself, so their whole range is in it.
+        # A regex class tests single characters above U+FFFF one by one, so it gets their whole range.
         marks = re.escape("".join(mark for mark in self.end_marks if mark <= "\uffff"))
         marks += "\U00010000-\U0010ffff"
         self._end = re.compile(f"[{marks}]")
@@ -91,7 +63,7 @@ class SentenceStarts:
 
     @property
     def n_words(self) -> int:
-        """Number of words in spaCy's caches; more than the limit by at most those of one chunk of text."""
+        """Number of words in spaCy's caches; it exceeds the limit by at most the words of one chunk."""
         return len(self._nlp.vocab)
 
     def forget_words(self) -> None:
@@ -120,7 +92,7 @@ class SentenceStarts:
         return starts
 
     def first_tokens(self, doc: Doc) -> Iterator[int]:
-        """Yield the tokens that begin a sentence, but the first one, as spaCy's Sentencizer finds them."""
+        """Yield the tokens that begin a sentence, except the first, as spaCy's Sentencizer finds them."""
         ended = False
         for i, word in enumerate(doc.to_array("ORTH").tolist()):
             if word in self._end_hashes:
@@ -151,7 +123,7 @@ def _new_language() -> Language:
     from spacy.lang.en import English  # noqa: PLC0415 - see SentenceStarts
 
     nlp = English()
-    nlp.vocab.lex_attr_getters = {}  # type: ignore[attr-defined]  # 23 for each word, none is used here
+    nlp.vocab.lex_attr_getters = {}  # type: ignore[attr-defined]  # 23 getters run for each word, and none is used here
     nlp.tokenizer.max_cache_size = TOKENIZER_CACHE_ENTRIES  # type: ignore[union-attr]
     return nlp
 

@@ -14,14 +14,14 @@ _WINDOW_CHARS = 250_000  # processed at once, at 10 bytes of memory each
 
 
 class SingleSentenceBlocks:
-    """Tells blocks of one sentence from blocks that may have more."""
+    """Distinguishes blocks of one sentence from blocks that may have more."""
 
     def __init__(self, marks: Iterable[str], *, max_chars: int) -> None:
         """`marks` and all characters above U+FFFF may end a sentence, which has at most `max_chars`."""
         self._max_chars = max_chars
-        self._class_of = np.zeros(_ASTRAL + 1, np.uint8)
-        self._class_of[[ord(c) for c in map(chr, range(_ASTRAL)) if c.isspace()]] = _SPACE
-        self._class_of[[min(ord(mark), _ASTRAL) for mark in marks] + [_ASTRAL]] = _END_MARK
+        self._class_by_code = np.zeros(_ASTRAL + 1, np.uint8)
+        self._class_by_code[[ord(c) for c in map(chr, range(_ASTRAL)) if c.isspace()]] = _SPACE
+        self._class_by_code[[min(ord(mark), _ASTRAL) for mark in marks] + [_ASTRAL]] = _END_MARK
 
     def find(self, text: str, spans: Offsets) -> Bools:
         """Return bool (n_blocks,): which of `spans`, ascending int64 (n_blocks, 2), are one sentence each.
@@ -37,7 +37,7 @@ class SingleSentenceBlocks:
     def _find_in_window(self, text: str, spans: Offsets) -> Bools:
         begin = spans[0, 0]
         window = text[begin : spans[-1, 1]].encode("utf-32-le", "surrogatepass")
-        classes = self._class_of[np.minimum(np.frombuffer(window, "<u4"), _ASTRAL)]
+        classes = self._class_by_code[np.minimum(np.frombuffer(window, "<u4"), _ASTRAL)]
         n_marks = np.cumsum(classes == _END_MARK, dtype=np.int32)  # up to and with each character
         first, last = spans[:, 0] - begin, spans[:, 1] - begin - 1
         inner = n_marks[last] - n_marks[first]

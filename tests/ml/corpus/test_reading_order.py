@@ -2,7 +2,7 @@ import numpy as np
 
 from ml.corpus.dataset import Example
 from ml.corpus.reading_order import by_document, logits_in_documents, sentence_numbers
-from service.nlp.inference.neighbour_context import N_TYPES, logits_in_document
+from service.nlp.inference.neighbour_context import N_TYPES, document_logits
 
 OUTPUTS = np.random.default_rng(0).normal(size=(6, 3 * N_TYPES)).astype(np.float32)
 
@@ -30,6 +30,6 @@ def test_sentence_numbers_show_gaps_between_ids():
 def test_logits_in_documents_equal_those_of_each_document_alone():
     examples = [example(doc, k) for k, doc in enumerate("abab" + "cb")]
     found = logits_in_documents(OUTPUTS, examples)
-    assert np.array_equal(found[[0, 2]], logits_in_document(OUTPUTS[[0, 2]]))
-    assert np.array_equal(found[[1, 3, 5]], logits_in_document(OUTPUTS[[1, 3, 5]]))
+    assert np.array_equal(found[[0, 2]], document_logits(OUTPUTS[[0, 2]]))
+    assert np.array_equal(found[[1, 3, 5]], document_logits(OUTPUTS[[1, 3, 5]]))
     assert np.array_equal(found[4], OUTPUTS[4, :N_TYPES])

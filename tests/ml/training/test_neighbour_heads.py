@@ -8,7 +8,7 @@ from ml.artifact.network import write_network
 from ml.corpus.dataset import Example
 from ml.training import neighbour_heads
 from service.nlp.inference.encoder import EncoderConfig, RiskEncoder
-from service.nlp.inference.neighbour_context import N_TYPES, logits_in_document
+from service.nlp.inference.neighbour_context import N_TYPES, document_logits
 from tests.support.artifacts import SHIPPED
 
 HIDDEN = 12
@@ -46,7 +46,7 @@ def test_fit_learns_a_dependency_on_the_preceding_sentence():
     found = neighbour_heads.fit(*planted(examples, seed=1), examples)
     pooled, logits, y = planted(examples, seed=2)
     outputs = outputs_of(pooled, logits, found)
-    in_document = np.vstack([logits_in_document(outputs[k : k + 20]) for k in range(0, 1200, 20)])
+    in_document = np.vstack([document_logits(outputs[k : k + 20]) for k in range(0, 1200, 20)])
     stated, others = in_document[y[:, 0] > 0, 0], in_document[y[:, 0] == 0, 0]
     assert stated.mean() > others.mean() + 0.7
     assert np.abs(in_document[:, 1:] - logits[:, 1:]).mean() < 0.5

@@ -6,7 +6,7 @@ import pytest
 
 from service.errors import AnalyzerError, AnalyzerUnavailable
 from service.nlp.analyzers.remote import RemoteAnalyzer
-from service.nlp.document import Block, Document, ExtractedText, SentFile
+from service.nlp.document import Block, Document, ExtractedText, SubmittedFile
 from tests.fakes.loopback import Reply
 from tests.fakes.scan_server import item
 from tests.nlp.prose import RISK, extracted
@@ -70,7 +70,9 @@ def test_analyze_other_sentence_boundaries_take_the_place_where_the_context_stan
 
 
 def test_analyze_file_is_sent_as_it_came_in_place_of_the_text(remote, segmenter, scan_server):
-    file = SentFile(b"Ein Z\xc3\xa4hler. \x00", "z\u00e4hler v2.md", "text/markdown; charset=utf-8")
+    file = SubmittedFile(
+        b"Ein Z\xc3\xa4hler. \x00", "z\u00e4hler v2.md", "text/markdown; charset=utf-8"
+    )
     remote.analyze(replace(segmenter.segment(extracted(RISK)), file=file))
     [(_, request)] = scan_server.requests
     assert request == {"file": (file.filename, file.data, file.media_type)}

@@ -218,8 +218,8 @@ def test_type_that_is_not_read_names_those_that_are(read, filename, media_type):
     [
         (b"", "a.txt", "The file is empty"),
         (b" \n", "a.md", "The file is empty"),
-        (b"words", "a.pdf", "named as a PDF but is none"),
-        (b"words", "a.docx", "named as a Word document but is none"),
+        (b"words", "a.pdf", "named as a PDF but is not one"),
+        (b"words", "a.docx", "named as a Word document but is not one"),
         (b"%PDF-1.7", "a.txt", "holds another format"),
         (b"a\0b", "a.txt", "holds other data"),
         (documents.encrypted_docx(), "a.docx", "Remove the password"),

@@ -58,9 +58,9 @@ def test_detect_format_unknown_lists_the_formats_that_are_read(data, filename, m
 @pytest.mark.parametrize(
     ("extension", "data", "message"),
     [
-        ("pdf", b"words", "named as a PDF but is none"),
-        ("pdf", b" " * 1_024 + PDF, "named as a PDF but is none"),
-        ("docx", PDF, "named as a Word document but is none"),
+        ("pdf", b"words", "named as a PDF but is not one"),
+        ("pdf", b" " * 1_024 + PDF, "named as a PDF but is not one"),
+        ("docx", PDF, "named as a Word document but is not one"),
         ("docx", OLE, "Remove the password"),
         ("txt", PDF, "named .txt but holds another format"),
         ("html", ZIP, "named .html but holds another format"),

@@ -188,7 +188,7 @@ def test_outputs_rows_are_padded_only_where_a_pass_costs_more(open_scheduler, to
 
 
 def test_outputs_as_many_passes_run_at_once_as_the_engine_allows(open_scheduler, tokenizer):
-    engine = LargestIdEngine(at_once=3)
+    engine = LargestIdEngine(parallel_passes=3)
     engine.gate.clear()
     scheduler = open_scheduler(engine)
     with ThreadPoolExecutor(1) as pool:
@@ -313,7 +313,7 @@ def test_close_fails_waiting_and_later_callers(scheduler, engine, busy, reports)
 
 
 def test_outputs_eight_callers_at_once_get_what_one_gets(open_scheduler):
-    scheduler = open_scheduler(LargestIdEngine(at_once=4, overhead_tokens=8))
+    scheduler = open_scheduler(LargestIdEngine(parallel_passes=4, overhead_tokens=8))
     alone = scheduler.outputs(SENTENCES)
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(scheduler.outputs, [SENTENCES] * 8))
