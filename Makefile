@@ -1,4 +1,4 @@
-# `make run` serves, `make test` tests, `make help` lists the rest. Each installs what it needs first.
+# `make run` serves, `make test` tests, `make help` lists all targets. Each target first installs what it needs.
 
 VENV := .venv
 # VENV plus torch with CUDA (several GB).
@@ -8,17 +8,17 @@ TEST_VENV := .venv-test
 PYTHON ?= $(shell for p in python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 QUICK := not slow and not llm and not gpu
-# Processes that test at once: one a core, four at most, since each takes about 2 GB.
+# Number of test processes: one per core, at most four, since each takes about 2 GB.
 WORKERS ?= auto
 # Tests to run, such as TESTS="tests/api -k sqlite"; empty runs all.
 TESTS ?=
 
-# Recipe of `make retrain`, and the sentences on which its gate compares the new model with the old. RISKSCAN_DATA=DIR
-# names the folder of real sentences; without it the recipe uses composed sentences only.
+# Configuration of `make retrain`, and the sentences on which its gate compares the new model with the old. RISKSCAN_DATA=DIR
+# names a folder of real sentences; without it, training uses composed sentences only.
 CONFIG ?= ml/configs/retrain.toml
 EVAL_DATA ?= ml/data/golden.jsonl ml/data/calibration.jsonl
 
-# What only benchmarks need: the load generator, and each peer in an environment of its own.
+# Environments for benchmarks only: one for the load generator, and one for each peer.
 BENCH_ENV := var/bench/env
 PEERS := $(foreach peer,plain litserve bentoml infinity,$(BENCH_ENV)/peers/$(peer)/.installed)
 BENCH_NEEDS := $(VENV)/.installed $(TEST_VENV)/.installed $(BENCH_ENV)/load/.installed
@@ -45,7 +45,7 @@ coverage: $(TEST_VENV)/.installed ## Measure service/domain by tests/domain; fai
 	OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest -m "$(QUICK)" tests/domain \
 		--cov=service/domain --cov-fail-under=95
 
-retrain: $(TEST_VENV)/.installed ## Export feedback, train on it (CONFIG=...), register what the gate lets pass
+retrain: $(TEST_VENV)/.installed ## Export feedback, train on it (CONFIG=...), register the model if it passes the gate
 	mkdir -p var
 	$(TEST_VENV)/bin/python -m service feedback export --out var/feedback.jsonl
 	for step in dataset train export calibrate evaluate; do \
@@ -55,16 +55,16 @@ retrain: $(TEST_VENV)/.installed ## Export feedback, train on it (CONFIG=...), r
 test-slow: $(TEST_VENV)/.installed $(BENCH_ENV)/load/.installed ## Run the tests that take minutes
 	$(TEST_VENV)/bin/python -m pytest -m "slow and not llm and not gpu"
 
-test-llm: $(TEST_VENV)/.installed ## Run the tests that ask a real LLM, at LLM_TEST_BASE_URL
+test-llm: $(TEST_VENV)/.installed ## Run the tests against a real LLM at LLM_TEST_BASE_URL
 	$(TEST_VENV)/bin/python -m pytest -m llm
 
 bench: $(BENCH_NEEDS) ## Measure the service (BENCH=...), results in var/bench
 	$(TEST_VENV)/bin/python -m tests.bench $(BENCH)
 
-bench-peers: $(BENCH_NEEDS) $(PEERS) ## Measure it beside other servers of the same model
+bench-peers: $(BENCH_NEEDS) $(PEERS) ## Compare it with other servers of the same model
 	$(TEST_VENV)/bin/python -m tests.bench.peers $(BENCH)
 
-bench-gpu: | python ## Measure the analyzer on CUDA, where there is a GPU
+bench-gpu: | python ## Measure the analyzer on CUDA, if there is a GPU
 	@! $(PYTHON) -m tests.bench.cuda || $(MAKE) --no-print-directory $(BENCH_ENV)/gpu/measured
 
 .PHONY: $(BENCH_ENV)/gpu/measured
@@ -84,10 +84,10 @@ format: $(TEST_VENV)/.installed ## Format the source
 docs: $(TEST_VENV)/.installed ## Write docs/settings.md, docs/errors.md and .env.example from the code
 	$(TEST_VENV)/bin/python -m service.config.documentation
 
-openapi: $(TEST_VENV)/.installed ## Write tests/api/openapi.json, the API's contract that the tests compare with
+openapi: $(TEST_VENV)/.installed ## Accept a changed API: write its contract to tests/api/openapi.json
 	RISKSCAN_WRITE_OPENAPI=1 $(TEST_VENV)/bin/python -m pytest tests/api/test_openapi_snapshot.py
 
-notebooks: $(TEST_VENV)/.installed ## Write each notebook as .ipynb, beside its text
+notebooks: $(TEST_VENV)/.installed ## Write each notebook as .ipynb beside its .py file
 	$(TEST_VENV)/bin/jupytext --quiet --to ipynb --set-kernel python3 notebooks/[0-9]*.py
 
 clean: ## Remove environments and caches; stored data stays
@@ -101,7 +101,7 @@ $(VENV)/.installed: requirements.txt constraints.txt | python
 	@touch $@
 
 $(GPU_VENV)/.installed: requirements.txt requirements-gpu.txt constraints.txt | python
-	@echo "Installing requirements-gpu.txt into $(GPU_VENV); this takes minutes, and gigabytes."
+	@echo "Installing requirements-gpu.txt into $(GPU_VENV); this takes minutes and several GB."
 	test -x $(GPU_VENV)/bin/pip || $(PYTHON) -m venv $(GPU_VENV)
 	$(GPU_VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-gpu.txt -c constraints.txt
 	@touch $@
@@ -115,12 +115,12 @@ $(TEST_VENV)/.installed: $(wildcard requirements*.txt) constraints.txt | python
 	@touch $@
 
 $(BENCH_ENV)/gpu/.installed: tests/bench/gpu.txt $(wildcard requirements*.txt) constraints.txt | python
-	@echo "Installing tests/bench/gpu.txt into $(@D); this takes minutes, and gigabytes where there is a GPU."
+	@echo "Installing tests/bench/gpu.txt into $(@D); this takes minutes, and several GB if there is a GPU."
 	test -x $(@D)/bin/pip || $(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check -r $< -c constraints.txt
 	@touch $@
 
-# Each file pins all that it needs, so that no constraints of ours bend what a peer wants.
+# Each file pins all its packages; constraints.txt would change the versions that a peer chooses.
 $(BENCH_ENV)/%/.installed: tests/bench/%.txt | python
 	@echo "Installing $< into $(@D); this takes minutes."
 	test -x $(@D)/bin/pip || $(PYTHON) -m venv $(@D)

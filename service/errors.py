@@ -36,7 +36,7 @@ from typing import ClassVar, NamedTuple
 
 
 class ProblemType(NamedTuple):
-    """What RFC 9457 calls a problem type: its HTTP status, its title and, in Markdown, its meaning."""
+    """A problem type of RFC 9457: HTTP status, title, and meaning in Markdown."""
 
     status: int
     title: str
@@ -138,8 +138,8 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "database_unavailable": ProblemType(
         503,
         "The database is not available",
-        "The database does not answer or rejects writes; `detail` says which. Nothing was stored. The "
-        "response carries `Retry-After`.",
+        "The database does not answer or rejects writes. `detail` says which, and whether the change may "
+        "have been stored. The response carries `Retry-After`.",
     ),
     "not_ready": ProblemType(
         503,

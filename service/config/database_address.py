@@ -1,4 +1,4 @@
-"""Database addresses: driver, permitted options, and a form without the password.
+"""Database addresses: their driver, their permitted options, and a form without the password.
 
 A ValueError's message completes a sentence that starts with the setting's name, and never quotes a password.
 Imports nothing of ours.
@@ -24,7 +24,7 @@ _FORM = (
     "postgresql://user:password@host/database, with special characters of the password written as %XX"
 )
 _SQLITE_OPTIONS = {"timeout", "isolation_level", "cached_statements"}
-# PyMySQL has more, but they cannot be given as text.
+# PyMySQL's other options have values that a URL cannot express.
 _MYSQL_OPTIONS = {
     "bind_address",
     "charset",

@@ -22,14 +22,14 @@ _SETTINGS = """\
 # Settings
 
 The service and every command read their settings once, at start. A variable of the process environment
-takes precedence over `.env` in the project's root folder, and `.env` over the default. Empty means the
-default, except for `LOGIN_RATE_LIMIT` and `CORS_ORIGINS`. An invalid value stops the start; the message
-lists every invalid setting.
+takes precedence over `.env` in the project's root folder, and `.env` over the default. An empty value means
+the default, except for `LOGIN_RATE_LIMIT` and `CORS_ORIGINS`. If a value is invalid, the process does not
+start, and its message lists every invalid setting.
 
 - `RISKSCAN_ENV_FILE`, in the process environment, names another file than `.env`. If it is empty, the
   process reads no file.
-- `.env` means the same to the service and to Docker Compose: put a value with `$` or `#` between single
-  quotes. A value cannot contain a backslash. A misspelled name stops the start.
+- The service and Docker Compose must read `.env` alike: put a value with `$` or `#` between single quotes,
+  and use no backslash in a value. The service rejects a misspelled name.
 - Secrets may come from files: `SECRET_KEY_FILE=/run/secrets/secret_key` names the file that contains
   `SECRET_KEY`. The secrets are %s. No output shows their values.
 - `.env.example` lists every variable with its default.

@@ -16,7 +16,7 @@ from service.errors import ConfigError
 
 _QUOTED = re.compile(r"(['\"])(.*?)\1", re.DOTALL)
 _SIMILARITY = 0.84
-"""Least similarity, from 0 to 1, of a misspelled name: SCAN_RATELIMIT has 0.97, HTTP_PROXY 0.7."""
+"""Minimum similarity, from 0 to 1, of a misspelling: SCAN_RATELIMIT has 0.97, HTTP_PROXY 0.7."""
 
 
 def read_env_file(
@@ -24,9 +24,9 @@ def read_env_file(
 ) -> dict[str, str]:
     """Return the values that the file gives to `names`; the last line for a name counts.
 
-    Compose and python-dotenv treat backslashes, $ outside of single quotes and # outside of quotes
-    differently, so a value with one of these is rejected. A name that resembles one of `names` or
-    `other_names` is rejected as a misspelling. Any other name belongs to another program and is ignored.
+    Rejects a value with a backslash, a $ outside of single quotes or a # outside of quotes, since Compose
+    and python-dotenv treat these differently. Rejects a name that resembles one of `names` or `other_names`
+    as a misspelling. Ignores any other name, which belongs to another program.
 
     Raises:
         ConfigError: the file cannot be read, or a line is invalid, ambiguous or misspelled.
@@ -42,7 +42,11 @@ def read_env_file(
     for line in lines:
         _check(line, path, names)
         _check_spelling(line, path, {*names, *other_names})
-    return {b.key: b.value for b in lines if b.key in names and b.key and b.value is not None}
+    return {
+        line.key: line.value
+        for line in lines
+        if line.key and line.key in names and line.value is not None
+    }
 
 
 def _check(line: Binding, path: Path, names: Collection[str]) -> None:

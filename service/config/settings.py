@@ -35,9 +35,9 @@ from service.errors import ConfigError, Fault
 __all__ = ["NAMES", "ROOT", "SECRET_NAMES", "Config", "load"]
 
 BACKGROUND_THREADS = 2
-"""Rollout and shadow; each may hold a database connection beside the requests."""
+"""The threads of rollout and shadow; each may hold a database connection, as each request may."""
 _MAY_BE_EMPTY = {"LOGIN_RATE_LIMIT", "CORS_ORIGINS"}
-"""Empty is a value for these. Compose files leave other settings empty to mean the default."""
+"""Settings for which empty is a value; for all others it means the default, as in Compose files."""
 
 
 class Config(BaseModel):

@@ -10,8 +10,8 @@ from pydantic_core import ErrorDetails
 
 from service.errors import Fault
 
-_SHOWN = 5
-"""Most faults in one sentence."""
+_MAX_FAULTS = 5
+"""Maximum number of faults in one sentence."""
 _PREDICATES = {
     "missing": "is missing",
     "extra_forbidden": "is unknown",
@@ -35,8 +35,8 @@ def faults(error: ValidationError) -> tuple[Fault, ...]:
 def sentence(error: ValidationError) -> str:
     """Return the messages of the first faults as one sentence without the full stop."""
     messages = [fault.message for fault in faults(error)]
-    more = [f"and {len(messages) - _SHOWN} more"] if len(messages) > _SHOWN else []
-    return "; ".join([*messages[:_SHOWN], *more])
+    more = [f"and {len(messages) - _MAX_FAULTS} more"] if len(messages) > _MAX_FAULTS else []
+    return "; ".join([*messages[:_MAX_FAULTS], *more])
 
 
 def _fault(details: ErrorDetails) -> Fault:
