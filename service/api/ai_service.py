@@ -1,4 +1,4 @@
-"""POST /scan: the contract of an AI service, for other back ends; stores nothing."""
+"""POST /scan: scans for other services, in the contract that AI_SERVICE_URL expects. Stores nothing."""
 
 from __future__ import annotations
 

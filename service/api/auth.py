@@ -31,7 +31,7 @@ from service.domain.accounts.logins import TokenPair
 from service.errors import Forbidden
 
 blueprint = APIBlueprint("auth", __name__, url_prefix="/api/v1/auth", tag="Accounts")
-_CLOSED = (
+_REGISTRATION_CLOSED = (
     "Registration is closed. Ask an administrator for an account. The operator creates accounts with "
     "`python -m service users create EMAIL`, or opens registration with REGISTRATION=open."
 )
@@ -45,7 +45,7 @@ _NO_STORE = {"Cache-Control": "no-store"}
 @limit_logins("register")
 def register(body: dict[str, str]) -> User:
     if services().config.registration == "closed":
-        raise Forbidden(_CLOSED)
+        raise Forbidden(_REGISTRATION_CLOSED)
     user = services().accounts.register(body["email"], body["password"])
     current_context().account_id = user.id
     return user

@@ -13,7 +13,7 @@ from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.pagination import Listing, cursor_page
 from service.api.http.rate_limits import limit_documents
-from service.api.http.uploads import sent_document
+from service.api.http.uploads import attached_document
 from service.api.schemas.feedback import (
     FeedbackListOut,
     FindingReviewOut,
@@ -26,12 +26,17 @@ from service.domain.reviews import reviews
 from service.domain.reviews.reviews import FindingReview, Judgement, Missed
 
 blueprint = APIBlueprint("feedback", __name__, url_prefix="/api/v1/scans", tag="Reviewing")
-_STORED = {"application/json": {"schema": {"$ref": "#/components/schemas/GivenFeedbackOut"}}}
-_FIRST: dict[int | str, dict[str, Any]] = {
-    201: {"description": "The caller's first verdict on this finding", "content": _STORED}
+_FEEDBACK_CONTENT = {
+    "application/json": {"schema": {"$ref": "#/components/schemas/GivenFeedbackOut"}}
 }
-_REPLACED: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The report replaced the caller's earlier one", "content": _STORED}
+_FIRST_VERDICT: dict[int | str, dict[str, Any]] = {
+    201: {"description": "The caller's first verdict on this finding", "content": _FEEDBACK_CONTENT}
+}
+_REPLACED_REPORT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The report replaced the caller's earlier one",
+        "content": _FEEDBACK_CONTENT,
+    }
 }
 
 
@@ -41,7 +46,7 @@ _REPLACED: dict[int | str, dict[str, Any]] = {
 @blueprint.output(GivenFeedbackOut)
 @blueprint.doc(
     summary="Confirm, reject or relabel a finding, replacing the caller's earlier verdict",
-    responses=_FIRST,
+    responses=_FIRST_VERDICT,
 )
 def judge(scan_id: UUID, n: int, body: dict[str, Any]) -> tuple[Feedback, int]:
     judgement = Judgement(
@@ -76,12 +81,12 @@ def withdraw_verdict(scan_id: UUID, n: int) -> str:
 @blueprint.output(GivenFeedbackOut, status_code=201)
 @blueprint.doc(
     summary="Report a missed risk, replacing the caller's earlier report of the same span",
-    responses=_REPLACED | {429: {"description": "The quota for documents is exhausted"}},
+    responses=_REPLACED_REPORT | {429: {"description": "The quota for documents is exhausted"}},
 )
 @limit_documents
 def report_missed(scan_id: UUID, body: dict[str, Any]) -> tuple[Feedback, int]:
     user = current_user()
-    document = sent_document(body.pop("file", None), body.pop("text", None))
+    document = attached_document(body.pop("file", None), body.pop("text", None))
     missed = Missed(**{**body, "risk_types": tuple(body["risk_types"])})
     stored, is_first = services().reviews.report_missed(user, scan_id, missed, document=document)
     return stored, 201 if is_first else 200

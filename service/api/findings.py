@@ -39,8 +39,8 @@ def list_findings(scan_id: UUID, query: dict[str, int]) -> Listing:
         after_n=query["after"],
         limit=per_page + 1,
     )
-    shown, last = split_page(pairs, per_page)
-    items = [_finding_fields(*pair) for pair in shown]
+    page, last = split_page(pairs, per_page)
+    items = [_finding_fields(*pair) for pair in page]
     return listing(items, "after", last[0].n if last else None, coverage=scan.coverage)
 
 

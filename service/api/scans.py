@@ -1,4 +1,4 @@
-"""/api/v1/scan stores a scan; /api/v1/scans lists, returns and deletes the stored ones."""
+"""/api/v1/scan creates a scan; /api/v1/scans lists, returns and deletes stored scans."""
 
 from __future__ import annotations
 

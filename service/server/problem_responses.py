@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from waitress.utilities import Error
 
-from service.api.http.problem_document import FIXED_500, headers_of, problem_response
+from service.api.http.problem_document import INTERNAL_ERROR_DETAIL, error_headers, problem_response
 from service.errors import PROBLEM_TYPES, InvalidRequest, RiskscanError, TooLarge
 from service.observability import request_id
 
@@ -25,7 +25,7 @@ def raw_problem_response(error: RiskscanError, *, offered_id: str | None, is_hea
     """
     request_id.begin(offered_id)
     body, headers = problem_response(error.code, error.message, instance="")
-    headers += [*headers_of(error), ("Connection", "close")]
+    headers += [*error_headers(error), ("Connection", "close")]
     lines = (f"HTTP/1.1 {status_line(error.code)}", *(f"{n}: {v}" for n, v in headers), "", "")
     return "\r\n".join(lines).encode("latin-1") + (b"" if is_head else body)
 
@@ -49,5 +49,5 @@ def translate_error(error: RiskscanError | Error, *, too_large_detail: str) -> R
     if error.code == 431:
         return TooLarge("The request's headers are larger than this service takes.")
     if error.code == 500:
-        return RiskscanError(FIXED_500)
+        return RiskscanError(INTERNAL_ERROR_DETAIL)
     return InvalidRequest("The request is not HTTP that this service understands.")

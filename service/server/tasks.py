@@ -5,7 +5,7 @@ from __future__ import annotations
 from waitress.task import ErrorTask, Task, WSGITask
 
 from service.api.http.limits import RETRY_AFTER_S
-from service.api.http.problem_document import headers_of, problem_response
+from service.api.http.problem_document import error_headers, problem_response
 from service.api.http.wsgi_environ import USER_ID_KEY
 from service.errors import Overloaded, RiskscanError
 from service.observability import request_id
@@ -39,7 +39,7 @@ class _ResponseTask(Task):  # type: ignore[misc]  # waitress has no annotations
         body, headers = problem_response(error.code, error.message, instance="")
         self.version = "1.1"  # ours; the request's may be unknown
         self.status = status_line(error.code)
-        headers += [*headers_of(error), *cors_headers(self.request.headers, policy.cors_origins)]
+        headers += [*error_headers(error), *cors_headers(self.request.headers, policy.cors_origins)]
         self.response_headers = [*headers, ("Connection", "close")]
         self.close_on_finish = self.complete = True
         self.content_length = len(body)

@@ -1,1 +1,1 @@
-"""What all views share: authentication, bodies, paging, problem+json, the OpenAPI document."""
+"""Code that all views share: authentication, bodies, paging, problem+json, the OpenAPI document."""

@@ -42,7 +42,7 @@ def _roles(user: User) -> str:
 
 
 @auth.error_handler  # type: ignore[untyped-decorator]
-def _refuse(status: int) -> NoReturn:
+def _reject(status: int) -> NoReturn:
     if status == 403:
         raise Forbidden("Your role does not allow this. Ask an administrator.")
     raise authentication_error()
@@ -71,5 +71,5 @@ def current_claims() -> AccessClaims:
 
 
 def caller_key() -> str:
-    """Return the key by which limits count this request: the account, or else the client's address."""
+    """Return the caller as limits count them: the account's id, or without one the client's address."""
     return str(current_user().id) if auth.current_user else request.remote_addr or ""

@@ -1,9 +1,9 @@
 """Request bodies: multipart, urlencoded and JSON read into one mapping, for any input schema.
 
-A view declares its body with `input(Schema, location=...)`, from which the OpenAPI document follows:
-"json_or_form" reads all three kinds, "json" only JSON (forms cannot express lists unambiguously), and
-"form_and_files" JSON that may come with a file. APIFlask has one parser per process and no hook for another,
-so `register` replaces these three loaders of that parser; registering again changes nothing.
+A view declares its body with `input(Schema, location=...)`; APIFlask derives the OpenAPI document from that.
+"json_or_form" reads all three kinds. "json" reads only JSON, since forms cannot express lists unambiguously.
+"form_and_files" reads JSON, alone or with a file. APIFlask has one parser per process, so `register` replaces
+these three loaders of that parser; it may be called again.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from service.api.http.limits import MAX_FIELDS, max_body_bytes
 from service.config.settings import Config
 from service.errors import Fault, InvalidRequest, UnsupportedMediaType
 
-REPORT = "report"
+REPORT_PART = "report"
 """The form part that holds the JSON body of a request with a file."""
-READ = ("multipart/form-data", "application/x-www-form-urlencoded", "application/json")
+BODY_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded", "application/json")
 
 
 class FormRequest(Request):
     """A request that keeps uploaded files in memory, where its body already is."""
 
     def _get_file_stream(self, *_: object, **__: object) -> BytesIO:
-        return _File()
+        return _MemoryFile()
 
 
-class _File(BytesIO):
+class _MemoryFile(BytesIO):
     """A file in memory; reading it whole makes no copy."""
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -61,29 +61,29 @@ def register(app: APIFlask, config: Config) -> None:
 
 
 def read_body(request: Request, _schema: Schema) -> Any:  # noqa: ANN401 - JSON
-    """Return the body's fields; files are FileStorage values.
+    """Return the body's fields by name; a file is a FileStorage.
 
     Raises:
         InvalidRequest: the body is malformed, or contains a field twice.
-        UnsupportedMediaType: the body is of another type.
+        UnsupportedMediaType: the body has another type, or a Content-Encoding.
     """
-    _refuse_encoded(request)
+    _reject_encoded(request)
     if request.mimetype == "application/json":
-        return _json(request.get_data(cache=False))
+        return _parse_json(request.get_data(cache=False))
     if request.mimetype == "application/x-www-form-urlencoded":
-        return _urlencoded(request.get_data(cache=False))
+        return _parse_urlencoded(request.get_data(cache=False))
     if request.mimetype == "multipart/form-data":
-        return _multipart(request)
+        return _parse_multipart(request)
     if not request.mimetype and not request.content_length:
         return {}
-    raise UnsupportedMediaType(f"Send the body as one of: {', '.join(READ)}.")
+    raise UnsupportedMediaType(f"Send the body as one of: {', '.join(BODY_TYPES)}.")
 
 
 def read_json(request: Request, _schema: Schema) -> Any:  # noqa: ANN401 - JSON
     """Return the fields of a JSON body; raises as `read_body` does."""
-    _refuse_encoded(request)
+    _reject_encoded(request)
     if request.mimetype == "application/json":
-        return _json(request.get_data(cache=False))
+        return _parse_json(request.get_data(cache=False))
     if not request.mimetype and not request.content_length:
         return {}
     raise UnsupportedMediaType("Send the body as application/json.")
@@ -96,46 +96,46 @@ def read_report(request: Request, schema: Schema) -> Any:  # noqa: ANN401 - JSON
     """
     if request.mimetype != "multipart/form-data":
         return read_json(request, schema)
-    _refuse_encoded(request)
-    parts = _multipart(request)
-    report = parts.pop(REPORT, None)
-    fields = _json(report.encode()) if isinstance(report, str) else None
+    _reject_encoded(request)
+    parts = _parse_multipart(request)
+    report = parts.pop(REPORT_PART, None)
+    fields = _parse_json(report.encode()) if isinstance(report, str) else None
     if not isinstance(fields, dict):
-        fault = Fault(REPORT, "Send the JSON body in this part, without a file name.")
+        fault = Fault(REPORT_PART, "Send the JSON body in this part, without a file name.")
         raise InvalidRequest(fault.message, faults=(fault,))
-    _refuse_repeated([*fields, *parts])
+    _reject_repeated([*fields, *parts])
     return {**fields, **parts}
 
 
-def _refuse_encoded(request: Request) -> None:
+def _reject_encoded(request: Request) -> None:
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise UnsupportedMediaType(
             "The service reads uncompressed bodies only; send no Content-Encoding."
         )
 
 
-def _json(body: bytes) -> Any:  # noqa: ANN401 - JSON
+def _parse_json(body: bytes) -> Any:  # noqa: ANN401 - JSON
     check_json(body)
     try:
         return json.loads(
             body.decode("utf-8-sig"),
-            parse_constant=_refuse_constant,
-            object_pairs_hook=_without_repetition,
+            parse_constant=_reject_constant,
+            object_pairs_hook=_unique_fields,
         )
     except ValueError as error:
         raise InvalidRequest("The body is not valid JSON in UTF-8.") from error
 
 
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    _refuse_repeated([name for name, _ in pairs])
+def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    _reject_repeated([name for name, _ in pairs])
     return dict(pairs)
 
 
-def _refuse_constant(name: str) -> float:
+def _reject_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
-def _urlencoded(body: bytes) -> dict[str, str]:
+def _parse_urlencoded(body: bytes) -> dict[str, str]:
     # request.form has no bound: rejecting 3 million one-letter fields took 50 s and 3 GB.
     try:
         text = body.decode("ascii")
@@ -144,15 +144,15 @@ def _urlencoded(body: bytes) -> dict[str, str]:
         raise InvalidRequest(
             f"The body is not urlencoded, or has more than {MAX_FIELDS} fields."
         ) from error
-    _refuse_repeated([name for name, _ in pairs])
+    _reject_repeated([name for name, _ in pairs])
     return dict(pairs)
 
 
-def _multipart(request: Request) -> dict[str, str | FileStorage]:
+def _parse_multipart(request: Request) -> dict[str, str | FileStorage]:
     # For an input without a chosen file, a browser sends an empty part without a file name.
     files = [(name, f) for name, f in request.files.items(multi=True) if not _is_placeholder(f)]
     pairs: list[tuple[str, str | FileStorage]] = [*request.form.items(multi=True), *files]
-    _refuse_repeated([name for name, _ in pairs])
+    _reject_repeated([name for name, _ in pairs])
     return dict(pairs)
 
 
@@ -162,8 +162,8 @@ def _is_placeholder(file: FileStorage) -> bool:
     return is_empty
 
 
-def _refuse_repeated(names: list[str]) -> None:
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        faults = tuple(Fault(name, "This field was sent more than once.") for name in twice)
+def _reject_repeated(names: list[str]) -> None:
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        faults = tuple(Fault(name, "This field was sent more than once.") for name in repeated)
         raise InvalidRequest("A field was sent more than once.", faults=faults)

@@ -1,4 +1,4 @@
-"""The OpenAPI document: introduction, log-in schemes, and the rules for all operations."""
+"""The OpenAPI document: introduction, log-in schemes, and what all operations have in common."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 from apiflask import APIFlask
 
-from service.api.http.bodies import READ, REPORT
+from service.api.http.bodies import BODY_TYPES, REPORT_PART
 from service.api.http.problem_document import MEDIA_TYPE
 from service.api.http.response_headers import REVALIDATE, etagged
 from service.api.schemas.problems import ProblemOut
 from service.config.documentation import error_table
 
-_EVERYWHERE = {"400": "The request is not valid", "406": "Not acceptable", "500": "Internal error"}
-_AWAY = {"503": "Temporarily unavailable; see Retry-After"}
+_ALWAYS = {"400": "The request is not valid", "406": "Not acceptable", "500": "Internal error"}
+_UNAVAILABLE = {"503": "Temporarily unavailable; see Retry-After"}
 _WITH_BODY = {"413": "Larger than this service accepts", "415": "Unsupported type of body or file"}
 _NOT_MODIFIED = "The resource has not changed: its ETag equals If-None-Match"
 _EXAMPLE = "Project has tight budget and aggressive deadline"
@@ -69,7 +69,7 @@ names the remedy, `errors` lists every faulty field, and the log has its `reques
 
 
 def register(app: APIFlask) -> None:
-    """Set the data from which APIFlask generates the document."""
+    """Configure how APIFlask generates the document."""
     app.config.update(
         VALIDATION_ERROR_STATUS_CODE=400,
         VALIDATION_ERROR_SCHEMA=ProblemOut,
@@ -77,13 +77,13 @@ def register(app: APIFlask) -> None:
         AUTO_SERVERS=False,
         AUTO_OPERATION_ID=True,
     )
-    app.spec_processor(complete)  # type: ignore[arg-type]  # a dict, since SPEC_FORMAT is json
+    app.spec_processor(complete_document)  # type: ignore[arg-type]  # a dict, since SPEC_FORMAT is json
     # APIFlask registers this view before the application can configure it.
     app.view_functions["openapi.spec"] = etagged(REVALIDATE)(app.view_functions["openapi.spec"])
 
 
-def complete(spec: dict[str, Any]) -> dict[str, Any]:
-    """Complete the document that APIFlask generated with what applies to all operations."""
+def complete_document(spec: dict[str, Any]) -> dict[str, Any]:
+    """Add to APIFlask's generated document what all operations have in common, and return it."""
     spec["info"]["description"] = _introduction()
     spec["servers"] = [{"url": "/", "description": "The service that served this document"}]
     spec["tags"] = list(
@@ -94,7 +94,7 @@ def complete(spec: dict[str, Any]) -> dict[str, Any]:
         _add_multipart(operation, spec)
         _add_problems(operation)
         _add_password_flow(operation)
-        _describe_path(operation)
+        _describe_path_parameters(operation)
     _open_responses(spec)
     return spec
 
@@ -125,7 +125,7 @@ def _add_multipart(operation: dict[str, Any], spec: dict[str, Any]) -> None:
         fields_alone = _fields_alone(body, schemas)
         # Swagger UI preselects the first type, and only multipart accepts files.
         operation["requestBody"]["content"] = {
-            kind: body if kind == "multipart/form-data" else fields_alone for kind in READ
+            kind: body if kind == "multipart/form-data" else fields_alone for kind in BODY_TYPES
         }
 
 
@@ -135,16 +135,16 @@ def _json_or_report(content: dict[str, Any], schemas: dict[str, Any]) -> dict[st
     alone = {"$ref": _REF + _without_file(name, schemas)}
     form = {
         "type": "object",
-        "properties": {REPORT: alone, "file": schemas[name]["properties"]["file"]},
-        "required": [REPORT, "file"],
+        "properties": {REPORT_PART: alone, "file": schemas[name]["properties"]["file"]},
+        "required": [REPORT_PART, "file"],
         "additionalProperties": False,
     }
-    part = {"schema": form, "encoding": {REPORT: {"contentType": "application/json"}}}
+    part = {"schema": form, "encoding": {REPORT_PART: {"contentType": "application/json"}}}
     return {"application/json": {"schema": alone}, "multipart/form-data": part}
 
 
 def _fields_alone(body: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    """Return the body for the types without files, in which `text` is required."""
+    """Return the body for types that cannot carry a file; it requires `text`."""
     name = body["schema"]["$ref"].removeprefix(_REF)
     if "file" not in schemas[name]["properties"]:
         return body
@@ -167,8 +167,8 @@ def _without_file(name: str, schemas: dict[str, Any]) -> str:
 
 def _add_problems(operation: dict[str, Any]) -> None:
     responses = operation["responses"]
-    due = _EVERYWHERE | _AWAY | (_WITH_BODY if "requestBody" in operation else {})
-    for status, description in due.items():
+    expected = _ALWAYS | _UNAVAILABLE | (_WITH_BODY if "requestBody" in operation else {})
+    for status, description in expected.items():
         responses.setdefault(status, {"description": description})
     for status, response in responses.items():
         if status >= "400":
@@ -182,7 +182,7 @@ def _add_password_flow(operation: dict[str, Any]) -> None:
         operation["security"] = [*operation["security"], {"password": []}]
 
 
-def _describe_path(operation: dict[str, Any]) -> None:
+def _describe_path_parameters(operation: dict[str, Any]) -> None:
     for parameter in operation["parameters"]:
         if parameter["in"] != "path":
             continue

@@ -30,7 +30,7 @@ def cursor_page(
 
     Args:
         query: the validated query, with `per_page` and perhaps `cursor`.
-        load: called with `limit` and `after` (a position or None), returns the rows in order.
+        load: returns the rows in order, given `limit` and `after` (a position or None).
         show: turns a row into an item of the response.
     """
     per_page = query["per_page"]
@@ -44,31 +44,31 @@ def numbered_page(
 ) -> Listing:
     """Return one page of rows that are sorted by their number `n`.
 
-    `load` is called with `limit` and `<parameter>_n`, the number in the query or None.
+    Calls `load` with `limit` and `<parameter>_n`, which is the number in the query or None.
     """
     per_page = query["per_page"]
-    loaded = load(limit=per_page + 1, **{f"{parameter}_n": query.get(parameter)})
-    rows, last = split_page(loaded, per_page)
+    rows = load(limit=per_page + 1, **{f"{parameter}_n": query.get(parameter)})
+    rows, last = split_page(rows, per_page)
     return listing(rows, parameter, last.n if last else None)
 
 
 def split_page(rows: Sequence[Row], per_page: int) -> tuple[Sequence[Row], Row | None]:
-    """Return the rows of one page, and the last of them if the list goes on after it.
+    """Return the rows of one page, and the last of them if another page follows.
 
-    `rows` has one row more than the page, unless the list ends here.
+    `rows` has one row more than a page if another page follows.
     """
     return rows[:per_page], rows[per_page - 1] if len(rows) > per_page else None
 
 
 def listing(
-    items: Sequence[object], parameter: str, following: str | int | None, **more: object
+    items: Sequence[object], parameter: str, next_value: str | int | None, **more: object
 ) -> Listing:
     """Return the response of a list: `items`, `next_<parameter>`, `more` fields, and the Link header.
 
-    `following` is the value of `parameter` that asks for the next page; None on the last page.
+    `next_value` is the value of `parameter` that requests the next page; None on the last page.
     """
-    body = {"items": items, f"next_{parameter}": following, **more}
-    return body, link_to_next(**{parameter: following})
+    body = {"items": items, f"next_{parameter}": next_value, **more}
+    return body, link_to_next(**{parameter: next_value})
 
 
 def position(query: Mapping[str, Any]) -> Position | None:
@@ -77,7 +77,7 @@ def position(query: Mapping[str, Any]) -> Position | None:
 
 
 def encode_cursor(created_at: datetime, row_id: UUID) -> str:
-    """Return the opaque cursor of the position just after a row."""
+    """Return the opaque cursor of the page that starts after a row."""
     return base64.urlsafe_b64encode(f"{created_at.isoformat()} {row_id}".encode()).decode()
 
 

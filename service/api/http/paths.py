@@ -1,4 +1,4 @@
-"""How paths are read: numbers in them, and /api/... as an alias of /api/v1/..."""
+"""Rules for paths: positive numbers in them, and /api/... as an alias of /api/v1/..."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from werkzeug.routing import IntegerConverter
 
 
 def register(app: APIFlask) -> None:
-    """Set up the paths of `app`."""
+    """Apply these rules to `app`."""
     app.url_map.converters["int"] = _PositiveNumber
-    app.url_map.merge_slashes = False  # a redirect would repeat the Host that the caller sent
+    app.url_map.merge_slashes = False  # a redirect would echo the caller's Host header
     app.wsgi_app = _AliasMiddleware(app.wsgi_app)  # type: ignore[method-assign]
 
 

@@ -1,4 +1,4 @@
-"""The RFC 9457 document of an error, and its media type. Imports no framework, so every server can use it."""
+"""The RFC 9457 document of an error. Imports no web framework: the HTTP server uses it too."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from service.errors import PROBLEM_TYPES, Fault, RiskscanError
 from service.observability.request_id import current_request_id
 
 MEDIA_TYPE = "application/problem+json"
-FIXED_500 = "The service failed unexpectedly. Report the request_id to the operator."
+INTERNAL_ERROR_DETAIL = "The service failed unexpectedly. Report the request_id to the operator."
 
 
 def problem(
     code: str, detail: str, *, instance: str, faults: tuple[Fault, ...] = ()
 ) -> dict[str, Any]:
-    """Return the problem document of an error, with all its members; its code gives its status."""
+    """Return the problem document of an error; `code` determines title and status."""
     problem_type = PROBLEM_TYPES[code]
     return {
         "type": f"urn:riskscan:problem:{code}",
@@ -29,8 +29,8 @@ def problem(
     }
 
 
-def headers_of(error: RiskscanError) -> list[tuple[str, str]]:
-    """Return the headers that are specific to this error."""
+def error_headers(error: RiskscanError) -> list[tuple[str, str]]:
+    """Return the headers that this error adds to its response."""
     headers = []
     if error.retry_after_s is not None:
         headers.append(("Retry-After", str(error.retry_after_s)))
@@ -42,7 +42,7 @@ def headers_of(error: RiskscanError) -> list[tuple[str, str]]:
 def problem_response(
     code: str, detail: str, *, instance: str, faults: tuple[Fault, ...] = ()
 ) -> tuple[bytes, list[tuple[str, str]]]:
-    """Return body and headers of an error response, for servers below the framework."""
+    """Return body and headers of an error response, for servers without the web framework."""
     document = problem(code, detail, instance=instance, faults=faults)
     body = json.dumps(document).encode()
     headers = {

@@ -29,7 +29,7 @@ def limit_logins(action: str) -> Callable[[View], View]:
 def limit_documents(view: View) -> View:
     """Count calls that send a document against the account's SCAN_RATE_LIMIT.
 
-    Callers without a token, which only AI_SERVICE_OPEN lets in, have no limit.
+    Callers without a token, whom only AI_SERVICE_OPEN admits, have no limit.
     """
 
     @wraps(view)

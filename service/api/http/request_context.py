@@ -1,4 +1,4 @@
-"""The state of the current request. Our code keeps nothing else in Flask's `g`."""
+"""The state of the current request. Our code stores nothing else in Flask's `g`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from service.errors import Unauthenticated
 
 @dataclass(slots=True)
 class RequestContext:
-    """What hooks, authentication and error handlers learn about one request."""
+    """State that hooks, authentication and error handlers record about one request."""
 
     request_id: str
     began_at_s: float = field(default_factory=time.monotonic)

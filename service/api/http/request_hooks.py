@@ -1,4 +1,4 @@
-"""What happens before and after every request: identify, limit, reject, count, log."""
+"""Hooks around every request: request id, limits, rejections, metrics and the log line."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _log = logging.getLogger(__name__)
 
 
 def register(app: APIFlask) -> None:
-    """Add the hooks to `app`; they run in this order, those after a request in reverse."""
+    """Add the hooks to `app`. Flask runs those before a request in this order, those after it in reverse."""
     for before in (_identify, _limit_account_bodies, _reject_while_draining, _check_accept):
         app.before_request(before)
-    for after in (_count_and_log, _name_account_for_server, _send_request_id):
+    for after in (_count_and_log, _name_user_for_server, _send_request_id):
         app.after_request(after)
-    app.teardown_request(_leave)
+    app.teardown_request(_leave_in_progress)
 
 
 def _identify() -> None:
@@ -61,8 +61,8 @@ def _send_request_id(response: Response) -> Response:
     return response
 
 
-def _name_account_for_server(response: Response) -> Response:
-    """Tell the server whose share of the memory for unread responses this one uses."""
+def _name_user_for_server(response: Response) -> Response:
+    """Name the user to the server, which counts an unread response against that user's share of memory."""
     account_id = current_context().account_id
     if account_id is not None:
         request.environ[USER_ID_KEY] = str(account_id)
@@ -91,6 +91,6 @@ def _count_and_log(response: Response) -> Response:
     return response
 
 
-def _leave(_error: BaseException | None) -> None:
+def _leave_in_progress(_error: BaseException | None) -> None:
     if has_context():
         services().metrics.in_progress.dec()

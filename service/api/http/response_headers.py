@@ -19,7 +19,7 @@ NO_STORE = "no-store"
 REVALIDATE = "private, no-cache"
 MIN_COMPRESSED_BYTES = 1024
 _COMPRESSED = ["application/json", "application/problem+json"]
-# Compressing tokens together with the caller's input would leak them through the length (BREACH).
+# Compressed together with the caller's input, tokens would leak through the response's length (BREACH).
 _NEVER_COMPRESSED = "/api/v1/auth/"
 WARNING_HEADER = "X-Riskscan-Warning"
 _UNSAFE_IN_HEADERS = re.compile(r"[^ -~]")
@@ -27,7 +27,7 @@ _DATA_ONLY = "default-src 'none'; frame-ancestors 'none'"
 
 
 def register(app: APIFlask) -> None:
-    """Complete the headers of every response of `app`, and compress JSON of 1 kB and more."""
+    """Add headers to every response of `app`, and compress JSON of 1 kB and more."""
     app.config.update(
         COMPRESS_ALGORITHM=["zstd", "gzip"],
         COMPRESS_MIMETYPES=_COMPRESSED,
@@ -36,7 +36,7 @@ def register(app: APIFlask) -> None:
         COMPRESS_EVALUATE_CONDITIONAL_REQUEST=False,  # `etagged` does, before compression
         COMPRESS_REGISTER=False,
     )
-    app.after_request(functools.partial(_complete, Compress(app)))
+    app.after_request(functools.partial(_add_headers, Compress(app)))
 
 
 def etagged(cache_control: str = NO_STORE) -> Callable[[View], View]:
@@ -48,7 +48,7 @@ def etagged(cache_control: str = NO_STORE) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def respond(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - any view's
-            after_this_request(functools.partial(_compare, cache_control))
+            after_this_request(functools.partial(_make_conditional, cache_control))
             return view(*args, **kwargs)
 
         return respond  # type: ignore[return-value]  # wraps keeps the signature
@@ -62,7 +62,7 @@ def warning_headers(warnings: list[dict[str, str]]) -> Headers:
     return [(WARNING_HEADER, _UNSAFE_IN_HEADERS.sub("?", line)) for line in lines]
 
 
-def _compare(cache_control: str, response: Response) -> Response:
+def _make_conditional(cache_control: str, response: Response) -> Response:
     if response.status_code == 200:
         response.headers["Cache-Control"] = cache_control
         response.add_etag(weak=True)  # weak, so that it also holds for the compressed response
@@ -70,7 +70,7 @@ def _compare(cache_control: str, response: Response) -> Response:
     return response
 
 
-def _complete(compress: Compress, response: Response) -> Response:
+def _add_headers(compress: Compress, response: Response) -> Response:
     headers = response.headers
     headers["X-Content-Type-Options"] = "nosniff"
     headers["X-Frame-Options"] = "DENY"

@@ -25,8 +25,8 @@ def submission(body: dict[str, Any]) -> Submission:
     )
 
 
-def sent_document(file: FileStorage | None, text: str | None) -> Submission | None:
-    """Return a document that was sent for its text only, not for a scan; None without one."""
+def attached_document(file: FileStorage | None, text: str | None) -> Submission | None:
+    """Return the document that accompanies a report of a missed risk; None without one."""
     if file is None and text is None:
         return None
     return Submission(**_document_fields(file, text), caller=caller_key())
@@ -34,12 +34,12 @@ def sent_document(file: FileStorage | None, text: str | None) -> Submission | No
 
 def base_name(file: FileStorage) -> str | None:
     """Return the last part of the file's path, its last 255 characters, without control characters."""
-    name = _sent_name(file).replace("\\", "/").rsplit("/", 1)[-1]
+    name = _original_name(file).replace("\\", "/").rsplit("/", 1)[-1]
     name = "".join(c for c in name if c.isprintable())[-MAX_NAME_CHARS:]
     return None if name in {"", ".", ".."} else name
 
 
-def _sent_name(file: FileStorage) -> str:
+def _original_name(file: FileStorage) -> str:
     """Return the name as sent; werkzeug would parse the backslashes of a Windows path as escapes."""
     disposition = file.headers.get("Content-Disposition", "")
     doubled = _BACKSLASHES.sub(lambda match: match[0] if match[1] else "\\\\", disposition)

@@ -30,8 +30,8 @@ class TokenRequest(StrictSchema):
         unknown = EXCLUDE
 
     @pre_load
-    def _drop_empty(self, sent: Any, **_: object) -> Any:  # noqa: ANN401 - any JSON
-        return {k: v for k, v in sent.items() if v != ""} if isinstance(sent, Mapping) else sent
+    def _drop_empty(self, raw: Any, **_: object) -> Any:  # noqa: ANN401 - any JSON
+        return {k: v for k, v in raw.items() if v != ""} if isinstance(raw, Mapping) else raw
 
 
 def _grant(name: str) -> String:
@@ -50,9 +50,9 @@ class LoginIn(TokenRequest):
     )
     grant_type = _grant("password")
 
-    def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
+    def faults_across(self, data: dict[str, Any], raw: Mapping[str, Any]) -> dict[str, str]:
         """Require one e-mail address, as `username` or `email`."""
-        names = [name for name in ("username", "email") if sent.get(name)]
+        names = [name for name in ("username", "email") if raw.get(name)]
         if not names:
             return {"username": "Send the e-mail address as username or email."}
         if len(names) == 2 and data.get("username") != data.get("email"):

@@ -120,12 +120,12 @@ class DeploymentIn(StrictSchema):
         metadata={"description": "Activate even if the gate rejected the model; requires `why`."},
     )
 
-    def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
+    def faults_across(self, data: dict[str, Any], raw: Mapping[str, Any]) -> dict[str, str]:
         """Require a model for activate, and reject one for rollback."""
         kind = data.get("kind")
-        if kind == DeploymentKind.ACTIVATE and "model" not in sent:
+        if kind == DeploymentKind.ACTIVATE and "model" not in raw:
             return {"model": "Send the model to activate as name/version."}
-        if kind == DeploymentKind.ROLLBACK and ("model" in sent or data.get("force")):
+        if kind == DeploymentKind.ROLLBACK and ("model" in raw or data.get("force")):
             message = "A rollback returns to the previous model; send neither model nor force."
             return {"kind": message}
         return {}

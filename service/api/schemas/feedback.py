@@ -31,16 +31,16 @@ class RiskTypeList(List[Any]):
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - marshmallow's
         kwargs.setdefault("metadata", {"uniqueItems": True})
-        kwargs["validate"] = [Length(1, len(RISK_TYPES)), _each_once]
+        kwargs["validate"] = [Length(1, len(RISK_TYPES)), _require_distinct]
         super().__init__(TaxonomyKey(RISK_TITLES), **kwargs)
 
 
-def _each_once(values: list[str]) -> None:
+def _require_distinct(values: list[str]) -> None:
     if len(set(values)) < len(values):
         raise ValidationError("Contains a risk type more than once.")
 
 
-def _not_blank(text: str) -> None:
+def _reject_blank(text: str) -> None:
     if text and not text.strip():  # Length reports the empty text
         raise ValidationError("Contains only white space.")
 
@@ -57,12 +57,12 @@ class JudgementIn(StrictSchema):
     )
     comment = Text(validate=Length(1, MAX_COMMENT_CHARS))
 
-    def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
+    def faults_across(self, data: dict[str, Any], raw: Mapping[str, Any]) -> dict[str, str]:
         """Require risk types for `relabelled`, and forbid them for other verdicts."""
         is_relabelled = data.get("verdict") == Verdict.RELABELLED
-        if is_relabelled and "risk_types" not in sent:
+        if is_relabelled and "risk_types" not in raw:
             return {"risk_types": "Required with relabelled: send the correct types."}
-        if "verdict" in data and not is_relabelled and "risk_types" in sent:
+        if "verdict" in data and not is_relabelled and "risk_types" in raw:
             return {"risk_types": "Allowed only with relabelled."}
         return {}
 
@@ -77,7 +77,7 @@ class MissedIn(StrictSchema):
     end = Integer(required=True, strict=True, validate=Range(1, MAX_INT))
     context = Text(
         required=True,
-        validate=[Length(1, MAX_SENTENCE_CHARS), _not_blank],
+        validate=[Length(1, MAX_SENTENCE_CHARS), _reject_blank],
         metadata={"description": "The sentence, verbatim; its length is end - start code points."},
     )
     risk_types = RiskTypeList(required=True)
@@ -87,12 +87,12 @@ class MissedIn(StrictSchema):
         metadata={"description": "The document, if it was scanned as a file; multipart only."}
     )
 
-    def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
+    def faults_across(self, data: dict[str, Any], raw: Mapping[str, Any]) -> dict[str, str]:
         """Require a non-empty span, and at most one document."""
         faults: dict[str, str] = {}
         if "start" in data and data.get("end", MAX_INT) <= data["start"]:
             faults["end"] = "Must be greater than start."
-        if "file" in sent and "text" in sent:
+        if "file" in raw and "text" in raw:
             faults |= dict.fromkeys(("file", "text"), "Send file or text, not both.")
         return faults
 
@@ -133,9 +133,9 @@ class FeedbackOut(Schema):
     timestamp = AwareDateTime(required=True, attribute="created_at", default_timezone=UTC)
 
     @post_dump
-    def _replace_zeros_by_null(self, data: dict[str, Any], **_: object) -> dict[str, Any]:
-        place = {} if data["end"] else {"start": None, "end": None}
-        return {**data, **place, "finding": data["finding"] or None}
+    def _replace_zeros_with_null(self, data: dict[str, Any], **_: object) -> dict[str, Any]:
+        span = {} if data["end"] else {"start": None, "end": None}
+        return {**data, **span, "finding": data["finding"] or None}
 
 
 class GivenFeedbackOut(FeedbackOut):

@@ -24,14 +24,14 @@ class StrictSchema(Schema):
         unknown = RAISE
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
-    def _check_across_fields(self, data: dict[str, Any], sent: object, **_: object) -> None:
-        if isinstance(sent, Mapping) and (faults := self.faults_across(data, sent)):
+    def _check_across_fields(self, data: dict[str, Any], raw: object, **_: object) -> None:
+        if isinstance(raw, Mapping) and (faults := self.faults_across(data, raw)):
             raise ValidationError({field: [message] for field, message in faults.items()})
 
-    def faults_across(self, _data: dict[str, Any], _sent: Mapping[str, Any]) -> dict[str, str]:
+    def faults_across(self, _data: dict[str, Any], _raw: Mapping[str, Any]) -> dict[str, str]:
         """Return a message for each field that contradicts another field.
 
-        `_data` holds the valid fields only, `_sent` every field as the caller sent it.
+        `_data` holds the valid fields only, `_raw` every field as the caller sent it.
         """
         return {}
 

@@ -56,31 +56,31 @@ class ScanIn(StrictSchema):
     )
 
     @pre_load
-    def _drop_blank_text(self, sent: Any, **_: object) -> Any:  # noqa: ANN401 - any JSON
+    def _drop_blank_text(self, raw: Any, **_: object) -> Any:  # noqa: ANN401 - any JSON
         """Ignore the empty text field that an HTML form sends with a chosen file."""
-        if isinstance(sent, Mapping) and _has_file(sent) and not _has_text(sent):
-            return {name: value for name, value in sent.items() if name != "text"}
-        return sent
+        if isinstance(raw, Mapping) and _has_file(raw) and not _has_text(raw):
+            return {name: value for name, value in raw.items() if name != "text"}
+        return raw
 
-    def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
+    def faults_across(self, data: dict[str, Any], raw: Mapping[str, Any]) -> dict[str, str]:
         """Require exactly one document, and reject a sensitivity for the LLM."""
         faults: dict[str, str] = {}
-        if _has_file(sent) == _has_text(sent):
+        if _has_file(raw) == _has_text(raw):
             faults = dict.fromkeys(("file", "text"), "Send either file or text.")
-        if data.get("force_llm") and "sensitivity" in sent:
+        if data.get("force_llm") and "sensitivity" in raw:
             message = "An LLM gives no scores to select by; send either force_llm or sensitivity."
             faults |= dict.fromkeys(("force_llm", "sensitivity"), message)
         return faults
 
 
-def _has_file(sent: Mapping[str, Any]) -> bool:
-    return bool(sent.get("file", "") != "")  # a form part without a file name is text
+def _has_file(raw: Mapping[str, Any]) -> bool:
+    return bool(raw.get("file", "") != "")  # a form part without a file name is text
 
 
-def _has_text(sent: Mapping[str, Any]) -> bool:
-    text = sent.get("text")
+def _has_text(raw: Mapping[str, Any]) -> bool:
+    text = raw.get("text")
     is_blank = isinstance(text, str) and not text.strip()
-    return "text" in sent and not (is_blank and _has_file(sent))
+    return "text" in raw and not (is_blank and _has_file(raw))
 
 
 class ScanHeaders(Schema):
@@ -224,9 +224,9 @@ class ScanListQuery(StrictSchema):
         default_timezone=UTC, validate=_STORABLE, metadata={"description": "Exclusive."}
     )
 
-    def faults_across(self, data: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
+    def faults_across(self, data: dict[str, Any], raw: Mapping[str, Any]) -> dict[str, str]:
         """Reject page with cursor, and a page number beyond the limit."""
-        if "page" in sent and "cursor" in sent:
+        if "page" in raw and "cursor" in raw:
             return dict.fromkeys(("page", "cursor"), "Send either page or cursor.")
         if (data.get("page", 1) - 1) * data.get("per_page", 1) < NUMBERED_SCANS:
             return {}
