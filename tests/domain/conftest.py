@@ -61,7 +61,7 @@ def add_user(transactions):
 
 @pytest.fixture
 def deploy(transactions):
-    """Store deployments of models in turn, unproved, as if each had been made."""
+    """Store a deployment of each model in turn, without its checks."""
 
     def store(*models, kind=DeploymentKind.ACTIVATE, **values):
         for model in models:

@@ -1,4 +1,4 @@
-"""Accounts and log-ins as their owners use them; faults are reported together and recorded."""
+"""Accounts and log-ins from the user's side; faults are reported together and recorded."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -37,7 +37,7 @@ def accounts(config, transactions, tokens):
 
 @pytest.fixture
 def ann(transactions):
-    """An account whose hash is of cheaper parameters than today's."""
+    """An account whose password hash has outdated parameters."""
     return transactions.run(users.add_user, email=EMAIL, password_hash=HASH)
 
 
@@ -68,7 +68,7 @@ def test_register_reports_every_fault(accounts):
     assert [fault.field for fault in caught.value.faults] == ["email", "password"]
 
 
-def test_log_in_gives_tokens_of_a_log_in(accounts, tokens, ann, events):
+def test_log_in_returns_tokens_that_authenticate(accounts, tokens, ann, events):
     pair = accounts.log_in(EMAIL, PASSWORD)
     claims = tokens.read_access_token(pair.access_token)
     assert accounts.authenticate(claims).id == ann.id == pair.user_id
@@ -91,7 +91,7 @@ def test_log_in_replaces_an_outdated_hash(accounts, transactions, ann):
     ],
 )
 @pytest.mark.usefixtures("ann")
-def test_log_in_refused_names_no_reason_but_records_it(
+def test_log_in_with_wrong_credentials_hides_the_reason_and_records_it(
     accounts, transactions, email, password, reason
 ):
     with pytest.raises(Unauthenticated, match="address or the password is wrong"):
@@ -109,7 +109,7 @@ def test_log_in_of_a_disabled_account_is_refused(accounts, transactions, ann):
     assert event.detail["reason"] == "disabled"
 
 
-def test_refresh_exchanges_the_token(accounts, tokens, begin):
+def test_refresh_returns_new_tokens_of_the_same_log_in(accounts, tokens, begin):
     claims, refresh_token = begin()
     pair = accounts.refresh(refresh_token)
     assert tokens.read_access_token(pair.access_token) == claims
@@ -161,14 +161,14 @@ def test_change_password_reports_every_fault_and_records_a_wrong_password(
     assert events()[0] == "password.refused"
 
 
-def test_change_password_that_was_changed_meanwhile_conflicts(accounts, ann, begin):
+def test_change_password_after_a_concurrent_change_conflicts(accounts, ann, begin):
     claims = begin()[0]
     accounts.change_password(ann, claims, current=PASSWORD, new="another one")
     with pytest.raises(Conflict, match="changed elsewhere"):
         accounts.change_password(ann, claims, current=PASSWORD, new="a third one")
 
 
-def test_end_of_a_log_in_stops_its_tokens_and_is_recorded_once(
+def test_end_log_in_twice_stops_its_tokens_and_is_recorded_once(
     accounts, transactions, ann, begin, events
 ):
     claims, refresh_token = begin()
@@ -181,14 +181,14 @@ def test_end_of_a_log_in_stops_its_tokens_and_is_recorded_once(
     assert events() == ["user.logged_out", "user.logged_in"]
 
 
-def test_end_of_a_log_in_of_another_account_is_not_found(accounts, transactions, user, begin):
+def test_end_log_in_of_another_account_is_not_found(accounts, transactions, user, begin):
     claims = begin()[0]
     with pytest.raises(NotFound):
         transactions.run(logins.end, user.id, claims.login_id)
     assert accounts.authenticate(claims)
 
 
-def test_end_all_log_ins_ends_each_and_records_their_number(accounts, transactions, ann, begin):
+def test_end_all_log_ins_twice_records_their_number_once(accounts, transactions, ann, begin):
     claims = [begin()[0] for _ in range(2)]
     for _ in range(2):
         transactions.run(logins.end_all, ann.id)
@@ -208,9 +208,11 @@ def last_use(transactions, claims):
     return transactions.read(lambda s: s.get(Login, claims.login_id).last_used_at)
 
 
-def used_two_minutes_ago(transactions):
-    then = datetime.now(UTC) - timedelta(minutes=2)
-    transactions.run(lambda s: s.execute(update(Login).values(last_used_at=then)).close())
+def set_last_use_two_minutes_ago(transactions):
+    two_minutes_ago = datetime.now(UTC) - timedelta(minutes=2)
+    transactions.run(
+        lambda s: s.execute(update(Login).values(last_used_at=two_minutes_ago)).close()
+    )
 
 
 def test_authenticate_stores_the_time_of_use_once_a_minute(accounts, transactions, begin):
@@ -219,13 +221,13 @@ def test_authenticate_stores_the_time_of_use_once_a_minute(accounts, transaction
     first = last_use(transactions, claims)
     accounts.authenticate(claims)
     assert last_use(transactions, claims) == first
-    used_two_minutes_ago(transactions)
+    set_last_use_two_minutes_ago(transactions)
     accounts.authenticate(claims)
     assert last_use(transactions, claims) >= first
 
 
 class ReadOnlyTransactions:
-    """Transactions over a database that refuses writes; counts them."""
+    """Transactions over a database that refuses writes; counts the refusals."""
 
     def __init__(self, transactions):
         self.read = transactions.read
@@ -240,7 +242,7 @@ def test_authenticate_on_a_read_only_database_succeeds_and_tries_one_write(
     config, transactions, tokens, begin
 ):
     claims = begin()[0]
-    used_two_minutes_ago(transactions)
+    set_last_use_two_minutes_ago(transactions)
     read_only = ReadOnlyTransactions(transactions)
     accounts = Accounts(config, read_only, tokens)
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""Verdicts of different people settle to what stands, and how firmly."""
+"""Adjudication: the verdicts of several people become risk types and a status."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -16,7 +16,7 @@ from service.domain.reviews.adjudication import (
 )
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
-FOUND = ("tight-budget",)
+PREDICTED = ("tight-budget",)
 
 
 def verdict(user, *risk_types, reviewer=False, minute=0):
@@ -25,70 +25,74 @@ def verdict(user, *risk_types, reviewer=False, minute=0):
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "status", "standing"),
+    ("verdicts", "status", "risk_types"),
     [
-        ([], Status.PARTIAL, FOUND),
+        ([], Status.PARTIAL, PREDICTED),
         ([verdict(1)], Status.SINGLE, ()),
         ([verdict(1, "outage")], Status.SINGLE, ("outage",)),
         ([verdict(1), verdict(2)], Status.AGREED, ()),
-        ([verdict(1, *FOUND), verdict(2, *FOUND), verdict(3, *FOUND)], Status.AGREED, FOUND),
-        ([verdict(1), verdict(2, "outage")], Status.DISPUTED, FOUND),
-        ([verdict(1), verdict(2), verdict(3, "outage")], Status.DISPUTED, FOUND),
+        (
+            [verdict(1, *PREDICTED), verdict(2, *PREDICTED), verdict(3, *PREDICTED)],
+            Status.AGREED,
+            PREDICTED,
+        ),
+        ([verdict(1), verdict(2, "outage")], Status.DISPUTED, PREDICTED),
+        ([verdict(1), verdict(2), verdict(3, "outage")], Status.DISPUTED, PREDICTED),
         ([verdict(1, reviewer=True)], Status.ADJUDICATED, ()),
     ],
 )
-def test_settle(verdicts, status, standing):
-    assert settle(verdicts, found=FOUND) == Settled(status, standing)
-    assert settle(verdicts[::-1], found=FOUND) == Settled(status, standing)
+def test_settle_verdicts_gives_status_and_risk_types(verdicts, status, risk_types):
+    assert settle(verdicts, found=PREDICTED) == Settled(status, risk_types)
+    assert settle(verdicts[::-1], found=PREDICTED) == Settled(status, risk_types)
 
 
-def test_settle_a_reviewer_decides_over_later_plain_users():
+def test_settle_a_reviewers_verdict_overrules_later_users():
     verdicts = [verdict(1, "outage", reviewer=True), verdict(2, minute=1), verdict(3, minute=2)]
-    assert settle(verdicts, found=FOUND) == Settled(Status.ADJUDICATED, ("outage",))
+    assert settle(verdicts, found=PREDICTED) == Settled(Status.ADJUDICATED, ("outage",))
 
 
-@pytest.mark.parametrize(("first", "second", "standing"), [(0, 1, ("outage",)), (1, 0, ())])
-def test_settle_the_latest_reviewer_overrules(first, second, standing):
+@pytest.mark.parametrize(("first", "second", "risk_types"), [(0, 1, ("outage",)), (1, 0, ())])
+def test_settle_the_latest_reviewer_overrules(first, second, risk_types):
     verdicts = [
         verdict(1, reviewer=True, minute=first),
         verdict(2, "outage", reviewer=True, minute=second),
     ]
-    assert settle(verdicts, found=FOUND) == Settled(Status.ADJUDICATED, standing)
+    assert settle(verdicts, found=PREDICTED) == Settled(Status.ADJUDICATED, risk_types)
 
 
-def test_settle_of_one_moment_does_not_hang_on_the_order():
+def test_settle_verdicts_of_one_moment_ignores_their_order():
     verdicts = [verdict(1, reviewer=True), verdict(2, "outage", reviewer=True)]
-    assert settle(verdicts, found=FOUND) == settle(verdicts[::-1], found=FOUND)
+    assert settle(verdicts, found=PREDICTED) == settle(verdicts[::-1], found=PREDICTED)
 
 
-def test_settle_disputed_missed_risks_leave_nothing():
+def test_settle_disputed_missed_risks_gives_no_type():
     disputed = settle([verdict(1, "outage"), verdict(2, "key-person")], found=())
     assert disputed == Settled(Status.DISPUTED, ())
 
 
 @pytest.mark.parametrize("weakest", Status)
-def test_sentence_is_as_firm_as_its_weakest_part(weakest):
+def test_settle_sentence_has_the_weakest_status_of_its_parts(weakest):
     parts = [Settled(status, ()) for status in Status if status >= weakest]
     assert settle_sentence(parts).status is weakest
 
 
-def test_sentence_has_what_stands_of_all_parts_once_in_the_taxonomys_order():
+def test_settle_sentence_merges_the_types_of_its_parts_in_taxonomy_order():
     parts = [
         Settled(Status.SINGLE, ("outage", "tight-budget")),
         Settled(Status.SINGLE, ("tight-budget", "aggressive-deadline")),
     ]
-    standing = ("aggressive-deadline", "tight-budget", "outage")
-    assert settle_sentence(parts).risk_types == standing == in_order(standing)
+    risk_types = ("aggressive-deadline", "tight-budget", "outage")
+    assert settle_sentence(parts).risk_types == risk_types == in_order(risk_types)
 
 
-def test_deciding_is_the_latest_reviewer_else_the_latest_user():
+def test_deciding_prefers_the_latest_reviewer_to_later_users():
     plain = [verdict(1, minute=1), verdict(2, minute=3)]
     assert deciding(plain) == plain[1]
     reviewer = verdict(3, reviewer=True, minute=2)
     assert deciding([*plain, reviewer]) == reviewer
 
 
-def test_risk_type_of_an_older_taxonomy_comes_last_and_stays():
+def test_in_order_keeps_a_retired_risk_type_last():
     assert in_order(["retired", "vulnerability", "tight-budget"]) == (
         "tight-budget",
         "vulnerability",

@@ -1,4 +1,4 @@
-"""An actor is an account or an operator; events and deployments record both alike."""
+"""An actor is an account or an operator; events and deployments record either."""
 
 import getpass
 from uuid import UUID
@@ -23,11 +23,11 @@ def test_event_names_the_account_or_the_operator(actor, user_id, detail):
     assert (recorded.user_id, recorded.detail) == (user_id, detail)
 
 
-def test_name_of_an_actor_is_the_operator_or_the_id_of_the_account():
+def test_actor_name_is_the_operator_or_the_account_id():
     assert (Actor(ID).name, Actor(operator="cli:root").name) == (str(ID), "cli:root")
 
 
-def test_current_operator_without_a_name_is_the_number_of_the_user(monkeypatch):
+def test_current_operator_without_a_user_name_has_the_user_id(monkeypatch):
     monkeypatch.setattr(getpass, "getuser", lambda: {}["no such user"])
     name = Actor.current_operator().name
     assert name.startswith("cli:")

@@ -1,4 +1,4 @@
-"""Tasks after the answer: in order, none lost while there is room, dropped and counted when there is not."""
+"""Background tasks run in order; a full queue drops and counts new ones."""
 
 import threading
 
@@ -28,7 +28,7 @@ def test_tasks_run_in_order_of_submission(tasks):
     assert done == list(range(10))
 
 
-def test_task_that_fails_leaves_the_next_ones_alone(tasks, caplog):
+def test_task_that_fails_is_logged_and_the_next_runs(tasks, caplog):
     done = []
     tasks.start()
     tasks.submit(lambda: 1 / 0)
@@ -44,7 +44,7 @@ def test_full_queue_drops_and_counts_without_waiting(tasks, dropped):
     assert len(dropped) == 3
 
 
-def test_close_runs_what_waits(tasks):
+def test_close_runs_the_queued_tasks(tasks):
     done, gate = [], threading.Event()
     tasks.start()
     tasks.submit(gate.wait)

@@ -1,4 +1,4 @@
-"""The upgrade brings any older schema to the newest, and refuses with a remedy where it cannot."""
+"""The upgrade of the database: to the newest schema, or an error that names the remedy."""
 
 import pytest
 from sqlalchemy import text
@@ -27,19 +27,19 @@ def test_upgrade_of_a_newer_schema_is_refused(config, transactions):
         upgrade_database(config)
 
 
-def test_upgrade_of_no_folder_names_the_settings():
+def test_upgrade_in_an_impossible_folder_names_the_setting():
     with pytest.raises(ConfigError, match="DATA_DIR"):
         upgrade_database(load({"DATABASE_URL": "sqlite:////proc/x/r.db"}))
 
 
-def test_upgrade_of_a_server_that_is_away_names_the_setting_without_its_password():
+def test_upgrade_with_the_server_down_names_the_setting_without_its_password():
     config = load({"DATABASE_URL": "mysql+pymysql://root:hunter2@127.0.0.1:9/none"})
     with pytest.raises(DatabaseUnavailable, match="DATABASE_URL") as caught:
         upgrade_database(config)
     assert "hunter2" not in caught.value.message
 
 
-def test_remove_orphans_records_what_it_removed_and_nothing_the_next_time(config, transactions):
+def test_remove_orphans_twice_records_one_removal(config, transactions):
     add_orphan(config.database_url)
     assert transactions.run(remove_orphans, actor=OPERATOR) == {"scans": 1}
     assert transactions.run(remove_orphans, actor=OPERATOR) == {}

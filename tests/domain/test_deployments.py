@@ -1,4 +1,4 @@
-"""Deployments: what the gate lets pass, what a rollback leads to, and what is recorded."""
+"""Deployments: the gate, rollbacks, shadows, and their records."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def activate(deployments):
     )
 
 
-def test_activate_a_model_that_passed_the_gate_keeps_its_figures(
+def test_activate_a_model_that_passed_the_gate_stores_its_figures(
     activate, deployments, registry_dir, transactions
 ):
     pass_gate(registry_dir, NEW, against=DEFAULT)
@@ -72,7 +72,7 @@ def test_activate_forced_needs_a_reason_and_is_marked(activate):
     assert (row.forced, row.why) == (True, WHY)
 
 
-def test_activate_what_serves_conflicts(activate):
+def test_activate_the_serving_model_conflicts(activate):
     with pytest.raises(Conflict, match="serves already"):
         activate(DEFAULT)
 
@@ -103,7 +103,7 @@ def test_activate_with_an_unreadable_gate_record_is_refused(activate, registry_d
         activate(NEW)
 
 
-def test_rollbacks_go_back_step_by_step_and_then_no_further(deployments, deploy):
+def test_rollback_repeated_goes_back_step_by_step_and_then_conflicts(deployments, deploy):
     deploy(NEW, OTHER)
     steps = [deployments.rollback(actor=OPERATOR, why=None) for _ in range(2)]
     assert [(row.from_model, row.to_model) for row in steps] == [(OTHER, NEW), (NEW, DEFAULT)]
@@ -111,7 +111,7 @@ def test_rollbacks_go_back_step_by_step_and_then_no_further(deployments, deploy)
         deployments.rollback(actor=OPERATOR, why=None)
 
 
-def test_rollback_after_a_new_activation_undoes_that_one(deployments, deploy):
+def test_rollback_after_a_new_activation_undoes_it(deployments, deploy):
     deploy(NEW)
     deployments.rollback(actor=OPERATOR, why=None)
     deploy(OTHER)
@@ -134,7 +134,7 @@ def test_shadow_is_stored_with_its_share_and_ends_once(deployments, events):
     assert events() == ["model.shadow_ended", "model.shadowed"]
 
 
-def test_shadow_of_what_serves_conflicts(deployments):
+def test_shadow_of_the_serving_model_conflicts(deployments):
     with pytest.raises(Conflict, match="another model"):
         deployments.shadow(DEFAULT, share=1, actor=OPERATOR, why=None)
 
@@ -153,7 +153,7 @@ def test_overview_gives_each_model_its_state_and_fault(deployments, deploy, regi
     assert (faulty, overview["serving"], overview["shadow"]) == (["3.0.0"], NEW, None)
 
 
-def test_deployments_come_newest_first_in_pages(deployments, deploy):
+def test_deployments_in_pages_are_newest_first(deployments, deploy):
     deploy(NEW, OTHER, DEFAULT)
     page = deployments.deployments(limit=2, before_n=None)
     rest = deployments.deployments(limit=2, before_n=page[-1].n)

@@ -1,4 +1,4 @@
-"""Drift is watched while scans go on: by the last sentences, and only where it can be compared."""
+"""The drift monitor compares the last sentences with the reference, for comparable scans only."""
 
 import math
 import shutil
@@ -26,24 +26,24 @@ def scan(*, n_sentences=100, risk_type=RISK_TYPES[0], score=0.9, sensitivity="ba
     end = len(CONTEXT)
     finding = Finding(risk_type, risk_category(risk_type), score, CONTEXT, 0, end, None)
     sentences = (Sentence(0, end),) * n_sentences
-    who = {"source": "model", "model_name": NAME, "model_version": VERSION, **model}
+    origin = {"source": "model", "model_name": NAME, "model_version": VERSION, **model}
     return ScanResult(
-        Document(CONTEXT, sentences), Analysis([finding], **who), "0" * 64, sensitivity
+        Document(CONTEXT, sentences), Analysis([finding], **origin), "0" * 64, sensitivity
     )
 
 
-def test_nothing_is_said_before_a_scan(watch):
+def test_shifts_before_a_scan_are_empty(watch):
     assert watch.shifts() == {}
 
 
-def test_few_sentences_say_nothing_and_many_do(watch):
+def test_shifts_of_few_sentences_are_too_few_and_of_many_drifted(watch):
     watch.observe(scan(n_sentences=1))
     assert {shift.status for shift in watch.shifts().values()} == {"too few"}
     for _ in range(1_000):
         watch.observe(scan(n_sentences=2))
-    found = watch.shifts()
-    assert set(found) == {"score", "category", "length"}
-    assert {shift.status for shift in found.values()} == {"drifted"}
+    shifts = watch.shifts()
+    assert set(shifts) == {"score", "category", "length"}
+    assert {shift.status for shift in shifts.values()} == {"drifted"}
 
 
 @pytest.mark.parametrize(
@@ -55,12 +55,12 @@ def test_few_sentences_say_nothing_and_many_do(watch):
     ],
     ids=["recall", "llm", "remote"],
 )
-def test_scan_that_the_reference_does_not_speak_of_is_left_out(watch, other):
+def test_observe_a_scan_that_is_not_comparable_is_ignored(watch, other):
     watch.observe(scan(**other))
     assert watch.shifts() == {}
 
 
-def test_sentences_older_than_the_window_are_forgotten(watch):
+def test_shifts_ignore_sentences_older_than_the_window(watch):
     fresh = DriftWatch(Registry(load({}).registry_dir, SHIPPED))
     for _ in range(3):
         watch.observe(scan(risk_type=RISK_TYPES[-1], n_sentences=WINDOW_SENTENCES))
@@ -70,7 +70,7 @@ def test_sentences_older_than_the_window_are_forgotten(watch):
     assert watch.shifts() == fresh.shifts()
 
 
-def test_exchanged_model_starts_anew_with_its_own_reference(tmp_path):
+def test_observe_another_model_restarts_with_its_reference(tmp_path):
     shutil.copytree(SHIPPED, tmp_path / NAME / "9.0.0")
     (tmp_path / NAME / "9.0.0" / "reference.json").unlink()
     watch = DriftWatch(Registry(tmp_path, SHIPPED))

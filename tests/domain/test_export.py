@@ -1,4 +1,4 @@
-"""The export writes what stands after all verdicts, once a sentence, without names."""
+"""The export writes one line per reviewed sentence, with its settled risk types and without names."""
 
 import io
 import json
@@ -30,7 +30,7 @@ def export(transactions, config):
 
 @pytest.fixture
 def lines(export):
-    """Export to lines, each as the mapping that it holds."""
+    """Export; return the parsed lines and the counts."""
 
     def write(**options):
         file = io.StringIO()
@@ -46,7 +46,7 @@ def confirm(transactions, scan):
     return lambda user: transactions.run(judge, user, scan.id, 1, Judgement(Verdict.CONFIRMED))
 
 
-def test_write_nothing_judged_gives_no_line_and_an_event(lines, transactions):
+def test_write_without_verdicts_gives_no_line_but_an_event(lines, transactions):
     assert lines() == ([], {})
     [event] = transactions.read(list_events, limit=9)
     assert (event.action, event.detail["operator"]) == ("feedback.exported", "cli:root")
@@ -59,7 +59,7 @@ def test_write_a_partly_judged_sentence_keeps_the_other_findings(lines, confirm,
     assert (line["text"], line["labels"]) == (SENTENCE, ["aggressive-deadline", "tight-budget"])
 
 
-def test_write_names_no_user_but_the_same_one_alike(lines, confirm, add_user, user):
+def test_write_replaces_users_by_stable_pseudonyms(lines, confirm, add_user, user):
     confirm(user)
     confirm(add_user(Role.REVIEWER))
     [line], _ = lines()
@@ -77,7 +77,9 @@ def test_write_omits_and_counts_an_unverified_sentence(lines, reviews, scan, use
     assert (line["text"], line["labels"], counts) == (WELL, ["key-person"], {Status.SINGLE: 1})
 
 
-def test_write_a_missed_risk_at_a_finding_is_one_line_with_it(lines, reviews, scan, user, confirm):
+def test_write_a_missed_risk_on_a_finding_merges_both_into_one_line(
+    lines, reviews, scan, user, confirm
+):
     confirm(user)
     missed = Missed(START, END, SENTENCE, ("outage",))
     reviews.report_missed(user, scan.id, missed)
@@ -85,7 +87,7 @@ def test_write_a_missed_risk_at_a_finding_is_one_line_with_it(lines, reviews, sc
     assert line["labels"] == ["aggressive-deadline", "tight-budget", "outage"]
 
 
-def test_write_since_leaves_out_what_is_older(lines, transactions, confirm, user):
+def test_write_since_omits_older_feedback(lines, transactions, confirm, user):
     confirm(user)
     yesterday = datetime.now(UTC) - timedelta(days=1)
     transactions.run(lambda s: s.execute(update(Feedback).values(created_at=yesterday)).close())
@@ -93,13 +95,13 @@ def test_write_since_leaves_out_what_is_older(lines, transactions, confirm, user
     assert len(lines(since=yesterday)[0]) == 1
 
 
-def test_write_leaves_out_a_deleted_scan(lines, transactions, confirm, user, scan):
+def test_write_omits_a_deleted_scan(lines, transactions, confirm, user, scan):
     confirm(user)
     transactions.run(delete_scan, user.id, scan.id)
     assert lines()[0] == []
 
 
-def test_write_file_is_the_owners_alone(export, confirm, user, tmp_path):
+def test_write_file_is_readable_by_its_owner_alone(export, confirm, user, tmp_path):
     confirm(user)
     path = tmp_path / "feedback.jsonl"
     export.write_file(path, actor=OPERATOR)

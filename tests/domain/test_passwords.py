@@ -1,4 +1,4 @@
-"""Passwords: verified by their hash, and as slowly for an account that does not exist."""
+"""Passwords: verified by their hash, which takes as long for an unknown account."""
 
 import pytest
 
@@ -10,24 +10,24 @@ def stored():
     return passwords.hash_password("correct horse")
 
 
-def test_password_fits_its_own_hash_alone(stored):
+def test_verify_password_accepts_the_right_one_alone(stored):
     assert passwords.verify_password("correct horse", stored)
     assert not passwords.verify_password("battery staple", stored)
 
 
-def test_password_of_no_account_is_verified_against_a_hash_and_refused(monkeypatch):
+def test_verify_password_of_an_unknown_account_verifies_a_hash_and_refuses(monkeypatch):
     verified = []
     verify = passwords.PasswordHasher.verify
 
-    def recorded(hasher, password_hash, password):
+    def record(hasher, password_hash, password):
         verified.append(password_hash)
         return verify(hasher, password_hash, password)
 
-    monkeypatch.setattr(passwords.PasswordHasher, "verify", recorded)
+    monkeypatch.setattr(passwords.PasswordHasher, "verify", record)
     assert not passwords.verify_password("anything", None)
     assert [passwords.is_outdated(password_hash) for password_hash in verified] == [False]
 
 
-def test_hash_of_other_parameters_is_outdated(stored):
+def test_hash_with_other_parameters_is_outdated(stored):
     assert not passwords.is_outdated(stored)
     assert passwords.is_outdated(stored.replace("t=2", "t=1"))

@@ -1,4 +1,4 @@
-"""Rate limits: per caller and setting, shared through Redis, and local while Redis is away."""
+"""Rate limits: per caller and setting, shared through Redis, and local while Redis is down."""
 
 import uuid
 
@@ -29,7 +29,7 @@ def redis_url():
     return REDIS_URL
 
 
-def test_quota_ends_for_the_caller_alone(setting):
+def test_spend_beyond_the_quota_refuses_that_caller_alone(setting):
     limit = RateLimit("2 per hour", setting=setting)
     limit.spend("ann")
     limit.spend("ann")
@@ -39,13 +39,13 @@ def test_quota_ends_for_the_caller_alone(setting):
     assert 0 < caught.value.retry_after_s <= 3600
 
 
-def test_empty_rate_is_no_limit(setting):
+def test_spend_without_a_rate_is_unlimited(setting):
     limit = RateLimit("", setting=setting)
     for _ in range(100):
         limit.spend("ann")
 
 
-def test_processes_share_a_quota_through_redis(redis_url, setting):
+def test_spend_in_two_processes_shares_a_quota_through_redis(redis_url, setting):
     first, second = (
         RateLimit("2 per minute", setting=setting, storage_url=redis_url) for _ in range(2)
     )
@@ -56,12 +56,12 @@ def test_processes_share_a_quota_through_redis(redis_url, setting):
     assert 0 < caught.value.retry_after_s <= 60
 
 
-def test_limits_of_two_settings_count_apart_in_redis(redis_url, setting):
+def test_spend_for_two_settings_counts_separately_in_redis(redis_url, setting):
     for name in (setting, f"{setting}_2"):
         RateLimit("1 per minute", setting=name, storage_url=redis_url).spend("ann")
 
 
-def test_process_counts_by_itself_while_redis_is_away(setting, caplog):
+def test_spend_with_redis_down_counts_in_this_process(setting, caplog):
     limit = RateLimit("2 per minute", setting=setting, storage_url="redis://127.0.0.1:1")
     limit.spend("ann")
     limit.spend("ann")

@@ -1,4 +1,4 @@
-"""Readiness is asked in the background: shutdown, database and model each have a fault of their own."""
+"""Readiness is checked in the background; shutdown, database and model have separate faults."""
 
 import threading
 
@@ -62,7 +62,7 @@ def test_report_of_a_ready_process_names_the_model(transactions, start):
     assert 0 <= answer["age_s"] < 60
 
 
-def test_report_of_a_draining_process_says_so(transactions, start, draining):
+def test_report_of_a_draining_process_names_the_shutdown(transactions, start, draining):
     readiness = start(transactions)
     wait_for(readiness)
     draining.set()
@@ -99,7 +99,7 @@ def test_report_of_a_probe_that_fails_unexpectedly_is_a_fault_and_the_checks_go_
     readiness = start(BrokenTransactions())
     wait_for(readiness, "database")
     assert "log says why" in readiness.report().message()
-    wait_until(lambda: caplog.text.count("the database cannot be asked") >= 2)
+    wait_until(lambda: caplog.text.count("the database check failed") >= 2)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Verdicts and missed risks: who may give them, what replaces what, and what is refused."""
+"""Verdicts and missed risks: permissions, revisions and refusals."""
 
 import pytest
 
@@ -77,7 +77,7 @@ def test_judge_an_unknown_finding_is_not_found(judge_as, user, n):
         judge_as(user, CONFIRMED, n)
 
 
-def test_judge_a_scan_of_another_is_for_reviewers_alone(judge_as, add_user, reviewer):
+def test_judge_a_scan_of_another_user_needs_a_reviewer(judge_as, add_user, reviewer):
     with pytest.raises(NotFound, match="review"):
         judge_as(add_user(), CONFIRMED)
     assert judge_as(reviewer, CONFIRMED)[0].role == "reviewer"
@@ -95,7 +95,7 @@ def test_withdraw_verdict_leaves_none_and_the_next_is_the_first(
     assert judge_as(user, CONFIRMED)[1]
 
 
-def test_withdraw_by_id_takes_only_the_users_current_feedback(
+def test_withdraw_by_id_accepts_only_the_users_current_feedback(
     transactions, judge_as, user, reviewer, scan
 ):
     older, current = judge_as(user, CONFIRMED)[0], judge_as(user, REJECTED)[0]
@@ -110,8 +110,8 @@ def test_review_finding_shows_others_verdicts_to_reviewers_alone(
     transactions, judge_as, user, reviewer, scan
 ):
     own, other = judge_as(reviewer, CONFIRMED)[0], judge_as(user, REJECTED)[0]
-    seen = transactions.read(review_finding, reviewer, scan.id, 1)
-    assert (seen.own.id, [row.id for row in seen.others]) == (own.id, [other.id])
+    by_reviewer = transactions.read(review_finding, reviewer, scan.id, 1)
+    assert (by_reviewer.own.id, [row.id for row in by_reviewer.others]) == (own.id, [other.id])
     by_owner = transactions.read(review_finding, user, scan.id, 1)
     assert (by_owner.own.id, list(by_owner.others)) == (other.id, [])
     assert [row.id for row in by_owner.history] == [other.id]
@@ -140,7 +140,7 @@ def test_report_missed_with_its_document_is_verified(report):
     assert (row.verified, is_first, row.context) == (True, True, WELL)
 
 
-def test_report_missed_without_its_document_is_unverified_until_one_comes(report):
+def test_report_missed_without_its_document_is_unverified_until_it_is_sent(report):
     assert not report(MISSED)[0].verified
     row, is_first = report(MISSED, document=DOCUMENT)
     assert (row.verified, is_first) == (True, False)
@@ -162,7 +162,7 @@ def test_report_missed_at_a_finding_is_verified_by_it(report):
     ],
     ids=["finding", "other text", "length", "beyond"],
 )
-def test_report_missed_that_cannot_be_is_refused(report, missed, field):
+def test_report_missed_with_impossible_values_is_refused(report, missed, field):
     with pytest.raises(InvalidRequest) as caught:
         report(missed)
     assert [fault.field for fault in caught.value.faults] == [field]
@@ -177,7 +177,7 @@ def test_report_missed_that_cannot_be_is_refused(report, missed, field):
     ],
     ids=["other text", "other file", "other sentence"],
 )
-def test_report_missed_that_its_document_contradicts_is_refused(report, missed, document, field):
+def test_report_missed_contradicting_its_document_is_refused(report, missed, document, field):
     with pytest.raises(InvalidRequest) as caught:
         report(missed, document=document)
     assert [fault.field for fault in caught.value.faults] == [field]

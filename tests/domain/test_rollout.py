@@ -1,4 +1,4 @@
-"""A process serves and shadows with what was deployed; a faulty model leaves what serves as it is."""
+"""A process follows the stored deployments; a faulty model leaves the serving one in place."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def shadow(transactions):
 
 @pytest.fixture
 def rollout(config, transactions, pool, registry_dir, shadow):
-    """A rollout that looks for deployments only when it is told to."""
+    """A rollout that reads deployments only when a test calls or wakes it."""
     config = config.model_copy(update={"model_poll_s": 3600})
     rollout = Rollout(config, transactions, lambda: pool, Registry(registry_dir, SHIPPED), shadow)
     yield rollout
@@ -62,7 +62,7 @@ def test_follow_an_activation_and_a_rollback_keeps_both_models_open(rollout, poo
     assert not default.is_closed
 
 
-def test_follow_a_damaged_model_keeps_what_serves_until_another_comes(
+def test_follow_a_damaged_model_keeps_the_serving_one_until_the_next(
     rollout, pool, deploy, registry_dir
 ):
     damage(registry_dir, NEW)
@@ -75,7 +75,7 @@ def test_follow_a_damaged_model_keeps_what_serves_until_another_comes(
     assert (serving(pool), rollout.faults) == (OTHER, {})
 
 
-def test_follow_other_content_under_the_name_is_a_fault(rollout, pool, deploy):
+def test_follow_a_model_with_other_content_is_a_fault(rollout, pool, deploy):
     deploy(NEW, manifest_sha256="0" * 64)
     rollout.follow()
     assert serving(pool) == DEFAULT
@@ -97,14 +97,16 @@ def test_follow_a_shadow_until_it_ends(rollout, pool, deploy):
     assert rollout.shadowing is None
 
 
-def test_follow_a_shadow_that_serves_by_now_ends_it(rollout, deploy):
+def test_follow_an_activation_of_the_shadow_ends_the_shadowing(rollout, deploy):
     deploy(NEW, kind=DeploymentKind.SHADOW, share=1.0)
     deploy(NEW)
     rollout.follow()
     assert rollout.shadowing is None
 
 
-def test_follow_without_a_schema_keeps_what_serves(config, pool, registry_dir, shadow, tmp_path):
+def test_follow_without_a_schema_keeps_the_serving_model(
+    config, pool, registry_dir, shadow, tmp_path
+):
     empty = load({"DATABASE_URL": f"sqlite:///{tmp_path}/empty.db"})
     transactions = Transactions(open_database(empty, pool_size=1))
     Rollout(config, transactions, lambda: pool, Registry(registry_dir, SHIPPED), shadow).follow()
@@ -112,7 +114,7 @@ def test_follow_without_a_schema_keeps_what_serves(config, pool, registry_dir, s
     transactions.close()
 
 
-def test_started_rollout_follows_when_it_is_woken(rollout, pool, deploy):
+def test_wake_makes_a_started_rollout_follow(rollout, pool, deploy):
     assert rollout.serving == ""
     rollout.start()
     assert rollout.serving == DEFAULT

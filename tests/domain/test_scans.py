@@ -1,4 +1,4 @@
-"""Scans are stored once with findings and event; keys, owners and pages hold."""
+"""Scans: stored once with findings and event; idempotency keys, owners and pages."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -15,7 +15,7 @@ from service.nlp.pipeline import Submission
 from tests.db.conftest import scan_values
 from tests.domain.conftest import TEXT
 
-NOTHING_HERE = Submission(text="All is well.")
+HARMLESS = Submission(text="All is well.")
 RISKY = Submission(text=TEXT)
 
 
@@ -61,7 +61,7 @@ def test_create_with_a_used_key_returns_the_stored_scan_and_analyzes_once(
 def test_create_with_a_used_key_and_other_content_conflicts(scans, user):
     scans.create(user.id, RISKY, key="k")
     with pytest.raises(Conflict, match="Idempotency-Key"):
-        scans.create(user.id, NOTHING_HERE, key="k")
+        scans.create(user.id, HARMLESS, key="k")
 
 
 def test_create_with_the_key_of_another_user_stores_another_scan(scans, add_user):
@@ -70,28 +70,28 @@ def test_create_with_the_key_of_another_user_stores_another_scan(scans, add_user
 
 
 def overtake(scans, pipeline, user, submission):
-    """Have a request with the key "k" come in while the next one is being analyzed; return its scans."""
-    faster = []
+    """Create a scan with the key "k" while the next one is analyzed; return the list that receives it."""
+    overtaking = []
 
     def create():
         pipeline.during_scan = lambda: None
-        faster.append(scans.create(user.id, submission, key="k").scan)
+        overtaking.append(scans.create(user.id, submission, key="k").scan)
 
     pipeline.during_scan = create
-    return faster
+    return overtaking
 
 
 def test_create_overtaken_by_a_request_with_its_key_returns_that_scan(
     scans, pipeline, user, events
 ):
-    faster = overtake(scans, pipeline, user, RISKY)
+    overtaking = overtake(scans, pipeline, user, RISKY)
     scan = scans.create(user.id, RISKY, key="k").scan
-    assert [scan.id] == [other.id for other in faster]
+    assert [scan.id] == [other.id for other in overtaking]
     assert events() == ["scan.created"]
 
 
 def test_create_overtaken_by_other_content_with_its_key_conflicts(scans, pipeline, user):
-    overtake(scans, pipeline, user, NOTHING_HERE)
+    overtake(scans, pipeline, user, HARMLESS)
     with pytest.raises(Conflict):
         scans.create(user.id, RISKY, key="k")
 
@@ -131,34 +131,34 @@ def test_delete_scan_of_another_owner_is_not_found_and_keeps_it(transactions, sc
     assert transactions.read(get_scan, user.id, scan.id)
 
 
-def test_list_scans_pages_meet_every_scan_once_newest_first(scans, user, pages):
-    ids = [scans.create(user.id, NOTHING_HERE, key=None).scan.id for _ in range(5)]
-    found = [pages(page=n) for n in (1, 2, 3)]
-    assert [scan.id for page in found for scan in page.scans] == ids[::-1]
-    assert [(page.total.n, page.total.is_exact) for page in found] == [(5, True)] * 3
-    assert [page.next_after is None for page in found] == [False, False, True]
+def test_list_scans_in_pages_lists_every_scan_once_newest_first(scans, user, pages):
+    ids = [scans.create(user.id, HARMLESS, key=None).scan.id for _ in range(5)]
+    all_pages = [pages(page=n) for n in (1, 2, 3)]
+    assert [scan.id for page in all_pages for scan in page.scans] == ids[::-1]
+    assert [(page.total.n, page.total.is_exact) for page in all_pages] == [(5, True)] * 3
+    assert [page.next_after is None for page in all_pages] == [False, False, True]
 
 
-def test_list_scans_by_position_goes_on_without_a_total(scans, user, pages):
-    ids = [scans.create(user.id, NOTHING_HERE, key=None).scan.id for _ in range(4)]
+def test_list_scans_after_a_position_continues_without_a_total(scans, user, pages):
+    ids = [scans.create(user.id, HARMLESS, key=None).scan.id for _ in range(4)]
     second = pages(after=pages().next_after)
     assert [scan.id for scan in second.scans] == ids[1::-1]
     assert (second.total, second.next_after) == (None, None)
 
 
 def test_list_scans_beyond_the_last_page_is_empty_with_the_total(scans, user, pages):
-    scans.create(user.id, NOTHING_HERE, key=None)
+    scans.create(user.id, HARMLESS, key=None)
     page = pages(page=2)
     assert (list(page.scans), page.total.n, page.next_after) == ([], 1, None)
 
 
 def test_list_scans_of_everyone_or_of_one_risk_type(scans, scan, add_user, pages):
-    scans.create(add_user().id, NOTHING_HERE, key=None)
+    scans.create(add_user().id, HARMLESS, key=None)
     assert [len(pages(owner).scans) for owner in (scan.user_id, None)] == [1, 2]
     assert [s.id for s in pages(None, risk_type="tight-budget").scans] == [scan.id]
 
 
-def test_list_scans_of_more_than_are_counted_has_an_inexact_total(transactions, scan, user, pages):
+def test_list_scans_beyond_the_counting_limit_has_an_inexact_total(transactions, scan, user, pages):
     rows = [
         scan_values(user.id, id=UUID(int=n), created_at=scan.created_at - timedelta(seconds=n))
         for n in range(1, COUNTED_SCANS + 3)

@@ -1,4 +1,4 @@
-"""The services of a process: opened as they are read, started together, closed by whoever built them."""
+"""The services of a process: opened on first use, started together, closed by their builder."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Comparing two analyses, choosing a share of the scans, and falling behind."""
+"""Shadowing: the comparison of two analyses, the chosen share of scans, and the bounded queue."""
 
 import hashlib
 import threading
@@ -22,20 +22,20 @@ def analysis(*findings, version="1"):
     return Analysis(list(findings), "model", "m", version)
 
 
-def test_compare_counts_by_span_and_type():
+def test_compare_two_analyses_counts_by_span_and_type():
     serving = analysis(finding(0), finding(5), finding(9, "defects", category="quality"))
     shadow = analysis(finding(0, score=0.8), finding(5, "cost-overrun"), finding(7))
-    found = compare(serving, shadow)
-    assert (found.n_agreeing, found.n_only_serving, found.n_only_shadow) == (1, 2, 2)
-    assert found.by_category == {"budget": (1, 1, 2), "quality": (0, 1, 0)}
-    assert found.mean_abs_score_difference() == pytest.approx(0.3)
+    comparison = compare(serving, shadow)
+    assert (comparison.n_agreeing, comparison.n_only_serving, comparison.n_only_shadow) == (1, 2, 2)
+    assert comparison.by_category == {"budget": (1, 1, 2), "quality": (0, 1, 0)}
+    assert comparison.mean_abs_score_difference() == pytest.approx(0.3)
 
 
 def test_compare_nothing_with_nothing_has_no_difference():
     assert compare(analysis(), analysis()).mean_abs_score_difference() is None
 
 
-def test_share_chooses_about_so_many_documents_and_always_the_same():
+def test_is_chosen_takes_about_the_share_and_always_the_same_documents():
     documents = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(2000)]
     chosen = [is_chosen(d, 0.1) for d in documents]
     assert chosen == [is_chosen(d, 0.1) for d in documents]
@@ -44,8 +44,8 @@ def test_share_chooses_about_so_many_documents_and_always_the_same():
     assert not any(is_chosen(d, 0) for d in documents)
 
 
-class Waiting(Analyzer):
-    """Finds nothing, and only once it is let."""
+class GatedAnalyzer(Analyzer):
+    """Finds nothing; each analysis waits for `gate`."""
 
     source = "model"
     model_name, model_version = "m", "2"
@@ -62,7 +62,7 @@ class Waiting(Analyzer):
         self.is_closed = True
 
 
-class Faulty(Waiting):
+class FaultyAnalyzer(GatedAnalyzer):
     """Raises each of its errors once, newest first, then finds nothing."""
 
     def __init__(self):
@@ -75,8 +75,8 @@ class Faulty(Waiting):
         return analysis(version="2")
 
 
-class AwayOnce:
-    """Transactions whose database is away at the first."""
+class TransactionsDownOnce:
+    """Transactions whose database is down at the first."""
 
     def __init__(self, transactions):
         self.transactions = transactions
@@ -93,13 +93,13 @@ def result(text="A risk."):
 
 
 def total_after(transactions, n_scans):
-    """The totals of the only pair, once so many scans are in them."""
+    """Return the totals of the only pair once they include `n_scans` scans."""
     wait_until(lambda: [t.n_scans for t in transactions.run(shadow_totals)] == [n_scans])
     return transactions.run(shadow_totals)[0]
 
 
-def test_scans_beyond_the_queue_are_dropped_and_counted(transactions):
-    shadow, analyzer = Shadow(transactions), Waiting()
+def test_offer_beyond_the_queue_is_dropped_and_counted(transactions):
+    shadow, analyzer = Shadow(transactions), GatedAnalyzer()
     shadow.use(analyzer, share=1)
     shadow.offer(result())
     assert analyzer.began.wait(60)
@@ -113,8 +113,8 @@ def test_scans_beyond_the_queue_are_dropped_and_counted(transactions):
     assert analyzer.is_closed
 
 
-def test_document_larger_than_the_queue_may_hold_is_dropped(transactions):
-    shadow, analyzer = Shadow(transactions), Waiting()
+def test_offer_a_document_larger_than_the_queue_is_dropped(transactions):
+    shadow, analyzer = Shadow(transactions), GatedAnalyzer()
     shadow.use(analyzer, share=1)
     shadow.offer(result("x" * 2_500_001))
     analyzer.gate.set()
@@ -123,8 +123,8 @@ def test_document_larger_than_the_queue_may_hold_is_dropped(transactions):
     shadow.close()
 
 
-def test_another_shadow_closes_the_one_before_when_its_scan_is_over(transactions):
-    shadow, before, after = Shadow(transactions), Waiting(), Waiting()
+def test_use_another_shadow_closes_the_previous_one_after_its_scan(transactions):
+    shadow, before, after = Shadow(transactions), GatedAnalyzer(), GatedAnalyzer()
     shadow.use(before, share=1)
     shadow.offer(result())
     assert before.began.wait(60)
@@ -137,21 +137,19 @@ def test_another_shadow_closes_the_one_before_when_its_scan_is_over(transactions
     assert after.is_closed
 
 
-def test_scan_of_an_llm_is_not_shadowed(transactions):
-    shadow, analyzer = Shadow(transactions), Waiting()
+def test_offer_a_scan_by_an_llm_is_ignored(transactions):
+    shadow, analyzer = Shadow(transactions), GatedAnalyzer()
     shadow.use(analyzer, share=1)
-    answered = result()
-    shadow.offer(ScanResult(answered.document, Analysis([], "llm", "llm", ""), "0" * 64))
+    by_model = result()
+    shadow.offer(ScanResult(by_model.document, Analysis([], "llm", "llm", ""), "0" * 64))
     analyzer.gate.set()
-    shadow.offer(answered)  # the one that is waited for comes after it
+    shadow.offer(by_model)  # once this one is counted, the first was ignored
     assert total_after(transactions, 1).n_sentences == 1
     shadow.close()
 
 
-def test_document_that_the_shadow_cannot_read_counts_nothing_and_the_next_goes_on(
-    transactions, caplog
-):
-    shadow, analyzer = Shadow(transactions), Faulty()
+def test_offer_that_the_shadow_fails_on_is_logged_and_the_next_is_counted(transactions, caplog):
+    shadow, analyzer = Shadow(transactions), FaultyAnalyzer()
     shadow.use(analyzer, share=1)
     for error in (AnalyzerError("It gave no scores."), ValueError()):
         analyzer.errors.append(error)
@@ -164,9 +162,9 @@ def test_document_that_the_shadow_cannot_read_counts_nothing_and_the_next_goes_o
     assert "ValueError" in caplog.text
 
 
-def test_totals_that_the_database_refuses_are_stored_with_the_next(transactions):
-    away = AwayOnce(transactions)
-    shadow, analyzer = Shadow(away), Faulty()
+def test_offer_with_the_database_down_is_stored_with_the_next(transactions):
+    down_once = TransactionsDownOnce(transactions)
+    shadow, analyzer = Shadow(down_once), FaultyAnalyzer()
     shadow.use(analyzer, share=1)
     for _ in range(2):
         shadow.offer(result())

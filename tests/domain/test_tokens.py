@@ -31,15 +31,15 @@ def sign(config):
             "jti": "x",
             **changed,
         }
-        kept = {name: value for name, value in claims.items() if value is not None}
-        return jwt.encode(kept, key, algorithm=algorithm)
+        present = {name: value for name, value in claims.items() if value is not None}
+        return jwt.encode(present, key, algorithm=algorithm)
 
     return encode
 
 
 def test_access_token_reads_back(tokens, sign):
-    made = tokens.access_token(CLAIMS.user_id, CLAIMS.login_id)
-    assert tokens.read_access_token(made) == tokens.read_access_token(sign()) == CLAIMS
+    issued = tokens.access_token(CLAIMS.user_id, CLAIMS.login_id)
+    assert tokens.read_access_token(issued) == tokens.read_access_token(sign()) == CLAIMS
 
 
 def test_expired_access_token_says_to_refresh_it(tokens, sign):

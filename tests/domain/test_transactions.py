@@ -1,4 +1,4 @@
-"""Faults of the database reach callers as DatabaseUnavailable, with what is known of the outcome."""
+"""Faults of the database reach callers as DatabaseUnavailable, which states the known outcome."""
 
 import pytest
 from sqlalchemy import text
@@ -12,7 +12,7 @@ from service.errors import ConfigError, DatabaseUnavailable
 
 
 class FaultyDatabase(Database):
-    """A database whose next calls raise `fault` where one is set."""
+    """A database whose calls raise `fault` while it is set."""
 
     fault = None
 
@@ -53,7 +53,7 @@ def n_users(session):
     return session.scalar(text("SELECT COUNT(*) FROM users"))
 
 
-def test_run_of_a_broken_rule_is_no_fault_of_the_database(transactions):
+def test_run_that_breaks_a_constraint_raises_its_own_error(transactions):
     with pytest.raises(users.EmailTaken):
         [transactions.run(add) for _ in range(2)]
     orphan = text("INSERT INTO logins (id, user_id, created_at) VALUES ('a', 'b', '2026-01-01')")
@@ -61,21 +61,21 @@ def test_run_of_a_broken_rule_is_no_fault_of_the_database(transactions):
         transactions.run(lambda session: session.execute(orphan).close())
 
 
-def test_run_while_the_database_is_away_says_to_try_again(transactions, database):
+def test_run_with_the_database_down_is_unavailable(transactions, database):
     transactions.run(n_users)
     database.fault = lost_connection()
     with pytest.raises(DatabaseUnavailable, match="does not answer"):
         transactions.run(n_users)
 
 
-def test_run_whose_commit_is_in_doubt_says_so(transactions, database):
+def test_run_with_a_commit_in_doubt_says_that_it_may_be_stored(transactions, database):
     transactions.run(n_users)
     database.fault = CommitInDoubt()
     with pytest.raises(DatabaseUnavailable, match="may have been stored"):
         transactions.run(add)
 
 
-def test_ping_of_a_database_that_refuses_recovers_with_it(transactions, database):
+def test_ping_with_the_database_down_is_unavailable_until_it_is_back(transactions, database):
     transactions.ping()
     database.fault = lost_connection()
     with pytest.raises(DatabaseUnavailable, match="does not answer"):
@@ -86,12 +86,12 @@ def test_ping_of_a_database_that_refuses_recovers_with_it(transactions, database
 
 @pytest.fixture
 def full(transactions):
-    """Have the file of the database grow no further."""
+    """Keep the database file from growing, as a full disk does."""
     transactions.run(lambda s: s.execute(text("PRAGMA max_page_count = 1")).close())
 
 
 @pytest.mark.usefixtures("full")
-def test_run_on_a_full_disk_stores_nothing_and_readiness_knows(transactions):
+def test_run_on_a_full_disk_is_refused_and_prove_writable_names_it(transactions):
     transactions.prove_writable()
     with pytest.raises(DatabaseUnavailable, match="cannot be written"):
         transactions.run(lambda s: s.execute(text("CREATE TABLE t (x)")).close())
@@ -99,6 +99,6 @@ def test_run_on_a_full_disk_stores_nothing_and_readiness_knows(transactions):
         transactions.prove_writable()
 
 
-def test_open_database_in_no_folder_names_the_settings():
+def test_open_database_in_an_impossible_folder_names_the_setting():
     with pytest.raises(ConfigError, match="DATABASE_URL"):
         open_database(load({"DATABASE_URL": "sqlite:////proc/x/r.db"}), pool_size=1)

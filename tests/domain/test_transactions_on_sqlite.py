@@ -1,4 +1,4 @@
-"""Transactions on a file that other processes write too: composed, kept waiting, and in doubt."""
+"""Transactions on a SQLite file that other processes write: composition, locks, commits in doubt."""
 
 import sqlite3
 from contextlib import closing
