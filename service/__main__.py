@@ -1,4 +1,4 @@
-"""`python -m service`: serve; with a command, run that (see cli.py)."""
+"""`python -m service [COMMAND]`: serves HTTP, or runs a command of service/cli/."""
 
 from __future__ import annotations
 

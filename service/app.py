@@ -1,4 +1,4 @@
-"""create_app: blueprints and hooks over the services of the process."""
+"""create_app: builds the WSGI application from blueprints and hooks."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _PREFLIGHT_AGE_S = 7200  # Chromium's maximum
 
 
 def create_app(services: Services) -> APIFlask:
-    """Return the WSGI application over `services`, which the caller opens, starts and closes."""
+    """Return the WSGI application for `services`; the caller opens, starts and closes these."""
     config = services.config
     app = APIFlask(
         "service",
@@ -50,7 +50,7 @@ def create_app(services: Services) -> APIFlask:
         version=__version__,
         json_errors=False,
         docs_path=None,
-        static_folder=None,  # type: ignore[arg-type]  # Flask's own way to serve none
+        static_folder=None,  # type: ignore[arg-type]  # None disables Flask's static route
     )
     app.extensions[EXTENSION] = services
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider

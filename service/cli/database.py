@@ -8,7 +8,7 @@ import click
 
 from service.cli.services import open_services
 from service.config import settings
-from service.config.database_address import shown
+from service.config.database_address import redact
 
 if TYPE_CHECKING:
     from db.queries.orphans import Orphans
@@ -26,7 +26,7 @@ def upgrade_db() -> None:
 
     config = settings.load()
     revision = upgrade_database(config)
-    click.echo(f"The schema of {shown(config.database_url)} is at revision {revision}.")
+    click.echo(f"The schema of {redact(config.database_url)} is at revision {revision}.")
 
 
 @db.command("orphans")
@@ -38,7 +38,7 @@ def orphans(*, remove: bool) -> None:
     from service.domain.orphans import remove_orphans  # noqa: PLC0415
 
     config = settings.load()
-    database = shown(config.database_url)
+    database = redact(config.database_url)
     with open_services(config, limit_statements=False) as services:
         tables = services.transactions.read(find_orphans)
         for table in tables:

@@ -11,7 +11,7 @@ import click
 from service.cli.messages import error_message
 from service.cli.services import open_services
 from service.config import settings
-from service.config.database_address import shown
+from service.config.database_address import redact
 from service.domain.reviews.adjudication import Status
 
 
@@ -24,7 +24,7 @@ def feedback() -> None:
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="File to write, of mode 0600 (default: standard output).",
+    help="File to write, with mode 0600 (default: standard output).",
 )
 @click.option(
     "--since",
@@ -32,8 +32,8 @@ def feedback() -> None:
     help="Only sentences with feedback changed at or after this date or time (UTC).",
 )
 def export_feedback(out: Path | None, since: datetime | None) -> None:
-    """Write the reviewed sentences as JSON lines for ml, and their counts to standard error."""
-    from service.domain.audit import Actor  # noqa: PLC0415 - the database's libraries only here
+    """Write reviewed sentences as JSON lines for ml; print their counts on standard error."""
+    from service.domain.audit import Actor  # noqa: PLC0415 - loads the database's libraries
 
     actor = Actor.current_operator()
     since_utc = since.replace(tzinfo=UTC) if since else None
@@ -50,5 +50,5 @@ def export_feedback(out: Path | None, since: datetime | None) -> None:
     for status in reversed(Status):
         omitted = " (omitted)" if status is Status.UNVERIFIED and counts[status] else ""
         click.echo(f"{status.name.lower()}: {counts[status]}{omitted}", err=True)
-    database = shown(config.database_url)
+    database = redact(config.database_url)
     click.echo(f"Exported from {database}, and recorded in its audit trail.", err=True)

@@ -14,7 +14,7 @@ import click
 from db.tables import Deployment
 from service.cli.services import open_services
 from service.config import settings
-from service.config.database_address import shown
+from service.config.database_address import redact
 from service.config.settings import Config
 from service.domain.audit import Actor
 from service.domain.deployments.deployments import Overview, mean_abs_score_difference
@@ -67,9 +67,9 @@ def list_models(*, as_json: bool) -> None:
 def active() -> None:
     """Print the NAME/VERSION that was activated last, or nothing.
 
-    Exit status 75 if the database is away or its schema is not current.
+    Exits with status 75 if the database is unavailable or its schema is not current.
     """
-    from service.domain.services import activated_model  # noqa: PLC0415 - the database's libraries only here
+    from service.domain.services import activated_model  # noqa: PLC0415 - loads the database's libraries
 
     try:
         model = activated_model(settings.load())
@@ -98,7 +98,7 @@ def activate(model: str, *, force: bool, why: str | None) -> None:
 @models.command("rollback")
 @click.option("--why", help="The reason, stored with the deployment.")
 def rollback(*, why: str | None) -> None:
-    """Serve in every process the model from before the latest activation."""
+    """Serve the previous model again, in every process."""
     config = settings.load()
     with open_services(config) as services:
         deployments = services.deployments
@@ -111,16 +111,16 @@ def rollback(*, why: str | None) -> None:
 @click.option("--off", is_flag=True, help="Stop shadowing.")
 @click.option("--why", help="The reason, stored with the deployment.")
 def shadow(model: str | None, *, share: float | None, off: bool, why: str | None) -> None:
-    """Also score a share of the scans with NAME/VERSION, after the answer; --off stops it."""
+    """Also score a share of the scans with NAME/VERSION, after the response; --off stops it."""
     if off == (model is not None) or (model is not None and share is None):
         raise click.UsageError("Give NAME/VERSION and --share, or --off alone.")
     config = settings.load()
     with open_services(config) as services:
         deployments = services.deployments
         if model is None or share is None:
-            ended = deployments.end_shadow(actor=Actor.current_operator())
-            what = "No model was shadowing" if ended is None else "Shadowing ends"
-            click.echo(f"{what} in {shown(config.database_url)}.")
+            deployment = deployments.end_shadow(actor=Actor.current_operator())
+            change = "No model was shadowing" if deployment is None else "Shadowing ends"
+            click.echo(f"{change} in {redact(config.database_url)}.")
             return
         _report(
             deployments.shadow(model, share=share, actor=Actor.current_operator(), why=why), config
@@ -133,7 +133,7 @@ def _report(deployment: Deployment, config: Config) -> None:
     click.echo(
         f"Deployment {deployment.n}: {deployment.kind} {deployment.to_model} "
         f"(before: {deployment.from_model}{share}{forced}), "
-        f"recorded in {shown(config.database_url)}. "
+        f"recorded in {redact(config.database_url)}. "
         "Running processes apply it within MODEL_POLL_S seconds."
     )
 

@@ -105,12 +105,12 @@ def _print(name: str, result: ScanResult, *, as_json: bool) -> None:
     for f in result.analysis.findings:
         score = "" if f.score is None else f"{f.score:.2f}"
         page = "" if f.page is None else str(f.page)
-        titles = (escape(_harmless(f.category_title)), escape(_harmless(f.risk)))
-        table.add_row(page, score, *titles, escape(_harmless(f.context)))
+        titles = (escape(_printable(f.category_title)), escape(_printable(f.risk)))
+        table.add_row(page, score, *titles, escape(_printable(f.context)))
     Console().print(table)
 
 
-def _harmless(text: str) -> str:
+def _printable(text: str) -> str:
     """Return the text without control characters, which could drive the terminal."""
     return "".join(c if c.isprintable() else " " for c in text)
 

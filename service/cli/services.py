@@ -1,4 +1,4 @@
-"""The services of one command."""
+"""Opens the services that a command needs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @contextlib.contextmanager
 def open_services(config: Config, *, limit_statements: bool = True) -> Iterator[Services]:
     """Yield services over an upgraded database; `limit_statements` as in `build_services`."""
-    # Imported here, so that --help and wrong arguments answer without loading the model's libraries.
+    # Imported here, so that --help and wrong arguments do not load the model's libraries.
     from service.domain.database_upgrade import upgrade_database  # noqa: PLC0415
     from service.domain.services import build_services  # noqa: PLC0415
 

@@ -17,7 +17,7 @@ from db.queries import users as queries
 from db.tables import Role, User
 from service.cli.services import open_services
 from service.config import settings
-from service.config.database_address import shown
+from service.config.database_address import redact
 from service.config.settings import Config
 from service.domain.accounts import user_admin
 from service.domain.audit import Actor
@@ -49,7 +49,7 @@ def users() -> None:
     help="A plain account (default).",
 )
 def create_user(email: str, role: Role) -> None:
-    """Create an account. The password is prompted for, or read from a pipe."""
+    """Create an account; prompts for the password, or reads it from a pipe."""
     config = settings.load()
     password = _new_password()
     with open_services(config) as services:
@@ -98,7 +98,7 @@ def enable(email: str) -> None:
 @users.command("reset-password")
 @click.argument("email")
 def reset_password(email: str) -> None:
-    """Set a new password, prompted for or piped in, and end the account's log-ins."""
+    """Set a new password, from a prompt or a pipe, and end the account's log-ins."""
     config = settings.load()
     password = _new_password()
     with open_services(config) as services:
@@ -114,7 +114,7 @@ def _change(change: Callable[..., User], state: str) -> None:
 
 
 def _report(config: Config, change: str) -> None:
-    click.echo(f"{change} in {shown(config.database_url)}.")
+    click.echo(f"{change} in {redact(config.database_url)}.")
 
 
 def _user_table(accounts: Sequence[User]) -> Table:
@@ -140,5 +140,5 @@ def _new_password() -> str:
     """Return the password: typed twice on a terminal, or the first line of standard input."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
-    typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-    return typed
+    password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    return password

@@ -53,8 +53,8 @@ _MYSQL_OPTIONS = {
 }
 
 
-def database_url(value: str) -> str:
-    """Return the address with the installed driver; an empty address stays empty.
+def normalize(value: str) -> str:
+    """Return the address with the installed driver in its scheme; an empty address stays empty.
 
     mysql:// and mariadb:// mean PyMySQL; postgresql:// and postgres:// mean psycopg.
 
@@ -79,8 +79,8 @@ def database_url(value: str) -> str:
     return address
 
 
-def shown(url: str) -> str:
-    """Return the address with *** as its password and without options, which may contain another password."""
+def redact(url: str) -> str:
+    """Return the address for output: *** as its password, and no options, since these may contain one too."""
     return make_url(url).set(query={}).render_as_string()
 
 

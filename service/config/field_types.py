@@ -88,7 +88,7 @@ Secret = Annotated[str, AfterValidator(str.strip), Field(repr=False)]
 """A value that no output shows; the file that NAME_FILE names may hold it."""
 SigningKey = Annotated[Secret, AfterValidator(_signing_key)]
 RateLimitStorage = Annotated[Secret, AfterValidator(_rate_limit_storage)]
-DatabaseUrl = Annotated[Secret, AfterValidator(database_address.database_url)]
+DatabaseUrl = Annotated[Secret, AfterValidator(database_address.normalize)]
 ProjectPath = Annotated[Path, AfterValidator(_absolute)]
 IpAddress = Annotated[str, AfterValidator(_ip_address)]
 Device = Annotated[str, AfterValidator(_device)]

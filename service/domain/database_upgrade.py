@@ -7,7 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from db import migrate
 from db.database import is_unavailable
-from service.config.database_address import shown
+from service.config.database_address import redact
 from service.config.settings import Config
 from service.domain.transactions import unusable_database
 from service.errors import ConfigError, DatabaseUnavailable
@@ -28,7 +28,7 @@ def upgrade_database(config: Config) -> str:
         ) from error
     except (SQLAlchemyError, migrate.MigrationsBusy) as error:
         remedy = "Check DATABASE_URL, that the server runs, and that its user may create tables."
-        database = shown(config.database_url)
+        database = redact(config.database_url)
         message = f"The database {database} could not be migrated ({type(error).__name__})."
         is_away = isinstance(error, migrate.MigrationsBusy) or is_unavailable(error)
         raise (DatabaseUnavailable if is_away else ConfigError)(f"{message} {remedy}") from error

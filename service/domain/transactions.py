@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from db import migrate
 from db.database import PING_TIMEOUT_S, CommitInDoubt, Database
 from db.error_codes import is_unavailable, is_unwritable
-from service.config.database_address import shown
+from service.config.database_address import redact
 from service.config.settings import Config
 from service.errors import ConfigError, DatabaseUnavailable
 
@@ -53,7 +53,7 @@ def unusable_database(config: Config, error: OSError) -> ConfigError:
     """Return the remedy for a database file or folder that the system refuses to open."""
     which = f" ({error.filename})" if error.filename else ""
     return ConfigError(
-        f"The database {shown(config.database_url)} cannot be opened: {error.strerror}{which}. Set "
+        f"The database {redact(config.database_url)} cannot be opened: {error.strerror}{which}. Set "
         "DATABASE_URL (or DATA_DIR for the embedded database) so that this user may write its folder and "
         "read its files."
     )

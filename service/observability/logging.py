@@ -1,4 +1,4 @@
-"""One JSON object per log line. Document text, tokens and prompts are never logged."""
+"""Logs as JSON, one object per line. No line contains document text, tokens or prompts."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ def configure(level: str) -> None:
     """Send the lines of every logger, as JSON, to standard error; starts the thread that writes them."""
     handler = _BackgroundHandler()
     handler.setFormatter(_JsonFormatter())
-    # Do not look up for each line what no line shows ("Optimization" in the Logging HOWTO).
+    # No line shows threads, processes or source lines, so do not look them up (Logging HOWTO).
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None  # noqa: SLF001 - the HOWTO names it
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # logs each address with its query
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # warns of each waiting request
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # logs its own steps at INFO
+    logging.getLogger("httpx").setLevel(
+        logging.WARNING
+    )  # its lines contain addresses with their query
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns of each waiting request
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it logs its own steps at INFO
     handler.start()
 
 
@@ -36,10 +38,10 @@ def fields(**values: object) -> dict[str, dict[str, object]]:
 
 
 class _BackgroundHandler(QueueHandler):
-    """Writes the lines on a thread of its own.
+    """Writes the lines on one background thread.
 
-    Writing releases the GIL and waits for it again. A thread that does so while it holds a handler's lock
-    delays every other thread that logs.
+    A write releases the GIL and then waits for it again. If the writing thread held a handler's lock
+    meanwhile, it would delay every other thread that logs.
     """
 
     def __init__(self) -> None:
@@ -84,7 +86,7 @@ class _JsonFormatter(logging.Formatter):
 
 
 def _frames(record: logging.LogRecord) -> list[str]:
-    """Return file:line of the traceback. Messages of foreign errors may quote document text."""
+    """Return file:line of the traceback, without the messages, which may quote document text."""
     frames = []
     traceback = record.exc_info[2] if record.exc_info else None
     while traceback is not None:

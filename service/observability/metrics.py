@@ -1,7 +1,7 @@
-"""Every metric of the service, named once with its help, labels and buckets. Takes numbers and names only.
+"""Every metric of the service with its name, help, labels and buckets.
 
-The values of a label come from a list that is known beforehand: routes, codes, categories, models. A label
-is never a text, a user, a document or a path. dashboards/riskscan.json shows every metric.
+Label values come from fixed lists: routes, codes, categories, models. A label never contains a text, a user,
+a document or a path. dashboards/riskscan.json shows every metric.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from service.nlp.taxonomy import CATEGORIES
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 UNMATCHED = "unmatched"
-"""The route of a request that matched none, and the value of a label that is on no list."""
+"""Label value of a request that matched no route, and of any other value outside of its list."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 _REQUEST_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -44,10 +44,10 @@ _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024)
 
 
 class Metrics(Observer):
-    """The metrics of one process, in a registry of their own."""
+    """The metrics of one process, in their own registry."""
 
     def __init__(self) -> None:
-        # process_start_time_seconds says when the counters began.
+        # process_start_time_seconds already tells when all counters started.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
@@ -60,15 +60,15 @@ class Metrics(Observer):
         self._add_health()
 
     def exposition(self) -> bytes:
-        """Return all metrics in the text format of Prometheus, of media type MEDIA_TYPE."""
+        """Return all metrics in the Prometheus text format (MEDIA_TYPE)."""
         return generate_latest(self.registry)
 
-    def answered(self, method: str, route: str | None, status: int, seconds: float) -> None:
-        """Count a request; `route` is the rule that it matched, such as /api/v1/scans/<uuid:scan_id>."""
+    def count_request(self, method: str, route: str | None, status: int, seconds: float) -> None:
+        """Count a request by `route`, the rule that it matched, such as /api/v1/scans/<uuid:scan_id>."""
         labels = (_known(method, _METHODS), route or UNMATCHED, f"{status // 100}xx")
         self._requests.labels(*labels).observe(seconds)
 
-    def refused(self, code: str, n: int = 1) -> None:
+    def count_problem(self, code: str, n: int = 1) -> None:
         """Count `n` error responses with this code."""
         self._problems.labels(code).inc(n)
 
@@ -249,7 +249,7 @@ class Metrics(Observer):
         )
 
     def _counter(self, name: str, help_text: str, **labels: Iterable[str]) -> Counter:
-        """Return a counter whose series exist from the start, at zero, for all label values."""
+        """Return a counter; every combination of label values exists from the start, at zero."""
         counter = Counter(name, help_text, list(labels), registry=self.registry)
         for values in itertools.product(*labels.values()) if labels else ():
             counter.labels(*values)
@@ -284,7 +284,7 @@ class LabelledGauge(Collector):
         self._function = function
 
     def collect(self) -> Iterable[Metric]:
-        """Yield the values of now."""
+        """Yield the current values."""
         family = GaugeMetricFamily(self._name, self._help_text, labels=self._labels)
         for labels, value in self._function().items():
             family.add_metric(labels, value)

@@ -123,7 +123,7 @@ def _connection_policy(services: Services) -> ConnectionPolicy:
     config, too_large_detail = services.config, body_too_large(services.config)
     return ConnectionPolicy(
         too_large_detail=too_large_detail,
-        on_rejected=services.metrics.refused,
+        on_rejected=services.metrics.count_problem,
         authorize_upload=upload_authorizer(
             services.tokens,
             is_scan_open=config.ai_service_open,

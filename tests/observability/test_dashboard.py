@@ -45,7 +45,7 @@ def parse(query):
 def labels_by_series():
     """Return the labels of each series after each event has happened once."""
     metrics = Metrics()
-    metrics.answered("GET", "/health", 200, 0.1)
+    metrics.count_request("GET", "/health", 200, 0.1)
     metrics.called("llm", "answered", 0.1)
     metrics.models.set_function(lambda: {("serving", "riskscan-minilm", "1.0.0"): 1.0})
     for gauge in (metrics.drift, metrics.drift_by_chance):

@@ -65,7 +65,7 @@ def test_waits_refusals_and_lookups_are_counted(metrics):
 def test_reason_and_method_that_are_on_no_list_make_no_series(metrics):
     for n in range(20):
         metrics.rejected(f"reason {n}")
-        metrics.answered(f"METHOD{n}", None, 405, 0.1)
+        metrics.count_request(f"METHOD{n}", None, 405, 0.1)
     text = metrics.exposition().decode()
     assert value(metrics, "riskscan_queue_rejected_total", reason="unmatched") == 20
     assert "reason 7" not in text

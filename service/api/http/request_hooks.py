@@ -74,9 +74,9 @@ def _count_and_log(response: Response) -> Response:
     duration_s = time.monotonic() - context.began_at_s
     route = request.url_rule.rule if request.url_rule else None
     metrics = services().metrics
-    metrics.answered(request.method, route, response.status_code, duration_s)
+    metrics.count_request(request.method, route, response.status_code, duration_s)
     if context.problem_code:
-        metrics.refused(context.problem_code)
+        metrics.count_problem(context.problem_code)
     _log.info(
         "request",
         extra=fields(
