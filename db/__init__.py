@@ -1,1 +1,1 @@
-"""The database: models, sessions, queries and migrations in plain SQLAlchemy. Imports nothing of ours."""
+"""The database: tables, transactions, queries and migrations in plain SQLAlchemy. Imports nothing of ours."""

@@ -18,7 +18,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
-        """Return `value` in UTC without its zone; ValueError when it has none to convert from."""
+        """Return `value` in UTC without its zone; raise ValueError if it has no zone."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -33,23 +33,23 @@ class UtcDateTime(TypeDecorator[datetime]):
 def row_id() -> Uuid[UUID]:
     """Return the type of ids: uuid on PostgreSQL, 32 hex characters elsewhere.
 
-    MariaDB alone would get a uuid column of its own from a plain Uuid, which MySQL cannot read.
+    A plain Uuid would become a uuid column on MariaDB, which MySQL cannot read.
     """
     return Uuid(native_uuid=False).with_variant(Uuid(), "postgresql")
 
 
 def exact(length: int) -> String:
-    """Return a string compared byte by byte everywhere: for addresses, hashes, keys and labels.
+    """Return a string type compared byte by byte on every server: for addresses, hashes, keys and labels.
 
-    The collations that ignore case hold é equal to e, so that two accounts would share an address,
-    and MariaDB's holds every emoji equal to every other.
+    Collations that ignore case treat é as equal to e, so two accounts would share an address. MariaDB's also
+    treats all emoji as equal.
     """
     collated = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
     return String(length).with_variant(collated, *_MYSQL)
 
 
 def long_text() -> Text:
-    """Return a text of up to 16 MiB, compared as `exact` is; MySQL's plain TEXT ends at 64 KiB."""
+    """Return a type for texts of up to 16 MiB, compared as in `exact`; MySQL's plain TEXT ends at 64 KiB."""
     collated = mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin")
     return Text().with_variant(collated, *_MYSQL)
 

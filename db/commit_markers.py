@@ -1,6 +1,6 @@
-"""Commit markers: the row by which a transaction is looked up whose COMMIT had no answer.
+"""Commit markers: a row shows whether its transaction was committed, if COMMIT got no answer.
 
-Every writing transaction leaves one: its newest audit event, or a row of `transaction_markers`.
+Every writing transaction has one: its newest audit event, or a row of `transaction_markers`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from db.error_codes import is_duplicate
 from db.tables import Base, TransactionMarker
 
 LIFE = timedelta(hours=1)
-"""Age at which a marker is deleted; its transaction is looked up within a minute, if ever."""
+"""Age at which a marker is deleted. A lookup takes place within a minute, if at all."""
 LOOKUP_TIMEOUT_S = 3.0
 _KEY = "commit_marker"
 _MARKERS = Base.metadata.tables[TransactionMarker.__tablename__]
@@ -34,7 +34,7 @@ class CommitMarker:
     row: Mapping[str, Any]
 
 
-def leave(session: Session, table: Table, row: Mapping[str, Any]) -> None:
+def set_marker(session: Session, table: Table, row: Mapping[str, Any]) -> None:
     """Use a row that `session` has just inserted as its marker.
 
     A savepoint may be rolled back without its transaction, so a row inserted within one is not used.
@@ -43,14 +43,14 @@ def leave(session: Session, table: Table, row: Mapping[str, Any]) -> None:
         session.info[_KEY] = CommitMarker(table, row)
 
 
-def marker(session: Session) -> CommitMarker:
+def ensure_marker(session: Session) -> CommitMarker:
     """Return the marker of the session's transaction; insert one if it has none."""
     if _KEY not in session.info:
         row = {"id": uuid_utils.compat.uuid7(), "created_at": datetime.now(UTC)}
         session.execute(insert(_MARKERS), [row])
-        leave(session, _MARKERS, row)
-    left: CommitMarker = session.info[_KEY]
-    return left
+        set_marker(session, _MARKERS, row)
+    marker: CommitMarker = session.info[_KEY]
+    return marker
 
 
 def delete_old(session: Session) -> None:
@@ -60,13 +60,13 @@ def delete_old(session: Session) -> None:
 
 
 def is_committed(url: URL, marker: CommitMarker) -> bool:
-    """Return whether the transaction that left `marker` was committed, over a new connection.
+    """Return whether the transaction of `marker` was committed, over a new connection.
 
-    Inserts the row again and rolls back: a duplicate key says that it is stored. The insert waits for a
-    transaction that the server still holds open, which a SELECT would not see.
+    Inserts the row again and rolls back: a duplicate key means that the row is stored. The insert waits for
+    a transaction that the server still holds open; a SELECT would not see it.
 
     Raises:
-        SQLAlchemyError: the database did not say; each wait lasts LOOKUP_TIMEOUT_S at most.
+        SQLAlchemyError: the lookup failed; each wait lasts LOOKUP_TIMEOUT_S at most.
     """
     engine = open_unpooled_engine(url, timeout_s=LOOKUP_TIMEOUT_S)
     with engine.connect() as connection:

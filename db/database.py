@@ -1,4 +1,4 @@
-"""Database: a pool of connections, and transactions that run again when the server drops one midway."""
+"""Database: a pool of connections, and transactions that run again if the server drops one midway."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _BACKOFF = wait_random_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S
 
 
 def _wait_s(state: RetryCallState) -> float:
-    """Return how long to wait before the next run: not at all after a first lost connection."""
+    """Return the seconds to wait before the next run: zero after a first lost connection."""
     error = state.outcome.exception() if state.outcome else None
     if state.attempt_number == 1 and is_lost_connection(error):
         return 0.0
@@ -62,7 +62,7 @@ _RETRYING = Retrying(
 
 
 class CommitInDoubt(Exception):
-    """The connection broke during COMMIT, and the database did not say whether it was committed."""
+    """The connection broke during COMMIT, and the lookup of the transaction failed too."""
 
 
 class Database:
@@ -77,7 +77,7 @@ class Database:
     def connect(cls, url: str, *, pool_size: int) -> Database:
         """Return the database at `url` (sqlite:///, mysql+pymysql://, postgresql+psycopg://).
 
-        Nothing is sent yet, so a server that is away is no error here. An SQLite file is made,
+        Does not connect yet, so it does not notice an unreachable server. Creates a missing SQLite file,
         readable by its owner only.
         """
         return cls(open_engine(url, pool_size=pool_size))
@@ -85,13 +85,13 @@ class Database:
     def run(self, work: Callable[[Session], T]) -> T:
         """Run `work` in one transaction, commit it and return its result.
 
-        What fails before COMMIT was rolled back. After a deadlock or a lost connection, the whole of `work`
+        A failure before COMMIT stores nothing. After a deadlock or a lost connection, the whole of `work`
         runs again, at most 3 times in all; no run starts after 10 s. So `work` must start from values, not
-        from model objects of an earlier run. If the connection breaks during COMMIT, the transaction is
-        looked up by its marker: it runs again only if it was not committed.
+        from model objects of an earlier run. If the connection breaks during COMMIT, the commit marker shows
+        whether the transaction was committed. If it was not, it runs again.
 
         Raises:
-            CommitInDoubt: the transaction may have been committed; the database did not say.
+            CommitInDoubt: the transaction may have been committed; looking it up failed.
             SQLAlchemyError: nothing was stored, see `is_unavailable`; whatever `work` raises.
         """
         return _RETRYING(lambda: self._run(work))
@@ -107,10 +107,10 @@ class Database:
         return _RETRYING(lambda: self._read(work))
 
     def ping(self) -> None:
-        """Read from the database over a connection of its own, which no busy pool delays.
+        """Read from the database over a separate connection, which a busy pool does not delay.
 
         Raises:
-            SQLAlchemyError: it did not answer; each wait lasts PING_TIMEOUT_S at most.
+            SQLAlchemyError: the database did not answer; each wait lasts PING_TIMEOUT_S at most.
         """
         with self._probe.connect() as connection:
             # SQLite answers SELECT 1 without opening its file.
@@ -132,7 +132,7 @@ class Database:
                     connection.execute(update(WriteProbe).where(WriteProbe.id == 1).values(values))
 
     def dispose(self) -> None:
-        """Close every connection that is kept."""
+        """Close every connection."""
         self.engine.dispose()
         self._probe.dispose()
 
@@ -165,7 +165,7 @@ class Database:
         return result
 
     def _marker(self, session: Session) -> CommitMarker:
-        marker = commit_markers.marker(session)
+        marker = commit_markers.ensure_marker(session)
         if time.monotonic() >= self._cleanup_due_s:
             self._cleanup_due_s = time.monotonic() + _CLEANUP_EVERY_S
             commit_markers.delete_old(session)

@@ -53,7 +53,7 @@ def open_engine(url: str, *, pool_size: int) -> Engine:
 
 
 def open_unpooled_engine(url: str | URL, *, timeout_s: float | None = None) -> Engine:
-    """Return an engine that connects anew each time; `timeout_s` bounds each wait, None does not."""
+    """Return an engine that opens a connection for each use; `timeout_s` bounds each wait, None does not."""
     parsed = make_url(url)
     return _engine(
         parsed,
@@ -66,7 +66,7 @@ def open_unpooled_engine(url: str | URL, *, timeout_s: float | None = None) -> E
 def open_probe(url: URL, *, timeout_s: float) -> Engine:
     """Return an engine for the probes of one thread; `timeout_s` bounds each wait.
 
-    For MySQL it keeps one connection and replaces it when it died: for each new connection PyMySQL reads
+    For MySQL it keeps one connection and replaces it if it has died: for each new connection PyMySQL reads
     the system's certificates, even without TLS, which takes 35 ms of processor time (AMD EPYC, November
     2026). For PostgreSQL and SQLite it opens a connection for each probe, in 1.4 and 0.7 ms: psycopg bounds
     connecting but no read, and SQLite would continue to read a deleted file.
@@ -203,10 +203,9 @@ def _make_private(url: URL) -> None:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = (
-        None  # _begin_sqlite sends BEGIN; the driver would send it too late
-    )
-    # SQLite's own lower() knows ASCII only, and searches ignore case in every language.
+    # _begin_sqlite sends BEGIN; the driver would send it too late.
+    connection.isolation_level = None
+    # SQLite's own lower() knows only ASCII, but searches ignore case in every language.
     connection.create_function("lower", 1, _lower, deterministic=True)
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode = WAL")

@@ -1,6 +1,6 @@
-"""What a failed statement means: run the transaction again, answer "unavailable", or neither.
+"""Classifies failed statements: run the transaction again, answer "unavailable", or neither.
 
-The codes that the servers document decide it, never the text of a message.
+Only the servers' documented codes decide, never the text of a message.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 # 1205 lock wait timeout, 1213 deadlock, 1927 connection killed, 2006 gone away, 2013 lost during
 # the query, 4031 disconnected for inactivity.
 _MYSQL_RETRYABLE = {1205, 1213, 1927, 2006, 2013, 4031}
-# With these the server is there and has rolled back: 1205 and 1213 as above.
+# After these two the server is reachable and has rolled back.
 _MYSQL_ROLLED_BACK = {1205, 1213}
 # 1021 disk full, 1040 too many connections, 1041 out of memory, 1053 shutting down, 1114 table
 # full, 1158-1161 network, 1203 too many of this user's connections, 1290 and 1836 read-only,
 # 1317 query interrupted, 2002 and 2003 cannot connect, 3024 and 1969 statement took too long.
-_MYSQL_AWAY = {
+_MYSQL_UNAVAILABLE = {
     1021, 1040, 1041, 1053, 1114, 1158, 1159, 1160, 1161, 1203, 1290, 1317, 1836, 1969, 2002, 2003, 3024,
 }  # fmt: skip
 # Serialization failure, deadlock, lock timeout, terminated by an administrator, connection lost.
 _POSTGRESQL_RETRYABLE = ("40001", "40P01", "55P03", "57P01", "08")
 _POSTGRESQL_ROLLED_BACK = {"40001", "40P01", "55P03"}
 # Shutdown, crash and start-up; resources used up; statement timeout; read-only standby.
-_POSTGRESQL_AWAY = ("57P0", "53", "57014", "25006")
+_POSTGRESQL_UNAVAILABLE = ("57P0", "53", "57014", "25006")
 # Disk or table full; server, InnoDB, schema or transaction read-only.
 _MYSQL_UNWRITABLE = {1021, 1114, 1290, 1792, 1836, 1874, 3989}
 _POSTGRESQL_UNWRITABLE = ("53100", "25006")
@@ -39,7 +39,7 @@ _SQLITE_UNWRITABLE = {
     sqlite3.SQLITE_IOERR_SHMSIZE,
 }
 _SQLITE_RETRYABLE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-_SQLITE_AWAY = {
+_SQLITE_UNAVAILABLE = {
     sqlite3.SQLITE_READONLY,
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_FULL,
@@ -95,13 +95,13 @@ def is_unavailable(error: BaseException) -> bool:
         return True
     match _driver_error(error):
         case pymysql.err.Error() as cause:
-            return _mysql_code(cause) in _MYSQL_AWAY
+            return _mysql_code(cause) in _MYSQL_UNAVAILABLE
         case psycopg.OperationalError(sqlstate=None):
-            return True  # libpq gives no code when it could not connect
+            return True  # libpq gives no code if it cannot connect
         case psycopg.Error() as cause:
-            return (cause.sqlstate or "").startswith(_POSTGRESQL_AWAY)
+            return (cause.sqlstate or "").startswith(_POSTGRESQL_UNAVAILABLE)
         case sqlite3.Error() as cause:
-            return _sqlite_code(cause) in _SQLITE_AWAY
+            return _sqlite_code(cause) in _SQLITE_UNAVAILABLE
         case _:
             return False
 

@@ -1,6 +1,6 @@
-"""The schema: upgraded, downgraded and inspected from code, without an alembic.ini.
+"""Upgrades, downgrades and inspects the schema from code, without an alembic.ini.
 
-One process migrates at a time; others wait, then have nothing to do.
+One process migrates at a time. Others wait, then have nothing to do.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class MigrationsBusy(TimeoutError):
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the schema up to `revision`; does nothing when it is there.
+    """Bring the schema up to `revision`; do nothing if it is there already.
 
     Raises:
-        SQLAlchemyError: the database is away or refuses a change.
+        SQLAlchemyError: the database is unavailable or refuses a change.
         MigrationsBusy: another process holds the lock.
     """
     _migrate(url, lambda config: command.upgrade(config, revision))
@@ -64,7 +64,11 @@ def head() -> str:
 
 
 def is_current(database: Database) -> bool:
-    """Return whether the schema is at the newest revision; raises SQLAlchemyError when it is away."""
+    """Return whether the schema is at the newest revision.
+
+    Raises:
+        SQLAlchemyError: the database is unavailable.
+    """
     return database.read(lambda session: _revision(session.connection())) == head()
 
 
@@ -77,7 +81,7 @@ def differences(url: str) -> list[Any]:
 
 def _migrate(url: str, change: Callable[[Config], None]) -> None:
     config = _config()
-    with open_unpooled_engine(url).connect() as connection, _alone(connection):
+    with open_unpooled_engine(url).connect() as connection, _migration_lock(connection):
         config.attributes["connection"] = connection
         change(config)
 
@@ -99,7 +103,7 @@ def _is_comparable(_item: SchemaItem, name: str | None, kind: str, *_: object) -
 
 
 @contextmanager
-def _alone(connection: Connection) -> Iterator[None]:
+def _migration_lock(connection: Connection) -> Iterator[None]:
     locks = {"sqlite": _sqlite_lock, "postgresql": _postgresql_lock}
     with locks.get(connection.dialect.name, _mysql_lock)(connection):
         yield
@@ -139,7 +143,7 @@ def _postgresql_lock(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def _mysql_lock(connection: Connection) -> Iterator[None]:
-    # The lock belongs to the server, so its name includes the database: others need not wait.
+    # All databases of a server share its locks, so the name includes the database.
     name = {"name": f"{_LOCK_NAME}.{connection.engine.url.database}"[:64]}
     wait = text(f"SELECT GET_LOCK(:name, {LOCK_TIMEOUT_S})")
     if connection.scalar(wait, name) != 1:

@@ -1,7 +1,7 @@
 """Column types and table options of the migrations.
 
-What stands here is part of released schemas: a later need gets a name of its own beside it, so that an
-old revision never makes another table than it did. db/column_types.py is what the models use today.
+Released revisions use these functions, so do not change them: add a new one for a new need. Otherwise an old
+revision would create another table than it did. The models use db/column_types.py.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _MYSQL = ("mysql", "mariadb")
 
 
 def table_options() -> dict[str, Any]:
-    """Return engine, character set and collation of a new table on the server at hand."""
-    # Named on every table: without a collation, mysql_charset takes the server's default for that
-    # character set, which differs between servers. Each server has its own best one.
+    """Return engine, character set and collation of a new table on the connected server."""
+    # Every table names its collation. Without one, mysql_charset takes the server's default for that
+    # character set, which differs between servers. Each server has its own best collation.
     is_mariadb = getattr(op.get_bind().dialect, "is_mariadb", False)
     options = {
         "engine": "InnoDB",
@@ -35,17 +35,17 @@ def row_id() -> TypeEngine[Any]:
 
 
 def time() -> TypeEngine[Any]:
-    """Return the type of moments, in UTC, with microseconds."""
+    """Return the type of times, in UTC, with microseconds."""
     return sa.DateTime().with_variant(mysql.DATETIME(fsp=6), *_MYSQL)
 
 
 def exact(length: int) -> TypeEngine[Any]:
-    """Return a string that is compared byte by byte everywhere."""
+    """Return a string type compared byte by byte on every server."""
     binary = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
     return sa.String(length).with_variant(binary, *_MYSQL)
 
 
 def long_text() -> TypeEngine[Any]:
-    """Return a text of up to 16 MiB, compared byte by byte everywhere."""
+    """Return a type for texts of up to 16 MiB, compared byte by byte on every server."""
     binary = mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin")
     return sa.Text().with_variant(binary, *_MYSQL)

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs migrations over the connection that db.migrate opened and locked."""
+"""Alembic's entry point: runs migrations over the connection that db.migrate opened and locked."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def add_events(session: Session, events: Sequence[Event]) -> None:
         for event in events
     ]
     session.execute(insert(_EVENTS), rows)
-    commit_markers.leave(session, _EVENTS, rows[-1])
+    commit_markers.set_marker(session, _EVENTS, rows[-1])
 
 
 def list_events(

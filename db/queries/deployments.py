@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ SHADOW_KINDS = (DeploymentKind.SHADOW, DeploymentKind.SHADOW_OFF)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DesiredState:
     """The newest deployment of each kind, None if there is none; `n` is the newest number, or 0."""
 
     n: int
@@ -45,29 +45,29 @@ def newest_n(session: Session) -> int:
     return session.scalar(select(func.max(Deployment.n))) or 0
 
 
-def wanted(session: Session) -> Wanted:
-    """Return the deployments that decide what serves and what shadows now."""
-    return Wanted(
+def desired_state(session: Session) -> DesiredState:
+    """Return the newest deployments: they decide which model serves and which one shadows."""
+    return DesiredState(
         newest_n(session), _newest(session, SERVING_KINDS), _newest(session, SHADOW_KINDS)
     )
 
 
 def add_deployment(session: Session, values: Mapping[str, Any]) -> Deployment:
-    """Insert a deployment, given as values by attribute; `n` must be the next number.
+    """Insert a deployment from its `values` by attribute; `n` must be the next number.
 
     Raises:
         IntegrityError: another deployment took this number first.
     """
-    stored = Deployment(**values)
-    session.add(stored)
+    deployment = Deployment(**values)
+    session.add(deployment)
     session.flush()
-    return stored
+    return deployment
 
 
 def list_deployments(
     session: Session, *, limit: int, before_n: int | None = None
 ) -> Sequence[Deployment]:
-    """Return up to `limit` deployments, newest first, those numbered below `before_n`."""
+    """Return up to `limit` deployments, newest first, only those below number `before_n` if given."""
     query = select(Deployment).order_by(Deployment.n.desc()).limit(limit)
     if before_n is not None:
         query = query.where(Deployment.n < before_n)
@@ -88,7 +88,7 @@ def add_to_shadow_totals(
         return
     try:
         with session.begin_nested():
-            session.add(_first(serving, shadow, counts))
+            session.add(_new_total(serving, shadow, counts))
     except IntegrityError as error:
         if not is_duplicate(error):
             raise
@@ -109,20 +109,16 @@ def _newest(session: Session, kinds: tuple[DeploymentKind, ...]) -> Deployment |
     return session.scalar(query.order_by(Deployment.n.desc()).limit(1))
 
 
-def _first(serving: str, shadow: str, counts: ShadowCounts) -> ShadowTotal:
+def _new_total(serving: str, shadow: str, counts: ShadowCounts) -> ShadowTotal:
     now = datetime.now(UTC)
-    given = {name: getattr(counts, name) for name in ShadowCounts.__dataclass_fields__}
-    return ShadowTotal(serving=serving, shadow=shadow, first_at=now, last_at=now, **given)
+    return ShadowTotal(serving=serving, shadow=shadow, first_at=now, last_at=now, **asdict(counts))
 
 
 def _increase(session: Session, serving: str, shadow: str, counts: ShadowCounts) -> bool:
-    added = {
-        name: getattr(ShadowTotal, name) + getattr(counts, name)
-        for name in ShadowCounts.__dataclass_fields__
-    }
+    sums = {name: getattr(ShadowTotal, name) + count for name, count in asdict(counts).items()}
     statement = (
         update(ShadowTotal)
         .where(ShadowTotal.serving == serving, ShadowTotal.shadow == shadow)
-        .values(**added, last_at=datetime.now(UTC))
+        .values(**sums, last_at=datetime.now(UTC))
     )
     return session.connection().execute(statement).rowcount == 1

@@ -31,9 +31,9 @@ class Target:
 def scan_under_review(
     session: Session, scan_id: UUID, *, owner_id: UUID | None = None, lock: bool = False
 ) -> Scan | None:
-    """Return a scan, of `owner_id` only when given.
+    """Return a scan; with `owner_id`, only if it belongs to that owner.
 
-    With `lock` other feedback on the scan waits until this transaction ends (SQLite has one writer).
+    With `lock`, other feedback on the scan waits until this transaction ends (SQLite has one writer).
     """
     query = select(Scan).where(Scan.id == scan_id)
     if owner_id is not None:
@@ -41,7 +41,7 @@ def scan_under_review(
     return session.scalar(query.with_for_update() if lock else query)
 
 
-def finding_of_scan(session: Session, scan_id: UUID, n: int) -> Finding | None:
+def get_finding(session: Session, scan_id: UUID, n: int) -> Finding | None:
     """Return finding `n` of a scan."""
     return session.get(Finding, (scan_id, n))
 
@@ -102,15 +102,13 @@ def feedback_by_id(session: Session, feedback_id: UUID) -> Feedback | None:
     return session.get(Feedback, feedback_id)
 
 
-def current_of_finding(
-    session: Session, scan_id: UUID, n: int, *, limit: int
-) -> Sequence[Feedback]:
+def current_verdicts(session: Session, scan_id: UUID, n: int, *, limit: int) -> Sequence[Feedback]:
     """Return up to `limit` users' current verdicts on a finding, newest first."""
     query = select(Feedback).where(Feedback.scan_id == scan_id, Feedback.n == n, *_current())
     return session.scalars(newest_first(query, Feedback).limit(limit)).all()
 
 
-def history_of_finding(
+def verdict_history(
     session: Session, scan_id: UUID, n: int, *, user_id: UUID | None = None, limit: int
 ) -> Sequence[Feedback]:
     """Return up to `limit` rows of a finding, newest first, withdrawn and superseded ones included."""
@@ -120,7 +118,7 @@ def history_of_finding(
     return session.scalars(newest_first(query, Feedback).limit(limit)).all()
 
 
-def own_of_findings(
+def own_verdicts(
     session: Session, scan_id: UUID, user_id: UUID, numbers: Sequence[int]
 ) -> dict[int, Feedback]:
     """Return a user's current verdicts on the findings `numbers` of a scan, by number."""
@@ -161,7 +159,7 @@ def scans_with_feedback(
     return session.scalars(query.order_by(Feedback.scan_id).limit(limit)).all()
 
 
-def newest_of_scan(session: Session, scan_id: UUID) -> Sequence[Feedback]:
+def newest_by_target(session: Session, scan_id: UUID) -> Sequence[Feedback]:
     """Return the newest row of every target of a scan, withdrawals included, by span and time."""
     query = select(Feedback).where(Feedback.scan_id == scan_id, _is_newest())
     order = (Feedback.start, Feedback.end, Feedback.n, Feedback.created_at, Feedback.id)
@@ -171,7 +169,7 @@ def newest_of_scan(session: Session, scan_id: UUID) -> Sequence[Feedback]:
 def findings_at_spans(
     session: Session, scan_id: UUID, spans: Set[tuple[int, int]]
 ) -> Sequence[Finding]:
-    """Return the findings of a scan with a span in `spans`, by number; (0, 0) stands for no span."""
+    """Return the findings of a scan with a span in `spans`, by number; (0, 0) means no span."""
     # Filtered here, not by a join: no index has spans, so a join would compare each pair.
     query = select(Finding).where(Finding.scan_id == scan_id).order_by(Finding.n)
     return [f for f in session.scalars(query) if (f.start or 0, f.end or 0) in spans]

@@ -21,9 +21,9 @@ _SHOWN_IDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Orphans:
-    """`n` rows of `table` whose row in `owner` is not stored, or is an orphan itself.
+    """`n` rows of `table` whose owner, a row of `owner`, is missing or an orphan itself.
 
-    `column` holds the owner's id; `owner_ids` are some of the ids that are not stored.
+    `column` holds the owner's id; `owner_ids` are some of the missing ids.
     """
 
     table: str
@@ -34,7 +34,7 @@ class Orphans:
 
 
 def find_orphans(session: Session) -> Sequence[Orphans]:
-    """Return the orphans of each table that has any, owners before what they own; reads each table whole."""
+    """Return the orphans of each table that has any, parents before children; reads each table whole."""
     orphans = []
     for table in _TABLES:
         n = session.scalar(select(func.count()).select_from(table).where(~_is_sound(table))) or 0
@@ -48,7 +48,7 @@ def find_orphans(session: Session) -> Sequence[Orphans]:
 
 
 def remove_orphans(session: Session) -> dict[str, int]:
-    """Delete the orphans; return how many rows of which table, owners before what they own."""
+    """Delete the orphans; return the number of rows by table, parents before children."""
     removed = {
         table.name: session.connection().execute(delete(table).where(~_is_sound(table))).rowcount
         for table in reversed(_TABLES)

@@ -16,11 +16,11 @@ from db.queries.pages import Position, newest_first
 from db.tables import Base, Finding, Scan
 
 NEWEST_FIRST = "ix_scans_user_id_created_at_id"
-"""The index that holds a user's scans in the order of their listing."""
+"""The index that has a user's scans in the order of the list."""
 NEWEST_FIRST_OF_ALL = "ix_scans_created_at_id"
 """The same for everyone's scans."""
-# Inserts into the tables, not the classes: they need less processor time than a flush, and one statement
-# for all findings, where a class's insert starts another at each change between NULL and a value.
+# Inserts go into the tables, not the classes. They need less processor time than a flush, and one statement
+# for all findings; a class's insert starts another statement at each change between NULL and a value.
 _INSERT_SCAN = insert(Base.metadata.tables[Scan.__tablename__])
 _INSERT_FINDING = insert(Base.metadata.tables[Finding.__tablename__])
 _INSERTED_AT_ONCE = 10_000  # findings, 1 kB each meanwhile
@@ -55,7 +55,7 @@ class Total:
 def add_scan(
     session: Session, values: Mapping[str, Any], findings: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Insert a scan and its findings, given as values by attribute.
+    """Insert a scan and its findings from their values by attribute.
 
     Findings need no scan_id; all have the same keys.
 
@@ -68,7 +68,7 @@ def add_scan(
         session.execute(_INSERT_FINDING, batch)
 
 
-def scan_of_user(session: Session, scan_id: UUID, user_id: UUID | None) -> Scan | None:
+def get_scan(session: Session, scan_id: UUID, user_id: UUID | None) -> Scan | None:
     """Return a user's scan, or anyone's if `user_id` is None; None for another user's scan."""
     return session.scalar(select(Scan).where(Scan.id == scan_id, *_owned_by(user_id)))
 
@@ -81,7 +81,7 @@ def scan_by_key(session: Session, user_id: UUID, key: str) -> Scan | None:
 def list_scans(
     session: Session,
     user_id: UUID | None,
-    chosen: ScanFilter | None = None,
+    filters: ScanFilter | None = None,
     *,
     limit: int,
     after: Position | None = None,
@@ -90,34 +90,34 @@ def list_scans(
 
     Newest first: by created_at, then by id.
     """
-    return _scans(session, _newest_ids(user_id, chosen, after=after).limit(limit))
+    return _scans(session, _newest_ids(user_id, filters, after=after).limit(limit))
 
 
 def list_scans_page(
     session: Session,
     user_id: UUID | None,
-    chosen: ScanFilter | None = None,
+    filters: ScanFilter | None = None,
     *,
     limit: int,
     offset: int,
 ) -> Sequence[Scan]:
     """Return up to `limit` scans, newest first, past the first `offset`."""
-    return _scans(session, _newest_ids(user_id, chosen).limit(limit).offset(offset))
+    return _scans(session, _newest_ids(user_id, filters).limit(limit).offset(offset))
 
 
 def count_scans(
-    session: Session, user_id: UUID | None, chosen: ScanFilter | None = None, *, at_most: int
+    session: Session, user_id: UUID | None, filters: ScanFilter | None = None, *, at_most: int
 ) -> Total:
     """Count the scans that match a filter among the newest `at_most` in its created range.
 
     Reads at most that many rows, whatever the account's size and the filter. The total is exact if
     the range has no more.
     """
-    chosen = chosen or ScanFilter()
-    created = ScanFilter(created_from=chosen.created_from, created_before=chosen.created_before)
+    filters = filters or ScanFilter()
+    created = ScanFilter(created_from=filters.created_from, created_before=filters.created_before)
     newest = _newest_ids(user_id, created).limit(at_most + 1).subquery("newest")
     n_newest = session.scalar(select(func.count()).select_from(newest)) or 0
-    n, narrowing = n_newest, _narrowing(chosen)
+    n, narrowing = n_newest, _narrowing(filters)
     if narrowing:
         query = select(func.count()).select_from(Scan).join(newest, Scan.id == newest.c.id)
         n = session.scalar(query.where(*narrowing)) or 0
@@ -130,7 +130,7 @@ def delete_scan(session: Session, scan_id: UUID, user_id: UUID) -> bool:
     return session.connection().execute(delete(Scan).where(*owned)).rowcount == 1
 
 
-def findings_of_scan(
+def list_findings(
     session: Session, scan_id: UUID, *, after_n: int = 0, limit: int | None = None
 ) -> Sequence[Finding]:
     """Return up to `limit` findings numbered above `after_n`, or all of them, in document order."""
@@ -139,12 +139,12 @@ def findings_of_scan(
 
 
 def _newest_ids(
-    user_id: UUID | None, chosen: ScanFilter | None, *, after: Position | None = None
+    user_id: UUID | None, filters: ScanFilter | None, *, after: Position | None = None
 ) -> Select[UUID]:
-    """Return the ids of the scans that match a filter, to be limited."""
-    chosen = chosen or ScanFilter()
+    """Return the query for the ids of the scans that match; the caller limits it."""
+    filters = filters or ScanFilter()
     index = NEWEST_FIRST_OF_ALL if user_id is None else NEWEST_FIRST
-    query = select(Scan.id).where(*_in_range(user_id, chosen), *_narrowing(chosen))
+    query = select(Scan.id).where(*_in_range(user_id, filters), *_narrowing(filters))
     for dialect in ("mysql", "mariadb"):
         # MariaDB ignores LIMIT when it chooses a plan: unforced, it reads from the newest scan up to a cursor
         # or a date, or all findings of a label in the whole table to sort their scans.
@@ -164,33 +164,33 @@ def _owned_by(user_id: UUID | None) -> list[ColumnElement[bool]]:
     return [] if user_id is None else [Scan.user_id == user_id]
 
 
-def _in_range(user_id: UUID | None, chosen: ScanFilter) -> list[ColumnElement[bool]]:
+def _in_range(user_id: UUID | None, filters: ScanFilter) -> list[ColumnElement[bool]]:
     conditions = _owned_by(user_id)
-    if chosen.created_from is not None:
-        conditions.append(Scan.created_at >= chosen.created_from)
-    if chosen.created_before is not None:
-        conditions.append(Scan.created_at < chosen.created_before)
+    if filters.created_from is not None:
+        conditions.append(Scan.created_at >= filters.created_from)
+    if filters.created_before is not None:
+        conditions.append(Scan.created_at < filters.created_before)
     return conditions
 
 
-def _narrowing(chosen: ScanFilter) -> list[ColumnElement[bool]]:
+def _narrowing(filters: ScanFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
-    if chosen.source is not None:
-        conditions.append(Scan.source == chosen.source)
-    if labels := _labels(chosen):
+    if filters.source is not None:
+        conditions.append(Scan.source == filters.source)
+    if labels := _labels(filters):
         conditions.append(_has_finding(*labels))
-    if chosen.q:
-        in_context = _has_finding(Finding.context.icontains(chosen.q, autoescape=True))
-        conditions.append(or_(Scan.filename.icontains(chosen.q, autoescape=True), in_context))
+    if filters.q:
+        in_context = _has_finding(Finding.context.icontains(filters.q, autoescape=True))
+        conditions.append(or_(Scan.filename.icontains(filters.q, autoescape=True), in_context))
     return conditions
 
 
-def _labels(chosen: ScanFilter) -> list[ColumnElement[bool]]:
+def _labels(filters: ScanFilter) -> list[ColumnElement[bool]]:
     labels = (
-        (Finding.category, chosen.category),
-        (Finding.risk_type, chosen.risk_type),
-        (Finding.foreign_category, chosen.foreign_category),
-        (Finding.foreign_risk, chosen.foreign_risk),
+        (Finding.category, filters.category),
+        (Finding.risk_type, filters.risk_type),
+        (Finding.foreign_category, filters.foreign_category),
+        (Finding.foreign_risk, filters.foreign_risk),
     )
     return [column == value for column, value in labels if value is not None]
 

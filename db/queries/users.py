@@ -17,7 +17,7 @@ from db.queries.pages import Position, newest_first
 from db.tables import Login, RefreshToken, Role, User
 
 # Every request runs this query; building the statement each time took half of its processor time.
-_USER_OF_LOGIN = (
+_USER_BY_LOGIN = (
     select(User, Login.last_used_at)
     .join(Login, Login.user_id == User.id)
     .where(
@@ -32,7 +32,7 @@ TokenOutcome = Literal["ok", "unknown", "expired", "revoked", "reused"]
 
 
 class EmailTaken(Exception):
-    """The address has an account already; the transaction cannot go on."""
+    """The address has an account already; the transaction cannot continue."""
 
 
 def add_user(
@@ -42,7 +42,7 @@ def add_user(
     password_hash: str,
     role: Role = Role.USER,
 ) -> User:
-    """Insert an account; `email` is lower-cased by the caller.
+    """Insert an account; the caller has lower-cased `email`.
 
     Raises:
         EmailTaken: another account has the address.
@@ -70,8 +70,8 @@ def user_by_email(session: Session, email: str) -> User | None:
     return session.scalar(select(User).where(User.email == email))
 
 
-def user_to_change(session: Session, user_id: UUID) -> User | None:
-    """Return the account; it stays locked until the transaction ends."""
+def lock_user(session: Session, user_id: UUID) -> User | None:
+    """Return the account and lock it until the transaction ends."""
     return session.get(User, user_id, with_for_update=True, populate_existing=True)
 
 
@@ -81,13 +81,13 @@ def list_users(session: Session) -> Sequence[User]:
 
 
 def lock_enabled_admins(session: Session) -> Sequence[UUID]:
-    """Return the ids of all enabled administrators, whose rows stay locked until the transaction ends."""
+    """Return the ids of all enabled administrators and lock their rows until the transaction ends."""
     enabled = select(User.id).where(User.role == Role.ADMIN, User.disabled_at.is_(None))
     return session.scalars(enabled.order_by(User.id).with_for_update()).all()
 
 
 def set_password_hash(session: Session, user_id: UUID, password_hash: str) -> None:
-    """Store a new password hash; nothing happens when the account is gone."""
+    """Store a new password hash; do nothing if the account is gone."""
     session.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
 
 
@@ -110,11 +110,11 @@ def begin_login(session: Session, user_id: UUID, *, client_address: str | None =
     return login
 
 
-def user_of_login(
+def user_by_login(
     session: Session, user_id: UUID, login_id: UUID
 ) -> tuple[User, datetime | None] | None:
     """Return the account and the log-in's last use; None if either has ended or is gone."""
-    row = session.execute(_USER_OF_LOGIN, {"user_id": user_id, "login_id": login_id}).one_or_none()
+    row = session.execute(_USER_BY_LOGIN, {"user_id": user_id, "login_id": login_id}).one_or_none()
     return None if row is None else (row[0], row[1])
 
 
@@ -137,15 +137,18 @@ def live_logins(
 
 
 def revoke_login(session: Session, login_id: UUID, reason: str) -> bool:
-    """End a log-in and its tokens; return whether it was live. The first reason (64 characters) stays."""
+    """End a log-in and its tokens; return whether it was live.
+
+    The first `reason`, of at most 64 characters, is kept.
+    """
     return _revoke(session, Login.id == login_id, reason) == 1
 
 
-def revoke_logins_of_user(
-    session: Session, user_id: UUID, reason: str, *, but: UUID | None = None
+def revoke_user_logins(
+    session: Session, user_id: UUID, reason: str, *, except_login_id: UUID | None = None
 ) -> int:
-    """End every log-in of an account except `but`; return how many were live."""
-    others = [] if but is None else [Login.id != but]
+    """End every log-in of an account except `except_login_id`; return how many were live."""
+    others = [] if except_login_id is None else [Login.id != except_login_id]
     return _revoke(session, and_(Login.user_id == user_id, *others), reason)
 
 
@@ -169,13 +172,12 @@ def add_refresh_token(
     return token
 
 
-def take_refresh_token(
+def redeem_refresh_token(
     session: Session, token_hash: str, now: datetime
 ) -> tuple[TokenOutcome, Login | None]:
     """Use up a refresh token; exactly one of concurrent callers gets "ok".
 
-    Also returns its log-in, None with "unknown" only. A disabled account's tokens are
-    "revoked".
+    Also returns its log-in, or None if the token is "unknown". A disabled account's tokens are "revoked".
     """
     row = session.execute(
         select(RefreshToken, Login, User.disabled_at)

@@ -1,4 +1,4 @@
-"""Tables as typed classes, one file per noun. Migrations create them; a test compares both."""
+"""Tables as typed classes, one file per noun. Migrations create them; a test compares the two."""
 
 from db.tables.accounts import Login, RefreshToken, Role, User
 from db.tables.audit import AuditEvent

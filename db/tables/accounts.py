@@ -14,7 +14,7 @@ from db.tables.base import Base, one_of
 
 
 class Role(StrEnum):
-    """What an account may do; the CHECK of users is built from it."""
+    """What an account may do. The CHECK of users is built from these values."""
 
     USER = "user"
     REVIEWER = "reviewer"

@@ -14,7 +14,7 @@ from db.tables.base import Base
 
 
 class AuditEvent(Base):
-    """What was done, by whom, to what. No foreign key: the trail outlives the account."""
+    """What was done, by whom, to what. There is no foreign key: the trail outlives the account."""
 
     __tablename__ = "audit_events"
     __table_args__ = (Index("ix_audit_events_created_at_id", "created_at", "id"),)

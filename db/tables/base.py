@@ -1,7 +1,7 @@
 """The base class of all tables, and the names of their constraints.
 
-No relationships: queries say what they read, so nothing is loaded behind a loop's back.
-CHECKs stand at table level because MariaDB refuses a named one inside a column.
+There are no relationships: each query names what it reads, so no loop loads rows one by one unnoticed.
+CHECKs are at table level, since MariaDB refuses a named one inside a column.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from db.tables.base import Base, one_of
 
 
 class DeploymentKind(StrEnum):
-    """What a deployment changes; the CHECK of deployments is built from it."""
+    """What a deployment changes. The CHECK of deployments is built from these values."""
 
     ACTIVATE = "activate"
     ROLLBACK = "rollback"
@@ -27,8 +27,8 @@ class Deployment(Base):
     """A change of the serving or shadowing model; rows are appended, never changed.
 
     `n` counts from 1 without gaps, so one of two concurrent deployments fails. Models are "name/version".
-    `from_model` served before, or shadowed before `shadow_off`. `actor` has no foreign key: the record
-    outlives the account.
+    `from_model` is the model that served before, or that shadowed before `shadow_off`. `actor` has no
+    foreign key: the record outlives the account.
     """
 
     __tablename__ = "deployments"

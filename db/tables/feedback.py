@@ -14,7 +14,7 @@ from db.tables.base import Base, one_of
 
 
 class Verdict(StrEnum):
-    """What a row of feedback states; the CHECK of feedback is built from it."""
+    """What a row of feedback states. The CHECK of feedback is built from these values."""
 
     CONFIRMED = "confirmed"
     REJECTED = "rejected"
@@ -28,12 +28,12 @@ class Verdict(StrEnum):
 class Feedback(Base):
     """A user's verdict on a finding, or report of a missed risk; rows never change.
 
-    A changed verdict is a new row with the next `revision`; the newest counts. The unique constraint
-    refuses a second row with the same revision, as two concurrent writers would insert. `n` is the
-    finding's number; for a missed risk it is 0, and `context` holds the sentence. The span is the
-    finding's, or (0, 0) if it has none. `risk_types` are the types by this verdict; `role` is the author's
-    role at that time. `verified` says that the service saw the sentence in the document. No foreign key to
-    the author: a verdict outlives the account, as the audit trail does.
+    A changed verdict is a new row with the next `revision`; the newest counts. If two concurrent
+    writers insert the same revision, the unique constraint refuses the second. `n` is the finding's number;
+    for a missed risk it is 0, and `context` holds the sentence. The span is the finding's, or (0, 0) if it
+    has none. `risk_types` are the types by this verdict; `role` is the author's role at that time.
+    `verified` is true if the service saw the sentence in the document. There is no foreign key to the
+    author: a verdict outlives the account, as the audit trail does.
     """
 
     __tablename__ = "feedback"

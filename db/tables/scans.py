@@ -24,7 +24,7 @@ from db.tables.base import Base, one_of
 
 
 class Source(StrEnum):
-    """What analyzed a scan; the CHECK of scans is built from it.
+    """What analyzed a scan. The CHECK of scans is built from these values.
 
     nlp has the same values as a Literal, since db and nlp do not import each other; a test compares them.
     """
@@ -34,7 +34,7 @@ class Source(StrEnum):
 
 
 class Scan(Base):
-    """One scanned document; `id` is a UUIDv7 of the caller's."""
+    """One scanned document; the caller generates `id`, a UUIDv7."""
 
     __tablename__ = "scans"
     __table_args__ = (
@@ -64,8 +64,8 @@ class Scan(Base):
 class Finding(Base):
     """A finding of a scan, numbered from 1 in document order; `end` is exclusive.
 
-    A risk or category of another service that is not in the taxonomy has no key; `foreign_risk` or
-    `foreign_category` holds its title. A context that is not in the text has no span.
+    Another service's risk or category has no key if it is not in the taxonomy; `foreign_risk` or
+    `foreign_category` then holds its title. A context that is not in the text has no span.
     """
 
     __tablename__ = "findings"

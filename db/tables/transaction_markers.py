@@ -1,4 +1,4 @@
-"""The rows by which a transaction whose COMMIT had no answer is looked up."""
+"""Rows that show whether a transaction was committed, if its COMMIT got no answer."""
 
 from __future__ import annotations
 

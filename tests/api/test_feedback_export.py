@@ -205,7 +205,7 @@ def test_export_failure_keeps_the_older_file(user, scan, export, tmp_path, monke
     def lost(*_, **__):
         raise DatabaseUnavailable("gone")
 
-    monkeypatch.setattr(queries, "newest_of_scan", lost)
+    monkeypatch.setattr(queries, "newest_by_target", lost)
     with pytest.raises(DatabaseUnavailable):
         export.write_file(out, actor=TEST)
     assert (out.read_text(), [*tmp_path.iterdir()]) == ("older", [out])

@@ -46,17 +46,17 @@ def add(database, *rows):
 
 def test_no_deployment_is_number_zero_and_wants_nothing(database):
     assert database.run(deployments.newest_n) == 0
-    assert database.run(deployments.wanted) == deployments.Wanted(0, None, None)
+    assert database.run(deployments.desired_state) == deployments.DesiredState(0, None, None)
 
 
-def test_wanted_is_the_newest_of_each_sort(database):
+def test_desired_state_is_the_newest_of_each_kind(database):
     add(
         database,
         values(1),
         values(2, "shadow", to_model="m/3", share=0.1),
         values(3, "rollback", from_model="m/2", to_model="m/1"),
     )
-    found = database.run(deployments.wanted)
+    found = database.run(deployments.desired_state)
     assert (found.n, found.serving.n, found.shadow.n) == (3, 3, 2)
     assert (found.serving.to_model, found.shadow.share) == ("m/1", 0.1)
 

@@ -111,20 +111,20 @@ def test_newest_revision_is_current_and_a_withdrawal_leaves_none(database, user,
     assert database.run(lambda s: feedback.newest(s, where)).id == third.id
 
 
-def test_own_of_findings_are_current_and_the_users_own(database, user, scan, give):
+def test_own_verdicts_are_current_and_the_users_own(database, user, scan, give):
     other = database.run(add_user)
     give(target(scan, user))
     own = give(target(scan, user), revision=2)
     give(target(scan, other, n=2))
-    found = database.run(lambda s: feedback.own_of_findings(s, scan.id, user.id, [1, 2]))
+    found = database.run(lambda s: feedback.own_verdicts(s, scan.id, user.id, [1, 2]))
     assert {n: row.id for n, row in found.items()} == {1: own.id}
 
 
-def test_history_of_finding_is_newest_first_and_bounded(database, user, scan, give):
+def test_verdict_history_is_newest_first_and_bounded(database, user, scan, give):
     rows = [give(target(scan, user), revision=n).id for n in (1, 2, 3)]
 
     def history(limit):
-        return database.run(lambda s: feedback.history_of_finding(s, scan.id, 1, limit=limit))
+        return database.run(lambda s: feedback.verdict_history(s, scan.id, 1, limit=limit))
 
     assert [row.id for row in history(10)] == rows[::-1]
     assert [row.id for row in history(2)] == rows[:0:-1]

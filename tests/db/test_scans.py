@@ -24,27 +24,27 @@ def counted(database, user, *chosen, at_most):
 
 
 def findings(database, scan, after_n=0, limit=100):
-    return database.run(lambda s: scans.findings_of_scan(s, scan.id, after_n=after_n, limit=limit))
+    return database.run(lambda s: scans.list_findings(s, scan.id, after_n=after_n, limit=limit))
 
 
 def test_add_scan_reads_back_whole(database, user, store_scan):
     coverage = {"pages": None, "warning": 'Zu teuer \U0001f4b8 für "uns"'}
     stored = store_scan(filename="Плän \U0001f600.pdf", coverage=coverage)
-    scan = database.run(lambda s: scans.scan_of_user(s, stored.id, user.id))
+    scan = database.run(lambda s: scans.get_scan(s, stored.id, user.id))
     assert (scan.filename, scan.coverage) == (stored.filename, coverage)
 
 
 def test_add_scan_keeps_microseconds(database, user, store_scan):
     moment = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=UTC)
     stored = store_scan(created_at=moment)
-    found = database.run(lambda s: scans.scan_of_user(s, stored.id, user.id))
+    found = database.run(lambda s: scans.get_scan(s, stored.id, user.id))
     assert found.created_at == moment
 
 
 def test_add_scan_of_a_time_in_another_zone_is_the_same_moment(database, user, store_scan):
     moment = datetime.fromisoformat("2026-03-29T03:30:00+02:00")
     stored = store_scan(created_at=moment)
-    found = database.run(lambda s: scans.scan_of_user(s, stored.id, user.id))
+    found = database.run(lambda s: scans.get_scan(s, stored.id, user.id))
     assert found.created_at == moment
 
 
@@ -86,10 +86,10 @@ def test_scan_by_key_of_another_user_is_none(database, store_scan):
     assert database.run(lambda s: scans.scan_by_key(s, other.id, "k")) is None
 
 
-def test_scan_of_user_of_another_user_is_none(database, store_scan):
+def test_get_scan_of_another_user_is_none(database, store_scan):
     stored = store_scan()
     other = database.run(add_user)
-    assert database.run(lambda s: scans.scan_of_user(s, stored.id, other.id)) is None
+    assert database.run(lambda s: scans.get_scan(s, stored.id, other.id)) is None
 
 
 def test_add_scan_of_a_user_that_is_gone_is_refused(database):

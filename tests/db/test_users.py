@@ -37,7 +37,7 @@ def issue(database, login, expires_at=NOW + timedelta(days=1)):
 
 
 def take(database, token_hash, now=NOW):
-    return database.run(lambda s: users.take_refresh_token(s, token_hash, now))
+    return database.run(lambda s: users.redeem_refresh_token(s, token_hash, now))
 
 
 def disable(database, user):
@@ -78,24 +78,24 @@ def test_user_created_at_keeps_microseconds_and_zone(database, user):
     assert stored.created_at.tzinfo is UTC
 
 
-def test_user_of_login_that_runs_is_the_user(database, user, login):
-    found, last_used_at = database.run(lambda s: users.user_of_login(s, user.id, login.id))
+def test_user_by_login_that_runs_is_the_user(database, user, login):
+    found, last_used_at = database.run(lambda s: users.user_by_login(s, user.id, login.id))
     assert (found.id, last_used_at) == (user.id, login.created_at)
 
 
-def test_user_of_login_revoked_is_none(database, user, login):
+def test_user_by_login_revoked_is_none(database, user, login):
     database.run(lambda s: users.revoke_login(s, login.id, "logged out"))
-    assert database.run(lambda s: users.user_of_login(s, user.id, login.id)) is None
+    assert database.run(lambda s: users.user_by_login(s, user.id, login.id)) is None
 
 
-def test_user_of_login_disabled_is_none(database, user, login):
+def test_user_by_login_disabled_is_none(database, user, login):
     disable(database, user)
-    assert database.run(lambda s: users.user_of_login(s, user.id, login.id)) is None
+    assert database.run(lambda s: users.user_by_login(s, user.id, login.id)) is None
 
 
-def test_user_of_login_of_another_user_is_none(database, login):
+def test_user_by_login_of_another_user_is_none(database, login):
     other = database.run(add_user)
-    assert database.run(lambda s: users.user_of_login(s, other.id, login.id)) is None
+    assert database.run(lambda s: users.user_by_login(s, other.id, login.id)) is None
 
 
 def test_revoke_login_twice_keeps_the_first_reason(database, login, token_hash):
@@ -107,9 +107,9 @@ def test_revoke_login_twice_keeps_the_first_reason(database, login, token_hash):
 
 def test_revoke_logins_of_user_ends_each(database, user, login):
     second = database.run(lambda s: users.begin_login(s, user.id))
-    database.run(lambda s: users.revoke_logins_of_user(s, user.id, "password changed"))
+    database.run(lambda s: users.revoke_user_logins(s, user.id, "password changed"))
     for ended in (login, second):
-        assert database.run(lambda s, i=ended.id: users.user_of_login(s, user.id, i)) is None
+        assert database.run(lambda s, i=ended.id: users.user_by_login(s, user.id, i)) is None
 
 
 def test_begin_login_of_a_user_that_is_gone_is_refused(database):
@@ -117,26 +117,26 @@ def test_begin_login_of_a_user_that_is_gone_is_refused(database):
         database.run(lambda s: users.begin_login(s, uuid_utils.compat.uuid7()))
 
 
-def test_take_refresh_token_once_is_ok_then_reused(database, login, token_hash):
+def test_redeem_refresh_token_once_is_ok_then_reused(database, login, token_hash):
     assert take(database, token_hash)[0] == "ok"
     outcome, found = take(database, token_hash)
     assert (outcome, found.id) == ("reused", login.id)
 
 
-def test_take_refresh_token_unknown_has_no_login(database):
+def test_redeem_refresh_token_unknown_has_no_login(database):
     assert take(database, "f" * 64) == ("unknown", None)
 
 
-def test_take_refresh_token_at_its_expiry_is_expired(database, login):
+def test_redeem_refresh_token_at_its_expiry_is_expired(database, login):
     assert take(database, issue(database, login, expires_at=NOW))[0] == "expired"
 
 
-def test_take_refresh_token_of_a_disabled_user_is_revoked(database, user, token_hash):
+def test_redeem_refresh_token_of_a_disabled_user_is_revoked(database, user, token_hash):
     disable(database, user)
     assert take(database, token_hash)[0] == "revoked"
 
 
-def test_take_refresh_token_in_a_race_lets_one_win(database, login):
+def test_redeem_refresh_token_in_a_race_lets_one_win(database, login):
     with ThreadPoolExecutor(3) as pool:
         for _ in range(10):
             hashed, barrier = issue(database, login), threading.Barrier(3)

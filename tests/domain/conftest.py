@@ -71,12 +71,12 @@ def deploy(transactions):
 
 
 def _add_deployment(session, values):
-    wanted = deployments.wanted(session)
+    desired = deployments.desired_state(session)
     own = {
         "id": uuid_utils.compat.uuid7(),
-        "n": wanted.n + 1,
+        "n": desired.n + 1,
         "created_at": datetime.now(UTC),
-        "from_model": wanted.serving.to_model if wanted.serving else f"{NAME}/{VERSION}",
+        "from_model": desired.serving.to_model if desired.serving else f"{NAME}/{VERSION}",
         "actor": "cli:root",
         "forced": False,
         "metrics": {},

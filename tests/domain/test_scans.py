@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import delete, insert
 
-from db.queries.scans import ScanFilter, findings_of_scan
+from db.queries.scans import ScanFilter, list_findings
 from db.tables import Scan, User
 from service.domain.limits import COUNTED_SCANS
 from service.domain.scans.scans import delete_scan, get_scan, list_scans
@@ -33,7 +33,7 @@ def pages(transactions, user):
 def test_create_stores_the_scan_with_its_findings_in_order(transactions, scans, user):
     scan = scans.create(user.id, RISKY, key=None).scan
     stored = transactions.read(get_scan, user.id, scan.id).scan
-    findings = transactions.read(findings_of_scan, scan.id, after_n=0, limit=9)
+    findings = transactions.read(list_findings, scan.id, after_n=0, limit=9)
     assert [f.risk_type for f in findings] == ["tight-budget", "aggressive-deadline"]
     assert [TEXT[f.start : f.end] for f in findings] == [f.context for f in findings]
     assert (stored.n_findings, stored.sensitivity, stored.source) == (2, "balanced", "model")
@@ -119,7 +119,7 @@ def test_get_scan_of_another_owner_is_not_found(transactions, scan, add_user):
 
 def test_delete_scan_removes_it_with_its_findings_and_records_it(transactions, scan, user, events):
     transactions.run(delete_scan, user.id, scan.id)
-    assert transactions.read(findings_of_scan, scan.id, after_n=0, limit=9) == []
+    assert transactions.read(list_findings, scan.id, after_n=0, limit=9) == []
     assert events()[0] == "scan.deleted"
     with pytest.raises(NotFound):
         transactions.run(delete_scan, user.id, scan.id)

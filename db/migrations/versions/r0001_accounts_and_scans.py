@@ -19,7 +19,7 @@ depends_on: Sequence[str] | None = None
 
 
 def upgrade() -> None:
-    """Create the tables, owners before what they own."""
+    """Create the tables, parents before children."""
     _create_users()
     _create_logins()
     _create_refresh_tokens()
@@ -29,7 +29,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the tables, and their rows with them, what is owned before its owners."""
+    """Drop the tables with their rows, children before parents."""
     for table in ("audit_events", "findings", "scans", "refresh_tokens", "logins", "users"):
         op.drop_table(table)
 

@@ -1,4 +1,4 @@
-"""Feedback: what people say of findings, and the risks that were missed.
+"""Feedback: verdicts on findings, and reports of missed risks.
 
 Rule about locks: the table is new, so nobody waits for it.
 """

@@ -84,12 +84,12 @@ def _change(table: str, renamed: Mapping[str, str], old: _Key, new: _Key) -> Non
     bind = op.get_bind()
     inspector = inspect(bind)
     checks = {check["name"] for check in inspector.get_check_constraints(table)}
-    left = {before: after for before, after in renamed.items() if before in checks}
+    remaining = {before: after for before, after in renamed.items() if before in checks}
     is_old = old[0] in {unique["name"] for unique in inspector.get_unique_constraints(table)}
-    if not left and not is_old:
+    if not remaining and not is_old:
         return
     change = {"sqlite": _on_sqlite, "postgresql": _on_postgresql}.get(bind.dialect.name, _on_mysql)
-    change(table, left, (old, new) if is_old else None)
+    change(table, remaining, (old, new) if is_old else None)
 
 
 def _on_sqlite(table: str, renamed: Mapping[str, str], keys: tuple[_Key, _Key] | None) -> None:

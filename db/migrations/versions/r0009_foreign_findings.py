@@ -27,7 +27,7 @@ _OPTIONAL = {"risk_type": 64, "category": 64, "span_start": None, "span_end": No
 """Columns of findings that become nullable, with their length; None for an integer."""
 _TITLES = ("foreign_risk", "foreign_category")
 _NOT_EMPTY = "span_end > span_start"
-_NONE_TOO = "(span_end > span_start OR (n > 0 AND span_start = 0 AND span_end = 0))"
+_OR_NO_SPAN = "(span_end > span_start OR (n > 0 AND span_start = 0 AND span_end = 0))"
 
 
 def upgrade() -> None:
@@ -36,16 +36,16 @@ def upgrade() -> None:
     known = {column["name"] for column in inspect(op.get_bind()).get_columns("findings")}
     if missing := [title for title in _TITLES if title not in known]:
         _alter("findings", [f"ADD COLUMN {title} {_sql(exact(255))}" for title in missing])
-    _check_spans(_NOT_EMPTY, _NONE_TOO)
+    _check_spans(_NOT_EMPTY, _OR_NO_SPAN)
 
 
 def downgrade() -> None:
-    """Drop the titles, and the findings and verdicts that an older version cannot hold."""
+    """Drop the titles, and the findings and verdicts that an older version cannot store."""
     op.execute("DELETE FROM feedback WHERE span_start = span_end")
     op.execute(
         "DELETE FROM findings WHERE risk_type IS NULL OR category IS NULL OR span_start IS NULL"
     )
-    _check_spans(_NONE_TOO, _NOT_EMPTY)
+    _check_spans(_OR_NO_SPAN, _NOT_EMPTY)
     _alter("findings", [f"DROP COLUMN {title}" for title in _TITLES])
     _make_optional(optional=False)
 

@@ -1,4 +1,4 @@
-"""The rows by which a transaction whose COMMIT had no answer is looked up.
+"""Rows that show whether a transaction was committed, if its COMMIT got no answer.
 
 Rule about locks: the table is new, so nobody waits for it.
 """
@@ -19,7 +19,7 @@ depends_on: Sequence[str] | None = None
 
 
 def upgrade() -> None:
-    """Create the table and the index by which old rows are found."""
+    """Create the table, and the index that finds old rows."""
     op.create_table(
         "transaction_markers",
         sa.Column("id", row_id(), nullable=False),

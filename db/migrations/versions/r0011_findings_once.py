@@ -1,6 +1,6 @@
 """Drop scans.data, which repeated the sentence and the titles of each finding.
 
-Releases after this one derive it from findings. A finding that only `data` has becomes a row with its titles:
+Later releases derive it from the findings. A finding that only `data` has becomes a row with its titles;
 a downgrade below 0009 deletes such rows. The downgrade builds `data` from the findings.
 
 Rule about locks: PostgreSQL, MariaDB and MySQL 8.0.29 or newer change their catalogue alone; older MySQL and

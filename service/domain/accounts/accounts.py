@@ -132,12 +132,12 @@ class Accounts:
         verified_hash, new_hash = user.password_hash, hash_password(new)
 
         def change(session: Session) -> None:
-            stored = users.user_to_change(session, user.id)
+            stored = users.lock_user(session, user.id)
             if stored is None or stored.password_hash != verified_hash:
                 raise Conflict("The password was changed elsewhere meanwhile; log in again.")
             users.set_password_hash(session, user.id, new_hash)
             reason = "password changed"
-            n = users.revoke_logins_of_user(session, user.id, reason, but=claims.login_id)
+            n = users.revoke_user_logins(session, user.id, reason, except_login_id=claims.login_id)
             record_own(session, Action.PASSWORD_CHANGED, user.id, n_logins=n)
 
         self._transactions.run(change)
@@ -160,7 +160,7 @@ class Accounts:
         Raises:
             Unauthenticated: the account is gone or disabled, or the log-in has ended.
         """
-        row = self._transactions.read(users.user_of_login, claims.user_id, claims.login_id)
+        row = self._transactions.read(users.user_by_login, claims.user_id, claims.login_id)
         if row is None:
             raise Unauthenticated("This log-in has ended; log in again.")
         user, last_used_at = row
@@ -185,7 +185,7 @@ class Accounts:
 
         Without the lock, a log-in with the old password could start after a password change ended all others.
         """
-        stored = users.user_to_change(session, verified.id)
+        stored = users.lock_user(session, verified.id)
         if stored is None or stored.disabled_at is not None:
             return False
         if stored.password_hash == verified.password_hash:

@@ -42,7 +42,7 @@ def refresh(session: Session, tokens: TokenMaker, token_hash: str) -> TokenPair 
         IntegrityError: the account was deleted meanwhile.
     """
     now = datetime.now(UTC)
-    outcome, login = users.take_refresh_token(session, token_hash, now)
+    outcome, login = users.redeem_refresh_token(session, token_hash, now)
     if login is None:
         return None
     if outcome == "reused":
@@ -71,7 +71,7 @@ def end(session: Session, user_id: UUID, login_id: UUID) -> None:
 
 def end_all(session: Session, user_id: UUID) -> None:
     """End every log-in of an account."""
-    n_ended = users.revoke_logins_of_user(session, user_id, "logged out everywhere")
+    n_ended = users.revoke_user_logins(session, user_id, "logged out everywhere")
     if n_ended:
         record_own(session, Action.USER_LOGGED_OUT, user_id, n_logins=n_ended)
 

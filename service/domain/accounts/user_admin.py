@@ -43,7 +43,7 @@ def disable(session: Session, email: str, *, actor: Actor) -> User:
     user = _locked_unless_last_admin(session, email)
     if user.disabled_at is None:
         user.disabled_at = datetime.now(UTC)
-        n = users.revoke_logins_of_user(session, user.id, "disabled")
+        n = users.revoke_user_logins(session, user.id, "disabled")
         _record(session, Action.USER_DISABLED, user, actor, n_logins=n)
     return user
 
@@ -69,7 +69,7 @@ def store_password(session: Session, email: str, password_hash: str, *, actor: A
     """
     user = _locked(session, email)
     user.password_hash = password_hash
-    n = users.revoke_logins_of_user(session, user.id, "password reset")
+    n = users.revoke_user_logins(session, user.id, "password reset")
     _record(session, Action.PASSWORD_RESET, user, actor, n_logins=n)
     return user
 
@@ -91,7 +91,7 @@ def _locked(session: Session, email: str) -> User:
         user = users.user_by_email(session, normalized(email))
     except email_validator.EmailNotValidError:
         user = None
-    locked = users.user_to_change(session, user.id) if user else None
+    locked = users.lock_user(session, user.id) if user else None
     if locked is None:
         raise NotFound(
             f"No account has the address {email}; `python -m service users list` shows them."

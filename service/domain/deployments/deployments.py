@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from db.error_codes import is_duplicate
 from db.queries import deployments as queries
-from db.queries.deployments import Wanted
+from db.queries.deployments import DesiredState
 from db.tables import Deployment, DeploymentKind, ShadowTotal
 from service.config.settings import Config
 from service.domain.audit import Action, Actor, event, record
@@ -97,13 +97,17 @@ class Deployments:
             Conflict: another service analyzes.
         """
         self._require_local_model()
-        wanted, history, totals = self._transactions.read(
-            lambda s: (queries.wanted(s), queries.serving_history(s), queries.shadow_totals(s))
+        desired, history, totals = self._transactions.read(
+            lambda s: (
+                queries.desired_state(s),
+                queries.serving_history(s),
+                queries.shadow_totals(s),
+            )
         )
-        shadow = (
-            wanted.shadow if wanted.shadow and wanted.shadow.kind == DeploymentKind.SHADOW else None
-        )
-        serving = self._serving(wanted)
+        shadow = desired.shadow
+        if shadow is not None and shadow.kind != DeploymentKind.SHADOW:
+            shadow = None
+        serving = self._serving(desired)
         states = dict.fromkeys(_rollback_targets(history)[-1:], ModelState.PREVIOUS)
         if shadow is not None and shadow.to_model is not None:
             states[shadow.to_model] = ModelState.SHADOW
@@ -125,7 +129,7 @@ class Deployments:
 
     def activated(self) -> str | None:
         """Return the name/version of the model that was activated last; None if none was."""
-        newest = self._transactions.read(queries.wanted).serving
+        newest = self._transactions.read(queries.desired_state).serving
         return None if newest is None else newest.to_model
 
     def activate(self, model: str, *, actor: Actor, why: str | None, force: bool) -> Deployment:
@@ -143,8 +147,8 @@ class Deployments:
         sha256 = self._prove(model)
         gate = self._gate_record(model)
 
-        def decide(_session: Session, wanted: Wanted) -> dict[str, Any]:
-            serving = self._serving(wanted)
+        def decide(_session: Session, desired: DesiredState) -> dict[str, Any]:
+            serving = self._serving(desired)
             if serving == model:
                 raise Conflict(f"{model} serves already.")
             reasons = _refusals(model, sha256, serving, gate)
@@ -172,13 +176,13 @@ class Deployments:
         """
         self._require_local_model()
 
-        def decide(session: Session, wanted: Wanted) -> dict[str, Any]:
+        def decide(session: Session, desired: DesiredState) -> dict[str, Any]:
             targets = _rollback_targets(queries.serving_history(session))
             if not targets:
                 raise Conflict("There is no activation to roll back.")
             return {
                 "kind": DeploymentKind.ROLLBACK,
-                "from_model": self._serving(wanted),
+                "from_model": self._serving(desired),
                 "to_model": targets[-1],
                 "manifest_sha256": self._verify(targets[-1]),
             }
@@ -195,8 +199,8 @@ class Deployments:
         self._require_local_model()
         sha256 = self._prove(model)
 
-        def decide(_session: Session, wanted: Wanted) -> dict[str, Any]:
-            serving = self._serving(wanted)
+        def decide(_session: Session, desired: DesiredState) -> dict[str, Any]:
+            serving = self._serving(desired)
             if serving == model:
                 raise Conflict(f"{model} serves; a shadow is another model.")
             return {
@@ -210,18 +214,18 @@ class Deployments:
         return self._deploy(decide, actor=actor, why=why)
 
     def end_shadow(self, *, actor: Actor) -> Deployment | None:
-        """Have every process stop shadowing; None when none was wanted."""
+        """Have every process stop shadowing; None when none was desired."""
         self._require_local_model()
-        wanted = self._transactions.read(queries.wanted)
-        shadow = wanted.shadow
+        desired = self._transactions.read(queries.desired_state)
+        shadow = desired.shadow
         if shadow is None or shadow.kind == DeploymentKind.SHADOW_OFF or shadow.to_model is None:
             return None
         values = {"kind": DeploymentKind.SHADOW_OFF, "from_model": shadow.to_model}
-        return self._deploy(lambda _session, _wanted: values, actor=actor, why=None)
+        return self._deploy(lambda _session, _desired: values, actor=actor, why=None)
 
     def _deploy(
         self,
-        decide: Callable[[Session, Wanted], Mapping[str, Any]],
+        decide: Callable[[Session, DesiredState], Mapping[str, Any]],
         *,
         actor: Actor,
         why: str | None,
@@ -229,16 +233,16 @@ class Deployments:
         """Store what `decide` returns for what is wanted now, as the next deployment."""
 
         def work(session: Session) -> Deployment:
-            wanted = queries.wanted(session)
+            desired = queries.desired_state(session)
             values = {
                 "id": uuid_utils.compat.uuid7(),
-                "n": wanted.n + 1,
+                "n": desired.n + 1,
                 "created_at": datetime.now(UTC),
                 "actor": actor.name,
                 "why": why,
                 "forced": False,
                 "metrics": {},
-                **decide(session, wanted),
+                **decide(session, desired),
             }
             deployment = queries.add_deployment(session, values)
             _record(session, deployment, actor)
@@ -263,9 +267,9 @@ class Deployments:
                 "Unset it to serve a model from here."
             )
 
-    def _serving(self, wanted: Wanted) -> str:
-        if wanted.serving is not None and wanted.serving.to_model is not None:
-            return wanted.serving.to_model
+    def _serving(self, desired: DesiredState) -> str:
+        if desired.serving is not None and desired.serving.to_model is not None:
+            return desired.serving.to_model
         return self._registry.default_model()
 
     def _prove(self, model: str) -> str:

@@ -117,17 +117,17 @@ class Rollout:
         """
         with self._one_at_a_time:
             try:
-                wanted = self._changed_deployments()
+                desired = self._changed_deployments()
             except DatabaseUnavailable:
                 return
-            if wanted is None:
+            if desired is None:
                 return
             self.faults, self._retry_at_s = {}, None
-            self._follow_serving(wanted.serving)
-            self._follow_shadow(wanted.shadow)
+            self._follow_serving(desired.serving)
+            self._follow_shadow(desired.shadow)
             if self.faults:
                 self._retry_at_s = time.monotonic() + RETRY_S
-            self._seen_n = wanted.n
+            self._seen_n = desired.n
 
     @cached_property
     def _default(self) -> _Loaded:
@@ -139,12 +139,12 @@ class Rollout:
     def _serving(self) -> _Loaded:
         return self._taken_over or self._default
 
-    def _changed_deployments(self) -> deployments.Wanted | None:
+    def _changed_deployments(self) -> deployments.DesiredState | None:
         n = self._transactions.read(deployments.newest_n)
         is_due = self._retry_at_s is not None and time.monotonic() >= self._retry_at_s
         if n == self._seen_n and not is_due:
             return None
-        return self._transactions.read(deployments.wanted)
+        return self._transactions.read(deployments.desired_state)
 
     def _follow_serving(self, newest: Deployment | None) -> None:
         target = _Target(self._default.model, self._default.manifest_sha256)

@@ -161,7 +161,7 @@ class FeedbackExport:
 
 
 def _sentences(session: Session, scan_id: UUID) -> list[_Sentence]:
-    rows = queries.newest_of_scan(session, scan_id)
+    rows = queries.newest_by_target(session, scan_id)
     spans = {(row.start, row.end) for row in rows}
     sentences: dict[tuple[int, int, str], _Sentence] = {}
     text_at: dict[tuple[int, int], str] = {}

@@ -147,12 +147,12 @@ def review_finding(session: Session, user: tables.User, scan_id: UUID, n: int) -
     The lists end at the newest 100; NotFound if there is no such finding.
     """
     finding = _finding(session, user, scan_id, n)
-    own = queries.own_of_findings(session, scan_id, user.id, [n]).get(n)
+    own = queries.own_verdicts(session, scan_id, user.id, [n]).get(n)
     owner_id = visible_owner(user)
-    history = queries.history_of_finding(session, scan_id, n, user_id=owner_id, limit=_MAX_SHOWN)
+    history = queries.verdict_history(session, scan_id, n, user_id=owner_id, limit=_MAX_SHOWN)
     if owner_id is not None:
         return FindingReview(finding, own, (), history)
-    current = queries.current_of_finding(session, scan_id, n, limit=_MAX_SHOWN + 1)
+    current = queries.current_verdicts(session, scan_id, n, limit=_MAX_SHOWN + 1)
     others = [row for row in current if row.user_id != user.id]
     return FindingReview(finding, own, others[:_MAX_SHOWN], history)
 
@@ -180,8 +180,8 @@ def list_findings(
 ) -> tuple[tables.Scan, list[tuple[tables.Finding, tables.Feedback | None]]]:
     """Return the scan and up to `limit` findings after number `after_n`, each with the user's verdict."""
     scan = _scan(session, user, scan_id)
-    findings = scans.findings_of_scan(session, scan_id, after_n=after_n, limit=limit)
-    own = queries.own_of_findings(session, scan_id, user.id, [f.n for f in findings])
+    findings = scans.list_findings(session, scan_id, after_n=after_n, limit=limit)
+    own = queries.own_verdicts(session, scan_id, user.id, [f.n for f in findings])
     return scan, [(finding, own.get(finding.n)) for finding in findings]
 
 
@@ -288,7 +288,7 @@ def _finding(
     session: Session, user: tables.User, scan_id: UUID, n: int, *, lock: bool = False
 ) -> tables.Finding:
     _scan(session, user, scan_id, lock=lock)
-    finding = queries.finding_of_scan(session, scan_id, n) if n <= _MAX_N else None
+    finding = queries.get_finding(session, scan_id, n) if n <= _MAX_N else None
     if finding is None:
         raise NotFound("This scan has no finding with this number.")
     return finding

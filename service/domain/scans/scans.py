@@ -115,7 +115,7 @@ class Scans:
 
 def get_scan(session: Session, owner_id: UUID | None, scan_id: UUID) -> StoredScan:
     """Return a scan of this owner, or of anyone if None; NotFound if there is none."""
-    scan = queries.scan_of_user(session, scan_id, owner_id)
+    scan = queries.get_scan(session, scan_id, owner_id)
     if scan is None:
         raise _not_found()
     return _with_findings(session, scan)
@@ -124,7 +124,7 @@ def get_scan(session: Session, owner_id: UUID | None, scan_id: UUID) -> StoredSc
 def list_scans(
     session: Session,
     owner_id: UUID | None,
-    chosen: queries.ScanFilter,
+    filters: queries.ScanFilter,
     *,
     per_page: int,
     after: tuple[datetime, UUID] | None,
@@ -135,8 +135,8 @@ def list_scans(
     Newest first. Only a numbered page has the total, which is exact up to COUNTED_SCANS.
     """
     if after is None:
-        return _numbered_page(session, owner_id, chosen, page=page, per_page=per_page)
-    rows = queries.list_scans(session, owner_id, chosen, limit=per_page + 1, after=after)
+        return _numbered_page(session, owner_id, filters, page=page, per_page=per_page)
+    rows = queries.list_scans(session, owner_id, filters, limit=per_page + 1, after=after)
     return _page(rows, per_page, total=None)
 
 
@@ -156,25 +156,25 @@ def _scan_by_key(session: Session, user_id: UUID, key: str) -> StoredScan | None
 
 
 def _with_findings(session: Session, scan: tables.Scan) -> StoredScan:
-    rows = queries.findings_of_scan(session, scan.id)
+    rows = queries.list_findings(session, scan.id)
     return StoredScan(scan, [_finding(row).data_item() for row in rows])
 
 
 def _numbered_page(
     session: Session,
     owner_id: UUID | None,
-    chosen: queries.ScanFilter,
+    filters: queries.ScanFilter,
     *,
     page: int,
     per_page: int,
 ) -> ScanPage:
     offset = (page - 1) * per_page
-    rows = queries.list_scans_page(session, owner_id, chosen, limit=per_page + 1, offset=offset)
+    rows = queries.list_scans_page(session, owner_id, filters, limit=per_page + 1, offset=offset)
     n_seen = offset + len(rows) if rows else 0
     if len(rows) <= per_page and (rows or page == 1):
         total = queries.Total(n_seen, is_exact=True)  # this is the last page
     else:
-        total = queries.count_scans(session, owner_id, chosen, at_most=COUNTED_SCANS)
+        total = queries.count_scans(session, owner_id, filters, at_most=COUNTED_SCANS)
         if n_seen > total.n:  # the page reaches beyond the counted scans
             total = queries.Total(n_seen, is_exact=False)
     return _page(rows, per_page, total=total)
