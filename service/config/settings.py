@@ -141,8 +141,8 @@ class Config(BaseModel):
     )
     rate_limit_storage_url: RateLimitStorage = Field(
         "memory://",
-        description="Where the service counts calls for rate limits. memory://: each process by "
-        "itself; redis://host:6379/0: all replicas together, and each by itself while Redis is "
+        description="Where the service counts calls for rate limits. memory://: in each process "
+        "separately; redis://host:6379/0: for all replicas together, and separately while Redis is "
         "unavailable.",
     )
     cors_origins: Origins = Field(

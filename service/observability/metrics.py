@@ -122,7 +122,7 @@ class Metrics(Observer):
     def _add_http(self) -> None:
         self._requests = self._histogram(
             "riskscan_http_request_duration_seconds",
-            "From the start of a request on its thread to the answer, by method, route and class of status.",
+            "Time from the start of a request on its thread to its response, by method, route and status.",
             _REQUEST_S,
             "method",
             "route",
@@ -154,7 +154,7 @@ class Metrics(Observer):
         )
         self._reports_dropped = self._counter(
             "riskscan_scan_reports_dropped_total",
-            "Answered scans that the counters above and the drift index miss, since their queue was full.",
+            "Scans missing from the scan counters and the drift index because the report queue was full.",
         )
         durations = self._histogram(
             "riskscan_scan_stage_duration_seconds",
@@ -166,19 +166,20 @@ class Metrics(Observer):
 
     def _add_queue(self) -> None:
         self._queue_tokens = self._gauge(
-            "riskscan_queue_tokens", "Tokens of the analyses that wait for the model or are in it."
+            "riskscan_queue_tokens",
+            "Tokens of analyses that wait for the model or are running in it.",
         )
         self._queue_requests = self._gauge(
-            "riskscan_queue_requests", "Analyses that wait for the model or are in it."
+            "riskscan_queue_requests", "Analyses that wait for the model or are running in it."
         )
         self._queue_wait = self._histogram(
             "riskscan_queue_wait_seconds",
-            "From the arrival of an analysis to its first forward pass.",
+            "Time from the arrival of an analysis to its first forward pass.",
             _STAGE_S,
         )
         self._rejected = self._counter(
             "riskscan_queue_rejected_total",
-            "Analyses rejected or dropped before the model read them, by reason.",
+            "Analyses rejected or dropped before they ran, by reason.",
             reason=[*get_args(Rejection), UNMATCHED],
         )
 
@@ -237,12 +238,14 @@ class Metrics(Observer):
         )
         self.drift_by_chance = self._labelled_gauge(
             "riskscan_drift_chance_index",
-            "The index that so few findings show by chance; above 0.1 the drift index says nothing yet.",
+            "Drift index that so few findings show by chance; above 0.1 the drift index is not meaningful.",
             "histogram",
         )
 
     def _add_health(self) -> None:
-        self.ready = self._gauge("riskscan_ready", "1 when a scan can be answered and stored.")
+        self.ready = self._gauge(
+            "riskscan_ready", "1 if the service can answer and store a scan, else 0."
+        )
         self.database_age = self._gauge(
             "riskscan_database_answer_age_seconds",
             "Time since the last readiness check of the database.",
