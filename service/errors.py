@@ -82,9 +82,8 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "conflict": ProblemType(
         409,
         "Conflict",
-        "The request conflicts with stored data: the e-mail address is taken, the password has changed "
-        "meanwhile, the Idempotency-Key was used with other content, or the model may not be deployed. "
-        "`detail` says which.",
+        "The request conflicts with stored data, such as a taken e-mail address or an Idempotency-Key that "
+        "was used with other content. `detail` says what conflicts.",
     ),
     "too_large": ProblemType(
         413,

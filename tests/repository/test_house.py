@@ -1,6 +1,7 @@
 """The rules of the house, held over the source itself."""
 
 import ast
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +26,24 @@ def test_no_function_is_too_long():
         if isinstance(node, ast.FunctionDef)
     }
     assert not {name: n for name, n in lengths.items() if n > MAX_FUNCTION_LINES}
+
+
+def modules_in(folder):
+    return {
+        path.stem
+        for path in (ROOT / folder).iterdir()
+        if path.stem != "__init__" and (path.suffix == ".py" or (path / "__init__.py").exists())
+    }
+
+
+def test_independence_contracts_name_every_noun():
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = config["tool"]["importlinter"]["contracts"]
+    named = {module for c in contracts if c["type"] == "independence" for module in c["modules"]}
+    domain = {p.parent.name for p in (ROOT / "service/domain").glob("*/__init__.py")}
+    api = modules_in("service/api") - {"http", "schemas", "current"}
+    nouns = {f"service.domain.{n}" for n in domain} | {f"service.api.{n}" for n in api}
+    assert nouns - named == set(), "add them to the independence contracts in pyproject.toml"
 
 
 def test_migrations_are_one_chain_with_the_numbers_of_their_files():

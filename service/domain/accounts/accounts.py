@@ -19,7 +19,6 @@ from db.queries import users
 from db.tables import Role, User
 from service.config.settings import Config
 from service.domain.accounts import logins, user_admin
-from service.domain.accounts.email_addresses import normalized
 from service.domain.accounts.logins import TokenPair, record_own
 from service.domain.accounts.passwords import (
     hash_password,
@@ -29,6 +28,7 @@ from service.domain.accounts.passwords import (
 )
 from service.domain.accounts.tokens import AccessClaims, TokenMaker
 from service.domain.audit import UNKNOWN, Action, Actor, account_event, record
+from service.domain.email_addresses import normalized
 from service.domain.transactions import Transactions
 from service.errors import Conflict, DatabaseUnavailable, Fault, InvalidRequest, Unauthenticated
 

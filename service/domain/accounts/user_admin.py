@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from db.queries import users
 from db.tables import Role, User
-from service.domain.accounts.email_addresses import normalized
 from service.domain.audit import Action, Actor, account_event, record
+from service.domain.email_addresses import normalized
 from service.errors import Conflict, NotFound
 
 
