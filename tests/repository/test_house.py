@@ -1,4 +1,4 @@
-"""The rules of the house, held over the source itself."""
+"""Rules that the source must follow: lengths of files and functions, numbers of migrations."""
 
 import ast
 import tomllib
