@@ -13,10 +13,10 @@ from service.domain.services import build_services
 
 @pytest.fixture
 def environ(tmp_path):
-    """The whole environment of a command: no setting but a data folder of this test's own."""
+    """The environment of a command, whose only setting is a data folder of this test's own."""
     own = {"DATA_DIR": str(tmp_path / "data"), "COLUMNS": "200", "RISKSCAN_ENV_FILE": ""}
-    kept = {"PATH", "HOME", "LANG"}
-    return {name: None for name in os.environ if name not in kept} | own
+    inherited = {"PATH", "HOME", "LANG"}
+    return {name: None for name in os.environ if name not in inherited} | own
 
 
 @pytest.fixture

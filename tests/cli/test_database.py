@@ -1,4 +1,4 @@
-"""`db`, and which database each command works on."""
+"""`db`, and the choice of the database that each command works on."""
 
 import re
 
@@ -7,36 +7,36 @@ import pytest
 from tests.db.old_rows import add_orphan
 
 
-def test_db_upgrade_tells_the_revision(riskscan):
+def test_db_upgrade_twice_prints_the_same_revision(riskscan):
     first, second = riskscan("db", "upgrade"), riskscan("db", "upgrade")
     assert first.returncode == 0, first.stderr
     assert first.stdout == second.stdout != ""
 
 
-def test_db_upgrade_away_says_what_to_check(riskscan):
-    done = riskscan("db", "upgrade", DATABASE_URL="mysql+pymysql://root@127.0.0.1:9/none")
-    assert done.returncode == 1
-    assert "DATABASE_URL" in done.stderr
+def test_db_upgrade_with_the_server_down_names_the_setting(riskscan):
+    result = riskscan("db", "upgrade", DATABASE_URL="mysql+pymysql://root@127.0.0.1:9/none")
+    assert result.returncode == 1
+    assert "DATABASE_URL" in result.stderr
 
 
-def test_db_orphans_lists_and_removes_what_lost_its_owner(riskscan, tmp_path):
+def test_db_orphans_lists_and_removes_rows_without_their_owner(riskscan, tmp_path):
     riskscan("db", "upgrade")
     url = f"sqlite:///{tmp_path}/data/riskscan.db"
     add_orphan(url)
-    listed = riskscan("db", "orphans")
-    assert listed.returncode == 0, listed.stderr
-    assert "scans: 1 without a row in users (user_id 01900000-" in listed.stdout
-    assert "--remove" in listed.stdout
+    listing = riskscan("db", "orphans")
+    assert listing.returncode == 0, listing.stderr
+    assert "scans: 1 without a row in users (user_id 01900000-" in listing.stdout
+    assert "--remove" in listing.stdout
     assert f"Removed from {url}: 1 of scans." in riskscan("db", "orphans", "--remove").stdout
     assert "Every row" in riskscan("db", "orphans").stdout
 
 
-def test_command_works_on_the_database_of_the_env_file(riskscan, tmp_path):
+def test_command_with_an_env_file_works_on_its_database(riskscan, tmp_path):
     settings, database = tmp_path / "settings", tmp_path / "named.db"
     settings.write_text(f"DATABASE_URL='sqlite:///{database}'  # ours\n")
     account = ("users", "create", "root@corp.local")
-    done = riskscan(*account, stdin="long enough\n", RISKSCAN_ENV_FILE=str(settings))
-    assert f"in sqlite:///{database}." in done.stdout
+    result = riskscan(*account, stdin="long enough\n", RISKSCAN_ENV_FILE=str(settings))
+    assert f"in sqlite:///{database}." in result.stdout
     again = riskscan(*account, stdin="long enough\n", DATABASE_URL=f"sqlite:///{database}")
     assert "has an account already" in again.stderr
 
@@ -52,8 +52,8 @@ def test_command_works_on_the_database_of_the_env_file(riskscan, tmp_path):
     ids=" ".join,
 )
 def test_command_that_writes_names_its_database(riskscan, tmp_path, command):
-    done = riskscan(*command, stdin="long enough\n")
-    assert f"sqlite:///{tmp_path / 'data' / 'riskscan.db'}" in done.stdout + done.stderr
+    result = riskscan(*command, stdin="long enough\n")
+    assert f"sqlite:///{tmp_path / 'data' / 'riskscan.db'}" in result.stdout + result.stderr
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_command_that_writes_names_its_database(riskscan, tmp_path, command):
     ids=["folder", "file", "option", "charset", "certificate"],
 )
 def test_db_upgrade_with_unusable_settings_names_the_remedy(riskscan, settings):
-    done = riskscan("db", "upgrade", **settings)
-    assert done.returncode == 1
-    assert re.match(r"riskscan: .*(DATABASE_URL|DATA_DIR)", done.stderr.splitlines()[-1])
-    assert "hunter2" not in done.stderr
+    result = riskscan("db", "upgrade", **settings)
+    assert result.returncode == 1
+    assert re.match(r"riskscan: .*(DATABASE_URL|DATA_DIR)", result.stderr.splitlines()[-1])
+    assert "hunter2" not in result.stderr

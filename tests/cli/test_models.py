@@ -17,7 +17,7 @@ def settings(tmp_path):
     return {"REGISTRY_DIR": str(tmp_path / "models")}
 
 
-def test_models_verify_proves_the_shipped_model(riskscan, tmp_path):
+def test_models_verify_accepts_the_shipped_model(riskscan, tmp_path):
     assert "is verified" in riskscan("models", "verify").stdout
     absent = riskscan("models", "verify", tmp_path)
     assert absent.returncode == 1
@@ -32,10 +32,10 @@ def test_models_active_prints_the_model_activated_last(riskscan, tmp_path):
     assert riskscan("models", "active", **registry).stdout == f"{model}\n"
 
 
-def test_models_active_with_the_database_away_exits_with_75(riskscan):
-    done = riskscan("models", "active", DATABASE_URL="mysql://u:p@127.0.0.1:1/none")
-    assert (done.returncode, done.stdout) == (os.EX_TEMPFAIL, "")
-    assert "The database does not answer" in done.stderr
+def test_models_active_with_the_database_down_exits_with_75(riskscan):
+    result = riskscan("models", "active", DATABASE_URL="mysql://u:p@127.0.0.1:1/none")
+    assert (result.returncode, result.stdout) == (os.EX_TEMPFAIL, "")
+    assert "The database does not answer" in result.stderr
 
 
 def test_models_are_listed_with_whole_names_in_80_columns(riskscan, settings):
@@ -67,6 +67,6 @@ def test_models_commands_tell_what_is_there_and_what_is_refused(riskscan, settin
 
 
 def test_models_commands_say_when_another_service_analyzes(riskscan, settings):
-    done = riskscan("models", "list", **settings, AI_SERVICE_URL="http://ai.corp.local")
-    assert done.returncode == 1
-    assert "AI_SERVICE_URL" in done.stderr
+    result = riskscan("models", "list", **settings, AI_SERVICE_URL="http://ai.corp.local")
+    assert result.returncode == 1
+    assert "AI_SERVICE_URL" in result.stderr

@@ -1,4 +1,4 @@
-"""`users`: accounts made, listed, changed and disabled."""
+"""`users`: creates, lists, changes and disables accounts."""
 
 import json
 
@@ -7,7 +7,7 @@ from db.queries.users import list_users
 from db.tables import Role
 
 
-def test_users_are_managed_from_list_to_disable(riskscan):
+def test_users_create_set_role_and_disable_show_in_the_list(riskscan):
     emails = ["root@corp.local", f"{'long' * 15}@corp.local"]
     for email in emails:
         riskscan("users", "create", email, "--reviewer", stdin="long enough\n")
@@ -16,14 +16,14 @@ def test_users_are_managed_from_list_to_disable(riskscan):
     accounts = [
         json.loads(line) for line in riskscan("users", "list", "--json").stdout.splitlines()
     ]
-    shown = {a["email"]: (a["role"], a["disabled_at"] is None) for a in accounts}
-    assert shown == {emails[0]: ("admin", True), emails[1]: ("reviewer", False)}
+    roles = {a["email"]: (a["role"], a["disabled_at"] is None) for a in accounts}
+    assert roles == {emails[0]: ("admin", True), emails[1]: ("reviewer", False)}
     refused = riskscan("users", "disable", emails[0])
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "last enabled administrator" in refused.stderr
 
 
-def test_users_list_fits_80_columns_and_cuts_no_address(riskscan):
+def test_users_list_on_80_columns_wraps_and_cuts_no_address(riskscan):
     email = f"{'long' * 15}@corp.{'internal.' * 5}local"
     riskscan("users", "create", email, stdin="long enough\n")
     lines = riskscan("users", "list", COLUMNS="80").stdout.splitlines()
@@ -33,15 +33,15 @@ def test_users_list_fits_80_columns_and_cuts_no_address(riskscan):
     )
 
 
-def test_users_create_with_bad_password_says_so(riskscan):
-    done = riskscan("users", "create", "root@corp.local", stdin="short\n")
-    assert done.returncode == 1
-    assert "7" in done.stderr
+def test_users_create_with_a_short_password_names_the_minimum(riskscan):
+    result = riskscan("users", "create", "root@corp.local", stdin="short\n")
+    assert result.returncode == 1
+    assert "7" in result.stderr
 
 
-def test_users_create_admin_makes_an_admin_and_an_event(riskscan, services):
-    done = riskscan("users", "create", "root@corp.local", "--admin", stdin="long enough\n")
-    assert done.returncode == 0, done.stderr
+def test_users_create_admin_stores_an_admin_and_an_event(riskscan, services):
+    result = riskscan("users", "create", "root@corp.local", "--admin", stdin="long enough\n")
+    assert result.returncode == 0, result.stderr
     pair = services.accounts.log_in("root@corp.local", "long enough")
     [user] = services.transactions.read(list_users)
     assert (user.id, user.role) == (pair.user_id, Role.ADMIN)
@@ -51,6 +51,6 @@ def test_users_create_admin_makes_an_admin_and_an_event(riskscan, services):
 
 def test_users_reset_password_reads_it_from_standard_input(riskscan, services):
     riskscan("users", "create", "a@corp.local", stdin="long enough\n")
-    done = riskscan("users", "reset-password", "a@corp.local", stdin="another one\r\n")
-    assert "has a new password" in done.stdout
+    result = riskscan("users", "reset-password", "a@corp.local", stdin="another one\r\n")
+    assert "has a new password" in result.stdout
     assert services.accounts.log_in("a@corp.local", "another one")

@@ -1,4 +1,4 @@
-"""The .env file: one meaning for this program and for Compose, and its place after the environment."""
+"""The .env file: read as Compose reads it, and overridden by the environment."""
 
 import re
 
@@ -10,9 +10,9 @@ from service.errors import ConfigError
 
 @pytest.fixture
 def load_file(tmp_path, monkeypatch):
-    """Load the settings as a process would that has this .env and these variables."""
+    """Load the settings of a process with this .env file and these environment variables."""
 
-    def load_it(content, **environ):
+    def load_content(content, **environ):
         path = tmp_path / ".env"
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         monkeypatch.setenv("RISKSCAN_ENV_FILE", str(path))
@@ -22,7 +22,7 @@ def load_file(tmp_path, monkeypatch):
             monkeypatch.setenv(name, value)
         return load()
 
-    return load_it
+    return load_content
 
 
 @pytest.mark.parametrize(
@@ -36,30 +36,30 @@ def load_file(tmp_path, monkeypatch):
         "LLM_MODEL=other\n\n# a comment\nLLM_MODEL=small model",
     ],
 )
-def test_line_means_what_it_means_to_compose(load_file, line):
+def test_line_is_read_as_compose_reads_it(load_file, line):
     assert load_file(f"{line}\n").llm_model == "small model"
 
 
-def test_single_quotes_take_dollar_and_hash_as_they_are(load_file):
+def test_single_quotes_keep_dollar_and_hash(load_file):
     assert load_file("LLM_API_KEY='pa$$#1 $HOME ${HOME}'\n").llm_api_key == "pa$$#1 $HOME ${HOME}"
 
 
 @pytest.mark.parametrize(
     "value", ["pa$word", '"pa$word"', "a#b", "#b", r"a\b", r'"a\nb"', r"'it\'s'", "${HOME}"]
 )
-def test_value_that_compose_reads_otherwise_is_refused(load_file, value):
+def test_value_that_compose_reads_differently_is_refused(load_file, value):
     with pytest.raises(ConfigError, match="line 2: LLM_API_KEY") as caught:
         load_file(f"# keys\nLLM_API_KEY={value}\nPORT=9\n")
     assert value not in str(caught.value)
 
 
 @pytest.mark.parametrize("line", ["LLM_MODEL: small", "LLM_MODEL='a' b", "PORT 8000", 'A="b'])
-def test_line_without_a_meaning_is_named(load_file, line):
+def test_line_that_cannot_be_parsed_is_named(load_file, line):
     with pytest.raises(ConfigError, match=r"line 3 .*NAME=value"):
         load_file(f"PORT=9\n\n{line}\n")
 
 
-def test_file_that_is_no_text_is_refused(load_file):
+def test_file_that_is_not_utf8_is_refused(load_file):
     with pytest.raises(ConfigError, match="UTF-8"):
         load_file(b"LLM_MODEL=\xff\n")
 
@@ -70,7 +70,7 @@ def test_named_file_that_is_absent_is_refused(tmp_path, monkeypatch):
         load()
 
 
-def test_environment_goes_before_the_file_and_the_file_before_the_default(load_file):
+def test_environment_overrides_the_file_and_the_file_the_default(load_file):
     config = load_file(
         "PORT=1111\nTHREADS=3\nCORS_ORIGINS=http://a.b\n", PORT="2222", CORS_ORIGINS=""
     )
@@ -101,6 +101,6 @@ def test_names_of_other_programs_are_ignored(load_file, name):
     assert load_file(f"{name}=1\n") == load({})
 
 
-def test_make_leaves_the_file_to_the_program():
+def test_makefile_does_not_read_the_file():
     recipes = [line for line in (ROOT / "Makefile").read_text().splitlines() if line[:1] == "\t"]
     assert not [line for line in recipes if re.search(r"(?<![\w.])\.env\b", line)]

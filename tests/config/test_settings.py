@@ -1,4 +1,4 @@
-"""Settings: what is refused, all at once, and what never shows."""
+"""Settings: all faults are reported at once, and secrets never appear in text."""
 
 import pytest
 from pydantic import ValidationError
@@ -11,7 +11,7 @@ from service.errors import ConfigError
     "origins",
     ["*", "http://*.corp.local", "http://a.b/path", "http://a@b", "http://a?b", "ftp://a", "a.b"],
 )
-def test_cors_origin_that_is_none_is_refused(origins):
+def test_cors_origin_that_is_malformed_is_refused(origins):
     with pytest.raises(ConfigError, match="CORS_ORIGINS"):
         load({"CORS_ORIGINS": origins})
 
@@ -51,12 +51,12 @@ def test_device_may_name_one_of_several_gpus(device):
 
 
 @pytest.mark.parametrize("device", ["cuda:", "cuda:a", "cuda:-1", "cpu:0", "gpu", "CUDA"])
-def test_device_that_is_none_is_refused(device):
+def test_device_that_is_unknown_is_refused(device):
     with pytest.raises(ConfigError, match=r"DEVICE must be one of auto, cpu, cuda"):
         load({"DEVICE": device})
 
 
-def test_empty_setting_counts_as_not_set():
+def test_empty_setting_is_the_default():
     assert load({"PORT": "", "MODEL_DIR": ""}) == load({})
 
 
@@ -102,7 +102,7 @@ def test_secret_set_twice_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("address", "meant"),
+    ("address", "expected"),
     [
         ("mysql://u:p%40@h/d", "mysql+pymysql://u:p%40@h/d"),
         ("mariadb://u@h:3307/d?charset=utf8mb4", "mysql+pymysql://u@h:3307/d?charset=utf8mb4"),
@@ -112,8 +112,8 @@ def test_secret_set_twice_is_refused():
         ("sqlite:////tmp/r.db?timeout=3", "sqlite:////tmp/r.db?timeout=3"),
     ],
 )
-def test_database_address_means_the_installed_driver(address, meant):
-    assert load({"DATABASE_URL": address}).database_url == meant
+def test_database_address_gets_the_installed_driver(address, expected):
+    assert load({"DATABASE_URL": address}).database_url == expected
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""models_cache/CURRENT names the model that ships, and everything else reads it there."""
+"""models_cache/CURRENT names the shipped model; all other files read it from there."""
 
 import subprocess
 
@@ -27,7 +27,7 @@ def test_service_serves_the_model_that_current_names_unless_model_dir_is_set():
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_version_of_the_shipped_model_stands_in_current_alone(name):
+def test_version_of_the_shipped_model_is_in_no_other_file(name):
     assert VERSION not in (ROOT / name).read_text()
 
 
@@ -39,12 +39,12 @@ def test_current_that_names_no_model_is_refused_with_its_path(tmp_path, content)
         shipped_folder(tmp_path)
 
 
-def test_shipped_model_is_in_version_control_whole():
+def test_shipped_model_is_completely_in_version_control():
     folder = f"models_cache/{NAME}/{VERSION}"
-    listed = subprocess.run(
+    git = subprocess.run(
         ["git", "ls-files", folder], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    if listed.returncode:
+    if git.returncode:
         pytest.skip("this tree is not under version control")
-    tracked = {line.rpartition("/")[2] for line in listed.stdout.splitlines()}
+    tracked = {line.rpartition("/")[2] for line in git.stdout.splitlines()}
     assert tracked == {path.name for path in (ROOT / folder).iterdir()}

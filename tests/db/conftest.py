@@ -51,9 +51,9 @@ def store_scan(database, user):
     """Store a scan of `user`, with a finding for each context."""
 
     def store(*contexts, **values):
-        found = [finding(n, context) for n, context in enumerate(contexts, start=1)]
+        findings = [finding(n, context) for n, context in enumerate(contexts, start=1)]
         values = scan_values(user.id, **values)
-        return database.run(lambda s: add_scan(s, values, found))
+        return database.run(lambda s: add_scan(s, values, findings))
 
     return store
 
@@ -63,8 +63,8 @@ def add_user(session, **values):
     return users.add_user(session, email=email, password_hash="argon2", **values)
 
 
-def add_scan(session, values, found):
-    scans.add_scan(session, values, found)
+def add_scan(session, values, findings):
+    scans.add_scan(session, values, findings)
     return Scan(**values)
 
 

@@ -1,6 +1,6 @@
-"""Rows as revision 0004 could store them, by table, owners before what they own.
+"""Rows of revision 0004 by table, owners before the rows that they own.
 
-Columns that the schema at hand does not have are left out.
+Columns that the current schema lacks are left out.
 """
 
 import json
@@ -12,12 +12,12 @@ from db.engines import open_unpooled_engine
 
 USER, SCAN, KEYED = "0190" + "a" * 28, "0190" + "b" * 28, "0190" + "c" * 28
 LOGIN, OTHER = "0190" + "d" * 28, "0190" + "e" * 28
-_MADE = "2026-01-02 03:04:05.678901"
+_CREATED_AT = "2026-01-02 03:04:05.678901"
 _SCAN = {
     "user_id": USER,
     "data": "[]",
     "source": "model",
-    "created_at": _MADE,
+    "created_at": _CREATED_AT,
     "model_name": "riskscan",
     "model_version": "1.0.0",
     "document_sha256": "0" * 64,
@@ -32,11 +32,19 @@ _COUNTS = ("n_scans", "n_sentences", "n_agreeing", "n_only_serving", "n_only_sha
 ROWS = [
     (
         "users",
-        [{"id": USER, "email": "é@x", "password_hash": "h", "role": "admin", "created_at": _MADE}],
+        [
+            {
+                "id": USER,
+                "email": "é@x",
+                "password_hash": "h",
+                "role": "admin",
+                "created_at": _CREATED_AT,
+            }
+        ],
     ),
     (
         "logins",
-        [{"id": LOGIN, "user_id": USER, "created_at": _MADE, "revoked_at": _MADE}],
+        [{"id": LOGIN, "user_id": USER, "created_at": _CREATED_AT, "revoked_at": _CREATED_AT}],
     ),
     (
         "refresh_tokens",
@@ -45,8 +53,8 @@ ROWS = [
                 "id": OTHER,
                 "login_id": LOGIN,
                 "token_hash": "1" * 64,
-                "created_at": _MADE,
-                "expires_at": _MADE,
+                "created_at": _CREATED_AT,
+                "expires_at": _CREATED_AT,
             }
         ],
     ),
@@ -83,7 +91,7 @@ ROWS = [
                 "revision": 1,
                 "verdict": "confirmed",
                 "risk_types": "[]",
-                "created_at": _MADE,
+                "created_at": _CREATED_AT,
                 **_SPAN,
             },
             {
@@ -95,7 +103,7 @@ ROWS = [
                 "revision": 1,
                 "verdict": "missed",
                 "risk_types": "[]",
-                "created_at": _MADE,
+                "created_at": _CREATED_AT,
                 **_SPAN,
             },
         ],
@@ -105,7 +113,7 @@ ROWS = [
         [
             {
                 "id": OTHER,
-                "created_at": _MADE,
+                "created_at": _CREATED_AT,
                 "action": "scan.created",
                 "user_id": USER,
                 "object_type": "scan",
@@ -120,7 +128,7 @@ ROWS = [
             {
                 "id": OTHER,
                 "n": 1,
-                "created_at": _MADE,
+                "created_at": _CREATED_AT,
                 "kind": "activate",
                 "from_model": "a/1",
                 "share": 0.5,
@@ -137,8 +145,8 @@ ROWS = [
                 "serving": "a/1",
                 "shadow": "b/1",
                 "abs_score_difference": 0.25,
-                "first_at": _MADE,
-                "last_at": _MADE,
+                "first_at": _CREATED_AT,
+                "last_at": _CREATED_AT,
                 **dict.fromkeys(_COUNTS, 7),
             }
         ],
@@ -159,9 +167,9 @@ _ORPHANS = {
 
 
 def add_orphan(url, table="scans", **owner):
-    """Store and return a row of `table` whose owner is not stored, or is the given one."""
+    """Store a row of `table` without its owner, or with the ids in `owner`; return it."""
     with open_unpooled_engine(url).connect() as connection:
-        # To the driver: SQLite ignores its pragma inside a transaction.
+        # Sent by the driver: SQLite ignores its pragma inside a transaction.
         connection.connection.cursor().execute(_UNCHECKED[connection.dialect.name])
         row = {**_ORPHANS[table], **owner}
         add_rows(connection, [(table, [row])])
@@ -170,7 +178,7 @@ def add_orphan(url, table="scans", **owner):
 
 
 def add_rows(connection, rows):
-    """Insert (table, rows) as they are."""
+    """Insert each (table, rows) unchanged."""
     for table, values in rows:
         columns = _columns(connection, table, values)
         names, places = ", ".join(columns), ", ".join(f":{name}" for name in columns)
@@ -178,14 +186,14 @@ def add_rows(connection, rows):
 
 
 def all_rows(connection, rows=ROWS):
-    """Return what each table holds in the columns of `rows`, ids as hex."""
+    """Return the stored rows of each table in `rows`, in their columns, ids as hex."""
     return {
-        table: rows_of(connection, table, _columns(connection, table, values))
+        table: stored_rows(connection, table, _columns(connection, table, values))
         for table, values in rows
     }
 
 
-def rows_of(connection, table, columns):
+def stored_rows(connection, table, columns):
     """Return the rows of a table, sorted, ids as hex."""
     stored = connection.execute(text(f"SELECT {', '.join(columns)} FROM {table}"))
     return sorted((tuple(map(_plain, row)) for row in stored), key=repr)

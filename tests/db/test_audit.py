@@ -1,4 +1,4 @@
-"""The audit trail outlives what it tells of."""
+"""Audit events outlive the objects that they record."""
 
 import uuid_utils.compat
 
@@ -27,7 +27,7 @@ def test_event_outlives_its_user(database, user):
     assert (event.user_id, event.object_id) == (user.id, str(user.id))
 
 
-def test_event_of_a_lost_transaction_is_not_stored(database):
+def test_event_of_a_failed_transaction_is_not_stored(database):
     action = uuid_utils.compat.uuid7().hex
 
     def work(session):
@@ -37,5 +37,5 @@ def test_event_of_a_lost_transaction_is_not_stored(database):
     try:
         database.run(work)
     except KeyError:
-        found = database.run(lambda s: audit.list_events(s, limit=1))
-        assert [event.action for event in found] != [action]
+        events = database.run(lambda s: audit.list_events(s, limit=1))
+        assert [event.action for event in events] != [action]

@@ -1,4 +1,4 @@
-"""The connection breaks during COMMIT: the database itself says whether the transaction happened."""
+"""The connection breaks during COMMIT: a lookup in the database tells whether it happened."""
 
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -29,11 +29,11 @@ def relay(database_url):
 
 
 @pytest.fixture
-def near(database, relay):  # noqa: ARG001 - migrated first
+def relayed(database, relay):  # noqa: ARG001 - migrated first
     """The module's database, reached through the relay."""
-    near = Database.connect(relay.url, pool_size=3)
-    yield near
-    near.dispose()
+    relayed = Database.connect(relay.url, pool_size=3)
+    yield relayed
+    relayed.dispose()
 
 
 def add_recorded_user(session):
@@ -55,7 +55,7 @@ def add_user_in_savepoint(session):
 WRITERS = pytest.mark.parametrize("add", [add_user, add_recorded_user, add_user_in_savepoint])
 
 
-def counted(runs, add):
+def recorded(runs, add):
     def work(session):
         runs.append(add(session))
         return runs[-1]
@@ -69,10 +69,10 @@ def n_stored(database, users):
 
 @servers
 @WRITERS
-def test_commit_that_arrived_is_found_and_does_not_run_again(near, relay, database, add):
+def test_commit_that_arrived_is_looked_up_and_does_not_run_again(relayed, relay, database, add):
     runs = []
     relay.lose_answers(1)
-    user = near.run(counted(runs, add))
+    user = relayed.run(recorded(runs, add))
     assert relay.n_lost == 1
     assert len(runs) == 1
     assert database.read(lambda s: s.get(User, user.id)).email == user.email
@@ -80,10 +80,10 @@ def test_commit_that_arrived_is_found_and_does_not_run_again(near, relay, databa
 
 @servers
 @WRITERS
-def test_commit_that_never_arrived_runs_again(near, relay, database, add):
+def test_commit_that_never_arrived_runs_again(relayed, relay, database, add):
     runs = []
     relay.lose_commits(1)
-    user = near.run(counted(runs, add))
+    user = relayed.run(recorded(runs, add))
     assert relay.n_lost == 1
     assert len(runs) == 2
     assert n_stored(database, runs) == 1
@@ -91,11 +91,11 @@ def test_commit_that_never_arrived_runs_again(near, relay, database, add):
 
 
 @servers
-def test_commit_that_never_arrives_gives_up_with_nothing_stored(near, relay, database):
+def test_commit_that_never_arrives_gives_up_with_nothing_stored(relayed, relay, database):
     runs = []
     relay.lose_commits(100)
     with pytest.raises(OperationalError):
-        near.run(counted(runs, add_user))
+        relayed.run(recorded(runs, add_user))
     relay.lose_commits(0)
     assert len(runs) == 3
     assert n_stored(database, runs) == 0
@@ -103,35 +103,35 @@ def test_commit_that_never_arrives_gives_up_with_nothing_stored(near, relay, dat
 
 @servers
 @pytest.mark.parametrize("is_stored", [True, False])
-def test_commit_in_doubt_of_a_database_that_stays_away_is_reported(
-    near, relay, database, monkeypatch, is_stored
+def test_commit_in_doubt_with_the_database_down_is_reported(
+    relayed, relay, database, monkeypatch, is_stored
 ):
     monkeypatch.setattr("db.database.LOOKUP_S", 0.2)
     runs = []
     relay.on_loss = relay.refuse
     (relay.lose_answers if is_stored else relay.lose_commits)(1)
     with pytest.raises(CommitInDoubt):
-        near.run(counted(runs, add_user))
+        relayed.run(recorded(runs, add_user))
     relay.open()
     assert len(runs) == 1
     assert n_stored(database, runs) == is_stored
 
 
 @servers
-def test_lookup_waits_for_a_transaction_that_the_server_still_holds_open(near, relay, database):
-    """Its COMMIT is still on the way, in a proxy, say, when the connection is dead here."""
+def test_lookup_of_a_transaction_still_open_on_the_server_waits_for_it(relayed, relay, database):
+    """The COMMIT is still on its way, for instance in a proxy, after the connection broke here."""
     runs = []
     relay.delay_commits(1)
-    user = near.run(counted(runs, add_user))
+    user = relayed.run(recorded(runs, add_user))
     assert len(runs) == 1
     assert n_stored(database, [user]) == 1
 
 
 @servers
-def test_reads_are_not_looked_up(near, relay, database):
-    add = database.run(add_user)
+def test_read_with_a_lost_answer_is_not_looked_up(relayed, relay, database):
+    user = database.run(add_user)
     relay.lose_answers()
-    assert n_stored(near, [add]) == 1
+    assert n_stored(relayed, [user]) == 1
 
 
 @pytest.fixture
@@ -163,15 +163,15 @@ def test_commit_in_doubt_of_sqlite_is_looked_up(database, break_commits, add, is
     runs = []
     break_commits(is_stored=is_stored)
     if is_stored:
-        database.run(counted(runs, add))
+        database.run(recorded(runs, add))
     else:
         with pytest.raises(OperationalError):
-            database.run(counted(runs, add))
+            database.run(recorded(runs, add))
     assert len(runs) == 1
     assert n_stored(database, runs) == is_stored
 
 
-def test_transaction_without_an_event_leaves_a_row_that_is_deleted_after_an_hour(
+def test_transaction_without_an_event_leaves_a_marker_and_deletes_old_ones(
     empty_database_url,
 ):
     migrate.upgrade(empty_database_url)
@@ -183,8 +183,8 @@ def test_transaction_without_an_event_leaves_a_row_that_is_deleted_after_an_hour
         row = {"id": too_old.id, "created_at": too_old.created_at}
         connection.execute(TransactionMarker.__table__.insert(), [row])
     database.run(add_user)
-    [kept] = database.read(lambda s: s.scalars(select(TransactionMarker)).all())
-    assert kept.id != too_old.id
+    [marker] = database.read(lambda s: s.scalars(select(TransactionMarker)).all())
+    assert marker.id != too_old.id
     database.run(add_recorded_user)
     assert len(database.read(lambda s: s.scalars(select(TransactionMarker)).all())) == 1
     database.dispose()

@@ -1,4 +1,4 @@
-"""Deployments are numbered and never overtake each other; totals of shadowing add up."""
+"""Deployments have unique ascending numbers; totals of shadowing add up."""
 
 import threading
 from datetime import UTC, datetime
@@ -44,7 +44,7 @@ def add(database, *rows):
         database.run(lambda s, row=row: deployments.add_deployment(s, row))
 
 
-def test_no_deployment_is_number_zero_and_wants_nothing(database):
+def test_wanted_without_a_deployment_is_number_zero_and_no_model(database):
     assert database.run(deployments.newest_n) == 0
     assert database.run(deployments.desired_state) == deployments.DesiredState(0, None, None)
 
@@ -56,18 +56,18 @@ def test_desired_state_is_the_newest_of_each_kind(database):
         values(2, "shadow", to_model="m/3", share=0.1),
         values(3, "rollback", from_model="m/2", to_model="m/1"),
     )
-    found = database.run(deployments.desired_state)
-    assert (found.n, found.serving.n, found.shadow.n) == (3, 3, 2)
-    assert (found.serving.to_model, found.shadow.share) == ("m/1", 0.1)
+    desired = database.run(deployments.desired_state)
+    assert (desired.n, desired.serving.n, desired.shadow.n) == (3, 3, 2)
+    assert (desired.serving.to_model, desired.shadow.share) == ("m/1", 0.1)
 
 
-def test_second_deployment_of_a_number_is_refused(database):
+def test_add_deployment_with_a_used_number_is_refused(database):
     add(database, values(1))
     with pytest.raises(IntegrityError):
         add(database, values(1, to_model="m/3"))
 
 
-def test_list_is_newest_first_and_goes_on_before_a_number(database):
+def test_list_deployments_is_newest_first_and_continues_before_a_number(database):
     add(database, *(values(n) for n in range(1, 6)))
     first = database.run(lambda s: deployments.list_deployments(s, limit=2))
     rest = database.run(lambda s: deployments.list_deployments(s, limit=9, before_n=4))
@@ -109,8 +109,8 @@ def test_totals_of_pairs_are_kept_apart(database):
                 s, serving=serving, shadow="m/3", counts=ShadowCounts(n_scans=1)
             )
         )
-    found = database.run(deployments.shadow_totals)
-    assert {(t.serving, t.shadow, t.n_scans) for t in found} == {
+    totals = database.run(deployments.shadow_totals)
+    assert {(t.serving, t.shadow, t.n_scans) for t in totals} == {
         ("m/1", "m/3", 1),
         ("m/2", "m/3", 1),
     }

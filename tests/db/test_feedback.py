@@ -1,4 +1,4 @@
-"""Feedback rows: one current row a user and target, history kept, gone with their scan."""
+"""Feedback rows: one current row per user and target, with history; deleted with their scan."""
 
 import concurrent.futures
 from datetime import UTC, datetime, timedelta
@@ -47,8 +47,8 @@ def values(**changed):
 
 
 @pytest.fixture
-def give(database):
-    """Store a row."""
+def add_feedback(database):
+    """Store a feedback row."""
 
     def store(where, **changed):
         row = values(**changed)
@@ -58,15 +58,15 @@ def give(database):
 
 
 def current(database, scan, **chosen):
-    found = database.run(lambda s: feedback.list_current(s, scan.id, limit=100, **chosen))
-    return [row.id for row in found]
+    rows = database.run(lambda s: feedback.list_current(s, scan.id, limit=100, **chosen))
+    return [row.id for row in rows]
 
 
-def test_add_feedback_reads_back_whole(database, user, scan, give):
+def test_add_feedback_reads_back_whole(database, user, scan, add_feedback):
     moment = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=UTC)
     context, comment = "Plän \U0001f600. " * 1500, "Größe\u2028'x' \U0001f525" * 100
     where = target(scan, user, n=0, end=len(context))
-    row = give(where, verdict="missed", context=context, comment=comment, created_at=moment)
+    row = add_feedback(where, verdict="missed", context=context, comment=comment, created_at=moment)
     stored = database.run(lambda s: feedback.newest(s, where))
     assert (stored.id, stored.context, stored.comment) == (row.id, context, comment)
     assert (stored.created_at, stored.risk_types) == (moment, ["tight-budget"])
@@ -75,53 +75,57 @@ def test_add_feedback_reads_back_whole(database, user, scan, give):
 @pytest.mark.parametrize(
     "wrong", [{"verdict": "maybe"}, {"revision": 0}, {"start": 3, "end": 3}, {"n": -1}]
 )
-def test_add_feedback_outside_its_checks_is_refused(user, scan, give, wrong):
+def test_add_feedback_outside_its_checks_is_refused(user, scan, add_feedback, wrong):
     where = target(scan, user, **{k: v for k, v in wrong.items() if k in {"start", "end", "n"}})
     with pytest.raises(REFUSED):
-        give(where, **{k: v for k, v in wrong.items() if k in {"verdict", "revision"}})
+        add_feedback(where, **{k: v for k, v in wrong.items() if k in {"verdict", "revision"}})
 
 
-def test_add_feedback_with_a_used_revision_is_a_duplicate(database, user, scan, give):
-    first = give(target(scan, user))
+def test_add_feedback_with_a_used_revision_is_a_duplicate(database, user, scan, add_feedback):
+    first = add_feedback(target(scan, user))
     with pytest.raises(IntegrityError) as refused:
-        give(target(scan, user), verdict="rejected")
+        add_feedback(target(scan, user), verdict="rejected")
     assert is_duplicate(refused.value)
     assert current(database, scan) == [first.id]
 
 
-def test_add_feedback_of_other_users_findings_and_spans_stands_beside(database, user, scan, give):
+def test_add_feedback_for_other_users_findings_and_spans_keeps_each(
+    database, user, scan, add_feedback
+):
     other = database.run(add_user)
     rows = [
-        give(target(scan, user)),
-        give(target(scan, other)),
-        give(target(scan, user, n=2)),
-        give(target(scan, user, n=0), verdict="missed"),
-        give(target(scan, user, n=0, end=21), verdict="missed"),
+        add_feedback(target(scan, user)),
+        add_feedback(target(scan, other)),
+        add_feedback(target(scan, user, n=2)),
+        add_feedback(target(scan, user, n=0), verdict="missed"),
+        add_feedback(target(scan, user, n=0, end=21), verdict="missed"),
     ]
     assert set(current(database, scan)) == {row.id for row in rows}
 
 
-def test_newest_revision_is_current_and_a_withdrawal_leaves_none(database, user, scan, give):
+def test_newest_revision_is_current_and_a_withdrawal_leaves_none(
+    database, user, scan, add_feedback
+):
     where = target(scan, user)
-    give(where)
-    second = give(where, revision=2, verdict="rejected")
+    add_feedback(where)
+    second = add_feedback(where, revision=2, verdict="rejected")
     assert current(database, scan) == [second.id]
-    third = give(where, revision=3, verdict="withdrawn")
+    third = add_feedback(where, revision=3, verdict="withdrawn")
     assert current(database, scan) == []
     assert database.run(lambda s: feedback.newest(s, where)).id == third.id
 
 
-def test_own_verdicts_are_current_and_the_users_own(database, user, scan, give):
+def test_own_verdicts_are_current_and_the_users_own(database, user, scan, add_feedback):
     other = database.run(add_user)
-    give(target(scan, user))
-    own = give(target(scan, user), revision=2)
-    give(target(scan, other, n=2))
-    found = database.run(lambda s: feedback.own_verdicts(s, scan.id, user.id, [1, 2]))
-    assert {n: row.id for n, row in found.items()} == {1: own.id}
+    add_feedback(target(scan, user))
+    own = add_feedback(target(scan, user), revision=2)
+    add_feedback(target(scan, other, n=2))
+    own_rows = database.run(lambda s: feedback.own_verdicts(s, scan.id, user.id, [1, 2]))
+    assert {n: row.id for n, row in own_rows.items()} == {1: own.id}
 
 
-def test_verdict_history_is_newest_first_and_bounded(database, user, scan, give):
-    rows = [give(target(scan, user), revision=n).id for n in (1, 2, 3)]
+def test_verdict_history_is_newest_first_and_bounded(database, user, scan, add_feedback):
+    rows = [add_feedback(target(scan, user), revision=n).id for n in (1, 2, 3)]
 
     def history(limit):
         return database.run(lambda s: feedback.verdict_history(s, scan.id, 1, limit=limit))
@@ -130,10 +134,10 @@ def test_verdict_history_is_newest_first_and_bounded(database, user, scan, give)
     assert [row.id for row in history(2)] == rows[:0:-1]
 
 
-def test_list_current_by_position_meets_every_row_once(database, user, scan, give):
+def test_list_current_by_position_meets_every_row_once(database, user, scan, add_feedback):
     for n in range(7):
         where = target(scan, user, n=0, start=n)
-        give(where, verdict="missed", created_at=START + timedelta(seconds=n // 3))
+        add_feedback(where, verdict="missed", created_at=START + timedelta(seconds=n // 3))
     seen, after = [], None
     while page := database.run(
         lambda s, after=after: feedback.list_current(s, scan.id, limit=2, after=after)
@@ -144,11 +148,11 @@ def test_list_current_by_position_meets_every_row_once(database, user, scan, giv
     assert seen == sorted(seen, reverse=True)
 
 
-def test_scans_with_feedback_come_by_id_each_once(database, user, store_scan, give):
+def test_scans_with_feedback_come_by_id_each_once(database, user, store_scan, add_feedback):
     stored = sorted(store_scan("One.").id for _ in range(5))
     for scan_id in stored[1:]:
         for n in (1, 2):
-            give(Target(scan_id, user.id, n, 0, 4), created_at=START + timedelta(days=n))
+            add_feedback(Target(scan_id, user.id, n, 0, 4), created_at=START + timedelta(days=n))
 
     def listed(since, after, limit=3):
         return database.run(
@@ -161,31 +165,31 @@ def test_scans_with_feedback_come_by_id_each_once(database, user, store_scan, gi
 
 
 def test_findings_at_spans_are_those_of_exactly_these(database, scan):
-    found = database.run(lambda s: feedback.findings_at_spans(s, scan.id, {(0, 20), (1, 21)}))
-    assert [f.n for f in found] == [1]
+    findings = database.run(lambda s: feedback.findings_at_spans(s, scan.id, {(0, 20), (1, 21)}))
+    assert [f.n for f in findings] == [1]
 
 
-def test_delete_scan_takes_its_feedback_along(database, user, scan, give):
-    row = give(target(scan, user))
+def test_delete_scan_deletes_its_feedback(database, user, scan, add_feedback):
+    row = add_feedback(target(scan, user))
     database.run(lambda s: scans.delete_scan(s, scan.id, user.id))
     assert database.run(lambda s: feedback.feedback_by_id(s, row.id)) is None
 
 
-def test_feedback_outlives_its_reviewer_but_not_the_scans_owner(database, user, scan, give):
+def test_feedback_outlives_its_reviewer_but_not_the_scans_owner(database, user, scan, add_feedback):
     reviewer = database.run(add_user)
-    row = give(target(scan, reviewer))
+    row = add_feedback(target(scan, reviewer))
     database.run(lambda s: s.delete(s.get(User, reviewer.id)))
     assert current(database, scan) == [row.id]
     database.run(lambda s: s.delete(s.get(User, user.id)))
     assert current(database, scan) == []
 
 
-def test_feedback_on_a_scan_that_is_gone_is_refused(user, give):
+def test_add_feedback_to_a_deleted_scan_is_refused(user, add_feedback):
     with pytest.raises(IntegrityError):
-        give(Target(UUID(int=1), user.id, 1, 0, 4))
+        add_feedback(Target(UUID(int=1), user.id, 1, 0, 4))
 
 
-def test_scan_under_review_locked_makes_others_wait(database, user, scan):
+def test_scan_under_review_locked_blocks_others(database, user, scan):
     def append(_):
         def work(session):
             feedback.scan_under_review(session, scan.id, lock=True)
@@ -206,7 +210,7 @@ def test_migration_down_drops_feedback_and_keeps_scans(empty_database_url):
     owner = database.run(add_user)
     scan = scan_values(owner.id)
     database.run(lambda s: add_scan(s, scan, [finding(1)]))
-    database.run(lambda s: feedback.add_feedback(s, target_of(scan), values()))
+    database.run(lambda s: feedback.add_feedback(s, first_target(scan), values()))
     database.dispose()
     migrate.downgrade(empty_database_url, "0002")
     with open_unpooled_engine(empty_database_url).connect() as connection:
@@ -216,5 +220,5 @@ def test_migration_down_drops_feedback_and_keeps_scans(empty_database_url):
     assert migrate.differences(empty_database_url) == []
 
 
-def target_of(scan):
+def first_target(scan):
     return Target(scan["id"], scan["user_id"], 1, 0, 20)

@@ -1,4 +1,4 @@
-"""The schema goes up, matches the models, goes down and up again, alone."""
+"""Migrations: up to the models' schema, down and up again, in one process at a time."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ def tables(url):
         return set(inspect(connection).get_table_names())
 
 
-def test_upgrade_empty_database_makes_the_schema_of_the_models(empty_database_url):
+def test_upgrade_empty_database_gives_the_schema_of_the_models(empty_database_url):
     migrate.upgrade(empty_database_url)
     assert migrate.current(empty_database_url) == migrate.head()
     assert migrate.differences(empty_database_url) == []
@@ -37,7 +37,7 @@ def test_upgrade_of_a_current_schema_changes_nothing(empty_database_url):
     assert migrate.current(empty_database_url) == migrate.head()
 
 
-def test_is_current_before_and_after_upgrade(empty_database_url):
+def test_is_current_is_true_only_after_the_upgrade(empty_database_url):
     database = Database.connect(empty_database_url, pool_size=1)
     assert not migrate.is_current(database)
     migrate.upgrade(empty_database_url)

@@ -1,4 +1,4 @@
-"""Rows that lost their owner are found and removed, with all that they own, and no other."""
+"""Rows without their owner are found and removed, with the rows that they own, and no others."""
 
 import uuid
 
@@ -24,7 +24,7 @@ def damaged(empty_database_url):
     database.dispose()
 
 
-def test_find_orphans_counts_those_of_orphans_too(damaged):
+def test_find_orphans_counts_rows_of_orphans_too(damaged):
     scans, findings = damaged.run(orphans.find_orphans)
     nobody = uuid.UUID("0190" + "0" * 28)
     assert (scans.table, scans.n, scans.owner, scans.column) == ("scans", 1, "users", "user_id")

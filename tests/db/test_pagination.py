@@ -1,4 +1,4 @@
-"""Pages come newest first without gaps or repeats, read from an index however long the list is."""
+"""Pages list newest first without gaps or repeats, and read an index at any length of the list."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -12,7 +12,7 @@ from tests.db.conftest import add_user, finding, scan_values
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 N_SCANS = 8000
-N_USERS = 200  # PostgreSQL rather filters ix_scans_created_at_id for who owns a large part of all
+N_USERS = 200  # for the owner of a large part of all scans PostgreSQL filters another index
 SORTS = ("filesort", "temp b-tree", "sort key")
 
 
@@ -46,27 +46,27 @@ def _analyze(database):
 
 
 def plan(database, query):
-    """Run `query(session)` and return how the database runs the last statement of it."""
-    seen = []
+    """Run `query(session)`; return the query plan of its last statement as text."""
+    sent = []
 
-    def keep(_conn, _cursor, statement, parameters, *_):
-        seen.append((statement, parameters))
+    def record(_conn, _cursor, statement, parameters, *_):
+        sent.append((statement, parameters))
 
-    event.listen(database.engine, "before_cursor_execute", keep)
+    event.listen(database.engine, "before_cursor_execute", record)
     database.read(query)
-    event.remove(database.engine, "before_cursor_execute", keep)
+    event.remove(database.engine, "before_cursor_execute", record)
     explain = "EXPLAIN QUERY PLAN " if database.engine.dialect.name == "sqlite" else "EXPLAIN "
     with database.engine.connect() as connection:
-        rows = connection.exec_driver_sql(explain + seen[-1][0], seen[-1][1]).all()
+        rows = connection.exec_driver_sql(explain + sent[-1][0], sent[-1][1]).all()
     return "\n".join(" ".join(map(str, row)) for row in rows).lower()
 
 
 def middle(database, owner):
-    found = database.run(lambda s: scans.list_scans_page(s, owner.id, limit=1, offset=10))
-    return found[0].created_at, found[0].id
+    [scan] = database.run(lambda s: scans.list_scans_page(s, owner.id, limit=1, offset=10))
+    return scan.created_at, scan.id
 
 
-def test_list_scans_by_position_meets_every_scan_once(database, owner):
+def test_list_scans_by_position_lists_every_scan_once(database, owner):
     seen, after = [], None
     while page := database.run(
         lambda s, after=after: scans.list_scans(s, owner.id, limit=15, after=after)
@@ -85,16 +85,16 @@ def test_list_scans_page_is_the_same_as_by_position(database, owner):
 
 
 def test_list_scans_first_page_reads_the_index_in_order(database, owner):
-    found = plan(database, lambda s: scans.list_scans(s, owner.id, limit=20))
-    assert "ix_scans_user_id_created_at_id" in found
-    assert not any(word in found for word in SORTS)
+    explained = plan(database, lambda s: scans.list_scans(s, owner.id, limit=20))
+    assert "ix_scans_user_id_created_at_id" in explained
+    assert not any(word in explained for word in SORTS)
 
 
 def test_list_scans_after_a_position_reads_the_index_in_order(database, owner):
     after = middle(database, owner)
-    found = plan(database, lambda s: scans.list_scans(s, owner.id, limit=20, after=after))
-    assert "ix_scans_user_id_created_at_id" in found
-    assert not any(word in found for word in SORTS)
+    explained = plan(database, lambda s: scans.list_scans(s, owner.id, limit=20, after=after))
+    assert "ix_scans_user_id_created_at_id" in explained
+    assert not any(word in explained for word in SORTS)
 
 
 FILTERS = [
@@ -107,18 +107,20 @@ FILTERS = [
 ]
 
 
-# PostgreSQL weighs the limit, and sorts where a filter leaves few.
+# PostgreSQL may sort instead if the filter leaves few rows.
 @pytest.mark.parametrize("backend", ["sqlite", "mysql"], indirect=True, scope="session")
 @pytest.mark.parametrize("chosen", FILTERS, ids=lambda chosen: next(iter(chosen)))
 def test_list_scans_of_one_filter_reads_the_index_in_order(database, owner, chosen):
     only = scans.ScanFilter(**chosen)
-    found = plan(database, lambda s: scans.list_scans_page(s, owner.id, only, limit=20, offset=0))
-    assert "ix_scans_user_id_created_at_id" in found
-    assert not any(word in found for word in SORTS)
+    explained = plan(
+        database, lambda s: scans.list_scans_page(s, owner.id, only, limit=20, offset=0)
+    )
+    assert "ix_scans_user_id_created_at_id" in explained
+    assert not any(word in explained for word in SORTS)
 
 
 @pytest.fixture(scope="module")
-def heavy(database):
+def large_account(database):
     """A user with twice the scans of all others together, each with a finding."""
 
     def work(session):
@@ -131,32 +133,34 @@ def heavy(database):
         session.execute(insert(Finding), [{**finding(1), "scan_id": row["id"]} for row in rows])
         return user
 
-    heavy = database.run(work)
+    large_account = database.run(work)
     _analyze(database)
-    return heavy
+    return large_account
 
 
 @pytest.mark.parametrize("backend", ["mysql"], indirect=True, scope="session")
 @pytest.mark.parametrize("chosen", [{}, *FILTERS], ids=lambda chosen: next(iter(chosen), "none"))
-def test_list_scans_of_a_large_account_sorts_nothing_and_skips_nothing(database, heavy, chosen):
+def test_list_scans_of_a_large_account_reads_the_index_by_range_in_order(
+    database, large_account, chosen
+):
     only = scans.ScanFilter(**chosen)
     after = (START + timedelta(seconds=N_SCANS), UUID(int=N_SCANS + 2**101))
     for position in (None, after):
-        found = plan(
+        explained = plan(
             database,
-            lambda s, at=position: scans.list_scans(s, heavy.id, only, limit=20, after=at),
+            lambda s, at=position: scans.list_scans(s, large_account.id, only, limit=20, after=at),
         )
-        assert "ix_scans_user_id_created_at_id" in found
-        assert not any(word in found for word in SORTS)
-        # By range: by ref it would pass every scan between the newest and the position.
+        assert "ix_scans_user_id_created_at_id" in explained
+        assert not any(word in explained for word in SORTS)
+        # A range scan: with `ref` it would read every scan between the newest and the position.
         is_bounded = position or "created_from" in chosen or "created_before" in chosen
-        assert not is_bounded or " range " in found
+        assert not is_bounded or " range " in explained
 
 
-def test_list_scans_of_everyone_meets_every_scan_once(database, owner):
+def test_list_scans_of_everyone_lists_every_scan_once(database, owner):
     after = middle(database, owner)
-    found = database.run(lambda s: scans.list_scans(s, None, limit=300, after=after))
-    places = [(scan.created_at, scan.id) for scan in found]
+    listed = database.run(lambda s: scans.list_scans(s, None, limit=300, after=after))
+    places = [(scan.created_at, scan.id) for scan in listed]
     assert len(places) == 300
     assert places == sorted(set(places), reverse=True)
     assert places[0] < after
@@ -168,11 +172,11 @@ def test_list_scans_of_everyone_meets_every_scan_once(database, owner):
 def test_list_scans_of_everyone_reads_their_index_in_order(database, owner, chosen):
     only = scans.ScanFilter(**chosen)
     for position in (None, middle(database, owner)):
-        found = plan(
+        explained = plan(
             database, lambda s, at=position: scans.list_scans(s, None, only, limit=20, after=at)
         )
-        assert "ix_scans_created_at_id" in found
-        assert not any(word in found for word in SORTS)
+        assert "ix_scans_created_at_id" in explained
+        assert not any(word in explained for word in SORTS)
 
 
 @pytest.mark.usefixtures("owner")
@@ -180,9 +184,9 @@ def test_list_scans_of_everyone_reads_their_index_in_order(database, owner, chos
 @pytest.mark.parametrize("chosen", FILTERS, ids=lambda chosen: next(iter(chosen)))
 def test_list_scans_of_everyone_with_a_filter_sorts_nothing(database, chosen):
     only = scans.ScanFilter(**chosen)
-    found = plan(database, lambda s: scans.list_scans_page(s, None, only, limit=20, offset=0))
-    assert "ix_scans_created_at_id" in found
-    assert not any(word in found for word in SORTS)
+    explained = plan(database, lambda s: scans.list_scans_page(s, None, only, limit=20, offset=0))
+    assert "ix_scans_created_at_id" in explained
+    assert not any(word in explained for word in SORTS)
 
 
 def test_list_events_after_a_position_reads_the_index_in_order(database):
@@ -202,8 +206,8 @@ def test_list_events_after_a_position_reads_the_index_in_order(database):
     database.run(lambda s: s.execute(insert(AuditEvent), rows))
     _analyze(database)
     after = (START + timedelta(seconds=500), UUID(int=1501 + 2**90))
-    found = plan(database, lambda s: audit.list_events(s, limit=20, after=after))
-    assert "ix_audit_events_created_at_id" in found
-    assert not any(word in found for word in SORTS)
+    explained = plan(database, lambda s: audit.list_events(s, limit=20, after=after))
+    assert "ix_audit_events_created_at_id" in explained
+    assert not any(word in explained for word in SORTS)
     page = database.run(lambda s: audit.list_events(s, limit=3, after=after))
     assert [event.id.int - 2**90 for event in page] == [1500, 1499, 1498]

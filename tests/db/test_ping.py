@@ -1,4 +1,4 @@
-"""Asking whether the database answers: over a connection of its own, in time, and again after a fault."""
+"""Pings of the database: over a connection of their own, within a time limit, and after a fault."""
 
 import shutil
 import socket
@@ -18,7 +18,7 @@ from tests.support.waiting import wait_until
 
 
 @servers
-def test_ping_of_a_server_that_says_nothing_ends_in_time(backend):
+def test_ping_of_a_server_that_never_answers_ends_in_time(backend):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         database = Database.connect(ADDRESS[backend].format(silent.getsockname()[1]), pool_size=1)
         began = time.monotonic()
@@ -35,7 +35,7 @@ def connections(database):
 
 @pytest.fixture
 def probing(database, database_url):
-    """A database that was pinged once, over the only connection that it has."""
+    """A database that was pinged once; `probe_id` is the connection of its pings."""
     before = connections(database)
     probing = Database.connect(database_url, pool_size=1)
     probing.ping()
@@ -46,11 +46,11 @@ def probing(database, database_url):
 
 @mysql
 def test_ping_keeps_its_connection_until_disposed(database, probing):
-    seen = connections(database)
+    before = connections(database)
     probing.ping()
-    assert connections(database) == seen
+    assert connections(database) == before
     probing.dispose()
-    wait_until(lambda: connections(database) == seen - {probing.probe_id})
+    wait_until(lambda: connections(database) == before - {probing.probe_id})
 
 
 @mysql
@@ -95,7 +95,7 @@ def written_at(database):
     return database.run(lambda s: s.get(WriteProbe, 1).written_at)
 
 
-def test_write_is_committed(database):
+def test_write_commits(database):
     database.write()
     first = written_at(database)
     database.write()
@@ -108,7 +108,7 @@ def test_write_of_many_bytes_frees_them(database):
 
 
 @sqlite
-def test_write_to_a_file_that_another_writes_is_not_unwritable(database_url):
+def test_write_to_a_file_locked_by_another_writer_is_not_unwritable(database_url):
     database = Database.connect(f"{database_url}?timeout=0.05", pool_size=1)
     with database.engine.connect().execution_options(**{BEGIN_IMMEDIATE: True}) as writer:
         writer.execute(text("SELECT 1"))

@@ -1,4 +1,4 @@
-"""Scans and findings: what is stored comes back, and only to its owner."""
+"""Scans and findings are read back as stored, by their owner alone."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,12 +14,12 @@ from tests.db.conftest import add_scan, add_user, count, finding, scan_values
 REFUSED = (IntegrityError, OperationalError)  # MySQL calls a broken CHECK the latter
 
 
-def listed(database, user, **chosen):
-    found = database.run(lambda s: scans.list_scans(s, user.id, ScanFilter(**chosen), limit=100))
-    return [scan.id for scan in found]
+def list_ids(database, user, **chosen):
+    page = database.run(lambda s: scans.list_scans(s, user.id, ScanFilter(**chosen), limit=100))
+    return [scan.id for scan in page]
 
 
-def counted(database, user, *chosen, at_most):
+def count_scans(database, user, *chosen, at_most):
     return database.run(lambda s: scans.count_scans(s, user.id, *chosen, at_most=at_most))
 
 
@@ -37,15 +37,15 @@ def test_add_scan_reads_back_whole(database, user, store_scan):
 def test_add_scan_keeps_microseconds(database, user, store_scan):
     moment = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=UTC)
     stored = store_scan(created_at=moment)
-    found = database.run(lambda s: scans.get_scan(s, stored.id, user.id))
-    assert found.created_at == moment
+    scan = database.run(lambda s: scans.get_scan(s, stored.id, user.id))
+    assert scan.created_at == moment
 
 
 def test_add_scan_of_a_time_in_another_zone_is_the_same_moment(database, user, store_scan):
     moment = datetime.fromisoformat("2026-03-29T03:30:00+02:00")
     stored = store_scan(created_at=moment)
-    found = database.run(lambda s: scans.get_scan(s, stored.id, user.id))
-    assert found.created_at == moment
+    scan = database.run(lambda s: scans.get_scan(s, stored.id, user.id))
+    assert scan.created_at == moment
 
 
 def test_add_scan_with_a_long_context_is_not_cut(database, store_scan):
@@ -61,8 +61,8 @@ def test_add_scan_with_thousands_of_findings_keeps_their_order(database, store_s
 
 def test_add_scan_with_findings_on_some_pages_only_keeps_each(database, user):
     pages, values = [None, 1, None, 2], scan_values(user.id)
-    found = [finding(n, page=page) for n, page in enumerate(pages, start=1)]
-    stored = database.run(lambda s: add_scan(s, values, found))
+    rows = [finding(n, page=page) for n, page in enumerate(pages, start=1)]
+    stored = database.run(lambda s: add_scan(s, values, rows))
     assert [f.page for f in findings(database, stored)] == pages
 
 
@@ -70,14 +70,14 @@ def test_add_scan_with_a_used_key_is_refused_and_stores_nothing(database, user, 
     first = store_scan(idempotency_key="order-1")
     with pytest.raises(IntegrityError):
         store_scan("A finding.", idempotency_key="order-1")
-    assert listed(database, user) == [first.id]
+    assert list_ids(database, user) == [first.id]
 
 
-def test_scan_by_key_tells_keys_apart_by_case(database, user, store_scan):
+def test_scan_by_key_is_case_sensitive(database, user, store_scan):
     stored = store_scan(idempotency_key="Key")
     store_scan(idempotency_key="key")
-    found = database.run(lambda s: scans.scan_by_key(s, user.id, "Key"))
-    assert found.id == stored.id
+    scan = database.run(lambda s: scans.scan_by_key(s, user.id, "Key"))
+    assert scan.id == stored.id
 
 
 def test_scan_by_key_of_another_user_is_none(database, store_scan):
@@ -92,7 +92,7 @@ def test_get_scan_of_another_user_is_none(database, store_scan):
     assert database.run(lambda s: scans.get_scan(s, stored.id, other.id)) is None
 
 
-def test_add_scan_of_a_user_that_is_gone_is_refused(database):
+def test_add_scan_of_a_deleted_user_is_refused(database):
     values = scan_values(uuid_utils.compat.uuid7())
     with pytest.raises(IntegrityError):
         database.run(lambda s: add_scan(s, values, []))
@@ -108,14 +108,14 @@ def test_add_scan_outside_its_checks_is_refused(store_scan, wrong):
     "wrong", [{"score": 1.01}, {"score": -0.01}, {"start": 5, "end": 5}, {"page": 0}, {"n": 0}]
 )
 def test_add_finding_outside_its_checks_is_refused(database, user, wrong):
-    values, found = scan_values(user.id), [{**finding(1), **wrong}]
+    values, rows = scan_values(user.id), [{**finding(1), **wrong}]
     with pytest.raises(REFUSED):
-        database.run(lambda s: add_scan(s, values, found))
+        database.run(lambda s: add_scan(s, values, rows))
 
 
 def test_finding_without_score_and_page_reads_back(database, user):
-    values, found = scan_values(user.id), [finding(1, score=None, page=None, start=3, end=9)]
-    scan = database.run(lambda s: add_scan(s, values, found))
+    values, rows = scan_values(user.id), [finding(1, score=None, page=None, start=3, end=9)]
+    scan = database.run(lambda s: add_scan(s, values, rows))
     stored = findings(database, scan)[0]
     assert (stored.score, stored.page, stored.start, stored.end) == (None, None, 3, 9)
 
@@ -126,7 +126,7 @@ def test_finding_score_reads_back_exactly(database, user):
     assert findings(database, scan)[0].score == score
 
 
-def test_delete_scan_takes_its_findings_along(database, store_scan):
+def test_delete_scan_deletes_its_findings(database, store_scan):
     stored = store_scan("One.", "Two.")
     assert database.run(lambda s: scans.delete_scan(s, stored.id, stored.user_id)) is True
     assert findings(database, stored) == []
@@ -139,70 +139,72 @@ def test_delete_scan_of_another_user_deletes_nothing(database, store_scan):
     assert len(findings(database, stored)) == 1
 
 
-def test_delete_user_takes_scans_and_findings_along(database, user, store_scan):
+def test_delete_user_deletes_scans_and_findings(database, user, store_scan):
     stored = store_scan("One.")
     database.run(lambda s: s.delete(s.get(User, user.id)))
     assert findings(database, stored) == []
     assert database.run(lambda s: count(s, "scans", "document_sha256", "f" * 64)) == 0
 
 
-def test_list_scans_of_others_are_not_listed(database, store_scan):
+def test_list_scans_omits_those_of_others(database, store_scan):
     store_scan()
-    assert listed(database, database.run(add_user)) == []
+    assert list_ids(database, database.run(add_user)) == []
 
 
 def test_list_scans_by_source(database, user, store_scan):
     store_scan(source="model")
     stored = store_scan(source="llm")
-    assert listed(database, user, source="llm") == [stored.id]
+    assert list_ids(database, user, source="llm") == [stored.id]
 
 
-def test_list_scans_by_created_range_takes_from_and_leaves_before(database, user, store_scan):
+def test_list_scans_by_created_range_includes_from_and_excludes_before(database, user, store_scan):
     start = datetime(2026, 1, 1, tzinfo=UTC)
     days = [store_scan(created_at=start + timedelta(days=n)).id for n in range(3)]
     chosen = {"created_from": start, "created_before": start + timedelta(days=2)}
-    assert listed(database, user, **chosen) == [days[1], days[0]]
+    assert list_ids(database, user, **chosen) == [days[1], days[0]]
 
 
-def test_list_scans_by_labels_wants_one_finding_with_both(database, user):
-    def store(*found):
+def test_list_scans_by_labels_requires_one_finding_with_both(database, user):
+    def store(*rows):
         values = scan_values(user.id)
-        return database.run(lambda s: add_scan(s, values, list(found))).id
+        return database.run(lambda s: add_scan(s, values, list(rows))).id
 
     both = store(finding(1, risk_type="schedule", category="delivery"))
     store(finding(1, risk_type="schedule"), finding(2, category="delivery"))
-    assert listed(database, user, risk_type="schedule", category="delivery") == [both]
+    assert list_ids(database, user, risk_type="schedule", category="delivery") == [both]
 
 
 @pytest.mark.parametrize("q", ["ÜBER", "über das", "100%_\\/", "PLAN.pdf", "\U0001f525"])
-def test_list_scans_by_q_ignores_case_and_means_its_signs(database, user, store_scan, q):
+def test_list_scans_by_q_ignores_case_and_matches_wildcards_literally(
+    database, user, store_scan, q
+):
     stored = store_scan("Über das Budget: 100%_\\/ weg \U0001f525.", filename="Plan.PDF")
     store_scan("Uber 100 percent \U0001f4b8", filename="other.txt")
-    assert listed(database, user, q=q) == [stored.id]
+    assert list_ids(database, user, q=q) == [stored.id]
 
 
-def test_count_scans_counts_what_the_filter_leaves(database, user, store_scan):
+def test_count_scans_with_a_filter_counts_matching_scans(database, user, store_scan):
     for source in ("model", "llm", "llm"):
         store_scan("One.", "Two.", source=source)
     chosen = ScanFilter(source="llm", category="financial")
-    assert counted(database, user, chosen, at_most=3) == Total(2, is_exact=True)
-    assert counted(database, user, at_most=3) == Total(3, is_exact=True)
+    assert count_scans(database, user, chosen, at_most=3) == Total(2, is_exact=True)
+    assert count_scans(database, user, at_most=3) == Total(3, is_exact=True)
 
 
 def test_count_scans_beyond_its_bound_counts_among_the_newest(database, user, store_scan):
     start = datetime(2026, 1, 1, tzinfo=UTC)
     for n, source in enumerate(("llm", "model", "llm", "llm")):
         store_scan(source=source, created_at=start + timedelta(days=n))
-    assert counted(database, user, at_most=3) == Total(3, is_exact=False)
-    assert counted(database, user, ScanFilter(source="model"), at_most=2) == Total(
+    assert count_scans(database, user, at_most=3) == Total(3, is_exact=False)
+    assert count_scans(database, user, ScanFilter(source="model"), at_most=2) == Total(
         1, is_exact=False
     )
-    assert counted(database, user, ScanFilter(source="model"), at_most=1) == Total(
+    assert count_scans(database, user, ScanFilter(source="model"), at_most=1) == Total(
         0, is_exact=False
     )
     newer = ScanFilter(created_from=start + timedelta(days=1))
-    assert counted(database, user, newer, at_most=3) == Total(3, is_exact=True)
+    assert count_scans(database, user, newer, at_most=3) == Total(3, is_exact=True)
 
 
-def test_count_scans_of_nobody_is_exactly_none(database, user):
-    assert counted(database, user, at_most=1) == Total(0, is_exact=True)
+def test_count_scans_of_an_empty_account_is_exactly_zero(database, user):
+    assert count_scans(database, user, at_most=1) == Total(0, is_exact=True)

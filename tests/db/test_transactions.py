@@ -1,4 +1,4 @@
-"""A transaction that the database drops runs again, whole; one that cannot succeed says why."""
+"""A transaction that the database drops runs again from its start; one that cannot succeed says why."""
 
 import shutil
 import socket
@@ -99,7 +99,7 @@ def test_connection_killed_while_idle_is_replaced(database, database_url, backen
 
 
 def pooled_ids(database, n):
-    """The server's ids of the first `n` connections that the pool lends, opened if need be."""
+    """Return the server's ids of `n` pooled connections, opened if necessary."""
     with ExitStack() as lent:
         idle = [lent.enter_context(database.engine.connect()) for _ in range(n)]
         own = text(OWN_ID[database.engine.dialect.name])
@@ -107,7 +107,7 @@ def pooled_ids(database, n):
 
 
 @servers
-def test_every_connection_killed_while_idle_fails_no_parallel_transaction(database, database_url):
+def test_connections_all_killed_while_idle_fail_no_parallel_transaction(database, database_url):
     pool = Database.connect(database_url, pool_size=8)
     runs = []
 
@@ -120,13 +120,13 @@ def test_every_connection_killed_while_idle_fails_no_parallel_transaction(databa
             other.execute(text(KILL[database.engine.dialect.name].format(own)))
     with ThreadPoolExecutor(8) as threads:
         ids = list(threads.map(lambda _: pool.run(work), range(64)))
-    assert 64 < len(runs) <= 64 + 8  # each dead connection was found out by one run at most
+    assert 64 < len(runs) <= 64 + 8  # each dead connection failed one run at most
     assert all(database.run(lambda s, i=i: s.get(User, i)) for i in ids)
     pool.dispose()
 
 
 @servers
-def test_server_that_drops_and_refuses_is_unavailable_until_it_is_back(database_url):
+def test_transaction_with_the_server_down_is_unavailable_until_it_is_back(database_url):
     url = make_url(database_url)
     relay = Relay(url.host, url.port)
     relay.open()
@@ -169,7 +169,7 @@ def test_transaction_on_a_server_gone_silent_ends_after_one_statement_timeout(
 
 
 @servers
-def test_first_lost_connection_is_not_waited_for_but_the_second(database, monkeypatch):
+def test_transaction_retries_at_once_first_and_after_a_pause_then(database, monkeypatch):
     waits_s, runs = [], []
     monkeypatch.setattr("tenacity.nap.time.sleep", waits_s.append)
 
@@ -185,7 +185,7 @@ def test_first_lost_connection_is_not_waited_for_but_the_second(database, monkey
 
 
 @sqlite
-def test_transactions_that_read_before_they_write_wait_for_each_other(database, user):
+def test_transactions_that_read_before_they_write_run_one_by_one(database, user):
     runs = []
 
     def append(session):
@@ -294,17 +294,17 @@ def test_transaction_sends_its_statements_and_commit_alone(database, monkeypatch
     sent = []
     execute = pymysql.connections.Connection._execute_command  # noqa: SLF001 - no public way
 
-    def keep(self, command, sql):
+    def record(self, command, sql):
         sent.append(sql)
         return execute(self, command, sql)
 
-    monkeypatch.setattr(pymysql.connections.Connection, "_execute_command", keep)
+    monkeypatch.setattr(pymysql.connections.Connection, "_execute_command", record)
     for _ in range(2):
         database.read(lambda s: s.execute(text("SELECT 1")))
     assert sent[-4:] == [b"SELECT 1", "COMMIT"] * 2
 
 
-def test_a_wrong_statement_runs_once_and_is_not_unavailable(database):
+def test_transaction_with_a_wrong_statement_runs_once_and_is_not_unavailable(database):
     runs = []
 
     def work(session):
@@ -322,7 +322,7 @@ def test_result_is_readable_after_the_transaction(database, user):
 
 
 @servers
-def test_a_server_that_refuses_is_unavailable(backend):
+def test_transaction_with_a_refused_connection_is_unavailable(backend):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         database = Database.connect(ADDRESS[backend].format(closed.getsockname()[1]), pool_size=1)
@@ -331,7 +331,7 @@ def test_a_server_that_refuses_is_unavailable(backend):
     assert is_unavailable(caught.value)
 
 
-def test_a_pool_without_a_free_connection_is_unavailable(database_url):
+def test_transaction_without_a_free_connection_is_unavailable(database_url):
     database = Database(create_engine(database_url, pool_size=1, max_overflow=0, pool_timeout=0.05))
     with database.engine.connect(), pytest.raises(PoolTimeout) as caught:
         database.read(lambda s: s.execute(text("SELECT 1")))
@@ -339,7 +339,7 @@ def test_a_pool_without_a_free_connection_is_unavailable(database_url):
     database.dispose()
 
 
-def test_connect_makes_a_file_that_only_its_owner_reads(tmp_path):
+def test_connect_creates_a_file_that_only_its_owner_reads(tmp_path):
     database = Database.connect(f"sqlite:///{tmp_path}/private/x.db", pool_size=1)
     execute(database, "CREATE TABLE t (n INTEGER)")
     modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "private").iterdir()}
@@ -371,19 +371,19 @@ connection.close()
 """
 
 
-def counted_elsewhere(path):
-    """The rows of t as another process sees them, which then closes the database."""
+def count_in_another_process(path):
+    """Count the rows of t in another process, which then closes the database."""
     command = [sys.executable, "-c", COUNT_AND_CLOSE, str(path)]
     return int(subprocess.run(command, check=True, capture_output=True).stdout)
 
 
-def test_sqlite_engine_opened_later_leaves_the_open_connections_their_locks(tmp_path):
-    """Without them another process, closing the database, takes away the WAL that is in use here."""
+def test_connect_to_an_open_sqlite_file_keeps_the_locks_of_open_connections(tmp_path):
+    """Without the locks, another process that closes the database would delete the WAL in use here."""
     path = tmp_path / "x.db"
     database = Database.connect(f"sqlite:///{path}", pool_size=1)
     execute(database, "CREATE TABLE t (n INTEGER)")
     Database.connect(f"sqlite:///{path}", pool_size=1).dispose()
-    assert counted_elsewhere(path) == 0
+    assert count_in_another_process(path) == 0
     execute(database, "INSERT INTO t VALUES (1)")
-    assert counted_elsewhere(path) == 1
+    assert count_in_another_process(path) == 1
     database.dispose()

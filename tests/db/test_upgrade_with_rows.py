@@ -1,4 +1,4 @@
-"""Each migration keeps the rows that it finds, up and down, those without a parent included."""
+"""Each migration preserves the stored rows, up and down, even rows without a parent."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from db import migrate
 from db.engines import open_unpooled_engine
 from db.tables import Feedback
 from tests.db.conftest import mysql
-from tests.db.old_rows import ROWS, SCAN, add_orphan, add_rows, rows_of
+from tests.db.old_rows import ROWS, SCAN, add_orphan, add_rows, stored_rows
 
 VERSIONS = Path(migrate.__file__).parent / "migrations" / "versions"
 REVISIONS = sorted(path.name[1:5] for path in VERSIONS.glob("r*.py"))
@@ -37,7 +37,8 @@ def snapshot(url):
             if table != "alembic_version"
         }
         return {
-            table: (names, rows_of(connection, table, names)) for table, names in columns.items()
+            table: (names, stored_rows(connection, table, names))
+            for table, names in columns.items()
         }
 
 
@@ -63,7 +64,7 @@ def assert_kept(before, after):
 
 
 def upgrade_by_single_revisions(url):
-    """Go up with rows in every table; return what each revision stored."""
+    """Upgrade revision by revision with rows in every table; return the snapshot of each revision."""
     snapshots = {}
     before = {}
     for revision in REVISIONS:
@@ -85,7 +86,7 @@ def test_each_revision_keeps_every_row_up_down_and_up(empty_database_url):
     assert_kept(snapshots[REVISIONS[0]], snapshot(empty_database_url))
 
 
-def test_upgrade_takes_the_making_of_an_account_for_its_last_change(filled_url):
+def test_upgrade_sets_updated_at_of_an_account_to_created_at(filled_url):
     migrate.upgrade(filled_url)
     with open_unpooled_engine(filled_url).connect() as connection:
         moments = connection.exec_driver_sql("SELECT created_at, updated_at FROM users").all()
@@ -103,7 +104,7 @@ def test_upgrade_keeps_and_reports_a_scan_whose_account_is_gone(filled_url, capl
 
 
 @mysql
-def test_upgrade_that_broke_off_between_two_tables_can_run_again(filled_url):
+def test_upgrade_interrupted_between_two_tables_can_run_again(filled_url):
     with open_unpooled_engine(filled_url).connect() as connection:
         connection.exec_driver_sql(
             "ALTER TABLE users DROP CONSTRAINT ck_users_ck_users_role, "
@@ -113,7 +114,7 @@ def test_upgrade_that_broke_off_between_two_tables_can_run_again(filled_url):
     assert migrate.current(filled_url) == migrate.head()
 
 
-def test_upgrade_takes_verdicts_on_findings_for_verified_and_no_report(filled_url):
+def test_upgrade_marks_verdicts_as_verified_and_missed_risks_as_unverified(filled_url):
     migrate.upgrade(filled_url)
     with open_unpooled_engine(filled_url).connect() as connection:
         rows = connection.execute(select(Feedback.n, Feedback.verified)).all()
@@ -121,7 +122,7 @@ def test_upgrade_takes_verdicts_on_findings_for_verified_and_no_report(filled_ur
 
 
 @mysql
-def test_upgrade_that_broke_off_after_the_new_index_can_run_again(filled_url):
+def test_upgrade_interrupted_after_the_new_index_can_run_again(filled_url):
     migrate.upgrade(filled_url, "0006")
     with open_unpooled_engine(filled_url).connect() as connection:
         connection.exec_driver_sql(
@@ -131,7 +132,7 @@ def test_upgrade_that_broke_off_after_the_new_index_can_run_again(filled_url):
     assert migrate.differences(filled_url) == []
 
 
-def test_downgrade_drops_what_the_version_before_foreign_findings_cannot_hold(filled_url):
+def test_downgrade_below_foreign_findings_drops_rows_that_it_cannot_store(filled_url):
     migrate.upgrade(filled_url)
     with open_unpooled_engine(filled_url).begin() as connection:
         connection.exec_driver_sql("UPDATE findings SET risk_type = NULL, foreign_risk = 'Lock-in'")
@@ -142,7 +143,7 @@ def test_downgrade_drops_what_the_version_before_foreign_findings_cannot_hold(fi
 
 
 def findings_and_data(url):
-    """Return the findings of the first scan, and what its `data` has if there is that column."""
+    """Return the findings, and the scans' `data` if there is that column."""
     stored = snapshot(url)
     columns, rows = stored["findings"]
     names = ("n", "risk_type", "foreign_risk", "foreign_category", "context")
@@ -151,7 +152,7 @@ def findings_and_data(url):
     return findings, [row[columns.index("data")] for row in rows] if "data" in columns else None
 
 
-def test_upgrade_stores_a_finding_that_only_the_data_of_its_scan_has(filled_url):
+def test_upgrade_stores_findings_that_only_the_data_of_a_scan_has(filled_url):
     migrate.upgrade(filled_url, "0010")
     with open_unpooled_engine(filled_url).begin() as connection:
         connection.exec_driver_sql("DELETE FROM findings WHERE n = 2")
@@ -179,7 +180,7 @@ def test_downgrade_derives_the_data_of_more_scans_than_one_batch(filled_url):
 
 
 @mysql
-def test_change_of_data_that_broke_off_can_run_again(filled_url):
+def test_migration_of_data_interrupted_can_run_again(filled_url):
     migrate.upgrade(filled_url)
     with open_unpooled_engine(filled_url).connect() as connection:
         connection.exec_driver_sql("ALTER TABLE scans ADD COLUMN data JSON")

@@ -29,11 +29,11 @@ def token_hash(database, login):
 
 
 def issue(database, login, expires_at=NOW + timedelta(days=1)):
-    made = hashlib.sha256(secrets.token_bytes()).hexdigest()
+    token_hash = hashlib.sha256(secrets.token_bytes()).hexdigest()
     database.run(
-        lambda s: users.add_refresh_token(s, login.id, token_hash=made, expires_at=expires_at)
+        lambda s: users.add_refresh_token(s, login.id, token_hash=token_hash, expires_at=expires_at)
     )
-    return made
+    return token_hash
 
 
 def take(database, token_hash, now=NOW):
@@ -66,7 +66,7 @@ def test_user_by_email_unknown_is_none(database):
     assert database.run(lambda s: users.user_by_email(s, email())) is None
 
 
-def test_set_password_hash_is_stored(database, user):
+def test_set_password_hash_stores_it(database, user):
     database.run(lambda s: users.set_password_hash(s, user.id, "renewed"))
     stored = database.run(lambda s: users.user_by_email(s, user.email))
     assert stored.password_hash == "renewed"
@@ -79,8 +79,8 @@ def test_user_created_at_keeps_microseconds_and_zone(database, user):
 
 
 def test_user_by_login_that_runs_is_the_user(database, user, login):
-    found, last_used_at = database.run(lambda s: users.user_by_login(s, user.id, login.id))
-    assert (found.id, last_used_at) == (user.id, login.created_at)
+    owner, last_used_at = database.run(lambda s: users.user_by_login(s, user.id, login.id))
+    assert (owner.id, last_used_at) == (user.id, login.created_at)
 
 
 def test_user_by_login_revoked_is_none(database, user, login):
@@ -112,15 +112,15 @@ def test_revoke_logins_of_user_ends_each(database, user, login):
         assert database.run(lambda s, i=ended.id: users.user_by_login(s, user.id, i)) is None
 
 
-def test_begin_login_of_a_user_that_is_gone_is_refused(database):
+def test_begin_login_of_a_deleted_user_is_refused(database):
     with pytest.raises(IntegrityError):
         database.run(lambda s: users.begin_login(s, uuid_utils.compat.uuid7()))
 
 
 def test_redeem_refresh_token_once_is_ok_then_reused(database, login, token_hash):
     assert take(database, token_hash)[0] == "ok"
-    outcome, found = take(database, token_hash)
-    assert (outcome, found.id) == ("reused", login.id)
+    outcome, revoked = take(database, token_hash)
+    assert (outcome, revoked.id) == ("reused", login.id)
 
 
 def test_redeem_refresh_token_unknown_has_no_login(database):
@@ -148,7 +148,7 @@ def test_redeem_refresh_token_in_a_race_lets_one_win(database, login):
             assert sorted(pool.map(rotate, range(3))) == ["ok", "reused", "reused"]
 
 
-def test_delete_user_takes_logins_and_tokens_along(database, user, token_hash):
+def test_delete_user_deletes_logins_and_tokens(database, user, token_hash):
     database.run(lambda s: s.delete(s.get(User, user.id)))
     assert take(database, token_hash) == ("unknown", None)
 

@@ -1,11 +1,11 @@
-"""An analyzer that finds nothing, and is ready while it is set to be."""
+"""An analyzer that finds nothing; a test sets whether it is ready."""
 
 from service.nlp.analyzers.base import Analyzer
 from service.nlp.document import Analysis
 
 
 class IdleAnalyzer(Analyzer):
-    """Stands for a loaded model of a name and version."""
+    """Stands in for a loaded model of a name and version."""
 
     source = "model"
 

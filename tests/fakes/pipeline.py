@@ -1,4 +1,4 @@
-"""A scan pipeline without extraction and model: each line is a sentence, keywords state its risks."""
+"""A scan pipeline without extraction and model: lines are sentences, keywords are risks."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ MODEL, VERSION = "rules", "1.0.0"
 
 
 class RulesPipeline:
-    """Scans as ScanPipeline does, in microseconds; keeps what it scanned.
+    """Scans like ScanPipeline, in microseconds; records the submissions.
 
-    `during_scan` runs in each scan before its result, as another request may.
+    `during_scan` is called within each scan, to stand in for a concurrent request.
     """
 
     def __init__(self) -> None:

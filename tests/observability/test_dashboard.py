@@ -1,4 +1,4 @@
-"""The Grafana dashboard asks for metrics that exist, and for all of them; PromQL's own grammar reads it."""
+"""The Grafana dashboard queries every metric and no unknown one; promql_parser parses its queries."""
 
 import json
 
@@ -18,7 +18,7 @@ SERIES = {
     "histogram": ("_bucket", "_sum", "_count"),
     "info": ("_info",),
 }
-OF_THE_SCRAPE = {"instance", "job"}
+SCRAPE_LABELS = {"instance", "job"}
 
 
 def series_by_metric():
@@ -61,17 +61,17 @@ def test_queries_select_series_that_exist():
     assert all(parse(query)[0] for query in QUERIES)
 
 
-def test_every_metric_is_shown():
-    shown = {name for query in QUERIES for name in parse(query)[0]}
-    assert not [metric for metric, names in series_by_metric().items() if not names & shown]
+def test_queries_cover_every_metric():
+    queried = {name for query in QUERIES for name in parse(query)[0]}
+    assert not [metric for metric, names in series_by_metric().items() if not names & queried]
 
 
 def test_queries_use_labels_that_their_series_have():
-    labels_of = labels_by_series()
-    made_by_label_replace = {"riskscan"}
+    known_labels = labels_by_series()
+    from_label_replace = {"riskscan"}
     for query in QUERIES:
         names, labels = parse(query)
-        known = OF_THE_SCRAPE.union(made_by_label_replace, *(labels_of[name] for name in names))
+        known = SCRAPE_LABELS.union(from_label_replace, *(known_labels[name] for name in names))
         assert labels <= known, query
 
 

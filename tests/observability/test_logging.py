@@ -1,4 +1,4 @@
-"""Log lines: whole, in order, all written when the process ends."""
+"""Log lines: complete, in order, and all written before the process ends."""
 
 import json
 import subprocess
@@ -51,7 +51,7 @@ def test_lines_are_whole_and_in_order_when_the_process_ends(writer):
     assert logged[-1]["message"] == "last"
 
 
-def test_unread_standard_error_delays_the_process_and_loses_no_line(writer):
+def test_log_to_a_full_pipe_blocks_the_process_and_loses_no_line(writer):
     writer.stdin.close()
     first = writer.stderr.readline()  # the pipe and the queue hold fewer lines than follow
     assert writer.poll() is None

@@ -14,10 +14,10 @@ def metrics():
 
 
 def value(metrics, name, **labels):
-    """The value of a series as the exposition shows it, None where there is none."""
+    """Return the value of a series in the exposition, or None."""
     families = text_string_to_metric_families(metrics.exposition().decode())
-    found = [s.value for f in families for s in f.samples if (s.name, s.labels) == (name, labels)]
-    return found[0] if found else None
+    values = [s.value for f in families for s in f.samples if (s.name, s.labels) == (name, labels)]
+    return values[0] if values else None
 
 
 def test_forward_pass_is_counted_in_seconds_tokens_and_padding(metrics):
@@ -37,12 +37,12 @@ def test_queue_is_the_sum_of_its_changes(metrics):
 
 
 def test_queue_of_many_threads_ends_at_zero(metrics):
-    def come_and_go():
+    def enqueue_and_dequeue():
         for n in range(500):
             metrics.queued(n, 1)
             metrics.queued(-n, -1)
 
-    threads = [threading.Thread(target=come_and_go) for _ in range(4)]
+    threads = [threading.Thread(target=enqueue_and_dequeue) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -62,7 +62,7 @@ def test_waits_refusals_and_lookups_are_counted(metrics):
     assert value(metrics, "riskscan_cache_lookups_total", result="miss") == 2
 
 
-def test_reason_and_method_that_are_on_no_list_make_no_series(metrics):
+def test_unknown_reason_and_method_make_no_series_of_their_own(metrics):
     for n in range(20):
         metrics.rejected(f"reason {n}")
         metrics.count_request(f"METHOD{n}", None, 405, 0.1)

@@ -23,7 +23,7 @@ def is_ignored(path):
 
 
 def copied_files(dockerfile):
-    """Each file of the build context that a Dockerfile copies."""
+    """Yield each file of the build context that a Dockerfile copies."""
     lines = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / dockerfile).read_text(), re.MULTILINE)
     for source in " ".join(lines).split():
         path = ROOT / source
@@ -32,7 +32,7 @@ def copied_files(dockerfile):
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES)
-def test_what_a_dockerfile_copies_passes_dockerignore(dockerfile):
+def test_dockerfile_copies_no_file_that_dockerignore_excludes(dockerfile):
     copied = list(copied_files(dockerfile))
     assert "models_cache/CURRENT" in copied
     assert all((ROOT / path).exists() for path in copied)
@@ -71,8 +71,8 @@ def test_compose_service_has_bounded_logs_memory_and_privileges(name):
 
 
 def test_each_variable_of_compose_is_in_the_example_with_its_default():
-    read = set(re.findall(r"\$\{(\w+)(?::-([^${}]*))?", (ROOT / "compose.yaml").read_text()))
-    for name, default in read:
+    variables = set(re.findall(r"\$\{(\w+)(?::-([^${}]*))?", (ROOT / "compose.yaml").read_text()))
+    for name, default in variables:
         assert f"\n#{name}={'' if name in NAMES else default}\n" in EXAMPLE
 
 
@@ -83,8 +83,8 @@ def test_compose_nginx_reaches_the_service_and_is_the_proxy_that_it_trusts():
     [sed] = [line for line in nginx["command"][2].splitlines() if "riskscan.conf" in line]
     script = sed.split("'")[1]
     site = ROOT / "service/server/nginx.conf"
-    done = subprocess.run(["sed", script, site], capture_output=True, text=True, check=True)
-    assert f"server {addresses[1]}:{service['environment']['PORT']};" in done.stdout
+    sed_run = subprocess.run(["sed", script, site], capture_output=True, text=True, check=True)
+    assert f"server {addresses[1]}:{service['environment']['PORT']};" in sed_run.stdout
 
 
 def test_gpu_file_changes_image_device_and_memory_alone():

@@ -26,13 +26,13 @@ each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 
 def run(path: Path, folder: Path):
     """Execute a notebook as an editor does; the kernel writes its files into `folder`."""
-    places = {name: str(folder) for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "TMPDIR")}
+    folders = {name: str(folder) for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "TMPDIR")}
     small = {"SAMPLE": "48", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     notebook = jupytext.read(path)
-    where = {"metadata": {"path": str(path.parent)}}
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where)
+    resources = {"metadata": {"path": str(path.parent)}}
+    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources)
     # asyncio.run closes the loop, which the client's own `execute` leaves open.
-    asyncio.run(client.async_execute(env={**os.environ, **places, **small}))
+    asyncio.run(client.async_execute(env={**os.environ, **folders, **small}))
     return notebook
 
 
