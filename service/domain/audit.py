@@ -18,7 +18,7 @@ from service.observability.request_id import current_client_address, current_req
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did it: an account, or the operator of a command; neither if the caller is unknown.
+    """Who acted: an account, or the operator of a command; neither if the caller is unknown.
 
     An audit event has the account's id, and the operator in its detail; a deployment has `name`.
     """
@@ -45,9 +45,9 @@ UNKNOWN = Actor()
 
 
 class Action(StrEnum):
-    """Everything that leaves a trace; the value is stored.
+    """Every audited action; the value is stored.
 
-    The column has no CHECK, so that a new action needs no migration and old events keep theirs.
+    The column has no CHECK, so a new action needs no migration, and old events keep their values.
     """
 
     USER_REGISTERED = "user.registered"

@@ -27,7 +27,7 @@ class BackgroundTasks:
         self._thread.start()
 
     def submit(self, task: Callable[[], None]) -> None:
-        """Run `task` soon, or drop it if too many wait; never waits, never raises."""
+        """Queue `task`, or drop it if the queue is full; never waits, never raises."""
         try:
             self._queue.put_nowait(task)
         except Full:
@@ -38,7 +38,7 @@ class BackgroundTasks:
         self._queue.join()
 
     def close(self) -> None:
-        """Run the tasks that wait, then end the thread."""
+        """Run the queued tasks, then end the thread."""
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
@@ -47,7 +47,7 @@ class BackgroundTasks:
         while (task := self._queue.get()) is not None:
             try:
                 task()
-            except Exception as error:  # noqa: BLE001 - the edge of the thread, which must outlive any
+            except Exception as error:  # noqa: BLE001 - the edge of the thread, which must survive any error
                 _log.error("a background task failed", exc_info=error)
             finally:
                 self._queue.task_done()

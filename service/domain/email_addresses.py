@@ -11,10 +11,10 @@ def normalized(email: str) -> str:
     Raises:
         EmailNotValidError: the message says what is wrong.
     """
-    # On-prem addresses use internal domains (a@corp.local), which this list would refuse. The
-    # package documents that it may be emptied.
+    # This list would refuse the internal domains of on-prem addresses (a@corp.local). The package documents
+    # that it may be emptied.
     email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
-    checked = email_validator.validate_email(
+    validated = email_validator.validate_email(
         email.strip(), check_deliverability=False, globally_deliverable=False
     )
-    return checked.normalized.lower()
+    return validated.normalized.lower()

@@ -6,4 +6,4 @@ MAX_PASSWORD_CHARS = 1024
 COUNTED_SCANS = 1_000
 """The total of a page counts at most this many of the newest scans, which bounds its cost."""
 NUMBERED_SCANS = 10_000
-"""Page numbers reach this many scans, since each page reads all before it; cursors reach every scan."""
+"""Page numbers reach this many scans, since each page reads all before it. Cursors reach every scan."""

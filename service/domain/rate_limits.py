@@ -14,14 +14,14 @@ from limits.strategies import MovingWindowRateLimiter, RateLimiter
 from service.errors import RateLimited
 
 OUTAGE_PAUSE_S = 10.0
-"""Time without attempts after a failed one, so that a hanging Redis costs one request in 10 s, not each."""
+"""Pause after a failed attempt, so that a hanging Redis delays one request in 10 s, not each."""
 _REDIS_TIMEOUT_S = 1.0
 _IN_PROCESS = "memory://"
 _log = logging.getLogger(__name__)
 
 
 class RateLimit:
-    """At most so many calls per caller and time, such as "20 per minute"; an empty rate is no limit.
+    """A limit on each caller's calls, such as "20 per minute"; an empty rate means no limit.
 
     While the shared storage is unavailable, each process counts by itself.
     """

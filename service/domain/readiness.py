@@ -1,4 +1,4 @@
-"""Readiness: whether this process can answer a scan now. A thread checks; no request waits for it.
+"""Readiness: whether this process can answer a scan now. A thread checks, so no request waits.
 
 Imports no web framework.
 """
@@ -16,11 +16,11 @@ from service.errors import DatabaseUnavailable, Fault
 from service.nlp.analyzers.base import Analyzer
 from service.nlp.analyzers.pool import AnalyzerPool
 
-EVERY_S = 1.0
-AGAIN_S = 0.2
-"""Interval after a fault, so that a recovery is seen soon."""
+CHECK_INTERVAL_S = 1.0
+RETRY_INTERVAL_S = 0.2
+"""Interval after a fault, to detect a recovery soon."""
 STALE_S = 10.0
-"""A database counts as away after so long without a result; a refusal takes 6 s at most."""
+"""The database counts as unavailable after so long without a result. A refusal takes at most 6 s."""
 
 _log = logging.getLogger(__name__)
 
@@ -80,20 +80,20 @@ class Readiness:
         return Report(tuple(faults), {"database": "answers", "model": last.model}, age_s)
 
     def close(self) -> None:
-        """End the thread; do not wait longer than EVERY_S for a check that hangs."""
+        """End the thread; wait at most CHECK_INTERVAL_S for a check that hangs."""
         self._closing.set()
         if self._thread.is_alive():
-            self._thread.join(EVERY_S)
+            self._thread.join(CHECK_INTERVAL_S)
 
     def _run(self) -> None:
         while not self._closing.is_set():
             faults = [*self._database_faults()]
-            with self._analyzers.lend() as analyzer:  # an exchange cannot close it meanwhile
+            with self._analyzers.lend() as analyzer:  # lent, so that an exchange cannot close it
                 if not analyzer.is_ready():
                     message = "An inference thread has stopped; restart the process."
                     faults.append(Fault("model", message))
                 self._last = _Checks(time.monotonic(), tuple(faults), _model_state(analyzer))
-            self._closing.wait(AGAIN_S if faults else EVERY_S)
+            self._closing.wait(RETRY_INTERVAL_S if faults else CHECK_INTERVAL_S)
 
     def _database_faults(self) -> list[Fault]:
         try:
@@ -101,7 +101,7 @@ class Readiness:
             self._transactions.prove_writable()
         except DatabaseUnavailable as error:
             return [Fault("database", error.message)]
-        except Exception as error:  # noqa: BLE001 - the edge of the thread, which must outlive any
+        except Exception as error:  # noqa: BLE001 - the edge of the thread, which must survive any error
             _log.error("the database check failed", exc_info=error)
             return [Fault("database", "The database check failed; the service's log says why.")]
         return []

@@ -7,7 +7,7 @@ import logging
 from uuid import UUID
 
 from service.domain.background_tasks import BackgroundTasks
-from service.domain.deployments.drift_monitor import DriftWatch
+from service.domain.deployments.drift_monitor import DriftMonitor
 from service.domain.deployments.shadow import Shadow
 from service.nlp.observer import Observer
 from service.nlp.pipeline import ScanResult
@@ -17,10 +17,10 @@ _log = logging.getLogger(__name__)
 
 
 class ScanReporter:
-    """Passes each answered scan on to whatever counts, watches or compares scans."""
+    """Passes each answered scan to the metrics, the drift monitor and the shadow model."""
 
     def __init__(
-        self, background: BackgroundTasks, observer: Observer, drift: DriftWatch, shadow: Shadow
+        self, background: BackgroundTasks, observer: Observer, drift: DriftMonitor, shadow: Shadow
     ) -> None:
         self._background = background
         self._observer = observer
@@ -28,7 +28,7 @@ class ScanReporter:
         self._shadow = shadow
 
     def report(self, result: ScanResult, *, duration_s: float, scan_id: UUID | None = None) -> None:
-        """Log the scan and have the rest done after the answer; `scan_id` is None if it was not stored."""
+        """Log the scan and submit the rest as a task; `scan_id` is None if the scan was not stored."""
         _log.info(
             "scan",
             extra=fields(

@@ -1,4 +1,4 @@
-"""The container: the parts of one process, opened as they are needed. App, worker, commands and tests use it.
+"""The container of one process's parts, for app, worker, commands and tests. It opens each when needed.
 
 Imports no web framework.
 """
@@ -21,7 +21,7 @@ from service.domain.accounts.accounts import Accounts
 from service.domain.accounts.tokens import TokenMaker
 from service.domain.background_tasks import BackgroundTasks
 from service.domain.deployments.deployments import Deployments
-from service.domain.deployments.drift_monitor import DriftWatch
+from service.domain.deployments.drift_monitor import DriftMonitor
 from service.domain.deployments.rollout import Rollout
 from service.domain.deployments.shadow import Shadow
 from service.domain.rate_limits import RateLimit
@@ -39,10 +39,10 @@ from service.observability.metrics import Metrics
 
 
 def activated_model(config: Config) -> str | None:
-    """Return the name/version that was activated last, None where none was; changes no database.
+    """Return the name/version of the model activated last, or None; changes no database.
 
     Raises:
-        DatabaseUnavailable: the database is away, or its schema is not current.
+        DatabaseUnavailable: the database is unavailable, or its schema is not current.
     """
     url = make_url(config.database_url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
@@ -56,7 +56,7 @@ def build_services(
 ) -> Services:
     """Return the services of one process; nothing is opened yet.
 
-    Analyzers that are passed in are shared: closing the services leaves them open. Without
+    The caller owns `analyzers`: closing the services leaves them open. Without
     `limit_statements`, a database statement may take as long as it needs.
     """
     return Services(config, analyzers=analyzers, limit_statements=limit_statements)
@@ -91,7 +91,7 @@ class Services:
         """Open every part; this loads the model and checks its golden scores.
 
         Raises:
-            ConfigError, ArtifactError: with what to do.
+            ConfigError, ArtifactError: a part cannot open; the message names the remedy.
         """
         for name, part in vars(type(self)).items():
             if isinstance(part, cached_property):
@@ -161,7 +161,7 @@ class Services:
 
     @cached_property
     def reviews(self) -> Reviews:
-        return Reviews(self.transactions, self._text_of)
+        return Reviews(self.transactions, self._extract_text)
 
     @cached_property
     def feedback_export(self) -> FeedbackExport:
@@ -178,7 +178,7 @@ class Services:
 
     @cached_property
     def rollout(self) -> Rollout | None:
-        """What makes this process serve the activated model; None where another service analyzes."""
+        """Keeps this process on the activated model; None if another service analyzes."""
         if self.config.ai_service_url:
             return None
         return Rollout(
@@ -195,8 +195,8 @@ class Services:
         return Shadow(self.transactions, observer=self.metrics)
 
     @cached_property
-    def drift(self) -> DriftWatch:
-        return DriftWatch(self.registry)
+    def drift(self) -> DriftMonitor:
+        return DriftMonitor(self.registry)
 
     @cached_property
     def background(self) -> BackgroundTasks:
@@ -210,8 +210,8 @@ class Services:
     def readiness(self) -> Readiness:
         return Readiness(self.transactions, self.analyzers, self.draining)
 
-    def _text_of(self, submission: Submission) -> str:
-        """Return the text of a document; opens the pipeline only for the reviews that have one."""
+    def _extract_text(self, submission: Submission) -> str:
+        """Return the text of a document; opens the pipeline only if a review needs it."""
         return self.pipeline.extract_text(submission)
 
     def _quota(self, rate: str, setting: str) -> RateLimit:
@@ -219,7 +219,7 @@ class Services:
         return RateLimit(rate, setting=setting, storage_url=storage_url)
 
     def _connect_gauges(self) -> None:
-        """Connect the gauges that are computed at scrape time with their sources."""
+        """Give the gauges that are computed at scrape time their functions."""
         metrics, readiness = self.metrics, self.readiness
         metrics.ready.set_function(lambda: float(not readiness.report().faults))
         metrics.database_age.set_function(lambda: readiness.report().age_s)

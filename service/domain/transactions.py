@@ -25,8 +25,8 @@ WRITE_EVERY_S = 10.0
 _PROOF_BYTES = 256 * 1024
 """Bytes that must fit after a refused write; one row often fits on a disk that is too full for scans."""
 HANGS_AFTER_S = 5.0
-"""A database counts as hanging after so many seconds in which all probes timed out."""
-_AWAY = "The database does not answer. Try again shortly."
+"""A database counts as hanging if all probes have timed out for so many seconds."""
+_NO_ANSWER = "The database does not answer. Try again shortly."
 _IN_DOUBT = (
     "The database stopped answering while it stored this, so it may have been stored. Repeat the request "
     "with the same Idempotency-Key; if it had none, look first whether it was stored."
@@ -38,10 +38,10 @@ _UNWRITABLE = (
 
 
 def open_database(config: Config, *, pool_size: int) -> Database:
-    """Return the database of DATABASE_URL; an unreachable server is no error here.
+    """Return the database of DATABASE_URL; it does not connect yet.
 
     Raises:
-        ConfigError: the folder or file of an SQLite database cannot be made.
+        ConfigError: the folder or file of an SQLite database cannot be created.
     """
     try:
         return Database.connect(config.database_url, pool_size=pool_size)
@@ -82,22 +82,22 @@ class Transactions:
                 database hangs, so that no thread waits for it. Nothing was stored, unless the message says
                 that it may have been.
         """
-        with self._reported():
+        with self._map_errors():
             return self._database.run(lambda session: work(session, *args, **kwargs))
 
     def read(
         self, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Call `work(session, ...)`, which writes nothing, in one transaction; raises as `run` does."""
-        with self._reported():
+        with self._map_errors():
             return self._database.read(lambda session: work(session, *args, **kwargs))
 
     @contextlib.contextmanager
-    def _reported(self) -> Iterator[None]:
-        """Raise DatabaseUnavailable for whatever is the database's fault."""
+    def _map_errors(self) -> Iterator[None]:
+        """Map the database's failures to DatabaseUnavailable."""
         if self._hangs():
-            raise DatabaseUnavailable(_AWAY)
-        self._need_schema()
+            raise DatabaseUnavailable(_NO_ANSWER)
+        self._require_schema()
         try:
             yield
         except CommitInDoubt as error:
@@ -107,17 +107,17 @@ class Transactions:
                 self._is_writable, self._write_due_s = False, time.monotonic() + WRITE_EVERY_S
                 raise DatabaseUnavailable(_UNWRITABLE) from error
             if is_unavailable(error):
-                raise DatabaseUnavailable(_AWAY) from error
+                raise DatabaseUnavailable(_NO_ANSWER) from error
             raise
 
-    def _need_schema(self) -> None:
-        """Ask, until it once was so, whether the schema is the newest; DatabaseUnavailable if not."""
+    def _require_schema(self) -> None:
+        """Raise DatabaseUnavailable unless the schema is the newest; check no more once it is."""
         if self._schema_is_current.is_set():
             return
         try:
             current = migrate.is_current(self._database)
         except SQLAlchemyError as error:
-            raise DatabaseUnavailable(_AWAY) from error
+            raise DatabaseUnavailable(_NO_ANSWER) from error
         if not current:
             raise DatabaseUnavailable(
                 "The database schema is not current; the operator runs `python -m service db upgrade`."
@@ -126,7 +126,7 @@ class Transactions:
 
     def ping(self) -> None:
         """Raise DatabaseUnavailable unless the database answers now."""
-        self._need_schema()
+        self._require_schema()
         began_s = time.monotonic()
         try:
             self._database.ping()
@@ -135,7 +135,7 @@ class Transactions:
                 self._silent_since_s = None  # the refusal is known; no request has to wait for it
             elif self._silent_since_s is None:
                 self._silent_since_s = began_s
-            raise DatabaseUnavailable(_AWAY) from error
+            raise DatabaseUnavailable(_NO_ANSWER) from error
         self._silent_since_s = None
 
     def prove_writable(self) -> None:

@@ -9,7 +9,7 @@ import threading
 import time
 from typing import Any
 
-from service.domain.readiness import AGAIN_S, EVERY_S, Report
+from service.domain.readiness import CHECK_INTERVAL_S, RETRY_INTERVAL_S, Report
 from service.domain.services import Services
 from service.observability.metrics import MEDIA_TYPE
 from service.server.child_process import ChildProcess
@@ -62,7 +62,7 @@ class Sidecar:
                     _log.error("cannot write to the sidecar: %s", type(error).__name__)
             except Exception as error:  # noqa: BLE001 - the edge of the thread, which must outlive any fault
                 _log.error("cannot send a snapshot to the sidecar", exc_info=error)
-            self._wake.wait(AGAIN_S if report.faults else EVERY_S)
+            self._wake.wait(RETRY_INTERVAL_S if report.faults else CHECK_INTERVAL_S)
             self._wake.clear()
 
     def _send(self, report: Report) -> None:

@@ -132,7 +132,7 @@ def scans(transactions, pipeline, reported):
 
 @pytest.fixture
 def reviews(transactions, pipeline):
-    return Reviews(transactions, pipeline.text_of)
+    return Reviews(transactions, pipeline.extract_text)
 
 
 @pytest.fixture

@@ -42,13 +42,13 @@ def verdict(user, *risk_types, reviewer=False, minute=0):
     ],
 )
 def test_settle_verdicts_gives_status_and_risk_types(verdicts, status, risk_types):
-    assert settle(verdicts, found=PREDICTED) == Settled(status, risk_types)
-    assert settle(verdicts[::-1], found=PREDICTED) == Settled(status, risk_types)
+    assert settle(verdicts, original=PREDICTED) == Settled(status, risk_types)
+    assert settle(verdicts[::-1], original=PREDICTED) == Settled(status, risk_types)
 
 
 def test_settle_a_reviewers_verdict_overrules_later_users():
     verdicts = [verdict(1, "outage", reviewer=True), verdict(2, minute=1), verdict(3, minute=2)]
-    assert settle(verdicts, found=PREDICTED) == Settled(Status.ADJUDICATED, ("outage",))
+    assert settle(verdicts, original=PREDICTED) == Settled(Status.ADJUDICATED, ("outage",))
 
 
 @pytest.mark.parametrize(("first", "second", "risk_types"), [(0, 1, ("outage",)), (1, 0, ())])
@@ -57,16 +57,16 @@ def test_settle_the_latest_reviewer_overrules(first, second, risk_types):
         verdict(1, reviewer=True, minute=first),
         verdict(2, "outage", reviewer=True, minute=second),
     ]
-    assert settle(verdicts, found=PREDICTED) == Settled(Status.ADJUDICATED, risk_types)
+    assert settle(verdicts, original=PREDICTED) == Settled(Status.ADJUDICATED, risk_types)
 
 
 def test_settle_verdicts_of_one_moment_ignores_their_order():
     verdicts = [verdict(1, reviewer=True), verdict(2, "outage", reviewer=True)]
-    assert settle(verdicts, found=PREDICTED) == settle(verdicts[::-1], found=PREDICTED)
+    assert settle(verdicts, original=PREDICTED) == settle(verdicts[::-1], original=PREDICTED)
 
 
 def test_settle_disputed_missed_risks_gives_no_type():
-    disputed = settle([verdict(1, "outage"), verdict(2, "key-person")], found=())
+    disputed = settle([verdict(1, "outage"), verdict(2, "key-person")], original=())
     assert disputed == Settled(Status.DISPUTED, ())
 
 

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from service.config.settings import load
-from service.domain.deployments.drift_monitor import WINDOW_SENTENCES, DriftWatch
+from service.domain.deployments.drift_monitor import WINDOW_SENTENCES, DriftMonitor
 from service.nlp.artifacts.registry import Registry
 from service.nlp.document import Analysis, Document, Finding, Sentence
 from service.nlp.pipeline import ScanResult
@@ -18,7 +18,7 @@ CONTEXT = "The supplier may not deliver in time."
 
 @pytest.fixture
 def watch():
-    return DriftWatch(Registry(load({}).registry_dir, SHIPPED))
+    return DriftMonitor(Registry(load({}).registry_dir, SHIPPED))
 
 
 def scan(*, n_sentences=100, risk_type=RISK_TYPES[0], score=0.9, sensitivity="balanced", **model):
@@ -61,7 +61,7 @@ def test_observe_a_scan_that_is_not_comparable_is_ignored(watch, other):
 
 
 def test_shifts_ignore_sentences_older_than_the_window(watch):
-    fresh = DriftWatch(Registry(load({}).registry_dir, SHIPPED))
+    fresh = DriftMonitor(Registry(load({}).registry_dir, SHIPPED))
     for _ in range(3):
         watch.observe(scan(risk_type=RISK_TYPES[-1], n_sentences=WINDOW_SENTENCES))
     for _ in range(2):
@@ -73,7 +73,7 @@ def test_shifts_ignore_sentences_older_than_the_window(watch):
 def test_observe_another_model_restarts_with_its_reference(tmp_path):
     shutil.copytree(SHIPPED, tmp_path / NAME / "9.0.0")
     (tmp_path / NAME / "9.0.0" / "reference.json").unlink()
-    watch = DriftWatch(Registry(tmp_path, SHIPPED))
+    watch = DriftMonitor(Registry(tmp_path, SHIPPED))
     watch.observe(scan())
     before = watch.shifts()
     watch.observe(scan(model_version="9.0.0"))

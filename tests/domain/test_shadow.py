@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from db.queries.deployments import shadow_totals
-from service.domain.deployments.shadow import MAX_WAITING_SCANS, Shadow, compare, is_chosen
+from service.domain.deployments.shadow import MAX_WAITING_SCANS, Shadow, compare, is_sampled
 from service.errors import AnalyzerError, DatabaseUnavailable
 from service.nlp.analyzers.base import Analyzer
 from service.nlp.document import Analysis, Document, Finding, Sentence
@@ -37,11 +37,11 @@ def test_compare_nothing_with_nothing_has_no_difference():
 
 def test_is_chosen_takes_about_the_share_and_always_the_same_documents():
     documents = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(2000)]
-    chosen = [is_chosen(d, 0.1) for d in documents]
-    assert chosen == [is_chosen(d, 0.1) for d in documents]
+    chosen = [is_sampled(d, 0.1) for d in documents]
+    assert chosen == [is_sampled(d, 0.1) for d in documents]
     assert 150 < sum(chosen) < 250
-    assert all(is_chosen(d, 1) for d in documents)
-    assert not any(is_chosen(d, 0) for d in documents)
+    assert all(is_sampled(d, 1) for d in documents)
+    assert not any(is_sampled(d, 0) for d in documents)
 
 
 class GatedAnalyzer(Analyzer):

@@ -26,12 +26,12 @@ class RulesPipeline:
     def scan(self, submission: Submission) -> ScanResult:
         self.submissions.append(submission)
         self.during_scan()
-        document = _document(self.text_of(submission))
+        document = _document(self.extract_text(submission))
         findings = [f for sentence in document.sentences for f in _findings(document, sentence)]
         analysis = Analysis(findings, self.source, MODEL, VERSION)
         return ScanResult(document, analysis, submission.sha256(), submission.sensitivity)
 
-    def text_of(self, submission: Submission) -> str:
+    def extract_text(self, submission: Submission) -> str:
         return submission.content().decode()
 
 

@@ -1,7 +1,7 @@
-"""Accounts whose passwords are hashed or verified: register, log in, change the password.
+"""Use cases that hash or verify a password: register, log in, change or reset the password.
 
 argon2 takes tens of milliseconds, so it runs before the transaction that depends on it. logins.py and
-user_admin.py have the use cases that need none.
+user_admin.py have the other use cases.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ class Accounts:
     def register(
         self, email: str, password: str, *, role: Role = Role.USER, actor: Actor | None = None
     ) -> User:
-        """Create an account; `actor` is given where somebody else creates it.
+        """Create an account; pass `actor` if somebody else creates it.
 
         Raises:
-            InvalidRequest: with every fault of address and password.
+            InvalidRequest: address or password is invalid; lists every fault.
             Conflict: the address has an account.
         """
-        address = self._checked(email, password)
+        address = self._validated_address(email, password)
         password_hash = hash_password(password)
 
         def add(session: Session) -> User:
@@ -75,7 +75,7 @@ class Accounts:
         """Verify the password and begin a log-in.
 
         Raises:
-            Unauthenticated: one message and one duration, whichever part was wrong.
+            Unauthenticated: address or password is wrong; message and duration do not show which.
         """
         user = self._transactions.read(_user_by_email, email)
         known_hash = user.password_hash if user and user.disabled_at is None else None
@@ -102,7 +102,7 @@ class Accounts:
         """Exchange a refresh token for a new pair; the old one is used up.
 
         Raises:
-            Unauthenticated: unknown, expired or revoked; a token used twice ends its whole log-in.
+            Unauthenticated: the token is unknown, expired or revoked; using it twice ends its log-in.
         """
         token_hash = self._tokens.refresh_token_hash(refresh_token)
         try:
@@ -116,10 +116,10 @@ class Accounts:
         return pair
 
     def change_password(self, user: User, claims: AccessClaims, *, current: str, new: str) -> None:
-        """Store a new password and end every log-in of the account but the one of `claims`.
+        """Store a new password and end every log-in of the account except that of `claims`.
 
         Raises:
-            InvalidRequest: with every fault of both passwords.
+            InvalidRequest: a password is wrong or invalid; lists every fault.
             Conflict: another request changed the password meanwhile.
         """
         is_current = verify_password(current, user.password_hash)
@@ -155,7 +155,7 @@ class Accounts:
         return self._transactions.run(user_admin.store_password, email, new_hash, actor=actor)
 
     def authenticate(self, claims: AccessClaims) -> User:
-        """Return the user that `claims` speak for, as the database has it now.
+        """Return the user of `claims`, as stored now.
 
         Raises:
             Unauthenticated: the account is gone or disabled, or the log-in has ended.
@@ -177,7 +177,7 @@ class Accounts:
         try:
             self._transactions.run(users.mark_login_used, login_id, now)
         except DatabaseUnavailable:
-            # Requests go on with a read-only database; do not try this write for each of them.
+            # A read-only database still serves requests; do not attempt this write for each of them.
             self._next_use_write_s = time.monotonic() + _LAST_USE_STEP.total_seconds()
 
     def _is_still_valid(self, session: Session, verified: User, password: str) -> bool:
@@ -192,8 +192,8 @@ class Accounts:
             return True
         return verify_password(password, stored.password_hash)
 
-    def _checked(self, email: str, password: str) -> str:
-        """Return the normalized address."""
+    def _validated_address(self, email: str, password: str) -> str:
+        """Return the normalized address; InvalidRequest if it or the password is invalid."""
         faults = []
         address = ""
         try:

@@ -1,4 +1,4 @@
-"""Passwords: argon2id hashes and a verification that takes as long for an unknown user."""
+"""Passwords: argon2id hashes, and verification that takes as long for an unknown user."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def password_faults(password: str, *, min_chars: int, field: str = "password") -
 
 
 def verify_password(password: str, password_hash: str | None) -> bool:
-    """Return whether `password` fits the hash.
+    """Return whether `password` matches the hash.
 
     Without a hash (unknown account) it takes the same time and returns False.
     """

@@ -53,7 +53,7 @@ class TokenMaker:
         """Return the claims of a valid token.
 
         Raises:
-            Unauthenticated: expired, altered, signed otherwise, or lacking a claim.
+            Unauthenticated: the token is expired, altered, signed with another key, or lacks a claim.
         """
         try:
             claims = jwt.decode(
@@ -73,7 +73,7 @@ class TokenMaker:
         """Return the sha256 (hex) under which a refresh token is stored.
 
         Raises:
-            Unauthenticated: this service did not sign it; found out without the database.
+            Unauthenticated: this service did not sign it; detected without the database.
         """
         try:
             return hashlib.sha256(self._refresh_signer.unsign(token)).hexdigest()

@@ -1,1 +1,1 @@
-"""Which model serves: deployments, their rollout, the shadow model, drift."""
+"""Deployments of models, their rollout, the shadow model and drift."""

@@ -124,7 +124,7 @@ class Deployments:
         return Overview(items, serving, shadow, totals, self._rollout)
 
     def deployments(self, *, limit: int, before_n: int | None) -> Sequence[Deployment]:
-        """Return up to `limit` deployments, newest first, those numbered below `before_n`."""
+        """Return up to `limit` deployments, newest first, only those below number `before_n` if given."""
         return self._transactions.read(queries.list_deployments, limit=limit, before_n=before_n)
 
     def activated(self) -> str | None:
@@ -133,18 +133,18 @@ class Deployments:
         return None if newest is None else newest.to_model
 
     def activate(self, model: str, *, actor: Actor, why: str | None, force: bool) -> Deployment:
-        """Have every process serve `model` (name/version), which is proved here first.
+        """Make every process serve `model` (name/version), after a trial load in this process.
 
         Raises:
             NotFound: it is not in the registry.
             InvalidRequest: forced without a reason.
-            Conflict: it serves already, fails its proof, or has no passing gate against what serves.
+            Conflict: it serves already, cannot be loaded, or has not passed the gate.
         """
         self._require_local_model()
         if force and len((why or "").strip()) < MIN_WHY_CHARS:
             fault = Fault("why", f"Forcing needs a reason of at least {MIN_WHY_CHARS} characters.")
             raise InvalidRequest(fault.message, faults=(fault,))
-        sha256 = self._prove(model)
+        sha256 = self._trial_load(model)
         gate = self._gate_record(model)
 
         def decide(_session: Session, desired: DesiredState) -> dict[str, Any]:
@@ -169,10 +169,10 @@ class Deployments:
         return self._deploy(decide, actor=actor, why=why)
 
     def rollback(self, *, actor: Actor, why: str | None) -> Deployment:
-        """Have every process serve the model that served before the newest activation not yet undone.
+        """Make every process serve the model that served before the newest activation not yet undone.
 
         Raises:
-            Conflict: there is none, or it is gone or altered.
+            Conflict: there is no such model, or it is gone or altered.
         """
         self._require_local_model()
 
@@ -190,14 +190,14 @@ class Deployments:
         return self._deploy(decide, actor=actor, why=why)
 
     def shadow(self, model: str, *, share: float, actor: Actor, why: str | None) -> Deployment:
-        """Have every process also score `share` (0 to 1) of its scans with `model`, after answering.
+        """Make every process also score `share` (0 to 1) of its scans with `model`, after answering.
 
         Raises:
             NotFound: it is not in the registry.
-            Conflict: it serves, or fails its proof.
+            Conflict: it serves, or cannot be loaded.
         """
         self._require_local_model()
-        sha256 = self._prove(model)
+        sha256 = self._trial_load(model)
 
         def decide(_session: Session, desired: DesiredState) -> dict[str, Any]:
             serving = self._serving(desired)
@@ -214,7 +214,7 @@ class Deployments:
         return self._deploy(decide, actor=actor, why=why)
 
     def end_shadow(self, *, actor: Actor) -> Deployment | None:
-        """Have every process stop shadowing; None when none was desired."""
+        """Make every process stop shadowing; return None if no shadow was deployed."""
         self._require_local_model()
         desired = self._transactions.read(queries.desired_state)
         shadow = desired.shadow
@@ -230,7 +230,7 @@ class Deployments:
         actor: Actor,
         why: str | None,
     ) -> Deployment:
-        """Store what `decide` returns for what is wanted now, as the next deployment."""
+        """Store the next deployment, with the values that `decide` returns for the desired state."""
 
         def work(session: Session) -> Deployment:
             desired = queries.desired_state(session)
@@ -272,8 +272,8 @@ class Deployments:
             return desired.serving.to_model
         return self._registry.default_model()
 
-    def _prove(self, model: str) -> str:
-        """Open the model as a process that takes it over would; return its manifest's sha256."""
+    def _trial_load(self, model: str) -> str:
+        """Verify and open the model as a serving process would; return its manifest's sha256."""
         folder = self._registry.folder(model)
         sha256 = self._verify(model)
         try:
@@ -296,7 +296,7 @@ class Deployments:
 
 
 def _refusals(model: str, sha256: str, serving: str, gate: GateRecord | None) -> list[str]:
-    """Return why the gate does not let `model` take the place of `serving`; [] when it does."""
+    """Return why the gate does not let `model` replace `serving`; [] if it does."""
     remedy = f"Run `.venv-test/bin/python -m ml register` on it against the folder of {serving}."
     if gate is None:
         return [f"It was never measured against {serving}. {remedy}"]
@@ -325,8 +325,8 @@ def _figures(gate: GateRecord | None, sha256: str) -> dict[str, Any]:
 def _rollback_targets(history: Sequence[Deployment]) -> list[str]:
     """Return the models that rollbacks would lead to, the next one last.
 
-    Each rollback undoes the newest activation that is not undone yet, so that a second one goes
-    further back, and never to the model that the first one left.
+    Each rollback undoes the newest activation that is not undone yet. So a second rollback goes further
+    back, never to the model that the first one left.
     """
     targets: list[str] = []
     for deployment in history:
@@ -368,7 +368,7 @@ def _item(entry: Entry, state: ModelState, fault: str | None) -> dict[str, Any]:
 
 
 def _summary(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return F1 at the three levels with intervals: on unseen documents where that was measured."""
+    """Return F1 at the three levels with intervals: on unseen documents if that was measured."""
     for measured in ("cross_fitted", "at_threshold"):
         block = metrics.get(measured)
         if isinstance(block, dict):
@@ -377,5 +377,5 @@ def _summary(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def mean_abs_score_difference(total: ShadowTotal) -> float | None:
-    """Return the mean over the findings of both models, None when there were none."""
+    """Return the mean over the findings of both models, or None if there were none."""
     return total.abs_score_difference / total.n_agreeing if total.n_agreeing else None

@@ -20,26 +20,26 @@ from service.nlp.artifacts.drift_index import REFERENCE_FILE, ObservedFinding, R
 from service.nlp.artifacts.registry import Registry
 from service.nlp.pipeline import ScanResult
 
-# A reference of 700 sentences needs about as many for a comparison; a window of many thousands would hide
-# a change of this week.
+# A reference of 700 sentences needs about as many for a comparison. A much larger window would hide a change
+# of this week.
 WINDOW_SENTENCES = 5_000
 
 Counts = npt.NDArray[np.int64]
 _log = logging.getLogger(__name__)
 
 
-class DriftWatch:
+class DriftMonitor:
     """Compares the last 5,000 to 10,000 sentences with the reference of the model that scored them."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._model = ""
-        self._recent, self._before = _Window(), _Window()
+        self._recent, self._earlier = _Window(), _Window()
         self._reference: tuple[str, Reference | None] = ("", None)
-        self._changed = threading.Lock()
+        self._lock = threading.Lock()
 
     def observe(self, result: ScanResult) -> None:
-        """Count a scan, unless its sensitivity or its analyzer is not the reference's."""
+        """Count a scan by a model of the registry at balanced sensitivity; ignore all others."""
         analysis = result.analysis
         if analysis.source != "model" or not analysis.model_version:
             return
@@ -52,20 +52,20 @@ class DriftWatch:
         ]
         n_sentences = len(result.document.sentences)
         counts = drift_index.finding_counts(findings, n_sentences)
-        with self._changed:
+        with self._lock:
             if model_name(analysis) != self._model:
                 self._model = model_name(analysis)
-                self._recent, self._before = _Window(), _Window()
+                self._recent, self._earlier = _Window(), _Window()
             self._recent.add(counts, n_sentences)
             if self._recent.n_sentences >= WINDOW_SENTENCES:
-                self._recent, self._before = _Window(), self._recent
+                self._recent, self._earlier = _Window(), self._recent
 
     def shifts(self) -> dict[str, Shift]:
         """Return the shift of each histogram; {} before the first scan, or without a reference."""
-        with self._changed:
+        with self._lock:
             model = self._model
             observed = {
-                name: [int(n) for n in recent + self._before.counts[name]]
+                name: [int(n) for n in recent + self._earlier.counts[name]]
                 for name, recent in self._recent.counts.items()
             }
         reference = self._cached_reference(model) if model else None
@@ -74,7 +74,7 @@ class DriftWatch:
         return drift_index.shifts(reference.findings, observed, noise=reference.noise.findings)
 
     def _cached_reference(self, model: str) -> Reference | None:
-        """Return the reference of a model, read once while the model stays the same; None if it has none."""
+        """Return the reference of a model, or None; read it once while the model stays the same."""
         cached_model, reference = self._reference
         if cached_model == model:
             return reference

@@ -1,6 +1,6 @@
 """Rollout: makes this process serve, and shadow with, the models that were deployed last.
 
-A candidate is loaded and proved while the current model serves; only then does it take over.
+It loads and verifies a candidate while the current model serves, then exchanges the two.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from service.nlp.artifacts.registry import Registry, manifest_sha256
 from service.nlp.observer import NULL_OBSERVER, Observer
 from service.observability.logging import fields
 
-# A candidate that failed is tried again, since its folder may still be being copied to this machine.
+# Interval between attempts: the candidate's folder may still be on its way to this machine.
 RETRY_S = 60.0
 
 _log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class _Loaded:
 
 
 class Rollout:
-    """Follows the deployments; the current model goes on serving while the database is away."""
+    """Follows the deployments; the current model continues to serve while the database is unavailable."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Rollout:
         *,
         observer: Observer = NULL_OBSERVER,
     ) -> None:
-        """`analyzers` returns the pool of this process; it is first called by `start`.
+        """`analyzers` returns the pool of this process; `start` is the first to call it.
 
         `observer` receives the events of every model that serves, not those of a shadow.
         """
@@ -73,13 +73,13 @@ class Rollout:
         self._registry = registry
         self._shadow = shadow
         self._observer = observer
-        self._taken_over: _Loaded | None = None
+        self._activated: _Loaded | None = None
         self._previous: _Loaded | None = None
         self._shadowing: _Loaded | None = None
         self._seen_n: int | None = None
         self._retry_at_s: float | None = None
-        self._one_at_a_time = threading.Lock()
-        self._woken = threading.Event()
+        self._follow_lock = threading.Lock()
+        self._wake_up = threading.Event()
         self._is_closing = False
         self._thread: threading.Thread | None = None
 
@@ -101,21 +101,21 @@ class Rollout:
 
     def wake(self) -> None:
         """Poll at once: this process has just stored a deployment."""
-        self._woken.set()
+        self._wake_up.set()
 
     def close(self) -> None:
-        """End the thread; a candidate that is being loaded is finished first."""
+        """End the thread, after it has loaded the current candidate."""
         self._is_closing = True
-        self._woken.set()
+        self._wake_up.set()
         if self._thread is not None:
             self._thread.join()
 
     def follow(self) -> None:
         """Load the models of the newest deployments, unless they are in use already.
 
-        If a candidate fails its proof, the current model goes on serving; `faults` has the reason.
+        If a candidate cannot be loaded, the current model continues to serve; `faults` has the reason.
         """
-        with self._one_at_a_time:
+        with self._follow_lock:
             try:
                 desired = self._changed_deployments()
             except DatabaseUnavailable:
@@ -137,7 +137,7 @@ class Rollout:
 
     @property
     def _serving(self) -> _Loaded:
-        return self._taken_over or self._default
+        return self._activated or self._default
 
     def _changed_deployments(self) -> deployments.DesiredState | None:
         n = self._transactions.read(deployments.newest_n)
@@ -159,7 +159,7 @@ class Rollout:
         if candidate is None:
             return
         self._analyzers().exchange(candidate.analyzer)
-        self._previous, self._taken_over = self._serving, candidate
+        self._previous, self._activated = self._serving, candidate
         _log.warning(
             "model taken over",
             extra=fields(serving=candidate.model, previous=self._previous.model),
@@ -216,15 +216,15 @@ class Rollout:
 
     def _run(self) -> None:
         while not self._is_closing:
-            self._woken.wait(self._config.model_poll_s)
-            self._woken.clear()
+            self._wake_up.wait(self._config.model_poll_s)
+            self._wake_up.clear()
             if not self._is_closing:
                 self._follow_or_log()
 
     def _follow_or_log(self) -> None:
         try:
             self.follow()
-        except Exception as error:  # noqa: BLE001 - the edge of the thread, which must outlive any
+        except Exception as error:  # noqa: BLE001 - the edge of the thread, which must survive any error
             _log.error("the deployments could not be followed", exc_info=error)
 
 

@@ -1,6 +1,6 @@
-"""A second model that scores a share of the scans after their answers, to be compared, never shown.
+"""Shadowing: a second model scores a share of the answered scans, for comparison only.
 
-What is logged and stored are counts: no sentence, no finding.
+Only counts are logged and stored: no sentence, no finding.
 """
 
 from __future__ import annotations
@@ -24,16 +24,15 @@ from service.observability.logging import fields as log_fields
 # A shadow that falls behind must not hold the memory of the documents that it will never reach.
 MAX_WAITING_SCANS = 16
 MAX_WAITING_CHARS = 2_500_000
-TIMEOUT_S = (
-    600.0  # longer than a request gets: the shadow yields to requests, and no caller waits for it
-)
+# Longer than for a request: the shadow yields to requests, and no caller waits for it.
+TIMEOUT_S = 600.0
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Findings of two models on one document: of both, of the serving or of the shadow model alone.
+    """Numbers of findings on one document: of both models, of the serving model alone, of the shadow alone.
 
     `by_category` counts the same three, in this order. `abs_score_difference` (probability) is summed over
     the findings of both; the score of a model without the finding is unknown.
@@ -46,7 +45,7 @@ class Comparison:
     abs_score_difference: float
 
     def mean_abs_score_difference(self) -> float | None:
-        """Return the mean over what both found, None when that is nothing."""
+        """Return the mean over the findings of both, or None if there are none."""
         return self.abs_score_difference / self.n_agreeing if self.n_agreeing else None
 
 
@@ -54,10 +53,10 @@ def compare(serving: Analysis, shadow: Analysis) -> Comparison:
     """Compare the findings of two analyses of the same document, by span and risk type."""
     ours = {_key(f): f for f in serving.findings}
     theirs = {_key(f): f for f in shadow.findings}
-    sorts = (ours.keys() & theirs, ours.keys() - theirs, theirs.keys() - ours)
+    groups = (ours.keys() & theirs, ours.keys() - theirs, theirs.keys() - ours)
     findings = {**theirs, **ours}
-    counted = [Counter(findings[key].category or "foreign" for key in keys) for keys in sorts]
-    agreeing, only_serving, only_shadow = sorts
+    counted = [Counter(findings[key].category or "foreign" for key in keys) for keys in groups]
+    agreeing, only_serving, only_shadow = groups
     return Comparison(
         n_agreeing=len(agreeing),
         n_only_serving=len(only_serving),
@@ -71,13 +70,13 @@ def compare(serving: Analysis, shadow: Analysis) -> Comparison:
     )
 
 
-def is_chosen(document_sha256: str, share: float) -> bool:
+def is_sampled(document_sha256: str, share: float) -> bool:
     """Return whether a document (sha256, hex) falls into `share` (0 to 1) of all; deterministic."""
     return int(document_sha256[:8], 16) < share * 2**32
 
 
 class Shadow:
-    """Scores offered scans with the shadow model on a thread of its own; drops them when it is behind."""
+    """Scores offered scans with the shadow model on its own thread; drops scans if it falls behind."""
 
     def __init__(
         self,
@@ -98,7 +97,7 @@ class Shadow:
         self._thread: threading.Thread | None = None
 
     def use(self, analyzer: Analyzer | None, *, share: float = 0.0) -> None:
-        """Shadow with `analyzer` from now on, or not at all; the previous one is closed after its scan."""
+        """Shadow with `analyzer`, or not at all; close the previous one after its current scan."""
         with self._changed:
             if self._analyzer is not None and self._analyzer is not analyzer:
                 self._retired.append(self._analyzer)
@@ -110,11 +109,11 @@ class Shadow:
             self._changed.notify()
 
     def offer(self, result: ScanResult) -> None:
-        """Shadow a scan that was answered, if it falls into the share; never waits, never raises."""
+        """Queue an answered scan if it falls into the share; never waits, never raises."""
         with self._changed:
             if self._analyzer is None or result.analysis.source != "model":
                 return
-            if not is_chosen(result.document_sha256, self._share):
+            if not is_sampled(result.document_sha256, self._share):
                 return
             n_chars = sum(len(r.document.text) for r in self._waiting) + len(result.document.text)
             if len(self._waiting) >= MAX_WAITING_SCANS or n_chars > MAX_WAITING_CHARS:
@@ -124,7 +123,7 @@ class Shadow:
             self._changed.notify()
 
     def close(self) -> None:
-        """End the thread after the scan in hand and close the model."""
+        """End the thread after its current scan, and close the model."""
         with self._changed:
             self._is_closing = True
             self._changed.notify()
@@ -153,7 +152,7 @@ class Shadow:
             self._shadow(analyzer, result)
         except RiskscanError as error:
             _log.warning("a scan was not shadowed: %s", error.message)
-        except Exception as error:  # noqa: BLE001 - the edge of the thread, which must outlive any
+        except Exception as error:  # noqa: BLE001 - the edge of the thread, which must survive any error
             _log.error("a scan was not shadowed: %s", type(error).__name__)
 
     def _shadow(self, analyzer: Analyzer, result: ScanResult) -> None:
@@ -183,7 +182,7 @@ class Shadow:
         self._store_pending()
 
     def _store_pending(self) -> None:
-        """Add the pending counts to the stored totals; keep them if the database is away."""
+        """Add the pending counts to the stored totals; keep them if the database is unavailable."""
         for (serving, shadow), counts in list(self._pending.items()):
             try:
                 self._transactions.run(
@@ -196,7 +195,7 @@ class Shadow:
 
 
 def model_name(analysis: Analysis) -> str:
-    """Return the name/version of the model that made an analysis."""
+    """Return the name/version of the model of an analysis."""
     return f"{analysis.model_name}/{analysis.model_version}"
 
 

@@ -1,4 +1,4 @@
-"""Adjudication of the reviews of different people on one finding; pure functions, no database."""
+"""Adjudication: one result from different users' reviews of a finding. Pure functions, no database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PLACE = {risk_type: place for place, risk_type in enumerate(RISK_TYPES)}
 
 
 class Status(IntEnum):
-    """How far a finding, or a sentence, is settled: from the weakest to the strongest."""
+    """How firmly a finding or sentence is settled, from the weakest to the strongest."""
 
     UNVERIFIED = 0
     """A missed risk with an unverified sentence; counted, never written."""
@@ -48,38 +48,38 @@ class Settled:
     risk_types: tuple[str, ...]
 
 
-def settle(verdicts: Collection[Review], *, found: Collection[str]) -> Settled:
-    """Settle the verdicts, one a user, on one finding or on one sentence's missed risks.
+def settle(verdicts: Collection[Review], *, original: Collection[str]) -> Settled:
+    """Settle the verdicts, one for each user, on one finding or on one sentence's missed risks.
 
-    `found` is what the analyzer said: the finding's type, nothing for missed risks. It stands while
-    nothing is settled. Of reviewers the latest decides, whatever plain users say.
+    `original` has the finding's type, and is empty for missed risks. It applies until the verdicts settle
+    the types. The latest reviewer decides, whatever plain users say.
     """
     if not verdicts:
-        return Settled(Status.PARTIAL, in_order(found))
+        return Settled(Status.PARTIAL, in_order(original))
     reviewers = [v for v in verdicts if v.is_reviewer]
     if reviewers:
         return Settled(Status.ADJUDICATED, in_order(latest(reviewers).risk_types))
     answers = {v.risk_types for v in verdicts}
     if len(answers) > 1:
-        return Settled(Status.DISPUTED, in_order(found))
+        return Settled(Status.DISPUTED, in_order(original))
     status = Status.AGREED if len(verdicts) > 1 else Status.SINGLE
     return Settled(status, in_order(answers.pop()))
 
 
 def settle_sentence(parts: Collection[Settled]) -> Settled:
-    """Join the parts of one sentence, at least one: all that stands, as firm as the weakest part."""
-    standing = (risk_type for part in parts for risk_type in part.risk_types)
-    return Settled(min(part.status for part in parts), in_order(standing))
+    """Join the parts of one sentence, at least one: the types of all, with the weakest status."""
+    risk_types = (risk_type for part in parts for risk_type in part.risk_types)
+    return Settled(min(part.status for part in parts), in_order(risk_types))
 
 
 def deciding(verdicts: Iterable[Review]) -> Review:
-    """Return the latest verdict of a reviewer, else of anyone; ValueError when there is none."""
+    """Return the latest verdict of a reviewer, else of anyone; ValueError if there is none."""
     everyone = list(verdicts)
     return latest([v for v in everyone if v.is_reviewer] or everyone)
 
 
 def latest(verdicts: Iterable[Review]) -> Review:
-    """Return the newest of at least one verdict; of two at the same moment always the same one."""
+    """Return the newest of at least one verdict; for equal times the choice is deterministic."""
     return max(verdicts, key=lambda v: (v.at, v.user_id))
 
 

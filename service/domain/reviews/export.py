@@ -1,4 +1,4 @@
-"""Feedback as labelled sentences for ml: JSON lines, scan after scan, so that memory holds one scan."""
+"""Exports feedback as labelled sentences for ml: JSON lines, scan by scan, to save memory."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class FeedbackExport:
     ) -> Counter[Status]:
         """Write a line for each sentence with a verdict; return how many sentences have each status.
 
-        An unverified sentence is counted and omitted, since it may be invented.
+        Counts an unverified sentence but omits it, since it may be invented.
 
         Lines are ordered by scan and span, so two exports of the same feedback are equal. `since` limits
         the export to sentences whose feedback was given, changed or withdrawn at that time or later. A
@@ -93,9 +93,9 @@ class FeedbackExport:
     ) -> Counter[Status]:
         """Write the lines to a file of mode 0600, which appears whole or not at all; see `write`.
 
-        A device or a pipe receives the lines and stays what it is.
+        A device or a pipe receives the lines and is not replaced.
         """
-        with _replacing(path) if _is_file_to_be(path) else path.open("w", encoding="ascii") as file:
+        with _replacing(path) if _is_regular(path) else path.open("w", encoding="ascii") as file:
             return self.write(file, actor=actor, since=since)
 
     def _lines(self, since: datetime | None) -> Iterator[Line]:
@@ -143,7 +143,7 @@ class FeedbackExport:
                 "sensitivity": scan.sensitivity,
             },
         }
-        # In ASCII: readers that split a file at every line separator of Unicode meet none.
+        # In ASCII, since some readers split a file at every line separator of Unicode.
         return settled.status, json.dumps(content)
 
     def _verdict_fields(self, row: tables.Feedback) -> dict[str, Any]:
@@ -156,7 +156,7 @@ class FeedbackExport:
         }
 
     def _pseudonym(self, user_id: UUID) -> str:
-        """Return 16 hex characters: the same user's in every export, and nobody's name."""
+        """Return 16 hex characters that stand for the user in every export, without the name."""
         return hmac.new(self._secret_key, str(user_id).encode(), hashlib.sha256).hexdigest()[:16]
 
 
@@ -164,16 +164,16 @@ def _sentences(session: Session, scan_id: UUID) -> list[_Sentence]:
     rows = queries.newest_by_target(session, scan_id)
     spans = {(row.start, row.end) for row in rows}
     sentences: dict[tuple[int, int, str], _Sentence] = {}
-    text_at: dict[tuple[int, int], str] = {}
-    text_of: dict[int, str] = {}
+    text_by_span: dict[tuple[int, int], str] = {}
+    text_by_n: dict[int, str] = {}
     for f in queries.findings_at_spans(session, scan_id, spans):
         start, end = f.start or 0, f.end or 0
-        text_at[start, end] = text_of[f.n] = f.context
+        text_by_span[start, end] = text_by_n[f.n] = f.context
         sentences.setdefault((start, end, f.context), _Sentence(f.context)).findings.append(f)
     for row in rows:
         # Only missed risks carry a sentence; two users may quote the same span differently.
-        text = row.context or text_of.get(row.n, text_at.get((row.start, row.end)))
-        if text is None:  # no foreign key leads to a finding: a missed risk has none
+        text = row.context or text_by_n.get(row.n, text_by_span.get((row.start, row.end)))
+        if text is None:  # possible, since feedback has no foreign key to findings
             _log.warning("feedback %s on scan %s left out: its finding is gone", row.id, scan_id)
             continue
         sentences.setdefault((row.start, row.end, text), _Sentence(text)).rows.append(row)
@@ -184,7 +184,7 @@ def _has_all_types(sentence: _Sentence) -> bool:
     """Return whether each foreign title was relabelled; otherwise the labels would be incomplete."""
     foreign = [finding.n for finding in sentence.findings if finding.risk_type is None]
     verdicts = {n: [_review(row) for row in sentence.current() if row.n == n] for n in foreign}
-    return all(settle(given, found=()).risk_types for given in verdicts.values())
+    return all(settle(reviews, original=()).risk_types for reviews in verdicts.values())
 
 
 def _is_due(sentence: _Sentence, since: datetime | None) -> bool:
@@ -196,7 +196,8 @@ def _settled(sentence: _Sentence) -> Settled:
     for row in sentence.current():
         verdicts.setdefault(row.n, []).append(_review(row))
     types = {f.n: [f.risk_type] for f in sentence.findings if f.risk_type}
-    return settle_sentence([settle(given, found=types.get(n, [])) for n, given in verdicts.items()])
+    parts = [settle(reviews, original=types.get(n, [])) for n, reviews in verdicts.items()]
+    return settle_sentence(parts)
 
 
 def _review(row: tables.Feedback) -> Review:
@@ -219,14 +220,14 @@ def _record(
     )
 
 
-def _is_file_to_be(path: Path) -> bool:
+def _is_regular(path: Path) -> bool:
     return path.is_file() or not path.exists()
 
 
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[TextIO]:
     """Yield a draft beside `path`, readable by its owner only; it replaces `path` if the block succeeds."""
-    path = path.resolve()  # /dev/stdout may lead to a file: the link itself stays
+    path = path.resolve()  # replaces the file behind a link such as /dev/stdout, not the link
     number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     draft = Path(name)
     try:

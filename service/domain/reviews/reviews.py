@@ -1,7 +1,7 @@
-"""Use cases of reviewing: verdicts on findings, missed risks, who may give and see them.
+"""Use cases of reviewing: verdicts on findings, reports of missed risks, who may give and see them.
 
 Owners review their own scans, reviewers everyone's. Each function raises NotFound for a scan that the user
-may not review, as if there was none.
+may not review, as for a missing one.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ REVIEWER_ROLES = (Role.REVIEWER, Role.ADMIN)
 _MAX_N = 2**31 - 1
 _MAX_SHOWN = 100
 _NO_SCAN = "There is no scan with this id that you may review."
-_NOTHING_GIVEN = "You have no feedback here to withdraw."
+_NO_FEEDBACK = "You have no feedback here to withdraw."
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a user says of a finding; `risk_types` are given with `relabelled` alone."""
+    """A user's verdict on a finding; only `relabelled` has `risk_types`."""
 
     verdict: Verdict
     risk_types: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """A risk that was not found: the sentence verbatim, where it stands, and its types."""
+    """A risk that the analyzer missed: the sentence verbatim, its span, and its types."""
 
     start: int
     end: int
@@ -55,7 +55,7 @@ class Missed:
 
 @dataclass(frozen=True, slots=True)
 class FindingReview:
-    """A finding as a user sees it; `others` is empty but for reviewers. Lists are newest first."""
+    """A finding as a user sees it; only reviewers get `others`. Lists are newest first."""
 
     finding: tables.Finding
     own: tables.Feedback | None
@@ -64,15 +64,17 @@ class FindingReview:
 
 
 class Reviews:
-    """Reports of missed risks, which may come with the document to be verified against it.
+    """Reports of missed risks. If a report comes with the document, it is verified against it.
 
     The document is read before the transaction that stores the report.
     """
 
-    def __init__(self, transactions: Transactions, text_of: Callable[[Submission], str]) -> None:
-        """`text_of` returns the extracted text of a document; spans refer to it."""
+    def __init__(
+        self, transactions: Transactions, extract_text: Callable[[Submission], str]
+    ) -> None:
+        """`extract_text` returns the extracted text of a document; spans refer to it."""
         self._transactions = transactions
-        self._text_of = text_of
+        self._extract_text = extract_text
 
     def report_missed(
         self,
@@ -106,7 +108,7 @@ class Reviews:
         if document.sha256() != scan.document_sha256:
             field = "text" if document.data is None else "file"
             raise _refusal(field, "This is not the document that was scanned: its sha256 differs.")
-        if self._text_of(document)[missed.start : missed.end] != missed.context:
+        if self._extract_text(document)[missed.start : missed.end] != missed.context:
             message = "The document has another text at this span; send the sentence verbatim."
             raise _refusal("context", message)
 
@@ -118,7 +120,7 @@ def judge(
 
     Raises:
         NotFound: no such finding.
-        InvalidRequest: relabelled with the type that the finding has.
+        InvalidRequest: the verdict relabels the finding with the type that it has.
     """
     finding = _finding(session, user, scan_id, n, lock=True)
     risk_types = _risk_types(judgement, finding.risk_type)
@@ -137,7 +139,7 @@ def withdraw(session: Session, user: tables.User, scan_id: UUID, feedback_id: UU
     _scan(session, user, scan_id, lock=True)
     row = queries.feedback_by_id(session, feedback_id)
     if row is None or (row.scan_id, row.user_id) != (scan_id, user.id):
-        raise NotFound(_NOTHING_GIVEN)
+        raise NotFound(_NO_FEEDBACK)
     _withdraw(session, user, _target(user, row), feedback_id=feedback_id)
 
 
@@ -192,7 +194,7 @@ def visible_owner(user: tables.User) -> UUID | None:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """What a feedback row says, apart from who says it of what."""
+    """The content of a feedback row, without its author and target."""
 
     verdict: Verdict
     risk_types: tuple[str, ...]
@@ -225,11 +227,11 @@ def _report_missed(
 def _withdraw(
     session: Session, user: tables.User, target: Target, *, feedback_id: UUID | None = None
 ) -> None:
-    """Append a withdrawal to a target whose current row has `feedback_id`, if that is given."""
+    """Append a withdrawal to a target; with `feedback_id`, only if that is its current row."""
     current = queries.newest(session, target)
     is_other = feedback_id is not None and current is not None and current.id != feedback_id
     if current is None or current.verdict == Verdict.WITHDRAWN or is_other:
-        raise NotFound(_NOTHING_GIVEN)
+        raise NotFound(_NO_FEEDBACK)
     entry = _Entry(Verdict.WITHDRAWN, (), context=current.context, is_verified=current.verified)
     _append(session, user, target, entry)
 
@@ -237,7 +239,7 @@ def _withdraw(
 def _append(
     session: Session, user: tables.User, target: Target, entry: _Entry
 ) -> tuple[tables.Feedback, bool]:
-    """Add a row after the target's newest, unless that says the same; return whether it is the first."""
+    """Add a row unless the target's newest has the same content; return whether it is the first."""
     previous = queries.newest(session, target)
     if previous is not None and entry.equals(previous, user.role):
         return previous, False
@@ -264,7 +266,7 @@ def _values(entry: _Entry, role: str, revision: int) -> dict[str, Any]:
 def _record(session: Session, row: tables.Feedback) -> None:
     is_withdrawal = row.verdict == Verdict.WITHDRAWN
     place = {"finding": row.n} if row.n else {"start": row.start, "end": row.end}
-    said = {} if is_withdrawal else {"verdict": row.verdict, "risk_types": row.risk_types}
+    verdict = {} if is_withdrawal else {"verdict": row.verdict, "risk_types": row.risk_types}
     record(
         session,
         event(
@@ -272,7 +274,7 @@ def _record(session: Session, row: tables.Feedback) -> None:
             actor=Actor(row.user_id),
             object_type="feedback",
             object_id=row.id,
-            detail={"scan_id": str(row.scan_id), **place, **said},
+            detail={"scan_id": str(row.scan_id), **place, **verdict},
         ),
     )
 
@@ -298,12 +300,12 @@ def _target(user: tables.User, row: tables.Finding | tables.Feedback) -> Target:
     return Target(row.scan_id, user.id, row.n, row.start or 0, row.end or 0)
 
 
-def _risk_types(judgement: Judgement, found: str | None) -> tuple[str, ...]:
+def _risk_types(judgement: Judgement, original: str | None) -> tuple[str, ...]:
     if judgement.verdict == Verdict.REJECTED:
         return ()
     if judgement.verdict == Verdict.CONFIRMED:
-        return (found,) if found else ()  # a foreign title has no type to keep
-    if set(judgement.risk_types) == {found}:
+        return (original,) if original else ()  # a foreign title has no type to keep
+    if set(judgement.risk_types) == {original}:
         raise _refusal("risk_types", "This is the type that the finding has; confirm it instead.")
     return in_order(judgement.risk_types)
 
@@ -322,7 +324,7 @@ def _check_span(missed: Missed, *, n_characters: int | None) -> None:
 
 
 def _check_against(findings: Sequence[tables.Finding], missed: Missed) -> None:
-    """Refuse what the findings of the same span contradict."""
+    """Raise InvalidRequest if the findings of the same span contradict the report."""
     if findings and findings[0].context != missed.context:
         raise _refusal("context", "Another sentence was found at this span; send it verbatim.")
     for finding in findings:

@@ -1,1 +1,1 @@
-"""Stored scans."""
+"""Stored scans: create, read, list, delete."""

@@ -1,4 +1,4 @@
-"""Scans of users: created with their findings and an audit event, read, listed, deleted."""
+"""Use cases of stored scans: create with findings and an audit event, read, list, delete."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ReportScan(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ScanPage:
-    """Some scans; `next_after` is the position of the last one if more follow.
+    """A page of scans; `next_after` is the position of the last one if more follow.
 
     `total` is None for a page after a position.
     """
@@ -106,7 +106,7 @@ class Scans:
         return StoredScan(scan, result.data())
 
     def _earlier(self, user_id: UUID, key: str, request_sha256: str | None) -> StoredScan | None:
-        """Return the scan that was stored with the key; Conflict if it was made from other content."""
+        """Return the scan that was stored with the key; Conflict if its content was different."""
         earlier = self._transactions.read(_scan_by_key, user_id, key)
         if earlier is not None and earlier.scan.request_sha256 != request_sha256:
             raise Conflict("This Idempotency-Key came with other content before; use a new key.")
