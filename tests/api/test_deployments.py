@@ -148,7 +148,7 @@ def test_activate_model_that_passed_the_gate_serves_it(admin, registry_dir):
     [
         (None, "never measured"),
         ({"against": f"{NAME}/3.0.0"}, f"but {DEFAULT} serves"),
-        ({"manifest_sha256": "0" * 64}, "not what lies in the registry"),
+        ({"manifest_sha256": "0" * 64}, "differs from the one in the registry"),
         ({"passed": False, "reasons": ("Loses 5 points of Legal.",)}, "Loses 5 points of Legal."),
     ],
     ids=["no record", "other opponent", "other content", "refused"],
@@ -334,7 +334,7 @@ def test_process_without_the_artifact_serves_the_fallback_until_it_arrives(
         assert (overview["serving"], overview["serving_here"]) == (model, DEFAULT)
         [faults] = [i["faults"] for i in overview["items"] if i["version"] == "2.0.0"]
         assert "no model" in faults[0]
-        assert f"NOT taken over; {DEFAULT} goes on serving" in caplog.text
+        assert f"NOT taken over; {DEFAULT} continues to serve" in caplog.text
         shutil.copytree(registry_dir / model, tmp_path / model)
         other.services.rollout.follow()
         assert http.get("/api/v1/admin/models").json()["serving_here"] == model

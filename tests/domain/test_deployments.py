@@ -47,7 +47,7 @@ def test_activate_a_model_that_passed_the_gate_stores_its_figures(
     ("gate", "reason"),
     [
         (None, "never measured"),
-        ({"manifest_sha256": "0" * 64}, "not what lies in the registry"),
+        ({"manifest_sha256": "0" * 64}, "differs from the one in the registry"),
         ({"against": OTHER}, f"measured against {OTHER}"),
         ({"passed": False, "reasons": ("It finds less.",)}, "It finds less."),
         ({"passed": False}, "without a reason"),

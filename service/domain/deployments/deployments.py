@@ -301,7 +301,7 @@ def _refusals(model: str, sha256: str, serving: str, gate: GateRecord | None) ->
     if gate is None:
         return [f"It was never measured against {serving}. {remedy}"]
     if gate.model != model or gate.manifest_sha256 != sha256:
-        return [f"What was measured is not what lies in the registry. {remedy}"]
+        return [f"The measured model differs from the one in the registry. {remedy}"]
     if gate.against != serving:
         return [f"It was measured against {gate.against}, but {serving} serves. {remedy}"]
     if not gate.passed:

@@ -208,7 +208,7 @@ class Rollout:
             fault = f"The model cannot be opened on this machine ({type(error).__name__})."
         self.faults[target.model] = fault
         _log.error(
-            "model NOT taken over; %s goes on serving",
+            "model NOT taken over; %s continues to serve",
             self._serving.model,
             extra=fields(model=target.model, serving=self._serving.model, fault=fault),
         )

@@ -29,7 +29,7 @@ _MODEL = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)/([A-Za-z0-9][A-Za-z0-9._-]*)"
 class GateRecord(BaseModel):
     """The result of `python -m ml register`: the verdict, the model that it compared with, and the figures.
 
-    `manifest_sha256` ties the record to the measured content. The record lies beside the model's
+    `manifest_sha256` ties the record to the measured content. The record is beside the model's
     folder, because the manifest hashes every file inside.
     """
 

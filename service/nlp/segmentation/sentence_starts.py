@@ -23,7 +23,7 @@ TOKENIZER_CACHE_ENTRIES = 50_000
 
 # A space between two words of letters alone: spaCy's tokens on one side do not depend on the other.
 _PLAIN_WORDS = re.compile(r"(?<!\S)[A-Za-z]+(?: [A-Za-z]+){2,}(?!\S)")
-# White space is a token too. Long runs are made uniform, so that spaCy caches few of them.
+# White space is a token too. Long runs become uniform, so that spaCy caches few of them.
 _LONG_SPACE = re.compile(r"(?<=\s)\s{40,}")
 _LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")  # spaCy raises UnicodeEncodeError at one
 
