@@ -1,4 +1,4 @@
-"""Command lines: printed to be copied, and parsed."""
+"""Command lines: format them for messages, and parse them."""
 
 from __future__ import annotations
 

@@ -17,9 +17,9 @@ from service.config.settings import ROOT
 from service.errors import ConfigError
 
 SERVING = "serving"
-"""In place of an artifact's folder: the model that serves when the step runs (ml/versions.py)."""
+"""Stands for the folder of the model that serves when the step runs (ml/versions.py)."""
 NEXT = "next"
-"""In place of a version: the minor version after the highest in the registry."""
+"""Stands for the minor version after the highest in the registry."""
 DATA_VARIABLE = "RISKSCAN_DATA"
 """Environment variable with the folder of the sentences that are not in the repository."""
 _PREFIX = f"${DATA_VARIABLE}/"
@@ -32,7 +32,7 @@ def _local_paths(names: list[str]) -> list[str]:
     if not folder:
         return [name for name in names if not name.startswith(_PREFIX)]
     if not Path(folder).is_dir():
-        raise ValueError(f"{DATA_VARIABLE} names no folder: {folder}. Name one, or unset it")
+        raise ValueError(f"{DATA_VARIABLE} is not a folder: {folder}. Name one, or unset it")
     return [name.replace(_PREFIX, f"{Path(folder).absolute()}/", 1) for name in names]
 
 
@@ -190,7 +190,7 @@ def load(path: Path) -> Settings:
             f"There is no {path}; name a file such as ml/configs/retrain.toml."
         ) from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is no TOML: {error}.") from error
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from error
     faults = [f"unknown table [{name}]" for name in tables if name not in _TABLES]
     values = {}
     for name, cls in _TABLES.items():

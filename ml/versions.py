@@ -31,7 +31,7 @@ def serving_folder(config: Config) -> tuple[Path, str]:
     except DatabaseUnavailable as error:
         return (
             config.model_dir,
-            f"MODEL_DIR, since the database does not tell the serving model: {error}",
+            f"MODEL_DIR, since the database cannot be read: {error}",
         )
     if not model:
         return config.model_dir, "MODEL_DIR, since no model was activated"
@@ -42,9 +42,9 @@ def serving_folder(config: Config) -> tuple[Path, str]:
 def _activated_model(config: Config) -> str:
     """Return the name/version that was activated last, "" if none was.
 
-    Runs the service's own command: ml knows neither its database nor its web framework.
+    Runs the service's command, since ml imports neither its database nor its web framework.
     """
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "service", "models", "active"],
         cwd=ROOT,
         env=os.environ | {"DATABASE_URL": config.database_url},
@@ -52,15 +52,15 @@ def _activated_model(config: Config) -> str:
         text=True,
         check=False,
     )
-    message = done.stderr.strip().removeprefix("riskscan: ")
-    if done.returncode == os.EX_TEMPFAIL:
+    message = process.stderr.strip().removeprefix("riskscan: ")
+    if process.returncode == os.EX_TEMPFAIL:
         raise DatabaseUnavailable(message)
-    if done.returncode:
+    if process.returncode:
         raise ConfigError(f"`python -m service models active` failed: {message}")
-    return done.stdout.strip()
+    return process.stdout.strip()
 
 
-def resolved(settings: Settings) -> Settings:
+def resolve(settings: Settings) -> Settings:
     """Replace "serving" by the folder of the serving model, and "next" by the next version.
 
     Raises:

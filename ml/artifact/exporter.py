@@ -18,7 +18,7 @@ from ml.evaluation.calibration import Calibration, uncalibrated
 from ml.settings import Settings
 from ml.training.checkpoints import model_path
 from ml.training.pretrained import base_dir
-from ml.versions import resolved
+from ml.versions import resolve
 from service.config import settings as config
 from service.errors import ConfigError
 from service.nlp import taxonomy
@@ -55,7 +55,7 @@ def export(settings: Settings) -> Artifact:
         ConfigError: the run is not finished, or the folder has files that this run did not export.
         DatasetError: a file of sentences is missing or faulty.
     """
-    settings = resolved(settings)
+    settings = resolve(settings)
     folder = settings.artifact_dir
     check_replaceable(folder, run=settings.run_dir)
     state = trained_state(settings.run_dir)

@@ -32,15 +32,15 @@ def rebuild(old: Path, version: str, examples: Sequence[Example]) -> Artifact:
     Manifest and model card keep the figures of the old version, and state how much F1 differs.
 
     Raises:
-        ArtifactError: `old` is no artifact, or either graph misses the golden scores.
-        ConfigError: there is such a version, or it cannot be the name of a folder.
+        ArtifactError: `old` is not an artifact, or either graph misses the golden scores.
+        ConfigError: this version exists already, or cannot be the name of a folder.
         FidelityError: the new graph decides significantly differently on the examples.
     """
     source = artifacts.load(old)
     folder = old.parent / version
     if folder.parent != old.parent or folder.name != version or folder.exists():
         raise ConfigError(
-            f"{version!r} is no new version: {folder} is there already, or no folder beside {old}."
+            f"{version!r} is not a new version: {folder} exists already, or is not beside {old}."
         )
     with tempfile.TemporaryDirectory(prefix=".rebuilding-", dir=old.parent) as scratch:
         copy = Path(scratch) / "artifact"

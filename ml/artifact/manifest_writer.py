@@ -18,7 +18,7 @@ from service.nlp.artifacts.manifest import MANIFEST_FILE, MANIFEST_VERSION
 
 
 def write_manifest(folder: Path, fields: dict[str, Any]) -> None:
-    """Write the manifest of `folder` from `fields` and the hashes of the files that are there now."""
+    """Write the manifest of `folder` from `fields` and the hashes of its current files."""
     files = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.iterdir())
@@ -32,11 +32,11 @@ def write_manifest(folder: Path, fields: dict[str, Any]) -> None:
 def manifest_fields(folder: Path) -> dict[str, Any]:
     """Return the fields of the manifest in `folder` without hashes, for `write_manifest` to write again."""
     fields: dict[str, Any] = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
-    fields.setdefault("bias", 0.0)  # version 2 had none, and it is rewritten as the newest
+    fields.setdefault("bias", 0.0)  # manifests of version 2 lack it; the newest version has it
     return {k: v for k, v in fields.items() if k not in {"manifest_version", "files"}}
 
 
-def exported(folder: Path) -> Artifact:
+def load_export(folder: Path) -> Artifact:
     """Return the verified artifact in the export folder `folder`.
 
     Raises:
@@ -79,7 +79,7 @@ def code_commit() -> str:
     """Return the commit of the working tree, or "unknown" outside version control."""
     command = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - fixed words
+        git = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - fixed words
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return done.stdout.strip()
+    return git.stdout.strip()

@@ -129,7 +129,7 @@ def _layout(graph: Graph, shape: str, n_heads: int, eps: float) -> Layout:
     tokens = graph.add("Squeeze", graph.add("NonZero", flat), graph.constant([0], np.int64))
     count = graph.add("CumSum", flat, graph.constant(0, np.int64))
     one, two, three = (graph.constant(n, np.int64) for n in (1, 2, 3))
-    # A place of padding holds the token before it, or the last: finite, and never read.
+    # A padded place holds the preceding token, or the last one: finite, and never read.
     places = graph.add("Reshape", graph.add("Sub", count, one), shape)
     first = graph.add("Mul", places, three)
     column = graph.add("Unsqueeze", tokens, graph.constant([1], np.int64))
@@ -162,7 +162,7 @@ def _layer(graph: Graph, name: str, x: str, layout: Layout) -> str:
     hidden = graph.tensors["head.weight"].dims[1]
     qkv = _matmul(graph, x, f"{name}qkv", layout)
     qkv = graph.add("Reshape", qkv, graph.constant([_ALL, hidden], np.int64))  # (3 * n, hidden)
-    parts = [graph.add("Gather", qkv, rows) for rows in layout.parts]  # padded again, and parted
+    parts = [graph.add("Gather", qkv, rows) for rows in layout.parts]  # padded again, and split
     inputs = (*parts, f"{name}qkv.bias", layout.mask)
     mixed = graph.add("MultiHeadAttention", *inputs, domain=_MS, num_heads=layout.n_heads)
     mixed = graph.add("Gather", graph.add("Flatten", mixed, axis=2), layout.tokens)

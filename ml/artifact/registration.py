@@ -75,7 +75,7 @@ def decide(request: Request) -> GateRecord:
     """Score both models on the data and return the verdict; the same data give the same one.
 
     Raises:
-        ArtifactError: a folder is no artifact, or its model fails its proof.
+        ArtifactError: a folder is no artifact, or its model misses the golden scores.
         DatasetError: the data cannot be read.
         RegisterError: both are the same model.
     """
@@ -102,9 +102,9 @@ def decide(request: Request) -> GateRecord:
 
 
 def register(folder: Path, registry_dir: Path, record: GateRecord) -> Path:
-    """Copy the artifact to its place in the registry and write its record; return the place.
+    """Copy the artifact into the registry and write its record; return the new folder.
 
-    What is there already stays when it is the same. The copy appears whole or not at all.
+    A registered artifact with the same content is left alone. The copy is atomic.
 
     Raises:
         RegisterError: other content has this name and version.
@@ -134,7 +134,7 @@ def _scored(folder: Path, examples: Sequence[Example]) -> Scored:
 
 
 def _copy(artifact: Artifact, target: Path) -> None:
-    """Copy what the manifest lists, and nothing else, into a folder beside `target`; then rename it."""
+    """Copy the files of the manifest, and no others, into a folder beside `target`; then rename it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".registering-", dir=target.parent) as scratch:
         copy = Path(scratch) / "artifact"
@@ -146,7 +146,7 @@ def _copy(artifact: Artifact, target: Path) -> None:
             copy.rename(target)
         except OSError as error:
             raise RegisterError(
-                f"{target} is in the way ({error.strerror}); remove what is no artifact there."
+                f"{target} exists and is not an artifact ({error.strerror}); remove it."
             ) from error
 
 

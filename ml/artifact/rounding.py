@@ -1,4 +1,4 @@
-"""What rounding a run's weights to integers costs, measured against its float32 weights in torch."""
+"""The F1 cost of rounding a run's weights to integers, against its float32 weights in torch."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ml.artifact.manifest_writer import exported
+from ml.artifact.manifest_writer import load_export
 from ml.artifact.rounding import rounding_loss
 from ml.corpus.dataset import Example
 from ml.evaluation.evaluation import evaluate
@@ -22,10 +22,10 @@ def evaluate_run(settings: Settings, dev: Sequence[Example]) -> tuple[dict[str, 
 
     Raises:
         ConfigError: nothing was exported.
-        ArtifactError: the artifact fails its proof.
+        ArtifactError: the artifact misses its golden scores.
     """
     n_threads = settings.train.n_threads
-    artifact = exported(settings.artifact_dir)
+    artifact = load_export(settings.artifact_dir)
     analyzer = LocalAnalyzer.open(artifact.path, device="cpu", n_threads=n_threads)
     try:
         evaluation, predictions = evaluate(analyzer, dev)

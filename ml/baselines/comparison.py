@@ -1,4 +1,4 @@
-"""The model beside each baseline on the same dev sentences."""
+"""Compare the model with each baseline on the same dev sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the learned baselines share: calibration and operating points like the model's."""
+"""Base class of the learned baselines: calibration and operating points like the model's."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def open_analyzer(spec: str, *, config: Config, train: Path, unseen: Sequence[Ex
         return open_baseline(spec, load_settings(train), unseen=unseen)
     if not Path(spec).is_dir():
         raise ConfigError(
-            f"--analyzer {spec} is no folder of an artifact, no http:// address, and none of "
+            f"--analyzer {spec} is neither an artifact's folder, nor an http:// address, nor one of "
             f"{', '.join(['llm', *BASELINES])}."
         )
     return LocalAnalyzer.open(Path(spec), device=config.device, n_threads=config.inference_threads)

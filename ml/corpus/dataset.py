@@ -167,7 +167,7 @@ def _labels(row: dict[str, Any], where: str) -> list[str]:
         raise DatasetError(f"{where}: labels is a list of risk types.")
     unknown = [label for label in labels if label not in _COLUMN]
     if unknown:
-        raise DatasetError(f"{where}: {unknown[0]!r} is no risk type of the taxonomy.")
+        raise DatasetError(f"{where}: {unknown[0]!r} is not a risk type of the taxonomy.")
     return labels
 
 
@@ -246,13 +246,13 @@ def targets(examples: Sequence[Example]) -> npt.NDArray[np.float32]:
     return y
 
 
-def listed(counts: Mapping[str, int]) -> str:
+def format_counts(counts: Mapping[str, int]) -> str:
     """Return counts as text, such as `agreed 12, single 3`."""
     return ", ".join(f"{name} {n:,}" for name, n in counts.items())
 
 
-def check_something_new(settings: DataSettings, dataset: Dataset) -> None:
-    """Refuse a training that has neither settled feedback nor real sentences: it would learn nothing new.
+def check_new_sentences(settings: DataSettings, dataset: Dataset) -> None:
+    """Refuse to train without settled feedback and real sentences: the model would learn nothing new.
 
     Raises:
         DatasetError: feedback is configured but none is settled, and there are no real sentences.
@@ -260,7 +260,9 @@ def check_something_new(settings: DataSettings, dataset: Dataset) -> None:
     names = [*settings.real, *settings.feedback]
     if not settings.feedback or any(dataset.sources[Path(name).name] for name in names):
         return
-    unsettled = listed({k: n for k, n in dataset.dropped.items() if k.startswith("feedback")})
+    unsettled = format_counts(
+        {k: n for k, n in dataset.dropped.items() if k.startswith("feedback")}
+    )
     raise DatasetError(
         f"There is nothing new to learn: {', '.join(settings.feedback)} holds no settled feedback"
         f"{unsettled and f' ({unsettled})'}. A verdict is settled when two users agree or a reviewer "

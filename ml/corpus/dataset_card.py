@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ml.corpus.dataset import Dataset, Example, listed
+from ml.corpus.dataset import Dataset, Example, format_counts
 from service.nlp.taxonomy import RISK_TYPES
 
 
@@ -48,7 +48,10 @@ def card(counts: Mapping[str, Any]) -> str:
         for r in RISK_TYPES
     ]
     for key, title in (("files", "Files"), ("dropped_from_train", "Dropped from train")):
-        lines += ["", f"{title}: " + (listed(counts[key]) or "none") + "."]
+        lines += ["", f"{title}: " + (format_counts(counts[key]) or "none") + "."]
     for key in ("domains", "licenses"):
-        lines += ["", *(f"{key.capitalize()} of {s}: {listed(counts[s][key])}." for s in splits)]
+        lines += [
+            "",
+            *(f"{key.capitalize()} of {s}: {format_counts(counts[s][key])}." for s in splits),
+        ]
     return "\n".join(lines) + "\n"

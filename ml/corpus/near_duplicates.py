@@ -1,4 +1,4 @@
-"""Near-duplicates: sentences where most word triples of the shorter are in the longer."""
+"""Near-duplicates: pairs of sentences that share most word triples of the shorter one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 SIMILARITY = 0.75
 _WORDS = re.compile(r"\w+")
 _COMMON = 200
-"""Sentences searched per triple: a more common triple identifies nothing, and would make this quadratic."""
+"""Sentences compared per triple: common triples identify no copy, and comparing all would be quadratic."""
 
 
 def near_duplicates(texts: Sequence[str], references: Sequence[str]) -> dict[int, int]:
@@ -18,17 +18,17 @@ def near_duplicates(texts: Sequence[str], references: Sequence[str]) -> dict[int
     Near-duplicates share at least SIMILARITY of the word triples of the one with fewer, ignoring case and
     punctuation; sentences of up to three words must be equal.
     """
-    holders: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    theirs = [_triples(text) for text in references]
-    for k, triples in enumerate(theirs):
+    rows_by_triple: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    reference_triples = [_triples(text) for text in references]
+    for k, triples in enumerate(reference_triples):
         for triple in triples:
-            holders[triple].append(k)
+            rows_by_triple[triple].append(k)
     duplicates = {}
     for i, text in enumerate(texts):
-        mine = _triples(text)
-        shared = Counter(k for triple in mine for k in holders.get(triple, ())[:_COMMON])
+        own = _triples(text)
+        shared = Counter(k for triple in own for k in rows_by_triple.get(triple, ())[:_COMMON])
         for k, n in shared.most_common(1):
-            if n >= SIMILARITY * min(len(mine), len(theirs[k])):
+            if n >= SIMILARITY * min(len(own), len(reference_triples[k])):
                 duplicates[i] = k
     return duplicates
 

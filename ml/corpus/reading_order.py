@@ -25,10 +25,10 @@ def by_document(examples: Sequence[Example]) -> list[list[int]]:
 
 
 def _in_order(rows: list[int], examples: Sequence[Example]) -> list[int]:
-    places = [sentence_number(examples[row]) for row in rows]
-    if None in places:
+    numbers = [sentence_number(examples[row]) for row in rows]
+    if None in numbers:
         return rows
-    return [row for _, row in sorted(zip(places, rows, strict=True))]
+    return [row for _, row in sorted(zip(numbers, rows, strict=True))]
 
 
 def sentence_number(example: Example) -> int | None:
@@ -38,10 +38,10 @@ def sentence_number(example: Example) -> int | None:
 
 
 def sentence_numbers(rows: Sequence[int], examples: Sequence[Example]) -> list[int]:
-    """Return the places of a document's `rows`: the numbers of their ids, or else 0, 1, 2 ..."""
-    places = [sentence_number(examples[row]) for row in rows]
-    known = [place for place in places if place is not None]
-    return known if len(known) == len(places) else list(range(len(rows)))
+    """Return the place of each of a document's `rows`: the number in its id, or 0, 1, 2 ... without ids."""
+    numbers = [sentence_number(examples[row]) for row in rows]
+    known = [number for number in numbers if number is not None]
+    return known if len(known) == len(numbers) else list(range(len(rows)))
 
 
 def score_documents(analyzer: SentenceScorer, examples: Sequence[Example]) -> Floats:

@@ -49,7 +49,7 @@ class Calibration:
         return {
             "temperature": self.temperature,
             "bias": self.bias,
-            "operating_points": {name: _listed(p) for name, p in self.points.items()},
+            "operating_points": {name: _point_fields(p) for name, p in self.points.items()},
         }
 
 
@@ -59,7 +59,7 @@ def uncalibrated() -> Calibration:
     return Calibration(1.0, 0.0, {"balanced": half, "recall": half, "precision": half})
 
 
-def _listed(point: OperatingPoint) -> dict[str, Any]:
+def _point_fields(point: OperatingPoint) -> dict[str, Any]:
     thresholds = [round(float(t), 4) for t in point.thresholds]
     return {
         "risk_threshold": round(point.risk_threshold, 4),
@@ -94,9 +94,9 @@ def _nll(z: npt.NDArray[np.float64], y: Floats, risk: Bools) -> float:
 def fit_balanced(scores: Floats) -> OperatingPoint:
     """Return the point of best expected quality over a grid of both thresholds, one for all types.
 
-    Calibrated scores are probabilities and stand for the labels here. Thresholds that maximise F1 as counted
-    on some 200 positive sentences follow their accidents: on other documents they lost a point of type F1
-    against these, and thresholds by type, shrunk towards the common one, gained nothing (November 2026).
+    Quality is computed from the calibrated scores as probabilities, not from labels. Thresholds that maximise
+    F1 on the labels of some 200 positive sentences overfit: on other documents they lost a point of type F1
+    against these. Thresholds by type, shrunk towards the common one, gained nothing (November 2026).
     """
     ranked = scores[np.argsort(-risk_scores(scores), kind="stable")]
     surface = np.array([_expected_quality(ranked, t) for t in _TYPE_THRESHOLDS]).T

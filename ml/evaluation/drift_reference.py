@@ -37,7 +37,7 @@ def reference(
 ) -> dict[str, Any]:
     """Return the histograms of `examples`, which the model never saw; no text.
 
-    The model is surer of sentences that it learned from: a reference of those would make any new document
+    The model is more confident on its training sentences: a reference of those would make any new document
     look drifted. `scores` is float32 (n, n_risk_types), `hits` bool of that shape: the balanced decisions.
     `learned` are the training sentences; word pieces are binned by their frequency in them.
 
@@ -46,7 +46,7 @@ def reference(
     """
     pieces = Pieces.from_texts(tokenizer, learned)
     texts, docs = [e.text for e in examples], [e.doc for e in examples]
-    kinds = counted(texts, scores, hits, pieces)
+    kinds = histogram_rows(texts, scores, hits, pieces)
     return {
         "reference_version": REFERENCE_VERSION,
         "n_sentences": len(texts),
@@ -54,7 +54,7 @@ def reference(
         "n_learned": len(learned),
         "piece_bins": pieces.bins,
         "unknown_share": pieces.unknown_share(texts),
-        **{kind: summed(rows) for kind, rows in kinds.items()},
+        **{kind: sum_rows(rows) for kind, rows in kinds.items()},
         "noise": {
             kind: {name: noise(rows, docs) for name, rows in histograms.items()}
             for kind, histograms in kinds.items()
@@ -106,7 +106,7 @@ class Pieces:
         return sum(k == unknown for k in ids) / max(len(ids), 1)
 
 
-def counted(
+def histogram_rows(
     texts: Sequence[str], scores: Floats, hits: Bools, pieces: Pieces
 ) -> dict[str, dict[str, Ints]]:
     """Return each sentence's counts in each histogram, (n, n_bins), by `sentences` and `findings`."""
@@ -132,7 +132,7 @@ def counted(
     }
 
 
-def summed(rows: Mapping[str, Ints]) -> Counts:
+def sum_rows(rows: Mapping[str, Ints]) -> Counts:
     """Return the histograms of all sentences together."""
     return {name: [int(n) for n in counts.sum(axis=0)] for name, counts in rows.items()}
 

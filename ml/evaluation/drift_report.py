@@ -15,7 +15,7 @@ import numpy as np
 
 from ml.corpus.dataset import Example
 from ml.corpus.reading_order import score_documents
-from ml.evaluation.drift_reference import Counts, Pieces, counted, summed
+from ml.evaluation.drift_reference import Counts, Pieces, histogram_rows, sum_rows
 from ml.evaluation.markdown_report import markdown_table
 from service.errors import RiskscanError
 from service.nlp.analyzers.local import LocalAnalyzer
@@ -76,7 +76,7 @@ def data_shifts(path: Path, folder: Path, reference: Reference) -> tuple[dict[st
     finally:
         analyzer.close()
     pieces = Pieces(artifacts.load(folder).tokenizer(), reference.piece_bins)
-    counts = summed(counted(texts, scores, hits, pieces)["sentences"])
+    counts = sum_rows(histogram_rows(texts, scores, hits, pieces)["sentences"])
     shifted = shifts(reference.sentences, counts, noise=reference.noise.sentences)
     return shifted, _unknown(pieces.unknown_share(texts), reference, f"{len(texts):,} sentences")
 

@@ -1,4 +1,4 @@
-"""Latency and throughput of an analyzer on this machine, which is named."""
+"""Latency and throughput of an analyzer on this machine, with the machine's name."""
 
 from __future__ import annotations
 

@@ -34,8 +34,8 @@ _BASELINES = {
 
 def markdown_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """Return a Markdown table."""
-    shown = ["| " + " | ".join(cells) + " |" for cells in (head, *lines)]
-    return "\n".join([shown[0], "|---" * len(head) + "|", *shown[1:]])
+    rows = ["| " + " | ".join(cells) + " |" for cells in (head, *lines)]
+    return "\n".join([rows[0], "|---" * len(head) + "|", *rows[1:]])
 
 
 def interval(m: Mapping[str, Any] | None) -> str:

@@ -91,8 +91,8 @@ def resampled_f1(
     rows = resampled_documents(docs, seed=seed)
     whole: dict[str, float] = {}
     resampled: dict[str, Doubles] = {}
-    for level, seen in LEVELS.items():
-        counts = sum_by_document(count(seen(hits), seen(y > 0)), docs)
+    for level, at_level in LEVELS.items():
+        counts = sum_by_document(count(at_level(hits), at_level(y > 0)), docs)
         drawn = np.tensordot(rows, counts, axes=1)  # (n_resamples, k, 3)
         total = counts.sum(axis=0)
         whole[f"{level}_f1"] = float(f1(total.sum(axis=0)))
@@ -175,8 +175,8 @@ def ranking_measures(
     The latter at 80 and 90 % recall of risk; all with intervals over documents.
     """
     measures: dict[str, Measure] = {}
-    for level, seen in LEVELS.items():
-        score, true = level_scores(scores, level), seen(y > 0)
+    for level, at_level in LEVELS.items():
+        score, true = level_scores(scores, level), at_level(y > 0)
         pair_docs = [doc for doc in docs for _ in range(score.shape[1])]
         figures: dict[str, _Figure] = {f"{level}_average_precision": _average_precision}
         if level == "risk":
@@ -245,8 +245,8 @@ def reliability(
 
     `score` is a bin's mean score, `share` the share of its pairs that are true, `pairs` their number.
     """
-    shown = scores >= least
-    p, hit = scores[shown].astype(np.float64), y[shown]
+    included = scores >= least
+    p, hit = scores[included].astype(np.float64), y[included]
     bins = np.minimum((p * n_bins).astype(int), n_bins - 1)
     return [
         {

@@ -84,8 +84,8 @@ def _precision_recall(predictions: Predictions, figures: Mapping[str, Any]) -> F
     figure, (axis,) = _figure(1, width=5, height=4)
     if predictions.scores is None:
         raise TypeError("a curve needs scores")
-    for level, seen in _LEVELS.items():
-        score, true = level_scores(predictions.scores, level), seen(predictions.y > 0)
+    for level, at_level in _LEVELS.items():
+        score, true = level_scores(predictions.scores, level), at_level(predictions.y > 0)
         precision, recall = precision_recall_curve(score.ravel(), true.ravel())
         area = figures["ranking"][f"{level}_average_precision"]["value"]
         axis.step(recall, precision, where="pre", label=f"{level}, area {area:.3f}")
@@ -122,8 +122,8 @@ def _slices(slices: Mapping[str, Mapping[str, Any]]) -> Figure:
         names = [name for name, part in parts.items() if part["with_risk"]][::-1]
         for offset, level in ((0.15, "risk"), (-0.15, "category")):
             _bars(axis, [parts[n][f"{level}_f1"] for n in names], offset, level)
-        shown = [f"{n} ({parts[n]['sentences']})" for n in names]
-        axis.set_yticks(range(len(names)), shown)
+        labels = [f"{n} ({parts[n]['sentences']})" for n in names]
+        axis.set_yticks(range(len(names)), labels)
         axis.set(xlim=(0, 1), xlabel="F1, 95 % interval", title=f"by {kind}")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure

@@ -1,4 +1,4 @@
-"""Stored predictions, by which any two evaluations can be compared later; no text.
+"""Stored predictions, so that any two evaluations can be compared later; no text.
 
 A .npz file of plain arrays: sha256 of sentence and document name, labels, rounded scores, decisions.
 """
@@ -35,7 +35,7 @@ class Predictions:
     """Labels, scores and decisions of n sentences.
 
     `sentences` and `documents` are n sha256 in hexadecimal; `y` and `scores` float32
-    (n, n_risk_types), `scores` None where the analyzer only decides; `hits` the decisions, of the
+    (n, n_risk_types), `scores` None if the analyzer only decides; `hits` the decisions, of the
     same shape, by sensitivity.
     """
 
@@ -111,7 +111,7 @@ class Predictions:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read what `Predictions.write` wrote.
+    """Read a file that `Predictions.write` wrote.
 
     Raises:
         PredictionsError: the file is missing or damaged, or its labels are not the taxonomy's.

@@ -22,7 +22,7 @@ from service.nlp.taxonomy import CATEGORIES, CATEGORY_TITLES
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the gate accepts; F1, probabilities and calibration errors in [0, 1].
+    """Limits of the gate; F1, probabilities and calibration errors in [0, 1].
 
     The 95 % interval of the difference in mean F1 must lie above -`max_loss`; 0 requires a candidate that
     is significantly better. With `min_probability` the candidate must instead be better in at least this

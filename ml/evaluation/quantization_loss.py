@@ -76,10 +76,14 @@ def check(points: Mapping[str, Measure], *, weights: Path) -> None:
 
 def decides_otherwise(points: Mapping[str, Measure]) -> bool:
     """Return whether `check` refuses these differences."""
-    return max(_least(points["type_f1"]), _least(points["category_f1"])) > MAX_DIFFERENCE_POINTS
+    return (
+        max(_certain_difference(points["type_f1"]), _certain_difference(points["category_f1"]))
+        > MAX_DIFFERENCE_POINTS
+    )
 
 
-def _least(difference: Measure) -> float:
+def _certain_difference(difference: Measure) -> float:
+    """Return the distance of the interval from zero."""
     return max(difference.low, -difference.high, 0.0)
 
 

@@ -1,4 +1,4 @@
-"""Scores and decisions of any Analyzer over labelled sentences, obtained the way the service does."""
+"""Scores and decisions of any Analyzer over labelled sentences, computed as the service does."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ml.artifact.golden_sentences import write_golden_file
-from ml.artifact.manifest_writer import exported, manifest_fields, write_manifest
+from ml.artifact.manifest_writer import load_export, manifest_fields, write_manifest
 from ml.artifact.outputs import sentence_outputs
 from ml.corpus.dataset import Dataset, load_dataset, targets
 from ml.corpus.reading_order import logits_in_documents
@@ -16,7 +16,7 @@ from ml.evaluation import drift_reference
 from ml.evaluation.calibration import calibrate as fit_calibration
 from ml.evaluation.calibration import calibration_in
 from ml.settings import Settings, load
-from ml.versions import resolved
+from ml.versions import resolve
 from service.config.settings import ROOT
 from service.nlp.arrays import Floats
 from service.nlp.artifacts import artifact as artifacts
@@ -43,8 +43,8 @@ def run(settings: Settings) -> None:
         ArtifactError: an artifact was altered, or the one in `calibration_of` is missing.
         ConfigError: nothing was exported, or too few golden sentences are clear of the thresholds.
     """
-    settings = resolved(settings)
-    artifact = exported(settings.artifact_dir)
+    settings = resolve(settings)
+    artifact = load_export(settings.artifact_dir)
     dataset = load_dataset(settings.data)
     engine = OnnxEngine(artifact, n_threads=settings.train.n_threads)
     outputs = sentence_outputs(artifact, engine, [e.text for e in dataset.dev])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ml.corpus.dataset import check_something_new, load_dataset
+from ml.corpus.dataset import check_new_sentences, load_dataset
 from ml.corpus.dataset_card import card, summary
 from ml.json_file import write_json
 from ml.settings import Settings, load
@@ -26,7 +26,7 @@ def run(settings: Settings) -> None:
         DatasetError: a file is missing or faulty, or there is nothing new to learn.
     """
     splits = load_dataset(settings.data)
-    check_something_new(settings.data, splits)
+    check_new_sentences(settings.data, splits)
     counts = summary(splits)
     folder = settings.run_dir
     write_json(folder / "dataset.json", counts)
@@ -34,5 +34,5 @@ def run(settings: Settings) -> None:
     n_train, n_dev = counts["train"]["sentences"], counts["dev"]["sentences"]
     print(
         f"{n_train} sentences of {len(counts['files'])} files to train, {n_dev} of {settings.data.dev} "
-        f"to choose on; {folder / 'dataset.md'}"
+        f"to calibrate on; {folder / 'dataset.md'}"
     )

@@ -16,7 +16,7 @@ from ml.training.checkpoints import discard_other_training
 from ml.training.inputs import Inputs
 from ml.training.loop import open_accelerator, train_seed
 from ml.training.run_result import write_result
-from ml.versions import resolved
+from ml.versions import resolve
 
 
 @click.command()
@@ -43,7 +43,7 @@ def run(settings: Settings) -> None:
         ConfigError: the configuration names a missing file or folder.
         DatasetError: a file of sentences is missing or faulty.
     """
-    settings = resolved(settings)
+    settings = resolve(settings)
     dataset = load_dataset(settings.data)
     neighbours = cross_fitting.real_sentence_logits(settings.train.influence_of, dataset.train)
     discard_other_training(settings, dataset.fingerprint)

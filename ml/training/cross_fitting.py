@@ -85,7 +85,7 @@ def digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()[:_DIGEST_BYTES]
 
 
-def fold_left_out(recipe: TrainSettings, seed: int) -> int | None:
+def held_out_fold(recipe: TrainSettings, seed: int) -> int | None:
     """Return the fold that a seed holds out; None without folds.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a training reads: token ids and targets of both splits, with the teachers' probabilities mixed in."""
+"""The inputs of a training: token ids, and targets mixed with the teachers' probabilities."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Inputs:
         self, ids: list[Ids], y: torch.Tensor, dev_ids: list[Ids], dev_y: torch.Tensor
     ) -> None:
         self.ids, self.y, self.dev_ids, self.dev_y = ids, y, dev_ids, dev_y
-        self.optional: list[int] = []
-        """Rows of which each epoch takes a share: real sentences that state no risk."""
+        self.optional_rows: list[int] = []
+        """Real sentences that state no risk: each epoch takes a share of them."""
         self.fold = np.zeros(len(ids), np.intp)
         """Fold of each row; see TrainSettings."""
 
@@ -39,7 +39,7 @@ class Inputs:
         if train.teachers:
             y = torch.lerp(y, teacher_scores(settings, dataset.train, ids), train.teacher_weight)
         inputs = cls(ids, y, dev_ids, torch.from_numpy(targets(dataset.dev)))
-        inputs.optional = [k for k, e in enumerate(dataset.train) if is_optional(e)]
+        inputs.optional_rows = [k for k, e in enumerate(dataset.train) if is_optional(e)]
         if train.folds > 1:
             inputs.fold = cross_fitting.document_folds(dataset.train, train.folds)
         return inputs

@@ -16,7 +16,7 @@ from torch.nn import functional as F  # noqa: N812 - the name the field knows it
 from ml.settings import Settings, TrainSettings
 from ml.training.batches import batches, in_bfloat16, model_logits, padded
 from ml.training.checkpoints import checkpoint_path
-from ml.training.cross_fitting import fold_left_out
+from ml.training.cross_fitting import held_out_fold
 from ml.training.inputs import Inputs
 from ml.training.optimizers import Optimizers, load_state, save_state
 from ml.training.pretrained import starting_model
@@ -70,7 +70,7 @@ class Training:
         self._bare = model
         self._model = accelerator.prepare(model)
         self._optimizers = Optimizers(self._model, recipe, n_decay, lazy_words=lazy)
-        self._next = 0
+        self._next_step = 0
         self._saved_at_s = time.monotonic()
 
     def run(self) -> None:
@@ -82,13 +82,13 @@ class Training:
         }
         is_main = self._accelerator.is_main_process
         tracker = Tracker(self._run, self._seed, asdict(recipe)) if is_main else None
-        progress = Progress(self._seed, self._n_steps, begin=self._next)
+        progress = Progress(self._seed, self._n_steps, begin=self._next_step)
         losses: list[float] = []
         self._model.train()
-        for n in range(self._next, self._n_steps):
+        for n in range(self._next_step, self._n_steps):
             loss, norm = self._step(n)
             losses.append(loss)
-            self._next = n + 1
+            self._next_step = n + 1
             if tracker is None:
                 continue
             progress.show(n + 1, losses)
@@ -110,8 +110,10 @@ class Training:
         self._bare.load_state_dict(_part(saved, "model."))
         self._optimizers.restore(_part(saved, "optimizer."))
         torch.set_rng_state(saved["random"])
-        self._next = int(saved["next"])
-        print(f"seed {self._seed}: resuming at step {self._next} of {self._n_steps}", flush=True)
+        self._next_step = int(saved["next"])
+        print(
+            f"seed {self._seed}: resuming at step {self._next_step} of {self._n_steps}", flush=True
+        )
 
     def save(self) -> None:
         """Write the state that the next step depends on; a kill while writing leaves the previous file."""
@@ -119,7 +121,7 @@ class Training:
             **{f"model.{n}": v for n, v in self._bare.state_dict().items()},
             **{f"optimizer.{n}": v for n, v in self._optimizers.tensors().items()},
             "random": torch.get_rng_state(),
-            "next": torch.tensor(self._next),
+            "next": torch.tensor(self._next_step),
         }
         part = self._resume_path().with_suffix(".part")
         save_state(str(part), state)
@@ -148,7 +150,7 @@ class Training:
     def _checkpoint(self, k: int, tracker: Tracker) -> None:
         dev_loss = _loss(model_logits(self._bare, self._inputs.dev_ids), self._inputs.dev_y)
         save_file(self._bare.state_dict(), checkpoint_path(self._run, self._seed, k))
-        tracker.checkpoint(self._next, dev_loss=dev_loss)
+        tracker.checkpoint(self._next_step, dev_loss=dev_loss)
         print(f"\nseed {self._seed}: checkpoint {k}, dev loss {dev_loss:.3f}", flush=True)
         self._model.train()
 
@@ -164,13 +166,13 @@ def plan(inputs: Inputs, recipe: TrainSettings, seed: int, *, shares: int) -> li
     """Return the batches of all epochs, as rows, in order; their number is a multiple of `shares`.
 
     Each epoch has every sentence that states a risk or was composed, and a new random `negatives_share` of
-    the others; none of the fold that the seed holds out.
+    the others, all without the fold that the seed holds out.
     """
     rng = random.Random(seed)  # noqa: S311 - shuffling, not secrecy
     lengths = [len(i) for i in inputs.ids]
-    left_out = fold_left_out(recipe, seed)
-    rows_in = [k for k in range(len(lengths)) if inputs.fold[k] != left_out]
-    is_optional_row = set(inputs.optional)
+    held_out = held_out_fold(recipe, seed)
+    rows_in = [k for k in range(len(lengths)) if inputs.fold[k] != held_out]
+    is_optional_row = set(inputs.optional_rows)
     needed = [k for k in rows_in if k not in is_optional_row]
     optional = [k for k in rows_in if k in is_optional_row]
     n_optional = round(recipe.negatives_share * len(optional))

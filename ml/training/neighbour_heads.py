@@ -1,4 +1,4 @@
-"""Fit the neighbour heads: two linear maps of a sentence's pooled vector, its influence on its neighbours.
+"""Fit the neighbour heads: two linear maps from a sentence's pooled vector to its influence on neighbours.
 
 neighbour_context.py in the service sums the influences. They are learned from real documents, which state
 risks at the real rate; composed ones state more. They are fitted on top of cross-fitted logits

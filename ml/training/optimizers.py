@@ -1,4 +1,4 @@
-"""AdamW for all weights but the word table, which uses lazy Adam on a single CPU."""
+"""AdamW for all weights; on a single CPU lazy Adam for the word table."""
 
 from __future__ import annotations
 

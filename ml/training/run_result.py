@@ -1,4 +1,4 @@
-"""The result of a run: the mean of its seeds, with the heads for neighbours, and its cross-fitted scores."""
+"""The result of a run: the mean of its seeds, with neighbour heads, and its cross-fitted scores."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def write_result(
     """
     state = mean_of_seeds(settings, settings.train.seeds)
     if neighbours:
-        state |= influence_on_neighbours(settings, inputs, dataset, state, neighbours)
+        state |= fit_influence(settings, inputs, dataset, state, neighbours)
     save_state(str(model_path(settings.run_dir)), state)
     if settings.train.folds > 1:
         write_cross_fitted_scores(settings, inputs, dataset)
 
 
-def influence_on_neighbours(
+def fit_influence(
     settings: Settings,
     inputs: Inputs,
     dataset: Dataset,
@@ -66,7 +66,7 @@ def write_cross_fitted_scores(settings: Settings, inputs: Inputs, dataset: Datas
     logits = np.zeros((len(inputs.ids), len(RISK_TYPES)), np.float32)
     for fold in range(recipe.folds):
         model = starting_model(settings)
-        seeds = [s for s in recipe.seeds if cross_fitting.fold_left_out(recipe, s) == fold]
+        seeds = [s for s in recipe.seeds if cross_fitting.held_out_fold(recipe, s) == fold]
         model.load_state_dict(mean_of_seeds(settings, seeds))
         rows = np.flatnonzero(inputs.fold == fold)
         ids = [inputs.ids[k] for k in rows]

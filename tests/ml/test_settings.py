@@ -34,7 +34,7 @@ def test_configuration_with_riskscan_data_uses_its_real_sentences(
 
 def test_missing_riskscan_data_folder_is_reported(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("RISKSCAN_DATA", str(tmp_path / "none"))
-    with pytest.raises(ConfigError, match="RISKSCAN_DATA names no folder"):
+    with pytest.raises(ConfigError, match="RISKSCAN_DATA is not a folder"):
         settings.load(SHIPPED)
 
 
@@ -60,7 +60,7 @@ def test_missing_file_names_an_example(tmp_path: Path):
 
 def test_file_that_is_not_toml_is_reported(tmp_path: Path):
     (tmp_path / "x.toml").write_text("[train")
-    with pytest.raises(ConfigError, match="is no TOML"):
+    with pytest.raises(ConfigError, match="is not valid TOML"):
         settings.load(tmp_path / "x.toml")
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from db import migrate
 from ml import settings
-from ml.versions import next_version, resolved, serving_folder
+from ml.versions import next_version, resolve, serving_folder
 from service.cli.services import open_services
 from service.config.settings import ROOT, load
 from service.domain.audit import Actor
@@ -37,32 +37,32 @@ def test_next_version_is_the_minor_version_after_the_highest(models, version):
     assert next_version("m", models) == version
 
 
-def test_resolved_without_activation_starts_from_the_shipped_model(registry):
+def test_resolve_without_activation_starts_from_the_shipped_model(registry):
     assert not registry.exists()
-    found = resolved(settings.load(RETRAIN))
+    found = resolve(settings.load(RETRAIN))
     assert (found.artifact.name, found.artifact.version) == (NAME, "1.4.0")
     [start] = found.base.start
     assert ROOT / start == ROOT / found.artifact.calibration_of == SHIPPED
 
 
-def test_resolved_after_activation_starts_from_the_activated_model(registry, capsys):
+def test_resolve_after_activation_starts_from_the_activated_model(registry, capsys):
     model = make_artifact(registry, "1.4.0")
     with open_services(load()) as services:
         services.deployments.activate(
             model, actor=Actor(operator="test"), why="For this test.", force=True
         )
-    found = resolved(settings.load(RETRAIN))
+    found = resolve(settings.load(RETRAIN))
     assert found.artifact.version == "1.5.0"
     assert found.base.start == [found.artifact.calibration_of] == [str(registry / model)]
     assert f"serving is {model}" in capsys.readouterr().out
 
 
-def test_resolved_version_in_the_registry_is_refused(registry, tmp_path):
+def test_resolve_version_in_the_registry_is_refused(registry, tmp_path):
     make_artifact(registry, "1.4.0")
     text = RETRAIN.read_text().replace('version = "next"', 'version = "1.4.0"')
     (tmp_path / "mine.toml").write_text(text)
     with pytest.raises(ConfigError, match='version = "next"'):
-        resolved(settings.load(tmp_path / "mine.toml"))
+        resolve(settings.load(tmp_path / "mine.toml"))
 
 
 @pytest.fixture

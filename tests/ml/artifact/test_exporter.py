@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from ml.artifact.exporter import check_replaceable
-from ml.artifact.manifest_writer import exported
+from ml.artifact.manifest_writer import load_export
 from service.errors import ConfigError
 from tests.support.artifacts import SHIPPED
 
@@ -48,4 +48,4 @@ def test_export_refuses_a_folder_of_other_files(tmp_path):
 
 def test_step_after_a_missing_export_names_the_export(tmp_path):
     with pytest.raises(ConfigError, match="-m ml export CONFIG"):
-        exported(tmp_path)
+        load_export(tmp_path)

@@ -54,7 +54,7 @@ def test_missing_file_names_the_remedy():
         ('["Late."]\n', "line 2: expected"),
         ('{"text": "  ", "labels": []}\n', "line 2: text is a sentence"),
         ('{"text": "Late.", "labels": "schedule-delay"}\n', "line 2: text is a sentence"),
-        ('{"text": "Late.", "labels": ["lateness"]}\n', "line 2: 'lateness' is no risk type"),
+        ('{"text": "Late.", "labels": ["lateness"]}\n', "line 2: 'lateness' is not a risk type"),
     ],
 )
 def test_faulty_line_is_reported_with_its_number(tmp_path: Path, line: str, message: str):
@@ -129,12 +129,12 @@ def test_feedback_of_one_user_is_capped(tmp_path: Path):
 def test_feedback_without_settled_verdicts_is_refused(tmp_path, feedback, message):
     configured = settings(tmp_path, authored=[row("Composed.")], feedback=feedback)
     with pytest.raises(DatasetError, match=message):
-        dataset.check_something_new(configured, load_dataset(configured))
+        dataset.check_new_sentences(configured, load_dataset(configured))
 
 
 def test_real_sentences_suffice_without_settled_feedback(tmp_path: Path):
     configured = settings(tmp_path, real=[row("Real.")], feedback=[])
-    dataset.check_something_new(configured, load_dataset(configured))
+    dataset.check_new_sentences(configured, load_dataset(configured))
 
 
 def test_feedback_that_was_not_exported_names_the_command(tmp_path: Path):

@@ -134,7 +134,7 @@ def test_llm_of_the_settings_is_evaluated(data, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("spec", "message"),
-    [("nowhere", "none of llm, tfidf, knn, keywords"), ("llm", "LLM_BASE_URL")],
+    [("nowhere", "nor one of llm, tfidf, knn, keywords"), ("llm", "LLM_BASE_URL")],
 )
 def test_unknown_analyzer_is_refused(data, spec, message, monkeypatch):
     monkeypatch.delenv("LLM_BASE_URL", raising=False)

@@ -149,7 +149,7 @@ def test_plan_takes_a_share_of_the_sentences_without_risk():
         batch_size=4,
     )
     inputs = Inputs([[101, 102]] * 20, torch.zeros(20, 37), [], torch.zeros(0, 37))
-    inputs.optional = list(range(10))
+    inputs.optional_rows = list(range(10))
     rows = [row for batch in plan(inputs, recipe, 1, shares=1) for row in batch]
     assert len(rows) == 2 * 15
     assert all(rows.count(row) == 2 for row in range(10, 20))
