@@ -140,7 +140,7 @@ figure
 # Training sentences that are near-duplicates of held-out ones, or share a document with them, would inflate every figure.
 
 # %%
-kept, dropped = without_overlap(train, held_out)
+rest, dropped = without_overlap(train, held_out)
 dict(dropped)
 
 # %% [markdown]
@@ -154,5 +154,5 @@ Markdown(
     f"{RISK_TITLES[RISK_TYPES[order[-1]]].lower()}, has {support.max():.0f} sentences, the rarest, "
     f"{RISK_TITLES[RISK_TYPES[order[0]]].lower()}, {support.min():.0f}. "
     + (f"Fewer than 20 sentences: {', '.join(few).lower()}. " if few else "Every type has at least 20. ")
-    + f"{len(train) - len(kept):,} sentences overlap with the {len(held_out):,} held out and are not trained on."
+    + f"{len(train) - len(rest):,} sentences overlap with the {len(held_out):,} held out and are not trained on."
 )

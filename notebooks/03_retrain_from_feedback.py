@@ -47,7 +47,7 @@ from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.artifacts.operating_points import risk_scores
 
 # %% [markdown]
-# The documents are split in three parts: one that reviewers correct, one to calibrate on, one to measure on.
+# The documents are split into three parts: one is corrected by reviewers, one calibrates, one measures.
 
 # %%
 examples = read_examples(DATA)[:SAMPLE]
@@ -95,7 +95,7 @@ corrections, left_out = read_feedback(feedback, max_per_user=settings.data.max_f
 len(corrections), dict(left_out)
 
 # %% [markdown]
-# Composed sentences are trained on again beside the corrections, so that the model does not forget.
+# Composed sentences join the corrections in training, so that the model does not forget.
 
 # %%
 replay, calibration = Path(folder.name) / "replay.jsonl", Path(folder.name) / "dev.jsonl"

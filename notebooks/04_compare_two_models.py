@@ -16,7 +16,7 @@ from service.config import settings
 from service.config.settings import ROOT
 
 DATA = Path(os.environ.get("DATA", ROOT / "ml/data/golden.jsonl"))
-CONFIG = Path(os.environ.get("CONFIG", ROOT / "ml/configs/retrain.toml"))  # names what a baseline learns from
+CONFIG = Path(os.environ.get("CONFIG", ROOT / "ml/configs/retrain.toml"))  # training data of the baselines
 A = os.environ.get("A", str(ROOT / settings.load().model_dir))
 B = os.environ.get("B", "keywords")
 SENSITIVITY = os.environ.get("SENSITIVITY", "balanced")
@@ -118,7 +118,7 @@ axis.legend(loc="lower right")
 figure
 
 # %% [markdown]
-# Risk or no risk, sentence by sentence: the choice matters only where one alone is right.
+# Risk or no risk, sentence by sentence: the choice matters only where exactly one is right.
 
 # %%
 stated = y.any(axis=1)
