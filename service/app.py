@@ -44,7 +44,7 @@ _PREFLIGHT_AGE_S = 7200  # Chromium's maximum
 def create_app(services: Services) -> APIFlask:
     """Return the WSGI application for `services`; the caller opens, starts and closes these."""
     config = services.config
-    app = APIFlask(
+    app = openapi.DocumentedApp(
         "service",
         title="Riskscan",
         version=__version__,

@@ -139,7 +139,7 @@ class FeedbackOut(Schema):
 
 
 class GivenFeedbackOut(FeedbackOut):
-    """The caller's feedback as stored; OpenAPI needs a name other than that of the nested schema."""
+    """The caller's feedback as stored; generated clients know it by this name."""
 
 
 class FeedbackListOut(Schema):
