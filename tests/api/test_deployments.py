@@ -199,6 +199,18 @@ def test_rollback_repeated_returns_step_by_step_to_the_first_model(admin):
     assert roll_back(admin).status_code == 409
 
 
+def test_rollback_to_a_model_whose_folder_is_gone_is_409_with_a_remedy(admin, registry_dir):
+    model = make_artifact(registry_dir, "2.5.0")
+    force(admin, model)
+    force(admin, f"{NAME}/3.0.0")
+    shutil.rmtree(registry_dir / model)
+    answer = roll_back(admin)
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert f"{model}, which served before, is not in REGISTRY_DIR" in answer.json()["detail"]
+    assert "activate another model" in answer.json()["detail"]
+    assert listed(admin)["serving"] == f"{NAME}/3.0.0"
+
+
 def test_deployments_record_audit_events_and_are_paged(admin):
     force(admin, f"{NAME}/2.0.0")
     roll_back(admin)

@@ -23,7 +23,7 @@ from service.config.settings import Config
 from service.domain.audit import Action, Actor, event, record
 from service.domain.deployments.rollout import Rollout
 from service.domain.transactions import Transactions
-from service.errors import ArtifactError, Conflict, Fault, InvalidRequest
+from service.errors import ArtifactError, Conflict, Fault, InvalidRequest, NotFound
 from service.nlp.analyzers.factory import open_model
 from service.nlp.artifacts.registry import Entry, GateRecord, Registry, manifest_sha256
 
@@ -180,11 +180,18 @@ class Deployments:
             targets = _rollback_targets(queries.serving_history(session))
             if not targets:
                 raise Conflict("There is no activation to roll back.")
+            try:
+                sha256 = self._verify(targets[-1])
+            except NotFound as error:
+                raise Conflict(
+                    f"{targets[-1]}, which served before, is not in REGISTRY_DIR. "
+                    "Restore its folder from a backup, or activate another model."
+                ) from error
             return {
                 "kind": DeploymentKind.ROLLBACK,
                 "from_model": self._serving(desired),
                 "to_model": targets[-1],
-                "manifest_sha256": self._verify(targets[-1]),
+                "manifest_sha256": sha256,
             }
 
         return self._deploy(decide, actor=actor, why=why)
