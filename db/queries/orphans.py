@@ -10,7 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, Table, and_, delete, exists, func, select
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKey,
+    FromClause,
+    Table,
+    and_,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session
 
 from db.tables import Base
@@ -23,7 +34,8 @@ _SHOWN_IDS = 5
 class Orphans:
     """`n` rows of `table` whose owner, a row of `owner`, is missing or an orphan itself.
 
-    `column` holds the owner's id; `owner_ids` are some of the missing ids.
+    A table with two foreign keys has one entry for each. `column` holds the owner's id; `owner_ids` are
+    some of the missing ids.
     """
 
     table: str
@@ -33,36 +45,47 @@ class Orphans:
     owner_ids: Sequence[UUID]
 
 
-def find_orphans(session: Session) -> Sequence[Orphans]:
-    """Return the orphans of each table that has any, parents before children; reads each table whole."""
+def find_orphans(session: Session, *, tables: Sequence[Table] = _TABLES) -> Sequence[Orphans]:
+    """Return the orphans by foreign key: parents before children, then by column.
+
+    Reads each table whole. Foreign keys that no row violates are left out.
+    """
     orphans = []
-    for table in _TABLES:
-        n = session.scalar(select(func.count()).select_from(table).where(~_is_sound(table))) or 0
+    for table, key in [(owned, key) for owned in tables for key in _foreign_keys(owned)]:
+        is_orphan = ~_has_owner(key, table)
+        n = session.scalar(select(func.count()).select_from(table).where(is_orphan)) or 0
         if n:
-            key = next(iter(table.foreign_keys))
-            absent = ~exists().where(key.column == key.parent)
+            absent = key.parent.is_not(None) & ~exists().where(key.column == key.parent)
             ids = select(key.parent).where(absent).distinct().limit(_SHOWN_IDS)
             owner, column = key.column.table.name, key.parent.name
             orphans.append(Orphans(table.name, n, owner, column, session.scalars(ids).all()))
     return orphans
 
 
-def remove_orphans(session: Session) -> dict[str, int]:
+def remove_orphans(session: Session, *, tables: Sequence[Table] = _TABLES) -> dict[str, int]:
     """Delete the orphans; return the number of rows by table, parents before children."""
     removed = {
-        table.name: session.connection().execute(delete(table).where(~_is_sound(table))).rowcount
-        for table in reversed(_TABLES)
+        table.name: session.connection()
+        .execute(delete(table).where(~_is_sound(table, table)))
+        .rowcount
+        for table in reversed(tables)
         if table.foreign_keys
     }
     return {name: n for name, n in reversed(removed.items()) if n}
 
 
-def _is_sound(table: Table, row: FromClause | None = None) -> ColumnElement[bool]:
-    """Return the condition that a row of `table` has an owner, and this owner its own."""
-    row = table if row is None else row
-    owned = []
-    for key in table.foreign_keys:
-        owner = key.column.table.alias()
-        is_owner = owner.c[key.column.name] == row.c[key.parent.name]
-        owned.append(exists().where(is_owner, _is_sound(key.column.table, owner)))
-    return and_(True, *owned)
+def _foreign_keys(table: Table) -> list[ForeignKey]:
+    return sorted(table.foreign_keys, key=lambda key: key.parent.name)
+
+
+def _is_sound(table: Table, row: FromClause) -> ColumnElement[bool]:
+    """Return the condition that a row of `table` has each of its owners, and they have theirs."""
+    return and_(True, *(_has_owner(key, row) for key in _foreign_keys(table)))
+
+
+def _has_owner(key: ForeignKey, row: FromClause) -> ColumnElement[bool]:
+    owner = key.column.table.alias()
+    is_owner = owner.c[key.column.name] == row.c[key.parent.name]
+    has_owner = exists().where(is_owner, _is_sound(key.column.table, owner))
+    # A row without a value in an optional foreign key needs no owner.
+    return or_(row.c[key.parent.name].is_(None), has_owner) if key.parent.nullable else has_owner
