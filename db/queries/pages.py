@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Select, or_
-
-from db.tables import AuditEvent, Feedback, Login, Scan
+from sqlalchemy.orm import InstrumentedAttribute
 
 Position = tuple[datetime, UUID]
 """The created_at and id of the last row of a page."""
-Listed = type[AuditEvent] | type[Feedback] | type[Login] | type[Scan]
-"""The tables whose rows are listed by created_at."""
 Q = TypeVar("Q", bound=Select[Any])
 
 
-def newest_first(query: Q, table: Listed, *, after: Position | None = None) -> Q:
+class Listed(Protocol):
+    """A table whose rows are listed by created_at."""
+
+    id: ClassVar[InstrumentedAttribute[UUID]]
+    created_at: ClassVar[InstrumentedAttribute[datetime]]
+
+
+def newest_first(query: Q, table: type[Listed], *, after: Position | None = None) -> Q:
     """Return `query` ordered newest first (created_at, then id), past the position `after` if given."""
     if after is not None:
         created_at, row_id = after
