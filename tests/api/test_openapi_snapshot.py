@@ -72,6 +72,16 @@ def test_change_that_clients_do_not_notice_is_additive(edit):
     assert not breaking
 
 
+def test_added_or_removed_operation_or_schema_is_one_line():
+    operation = {"parameters": [{"name": "n", "schema": {"type": "integer"}}], "security": []}
+    new = json.loads(json.dumps(OLD))
+    new["paths"]["/b"] = {"get": operation, "post": operation}
+    new["components"]["schemas"]["BOut"] = OLD["components"]["schemas"]["AIn"]
+    names = ["components > schemas > BOut", "paths > /b > get", "paths > /b > post"]
+    assert changes(OLD, new) == ([], [f"added {name}" for name in names])
+    assert changes(new, OLD) == ([f"removed {name}" for name in names], [])
+
+
 def test_prose_and_version_are_not_part_of_the_contract():
     property_named_title = {"properties": {"title": {"type": "string", "title": "A title"}}}
     document = {"info": {"version": "1"}, "components": {"schemas": {"AOut": property_named_title}}}

@@ -22,10 +22,13 @@ def contract(document):
 
 
 def changes(old, new):
-    """Return (breaking, additive): sorted, one line for each value that differs between two contracts."""
+    """Return (breaking, additive), sorted: one line for each difference between two contracts.
+
+    An operation or schema that only one contract has is one line, however many values it holds.
+    """
     before, after = dict(_leaves(old)), dict(_leaves(new))
-    known = {path[:n] for path in before for n in range(len(path) + 1)}
-    breaking = [f"removed {_name(path)}" for path in before.keys() - after.keys()]
+    known, still = _prefixes(before), _prefixes(after)
+    breaking = [f"removed {_name(_unit(path, still))}" for path in before.keys() - after.keys()]
     breaking += [
         f"changed {_name(path)} from {before[path]!r} to {after[path]!r}"
         for path in before.keys() & after.keys()
@@ -36,8 +39,17 @@ def changes(old, new):
         if _is_stricter(path, after[path], known):
             breaking.append(f"newly required {_name(path)}")
         else:
-            additive.append(f"added {_name(path)}")
-    return sorted(breaking), sorted(additive)
+            additive.append(f"added {_name(_unit(path, known))}")
+    return sorted(set(breaking)), sorted(set(additive))
+
+
+def _prefixes(paths):
+    return {path[:n] for path in paths for n in range(len(path) + 1)}
+
+
+def _unit(path, known):
+    """Return the operation or schema of `path` if it is not in `known` as a whole, else `path`."""
+    return path if path[:3] in known else path[:3]
 
 
 def _is_stricter(path, value, known):
