@@ -81,24 +81,24 @@ def test_sentence_or_document_of_dev_is_dropped_from_train(tmp_path: Path):
         row("Kept.", doc="a"),
     ]
     dev = [row("the vendor may fail", doc="d")]
-    found = load_dataset(settings(tmp_path, real=train, dev=dev))
-    assert [e.text for e in found.train] == ["Kept."]
-    assert found.dropped == {"document of dev": 1, "near-duplicate of dev": 1}
+    loaded = load_dataset(settings(tmp_path, real=train, dev=dev))
+    assert [e.text for e in loaded.train] == ["Kept."]
+    assert loaded.dropped == {"document of dev": 1, "near-duplicate of dev": 1}
 
 
 def test_near_duplicate_of_dev_is_dropped_from_train(tmp_path: Path):
     long = "The pumping station may flood if the inlet gate is not replaced before the autumn"
     dev = [row(long + " rains.", doc="d")]
     train = [row(long + ", says the inspector.", doc="a"), row("The gate may jam.", doc="b")]
-    found = load_dataset(settings(tmp_path, real=train, dev=dev))
-    assert [e.text for e in found.train] == ["The gate may jam."]
+    loaded = load_dataset(settings(tmp_path, real=train, dev=dev))
+    assert [e.text for e in loaded.train] == ["The gate may jam."]
 
 
 def test_second_reading_overrides_the_first(tmp_path: Path):
     real = [row("It may fail.", "outage", id="p1"), {"text": "Fine.", "id": "q1"}]
     second = [{"id": "p1", "labels": ["defects"]}, {"id": "q1", "labels": []}]
-    found = load_dataset(settings(tmp_path, real=real, second_readings=second))
-    assert [e.labels for e in found.train] == [("defects",), ()]
+    loaded = load_dataset(settings(tmp_path, real=real, second_readings=second))
+    assert [e.labels for e in loaded.train] == [("defects",), ()]
 
 
 def test_sentence_without_any_reading_is_reported(tmp_path: Path):
@@ -109,16 +109,16 @@ def test_sentence_without_any_reading_is_reported(tmp_path: Path):
 def test_feedback_trains_only_if_settled(tmp_path: Path):
     statuses = ["agreed", "adjudicated", "single", "disputed", "partial", None]
     rows = [row(f"Sentence {s}.", status=s, user=s) for s in statuses]
-    found = load_dataset(settings(tmp_path, feedback=rows))
-    assert [e.text for e in found.train] == ["Sentence agreed.", "Sentence adjudicated."]
-    assert found.dropped["feedback disputed"] == 1
+    loaded = load_dataset(settings(tmp_path, feedback=rows))
+    assert [e.text for e in loaded.train] == ["Sentence agreed.", "Sentence adjudicated."]
+    assert loaded.dropped["feedback disputed"] == 1
 
 
 def test_feedback_of_one_user_is_capped(tmp_path: Path):
     rows = [row(f"Number {n}.", status="agreed", user="u") for n in range(5)]
-    found = load_dataset(settings(tmp_path, feedback=rows))
-    assert len(found.train) == 2
-    assert found.dropped == {"feedback beyond max_feedback_per_user": 3}
+    loaded = load_dataset(settings(tmp_path, feedback=rows))
+    assert len(loaded.train) == 2
+    assert loaded.dropped == {"feedback beyond max_feedback_per_user": 3}
 
 
 @pytest.mark.parametrize(
@@ -144,8 +144,8 @@ def test_feedback_that_was_not_exported_names_the_command(tmp_path: Path):
 
 
 def test_card_counts_every_risk_type_and_quotes_no_sentence(tmp_path: Path):
-    found = load_dataset(settings(tmp_path, real=[row("The roof may fall.", "injury", doc="a")]))
-    card = dataset_card.card(dataset_card.summary(found))
+    loaded = load_dataset(settings(tmp_path, real=[row("The roof may fall.", "injury", doc="a")]))
+    card = dataset_card.card(dataset_card.summary(loaded))
     assert "| injury | 1 | 0 |" in card
     assert "roof" not in card
 
@@ -164,9 +164,9 @@ def test_targets_follow_the_order_of_the_taxonomy():
 
 def test_summary_counts_and_quotes_nothing(tmp_path: Path):
     train = [row("It is late.", "schedule-delay", license="MIT")]
-    found = dataset_card.summary(
+    loaded = dataset_card.summary(
         load_dataset(settings(tmp_path, real=train, dev=[row("It is not.")]))
     )
-    assert found["train"]["risk_types"]["schedule-delay"] == 1
-    assert found["train"]["licenses"] == {"MIT": 1}
-    assert "It is" not in json.dumps(found)
+    assert loaded["train"]["risk_types"]["schedule-delay"] == 1
+    assert loaded["train"]["licenses"] == {"MIT": 1}
+    assert "It is" not in json.dumps(loaded)

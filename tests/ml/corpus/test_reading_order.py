@@ -29,7 +29,7 @@ def test_sentence_numbers_show_gaps_between_ids():
 
 def test_logits_in_documents_equal_those_of_each_document_alone():
     examples = [example(doc, k) for k, doc in enumerate("abab" + "cb")]
-    found = logits_in_documents(OUTPUTS, examples)
-    assert np.array_equal(found[[0, 2]], document_logits(OUTPUTS[[0, 2]]))
-    assert np.array_equal(found[[1, 3, 5]], document_logits(OUTPUTS[[1, 3, 5]]))
-    assert np.array_equal(found[4], OUTPUTS[4, :N_TYPES])
+    logits = logits_in_documents(OUTPUTS, examples)
+    assert np.array_equal(logits[[0, 2]], document_logits(OUTPUTS[[0, 2]]))
+    assert np.array_equal(logits[[1, 3, 5]], document_logits(OUTPUTS[[1, 3, 5]]))
+    assert np.array_equal(logits[4], OUTPUTS[4, :N_TYPES])

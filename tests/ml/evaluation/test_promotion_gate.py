@@ -12,10 +12,10 @@ BETTER = Difference(value=0.04, low=0.01, high=0.07, p_better=0.99)
 
 def figures(mean=BETTER, *, calibration_errors=(0.04, 0.04), **category):
     """Figures with equal categories except the first; calibration errors of candidate and serving model."""
-    found = {c: CategoryFigures(30, 0.5, 0.5, -0.02, 0.02) for c in CATEGORIES}
+    measured = {c: CategoryFigures(30, 0.5, 0.5, -0.02, 0.02) for c in CATEGORIES}
     if category:
-        found[CATEGORIES[0]] = CategoryFigures(serving_f1=0.5, low=-0.2, **category)
-    return Figures(600, 60, {"mean_f1": mean}, found, *calibration_errors)
+        measured[CATEGORIES[0]] = CategoryFigures(serving_f1=0.5, low=-0.2, **category)
+    return Figures(600, 60, {"mean_f1": mean}, measured, *calibration_errors)
 
 
 def test_gate_significantly_better_model_passes():
@@ -52,8 +52,8 @@ def test_gate_with_min_probability_ignores_the_interval(asked, n_reasons):
     ids=["loses four points", "loses two points", "too few to tell", "maybe by chance"],
 )
 def test_gate_significant_loss_of_a_category_is_refused(support, candidate_f1, high, is_refused):
-    found = figures(support=support, candidate_f1=candidate_f1, high=high)
-    assert bool(refusals(found)) is is_refused
+    measured = figures(support=support, candidate_f1=candidate_f1, high=high)
+    assert bool(refusals(measured)) is is_refused
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,10 @@ def test_gate_calibration_limit_follows_the_serving_model(candidate, serving, is
 
 def test_gate_lists_every_reason():
     worse = Difference(value=-0.1, low=-0.2, high=-0.05, p_better=0.0)
-    found = figures(worse, calibration_errors=(0.2, 0.1), support=50, candidate_f1=0.1, high=-0.3)
-    assert len(refusals(found)) == 3
+    measured = figures(
+        worse, calibration_errors=(0.2, 0.1), support=50, candidate_f1=0.1, high=-0.3
+    )
+    assert len(refusals(measured)) == 3
 
 
 def random_decisions(seed):
@@ -83,24 +85,24 @@ def random_decisions(seed):
 
 def test_measure_of_better_decisions_is_positive_and_repeats():
     right, wrong, y, docs = random_decisions(1)
-    found = measure(right, wrong, y, docs)
-    assert refusals(found) == []
-    assert found.differences["mean_f1"].low > 0
-    assert found == measure(right, wrong, y, docs)
+    measured = measure(right, wrong, y, docs)
+    assert refusals(measured) == []
+    assert measured.differences["mean_f1"].low > 0
+    assert measured == measure(right, wrong, y, docs)
 
 
 def test_measure_of_equal_decisions_is_zero_and_passes_unless_a_gain_is_required():
     right, _, y, docs = random_decisions(2)
-    found = measure(right, right, y, docs)
-    assert found.differences["mean_f1"].value == 0
-    assert refusals(found) == []
-    assert "not significantly better" in refusals(found, Limits(max_loss=0))[0]
+    measured = measure(right, right, y, docs)
+    assert measured.differences["mean_f1"].value == 0
+    assert refusals(measured) == []
+    assert "not significantly better" in refusals(measured, Limits(max_loss=0))[0]
 
 
 def test_measure_covers_each_category():
     right, wrong, y, docs = random_decisions(3)
-    found = measure(wrong, right, y, docs)
-    for category in found.categories.values():
+    measured = measure(wrong, right, y, docs)
+    for category in measured.categories.values():
         assert category.candidate_f1 < category.serving_f1 == 1.0
         assert category.low < category.high < 0
         assert category.support > 0
