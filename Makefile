@@ -7,6 +7,8 @@ GPU_VENV := .venv-gpu
 TEST_VENV := .venv-test
 PYTHON ?= $(shell for p in python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# glibc returns freed blocks of 1 MB or more to the system; otherwise the copies of a long document stay resident.
+MALLOC := MALLOC_MMAP_THRESHOLD_=1048576 MALLOC_TRIM_THRESHOLD_=8388608
 QUICK := not slow and not llm and not gpu
 # Number of test processes: one per core, at most four, since each takes about 2 GB.
 WORKERS ?= auto
@@ -32,10 +34,10 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 run: $(VENV)/.installed ## Serve on HOST:PORT; settings from the environment and .env
-	@exec $(VENV)/bin/python -m service
+	@$(MALLOC) exec $(VENV)/bin/python -m service
 
 run-gpu: $(GPU_VENV)/.installed ## Run the service on an NVIDIA GPU (DEVICE=cuda); needs driver 580 or newer
-	@DEVICE=$${DEVICE:-cuda} exec $(GPU_VENV)/bin/python -m service
+	@$(MALLOC) DEVICE=$${DEVICE:-cuda} exec $(GPU_VENV)/bin/python -m service
 
 test: $(TEST_VENV)/.installed ## Run the normal test suite, in WORKERS=auto processes
 	OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest -m "$(QUICK)" \
