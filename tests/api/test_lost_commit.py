@@ -1,11 +1,10 @@
 """The connection to the database breaks during COMMIT: the caller sees each change made once, or a 503."""
 
 import pytest
-from sqlalchemy import make_url
 
 from tests.api.conftest import User
 from tests.db.conftest import servers
-from tests.e2e.proxy import Relay
+from tests.e2e.proxy import relay_before
 from tests.support.sentences import FLOW_TEXT
 
 pytestmark = servers
@@ -14,18 +13,16 @@ LOSSES = pytest.mark.parametrize("loss", ["lose_answers", "lose_commits"])
 
 @pytest.fixture(scope="module")
 def relay(database_url):
-    url = make_url(database_url)
-    relay = Relay(url.host, url.port)
+    relay = relay_before(database_url)
     relay.open()
     yield relay
     relay.cut()
 
 
 @pytest.fixture(scope="module")
-def live(relay, database_url, start_service):
-    """The service behind a relay; its database is migrated without it."""
-    near = make_url(database_url).set(host="127.0.0.1", port=relay.port)
-    return start_service(DATABASE_URL=near.render_as_string(hide_password=False))
+def live(relay, start_service):
+    """The service behind a relay."""
+    return start_service(DATABASE_URL=relay.url)
 
 
 @pytest.fixture

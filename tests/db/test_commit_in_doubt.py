@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import uuid_utils.compat
-from sqlalchemy import make_url, select
+from sqlalchemy import select
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import OperationalError
 
@@ -15,14 +15,12 @@ from db.database import CommitInDoubt, Database
 from db.queries import audit
 from db.tables import TransactionMarker, User
 from tests.db.conftest import add_user, count, servers, sqlite
-from tests.e2e.proxy import Relay
+from tests.e2e.proxy import relay_before
 
 
 @pytest.fixture
 def relay(database_url):
-    url = make_url(database_url)
-    relay = Relay(url.host, url.port)
-    relay.url = url.set(host="127.0.0.1", port=relay.port).render_as_string(hide_password=False)
+    relay = relay_before(database_url)
     relay.open()
     yield relay
     relay.cut()

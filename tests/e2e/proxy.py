@@ -5,6 +5,21 @@ import re
 import socket
 import threading
 
+from sqlalchemy import make_url
+
+# A relay that loses commits must read the statements.
+_UNENCRYPTED = {"mysql": {"ssl_disabled": "true"}, "postgresql": {"sslmode": "disable"}}
+
+
+def relay_before(database_url):
+    """Return a relay in front of that database; `url` is the database's address through the relay."""
+    url = make_url(database_url)
+    relay = Relay(url.host, url.port)
+    options = _UNENCRYPTED[url.get_backend_name()]
+    relayed = url.set(host="127.0.0.1", port=relay.port).update_query_dict(options)
+    relay.url = relayed.render_as_string(hide_password=False)
+    return relay
+
 
 class Relay:
     """Forwards bytes between clients and (host, port) until `cut`; `open` starts it again."""
@@ -12,6 +27,7 @@ class Relay:
     def __init__(self, host, port):
         self._target = (host, port)
         self._pairs = []
+        self._is_cut = threading.Event()
         self._listener = None
         self._flows = threading.Event()
         self._flows.set()
@@ -26,8 +42,9 @@ class Relay:
 
     def open(self):
         self._listener = socket.create_server(("127.0.0.1", self.port))
-        self._pairs = []
-        arguments = (self._listener, self._pairs)
+        if self._is_cut.is_set():
+            self._pairs, self._is_cut = [], threading.Event()
+        arguments = (self._listener, self._pairs, self._is_cut)
         threading.Thread(target=self._accept, args=arguments, daemon=True).start()
 
     def refuse(self):
@@ -36,6 +53,7 @@ class Relay:
 
     def cut(self):
         """Refuse new connections and close the open ones."""
+        self._is_cut.set()
         self.refuse()
         close(self._pairs)
 
@@ -62,7 +80,7 @@ class Relay:
         """
         self._to_lose["connections"] = times
 
-    def _accept(self, listener, pairs):
+    def _accept(self, listener, pairs, is_cut):
         with contextlib.suppress(OSError):
             while True:
                 client, _ = listener.accept()
@@ -72,7 +90,8 @@ class Relay:
                 link = _Link(client, server)
                 for pump in (self._send, self._receive):
                     threading.Thread(target=pump, args=(link,), daemon=True).start()
-        close(pairs)  # includes connections accepted while the relay was being cut
+        if is_cut.is_set():
+            close(pairs)  # includes connections accepted while the relay was being cut
 
     def _send(self, link):
         with contextlib.suppress(OSError):
