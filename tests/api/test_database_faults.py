@@ -9,8 +9,8 @@ from sqlalchemy import create_engine, make_url, text
 
 from tests.api.conftest import User
 from tests.db.conftest import servers
-from tests.e2e.proxy import Relay
 from tests.support.calls import HTTP, caller
+from tests.support.relay import Relay
 from tests.support.waiting import wait_until
 
 STATEMENT_S = 3

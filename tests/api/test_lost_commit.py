@@ -4,7 +4,7 @@ import pytest
 
 from tests.api.conftest import User
 from tests.db.conftest import servers
-from tests.e2e.proxy import relay_before
+from tests.support.relay import relay_before
 from tests.support.sentences import FLOW_TEXT
 
 pytestmark = servers

@@ -15,7 +15,7 @@ from db.database import CommitInDoubt, Database
 from db.queries import audit
 from db.tables import TransactionMarker, User
 from tests.db.conftest import add_user, count, servers, sqlite
-from tests.e2e.proxy import relay_before
+from tests.support.relay import relay_before
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from db.engines import BEGIN_IMMEDIATE
 from db.error_codes import is_unwritable
 from db.tables import WriteProbe
 from tests.db.conftest import ADDRESS, KILL, mysql, servers, sqlite
-from tests.e2e.proxy import Relay
+from tests.support.relay import Relay
 from tests.support.waiting import wait_until
 
 

@@ -31,7 +31,7 @@ from tests.db.conftest import (
     servers,
     sqlite,
 )
-from tests.e2e.proxy import Relay
+from tests.support.relay import Relay
 
 
 def execute(database, statement):

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy.engine import make_url
 
-from tests.e2e.proxy import Relay
 from tests.e2e.test_start_and_stop import log_in
 from tests.support.calls import HTTP
+from tests.support.relay import Relay
 from tests.support.sentences import FLOW_TEXT
 
 
