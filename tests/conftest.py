@@ -3,10 +3,12 @@
 import os
 
 import pytest
+import redis
 
 from tests.support.databases import BACKENDS, fresh_database
 
 os.environ["RISKSCAN_ENV_FILE"] = ""  # no test reads a developer's own .env
+REDIS_URL = "redis://127.0.0.1:6379/9"
 
 
 @pytest.fixture(scope="session", params=BACKENDS)
@@ -34,3 +36,16 @@ def mysql_url(tmp_path):
     """URL of a MySQL or MariaDB database for this test alone."""
     with fresh_database("mysql", tmp_path) as url:
         yield url
+
+
+@pytest.fixture
+def redis_url():
+    """Address of a Redis database for tests; skips the test if no Redis runs."""
+    client = redis.Redis.from_url(REDIS_URL, socket_connect_timeout=1)
+    try:
+        client.ping()
+    except redis.RedisError:
+        pytest.skip("no Redis runs at 127.0.0.1:6379")
+    finally:
+        client.close()
+    return REDIS_URL

@@ -3,11 +3,9 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import redis
 
 from tests.support.calls import caller
 
-REDIS_URL = "redis://127.0.0.1:6379/9"
 N_USERS = 8
 
 
@@ -29,18 +27,6 @@ def test_users_at_once_each_keep_their_own_scans(new_user):
     assert [[item["scan_id"] for item in items] for items in listed] == [ids[::-1] for ids in left]
     for user, ids in zip(users, left[1:] + left[:1], strict=True):
         assert user.http.get(f"/api/scans/{ids[0]}").status_code == 404
-
-
-@pytest.fixture
-def redis_url():
-    client = redis.Redis.from_url(REDIS_URL, socket_connect_timeout=1)
-    try:
-        client.ping()
-    except redis.RedisError:
-        pytest.skip("no Redis runs at 127.0.0.1:6379")
-    finally:
-        client.close()
-    return REDIS_URL
 
 
 def test_services_on_one_database_share_the_quota_of_a_user(

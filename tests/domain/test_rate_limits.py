@@ -3,30 +3,15 @@
 import uuid
 
 import pytest
-import redis
 
 from service.domain.rate_limits import RateLimit
 from service.errors import RateLimited
-
-REDIS_URL = "redis://127.0.0.1:6379/9"
 
 
 @pytest.fixture
 def setting():
     """A name of its own, so that no earlier run has used up its quota in Redis."""
     return f"TEST_{uuid.uuid4().hex}"
-
-
-@pytest.fixture
-def redis_url():
-    client = redis.Redis.from_url(REDIS_URL, socket_connect_timeout=1)
-    try:
-        client.ping()
-    except redis.RedisError:
-        pytest.skip("no Redis runs at 127.0.0.1:6379")
-    finally:
-        client.close()
-    return REDIS_URL
 
 
 def test_spend_beyond_the_quota_refuses_that_caller_alone(setting):
