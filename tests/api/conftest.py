@@ -16,6 +16,7 @@ from service.config.settings import load
 from service.domain.services import Services, build_services
 from service.nlp.analyzers.factory import open_analyzers
 from service.server.server import open_server
+from tests.fakes.chat_server import ChatServer
 from tests.support.calls import caller
 from tests.support.databases import BACKENDS
 from tests.support.sentences import FLOW_TEXT
@@ -160,3 +161,11 @@ def reviewer(live, new_user):
     """A reviewer without scans, created as the command line creates one."""
     accounts = live.services.accounts
     return new_user(lambda email, word: accounts.register(email, word, role="reviewer"))
+
+
+@pytest.fixture(scope="module")
+def llm():
+    """A chat server that answers as an LLM would."""
+    server = ChatServer()
+    yield server
+    server.close()

@@ -2,19 +2,11 @@
 
 import pytest
 
-from tests.fakes.chat_server import ChatServer
 from tests.fakes.loopback import Reply
 from tests.support.calls import HTTP
 from tests.support.sentences import FLOW_TEXT
 
 KEY = "sk-this-stays-in-the-house"
-
-
-@pytest.fixture(scope="module")
-def llm():
-    server = ChatServer()
-    yield server
-    server.close()
 
 
 @pytest.fixture(scope="module")

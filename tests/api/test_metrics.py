@@ -11,7 +11,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.config.settings import load
 from service.domain.services import build_services
 from tests.api.conftest import SETTINGS, serve
-from tests.fakes.chat_server import ChatServer
 from tests.fakes.loopback import Reply
 from tests.support.calls import HTTP, caller
 from tests.support.sentences import FLOW_TEXT
@@ -31,13 +30,6 @@ def start_own(tmp_path_factory):
 
     with stack:
         yield start
-
-
-@pytest.fixture(scope="module")
-def llm():
-    server = ChatServer()
-    yield server
-    server.close()
 
 
 @pytest.fixture(scope="module")
