@@ -5,18 +5,7 @@ import pytest
 
 from ml.evaluation import paired_comparison
 from ml.evaluation.metrics import f1_measures
-
-N = 240
-DOCS = [f"report {i // 8}" for i in range(N)]
-Y = np.zeros((N, 37), np.float32)
-Y[np.arange(0, N, 3), np.arange(0, N, 3) % 37] = 1
-
-
-def wrong(share, *, seed=0):
-    """The true labels, with this share of the positives missed."""
-    hits = Y > 0
-    missed = np.random.default_rng(seed).random(N) < share
-    return hits & ~missed[:, None]
+from tests.ml.decisions import DOCS, N, Y, wrong
 
 
 def test_paired_bootstrap_difference_is_that_of_the_two_f1():

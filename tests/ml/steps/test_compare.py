@@ -2,24 +2,13 @@
 
 import json
 
-import numpy as np
 import pytest
 
 from ml.evaluation.predictions import Predictions
+from tests.ml.decisions import DOCS, N, Y, wrong
 from tests.ml.step import run_step
 
-N = 240
-DOCS = [f"report {i // 8}" for i in range(N)]
 TEXTS = [f"sentence {i}" for i in range(N)]
-Y = np.zeros((N, 37), np.float32)
-Y[np.arange(0, N, 3), np.arange(0, N, 3) % 37] = 1
-
-
-def wrong(share, *, seed=0):
-    """The true labels, with this share of the positives missed."""
-    hits = Y > 0
-    missed = np.random.default_rng(seed).random(N) < share
-    return hits & ~missed[:, None]
 
 
 def stored(folder, name, hits, *, texts=TEXTS, y=Y):
