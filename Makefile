@@ -20,6 +20,9 @@ TESTS ?=
 CONFIG ?= ml/configs/retrain.toml
 EVAL_DATA ?= ml/data/golden.jsonl ml/data/calibration.jsonl
 
+# Folder of the base of the accurate model, all-mpnet-base-v2; empty downloads it into var/bases.
+BASE ?=
+
 # Environments for benchmarks only: one for the load generator, and one for each peer.
 BENCH_ENV := var/bench/env
 PEERS := $(foreach peer,plain litserve bentoml infinity,$(BENCH_ENV)/peers/$(peer)/.installed)
@@ -28,7 +31,7 @@ BENCH_NEEDS := $(VENV)/.installed $(TEST_VENV)/.installed $(BENCH_ENV)/load/.ins
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-gpu retrain test coverage test-slow test-llm bench bench-peers bench-gpu lint format docs openapi notebooks clean python
+.PHONY: help run run-gpu accurate retrain test coverage test-slow test-llm bench bench-peers bench-gpu lint format docs openapi notebooks clean python
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -38,6 +41,9 @@ run: $(VENV)/.installed ## Serve on HOST:PORT; settings from the environment and
 
 run-gpu: $(GPU_VENV)/.installed ## Run the service on an NVIDIA GPU (DEVICE=cuda); needs driver 580 or newer
 	@$(MALLOC) DEVICE=$${DEVICE:-cuda} exec $(GPU_VENV)/bin/python -m service
+
+accurate: $(VENV)/.builds-models ## Build the accurate model (MODEL=accurate); downloads 400 MB, or takes its base from BASE=DIR
+	$(VENV)/bin/python -m ml build-artifact $(if $(BASE),--base "$(BASE)")
 
 test: $(TEST_VENV)/.installed ## Run the normal test suite, in WORKERS=auto processes
 	OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest -m "$(QUICK)" \
@@ -100,6 +106,10 @@ $(VENV)/.installed: requirements.txt constraints.txt | python
 	@echo "Installing requirements.txt into $(VENV); this takes a minute or two."
 	test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
+	@touch $@
+
+$(VENV)/.builds-models: requirements-build.txt constraints.txt $(VENV)/.installed
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-build.txt -c constraints.txt
 	@touch $@
 
 $(GPU_VENV)/.installed: requirements.txt requirements-gpu.txt constraints.txt | python

@@ -6,6 +6,7 @@ Imports a step only when it runs: most of them need torch, which takes seconds t
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
 import click
@@ -20,9 +21,12 @@ STEPS = {
     "calibrate": "Fit temperature, bias and operating points of the artifact.",
     "evaluate": "Measure the exported artifact, or any other analyzer.",
     "register": "Register an artifact if it passes the promotion gate.",
+    "plain": "Measure a model on the frozen plain sentences.",
     "compare": "Compare two evaluations of the same sentences.",
     "drift": "Test recent scans or sentences for drift.",
     "rebuild-graph": "Rebuild an artifact's CPU graph as a new version.",
+    "make-adapter": "Write a fine-tuned model as an adapter of its base.",
+    "build-artifact": "Build a whole artifact from an adapter and its base.",
 }
 
 
@@ -35,6 +39,8 @@ class _Steps(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in STEPS:
             return None
+        # transformers reads this variable once, on import: with it, no code path asks the hub.
+        os.environ["HF_HUB_OFFLINE"] = "1"
         name = cmd_name.replace("-", "_")
         step: click.Command = getattr(importlib.import_module(f"ml.steps.{name}"), name)
         return step

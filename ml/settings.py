@@ -7,9 +7,9 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass as plain_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails
 
@@ -36,25 +36,12 @@ def _local_paths(names: list[str]) -> list[str]:
     return [name.replace(_PREFIX, f"{Path(folder).absolute()}/", 1) for name in names]
 
 
-def _first_path(names: Any) -> Any:  # noqa: ANN401 - any TOML value, before validation
-    """Return the first available path of a list; leave anything else to the validation of a string."""
-    if isinstance(names, str):
-        names = [names]
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        return names
-    paths = _local_paths(names)
-    if not paths:
-        raise ValueError(
-            f"every path is in {DATA_VARIABLE}, which is not set; set it, or name another file"
-        )
-    return paths[0]
-
-
 Paths = Annotated[list[str], AfterValidator(_local_paths)]
-FirstPath = Annotated[str, BeforeValidator(_first_path)]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
@@ -80,47 +67,86 @@ class DataSettings:
 
     A path that begins with $RISKSCAN_DATA/ is in the folder named by this environment variable, and is
     skipped if the variable is not set. `second_readings` hold labels by id that override those of `real`.
+    `unlabelled` are sentences whose targets are the teachers' probabilities alone.
     `feedback` is the output of `python -m service feedback export`; at most `max_feedback_per_user`
-    sentences of one user are used. `dev` is only for calibration and evaluation; the file may list several
-    paths, of which the first that is not skipped counts.
+    sentences of one user are used.
+
+    `dev` is only for calibration and evaluation. Each of its files is a set with figures of its own, and the
+    operating points are chosen for all of them. If all of `dev` is skipped, `dev_fallback` is used instead.
+    `kinds` assigns a kind to each document, such as contract or policy (ml/corpus/kinds.py); empty: only
+    the rows' own "kind" counts.
+
+    `taxonomy` is a taxonomy.json with the risk types that the labels name; empty: the built-in one.
     """
 
     authored: Paths
     real: Paths
     second_readings: Paths
+    unlabelled: Paths
     feedback: Paths
     max_feedback_per_user: Count
-    dev: FirstPath
+    dev: Paths
+    dev_fallback: Paths
+    kinds: str
+    taxonomy: str = ""
+
+    @model_validator(mode="after")
+    def _has_dev(self) -> DataSettings:
+        if not self.dev_sets:
+            raise ValueError(
+                f"every path of dev and dev_fallback is in {DATA_VARIABLE}, which is not set; "
+                "set it, or name another file"
+            )
+        return self
+
+    @property
+    def dev_sets(self) -> list[str]:
+        """The files to calibrate and evaluate on: all of `dev`, or `dev_fallback` if none is available."""
+        return self.dev or self.dev_fallback
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class BaseSettings:
-    """The pretrained encoder: the Python package that contains it, and the hashes it must have.
+    """The pretrained encoder, a folder that AutoModel and AutoTokenizer of transformers open.
 
-    `start` names artifacts (or SERVING) or finished runs; training starts from their mean, or from the
-    package if it is empty.
+    `model` is the folder's path, or package:NAME for an installed Python package that contains it. `sha256`
+    has the hash of each of its files that is read; others are not. `pooling` makes the head's input from the
+    last layer (service/nlp/inference/network_config.py).
+
+    `start` names artifacts (or SERVING) or finished runs of this encoder; training starts from their mean, or
+    from `model` if it is empty.
     """
 
-    package: str
+    model: str
     name: str
     license: str
-    weights_sha256: str
-    tokenizer_sha256: str
+    pooling: Literal["mean", "first"]
     start: list[str]
+    sha256: Annotated[dict[FileName, Sha256], Field(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class TrainSettings:
     """Recipe of the fine-tuning; `run` is the folder of checkpoints and measurements.
 
+    With a `lora_rank` over 0, factors of that rank (arXiv:2106.09685) and the norms train instead of the
+    whole encoder: A at `encoder_lr`, B at `lora_b_lr` (arXiv:2402.12354). A step reads
+    `gradient_accumulation` batches one after another and learns from all of them. `gradient_checkpointing`
+    takes less memory and more time.
+
+    An epoch reads the share `negatives_share` of the real sentences without a risk, and `unlabelled_share`
+    of the unlabelled ones. The share `vary_share` of the sentences loses its full stop or gains a bullet or
+    number, and `mask_share` of the tokens becomes the mask token (ml/training/variation.py).
+
     `teachers` are artifacts (or SERVING) or finished runs; the probabilities of their mean have the share
-    `teacher_weight` in the targets. `keep` in [0, 1) is the share of the starting weights in the result
-    (arXiv:2109.01903).
+    `teacher_weight` in the targets of labelled sentences. `keep` in [0, 1) is the share of the starting
+    weights in the result (arXiv:2109.01903).
 
     With `folds` over 1, the k-th seed trains without the documents of fold k and scores them at the end
-    (cross_fitting.py); the number of seeds is a multiple of `folds`. `influence_of` names finished runs
-    with folds; the influence of neighbours is learned at the end from their cross-fitted logits
-    (ml/training/neighbour_heads.py). If it is empty, the influence of the start model is kept.
+    (cross_fitting.py); with fewer seeds than folds, some folds are never held out. `influence_of` names
+    finished runs with folds, or this one; the influence of neighbours is learned at the end from their
+    cross-fitted logits (ml/training/neighbour_heads.py). If it is empty, the influence of the start model is
+    kept.
     """
 
     run: str
@@ -131,8 +157,12 @@ class TrainSettings:
     n_checkpoints: Count
     n_averaged: Count
     batch_size: Count
+    gradient_accumulation: Count
+    gradient_checkpointing: bool
     max_length_tokens: Annotated[int, Field(ge=3)]
+    lora_rank: Annotated[int, Field(ge=0)]
     encoder_lr: Positive
+    lora_b_lr: Positive
     head_lr: Positive
     weight_decay: Annotated[float, Field(ge=0)]
     warmup: Share
@@ -141,6 +171,9 @@ class TrainSettings:
     n_threads: Count
     bfloat16: bool
     negatives_share: Share
+    unlabelled_share: Share
+    vary_share: Share
+    mask_share: Annotated[float, Field(ge=0, lt=1)]
     keep: Annotated[float, Field(ge=0, lt=1)]
     teachers: list[str]
     teacher_weight: Share
@@ -212,6 +245,7 @@ def _faults(table: str, errors: list[ErrorDetails]) -> Iterator[str]:
         elif kind == "unexpected_keyword_argument":
             yield f"[{table}] has an unknown key {key}"
         elif kind == "value_error":
-            yield f"[{table}] {key}: {error['ctx']['error']}"
+            where = f"[{table}] {key}".strip()
+            yield f"{where}: {error['ctx']['error']}"
         else:
             yield f"[{table}] {key}: {error['msg'][0].lower()}{error['msg'][1:]}"

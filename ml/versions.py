@@ -13,8 +13,10 @@ from pathlib import Path
 from ml.settings import NEXT, SERVING, ArtifactSettings, Settings
 from service.config import settings as service_config
 from service.config.settings import ROOT, Config
+from service.config.shipped_model import shipped_folders
 from service.errors import ConfigError, DatabaseUnavailable
 from service.nlp.artifacts.registry import Registry, model_in
+from service.nlp.inference.default_model import default_folder
 
 _FIRST = "1.0.0"
 _NUMBERED = re.compile(r"(\d+)\.(\d+)\.(\d+)")
@@ -26,17 +28,19 @@ def serving_folder(config: Config) -> tuple[Path, str]:
     Raises:
         NotFound: the model activated last is not in REGISTRY_DIR.
     """
+    default = default_folder(config)
     try:
         model = _activated_model(config)
     except DatabaseUnavailable as error:
-        return (
-            config.model_dir,
-            f"MODEL_DIR, since the database cannot be read: {error}",
-        )
+        return default, f"the default model, since the database cannot be read: {error}"
     if not model:
-        return config.model_dir, "MODEL_DIR, since no model was activated"
-    folder = Registry(config.registry_dir, config.model_dir).folder(model)
+        return default, "the default model, since no model was activated"
+    folder = _registry(config).folder(model)
     return folder, "it was activated last"
+
+
+def _registry(config: Config) -> Registry:
+    return Registry(config.registry_dir, default_folder(config), shipped=shipped_folders())
 
 
 def _activated_model(config: Config) -> str:
@@ -82,7 +86,7 @@ def resolve(settings: Settings) -> Settings:
 
 
 def _version(artifact: ArtifactSettings, config: Config) -> str:
-    models = Registry(config.registry_dir, config.model_dir).models()
+    models = _registry(config).models()
     if artifact.version == NEXT:
         return next_version(artifact.name, models)
     if f"{artifact.name}/{artifact.version}" in models:

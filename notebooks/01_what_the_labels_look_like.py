@@ -31,18 +31,19 @@ from IPython.display import Markdown
 from matplotlib.figure import Figure
 
 from ml.corpus.dataset import read_examples, targets, without_overlap
-from ml.evaluation.metrics import MEMBERS
-from ml.evaluation.markdown_report import markdown_table
-from service.nlp.taxonomy import CATEGORIES, CATEGORY_TITLES, RISK_TITLES, RISK_TYPES
+from ml.evaluation.metrics import members
+from ml.evaluation.markdown_table import markdown_table
+from service.nlp.taxonomy import built_in
 
 # %% [markdown]
 # The reader is the one that training uses: a faulty line stops here with its number.
 
 # %%
-files = {Path(name): read_examples(Path(name))[:SAMPLE] for name in sorted(glob(TRAIN))}
+taxonomy = built_in()
+files = {Path(name): read_examples(Path(name), taxonomy)[:SAMPLE] for name in sorted(glob(TRAIN))}
 train = [e for examples in files.values() for e in examples]
-held_out = read_examples(DATA)[:SAMPLE]
-y, y_held_out = targets(train), targets(held_out)
+held_out = read_examples(DATA, taxonomy)[:SAMPLE]
+y, y_held_out = targets(train, taxonomy), targets(held_out, taxonomy)
 
 # %% [markdown]
 # One line per file: sentences, the share that states a risk, documents, and the median number of words.
@@ -69,14 +70,14 @@ Markdown(
 
 # %%
 support, order = y.sum(axis=0), np.argsort(y.sum(axis=0), kind="stable")
-category = MEMBERS.argmax(axis=1)
+category = members(taxonomy).argmax(axis=1)
 figure = Figure(figsize=(8, 8), layout="constrained")
 axis = figure.subplots()
-for k, name in enumerate(CATEGORIES):
+for k, name in enumerate(taxonomy.category_keys):
     places = np.flatnonzero(category[order] == k)
-    axis.barh(places, support[order][places], color=f"C{k % 10}", label=CATEGORY_TITLES[name],
+    axis.barh(places, support[order][places], color=f"C{k % 10}", label=taxonomy.category_titles[name],
               hatch="//" if k >= 10 else None, edgecolor="white")  # fmt: skip
-axis.set_yticks(range(len(RISK_TYPES)), [RISK_TITLES[RISK_TYPES[k]] for k in order], fontsize=8)
+axis.set_yticks(range(len(taxonomy.risk_types)), [taxonomy.risk_titles[taxonomy.risk_types[k]] for k in order], fontsize=8)
 axis.set(xlabel="training sentences", title="Risk types")
 axis.margins(y=0.01)
 axis.legend(loc="lower right", fontsize=8)
@@ -92,7 +93,7 @@ axis = figure.subplots()
 axis.axline((0, 0), slope=1, color="grey", linewidth=0.8, linestyle="--")
 axis.scatter(100 * share, 100 * share_held_out, s=18)
 for k in np.argsort(-np.abs(share - share_held_out))[:6]:
-    axis.annotate(RISK_TITLES[RISK_TYPES[k]], (100 * share[k], 100 * share_held_out[k]), fontsize=8,
+    axis.annotate(taxonomy.risk_titles[taxonomy.risk_types[k]], (100 * share[k], 100 * share_held_out[k]), fontsize=8,
                   xytext=(0, 4), textcoords="offset points", rotation=35)  # fmt: skip
 axis.set(xlabel="% of the labels in training", ylabel="% of the labels held out")
 figure
@@ -119,11 +120,11 @@ figure
 # The percentage of the sentences of a category (row) that also state a risk of another category (column).
 
 # %%
-by_category = (y @ MEMBERS > 0).astype(float)
+by_category = (y @ members(taxonomy) > 0).astype(float)
 together = by_category.T @ by_category
 together /= np.maximum(np.diag(together)[:, None], 1)
 np.fill_diagonal(together, np.nan)
-titles = [CATEGORY_TITLES[name] for name in CATEGORIES]
+titles = [taxonomy.category_titles[name] for name in taxonomy.category_keys]
 figure = Figure(figsize=(7, 6), layout="constrained")
 axis = figure.subplots()
 axis.imshow(together, cmap="Blues", vmin=0)
@@ -147,12 +148,12 @@ dict(dropped)
 # **The answer**, in the numbers of these files:
 
 # %%
-few = [RISK_TITLES[RISK_TYPES[k]] for k in order if support[k] < 20]
+few = [taxonomy.risk_titles[taxonomy.risk_types[k]] for k in order if support[k] < 20]
 Markdown(
     f"{len(train):,} training sentences, of which {stated.mean():.0%} state a risk; of those, "
     f"{(y.sum(axis=1) > 1).sum() / max(1, stated.sum()):.0%} state more than one type. The most common type, "
-    f"{RISK_TITLES[RISK_TYPES[order[-1]]].lower()}, has {support.max():.0f} sentences, the rarest, "
-    f"{RISK_TITLES[RISK_TYPES[order[0]]].lower()}, {support.min():.0f}. "
+    f"{taxonomy.risk_titles[taxonomy.risk_types[order[-1]]].lower()}, has {support.max():.0f} sentences, the rarest, "
+    f"{taxonomy.risk_titles[taxonomy.risk_types[order[0]]].lower()}, {support.min():.0f}. "
     + (f"Fewer than 20 sentences: {', '.join(few).lower()}. " if few else "Every type has at least 20. ")
     + f"{len(train) - len(rest):,} sentences overlap with the {len(held_out):,} held out and are not trained on."
 )

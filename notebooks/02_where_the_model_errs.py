@@ -31,30 +31,30 @@ from matplotlib.figure import Figure
 from ml.evaluation.resampling import sum_by_document
 from ml.corpus.dataset import read_examples, targets
 from ml.evaluation.scoring import analyze_examples
-from ml.evaluation.metrics import any_risk, by_type, count, f1, f1_measures, precision_recall, reliability
+from ml.evaluation.metrics import any_risk, count, f1, f1_measures, precision_recall, reliability
 from ml.evaluation.slices import confusion, slices
-from ml.evaluation.markdown_report import interval, markdown_table
+from ml.evaluation.markdown_table import interval, markdown_table
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.artifacts.operating_points import risk_scores
-from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES, RISK_TYPES
 
 # %% [markdown]
 # The service's own analyzer scores the sentences and decides at the balanced operating point.
 
 # %%
-examples = read_examples(DATA)[:SAMPLE]
 analyzer = LocalAnalyzer.open(MODEL, device="cpu", n_threads=1)
+taxonomy = analyzer.taxonomy
+examples = read_examples(DATA, taxonomy)[:SAMPLE]
 results = analyze_examples(analyzer, examples, sensitivities=["balanced"])
 threshold = analyzer.operating_points["balanced"].risk_threshold
 analyzer.close()
-y, docs, scores, hits = targets(examples), [e.doc for e in examples], results.scores, results.hits["balanced"]
+y, docs, scores, hits = targets(examples, taxonomy), [e.doc for e in examples], results.scores, results.hits["balanced"]
 risk, stated, predicted = risk_scores(scores), y.any(axis=1), hits.any(axis=1)
 
 # %% [markdown]
 # Precision, recall and F1 with 95 % bootstrap intervals over whole documents.
 
 # %%
-measures = precision_recall(hits, y, docs) | f1_measures(hits, y, docs)
+measures = precision_recall(hits, y, docs) | f1_measures(hits, y, docs, taxonomy=taxonomy)
 Markdown(
     markdown_table(
         ["measure", "value and 95 % interval"],
@@ -92,9 +92,9 @@ figure
 # The confusion of categories: the diagonal is right, the last column missed, the last row false alarms.
 
 # %%
-table = confusion(hits, y, scores)
+table = confusion(hits, y, scores, taxonomy=taxonomy)
 counts = np.array(table["counts"])
-titles = [CATEGORY_TITLES.get(key, key) for key in table["labels"]]
+titles = [taxonomy.category_titles.get(key, key) for key in table["labels"]]
 shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 figure = Figure(figsize=(7, 6), layout="constrained")
 axis = figure.subplots()
@@ -117,7 +117,7 @@ Markdown(
         ["words", "sentences", "risk F1", "category F1"],
         [
             [name, str(part["sentences"]), interval(part["risk_f1"]), interval(part["category_f1"])]
-            for name, part in slices(hits, y, examples)["length"].items()
+            for name, part in slices(hits, y, examples, taxonomy=taxonomy)["length"].items()
         ],
     )
 )
@@ -126,7 +126,7 @@ Markdown(
 # Right, missed and falsely reported sentences of each risk type that occurs, the worst F1 on top.
 
 # %%
-per_type = count(by_type(hits), y > 0).sum(axis=0)
+per_type = count(hits, y > 0).sum(axis=0)
 occurs = np.flatnonzero(per_type[:, 0] + per_type[:, 2])
 order = occurs[np.argsort(-f1(per_type[occurs]), kind="stable")]
 right, alarms, missed = per_type[order].T
@@ -136,7 +136,7 @@ axis.barh(range(len(order)), right, color="C0", label="right")
 axis.barh(range(len(order)), missed, left=right, color="C1", label="missed")
 axis.barh(range(len(order)), -alarms, color="C3", label="false alarms")
 axis.axvline(0, color="black", linewidth=0.8)
-axis.set_yticks(range(len(order)), [RISK_TITLES[RISK_TYPES[k]] for k in order], fontsize=8)
+axis.set_yticks(range(len(order)), [taxonomy.risk_titles[taxonomy.risk_types[k]] for k in order], fontsize=8)
 axis.set(xlabel="sentences")
 axis.margins(y=0.01)
 axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
@@ -177,6 +177,6 @@ Markdown(
     f"{results.name} misses {n_missed:.0f} of {stated.sum()} sentences that state a risk, and reports "
     f"{n_alarms:.0f} of {(~stated).sum()} that state none. Where it rightly reports a risk, all types equal the labels "
     f"in {same:.0%}. "
-    f"It misses {RISK_TITLES[RISK_TYPES[order[missed.argmax()]]].lower()} most often, and reports "
-    f"{RISK_TITLES[RISK_TYPES[order[alarms.argmax()]]].lower()} most often wrongly."
+    f"It misses {taxonomy.risk_titles[taxonomy.risk_types[order[missed.argmax()]]].lower()} most often, and reports "
+    f"{taxonomy.risk_titles[taxonomy.risk_types[order[alarms.argmax()]]].lower()} most often wrongly."
 )

@@ -44,13 +44,15 @@ from ml.evaluation.scoring import analyze_examples
 from ml.settings import load
 from ml.steps import calibrate, dataset, export, train
 from service.nlp.analyzers.local import LocalAnalyzer
+from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.operating_points import risk_scores
 
 # %% [markdown]
 # The documents are split into three parts: one is corrected by reviewers, one calibrates, one measures.
 
 # %%
-examples = read_examples(DATA)[:SAMPLE]
+taxonomy = artifacts.load(MODEL).taxonomy
+examples = read_examples(DATA, taxonomy)[:SAMPLE]
 part = {doc: k % 3 for k, doc in enumerate(dict.fromkeys(e.doc for e in examples))}
 reviewed, dev, untouched = ([e for e in examples if part[e.doc] == k] for k in range(3))
 [len(some) for some in (reviewed, dev, untouched)]
@@ -62,7 +64,7 @@ reviewed, dev, untouched = ([e for e in examples if part[e.doc] == k] for k in r
 serving = LocalAnalyzer.open(MODEL, device="cpu", n_threads=1)
 before, before_elsewhere = analyze_examples(serving, reviewed), analyze_examples(serving, untouched)
 serving.close()
-y = targets(reviewed)
+y = targets(reviewed, taxonomy)
 wrong = np.flatnonzero((before.hits["balanced"] != (y > 0)).any(axis=1))
 f"{len(wrong)} of {len(reviewed)} sentences are to be corrected"
 
@@ -91,7 +93,7 @@ feedback.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding
 
 # %%
 settings = load(CONFIG)
-corrections, left_out = read_feedback(feedback, max_per_user=settings.data.max_feedback_per_user)
+corrections, left_out = read_feedback(feedback, taxonomy, max_per_user=settings.data.max_feedback_per_user)
 len(corrections), dict(left_out)
 
 # %% [markdown]
@@ -200,8 +202,9 @@ figure
 elsewhere = paired_bootstrap(
     after_elsewhere.hits["balanced"],
     before_elsewhere.hits["balanced"],
-    targets(untouched),
+    targets(untouched, taxonomy),
     [e.doc for e in untouched],
+    taxonomy=taxonomy,
 )
 Markdown(table(elsewhere))
 

@@ -31,20 +31,20 @@ import numpy as np
 from IPython.display import Markdown
 from matplotlib.figure import Figure
 
-from ml.baselines.open_analyzer import open_analyzer
+from ml.baselines.open_analyzer import open_analyzer, taxonomy_of
 from ml.evaluation.paired_comparison import compare, table, verdict
 from ml.corpus.dataset import read_examples, targets
 from ml.evaluation.scoring import analyze_examples
 from ml.evaluation.metrics import by_category, count, f1, f1_measures
 from ml.evaluation.predictions import Predictions
-from ml.evaluation.markdown_report import markdown_table
-from service.nlp.taxonomy import CATEGORIES, CATEGORY_TITLES
+from ml.evaluation.markdown_table import markdown_table
 
 # %% [markdown]
 # Both score the same sentences; neither may have been trained on any of them.
 
 # %%
-examples = read_examples(DATA)[:SAMPLE]
+taxonomy = taxonomy_of(A, CONFIG)
+examples = read_examples(DATA, taxonomy)[:SAMPLE]
 results = []
 for spec in (A, B):
     analyzer = open_analyzer(spec, config=settings.load(), train=CONFIG, unseen=examples)
@@ -56,15 +56,18 @@ a, b = results
 # The stored predictions of `python -m ml evaluate`: scores and decisions beside hashes, no sentence.
 
 # %%
-y, docs, texts = targets(examples), [e.doc for e in examples], [e.text for e in examples]
-predictions_a, predictions_b = (Predictions.from_texts(j.name, texts=texts, docs=docs, y=y, scores=j.scores, hits=j.hits) for j in results)
+y, docs, texts = targets(examples, taxonomy), [e.doc for e in examples], [e.text for e in examples]
+predictions_a, predictions_b = (
+    Predictions.from_texts(j.name, taxonomy=taxonomy, texts=texts, docs=docs, y=y, scores=j.scores, hits=j.hits)
+    for j in results
+)
 hits_a, hits_b = predictions_a.hits_at(SENSITIVITY), predictions_b.hits_at(SENSITIVITY)
 
 # %% [markdown]
 # Each model's own intervals; these may overlap although the models differ significantly.
 
 # %%
-measured = {j.name: f1_measures(j.hits[SENSITIVITY], y, docs) for j in results}
+measured = {j.name: f1_measures(j.hits[SENSITIVITY], y, docs, taxonomy=taxonomy) for j in results}
 Markdown(
     markdown_table(
         ["F1", *measured],
@@ -103,8 +106,8 @@ figure
 # F1 of each category that occurs, with the number of sentences that state it.
 
 # %%
-truth = by_category(y > 0)
-by_model = [f1(count(by_category(hits), truth).sum(axis=0)) for hits in (hits_a, hits_b)]
+truth = by_category(y > 0, taxonomy=taxonomy)
+by_model = [f1(count(by_category(hits, taxonomy=taxonomy), truth).sum(axis=0)) for hits in (hits_a, hits_b)]
 occurs = np.flatnonzero(truth.any(axis=0))
 order = occurs[np.argsort(by_model[0][occurs], kind="stable")]
 figure = Figure(figsize=(8, 0.8 + 0.35 * len(order)), layout="constrained")
@@ -112,7 +115,7 @@ axis = figure.subplots()
 axis.hlines(range(len(order)), by_model[1][order], by_model[0][order], color="lightgrey", zorder=1)
 for f1_by_category, j in zip(by_model, results):
     axis.scatter(f1_by_category[order], range(len(order)), label=j.name)
-axis.set_yticks(range(len(order)), [f"{CATEGORY_TITLES[CATEGORIES[k]]} ({truth[:, k].sum()})" for k in order])
+axis.set_yticks(range(len(order)), [f"{taxonomy.category_titles[taxonomy.category_keys[k]]} ({truth[:, k].sum()})" for k in order])
 axis.set(xlabel="F1", xlim=(-0.02, 1.02))
 axis.legend(loc="lower right")
 figure

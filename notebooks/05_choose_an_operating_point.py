@@ -35,7 +35,7 @@ from ml.evaluation.calibration import fit_points
 from ml.corpus.dataset import read_examples, targets
 from ml.evaluation.scoring import analyze_examples
 from ml.evaluation.metrics import any_risk, precision_recall, precision_recall_curve
-from ml.evaluation.markdown_report import markdown_table
+from ml.evaluation.markdown_table import markdown_table
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.artifacts.operating_points import SENSITIVITIES, risk_scores
 
@@ -43,12 +43,13 @@ from service.nlp.artifacts.operating_points import SENSITIVITIES, risk_scores
 # The model scores the sentences once and decides at each of its three operating points.
 
 # %%
-examples = read_examples(DATA)[:SAMPLE]
 analyzer = LocalAnalyzer.open(MODEL, device="cpu", n_threads=1)
+taxonomy = analyzer.taxonomy
+examples = read_examples(DATA, taxonomy)[:SAMPLE]
 results = analyze_examples(analyzer, examples)
 points = analyzer.operating_points
 analyzer.close()
-y, docs, risk = targets(examples), [e.doc for e in examples], risk_scores(results.scores)
+y, docs, risk = targets(examples, taxonomy), [e.doc for e in examples], risk_scores(results.scores)
 stated = y.any(axis=1)
 
 # %% [markdown]
@@ -151,7 +152,7 @@ figure
 
 # %%
 half = np.array([sorted(set(docs)).index(doc) % 2 == 0 for doc in docs])
-refitted = fit_points(results.scores[half], y[half])
+refitted = fit_points(results.scores[half], y[half], taxonomy=taxonomy)
 rest_docs = [doc for doc, chosen in zip(docs, half) if not chosen]
 Markdown(
     markdown_table(

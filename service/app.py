@@ -56,7 +56,7 @@ def create_app(services: Services) -> APIFlask:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider
     bodies.register(app, config)
     paths.register(app)
-    openapi.register(app)
+    openapi.register(app, lambda: services.taxonomy)
     docs_page.register(app)
     error_handlers.register(app, too_large=body_too_large(config))
     request_hooks.register(app)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from db.queries.pages import Position, newest_first
 from db.tables import Base, Finding, Scan
 
+Label = Literal["category", "risk_type"]
 NEWEST_FIRST = "ix_scans_user_id_created_at_id"
 """The index that has a user's scans in the order of the list."""
 NEWEST_FIRST_OF_ALL = "ix_scans_created_at_id"
@@ -136,6 +137,12 @@ def list_findings(
     """Return up to `limit` findings numbered above `after_n`, or all of them, in document order."""
     query = select(Finding).where(Finding.scan_id == scan_id, Finding.n > after_n)
     return session.scalars(query.order_by(Finding.n).limit(limit)).all()
+
+
+def is_label_stored(session: Session, label: Label, key: str) -> bool:
+    """Return whether any finding has this category or risk type."""
+    column = Finding.category if label == "category" else Finding.risk_type
+    return session.scalar(select(Finding.n).where(column == key).limit(1)) is not None
 
 
 def _newest_ids(

@@ -13,22 +13,20 @@ from safetensors.numpy import load_file
 from ml.artifact.manifest_writer import code_commit, write_manifest
 from ml.artifact.network import write_network
 from ml.commands import command
-from ml.corpus.dataset import load_dataset
+from ml.corpus.dataset import Dataset, load_dataset
 from ml.evaluation.calibration import Calibration, uncalibrated
 from ml.settings import Settings
 from ml.training.checkpoints import model_path
-from ml.training.pretrained import base_dir
 from ml.versions import resolve
 from service.config import settings as config
 from service.errors import ConfigError
-from service.nlp import taxonomy
 from service.nlp.arrays import Floats
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import Artifact
 from service.nlp.artifacts.manifest import MANIFEST_FILE
-from service.nlp.inference.encoder import EncoderConfig
+from service.nlp.inference.network_config import read_network_config
 from service.nlp.segmentation import segmenter
-from service.nlp.taxonomy import RISK_TYPES
+from service.nlp.taxonomy import TAXONOMY_FILE
 
 _LICENCE_DIR = Path(__file__).parent / "licence"
 
@@ -63,7 +61,7 @@ def export(settings: Settings) -> Artifact:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".exporting-", dir=folder.parent) as scratch:
         new = Path(scratch) / "artifact"
-        _write(settings, state, dataset.fingerprint, new)
+        _write(settings, state, dataset, new)
         if folder.exists():
             folder.rename(Path(scratch) / "before")
         new.rename(folder)
@@ -87,19 +85,26 @@ def check_replaceable(folder: Path, *, run: Path) -> None:
         )
 
 
-def _write(settings: Settings, state: dict[str, Floats], fingerprint: str, folder: Path) -> None:
-    influence = "influence.weight" in state
-    network = EncoderConfig(len(RISK_TYPES), influence, dropout=settings.train.dropout)
+def _write(settings: Settings, state: dict[str, Floats], dataset: Dataset, folder: Path) -> None:
+    run, taxonomy = settings.run_dir, dataset.taxonomy
+    network = read_network_config(run / artifacts.CONFIG_FILE)
+    n_labels = network.n_labels
+    if n_labels != len(taxonomy.risk_types):
+        raise ConfigError(
+            f"{run} was trained for {n_labels} risk types, and the taxonomy of [data] has "
+            f"{len(taxonomy.risk_types)}: run `{command('ml', 'train', 'CONFIG')}` again."
+        )
     write_network(state, network, folder, bits=settings.artifact.weight_bits)
-    shutil.copyfile(base_dir(settings.base) / "tokenizer.json", folder / artifacts.TOKENIZER_FILE)
+    shutil.copyfile(run / artifacts.TOKENIZER_FILE, folder / artifacts.TOKENIZER_FILE)
     for name in ("LICENSE", "NOTICE"):
         shutil.copyfile(_LICENCE_DIR / name, folder / name)
     (folder / artifacts.GOLDEN_FILE).write_text("", encoding="utf-8")
-    write_manifest(folder, _fields(settings, uncalibrated(), fingerprint))
+    (folder / TAXONOMY_FILE).write_text(taxonomy.as_json(), encoding="utf-8")
+    write_manifest(folder, _fields(settings, uncalibrated(n_labels), dataset))
 
 
-def _fields(settings: Settings, calibration: Calibration, fingerprint: str) -> dict[str, Any]:
-    base = settings.base
+def _fields(settings: Settings, calibration: Calibration, dataset: Dataset) -> dict[str, Any]:
+    base, labels = settings.base, dataset.taxonomy.risk_types
     return {
         "name": settings.artifact.name,
         "version": settings.artifact.version,
@@ -108,16 +113,15 @@ def _fields(settings: Settings, calibration: Calibration, fingerprint: str) -> d
         "base_model": {
             "name": base.name,
             "license": base.license,
-            "weights_sha256": base.weights_sha256,
-            "tokenizer_sha256": base.tokenizer_sha256,
+            "sha256": dict(base.sha256),
         },
-        "taxonomy_version": taxonomy.VERSION,
+        "taxonomy_version": dataset.taxonomy.version,
         "segmenter": {"name": segmenter.NAME, "version": segmenter.VERSION},
-        "dataset_fingerprint": fingerprint,
+        "dataset_fingerprint": dataset.fingerprint,
         "weight_bits": settings.artifact.weight_bits,
         "max_length_tokens": settings.train.max_length_tokens,
         "golden_tolerance": settings.artifact.golden_tolerance,
         "metrics": {},
-        "labels": list(RISK_TYPES),
-        **calibration.fields(),
+        "labels": [*labels],
+        **calibration.fields(labels),
     }

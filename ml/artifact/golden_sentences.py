@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import numpy as np
 
@@ -12,10 +13,11 @@ from service.errors import ConfigError
 from service.nlp.arrays import Floats
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import Artifact
+from service.nlp.artifacts.manifest import Manifest
 from service.nlp.artifacts.operating_points import OperatingPoint, risk_scores
 from service.nlp.inference.engine import Engine
 from service.nlp.inference.neighbour_context import own_logits
-from service.nlp.taxonomy import RISK_TYPES
+from service.nlp.taxonomy import Taxonomy
 
 CANDIDATES: tuple[str, ...] = (
     "Project has tight budget and aggressive deadline",
@@ -52,40 +54,49 @@ CANDIDATES: tuple[str, ...] = (
 N_GOLDEN = 20
 
 
+def candidates(taxonomy: Taxonomy) -> tuple[str, ...]:
+    """Return the sentences to choose from: CANDIDATES, and in turn with them the risk types' examples."""
+    examples = [risk.example for category in taxonomy.categories for risk in category.risk_types]
+    pairs = zip_longest(CANDIDATES, examples)
+    return tuple(dict.fromkeys(text for pair in pairs for text in pair if text))
+
+
 def write_golden_file(artifact: Artifact, engine: Engine) -> None:
     """Write golden.jsonl from the engine's own scores; write the manifest afterwards.
 
     Raises:
         ConfigError: fewer than N_GOLDEN sentences are clear of the thresholds.
     """
-    manifest = artifact.manifest
-    scores = manifest.probabilities(own_logits(sentence_outputs(artifact, engine, CANDIDATES)))
+    manifest, texts = artifact.manifest, candidates(artifact.taxonomy)
+    scores = manifest.probabilities(
+        own_logits(sentence_outputs(artifact, engine, texts), len(manifest.labels))
+    )
     point = manifest.operating_points["balanced"]
-    lines = golden_lines(CANDIDATES, scores, point, manifest.golden_tolerance)
+    lines = golden_lines(texts, scores, point, manifest)
     if len(lines) < N_GOLDEN:
         raise ConfigError(
-            f"Only {len(lines)} of {len(CANDIDATES)} golden sentences are clear of the thresholds; "
+            f"Only {len(lines)} of {len(texts)} golden sentences are clear of the thresholds; "
             "add some to ml/artifact/golden_sentences.py, or lower golden_tolerance."
         )
     (artifact.path / artifacts.GOLDEN_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def golden_lines(
-    texts: Sequence[str], scores: Floats, point: OperatingPoint, tolerance: float
+    texts: Sequence[str], scores: Floats, point: OperatingPoint, manifest: Manifest
 ) -> list[str]:
-    """Return the first N_GOLDEN sentences whose decision survives a score difference of `tolerance`."""
-    far = 1.25 * tolerance
+    """Return the first N_GOLDEN sentences whose decision survives a score difference of golden_tolerance."""
+    far = 1.25 * manifest.golden_tolerance
     clear = (np.abs(scores - point.thresholds) > far).all(axis=1)
     clear &= np.abs(risk_scores(scores) - point.risk_threshold) > far
     stated = risk_scores(scores) >= point.risk_threshold
     # if no type reaches its threshold, the best one counts, and the second must not overtake it
-    second, best = np.sort(scores, axis=1)[:, -2:].T
+    second, best = np.sort(np.pad(scores, ((0, 0), (1, 0))), axis=1)[:, -2:].T
     clear &= ~stated | (scores >= point.thresholds).any(axis=1) | (best - second > 2 * far)
     golden = [(texts[i], scores[i]) for i in np.flatnonzero(clear)[:N_GOLDEN]]
     rows = [
         {
             "text": text,
-            "scores": {r: round(float(p), 5) for r, p in zip(RISK_TYPES, row, strict=True)},
+            "scores": {r: round(float(p), 5) for r, p in zip(manifest.labels, row, strict=True)},
         }
         for text, row in golden
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,7 +20,7 @@ from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.arrays import Floats
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import Artifact
-from service.nlp.inference.encoder import EncoderConfig
+from service.nlp.inference.network_config import read_network_config
 
 _MODEL_CARD = "README.md"
 
@@ -45,8 +44,7 @@ def rebuild(old: Path, version: str, examples: Sequence[Example]) -> Artifact:
     with tempfile.TemporaryDirectory(prefix=".rebuilding-", dir=old.parent) as scratch:
         copy = Path(scratch) / "artifact"
         copytree(old, copy)
-        config = json.loads((copy / artifacts.CONFIG_FILE).read_text(encoding="utf-8"))
-        write_graph(EncoderConfig(**config), copy)
+        write_graph(read_network_config(copy / artifacts.CONFIG_FILE), copy)
         fields = manifest_fields(copy) | {
             "version": version,
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -73,8 +71,10 @@ def differences(new: Path, source: Artifact, examples: Sequence[Example]) -> dic
     """
     decide = source.manifest.operating_points["balanced"].decide
     ours, theirs = (_scores(folder, examples) for folder in (new, source.path))
-    docs = [e.doc for e in examples]
-    return quantization_loss.differences(ours, theirs, targets(examples), docs, decide)
+    docs, taxonomy = [e.doc for e in examples], source.taxonomy
+    return quantization_loss.differences(
+        ours, theirs, targets(examples, taxonomy), docs, decide, taxonomy=taxonomy
+    )
 
 
 def _scores(folder: Path, examples: Sequence[Example]) -> Floats:

@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ml.evaluation import markdown_report
+from ml.evaluation.plain_report import plain_sentences
+from service.nlp.artifacts.artifact import CONFIG_FILE
+from service.nlp.inference.network_config import read_network_config
 
+_POOLING = {"mean": "the mean over the tokens", "first": "the vector of the first token"}
 _TEMPLATE = Path(__file__).parent / "model_card.md"
 
 
@@ -25,6 +29,7 @@ def write_card(
         n_labels=len(fields["labels"]),
         base=fields["base_model"]["name"],
         base_license=fields["base_model"]["license"],
+        pooling=_POOLING[read_network_config(folder / CONFIG_FILE).pooling],
         bits=fields["weight_bits"],
         max_length=fields["max_length_tokens"],
         temperature=fields["temperature"],
@@ -46,6 +51,8 @@ def _tables(evaluation: Mapping[str, Any]) -> dict[str, str]:
     return {
         "quality": markdown_report.quality(evaluation),
         "verdicts": markdown_report.verdicts(evaluation),
+        "sets": markdown_report.sets(evaluation),
+        "plain": plain_sentences(evaluation.get("plain", {})) or "Not measured.",
         "operating_points": markdown_report.operating_points(evaluation),
         "ranking": markdown_report.ranking(evaluation),
         "calibration": markdown_report.calibration(evaluation),

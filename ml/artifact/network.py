@@ -13,30 +13,34 @@ from ml.artifact.onnx_graph import build
 from ml.artifact.quantization import quantize
 from service.nlp.arrays import Floats
 from service.nlp.artifacts import artifact as artifacts
-from service.nlp.inference.encoder import EncoderConfig
+from service.nlp.inference.network_config import NetworkConfig
 
 
 def write_network(
-    state: dict[str, Floats], config: EncoderConfig, folder: Path, *, bits: int
+    state: dict[str, Floats], config: NetworkConfig, folder: Path, *, bits: int
 ) -> None:
-    """Write config.json, the integer weights and the graph over them into `folder`."""
+    """Write config.json, the weights and the integer graph into `folder`.
+
+    BERT and MPNet get integer weights, which their graph reads. Any other architecture keeps its float
+    weights for torch, and its graph holds integers of its own.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / artifacts.CONFIG_FILE).write_text(
         json.dumps(asdict(config), indent=1) + "\n", encoding="utf-8"
     )
     weights = folder / artifacts.WEIGHTS_FILE
-    save_file(quantize(state, bits), weights)
+    save_file(quantize(state, bits) if config.has_own_names else dict(state), weights)
     weights.chmod(0o644)  # safetensors writes for the owner alone, and the service is another user
     write_graph(config, folder)
 
 
-def write_graph(config: EncoderConfig, folder: Path) -> None:
-    """Write the graph over the integer weights that are in `folder`."""
-    model = build(
-        folder / artifacts.WEIGHTS_FILE,
-        n_layers=config.n_layers,
-        n_heads=config.n_heads,
-        eps=config.layer_norm_eps,
-    )
+def write_graph(config: NetworkConfig, folder: Path) -> None:
+    """Write the integer graph of the weights that are in `folder`."""
+    if config.has_own_names:
+        model = build(folder / artifacts.WEIGHTS_FILE, config)
+    else:
+        from ml.artifact.exported_graph import exported  # noqa: PLC0415 - imports torch
+
+        model = exported(folder, config)
     (folder / artifacts.ONNX_FILE).write_bytes(model.SerializeToString())
     onnx.checker.check_model(folder / artifacts.ONNX_FILE)

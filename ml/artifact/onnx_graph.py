@@ -11,26 +11,27 @@ padding, and a forward pass takes 20 % less time without it (tests/bench/NOTES.m
 
 from __future__ import annotations
 
-import json
-import struct
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
-from service.nlp.artifacts.artifact import WEIGHTS_FILE
+from ml.artifact.graph_builder import MS, Graph, external_tensors, onnx_model
+from ml.artifact.relative_positions import buckets
+from service.nlp.inference.network_config import NetworkConfig
 
-_MS = "com.microsoft"
-_DTYPES = {"F32": TensorProto.FLOAT, "I8": TensorProto.INT8}
 _ALL = -1
+_END = 2**31 - 1
 
 
-Attribute = int | float
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of float (n, hidden): `middle` (n, 1) is 128 as a byte, `eps` that of the norms."""
+
+    middle: str
+    eps: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,93 +39,52 @@ class Layout:
     """Tensor names that all layers share, over the n tokens without padding, and two settings.
 
     `tokens` is (n,), their index in the padded batch; `places` (b, t), the token at each place; `parts`
-    the same for query, key and value among (3 * n, hidden); `middle` (n, 1), 128 as a byte; `mask` (b, t).
+    the same for query, key and value among (3 * n, hidden); `mask` (b, t); `bias` (1, n_heads, t, t), what
+    attention adds for relative positions, empty if nothing.
     """
 
     tokens: str
     places: str
     parts: tuple[str, str, str]
-    middle: str
+    rows: Rows
     mask: str
+    bias: str
     n_heads: int
-    eps: float
 
 
-class Graph:
-    """Collects nodes and small constants; every call returns the name of its output.
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Names of an int8 (in, out) matrix and its float (out,) scale."""
 
-    `tensors` are those of the weights file.
-    """
-
-    def __init__(self, tensors: Mapping[str, TensorProto]) -> None:
-        self.tensors = tensors
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: dict[str, npt.NDArray[np.generic]] = {}
-
-    def add(self, op: str, *inputs: str, domain: str = "", **attributes: Attribute) -> str:
-        """Add a node with one output."""
-        return self.add_many(op, *inputs, n=1, domain=domain, **attributes)[0]
-
-    def add_many(
-        self, op: str, *inputs: str, n: int, domain: str = "", **attributes: Attribute
-    ) -> list[str]:
-        """Add a node with `n` outputs."""
-        outputs = [f"{op}_{len(self.nodes)}_{k}" for k in range(n)]
-        node = helper.make_node(op, inputs, outputs, domain=domain)
-        node.attribute.extend(helper.make_attribute(k, v) for k, v in attributes.items())
-        self.nodes.append(node)
-        return outputs
-
-    def constant(self, value: float | list[int], dtype: type[np.generic]) -> str:
-        """Name a constant; equal ones share a tensor."""
-        array = np.array(value, dtype=dtype)
-        name = f"{array.dtype}_{array.ndim}_" + "_".join(str(v) for v in array.flat)
-        self.constants[name] = array
-        return name
+    weight: str
+    scale: str
+    n_inputs: int
 
 
-def build(weights: Path, *, n_layers: int, n_heads: int, eps: float) -> onnx.ModelProto:
+def build(weights: Path, config: NetworkConfig) -> onnx.ModelProto:
     """Return the model over the tensors of `weights`, to be saved in the same folder."""
-    graph = Graph(_external(weights))
-    hidden = graph.tensors["head.weight"].dims[1]
+    graph = Graph(external_tensors(weights))
     shape = graph.add("Shape", "input_ids")
-    layout = _layout(graph, shape, n_heads, eps)
-    rows = graph.constant([_ALL, hidden], np.int64)
-    x = graph.add("Gather", graph.add("Reshape", _embedded(graph, shape, eps), rows), layout.tokens)
-    for n in range(n_layers):
+    layout = _layout(graph, shape, config)
+    rows = graph.constant([_ALL, config.hidden_size], np.int64)
+    embedded = _embedded(graph, shape, config.layer_norm_eps)
+    x = graph.add("Gather", graph.add("Reshape", embedded, rows), layout.tokens)
+    whole, last = config.n_layers, config.n_layers - 1
+    for n in range(whole if config.pooling == "mean" else last):
         x = _layer(graph, f"layers.{n}.", x, layout)
-    pooled = _pooled(graph, graph.add("Gather", x, layout.places))
+    if config.pooling == "mean":
+        pooled = _mean(graph, graph.add("Gather", x, layout.places))
+    else:
+        first = _layer_of_first_tokens(graph, f"layers.{last}.", x, layout)
+        pooled = graph.add("Tanh", graph.add("Mul", first, graph.constant(2, np.float32)))
     widths = {"logits": _head(graph, pooled, "head", "logits")}
-    if "influence.weight" in graph.tensors:
+    if config.influence:
         unit = graph.add("LpNormalization", pooled, axis=1, p=2)
         widths["influence"] = _head(graph, unit, "influence", "influence")
-    return _model(graph, widths)
+    return onnx_model(graph, widths)
 
 
-def _external(weights: Path) -> dict[str, TensorProto]:
-    """Return initializers that name file, offset and length of each tensor of a safetensors file."""
-    with weights.open("rb") as file:
-        header_bytes = struct.unpack("<Q", file.read(8))[0]
-        header: Mapping[str, Any] = json.loads(file.read(header_bytes))
-    tensors = {}
-    for name, entry in header.items():
-        if name == "__metadata__":
-            continue
-        begin, end = entry["data_offsets"]
-        tensor = TensorProto(name=name, data_type=_DTYPES[entry["dtype"]], dims=entry["shape"])
-        tensor.data_location = TensorProto.EXTERNAL
-        place = {
-            "location": WEIGHTS_FILE,
-            "offset": 8 + header_bytes + begin,
-            "length": end - begin,
-        }
-        for key, value in place.items():
-            tensor.external_data.add(key=key, value=str(value))
-        tensors[name] = tensor
-    return tensors
-
-
-def _layout(graph: Graph, shape: str, n_heads: int, eps: float) -> Layout:
+def _layout(graph: Graph, shape: str, config: NetworkConfig) -> Layout:
     flat = graph.add("Reshape", "attention_mask", graph.constant([_ALL], np.int64))
     tokens = graph.add("Squeeze", graph.add("NonZero", flat), graph.constant([0], np.int64))
     count = graph.add("CumSum", flat, graph.constant(0, np.int64))
@@ -133,15 +93,16 @@ def _layout(graph: Graph, shape: str, n_heads: int, eps: float) -> Layout:
     places = graph.add("Reshape", graph.add("Sub", count, one), shape)
     first = graph.add("Mul", places, three)
     column = graph.add("Unsqueeze", tokens, graph.constant([1], np.int64))
-    return Layout(
-        tokens=tokens,
-        places=places,
-        parts=(first, graph.add("Add", first, one), graph.add("Add", first, two)),
-        middle=graph.add("Expand", graph.constant(128, np.uint8), graph.add("Shape", column)),
-        mask=graph.add("Cast", "attention_mask", to=TensorProto.INT32),
-        n_heads=n_heads,
-        eps=eps,
-    )
+    parts = (first, graph.add("Add", first, one), graph.add("Add", first, two))
+    rows = Rows(_middle(graph, column), config.layer_norm_eps)
+    mask = graph.add("Cast", "attention_mask", to=TensorProto.INT32)
+    bias = _relative_bias(graph, shape) if "relative.weight" in graph.tensors else ""
+    return Layout(tokens, places, parts, rows, mask, bias, config.n_heads)
+
+
+def _middle(graph: Graph, column: str) -> str:
+    """Return 128 as a byte in the shape of `column`, (n, 1)."""
+    return graph.add("Expand", graph.constant(128, np.uint8), graph.add("Shape", column))
 
 
 def _embedded(graph: Graph, shape: str, eps: float) -> str:
@@ -149,30 +110,82 @@ def _embedded(graph: Graph, shape: str, eps: float) -> str:
     ints = graph.add("Gather", "words.weight", "input_ids")
     scale = graph.add("Gather", "words.scale", "input_ids")
     words = graph.add("Mul", graph.add("Cast", ints, to=TensorProto.FLOAT), scale)
-    zero, one = graph.constant(0, np.int64), graph.constant(1, np.int64)
-    places = graph.add("Range", zero, graph.add("Gather", shape, one), one)
-    summed = graph.add("Add", words, graph.add("Gather", "positions.weight", places))
+    positions = graph.add("Gather", "positions.weight", _places(graph, shape))
+    summed = graph.add("Add", words, positions)
     return graph.add(
         "LayerNormalization", summed, "embedding_norm.weight", "embedding_norm.bias", epsilon=eps
     )
 
 
+def _places(graph: Graph, shape: str) -> str:
+    """(t,) numbers from 0."""
+    zero, one = graph.constant(0, np.int64), graph.constant(1, np.int64)
+    return graph.add("Range", zero, graph.add("Gather", shape, one), one)
+
+
+def _relative_bias(graph: Graph, shape: str) -> str:
+    """(1, n_heads, t, t): what each head adds to the attention of a place to another, by their distance."""
+    n_buckets = graph.tensors["relative.weight"].dims[0]
+    longest = graph.tensors["positions.weight"].dims[0]
+    table = graph.table("buckets", buckets(np.arange(1 - longest, longest), n_buckets))
+    places = _places(graph, shape)
+    column = graph.add("Unsqueeze", places, graph.constant([1], np.int64))
+    distances = graph.add("Sub", places, column)  # key minus query
+    indices = graph.add("Add", distances, graph.constant(longest - 1, np.int64))
+    bias = graph.add("Gather", "relative.weight", graph.add("Gather", table, indices))
+    heads_first = graph.add("Transpose", bias, perm=[2, 0, 1])
+    return graph.add("Unsqueeze", heads_first, graph.constant([0], np.int64))
+
+
 def _layer(graph: Graph, name: str, x: str, layout: Layout) -> str:
-    """One BERT layer over float (n, hidden); the fused kernels take the biases."""
+    """One layer over float (n, hidden); the fused kernels take the biases."""
+    qkv = _matmul(graph, x, _matrix(graph, f"{name}qkv"), layout.rows)
     hidden = graph.tensors["head.weight"].dims[1]
-    qkv = _matmul(graph, x, f"{name}qkv", layout)
     qkv = graph.add("Reshape", qkv, graph.constant([_ALL, hidden], np.int64))  # (3 * n, hidden)
     parts = [graph.add("Gather", qkv, rows) for rows in layout.parts]  # padded again, and split
-    inputs = (*parts, f"{name}qkv.bias", layout.mask)
-    mixed = graph.add("MultiHeadAttention", *inputs, domain=_MS, num_heads=layout.n_heads)
+    mixed = _attention(graph, parts, f"{name}qkv.bias", layout, layout.bias)
     mixed = graph.add("Gather", graph.add("Flatten", mixed, axis=2), layout.tokens)
-    attended = _matmul(graph, mixed, f"{name}attention_out", layout)
-    x = _add_norm(graph, f"{name}attention", (x, attended), layout.eps)
-    fed = _matmul(graph, x, f"{name}ffn_in", layout)
-    fed = graph.add("BiasGelu", fed, f"{name}ffn_in.bias", domain=_MS)
-    return _add_norm(
-        graph, f"{name}ffn", (x, _matmul(graph, fed, f"{name}ffn_out", layout)), layout.eps
-    )
+    return _after_attention(graph, name, x, mixed, layout.rows)
+
+
+def _layer_of_first_tokens(graph: Graph, name: str, x: str, layout: Layout) -> str:
+    """Map float (n, hidden) to (b, hidden), the layer's output for each row's first token.
+
+    Keys and values are those of all tokens; all else is computed for one token a row.
+    """
+    hidden = graph.tensors["head.weight"].dims[1]
+    zero, one, two = (graph.constant(n, np.int64) for n in (0, 1, 2))
+    column = graph.constant([1], np.int64)
+    firsts = graph.add("Gather", layout.places, zero, axis=1)
+    rows = Rows(_middle(graph, graph.add("Unsqueeze", firsts, column)), layout.rows.eps)
+    x_first = graph.add("Gather", x, firsts)
+    query = _matmul(graph, x_first, _columns(graph, f"{name}qkv", 0, hidden), rows)
+    pairs = _matmul(graph, x, _columns(graph, f"{name}qkv", hidden, _END), layout.rows)
+    pairs = graph.add("Reshape", pairs, graph.constant([_ALL, hidden], np.int64))  # (2 * n, hidden)
+    keys = graph.add("Mul", layout.places, two)
+    parts = [
+        graph.add("Unsqueeze", query, column),
+        graph.add("Gather", pairs, keys),
+        graph.add("Gather", pairs, graph.add("Add", keys, one)),
+    ]
+    bias = layout.bias and _slice(graph, layout.bias, 0, 1, axis=2)
+    mixed = _attention(graph, parts, f"{name}qkv.bias", layout, bias)
+    return _after_attention(graph, name, x_first, graph.add("Squeeze", mixed, column), rows)
+
+
+def _attention(graph: Graph, parts: list[str], biases: str, layout: Layout, bias: str) -> str:
+    """Map query, key and value without biases to float (b, t or 1, hidden)."""
+    inputs = [*parts, biases, layout.mask, *([bias] if bias else [])]
+    return graph.add("MultiHeadAttention", *inputs, domain=MS, num_heads=layout.n_heads)
+
+
+def _after_attention(graph: Graph, name: str, x: str, mixed: str, rows: Rows) -> str:
+    attended = _matmul(graph, mixed, _matrix(graph, f"{name}attention_out"), rows)
+    x = _add_norm(graph, f"{name}attention", (x, attended), rows.eps)
+    fed = _matmul(graph, x, _matrix(graph, f"{name}ffn_in"), rows)
+    fed = graph.add("BiasGelu", fed, f"{name}ffn_in.bias", domain=MS)
+    product = _matmul(graph, fed, _matrix(graph, f"{name}ffn_out"), rows)
+    return _add_norm(graph, f"{name}ffn", (x, product), rows.eps)
 
 
 def _add_norm(graph: Graph, name: str, summands: tuple[str, str], eps: float) -> str:
@@ -187,7 +200,22 @@ def _add_norm(graph: Graph, name: str, summands: tuple[str, str], eps: float) ->
     return graph.add("LayerNormalization", summed, *norm, epsilon=eps)
 
 
-def _matmul(graph: Graph, x: str, name: str, layout: Layout) -> str:
+def _matrix(graph: Graph, name: str) -> Matrix:
+    return Matrix(f"{name}.weight", f"{name}.scale", graph.tensors[f"{name}.weight"].dims[0])
+
+
+def _columns(graph: Graph, name: str, begin: int, end: int) -> Matrix:
+    """Return some columns of a matrix; ONNX Runtime slices constants once, when it loads the graph."""
+    whole = _matrix(graph, name)
+    weight = _slice(graph, whole.weight, begin, end, axis=1)
+    return Matrix(weight, _slice(graph, whole.scale, begin, end, axis=0), whole.n_inputs)
+
+
+def _slice(graph: Graph, x: str, begin: int, end: int, *, axis: int) -> str:
+    return graph.add("Slice", x, *(graph.constant([n], np.int64) for n in (begin, end, axis)))
+
+
+def _matmul(graph: Graph, x: str, matrix: Matrix, rows: Rows) -> str:
     """Multiply float (n, in) by int8 (in, out) without bias: float (n, out).
 
     Each row is rounded to unsigned bytes around 128 with a step of its own; the kernel multiplies
@@ -197,21 +225,20 @@ def _matmul(graph: Graph, x: str, name: str, layout: Layout) -> str:
     largest = graph.add("ReduceMax", graph.add("Abs", x), graph.constant([1], np.int64), keepdims=1)
     floor = graph.constant(1e-9, np.float32)  # a row of zeros must not divide by zero
     step = graph.add("Mul", graph.add("Max", largest, floor), graph.constant(1 / 127, np.float32))
-    width = graph.tensors[f"{name}.weight"].dims[0]
-    ints = graph.add("QuantizeLinear", x, step, layout.middle, axis=1, block_size=width)
+    ints = graph.add("QuantizeLinear", x, step, rows.middle, axis=1, block_size=matrix.n_inputs)
     product = graph.add(
         "MatMulIntegerToFloat",
         ints,
-        f"{name}.weight",
+        matrix.weight,
         graph.constant(1, np.float32),
-        f"{name}.scale",
+        matrix.scale,
         graph.constant(128, np.uint8),
-        domain=_MS,
+        domain=MS,
     )
     return graph.add("Mul", product, step)
 
 
-def _pooled(graph: Graph, x: str) -> str:
+def _mean(graph: Graph, x: str) -> str:
     """Map float (b, t, hidden) to its mean over the tokens, (b, hidden)."""
     weights = graph.add("Cast", "attention_mask", to=TensorProto.FLOAT)
     column = graph.add("Unsqueeze", weights, graph.constant([2], np.int64))
@@ -225,20 +252,3 @@ def _head(graph: Graph, x: str, name: str, output: str) -> int:
     weight = f"{name}.weight"
     graph.nodes.append(helper.make_node("Gemm", [x, weight, f"{name}.bias"], [output], transB=1))
     return int(graph.tensors[weight].dims[0])
-
-
-def _model(graph: Graph, widths: Mapping[str, int]) -> onnx.ModelProto:
-    inputs = [
-        helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "tokens"])
-        for name in ("input_ids", "attention_mask")
-    ]
-    outputs = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", width])
-        for name, width in widths.items()
-    ]
-    small = [numpy_helper.from_array(value, name) for name, value in graph.constants.items()]
-    body = helper.make_graph(
-        graph.nodes, "risk", inputs, outputs, [*graph.tensors.values(), *small]
-    )
-    versions = [helper.make_opsetid("", 21), helper.make_opsetid(_MS, 1)]
-    return helper.make_model(body, opset_imports=versions, ir_version=10, producer_name="riskscan")

@@ -41,7 +41,7 @@ def quantized_rows(weight: Floats, bits: int) -> tuple[npt.NDArray[np.int8], Flo
 
 
 def quantize(state: Mapping[str, Floats], bits: int) -> dict[str, Array]:
-    """Turn the state of a RiskEncoder into the tensors of the weights file.
+    """Turn the state of a network into the tensors of the weights file.
 
     A matrix of a layer becomes `<name>.weight` int8 (in, out), the order that integer kernels want,
     and `<name>.scale` float32 (out,); the word table `words.weight` int8 (vocabulary, hidden) and

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from ml.commands import command
 from ml.corpus.dataset import Example, fingerprint, read_examples, targets
 from ml.corpus.reading_order import score_documents
-from ml.evaluation.promotion_gate import Limits, Scored, measure, refusals
+from ml.evaluation.promotion_gate import Figures, Limits, Scored, measure, refusals
 from ml.settings import load
 from service.config.settings import ROOT
 from service.errors import RiskscanError
@@ -27,6 +28,7 @@ from service.nlp.artifacts.registry import (
     model_in,
     write_gate,
 )
+from service.nlp.taxonomy import Taxonomy
 
 
 class RegisterError(RiskscanError):
@@ -60,40 +62,50 @@ def candidate_folder(name: str, data: Sequence[Path]) -> tuple[Path, Sequence[Pa
     settings = load(Path(name))
     if settings.artifact.calibration_of:
         return settings.artifact_dir, data
-    dev = (ROOT / settings.data.dev).resolve()
-    files = [path for path in data if path.resolve() != dev]
+    dev = {(ROOT / name).resolve() for name in settings.data.dev_sets}
+    files = [path for path in data if path.resolve() not in dev]
+    chosen_on = ", ".join(str(path) for path in data if path.resolve() in dev)
     if not files:
         raise RegisterError(
-            f"The thresholds were chosen on {dev}; name other sentences with --data."
+            f"The thresholds were chosen on {chosen_on}; name other sentences with --data."
         )
-    if len(files) < len(data):
-        print(f"The thresholds were chosen on {dev}, which is left out.")
+    if chosen_on:
+        print(f"The thresholds were chosen on {chosen_on}, which is left out.")
     return settings.artifact_dir, files
 
 
 def decide(request: Request) -> GateRecord:
     """Score both models on the data and return the verdict; the same data give the same one.
 
+    A model with other risk types cannot be compared with the serving one: it is refused, without figures.
+
     Raises:
         ArtifactError: a folder is no artifact, or its model misses the golden scores.
         DatasetError: the data cannot be read.
         RegisterError: both are the same model.
     """
-    examples = [example for path in request.data for example in read_examples(path)]
     model, serving = model_in(request.folder), model_in(request.against)
     if model == serving:
         raise RegisterError(f"{model} cannot be measured against itself; give it another version.")
-    candidate, other = (_scored(folder, examples) for folder in (request.folder, request.against))
-    docs = [e.doc for e in examples]
-    figures = measure(candidate, other, targets(examples), docs, seed=request.seed)
-    reasons = refusals(figures, request.limits)
+    taxonomy, serving_taxonomy = (
+        artifacts.load(folder).taxonomy for folder in (request.folder, request.against)
+    )
+    examples = [e for path in request.data for e in read_examples(path, taxonomy)]
+    figures: dict[str, Any] = {}
+    if taxonomy.risk_types == serving_taxonomy.risk_types:
+        measured = _measured(request, examples, taxonomy)
+        figures = {**measured.as_json(), "limits": asdict(request.limits), "seed": request.seed}
+        reasons = refusals(measured, request.limits, taxonomy=taxonomy)
+    else:
+        reason = f"It has other risk types than {serving}, so the two cannot be compared"
+        reasons = [f"{reason}; activating it changes the taxonomy of the service."]
     return GateRecord(
         model=model,
         manifest_sha256=manifest_sha256(request.folder),
         against=serving,
         passed=not reasons,
         reasons=tuple(reasons),
-        figures={**figures.as_json(), "limits": asdict(request.limits), "seed": request.seed},
+        figures=figures,
         data_fingerprint=fingerprint(examples),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         forced=bool(reasons) and request.force,
@@ -121,6 +133,12 @@ def register(folder: Path, registry_dir: Path, record: GateRecord) -> Path:
         )
     write_gate(gate_path(registry_dir, record.model), record)
     return target
+
+
+def _measured(request: Request, examples: Sequence[Example], taxonomy: Taxonomy) -> Figures:
+    candidate, other = (_scored(folder, examples) for folder in (request.folder, request.against))
+    y, docs = targets(examples, taxonomy), [e.doc for e in examples]
+    return measure(candidate, other, y, docs, taxonomy=taxonomy, seed=request.seed)
 
 
 def _scored(folder: Path, examples: Sequence[Example]) -> Scored:
@@ -152,8 +170,10 @@ def _copy(artifact: Artifact, target: Path) -> None:
 
 def report(record: GateRecord) -> str:
     """Return the verdict in words, with its figures and reasons."""
-    mean = record.figures["differences"]["mean_f1"]
     verdict = "passed" if record.passed else "refused"
+    if not record.figures:
+        return "\n".join([f"{record.model} against {record.against}: {verdict}.", *record.reasons])
+    mean = record.figures["differences"]["mean_f1"]
     verdict = (
         f"{record.model} against {record.against}, {record.figures['n_sentences']} sentences of "
         f"{record.figures['n_documents']} documents: {verdict}."

@@ -12,12 +12,12 @@ from ml.evaluation import quantization_loss
 from ml.evaluation.resampling import Measure
 from ml.settings import Settings
 from ml.training.checkpoints import model_path
-from ml.training.pretrained import mean_model
+from ml.training.trained_models import mean_network, open_models
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.arrays import Floats, Ints
 from service.nlp.artifacts import artifact as artifacts
-from service.nlp.inference.encoder import RiskEncoder
 from service.nlp.inference.engine import Engine
+from service.nlp.inference.network import Network
 
 
 class FloatEngine(Engine):
@@ -25,7 +25,7 @@ class FloatEngine(Engine):
 
     device = "cpu"
 
-    def __init__(self, model: RiskEncoder) -> None:
+    def __init__(self, model: Network) -> None:
         self._model = model.eval()
         self.n_outputs = model.n_outputs
 
@@ -48,13 +48,16 @@ def rounding_loss(
         scores = score_documents(trained, dev)
     finally:
         trained.close()
-    docs = [e.doc for e in dev]
+    docs, taxonomy = [e.doc for e in dev], shipped.taxonomy
     ours = score_documents(shipped, dev)
-    return quantization_loss.differences(ours, scores, targets(dev), docs, shipped.decide)
+    return quantization_loss.differences(
+        ours, scores, targets(dev, taxonomy), docs, shipped.decide, taxonomy=taxonomy
+    )
 
 
 def open_trained(settings: Settings) -> LocalAnalyzer:
     """Return the analyzer of the run's float32 weights: all but the weights are the artifact's."""
     torch.set_num_threads(settings.train.n_threads)
-    model = mean_model([settings.train.run], dropout=0.0)
-    return LocalAnalyzer(artifacts.load(settings.artifact_dir), FloatEngine(model))
+    artifact = artifacts.load(settings.artifact_dir)
+    model = mean_network(open_models([settings.train.run]), dropout=0.0)
+    return LocalAnalyzer(artifact, FloatEngine(model))

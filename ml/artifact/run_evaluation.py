@@ -10,6 +10,7 @@ from ml.artifact.manifest_writer import load_export
 from ml.artifact.rounding import rounding_loss
 from ml.corpus.dataset import Example
 from ml.evaluation.evaluation import evaluate
+from ml.evaluation.plain import measure_frozen_sets
 from ml.evaluation.predictions import Predictions
 from ml.settings import Settings
 from service.nlp.analyzers.local import LocalAnalyzer
@@ -29,6 +30,7 @@ def evaluate_run(settings: Settings, dev: Sequence[Example]) -> tuple[dict[str, 
     analyzer = LocalAnalyzer.open(artifact.path, device="cpu", n_threads=n_threads)
     try:
         evaluation, predictions = evaluate(analyzer, dev)
+        evaluation["plain"] = measure_frozen_sets(analyzer)
         points = rounding_loss(settings, analyzer, dev)
     finally:
         analyzer.close()

@@ -28,7 +28,9 @@ class LearnedBaseline(SentenceScorer):
 
     def calibrate(self, examples: Sequence[Example]) -> None:
         """Fit temperature, bias and operating points on these sentences."""
-        fitted = calibrate(self.logits([e.text for e in examples]), targets(examples))
+        logits, sets = self.logits([e.text for e in examples]), [e.file for e in examples]
+        y = targets(examples, self.taxonomy)
+        fitted = calibrate(logits, y, sets, taxonomy=self.taxonomy)
         self._temperature, self._bias = fitted.temperature, fitted.bias
         self.operating_points = fitted.points
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ from ml.baselines.learned import LearnedBaseline
 from ml.corpus.dataset import Example, targets
 from ml.evaluation.metrics import average_precision
 from ml.settings import Settings
-from ml.training.batches import encode, has_bfloat16, open_tokenizer, pooled_vectors
-from ml.training.pretrained import base_dir, pretrained
+from ml.training.base import base_network, base_tokenizer
+from ml.training.batches import encode, has_bfloat16, pooled_vectors
 from service.nlp.arrays import Floats
+from service.nlp.taxonomy import Taxonomy
 
 Halves = npt.NDArray[np.float16]
 
@@ -29,18 +31,19 @@ _SMOOTHING = 0.002
 
 
 class Embedder:
-    """Sentences to unit vectors: the mean over tokens of the packaged encoder's last layer."""
+    """Sentences to unit vectors: the mean over tokens of the base encoder's last layer."""
 
     def __init__(self, settings: Settings) -> None:
         """Load the encoder.
 
         Raises:
-            ConfigError: the package is missing or not the one that [base] names.
+            ConfigError: the encoder is missing or not the one that [base] names.
         """
         self._settings = settings
         torch.set_num_threads(settings.train.n_threads)
-        self._tokenizer = open_tokenizer(base_dir(settings.base) / "tokenizer.json")
-        self._model = pretrained(settings.base, dropout=0.0)
+        self._tokenizer = base_tokenizer(settings.base).tokenizer
+        base = replace(settings.base, pooling="mean")
+        self._model = base_network(base, n_labels=1, dropout=0.0)  # the head is not used
         self._cache = self._read()
 
     def embed(self, texts: Sequence[str]) -> Floats:
@@ -64,7 +67,7 @@ class Embedder:
 
     def _path(self) -> Path:
         base, train = self._settings.base, self._settings.train
-        recipe = hashlib.sha256(f"{base.weights_sha256} {train.max_length_tokens}".encode())
+        recipe = hashlib.sha256(f"{sorted(base.sha256.items())} {train.max_length_tokens}".encode())
         return self._settings.run_dir / f"embeddings-{recipe.hexdigest()[:16]}.npz"
 
     def _read(self) -> dict[bytes, Halves]:
@@ -87,12 +90,13 @@ class NeighbourAnalyzer(LearnedBaseline):
 
     model_name = "knn"
 
-    def __init__(self, examples: Sequence[Example], embedder: Embedder) -> None:
+    def __init__(self, examples: Sequence[Example], taxonomy: Taxonomy, embedder: Embedder) -> None:
         """Embed `examples` and choose k."""
+        self.taxonomy = taxonomy
         self._embed = embedder.embed
         self._neighbours = NearestNeighbours(
             embedder.embed([e.text for e in examples]),
-            targets(examples),
+            targets(examples, taxonomy),
             [e.doc for e in examples],
         )
 

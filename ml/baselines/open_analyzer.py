@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ml.baselines.open_baseline import BASELINES, open_baseline
-from ml.corpus.dataset import Example
+from ml.corpus.dataset import Example, load_taxonomy
 from ml.settings import load as load_settings
 from service.config.settings import Config
 from service.errors import ConfigError
@@ -14,6 +14,8 @@ from service.nlp.analyzers.base import Analyzer
 from service.nlp.analyzers.llm import LLMAnalyzer
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.analyzers.remote import RemoteAnalyzer
+from service.nlp.artifacts import artifact as artifacts
+from service.nlp.taxonomy import Taxonomy
 
 
 def open_analyzer(spec: str, *, config: Config, train: Path, unseen: Sequence[Example]) -> Analyzer:
@@ -27,9 +29,11 @@ def open_analyzer(spec: str, *, config: Config, train: Path, unseen: Sequence[Ex
         ArtifactError: the folder's model is damaged.
     """
     if spec.startswith(("http://", "https://")):
-        return RemoteAnalyzer(spec, token=config.ai_service_token)
+        return RemoteAnalyzer(
+            spec, taxonomy=taxonomy_of(spec, train), token=config.ai_service_token
+        )
     if spec == "llm":
-        return _llm(config)
+        return _llm(config, taxonomy_of(spec, train))
     if spec in BASELINES:
         return open_baseline(spec, load_settings(train), unseen=unseen)
     if not Path(spec).is_dir():
@@ -40,11 +44,24 @@ def open_analyzer(spec: str, *, config: Config, train: Path, unseen: Sequence[Ex
     return LocalAnalyzer.open(Path(spec), device=config.device, n_threads=config.inference_threads)
 
 
-def _llm(config: Config) -> LLMAnalyzer:
+def taxonomy_of(spec: str, train: Path) -> Taxonomy:
+    """Return the taxonomy of an artifact's folder; for anything else that of the configuration `train`.
+
+    Raises:
+        ConfigError: `train` cannot be read.
+        ArtifactError: the folder's model is damaged, or the taxonomy that `train` names is.
+    """
+    if Path(spec).is_dir():
+        return artifacts.load(Path(spec)).taxonomy
+    return load_taxonomy(load_settings(train).data)
+
+
+def _llm(config: Config, taxonomy: Taxonomy) -> LLMAnalyzer:
     if not config.llm_base_url:
         raise ConfigError("--analyzer llm needs LLM_BASE_URL and LLM_MODEL in the environment.")
     return LLMAnalyzer(
         config.llm_base_url,
+        taxonomy=taxonomy,
         model=config.llm_model,
         api_key=config.llm_api_key,
         request_mode=config.llm_request_mode,

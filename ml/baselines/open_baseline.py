@@ -9,22 +9,26 @@ from collections.abc import Callable, Sequence
 
 from ml.baselines.keywords import KeywordAnalyzer
 from ml.baselines.learned import LearnedBaseline
-from ml.baselines.nearest_neighbours import Embedder, NeighbourAnalyzer
 from ml.baselines.tfidf import TfidfAnalyzer
-from ml.corpus.dataset import Dataset, Example, load_dataset, without_overlap
+from ml.corpus.dataset import Dataset, Example, load_dataset, load_taxonomy, without_overlap
 from ml.settings import Settings
 from service.nlp.analyzers.base import SentenceScorer
+from service.nlp.taxonomy import Taxonomy
+
+_Learn = Callable[[Sequence[Example], Taxonomy, Settings], LearnedBaseline]
 
 
-def _tfidf(train: Sequence[Example], settings: Settings) -> LearnedBaseline:  # noqa: ARG001 - as _knn
-    return TfidfAnalyzer(train)
+def _tfidf(train: Sequence[Example], taxonomy: Taxonomy, _settings: Settings) -> LearnedBaseline:
+    return TfidfAnalyzer(train, taxonomy)
 
 
-def _knn(train: Sequence[Example], settings: Settings) -> LearnedBaseline:
-    return NeighbourAnalyzer(train, Embedder(settings))
+def _knn(train: Sequence[Example], taxonomy: Taxonomy, settings: Settings) -> LearnedBaseline:
+    from ml.baselines.nearest_neighbours import Embedder, NeighbourAnalyzer  # noqa: PLC0415 - seconds to import
+
+    return NeighbourAnalyzer(train, taxonomy, Embedder(settings))
 
 
-_LEARNED: dict[str, Callable[[Sequence[Example], Settings], LearnedBaseline]] = {
+_LEARNED: dict[str, _Learn] = {
     "tfidf": _tfidf,
     "knn": _knn,
 }
@@ -45,11 +49,12 @@ def open_baseline(
 
     Raises:
         DatasetError: a file of sentences is missing.
+        ConfigError: `keywords` has no rules for the taxonomy of `settings`.
     """
     if name not in _LEARNED:
-        return KeywordAnalyzer.shipped()
+        return KeywordAnalyzer.shipped(load_taxonomy(settings.data))
     dataset = dataset or load_dataset(settings.data)
     train = without_overlap(dataset.train, unseen)[0] if unseen else dataset.train
-    baseline = _LEARNED[name](train, settings)
+    baseline = _LEARNED[name](train, dataset.taxonomy, settings)
     baseline.calibrate(dataset.dev)
     return baseline

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyp
 from ml.baselines.learned import LearnedBaseline
 from ml.corpus.dataset import Example, targets
 from service.nlp.arrays import Floats
-from service.nlp.taxonomy import RISK_TYPES
+from service.nlp.taxonomy import Taxonomy
 
 NEVER = -10.0
 """Logit of a type without a training sentence."""
@@ -22,16 +22,17 @@ class TfidfAnalyzer(LearnedBaseline):
 
     model_name = "tfidf"
 
-    def __init__(self, examples: Sequence[Example]) -> None:
+    def __init__(self, examples: Sequence[Example], taxonomy: Taxonomy) -> None:
         """Train on `examples`: some seconds for twenty thousand.
 
         Sublinear counts; a weak penalty, C = 100, the best of 1, 10, 100 and 1000 on dev.
         """
+        self.taxonomy = taxonomy
         self._words = TfidfVectorizer(
             ngram_range=(1, 2), min_df=2, sublinear_tf=True, strip_accents="unicode"
         )
         features = self._words.fit_transform([e.text for e in examples])
-        y = targets(examples)
+        y = targets(examples, taxonomy)
         self._classifiers = {
             int(k): LogisticRegression(C=100.0, solver="liblinear").fit(features, y[:, k])
             for k in np.flatnonzero(y.any(axis=0))
@@ -39,7 +40,7 @@ class TfidfAnalyzer(LearnedBaseline):
 
     def logits(self, sentences: Sequence[str]) -> Floats:
         features = self._words.transform(sentences)
-        logits = np.full((len(sentences), len(RISK_TYPES)), NEVER, np.float32)
+        logits = np.full((len(sentences), self._n_types), NEVER, np.float32)
         for k, classifier in self._classifiers.items():
             logits[:, k] = classifier.decision_function(features)
         return logits

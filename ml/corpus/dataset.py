@@ -7,7 +7,7 @@ import json
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.commands import command
+from ml.corpus.kinds import NO_KINDS, Kinds, read_kinds
 from ml.corpus.near_duplicates import near_duplicates
 from ml.settings import DATA_VARIABLE, DataSettings
 from service.config.settings import ROOT
 from service.errors import ConfigError, RiskscanError
-from service.nlp.taxonomy import RISK_TYPES
+from service.nlp.taxonomy import Taxonomy, built_in, read_taxonomy
 
-_COLUMN = {risk_type: k for k, risk_type in enumerate(RISK_TYPES)}
 SETTLED = frozenset({"agreed", "adjudicated"})
 """Status of feedback that may train: two users agree, or a reviewer decided."""
 
@@ -34,7 +34,8 @@ class DatasetError(RiskscanError):
 class Example:
     """One labelled sentence; `doc` names its document, or is the sentence itself if that is unknown.
 
-    `id`, if given, ends in the sentence's number in its document.
+    `place` is the sentence's number in its document; without it, the number at the end of `id` counts. `kind`
+    is the kind of document, such as contract, and `file` the name of the file without its ending.
     """
 
     text: str
@@ -44,37 +45,55 @@ class Example:
     domain: str = ""
     composed: bool = False
     id: str = ""
+    place: int | None = None
+    kind: str = ""
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """The splits after the checks; `fingerprint` is the sha256 over both, in order.
+    """The splits after the checks; `fingerprint` is the sha256 over all, in order.
 
-    `dropped` counts the sentences left out of train, by reason.
+    `unlabelled` sentences train with targets of teachers. `dropped` counts the sentences left out of both
+    kinds of training sentences, by reason.
     """
 
+    taxonomy: Taxonomy
     train: list[Example]
     dev: list[Example]
+    unlabelled: list[Example] = field(default_factory=list)
     dropped: Mapping[str, int] = field(default_factory=dict)
     fingerprint: str = ""
     sources: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_examples(
-    path: Path, *, second: Mapping[str, list[str]] | None = None, composed: bool = False
+    path: Path,
+    taxonomy: Taxonomy,
+    *,
+    second: Mapping[str, list[str]] | None = None,
+    composed: bool = False,
+    kinds: Kinds = NO_KINDS,
 ) -> list[Example]:
-    """Read a JSON-lines file of {"text", "labels"} with optional "id", "doc", "license", "domain".
+    """Read a JSON-lines file of {"text", "labels"}.
 
-    `second` gives labels by id that override the file's own.
+    Optional are "id", "doc", "pos" (the place in the document), "license", "domain" and "kind".
+
+    `second` gives labels by id that override the file's own; `kinds` the kind of a row that names none.
 
     Raises:
-        DatasetError: no such file, or a faulty line, named by its number.
+        DatasetError: no such file, or a faulty line, named by its number: it is malformed, or has a label
+            that `taxonomy` lacks.
     """
     rows = [(_with_second(row, second or {}), where) for row, where in _rows(path)]
-    return [_example(row, where, composed=composed) for row, where in rows]
+    examples = [_example(row, where, taxonomy, composed=composed) for row, where in rows]
+    return [
+        replace(e, kind=kinds.of(row), file=path.stem)
+        for e, (row, _) in zip(examples, rows, strict=True)
+    ]
 
 
-def read_second_readings(paths: Iterable[Path]) -> dict[str, list[str]]:
+def read_second_readings(paths: Iterable[Path], taxonomy: Taxonomy) -> dict[str, list[str]]:
     """Read files of {"id", "labels"}: the labels that later readers agreed on.
 
     Raises:
@@ -85,18 +104,33 @@ def read_second_readings(paths: Iterable[Path]) -> dict[str, list[str]]:
         for row, where in _rows(path):
             if not isinstance(row.get("id"), str):
                 raise DatasetError(f'{where}: expected {{"id": ..., "labels": [...]}}.')
-            labels[row["id"]] = _labels(row, where)
+            labels[row["id"]] = _labels(row, where, taxonomy)
     return labels
 
 
-def read_feedback(path: Path, *, max_per_user: int) -> tuple[list[Example], Counter[str]]:
-    """Read the output of `python -m service feedback export`; return the sentences that may train.
-
-    Only settled verdicts train, and only the first `max_per_user` sentences of a user, so that no single user
-    dominates the model. The counter has the number of sentences left out, by reason.
+def read_unlabelled(path: Path, taxonomy: Taxonomy) -> list[Example]:
+    """Read a JSON-lines file of {"text"} with the optional keys of `read_examples`; labels are ignored.
 
     Raises:
         DatasetError: as `read_examples`.
+    """
+    return [
+        _example({**row, "labels": []}, where, taxonomy, composed=False)
+        for row, where in _rows(path)
+    ]
+
+
+def read_feedback(
+    path: Path, taxonomy: Taxonomy, *, max_per_user: int
+) -> tuple[list[Example], Counter[str]]:
+    """Read the output of `python -m service feedback export`; return the sentences that may train.
+
+    Only settled verdicts train, and only the first `max_per_user` sentences of a user, so that no single user
+    dominates the model. Sentences with a type of another taxonomy, which an earlier model found, are left out
+    too. The counter has the number of sentences left out, by reason.
+
+    Raises:
+        DatasetError: no such file, or a malformed line.
     """
     usable, left_out = [], Counter[str]()
     by_user = Counter[str]()
@@ -104,7 +138,10 @@ def read_feedback(path: Path, *, max_per_user: int) -> tuple[list[Example], Coun
         export = command("service", "feedback", "export", "--out", path)
         raise DatasetError(f"There is no {path}: run `{export}`.")
     for row, where in _rows(path):
-        example = _example(row, where, composed=False)
+        if _unknown_labels(row, where, taxonomy):
+            left_out["feedback with a risk type of another taxonomy"] += 1
+            continue
+        example = _example(row, where, taxonomy, composed=False)
         status, user = row.get("status"), str(row.get("user"))
         if status not in SETTLED:
             left_out[f"feedback {status}"] += 1
@@ -144,7 +181,7 @@ def _with_second(row: dict[str, Any], second: Mapping[str, list[str]]) -> dict[s
     return row if labels is None else {**row, "labels": labels}
 
 
-def _example(row: dict[str, Any], where: str, *, composed: bool) -> Example:
+def _example(row: dict[str, Any], where: str, taxonomy: Taxonomy, *, composed: bool) -> Example:
     if not {"text", "labels"} <= row.keys():
         raise DatasetError(f'{where}: expected {{"text": ..., "labels": [...]}}.')
     text, labels = row["text"], row["labels"]
@@ -152,23 +189,31 @@ def _example(row: dict[str, Any], where: str, *, composed: bool) -> Example:
         raise DatasetError(f"{where}: text is a sentence, labels a list of risk types.")
     return Example(
         text=text,
-        labels=tuple(_labels(row, where)),
+        labels=tuple(_labels(row, where, taxonomy)),
         doc=str(row.get("doc") or normalized(text)),
         license=str(row.get("license", "CC0")),
         domain=str(row.get("domain", "")),
         composed=composed,
         id=str(row.get("id", "")),
+        place=row["pos"] if isinstance(row.get("pos"), int) else None,
     )
 
 
-def _labels(row: dict[str, Any], where: str) -> list[str]:
+def _labels(row: dict[str, Any], where: str, taxonomy: Taxonomy) -> list[str]:
+    if unknown := _unknown_labels(row, where, taxonomy):
+        raise DatasetError(
+            f"{where}: {unknown[0]!r} is not a risk type of the taxonomy; correct the line, or name the "
+            "file with your risk types as `taxonomy` under [data]."
+        )
+    labels: list[str] = row["labels"]
+    return labels
+
+
+def _unknown_labels(row: dict[str, Any], where: str, taxonomy: Taxonomy) -> list[Any]:
     labels = row.get("labels")
     if not isinstance(labels, list):
         raise DatasetError(f"{where}: labels is a list of risk types.")
-    unknown = [label for label in labels if label not in _COLUMN]
-    if unknown:
-        raise DatasetError(f"{where}: {unknown[0]!r} is not a risk type of the taxonomy.")
-    return labels
+    return [label for label in labels if label not in taxonomy.risk_types]
 
 
 def normalized(text: str) -> str:
@@ -199,29 +244,53 @@ def without_overlap(
     return rest, dropped
 
 
+def load_taxonomy(settings: DataSettings) -> Taxonomy:
+    """Return the taxonomy of a configuration, the built-in one if it names none.
+
+    Raises:
+        ArtifactError: the file is missing or invalid.
+    """
+    if not settings.taxonomy:
+        return built_in()
+    remedy = "Correct it, or `taxonomy` under [data]."
+    return read_taxonomy(ROOT / settings.taxonomy, remedy=remedy)
+
+
 def load_dataset(settings: DataSettings) -> Dataset:
     """Read both splits; train loses its overlap with dev.
 
     Raises:
         DatasetError: a file is missing or faulty.
         ConfigError: no file of training sentences is named.
+        ArtifactError: the taxonomy is missing or invalid.
     """
     if not (settings.authored or settings.real or settings.feedback):
         raise ConfigError("[data] of the configuration file names no file of training sentences.")
-    second = read_second_readings(ROOT / name for name in settings.second_readings)
-    read = {name: read_examples(ROOT / name, composed=True) for name in settings.authored}
-    read |= {name: read_examples(ROOT / name, second=second) for name in settings.real}
+    taxonomy = load_taxonomy(settings)
+    second = read_second_readings((ROOT / name for name in settings.second_readings), taxonomy)
+    read = {name: read_examples(ROOT / name, taxonomy, composed=True) for name in settings.authored}
+    read |= {name: read_examples(ROOT / name, taxonomy, second=second) for name in settings.real}
     left_out = Counter[str]()
     for name in settings.feedback:
-        read[name], unused = read_feedback(ROOT / name, max_per_user=settings.max_feedback_per_user)
+        read[name], unused = read_feedback(
+            ROOT / name, taxonomy, max_per_user=settings.max_feedback_per_user
+        )
         left_out += unused
-    dev = read_examples(ROOT / settings.dev)
+    kinds = read_kinds(ROOT / settings.kinds) if settings.kinds else NO_KINDS
+    dev = [
+        e for name in settings.dev_sets for e in read_examples(ROOT / name, taxonomy, kinds=kinds)
+    ]
     train, overlapping = without_overlap([e for examples in read.values() for e in examples], dev)
+    extra = {name: read_unlabelled(ROOT / name, taxonomy) for name in settings.unlabelled}
+    unlabelled, also = without_overlap([e for rows in extra.values() for e in rows], dev)
+    read |= extra
     return Dataset(
+        taxonomy=taxonomy,
         train=train,
         dev=dev,
-        dropped=dict(left_out + overlapping),
-        fingerprint=fingerprint(train, dev),
+        unlabelled=unlabelled,
+        dropped=dict(left_out + overlapping + also),
+        fingerprint=fingerprint(train, dev, *([unlabelled] if unlabelled else [])),
         sources={Path(name).name: len(examples) for name, examples in read.items()},
     )
 
@@ -238,11 +307,21 @@ def fingerprint(*splits: Sequence[Example]) -> str:
     return digest.hexdigest()
 
 
-def targets(examples: Sequence[Example]) -> npt.NDArray[np.float32]:
+def describe(examples: Sequence[Example]) -> dict[str, Any]:
+    """Return counts and the fingerprint of the sentences."""
+    return {
+        "sentences": len(examples),
+        "with_risk": sum(bool(e.labels) for e in examples),
+        "documents": len({e.doc for e in examples}),
+        "fingerprint": fingerprint(examples),
+    }
+
+
+def targets(examples: Sequence[Example], taxonomy: Taxonomy) -> npt.NDArray[np.float32]:
     """Return float32 (n_examples, n_risk_types): 1 where the sentence has the label, else 0."""
-    y = np.zeros((len(examples), len(RISK_TYPES)), dtype=np.float32)
+    y = np.zeros((len(examples), len(taxonomy.risk_types)), dtype=np.float32)
     for row, e in enumerate(examples):
-        y[row, [_COLUMN[label] for label in e.labels]] = 1.0
+        y[row, [taxonomy.columns[label] for label in e.labels]] = 1.0
     return y
 
 

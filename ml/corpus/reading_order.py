@@ -11,7 +11,6 @@ from ml.corpus.dataset import Example
 from service.nlp.analyzers.base import SentenceScorer
 from service.nlp.arrays import Floats
 from service.nlp.inference.neighbour_context import document_logits
-from service.nlp.taxonomy import RISK_TYPES
 
 _NUMBER_AT_END = re.compile(r"\d+$")
 
@@ -32,13 +31,15 @@ def _in_order(rows: list[int], examples: Sequence[Example]) -> list[int]:
 
 
 def sentence_number(example: Example) -> int | None:
-    """Return the number at the end of the sentence's id, its place in the document; None without one."""
+    """Return the sentence's place in its document, or the number at the end of its id; None if unknown."""
+    if example.place is not None:
+        return example.place
     match = _NUMBER_AT_END.search(example.id)
     return int(match.group()) if match else None
 
 
 def sentence_numbers(rows: Sequence[int], examples: Sequence[Example]) -> list[int]:
-    """Return the place of each of a document's `rows`: the number in its id, or 0, 1, 2 ... without ids."""
+    """Return the place of each of a document's `rows`: its number, or 0, 1, 2 ... if one has none."""
     numbers = [sentence_number(examples[row]) for row in rows]
     known = [number for number in numbers if number is not None]
     return known if len(known) == len(numbers) else list(range(len(rows)))
@@ -46,22 +47,24 @@ def sentence_numbers(rows: Sequence[int], examples: Sequence[Example]) -> list[i
 
 def score_documents(analyzer: SentenceScorer, examples: Sequence[Example]) -> Floats:
     """Score the sentences document by document: float32 (n, n_risk_types), rows as in `examples`."""
-    return _by_rows(
-        ((rows, analyzer.score_document([examples[row].text for row in rows])))
+    parts = (
+        (rows, analyzer.score_document([examples[row].text for row in rows]))
         for rows in by_document(examples)
     )
+    return _by_rows(parts, len(analyzer.taxonomy.risk_types))
 
 
-def logits_in_documents(outputs: Floats, examples: Sequence[Example]) -> Floats:
-    """Return float32 (n, n_risk_types) logits of sentences in their documents.
+def logits_in_documents(outputs: Floats, examples: Sequence[Example], n_types: int) -> Floats:
+    """Return float32 (n, n_types) logits of sentences in their documents.
 
     `outputs` are the network's outputs for each example alone, see nlp/inference/neighbour_context.py.
     """
-    return _by_rows((rows, document_logits(outputs[rows])) for rows in by_document(examples))
+    parts = ((rows, document_logits(outputs[rows], n_types)) for rows in by_document(examples))
+    return _by_rows(parts, n_types)
 
 
-def _by_rows(parts: Iterable[tuple[list[int], Floats]]) -> Floats:
-    rows, values = [], [np.zeros((0, len(RISK_TYPES)), np.float32)]
+def _by_rows(parts: Iterable[tuple[list[int], Floats]], n_types: int) -> Floats:
+    rows, values = [], [np.zeros((0, n_types), np.float32)]
     for part_rows, part in parts:
         rows += part_rows
         values.append(part)

@@ -7,7 +7,7 @@ so thresholds for each type would fit noise.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,18 +16,20 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize  # type: ignore[import-untyped]  # no stubs
 
-from ml.evaluation.metrics import LEVELS, level_scores
+from ml.evaluation.metrics import LEVELS, at_level, level_scores
+from service.errors import ConfigError
 from service.nlp.arrays import Bools, Doubles, Floats
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.manifest import probabilities
 from service.nlp.artifacts.operating_points import OperatingPoint, Sensitivity, risk_scores
-from service.nlp.taxonomy import RISK_TYPES
+from service.nlp.taxonomy import Taxonomy
 
-N_FOLDS = 5
 TARGET = 0.90
 """Target of the point `recall` (recall of risk) and of the point `precision` (precision of risk)."""
 MARGIN = 0.02
 """Added to the target when fitting, since other documents give a little less."""
+LEAST_FOUND = 40
+"""Right findings in each set that the point `precision` keeps."""
 
 _TEMPERATURES, _BIASES = (0.25, 4.0), (-4.0, 4.0)
 _RISK_WEIGHT = 3.0
@@ -44,26 +46,26 @@ class Calibration:
     bias: float
     points: Mapping[Sensitivity, OperatingPoint]
 
-    def fields(self) -> dict[str, Any]:
-        """Return temperature, bias and points as the manifest lists them."""
+    def fields(self, labels: Sequence[str]) -> dict[str, Any]:
+        """Return temperature, bias and points as the manifest lists them; `labels` are the risk types."""
         return {
             "temperature": self.temperature,
             "bias": self.bias,
-            "operating_points": {name: _point_fields(p) for name, p in self.points.items()},
+            "operating_points": {name: _point_fields(p, labels) for name, p in self.points.items()},
         }
 
 
-def uncalibrated() -> Calibration:
+def uncalibrated(n_types: int) -> Calibration:
     """Return the identity, which an export has until it is calibrated: all thresholds are 0.5."""
-    half = OperatingPoint(0.5, np.full(len(RISK_TYPES), 0.5, np.float32))
+    half = OperatingPoint(0.5, np.full(n_types, 0.5, np.float32))
     return Calibration(1.0, 0.0, {"balanced": half, "recall": half, "precision": half})
 
 
-def _point_fields(point: OperatingPoint) -> dict[str, Any]:
+def _point_fields(point: OperatingPoint, labels: Sequence[str]) -> dict[str, Any]:
     thresholds = [round(float(t), 4) for t in point.thresholds]
     return {
         "risk_threshold": round(point.risk_threshold, 4),
-        "thresholds": dict(zip(RISK_TYPES, thresholds, strict=True)),
+        "thresholds": dict(zip(labels, thresholds, strict=True)),
     }
 
 
@@ -91,7 +93,7 @@ def _nll(z: npt.NDArray[np.float64], y: Floats, risk: Bools) -> float:
     return float((type_nll + _RISK_WEIGHT * risk_nll).mean())
 
 
-def fit_balanced(scores: Floats) -> OperatingPoint:
+def fit_balanced(scores: Floats, *, taxonomy: Taxonomy) -> OperatingPoint:
     """Return the point of best expected quality over a grid of both thresholds, one for all types.
 
     Quality is computed from the calibrated scores as probabilities, not from labels. Thresholds that maximise
@@ -99,12 +101,13 @@ def fit_balanced(scores: Floats) -> OperatingPoint:
     against these. Thresholds by type, shrunk towards the common one, gained nothing (November 2026).
     """
     ranked = scores[np.argsort(-risk_scores(scores), kind="stable")]
-    surface = np.array([_expected_quality(ranked, t) for t in _TYPE_THRESHOLDS]).T
+    surface = np.array([_expected_quality(ranked, t, taxonomy) for t in _TYPE_THRESHOLDS]).T
     row, column = np.unravel_index(int(surface.argmax()), surface.shape)
-    return _common(float(_RISK_THRESHOLDS[row]), float(_TYPE_THRESHOLDS[column]))
+    n_types = scores.shape[1]
+    return _common(float(_RISK_THRESHOLDS[row]), float(_TYPE_THRESHOLDS[column]), n_types)
 
 
-def _expected_quality(ranked: Floats, threshold: float) -> Doubles:
+def _expected_quality(ranked: Floats, threshold: float, taxonomy: Taxonomy) -> Doubles:
     """Return the expected mean of the micro-F1 of risk, category and type, (n_risk_thresholds,).
 
     F1 is taken of the expected counts, at each of _RISK_THRESHOLDS and this threshold of the types.
@@ -112,93 +115,115 @@ def _expected_quality(ranked: Floats, threshold: float) -> Doubles:
     """
     risk = risk_scores(ranked)
     n_stated = [int((risk >= r).sum()) for r in _RISK_THRESHOLDS]
-    hits = _common(0.0, threshold).decide(ranked)
+    hits = _common(0.0, threshold, ranked.shape[1]).decide(ranked)
     values = []
-    for level, hits_at in LEVELS.items():
-        p, stated = level_scores(ranked, level).astype(np.float64), hits_at(hits)
+    for level in LEVELS:
+        p = level_scores(ranked, level, taxonomy=taxonomy).astype(np.float64)
+        stated = at_level(hits, level, taxonomy=taxonomy)
         right = np.append(0.0, np.cumsum((p * stated).sum(axis=1)))[n_stated]
         n_hits = np.append(0.0, np.cumsum(stated.sum(axis=1)))[n_stated]
         values.append(2 * right / np.maximum(p.sum() + n_hits, 1e-9))
     return np.asarray(np.mean(values, axis=0))
 
 
-def _common(risk_threshold: float, threshold: float) -> OperatingPoint:
-    return OperatingPoint(risk_threshold, np.full(len(RISK_TYPES), threshold, np.float32))
+def _common(risk_threshold: float, threshold: float, n_types: int) -> OperatingPoint:
+    return OperatingPoint(risk_threshold, np.full(n_types, threshold, np.float32))
 
 
-def fit_recall(scores: Floats, y: Floats, balanced: OperatingPoint) -> OperatingPoint:
-    """Return the highest risk threshold that reaches the target recall; the types keep their thresholds."""
-    true_risks = np.sort(risk_scores(scores)[y.any(axis=1)])
+def fit_recall(
+    scores: Floats, y: Floats, balanced: OperatingPoint, sets: Sequence[str] = ()
+) -> OperatingPoint:
+    """Return the highest risk threshold that reaches the target recall in every set.
+
+    The types keep their thresholds. `sets` names each sentence's set; without it all are one. The set whose
+    risks score lowest decides: it gets the target, the others get more.
+    """
+    thresholds = [_recall_threshold(risk, true) for risk, true in _by_set(scores, y, sets)]
+    return _at(balanced, min([balanced.risk_threshold, *thresholds]))
+
+
+def _recall_threshold(risk: Floats, true: Bools) -> float:
+    """Return the highest threshold at which the recall of one set reaches the target; 1 without a risk."""
+    true_risks = np.sort(risk[true])
     n_missed = int((1 - TARGET - MARGIN) * len(true_risks))
-    threshold = float(true_risks[n_missed]) if len(true_risks) else balanced.risk_threshold
-    return _at(balanced, min(threshold, balanced.risk_threshold))
+    return float(true_risks[n_missed]) if len(true_risks) else 1.0
 
 
-def fit_precision(scores: Floats, y: Floats, balanced: OperatingPoint) -> OperatingPoint:
-    """Return the lowest risk threshold above which the precision reaches the target."""
-    risk = risk_scores(scores)
-    order = np.argsort(-risk, kind="stable")
-    right = np.asarray(y.any(axis=1))[order]
-    precision = np.cumsum(right) / np.arange(1, len(right) + 1)
-    good = np.flatnonzero(precision >= TARGET + MARGIN)
-    threshold = float(risk[order[good[-1]]]) if len(good) else balanced.risk_threshold
-    return _at(balanced, max(threshold, balanced.risk_threshold))
+def fit_precision(
+    scores: Floats, y: Floats, balanced: OperatingPoint, sets: Sequence[str] = ()
+) -> OperatingPoint:
+    """Return the lowest risk threshold above which the precision reaches the target in every set.
+
+    If a set never reaches it, return the threshold at which the set with the lowest precision comes nearest.
+    Only thresholds count at which every set has LEAST_FOUND right findings, or a fifth of its risks if
+    these are fewer: the precision of a few findings is chance.
+    """
+    grid = np.unique(risk_scores(scores))
+    short, allowed = np.zeros(len(grid)), np.ones(len(grid), np.bool_)
+    for risk, true in _by_set(scores, y, sets):
+        n_right, precision = _right_findings(risk, true, grid)
+        if true.any():
+            short = np.maximum(short, TARGET + MARGIN - precision)
+            allowed &= n_right >= min(LEAST_FOUND, 0.2 * int(true.sum()))
+    usable = np.flatnonzero(allowed)
+    nearest = usable[short[usable] <= short[usable].min() + 1e-9][0]
+    return _at(balanced, max(float(grid[nearest]), balanced.risk_threshold))
+
+
+def _right_findings(risk: Floats, true: Bools, grid: Floats) -> tuple[Doubles, Doubles]:
+    """Return number and share of the right findings of one set at each threshold, (n_thresholds,) each."""
+    n_stated = len(risk) - np.searchsorted(np.sort(risk), grid)
+    n_right = np.asarray(int(true.sum()) - np.searchsorted(np.sort(risk[true]), grid), np.float64)
+    return n_right, np.asarray(n_right / np.maximum(n_stated, 1))
+
+
+def _by_set(scores: Floats, y: Floats, sets: Sequence[str]) -> Iterator[tuple[Floats, Bools]]:
+    """Yield the risk scores of each set, and which of its sentences state a risk."""
+    risk, true = risk_scores(scores), np.asarray(y.any(axis=1))
+    names = np.asarray(sets) if len(sets) else np.zeros(len(scores))
+    for name in np.unique(names):
+        yield risk[names == name], true[names == name]
 
 
 def _at(point: OperatingPoint, risk_threshold: float) -> OperatingPoint:
     return OperatingPoint(float(np.clip(risk_threshold, 0.01, 0.99)), point.thresholds)
 
 
-def fit_points(scores: Floats, y: Floats) -> dict[Sensitivity, OperatingPoint]:
-    """Fit the three operating points on the same sentences."""
-    balanced = fit_balanced(scores)
+def fit_points(
+    scores: Floats, y: Floats, sets: Sequence[str] = (), *, taxonomy: Taxonomy
+) -> dict[Sensitivity, OperatingPoint]:
+    """Fit the three operating points on the same sentences; `sets` names the set of each, see fit_recall.
+
+    `balanced` is chosen on all sentences together. `recall` and `precision` promise their target on each
+    set, so the set that makes it harder decides.
+    """
+    balanced = fit_balanced(scores, taxonomy=taxonomy)
     return {
         "balanced": balanced,
-        "recall": fit_recall(scores, y, balanced),
-        "precision": fit_precision(scores, y, balanced),
+        "recall": fit_recall(scores, y, balanced, sets),
+        "precision": fit_precision(scores, y, balanced, sets),
     }
 
 
-def calibrate(logits: Floats, y: Floats) -> Calibration:
-    """Fit temperature and bias, then the points, on the same sentences."""
+def calibrate(
+    logits: Floats, y: Floats, sets: Sequence[str] = (), *, taxonomy: Taxonomy
+) -> Calibration:
+    """Fit temperature and bias on all sentences, then the points; `sets` names the set of each."""
     temperature, bias = fit_scale(logits, y)
     scores = probabilities(logits, temperature=temperature, bias=bias)
-    return Calibration(temperature, bias, fit_points(scores, y))
+    return Calibration(temperature, bias, fit_points(scores, y, sets, taxonomy=taxonomy))
 
 
-def cross_fitted_hits(
-    scores: Floats,
-    y: Floats,
-    docs: Sequence[str],
-    *,
-    seed: int = 0,
-    sensitivity: Sensitivity = "balanced",
-) -> Bools:
-    """Return the decisions with each document's point fitted on the other folds' documents.
-
-    A point measured on the sentences that it was fitted on would look too good.
-    """
-    fold = folds(docs, seed)
-    hits = np.zeros(scores.shape, dtype=np.bool_)
-    for k in range(N_FOLDS):
-        held_out = fold == k
-        if held_out.any():
-            point = fit_points(scores[~held_out], y[~held_out])[sensitivity]
-            hits[held_out] = point.decide(scores[held_out])
-    return hits
-
-
-def folds(docs: Sequence[str], seed: int) -> npt.NDArray[np.intp]:
-    """Return the fold of each sentence, (n,) in 0 to N_FOLDS - 1; a document is in one fold."""
-    names, index = np.unique(np.asarray(docs), return_inverse=True)
-    return np.asarray(np.random.default_rng(seed).permutation(len(names))[index] % N_FOLDS)
-
-
-def calibration_in(path: Path) -> Calibration:
-    """Return the calibration of the artifact in the folder `path`.
+def calibration_in(path: Path, *, labels: Sequence[str]) -> Calibration:
+    """Return the calibration of the artifact in the folder `path`, for a model with these risk types.
 
     Raises:
         ArtifactError: there is none, or it was altered.
+        ConfigError: the artifact has other risk types.
     """
     manifest = artifacts.load(path).manifest
+    if manifest.labels != tuple(labels):
+        raise ConfigError(
+            f"[artifact] calibration_of: the model in {path} has other risk types; leave it empty."
+        )
     return Calibration(manifest.temperature, manifest.bias, manifest.operating_points)

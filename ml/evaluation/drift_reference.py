@@ -13,14 +13,15 @@ from ml.evaluation.metrics import category_scores
 from ml.evaluation.resampling import resampled_documents, sum_by_document
 from service.nlp.arrays import Bools, Floats, Ints
 from service.nlp.artifacts.drift_index import (
-    CATEGORY_BINS,
     LENGTH_EDGES,
     PIECE_EDGES,
     REFERENCE_VERSION,
     SCORE_EDGES,
+    category_bins,
     psi,
 )
 from service.nlp.artifacts.operating_points import risk_scores
+from service.nlp.taxonomy import Taxonomy
 
 Counts = dict[str, list[int]]
 
@@ -32,6 +33,7 @@ def reference(
     scores: Floats,
     hits: Bools,
     *,
+    taxonomy: Taxonomy,
     tokenizer: Tokenizer,
     learned: Sequence[str],
 ) -> dict[str, Any]:
@@ -46,7 +48,7 @@ def reference(
     """
     pieces = Pieces.from_texts(tokenizer, learned)
     texts, docs = [e.text for e in examples], [e.doc for e in examples]
-    kinds = histogram_rows(texts, scores, hits, pieces)
+    kinds = histogram_rows(texts, scores, hits, pieces, taxonomy=taxonomy)
     return {
         "reference_version": REFERENCE_VERSION,
         "n_sentences": len(texts),
@@ -107,11 +109,11 @@ class Pieces:
 
 
 def histogram_rows(
-    texts: Sequence[str], scores: Floats, hits: Bools, pieces: Pieces
+    texts: Sequence[str], scores: Floats, hits: Bools, pieces: Pieces, *, taxonomy: Taxonomy
 ) -> dict[str, dict[str, Ints]]:
     """Return each sentence's counts in each histogram, (n, n_bins), by `sentences` and `findings`."""
     stated = hits.any(axis=1, keepdims=True)
-    category = _one_hot(_categories(hits, scores), len(CATEGORY_BINS))
+    category = _one_hot(_categories(hits, scores, taxonomy), len(category_bins(taxonomy)))
     lengths = _binned([len(text.split()) for text in texts], LENGTH_EDGES)
     piece_counts = pieces.counts(texts)
     hit_scores = np.zeros((len(texts), len(SCORE_EDGES) + 1), np.int64)
@@ -137,10 +139,12 @@ def sum_rows(rows: Mapping[str, Ints]) -> Counts:
     return {name: [int(n) for n in counts.sum(axis=0)] for name, counts in rows.items()}
 
 
-def _categories(hits: Bools, scores: Floats) -> Ints:
+def _categories(hits: Bools, scores: Floats, taxonomy: Taxonomy) -> Ints:
     """Return the index of each sentence's most likely category; the last is `none`."""
-    best = category_scores(np.where(hits, scores, 0).astype(np.float32)).argmax(axis=1)
-    return np.where(hits.any(axis=1), best, len(CATEGORY_BINS) - 1)
+    best = category_scores(np.where(hits, scores, 0).astype(np.float32), taxonomy=taxonomy).argmax(
+        axis=1
+    )
+    return np.where(hits.any(axis=1), best, len(category_bins(taxonomy)) - 1)
 
 
 def _binned(values: Sequence[float] | Floats, edges: Sequence[float]) -> Ints:

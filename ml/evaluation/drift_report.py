@@ -16,7 +16,7 @@ import numpy as np
 from ml.corpus.dataset import Example
 from ml.corpus.reading_order import score_documents
 from ml.evaluation.drift_reference import Counts, Pieces, histogram_rows, sum_rows
-from ml.evaluation.markdown_report import markdown_table
+from ml.evaluation.markdown_table import markdown_table
 from service.errors import RiskscanError
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.artifacts import artifact as artifacts
@@ -28,6 +28,7 @@ from service.nlp.artifacts.drift_index import (
     shifts,
     top_findings,
 )
+from service.nlp.taxonomy import Taxonomy
 
 _TITLES = {
     "risk_score": "risk score",
@@ -42,18 +43,20 @@ class DriftError(RiskscanError):
     """A file of scans or sentences cannot be used."""
 
 
-def scan_counts(scans: Sequence[Mapping[str, Any]], pieces: Pieces) -> Counts:
+def scan_counts(
+    scans: Sequence[Mapping[str, Any]], pieces: Pieces, *, taxonomy: Taxonomy
+) -> Counts:
     """Return the histograms over the findings of scans, which keep no other text of a document.
 
     Raises:
         KeyError, TypeError: a scan lacks coverage or findings.
     """
-    parts, contexts = [finding_counts([], 0)], list[str]()
+    parts, contexts = [finding_counts([], 0, taxonomy=taxonomy)], list[str]()
     for scan in scans:
         findings = [
             ObservedFinding(*(f[key] for key in ObservedFinding._fields)) for f in scan["findings"]
         ]
-        parts.append(finding_counts(findings, scan["coverage"]["sentences"]))
+        parts.append(finding_counts(findings, scan["coverage"]["sentences"], taxonomy=taxonomy))
         contexts += [f.context for f in top_findings(findings)]
     added = {name: np.sum([part[name] for part in parts], axis=0) for name in parts[0]}
     return {
@@ -76,7 +79,8 @@ def data_shifts(path: Path, folder: Path, reference: Reference) -> tuple[dict[st
     finally:
         analyzer.close()
     pieces = Pieces(artifacts.load(folder).tokenizer(), reference.piece_bins)
-    counts = sum_rows(histogram_rows(texts, scores, hits, pieces)["sentences"])
+    rows = histogram_rows(texts, scores, hits, pieces, taxonomy=analyzer.taxonomy)
+    counts = sum_rows(rows["sentences"])
     shifted = shifts(reference.sentences, counts, noise=reference.noise.sentences)
     return shifted, _unknown(pieces.unknown_share(texts), reference, f"{len(texts):,} sentences")
 
@@ -84,9 +88,10 @@ def data_shifts(path: Path, folder: Path, reference: Reference) -> tuple[dict[st
 def scan_shifts(path: Path, folder: Path, reference: Reference) -> tuple[dict[str, Shift], str]:
     """Compare the findings of a file of scans with the reference's; return the shifts and a note."""
     scans = _lines(path, {"coverage", "findings"})
-    pieces = Pieces(artifacts.load(folder).tokenizer(), reference.piece_bins)
+    artifact = artifacts.load(folder)
+    pieces = Pieces(artifact.tokenizer(), reference.piece_bins)
     try:
-        counts = scan_counts(scans, pieces)
+        counts = scan_counts(scans, pieces, taxonomy=artifact.taxonomy)
     except (KeyError, TypeError) as error:
         raise DriftError(f"{path} is not what `python -m service scan --json` prints.") from error
     contexts = [f["context"] for scan in scans for f in scan["findings"]]

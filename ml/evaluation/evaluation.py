@@ -14,11 +14,12 @@ from ml.corpus.dataset import Example, targets
 from ml.evaluation import markdown_report
 from ml.evaluation.latency import latency
 from ml.evaluation.metrics import f1_measures
+from ml.evaluation.nested import NestedRun, nested_runs
 from ml.evaluation.perturbations import invariance
 from ml.evaluation.plots import write_plots
 from ml.evaluation.predictions import PREDICTIONS_FILE, Predictions
 from ml.evaluation.scoring import ExampleResults, analyze_examples
-from ml.evaluation.summary import figures, nested_decisions
+from ml.evaluation.summary import figures
 from ml.json_file import write_json
 from service.nlp.analyzers.base import Analyzer, SentenceScorer
 from service.nlp.arrays import Bools
@@ -37,7 +38,7 @@ def evaluate(
 ) -> tuple[dict[str, Any], Predictions]:
     """Return every figure of an open analyzer, and its predictions."""
     results = analyze_examples(analyzer, examples, sensitivities=sensitivities, timeout_s=timeout_s)
-    nested = nested_decisions(results, examples)
+    nested = nested_runs(results.scores, examples, taxonomy=results.taxonomy)
     evaluation = figures(results, examples, nested)
     if isinstance(analyzer, SentenceScorer) and analyzer.has_probabilities:
         points = analyzer.operating_points
@@ -55,22 +56,26 @@ def evaluate(
 
 def single_sentence_f1(analyzer: SentenceScorer, examples: Sequence[Example]) -> dict[str, Any]:
     """Return F1 at the balanced point with each sentence scored alone, as a document of its own."""
+    taxonomy = analyzer.taxonomy
     hits = analyzer.decide(analyzer.score([e.text for e in examples]))
-    measured = f1_measures(hits, targets(examples), [e.doc for e in examples])
+    measured = f1_measures(
+        hits, targets(examples, taxonomy), [e.doc for e in examples], taxonomy=taxonomy
+    )
     return {key: asdict(m) for key, m in measured.items()}
 
 
 def _predictions(
-    results: ExampleResults, examples: Sequence[Example], nested: Sequence[Bools]
+    results: ExampleResults, examples: Sequence[Example], nested: Sequence[NestedRun]
 ) -> Predictions:
     hits: dict[str, Bools] = {str(name): decided for name, decided in results.hits.items()}
     if nested:
-        hits[NESTED] = nested[0]
+        hits[NESTED] = nested[0].hits["balanced"]
     return Predictions.from_texts(
         results.name,
+        taxonomy=results.taxonomy,
         texts=[e.text for e in examples],
         docs=[e.doc for e in examples],
-        y=targets(examples),
+        y=targets(examples, results.taxonomy),
         scores=results.scores,
         hits=hits,
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ml.evaluation import quantization_loss
+from ml.evaluation.markdown_table import interval, markdown_table
 from ml.evaluation.paired_comparison import Difference, verdict
+from ml.evaluation.plain_report import plain_sentences
 
 Figures = Mapping[str, Any]
 
@@ -14,6 +16,7 @@ _F1 = {
     "risk_f1": "risk or no risk, F1",
     "category_f1": "category, micro-F1",
     "category_macro_f1": "category, macro-F1",
+    "category_common_macro_f1": "macro-F1 of the categories with 5 sentences or more",
     "type_f1": "risk type, micro-F1",
     "type_macro_f1": "risk type, macro-F1",
     "mean_f1": "mean of the three micro-F1",
@@ -32,19 +35,6 @@ _BASELINES = {
 }
 
 
-def markdown_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    rows = ["| " + " | ".join(cells) + " |" for cells in (head, *lines)]
-    return "\n".join([rows[0], "|---" * len(head) + "|", *rows[1:]])
-
-
-def interval(m: Mapping[str, Any] | None) -> str:
-    """Return a value with its interval, if it has one; a dash for None."""
-    if m is not None and m["low"] is None:
-        return f"{m['value']:.3f}"
-    return "-" if m is None else f"{m['value']:.3f} [{m['low']:.3f}, {m['high']:.3f}]"
-
-
 def report(evaluation: Figures) -> str:
     """Return evaluation.md."""
     first = next(iter(evaluation["sensitivities"]))
@@ -55,6 +45,8 @@ def report(evaluation: Figures) -> str:
         operating_points(evaluation),
         ranking(evaluation),
         calibration(evaluation),
+        *_section("By set, nested", sets(evaluation)),
+        *_section("Plain sentences", plain_sentences(evaluation.get("plain", {}))),
         *_section("Against the baselines", verdicts(evaluation)),
         *_section(f"By risk type ({first})", risk_types(evaluation)),
         *_section(f"By part of the data ({first})", slices(evaluation)),
@@ -74,8 +66,8 @@ def _about(evaluation: Figures) -> str:
     if evaluation["nested"] is None:
         return text
     return (
-        f"{text} Nested: each document's thresholds\nwere chosen on other documents, the mean of five "
-        "ways to part them; so were those of the baselines that have any."
+        f"{text} Nested: each document's temperature,\nbias and thresholds were fitted on other documents, "
+        "the mean of five random splits; so were those of the baselines that have any."
     )
 
 
@@ -154,6 +146,43 @@ def calibration(evaluation: Figures) -> str:
     )
 
 
+def sets(evaluation: Figures) -> str:
+    """Return the nested figures of all sentences and of each file, one column each."""
+    blocks = evaluation["sets"]
+    if not blocks:
+        return ""
+    counts = [
+        [title, *(str(b["data"][key]) for b in blocks.values())]
+        for key, title in (("sentences", "sentences"), ("with_risk", "with a risk"))
+    ]
+    quality = [
+        [title, *(interval(b["nested"][key]) for b in blocks.values())]
+        for key, title in _F1.items()
+    ]
+    promises = [
+        [
+            f"{figure} at the point {point}, and points above the promise",
+            *(_promise(b["promises"][point], f"risk_{figure}") for b in blocks.values()),
+        ]
+        for point, figure in (("recall", "recall"), ("precision", "precision"))
+    ]
+    errors = [
+        [
+            f"calibration error of the {title}",
+            *(f"{b['calibration'][key]:.3f}" for b in blocks.values()),
+        ]
+        for key, title in (
+            ("risk_error", "risk score"),
+            ("pair_error", "types scored 0.05 or more"),
+        )
+    ]
+    return markdown_table(["", *blocks], [*counts, *quality, *promises, *errors])
+
+
+def _promise(point: Figures, key: str) -> str:
+    return f"{interval(point[key])}, {100 * point['off']:+.1f}"
+
+
 def verdicts(evaluation: Figures) -> str:
     """Return a line per baseline: whether the model is better."""
     sentences = [
@@ -178,10 +207,10 @@ def risk_types(evaluation: Figures) -> str:
 
 
 def slices(evaluation: Figures) -> str:
-    """Return F1 by domain and by number of words."""
+    """Return F1 by domain, by kind of document and by number of words."""
     lines = [
         [
-            name if kind == "domain" else f"{name} words",
+            f"{name} words" if kind == "length" else name,
             *(str(part[key]) for key in ("sentences", "documents", "with_risk", "found")),
             *(interval(part[f"{level}_f1"]) for level in ("risk", "category", "type")),
         ]

@@ -21,15 +21,22 @@ from ml.evaluation.resampling import (
 )
 from service.nlp.arrays import Bools, Doubles, Floats
 from service.nlp.artifacts.operating_points import risk_scores
-from service.nlp.taxonomy import CATEGORIES, RISK_TYPES, risk_category
+from service.nlp.taxonomy import Taxonomy
 
 Counts = npt.NDArray[np.float64]
 """(..., 3): true positives, false positives, false negatives."""
 
-MEMBERS = np.array([[risk_category(r) == c for c in CATEGORIES] for r in RISK_TYPES], np.float32)
-"""(n_risk_types, n_categories): 1 where the type belongs to the category."""
+LEVELS = ("risk", "category", "type")
+LEAST_COMMON = 5
+"""Sentences of a category below which its F1 is chance."""
 _RESAMPLES_AT_ONCE = 50
 _Figure = Callable[[Doubles, Doubles], Doubles]
+
+
+def members(taxonomy: Taxonomy) -> Floats:
+    """Return float32 (n_risk_types, n_categories): 1 where the type belongs to the category."""
+    of_column = np.array(taxonomy.category_by_column)
+    return np.asarray(of_column[:, None] == np.array(taxonomy.category_keys), np.float32)
 
 
 def any_risk(hits: Bools) -> Bools:
@@ -37,22 +44,17 @@ def any_risk(hits: Bools) -> Bools:
     return np.asarray(hits.any(axis=1, keepdims=True))
 
 
-def by_category(hits: Bools) -> Bools:
+def by_category(hits: Bools, *, taxonomy: Taxonomy) -> Bools:
     """(n, n_risk_types) -> (n, n_categories): whether the sentence states a risk of the category."""
-    categories: Bools = hits.astype(np.float32) @ MEMBERS > 0
+    categories: Bools = hits.astype(np.float32) @ members(taxonomy) > 0
     return categories
 
 
-def by_type(hits: Bools) -> Bools:
-    """Return the hits themselves."""
-    return hits
-
-
-LEVELS: dict[str, Callable[[Bools], Bools]] = {
-    "risk": any_risk,
-    "category": by_category,
-    "type": by_type,
-}
+def at_level(hits: Bools, level: str, *, taxonomy: Taxonomy) -> Bools:
+    """Return the decisions at one of LEVELS, (n, 1), (n, n_categories) or (n, n_risk_types)."""
+    if level == "risk":
+        return any_risk(hits)
+    return by_category(hits, taxonomy=taxonomy) if level == "category" else hits
 
 
 def count(predicted: Bools, true: Bools) -> Counts:
@@ -70,19 +72,20 @@ def f1(counts: Counts) -> npt.NDArray[np.float64]:
 
 
 def f1_measures(
-    hits: Bools, y: Floats, docs: Sequence[str], *, seed: int = 0
+    hits: Bools, y: Floats, docs: Sequence[str], *, taxonomy: Taxonomy, seed: int = 0
 ) -> dict[str, Measure]:
     """Return micro-F1 of each level, macro-F1 of categories and types, with intervals over documents.
 
-    A macro mean runs over the columns that occur in `y`, or in the resampled documents. `mean_f1` is
-    the mean of the three micro-F1 values.
+    A macro mean runs over the columns that occur in `y`, or in the resampled documents;
+    `category_common_macro_f1` over the categories with at least LEAST_COMMON sentences in `y`, or the most
+    frequent if there is none. `mean_f1` is the mean of the three micro-F1 values.
     """
-    whole, resampled = resampled_f1(hits, y, docs, seed=seed)
+    whole, resampled = resampled_f1(hits, y, docs, taxonomy=taxonomy, seed=seed)
     return {key: interval(whole[key], resampled[key]) for key in whole}
 
 
 def resampled_f1(
-    hits: Bools, y: Floats, docs: Sequence[str], *, seed: int = 0
+    hits: Bools, y: Floats, docs: Sequence[str], *, taxonomy: Taxonomy, seed: int = 0
 ) -> tuple[dict[str, float], dict[str, Doubles]]:
     """Return every F1 over all sentences, and (n_resamples,) of each over resampled documents.
 
@@ -91,8 +94,9 @@ def resampled_f1(
     rows = resampled_documents(docs, seed=seed)
     whole: dict[str, float] = {}
     resampled: dict[str, Doubles] = {}
-    for level, at_level in LEVELS.items():
-        counts = sum_by_document(count(at_level(hits), at_level(y > 0)), docs)
+    for level in LEVELS:
+        ours, true = (at_level(x, level, taxonomy=taxonomy) for x in (hits, y > 0))
+        counts = sum_by_document(count(ours, true), docs)
         drawn = np.tensordot(rows, counts, axes=1)  # (n_resamples, k, 3)
         total = counts.sum(axis=0)
         whole[f"{level}_f1"] = float(f1(total.sum(axis=0)))
@@ -100,6 +104,11 @@ def resampled_f1(
         if level != "risk":
             whole[f"{level}_macro_f1"] = float(macro_f1(total))
             resampled[f"{level}_macro_f1"] = macro_f1(drawn)
+        if level == "category":
+            support = total[:, 0] + total[:, 2]
+            common = support >= min(LEAST_COMMON, support.max())
+            whole["category_common_macro_f1"] = float(macro_f1(total[common]))
+            resampled["category_common_macro_f1"] = macro_f1(drawn[:, common])
     micro = [f"{level}_f1" for level in LEVELS]
     whole["mean_f1"] = float(np.mean([whole[key] for key in micro]))
     resampled["mean_f1"] = np.mean([resampled[key] for key in micro], axis=0)
@@ -107,13 +116,14 @@ def resampled_f1(
 
 
 def resampled_category_f1(
-    hits: Bools, y: Floats, docs: Sequence[str], *, seed: int = 0
+    hits: Bools, y: Floats, docs: Sequence[str], *, taxonomy: Taxonomy, seed: int = 0
 ) -> tuple[Doubles, Doubles]:
     """Return F1 of each category, (n_categories,), and over resampled documents, (n_resamples, n_categories).
 
     The resamples are those of `resampled_f1`.
     """
-    counts = sum_by_document(count(by_category(hits), by_category(y > 0)), docs)
+    ours, true = (by_category(x, taxonomy=taxonomy) for x in (hits, y > 0))
+    counts = sum_by_document(count(ours, true), docs)
     drawn = np.tensordot(resampled_documents(docs, seed=seed), counts, axes=1)
     return f1(counts.sum(axis=0)), f1(drawn)
 
@@ -145,17 +155,17 @@ def macro_f1(counts: Counts) -> Doubles:
     return np.asarray(total / np.maximum(occurs.sum(axis=-1), 1))
 
 
-def category_scores(scores: Floats) -> Floats:
+def category_scores(scores: Floats, *, taxonomy: Taxonomy) -> Floats:
     """(n, n_risk_types) -> (n, n_categories): the probability of at least one type of the category."""
     left = np.log1p(-np.minimum(scores.astype(np.float64), 1.0 - 1e-9))
-    return np.asarray(-np.expm1(left @ MEMBERS), np.float32)
+    return np.asarray(-np.expm1(left @ members(taxonomy)), np.float32)
 
 
-def level_scores(scores: Floats, level: str) -> Floats:
-    """Return the scores of a level, of the shape that LEVELS gives the decisions."""
+def level_scores(scores: Floats, level: str, *, taxonomy: Taxonomy) -> Floats:
+    """Return the scores of a level, of the shape that `at_level` gives the decisions."""
     if level == "risk":
         return risk_scores(scores)[:, None]
-    return category_scores(scores) if level == "category" else scores
+    return category_scores(scores, taxonomy=taxonomy) if level == "category" else scores
 
 
 def average_precision(score: Floats, true: Bools) -> float:
@@ -168,15 +178,16 @@ def average_precision(score: Floats, true: Bools) -> float:
 
 
 def ranking_measures(
-    scores: Floats, y: Floats, docs: Sequence[str], *, seed: int = 0
+    scores: Floats, y: Floats, docs: Sequence[str], *, taxonomy: Taxonomy, seed: int = 0
 ) -> dict[str, Measure]:
     """Return average precision of each level, micro-averaged over its pairs, and precision at fixed recall.
 
     The latter at 80 and 90 % recall of risk; all with intervals over documents.
     """
     measures: dict[str, Measure] = {}
-    for level, at_level in LEVELS.items():
-        score, true = level_scores(scores, level), at_level(y > 0)
+    for level in LEVELS:
+        score = level_scores(scores, level, taxonomy=taxonomy)
+        true = at_level(y > 0, level, taxonomy=taxonomy)
         pair_docs = [doc for doc in docs for _ in range(score.shape[1])]
         figures: dict[str, _Figure] = {f"{level}_average_precision": _average_precision}
         if level == "risk":

@@ -9,6 +9,7 @@ from ml.evaluation.metrics import resampled_f1
 from ml.evaluation.predictions import Predictions
 from ml.evaluation.resampling import interval
 from service.nlp.arrays import Bools, Floats
+from service.nlp.taxonomy import Taxonomy
 
 CONFIDENT = 0.95
 """Share of the resamples in which one must be ahead to be called better."""
@@ -36,7 +37,13 @@ class Difference:
 
 
 def paired_bootstrap(
-    hits_a: Bools, hits_b: Bools, y: Floats, docs: Sequence[str], *, seed: int = 0
+    hits_a: Bools,
+    hits_b: Bools,
+    y: Floats,
+    docs: Sequence[str],
+    *,
+    taxonomy: Taxonomy,
+    seed: int = 0,
 ) -> dict[str, Difference]:
     """Compare two analyzers' decisions on the same sentences: a minus b.
 
@@ -46,8 +53,8 @@ def paired_bootstrap(
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap, section 8.3 (whole documents drawn).
     """
-    whole_a, drawn_a = resampled_f1(hits_a, y, docs, seed=seed)
-    whole_b, drawn_b = resampled_f1(hits_b, y, docs, seed=seed)
+    whole_a, drawn_a = resampled_f1(hits_a, y, docs, taxonomy=taxonomy, seed=seed)
+    whole_b, drawn_b = resampled_f1(hits_b, y, docs, taxonomy=taxonomy, seed=seed)
     differences = {}
     for key in _TITLES:
         gaps = drawn_a[key] - drawn_b[key]
@@ -65,7 +72,8 @@ def compare(a: Predictions, b: Predictions, *, sensitivity: str) -> dict[str, Di
             decisions at this sensitivity.
     """
     a.check_same_data(b)
-    return paired_bootstrap(a.hits_at(sensitivity), b.hits_at(sensitivity), a.y, a.docs)
+    hits_a, hits_b = a.hits_at(sensitivity), b.hits_at(sensitivity)
+    return paired_bootstrap(hits_a, hits_b, a.y, a.docs, taxonomy=a.taxonomy)
 
 
 def table(differences: Mapping[str, Difference]) -> str:

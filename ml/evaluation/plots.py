@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml.evaluation.metrics import (
-    any_risk,
-    by_category,
-    by_type,
+    LEVELS,
+    at_level,
     level_scores,
     precision_recall_curve,
 )
 from ml.evaluation.predictions import Predictions
-from service.nlp.taxonomy import CATEGORY_TITLES
+from service.nlp.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LEVELS = {"risk": any_risk, "category": by_category, "type": by_type}
 _SETTINGS: dict[Any, Any] = {  # matplotlib types the keys one by one
     "svg.hashsalt": "riskscan",  # ids of the drawing's parts are random without it
     "svg.fonttype": "none",  # text stays text
@@ -38,7 +36,7 @@ def write_plots(folder: Path, figures: Mapping[str, Any], predictions: Predictio
     The first two are skipped without probabilities.
     """
     drawings: dict[str, Callable[[], Figure]] = {
-        "confusion.svg": lambda: _confusion(figures["confusion"]),
+        "confusion.svg": lambda: _confusion(figures["confusion"], predictions.taxonomy),
         "slices.svg": lambda: _slices(figures["slices"]),
     }
     if predictions.scores is not None:
@@ -84,8 +82,10 @@ def _precision_recall(predictions: Predictions, figures: Mapping[str, Any]) -> F
     figure, (axis,) = _figure(1, width=5, height=4)
     if predictions.scores is None:
         raise TypeError("a curve needs scores")
-    for level, at_level in _LEVELS.items():
-        score, true = level_scores(predictions.scores, level), at_level(predictions.y > 0)
+    taxonomy = predictions.taxonomy
+    for level in LEVELS:
+        score = level_scores(predictions.scores, level, taxonomy=taxonomy)
+        true = at_level(predictions.y > 0, level, taxonomy=taxonomy)
         precision, recall = precision_recall_curve(score.ravel(), true.ravel())
         area = figures["ranking"][f"{level}_average_precision"]["value"]
         axis.step(recall, precision, where="pre", label=f"{level}, area {area:.3f}")
@@ -98,9 +98,9 @@ def _precision_recall(predictions: Predictions, figures: Mapping[str, Any]) -> F
     return figure
 
 
-def _confusion(confusion: Mapping[str, Any]) -> Figure:
+def _confusion(confusion: Mapping[str, Any], taxonomy: Taxonomy) -> Figure:
     counts = np.array(confusion["counts"], np.float64)
-    titles = [CATEGORY_TITLES.get(key, key) for key in confusion["labels"]]
+    titles = [taxonomy.category_titles.get(key, key) for key in confusion["labels"]]
     figure, (axis,) = _figure(1, width=7, height=6)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -117,7 +117,7 @@ def _confusion(confusion: Mapping[str, Any]) -> Figure:
 
 def _slices(slices: Mapping[str, Mapping[str, Any]]) -> Figure:
     height = 1.2 + 0.28 * max(len(parts) for parts in slices.values())
-    figure, axes = _figure(2, width=9, height=height)
+    figure, axes = _figure(len(slices), width=4.5 * len(slices), height=height)
     for axis, (kind, parts) in zip(axes, slices.items(), strict=True):
         names = [name for name, part in parts.items() if part["with_risk"]][::-1]
         for offset, level in ((0.15, "risk"), (-0.15, "category")):

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ml.commands import command
 from service.errors import RiskscanError
 from service.nlp.arrays import Bools, Floats
-from service.nlp.taxonomy import RISK_TYPES
+from service.nlp.taxonomy import Taxonomy, parse_taxonomy
 
 Hashes = npt.NDArray[np.bytes_]
 
@@ -40,6 +40,7 @@ class Predictions:
     """
 
     analyzer: str
+    taxonomy: Taxonomy
     sentences: Hashes
     documents: Hashes
     y: Floats
@@ -51,6 +52,7 @@ class Predictions:
         cls,
         analyzer: str,
         *,
+        taxonomy: Taxonomy,
         texts: Sequence[str],
         docs: Sequence[str],
         y: Floats,
@@ -59,7 +61,7 @@ class Predictions:
     ) -> Predictions:
         """Hash sentences and documents, and round the scores."""
         rounded = None if scores is None else np.round(scores, _DECIMALS)
-        return cls(analyzer, _hashed(texts), _hashed(docs), y, rounded, hits)
+        return cls(analyzer, taxonomy, _hashed(texts), _hashed(docs), y, rounded, hits)
 
     @property
     def docs(self) -> list[str]:
@@ -80,11 +82,15 @@ class Predictions:
         return self.hits[sensitivity]
 
     def check_same_data(self, other: Predictions) -> None:
-        """Refuse predictions for other sentences, labels or documents, or in another order.
+        """Refuse predictions for other risk types, sentences, labels or documents, or in another order.
 
         Raises:
             PredictionsError: they differ; the message counts the shared sentences.
         """
+        if self.taxonomy != other.taxonomy:
+            raise PredictionsError(
+                "The two evaluations are of models with different risk types, which cannot be compared."
+            )
         pairs = ((self.sentences, other.sentences), (self.documents, other.documents))
         if all(np.array_equal(a, b) for a, b in (*pairs, (self.y, other.y))):
             return
@@ -99,7 +105,7 @@ class Predictions:
         """Write the file; the same predictions give the same bytes."""
         arrays = {
             "analyzer": np.array(self.analyzer),
-            "labels": np.array(RISK_TYPES),
+            "taxonomy": np.array(self.taxonomy.as_json()),
             "sentences": self.sentences,
             "documents": self.documents,
             "y": self.y > 0,
@@ -114,25 +120,22 @@ def read_predictions(path: Path) -> Predictions:
     """Read a file that `Predictions.write` wrote.
 
     Raises:
-        PredictionsError: the file is missing or damaged, or its labels are not the taxonomy's.
+        PredictionsError: the file is missing or damaged.
     """
     remedy = f"Evaluate again with `{command('ml', 'evaluate', 'CONFIG')}`."
     if not path.is_file():
         raise PredictionsError(f"There is no {path}. {remedy}")
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file.items())
-        predictions = _read(arrays)
+            return _read(dict(file.items()))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise PredictionsError(f"{path} cannot be read. {remedy}") from error
-    if arrays["labels"].tolist() != list(RISK_TYPES):
-        raise PredictionsError(f"{path} has other risk types than this version. {remedy}")
-    return predictions
 
 
 def _read(arrays: Mapping[str, npt.NDArray[np.generic]]) -> Predictions:
     return Predictions(
         analyzer=str(arrays["analyzer"]),
+        taxonomy=parse_taxonomy(str(arrays["taxonomy"])),
         sentences=arrays["sentences"].astype(np.bytes_),
         documents=arrays["documents"].astype(np.bytes_),
         y=arrays["y"].astype(np.float32),

@@ -17,7 +17,7 @@ from ml.evaluation.paired_comparison import Difference, paired_bootstrap
 from ml.evaluation.resampling import interval
 from service.nlp.arrays import Bools, Floats
 from service.nlp.artifacts.operating_points import risk_scores
-from service.nlp.taxonomy import CATEGORIES, CATEGORY_TITLES
+from service.nlp.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,13 @@ class Figures:
 
 
 def measure(
-    candidate: Scored, serving: Scored, y: Floats, docs: Sequence[str], *, seed: int = 0
+    candidate: Scored,
+    serving: Scored,
+    y: Floats,
+    docs: Sequence[str],
+    *,
+    taxonomy: Taxonomy,
+    seed: int = 0,
 ) -> Figures:
     """Return the figures of two models on the same n sentences.
 
@@ -89,19 +95,23 @@ def measure(
     return Figures(
         n_sentences=len(docs),
         n_documents=len(set(docs)),
-        differences=paired_bootstrap(candidate.hits, serving.hits, y, docs, seed=seed),
-        categories=_by_category(candidate.hits, serving.hits, y, docs, seed),
+        differences=paired_bootstrap(
+            candidate.hits, serving.hits, y, docs, taxonomy=taxonomy, seed=seed
+        ),
+        categories=_by_category(
+            candidate.hits, serving.hits, y, docs, taxonomy=taxonomy, seed=seed
+        ),
         calibration_error=_calibration_error(candidate, y),
         serving_calibration_error=_calibration_error(serving, y),
     )
 
 
-def refusals(figures: Figures, limits: Limits | None = None) -> list[str]:
+def refusals(figures: Figures, limits: Limits | None = None, *, taxonomy: Taxonomy) -> list[str]:
     """Return the reasons why the candidate may not serve, a sentence each; [] if it may."""
     limits = limits or Limits()
     reasons = [
         _worse_overall(figures.differences["mean_f1"], limits),
-        *_worse_categories(figures, limits),
+        *_worse_categories(figures, limits, taxonomy),
         _worse_calibrated(figures, limits),
     ]
     return [reason for reason in reasons if reason]
@@ -126,11 +136,11 @@ def _worse_overall(mean: Difference, limits: Limits) -> str:
     return f"It may lose {100 * limits.max_loss:g} points or more: {difference}."
 
 
-def _worse_categories(figures: Figures, limits: Limits) -> list[str]:
+def _worse_categories(figures: Figures, limits: Limits, taxonomy: Taxonomy) -> list[str]:
     """Name each category that loses too much F1; only significant losses count."""
     return [
         f"It loses {100 * (c.serving_f1 - c.candidate_f1):.1f} points of F1 in "
-        f"{CATEGORY_TITLES[category]} ({c.support} sentences)."
+        f"{taxonomy.category_titles[category]} ({c.support} sentences)."
         for category, c in figures.categories.items()
         if c.support >= limits.min_category_support
         and c.serving_f1 - c.candidate_f1 > limits.max_category_loss
@@ -150,13 +160,19 @@ def _worse_calibrated(figures: Figures, limits: Limits) -> str:
 
 
 def _by_category(
-    candidate: Bools, serving: Bools, y: Floats, docs: Sequence[str], seed: int
+    candidate: Bools,
+    serving: Bools,
+    y: Floats,
+    docs: Sequence[str],
+    *,
+    taxonomy: Taxonomy,
+    seed: int,
 ) -> dict[str, CategoryFigures]:
-    support = by_category(y > 0).sum(axis=0)
-    ours, ours_drawn = resampled_category_f1(candidate, y, docs, seed=seed)
-    theirs, theirs_drawn = resampled_category_f1(serving, y, docs, seed=seed)
+    support = by_category(y > 0, taxonomy=taxonomy).sum(axis=0)
+    ours, ours_drawn = resampled_category_f1(candidate, y, docs, taxonomy=taxonomy, seed=seed)
+    theirs, theirs_drawn = resampled_category_f1(serving, y, docs, taxonomy=taxonomy, seed=seed)
     figures = {}
-    for k, category in enumerate(CATEGORIES):
+    for k, category in enumerate(taxonomy.category_keys):
         gap = interval(ours[k] - theirs[k], ours_drawn[:, k] - theirs_drawn[:, k])
         figures[category] = CategoryFigures(
             int(support[k]), float(ours[k]), float(theirs[k]), gap.low, gap.high

@@ -12,6 +12,7 @@ from ml.evaluation.metrics import LEVELS, resampled_f1
 from ml.evaluation.resampling import Measure, interval
 from service.errors import RiskscanError
 from service.nlp.arrays import Bools, Floats
+from service.nlp.taxonomy import Taxonomy
 
 MAX_DIFFERENCE_POINTS = 0.5
 """One decision in 250: far below what the dev sentences can resolve, above what rounding costs."""
@@ -30,6 +31,8 @@ def differences(
     y: Floats,
     docs: Sequence[str],
     decide: Callable[[Floats], Bools],
+    *,
+    taxonomy: Taxonomy,
 ) -> dict[str, Measure]:
     """Return micro-F1 by the shipped scores minus that by the trained ones, in points of 100.
 
@@ -41,8 +44,10 @@ def differences(
     keys = [f"{level}_f1" for level in LEVELS]
     values, drawn = dict.fromkeys(keys, 0.0), {key: np.zeros(1) for key in keys}
     for nudge in _NUDGES:
-        ours, ours_drawn = resampled_f1(decide(_nudged(shipped, nudge)), y, docs)
-        theirs, theirs_drawn = resampled_f1(decide(_nudged(trained, nudge)), y, docs)
+        (ours, ours_drawn), (theirs, theirs_drawn) = (
+            resampled_f1(decide(_nudged(scores, nudge)), y, docs, taxonomy=taxonomy)
+            for scores in (shipped, trained)
+        )
         for key in keys:
             values[key] += 100 * (ours[key] - theirs[key]) / len(_NUDGES)
             drawn[key] = drawn[key] + 100 * (ours_drawn[key] - theirs_drawn[key]) / len(_NUDGES)

@@ -16,9 +16,8 @@ from service.nlp.arrays import Bools, Floats
 from service.nlp.artifacts.operating_points import SENSITIVITIES, Sensitivity
 from service.nlp.deadline import Deadline
 from service.nlp.document import Document, Finding, Sentence
-from service.nlp.taxonomy import RISK_TYPES
+from service.nlp.taxonomy import Taxonomy
 
-_COLUMN = {risk_type: k for k, risk_type in enumerate(RISK_TYPES)}
 _SEPARATOR = "\n\n"
 
 
@@ -31,6 +30,7 @@ class ExampleResults:
     """
 
     name: str
+    taxonomy: Taxonomy
     scores: Floats | None
     hits: Mapping[Sensitivity, Bools]
     duration_s: float
@@ -58,19 +58,24 @@ def analyze_examples(
         duration_s = time.perf_counter() - began_s
         chosen = sensitivities or SENSITIVITIES
         return ExampleResults(
-            name, scores, {s: analyzer.decide(scores, s) for s in chosen}, duration_s
+            name,
+            analyzer.taxonomy,
+            scores,
+            {s: analyzer.decide(scores, s) for s in chosen},
+            duration_s,
         )
     hits: dict[Sensitivity, Bools] = {}
     for sensitivity in sensitivities or ("balanced",):
         began_s = time.perf_counter()
         hits[sensitivity] = _decisions(analyzer, examples, sensitivity, timeout_s)
-    return ExampleResults(name, None, hits, time.perf_counter() - began_s)
+    return ExampleResults(name, analyzer.taxonomy, None, hits, time.perf_counter() - began_s)
 
 
 def _decisions(
     analyzer: Analyzer, examples: Sequence[Example], sensitivity: Sensitivity, timeout_s: float
 ) -> Bools:
-    hits = np.zeros((len(examples), len(RISK_TYPES)), np.bool_)
+    columns = analyzer.taxonomy.columns
+    hits = np.zeros((len(examples), len(columns)), np.bool_)
     for rows in by_document(examples):
         document = document_from([examples[row].text for row in rows])
         deadline = Deadline.after(timeout_s)
@@ -79,7 +84,7 @@ def _decisions(
             if finding.risk_type is None:
                 continue  # a foreign title, without a label
             for k in _sentence_rows(finding, document):
-                hits[rows[k], _COLUMN[finding.risk_type]] = True
+                hits[rows[k], columns[finding.risk_type]] = True
     return hits
 
 

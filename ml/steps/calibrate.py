@@ -10,6 +10,7 @@ import click
 from ml.artifact.golden_sentences import write_golden_file
 from ml.artifact.manifest_writer import load_export, manifest_fields, write_manifest
 from ml.artifact.outputs import sentence_outputs
+from ml.commands import command
 from ml.corpus.dataset import Dataset, load_dataset, targets
 from ml.corpus.reading_order import logits_in_documents
 from ml.evaluation import drift_reference
@@ -18,6 +19,7 @@ from ml.evaluation.calibration import calibration_in
 from ml.settings import Settings, load
 from ml.versions import resolve
 from service.config.settings import ROOT
+from service.errors import ConfigError
 from service.nlp.arrays import Floats
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import Artifact
@@ -30,8 +32,9 @@ from service.nlp.inference.onnx_engine import OnnxEngine
 def calibrate(config: Path) -> None:
     """Fit the exported artifact's temperature, bias and operating points on the dev sentences.
 
-    Training never saw these. Also writes the golden sentences and reference.json, against which drift is
-    measured.
+    Training never saw these. All files of [data] dev count: temperature, bias and the point balanced are
+    fitted on them together; the points recall and precision promise their target on each. Also writes the
+    golden sentences and reference.json, against which drift is measured.
     """
     run(load(config))
 
@@ -46,14 +49,22 @@ def run(settings: Settings) -> None:
     settings = resolve(settings)
     artifact = load_export(settings.artifact_dir)
     dataset = load_dataset(settings.data)
+    labels = dataset.taxonomy.risk_types
+    if artifact.taxonomy != dataset.taxonomy:
+        raise ConfigError(
+            f"The taxonomy of [data] has changed since {artifact.path} was exported; "
+            f"run `{command('ml', 'export', 'CONFIG')}` again."
+        )
     engine = OnnxEngine(artifact, n_threads=settings.train.n_threads)
     outputs = sentence_outputs(artifact, engine, [e.text for e in dataset.dev])
-    logits = logits_in_documents(outputs, dataset.dev)
+    logits = logits_in_documents(outputs, dataset.dev, len(labels))
     source = settings.artifact.calibration_of
-    fitted = (
-        calibration_in(ROOT / source) if source else fit_calibration(logits, targets(dataset.dev))
-    )
-    write_manifest(artifact.path, manifest_fields(artifact.path) | fitted.fields())
+    if source:
+        fitted = calibration_in(ROOT / source, labels=labels)
+    else:
+        y, sets = targets(dataset.dev, dataset.taxonomy), [e.file for e in dataset.dev]
+        fitted = fit_calibration(logits, y, sets, taxonomy=dataset.taxonomy)
+    write_manifest(artifact.path, manifest_fields(artifact.path) | fitted.fields(labels))
     calibrated = artifacts.load(artifact.path)
     write_golden_file(calibrated, engine)
     _write_reference(calibrated, logits, dataset)
@@ -70,6 +81,7 @@ def _write_reference(artifact: Artifact, logits: Floats, dataset: Dataset) -> No
         dataset.dev,
         scores,
         artifact.manifest.operating_points["balanced"].decide(scores),
+        taxonomy=dataset.taxonomy,
         tokenizer=artifact.tokenizer(),
         learned=[e.text for e in dataset.train],
     )

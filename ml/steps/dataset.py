@@ -33,6 +33,7 @@ def run(settings: Settings) -> None:
     (folder / "dataset.md").write_text(card(counts), encoding="utf-8")
     n_train, n_dev = counts["train"]["sentences"], counts["dev"]["sentences"]
     print(
-        f"{n_train} sentences of {len(counts['files'])} files to train, {n_dev} of {settings.data.dev} "
+        f"{n_train} sentences of {len(counts['files'])} files to train, {n_dev} of "
+        f"{', '.join(settings.data.dev_sets)} "
         f"to calibrate on; {folder / 'dataset.md'}"
     )

@@ -12,9 +12,11 @@ from ml.artifact.manifest_writer import manifest_fields, manifest_metrics, write
 from ml.artifact.model_card import write_card
 from ml.artifact.run_evaluation import evaluate_run
 from ml.baselines.comparison import baseline_figures
-from ml.baselines.open_analyzer import open_analyzer
-from ml.corpus.dataset import load_dataset, read_examples
+from ml.baselines.open_analyzer import open_analyzer, taxonomy_of
+from ml.commands import ListOptions
+from ml.corpus.dataset import Example, load_dataset, read_examples
 from ml.corpus.dataset_card import summary
+from ml.corpus.kinds import read_kinds
 from ml.evaluation import markdown_report, quantization_loss
 from ml.evaluation.evaluation import evaluate as measure
 from ml.evaluation.evaluation import write_figures, write_report
@@ -26,13 +28,23 @@ from service.config.settings import ROOT
 from service.nlp.artifacts.operating_points import SENSITIVITIES, Sensitivity
 
 _FILE = click.Path(path_type=Path)
+_KINDS = ROOT / "ml/data/kinds.toml"
 _CONFIG = ROOT / "ml/configs/riskscan-minilm.toml"
 
 
-@click.command()
+@click.command(cls=ListOptions)
 @click.argument("config", type=_FILE, required=False)
 @click.option("--analyzer", metavar="SPEC", help="Analyzer to measure instead of a run.")
-@click.option("--data", type=_FILE, help="Its labelled sentences.")
+@click.option(
+    "--data",
+    type=_FILE,
+    multiple=True,
+    metavar="FILE...",
+    help="Its labelled sentences; each file is a set with figures of its own.",
+)
+@click.option(
+    "--kinds", type=_FILE, default=_KINDS, help="File that assigns a kind to each document."
+)
 @click.option("--out", type=_FILE, help="Folder of the report.")
 @click.option(
     "--sensitivity",
@@ -46,7 +58,8 @@ def evaluate(
     config: Path | None,
     *,
     analyzer: str | None,
-    data: Path | None,
+    data: tuple[Path, ...],
+    kinds: Path,
     out: Path | None,
     sensitivities: tuple[Sensitivity, ...],
     train: Path,
@@ -62,10 +75,12 @@ def evaluate(
 
     The report: evaluation.json, evaluation.md, predictions.npz and drawings. It holds no sentence.
     """
-    if config is not None and analyzer is None and data is None:
+    if config is not None and analyzer is None and not data:
         run(load(config))
-    elif config is None and analyzer is not None and data is not None:
-        evaluate_spec(analyzer, data, out=out, sensitivities=sensitivities, train=train)
+    elif config is None and analyzer is not None and data:
+        taxonomy, assigned = taxonomy_of(analyzer, train), read_kinds(kinds)
+        examples = [e for path in data for e in read_examples(path, taxonomy, kinds=assigned)]
+        evaluate_spec(analyzer, examples, out=out, sensitivities=sensitivities, train=train)
     else:
         raise click.UsageError("Name a configuration file, or both --analyzer and --data.")
 
@@ -92,11 +107,15 @@ def run(settings: Settings) -> None:
 
 
 def evaluate_spec(
-    spec: str, data: Path, *, out: Path | None, sensitivities: Sequence[Sensitivity], train: Path
+    spec: str,
+    examples: Sequence[Example],
+    *,
+    out: Path | None,
+    sensitivities: Sequence[Sensitivity],
+    train: Path,
 ) -> None:
     """Evaluate the analyzer that `spec` names, and write the report."""
     config = service_config.load()
-    examples = read_examples(data)
     folder = out or ROOT / "runs/evaluations" / re.sub(r"\W+", "-", spec).strip("-")
     analyzer = open_analyzer(spec, config=config, train=train, unseen=examples)
     try:

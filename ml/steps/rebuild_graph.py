@@ -8,6 +8,7 @@ import click
 
 from ml.artifact.graph_rebuild import rebuild
 from ml.corpus.dataset import read_examples
+from service.nlp.artifacts import artifact as artifacts
 
 
 @click.command("rebuild-graph")
@@ -26,7 +27,7 @@ def rebuild_graph(old: Path, version: str, data: Path) -> None:
     sentences stay the same byte for byte. The new version is written beside the old one only if its graph
     gives the golden scores, and its decisions on the labelled sentences do not differ significantly.
     """
-    artifact = rebuild(old, version, read_examples(data))
+    artifact = rebuild(old, version, read_examples(data, artifacts.load(old).taxonomy))
     points = artifact.manifest.metrics["regraphed"]["f1_differs_points"]
     levels = ", ".join(
         f"{value:+.2f} ({level.removesuffix('_f1')})" for level, value in points.items()

@@ -45,7 +45,10 @@ def run(settings: Settings) -> None:
     """
     settings = resolve(settings)
     dataset = load_dataset(settings.data)
-    neighbours = cross_fitting.real_sentence_logits(settings.train.influence_of, dataset.train)
+    others = [name for name in settings.train.influence_of if name != settings.train.run]
+    cross_fitting.real_sentence_logits(
+        others, dataset.train
+    )  # missing ones fail now, not after hours
     discard_other_training(settings, dataset.fingerprint)
     write_json(settings.run_dir / "dataset.json", summary(dataset))
     torch.set_num_threads(settings.train.n_threads)
@@ -54,5 +57,5 @@ def run(settings: Settings) -> None:
     for seed in settings.train.seeds:
         train_seed(settings, inputs, seed, accelerator)
     if accelerator.is_main_process:
-        write_result(settings, inputs, dataset, neighbours)
+        write_result(settings, inputs, dataset)
     accelerator.end_training()

@@ -10,7 +10,7 @@ import torch
 from tokenizers import Tokenizer
 
 from ml.settings import TrainSettings
-from service.nlp.inference.encoder import RiskEncoder
+from service.nlp.inference.network import Network
 
 Ids = list[int]
 _SCORED_AT_ONCE = 64
@@ -27,7 +27,7 @@ def open_tokenizer(path: Path) -> Tokenizer:
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str], max_length_tokens: int) -> list[Ids]:
-    """Return token ids with [CLS] and [SEP]; longer sentences lose their end (training only)."""
+    """Return token ids with the special tokens; longer sentences lose their end (training only)."""
     ids = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
     return [i if len(i) <= max_length_tokens else [*i[: max_length_tokens - 1], i[-1]] for i in ids]
 
@@ -68,7 +68,7 @@ def in_bfloat16(recipe: TrainSettings) -> bool:
     return recipe.bfloat16 and has_bfloat16()
 
 
-def model_logits(model: RiskEncoder, ids: Sequence[Ids], *, bfloat16: bool = False) -> torch.Tensor:
+def model_logits(model: Network, ids: Sequence[Ids], *, bfloat16: bool = False) -> torch.Tensor:
     """Return float32 (len(ids), n_risk_types) logits on the CPU, rows in the order given, dropout off.
 
     With `bfloat16` they are accurate to two digits, and take a third of the time if the hardware has it.
@@ -76,16 +76,14 @@ def model_logits(model: RiskEncoder, ids: Sequence[Ids], *, bfloat16: bool = Fal
     return _in_batches(model, model.forward, model.head.out_features, ids, bfloat16=bfloat16)
 
 
-def pooled_vectors(
-    model: RiskEncoder, ids: Sequence[Ids], *, bfloat16: bool = False
-) -> torch.Tensor:
+def pooled_vectors(model: Network, ids: Sequence[Ids], *, bfloat16: bool = False) -> torch.Tensor:
     """Return float32 (len(ids), hidden), the inputs of the head; otherwise as `model_logits`."""
     return _in_batches(model, model.pooled, model.head.in_features, ids, bfloat16=bfloat16)
 
 
 @torch.inference_mode()
 def _in_batches(
-    model: RiskEncoder,
+    model: Network,
     forward: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     width: int,
     ids: Sequence[Ids],

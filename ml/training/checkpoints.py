@@ -17,10 +17,12 @@ import numpy.typing as npt
 from safetensors.numpy import load_file
 
 from ml.commands import command
+from ml.corpus.dataset import load_taxonomy
 from ml.json_file import write_json
 from ml.settings import Settings, TrainSettings
 from service.errors import ConfigError
 from service.nlp.arrays import Floats
+from service.nlp.taxonomy import built_in
 
 
 def checkpoint_path(run: Path, seed: int, k: int) -> Path:
@@ -73,9 +75,12 @@ def discard_other_training(settings: Settings, fingerprint: str) -> None:
         "train": asdict(settings.train),
         "base": asdict(settings.base),
         "fingerprint": fingerprint,
+        "risk_types": [*load_taxonomy(settings.data).risk_types],
     }
     path = settings.run_dir / "recipe.json"
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != recipe:
+    # Earlier versions knew only the built-in risk types, and did not write them.
+    unwritten = {"risk_types": [*built_in().risk_types]}
+    if path.is_file() and unwritten | json.loads(path.read_text(encoding="utf-8")) != recipe:
         print(
             f"{settings.run_dir} held a training with another recipe or other sentences; it is deleted."
         )

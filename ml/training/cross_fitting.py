@@ -89,13 +89,13 @@ def held_out_fold(recipe: TrainSettings, seed: int) -> int | None:
     """Return the fold that a seed holds out; None without folds.
 
     Raises:
-        ConfigError: the seeds do not hold out each fold equally often.
+        ConfigError: seeds hold out some folds more often than others.
     """
     if recipe.folds < 2:
         return None
-    if len(recipe.seeds) % recipe.folds:
+    if len(recipe.seeds) > recipe.folds and len(recipe.seeds) % recipe.folds:
         raise ConfigError(
             f"[train] names {len(recipe.seeds)} seeds for {recipe.folds} folds: "
-            "give a seed for each fold, or a multiple of that."
+            "give as many seeds as folds, a multiple of that, or fewer."
         )
     return recipe.seeds.index(seed) % recipe.folds

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from safetensors.torch import save_file
 from torch.nn import functional as F  # noqa: N812 - the name the field knows it by
 
 from ml.settings import Settings, TrainSettings
@@ -19,9 +19,10 @@ from ml.training.checkpoints import checkpoint_path
 from ml.training.cross_fitting import held_out_fold
 from ml.training.inputs import Inputs
 from ml.training.optimizers import Optimizers, load_state, save_state
-from ml.training.pretrained import starting_model
 from ml.training.tracking import Progress, Tracker
-from service.nlp.inference.encoder import RiskEncoder
+from ml.training.trainable import merged_state, prepare
+from ml.training.trained_models import starting_network
+from service.nlp.inference.network import Network
 
 _LOG_EVERY = 20
 
@@ -42,18 +43,22 @@ def train_seed(settings: Settings, inputs: Inputs, seed: int, accelerator: Accel
     if checkpoint_path(settings.run_dir, seed, settings.train.n_checkpoints).is_file():
         return  # finished by an earlier run
     torch.manual_seed(seed)
-    model = starting_model(settings)
+    model = starting_network(settings, inputs.n_labels)
     training = Training(model, inputs, settings, seed, accelerator)
     training.resume()
     training.run()
 
 
 class Training:
-    """One seed's training. The order of sentences depends on the seed alone."""
+    """One seed's training.
+
+    The order of sentences depends on the seed alone; dropout and variation depend on the seed and the number
+    of the batch. So a resumed training ends with the same weights.
+    """
 
     def __init__(
         self,
-        model: RiskEncoder,
+        model: Network,
         inputs: Inputs,
         settings: Settings,
         seed: int,
@@ -62,14 +67,17 @@ class Training:
         recipe = settings.train
         self._inputs, self._recipe, self._run, self._seed = inputs, recipe, settings.run_dir, seed
         self._accelerator = accelerator
-        self._order = plan(inputs, recipe, seed, shares=accelerator.num_processes)
-        self._n_steps = len(self._order) // accelerator.num_processes
+        shares = accelerator.num_processes * recipe.gradient_accumulation
+        self._order = plan(inputs, recipe, seed, shares=shares)
+        self._n_steps = len(self._order) // shares
         n_decay = round(self._n_steps * recipe.decay_epochs / recipe.epochs)
-        lazy = accelerator.num_processes == 1 and accelerator.device.type == "cpu"
+        prepare(model, recipe)
+        alone = accelerator.num_processes == 1 and accelerator.device.type == "cpu"
+        lazy = alone and model.words.weight.requires_grad
         model.words.sparse = lazy
         self._bare = model
         self._model = accelerator.prepare(model)
-        self._optimizers = Optimizers(self._model, recipe, n_decay, lazy_words=lazy)
+        self._optimizers = Optimizers(model, recipe, n_decay, lazy_words=lazy)
         self._next_step = 0
         self._saved_at_s = time.monotonic()
 
@@ -107,9 +115,8 @@ class Training:
         if not self._resume_path().is_file():
             return
         saved = load_state(str(self._resume_path()))
-        self._bare.load_state_dict(_part(saved, "model."))
+        self._bare.load_state_dict(_part(saved, "model."), strict=False)
         self._optimizers.restore(_part(saved, "optimizer."))
-        torch.set_rng_state(saved["random"])
         self._next_step = int(saved["next"])
         print(
             f"seed {self._seed}: resuming at step {self._next_step} of {self._n_steps}", flush=True
@@ -118,9 +125,8 @@ class Training:
     def save(self) -> None:
         """Write the state that the next step depends on; a kill while writing leaves the previous file."""
         state = {
-            **{f"model.{n}": v for n, v in self._bare.state_dict().items()},
+            **{f"model.{n}": p.detach() for n, p in self._trained().items()},
             **{f"optimizer.{n}": v for n, v in self._optimizers.tensors().items()},
-            "random": torch.get_rng_state(),
             "next": torch.tensor(self._next_step),
         }
         part = self._resume_path().with_suffix(".part")
@@ -129,30 +135,42 @@ class Training:
         self._saved_at_s = time.monotonic()
 
     def _step(self, n: int) -> tuple[float, float]:
-        """Train on one batch; return its loss and the norm of its gradient.
+        """Train on the batches of one step; return their mean loss and the norm of its gradient."""
+        self._optimizers.zero()
+        parts = range(self._recipe.gradient_accumulation)
+        losses = [self._add_gradient(n, part) for part in parts]
+        return float(np.mean(losses)), self._optimizers.step(n)
+
+    def _add_gradient(self, n: int, part: int) -> float:
+        """Add the gradient of a batch, the `part`-th of step `n`; return its loss.
 
         The loss is binary cross-entropy summed over the types and averaged over the batch: a mean over the
         types would drown the gradient of a rare type.
         """
-        shares, place = self._accelerator.num_processes, self._accelerator.process_index
-        rows = self._order[n * shares + place]
-        device = self._accelerator.device
-        tokens, mask = padded([self._inputs.ids[i] for i in rows])
-        with self._accelerator.autocast():
-            logits = self._model(tokens.to(device), mask.to(device))
-        y = self._inputs.y[rows].to(device)
-        loss = F.binary_cross_entropy_with_logits(logits.float(), y, reduction="sum") / len(rows)
-        self._optimizers.zero()
-        self._accelerator.backward(loss)
-        norm = self._optimizers.step(n)
-        return float(loss.detach()), norm
+        accelerator, parts = self._accelerator, self._recipe.gradient_accumulation
+        batch = (n * parts + part) * accelerator.num_processes + accelerator.process_index
+        rng = random.Random(f"{self._seed}-{batch}")  # noqa: S311 - variation, not secrecy
+        torch.manual_seed(rng.getrandbits(63))
+        rows = self._order[batch]
+        tokens, mask = (t.to(accelerator.device) for t in padded(self._inputs.batch(rows, rng)))
+        y = self._inputs.y[rows].to(accelerator.device)
+        waits = part < parts - 1  # several processes exchange gradients once a step
+        with accelerator.no_sync(self._model) if waits else nullcontext():
+            with accelerator.autocast():
+                logits = self._model(tokens, mask)
+            loss = F.binary_cross_entropy_with_logits(logits.float(), y, reduction="sum")
+            accelerator.backward(loss / (len(rows) * parts))
+        return float(loss.detach()) / len(rows)
 
     def _checkpoint(self, k: int, tracker: Tracker) -> None:
         dev_loss = _loss(model_logits(self._bare, self._inputs.dev_ids), self._inputs.dev_y)
-        save_file(self._bare.state_dict(), checkpoint_path(self._run, self._seed, k))
+        save_state(str(checkpoint_path(self._run, self._seed, k)), merged_state(self._bare))
         tracker.checkpoint(self._next_step, dev_loss=dev_loss)
         print(f"\nseed {self._seed}: checkpoint {k}, dev loss {dev_loss:.3f}", flush=True)
         self._model.train()
+
+    def _trained(self) -> dict[str, torch.nn.Parameter]:
+        return {n: p for n, p in self._bare.named_parameters() if p.requires_grad}
 
     def _save_if_due(self) -> None:
         if time.monotonic() - self._saved_at_s > 60 * self._recipe.save_every_min:
@@ -165,21 +183,25 @@ class Training:
 def plan(inputs: Inputs, recipe: TrainSettings, seed: int, *, shares: int) -> list[list[int]]:
     """Return the batches of all epochs, as rows, in order; their number is a multiple of `shares`.
 
-    Each epoch has every sentence that states a risk or was composed, and a new random `negatives_share` of
-    the others, all without the fold that the seed holds out.
+    Each epoch has every sentence that states a risk or was composed, a new random `negatives_share` of the
+    other labelled ones and `unlabelled_share` of the unlabelled, without the fold that the seed holds out.
     """
     rng = random.Random(seed)  # noqa: S311 - shuffling, not secrecy
     lengths = [len(i) for i in inputs.ids]
     held_out = held_out_fold(recipe, seed)
     rows_in = [k for k in range(len(lengths)) if inputs.fold[k] != held_out]
-    is_optional_row = set(inputs.optional_rows)
-    needed = [k for k in rows_in if k not in is_optional_row]
-    optional = [k for k in rows_in if k in is_optional_row]
-    n_optional = round(recipe.negatives_share * len(optional))
+    sampled = [
+        (inputs.optional_rows, recipe.negatives_share),
+        (inputs.unlabelled_rows, recipe.unlabelled_share),
+    ]
+    not_always = {row for rows, _ in sampled for row in rows}
+    needed = [k for k in rows_in if k not in not_always]
+    kept = set(rows_in)
+    pools = [([k for k in rows if k in kept], share) for rows, share in sampled]
     order: list[list[int]] = []
     for _ in range(recipe.epochs):
-        rows = [*needed, *rng.sample(optional, n_optional)]
-        order += batches(rows, lengths, recipe.batch_size, rng)
+        chosen = [k for pool, share in pools for k in rng.sample(pool, round(share * len(pool)))]
+        order += batches([*needed, *chosen], lengths, recipe.batch_size, rng)
     return order[: len(order) - len(order) % shares]
 
 

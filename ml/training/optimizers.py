@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 from ml.settings import TrainSettings
+from ml.training.trainable import is_second_factor
 from service.errors import ConfigError
+from service.nlp.inference.network import Network
 
 
 class Optimizers:
     """Both optimizers and their learning rates: linear warm-up, then linear decay.
+
+    LoRA's B matrices have a rate of their own.
 
     A batch has some 500 of the 30,522 words. Dense Adam updates all rows at each step, which took
     a third of the step's time (measured on 2 cores, November 2026). Several processes, or a GPU, use dense
@@ -19,25 +22,28 @@ class Optimizers:
     """
 
     def __init__(
-        self, model: nn.Module, settings: TrainSettings, n_steps: int, *, lazy_words: bool
+        self, network: Network, settings: TrainSettings, n_steps: int, *, lazy_words: bool
     ) -> None:
-        named = [
-            (n.removeprefix("module."), p) for n, p in model.named_parameters() if p.requires_grad
-        ]
-        words = [p for n, p in named if n == "words.weight"]
+        words = network.words.weight
+        named = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
         head = [p for n, p in named if n.startswith("head.")]
-        body = [(n, p) for n, p in named if not n.startswith("head.") and n != "words.weight"]
-        matrices = [p for _, p in body if p.ndim > 1] + ([] if lazy_words else words)
-        vectors = [p for _, p in body if p.ndim == 1]
+        second = [p for n, p in named if is_second_factor(n)]
+        apart = {id(p) for p in [*head, *second, *([words] if lazy_words else [])]}
+        body = [p for _, p in named if id(p) not in apart]
+        matrices = [p for p in body if p.ndim > 1]
+        vectors = [p for p in body if p.ndim == 1]
         rate, decay = settings.encoder_lr, settings.weight_decay
         groups = [
             {"params": matrices, "lr": rate, "weight_decay": decay},
             {"params": vectors, "lr": rate, "weight_decay": 0.0},
             {"params": head, "lr": settings.head_lr, "weight_decay": decay},
+            {"params": second, "lr": settings.lora_b_lr, "weight_decay": decay},
         ]
-        self.all: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, fused=True)]
+        self.all: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW([g for g in groups if g["params"]], fused=True)
+        ]
         if lazy_words:
-            self.all.append(torch.optim.SparseAdam(words, lr=rate))
+            self.all.append(torch.optim.SparseAdam([words], lr=rate))
         self._clipped = [p for group in groups for p in group["params"]]  # type: ignore[attr-defined]  # lists of parameters
         self._clip_norm = settings.clip_norm
         self._n_steps = n_steps

@@ -11,29 +11,31 @@ import torch
 from ml.corpus.dataset import Dataset, targets
 from ml.settings import Settings
 from ml.training import cross_fitting, neighbour_heads
+from ml.training.base import base_tokenizer
 from ml.training.batches import in_bfloat16, model_logits, pooled_vectors
 from ml.training.checkpoints import averaged, blended, last_checkpoints, model_path
 from ml.training.inputs import Inputs
 from ml.training.optimizers import save_state
-from ml.training.pretrained import network_with, starting_model
+from ml.training.trained_models import network_with, starting_network, write_description
 from service.nlp.arrays import Floats
-from service.nlp.taxonomy import RISK_TYPES
+from service.nlp.inference.network import Network
 
 
-def write_result(
-    settings: Settings, inputs: Inputs, dataset: Dataset, neighbours: Mapping[int, list[Floats]]
-) -> None:
+def write_result(settings: Settings, inputs: Inputs, dataset: Dataset) -> None:
     """Write <run>/model.safetensors, and the cross-fitted scores of a run with folds.
 
-    `neighbours` are the cross-fitted logits of real sentences by row; the influence of neighbours is
-    learned beside them, and stays that of the start model if there are none.
+    The influence of neighbours is learned beside the cross-fitted logits of the runs in `influence_of`, which
+    may name this run. It stays that of the start model if there are none.
     """
-    state = mean_of_seeds(settings, settings.train.seeds)
-    if neighbours:
-        state |= fit_influence(settings, inputs, dataset, state, neighbours)
-    save_state(str(model_path(settings.run_dir)), state)
     if settings.train.folds > 1:
         write_cross_fitted_scores(settings, inputs, dataset)
+    neighbours = cross_fitting.real_sentence_logits(settings.train.influence_of, dataset.train)
+    state = mean_of_seeds(settings, inputs, settings.train.seeds)
+    if neighbours:
+        state |= fit_influence(settings, inputs, dataset, state, neighbours)
+    config = replace(_start(settings, inputs).config, influence="influence.weight" in state)
+    write_description(settings.run_dir, config, base_tokenizer(settings.base).tokenizer)
+    save_state(str(model_path(settings.run_dir)), state)
 
 
 def fit_influence(
@@ -44,31 +46,40 @@ def fit_influence(
     neighbours: Mapping[int, list[Floats]],
 ) -> dict[str, torch.Tensor]:
     """Return the learned influence of neighbouring rows, see ml/training/neighbour_heads.py."""
-    model = network_with(state, dropout=0.0)
+    model = network_with(state, _start(settings, inputs).config)
     ids = [inputs.ids[k] for k in neighbours]
     pooled = pooled_vectors(model, ids, bfloat16=in_bfloat16(settings.train)).numpy()
     logits = np.array([np.mean(scores, axis=0) for scores in neighbours.values()], np.float32)
     examples = [dataset.train[k] for k in neighbours]
-    heads = neighbour_heads.fit(pooled, logits, targets(examples), examples)
+    heads = neighbour_heads.fit(pooled, logits, targets(examples, dataset.taxonomy), examples)
     return {name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in heads.items()}
 
 
-def mean_of_seeds(settings: Settings, seeds: Sequence[int]) -> dict[str, torch.Tensor]:
+def mean_of_seeds(
+    settings: Settings, inputs: Inputs, seeds: Sequence[int]
+) -> dict[str, torch.Tensor]:
     """Return the mean of the seeds' last checkpoints, moved towards the start by the share `keep`."""
     mean = averaged(last_checkpoints(settings.run_dir, replace(settings.train, seeds=list(seeds))))
-    start = {n: v.numpy() for n, v in starting_model(settings).state_dict().items()}
+    start = {n: v.numpy() for n, v in _start(settings, inputs).state().items()}
     return {n: torch.from_numpy(v) for n, v in blended(mean, start, settings.train.keep).items()}
 
 
 def write_cross_fitted_scores(settings: Settings, inputs: Inputs, dataset: Dataset) -> None:
-    """Score each fold with the mean of the seeds that held it out."""
+    """Score each fold that seeds held out with their mean."""
     recipe = settings.train
-    logits = np.zeros((len(inputs.ids), len(RISK_TYPES)), np.float32)
-    for fold in range(recipe.folds):
-        model = starting_model(settings)
+    n_labelled = len(dataset.train)
+    logits = np.zeros((n_labelled, inputs.n_labels), np.float32)
+    for fold in range(min(recipe.folds, len(recipe.seeds))):
+        model = _start(settings, inputs)
         seeds = [s for s in recipe.seeds if cross_fitting.held_out_fold(recipe, s) == fold]
-        model.load_state_dict(mean_of_seeds(settings, seeds))
-        rows = np.flatnonzero(inputs.fold == fold)
+        model.load_state(mean_of_seeds(settings, inputs, seeds))
+        rows = np.flatnonzero(inputs.fold[:n_labelled] == fold)
         ids = [inputs.ids[k] for k in rows]
         logits[rows] = model_logits(model, ids, bfloat16=in_bfloat16(recipe)).numpy()
-    cross_fitting.write(settings.run_dir, [e.text for e in dataset.train], logits)
+    scored = np.flatnonzero(inputs.fold[:n_labelled] < len(recipe.seeds))
+    texts = [dataset.train[k].text for k in scored]
+    cross_fitting.write(settings.run_dir, texts, logits[scored])
+
+
+def _start(settings: Settings, inputs: Inputs) -> Network:
+    return starting_network(settings, inputs.n_labels)

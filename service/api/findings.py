@@ -15,7 +15,7 @@ from service.api.http.pagination import Listing, listing, split_page
 from service.api.http.response_headers import etagged
 from service.api.schemas.findings import FindingListOut, FindingListQuery
 from service.domain.reviews import reviews
-from service.nlp.taxonomy import category_title, risk_title
+from service.nlp.taxonomy import Taxonomy
 
 blueprint = APIBlueprint("findings", __name__, url_prefix="/api/v1/scans", tag="Scans")
 
@@ -40,17 +40,18 @@ def list_findings(scan_id: UUID, query: dict[str, int]) -> Listing:
         limit=per_page + 1,
     )
     page, last = split_page(pairs, per_page)
-    items = [_finding_fields(*pair) for pair in page]
+    taxonomy = services().taxonomy
+    items = [_finding_fields(*pair, taxonomy) for pair in page]
     return listing(items, "after", last[0].n if last else None, coverage=scan.coverage)
 
 
-def _finding_fields(finding: Finding, own: Feedback | None) -> dict[str, Any]:
+def _finding_fields(finding: Finding, own: Feedback | None, taxonomy: Taxonomy) -> dict[str, Any]:
     return {
         "n": finding.n,
         "risk_type": finding.risk_type,
-        "risk": risk_title(finding.risk_type, finding.foreign_risk),
+        "risk": taxonomy.risk_title(finding.risk_type, finding.foreign_risk),
         "category": finding.category,
-        "category_title": category_title(finding.category, finding.foreign_category),
+        "category_title": taxonomy.category_title(finding.category, finding.foreign_category),
         "score": finding.score,
         "context": finding.context,
         "start": finding.start,

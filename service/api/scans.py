@@ -73,6 +73,7 @@ def list_scans(query: dict[str, Any]) -> Listing:
         user.id if query["scope"] == "own" else visible_owner(user),
         ScanFilter(**{name: query.get(name) for name in _FILTERS}),
         per_page=query["per_page"],
+        taxonomy=services().taxonomy,
         after=position(query),
         page=query.get("page", 1),
     )
@@ -93,7 +94,9 @@ def list_scans(query: dict[str, Any]) -> Listing:
 @blueprint.doc(summary="Get a scan; reviewers may get anyone's", responses=[304])
 def get_scan(scan_id: UUID) -> StoredScan:
     owner_id = visible_owner(current_user())
-    return services().transactions.read(scans.get_scan, owner_id, scan_id)
+    return services().transactions.read(
+        scans.get_scan, owner_id, scan_id, taxonomy=services().taxonomy
+    )
 
 
 @blueprint.delete("/scans/<uuid:scan_id>")

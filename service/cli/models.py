@@ -29,11 +29,12 @@ def models() -> None:
 @models.command("verify")
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 def verify_model(folder: Path | None) -> None:
-    """Check an artifact's hashes and labels and reproduce its golden scores (default: MODEL_DIR)."""
+    """Check an artifact's hashes and labels and reproduce its golden scores (default: the default model)."""
     from service.nlp.analyzers.factory import open_model  # noqa: PLC0415 - loads the model's libraries
+    from service.nlp.inference.default_model import default_folder  # noqa: PLC0415 - as above
 
     config = settings.load()
-    analyzer = open_model(config, folder or config.model_dir)
+    analyzer = open_model(config, folder or default_folder(config))
     click.echo(f"{analyzer.model_name} {analyzer.model_version} is verified.")
     analyzer.close()
 

@@ -103,9 +103,10 @@ def _print(name: str, result: ScanResult, *, as_json: bool) -> None:
         "Page", "Score", "Category", "Risk", "Sentence", title=f"{escape(name)}: {_count(result)}"
     )
     for f in result.analysis.findings:
+        risk, category = f.titles(result.analysis.taxonomy)
         score = "" if f.score is None else f"{f.score:.2f}"
         page = "" if f.page is None else str(f.page)
-        titles = (escape(_printable(f.category_title)), escape(_printable(f.risk)))
+        titles = (escape(_printable(category)), escape(_printable(risk)))
         table.add_row(page, score, *titles, escape(_printable(f.context)))
     Console().print(table)
 
@@ -116,10 +117,10 @@ def _printable(text: str) -> str:
 
 
 def _as_json(name: str, result: ScanResult) -> dict[str, Any]:
-    findings = [
-        {**asdict(f), "risk": f.risk, "category_title": f.category_title}
-        for f in result.analysis.findings
-    ]
+    findings = []
+    for f in result.analysis.findings:
+        risk, category = f.titles(result.analysis.taxonomy)
+        findings.append({**asdict(f), "risk": risk, "category_title": category})
     coverage = result.coverage()
     return {
         "file": name,

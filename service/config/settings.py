@@ -28,7 +28,7 @@ from service.config.field_types import (
     SigningKey,
     Text,
 )
-from service.config.shipped_model import shipped_folder
+from service.config.shipped_model import folder_of
 from service.config.validation import faults
 from service.errors import ConfigError, Fault
 
@@ -150,10 +150,16 @@ class Config(BaseModel):
         description="Origins of web pages that may call the API, separated by commas. * is not "
         "allowed.",
     )
+    model: Text = Field(
+        "",
+        description="The default model: fast, accurate (`make accurate` builds it), or NAME/VERSION in "
+        "models_cache. Empty: on a GPU the accurate one if it is built, else fast, the model that "
+        "models_cache/CURRENT names.",
+    )
     model_dir: ProjectPath = Field(
-        default_factory=shipped_folder,
-        description="Folder of the default model. It serves until an administrator activates "
-        "another, and whenever that one fails. Empty: the model that models_cache/CURRENT names.",
+        default_factory=lambda data: folder_of(data.get("model", "")),
+        description="Folder of the default model, if it is not in models_cache. It serves until an "
+        "administrator activates another, and whenever that one fails. Empty: what MODEL says.",
     )
     registry_dir: ProjectPath = Field(
         Path("models_cache"),
@@ -277,6 +283,11 @@ class Config(BaseModel):
         if not value and info.data.get("llm_base_url"):
             raise ValueError("is missing; LLM_BASE_URL needs it")
         return value
+
+    @property
+    def names_model(self) -> bool:
+        """Whether MODEL or MODEL_DIR is set."""
+        return bool({"model", "model_dir"} & self.model_fields_set)
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """Show each secret that is set as ***."""

@@ -17,6 +17,7 @@ from db.database import Database
 from db.engines import open_unpooled_engine
 from service.config.development_keys import with_development_keys
 from service.config.settings import Config
+from service.config.shipped_model import shipped_folders
 from service.domain.accounts.accounts import Accounts
 from service.domain.accounts.tokens import TokenMaker
 from service.domain.background_tasks import BackgroundTasks
@@ -34,7 +35,9 @@ from service.domain.transactions import Transactions, open_database
 from service.nlp.analyzers.factory import open_analyzers
 from service.nlp.analyzers.pool import AnalyzerPool
 from service.nlp.artifacts.registry import Registry
+from service.nlp.inference.default_model import default_folder
 from service.nlp.pipeline import ScanPipeline, Submission
+from service.nlp.taxonomy import Taxonomy
 from service.observability.metrics import Metrics
 
 
@@ -146,6 +149,11 @@ class Services:
     def analyzers(self) -> AnalyzerPool:
         return self._shared_analyzers or open_analyzers(self.config, self.metrics)
 
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The taxonomy of the model that serves now."""
+        return self.analyzers.taxonomy
+
     @cached_property
     def pipeline(self) -> ScanPipeline:
         return ScanPipeline(self.config, self.analyzers, observer=self.metrics)
@@ -170,7 +178,9 @@ class Services:
 
     @cached_property
     def registry(self) -> Registry:
-        return Registry(self.config.registry_dir, self.config.model_dir)
+        return Registry(
+            self.config.registry_dir, default_folder(self.config), shipped=shipped_folders()
+        )
 
     @cached_property
     def deployments(self) -> Deployments:

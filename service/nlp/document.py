@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from service.nlp.span_sequence import SpanSequence, offset_array
-from service.nlp.taxonomy import category_title, risk_title
+from service.nlp.taxonomy import Taxonomy
 
 Source = Literal["model", "llm"]
 
@@ -118,25 +118,24 @@ class Finding:
     foreign_risk: str | None = None
     foreign_category: str | None = None
 
-    @property
-    def risk(self) -> str:
-        """The title of the risk type."""
-        return risk_title(self.risk_type, self.foreign_risk)
+    def titles(self, taxonomy: Taxonomy) -> tuple[str, str]:
+        """Return the titles of risk type and category; the title of one that `taxonomy` lacks is its key."""
+        return (
+            taxonomy.risk_title(self.risk_type, self.foreign_risk),
+            taxonomy.category_title(self.category, self.foreign_category),
+        )
 
-    @property
-    def category_title(self) -> str:
-        """The title of the category."""
-        return category_title(self.category, self.foreign_category)
-
-    def data_item(self) -> dict[str, str]:
+    def data_item(self, taxonomy: Taxonomy) -> dict[str, str]:
         """Return the three keys of the older contract."""
-        return {"risk": self.risk, "category": self.category_title, "context": self.context}
+        risk, category = self.titles(taxonomy)
+        return {"risk": risk, "category": category, "context": self.context}
 
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """Findings in document order, and the model that found them."""
+    """Findings in document order, and the model that found them, with its taxonomy."""
 
+    taxonomy: Taxonomy
     findings: list[Finding] = field(default_factory=list)
     source: Source = "model"
     model_name: str = ""

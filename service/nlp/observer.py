@@ -28,6 +28,9 @@ class Observer:
     def stage_ended(self, stage: Stage, seconds: float) -> None:
         """Receive the duration of one stage of a scan, which may have failed."""
 
+    def taxonomy_opened(self, categories: Sequence[str]) -> None:
+        """Receive the categories of a model that was opened to serve."""
+
     def scanned(self, source: str, n_sentences: int, categories: Sequence[str | None]) -> None:
         """Receive an answered scan with the category of each finding; None is a foreign category."""
 

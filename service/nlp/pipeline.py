@@ -19,6 +19,7 @@ from service.nlp.extraction.extractor import Extractor
 from service.nlp.language import LanguageDetector, Languages
 from service.nlp.observer import NULL_OBSERVER, Observer, observe_stage
 from service.nlp.segmentation.segmenter import Segmenter
+from service.nlp.taxonomy import Taxonomy
 
 MIN_UNREAD_SHARE = 0.1
 """A scan has a warning if at least this share of the text is in languages that the analyzer cannot read."""
@@ -96,7 +97,8 @@ class ScanResult:
 
     def data(self) -> list[dict[str, str]]:
         """Return the findings as objects of the older contract, in document order."""
-        return [finding.data_item() for finding in self.analysis.findings]
+        taxonomy = self.analysis.taxonomy
+        return [finding.data_item(taxonomy) for finding in self.analysis.findings]
 
 
 class ScanPipeline:
@@ -121,6 +123,11 @@ class ScanPipeline:
         self._segmenter = Segmenter()
         self._detector = LanguageDetector()
         self._timeout_s = config.ai_timeout_s
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The taxonomy of the serving model."""
+        return self.analyzers.taxonomy
 
     def scan(
         self,

@@ -1,7 +1,7 @@
 """Every metric of the service with its name, help, labels and buckets.
 
-Label values come from fixed lists: routes, codes, categories, models. A label never contains a text, a user,
-a document or a path. dashboards/riskscan.json shows every metric.
+Label values come from fixed lists: routes, codes, models, the categories of their taxonomies. A label never
+contains a text, a user, a document or a path. dashboards/riskscan.json shows every metric.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from service import __version__
 from service.errors import PROBLEM_TYPES
 from service.nlp.document import Source
 from service.nlp.observer import Observer, Rejection, Stage, Upstream
-from service.nlp.taxonomy import CATEGORIES
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 UNMATCHED = "unmatched"
@@ -74,6 +73,10 @@ class Metrics(Observer):
 
     def stage_ended(self, stage: Stage, seconds: float) -> None:
         self._stages[stage].observe(seconds)
+
+    def taxonomy_opened(self, categories: Sequence[str]) -> None:
+        for category, source in itertools.product(categories, get_args(Source)):
+            self._findings.labels(category, source)
 
     def scanned(self, source: str, n_sentences: int, categories: Sequence[str | None]) -> None:
         self._scans.labels(source).inc()
@@ -149,7 +152,7 @@ class Metrics(Observer):
         self._findings = self._counter(
             "riskscan_findings_total",
             "Findings, by category and source.",
-            category=CATEGORIES,
+            category=(),  # see taxonomy_opened
             source=sources,
         )
         self._reports_dropped = self._counter(

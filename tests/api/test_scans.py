@@ -9,6 +9,7 @@ from sqlalchemy import insert
 
 from db.tables import Scan
 from service.domain.limits import COUNTED_SCANS
+from service.nlp.taxonomy import built_in
 from tests.db.conftest import scan_values
 from tests.support.sentences import FLOW_TEXT
 
@@ -146,10 +147,17 @@ def test_scans_with_unknown_filter_or_value_names_it(user, params, field):
 
 
 def test_scans_with_several_faults_lists_all(user):
-    query = {"page": 1, "cursor": "bm9uZQ==", "per_page": 101, "category": "money"}
+    query = {"page": 1, "cursor": "bm9uZQ==", "per_page": 101, "source": "human"}
     errors = user.http.get("/api/scans", params=query).json()["errors"]
-    assert sorted(e["field"] for e in errors) == ["category", "cursor", "page", "per_page"]
-    assert "/api/v1/taxonomy" in next(e["message"] for e in errors if e["field"] == "category")
+    assert sorted(e["field"] for e in errors) == ["cursor", "page", "per_page", "source"]
+
+
+def test_scans_by_an_unknown_label_names_the_labels(user):
+    answer = user.http.get("/api/scans", params={"category": "money", "risk_type": "Greed"})
+    assert answer.status_code == 400
+    messages = {e["field"]: e["message"] for e in answer.json()["errors"]}
+    assert all(key in messages["category"] for key in built_in().category_keys)
+    assert all(key in messages["risk_type"] for key in built_in().risk_types)
 
 
 def test_scan_of_another_user_is_not_found(new_user):

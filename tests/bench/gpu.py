@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, logg
 from service.config import settings
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.artifacts import artifact as artifacts
-from service.nlp.inference.encoder import EncoderConfig
+from service.nlp.inference.network_config import NetworkConfig
 from service.nlp.inference.tokenization import Windower
 from tests.bench.options import argument_parser, options_from
 from tests.bench.peers.convert import convert
@@ -83,7 +83,7 @@ def _floor_s(sentences, device):
     artifact = artifacts.load(settings.load().model_dir)
     windower = Windower(artifact.tokenizer(), artifact.manifest.max_length_tokens)
     lengths = [len(ids) for parts in windower.windows(sentences) for ids in parts]
-    sizes = EncoderConfig(n_labels=len(artifact.manifest.labels))
+    sizes = NetworkConfig(n_labels=len(artifact.manifest.labels))
     hidden, inner = sizes.hidden_size, sizes.intermediate_size
     shapes = [(hidden, 3 * hidden), (hidden, hidden), (hidden, inner), (inner, hidden)]
     s_per_operation = sum(_matrix_s(*s, device) for s in shapes) / sum(

@@ -49,7 +49,7 @@ class Result:
 
     def publish(self, options: Options):
         """Print the table; write NAME.json and NAME.svg."""
-        from ml.evaluation.markdown_report import markdown_table as markdown  # noqa: PLC0415 - the serving environment lacks scikit-learn and torch
+        from ml.evaluation.markdown_table import markdown_table as markdown  # noqa: PLC0415 - the serving environment lacks scikit-learn and torch
 
         print(f"\n## {self.title}\n\n{markdown(self.head, self.rows)}\n")
         for line in (*(t.sentence() for t in self.targets), *self.notes):

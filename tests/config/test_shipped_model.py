@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from service.config.settings import ROOT, load
-from service.config.shipped_model import shipped_folder
+from service.config.shipped_model import accurate_folder, folder_of, shipped_folder
 from service.errors import ConfigError
 from tests.support.artifacts import NAME, VERSION
 
@@ -48,3 +48,47 @@ def test_shipped_model_is_completely_in_version_control():
         pytest.skip("this tree is not under version control")
     tracked = {line.rpartition("/")[2] for line in git.stdout.splitlines()}
     assert tracked == {path.name for path in (ROOT / folder).iterdir()}
+
+
+@pytest.fixture
+def cache(tmp_path):
+    """A models_cache whose fast model is small/1.0.0, and whose accurate one, large/2.0.0, is built."""
+    for model in ("small/1.0.0", "large/1.0.0", "large/2.0.0"):
+        (tmp_path / model).mkdir(parents=True)
+        (tmp_path / model / "manifest.json").write_text("{}")
+    (tmp_path / "CURRENT").write_text("small/1.0.0\n")
+    (tmp_path / "ACCURATE").write_text("large/2.0.0\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("model", "folder"),
+    [
+        ("", "small/1.0.0"),
+        ("fast", "small/1.0.0"),
+        ("accurate", "large/2.0.0"),
+        ("small", "small/1.0.0"),
+        ("large/1.0.0", "large/1.0.0"),
+    ],
+)
+def test_model_names_a_folder_of_models_cache(cache, model, folder):
+    assert folder_of(model, cache) == cache / folder
+
+
+def test_model_that_is_not_built_names_the_command(cache):
+    (cache / "large/2.0.0/manifest.json").unlink()
+    assert accurate_folder(cache) is None
+    with pytest.raises(ConfigError, match="run `make accurate`"):
+        folder_of("accurate", cache)
+
+
+@pytest.mark.parametrize("model", ["large", "medium", "small/9.9.9", "../small", "*"])
+def test_model_that_names_no_single_one_is_refused_with_the_choices(cache, model):
+    with pytest.raises(ConfigError, match=r"MODEL=.*: fast, accurate, .*large/1\.0\.0"):
+        folder_of(model, cache)
+
+
+def test_model_dir_wins_over_model():
+    assert load({"MODEL": "nothing", "MODEL_DIR": "elsewhere"}).model_dir == ROOT / "elsewhere"
+    with pytest.raises(ConfigError, match="MODEL=nothing"):
+        load({"MODEL": "nothing"})

@@ -10,8 +10,10 @@ from service.domain.deployments.drift_monitor import WINDOW_SENTENCES, DriftMoni
 from service.nlp.artifacts.registry import Registry
 from service.nlp.document import Analysis, Document, Finding, Sentence
 from service.nlp.pipeline import ScanResult
-from service.nlp.taxonomy import RISK_TYPES, risk_category
+from service.nlp.taxonomy import built_in
 from tests.support.artifacts import NAME, SHIPPED, VERSION
+
+RISK_TYPES = built_in().risk_types
 
 CONTEXT = "The supplier may not deliver in time."
 
@@ -24,11 +26,14 @@ def watch():
 def scan(*, n_sentences=100, risk_type=RISK_TYPES[0], score=0.9, sensitivity="balanced", **model):
     """A scan whose first sentence alone states a risk."""
     end = len(CONTEXT)
-    finding = Finding(risk_type, risk_category(risk_type), score, CONTEXT, 0, end, None)
+    finding = Finding(risk_type, built_in().category_of(risk_type), score, CONTEXT, 0, end, None)
     sentences = (Sentence(0, end),) * n_sentences
     origin = {"source": "model", "model_name": NAME, "model_version": VERSION, **model}
     return ScanResult(
-        Document(CONTEXT, sentences), Analysis([finding], **origin), "0" * 64, sensitivity
+        Document(CONTEXT, sentences),
+        Analysis(built_in(), [finding], **origin),
+        "0" * 64,
+        sensitivity,
     )
 
 

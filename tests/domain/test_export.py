@@ -84,7 +84,7 @@ def test_write_a_missed_risk_on_a_finding_merges_both_into_one_line(
     missed = Missed(START, END, SENTENCE, ("outage",))
     reviews.report_missed(user, scan.id, missed)
     [line], _ = lines()
-    assert line["labels"] == ["aggressive-deadline", "tight-budget", "outage"]
+    assert line["labels"] == ["aggressive-deadline", "outage", "tight-budget"]
 
 
 def test_write_since_omits_older_feedback(lines, transactions, confirm, user):

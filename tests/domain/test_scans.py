@@ -12,6 +12,7 @@ from service.domain.limits import COUNTED_SCANS
 from service.domain.scans.scans import delete_scan, get_scan, list_scans
 from service.errors import Conflict, NotFound, Unauthenticated
 from service.nlp.pipeline import Submission
+from service.nlp.taxonomy import built_in
 from tests.db.conftest import scan_values
 from tests.domain.conftest import TEXT
 
@@ -25,14 +26,16 @@ def pages(transactions, user):
 
     def read(owner_id=user.id, *, after=None, page=1, **chosen):
         only = ScanFilter(**chosen)
-        return transactions.read(list_scans, owner_id, only, per_page=2, after=after, page=page)
+        return transactions.read(
+            list_scans, owner_id, only, taxonomy=built_in(), per_page=2, after=after, page=page
+        )
 
     return read
 
 
 def test_create_stores_the_scan_with_its_findings_in_order(transactions, scans, user):
     scan = scans.create(user.id, RISKY, key=None).scan
-    stored = transactions.read(get_scan, user.id, scan.id).scan
+    stored = transactions.read(get_scan, user.id, scan.id, taxonomy=built_in()).scan
     findings = transactions.read(list_findings, scan.id, after_n=0, limit=9)
     assert [f.risk_type for f in findings] == ["tight-budget", "aggressive-deadline"]
     assert [TEXT[f.start : f.end] for f in findings] == [f.context for f in findings]
@@ -113,8 +116,8 @@ def test_create_reports_a_stored_scan_once(scans, user, reported):
 
 def test_get_scan_of_another_owner_is_not_found(transactions, scan, add_user):
     with pytest.raises(NotFound):
-        transactions.read(get_scan, add_user().id, scan.id)
-    assert transactions.read(get_scan, None, scan.id).scan.id == scan.id
+        transactions.read(get_scan, add_user().id, scan.id, taxonomy=built_in())
+    assert transactions.read(get_scan, None, scan.id, taxonomy=built_in()).scan.id == scan.id
 
 
 def test_delete_scan_removes_it_with_its_findings_and_records_it(transactions, scan, user, events):
@@ -128,7 +131,7 @@ def test_delete_scan_removes_it_with_its_findings_and_records_it(transactions, s
 def test_delete_scan_of_another_owner_is_not_found_and_keeps_it(transactions, scan, user, add_user):
     with pytest.raises(NotFound):
         transactions.run(delete_scan, add_user().id, scan.id)
-    assert transactions.read(get_scan, user.id, scan.id)
+    assert transactions.read(get_scan, user.id, scan.id, taxonomy=built_in())
 
 
 def test_list_scans_in_pages_lists_every_scan_once_newest_first(scans, user, pages):

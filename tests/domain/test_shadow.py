@@ -11,6 +11,8 @@ from service.errors import AnalyzerError, DatabaseUnavailable
 from service.nlp.analyzers.base import Analyzer
 from service.nlp.document import Analysis, Document, Finding, Sentence
 from service.nlp.pipeline import ScanResult
+from service.nlp.taxonomy import built_in
+from tests.support.own_taxonomy import OWN
 from tests.support.waiting import wait_until
 
 
@@ -18,8 +20,8 @@ def finding(start, risk_type="tight-budget", score=0.5, category="budget"):
     return Finding(risk_type, category, score, "x", start, start + 1, None)
 
 
-def analysis(*findings, version="1"):
-    return Analysis(list(findings), "model", "m", version)
+def analysis(*findings, version="1", taxonomy=None):
+    return Analysis(taxonomy or built_in(), list(findings), "model", "m", version)
 
 
 def test_compare_two_analyses_counts_by_span_and_type():
@@ -29,6 +31,12 @@ def test_compare_two_analyses_counts_by_span_and_type():
     assert (comparison.n_agreeing, comparison.n_only_serving, comparison.n_only_shadow) == (1, 2, 2)
     assert comparison.by_category == {"budget": (1, 1, 2), "quality": (0, 1, 0)}
     assert comparison.mean_abs_score_difference() == pytest.approx(0.3)
+
+
+def test_compare_models_with_other_taxonomies_counts_the_shared_types_alone():
+    own = [finding(0, "rush", category="plant"), finding(5, "outage", category="plant")]
+    comparison = compare(analysis(finding(0), finding(5, "outage")), analysis(*own, taxonomy=OWN))
+    assert (comparison.n_agreeing, comparison.n_only_serving, comparison.n_only_shadow) == (1, 0, 0)
 
 
 def test_compare_nothing_with_nothing_has_no_difference():
@@ -141,7 +149,9 @@ def test_offer_a_scan_by_an_llm_is_ignored(transactions):
     shadow, analyzer = Shadow(transactions), GatedAnalyzer()
     shadow.use(analyzer, share=1)
     by_model = result()
-    shadow.offer(ScanResult(by_model.document, Analysis([], "llm", "llm", ""), "0" * 64))
+    shadow.offer(
+        ScanResult(by_model.document, Analysis(built_in(), [], "llm", "llm", ""), "0" * 64)
+    )
     analyzer.gate.set()
     shadow.offer(by_model)  # once this one is counted, the first was ignored
     assert total_after(transactions, 1).n_sentences == 1

@@ -132,6 +132,7 @@ OTHER_COMMANDS = {
     "tfidf": f"PYTHON -m ml evaluate --analyzer tfidf --data {GOLDEN}",
     "keywords": f"PYTHON -m ml evaluate --analyzer keywords --data {GOLDEN}",
     "artifact": f"PYTHON -m ml evaluate --analyzer {SHIPPED.relative_to(ROOT)} --data {GOLDEN}",
+    "plain": f"PYTHON -m ml plain {SHIPPED.relative_to(ROOT)}",
     "compare": "PYTHON -m ml compare runs/evaluations/tfidf/evaluation.json "
     "runs/evaluations/keywords/evaluation.json",
     "drift": f"PYTHON -m ml drift --reference {SHIPPED.relative_to(ROOT)}/reference.json --data {GOLDEN}",
@@ -149,4 +150,4 @@ def test_other_commands_work(clone):
 def test_commands_of_the_readme_are_all_run_here():
     steps = {"dataset", "train", "export", "calibrate", "evaluate", "register"}  # of `make retrain`
     documented = re.findall(r"-m ml ([a-z-]+)", (ROOT / "ml/README.md").read_text(encoding="utf-8"))
-    assert set(documented) - steps == {"compare", "drift", "rebuild-graph"}
+    assert set(documented) - steps == {"plain", "compare", "drift", "rebuild-graph"}

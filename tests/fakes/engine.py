@@ -7,7 +7,9 @@ import threading
 import numpy as np
 
 from service.nlp.inference.engine import Engine, PassLimits
-from service.nlp.taxonomy import RISK_TYPES
+from service.nlp.taxonomy import built_in
+
+RISK_TYPES = built_in().risk_types
 
 
 class LargestIdEngine(Engine):

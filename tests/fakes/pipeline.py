@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from service.nlp.document import Analysis, Document, Finding, Sentence, Source
 from service.nlp.pipeline import ScanResult, Submission
-from service.nlp.taxonomy import risk_category
+from service.nlp.taxonomy import built_in
 from tests.fakes.rules import risk_types
 
 MODEL, VERSION = "rules", "1.0.0"
@@ -19,6 +19,7 @@ class RulesPipeline:
     """
 
     def __init__(self) -> None:
+        self.taxonomy = built_in()
         self.submissions: list[Submission] = []
         self.during_scan: Callable[[], object] = lambda: None
         self.source: Source = "model"
@@ -28,7 +29,7 @@ class RulesPipeline:
         self.during_scan()
         document = _document(self.extract_text(submission))
         findings = [f for sentence in document.sentences for f in _findings(document, sentence)]
-        analysis = Analysis(findings, self.source, MODEL, VERSION)
+        analysis = Analysis(self.taxonomy, findings, self.source, MODEL, VERSION)
         return ScanResult(document, analysis, submission.sha256(), submission.sensitivity)
 
     def extract_text(self, submission: Submission) -> str:
@@ -45,4 +46,7 @@ def _document(text: str) -> Document:
 
 def _findings(document: Document, sentence: Sentence) -> list[Finding]:
     text, span = document.text[sentence.start : sentence.end], (sentence.start, sentence.end)
-    return [Finding(risk, risk_category(risk), 0.9, text, *span, None) for risk in risk_types(text)]
+    return [
+        Finding(risk, built_in().category_of(risk), 0.9, text, *span, None)
+        for risk in risk_types(text)
+    ]

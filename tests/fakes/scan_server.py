@@ -14,9 +14,12 @@ from typing import Any
 from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
-from service.nlp.taxonomy import CATEGORY_TITLES, RISK_TITLES, risk_category
+from service.nlp.taxonomy import built_in
 from tests.fakes.loopback import LoopbackServer, Reply
 from tests.fakes.rules import risk_types
+
+CATEGORY_TITLES = built_in().category_titles
+RISK_TITLES = built_in().risk_titles
 
 UNREADABLE = {"detail": [{"type": "missing", "loc": ["body", "text"], "msg": "Field required"}]}
 
@@ -56,5 +59,5 @@ class ScanServer(LoopbackServer):
 
 
 def item(risk_type: str, context: str) -> dict[str, str]:
-    category = CATEGORY_TITLES[risk_category(risk_type)]
+    category = CATEGORY_TITLES[built_in().category_of(risk_type)]
     return {"risk": RISK_TITLES[risk_type], "category": category, "context": context}

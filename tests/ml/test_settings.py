@@ -17,7 +17,7 @@ each_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.ste
 def test_configuration_needs_only_files_of_the_repository(path: Path, monkeypatch):
     monkeypatch.delenv("RISKSCAN_DATA", raising=False)
     data = settings.load(path).data
-    names = [*data.authored, *data.real, *data.second_readings, data.dev]
+    names = [*data.authored, *data.real, *data.second_readings, *data.dev_sets, data.kinds]
     assert [name for name in names if not (ROOT / name).is_file()] == []
     assert not any(Path(name).is_absolute() or ".." in name for name in names)
 
@@ -29,7 +29,7 @@ def test_configuration_with_riskscan_data_uses_its_real_sentences(
     monkeypatch.setenv("RISKSCAN_DATA", str(tmp_path))
     data = settings.load(path).data
     assert str(tmp_path / "real-train.jsonl") in data.real
-    assert data.dev == str(tmp_path / "real-dev.jsonl")
+    assert data.dev_sets == [str(tmp_path / f"real-{name}.jsonl") for name in ("dev", "dev2")]
 
 
 def test_missing_riskscan_data_folder_is_reported(tmp_path: Path, monkeypatch):
@@ -40,9 +40,11 @@ def test_missing_riskscan_data_folder_is_reported(tmp_path: Path, monkeypatch):
 
 def test_dev_only_in_an_unset_riskscan_data_is_reported(tmp_path: Path, monkeypatch):
     monkeypatch.delenv("RISKSCAN_DATA", raising=False)
-    text = SHIPPED.read_text().replace(', "ml/data/calibration.jsonl"]', "]")
+    text = SHIPPED.read_text().replace(
+        'dev_fallback = ["ml/data/calibration.jsonl"]', "dev_fallback = []"
+    )
     (tmp_path / "x.toml").write_text(text)
-    with pytest.raises(ConfigError, match="dev: every path is in RISKSCAN_DATA, which is not set"):
+    with pytest.raises(ConfigError, match=r"\[data\]: every path of dev .* which is not set"):
         settings.load(tmp_path / "x.toml")
 
 
@@ -81,7 +83,7 @@ def test_all_faults_are_named_at_once_with_file_table_and_key(tmp_path: Path):
     with pytest.raises(ConfigError) as caught:
         settings.load(tmp_path / "x.toml")
     message = caught.value.message
-    assert message.startswith(f"{tmp_path}/x.toml: unknown table [bass]; [base] lacks package; ")
+    assert message.startswith(f"{tmp_path}/x.toml: unknown table [bass]; [base] lacks model; ")
     assert "[train] epochs: input should be a valid integer" in message
     assert "[train] keep: input should be less than 1" in message
 

@@ -40,26 +40,26 @@ def test_next_version_is_the_minor_version_after_the_highest(models, version):
 def test_resolve_without_activation_starts_from_the_shipped_model(registry):
     assert not registry.exists()
     found = resolve(settings.load(RETRAIN))
-    assert (found.artifact.name, found.artifact.version) == (NAME, "1.4.0")
+    assert (found.artifact.name, found.artifact.version) == (NAME, "1.1.0")
     [start] = found.base.start
     assert ROOT / start == ROOT / found.artifact.calibration_of == SHIPPED
 
 
 def test_resolve_after_activation_starts_from_the_activated_model(registry, capsys):
-    model = make_artifact(registry, "1.4.0")
+    model = make_artifact(registry, "1.1.0")
     with open_services(load()) as services:
         services.deployments.activate(
             model, actor=Actor(operator="test"), why="For this test.", force=True
         )
     found = resolve(settings.load(RETRAIN))
-    assert found.artifact.version == "1.5.0"
+    assert found.artifact.version == "1.2.0"
     assert found.base.start == [found.artifact.calibration_of] == [str(registry / model)]
     assert f"serving is {model}" in capsys.readouterr().out
 
 
 def test_resolve_version_in_the_registry_is_refused(registry, tmp_path):
-    make_artifact(registry, "1.4.0")
-    text = RETRAIN.read_text().replace('version = "next"', 'version = "1.4.0"')
+    make_artifact(registry, "1.1.0")
+    text = RETRAIN.read_text().replace('version = "next"', 'version = "1.1.0"')
     (tmp_path / "mine.toml").write_text(text)
     with pytest.raises(ConfigError, match='version = "next"'):
         resolve(settings.load(tmp_path / "mine.toml"))
@@ -87,7 +87,7 @@ def test_serving_folder_without_activation_is_the_default(config):
     migrate.upgrade(config.database_url)
     assert serving_folder(config) == (
         config.model_dir,
-        "MODEL_DIR, since no model was activated",
+        "the default model, since no model was activated",
     )
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from service.config.settings import ROOT
+from tests.support.encoders import pins
 
 _TABLES = {
     "golden_tolerance": "[artifact]",
@@ -12,13 +13,17 @@ _TABLES = {
     "dev": "[data]",
     "feedback": "[data]",
     "start": "[base]",
+    "model": "[base]",
+    "pooling": "[base]",
+    "unlabelled": "[data]",
 }
 
 
-def write_config(folder: Path, /, *, n_train: int = 24, **changes) -> Path:
+def write_config(folder: Path, /, *, n_train: int = 24, encoder=None, **changes) -> Path:
     """Write a configuration over `n_train` sentences to train and 24 to choose on; values are TOML.
 
-    One epoch is six steps, with a checkpoint of 90 MB in the middle and at the end.
+    One epoch is six steps, with a checkpoint in the middle and at the end. Each has 90 MB, unless `encoder`
+    is a small folder of tests/support/encoders.py.
     """
     lines = (ROOT / "ml/data/authored-a.jsonl").read_text().splitlines(keepends=True)
     (folder / "train.jsonl").write_text("".join(lines[:n_train]))
@@ -27,7 +32,7 @@ def write_config(folder: Path, /, *, n_train: int = 24, **changes) -> Path:
     values = {
         "real": "[]",
         "feedback": "[]",
-        "dev": f'"{folder}/dev.jsonl"',
+        "dev": f'["{folder}/dev.jsonl"]',
         "start": "[]",
         "run": f'"{folder}/run"',
         "folder": f'"{folder}/run/model"',
@@ -41,12 +46,22 @@ def write_config(folder: Path, /, *, n_train: int = 24, **changes) -> Path:
         "n_averaged": "2",
         "keep": "0.0",
         "save_every_min": "5.0",
-    } | changes
+    }
     head, _, rest = text.partition("authored = [")
     text = f'{head}authored = ["{folder}/train.jsonl"]' + rest.partition("]")[2]
+    if encoder:
+        changes["model"] = f'"{encoder}"'
+        text = _with_pins(text, encoder)
+    values |= changes
     rows = [line for line in text.splitlines() if line.split(" = ")[0] not in values]
     for key, value in values.items():
         at = rows.index(_TABLES.get(key, "[train]"))
         rows.insert(at + 1, f"{key} = {value}")
     (folder / "tiny.toml").write_text("\n".join(rows))
     return folder / "tiny.toml"
+
+
+def _with_pins(text: str, encoder: Path) -> str:
+    before, _, after = text.partition("[base.sha256]")
+    hashes = "\n".join(f'"{name}" = "{digest}"' for name, digest in pins(encoder).items())
+    return f"{before}[base.sha256]\n{hashes}\n\n[train]" + after.partition("[train]")[2]

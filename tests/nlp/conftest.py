@@ -14,6 +14,7 @@ from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import Artifact
 from service.nlp.inference.torch_engine import TorchEngine
 from service.nlp.segmentation.segmenter import Segmenter
+from service.nlp.taxonomy import built_in
 from tests.fakes.chat_server import ChatServer
 from tests.fakes.scan_server import ScanServer
 from tests.support.artifacts import SHIPPED as MODEL_DIR
@@ -66,7 +67,9 @@ def open_llm(chat_server: ChatServer) -> Iterator[Callable[[RequestMode], LLMAna
     with ExitStack() as stack:
 
         def opened(mode: RequestMode) -> LLMAnalyzer:
-            analyzer = LLMAnalyzer(chat_server.base_url, model="rules", request_mode=mode)
+            analyzer = LLMAnalyzer(
+                chat_server.base_url, taxonomy=built_in(), model="rules", request_mode=mode
+            )
             stack.callback(analyzer.close)
             return analyzer
 
@@ -75,6 +78,6 @@ def open_llm(chat_server: ChatServer) -> Iterator[Callable[[RequestMode], LLMAna
 
 @pytest.fixture
 def remote(scan_server: ScanServer) -> Iterator[RemoteAnalyzer]:
-    analyzer = RemoteAnalyzer(scan_server.url)
+    analyzer = RemoteAnalyzer(scan_server.url, taxonomy=built_in())
     yield analyzer
     analyzer.close()

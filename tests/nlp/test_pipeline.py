@@ -13,6 +13,7 @@ from service.nlp.deadline import Deadline
 from service.nlp.document import Analysis, Finding
 from service.nlp.observer import Observer
 from service.nlp.pipeline import ScanPipeline, Submission
+from service.nlp.taxonomy import built_in
 from tests.support.documents import encrypted_pdf
 
 GERMAN = "Das Budget ist knapp und die Frist ist sehr kurz bemessen. " * 3
@@ -22,6 +23,7 @@ class KeywordAnalyzer(Analyzer):
     """Finds tight-budget in each sentence with the word "budget"."""
 
     source = "model"
+    taxonomy = built_in()
     languages = frozenset({"en"})
     model_name, model_version = "keyword", "1"
 
@@ -37,7 +39,7 @@ class KeywordAnalyzer(Analyzer):
             for s, text in zip(document.sentences, document.sentence_texts(), strict=True)
             if "budget" in text
         ]
-        return Analysis(findings, self.source, self.model_name, self.model_version)
+        return Analysis(self.taxonomy, findings, self.source, self.model_name, self.model_version)
 
 
 class StageRecorder(Observer):

@@ -44,7 +44,7 @@ def test_secrets_and_data_stay_out_of_the_images(path):
     assert is_ignored(path)
 
 
-def test_dockerfiles_differ_only_in_requirements_and_device():
+def test_dockerfiles_differ_only_in_requirements_device_and_the_accurate_model():
     cpu, gpu = (
         {line for line in (ROOT / name).read_text().splitlines() if not line.startswith("#")}
         for name in DOCKERFILES
@@ -56,9 +56,21 @@ def test_dockerfiles_differ_only_in_requirements_and_device():
         "    DEVICE=cuda \\",
         "    NVIDIA_DRIVER_CAPABILITIES=compute,utility",
         "    NVIDIA_VISIBLE_DEVICES=all \\",
+        "COPY --from=accurate /app/models_cache models_cache",
+        "COPY --from=build /app/models_cache models_cache",
+        "COPY ml ml",
         "COPY requirements.txt constraints.txt /build/",
+        "COPY requirements.txt requirements-build.txt requirements-mpnet.txt constraints.txt ./",
         "COPY requirements.txt requirements-gpu.txt constraints.txt /build/",
+        "FROM python:3.11-slim-bookworm AS accurate",
+        "RUN pip install --no-cache-dir -r requirements.txt -r requirements-build.txt -c constraints.txt",
+        "RUN python -m ml build-artifact && rm -rf var models_cache/adapters",
+        "RUN rm -rf models_cache/adapters",
     ]
+
+
+def test_cpu_image_has_no_training_code():
+    assert not [path for path in copied_files("Dockerfile.cpu") if path.startswith("ml/")]
 
 
 @pytest.mark.parametrize("name", COMPOSE["services"])

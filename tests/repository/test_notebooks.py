@@ -18,7 +18,7 @@ NEEDS_ENCODER = pytest.mark.skipif(
 )
 TRAINS = [pytest.mark.slow, NEEDS_ENCODER]
 RUNS = [
-    pytest.param(path, marks=TRAINS if "retrain" in path.name else (), id=path.stem)
+    pytest.param(path, marks=TRAINS if "train" in path.name else (), id=path.stem)
     for path in NOTEBOOKS
 ]
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
@@ -83,4 +83,4 @@ def test_notebook_defines_nothing_and_reads_the_environment_in_one_cell(path):
 def test_readme_lists_each_notebook():
     readme = (ROOT / "notebooks/README.md").read_text(encoding="utf-8")
     assert [p.stem for p in NOTEBOOKS if f"`{p.stem}`" in readme] == [p.stem for p in NOTEBOOKS]
-    assert len(NOTEBOOKS) == 5
+    assert len(NOTEBOOKS) == 6

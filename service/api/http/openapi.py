@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 from apiflask import APIFlask
 from apispec import APISpec
 from apispec.ext.marshmallow.common import make_schema_key, resolve_schema_instance
+from flask import Response
 
 from service.api.http.bodies import BODY_TYPES, REPORT_PART
 from service.api.http.problem_document import MEDIA_TYPE
 from service.api.http.response_headers import REVALIDATE, etagged
+from service.api.http.taxonomy_names import with_names
 from service.api.schemas.problems import ProblemOut
 from service.config.documentation import error_table
+from service.nlp.taxonomy import Taxonomy
 
 _ALWAYS = {"400": "The request is not valid", "406": "Not acceptable", "500": "Internal error"}
 _UNAVAILABLE = {"503": "Temporarily unavailable; see Retry-After"}
@@ -87,8 +91,8 @@ class DocumentedApp(APIFlask):
         return super()._register_schema_and_get_ref(spec, registered_schema_classes, schema_obj)
 
 
-def register(app: APIFlask) -> None:
-    """Configure how APIFlask generates the document."""
+def register(app: APIFlask, taxonomy: Callable[[], Taxonomy]) -> None:
+    """Configure how APIFlask generates the document; it lists the names of the current `taxonomy`."""
     app.config.update(
         VALIDATION_ERROR_STATUS_CODE=400,
         VALIDATION_ERROR_SCHEMA=ProblemOut,
@@ -98,7 +102,14 @@ def register(app: APIFlask) -> None:
     )
     app.spec_processor(complete_document)  # type: ignore[arg-type]  # a dict, since SPEC_FORMAT is json
     # APIFlask registers this view before the application can configure it.
-    app.view_functions["openapi.spec"] = etagged(REVALIDATE)(app.view_functions["openapi.spec"])
+    generate = app.view_functions["openapi.spec"]
+
+    def served_document() -> Response:
+        response = cast("Response", generate())
+        response.set_data(json.dumps(with_names(response.get_json(), taxonomy())))
+        return response
+
+    app.view_functions["openapi.spec"] = etagged(REVALIDATE)(served_document)
 
 
 def complete_document(spec: dict[str, Any]) -> dict[str, Any]:

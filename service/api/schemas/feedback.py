@@ -12,14 +12,14 @@ from apiflask.validators import Length, OneOf, Range
 from marshmallow import ValidationError, post_dump
 
 from db.tables import Verdict
+from service.api.http.taxonomy_names import MARK
 from service.api.schemas.fields import (
     MAX_INT,
+    RiskTypeName,
     StrictSchema,
-    TaxonomyKey,
     Text,
     character_offset,
 )
-from service.nlp.taxonomy import RISK_TITLES, RISK_TYPES
 
 VERDICTS_ON_FINDINGS = (Verdict.CONFIRMED, Verdict.REJECTED, Verdict.RELABELLED)
 MAX_COMMENT_CHARS = 2000
@@ -31,8 +31,8 @@ class RiskTypeList(List[Any]):
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - marshmallow's
         kwargs.setdefault("metadata", {"uniqueItems": True})
-        kwargs["validate"] = [Length(1, len(RISK_TYPES)), _require_distinct]
-        super().__init__(TaxonomyKey(RISK_TITLES), **kwargs)
+        kwargs["validate"] = [Length(min=1), _require_distinct]
+        super().__init__(RiskTypeName(), **kwargs)
 
 
 def _require_distinct(values: list[str]) -> None:
@@ -111,7 +111,7 @@ class FeedbackOut(Schema):
     )
     verdict = String(required=True, validate=OneOf(list(Verdict)))
     risk_types = List(
-        String(validate=OneOf(RISK_TYPES)),
+        String(metadata={MARK: "risk type key"}),
         required=True,
         metadata={"description": "The types that this verdict confirms or reports."},
     )

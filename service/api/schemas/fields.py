@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from apiflask import Schema
 from apiflask.fields import Boolean, Integer, String
 from apiflask.validators import Length, Range
 from marshmallow import RAISE, ValidationError, validates_schema
 
-from service.nlp.taxonomy import key_named
+from service.api.current import services
+from service.api.http.taxonomy_names import MARK, Mark
+from service.nlp.taxonomy import MAX_TITLE_CHARS, key_named, unknown_name
 
 MAX_INT = 2**31 - 1
 """The largest value of an INTEGER column."""
@@ -59,21 +61,44 @@ class Flag(Boolean):
         return flag
 
 
-class TaxonomyKey(String):
-    """A key of the taxonomy; clients may send key or title in any case."""
+class RiskTypeName(String):
+    """A risk type that the serving model has; clients may send key or title in any case."""
 
-    def __init__(self, titles: Mapping[str, str], **kwargs: Any) -> None:  # noqa: ANN401 - marshmallow's
-        kwargs.setdefault("metadata", {})
-        kwargs["metadata"] = {"enum": [*titles, *titles.values()], **kwargs["metadata"]}
-        super().__init__(**kwargs)
-        self._titles = titles
+    def __init__(self) -> None:
+        mark: Mark = "risk type only"
+        super().__init__(metadata={MARK: mark})
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - marshmallow's
         name: str = super()._deserialize(value, *args, **kwargs)
-        key = key_named(name, self._titles)
+        titles = services().taxonomy.risk_titles
+        key = key_named(name, titles)
         if key is None:
-            raise ValidationError("Not a key or title of GET /api/v1/taxonomy.")
+            raise ValidationError(unknown_name(titles))
         return key
+
+
+class StoredName(Text):
+    """A category or risk type of stored findings: key or title of the serving model in any case.
+
+    Any other text passes unchanged: it may be a key that an earlier model found.
+    """
+
+    def __init__(self, kind: Literal["category", "risk type"]) -> None:
+        super().__init__(
+            validate=Length(1, MAX_TITLE_CHARS),
+            metadata={
+                MARK: kind,
+                "description": "Key or title; of an earlier model's findings the key alone.",
+            },
+        )
+        self._kind = kind
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - marshmallow's
+        name: str = super()._deserialize(value, *args, **kwargs)
+        taxonomy = services().taxonomy
+        is_category = self._kind == "category"
+        titles = taxonomy.category_titles if is_category else taxonomy.risk_titles
+        return key_named(name, titles) or name
 
 
 class CursorQuery(StrictSchema):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from apiflask import Schema
 from apiflask.fields import Boolean, Float, Integer, List, Nested, String
-from apiflask.validators import OneOf, Range
+from apiflask.validators import Range
 
+from service.api.http.taxonomy_names import MARK
 from service.api.schemas.feedback import FeedbackOut
 from service.api.schemas.fields import MAX_INT, StrictSchema, character_offset
 from service.api.schemas.scans import warning_list
-from service.nlp.taxonomy import CATEGORIES, RISK_TYPES
 
 
 class FindingListQuery(StrictSchema):
@@ -30,13 +30,14 @@ class FindingOut(Schema):
     risk_type = String(
         required=True,
         allow_none=True,
-        validate=OneOf(RISK_TYPES),
         metadata={
-            "description": "null if the service at AI_SERVICE_URL returned a risk outside the taxonomy."
+            MARK: "risk type key",
+            "description": "null if the service at AI_SERVICE_URL returned a risk outside the taxonomy. "
+            "A finding of an earlier model may have a key that GET /taxonomy no longer lists.",
         },
     )
     risk = String(required=True, metadata={"description": "Title of the risk."})
-    category = String(required=True, allow_none=True, validate=OneOf(CATEGORIES))
+    category = String(required=True, allow_none=True, metadata={MARK: "category key"})
     category_title = String(required=True)
     score = Float(
         required=True,

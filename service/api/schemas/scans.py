@@ -22,10 +22,10 @@ from apiflask.validators import Length, OneOf, Range, Regexp
 from marshmallow import pre_load
 
 from db.tables import Source
-from service.api.schemas.fields import Flag, StrictSchema, TaxonomyKey, Text
+from service.api.schemas.fields import Flag, StoredName, StrictSchema, Text
 from service.domain.limits import COUNTED_SCANS, NUMBERED_SCANS
 from service.nlp.artifacts.operating_points import SENSITIVITIES
-from service.nlp.taxonomy import CATEGORY_TITLES, MAX_TITLE_CHARS, RISK_TITLES
+from service.nlp.taxonomy import MAX_TITLE_CHARS
 
 _FLAGS = ("true", "false", "on", "off", "yes", "no", "1", "0")
 _STORABLE = Range(datetime(1970, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC))
@@ -209,8 +209,8 @@ class ScanListQuery(StrictSchema):
         validate=Length(1, 200), metadata={"description": "The next_cursor of the previous page."}
     )
     source = String(validate=OneOf(list(Source)))
-    category = TaxonomyKey(CATEGORY_TITLES, metadata={"description": "Key or title."})
-    risk_type = TaxonomyKey(RISK_TITLES, metadata={"description": "Key or title."})
+    category = StoredName("category")
+    risk_type = StoredName("risk type")
     foreign_category = _foreign_title("category")
     foreign_risk = _foreign_title("risk")
     q = Text(

@@ -51,7 +51,7 @@ class DriftMonitor:
             if f.start is not None and f.category is not None
         ]
         n_sentences = len(result.document.sentences)
-        counts = drift_index.finding_counts(findings, n_sentences)
+        counts = drift_index.finding_counts(findings, n_sentences, taxonomy=analysis.taxonomy)
         with self._lock:
             if model_name(analysis) != self._model:
                 self._model = model_name(analysis)
@@ -65,7 +65,7 @@ class DriftMonitor:
         with self._lock:
             model = self._model
             observed = {
-                name: [int(n) for n in recent + self._earlier.counts[name]]
+                name: [int(n) for n in recent + self._earlier.counts.get(name, 0)]
                 for name, recent in self._recent.counts.items()
             }
         reference = self._cached_reference(model) if model else None
@@ -92,13 +92,9 @@ class _Window:
 
     def __init__(self) -> None:
         self.n_sentences = 0
-        self.counts = _arrays(drift_index.finding_counts([], 0))
+        self.counts: dict[str, Counts] = {}
 
     def add(self, counts: Mapping[str, list[int]], n_sentences: int) -> None:
         self.n_sentences += n_sentences
-        for name, added in _arrays(counts).items():
-            self.counts[name] += added
-
-
-def _arrays(counts: Mapping[str, list[int]]) -> dict[str, Counts]:
-    return {name: np.array(values, np.int64) for name, values in counts.items()}
+        for name, added in counts.items():
+            self.counts[name] = np.array(added, np.int64) + self.counts.get(name, 0)

@@ -22,6 +22,7 @@ from service.nlp.analyzers.base import Analyzer
 from service.nlp.analyzers.factory import open_model
 from service.nlp.analyzers.pool import AnalyzerPool
 from service.nlp.artifacts.registry import Registry, manifest_sha256
+from service.nlp.inference.default_model import default_folder
 from service.nlp.observer import NULL_OBSERVER, Observer
 from service.observability.logging import fields
 
@@ -131,9 +132,11 @@ class Rollout:
 
     @cached_property
     def _default(self) -> _Loaded:
-        """The model of MODEL_DIR, which serves until another one is activated."""
+        """The default model, which serves until another one is activated."""
         analyzer = self._analyzers().default
-        return _Loaded(_model_name(analyzer), manifest_sha256(self._config.model_dir), analyzer)
+        return _Loaded(
+            _model_name(analyzer), manifest_sha256(default_folder(self._config)), analyzer
+        )
 
     @property
     def _serving(self) -> _Loaded:

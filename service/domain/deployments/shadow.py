@@ -50,12 +50,18 @@ class Comparison:
 
 
 def compare(serving: Analysis, shadow: Analysis) -> Comparison:
-    """Compare the findings of two analyses of the same document, by span and risk type."""
-    ours = {_key(f): f for f in serving.findings}
-    theirs = {_key(f): f for f in shadow.findings}
+    """Compare the findings of two analyses of the same document, by span and risk type.
+
+    If their taxonomies differ, only the types that both have are compared.
+    """
+    shared = serving.taxonomy.columns.keys() & shadow.taxonomy.columns
+    ours, theirs = (
+        {_key(f): f for f in analysis.findings if f.risk_type in shared}
+        for analysis in (serving, shadow)
+    )
     groups = (ours.keys() & theirs, ours.keys() - theirs, theirs.keys() - ours)
     findings = {**theirs, **ours}
-    counted = [Counter(findings[key].category or "foreign" for key in keys) for keys in groups]
+    counted = [Counter(str(findings[key].category) for key in keys) for keys in groups]
     agreeing, only_serving, only_shadow = groups
     return Comparison(
         n_agreeing=len(agreeing),
@@ -199,8 +205,8 @@ def model_name(analysis: Analysis) -> str:
     return f"{analysis.model_name}/{analysis.model_version}"
 
 
-def _key(finding: Finding) -> tuple[int | None, int | None, str]:
-    return finding.start, finding.end, finding.risk
+def _key(finding: Finding) -> tuple[int | None, int | None, str | None]:
+    return finding.start, finding.end, finding.risk_type
 
 
 def _sum(a: ShadowCounts, b: ShadowCounts) -> ShadowCounts:

@@ -8,10 +8,6 @@ from datetime import datetime
 from enum import IntEnum
 from uuid import UUID
 
-from service.nlp.taxonomy import RISK_TYPES
-
-_PLACE = {risk_type: place for place, risk_type in enumerate(RISK_TYPES)}
-
 
 class Status(IntEnum):
     """How firmly a finding or sentence is settled, from the weakest to the strongest."""
@@ -42,7 +38,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The risk types after all reviews, in the taxonomy's order, and how firm the result is."""
+    """The risk types after all reviews, in alphabetical order, and how firm the result is."""
 
     status: Status
     risk_types: tuple[str, ...]
@@ -84,5 +80,5 @@ def latest(verdicts: Iterable[Review]) -> Review:
 
 
 def in_order(risk_types: Iterable[str]) -> tuple[str, ...]:
-    """Return each risk type once, in the taxonomy's order; types of an older taxonomy come last."""
-    return tuple(sorted(set(risk_types), key=lambda r: (_PLACE.get(r, len(_PLACE)), r)))
+    """Return each risk type once, in alphabetical order, which no change of the taxonomy alters."""
+    return tuple(sorted(set(risk_types)))

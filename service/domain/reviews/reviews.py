@@ -204,7 +204,14 @@ class _Entry:
 
     def equals(self, row: tables.Feedback, role: str) -> bool:
         own = (self.verdict, [*self.risk_types], self.comment, self.context, self.is_verified, role)
-        stored = (row.verdict, row.risk_types, row.comment, row.context, row.verified, row.role)
+        stored = (
+            row.verdict,
+            sorted(row.risk_types),
+            row.comment,
+            row.context,
+            row.verified,
+            row.role,
+        )
         return own == stored
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -21,10 +21,11 @@ from db.queries.audit import Event
 from service.domain.audit import Action, Actor, event, record
 from service.domain.limits import COUNTED_SCANS
 from service.domain.transactions import Transactions
-from service.errors import Conflict, NotFound, Unauthenticated
+from service.errors import Conflict, Fault, InvalidRequest, NotFound, Unauthenticated
 from service.nlp.document import Finding
 from service.nlp.observer import NULL_OBSERVER, Observer, observe_stage
 from service.nlp.pipeline import ScanPipeline, ScanResult, Submission
+from service.nlp.taxonomy import Taxonomy, unknown_name
 
 _FINDING_FIELDS = tuple(field.name for field in dataclasses.fields(Finding))
 
@@ -107,18 +108,25 @@ class Scans:
 
     def _earlier(self, user_id: UUID, key: str, request_sha256: str | None) -> StoredScan | None:
         """Return the scan that was stored with the key; Conflict if its content was different."""
-        earlier = self._transactions.read(_scan_by_key, user_id, key)
+        earlier = self._transactions.read(
+            _scan_by_key, user_id, key, taxonomy=self._pipeline.taxonomy
+        )
         if earlier is not None and earlier.scan.request_sha256 != request_sha256:
             raise Conflict("This Idempotency-Key came with other content before; use a new key.")
         return earlier
 
 
-def get_scan(session: Session, owner_id: UUID | None, scan_id: UUID) -> StoredScan:
-    """Return a scan of this owner, or of anyone if None; NotFound if there is none."""
+def get_scan(
+    session: Session, owner_id: UUID | None, scan_id: UUID, *, taxonomy: Taxonomy
+) -> StoredScan:
+    """Return a scan of this owner, or of anyone if None; NotFound if there is none.
+
+    `taxonomy` gives the titles.
+    """
     scan = queries.get_scan(session, scan_id, owner_id)
     if scan is None:
         raise _not_found()
-    return _with_findings(session, scan)
+    return _with_findings(session, scan, taxonomy)
 
 
 def list_scans(
@@ -126,6 +134,7 @@ def list_scans(
     owner_id: UUID | None,
     filters: queries.ScanFilter,
     *,
+    taxonomy: Taxonomy,
     per_page: int,
     after: tuple[datetime, UUID] | None,
     page: int = 1,
@@ -133,7 +142,11 @@ def list_scans(
     """Return scans of this owner, or of everyone if None: those after a position, else a page.
 
     Newest first. Only a numbered page has the total, which is exact up to COUNTED_SCANS.
+
+    Raises:
+        InvalidRequest: neither `taxonomy` nor any finding has the category or risk type of `filters`.
     """
+    _check_labels(session, filters, taxonomy)
     if after is None:
         return _numbered_page(session, owner_id, filters, page=page, per_page=per_page)
     rows = queries.list_scans(session, owner_id, filters, limit=per_page + 1, after=after)
@@ -150,14 +163,34 @@ def delete_scan(session: Session, user_id: UUID, scan_id: UUID) -> None:
     record(session, deleted)
 
 
-def _scan_by_key(session: Session, user_id: UUID, key: str) -> StoredScan | None:
+def _check_labels(session: Session, filters: queries.ScanFilter, taxonomy: Taxonomy) -> None:
+    """Refuse a category or risk type that is neither in `taxonomy` nor in a finding of an earlier model."""
+    named: tuple[tuple[queries.Label, Mapping[str, str]], ...] = (
+        ("category", taxonomy.category_titles),
+        ("risk_type", taxonomy.risk_titles),
+    )
+    faults = [
+        Fault(name, unknown_name(titles))
+        for name, titles in named
+        if (key := getattr(filters, name)) is not None
+        and key not in titles
+        and not queries.is_label_stored(session, name, key)
+    ]
+    if faults:
+        message = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
+        raise InvalidRequest(message, faults=tuple(faults))
+
+
+def _scan_by_key(
+    session: Session, user_id: UUID, key: str, *, taxonomy: Taxonomy
+) -> StoredScan | None:
     scan = queries.scan_by_key(session, user_id, key)
-    return None if scan is None else _with_findings(session, scan)
+    return None if scan is None else _with_findings(session, scan, taxonomy)
 
 
-def _with_findings(session: Session, scan: tables.Scan) -> StoredScan:
+def _with_findings(session: Session, scan: tables.Scan, taxonomy: Taxonomy) -> StoredScan:
     rows = queries.list_findings(session, scan.id)
-    return StoredScan(scan, [_finding(row).data_item() for row in rows])
+    return StoredScan(scan, [_finding(row).data_item(taxonomy) for row in rows])
 
 
 def _numbered_page(

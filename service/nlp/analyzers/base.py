@@ -16,7 +16,7 @@ from service.nlp.arrays import Bools, Floats, Rows, Scores, row_blocks
 from service.nlp.artifacts.operating_points import OperatingPoint, Sensitivity
 from service.nlp.deadline import Deadline
 from service.nlp.document import Analysis, Document, Finding, Source
-from service.nlp.taxonomy import RISK_TYPES, risk_category
+from service.nlp.taxonomy import Taxonomy
 
 MAX_FINDINGS = 250_000
 """Most findings in one document. Each takes 1.2 kB of memory until the response is sent."""
@@ -46,6 +46,8 @@ class Analyzer(ABC):
     """Whether the analyzer can use the caller's file, which `Document.file` then holds."""
     model_name: str
     model_version: str
+    taxonomy: Taxonomy
+    """The categories and risk types of its findings."""
 
     @abstractmethod
     def analyze(
@@ -104,9 +106,7 @@ class SentenceScorer(Analyzer):
         Each block is float32 (n_rows, n_risk_types) in [0, 1], at most arrays.ROWS rows. The default scores
         each sentence without context.
         """
-        rows, row_of = distinct_rows(
-            sentences, self.score_batch, self.batch_size, deadline=deadline, progress=progress
-        )
+        rows, row_of = self._distinct_scores(sentences, deadline=deadline, progress=progress)
         for block in row_blocks(len(sentences)):
             yield rows[row_of[block]]
 
@@ -130,7 +130,7 @@ class SentenceScorer(Analyzer):
                 raise TooLarge(
                     f"The document has more than {MAX_FINDINGS:,} findings, the limit. Send it in parts."
                 )
-        return Analysis(findings, self.source, self.model_name, self.model_version)
+        return Analysis(self.taxonomy, findings, self.source, self.model_name, self.model_version)
 
     def score(
         self,
@@ -143,9 +143,7 @@ class SentenceScorer(Analyzer):
 
         Returns float32 (len(sentences), n_risk_types) in [0, 1], rows in the order of `sentences`.
         """
-        rows, row_of = distinct_rows(
-            sentences, self.score_batch, self.batch_size, deadline=deadline, progress=progress
-        )
+        rows, row_of = self._distinct_scores(sentences, deadline=deadline, progress=progress)
         self._check(rows)
         return rows[row_of]
 
@@ -160,17 +158,33 @@ class SentenceScorer(Analyzer):
         blocks = list(self.document_scores(sentences, deadline=deadline, progress=progress))
         for block in blocks:
             self._check(block)
-        return np.concatenate([np.zeros((0, len(RISK_TYPES)), np.float32), *blocks])
+        return np.concatenate([np.zeros((0, self._n_types), np.float32), *blocks])
 
     def decide(self, scores: Scores, sensitivity: Sensitivity = "balanced") -> Bools:
         """Return bool (n, n_risk_types): the risk types that sentences with these scores state."""
         return self.operating_points[sensitivity].decide(scores)
 
+    @property
+    def _n_types(self) -> int:
+        return len(self.taxonomy.risk_types)
+
+    def _distinct_scores(
+        self, sentences: Sequence[str], *, deadline: Deadline | None, progress: Progress | None
+    ) -> tuple[Scores, Rows]:
+        return distinct_rows(
+            sentences,
+            self.score_batch,
+            self.batch_size,
+            width=self._n_types,
+            deadline=deadline,
+            progress=progress,
+        )
+
     def _finding(self, document: Document, row: int, column: int, score: float) -> Finding:
-        sentence, risk_type = document.sentences[row], RISK_TYPES[column]
+        sentence, taxonomy = document.sentences[row], self.taxonomy
         return Finding(
-            risk_type=risk_type,
-            category=risk_category(risk_type),
+            risk_type=taxonomy.risk_types[column],
+            category=taxonomy.category_by_column[column],
             score=float(score) if self.has_probabilities else None,
             context=document.text[sentence.start : sentence.end],
             start=sentence.start,
@@ -180,10 +194,10 @@ class SentenceScorer(Analyzer):
 
     def _check(self, scores: Scores) -> None:
         """Raise AnalyzerError unless `scores` is (n, n_risk_types) in [0, 1] without NaN."""
-        if scores.ndim != 2 or scores.shape[1] != len(RISK_TYPES):
+        if scores.ndim != 2 or scores.shape[1] != self._n_types:
             raise AnalyzerError(
                 f"The analyzer {self.model_name} returned scores of shape {scores.shape}, which should have "
-                f"{len(RISK_TYPES)} columns; the scan was refused."
+                f"{self._n_types} columns; the scan was refused."
             )
         lowest, highest = scores.min(initial=0.0), scores.max(initial=0.0)
         if not (lowest >= 0.0 and highest <= 1.0):  # NaN fails both comparisons
@@ -197,12 +211,13 @@ def distinct_rows(
     function: BatchFunction,
     batch_size: int,
     *,
+    width: int,
     deadline: Deadline | None = None,
     progress: Progress | None = None,
 ) -> tuple[Floats, Rows]:
     """Apply `function` to each distinct sentence once, in document order, `batch_size` at a time.
 
-    Documents repeat sentences: page footers, table cells.
+    Documents repeat sentences: page footers, table cells. `width` is that of the result without sentences.
 
     Returns:
         float32 (n_distinct, width): the rows that `function` returned.
@@ -213,7 +228,7 @@ def distinct_rows(
         AnalyzerError: `function` did not return one row for each sentence.
     """
     distinct, row_of = _distinct(sentences)
-    rows = np.zeros((0, len(RISK_TYPES)), np.float32)
+    rows = np.zeros((0, width), np.float32)
     for begin in range(0, len(distinct), batch_size):
         if deadline is not None:
             deadline.check()

@@ -8,9 +8,11 @@ from service.config.settings import Config
 from service.nlp.analyzers.base import Analyzer
 from service.nlp.analyzers.llm import LLMAnalyzer
 from service.nlp.analyzers.local import LocalAnalyzer
-from service.nlp.analyzers.pool import AnalyzerPool
+from service.nlp.analyzers.pool import AnalyzerPool, OpenLLM
 from service.nlp.analyzers.remote import RemoteAnalyzer
+from service.nlp.inference.default_model import default_folder
 from service.nlp.observer import NULL_OBSERVER, Observer
+from service.nlp.taxonomy import built_in
 
 
 def open_analyzers(config: Config, observer: Observer = NULL_OBSERVER) -> AnalyzerPool:
@@ -19,7 +21,7 @@ def open_analyzers(config: Config, observer: Observer = NULL_OBSERVER) -> Analyz
     Raises:
         ArtifactError: the model is missing or altered, or does not reproduce its golden scores.
     """
-    return AnalyzerPool(_open_default(config, observer), _open_llm(config, observer))
+    return AnalyzerPool(_open_default(config, observer), _llm_opener(config, observer))
 
 
 def open_model(
@@ -37,35 +39,45 @@ def open_model(
         ArtifactError: the artifact is missing or altered, or does not reproduce its golden scores.
     """
     threads = config.inference_threads if n_threads is None else n_threads
-    return LocalAnalyzer.open(
+    analyzer = LocalAnalyzer.open(
         folder,
         device=config.device,
         n_threads=threads,
         cache_sentences=config.cache_sentences,
         observer=observer,
     )
+    observer.taxonomy_opened(analyzer.taxonomy.category_keys)
+    return analyzer
 
 
 def _open_default(config: Config, observer: Observer) -> Analyzer:
     if config.ai_service_url:
+        taxonomy = built_in()
+        observer.taxonomy_opened(taxonomy.category_keys)
         return RemoteAnalyzer(
-            config.ai_service_url, token=config.ai_service_token, observer=observer
+            config.ai_service_url,
+            taxonomy=taxonomy,
+            token=config.ai_service_token,
+            observer=observer,
         )
-    return open_model(config, config.model_dir, observer=observer)
+    return open_model(config, default_folder(config), observer=observer)
 
 
-def _open_llm(config: Config, observer: Observer) -> Analyzer | None:
+def _llm_opener(config: Config, observer: Observer) -> OpenLLM | None:
+    """Return the function that opens the analyzer for `force_llm`; None if none is configured."""
     if config.llm_base_url:
-        return LLMAnalyzer(
+        return lambda taxonomy: LLMAnalyzer(
             config.llm_base_url,
+            taxonomy=taxonomy,
             model=config.llm_model,
             api_key=config.llm_api_key,
             request_mode=config.llm_request_mode,
             observer=observer,
         )
     if config.ai_service_url:
-        return RemoteAnalyzer(
+        return lambda taxonomy: RemoteAnalyzer(
             config.ai_service_url,
+            taxonomy=taxonomy,
             token=config.ai_service_token,
             force_llm=True,
             observer=observer,

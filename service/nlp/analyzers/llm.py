@@ -23,7 +23,7 @@ from service.nlp.artifacts.operating_points import SENSITIVITIES, OperatingPoint
 from service.nlp.deadline import Deadline
 from service.nlp.document import Source
 from service.nlp.observer import NULL_OBSERVER, Observer, observe_call
-from service.nlp.taxonomy import RISK_TYPES
+from service.nlp.taxonomy import Taxonomy
 
 MAX_SENTENCES_PER_REQUEST = 30
 MAX_CHARS_PER_REQUEST = 6_000
@@ -33,7 +33,6 @@ REQUESTS_AT_ONCE = 4
 # A finding takes about 22 tokens. Without a limit, a small LLM under a grammar may list findings forever.
 ANSWER_TOKENS_PER_SENTENCE = 25 * MAX_TYPES_PER_SENTENCE
 ANSWER_TOKENS = 512  # also for words around the answer
-_COLUMN = {risk_type: column for column, risk_type in enumerate(RISK_TYPES)}
 
 
 class LLMAnalyzer(SentenceScorer):
@@ -51,15 +50,20 @@ class LLMAnalyzer(SentenceScorer):
         self,
         base_url: str,
         *,
+        taxonomy: Taxonomy,
         model: str,
         api_key: str = "",
         request_mode: RequestMode = "json_schema",
         observer: Observer = NULL_OBSERVER,
     ) -> None:
-        """Use `model` at `base_url`, such as http://localhost:8080/v1; connects at first use."""
+        """Ask `model` at `base_url`, such as http://localhost:8080/v1, for the types of `taxonomy`.
+
+        Connects at first use.
+        """
+        self.taxonomy = taxonomy
         self.model_name = model
         self.model_version = ""
-        yes_or_no = OperatingPoint(0.5, np.full(len(RISK_TYPES), 0.5, dtype=np.float32))
+        yes_or_no = OperatingPoint(0.5, np.full(self._n_types, 0.5, dtype=np.float32))
         self.operating_points = dict.fromkeys(SENSITIVITIES, yes_or_no)
         self.request_mode = request_mode
         self._observer = observer
@@ -70,12 +74,12 @@ class LLMAnalyzer(SentenceScorer):
         )
 
     def score_batch(self, sentences: Sequence[str], *, deadline: Deadline | None = None) -> Scores:
-        scores = np.zeros((len(sentences), len(RISK_TYPES)), dtype=np.float32)
+        scores = np.zeros((len(sentences), self._n_types), dtype=np.float32)
         parts = list(_request_ranges(sentences))
         answers = self._post_all([sentences[start:end] for start, end in parts], deadline)
         for (start, _), pairs in zip(parts, answers, strict=True):
             for number, risk_type in pairs:
-                scores[start + number - 1, _COLUMN[risk_type]] = 1.0
+                scores[start + number - 1, self.taxonomy.columns[risk_type]] = 1.0
         return scores
 
     def close(self) -> None:
@@ -97,14 +101,19 @@ class LLMAnalyzer(SentenceScorer):
     def _post(self, sentences: Sequence[str], deadline: Deadline | None) -> set[Pair]:
         request = {
             "model": self.model_name,
-            "messages": messages(sentences),
+            "messages": messages(sentences, self.taxonomy),
             "temperature": 0,
             "max_tokens": ANSWER_TOKENS + ANSWER_TOKENS_PER_SENTENCE * len(sentences),
-            **response_format(self.request_mode, len(sentences)),
+            **response_format(self.request_mode, len(sentences), self.taxonomy.risk_types),
         }
         with observe_call(self._observer, "llm"):
             completion = self._client.post(request, deadline=deadline)
-            return read_answer(completion, n_sentences=len(sentences), mode=self.request_mode)
+            return read_answer(
+                completion,
+                n_sentences=len(sentences),
+                risk_types=self.taxonomy.columns,
+                mode=self.request_mode,
+            )
 
 
 def _request_ranges(sentences: Sequence[str]) -> Iterator[tuple[int, int]]:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from service.errors import ArtifactError
 from service.nlp.analyzers.base import Progress, SentenceScorer, distinct_rows
 from service.nlp.arrays import Floats, Scores, row_blocks
 from service.nlp.artifacts import artifact as artifacts
@@ -41,12 +42,15 @@ class LocalAnalyzer(SentenceScorer):
         self._observer = observer
         self._cache = ScoreCache(cache_sentences)
         self._manifest = artifact.manifest
+        self.taxonomy = artifact.taxonomy
+        _check_width(artifact, engine)
         self.model_name = self._manifest.name
         self.model_version = self._manifest.version
         self.operating_points = self._manifest.operating_points
         self._scheduler = InferenceScheduler(
             engine,
             artifact.tokenizer(),
+            n_types=self._n_types,
             max_length_tokens=self._manifest.max_length_tokens,
             observer=observer,
         )
@@ -81,7 +85,7 @@ class LocalAnalyzer(SentenceScorer):
 
     def score_batch(self, sentences: Sequence[str], *, deadline: Deadline | None = None) -> Scores:
         outputs = self._outputs(sentences, deadline=deadline)
-        return self._manifest.probabilities(own_logits(outputs))
+        return self._manifest.probabilities(own_logits(outputs, self._n_types))
 
     def document_scores(
         self,
@@ -92,10 +96,16 @@ class LocalAnalyzer(SentenceScorer):
     ) -> Iterator[Scores]:
         """Yield the scores in blocks; each sentence's neighbours influence its scores."""
         outputs, row_of = distinct_rows(
-            sentences, self._outputs, self.batch_size, deadline=deadline, progress=progress
+            sentences,
+            self._outputs,
+            self.batch_size,
+            width=self._n_types,
+            deadline=deadline,
+            progress=progress,
         )
         for block in row_blocks(len(sentences)):
-            yield self._manifest.probabilities(block_logits(outputs, row_of, block))
+            logits = block_logits(outputs, row_of, block, n_types=self._n_types)
+            yield self._manifest.probabilities(logits)
 
     def _outputs(self, sentences: Sequence[str], *, deadline: Deadline | None) -> Floats:
         """Return the network's outputs, float32 (len(sentences), n_outputs), cached where possible."""
@@ -116,3 +126,13 @@ class LocalAnalyzer(SentenceScorer):
 
     def close(self) -> None:
         self._scheduler.close()
+
+
+def _check_width(artifact: Artifact, engine: Engine) -> None:
+    """Refuse a network whose outputs are not one, or one and two of influence, for each risk type."""
+    n_types = len(artifact.taxonomy.risk_types)
+    if engine.n_outputs not in {n_types, 3 * n_types}:
+        raise ArtifactError(
+            f"The network in {artifact.path} has {engine.n_outputs} outputs, which does not fit "
+            f"{n_types} risk types. Export it again with `.venv-test/bin/python -m ml export`."
+        )

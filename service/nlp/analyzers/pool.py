@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from service.errors import NotConfigured
 from service.nlp.analyzers.base import Analyzer
+from service.nlp.taxonomy import Taxonomy
+
+OpenLLM = Callable[[Taxonomy], Analyzer]
+"""Opens the analyzer for `force_llm` with the taxonomy of the serving model."""
 
 
 class _Entry:
@@ -23,19 +27,26 @@ class AnalyzerPool:
     """The default analyzer and, if configured, the one for `force_llm`. Thread-safe.
 
     `exchange` replaces the default at any time; a request keeps the analyzer that it borrowed. The previous
-    default stays open, so a rollback loads nothing. Any older one closes after its last request.
+    default stays open, so a rollback loads nothing. Any older one closes after its last request. If the
+    taxonomy changes with the default, the LLM is opened again with the new one.
     """
 
-    def __init__(self, default: Analyzer, llm: Analyzer | None = None) -> None:
+    def __init__(self, default: Analyzer, open_llm: OpenLLM | None = None) -> None:
         self._serving = _Entry(default)
         self._previous: _Entry | None = None
-        self._llm = None if llm is None else _Entry(llm)
+        self._open_llm = open_llm
+        self._llm = None if open_llm is None else _Entry(open_llm(default.taxonomy))
         self._lock = threading.Lock()
 
     @property
     def default(self) -> Analyzer:
         """The current default analyzer; to use it, borrow it with `lend`."""
         return self._serving.analyzer
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The taxonomy of the current default analyzer."""
+        return self.default.taxonomy
 
     @contextlib.contextmanager
     def lend(self, *, force_llm: bool = False) -> Iterator[Analyzer]:
@@ -58,18 +69,24 @@ class AnalyzerPool:
 
     def exchange(self, analyzer: Analyzer) -> None:
         """Make `analyzer` the default; it may be a new one or the previous default."""
+        llm = self._llm
+        if self._open_llm is not None and analyzer.taxonomy != self.taxonomy:
+            llm = _Entry(self._open_llm(analyzer.taxonomy))
         with self._lock:
+            replaced = [None if llm is self._llm else self._llm]
+            self._llm = llm
             before, older = self._serving, self._previous
             if older is not None and older.analyzer is analyzer:
                 self._serving, self._previous = older, before
-                return
-            self._serving, self._previous = _Entry(analyzer), before
-            if older is None:
-                return
-            older.is_retired = True
-            is_idle = older.n_users == 0
-        if is_idle:
-            older.analyzer.close()
+            else:
+                self._serving, self._previous = _Entry(analyzer), before
+                replaced.append(older)
+            retired = [entry for entry in replaced if entry is not None]
+            for entry in retired:
+                entry.is_retired = True
+            idle = [entry for entry in retired if entry.n_users == 0]
+        for entry in idle:
+            entry.analyzer.close()
 
     def close(self) -> None:
         """Close every analyzer; requests in progress get ShuttingDown."""

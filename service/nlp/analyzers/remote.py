@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,14 +17,7 @@ from service.nlp.document import Analysis, Document, Finding, Source
 from service.nlp.extraction.text_builder import storable
 from service.nlp.observer import NULL_OBSERVER, Observer, observe_call
 from service.nlp.span import Span
-from service.nlp.taxonomy import (
-    MAX_TITLE_CHARS,
-    RISK_TYPES,
-    category_by_title,
-    risk_type_by_title,
-)
-
-_ORDER = {risk_type: position for position, risk_type in enumerate(RISK_TYPES)}
+from service.nlp.taxonomy import MAX_TITLE_CHARS, Taxonomy
 
 
 class RemoteAnalyzer(Analyzer):
@@ -39,11 +31,13 @@ class RemoteAnalyzer(Analyzer):
         self,
         url: str,
         *,
+        taxonomy: Taxonomy,
         token: str = "",
         force_llm: bool = False,
         observer: Observer = NULL_OBSERVER,
     ) -> None:
-        """Use `{url}/scan`; connects at first use."""
+        """Use `{url}/scan`, whose titles `taxonomy` maps to keys; connects at first use."""
+        self.taxonomy = taxonomy
         self.model_name = "remote"
         self._observer = observer
         self._force_llm = force_llm
@@ -61,14 +55,42 @@ class RemoteAnalyzer(Analyzer):
         with observe_call(self._observer, "ai_service"):
             items, source = _parsed(self._client.post_form(form, deadline=deadline))
         locate = _Locator(document).locate
-        findings = [_finding(item, document, locate, deadline) for item in items]
-        findings.sort(key=_position)
+        findings = []
+        for item in items:
+            if deadline is not None:
+                deadline.check()
+            findings.append(self._finding(item, document, locate(item)))
+        findings.sort(key=self._position)
         if progress is not None:
             progress(len(document.sentences), len(document.sentences))
-        return Analysis(findings, source, self.model_name, self.model_version)
+        return Analysis(self.taxonomy, findings, source, self.model_name, self.model_version)
 
     def close(self) -> None:
         self._client.close()
+
+    def _finding(self, item: _Item, document: Document, span: Span | None) -> Finding:
+        risk_type = self.taxonomy.risk_type_by_title(item.risk)
+        category = self.taxonomy.category_by_title(item.category)
+        start, end = span or (None, None)
+        return Finding(
+            risk_type=risk_type,
+            category=category,
+            score=None,
+            context=item.context,
+            start=start,
+            end=end,
+            page=None if start is None else _page_at(document, start),
+            foreign_risk=None if risk_type else item.risk,
+            foreign_category=None if category else item.category,
+        )
+
+    def _position(self, finding: Finding) -> tuple[bool, int, int, int]:
+        """Return the sort key: document order; findings without a span last, in the order of the answer."""
+        if finding.start is None or finding.end is None:
+            return True, 0, 0, 0
+        columns = self.taxonomy.columns
+        order = columns.get(finding.risk_type or "", len(columns))
+        return False, finding.start, finding.end, order
 
     def _form(self, document: Document, sensitivity: Sensitivity) -> dict[str, FormPart]:
         """Return the fields of the older contract, and newer ones only if they differ from their defaults."""
@@ -125,40 +147,9 @@ class _Locator:
         return [match.span() for match in re.finditer(pattern, self._text)]
 
 
-def _finding(
-    item: _Item,
-    document: Document,
-    locate: Callable[[_Item], Span | None],
-    deadline: Deadline | None,
-) -> Finding:
-    if deadline is not None:
-        deadline.check()
-    risk_type, category = risk_type_by_title(item.risk), category_by_title(item.category)
-    start, end = locate(item) or (None, None)
-    return Finding(
-        risk_type=risk_type,
-        category=category,
-        score=None,
-        context=item.context,
-        start=start,
-        end=end,
-        page=None if start is None else _page_at(document, start),
-        foreign_risk=None if risk_type else item.risk,
-        foreign_category=None if category else item.category,
-    )
-
-
 def _page_at(document: Document, start: int) -> int | None:
     at = bisect_right(document.sentences, start, key=lambda s: s.start) - 1
     return document.sentences[at].page if at >= 0 else None
-
-
-def _position(finding: Finding) -> tuple[bool, int, int, int]:
-    """Return the sort key: document order; findings without a span last, in the order of the answer."""
-    if finding.start is None or finding.end is None:
-        return True, 0, 0, 0
-    order = _ORDER.get(finding.risk_type or "", len(_ORDER))
-    return False, finding.start, finding.end, order
 
 
 def _parsed(answer: object) -> tuple[list[_Item], Source]:

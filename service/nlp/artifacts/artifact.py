@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from service.errors import ArtifactError
-from service.nlp import taxonomy
 from service.nlp.arrays import Floats
-from service.nlp.artifacts.json_file import read_json
 from service.nlp.artifacts.manifest import MANIFEST_FILE, Manifest
-from service.nlp.taxonomy import RISK_TYPES
+from service.nlp.json_file import read_json
+from service.nlp.taxonomy import TAXONOMY_FILE, Taxonomy, built_in, read_taxonomy
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -29,6 +28,8 @@ CONFIG_FILE = "config.json"
 TOKENIZER_FILE = "tokenizer.json"
 ONNX_FILE = "model.int8.onnx"
 WEIGHTS_FILE = "weights.safetensors"
+FLOAT_WEIGHTS_FILE = "weights.bf16.safetensors"
+"""The weights before rounding to integers, matrices in bfloat16, the rest in float32; optional."""
 GOLDEN_FILE = "golden.jsonl"
 REQUIRED_FILES = (CONFIG_FILE, TOKENIZER_FILE, ONNX_FILE, WEIGHTS_FILE, GOLDEN_FILE)
 
@@ -50,6 +51,13 @@ class Artifact:
 
     path: Path
     manifest: Manifest
+    taxonomy: Taxonomy
+
+    @property
+    def float_weights(self) -> Path | None:
+        """The file that engines with float arithmetic prefer over WEIGHTS_FILE, None if there is none."""
+        listed = FLOAT_WEIGHTS_FILE in self.manifest.files
+        return self.path / FLOAT_WEIGHTS_FILE if listed else None
 
     def golden(self) -> list[GoldenRow]:
         """Return the golden sentences with their scores.
@@ -60,8 +68,9 @@ class Artifact:
         lines = (self.path / GOLDEN_FILE).read_text(encoding="utf-8").splitlines()
         try:
             rows = [json.loads(line) for line in lines]
+            labels = self.manifest.labels
             return [
-                GoldenRow(row["text"], np.array([row["scores"][r] for r in RISK_TYPES], np.float32))
+                GoldenRow(row["text"], np.array([row["scores"][r] for r in labels], np.float32))
                 for row in rows
             ]
         except (ValueError, KeyError, TypeError) as error:
@@ -81,16 +90,19 @@ def load(path: Path) -> Artifact:
     """Verify the artifact in the folder `path`: manifest, labels, and the hash of every file.
 
     Raises:
-        ArtifactError: something is missing or altered, or the model has other labels.
+        ArtifactError: something is missing or altered, or the labels are not those of the taxonomy.
     """
     if not (path / MANIFEST_FILE).is_file():
         raise ArtifactError(
             f"There is no model artifact in {path}: {MANIFEST_FILE} is missing. {_REMEDY}"
         )
     manifest = read_json(Manifest, path / MANIFEST_FILE, remedy=_REMEDY)
-    _check_labels(path, manifest)
     _check_files(path, manifest)
-    return Artifact(path, manifest)
+    taxonomy = built_in()
+    if TAXONOMY_FILE in manifest.files:
+        taxonomy = read_taxonomy(path / TAXONOMY_FILE, remedy=_REMEDY)
+    _check_labels(path, manifest, taxonomy)
+    return Artifact(path, manifest, taxonomy)
 
 
 def check_golden(artifact: Artifact, scores: Floats) -> None:
@@ -100,7 +112,9 @@ def check_golden(artifact: Artifact, scores: Floats) -> None:
         ArtifactError: a score differs by more than the tolerance, or crosses its threshold.
     """
     golden, manifest = artifact.golden(), artifact.manifest
-    expected = np.array([row.scores for row in golden], np.float32).reshape(-1, len(RISK_TYPES))
+    expected = np.array([row.scores for row in golden], np.float32).reshape(
+        -1, len(manifest.labels)
+    )
     if not golden:
         raise ArtifactError(
             f"{artifact.path} has no golden sentences. Run `.venv-test/bin/python -m ml calibrate` on it."
@@ -117,20 +131,22 @@ def check_golden(artifact: Artifact, scores: Floats) -> None:
         row, column = np.argwhere(failed)[0]
         raise ArtifactError(
             f"The model in {artifact.path} does not reproduce its golden scores on this machine: "
-            f"{RISK_TYPES[column]} of golden sentence {row + 1} is {scores[row, column]:.4f} "
+            f"{manifest.labels[column]} of golden sentence {row + 1} is {scores[row, column]:.4f} "
             f"instead of {expected[row, column]:.4f}. Export it again with "
             "`.venv-test/bin/python -m ml export`, or set DEVICE=cpu."
         )
 
 
-def _check_labels(path: Path, manifest: Manifest) -> None:
-    if manifest.taxonomy_version != taxonomy.VERSION or manifest.labels != RISK_TYPES:
-        raise ArtifactError(
-            f"The model in {path} was trained for other risk types (taxonomy "
-            f"{manifest.taxonomy_version}) than this service has ({taxonomy.VERSION}), or for another "
-            "order. Export it again with `.venv-test/bin/python -m ml export`, or point MODEL_DIR "
-            "elsewhere."
-        )
+def _check_labels(path: Path, manifest: Manifest, taxonomy: Taxonomy) -> None:
+    if manifest.taxonomy_version == taxonomy.version and manifest.labels == taxonomy.risk_types:
+        return
+    source = f"its {TAXONOMY_FILE}" if TAXONOMY_FILE in manifest.files else "this service"
+    raise ArtifactError(
+        f"The model in {path} was trained for other risk types (taxonomy "
+        f"{manifest.taxonomy_version}) than {source} has ({taxonomy.version}), or for another "
+        "order. Export it again with `.venv-test/bin/python -m ml export`, or point MODEL_DIR "
+        "elsewhere."
+    )
 
 
 def _check_files(path: Path, manifest: Manifest) -> None:

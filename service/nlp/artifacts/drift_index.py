@@ -17,8 +17,8 @@ import numpy as np
 from pydantic import BaseModel
 
 from service.nlp.arrays import Doubles, Floats
-from service.nlp.artifacts.json_file import read_json
-from service.nlp.taxonomy import CATEGORIES
+from service.nlp.json_file import read_json
+from service.nlp.taxonomy import Taxonomy
 
 Status = Literal["stable", "watch", "drifted", "too few"]
 
@@ -34,7 +34,6 @@ LENGTH_EDGES = (5, 10, 15, 20, 25, 30, 40, 60)
 """Words."""
 PIECE_EDGES = (1, 3, 10, 30, 100, 300, 1000, 3000)
 """Occurrences of a word piece in the training sentences; below the first edge, none."""
-CATEGORY_BINS = (*CATEGORIES, "none")
 
 
 class ObservedFinding(NamedTuple):
@@ -81,6 +80,11 @@ class Shift:
     status: Status
 
 
+def category_bins(taxonomy: Taxonomy) -> tuple[str, ...]:
+    """Return the bins of the histogram `category`; the last is for sentences without a risk."""
+    return (*taxonomy.category_keys, "none")
+
+
 def histogram(values: Sequence[float] | Floats, edges: Sequence[float]) -> list[int]:
     """Count values in len(edges) + 1 bins: below edges[0], from edges[k] up to edges[k + 1], and above."""
     counts = [0] * (len(edges) + 1)
@@ -99,7 +103,9 @@ def top_findings(findings: Sequence[ObservedFinding]) -> list[ObservedFinding]:
     return list(best.values())
 
 
-def finding_counts(findings: Sequence[ObservedFinding], n_sentences: int) -> dict[str, list[int]]:
+def finding_counts(
+    findings: Sequence[ObservedFinding], n_sentences: int, *, taxonomy: Taxonomy
+) -> dict[str, list[int]]:
     """Return the histograms of a document that need no tokenizer.
 
     `score` counts findings, `category` all sentences, and `length` the sentences that state a risk.
@@ -109,7 +115,7 @@ def finding_counts(findings: Sequence[ObservedFinding], n_sentences: int) -> dic
     categories["none"] = n_sentences - len(best)
     return {
         "score": histogram([f.score for f in findings if f.score is not None], SCORE_EDGES),
-        "category": [categories[key] for key in CATEGORY_BINS],
+        "category": [categories[key] for key in category_bins(taxonomy)],
         "length": histogram([len(finding.context.split()) for finding in best], LENGTH_EDGES),
     }
 

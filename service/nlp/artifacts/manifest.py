@@ -5,16 +5,15 @@ Imports no model library.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.nlp.arrays import Floats
 from service.nlp.artifacts.operating_points import SENSITIVITIES, OperatingPoint, Sensitivity
-from service.nlp.taxonomy import RISK_TYPES
 
 MANIFEST_VERSION = 3
 MANIFEST_FILE = "manifest.json"
@@ -26,21 +25,15 @@ Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
-def _require_every_risk_type(thresholds: dict[str, float]) -> dict[str, float]:
-    if missing := [risk_type for risk_type in RISK_TYPES if risk_type not in thresholds]:
-        raise ValueError(f"lacks {', '.join(missing)}")
-    return thresholds
-
-
 class StoredPoint(BaseModel):
     """An operating point as the manifest stores it, with thresholds by risk type."""
 
     risk_threshold: Probability
-    thresholds: Annotated[dict[str, Probability], AfterValidator(_require_every_risk_type)]
+    thresholds: dict[str, Probability]
 
-    def operating_point(self) -> OperatingPoint:
-        """Return it with the thresholds as float32 (n_risk_types,) in taxonomy order."""
-        ordered = [self.thresholds[risk_type] for risk_type in RISK_TYPES]
+    def operating_point(self, labels: Sequence[str]) -> OperatingPoint:
+        """Return it with the thresholds as float32 (n_risk_types,) in the order of `labels`."""
+        ordered = [self.thresholds[risk_type] for risk_type in labels]
         return OperatingPoint(self.risk_threshold, np.array(ordered, np.float32))
 
 
@@ -64,7 +57,7 @@ class Manifest(BaseModel):
     manifest_version: Literal[2, 3]
     name: str
     version: str
-    labels: tuple[str, ...]
+    labels: Annotated[tuple[str, ...], Field(min_length=1)]
     stored_points: StoredPoints = Field(alias="operating_points")
     temperature: Positive
     bias: Finite
@@ -87,10 +80,21 @@ class Manifest(BaseModel):
             return fields | {"bias": 0.0}
         return fields
 
+    @model_validator(mode="after")
+    def _require_every_threshold(self) -> Self:
+        for name in SENSITIVITIES:
+            thresholds = getattr(self.stored_points, name).thresholds
+            if missing := [label for label in self.labels if label not in thresholds]:
+                raise ValueError(f"operating_points.{name}.thresholds lacks {', '.join(missing)}")
+        return self
+
     @cached_property
     def operating_points(self) -> dict[Sensitivity, OperatingPoint]:
         """The operating point of each sensitivity; it turns scores into findings."""
-        return {name: getattr(self.stored_points, name).operating_point() for name in SENSITIVITIES}
+        return {
+            name: getattr(self.stored_points, name).operating_point(self.labels)
+            for name in SENSITIVITIES
+        }
 
     def probabilities(self, logits: Floats) -> Floats:
         """Return calibrated scores in [0, 1] for logits of any shape, as float32."""

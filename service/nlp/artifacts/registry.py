@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from service.errors import ArtifactError, NotFound
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import Artifact
-from service.nlp.artifacts.json_file import read_json
 from service.nlp.artifacts.manifest import MANIFEST_FILE, Manifest
+from service.nlp.json_file import read_json
 
 MAX_MODEL_CHARS = 191
 """Width of the database's columns."""
@@ -60,11 +61,14 @@ class Entry:
 
 
 class Registry:
-    """The models in `registry_dir` and the default model in `default_dir`."""
+    """The models in `registry_dir`, the default model in `default_dir`, and the `shipped` folders."""
 
-    def __init__(self, registry_dir: Path, default_dir: Path) -> None:
+    def __init__(
+        self, registry_dir: Path, default_dir: Path, *, shipped: Iterable[Path] = ()
+    ) -> None:
         self._registry_dir = registry_dir
         self._default_dir = default_dir
+        self._shipped = tuple(shipped)
 
     def default_model(self) -> str:
         """Return the name/version of the model in the default folder.
@@ -85,8 +89,8 @@ class Registry:
             folder = self._registry_dir / match[1] / match[2]
             if (folder / MANIFEST_FILE).is_file():
                 return folder
-            if model == self._default_or_none():
-                return self._default_dir
+            if outside := self._outside().get(model):
+                return outside
         raise NotFound(
             f"There is no model {model[:MAX_MODEL_CHARS]} in REGISTRY_DIR; "
             "`python -m service models list` shows the models in it."
@@ -126,10 +130,7 @@ class Registry:
 
     def models(self) -> list[str]:
         """Return every `name/version` in the registry, sorted and not verified."""
-        models = set(self._folders())
-        if default := self._default_or_none():
-            models.add(default)
-        return sorted(models)
+        return sorted({*self._folders(), *self._outside()})
 
     def gate_record(self, model: str) -> GateRecord | None:
         """Return the gate record of a model, or None if it has none.
@@ -146,11 +147,13 @@ class Registry:
             if _MODEL.fullmatch(model) and len(model) <= MAX_MODEL_CHARS:
                 yield model
 
-    def _default_or_none(self) -> str | None:
-        try:
-            return self.default_model()
-        except ArtifactError:
-            return None
+    def _outside(self) -> dict[str, Path]:
+        """Return the folders of default and shipped models by their name/version; the default model wins."""
+        folders: dict[str, Path] = {}
+        for folder in (self._default_dir, *self._shipped):
+            with suppress(ArtifactError):
+                folders.setdefault(model_in(folder), folder)
+        return folders
 
 
 def model_in(folder: Path) -> str:

@@ -10,33 +10,31 @@ from __future__ import annotations
 import numpy as np
 
 from service.nlp.arrays import Doubles, Floats, Rows, row_blocks
-from service.nlp.taxonomy import RISK_TYPES
 
 RADIUS = 6
 """Sentences on each side that count as near."""
-N_TYPES = len(RISK_TYPES)
 
 
-def own_logits(outputs: Floats) -> Floats:
-    """Return the logits of sentences without neighbours, float32 (n, n_risk_types)."""
-    return outputs[:, :N_TYPES]
+def own_logits(outputs: Floats, n_types: int) -> Floats:
+    """Return the logits of sentences without neighbours, float32 (n, n_types)."""
+    return outputs[:, :n_types]
 
 
-def document_logits(outputs: Floats) -> Floats:
-    """Return the logits of all sentences of one document, a new float32 array (n, n_risk_types).
+def document_logits(outputs: Floats, n_types: int) -> Floats:
+    """Return the logits of all sentences of one document, a new float32 array (n, n_types).
 
-    `outputs` is float32 (n, n_risk_types), or (n, 3 * n_risk_types) from a network with influence.
+    `outputs` is float32 (n, n_types), or (n, 3 * n_types) from a network with influence.
     """
     n = len(outputs)
-    total = np.empty((n, N_TYPES), np.float32)
+    total = np.empty((n, n_types), np.float32)
     row_of = np.arange(n)
     for block in row_blocks(n):
-        total[block] = block_logits(outputs, row_of, block)
+        total[block] = block_logits(outputs, row_of, block, n_types=n_types)
     return total
 
 
-def block_logits(outputs: Floats, row_of: Rows, block: slice) -> Floats:
-    """Return the logits of the sentences `block` of one document, float32 (n_rows, n_risk_types).
+def block_logits(outputs: Floats, row_of: Rows, block: slice, *, n_types: int) -> Floats:
+    """Return the logits of the sentences `block` of one document, float32 (n_rows, n_types).
 
     `outputs` has the columns that `document_logits` takes, and a row for each distinct sentence. `row_of`,
     intp (n,), is the row of each sentence of the document.
@@ -45,12 +43,12 @@ def block_logits(outputs: Floats, row_of: Rows, block: slice) -> Floats:
     first, last = max(begin - RADIUS, 0), min(end + RADIUS, len(row_of))
     surroundings = outputs[row_of[first:last]]
     rows = np.arange(begin - first, end - first)
-    logits = own_logits(surroundings)[rows]
-    if outputs.shape[1] == N_TYPES or len(row_of) < 2:
+    logits = own_logits(surroundings, n_types)[rows]
+    if outputs.shape[1] == n_types or len(row_of) < 2:
         return logits
     has_previous = rows > 0
-    logits[has_previous] += surroundings[rows[has_previous] - 1, N_TYPES : 2 * N_TYPES]
-    logits += _neighbour_mean(surroundings[:, 2 * N_TYPES :].astype(np.float64), rows)
+    logits[has_previous] += surroundings[rows[has_previous] - 1, n_types : 2 * n_types]
+    logits += _neighbour_mean(surroundings[:, 2 * n_types :].astype(np.float64), rows)
     return logits
 
 

@@ -13,7 +13,6 @@ import numpy as np
 from service.errors import RiskscanError
 from service.nlp.arrays import Floats, Ints
 from service.nlp.deadline import Deadline
-from service.nlp.inference.neighbour_context import N_TYPES
 
 
 @dataclass(eq=False, slots=True)
@@ -35,12 +34,14 @@ class Request:
     deadline: Deadline | None
     outputs: Floats
     """float32 (n_sentences, n_outputs), filled in window by window."""
+    n_types: int
+    """Risk types, so the number of outputs that are logits."""
     windows: list[Window] = field(default_factory=list)
     """Windows that no batch has taken yet, shortest first."""
     n_windows_left: int = 0
     """Windows whose outputs are missing."""
     n_tokens: int = 0
-    """Tokens of the windows whose outputs are missing, with [CLS] and [SEP]."""
+    """Tokens of the windows whose outputs are missing, with the special tokens."""
     virtual_time: float = 0.0
     """Tokens served to this request, counted from the virtual time at its arrival (fair queueing)."""
     arrived_s: float = field(default_factory=time.monotonic)
@@ -84,9 +85,9 @@ class Request:
         if window.share == 1:
             sentence[:] = outputs
         else:
-            logits, influence = sentence[:N_TYPES], sentence[N_TYPES:]
-            np.maximum(logits, outputs[:N_TYPES], out=logits)
-            influence += window.share * outputs[N_TYPES:]
+            logits, influence = sentence[: self.n_types], sentence[self.n_types :]
+            np.maximum(logits, outputs[: self.n_types], out=logits)
+            influence += window.share * outputs[self.n_types :]
         self.n_tokens -= len(window.ids)
         self.n_windows_left -= 1
         if self.n_windows_left == 0:

@@ -51,6 +51,7 @@ class InferenceScheduler:
         engine: Engine,
         tokenizer: Tokenizer,
         *,
+        n_types: int,
         max_length_tokens: int,
         max_queued_tokens: int = MAX_QUEUED_TOKENS,
         pace_tokens_s: float | None = None,
@@ -61,6 +62,7 @@ class InferenceScheduler:
         `pace_tokens_s` is the assumed pace, in tokens per second, until the first forward pass.
         """
         self._engine = engine
+        self._n_types = n_types
         self._limits = engine.limits
         self._tokens_per_pass = engine.limits.tokens
         self._windower = Windower(tokenizer, max_length_tokens)
@@ -95,10 +97,10 @@ class InferenceScheduler:
             RiskscanError: the model failed on these sentences (internal_error).
         """
         outputs = np.zeros((len(sentences), self.n_outputs), np.float32)
-        own_logits(outputs)[:] = -np.inf
+        own_logits(outputs, self._n_types)[:] = -np.inf
         if not sentences:
             return outputs
-        request = Request(deadline, outputs)
+        request = Request(deadline, outputs, self._n_types)
         for row, windows in enumerate(self._tokenize(sentences)):
             request.add_sentence(row, windows)
         request.windows.sort(key=lambda w: len(w.ids))

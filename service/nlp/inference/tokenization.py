@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 MAX_WHOLE_TOKENS = 128
-"""A longer sentence is scored in windows. [CLS] and [SEP] count."""
+"""A longer sentence is scored in windows. The special tokens around it count."""
 
 WINDOW_TOKENS = 40
 """Size of the windows over a longer sentence. The classifier averages over tokens, so a small window
@@ -48,12 +48,12 @@ class Windower:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         self._tokenizer = tokenizer
-        self._first, self._last = _id(tokenizer, "[CLS]"), _id(tokenizer, "[SEP]")
+        self._first, self._last = _special_tokens(tokenizer)
         self._whole = min(max_length_tokens, MAX_WHOLE_TOKENS) - 2
         self._size = min(self._whole, WINDOW_TOKENS - 2)
 
     def windows(self, sentences: Sequence[str]) -> list[list[list[int]]]:
-        """Return the windows of each sentence, at least one, with [CLS] and [SEP]."""
+        """Return the windows of each sentence, at least one, with the special tokens around it."""
         texts = [split_long_words(sentence) for sentence in sentences]
         if len(texts) < _MIN_BATCH:
             encodings = [self._tokenizer.encode(text, add_special_tokens=False) for text in texts]
@@ -85,11 +85,15 @@ def split_long_words(sentence: str) -> str:
     return _LONG_WORD.sub(_split_word, sentence.encode("utf-8", "replace").decode("utf-8"))
 
 
-def _id(tokenizer: Tokenizer, token: str) -> int:
-    number = tokenizer.token_to_id(token)
-    if number is None:
-        raise ArtifactError(f"The tokenizer has no {token}; export the model again.")
-    return number
+def _special_tokens(tokenizer: Tokenizer) -> tuple[int, int]:
+    """Return what the tokenizer puts around each sentence, such as [CLS] and [SEP], or <s> and </s>."""
+    around = tokenizer.encode("").ids
+    if len(around) != 2:
+        raise ArtifactError(
+            f"The tokenizer puts {len(around)} special tokens around a sentence instead of two; export a "
+            "model whose tokenizer puts one before and one after it."
+        )
+    return around[0], around[1]
 
 
 def _split_word(match: re.Match[str]) -> str:

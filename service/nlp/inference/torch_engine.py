@@ -1,12 +1,11 @@
 """The engine on GPUs: torch with the artifact's weights; also runs on the CPU, for comparison.
 
-torch and safetensors are imported inside, since the CPU image has neither.
+torch, transformers and safetensors are imported inside, since the CPU image has none of them.
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,15 +14,17 @@ import numpy.typing as npt
 from service.nlp.arrays import Floats, Ints
 from service.nlp.artifacts.artifact import CONFIG_FILE, WEIGHTS_FILE, Artifact
 from service.nlp.inference.engine import CUDA_LIMITS, Engine, EngineOutOfMemory
+from service.nlp.inference.network_config import read_network_config
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
-    from service.nlp.inference.encoder import RiskEncoder
+    from service.nlp.inference.network import Network
 
 
 class TorchEngine(Engine):
-    """The same weights in torch: bfloat16 arithmetic on CUDA, float32 on the CPU."""
+    """The same weights in torch: arithmetic in 16 bits on CUDA, in float32 on the CPU."""
 
     def __init__(self, artifact: Artifact, *, device: str, n_threads: int) -> None:
         import torch  # noqa: PLC0415 - heavy, and absent from the CPU image
@@ -34,7 +35,8 @@ class TorchEngine(Engine):
         if device.startswith("cuda"):
             self.limits = CUDA_LIMITS
         self._torch = torch
-        self._model = load_encoder(artifact.path).to(device)
+        self._dtype = half_precision()
+        self._model = load_network(artifact).to(device)
         self.n_outputs = self._model.n_outputs
 
     def outputs(self, input_ids: Ints, attention_mask: Ints) -> Floats:
@@ -46,7 +48,7 @@ class TorchEngine(Engine):
     def _forward(self, input_ids: Ints, attention_mask: Ints) -> Floats:
         torch = self._torch
         on_cuda = self.device.startswith("cuda")
-        with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=on_cuda):
+        with torch.inference_mode(), torch.autocast("cuda", self._dtype, enabled=on_cuda):
             ids, mask = (self._to_device(array) for array in (input_ids, attention_mask))
             out: Floats = self._model.outputs(ids, mask).float().cpu().numpy()
         return out
@@ -59,17 +61,39 @@ class TorchEngine(Engine):
         return tensor.to(self.device, non_blocking=True)
 
 
-def load_encoder(folder: Path) -> RiskEncoder:
-    """Build an artifact's network from its integer weights, in float32 and evaluation mode."""
+def half_precision() -> torch.dtype:
+    """Return bfloat16, or float16 on a GPU that would emulate it, such as Turing's."""
     import torch  # noqa: PLC0415 - heavy
-    from safetensors.numpy import load_file  # noqa: PLC0415 - not needed on the CPU path
 
-    from service.nlp.inference.encoder import EncoderConfig, RiskEncoder  # noqa: PLC0415 - imports torch
+    if torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.float16
+    return torch.bfloat16
 
-    config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    model = RiskEncoder(EncoderConfig(**config))
-    state = dequantized(load_file(folder / WEIGHTS_FILE))
-    model.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
+
+def load_network(artifact: Artifact) -> Network:
+    """Build an artifact's network, in float32 and evaluation mode, from its float weights if it has them.
+
+    Raises:
+        ConfigError: the installed transformers does not have the architecture.
+    """
+    # transformers reads this variable once, on import: with it, no code path asks the hub.
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    import torch  # noqa: PLC0415 - heavy
+    from safetensors import numpy as of_numpy  # noqa: PLC0415 - not needed on the CPU path
+    from safetensors import torch as of_torch  # noqa: PLC0415 - as above
+
+    from service.nlp.inference.network import Network  # noqa: PLC0415 - imports torch and transformers
+
+    config = read_network_config(artifact.path / CONFIG_FILE)
+    if artifact.float_weights:
+        tensors = of_torch.load_file(artifact.float_weights)
+        state = {name: value.float() for name, value in tensors.items()}
+    else:
+        integers = of_numpy.load_file(artifact.path / WEIGHTS_FILE)
+        floats = dequantized(integers) if config.has_own_names else integers
+        state = {name: torch.from_numpy(value) for name, value in floats.items()}
+    model = Network(config)
+    model.load_state(state)
     return model.eval()
 
 

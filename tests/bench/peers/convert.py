@@ -16,15 +16,9 @@ from safetensors.torch import save_file
 from service.config import settings
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import ONNX_FILE, TOKENIZER_FILE, WEIGHTS_FILE
-from service.nlp.inference.torch_engine import load_encoder
+from service.nlp.inference.tensor_names import TOKEN_TYPES, to_transformers
+from service.nlp.inference.torch_engine import load_network
 
-_PARTS = {
-    "attention_out": "attention.output.dense",
-    "attention_norm": "attention.output.LayerNorm",
-    "ffn_in": "intermediate.dense",
-    "ffn_out": "output.dense",
-    "ffn_norm": "output.LayerNorm",
-}
 _MODELING = Path(__file__).with_name("modeling.py")
 
 
@@ -58,7 +52,7 @@ def convert(into):
 
 
 def _calibrated(artifact):
-    model, manifest = load_encoder(artifact.path), artifact.manifest
+    model, manifest = load_network(artifact), artifact.manifest
     with torch.no_grad():
         model.head.weight /= manifest.temperature
         model.head.bias += manifest.bias
@@ -68,24 +62,9 @@ def _calibrated(artifact):
 
 def _bert(model):
     """Return the weights under the names of transformers' BERT."""
-    ours = model.state_dict()
-    hidden = ours["words.weight"].shape[1]
-    state = {
-        "bert.embeddings.word_embeddings.weight": ours["words.weight"],
-        "bert.embeddings.position_embeddings.weight": ours["positions.weight"],
-        "bert.embeddings.token_type_embeddings.weight": torch.zeros(1, hidden),
-    }
-    for kind in ("weight", "bias"):
-        state[f"bert.embeddings.LayerNorm.{kind}"] = ours[f"embedding_norm.{kind}"]
-        state[f"classifier.{kind}"] = ours[f"head.{kind}"]
-        for n in range(len(model.layers)):
-            theirs = f"bert.encoder.layer.{n}."
-            parts = ours[f"layers.{n}.qkv.{kind}"].chunk(3)
-            for name, part in zip(("query", "key", "value"), parts, strict=True):
-                state[f"{theirs}attention.self.{name}.{kind}"] = part
-            for our, their in _PARTS.items():
-                state[f"{theirs}{their}.{kind}"] = ours[f"layers.{n}.{our}.{kind}"]
-    return state
+    state = model.state()
+    encoder = {f"bert.{n}": v for n, v in to_transformers(state, model.config).items()}
+    return encoder | {f"classifier.{kind}": state[f"head.{kind}"] for kind in ("weight", "bias")}
 
 
 def _write_config(folder, artifact, *, has_code):
@@ -103,7 +82,7 @@ def _write_config(folder, artifact, *, has_code):
         "vocab_size": sizes.get("vocab_size", 30522),
         "max_position_embeddings": sizes.get("max_positions", 512),
         "layer_norm_eps": sizes.get("layer_norm_eps", 1e-12),
-        "type_vocab_size": 1,
+        "type_vocab_size": TOKEN_TYPES,
         "pad_token_id": 0,
         "problem_type": "multi_label_classification",
         "id2label": dict(enumerate(labels)),

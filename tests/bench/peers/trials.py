@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import httpx
 
-from service.nlp.taxonomy import RISK_TYPES
+from service.nlp.taxonomy import built_in
 from tests.bench.load import closed_loop
 from tests.bench.over_http import DOCUMENT_CLIENTS, SINGLE_CLIENTS, summary
 from tests.bench.sentences import SENTENCES_PER_DOCUMENT
 from tests.bench.servers import running
+
+RISK_TYPES = built_in().risk_types
 
 CLIENTS = {"documents": DOCUMENT_CLIENTS, "sentences": SINGLE_CLIENTS}
 _TRIAL_S = 4.0

@@ -21,6 +21,8 @@ from service.nlp.artifacts.artifact import (
     TOKENIZER_FILE,
     WEIGHTS_FILE,
 )
+from service.nlp.inference.network_config import read_network_config
+from service.nlp.taxonomy import built_in
 from tests.ml.step import run_step
 from tests.support.artifacts import SHIPPED, VERSION, make_artifact
 
@@ -84,7 +86,7 @@ def test_rebuilt_version_keeps_calibration_and_figures(old: Path, rebuilt: Path)
 
 def test_rebuilt_model_card_describes_the_change(rebuilt: Path):
     card = (rebuilt / "README.md").read_text()
-    assert card.startswith("# riskscan-minilm 1.0.1\n")
+    assert card.startswith("# riskscan-fast 1.0.1\n")
     assert "1.0.1 is 1.0.0 with another graph" in card
     assert "## How well it does" in card
 
@@ -99,15 +101,14 @@ def test_rebuild_that_misses_golden_scores_is_refused(tmp_path: Path, data: Path
     make_artifact(tmp_path, "1.0.0", sharpness=3.0, is_honest=False)
     [old] = tmp_path.glob("*/1.0.0")
     with pytest.raises(ArtifactError, match="golden scores"):
-        rebuild(old, "1.0.1", read_examples(data))
+        rebuild(old, "1.0.1", read_examples(data, built_in()))
     assert [path.name for path in old.parent.iterdir()] == ["1.0.0"]
 
 
 def test_shipped_graph_equals_the_one_that_the_code_builds(tmp_path: Path):
     from ml.artifact.network import write_graph  # noqa: PLC0415 - imports torch
-    from service.nlp.inference.encoder import EncoderConfig  # noqa: PLC0415 - as above
 
     shutil.copy(SHIPPED / WEIGHTS_FILE, tmp_path)
-    write_graph(EncoderConfig(**json.loads((SHIPPED / CONFIG_FILE).read_text())), tmp_path)
+    write_graph(read_network_config(SHIPPED / CONFIG_FILE), tmp_path)
     assert (tmp_path / ONNX_FILE).read_bytes() == (SHIPPED / ONNX_FILE).read_bytes()
     assert artifacts.load(SHIPPED).manifest.version == VERSION

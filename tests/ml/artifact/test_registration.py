@@ -9,6 +9,7 @@ from service.config.settings import ROOT
 from service.errors import ArtifactError
 from service.nlp.artifacts import artifact as artifacts
 from tests.support.artifacts import NAME, SHIPPED, damage, make_artifact
+from tests.support.own_taxonomy import MODEL, OWN, make_own_artifact
 
 DATA = ROOT / "ml/data/authored-d.jsonl"
 
@@ -46,6 +47,18 @@ def test_registered_copy_is_whole_and_verified(folders, record, tmp_path):
     target = registration.register(folders / "2.0.0", tmp_path, record)
     manifest = artifacts.load(target).manifest
     assert {p.name for p in target.iterdir()} == {*manifest.files, "manifest.json"}
+
+
+def test_model_with_other_risk_types_is_refused_and_registered_by_force(tmp_path):
+    make_own_artifact(tmp_path)
+    data = tmp_path / "data.jsonl"
+    data.write_text(json.dumps({"text": "It is due on Monday.", "labels": ["rush"]}) + "\n")
+    request = registration.Request(tmp_path / MODEL, [data], SHIPPED, force=True, why="Our own.")
+    record = registration.decide(request)
+    assert (record.passed, record.forced, record.figures) == (False, True, {})
+    assert "other risk types" in registration.report(record)
+    target = registration.register(tmp_path / MODEL, tmp_path / "registry", record)
+    assert artifacts.load(target).taxonomy == OWN
 
 
 def test_decide_on_an_altered_artifact_is_refused(tmp_path):

@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from ml.corpus import dataset, dataset_card
-from ml.corpus.dataset import DatasetError, Example, load_dataset, read_examples
+from ml.corpus.dataset import DatasetError, Example, fingerprint, load_dataset, read_examples
 from ml.settings import DataSettings
 from service.config.settings import ROOT
-from service.nlp.taxonomy import RISK_TYPES
+from service.errors import ArtifactError
+from service.nlp.taxonomy import built_in
+from tests.support.own_taxonomy import OWN
+
+RISK_TYPES = built_in().risk_types
 
 AUTHORED = sorted((ROOT / "ml/data").glob("authored-*.jsonl"))
 
@@ -28,22 +32,26 @@ def row(text: str, *labels: str, **more):
 
 @pytest.mark.parametrize("path", AUTHORED, ids=lambda p: p.name)
 def test_committed_sentences_pass_the_checks(path: Path):
-    assert len(read_examples(path)) > 100
+    assert len(read_examples(path, built_in())) > 100
 
 
 def test_committed_sentences_hold_every_risk_type():
-    labels = {label for path in AUTHORED for e in read_examples(path) for label in e.labels}
+    labels = {
+        label for path in AUTHORED for e in read_examples(path, built_in()) for label in e.labels
+    }
     assert labels == set(RISK_TYPES)
 
 
 def test_committed_sentences_leave_out_the_documented_example():
-    texts = {dataset.normalized(e.text) for path in AUTHORED for e in read_examples(path)}
+    texts = {
+        dataset.normalized(e.text) for path in AUTHORED for e in read_examples(path, built_in())
+    }
     assert dataset.normalized("Project has tight budget and aggressive deadline") not in texts
 
 
 def test_missing_file_names_the_remedy():
     with pytest.raises(DatasetError, match=r"nowhere\.jsonl.*\[data\]"):
-        read_examples(Path("nowhere.jsonl"))
+        read_examples(Path("nowhere.jsonl"), built_in())
 
 
 @pytest.mark.parametrize(
@@ -61,17 +69,61 @@ def test_faulty_line_is_reported_with_its_number(tmp_path: Path, line: str, mess
     path = tmp_path / "faulty.jsonl"
     write(path, row("Fine."), line)
     with pytest.raises(DatasetError, match=message):
-        read_examples(path)
+        read_examples(path, built_in())
+
+
+def test_label_outside_the_own_taxonomy_is_reported_with_its_line(tmp_path: Path):
+    (tmp_path / "taxonomy.json").write_text(OWN.as_json())
+    own = replace(
+        settings(tmp_path, real=[row("Due.", "rush"), row("Slow.", "schedule-delay")]),
+        taxonomy=str(tmp_path / "taxonomy.json"),
+    )
+    with pytest.raises(DatasetError, match=r"real.jsonl, line 2: 'schedule-delay'.*\[data\]"):
+        load_dataset(own)
+
+
+def test_dataset_with_an_own_taxonomy_has_its_columns(tmp_path: Path):
+    (tmp_path / "taxonomy.json").write_text(OWN.as_json())
+    feedback = [row("Late.", "defects", status="agreed"), row("Due.", "rush", status="agreed")]
+    own = replace(settings(tmp_path, feedback=feedback), taxonomy=str(tmp_path / "taxonomy.json"))
+    loaded = load_dataset(own)
+    assert loaded.taxonomy == OWN
+    assert dataset.targets(loaded.train, loaded.taxonomy).tolist() == [[0, 0, 1, 0]]
+    assert loaded.dropped == {"feedback with a risk type of another taxonomy": 1}
+
+
+def test_missing_taxonomy_is_reported(tmp_path: Path):
+    with pytest.raises(ArtifactError, match=r"nowhere.json.*\[data\]"):
+        load_dataset(replace(settings(tmp_path, real=[row("Due.")]), taxonomy="nowhere.json"))
 
 
 def settings(tmp_path: Path, **files) -> DataSettings:
     """Settings over files with the given rows, by field; dev defaults to one neutral sentence."""
     files = {"dev": [row("A sentence that nobody else has.", doc="dev")]} | files
     paths = {name: write(tmp_path / f"{name}.jsonl", *rows) for name, rows in files.items()}
-    dev = paths.pop("dev")
     lists = {name: [path] for name, path in paths.items()}
-    empty = {"authored": [], "real": [], "second_readings": [], "feedback": []}
-    return DataSettings(**(empty | lists), dev=dev, max_feedback_per_user=2)
+    fields = (
+        "authored",
+        "real",
+        "second_readings",
+        "unlabelled",
+        "feedback",
+        "dev",
+        "dev_fallback",
+    )
+    empty = {name: [] for name in fields}
+    return DataSettings(**(empty | lists), kinds="", max_feedback_per_user=2)
+
+
+def test_unlabelled_sentences_are_apart_and_share_none_with_dev(tmp_path: Path):
+    extra = [{"text": "The vendor may fail", "doc": "d"}, {"text": "Kept.", "labels": ["defects"]}]
+    loaded = load_dataset(
+        settings(tmp_path, real=[row("A.")], unlabelled=extra, dev=[row("B.", doc="d")])
+    )
+    assert [(e.text, e.labels) for e in loaded.unlabelled] == [("Kept.", ())]
+    assert [e.text for e in loaded.train] == ["A."]
+    assert loaded.dropped == {"document of dev": 1}
+    assert loaded.fingerprint != fingerprint(loaded.train, loaded.dev)
 
 
 def test_sentence_or_document_of_dev_is_dropped_from_train(tmp_path: Path):
@@ -157,7 +209,7 @@ def test_fingerprint_changes_with_a_label_and_not_with_label_order():
 
 
 def test_targets_follow_the_order_of_the_taxonomy():
-    y = dataset.targets([Example("x", (RISK_TYPES[3],), "d"), Example("y", (), "e")])
+    y = dataset.targets([Example("x", (RISK_TYPES[3],), "d"), Example("y", (), "e")], built_in())
     assert y.shape == (2, 37)
     assert y.sum() == y[0, 3] == 1.0
 
@@ -170,3 +222,11 @@ def test_summary_counts_and_quotes_nothing(tmp_path: Path):
     assert loaded["train"]["risk_types"]["schedule-delay"] == 1
     assert loaded["train"]["licenses"] == {"MIT": 1}
     assert "It is" not in json.dumps(loaded)
+
+
+def test_every_dev_set_counts_and_the_fallback_only_without_any(tmp_path: Path):
+    loaded = settings(tmp_path, real=[row("Kept.")], dev_fallback=[row("Of the fallback.")])
+    both = replace(loaded, dev=[*loaded.dev, *loaded.dev_fallback])
+    assert [e.file for e in load_dataset(loaded).dev] == ["dev"]
+    assert [e.file for e in load_dataset(both).dev] == ["dev", "dev_fallback"]
+    assert [e.file for e in load_dataset(replace(loaded, dev=[])).dev] == ["dev_fallback"]

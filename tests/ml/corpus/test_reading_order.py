@@ -2,8 +2,9 @@ import numpy as np
 
 from ml.corpus.dataset import Example
 from ml.corpus.reading_order import by_document, logits_in_documents, sentence_numbers
-from service.nlp.inference.neighbour_context import N_TYPES, document_logits
+from service.nlp.inference.neighbour_context import document_logits
 
+N_TYPES = 37
 OUTPUTS = np.random.default_rng(0).normal(size=(6, 3 * N_TYPES)).astype(np.float32)
 
 
@@ -14,6 +15,15 @@ def example(doc, number):
 def test_by_document_with_numbered_ids_follows_them():
     examples = [example("a", 12), example("b", 3), example("a", 9), example("a", 10)]
     assert by_document(examples) == [[2, 3, 0], [1]]
+
+
+def test_the_place_of_a_row_overrides_the_number_in_its_id():
+    examples = [
+        Example("A.", (), "a", id="q00001", place=8),
+        Example("B.", (), "a", id="q00002", place=3),
+    ]
+    assert by_document(examples) == [[1, 0]]
+    assert sentence_numbers([1, 0], examples) == [3, 8]
 
 
 def test_by_document_without_numbers_keeps_the_file_order():
@@ -29,7 +39,7 @@ def test_sentence_numbers_show_gaps_between_ids():
 
 def test_logits_in_documents_equal_those_of_each_document_alone():
     examples = [example(doc, k) for k, doc in enumerate("abab" + "cb")]
-    logits = logits_in_documents(OUTPUTS, examples)
-    assert np.array_equal(logits[[0, 2]], document_logits(OUTPUTS[[0, 2]]))
-    assert np.array_equal(logits[[1, 3, 5]], document_logits(OUTPUTS[[1, 3, 5]]))
+    logits = logits_in_documents(OUTPUTS, examples, N_TYPES)
+    assert np.array_equal(logits[[0, 2]], document_logits(OUTPUTS[[0, 2]], N_TYPES))
+    assert np.array_equal(logits[[1, 3, 5]], document_logits(OUTPUTS[[1, 3, 5]], N_TYPES))
     assert np.array_equal(logits[4], OUTPUTS[4, :N_TYPES])

@@ -7,8 +7,10 @@ from ml.corpus.dataset import Example
 from ml.evaluation import perturbations
 from ml.evaluation.scoring import analyze_examples
 from service.nlp.analyzers.local import LocalAnalyzer
-from service.nlp.taxonomy import RISK_TYPES
+from service.nlp.taxonomy import built_in
 from tests.nlp.conftest import MODEL_DIR
+
+RISK_TYPES = built_in().risk_types
 
 RISK = "The supplier may go out of business before the rollout is finished."
 
@@ -53,7 +55,7 @@ def test_perturbations_keep_every_word():
 
 def test_invariance_of_case_insensitive_rules_is_complete():
     examples = [Example(RISK, (), "d"), Example("Lunch is at noon", (), "d")]
-    found = changes(KeywordAnalyzer.shipped(), examples)
+    found = changes(KeywordAnalyzer.shipped(built_in()), examples)
     assert found["upper case"] == {
         "sentences": 2,
         "risk_changed": 0.0,
@@ -64,7 +66,8 @@ def test_invariance_of_case_insensitive_rules_is_complete():
 
 
 def test_invariance_counts_a_flipped_decision():
-    rules = KeywordAnalyzer({**{r: ["(?!)"] for r in RISK_TYPES}, "outage": [r"^server down$"]})
+    patterns = {**{r: ["(?!)"] for r in RISK_TYPES}, "outage": [r"^server down$"]}
+    rules = KeywordAnalyzer(patterns, built_in())
     found = changes(rules, [Example("server down", ("outage",), "d")])
     assert found['bullet "- "']["risk_changed"] == 1.0
     assert found["upper case"]["types_changed"] == 0.0

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ml.evaluation.predictions import Predictions, PredictionsError, read_predictions
+from service.nlp.taxonomy import built_in
 
 N = 240
 DOCS = [f"report {i // 8}" for i in range(N)]
@@ -17,7 +18,13 @@ Y[np.arange(0, N, 3), np.arange(0, N, 3) % 37] = 1
 def test_predictions_are_read_as_written_and_hold_no_text(tmp_path):
     scores = np.random.default_rng(0).random((N, 37)).astype(np.float32)
     predictions = Predictions.from_texts(
-        "m 1", texts=TEXTS, docs=DOCS, y=Y, scores=scores, hits={"balanced": Y > 0}
+        "m 1",
+        texts=TEXTS,
+        docs=DOCS,
+        y=Y,
+        scores=scores,
+        hits={"balanced": Y > 0},
+        taxonomy=built_in(),
     )
     predictions.write(tmp_path / "one.npz")
     predictions.write(tmp_path / "two.npz")

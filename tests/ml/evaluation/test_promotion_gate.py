@@ -5,7 +5,10 @@ import pytest
 
 from ml.evaluation.paired_comparison import Difference
 from ml.evaluation.promotion_gate import CategoryFigures, Figures, Limits, Scored, measure, refusals
-from service.nlp.taxonomy import CATEGORIES, RISK_TYPES
+from service.nlp.taxonomy import built_in
+
+CATEGORIES = built_in().category_keys
+RISK_TYPES = built_in().risk_types
 
 BETTER = Difference(value=0.04, low=0.01, high=0.07, p_better=0.99)
 
@@ -19,18 +22,18 @@ def figures(mean=BETTER, *, calibration_errors=(0.04, 0.04), **category):
 
 
 def test_gate_significantly_better_model_passes():
-    assert refusals(figures()) == []
+    assert refusals(figures(), taxonomy=built_in()) == []
 
 
 @pytest.mark.parametrize(("low", "n_reasons"), [(-0.019, 0), (-0.02, 1)])
 def test_gate_possible_loss_of_two_points_is_refused(low, n_reasons):
     mean = Difference(value=0.0, low=low, high=0.019, p_better=0.5)
-    assert len(refusals(figures(mean))) == n_reasons
+    assert len(refusals(figures(mean), taxonomy=built_in())) == n_reasons
 
 
 def test_gate_without_allowed_loss_refuses_an_interval_that_includes_zero():
     mean = Difference(value=0.02, low=0.0, high=0.05, p_better=0.97)
-    [reason] = refusals(figures(mean), Limits(max_loss=0))
+    [reason] = refusals(figures(mean), Limits(max_loss=0), taxonomy=built_in())
     assert "+2.0 points" in reason
     assert "[+0.0, +5.0]" in reason
 
@@ -38,7 +41,10 @@ def test_gate_without_allowed_loss_refuses_an_interval_that_includes_zero():
 @pytest.mark.parametrize(("asked", "n_reasons"), [(0.95, 0), (0.98, 1)])
 def test_gate_with_min_probability_ignores_the_interval(asked, n_reasons):
     mean = Difference(value=0.02, low=-0.01, high=0.05, p_better=0.97)
-    assert len(refusals(figures(mean), Limits(min_probability=asked))) == n_reasons
+    assert (
+        len(refusals(figures(mean), Limits(min_probability=asked), taxonomy=built_in()))
+        == n_reasons
+    )
 
 
 @pytest.mark.parametrize(
@@ -53,7 +59,7 @@ def test_gate_with_min_probability_ignores_the_interval(asked, n_reasons):
 )
 def test_gate_significant_loss_of_a_category_is_refused(support, candidate_f1, high, is_refused):
     measured = figures(support=support, candidate_f1=candidate_f1, high=high)
-    assert bool(refusals(measured)) is is_refused
+    assert bool(refusals(measured, taxonomy=built_in())) is is_refused
 
 
 @pytest.mark.parametrize(
@@ -62,7 +68,7 @@ def test_gate_significant_loss_of_a_category_is_refused(support, candidate_f1, h
     ids=["well enough", "above both bars", "as the serving one", "worse than the serving one"],
 )
 def test_gate_calibration_limit_follows_the_serving_model(candidate, serving, is_refused):
-    reasons = refusals(figures(calibration_errors=(candidate, serving)))
+    reasons = refusals(figures(calibration_errors=(candidate, serving)), taxonomy=built_in())
     assert [f"is {serving:.3f} on the same" in reason for reason in reasons] == [True] * is_refused
 
 
@@ -71,7 +77,7 @@ def test_gate_lists_every_reason():
     measured = figures(
         worse, calibration_errors=(0.2, 0.1), support=50, candidate_f1=0.1, high=-0.3
     )
-    assert len(refusals(measured)) == 3
+    assert len(refusals(measured, taxonomy=built_in())) == 3
 
 
 def random_decisions(seed):
@@ -85,23 +91,25 @@ def random_decisions(seed):
 
 def test_measure_of_better_decisions_is_positive_and_repeats():
     right, wrong, y, docs = random_decisions(1)
-    measured = measure(right, wrong, y, docs)
-    assert refusals(measured) == []
+    measured = measure(right, wrong, y, docs, taxonomy=built_in())
+    assert refusals(measured, taxonomy=built_in()) == []
     assert measured.differences["mean_f1"].low > 0
-    assert measured == measure(right, wrong, y, docs)
+    assert measured == measure(right, wrong, y, docs, taxonomy=built_in())
 
 
 def test_measure_of_equal_decisions_is_zero_and_passes_unless_a_gain_is_required():
     right, _, y, docs = random_decisions(2)
-    measured = measure(right, right, y, docs)
+    measured = measure(right, right, y, docs, taxonomy=built_in())
     assert measured.differences["mean_f1"].value == 0
-    assert refusals(measured) == []
-    assert "not significantly better" in refusals(measured, Limits(max_loss=0))[0]
+    assert refusals(measured, taxonomy=built_in()) == []
+    assert (
+        "not significantly better" in refusals(measured, Limits(max_loss=0), taxonomy=built_in())[0]
+    )
 
 
 def test_measure_covers_each_category():
     right, wrong, y, docs = random_decisions(3)
-    measured = measure(wrong, right, y, docs)
+    measured = measure(wrong, right, y, docs, taxonomy=built_in())
     for category in measured.categories.values():
         assert category.candidate_f1 < category.serving_f1 == 1.0
         assert category.low < category.high < 0

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from service.nlp.artifacts import artifact as artifacts
+from service.nlp.taxonomy import built_in
 from tests.nlp.conftest import MODEL_DIR
 
 pytest.importorskip("torch")
@@ -36,7 +37,7 @@ def test_differences_are_signed_points_of_each_level():
     trained = np.where(Y > 0, 0.99, 0.01).astype(np.float32)
     shipped = trained.copy()
     shipped[:2, 0] = 0.01  # F1 of 98 hits, none false, two missed: 196 / 198
-    found = quantization_loss.differences(shipped, trained, Y, DOCS, decide)
+    found = quantization_loss.differences(shipped, trained, Y, DOCS, decide, taxonomy=built_in())
     assert list(found) == ["risk_f1", "category_f1", "type_f1"]
     for difference in found.values():
         assert difference.value == pytest.approx(-100 / 99)
@@ -49,7 +50,7 @@ def test_differences_of_two_sentences_at_the_threshold_pass():
     trained[:2, 0] = 0.5005
     shipped = trained.copy()
     shipped[:2, 0] = 0.4995
-    found = quantization_loss.differences(shipped, trained, Y, DOCS, decide)
+    found = quantization_loss.differences(shipped, trained, Y, DOCS, decide, taxonomy=built_in())
     assert abs(found["type_f1"].value) < 0.1
     quantization_loss.check(found, weights=Path("w"))
 

@@ -6,9 +6,11 @@ from ml.corpus.dataset import Example
 from ml.evaluation.scoring import analyze_examples, document_from
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.analyzers.remote import RemoteAnalyzer
-from service.nlp.taxonomy import RISK_TYPES
+from service.nlp.taxonomy import built_in
 from tests.fakes.scan_server import ScanServer
 from tests.nlp.conftest import MODEL_DIR
+
+RISK_TYPES = built_in().risk_types
 
 EXAMPLES = [
     Example("Project has tight budget and aggressive deadline.", ("tight-budget",), "plan"),
@@ -19,7 +21,7 @@ EXAMPLES = [
 
 def test_analyze_examples_maps_findings_of_a_service_to_sentences():
     server = ScanServer()
-    analyzer = RemoteAnalyzer(server.url)
+    analyzer = RemoteAnalyzer(server.url, taxonomy=built_in())
     results = analyze_examples(analyzer, EXAMPLES)
     analyzer.close()
     server.close()

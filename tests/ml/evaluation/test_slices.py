@@ -5,7 +5,10 @@ import numpy as np
 from ml.corpus.dataset import Example
 from ml.evaluation import markdown_report
 from ml.evaluation.slices import confusion, length_bucket, slices
-from service.nlp.taxonomy import CATEGORIES, RISK_TYPES
+from service.nlp.taxonomy import built_in
+
+CATEGORIES = built_in().category_keys
+RISK_TYPES = built_in().risk_types
 
 
 def hits(*rows):
@@ -25,7 +28,7 @@ def test_slices_measure_each_domain_alone_and_sum_to_all():
         Example("a fourth", (), "d3"),
     ]
     y = hits({"outage"}, {"market"}, {"market"}, set()).astype(np.float32)
-    found = slices(hits({"outage"}, set(), {"outage"}, set()), y, examples)
+    found = slices(hits({"outage"}, set(), {"outage"}, set()), y, examples, taxonomy=built_in())
     assert list(found["domain"]) == ["energy", "finance", "unknown"]
     assert found["domain"]["energy"]["risk_f1"]["value"] == 2 / 3
     assert found["domain"]["finance"]["type_f1"]["value"] == 0.0
@@ -36,7 +39,12 @@ def test_slices_measure_each_domain_alone_and_sum_to_all():
 
 def test_slice_without_a_risk_has_no_f1_but_false_alarms():
     examples = [Example("a short one", (), "d1"), Example("another", (), "d2")]
-    found = slices(hits({"outage"}, set()), np.zeros((2, len(RISK_TYPES)), np.float32), examples)
+    found = slices(
+        hits({"outage"}, set()),
+        np.zeros((2, len(RISK_TYPES)), np.float32),
+        examples,
+        taxonomy=built_in(),
+    )
     part = found["domain"]["unknown"]
     assert (part["with_risk"], part["found"]) == (0, 1)
     assert part["risk_f1"] is None
@@ -47,7 +55,7 @@ def test_slice_without_a_risk_has_no_f1_but_false_alarms():
 def test_slice_with_risks_of_four_documents_has_no_interval():
     examples = [Example(f"sentence {n}", (), f"d{n}") for n in range(10)]
     y = hits(*[{"outage"}] * 4, *[set()] * 6)
-    found = slices(y, y.astype(np.float32), examples)
+    found = slices(y, y.astype(np.float32), examples, taxonomy=built_in())
     assert found["domain"]["unknown"]["type_f1"] == {"value": 1.0, "low": None, "high": None}
     assert "| 1.000 | 1.000 | 1.000 |" in markdown_report.slices({"slices": found})
 
@@ -56,7 +64,9 @@ def test_slice_with_risks_of_five_documents_has_one():
     examples = [Example(f"sentence {n}", (), f"d{n}") for n in range(10)]
     y = hits(*[{"outage"}] * 5, *[set()] * 5)
     found = hits(*[{"outage"}] * 3, *[set()] * 7)
-    part = slices(found, y.astype(np.float32), examples)["domain"]["unknown"]["risk_f1"]
+    part = slices(found, y.astype(np.float32), examples, taxonomy=built_in())["domain"]["unknown"][
+        "risk_f1"
+    ]
     assert part["low"] < part["value"] == 0.75 < part["high"]
 
 
@@ -65,7 +75,7 @@ def test_confusion_counts_the_highest_scored_hit_and_none():
     scores = np.where(truth, 0.5, 0.1).astype(np.float32)
     found = hits({"outage"}, {"outage"}, {"outage", "market"}, {"injury"}, set())
     scores[2, RISK_TYPES.index("market")] = 0.9
-    table = confusion(found, truth.astype(np.float32), scores)
+    table = confusion(found, truth.astype(np.float32), scores, taxonomy=built_in())
     cell = {
         (table["labels"][r], table["labels"][c]): n
         for r, row in enumerate(table["counts"])
@@ -84,5 +94,5 @@ def test_confusion_counts_the_highest_scored_hit_and_none():
 
 def test_confusion_without_scores_takes_the_first_type():
     found = hits({"market", "outage"})
-    table = confusion(found, hits(set()).astype(np.float32), None)
+    table = confusion(found, hits(set()).astype(np.float32), None, taxonomy=built_in())
     assert table["counts"][-1][CATEGORIES.index("operations")] == 1

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from ml.evaluation.predictions import Predictions
+from service.nlp.taxonomy import built_in
 from tests.ml.decisions import DOCS, N, Y, wrong
 from tests.ml.step import run_step
 
@@ -15,7 +16,7 @@ def stored(folder, name, hits, *, texts=TEXTS, y=Y):
     folder.mkdir()
     (folder / "evaluation.json").write_text(json.dumps({}))
     predictions = Predictions.from_texts(
-        name, texts=texts, docs=DOCS, y=y, scores=None, hits={"balanced": hits}
+        name, texts=texts, docs=DOCS, y=y, scores=None, hits={"balanced": hits}, taxonomy=built_in()
     )
     predictions.write(folder / "predictions.npz")
     return folder / "evaluation.json"

@@ -11,10 +11,13 @@ from ml.evaluation import drift_reference
 from service.config.settings import ROOT
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.artifacts import artifact as artifacts
+from service.nlp.taxonomy import built_in
 from tests.ml.step import run_step
 from tests.nlp.conftest import MODEL_DIR
 
-EXAMPLES = [e for name in "abc" for e in read_examples(ROOT / f"ml/data/authored-{name}.jsonl")]
+EXAMPLES = [
+    e for name in "abc" for e in read_examples(ROOT / f"ml/data/authored-{name}.jsonl", built_in())
+]
 PARTS = EXAMPLES[::3], EXAMPLES[1::3]
 
 
@@ -31,6 +34,7 @@ def folder(tmp_path_factory):
         PARTS[0],
         scores,
         hits,
+        taxonomy=built_in(),
         tokenizer=artifacts.load(folder).tokenizer(),
         learned=[e.text for e in EXAMPLES[2::3]],
     )

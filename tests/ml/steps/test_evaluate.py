@@ -72,7 +72,7 @@ def test_artifact_report_files_hold_no_sentence(model_report, data):
 def test_markdown_report_names_points_and_slices(model_report):
     text = (model_report / "evaluation.md").read_text()
     for words in (
-        f"riskscan-minilm {VERSION}",
+        f"riskscan-fast {VERSION}",
         "| recall |",
         "| office |",
         "40 or more words",
@@ -103,7 +103,7 @@ def test_two_reports_can_be_compared(model_report, keywords_report):
     done = run_step(
         "compare", model_report / "evaluation.json", keywords_report / "evaluation.json"
     )
-    assert f"a (riskscan-minilm {VERSION}) is better than b (keywords)" in done.stdout
+    assert f"a (riskscan-fast {VERSION}) is better than b (keywords)" in done.stdout
 
 
 def test_service_receives_one_request_per_document(data, tmp_path):
@@ -140,6 +140,17 @@ def test_unknown_analyzer_is_refused(data, spec, message, monkeypatch):
     monkeypatch.delenv("LLM_BASE_URL", raising=False)
     done = run_step("evaluate", "--analyzer", spec, "--data", data)
     assert (done.exit_code, message in done.stderr) == (1, True)
+
+
+def test_each_data_file_is_a_set(data, tmp_path):
+    other = tmp_path / "other.jsonl"
+    rows = [json.loads(line) for line in data.read_text().splitlines()]
+    other.write_text("".join(json.dumps({**row, "doc": f"x {row['doc']}"}) + "\n" for row in rows))
+    run_step("evaluate", "--analyzer", MODEL_DIR, "--data", data, other, "--out", tmp_path)
+    found = json.loads((tmp_path / "evaluation.json").read_text())
+    assert list(found["sets"]) == ["all", "labelled", "other"]
+    assert found["sets"]["other"]["data"]["sentences"] == 60
+    assert "## By set, nested" in (tmp_path / "evaluation.md").read_text()
 
 
 def test_analyzer_without_data_is_a_usage_error():

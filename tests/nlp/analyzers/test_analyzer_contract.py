@@ -20,10 +20,12 @@ from service.nlp.extraction.text_builder import storable
 from service.nlp.inference.neighbour_context import RADIUS
 from service.nlp.inference.onnx_engine import OnnxEngine
 from service.nlp.segmentation.segmenter import Segmenter
-from service.nlp.taxonomy import RISK_TYPES, risk_category
+from service.nlp.taxonomy import built_in
 from tests.fakes.engine import NotANumberEngine
 from tests.nlp.conftest import MODEL_DIR, NEEDS_TORCH
 from tests.nlp.prose import HARMLESS, RISK, extracted, filler, planted
+
+RISK_TYPES = built_in().risk_types
 
 MODES = ["json_schema", "json_object", "text"]
 ANALYZERS = ["local", pytest.param("local_torch", marks=NEEDS_TORCH), *MODES, "remote"]
@@ -59,7 +61,7 @@ def test_analyze_risk_gives_types_of_the_taxonomy_and_the_exact_span(analyzer):
     for f in analysis.findings:
         assert f.context == RISK
         assert (f.start, f.end) == (26, 26 + len(RISK))
-        assert f.category == risk_category(f.risk_type)
+        assert f.category == built_in().category_of(f.risk_type)
 
 
 def test_analyze_result_names_its_source_and_has_probabilities_in_range(analyzer):

@@ -11,10 +11,12 @@ from service.errors import AnalyzerError
 from service.nlp.analyzers.llm import MAX_CHARS_PER_REQUEST, REQUESTS_AT_ONCE, LLMAnalyzer
 from service.nlp.analyzers.llm_prompt import read_answer
 from service.nlp.deadline import Deadline
-from service.nlp.taxonomy import RISK_TYPES
+from service.nlp.taxonomy import built_in
 from tests.fakes.chat_server import completion
 from tests.fakes.loopback import Reply
 from tests.nlp.prose import HARMLESS, RISK
+
+RISK_TYPES = built_in().risk_types
 
 OUTAGE = "The gateway is a single point of failure."
 GOOD = {"sentence": 1, "risk_type": "tight-budget"}
@@ -22,7 +24,9 @@ GOOD = {"sentence": 1, "risk_type": "tight-budget"}
 
 @pytest.fixture
 def strict(chat_server):
-    analyzer = LLMAnalyzer(chat_server.base_url, model="rules", api_key="k-very-secret")
+    analyzer = LLMAnalyzer(
+        chat_server.base_url, taxonomy=built_in(), model="rules", api_key="k-very-secret"
+    )
     yield analyzer
     analyzer.close()
 
@@ -113,7 +117,7 @@ def test_score_answer_that_was_ended_early_is_refused(strict, chat_server, reaso
 )  # fmt: skip
 def test_read_answer_no_chat_completion_is_refused(answer):
     with pytest.raises(AnalyzerError, match="no chat completion"):
-        read_answer(answer, n_sentences=1, mode="json_schema")
+        read_answer(answer, n_sentences=1, risk_types=RISK_TYPES, mode="json_schema")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +130,9 @@ def test_read_answer_no_chat_completion_is_refused(answer):
     ],
 )
 def test_read_answer_plain_text_finds_the_json_in_it(text):
-    assert read_answer(completion(text), n_sentences=1, mode="text") == {(1, "tight-budget")}
+    assert read_answer(completion(text), n_sentences=1, risk_types=RISK_TYPES, mode="text") == {
+        (1, "tight-budget")
+    }
 
 
 @pytest.mark.parametrize(
@@ -134,12 +140,14 @@ def test_read_answer_plain_text_finds_the_json_in_it(text):
 )
 def test_read_answer_plain_text_without_the_answer_is_refused(text):
     with pytest.raises(AnalyzerError, match="refused"):
-        read_answer(completion(text), n_sentences=1, mode="text")
+        read_answer(completion(text), n_sentences=1, risk_types=RISK_TYPES, mode="text")
 
 
 def test_read_answer_same_pair_twice_counts_once():
     answer = completion(content(GOOD, GOOD))
-    assert read_answer(answer, n_sentences=1, mode="json_object") == {(1, "tight-budget")}
+    assert read_answer(answer, n_sentences=1, risk_types=RISK_TYPES, mode="json_object") == {
+        (1, "tight-budget")
+    }
 
 
 def test_score_requests_of_a_document_overlap_and_keep_their_order(strict, chat_server):
@@ -168,6 +176,7 @@ def real_llm(request):
         pytest.skip("set LLM_TEST_BASE_URL")
     analyzer = LLMAnalyzer(
         os.environ["LLM_TEST_BASE_URL"],
+        taxonomy=built_in(),
         model=os.environ.get("LLM_TEST_MODEL", "default"),
         api_key=os.environ.get("LLM_TEST_API_KEY", ""),
         request_mode=request.param,
@@ -208,5 +217,7 @@ def answer_or_refusal(llm: LLMAnalyzer, sentences: list[str]) -> list[tuple[int,
 )
 def test_read_answer_fault_names_the_field_but_quotes_nothing(finding):
     with pytest.raises(AnalyzerError, match=r"\(findings\.0") as caught:
-        read_answer(completion(content(finding)), n_sentences=1, mode="json_schema")
+        read_answer(
+            completion(content(finding)), n_sentences=1, risk_types=RISK_TYPES, mode="json_schema"
+        )
     assert "Budget" not in str(caught.value)

@@ -6,12 +6,15 @@ from service.errors import NotConfigured
 from service.nlp.analyzers.base import Analyzer
 from service.nlp.analyzers.pool import AnalyzerPool
 from service.nlp.document import Analysis
+from service.nlp.taxonomy import built_in
+from tests.support.own_taxonomy import OWN
 
 
 class CountingAnalyzer(Analyzer):
     """Finds nothing and counts its closings."""
 
     source = "model"
+    taxonomy = built_in()
     model_name = model_version = "closing"
 
     def __init__(self):
@@ -19,7 +22,7 @@ class CountingAnalyzer(Analyzer):
 
     def analyze(self, _document, **_):
         assert not self.n_closed
-        return Analysis()
+        return Analysis(self.taxonomy)
 
     def close(self):
         self.n_closed += 1
@@ -73,10 +76,28 @@ def test_lend_after_an_error_in_the_block_returns_the_analyzer(three):
 
 
 def test_close_closes_each_open_analyzer_once(three):
-    analyzers = AnalyzerPool(three[0], llm=three[2])
+    analyzers = AnalyzerPool(three[0], lambda _taxonomy: three[2])
     analyzers.exchange(three[1])
     analyzers.close()
     assert [a.n_closed for a in three] == [1, 1, 1]
+
+
+def test_exchange_for_another_taxonomy_opens_the_llm_again(three):
+    opened = []
+
+    def open_llm(taxonomy):
+        opened.append((taxonomy, CountingAnalyzer()))
+        return opened[-1][1]
+
+    analyzers = AnalyzerPool(three[0], open_llm)
+    three[2].taxonomy = OWN
+    with analyzers.lend(force_llm=True) as before:
+        analyzers.exchange(three[1])
+        analyzers.exchange(three[2])
+        assert before.n_closed == 0
+    assert before.n_closed == 1
+    assert [taxonomy for taxonomy, _ in opened] == [built_in(), OWN]
+    assert analyzers.taxonomy == OWN
 
 
 def test_lend_force_llm_without_an_llm_names_the_setting(three):

@@ -7,6 +7,7 @@ import pytest
 from service.errors import AnalyzerError, AnalyzerUnavailable
 from service.nlp.analyzers.remote import RemoteAnalyzer
 from service.nlp.document import Block, Document, ExtractedText, SubmittedFile
+from service.nlp.taxonomy import built_in
 from tests.fakes.loopback import Reply
 from tests.fakes.scan_server import item
 from tests.nlp.prose import RISK, extracted
@@ -28,7 +29,9 @@ def analyze(segmenter, remote, scan_server):
 
 
 def test_analyze_request_is_a_form_with_the_whole_text_token_and_force_llm(segmenter, scan_server):
-    analyzer = RemoteAnalyzer(scan_server.url + "/", token="t-1", force_llm=True)
+    analyzer = RemoteAnalyzer(
+        scan_server.url + "/", taxonomy=built_in(), token="t-1", force_llm=True
+    )
     analysis = analyzer.analyze(segmenter.segment(extracted(RISK, "End.")))
     analyzer.close()
     headers, request = scan_server.requests[0]
@@ -82,14 +85,14 @@ def test_analyze_foreign_titles_are_kept_and_have_no_key(analyze):
     foreign = {"risk": "Zahlungsverzug", "category": "Finanzen", "context": OUTAGE}
     found = analyze(RISK, OUTAGE, data=[foreign, GOOD]).findings
     assert [(f.risk_type, f.category) for f in found] == [("tight-budget", "budget"), (None, None)]
-    assert (found[1].risk, found[1].category_title) == ("Zahlungsverzug", "Finanzen")
+    assert found[1].titles(built_in()) == ("Zahlungsverzug", "Finanzen")
     assert (found[1].start, found[1].end) == (len(RISK) + 2, len(RISK) + 2 + len(OUTAGE))
 
 
 def test_analyze_known_risk_in_a_foreign_category_keeps_its_key(analyze):
     [finding] = analyze(RISK, data=[{**GOOD, "category": "Finanzen"}]).findings
     assert (finding.risk_type, finding.category) == ("tight-budget", None)
-    assert finding.category_title == "Finanzen"
+    assert finding.titles(built_in())[1] == "Finanzen"
 
 
 def test_analyze_context_that_the_text_lacks_is_kept_last_without_a_place(analyze):
@@ -112,7 +115,7 @@ def test_analyze_same_finding_twice_stays_at_the_last_occurrence(analyze):
 
 def test_analyze_nul_and_half_of_a_surrogate_pair_become_storable(analyze):
     [finding] = analyze(RISK, data=[{**GOOD, "risk": "A\x00\ud800"}]).findings
-    assert finding.risk == "A\ufffd\ufffd"
+    assert finding.foreign_risk == "A\ufffd\ufffd"
 
 
 def test_analyze_page_is_that_of_the_document(remote, segmenter):

@@ -10,7 +10,9 @@ from service.nlp.analyzers.base import SentenceScorer
 from service.nlp.artifacts.operating_points import SENSITIVITIES, OperatingPoint
 from service.nlp.deadline import Deadline
 from service.nlp.document import Document, Sentence
-from service.nlp.taxonomy import RISK_TYPES
+from service.nlp.taxonomy import built_in
+
+RISK_TYPES = built_in().risk_types
 
 N = len(RISK_TYPES)
 
@@ -21,6 +23,7 @@ class LengthScorer(SentenceScorer):
     source = "model"
     model_name, model_version = "length", "1"
     batch_size = 3
+    taxonomy = built_in()
 
     def __init__(self):
         thresholds = OperatingPoint(0.8, np.full(N, 0.05, np.float32))  # five letters reach both

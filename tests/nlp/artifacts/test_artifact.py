@@ -2,17 +2,23 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from service.errors import ArtifactError
+from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.manifest import probabilities
 from service.nlp.artifacts.operating_points import SENSITIVITIES, risk_scores
-from service.nlp.taxonomy import RISK_TYPES
+from service.nlp.inference.onnx_engine import OnnxEngine
+from service.nlp.taxonomy import built_in
 from tests.support.artifacts import SHIPPED
+from tests.support.own_taxonomy import OWN, make_own_artifact
+
+RISK_TYPES = built_in().risk_types
 
 
 @pytest.fixture
@@ -47,6 +53,26 @@ def test_shipped_artifact_says_how_well_it_does():
     value, low, high = metrics["cross_fitted"]["risk_f1"]
     assert low < value < high
     assert f"{value:.3f}" in (SHIPPED / "README.md").read_text()
+
+
+def test_artifact_brings_its_own_taxonomy(tmp_path: Path):
+    artifact = artifacts.load(tmp_path / make_own_artifact(tmp_path))
+    assert artifact.taxonomy == OWN
+    assert artifact.manifest.labels == OWN.risk_types
+    LocalAnalyzer.open(artifact.path, device="cpu", n_threads=1).close()
+
+
+def test_artifact_whose_labels_differ_from_its_taxonomy_is_refused(tmp_path: Path):
+    folder = tmp_path / make_own_artifact(tmp_path)
+    edit_manifest(folder, labels=[*OWN.risk_types][::-1])
+    with pytest.raises(ArtifactError, match=r"other risk types.*its taxonomy.json"):
+        artifacts.load(folder)
+
+
+def test_network_with_another_number_of_outputs_is_refused():
+    shipped = artifacts.load(SHIPPED)
+    with pytest.raises(ArtifactError, match="does not fit 4 risk types"):
+        LocalAnalyzer(replace(shipped, taxonomy=OWN), OnnxEngine(shipped, n_threads=1))
 
 
 def test_load_without_a_folder_says_where_it_looked(tmp_path: Path):
@@ -167,7 +193,7 @@ def test_golden_scores_of_another_shape_are_refused():
 
 def test_golden_file_that_cannot_be_read_says_so(copy: Path):
     (copy / "golden.jsonl").write_text('{"text": "no scores"}\n')
-    artifact = artifacts.Artifact(copy, artifacts.load(SHIPPED).manifest)
+    artifact = replace(artifacts.load(SHIPPED), path=copy)
     with pytest.raises(ArtifactError, match=r"golden\.jsonl cannot be read"):
         artifact.golden()
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from service.nlp.artifacts.operating_points import OperatingPoint, risk_scores
-from service.nlp.taxonomy import RISK_TYPES
+from service.nlp.taxonomy import built_in
+
+RISK_TYPES = built_in().risk_types
 
 N = len(RISK_TYPES)
 

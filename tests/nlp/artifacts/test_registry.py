@@ -5,7 +5,14 @@ import json
 import pytest
 
 from service.errors import ArtifactError
-from service.nlp.artifacts.registry import GateRecord, gate_path, read_gate, write_gate
+from service.nlp.artifacts.registry import (
+    GateRecord,
+    Registry,
+    gate_path,
+    read_gate,
+    write_gate,
+)
+from tests.support.artifacts import NAME, SHIPPED, VERSION, make_artifact
 
 RECORD = GateRecord(
     model="tiny/1.0.0",
@@ -43,3 +50,14 @@ def test_invalid_record_names_field_and_remedy(tmp_path, change, fault):
 def test_missing_record_names_path_and_remedy(tmp_path):
     with pytest.raises(ArtifactError, match=r"none\.json cannot be read.*-m ml register"):
         read_gate(tmp_path / "none.json")
+
+
+def test_registry_knows_default_and_shipped_models_outside_its_folder(tmp_path):
+    default, registered = (
+        make_artifact(tmp_path / d, v) for d, v in (("a", "0.1.0"), ("b", "0.2.0"))
+    )
+    registry = Registry(tmp_path / "b", tmp_path / "a" / default, shipped=[SHIPPED])
+    shipped = f"{NAME}/{VERSION}"
+    assert registry.models() == sorted([default, registered, shipped])
+    assert registry.verified(shipped).path == SHIPPED
+    assert registry.default_model() == default

@@ -1,5 +1,6 @@
 """Both engines give the golden scores, and a row's outputs do not depend on the other rows."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from service.nlp.inference import cuda
 from service.nlp.inference.neighbour_context import own_logits
 from service.nlp.inference.onnx_engine import OnnxEngine
 from service.nlp.inference.torch_engine import TorchEngine
-from service.nlp.taxonomy import RISK_TYPES
+from service.nlp.taxonomy import built_in
 from tests.nlp.conftest import NEEDS_TORCH
+
+RISK_TYPES = built_in().risk_types
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,9 @@ def encoded(artifact: Artifact, texts):
 
 
 def scored(artifact: Artifact, engine, texts):
-    return artifact.manifest.probabilities(own_logits(engine.outputs(*encoded(artifact, texts))))
+    return artifact.manifest.probabilities(
+        own_logits(engine.outputs(*encoded(artifact, texts)), len(RISK_TYPES))
+    )
 
 
 def found(artifact: Artifact, engine, text):
@@ -103,7 +108,7 @@ def test_onnx_truncated_file_names_the_graph(artifact, tmp_path: Path, name: str
         content = (artifact.path / other).read_bytes()
         (tmp_path / other).write_bytes(content[:20_000] if other == name else content)
     with pytest.raises(ArtifactError, match=r"cannot load .*model\.int8\.onnx"):
-        OnnxEngine(Artifact(tmp_path, artifact.manifest), n_threads=1)
+        OnnxEngine(replace(artifact, path=tmp_path), n_threads=1)
 
 
 @pytest.mark.gpu

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from service.nlp import arrays
-from service.nlp.inference.neighbour_context import N_TYPES, RADIUS, document_logits, own_logits
+from service.nlp.inference.neighbour_context import RADIUS, document_logits, own_logits
+
+N_TYPES = 37
 
 
 def outputs(n):
@@ -25,25 +27,25 @@ def by_definition(given):
 def test_logits_in_document_are_own_plus_what_neighbours_say(n, rows_at_once, monkeypatch):
     monkeypatch.setattr(arrays, "ROWS", rows_at_once)
     given = outputs(n)
-    assert document_logits(given) == pytest.approx(by_definition(given), abs=1e-5)
+    assert document_logits(given, N_TYPES) == pytest.approx(by_definition(given), abs=1e-5)
 
 
 def test_document_logits_of_one_sentence_are_its_own():
     given = outputs(1)
-    assert np.array_equal(document_logits(given), own_logits(given))
+    assert np.array_equal(document_logits(given, N_TYPES), own_logits(given, N_TYPES))
 
 
 def test_logits_in_document_without_influence_are_the_networks():
     given = outputs(9)[:, :N_TYPES]
-    assert np.array_equal(document_logits(given), given)
+    assert np.array_equal(document_logits(given, N_TYPES), given)
 
 
 def test_logits_in_document_leaves_its_input_as_it_was():
     given = outputs(9)
     before = given.copy()
-    document_logits(given)
+    document_logits(given, N_TYPES)
     assert np.array_equal(given, before)
 
 
 def test_document_logits_of_no_sentences_are_none():
-    assert document_logits(outputs(0)).shape == (0, N_TYPES)
+    assert document_logits(outputs(0), N_TYPES).shape == (0, N_TYPES)

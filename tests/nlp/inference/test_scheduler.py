@@ -14,9 +14,11 @@ from service.nlp.deadline import Deadline
 from service.nlp.inference.engine import EngineOutOfMemory
 from service.nlp.inference.scheduler import InferenceScheduler
 from service.nlp.observer import Observer
-from service.nlp.taxonomy import RISK_TYPES
+from service.nlp.taxonomy import built_in
 from tests.fakes.engine import LargestIdEngine
 from tests.support.waiting import wait_until
+
+RISK_TYPES = built_in().risk_types
 
 SENTENCES = [f"{'word ' * (i % 40)}budget number {i}" for i in range(120)]
 
@@ -65,7 +67,12 @@ def open_scheduler(tokenizer, reports):
 
         def opened(engine, **options):
             scheduler = InferenceScheduler(
-                engine, tokenizer, max_length_tokens=512, observer=reports, **options
+                engine,
+                tokenizer,
+                n_types=len(RISK_TYPES),
+                max_length_tokens=512,
+                observer=reports,
+                **options,
             )
             stack.callback(scheduler.close)
             stack.callback(engine.gate.set)

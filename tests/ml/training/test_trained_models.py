@@ -1,0 +1,96 @@
+"""Artifacts and runs to start from or to learn from: refused if they do not fit, or not finished."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from ml import settings
+from ml.corpus.dataset import Example
+from ml.settings import Settings
+from ml.training import cross_fitting
+from ml.training.base import base_network, base_tokenizer
+from ml.training.checkpoints import model_path
+from ml.training.optimizers import save_state
+from ml.training.trained_models import (
+    groups_that_fit,
+    mean_network,
+    open_models,
+    starting_network,
+    write_description,
+)
+from service.config.settings import ROOT
+from service.errors import ConfigError
+from tests.support.encoders import pins, write_encoder
+
+N_LABELS = 3
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> dict[str, Path]:
+    """Finished runs of two shapes, none of them trained."""
+    folder = tmp_path_factory.mktemp("runs")
+    shapes = {"a": {"seed": 1}, "b": {"seed": 2}, "deep": {"n_layers": 3}}
+    return {name: finished_run(folder / name, **shape) for name, shape in shapes.items()}
+
+
+def with_base(folder: Path, **changes) -> Settings:
+    plain = settings.load(ROOT / "ml/configs/retrain.toml")
+    values = {"model": str(folder), "sha256": pins(folder), "start": []} | changes
+    return replace(plain, base=replace(plain.base, **values))
+
+
+def finished_run(folder: Path, **shape) -> Path:
+    base = with_base(write_encoder(folder / "base", **shape)).base
+    network = base_network(base, n_labels=N_LABELS, dropout=0.1)
+    write_description(folder, network.config, base_tokenizer(base).tokenizer)
+    save_state(str(model_path(folder)), network.state())
+    return folder
+
+
+def test_start_is_the_mean_of_its_models(runs):
+    both = with_base(runs["a"] / "base", start=[str(runs["a"]), str(runs["b"])])
+    mean = starting_network(both, N_LABELS).state()
+    each = [starting_network(with_base(runs[n] / "base"), N_LABELS).state() for n in ("a", "b")]
+    for name, value in mean.items():
+        assert torch.allclose(value, (each[0][name] + each[1][name]) / 2, atol=1e-6)
+
+
+def test_start_of_another_shape_names_the_difference_and_the_remedy(runs):
+    other = with_base(runs["a"] / "base", start=[str(runs["deep"])])
+    with pytest.raises(ConfigError, match=r"its n_layers is 3, not 2.*leave `start` empty"):
+        starting_network(other, N_LABELS)
+
+
+def test_start_with_another_pooling_is_refused(runs):
+    other = with_base(runs["a"] / "base", start=[str(runs["a"])], pooling="mean")
+    with pytest.raises(ConfigError, match="its pooling is first, not mean"):
+        starting_network(other, N_LABELS)
+
+
+def test_models_of_two_shapes_have_a_mean_each(runs):
+    models = open_models([str(runs[name]) for name in ("a", "deep", "b")])
+    groups = groups_that_fit(models)
+    assert [[m.folder.name for m in group] for group in groups] == [["a", "b"], ["deep"]]
+    assert mean_network(groups[0], dropout=0.0).config.n_layers == 2
+
+
+def test_start_from_an_untrained_run_names_its_command():
+    run = "runs/riskscan-minilm-first"
+    if (ROOT / run).exists():
+        pytest.skip("this working tree has that run")
+    with pytest.raises(ConfigError, match=r"-m ml train ml/configs/riskscan-minilm-first\.toml"):
+        open_models([run])
+
+
+def test_real_sentence_logits_without_real_sentences_are_empty():
+    assert (
+        cross_fitting.real_sentence_logits(["runs/none"], [Example("A.", (), "a", composed=True)])
+        == {}
+    )
+
+
+def test_real_sentence_logits_without_cross_fitted_scores_are_refused():
+    with pytest.raises(ConfigError, match="none of the real sentences"):
+        cross_fitting.real_sentence_logits(["runs/none"], [Example("A.", (), "a")])
