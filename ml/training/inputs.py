@@ -32,8 +32,10 @@ class Inputs:
         self.ids, self.y, self.dev_ids, self.dev_y = ids, y, dev_ids, dev_y
         self.optional_rows: list[int] = []
         """Real sentences that state no risk: each epoch takes a share of them."""
+        self.composed_rows: list[int] = []
+        """Composed sentences: each epoch takes a share of them, too."""
         self.unlabelled_rows: list[int] = []
-        """Each epoch takes a share of them, too."""
+        """And of these."""
         self.fold = np.zeros(len(ids), np.intp)
         """Fold of each row; see TrainSettings."""
         self.variation: Variation | None = None
@@ -56,6 +58,7 @@ class Inputs:
         y = mixed_targets(settings, dataset)
         inputs = cls(ids, y, dev_ids, torch.from_numpy(targets(dataset.dev, dataset.taxonomy)))
         inputs.optional_rows = [k for k, e in enumerate(dataset.train) if is_optional(e)]
+        inputs.composed_rows = [k for k, e in enumerate(dataset.train) if e.composed]
         inputs.unlabelled_rows = list(range(len(dataset.train), len(examples)))
         if recipe.folds > 1:
             inputs.fold = cross_fitting.document_folds(examples, recipe.folds)

@@ -183,8 +183,9 @@ class Training:
 def plan(inputs: Inputs, recipe: TrainSettings, seed: int, *, shares: int) -> list[list[int]]:
     """Return the batches of all epochs, as rows, in order; their number is a multiple of `shares`.
 
-    Each epoch has every sentence that states a risk or was composed, a new random `negatives_share` of the
-    other labelled ones and `unlabelled_share` of the unlabelled, without the fold that the seed holds out.
+    Each epoch has every real sentence that states a risk, a new random `negatives_share` of the other real
+    ones, `composed_share` of the composed and `unlabelled_share` of the unlabelled, without the fold that the
+    seed holds out.
     """
     rng = random.Random(seed)  # noqa: S311 - shuffling, not secrecy
     lengths = [len(i) for i in inputs.ids]
@@ -192,6 +193,7 @@ def plan(inputs: Inputs, recipe: TrainSettings, seed: int, *, shares: int) -> li
     rows_in = [k for k in range(len(lengths)) if inputs.fold[k] != held_out]
     sampled = [
         (inputs.optional_rows, recipe.negatives_share),
+        (inputs.composed_rows, recipe.composed_share),
         (inputs.unlabelled_rows, recipe.unlabelled_share),
     ]
     not_always = {row for rows, _ in sampled for row in rows}

@@ -6,19 +6,15 @@ from functools import partial
 from typing import Any
 
 import torch
-from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ml.settings import TrainSettings
+from ml.training.batches import in_bfloat16
+from ml.training.lora import LoraLinear
 from service.errors import ConfigError
 from service.nlp.inference.network import Network, renamed
 from service.nlp.inference.network_config import MPNET
-
-_ALPHA_PER_RANK = 2
-_ADAPTER = "default"
-_BASE_LAYER = ".base_layer."
 
 
 def prepare(network: Network, recipe: TrainSettings) -> None:
@@ -28,7 +24,7 @@ def prepare(network: Network, recipe: TrainSettings) -> None:
         ConfigError: the encoder cannot recompute its layers.
     """
     if recipe.lora_rank:
-        _add_factors(network, recipe.lora_rank)
+        _add_factors(network, recipe)
     if recipe.gradient_checkpointing:
         _recompute_layers(network)
 
@@ -38,31 +34,26 @@ def merged_state(network: Network) -> dict[str, Tensor]:
 
     Factors of several checkpoints have no mean that is the mean of their products, so none is stored.
     """
-    deltas: dict[str, Tensor] = {
-        name: module.get_delta_weight(_ADAPTER)
-        for name, module in network.named_modules()
-        if isinstance(module, LoraLayer)
-    }
-    state = {}
-    for name, value in network.state_dict().items():
-        module, _, kind = name.partition(_BASE_LAYER)
-        if ".lora_" not in name:
-            change = deltas[module].detach() if kind == "weight" else 0
-            state[name.replace(_BASE_LAYER, ".")] = value + change
+    state = {n: v for n, v in network.state_dict().items() if ".lora_" not in n}
+    for name, module in network.named_modules():
+        if isinstance(module, LoraLinear):
+            state[f"{name}.weight"] = module.weight + module.change()
     return renamed(state, network.config)
 
 
 def is_second_factor(name: str) -> bool:
     """Return whether a parameter is the B of a LoRA product B A, which starts at zero."""
-    return ".lora_B." in name
+    return name.endswith(".lora_b")
 
 
-def _add_factors(network: Network, rank: int) -> None:
-    """Freeze the encoder but its norms, and add LoRA (arXiv:2106.09685) to all its linear layers."""
+def _add_factors(network: Network, recipe: TrainSettings) -> None:
+    """Freeze the encoder but its norms, and add factors to all its linear layers."""
     encoder: Any = network.encoder
     linear = [name for name, module in encoder.named_modules() if isinstance(module, nn.Linear)]
-    alpha = _ALPHA_PER_RANK * rank
-    inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=alpha, target_modules=linear), encoder)
+    for name in linear:
+        layer = encoder.get_submodule(name)
+        bfloat16 = in_bfloat16(recipe)
+        encoder.set_submodule(name, LoraLinear(layer, recipe.lora_rank, bfloat16=bfloat16))
     for name, parameter in encoder.named_parameters():
         parameter.requires_grad = ".lora_" in name or "norm" in name.lower()
 

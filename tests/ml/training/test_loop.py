@@ -201,6 +201,38 @@ def test_plan_takes_a_share_of_the_sentences_without_risk():
     assert len(set(first)) == 5
 
 
+def test_plan_takes_a_share_of_the_composed_sentences():
+    recipe = load(ROOT / "ml/configs/riskscan-minilm.toml").train
+    recipe = replace(recipe, epochs=2, composed_share=0.25, batch_size=4)
+    inputs = Inputs([[101, 102]] * 20, torch.zeros(20, 37), [], torch.zeros(0, 37))
+    inputs.composed_rows = list(range(8))
+    rows = [row for batch in plan(inputs, recipe, 1, shares=1) for row in batch]
+    assert sum(row < 8 for row in rows) == 2 * 2
+    assert all(rows.count(row) == 2 for row in range(8, 20))
+
+
+def test_seeds_trained_apart_have_the_result_of_one_command(encoder: Path, tmp_path: Path):
+    recipe = {"seeds": "[17, 18]", "epochs": "1"}
+    folders = [tmp_path / "apart", tmp_path / "together"]
+    for folder in folders:
+        folder.mkdir()
+    apart, together = (write_config(f, encoder=encoder, **recipe) for f in folders)
+    for arguments in (["--seed", "18"], ["--seed", "17"], []):
+        done = run_step("train", apart, *arguments)
+        assert done.exit_code == 0, done.stderr
+        assert (apart.parent / "run/model.safetensors").is_file() == (not arguments)
+    done = run_step("train", together)
+    assert done.exit_code == 0, done.stderr
+    first, second = weights(apart), weights(together)
+    assert all((first[name] == second[name]).all() for name in first)
+
+
+def test_seed_that_the_recipe_lacks_is_an_error(config: Path):
+    done = run_step("train", config, "--seed", "5")
+    assert done.exit_code == 1
+    assert "has no seed 5" in done.stderr
+
+
 def test_plan_excludes_the_held_out_fold():
     recipe = replace(
         load(ROOT / "ml/configs/riskscan-minilm.toml").train, seeds=[1, 2], folds=2, batch_size=4
