@@ -22,6 +22,7 @@ RiskscanError                   base class; its own code, internal_error, stands
 │   ├── AnalyzerTimeout         the scan missed its deadline
 │   ├── Overloaded              too many requests are waiting
 │   ├── DatabaseUnavailable     the database does not answer
+│   ├── StorageUnavailable      the disk is full, or stored bytes cannot be read
 │   ├── NotReady                the readiness check failed
 │   └── ShuttingDown            the process is stopping
 └── StartupError                the process cannot start; never reaches HTTP
@@ -139,6 +140,12 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
         "The database is not available",
         "The database does not answer or rejects writes. `detail` says which, and whether the change may "
         "have been stored. The response carries `Retry-After`.",
+    ),
+    "storage_unavailable": ProblemType(
+        503,
+        "The storage is not available",
+        "The disk of `DATA_DIR` is full or cannot be written, or stored bytes are missing. `detail` says "
+        "which. The response carries `Retry-After`.",
     ),
     "not_ready": ProblemType(
         503,
@@ -284,6 +291,11 @@ class Overloaded(Unavailable):
 
 class DatabaseUnavailable(Unavailable):
     code = "database_unavailable"
+
+
+class StorageUnavailable(Unavailable):
+    code = "storage_unavailable"
+    default_retry_after_s = 30
 
 
 class NotReady(Unavailable):

@@ -1,0 +1,1 @@
+"""Files of work sessions, and the store that keeps bytes on disk."""
