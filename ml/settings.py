@@ -140,8 +140,9 @@ class TrainSettings:
     (ml/training/variation.py).
 
     `teachers` are artifacts (or SERVING) or finished runs; the probabilities of their mean have the share
-    `teacher_weight` in the targets of labelled sentences. `keep` in [0, 1) is the share of the starting
-    weights in the result (arXiv:2109.01903).
+    `teacher_weight` in the targets of labelled sentences. With a `vector_weight` over 0 a second loss, times
+    that, turns the vector that the head reads towards that of the teachers (ml/training/pupil.py). `keep` in
+    [0, 1) is the share of the starting weights in the result (arXiv:2109.01903).
 
     With `folds` over 1, the k-th seed trains without the documents of fold k and scores them at the end
     (cross_fitting.py); with fewer seeds than folds, some folds are never held out. `influence_of` names
@@ -181,6 +182,7 @@ class TrainSettings:
     teacher_weight: Share
     influence_of: list[str]
     save_every_min: Annotated[float, Field(ge=0)]
+    vector_weight: Annotated[float, Field(ge=0)] = 0.0
 
 
 @plain_dataclass(frozen=True, slots=True)

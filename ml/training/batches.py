@@ -81,6 +81,20 @@ def pooled_vectors(model: Network, ids: Sequence[Ids], *, bfloat16: bool = False
     return _in_batches(model, model.pooled, model.head.in_features, ids, bfloat16=bfloat16)
 
 
+def logits_and_vectors(
+    model: Network, ids: Sequence[Ids], *, bfloat16: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the results of `model_logits` and `pooled_vectors`, computed together."""
+
+    def forward(tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        pooled = model.pooled(tokens, mask)
+        return torch.cat([model.logits(pooled), pooled], dim=1)
+
+    n_labels, hidden = model.head.out_features, model.head.in_features
+    both = _in_batches(model, forward, n_labels + hidden, ids, bfloat16=bfloat16)
+    return both[:, :n_labels], both[:, n_labels:]
+
+
 @torch.inference_mode()
 def _in_batches(
     model: Network,

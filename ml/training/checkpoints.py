@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -78,12 +79,16 @@ def discard_other_training(settings: Settings, fingerprint: str) -> None:
         "risk_types": [*load_taxonomy(settings.data).risk_types],
     }
     path = settings.run_dir / "recipe.json"
-    # Earlier versions knew only the built-in risk types, and did not write them.
-    unwritten = {"risk_types": [*built_in().risk_types]}
-    if path.is_file() and unwritten | json.loads(path.read_text(encoding="utf-8")) != recipe:
+    if path.is_file() and _completed(json.loads(path.read_text(encoding="utf-8"))) != recipe:
         print(
             f"{settings.run_dir} held a training with another recipe or other sentences; it is deleted."
         )
         for old in [*settings.run_dir.glob("seed-*"), model_path(settings.run_dir)]:
             old.unlink(missing_ok=True)
     write_json(path, recipe)
+
+
+def _completed(recipe: dict[str, Any]) -> dict[str, Any]:
+    """Return a recipe with what earlier versions did not write, because there was no choice."""
+    train = {"vector_weight": 0.0, **recipe["train"]}
+    return {"risk_types": [*built_in().risk_types], **recipe, "train": train}

@@ -12,12 +12,10 @@ from ml.corpus.dataset import Dataset, Example, targets
 from ml.settings import Settings
 from ml.training import cross_fitting
 from ml.training.base import base_tokenizer
-from ml.training.batches import Ids, encode, in_bfloat16, model_logits
-from ml.training.trained_models import groups_that_fit, mean_network, open_models
+from ml.training.batches import Ids, encode
+from ml.training.teachers import lessons
 from ml.training.variation import Variation
-from service.config.settings import ROOT
 from service.errors import ConfigError
-from service.nlp.arrays import Floats
 
 
 class Inputs:
@@ -38,6 +36,8 @@ class Inputs:
         """And of these."""
         self.fold = np.zeros(len(ids), np.intp)
         """Fold of each row; see TrainSettings."""
+        self.vectors: torch.Tensor | None = None
+        """The teachers' vectors, float16 (n, width), if the recipe says so."""
         self.variation: Variation | None = None
         """Varies the sentences each time they are read, if the recipe says so."""
 
@@ -55,8 +55,9 @@ class Inputs:
         ids = encode(tokenizer.tokenizer, texts, recipe.max_length_tokens)
         dev_texts = [e.text for e in dataset.dev]
         dev_ids = encode(tokenizer.tokenizer, dev_texts, recipe.max_length_tokens)
-        y = mixed_targets(settings, dataset)
+        y, vectors = mixed_targets(settings, dataset)
         inputs = cls(ids, y, dev_ids, torch.from_numpy(targets(dataset.dev, dataset.taxonomy)))
+        inputs.vectors = vectors
         inputs.optional_rows = [k for k, e in enumerate(dataset.train) if is_optional(e)]
         inputs.composed_rows = [k for k, e in enumerate(dataset.train) if e.composed]
         inputs.unlabelled_rows = list(range(len(dataset.train), len(examples)))
@@ -78,53 +79,26 @@ def is_optional(example: Example) -> bool:
     return not example.labels and not example.composed
 
 
-def mixed_targets(settings: Settings, dataset: Dataset) -> torch.Tensor:
-    """Return float32 (n_train + n_unlabelled, n_risk_types).
+def mixed_targets(settings: Settings, dataset: Dataset) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return float32 (n_train + n_unlabelled, n_risk_types), and the teachers' vectors of these rows.
 
     Labels mixed with the teachers' probabilities, and for the unlabelled sentences these alone.
 
     Raises:
-        ConfigError: there are unlabelled sentences but no teachers.
+        ConfigError: there are unlabelled sentences, or vectors to learn, but no teachers.
     """
-    labelled, unlabelled = dataset.train, dataset.unlabelled
+    recipe, labelled, unlabelled = settings.train, dataset.train, dataset.unlabelled
     y = torch.from_numpy(targets(labelled, dataset.taxonomy))
-    if not settings.train.teachers:
+    if not recipe.teachers:
         if unlabelled:
             raise ConfigError(
                 "[data] names unlabelled sentences, and [train] no teachers to give them targets: name "
                 "teachers, or set `unlabelled = []`."
             )
-        return y
-    soft = teacher_scores(settings, [*labelled, *unlabelled])
-    n = len(labelled)
-    return torch.cat([torch.lerp(y, soft[:n], settings.train.teacher_weight), soft[n:]])
-
-
-def teacher_scores(settings: Settings, examples: Sequence[Example]) -> torch.Tensor:
-    """Return float32 (n, n_risk_types): the probabilities by the mean of the teachers.
-
-    The mean is of weights for teachers of one shape, and of logits for others, each of which reads the
-    sentences by its own tokenizer. A sentence that a teacher held out of its own training takes that
-    teacher's cross-fitted score instead.
-    """
-    held_out = [cross_fitting.read(ROOT / name) for name in settings.train.teachers]
-    unseen = [cross_fitting.held_out_logits(e, held_out) for e in examples]
-    rest = [k for k, scores in enumerate(unseen) if not scores]
-    logits: dict[int, Floats] = {k: np.mean(s, axis=0) for k, s in enumerate(unseen) if s}
-    if rest:
-        scores = _mean_logits(settings, [examples[k].text for k in rest])
-        logits |= dict(zip(rest, scores, strict=True))
-    ordered = np.array([logits[k] for k in range(len(examples))], np.float32)
-    return torch.sigmoid(torch.from_numpy(ordered))
-
-
-def _mean_logits(settings: Settings, texts: Sequence[str]) -> Floats:
-    recipe = settings.train
-    groups = groups_that_fit(open_models(recipe.teachers))
-    total: list[Floats] = []
-    for group in groups:
-        ids = encode(group[0].tokenizer, texts, recipe.max_length_tokens)
-        network = mean_network(group, dropout=0.0)
-        total.append(model_logits(network, ids, bfloat16=in_bfloat16(recipe)).numpy())
-    mean: Floats = np.mean(total, axis=0, dtype=np.float32)
-    return mean
+        if recipe.vector_weight:
+            raise ConfigError("[train] vector_weight needs teachers: name some, or set it to 0.0.")
+        return y, None
+    taught = lessons(settings, [*labelled, *unlabelled])
+    soft, n = taught.probabilities, len(labelled)
+    mixed = torch.cat([torch.lerp(y, soft[:n], recipe.teacher_weight), soft[n:]])
+    return mixed, taught.vectors

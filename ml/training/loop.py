@@ -19,6 +19,7 @@ from ml.training.checkpoints import checkpoint_path
 from ml.training.cross_fitting import held_out_fold
 from ml.training.inputs import Inputs
 from ml.training.optimizers import Optimizers, load_state, save_state
+from ml.training.pupil import Pupil, vector_loss
 from ml.training.tracking import Progress, Tracker
 from ml.training.trainable import merged_state, prepare
 from ml.training.trained_models import starting_network
@@ -72,12 +73,15 @@ class Training:
         self._n_steps = len(self._order) // shares
         n_decay = round(self._n_steps * recipe.decay_epochs / recipe.epochs)
         prepare(model, recipe)
+        taught = inputs.vectors
+        pupil = Pupil(model, 0 if taught is None else taught.shape[1])
         alone = accelerator.num_processes == 1 and accelerator.device.type == "cpu"
         lazy = alone and model.words.weight.requires_grad
         model.words.sparse = lazy
-        self._bare = model
-        self._model = accelerator.prepare(model)
-        self._optimizers = Optimizers(model, recipe, n_decay, lazy_words=lazy)
+        self._bare, self._projection = model, pupil.projection
+        self._model = accelerator.prepare(pupil)
+        beside = pupil.projection.parameters() if pupil.projection else ()
+        self._optimizers = Optimizers(model, recipe, n_decay, lazy_words=lazy, beside=beside)
         self._next_step = 0
         self._saved_at_s = time.monotonic()
 
@@ -116,6 +120,8 @@ class Training:
             return
         saved = load_state(str(self._resume_path()))
         self._bare.load_state_dict(_part(saved, "model."), strict=False)
+        if self._projection is not None:
+            self._projection.load_state_dict(_part(saved, "projection."))
         self._optimizers.restore(_part(saved, "optimizer."))
         self._next_step = int(saved["next"])
         print(
@@ -126,6 +132,7 @@ class Training:
         """Write the state that the next step depends on; a kill while writing leaves the previous file."""
         state = {
             **{f"model.{n}": p.detach() for n, p in self._trained().items()},
+            **({"projection.weight": self._projection.weight.detach()} if self._projection else {}),
             **{f"optimizer.{n}": v for n, v in self._optimizers.tensors().items()},
             "next": torch.tensor(self._next_step),
         }
@@ -145,7 +152,7 @@ class Training:
         """Add the gradient of a batch, the `part`-th of step `n`; return its loss.
 
         The loss is binary cross-entropy summed over the types and averaged over the batch: a mean over the
-        types would drown the gradient of a rare type.
+        types would drown the gradient of a rare type. The vectors' loss is averaged over the batch, too.
         """
         accelerator, parts = self._accelerator, self._recipe.gradient_accumulation
         batch = (n * parts + part) * accelerator.num_processes + accelerator.process_index
@@ -157,13 +164,20 @@ class Training:
         waits = part < parts - 1  # several processes exchange gradients once a step
         with accelerator.no_sync(self._model) if waits else nullcontext():
             with accelerator.autocast():
-                logits = self._model(tokens, mask)
-            loss = F.binary_cross_entropy_with_logits(logits.float(), y, reduction="sum")
-            accelerator.backward(loss / (len(rows) * parts))
-        return float(loss.detach()) / len(rows)
+                logits, projected = self._model(tokens, mask)
+            loss = F.binary_cross_entropy_with_logits(logits.float(), y, reduction="sum") / len(
+                rows
+            )
+            if self._inputs.vectors is not None:
+                taught = self._inputs.vectors[rows].to(accelerator.device)
+                loss = loss + self._recipe.vector_weight * vector_loss(projected, taught)
+            accelerator.backward(loss / parts)
+        return float(loss.detach())
 
     def _checkpoint(self, k: int, tracker: Tracker) -> None:
-        dev_loss = _loss(model_logits(self._bare, self._inputs.dev_ids), self._inputs.dev_y)
+        fast = in_bfloat16(self._recipe)
+        logits = model_logits(self._bare, self._inputs.dev_ids, bfloat16=fast)
+        dev_loss = _loss(logits, self._inputs.dev_y)
         save_state(str(checkpoint_path(self._run, self._seed, k)), merged_state(self._bare))
         tracker.checkpoint(self._next_step, dev_loss=dev_loss)
         print(f"\nseed {self._seed}: checkpoint {k}, dev loss {dev_loss:.3f}", flush=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -14,7 +16,8 @@ from service.nlp.inference.network import Network
 class Optimizers:
     """Both optimizers and their learning rates: linear warm-up, then linear decay.
 
-    LoRA's B matrices have a rate of their own.
+    LoRA's B matrices have a rate of their own. `beside` are parameters outside the network; they have the
+    head's rate.
 
     A batch has some 500 of the 30,522 words. Dense Adam updates all rows at each step, which took
     a third of the step's time (measured on 2 cores, November 2026). Several processes, or a GPU, use dense
@@ -22,7 +25,13 @@ class Optimizers:
     """
 
     def __init__(
-        self, network: Network, settings: TrainSettings, n_steps: int, *, lazy_words: bool
+        self,
+        network: Network,
+        settings: TrainSettings,
+        n_steps: int,
+        *,
+        lazy_words: bool,
+        beside: Iterable[torch.nn.Parameter] = (),
     ) -> None:
         words = network.words.weight
         named = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
@@ -36,7 +45,7 @@ class Optimizers:
         groups = [
             {"params": matrices, "lr": rate, "weight_decay": decay},
             {"params": vectors, "lr": rate, "weight_decay": 0.0},
-            {"params": head, "lr": settings.head_lr, "weight_decay": decay},
+            {"params": [*head, *beside], "lr": settings.head_lr, "weight_decay": decay},
             {"params": second, "lr": settings.lora_b_lr, "weight_decay": decay},
         ]
         self.all: list[torch.optim.Optimizer] = [

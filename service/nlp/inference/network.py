@@ -52,7 +52,10 @@ class Network(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return float (b, n_labels) logits for int64 (b, t) ids and a (b, t) mask of zeros and ones."""
-        pooled = self.pooled(input_ids, attention_mask)
+        return self.logits(self.pooled(input_ids, attention_mask))
+
+    def logits(self, pooled: Tensor) -> Tensor:
+        """Return float (b, n_labels) for the result of `pooled`."""
         if self.config.pooling == "first":
             pooled = F.dropout(pooled, self.config.dropout, self.training)
         return self.head(pooled)  # type: ignore[no-any-return]  # nn.Module.__call__ is untyped

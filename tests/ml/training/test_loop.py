@@ -24,9 +24,9 @@ from ml.training.run_result import mean_of_seeds
 from ml.training.trained_models import starting_network
 from service.config.settings import ROOT
 from service.errors import ConfigError
+from tests.ml.runs import write_finished_run
 from tests.ml.step import run_step
 from tests.ml.tiny import write_config
-from tests.support.artifacts import SHIPPED
 from tests.support.encoders import write_encoder
 
 EVERYTHING = {
@@ -42,6 +42,13 @@ EVERYTHING = {
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory) -> Path:
     return write_encoder(tmp_path_factory.mktemp("encoders") / "mpnet", "mpnet")
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory) -> dict[str, str]:
+    """The settings that a plain training leaves off."""
+    run = write_finished_run(tmp_path_factory.mktemp("teachers") / "run", n_labels=37)
+    return EVERYTHING | {"teachers": f'["{run}"]', "teacher_weight": "0.4", "vector_weight": "0.5"}
 
 
 @pytest.fixture
@@ -79,9 +86,11 @@ def weights(config: Path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changes", [{}, EVERYTHING], ids=["plain", "everything"])
-def test_killed_training_resumes_to_the_same_weights(encoder, changes, tmp_path_factory):
-    long = {"epochs": "30", "decay_epochs": "30", **changes}
+@pytest.mark.parametrize("is_plain", [True, False], ids=["plain", "everything"])
+def test_killed_training_resumes_to_the_same_weights(
+    encoder, everything, is_plain, tmp_path_factory
+):
+    long = {"epochs": "30", "decay_epochs": "30", **({} if is_plain else everything)}
     folders = [tmp_path_factory.mktemp(name) for name in ("whole", "killed")]
     whole = write_config(folders[0], encoder=encoder, **long)
     killed = write_config(folders[1], encoder=encoder, save_every_min="0.0", **long)
@@ -143,37 +152,10 @@ def test_training_in_two_processes_shares_the_batches(config: Path):
     assert weights(config)["head.weight"].any()
 
 
-def test_teacher_of_another_shape_changes_the_targets(config: Path):
-    settings = load(config)
-    dataset = load_dataset(settings.data)
-    recipe = replace(settings.train, teachers=[str(SHIPPED)], teacher_weight=0.5)
-    plain = Inputs.read(settings, dataset).y
-    soft = Inputs.read(replace(settings, train=recipe), dataset).y
-    assert ((soft >= 0.5) == (plain == 1)).all()
-    risks = soft[plain == 1]
-    assert risks.mean() > 0.7  # the shipped model, which reads by its own tokenizer, knows them
-
-
-def test_unlabelled_sentences_train_on_the_probabilities_of_teachers(config: Path, tmp_path: Path):
-    extra = tmp_path / "extra.jsonl"
-    texts = ["The only database administrator has resigned.", "Lunch is at noon."]
-    extra.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
-    settings = load(config)
-    data = replace(settings.data, unlabelled=[str(extra)])
-    settings = replace(settings, data=data)
-    dataset = load_dataset(data)
-    with pytest.raises(ConfigError, match="name teachers, or set `unlabelled"):
-        Inputs.read(settings, dataset)
-    recipe = replace(settings.train, teachers=[str(SHIPPED)], unlabelled_share=0.5)
-    inputs = Inputs.read(replace(settings, train=recipe), dataset)
-    assert inputs.unlabelled_rows == [24, 25]
-    assert inputs.y[24].max() > 0.5 > inputs.y[25].max() > 0
-    rows = [row for batch in plan(inputs, recipe, 1, shares=1) for row in batch]
-    assert len(rows) == 24 + 1
-
-
-def test_training_with_everything_learns_and_writes_plain_weights(encoder: Path, tmp_path: Path):
-    config = write_config(tmp_path, encoder=encoder, epochs="4", **EVERYTHING)
+def test_training_with_everything_learns_and_writes_plain_weights(
+    encoder: Path, everything, tmp_path: Path
+):
+    config = write_config(tmp_path, encoder=encoder, epochs="4", **everything)
     done = run_step("train", config)
     assert done.exit_code == 0, done.stderr
     measured = json.loads((tmp_path / "run/seed-17.json").read_text())

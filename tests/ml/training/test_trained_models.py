@@ -1,28 +1,21 @@
 """Artifacts and runs to start from or to learn from: refused if they do not fit, or not finished."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from ml import settings
 from ml.corpus.dataset import Example
-from ml.settings import Settings
 from ml.training import cross_fitting
-from ml.training.base import base_network, base_tokenizer
-from ml.training.checkpoints import model_path
-from ml.training.optimizers import save_state
 from ml.training.trained_models import (
     groups_that_fit,
     mean_network,
     open_models,
     starting_network,
-    write_description,
 )
 from service.config.settings import ROOT
 from service.errors import ConfigError
-from tests.support.encoders import pins, write_encoder
+from tests.ml.runs import with_base, write_finished_run
 
 N_LABELS = 3
 
@@ -32,21 +25,10 @@ def runs(tmp_path_factory) -> dict[str, Path]:
     """Finished runs of two shapes, none of them trained."""
     folder = tmp_path_factory.mktemp("runs")
     shapes = {"a": {"seed": 1}, "b": {"seed": 2}, "deep": {"n_layers": 3}}
-    return {name: finished_run(folder / name, **shape) for name, shape in shapes.items()}
-
-
-def with_base(folder: Path, **changes) -> Settings:
-    plain = settings.load(ROOT / "ml/configs/retrain.toml")
-    values = {"model": str(folder), "sha256": pins(folder), "start": []} | changes
-    return replace(plain, base=replace(plain.base, **values))
-
-
-def finished_run(folder: Path, **shape) -> Path:
-    base = with_base(write_encoder(folder / "base", **shape)).base
-    network = base_network(base, n_labels=N_LABELS, dropout=0.1)
-    write_description(folder, network.config, base_tokenizer(base).tokenizer)
-    save_state(str(model_path(folder)), network.state())
-    return folder
+    return {
+        name: write_finished_run(folder / name, n_labels=N_LABELS, **shape)
+        for name, shape in shapes.items()
+    }
 
 
 def test_start_is_the_mean_of_its_models(runs):
