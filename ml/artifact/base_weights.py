@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,22 +13,15 @@ from ml.artifact.adapter import BASE_WEIGHTS_FILE, Base
 from service.errors import ConfigError
 from service.nlp.arrays import Floats
 from service.nlp.inference.network_config import MPNET, NetworkConfig
-
-_N_UNUSED_POSITIONS = 2
-"""MPNet's position table begins with two rows that no token uses."""
-_FFN = {"ffn_in": "intermediate.dense", "ffn_out": "output.dense", "ffn_norm": "output.LayerNorm"}
-_PARTS = {
-    MPNET: {"attention_out": "attention.attn.o", "attention_norm": "attention.LayerNorm", **_FFN},
-    "bert": {
-        "attention_out": "attention.output.dense",
-        "attention_norm": "attention.output.LayerNorm",
-        **_FFN,
-    },
-}
-_QKV = {
-    MPNET: [f"attention.attn.{part}" for part in "qkv"],
-    "bert": [f"attention.self.{part}" for part in ("query", "key", "value")],
-}
+from service.nlp.inference.tensor_names import (
+    MPNET_POSITION_OFFSET,
+    POSITIONS,
+    RELATIVE,
+    SEGMENTS,
+    WORDS,
+    fused_names,
+    plain_names,
+)
 
 
 def base_weights(folder: Path, config: NetworkConfig) -> dict[str, Floats]:
@@ -43,16 +36,7 @@ def base_weights(folder: Path, config: NetworkConfig) -> dict[str, Floats]:
         for name, value in load_file(folder / BASE_WEIGHTS_FILE).items()
     }
     try:
-        state = {
-            our: np.concatenate([theirs[name] for name in names]) for our, names in _names(config)
-        }
-        positions = theirs["embeddings.position_embeddings.weight"]
-        if config.architecture == MPNET:
-            state["positions.weight"] = positions[_N_UNUSED_POSITIONS:]
-        else:
-            state["positions.weight"] = (
-                positions + theirs["embeddings.token_type_embeddings.weight"][0]
-            )
+        state = _ours(theirs, config)
     except KeyError as error:
         raise ConfigError(
             f"{folder / BASE_WEIGHTS_FILE} lacks {error.args[0]}; it must be a {config.architecture} with "
@@ -61,19 +45,18 @@ def base_weights(folder: Path, config: NetworkConfig) -> dict[str, Floats]:
     return state
 
 
-def _names(config: NetworkConfig) -> Iterator[tuple[str, list[str]]]:
-    """Yield our name of a tensor, and the tensors of transformers whose rows it has."""
-    architecture = config.architecture
-    yield "words.weight", ["embeddings.word_embeddings.weight"]
-    if architecture == MPNET:
-        yield "relative.weight", ["encoder.relative_attention_bias.weight"]
-    for kind in ("weight", "bias"):
-        yield f"embedding_norm.{kind}", [f"embeddings.LayerNorm.{kind}"]
-        for n in range(config.n_layers):
-            layer = f"encoder.layer.{n}"
-            yield f"layers.{n}.qkv.{kind}", [f"{layer}.{p}.{kind}" for p in _QKV[architecture]]
-            for our, their in _PARTS[architecture].items():
-                yield f"layers.{n}.{our}.{kind}", [f"{layer}.{their}.{kind}"]
+def _ours(theirs: Mapping[str, Floats], config: NetworkConfig) -> dict[str, Floats]:
+    """Return the tensors as service/nlp/inference/tensor_conversion.py does with torch."""
+    state = {our: theirs[their] for our, their in plain_names(config).items()}
+    for our, parts in fused_names(config).items():
+        state[our] = np.concatenate([theirs[part] for part in parts])
+    state["words.weight"] = theirs[WORDS]
+    if config.architecture == MPNET:
+        state["positions.weight"] = theirs[POSITIONS][MPNET_POSITION_OFFSET:]
+        state["relative.weight"] = theirs[RELATIVE]
+    else:
+        state["positions.weight"] = theirs[POSITIONS] + theirs[SEGMENTS][0]
+    return state
 
 
 def verify(folder: Path, base: Base) -> None:

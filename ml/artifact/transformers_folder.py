@@ -16,7 +16,7 @@ from service.nlp.artifacts.artifact import Artifact
 from service.nlp.artifacts.manifest import Manifest
 from service.nlp.inference.network import transformers_config
 from service.nlp.inference.network_config import MPNET, NetworkConfig
-from service.nlp.inference.tensor_names import to_transformers
+from service.nlp.inference.tensor_conversion import to_transformers
 from service.nlp.inference.tokenization import MAX_WHOLE_TOKENS
 from service.nlp.inference.torch_engine import load_network
 

@@ -25,12 +25,8 @@ from transformers import (
 
 from service.errors import ConfigError
 from service.nlp.inference.network_config import BERT, MPNET, NetworkConfig, Pooling
-from service.nlp.inference.tensor_names import (
-    MPNET_POSITION_OFFSET,
-    TOKEN_TYPES,
-    to_ours,
-    to_transformers,
-)
+from service.nlp.inference.tensor_conversion import to_ours, to_transformers
+from service.nlp.inference.tensor_names import MPNET_POSITION_OFFSET, TOKEN_TYPES
 
 _ENCODER = "encoder."
 _DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout")

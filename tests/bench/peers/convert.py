@@ -16,7 +16,8 @@ from safetensors.torch import save_file
 from service.config import settings
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import ONNX_FILE, TOKENIZER_FILE, WEIGHTS_FILE
-from service.nlp.inference.tensor_names import TOKEN_TYPES, to_transformers
+from service.nlp.inference.tensor_conversion import to_transformers
+from service.nlp.inference.tensor_names import TOKEN_TYPES
 from service.nlp.inference.torch_engine import load_network
 
 _MODELING = Path(__file__).with_name("modeling.py")

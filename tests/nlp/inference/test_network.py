@@ -17,7 +17,7 @@ transformers = pytest.importorskip("transformers")
 from safetensors.torch import save_file  # noqa: E402 - after the skip above
 
 from service.nlp.inference.network import Network, network_config  # noqa: E402
-from service.nlp.inference.tensor_names import to_ours, to_transformers  # noqa: E402
+from service.nlp.inference.tensor_conversion import to_ours, to_transformers  # noqa: E402
 from service.nlp.inference.torch_engine import TorchEngine  # noqa: E402
 
 OWN = ["bert", "mpnet"]
