@@ -7,6 +7,7 @@ from flask_cors import CORS
 
 from service import __version__
 from service.api.ai_service import blueprint as ai_service
+from service.api.api_keys import blueprint as api_keys
 from service.api.audit_events import blueprint as audit_events
 from service.api.auth import blueprint as auth
 from service.api.current import EXTENSION
@@ -76,6 +77,7 @@ def create_app(services: Services) -> APIFlask:
 def _register_blueprints(app: APIFlask, config: Config) -> None:
     for blueprint in (
         auth,
+        api_keys,
         ai_service,
         scans,
         findings,

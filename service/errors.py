@@ -5,8 +5,8 @@ Imports nothing of ours.
 RiskscanError                   base class; its own code, internal_error, stands for an unexpected failure
 ├── InvalidRequest              the input is invalid; lists every faulty field
 ├── UnreadableDocument          the file is damaged, encrypted, empty, or not of the type it claims
-├── Unauthenticated             the request has no valid token
-├── Forbidden                   the caller's role does not allow the request
+├── Unauthenticated             the request has no valid token or API key
+├── Forbidden                   the caller's role or the key's scope does not allow the request
 ├── NotFound                    the object does not exist, or belongs to another user
 ├── MethodNotAllowed            the path does not support this HTTP method
 ├── NotAcceptable               the client does not accept JSON
@@ -58,12 +58,13 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "unauthenticated": ProblemType(
         401,
         "Authentication is needed",
-        "The request has no valid token. Log in or refresh. The response carries `WWW-Authenticate`.",
+        "The request has no valid token or API key. Log in or refresh. The response carries "
+        "`WWW-Authenticate`.",
     ),
     "forbidden": ProblemType(
         403,
         "Not allowed",
-        "The caller's role does not allow this, or registration is closed.",
+        "The caller's role or the scope of the API key does not allow this, or registration is closed.",
     ),
     "not_found": ProblemType(
         404,

@@ -1,6 +1,7 @@
 """Tables as typed classes, one file per noun. Migrations create them; a test compares the two."""
 
 from db.tables.accounts import Login, RefreshToken, Role, User
+from db.tables.api_keys import ApiKey, Scope
 from db.tables.audit import AuditEvent
 from db.tables.base import Base
 from db.tables.deployments import Deployment, DeploymentKind, ShadowTotal
@@ -10,6 +11,7 @@ from db.tables.transaction_markers import TransactionMarker
 from db.tables.write_probe import WriteProbe
 
 __all__ = [
+    "ApiKey",
     "AuditEvent",
     "Base",
     "Deployment",
@@ -20,6 +22,7 @@ __all__ = [
     "RefreshToken",
     "Role",
     "Scan",
+    "Scope",
     "ShadowTotal",
     "Source",
     "TransactionMarker",

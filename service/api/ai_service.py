@@ -9,8 +9,10 @@ from typing import Any
 
 from apiflask import APIBlueprint
 
+from db.tables import Scope
 from service.api.current import services
 from service.api.http.authentication import auth, authentication_error
+from service.api.http.key_scopes import key_scope
 from service.api.http.rate_limits import limit_documents
 from service.api.http.response_headers import Headers, warning_headers
 from service.api.http.uploads import submission
@@ -33,6 +35,7 @@ def _require_token_unless_open(view: Callable[..., Any]) -> Callable[..., Any]:
 
 @blueprint.post("/scan")
 @blueprint.auth_required(auth, optional="AI_SERVICE_OPEN decides, below")
+@key_scope(Scope.SCAN)
 @_require_token_unless_open
 @blueprint.input(ScanIn, location="json_or_form", arg_name="body")
 @blueprint.output(AnalysisOut)

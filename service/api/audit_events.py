@@ -8,9 +8,10 @@ from apiflask import APIBlueprint
 from marshmallow import RAISE
 
 from db.queries.audit import list_events
-from db.tables import Role
+from db.tables import Role, Scope
 from service.api.current import services
 from service.api.http.authentication import auth
+from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
 from service.api.schemas.audit_events import AuditEventListOut
 from service.api.schemas.fields import CursorQuery
@@ -20,6 +21,7 @@ blueprint = APIBlueprint("admin", __name__, url_prefix="/api/v1/admin", tag="Adm
 
 @blueprint.get("/audit-events")
 @blueprint.auth_required(auth, roles=[Role.ADMIN])
+@key_scope(Scope.ADMIN)
 @blueprint.input(CursorQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(AuditEventListOut)
 @blueprint.doc(summary="List the audit trail, newest first", responses=[403])

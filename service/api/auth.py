@@ -10,9 +10,10 @@ from apiflask import APIBlueprint
 from marshmallow import RAISE
 
 from db.queries.users import live_logins
-from db.tables import Login, User
+from db.tables import Login, Scope, User
 from service.api.current import services
 from service.api.http.authentication import auth, current_claims, current_user
+from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
 from service.api.http.rate_limits import limit_logins
 from service.api.http.request_context import current_context
@@ -83,6 +84,7 @@ def logout() -> str:
 
 @blueprint.get("/me")
 @blueprint.auth_required(auth)
+@key_scope(Scope.READ)
 @blueprint.output(UserOut)
 @blueprint.doc(summary="Get the caller's account")
 def me() -> User:

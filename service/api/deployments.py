@@ -11,9 +11,10 @@ from typing import Any
 from apiflask import APIBlueprint
 from marshmallow import RAISE
 
-from db.tables import Deployment, DeploymentKind, Role
+from db.tables import Deployment, DeploymentKind, Role, Scope
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
+from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, numbered_page
 from service.api.schemas.deployments import (
     DeploymentIn,
@@ -30,6 +31,7 @@ blueprint = APIBlueprint("models", __name__, url_prefix="/api/v1/admin", tag="Mo
 
 @blueprint.get("/models")
 @blueprint.auth_required(auth, roles=[Role.ADMIN])
+@key_scope(Scope.ADMIN)
 @blueprint.output(ModelListOut)
 @blueprint.doc(
     summary="List the models of the registry with their states and gates", responses=[403, 409]
@@ -40,6 +42,7 @@ def list_models() -> dict[str, Any]:
 
 @blueprint.get("/deployments")
 @blueprint.auth_required(auth, roles=[Role.ADMIN])
+@key_scope(Scope.ADMIN)
 @blueprint.input(DeploymentListQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(DeploymentListOut)
 @blueprint.doc(
@@ -51,6 +54,7 @@ def list_deployments(query: dict[str, int]) -> Listing:
 
 @blueprint.post("/deployments")
 @blueprint.auth_required(auth, roles=[Role.ADMIN])
+@key_scope(Scope.ADMIN)
 @blueprint.input(DeploymentIn, location="json", arg_name="body")
 @blueprint.output(DeploymentOut, status_code=201)
 @blueprint.doc(
@@ -66,6 +70,7 @@ def deploy(body: dict[str, Any]) -> Deployment:
 
 @blueprint.put("/shadow")
 @blueprint.auth_required(auth, roles=[Role.ADMIN])
+@key_scope(Scope.ADMIN)
 @blueprint.input(ShadowIn, location="json", arg_name="body")
 @blueprint.output(DeploymentOut)
 @blueprint.doc(
@@ -80,6 +85,7 @@ def put_shadow(body: dict[str, Any]) -> Deployment:
 
 @blueprint.delete("/shadow")
 @blueprint.auth_required(auth, roles=[Role.ADMIN])
+@key_scope(Scope.ADMIN)
 @blueprint.output({}, status_code=204)
 @blueprint.doc(summary="Stop shadowing", responses=[403, 409])
 def delete_shadow() -> str:

@@ -8,9 +8,10 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from marshmallow import RAISE
 
-from db.tables import Feedback, Verdict
+from db.tables import Feedback, Scope, Verdict
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
+from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
 from service.api.http.rate_limits import limit_documents
 from service.api.http.uploads import attached_document
@@ -42,6 +43,7 @@ _REPLACED_REPORT: dict[int | str, dict[str, Any]] = {
 
 @blueprint.put("/<uuid:scan_id>/findings/<int:n>/feedback")
 @blueprint.auth_required(auth)
+@key_scope(Scope.REVIEW)
 @blueprint.input(JudgementIn, location="json", arg_name="body")
 @blueprint.output(GivenFeedbackOut)
 @blueprint.doc(
@@ -60,6 +62,7 @@ def judge(scan_id: UUID, n: int, body: dict[str, Any]) -> tuple[Feedback, int]:
 
 @blueprint.get("/<uuid:scan_id>/findings/<int:n>/feedback")
 @blueprint.auth_required(auth)
+@key_scope(Scope.READ)
 @blueprint.output(FindingReviewOut)
 @blueprint.doc(summary="Get the caller's verdict on a finding; reviewers get everyone's too")
 def get_feedback(scan_id: UUID, n: int) -> FindingReview:
@@ -68,6 +71,7 @@ def get_feedback(scan_id: UUID, n: int) -> FindingReview:
 
 @blueprint.delete("/<uuid:scan_id>/findings/<int:n>/feedback")
 @blueprint.auth_required(auth)
+@key_scope(Scope.REVIEW)
 @blueprint.output({}, status_code=204)
 @blueprint.doc(summary="Withdraw the caller's verdict on a finding")
 def withdraw_verdict(scan_id: UUID, n: int) -> str:
@@ -77,6 +81,7 @@ def withdraw_verdict(scan_id: UUID, n: int) -> str:
 
 @blueprint.post("/<uuid:scan_id>/feedback")
 @blueprint.auth_required(auth)
+@key_scope(Scope.REVIEW)
 @blueprint.input(MissedIn, location="form_and_files", arg_name="body")
 @blueprint.output(GivenFeedbackOut, status_code=201)
 @blueprint.doc(
@@ -94,6 +99,7 @@ def report_missed(scan_id: UUID, body: dict[str, Any]) -> tuple[Feedback, int]:
 
 @blueprint.get("/<uuid:scan_id>/feedback")
 @blueprint.auth_required(auth)
+@key_scope(Scope.READ)
 @blueprint.input(CursorQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(FeedbackListOut)
 @blueprint.doc(
@@ -106,6 +112,7 @@ def list_feedback(scan_id: UUID, query: dict[str, Any]) -> Listing:
 
 @blueprint.delete("/<uuid:scan_id>/feedback/<uuid:feedback_id>")
 @blueprint.auth_required(auth)
+@key_scope(Scope.REVIEW)
 @blueprint.output({}, status_code=204)
 @blueprint.doc(summary="Withdraw the caller's verdict or missed-risk report by its id")
 def withdraw(scan_id: UUID, feedback_id: UUID) -> str:

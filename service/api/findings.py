@@ -8,9 +8,10 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from marshmallow import RAISE
 
-from db.tables import Feedback, Finding
+from db.tables import Feedback, Finding, Scope
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
+from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, listing, split_page
 from service.api.http.response_headers import etagged
 from service.api.schemas.findings import FindingListOut, FindingListQuery
@@ -23,6 +24,7 @@ blueprint = APIBlueprint("findings", __name__, url_prefix="/api/v1/scans", tag="
 @blueprint.get("/<uuid:scan_id>/findings")
 @etagged()
 @blueprint.auth_required(auth)
+@key_scope(Scope.READ)
 @blueprint.input(FindingListQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(FindingListOut)
 @blueprint.doc(

@@ -9,8 +9,10 @@ from apiflask import APIBlueprint
 from marshmallow import RAISE
 
 from db.queries.scans import ScanFilter, Total
+from db.tables import Scope
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
+from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, encode_cursor, listing, position
 from service.api.http.rate_limits import limit_documents
 from service.api.http.response_headers import Headers, etagged, warning_headers
@@ -42,6 +44,7 @@ _FILTERS = (
 
 @blueprint.post("/scan")
 @blueprint.auth_required(auth)
+@key_scope(Scope.SCAN)
 @blueprint.input(ScanHeaders, location="headers", arg_name="headers")
 @blueprint.input(ScanIn, location="json_or_form", arg_name="body")
 @blueprint.output(ScanOut, status_code=201)
@@ -63,6 +66,7 @@ def create_scan(headers: dict[str, str], body: dict[str, Any]) -> tuple[StoredSc
 
 @blueprint.get("/scans")
 @blueprint.auth_required(auth)
+@key_scope(Scope.READ)
 @blueprint.input(ScanListQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(ScanListOut)
 @blueprint.doc(summary="List the caller's scans, or those that the caller may review, newest first")
@@ -90,6 +94,7 @@ def list_scans(query: dict[str, Any]) -> Listing:
 @blueprint.get("/scans/<uuid:scan_id>")
 @etagged()
 @blueprint.auth_required(auth)
+@key_scope(Scope.READ)
 @blueprint.output(ScanDetailOut)
 @blueprint.doc(summary="Get a scan; reviewers may get anyone's", responses=[304])
 def get_scan(scan_id: UUID) -> StoredScan:
@@ -101,6 +106,7 @@ def get_scan(scan_id: UUID) -> StoredScan:
 
 @blueprint.delete("/scans/<uuid:scan_id>")
 @blueprint.auth_required(auth)
+@key_scope(Scope.DELETE)
 @blueprint.output({}, status_code=204)
 @blueprint.doc(summary="Delete a scan and its findings")
 def delete_scan(scan_id: UUID) -> str:

@@ -84,7 +84,7 @@ def set_role(email: str, role: str) -> None:
 @users.command("disable")
 @click.argument("email")
 def disable(email: str) -> None:
-    """Disable an account and end its log-ins at once; its scans stay."""
+    """Disable an account; its log-ins and API keys end at once, its scans stay."""
     _change(partial(user_admin.disable, email=email), "is disabled")
 
 
@@ -98,7 +98,7 @@ def enable(email: str) -> None:
 @users.command("reset-password")
 @click.argument("email")
 def reset_password(email: str) -> None:
-    """Set a new password, from a prompt or a pipe, and end the account's log-ins."""
+    """Set a new password, from a prompt or a pipe; the account's log-ins and API keys end."""
     config = settings.load()
     password = _new_password()
     with open_services(config) as services:

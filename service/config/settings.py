@@ -108,8 +108,8 @@ class Config(BaseModel):
     )
     secret_key: SigningKey = Field(
         "",
-        description="Key that signs refresh tokens and derives the pseudonyms in exported "
-        "feedback; at least 32 characters.",
+        description="Key that signs refresh tokens and API keys, and derives the pseudonyms in "
+        "exported feedback; at least 32 characters.",
     )
     jwt_secret: SigningKey = Field(
         "", description="Key that signs access tokens; at least 32 characters."
@@ -134,7 +134,7 @@ class Config(BaseModel):
     login_rate_limit: Rate = Field(
         "20 per minute",
         description="Maximum rate of log-ins and registrations per client address, and of password"
-        " changes per user. Empty: no limit.",
+        " changes and new API keys per user. Empty: no limit.",
     )
     scan_rate_limit: Rate = Field(
         "", description='Maximum rate of scans per user, such as "10 per minute". Empty: no limit.'

@@ -61,6 +61,9 @@ class Action(StrEnum):
     PASSWORD_REFUSED = "password.refused"  # noqa: S105
     PASSWORD_RESET = "password.reset"  # noqa: S105
     TOKEN_REUSED = "token.reused"  # noqa: S105 - the name of an event, not a secret
+    KEY_CREATED = "key.created"
+    KEY_ROTATED = "key.rotated"
+    KEY_DELETED = "key.deleted"
     SCAN_CREATED = "scan.created"
     SCAN_DELETED = "scan.deleted"
     MODEL_ACTIVATED = "model.activated"

@@ -20,6 +20,8 @@ from service.config.settings import Config
 from service.config.shipped_model import shipped_folders
 from service.domain.accounts.accounts import Accounts
 from service.domain.accounts.tokens import TokenMaker
+from service.domain.api_keys.api_keys import ApiKeys
+from service.domain.api_keys.key_text import KeyMaker
 from service.domain.background_tasks import BackgroundTasks
 from service.domain.deployments.deployments import Deployments
 from service.domain.deployments.drift_monitor import DriftMonitor
@@ -136,6 +138,14 @@ class Services:
     @cached_property
     def accounts(self) -> Accounts:
         return Accounts(self.config, self.transactions, self.tokens)
+
+    @cached_property
+    def key_maker(self) -> KeyMaker:
+        return KeyMaker(with_development_keys(self.config))
+
+    @cached_property
+    def api_keys(self) -> ApiKeys:
+        return ApiKeys(self.transactions, self.key_maker)
 
     @cached_property
     def login_quota(self) -> RateLimit:

@@ -126,6 +126,7 @@ def _connection_policy(services: Services) -> ConnectionPolicy:
         on_rejected=services.metrics.count_problem,
         authorize_upload=upload_authorizer(
             services.tokens,
+            services.key_maker,
             is_scan_open=config.ai_service_open,
             too_large_detail=too_large_detail,
         ),

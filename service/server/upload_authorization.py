@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from service.domain.accounts.tokens import TokenMaker
+from service.domain.api_keys.key_text import KeyMaker
 from service.errors import TooLarge, Unauthenticated
 from service.server.memory_budget import ANONYMOUS
 from service.server.request_parser import UploadAuthorizer
@@ -13,11 +14,11 @@ _ACCOUNT_PATHS = ("/api/auth/", "/api/v1/auth/")
 
 
 def upload_authorizer(
-    tokens: TokenMaker, *, is_scan_open: bool, too_large_detail: str
+    tokens: TokenMaker, keys: KeyMaker, *, is_scan_open: bool, too_large_detail: str
 ) -> UploadAuthorizer:
     """Return the authorizer of the API; `is_scan_open` lets callers without a token use POST /scan.
 
-    Header names are waitress's: AUTHORIZATION, CONTENT_LENGTH.
+    Header names are waitress's: AUTHORIZATION, X_API_KEY, CONTENT_LENGTH.
     """
 
     def authorize(path: str, headers: Mapping[str, str]) -> str:
@@ -26,23 +27,27 @@ def upload_authorizer(
             raise TooLarge(too_large_detail)
         if is_scan_open and path == "/scan":
             return ANONYMOUS
-        return _authenticate(headers, tokens)
+        return _authenticate(headers, tokens, keys)
 
     return authorize
 
 
-def _authenticate(headers: Mapping[str, str], tokens: TokenMaker) -> str:
-    """Return the id of the token's user, without a database query.
+def _authenticate(headers: Mapping[str, str], tokens: TokenMaker, keys: KeyMaker) -> str:
+    """Return the id of the account of the token or API key, without a database query.
 
-    The view authenticates again, since the token may have been revoked.
+    The view authenticates again, since token or key may have been revoked.
 
     Raises:
-        Unauthenticated: the token is missing, forged or expired; the message says what to send.
+        Unauthenticated: token or key is missing, forged or expired; the message says what to send.
     """
-    scheme, _, token = headers.get("AUTHORIZATION", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise Unauthenticated(
-            "A body of this size needs an access token: send `Authorization: Bearer <access_token>`, "
-            "from POST /api/v1/auth/login."
-        )
-    return str(tokens.read_access_token(token.strip()).user_id)
+    scheme, _, credential = headers.get("AUTHORIZATION", "").partition(" ")
+    scheme, credential = scheme.lower(), credential.strip()
+    if scheme == "bearer" and credential:
+        return str(tokens.read_access_token(credential).user_id)
+    key = headers.get("X_API_KEY") or (credential if scheme == "apikey" else "")
+    if key:
+        return str(keys.read(key))
+    raise Unauthenticated(
+        "A body of this size needs an access token or an API key: send "
+        "`Authorization: Bearer <access_token>`, from POST /api/v1/auth/login, or `X-API-Key: <key>`."
+    )

@@ -114,10 +114,17 @@ def test_password_flow_returns_a_working_token(document, client, user):
     assert client.post(flow["refreshUrl"], data=form).status_code == 200
 
 
-def test_operations_with_authentication_accept_both_schemes(operations):
+def test_operations_with_authentication_accept_tokens_and_some_accept_keys(operations):
     choices = [[*map(list, o["security"])] for o in operations if "security" in o]
-    assert len(choices) > 10
-    assert all(choice == [["accessToken"], ["password"]] for choice in choices)
+    tokens, keys = [["accessToken"], ["password"]], [["apiKey"], ["apiKeyAuthorization"]]
+    assert {len(choice) for choice in choices} == {2, 4}
+    assert all(choice in (tokens, [tokens[0], *keys, tokens[1]]) for choice in choices)
+
+
+def test_operation_names_the_scope_that_a_key_needs(document):
+    [scan] = [c for c in document["paths"]["/api/v1/scan"]["post"]["security"] if "apiKey" in c]
+    assert scan == {"apiKey": ["scan"]}
+    assert document["components"]["securitySchemes"]["apiKey"]["name"] == "X-API-Key"
 
 
 def test_responses_allow_unknown_fields_and_requests_do_not(document):

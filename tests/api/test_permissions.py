@@ -1,9 +1,12 @@
 """Who may call each route, checked with a real request for each kind of caller."""
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
+from uuid import uuid4
 
 import pytest
 
+from db.tables import Scope
 from tests.api.reviewing import TEXT, judge, missed_body
 
 CALLERS = ("nobody", "user", "reviewer", "admin", "owner")
@@ -12,11 +15,15 @@ CALLERS = ("nobody", "user", "reviewer", "admin", "owner")
 
 @dataclass(frozen=True)
 class Access:
-    """The callers that a route lets in; it answers `refusal` to other accounts and 401 to nobody."""
+    """The callers that a route lets in; it answers `refusal` to other accounts and 401 to nobody.
+
+    `scope` is what an API key needs; without one, the route needs a log-in.
+    """
 
     callers: frozenset
     refusal: int = 403
     body: dict = field(default_factory=dict)
+    scope: str | None = None
 
 
 def to(*callers, **rest):
@@ -25,10 +32,13 @@ def to(*callers, **rest):
 
 ANYONE = to(*CALLERS)
 ACCOUNTS = to("user", "reviewer", "admin", "owner")
-ADMINS = to("admin")
+ADMINS = to("admin", scope="admin")
 OWNER = to("owner", refusal=404)
-OWNER_AND_REVIEWERS = to("owner", "reviewer", "admin", refusal=404)
+REVIEWING = ("owner", "reviewer", "admin")
+READERS = to(*REVIEWING, refusal=404, scope="read")
+JUDGES = to(*REVIEWING, refusal=404, scope="review")
 
+KEY = "/api/v1/auth/keys/<uuid:key_id>"
 SCAN = "/api/v1/scans/<uuid:scan_id>"
 VERDICT = f"{SCAN}/findings/<int:n>/feedback"
 TABLE = {
@@ -45,24 +55,29 @@ TABLE = {
     ("POST", "/api/v1/auth/login"): ANYONE,
     ("POST", "/api/v1/auth/refresh"): ANYONE,
     ("POST", "/api/v1/auth/logout"): ACCOUNTS,
-    ("GET", "/api/v1/auth/me"): ACCOUNTS,
+    ("GET", "/api/v1/auth/me"): replace(ACCOUNTS, scope="read"),
     ("PUT", "/api/v1/auth/password"): ACCOUNTS,
     ("GET", "/api/v1/auth/logins"): ACCOUNTS,
     ("DELETE", "/api/v1/auth/logins"): ACCOUNTS,
     ("DELETE", "/api/v1/auth/logins/<uuid:login_id>"): OWNER,
-    ("GET", "/api/v1/taxonomy"): ACCOUNTS,
-    ("POST", "/scan"): ACCOUNTS,
-    ("POST", "/api/v1/scan"): ACCOUNTS,
-    ("GET", "/api/v1/scans"): ACCOUNTS,
-    ("GET", SCAN): OWNER_AND_REVIEWERS,
-    ("DELETE", SCAN): OWNER,
-    ("GET", f"{SCAN}/findings"): OWNER_AND_REVIEWERS,
-    ("GET", VERDICT): OWNER_AND_REVIEWERS,
-    ("PUT", VERDICT): to("owner", "reviewer", "admin", refusal=404, body={"verdict": "confirmed"}),
-    ("DELETE", VERDICT): OWNER_AND_REVIEWERS,
-    ("GET", f"{SCAN}/feedback"): OWNER_AND_REVIEWERS,
-    ("POST", f"{SCAN}/feedback"): to("owner", "reviewer", "admin", refusal=404, body=missed_body()),
-    ("DELETE", f"{SCAN}/feedback/<uuid:feedback_id>"): OWNER,
+    ("GET", "/api/v1/auth/keys"): ACCOUNTS,
+    ("POST", "/api/v1/auth/keys"): replace(ACCOUNTS, body={"name": "ci", "scopes": ["scan"]}),
+    ("GET", KEY): OWNER,
+    ("DELETE", KEY): OWNER,
+    ("POST", f"{KEY}/rotation"): OWNER,
+    ("GET", "/api/v1/taxonomy"): replace(ACCOUNTS, scope="read"),
+    ("POST", "/scan"): replace(ACCOUNTS, scope="scan"),
+    ("POST", "/api/v1/scan"): replace(ACCOUNTS, scope="scan"),
+    ("GET", "/api/v1/scans"): replace(ACCOUNTS, scope="read"),
+    ("GET", SCAN): READERS,
+    ("DELETE", SCAN): replace(OWNER, scope="delete"),
+    ("GET", f"{SCAN}/findings"): READERS,
+    ("GET", VERDICT): READERS,
+    ("PUT", VERDICT): replace(JUDGES, body={"verdict": "confirmed"}),
+    ("DELETE", VERDICT): JUDGES,
+    ("GET", f"{SCAN}/feedback"): READERS,
+    ("POST", f"{SCAN}/feedback"): replace(JUDGES, body=missed_body()),
+    ("DELETE", f"{SCAN}/feedback/<uuid:feedback_id>"): replace(OWNER, scope="review"),
     ("GET", "/api/v1/admin/audit-events"): ADMINS,
     ("GET", "/api/v1/admin/models"): ADMINS,
     ("GET", "/api/v1/admin/deployments"): ADMINS,
@@ -89,7 +104,9 @@ def add_places(accounts):
     scan = f"/api/v1/scans/{scan_id}"
     verdicts = {name: judge(accounts[name], scan, 1) for name in ("owner", "reviewer", "admin")}
     [login] = owner.http.get("/api/v1/auth/logins").json()["items"]
+    key = owner.http.post("/api/v1/auth/keys", json={"name": "ci", "scopes": ["scan"]}).json()
     return {
+        "<uuid:key_id>": key["id"],
         "<uuid:scan_id>": scan_id,
         "<int:n>": "1",
         "<uuid:feedback_id>": verdicts["owner"].json()["id"],
@@ -119,6 +136,35 @@ def test_route_lets_in_exactly_the_callers_of_the_table(route, client, accounts,
         status = http.request(method, url, json=access.body).status_code
         refusals[name] = status if status in {401, 403, 404} else None
     assert refusals == {name: expected_refusal(name, access) for name in CALLERS}
+
+
+SCOPES = ("scan", "read", "review", "delete", "admin")
+
+
+@pytest.fixture(scope="module")
+def keys(live):
+    """An administrator's keys, by their one scope."""
+    accounts = live.services.accounts
+    user = accounts.register("keys@corp.local", "correct horse", role="admin")
+    create = live.services.api_keys.create
+    return {
+        scope: create(user, name=scope, scopes=[Scope(scope)], lifetime=None).text
+        for scope in SCOPES
+    }
+
+
+@pytest.mark.parametrize("route", [r for r in TABLE if TABLE[r] != ANYONE], ids=" ".join)
+def test_route_accepts_exactly_the_keys_with_its_scope(route, client, keys):
+    (method, path), access = route, TABLE[route]
+    url, refused = re.sub("<int:n>", "1", re.sub("<uuid:[a-z_]+>", str(uuid4()), path)), {}
+    for scope, key in keys.items():
+        answer = client.request(method, url, json=access.body, headers={"X-API-Key": key})
+        assert answer.status_code != 401
+        refused[scope] = answer.status_code == 403
+        if refused[scope]:
+            expected = f"the scope {access.scope};" if access.scope else "API keys cannot use this"
+            assert expected in answer.json()["detail"]
+    assert refused == {scope: scope != access.scope for scope in SCOPES}
 
 
 def test_every_route_has_an_entry(live):

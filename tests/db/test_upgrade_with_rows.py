@@ -10,12 +10,17 @@ from db import migrate
 from db.engines import open_unpooled_engine
 from db.tables import Feedback
 from tests.db.conftest import mysql
-from tests.db.old_rows import ROWS, SCAN, add_orphan, add_rows, stored_rows
+from tests.db.old_rows import ROWS, SCAN, USER, add_orphan, add_rows, stored_rows
 
 VERSIONS = Path(migrate.__file__).parent / "migrations" / "versions"
 REVISIONS = sorted(path.name[1:5] for path in VERSIONS.glob("r*.py"))
 FIRST = "0004"
-LATER_ROWS = [("transaction_markers", [{"id": SCAN, "created_at": "2026-01-02 03:04:05"}])]
+CREATED_AT = "2026-01-02 03:04:05"
+KEY = {"id": SCAN, "user_id": USER, "name": "import", "key_hash": "2" * 64, "hint": "wxyz"}
+LATER_ROWS = [
+    ("transaction_markers", [{"id": SCAN, "created_at": CREATED_AT}]),
+    ("api_keys", [{**KEY, "scopes": '["scan"]', "created_at": CREATED_AT}]),
+]
 
 
 @pytest.fixture

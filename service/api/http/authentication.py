@@ -1,63 +1,112 @@
-"""Authentication: Flask-HTTPAuth with our access tokens."""
+"""Authentication: Flask-HTTPAuth with our access tokens and API keys."""
 
 from __future__ import annotations
 
-from typing import NoReturn
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
-from apiflask import HTTPTokenAuth
+from apiflask import APIKeyHeaderAuth, HTTPTokenAuth, MultiAuth
 from flask import g, request
 
 from db.tables import User
 from service.api.current import services
+from service.api.http.key_scopes import check_scope
 from service.api.http.request_context import current_context
 from service.domain.accounts.tokens import AccessClaims
 from service.errors import Forbidden, Unauthenticated
 
-auth = HTTPTokenAuth(
+_REALM = "riskscan"
+
+
+class _KeyAuth(APIKeyHeaderAuth):
+    """An API key in a header; the route must accept a scope that the key has."""
+
+    def is_compatible_auth(self, headers: Any) -> bool:  # noqa: ANN401 - werkzeug's
+        if self.header != "Authorization":
+            return bool(self.header in headers)
+        authorization: str = headers.get("Authorization", "")
+        return authorization.lower().startswith(f"{self.scheme.lower()} ")
+
+    def authorize(self, role: Sequence[str] | None, user: User, auth: object) -> bool:
+        grant = current_context().key_grant
+        check_scope(grant.scopes if grant else frozenset())
+        return bool(super().authorize(role, user, auth))
+
+
+_token_auth = HTTPTokenAuth(
     scheme="Bearer",
-    realm="riskscan",
+    realm=_REALM,
     security_scheme_name="accessToken",
     description="The access_token from POST /api/v1/auth/login.",
 )
+_key_auths = (
+    _KeyAuth(
+        realm=_REALM,
+        security_scheme_name="apiKey",
+        description="An API key from POST /api/v1/auth/keys.",
+    ),
+    _KeyAuth(
+        param_name="Authorization",
+        realm=_REALM,
+        security_scheme_name="apiKeyAuthorization",
+        description="An API key from POST /api/v1/auth/keys, as `ApiKey <key>`.",
+    ),
+)
+auth = MultiAuth(_token_auth, *_key_auths)
 
 
-@auth.verify_token  # type: ignore[untyped-decorator]  # Flask-HTTPAuth has no annotations
-def _verify(token: str) -> User | None:
-    if not token:
-        return None
+@_token_auth.verify_token  # type: ignore[untyped-decorator]  # Flask-HTTPAuth has no annotations
+def _verify_token(token: str) -> User | None:
+    context = current_context()
     try:
         claims = services().tokens.read_access_token(token)
         user = services().accounts.authenticate(claims)
     except Unauthenticated as error:
-        current_context().token_error = error
+        context.token_error = error
         return None
-    current_context().claims = claims
-    current_context().account_id = user.id
+    context.claims = claims
+    context.account_id = user.id
     return user
 
 
-@auth.get_user_roles  # type: ignore[untyped-decorator]
-def _roles(user: User) -> str:
+def _verify_key(text: str) -> User | None:
+    context = current_context()
+    try:
+        user, context.key_grant = services().api_keys.authenticate(text)
+    except Unauthenticated as error:
+        context.token_error = error
+        return None
+    context.account_id = user.id
+    return user
+
+
+def _role(user: User) -> str:
     return user.role
 
 
-@auth.error_handler  # type: ignore[untyped-decorator]
 def _reject(status: int) -> NoReturn:
     if status == 403:
         raise Forbidden("Your role does not allow this. Ask an administrator.")
     raise authentication_error()
 
 
+for _auth in (_token_auth, *_key_auths):
+    _auth.get_user_roles(_role)
+    _auth.error_handler(_reject)
+for _auth in _key_auths:
+    _auth.verify_token(_verify_key)
+
+
 def authentication_error() -> Unauthenticated:
     """Return the reason why the current request is not authenticated."""
     return current_context().token_error or Unauthenticated(
-        "This path requires an access token. Log in with POST /api/v1/auth/login, and send "
+        "This path requires an access token or an API key. Log in with POST /api/v1/auth/login, and send "
         "`Authorization: Bearer <access_token>`."
     )
 
 
 def current_user() -> User:
-    """Return the account of the current request's token."""
+    """Return the account of the current request's token or key."""
     user: User = g.flask_httpauth_user
     return user
 

@@ -12,6 +12,7 @@ from apispec.ext.marshmallow.common import make_schema_key, resolve_schema_insta
 from flask import Response
 
 from service.api.http.bodies import BODY_TYPES, REPORT_PART
+from service.api.http.key_scopes import describe_scopes
 from service.api.http.problem_document import MEDIA_TYPE
 from service.api.http.response_headers import REVALIDATE, etagged
 from service.api.http.taxonomy_names import with_names
@@ -40,6 +41,7 @@ PATH_PARAMETERS = {
     "scan_id": "Id of a scan: `scan_id` in the response to POST /api/v1/scan and in the list of scans.",
     "n": "Number of a finding within its scan, from 1: its `id` in the list of findings.",
     "login_id": "Id of one of the caller's log-ins: its `id` in the list of log-ins.",
+    "key_id": "Id of one of the caller's API keys: its `id` in the list of keys.",
     "feedback_id": "Id of the caller's own verdict or report: its `id` in the list of feedback.",
 }
 _INTRODUCTION = """\
@@ -59,7 +61,8 @@ curl $H/api/v1/scans/$ID/findings -H "Authorization: Bearer $T"
 
 On this page, **Authorize** logs in with the same address and password. An access token is valid for
 `expires_in` seconds; `POST /api/v1/auth/refresh` exchanges the refresh token for a new pair. If
-registration is closed (403), an administrator creates the account.
+registration is closed (403), an administrator creates the account. Machines use API keys in place of
+tokens: create one with `POST /api/v1/auth/keys`, and send it as `X-API-Key`.
 
 - `/api/...` is an alias of `/api/v1/...`.
 - `POST /api/v1/scan` stores the scan; `POST /scan` is for services and stores nothing.
@@ -100,7 +103,12 @@ def register(app: APIFlask, taxonomy: Callable[[], Taxonomy]) -> None:
         AUTO_SERVERS=False,
         AUTO_OPERATION_ID=True,
     )
-    app.spec_processor(complete_document)  # type: ignore[arg-type]  # a dict, since SPEC_FORMAT is json
+
+    def complete(spec: dict[str, Any]) -> dict[str, Any]:
+        describe_scopes(spec, app)
+        return complete_document(spec)
+
+    app.spec_processor(complete)  # type: ignore[arg-type]  # a dict, since SPEC_FORMAT is json
     # APIFlask registers this view before the application can configure it.
     generate = app.view_functions["openapi.spec"]
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from flask import g, has_app_context
 
 from service.domain.accounts.tokens import AccessClaims
+from service.domain.api_keys.api_keys import KeyGrant
 from service.errors import Unauthenticated
 
 
@@ -20,10 +21,12 @@ class RequestContext:
     began_at_s: float = field(default_factory=time.monotonic)
     claims: AccessClaims | None = None
     """The claims of a valid access token."""
+    key_grant: KeyGrant | None = None
+    """The valid API key, and what it may do."""
     token_error: Unauthenticated | None = None
-    """Why the access token was rejected."""
+    """Why the access token or the API key was rejected."""
     account_id: UUID | None = None
-    """The account that sent the token, logged in or was registered."""
+    """The account that sent the token or key, logged in or was registered."""
     problem_code: str | None = None
     """The code of the error response."""
 

@@ -6,10 +6,6 @@ user_admin.py have the other use cases.
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime, timedelta
-from uuid import UUID
-
 import email_validator
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -29,13 +25,13 @@ from service.domain.accounts.passwords import (
 from service.domain.accounts.tokens import AccessClaims, TokenMaker
 from service.domain.audit import UNKNOWN, Action, Actor, account_event, record
 from service.domain.email_addresses import normalized
+from service.domain.last_use import LastUse
 from service.domain.transactions import Transactions
-from service.errors import Conflict, DatabaseUnavailable, Fault, InvalidRequest, Unauthenticated
+from service.errors import Conflict, Fault, InvalidRequest, Unauthenticated
 
 _WRONG = "The e-mail address or the password is wrong."
 _NOT_CURRENT = "This is not the current password."
 _REFRESH_REFUSED = "The refresh token is no longer valid; log in again."
-_LAST_USE_STEP = timedelta(minutes=1)
 
 
 class Accounts:
@@ -45,7 +41,7 @@ class Accounts:
         self._min_password_chars = config.min_password_length
         self._transactions = transactions
         self._tokens = tokens
-        self._next_use_write_s = 0.0
+        self._last_use = LastUse(transactions, users.mark_login_used)
 
     def register(
         self, email: str, password: str, *, role: Role = Role.USER, actor: Actor | None = None
@@ -143,7 +139,7 @@ class Accounts:
         self._transactions.run(change)
 
     def reset_password(self, email: str, password: str, *, actor: Actor) -> User:
-        """Store a new password that `actor` chose and end every log-in of the account.
+        """Store a new password that `actor` chose, end every log-in and delete the keys of the account.
 
         Raises:
             NotFound: no account has the address.
@@ -164,21 +160,8 @@ class Accounts:
         if row is None:
             raise Unauthenticated("This log-in has ended; log in again.")
         user, last_used_at = row
-        self._store_use(claims.login_id, last_used_at)
+        self._last_use.store(claims.login_id, last_used_at)
         return user
-
-    def _store_use(self, login_id: UUID, last_used_at: datetime | None) -> None:
-        """Store the time of use, once a minute at most; skip it if the database refuses the write."""
-        now = datetime.now(UTC)
-        if last_used_at is not None and now - last_used_at < _LAST_USE_STEP:
-            return
-        if time.monotonic() < self._next_use_write_s:
-            return
-        try:
-            self._transactions.run(users.mark_login_used, login_id, now)
-        except DatabaseUnavailable:
-            # A read-only database still serves requests; do not attempt this write for each of them.
-            self._next_use_write_s = time.monotonic() + _LAST_USE_STEP.total_seconds()
 
     def _is_still_valid(self, session: Session, verified: User, password: str) -> bool:
         """Lock the account; return whether the verified password is still valid for it.

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import email_validator
 from sqlalchemy.orm import Session
 
-from db.queries import users
+from db.queries import api_keys, users
 from db.tables import Role, User
 from service.domain.audit import Action, Actor, account_event, record
 from service.domain.email_addresses import normalized
@@ -34,7 +34,7 @@ def set_role(session: Session, email: str, role: Role, *, actor: Actor) -> User:
 
 
 def disable(session: Session, email: str, *, actor: Actor) -> User:
-    """Disable the account and end its log-ins: its tokens stop working at once.
+    """Disable the account, end its log-ins and delete its keys: all stop working at once.
 
     Raises:
         NotFound: no account has the address.
@@ -44,12 +44,13 @@ def disable(session: Session, email: str, *, actor: Actor) -> User:
     if user.disabled_at is None:
         user.disabled_at = datetime.now(UTC)
         n = users.revoke_user_logins(session, user.id, "disabled")
-        _record(session, Action.USER_DISABLED, user, actor, n_logins=n)
+        n_keys = api_keys.delete_user_keys(session, user.id)
+        _record(session, Action.USER_DISABLED, user, actor, n_logins=n, n_keys=n_keys)
     return user
 
 
 def enable(session: Session, email: str, *, actor: Actor) -> User:
-    """Let the account log in again; its earlier log-ins stay ended.
+    """Let the account log in again; its earlier log-ins and keys stay ended.
 
     Raises:
         NotFound: no account has the address.
@@ -62,7 +63,7 @@ def enable(session: Session, email: str, *, actor: Actor) -> User:
 
 
 def store_password(session: Session, email: str, password_hash: str, *, actor: Actor) -> User:
-    """Store a new password hash and end every log-in of the account.
+    """Store a new password hash, end every log-in of the account and delete its keys.
 
     Raises:
         NotFound: no account has the address.
@@ -70,7 +71,8 @@ def store_password(session: Session, email: str, password_hash: str, *, actor: A
     user = _locked(session, email)
     user.password_hash = password_hash
     n = users.revoke_user_logins(session, user.id, "password reset")
-    _record(session, Action.PASSWORD_RESET, user, actor, n_logins=n)
+    n_keys = api_keys.delete_user_keys(session, user.id)
+    _record(session, Action.PASSWORD_RESET, user, actor, n_logins=n, n_keys=n_keys)
     return user
 
 

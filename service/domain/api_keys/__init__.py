@@ -1,0 +1,1 @@
+"""API keys: their text, their owners' use cases, and authentication with them."""
