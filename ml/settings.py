@@ -51,6 +51,9 @@ class ArtifactSettings:
     `version` may be NEXT. `calibration_of` is an artifact (or SERVING) whose temperature, bias and
     operating points are copied, for a model that stays close to it. If it is empty, they are fitted on the
     dev sentences.
+
+    With an `adapter_rank` over 0 the artifact has the weights that an adapter of this rank gives back
+    (ml/artifact/adapter_writer.py), for `ml make-adapter`.
     """
 
     name: str
@@ -59,6 +62,7 @@ class ArtifactSettings:
     weight_bits: Annotated[int, Field(ge=2, le=8)]
     golden_tolerance: Positive
     calibration_of: str
+    adapter_rank: Annotated[int, Field(ge=0)] = 0
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)

@@ -128,14 +128,14 @@ def join_qkv(parts: Mapping[str, Floats]) -> dict[str, Floats]:
     return state
 
 
-def merged(base: Mapping[str, Floats], folder: Path) -> dict[str, Floats]:
-    """Return the model's weights, float32: those of `base` changed by the adapter in `folder`.
+def merged(base: Mapping[str, Floats], factors: Path) -> dict[str, Floats]:
+    """Return the model's weights, float32: those of `base` changed by an adapter's file of tensors.
 
     Raises:
         ConfigError: the adapter is of another base.
     """
     parts = split_qkv(base)
-    tensors = load_file(folder / TENSORS_FILE)
+    tensors = load_file(factors)
     for name, value in tensors.items():
         if name.endswith(DOWN):
             continue
@@ -144,7 +144,7 @@ def merged(base: Mapping[str, Floats], folder: Path) -> dict[str, Floats]:
             parts[name] = value.astype(np.float32)
             continue
         if changed not in parts:
-            raise ConfigError(f"{folder / TENSORS_FILE} changes {changed}, which its base lacks.")
+            raise ConfigError(f"{factors} changes {changed}, which its base lacks.")
         difference = product(value, tensors[changed + DOWN])
         parts[changed] = (parts[changed] + difference).astype(np.float32)
     return join_qkv(parts)

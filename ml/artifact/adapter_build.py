@@ -68,7 +68,7 @@ def build(adapter: Path, base: Path, models: Path) -> Artifact:
 
 def _write(described: Adapter, adapter: Path, base: Path, folder: Path) -> None:
     config = described.network_config
-    state = merged(base_weights(base, config), adapter)
+    state = merged(base_weights(base, config), adapter / TENSORS_FILE)
     write_network(state, config, folder, bits=described.manifest["weight_bits"])
     save_file(_halved(state), folder / artifacts.FLOAT_WEIGHTS_FILE)
     (folder / artifacts.FLOAT_WEIGHTS_FILE).chmod(0o644)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from ml.artifact.adapter import (
     ADAPTER_FILE,
@@ -21,12 +21,15 @@ from ml.artifact.adapter import (
     Adapter,
     Base,
     Source,
+    merged,
     network_fields,
     product,
     split_qkv,
 )
 from ml.artifact.base_weights import base_weights, file_sha256
 from ml.artifact.manifest_writer import manifest_fields
+from ml.artifact.network import write_weights
+from ml.commands import command
 from ml.json_file import write_json
 from service.errors import ConfigError
 from service.nlp.arrays import Floats
@@ -37,6 +40,7 @@ from service.nlp.inference.network_config import read_network_config
 
 MAX_BYTES = 12_000_000
 """Version control holds the file, and a clone downloads each of its versions."""
+_AFTER_TRAINING = ("export", "calibrate", "evaluate")
 _BUILT = {
     MANIFEST_FILE,
     artifacts.CONFIG_FILE,
@@ -44,20 +48,6 @@ _BUILT = {
     artifacts.WEIGHTS_FILE,
     artifacts.FLOAT_WEIGHTS_FILE,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The fine-tuned weights in a file, their calibrated artifact, the base's folder, and the rank.
-
-    `source` says where others download the base; None if they must have it.
-    """
-
-    state: Path
-    artifact: Path
-    base: Path
-    rank: int
-    source: Source | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,50 +60,80 @@ class Loss:
     n_bytes: int
 
 
-def write_adapter(request: Request, folder: Path) -> Loss:
-    """Write the adapter into the new folder `folder`.
+def write_factors(
+    state: Mapping[str, Floats], base: Mapping[str, Floats], path: Path, *, rank: int
+) -> Loss:
+    """Write the tensors of an adapter of this rank that turns `base` into `state` or close to it.
 
     Raises:
-        ArtifactError: the artifact is missing or altered.
-        ConfigError: the folder exists, the weights do not fit the base, or the adapter is too large.
+        ConfigError: the weights do not fit the base, or the adapter is too large.
+    """
+    tensors, loss = _factors(split_qkv(base), split_qkv(state), rank)
+    n_bytes = sum(tensor.nbytes for tensor in tensors.values())
+    if n_bytes > MAX_BYTES:
+        raise ConfigError(
+            f"The adapter has {n_bytes:,} bytes, more than {MAX_BYTES:,}: lower adapter_rank."
+        )
+    part = path.with_suffix(".part")
+    save_file(tensors, part)
+    part.chmod(0o644)
+    part.replace(path)
+    return Loss(*loss, n_bytes)
+
+
+def write_adapter(
+    artifact: Artifact, factors: Path, base: Path, folder: Path, source: Source | None, *, rank: int
+) -> None:
+    """Write the adapter of a calibrated artifact into the new folder `folder`.
+
+    `factors` is the file that `write_factors` wrote when the artifact was exported, `base` the folder of the
+    encoder. `source` says where others download it; None if they must have it.
+
+    Raises:
+        ConfigError: the folder exists, or the artifact does not have the weights that the adapter gives back.
     """
     if folder.exists():
         raise ConfigError(f"{folder} exists already; name a new folder.")
-    artifact = artifacts.load(request.artifact)
-    config = read_network_config(artifact.path / artifacts.CONFIG_FILE)
-    base = split_qkv(base_weights(request.base, config))
-    tensors, loss = _factors(base, split_qkv(load_file(request.state)), request.rank)
+    _check_weights(artifact, factors, base)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".adapter-", dir=folder.parent) as scratch:
         new = Path(scratch) / "adapter"
         new.mkdir()
-        save_file(tensors, new / TENSORS_FILE)
-        (new / TENSORS_FILE).chmod(0o644)
-        n_bytes = (new / TENSORS_FILE).stat().st_size
-        if n_bytes > MAX_BYTES:
-            raise ConfigError(
-                f"The adapter has {n_bytes:,} bytes, more than {MAX_BYTES:,}: lower the rank."
-            )
-        write_json(new / ADAPTER_FILE, _described(request, artifact).model_dump(mode="json"))
+        shutil.copyfile(factors, new / TENSORS_FILE)
+        described = _described(artifact, base, source, rank)
+        write_json(new / ADAPTER_FILE, described.model_dump(mode="json"))
         for name in sorted(set(artifact.manifest.files) - _BUILT):
             shutil.copyfile(artifact.path / name, new / name)
         new.rename(folder)
-    return Loss(*loss, n_bytes)
 
 
-def _described(request: Request, artifact: Artifact) -> Adapter:
+def _check_weights(artifact: Artifact, factors: Path, base: Path) -> None:
+    """Check that base and factors give the artifact's integers, so its golden scores and figures hold."""
+    config = read_network_config(artifact.path / artifacts.CONFIG_FILE)
+    state = merged(base_weights(base, config), factors)
+    bits = manifest_fields(artifact.path)["weight_bits"]
+    with tempfile.TemporaryDirectory() as scratch:
+        built = Path(scratch) / artifacts.WEIGHTS_FILE
+        write_weights(state, config, built, bits=bits)
+        is_same = file_sha256(built) == file_sha256(artifact.path / artifacts.WEIGHTS_FILE)
+    if not is_same:
+        steps = ", ".join(f"`{command('ml', step, 'CONFIG')}`" for step in _AFTER_TRAINING)
+        raise ConfigError(
+            f"{artifact.path} does not have the weights that {factors} gives back. Run {steps} again."
+        )
+
+
+def _described(artifact: Artifact, base: Path, source: Source | None, rank: int) -> Adapter:
     fields = manifest_fields(artifact.path)
     known = fields["base_model"]
-    base = Base(
+    encoder = Base(
         name=known["name"],
         license=known["license"],
-        sha256={BASE_WEIGHTS_FILE: file_sha256(request.base / BASE_WEIGHTS_FILE)},
-        source=request.source,
+        sha256={BASE_WEIGHTS_FILE: file_sha256(base / BASE_WEIGHTS_FILE)},
+        source=source,
     )
     network = network_fields(read_network_config(artifact.path / artifacts.CONFIG_FILE))
-    return Adapter(
-        adapter_version=1, base=base, rank=request.rank, network=network, manifest=fields
-    )
+    return Adapter(adapter_version=1, base=encoder, rank=rank, network=network, manifest=fields)
 
 
 def _factors(

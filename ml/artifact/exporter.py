@@ -10,6 +10,9 @@ from typing import Any
 
 from safetensors.numpy import load_file
 
+from ml.artifact.adapter import BASE_WEIGHTS_FILE, TENSORS_FILE, merged
+from ml.artifact.adapter_writer import write_factors
+from ml.artifact.base_weights import base_weights
 from ml.artifact.manifest_writer import code_commit, write_manifest
 from ml.artifact.network import write_network
 from ml.commands import command
@@ -24,7 +27,7 @@ from service.nlp.arrays import Floats
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import Artifact
 from service.nlp.artifacts.manifest import MANIFEST_FILE
-from service.nlp.inference.network_config import read_network_config
+from service.nlp.inference.network_config import NetworkConfig, read_network_config
 from service.nlp.segmentation import segmenter
 from service.nlp.taxonomy import TAXONOMY_FILE
 
@@ -94,6 +97,8 @@ def _write(settings: Settings, state: dict[str, Floats], dataset: Dataset, folde
             f"{run} was trained for {n_labels} risk types, and the taxonomy of [data] has "
             f"{len(taxonomy.risk_types)}: run `{command('ml', 'train', 'CONFIG')}` again."
         )
+    if settings.artifact.adapter_rank:
+        state = _held_by_adapter(settings, state, network)
     write_network(state, network, folder, bits=settings.artifact.weight_bits)
     shutil.copyfile(run / artifacts.TOKENIZER_FILE, folder / artifacts.TOKENIZER_FILE)
     for name in ("LICENSE", "NOTICE"):
@@ -101,6 +106,27 @@ def _write(settings: Settings, state: dict[str, Floats], dataset: Dataset, folde
     (folder / artifacts.GOLDEN_FILE).write_text("", encoding="utf-8")
     (folder / TAXONOMY_FILE).write_text(taxonomy.as_json(), encoding="utf-8")
     write_manifest(folder, _fields(settings, uncalibrated(n_labels), dataset))
+
+
+def _held_by_adapter(
+    settings: Settings, state: dict[str, Floats], network: NetworkConfig
+) -> dict[str, Floats]:
+    """Write the adapter's tensors into the run's folder; return the weights that they give back."""
+    from ml.training.base import base_folder  # noqa: PLC0415 - seconds to import
+
+    if not network.has_own_names or BASE_WEIGHTS_FILE not in settings.base.sha256:
+        raise ConfigError(
+            f"[artifact] adapter_rank needs a BERT or MPNet whose weights are pinned as {BASE_WEIGHTS_FILE} "
+            "under [base.sha256]: set it to 0."
+        )
+    base = base_weights(base_folder(settings.base), network)
+    path, rank = settings.run_dir / TENSORS_FILE, settings.artifact.adapter_rank
+    loss = write_factors(state, base, path, rank=rank)
+    print(
+        f"{path}: {loss.n_bytes:,} bytes. Rank {rank} keeps {100 * loss.kept:.2f} % of the norm of the "
+        f"changes, and {100 * loss.worst:.2f} % in {loss.worst_matrix}, the worst matrix."
+    )
+    return merged(base, path)
 
 
 def _fields(settings: Settings, calibration: Calibration, dataset: Dataset) -> dict[str, Any]:

@@ -28,10 +28,16 @@ def write_network(
     (folder / artifacts.CONFIG_FILE).write_text(
         json.dumps(asdict(config), indent=1) + "\n", encoding="utf-8"
     )
-    weights = folder / artifacts.WEIGHTS_FILE
-    save_file(quantize(state, bits) if config.has_own_names else dict(state), weights)
-    weights.chmod(0o644)  # safetensors writes for the owner alone, and the service is another user
+    write_weights(state, config, folder / artifacts.WEIGHTS_FILE, bits=bits)
     write_graph(config, folder)
+
+
+def write_weights(
+    state: dict[str, Floats], config: NetworkConfig, path: Path, *, bits: int
+) -> None:
+    """Write the weights file: the same bytes for the same weights."""
+    save_file(quantize(state, bits) if config.has_own_names else dict(state), path)
+    path.chmod(0o644)  # safetensors writes for the owner alone, and the service is another user
 
 
 def write_graph(config: NetworkConfig, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""`python -m ml make-adapter`: write a fine-tuned model as an adapter of its base."""
+"""`python -m ml make-adapter`: write the artifact of a run as an adapter of its base."""
 
 from __future__ import annotations
 
@@ -6,50 +6,53 @@ from pathlib import Path
 
 import click
 
-from ml.artifact.adapter import Source
-from ml.artifact.adapter_writer import Request, write_adapter
+from ml.artifact.adapter import TENSORS_FILE, Source
+from ml.artifact.adapter_writer import write_adapter
+from ml.artifact.manifest_writer import load_export
 from ml.commands import command
+from ml.settings import Settings, load
+from ml.training.base import base_folder
 from service.errors import ConfigError
 
 _REQUIREMENTS = "requirements-mpnet.txt"
-_FOLDER = click.Path(path_type=Path)
+_FILE = click.Path(path_type=Path)
 
 
 @click.command("make-adapter")
-@click.argument("run_or_state", type=_FOLDER)
-@click.argument("base", type=_FOLDER)
-@click.argument("out", type=_FOLDER)
-@click.option("--rank", type=click.IntRange(1), required=True, help="Rank of each matrix's change.")
-@click.option("--artifact", type=_FOLDER, help="The calibrated artifact; default: RUN/model.")
+@click.argument("config", type=_FILE)
+@click.argument("out", type=_FILE)
 @click.option(
     "--requirements",
     default=_REQUIREMENTS,
     show_default=True,
     help="Packages that carry the base; empty: none do.",
 )
-def make_adapter(
-    *,
-    run_or_state: Path,
-    base: Path,
-    out: Path,
-    rank: int,
-    artifact: Path | None,
-    requirements: str,
-) -> None:
-    """Write the model of RUN_OR_STATE as an adapter of the encoder in the folder BASE, into the folder OUT.
+def make_adapter(*, config: Path, out: Path, requirements: str) -> None:
+    """Write the evaluated artifact of CONFIG as an adapter of its [base] into the new folder OUT.
 
-    RUN_OR_STATE is a finished run, or a file of weights with the tensor names of an artifact, in float32. Its
-    calibrated artifact gives everything but the weights: calibration, golden sentences, model card.
+    With [artifact] adapter_rank, `export` gave the artifact the weights that an adapter of this rank gives
+    back. So calibration, golden sentences and figures are those of the model that `build-artifact` builds.
     """
-    state = run_or_state / "model.safetensors" if run_or_state.is_dir() else run_or_state
-    if artifact is None:
-        artifact = run_or_state / "model"
-    if not state.is_file():
-        raise ConfigError(f"There is no {state}; name a finished run or a file of weights.")
+    run(load(config), out, requirements=requirements)
+
+
+def run(settings: Settings, out: Path, *, requirements: str) -> None:
+    """Write the adapter.
+
+    Raises:
+        ConfigError: adapter_rank is 0, or as `write_adapter`.
+        ArtifactError: the artifact was altered.
+    """
+    rank = settings.artifact.adapter_rank
+    artifact, factors = load_export(settings.artifact_dir), settings.run_dir / TENSORS_FILE
+    if not rank or not factors.is_file():
+        raise ConfigError(
+            f"{artifact.path} was not exported for an adapter: set [artifact] adapter_rank, such as 32, then "
+            f"run `{command('ml', 'export', 'CONFIG')}` and the steps after it again."
+        )
+    base = base_folder(settings.base)
     source = Source(requirements=requirements, folder=base.resolve().name) if requirements else None
-    loss = write_adapter(Request(state, artifact, base, rank, source), out)
-    print(
-        f"{out}: {loss.n_bytes:,} bytes. Rank {rank} keeps {100 * loss.kept:.2f} % of the norm of the "
-        f"changes, and {100 * loss.worst:.2f} % in {loss.worst_matrix}, the worst matrix. "
-        f"Next: {command('ml', 'build-artifact', out, '--base', base)}"
-    )
+    write_adapter(artifact, factors, base, out, source, rank=rank)
+    size = sum(path.stat().st_size for path in out.iterdir())
+    build = command("ml", "build-artifact", out, "--base", base)
+    print(f"{out}: {size:,} bytes. Next: {build}")

@@ -2,10 +2,9 @@
 
 import pytest
 
-from ml.artifact.base_weights import base_weights
 from tests.e2e.test_deployments import serving
 from tests.ml.step import run_step
-from tests.support.adapters import MODEL, NETWORK, tune, write_base, write_run
+from tests.support.adapters import MODEL, write_base, write_calibrated_run
 from tests.support.artifacts import NAME, VERSION
 
 
@@ -13,9 +12,9 @@ from tests.support.artifacts import NAME, VERSION
 def built(tmp_path):
     """The folder of a small model of the accurate one's shape, built from base and adapter."""
     base = write_base(tmp_path / "base")
-    run = write_run(tmp_path / "run", tune(base_weights(base, NETWORK), rank=3))
+    config = write_calibrated_run(tmp_path, base, rank=3, adapter_rank=3)
     adapter, models = tmp_path / "adapter", tmp_path / "models"
-    assert run_step("make-adapter", run, base, adapter, "--rank", 3).exit_code == 0
+    assert run_step("make-adapter", config, adapter).exit_code == 0
     done = run_step("build-artifact", adapter, "--base", base, "--models", models)
     assert done.exit_code == 0, done.stderr
     return models / MODEL

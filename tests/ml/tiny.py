@@ -8,6 +8,8 @@ from tests.support.encoders import pins
 _TABLES = {
     "golden_tolerance": "[artifact]",
     "calibration_of": "[artifact]",
+    "adapter_rank": "[artifact]",
+    "version": "[artifact]",
     "folder": "[artifact]",
     "real": "[data]",
     "dev": "[data]",

@@ -7,15 +7,23 @@ import ml_dtypes
 import numpy as np
 import pytest
 from safetensors import deserialize
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from ml.artifact.adapter import join_qkv, merged, split_qkv
-from ml.artifact.adapter_writer import low_rank
+from ml.artifact.adapter_writer import low_rank, write_factors
 from ml.artifact.base_weights import base_weights
 from service.nlp.artifacts import artifact as artifacts
-from service.nlp.inference.onnx_engine import OnnxEngine
+from service.nlp.inference.network_config import NetworkConfig
 from tests.ml.step import run_step
-from tests.support.adapters import MODEL, NETWORK, forge_golden, tune, write_base, write_run
+from tests.support.adapters import (
+    MODEL,
+    N_LABELS,
+    N_LAYERS,
+    forge_golden,
+    tune,
+    write_base,
+    write_calibrated_run,
+)
 
 RANK = 3
 
@@ -25,18 +33,27 @@ def base(tmp_path_factory):
     return write_base(tmp_path_factory.mktemp("base") / "tiny-base")
 
 
-@pytest.fixture(scope="module")
-def run(base, tmp_path_factory):
-    return write_run(tmp_path_factory.mktemp("run"), tune(base_weights(base, NETWORK), RANK))
+def weights_of(base):
+    return base_weights(base, NetworkConfig(N_LABELS, n_layers=N_LAYERS, architecture="mpnet"))
 
 
 @pytest.fixture(scope="module")
-def adapter(base, run, tmp_path_factory):
-    """An adapter of the rank of the changes."""
+def config(base, tmp_path_factory):
+    """The configuration of a calibrated run whose changes have more than the adapter's rank."""
+    folder = tmp_path_factory.mktemp("run")
+    return write_calibrated_run(folder, base, rank=RANK + 1, adapter_rank=RANK)
+
+
+@pytest.fixture(scope="module")
+def run(config):
+    return config.parent / "run"
+
+
+@pytest.fixture(scope="module")
+def adapter(config, tmp_path_factory):
     folder = tmp_path_factory.mktemp("adapters") / "tiny"
-    done = run_step("make-adapter", run, base, folder, "--rank", RANK, "--requirements", "")
+    done = run_step("make-adapter", config, folder, "--requirements", "")
     assert done.exit_code == 0, done.stderr
-    assert "keeps 100.00 % of the norm" in done.stdout
     return folder
 
 
@@ -49,12 +66,14 @@ def built(base, adapter, tmp_path_factory):
     return models
 
 
-def test_adapter_and_base_give_the_weights_again(base, run, adapter):
-    state = merged(base_weights(base, NETWORK), adapter)
-    expected = load_file(run / "model.safetensors")
-    assert state.keys() == expected.keys()
-    for name, value in expected.items():
-        assert np.abs(state[name] - value).max() < 2e-3, name
+def test_adapter_and_base_give_the_weights_of_a_run_of_its_rank(base, tmp_path):
+    state = tune(weights_of(base), RANK)
+    loss = write_factors(state, weights_of(base), tmp_path / "factors.safetensors", rank=RANK)
+    assert loss.kept > 0.9999
+    again = merged(weights_of(base), tmp_path / "factors.safetensors")
+    assert again.keys() == state.keys()
+    for name, value in state.items():
+        assert np.abs(again[name] - value).max() < 2e-3, name
 
 
 def test_adapter_has_the_artifact_without_what_the_weights_decide(run, adapter):
@@ -69,18 +88,16 @@ def test_adapter_has_the_artifact_without_what_the_weights_decide(run, adapter):
     assert (described["rank"], described["network"]["pooling"]) == (RANK, "first")
 
 
-def test_built_artifact_scores_as_the_exported_one(run, built):
-    exported, rebuilt = (artifacts.load(f) for f in (run / "model", built / MODEL))
-    ids = np.random.default_rng(2).integers(5, 30000, size=(4, 30))
-    ours, theirs = (
-        OnnxEngine(a, n_threads=1).outputs(ids, np.ones_like(ids)) for a in (rebuilt, exported)
-    )
-    assert np.abs(ours - theirs).max() < 0.05 * theirs.std()
+def test_built_artifact_has_the_integers_and_golden_sentences_of_the_exported_one(run, built):
+    for name in ("weights.safetensors", "golden.jsonl", "reference.json"):
+        assert (built / MODEL / name).read_bytes() == (run / "model" / name).read_bytes()
+    assert (run / "model/golden.jsonl").read_text().count("\n") == 20
 
 
-def test_built_artifact_has_its_matrices_in_bfloat16(run, built):
+def test_built_artifact_has_its_matrices_in_bfloat16(base, run, built):
     path = artifacts.load(built / MODEL).float_weights
-    tensors, expected = dict(deserialize(path.read_bytes())), load_file(run / "model.safetensors")
+    tensors = dict(deserialize(path.read_bytes()))
+    expected = merged(weights_of(base), run / "adapter.safetensors")
     assert tensors.keys() == expected.keys()
     halved = {name for name, tensor in tensors.items() if tensor["dtype"] == "BF16"}
     assert {"words.weight", "layers.0.qkv.weight"} <= halved
@@ -123,10 +140,30 @@ def test_build_that_misses_golden_scores_leaves_nothing(base, adapter, tmp_path)
     assert list((tmp_path / "models").glob("*/*")) == []
 
 
-def test_make_adapter_reports_the_loss_of_a_lower_rank(base, run, tmp_path):
-    lower = run_step("make-adapter", run, base, tmp_path / "lower", "--rank", 1)
-    kept = float(lower.stdout.partition("keeps ")[2].partition(" %")[0])
-    assert 40 < kept < 90
+def test_export_reports_the_loss_of_a_lower_rank(base, tmp_path):
+    state, path = tune(weights_of(base), RANK), tmp_path / "factors.safetensors"
+    loss = write_factors(state, weights_of(base), path, rank=1)
+    assert 0.4 < loss.worst <= loss.kept < 0.9
+
+
+def test_adapter_of_an_artifact_with_other_weights_names_the_steps(config, run, tmp_path):
+    copy = shutil.copytree(config.parent, tmp_path / "copy")
+    other = copy / "tiny.toml"
+    other.write_text(config.read_text().replace(str(config.parent), str(copy)))
+    tensors = load_file(run / "adapter.safetensors")
+    save_file(tensors | {"head.bias": tensors["head.bias"] + 1}, copy / "run/adapter.safetensors")
+    refused = run_step("make-adapter", other, tmp_path / "out")
+    assert refused.exit_code == 1
+    assert "does not have the weights" in refused.stderr
+    assert "ml export CONFIG" in refused.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_adapter_without_its_rank_names_the_setting(config, tmp_path):
+    plain = tmp_path / "plain.toml"
+    plain.write_text(config.read_text().replace(f"adapter_rank = {RANK}", "adapter_rank = 0"))
+    refused = run_step("make-adapter", plain, tmp_path / "out")
+    assert (refused.exit_code, "set [artifact] adapter_rank" in refused.stderr) == (1, True)
 
 
 def test_low_rank_is_the_closest_of_its_rank():
