@@ -19,6 +19,7 @@ from service.api.http import (
     bodies,
     docs_page,
     error_handlers,
+    login_cookie,
     openapi,
     paths,
     request_hooks,
@@ -30,6 +31,7 @@ from service.api.scans import blueprint as scans
 from service.api.taxonomy import blueprint as taxonomy
 from service.config.settings import Config
 from service.domain.services import Services
+from service.web.site import blueprint as pages
 
 _EXPOSED_HEADERS = (
     "ETag",
@@ -61,6 +63,7 @@ def create_app(services: Services) -> APIFlask:
     docs_page.register(app)
     error_handlers.register(app, too_large=body_too_large(config))
     request_hooks.register(app)
+    login_cookie.register(app)
     response_headers.register(app)
     _register_blueprints(app, config)
     CORS(
@@ -86,6 +89,7 @@ def _register_blueprints(app: APIFlask, config: Config) -> None:
         audit_events,
         deployments,
         health,
+        pages,
     ):
         app.register_blueprint(blueprint)
     if config.ops_port is None:

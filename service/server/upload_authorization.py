@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from service.api.http.login_cookie import cookie_value
 from service.domain.accounts.tokens import TokenMaker
 from service.domain.api_keys.key_text import KeyMaker
 from service.errors import TooLarge, Unauthenticated
@@ -35,7 +36,7 @@ def upload_authorizer(
 def _authenticate(headers: Mapping[str, str], tokens: TokenMaker, keys: KeyMaker) -> str:
     """Return the id of the account of the token or API key, without a database query.
 
-    The view authenticates again, since token or key may have been revoked.
+    The view authenticates again, since token or key may have been revoked, and checks a page's CSRF token.
 
     Raises:
         Unauthenticated: token or key is missing, forged or expired; the message says what to send.
@@ -47,6 +48,8 @@ def _authenticate(headers: Mapping[str, str], tokens: TokenMaker, keys: KeyMaker
     key = headers.get("X_API_KEY") or (credential if scheme == "apikey" else "")
     if key:
         return str(keys.read(key))
+    if not scheme and (cookie := cookie_value(headers.get("COOKIE", ""))):
+        return str(tokens.read_cookie_token(cookie).access.user_id)
     raise Unauthenticated(
         "A body of this size needs an access token or an API key: send "
         "`Authorization: Bearer <access_token>`, from POST /api/v1/auth/login, or `X-API-Key: <key>`."

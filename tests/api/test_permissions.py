@@ -15,13 +15,14 @@ CALLERS = ("nobody", "user", "reviewer", "admin", "owner")
 
 @dataclass(frozen=True)
 class Access:
-    """The callers that a route lets in; it answers `refusal` to other accounts and 401 to nobody.
+    """The callers that a route lets in; it answers `refusal` to other accounts and `stranger` to nobody.
 
     `scope` is what an API key needs; without one, the route needs a log-in.
     """
 
     callers: frozenset
     refusal: int = 403
+    stranger: int = 401
     body: dict = field(default_factory=dict)
     scope: str | None = None
 
@@ -31,6 +32,7 @@ def to(*callers, **rest):
 
 
 ANYONE = to(*CALLERS)
+TO_OWN_FORMS = Access(frozenset(), refusal=403, stranger=403)
 ACCOUNTS = to("user", "reviewer", "admin", "owner")
 ADMINS = to("admin", scope="admin")
 OWNER = to("owner", refusal=404)
@@ -43,6 +45,13 @@ SCAN = "/api/v1/scans/<uuid:scan_id>"
 VERDICT = f"{SCAN}/findings/<int:n>/feedback"
 TABLE = {
     ("GET", "/"): ANYONE,
+    ("GET", "/static/<path:asset>"): ANYONE,
+    ("GET", "/login"): ANYONE,
+    ("POST", "/login"): TO_OWN_FORMS,
+    ("GET", "/register"): ANYONE,
+    ("POST", "/register"): TO_OWN_FORMS,
+    ("POST", "/logout"): ANYONE,
+    ("GET", "/scans/<uuid:scan_id>"): ANYONE,  # redirects to the log-in
     ("GET", "/docs"): ANYONE,
     ("GET", "/docs/start.js"): ANYONE,
     ("GET", "/docs/assets/<path:name>"): ANYONE,
@@ -112,6 +121,7 @@ def add_places(accounts):
         "<uuid:feedback_id>": verdicts["owner"].json()["id"],
         "<uuid:login_id>": login["id"],
         "<path:name>": "swagger-ui.css",
+        "<path:asset>": "base.css",
     }
 
 
@@ -122,7 +132,9 @@ def filled(path, places):
 
 
 def expected_refusal(name, access):
-    return None if name in access.callers else 401 if name == "nobody" else access.refusal
+    return (
+        None if name in access.callers else access.stranger if name == "nobody" else access.refusal
+    )
 
 
 @pytest.mark.parametrize("route", TABLE, ids=" ".join)

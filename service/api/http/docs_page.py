@@ -42,16 +42,10 @@ _POLICY = (
 
 
 def register(app: APIFlask) -> None:
-    """Serve the page at /docs, and redirect / to it."""
-    app.add_url_rule("/", "root", app.doc(hide=True)(_root))
+    """Serve the page at /docs."""
     app.add_url_rule("/docs", "docs", app.doc(hide=True)(_page))
     app.add_url_rule("/docs/start.js", "docs_start", app.doc(hide=True)(_start))
     app.add_url_rule("/docs/assets/<path:name>", "docs_asset", app.doc(hide=True)(_asset))
-
-
-def _root() -> tuple[str, int, dict[str, str]]:
-    links = '</docs>; rel="service-doc", </openapi.json>; rel="service-desc"'
-    return "", 302, {"Location": "/docs", "Link": links}
 
 
 def _page() -> Response:

@@ -17,6 +17,8 @@ from service.errors import NotAcceptable, ShuttingDown
 from service.observability import request_id
 from service.observability.logging import fields
 
+PAGES = "pages"
+"""The blueprint whose responses are HTML and its assets."""
 _ACCOUNT_PATHS = "/api/v1/auth/"
 _MEDIA_TYPES = ("application/json", MEDIA_TYPE)
 _OTHER_MEDIA_TYPES = ("/docs", "/openapi.json", "/metrics")
@@ -39,7 +41,7 @@ def _identify() -> None:
 
 
 def _limit_account_bodies() -> None:
-    if request.path.startswith(_ACCOUNT_PATHS):
+    if request.path.startswith(_ACCOUNT_PATHS) or request.blueprint == PAGES:
         request.max_content_length = SMALL_BODY_BYTES
 
 
@@ -49,7 +51,7 @@ def _reject_while_draining() -> None:
 
 
 def _check_accept() -> None:
-    if request.path == "/" or request.path.startswith(_OTHER_MEDIA_TYPES):
+    if request.blueprint == PAGES or request.path.startswith(_OTHER_MEDIA_TYPES):
         return
     accepted = request.accept_mimetypes
     if accepted and not accepted.best_match(_MEDIA_TYPES):

@@ -54,6 +54,15 @@ def refresh(session: Session, tokens: TokenMaker, token_hash: str) -> TokenPair 
     return _issue(session, tokens, login.user_id, login.id)
 
 
+def extend(session: Session, tokens: TokenMaker, user_id: UUID, login_id: UUID) -> None:
+    """Let a browser's log-in last as long again as a new one.
+
+    Raises:
+        IntegrityError: the log-in was deleted meanwhile.
+    """
+    _issue(session, tokens, user_id, login_id)
+
+
 def end(session: Session, user_id: UUID, login_id: UUID) -> None:
     """End one log-in of an account; do nothing if it has ended already.
 

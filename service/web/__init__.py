@@ -1,0 +1,1 @@
+"""The pages for people: server-rendered shells, and scripts that call the public API only."""

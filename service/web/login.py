@@ -1,0 +1,131 @@
+"""The forms of /login and /register, and log-out. They work without scripts."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from flask import Response, make_response, redirect, render_template, request
+
+from service.api.current import services
+from service.api.http.authentication import caller_key
+from service.api.http.login_cookie import delete_cookie, set_cookie
+from service.api.http.request_context import current_context
+from service.domain.accounts import logins
+from service.errors import (
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    RateLimited,
+    RiskscanError,
+    Unauthenticated,
+)
+from service.web.visitor import current_visitor
+
+_SHOWN = (Conflict, InvalidRequest, RateLimited, Unauthenticated)
+_LOCAL_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
+_FOREIGN = (
+    "This form was sent by another site. Open the page of this service and send it from there."
+)
+
+
+def login_page() -> Response:
+    """Show the log-in form; whoever is logged in goes on."""
+    if current_visitor() is not None:
+        return _go_on()
+    return _form("login.html")
+
+
+def log_in() -> Response:
+    """Begin a log-in from the form's address and password."""
+    _require_own_form()
+    try:
+        services().login_quota.spend(f"login {caller_key()}")
+        return _begin(request.form.get("email", ""), request.form.get("password", ""))
+    except _SHOWN as error:
+        return _form("login.html", error)
+
+
+def register_page() -> Response:
+    """Show the registration form, if registration is open."""
+    _require_registration()
+    return _go_on() if current_visitor() is not None else _form("register.html")
+
+
+def sign_up() -> Response:
+    """Create an account and log in."""
+    _require_own_form()
+    _require_registration()
+    email, password = request.form.get("email", ""), request.form.get("password", "")
+    try:
+        services().login_quota.spend(f"register {caller_key()}")
+        services().accounts.register(email, password)
+        return _begin(email, password)
+    except _SHOWN as error:
+        return _form("register.html", error)
+
+
+def log_out() -> Response:
+    """End the log-in: its cookie and its tokens stop working at once."""
+    visitor = current_visitor()
+    response = make_response(redirect("/login", 303))
+    if visitor is not None:
+        access = visitor.claims.access
+        sent = request.form.get("csrf_token", "")
+        if not services().tokens.is_csrf_token(sent, access.login_id):
+            raise Forbidden(_FOREIGN)
+        services().transactions.run(logins.end, access.user_id, access.login_id)
+    delete_cookie(response)
+    return response
+
+
+def _begin(email: str, password: str) -> Response:
+    tokens = services().tokens
+    pair = services().accounts.log_in(email, password)
+    current_context().account_id = pair.user_id
+    login_id = tokens.read_access_token(pair.access_token).login_id
+    response = _go_on()
+    set_cookie(response, tokens.cookie_token(pair.user_id, login_id))
+    return response
+
+
+def _go_on() -> Response:
+    """Redirect to the page that asked for the log-in; only to one of this site."""
+    following = request.values.get("next", "")
+    address = following if _LOCAL_PATH.fullmatch(following) else "/"
+    return make_response(redirect(address, 303))
+
+
+def _form(template: str, error: RiskscanError | None = None) -> Response:
+    config = services().config
+    page = render_template(
+        template,
+        error=error,
+        faults={fault.field: fault.message for fault in error.faults} if error else {},
+        email=request.form.get("email", ""),
+        next=request.values.get("next", ""),
+        is_open=config.registration == "open",
+        min_password_chars=config.min_password_length,
+    )
+    response = make_response(page, error.status if error else 200)
+    if isinstance(error, RateLimited):
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    return response
+
+
+def _require_registration() -> None:
+    if services().config.registration == "closed":
+        raise NotFound("Registration is closed; ask an administrator for an account.")
+
+
+def _require_own_form() -> None:
+    """Reject a form of another site, which could log the visitor in to somebody else's account."""
+    fetch_site = request.headers.get("Sec-Fetch-Site")
+    if fetch_site is not None:
+        is_own = fetch_site in {"same-origin", "none"}
+    else:  # old browsers, and plain http; a proxy may drop the port from Host
+        origin = urlsplit(request.headers.get("Origin", "")).hostname
+        is_own = origin is not None and origin == urlsplit(f"//{request.host}").hostname
+    if not is_own:
+        raise Forbidden(_FOREIGN)

@@ -1,0 +1,47 @@
+"""The site's blueprint: its addresses, its assets and the headers of its pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Blueprint, Response, send_from_directory
+
+from service.api.http.request_hooks import PAGES
+from service.web import login, pages
+
+_STATIC = Path(__file__).parent / "static"
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+)
+
+blueprint = Blueprint(PAGES, __name__, template_folder="templates")
+
+
+def _asset(asset: str) -> Response:
+    return send_from_directory(_STATIC, asset)  # no max_age: browsers ask whether it changed
+
+
+@blueprint.context_processor
+def _navigation() -> dict[str, object]:
+    return {"tabs": pages.tabs, "account_tabs": pages.account_tabs}
+
+
+@blueprint.after_request
+def _add_headers(response: Response) -> Response:
+    if response.mimetype == "text/html":
+        response.headers["Content-Security-Policy"] = _POLICY
+        response.headers["Referrer-Policy"] = "same-origin"
+        response.headers["Vary"] = "Accept, Cookie"
+    return response
+
+
+blueprint.add_url_rule("/", "home", pages.home)
+blueprint.add_url_rule("/static/<path:asset>", "static", _asset)
+blueprint.add_url_rule("/login", "login", login.login_page)
+blueprint.add_url_rule("/login", "log_in", login.log_in, methods=["POST"])
+blueprint.add_url_rule("/register", "register", login.register_page)
+blueprint.add_url_rule("/register", "sign_up", login.sign_up, methods=["POST"])
+blueprint.add_url_rule("/logout", "logout", login.log_out, methods=["POST"])
+for page in pages.SHELLS:
+    blueprint.add_url_rule(page.path, page.name, page.view())

@@ -1,0 +1,137 @@
+// Documents: upload or paste, and the list of scans.
+import { get, query, remove, upload } from "./api.js";
+import { byId, bytes, complain, debounced, el, time, toast } from "./ui.js";
+import { loadTaxonomy } from "./taxonomy.js";
+
+const rows = document.querySelector("#scans tbody");
+let cursor = null;
+let generation = 0;
+
+function scanRow(scan) {
+  const address = `/scans/${scan.scan_id}`;
+  const name = scan.filename || "Pasted text";
+  const del = el("button", { class: "button small quiet danger", type: "button", "aria-label": `Delete the scan of ${name}`, text: "Delete" });
+  const row = el("tr", {},
+    el("td", {}, el("a", { class: "title", href: address, text: name })),
+    el("td", { class: "num" }, el("span", { text: scan.n_findings.toLocaleString() }), el("span", { class: "sub narrow-only", text: scan.n_findings === 1 ? " finding" : " findings" })),
+    el("td", { class: "sub wide-only" }, scan.source === "llm" ? "LLM" : "Model"),
+    el("td", { class: "sub nowrap" }, time(scan.timestamp)),
+    el("td", { class: "num" }, del));
+  del.addEventListener("click", () => deleteScan(scan, name, row));
+  return row;
+}
+
+async function deleteScan(scan, name, row) {
+  if (!confirm(`Delete the scan of ${name}, with its findings and verdicts?`)) return;
+  try {
+    await remove(`/scans/${scan.scan_id}`);
+    row.remove();
+    toast("Deleted.");
+    showEmpty();
+  } catch (error) { complain(error); }
+}
+
+function filters() {
+  return { scope: byId("scope")?.value, category: byId("category").value, q: byId("q").value.trim() };
+}
+
+function showEmpty() {
+  const isFiltered = Boolean(filters().category || filters().q);
+  byId("scans-empty").hidden = rows.children.length > 0;
+  byId("scans").hidden = rows.children.length === 0;
+  byId("scans-empty").textContent = isFiltered ? "No scan matches." : "No scans yet. Drop a document above: its findings appear here.";
+}
+
+async function load({ more = false } = {}) {
+  const mine = ++generation;
+  try {
+    const page = await get(`/scans${query({ ...filters(), per_page: 25, cursor: more ? cursor : null })}`);
+    if (mine !== generation) return;
+    if (!more) rows.replaceChildren();
+    rows.append(...page.items.map(scanRow));
+    cursor = page.next_cursor;
+    byId("more").hidden = !cursor;
+    showEmpty();
+  } catch (error) { complain(error); }
+}
+
+function scanForm() {
+  const form = new FormData();
+  if (byId("force-llm").checked) form.set("force_llm", "true");
+  else if (byId("sensitivity").value) form.set("sensitivity", byId("sensitivity").value);
+  return form;
+}
+
+async function scan(name, form) {
+  const bar = el("progress", { max: 1, value: 0, "aria-label": `Upload of ${name}` });
+  const state = el("span", { class: "sub nowrap", text: "Sending…" });
+  const item = el("li", {}, el("span", { class: "file", text: name }), bar, state);
+  byId("uploads").prepend(item);
+  try {
+    const result = await upload("/scan", form, (share) => {
+      bar.value = share;
+      state.textContent = share < 1 ? `${Math.round(share * 100)} %` : "Scanning…";
+      if (share === 1) bar.removeAttribute("value");
+    });
+    const n = result.data.length;
+    bar.remove();
+    state.replaceWith(el("span", { class: "sub nowrap", text: n === 1 ? "1 finding" : `${n} findings` }),
+      el("a", { class: "button small primary", href: `/scans/${result.scan_id}`, text: "Review" }));
+    await load();
+  } catch (error) {
+    bar.remove();
+    state.replaceWith(el("button", { class: "button small", type: "button", text: "Dismiss", onclick: () => item.remove() }));
+    item.append(el("span", { class: "bad", role: "alert", text: error.message }));
+  }
+}
+
+async function scanFiles(files) {
+  for (const file of files) { // one after the other: the service limits each user's share
+    const form = scanForm();
+    form.set("file", file);
+    await scan(`${file.name} (${bytes(file.size)})`, form);
+  }
+}
+
+function listenToIntake() {
+  const drop = byId("drop");
+  byId("file").addEventListener("change", (event) => {
+    const files = [...event.target.files];
+    event.target.value = "";
+    scanFiles(files);
+  });
+  for (const kind of ["dragover", "dragleave", "drop"]) {
+    document.addEventListener(kind, (event) => {
+      event.preventDefault();
+      drop.classList.toggle("over", kind === "dragover");
+      if (kind === "drop") scanFiles([...event.dataTransfer.files]);
+    });
+  }
+  const form = byId("paste-form");
+  const show = (isShown) => { form.hidden = !isShown; (isShown ? byId("text") : byId("paste")).focus(); };
+  byId("paste").addEventListener("click", () => show(true));
+  byId("paste-cancel").addEventListener("click", () => show(false));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const text = byId("text").value;
+    if (!text.trim()) return;
+    const body = scanForm();
+    body.set("text", text);
+    byId("text").value = "";
+    show(false);
+    scan("Pasted text", body);
+  });
+}
+
+async function fillCategories() {
+  const { categories } = await loadTaxonomy();
+  byId("category").append(...categories.map((category) => el("option", { value: category.key, text: category.title })));
+}
+
+listenToIntake();
+byId("filters").addEventListener("submit", (event) => event.preventDefault());
+byId("filters").addEventListener("change", () => load());
+byId("q").addEventListener("input", debounced(load));
+byId("more").addEventListener("click", () => load({ more: true }));
+fillCategories().catch(complain);
+load();

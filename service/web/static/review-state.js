@@ -1,0 +1,174 @@
+// The findings of a scan with the visitor's verdicts: filters, selection, verdicts and their undo. No elements here.
+import { get, post, put, query, remove } from "./api.js";
+
+const FINDINGS_PER_PAGE = 1000;
+const FEEDBACK_PER_PAGE = 100;
+
+async function allPages(path, parameter, perPage) {
+  const items = [];
+  let next = null;
+  do {
+    const page = await get(path + query({ per_page: perPage, [parameter]: next }));
+    items.push(...page.items);
+    next = page[`next_${parameter}`];
+  } while (next !== null);
+  return items;
+}
+
+/** Returns the verdict on an entry: open, confirmed, rejected, relabelled or missed. */
+export const verdictOf = (entry) => entry.feedback?.verdict || "open";
+
+/** Emits "change" with the changed entry, "select" and "filter". */
+export class Review extends EventTarget {
+  constructor(scan, taxonomy) {
+    super();
+    this.scan = scan;
+    this.taxonomy = taxonomy;
+    this.entries = [];
+    this.filters = { category: "", verdict: "", score: 0 };
+    this.selected = null;
+    this.undoable = [];
+    this.path = `/scans/${scan.scan_id}`;
+  }
+
+  /** Loads all findings, and the reports of missed risks. */
+  async load() {
+    const [findings, feedback] = await Promise.all([
+      allPages(`${this.path}/findings`, "after", FINDINGS_PER_PAGE),
+      allPages(`${this.path}/feedback`, "cursor", FEEDBACK_PER_PAGE),
+    ]);
+    this.entries = [
+      ...findings.map((finding) => ({ ...finding, key: `f${finding.id}`, kind: "finding" })),
+      ...feedback.filter((row) => row.verdict === "missed").map((row) => this.#missedEntry(row)),
+    ];
+    this.#sort();
+  }
+
+  get nReviewed() { return this.entries.filter((entry) => verdictOf(entry) !== "open").length; }
+
+  byKey(key) { return this.entries.find((entry) => entry.key === key); }
+
+  visible() {
+    const { category, verdict, score } = this.filters;
+    return this.entries.filter((entry) => (!category || entry.category === category || this.#relabelled(entry, category))
+      && (!verdict || verdictOf(entry) === verdict)
+      && (!score || (entry.score ?? 1) >= score));
+  }
+
+  /** Returns the categories that the entries have, with their number, most frequent first. */
+  categories() {
+    const counts = new Map();
+    for (const { category, category_title: title } of this.entries) {
+      if (!category) continue;
+      const known = counts.get(category) || { category, title, n: 0 };
+      known.n += 1;
+      counts.set(category, known);
+    }
+    return [...counts.values()].sort((a, b) => b.n - a.n);
+  }
+
+  setFilters(filters) {
+    Object.assign(this.filters, filters);
+    const visible = this.visible();
+    if (!visible.includes(this.selected)) this.selected = visible[0] || null;
+    this.#emit("filter");
+    this.#emit("select");
+  }
+
+  select(entry, detail = {}) {
+    this.selected = entry;
+    this.#emit("select", detail);
+  }
+
+  /** Selects the visible entry `by` places further on. */
+  step(by) {
+    const visible = this.visible();
+    if (!visible.length) return;
+    const at = visible.indexOf(this.selected);
+    const place = at < 0 ? 0 : Math.min(visible.length - 1, Math.max(0, at + by));
+    this.select(visible[place]);
+  }
+
+  /** Stores a verdict on a finding and, if `goOn`, selects the next open one. */
+  async judge(entry, body, { goOn = true } = {}) {
+    const before = entry.feedback;
+    const following = this.#following(entry);
+    await this.#store(entry, () => put(`${this.path}/findings/${entry.id}/feedback`, body));
+    this.undoable.push({ entry, before });
+    this.#emit("change", entry);
+    if (goOn && following) this.select(following);
+    else this.#emit("select");
+  }
+
+  /** Reports a missed risk; `span` has start, end and context. */
+  async report(span, riskTypes) {
+    const row = await post(`${this.path}/feedback`, { ...span, risk_types: riskTypes });
+    const entry = this.#missedEntry(row);
+    this.entries = this.entries.filter((other) => other.key !== entry.key);
+    this.entries.push(entry);
+    this.#sort();
+    this.undoable.push({ entry, before: null });
+    this.#emit("change", entry);
+    this.select(entry);
+  }
+
+  /** Takes back the last verdict or report, and selects its entry. */
+  async undo() {
+    const last = this.undoable.pop();
+    if (!last) return false;
+    const { entry, before } = last;
+    try {
+      if (entry.kind === "missed") {
+        await remove(`${this.path}/feedback/${entry.feedback.id}`);
+        this.entries = this.entries.filter((other) => other !== entry);
+        if (this.selected === entry) this.selected = this.visible()[0] || null;
+      } else {
+        const place = `${this.path}/findings/${entry.id}/feedback`;
+        entry.feedback = before ? await put(place, bodyOf(before)) : (await remove(place), null);
+        this.selected = entry;
+      }
+    } catch (error) {
+      this.undoable.push(last);
+      throw error;
+    }
+    this.#emit("change", entry);
+    this.#emit("select");
+    return true;
+  }
+
+  async #store(entry, send) {
+    entry.isSaving = true;
+    try { entry.feedback = await send(); } finally { entry.isSaving = false; }
+  }
+
+  /** Returns the next open visible entry after this one, from the start if there is none behind it. */
+  #following(entry) {
+    const visible = this.visible();
+    const at = visible.indexOf(entry);
+    const rest = [...visible.slice(at + 1), ...visible.slice(0, Math.max(at, 0))];
+    return rest.find((other) => verdictOf(other) === "open") || null;
+  }
+
+  #relabelled(entry, category) {
+    return verdictOf(entry) === "relabelled" && entry.feedback.risk_types.some((key) => this.taxonomy.typeOf(key)?.category === category);
+  }
+
+  #missedEntry(row) {
+    const types = row.risk_types.map((key) => this.taxonomy.typeOf(key) || { key, title: key, category: null, categoryTitle: "" });
+    return { key: `m${row.id}`, kind: "missed", id: null, risk_type: types[0].key, risk: types.map((type) => type.title).join(", "), category: types[0].category,
+      category_title: types[0].categoryTitle, score: null, context: row.context, start: row.start, end: row.end, located: true, page: null, feedback: row };
+  }
+
+  #sort() {
+    this.entries.sort((a, b) => (a.start ?? Infinity) - (b.start ?? Infinity) || (a.id ?? 0) - (b.id ?? 0));
+  }
+
+  #emit(name, detail) { this.dispatchEvent(new CustomEvent(name, { detail })); }
+}
+
+function bodyOf(row) {
+  const body = { verdict: row.verdict };
+  if (row.verdict === "relabelled") body.risk_types = row.risk_types;
+  if (row.comment) body.comment = row.comment;
+  return body;
+}

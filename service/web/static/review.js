@@ -1,0 +1,169 @@
+// The review page: loads a scan and its document, and turns keys and buttons into verdicts.
+import { ApiError, get } from "./api.js";
+import { byId, complain, count, el, time, toast } from "./ui.js";
+import { loadTaxonomy } from "./taxonomy.js";
+import { Review, verdictOf } from "./review-state.js";
+import { TextPane } from "./text-pane.js";
+import { FindingList } from "./finding-list.js";
+import { pickTypes } from "./picker.js";
+
+const page = byId("review");
+const isReviewer = ["reviewer", "admin"].includes(document.querySelector("meta[name=role]").content);
+const narrow = matchMedia("(max-width: 900px)");
+
+function showHead(review, document_) {
+  const { scan } = review;
+  const name = document_?.name || scan.filename || "Pasted text";
+  document.title = `${name} · Riskscan`;
+  byId("name").textContent = name;
+  const n = document_?.n_pages ?? scan.coverage.pages;
+  byId("about").replaceChildren(n ? `${count(n, "page")}, ` : "", `${(scan.coverage.sentences ?? 0).toLocaleString()} sentences, scanned `, time(scan.timestamp),
+    ` with ${scan.model_name}${scan.sensitivity && scan.sensitivity !== "balanced" ? `, for ${scan.sensitivity}` : ""}`);
+  for (const warning of scan.warnings) toast(warning.message, { bad: true });
+}
+
+function showProgress(review) {
+  const all = review.entries.length;
+  byId("progress").max = Math.max(all, 1);
+  byId("progress").value = review.nReviewed;
+  byId("progress-text").textContent = all ? `${review.nReviewed} of ${all} reviewed` : "Nothing to review";
+  byId("undo").disabled = review.undoable.length === 0;
+}
+
+/** Shows the findings' sentences where the text is not stored. */
+function showSentences(review, reason) {
+  const draw = () => byId("text").replaceChildren(
+    el("p", { class: "notice", text: `${reason} These are the sentences of the findings.` }),
+    ...review.visible().map((entry) => el("p", { class: "lone-sentence" },
+      el("mark", { class: `${review.taxonomy.colourOf(entry.category)} s3 is-${verdictOf(entry)}${entry === review.selected ? " is-selected" : ""}`, dataset: { keys: entry.key }, text: entry.context }))));
+  byId("text").addEventListener("click", (event) => {
+    const mark = event.target.closest("mark");
+    if (mark) review.select(review.byKey(mark.dataset.keys));
+  });
+  for (const kind of ["change", "filter", "select"]) review.addEventListener(kind, draw);
+  review.addEventListener("select", () => byId("text").querySelector("mark.is-selected")?.scrollIntoView({ block: "nearest" }));
+  draw();
+}
+
+function actionsOn(review, pane) {
+  const attempt = (work) => async () => { try { await work(); } catch (error) { complain(error); } };
+  const judged = (verdict) => attempt(async () => {
+    const entry = review.selected;
+    if (entry?.kind !== "finding" || entry.isSaving) return;
+    await review.judge(entry, { verdict });
+  });
+  return {
+    isReviewer,
+    confirm: judged("confirmed"),
+    reject: judged("rejected"),
+    relabel: attempt(async () => {
+      const entry = review.selected;
+      if (entry?.kind !== "finding") return;
+      const types = await pickTypes(review.taxonomy, { title: "Relabel", quote: entry.context, without: null });
+      if (!types) return;
+      if (types.length === 1 && types[0] === entry.risk_type) await review.judge(entry, { verdict: "confirmed" });
+      else await review.judge(entry, { verdict: "relabelled", risk_types: types });
+    }),
+    mark: attempt(async () => {
+      if (!pane) { toast("The text of this document is not stored, so nothing can be marked in it.", { bad: true }); return; }
+      const span = pane.selectedSpan();
+      if (!span) { toast("Select the sentence first: with the mouse, or with ] and [."); return; }
+      const types = await pickTypes(review.taxonomy, { title: "Mark a missed risk", quote: span.context });
+      if (!types) return;
+      await review.report(span, types);
+      getSelection().removeAllRanges();
+      toast("Marked as missed.");
+    }),
+    undo: attempt(async () => { if (!await review.undo()) toast("Nothing to undo."); }),
+    sentence: (by) => attempt(async () => { if (pane) await pane.stepSentence(by); })(),
+  };
+}
+
+function areKeysOn() {
+  try { return localStorage.getItem("keys") !== "off"; } catch { return true; }
+}
+
+function listenToKeys(review, actions) {
+  const help = () => { byId("keys-on").checked = areKeysOn(); byId("help").showModal(); };
+  const keys = {
+    j: () => review.step(1), k: () => review.step(-1), y: actions.confirm, n: actions.reject, r: actions.relabel, m: actions.mark, u: actions.undo,
+    "]": () => actions.sentence(1), "[": () => actions.sentence(-1), "?": help,
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    if (event.target.closest("input, textarea, select") || !(areKeysOn() || event.key === "?")) return;
+    const run = keys[event.key];
+    if (run) { event.preventDefault(); run(); }
+  });
+  byId("help-open").addEventListener("click", help);
+  byId("undo").addEventListener("click", actions.undo);
+  byId("keys-on").addEventListener("change", (event) => { try { localStorage.setItem("keys", event.target.checked ? "on" : "off"); } catch { /* this page only */ } });
+}
+
+function listenToFilters(review) {
+  const options = review.categories().map(({ category, title, n }) => el("option", { value: category, text: `${title} (${n})` }));
+  byId("f-category").append(...options);
+  byId("filters").addEventListener("submit", (event) => event.preventDefault());
+  byId("filters").addEventListener("change", () => review.setFilters({
+    category: byId("f-category").value, verdict: byId("f-verdict").value, score: Number(byId("f-score").value) }));
+}
+
+function listenToViews(review) {
+  const panes = document.querySelector(".panes");
+  const show = (view) => {
+    panes.dataset.view = view;
+    for (const button of document.querySelectorAll(".switch button")) button.setAttribute("aria-pressed", String(button.dataset.view === view));
+  };
+  document.querySelector(".switch").addEventListener("click", (event) => { if (event.target.dataset.view) show(event.target.dataset.view); });
+  byId("findings").addEventListener("click", () => { if (narrow.matches) { show("text"); review.select(review.selected); } });
+}
+
+/** Shows the button beside a selection, for those who review with a mouse or a finger. */
+function listenToSelection(pane, actions) {
+  const marker = byId("marker");
+  document.addEventListener("selectionchange", () => {
+    const selection = getSelection();
+    const isInText = !selection.isCollapsed && byId("text").contains(selection.anchorNode) && pane;
+    marker.hidden = !isInText;
+    if (!isInText) return;
+    const place = selection.getRangeAt(0).getBoundingClientRect();
+    marker.style.left = `${Math.max(8, Math.min(innerWidth - 220, place.left))}px`;
+    marker.style.top = `${Math.min(innerHeight - 60, place.bottom + 6)}px`;
+  });
+  marker.addEventListener("mousedown", (event) => event.preventDefault());
+  byId("mark").addEventListener("click", actions.mark);
+}
+
+async function loadDocument(scan) {
+  if (!scan.document_id) return null;
+  try { return await get(`/documents/${scan.document_id}`); } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return null;
+    throw error;
+  }
+}
+
+async function start() {
+  const [scan, taxonomy] = await Promise.all([get(`/scans/${page.dataset.scan}`), loadTaxonomy()]);
+  const review = new Review(scan, taxonomy);
+  const [document_] = await Promise.all([loadDocument(scan), review.load()]);
+  showHead(review, document_);
+  const pane = document_?.pages.length ? new TextPane(review, document_) : null;
+  const actions = actionsOn(review, pane);
+  if (!pane) showSentences(review, document_?.text_reason || "The text of this document is not stored.");
+  new FindingList(review, actions);
+  listenToKeys(review, actions);
+  listenToFilters(review);
+  listenToViews(review);
+  listenToSelection(pane, actions);
+  review.addEventListener("change", () => showProgress(review));
+  showProgress(review);
+  page.dataset.ready = "true";
+  const wanted = new URLSearchParams(location.search).get("finding");
+  const first = review.byKey(`f${wanted}`) || review.entries.find((entry) => verdictOf(entry) === "open") || review.entries[0];
+  if (first) review.select(first);
+}
+
+start().catch((error) => {
+  byId("name").textContent = error.status === 404 ? "No such scan" : "This scan cannot be shown";
+  byId("text").replaceChildren(el("p", { class: "notice bad", role: "alert", text: error.message }));
+});

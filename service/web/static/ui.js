@@ -1,0 +1,54 @@
+// What all pages share: making elements, messages, and the wording of numbers and dates.
+
+/** Makes an element. `attributes` may hold class, text, dataset, on<event> and any attribute. */
+export function el(name, attributes = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (key === "text") element.textContent = value;
+    else if (key === "class") element.className = value;
+    else if (key === "dataset") Object.assign(element.dataset, value);
+    else if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else element.setAttribute(key, value === true ? "" : value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined && child !== ""));
+  return element;
+}
+
+export const byId = (id) => document.getElementById(id);
+
+/** Shows a short message, which screen readers speak. */
+export function toast(message, { bad = false } = {}) {
+  const box = el("div", { class: bad ? "toast bad" : "toast", text: message });
+  const stack = byId("toasts");
+  stack.append(box);
+  while (stack.children.length > 3) stack.firstChild.remove();
+  setTimeout(() => box.remove(), bad ? 8000 : 3500);
+}
+
+export const complain = (error) => toast(error.message, { bad: true });
+
+const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const TODAY = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+
+/** Returns a <time> that says today's times without their date. */
+export function time(iso) {
+  const date = new Date(iso);
+  const isToday = date.toDateString() === new Date().toDateString();
+  return el("time", { datetime: iso, title: DATE.format(date), text: isToday ? `Today, ${TODAY.format(date)}` : DATE.format(date) });
+}
+
+export const percent = (score) => (score === null || score === undefined ? "–" : `${Math.round(score * 100)} %`);
+export const count = (n, one, many = `${one}s`) => `${n.toLocaleString()} ${n === 1 ? one : many}`;
+
+export function bytes(n) {
+  if (n < 1024) return `${n} B`;
+  if (n < 1024 ** 2) return `${Math.round(n / 1024)} kB`;
+  return `${(n / 1024 ** 2).toFixed(1)} MB`;
+}
+
+/** Calls `run` once the calls have paused for `ms`. */
+export function debounced(run, ms = 250) {
+  let timer;
+  return () => { clearTimeout(timer); timer = setTimeout(run, ms); };
+}
