@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
     desc,
+    false,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -66,6 +67,9 @@ class Finding(Base):
 
     Another service's risk or category has no key if it is not in the taxonomy; `foreign_risk` or
     `foreign_category` then holds its title. A context that is not in the text has no span.
+
+    `part` is the sheet, slide, attachment or file of an archive, in which `page` counts; `heading` is the
+    header of a cell's column; `ocr` says that the page's picture was read.
     """
 
     __tablename__ = "findings"
@@ -92,3 +96,6 @@ class Finding(Base):
     page: Mapped[int | None]
     foreign_risk: Mapped[str | None] = mapped_column(exact(255))
     foreign_category: Mapped[str | None] = mapped_column(exact(255))
+    part: Mapped[str | None] = mapped_column(exact(640))
+    heading: Mapped[str | None] = mapped_column(exact(255))
+    ocr: Mapped[bool] = mapped_column(server_default=false())

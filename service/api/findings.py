@@ -60,5 +60,8 @@ def _finding_fields(finding: Finding, own: Feedback | None, taxonomy: Taxonomy) 
         "end": finding.end,
         "located": finding.start is not None,
         "page": finding.page,
+        "part": finding.part,
+        "heading": finding.heading,
+        "ocr": finding.ocr,
         "feedback": own,
     }

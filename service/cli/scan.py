@@ -100,14 +100,14 @@ def _print(name: str, result: ScanResult, *, as_json: bool) -> None:
         click.echo(json.dumps(_as_json(name, result), ensure_ascii=False))
         return
     table = Table(
-        "Page", "Score", "Category", "Risk", "Sentence", title=f"{escape(name)}: {_count(result)}"
+        "Place", "Score", "Category", "Risk", "Sentence", title=f"{escape(name)}: {_count(result)}"
     )
     for f in result.analysis.findings:
         risk, category = f.titles(result.analysis.taxonomy)
         score = "" if f.score is None else f"{f.score:.2f}"
-        page = "" if f.page is None else str(f.page)
+        place = ", ".join(filter(None, (f.part, f.page and f"page {f.page}", f.heading)))
         titles = (escape(_printable(category)), escape(_printable(risk)))
-        table.add_row(page, score, *titles, escape(_printable(f.context)))
+        table.add_row(escape(_printable(place)), score, *titles, escape(_printable(f.context)))
     Console().print(table)
 
 

@@ -5,11 +5,11 @@ Offsets count characters of the extracted text and are half-open. Imports no mod
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from service.nlp.layout import Layout
 from service.nlp.span_sequence import SpanSequence, offset_array
 from service.nlp.taxonomy import Taxonomy
 
@@ -26,37 +26,22 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class ExtractedText:
-    """The text of a document, its blocks and its pages.
+    """The text of a document, its blocks, and its layout: parts, pages and headings.
 
-    `blocks` are in document order and do not overlap. `page_starts` holds the offset at which each page
-    begins, ascending from 0; None if the format has no pages. `pages_without_text` counts from 1.
+    `blocks` are in document order and do not overlap.
     """
 
     text: str
     blocks: Sequence[Block]
-    page_starts: tuple[int, ...] | None = None
-    pages_without_text: tuple[int, ...] = ()
-
-    @property
-    def n_pages(self) -> int | None:
-        """Number of pages, or None if the format has no pages."""
-        return None if self.page_starts is None else len(self.page_starts)
-
-    def page_at(self, offset: int) -> int | None:
-        """Return the 1-based page of the character at `offset`, or None without pages.
-
-        An empty page starts at the same offset as the next page; the last page that starts there is returned.
-        """
-        return bisect_right(self.page_starts, offset) if self.page_starts else None
+    layout: Layout = field(default_factory=Layout)
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence's span in the document's text, and the 1-based page on which it begins."""
+    """A sentence's span in the document's text."""
 
     start: int
     end: int
-    page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +62,7 @@ class Document:
 
     text: str
     sentences: Sequence[Sentence]
-    n_pages: int | None = None
-    pages_without_text: tuple[int, ...] = ()
+    layout: Layout = field(default_factory=Layout)
     file: SubmittedFile | None = None
     is_read: bool = True
 
@@ -87,15 +71,32 @@ class Document:
         text = self.text
         return SpanSequence(offset_array(self.sentences), lambda start, end: text[start:end])
 
+    def place_at(self, offset: int | None) -> Place:
+        """Return where the character at `offset` is; nowhere if None."""
+        if offset is None:
+            return Place()
+        part = self.layout.part_at(offset)
+        page = part.pages.at(offset)
+        heading = self.layout.heading_at(offset)
+        return Place(page, part.name or None, heading, page in part.pages.by_ocr)
+
     def coverage(self) -> dict[str, object]:
         """Return how much was read: the coverage block of a scan."""
         return {
             "characters": len(self.text) if self.is_read else None,
             "sentences": len(self.sentences) if self.is_read else None,
-            "pages": self.n_pages,
-            "pages_without_text": list(self.pages_without_text),
+            **self.layout.coverage(len(self.text)),
             "truncated": False,
         }
+
+
+class Place(NamedTuple):
+    """Where a finding is; see the fields of the same name in Finding."""
+
+    page: int | None = None
+    part: str | None = None
+    heading: str | None = None
+    ocr: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,10 @@ class Finding:
     sentence verbatim: `text[start:end] == context`. A context from another service may have other line
     breaks; `start` and `end` are None if the text does not contain it. A risk or category outside the
     taxonomy has no key; the foreign field holds the other service's title.
+
+    `page` counts from 1, in its part if the document has parts. `part` is the name of a sheet, slide,
+    attachment or file of an archive. `heading` is the header of the column of a table cell. `ocr` says that
+    the sentence was read from a picture of the page.
     """
 
     risk_type: str | None
@@ -117,6 +122,9 @@ class Finding:
     page: int | None
     foreign_risk: str | None = None
     foreign_category: str | None = None
+    part: str | None = None
+    heading: str | None = None
+    ocr: bool = False
 
     def titles(self, taxonomy: Taxonomy) -> tuple[str, str]:
         """Return the titles of risk type and category; the title of one that `taxonomy` lacks is its key."""

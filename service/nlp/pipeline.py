@@ -170,6 +170,7 @@ class ScanPipeline:
         began_at_s = time.monotonic()
         document, warnings = self._read_for(submission, analyzer, deadline)
         languages = self._detector.detect(document)
+        warnings += tuple(_part_warnings(document))
         warnings += tuple(_language_warnings(languages, analyzer.languages))
         read_at_s = time.monotonic()
         with observe_stage(self._observer, "analyze"):
@@ -224,6 +225,16 @@ class ScanPipeline:
             fault = Fault("text", "The text is empty; send the words to be scanned.")
             raise InvalidRequest(fault.message, faults=(fault,))
         return self._extractor.extract_text(text, caller=submission.caller, deadline=deadline)
+
+
+def _part_warnings(document: Document) -> Iterator[ScanWarning]:
+    """Yield a warning if a part of the document was not read."""
+    if unread := document.layout.unread_parts():
+        yield ScanWarning(
+            "parts_not_read",
+            f"{len(unread)} of the files in the document {'is' if len(unread) == 1 else 'are'} not read, "
+            "so risks there are missed. coverage.parts names each and says why.",
+        )
 
 
 def _language_warnings(languages: Languages, readable: Set[str] | None) -> Iterator[ScanWarning]:

@@ -62,6 +62,8 @@ def test_scan_stores_its_coverage(user):
         "sentences": 2,
         "pages": None,
         "pages_without_text": [],
+        "pages_by_ocr": [],
+        "parts": [],
         "truncated": False,
         "language": "en",
         "language_share": 1.0,

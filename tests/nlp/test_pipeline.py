@@ -35,7 +35,7 @@ class KeywordAnalyzer(Analyzer):
         self.documents.append(document)
         deadline.check()
         findings = [
-            Finding("tight-budget", "budget", 0.9, text, s.start, s.end, s.page)
+            Finding("tight-budget", "budget", 0.9, text, s.start, s.end, None)
             for s, text in zip(document.sentences, document.sentence_texts(), strict=True)
             if "budget" in text
         ]
@@ -78,6 +78,8 @@ def test_scan_text_returns_findings_coverage_and_no_warning(pipeline):
         "sentences": 2,
         "pages": None,
         "pages_without_text": [],
+        "pages_by_ocr": [],
+        "parts": [],
         "truncated": False,
         "language": "en",
         "language_share": 1.0,

@@ -55,7 +55,28 @@ class FindingOut(Schema):
             "description": "false if the text does not contain the sentence that AI_SERVICE_URL returned."
         },
     )
-    page = Integer(required=True, allow_none=True, metadata={"description": "1-based."})
+    page = Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "1-based; counts within the part if the document has parts."},
+    )
+    part = String(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "Sheet, slide, attachment or file of an archive; a part within a part has "
+            "both names.",
+            "example": "annexes/risks.xlsx > Register",
+        },
+    )
+    heading = String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Header of the column, if the sentence is in a table cell."},
+    )
+    ocr = Boolean(
+        required=True, metadata={"description": "Whether the sentence was read from a picture."}
+    )
     feedback = Nested(
         FeedbackOut,
         required=True,

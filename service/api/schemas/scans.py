@@ -122,6 +122,21 @@ class ScanSummaryOut(Schema):
     timestamp = AwareDateTime(required=True, attribute="created_at", default_timezone=UTC)
 
 
+class PartOut(Schema):
+    """A sheet, slide, attachment or file of an archive."""
+
+    name = String(required=True, metadata={"example": "annexes/risks.xlsx > Register"})
+    characters = Integer(required=True)
+    pages = Integer(required=True, allow_none=True)
+    pages_without_text = List(Integer(), required=True)
+    pages_by_ocr = List(Integer(), required=True)
+    problem = String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Why this part was not read; null if it was."},
+    )
+
+
 class CoverageOut(Schema):
     """How much of the document was analyzed; text is never truncated."""
 
@@ -131,8 +146,21 @@ class CoverageOut(Schema):
         metadata={"description": "null if only the service at AI_SERVICE_URL can read the file."},
     )
     sentences = Integer(required=True, allow_none=True)
-    pages = Integer(required=True, allow_none=True)
-    pages_without_text = List(Integer(), required=True)
+    pages = Integer(
+        required=True, allow_none=True, metadata={"description": "Of all parts together."}
+    )
+    pages_without_text = List(
+        Integer(),
+        required=True,
+        metadata={"description": "Of a document without parts; each part has its own list."},
+    )
+    pages_by_ocr = List(
+        Integer(),
+        required=True,
+        dump_default=[],
+        metadata={"description": "Pages whose picture was read, as above."},
+    )
+    parts = List(Nested(PartOut), required=True, dump_default=[])
     truncated = Boolean(required=True)
     language = String(
         required=True,

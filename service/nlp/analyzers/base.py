@@ -189,7 +189,7 @@ class SentenceScorer(Analyzer):
             context=document.text[sentence.start : sentence.end],
             start=sentence.start,
             end=sentence.end,
-            page=sentence.page,
+            **document.place_at(sentence.start)._asdict(),
         )
 
     def _check(self, scores: Scores) -> None:

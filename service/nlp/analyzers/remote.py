@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -79,9 +78,9 @@ class RemoteAnalyzer(Analyzer):
             context=item.context,
             start=start,
             end=end,
-            page=None if start is None else _page_at(document, start),
             foreign_risk=None if risk_type else item.risk,
             foreign_category=None if category else item.category,
+            **document.place_at(start)._asdict(),
         )
 
     def _position(self, finding: Finding) -> tuple[bool, int, int, int]:
@@ -145,11 +144,6 @@ class _Locator:
         # A service that extracts the text itself may break lines differently.
         pattern = r"\s+".join(map(re.escape, context.split()))
         return [match.span() for match in re.finditer(pattern, self._text)]
-
-
-def _page_at(document: Document, start: int) -> int | None:
-    at = bisect_right(document.sentences, start, key=lambda s: s.start) - 1
-    return document.sentences[at].page if at >= 0 else None
 
 
 def _parsed(answer: object) -> tuple[list[_Item], Source]:

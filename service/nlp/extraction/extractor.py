@@ -6,16 +6,12 @@ A sandbox reads every document except short plain text.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
 from service.errors import Overloaded, RateLimited, TooLarge, UnreadableDocument
-from service.nlp.arrays import Ints, Offsets
 from service.nlp.cpu_quota import cpu_quota
 from service.nlp.deadline import Deadline
-from service.nlp.document import Block, ExtractedText
+from service.nlp.document import ExtractedText
 from service.nlp.extraction.fair_slots import FairSlots
 from service.nlp.extraction.media_types import (
     TEXT_FIELD_READER,
@@ -26,9 +22,9 @@ from service.nlp.extraction.media_types import (
 )
 from service.nlp.extraction.plain_text import add_verbatim
 from service.nlp.extraction.sandbox import ReadJob, read_in_sandbox
+from service.nlp.extraction.sandbox_answer import extracted_text, validated
 from service.nlp.extraction.sandbox_worker import load_reader
-from service.nlp.extraction.text_builder import MAX_BLOCKS, TextBuilder, check_chars, storable
-from service.nlp.span_sequence import SpanSequence
+from service.nlp.extraction.text_builder import MAX_BLOCKS, MAX_PARTS, TextBuilder, check_chars
 
 _SHORT_BYTES = 65_536
 """Plain text up to this size is read in this process. That takes 1 ms for prose and 57 ms for the slowest
@@ -47,7 +43,7 @@ def extract_text(text: str, *, max_chars: int) -> ExtractedText:
     """
     builder = TextBuilder(max_chars)
     add_verbatim(text, builder)
-    return _extracted_text(builder)
+    return extracted_text(builder)
 
 
 def n_slots(n_cpus: int) -> int:
@@ -102,9 +98,9 @@ class Extractor:
         caller: str = "",
         deadline: Deadline | None = None,
     ) -> ExtractedText:
-        """Return the whole text of a file with its blocks and, for a PDF, its pages.
+        """Return the whole text of a file with its blocks, and its pages or parts if it has any.
 
-        The format follows from the extension, else the media type, else the bytes. Reading ends at the scan's
+        The format follows from the bytes, else the extension, else the media type. Reading ends at the scan's
         `deadline` or at the extractor's own limit, whichever is sooner.
 
         Raises:
@@ -124,13 +120,12 @@ class Extractor:
         if file_format.is_plain_text and len(data) <= _SHORT_BYTES:
             extracted = self._read_here(data, file_format, charset)
         else:
-            options = {"charset": charset, "max_pages": self._max_pages}
-            options = {name: options[name] for name in file_format.options}
+            reader, options = file_format.call(charset=charset, max_pages=self._max_pages)
             extracted = self._read_in_sandbox(
-                data, file_format.reader, options, caller=caller, deadline=deadline
+                data, reader, options, caller=caller, deadline=deadline
             )
         if not extracted.blocks:
-            raise UnreadableDocument("The file is empty: it holds no words.")
+            raise UnreadableDocument(_why_nothing(extracted))
         return extracted
 
     def _check_size(self, data: bytes) -> None:
@@ -143,7 +138,7 @@ class Extractor:
     def _read_here(self, data: bytes, file_format: Format, charset: str | None) -> ExtractedText:
         builder = TextBuilder(self._max_text_chars)
         load_reader(file_format.reader)(data, builder, charset=charset)
-        return _extracted_text(builder)
+        return extracted_text(builder)
 
     def _read_in_sandbox(
         self,
@@ -174,57 +169,22 @@ class Extractor:
             if deadline is not None:
                 deadline.check()  # raises AnalyzerTimeout if the scan's deadline was the sooner one
             raise
-        return _validated(head, body, self._max_text_chars)
+        return validated(head, body, self._max_text_chars)
 
     def _time_left_s(self, deadline: Deadline | None) -> float:
         return min(self._timeout_s, deadline.remaining_s()) if deadline else self._timeout_s
 
     def _max_answer_bytes(self) -> int:
-        per_page, per_block, per_char = 24, 16, 4
+        per_page, per_part, per_block, per_char = 24, 8_192, 20, 4
         blocks = per_block * min(MAX_BLOCKS, self._max_text_chars)
-        return 1_048_576 + per_page * self._max_pages + blocks + per_char * self._max_text_chars
+        parts = per_part * MAX_PARTS + per_page * self._max_pages
+        return (
+            1_048_576 + parts + blocks + 2 * per_char * self._max_text_chars
+        )  # headings repeat text
 
 
-def _extracted_text(builder: TextBuilder) -> ExtractedText:
-    offsets = np.frombuffer(builder.offsets, np.int64).reshape(-1, 2)
-    return ExtractedText(builder.text(), SpanSequence(offsets, Block))
-
-
-def _validated(head: Mapping[str, Any], body: memoryview, max_chars: int) -> ExtractedText:
-    """Validate the child's answer, since it read hostile bytes, and return the text in it."""
-    n_blocks = head.get("n_blocks")
-    if type(n_blocks) is not int or not 0 <= 16 * n_blocks <= len(body):
-        raise _malformed()
-    try:
-        text = str(body[16 * n_blocks :], "utf-8")
-    except UnicodeDecodeError as error:
-        raise _malformed() from error
-    if len(text) > max_chars + 1:  # one for the last separator
-        raise _malformed()
-    starts = head.get("page_starts")
-    pages = None if starts is None else tuple(_ascending(starts, len(text)))
-    missing = _ascending(head.get("pages_without_text"), len(pages or ()))
-    if pages is not None and pages[:1] != (0,):
-        raise _malformed()
-    offsets = _ascending_offsets(np.frombuffer(body, np.int64, 2 * n_blocks), len(text))
-    return ExtractedText(storable(text), SpanSequence(offsets, Block), pages, tuple(missing))
-
-
-def _ascending_offsets(flat: Ints, limit: int) -> Offsets:
-    """Return `flat` as pairs if it ascends within [0, `limit`]; else raise UnreadableDocument."""
-    if flat.size and not (flat[0] >= 0 and flat[-1] <= limit and (np.diff(flat) >= 0).all()):
-        raise _malformed()
-    return flat.reshape(-1, 2).copy()  # aligned, and it does not keep the text's bytes alive
-
-
-def _ascending(values: object, limit: int) -> list[int]:
-    """Return `values` if they are ascending integers in [0, `limit`]; else raise UnreadableDocument."""
-    if not isinstance(values, list) or not all(type(v) is int and 0 <= v <= limit for v in values):
-        raise _malformed()
-    if any(a > b for a, b in pairwise(values)):
-        raise _malformed()
-    return values
-
-
-def _malformed() -> UnreadableDocument:
-    return UnreadableDocument("The file could not be read. Save it again and send the new file.")
+def _why_nothing(extracted: ExtractedText) -> str:
+    unread = extracted.layout.unread_parts()
+    if not unread:
+        return "The file is empty: it holds no words."
+    return f"No file in it can be read ({len(unread)} tried). The first: {unread[0].problem}"

@@ -71,7 +71,9 @@ def read_pdf(data: bytes, builder: TextBuilder, *, max_pages: int) -> None:
             "to raise MAX_PAGES."
         )
     pages = [_read_page(document, i) for i in range(len(document))]
-    builder.pages_without_text += [i for i, page in enumerate(pages, start=1) if not page.lines]
+    builder.parts[-1].pages_without_text += [
+        i for i, page in enumerate(pages, start=1) if not page.lines
+    ]
     if not any(page.lines or page.notes for page in pages):
         raise UnreadableDocument(
             "The PDF contains only images, no text. Run text recognition (OCR) on it and send the result."

@@ -7,12 +7,11 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
 
 from service.errors import UnreadableDocument
 from service.nlp.extraction.paragraphs import find_blocks
+from service.nlp.extraction.tables import Table
 from service.nlp.extraction.text_builder import TextBuilder
-from service.nlp.span import Span
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -84,34 +83,22 @@ def add_verbatim(text: str, builder: TextBuilder) -> None:
 
 
 def read_csv(data: bytes, builder: TextBuilder, *, charset: str | None = None) -> None:
-    """Add a table: cells joined by tabs, rows by newlines; each paragraph of a cell is a block.
+    """Add a table: cells joined by tabs, rows by newlines; see Table for blocks and headings.
 
     Raises:
         UnreadableDocument: a cell is longer than 131,072 characters, for example after a missing quote.
     """
     text = decode(data, charset=charset)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+    table = Table(builder)
     try:
         for row in rows:
             if row:
-                builder.add_blocks("\t".join(row), _cells(row))
+                table.add(row)
     except csv.Error as error:
         raise UnreadableDocument(
             f"The CSV file cannot be read at line {rows.line_num}: {error}. Is a quote missing?"
         ) from error
-
-
-def _cells(row: Sequence[str]) -> Iterator[Span]:
-    """Yield the blocks of the cells, as offsets into the cells joined by one-character separators."""
-    at = 0
-    for cell in row:
-        end = at + len(cell)
-        if cell.isalnum():  # most cells are a word or a number
-            yield at, end
-        elif cell:
-            for a, b in find_blocks(cell):
-                yield at + a, at + b
-        at = end + 1
 
 
 def _delimiter(text: str) -> str:

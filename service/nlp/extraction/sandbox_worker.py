@@ -1,8 +1,9 @@
 """The sandbox's child process: reads one untrusted document under limits that the kernel enforces.
 
 The document arrives on standard input, the job (sandbox.ReadJob) as JSON on the command line. The answer on
-standard output is one line of JSON, then the blocks' offsets as int64 in native byte order, then the text
-in UTF-8. Imports little, since every document that it reads pays for the imports.
+standard output is one line of JSON, then the blocks' offsets as int64 in native byte order, then, if there
+are headings, the row of each block's heading as int32, then the text in UTF-8. Imports little, since every
+document that it reads pays for the imports.
 """
 
 from __future__ import annotations
@@ -39,10 +40,10 @@ def _answer(job: dict[str, Any]) -> tuple[dict[str, object], Sequence[bytes | ar
         read(sys.stdin.buffer.read(), builder, **job["options"])
         head: dict[str, object] = {
             "n_blocks": len(builder.offsets) // 2,
-            "page_starts": builder.page_starts or None,
-            "pages_without_text": builder.pages_without_text,
+            "parts": [part.as_json() for part in builder.parts],
+            "headings": list(builder.headings),
         }
-        return head, (builder.offsets, builder.text().encode("utf-8"))
+        return head, (builder.offsets, builder.heading_rows, builder.text().encode("utf-8"))
     except RiskscanError as error:
         return {"error": error.code, "message": error.message}, ()
     except MemoryError:

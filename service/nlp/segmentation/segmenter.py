@@ -9,7 +9,6 @@ import re
 import threading
 from array import array
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -64,11 +63,7 @@ class Segmenter:
             flat.extend(chain.from_iterable(self._segment_chunk(extracted.text, chunk, deadline)))
         offsets = np.concatenate([spans[is_single], np.frombuffer(flat, np.int64).reshape(-1, 2)])
         offsets = offsets[np.argsort(offsets[:, 0])]
-        pages = replace(extracted, blocks=())  # so that the sentences do not keep the blocks alive
-        sentences = SpanSequence(
-            offsets, lambda start, end: Sentence(start, end, pages.page_at(start))
-        )
-        return Document(extracted.text, sentences, extracted.n_pages, extracted.pages_without_text)
+        return Document(extracted.text, SpanSequence(offsets, Sentence), extracted.layout)
 
     def _segment_chunk(
         self, text: str, pieces: list[Block], deadline: Deadline | None

@@ -7,6 +7,7 @@ import pytest
 from service.errors import AnalyzerError, AnalyzerUnavailable
 from service.nlp.analyzers.remote import RemoteAnalyzer
 from service.nlp.document import Block, Document, ExtractedText, SubmittedFile
+from service.nlp.layout import Layout, Pages, Part
 from service.nlp.taxonomy import built_in
 from tests.fakes.loopback import Reply
 from tests.fakes.scan_server import item
@@ -121,7 +122,8 @@ def test_analyze_nul_and_half_of_a_surrogate_pair_become_storable(analyze):
 def test_analyze_page_is_that_of_the_document(remote, segmenter):
     text = f"One.\n\n{RISK}"
     blocks = (Block(0, 4), Block(6, len(text)))
-    document: Document = segmenter.segment(ExtractedText(text, blocks, page_starts=(0, 6)))
+    layout = Layout((Part("", pages=Pages((0, 6))),))
+    document: Document = segmenter.segment(ExtractedText(text, blocks, layout))
     [first, _] = remote.analyze(document).findings
     assert first.page == 2
 

@@ -132,7 +132,7 @@ def test_docx_body_tables_notes_and_headers_are_all_read(read):
     document.sections[0].header.paragraphs[0].text = "running"
     extracted = read(documents.saved(document), "a.docx")
     assert blocks(extracted) == ["Head", "tight budget", "left", "right", "running"]
-    assert extracted.page_starts is None
+    assert extracted.layout.n_pages is None
 
 
 def test_docx_tracked_changes_keep_insertions_only(read):
@@ -170,22 +170,22 @@ def test_pdf_sentence_over_page_break_is_one_block_and_footers_stay_apart(read):
     extracted = read(documents.pdf_of_pages(pages, footer="Report, page {page}"), "a.pdf")
     assert f"{head} is tight." in blocks(extracted)
     assert [f"Report, page {n}" in blocks(extracted) for n in (1, 2, 3)] == [True] * 3
-    assert extracted.page_at(extracted.text.index("is tight")) == 2
-    assert extracted.page_at(extracted.text.index("page 1")) == 1
+    assert extracted.layout.page_at(extracted.text.index("is tight")) == 2
+    assert extracted.layout.page_at(extracted.text.index("page 1")) == 1
 
 
 def test_pdf_of_many_pages_gives_the_right_page_of_each_sentence(read):
     extracted = read(documents.long_pdf(12, (3, 7, 12)), "a.pdf")
     found, at = [], extracted.text.find(documents.PLANTED)
     while at >= 0:
-        found.append(extracted.page_at(at))
+        found.append(extracted.layout.page_at(at))
         at = extracted.text.find(documents.PLANTED, at + 1)
-    assert (found, extracted.n_pages) == ([3, 7, 12], 12)
+    assert (found, extracted.layout.n_pages) == ([3, 7, 12], 12)
 
 
 def test_pdf_page_without_text_is_listed(read):
     extracted = read(documents.pdf_of_pages([["Words here."], [], ["More words."]]), "a.pdf")
-    assert extracted.pages_without_text == (2,)
+    assert extracted.layout.pages_without_text == (2,)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_type_that_is_not_read_names_those_that_are(read, filename, media_type):
         (b" \n", "a.md", "The file is empty"),
         (b"words", "a.pdf", "named as a PDF but is not one"),
         (b"words", "a.docx", "named as a Word document but is not one"),
-        (b"%PDF-1.7", "a.txt", "holds another format"),
+        (b"%PDF-1.7", "a.txt", "damaged"),
         (b"a\0b", "a.txt", "holds other data"),
         (documents.encrypted_docx(), "a.docx", "Remove the password"),
         (b"PK\x03\x04rest", "a.docx", "damaged"),

@@ -28,12 +28,21 @@ PDF, ZIP, OLE = b"%PDF-1.7", b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
         (b"words", None, "text/csv; charset=utf-8", "csv"),
         (b"words", None, "TEXT/CSV", "csv"),
         (PDF, None, None, "pdf"),
-        (ZIP, "upload", "application/octet-stream", "docx"),
+        (ZIP, "upload", "application/octet-stream", "zip"),
+        (ZIP, "a.docx", None, "docx"),
+        (ZIP, "a.xlsm", None, "xlsx"),
+        (ZIP, "a.txt", "text/plain", "zip"),
+        (PDF, "a.docx", None, "pdf"),
+        (PDF, "a.exe", None, "pdf"),
+        (b"<!DOCTYPE html><p>words", None, None, "html"),
+        (b"From: a@b\nSubject: words\n\nwords", None, None, "eml"),
+        (b"Note: words\n\nwords", None, None, "txt"),
+        (b"words", None, "message/rfc822", "eml"),
         (b"words", None, "", "txt"),
         (b"words", None, "text/csv\r\nX: y", "txt"),
     ],
 )
-def test_detect_format_goes_by_extension_then_media_type_then_bytes(
+def test_detect_format_goes_by_signature_then_extension_then_media_type_then_text(
     data, filename, media_type, expected
 ):
     detected = detect_format(data, filename=filename, media_type=media_type)
@@ -52,7 +61,7 @@ def test_detect_format_goes_by_extension_then_media_type_then_bytes(
 def test_detect_format_unknown_lists_the_formats_that_are_read(data, filename, media_type):
     with pytest.raises(UnsupportedMediaType) as caught:
         detect_format(data, filename=filename, media_type=media_type)
-    assert ".txt, .md, .csv, .html, .pdf, .docx" in caught.value.message
+    assert ".txt, .md, .csv, .html, .pdf, .docx, .xlsx, .pptx, .eml, .zip" in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -60,11 +69,10 @@ def test_detect_format_unknown_lists_the_formats_that_are_read(data, filename, m
     [
         ("pdf", b"words", "named as a PDF but is not one"),
         ("pdf", b" " * 1_024 + PDF, "named as a PDF but is not one"),
-        ("docx", PDF, "named as a Word document but is not one"),
+        ("docx", b"words", "named as a Word document but is not one"),
         ("docx", OLE, "Remove the password"),
-        ("txt", PDF, "named .txt but holds another format"),
-        ("html", ZIP, "named .html but holds another format"),
-        ("csv", OLE, "named .csv but holds another format"),
+        ("csv", OLE, "Remove the password"),
+        ("zip", b"PK\x05\x06", "empty"),
     ],
 )
 def test_check_signature_of_another_format_raises_unreadable_document(extension, data, message):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from service.errors import AnalyzerTimeout
 from service.nlp.deadline import Deadline
 from service.nlp.document import Block, ExtractedText
+from service.nlp.layout import Layout, Pages, Part
 from service.nlp.segmentation.pieces import MAX_SENTENCE_CHARS
 from service.nlp.segmentation.segmenter import Segmenter
 from service.nlp.segmentation.sentence_starts import SentenceStarts
@@ -82,12 +83,12 @@ def test_segment_blank_document_has_no_sentences():
 
 def test_segment_pages_gives_each_sentence_the_page_it_begins_on():
     text = "One here. Two\nends here. Three."
-    source = ExtractedText(
-        text, (Block(0, len(text)),), page_starts=(0, 14, 25), pages_without_text=(4,)
-    )
+    layout = Layout((Part("", pages=Pages((0, 14, 25), without_text=(2,))),))
+    source = ExtractedText(text, (Block(0, len(text)),), layout)
     document = SEGMENTER.segment(source)
-    assert [s.page for s in document.sentences] == [1, 1, 3]
-    assert (document.n_pages, document.pages_without_text) == (3, (4,))
+    assert [document.place_at(s.start).page for s in document.sentences] == [1, 1, 3]
+    coverage = document.coverage()
+    assert (coverage["pages"], coverage["pages_without_text"]) == (3, [2])
 
 
 def test_segment_long_run_is_cut_at_the_best_boundary():

@@ -1,0 +1,155 @@
+"""Reads e-mails with their attachments.
+
+Read: the subject; the body, as plain text or, if the HTML version says clearly more, as HTML; attachments in
+any supported format, attached e-mails included. Not read: other headers, such as sender and date; encrypted
+messages; attachments in other formats, such as pictures. Each attachment is a part.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from email import message_from_bytes
+from email.header import decode_header
+from email.message import Message
+
+from service.errors import RiskscanError, UnreadableDocument
+from service.nlp.extraction.html_page import read_html
+from service.nlp.extraction.members import add_member, check_depth, read_file
+from service.nlp.extraction.plain_text import decode, read_text
+from service.nlp.extraction.text_builder import TextBuilder, label
+
+_MAX_HEADER_CHARS = 10_000
+_MAX_LEAVES = 2_000
+_HTML_GAIN = 2
+"""HTML is read in place of plain text if it has this many times the words."""
+_MARKUP = re.compile(
+    rb"<(?:style|script)\b.*?</(?:style|script)>|<[^>]*>", re.DOTALL | re.IGNORECASE
+)
+_BODY_TYPES = ("text/plain", "text/html")
+
+
+def read_eml(data: bytes, builder: TextBuilder, *, max_pages: int) -> None:
+    """Add an e-mail: subject, body, and each attachment as a part.
+
+    Raises:
+        TooLarge: the document as a whole exceeds a limit.
+        UnreadableDocument: the e-mail is damaged, or its parts are nested too deeply.
+    """
+    try:
+        message = message_from_bytes(data)
+        _add_message(message, builder, max_pages)
+    except RecursionError as error:
+        raise UnreadableDocument(
+            "The e-mail is nested too deeply. Save its attachments and send them."
+        ) from error
+
+
+def _add_message(message: Message, builder: TextBuilder, max_pages: int) -> None:
+    if subject := _text_of(message.get("Subject")).strip():
+        builder.add(subject)
+    leaves = list(_leaves(message))
+    if len(leaves) > _MAX_LEAVES:
+        raise UnreadableDocument(
+            f"The e-mail has more than {_MAX_LEAVES:,} attachments, the limit."
+        )
+    for leaf in leaves:
+        if _is_body(leaf):
+            _add_body(leaf, builder)
+    for number, leaf in enumerate((leaf for leaf in leaves if not _is_body(leaf)), start=1):
+        _add_attachment(leaf, number, builder, max_pages)
+
+
+def _children(part: Message) -> list[Message]:
+    payload = part.get_payload()
+    children = payload if isinstance(payload, list) else []
+    return [child for child in children if isinstance(child, Message)]
+
+
+def _leaves(part: Message) -> Iterator[Message]:
+    """Yield the bodies, attachments and attached messages; of alternative bodies, one version."""
+    if not part.is_multipart() or part.get_content_maintype() == "message":
+        yield part
+        return
+    leaves = [leaf for child in _children(part) for leaf in _leaves(child)]
+    if part.get_content_type() != "multipart/alternative":
+        yield from leaves
+        return
+    plain, html = (
+        [leaf for leaf in leaves if _is_body(leaf) and leaf.get_content_type() == kind]
+        for kind in _BODY_TYPES
+    )
+    yield from html if _n_words(html) > _HTML_GAIN * _n_words(plain) else plain
+    yield from (leaf for leaf in leaves if not _is_body(leaf))
+
+
+def _is_body(leaf: Message) -> bool:
+    if leaf.get_content_type() not in _BODY_TYPES or leaf.is_multipart():
+        return False
+    return _disposition(leaf) != "attachment" and not _filename(leaf)
+
+
+def _n_words(leaves: list[Message]) -> int:
+    return sum(len(_MARKUP.sub(b" ", _content(leaf)).split()) for leaf in leaves)
+
+
+def _add_body(leaf: Message, builder: TextBuilder) -> None:
+    read = read_html if leaf.get_content_type() == "text/html" else read_text
+    if content := _content(leaf):
+        read(content, builder, charset=leaf.get_content_charset())
+        builder.end_line()
+
+
+def _add_attachment(leaf: Message, number: int, builder: TextBuilder, max_pages: int) -> None:
+    name = _filename(leaf) or f"attachment {number}"
+    kind = leaf.get_content_type()
+    messages = _children(leaf) if kind == "message/rfc822" else []
+    if messages and not _filename(leaf):
+        name = _text_of(messages[0].get("Subject")).strip() or f"message {number}"
+
+    def read() -> None:
+        if messages:
+            check_depth(builder)
+            _add_message(messages[0], builder, max_pages)
+        else:
+            read_file(_content(leaf), name, builder, media_type=kind, max_pages=max_pages)
+
+    add_member(name, builder, read)
+
+
+def _content(leaf: Message) -> bytes:
+    """Return the bytes of a leaf; a wrong transfer encoding leaves them as they are."""
+    content = leaf.get_payload(decode=True)
+    return content if isinstance(content, bytes) else b""
+
+
+def _disposition(leaf: Message) -> str:
+    return _raw(leaf, "Content-Disposition").partition(";")[0].strip().lower()
+
+
+def _filename(leaf: Message) -> str:
+    """Return the name of an attachment, or "" without one."""
+    headers = _raw(leaf, "Content-Disposition") + _raw(leaf, "Content-Type")
+    if len(headers) > _MAX_HEADER_CHARS or "name" not in headers.lower():
+        return ""
+    try:
+        return label(_text_of(leaf.get_filename("")).replace("\\", "/").rpartition("/")[2])
+    except (ValueError, LookupError, TypeError):
+        return ""
+
+
+def _raw(leaf: Message, name: str) -> str:
+    return str(leaf.get(name, ""))
+
+
+def _text_of(header: object) -> str:
+    """Return a header's text, with encoded words decoded as far as possible."""
+    raw = str(header or "")[:_MAX_HEADER_CHARS]
+    try:
+        words = decode_header(raw)
+        return "".join(
+            word if isinstance(word, str) else decode(word, charset=charset)
+            for word, charset in words
+        )
+    except (RiskscanError, ValueError, LookupError):
+        return raw

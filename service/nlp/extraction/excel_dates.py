@@ -1,0 +1,69 @@
+"""Which cells of a workbook are dates, and their text. Excel stores a date as a number of days."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from service.nlp.extraction.office_package import OfficePackage, Relationship, local
+
+_BUILT_IN = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
+"""Numbers of the built-in formats that show dates or times (ECMA-376, part 1, 18.8.30)."""
+_LITERALS = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]|_.|\*.')
+_DATE_LETTERS = re.compile("[dmyhs]", re.IGNORECASE)
+_FIRST_DAY = datetime(1899, 12, 30)  # noqa: DTZ001 - a date of a cell has no zone
+_DAYS_TO_1904 = 1_462
+_LAST_DAY = 2_958_466  # 10000-01-01
+_MAX_STYLES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class DateStyles:
+    """The styles that show a number as a date; `offset_days` is added to each number."""
+
+    styles: frozenset[int]
+    offset_days: int = 0
+
+    def text(self, value: str, style: str) -> str:
+        """Return the text of a number in a cell of this style: ISO 8601 for a date or time."""
+        is_date = style.isdecimal() and int(style) in self.styles
+        try:
+            number = float(value)
+        except ValueError:
+            return value
+        if not is_date or not 0 <= number + self.offset_days < _LAST_DAY:
+            return format(number, ".15g") if "." in value or "E" in value.upper() else value
+        return _iso(number, self.offset_days)
+
+
+def _iso(number: float, offset_days: int) -> str:
+    moment = _FIRST_DAY + timedelta(days=offset_days, seconds=round(number * 86_400))
+    clock = moment.strftime("%H:%M:%S" if moment.second else "%H:%M")
+    if number < 1:
+        return clock
+    return f"{moment:%Y-%m-%d}" if number.is_integer() else f"{moment:%Y-%m-%d} {clock}"
+
+
+def read_date_styles(
+    package: OfficePackage, related: dict[str, Relationship], *, is_1904: bool
+) -> DateStyles:
+    """Return the styles of a workbook that show dates; `related` are the workbook's references."""
+    names = [r.target for r in related.values() if r.kind == "styles"]
+    formats: dict[str, str] = {}
+    styles: set[int] = set()
+    n_styles = 0
+    for element in package.ended(names[0], "{*}numFmt", "{*}xf") if names else ():
+        if local(element) == "numFmt":
+            formats[element.get("numFmtId", "")] = element.get("formatCode", "")[:255]
+        elif local(element.getparent()) == "cellXfs" and n_styles < _MAX_STYLES:
+            if _shows_date(element.get("numFmtId", ""), formats):
+                styles.add(n_styles)
+            n_styles += 1
+    return DateStyles(frozenset(styles), _DAYS_TO_1904 if is_1904 else 0)
+
+
+def _shows_date(number: str, formats: dict[str, str]) -> bool:
+    if number in formats:
+        return _DATE_LETTERS.search(_LITERALS.sub("", formats[number])) is not None
+    return number.isdecimal() and len(number) < 4 and int(number) in _BUILT_IN

@@ -1,0 +1,152 @@
+"""Reads Excel workbooks sheet by sheet, as a stream.
+
+Read: the cells of every sheet, hidden ones included, row by row; results of formulas; dates as ISO 8601;
+comments, text boxes, diagrams, charts' titles and names of series, descriptions of pictures.
+Not read: formulas, headers and footers for printing, number formats other than dates, pivot caches, macros,
+embedded files, data of a chart. Each sheet is a part; a workbook has no pages before it is printed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lxml import etree  # type: ignore[import-untyped]  # ships no types
+
+from service.nlp.extraction.drawing_text import add_drawing, add_words
+from service.nlp.extraction.excel_dates import DateStyles, read_date_styles
+from service.nlp.extraction.office_package import (
+    OfficePackage,
+    Relationship,
+    clear,
+    local,
+    main_part,
+    opened,
+)
+from service.nlp.extraction.tables import Table
+from service.nlp.extraction.text_builder import TextBuilder, label
+
+_WORKBOOK = "xl/workbook.xml"
+_COLUMN = re.compile("[A-Za-z]{1,3}")
+_DRAWN = ("chart", "chartEx", "diagramData", "chartUserShapes")
+_PLACEHOLDER = "[Threaded comment]"  # what older versions of Excel show in place of a comment
+
+
+def read_xlsx(data: bytes, builder: TextBuilder) -> None:
+    """Add the sheets of a workbook, each as a part.
+
+    Raises:
+        TooLarge: it inflates beyond its budget, or has too many sheets or cells.
+        UnreadableDocument: it is encrypted or damaged.
+    """
+    with opened(data, title="Excel workbook", inflation=builder.inflation) as package:
+        book = main_part(package, _WORKBOOK)
+        related = package.relationships(book)
+        sheets, is_1904 = _sheets(package, book, related)
+        strings = _shared_strings(package, related)
+        dates = read_date_styles(package, related, is_1904=is_1904)
+        reader = _SheetReader(package, strings, dates, builder)
+        for title, name in sheets:
+            builder.begin_part(builder.part_name(title))
+            reader.read(name)
+
+
+def _sheets(
+    package: OfficePackage, book: str, related: dict[str, Relationship]
+) -> tuple[list[tuple[str, str]], bool]:
+    """Return title and part of each sheet, each part once, and whether dates count from 1904."""
+    found: dict[str, str] = {}
+    is_1904 = False
+    for element in package.ended(book, "{*}sheet", "{*}workbookPr"):
+        if local(element) == "workbookPr":
+            is_1904 = element.get("date1904") in {"1", "true"}
+            continue
+        key = next((v for k, v in element.attrib.items() if k.endswith("}id")), "")
+        if key in related:
+            found.setdefault(related[key].target, label(element.get("name", "")))
+    return [(title, name) for name, title in found.items()], is_1904
+
+
+def _shared_strings(package: OfficePackage, related: dict[str, Relationship]) -> list[str]:
+    names = [r.target for r in related.values() if r.kind == "sharedStrings"]
+    strings: list[str] = []
+    for element in package.ended(names[0], "{*}si") if names else ():
+        strings.append(_rich_text(element))
+        clear(element)
+    return strings
+
+
+def _rich_text(element: etree._Element) -> str:
+    """Return the text of all runs, without readings in another script (rPh)."""
+    texts = (t for t in element.iter("{*}t") if local(t.getparent()) != "rPh")
+    return "".join(t.text or "" for t in texts)
+
+
+class _SheetReader:
+    def __init__(
+        self,
+        package: OfficePackage,
+        strings: list[str],
+        dates: DateStyles,
+        builder: TextBuilder,
+    ) -> None:
+        self._package = package
+        self._strings = strings
+        self._dates = dates
+        self._builder = builder
+
+    def read(self, name: str) -> None:
+        """Add the cells of a sheet, then its comments and drawings."""
+        table = Table(self._builder)
+        for row in self._package.ended(name, "{*}row"):
+            table.add_filled(self._cells(row))
+            clear(row)
+        related = self._package.relationships(name).values()
+        threads = [r.target for r in related if r.kind == "threadedComment"]
+        for comments in threads or [r.target for r in related if r.kind == "comments"]:
+            self._add_comments(comments)
+        for drawing in [r.target for r in related if r.kind == "drawing"]:
+            add_drawing(self._package, drawing, self._builder)
+            for drawn in self._package.relationships(drawing).values():
+                if drawn.kind in _DRAWN:
+                    add_drawing(self._package, drawn.target, self._builder)
+
+    def _cells(self, row: etree._Element) -> Iterator[tuple[int, str]]:
+        """Yield column and text of each cell; a column counts from 1."""
+        column = 0
+        for cell in row.iterchildren("{*}c"):
+            reference = _COLUMN.match(cell.get("r", ""))
+            column = _column_number(reference.group()) if reference else column + 1
+            yield column, self._text(cell)
+
+    def _text(self, cell: etree._Element) -> str:
+        kind = cell.get("t", "n")
+        if kind == "inlineStr":
+            return _rich_text(cell)
+        value = next((v.text or "" for v in cell.iterchildren("{*}v")), "")
+        if kind == "s":
+            at = int(value) if value.isdecimal() else -1
+            return self._strings[at] if 0 <= at < len(self._strings) else ""
+        if kind == "n":
+            return self._dates.text(value, cell.get("s", ""))
+        if kind == "b":
+            return {"1": "TRUE", "0": "FALSE"}.get(value, value)
+        return "" if kind == "e" else value  # an error, such as #REF!, is no text
+
+    def _add_comments(self, name: str) -> None:
+        for element in self._package.ended(name, "{*}comment", "{*}threadedComment"):
+            if local(element) == "comment":
+                words = _rich_text(element).strip()
+            else:
+                words = "".join(t.text or "" for t in element.iterchildren("{*}text")).strip()
+            if not words.startswith(_PLACEHOLDER):
+                add_words(words, self._builder)
+            clear(element)
+
+
+def _column_number(letters: str) -> int:
+    """Return the number of a column, 1 for A and 27 for AA."""
+    number = 0
+    for letter in letters.upper():
+        number = 26 * number + ord(letter) - ord("A") + 1
+    return number

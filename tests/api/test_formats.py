@@ -1,0 +1,100 @@
+"""A document of each format, scanned over HTTP: right findings in the right part, page and column."""
+
+import pytest
+
+from tests.support import documents, office_files
+from tests.support.office_files import BUDGET, SUPPLIER
+
+
+def scanned(user, name, data):
+    """Scan a file; return the stored scan and its findings as (sentence, part, page, heading)."""
+    answer = user.http.post("/api/scan", files={"file": (name, data)})
+    assert answer.status_code == 201, answer.text
+    scan = user.http.get(f"/api/v1/scans/{answer.json()['scan_id']}").json()
+    listed = user.http.get(f"/api/v1/scans/{scan['scan_id']}/findings").json()["items"]
+    assert all(set(item) == {"risk", "category", "context"} for item in scan["data"])
+    places = {(f["context"].rstrip("."), f["part"], f["page"], f["heading"]) for f in listed}
+    return scan, places
+
+
+def at(part=None, page=None, heading=None, sentence=BUDGET):
+    return (sentence.rstrip("."), part, page, heading)
+
+
+def test_scan_of_a_workbook_names_sheet_and_column(user):
+    scan, places = scanned(user, "risks.xlsx", office_files.workbook())
+    assert places == {
+        at("Register", heading="Description"),
+        at("Register", sentence=SUPPLIER),
+        at("Notes"),
+    }
+    assert [part["name"] for part in scan["coverage"]["parts"]] == ["Register", "Notes"]
+
+
+def test_scan_of_a_presentation_names_the_slide(user):
+    scan, places = scanned(user, "a.pptx", office_files.presentation())
+    assert places == {
+        at("Slide 2"),
+        at("Slide 2", sentence=SUPPLIER),
+        at("Slide 3", heading="Risk"),
+    }
+    assert len(scan["coverage"]["parts"]) == 3
+
+
+def test_scan_of_an_email_reads_the_body_and_each_attachment(user):
+    scan, places = scanned(user, "a.eml", office_files.email())
+    assert places == {
+        at(),
+        at("risks.xlsx > Register", heading="Description"),
+        at("risks.xlsx > Register", sentence=SUPPLIER),
+        at("risks.xlsx > Notes"),
+        at("report.pdf", 2, sentence=SUPPLIER),
+    }
+    parts = {part["name"]: part for part in scan["coverage"]["parts"]}
+    assert (parts["report.pdf"]["pages"], scan["coverage"]["pages"]) == (2, 2)
+    assert "not supported" in parts["logo.png"]["problem"]
+    assert [warning["code"] for warning in scan["warnings"]] == ["parts_not_read"]
+
+
+def test_scan_of_an_archive_reads_every_format_and_reports_the_rest(user):
+    scan, places = scanned(user, "all.zip", office_files.archive_of_all())
+    assert places >= {
+        at("notes/a.txt"),
+        at("notes/a.csv", heading="risk"),
+        at("a.html"),
+        at("a.docx"),
+        at("a.pdf", 2),
+        at("slides.pptx > Slide 3", heading="Risk"),
+        at("mails/a.eml"),
+        at("mails/a.eml > risks.xlsx > Notes"),
+        at("mails/a.eml > report.pdf", 2, sentence=SUPPLIER),
+    }
+    unread = {p["name"]: p["problem"] for p in scan["coverage"]["parts"] if p["problem"]}
+    assert set(unread) == {"picture.bin", "damaged.docx", "mails/a.eml > logo.png"}
+    assert "damaged" in unread["damaged.docx"]
+
+
+@pytest.mark.parametrize("name", ["a.docx", "a", "a.bin", "a.txt"])
+def test_scan_of_a_workbook_with_another_name_reads_the_workbook(user, name):
+    _, places = scanned(user, name, office_files.workbook())
+    assert at("Register", heading="Description") in places
+
+
+def test_scan_of_a_csv_names_the_column(user):
+    _, places = scanned(user, "a.csv", f"id;risk\n1;{BUDGET}\n".encode())
+    assert places == {at(heading="risk")}
+
+
+def test_scan_of_an_archive_without_a_readable_file_says_why(user):
+    data = office_files.archive(("a.bin", b"\0\1"), ("b.docx", documents.encrypted_docx()))
+    answer = user.http.post("/api/scan", files={"file": ("a.zip", data)})
+    assert answer.status_code == 400
+    assert "No file in it can be read (2 tried)" in answer.json()["detail"]
+
+
+def test_scan_of_an_archive_with_hostile_paths_shows_harmless_names(user):
+    hostile = ["../../etc/passwd.txt", "/abs.txt", "C:\\x\\..\\y.txt", "a\u202e\n\x1b[31mb.txt"]
+    data = office_files.archive(*((name, f"{BUDGET}.".encode()) for name in hostile))
+    scan, _ = scanned(user, "a.zip", data)
+    names = [part["name"] for part in scan["coverage"]["parts"]]
+    assert names == ["etc/passwd.txt", "abs.txt", "x/y.txt", "a [31mb.txt"]
