@@ -105,7 +105,8 @@ def _print(name: str, result: ScanResult, *, as_json: bool) -> None:
     for f in result.analysis.findings:
         risk, category = f.titles(result.analysis.taxonomy)
         score = "" if f.score is None else f"{f.score:.2f}"
-        place = ", ".join(filter(None, (f.part, f.page and f"page {f.page}", f.heading)))
+        page = None if f.page is None else f"page {f.page}"
+        place = ", ".join(filter(None, (f.part, page, f.heading)))
         titles = (escape(_printable(category)), escape(_printable(risk)))
         table.add_row(escape(_printable(place)), score, *titles, escape(_printable(f.context)))
     Console().print(table)
