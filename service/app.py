@@ -13,6 +13,7 @@ from service.api.auth import blueprint as auth
 from service.api.current import EXTENSION
 from service.api.deployments import blueprint as deployments
 from service.api.feedback import blueprint as feedback
+from service.api.files import blueprint as files
 from service.api.findings import blueprint as findings
 from service.api.health import blueprint as health
 from service.api.http import (
@@ -29,11 +30,15 @@ from service.api.http.limits import body_too_large
 from service.api.metrics import blueprint as metrics
 from service.api.scans import blueprint as scans
 from service.api.taxonomy import blueprint as taxonomy
+from service.api.work_sessions import blueprint as work_sessions
 from service.config.settings import Config
 from service.domain.services import Services
 from service.web.site import blueprint as pages
 
 _EXPOSED_HEADERS = (
+    "Accept-Ranges",
+    "Content-Disposition",
+    "Content-Range",
     "ETag",
     "Link",
     "Location",
@@ -85,6 +90,8 @@ def _register_blueprints(app: APIFlask, config: Config) -> None:
         scans,
         findings,
         feedback,
+        work_sessions,
+        files,
         taxonomy,
         audit_events,
         deployments,

@@ -13,6 +13,7 @@ RiskscanError                   base class; its own code, internal_error, stands
 ├── Conflict                    the request conflicts with stored data or with an earlier request
 ├── TooLarge                    the input exceeds a limit; names the limit
 ├── UnsupportedMediaType        the service does not read this type; lists those that it reads
+├── RangeNotSatisfiable         the requested part of a file lies behind its end
 ├── RateLimited                 the caller exceeded a quota
 ├── NotConfigured               the feature is not configured; names the setting
 ├── AnalyzerError               the LLM or AI service returned an error or an invalid answer
@@ -96,6 +97,11 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
         415,
         "Unsupported media type",
         "The service does not read this type of body or file. `detail` lists the types that it reads.",
+    ),
+    "range_not_satisfiable": ProblemType(
+        416,
+        "The range is not in the file",
+        "The part that `Range` names lies behind the end of the file. `Content-Range` has its size.",
     ),
     "rate_limited": ProblemType(
         429,
@@ -239,6 +245,16 @@ class TooLarge(RiskscanError):
 
 class UnsupportedMediaType(RiskscanError):
     code = "unsupported_media_type"
+
+
+class RangeNotSatisfiable(RiskscanError):
+    """`size_bytes` is the size of the file, which the response has to name."""
+
+    code = "range_not_satisfiable"
+
+    def __init__(self, message: str, *, size_bytes: int = 0) -> None:
+        super().__init__(message)
+        self.size_bytes = size_bytes
 
 
 class RateLimited(RiskscanError):

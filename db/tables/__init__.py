@@ -6,6 +6,7 @@ from db.tables.audit import AuditEvent
 from db.tables.base import Base
 from db.tables.deployments import Deployment, DeploymentKind, ShadowTotal
 from db.tables.feedback import Feedback, Verdict
+from db.tables.files import File, WorkSession
 from db.tables.scans import Finding, Scan, Source
 from db.tables.transaction_markers import TransactionMarker
 from db.tables.write_probe import WriteProbe
@@ -17,6 +18,7 @@ __all__ = [
     "Deployment",
     "DeploymentKind",
     "Feedback",
+    "File",
     "Finding",
     "Login",
     "RefreshToken",
@@ -28,5 +30,6 @@ __all__ = [
     "TransactionMarker",
     "User",
     "Verdict",
+    "WorkSession",
     "WriteProbe",
 ]

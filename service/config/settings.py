@@ -92,7 +92,8 @@ class Config(BaseModel):
     )
     data_dir: ProjectPath = Field(
         Path("var"),
-        description="Folder of the SQLite database and of the signing keys created in development.",
+        description="Folder of uploaded files, the SQLite database, and the signing keys created in "
+        "development.",
     )
     database_url: DatabaseUrl = Field(
         "",
@@ -234,6 +235,20 @@ class Config(BaseModel):
         ge=1,
         le=2**31 - 1,
         description="Maximum size of an uploaded file in bytes (25 MiB).",
+    )
+    max_upload_bytes: int = Field(
+        2_147_483_648,
+        ge=1,
+        le=2**50,
+        description="Maximum size of a file in a session in bytes (2 GiB). A scan reads files of up "
+        "to MAX_FILE_BYTES.",
+    )
+    user_quota_bytes: int = Field(
+        5_368_709_120,
+        ge=1,
+        le=2**60,
+        description="Maximum size of all files in one user's sessions in bytes (5 GiB). The same bytes "
+        "count once.",
     )
     max_pages: int = Field(
         2000, ge=1, le=100_000, description="Maximum number of pages of a document."

@@ -27,6 +27,7 @@ from service.domain.deployments.deployments import Deployments
 from service.domain.deployments.drift_monitor import DriftMonitor
 from service.domain.deployments.rollout import Rollout
 from service.domain.deployments.shadow import Shadow
+from service.domain.files.files import FOLDER, Files
 from service.domain.rate_limits import RateLimit
 from service.domain.readiness import Readiness
 from service.domain.reviews.export import FeedbackExport
@@ -175,6 +176,16 @@ class Services:
             self.pipeline,
             observer=self.metrics,
             report=self.scan_reporter.report,
+        )
+
+    @cached_property
+    def files(self) -> Files:
+        config = self.config
+        return Files(
+            self.transactions,
+            config.data_dir / FOLDER,
+            quota_bytes=config.user_quota_bytes,
+            max_bytes=config.max_upload_bytes,
         )
 
     @cached_property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from service.server.body_spool import SpoolPolicy
 from service.server.memory_budget import ANONYMOUS, MemoryBudget
 from service.server.request_parser import UploadAuthorizer
 
@@ -26,5 +27,9 @@ class ConnectionPolicy:
     response_memory: MemoryBudget = field(
         default_factory=lambda: MemoryBudget(_DEFAULT_BUDGET_BYTES)
     )
+    max_body_bytes: int = _DEFAULT_BUDGET_BYTES
+    """The size at which a body is too large, unless it is an upload."""
+    spool: SpoolPolicy | None = None
+    """Where bodies of uploads go; None if the port takes no uploads."""
     cors_origins: tuple[str, ...] = ()
     """Origins of web pages that may read a rejection, such as that of an expired token."""

@@ -33,7 +33,11 @@ _LINGER_BYTES = 65_536
 def connection_class(policy: ConnectionPolicy) -> type[HTTPChannel]:
     """Return a class of connections under this policy; waitress takes a class, not an object."""
     parser = functools.partial(
-        RequestParser, authorize_upload=policy.authorize_upload, memory=policy.body_memory
+        RequestParser,
+        authorize_upload=policy.authorize_upload,
+        memory=policy.body_memory,
+        max_body_bytes=policy.max_body_bytes,
+        spool=policy.spool,
     )
     members = {"policy": policy, "parser_class": staticmethod(parser)}
     return type("RiskscanConnection", (_Connection,), members)

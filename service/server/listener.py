@@ -9,7 +9,7 @@ from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer, create_server
 
-from service.api.http.limits import MAX_HEADER_BYTES, max_body_bytes
+from service.api.http.limits import MAX_HEADER_BYTES, max_body_bytes, max_upload_body_bytes
 from service.config.settings import Config
 from service.errors import ConfigError, RiskscanError
 from service.server.admission import Dispatcher
@@ -21,8 +21,8 @@ from service.server.trigger import CoalescingTrigger
 IDLE_TIMEOUT_S = 120
 """Seconds after which an idle connection is closed; a proxy in front has to close its own sooner."""
 _LOOP_TIMEOUT_S = 1
-# Bodies and responses never go to temporary files, whose disk may be full. No thread waits for a client that
-# does not read. memory_budget.py limits the memory instead.
+# Responses, and bodies other than uploads, never go to temporary files, whose disk may be full. No thread
+# waits for a client that does not read. memory_budget.py limits the memory instead.
 _NEVER = 2**60
 
 
@@ -121,7 +121,7 @@ def _options(config: Config) -> dict[str, Any]:
         "asyncore_use_poll": True,  # select() ends the process above about 1,000 sockets
         "asyncore_loop_timeout": _LOOP_TIMEOUT_S,
         "max_request_header_size": MAX_HEADER_BYTES,
-        "max_request_body_size": max_body_bytes(config),
+        "max_request_body_size": max(max_body_bytes(config), max_upload_body_bytes(config)),
         "inbuf_overflow": _NEVER,
         "outbuf_overflow": _NEVER,
         "outbuf_high_watermark": _NEVER,

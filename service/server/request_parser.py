@@ -7,10 +7,12 @@ from typing import Any
 
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.receiver import ChunkedReceiver, FixedStreamReceiver
+from waitress.utilities import RequestEntityTooLarge
 
-from service.api.http.limits import MAX_HEADER_BYTES, RETRY_AFTER_S, SMALL_BODY_BYTES
+from service.api.http.limits import MAX_HEADER_BYTES, RETRY_AFTER_S, SMALL_BODY_BYTES, is_upload
 from service.errors import InvalidRequest, Overloaded, RiskscanError
 from service.server.body_buffer import BodyBuffer
+from service.server.body_spool import BodySpool, SpoolPolicy
 from service.server.framing import check_head
 from service.server.memory_budget import MemoryBudget
 
@@ -35,6 +37,8 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no
     _head_error: RiskscanError | None = None
     _user_id: str | None = None
     _n_reserved = 0
+    _spool: SpoolPolicy | None = None
+    """The policy of the body if it goes to the disk."""
 
     def __init__(
         self,
@@ -42,22 +46,30 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no
         *,
         authorize_upload: UploadAuthorizer,
         memory: MemoryBudget,
+        max_body_bytes: int,
+        spool: SpoolPolicy | None,
     ) -> None:
-        """`authorize_upload` checks the head of a request with a large body; `memory` is its budget."""
+        """`authorize_upload` checks the head of a request with a large body.
+
+        `memory` is the budget of bodies in memory, `max_body_bytes` their limit; `spool` has those of uploads
+        that go to the disk.
+        """
         super().__init__(adj)
         self._authorize_upload = authorize_upload
         self._memory = memory
+        self._max_body_bytes = max_body_bytes
+        self._spool_policy = spool
 
     def received(self, data: bytes) -> int:
-        n_consumed = int(super().received(data))
-        self.error = self._head_error or self.error
-        if self.error is None:
-            try:
+        try:
+            n_consumed = int(super().received(data))
+            self.error = self._head_error or self.error
+            if self.error is None:
                 self._check_body()
-            except RiskscanError as error:
-                self.error = error
-            else:
+            if self.error is None:
                 return n_consumed
+        except RiskscanError as error:
+            self.error = error
         self.is_incomplete = self.completed = True
         self.expect_continue = False  # 100 Continue would invite the client to send the body
         return len(data)
@@ -72,18 +84,35 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no
         except ValueError as error:
             # urlsplit on "GET http://[/"; waitress alone would close the connection without a response.
             raise ParsingError("not an address") from error
-        if self.content_length > SMALL_BODY_BYTES:
-            self.body_rcv = FixedStreamReceiver(self.content_length, BodyBuffer())
+        self._choose_body()
 
     def close(self) -> None:
         """Release the memory of the body."""
         super().close()
         if self._n_reserved and self._user_id is not None:
-            self._memory.release(self._user_id, self._n_reserved)
+            budget = self._spool.budget if self._spool else self._memory
+            budget.release(self._user_id, self._n_reserved)
             self._n_reserved = 0
+
+    def _choose_body(self) -> None:
+        """Let the body go to the disk if it is an upload, or to a buffer that frees what was read."""
+        path = "/" + self.path.lstrip("/")  # as the application sees it
+        body: Any = None
+        if self._spool_policy is not None and is_upload(self.command, path):
+            self._spool = self._spool_policy
+            body = BodySpool(self._spool.folder)
+        elif self.content_length > SMALL_BODY_BYTES:
+            body = BodyBuffer()
+        if body is not None and self.chunked:
+            self.body_rcv = ChunkedReceiver(body)
+        elif body is not None and self.content_length:
+            self.body_rcv = FixedStreamReceiver(self.content_length, body)
 
     def _check_body(self) -> None:
         n_bytes = max(self.content_length, self.body_bytes_received)
+        if n_bytes >= (self._spool.max_body_bytes if self._spool else self._max_body_bytes):
+            self.error = RequestEntityTooLarge("exceeds the limit of this path")
+            return
         if n_bytes > max(SMALL_BODY_BYTES, self._n_reserved):
             self._reserve_memory(n_bytes)
         if isinstance(self.body_rcv, ChunkedReceiver):
@@ -93,7 +122,9 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no
         """Reserve memory for the announced length of the body, or for the length received so far."""
         if self._user_id is None:
             self._user_id = self._authorize_upload(self.path, self.headers)
-        if not self._memory.reserve(self._user_id, n_bytes - self._n_reserved):
+        if self._spool is not None:
+            self._spool.reserve(self._user_id, n_bytes - self._n_reserved)
+        elif not self._memory.reserve(self._user_id, n_bytes - self._n_reserved):
             raise Overloaded(_MEMORY_FULL, retry_after_s=RETRY_AFTER_S)
         self._n_reserved = n_bytes
 

@@ -11,10 +11,12 @@ from types import FrameType
 
 from apiflask import APIFlask
 
-from service.api.http.limits import body_too_large
+from service.api.http.limits import body_too_large, max_body_bytes, max_upload_body_bytes
 from service.config.settings import Config
+from service.domain.files.files import FOLDER
 from service.domain.services import Services
 from service.errors import ShuttingDown
+from service.server.body_spool import SpoolPolicy
 from service.server.connection_policy import ConnectionPolicy
 from service.server.listener import Listener, cannot_listen, open_listener
 from service.server.memory_budget import MemoryBudget
@@ -23,6 +25,8 @@ from service.server.upload_authorization import upload_authorizer
 
 _POLL_S = 0.02
 _LAST_RESPONSES_S = 0.3
+_UPLOADS_AT_ONCE = 4
+"""Uploads of the greatest size in progress; smaller ones are more. They are on disk, not in memory."""
 _log = logging.getLogger(__name__)
 
 
@@ -132,7 +136,18 @@ def _connection_policy(services: Services) -> ConnectionPolicy:
         ),
         body_memory=MemoryBudget(config.buffer_memory_bytes),
         response_memory=MemoryBudget(config.buffer_memory_bytes),
+        max_body_bytes=max_body_bytes(config),
+        spool=_spool_policy(config),
         cors_origins=config.cors_origins,
+    )
+
+
+def _spool_policy(config: Config) -> SpoolPolicy:
+    max_bytes = max_upload_body_bytes(config)
+    return SpoolPolicy(
+        config.data_dir / FOLDER,
+        max_body_bytes=max_bytes,
+        budget=MemoryBudget(_UPLOADS_AT_ONCE * max_bytes),
     )
 
 

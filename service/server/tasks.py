@@ -6,7 +6,7 @@ from waitress.task import ErrorTask, Task, WSGITask
 
 from service.api.http.limits import RETRY_AFTER_S
 from service.api.http.problem_document import error_headers, problem_response
-from service.api.http.wsgi_environ import USER_ID_KEY
+from service.api.http.wsgi_environ import ON_DISK_KEY, USER_ID_KEY
 from service.errors import Overloaded, RiskscanError
 from service.observability import request_id
 from service.server.memory_budget import ANONYMOUS
@@ -49,7 +49,8 @@ class _ResponseTask(Task):  # type: ignore[misc]  # waitress has no annotations
 class ApplicationTask(_ResponseTask, WSGITask):  # type: ignore[misc]
     """Sends the application's response, or 503 if unread responses leave no memory for it.
 
-    A response of one piece or a file counts in full, one of several pieces by its Content-Length.
+    A response of one piece counts in full, one of several pieces by its Content-Length. Stored files count
+    nothing: the listener reads them from the disk while the client reads the response.
     """
 
     def execute(self) -> None:
@@ -59,7 +60,8 @@ class ApplicationTask(_ResponseTask, WSGITask):  # type: ignore[misc]
             self.reject(Overloaded(_UNREAD, retry_after_s=RETRY_AFTER_S))
 
     def write(self, data: bytes) -> None:
-        if not self.wrote_header and not self.is_rejected:
+        is_in_memory = ON_DISK_KEY not in self.environ
+        if not self.wrote_header and not self.is_rejected and is_in_memory:
             user_id = self.environ.get(USER_ID_KEY, ANONYMOUS)
             self.channel.reserve_memory(user_id, max(len(data), self.content_length or 0))
         super().write(data)

@@ -144,6 +144,19 @@ def new_user(client):
 
 
 @pytest.fixture
+def make_user():
+    """Make users of a service that a test started; their connections close with the test."""
+    with ExitStack() as stack:
+
+        def make(service):
+            made = User(stack.enter_context(closing(caller(service.url))))
+            stack.callback(made.http.close)
+            return made
+
+        yield make
+
+
+@pytest.fixture
 def user(new_user):
     """One user who is logged in."""
     return new_user()

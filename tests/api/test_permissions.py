@@ -10,7 +10,7 @@ from db.tables import Scope
 from tests.api.reviewing import TEXT, judge, missed_body
 
 CALLERS = ("nobody", "user", "reviewer", "admin", "owner")
-"""`owner` is an ordinary user, and the scan, feedback and log-in in a path are theirs."""
+"""`owner` is an ordinary user, and the scan, feedback, session, file and log-in in a path are theirs."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,11 @@ class Access:
     stranger: int = 401
     body: dict = field(default_factory=dict)
     scope: str | None = None
+    files: dict | None = None
+
+    def request(self):
+        """Return the arguments of the request: its JSON, or a form with a file."""
+        return {"files": self.files} if self.files else {"json": self.body}
 
 
 def to(*callers, **rest):
@@ -42,6 +47,9 @@ JUDGES = to(*REVIEWING, refusal=404, scope="review")
 
 KEY = "/api/v1/auth/keys/<uuid:key_id>"
 SCAN = "/api/v1/scans/<uuid:scan_id>"
+SESSION = "/api/v1/sessions/<uuid:session_id>"
+FILE = f"{SESSION}/files/<uuid:file_id>"
+FORM = {"file": ("a.txt", b"a")}
 VERDICT = f"{SCAN}/findings/<int:n>/feedback"
 TABLE = {
     ("GET", "/"): ANYONE,
@@ -87,6 +95,16 @@ TABLE = {
     ("GET", f"{SCAN}/feedback"): READERS,
     ("POST", f"{SCAN}/feedback"): replace(JUDGES, body=missed_body()),
     ("DELETE", f"{SCAN}/feedback/<uuid:feedback_id>"): replace(OWNER, scope="review"),
+    ("GET", "/api/v1/sessions"): replace(ACCOUNTS, scope="read"),
+    ("POST", "/api/v1/sessions"): replace(ACCOUNTS, scope="scan"),
+    ("GET", SESSION): replace(OWNER, scope="read"),
+    ("PUT", SESSION): replace(OWNER, scope="scan", body={"name": "Tender"}),
+    ("DELETE", SESSION): replace(OWNER, scope="delete"),
+    ("GET", f"{SESSION}/files"): replace(OWNER, scope="read"),
+    ("POST", f"{SESSION}/files"): replace(OWNER, scope="scan", files=FORM),
+    ("GET", FILE): replace(OWNER, scope="read"),
+    ("GET", f"{FILE}/content"): replace(OWNER, scope="read"),
+    ("DELETE", FILE): replace(OWNER, scope="delete"),
     ("GET", "/api/v1/admin/audit-events"): ADMINS,
     ("GET", "/api/v1/admin/models"): ADMINS,
     ("GET", "/api/v1/admin/deployments"): ADMINS,
@@ -112,6 +130,8 @@ def add_places(accounts):
     scan_id = owner.scan(TEXT).json()["scan_id"]
     scan = f"/api/v1/scans/{scan_id}"
     verdicts = {name: judge(accounts[name], scan, 1) for name in ("owner", "reviewer", "admin")}
+    session = owner.http.post("/api/v1/sessions", json={"name": "Tender"}).json()["id"]
+    file = owner.http.post(f"/api/v1/sessions/{session}/files", files=FORM).json()["id"]
     [login] = owner.http.get("/api/v1/auth/logins").json()["items"]
     key = owner.http.post("/api/v1/auth/keys", json={"name": "ci", "scopes": ["scan"]}).json()
     return {
@@ -119,6 +139,8 @@ def add_places(accounts):
         "<uuid:scan_id>": scan_id,
         "<int:n>": "1",
         "<uuid:feedback_id>": verdicts["owner"].json()["id"],
+        "<uuid:session_id>": session,
+        "<uuid:file_id>": file,
         "<uuid:login_id>": login["id"],
         "<path:name>": "swagger-ui.css",
         "<path:asset>": "base.css",
@@ -145,7 +167,7 @@ def test_route_lets_in_exactly_the_callers_of_the_table(route, client, accounts,
         if method == "DELETE":  # the caller before may have deleted the object
             url = filled(path, new_places())
         http = client if name == "nobody" else accounts[name].http
-        status = http.request(method, url, json=access.body).status_code
+        status = http.request(method, url, **access.request()).status_code
         refusals[name] = status if status in {401, 403, 404} else None
     assert refusals == {name: expected_refusal(name, access) for name in CALLERS}
 

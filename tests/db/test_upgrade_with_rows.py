@@ -10,16 +10,29 @@ from db import migrate
 from db.engines import open_unpooled_engine
 from db.tables import Feedback
 from tests.db.conftest import mysql
-from tests.db.old_rows import ROWS, SCAN, USER, add_orphan, add_rows, stored_rows
+from tests.db.old_rows import KEYED, ROWS, SCAN, USER, add_orphan, add_rows, stored_rows
 
 VERSIONS = Path(migrate.__file__).parent / "migrations" / "versions"
 REVISIONS = sorted(path.name[1:5] for path in VERSIONS.glob("r*.py"))
 FIRST = "0004"
 CREATED_AT = "2026-01-02 03:04:05"
 KEY = {"id": SCAN, "user_id": USER, "name": "import", "key_hash": "2" * 64, "hint": "wxyz"}
+_SESSION = {"id": SCAN, "user_id": USER, "name": "Angebot é", "created_at": CREATED_AT}
+_FILE = {
+    "id": SCAN,
+    "user_id": USER,
+    "work_session_id": SCAN,
+    "name": "Angebot é.pdf",
+    "media_type": "application/pdf",
+    "size_bytes": 5_000_000_000,
+    "sha256": "0" * 64,
+    "created_at": CREATED_AT,
+}
 LATER_ROWS = [
     ("transaction_markers", [{"id": SCAN, "created_at": CREATED_AT}]),
     ("api_keys", [{**KEY, "scopes": '["scan"]', "created_at": CREATED_AT}]),
+    ("work_sessions", [_SESSION]),
+    ("files", [_FILE, {**_FILE, "id": KEYED, "pages": 3}]),
 ]
 
 

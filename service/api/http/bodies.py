@@ -2,14 +2,16 @@
 
 A view declares its body with `input(Schema, location=...)`; APIFlask derives the OpenAPI document from that.
 "json_or_form" reads all three kinds. "json" reads only JSON, since forms cannot express lists unambiguously.
-"form_and_files" reads JSON, alone or with a file. APIFlask has one parser per process, so `register` replaces
-these three loaders of that parser; it may be called again.
+"form_and_files" reads JSON, alone or with a file. "files" reads a form with one file, as a stream.
+APIFlask has one parser per process, so `register` replaces these four loaders of that parser; it may be
+called again.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
+from functools import partial
 from io import SEEK_END, BytesIO
 from typing import Any
 from urllib.parse import parse_qsl
@@ -21,7 +23,8 @@ from marshmallow import Schema
 from werkzeug.datastructures import FileStorage
 
 from service.api.http.json_bounds import check_json
-from service.api.http.limits import MAX_FIELDS, max_body_bytes
+from service.api.http.limits import MAX_FIELDS, max_body_bytes, max_upload_body_bytes
+from service.api.http.streamed_upload import read_file_part
 from service.config.settings import Config
 from service.errors import Fault, InvalidRequest, UnsupportedMediaType
 
@@ -58,6 +61,9 @@ def register(app: APIFlask, config: Config) -> None:
     parser.location_loader("json_or_form")(read_body)
     parser.location_loader("json")(read_json)
     parser.location_loader("form_and_files")(read_report)
+    parser.location_loader("files")(
+        partial(read_upload, max_body_bytes=max_upload_body_bytes(config))
+    )
 
 
 def read_body(request: Request, _schema: Schema) -> Any:  # noqa: ANN401 - JSON
@@ -105,6 +111,15 @@ def read_report(request: Request, schema: Schema) -> Any:  # noqa: ANN401 - JSON
         raise InvalidRequest(fault.message, faults=(fault,))
     _reject_repeated([*fields, *parts])
     return {**fields, **parts}
+
+
+def read_upload(request: Request, _schema: Schema, *, max_body_bytes: int) -> Any:  # noqa: ANN401 - as above
+    """Return the only file of a form, as a stream, by the name of its part. Raises as `read_body` does."""
+    _reject_encoded(request)
+    if request.mimetype != "multipart/form-data":
+        raise UnsupportedMediaType("Send the file as multipart/form-data.")
+    request.max_content_length = max_body_bytes
+    return read_file_part(request)
 
 
 def _reject_encoded(request: Request) -> None:

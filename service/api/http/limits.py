@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +22,14 @@ MAX_FIELDS = 20
 MAX_JSON_ITEMS = 1_000
 MAX_JSON_DEPTH = 8
 MAX_JSON_DIGITS = 40
+_UPLOAD_PATH = re.compile(r"/api/(v1/)?sessions/[^/]+/files")
+
+
+def is_upload(method: str, path: str) -> bool:
+    """Return whether a request uploads a file into a session, so that its body goes to the disk."""
+    return method == "POST" and _UPLOAD_PATH.fullmatch(path) is not None
+
+
 # waitress rescans the whole header after each received piece, so its default of 256 KiB, sent byte by
 # byte, would cost the listener 64 times as much as this limit. A token takes under 1 KiB.
 MAX_HEADER_BYTES = 32_768
@@ -31,10 +40,16 @@ def max_body_bytes(config: Config) -> int:
     return max(config.max_file_bytes, config.max_text_chars * _BYTES_PER_CHAR) + _ENVELOPE_BYTES
 
 
+def max_upload_body_bytes(config: Config) -> int:
+    """Return the size of the largest request body that uploads a file into a session."""
+    return config.max_upload_bytes + _ENVELOPE_BYTES
+
+
 def body_too_large(config: Config) -> str:
     """Return the message for a body beyond any of these limits; it names the settings."""
     return (
         f"The request is larger than this service accepts: files have at most "
-        f"{config.max_file_bytes:,} bytes (MAX_FILE_BYTES), texts {config.max_text_chars:,} characters "
+        f"{config.max_file_bytes:,} bytes (MAX_FILE_BYTES), in sessions {config.max_upload_bytes:,} "
+        f"(MAX_UPLOAD_BYTES), texts {config.max_text_chars:,} characters "
         f"(MAX_TEXT_CHARS), requests about accounts {SMALL_BODY_BYTES:,} bytes, forms {MAX_FIELDS} fields."
     )

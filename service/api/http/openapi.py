@@ -26,6 +26,8 @@ _WITH_BODY = {"413": "Larger than this service accepts", "415": "Unsupported typ
 _NOT_MODIFIED = "The resource has not changed: its ETag equals If-None-Match"
 _EXAMPLE = "Project has tight budget and aggressive deadline"
 _REF = "#/components/schemas/"
+_ONE_FILE = {"schema": {"$ref": f"{_REF}FileIn"}}
+"""The body of an upload, which no JSON can accompany."""
 _PASSWORD_FLOW = {
     "type": "oauth2",
     "description": "The e-mail address is the username; leave the client fields empty.",
@@ -40,6 +42,8 @@ _PASSWORD_FLOW = {
 PATH_PARAMETERS = {
     "scan_id": "Id of a scan: `scan_id` in the response to POST /api/v1/scan and in the list of scans.",
     "n": "Number of a finding within its scan, from 1: its `id` in the list of findings.",
+    "session_id": "Id of one of the caller's sessions: its `id` in the list of sessions.",
+    "file_id": "Id of a file in the session: its `id` in the list of files.",
     "login_id": "Id of one of the caller's log-ins: its `id` in the list of log-ins.",
     "key_id": "Id of one of the caller's API keys: its `id` in the list of keys.",
     "feedback_id": "Id of the caller's own verdict or report: its `id` in the list of feedback.",
@@ -156,6 +160,8 @@ def _add_multipart(operation: dict[str, Any], spec: dict[str, Any]) -> None:
         return
     operation["requestBody"]["required"] = True
     schemas = spec["components"]["schemas"]
+    if content.get("multipart/form-data") == _ONE_FILE:
+        return
     if [*content] == ["multipart/form-data"]:
         operation["requestBody"]["content"] = _json_or_report(content, schemas)
     elif "application/x-www-form-urlencoded" in content:

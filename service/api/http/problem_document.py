@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from service.errors import PROBLEM_TYPES, Fault, RiskscanError
+from service.errors import PROBLEM_TYPES, Fault, RangeNotSatisfiable, RiskscanError
 from service.observability.request_id import current_request_id
 
 MEDIA_TYPE = "application/problem+json"
@@ -34,6 +34,8 @@ def error_headers(error: RiskscanError) -> list[tuple[str, str]]:
     headers = []
     if error.retry_after_s is not None:
         headers.append(("Retry-After", str(error.retry_after_s)))
+    if isinstance(error, RangeNotSatisfiable):
+        headers.append(("Content-Range", f"bytes */{error.size_bytes}"))
     if error.status == 401:
         headers.append(("WWW-Authenticate", 'Bearer realm="riskscan"'))
     return headers

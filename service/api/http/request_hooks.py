@@ -9,6 +9,7 @@ from apiflask import APIFlask
 from flask import Response, request
 
 from service.api.current import services
+from service.api.http.downloads import CONTENT_PATHS
 from service.api.http.limits import PROBE_PATHS, SMALL_BODY_BYTES
 from service.api.http.problem_document import MEDIA_TYPE
 from service.api.http.request_context import begin_context, current_context, has_context
@@ -52,6 +53,8 @@ def _reject_while_draining() -> None:
 
 def _check_accept() -> None:
     if request.blueprint == PAGES or request.path.startswith(_OTHER_MEDIA_TYPES):
+        return
+    if request.path.endswith(CONTENT_PATHS):
         return
     accepted = request.accept_mimetypes
     if accepted and not accepted.best_match(_MEDIA_TYPES):

@@ -9,9 +9,14 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.http import parse_options_header
 
 from service.api.http.authentication import caller_key
+from service.domain.files.files import Upload
+from service.errors import Fault, InvalidRequest
 from service.nlp.pipeline import Submission
 
 MAX_NAME_CHARS = 255
+_UNKNOWN_TYPE = "application/octet-stream"
+_NAME_PART = r"[A-Za-z0-9!#$&^_.+-]{1,100}"
+_MEDIA_TYPE = re.compile(rf"(?=.{{3,127}}$){_NAME_PART}/{_NAME_PART}(; ?charset=[A-Za-z0-9._-]+)?")
 _BACKSLASHES = re.compile(r'\\(["\\]?)')
 
 
@@ -30,6 +35,21 @@ def attached_document(file: FileStorage | None, text: str | None) -> Submission 
     if file is None and text is None:
         return None
     return Submission(**_document_fields(file, text), caller=caller_key())
+
+
+def upload(file: FileStorage) -> Upload:
+    """Return a file to be stored in a session.
+
+    Raises:
+        InvalidRequest: the file has no name.
+    """
+    name = base_name(file)
+    if name is None:
+        fault = Fault("file", "Send the file with a name; this one is empty, or only dots.")
+        raise InvalidRequest(fault.message, faults=(fault,))
+    declared = file.content_type or ""
+    media_type = declared.lower() if _MEDIA_TYPE.fullmatch(declared) else _UNKNOWN_TYPE
+    return Upload(name, media_type, file.stream)
 
 
 def base_name(file: FileStorage) -> str | None:

@@ -1,0 +1,89 @@
+"""/api/v1/sessions/{id}/files: the files of a work session."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from apiflask import APIBlueprint
+from flask import Response
+from marshmallow import RAISE
+
+from db.tables import File, Scope
+from service.api.current import services
+from service.api.http.authentication import auth, current_user
+from service.api.http.downloads import download
+from service.api.http.key_scopes import key_scope
+from service.api.http.pagination import Listing, cursor_page
+from service.api.http.uploads import upload
+from service.api.schemas.fields import CursorQuery
+from service.api.schemas.files import FileIn, FileListOut, FileOut
+from service.domain.files.files import list_files as list_page
+
+blueprint = APIBlueprint("files", __name__, url_prefix="/api/v1/sessions", tag="Files")
+_BYTES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The whole file",
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    },
+    206: {"description": "The part of the file that Range names"},
+    304: {"description": "The file is unchanged"},
+    416: {"description": "The file ends before the range"},
+}
+
+
+@blueprint.post("/<uuid:session_id>/files")
+@blueprint.auth_required(auth)
+@key_scope(Scope.SCAN)
+@blueprint.input(FileIn, location="files", arg_name="body")
+@blueprint.output(FileOut, status_code=201)
+@blueprint.doc(summary="Upload a file into a session")
+def add_file(session_id: UUID, body: dict[str, Any]) -> tuple[File, int, dict[str, str]]:
+    file = services().files.add(current_user().id, session_id, upload(body["file"]))
+    return file, 201, {"Location": f"/api/v1/sessions/{session_id}/files/{file.id}"}
+
+
+@blueprint.get("/<uuid:session_id>/files")
+@blueprint.auth_required(auth)
+@key_scope(Scope.READ)
+@blueprint.input(CursorQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.output(FileListOut)
+@blueprint.doc(summary="List the files of a session, newest first")
+def list_files(session_id: UUID, query: dict[str, Any]) -> Listing:
+    user_id, read = current_user().id, services().transactions.read
+    return cursor_page(query, lambda **page: read(list_page, user_id, session_id, **page))
+
+
+@blueprint.get("/<uuid:session_id>/files/<uuid:file_id>")
+@blueprint.auth_required(auth)
+@key_scope(Scope.READ)
+@blueprint.output(FileOut)
+@blueprint.doc(summary="Get name, type and size of a file")
+def get_file(session_id: UUID, file_id: UUID) -> File:
+    return services().files.get(current_user().id, file_id, work_session_id=session_id)
+
+
+@blueprint.get("/<uuid:session_id>/files/<uuid:file_id>/content")
+@blueprint.auth_required(auth)
+@key_scope(Scope.READ)
+@blueprint.doc(summary="Download a file, or the part that Range names", responses=_BYTES)
+def download_file(session_id: UUID, file_id: UUID) -> Response:
+    files = services().files
+    file = files.get(current_user().id, file_id, work_session_id=session_id)
+    return download(
+        lambda start, end: files.open(file, start=start, end=end),
+        size_bytes=file.size_bytes,
+        sha256=file.sha256,
+        name=file.name,
+        media_type=file.media_type,
+    )
+
+
+@blueprint.delete("/<uuid:session_id>/files/<uuid:file_id>")
+@blueprint.auth_required(auth)
+@key_scope(Scope.DELETE)
+@blueprint.output({}, status_code=204)
+@blueprint.doc(summary="Delete a file")
+def delete_file(session_id: UUID, file_id: UUID) -> str:
+    services().files.delete(current_user().id, session_id, file_id)
+    return ""

@@ -1,0 +1,83 @@
+"""Reads a form with one file as a stream: the file is never whole in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import IO, Any
+
+from flask import Request
+from werkzeug.datastructures import FileStorage
+from werkzeug.sansio.multipart import Data, Epilogue, Event, File, MultipartDecoder, NeedData
+
+from service.errors import Fault, InvalidRequest
+
+_PART = "file"
+_BLOCK_BYTES = 1 << 16
+_BUFFERED_BYTES = 1 << 18
+_ONE_FILE = f"Send one file, in the form part `{_PART}`, and nothing else."
+
+
+def read_file_part(request: Request) -> dict[str, FileStorage]:
+    """Return the form's only part, a file that can be read once; {} if a browser sent no file.
+
+    The rest of the form is read with the file, so a fault behind it is raised by the file's `read`.
+
+    Raises:
+        InvalidRequest: the form is malformed, or has other parts.
+    """
+    boundary = request.mimetype_params.get("boundary", "")
+    events = _events(request.stream, boundary)
+    first = next(events, None)
+    if first is None:
+        return {}
+    if not isinstance(first, File) or first.name != _PART:
+        raise _one_file()
+    stream: Any = _FileStream(events)
+    if not first.filename and not stream.peek():
+        return {}
+    return {_PART: FileStorage(stream, first.filename, _PART, headers=first.headers)}
+
+
+class _FileStream:
+    """The bytes of a part, from the events of the form."""
+
+    def __init__(self, events: Iterator[Event]) -> None:
+        self._events = events
+        self._block = b""
+        self._is_last = False
+
+    def read(self, n: int, /) -> bytes:
+        """Return up to `n` bytes; none at the end of the part."""
+        block = self.peek()
+        self._block = block[n:]
+        return block[:n]
+
+    def peek(self) -> bytes:
+        """Return the next bytes without consuming them; none at the end of the part."""
+        while not self._block and not self._is_last:
+            event = next(self._events)
+            if not isinstance(event, Data):
+                raise _one_file()
+            self._block, self._is_last = event.data, not event.more_data
+            if self._is_last and next(self._events, None) is not None:
+                raise _one_file()
+        return self._block
+
+
+def _events(stream: IO[bytes], boundary: str) -> Iterator[Event]:
+    """Yield what a form consists of; the memory it takes does not depend on its length."""
+    try:
+        decoder = MultipartDecoder(boundary.encode("ascii"), _BUFFERED_BYTES)
+        event = decoder.next_event()  # the preamble
+        while not isinstance(event, Epilogue):
+            if isinstance(event, NeedData):
+                decoder.receive_data(stream.read(_BLOCK_BYTES) or None)
+            elif not hasattr(event, "data") or isinstance(event, Data):
+                yield event
+            event = decoder.next_event()
+    except ValueError as error:
+        raise InvalidRequest("The body is not a complete multipart form.") from error
+
+
+def _one_file() -> InvalidRequest:
+    return InvalidRequest(_ONE_FILE, faults=(Fault(_PART, _ONE_FILE),))

@@ -1,0 +1,84 @@
+"""/api/v1/sessions: a user's work sessions."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from apiflask import APIBlueprint
+from marshmallow import RAISE
+
+from db.tables import Scope
+from service.api.current import services
+from service.api.http.authentication import auth, current_user
+from service.api.http.key_scopes import key_scope
+from service.api.http.pagination import Listing, encode_cursor, listing, position, split_page
+from service.api.schemas.fields import CursorQuery
+from service.api.schemas.files import WorkSessionIn, WorkSessionListOut, WorkSessionOut
+from service.domain.files import work_sessions
+from service.domain.files.work_sessions import WorkSessionView
+
+blueprint = APIBlueprint("work_sessions", __name__, url_prefix="/api/v1/sessions", tag="Files")
+
+
+@blueprint.post("")
+@blueprint.auth_required(auth)
+@key_scope(Scope.SCAN)
+@blueprint.input(WorkSessionIn, location="json", arg_name="body")
+@blueprint.output(WorkSessionOut, status_code=201)
+@blueprint.doc(summary="Create a session, which holds files")
+def create_session(body: dict[str, str]) -> tuple[WorkSessionView, int, dict[str, str]]:
+    run = services().transactions.run
+    view = run(work_sessions.create, current_user().id, body["name"])
+    return view, 201, {"Location": f"/api/v1/sessions/{view.work_session.id}"}
+
+
+@blueprint.get("")
+@blueprint.auth_required(auth)
+@key_scope(Scope.READ)
+@blueprint.input(CursorQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.output(WorkSessionListOut)
+@blueprint.doc(summary="List the caller's sessions, newest first")
+def list_sessions(query: dict[str, Any]) -> Listing:
+    per_page = query["per_page"]
+    rows, last = split_page(
+        services().transactions.read(
+            work_sessions.list_page,
+            current_user().id,
+            limit=per_page + 1,
+            after=position(query),
+        ),
+        per_page,
+    )
+    cursor = encode_cursor(last.work_session.created_at, last.work_session.id) if last else None
+    return listing(rows, "cursor", cursor)
+
+
+@blueprint.get("/<uuid:session_id>")
+@blueprint.auth_required(auth)
+@key_scope(Scope.READ)
+@blueprint.output(WorkSessionOut)
+@blueprint.doc(summary="Get a session")
+def get_session(session_id: UUID) -> WorkSessionView:
+    return services().transactions.read(work_sessions.get, current_user().id, session_id)
+
+
+@blueprint.put("/<uuid:session_id>")
+@blueprint.auth_required(auth)
+@key_scope(Scope.SCAN)
+@blueprint.input(WorkSessionIn, location="json", arg_name="body")
+@blueprint.output(WorkSessionOut)
+@blueprint.doc(summary="Rename a session")
+def rename_session(session_id: UUID, body: dict[str, str]) -> WorkSessionView:
+    run = services().transactions.run
+    return run(work_sessions.rename, current_user().id, session_id, body["name"])
+
+
+@blueprint.delete("/<uuid:session_id>")
+@blueprint.auth_required(auth)
+@key_scope(Scope.DELETE)
+@blueprint.output({}, status_code=204)
+@blueprint.doc(summary="Delete a session and its files; scans stay")
+def delete_session(session_id: UUID) -> str:
+    services().files.delete_work_session(current_user().id, session_id)
+    return ""

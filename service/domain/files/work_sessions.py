@@ -1,0 +1,82 @@
+"""Use cases of work sessions that need no bytes: create, list, read, rename. `files` deletes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+import uuid_utils.compat
+from sqlalchemy.orm import Session
+
+from db.queries import files as queries
+from db.queries.pages import Position
+from db.tables import WorkSession
+from service.domain.audit import Action, Actor, event, record
+from service.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class WorkSessionView:
+    """A work session, with the number of its files and their bytes."""
+
+    work_session: WorkSession
+    n_files: int = 0
+    size_bytes: int = 0
+
+
+def create(session: Session, user_id: UUID, name: str) -> WorkSessionView:
+    """Create a work session.
+
+    Raises:
+        IntegrityError: the account was deleted meanwhile.
+    """
+    work_session = WorkSession(
+        id=uuid_utils.compat.uuid7(), user_id=user_id, name=name, created_at=datetime.now(UTC)
+    )
+    queries.add_work_session(session, work_session)
+    _record(session, Action.WORK_SESSION_CREATED, user_id, work_session.id)
+    return WorkSessionView(work_session)
+
+
+def require(session: Session, user_id: UUID, work_session_id: UUID) -> WorkSession:
+    """Return a user's work session; NotFound for another user's."""
+    work_session = queries.get_work_session(session, user_id, work_session_id)
+    if work_session is None:
+        raise NotFound("You have no session with this id.")
+    return work_session
+
+
+def get(session: Session, user_id: UUID, work_session_id: UUID) -> WorkSessionView:
+    """Return a user's work session with its totals; NotFound for another user's."""
+    return _with_totals(session, [require(session, user_id, work_session_id)])[0]
+
+
+def list_page(
+    session: Session, user_id: UUID, *, limit: int, after: Position | None
+) -> Sequence[WorkSessionView]:
+    """Return a user's work sessions with their totals, newest first, past the position `after`."""
+    rows = queries.list_work_sessions(session, user_id, limit=limit, after=after)
+    return _with_totals(session, rows)
+
+
+def rename(session: Session, user_id: UUID, work_session_id: UUID, name: str) -> WorkSessionView:
+    """Change the name of a user's work session; NotFound for another user's."""
+    work_session = require(session, user_id, work_session_id)
+    work_session.name = name
+    session.flush()
+    _record(session, Action.WORK_SESSION_RENAMED, user_id, work_session_id)
+    return _with_totals(session, [work_session])[0]
+
+
+def _with_totals(session: Session, rows: Sequence[WorkSession]) -> list[WorkSessionView]:
+    totals = queries.totals(session, [row.id for row in rows])
+    return [WorkSessionView(row, *totals.get(row.id, (0, 0))) for row in rows]
+
+
+def _record(session: Session, action: Action, user_id: UUID, work_session_id: UUID) -> None:
+    actor = Actor(user_id)
+    record(
+        session, event(action, actor=actor, object_type="work_session", object_id=work_session_id)
+    )
