@@ -194,7 +194,7 @@ def test_route_accepts_exactly_the_keys_with_its_scope(route, client, keys):
     (method, path), access = route, TABLE[route]
     url, refused = re.sub("<int:n>", "1", re.sub("<uuid:[a-z_]+>", str(uuid4()), path)), {}
     for scope, key in keys.items():
-        answer = client.request(method, url, json=access.body, headers={"X-API-Key": key})
+        answer = client.request(method, url, **access.request(), headers={"X-API-Key": key})
         assert answer.status_code != 401
         refused[scope] = answer.status_code == 403
         if refused[scope]:
