@@ -12,8 +12,8 @@ from alembic import op
 
 from db.migrations.columns import exact, row_id, table_options, time
 
-revision = "0013"
-down_revision: str | None = "0012"
+revision = "0014"
+down_revision: str | None = "0013"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
