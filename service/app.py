@@ -28,6 +28,7 @@ from service.api.http import (
 )
 from service.api.http.limits import body_too_large
 from service.api.metrics import blueprint as metrics
+from service.api.reviews import blueprint as reviews
 from service.api.scans import blueprint as scans
 from service.api.taxonomy import blueprint as taxonomy
 from service.api.work_sessions import blueprint as work_sessions
@@ -92,6 +93,7 @@ def _register_blueprints(app: APIFlask, config: Config) -> None:
         feedback,
         work_sessions,
         files,
+        reviews,
         taxonomy,
         audit_events,
         deployments,

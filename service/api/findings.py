@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -43,11 +44,16 @@ def list_findings(scan_id: UUID, query: dict[str, int]) -> Listing:
     )
     page, last = split_page(pairs, per_page)
     taxonomy = services().taxonomy
-    items = [_finding_fields(*pair, taxonomy) for pair in page]
+    thresholds = services().thresholds(
+        scan.sensitivity, model=(scan.model_name, scan.model_version)
+    )
+    items = [_finding_fields(*pair, taxonomy, thresholds) for pair in page]
     return listing(items, "after", last[0].n if last else None, coverage=scan.coverage)
 
 
-def _finding_fields(finding: Finding, own: Feedback | None, taxonomy: Taxonomy) -> dict[str, Any]:
+def _finding_fields(
+    finding: Finding, own: Feedback | None, taxonomy: Taxonomy, thresholds: Mapping[str, float]
+) -> dict[str, Any]:
     return {
         "n": finding.n,
         "risk_type": finding.risk_type,
@@ -55,6 +61,7 @@ def _finding_fields(finding: Finding, own: Feedback | None, taxonomy: Taxonomy) 
         "category": finding.category,
         "category_title": taxonomy.category_title(finding.category, finding.foreign_category),
         "score": finding.score,
+        "threshold": thresholds.get(finding.risk_type or ""),
         "context": finding.context,
         "start": finding.start,
         "end": finding.end,

@@ -6,6 +6,7 @@ Imports no web framework.
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +36,7 @@ from service.domain.reviews.reviews import Reviews
 from service.domain.scan_reporter import ScanReporter
 from service.domain.scans.scans import Scans
 from service.domain.transactions import Transactions, open_database
+from service.nlp.analyzers.base import SentenceScorer
 from service.nlp.analyzers.factory import open_analyzers
 from service.nlp.analyzers.pool import AnalyzerPool
 from service.nlp.artifacts.registry import Registry
@@ -164,6 +166,21 @@ class Services:
     def taxonomy(self) -> Taxonomy:
         """The taxonomy of the model that serves now."""
         return self.analyzers.taxonomy
+
+    def thresholds(
+        self, sensitivity: str | None = "balanced", *, model: tuple[str, str] | None = None
+    ) -> Mapping[str, float]:
+        """The threshold of each risk type of the serving model, by key.
+
+        Empty if it gives no scores, has no such operating point, or is not `model` (name and version).
+        """
+        serving = self.analyzers.default
+        if model not in {None, (serving.model_name, serving.model_version)}:
+            return {}
+        points = serving.operating_points if isinstance(serving, SentenceScorer) else {}
+        point = {str(name): point for name, point in points.items()}.get(sensitivity or "")
+        values = [] if point is None else point.thresholds.tolist()
+        return dict(zip(serving.taxonomy.risk_types, values, strict=False))
 
     @cached_property
     def pipeline(self) -> ScanPipeline:

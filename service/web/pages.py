@@ -30,19 +30,25 @@ class Shell:
         return show
 
 
-SHELLS = (Shell("/scans/<uuid:scan_id>", "review"),)
+SHELLS = (
+    Shell("/scans/<uuid:scan_id>", "review"),
+    Shell("/queue", "queue"),
+    Shell("/dashboard", "dashboard"),
+    Shell("/keys", "keys"),
+)
 Tab = tuple[str, str]
 """Address and title of a page in a menu."""
 
 
 def tabs(visitor: Visitor) -> list[Tab]:
     """Return the pages of the top bar that this visitor may use."""
-    return [("/queue", "Review queue")] if visitor.is_reviewer else []
+    queue = [("/queue", "Review queue")] if visitor.is_reviewer else []
+    return [*queue, ("/dashboard", "Dashboard")]
 
 
 def account_tabs() -> list[Tab]:
     """Return the pages of the account's menu."""
-    return []
+    return [("/keys", "API keys")]
 
 
 def home() -> Response:

@@ -59,7 +59,10 @@ TABLE = {
     ("GET", "/register"): ANYONE,
     ("POST", "/register"): TO_OWN_FORMS,
     ("POST", "/logout"): ANYONE,
-    ("GET", "/scans/<uuid:scan_id>"): ANYONE,  # redirects to the log-in
+    ("GET", "/scans/<uuid:scan_id>"): ANYONE,  # this page and the following redirect to the log-in
+    ("GET", "/queue"): ANYONE,
+    ("GET", "/dashboard"): ANYONE,
+    ("GET", "/keys"): ANYONE,
     ("GET", "/docs"): ANYONE,
     ("GET", "/docs/start.js"): ANYONE,
     ("GET", "/docs/assets/<path:name>"): ANYONE,
@@ -105,6 +108,9 @@ TABLE = {
     ("GET", FILE): replace(OWNER, scope="read"),
     ("GET", f"{FILE}/content"): replace(OWNER, scope="read"),
     ("DELETE", FILE): replace(OWNER, scope="delete"),
+    ("GET", "/api/v1/reviews/queue"): to("reviewer", "admin", scope="review"),
+    ("GET", "/api/v1/reviews/agreement"): to("reviewer", "admin", scope="review"),
+    ("GET", "/api/v1/reviews/summary"): replace(ACCOUNTS, scope="read"),
     ("GET", "/api/v1/admin/audit-events"): ADMINS,
     ("GET", "/api/v1/admin/models"): ADMINS,
     ("GET", "/api/v1/admin/deployments"): ADMINS,

@@ -46,6 +46,14 @@ class FindingOut(Schema):
             "description": "Calibrated probability; null if an LLM or another service found it."
         },
     )
+    threshold = Float(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "Score from which the model reports this risk type; a sentence that states a risk "
+            "for certain gets its likeliest type below it. null for an LLM, and for a model no longer in use."
+        },
+    )
     context = String(required=True, metadata={"description": "The sentence, verbatim."})
     start = character_offset("First character, in code points; null if not located.")
     end = character_offset("One past the last character.")

@@ -1,0 +1,99 @@
+"""/api/v1/reviews: the reviewers' queue, how far they agree, and counts of findings over time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiflask import APIBlueprint
+from marshmallow import RAISE
+
+from db.tables import Scope
+from service.api.current import services
+from service.api.http.authentication import auth, current_user
+from service.api.http.key_scopes import key_scope
+from service.api.schemas.reviews import (
+    AgreementOut,
+    QueueOut,
+    QueueQuery,
+    SummaryOut,
+    SummaryQuery,
+)
+from service.domain.reviews import queue
+from service.domain.reviews.queue import QueueItem, QueueKind, Summary
+from service.domain.reviews.reviews import REVIEWER_ROLES, visible_owner
+from service.nlp.taxonomy import Taxonomy
+
+blueprint = APIBlueprint("reviews", __name__, url_prefix="/api/v1/reviews", tag="Reviewing")
+_KINDS = {QueueKind.UNSURE: queue.unsure, QueueKind.DISPUTED: queue.disputed}
+
+
+@blueprint.get("/queue")
+@blueprint.auth_required(auth, roles=[*REVIEWER_ROLES])
+@key_scope(Scope.REVIEW)
+@blueprint.input(QueueQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.output(QueueOut)
+@blueprint.doc(summary="List the findings that wait for a reviewer", responses=[403])
+def get_queue(query: dict[str, Any]) -> dict[str, Any]:
+    items = services().transactions.read(
+        _KINDS[QueueKind(query["kind"])],
+        current_user(),
+        services().thresholds(),
+        limit=query["per_page"],
+        category=query.get("category"),
+    )
+    return {"items": [_item_fields(item, services().taxonomy) for item in items]}
+
+
+@blueprint.get("/agreement")
+@blueprint.auth_required(auth, roles=[*REVIEWER_ROLES])
+@key_scope(Scope.REVIEW)
+@blueprint.output(AgreementOut)
+@blueprint.doc(summary="Compare the verdicts of different users, by category", responses=[403])
+def get_agreement() -> dict[str, Any]:
+    taxonomy = services().taxonomy
+    rows = services().transactions.read(queue.agreement)
+    titled = [(row, taxonomy.category_title(row.category, None)) for row in rows]
+    return {
+        "items": [
+            {
+                "category": row.category,
+                "category_title": title,
+                "n_judged": row.n_judged,
+                "n_confirmed": row.n_confirmed,
+                "n_pairs": row.n_pairs,
+                "n_agreeing": row.n_agreeing,
+            }
+            for row, title in titled
+        ]
+    }
+
+
+@blueprint.get("/summary")
+@blueprint.auth_required(auth)
+@key_scope(Scope.READ)
+@blueprint.input(SummaryQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.output(SummaryOut)
+@blueprint.doc(summary="Count findings by day and category, and those without a verdict")
+def get_summary(query: dict[str, Any]) -> Summary:
+    user = current_user()
+    owner_id = user.id if query["scope"] == "own" else visible_owner(user)
+    return services().transactions.read(queue.summary, owner_id, n_days=query["days"])
+
+
+def _item_fields(item: QueueItem, taxonomy: Taxonomy) -> dict[str, Any]:
+    finding = item.finding
+    return {
+        "scan_id": item.scan.id,
+        "filename": item.scan.filename,
+        "created_at": item.scan.created_at,
+        "finding": finding.n,
+        "risk_type": finding.risk_type,
+        "risk": taxonomy.risk_title(finding.risk_type, finding.foreign_risk),
+        "category": finding.category,
+        "category_title": taxonomy.category_title(finding.category, finding.foreign_category),
+        "score": finding.score,
+        "threshold": item.threshold,
+        "context": finding.context,
+        "page": finding.page,
+        "answers": item.answers,
+    }

@@ -1,0 +1,98 @@
+"""The reviewers' queue, their agreement, and counts of findings."""
+
+from __future__ import annotations
+
+from datetime import UTC
+
+from apiflask import Schema
+from apiflask.fields import UUID, AwareDateTime, Float, Integer, List, Nested, String
+from apiflask.validators import OneOf, Range
+
+from service.api.http.taxonomy_names import MARK
+from service.api.schemas.fields import StoredName, StrictSchema
+from service.domain.reviews.queue import QueueKind
+
+
+class QueueQuery(StrictSchema):
+    kind = String(
+        load_default=QueueKind.UNSURE,
+        validate=OneOf(list(QueueKind)),
+        metadata={
+            "description": "unsure: findings that no reviewer has judged, those with a score nearest the "
+            "threshold first. disputed: findings on which users differ and the caller has no verdict."
+        },
+    )
+    category = StoredName("category")
+    per_page = Integer(load_default=20, validate=Range(1, 100))
+
+
+class QueueItemOut(Schema):
+    scan_id = UUID(required=True)
+    filename = String(required=True, allow_none=True)
+    created_at = AwareDateTime(required=True, default_timezone=UTC)
+    finding = Integer(required=True, metadata={"description": "Number of the finding in its scan."})
+    risk_type = String(required=True, allow_none=True, metadata={MARK: "risk type key"})
+    risk = String(required=True)
+    category = String(required=True, allow_none=True, metadata={MARK: "category key"})
+    category_title = String(required=True)
+    score = Float(required=True, allow_none=True)
+    threshold = Float(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Of the serving model, balanced; null if it lacks the type."},
+    )
+    context = String(required=True)
+    page = Integer(required=True, allow_none=True)
+    answers = List(
+        List(String()),
+        required=True,
+        metadata={"description": "The risk types by different users; empty for a rejection."},
+    )
+
+
+class QueueOut(Schema):
+    """What waits now; judged findings leave the queue, so it has no further pages."""
+
+    items = List(Nested(QueueItemOut), required=True)
+
+
+class AgreementItemOut(Schema):
+    category = String(required=True, allow_none=True, metadata={MARK: "category key"})
+    category_title = String(required=True)
+    n_judged = Integer(required=True, metadata={"description": "Findings with a verdict."})
+    n_confirmed = Integer(
+        required=True, metadata={"description": "Findings whose newest verdict confirms them."}
+    )
+    n_pairs = Integer(
+        required=True, metadata={"description": "Pairs of users who judged the same finding."}
+    )
+    n_agreeing = Integer(required=True, metadata={"description": "Pairs with equal risk types."})
+
+
+class AgreementOut(Schema):
+    items = List(Nested(AgreementItemOut), required=True)
+
+
+class SummaryQuery(StrictSchema):
+    days = Integer(load_default=30, validate=Range(1, 366))
+    scope = String(
+        load_default="own",
+        validate=OneOf(["own", "reviewable"]),
+        metadata={
+            "description": "own: the caller's scans. reviewable: all that the caller may review."
+        },
+    )
+
+
+class DayCountOut(Schema):
+    day = String(required=True, metadata={"description": "YYYY-MM-DD, in UTC."})
+    category = String(required=True, allow_none=True, metadata={MARK: "category key"})
+    n = Integer(required=True)
+
+
+class SummaryOut(Schema):
+    """Findings of the last days; days and categories without any are left out."""
+
+    days = List(Nested(DayCountOut), required=True)
+    n_open = Integer(required=True, metadata={"description": "Findings without a verdict."})
+    n_judged = Integer(required=True, metadata={"description": "Findings with a verdict."})

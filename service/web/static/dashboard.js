@@ -1,0 +1,109 @@
+// The dashboard: findings over time, what is judged, and for administrators the models.
+import { get, query } from "./api.js";
+import { byId, complain, el, percent, time } from "./ui.js";
+import { loadTaxonomy } from "./taxonomy.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const [WIDTH, HEIGHT, LEFT, BOTTOM] = [900, 240, 40, 24];
+const N_SHOWN = 6;
+const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", timeZone: "UTC" });
+let taxonomy;
+
+function shape(name, attributes, text) {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+function lastDays(n) {
+  const today = Date.now();
+  return Array.from({ length: n }, (_, i) => new Date(today - (n - 1 - i) * 86_400_000).toISOString().slice(0, 10));
+}
+
+const titleOf = (category) => taxonomy.categories.find(({ key }) => key === category)?.title || (category === "rest" ? "Others" : category || "Other");
+
+/** Sums the counts by category, most frequent first. */
+function totals(rows) {
+  const sums = new Map();
+  for (const { category, n } of rows) sums.set(category, (sums.get(category) || 0) + n);
+  return [...sums].sort((a, b) => b[1] - a[1]);
+}
+
+function drawChart(rows, days) {
+  const shown = totals(rows).slice(0, N_SHOWN).map(([category]) => category);
+  const byDay = new Map(days.map((day) => [day, new Map()]));
+  for (const { day, category, n } of rows) {
+    const counts = byDay.get(day);
+    const key = shown.includes(category) ? category : "rest";
+    if (counts) counts.set(key, (counts.get(key) || 0) + n);
+  }
+  const sums = [...byDay.values()].map((counts) => [...counts.values()].reduce((a, b) => a + b, 0));
+  const top = niceTop(Math.max(...sums, 1));
+  const svg = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img", "aria-label": `Findings by day, at most ${Math.max(...sums)} on one day; the table below has the numbers by category.` });
+  const y = (n) => (HEIGHT - BOTTOM) * (1 - n / top) + 4;
+  for (const n of [0, top / 2, top]) {
+    svg.append(shape("line", { x1: LEFT, x2: WIDTH, y1: y(n), y2: y(n), class: "grid" }), shape("text", { x: LEFT - 8, y: y(n) + 4, class: "axis", "text-anchor": "end" }, n.toLocaleString()));
+  }
+  const step = (WIDTH - LEFT) / days.length;
+  const labelled = Math.ceil(days.length / 8);
+  [...byDay].forEach(([day, counts], i) => {
+    const x = LEFT + i * step;
+    let base = 0;
+    for (const category of [...shown, "rest"]) {
+      const n = counts.get(category) || 0;
+      if (!n) continue;
+      const bar = shape("rect", { x: x + step * 0.14, width: Math.min(step * 0.72, 46), y: y(base + n), height: y(base) - y(base + n), class: `bar ${category === "rest" ? "rest" : taxonomy.colourOf(category)}` });
+      bar.append(shape("title", {}, `${DAY.format(new Date(day))}: ${n} ${titleOf(category)}`));
+      svg.append(bar);
+      base += n;
+    }
+    if ((days.length - 1 - i) % labelled === 0) svg.append(shape("text", { x: x + Math.min(step * 0.5, 23 + step * 0.14), y: HEIGHT - 4, class: "axis", "text-anchor": "middle" }, DAY.format(new Date(day))));
+  });
+  byId("chart").replaceChildren(svg);
+  const hasRest = totals(rows).length > N_SHOWN;
+  byId("legend").replaceChildren(...[...shown, ...(hasRest ? ["rest"] : [])].map((category) => el("li", {}, el("span", { class: `dot ${category === "rest" ? "rest" : taxonomy.colourOf(category)}` }), titleOf(category))));
+}
+
+function niceTop(n) {
+  const power = 10 ** Math.floor(Math.log10(n));
+  return Math.max(2, [1, 2, 4, 5, 10].map((factor) => factor * power).find((value) => value >= n));
+}
+
+function figure(title, value, note) {
+  return el("div", { class: "card figure" }, el("span", { class: "sub", text: title }), el("strong", { text: value }), el("span", { class: "sub", text: note }));
+}
+
+async function load() {
+  const n = Number(byId("days").value);
+  try {
+    const summary = await get(`/reviews/summary${query({ days: n, scope: byId("scope")?.value })}`);
+    const all = summary.n_open + summary.n_judged;
+    byId("figures").replaceChildren(
+      figure("Findings", all.toLocaleString(), `in ${n} days`),
+      figure("Open", summary.n_open.toLocaleString(), "without a verdict"),
+      figure("Judged", summary.n_judged.toLocaleString(), all ? `${percent(summary.n_judged / all)} of all` : "nothing found yet"));
+    drawChart(summary.days, lastDays(n));
+    document.querySelector("#categories tbody").replaceChildren(...totals(summary.days).map(([category, sum]) => el("tr", {},
+      el("th", { scope: "row" }, el("span", { class: `dot ${taxonomy.colourOf(category)}` }), ` ${titleOf(category)}`),
+      el("td", { class: "num", text: sum.toLocaleString() }), el("td", { class: "num", text: percent(sum / all) }))));
+  } catch (error) { complain(error); }
+}
+
+async function loadModels() {
+  if (!byId("models")) return;
+  const models = await get("/admin/models");
+  document.querySelector("#models tbody").replaceChildren(...models.items.map((model) => el("tr", {},
+    el("th", { scope: "row", text: `${model.name} ${model.version}` }),
+    el("td", { text: `${model.name}/${model.version}` === models.serving ? "serving" : model.state }),
+    el("td", { class: "sub" }, model.created_at ? time(model.created_at) : "–"),
+    el("td", { class: "sub", text: model.faults.length ? `${model.faults[0].message || model.faults[0]}` : model.gate && !model.gate.passed ? "The gate rejected it." : "" }))));
+  const [total] = models.shadow_totals;
+  byId("shadow").textContent = total ? `Shadow ${total.shadow}: ${total.n_agreeing} findings agree with ${total.serving} in ${total.n_scans} scans, ${total.n_only_serving} and ${total.n_only_shadow} do not.` : "No shadow model has run.";
+}
+
+taxonomy = await loadTaxonomy();
+byId("filters").addEventListener("submit", (event) => event.preventDefault());
+byId("filters").addEventListener("change", load);
+await load();
+loadModels().catch(complain);

@@ -1,0 +1,43 @@
+// API keys: create, rotate and delete.
+import { get, post, remove } from "./api.js";
+import { byId, complain, el, time, toast } from "./ui.js";
+
+function showOnce({ key, name }) {
+  const box = byId("shown-key");
+  box.hidden = false;
+  box.replaceChildren(el("p", { text: `The key of ${name}. Copy it now: it is not shown again.` }), el("p", { class: "secret" }, el("code", { text: key }), " ",
+    el("button", { class: "button small", type: "button", text: "Copy", onclick: () => navigator.clipboard.writeText(key).then(() => toast("Copied."), () => toast("Copying is not allowed here; select the key instead.", { bad: true })) })));
+  box.scrollIntoView({ block: "nearest" });
+}
+
+function row(key) {
+  const act = (title, label, work, kind = "") => el("button", { class: `button small quiet ${kind}`, type: "button", text: title, "aria-label": label,
+    onclick: async () => { try { await work(); await load(); } catch (error) { complain(error); } } });
+  return el("tr", {},
+    el("td", {}, el("span", { class: "title", text: key.name }), el("br"), el("code", { class: "sub", text: `…${key.hint}` })),
+    el("td", { class: "sub", text: key.scopes.join(", ") }),
+    el("td", { class: "sub nowrap" }, key.last_used_at ? time(key.last_used_at) : "never"),
+    el("td", { class: "sub nowrap" }, key.expires_at ? time(key.expires_at) : "never"),
+    el("td", { class: "num nowrap" },
+      key.replaced_by ? el("span", { class: "sub", text: "replaced " }) : act("Rotate", `Rotate the key ${key.name}`, async () => showOnce(await post(`/auth/keys/${key.id}/rotation`, {}))),
+      act("Delete", `Delete the key ${key.name}`, async () => { if (confirm(`Delete the key ${key.name}? Machines that use it are refused at once.`)) await remove(`/auth/keys/${key.id}`); }, "danger")));
+}
+
+async function load() {
+  const { items } = await get("/auth/keys?per_page=100");
+  document.querySelector("#keys tbody").replaceChildren(...items.map(row));
+  byId("keys").hidden = items.length === 0;
+  byId("empty").hidden = items.length > 0;
+}
+
+byId("new-key").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const scopes = [...document.querySelectorAll("input[name=scope]:checked")].map((input) => input.value);
+  const days = byId("days").value;
+  try {
+    showOnce(await post("/auth/keys", { name: byId("name").value, scopes, expires_in_days: days ? Number(days) : null }));
+    byId("name").value = "";
+    await load();
+  } catch (error) { complain(error); }
+});
+load().catch(complain);

@@ -1,0 +1,73 @@
+// The reviewers' queue: judge findings one after the other without opening their documents.
+import { get, put, query } from "./api.js";
+import { byId, complain, count, el, percent } from "./ui.js";
+import { loadTaxonomy } from "./taxonomy.js";
+
+const ABOUT = {
+  unsure: "Findings that no reviewer has judged. Those whose score is nearest the threshold come first: there the model learns most.",
+  disputed: "Findings on which people differ. A reviewer's verdict decides.",
+};
+let taxonomy;
+
+const titles = (keys) => (keys.length ? keys.map((key) => taxonomy.typeOf(key)?.title || key).join(", ") : "no risk");
+
+async function judge(item, card, verdict) {
+  try {
+    await put(`/scans/${item.scan_id}/findings/${item.finding}/feedback`, { verdict });
+    const following = card.nextElementSibling || card.previousElementSibling;
+    card.remove();
+    following?.focus();
+    if (!byId("queue").children.length) await load();
+  } catch (error) { complain(error); }
+}
+
+function card(item) {
+  const place = `/scans/${item.scan_id}?finding=${item.finding}`;
+  const box = el("li", { class: "card queue-item", tabindex: "0", "aria-label": `${item.risk}: ${item.context}` },
+    el("div", { class: "queue-head" },
+      el("span", { class: `tag ${taxonomy.colourOf(item.category)}`, text: item.category_title }),
+      el("strong", { text: item.risk }),
+      el("span", { class: "sub", text: item.score === null ? "" : `${percent(item.score)}${item.threshold === null ? "" : `, threshold ${percent(item.threshold)}`}` })),
+    el("p", { class: "queue-text" }, el("mark", { class: `${taxonomy.colourOf(item.category)} s2`, text: item.context })),
+    item.answers.length ? el("p", { class: "sub", text: `Answers: ${item.answers.map(titles).join(" / ")}` }) : null,
+    el("div", { class: "row" },
+      el("button", { class: "button small", type: "button", onclick: () => judge(item, box, "confirmed") }, "Confirm ", el("kbd", { "aria-hidden": "true", text: "y" })),
+      el("button", { class: "button small", type: "button", onclick: () => judge(item, box, "rejected") }, "Reject ", el("kbd", { "aria-hidden": "true", text: "n" })),
+      el("a", { class: "button small", href: place, text: "Open in its document" }),
+      el("span", { class: "sub", text: `${item.filename || "Pasted text"}${item.page ? `, page ${item.page}` : ""}` })));
+  box.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const keys = { y: () => judge(item, box, "confirmed"), n: () => judge(item, box, "rejected"), r: () => location.assign(place),
+      j: () => box.nextElementSibling?.focus(), k: () => box.previousElementSibling?.focus() };
+    if (keys[event.key]) { event.preventDefault(); keys[event.key](); }
+  });
+  return box;
+}
+
+async function load() {
+  const kind = byId("kind").value;
+  byId("about").textContent = ABOUT[kind];
+  try {
+    const { items } = await get(`/reviews/queue${query({ kind, category: byId("category").value, per_page: 50 })}`);
+    byId("queue").replaceChildren(...items.map(card));
+    byId("empty").hidden = items.length > 0;
+    byId("empty").textContent = kind === "unsure" ? "Nothing waits: every finding has been reviewed." : "Nothing is disputed.";
+    byId("queue").firstElementChild?.focus({ preventScroll: true });
+  } catch (error) { complain(error); }
+}
+
+async function loadAgreement() {
+  const { items } = await get("/reviews/agreement");
+  byId("agreement-section").hidden = items.length === 0;
+  document.querySelector("#agreement tbody").replaceChildren(...items.map((row) => el("tr", {},
+    el("th", { scope: "row" }, el("span", { class: `dot ${taxonomy.colourOf(row.category)}` }), ` ${row.category_title || "Other"}`),
+    el("td", { class: "num", text: count(row.n_judged, "finding") }), el("td", { class: "num", text: percent(row.n_confirmed / row.n_judged) }),
+    el("td", { class: "num", text: row.n_pairs.toLocaleString() }), el("td", { class: "num", text: row.n_pairs ? percent(row.n_agreeing / row.n_pairs) : "–" }))));
+}
+
+taxonomy = await loadTaxonomy();
+byId("category").append(...taxonomy.categories.map((category) => el("option", { value: category.key, text: category.title })));
+byId("filters").addEventListener("submit", (event) => event.preventDefault());
+byId("filters").addEventListener("change", load);
+await load();
+loadAgreement().catch(complain);
