@@ -92,7 +92,7 @@ def new_page(browser):
         contexts.append(browser.new_context(**options))
         contexts[-1].set_default_timeout(PATIENCE_S * 1000)
         page = contexts[-1].new_page()
-        page.on("pageerror", errors.append)
+        page.on("pageerror", lambda error: errors.append(error.message))
         return page
 
     yield make

@@ -1,10 +1,10 @@
 // The dashboard: findings over time, what is judged, and for administrators the models.
 import { get, query } from "./api.js";
-import { byId, complain, el, percent, time } from "./ui.js";
+import { byId, complain, debounced, el, percent, time } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const [WIDTH, HEIGHT, LEFT, BOTTOM] = [900, 240, 40, 24];
+const [HEIGHT, LEFT, BOTTOM, TOP] = [240, 40, 24, 10];
 const N_SHOWN = 6;
 const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", timeZone: "UTC" });
 let taxonomy;
@@ -31,6 +31,8 @@ function totals(rows) {
 }
 
 function drawChart(rows, days) {
+  const width = Math.max(byId("chart").clientWidth, 240);
+  const right = width - 16;
   const shown = totals(rows).slice(0, N_SHOWN).map(([category]) => category);
   const byDay = new Map(days.map((day) => [day, new Map()]));
   for (const { day, category, n } of rows) {
@@ -40,13 +42,13 @@ function drawChart(rows, days) {
   }
   const sums = [...byDay.values()].map((counts) => [...counts.values()].reduce((a, b) => a + b, 0));
   const top = niceTop(Math.max(...sums, 1));
-  const svg = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img", "aria-label": `Findings by day, at most ${Math.max(...sums)} on one day; the table below has the numbers by category.` });
-  const y = (n) => (HEIGHT - BOTTOM) * (1 - n / top) + 4;
+  const svg = shape("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, class: "chart", role: "img", "aria-label": `Findings by day, at most ${Math.max(...sums)} on one day; the table below has the numbers by category.` });
+  const y = (n) => (HEIGHT - BOTTOM - TOP) * (1 - n / top) + TOP;
   for (const n of [0, top / 2, top]) {
-    svg.append(shape("line", { x1: LEFT, x2: WIDTH, y1: y(n), y2: y(n), class: "grid" }), shape("text", { x: LEFT - 8, y: y(n) + 4, class: "axis", "text-anchor": "end" }, n.toLocaleString()));
+    svg.append(shape("line", { x1: LEFT, x2: width, y1: y(n), y2: y(n), class: "grid" }), shape("text", { x: LEFT - 8, y: y(n) + 4, class: "axis", "text-anchor": "end" }, n.toLocaleString()));
   }
-  const step = (WIDTH - LEFT) / days.length;
-  const labelled = Math.ceil(days.length / 8);
+  const step = (right - LEFT) / days.length;
+  const labelled = Math.ceil((days.length * 64) / (right - LEFT));
   [...byDay].forEach(([day, counts], i) => {
     const x = LEFT + i * step;
     let base = 0;
@@ -105,5 +107,6 @@ async function loadModels() {
 taxonomy = await loadTaxonomy();
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("change", load);
+addEventListener("resize", debounced(load));
 await load();
 loadModels().catch(complain);

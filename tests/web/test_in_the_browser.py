@@ -1,0 +1,167 @@
+"""The pages in Chromium, as a new user and as a reviewer meet them. Screenshots are in var/screenshots."""
+
+import io
+import json
+import secrets
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from service.domain.audit import Actor
+from service.domain.reviews.adjudication import Status
+from tests.support.documents import pdf_of_pages
+from tests.support.waiting import wait_until
+from tests.web.conftest import PASSWORD
+
+SHOTS = Path(__file__).resolve().parents[2] / "var" / "screenshots"
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
+HARMLESS = "The canteen serves lunch from noon until two in room 14."
+RISKS = (
+    "The supplier went bankrupt before the milestone.",
+    "Only one engineer understands the billing system.",
+    "The budget is already overspent by 40 percent.",
+)
+
+
+def report_pdf(n_pages=200, n_findings=24):
+    """A report of `n_pages` pages with little text; the first `n_findings` of them state a risk."""
+    pages = [[f"Chapter {n}.", HARMLESS] for n in range(1, n_pages + 1)]
+    for n, page in enumerate(pages[:n_findings]):
+        page.insert(1, RISKS[n % len(RISKS)])
+    return pdf_of_pages(pages)
+
+
+def shoot(page, name):
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / f"{name}.png")
+
+
+def assert_accessible(page):
+    violations = Axe().run(page, options=WCAG).response["violations"]
+    assert not [(v["id"], [node["html"] for node in v["nodes"]]) for v in violations]
+
+
+def sign_up(page, url):
+    """Register through the form; return the address of the account."""
+    email = f"{secrets.token_hex(8)}@corp.local"
+    page.goto(f"{url}/")
+    page.get_by_role("link", name="Create an account").click()
+    page.get_by_label("E-mail address").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Create account").click()
+    page.get_by_role("heading", name="Scan a document").wait_for()
+    return email
+
+
+def upload(page, name, data):
+    page.locator("#file").set_input_files({"name": name, "mimeType": "", "buffer": data})
+    page.locator("#uploads").get_by_role("link", name="Review").click()
+    page.locator("#review[data-ready=true]").wait_for()
+
+
+def exported(live):
+    lines = io.StringIO()
+    counts = live.services.feedback_export.write(lines, actor=Actor.current_operator())
+    return [json.loads(line) for line in lines.getvalue().splitlines()], counts
+
+
+def progress(page):
+    return page.locator("#progress-text").text_content()
+
+
+def test_new_user_reviews_a_long_document_by_keyboard(live, new_page):
+    page = new_page(viewport={"width": 1280, "height": 800})
+    sign_up(page, live.url)
+    shoot(page, "documents")
+    upload(page, "report.pdf", report_pdf())
+    page.locator("mark.is-selected").wait_for()
+    for n in range(1, 21):
+        page.keyboard.press("n" if n % 5 == 0 else "y")
+        wait_until(lambda n=n: progress(page).startswith(f"{n} of "), lambda: progress(page))
+    shoot(page, "reviewed")
+    page.keyboard.press("]")
+    while HARMLESS not in page.evaluate("getSelection().toString()"):
+        page.keyboard.press("]")
+    page.keyboard.press("m")
+    page.keyboard.type("outage")
+    shoot(page, "marking")
+    page.keyboard.press("Enter")
+    page.get_by_text("Marked as missed.").wait_for()
+    lines, counts = exported(live)
+    assert not counts[Status.UNVERIFIED]
+    assert [line["labels"] for line in lines if line["text"] == HARMLESS] == [["outage"]]
+    verdicts = [v["verdict"] for line in lines for v in line["provenance"]["verdicts"]]
+    assert (verdicts.count("confirmed"), verdicts.count("rejected")) == (16, 4)
+
+
+def test_verdict_is_undone_and_a_finding_relabelled_by_typing(live, new_page):
+    page = new_page()
+    sign_up(page, live.url)
+    upload(page, "notes.txt", "\n\n".join(RISKS).encode())
+    page.locator("mark.is-selected").wait_for()
+    page.keyboard.press("n")
+    page.locator(".finding.is-rejected").wait_for()
+    page.keyboard.press("u")
+    page.locator(".finding.is-rejected").wait_for(state="detached")
+    page.keyboard.press("r")
+    page.keyboard.type("outage")
+    page.keyboard.press("Enter")
+    page.locator(".finding.is-relabelled").wait_for()
+    page.reload()
+    assert page.locator(".finding.is-relabelled .finding-risk").text_content().startswith("Outage")
+
+
+def test_long_document_loads_only_what_is_seen(live, new_page):
+    page = new_page()
+    sign_up(page, live.url)
+    texts = []
+    page.on("request", lambda request: "/text?" in request.url and texts.append(request.url))
+    upload(page, "long.pdf", report_pdf(500, 3))
+    page.locator("mark.is-selected").wait_for()
+    assert 0 < len(texts) < 60
+    page.locator("#text").evaluate("pane => pane.scrollTo(0, pane.scrollHeight)")
+    page.get_by_text("Chapter 500.").wait_for()
+
+
+@pytest.fixture
+def reviewer(live):
+    """Address of a reviewer's account."""
+    email = f"{secrets.token_hex(8)}@corp.local"
+    live.services.accounts.register(email, PASSWORD, role="admin")
+    return email
+
+
+VIEWS = (("light", 1280), ("dark", 360))
+PAGES = ("/", "/queue", "/dashboard", "/keys")
+
+
+def assert_accessible_in_every_view(page, name):
+    for scheme, width in VIEWS:
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 800})
+        shoot(page, f"{name}-{scheme}-{width}")
+        assert_accessible(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_every_page_is_accessible_light_and_dark_wide_and_narrow(live, new_page, reviewer):
+    page = new_page()
+    for path in ("/register", "/login"):
+        page.goto(live.url + path)
+        assert_accessible_in_every_view(page, path.strip("/"))
+    page.get_by_label("E-mail address").fill(reviewer)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("heading", name="Scan a document").wait_for()
+    upload(page, "notes.txt", "\n\n".join(RISKS).encode())
+    page.locator("mark.is-selected").wait_for()
+    assert_accessible_in_every_view(page, "review")
+    for key, name in (("?", "help"), ("r", "relabel")):
+        page.keyboard.press(key)
+        assert_accessible_in_every_view(page, name)
+        page.keyboard.press("Escape")
+    for path in PAGES:
+        page.goto(live.url + path)
+        page.wait_for_load_state("networkidle")
+        assert_accessible_in_every_view(page, path.strip("/") or "documents")
