@@ -27,7 +27,11 @@ _SCRIPTS = Path(__file__).parent / "migrations"
 _LOCK_NAME = "riskscan_migrations"
 _LOCK_NUMBER = 0x7269736B  # PostgreSQL names its advisory locks by number
 
-_DESCENDING = {"ix_scans_created_at_id", "ix_scans_user_id_created_at_id"}
+_DESCENDING = {
+    f"ix_{table}_{columns}"
+    for table in ("scans", "documents")
+    for columns in ("created_at_id", "user_id_created_at_id")
+}
 
 
 class MigrationsBusy(TimeoutError):

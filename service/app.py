@@ -12,6 +12,7 @@ from service.api.audit_events import blueprint as audit_events
 from service.api.auth import blueprint as auth
 from service.api.current import EXTENSION
 from service.api.deployments import blueprint as deployments
+from service.api.documents import blueprint as documents
 from service.api.feedback import blueprint as feedback
 from service.api.files import blueprint as files
 from service.api.findings import blueprint as findings
@@ -89,6 +90,7 @@ def _register_blueprints(app: APIFlask, config: Config) -> None:
         api_keys,
         ai_service,
         scans,
+        documents,
         findings,
         feedback,
         work_sessions,

@@ -49,3 +49,8 @@ def long_text() -> TypeEngine[Any]:
     """Return a type for texts of up to 16 MiB, compared byte by byte on every server."""
     binary = mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin")
     return sa.Text().with_variant(binary, *_MYSQL)
+
+
+def long_binary() -> TypeEngine[Any]:
+    """Return a type for up to 16 MiB of bytes."""
+    return sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), *_MYSQL)

@@ -5,6 +5,7 @@ from db.tables.api_keys import ApiKey, Scope
 from db.tables.audit import AuditEvent
 from db.tables.base import Base
 from db.tables.deployments import Deployment, DeploymentKind, ShadowTotal
+from db.tables.documents import Document, DocumentText, StoredText, TextLimit
 from db.tables.feedback import Feedback, Verdict
 from db.tables.files import File, WorkSession
 from db.tables.scans import Finding, Scan, Source
@@ -17,6 +18,8 @@ __all__ = [
     "Base",
     "Deployment",
     "DeploymentKind",
+    "Document",
+    "DocumentText",
     "Feedback",
     "File",
     "Finding",
@@ -27,6 +30,8 @@ __all__ = [
     "Scope",
     "ShadowTotal",
     "Source",
+    "StoredText",
+    "TextLimit",
     "TransactionMarker",
     "User",
     "Verdict",

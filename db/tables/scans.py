@@ -35,7 +35,10 @@ class Source(StrEnum):
 
 
 class Scan(Base):
-    """One scanned document; the caller generates `id`, a UUIDv7."""
+    """One scan of a document; the caller generates `id`, a UUIDv7.
+
+    `document_id` is null in scans that are older than the table of documents.
+    """
 
     __tablename__ = "scans"
     __table_args__ = (
@@ -43,12 +46,16 @@ class Scan(Base):
         CheckConstraint("n_findings >= 0", name="n_findings"),
         UniqueConstraint("idempotency_key", "user_id"),  # in this order, see r0005
         Index("ix_scans_user_id", "user_id"),
+        Index("ix_scans_document_id", "document_id"),
         Index("ix_scans_created_at_id", desc("created_at"), desc("id")),
         Index("ix_scans_user_id_created_at_id", "user_id", desc("created_at"), desc("id")),
     )
 
     id: Mapped[UUID] = mapped_column(row_id(), primary_key=True)
     user_id: Mapped[UUID] = mapped_column(row_id(), ForeignKey("users.id", ondelete="CASCADE"))
+    document_id: Mapped[UUID | None] = mapped_column(
+        row_id(), ForeignKey("documents.id", ondelete="CASCADE")
+    )
     filename: Mapped[str | None] = mapped_column(exact(255))
     source: Mapped[str] = mapped_column(exact(16))
     sensitivity: Mapped[str | None] = mapped_column(exact(16))

@@ -253,6 +253,11 @@ class Config(BaseModel):
     max_pages: int = Field(
         2000, ge=1, le=100_000, description="Maximum number of pages of a document."
     )
+    store_text: Literal["full", "hash", "none"] = Field(
+        "full",
+        description="What a stored scan keeps of its document: full, the text; hash, its SHA-256 only; "
+        "none, neither. The sentences of findings are stored in any case.",
+    )
     extract_timeout_s: int = Field(
         8,
         ge=1,

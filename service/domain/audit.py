@@ -71,6 +71,7 @@ class Action(StrEnum):
     WORK_SESSION_DELETED = "work_session.deleted"
     FILE_ADDED = "file.added"
     FILE_DELETED = "file.deleted"
+    DOCUMENT_DELETED = "document.deleted"
     MODEL_ACTIVATED = "model.activated"
     MODEL_ROLLED_BACK = "model.rolled_back"
     MODEL_SHADOWED = "model.shadowed"

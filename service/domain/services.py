@@ -191,6 +191,7 @@ class Services:
         return Scans(
             self.transactions,
             self.pipeline,
+            store_text=self.config.store_text,
             observer=self.metrics,
             report=self.scan_reporter.report,
         )

@@ -16,6 +16,7 @@ from service.nlp.artifacts.operating_points import Sensitivity
 from service.nlp.deadline import Deadline
 from service.nlp.document import Analysis, Document, ExtractedText, SubmittedFile
 from service.nlp.extraction.extractor import Extractor
+from service.nlp.extraction.media_types import detect_format
 from service.nlp.language import LanguageDetector, Languages
 from service.nlp.observer import NULL_OBSERVER, Observer, observe_stage
 from service.nlp.segmentation.segmenter import Segmenter
@@ -56,6 +57,16 @@ class Submission:
             return None
         return SubmittedFile(self.data, self.filename, self.media_type)
 
+    def detected_media_type(self) -> str:
+        """Return the registered media type of the document's format, or the declared one if it has none."""
+        if self.data is None:
+            return "text/plain"
+        try:
+            known = detect_format(self.data, filename=self.filename, media_type=self.media_type)
+        except UnsupportedMediaType:
+            return (self.media_type or "application/octet-stream").partition(";")[0].strip()[:255]
+        return known.media_types[0]
+
     def fingerprint(self) -> str:
         """Return a SHA-256 (hex) over everything that determines the result, to detect repeated requests."""
         parts = [self.filename or "", self.media_type or "", str(self.force_llm), self.sensitivity]
@@ -78,6 +89,10 @@ class ScanResult:
     document: Document
     analysis: Analysis
     document_sha256: str
+    extracted: ExtractedText | None = None
+    """The text with its blocks and pages; None if only the analyzer could read the file."""
+    media_type: str = "text/plain"
+    size_bytes: int = 0
     sensitivity: Sensitivity = "balanced"
     languages: Languages = field(default_factory=lambda: Languages({}))
     warnings: tuple[ScanWarning, ...] = ()
@@ -168,7 +183,7 @@ class ScanPipeline:
         progress: Progress | None,
     ) -> ScanResult:
         began_at_s = time.monotonic()
-        document, warnings = self._read_for(submission, analyzer, deadline)
+        document, extracted, warnings = self._read_for(submission, analyzer, deadline)
         languages = self._detector.detect(document)
         warnings += tuple(_part_warnings(document))
         warnings += tuple(_language_warnings(languages, analyzer.languages))
@@ -181,20 +196,23 @@ class ScanPipeline:
             document,
             analysis,
             submission.sha256(),
-            submission.sensitivity,
-            languages,
-            warnings,
+            extracted,
+            media_type=submission.detected_media_type(),
+            size_bytes=len(submission.content()),
+            sensitivity=submission.sensitivity,
+            languages=languages,
+            warnings=warnings,
             read_s=read_at_s - began_at_s,
             analyze_s=time.monotonic() - read_at_s,
         )
 
     def _read_for(
         self, submission: Submission, analyzer: Analyzer, deadline: Deadline
-    ) -> tuple[Document, tuple[ScanWarning, ...]]:
+    ) -> tuple[Document, ExtractedText | None, tuple[ScanWarning, ...]]:
         """Read the document. An analyzer that takes files gets the file too, and may read more formats."""
         file = submission.file() if analyzer.takes_files else None
         try:
-            document = self._read(submission, deadline)
+            document, extracted = self._read(submission, deadline)
         except (UnreadableDocument, UnsupportedMediaType) as error:
             if file is None:
                 raise
@@ -202,14 +220,14 @@ class ScanPipeline:
                 f"Only the AI service read this file, so findings have no span: {error.message}"
             )
             warning = ScanWarning("document_not_read", message)
-            return Document("", (), file=file, is_read=False), (warning,)
-        return document if file is None else replace(document, file=file), ()
+            return Document("", (), file=file, is_read=False), None, (warning,)
+        return document if file is None else replace(document, file=file), extracted, ()
 
-    def _read(self, submission: Submission, deadline: Deadline) -> Document:
+    def _read(self, submission: Submission, deadline: Deadline) -> tuple[Document, ExtractedText]:
         with observe_stage(self._observer, "extract"):
             extracted = self._extract(submission, deadline)
         with observe_stage(self._observer, "segment"):
-            return self._segmenter.segment(extracted, deadline=deadline)
+            return self._segmenter.segment(extracted, deadline=deadline), extracted
 
     def _extract(self, submission: Submission, deadline: Deadline) -> ExtractedText:
         if submission.data is not None:

@@ -10,7 +10,7 @@ from db.tables import Scope
 from tests.api.reviewing import TEXT, judge, missed_body
 
 CALLERS = ("nobody", "user", "reviewer", "admin", "owner")
-"""`owner` is an ordinary user, and the scan, feedback, session, file and log-in in a path are theirs."""
+"""`owner` is an ordinary user: the scan, document, feedback, session, file, log-in in a path are theirs."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ SCAN = "/api/v1/scans/<uuid:scan_id>"
 SESSION = "/api/v1/sessions/<uuid:session_id>"
 FILE = f"{SESSION}/files/<uuid:file_id>"
 FORM = {"file": ("a.txt", b"a")}
+DOCUMENT = "/api/v1/documents/<uuid:document_id>"
 VERDICT = f"{SCAN}/findings/<int:n>/feedback"
 TABLE = {
     ("GET", "/"): ANYONE,
@@ -91,6 +92,10 @@ TABLE = {
     ("GET", "/api/v1/scans"): replace(ACCOUNTS, scope="read"),
     ("GET", SCAN): READERS,
     ("DELETE", SCAN): replace(OWNER, scope="delete"),
+    ("GET", "/api/v1/documents"): replace(ACCOUNTS, scope="read"),
+    ("GET", DOCUMENT): READERS,
+    ("GET", f"{DOCUMENT}/text"): READERS,
+    ("DELETE", DOCUMENT): replace(OWNER, scope="delete"),
     ("GET", f"{SCAN}/findings"): READERS,
     ("GET", VERDICT): READERS,
     ("PUT", VERDICT): replace(JUDGES, body={"verdict": "confirmed"}),
@@ -143,6 +148,7 @@ def add_places(accounts):
     return {
         "<uuid:key_id>": key["id"],
         "<uuid:scan_id>": scan_id,
+        "<uuid:document_id>": owner.http.get(scan).json()["document_id"],
         "<int:n>": "1",
         "<uuid:feedback_id>": verdicts["owner"].json()["id"],
         "<uuid:session_id>": session,

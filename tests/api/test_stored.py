@@ -73,12 +73,12 @@ def test_scan_that_a_check_refuses_is_an_internal_error(user, monkeypatch):
 
 @pytest.fixture
 def delete_account(live):
-    """Delete a user's account just before a scan is inserted; on SQLite before that transaction begins."""
+    """Delete a user's account just before its document is inserted; on SQLite before the transaction."""
     engine = open_unpooled_engine(live.services.config.database_url)
     due = []
 
     def delete_once(_connection, _cursor, statement, *_):
-        if due and statement.startswith(("INSERT INTO scans", "BEGIN IMMEDIATE")):
+        if due and statement.startswith(("INSERT INTO documents", "BEGIN IMMEDIATE")):
             user_id = due.pop()
             with engine.begin() as other:
                 other.execute(delete(User).where(User.id == user_id))

@@ -12,6 +12,7 @@ from db.engines import open_unpooled_engine
 
 USER, SCAN, KEYED = "0190" + "a" * 28, "0190" + "b" * 28, "0190" + "c" * 28
 LOGIN, OTHER = "0190" + "d" * 28, "0190" + "e" * 28
+DOCUMENT = "0190" + "5" * 28
 _CREATED_AT = "2026-01-02 03:04:05.678901"
 _SCAN = {
     "user_id": USER,

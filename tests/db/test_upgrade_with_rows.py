@@ -10,7 +10,7 @@ from db import migrate
 from db.engines import open_unpooled_engine
 from db.tables import Feedback
 from tests.db.conftest import mysql
-from tests.db.old_rows import KEYED, ROWS, SCAN, USER, add_orphan, add_rows, stored_rows
+from tests.db.old_rows import DOCUMENT, KEYED, ROWS, SCAN, USER, add_orphan, add_rows, stored_rows
 
 VERSIONS = Path(migrate.__file__).parent / "migrations" / "versions"
 REVISIONS = sorted(path.name[1:5] for path in VERSIONS.glob("r*.py"))
@@ -33,6 +33,37 @@ LATER_ROWS = [
     ("api_keys", [{**KEY, "scopes": '["scan"]', "created_at": CREATED_AT}]),
     ("work_sessions", [_SESSION]),
     ("files", [_FILE, {**_FILE, "id": KEYED, "pages": 3}]),
+    (
+        "documents",
+        [
+            {
+                "id": DOCUMENT,
+                "user_id": USER,
+                "name": "Плän.pdf",
+                "media_type": "application/pdf",
+                "sha256": "0" * 64,
+                "size_bytes": 2**40,
+                "n_pages": 1,
+                "layout": "{}",
+                "text_stored": "full",
+                "n_scans": 1,
+                "created_at": CREATED_AT,
+            }
+        ],
+    ),
+    (
+        "document_text",
+        [
+            {
+                "document_id": DOCUMENT,
+                "n": 1,
+                "span_start": 0,
+                "span_end": 9,
+                "text": "Zu teuer.",
+                "blocks": b"\x00\x00\x00\x00\x09\x00\x00\x00\xff\xff\xff\xff",
+            }
+        ],
+    ),
 ]
 
 

@@ -6,11 +6,13 @@ from typing import get_args
 import pytest
 from sqlalchemy import inspect
 
-from db.tables import DeploymentKind, Role, Source, Verdict
+from db.tables import DeploymentKind, Role, Source, StoredText, TextLimit, Verdict
 from service.nlp import document
 
 VOCABULARIES = {
     ("users", "ck_users_role"): Role,
+    ("documents", "ck_documents_text_stored"): StoredText,
+    ("documents", "ck_documents_text_limit"): TextLimit,
     ("scans", "ck_scans_source"): Source,
     ("feedback", "ck_feedback_verdict"): Verdict,
     ("deployments", "ck_deployments_kind"): DeploymentKind,

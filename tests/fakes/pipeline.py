@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from service.nlp.document import Analysis, Document, Finding, Sentence, Source
+from service.nlp.extraction.extractor import extract_text
 from service.nlp.pipeline import ScanResult, Submission
 from service.nlp.taxonomy import built_in
 from tests.fakes.rules import risk_types
@@ -27,10 +28,18 @@ class RulesPipeline:
     def scan(self, submission: Submission) -> ScanResult:
         self.submissions.append(submission)
         self.during_scan()
-        document = _document(self.extract_text(submission))
+        extracted = extract_text(self.extract_text(submission), max_chars=10**6)
+        document = _document(extracted.text)
         findings = [f for sentence in document.sentences for f in _findings(document, sentence)]
         analysis = Analysis(self.taxonomy, findings, self.source, MODEL, VERSION)
-        return ScanResult(document, analysis, submission.sha256(), submission.sensitivity)
+        return ScanResult(
+            document,
+            analysis,
+            submission.sha256(),
+            extracted,
+            size_bytes=len(submission.content()),
+            sensitivity=submission.sensitivity,
+        )
 
     def extract_text(self, submission: Submission) -> str:
         return submission.content().decode()

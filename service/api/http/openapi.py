@@ -41,6 +41,7 @@ _PASSWORD_FLOW = {
 }
 PATH_PARAMETERS = {
     "scan_id": "Id of a scan: `scan_id` in the response to POST /api/v1/scan and in the list of scans.",
+    "document_id": "Id of a document: its `id` in the list of documents, `document_id` in a scan.",
     "n": "Number of a finding within its scan, from 1: its `id` in the list of findings.",
     "session_id": "Id of one of the caller's sessions: its `id` in the list of sessions.",
     "file_id": "Id of a file in the session: its `id` in the list of files.",

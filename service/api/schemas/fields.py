@@ -48,6 +48,14 @@ class Text(String):
         return text
 
 
+class EmptyAsNull(String):
+    """A string of a response whose column has an empty string for null."""
+
+    def _serialize(self, value: Any, *args: Any, **kwargs: Any) -> str | None:  # noqa: ANN401 - marshmallow's
+        text: str | None = super()._serialize(value, *args, **kwargs)
+        return text or None
+
+
 class Flag(Boolean):
     """A boolean in the spellings of JSON, HTML forms and common clients, ignoring case."""
 

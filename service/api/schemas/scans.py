@@ -22,7 +22,7 @@ from apiflask.validators import Length, OneOf, Range, Regexp
 from marshmallow import pre_load
 
 from db.tables import Source
-from service.api.schemas.fields import Flag, StoredName, StrictSchema, Text
+from service.api.schemas.fields import EmptyAsNull, Flag, StoredName, StrictSchema, Text
 from service.domain.limits import COUNTED_SCANS, NUMBERED_SCANS
 from service.nlp.artifacts.operating_points import SENSITIVITIES
 from service.nlp.taxonomy import MAX_TITLE_CHARS
@@ -207,7 +207,18 @@ class ScanDetailOut(ScanOut):
     )
     model_name = String(required=True, attribute="scan.model_name")
     model_version = String(required=True, attribute="scan.model_version")
-    document_sha256 = String(required=True, attribute="scan.document_sha256")
+    document_id = UUID(
+        required=True,
+        allow_none=True,
+        attribute="scan.document_id",
+        metadata={"description": "null for scans that are older than stored documents."},
+    )
+    document_sha256 = EmptyAsNull(
+        required=True,
+        allow_none=True,
+        attribute="scan.document_sha256",
+        metadata={"description": "null if the service was to store no hash of the document."},
+    )
     coverage = Nested(CoverageOut, required=True, attribute="scan.coverage")
     warnings = warning_list("scan.coverage.warnings")
 

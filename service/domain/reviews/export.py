@@ -129,7 +129,7 @@ class FeedbackExport:
         content = {
             "text": sentence.text,
             "labels": settled.risk_types,
-            "doc": scan.document_sha256,
+            "doc": scan.document_sha256 or str(scan.id),
             "license": "feedback",
             "status": settled.status.name.lower(),
             "user": self._pseudonym(deciding(map(_review, rows)).user_id),

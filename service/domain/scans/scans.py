@@ -18,7 +18,10 @@ from db import tables
 from db.error_codes import is_duplicate, is_missing_parent
 from db.queries import scans as queries
 from db.queries.audit import Event
+from db.queries.documents import add_document, forget_scan
+from db.tables import StoredText
 from service.domain.audit import Action, Actor, event, record
+from service.domain.document_storage import NewDocument, TextPolicy, new_document, text_policy
 from service.domain.limits import COUNTED_SCANS
 from service.domain.transactions import Transactions
 from service.errors import Conflict, Fault, InvalidRequest, NotFound, Unauthenticated
@@ -64,17 +67,19 @@ class Scans:
         transactions: Transactions,
         pipeline: ScanPipeline,
         *,
+        store_text: str = StoredText.FULL,
         observer: Observer = NULL_OBSERVER,
         report: ReportScan,
     ) -> None:
-        """`report` receives each scan once it is stored."""
+        """`store_text` is the setting STORE_TEXT; `report` receives each scan once it is stored."""
         self._transactions = transactions
         self._pipeline = pipeline
+        self._store_text = store_text
         self._observer = observer
         self._report = report
 
     def create(self, user_id: UUID, submission: Submission, *, key: str | None) -> StoredScan:
-        """Scan a document and store scan, findings and audit event in one transaction.
+        """Scan a document and store document, scan, findings and audit event in one transaction.
 
         If this user has already used the idempotency `key`, return the stored scan.
 
@@ -88,7 +93,14 @@ class Scans:
         if key and (earlier := self._earlier(user_id, key, request_sha256)):
             return earlier
         result = self._pipeline.scan(submission)
-        new = _new_scan(user_id, submission, result, key=key, request_sha256=request_sha256)
+        new = _new_scan(
+            user_id,
+            submission,
+            result,
+            policy=text_policy(self._store_text),
+            key=key,
+            request_sha256=request_sha256,
+        )
         try:
             with observe_stage(self._observer, "store"):
                 scan = self._transactions.run(_store, new)
@@ -154,9 +166,15 @@ def list_scans(
 
 
 def delete_scan(session: Session, user_id: UUID, scan_id: UUID) -> None:
-    """Delete a user's scan with its findings; NotFound as in `get_scan`."""
-    if not queries.delete_scan(session, scan_id, user_id):
+    """Delete a user's scan with its findings, and its document if no other scan has it.
+
+    Raises NotFound as `get_scan` does.
+    """
+    scan = queries.get_scan(session, scan_id, user_id)
+    if scan is None or not queries.delete_scan(session, scan_id, user_id):
         raise _not_found()
+    if scan.document_id is not None:
+        forget_scan(session, scan.document_id)
     deleted = event(
         Action.SCAN_DELETED, actor=Actor(user_id), object_type="scan", object_id=scan_id
     )
@@ -227,12 +245,14 @@ def _not_found() -> NotFound:
 class _NewScan:
     """A scan to be stored, as values: each run of a transaction needs model objects of its own."""
 
+    document: NewDocument
     values: dict[str, Any]
     findings: list[dict[str, Any]]
     event: Event
 
 
 def _store(session: Session, new: _NewScan) -> tables.Scan:
+    add_document(session, new.document.values, new.document.pieces)
     queries.add_scan(session, new.values, new.findings)
     record(session, new.event)
     return tables.Scan(**new.values)
@@ -243,21 +263,24 @@ def _new_scan(
     submission: Submission,
     result: ScanResult,
     *,
+    policy: TextPolicy,
     key: str | None,
     request_sha256: str | None,
 ) -> _NewScan:
     scan_id, source = uuid_utils.compat.uuid7(), tables.Source(result.analysis.source)
-    n_findings = len(result.analysis.findings)
+    created_at, n_findings = datetime.now(UTC), len(result.analysis.findings)
+    document = new_document(user_id, result, name=submission.filename, policy=policy, at=created_at)
     values = {
         "id": scan_id,
         "user_id": user_id,
+        "document_id": document.values["id"],
         "filename": submission.filename,
         "source": source,
         "sensitivity": submission.sensitivity if source == tables.Source.MODEL else None,
-        "created_at": datetime.now(UTC),
+        "created_at": created_at,
         "model_name": result.analysis.model_name,
         "model_version": result.analysis.model_version,
-        "document_sha256": result.document_sha256,
+        "document_sha256": document.values["sha256"] or "",
         "coverage": result.coverage(),
         "n_findings": n_findings,
         "idempotency_key": key,
@@ -270,7 +293,7 @@ def _new_scan(
         object_id=scan_id,
         detail={"source": source, "n_findings": n_findings},
     )
-    return _NewScan(values, _finding_values(result.analysis.findings), created)
+    return _NewScan(document, values, _finding_values(result.analysis.findings), created)
 
 
 def _finding_values(findings: Sequence[Finding]) -> list[dict[str, Any]]:

@@ -1,0 +1,110 @@
+"""Documents and their text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from db.queries.pages import Position, newest_first
+from db.tables import Base, Document, DocumentText, Scan
+
+_DOCUMENTS = Base.metadata.tables[Document.__tablename__]
+_INSERT_TEXT = insert(Base.metadata.tables[DocumentText.__tablename__])
+# One statement stores a new document or counts another scan of it, and locks its row until the transaction
+# ends, so that nobody deletes the document before its scan is stored.
+_ONE_MORE = {"n_scans": _DOCUMENTS.c.n_scans + 1}
+_MYSQL_UPSERT = mysql.insert(_DOCUMENTS).on_duplicate_key_update(_ONE_MORE)
+_UPSERTS = {
+    "sqlite": sqlite.insert(_DOCUMENTS).on_conflict_do_update(
+        index_elements=["id"], set_=_ONE_MORE
+    ),
+    "postgresql": postgresql.insert(_DOCUMENTS).on_conflict_do_update(
+        index_elements=["id"], set_=_ONE_MORE
+    ),
+}
+_RETURNING = {name: upsert.returning(_DOCUMENTS.c.n_scans) for name, upsert in _UPSERTS.items()}
+
+
+def add_document(
+    session: Session, values: Mapping[str, Any], pieces: Sequence[Mapping[str, Any]]
+) -> bool:
+    """Insert a document and its text, or count one more scan of it; return whether it is new.
+
+    Pieces need no document_id; all have the same keys.
+
+    Raises:
+        IntegrityError: the user is gone.
+    """
+    if not _is_new(session, dict(values)):
+        return False
+    if pieces:
+        rows = [{**piece, "document_id": values["id"]} for piece in pieces]
+        session.execute(_INSERT_TEXT, rows)
+    return True
+
+
+def get_document(session: Session, document_id: UUID, user_id: UUID | None) -> Document | None:
+    """Return a user's document, or anyone's if `user_id` is None; None for another user's."""
+    query = select(Document).where(Document.id == document_id)
+    return session.scalar(query if user_id is None else query.where(Document.user_id == user_id))
+
+
+def list_documents(
+    session: Session, user_id: UUID | None, *, limit: int, after: Position | None = None
+) -> Sequence[Document]:
+    """Return up to `limit` documents of a user, or of everyone if None, newest first, past `after`."""
+    query = select(Document)
+    if user_id is not None:
+        query = query.where(Document.user_id == user_id)
+    return session.scalars(newest_first(query, Document, after=after).limit(limit)).all()
+
+
+def list_document_scans(session: Session, document_id: UUID, *, limit: int) -> Sequence[Scan]:
+    """Return up to `limit` scans of a document, newest first."""
+    query = newest_first(select(Scan).where(Scan.document_id == document_id), Scan)
+    return session.scalars(query.limit(limit)).all()
+
+
+def list_piece_starts(session: Session, document_id: UUID) -> Sequence[int]:
+    """Return where the pieces of a document's text begin, ascending."""
+    query = select(DocumentText.start).where(DocumentText.document_id == document_id)
+    return session.scalars(query.order_by(DocumentText.n)).all()
+
+
+def list_text(
+    session: Session, document_id: UUID, *, start: int = 0, end: int | None = None
+) -> Sequence[DocumentText]:
+    """Return the pieces of a document that overlap start..end, in order; by default all."""
+    query = select(DocumentText).where(DocumentText.document_id == document_id)
+    if end is not None:
+        query = query.where(DocumentText.start < end, DocumentText.end > start)
+    return session.scalars(query.order_by(DocumentText.n)).all()
+
+
+def forget_scan(session: Session, document_id: UUID) -> None:
+    """Count one scan less of a document; delete the document with its text if that was the last."""
+    document = Document.id == document_id
+    connection = session.connection()
+    connection.execute(update(Document).where(document).values(n_scans=Document.n_scans - 1))
+    connection.execute(delete(Document).where(document, Document.n_scans <= 0))
+
+
+def delete_document(session: Session, document_id: UUID, user_id: UUID) -> bool:
+    """Delete a user's document with its text and scans; return whether there was one."""
+    owned = (Document.id == document_id, Document.user_id == user_id)
+    return session.connection().execute(delete(Document).where(*owned)).rowcount == 1
+
+
+def _is_new(session: Session, values: dict[str, Any]) -> bool:
+    connection = session.connection()
+    upsert = _RETURNING.get(connection.dialect.name)
+    if upsert is None:
+        # MySQL and MariaDB count an inserted row as one and an updated row as two.
+        return connection.execute(_MYSQL_UPSERT, values).rowcount == 1
+    n_scans: int = connection.execute(upsert, values).scalar_one()
+    return n_scans == 1

@@ -1,0 +1,112 @@
+"""/api/v1/documents lists, returns and deletes stored documents, and reads their text."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from apiflask import APIBlueprint
+from marshmallow import RAISE
+
+from db import tables
+from db.tables import Scope
+from service.api.current import services
+from service.api.http.authentication import auth, current_user
+from service.api.http.key_scopes import key_scope
+from service.api.http.pagination import Listing, cursor_page
+from service.api.http.response_headers import etagged
+from service.api.schemas.documents import (
+    DocumentListOut,
+    DocumentListQuery,
+    DocumentOut,
+    DocumentTextOut,
+    DocumentTextQuery,
+)
+from service.domain.document_storage import missing_text_reason
+from service.domain.documents import documents
+from service.domain.documents.documents import TextRange, Wanted
+from service.domain.reviews.reviews import visible_owner
+
+blueprint = APIBlueprint("documents", __name__, url_prefix="/api/v1/documents", tag="Documents")
+_COLUMNS = (
+    "id",
+    "user_id",
+    "name",
+    "media_type",
+    "sha256",
+    "size_bytes",
+    "n_characters",
+    "n_pages",
+    "language",
+    "text_stored",
+    "n_scans",
+    "created_at",
+)
+
+
+@blueprint.get("")
+@blueprint.auth_required(auth)
+@key_scope(Scope.READ)
+@blueprint.input(DocumentListQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.output(DocumentListOut)
+@blueprint.doc(
+    summary="List the caller's documents, or those that the caller may review, newest first"
+)
+def list_documents(query: dict[str, Any]) -> Listing:
+    user, read = current_user(), services().transactions.read
+    owner_id = user.id if query["scope"] == "own" else visible_owner(user)
+    return cursor_page(
+        query, lambda **page: read(documents.list_documents, owner_id, **page), show=_summary
+    )
+
+
+@blueprint.get("/<uuid:document_id>")
+@etagged()
+@blueprint.auth_required(auth)
+@key_scope(Scope.READ)
+@blueprint.output(DocumentOut)
+@blueprint.doc(
+    summary="Get a document with its pages and scans; reviewers may get anyone's", responses=[304]
+)
+def get_document(document_id: UUID) -> dict[str, Any]:
+    owner_id = visible_owner(current_user())
+    detail = services().transactions.read(documents.get_document, owner_id, document_id)
+    scans = [_scan(scan) for scan in detail.scans]
+    return {**_summary(detail.document), "pages": detail.pages, "scans": scans}
+
+
+@blueprint.get("/<uuid:document_id>/text")
+@etagged()
+@blueprint.auth_required(auth)
+@key_scope(Scope.READ)
+@blueprint.input(DocumentTextQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.output(DocumentTextOut)
+@blueprint.doc(summary="Read the text of a document by page or by offsets", responses=[304])
+def get_text(document_id: UUID, query: dict[str, Any]) -> TextRange:
+    owner_id = visible_owner(current_user())
+    return services().transactions.read(documents.read_text, owner_id, document_id, Wanted(**query))
+
+
+@blueprint.delete("/<uuid:document_id>")
+@blueprint.auth_required(auth)
+@key_scope(Scope.DELETE)
+@blueprint.output({}, status_code=204)
+@blueprint.doc(summary="Delete a document with its text, scans, findings and feedback")
+def delete_document(document_id: UUID) -> str:
+    services().transactions.run(documents.delete_document, current_user().id, document_id)
+    return ""
+
+
+def _summary(document: tables.Document) -> dict[str, Any]:
+    columns = {name: getattr(document, name) for name in _COLUMNS}
+    return {**columns, "text_reason": missing_text_reason(document)}
+
+
+def _scan(scan: tables.Scan) -> dict[str, Any]:
+    return {
+        "id": scan.id,
+        "created_at": scan.created_at,
+        "model": f"{scan.model_name}/{scan.model_version}",
+        "sensitivity": scan.sensitivity,
+        "n_findings": scan.n_findings,
+    }

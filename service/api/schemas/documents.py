@@ -1,0 +1,168 @@
+"""Documents, their pages and their text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Any
+
+from apiflask import Schema
+from apiflask.fields import UUID, AwareDateTime, Integer, List, Nested, String
+from apiflask.validators import Length, OneOf, Range
+
+from db.tables import StoredText
+from service.api.schemas.fields import MAX_INT, CursorQuery, StrictSchema, Text
+from service.domain.documents.documents import MAX_SCANS, MAX_TEXT_CHARS
+
+
+class DocumentListQuery(CursorQuery):
+    scope = String(
+        load_default="own",
+        validate=OneOf(["own", "reviewable"]),
+        metadata={
+            "description": "own: the caller's documents. reviewable: those that the caller may review, "
+            "which are everyone's for reviewers and administrators."
+        },
+    )
+
+
+class DocumentTextQuery(StrictSchema):
+    """A page, or a range of characters; without either, the beginning of the text."""
+
+    page = Integer(validate=Range(1, MAX_INT), metadata={"description": "1-based."})
+    part = Text(
+        validate=Length(1, 1000),
+        metadata={"description": "With page: the part of the document that has the page."},
+    )
+    start = Integer(
+        validate=Range(0, MAX_INT),
+        metadata={"description": "First character, in code points; 0 by default."},
+    )
+    end = Integer(
+        validate=Range(1, MAX_INT),
+        metadata={"description": "One past the last character; by default the end of the text."},
+    )
+
+    def faults_across(self, data: dict[str, Any], raw: Mapping[str, Any]) -> dict[str, str]:
+        """Reject a page with a range, and an empty range."""
+        faults: dict[str, str] = {}
+        if "page" in raw and ("start" in raw or "end" in raw):
+            faults["page"] = "Send either page, or start and end."
+        if "part" in raw and "page" not in raw:
+            faults["part"] = "Send page too."
+        if data.get("end", MAX_INT) <= data.get("start", 0):
+            faults["end"] = "Must be greater than start."
+        return faults
+
+
+class DocumentSummaryOut(Schema):
+    id = UUID(required=True)
+    user_id = UUID(required=True, metadata={"description": "The owner of the document."})
+    name = String(
+        required=True, allow_none=True, metadata={"description": "File name; null for a text."}
+    )
+    media_type = String(required=True)
+    sha256 = String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Of the bytes as submitted; null if text_stored is none."},
+    )
+    size_bytes = Integer(required=True)
+    n_characters = Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "null if only the service at AI_SERVICE_URL can read the file."},
+    )
+    n_pages = Integer(
+        required=True, allow_none=True, metadata={"description": "null if the format has no pages."}
+    )
+    language = String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "ISO 639-1 code of the text's main language."},
+    )
+    text_stored = String(
+        required=True,
+        validate=OneOf(list(StoredText)),
+        metadata={
+            "description": "full: the text. hash: its SHA-256 only. none: neither. The sentences of "
+            "findings are stored in any case."
+        },
+    )
+    text_reason = String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Why the text is not stored, in a sentence; null if it is."},
+    )
+    n_scans = Integer(required=True)
+    created_at = AwareDateTime(
+        required=True,
+        default_timezone=UTC,
+        metadata={"description": "When it was scanned first."},
+    )
+
+
+class PageOut(Schema):
+    """A page; of a part without pages a piece of at most 50,000 characters, with page null."""
+
+    page = Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "1-based, in its part if the document has parts."},
+    )
+    part = String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Name of the sheet, slide or attachment, if there are any."},
+    )
+    start = Integer(required=True, metadata={"description": "First character, in code points."})
+    end = Integer(required=True, metadata={"description": "One past the last character."})
+
+
+class DocumentScanOut(Schema):
+    id = UUID(required=True)
+    created_at = AwareDateTime(required=True, default_timezone=UTC)
+    model = String(required=True, metadata={"description": "name/version"})
+    sensitivity = String(required=True, allow_none=True)
+    n_findings = Integer(required=True)
+
+
+class DocumentOut(DocumentSummaryOut):
+    pages = List(
+        Nested(PageOut),
+        required=True,
+        metadata={"description": "Without gaps, in order; empty if the text is not stored."},
+    )
+    scans = List(
+        Nested(DocumentScanOut),
+        required=True,
+        metadata={"description": f"Newest first; at most {MAX_SCANS}."},
+    )
+
+
+class DocumentListOut(Schema):
+    items = List(Nested(DocumentSummaryOut), required=True)
+    next_cursor = String(required=True, allow_none=True)
+
+
+class DocumentTextOut(Schema):
+    """Part of the text; continue with `start` set to this `end`."""
+
+    start = Integer(required=True, metadata={"description": "First character, in code points."})
+    end = Integer(
+        required=True,
+        metadata={
+            "description": f"One past the last character; an answer has at most {MAX_TEXT_CHARS:,}."
+        },
+    )
+    text = String(required=True)
+    page = Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The page on which it begins; null without pages."},
+    )
+    part = String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The sheet, slide or attachment in which it begins."},
+    )

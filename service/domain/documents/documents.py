@@ -1,0 +1,171 @@
+"""Use cases of stored documents: read with pages and scans, read the text, list, delete.
+
+`owner_id` is the owner whose documents alone the caller may read; None for callers who read everyone's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from db import tables
+from db.queries import documents as queries
+from db.tables import StoredText
+from service.domain.audit import Action, Actor, event, record
+from service.domain.document_storage import document_layout, missing_text_reason
+from service.errors import Fault, InvalidRequest, NotFound
+
+MAX_TEXT_CHARS = 200_000
+"""Longest text in one answer."""
+MAX_SCANS = 100
+"""Most scans listed with their document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The span of a page, or of a piece of a text without pages; `part` names a sheet or an attachment."""
+
+    page: int | None
+    part: str | None
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentDetail:
+    """A document, where its pages are, and its newest scans, newest first."""
+
+    document: tables.Document
+    pages: Sequence[Page]
+    scans: Sequence[tables.Scan]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to read of a text: a page, of a part if several have pages, or a range that may end beyond it."""
+
+    page: int | None = None
+    part: str | None = None
+    start: int = 0
+    end: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextRange:
+    """A range of a document's text; `end` is exclusive. `page` and `part` are those where it begins."""
+
+    start: int
+    end: int
+    text: str
+    page: int | None
+    part: str | None
+
+
+def get_document(session: Session, owner_id: UUID | None, document_id: UUID) -> DocumentDetail:
+    """Return a document with its pages and its newest scans; NotFound if the owner has none with this id."""
+    document = _document(session, owner_id, document_id)
+    pages = _pages(document, queries.list_piece_starts(session, document_id))
+    scans = queries.list_document_scans(session, document_id, limit=MAX_SCANS)
+    return DocumentDetail(document, pages, scans)
+
+
+def list_documents(
+    session: Session,
+    owner_id: UUID | None,
+    *,
+    limit: int,
+    after: tuple[datetime, UUID] | None = None,
+) -> Sequence[tables.Document]:
+    """Return up to `limit` documents, newest first, past the position `after`."""
+    return queries.list_documents(session, owner_id, limit=limit, after=after)
+
+
+def read_text(
+    session: Session, owner_id: UUID | None, document_id: UUID, wanted: Wanted
+) -> TextRange:
+    """Return the wanted text, at most MAX_TEXT_CHARS characters of it; its end says where to go on.
+
+    Raises:
+        NotFound: no such document, or its text is not stored.
+        InvalidRequest: the document has no such page, or the range starts beyond the text.
+    """
+    document = _document(session, owner_id, document_id)
+    if document.text_stored != StoredText.FULL:
+        raise NotFound(missing_text_reason(document) or "The text of this document is not stored.")
+    start, end = _span(document, wanted)
+    end = min(end, start + MAX_TEXT_CHARS)
+    rows = queries.list_text(session, document_id, start=start, end=end)
+    text = "".join(row.text[max(0, start - row.start) : end - row.start] for row in rows)
+    part = document_layout(document).part_at(start)
+    page = part.pages.at(start) if wanted.page is None else wanted.page
+    return TextRange(start, start + len(text), text, page, part.name or None)
+
+
+def delete_document(session: Session, user_id: UUID, document_id: UUID) -> None:
+    """Delete a user's document with its text, scans, findings and feedback; NotFound as in `get_document`."""
+    if not queries.delete_document(session, document_id, user_id):
+        raise _not_found()
+    deleted = event(
+        Action.DOCUMENT_DELETED,
+        actor=Actor(user_id),
+        object_type="document",
+        object_id=document_id,
+    )
+    record(session, deleted)
+
+
+def _document(session: Session, owner_id: UUID | None, document_id: UUID) -> tables.Document:
+    document = queries.get_document(session, document_id, owner_id)
+    if document is None:
+        raise _not_found()
+    return document
+
+
+def _span(document: tables.Document, wanted: Wanted) -> tuple[int, int]:
+    n_characters = document.n_characters or 0
+    if wanted.page is None:
+        if wanted.start > n_characters:
+            message = f"The text has {n_characters} characters; start lies beyond them."
+            raise _refusal("start", message)
+        return wanted.start, min(n_characters if wanted.end is None else wanted.end, n_characters)
+    if document.n_pages is None:
+        raise _refusal("page", "This document has no pages; send start and end.")
+    pages = [
+        page
+        for page in _pages(document)
+        if page.page == wanted.page and wanted.part in (None, page.part)
+    ]
+    if len(pages) == 1:
+        return pages[0].start, pages[0].end
+    if pages:
+        raise _refusal("part", f"Several parts have a page {wanted.page}; send part too.")
+    in_part = "" if wanted.part is None else " in this part"
+    message = f"There is no page {wanted.page}{in_part}; the document has {document.n_pages} pages."
+    raise _refusal("page", message)
+
+
+def _pages(document: tables.Document, piece_starts: Sequence[int] = ()) -> list[Page]:
+    """Return the pages; a part without pages is cut where the pieces of the text begin."""
+    if document.text_stored != StoredText.FULL:
+        return []
+    pages = []
+    parts, n_characters = document_layout(document).parts, document.n_characters or 0
+    for part, end in zip(parts, [*(p.start for p in parts[1:]), n_characters], strict=True):
+        cuts = [start for start in piece_starts if part.start < start < end]
+        starts = part.pages.starts or (part.start, *cuts)
+        for n, span in enumerate(pairwise([*starts, end]), start=1):
+            pages.append(Page(n if part.pages.starts else None, part.name or None, *span))
+    return pages
+
+
+def _not_found() -> NotFound:
+    return NotFound("There is no document with this id that you may read.")
+
+
+def _refusal(field: str, message: str) -> InvalidRequest:
+    return InvalidRequest(message, faults=(Fault(field, message),))
