@@ -34,6 +34,8 @@ SHELLS = (
     Shell("/scans/<uuid:scan_id>", "review"),
     Shell("/queue", "queue"),
     Shell("/dashboard", "dashboard"),
+    Shell("/sessions", "sessions"),
+    Shell("/settings", "settings"),
     Shell("/keys", "keys"),
 )
 Tab = tuple[str, str]
@@ -43,12 +45,12 @@ Tab = tuple[str, str]
 def tabs(visitor: Visitor) -> list[Tab]:
     """Return the pages of the top bar that this visitor may use."""
     queue = [("/queue", "Review queue")] if visitor.is_reviewer else []
-    return [*queue, ("/dashboard", "Dashboard")]
+    return [*queue, ("/sessions", "Sessions"), ("/dashboard", "Dashboard")]
 
 
 def account_tabs() -> list[Tab]:
     """Return the pages of the account's menu."""
-    return [("/keys", "API keys")]
+    return [("/settings", "Settings"), ("/keys", "API keys")]
 
 
 def home() -> Response:

@@ -64,6 +64,8 @@ TABLE = {
     ("GET", "/queue"): ANYONE,
     ("GET", "/dashboard"): ANYONE,
     ("GET", "/keys"): ANYONE,
+    ("GET", "/sessions"): ANYONE,
+    ("GET", "/settings"): ANYONE,
     ("GET", "/docs"): ANYONE,
     ("GET", "/docs/start.js"): ANYONE,
     ("GET", "/docs/assets/<path:name>"): ANYONE,
