@@ -35,7 +35,6 @@ SHELLS = (
     Shell("/queue", "queue"),
     Shell("/dashboard", "dashboard"),
     Shell("/sessions", "sessions"),
-    Shell("/settings", "settings"),
     Shell("/keys", "keys"),
 )
 Tab = tuple[str, str]
@@ -50,7 +49,7 @@ def tabs(visitor: Visitor) -> list[Tab]:
 
 def account_tabs() -> list[Tab]:
     """Return the pages of the account's menu."""
-    return [("/settings", "Settings"), ("/keys", "API keys")]
+    return [("/keys", "API keys")]
 
 
 def home() -> Response:

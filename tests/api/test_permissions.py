@@ -65,7 +65,6 @@ TABLE = {
     ("GET", "/dashboard"): ANYONE,
     ("GET", "/keys"): ANYONE,
     ("GET", "/sessions"): ANYONE,
-    ("GET", "/settings"): ANYONE,
     ("GET", "/docs"): ANYONE,
     ("GET", "/docs/start.js"): ANYONE,
     ("GET", "/docs/assets/<path:name>"): ANYONE,

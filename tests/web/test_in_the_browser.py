@@ -133,7 +133,7 @@ def reviewer(live):
 
 
 VIEWS = (("light", 1280), ("dark", 360))
-PAGES = ("/", "/queue", "/dashboard", "/keys", "/sessions", "/settings")
+PAGES = ("/", "/queue", "/dashboard", "/keys", "/sessions")
 
 
 def assert_accessible_in_every_view(page, name):

@@ -15,28 +15,27 @@ async function allPages(path, parameter, perPage) {
   return items;
 }
 
+/** Fetches all findings of a scan and the feedback that the visitor may see. */
+export function fetchEntries(scanId) {
+  return Promise.all([
+    allPages(`/scans/${scanId}/findings`, "after", FINDINGS_PER_PAGE),
+    allPages(`/scans/${scanId}/feedback`, "cursor", FEEDBACK_PER_PAGE),
+  ]);
+}
+
 /** Returns the verdict on an entry: open, confirmed, rejected, relabelled or missed. */
 export const verdictOf = (entry) => entry.feedback?.verdict || "open";
 
 /** Emits "change" with the changed entry, "select" and "filter". */
 export class Review extends EventTarget {
-  constructor(scan, taxonomy) {
+  constructor(scan, taxonomy, [findings, feedback]) {
     super();
     this.scan = scan;
     this.taxonomy = taxonomy;
-    this.entries = [];
     this.filters = { category: "", verdict: "", score: 0 };
     this.selected = null;
     this.undoable = [];
     this.path = `/scans/${scan.scan_id}`;
-  }
-
-  /** Loads all findings, and the reports of missed risks. */
-  async load() {
-    const [findings, feedback] = await Promise.all([
-      allPages(`${this.path}/findings`, "after", FINDINGS_PER_PAGE),
-      allPages(`${this.path}/feedback`, "cursor", FEEDBACK_PER_PAGE),
-    ]);
     this.entries = [
       ...findings.map((finding) => ({ ...finding, key: `f${finding.id}`, kind: "finding" })),
       ...feedback.filter((row) => row.verdict === "missed").map((row) => this.#missedEntry(row)),

@@ -2,7 +2,7 @@
 import { ApiError, get } from "./api.js";
 import { byId, complain, count, el, time, toast } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
-import { Review, verdictOf } from "./review-state.js";
+import { Review, fetchEntries, verdictOf } from "./review-state.js";
 import { TextPane } from "./text-pane.js";
 import { FindingList } from "./finding-list.js";
 import { pickTypes } from "./picker.js";
@@ -143,9 +143,9 @@ async function loadDocument(scan) {
 }
 
 async function start() {
-  const [scan, taxonomy] = await Promise.all([get(`/scans/${page.dataset.scan}`), loadTaxonomy()]);
-  const review = new Review(scan, taxonomy);
-  const [document_] = await Promise.all([loadDocument(scan), review.load()]);
+  const scanning = get(`/scans/${page.dataset.scan}`);
+  const [scan, document_, taxonomy, entries] = await Promise.all([scanning, scanning.then(loadDocument), loadTaxonomy(), fetchEntries(page.dataset.scan)]);
+  const review = new Review(scan, taxonomy, entries);
   showHead(review, document_);
   const pane = document_?.pages.length ? new TextPane(review, document_) : null;
   const actions = actionsOn(review, pane);

@@ -38,29 +38,42 @@ export class TextPane {
   }
 
   #onSeen(seen) {
-    for (const { isIntersecting, target } of seen) {
-      if (isIntersecting) this.#load(this.pieces.find((piece) => piece.box === target)).catch(complain);
+    const boxes = new Set(seen.filter((entry) => entry.isIntersecting).map((entry) => entry.target));
+    let run = [];
+    for (const piece of this.pieces) {
+      if (boxes.has(piece.box) && !piece.loading) run.push(piece);
+      else if (run.length) { this.#loadRun(run); run = []; }
     }
+    if (run.length) this.#loadRun(run);
   }
 
-  #load(piece) {
-    piece.loading ??= this.#fetch(piece).catch((error) => { piece.loading = null; throw error; });
-    return piece.loading;
+  /** Loads neighbouring pieces with one request. */
+  #loadRun(run) {
+    const loading = this.#fetch(run);
+    for (const piece of run) piece.loading = loading;
+    loading.catch((error) => { for (const piece of run) piece.loading = null; complain(error); });
+    return loading;
   }
 
-  async #fetch(piece) {
+  #load(piece) { return piece.loading || this.#loadRun([piece]); }
+
+  async #fetch(run) {
+    const [start, end] = [run[0].start, run.at(-1).end];
     let text = "";
-    let at = piece.start;
-    while (at < piece.end) { // an answer may end before the piece does
-      const part = await get(`/documents/${this.document.id}/text${query({ start: at, end: piece.end })}`);
+    let at = start;
+    while (at < end) { // an answer may end before the range does
+      const part = await get(`/documents/${this.document.id}/text${query({ start: at, end })}`);
       text += part.text;
       if (part.end <= at) break;
       at = part.end;
     }
-    piece.characters = new Characters(text);
-    this.observer.unobserve(piece.box);
-    piece.text.style.minHeight = "";
-    this.#draw(piece);
+    const all = new Characters(text);
+    for (const piece of run) {
+      piece.characters = new Characters(all.slice(piece.start - start, piece.end - start));
+      this.observer.unobserve(piece.box);
+      piece.text.style.minHeight = "";
+      this.#draw(piece);
+    }
   }
 
   #draw(piece) {
@@ -106,7 +119,7 @@ export class TextPane {
     if (!entry || entry.start === null) return;
     const piece = this.#pieceAt(entry.start);
     if (!piece) return;
-    try { await this.#load(piece); } catch (error) { complain(error); return; }
+    try { await this.#load(piece); } catch { return; }
     if (this.review.selected !== entry) return;
     this.#redrawAt(entry.start, entry.end);
     const mark = piece.text.querySelector(`mark[data-keys~="${entry.key}"]`);
