@@ -272,6 +272,23 @@ class Config(BaseModel):
         description="Maximum address space of the process that extracts text, in bytes (768 MiB).",
     )
 
+    ocr: Literal["on", "off"] = Field(
+        "off",
+        description="Whether pages of a PDF without text are read as pictures, by the program tesseract, "
+        "which must be installed.",
+    )
+    ocr_languages: Text = Field(
+        "eng",
+        description="Languages of tesseract that OCR reads, such as eng+deu; their data must be installed.",
+    )
+    ocr_page_timeout_s: int = Field(
+        20,
+        ge=1,
+        le=600,
+        description="Time in seconds to read the picture of one page. A page that takes longer stays "
+        "among the pages without text. AI_TIMEOUT_S ends the whole scan.",
+    )
+
     @field_validator("database_url", "secret_key", "jwt_secret")
     @classmethod
     def _require_in_production(cls, value: str, info: ValidationInfo) -> str:

@@ -17,6 +17,7 @@ from service.nlp.deadline import Deadline
 from service.nlp.document import Analysis, Document, ExtractedText, SubmittedFile
 from service.nlp.extraction.extractor import Extractor
 from service.nlp.extraction.media_types import detect_format
+from service.nlp.extraction.ocr import open_ocr
 from service.nlp.language import LanguageDetector, Languages
 from service.nlp.observer import NULL_OBSERVER, Observer, observe_stage
 from service.nlp.segmentation.segmenter import Segmenter
@@ -134,6 +135,7 @@ class ScanPipeline:
             max_pages=config.max_pages,
             timeout_s=config.extract_timeout_s,
             memory_bytes=config.extract_memory_bytes,
+            ocr=open_ocr(config) if config.ocr == "on" else None,
         )
         self._segmenter = Segmenter()
         self._detector = LanguageDetector()

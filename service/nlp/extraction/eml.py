@@ -53,9 +53,9 @@ def _add_message(message: Message, builder: TextBuilder, max_pages: int) -> None
         raise UnreadableDocument(
             f"The e-mail has more than {_MAX_LEAVES:,} attachments, the limit."
         )
-    for leaf in leaves:
-        if _is_body(leaf):
-            _add_body(leaf, builder)
+    unread = [why for leaf in leaves if _is_body(leaf) and (why := _add_body(leaf, builder))]
+    if unread:
+        builder.begin_part(builder.part_name("body"), problem=unread[0])
     for number, leaf in enumerate((leaf for leaf in leaves if not _is_body(leaf)), start=1):
         _add_attachment(leaf, number, builder, max_pages)
 
@@ -93,11 +93,21 @@ def _n_words(leaves: list[Message]) -> int:
     return sum(len(_MARKUP.sub(b" ", _content(leaf)).split()) for leaf in leaves)
 
 
-def _add_body(leaf: Message, builder: TextBuilder) -> None:
+def _add_body(leaf: Message, builder: TextBuilder) -> str | None:
+    """Add a body; return why it cannot be read, or None."""
     read = read_html if leaf.get_content_type() == "text/html" else read_text
-    if content := _content(leaf):
-        read(content, builder, charset=leaf.get_content_charset())
-        builder.end_line()
+    is_plain = len(_raw(leaf, "Content-Type")) <= _MAX_HEADER_CHARS
+    point = builder.checkpoint()
+    try:
+        if content := _content(leaf):
+            read(content, builder, charset=leaf.get_content_charset() if is_plain else None)
+            builder.end_line()
+    except RiskscanError as error:
+        if builder.is_over_a_limit:
+            raise
+        builder.roll_back(point)
+        return error.message
+    return None
 
 
 def _add_attachment(leaf: Message, number: int, builder: TextBuilder, max_pages: int) -> None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from service.nlp.extraction.office_package import OfficePackage, Relationship, local
+from service.nlp.extraction.office_package import OfficePackage, Relationship, clear, local
 
 _BUILT_IN = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
 """Numbers of the built-in formats that show dates or times (ECMA-376, part 1, 18.8.30)."""
@@ -60,6 +60,7 @@ def read_date_styles(
             if _shows_date(element.get("numFmtId", ""), formats):
                 styles.add(n_styles)
             n_styles += 1
+            clear(element)
     return DateStyles(frozenset(styles), _DAYS_TO_1904 if is_1904 else 0)
 
 

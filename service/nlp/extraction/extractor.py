@@ -20,11 +20,19 @@ from service.nlp.extraction.media_types import (
     declared_charset,
     detect_format,
 )
+from service.nlp.extraction.ocr import Ocr
+from service.nlp.extraction.ocr_pages import with_pages
 from service.nlp.extraction.plain_text import add_verbatim
 from service.nlp.extraction.sandbox import ReadJob, read_in_sandbox
 from service.nlp.extraction.sandbox_answer import extracted_text, validated
 from service.nlp.extraction.sandbox_worker import load_reader
-from service.nlp.extraction.text_builder import MAX_BLOCKS, MAX_PARTS, TextBuilder, check_chars
+from service.nlp.extraction.text_builder import (
+    MAX_BLOCKS,
+    MAX_PARTS,
+    MAX_PICTURE_BYTES,
+    TextBuilder,
+    check_chars,
+)
 
 _SHORT_BYTES = 65_536
 """Plain text up to this size is read in this process. That takes 1 ms for prose and 57 ms for the slowest
@@ -66,12 +74,15 @@ class Extractor:
         timeout_s: int,
         memory_bytes: int,
         slots: FairSlots | None = None,
+        ocr: Ocr | None = None,
     ) -> None:
+        """`ocr` reads the pages of a PDF that have no text."""
         self._max_file_bytes = max_file_bytes
         self._max_text_chars = max_text_chars
         self._max_pages = max_pages
         self._timeout_s = timeout_s
         self._memory_bytes = memory_bytes
+        self._ocr = ocr
         self._slots = slots or FairSlots(n_slots(cpu_quota()))
 
     def extract_text(
@@ -87,7 +98,10 @@ class Extractor:
             return extract_text(text, max_chars=self._max_text_chars)
         check_chars(len(text), self._max_text_chars)
         data = text.encode("utf-8", "surrogatepass")
-        return self._read_in_sandbox(data, TEXT_FIELD_READER, {}, caller=caller, deadline=deadline)
+        extracted, _ = self._read_in_sandbox(
+            data, TEXT_FIELD_READER, {}, caller=caller, deadline=deadline
+        )
+        return extracted
 
     def extract(
         self,
@@ -121,9 +135,12 @@ class Extractor:
             extracted = self._read_here(data, file_format, charset)
         else:
             reader, options = file_format.call(charset=charset, max_pages=self._max_pages)
-            extracted = self._read_in_sandbox(
+            extracted, pictures = self._read_in_sandbox(
                 data, reader, options, caller=caller, deadline=deadline
             )
+            if self._ocr is not None:
+                pictures = pictures or {0: data}
+                extracted = self._read_pictures(extracted, pictures, self._ocr, caller, deadline)
         if not extracted.blocks:
             raise UnreadableDocument(_why_nothing(extracted))
         return extracted
@@ -148,7 +165,7 @@ class Extractor:
         *,
         caller: str,
         deadline: Deadline | None,
-    ) -> ExtractedText:
+    ) -> tuple[ExtractedText, dict[int, bytes]]:
         """Wait for a slot, then read `data` in a child; the time-out applies to each of the two."""
         job = ReadJob(
             reader,
@@ -156,6 +173,7 @@ class Extractor:
             max_chars=self._max_text_chars,
             memory_bytes=self._memory_bytes,
             cpu_s=self._timeout_s,
+            keeps_pictures=self._ocr is not None,
         )
         try:
             with self._slots.hold(caller, timeout_s=self._time_left_s(deadline)):
@@ -171,6 +189,26 @@ class Extractor:
             raise
         return validated(head, body, self._max_text_chars)
 
+    def _read_pictures(
+        self,
+        extracted: ExtractedText,
+        pictures: Mapping[int, bytes],
+        ocr: Ocr,
+        caller: str,
+        deadline: Deadline | None,
+    ) -> ExtractedText:
+        """Add the text of pages that have none; `pictures` has the PDFs by the number of their part."""
+        read: dict[tuple[int, int], str] = {}
+        for part, pdf in pictures.items():
+            for page in extracted.layout.parts[part].pages.without_text:
+                if deadline is not None:
+                    deadline.check()
+                with self._slots.hold(caller, timeout_s=self._time_left_s(deadline)):
+                    read[part, page] = ocr.read_page(pdf, page, deadline=deadline)
+        added = with_pages(extracted, read)
+        check_chars(len(added.text) - 1, self._max_text_chars)
+        return added
+
     def _time_left_s(self, deadline: Deadline | None) -> float:
         return min(self._timeout_s, deadline.remaining_s()) if deadline else self._timeout_s
 
@@ -178,9 +216,9 @@ class Extractor:
         per_page, per_part, per_block, per_char = 24, 8_192, 20, 4
         blocks = per_block * min(MAX_BLOCKS, self._max_text_chars)
         parts = per_part * MAX_PARTS + per_page * self._max_pages
-        return (
-            1_048_576 + parts + blocks + 2 * per_char * self._max_text_chars
-        )  # headings repeat text
+        pictures = 0 if self._ocr is None else MAX_PICTURE_BYTES
+        text = 2 * per_char * self._max_text_chars  # headings repeat text
+        return 1_048_576 + parts + blocks + pictures + text
 
 
 def _why_nothing(extracted: ExtractedText) -> str:

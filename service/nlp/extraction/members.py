@@ -53,7 +53,7 @@ def add_member(name: str, builder: TextBuilder, read: Callable[[], None]) -> Non
     builder.containers.append(label(name))
     try:
         read()
-        is_empty = not builder.has_blocks_since(point) and len(builder.parts) == at + 1
+        is_empty = builder.is_empty_since(point, part=at)
         problem = "It holds no words." if is_empty else None
     except MemoryError:
         raise

@@ -78,6 +78,11 @@ class OfficePackage:
         """Return whether there is a part of this name; names ignore case."""
         return name.casefold() in self._names
 
+    def targets(self, name: str, *kinds: str) -> list[str]:
+        """Return the parts to which a part refers by a relationship of these kinds, each once."""
+        related = self.relationships(name).values()
+        return list(dict.fromkeys(r.target for r in related if r.kind in kinds))
+
     def relationships(self, name: str) -> dict[str, Relationship]:
         """Return the references of a part to parts that exist, by id, in their order."""
         folder, _, base = name.rpartition("/")

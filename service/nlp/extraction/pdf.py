@@ -61,7 +61,7 @@ def read_pdf(data: bytes, builder: TextBuilder, *, max_pages: int) -> None:
 
     Raises:
         TooLarge: more than `max_pages` pages.
-        UnreadableDocument: the file is encrypted or damaged, or has no text.
+        UnreadableDocument: the file is encrypted or damaged, or has no text and OCR is off.
     """
     document = _open(data)
     open_form(document)
@@ -74,9 +74,12 @@ def read_pdf(data: bytes, builder: TextBuilder, *, max_pages: int) -> None:
     builder.parts[-1].pages_without_text += [
         i for i, page in enumerate(pages, start=1) if not page.lines
     ]
-    if not any(page.lines or page.notes for page in pages):
+    if builder.parts[-1].pages_without_text:
+        builder.keep_picture(data)
+    if not builder.keeps_pictures and not any(page.lines or page.notes for page in pages):
         raise UnreadableDocument(
-            "The PDF contains only images, no text. Run text recognition (OCR) on it and send the result."
+            "The PDF contains only images, no text. Run text recognition (OCR) on it and send the result, "
+            "or ask the operator to set OCR=on."
         )
     _mark_running([page.lines for page in pages])
     compounds = {w for page in pages for line in page.lines for w in _WORD.findall(line.text)}

@@ -35,11 +35,10 @@ def read_pptx(data: bytes, builder: TextBuilder) -> None:
         for number, name in enumerate(_slides(package), start=1):
             builder.begin_part(builder.part_name(f"Slide {number}"))
             _add_slide(package, name, builder)
-            for related in package.relationships(name).values():
-                if related.kind in _DRAWN:
-                    add_drawing(package, related.target, builder)
-                elif related.kind == "comments":
-                    _add_comments(package, related.target, builder)
+            for drawn in package.targets(name, *_DRAWN):
+                add_drawing(package, drawn, builder)
+            for comments in package.targets(name, "comments"):
+                _add_comments(package, comments, builder)
 
 
 def _slides(package: OfficePackage) -> list[str]:

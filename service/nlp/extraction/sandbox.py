@@ -39,6 +39,8 @@ class ReadJob:
     max_chars: int
     memory_bytes: int
     cpu_s: int
+    keeps_pictures: bool = False
+    """Whether the answer has the PDFs, of a file that contains others, whose pages OCR may read."""
 
 
 def read_in_sandbox(
@@ -53,19 +55,42 @@ def read_in_sandbox(
         UnreadableDocument: the child crashed, or its answer is malformed or too long.
         Overloaded: the system has no process, memory or file descriptor left for a child.
     """
+    try:
+        answer, returncode = run_limited(
+            worker,
+            json.dumps(asdict(job)),
+            data,
+            timeout_s=timeout_s,
+            max_answer_bytes=max_answer_bytes,
+        )
+    except TimeoutError as error:
+        raise _timeout(job) from error
+    return _parse(answer, job, returncode)
+
+
+def run_limited(
+    worker: str, argument: str, data: bytes, *, timeout_s: float, max_answer_bytes: int
+) -> tuple[bytearray, int]:
+    """Run the module `worker`, which limits itself, on `data`; return what it writes and its exit status.
+
+    Raises:
+        TimeoutError: the child did not finish within `timeout_s`, and was killed.
+        UnreadableDocument: its answer is too long.
+        Overloaded: the system has no process, memory or file descriptor left for a child.
+    """
     until_s = time.monotonic() + timeout_s
-    process = _start(data, job, worker)
+    process = _start(data, argument, worker)
     try:
         answer = _read_all(process, until_s=until_s, max_bytes=max_answer_bytes)
         process.wait(timeout=max(0.0, until_s - time.monotonic()))
-    except (TimeoutError, subprocess.TimeoutExpired) as error:
-        raise _timeout(job) from error
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError from error
     finally:
         _end(process)
-    return _parse(answer, job, process.returncode)
+    return answer, process.returncode
 
 
-def _start(data: bytes, job: ReadJob, worker: str) -> subprocess.Popen[bytes]:
+def _start(data: bytes, argument: str, worker: str) -> subprocess.Popen[bytes]:
     """Start the child with `data` as its standard input, held in memory and never on disk."""
     try:
         with os.fdopen(os.memfd_create("document"), "w+b") as document:
@@ -73,7 +98,7 @@ def _start(data: bytes, job: ReadJob, worker: str) -> subprocess.Popen[bytes]:
             document.seek(0)
             return start_isolated(
                 worker,
-                json.dumps(asdict(job)),
+                argument,
                 stdin=document,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

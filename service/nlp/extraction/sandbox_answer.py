@@ -30,8 +30,12 @@ def extracted_text(builder: TextBuilder) -> ExtractedText:
     return ExtractedText(builder.text(), SpanSequence(offsets, Block), layout)
 
 
-def validated(head: Mapping[str, Any], body: memoryview, max_chars: int) -> ExtractedText:
-    """Validate the child's answer, since it read hostile bytes, and return the text in it.
+def validated(
+    head: Mapping[str, Any], body: memoryview, max_chars: int
+) -> tuple[ExtractedText, dict[int, bytes]]:
+    """Validate the child's answer, since it read hostile bytes.
+
+    Returns the text, and the PDFs that OCR may read by the number of their part, from 0.
 
     Raises:
         UnreadableDocument: the answer is malformed.
@@ -41,8 +45,9 @@ def validated(head: Mapping[str, Any], body: memoryview, max_chars: int) -> Extr
     per_block = _OFFSETS_BYTES + (_ROW_BYTES if names else 0)
     if type(n_blocks) is not int or not 0 <= per_block * n_blocks <= len(body):
         raise _malformed()
+    pictures, n_bytes = _pictures(head.get("pictures"), body[per_block * n_blocks :])
     try:
-        text = str(body[per_block * n_blocks :], "utf-8")
+        text = str(body[per_block * n_blocks + n_bytes :], "utf-8")
     except UnicodeDecodeError as error:
         raise _malformed() from error
     if len(text) > max_chars + 1:  # one for the last separator
@@ -53,7 +58,26 @@ def validated(head: Mapping[str, Any], body: memoryview, max_chars: int) -> Extr
         rows = np.frombuffer(body, np.int32, n_blocks, _OFFSETS_BYTES * n_blocks)
         headings = Headings(names, _starts(offsets), _rows_of(rows, len(names)))
     layout = Layout(_parts(head.get("parts"), len(text)), headings)
-    return ExtractedText(storable(text), SpanSequence(offsets, Block), layout)
+    if any(part >= len(layout.parts) for part in pictures):
+        raise _malformed()
+    return ExtractedText(storable(text), SpanSequence(offsets, Block), layout), pictures
+
+
+def _pictures(items: object, body: memoryview) -> tuple[dict[int, bytes], int]:
+    """Return the PDFs at the beginning of `body`, and the number of their bytes."""
+    found: dict[int, bytes] = {}
+    at = 0
+    for item in items if isinstance(items, list) else [None]:
+        part, n_bytes = _ascending(item, len(body)) if _is_pair(item) else (-1, -1)
+        if part < 0 or at + n_bytes > len(body):
+            raise _malformed()
+        found[part] = bytes(body[at : at + n_bytes])
+        at += n_bytes
+    return found, at
+
+
+def _is_pair(item: object) -> bool:
+    return isinstance(item, list) and len(item) == 2
 
 
 def _starts(offsets: Offsets) -> Ints:

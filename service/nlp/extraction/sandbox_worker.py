@@ -2,8 +2,8 @@
 
 The document arrives on standard input, the job (sandbox.ReadJob) as JSON on the command line. The answer on
 standard output is one line of JSON, then the blocks' offsets as int64 in native byte order, then, if there
-are headings, the row of each block's heading as int32, then the text in UTF-8. Imports little, since every
-document that it reads pays for the imports.
+are headings, the row of each block's heading as int32, then the PDFs that OCR may read, then the text in
+UTF-8. Imports little, since every document that it reads pays for the imports.
 """
 
 from __future__ import annotations
@@ -34,16 +34,11 @@ def main() -> None:
 def _answer(job: dict[str, Any]) -> tuple[dict[str, object], Sequence[bytes | array[int]]]:
     """Return the line of JSON and the parts that follow it; after an error there are none."""
     read = load_reader(job["reader"])  # before the limits apply, so that its libraries can load
-    _set_limits(job)
-    builder = TextBuilder(job["max_chars"])
+    set_limits(memory_bytes=job["memory_bytes"], cpu_s=job["cpu_s"])
+    builder = TextBuilder(job["max_chars"], keeps_pictures=job["keeps_pictures"])
     try:
         read(sys.stdin.buffer.read(), builder, **job["options"])
-        head: dict[str, object] = {
-            "n_blocks": len(builder.offsets) // 2,
-            "parts": [part.as_json() for part in builder.parts],
-            "headings": list(builder.headings),
-        }
-        return head, (builder.offsets, builder.heading_rows, builder.text().encode("utf-8"))
+        return _result(builder)
     except RiskscanError as error:
         return {"error": error.code, "message": error.message}, ()
     except MemoryError:
@@ -54,6 +49,18 @@ def _answer(job: dict[str, Any]) -> tuple[dict[str, object], Sequence[bytes | ar
         return {"error": TooLarge.code, "message": message}, ()
 
 
+def _result(builder: TextBuilder) -> tuple[dict[str, object], Sequence[bytes | array[int]]]:
+    pictures = builder.kept_pictures()
+    head = {
+        "n_blocks": len(builder.offsets) // 2,
+        "parts": [part.as_json() for part in builder.parts],
+        "headings": list(builder.headings),
+        "pictures": [(part, len(data)) for part, data in pictures],
+    }
+    kept = b"".join(data for _, data in pictures)
+    return head, (builder.offsets, builder.heading_rows, kept, builder.text().encode("utf-8"))
+
+
 def load_reader(name: str) -> Callable[..., None]:
     """Import a reader by its name, "module:function"."""
     module, _, function = name.partition(":")
@@ -61,12 +68,13 @@ def load_reader(name: str) -> Callable[..., None]:
     return reader
 
 
-def _set_limits(job: dict[str, Any]) -> None:
+def set_limits(*, memory_bytes: int, cpu_s: int, file_bytes: int = 0, open_files: int = 8) -> None:
+    """Limit this process for good: it can start no other, and write at most `file_bytes` to a file."""
     limits = {
-        resource.RLIMIT_AS: job["memory_bytes"],
-        resource.RLIMIT_CPU: job["cpu_s"],
-        resource.RLIMIT_FSIZE: 0,
-        resource.RLIMIT_NOFILE: 8,
+        resource.RLIMIT_AS: memory_bytes,
+        resource.RLIMIT_CPU: cpu_s,
+        resource.RLIMIT_FSIZE: file_bytes,
+        resource.RLIMIT_NOFILE: open_files,
         resource.RLIMIT_NPROC: 0,
         resource.RLIMIT_CORE: 0,
     }

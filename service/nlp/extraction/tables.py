@@ -39,6 +39,9 @@ class Table:
         spans: list[Span] = []
         headings: list[int] = []
         known = self._rows or {}
+        self._builder.check_room(
+            sum(len(cell) + 1 for _, cell in cells) - 1
+        )  # before the slower search
         at = 0
         for column, cell in cells:
             for a, b in [(0, len(cell))] if cell.isalnum() else find_blocks(cell):

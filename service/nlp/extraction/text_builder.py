@@ -15,6 +15,8 @@ MAX_BLOCKS = 1_000_000
 """Most blocks in a document. Each takes 40 bytes in the service and a few microseconds to read."""
 MAX_PARTS = 2_000
 """Most sheets, slides, attachments and files of an archive in a document."""
+MAX_PICTURE_BYTES = 67_108_864
+"""Of all PDFs that are kept for OCR together."""
 MAX_NAME_CHARS = 100
 """A longer name of a part, and a longer heading, is cut."""
 PART_SEPARATOR = " > "
@@ -65,10 +67,13 @@ class TextBuilder:
 
     `offsets` holds the start and end of each block, in turn. `heading_rows` is empty, or holds for each block
     the row of its heading in `headings`. `inflation` is spent by every zip that is read. `containers` has the
-    names of the files within which the current one is.
+    names of the files within which the current one is. With `keeps_pictures`, `pictures` gets each PDF within
+    another file that has pages without text, so that OCR can read them.
     """
 
-    def __init__(self, max_chars: int) -> None:
+    def __init__(self, max_chars: int, *, keeps_pictures: bool = False) -> None:
+        self.keeps_pictures = keeps_pictures
+        self.pictures: list[tuple[PartRecord, bytes]] = []
         self.offsets = array("q")
         self.heading_rows = array("i")
         self.headings: dict[str, int] = {}
@@ -180,9 +185,22 @@ class TextBuilder:
         del self.offsets[n_offsets:], self.parts[n_parts:], self._texts[n_texts:]
         del self.heading_rows[n_offsets // 2 :]
 
-    def has_blocks_since(self, point: tuple[int, ...]) -> bool:
-        """Return whether a block was added since a checkpoint."""
-        return len(self.offsets) > point[0]
+    def keep_picture(self, data: bytes) -> None:
+        """Keep a PDF of the current part for OCR, if there is room and it is within another file."""
+        n_kept = sum(len(kept) for _, kept in self.pictures)
+        if self.keeps_pictures and self.containers and n_kept + len(data) <= MAX_PICTURE_BYTES:
+            self.pictures.append((self.parts[-1], data))
+
+    def kept_pictures(self) -> list[tuple[int, bytes]]:
+        """Return the kept PDFs with the number of their part, from 0, in order."""
+        rows = {id(part): n for n, part in enumerate(self.parts)}
+        return [(rows[id(part)], data) for part, data in self.pictures if id(part) in rows]
+
+    def is_empty_since(self, point: tuple[int, ...], *, part: int) -> bool:
+        """Return whether `part`, begun at a checkpoint, has no block, no part after it, no picture for OCR."""
+        is_picture = any(kept is self.parts[part] for kept, _ in self.pictures)
+        is_last = len(self.parts) == part + 1
+        return len(self.offsets) == point[0] and is_last and not is_picture
 
     def drop_part_if_empty(self, at: int) -> None:
         """Remove part number `at` if the next one begins at its start, so that it holds nothing itself."""

@@ -101,15 +101,12 @@ class _SheetReader:
         for row in self._package.ended(name, "{*}row"):
             table.add_filled(self._cells(row))
             clear(row)
-        related = self._package.relationships(name).values()
-        threads = [r.target for r in related if r.kind == "threadedComment"]
-        for comments in threads or [r.target for r in related if r.kind == "comments"]:
+        targets = self._package.targets
+        for comments in targets(name, "threadedComment") or targets(name, "comments"):
             self._add_comments(comments)
-        for drawing in [r.target for r in related if r.kind == "drawing"]:
-            add_drawing(self._package, drawing, self._builder)
-            for drawn in self._package.relationships(drawing).values():
-                if drawn.kind in _DRAWN:
-                    add_drawing(self._package, drawn.target, self._builder)
+        for drawing in targets(name, "drawing"):
+            for drawn in (drawing, *targets(drawing, *_DRAWN)):
+                add_drawing(self._package, drawn, self._builder)
 
     def _cells(self, row: etree._Element) -> Iterator[tuple[int, str]]:
         """Yield column and text of each cell; a column counts from 1."""
@@ -125,7 +122,7 @@ class _SheetReader:
             return _rich_text(cell)
         value = next((v.text or "" for v in cell.iterchildren("{*}v")), "")
         if kind == "s":
-            at = int(value) if value.isdecimal() else -1
+            at = int(value) if value.isdecimal() and len(value) < 10 else -1
             return self._strings[at] if 0 <= at < len(self._strings) else ""
         if kind == "n":
             return self._dates.text(value, cell.get("s", ""))
