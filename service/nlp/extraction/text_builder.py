@@ -197,7 +197,7 @@ class TextBuilder:
         return [(rows[id(part)], data) for part, data in self.pictures if id(part) in rows]
 
     def is_empty_since(self, point: tuple[int, ...], *, part: int) -> bool:
-        """Return whether `part`, begun at a checkpoint, has no block, no part after it, no picture for OCR."""
+        """Return whether `part`, begun at a checkpoint, has no block, inner part or picture for OCR."""
         is_picture = any(kept is self.parts[part] for kept, _ in self.pictures)
         is_last = len(self.parts) == part + 1
         return len(self.offsets) == point[0] and is_last and not is_picture
