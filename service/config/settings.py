@@ -28,6 +28,7 @@ from service.config.field_types import (
     SigningKey,
     Text,
 )
+from service.config.secret_files import read_secret
 from service.config.shipped_model import folder_of
 from service.config.validation import faults
 from service.errors import ConfigError, Fault
@@ -367,7 +368,7 @@ def _values(environ: Mapping[str, str]) -> tuple[dict[str, str], list[Fault]]:
     unreadable = []
     for name in NAMES:
         try:
-            value = _secret(name, environ) if name in SECRET_NAMES else environ.get(name)
+            value = read_secret(name, environ) if name in SECRET_NAMES else environ.get(name)
         except ValueError as error:
             unreadable.append(Fault(name, f"{name} {error}."))
         else:
@@ -389,22 +390,3 @@ def _env_file() -> dict[str, str]:
         return {}
     names = {*NAMES, *(f"{secret}_FILE" for secret in SECRET_NAMES)}
     return read_env_file(path, names, other_names=COMPOSE_VARIABLES)
-
-
-def _secret(name: str, environ: Mapping[str, str]) -> str:
-    """Return the secret `name`, or the content of the file that NAME_FILE names."""
-    value, path = environ.get(name, ""), environ.get(f"{name}_FILE", "")
-    if not path:
-        return value
-    if value:
-        raise ValueError(f"and {name}_FILE are both set; set only one of them")
-    try:
-        value = (ROOT / path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeError) as error:
-        raise ValueError(
-            f"cannot be read from {path} ({type(error).__name__}); let {name}_FILE name a UTF-8 file "
-            "that this user may read"
-        ) from error
-    if not value:
-        raise ValueError(f"cannot be read from {path}, which is empty")
-    return value

@@ -138,9 +138,7 @@ class Extractor:
             extracted, pictures = self._read_in_sandbox(
                 data, reader, options, caller=caller, deadline=deadline
             )
-            if self._ocr is not None:
-                pictures = pictures or {0: data}
-                extracted = self._read_pictures(extracted, pictures, self._ocr, caller, deadline)
+            extracted = self._read_pictures(extracted, pictures or {0: data}, caller, deadline)
         if not extracted.blocks:
             raise UnreadableDocument(_why_nothing(extracted))
         return extracted
@@ -193,18 +191,19 @@ class Extractor:
         self,
         extracted: ExtractedText,
         pictures: Mapping[int, bytes],
-        ocr: Ocr,
         caller: str,
         deadline: Deadline | None,
     ) -> ExtractedText:
         """Add the text of pages that have none; `pictures` has the PDFs by the number of their part."""
+        if self._ocr is None:
+            return extracted
         read: dict[tuple[int, int], str] = {}
         for part, pdf in pictures.items():
             for page in extracted.layout.parts[part].pages.without_text:
                 if deadline is not None:
                     deadline.check()
                 with self._slots.hold(caller, timeout_s=self._time_left_s(deadline)):
-                    read[part, page] = ocr.read_page(pdf, page, deadline=deadline)
+                    read[part, page] = self._ocr.read_page(pdf, page, deadline=deadline)
         added = with_pages(extracted, read)
         check_chars(len(added.text) - 1, self._max_text_chars)
         return added
