@@ -1,4 +1,4 @@
-"""Secrets from files, as containers provide them: NAME_FILE names the file. Imports only the rest of config."""
+"""Secrets from files, as containers provide them: NAME_FILE names the file."""
 
 from __future__ import annotations
 
