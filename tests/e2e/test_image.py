@@ -13,6 +13,7 @@ from tests.support.artifacts import NAME, VERSION, make_artifact
 from tests.support.calls import HTTP
 from tests.support.databases import fresh_database
 from tests.support.documents import docx_of, pdf_of_pages
+from tests.support.office_files import archive, presentation_of, workbook_of
 from tests.support.sentences import FLOW_TEXT
 from tests.support.waiting import wait_until
 
@@ -70,8 +71,12 @@ def test_documented_flow_in_the_container_works(container):
         ("a.html", f"<p>{FLOW_TEXT}</p>".encode()),
         ("a.csv", f"note\n{FLOW_TEXT}\n".encode()),
         ("a.md", f"# Note\n\n{FLOW_TEXT}\n".encode()),
+        ("a.eml", f"Subject: Note\n\n{FLOW_TEXT}\n".encode()),
+        ("a.zip", archive(("a.txt", FLOW_TEXT.encode()))),
+        ("a.xlsx", workbook_of(FLOW_TEXT)),
+        ("a.pptx", presentation_of(FLOW_TEXT)),
     ],
-    ids=["pdf", "docx", "html", "csv", "md"],
+    ids=["pdf", "docx", "html", "csv", "md", "eml", "zip", "xlsx", "pptx"],
 )
 def test_each_format_is_read_in_the_container(container, administrator, tmp_path, name, content):
     (tmp_path / name).write_bytes(content)

@@ -30,7 +30,7 @@ def _packed(parts: dict[str, str | bytes]) -> bytes:
     return out.getvalue()
 
 
-def _rels(*targets: tuple[str, str]) -> str:
+def rels(*targets: tuple[str, str]) -> str:
     items = "".join(
         f'<Relationship Id="r{n}" Type="{_OFFICE}/{kind}" Target="{target}"/>'
         for n, (kind, target) in enumerate(targets)
@@ -54,7 +54,7 @@ def workbook(
     parts: dict[str, str | bytes] = {
         "xl/workbook.xml": f'<workbook xmlns="{_SHEETS}" xmlns:r="{_OFFICE}">'
         f"<sheets>{listed}</sheets></workbook>",
-        "xl/_rels/workbook.xml.rels": _rels(*targets),
+        "xl/_rels/workbook.xml.rels": rels(*targets),
         "xl/sharedStrings.xml": f'<sst xmlns="{_SHEETS}">{strings}</sst>',
         "xl/styles.xml": f'<styleSheet xmlns="{_SHEETS}">{styles}</styleSheet>',
     }
@@ -69,7 +69,7 @@ def presentation(*slides: str, listed: int | None = None, **more: str) -> bytes:
     parts: dict[str, str | bytes] = {
         "ppt/presentation.xml": f'<p:presentation xmlns:p="{_SLIDES}" xmlns:r="{_OFFICE}">'
         f"<p:sldIdLst>{ids}</p:sldIdLst></p:presentation>",
-        "ppt/_rels/presentation.xml.rels": _rels(
+        "ppt/_rels/presentation.xml.rels": rels(
             *(("slide", f"slides/s{n}.xml") for n in range(len(slides)))
         ),
     }
@@ -184,19 +184,19 @@ WORKBOOKS: dict[str, Callable[[], bytes]] = {
     ),
     "sheet that refers to itself": lambda: workbook(
         sheet_xml(_ROW),
-        **{"xl/worksheets/_rels/s0.xml.rels": _rels(("drawing", "s0.xml"), ("comments", "s0.xml"))},
+        **{"xl/worksheets/_rels/s0.xml.rels": rels(("drawing", "s0.xml"), ("comments", "s0.xml"))},
     ),
     "drawing that refers to itself": lambda: workbook(
         sheet_xml(_ROW),
         **{
-            "xl/worksheets/_rels/s0.xml.rels": _rels(("drawing", "d.xml")),
+            "xl/worksheets/_rels/s0.xml.rels": rels(("drawing", "d.xml")),
             "xl/worksheets/d.xml": f'<x xmlns:a="{_DRAWING}">{_PARAGRAPH}</x>',
-            "xl/worksheets/_rels/d.xml.rels": _rels(*[("chart", "d.xml")] * 50_000),
+            "xl/worksheets/_rels/d.xml.rels": rels(*[("chart", "d.xml")] * 50_000),
         },
     ),
     "target outside the package": lambda: workbook(
         sheet_xml(_ROW),
-        **{"xl/_rels/workbook.xml.rels": _rels(("worksheet", "../../../../etc/passwd"))},
+        **{"xl/_rels/workbook.xml.rels": rels(("worksheet", "../../../../etc/passwd"))},
     ),
     "dates out of range": lambda: workbook(
         sheet_xml("<row>" + "".join(f'<c s="0"><v>{v}</v></c>' for v in _NUMBERS) + "</row>"),
@@ -240,7 +240,7 @@ PRESENTATIONS: dict[str, Callable[[], bytes]] = {
     ),
     "notes that are the slide": lambda: presentation(
         slide(_PARAGRAPH),
-        **{"ppt/slides/_rels/s0.xml.rels": _rels(*[("notesSlide", "s0.xml")] * 20_000)},
+        **{"ppt/slides/_rels/s0.xml.rels": rels(*[("notesSlide", "s0.xml")] * 20_000)},
     ),
     "no slides": presentation,
     "encrypted": documents.encrypted_docx,

@@ -18,6 +18,20 @@ BUDGET = "Project has tight budget and aggressive deadline"
 SUPPLIER = "The only supplier of the pumps may go bankrupt before delivery."
 
 
+def workbook_of(text: str) -> bytes:
+    """Return a workbook of one cell."""
+    book = openpyxl.Workbook()
+    book.active["A1"] = text
+    return _saved(book)
+
+
+def presentation_of(text: str) -> bytes:
+    """Return a presentation of one slide with a title."""
+    show = pptx.Presentation()
+    show.slides.add_slide(show.slide_layouts[0]).shapes.title.text = text
+    return _saved(show)
+
+
 @cache
 def workbook() -> bytes:
     """Return a risk register: a title, a header, two risks, a comment; and a second sheet."""

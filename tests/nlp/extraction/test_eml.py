@@ -1,0 +1,71 @@
+"""What an e-mail says, whichever way its program writes it."""
+
+from email.message import EmailMessage
+
+import pytest
+
+from service.nlp.extraction.extractor import Extractor
+from tests.support import documents, office_files
+from tests.support.documents import blocks_of
+from tests.support.office_files import attach
+
+HEAD = b"From: a@b\nSubject: Words\n"
+
+
+def message_of(text="Parts are late.\n", **headers):
+    message = EmailMessage()
+    message["Subject"] = headers.get("subject", "Words")
+    message.set_content(text)
+    return message
+
+
+def parts_of(message):
+    extractor = Extractor(**documents.limits())
+    extracted = extractor.extract(message.as_bytes(), filename="a.eml", media_type=None)
+    return {part.name: part.problem for part in extracted.layout.parts if part.name}
+
+
+def test_eml_of_html_alone_reads_the_page():
+    data = HEAD + b"Content-Type: text/html; charset=utf-8\n\n<style>x</style><p>L\xc3\xa4te"
+    assert blocks_of(data, "a.eml") == ["Words", "L\u00e4te"]
+
+
+@pytest.mark.parametrize(
+    ("plain", "page", "read"),
+    [
+        ("Parts are late.", "<p>Parts are late.</p>", "Parts are late."),
+        ("Use HTML.", "<p>Parts are late, the pumps fail, and nobody pays for them.</p>", None),
+    ],
+)
+def test_eml_with_alternatives_reads_the_one_that_says_more(plain, page, read):
+    message = message_of(plain)
+    message.add_alternative(page, subtype="html")
+    expected = read or "Parts are late, the pumps fail, and nobody pays for them."
+    assert blocks_of(message.as_bytes(), "a.eml") == ["Words", expected]
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", "utf-8", "koi8-r"])
+def test_eml_body_and_subject_in_another_charset_are_decoded(charset):
+    message = EmailMessage()
+    word = "\u0414\u043e\u043c" if charset == "koi8-r" else "L\u00e4te"
+    message["Subject"] = word
+    message.set_content(word, charset=charset, cte="base64")
+    assert blocks_of(message.as_bytes(), "a.eml") == [word, word]
+
+
+def test_eml_attached_message_is_a_part_with_its_own_attachments():
+    inner = message_of("The pumps fail.", subject="Inner")
+    attach(inner, "a.txt", b"Fire in the plant.")
+    outer = message_of()
+    outer.add_attachment(inner)
+    assert parts_of(outer) == {"Inner": None, "Inner > a.txt": None}
+
+
+def test_eml_unreadable_body_does_not_hide_an_attachment():
+    message = EmailMessage()
+    message["Subject"] = "Words"
+    message.set_content(b"\0\1\2", maintype="text", subtype="plain", cte="base64")
+    attach(message, "risks.xlsx", office_files.workbook())
+    parts = parts_of(message)
+    assert "holds other data" in parts.pop("body")
+    assert parts == {"risks.xlsx > Register": None, "risks.xlsx > Notes": None}

@@ -1,0 +1,87 @@
+"""Every place of a workbook that people read, and the form in which its values appear."""
+
+import io
+from datetime import date, datetime, time
+
+import openpyxl
+import pytest
+from openpyxl.chart import BarChart, Reference
+
+from tests.support.documents import PLANTED, blocks_of
+from tests.support.hostile_files import rels, sheet_xml, workbook
+
+
+def saved(book):
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+def book_of(*values):
+    book = openpyxl.Workbook()
+    for row, value in enumerate(values, start=1):
+        book.active.cell(row, 1).value = value
+    return book
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("Tight budget", "Tight budget"),
+        (date(2026, 5, 1), "2026-05-01"),
+        (datetime(2026, 5, 1, 14, 30), "2026-05-01 14:30"),  # noqa: DTZ001 - cells have no zone
+        (time(9, 5), "09:05"),
+        (0.1 + 0.2, "0.3"),
+        (12, "12"),
+        (True, "TRUE"),
+        ("One.\nTwo.", "One.\nTwo."),
+    ],
+)
+def test_xlsx_value_of_a_cell_is_shown_as_people_see_it(value, shown):
+    assert "\n".join(blocks_of(saved(book_of(value)), "a.xlsx")) == shown
+
+
+def test_xlsx_date_of_a_workbook_that_counts_from_1904_is_right():
+    book = book_of(date(2026, 5, 1))
+    book.epoch = openpyxl.utils.datetime.CALENDAR_MAC_1904
+    assert blocks_of(saved(book), "a.xlsx") == ["2026-05-01"]
+
+
+def test_xlsx_hidden_sheet_row_and_column_are_read():
+    book = book_of("Shown", "Hidden row")
+    book.active.row_dimensions[2].hidden = True
+    hidden = book.create_sheet("Hidden")
+    hidden["A1"] = PLANTED
+    hidden.sheet_state = "hidden"
+    assert blocks_of(saved(book), "a.xlsx") == ["Shown", "Hidden row", PLANTED]
+
+
+def test_xlsx_title_of_a_chart_is_read():
+    book = book_of(1, 2)
+    chart = BarChart()
+    chart.title = PLANTED
+    chart.add_data(Reference(book.active, min_col=1, min_row=1, max_row=2))
+    book.active.add_chart(chart, "C1")
+    assert PLANTED in blocks_of(saved(book), "a.xlsx")
+
+
+def test_xlsx_result_of_a_formula_is_read_and_an_error_is_not():
+    cells = '<c t="str"><f>A1</f><v>Late parts</v></c><c t="e"><v>#REF!</v></c>'
+    assert blocks_of(workbook(sheet_xml(f"<row>{cells}</row>")), "a.xlsx") == ["Late parts"]
+
+
+def test_xlsx_rich_text_is_one_block_without_its_reading():
+    strings = "<si><r><t>Late </t></r><r><t>parts</t></r><rPh><t>reading</t></rPh></si>"
+    data = workbook(sheet_xml('<row><c t="s"><v>0</v></c></row>'), strings=strings)
+    assert blocks_of(data, "a.xlsx") == ["Late parts"]
+
+
+def test_xlsx_threaded_comment_is_read_once():
+    more = {
+        "xl/worksheets/_rels/s0.xml.rels": rels(
+            ("comments", "../comments.xml"), ("threadedComment", "../threads.xml")
+        ),
+        "xl/comments.xml": "<x><comment><text><t>[Threaded comment] Late</t></text></comment></x>",
+        "xl/threads.xml": "<x><threadedComment><text>Late parts</text></threadedComment></x>",
+    }
+    assert blocks_of(workbook(sheet_xml(""), **more), "a.xlsx") == ["Late parts"]
