@@ -33,8 +33,12 @@ def faulty(answer):
     return sorted(error["field"] for error in answer.json()["errors"])
 
 
-def test_missed_risk_without_document_is_unverified(user, scan):
-    assert missed(user, scan).json()["verified"] is False
+def test_missed_risk_in_the_stored_text_is_verified(user, scan):
+    assert missed(user, scan).json()["verified"] is True
+
+
+def test_missed_risk_that_the_stored_text_lacks_is_unverified(user, scan):
+    assert missed(user, scan, BLUE[::-1]).json()["verified"] is False
     assert [row["verified"] for row in listed(user, scan)] == [False]
 
 
@@ -59,7 +63,7 @@ def test_missed_risk_with_its_pdf_is_verified(user):
 
 
 def test_missed_risk_repeated_with_the_text_becomes_verified(user, scan):
-    first = missed(user, scan).json()
+    first = missed(user, scan, BLUE[::-1]).json()
     second = verified(user, scan)
     assert (second.status_code, second.json()["verified"]) == (200, True)
     assert second.json()["id"] != first["id"]

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -70,7 +71,7 @@ def test_write_replaces_users_by_stable_pseudonyms(lines, confirm, add_user, use
 
 
 def test_write_omits_and_counts_an_unverified_sentence(lines, reviews, scan, user):
-    reviews.report_missed(user, scan.id, MISSED)
+    reviews.report_missed(user, scan.id, replace(MISSED, context=WELL[::-1]))
     assert lines() == ([], {Status.UNVERIFIED: 1})
     reviews.report_missed(user, scan.id, MISSED, document=Submission(text=TEXT))
     [line], counts = lines()

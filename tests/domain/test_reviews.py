@@ -1,5 +1,7 @@
 """Verdicts and missed risks: permissions, revisions and refusals."""
 
+import dataclasses
+
 import pytest
 
 from db.tables import Role, Verdict
@@ -140,8 +142,13 @@ def test_report_missed_with_its_document_is_verified(report):
     assert (row.verified, is_first, row.context) == (True, True, WELL)
 
 
-def test_report_missed_without_its_document_is_unverified_until_it_is_sent(report):
-    assert not report(MISSED)[0].verified
+def test_report_missed_in_the_stored_text_is_verified(report):
+    assert report(MISSED)[0].verified
+
+
+def test_report_missed_of_another_sentence_is_unverified_until_corrected(report):
+    other = dataclasses.replace(MISSED, context=MISSED.context[::-1])
+    assert not report(other)[0].verified
     row, is_first = report(MISSED, document=DOCUMENT)
     assert (row.verified, is_first) == (True, False)
     assert report(MISSED)[0].id == row.id

@@ -68,9 +68,9 @@ class JudgementIn(StrictSchema):
 
 
 class MissedIn(StrictSchema):
-    """A missed risk. It includes its sentence because documents are not stored.
+    """A missed risk with its sentence, which the service compares with the stored text.
 
-    If the request includes the document as `file` or `text`, the service verifies the sentence's place.
+    Where no text is stored, include the document as `file` or `text`.
     """
 
     start = Integer(required=True, strict=True, validate=Range(0, MAX_INT))

@@ -16,8 +16,8 @@ import uuid_utils.compat
 from sqlalchemy.orm import Session
 
 from db import tables
+from db.queries import documents, scans
 from db.queries import feedback as queries
-from db.queries import scans
 from db.queries.feedback import Target
 from db.tables import Role, Verdict
 from service.domain.audit import Action, Actor, event, record
@@ -86,8 +86,8 @@ class Reviews:
     ) -> tuple[tables.Feedback, bool]:
         """Store a missed risk, replacing the user's report of this span; return whether it is the first.
 
-        The report is verified if `document`, a finding or an earlier verified report has the sentence at
-        the span. It cannot be verified otherwise, since documents are not stored.
+        The report is verified if `document`, the stored text, a finding or an earlier verified report has
+        the sentence at the span.
 
         Raises:
             NotFound: no scan that the user may review has this id.
@@ -224,7 +224,10 @@ def _report_missed(
     _check_against(findings, missed)
     target = Target(scan_id, user.id, 0, missed.start, missed.end)
     is_verified = (
-        is_verified or bool(findings) or queries.is_verified(session, target, missed.context)
+        is_verified
+        or bool(findings)
+        or queries.is_verified(session, target, missed.context)
+        or _is_in_stored_text(session, scan, missed)
     )
     risk_types = in_order(missed.risk_types)
     entry = _Entry(Verdict.MISSED, risk_types, missed.comment, missed.context, is_verified)
@@ -340,6 +343,15 @@ def _check_against(findings: Sequence[tables.Finding], missed: Missed) -> None:
                 "risk_types",
                 f"Finding {finding.n} names {finding.risk_type} here; confirm that one instead.",
             )
+
+
+def _is_in_stored_text(session: Session, scan: tables.Scan, missed: Missed) -> bool:
+    if scan.document_id is None:
+        return False
+    span = (missed.start, missed.end)
+    pieces = documents.list_text(session, scan.document_id, start=span[0], end=span[1])
+    texts = (p.text[max(0, span[0] - p.start) : span[1] - p.start] for p in pieces)
+    return "".join(texts) == missed.context
 
 
 def _refusal(field: str, message: str) -> InvalidRequest:
