@@ -70,6 +70,15 @@ def list_document_scans(session: Session, document_id: UUID, *, limit: int) -> S
     return session.scalars(query.limit(limit)).all()
 
 
+def scan_before(session: Session, scan: Scan) -> Scan | None:
+    """Return the newest scan of the same document that is older than `scan`."""
+    if scan.document_id is None:
+        return None
+    query = select(Scan).where(Scan.document_id == scan.document_id)
+    query = newest_first(query, Scan, after=(scan.created_at, scan.id))
+    return session.scalar(query.limit(1))
+
+
 def list_piece_starts(session: Session, document_id: UUID) -> Sequence[int]:
     """Return where the pieces of a document's text begin, ascending."""
     query = select(DocumentText.start).where(DocumentText.document_id == document_id)

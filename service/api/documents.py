@@ -11,21 +11,25 @@ from marshmallow import RAISE
 from db import tables
 from db.tables import Scope
 from service.api.current import services
-from service.api.http.authentication import auth, current_user
+from service.api.http.authentication import auth, caller_key, current_user
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
-from service.api.http.response_headers import etagged
+from service.api.http.rate_limits import limit_documents
+from service.api.http.response_headers import Headers, etagged, warning_headers
 from service.api.schemas.documents import (
     DocumentListOut,
     DocumentListQuery,
     DocumentOut,
     DocumentTextOut,
     DocumentTextQuery,
+    ScanAgainIn,
 )
+from service.api.schemas.scans import ScanHeaders, ScanOut
 from service.domain.document_storage import missing_text_reason
 from service.domain.documents import documents
 from service.domain.documents.documents import TextRange, Wanted
 from service.domain.reviews.reviews import visible_owner
+from service.domain.scans.scans import ScanOptions, StoredScan
 
 blueprint = APIBlueprint("documents", __name__, url_prefix="/api/v1/documents", tag="Documents")
 _COLUMNS = (
@@ -85,6 +89,32 @@ def get_document(document_id: UUID) -> dict[str, Any]:
 def get_text(document_id: UUID, query: dict[str, Any]) -> TextRange:
     owner_id = visible_owner(current_user())
     return services().transactions.read(documents.read_text, owner_id, document_id, Wanted(**query))
+
+
+@blueprint.post("/<uuid:document_id>/scan")
+@blueprint.auth_required(auth)
+@key_scope(Scope.SCAN)
+@blueprint.input(ScanHeaders, location="headers", arg_name="headers")
+@blueprint.input(ScanAgainIn, location="json", arg_name="body")
+@blueprint.output(ScanOut, status_code=201)
+@blueprint.doc(
+    summary="Scan the stored text of a document again, with the present model",
+    responses=[401, 409, 429, 501, 502],
+)
+@limit_documents
+def scan_again(
+    document_id: UUID, headers: dict[str, str], body: dict[str, Any]
+) -> tuple[StoredScan, Headers]:
+    stored = services().scans.scan_again(
+        current_user().id,
+        document_id,
+        ScanOptions(**body, caller=caller_key()),
+        key=headers.get("idempotency_key"),
+    )
+    return stored, [
+        ("Location", f"/api/v1/scans/{stored.scan.id}"),
+        *warning_headers(stored.scan.coverage.get("warnings", [])),
+    ]
 
 
 @blueprint.delete("/<uuid:document_id>")

@@ -18,6 +18,8 @@ from service.api.http.rate_limits import limit_documents
 from service.api.http.response_headers import Headers, etagged, warning_headers
 from service.api.http.uploads import submission
 from service.api.schemas.scans import (
+    ScanChangesOut,
+    ScanChangesQuery,
     ScanDetailOut,
     ScanHeaders,
     ScanIn,
@@ -27,6 +29,7 @@ from service.api.schemas.scans import (
 )
 from service.domain.reviews.reviews import visible_owner
 from service.domain.scans import scans
+from service.domain.scans.changes import ScanChanges, compare
 from service.domain.scans.scans import StoredScan
 
 blueprint = APIBlueprint("scans", __name__, url_prefix="/api/v1", tag="Scans")
@@ -112,6 +115,19 @@ def get_scan(scan_id: UUID) -> StoredScan:
 def delete_scan(scan_id: UUID) -> str:
     services().transactions.run(scans.delete_scan, current_user().id, scan_id)
     return ""
+
+
+@blueprint.get("/scans/<uuid:scan_id>/changes")
+@blueprint.auth_required(auth)
+@key_scope(Scope.READ)
+@blueprint.input(ScanChangesQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.output(ScanChangesOut)
+@blueprint.doc(
+    summary="Compare a scan with an earlier one: findings that are new, the same or gone"
+)
+def get_changes(scan_id: UUID, query: dict[str, UUID]) -> ScanChanges:
+    owner_id = visible_owner(current_user())
+    return services().transactions.read(compare, owner_id, scan_id, since_id=query.get("since"))
 
 
 def _total_fields(total: Total | None) -> dict[str, object]:

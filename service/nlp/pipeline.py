@@ -31,7 +31,8 @@ MIN_UNREAD_SHARE = 0.1
 class Submission:
     """A caller's document: either `text` or `data`, a file's bytes.
 
-    `caller` is an opaque key, by which callers share the document readers fairly.
+    A stored document comes as `text` with `extracted`, which is not read again. `caller` is an opaque key, by
+    which callers share the document readers fairly.
     """
 
     text: str | None = None
@@ -41,6 +42,7 @@ class Submission:
     force_llm: bool = False
     sensitivity: Sensitivity = "balanced"
     caller: str = ""
+    extracted: ExtractedText | None = None
 
     def content(self) -> bytes:
         """Return the document's bytes as submitted."""
@@ -232,6 +234,8 @@ class ScanPipeline:
             return self._segmenter.segment(extracted, deadline=deadline), extracted
 
     def _extract(self, submission: Submission, deadline: Deadline) -> ExtractedText:
+        if submission.extracted is not None:
+            return submission.extracted
         if submission.data is not None:
             return self._extractor.extract(
                 submission.data,

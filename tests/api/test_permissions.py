@@ -96,6 +96,8 @@ TABLE = {
     ("GET", "/api/v1/documents"): replace(ACCOUNTS, scope="read"),
     ("GET", DOCUMENT): READERS,
     ("GET", f"{DOCUMENT}/text"): READERS,
+    ("POST", f"{DOCUMENT}/scan"): replace(OWNER, scope="scan"),
+    ("GET", f"{SCAN}/changes"): READERS,
     ("DELETE", DOCUMENT): replace(OWNER, scope="delete"),
     ("GET", f"{SCAN}/findings"): READERS,
     ("GET", VERDICT): READERS,

@@ -7,12 +7,13 @@ from datetime import UTC
 from typing import Any
 
 from apiflask import Schema
-from apiflask.fields import UUID, AwareDateTime, Integer, List, Nested, String
+from apiflask.fields import UUID, AwareDateTime, Boolean, Integer, List, Nested, String
 from apiflask.validators import Length, OneOf, Range
 
 from db.tables import StoredText
 from service.api.schemas.fields import MAX_INT, CursorQuery, StrictSchema, Text
 from service.domain.documents.documents import MAX_SCANS, MAX_TEXT_CHARS
+from service.nlp.artifacts.operating_points import SENSITIVITIES
 
 
 class DocumentListQuery(CursorQuery):
@@ -53,6 +54,26 @@ class DocumentTextQuery(StrictSchema):
         if data.get("end", MAX_INT) <= data.get("start", 0):
             faults["end"] = "Must be greater than start."
         return faults
+
+
+class ScanAgainIn(StrictSchema):
+    """How to scan the document again; an empty object scans it as at first."""
+
+    force_llm = Boolean(
+        load_default=False, metadata={"description": "Use the LLM instead of the model."}
+    )
+    sensitivity = String(
+        load_default="balanced",
+        validate=OneOf(SENSITIVITIES),
+        metadata={"description": "Only for the model: an LLM gives no scores."},
+    )
+
+    def faults_across(self, data: dict[str, Any], raw: Mapping[str, Any]) -> dict[str, str]:
+        """Reject a sensitivity for the LLM."""
+        if data.get("force_llm") and "sensitivity" in raw:
+            message = "An LLM gives no scores to select by; send either force_llm or sensitivity."
+            return dict.fromkeys(("force_llm", "sensitivity"), message)
+        return {}
 
 
 class DocumentSummaryOut(Schema):

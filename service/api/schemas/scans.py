@@ -24,6 +24,7 @@ from marshmallow import pre_load
 from db.tables import Source
 from service.api.schemas.fields import EmptyAsNull, Flag, StoredName, StrictSchema, Text
 from service.domain.limits import COUNTED_SCANS, NUMBERED_SCANS
+from service.domain.scans.changes import Change
 from service.nlp.artifacts.operating_points import SENSITIVITIES
 from service.nlp.taxonomy import MAX_TITLE_CHARS
 
@@ -291,3 +292,56 @@ class ScanListOut(Schema):
         },
     )
     next_cursor = String(required=True, allow_none=True)
+
+
+class ScanChangesQuery(StrictSchema):
+    since = UUID(
+        metadata={
+            "description": "Id of an earlier scan of the same owner; by default the scan of this document "
+            "before this one."
+        }
+    )
+
+
+class ChangedFindingOut(Schema):
+    change = String(required=True, validate=OneOf(list(Change)))
+    finding = Integer(
+        required=True,
+        allow_none=True,
+        attribute="finding.n",
+        dump_default=None,
+        metadata={"description": "Its id in this scan; null if it is gone."},
+    )
+    since = Integer(
+        required=True,
+        allow_none=True,
+        attribute="since.n",
+        dump_default=None,
+        metadata={"description": "Its id in the earlier scan; null if it is new."},
+    )
+    fingerprint = String(
+        required=True,
+        metadata={
+            "description": "Of the sentence without differences of white space and case, the risk type, "
+            "and the number among equal findings."
+        },
+    )
+
+
+class ScanChangesOut(Schema):
+    scan = UUID(required=True, attribute="scan.id")
+    since = UUID(
+        required=True,
+        allow_none=True,
+        attribute="since.id",
+        dump_default=None,
+        metadata={"description": "null if the document has no earlier scan; then all are new."},
+    )
+    document_changed = Boolean(required=True)
+    model_changed = Boolean(required=True)
+    sensitivity_changed = Boolean(required=True)
+    findings = List(
+        Nested(ChangedFindingOut),
+        required=True,
+        metadata={"description": "This scan's findings in order, then those that are gone."},
+    )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -18,14 +19,22 @@ from db import tables
 from db.error_codes import is_duplicate, is_missing_parent
 from db.queries import scans as queries
 from db.queries.audit import Event
-from db.queries.documents import add_document, forget_scan
+from db.queries.documents import add_document, forget_scan, get_document, list_text
 from db.tables import StoredText
 from service.domain.audit import Action, Actor, event, record
-from service.domain.document_storage import NewDocument, TextPolicy, new_document, text_policy
+from service.domain.document_storage import (
+    NewDocument,
+    TextPolicy,
+    extracted_text,
+    missing_text_reason,
+    new_document,
+    text_policy,
+)
 from service.domain.limits import COUNTED_SCANS
 from service.domain.transactions import Transactions
 from service.errors import Conflict, Fault, InvalidRequest, NotFound, Unauthenticated
-from service.nlp.document import Finding
+from service.nlp.artifacts.operating_points import Sensitivity
+from service.nlp.document import ExtractedText, Finding
 from service.nlp.observer import NULL_OBSERVER, Observer, observe_stage
 from service.nlp.pipeline import ScanPipeline, ScanResult, Submission
 from service.nlp.taxonomy import Taxonomy, unknown_name
@@ -57,6 +66,30 @@ class StoredScan:
 
     scan: tables.Scan
     data: list[dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class ScanOptions:
+    """How to scan a stored document again; see Submission."""
+
+    force_llm: bool = False
+    sensitivity: Sensitivity = "balanced"
+    caller: str = ""
+
+    def submission(self, document: tables.Document, extracted: ExtractedText) -> Submission:
+        return Submission(
+            text=extracted.text,
+            filename=document.name,
+            force_llm=self.force_llm,
+            sensitivity=self.sensitivity,
+            caller=self.caller,
+            extracted=extracted,
+        )
+
+    def fingerprint(self, document_id: UUID) -> str:
+        """Return a SHA-256 (hex) over what determines the result, to detect repeated requests."""
+        text = f"{document_id} {self.force_llm} {self.sensitivity}"
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Scans:
@@ -93,14 +126,42 @@ class Scans:
         if key and (earlier := self._earlier(user_id, key, request_sha256)):
             return earlier
         result = self._pipeline.scan(submission)
+        policy = text_policy(self._store_text)
         new = _new_scan(
-            user_id,
-            submission,
-            result,
-            policy=text_policy(self._store_text),
-            key=key,
-            request_sha256=request_sha256,
+            user_id, submission, result, policy=policy, key=key, request_sha256=request_sha256
         )
+        return self._stored(new, result, began_s=began_s)
+
+    def scan_again(
+        self, user_id: UUID, document_id: UUID, options: ScanOptions, *, key: str | None
+    ) -> StoredScan:
+        """Scan the stored text of a user's document with the present model, and store the scan.
+
+        Raises:
+            NotFound: the user has no such document, or its text is not stored.
+            Conflict, Unauthenticated, DatabaseUnavailable: as in `create`; and what ScanPipeline.scan raises.
+        """
+        began_s = time.monotonic()
+        request_sha256 = options.fingerprint(document_id) if key else None
+        if key and (earlier := self._earlier(user_id, key, request_sha256)):
+            return earlier
+        document, extracted = self._transactions.read(_stored_text, user_id, document_id)
+        submission = options.submission(document, extracted)
+        result = replace(
+            self._pipeline.scan(submission),
+            document_sha256=document.sha256 or "",
+            media_type=document.media_type,
+            size_bytes=document.size_bytes,
+        )
+        policy = TextPolicy(StoredText.FULL)  # the text is stored already
+        new = _new_scan(
+            user_id, submission, result, policy=policy, key=key, request_sha256=request_sha256
+        )
+        return self._stored(new, result, began_s=began_s)
+
+    def _stored(self, new: _NewScan, result: ScanResult, *, began_s: float) -> StoredScan:
+        """Store a new scan and report it; return an earlier one with its key if that was faster."""
+        user_id, key = new.values["user_id"], new.values["idempotency_key"]
         try:
             with observe_stage(self._observer, "store"):
                 scan = self._transactions.run(_store, new)
@@ -111,7 +172,7 @@ class Scans:
             if (
                 key
                 and is_duplicate(error)
-                and (earlier := self._earlier(user_id, key, request_sha256))
+                and (earlier := self._earlier(user_id, key, new.values["request_sha256"]))
             ):
                 return earlier
             raise
@@ -197,6 +258,17 @@ def _check_labels(session: Session, filters: queries.ScanFilter, taxonomy: Taxon
     if faults:
         message = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
         raise InvalidRequest(message, faults=tuple(faults))
+
+
+def _stored_text(
+    session: Session, user_id: UUID, document_id: UUID
+) -> tuple[tables.Document, ExtractedText]:
+    document = get_document(session, document_id, user_id)
+    if document is None:
+        raise NotFound("There is no document with this id that you may scan.")
+    if document.text_stored != StoredText.FULL:
+        raise NotFound(missing_text_reason(document) or "The text of this document is not stored.")
+    return document, extracted_text(document, list_text(session, document_id))
 
 
 def _scan_by_key(
