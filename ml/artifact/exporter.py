@@ -19,7 +19,7 @@ from ml.commands import command
 from ml.corpus.dataset import Dataset, load_dataset
 from ml.evaluation.calibration import Calibration, uncalibrated
 from ml.settings import Settings
-from ml.training.checkpoints import model_path
+from ml.training.checkpoints import model_path, run_risk_types
 from ml.versions import resolve
 from service.config import settings as config
 from service.errors import ConfigError
@@ -92,10 +92,11 @@ def _write(settings: Settings, state: dict[str, Floats], dataset: Dataset, folde
     run, taxonomy = settings.run_dir, dataset.taxonomy
     network = read_network_config(run / artifacts.CONFIG_FILE)
     n_labels = network.n_labels
-    if n_labels != len(taxonomy.risk_types):
+    trained_for = run_risk_types(run)
+    if n_labels != len(taxonomy.risk_types) or trained_for not in {None, taxonomy.risk_types}:
         raise ConfigError(
-            f"{run} was trained for {n_labels} risk types, and the taxonomy of [data] has "
-            f"{len(taxonomy.risk_types)}: run `{command('ml', 'train', 'CONFIG')}` again."
+            f"{run} was trained for {n_labels} risk types that are not the {len(taxonomy.risk_types)} of the "
+            f"taxonomy of [data]: run `{command('ml', 'train', 'CONFIG')}` again."
         )
     if settings.artifact.adapter_rank:
         state = _held_by_adapter(settings, state, network)

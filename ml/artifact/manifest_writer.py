@@ -54,11 +54,25 @@ def manifest_metrics(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of the evaluation that the manifest stores: [value, low, high] of each measure.
 
     `at_threshold` is at the balanced operating point, `cross_fitted` with thresholds chosen on other
-    documents.
+    documents; `sets` has the latter for all dev sentences and for each file of them.
     """
 
     def rounded(block: Mapping[str, Mapping[str, float]]) -> dict[str, list[float]]:
         return {k: [round(m[key], 4) for key in ("value", "low", "high")] for k, m in block.items()}
+
+    def one_set(block: Mapping[str, Any]) -> dict[str, Any]:
+        promises = block["promises"].items()
+        return {
+            "sentences": block["data"]["sentences"],
+            "with_risk": block["data"]["with_risk"],
+            "cross_fitted": rounded(block["nested"]),
+            "promises": {
+                point: rounded({k: m for k, m in kept.items() if k != "off"})
+                for point, kept in promises
+            },
+            "risk_calibration_error": round(block["calibration"]["risk_error"], 4),
+            "calibration_error": round(block["calibration"]["pair_error"], 4),
+        }
 
     points, scale = evaluation["float32_difference_points"], evaluation["calibration"]
     return {
@@ -66,6 +80,7 @@ def manifest_metrics(evaluation: Mapping[str, Any]) -> dict[str, Any]:
         "interval": "95 %, bootstrap over documents",
         "at_threshold": rounded(evaluation["sensitivities"]["balanced"]),
         "cross_fitted": rounded(evaluation["nested"]),
+        "sets": {name: one_set(block) for name, block in evaluation["sets"].items()},
         "sensitivities": {s: rounded(m) for s, m in evaluation["sensitivities"].items()},
         "ranking": rounded(evaluation["ranking"]),
         "risk_calibration_error": round(scale["risk_error"], 4),

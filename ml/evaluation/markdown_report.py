@@ -34,6 +34,8 @@ _BASELINES = {
     "keywords": "keyword rules",
 }
 
+_UNMEASURED = "No baselines were measured; `ml evaluate CONFIG --baselines` measures them."
+
 
 def report(evaluation: Figures) -> str:
     """Return evaluation.md."""
@@ -67,7 +69,7 @@ def _about(evaluation: Figures) -> str:
         return text
     return (
         f"{text} Nested: each document's temperature,\nbias and thresholds were fitted on other documents, "
-        "the mean of five random splits; so were those of the baselines that have any."
+        "the mean of five random splits; so were those of baselines that have any."
     )
 
 
@@ -77,7 +79,7 @@ def _section(title: str, text: str) -> list[str]:
 
 def quality(evaluation: Figures) -> str:
     """Return F1 of the model, as it is and nested, and of each baseline."""
-    baselines = evaluation.get("baselines", {})
+    baselines = _baselines(evaluation)
     first = next(iter(evaluation["sensitivities"]))
     columns = {
         f"as it is, {first}": evaluation["sensitivities"][first],
@@ -127,7 +129,7 @@ def ranking(evaluation: Figures) -> str:
     """Return the ranking metrics, of the model and of the baselines that give scores."""
     if evaluation["ranking"] is None:
         return ""
-    scored = {n: b for n, b in evaluation.get("baselines", {}).items() if b["ranking"]}
+    scored = {n: b for n, b in _baselines(evaluation).items() if b["ranking"]}
     blocks = [evaluation["ranking"], *(b["ranking"] for b in scored.values())]
     return markdown_table(
         ["", "model", *(_BASELINES[name] for name in scored)],
@@ -183,11 +185,19 @@ def _promise(point: Figures, key: str) -> str:
     return f"{interval(point[key])}, {100 * point['off']:+.1f}"
 
 
+def _baselines(evaluation: Figures) -> Figures:
+    """Return the figures of each baseline by its name; none if they were not measured."""
+    measured: Figures | None = evaluation.get("baselines")
+    return measured or {}
+
+
 def verdicts(evaluation: Figures) -> str:
     """Return a line per baseline: whether the model is better."""
+    if evaluation.get("baselines", {}) is None:
+        return _UNMEASURED
     sentences = [
         verdict(Difference(**b["difference"]), "the model", _BASELINES[name])
-        for name, b in evaluation.get("baselines", {}).items()
+        for name, b in _baselines(evaluation).items()
     ]
     return "\n".join(f"- {one[0].upper()}{one[1:]}" for one in sentences)
 

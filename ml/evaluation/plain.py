@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 import numpy as np
@@ -74,7 +74,12 @@ def plain_figures(analyzer: SentenceScorer, examples: Sequence[Example]) -> dict
     same in all.
     """
     y = targets(examples, analyzer.taxonomy) > 0
-    hits = _decide(analyzer, [e.text for e in examples])
+    plain = [e.text for e in examples]
+    forms = {name: [form(text) for text in plain] for name, form in FORMS.items()}
+    # In one call, since a model reads several forms of a sentence as the same tokens, and scores these once.
+    texts = list(dict.fromkeys([*plain, *chain.from_iterable(forms.values())]))
+    decided = dict(zip(texts, _decide(analyzer, texts), strict=True))
+    hits = np.array([decided[text] for text in plain])
     found, risk = _any(hits), _any(y)
     return {
         "data": describe(examples),
@@ -86,7 +91,9 @@ def plain_figures(analyzer: SentenceScorer, examples: Sequence[Example]) -> dict
         "false_alarms": _share(found[~risk]),
         "risk_f1": float(f1(count(found, risk).sum(axis=0))),
         "by_kind": _by_kind(found, examples),
-        "unchanged": _unchanged(analyzer, examples, found),
+        "unchanged": _unchanged(
+            examples, forms, {text: bool(row.any()) for text, row in decided.items()}
+        ),
     }
 
 
@@ -117,14 +124,15 @@ def _by_kind(found: Bools, examples: Sequence[Example]) -> dict[str, dict[str, A
 
 
 def _unchanged(
-    analyzer: SentenceScorer, examples: Sequence[Example], found: Bools
+    examples: Sequence[Example], forms: Mapping[str, Sequence[str]], risky: Mapping[str, bool]
 ) -> dict[str, dict[str, Any]]:
+    """Return the figures `unchanged`; `risky` has the verdict of each text."""
     effects: dict[str, dict[str, Any]] = {}
     always = np.ones(len(examples), np.bool_)
-    for name, form in FORMS.items():
-        texts = [form(e.text) for e in examples]
-        same = _any(_decide(analyzer, texts)) == found
-        altered = np.array([text != e.text for text, e in zip(texts, examples, strict=True)])
+    for name, texts in forms.items():
+        pairs = [(e.text, text) for e, text in zip(examples, texts, strict=True)]
+        same = np.array([risky[text] == risky[plain] for plain, text in pairs], np.bool_)
+        altered = np.array([text != plain for plain, text in pairs], np.bool_)
         effects[name] = {
             "sentences": int(altered.sum()),
             "share": _share(same[altered]) if altered.any() else None,

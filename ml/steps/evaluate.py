@@ -29,7 +29,7 @@ from service.nlp.artifacts.operating_points import SENSITIVITIES, Sensitivity
 
 _FILE = click.Path(path_type=Path)
 _KINDS = ROOT / "ml/data/kinds.toml"
-_CONFIG = ROOT / "ml/configs/riskscan-minilm.toml"
+_CONFIG = ROOT / "ml/configs/riskscan-fast.toml"
 
 
 @click.command(cls=ListOptions)
@@ -54,6 +54,11 @@ _CONFIG = ROOT / "ml/configs/riskscan-minilm.toml"
     help="Decide at this sensitivity; may be repeated.",
 )
 @click.option("--train", type=_FILE, default=_CONFIG, help="Configuration a baseline learns from.")
+@click.option(
+    "--baselines",
+    is_flag=True,
+    help="With CONFIG, measure the baselines, too: knn embeds every training sentence once.",
+)
 def evaluate(
     config: Path | None,
     *,
@@ -63,12 +68,13 @@ def evaluate(
     out: Path | None,
     sensitivities: tuple[Sensitivity, ...],
     train: Path,
+    baselines: bool,
 ) -> None:
     """Measure the exported artifact, or any other analyzer, the way the service calls it.
 
-    With CONFIG, measures the run's artifact on its dev sentences beside all baselines, writes the report
-    into the run's folder, and the figures into the artifact's manifest and model card. The artifact stays
-    unchanged if its decisions differ from those of the run's float32 weights.
+    With CONFIG, measures the run's artifact on its dev sentences, writes the report into the run's folder,
+    and the figures into the artifact's manifest and model card. The artifact stays unchanged if its decisions
+    differ from those of the run's float32 weights.
 
     With --analyzer and --data, measures anything else: SPEC is an artifact's folder, the http:// address of
     a service, llm, tfidf, knn or keywords.
@@ -76,7 +82,7 @@ def evaluate(
     The report: evaluation.json, evaluation.md, predictions.npz and drawings. It holds no sentence.
     """
     if config is not None and analyzer is None and not data:
-        run(load(config))
+        run(load(config), baselines=baselines)
     elif config is None and analyzer is not None and data:
         taxonomy, assigned = taxonomy_of(analyzer, train), read_kinds(kinds)
         examples = [e for path in data for e in read_examples(path, taxonomy, kinds=assigned)]
@@ -85,8 +91,10 @@ def evaluate(
         raise click.UsageError("Name a configuration file, or both --analyzer and --data.")
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, *, baselines: bool = False) -> None:
     """Evaluate the run, write the report, and put the figures into the artifact.
+
+    Without `baselines` the report says that they were not measured.
 
     Raises:
         FidelityError: the artifact decides significantly differently from its float32 weights.
@@ -98,7 +106,9 @@ def run(settings: Settings) -> None:
     if points := evaluation["float32_difference_points"]:
         measured = {k: Measure(**m) for k, m in points.items()}
         quantization_loss.check(measured, weights=model_path(run_dir))
-    evaluation["baselines"] = baseline_figures(settings, dataset, predictions)
+    evaluation["baselines"] = (
+        baseline_figures(settings, dataset, predictions) if baselines else None
+    )
     write_figures(run_dir, evaluation)
     fields = manifest_fields(folder) | {"metrics": manifest_metrics(evaluation)}
     write_card(folder, fields, evaluation, summary(dataset))

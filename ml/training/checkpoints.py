@@ -23,7 +23,7 @@ from ml.json_file import write_json
 from ml.settings import Settings, TrainSettings
 from service.errors import ConfigError
 from service.nlp.arrays import Floats
-from service.nlp.taxonomy import built_in
+from service.nlp.taxonomy import TAXONOMY_FILE, built_in, read_taxonomy
 
 
 def checkpoint_path(run: Path, seed: int, k: int) -> Path:
@@ -51,6 +51,20 @@ def last_checkpoints(run: Path, settings: TrainSettings) -> list[Path]:
 def model_path(run: Path) -> Path:
     """Return the file of the run's result, which export reads."""
     return run / "model.safetensors"
+
+
+def run_risk_types(run: Path) -> tuple[str, ...] | None:
+    """Return the risk types of a finished run; None if an earlier version wrote it, which did not say.
+
+    Raises:
+        ArtifactError: its taxonomy.json is invalid.
+    """
+    path = run / TAXONOMY_FILE
+    if not path.is_file():
+        return None
+    return read_taxonomy(
+        path, remedy=f"Train again: `{command('ml', 'train', 'CONFIG')}`."
+    ).risk_types
 
 
 def blended(new: dict[str, Floats], old: dict[str, Floats], keep: float) -> dict[str, Floats]:

@@ -44,7 +44,7 @@ def train_seed(settings: Settings, inputs: Inputs, seed: int, accelerator: Accel
     if checkpoint_path(settings.run_dir, seed, settings.train.n_checkpoints).is_file():
         return  # finished by an earlier run
     torch.manual_seed(seed)
-    model = starting_network(settings, inputs.n_labels)
+    model = starting_network(settings)
     training = Training(model, inputs, settings, seed, accelerator)
     training.resume()
     training.run()

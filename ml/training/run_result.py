@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ml.corpus.dataset import Dataset, targets
-from ml.settings import Settings
+from ml.settings import Settings, TrainSettings
 from ml.training import cross_fitting, neighbour_heads
 from ml.training.base import base_tokenizer
 from ml.training.batches import in_bfloat16, model_logits, pooled_vectors
@@ -27,28 +27,30 @@ def write_result(settings: Settings, inputs: Inputs, dataset: Dataset) -> None:
     The influence of neighbours is learned beside the cross-fitted logits of the runs in `influence_of`, which
     may name this run. It stays that of the start model if there are none.
     """
+    start = starting_network(settings)
     if settings.train.folds > 1:
-        write_cross_fitted_scores(settings, inputs, dataset)
+        write_cross_fitted_scores(settings, inputs, dataset, start)
     neighbours = cross_fitting.real_sentence_logits(settings.train.influence_of, dataset.train)
-    state = mean_of_seeds(settings, inputs, settings.train.seeds)
+    state = mean_of_seeds(settings, start, settings.train.seeds)
     if neighbours:
-        state |= fit_influence(settings, inputs, dataset, state, neighbours)
-    config = replace(_start(settings, inputs).config, influence="influence.weight" in state)
-    write_description(settings.run_dir, config, base_tokenizer(settings.base).tokenizer)
+        network = network_with(state, start.config)
+        state |= fit_influence(network, settings.train, inputs, dataset, neighbours)
+    config = replace(start.config, influence="influence.weight" in state)
+    tokenizer = base_tokenizer(settings.base).tokenizer
+    write_description(settings.run_dir, config, tokenizer, dataset.taxonomy)
     save_state(str(model_path(settings.run_dir)), state)
 
 
 def fit_influence(
-    settings: Settings,
+    model: Network,
+    recipe: TrainSettings,
     inputs: Inputs,
     dataset: Dataset,
-    state: dict[str, torch.Tensor],
     neighbours: Mapping[int, list[Floats]],
 ) -> dict[str, torch.Tensor]:
     """Return the learned influence of neighbouring rows, see ml/training/neighbour_heads.py."""
-    model = network_with(state, _start(settings, inputs).config)
     ids = [inputs.ids[k] for k in neighbours]
-    pooled = pooled_vectors(model, ids, bfloat16=in_bfloat16(settings.train)).numpy()
+    pooled = pooled_vectors(model, ids, bfloat16=in_bfloat16(recipe)).numpy()
     logits = np.array([np.mean(scores, axis=0) for scores in neighbours.values()], np.float32)
     examples = [dataset.train[k] for k in neighbours]
     heads = neighbour_heads.fit(pooled, logits, targets(examples, dataset.taxonomy), examples)
@@ -56,30 +58,27 @@ def fit_influence(
 
 
 def mean_of_seeds(
-    settings: Settings, inputs: Inputs, seeds: Sequence[int]
+    settings: Settings, start: Network, seeds: Sequence[int]
 ) -> dict[str, torch.Tensor]:
-    """Return the mean of the seeds' last checkpoints, moved towards the start by the share `keep`."""
+    """Return the mean of the seeds' last checkpoints, moved towards `start` by the share `keep`."""
     mean = averaged(last_checkpoints(settings.run_dir, replace(settings.train, seeds=list(seeds))))
-    start = {n: v.numpy() for n, v in _start(settings, inputs).state().items()}
-    return {n: torch.from_numpy(v) for n, v in blended(mean, start, settings.train.keep).items()}
+    before = {n: v.numpy() for n, v in start.state().items()}
+    return {n: torch.from_numpy(v) for n, v in blended(mean, before, settings.train.keep).items()}
 
 
-def write_cross_fitted_scores(settings: Settings, inputs: Inputs, dataset: Dataset) -> None:
+def write_cross_fitted_scores(
+    settings: Settings, inputs: Inputs, dataset: Dataset, start: Network
+) -> None:
     """Score each fold that seeds held out with their mean."""
     recipe = settings.train
     n_labelled = len(dataset.train)
     logits = np.zeros((n_labelled, inputs.n_labels), np.float32)
     for fold in range(min(recipe.folds, len(recipe.seeds))):
-        model = _start(settings, inputs)
         seeds = [s for s in recipe.seeds if cross_fitting.held_out_fold(recipe, s) == fold]
-        model.load_state(mean_of_seeds(settings, inputs, seeds))
+        model = network_with(mean_of_seeds(settings, start, seeds), start.config)
         rows = np.flatnonzero(inputs.fold[:n_labelled] == fold)
         ids = [inputs.ids[k] for k in rows]
         logits[rows] = model_logits(model, ids, bfloat16=in_bfloat16(recipe)).numpy()
     scored = np.flatnonzero(inputs.fold[:n_labelled] < len(recipe.seeds))
     texts = [dataset.train[k].text for k in scored]
     cross_fitting.write(settings.run_dir, texts, logits[scored])
-
-
-def _start(settings: Settings, inputs: Inputs) -> Network:
-    return starting_network(settings, inputs.n_labels)

@@ -21,11 +21,17 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from ml.corpus.dataset import Example
+from ml.corpus.dataset import Example, load_taxonomy
 from ml.settings import Settings, TrainSettings
 from ml.training import cross_fitting
 from ml.training.batches import encode, in_bfloat16, logits_and_vectors
-from ml.training.trained_models import TrainedModel, groups_that_fit, mean_network, open_models
+from ml.training.trained_models import (
+    TrainedModel,
+    check_risk_types,
+    groups_that_fit,
+    mean_network,
+    open_models,
+)
 from service.config.settings import ROOT
 from service.nlp.arrays import Floats
 
@@ -55,13 +61,19 @@ def lessons(settings: Settings, examples: Sequence[Example]) -> Lessons:
     The mean is of weights for teachers of one shape, and of logits for others, each of which reads the
     sentences by its own tokenizer; their vectors stand side by side, each of length 1. A sentence that a
     teacher held out of its own training takes that teacher's cross-fitted score instead of the mean's.
+
+    Raises:
+        ConfigError: a teacher is missing, or has other risk types than the data.
     """
     recipe = settings.train
+    models = open_models(recipe.teachers)
+    for model in models:
+        check_risk_types(model, load_taxonomy(settings.data).risk_types, key="[train] teachers")
     held_out = [cross_fitting.read(ROOT / name) for name in recipe.teachers]
     unseen = [cross_fitting.held_out_logits(e, held_out) for e in examples]
     needs_vectors = recipe.vector_weight > 0
     read = [e.text for e, known in zip(examples, unseen, strict=True) if needs_vectors or not known]
-    rows = scored(settings, read)
+    rows = scored(settings, models, read)
     digests = [cross_fitting.digest(e.text) for e in examples]
     logits = [
         np.mean(known, axis=0) if known else rows[key][0]
@@ -72,7 +84,7 @@ def lessons(settings: Settings, examples: Sequence[Example]) -> Lessons:
     return Lessons(probabilities, vectors)
 
 
-def scored(settings: Settings, texts: Sequence[str]) -> Rows:
+def scored(settings: Settings, models: Sequence[TrainedModel], texts: Sequence[str]) -> Rows:
     """Return logits and vector, (n_risk_types,) and (width,), of each text and of others, by its digest.
 
     Those in the run's folder are read, the others computed and added; a killed computation loses
@@ -81,7 +93,6 @@ def scored(settings: Settings, texts: Sequence[str]) -> Rows:
     if not texts:
         return {}
     path, recipe = settings.run_dir / FILE, settings.train
-    models = open_models(recipe.teachers)
     fingerprint = _fingerprint(models, recipe)
     with _locked(path):
         rows = _read(path, fingerprint)

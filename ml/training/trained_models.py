@@ -11,11 +11,12 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from ml.commands import command
+from ml.corpus.dataset import load_taxonomy
 from ml.json_file import write_json
 from ml.settings import Settings, load
 from ml.training.base import base_config, base_network, base_tokenizer
 from ml.training.batches import open_tokenizer
-from ml.training.checkpoints import model_path
+from ml.training.checkpoints import model_path, run_risk_types
 from service.config.settings import ROOT
 from service.errors import ConfigError
 from service.nlp.artifacts import artifact as artifacts
@@ -24,39 +25,47 @@ from service.nlp.artifacts.manifest import MANIFEST_FILE
 from service.nlp.inference.network import Network
 from service.nlp.inference.network_config import NetworkConfig, read_network_config
 from service.nlp.inference.torch_engine import load_network
+from service.nlp.taxonomy import TAXONOMY_FILE, Taxonomy
 
 State = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedModel:
-    """The network of an artifact or of a finished run; `state` has our tensor names."""
+    """The network of an artifact or of a finished run; `state` has our tensor names.
+
+    `risk_types` are the keys of its logits, in order; None for a run that did not write them.
+    """
 
     folder: Path
     config: NetworkConfig
     state: State
     tokenizer: Tokenizer
+    risk_types: tuple[str, ...] | None
 
     def fits(self, other: TrainedModel) -> bool:
         """Return whether the mean of both models' weights is a model."""
         return not differences(self.config, other.config) and _same(self.tokenizer, other.tokenizer)
 
 
-def starting_network(settings: Settings, n_labels: int) -> Network:
+def starting_network(settings: Settings) -> Network:
     """Return the network from which training starts: the mean of the models in `start`, or the base.
 
     Raises:
         ConfigError: the base cannot be used, a folder of `start` has neither an artifact nor a finished run,
-            or holds a network that is not around this base.
+            or holds a network that is not around this base or has other risk types than the data.
         ArtifactError: an artifact was altered.
     """
     base, dropout = settings.base, settings.train.dropout
+    risk_types = load_taxonomy(settings.data).risk_types
+    n_labels = len(risk_types)
     if not base.start:
         return base_network(base, n_labels=n_labels, dropout=dropout)
     expected = base_config(base, n_labels=n_labels, dropout=dropout)
     models = open_models(base.start)
     tokenizer = base_tokenizer(base).tokenizer
     for model in models:
+        check_risk_types(model, risk_types, key="[base] start")
         faults = differences(model.config, expected)
         if not faults and not _same(model.tokenizer, tokenizer):
             faults = ["its tokenizer has another vocabulary"]
@@ -77,6 +86,41 @@ def open_models(names: Sequence[str]) -> list[TrainedModel]:
         ArtifactError: an artifact was altered.
     """
     return [_open(ROOT / name) for name in names]
+
+
+def check_risk_types(model: TrainedModel, risk_types: Sequence[str], *, key: str) -> None:
+    """Check that a model's logits have the keys of the data, in the same order.
+
+    `key` is the setting that names the model.
+
+    Raises:
+        ConfigError: they differ; the message names the difference.
+    """
+    theirs = model.risk_types
+    if theirs is None:
+        n_labels = model.config.n_labels
+        fault = "" if n_labels == len(risk_types) else f"it has {n_labels}, not {len(risk_types)}"
+    else:
+        fault = _difference(theirs, tuple(risk_types))
+    if fault:
+        raise ConfigError(
+            f"{key}: the model in {model.folder} has other risk types than the taxonomy of [data]: {fault}. "
+            "Leave it out, or name its taxonomy."
+        )
+
+
+def _difference(theirs: Sequence[str], ours: Sequence[str]) -> str:
+    """Return in words how the keys of a model differ from those of the data, "" if they do not."""
+    if theirs == ours:
+        return ""
+    lacking = [key for key in ours if key not in theirs]
+    extra = [key for key in theirs if key not in ours]
+    parts = [f"it lacks {', '.join(lacking)}"] if lacking else []
+    parts += [f"it has {', '.join(extra)}"] if extra else []
+    if not parts:
+        k = next(k for k, pair in enumerate(zip(theirs, ours, strict=True)) if len({*pair}) > 1)
+        parts = [f"they are in another order, {theirs[k]} in the place of {ours[k]}"]
+    return "; ".join(parts)
 
 
 def mean_network(models: Sequence[TrainedModel], *, dropout: float) -> Network:
@@ -112,9 +156,12 @@ def network_with(state: State, config: NetworkConfig) -> Network:
     return network
 
 
-def write_description(run: Path, config: NetworkConfig, tokenizer: Tokenizer) -> None:
-    """Write config.json and tokenizer.json of a run, which make its weights a model."""
+def write_description(
+    run: Path, config: NetworkConfig, tokenizer: Tokenizer, taxonomy: Taxonomy
+) -> None:
+    """Write config.json, tokenizer.json and taxonomy.json of a run, which make its weights a model."""
     write_json(run / CONFIG_FILE, asdict(config))
+    (run / TAXONOMY_FILE).write_text(taxonomy.as_json(), encoding="utf-8")
     (run / TOKENIZER_FILE).write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
 
 
@@ -136,15 +183,16 @@ def _same(tokenizer: Tokenizer, other: Tokenizer) -> bool:
 def _open(folder: Path) -> TrainedModel:
     if model_path(folder).is_file() and (folder / CONFIG_FILE).is_file():
         config = read_network_config(folder / CONFIG_FILE)
-        tokenizer = open_tokenizer(folder / TOKENIZER_FILE)
-        return TrainedModel(folder, config, dict(load_file(model_path(folder))), tokenizer)
+        tokenizer, state = open_tokenizer(folder / TOKENIZER_FILE), load_file(model_path(folder))
+        return TrainedModel(folder, config, dict(state), tokenizer, run_risk_types(folder))
     if not (folder / MANIFEST_FILE).is_file():
         raise ConfigError(
             f"{folder} has neither an artifact nor a finished run: {_remedy(folder)}."
         )
     artifact = artifacts.load(folder)
     network = load_network(artifact)
-    return TrainedModel(folder, network.config, network.state(), artifact.tokenizer())
+    labels = artifact.manifest.labels
+    return TrainedModel(folder, network.config, network.state(), artifact.tokenizer(), labels)
 
 
 def _remedy(folder: Path) -> str:

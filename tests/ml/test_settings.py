@@ -9,7 +9,7 @@ from service.config.settings import ROOT
 from service.errors import ConfigError
 
 CONFIGS = sorted((ROOT / "ml/configs").glob("*.toml"))
-SHIPPED = ROOT / "ml/configs/riskscan-minilm.toml"
+SHIPPED = ROOT / "ml/configs/retrain.toml"
 each_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 
 
@@ -79,7 +79,7 @@ def test_all_faults_are_named_at_once_with_file_table_and_key(tmp_path: Path):
     text = (
         SHIPPED.read_text().replace("epochs = 2", 'epochs = "two"', 1).replace("[base]", "[bass]")
     )
-    (tmp_path / "x.toml").write_text(text.replace("keep = 0.35", "keep = 1.0"))
+    (tmp_path / "x.toml").write_text(text.replace("keep = 0.5", "keep = 1.0"))
     with pytest.raises(ConfigError) as caught:
         settings.load(tmp_path / "x.toml")
     message = caught.value.message

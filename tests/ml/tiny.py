@@ -21,15 +21,17 @@ _TABLES = {
 }
 
 
-def write_config(folder: Path, /, *, n_train: int = 24, encoder=None, **changes) -> Path:
-    """Write a configuration over `n_train` sentences to train and 24 to choose on; values are TOML.
+def write_config(
+    folder: Path, /, *, n_train: int = 24, n_dev: int = 24, encoder=None, **changes
+) -> Path:
+    """Write a configuration over `n_train` sentences to train and `n_dev` to choose on; values are TOML.
 
     One epoch is six steps, with a checkpoint in the middle and at the end. Each has 90 MB, unless `encoder`
     is a small folder of tests/support/encoders.py.
     """
     lines = (ROOT / "ml/data/authored-a.jsonl").read_text().splitlines(keepends=True)
     (folder / "train.jsonl").write_text("".join(lines[:n_train]))
-    (folder / "dev.jsonl").write_text("".join(lines[60:84]))
+    (folder / "dev.jsonl").write_text("".join(lines[60 : 60 + n_dev]))
     text = (ROOT / "ml/configs/retrain.toml").read_text()
     values = {
         "real": "[]",

@@ -35,7 +35,7 @@ def test_votes_weigh_the_nearest_and_choose_k_excludes_the_own_document():
 
 @NEEDS_ENCODER
 def test_embedder_similar_sentence_is_nearest_and_embedding_is_cached(tmp_path, monkeypatch):
-    settings = load(ROOT / "ml/configs/riskscan-minilm.toml")
+    settings = load(ROOT / "ml/configs/riskscan-fast.toml")
     settings = replace(settings, train=replace(settings.train, run=str(tmp_path), n_threads=1))
     embedder = Embedder(settings)
     texts = ["The vendor may fail.", "Lunch is at noon.", "The supplier could go bankrupt."]

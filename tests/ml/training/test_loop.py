@@ -47,7 +47,7 @@ def encoder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory) -> dict[str, str]:
     """The settings that a plain training leaves off."""
-    run = write_finished_run(tmp_path_factory.mktemp("teachers") / "run", n_labels=37)
+    run = write_finished_run(tmp_path_factory.mktemp("teachers") / "run")
     return EVERYTHING | {"teachers": f'["{run}"]', "teacher_weight": "0.4", "vector_weight": "0.5"}
 
 
@@ -161,7 +161,7 @@ def test_training_with_everything_learns_and_writes_plain_weights(
     measured = json.loads((tmp_path / "run/seed-17.json").read_text())
     assert [row["step"] for row in measured["checkpoints"]] == [6, 12]  # 24 batches, two a step
     settings = load(config)
-    before, after = starting_network(settings, 37).state(), weights(config)
+    before, after = starting_network(settings).state(), weights(config)
     assert before.keys() == after.keys()
     assert (before["words.weight"].numpy() == after["words.weight"]).all()
     assert (before["layers.0.qkv.weight"].numpy() != after["layers.0.qkv.weight"]).any()
@@ -169,7 +169,7 @@ def test_training_with_everything_learns_and_writes_plain_weights(
 
 def test_plan_takes_a_share_of_the_sentences_without_risk():
     recipe = replace(
-        load(ROOT / "ml/configs/riskscan-minilm.toml").train,
+        load(ROOT / "ml/configs/riskscan-fast.toml").train,
         epochs=2,
         negatives_share=0.5,
         batch_size=4,
@@ -184,7 +184,7 @@ def test_plan_takes_a_share_of_the_sentences_without_risk():
 
 
 def test_plan_takes_a_share_of_the_composed_sentences():
-    recipe = load(ROOT / "ml/configs/riskscan-minilm.toml").train
+    recipe = load(ROOT / "ml/configs/riskscan-fast.toml").train
     recipe = replace(recipe, epochs=2, composed_share=0.25, batch_size=4)
     inputs = Inputs([[101, 102]] * 20, torch.zeros(20, 37), [], torch.zeros(0, 37))
     inputs.composed_rows = list(range(8))
@@ -217,7 +217,7 @@ def test_seed_that_the_recipe_lacks_is_an_error(config: Path):
 
 def test_plan_excludes_the_held_out_fold():
     recipe = replace(
-        load(ROOT / "ml/configs/riskscan-minilm.toml").train, seeds=[1, 2], folds=2, batch_size=4
+        load(ROOT / "ml/configs/riskscan-fast.toml").train, seeds=[1, 2], folds=2, batch_size=4
     )
     inputs = Inputs([[101, 102]] * 20, torch.zeros(20, 37), [], torch.zeros(0, 37))
     inputs.fold[::2] = 1
@@ -244,8 +244,8 @@ def test_teacher_of_held_out_sentences_uses_cross_fitted_scores(encoder: Path, t
     inputs = Inputs.read(replace(settings, train=recipe), dataset)
     assert np.abs(inputs.y.numpy() - 1 / (1 + np.exp(-held))).max() < 1e-6
     for seed, left_out in ((17, 0), (18, 1)):
-        model = starting_network(settings, inputs.n_labels)
-        model.load_state(mean_of_seeds(settings, inputs, [seed]))
+        model = starting_network(settings)
+        model.load_state(mean_of_seeds(settings, model, [seed]))
         now = model_logits(model, inputs.ids, bfloat16=in_bfloat16(recipe)).numpy()
         own = np.abs(now - held).max(axis=1)
         assert own[fold == left_out].max() < 0.02

@@ -25,8 +25,6 @@ from tests.ml.tiny import write_config
 from tests.support.artifacts import SHIPPED
 from tests.support.encoders import write_encoder
 
-N_LABELS = 37
-
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory) -> Path:
@@ -38,7 +36,7 @@ def teachers(tmp_path_factory) -> list[str]:
     """Runs of a wide and a narrow encoder that have no mean, each with its own tokenizer."""
     folder = tmp_path_factory.mktemp("teachers")
     shapes = {"wide": {"hidden": 32, "seed": 1}, "narrow": {"hidden": 8, "seed": 2}}
-    return [str(write_finished_run(folder / n, n_labels=N_LABELS, **s)) for n, s in shapes.items()]
+    return [str(write_finished_run(folder / n, **s)) for n, s in shapes.items()]
 
 
 @pytest.fixture
@@ -99,7 +97,7 @@ def test_vector_weight_without_teachers_is_an_error(config: Path):
 def test_vector_loss_turns_the_vectors_towards_the_teachers(config: Path, teachers: list[str]):
     settings = with_teachers(config, teachers, vector_weight=1.0)
     inputs = Inputs.read(settings, load_dataset(settings.data))
-    network = starting_network(settings, N_LABELS)
+    network = starting_network(settings)
     torch.manual_seed(0)
     pupil = Pupil(network, inputs.vectors.shape[1])
     ids, taught = torch.tensor([i[:8] for i in inputs.ids]), inputs.vectors
