@@ -112,7 +112,7 @@ artifacts.load(settings.artifact_dir).taxonomy == taxonomy
 
 # %%
 calibrate.run(settings)
-evaluate.run(settings)
+evaluate.run(settings, baselines=True)
 evaluation = json.loads((settings.run_dir / "evaluation.json").read_text(encoding="utf-8"))
 names = {"risk_f1": "risk or no risk", "category_f1": "category", "type_f1": "risk type"}
 Markdown(

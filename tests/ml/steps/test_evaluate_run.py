@@ -1,6 +1,8 @@
 """The pipeline's last step over a small artifact: baselines, fidelity, manifest, card."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -23,12 +25,18 @@ from tests.support.adapters import write_base, write_calibrated_run
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Settings and float32 weights of a run: 60 composed sentences to train the baselines, 40 as dev."""
+    """Settings and float32 weights of a run: 60 composed sentences to train the baselines, 25 + 15 as dev."""
     folder = tmp_path_factory.mktemp("ml")
     base = write_base(folder / "base")
     settings = load(
         write_calibrated_run(folder / "run", base, head_bias=-4.5, n_train=60, n_dev=40)
     )
+    dev = Path(settings.data.dev[0])
+    lines = dev.read_text().splitlines(keepends=True)
+    sets = [dev, dev.with_name("other.jsonl")]
+    for path, part in zip(sets, (lines[:25], lines[25:]), strict=True):
+        path.write_text("".join(part))
+    settings = replace(settings, data=replace(settings.data, dev=[str(path) for path in sets]))
     return settings, load_file(model_path(settings.run_dir))
 
 
@@ -62,6 +70,17 @@ def test_run_fills_card_and_manifest_and_the_artifact_still_serves(evaluation, s
     assert metrics["sensitivities"]["recall"]["risk_recall"][0] > 0
     assert metrics["cross_fitted"]["mean_f1"][1] <= metrics["cross_fitted"]["mean_f1"][2]
     assert metrics["split"]["sentences"] == 40
+    assert {name: one["sentences"] for name, one in metrics["sets"].items()} == {
+        "all": 40,
+        "dev": 25,
+        "other": 15,
+    }
+    other = evaluation["sets"]["other"]
+    assert metrics["sets"]["other"]["cross_fitted"]["type_f1"][0] == round(
+        other["nested"]["type_f1"]["value"], 4
+    )
+    assert "risk_recall" in metrics["sets"]["other"]["promises"]["recall"]
+    assert "| sentences | 40 | 25 | 15 |" in card
     for words in (f"{value:.3f}", "nearest neighbours", "| precision |", "upper case", "100"):
         assert words in card
     LocalAnalyzer.open(settings.artifact_dir, device="cpu", n_threads=1).close()
@@ -92,9 +111,8 @@ def weights(trained, settings):
 @pytest.mark.usefixtures("weights")
 def test_rounding_loss_is_small(settings):
     analyzer = LocalAnalyzer.open(settings.artifact_dir, device="cpu", n_threads=1)
-    points = rounding_loss(
-        settings, analyzer, read_examples(ROOT / settings.data.dev[0], built_in())
-    )
+    dev = [e for path in settings.data.dev for e in read_examples(Path(path), built_in())]
+    points = rounding_loss(settings, analyzer, dev)
     analyzer.close()
     assert set(points) == {"risk_f1", "category_f1", "type_f1"}
     assert (
