@@ -33,24 +33,7 @@ def write_config(
     (folder / "train.jsonl").write_text("".join(lines[:n_train]))
     (folder / "dev.jsonl").write_text("".join(lines[60 : 60 + n_dev]))
     text = (ROOT / "ml/configs/retrain.toml").read_text()
-    values = {
-        "real": "[]",
-        "feedback": "[]",
-        "dev": f'["{folder}/dev.jsonl"]',
-        "start": "[]",
-        "run": f'"{folder}/run"',
-        "folder": f'"{folder}/run/model"',
-        "golden_tolerance": "0.0001",
-        "calibration_of": '""',
-        "batch_size": "4",
-        "n_threads": "1",
-        "epochs": "1",
-        "decay_epochs": "1",
-        "n_checkpoints": "2",
-        "n_averaged": "2",
-        "keep": "0.0",
-        "save_every_min": "5.0",
-    }
+    values = _small(folder)
     head, _, rest = text.partition("authored = [")
     text = f'{head}authored = ["{folder}/train.jsonl"]' + rest.partition("]")[2]
     if encoder:
@@ -69,3 +52,24 @@ def _with_pins(text: str, encoder: Path) -> str:
     before, _, after = text.partition("[base.sha256]")
     hashes = "\n".join(f'"{name}" = "{digest}"' for name, digest in pins(encoder).items())
     return f"{before}[base.sha256]\n{hashes}\n\n[train]" + after.partition("[train]")[2]
+
+
+def _small(folder: Path) -> dict[str, str]:
+    return {
+        "real": "[]",
+        "feedback": "[]",
+        "dev": f'["{folder}/dev.jsonl"]',
+        "start": "[]",
+        "run": f'"{folder}/run"',
+        "folder": f'"{folder}/run/model"',
+        "golden_tolerance": "0.0001",
+        "calibration_of": '""',
+        "batch_size": "4",
+        "n_threads": "1",
+        "epochs": "1",
+        "decay_epochs": "1",
+        "n_checkpoints": "2",
+        "n_averaged": "2",
+        "keep": "0.0",
+        "save_every_min": "5.0",
+    }
