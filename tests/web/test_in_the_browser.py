@@ -124,6 +124,19 @@ def test_long_document_loads_only_what_is_seen(live, new_page):
     page.get_by_text("Chapter 500.").wait_for()
 
 
+def test_document_scanned_again_shows_what_changed(live, new_page):
+    page = new_page()
+    sign_up(page, live.url)
+    upload(page, "notes.txt", "\n\n".join(RISKS).encode())
+    first = page.url
+    page.get_by_role("button", name="History").click()
+    page.get_by_role("button", name="Scan again").click()
+    page.wait_for_url(lambda url: url != first)
+    page.locator("#review[data-ready=true]").wait_for()
+    page.get_by_role("button", name="History").click()
+    page.get_by_text("0 new, 3 the same, 0 gone").wait_for()
+
+
 @pytest.fixture
 def reviewer(live):
     """Address of a reviewer's account."""
@@ -161,6 +174,8 @@ def test_every_page_is_accessible_light_and_dark_wide_and_narrow(live, new_page,
         page.keyboard.press(key)
         assert_accessible_in_every_view(page, name)
         page.keyboard.press("Escape")
+    page.get_by_role("button", name="History").click()
+    assert_accessible_in_every_view(page, "history")
     for path in PAGES:
         page.goto(live.url + path)
         page.wait_for_load_state("networkidle")

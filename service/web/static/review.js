@@ -6,6 +6,7 @@ import { Review, fetchEntries, verdictOf } from "./review-state.js";
 import { TextPane } from "./text-pane.js";
 import { FindingList } from "./finding-list.js";
 import { pickTypes } from "./picker.js";
+import { listenToHistory } from "./history.js";
 
 const page = byId("review");
 const isReviewer = ["reviewer", "admin"].includes(document.querySelector("meta[name=role]").content);
@@ -154,6 +155,7 @@ async function start() {
   listenToKeys(review, actions);
   listenToFilters(review);
   listenToViews(review);
+  if (document_) listenToHistory(review, document_, { isOwn: document_.user_id === page.dataset.visitor });
   listenToSelection(pane, actions);
   review.addEventListener("change", () => showProgress(review));
   showProgress(review);
