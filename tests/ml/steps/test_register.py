@@ -62,7 +62,8 @@ GOLDEN = ROOT / "ml/data/golden.jsonl"
 def test_register_an_equal_of_the_serving_model_passes_the_gate_of_make_retrain(run, folders):
     done = run(folders / "2.0.0", "--data", GOLDEN, "--against", SHIPPED)
     assert done.exit_code == 0, done.output
-    assert "calibration error 0.106" in done.stdout
+    error = float(done.stdout.partition("calibration error ")[2].partition(",")[0])
+    assert error == pytest.approx(0.1065, abs=0.0015)  # the third digit depends on the processor
 
 
 @pytest.mark.parametrize(
