@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 from uuid import UUID
 
 from apiflask import APIBlueprint
-from flask import Response
+from flask import Response, request
 from marshmallow import RAISE
 
 from db.tables import File, Scope
 from service.api.current import services
-from service.api.http.authentication import auth, current_user
+from service.api.http.authentication import auth, caller_key, current_user
 from service.api.http.downloads import download
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
-from service.api.http.uploads import upload
+from service.api.http.problem_document import problem
+from service.api.http.uploads import scan_options, upload
 from service.api.schemas.fields import CursorQuery
-from service.api.schemas.files import FileIn, FileListOut, FileOut
+from service.api.schemas.files import FileIn, FileListOut, FileOut, SessionScanIn, SessionScanOut
+from service.domain.file_scans import FileScan, FileStatus
+from service.domain.files.files import choose_files
 from service.domain.files.files import list_files as list_page
 
 blueprint = APIBlueprint("files", __name__, url_prefix="/api/v1/sessions", tag="Files")
@@ -79,6 +83,30 @@ def download_file(session_id: UUID, file_id: UUID) -> Response:
     )
 
 
+@blueprint.post("/<uuid:session_id>/scan")
+@blueprint.auth_required(auth)
+@key_scope(Scope.SCAN)
+@blueprint.input(SessionScanIn, location="json", arg_name="body")
+@blueprint.output(SessionScanOut)
+@blueprint.doc(
+    summary="Scan the files of a session",
+    description="Each file becomes a scan of its own. The whole request has the time of one scan: files "
+    "that it cannot hold are reported as not_done, and another request with their ids scans them.",
+    responses=[429, 501],
+)
+def scan_session(session_id: UUID, body: dict[str, Any]) -> dict[str, Any]:
+    key = caller_key()
+    chosen = services().transactions.read(
+        choose_files, current_user().id, session_id, body.get("file_ids")
+    )
+    results = services().file_scans.scan_all(
+        chosen, scan_options(body), admit=lambda: services().scan_quota.spend(key)
+    )
+    counts = Counter(result.status for result in results)
+    totals = {f"n_{status}": counts[status] for status in FileStatus}
+    return {"items": [_file_scan(result) for result in results], **totals}
+
+
 @blueprint.delete("/<uuid:session_id>/files/<uuid:file_id>")
 @blueprint.auth_required(auth)
 @key_scope(Scope.DELETE)
@@ -87,3 +115,15 @@ def download_file(session_id: UUID, file_id: UUID) -> Response:
 def delete_file(session_id: UUID, file_id: UUID) -> str:
     services().files.delete(current_user().id, session_id, file_id)
     return ""
+
+
+def _file_scan(result: FileScan) -> dict[str, Any]:
+    scan, error = result.stored and result.stored.scan, result.error
+    return {
+        "file": result.file,
+        "status": result.status,
+        "scan_id": scan and scan.id,
+        "n_findings": scan and scan.n_findings,
+        "problem": error
+        and problem(error.code, error.message, instance=request.path, faults=error.faults),
+    }

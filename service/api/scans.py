@@ -9,23 +9,23 @@ from apiflask import APIBlueprint
 from marshmallow import RAISE
 
 from db.queries.scans import ScanFilter, Total
-from db.tables import Scope
+from db.tables import File, Scope
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, encode_cursor, listing, position
 from service.api.http.rate_limits import limit_documents
 from service.api.http.response_headers import Headers, etagged, warning_headers
-from service.api.http.uploads import submission
+from service.api.http.uploads import scan_options, submission, upload
 from service.api.schemas.scans import (
     ScanChangesOut,
     ScanChangesQuery,
     ScanDetailOut,
     ScanHeaders,
-    ScanIn,
     ScanListOut,
     ScanListQuery,
     ScanOut,
+    StoredScanIn,
 )
 from service.domain.reviews.reviews import visible_owner
 from service.domain.scans import scans
@@ -49,7 +49,7 @@ _FILTERS = (
 @blueprint.auth_required(auth)
 @key_scope(Scope.SCAN)
 @blueprint.input(ScanHeaders, location="headers", arg_name="headers")
-@blueprint.input(ScanIn, location="json_or_form", arg_name="body")
+@blueprint.input(StoredScanIn, location="json_or_form", arg_name="body")
 @blueprint.output(ScanOut, status_code=201)
 @blueprint.doc(
     summary="Scan a document and store the result",
@@ -58,10 +58,13 @@ _FILTERS = (
 )
 @limit_documents
 def create_scan(headers: dict[str, str], body: dict[str, Any]) -> tuple[StoredScan, Headers]:
-    stored = services().scans.create(
-        current_user().id, submission(body), key=headers.get("idempotency_key")
-    )
+    user_id, key = current_user().id, headers.get("idempotency_key")
+    if file := _stored_file(user_id, body):
+        stored = services().file_scans.scan(file, scan_options(body), key=key)
+    else:
+        stored = services().scans.create(user_id, submission(body), key=key)
     return stored, [
+        *_link_to_file(file),
         ("Location", f"/api/v1/scans/{stored.scan.id}"),
         *warning_headers(stored.scan.coverage.get("warnings", [])),
     ]
@@ -128,6 +131,22 @@ def delete_scan(scan_id: UUID) -> str:
 def get_changes(scan_id: UUID, query: dict[str, UUID]) -> ScanChanges:
     owner_id = visible_owner(current_user())
     return services().transactions.read(compare, owner_id, scan_id, since_id=query.get("since"))
+
+
+def _stored_file(user_id: UUID, body: dict[str, Any]) -> File | None:
+    """Return the file that is scanned: one that is stored, or an upload that its session keeps."""
+    files = services().files
+    if "file_id" in body:
+        return files.get(user_id, body["file_id"])
+    if "session" in body:
+        return files.add(user_id, body["session"], upload(body["file"]), again=False)
+    return None
+
+
+def _link_to_file(file: File | None) -> Headers:
+    if file is None:
+        return []
+    return [("Link", f'</api/v1/sessions/{file.work_session_id}/files/{file.id}>; rel="enclosure"')]
 
 
 def _total_fields(total: Total | None) -> dict[str, object]:

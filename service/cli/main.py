@@ -8,6 +8,7 @@ import click
 
 from service.cli.database import db
 from service.cli.feedback import feedback
+from service.cli.files import files
 from service.cli.messages import error_message
 from service.cli.models import models
 from service.cli.scan import scan
@@ -43,5 +44,5 @@ def serve() -> None:
     serve_until_signal(settings.load())
 
 
-for command in (scan, feedback, models, users, db):
+for command in (scan, feedback, files, models, users, db):
     main.add_command(command)

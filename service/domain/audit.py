@@ -71,6 +71,7 @@ class Action(StrEnum):
     WORK_SESSION_DELETED = "work_session.deleted"
     FILE_ADDED = "file.added"
     FILE_DELETED = "file.deleted"
+    FILE_LOST = "file.lost"
     DOCUMENT_DELETED = "document.deleted"
     MODEL_ACTIVATED = "model.activated"
     MODEL_ROLLED_BACK = "model.rolled_back"

@@ -28,6 +28,7 @@ from service.domain.deployments.deployments import Deployments
 from service.domain.deployments.drift_monitor import DriftMonitor
 from service.domain.deployments.rollout import Rollout
 from service.domain.deployments.shadow import Shadow
+from service.domain.file_scans import FileScans
 from service.domain.files.files import FOLDER, Files
 from service.domain.rate_limits import RateLimit
 from service.domain.readiness import Readiness
@@ -204,6 +205,16 @@ class Services:
             config.data_dir / FOLDER,
             quota_bytes=config.user_quota_bytes,
             max_bytes=config.max_upload_bytes,
+        )
+
+    @cached_property
+    def file_scans(self) -> FileScans:
+        config = self.config
+        return FileScans(
+            self.files,
+            lambda: self.scans,
+            max_bytes=config.max_file_bytes,
+            timeout_s=config.ai_timeout_s,
         )
 
     @cached_property

@@ -113,6 +113,7 @@ TABLE = {
     ("DELETE", SESSION): replace(OWNER, scope="delete"),
     ("GET", f"{SESSION}/files"): replace(OWNER, scope="read"),
     ("POST", f"{SESSION}/files"): replace(OWNER, scope="scan", files=FORM),
+    ("POST", f"{SESSION}/scan"): replace(OWNER, scope="scan"),
     ("GET", FILE): replace(OWNER, scope="read"),
     ("GET", f"{FILE}/content"): replace(OWNER, scope="read"),
     ("DELETE", FILE): replace(OWNER, scope="delete"),

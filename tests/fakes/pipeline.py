@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from service.nlp.deadline import Deadline
 from service.nlp.document import Analysis, Document, Finding, Sentence, Source
 from service.nlp.extraction.extractor import extract_text
 from service.nlp.pipeline import ScanResult, Submission
@@ -25,7 +26,7 @@ class RulesPipeline:
         self.during_scan: Callable[[], object] = lambda: None
         self.source: Source = "model"
 
-    def scan(self, submission: Submission) -> ScanResult:
+    def scan(self, submission: Submission, *, deadline: Deadline | None = None) -> ScanResult:  # noqa: ARG002 - it needs no time
         self.submissions.append(submission)
         self.during_scan()
         extracted = extract_text(self.extract_text(submission), max_chars=10**6)

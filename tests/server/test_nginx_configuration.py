@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.api.http.limits import max_body_bytes
+from service.api.http.limits import is_upload, max_body_bytes, max_upload_body_bytes
 from service.config.settings import load
 from service.errors import PROBLEM_TYPES
 from service.server.admission import WAITING_PER_THREAD
@@ -37,6 +37,18 @@ def test_error_pages_and_problem_documents_match():
 
 def test_body_limit_equals_the_services():
     assert f"client_max_body_size {max_body_bytes(load({}))};" in TEXT
+
+
+def test_upload_limit_and_paths_equal_the_services():
+    [(pattern, limit)] = re.findall(r"location ~ (\S+) \{\s+client_max_body_size (\d+);", TEXT)
+    assert int(limit) == max_upload_body_bytes(load({}))
+    for path in (
+        "/api/sessions/x/files",
+        "/api/v1/sessions/x/files",
+        "/api/v1/sessions",
+        "/api/scan",
+    ):
+        assert bool(re.search(pattern, path)) == is_upload("POST", path)
 
 
 def test_read_timeout_exceeds_the_scan_timeout_by_a_minute():

@@ -195,7 +195,11 @@ def _fields_alone(body: dict[str, Any], schemas: dict[str, Any]) -> dict[str, An
         return body
     copy = _without_file(name, schemas)
     text = schemas[copy]["properties"]["text"]
-    schemas[copy]["required"] = ["text"]
+    if "file_id" in schemas[copy]["properties"]:
+        schemas[copy]["properties"].pop("session")
+        schemas[copy]["oneOf"] = [{"required": ["text"]}, {"required": ["file_id"]}]
+    else:
+        schemas[copy]["required"] = ["text"]
     schemas[copy]["properties"]["text"] = {**text, "example": _EXAMPLE}
     # Swagger UI sends examples, so a text would accompany the chosen file.
     schemas[name]["properties"]["text"]["example"] = ""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from service.api.current import services
 from service.api.http.authentication import auth, caller_key
 
+_DOCUMENTS = ("file", "text", "file_id")
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -34,7 +35,7 @@ def limit_documents(view: View) -> View:
 
     @wraps(view)
     def limited(**arguments: Any) -> Any:  # noqa: ANN401 - any view's
-        sends_document = any(arguments["body"].get(name) is not None for name in ("file", "text"))
+        sends_document = any(arguments["body"].get(name) is not None for name in _DOCUMENTS)
         if sends_document and auth.current_user is not None:
             services().scan_quota.spend(caller_key())
         return view(**arguments)

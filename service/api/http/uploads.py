@@ -9,6 +9,7 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.http import parse_options_header
 
 from service.api.http.authentication import caller_key
+from service.domain.file_scans import ScanOptions
 from service.domain.files.files import Upload
 from service.errors import Fault, InvalidRequest
 from service.nlp.pipeline import Submission
@@ -27,6 +28,15 @@ def submission(body: dict[str, Any]) -> Submission:
         force_llm=body["force_llm"],
         sensitivity=body.get("sensitivity", "balanced"),
         caller=caller_key(),
+    )
+
+
+def scan_options(body: dict[str, Any]) -> ScanOptions:
+    """Return how the caller wants stored files to be scanned."""
+    return ScanOptions(
+        caller_key(),
+        force_llm=body["force_llm"],
+        sensitivity=body.get("sensitivity", "balanced"),
     )
 
 

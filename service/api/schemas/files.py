@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC
+from typing import Any
 
 from apiflask import Schema
 from apiflask.fields import UUID, AwareDateTime, File, Integer, List, Nested, String
-from apiflask.validators import Length
+from apiflask.validators import Length, OneOf
 
-from service.api.schemas.fields import StrictSchema, Text
+from service.api.schemas.fields import Flag, StrictSchema, Text
+from service.api.schemas.problems import ProblemOut
+from service.domain.file_scans import FileStatus
+from service.domain.files.files import MAX_FILES
+from service.nlp.artifacts.operating_points import SENSITIVITIES
 
 
 class WorkSessionIn(StrictSchema):
@@ -51,6 +57,46 @@ class FileOut(Schema):
         metadata={"description": "null before the first scan, and for formats without pages."},
     )
     created_at = AwareDateTime(required=True, default_timezone=UTC)
+
+
+class SessionScanIn(StrictSchema):
+    """How to scan the files of a session, and which."""
+
+    force_llm = Flag(load_default=False)
+    sensitivity = String(validate=OneOf(SENSITIVITIES))
+    file_ids = List(
+        UUID(),
+        validate=Length(1, MAX_FILES),
+        metadata={"description": "The files to scan, in this order; by default all, oldest first."},
+    )
+
+    def faults_across(self, data: dict[str, Any], raw: Mapping[str, Any]) -> dict[str, str]:
+        """Reject a sensitivity for the LLM, which gives no scores to select by."""
+        if data.get("force_llm") and "sensitivity" in raw:
+            return dict.fromkeys(("force_llm", "sensitivity"), "Send one of these.")
+        return {}
+
+
+class FileScanOut(Schema):
+    file_id = UUID(required=True, attribute="file.id")
+    name = String(required=True, attribute="file.name")
+    status = String(
+        required=True,
+        validate=OneOf(list(FileStatus)),
+        metadata={"description": "not_done: the time of one request ended first; send it again."},
+    )
+    scan_id = UUID(required=True, allow_none=True)
+    n_findings = Integer(required=True, allow_none=True)
+    problem = Nested(
+        ProblemOut, required=True, allow_none=True, metadata={"description": "Why it failed."}
+    )
+
+
+class SessionScanOut(Schema):
+    items = List(Nested(FileScanOut), required=True)
+    n_scanned = Integer(required=True)
+    n_failed = Integer(required=True)
+    n_not_done = Integer(required=True)
 
 
 class FileListOut(Schema):

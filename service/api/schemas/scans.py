@@ -74,6 +74,26 @@ class ScanIn(StrictSchema):
         return faults
 
 
+class StoredScanIn(ScanIn):
+    """One of `file`, `text` and `file_id`."""
+
+    session = UUID(
+        metadata={"description": "Id of a session, which keeps the uploaded file; with file only."}
+    )
+    file_id = UUID(metadata={"description": "Id of a file in one of the caller's sessions."})
+
+    def faults_across(self, data: dict[str, Any], raw: Mapping[str, Any]) -> dict[str, str]:
+        """Allow a stored file as the document, and a session for an uploaded one only."""
+        faults = super().faults_across(data, raw)
+        if "file_id" in raw and not (_has_file(raw) or _has_text(raw)):
+            faults = {name: fault for name, fault in faults.items() if name not in {"file", "text"}}
+        elif "file_id" in raw:
+            faults |= dict.fromkeys(("file", "text", "file_id"), "Send one of file, text, file_id.")
+        if "session" in raw and not _has_file(raw):
+            faults["session"] = "Send session with an uploaded file."
+        return faults
+
+
 def _has_file(raw: Mapping[str, Any]) -> bool:
     return bool(raw.get("file", "") != "")  # a form part without a file name is text
 

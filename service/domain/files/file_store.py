@@ -17,6 +17,7 @@ import hashlib
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ class Incoming:
     def keep(self) -> StoredFile:
         """Store the bytes, unless the store has them already; call it once."""
         with _storage_errors():
-            if self._target.is_file():
+            if _is_regular(self._target):
                 return self.stored
             self._target.parent.mkdir(mode=0o700, exist_ok=True)
             self._path.rename(self._target)
@@ -127,7 +128,7 @@ class FileStore:
     def has(self, sha256: str) -> bool:
         """Return whether the bytes are stored."""
         with _storage_errors():
-            return self._path(sha256).is_file()
+            return _is_regular(self._path(sha256))
 
     def sizes(self) -> Iterator[StoredFile]:
         """Yield hash and size of all stored bytes, by name only: `digest` reads them."""
@@ -193,6 +194,13 @@ def _copy(source: Readable, target: BinaryIO) -> StoredFile:
         target.flush()
         os.fsync(target.fileno())
     return StoredFile(digest.hexdigest(), size_bytes)
+
+
+def _is_regular(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def _is_locked(path: Path) -> bool:

@@ -139,6 +139,24 @@ def list_files(
     return queries.list_files(session, work_session_id, limit=limit, after=after)
 
 
+def choose_files(
+    session: Session, user_id: UUID, work_session_id: UUID, file_ids: Sequence[UUID] | None
+) -> Sequence[File]:
+    """Return files of a user's work session in the order of `file_ids`; without these all, oldest first.
+
+    Raises:
+        NotFound: the user has no such work session, or it has no such file.
+    """
+    work_sessions.require(session, user_id, work_session_id)
+    newest_first = queries.list_files(session, work_session_id, limit=MAX_FILES)
+    by_id = {file.id: file for file in reversed(newest_first)}
+    if file_ids is None:
+        return list(by_id.values())
+    if missing := [file_id for file_id in file_ids if file_id not in by_id]:
+        raise NotFound(f"This session has no file {missing[0]}.")
+    return [by_id[file_id] for file_id in dict.fromkeys(file_ids)]
+
+
 @dataclass(frozen=True, slots=True)
 class _NewFile:
     """A file to be stored, as values: each run of a transaction needs a row of its own."""

@@ -34,6 +34,7 @@ from service.domain.limits import COUNTED_SCANS
 from service.domain.transactions import Transactions
 from service.errors import Conflict, Fault, InvalidRequest, NotFound, Unauthenticated
 from service.nlp.artifacts.operating_points import Sensitivity
+from service.nlp.deadline import Deadline
 from service.nlp.document import ExtractedText, Finding
 from service.nlp.observer import NULL_OBSERVER, Observer, observe_stage
 from service.nlp.pipeline import ScanPipeline, ScanResult, Submission
@@ -111,10 +112,18 @@ class Scans:
         self._observer = observer
         self._report = report
 
-    def create(self, user_id: UUID, submission: Submission, *, key: str | None) -> StoredScan:
+    def create(
+        self,
+        user_id: UUID,
+        submission: Submission,
+        *,
+        key: str | None,
+        deadline: Deadline | None = None,
+    ) -> StoredScan:
         """Scan a document and store document, scan, findings and audit event in one transaction.
 
-        If this user has already used the idempotency `key`, return the stored scan.
+        If this user has already used the idempotency `key`, return the stored scan. The scan ends by
+        `deadline`, by default AI_TIMEOUT_S from now.
 
         Raises:
             Conflict: the key was used with other content.
@@ -125,7 +134,7 @@ class Scans:
         request_sha256 = submission.fingerprint() if key else None
         if key and (earlier := self._earlier(user_id, key, request_sha256)):
             return earlier
-        result = self._pipeline.scan(submission)
+        result = self._pipeline.scan(submission, deadline=deadline)
         policy = text_policy(self._store_text)
         new = _new_scan(
             user_id, submission, result, policy=policy, key=key, request_sha256=request_sha256

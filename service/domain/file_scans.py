@@ -1,0 +1,133 @@
+"""Scans of stored files: one, or all of a work session within one deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from db.tables import File
+from service.domain.files.files import Files
+from service.domain.scans.scans import Scans, StoredScan
+from service.errors import AnalyzerTimeout, RiskscanError, TooLarge, Unauthenticated
+from service.nlp.artifacts.operating_points import Sensitivity
+from service.nlp.deadline import Deadline
+from service.nlp.pipeline import Submission
+
+
+class FileStatus(StrEnum):
+    """What became of a file in the scan of a work session."""
+
+    SCANNED = "scanned"
+    FAILED = "failed"
+    NOT_DONE = "not_done"
+    """The deadline passed first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanOptions:
+    """How files are scanned; `caller` is an opaque key, by which callers share the document readers."""
+
+    caller: str
+    force_llm: bool = False
+    sensitivity: Sensitivity = "balanced"
+
+
+@dataclass(frozen=True, slots=True)
+class FileScan:
+    """The result for one file: a scan, an error, or neither if it was not done."""
+
+    file: File
+    status: FileStatus
+    stored: StoredScan | None = None
+    error: RiskscanError | None = None
+
+
+class FileScans:
+    """Scans stored files, and notes how many pages they have."""
+
+    def __init__(
+        self, files: Files, scans: Callable[[], Scans], *, max_bytes: int, timeout_s: float
+    ) -> None:
+        """`scans` is called at the first scan; `max_bytes` is the limit of a scanned file."""
+        self._files = files
+        self._scans = scans
+        self._max_bytes = max_bytes
+        self._timeout_s = timeout_s
+
+    def scan(
+        self,
+        file: File,
+        options: ScanOptions,
+        *,
+        key: str | None = None,
+        deadline: Deadline | None = None,
+    ) -> StoredScan:
+        """Scan a stored file and store the result.
+
+        Raises:
+            TooLarge: the file is larger than a scan reads.
+            StorageUnavailable: the bytes are missing or cannot be read; and whatever Scans.create raises.
+        """
+        submission = self._submission(file, options)
+        stored = self._scans().create(file.user_id, submission, key=key, deadline=deadline)
+        self._files.set_pages(file, stored.scan.coverage.get("pages"))
+        return stored
+
+    def scan_all(
+        self, files: Sequence[File], options: ScanOptions, *, admit: Callable[[], None]
+    ) -> list[FileScan]:
+        """Scan files in this order until the deadline of one scan; return a result for each.
+
+        `admit` is called before each file, and may raise to refuse it.
+
+        Raises:
+            Unauthenticated: the account was deleted meanwhile.
+        """
+        deadline = Deadline.after(self._timeout_s)
+        results: list[FileScan] = []
+        for file in files:
+            if deadline.remaining_s() == 0:
+                results.append(FileScan(file, FileStatus.NOT_DONE))
+            else:
+                results.append(self._scan_one(file, options, deadline, admit, is_first=not results))
+        return results
+
+    def _scan_one(
+        self,
+        file: File,
+        options: ScanOptions,
+        deadline: Deadline,
+        admit: Callable[[], None],
+        *,
+        is_first: bool,
+    ) -> FileScan:
+        try:
+            admit()
+            stored = self.scan(file, options, deadline=deadline)
+        except Unauthenticated:
+            raise
+        except AnalyzerTimeout as error:
+            # The first file had the whole time, so it needs more than another request would give it.
+            failed = FileScan(file, FileStatus.FAILED, error=error)
+            return failed if is_first else FileScan(file, FileStatus.NOT_DONE)
+        except RiskscanError as error:
+            return FileScan(file, FileStatus.FAILED, error=error)
+        return FileScan(file, FileStatus.SCANNED, stored)
+
+    def _submission(self, file: File, options: ScanOptions) -> Submission:
+        if file.size_bytes > self._max_bytes:
+            raise TooLarge(
+                f"The file has {file.size_bytes:,} bytes; a scan reads at most {self._max_bytes:,} "
+                "(MAX_FILE_BYTES)."
+            )
+        with self._files.open(file) as stream:
+            data = stream.read()
+        return Submission(
+            data=data,
+            filename=file.name,
+            media_type=file.media_type,
+            force_llm=options.force_llm,
+            sensitivity=options.sensitivity,
+            caller=options.caller,
+        )

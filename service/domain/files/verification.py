@@ -1,0 +1,110 @@
+"""Compares the bytes on disk with the rows of files, and mends what a crash or a lost disk left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from db.queries import files as queries
+from service.domain.audit import Action, Actor, event, record
+from service.domain.files.file_store import FileStore
+from service.domain.transactions import Transactions
+
+
+class Fault(StrEnum):
+    """What is wrong with one item; the value is what the command prints."""
+
+    LEFTOVER = "left-over temporary file"
+    WITHOUT_ROW = "bytes without a row"
+    WRONG_HASH = "bytes that changed"
+    MISSING = "row without bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A fault of one user's files; `name` is a hash, or the name of a temporary file."""
+
+    user_id: UUID
+    fault: Fault
+    name: str
+
+
+class Verification:
+    """Checks the files of all users; a user's are locked only while one item is checked again or mended."""
+
+    def __init__(
+        self, transactions: Transactions, folder: Path, *, repair: bool, actor: Actor
+    ) -> None:
+        """With `repair`, remove what is useless: also rows without their bytes, which are lost."""
+        self._transactions = transactions
+        self._folder = folder
+        self._repair = repair
+        self._actor = actor
+
+    def run(self) -> Iterator[Finding]:
+        """Yield each fault once it is mended, or at once without `repair`. Reads all stored bytes."""
+        users = self._transactions.read(queries.users_with_files) | _users_with_folder(self._folder)
+        for user_id in sorted(users):
+            store = FileStore(self._folder / user_id.hex)
+            with store.lock():
+                leftovers = store.leftovers()
+                for name in leftovers if self._repair else ():
+                    store.remove_leftover(name)
+            yield from (Finding(user_id, Fault.LEFTOVER, name) for name in leftovers)
+            yield from self._check_bytes(user_id, store)
+
+    def _check_bytes(self, user_id: UUID, store: FileStore) -> Iterator[Finding]:
+        needed = self._transactions.read(queries.stored_bytes, user_id)
+        stored = {stored.sha256 for stored in store.sizes()}
+        for sha256 in sorted(needed.keys() | stored):
+            # Uploads and deletions go on, so only what is found again under the lock is a fault.
+            if self._fault(user_id, store, sha256) is None:
+                continue
+            with store.lock():
+                fault = self._fault(user_id, store, sha256)
+                if fault and self._repair:
+                    self._mend(user_id, store, sha256, fault)
+            if fault:
+                yield Finding(user_id, fault, sha256)
+
+    def _fault(self, user_id: UUID, store: FileStore, sha256: str) -> Fault | None:
+        if not self._transactions.read(queries.has_bytes, user_id, sha256):
+            return Fault.WITHOUT_ROW if store.has(sha256) else None
+        if not store.has(sha256):
+            return Fault.MISSING
+        return None if store.digest(sha256).sha256 == sha256 else Fault.WRONG_HASH
+
+    def _mend(self, user_id: UUID, store: FileStore, sha256: str, fault: Fault) -> None:
+        """Remove rows first: a crash between leaves bytes without a row, which the next run removes."""
+        if fault is not Fault.WITHOUT_ROW:
+            self._transactions.run(_delete_rows, user_id, sha256, self._actor)
+        store.delete(sha256)
+
+
+def _users_with_folder(folder: Path) -> set[UUID]:
+    users = set()
+    for path in folder.glob("*"):
+        if len(path.name) == 32 and path.is_dir() and not path.is_symlink():
+            try:
+                users.add(UUID(hex=path.name))
+            except ValueError:  # not a folder of ours
+                continue
+    return users
+
+
+def _delete_rows(session: Session, user_id: UUID, sha256: str, actor: Actor) -> None:
+    for file in queries.files_with_bytes(session, user_id, sha256):
+        queries.delete_file(session, file.id)
+        lost = event(
+            Action.FILE_LOST,
+            actor=actor,
+            object_type="file",
+            object_id=file.id,
+            detail={"owner_id": str(user_id), "sha256": sha256},
+        )
+        record(session, lost)

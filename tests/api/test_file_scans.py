@@ -1,0 +1,126 @@
+"""Scans of stored files over HTTP: an upload that a session keeps, a file by its id, a whole session."""
+
+from uuid import uuid4
+
+import pytest
+
+from tests.api.filing import add, new_session
+from tests.support.documents import pdf_of_pages
+from tests.support.sentences import FLOW_TEXT
+
+TWO_PAGES = pdf_of_pages([["The budget is tight."], ["The schedule slips."]])
+NOTE = ("note.txt", FLOW_TEXT.encode(), "text/plain")
+
+
+@pytest.fixture
+def session(user):
+    return new_session(user)
+
+
+def scan_upload(user, session, **headers):
+    form = {"session": session.rsplit("/", 1)[1]}
+    return user.http.post("/api/scan", data=form, files={"file": NOTE}, headers=headers)
+
+
+def scan_file(user, file_id):
+    return user.http.post("/api/scan", json={"file_id": file_id})
+
+
+def note(user, session, name="note.txt", text=FLOW_TEXT):
+    return add(user, session, name, text.encode(), "text/plain").json()["id"]
+
+
+def test_scan_with_a_session_keeps_the_uploaded_file(user, session):
+    response = scan_upload(user, session)
+    assert (response.status_code, len(response.json()["data"])) == (201, 2)
+    file = user.http.get(response.links["enclosure"]["url"]).json()
+    assert (file["name"], file["size_bytes"]) == ("note.txt", len(NOTE[1]))
+    assert user.http.get(f"{session}/files").json()["items"] == [file]
+
+
+def test_repeated_scan_with_a_session_keeps_one_file(user, session):
+    first, second = (scan_upload(user, session, **{"Idempotency-Key": "once"}) for _ in range(2))
+    assert first.json() == second.json()
+    assert user.http.get(session).json()["n_files"] == 1
+
+
+def test_scan_by_file_id_equals_the_scan_of_its_text(user, session):
+    by_id, by_text = scan_file(user, note(user, session)), user.scan()
+    assert by_id.status_code == 201
+    assert by_id.json()["data"] == by_text.json()["data"]
+    scan = user.http.get(f"/api/scans/{by_id.json()['scan_id']}").json()
+    assert scan["filename"] == "note.txt"
+
+
+def test_scan_by_anothers_file_id_is_404(user, session, new_user):
+    assert scan_file(new_user(), note(user, session)).status_code == 404
+    assert scan_file(user, str(uuid4())).status_code == 404
+
+
+def test_scan_into_anothers_session_is_404(session, new_user):
+    assert scan_upload(new_user(), session).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({"file_id": str(uuid4()), "text": "a"}, {"file", "text", "file_id"}),
+        ({"session": str(uuid4()), "text": "a"}, {"session"}),
+        ({"file_id": "x"}, {"file_id"}),
+        ({}, {"file", "text"}),
+    ],
+)
+def test_scan_with_contradicting_documents_is_400(user, body, fields):
+    response = user.http.post("/api/scan", json=body)
+    assert response.status_code == 400
+    assert {fault["field"] for fault in response.json()["errors"]} == fields
+
+
+def test_scan_of_a_file_over_the_scans_limit_is_413(start_service, make_user):
+    user = make_user(start_service(MAX_FILE_BYTES="1000"))
+    response = scan_file(user, note(user, new_session(user), text="a" * 1001))
+    assert response.status_code == 413
+    assert "MAX_FILE_BYTES" in response.json()["detail"]
+
+
+def test_scan_of_a_session_scans_each_file_and_reports_each_problem(user, session):
+    good, bad = note(user, session), add(user, session, "x.pdf", b"no pdf").json()["id"]
+    body = user.http.post(f"{session}/scan", json={}).json()
+    assert [(item["file_id"], item["status"]) for item in body["items"]] == [
+        (good, "scanned"),
+        (bad, "failed"),
+    ]
+    assert body["items"][1]["problem"]["code"] == "unreadable_document"
+    assert (body["n_scanned"], body["n_failed"], body["n_not_done"]) == (1, 1, 0)
+    scan = user.http.get(f"/api/scans/{body['items'][0]['scan_id']}").json()
+    assert (scan["filename"], scan["n_findings"]) == ("note.txt", 2)
+
+
+def test_scan_of_a_session_takes_the_files_that_the_body_names(user, session):
+    ids = [note(user, session, f"{n}.txt") for n in range(3)]
+    wanted = [ids[2], ids[0]]
+    body = user.http.post(f"{session}/scan", json={"file_ids": wanted}).json()
+    assert [item["file_id"] for item in body["items"]] == wanted
+    other = user.http.post(f"{session}/scan", json={"file_ids": [str(uuid4())]})
+    assert other.status_code == 404
+
+
+def test_scan_of_an_empty_session_has_no_items(user, session):
+    assert user.http.post(f"{session}/scan", json={}).json()["items"] == []
+
+
+def test_scan_counts_against_the_quota_file_by_file(start_service, make_user):
+    user = make_user(start_service(SCAN_RATE_LIMIT="2 per hour"))
+    session = new_session(user)
+    for n in range(3):
+        note(user, session, f"{n}.txt")
+    items = user.http.post(f"{session}/scan", json={}).json()["items"]
+    assert [item["status"] for item in items] == ["scanned", "scanned", "failed"]
+    assert items[2]["problem"]["code"] == "rate_limited"
+
+
+def test_scanned_file_knows_its_pages(user, session):
+    file = add(user, session, "two.pdf", TWO_PAGES)
+    assert file.json()["pages"] is None
+    assert scan_file(user, file.json()["id"]).status_code == 201
+    assert user.http.get(file.headers["Location"]).json()["pages"] == 2
