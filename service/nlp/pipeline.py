@@ -92,16 +92,16 @@ class ScanResult:
     document: Document
     analysis: Analysis
     document_sha256: str
-    extracted: ExtractedText | None = None
-    """The text with its blocks and pages; None if only the analyzer could read the file."""
-    media_type: str = "text/plain"
-    size_bytes: int = 0
     sensitivity: Sensitivity = "balanced"
     languages: Languages = field(default_factory=lambda: Languages({}))
     warnings: tuple[ScanWarning, ...] = ()
     read_s: float = 0.0
     """Time to extract and segment the document and to detect its languages."""
     analyze_s: float = 0.0
+    extracted: ExtractedText | None = None
+    """The text with its blocks and pages; None if only the analyzer could read the file."""
+    media_type: str = "text/plain"
+    size_bytes: int = 0
 
     def coverage(self) -> dict[str, Any]:
         """Return the coverage block stored with each scan: counts, languages and warnings."""
@@ -200,7 +200,7 @@ class ScanPipeline:
             document,
             analysis,
             submission.sha256(),
-            extracted,
+            extracted=extracted,
             media_type=submission.detected_media_type(),
             size_bytes=len(submission.content()),
             sensitivity=submission.sensitivity,

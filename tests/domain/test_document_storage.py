@@ -33,7 +33,7 @@ def new(extracted, policy=FULL_TEXT):
     read = ReadDocument("", (), is_read=False)
     if extracted is not None:
         read = ReadDocument(extracted.text, (), extracted.layout)
-    result = ScanResult(read, Analysis(built_in()), "0" * 64, extracted)
+    result = ScanResult(read, Analysis(built_in()), "0" * 64, extracted=extracted)
     return new_document(UUID(int=1), result, name=None, policy=policy, at=datetime.now(UTC))
 
 

@@ -37,7 +37,7 @@ class RulesPipeline:
             document,
             analysis,
             submission.sha256(),
-            extracted,
+            extracted=extracted,
             size_bytes=len(submission.content()),
             sensitivity=submission.sensitivity,
         )
