@@ -7,6 +7,7 @@ from flask_cors import CORS
 
 from service import __version__
 from service.api.ai_service import blueprint as ai_service
+from service.api.api_interactions import blueprint as api_interactions
 from service.api.api_keys import blueprint as api_keys
 from service.api.audit_events import blueprint as audit_events
 from service.api.auth import blueprint as auth
@@ -31,6 +32,7 @@ from service.api.http.limits import body_too_large
 from service.api.metrics import blueprint as metrics
 from service.api.reviews import blueprint as reviews
 from service.api.scans import blueprint as scans
+from service.api.settings import blueprint as settings
 from service.api.taxonomy import blueprint as taxonomy
 from service.api.work_sessions import blueprint as work_sessions
 from service.config.settings import Config
@@ -88,6 +90,7 @@ def _register_blueprints(app: APIFlask, config: Config) -> None:
     for blueprint in (
         auth,
         api_keys,
+        settings,
         ai_service,
         scans,
         documents,
@@ -98,6 +101,7 @@ def _register_blueprints(app: APIFlask, config: Config) -> None:
         reviews,
         taxonomy,
         audit_events,
+        api_interactions,
         deployments,
         health,
         pages,

@@ -11,12 +11,13 @@ from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from db.queries.pages import Position, newest_first
-from db.tables import ApiKey, User
+from db.tables import ApiKey, User, UserSettings
 
 # Every request with a key runs this query; building the statement costs more than running it.
 _USER_BY_KEY = (
-    select(User, ApiKey)
+    select(User, ApiKey, UserSettings)
     .join(ApiKey, ApiKey.user_id == User.id)
+    .outerjoin(UserSettings, UserSettings.user_id == User.id)
     .where(ApiKey.key_hash == bindparam("key_hash"), User.disabled_at.is_(None))
 )
 
@@ -33,10 +34,13 @@ def add_key(session: Session, values: Mapping[str, Any]) -> ApiKey:
     return key
 
 
-def user_by_key(session: Session, key_hash: str) -> tuple[User, ApiKey] | None:
-    """Return the enabled account and the key of a sha256 (hex), an expired one included; None if unknown."""
+def user_by_key(session: Session, key_hash: str) -> tuple[User, ApiKey, UserSettings | None] | None:
+    """Return the enabled account and the key of a sha256 (hex), and the settings if stored.
+
+    An expired key is returned, too; None if it is unknown.
+    """
     row = session.execute(_USER_BY_KEY, {"key_hash": key_hash}).one_or_none()
-    return None if row is None else (row[0], row[1])
+    return None if row is None else (row[0], row[1], row[2])
 
 
 def mark_key_used(session: Session, key_id: UUID, now: datetime) -> None:

@@ -125,6 +125,14 @@ def count_scans(
     return Total(min(n, at_most), is_exact=n_newest <= at_most)
 
 
+def list_old_scans(
+    session: Session, user_id: UUID, *, before: datetime, limit: int
+) -> Sequence[UUID]:
+    """Return the ids of up to `limit` scans that a user created before a time."""
+    query = select(Scan.id).where(Scan.user_id == user_id, Scan.created_at < before)
+    return session.scalars(query.limit(limit)).all()
+
+
 def delete_scan(session: Session, scan_id: UUID, user_id: UUID) -> bool:
     """Delete a user's scan, and with it its findings; return whether there was one."""
     owned = (Scan.id == scan_id, Scan.user_id == user_id)

@@ -14,12 +14,13 @@ from sqlalchemy.orm import Session
 
 from db.error_codes import is_duplicate
 from db.queries.pages import Position, newest_first
-from db.tables import Login, RefreshToken, Role, User
+from db.tables import Login, RefreshToken, Role, User, UserSettings
 
 # Every request runs this query; building the statement each time took half of its processor time.
 _USER_BY_LOGIN = (
-    select(User, Login.last_used_at)
+    select(User, Login.last_used_at, UserSettings)
     .join(Login, Login.user_id == User.id)
+    .outerjoin(UserSettings, UserSettings.user_id == User.id)
     .where(
         User.id == bindparam("user_id"),
         User.disabled_at.is_(None),
@@ -112,10 +113,10 @@ def begin_login(session: Session, user_id: UUID, *, client_address: str | None =
 
 def user_by_login(
     session: Session, user_id: UUID, login_id: UUID
-) -> tuple[User, datetime | None] | None:
-    """Return the account and the log-in's last use; None if either has ended or is gone."""
+) -> tuple[User, datetime | None, UserSettings | None] | None:
+    """Return the account, the log-in's last use, and the settings if stored; None if either has ended."""
     row = session.execute(_USER_BY_LOGIN, {"user_id": user_id, "login_id": login_id}).one_or_none()
-    return None if row is None else (row[0], row[1])
+    return None if row is None else (row[0], row[1], row[2])
 
 
 def mark_login_used(session: Session, login_id: UUID, now: datetime) -> None:

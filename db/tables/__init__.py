@@ -1,6 +1,7 @@
 """Tables as typed classes, one file per noun. Migrations create them; a test compares the two."""
 
 from db.tables.accounts import Login, RefreshToken, Role, User
+from db.tables.api_interactions import ApiInteraction, InteractionKind
 from db.tables.api_keys import ApiKey, Scope
 from db.tables.audit import AuditEvent
 from db.tables.base import Base
@@ -9,10 +10,12 @@ from db.tables.documents import Document, DocumentText, StoredText, TextLimit
 from db.tables.feedback import Feedback, Verdict
 from db.tables.files import File, WorkSession
 from db.tables.scans import Finding, Scan, Source
+from db.tables.settings import UserSettings
 from db.tables.transaction_markers import TransactionMarker
 from db.tables.write_probe import WriteProbe
 
 __all__ = [
+    "ApiInteraction",
     "ApiKey",
     "AuditEvent",
     "Base",
@@ -23,6 +26,7 @@ __all__ = [
     "Feedback",
     "File",
     "Finding",
+    "InteractionKind",
     "Login",
     "RefreshToken",
     "Role",
@@ -34,6 +38,7 @@ __all__ = [
     "TextLimit",
     "TransactionMarker",
     "User",
+    "UserSettings",
     "Verdict",
     "WorkSession",
     "WriteProbe",

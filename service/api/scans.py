@@ -11,7 +11,7 @@ from marshmallow import RAISE
 from db.queries.scans import ScanFilter, Total
 from db.tables import File, Scope
 from service.api.current import services
-from service.api.http.authentication import auth, current_user
+from service.api.http.authentication import auth, current_preferences, current_user
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, encode_cursor, listing, position
 from service.api.http.rate_limits import limit_documents
@@ -62,7 +62,9 @@ def create_scan(headers: dict[str, str], body: dict[str, Any]) -> tuple[StoredSc
     if file := _stored_file(user_id, body):
         stored = services().file_scans.scan(file, scan_options(body), key=key)
     else:
-        stored = services().scans.create(user_id, submission(body), key=key)
+        stored = services().scans.create(
+            user_id, submission(body), key=key, preferences=current_preferences()
+        )
     return stored, [
         *_link_to_file(file),
         ("Location", f"/api/v1/scans/{stored.scan.id}"),

@@ -102,7 +102,7 @@ def _print(name: str, result: ScanResult, *, as_json: bool) -> None:
     table = Table(
         "Place", "Score", "Category", "Risk", "Sentence", title=f"{escape(name)}: {_count(result)}"
     )
-    for f in result.analysis.findings:
+    for f in result.findings():
         risk, category = f.titles(result.analysis.taxonomy)
         score = "" if f.score is None else f"{f.score:.2f}"
         page = None if f.page is None else f"page {f.page}"
@@ -119,7 +119,7 @@ def _printable(text: str) -> str:
 
 def _as_json(name: str, result: ScanResult) -> dict[str, Any]:
     findings = []
-    for f in result.analysis.findings:
+    for f in result.findings():
         risk, category = f.titles(result.analysis.taxonomy)
         findings.append({**asdict(f), "risk": risk, "category_title": category})
     coverage = result.coverage()
@@ -133,5 +133,5 @@ def _as_json(name: str, result: ScanResult) -> dict[str, Any]:
 
 
 def _count(result: ScanResult) -> str:
-    n_findings, n_sentences = len(result.analysis.findings), len(result.document.sentences)
+    n_findings, n_sentences = len(result.findings()), len(result.document.sentences)
     return f"findings: {n_findings}, sentences: {n_sentences}"

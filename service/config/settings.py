@@ -35,8 +35,9 @@ from service.errors import ConfigError, Fault
 
 __all__ = ["NAMES", "ROOT", "SECRET_NAMES", "Config", "load"]
 
-BACKGROUND_THREADS = 2
-"""The threads of rollout and shadow; each may hold a database connection, as each request may."""
+BACKGROUND_THREADS = 4
+"""The threads of rollout, shadow, egress and clean-up; each may hold a database connection, as a
+request may."""
 _MAY_BE_EMPTY = {"LOGIN_RATE_LIMIT", "CORS_ORIGINS"}
 """Settings for which empty is a value; for all others it means the default, as in Compose files."""
 
@@ -105,7 +106,7 @@ class Config(BaseModel):
         default_factory=lambda data: data["threads"] + BACKGROUND_THREADS,
         ge=1,
         le=1024,
-        description="Maximum number of database connections. Empty: THREADS + 2, so that no thread"
+        description="Maximum number of database connections. Empty: THREADS + 4, so that no thread"
         " waits for one.",
     )
     secret_key: SigningKey = Field(
@@ -223,6 +224,13 @@ class Config(BaseModel):
         "json_schema",
         description="How requests constrain the LLM's answer: json_schema, json_object with the "
         "schema in the prompt, or text without a constraint.",
+    )
+    api_interaction_days: int = Field(
+        90,
+        ge=1,
+        le=3650,
+        description="Days after which the record of an outgoing call (GET /admin/api-interactions) is "
+        "deleted.",
     )
     max_text_chars: int = Field(
         2_500_000,

@@ -64,6 +64,7 @@ class Action(StrEnum):
     KEY_CREATED = "key.created"
     KEY_ROTATED = "key.rotated"
     KEY_DELETED = "key.deleted"
+    SETTINGS_CHANGED = "settings.changed"
     SCAN_CREATED = "scan.created"
     SCAN_DELETED = "scan.deleted"
     WORK_SESSION_CREATED = "work_session.created"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from db.tables import File
 from service.domain.files.files import Files
+from service.domain.preferences import Preferences
 from service.domain.scans.scans import Scans, StoredScan
 from service.errors import AnalyzerTimeout, RiskscanError, TooLarge, Unauthenticated
 from service.nlp.artifacts.operating_points import Sensitivity
@@ -31,6 +32,8 @@ class ScanOptions:
     caller: str
     force_llm: bool = False
     sensitivity: Sensitivity = "balanced"
+    silent_on: frozenset[str] = frozenset()
+    preferences: Preferences = field(default_factory=Preferences)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,13 @@ class FileScans:
             StorageUnavailable: the bytes are missing or cannot be read; and whatever Scans.create raises.
         """
         submission = self._submission(file, options)
-        stored = self._scans().create(file.user_id, submission, key=key, deadline=deadline)
+        stored = self._scans().create(
+            file.user_id,
+            submission,
+            key=key,
+            deadline=deadline,
+            preferences=options.preferences,
+        )
         self._files.set_pages(file, stored.scan.coverage.get("pages"))
         return stored
 
@@ -129,5 +138,6 @@ class FileScans:
             media_type=file.media_type,
             force_llm=options.force_llm,
             sensitivity=options.sensitivity,
+            silent_on=options.silent_on,
             caller=options.caller,
         )

@@ -35,7 +35,7 @@ class ScanReporter:
                 scan_id=scan_id,
                 source=result.analysis.source,
                 n_sentences=len(result.document.sentences),
-                n_findings=len(result.analysis.findings),
+                n_findings=len(result.findings()),
                 language=result.languages.main,
                 warnings=[warning.code for warning in result.warnings],
                 duration_ms=round(duration_s * 1000, 1),
@@ -46,7 +46,7 @@ class ScanReporter:
         self._background.submit(functools.partial(self._count, result))
 
     def _count(self, result: ScanResult) -> None:
-        categories = [finding.category for finding in result.analysis.findings]
+        categories = [finding.category for finding in result.findings()]
         n_sentences = len(result.document.sentences)
         self._observer.scanned(result.analysis.source, n_sentences, categories)
         self._drift.observe(result)

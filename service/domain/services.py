@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -24,10 +24,12 @@ from service.domain.accounts.tokens import TokenMaker
 from service.domain.api_keys.api_keys import ApiKeys
 from service.domain.api_keys.key_text import KeyMaker
 from service.domain.background_tasks import BackgroundTasks
+from service.domain.clean_up import CleanUp
 from service.domain.deployments.deployments import Deployments
 from service.domain.deployments.drift_monitor import DriftMonitor
 from service.domain.deployments.rollout import Rollout
 from service.domain.deployments.shadow import Shadow
+from service.domain.egress.recorder import EgressRecorder, delete_old
 from service.domain.file_scans import FileScans
 from service.domain.files.files import FOLDER, Files
 from service.domain.rate_limits import RateLimit
@@ -35,6 +37,7 @@ from service.domain.readiness import Readiness
 from service.domain.reviews.export import FeedbackExport
 from service.domain.reviews.reviews import Reviews
 from service.domain.scan_reporter import ScanReporter
+from service.domain.scans.retention import delete_old_scans
 from service.domain.scans.scans import Scans
 from service.domain.transactions import Transactions, open_database
 from service.nlp.analyzers.base import SentenceScorer
@@ -112,11 +115,22 @@ class Services:
             self.rollout.start()
         self.readiness.start()
         self.background.start()
+        self.clean_up.start()
+        self.egress.start()
         self._connect_gauges()
 
     def close(self) -> None:
         """End the threads and close what is open: models and database connections."""
-        parts = ("background", "rollout", "shadow", "readiness", "analyzers", "transactions")
+        parts = (
+            "clean_up",
+            "background",
+            "rollout",
+            "shadow",
+            "readiness",
+            "analyzers",
+            "egress",
+            "transactions",
+        )
         for name in parts:
             part = vars(self).get(name)
             is_shared = name == "analyzers" and part is self._shared_analyzers
@@ -160,8 +174,14 @@ class Services:
         return self._quota(self.config.scan_rate_limit, "SCAN_RATE_LIMIT")
 
     @cached_property
+    def egress(self) -> EgressRecorder:
+        return EgressRecorder(self.transactions)
+
+    @cached_property
     def analyzers(self) -> AnalyzerPool:
-        return self._shared_analyzers or open_analyzers(self.config, self.metrics)
+        return self._shared_analyzers or open_analyzers(
+            self.config, self.metrics, egress=self.egress
+        )
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -261,6 +281,17 @@ class Services:
     @cached_property
     def background(self) -> BackgroundTasks:
         return BackgroundTasks(on_dropped=self.metrics.report_dropped)
+
+    @cached_property
+    def clean_up(self) -> CleanUp:
+        """Deletes old rows, in the background."""
+        days = self.config.api_interaction_days
+        return CleanUp(
+            {
+                "scans": partial(delete_old_scans, self.transactions),
+                "api_interactions": partial(delete_old, self.transactions, days=days),
+            }
+        )
 
     @cached_property
     def scan_reporter(self) -> ScanReporter:

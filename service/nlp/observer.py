@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from service.errors import RiskscanError
@@ -17,6 +18,30 @@ Rejection = Literal["overloaded", "expired", "abandoned", "shutting_down"]
 """Why a request was not scored: full queue, deadline passed, caller gone, threads ended."""
 Upstream = Literal["llm", "ai_service"]
 ANSWERED = "answered"
+
+
+@dataclass(slots=True)
+class Call:
+    """One request to another server, filled while it runs; it holds no content.
+
+    `status` is the HTTP status, `error_code` that of our error; sizes are those of the bodies. Tokens are as
+    the server reports them.
+    """
+
+    upstream: str
+    host: str
+    status: int | None = None
+    error_code: str | None = None
+    duration_s: float = 0.0
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+    @property
+    def outcome(self) -> str:
+        """ANSWERED, or the error's code."""
+        return self.error_code or ANSWERED
 
 
 class Observer:
@@ -60,11 +85,22 @@ class Observer:
     def cached(self, hits: int, misses: int) -> None:
         """Receive the hits and misses of the score cache, in sentences."""
 
-    def called(self, upstream: Upstream, outcome: str, seconds: float) -> None:
-        """Receive a request to another server; `outcome` is ANSWERED or the error's code."""
+    def called(self, call: Call) -> None:
+        """Receive a request to another server, which has ended. Called in the caller's context."""
 
 
 NULL_OBSERVER = Observer()
+
+
+class CallObservers(Observer):
+    """Passes the requests to other servers on to several observers, and ignores every other event."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+
+    def called(self, call: Call) -> None:
+        for observer in self._observers:
+            observer.called(call)
 
 
 @contextlib.contextmanager
@@ -78,15 +114,17 @@ def observe_stage(observer: Observer, stage: Stage) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def observe_call(observer: Observer, upstream: Upstream) -> Iterator[None]:
-    """Report the outcome and duration of the block's request to `observer`."""
+def observe_call(observer: Observer, upstream: Upstream, host: str) -> Iterator[Call]:
+    """Yield the record of the block's request, and report it to `observer` at the end."""
     began_s = time.monotonic()
-    outcome = RiskscanError.code
+    call = Call(upstream, host, error_code=RiskscanError.code)
     try:
-        yield
-        outcome = ANSWERED
+        yield call
+        call.error_code = None
     except RiskscanError as error:
-        outcome = error.code
+        call.error_code = error.code
         raise
     finally:
-        observer.called(upstream, outcome, time.monotonic() - began_s)
+        call.duration_s = time.monotonic() - began_s
+        # A copy, since an abandoned request may go on in the background.
+        observer.called(replace(call))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from service.nlp.analyzers.base import Analyzer, Progress
 from service.nlp.analyzers.pool import AnalyzerPool
 from service.nlp.artifacts.operating_points import Sensitivity
 from service.nlp.deadline import Deadline
-from service.nlp.document import Analysis, Document, ExtractedText, SubmittedFile
+from service.nlp.document import Analysis, Document, ExtractedText, Finding, SubmittedFile
 from service.nlp.extraction.extractor import Extractor
 from service.nlp.extraction.media_types import detect_format
 from service.nlp.extraction.ocr import open_ocr
@@ -28,11 +28,24 @@ MIN_UNREAD_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
+class ScanDefaults:
+    """A caller's defaults for scans.
+
+    `thresholds` maps category keys to scores in [0, 1]: a finding of the category below is not reported.
+    """
+
+    sensitivity: Sensitivity = "balanced"
+    force_llm: bool = False
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
     """A caller's document: either `text` or `data`, a file's bytes.
 
     A stored document comes as `text` with `extracted`, which is not read again. `caller` is an opaque key, by
-    which callers share the document readers fairly.
+    which callers share the document readers fairly. `silent_on` has those of `force_llm` and `sensitivity`
+    that the caller left out. `thresholds` are those of ScanDefaults.
     """
 
     text: str | None = None
@@ -43,6 +56,22 @@ class Submission:
     sensitivity: Sensitivity = "balanced"
     caller: str = ""
     extracted: ExtractedText | None = None
+    silent_on: frozenset[str] = frozenset()
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    def with_defaults(self, defaults: ScanDefaults) -> Submission:
+        """Return the submission with the caller's defaults where the caller was silent.
+
+        An LLM gives no scores, so a sensitivity asks for the model, and the LLM for no sensitivity.
+        """
+        force_llm, sensitivity = self.force_llm, self.sensitivity
+        if self.silent_on >= {"force_llm", "sensitivity"}:
+            force_llm = defaults.force_llm
+        if "sensitivity" in self.silent_on and not force_llm:
+            sensitivity = defaults.sensitivity
+        return replace(
+            self, force_llm=force_llm, sensitivity=sensitivity, thresholds=defaults.thresholds
+        )
 
     def content(self) -> bytes:
         """Return the document's bytes as submitted."""
@@ -71,7 +100,7 @@ class Submission:
         return known.media_types[0]
 
     def fingerprint(self) -> str:
-        """Return a SHA-256 (hex) over everything that determines the result, to detect repeated requests."""
+        """Return a SHA-256 (hex) over what the request says, to detect a repeated one."""
         parts = [self.filename or "", self.media_type or "", str(self.force_llm), self.sensitivity]
         head = "\0".join([*parts, "text" if self.data is None else "file", ""])
         return hashlib.sha256(head.encode("utf-8", "surrogatepass") + self.content()).hexdigest()
@@ -102,6 +131,18 @@ class ScanResult:
     """The text with its blocks and pages; None if only the analyzer could read the file."""
     media_type: str = "text/plain"
     size_bytes: int = 0
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    def findings(self) -> Sequence[Finding]:
+        """Return the findings to report: all of `analysis` but those below the caller's thresholds."""
+        if not self.thresholds:
+            return self.analysis.findings
+        return [f for f in self.analysis.findings if not self._is_hidden(f)]
+
+    def _is_hidden(self, finding: Finding) -> bool:
+        if finding.score is None or finding.category is None:
+            return False
+        return finding.score < self.thresholds.get(finding.category, 0.0)
 
     def coverage(self) -> dict[str, Any]:
         """Return the coverage block stored with each scan: counts, languages and warnings."""
@@ -111,12 +152,13 @@ class ScanResult:
             "language": main,
             "language_share": None if main is None else round(self.languages.shares[main], 2),
             "warnings": [asdict(warning) for warning in self.warnings],
+            "hidden_findings": len(self.analysis.findings) - len(self.findings()),
         }
 
     def data(self) -> list[dict[str, str]]:
         """Return the findings as objects of the older contract, in document order."""
         taxonomy = self.analysis.taxonomy
-        return [finding.data_item(taxonomy) for finding in self.analysis.findings]
+        return [finding.data_item(taxonomy) for finding in self.findings()]
 
 
 class ScanPipeline:
@@ -208,6 +250,7 @@ class ScanPipeline:
             warnings=warnings,
             read_s=read_at_s - began_at_s,
             analyze_s=time.monotonic() - read_at_s,
+            thresholds=submission.thresholds,
         )
 
     def _read_for(

@@ -27,7 +27,7 @@ from prometheus_client.registry import Collector
 from service import __version__
 from service.errors import PROBLEM_TYPES
 from service.nlp.document import Source
-from service.nlp.observer import Observer, Rejection, Stage, Upstream
+from service.nlp.observer import Call, Observer, Rejection, Stage
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 UNMATCHED = "unmatched"
@@ -119,8 +119,8 @@ class Metrics(Observer):
         self._cache_lookups.labels("hit").inc(hits)
         self._cache_lookups.labels("miss").inc(misses)
 
-    def called(self, upstream: Upstream, outcome: str, seconds: float) -> None:
-        self._upstream.labels(upstream, outcome).observe(seconds)
+    def called(self, call: Call) -> None:
+        self._upstream.labels(call.upstream, call.outcome).observe(call.duration_s)
 
     def _add_http(self) -> None:
         self._requests = self._histogram(

@@ -46,10 +46,10 @@ def current_visitor() -> Visitor | None:
     """Return who is logged in with the request's cookie; None if nobody is, or the log-in has ended."""
     try:
         claims = cookie_claims()
-        user = services().accounts.authenticate(claims.access) if claims else None
+        if claims is None:
+            return None
+        user, _ = services().accounts.authenticate(claims.access)
     except Unauthenticated:
-        return None
-    if claims is None or user is None:
         return None
     current_context().account_id = user.id
     csrf_token = services().tokens.csrf_token(claims.access.login_id)

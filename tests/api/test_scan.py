@@ -67,6 +67,7 @@ def test_scan_stores_its_coverage(user):
         "truncated": False,
         "language": "en",
         "language_share": 1.0,
+        "hidden_findings": 0,
     }
 
 

@@ -28,8 +28,13 @@ _FILE = {
     "sha256": "0" * 64,
     "created_at": CREATED_AT,
 }
+SETTINGS = {"user_id": USER, "sensitivity": "recall", "force_llm": False, "store_text": "none"}
+CALL = {"id": SCAN, "kind": "llm", "host": "llm.corp.local", "sent_bytes": 1, "received_bytes": 2}
+CALL["duration_ms"] = 1.5
 LATER_ROWS = [
     ("transaction_markers", [{"id": SCAN, "created_at": CREATED_AT}]),
+    ("api_interactions", [{**CALL, "created_at": CREATED_AT}]),
+    ("user_settings", [{**SETTINGS, "thresholds": "{}", "updated_at": CREATED_AT}]),
     ("api_keys", [{**KEY, "scopes": '["scan"]', "created_at": CREATED_AT}]),
     ("work_sessions", [_SESSION]),
     ("files", [_FILE, {**_FILE, "id": KEYED, "pages": 3}]),

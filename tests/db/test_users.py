@@ -79,8 +79,10 @@ def test_user_created_at_keeps_microseconds_and_zone(database, user):
 
 
 def test_user_by_login_that_runs_is_the_user(database, user, login):
-    owner, last_used_at = database.run(lambda s: users.user_by_login(s, user.id, login.id))
-    assert (owner.id, last_used_at) == (user.id, login.created_at)
+    owner, last_used_at, settings = database.run(
+        lambda s: users.user_by_login(s, user.id, login.id)
+    )
+    assert (owner.id, last_used_at, settings) == (user.id, login.created_at, None)
 
 
 def test_user_by_login_revoked_is_none(database, user, login):

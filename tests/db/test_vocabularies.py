@@ -6,7 +6,15 @@ from typing import get_args
 import pytest
 from sqlalchemy import inspect
 
-from db.tables import DeploymentKind, Role, Source, StoredText, TextLimit, Verdict
+from db.tables import (
+    DeploymentKind,
+    InteractionKind,
+    Role,
+    Source,
+    StoredText,
+    TextLimit,
+    Verdict,
+)
 from service.nlp import document
 
 VOCABULARIES = {
@@ -15,6 +23,7 @@ VOCABULARIES = {
     ("documents", "ck_documents_text_limit"): TextLimit,
     ("scans", "ck_scans_source"): Source,
     ("feedback", "ck_feedback_verdict"): Verdict,
+    ("api_interactions", "ck_api_interactions_kind"): InteractionKind,
     ("deployments", "ck_deployments_kind"): DeploymentKind,
 }
 

@@ -71,7 +71,7 @@ def test_register_reports_every_fault(accounts):
 def test_log_in_returns_tokens_that_authenticate(accounts, tokens, ann, events):
     pair = accounts.log_in(EMAIL, PASSWORD)
     claims = tokens.read_access_token(pair.access_token)
-    assert accounts.authenticate(claims).id == ann.id == pair.user_id
+    assert accounts.authenticate(claims)[0].id == ann.id == pair.user_id
     assert pair.expires_in_s == tokens.access_life.total_seconds()
     assert events() == ["user.logged_in"]
 
@@ -246,5 +246,5 @@ def test_authenticate_on_a_read_only_database_succeeds_and_tries_one_write(
     read_only = ReadOnlyTransactions(transactions)
     accounts = Accounts(config, read_only, tokens)
     for _ in range(3):
-        assert accounts.authenticate(claims).email == EMAIL
+        assert accounts.authenticate(claims)[0].email == EMAIL
     assert read_only.n_refused == 1

@@ -138,7 +138,7 @@ def test_set_role_takes_effect_for_running_logins(driver):
     user = driver.add_user()
     claims, _ = driver.log_in(user)
     assert driver.change(user_admin.set_role, user.email.upper(), "reviewer").role == "reviewer"
-    assert driver.accounts.authenticate(claims).role == "reviewer"
+    assert driver.accounts.authenticate(claims)[0].role == "reviewer"
 
 
 def test_reset_password_ends_every_login(driver):

@@ -8,6 +8,8 @@ from typing import Any
 from tests.fakes.loopback import LoopbackServer, Reply
 from tests.fakes.rules import risk_types
 
+USAGE = {"prompt_tokens": 120, "completion_tokens": 30, "total_tokens": 150}
+
 
 class ChatServer(LoopbackServer):
     """Supports json_schema and json_object; without response_format it puts prose around the JSON."""
@@ -38,4 +40,4 @@ class ChatServer(LoopbackServer):
 def completion(content: str | None, finish_reason: str = "stop") -> dict[str, Any]:
     message = {"role": "assistant", "content": content}
     choice = {"index": 0, "message": message, "finish_reason": finish_reason}
-    return {"object": "chat.completion", "choices": [choice]}
+    return {"object": "chat.completion", "choices": [choice], "usage": dict(USAGE)}

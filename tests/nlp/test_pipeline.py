@@ -84,6 +84,7 @@ def test_scan_text_returns_findings_coverage_and_no_warning(pipeline):
         "language": "en",
         "language_share": 1.0,
         "warnings": [],
+        "hidden_findings": 0,
     }
 
 

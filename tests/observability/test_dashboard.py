@@ -5,6 +5,7 @@ import json
 import promql_parser
 
 from service.config.settings import ROOT
+from service.nlp.observer import Call
 from service.nlp.taxonomy import built_in
 from service.observability.metrics import Metrics
 
@@ -48,7 +49,7 @@ def labels_by_series():
     metrics = Metrics()
     metrics.taxonomy_opened(list(built_in().categories))
     metrics.count_request("GET", "/health", 200, 0.1)
-    metrics.called("llm", "answered", 0.1)
+    metrics.called(Call("llm", "llm.corp.local", duration_s=0.1))
     metrics.models.set_function(lambda: {("serving", "riskscan-minilm", "1.0.0"): 1.0})
     for gauge in (metrics.drift, metrics.drift_by_chance):
         gauge.set_function(lambda: {("score",): 0.1})

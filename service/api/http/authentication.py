@@ -13,6 +13,7 @@ from service.api.current import services
 from service.api.http.key_scopes import check_scope
 from service.api.http.request_context import current_context
 from service.domain.accounts.tokens import AccessClaims
+from service.domain.preferences import Preferences
 from service.errors import Forbidden, Unauthenticated
 
 _REALM = "riskscan"
@@ -60,7 +61,7 @@ def _verify_token(token: str) -> User | None:
     context = current_context()
     try:
         claims = services().tokens.read_access_token(token)
-        user = services().accounts.authenticate(claims)
+        user, context.preferences = services().accounts.authenticate(claims)
     except Unauthenticated as error:
         context.token_error = error
         return None
@@ -72,7 +73,7 @@ def _verify_token(token: str) -> User | None:
 def _verify_key(text: str) -> User | None:
     context = current_context()
     try:
-        user, context.key_grant = services().api_keys.authenticate(text)
+        user, context.preferences, context.key_grant = services().api_keys.authenticate(text)
     except Unauthenticated as error:
         context.token_error = error
         return None
@@ -109,6 +110,11 @@ def current_user() -> User:
     """Return the account of the current request's token or key."""
     user: User = g.flask_httpauth_user
     return user
+
+
+def current_preferences() -> Preferences:
+    """Return the settings of the current request's account, or the defaults without an account."""
+    return current_context().preferences
 
 
 def current_claims() -> AccessClaims:

@@ -10,6 +10,7 @@ from flask import g, has_app_context
 
 from service.domain.accounts.tokens import AccessClaims
 from service.domain.api_keys.api_keys import KeyGrant
+from service.domain.preferences import Preferences
 from service.errors import Unauthenticated
 
 
@@ -27,6 +28,8 @@ class RequestContext:
     """Why the access token or the API key was rejected."""
     account_id: UUID | None = None
     """The account that sent the token or key, logged in or was registered."""
+    preferences: Preferences = field(default_factory=Preferences)
+    """The settings of the account that sent the token or key."""
     problem_code: str | None = None
     """The code of the error response."""
 

@@ -8,7 +8,7 @@ from typing import Any
 from werkzeug.datastructures import FileStorage
 from werkzeug.http import parse_options_header
 
-from service.api.http.authentication import caller_key
+from service.api.http.authentication import caller_key, current_preferences
 from service.domain.file_scans import ScanOptions
 from service.domain.files.files import Upload
 from service.errors import Fault, InvalidRequest
@@ -25,8 +25,9 @@ def submission(body: dict[str, Any]) -> Submission:
     """Return the caller's submission to the pipeline from the validated body of a scan."""
     return Submission(
         **_document_fields(body.get("file"), body.get("text")),
-        force_llm=body["force_llm"],
+        force_llm=body.get("force_llm", False),
         sensitivity=body.get("sensitivity", "balanced"),
+        silent_on=frozenset({"force_llm", "sensitivity"} - body.keys()),
         caller=caller_key(),
     )
 
@@ -35,8 +36,10 @@ def scan_options(body: dict[str, Any]) -> ScanOptions:
     """Return how the caller wants stored files to be scanned."""
     return ScanOptions(
         caller_key(),
-        force_llm=body["force_llm"],
+        force_llm=body.get("force_llm", False),
         sensitivity=body.get("sensitivity", "balanced"),
+        silent_on=frozenset({"force_llm", "sensitivity"} - body.keys()),
+        preferences=current_preferences(),
     )
 
 

@@ -60,10 +60,11 @@ class ScanAgainIn(StrictSchema):
     """How to scan the document again; an empty object scans it as at first."""
 
     force_llm = Boolean(
-        load_default=False, metadata={"description": "Use the LLM instead of the model."}
+        metadata={
+            "description": "Use the LLM instead of the model. Default: your settings, else false."
+        }
     )
     sensitivity = String(
-        load_default="balanced",
         validate=OneOf(SENSITIVITIES),
         metadata={"description": "Only for the model: an LLM gives no scores."},
     )

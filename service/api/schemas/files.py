@@ -62,7 +62,7 @@ class FileOut(Schema):
 class SessionScanIn(StrictSchema):
     """How to scan the files of a session, and which."""
 
-    force_llm = Flag(load_default=False)
+    force_llm = Flag()
     sensitivity = String(validate=OneOf(SENSITIVITIES))
     file_ids = List(
         UUID(),

@@ -40,9 +40,8 @@ class ScanIn(StrictSchema):
     )
     text = String()
     force_llm = Flag(
-        load_default=False,
         metadata={
-            "description": "Use the LLM instead of the model.",
+            "description": "Use the LLM instead of the model. Default: your settings, else false.",
             "type": ["boolean", "integer", "string"],
             "enum": [True, False, 1, 0, *_FLAGS],
         },
@@ -51,8 +50,9 @@ class ScanIn(StrictSchema):
     sensitivity = String(
         validate=OneOf(SENSITIVITIES),
         metadata={
-            "description": "balanced (default) makes the fewest mistakes, recall misses fewer risks, "
-            "precision raises fewer false alarms. Only for the model: an LLM gives no scores."
+            "description": "balanced makes the fewest mistakes, recall misses fewer risks, precision "
+            "raises fewer false alarms. Only for the model: an LLM gives no scores. Default: your settings, "
+            "else balanced."
         },
     )
 
@@ -199,6 +199,11 @@ class CoverageOut(Schema):
         metadata={
             "description": "The main language's share of the text, 0 to 1, estimated from a sample."
         },
+    )
+    hidden_findings = Integer(
+        required=True,
+        dump_default=0,
+        metadata={"description": "Findings below the thresholds of your settings, not reported."},
     )
 
 

@@ -26,6 +26,7 @@ from service.domain.accounts.tokens import AccessClaims, TokenMaker
 from service.domain.audit import UNKNOWN, Action, Actor, account_event, record
 from service.domain.email_addresses import normalized
 from service.domain.last_use import LastUse
+from service.domain.preferences import Preferences, preferences
 from service.domain.transactions import Transactions
 from service.errors import Conflict, Fault, InvalidRequest, Unauthenticated
 
@@ -150,8 +151,8 @@ class Accounts:
         new_hash = hash_password(password)
         return self._transactions.run(user_admin.store_password, email, new_hash, actor=actor)
 
-    def authenticate(self, claims: AccessClaims) -> User:
-        """Return the user of `claims`, as stored now.
+    def authenticate(self, claims: AccessClaims) -> tuple[User, Preferences]:
+        """Return the user of `claims` and the user's settings, as stored now.
 
         Raises:
             Unauthenticated: the account is gone or disabled, or the log-in has ended.
@@ -159,9 +160,9 @@ class Accounts:
         row = self._transactions.read(users.user_by_login, claims.user_id, claims.login_id)
         if row is None:
             raise Unauthenticated("This log-in has ended; log in again.")
-        user, last_used_at = row
+        user, last_used_at, settings = row
         self._last_use.store(claims.login_id, last_used_at)
-        return user
+        return user, preferences(settings)
 
     def _is_still_valid(self, session: Session, verified: User, password: str) -> bool:
         """Lock the account; return whether the verified password is still valid for it.

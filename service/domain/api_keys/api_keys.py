@@ -17,6 +17,7 @@ from db.tables import ApiKey, Role, Scope, User
 from service.domain.api_keys.key_text import HINT_CHARS, KeyMaker, invalid_key, key_hash
 from service.domain.audit import Action, Actor, account_event, record
 from service.domain.last_use import LastUse
+from service.domain.preferences import Preferences, preferences
 from service.domain.transactions import Transactions
 from service.errors import Conflict, Forbidden, NotFound, Unauthenticated
 
@@ -74,8 +75,8 @@ class ApiKeys:
         """
         return self._transactions.run(_rotate, user_id, self._maker.new_key(user_id), key_id, grace)
 
-    def authenticate(self, text: str) -> tuple[User, KeyGrant]:
-        """Return the account of a key, and what the key may do.
+    def authenticate(self, text: str) -> tuple[User, Preferences, KeyGrant]:
+        """Return the account of a key with its settings, and what the key may do.
 
         Raises:
             Unauthenticated: the key is unknown or expired, or its account is disabled.
@@ -85,14 +86,15 @@ class ApiKeys:
         row = self._transactions.read(queries.user_by_key, digest)
         if row is None or not hmac.compare_digest(row[1].key_hash, digest):
             raise invalid_key()
-        user, key = row
+        user, key, settings = row
         if key.expires_at is not None and key.expires_at <= datetime.now(UTC):
             raise Unauthenticated(
                 f"The API key {key.name!r} has expired. Log in, and create a key with "
                 "POST /api/v1/auth/keys."
             )
         self._last_use.store(key.id, key.last_used_at)
-        return user, KeyGrant(key.id, frozenset(map(Scope, key.scopes)))
+        grant = KeyGrant(key.id, frozenset(map(Scope, key.scopes)))
+        return user, preferences(settings), grant
 
 
 def get_key(session: Session, user_id: UUID, key_id: UUID) -> ApiKey:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +20,8 @@ from db.queries import scans as queries
 from db.queries.audit import Event
 from db.queries.documents import add_document, forget_scan, get_document, list_text
 from db.tables import StoredText
-from service.domain.audit import Action, Actor, event, record
+from service.domain.audit import UNKNOWN, Action, Actor, event, record
+from service.domain.current_scan import scanning
 from service.domain.document_storage import (
     NewDocument,
     TextPolicy,
@@ -31,15 +31,17 @@ from service.domain.document_storage import (
     text_policy,
 )
 from service.domain.limits import COUNTED_SCANS
+from service.domain.preferences import Preferences
+from service.domain.scans.options import ScanOptions
 from service.domain.transactions import Transactions
 from service.errors import Conflict, Fault, InvalidRequest, NotFound, Unauthenticated
-from service.nlp.artifacts.operating_points import Sensitivity
 from service.nlp.deadline import Deadline
 from service.nlp.document import ExtractedText, Finding
 from service.nlp.observer import NULL_OBSERVER, Observer, observe_stage
 from service.nlp.pipeline import ScanPipeline, ScanResult, Submission
 from service.nlp.taxonomy import Taxonomy, unknown_name
 
+_NO_PREFERENCES = Preferences()
 _FINDING_FIELDS = tuple(field.name for field in dataclasses.fields(Finding))
 
 
@@ -69,30 +71,6 @@ class StoredScan:
     data: list[dict[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class ScanOptions:
-    """How to scan a stored document again; see Submission."""
-
-    force_llm: bool = False
-    sensitivity: Sensitivity = "balanced"
-    caller: str = ""
-
-    def submission(self, document: tables.Document, extracted: ExtractedText) -> Submission:
-        return Submission(
-            text=extracted.text,
-            filename=document.name,
-            force_llm=self.force_llm,
-            sensitivity=self.sensitivity,
-            caller=self.caller,
-            extracted=extracted,
-        )
-
-    def fingerprint(self, document_id: UUID) -> str:
-        """Return a SHA-256 (hex) over what determines the result, to detect repeated requests."""
-        text = f"{document_id} {self.force_llm} {self.sensitivity}"
-        return hashlib.sha256(text.encode()).hexdigest()
-
-
 class Scans:
     """Scans documents and stores the results; the analysis runs before the transaction that stores it."""
 
@@ -119,6 +97,7 @@ class Scans:
         *,
         key: str | None,
         deadline: Deadline | None = None,
+        preferences: Preferences = _NO_PREFERENCES,
     ) -> StoredScan:
         """Scan a document and store document, scan, findings and audit event in one transaction.
 
@@ -134,15 +113,21 @@ class Scans:
         request_sha256 = submission.fingerprint() if key else None
         if key and (earlier := self._earlier(user_id, key, request_sha256)):
             return earlier
-        result = self._pipeline.scan(submission, deadline=deadline)
-        policy = text_policy(self._store_text)
-        new = _new_scan(
-            user_id, submission, result, policy=policy, key=key, request_sha256=request_sha256
-        )
+        submission = submission.with_defaults(preferences.defaults)
+        scan_id, result = self._scan(submission, deadline)
+        policy = text_policy(self._store_text, preferences.store_text)
+        request = {"key": key, "request_sha256": request_sha256}
+        new = _new_scan(scan_id, user_id, submission, result, policy=policy, **request)
         return self._stored(new, result, began_s=began_s)
 
     def scan_again(
-        self, user_id: UUID, document_id: UUID, options: ScanOptions, *, key: str | None
+        self,
+        user_id: UUID,
+        document_id: UUID,
+        options: ScanOptions,
+        *,
+        key: str | None,
+        preferences: Preferences = _NO_PREFERENCES,
     ) -> StoredScan:
         """Scan the stored text of a user's document with the present model, and store the scan.
 
@@ -155,18 +140,26 @@ class Scans:
         if key and (earlier := self._earlier(user_id, key, request_sha256)):
             return earlier
         document, extracted = self._transactions.read(_stored_text, user_id, document_id)
-        submission = options.submission(document, extracted)
+        submission = options.submission(document, extracted).with_defaults(preferences.defaults)
+        scan_id, result = self._scan(submission)
         result = replace(
-            self._pipeline.scan(submission),
+            result,
             document_sha256=document.sha256 or "",
             media_type=document.media_type,
             size_bytes=document.size_bytes,
         )
         policy = TextPolicy(StoredText.FULL)  # the text is stored already
-        new = _new_scan(
-            user_id, submission, result, policy=policy, key=key, request_sha256=request_sha256
-        )
+        request = {"key": key, "request_sha256": request_sha256}
+        new = _new_scan(scan_id, user_id, submission, result, policy=policy, **request)
         return self._stored(new, result, began_s=began_s)
+
+    def _scan(
+        self, submission: Submission, deadline: Deadline | None = None
+    ) -> tuple[UUID, ScanResult]:
+        """Scan a document under a new id, which the records of outgoing calls carry."""
+        scan_id = uuid_utils.compat.uuid7()
+        with scanning(scan_id):
+            return scan_id, self._pipeline.scan(submission, deadline=deadline)
 
     def _stored(self, new: _NewScan, result: ScanResult, *, began_s: float) -> StoredScan:
         """Store a new scan and report it; return an earlier one with its key if that was faster."""
@@ -235,10 +228,12 @@ def list_scans(
     return _page(rows, per_page, total=None)
 
 
-def delete_scan(session: Session, user_id: UUID, scan_id: UUID) -> None:
+def delete_scan(
+    session: Session, user_id: UUID, scan_id: UUID, *, reason: str | None = None
+) -> None:
     """Delete a user's scan with its findings, and its document if no other scan has it.
 
-    Raises NotFound as `get_scan` does.
+    `reason` says why the service deletes it; without one, its owner does. Raises NotFound as `get_scan` does.
     """
     scan = queries.get_scan(session, scan_id, user_id)
     if scan is None or not queries.delete_scan(session, scan_id, user_id):
@@ -246,7 +241,11 @@ def delete_scan(session: Session, user_id: UUID, scan_id: UUID) -> None:
     if scan.document_id is not None:
         forget_scan(session, scan.document_id)
     deleted = event(
-        Action.SCAN_DELETED, actor=Actor(user_id), object_type="scan", object_id=scan_id
+        Action.SCAN_DELETED,
+        actor=UNKNOWN if reason else Actor(user_id),
+        object_type="scan",
+        object_id=scan_id,
+        detail={"reason": reason} if reason else None,
     )
     record(session, deleted)
 
@@ -340,6 +339,7 @@ def _store(session: Session, new: _NewScan) -> tables.Scan:
 
 
 def _new_scan(
+    scan_id: UUID,
     user_id: UUID,
     submission: Submission,
     result: ScanResult,
@@ -348,8 +348,8 @@ def _new_scan(
     key: str | None,
     request_sha256: str | None,
 ) -> _NewScan:
-    scan_id, source = uuid_utils.compat.uuid7(), tables.Source(result.analysis.source)
-    created_at, n_findings = datetime.now(UTC), len(result.analysis.findings)
+    source = tables.Source(result.analysis.source)
+    created_at, findings = datetime.now(UTC), result.findings()
     document = new_document(user_id, result, name=submission.filename, policy=policy, at=created_at)
     values = {
         "id": scan_id,
@@ -363,7 +363,7 @@ def _new_scan(
         "model_version": result.analysis.model_version,
         "document_sha256": document.values["sha256"] or "",
         "coverage": result.coverage(),
-        "n_findings": n_findings,
+        "n_findings": len(findings),
         "idempotency_key": key,
         "request_sha256": request_sha256,
     }
@@ -372,9 +372,9 @@ def _new_scan(
         actor=Actor(user_id),
         object_type="scan",
         object_id=scan_id,
-        detail={"source": source, "n_findings": n_findings},
+        detail={"source": source, "n_findings": len(findings)},
     )
-    return _NewScan(document, values, _finding_values(result.analysis.findings), created)
+    return _NewScan(document, values, _finding_values(findings), created)
 
 
 def _finding_values(findings: Sequence[Finding]) -> list[dict[str, Any]]:

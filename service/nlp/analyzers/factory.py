@@ -11,17 +11,22 @@ from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.analyzers.pool import AnalyzerPool, OpenLLM
 from service.nlp.analyzers.remote import RemoteAnalyzer
 from service.nlp.inference.default_model import default_folder
-from service.nlp.observer import NULL_OBSERVER, Observer
+from service.nlp.observer import NULL_OBSERVER, CallObservers, Observer
 from service.nlp.taxonomy import built_in
 
 
-def open_analyzers(config: Config, observer: Observer = NULL_OBSERVER) -> AnalyzerPool:
+def open_analyzers(
+    config: Config, observer: Observer = NULL_OBSERVER, *, egress: Observer = NULL_OBSERVER
+) -> AnalyzerPool:
     """Open the analyzers that the settings ask for; this loads the local model and checks its golden scores.
+
+    `egress` receives the requests to other servers, as `observer` does.
 
     Raises:
         ArtifactError: the model is missing or altered, or does not reproduce its golden scores.
     """
-    return AnalyzerPool(_open_default(config, observer), _llm_opener(config, observer))
+    calls = CallObservers(observer, egress)
+    return AnalyzerPool(_open_default(config, observer, calls), _llm_opener(config, calls))
 
 
 def open_model(
@@ -50,7 +55,7 @@ def open_model(
     return analyzer
 
 
-def _open_default(config: Config, observer: Observer) -> Analyzer:
+def _open_default(config: Config, observer: Observer, calls: Observer) -> Analyzer:
     if config.ai_service_url:
         taxonomy = built_in()
         observer.taxonomy_opened(taxonomy.category_keys)
@@ -58,7 +63,7 @@ def _open_default(config: Config, observer: Observer) -> Analyzer:
             config.ai_service_url,
             taxonomy=taxonomy,
             token=config.ai_service_token,
-            observer=observer,
+            observer=calls,
         )
     return open_model(config, default_folder(config), observer=observer)
 

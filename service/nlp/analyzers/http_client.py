@@ -24,6 +24,7 @@ from service.errors import (
     ShuttingDown,
 )
 from service.nlp.deadline import Deadline
+from service.nlp.observer import Call
 
 WAIT_WITHOUT_DEADLINE_S = 60.0
 MAX_ANSWER_BYTES = 4_000_000
@@ -55,6 +56,7 @@ class JsonClient:
         """
         self._url = url
         self._setting = setting
+        self.host = urlsplit(url).hostname or ""
         self._secrets = tuple(s for s in (token, urlsplit(url).password or "") if s)
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         if token:
@@ -78,8 +80,12 @@ class JsonClient:
         """Close the connections."""
         self._client.close()
 
-    def post(self, payload: object, *, deadline: Deadline | None = None) -> Any:  # noqa: ANN401 - JSON
+    def post(
+        self, payload: object, *, deadline: Deadline | None = None, call: Call | None = None
+    ) -> Any:  # noqa: ANN401 - JSON
         """Post `payload` as JSON and return the parsed JSON of a 200 response.
+
+        Fills status and sizes of `call`.
 
         Raises:
             AnalyzerUnavailable: no connection, or status 429 or 503.
@@ -89,19 +95,26 @@ class JsonClient:
         """
         body = json.dumps(payload).encode()
         headers = {"Content-Type": "application/json"}
-        return self._post(deadline, content=body, headers=headers)
+        return self._post(deadline, call, content=body, headers=headers)
 
-    def post_form(self, form: Mapping[str, FormPart], *, deadline: Deadline | None = None) -> Any:  # noqa: ANN401 - JSON
+    def post_form(
+        self,
+        form: Mapping[str, FormPart],
+        *,
+        deadline: Deadline | None = None,
+        call: Call | None = None,
+    ) -> Any:  # noqa: ANN401 - JSON
         """Post a form as multipart/form-data; the result and the errors are as in `post`."""
-        return self._post(deadline, files=form)
+        return self._post(deadline, call, files=form)
 
-    def _post(self, deadline: Deadline | None, **content: Any) -> Any:  # noqa: ANN401 - httpx's, JSON
+    def _post(self, deadline: Deadline | None, call: Call | None, **content: Any) -> Any:  # noqa: ANN401 - httpx's, JSON
+        call = call or Call("", self.host)
         deadline = deadline or Deadline.after(WAIT_WITHOUT_DEADLINE_S)
         deadline.check()
         if self._client.is_closed:
             raise ShuttingDown("The service is stopping; send the document again.")
         try:
-            status, headers, body = self._within(deadline, content)
+            status, headers, body = self._within(deadline, call, content)
         except (httpx.TimeoutException, TimeoutError) as error:
             raise self._timeout(deadline) from error
         except httpx.HTTPError as error:
@@ -113,34 +126,37 @@ class JsonClient:
             raise self._status_error(status, headers, body)
         return self._parsed(body)
 
-    def _within(self, deadline: Deadline, content: dict[str, Any]) -> Exchange:
+    def _within(self, deadline: Deadline, call: Call, content: dict[str, Any]) -> Exchange:
         """Send the request on a separate thread, since httpx limits each wait but not their sum."""
         outcome: Future[Exchange] = Future()
 
         def run() -> None:
             try:
-                outcome.set_result(self._exchange(content, deadline))
+                outcome.set_result(self._exchange(content, deadline, call))
             except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
                 outcome.set_exception(error)
 
         threading.Thread(target=run, name="http-json", daemon=True).start()
         return outcome.result(timeout=deadline.remaining_s())
 
-    def _exchange(self, content: dict[str, Any], deadline: Deadline) -> Exchange:
+    def _exchange(self, content: dict[str, Any], deadline: Deadline, call: Call) -> Exchange:
         request = self._client.build_request(
             "POST", self._url, **content, timeout=max(deadline.remaining_s(), 0.001)
         )
+        call.sent_bytes = int(request.headers.get("Content-Length", 0))
         response = self._client.send(request, stream=True)
+        call.status = response.status_code
         try:
-            return response.status_code, response.headers, self._read(response, deadline)
+            return response.status_code, response.headers, self._read(response, deadline, call)
         finally:
             response.close()
 
-    def _read(self, response: httpx.Response, deadline: Deadline) -> bytes:
+    def _read(self, response: httpx.Response, deadline: Deadline, call: Call) -> bytes:
         """Read the body chunk by chunk, since httpx limits neither the total time nor the size."""
         body = bytearray()
         for chunk in response.iter_raw():
             body += chunk
+            call.received_bytes = len(body)
             if len(body) > MAX_ANSWER_BYTES:
                 raise AnalyzerError(
                     f"{self._name()} answered with more than {MAX_ANSWER_BYTES:,} bytes; "

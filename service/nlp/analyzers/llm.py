@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextvars import copy_context
 from typing import ClassVar
 
 import numpy as np
@@ -17,6 +18,7 @@ from service.nlp.analyzers.llm_prompt import (
     messages,
     read_answer,
     response_format,
+    used_tokens,
 )
 from service.nlp.arrays import Scores
 from service.nlp.artifacts.operating_points import SENSITIVITIES, OperatingPoint
@@ -91,7 +93,12 @@ class LLMAnalyzer(SentenceScorer):
         """Send one request for each part, REQUESTS_AT_ONCE in parallel; the first error cancels the rest."""
         pool = ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="llm")
         try:
-            futures = [pool.submit(self._post, part, deadline) for part in parts]
+            # Each request runs in a copy of the caller's context, which names scan and request.
+            contexts = [copy_context() for _ in parts]
+            futures = [
+                pool.submit(context.run, self._post, part, deadline)
+                for context, part in zip(contexts, parts, strict=True)
+            ]
             for future in as_completed(futures):
                 future.result()
             return [future.result() for future in futures]
@@ -106,8 +113,9 @@ class LLMAnalyzer(SentenceScorer):
             "max_tokens": ANSWER_TOKENS + ANSWER_TOKENS_PER_SENTENCE * len(sentences),
             **response_format(self.request_mode, len(sentences), self.taxonomy.risk_types),
         }
-        with observe_call(self._observer, "llm"):
-            completion = self._client.post(request, deadline=deadline)
+        with observe_call(self._observer, "llm", self._client.host) as call:
+            completion = self._client.post(request, deadline=deadline, call=call)
+            call.prompt_tokens, call.completion_tokens = used_tokens(completion)
             return read_answer(
                 completion,
                 n_sentences=len(sentences),

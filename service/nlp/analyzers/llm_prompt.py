@@ -162,6 +162,16 @@ def _first_fault(error: ValidationError) -> str:
     return f"{path or 'answer'}: {details['msg'].removeprefix('Value error, ')}"
 
 
+def used_tokens(completion: object) -> tuple[int | None, int | None]:
+    """Return the tokens of prompt and answer as the server reports them; None if it does not."""
+    usage = completion.get("usage") if isinstance(completion, dict) else None
+    if not isinstance(usage, dict):
+        return None, None
+    counts = (usage.get("prompt_tokens"), usage.get("completion_tokens"))
+    prompt, answer = (n if type(n) is int and 0 <= n < 2**63 else None for n in counts)
+    return prompt, answer
+
+
 def _content(completion: object) -> str:
     try:
         choice = _Completion.model_validate(completion).choices[0]

@@ -51,8 +51,9 @@ class RemoteAnalyzer(Analyzer):
         progress: Progress | None = None,
     ) -> Analysis:
         form = self._form(document, sensitivity)
-        with observe_call(self._observer, "ai_service"):
-            items, source = _parsed(self._client.post_form(form, deadline=deadline))
+        with observe_call(self._observer, "ai_service", self._client.host) as call:
+            answer = self._client.post_form(form, deadline=deadline, call=call)
+            items, source = _parsed(answer)
         locate = _Locator(document).locate
         findings = []
         for item in items:

@@ -1,0 +1,28 @@
+"""Settings that users choose for themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from db.tables import UserSettings
+
+
+def put_settings(session: Session, user_id: UUID, values: Mapping[str, Any]) -> None:
+    """Store a user's settings; the caller has locked the account."""
+    own = UserSettings.user_id == user_id
+    if session.scalar(select(UserSettings.user_id).where(own)) is None:
+        session.execute(insert(UserSettings).values(user_id=user_id, **values))
+    else:
+        session.execute(update(UserSettings).where(own).values(**values))
+
+
+def list_retentions(session: Session) -> Sequence[tuple[UUID, int]]:
+    """Return each user whose scans are deleted some time, with the number of days."""
+    query = select(UserSettings.user_id, UserSettings.retention_days)
+    rows = session.execute(query.where(UserSettings.retention_days.is_not(None)))
+    return [(user_id, days) for user_id, days in rows if days is not None]

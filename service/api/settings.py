@@ -1,0 +1,48 @@
+"""/api/v1/settings: what the caller chose for all scans. A request's own fields win over it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiflask import APIBlueprint
+
+from db.tables import Scope
+from service.api.current import services
+from service.api.http.authentication import auth, current_preferences, current_user
+from service.api.http.key_scopes import key_scope
+from service.api.http.response_headers import etagged
+from service.api.schemas.settings import SettingsIn, SettingsOut
+from service.domain.preferences import Preferences
+from service.domain.settings import settings
+from service.nlp.pipeline import ScanDefaults
+
+blueprint = APIBlueprint("settings", __name__, url_prefix="/api/v1/settings", tag="Accounts")
+
+
+@blueprint.get("")
+@etagged()
+@blueprint.auth_required(auth)
+@key_scope(Scope.READ)
+@blueprint.output(SettingsOut)
+@blueprint.doc(summary="Get the caller's settings", responses=[304])
+def get_settings() -> Preferences:
+    return current_preferences()
+
+
+@blueprint.put("")
+@blueprint.auth_required(auth)
+@blueprint.input(SettingsIn, location="json", arg_name="body")
+@blueprint.output(SettingsOut)
+@blueprint.doc(
+    summary="Replace the caller's settings",
+    description="They apply to later scans, where a request does not say otherwise. A setting that is "
+    "left out gets its default.",
+)
+def put_settings(body: dict[str, Any]) -> Preferences:
+    chosen = Preferences(
+        ScanDefaults(body["sensitivity"], body["force_llm"], body["thresholds"]),
+        retention_days=body["retention_days"],
+        store_text=body["store_text"],
+    )
+    services().transactions.run(settings.put_settings, current_user().id, chosen)
+    return chosen

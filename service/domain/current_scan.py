@@ -1,0 +1,25 @@
+"""The id of the scan that this context works on; the records of outgoing calls carry it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+from uuid import UUID
+
+_SCAN_ID: ContextVar[UUID | None] = ContextVar("scan_id", default=None)
+
+
+@contextlib.contextmanager
+def scanning(scan_id: UUID) -> Iterator[None]:
+    """Work on the scan within the block."""
+    token = _SCAN_ID.set(scan_id)
+    try:
+        yield
+    finally:
+        _SCAN_ID.reset(token)
+
+
+def current_scan_id() -> UUID | None:
+    """Return the id of the current scan; None if none is to be stored."""
+    return _SCAN_ID.get()

@@ -1,0 +1,1 @@
+"""Outgoing calls: recorded without content, and old records deleted."""

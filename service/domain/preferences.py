@@ -1,0 +1,28 @@
+"""Preferences: a user's stored settings as a value, which scans follow where a request is silent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import cast
+
+from db.tables import UserSettings
+from service.nlp.artifacts.operating_points import Sensitivity
+from service.nlp.pipeline import ScanDefaults
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """The settings of one user; `store_text` is at most what the operator's STORE_TEXT allows."""
+
+    defaults: ScanDefaults = field(default_factory=ScanDefaults)
+    retention_days: int | None = None
+    store_text: str = "full"
+
+
+def preferences(stored: UserSettings | None) -> Preferences:
+    """Return a user's stored settings, or the defaults if there are none."""
+    if stored is None:
+        return Preferences()
+    sensitivity = cast("Sensitivity", stored.sensitivity)
+    defaults = ScanDefaults(sensitivity, stored.force_llm, stored.thresholds)
+    return Preferences(defaults, stored.retention_days, stored.store_text)

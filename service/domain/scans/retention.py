@@ -1,0 +1,44 @@
+"""Deletes the scans that are older than their owners' settings allow."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from db.queries.scans import list_old_scans
+from db.queries.settings import list_retentions
+from service.domain.scans.scans import delete_scan
+from service.domain.transactions import Transactions
+from service.errors import NotFound
+
+SCANS_AT_ONCE = 100
+"""Scans of one transaction, which blocks SQLite's writers."""
+
+
+def delete_old_scans(transactions: Transactions) -> int:
+    """Delete every scan whose owner's retention has passed; return their number.
+
+    Several processes may do so at once.
+
+    Raises:
+        DatabaseUnavailable: see Transactions.run. The scans that are left wait for the next time.
+    """
+    n_deleted, now = 0, datetime.now(UTC)
+    for user_id, days in transactions.read(list_retentions):
+        before = now - timedelta(days=days)
+        n = SCANS_AT_ONCE
+        while n == SCANS_AT_ONCE:
+            n = transactions.run(_delete_some, user_id, before)
+            n_deleted += n
+    return n_deleted
+
+
+def _delete_some(session: Session, user_id: UUID, before: datetime) -> int:
+    scan_ids = list_old_scans(session, user_id, before=before, limit=SCANS_AT_ONCE)
+    for scan_id in scan_ids:
+        with contextlib.suppress(NotFound):  # its owner or another process deletes it meanwhile
+            delete_scan(session, user_id, scan_id, reason="retention")
+    return len(scan_ids)

@@ -1,0 +1,1 @@
+"""Settings that users choose for themselves."""
