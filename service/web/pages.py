@@ -36,6 +36,7 @@ SHELLS = (
     Shell("/dashboard", "dashboard"),
     Shell("/sessions", "sessions"),
     Shell("/keys", "keys"),
+    Shell("/settings", "settings"),
 )
 Tab = tuple[str, str]
 """Address and title of a page in a menu."""
@@ -49,7 +50,7 @@ def tabs(visitor: Visitor) -> list[Tab]:
 
 def account_tabs() -> list[Tab]:
     """Return the pages of the account's menu."""
-    return [("/keys", "API keys")]
+    return [("/settings", "Settings"), ("/keys", "API keys")]
 
 
 def home() -> Response:

@@ -64,6 +64,7 @@ TABLE = {
     ("GET", "/queue"): ANYONE,
     ("GET", "/dashboard"): ANYONE,
     ("GET", "/keys"): ANYONE,
+    ("GET", "/settings"): ANYONE,
     ("GET", "/sessions"): ANYONE,
     ("GET", "/docs"): ANYONE,
     ("GET", "/docs/start.js"): ANYONE,

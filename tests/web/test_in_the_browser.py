@@ -146,7 +146,7 @@ def reviewer(live):
 
 
 VIEWS = (("light", 1280), ("dark", 360))
-PAGES = ("/", "/queue", "/dashboard", "/keys", "/sessions")
+PAGES = ("/", "/queue", "/dashboard", "/keys", "/sessions", "/settings")
 
 
 def assert_accessible_in_every_view(page, name):
