@@ -28,6 +28,9 @@ SETTINGS = {
     "JWT_SECRET": "j" * 32,
     "LOGIN_RATE_LIMIT": "",
     "LOG_LEVEL": "ERROR",
+    # A document that takes seconds on a free core takes minutes on a busy one.
+    "AI_TIMEOUT_S": "600",
+    "EXTRACT_TIMEOUT_S": "60",
 }
 
 

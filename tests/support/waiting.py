@@ -2,7 +2,7 @@
 
 import time
 
-PATIENCE_S = 120
+PATIENCE_S = 240
 
 
 def wait_until(condition, message=str):
