@@ -11,11 +11,12 @@ from marshmallow import RAISE
 from db import tables
 from db.tables import Scope
 from service.api.current import services
-from service.api.http.authentication import auth, caller_key, current_preferences, current_user
+from service.api.http.authentication import auth, current_user
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
 from service.api.http.rate_limits import limit_documents
 from service.api.http.response_headers import Headers, etagged, warning_headers
+from service.api.http.uploads import scan_options
 from service.api.schemas.documents import (
     DocumentListOut,
     DocumentListQuery,
@@ -29,7 +30,6 @@ from service.domain.document_storage import missing_text_reason
 from service.domain.documents import documents
 from service.domain.documents.documents import TextRange, Wanted
 from service.domain.reviews.reviews import visible_owner
-from service.domain.scans.options import ScanOptions
 from service.domain.scans.scans import StoredScan
 
 blueprint = APIBlueprint("documents", __name__, url_prefix="/api/v1/documents", tag="Documents")
@@ -109,13 +109,8 @@ def scan_again(
     stored = services().scans.scan_again(
         current_user().id,
         document_id,
-        ScanOptions(
-            **body,
-            caller=caller_key(),
-            silent_on=frozenset({"force_llm", "sensitivity"} - body.keys()),
-        ),
+        scan_options(body),
         key=headers.get("idempotency_key"),
-        preferences=current_preferences(),
     )
     return stored, [
         ("Location", f"/api/v1/scans/{stored.scan.id}"),

@@ -90,8 +90,8 @@ def download_file(session_id: UUID, file_id: UUID) -> Response:
 @blueprint.output(SessionScanOut)
 @blueprint.doc(
     summary="Scan the files of a session",
-    description="Each file becomes a scan of its own. The whole request has the time of one scan: files "
-    "that it cannot hold are reported as not_done, and another request with their ids scans them.",
+    description="Each file becomes a scan of its own. The whole request has the time of one scan "
+    "(AI_TIMEOUT_S). Files that remain when it ends are not_done: send their ids in another request.",
     responses=[429, 501],
 )
 def scan_session(session_id: UUID, body: dict[str, Any]) -> dict[str, Any]:

@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from db.tables import File
 from service.domain.files.files import Files
-from service.domain.preferences import Preferences
+from service.domain.scans.options import ScanOptions
 from service.domain.scans.scans import Scans, StoredScan
 from service.errors import AnalyzerTimeout, RiskscanError, TooLarge, Unauthenticated
-from service.nlp.artifacts.operating_points import Sensitivity
 from service.nlp.deadline import Deadline
 from service.nlp.pipeline import Submission
 
 
 class FileStatus(StrEnum):
-    """What became of a file in the scan of a work session."""
+    """The outcome for one file when a work session is scanned."""
 
     SCANNED = "scanned"
     FAILED = "failed"
     NOT_DONE = "not_done"
     """The deadline passed first."""
-
-
-@dataclass(frozen=True, slots=True)
-class ScanOptions:
-    """How files are scanned; `caller` is an opaque key, by which callers share the document readers."""
-
-    caller: str
-    force_llm: bool = False
-    sensitivity: Sensitivity = "balanced"
-    silent_on: frozenset[str] = frozenset()
-    preferences: Preferences = field(default_factory=Preferences)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +35,7 @@ class FileScan:
 
 
 class FileScans:
-    """Scans stored files, and notes how many pages they have."""
+    """Scans stored files, and stores how many pages each has."""
 
     def __init__(
         self, files: Files, scans: Callable[[], Scans], *, max_bytes: int, timeout_s: float
@@ -117,7 +105,7 @@ class FileScans:
         except Unauthenticated:
             raise
         except AnalyzerTimeout as error:
-            # The first file had the whole time, so it needs more than another request would give it.
+            # The first file had all the time there is, so another request would not help.
             failed = FileScan(file, FileStatus.FAILED, error=error)
             return failed if is_first else FileScan(file, FileStatus.NOT_DONE)
         except RiskscanError as error:
@@ -131,13 +119,4 @@ class FileScans:
                 "(MAX_FILE_BYTES)."
             )
         with self._files.open(file) as stream:
-            data = stream.read()
-        return Submission(
-            data=data,
-            filename=file.name,
-            media_type=file.media_type,
-            force_llm=options.force_llm,
-            sensitivity=options.sensitivity,
-            silent_on=options.silent_on,
-            caller=options.caller,
-        )
+            return options.file_submission(file, stream.read())

@@ -4,9 +4,10 @@ import io
 
 import pytest
 
-from service.domain.file_scans import FileScans, FileStatus, ScanOptions
+from service.domain.file_scans import FileScans, FileStatus
 from service.domain.files import work_sessions
 from service.domain.files.files import Files, Upload, choose_files
+from service.domain.scans.options import ScanOptions
 from service.errors import AnalyzerTimeout
 from tests.domain.conftest import TEXT
 
@@ -29,7 +30,7 @@ def stored(transactions, files, add_user):
 
 def scan_all(files, scans, stored, *, timeout_s):
     file_scans = FileScans(files, lambda: scans, max_bytes=10**6, timeout_s=timeout_s)
-    return file_scans.scan_all(stored, ScanOptions("caller"), admit=lambda: None)
+    return file_scans.scan_all(stored, ScanOptions(caller="caller"), admit=lambda: None)
 
 
 def time_out_from(pipeline, n):

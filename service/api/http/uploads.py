@@ -9,8 +9,8 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.http import parse_options_header
 
 from service.api.http.authentication import caller_key, current_preferences
-from service.domain.file_scans import ScanOptions
 from service.domain.files.files import Upload
+from service.domain.scans.options import ScanOptions
 from service.errors import Fault, InvalidRequest
 from service.nlp.pipeline import Submission
 
@@ -27,18 +27,18 @@ def submission(body: dict[str, Any]) -> Submission:
         **_document_fields(body.get("file"), body.get("text")),
         force_llm=body.get("force_llm", False),
         sensitivity=body.get("sensitivity", "balanced"),
-        silent_on=frozenset({"force_llm", "sensitivity"} - body.keys()),
+        silent_on=_silent_on(body),
         caller=caller_key(),
     )
 
 
 def scan_options(body: dict[str, Any]) -> ScanOptions:
-    """Return how the caller wants stored files to be scanned."""
+    """Return how the caller wants a stored document or stored files to be scanned."""
     return ScanOptions(
-        caller_key(),
+        caller=caller_key(),
         force_llm=body.get("force_llm", False),
         sensitivity=body.get("sensitivity", "balanced"),
-        silent_on=frozenset({"force_llm", "sensitivity"} - body.keys()),
+        silent_on=_silent_on(body),
         preferences=current_preferences(),
     )
 
@@ -78,6 +78,10 @@ def _original_name(file: FileStorage) -> str:
     doubled = _BACKSLASHES.sub(lambda match: match[0] if match[1] else "\\\\", disposition)
     _, options = parse_options_header(doubled)
     return options.get("filename") or file.filename or ""
+
+
+def _silent_on(body: dict[str, Any]) -> frozenset[str]:
+    return frozenset({"force_llm", "sensitivity"} - body.keys())
 
 
 def _document_fields(file: FileStorage | None, text: str | None) -> dict[str, Any]:

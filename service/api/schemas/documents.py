@@ -7,13 +7,13 @@ from datetime import UTC
 from typing import Any
 
 from apiflask import Schema
-from apiflask.fields import UUID, AwareDateTime, Boolean, Integer, List, Nested, String
+from apiflask.fields import UUID, AwareDateTime, Integer, List, Nested, String
 from apiflask.validators import Length, OneOf, Range
 
 from db.tables import StoredText
 from service.api.schemas.fields import MAX_INT, CursorQuery, StrictSchema, Text
+from service.api.schemas.scan_options import force_llm_field, option_faults, sensitivity_field
 from service.domain.documents.documents import MAX_SCANS, MAX_TEXT_CHARS
-from service.nlp.artifacts.operating_points import SENSITIVITIES
 
 
 class DocumentListQuery(CursorQuery):
@@ -57,24 +57,14 @@ class DocumentTextQuery(StrictSchema):
 
 
 class ScanAgainIn(StrictSchema):
-    """How to scan the document again; an empty object scans it as at first."""
+    """How to scan the document again; an empty object follows your settings."""
 
-    force_llm = Boolean(
-        metadata={
-            "description": "Use the LLM instead of the model. Default: your settings, else false."
-        }
-    )
-    sensitivity = String(
-        validate=OneOf(SENSITIVITIES),
-        metadata={"description": "Only for the model: an LLM gives no scores."},
-    )
+    force_llm = force_llm_field()
+    sensitivity = sensitivity_field()
 
     def faults_across(self, data: dict[str, Any], raw: Mapping[str, Any]) -> dict[str, str]:
         """Reject a sensitivity for the LLM."""
-        if data.get("force_llm") and "sensitivity" in raw:
-            message = "An LLM gives no scores to select by; send either force_llm or sensitivity."
-            return dict.fromkeys(("force_llm", "sensitivity"), message)
-        return {}
+        return option_faults(data, raw)
 
 
 class DocumentSummaryOut(Schema):

@@ -10,11 +10,11 @@ from apiflask import Schema
 from apiflask.fields import UUID, AwareDateTime, File, Integer, List, Nested, String
 from apiflask.validators import Length, OneOf
 
-from service.api.schemas.fields import Flag, StrictSchema, Text
+from service.api.schemas.fields import StrictSchema, Text
 from service.api.schemas.problems import ProblemOut
+from service.api.schemas.scan_options import force_llm_field, option_faults, sensitivity_field
 from service.domain.file_scans import FileStatus
 from service.domain.files.files import MAX_FILES
-from service.nlp.artifacts.operating_points import SENSITIVITIES
 
 
 class WorkSessionIn(StrictSchema):
@@ -62,8 +62,8 @@ class FileOut(Schema):
 class SessionScanIn(StrictSchema):
     """How to scan the files of a session, and which."""
 
-    force_llm = Flag()
-    sensitivity = String(validate=OneOf(SENSITIVITIES))
+    force_llm = force_llm_field()
+    sensitivity = sensitivity_field()
     file_ids = List(
         UUID(),
         validate=Length(1, MAX_FILES),
@@ -71,10 +71,8 @@ class SessionScanIn(StrictSchema):
     )
 
     def faults_across(self, data: dict[str, Any], raw: Mapping[str, Any]) -> dict[str, str]:
-        """Reject a sensitivity for the LLM, which gives no scores to select by."""
-        if data.get("force_llm") and "sensitivity" in raw:
-            return dict.fromkeys(("force_llm", "sensitivity"), "Send one of these.")
-        return {}
+        """Reject a sensitivity for the LLM."""
+        return option_faults(data, raw)
 
 
 class FileScanOut(Schema):
@@ -83,7 +81,10 @@ class FileScanOut(Schema):
     status = String(
         required=True,
         validate=OneOf(list(FileStatus)),
-        metadata={"description": "not_done: the time of one request ended first; send it again."},
+        metadata={
+            "description": "not_done: the request's time ended before this file was scanned; send its id in "
+            "another request."
+        },
     )
     scan_id = UUID(required=True, allow_none=True)
     n_findings = Integer(required=True, allow_none=True)

@@ -22,13 +22,12 @@ from apiflask.validators import Length, OneOf, Range, Regexp
 from marshmallow import pre_load
 
 from db.tables import Source
-from service.api.schemas.fields import EmptyAsNull, Flag, StoredName, StrictSchema, Text
+from service.api.schemas.fields import EmptyAsNull, StoredName, StrictSchema, Text
+from service.api.schemas.scan_options import force_llm_field, option_faults, sensitivity_field
 from service.domain.limits import COUNTED_SCANS, NUMBERED_SCANS
 from service.domain.scans.changes import Change
-from service.nlp.artifacts.operating_points import SENSITIVITIES
 from service.nlp.taxonomy import MAX_TITLE_CHARS
 
-_FLAGS = ("true", "false", "on", "off", "yes", "no", "1", "0")
 _STORABLE = Range(datetime(1970, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC))
 
 
@@ -39,22 +38,8 @@ class ScanIn(StrictSchema):
         metadata={"description": "The document; multipart only."}
     )
     text = String()
-    force_llm = Flag(
-        metadata={
-            "description": "Use the LLM instead of the model. Default: your settings, else false.",
-            "type": ["boolean", "integer", "string"],
-            "enum": [True, False, 1, 0, *_FLAGS],
-        },
-    )
-
-    sensitivity = String(
-        validate=OneOf(SENSITIVITIES),
-        metadata={
-            "description": "balanced makes the fewest mistakes, recall misses fewer risks, precision "
-            "raises fewer false alarms. Only for the model: an LLM gives no scores. Default: your settings, "
-            "else balanced."
-        },
-    )
+    force_llm = force_llm_field()
+    sensitivity = sensitivity_field()
 
     @pre_load
     def _drop_blank_text(self, raw: Any, **_: object) -> Any:  # noqa: ANN401 - any JSON
@@ -68,10 +53,7 @@ class ScanIn(StrictSchema):
         faults: dict[str, str] = {}
         if _has_file(raw) == _has_text(raw):
             faults = dict.fromkeys(("file", "text"), "Send either file or text.")
-        if data.get("force_llm") and "sensitivity" in raw:
-            message = "An LLM gives no scores to select by; send either force_llm or sensitivity."
-            faults |= dict.fromkeys(("force_llm", "sensitivity"), message)
-        return faults
+        return faults | option_faults(data, raw)
 
 
 class StoredScanIn(ScanIn):

@@ -1,12 +1,14 @@
-"""How a stored document is scanned again."""
+"""How a stored document or file is scanned."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from db import tables
+from service.domain.preferences import Preferences
 from service.nlp.artifacts.operating_points import Sensitivity
 from service.nlp.document import ExtractedText
 from service.nlp.pipeline import Submission
@@ -14,25 +16,36 @@ from service.nlp.pipeline import Submission
 
 @dataclass(frozen=True, slots=True)
 class ScanOptions:
-    """How to scan a stored document again; see Submission."""
+    """How to scan stored documents and files: the caller's settings, and fields as in Submission."""
 
+    caller: str = ""
     force_llm: bool = False
     sensitivity: Sensitivity = "balanced"
-    caller: str = ""
     silent_on: frozenset[str] = frozenset()
+    preferences: Preferences = field(default_factory=Preferences)
 
-    def submission(self, document: tables.Document, extracted: ExtractedText) -> Submission:
-        return Submission(
-            text=extracted.text,
-            filename=document.name,
-            force_llm=self.force_llm,
-            sensitivity=self.sensitivity,
-            caller=self.caller,
-            silent_on=self.silent_on,
-            extracted=extracted,
-        )
+    def document_submission(
+        self, document: tables.Document, extracted: ExtractedText
+    ) -> Submission:
+        """Return the submission of a document's stored text."""
+        content = {"text": extracted.text, "extracted": extracted, "filename": document.name}
+        return self._submission(content)
+
+    def file_submission(self, file: tables.File, data: bytes) -> Submission:
+        """Return the submission of a stored file with its bytes."""
+        content = {"data": data, "filename": file.name, "media_type": file.media_type}
+        return self._submission(content)
 
     def fingerprint(self, document_id: UUID) -> str:
-        """Return a SHA-256 (hex) over what determines the result, to detect repeated requests."""
+        """Return a SHA-256 (hex) over what the request says, to detect a repeated one."""
         text = f"{document_id} {self.force_llm} {self.sensitivity}"
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def _submission(self, content: dict[str, Any]) -> Submission:
+        return Submission(
+            **content,
+            caller=self.caller,
+            force_llm=self.force_llm,
+            sensitivity=self.sensitivity,
+            silent_on=self.silent_on,
+        )

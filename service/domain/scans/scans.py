@@ -127,7 +127,6 @@ class Scans:
         options: ScanOptions,
         *,
         key: str | None,
-        preferences: Preferences = _NO_PREFERENCES,
     ) -> StoredScan:
         """Scan the stored text of a user's document with the present model, and store the scan.
 
@@ -140,7 +139,8 @@ class Scans:
         if key and (earlier := self._earlier(user_id, key, request_sha256)):
             return earlier
         document, extracted = self._transactions.read(_stored_text, user_id, document_id)
-        submission = options.submission(document, extracted).with_defaults(preferences.defaults)
+        submission = options.document_submission(document, extracted)
+        submission = submission.with_defaults(options.preferences.defaults)
         scan_id, result = self._scan(submission)
         result = replace(
             result,
