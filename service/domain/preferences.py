@@ -1,4 +1,4 @@
-"""Preferences: a user's stored settings as a value, which scans follow where a request is silent."""
+"""Preferences: a user's stored settings as a value. A scan follows them where its request says nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from service.nlp.pipeline import ScanDefaults
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """The settings of one user; `store_text` is at most what the operator's STORE_TEXT allows."""
+    """The settings of one user. Scans store what both `store_text` and the operator's STORE_TEXT allow."""
 
     defaults: ScanDefaults = field(default_factory=ScanDefaults)
     retention_days: int | None = None

@@ -138,8 +138,10 @@ def test_missed_risk_in_a_file_only_the_ai_service_reads_is_rejected(user, ai_se
     ai_service.say({"data": [], "source": "model"})
     answer = user.http.post("/api/scan", files={"file": ("plan.odt", b"PK\x03\x04")})
     body = {"start": 0, "end": 2, "context": "No", "risk_types": ["outage"]}
-    feedback = user.http.post(f"{answer.headers['Location']}/feedback", json=body)
-    assert (feedback.status_code, feedback.json()["code"]) == (400, "invalid_request")
+    for document in ({}, {"text": "No"}):
+        path = f"{answer.headers['Location']}/feedback"
+        feedback = user.http.post(path, json={**body, **document})
+        assert (feedback.status_code, feedback.json()["code"]) == (400, "invalid_request")
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,11 @@ def test_scan_by_file_id_equals_the_scan_of_its_text(user, session):
 
 def test_scan_by_anothers_file_id_is_404(user, session, new_user):
     assert scan_file(new_user(), note(user, session)).status_code == 404
-    assert scan_file(user, str(uuid4())).status_code == 404
+    missing = scan_file(user, str(uuid4()))
+    assert (missing.status_code, missing.json()["detail"]) == (
+        404,
+        "You have no file with this id.",
+    )
 
 
 def test_scan_into_anothers_session_is_404(session, new_user):

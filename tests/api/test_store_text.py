@@ -72,3 +72,24 @@ def test_no_row_of_text_is_stored(service, store_text):
     rows = select(func.count()).select_from(DocumentText)
     assert service(store_text).services.transactions.read(lambda s: s.scalar(rows)) == 0
     user.http.close()
+
+
+def report_with_text(user, scan):
+    """Report a missed risk in a part of the text, together with the text."""
+    missed = {"start": 12, "end": 24, "context": FLOW_TEXT[12:24], "risk_types": ["vulnerability"]}
+    path = f"/api/v1/scans/{scan['scan_id']}/feedback"
+    return user.http.post(path, json={**missed, "text": FLOW_TEXT})
+
+
+def test_missed_risk_is_verified_against_the_stored_hash(service):
+    user, [scan, _] = scan_twice(service("hash"))
+    assert report_with_text(user, scan).json()["verified"] is True
+    user.http.close()
+
+
+def test_missed_risk_with_its_document_is_refused_without_a_stored_hash(service):
+    user, [scan, _] = scan_twice(service("none"))
+    answer = report_with_text(user, scan)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "text")
+    assert "stored no hash" in answer.json()["detail"]
+    user.http.close()

@@ -193,7 +193,8 @@ def _require(
 ) -> File:
     file = queries.get_file(session, user_id, file_id, work_session_id=work_session_id)
     if file is None:
-        raise NotFound("You have no file with this id in this session.")
+        place = "" if work_session_id is None else " in this session"
+        raise NotFound(f"You have no file with this id{place}.")
     return file
 
 

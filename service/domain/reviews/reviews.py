@@ -30,6 +30,10 @@ REVIEWER_ROLES = (Role.REVIEWER, Role.ADMIN)
 _MAX_N = 2**31 - 1
 _MAX_SHOWN = 100
 _NO_SCAN = "There is no scan with this id that you may review."
+_NO_HASH = (
+    "The service stored no hash of the scanned document (STORE_TEXT, or store_text in the owner's settings, "
+    "was none), so it cannot compare this one. Send the report without the document; it stays unverified."
+)
 _NO_FEEDBACK = "You have no feedback here to withdraw."
 
 
@@ -104,9 +108,11 @@ class Reviews:
 
     def _check_document(self, scan: tables.Scan, missed: Missed, document: Submission) -> None:
         """Raise InvalidRequest if the document is not the scanned one, or has another text at the span."""
-        _check_span(missed, n_characters=int(scan.coverage["characters"]))
+        _check_span(missed, n_characters=scan.coverage["characters"])
+        field = "text" if document.data is None else "file"
+        if not scan.document_sha256:
+            raise _refusal(field, _NO_HASH)
         if document.sha256() != scan.document_sha256:
-            field = "text" if document.data is None else "file"
             raise _refusal(field, "This is not the document that was scanned: its sha256 differs.")
         if self._extract_text(document)[missed.start : missed.end] != missed.context:
             message = "The document has another text at this span; send the sentence verbatim."
