@@ -9,7 +9,7 @@ from flask import Response, make_response, redirect, render_template, request
 
 from service.api.current import services
 from service.api.http.authentication import caller_key
-from service.api.http.login_cookie import delete_cookie, set_cookie
+from service.api.http.login_cookie import COOKIE, delete_cookie, set_cookie
 from service.api.http.request_context import current_context
 from service.domain.accounts import logins
 from service.errors import (
@@ -76,7 +76,8 @@ def log_out() -> Response:
         if not services().tokens.is_csrf_token(sent, access.login_id):
             raise Forbidden(_FOREIGN)
         services().transactions.run(logins.end, access.user_id, access.login_id)
-    delete_cookie(response)
+    if COOKIE in request.cookies:  # browsers send none with another site's form
+        delete_cookie(response)
     return response
 
 

@@ -50,6 +50,14 @@ def test_scan_again_with_faults_is_refused(user):
     assert (both.status_code, both.json()["code"]) == (400, "invalid_request")
 
 
+def test_scan_again_counts_against_the_quota(start_service, make_user):
+    user = make_user(start_service(SCAN_RATE_LIMIT="2 per hour"))
+    document = scanned(user)
+    answers = [scan_again(user, document) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 429]
+    assert answers[1].json()["code"] == "rate_limited"
+
+
 def changes(user, newer, older):
     return get(user, f"/api/v1/scans/{newer}/changes", since=older)
 

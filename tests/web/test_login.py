@@ -91,6 +91,18 @@ def test_log_out_ends_the_cookie_for_good(visitor):
     assert HTTP.get(visitor.http.base_url.join("/api/auth/me"), headers=cookie).status_code == 401
 
 
+def test_log_out_form_of_another_site_leaves_the_cookie_alone(client):
+    # The browser sends no SameSite=Strict cookie with it, but would obey an answer that deletes one.
+    answer = client.post("/logout", headers={"Sec-Fetch-Site": "cross-site"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/login")
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_log_out_removes_a_cookie_that_has_ended(client):
+    answer = client.post("/logout", headers={"Cookie": f"{COOKIE}=ended"})
+    assert answer.headers["Set-Cookie"].startswith(f"{COOKIE}=;")
+
+
 def test_log_in_of_a_page_is_listed_among_the_accounts_log_ins(visitor):
     [login] = visitor.http.get("/api/auth/logins").json()["items"]
     assert login["is_current"]

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from service.api.current import services
 from service.api.http.authentication import auth, caller_key
 
-_DOCUMENTS = ("file", "text", "file_id")
+_DOCUMENTS = ("file", "text", "file_id", "document_id")
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -28,15 +28,16 @@ def limit_logins(action: str) -> Callable[[View], View]:
 
 
 def limit_documents(view: View) -> View:
-    """Count calls that send a document against the account's SCAN_RATE_LIMIT.
+    """Count calls that send or name a document against the account's SCAN_RATE_LIMIT.
 
     Callers without a token, whom only AI_SERVICE_OPEN admits, have no limit.
     """
 
     @wraps(view)
     def limited(**arguments: Any) -> Any:  # noqa: ANN401 - any view's
-        sends_document = any(arguments["body"].get(name) is not None for name in _DOCUMENTS)
-        if sends_document and auth.current_user is not None:
+        given = {**arguments, **arguments["body"]}
+        has_document = any(given.get(name) is not None for name in _DOCUMENTS)
+        if has_document and auth.current_user is not None:
             services().scan_quota.spend(caller_key())
         return view(**arguments)
 
