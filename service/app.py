@@ -51,6 +51,8 @@ _EXPOSED_HEADERS = (
     "X-Riskscan-Warning",
 )
 _PREFLIGHT_AGE_S = 7200  # Chromium's maximum
+_FOR_OTHER_ORIGINS = r"/(?:api/|scan$|health|metrics|docs|openapi\.json)"
+"""Paths that pages of CORS_ORIGINS may read: not our own pages, which hold the CSRF token."""
 
 
 def create_app(services: Services) -> APIFlask:
@@ -77,6 +79,7 @@ def create_app(services: Services) -> APIFlask:
     _register_blueprints(app, config)
     CORS(
         app,
+        resources=_FOR_OTHER_ORIGINS,
         origins=list(config.cors_origins),
         supports_credentials=True,
         always_send=False,

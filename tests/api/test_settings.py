@@ -70,6 +70,12 @@ def test_thresholds_out_of_bounds_unknown_or_twice_are_faults(user, scores):
     assert answer.json()["errors"][0]["field"].startswith("thresholds")
 
 
+def test_retention_of_part_of_a_day_is_a_fault(user):
+    answer = user.http.put(SETTINGS, json={"retention_days": 1.5})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "retention_days")
+    assert user.http.get(SETTINGS).json() == DEFAULTS
+
+
 def test_thresholds_accept_titles_of_categories(user):
     assert choose(user, thresholds={"SECURITY AND PRIVACY": 0})["thresholds"] == {"security": 0.0}
 

@@ -65,6 +65,17 @@ def test_cookie_reads_the_api_and_changes_it_only_with_the_csrf_token(visitor, n
     assert scan(visitor, **{CSRF_HEADER: visitor.csrf_token()}).status_code == 201
 
 
+def test_pages_of_cors_origins_read_the_api_but_no_csrf_token(visitor):
+    origin = "http://localhost:3000"
+    allowed = "Access-Control-Allow-Origin"
+    answer = visitor.http.get("/api/auth/me", headers={"Origin": origin})
+    assert answer.headers[allowed] == origin
+    for path in ("/", "/settings"):
+        page = visitor.http.get(path, headers={**HTML, "Origin": origin})
+        assert "csrf-token" in page.text
+        assert allowed not in page.headers
+
+
 def test_large_upload_with_a_cookie_is_accepted(visitor):
     files = {"file": ("notes.txt", b"The supplier went bankrupt. " + b" " * 100_000)}
     headers = {CSRF_HEADER: visitor.csrf_token()}

@@ -56,6 +56,7 @@ class SettingsIn(StrictSchema):
         load_default=dict, metadata={"description": _THRESHOLDS, "example": {"budget": 0.6}}
     )
     retention_days = Integer(
+        strict=True,  # 1.5 would delete after a day
         load_default=None,
         allow_none=True,
         validate=Range(1, MAX_RETENTION_DAYS),
