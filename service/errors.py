@@ -13,7 +13,7 @@ RiskscanError                   base class; its own code, internal_error, stands
 ├── Conflict                    the request conflicts with stored data or with an earlier request
 ├── TooLarge                    the input exceeds a limit; names the limit
 ├── UnsupportedMediaType        the service does not read this type; lists those that it reads
-├── RangeNotSatisfiable         the requested part of a file lies behind its end
+├── RangeNotSatisfiable         the requested range begins after the end of the file
 ├── RateLimited                 the caller exceeded a quota
 ├── NotConfigured               the feature is not configured; names the setting
 ├── AnalyzerError               the LLM or AI service returned an error or an invalid answer
@@ -101,7 +101,7 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "range_not_satisfiable": ProblemType(
         416,
         "The range is not in the file",
-        "The part that `Range` names lies behind the end of the file. `Content-Range` has its size.",
+        "The requested `Range` begins after the end of the file. `Content-Range` states the file's size.",
     ),
     "rate_limited": ProblemType(
         429,

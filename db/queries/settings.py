@@ -22,7 +22,7 @@ def put_settings(session: Session, user_id: UUID, values: Mapping[str, Any]) -> 
 
 
 def list_retentions(session: Session) -> Sequence[tuple[UUID, int]]:
-    """Return each user whose scans are deleted some time, with the number of days."""
+    """Return each user with a retention, and its number of days."""
     query = select(UserSettings.user_id, UserSettings.retention_days)
     rows = session.execute(query.where(UserSettings.retention_days.is_not(None)))
     return [(user_id, days) for user_id, days in rows if days is not None]

@@ -1,4 +1,4 @@
-"""Outgoing calls: to which server, how they went, and how much was sent, but never what."""
+"""Outgoing calls: server, outcome, duration and sizes, never content."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the teachers make of each sentence: its logits, and the vector that their heads read.
+"""The teachers' outputs for each sentence: logits, and the vector that their heads read.
 
-A large teacher takes an hour for 100,000 sentences on a slow CPU, so the run's folder keeps the result by the
-digest of the sentence. A resumed training, and the process of another seed, score no sentence again.
+A large teacher takes an hour for 100,000 sentences on a slow CPU, so the run's folder keeps outputs by the
+sentence's digest. A resumed training, and the process of another seed, score no sentence again.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _AT_ONCE = 1024
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lessons:
-    """What the teachers say of n sentences.
+    """The teachers' outputs for n sentences.
 
     `probabilities` is float32 (n, n_risk_types). `vectors` is float16 (n, width), or None
     if nothing learns them.
@@ -56,7 +56,7 @@ class Lessons:
 
 
 def lessons(settings: Settings, examples: Sequence[Example]) -> Lessons:
-    """Return what the mean of the teachers says of each sentence.
+    """Return the mean output of the teachers for each sentence.
 
     The mean is of weights for teachers of one shape, and of logits for others, each of which reads the
     sentences by its own tokenizer; their vectors stand side by side, each of length 1. A sentence that a
@@ -85,10 +85,10 @@ def lessons(settings: Settings, examples: Sequence[Example]) -> Lessons:
 
 
 def scored(settings: Settings, models: Sequence[TrainedModel], texts: Sequence[str]) -> Rows:
-    """Return logits and vector, (n_risk_types,) and (width,), of each text and of others, by its digest.
+    """Return logits (n_risk_types,) and vector (width,) by digest, of each text and of all scored before.
 
-    Those in the run's folder are read, the others computed and added; a killed computation loses
-    `save_every_min` at most. A second process waits for the first.
+    Reads the rows in the run's folder, then computes and adds those that are missing; a killed computation
+    loses `save_every_min` at most. A second process waits for the first.
     """
     if not texts:
         return {}
@@ -132,7 +132,7 @@ def _computed(
 
 
 def _read(path: Path, fingerprint: str) -> dict[bytes, tuple[Floats, Halves]]:
-    """Return the rows of the file; none if it is missing or has what others say."""
+    """Return the rows of the file; none if it is missing or other teachers wrote it."""
     if not path.is_file():
         return {}
     with safe_open(path, framework="numpy") as file:
@@ -158,7 +158,7 @@ def _write(path: Path, fingerprint: str, rows: Rows) -> None:
 
 
 def _fingerprint(models: Sequence[TrainedModel], recipe: TrainSettings) -> str:
-    """Return the sha256 (hex) of all that decides what the teachers say of a sentence."""
+    """Return the sha256 (hex) over everything that determines the teachers' outputs."""
     found = hashlib.sha256(f"{recipe.max_length_tokens} {in_bfloat16(recipe)}".encode())
     for model in models:
         found.update(json.dumps(asdict(model.config)).encode())

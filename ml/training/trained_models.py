@@ -110,7 +110,7 @@ def check_risk_types(model: TrainedModel, risk_types: Sequence[str], *, key: str
 
 
 def _difference(theirs: Sequence[str], ours: Sequence[str]) -> str:
-    """Return in words how the keys of a model differ from those of the data, "" if they do not."""
+    """Return a sentence on how the keys of a model differ from those of the data; "" if they are equal."""
     if theirs == ours:
         return ""
     lacking = [key for key in ours if key not in theirs]

@@ -17,10 +17,10 @@ def files() -> None:
 @click.option(
     "--repair",
     is_flag=True,
-    help="Delete what is useless: temporary files, bytes without a row, and rows whose bytes are lost.",
+    help="Delete what cannot be used: temporary files, bytes without a row, and rows whose bytes are lost.",
 )
 def verify(*, repair: bool) -> None:
-    """Compare the bytes on disk with the database; exit with 1 if anything is left to mend."""
+    """Compare the bytes on disk with the database; exit with 1 if faults remain."""
     from service.domain.audit import Actor  # noqa: PLC0415 - loads the database's libraries
     from service.domain.files.files import FOLDER  # noqa: PLC0415
     from service.domain.files.verification import Verification  # noqa: PLC0415
@@ -40,5 +40,5 @@ def verify(*, repair: bool) -> None:
     elif repair:
         click.echo(f"Mended: {n_faults}.")
     else:
-        click.echo(f"Found: {n_faults}. Back DATA_DIR and the database up, then use --repair.")
+        click.echo(f"Found: {n_faults}. Back up DATA_DIR and the database, then use --repair.")
         raise SystemExit(1)

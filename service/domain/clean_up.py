@@ -11,7 +11,7 @@ from service.observability.logging import fields
 
 EVERY_S = 3600.0
 RETRY_S = 60.0
-"""Wait after a task failed, such as while the database is away."""
+"""Wait after a task failed, such as while the database is unavailable."""
 _log = logging.getLogger(__name__)
 
 
@@ -48,7 +48,7 @@ class CleanUp:
         try:
             n_deleted = self._tasks[name]()
         except RiskscanError as error:
-            _log.warning("the clean-up of %s is repeated later: %s", name, error.message)
+            _log.warning("the clean-up of %s failed and will be retried: %s", name, error.message)
             return False
         except Exception as error:  # noqa: BLE001 - the edge of the thread, which must survive any error
             _log.error("the clean-up of %s failed", name, exc_info=error)

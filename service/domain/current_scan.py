@@ -12,7 +12,7 @@ _SCAN_ID: ContextVar[UUID | None] = ContextVar("scan_id", default=None)
 
 @contextlib.contextmanager
 def scanning(scan_id: UUID) -> Iterator[None]:
-    """Work on the scan within the block."""
+    """Make the scan the current one within the block."""
     token = _SCAN_ID.set(scan_id)
     try:
         yield
@@ -21,5 +21,5 @@ def scanning(scan_id: UUID) -> Iterator[None]:
 
 
 def current_scan_id() -> UUID | None:
-    """Return the id of the current scan; None if none is to be stored."""
+    """Return the id of the current scan; None outside scans that will be stored."""
     return _SCAN_ID.get()

@@ -1,4 +1,4 @@
-"""What a stored scan keeps of its document: text in pieces, hashes, or neither; and the text read back."""
+"""The rows of a scanned document (text in pieces, hashes, or neither), and the text read back from them."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def new_document(
 def extracted_text(
     document: tables.Document, pieces: Sequence[tables.DocumentText]
 ) -> ExtractedText:
-    """Return the text that `pieces`, all of the document's in order, were made from."""
+    """Return the whole text with blocks and layout from all pieces of a document, in order."""
     rows = [_block_rows(piece) for piece in pieces]
     blocks = np.concatenate(rows) if rows else np.empty((0, 3), np.int64)
     offsets = np.ascontiguousarray(blocks[:, :2])
@@ -173,7 +173,7 @@ def _pieces(extracted: ExtractedText) -> Iterator[dict[str, Any]]:
 
 
 def _bounds(text: str) -> list[int]:
-    """Return where the pieces begin, and the end of the last: after a line, else a word, else anywhere."""
+    """Return the start of each piece, and the end of the last; pieces end after a line or word."""
     bounds = [0]
     while len(text) - bounds[-1] > PIECE_CHARS:
         start = bounds[-1]

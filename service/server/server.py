@@ -26,7 +26,7 @@ from service.server.upload_authorization import upload_authorizer
 _POLL_S = 0.02
 _LAST_RESPONSES_S = 0.3
 _UPLOADS_AT_ONCE = 4
-"""Uploads of the greatest size in progress; smaller ones are more. They are on disk, not in memory."""
+"""Uploads of the greatest size whose bytes may be on disk together; more if they are smaller."""
 _log = logging.getLogger(__name__)
 
 

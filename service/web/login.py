@@ -31,9 +31,9 @@ _FOREIGN = (
 
 
 def login_page() -> Response:
-    """Show the log-in form; whoever is logged in goes on."""
+    """Show the log-in form; redirect a visitor who is logged in already."""
     if current_visitor() is not None:
-        return _go_on()
+        return _redirect_back()
     return _form("login.html")
 
 
@@ -50,7 +50,7 @@ def log_in() -> Response:
 def register_page() -> Response:
     """Show the registration form, if registration is open."""
     _require_registration()
-    return _go_on() if current_visitor() is not None else _form("register.html")
+    return _redirect_back() if current_visitor() is not None else _form("register.html")
 
 
 def sign_up() -> Response:
@@ -86,13 +86,13 @@ def _begin(email: str, password: str) -> Response:
     pair = services().accounts.log_in(email, password)
     current_context().account_id = pair.user_id
     login_id = tokens.read_access_token(pair.access_token).login_id
-    response = _go_on()
+    response = _redirect_back()
     set_cookie(response, tokens.cookie_token(pair.user_id, login_id))
     return response
 
 
-def _go_on() -> Response:
-    """Redirect to the page that asked for the log-in; only to one of this site."""
+def _redirect_back() -> Response:
+    """Redirect to the page that asked for the log-in, if it is on this site; else to the first page."""
     following = request.values.get("next", "")
     address = following if _LOCAL_PATH.fullmatch(following) else "/"
     return make_response(redirect(address, 303))

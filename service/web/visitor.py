@@ -78,12 +78,12 @@ def login_address() -> str:
 
 
 def _renew(response: Response, claims: CookieClaims) -> None:
-    """Replace a cookie that is a day old, so that nobody who comes back within its life must log in."""
+    """Replace a cookie that is a day old, so that regular visitors stay logged in."""
     if datetime.now(UTC) - claims.issued_at < RENEWED_AFTER:
         return
     tokens, access = services().tokens, claims.access
     try:
         services().transactions.run(logins.extend, tokens, access.user_id, access.login_id)
     except IntegrityError:
-        return  # the account was deleted meanwhile; the next request finds out
+        return  # the account was deleted meanwhile, so the next request is rejected
     set_cookie(response, tokens.cookie_token(access.user_id, access.login_id))

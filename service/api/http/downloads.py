@@ -16,7 +16,7 @@ from service.errors import RangeNotSatisfiable
 
 CONTENT_PATHS = ("/content",)
 """Ends of the paths that send bytes; their clients need not accept JSON."""
-_MAX_NAME_BYTES = 200  # file systems take 255; a browser adds its own ending meanwhile
+_MAX_NAME_BYTES = 200  # file systems take 255; browsers add an ending while they download
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
 _DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*(\.|$)")
 
@@ -34,7 +34,7 @@ def download(
     `open_range` returns the bytes from a start to an end (exclusive).
 
     Raises:
-        RangeNotSatisfiable: the requested range starts behind the last byte.
+        RangeNotSatisfiable: the requested range begins after the last byte.
     """
     etag = f'"{sha256}"'
     headers = {
@@ -64,8 +64,8 @@ def download(
 def disposition(name: str) -> str:
     """Return Content-Disposition for saving a file under `name`, which any client's system can store.
 
-    Names of Windows devices get an underscore, and characters that a path gives a meaning become one. Long
-    names keep their extension.
+    Names of Windows devices begin with an underscore, and underscores replace characters with a meaning in
+    paths. Long names keep their extension.
     """
     safe = _UNSAFE.sub("_", name).strip(" .") or "file"
     if _DEVICE.match(safe):
@@ -96,7 +96,7 @@ def _wanted_range(etag: str, size_bytes: int) -> tuple[int, int] | None:
     limits = wanted.range_for_length(size_bytes)
     if limits is None:
         raise RangeNotSatisfiable(
-            f"The file has {size_bytes:,} bytes, and the range starts behind them.",
+            f"The file has {size_bytes:,} bytes; the range begins after them.",
             size_bytes=size_bytes,
         )
     return limits

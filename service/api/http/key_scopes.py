@@ -42,7 +42,7 @@ def check_scope(scopes: frozenset[Scope]) -> None:
 
 
 def describe_scopes(spec: dict[str, Any], app: Flask) -> None:
-    """Leave API keys in the operations that accept them, each with the scope that it needs."""
+    """Document API keys for the operations that accept them alone, each with the scope that it needs."""
     for rule in app.url_map.iter_rules():
         path = re.sub(r"<(?:[^<:]+:)?([^>]+)>", r"{\1}", rule.rule)
         scope = getattr(app.view_functions[rule.endpoint], _ATTRIBUTE, None)

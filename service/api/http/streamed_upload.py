@@ -20,7 +20,7 @@ _ONE_FILE = f"Send one file, in the form part `{_PART}`, and nothing else."
 def read_file_part(request: Request) -> dict[str, FileStorage]:
     """Return the form's only part, a file that can be read once; {} if a browser sent no file.
 
-    The rest of the form is read with the file, so a fault behind it is raised by the file's `read`.
+    The rest of the form is read with the file, so the file's `read` raises faults that follow it.
 
     Raises:
         InvalidRequest: the form is malformed, or has other parts.
@@ -65,7 +65,7 @@ class _FileStream:
 
 
 def _events(stream: IO[bytes], boundary: str) -> Iterator[Event]:
-    """Yield what a form consists of; the memory it takes does not depend on its length."""
+    """Yield the events of a form, in memory that does not depend on its length."""
     try:
         decoder = MultipartDecoder(boundary.encode("ascii"), _BUFFERED_BYTES)
         event = decoder.next_event()  # the preamble

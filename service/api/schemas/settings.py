@@ -18,8 +18,10 @@ from service.nlp.taxonomy import key_named, unknown_name
 
 MAX_RETENTION_DAYS = 36_500
 STORE_TEXT = [*map(str, StoredText)]
-_THRESHOLDS = "Findings of a category below its threshold, by the category's key, are not reported."
-_RETENTION = "The service deletes your scans after so many days; null: never."
+_THRESHOLDS = (
+    "Least score by category key: findings of the category with a lower score are not reported."
+)
+_RETENTION = "Days after which the service deletes your scans; null: never."
 _STORE_TEXT = (
     "What a stored scan keeps of its document: full, its text; hash, its SHA-256; none, neither. The "
     "operator's STORE_TEXT may allow less."

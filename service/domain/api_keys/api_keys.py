@@ -28,7 +28,7 @@ _NOT_FOUND = "You have no API key with this id; GET /api/v1/auth/keys lists your
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A stored key, and its text, which is shown this once."""
+    """A stored key, and its text, which is shown only once."""
 
     key: ApiKey
     text: str

@@ -88,7 +88,7 @@ def _base62(data: bytes, n_chars: int) -> str:
 
 
 def _from_base62(text: str, n_bytes: int) -> bytes:
-    """Return the bytes; ValueError or OverflowError if `text` does not encode so many."""
+    """Return the bytes; ValueError or OverflowError if `text` is not base62 or encodes more."""
     number = 0
     for character in text:
         number = number * len(_DIGITS) + _DIGITS.index(character)

@@ -47,7 +47,7 @@ class DocumentDetail:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to read of a text: a page, of a part if several have pages, or a range that may end beyond it."""
+    """What to read of a text: a page (of `part`, if several parts have it), or a range."""
 
     page: int | None = None
     part: str | None = None
@@ -88,11 +88,11 @@ def list_documents(
 def read_text(
     session: Session, owner_id: UUID | None, document_id: UUID, wanted: Wanted
 ) -> TextRange:
-    """Return the wanted text, at most MAX_TEXT_CHARS characters of it; its end says where to go on.
+    """Return the wanted text, at most MAX_TEXT_CHARS characters of it; continue from its end.
 
     Raises:
         NotFound: no such document, or its text is not stored.
-        InvalidRequest: the document has no such page, or the range starts beyond the text.
+        InvalidRequest: the document has no such page, or the range begins after the text.
     """
     document = _document(session, owner_id, document_id)
     if document.text_stored != StoredText.FULL:
@@ -130,7 +130,7 @@ def _span(document: tables.Document, wanted: Wanted) -> tuple[int, int]:
     n_characters = document.n_characters or 0
     if wanted.page is None:
         if wanted.start > n_characters:
-            message = f"The text has {n_characters} characters; start lies beyond them."
+            message = f"The text has {n_characters} characters; start is after their end."
             raise _refusal("start", message)
         return wanted.start, min(n_characters if wanted.end is None else wanted.end, n_characters)
     if document.n_pages is None:

@@ -19,7 +19,7 @@ from service.nlp.observer import Call, Observer
 from service.observability.request_id import current_request_id
 
 MAX_WAITING = 10_000
-"""Rows that wait while the database is away, 1 kB each; the oldest are dropped first."""
+"""Rows that wait while the database is unavailable, 1 kB each; the oldest are dropped first."""
 ROWS_AT_ONCE = 200
 RETRY_S = 2.0
 MAX_HOST_CHARS = 255
@@ -71,7 +71,7 @@ class EgressRecorder(Observer):
             self._changed.notify()
 
     def close(self) -> None:
-        """Store the rows that wait, unless the database is away, then end the thread."""
+        """Store the rows that wait, unless the database is unavailable, then end the thread."""
         with self._changed:
             self._is_closing = True
             self._changed.notify()
@@ -93,14 +93,16 @@ class EgressRecorder(Observer):
                 return
 
     def _store(self, rows: list[dict[str, Any]]) -> bool:
-        """Store rows and stop waiting for them; return False if the database is away."""
+        """Store rows and remove them from the queue; return False if the database is unavailable."""
         try:
             self._transactions.run(add_interactions, rows)
         except RiskscanError as error:
-            _log.warning("the records of outgoing calls are stored later: %s", error.message)
+            _log.warning(
+                "could not store the records of outgoing calls, will retry: %s", error.message
+            )
             return False
         except Exception as error:  # noqa: BLE001 - the edge of the thread, which must survive any error
-            _log.error("records of outgoing calls are lost: %d", len(rows), exc_info=error)
+            _log.error("lost the records of %d outgoing calls", len(rows), exc_info=error)
         self._forget(rows)
         return True
 
@@ -111,14 +113,16 @@ class EgressRecorder(Observer):
             while self._waiting and self._waiting[0]["id"] in done:
                 self._waiting.popleft()
         if n_dropped:
-            _log.warning("records of outgoing calls were dropped, too many waited: %d", n_dropped)
+            _log.warning(
+                "dropped the records of %d outgoing calls: too many were waiting", n_dropped
+            )
 
 
 def delete_old(transactions: Transactions, *, days: int) -> int:
     """Delete the records of calls that are older than `days`; return their number.
 
     Raises:
-        DatabaseUnavailable: see Transactions.run. The rows that are left wait for the next time.
+        DatabaseUnavailable: see Transactions.run. The next run deletes the remaining rows.
     """
     before, n_deleted, n = datetime.now(UTC) - timedelta(days=days), 0, ROWS_AT_ONCE
     while n == ROWS_AT_ONCE:

@@ -1,4 +1,4 @@
-"""A part of a file as a file of its own: for responses to Range requests."""
+"""Presents a range of a file as a file of its own, for responses to Range requests."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class FileStore:
     def receive(self, stream: Readable) -> Iterator[Incoming]:
         """Write the bytes of `stream` to a temporary file; the end of the block removes it unless kept.
 
-        What `stream.read` raises passes through, and nothing stays.
+        An error of `stream.read` passes through, and nothing is stored.
         """
         path = self._folder / "incoming" / secrets.token_hex(16)
         with self.lock(), _storage_errors():  # else `leftovers` could see the file before its lock
@@ -148,7 +148,7 @@ class FileStore:
         return StoredFile(digest.hexdigest(), size_bytes)
 
     def leftovers(self) -> list[str]:
-        """Return the names of temporary files whose writer died; a write in progress is none.
+        """Return the names of temporary files whose writer died; a write in progress does not count.
 
         The caller holds `lock`.
         """

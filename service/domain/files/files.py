@@ -61,7 +61,9 @@ class Files:
     def add(
         self, user_id: UUID, work_session_id: UUID, upload: Upload, *, again: bool = True
     ) -> File:
-        """Store a file in a work session. Unless `again`, return an equal file that the session has already.
+        """Store a file in a work session.
+
+        Without `again`, return the file of the same name and bytes that the session has, if it has one.
 
         Raises:
             NotFound: the user has no such work session.
@@ -233,7 +235,7 @@ def _check_limits(session: Session, new: _NewFile, quota_bytes: int) -> None:
 
 
 def _delete_file(session: Session, user_id: UUID, file_id: UUID) -> Sequence[str]:
-    """Delete the row; return the bytes that no row has any more."""
+    """Delete the row; return the hashes of bytes that no row refers to any more."""
     file = _require(session, user_id, file_id)
     unused = queries.bytes_of_file_alone(session, file)
     queries.delete_file(session, file_id)
@@ -242,7 +244,7 @@ def _delete_file(session: Session, user_id: UUID, file_id: UUID) -> Sequence[str
 
 
 def _delete_work_session(session: Session, user_id: UUID, work_session_id: UUID) -> Sequence[str]:
-    """Delete the rows; return the bytes that no row has any more."""
+    """Delete the rows; return the hashes of bytes that no row refers to any more."""
     work_session = work_sessions.require(session, user_id, work_session_id)
     unused = queries.bytes_of_work_session_alone(session, work_session)
     n_files = queries.count_files(session, work_session_id)

@@ -40,14 +40,14 @@ class Verification:
     def __init__(
         self, transactions: Transactions, folder: Path, *, repair: bool, actor: Actor
     ) -> None:
-        """With `repair`, remove what is useless: also rows without their bytes, which are lost."""
+        """With `repair`, remove what cannot be used, including rows whose bytes are lost."""
         self._transactions = transactions
         self._folder = folder
         self._repair = repair
         self._actor = actor
 
     def run(self) -> Iterator[Finding]:
-        """Yield each fault once it is mended, or at once without `repair`. Reads all stored bytes."""
+        """Yield each fault, after mending it with `repair`. Reads all stored bytes."""
         users = self._transactions.read(queries.users_with_files) | _users_with_folder(self._folder)
         for user_id in sorted(users):
             store = FileStore(self._folder / user_id.hex)
@@ -62,7 +62,7 @@ class Verification:
         needed = self._transactions.read(queries.stored_bytes, user_id)
         stored = {stored.sha256 for stored in store.sizes()}
         for sha256 in sorted(needed.keys() | stored):
-            # Uploads and deletions go on, so only what is found again under the lock is a fault.
+            # Uploads and deletions continue meanwhile, so a fault counts only if the lock does not end it.
             if self._fault(user_id, store, sha256) is None:
                 continue
             with store.lock():

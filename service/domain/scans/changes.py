@@ -23,7 +23,7 @@ from service.errors import NotFound
 
 
 class Change(StrEnum):
-    """What became of a finding since the earlier scan."""
+    """How a finding compares with the earlier scan."""
 
     NEW = "new"
     SAME = "same"

@@ -15,16 +15,16 @@ from service.domain.transactions import Transactions
 from service.errors import NotFound
 
 SCANS_AT_ONCE = 100
-"""Scans of one transaction, which blocks SQLite's writers."""
+"""Scans deleted in one transaction; few, since it blocks SQLite's other writers."""
 
 
 def delete_old_scans(transactions: Transactions) -> int:
     """Delete every scan whose owner's retention has passed; return their number.
 
-    Several processes may do so at once.
+    Several processes may run this at once.
 
     Raises:
-        DatabaseUnavailable: see Transactions.run. The scans that are left wait for the next time.
+        DatabaseUnavailable: see Transactions.run. The next run deletes the remaining scans.
     """
     n_deleted, now = 0, datetime.now(UTC)
     for user_id, days in transactions.read(list_retentions):

@@ -16,7 +16,7 @@ MAX_BLOCKS = 1_000_000
 MAX_PARTS = 2_000
 """Most sheets, slides, attachments and files of an archive in a document."""
 MAX_PICTURE_BYTES = 67_108_864
-"""Of all PDFs that are kept for OCR together."""
+"""Total size of the PDFs that are kept for OCR."""
 MAX_NAME_CHARS = 100
 """A longer name of a part, and a longer heading, is cut."""
 PART_SEPARATOR = " > "

@@ -22,7 +22,7 @@ function scanRow(scan) {
 }
 
 async function deleteScan(scan, name, row) {
-  if (!confirm(`Delete the scan of ${name}, with its findings and verdicts?`)) return;
+  if (!confirm(`Delete the scan of ${name}, with its findings and verdicts? The stored text goes with the last scan of a document.`)) return;
   try {
     await remove(`/scans/${scan.scan_id}`);
     row.remove();

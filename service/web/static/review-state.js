@@ -140,7 +140,7 @@ export class Review extends EventTarget {
     try { entry.feedback = await send(); } finally { entry.isSaving = false; }
   }
 
-  /** Returns the next open visible entry after this one, from the start if there is none behind it. */
+  /** Returns the next open visible entry after this one, else the first one from the start. */
   #following(entry) {
     const visible = this.visible();
     const at = visible.indexOf(entry);
