@@ -137,6 +137,23 @@ def test_document_scanned_again_shows_what_changed(live, new_page):
     page.get_by_text("0 new, 3 the same, 0 gone").wait_for()
 
 
+def test_settings_saved_on_their_page_apply_to_the_next_scan(live, new_page):
+    page = new_page()
+    sign_up(page, live.url)
+    page.goto(f"{live.url}/settings")
+    page.get_by_label("Budget", exact=True).fill("100")
+    page.get_by_label("What a scan keeps of its document").select_option("none")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved.").wait_for()
+    page.reload()
+    page.wait_for_function("document.getElementById('store-text').value === 'none'")
+    assert page.get_by_label("Budget", exact=True).input_value() == "100"
+    page.goto(live.url)
+    upload(page, "notes.txt", "\n\n".join(RISKS).encode())
+    page.get_by_text("Your settings say store_text=none").wait_for()
+    assert page.locator("mark").all_text_contents() == [*RISKS[:2]]
+
+
 @pytest.fixture
 def reviewer(live):
     """Address of a reviewer's account."""
