@@ -116,7 +116,9 @@ def get_scan(scan_id: UUID) -> StoredScan:
 @blueprint.auth_required(auth)
 @key_scope(Scope.DELETE)
 @blueprint.output({}, status_code=204)
-@blueprint.doc(summary="Delete a scan and its findings")
+@blueprint.doc(
+    summary="Delete a scan with its findings and feedback, and its document if no other scan has it"
+)
 def delete_scan(scan_id: UUID) -> str:
     services().transactions.run(scans.delete_scan, current_user().id, scan_id)
     return ""

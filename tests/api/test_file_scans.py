@@ -52,6 +52,21 @@ def test_scan_by_file_id_equals_the_scan_of_its_text(user, session):
     assert scan["filename"] == "note.txt"
 
 
+def test_scans_of_stored_files_and_documents_follow_the_users_settings(user, session):
+    document_id = user.http.get(user.scan().headers["Location"]).json()["document_id"]
+    chosen = {"sensitivity": "recall", "thresholds": {"budget": 1}, "store_text": "hash"}
+    user.http.put("/api/v1/settings", json=chosen).raise_for_status()
+    by_file = scan_file(user, note(user, session)).json()["scan_id"]
+    [in_session] = user.http.post(f"{session}/scan", json={}).json()["items"]
+    again = user.http.post(f"/api/v1/documents/{document_id}/scan", json={}).json()["scan_id"]
+    for scan_id, stored in ((by_file, "hash"), (in_session["scan_id"], "hash"), (again, "full")):
+        scan = user.http.get(f"/api/scans/{scan_id}").json()
+        assert [item["category"] for item in scan["data"]] == ["Schedule"]
+        assert (scan["sensitivity"], scan["coverage"]["hidden_findings"]) == ("recall", 1)
+        document = user.http.get(f"/api/v1/documents/{scan['document_id']}").json()
+        assert document["text_stored"] == stored
+
+
 def test_scan_by_anothers_file_id_is_404(user, session, new_user):
     assert scan_file(new_user(), note(user, session)).status_code == 404
     missing = scan_file(user, str(uuid4()))
