@@ -1,5 +1,9 @@
 """A document of each format, scanned over HTTP: right findings in the right part, page and column."""
 
+import io
+import zipfile
+from email.message import EmailMessage
+
 import pytest
 
 from tests.support import documents, office_files
@@ -98,3 +102,27 @@ def test_scan_of_an_archive_with_hostile_paths_shows_harmless_names(user):
     scan, _ = scanned(user, "a.zip", data)
     names = [part["name"] for part in scan["coverage"]["parts"]]
     assert names == ["etc/passwd.txt", "abs.txt", "x/y.txt", "a [31mb.txt"]
+
+
+def test_scan_of_an_archive_reads_on_after_a_file_that_asks_for_all_memory(user):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a.txt", SUPPLIER * 100)
+        archive.writestr("b.txt", SUPPLIER)
+    data = bytearray(packed.getvalue())
+    dictionary = data.find(b"a.txt") + len("a.txt") + 5  # behind versions, sizes and properties
+    data[dictionary : dictionary + 4] = b"\xff" * 4
+    scan, _ = scanned(user, "parts.zip", bytes(data))
+    problems = {part["name"]: part["problem"] for part in scan["coverage"]["parts"]}
+    assert problems == {
+        "a.txt": "It needs too much memory to inflate. Pack it again.",
+        "b.txt": None,
+    }
+
+
+def test_scan_of_an_email_with_thousands_of_open_elements_reads_its_plain_text(user):
+    message = EmailMessage()
+    message.set_content(SUPPLIER)
+    message.add_alternative("<style" * 300_000 + "<" * 300_000, subtype="html")
+    _, places = scanned(user, "style.eml", message.as_bytes())
+    assert at(sentence=SUPPLIER) in places

@@ -24,8 +24,9 @@ _MAX_LEAVES = 2_000
 _HTML_GAIN = 2
 """HTML is read in place of plain text if it has this many times the words."""
 _MARKUP = re.compile(
-    rb"<(?:style|script)\b.*?</(?:style|script)>|<[^>]*>", re.DOTALL | re.IGNORECASE
+    rb"<(?:style|script)\b.*?(?:</(?:style|script)>|\Z)|<[^<>]*>", re.DOTALL | re.IGNORECASE
 )
+"""An element that is not closed ends with the page, so that a hostile page takes linear time."""
 _BODY_TYPES = ("text/plain", "text/html")
 
 

@@ -105,7 +105,11 @@ def _add(
     name = _shown_name(entry.filename)
 
     def read() -> None:
-        read_file(_inflate(archive, entry, builder), name, builder, max_pages=max_pages)
+        try:
+            data = _inflate(archive, entry, builder)
+        except MemoryError as error:  # a few bytes can ask for a dictionary of 4 GiB
+            raise TooLarge("It needs too much memory to inflate. Pack it again.") from error
+        read_file(data, name, builder, max_pages=max_pages)
 
     add_member(name, builder, read)
 
