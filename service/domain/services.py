@@ -175,7 +175,7 @@ class Services:
 
     @cached_property
     def egress(self) -> EgressRecorder:
-        return EgressRecorder(self.transactions)
+        return EgressRecorder(lambda: self.transactions)
 
     @cached_property
     def analyzers(self) -> AnalyzerPool:

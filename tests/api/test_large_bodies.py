@@ -91,7 +91,8 @@ def test_rejection_by_the_head_has_cors_headers(live):
 def test_view_with_authentication_checks_the_token_before_the_body(live, client):
     public = {"/api/v1/auth/register", "/api/v1/auth/login", "/api/v1/auth/refresh"}
     rules = [r for r in live.app.url_map.iter_rules() if r.methods & {"POST", "PUT"}]
-    closed = [r for r in rules if r.rule not in public]
+    # The pages' forms check the origin instead.
+    closed = [r for r in rules if r.rule not in public and r.rule.startswith(("/api/", "/scan"))]
     assert len(closed) > 4
     for rule in closed:
         path = re.sub(r"<int:\w+>", "1", re.sub(r"<uuid:\w+>", str(UUID(int=0)), rule.rule))

@@ -48,6 +48,14 @@ def test_put_replaces_all_settings_and_get_returns_them(user, new_user):
     assert new_user().http.get(SETTINGS).json() == DEFAULTS
 
 
+def test_put_without_a_body_changes_nothing(user):
+    own = choose(user, sensitivity="recall")
+    answer = user.http.put(SETTINGS)
+    assert answer.status_code == 400
+    assert "{} sets all defaults" in answer.json()["detail"]
+    assert user.http.get(SETTINGS).json() == own
+
+
 def test_settings_faults_are_listed_at_once_and_change_nothing(user):
     faulty = {
         "sensitivity": "some",

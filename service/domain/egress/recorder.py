@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,7 +30,8 @@ _log = logging.getLogger(__name__)
 class EgressRecorder(Observer):
     """Stores one row for each call to another server. `called` and `record` return at once."""
 
-    def __init__(self, transactions: Transactions) -> None:
+    def __init__(self, transactions: Callable[[], Transactions]) -> None:
+        """`transactions` is called with the first rows: a command that calls nobody opens no database."""
         self._transactions = transactions
         self._n_dropped = 0
         self._waiting: deque[dict[str, Any]] = deque()
@@ -95,7 +97,7 @@ class EgressRecorder(Observer):
     def _store(self, rows: list[dict[str, Any]]) -> bool:
         """Store rows and remove them from the queue; return False if the database is unavailable."""
         try:
-            self._transactions.run(add_interactions, rows)
+            self._transactions().run(add_interactions, rows)
         except RiskscanError as error:
             _log.warning(
                 "could not store the records of outgoing calls, will retry: %s", error.message

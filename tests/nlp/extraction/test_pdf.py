@@ -51,7 +51,7 @@ def test_pdf_button_and_check_box_states_are_left_out():
 def test_pdf_comment_on_a_page_without_text_is_read_and_the_page_is_named():
     data = pdf_annotated([[]], note("Text", Contents=PLANTED))
     extracted = Extractor(**limits()).extract(data, filename="a.pdf", media_type=None)
-    assert (extracted.text, extracted.pages_without_text) == (f"{PLANTED}\n", (1,))
+    assert (extracted.text, extracted.layout.pages_without_text) == (f"{PLANTED}\n", (1,))
 
 
 def test_pdf_comment_does_not_part_a_sentence_over_a_page_break():
@@ -77,7 +77,7 @@ def test_pdf_sentence_over_three_pages_is_one_block(footer):
     sentence = "The plan says that the budget of the second and third year is very tight."
     assert sentence in [extracted.text[b.start : b.end] for b in extracted.blocks]
     words = ("the budget", "of the second", "is very", "Last")
-    assert [extracted.page_at(extracted.text.index(w)) for w in words] == [1, 2, 3, 4]
+    assert [extracted.layout.page_at(extracted.text.index(w)) for w in words] == [1, 2, 3, 4]
     assert all(footer.format(page=n) in extracted.text for n in (1, 2, 3, 4))
 
 
