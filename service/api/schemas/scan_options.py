@@ -11,7 +11,11 @@ from apiflask.validators import OneOf
 from service.api.schemas.fields import Flag
 from service.nlp.artifacts.operating_points import SENSITIVITIES
 
-_SPELLINGS = ("true", "false", "on", "off", "yes", "no", "1", "0")
+FLAG_VALUES = {
+    "type": ["boolean", "integer", "string"],
+    "enum": [True, False, 1, 0, "true", "false", "on", "off", "yes", "no", "1", "0"],
+}
+"""What a Flag accepts, for the OpenAPI document."""
 
 
 def force_llm_field() -> Flag:
@@ -19,8 +23,7 @@ def force_llm_field() -> Flag:
     return Flag(
         metadata={
             "description": "Use the LLM instead of the model. Default: your settings, else false.",
-            "type": ["boolean", "integer", "string"],
-            "enum": [True, False, 1, 0, *_SPELLINGS],
+            **FLAG_VALUES,
         },
     )
 

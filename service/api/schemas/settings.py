@@ -13,6 +13,7 @@ from marshmallow import ValidationError
 from db.tables import StoredText
 from service.api.current import services
 from service.api.schemas.fields import Flag, StrictSchema
+from service.api.schemas.scan_options import FLAG_VALUES
 from service.nlp.artifacts.operating_points import SENSITIVITIES
 from service.nlp.taxonomy import key_named, unknown_name
 
@@ -53,7 +54,7 @@ class SettingsIn(StrictSchema):
     """All settings; one that is left out gets its default."""
 
     sensitivity = String(load_default="balanced", validate=OneOf(SENSITIVITIES))
-    force_llm = Flag(load_default=False)
+    force_llm = Flag(load_default=False, metadata=dict(FLAG_VALUES))
     thresholds = Thresholds(
         load_default=dict, metadata={"description": _THRESHOLDS, "example": {"budget": 0.6}}
     )
