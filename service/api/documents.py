@@ -21,14 +21,19 @@ from service.api.schemas.documents import (
     DocumentListOut,
     DocumentListQuery,
     DocumentOut,
+    DocumentScoresOut,
     DocumentTextOut,
     DocumentTextQuery,
     ScanAgainIn,
+    ScoresQuery,
+    SentenceWordsOut,
+    WordsQuery,
 )
 from service.api.schemas.scans import ScanHeaders, ScanOut
 from service.domain.document_storage import missing_text_reason
 from service.domain.documents import documents
 from service.domain.documents.documents import TextRange, Wanted
+from service.domain.documents.scores import ExplainedSentence, ScoredRange
 from service.domain.reviews.reviews import visible_owner
 from service.domain.scans.scans import StoredScan
 
@@ -90,6 +95,33 @@ def get_document(document_id: UUID) -> dict[str, Any]:
 def get_text(document_id: UUID, query: dict[str, Any]) -> TextRange:
     owner_id = visible_owner(current_user())
     return services().transactions.read(documents.read_text, owner_id, document_id, Wanted(**query))
+
+
+@blueprint.get("/<uuid:document_id>/scores")
+@blueprint.auth_required(auth)
+@key_scope(Scope.READ)
+@blueprint.input(ScoresQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.output(DocumentScoresOut)
+@blueprint.doc(
+    summary="Score sentences of a stored text with the serving model, reported or not",
+    responses=[501, 502],
+)
+def get_scores(document_id: UUID, query: dict[str, Any]) -> ScoredRange:
+    owner_id = visible_owner(current_user())
+    return services().document_scores.score(owner_id, document_id, **query)
+
+
+@blueprint.get("/<uuid:document_id>/words")
+@blueprint.auth_required(auth)
+@key_scope(Scope.READ)
+@blueprint.input(WordsQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.output(SentenceWordsOut)
+@blueprint.doc(
+    summary="Say which words carry a sentence's score for a risk type", responses=[501, 502]
+)
+def get_words(document_id: UUID, query: dict[str, Any]) -> ExplainedSentence:
+    owner_id = visible_owner(current_user())
+    return services().document_scores.explain(owner_id, document_id, **query)
 
 
 @blueprint.post("/<uuid:document_id>/scan")

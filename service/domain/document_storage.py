@@ -115,6 +115,18 @@ def extracted_text(
     return ExtractedText(text, SpanSequence(offsets, Block), layout)
 
 
+def partial_text(pieces: Sequence[tables.DocumentText]) -> ExtractedText:
+    """Return the text and blocks of neighbouring pieces; offsets count from the start of the first.
+
+    A block that starts before the first piece is missing.
+    """
+    text = "".join(piece.text for piece in pieces)
+    if not pieces:
+        return ExtractedText(text, ())
+    offsets = np.concatenate([_block_rows(piece)[:, :2] for piece in pieces]) - pieces[0].start
+    return ExtractedText(text, SpanSequence(np.minimum(offsets, len(text)), Block))
+
+
 def document_layout(document: tables.Document) -> Layout:
     """Return the parts and pages of a document whose text is stored, without its headings."""
     parts = (document.layout or {}).get("parts", [])

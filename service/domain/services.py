@@ -29,6 +29,7 @@ from service.domain.deployments.deployments import Deployments
 from service.domain.deployments.drift_monitor import DriftMonitor
 from service.domain.deployments.rollout import Rollout
 from service.domain.deployments.shadow import Shadow
+from service.domain.documents.scores import DocumentScores
 from service.domain.egress.recorder import EgressRecorder, delete_old
 from service.domain.file_scans import FileScans
 from service.domain.files.files import FOLDER, Files
@@ -226,6 +227,11 @@ class Services:
             quota_bytes=config.user_quota_bytes,
             max_bytes=config.max_upload_bytes,
         )
+
+    @cached_property
+    def document_scores(self) -> DocumentScores:
+        timeout_s = self.config.ai_timeout_s
+        return DocumentScores(self.transactions, lambda: self.pipeline, timeout_s=timeout_s)
 
     @cached_property
     def file_scans(self) -> FileScans:

@@ -216,6 +216,10 @@ class ScanPipeline:
         """Return a document's extracted text, to which spans refer. Raises as `scan` does."""
         return self._extract(submission, Deadline.after(self._timeout_s)).text
 
+    def segment(self, extracted: ExtractedText) -> Document:
+        """Split a text that was extracted before into sentences, as `scan` does."""
+        return self._segmenter.segment(extracted)
+
     def close(self) -> None:
         """Close the analyzers."""
         self.analyzers.close()

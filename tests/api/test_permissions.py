@@ -26,10 +26,12 @@ class Access:
     body: dict = field(default_factory=dict)
     scope: str | None = None
     files: dict | None = None
+    query: dict = field(default_factory=dict)
 
     def request(self):
-        """Return the arguments of the request: its JSON, or a form with a file."""
-        return {"files": self.files} if self.files else {"json": self.body}
+        """Return the arguments of the request: its query, and its JSON or a form with a file."""
+        content = {"files": self.files} if self.files else {"json": self.body}
+        return {"params": self.query, **content}
 
 
 def to(*callers, **rest):
@@ -51,6 +53,7 @@ SESSION = "/api/v1/sessions/<uuid:session_id>"
 FILE = f"{SESSION}/files/<uuid:file_id>"
 FORM = {"file": ("a.txt", b"a")}
 DOCUMENT = "/api/v1/documents/<uuid:document_id>"
+RANGE = {"start": 0, "end": 9}
 VERDICT = f"{SCAN}/findings/<int:n>/feedback"
 TABLE = {
     ("GET", "/"): ANYONE,
@@ -99,6 +102,8 @@ TABLE = {
     ("GET", "/api/v1/documents"): replace(ACCOUNTS, scope="read"),
     ("GET", DOCUMENT): READERS,
     ("GET", f"{DOCUMENT}/text"): READERS,
+    ("GET", f"{DOCUMENT}/scores"): replace(READERS, query=RANGE),
+    ("GET", f"{DOCUMENT}/words"): replace(READERS, query={**RANGE, "risk_type": "outage"}),
     ("POST", f"{DOCUMENT}/scan"): replace(OWNER, scope="scan"),
     ("GET", f"{SCAN}/changes"): READERS,
     ("DELETE", DOCUMENT): replace(OWNER, scope="delete"),

@@ -112,6 +112,26 @@ def test_verdict_is_undone_and_a_finding_relabelled_by_typing(live, new_page):
     assert page.locator(".finding.is-relabelled .finding-risk").text_content().startswith("Outage")
 
 
+def test_scores_of_any_sentence_and_words_that_carry_them_are_shown_by_keyboard(live, new_page):
+    page = new_page()
+    sign_up(page, live.url)
+    upload(page, "notes.txt", "\n\n".join([*RISKS, HARMLESS]).encode())
+    page.locator("mark.is-selected").wait_for()
+    page.keyboard.press("w")
+    page.get_by_role("heading", name="Scores of this sentence").wait_for()
+    page.locator("#scores .effect", has_text="bankrupt").wait_for()
+    assert "without \u201cbankrupt\u201d" in page.locator("#scores-words").text_content()
+    assert page.locator("#scores-rows .is-reported").count() == 1
+    assert_accessible_in_every_view(page, "scores")
+    page.keyboard.press("Escape")
+    while HARMLESS not in page.evaluate("getSelection().toString()"):
+        page.keyboard.press("]")
+    page.keyboard.press("w")
+    page.locator("#scores-quote", has_text=HARMLESS).wait_for()
+    assert page.locator("#scores-rows .is-reported").count() == 0
+    assert "it would be reported from" in page.locator("#scores-about").text_content()
+
+
 def test_long_document_loads_only_what_is_seen(live, new_page):
     page = new_page()
     sign_up(page, live.url)

@@ -7,13 +7,16 @@ from datetime import UTC
 from typing import Any
 
 from apiflask import Schema
-from apiflask.fields import UUID, AwareDateTime, Integer, List, Nested, String
+from apiflask.fields import UUID, AwareDateTime, Boolean, Float, Integer, List, Nested, String
 from apiflask.validators import Length, OneOf, Range
 
 from db.tables import StoredText
-from service.api.schemas.fields import MAX_INT, CursorQuery, StrictSchema, Text
+from service.api.http.taxonomy_names import MARK
+from service.api.schemas.fields import MAX_INT, CursorQuery, RiskTypeName, StrictSchema, Text
 from service.api.schemas.scan_options import force_llm_field, option_faults, sensitivity_field
 from service.domain.documents.documents import MAX_SCANS, MAX_TEXT_CHARS
+from service.domain.documents.scores import MAX_SENTENCES
+from service.nlp.artifacts.operating_points import SENSITIVITIES
 
 
 class DocumentListQuery(CursorQuery):
@@ -54,6 +57,39 @@ class DocumentTextQuery(StrictSchema):
         if data.get("end", MAX_INT) <= data.get("start", 0):
             faults["end"] = "Must be greater than start."
         return faults
+
+
+class RangeQuery(StrictSchema):
+    """A range of characters."""
+
+    start = Integer(
+        required=True,
+        validate=Range(0, MAX_INT),
+        metadata={"description": "First character, in code points."},
+    )
+    end = Integer(
+        required=True,
+        validate=Range(1, MAX_INT),
+        metadata={"description": "One past the last character."},
+    )
+
+    def faults_across(self, data: dict[str, Any], raw: Mapping[str, Any]) -> dict[str, str]:  # noqa: ARG002 - the base's
+        """Reject an empty range."""
+        if "start" in data and data.get("end", MAX_INT) <= data["start"]:
+            return {"end": "Must be greater than start."}
+        return {}
+
+
+class ScoresQuery(RangeQuery):
+    sensitivity = String(
+        load_default="balanced",
+        validate=OneOf(SENSITIVITIES),
+        metadata={"description": "Whose thresholds apply."},
+    )
+
+
+class WordsQuery(RangeQuery):
+    risk_type = RiskTypeName(required=True)
 
 
 class ScanAgainIn(StrictSchema):
@@ -150,6 +186,65 @@ class DocumentOut(DocumentSummaryOut):
         required=True,
         metadata={"description": f"Newest first; at most {MAX_SCANS}."},
     )
+
+
+class TypeScoreOut(Schema):
+    risk_type = String(required=True, metadata={MARK: "risk type key"})
+    score = Float(required=True, metadata={"description": "Calibrated probability."})
+    threshold = Float(required=True)
+    is_reported = Boolean(
+        required=True, metadata={"description": "Whether a scan reports this risk type here."}
+    )
+
+
+class SentenceScoresOut(Schema):
+    start = Integer(required=True, metadata={"description": "First character, in code points."})
+    end = Integer(required=True, metadata={"description": "One past the last character."})
+    context = String(required=True, metadata={"description": "The sentence, verbatim."})
+    risk_score = Float(
+        required=True, metadata={"description": "Probability that it states any risk."}
+    )
+    scores = List(
+        Nested(TypeScoreOut), required=True, metadata={"description": "In taxonomy order."}
+    )
+
+
+class DocumentScoresOut(Schema):
+    """The sentences that overlap the range, each scored among its neighbours as in a scan."""
+
+    model = String(required=True, metadata={"description": "name/version of the serving model"})
+    risk_threshold = Float(
+        required=True,
+        metadata={"description": "Risk score from which a sentence states a risk."},
+    )
+    sentences = List(
+        Nested(SentenceScoresOut),
+        required=True,
+        metadata={"description": f"In document order; at most {MAX_SENTENCES}."},
+    )
+
+
+class WordEffectOut(Schema):
+    start = Integer(
+        required=True, metadata={"description": "First character, counted in the sentence."}
+    )
+    end = Integer(required=True)
+    text = String(required=True)
+    effect = Float(
+        required=True,
+        metadata={"description": "The sentence's score minus its score without this word."},
+    )
+
+
+class SentenceWordsOut(Schema):
+    """How the score of a sentence changes without each of its words."""
+
+    model = String(required=True, metadata={"description": "name/version of the serving model"})
+    start = Integer(required=True, metadata={"description": "First character of the sentence."})
+    end = Integer(required=True)
+    context = String(required=True, metadata={"description": "The sentence, verbatim."})
+    score = Float(required=True, attribute="explanation.score")
+    words = List(Nested(WordEffectOut), required=True, attribute="explanation.words")
 
 
 class DocumentListOut(Schema):

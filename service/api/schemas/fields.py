@@ -72,9 +72,9 @@ class Flag(Boolean):
 class RiskTypeName(String):
     """A risk type that the serving model has; clients may send key or title in any case."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, required: bool = False) -> None:
         mark: Mark = "risk type only"
-        super().__init__(metadata={MARK: mark})
+        super().__init__(required=required, metadata={MARK: mark})
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - marshmallow's
         name: str = super()._deserialize(value, *args, **kwargs)

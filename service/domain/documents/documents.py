@@ -94,9 +94,7 @@ def read_text(
         NotFound: no such document, or its text is not stored.
         InvalidRequest: the document has no such page, or the range begins after the text.
     """
-    document = _document(session, owner_id, document_id)
-    if document.text_stored != StoredText.FULL:
-        raise NotFound(missing_text_reason(document) or "The text of this document is not stored.")
+    document = require_text(session, owner_id, document_id)
     start, end = _span(document, wanted)
     end = min(end, start + MAX_TEXT_CHARS)
     rows = queries.list_text(session, document_id, start=start, end=end)
@@ -104,6 +102,14 @@ def read_text(
     part = document_layout(document).part_at(start)
     page = part.pages.at(start) if wanted.page is None else wanted.page
     return TextRange(start, start + len(text), text, page, part.name or None)
+
+
+def require_text(session: Session, owner_id: UUID | None, document_id: UUID) -> tables.Document:
+    """Return a document whose text is stored; NotFound with the reason if it is not."""
+    document = _document(session, owner_id, document_id)
+    if document.text_stored != StoredText.FULL:
+        raise NotFound(missing_text_reason(document) or "The text of this document is not stored.")
+    return document
 
 
 def delete_document(session: Session, user_id: UUID, document_id: UUID) -> None:

@@ -160,6 +160,27 @@ class SentenceScorer(Analyzer):
             self._check(block)
         return np.concatenate([np.zeros((0, self._n_types), np.float32), *blocks])
 
+    def variant_scores(
+        self,
+        sentences: Sequence[str],
+        at: int,
+        variants: Sequence[str],
+        *,
+        deadline: Deadline | None = None,
+    ) -> Scores:
+        """Return the scores that sentence `at` of a document would have if it read as each variant.
+
+        Returns float32 (len(variants), n_risk_types) in [0, 1]. The default scores the document anew for
+        each variant.
+        """
+        rows = [
+            self.score_document(
+                [*sentences[:at], variant, *sentences[at + 1 :]], deadline=deadline
+            )[at]
+            for variant in variants
+        ]
+        return np.array(rows, np.float32).reshape(-1, self._n_types)
+
     def decide(self, scores: Scores, sensitivity: Sensitivity = "balanced") -> Bools:
         """Return bool (n, n_risk_types): the risk types that sentences with these scores state."""
         return self.operating_points[sensitivity].decide(scores)

@@ -107,6 +107,26 @@ class LocalAnalyzer(SentenceScorer):
             logits = block_logits(outputs, row_of, block, n_types=self._n_types)
             yield self._manifest.probabilities(logits)
 
+    def variant_scores(
+        self,
+        sentences: Sequence[str],
+        at: int,
+        variants: Sequence[str],
+        *,
+        deadline: Deadline | None = None,
+    ) -> Scores:
+        """Score all variants in one pass; they are not cached, since nobody asks for them twice."""
+        texts = [*sentences, *variants]
+        outputs = self._scheduler.outputs(texts, deadline=deadline)
+        row_of, here = np.arange(len(sentences)), slice(at, at + 1)
+        logits = [np.zeros((0, self._n_types), np.float32)]
+        for k in range(len(sentences), len(texts)):
+            row_of[at] = k
+            logits.append(block_logits(outputs, row_of, here, n_types=self._n_types))
+        scores = self._manifest.probabilities(np.concatenate(logits))
+        self._check(scores)
+        return scores
+
     def _outputs(self, sentences: Sequence[str], *, deadline: Deadline | None) -> Floats:
         """Return the network's outputs, float32 (len(sentences), n_outputs), cached where possible."""
         rows = self._cache.get(sentences)

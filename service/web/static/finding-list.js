@@ -92,12 +92,12 @@ export class FindingList {
     const { taxonomy } = this.review;
     const type = taxonomy.typeOf(entry.feedback?.verdict === "relabelled" ? entry.feedback.risk_types[0] : entry.risk_type);
     const others = el("div", { class: "others" });
-    panel.replaceChildren(
+    panel.replaceChildren(...[
       el("div", { class: "detail-head" }, el("h2", { text: riskOf(entry, taxonomy) }), el("span", { class: `tag ${taxonomy.colourOf(categoryOf(entry, taxonomy))}`, text: type?.categoryTitle || entry.category_title })),
       type ? el("p", { class: "sub", text: type.definition }) : null,
       this.#why(entry),
       entry.kind === "finding" ? this.#buttons(entry) : el("p", { class: "sub", text: "You can take the report back with Undo." }),
-      others);
+      others].filter(Boolean));
     if (entry.kind === "finding" && this.actions.isReviewer) this.#showOthers(entry, others);
   }
 
@@ -108,7 +108,8 @@ export class FindingList {
     const words = threshold === null ? `The model gives this risk a probability of ${percent(entry.score)}.`
       : entry.score >= threshold ? `The model gives this risk a probability of ${percent(entry.score)}; it reports it from ${percent(threshold)} on.`
         : `The model is sure that the sentence states a risk; this one is the likeliest, with ${percent(entry.score)}.`;
-    return el("div", { class: "why" }, scoreBar(entry.score, threshold), el("p", { class: "sub", text: words }));
+    return el("div", { class: "why" }, scoreBar(entry.score, threshold), el("p", { class: "sub" }, `${words} `,
+      this.actions.why && el("button", { type: "button", class: "link", text: "Why?", onclick: () => this.actions.why() })));
   }
 
   #buttons(entry) {
@@ -132,7 +133,7 @@ export class FindingList {
 const SVG = "http://www.w3.org/2000/svg";
 
 /** Draws a probability with the threshold from which the model reports it. */
-function scoreBar(score, threshold) {
+export function scoreBar(score, threshold) {
   const svg = document.createElementNS(SVG, "svg");
   const shape = (name, attributes) => {
     const element = document.createElementNS(SVG, name);

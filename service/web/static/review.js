@@ -7,6 +7,7 @@ import { TextPane } from "./text-pane.js";
 import { FindingList } from "./finding-list.js";
 import { pickTypes } from "./picker.js";
 import { listenToHistory } from "./history.js";
+import { showScores } from "./scores.js";
 
 const page = byId("review");
 const isReviewer = ["reviewer", "admin"].includes(document.querySelector("meta[name=role]").content);
@@ -46,6 +47,15 @@ function showSentences(review, reason) {
   draw();
 }
 
+/** Returns the span whose scores the visitor wants: the selected text, else the selected finding. */
+function spanOfInterest(review, pane) {
+  const selected = pane.selectedSpan();
+  const entry = review.selected;
+  const isWithin = selected && entry?.start !== null && entry?.start <= selected.start && entry?.end >= selected.end;
+  if (selected && !isWithin) return { start: selected.start, end: selected.end, riskType: null };
+  return entry && entry.start !== null ? { start: entry.start, end: entry.end, riskType: entry.risk_type } : null;
+}
+
 function actionsOn(review, pane) {
   const attempt = (work) => async () => { try { await work(); } catch (error) { complain(error); } };
   const judged = (verdict) => attempt(async () => {
@@ -75,6 +85,11 @@ function actionsOn(review, pane) {
       getSelection().removeAllRanges();
       toast("Marked as missed.");
     }),
+    why: pane && attempt(async () => {
+      const span = spanOfInterest(review, pane);
+      if (!span) { toast("Select a finding or a sentence first."); return; }
+      await showScores(review, pane.document, span);
+    }),
     undo: attempt(async () => { if (!await review.undo()) toast("Nothing to undo."); }),
     sentence: (by) => attempt(async () => { if (pane) await pane.stepSentence(by); })(),
   };
@@ -87,7 +102,7 @@ function areKeysOn() {
 function listenToKeys(review, actions) {
   const help = () => { byId("keys-on").checked = areKeysOn(); byId("help").showModal(); };
   const keys = {
-    j: () => review.step(1), k: () => review.step(-1), y: actions.confirm, n: actions.reject, r: actions.relabel, m: actions.mark, u: actions.undo,
+    j: () => review.step(1), k: () => review.step(-1), y: actions.confirm, n: actions.reject, r: actions.relabel, m: actions.mark, u: actions.undo, w: actions.why,
     "]": () => actions.sentence(1), "[": () => actions.sentence(-1), "?": help,
   };
   document.addEventListener("keydown", (event) => {
@@ -133,6 +148,7 @@ function listenToSelection(pane, actions) {
   });
   marker.addEventListener("mousedown", (event) => event.preventDefault());
   byId("mark").addEventListener("click", actions.mark);
+  if (actions.why) byId("scores-open").addEventListener("click", actions.why);
 }
 
 async function loadDocument(scan) {

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from service.errors import ArtifactError
+from service.nlp.analyzers.base import SentenceScorer
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.inference.onnx_engine import OnnxEngine
 from service.nlp.observer import Observer
@@ -62,6 +63,14 @@ def test_score_onnx_and_torch_agree(local, request):
     other = request.getfixturevalue("local_torch")
     difference = np.abs(local.score([RISK, *HARMLESS]) - other.score([RISK, *HARMLESS]))
     assert difference.max() < 0.08  # the ONNX graph rounds activations to 8 bits
+
+
+def test_variant_scores_are_those_of_the_document_with_the_variant_in_it(local):
+    sentences, variants = [*HARMLESS, RISK, *HARMLESS], [RISK, "All is well.", "word " * 300]
+    at = len(HARMLESS)
+    expected = SentenceScorer.variant_scores(local, sentences, at, variants)
+    assert np.abs(local.variant_scores(sentences, at, variants) - expected).max() < 1e-4
+    assert local.variant_scores(sentences, at, []).shape == (0, expected.shape[1])
 
 
 class Counter(Observer):
