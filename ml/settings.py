@@ -70,8 +70,9 @@ class DataSettings:
     """Files of sentences: `authored` are in the repository, the others are optional.
 
     A path that begins with $RISKSCAN_DATA/ is in the folder named by this environment variable, and is
-    skipped if the variable is not set. `second_readings` hold labels by id that override those of `real`.
-    `unlabelled` are sentences whose targets are the teachers' probabilities alone.
+    skipped if the variable is not set. `second_readings` hold labels by id that override those of `real`; a
+    sentence without an id has the first 16 hexadecimal digits of the sha256 over its text. `unlabelled` are
+    sentences whose targets are the teachers' probabilities alone, unless a second reading labels them.
     `feedback` is the output of `python -m service feedback export`; at most `max_feedback_per_user`
     sentences of one user are used.
 

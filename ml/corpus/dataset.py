@@ -94,7 +94,7 @@ def read_examples(
 
 
 def read_second_readings(paths: Iterable[Path], taxonomy: Taxonomy) -> dict[str, list[str]]:
-    """Read files of {"id", "labels"}: the labels that later readers agreed on.
+    """Read files of {"id", "labels"}: the labels that later readers gave, by the id of the sentence.
 
     Raises:
         DatasetError: as `read_examples`.
@@ -108,16 +108,22 @@ def read_second_readings(paths: Iterable[Path], taxonomy: Taxonomy) -> dict[str,
     return labels
 
 
-def read_unlabelled(path: Path, taxonomy: Taxonomy) -> list[Example]:
-    """Read a JSON-lines file of {"text"} with the optional keys of `read_examples`; labels are ignored.
+def read_pool(
+    path: Path, taxonomy: Taxonomy, *, second: Mapping[str, list[str]]
+) -> tuple[list[Example], list[Example]]:
+    """Read a JSON-lines file of {"text"} with the optional keys of `read_examples`.
+
+    Returns the sentences that `second` labels, and the others. The file's own labels are ignored.
 
     Raises:
         DatasetError: as `read_examples`.
     """
-    return [
-        _example({**row, "labels": []}, where, taxonomy, composed=False)
-        for row, where in _rows(path)
-    ]
+    labelled, unlabelled = [], []
+    for row, where in _rows(path):
+        labels = second.get(_row_id(row))
+        example = _example({**row, "labels": labels or []}, where, taxonomy, composed=False)
+        (unlabelled if labels is None else labelled).append(example)
+    return labelled, unlabelled
 
 
 def read_feedback(
@@ -177,8 +183,15 @@ def _row(line: str, where: str) -> dict[str, Any]:
 
 
 def _with_second(row: dict[str, Any], second: Mapping[str, list[str]]) -> dict[str, Any]:
-    labels = second.get(str(row.get("id")))
+    labels = second.get(_row_id(row))
     return row if labels is None else {**row, "labels": labels}
+
+
+def _row_id(row: Mapping[str, Any]) -> str:
+    """Return the row's id, or else the first 16 hexadecimal digits of the sha256 over its text."""
+    if "id" in row:
+        return str(row["id"])
+    return hashlib.sha256(str(row.get("text")).encode()).hexdigest()[:16]
 
 
 def _example(row: dict[str, Any], where: str, taxonomy: Taxonomy, *, composed: bool) -> Example:
@@ -280,10 +293,11 @@ def load_dataset(settings: DataSettings) -> Dataset:
     dev = [
         e for name in settings.dev_sets for e in read_examples(ROOT / name, taxonomy, kinds=kinds)
     ]
-    train, overlapping = without_overlap([e for examples in read.values() for e in examples], dev)
-    extra = {name: read_unlabelled(ROOT / name, taxonomy) for name in settings.unlabelled}
-    unlabelled, also = without_overlap([e for rows in extra.values() for e in rows], dev)
-    read |= extra
+    pools = {name: read_pool(ROOT / name, taxonomy, second=second) for name in settings.unlabelled}
+    labelled = [*read.values(), *(rows for rows, _ in pools.values())]
+    train, overlapping = without_overlap([e for rows in labelled for e in rows], dev)
+    unlabelled, also = without_overlap([e for _, rows in pools.values() for e in rows], dev)
+    read |= {name: [*rows, *others] for name, (rows, others) in pools.items()}
     return Dataset(
         taxonomy=taxonomy,
         train=train,

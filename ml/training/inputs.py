@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -49,7 +50,10 @@ class Inputs:
     @classmethod
     def read(cls, settings: Settings, dataset: Dataset) -> Inputs:
         """Encode the sentences, and mix the teachers' probabilities into the targets."""
-        recipe, examples = settings.train, [*dataset.train, *dataset.unlabelled]
+        recipe = settings.train
+        if not recipe.unlabelled_share:
+            dataset = replace(dataset, unlabelled=[])
+        examples = [*dataset.train, *dataset.unlabelled]
         tokenizer = base_tokenizer(settings.base)
         texts = [e.text for e in examples]
         ids = encode(tokenizer.tokenizer, texts, recipe.max_length_tokens)
@@ -93,7 +97,7 @@ def mixed_targets(settings: Settings, dataset: Dataset) -> tuple[torch.Tensor, t
         if unlabelled:
             raise ConfigError(
                 "[data] names unlabelled sentences, and [train] no teachers to give them targets: name "
-                "teachers, or set `unlabelled = []`."
+                "teachers, or set `unlabelled_share = 0.0`."
             )
         if recipe.vector_weight:
             raise ConfigError("[train] vector_weight needs teachers: name some, or set it to 0.0.")

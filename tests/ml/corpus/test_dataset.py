@@ -1,5 +1,6 @@
 """Faulty lines are reported by number; no sentence or document is in two splits."""
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -151,6 +152,21 @@ def test_second_reading_overrides_the_first(tmp_path: Path):
     second = [{"id": "p1", "labels": ["defects"]}, {"id": "q1", "labels": []}]
     loaded = load_dataset(settings(tmp_path, real=real, second_readings=second))
     assert [e.labels for e in loaded.train] == [("defects",), ()]
+
+
+def test_a_reading_makes_an_unlabelled_sentence_train_as_a_labelled_one(tmp_path: Path):
+    extra = [{"text": "It may fail.", "doc": "a"}, {"text": "Fine.", "id": "q1"}, {"text": "Kept."}]
+    by_text = hashlib.sha256(b"It may fail.").hexdigest()[:16]
+    second = [{"id": by_text, "labels": ["defects"]}, {"id": "q1", "labels": []}]
+    loaded = load_dataset(
+        settings(tmp_path, real=[row("A.")], unlabelled=extra, second_readings=second)
+    )
+    assert [(e.text, e.labels) for e in loaded.train] == [
+        ("A.", ()),
+        ("It may fail.", ("defects",)),
+        ("Fine.", ()),
+    ]
+    assert [e.text for e in loaded.unlabelled] == ["Kept."]
 
 
 def test_sentence_without_any_reading_is_reported(tmp_path: Path):

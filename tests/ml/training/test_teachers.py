@@ -67,7 +67,7 @@ def test_unlabelled_sentences_train_on_the_probabilities_of_teachers(config: Pat
     settings = with_teachers(config, [str(SHIPPED)], unlabelled_share=0.5)
     settings = replace(settings, data=replace(settings.data, unlabelled=[str(extra)]))
     dataset = load_dataset(settings.data)
-    with pytest.raises(ConfigError, match="name teachers, or set `unlabelled"):
+    with pytest.raises(ConfigError, match="name teachers, or set `unlabelled_share"):
         Inputs.read(replace(settings, train=replace(settings.train, teachers=[])), dataset)
     inputs = Inputs.read(settings, dataset)
     assert inputs.unlabelled_rows == [24, 25]
