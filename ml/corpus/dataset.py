@@ -118,7 +118,8 @@ def read_pool(
     Raises:
         DatasetError: as `read_examples`.
     """
-    labelled, unlabelled = [], []
+    labelled: list[Example] = []
+    unlabelled: list[Example] = []
     for row, where in _rows(path):
         labels = second.get(_row_id(row))
         example = _example({**row, "labels": labels or []}, where, taxonomy, composed=False)
