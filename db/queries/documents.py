@@ -48,6 +48,12 @@ def add_document(
     return True
 
 
+def count_scan(session: Session, document_id: UUID) -> bool:
+    """Count one more scan of a stored document; return whether there still is one, locked as above."""
+    more = update(Document).where(Document.id == document_id).values(n_scans=Document.n_scans + 1)
+    return session.connection().execute(more).rowcount == 1
+
+
 def get_document(session: Session, document_id: UUID, user_id: UUID | None) -> Document | None:
     """Return a user's document, or anyone's if `user_id` is None; None for another user's."""
     query = select(Document).where(Document.id == document_id)

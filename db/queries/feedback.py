@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, aliased
 from db.queries.pages import Position, newest_first
 from db.tables import Feedback, Finding, Scan, Verdict
 
-_later = aliased(Feedback)
+_later, _copy, _origin = aliased(Feedback), aliased(Feedback), aliased(Feedback)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +160,11 @@ def scans_with_feedback(
 
 
 def newest_by_target(session: Session, scan_id: UUID) -> Sequence[Feedback]:
-    """Return the newest row of every target of a scan, withdrawals included, by span and time."""
-    query = select(Feedback).where(Feedback.scan_id == scan_id, _is_newest())
+    """Return the newest row of every target of a scan, withdrawals included, by span and time.
+
+    Rows that count in another scan are left out.
+    """
+    query = select(Feedback).where(Feedback.scan_id == scan_id, is_newest(), counts_here())
     order = (Feedback.start, Feedback.end, Feedback.n, Feedback.created_at, Feedback.id)
     return session.scalars(query.order_by(*order)).all()
 
@@ -175,11 +178,8 @@ def findings_at_spans(
     return [f for f in session.scalars(query) if (f.start or 0, f.end or 0) in spans]
 
 
-def _current() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return Feedback.verdict != Verdict.WITHDRAWN, _is_newest()
-
-
-def _is_newest() -> ColumnElement[bool]:
+def is_newest() -> ColumnElement[bool]:
+    """Return the condition that a row is the newest of its target."""
     is_same_target = (
         _later.scan_id == Feedback.scan_id,
         _later.user_id == Feedback.user_id,
@@ -188,3 +188,17 @@ def _is_newest() -> ColumnElement[bool]:
         _later.end == Feedback.end,
     )
     return ~select(_later.id).where(*is_same_target, _later.revision > Feedback.revision).exists()
+
+
+def counts_here() -> ColumnElement[bool]:
+    """Return the condition by which a row counts with its own scan, not with one that has the same verdict.
+
+    Without it, statistics would count a carried verdict twice.
+    """
+    counting_copy = select(_copy.id).where(_copy.origin_id == Feedback.id, _copy.counts)
+    origin = select(_origin.id).where(_origin.id == Feedback.origin_id)
+    return ~counting_copy.exists() & (Feedback.counts | ~origin.exists())
+
+
+def _current() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return Feedback.verdict != Verdict.WITHDRAWN, is_newest()

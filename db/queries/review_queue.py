@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Select, func, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
+from db.queries.feedback import counts_here
 from db.tables import Feedback, Finding, Role, Scan, Verdict
 
 _REVIEWERS = (Role.REVIEWER, Role.ADMIN)
@@ -56,7 +57,7 @@ def verdicts(
     """Return the current verdicts on findings of the newest scans that have one, with the findings."""
     scans = (
         select(Feedback.scan_id)
-        .where(Feedback.n > 0)
+        .where(Feedback.n > 0, counts_here())
         .group_by(Feedback.scan_id)
         .order_by(func.max(Feedback.created_at).desc())
         .limit(window.n_scans)
@@ -66,7 +67,7 @@ def verdicts(
         select(Feedback, Finding)
         .join(scans, scans.c.scan_id == Feedback.scan_id)
         .join(Finding, (Finding.scan_id == Feedback.scan_id) & (Finding.n == Feedback.n))
-        .where(*_current())
+        .where(*_current(), counts_here())
         .order_by(Feedback.created_at.desc(), Feedback.id)
     )
     if category is not None:

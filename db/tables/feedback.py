@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, UniqueConstraint, false
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, UniqueConstraint, false, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.column_types import UtcDateTime, exact, long_text, row_id
@@ -34,6 +34,11 @@ class Feedback(Base):
     has none. `risk_types` are the types by this verdict; `role` is the author's role at that time.
     `verified` is true if the service saw the sentence in the document. There is no foreign key to the
     author: a verdict outlives the account, as the audit trail does.
+
+    A row that was carried over from an earlier scan of the document has the row there as `origin_id`, and as
+    `origin_scan_id` the scan in which the user gave it; either may be deleted since. The user's own verdict
+    on top of a carried one keeps its `origin_id` alone. Of a row and its origin one counts in exports and
+    statistics: this one if `counts`, else the origin as long as it is stored.
     """
 
     __tablename__ = "feedback"
@@ -47,6 +52,7 @@ class Feedback(Base):
         CheckConstraint(one_of("verdict", Verdict), name="verdict"),
         UniqueConstraint("scan_id", "user_id", "n", "span_start", "span_end", "revision"),
         Index("ix_feedback_scan_id_created_at_id", "scan_id", "created_at", "id"),
+        Index("ix_feedback_origin_id", "origin_id"),
     )
 
     id: Mapped[UUID] = mapped_column(row_id(), primary_key=True)
@@ -63,3 +69,6 @@ class Feedback(Base):
     comment: Mapped[str | None] = mapped_column(long_text())
     verified: Mapped[bool] = mapped_column(server_default=false())
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    origin_id: Mapped[UUID | None] = mapped_column(row_id())
+    origin_scan_id: Mapped[UUID | None] = mapped_column(row_id())
+    counts: Mapped[bool] = mapped_column(server_default=true())

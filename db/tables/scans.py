@@ -77,6 +77,9 @@ class Finding(Base):
 
     `part` is the sheet, slide, attachment or file of an archive, in which `page` counts; `heading` is the
     header of a cell's column; `ocr` says that the page's picture was read.
+
+    `fingerprint` is the same for the same finding in another scan. It is empty for findings that a process of
+    an earlier version stored during the upgrade.
     """
 
     __tablename__ = "findings"
@@ -87,6 +90,7 @@ class Finding(Base):
         CheckConstraint("page >= 1", name="page"),
         Index("ix_findings_risk_type_scan_id", "risk_type", "scan_id"),
         Index("ix_findings_category_scan_id", "category", "scan_id"),
+        Index("ix_findings_scan_id_fingerprint", "scan_id", "fingerprint"),
     )
 
     scan_id: Mapped[UUID] = mapped_column(
@@ -106,3 +110,4 @@ class Finding(Base):
     part: Mapped[str | None] = mapped_column(exact(640))
     heading: Mapped[str | None] = mapped_column(exact(255))
     ocr: Mapped[bool] = mapped_column(server_default=false())
+    fingerprint: Mapped[str] = mapped_column(exact(32), server_default="")

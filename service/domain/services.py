@@ -213,6 +213,7 @@ class Services:
         return Scans(
             self.transactions,
             self.pipeline,
+            secret_key=with_development_keys(self.config).secret_key,
             store_text=self.config.store_text,
             observer=self.metrics,
             report=self.scan_reporter.report,

@@ -101,7 +101,11 @@ class Submission:
 
     def fingerprint(self) -> str:
         """Return a SHA-256 (hex) over what the request says, to detect a repeated one."""
-        parts = [self.filename or "", self.media_type or "", str(self.force_llm), self.sensitivity]
+        options = [
+            "" if name in self.silent_on else str(getattr(self, name))  # a default may be another
+            for name in ("force_llm", "sensitivity")
+        ]
+        parts = [self.filename or "", self.media_type or "", *options]
         head = "\0".join([*parts, "text" if self.data is None else "file", ""])
         return hashlib.sha256(head.encode("utf-8", "surrogatepass") + self.content()).hexdigest()
 

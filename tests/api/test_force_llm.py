@@ -33,6 +33,18 @@ def test_scan_without_force_llm_does_not_call_the_llm(url, llm, flag):
     assert len(llm.requests) == n_before
 
 
+def test_idempotency_key_tells_a_missing_force_llm_from_false(start_service, llm, make_user):
+    user = make_user(start_service(LLM_BASE_URL=llm.base_url, LLM_MODEL="rules"))
+    user.http.put("/api/v1/settings", json={"force_llm": True}).raise_for_status()
+    key = {"Idempotency-Key": "k"}
+    first, again = (user.scan(headers=key).raise_for_status().json() for _ in range(2))
+    assert (first["source"], again) == ("llm", first)
+    other = user.http.post(
+        "/api/v1/scan", json={"text": FLOW_TEXT, "force_llm": False}, headers=key
+    )
+    assert (other.status_code, other.json()["code"]) == (409, "conflict")
+
+
 def test_llm_error_is_502_with_its_message_without_the_key(url, llm):
     message = f'{{"error": {{"message": "quota exceeded for {KEY}"}}}}'
     llm.replies.append(Reply(500, message.encode()))

@@ -8,7 +8,8 @@ from sqlalchemy import inspect, select
 
 from db import migrate
 from db.engines import open_unpooled_engine
-from db.tables import Feedback
+from db.tables import Feedback, Finding
+from service.domain.scans.fingerprints import fingerprints
 from tests.db.conftest import mysql
 from tests.db.old_rows import DOCUMENT, KEYED, ROWS, SCAN, USER, add_orphan, add_rows, stored_rows
 
@@ -232,6 +233,23 @@ def test_downgrade_derives_the_data_of_more_scans_than_one_batch(filled_url):
     _, data = findings_and_data(filled_url)
     n_items = [len(json.loads(d) if isinstance(d, str) else d) for d in data]
     assert sorted(n_items) == [0, *[1] * 1001, 2]
+
+
+def test_upgrade_gives_stored_findings_their_fingerprints(filled_url):
+    migrate.upgrade(filled_url, "0018")
+    _add_finding(filled_url, n=3, context="  zu\nTEUER. ")
+    migrate.upgrade(filled_url)
+    with open_unpooled_engine(filled_url).connect() as connection:
+        rows = connection.execute(select(Finding).order_by(Finding.n)).all()
+    stored = {row.fingerprint for row in rows}
+    assert [row.fingerprint for row in rows] == fingerprints(rows)
+    assert len(stored) == 3
+
+
+def _add_finding(url, **changed):
+    [(_, [finding, _])] = [row for row in ROWS if row[0] == "findings"]
+    with open_unpooled_engine(url).begin() as connection:
+        add_rows(connection, [("findings", [{**finding, **changed}])])
 
 
 @mysql

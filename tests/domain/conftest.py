@@ -127,7 +127,7 @@ def scans(transactions, pipeline, reported):
         assert duration_s >= 0
         reported.append(scan_id)
 
-    return Scans(transactions, pipeline, report=report)
+    return Scans(transactions, pipeline, secret_key="k" * 32, report=report)
 
 
 @pytest.fixture

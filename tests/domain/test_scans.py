@@ -1,15 +1,18 @@
 """Scans: stored once with findings and event; idempotency keys, owners and pages."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, func, insert, select, update
 
 from db.queries.scans import ScanFilter, list_findings
-from db.tables import Scan, User
+from db.tables import Document, DocumentText, Scan, User
+from service.domain.documents.documents import delete_document
 from service.domain.limits import COUNTED_SCANS
-from service.domain.scans.scans import delete_scan, get_scan, list_scans
+from service.domain.scans.options import ScanOptions
+from service.domain.scans.scans import Scans, delete_scan, get_scan, list_scans
 from service.errors import Conflict, NotFound, Unauthenticated
 from service.nlp.pipeline import Submission
 from service.nlp.taxonomy import built_in
@@ -65,6 +68,43 @@ def test_create_with_a_used_key_and_other_content_conflicts(scans, user):
     scans.create(user.id, RISKY, key="k")
     with pytest.raises(Conflict, match="Idempotency-Key"):
         scans.create(user.id, HARMLESS, key="k")
+
+
+def test_create_with_a_used_key_and_a_given_default_conflicts(scans, user):
+    silent = Submission(text=TEXT, silent_on=frozenset({"force_llm", "sensitivity"}))
+    scans.create(user.id, silent, key="k")
+    for given in ({"force_llm"}, {"sensitivity"}):
+        with pytest.raises(Conflict):
+            scans.create(user.id, replace(silent, silent_on=silent.silent_on - given), key="k")
+
+
+def test_create_stores_a_hash_of_the_request_that_needs_the_secret(
+    transactions, scans, pipeline, user, add_user
+):
+    other = Scans(transactions, pipeline, secret_key="o" * 32, report=lambda *_, **__: None)
+    owners = ((scans, user.id), (other, add_user().id))
+    stored = {maker.create(owner, RISKY, key="k").scan.request_sha256 for maker, owner in owners}
+    assert len(stored - {RISKY.fingerprint()}) == 2
+
+
+def test_create_with_a_key_from_before_the_signed_hashes_returns_its_scan(
+    transactions, scans, user
+):
+    first = scans.create(user.id, RISKY, key="k").scan
+    transactions.run(lambda s: s.execute(update(Scan).values(request_sha256=None)).close())
+    assert scans.create(user.id, RISKY, key="k").scan.id == first.id
+
+
+def test_scan_again_of_a_document_deleted_meanwhile_stores_nothing(
+    transactions, scans, pipeline, scan, user
+):
+    document_id = scan.document_id
+    pipeline.during_scan = lambda: transactions.run(delete_document, user.id, document_id)
+    with pytest.raises(NotFound, match="deleted while"):
+        scans.scan_again(user.id, document_id, ScanOptions(), key=None)
+    for table in (Scan, Document, DocumentText):
+        count = select(func.count()).select_from(table)
+        assert transactions.read(lambda s, count=count: s.scalar(count)) == 0
 
 
 def test_create_with_the_key_of_another_user_stores_another_scan(scans, add_user):

@@ -130,6 +130,14 @@ class FeedbackOut(Schema):
             "sentence. Unverified reports are never exported for training."
         },
     )
+    carried_from = UUID(
+        required=True,
+        allow_none=True,
+        attribute="origin_scan_id",
+        metadata={
+            "description": "The earlier scan of the document in which the user gave it; null if in this one."
+        },
+    )
     timestamp = AwareDateTime(required=True, attribute="created_at", default_timezone=UTC)
 
     @post_dump

@@ -22,6 +22,7 @@ from db.queries.feedback import Target
 from db.tables import Role, Verdict
 from service.domain.audit import Action, Actor, event, record
 from service.domain.reviews.adjudication import in_order
+from service.domain.reviews.copies import update_copies
 from service.domain.transactions import Transactions
 from service.errors import Fault, InvalidRequest, NotFound
 from service.nlp.pipeline import Submission
@@ -209,6 +210,8 @@ class _Entry:
     is_verified: bool = True
 
     def equals(self, row: tables.Feedback, role: str) -> bool:
+        if row.origin_scan_id is not None:
+            return False  # the user gave that one in another scan
         own = (self.verdict, [*self.risk_types], self.comment, self.context, self.is_verified, role)
         stored = (
             row.verdict,
@@ -260,7 +263,12 @@ def _append(
     if previous is not None and entry.equals(previous, user.role):
         return previous, False
     revision = 1 if previous is None else previous.revision + 1
-    row = queries.add_feedback(session, target, _values(entry, user.role, revision))
+    values = _values(entry, user.role, revision)
+    if previous is not None and previous.origin_scan_id is not None:
+        values["origin_id"] = previous.origin_id
+    row = queries.add_feedback(session, target, values)
+    if previous is not None:
+        update_copies(session, previous, row)
     _record(session, row)
     return row, previous is None or previous.verdict == Verdict.WITHDRAWN
 

@@ -1,14 +1,10 @@
 """What changed between two scans: which findings are new, the same or gone, and what else differs.
 
-A finding is the same if its fingerprint is: the sentence without differences of white space, case and
-Unicode form; the risk type; and its number among the equal ones before it in the document.
+A finding is the same if its fingerprint is.
 """
 
 from __future__ import annotations
 
-import hashlib
-import unicodedata
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -100,20 +96,8 @@ def compare(
     return ScanChanges(scan, since, findings + gone)
 
 
-def normalized(sentence: str) -> str:
-    """Return a sentence without differences of white space, case and Unicode form."""
-    return " ".join(unicodedata.normalize("NFKC", sentence).casefold().split())
-
-
 def _by_fingerprint(findings: Sequence[tables.Finding]) -> dict[str, tables.Finding]:
-    seen: Counter[tuple[str, str]] = Counter()
-    keyed = {}
-    for finding in findings:
-        content = (normalized(finding.context), finding.risk_type or finding.foreign_risk or "")
-        seen[content] += 1
-        text = "\0".join([*content, str(seen[content])])
-        keyed[hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]] = finding
-    return keyed
+    return {finding.fingerprint: finding for finding in findings if finding.fingerprint}
 
 
 def _model(scan: tables.Scan) -> tuple[str, str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -38,8 +37,8 @@ class ScanOptions:
 
     def fingerprint(self, document_id: UUID) -> str:
         """Return a SHA-256 (hex) over what the request says, to detect a repeated one."""
-        text = f"{document_id} {self.force_llm} {self.sensitivity}"
-        return hashlib.sha256(text.encode()).hexdigest()
+        submission = self._submission({"text": str(document_id)})
+        return submission.fingerprint()
 
     def _submission(self, content: dict[str, Any]) -> Submission:
         return Submission(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
+import hashlib
+import hmac
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any, Protocol
+from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 import uuid_utils.compat
@@ -17,22 +18,27 @@ from sqlalchemy.orm import Session
 from db import tables
 from db.error_codes import is_duplicate, is_missing_parent
 from db.queries import scans as queries
-from db.queries.audit import Event
-from db.queries.documents import add_document, forget_scan, get_document, list_text
+from db.queries.documents import forget_scan, get_document, list_text
 from db.tables import StoredText
 from service.domain.audit import UNKNOWN, Action, Actor, event, record
 from service.domain.current_scan import scanning
 from service.domain.document_storage import (
-    NewDocument,
     TextPolicy,
     extracted_text,
     missing_text_reason,
-    new_document,
     text_policy,
 )
 from service.domain.limits import COUNTED_SCANS
 from service.domain.preferences import Preferences
 from service.domain.scans.options import ScanOptions
+from service.domain.scans.storage import (
+    FINDING_FIELDS,
+    NewScan,
+    Request,
+    new_scan,
+    store,
+    store_again,
+)
 from service.domain.transactions import Transactions
 from service.errors import Conflict, Fault, InvalidRequest, NotFound, Unauthenticated
 from service.nlp.deadline import Deadline
@@ -42,7 +48,6 @@ from service.nlp.pipeline import ScanPipeline, ScanResult, Submission
 from service.nlp.taxonomy import Taxonomy, unknown_name
 
 _NO_PREFERENCES = Preferences()
-_FINDING_FIELDS = tuple(field.name for field in dataclasses.fields(Finding))
 
 
 class ReportScan(Protocol):
@@ -79,13 +84,18 @@ class Scans:
         transactions: Transactions,
         pipeline: ScanPipeline,
         *,
+        secret_key: str,
         store_text: str = StoredText.FULL,
         observer: Observer = NULL_OBSERVER,
         report: ReportScan,
     ) -> None:
-        """`store_text` is the setting STORE_TEXT; `report` receives each scan once it is stored."""
+        """`store_text` is the setting STORE_TEXT; `report` receives each scan once it is stored.
+
+        `secret_key` signs the hashes of requests, so that nobody finds a short text by trying texts.
+        """
         self._transactions = transactions
         self._pipeline = pipeline
+        self._secret_key = secret_key.encode()
         self._store_text = store_text
         self._observer = observer
         self._report = report
@@ -110,15 +120,14 @@ class Scans:
             DatabaseUnavailable: see Transactions.run; and whatever ScanPipeline.scan raises.
         """
         began_s = time.monotonic()
-        request_sha256 = submission.fingerprint() if key else None
-        if key and (earlier := self._earlier(user_id, key, request_sha256)):
+        request = self._request(key, submission.fingerprint)
+        if earlier := self._earlier(user_id, request):
             return earlier
         submission = submission.with_defaults(preferences.defaults)
         scan_id, result = self._scan(submission, deadline)
         policy = text_policy(self._store_text, preferences.store_text)
-        request = {"key": key, "request_sha256": request_sha256}
-        new = _new_scan(scan_id, user_id, submission, result, policy=policy, **request)
-        return self._stored(new, result, began_s=began_s)
+        new = new_scan(scan_id, user_id, submission, result, policy=policy, request=request)
+        return self._stored(store, new, result, began_s=began_s)
 
     def scan_again(
         self,
@@ -131,12 +140,12 @@ class Scans:
         """Scan the stored text of a user's document with the present model, and store the scan.
 
         Raises:
-            NotFound: the user has no such document, or its text is not stored.
+            NotFound: the user has no such document, its text is not stored, or it was deleted meanwhile.
             Conflict, Unauthenticated, DatabaseUnavailable: as in `create`; and what ScanPipeline.scan raises.
         """
         began_s = time.monotonic()
-        request_sha256 = options.fingerprint(document_id) if key else None
-        if key and (earlier := self._earlier(user_id, key, request_sha256)):
+        request = self._request(key, lambda: options.fingerprint(document_id))
+        if earlier := self._earlier(user_id, request):
             return earlier
         document, extracted = self._transactions.read(_stored_text, user_id, document_id)
         submission = options.document_submission(document, extracted)
@@ -149,9 +158,8 @@ class Scans:
             size_bytes=document.size_bytes,
         )
         policy = TextPolicy(StoredText.FULL)  # the text is stored already
-        request = {"key": key, "request_sha256": request_sha256}
-        new = _new_scan(scan_id, user_id, submission, result, policy=policy, **request)
-        return self._stored(new, result, began_s=began_s)
+        new = new_scan(scan_id, user_id, submission, result, policy=policy, request=request)
+        return self._stored(store_again, new, result, began_s=began_s)
 
     def _scan(
         self, submission: Submission, deadline: Deadline | None = None
@@ -161,32 +169,44 @@ class Scans:
         with scanning(scan_id):
             return scan_id, self._pipeline.scan(submission, deadline=deadline)
 
-    def _stored(self, new: _NewScan, result: ScanResult, *, began_s: float) -> StoredScan:
-        """Store a new scan and report it; return an earlier one with its key if that was faster."""
-        user_id, key = new.values["user_id"], new.values["idempotency_key"]
+    def _stored(
+        self,
+        work: Callable[[Session, NewScan], tables.Scan],
+        new: NewScan,
+        result: ScanResult,
+        *,
+        began_s: float,
+    ) -> StoredScan:
+        """Store a new scan by `work` and report it; return an earlier one with its key if that was faster."""
         try:
             with observe_stage(self._observer, "store"):
-                scan = self._transactions.run(_store, new)
+                scan = self._transactions.run(work, new)
         except IntegrityError as error:
             if is_missing_parent(error):
                 raise Unauthenticated("This account was deleted meanwhile.") from error
             # A concurrent request with the same key was faster.
-            if (
-                key
-                and is_duplicate(error)
-                and (earlier := self._earlier(user_id, key, new.values["request_sha256"]))
-            ):
+            request = Request(new.values["idempotency_key"], new.values["request_sha256"])
+            if is_duplicate(error) and (earlier := self._earlier(new.values["user_id"], request)):
                 return earlier
             raise
         self._report(result, duration_s=time.monotonic() - began_s, scan_id=scan.id)
         return StoredScan(scan, result.data())
 
-    def _earlier(self, user_id: UUID, key: str, request_sha256: str | None) -> StoredScan | None:
-        """Return the scan that was stored with the key; Conflict if its content was different."""
+    def _request(self, key: str | None, fingerprint: Callable[[], str]) -> Request:
+        if key is None:
+            return Request()
+        digest = hmac.new(self._secret_key, fingerprint().encode(), hashlib.sha256)
+        return Request(key, digest.hexdigest())
+
+    def _earlier(self, user_id: UUID, request: Request) -> StoredScan | None:
+        """Return the scan that was stored with the request's key; Conflict if its content was different."""
+        if request.key is None:
+            return None
         earlier = self._transactions.read(
-            _scan_by_key, user_id, key, taxonomy=self._pipeline.taxonomy
+            _scan_by_key, user_id, request.key, taxonomy=self._pipeline.taxonomy
         )
-        if earlier is not None and earlier.scan.request_sha256 != request_sha256:
+        # Scans that are older than the signed hashes have none.
+        if earlier is not None and earlier.scan.request_sha256 not in {None, request.sha256}:
             raise Conflict("This Idempotency-Key came with other content before; use a new key.")
         return earlier
 
@@ -321,68 +341,5 @@ def _not_found() -> NotFound:
     return NotFound("There is no scan with this id that you may read.")
 
 
-@dataclass(frozen=True, slots=True)
-class _NewScan:
-    """A scan to be stored, as values: each run of a transaction needs model objects of its own."""
-
-    document: NewDocument
-    values: dict[str, Any]
-    findings: list[dict[str, Any]]
-    event: Event
-
-
-def _store(session: Session, new: _NewScan) -> tables.Scan:
-    add_document(session, new.document.values, new.document.pieces)
-    queries.add_scan(session, new.values, new.findings)
-    record(session, new.event)
-    return tables.Scan(**new.values)
-
-
-def _new_scan(
-    scan_id: UUID,
-    user_id: UUID,
-    submission: Submission,
-    result: ScanResult,
-    *,
-    policy: TextPolicy,
-    key: str | None,
-    request_sha256: str | None,
-) -> _NewScan:
-    source = tables.Source(result.analysis.source)
-    created_at, findings = datetime.now(UTC), result.findings()
-    document = new_document(user_id, result, name=submission.filename, policy=policy, at=created_at)
-    values = {
-        "id": scan_id,
-        "user_id": user_id,
-        "document_id": document.values["id"],
-        "filename": submission.filename,
-        "source": source,
-        "sensitivity": submission.sensitivity if source == tables.Source.MODEL else None,
-        "created_at": created_at,
-        "model_name": result.analysis.model_name,
-        "model_version": result.analysis.model_version,
-        "document_sha256": document.values["sha256"] or "",
-        "coverage": result.coverage(),
-        "n_findings": len(findings),
-        "idempotency_key": key,
-        "request_sha256": request_sha256,
-    }
-    created = event(
-        Action.SCAN_CREATED,
-        actor=Actor(user_id),
-        object_type="scan",
-        object_id=scan_id,
-        detail={"source": source, "n_findings": len(findings)},
-    )
-    return _NewScan(document, values, _finding_values(findings), created)
-
-
-def _finding_values(findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    return [
-        {"n": n, **{name: getattr(finding, name) for name in _FINDING_FIELDS}}
-        for n, finding in enumerate(findings, start=1)
-    ]
-
-
 def _finding(row: tables.Finding) -> Finding:
-    return Finding(**{name: getattr(row, name) for name in _FINDING_FIELDS})
+    return Finding(**{name: getattr(row, name) for name in FINDING_FIELDS})

@@ -64,7 +64,7 @@ export class FindingList {
         el("span", { class: "finding-risk", text: riskOf(entry, taxonomy) }),
         el("span", { class: "finding-place", text: entry.score === null ? "" : percent(entry.score) })),
       el("span", { class: "finding-text", text: entry.context }),
-      verdict === "open" ? null : el("span", { class: `verdict v-${verdict}` }, el("span", { "aria-hidden": "true", text: `${SIGNS[verdict]} ` }), WORDS[verdict].split(",")[0]));
+      verdict === "open" ? null : el("span", { class: `verdict v-${verdict}` }, el("span", { "aria-hidden": "true", text: `${SIGNS[verdict]} ` }), WORDS[verdict].split(",")[0], entry.feedback.carried_from ? " earlier" : ""));
   }
 
   #redraw(entry) {
@@ -96,6 +96,7 @@ export class FindingList {
       el("div", { class: "detail-head" }, el("h2", { text: riskOf(entry, taxonomy) }), el("span", { class: `tag ${taxonomy.colourOf(categoryOf(entry, taxonomy))}`, text: type?.categoryTitle || entry.category_title })),
       type ? el("p", { class: "sub", text: type.definition }) : null,
       this.#why(entry),
+      entry.feedback?.carried_from ? el("p", { class: "sub" }, "Your verdict is from ", el("a", { href: `/scans/${entry.feedback.carried_from}`, text: "an earlier scan of this document" }), ".") : null,
       entry.kind === "finding" ? this.#buttons(entry) : el("p", { class: "sub", text: "You can take the report back with Undo." }),
       others].filter(Boolean));
     if (entry.kind === "finding" && this.actions.isReviewer) this.#showOthers(entry, others);

@@ -1,0 +1,54 @@
+"""Feedback that a scan took over from earlier scans of its document."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, insert, select
+from sqlalchemy.orm import Session, aliased
+
+from db.queries.feedback import is_newest
+from db.tables import Feedback, Finding, Scan
+
+_copy = aliased(Feedback)
+
+
+def lock_reviewed_scans(session: Session, document_id: UUID, *, except_id: UUID) -> Sequence[UUID]:
+    """Return the ids of a document's scans with feedback but for one; no feedback on them may follow now."""
+    has_feedback = select(Feedback.id).where(Feedback.scan_id == Scan.id).exists()
+    query = select(Scan.id).where(Scan.document_id == document_id, Scan.id != except_id)
+    return session.scalars(query.where(has_feedback).order_by(Scan.id).with_for_update()).all()
+
+
+def newest_uncopied(session: Session, scan_ids: Collection[UUID]) -> Sequence[Feedback]:
+    """Return the newest row of every target of some scans unless a scan took it over, oldest first.
+
+    Withdrawals are included.
+    """
+    has_copy = select(_copy.id).where(_copy.origin_id == Feedback.id).exists()
+    query = select(Feedback).where(Feedback.scan_id.in_(scan_ids), is_newest(), ~has_copy)
+    return session.scalars(query.order_by(Feedback.created_at, Feedback.id)).all()
+
+
+def finding_keys(
+    session: Session, scan_ids: Collection[UUID]
+) -> Sequence[Row[UUID, int, int | None, int | None, str]]:
+    """Return scan id, number, start, end and fingerprint of all findings of some scans."""
+    columns = (Finding.scan_id, Finding.n, Finding.start, Finding.end, Finding.fingerprint)
+    return session.execute(select(*columns).where(Finding.scan_id.in_(scan_ids))).all()
+
+
+def add_carried(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows of feedback from their values by attribute, all columns of each."""
+    if rows:
+        session.execute(insert(Feedback), [dict(row) for row in rows])
+
+
+def copies(session: Session, feedback_id: UUID) -> Sequence[Feedback]:
+    """Return the rows that were carried over from a row and are their targets' newest."""
+    carried = (Feedback.origin_id == feedback_id, Feedback.origin_scan_id.is_not(None))
+    return session.scalars(
+        select(Feedback).where(*carried, is_newest()).order_by(Feedback.id)
+    ).all()

@@ -1,0 +1,126 @@
+"""The rows of a scan, and the transaction that stores document, scan, findings and audit event."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from db import tables
+from db.queries import scans as queries
+from db.queries.audit import Event
+from db.queries.documents import add_document, count_scan
+from service.domain.audit import Action, Actor, event, record
+from service.domain.document_storage import NewDocument, TextPolicy, new_document
+from service.domain.scans.carrying import carry_feedback
+from service.domain.scans.fingerprints import fingerprints
+from service.errors import NotFound
+from service.nlp.document import Finding
+from service.nlp.pipeline import ScanResult, Submission
+
+FINDING_FIELDS = tuple(field.name for field in dataclasses.fields(Finding))
+
+
+@dataclass(frozen=True, slots=True)
+class NewScan:
+    """A scan to be stored, as values: each run of a transaction needs model objects of its own.
+
+    `text` is the document's, None if only the analyzer could read it.
+    """
+
+    document: NewDocument
+    values: dict[str, Any]
+    findings: list[dict[str, Any]]
+    event: Event
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a scan keeps of its request, so that a repeated one is recognized."""
+
+    key: str | None = None
+    sha256: str | None = None
+
+
+def new_scan(
+    scan_id: UUID,
+    user_id: UUID,
+    submission: Submission,
+    result: ScanResult,
+    *,
+    policy: TextPolicy,
+    request: Request,
+) -> NewScan:
+    """Return a scan to be stored with its document, as far as `policy` allows."""
+    source = tables.Source(result.analysis.source)
+    created_at, findings = datetime.now(UTC), result.findings()
+    document = new_document(user_id, result, name=submission.filename, policy=policy, at=created_at)
+    values = {
+        "id": scan_id,
+        "user_id": user_id,
+        "document_id": document.values["id"],
+        "filename": submission.filename,
+        "source": source,
+        "sensitivity": submission.sensitivity if source == tables.Source.MODEL else None,
+        "created_at": created_at,
+        "model_name": result.analysis.model_name,
+        "model_version": result.analysis.model_version,
+        "document_sha256": document.values["sha256"] or "",
+        "coverage": result.coverage(),
+        "n_findings": len(findings),
+        "idempotency_key": request.key,
+        "request_sha256": request.sha256,
+    }
+    created = event(
+        Action.SCAN_CREATED,
+        actor=Actor(user_id),
+        object_type="scan",
+        object_id=scan_id,
+        detail={"source": source, "n_findings": len(findings)},
+    )
+    text = None if result.extracted is None else result.extracted.text
+    return NewScan(document, values, _finding_values(findings), created, text)
+
+
+def store(session: Session, new: NewScan) -> tables.Scan:
+    """Store a scan with its document, and with the feedback that applies to it already.
+
+    Raises:
+        IntegrityError: the user is gone, or has a scan with the same idempotency key.
+    """
+    is_new = add_document(session, new.document.values, new.document.pieces)
+    return _store(session, new, has_earlier=not is_new)
+
+
+def store_again(session: Session, new: NewScan) -> tables.Scan:
+    """Store another scan of a stored document; raises as `store` does.
+
+    Raises:
+        NotFound: the document was deleted meanwhile; nothing of it may be stored again.
+    """
+    if not count_scan(session, new.values["document_id"]):
+        raise NotFound("This document was deleted while it was scanned.")
+    return _store(session, new, has_earlier=True)
+
+
+def _store(session: Session, new: NewScan, *, has_earlier: bool) -> tables.Scan:
+    queries.add_scan(session, new.values, new.findings)
+    created = new.event
+    if has_earlier and (n := carry_feedback(session, new.values, new.findings, new.text)):
+        created = replace(created, detail={**created.detail, "n_carried": n})
+    record(session, created)
+    return tables.Scan(**new.values)
+
+
+def _finding_values(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    numbered = enumerate(zip(findings, fingerprints(findings), strict=True), start=1)
+    return [
+        {"n": n, "fingerprint": digest} | {name: getattr(finding, name) for name in FINDING_FIELDS}
+        for n, (finding, digest) in numbered
+    ]
