@@ -8,7 +8,7 @@ from typing import Literal
 from uuid import UUID
 
 import uuid_utils.compat
-from sqlalchemy import ColumnElement, and_, bindparam, exists, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -71,6 +71,11 @@ def user_by_email(session: Session, email: str) -> User | None:
     return session.scalar(select(User).where(User.email == email))
 
 
+def has_user(session: Session, user_id: UUID) -> bool:
+    """Return whether an account has this id, disabled ones included."""
+    return bool(session.scalar(select(exists().where(User.id == user_id))))
+
+
 def lock_user(session: Session, user_id: UUID) -> User | None:
     """Return the account and lock it until the transaction ends."""
     return session.get(User, user_id, with_for_update=True, populate_existing=True)
@@ -85,6 +90,11 @@ def lock_enabled_admins(session: Session) -> Sequence[UUID]:
     """Return the ids of all enabled administrators and lock their rows until the transaction ends."""
     enabled = select(User.id).where(User.role == Role.ADMIN, User.disabled_at.is_(None))
     return session.scalars(enabled.order_by(User.id).with_for_update()).all()
+
+
+def delete_user(session: Session, user_id: UUID) -> None:
+    """Delete an account, and with it every row of which it is the owner."""
+    session.execute(delete(User).where(User.id == user_id))
 
 
 def set_password_hash(session: Session, user_id: UUID, password_hash: str) -> None:

@@ -1,4 +1,4 @@
-"""`python -m service users`: list, create, change and disable accounts."""
+"""`python -m service users`: list, create, change, disable and delete accounts."""
 
 from __future__ import annotations
 
@@ -93,6 +93,19 @@ def disable(email: str) -> None:
 def enable(email: str) -> None:
     """Enable a disabled account, so that it can log in again."""
     _change(partial(user_admin.enable, email=email), "is enabled")
+
+
+@users.command("delete")
+@click.argument("email")
+@click.option("--yes", is_flag=True, help="Delete without asking.")
+def delete(email: str, *, yes: bool) -> None:
+    """Delete an account with its scans, documents, files, keys and settings, for good."""
+    config = settings.load()
+    if not yes:
+        click.confirm(f"Delete {email} and all that it owns", abort=True, err=True)
+    with open_services(config, limit_statements=False) as services:
+        user = services.account_deletion.delete(email, actor=Actor.current_operator())
+    _report(config, f"{user.email} is deleted")
 
 
 @users.command("reset-password")

@@ -56,6 +56,7 @@ class Action(StrEnum):
     USER_ROLE_CHANGED = "user.role_changed"
     USER_DISABLED = "user.disabled"
     USER_ENABLED = "user.enabled"
+    USER_DELETED = "user.deleted"
     LOGIN_FAILED = "login.failed"
     PASSWORD_CHANGED = "password.changed"  # noqa: S105 - the name of an event, not a secret
     PASSWORD_REFUSED = "password.refused"  # noqa: S105

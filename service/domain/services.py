@@ -19,6 +19,7 @@ from db.engines import open_unpooled_engine
 from service.config.development_keys import with_development_keys
 from service.config.settings import Config
 from service.config.shipped_model import shipped_folders
+from service.domain.account_deletion import AccountDeletion
 from service.domain.accounts.accounts import Accounts
 from service.domain.accounts.tokens import TokenMaker
 from service.domain.api_keys.api_keys import ApiKeys
@@ -235,6 +236,10 @@ class Services:
         return DocumentScores(self.transactions, lambda: self.pipeline, timeout_s=timeout_s)
 
     @cached_property
+    def account_deletion(self) -> AccountDeletion:
+        return AccountDeletion(self.transactions, self.files)
+
+    @cached_property
     def file_scans(self) -> FileScans:
         config = self.config
         return FileScans(
@@ -291,12 +296,13 @@ class Services:
 
     @cached_property
     def clean_up(self) -> CleanUp:
-        """Deletes old rows, in the background."""
+        """Deletes old rows, and bytes that a crash left, in the background."""
         days = self.config.api_interaction_days
         return CleanUp(
             {
                 "scans": partial(delete_old_scans, self.transactions),
                 "api_interactions": partial(delete_old, self.transactions, days=days),
+                "files of deleted accounts": self.files.finish_removals,
             }
         )
 

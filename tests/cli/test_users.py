@@ -1,4 +1,4 @@
-"""`users`: creates, lists, changes and disables accounts."""
+"""`users`: creates, lists, changes, disables and deletes accounts."""
 
 import json
 
@@ -54,3 +54,17 @@ def test_users_reset_password_reads_it_from_standard_input(riskscan, services):
     result = riskscan("users", "reset-password", "a@corp.local", stdin="another one\r\n")
     assert "has a new password" in result.stdout
     assert services.accounts.log_in("a@corp.local", "another one")
+
+
+def test_users_delete_asks_first_and_then_deletes(riskscan, services):
+    riskscan("users", "create", "a@corp.local", stdin="long enough\n")
+    assert riskscan("users", "delete", "a@corp.local", stdin="n\n").returncode == 1
+    assert len(services.transactions.read(list_users)) == 1
+    assert "is deleted" in riskscan("users", "delete", "A@corp.local", stdin="y\n").stdout
+    assert services.transactions.read(list_users) == []
+
+
+def test_users_delete_of_an_unknown_address_names_it(riskscan):
+    refused = riskscan("users", "delete", "a@corp.local", "--yes")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "a@corp.local" in refused.stderr

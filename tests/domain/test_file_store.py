@@ -151,6 +151,37 @@ def test_lock_excludes_a_second_holder(store):
     assert order == ["waits", "first", "second"]
 
 
+def test_lock_that_waited_for_a_removal_holds_a_new_lock(store, tmp_path):
+    store.write(io.BytesIO(DATA))
+    order = []
+
+    def write():
+        order.append("waits")
+        store.write(io.BytesIO(DATA))
+
+    thread = threading.Thread(target=write)
+    with store.lock():
+        thread.start()
+        wait_until(lambda: order)
+        assert store.remove()
+        assert names(tmp_path) == set()
+    thread.join(PATIENCE_S)
+    assert store.digest(SHA256) == StoredFile(SHA256, len(DATA))
+    assert names(tmp_path) == {"lock", f"{SHA256[:2]}/{SHA256}"}
+
+
+def test_removal_leaves_a_write_in_progress_and_its_mark(store):
+    with store.receive(io.BytesIO(DATA)) as incoming:
+        with store.lock():
+            store.mark_for_removal()
+            assert not store.remove()
+            assert store.is_marked()
+        assert incoming.keep().sha256 == SHA256
+    with store.lock():
+        assert store.remove()
+    assert not store.is_marked()
+
+
 def test_folder_that_cannot_be_made_names_the_remedy(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageUnavailable, match="DATA_DIR"):

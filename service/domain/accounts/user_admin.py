@@ -1,4 +1,4 @@
-"""Use cases of administration: list accounts, change roles, disable, enable, reset passwords.
+"""Use cases of administration: list accounts, change roles, disable, enable, delete, reset passwords.
 
 Each function works in its caller's transaction and records an audit event that names the actor.
 """
@@ -59,6 +59,20 @@ def enable(session: Session, email: str, *, actor: Actor) -> User:
     if user.disabled_at is not None:
         user.disabled_at = None
         _record(session, Action.USER_ENABLED, user, actor)
+    return user
+
+
+def delete(session: Session, email: str, *, actor: Actor) -> User:
+    """Delete the account's row and all rows that belong to it; its files' bytes are the caller's.
+
+    Raises:
+        NotFound: no account has the address.
+        Conflict: it is the last enabled administrator.
+    """
+    user = _locked_unless_last_admin(session, email)
+    session.expunge(user)
+    users.delete_user(session, user.id)
+    _record(session, Action.USER_DELETED, user, actor)
     return user
 
 

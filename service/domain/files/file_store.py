@@ -1,6 +1,7 @@
 """A content-addressed store: bytes on disk under the SHA-256 of their content. Knows no row and no user.
 
     <folder>/lock             held while bytes and rows change together
+    <folder>/removal          says that the whole store is being removed
     <folder>/incoming/<hex>   a write in progress; its writer holds a lock on it
     <folder>/ab/ab12...       stored bytes
 
@@ -12,6 +13,7 @@ Only generated names and hashes reach the disk. The store removes nothing by its
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -31,6 +33,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MISSING = (
     "The stored bytes of this file are missing; the operator runs `python -m service files verify`."
 )
+_LOCK, _REMOVAL = "lock", "removal"
 _NO_LINK = os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -161,6 +164,40 @@ class FileStore:
         with _storage_errors():
             (self._folder / "incoming" / name).unlink(missing_ok=True)
 
+    def mark_for_removal(self) -> None:
+        """Note on the disk that the whole store is to be removed. The caller holds `lock`."""
+        with _storage_errors():
+            (self._folder / _REMOVAL).touch(mode=0o600)
+            _sync_folder(self._folder)
+
+    def is_marked(self) -> bool:
+        """Return whether the store is to be removed."""
+        with _storage_errors():
+            return _is_regular(self._folder / _REMOVAL)
+
+    def unmark(self) -> None:
+        """Take back `mark_for_removal`. The caller holds `lock`."""
+        with _storage_errors():
+            (self._folder / _REMOVAL).unlink(missing_ok=True)
+
+    def remove(self) -> bool:
+        """Remove all bytes and the folder; return whether nothing is left. The caller holds `lock`.
+
+        A write in progress keeps its temporary file, and with it the folder and its mark.
+        """
+        for name in self.leftovers():
+            self.remove_leftover(name)
+        for stored in self.sizes():
+            self.delete(stored.sha256)
+        with _storage_errors():
+            folders = [path for path in self._folder.iterdir() if path.is_dir()]
+            emptied = [_remove_empty(path) for path in folders]
+            if not all(emptied):
+                return False
+            self.unmark()
+            (self._folder / _LOCK).unlink()
+            return _remove_empty(self._folder)
+
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Exclude every other holder of this lock, in this process and others.
@@ -168,14 +205,26 @@ class FileStore:
         Hold it from `Incoming.keep` to the commit of the row, and from the deletion of a row to `delete`:
         then no bytes are removed that a new row needs.
         """
-        with _storage_errors():
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file = os.fdopen(
-                os.open(self._folder / "lock", os.O_CREAT | os.O_RDWR | _NO_LINK, 0o600)
-            )
-        with file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with self._locked():
             yield
+
+    def _locked(self) -> BinaryIO:
+        """Return the locked file; closing it releases the lock."""
+        path = self._folder / _LOCK
+        while True:
+            with _storage_errors():
+                if not self._folder.exists():
+                    self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    _sync_folder(self._folder.parent)
+                try:
+                    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | _NO_LINK, 0o600)
+                except FileNotFoundError:
+                    continue  # `remove` has just removed the folder
+                file = os.fdopen(descriptor, "r+b", buffering=0)
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if _is_same_file(path, descriptor):
+                    return file
+                file.close()  # `remove` has removed the lock while this call waited for it
 
     def _path(self, sha256: str) -> Path:
         if not _SHA256.fullmatch(sha256):
@@ -201,6 +250,24 @@ def _is_regular(path: Path) -> bool:
         return stat.S_ISREG(path.lstat().st_mode)
     except FileNotFoundError:
         return False
+
+
+def _is_same_file(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _remove_empty(folder: Path) -> bool:
+    """Remove a folder if it is empty; return whether it was."""
+    try:
+        folder.rmdir()
+    except OSError as error:
+        if error.errno == errno.ENOTEMPTY:
+            return False
+        raise
+    return True
 
 
 def _is_locked(path: Path) -> bool:

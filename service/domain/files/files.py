@@ -7,7 +7,7 @@ once, until the last row that has them is deleted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +20,13 @@ from sqlalchemy.orm import Session
 from db.error_codes import is_missing_parent
 from db.queries import files as queries
 from db.queries.pages import Position
+from db.queries.users import has_user
 from db.tables import File
 from service.domain.audit import Action, Actor, event, record
 from service.domain.files import work_sessions
 from service.domain.files.file_range import FileRange
 from service.domain.files.file_store import FileStore, Incoming, Readable, StoredFile
+from service.domain.files.user_folders import user_folder, users_with_folder
 from service.domain.transactions import Transactions
 from service.errors import DatabaseUnavailable, NotFound, TooLarge
 
@@ -56,7 +58,7 @@ class Files:
 
     def store(self, user_id: UUID) -> FileStore:
         """Return the store of one user's bytes."""
-        return FileStore(self._folder / user_id.hex)
+        return FileStore(user_folder(self._folder, user_id))
 
     def add(
         self, user_id: UUID, work_session_id: UUID, upload: Upload, *, again: bool = True
@@ -103,6 +105,34 @@ class Files:
         with store.lock():
             unused = self._transactions.run(_delete_work_session, user_id, work_session_id)
             _remove(store, unused)
+
+    def remove_user(self, user_id: UUID, delete_rows: Callable[[], object]) -> None:
+        """Call `delete_rows`, which deletes the account, then remove its bytes.
+
+        A mark on the disk precedes both, so that `finish_removals` removes the bytes after a crash.
+        """
+        store = self.store(user_id)
+        with store.lock():
+            store.mark_for_removal()
+            delete_rows()
+            store.remove()
+
+    def finish_removals(self) -> int:
+        """Remove the bytes of accounts whose deletion a crash interrupted; return the number of accounts.
+
+        Bytes without a mark stay, so a service with another database removes nothing.
+        """
+        users = users_with_folder(self._folder)
+        marked = [user_id for user_id in users if self.store(user_id).is_marked()]
+        return sum(self._finish_removal(user_id) for user_id in marked)
+
+    def _finish_removal(self, user_id: UUID) -> bool:
+        store = self.store(user_id)
+        with store.lock():
+            if not self._transactions.read(has_user, user_id):
+                return store.remove()
+            store.unmark()  # the account was not deleted
+        return False
 
     def set_pages(self, file: File, pages: int | None) -> None:
         """Store the number of pages that a scan counted."""

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from db.queries import files as queries
 from service.domain.audit import Action, Actor, event, record
 from service.domain.files.file_store import FileStore
+from service.domain.files.user_folders import user_folder, users_with_folder
 from service.domain.transactions import Transactions
 
 
@@ -48,9 +49,9 @@ class Verification:
 
     def run(self) -> Iterator[Finding]:
         """Yield each fault, after mending it with `repair`. Reads all stored bytes."""
-        users = self._transactions.read(queries.users_with_files) | _users_with_folder(self._folder)
+        users = self._transactions.read(queries.users_with_files) | users_with_folder(self._folder)
         for user_id in sorted(users):
-            store = FileStore(self._folder / user_id.hex)
+            store = FileStore(user_folder(self._folder, user_id))
             with store.lock():
                 leftovers = store.leftovers()
                 for name in leftovers if self._repair else ():
@@ -84,17 +85,6 @@ class Verification:
         if fault is not Fault.WITHOUT_ROW:
             self._transactions.run(_delete_rows, user_id, sha256, self._actor)
         store.delete(sha256)
-
-
-def _users_with_folder(folder: Path) -> set[UUID]:
-    users = set()
-    for path in folder.glob("*"):
-        if len(path.name) == 32 and path.is_dir() and not path.is_symlink():
-            try:
-                users.add(UUID(hex=path.name))
-            except ValueError:  # not a folder of ours
-                continue
-    return users
 
 
 def _delete_rows(session: Session, user_id: UUID, sha256: str, actor: Actor) -> None:

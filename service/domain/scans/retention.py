@@ -1,4 +1,4 @@
-"""Deletes the scans that are older than their owners' settings allow."""
+"""Deletes a user's scans in small transactions, such as those older than their owner's settings allow."""
 
 from __future__ import annotations
 
@@ -29,16 +29,30 @@ def delete_old_scans(transactions: Transactions) -> int:
     n_deleted, now = 0, datetime.now(UTC)
     for user_id, days in transactions.read(list_retentions):
         before = now - timedelta(days=days)
-        n = SCANS_AT_ONCE
-        while n == SCANS_AT_ONCE:
-            n = transactions.run(_delete_some, user_id, before)
-            n_deleted += n
+        n_deleted += delete_scans(transactions, user_id, before=before, reason="retention")
     return n_deleted
 
 
-def _delete_some(session: Session, user_id: UUID, before: datetime) -> int:
+def delete_scans(
+    transactions: Transactions, user_id: UUID, *, before: datetime, reason: str
+) -> int:
+    """Delete every scan that a user created before a time; return their number.
+
+    The audit trail records `reason` with each.
+
+    Raises:
+        DatabaseUnavailable: see Transactions.run. Some scans may be deleted.
+    """
+    n_deleted, n = 0, SCANS_AT_ONCE
+    while n == SCANS_AT_ONCE:
+        n = transactions.run(_delete_some, user_id, before, reason)
+        n_deleted += n
+    return n_deleted
+
+
+def _delete_some(session: Session, user_id: UUID, before: datetime, reason: str) -> int:
     scan_ids = list_old_scans(session, user_id, before=before, limit=SCANS_AT_ONCE)
     for scan_id in scan_ids:
         with contextlib.suppress(NotFound):  # its owner or another process deletes it meanwhile
-            delete_scan(session, user_id, scan_id, reason="retention")
+            delete_scan(session, user_id, scan_id, reason=reason)
     return len(scan_ids)

@@ -1,0 +1,42 @@
+"""Use case of deleting an account with all that it owns: scans, documents, files, keys and settings.
+
+The order is safe against crashes: the account is disabled, its scans are deleted in small transactions, then
+its own row with all that is left, then the bytes of its files. Repeating the command continues an interrupted
+deletion, and the hourly clean-up removes bytes whose account is gone.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from db.tables import User
+from service.domain.accounts import user_admin
+from service.domain.audit import Actor
+from service.domain.files.files import Files
+from service.domain.scans.retention import delete_scans
+from service.domain.transactions import Transactions
+
+
+class AccountDeletion:
+    """Deletes accounts. The audit trail and verdicts on other users' scans stay, under the account's id."""
+
+    def __init__(self, transactions: Transactions, files: Files) -> None:
+        self._transactions = transactions
+        self._files = files
+
+    def delete(self, email: str, *, actor: Actor) -> User:
+        """Delete an account; return its last row.
+
+        Raises:
+            NotFound: no account has the address.
+            Conflict: it is the last enabled administrator.
+            StorageUnavailable: its files cannot be removed; the account is disabled and perhaps deleted.
+            DatabaseUnavailable: see Transactions.run.
+        """
+        run = self._transactions.run
+        user = run(user_admin.disable, email, actor=actor)
+        delete_scans(
+            self._transactions, user.id, before=datetime.now(UTC), reason="account deleted"
+        )
+        self._files.remove_user(user.id, lambda: run(user_admin.delete, email, actor=actor))
+        return user
