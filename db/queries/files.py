@@ -23,6 +23,11 @@ def add_work_session(session: Session, work_session: WorkSession) -> None:
     session.flush()
 
 
+def count_work_sessions(session: Session, user_id: UUID) -> int:
+    """Return the number of a user's work sessions."""
+    return session.scalar(select(func.count()).where(WorkSession.user_id == user_id)) or 0
+
+
 def get_work_session(session: Session, user_id: UUID, work_session_id: UUID) -> WorkSession | None:
     """Return a user's work session; None for another user's."""
     return session.scalar(

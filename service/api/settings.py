@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import request
 
 from db.tables import Scope
 from service.api.current import services
@@ -15,7 +14,6 @@ from service.api.http.response_headers import etagged
 from service.api.schemas.settings import SettingsIn, SettingsOut
 from service.domain.preferences import Preferences
 from service.domain.settings import settings
-from service.errors import InvalidRequest
 from service.nlp.pipeline import ScanDefaults
 
 blueprint = APIBlueprint("settings", __name__, url_prefix="/api/v1/settings", tag="Accounts")
@@ -41,8 +39,6 @@ def get_settings() -> Preferences:
     "left out gets its default.",
 )
 def put_settings(body: dict[str, Any]) -> Preferences:
-    if not request.mimetype:  # no body
-        raise InvalidRequest("Send the settings as a JSON object; {} sets all defaults.")
     chosen = Preferences(
         ScanDefaults(body["sensitivity"], body["force_llm"], body["thresholds"]),
         retention_days=body["retention_days"],

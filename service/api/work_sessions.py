@@ -26,10 +26,14 @@ blueprint = APIBlueprint("work_sessions", __name__, url_prefix="/api/v1/sessions
 @key_scope(Scope.SCAN)
 @blueprint.input(WorkSessionIn, location="json", arg_name="body")
 @blueprint.output(WorkSessionOut, status_code=201)
-@blueprint.doc(summary="Create a session, which holds files")
+@blueprint.doc(summary="Create a session, which holds files", responses=[409])
 def create_session(body: dict[str, str]) -> tuple[WorkSessionView, int, dict[str, str]]:
-    run = services().transactions.run
-    view = run(work_sessions.create, current_user().id, body["name"])
+    view = services().transactions.run(
+        work_sessions.create,
+        current_user().id,
+        body["name"],
+        max_sessions=services().config.max_sessions,
+    )
     return view, 201, {"Location": f"/api/v1/sessions/{view.work_session.id}"}
 
 

@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from service.config.compose_variables import COMPOSE_VARIABLES
-from service.config.env_file import read_env_file
+from service.config.environment import process_environment, read_values
 from service.config.field_types import (
     ROOT,
     DatabaseUrl,
@@ -28,7 +26,6 @@ from service.config.field_types import (
     SigningKey,
     Text,
 )
-from service.config.secret_files import read_secret
 from service.config.shipped_model import folder_of
 from service.config.validation import faults
 from service.errors import ConfigError, Fault
@@ -259,6 +256,15 @@ class Config(BaseModel):
         description="Maximum size of all files in one user's sessions in bytes (5 GiB). The same bytes "
         "count once.",
     )
+    max_sessions: int = Field(
+        1000, ge=1, le=1_000_000, description="Maximum number of sessions of one user."
+    )
+    max_api_keys: int = Field(
+        50,
+        ge=1,
+        le=10_000,
+        description="Maximum number of API keys of one user, expired ones included.",
+    )
     max_pages: int = Field(
         2000, ge=1, le=100_000, description="Maximum number of pages of a document."
     )
@@ -355,8 +361,8 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
     Raises:
         ConfigError: with every setting that is missing or invalid, each with its remedy.
     """
-    environ = {**_env_file(), **os.environ} if environ is None else environ
-    values, invalid = _values(environ)
+    environ = process_environment(NAMES, SECRET_NAMES) if environ is None else environ
+    values, invalid = read_values(environ, NAMES, SECRET_NAMES, may_be_empty=_MAY_BE_EMPTY)
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
@@ -370,31 +376,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
     return config
 
 
-def _values(environ: Mapping[str, str]) -> tuple[dict[str, str], list[Fault]]:
-    """Return the settings that `environ` has, by field name, and a fault per unreadable secret."""
-    values: dict[str, str] = {}
-    unreadable = []
-    for name in NAMES:
-        try:
-            value = read_secret(name, environ) if name in SECRET_NAMES else environ.get(name)
-        except ValueError as error:
-            unreadable.append(Fault(name, f"{name} {error}."))
-        else:
-            if value or (value is not None and name in _MAY_BE_EMPTY):
-                values[name.lower()] = value
-    return values, unreadable
-
-
 def _faults(error: ValidationError) -> Iterable[Fault]:
     for fault in faults(error):
         name = fault.field.upper()
         yield Fault(name, f"{name}{fault.message.removeprefix(fault.field)}.")
-
-
-def _env_file() -> dict[str, str]:
-    name = os.environ.get("RISKSCAN_ENV_FILE")
-    path = ROOT / (".env" if name is None else name)
-    if name == "" or (name is None and not path.exists()):
-        return {}
-    names = {*NAMES, *(f"{secret}_FILE" for secret in SECRET_NAMES)}
-    return read_env_file(path, names, other_names=COMPOSE_VARIABLES)

@@ -165,7 +165,8 @@ class Services:
 
     @cached_property
     def api_keys(self) -> ApiKeys:
-        return ApiKeys(self.transactions, self.key_maker)
+        max_keys = self.config.max_api_keys
+        return ApiKeys(self.transactions, self.key_maker, max_keys=max_keys)
 
     @cached_property
     def login_quota(self) -> RateLimit:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -22,6 +23,7 @@ MAX_KEY_CHARS = 64
 """Width of the database's columns of keys."""
 MAX_TITLE_CHARS = 255
 """Longest title of a risk or category, also from another service."""
+_LISTED_KEYS = 50
 RESERVED_CATEGORIES = frozenset({"none", "foreign"})
 """Names for sentences without a risk, and for categories outside the taxonomy, in figures and metrics."""
 
@@ -143,8 +145,10 @@ def key_named(name: str, titles: Mapping[str, str]) -> str | None:
 
 
 def unknown_name(titles: Mapping[str, str]) -> str:
-    """Return the message for a name that is neither key nor title in `titles`."""
-    return f"Send one of these keys, or its title in GET /api/v1/taxonomy: {', '.join(titles)}."
+    """Return the message for a name that is neither key nor title in `titles`; it lists the first keys."""
+    keys = ", ".join(islice(titles, _LISTED_KEYS))
+    more = f" and {len(titles) - _LISTED_KEYS} more" if len(titles) > _LISTED_KEYS else ""
+    return f"Send one of these keys, or its title in GET /api/v1/taxonomy: {keys}{more}."
 
 
 @cache

@@ -11,7 +11,6 @@ from sqlalchemy import inspect, select, update
 from db.tables import ApiKey
 from service.api.http.limits import SMALL_BODY_BYTES
 from service.domain.accounts import user_admin
-from service.domain.api_keys.api_keys import MAX_KEYS
 from service.domain.audit import Actor
 from tests.support.calls import caller
 from tests.support.sentences import FLOW_TEXT
@@ -209,9 +208,33 @@ def test_scope_admin_is_for_administrators(user, admin, machine, live):
     assert machine(key, path="/api/v1/admin/models").status_code == 403
 
 
-def test_number_of_keys_is_limited(user):
-    statuses = [create(user).status_code for _ in range(MAX_KEYS + 1)]
-    assert statuses == [201] * MAX_KEYS + [409]
+def test_number_of_keys_is_limited(start_service, make_user):
+    user = make_user(start_service(MAX_API_KEYS="2"))
+    keys = [create(user).raise_for_status().json() for _ in range(2)]
+    refused = create(user)
+    assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
+    assert "You have 2 API keys, the limit (MAX_API_KEYS)" in refused.json()["detail"]
+    assert user.http.post(f"{KEYS}/{keys[0]['id']}/rotation", json={}).status_code == 409
+    user.http.delete(f"{KEYS}/{keys[0]['id']}").raise_for_status()
+    assert create(user).status_code == 201
+
+
+@pytest.mark.parametrize("value", [1.5, "1.5", True, 1e300, "x"])
+def test_lifetime_and_grace_that_are_no_whole_numbers_are_400(user, new_key, value):
+    key = new_key()["id"]
+    calls = [
+        ("expires_in_days", KEYS, {"name": "ci", "scopes": ["scan"], "expires_in_days": value}),
+        ("grace_s", f"{KEYS}/{key}/rotation", {"grace_s": value}),
+    ]
+    for field, url, body in calls:
+        answer = user.http.post(url, json=body)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, field)
+    assert user.http.get(f"{KEYS}/{key}").json()["replaced_by"] is None
+
+
+def test_grace_of_a_form_is_read(user, new_key):
+    url = f"{KEYS}/{new_key()['id']}/rotation"
+    assert user.http.post(url, data={"grace_s": "60"}).status_code == 201
 
 
 def test_large_document_with_a_key_is_received(new_key, machine):
@@ -220,7 +243,8 @@ def test_large_document_with_a_key_is_received(new_key, machine):
     for headers in ({"X-API-Key": key}, {"Authorization": f"ApiKey {key}"}):
         answer = machine(None, "POST", "/api/scan", headers=headers, json={"text": text})
         assert answer.status_code == 201
-    answer = machine(key[:-1] + "x", "POST", "/api/scan", json={"text": text})
+    forged = key[:-1] + ("x" if key[-1] != "x" else "y")
+    answer = machine(forged, "POST", "/api/scan", json={"text": text})
     assert answer.status_code == 401
 
 

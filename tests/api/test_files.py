@@ -44,6 +44,16 @@ def test_session_with_an_invalid_name_is_400(user, name):
     assert (response.status_code, response.json()["errors"][0]["field"]) == (400, "name")
 
 
+def test_number_of_sessions_is_limited(start_service, make_user):
+    user = make_user(start_service(MAX_SESSIONS="2"))
+    sessions = [new_session(user) for _ in range(2)]
+    refused = user.http.post("/api/v1/sessions", json={"name": "third"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
+    assert "You have 2 sessions, the limit (MAX_SESSIONS)" in refused.json()["detail"]
+    user.http.delete(sessions[0]).raise_for_status()
+    assert new_session(user)
+
+
 @pytest.mark.every_database
 def test_upload_returns_its_metadata_and_is_listed(user, session):
     response = add(user, session)

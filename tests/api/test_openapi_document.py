@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from tests.support.calls import HTTP
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
+ANY = defaultdict(lambda: "3fa85f64-5717-4562-b3fc-2c963f66afa6", n="1")
+"""A value for each parameter of a path."""
 
 
 class ItemOut(Schema):
@@ -160,3 +163,19 @@ def test_multipart_comes_first_without_an_example_text(document):
     name = content["multipart/form-data"]["schema"]["$ref"].rsplit("/", 1)[-1]
     assert next(iter(content)) == "multipart/form-data"
     assert not document["components"]["schemas"][name]["properties"]["text"]["example"]
+
+
+def test_missing_body_is_refused_wherever_the_document_requires_one(document, admin):
+    required = [
+        (method, path)
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if operation.get("requestBody", {}).get("required")
+    ]
+    statuses = {
+        (method, path): admin.http.request(method, path.format_map(ANY)).status_code
+        for method, path in required
+    }
+    assert statuses.pop(("post", "/api/v1/sessions/{session_id}/files")) == 415
+    assert statuses == dict.fromkeys(statuses, 400)
+    assert len(statuses) > 10

@@ -14,6 +14,7 @@ from tests.support.sentences import FLOW_TEXT
 from tests.support.waiting import wait_until
 
 WHY = "Our own risk types."
+SETTINGS = "/api/v1/settings"
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,7 @@ def user(service, admin):
     with closing(caller(service.url)) as client:
         user = User(client)
         user.old_scan = f"/api/v1/scans/{user.scan().json()['scan_id']}"
+        user.http.put(SETTINGS, json={"thresholds": {"budget": 0.6}}).raise_for_status()
         body = {"kind": "activate", "model": MODEL, "force": True, "why": WHY}
         assert deploy(admin, **body).status_code == 201
         wait_until(lambda: service.services.rollout.serving == MODEL)
@@ -138,6 +140,17 @@ def test_llm_that_names_a_former_type_is_refused(user, llm):
     llm.say(json.dumps({"findings": [{"sentence": 1, "risk_type": "tight-budget"}]}))
     answer = user.http.post("/api/v1/scan", json={"text": FLOW_TEXT, "force_llm": True})
     assert answer.json()["code"] == "analyzer_error"
+
+
+def test_thresholds_of_the_former_model_stay_as_long_as_they_are_sent(user):
+    assert user.http.get(SETTINGS).json()["thresholds"] == {"budget": 0.6}
+    both = {"budget": 0.6, "money": 0.25}
+    assert user.http.put(SETTINGS, json={"thresholds": both}).json()["thresholds"] == both
+    refused = user.http.put(SETTINGS, json={"thresholds": {**both, "security": 0.5}})
+    assert [e["field"] for e in refused.json()["errors"]] == ["thresholds.security"]
+    assert user.http.put(SETTINGS, json={}).status_code == 200
+    refused = user.http.put(SETTINGS, json={"thresholds": both})
+    assert [e["field"] for e in refused.json()["errors"]] == ["thresholds.budget"]
 
 
 def test_metrics_count_the_own_categories_from_zero(user):

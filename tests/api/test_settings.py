@@ -51,7 +51,7 @@ def test_put_replaces_all_settings_and_get_returns_them(user, new_user):
 def test_put_without_a_body_changes_nothing(user):
     own = choose(user, sensitivity="recall")
     answer = user.http.put(SETTINGS)
-    assert answer.status_code == 400
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
     assert "{} sets all defaults" in answer.json()["detail"]
     assert user.http.get(SETTINGS).json() == own
 

@@ -17,7 +17,9 @@ def stored(riskscan, services):
     """A user's store with one file."""
     riskscan("db", "upgrade")
     user = services.accounts.register("a@corp.local", "correct horse")
-    session = services.transactions.run(work_sessions.create, user.id, "Tender").work_session
+    session = services.transactions.run(
+        work_sessions.create, user.id, "Tender", max_sessions=9
+    ).work_session
     services.files.add(user.id, session.id, Upload("a.txt", "text/plain", io.BytesIO(DATA)))
     return services.files.store(user.id)
 

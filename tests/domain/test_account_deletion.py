@@ -58,7 +58,9 @@ def add_file(transactions, files):
     """Store a file of a user in a session of its own."""
 
     def add(user, data=b"some bytes"):
-        session = transactions.run(work_sessions.create, user.id, "Tender").work_session
+        session = transactions.run(
+            work_sessions.create, user.id, "Tender", max_sessions=9
+        ).work_session
         return files.add(user.id, session.id, Upload("a.txt", "text/plain", io.BytesIO(data)))
 
     return add

@@ -21,7 +21,7 @@ def files(transactions, tmp_path):
 def stored(transactions, files, add_user):
     """Three files of one session, oldest first."""
     user = add_user()
-    session = transactions.run(work_sessions.create, user.id, "s").work_session
+    session = transactions.run(work_sessions.create, user.id, "s", max_sessions=9).work_session
     for n in range(3):
         upload = Upload(f"{n}.txt", "text/plain", io.BytesIO(f"{TEXT} {n}".encode()))
         files.add(user.id, session.id, upload)

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
@@ -43,25 +44,41 @@ OWN = Taxonomy(
     ),
 )
 """The type `outage` has the key of a built-in one."""
+WIDE = Taxonomy(
+    version=1,
+    categories=tuple(
+        Category(
+            f"area-{n}",
+            f"Area {n}",
+            f"All of area {n}.",
+            (RiskType(f"risk-{n}", f"Risk {n}", "It is late.", "It is due on Monday."),),
+        )
+        for n in range(200)
+    ),
+)
 _SOURCES = ("tight-budget", "funding-uncertainty", "aggressive-deadline", "outage")
 
 
-def make_own_artifact(registry_dir: Path) -> str:
-    """Put the artifact into a registry; it finds what the shipped model finds of four risk types."""
+def make_own_artifact(registry_dir: Path, taxonomy: Taxonomy = OWN) -> str:
+    """Put the artifact into a registry; it finds what the shipped model finds of four risk types.
+
+    A longer taxonomy has these four in turn.
+    """
     folder = registry_dir / MODEL
-    columns = [built_in().columns[key] for key in _SOURCES]
+    sources = tuple(islice(cycle(_SOURCES), len(taxonomy.risk_types)))
+    columns = [built_in().columns[key] for key in sources]
     _write_network(folder, columns)
     shutil.copyfile(SHIPPED / artifacts.TOKENIZER_FILE, folder / artifacts.TOKENIZER_FILE)
-    (folder / TAXONOMY_FILE).write_text(OWN.as_json(), encoding="utf-8")
+    (folder / TAXONOMY_FILE).write_text(taxonomy.as_json(), encoding="utf-8")
     (folder / artifacts.GOLDEN_FILE).write_text("")
     name, version = MODEL.split("/")
     fields = manifest_fields(SHIPPED) | {"name": name, "version": version}
-    fields |= {"labels": [*OWN.risk_types], "taxonomy_version": OWN.version}
+    fields |= {"labels": [*taxonomy.risk_types], "taxonomy_version": taxonomy.version}
     for point in fields["operating_points"].values():
-        thresholds = [point["thresholds"][key] for key in _SOURCES]
-        point["thresholds"] = dict(zip(OWN.risk_types, thresholds, strict=True))
+        thresholds = [point["thresholds"][key] for key in sources]
+        point["thresholds"] = dict(zip(taxonomy.risk_types, thresholds, strict=True))
     write_manifest(folder, fields)
-    _write_golden(folder)
+    _write_golden(folder, taxonomy)
     write_manifest(folder, fields)
     return MODEL
 
@@ -77,12 +94,12 @@ def _write_network(folder: Path, columns: list[int]) -> None:
     write_network(state, replace(config, n_labels=len(columns)), folder, bits=7)
 
 
-def _write_golden(folder: Path) -> None:
+def _write_golden(folder: Path, taxonomy: Taxonomy) -> None:
     artifact = artifacts.load(folder)
     analyzer = LocalAnalyzer(artifact, OnnxEngine(artifact, n_threads=1))
     texts = [row.text for row in artifacts.load(SHIPPED).golden()]
     rows = zip(texts, analyzer.score(texts).tolist(), strict=True)
     analyzer.close()
-    lines = [{"text": t, "scores": dict(zip(OWN.risk_types, s, strict=True))} for t, s in rows]
+    lines = [{"text": t, "scores": dict(zip(taxonomy.risk_types, s, strict=True))} for t, s in rows]
     golden = "".join(f"{json.dumps(line)}\n" for line in lines)
     (folder / artifacts.GOLDEN_FILE).write_text(golden, encoding="utf-8")

@@ -23,7 +23,7 @@ from marshmallow import Schema
 from werkzeug.datastructures import FileStorage
 
 from service.api.http.json_bounds import check_json
-from service.api.http.limits import MAX_FIELDS, max_body_bytes, max_upload_body_bytes
+from service.api.http.limits import MAX_FORM_FIELDS, max_body_bytes, max_upload_body_bytes
 from service.api.http.streamed_upload import read_file_part
 from service.config.settings import Config
 from service.errors import Fault, InvalidRequest, UnsupportedMediaType
@@ -56,7 +56,7 @@ def register(app: APIFlask, config: Config) -> None:
     app.config.update(
         MAX_CONTENT_LENGTH=max_body_bytes(config),
         MAX_FORM_MEMORY_SIZE=max_body_bytes(config),
-        MAX_FORM_PARTS=MAX_FIELDS,
+        MAX_FORM_PARTS=MAX_FORM_FIELDS,
     )
     parser.location_loader("json_or_form")(read_body)
     parser.location_loader("json")(read_json)
@@ -66,11 +66,11 @@ def register(app: APIFlask, config: Config) -> None:
     )
 
 
-def read_body(request: Request, _schema: Schema) -> Any:  # noqa: ANN401 - JSON
+def read_body(request: Request, schema: Schema) -> Any:  # noqa: ANN401 - JSON
     """Return the body's fields by name; a file is a FileStorage.
 
     Raises:
-        InvalidRequest: the body is malformed, or contains a field twice.
+        InvalidRequest: the body is missing or malformed, or contains a field twice.
         UnsupportedMediaType: the body has another type, or a Content-Encoding.
     """
     _reject_encoded(request)
@@ -80,18 +80,18 @@ def read_body(request: Request, _schema: Schema) -> Any:  # noqa: ANN401 - JSON
         return _parse_urlencoded(request.get_data(cache=False))
     if request.mimetype == "multipart/form-data":
         return _parse_multipart(request)
-    if not request.mimetype and not request.content_length:
-        return {}
+    if _is_missing(request):
+        return _no_fields(schema)
     raise UnsupportedMediaType(f"Send the body as one of: {', '.join(BODY_TYPES)}.")
 
 
-def read_json(request: Request, _schema: Schema) -> Any:  # noqa: ANN401 - JSON
+def read_json(request: Request, schema: Schema) -> Any:  # noqa: ANN401 - JSON
     """Return the fields of a JSON body; raises as `read_body` does."""
     _reject_encoded(request)
     if request.mimetype == "application/json":
         return _parse_json(request.get_data(cache=False))
-    if not request.mimetype and not request.content_length:
-        return {}
+    if _is_missing(request):
+        return _no_fields(schema)
     raise UnsupportedMediaType("Send the body as application/json.")
 
 
@@ -120,6 +120,17 @@ def read_upload(request: Request, _schema: Schema, *, max_body_bytes: int) -> An
         raise UnsupportedMediaType("Send the file as multipart/form-data.")
     request.max_content_length = max_body_bytes
     return read_file_part(request)
+
+
+def _is_missing(request: Request) -> bool:
+    return not request.mimetype and not request.content_length
+
+
+def _no_fields(schema: Schema) -> dict[str, Any]:
+    """Return no fields for a missing body if the schema reports them as a fault, else report the body."""
+    if not schema.validate({}):
+        raise InvalidRequest("Send a body; the JSON object {} sets all defaults.")
+    return {}
 
 
 def _reject_encoded(request: Request) -> None:
@@ -154,10 +165,10 @@ def _parse_urlencoded(body: bytes) -> dict[str, str]:
     # request.form has no bound: rejecting 3 million one-letter fields took 50 s and 3 GB.
     try:
         text = body.decode("ascii")
-        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS)
     except ValueError as error:
         raise InvalidRequest(
-            f"The body is not urlencoded, or has more than {MAX_FIELDS} fields."
+            f"The body is not urlencoded, or has more than {MAX_FORM_FIELDS} fields."
         ) from error
     _reject_repeated([name for name, _ in pairs])
     return dict(pairs)

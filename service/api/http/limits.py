@@ -17,8 +17,10 @@ _BYTES_PER_CHAR = 12
 _ENVELOPE_BYTES = 65_536
 SMALL_BODY_BYTES = 65_536
 """Maximum size of a body without authentication, and of every body under /auth."""
-MAX_FIELDS = 20
-"""Maximum number of fields of a form, or of all objects of a JSON body together."""
+MAX_FORM_FIELDS = 20
+MAX_JSON_FIELDS = 1_000
+"""Maximum number of fields of all objects of a JSON body together. A user's settings may name a threshold
+for each category, and companies have taxonomies with hundreds."""
 MAX_JSON_ITEMS = 1_000
 MAX_JSON_DEPTH = 8
 MAX_JSON_DIGITS = 40
@@ -50,6 +52,6 @@ def body_too_large(config: Config) -> str:
     return (
         f"The request is larger than this service accepts: files have at most "
         f"{config.max_file_bytes:,} bytes (MAX_FILE_BYTES), in sessions {config.max_upload_bytes:,} "
-        f"(MAX_UPLOAD_BYTES), texts {config.max_text_chars:,} characters "
-        f"(MAX_TEXT_CHARS), requests about accounts {SMALL_BODY_BYTES:,} bytes, forms {MAX_FIELDS} fields."
+        f"(MAX_UPLOAD_BYTES), texts {config.max_text_chars:,} characters (MAX_TEXT_CHARS), requests about "
+        f"accounts {SMALL_BODY_BYTES:,} bytes, forms {MAX_FORM_FIELDS} fields."
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC
 
 from apiflask import Schema
-from apiflask.fields import UUID, AwareDateTime, Integer, List, Nested, String
+from apiflask.fields import UUID, AwareDateTime, List, Nested, String
 from apiflask.validators import Length, OneOf, Range
 from marshmallow import ValidationError
 
 from db.tables import Scope
-from service.api.schemas.fields import StrictSchema, Text
+from service.api.schemas.fields import StrictSchema, Text, WholeNumber
 
 MAX_DAYS = 3650
 MAX_GRACE_S = 30 * 86_400
@@ -37,7 +37,7 @@ class KeyIn(StrictSchema):
             "example": ["scan", "read"],
         },
     )
-    expires_in_days = Integer(
+    expires_in_days = WholeNumber(
         load_default=90,
         allow_none=True,
         validate=Range(1, MAX_DAYS),
@@ -46,7 +46,7 @@ class KeyIn(StrictSchema):
 
 
 class RotationIn(StrictSchema):
-    grace_s = Integer(
+    grace_s = WholeNumber(
         load_default=86_400,
         validate=Range(0, MAX_GRACE_S),
         metadata={"description": "Time in seconds for which the old key still works."},

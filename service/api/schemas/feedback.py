@@ -18,6 +18,7 @@ from service.api.schemas.fields import (
     RiskTypeName,
     StrictSchema,
     Text,
+    WholeNumber,
     character_offset,
 )
 
@@ -73,8 +74,8 @@ class MissedIn(StrictSchema):
     Where no text is stored, include the document as `file` or `text`.
     """
 
-    start = Integer(required=True, strict=True, validate=Range(0, MAX_INT))
-    end = Integer(required=True, strict=True, validate=Range(1, MAX_INT))
+    start = WholeNumber(required=True, validate=Range(0, MAX_INT))
+    end = WholeNumber(required=True, validate=Range(1, MAX_INT))
     context = Text(
         required=True,
         validate=[Length(1, MAX_SENTENCE_CHARS), _reject_blank],

@@ -69,6 +69,16 @@ class Flag(Boolean):
         return flag
 
 
+class WholeNumber(Integer):
+    """An integer, which forms send as its digits; a number with a fraction is a fault."""
+
+    def _validated(self, value: Any) -> int:  # noqa: ANN401 - marshmallow's
+        if isinstance(value, float) and not value.is_integer():
+            raise self.make_error("invalid", input=value)
+        number: int = super()._validated(value)
+        return number
+
+
 class RiskTypeName(String):
     """A risk type that the serving model has; clients may send key or title in any case."""
 

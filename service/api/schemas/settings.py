@@ -12,7 +12,8 @@ from marshmallow import ValidationError
 
 from db.tables import StoredText
 from service.api.current import services
-from service.api.schemas.fields import Flag, StrictSchema
+from service.api.http.authentication import current_preferences
+from service.api.schemas.fields import Flag, StrictSchema, WholeNumber
 from service.api.schemas.scan_options import FLAG_VALUES
 from service.nlp.artifacts.operating_points import SENSITIVITIES
 from service.nlp.taxonomy import key_named, unknown_name
@@ -20,7 +21,8 @@ from service.nlp.taxonomy import key_named, unknown_name
 MAX_RETENTION_DAYS = 36_500
 STORE_TEXT = [*map(str, StoredText)]
 _THRESHOLDS = (
-    "Least score by category key: findings of the category with a lower score are not reported."
+    "Least score by category key: findings of the category with a lower score are not reported. Keys of an "
+    "earlier model's categories stay as long as they are sent."
 )
 _RETENTION = "Days after which the service deletes your scans; null: never."
 _STORE_TEXT = (
@@ -30,7 +32,10 @@ _STORE_TEXT = (
 
 
 class Thresholds(Dict):
-    """Scores in [0, 1] by category; clients may send key or title of a category in any case."""
+    """Scores in [0, 1] by category; clients may send key or title of a category in any case.
+
+    Keys that the user's settings have already are accepted too: an earlier model had the category.
+    """
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - marshmallow's
         score = Float(validate=Range(0, 1), allow_nan=False)
@@ -39,8 +44,9 @@ class Thresholds(Dict):
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> dict[str, float]:  # noqa: ANN401 - marshmallow's
         scores: dict[str, float] = super()._deserialize(value, *args, **kwargs)  # type: ignore[no-untyped-call]
         titles, by_key, faults = services().taxonomy.category_titles, {}, {}
+        stored = current_preferences().defaults.thresholds
         for name, score in scores.items():
-            key = key_named(name, titles)
+            key = key_named(name, titles) or (name if name in stored else None)
             if key is None or key in by_key:
                 faults[name] = [unknown_name(titles) if key is None else "Send the category once."]
             else:
@@ -58,8 +64,7 @@ class SettingsIn(StrictSchema):
     thresholds = Thresholds(
         load_default=dict, metadata={"description": _THRESHOLDS, "example": {"budget": 0.6}}
     )
-    retention_days = Integer(
-        strict=True,  # 1.5 would delete after a day
+    retention_days = WholeNumber(
         load_default=None,
         allow_none=True,
         validate=Range(1, MAX_RETENTION_DAYS),

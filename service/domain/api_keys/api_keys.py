@@ -21,8 +21,6 @@ from service.domain.preferences import Preferences, preferences
 from service.domain.transactions import Transactions
 from service.errors import Conflict, Forbidden, NotFound, Unauthenticated
 
-MAX_KEYS = 50
-"""Keys of one account, expired ones included."""
 _NOT_FOUND = "You have no API key with this id; GET /api/v1/auth/keys lists yours."
 
 
@@ -45,9 +43,11 @@ class KeyGrant:
 class ApiKeys:
     """API keys as their owners and their machines use them."""
 
-    def __init__(self, transactions: Transactions, maker: KeyMaker) -> None:
+    def __init__(self, transactions: Transactions, maker: KeyMaker, *, max_keys: int) -> None:
+        """`max_keys` is the limit of each account, expired keys included."""
         self._transactions = transactions
         self._maker = maker
+        self._max_keys = max_keys
         self._last_use = LastUse(transactions, queries.mark_key_used)
 
     def create(
@@ -57,13 +57,13 @@ class ApiKeys:
 
         Raises:
             Forbidden: the scope is beyond the account's role.
-            Conflict: the account has MAX_KEYS keys.
+            Conflict: the account has `max_keys` keys.
         """
         if Scope.ADMIN in scopes and user.role != Role.ADMIN:
             raise Forbidden("Only the key of an administrator may have the scope admin.")
         text = self._maker.new_key(user.id)
         return self._transactions.run(
-            _create, user.id, text, name=name, scopes=scopes, lifetime=lifetime
+            self._create, user.id, text, name=name, scopes=scopes, lifetime=lifetime
         )
 
     def rotate(self, user_id: UUID, key_id: UUID, *, grace: timedelta) -> NewKey:
@@ -71,9 +71,10 @@ class ApiKeys:
 
         Raises:
             NotFound: the account has no such key.
-            Conflict: the key has expired or was rotated before, or the account has MAX_KEYS keys.
+            Conflict: the key has expired or was rotated before, or the account has `max_keys` keys.
         """
-        return self._transactions.run(_rotate, user_id, self._maker.new_key(user_id), key_id, grace)
+        text = self._maker.new_key(user_id)
+        return self._transactions.run(self._rotate, user_id, text, key_id, grace)
 
     def authenticate(self, text: str) -> tuple[User, Preferences, KeyGrant]:
         """Return the account of a key with its settings, and what the key may do.
@@ -96,6 +97,50 @@ class ApiKeys:
         grant = KeyGrant(key.id, frozenset(map(Scope, key.scopes)))
         return user, preferences(settings), grant
 
+    def _create(
+        self,
+        session: Session,
+        user_id: UUID,
+        text: str,
+        *,
+        name: str,
+        scopes: Sequence[Scope],
+        lifetime: timedelta | None,
+    ) -> NewKey:
+        self._check_number(session, user_id)
+        key = _add(session, user_id, text, name=name, scopes=scopes, lifetime=lifetime)
+        _record(session, Action.KEY_CREATED, user_id, key.id, scopes=key.scopes)
+        return NewKey(key, text)
+
+    def _rotate(
+        self, session: Session, user_id: UUID, text: str, key_id: UUID, grace: timedelta
+    ) -> NewKey:
+        self._check_number(session, user_id)
+        old, now = queries.lock_key(session, key_id, user_id), datetime.now(UTC)
+        if old is None:
+            raise NotFound(_NOT_FOUND)
+        if old.replaced_by_id is not None:
+            raise Conflict("This key was rotated before; rotate the key that replaced it.")
+        if old.expires_at is not None and old.expires_at <= now:
+            raise Conflict("This key has expired; create a new one with POST /api/v1/auth/keys.")
+        lifetime = None if old.expires_at is None else old.expires_at - old.created_at
+        key = _add(session, user_id, text, name=old.name, scopes=old.scopes, lifetime=lifetime)
+        old.replaced_by_id = key.id
+        old.expires_at = min(now + grace, old.expires_at or now + grace)
+        _record(session, Action.KEY_ROTATED, user_id, old.id, replaced_by=str(key.id))
+        return NewKey(key, text)
+
+    def _check_number(self, session: Session, user_id: UUID) -> None:
+        """Lock the account, which an operator may have just disabled, and refuse a key beyond the limit."""
+        user = lock_user(session, user_id)
+        if user is None or user.disabled_at is not None:
+            raise Unauthenticated("This account was deleted or disabled meanwhile.")
+        if queries.count_keys(session, user_id) >= self._max_keys:
+            raise Conflict(
+                f"You have {self._max_keys:,} API keys, the limit (MAX_API_KEYS). Delete those that you no "
+                "longer use."
+            )
+
 
 def get_key(session: Session, user_id: UUID, key_id: UUID) -> ApiKey:
     """Return a key of an account; NotFound if it has none with this id."""
@@ -110,49 +155,6 @@ def delete_key(session: Session, user_id: UUID, key_id: UUID) -> None:
     if not queries.delete_key(session, key_id, user_id):
         raise NotFound(_NOT_FOUND)
     _record(session, Action.KEY_DELETED, user_id, key_id)
-
-
-def _create(
-    session: Session,
-    user_id: UUID,
-    text: str,
-    *,
-    name: str,
-    scopes: Sequence[Scope],
-    lifetime: timedelta | None,
-) -> NewKey:
-    _check_number(session, user_id)
-    key = _add(session, user_id, text, name=name, scopes=scopes, lifetime=lifetime)
-    _record(session, Action.KEY_CREATED, user_id, key.id, scopes=key.scopes)
-    return NewKey(key, text)
-
-
-def _rotate(session: Session, user_id: UUID, text: str, key_id: UUID, grace: timedelta) -> NewKey:
-    _check_number(session, user_id)
-    old, now = queries.lock_key(session, key_id, user_id), datetime.now(UTC)
-    if old is None:
-        raise NotFound(_NOT_FOUND)
-    if old.replaced_by_id is not None:
-        raise Conflict("This key was rotated before; rotate the key that replaced it.")
-    if old.expires_at is not None and old.expires_at <= now:
-        raise Conflict("This key has expired; create a new one with POST /api/v1/auth/keys.")
-    lifetime = None if old.expires_at is None else old.expires_at - old.created_at
-    key = _add(session, user_id, text, name=old.name, scopes=old.scopes, lifetime=lifetime)
-    old.replaced_by_id = key.id
-    old.expires_at = min(now + grace, old.expires_at or now + grace)
-    _record(session, Action.KEY_ROTATED, user_id, old.id, replaced_by=str(key.id))
-    return NewKey(key, text)
-
-
-def _check_number(session: Session, user_id: UUID) -> None:
-    """Lock the account, which an operator may have just disabled, and refuse a key beyond MAX_KEYS."""
-    user = lock_user(session, user_id)
-    if user is None or user.disabled_at is not None:
-        raise Unauthenticated("This account was deleted or disabled meanwhile.")
-    if queries.count_keys(session, user_id) >= MAX_KEYS:
-        raise Conflict(
-            f"You have {MAX_KEYS} API keys, the limit. Delete those that you no longer use."
-        )
 
 
 def _add(

@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 
 from db.queries import files as queries
 from db.queries.pages import Position
+from db.queries.users import lock_user
 from db.tables import WorkSession
 from service.domain.audit import Action, Actor, event, record
-from service.errors import NotFound
+from service.errors import Conflict, NotFound, Unauthenticated
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,20 @@ class WorkSessionView:
     size_bytes: int = 0
 
 
-def create(session: Session, user_id: UUID, name: str) -> WorkSessionView:
-    """Create a work session.
+def create(session: Session, user_id: UUID, name: str, *, max_sessions: int) -> WorkSessionView:
+    """Create a work session; `max_sessions` is the limit of each user.
 
     Raises:
-        IntegrityError: the account was deleted meanwhile.
+        Conflict: the user has so many work sessions.
+        Unauthenticated: the account was deleted meanwhile.
     """
+    if lock_user(session, user_id) is None:
+        raise Unauthenticated("This account was deleted meanwhile.")
+    if queries.count_work_sessions(session, user_id) >= max_sessions:
+        raise Conflict(
+            f"You have {max_sessions:,} sessions, the limit (MAX_SESSIONS). Delete those that you no longer "
+            "need; their scans stay."
+        )
     work_session = WorkSession(
         id=uuid_utils.compat.uuid7(), user_id=user_id, name=name, created_at=datetime.now(UTC)
     )

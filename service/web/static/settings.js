@@ -3,7 +3,9 @@ import { get, put, remove } from "./api.js";
 import { byId, complain, el, time, toast } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
 
-function show(settings, categories) {
+function show(settings, known) {
+  const earlier = Object.keys(settings.thresholds).filter((key) => !known.some((category) => category.key === key));
+  const categories = [...known, ...earlier.map((key) => ({ key, title: `${key} (earlier model)` }))];
   byId("sensitivity").value = settings.sensitivity;
   byId("force-llm").checked = settings.force_llm;
   byId("store-text").value = settings.store_text;
