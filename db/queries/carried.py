@@ -9,17 +9,25 @@ from uuid import UUID
 from sqlalchemy import Row, insert, select
 from sqlalchemy.orm import Session, aliased
 
+from db.queries.documents import in_series_of
 from db.queries.feedback import is_newest
 from db.tables import Feedback, Finding, Scan
 
 _copy = aliased(Feedback)
 
 
-def lock_reviewed_scans(session: Session, document_id: UUID, *, except_id: UUID) -> Sequence[UUID]:
-    """Return the ids of a document's scans with feedback but for one; no feedback on them may follow now."""
+def lock_reviewed_scans(
+    session: Session, document_id: UUID, *, except_id: UUID
+) -> dict[UUID, UUID]:
+    """Return the scans with feedback of all versions of a document but for one, with their documents, by id.
+
+    Until the transaction ends, nobody may give feedback on them.
+    """
     has_feedback = select(Feedback.id).where(Feedback.scan_id == Scan.id).exists()
-    query = select(Scan.id).where(Scan.document_id == document_id, Scan.id != except_id)
-    return session.scalars(query.where(has_feedback).order_by(Scan.id).with_for_update()).all()
+    query = select(Scan.id, Scan.document_id).where(Scan.document_id.in_(in_series_of(document_id)))
+    query = query.where(Scan.id != except_id, has_feedback).order_by(Scan.id)
+    rows = session.execute(query.with_for_update(of=Scan)).all()
+    return {scan_id: of_document for scan_id, of_document in rows if of_document is not None}
 
 
 def newest_uncopied(session: Session, scan_ids: Collection[UUID]) -> Sequence[Feedback]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from db.queries.pages import Position, newest_first
 from db.tables import Base, Document, DocumentText, Scan
@@ -17,14 +17,25 @@ _DOCUMENTS = Base.metadata.tables[Document.__tablename__]
 _INSERT_TEXT = insert(Base.metadata.tables[DocumentText.__tablename__])
 # One statement stores a new document or counts another scan of it, and locks its row until the transaction
 # ends, so that nobody deletes the document before its scan is stored.
-_ONE_MORE = {"n_scans": _DOCUMENTS.c.n_scans + 1}
-_MYSQL_UPSERT = mysql.insert(_DOCUMENTS).on_duplicate_key_update(_ONE_MORE)
+_mysql, _sqlite, _postgresql = (
+    mysql.insert(_DOCUMENTS),
+    sqlite.insert(_DOCUMENTS),
+    postgresql.insert(_DOCUMENTS),
+)
+
+
+def _one_more(added: Any) -> dict[str, Any]:  # noqa: ANN401 - the columns of the row that was to be added
+    original = func.coalesce(_DOCUMENTS.c.original_sha256, added.original_sha256)
+    return {"n_scans": _DOCUMENTS.c.n_scans + 1, "original_sha256": original}
+
+
+_MYSQL_UPSERT = _mysql.on_duplicate_key_update(_one_more(_mysql.inserted))
 _UPSERTS = {
-    "sqlite": sqlite.insert(_DOCUMENTS).on_conflict_do_update(
-        index_elements=["id"], set_=_ONE_MORE
+    "sqlite": _sqlite.on_conflict_do_update(
+        index_elements=["id"], set_=_one_more(_sqlite.excluded)
     ),
-    "postgresql": postgresql.insert(_DOCUMENTS).on_conflict_do_update(
-        index_elements=["id"], set_=_ONE_MORE
+    "postgresql": _postgresql.on_conflict_do_update(
+        index_elements=["id"], set_=_one_more(_postgresql.excluded)
     ),
 }
 _RETURNING = {name: upsert.returning(_DOCUMENTS.c.n_scans) for name, upsert in _UPSERTS.items()}
@@ -61,10 +72,22 @@ def get_document(session: Session, document_id: UUID, user_id: UUID | None) -> D
 
 
 def list_documents(
-    session: Session, user_id: UUID | None, *, limit: int, after: Position | None = None
+    session: Session,
+    user_id: UUID | None,
+    *,
+    limit: int,
+    after: Position | None = None,
+    newest_only: bool = False,
 ) -> Sequence[Document]:
-    """Return up to `limit` documents of a user, or of everyone if None, newest first, past `after`."""
+    """Return up to `limit` documents of a user, or of everyone if None, newest first, past `after`.
+
+    With `newest_only`, only the newest version of each document.
+    """
     query = select(Document)
+    if newest_only:
+        newer = aliased(Document)
+        is_newer = (newer.series_id == Document.series_id, newer.version > Document.version)
+        query = query.where(~select(newer.id).where(*is_newer).exists())
     if user_id is not None:
         query = query.where(Document.user_id == user_id)
     return session.scalars(newest_first(query, Document, after=after).limit(limit)).all()
@@ -76,11 +99,43 @@ def list_document_scans(session: Session, document_id: UUID, *, limit: int) -> S
     return session.scalars(query.limit(limit)).all()
 
 
+def list_versions(
+    session: Session, series_id: UUID, *, limit: int | None = None
+) -> Sequence[Document]:
+    """Return up to `limit` versions of a document, or all of them, newest first."""
+    query = select(Document).where(Document.series_id == series_id)
+    return session.scalars(query.order_by(Document.version.desc()).limit(limit)).all()
+
+
+def newest_version(session: Session, series_id: UUID) -> int:
+    """Return the number of a document's newest version; 0 if there is none."""
+    query = select(func.max(Document.version)).where(Document.series_id == series_id)
+    return session.scalar(query) or 0
+
+
+def count_versions(session: Session, series_id: UUID) -> int:
+    """Return how many versions of a document are stored."""
+    query = select(func.count()).where(Document.series_id == series_id)
+    return session.scalar(query) or 0
+
+
+def set_version(session: Session, document_id: UUID, *, series_id: UUID, version: int) -> None:
+    """Make a document a version of another."""
+    moved = update(Document).where(Document.id == document_id)
+    session.execute(moved.values(series_id=series_id, version=version))
+
+
+def in_series_of(document_id: UUID) -> Select[UUID]:
+    """Return the query for the ids of all versions of a document."""
+    series_id = select(Document.series_id).where(Document.id == document_id).scalar_subquery()
+    return select(Document.id).where(Document.series_id == series_id)
+
+
 def scan_before(session: Session, scan: Scan) -> Scan | None:
-    """Return the newest scan of the same document that is older than `scan`."""
+    """Return the newest scan of any version of the same document that is older than `scan`."""
     if scan.document_id is None:
         return None
-    query = select(Scan).where(Scan.document_id == scan.document_id)
+    query = select(Scan).where(Scan.document_id.in_(in_series_of(scan.document_id)))
     query = newest_first(query, Scan, after=(scan.created_at, scan.id))
     return session.scalar(query.limit(1))
 

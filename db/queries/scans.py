@@ -10,11 +10,12 @@ from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from db.queries.pages import Position, newest_first
 from db.tables import Base, Finding, Scan
 
+_other = aliased(Finding)
 Label = Literal["category", "risk_type"]
 NEWEST_FIRST = "ix_scans_user_id_created_at_id"
 """The index that has a user's scans in the order of the list."""
@@ -147,6 +148,30 @@ def list_findings(
     return session.scalars(query.order_by(Finding.n).limit(limit)).all()
 
 
+def findings_by_fingerprint(
+    session: Session, scan_id: UUID, fingerprints: Sequence[str]
+) -> dict[str, Finding]:
+    """Return the findings of a scan that have some fingerprints, by fingerprint."""
+    query = select(Finding).where(Finding.scan_id == scan_id)
+    rows = session.scalars(query.where(Finding.fingerprint.in_(fingerprints)))
+    return {finding.fingerprint: finding for finding in rows}
+
+
+def count_same_findings(session: Session, scan_id: UUID, since_id: UUID) -> int:
+    """Return how many findings of a scan another scan has too."""
+    query = select(func.count()).select_from(Finding)
+    is_same = Finding.scan_id == scan_id, _is_in(since_id)
+    return session.scalar(query.where(*is_same)) or 0
+
+
+def list_findings_without_same(
+    session: Session, scan_id: UUID, other_id: UUID, *, after_n: int, limit: int
+) -> Sequence[Finding]:
+    """Return up to `limit` findings of a scan numbered above `after_n` that another scan lacks, by number."""
+    query = select(Finding).where(Finding.scan_id == scan_id, Finding.n > after_n)
+    return session.scalars(query.where(~_is_in(other_id)).order_by(Finding.n).limit(limit)).all()
+
+
 def is_label_stored(session: Session, label: Label, key: str) -> bool:
     """Return whether any finding has this category or risk type."""
     column = Finding.category if label == "category" else Finding.risk_type
@@ -208,6 +233,11 @@ def _labels(filters: ScanFilter) -> list[ColumnElement[bool]]:
         (Finding.foreign_risk, filters.foreign_risk),
     )
     return [column == value for column, value in labels if value is not None]
+
+
+def _is_in(scan_id: UUID) -> ColumnElement[bool]:
+    is_same = (_other.scan_id == scan_id, _other.fingerprint == Finding.fingerprint)
+    return select(_other.n).where(*is_same).exists()
 
 
 def _has_finding(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -39,9 +39,12 @@ class TextLimit(StrEnum):
 class Document(Base):
     """A document that a user scanned once or several times; it lives as long as one of these scans.
 
-    The same bytes with the same text are one document of a user: `id` is derived from these. `name` and
-    `media_type` are those of the first scan. `n_characters` is null if this service could not read the file.
-    `layout` says where the parts and pages of a stored text begin; it may be large, so lists do not load it.
+    The same bytes with the same text are one document of a user: `id` is derived from these. An edited
+    document is another row, whose `version` counts from 1 in its `series_id`; that is the first version's id,
+    which may be deleted since. `name` and `media_type` are those of the first scan. `n_characters` is null if
+    this service could not read the file. `original_sha256` is the hash of the uploaded bytes if these are
+    stored. `layout` says where the parts and pages of a stored text begin; it may be large, so lists do not
+    load it.
     """
 
     __tablename__ = "documents"
@@ -49,6 +52,8 @@ class Document(Base):
         CheckConstraint(one_of("text_stored", StoredText), name="text_stored"),
         CheckConstraint(one_of("text_limit", TextLimit), name="text_limit"),
         Index("ix_documents_user_id", "user_id"),
+        Index("ix_documents_series_id_version", "series_id", "version"),
+        Index("ix_documents_original_sha256_user_id", "original_sha256", "user_id"),
         Index("ix_documents_created_at_id", desc("created_at"), desc("id")),
         Index("ix_documents_user_id_created_at_id", "user_id", desc("created_at"), desc("id")),
     )
@@ -68,6 +73,9 @@ class Document(Base):
     text_limit: Mapped[str | None] = mapped_column(exact(16))
     n_scans: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    series_id: Mapped[UUID] = mapped_column(row_id())
+    version: Mapped[int] = mapped_column(server_default="1")
+    original_sha256: Mapped[str | None] = mapped_column(exact(64))
 
 
 class DocumentText(Base):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.column_types import UtcDateTime, exact, row_id
@@ -30,4 +30,5 @@ class UserSettings(Base):
     thresholds: Mapped[dict[str, float]] = mapped_column(JSON)
     retention_days: Mapped[int | None]
     store_text: Mapped[str] = mapped_column(exact(16))
+    store_original: Mapped[bool] = mapped_column(server_default=false())
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)

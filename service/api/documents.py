@@ -18,6 +18,7 @@ from service.api.http.rate_limits import limit_documents
 from service.api.http.response_headers import Headers, etagged, warning_headers
 from service.api.http.uploads import scan_options
 from service.api.schemas.documents import (
+    DocumentDeletionQuery,
     DocumentListOut,
     DocumentListQuery,
     DocumentOut,
@@ -49,6 +50,7 @@ _COLUMNS = (
     "n_pages",
     "language",
     "text_stored",
+    "version",
     "n_scans",
     "created_at",
 )
@@ -65,8 +67,11 @@ _COLUMNS = (
 def list_documents(query: dict[str, Any]) -> Listing:
     user, read = current_user(), services().transactions.read
     owner_id = user.id if query["scope"] == "own" else visible_owner(user)
+    newest_only = query["versions"] == "newest"
     return cursor_page(
-        query, lambda **page: read(documents.list_documents, owner_id, **page), show=_summary
+        query,
+        lambda **page: read(documents.list_documents, owner_id, newest_only=newest_only, **page),
+        show=_summary,
     )
 
 
@@ -81,8 +86,12 @@ def list_documents(query: dict[str, Any]) -> Listing:
 def get_document(document_id: UUID) -> dict[str, Any]:
     owner_id = visible_owner(current_user())
     detail = services().transactions.read(documents.get_document, owner_id, document_id)
-    scans = [_scan(scan) for scan in detail.scans]
-    return {**_summary(detail.document), "pages": detail.pages, "scans": scans}
+    return {
+        **_summary(detail.document),
+        "pages": detail.pages,
+        "scans": [_scan(scan) for scan in detail.scans],
+        "versions": detail.versions,
+    }
 
 
 @blueprint.get("/<uuid:document_id>/text")
@@ -153,10 +162,14 @@ def scan_again(
 @blueprint.delete("/<uuid:document_id>")
 @blueprint.auth_required(auth)
 @key_scope(Scope.DELETE)
+@blueprint.input(DocumentDeletionQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output({}, status_code=204)
 @blueprint.doc(summary="Delete a document with its text, scans, findings and feedback")
-def delete_document(document_id: UUID) -> str:
-    services().transactions.run(documents.delete_document, current_user().id, document_id)
+def delete_document(document_id: UUID, query: dict[str, str]) -> str:
+    all_versions = query["versions"] == "all"
+    services().transactions.run(
+        documents.delete_document, current_user().id, document_id, all_versions=all_versions
+    )
     return ""
 
 

@@ -13,7 +13,13 @@ from db.tables import File, Scope
 from service.api.current import services
 from service.api.http.authentication import auth, current_preferences, current_user
 from service.api.http.key_scopes import key_scope
-from service.api.http.pagination import Listing, encode_cursor, listing, position
+from service.api.http.pagination import (
+    Listing,
+    encode_cursor,
+    listing,
+    position,
+    split_page,
+)
 from service.api.http.rate_limits import limit_documents
 from service.api.http.response_headers import Headers, etagged, warning_headers
 from service.api.http.uploads import scan_options, submission, upload
@@ -29,7 +35,7 @@ from service.api.schemas.scans import (
 )
 from service.domain.reviews.reviews import visible_owner
 from service.domain.scans import scans
-from service.domain.scans.changes import ScanChanges, compare
+from service.domain.scans.changes import compare
 from service.domain.scans.scans import StoredScan
 
 blueprint = APIBlueprint("scans", __name__, url_prefix="/api/v1", tag="Scans")
@@ -42,6 +48,16 @@ _FILTERS = (
     "q",
     "created_from",
     "created_before",
+)
+_CHANGES = (
+    "scan",
+    "since",
+    "document_changed",
+    "model_changed",
+    "sensitivity_changed",
+    "n_new",
+    "n_same",
+    "n_gone",
 )
 
 
@@ -60,10 +76,16 @@ _FILTERS = (
 def create_scan(headers: dict[str, str], body: dict[str, Any]) -> tuple[StoredScan, Headers]:
     user_id, key = current_user().id, headers.get("idempotency_key")
     if file := _stored_file(user_id, body):
-        stored = services().file_scans.scan(file, scan_options(body), key=key)
+        stored = services().file_scans.scan(
+            file, scan_options(body), key=key, version_of=body.get("document")
+        )
     else:
         stored = services().scans.create(
-            user_id, submission(body), key=key, preferences=current_preferences()
+            user_id,
+            submission(body),
+            key=key,
+            version_of=body.get("document"),
+            preferences=current_preferences(),
         )
     return stored, [
         *_link_to_file(file),
@@ -132,9 +154,20 @@ def delete_scan(scan_id: UUID) -> str:
 @blueprint.doc(
     summary="Compare a scan with an earlier one: findings that are new, the same or gone"
 )
-def get_changes(scan_id: UUID, query: dict[str, UUID]) -> ScanChanges:
-    owner_id = visible_owner(current_user())
-    return services().transactions.read(compare, owner_id, scan_id, since_id=query.get("since"))
+def get_changes(scan_id: UUID, query: dict[str, Any]) -> Listing:
+    per_page = query["per_page"]
+    changes = services().transactions.read(
+        compare,
+        visible_owner(current_user()),
+        scan_id,
+        since_id=query.get("since"),
+        after_n=query["after"],
+        limit=per_page + 1,
+        segmenter=services().pipeline.segmenter,
+    )
+    items, last = split_page(changes.findings, per_page)
+    fields = {name: getattr(changes, name) for name in _CHANGES}
+    return listing(items, "after", last.n if last else None, **fields)
 
 
 def _stored_file(user_id: UUID, body: dict[str, Any]) -> File | None:

@@ -92,7 +92,10 @@ def new_document(
         "text_limit": policy.limit,
         "n_scans": 1,
         "created_at": at,
+        "version": 1,
+        "original_sha256": None,
     }
+    values["series_id"] = values["id"]
     if extracted is None or policy.stored != StoredText.FULL:
         return NewDocument(values, [])
     values["layout"] = _layout_values(extracted.layout)

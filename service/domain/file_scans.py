@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from uuid import UUID
 
 from db.tables import File
 from service.domain.files.files import Files
@@ -52,9 +53,10 @@ class FileScans:
         options: ScanOptions,
         *,
         key: str | None = None,
+        version_of: UUID | None = None,
         deadline: Deadline | None = None,
     ) -> StoredScan:
-        """Scan a stored file and store the result.
+        """Scan a stored file and store the result, as the next version of a document if it is given.
 
         Raises:
             TooLarge: the file is larger than a scan reads.
@@ -65,6 +67,7 @@ class FileScans:
             file.user_id,
             submission,
             key=key,
+            version_of=version_of,
             deadline=deadline,
             preferences=options.preferences,
         )

@@ -185,7 +185,7 @@ class ScanPipeline:
             memory_bytes=config.extract_memory_bytes,
             ocr=open_ocr(config) if config.ocr == "on" else None,
         )
-        self._segmenter = Segmenter()
+        self.segmenter = Segmenter()
         self._detector = LanguageDetector()
         self._timeout_s = config.ai_timeout_s
 
@@ -222,7 +222,7 @@ class ScanPipeline:
 
     def segment(self, extracted: ExtractedText) -> Document:
         """Split a text that was extracted before into sentences, as `scan` does."""
-        return self._segmenter.segment(extracted)
+        return self.segmenter.segment(extracted)
 
     def close(self) -> None:
         """Close the analyzers."""
@@ -282,7 +282,7 @@ class ScanPipeline:
         with observe_stage(self._observer, "extract"):
             extracted = self._extract(submission, deadline)
         with observe_stage(self._observer, "segment"):
-            return self._segmenter.segment(extracted, deadline=deadline), extracted
+            return self.segmenter.segment(extracted, deadline=deadline), extracted
 
     def _extract(self, submission: Submission, deadline: Deadline) -> ExtractedText:
         if submission.extracted is not None:

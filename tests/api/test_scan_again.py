@@ -67,7 +67,7 @@ def test_changes_of_an_edited_text_name_new_same_and_gone_findings(user):
     newer = user.scan(f"{FLOW_TEXT}.\nAll is well.\n Project has  {FLOW_TEXT[12:]}.").json()
     answer = changes(user, newer["scan_id"], older["scan_id"])
     assert (answer["document_changed"], answer["model_changed"]) == (True, False)
-    items = [(i["change"], i["finding"], i["since"]) for i in answer["findings"]]
+    items = [(i["change"], i["finding"], i["since"]) for i in answer["items"]]
     n_before = len(older["data"])
     assert items[:2] == [("same", 1, n_before - 1), ("same", 2, n_before)]
     assert items[2:4] == [("new", 3, None), ("new", 4, None)]  # the sentence is there once more
@@ -81,13 +81,13 @@ def test_changes_of_the_same_document_at_another_sensitivity_keep_the_document(u
     answer = changes(user, newer["id"], older["id"])
     assert get(user, f"/api/v1/scans/{newer['id']}/changes") == answer
     assert (answer["document_changed"], answer["sensitivity_changed"]) == (False, True)
-    assert {item["change"] for item in answer["findings"]} >= {"same"}
+    assert {item["change"] for item in answer["items"]} >= {"same"}
 
 
 def test_changes_of_a_first_scan_are_all_new(user):
     answer = get(user, f"/api/v1/scans/{user.scan().json()['scan_id']}/changes")
     assert (answer["since"], answer["document_changed"]) == (None, False)
-    assert [item["change"] for item in answer["findings"]] == ["new", "new"]
+    assert [item["change"] for item in answer["items"]] == ["new", "new"]
 
 
 def test_changes_of_another_users_scan_are_not_found(user, new_user):

@@ -14,7 +14,7 @@ from db.tables import StoredText
 from service.api.http.taxonomy_names import MARK
 from service.api.schemas.fields import MAX_INT, CursorQuery, RiskTypeName, StrictSchema, Text
 from service.api.schemas.scan_options import force_llm_field, option_faults, sensitivity_field
-from service.domain.documents.documents import MAX_SCANS, MAX_TEXT_CHARS
+from service.domain.documents.documents import MAX_SCANS, MAX_TEXT_CHARS, MAX_VERSIONS
 from service.domain.documents.scores import MAX_SENTENCES
 from service.nlp.artifacts.operating_points import SENSITIVITIES
 
@@ -27,6 +27,19 @@ class DocumentListQuery(CursorQuery):
             "description": "own: the caller's documents. reviewable: those that the caller may review, "
             "which are everyone's for reviewers and administrators."
         },
+    )
+    versions = String(
+        load_default="newest",
+        validate=OneOf(["newest", "all"]),
+        metadata={"description": "newest: only the newest version of each document."},
+    )
+
+
+class DocumentDeletionQuery(StrictSchema):
+    versions = String(
+        load_default="this",
+        validate=OneOf(["this", "all"]),
+        metadata={"description": "all: delete the other versions of the document too."},
     )
 
 
@@ -142,6 +155,10 @@ class DocumentSummaryOut(Schema):
         allow_none=True,
         metadata={"description": "Why the text is not stored, in a sentence; null if it is."},
     )
+    version = Integer(
+        required=True,
+        metadata={"description": "1 for a document that was scanned as a new one, and so on."},
+    )
     n_scans = Integer(required=True)
     created_at = AwareDateTime(
         required=True,
@@ -175,6 +192,14 @@ class DocumentScanOut(Schema):
     n_findings = Integer(required=True)
 
 
+class VersionOut(Schema):
+    id = UUID(required=True, metadata={"description": "The document of this version."})
+    version = Integer(required=True)
+    name = String(required=True, allow_none=True)
+    n_scans = Integer(required=True)
+    created_at = AwareDateTime(required=True, default_timezone=UTC)
+
+
 class DocumentOut(DocumentSummaryOut):
     pages = List(
         Nested(PageOut),
@@ -184,7 +209,12 @@ class DocumentOut(DocumentSummaryOut):
     scans = List(
         Nested(DocumentScanOut),
         required=True,
-        metadata={"description": f"Newest first; at most {MAX_SCANS}."},
+        metadata={"description": f"Of this version, newest first; at most {MAX_SCANS}."},
+    )
+    versions = List(
+        Nested(VersionOut),
+        required=True,
+        metadata={"description": f"This one included, newest first; at most {MAX_VERSIONS}."},
     )
 
 

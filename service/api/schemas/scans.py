@@ -22,9 +22,10 @@ from apiflask.validators import Length, OneOf, Range, Regexp
 from marshmallow import pre_load
 
 from db.tables import Source
-from service.api.schemas.fields import EmptyAsNull, StoredName, StrictSchema, Text
+from service.api.schemas.fields import MAX_INT, EmptyAsNull, StoredName, StrictSchema, Text
 from service.api.schemas.scan_options import force_llm_field, option_faults, sensitivity_field
 from service.domain.limits import COUNTED_SCANS, NUMBERED_SCANS
+from service.domain.scans.causes import Cause
 from service.domain.scans.changes import Change
 from service.nlp.taxonomy import MAX_TITLE_CHARS
 
@@ -63,6 +64,11 @@ class StoredScanIn(ScanIn):
         metadata={"description": "Id of a session, which keeps the uploaded file; with file only."}
     )
     file_id = UUID(metadata={"description": "Id of a file in one of the caller's sessions."})
+    document = UUID(
+        metadata={
+            "description": "Id of a stored document, or of a version of it, whose next version this is."
+        }
+    )
 
     def faults_across(self, data: dict[str, Any], raw: Mapping[str, Any]) -> dict[str, str]:
         """Allow a stored file as the document, and a session for an uploaded one only."""
@@ -304,14 +310,32 @@ class ScanListOut(Schema):
 class ScanChangesQuery(StrictSchema):
     since = UUID(
         metadata={
-            "description": "Id of an earlier scan of the same owner; by default the scan of this document "
-            "before this one."
+            "description": "Id of an earlier scan of the same owner; by default the scan of this document, "
+            "or of another version of it, before this one."
         }
     )
+    after = Integer(
+        load_default=0,
+        validate=Range(0, MAX_INT),
+        metadata={"description": "The n of the last item of the previous page."},
+    )
+    per_page = Integer(load_default=100, validate=Range(1, 1000))
 
 
 class ChangedFindingOut(Schema):
+    n = Integer(required=True, metadata={"description": "Number of the item in the list."})
     change = String(required=True, validate=OneOf(list(Change)))
+    cause = String(
+        required=True,
+        allow_none=True,
+        validate=OneOf(list(Cause)),
+        metadata={
+            "description": "Why it is new or gone. document: the other scan's document lacks the sentence. "
+            "model, sensitivity: the documents have it, and these differ. other: neither differs, but the "
+            "thresholds in your settings or an LLM's answer. null if it is the same, and if document and "
+            "analysis differ and a text is not stored."
+        },
+    )
     finding = Integer(
         required=True,
         allow_none=True,
@@ -347,8 +371,12 @@ class ScanChangesOut(Schema):
     document_changed = Boolean(required=True)
     model_changed = Boolean(required=True)
     sensitivity_changed = Boolean(required=True)
-    findings = List(
+    n_new = Integer(required=True)
+    n_same = Integer(required=True)
+    n_gone = Integer(required=True)
+    items = List(
         Nested(ChangedFindingOut),
         required=True,
         metadata={"description": "This scan's findings in order, then those that are gone."},
     )
+    next_after = Integer(required=True, allow_none=True)

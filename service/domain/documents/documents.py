@@ -24,6 +24,8 @@ MAX_TEXT_CHARS = 200_000
 """Longest text in one answer."""
 MAX_SCANS = 100
 """Most scans listed with their document."""
+MAX_VERSIONS = 100
+"""Most versions listed with their document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +40,12 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class DocumentDetail:
-    """A document, where its pages are, and its newest scans, newest first."""
+    """A document, where its pages are, its newest scans and the versions of it, both newest first."""
 
     document: tables.Document
     pages: Sequence[Page]
     scans: Sequence[tables.Scan]
+    versions: Sequence[tables.Document]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,12 @@ class TextRange:
 
 
 def get_document(session: Session, owner_id: UUID | None, document_id: UUID) -> DocumentDetail:
-    """Return a document with its pages and its newest scans; NotFound if the owner has none with this id."""
+    """Return a document with pages, newest scans and versions; NotFound if the owner has none such."""
     document = _document(session, owner_id, document_id)
     pages = _pages(document, queries.list_piece_starts(session, document_id))
     scans = queries.list_document_scans(session, document_id, limit=MAX_SCANS)
-    return DocumentDetail(document, pages, scans)
+    versions = queries.list_versions(session, document.series_id, limit=MAX_VERSIONS)
+    return DocumentDetail(document, pages, scans, versions)
 
 
 def list_documents(
@@ -80,9 +84,15 @@ def list_documents(
     *,
     limit: int,
     after: tuple[datetime, UUID] | None = None,
+    newest_only: bool = True,
 ) -> Sequence[tables.Document]:
-    """Return up to `limit` documents, newest first, past the position `after`."""
-    return queries.list_documents(session, owner_id, limit=limit, after=after)
+    """Return up to `limit` documents, newest first, past the position `after`.
+
+    With `newest_only`, only the newest version of each.
+    """
+    return queries.list_documents(
+        session, owner_id, limit=limit, after=after, newest_only=newest_only
+    )
 
 
 def read_text(
@@ -112,17 +122,30 @@ def require_text(session: Session, owner_id: UUID | None, document_id: UUID) -> 
     return document
 
 
-def delete_document(session: Session, user_id: UUID, document_id: UUID) -> None:
-    """Delete a user's document with its text, scans, findings and feedback; NotFound as in `get_document`."""
-    if not queries.delete_document(session, document_id, user_id):
+def delete_document(
+    session: Session, user_id: UUID, document_id: UUID, *, all_versions: bool = False
+) -> None:
+    """Delete a user's document with its text, scans, findings and feedback; NotFound as in `get_document`.
+
+    With `all_versions`, delete its other versions too.
+    """
+    document = _document(session, user_id, document_id)
+    documents = [document]
+    if all_versions:
+        documents = [*queries.list_versions(session, document.series_id)]
+    documents = [v for v in documents if queries.delete_document(session, v.id, user_id)]
+    if not documents:  # another request was faster
         raise _not_found()
-    deleted = event(
-        Action.DOCUMENT_DELETED,
-        actor=Actor(user_id),
-        object_type="document",
-        object_id=document_id,
-    )
-    record(session, deleted)
+    deleted = [
+        event(
+            Action.DOCUMENT_DELETED,
+            actor=Actor(user_id),
+            object_type="document",
+            object_id=version.id,
+        )
+        for version in documents
+    ]
+    record(session, *deleted)
 
 
 def _document(session: Session, owner_id: UUID | None, document_id: UUID) -> tables.Document:

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 
 from db.queries import carried as queries
 from db.tables import Feedback, Verdict
+from service.domain.scans.sentence_places import SentencePlaces, Span
 
-Span = tuple[int, int]
 Target = tuple[UUID, int, Span]
 """A user, the number of a finding or 0 for a missed risk, and its span."""
 
@@ -34,7 +34,7 @@ def carry_feedback(
     new rows, `text` is the document's.
     """
     earlier = queries.lock_reviewed_scans(session, scan["document_id"], except_id=scan["id"])
-    rows = queries.newest_uncopied(session, earlier) if earlier else []
+    rows = queries.newest_uncopied(session, earlier.keys()) if earlier else []
     if not rows:
         return 0
     by_number: dict[tuple[UUID, int], str] = {}
@@ -44,7 +44,8 @@ def carry_feedback(
     ):
         by_number[scan_id, n] = digest
         by_span[scan_id, start or 0, end or 0].add(digest)
-    targets = _Targets(scan["id"], findings, text)
+    places = SentencePlaces(session, scan["document_id"], text, document_ids=earlier)
+    targets = _Targets(scan["id"], findings, places)
     chosen: dict[Target, Feedback] = {}
     for row in rows:  # oldest first, so the newest of a target remains
         if (target := targets.of(row, by_number.get((row.scan_id, row.n)))) is not None:
@@ -62,10 +63,10 @@ class _Targets:
     """Where the feedback on earlier scans belongs in a new one."""
 
     def __init__(
-        self, scan_id: UUID, findings: Sequence[Mapping[str, Any]], text: str | None
+        self, scan_id: UUID, findings: Sequence[Mapping[str, Any]], places: SentencePlaces
     ) -> None:
         self._scan_id = scan_id
-        self._text = text
+        self._places = places
         self._by_fingerprint = {finding["fingerprint"]: finding for finding in findings}
         self._by_span: dict[Span, list[Mapping[str, Any]]] = defaultdict(list)
         for finding in findings:
@@ -76,8 +77,7 @@ class _Targets:
         if row.n:
             finding = self._by_fingerprint.get(fingerprint)
             return None if finding is None else (row.user_id, finding["n"], _span(finding))
-        span = (row.start, row.end)
-        if self._text is None or self._text[row.start : row.end] != row.context:
+        if (span := self._places.of(row)) is None:
             return None
         known = {finding["risk_type"] for finding in self._by_span.get(span, ())}
         return None if known & {*row.risk_types} else (row.user_id, 0, span)
@@ -97,7 +97,7 @@ class _Targets:
             "revision": 1,
             "verdict": row.verdict,
             "risk_types": row.risk_types,
-            "context": row.context,
+            "context": row.context and self._places.text[start:end],
             "comment": row.comment,
             "verified": True,
             "created_at": row.created_at,

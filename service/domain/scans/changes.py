@@ -1,12 +1,12 @@
-"""What changed between two scans: which findings are new, the same or gone, and what else differs.
+"""What changed between two scans: which findings are new, the same or gone, and why.
 
 A finding is the same if its fingerprint is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import UUID
 
@@ -14,8 +14,13 @@ from sqlalchemy.orm import Session
 
 from db import tables
 from db.queries import scans as queries
-from db.queries.documents import scan_before
+from db.queries.documents import get_document, list_text, scan_before
+from db.tables import StoredText
+from service.domain.document_storage import extracted_text
+from service.domain.scans.causes import Cause, analysis_cause, count_sentences, model_of
+from service.domain.scans.fingerprints import normalized
 from service.errors import NotFound
+from service.nlp.segmentation.segmenter import Segmenter
 
 
 class Change(StrEnum):
@@ -28,21 +33,45 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChangedFinding:
-    """A finding of either scan; `finding` or `since` is None if that scan lacks it."""
+    """A finding of either scan; `finding` or `since` is None if that scan lacks it.
 
+    `n` is its number in the list of all. `cause` is None for the same finding, and if nothing tells it.
+    """
+
+    n: int
     change: Change
-    fingerprint: str
     finding: tables.Finding | None
     since: tables.Finding | None
+    cause: Cause | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the finding in either scan."""
+        finding = self.finding or self.since
+        return finding.fingerprint if finding else ""
 
 
 @dataclass(frozen=True, slots=True)
 class ScanChanges:
-    """The findings of a scan in order, each new or the same, then those of the earlier scan that are gone."""
+    """A page of the findings of a scan in order, each new or the same, then of those that are gone.
+
+    The counts are those of all pages.
+    """
 
     scan: tables.Scan
     since: tables.Scan | None
     findings: Sequence[ChangedFinding]
+    n_same: int
+
+    @property
+    def n_new(self) -> int:
+        """How many findings the earlier scan lacks."""
+        return self.scan.n_findings - self.n_same
+
+    @property
+    def n_gone(self) -> int:
+        """How many findings only the earlier scan has."""
+        return self.since.n_findings - self.n_same if self.since else 0
 
     @property
     def document_changed(self) -> bool:
@@ -57,7 +86,7 @@ class ScanChanges:
     @property
     def model_changed(self) -> bool:
         """Whether another model, or another version of it, analyzed the document."""
-        return self.since is not None and _model(self.scan) != _model(self.since)
+        return self.since is not None and model_of(self.scan) != model_of(self.since)
 
     @property
     def sensitivity_changed(self) -> bool:
@@ -66,11 +95,19 @@ class ScanChanges:
 
 
 def compare(
-    session: Session, owner_id: UUID | None, scan_id: UUID, *, since_id: UUID | None
+    session: Session,
+    owner_id: UUID | None,
+    scan_id: UUID,
+    *,
+    since_id: UUID | None,
+    after_n: int,
+    limit: int,
+    segmenter: Segmenter,
 ) -> ScanChanges:
     """Compare a scan of this owner, or of anyone's if None, with an earlier one.
 
-    Without `since_id`, that is the scan of its document before it; if there is none, all findings are new.
+    Without `since_id`, that is the scan before it of any version of its document; if there is none, all
+    findings are new. Returns up to `limit` findings numbered above `after_n`.
 
     Raises:
         NotFound: there is no such scan, or the two have different owners.
@@ -82,23 +119,89 @@ def compare(
         since = scan_before(session, scan)
     elif (since := queries.get_scan(session, since_id, scan.user_id)) is None:
         raise NotFound("There is no scan with the id in since, of the same owner.")
-    now = _by_fingerprint(queries.list_findings(session, scan.id))
-    before = _by_fingerprint(queries.list_findings(session, since.id)) if since else {}
-    findings = [
-        ChangedFinding(Change.SAME if key in before else Change.NEW, key, found, before.get(key))
-        for key, found in now.items()
+    n_same = queries.count_same_findings(session, scan.id, since.id) if since else 0
+    changes = ScanChanges(scan, since, (), n_same)
+    found = _new_and_same(session, scan, since, after_n=after_n, limit=limit)
+    if since is not None and len(found) < limit:
+        after = max(0, after_n - scan.n_findings)
+        found += _gone(session, scan, since, after_n=after, limit=limit - len(found))
+    return replace(changes, findings=_with_causes(session, changes, found, segmenter))
+
+
+def _new_and_same(
+    session: Session, scan: tables.Scan, since: tables.Scan | None, *, after_n: int, limit: int
+) -> list[ChangedFinding]:
+    findings = queries.list_findings(session, scan.id, after_n=after_n, limit=limit)
+    digests = [finding.fingerprint for finding in findings]
+    before = queries.findings_by_fingerprint(session, since.id, digests) if since else {}
+    return [
+        ChangedFinding(
+            finding.n,
+            Change.SAME if finding.fingerprint in before else Change.NEW,
+            finding,
+            before.get(finding.fingerprint),
+        )
+        for finding in findings
     ]
-    gone = [
-        ChangedFinding(Change.GONE, key, None, found)
-        for key, found in before.items()
-        if key not in now
-    ]
-    return ScanChanges(scan, since, findings + gone)
 
 
-def _by_fingerprint(findings: Sequence[tables.Finding]) -> dict[str, tables.Finding]:
-    return {finding.fingerprint: finding for finding in findings if finding.fingerprint}
+def _gone(
+    session: Session, scan: tables.Scan, since: tables.Scan, *, after_n: int, limit: int
+) -> list[ChangedFinding]:
+    rows = queries.list_findings_without_same(
+        session, since.id, scan.id, after_n=after_n, limit=limit
+    )
+    return [ChangedFinding(scan.n_findings + row.n, Change.GONE, None, row) for row in rows]
 
 
-def _model(scan: tables.Scan) -> tuple[str, str, str]:
-    return scan.source, scan.model_name, scan.model_version
+def _with_causes(
+    session: Session,
+    changes: ScanChanges,
+    findings: Sequence[ChangedFinding],
+    segmenter: Segmenter,
+) -> list[ChangedFinding]:
+    scan, since = changes.scan, changes.since
+    changed = [item for item in findings if item.change != Change.SAME]
+    if since is None or not changed:
+        return [*findings]
+    by_analysis = analysis_cause(scan, since)
+    causes: dict[int, Cause | None] = dict.fromkeys((item.n for item in changed), by_analysis)
+    if changes.document_changed:
+        wanted = {normalized(_sentence(item)) for item in changed}
+        now, before = (_counts(session, of, wanted, segmenter) for of in (scan, since))
+        for item in changed:
+            causes[item.n] = _cause(item, by_analysis, now, before)
+    return [replace(item, cause=causes.get(item.n)) for item in findings]
+
+
+def _cause(
+    item: ChangedFinding,
+    by_analysis: Cause,
+    now: Mapping[str, int] | None,
+    before: Mapping[str, int] | None,
+) -> Cause | None:
+    """Return the cause by how often the documents have the sentence; None of one is unknown."""
+    if now is None or before is None:
+        return Cause.DOCUMENT if by_analysis == Cause.OTHER else None
+    sentence = normalized(_sentence(item))
+    own, other = (now, before) if item.change == Change.NEW else (before, now)
+    is_in_both = other.get(sentence, 0) >= max(1, own.get(sentence, 0))
+    return by_analysis if is_in_both else Cause.DOCUMENT
+
+
+def _counts(
+    session: Session, scan: tables.Scan, wanted: Collection[str], segmenter: Segmenter
+) -> Mapping[str, int] | None:
+    """Return how often a scan's document has each sentence; None if its text is not stored."""
+    if scan.document_id is None:
+        return None
+    document = get_document(session, scan.document_id, scan.user_id)
+    if document is None or document.text_stored != StoredText.FULL:
+        return None
+    extracted = extracted_text(document, list_text(session, document.id))
+    return count_sentences(extracted, wanted, segmenter)
+
+
+def _sentence(item: ChangedFinding) -> str:
+    finding = item.finding or item.since
+    return finding.context if finding else ""

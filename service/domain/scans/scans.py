@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
@@ -33,11 +34,13 @@ from service.domain.preferences import Preferences
 from service.domain.scans.options import ScanOptions
 from service.domain.scans.storage import (
     FINDING_FIELDS,
+    NO_DOCUMENT,
     NewScan,
     Request,
     new_scan,
     store,
     store_again,
+    store_version,
 )
 from service.domain.transactions import Transactions
 from service.errors import Conflict, Fault, InvalidRequest, NotFound, Unauthenticated
@@ -106,28 +109,33 @@ class Scans:
         submission: Submission,
         *,
         key: str | None,
+        version_of: UUID | None = None,
         deadline: Deadline | None = None,
         preferences: Preferences = _NO_PREFERENCES,
     ) -> StoredScan:
         """Scan a document and store document, scan, findings and audit event in one transaction.
 
-        If this user has already used the idempotency `key`, return the stored scan. The scan ends by
-        `deadline`, by default AI_TIMEOUT_S from now.
+        If this user has already used the idempotency `key`, return the stored scan. The document is the next
+        version of `version_of`, if given. The scan ends by `deadline`, by default AI_TIMEOUT_S from now.
 
         Raises:
-            Conflict: the key was used with other content.
+            NotFound: the user has no document `version_of`.
+            Conflict: the key was used with other content, or the document is a version of a third one.
             Unauthenticated: the account was deleted meanwhile.
             DatabaseUnavailable: see Transactions.run; and whatever ScanPipeline.scan raises.
         """
         began_s = time.monotonic()
-        request = self._request(key, submission.fingerprint)
+        request = self._request(key, lambda: f"{submission.fingerprint()} {version_of or ''}")
         if earlier := self._earlier(user_id, request):
             return earlier
+        if version_of is not None:
+            self._transactions.read(_document, user_id, version_of)
         submission = submission.with_defaults(preferences.defaults)
         scan_id, result = self._scan(submission, deadline)
         policy = text_policy(self._store_text, preferences.store_text)
         new = new_scan(scan_id, user_id, submission, result, policy=policy, request=request)
-        return self._stored(store, new, result, began_s=began_s)
+        work = store if version_of is None else partial(store_version, version_of=version_of)
+        return self._stored(work, new, result, began_s=began_s)
 
     def scan_again(
         self,
@@ -288,12 +296,17 @@ def _check_labels(session: Session, filters: queries.ScanFilter, taxonomy: Taxon
         raise InvalidRequest(message, faults=tuple(faults))
 
 
+def _document(session: Session, user_id: UUID, document_id: UUID) -> tables.Document:
+    document = get_document(session, document_id, user_id)
+    if document is None:
+        raise NotFound(NO_DOCUMENT)
+    return document
+
+
 def _stored_text(
     session: Session, user_id: UUID, document_id: UUID
 ) -> tuple[tables.Document, ExtractedText]:
-    document = get_document(session, document_id, user_id)
-    if document is None:
-        raise NotFound("There is no document with this id that you may scan.")
+    document = _document(session, user_id, document_id)
     if document.text_stored != StoredText.FULL:
         raise NotFound(missing_text_reason(document) or "The text of this document is not stored.")
     return document, extracted_text(document, list_text(session, document_id))

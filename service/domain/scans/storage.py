@@ -12,17 +12,19 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from db import tables
+from db.queries import documents
 from db.queries import scans as queries
 from db.queries.audit import Event
-from db.queries.documents import add_document, count_scan
+from db.queries.users import lock_user
 from service.domain.audit import Action, Actor, event, record
 from service.domain.document_storage import NewDocument, TextPolicy, new_document
 from service.domain.scans.carrying import carry_feedback
 from service.domain.scans.fingerprints import fingerprints
-from service.errors import NotFound
+from service.errors import Conflict, NotFound
 from service.nlp.document import Finding
 from service.nlp.pipeline import ScanResult, Submission
 
+NO_DOCUMENT = "There is no document with this id that you may scan."
 FINDING_FIELDS = tuple(field.name for field in dataclasses.fields(Finding))
 
 
@@ -94,8 +96,32 @@ def store(session: Session, new: NewScan) -> tables.Scan:
     Raises:
         IntegrityError: the user is gone, or has a scan with the same idempotency key.
     """
-    is_new = add_document(session, new.document.values, new.document.pieces)
+    is_new = documents.add_document(session, new.document.values, new.document.pieces)
     return _store(session, new, has_earlier=not is_new)
+
+
+def store_version(session: Session, new: NewScan, *, version_of: UUID) -> tables.Scan:
+    """Store a scan whose document is the next version of another, or one of its versions already.
+
+    Raises:
+        NotFound: the user has no such document.
+        Conflict: the document is a version of a third one.
+        IntegrityError: as in `store`.
+    """
+    user_id, values = new.document.values["user_id"], new.document.values
+    lock_user(session, user_id)  # else two requests could count the same version
+    named = documents.get_document(session, version_of, user_id)
+    if named is None:
+        raise NotFound(NO_DOCUMENT)
+    known = documents.get_document(session, values["id"], user_id)
+    series_id, version = named.series_id, documents.newest_version(session, named.series_id) + 1
+    if known is not None and known.series_id != series_id:
+        if documents.count_versions(session, known.series_id) > 1:
+            raise Conflict(f"This is a version of another document already: {known.id}.")
+        documents.set_version(session, known.id, series_id=series_id, version=version)
+    place = {"series_id": series_id, "version": version}
+    documents.add_document(session, values | place, new.document.pieces)
+    return _store(session, new, has_earlier=True)
 
 
 def store_again(session: Session, new: NewScan) -> tables.Scan:
@@ -104,7 +130,7 @@ def store_again(session: Session, new: NewScan) -> tables.Scan:
     Raises:
         NotFound: the document was deleted meanwhile; nothing of it may be stored again.
     """
-    if not count_scan(session, new.values["document_id"]):
+    if not documents.count_scan(session, new.values["document_id"]):
         raise NotFound("This document was deleted while it was scanned.")
     return _store(session, new, has_earlier=True)
 

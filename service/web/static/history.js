@@ -3,6 +3,7 @@ import { ApiError, get, post } from "./api.js";
 import { byId, complain, count, el, time } from "./ui.js";
 
 const MAX_LISTED = 50;
+const CAUSES = { document: "its sentence is not in the earlier version", model: "another model read the same sentence", sensitivity: "at another sensitivity", other: "the same model read the same sentence" };
 
 function scanItem(scan, current) {
   const about = `${count(scan.n_findings, "finding")}, ${scan.model}${scan.sensitivity ? `, ${scan.sensitivity}` : ""}`;
@@ -10,24 +11,22 @@ function scanItem(scan, current) {
 }
 
 function summaryOf(changes) {
-  const n = { new: 0, same: 0, gone: 0 };
-  for (const { change } of changes.findings) n[change] += 1;
   const causes = [changes.document_changed && "the document", changes.model_changed && "the model", changes.sensitivity_changed && "the sensitivity"].filter(Boolean);
-  return `Since the scan before: ${n.new} new, ${n.same} the same, ${n.gone} gone. ${causes.length ? `Changed: ${causes.join(", ")}.` : "Document, model and sensitivity are the same."}`;
+  return `Since the scan before: ${changes.n_new} new, ${changes.n_same} the same, ${changes.n_gone} gone. ${causes.length ? `Changed: ${causes.join(", ")}.` : "Document, model and sensitivity are the same."}`;
 }
 
 /** Shows how the findings differ from those of the document's scan before; nothing if there is none. */
 async function showChanges(review, place) {
   let changes;
-  try { changes = await get(`/scans/${review.scan.scan_id}/changes`); } catch (error) {
+  try { changes = await get(`/scans/${review.scan.scan_id}/changes?per_page=1000`); } catch (error) {
     if (error instanceof ApiError && error.status === 404) return;
     throw error;
   }
   if (!changes.since) return;
-  const added = changes.findings.filter(({ change }) => change === "new").slice(0, MAX_LISTED);
-  place.append(el("p", { text: summaryOf(changes) }), el("ul", {}, ...added.map(({ finding }) => {
+  const added = changes.items.filter(({ change }) => change === "new").slice(0, MAX_LISTED);
+  place.append(el("p", { text: summaryOf(changes) }), el("ul", {}, ...added.map(({ finding, cause }) => {
     const entry = review.byKey(`f${finding}`);
-    return entry && el("li", {}, el("button", { class: "link", type: "submit", onclick: () => review.select(entry), text: `New: ${entry.risk}` }), el("span", { class: "sub", text: ` ${entry.context}` }));
+    return entry && el("li", {}, el("button", { class: "link", type: "submit", onclick: () => review.select(entry), text: `New: ${entry.risk}` }), el("span", { class: "sub", text: ` ${entry.context}${cause ? ` (${CAUSES[cause]})` : ""}` }));
   })));
 }
 
