@@ -23,7 +23,7 @@ from service.nlp.extraction.media_types import (
 from service.nlp.extraction.ocr import Ocr
 from service.nlp.extraction.ocr_pages import with_pages
 from service.nlp.extraction.plain_text import add_verbatim
-from service.nlp.extraction.sandbox import ReadJob, read_in_sandbox
+from service.nlp.extraction.sandbox import WORKER, ReadJob, read_in_sandbox
 from service.nlp.extraction.sandbox_answer import extracted_text, validated
 from service.nlp.extraction.sandbox_worker import load_reader
 from service.nlp.extraction.text_builder import (
@@ -75,8 +75,10 @@ class Extractor:
         memory_bytes: int,
         slots: FairSlots | None = None,
         ocr: Ocr | None = None,
+        worker: str = WORKER,
     ) -> None:
-        """`ocr` reads the pages of a PDF that have no text."""
+        """`ocr` reads the pages of a PDF that have no text; `worker` is the module that a child runs."""
+        self._worker = worker
         self._max_file_bytes = max_file_bytes
         self._max_text_chars = max_text_chars
         self._max_pages = max_pages
@@ -180,6 +182,7 @@ class Extractor:
                     job,
                     timeout_s=self._time_left_s(deadline),
                     max_answer_bytes=self._max_answer_bytes(),
+                    worker=self._worker,
                 )
         except (TooLarge, Overloaded, RateLimited):
             if deadline is not None:
