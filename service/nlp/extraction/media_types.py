@@ -20,6 +20,10 @@ from typing import Any
 from service.errors import UnreadableDocument, UnsupportedMediaType
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # Office 97 to 2003, encrypted Office documents, Outlook's .msg
+_SAVE_ANEW = (
+    "The file is an encrypted or an old Office document, or an Outlook message. Remove the password, save it "
+    "as .docx, .xlsx, .pptx or .eml, and send the new file."
+)
 _ZIP = b"PK\x03\x04"
 _EMPTY_ZIP = b"PK\x05\x06"
 _ZIP_READER = "service.nlp.extraction.zip_archive:read_zip_family"
@@ -205,6 +209,8 @@ def detect_format(data: bytes, *, filename: str | None, media_type: str | None) 
         return signed
     if known is None and extension == "" and declared in _GENERIC_MEDIA_TYPES:
         known = _detect_text(data)
+    if known is None and data.startswith(_OLE):
+        raise UnsupportedMediaType(_SAVE_ANEW)
     if known is None:
         readable = ", ".join(f".{extension}" for extension in BY_EXTENSION)
         raise UnsupportedMediaType(f"This type is not supported. Send one of: {readable}.")
@@ -223,10 +229,7 @@ def declared_charset(media_type: str | None) -> str | None:
 def check_signature(declared: Format, data: bytes) -> None:
     """Raise UnreadableDocument if the bytes are not of the declared format."""
     if data.startswith(_OLE):
-        raise UnreadableDocument(
-            "The file is an encrypted or an old Office document, or an Outlook message. Remove the "
-            "password, save it as .docx, .xlsx, .pptx or .eml, and send the new file."
-        )
+        raise UnreadableDocument(_SAVE_ANEW)
     if data.startswith(_EMPTY_ZIP):
         raise UnreadableDocument("The zip archive is empty.")
     if not declared.accepts(data):

@@ -64,6 +64,12 @@ def test_detect_format_unknown_lists_the_formats_that_are_read(data, filename, m
     assert ".txt, .md, .csv, .html, .pdf, .docx, .xlsx, .pptx, .eml, .zip" in caught.value.message
 
 
+@pytest.mark.parametrize("filename", ["a.doc", "a.xls", "a.ppt", "a.msg", "a"])
+def test_detect_format_of_an_old_office_document_says_what_to_save_it_as(filename):
+    with pytest.raises(UnsupportedMediaType, match="Remove the password, save it"):
+        detect_format(OLE, filename=filename, media_type=None)
+
+
 @pytest.mark.parametrize(
     ("extension", "data", "message"),
     [
