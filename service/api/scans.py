@@ -69,7 +69,7 @@ _CHANGES = (
 @blueprint.output(ScanOut, status_code=201)
 @blueprint.doc(
     summary="Scan a document and store the result",
-    responses=[401, 409, 413, 415, 429, 501, 502],
+    responses=[401, 404, 409, 413, 415, 429, 501, 502],
     operation_id="post_scan_create",
 )
 @limit_documents
