@@ -21,15 +21,20 @@ from tests.support.waiting import PATIENCE_S, wait_until
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def environment(data_dir):
+    """Return the variables of a service's process; it has no torch, as on a CPU in production."""
+    environ = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG"}}
+    environ |= {"DATA_DIR": str(data_dir), "RISKSCAN_ENV_FILE": "", "PYTHONWARNINGS": "error"}
+    return environ | {"PYTHONPATH": str(ROOT / "tests/support/serving_environment")}
+
+
 class Process:
     """A running service, optionally with a ulimit; `lines` collects its output."""
 
     def __init__(self, folder, *, ulimit=None, **settings):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        environ = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG"}}
-        environ |= {"DATA_DIR": str(folder), "PORT": str(self.port), "PYTHONWARNINGS": "error"}
-        environ |= {"RISKSCAN_ENV_FILE": ""}
+        environ = {**environment(folder), "PORT": str(self.port)}
         limited = ["sh", "-c", f'ulimit {ulimit}; exec "$@"', "sh"] if ulimit else []
         self._process = subprocess.Popen(
             [*limited, sys.executable, "-m", "service"],
@@ -148,9 +153,7 @@ def start(tmp_path):
 @pytest.fixture
 def riskscan(tmp_path):
     """Run `python -m service` with arguments; its database lies in tmp_path."""
-    environ = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG"}}
-    environ |= {"DATA_DIR": str(tmp_path / "data"), "PYTHONWARNINGS": "error", "COLUMNS": "200"}
-    environ |= {"RISKSCAN_ENV_FILE": ""}
+    environ = {**environment(tmp_path / "data"), "COLUMNS": "200"}
 
     def run(*arguments, stdin="", **settings):
         return subprocess.run(
