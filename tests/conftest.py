@@ -5,7 +5,7 @@ import os
 import pytest
 import redis
 
-from tests.support.databases import BACKENDS, fresh_database
+from tests.support.databases import BACKENDS, Templates, fresh_database
 
 os.environ["RISKSCAN_ENV_FILE"] = ""  # no test reads a developer's own .env
 REDIS_URL = "redis://127.0.0.1:6379/9"
@@ -17,16 +17,30 @@ def backend(request):
     return request.param
 
 
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory):
+    """Databases to copy, for all tests."""
+    with Templates(tmp_path_factory.mktemp("templates")) as opened:
+        yield opened
+
+
 @pytest.fixture(scope="module")
-def database_url(backend, tmp_path_factory):
-    """URL of the module's database of this kind, empty and not migrated at first."""
-    with fresh_database(backend, tmp_path_factory.mktemp("database")) as url:
+def database_url(backend, templates, tmp_path_factory):
+    """URL of the module's database of this kind, of the newest schema."""
+    with templates.copy(backend, tmp_path_factory.mktemp("database")) as url:
+        yield url
+
+
+@pytest.fixture
+def own_database_url(backend, templates, tmp_path):
+    """URL of a database of the newest schema for this test alone."""
+    with templates.copy(backend, tmp_path) as url:
         yield url
 
 
 @pytest.fixture
 def empty_database_url(backend, tmp_path):
-    """URL of a database for this test alone."""
+    """URL of a database without tables for this test alone."""
     with fresh_database(backend, tmp_path) as url:
         yield url
 

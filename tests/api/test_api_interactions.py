@@ -160,9 +160,9 @@ def test_remote_service_leaves_rows_of_its_kind(start_service, live, admin_of):
 
 @mysql
 def test_calls_made_while_the_database_is_away_are_stored_when_it_is_back(
-    empty_database_url, start_service, llm, admin_of
+    own_database_url, start_service, llm, admin_of
 ):
-    relay = relay_before(empty_database_url)
+    relay = relay_before(own_database_url)
     relay.open()
     llm_settings = {"LLM_BASE_URL": llm.base_url, "LLM_MODEL": "rules"}
     service = start_service(DATABASE_URL=relay.url, AI_SERVICE_OPEN="true", **llm_settings)

@@ -58,12 +58,12 @@ def make_read_only(url, value):
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True, scope="session")
 def test_ready_of_a_database_that_cannot_be_written_says_so(
-    empty_database_url, start_service, monkeypatch
+    own_database_url, start_service, monkeypatch
 ):
     monkeypatch.setattr("service.domain.transactions.WRITE_EVERY_S", 0.1)
-    url = f"{start_service(DATABASE_URL=empty_database_url).url}/health/ready"
-    make_read_only(empty_database_url, "on")
+    url = f"{start_service(DATABASE_URL=own_database_url).url}/health/ready"
+    make_read_only(own_database_url, "on")
     wait_until(lambda: HTTP.get(url).status_code == 503)
     assert "cannot be written" in HTTP.get(url).json()["detail"]
-    make_read_only(empty_database_url, "off")
+    make_read_only(own_database_url, "off")
     wait_until(lambda: HTTP.get(url).status_code == 200)

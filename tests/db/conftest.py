@@ -7,7 +7,6 @@ import pytest
 import uuid_utils.compat
 from sqlalchemy import text
 
-from db import migrate
 from db.database import Database
 from db.queries import scans, users
 from db.tables import Scan
@@ -27,8 +26,7 @@ sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope="se
 
 @pytest.fixture(scope="module")
 def database(database_url):
-    """The module's database, migrated; its tests share it and make users of their own."""
-    migrate.upgrade(database_url)
+    """The module's database; its tests share it and make users of their own."""
     database = Database.connect(database_url, pool_size=5)
     yield database
     database.dispose()

@@ -5,7 +5,6 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import text
 
-from db import migrate
 from db.engines import open_unpooled_engine
 from db.migrations.checks import change_check
 
@@ -18,9 +17,8 @@ ADD = text(
 
 
 @pytest.fixture
-def engine(empty_database_url):
-    migrate.upgrade(empty_database_url)
-    engine = open_unpooled_engine(empty_database_url)
+def engine(own_database_url):
+    engine = open_unpooled_engine(own_database_url)
     yield engine
     engine.dispose()
 

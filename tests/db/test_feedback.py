@@ -204,20 +204,19 @@ def test_scan_under_review_locked_blocks_others(database, user, scan):
         assert sorted(pool.map(append, range(4))) == [1, 2, 3, 4]
 
 
-def test_migration_down_drops_feedback_and_keeps_scans(empty_database_url):
-    migrate.upgrade(empty_database_url)
-    database = Database.connect(empty_database_url, pool_size=1)
+def test_migration_down_drops_feedback_and_keeps_scans(own_database_url):
+    database = Database.connect(own_database_url, pool_size=1)
     owner = database.run(add_user)
     scan = scan_values(owner.id)
     database.run(lambda s: add_scan(s, scan, [finding(1)]))
     database.run(lambda s: feedback.add_feedback(s, first_target(scan), values()))
     database.dispose()
-    migrate.downgrade(empty_database_url, "0002")
-    with open_unpooled_engine(empty_database_url).connect() as connection:
+    migrate.downgrade(own_database_url, "0002")
+    with open_unpooled_engine(own_database_url).connect() as connection:
         assert "feedback" not in inspect(connection).get_table_names()
         assert count(connection, "findings", "n", 1) == 1
-    migrate.upgrade(empty_database_url)
-    assert migrate.differences(empty_database_url) == []
+    migrate.upgrade(own_database_url)
+    assert migrate.differences(own_database_url) == []
 
 
 def first_target(scan):

@@ -10,6 +10,17 @@ from db import migrate
 from db.database import Database
 from db.engines import open_unpooled_engine
 from db.tables import Base
+from tests.db.conftest import mysql
+
+
+def definitions(url):
+    """Return the lines of the statement that creates each table, as MySQL gives them, in any order."""
+    with open_unpooled_engine(url).connect() as connection:
+        created = {
+            name: connection.exec_driver_sql(f"SHOW CREATE TABLE {name}").one()[1]
+            for name in inspect(connection).get_table_names()
+        }
+    return {name: {line.strip(" ,") for line in sql.split("\n")} for name, sql in created.items()}
 
 
 def tables(url):
@@ -29,6 +40,17 @@ def test_downgrade_to_base_leaves_no_table_and_can_be_upgraded_again(empty_datab
     assert tables(empty_database_url) == {"alembic_version"}
     migrate.upgrade(empty_database_url)
     assert tables(empty_database_url) == {"alembic_version", *Base.metadata.tables}
+
+
+@mysql
+def test_copy_of_the_template_has_the_tables_of_the_migrations(
+    own_database_url, empty_database_url
+):
+    migrate.upgrade(empty_database_url)
+    copied, migrated = map(definitions, (own_database_url, empty_database_url))
+    assert copied == migrated
+    assert copied.keys() == {"alembic_version", *Base.metadata.tables}
+    assert migrate.current(own_database_url) == migrate.head()
 
 
 def test_upgrade_of_a_current_schema_changes_nothing(empty_database_url):

@@ -6,22 +6,20 @@ import pytest
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, create_engine
 from sqlalchemy.orm import Session
 
-from db import migrate
 from db.database import Database
 from db.queries import orphans
 from tests.db.old_rows import ROWS, add_orphan, add_rows, all_rows
 
 
 @pytest.fixture
-def damaged(empty_database_url):
+def damaged(own_database_url):
     """A database with rows of every table, a scan of no user with a finding, and a finding of no scan."""
-    migrate.upgrade(empty_database_url)
-    database = Database.connect(empty_database_url, pool_size=1)
+    database = Database.connect(own_database_url, pool_size=1)
     with database.engine.begin() as connection:
         add_rows(connection, ROWS)
-    lost = add_orphan(empty_database_url)
-    add_orphan(empty_database_url, "findings", scan_id=lost["id"])
-    add_orphan(empty_database_url, "findings")
+    lost = add_orphan(own_database_url)
+    add_orphan(own_database_url, "findings", scan_id=lost["id"])
+    add_orphan(own_database_url, "findings")
     yield database
     database.dispose()
 

@@ -16,7 +16,6 @@ from sqlalchemy import create_engine, event, make_url, text
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from db import migrate
 from db.database import Database, is_unavailable
 from db.error_codes import is_retryable
 from db.queries import users
@@ -200,9 +199,8 @@ def test_transactions_that_read_before_they_write_run_one_by_one(database, user)
 
 
 @sqlite
-def test_transaction_on_a_locked_file_is_unavailable(empty_database_url):
-    migrate.upgrade(empty_database_url)
-    database = Database.connect(f"{empty_database_url}?timeout=0.05", pool_size=1)
+def test_transaction_on_a_locked_file_is_unavailable(own_database_url):
+    database = Database.connect(f"{own_database_url}?timeout=0.05", pool_size=1)
     holder = sqlite3.connect(database.engine.url.database, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     with pytest.raises(OperationalError) as caught:

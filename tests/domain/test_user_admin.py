@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from db import migrate
 from db.queries import users
 from db.queries.audit import list_events
 from db.queries.users import live_logins
@@ -76,10 +75,9 @@ def driver(config, transactions):
 
 
 @pytest.fixture
-def driver_on_each(config, empty_database_url):
+def driver_on_each(config, own_database_url):
     """An driver on each kind of database in turn."""
-    migrate.upgrade(empty_database_url)
-    config = config.model_copy(update={"database_url": empty_database_url})
+    config = config.model_copy(update={"database_url": own_database_url})
     transactions = Transactions(open_database(config, pool_size=5))
     yield AccountsDriver(config, transactions)
     transactions.close()

@@ -6,11 +6,14 @@ A test is skipped if its database server does not answer, unless RISKSCAN_TEST_R
 
 import os
 import secrets
-from contextlib import contextmanager
+import shutil
+from contextlib import ExitStack, contextmanager
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, inspect, make_url, text
 from sqlalchemy.exc import OperationalError
+
+from db import migrate
 
 BACKENDS = ("sqlite", "mysql", "postgresql")
 _SERVERS = {
@@ -24,7 +27,7 @@ _DROP = {"mysql": "DROP DATABASE {}", "postgresql": "DROP DATABASE {} WITH (FORC
 
 
 @contextmanager
-def fresh_database(backend, folder):
+def fresh_database(backend, folder, *, options=""):
     """Yield the URL of a new, empty database; SQLite's file is in `folder`."""
     name = f"riskscan_test_{secrets.token_hex(6)}"
     if backend == "sqlite":
@@ -35,7 +38,7 @@ def fresh_database(backend, folder):
         server, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 5}
     )
     try:
-        _execute(engine, f"CREATE DATABASE {name}")
+        _execute(engine, f"CREATE DATABASE {name} {options}")
     except OperationalError as error:
         engine.dispose()
         _skip_or_fail(backend, error)
@@ -44,6 +47,52 @@ def fresh_database(backend, folder):
     finally:
         _execute(engine, _DROP[backend].format(name))
         engine.dispose()
+
+
+class Templates:
+    """Databases of the newest schema, migrated once for each kind; a copy takes a tenth of the time."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._urls = {}
+        self._stack = ExitStack()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._stack.close()
+
+    @contextmanager
+    def copy(self, backend, folder):
+        """Yield the URL of a new database of the newest schema; SQLite's file is in `folder`."""
+        template = make_url(self._url(backend))
+        options = f"TEMPLATE {template.database}" if backend == "postgresql" else ""
+        with fresh_database(backend, folder, options=options) as url:
+            if backend == "sqlite":
+                shutil.copy(template.database, make_url(url).database)
+            if backend == "mysql":
+                _copy_tables(template.database, url)
+            yield url
+
+    def _url(self, backend):
+        if backend not in self._urls:
+            url = self._stack.enter_context(fresh_database(backend, self._folder))
+            migrate.upgrade(url)
+            self._urls[backend] = url
+        return self._urls[backend]
+
+
+def _copy_tables(template, url):
+    """Create the tables of the database `template` in the one at `url`, and copy their rows."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("SET foreign_key_checks = 0"))
+        for table in inspect(connection).get_table_names(schema=template):
+            created = connection.execute(text(f"SHOW CREATE TABLE {template}.{table}")).one()
+            connection.exec_driver_sql(created[1].replace("%", "%%"))
+            connection.execute(text(f"INSERT INTO {table} SELECT * FROM {template}.{table}"))
+    engine.dispose()
 
 
 def _execute(engine, statement):
