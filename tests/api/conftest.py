@@ -19,6 +19,7 @@ from service.server.server import open_server
 from tests.fakes.chat_server import ChatServer
 from tests.support.calls import caller
 from tests.support.databases import BACKENDS
+from tests.support.passwords import light_hashes
 from tests.support.sentences import FLOW_TEXT
 from tests.support.waiting import wait_until
 
@@ -46,6 +47,13 @@ def pytest_generate_tests(metafunc):
         is_on_every = metafunc.definition.get_closest_marker("every_database")
         kinds = BACKENDS if is_on_every else ("sqlite",)
         metafunc.parametrize("backend", kinds, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def light_passwords():
+    """Spare the tests the work of hashing; a module about passwords replaces this by the service's own."""
+    with light_hashes():
+        yield
 
 
 @dataclass

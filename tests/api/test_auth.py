@@ -13,6 +13,11 @@ from tests.api.conftest import SETTINGS
 from tests.support.calls import HTTP
 
 
+@pytest.fixture(scope="module", autouse=True)
+def light_passwords():
+    """Nothing: these tests need the service's own hashes."""
+
+
 def refresh(client, token):
     return client.post("/api/auth/refresh", json={"refresh_token": token})
 

@@ -22,9 +22,14 @@ def rows(live):
     return lambda query: transactions.read(lambda session: session.execute(query).all())
 
 
+@pytest.fixture(scope="module", autouse=True)
+def light_passwords():
+    """Nothing: these tests need the service's own hashes."""
+
+
 def test_password_is_stored_as_argon2id_only(user, rows):
     [(stored,)] = rows(select(User.password_hash).where(User.email == user.email))
-    assert stored.startswith("$argon2id$")
+    assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert user.password not in stored
 
 

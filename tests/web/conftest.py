@@ -9,6 +9,7 @@ import pytest
 from tests.api.conftest import (  # noqa: F401 - fixtures
     analyzers,
     client,
+    light_passwords,
     live,
     new_user,
     start_service,
