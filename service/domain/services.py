@@ -304,6 +304,7 @@ class Services:
                 "scans": partial(delete_old_scans, self.transactions),
                 "api_interactions": partial(delete_old, self.transactions, days=days),
                 "files of deleted accounts": self.files.finish_removals,
+                "unfinished uploads": self.files.remove_leftovers,
             }
         )
 

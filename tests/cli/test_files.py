@@ -78,5 +78,16 @@ def test_sound_files_survive_a_repair(riskscan, stored):
     assert "agree" in riskscan("files", "verify").stdout
 
 
+def test_service_itself_removes_what_a_killed_upload_left_but_no_upload_in_progress(
+    folder, stored, services
+):
+    add_leftover(folder)
+    with stored.receive(io.BytesIO(b"in progress")) as incoming:
+        assert services.clean_up.run_tasks()
+        assert not (folder / "incoming" / "ab").exists()
+        assert incoming.keep().size_bytes == len(b"in progress")
+    assert stored.open(SHA256).read() == DATA
+
+
 def test_verification_needs_no_files(riskscan):
     assert "agree" in riskscan("files", "verify").stdout

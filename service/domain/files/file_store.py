@@ -150,6 +150,11 @@ class FileStore:
                 size_bytes += len(block)
         return StoredFile(digest.hexdigest(), size_bytes)
 
+    def has_incoming(self) -> bool:
+        """Return whether there are temporary files, of writes in progress or left over."""
+        with _storage_errors():
+            return any(self._folder.glob("incoming/*"))
+
     def leftovers(self) -> list[str]:
         """Return the names of temporary files whose writer died; a write in progress does not count.
 

@@ -126,6 +126,11 @@ class Files:
         marked = [user_id for user_id in users if self.store(user_id).is_marked()]
         return sum(self._finish_removal(user_id) for user_id in marked)
 
+    def remove_leftovers(self) -> int:
+        """Remove the temporary files of uploads whose process died; return their number."""
+        stores = [self.store(user_id) for user_id in users_with_folder(self._folder)]
+        return sum(_remove_leftovers(store) for store in stores if store.has_incoming())
+
     def _finish_removal(self, user_id: UUID) -> bool:
         store = self.store(user_id)
         with store.lock():
@@ -288,6 +293,14 @@ def _delete_work_session(session: Session, user_id: UUID, work_session_id: UUID)
     )
     record(session, deleted)
     return unused
+
+
+def _remove_leftovers(store: FileStore) -> int:
+    with store.lock():
+        names = store.leftovers()
+        for name in names:
+            store.remove_leftover(name)
+    return len(names)
 
 
 def _remove(store: FileStore, unused: Sequence[str]) -> None:
