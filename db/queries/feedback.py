@@ -104,7 +104,7 @@ def feedback_by_id(session: Session, feedback_id: UUID) -> Feedback | None:
 
 def current_verdicts(session: Session, scan_id: UUID, n: int, *, limit: int) -> Sequence[Feedback]:
     """Return up to `limit` users' current verdicts on a finding, newest first."""
-    query = select(Feedback).where(Feedback.scan_id == scan_id, Feedback.n == n, *_current())
+    query = select(Feedback).where(Feedback.scan_id == scan_id, Feedback.n == n, *is_current())
     return session.scalars(newest_first(query, Feedback).limit(limit)).all()
 
 
@@ -126,7 +126,7 @@ def own_verdicts(
         Feedback.scan_id == scan_id,
         Feedback.user_id == user_id,
         Feedback.n.in_(numbers),
-        *_current(),
+        *is_current(),
     )
     return {row.n: row for row in session.scalars(query)}
 
@@ -140,7 +140,7 @@ def list_current(
     after: Position | None = None,
 ) -> Sequence[Feedback]:
     """Return up to `limit` current rows of a scan, newest first, past the position `after`."""
-    query = select(Feedback).where(Feedback.scan_id == scan_id, *_current())
+    query = select(Feedback).where(Feedback.scan_id == scan_id, *is_current())
     if user_id is not None:
         query = query.where(Feedback.user_id == user_id)
     query = newest_first(query, Feedback, after=after)
@@ -200,5 +200,6 @@ def counts_here() -> ColumnElement[bool]:
     return ~counting_copy.exists() & (Feedback.counts | ~origin.exists())
 
 
-def _current() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+def is_current() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Return the conditions on rows that are their target's newest and not a withdrawal."""
     return Feedback.verdict != Verdict.WITHDRAWN, is_newest()

@@ -9,6 +9,7 @@ from db.tables.deployments import Deployment, DeploymentKind, ShadowTotal
 from db.tables.documents import Document, DocumentText, StoredText, TextLimit
 from db.tables.feedback import Feedback, Verdict
 from db.tables.files import File, WorkSession
+from db.tables.samples import SampledSentence
 from db.tables.scans import Finding, Scan, Source
 from db.tables.settings import UserSettings
 from db.tables.transaction_markers import TransactionMarker
@@ -30,6 +31,7 @@ __all__ = [
     "Login",
     "RefreshToken",
     "Role",
+    "SampledSentence",
     "Scan",
     "Scope",
     "ShadowTotal",

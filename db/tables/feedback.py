@@ -20,7 +20,12 @@ class Verdict(StrEnum):
     REJECTED = "rejected"
     RELABELLED = "relabelled"
     MISSED = "missed"
-    """A missed risk; the other verdicts are on a finding."""
+    """A missed risk."""
+    NO_RISK = "no_risk"
+    """A reviewer was asked about a sentence without a finding, and it states no risk.
+
+    This and `missed` are on a sentence, the other verdicts on a finding.
+    """
     WITHDRAWN = "withdrawn"
     """Takes back the target's earlier rows."""
 

@@ -37,7 +37,8 @@ class Source(StrEnum):
 class Scan(Base):
     """One scan of a document; the caller generates `id`, a UUIDv7.
 
-    `document_id` is null in scans that are older than the table of documents.
+    `document_id` is null in scans that are older than the table of documents. `n_unflagged` is the number of
+    sentences without a finding from which a sample was drawn for reviewers; null if none was drawn.
     """
 
     __tablename__ = "scans"
@@ -65,6 +66,7 @@ class Scan(Base):
     document_sha256: Mapped[str] = mapped_column(exact(64))
     coverage: Mapped[dict[str, Any]] = mapped_column(JSON)
     n_findings: Mapped[int]
+    n_unflagged: Mapped[int | None]
     idempotency_key: Mapped[str | None] = mapped_column(exact(255))
     request_sha256: Mapped[str | None] = mapped_column(exact(64))
 

@@ -16,6 +16,7 @@ from service.api.http.pagination import Listing, cursor_page
 from service.api.http.rate_limits import limit_documents
 from service.api.http.uploads import attached_document
 from service.api.schemas.feedback import (
+    AnswerIn,
     FeedbackListOut,
     FindingReviewOut,
     GivenFeedbackOut,
@@ -24,7 +25,7 @@ from service.api.schemas.feedback import (
 )
 from service.api.schemas.fields import CursorQuery
 from service.domain.reviews import reviews
-from service.domain.reviews.reviews import FindingReview, Judgement, Missed
+from service.domain.reviews.reviews import REVIEWER_ROLES, FindingReview, Judgement, Missed
 
 blueprint = APIBlueprint("feedback", __name__, url_prefix="/api/v1/scans", tag="Reviewing")
 _FEEDBACK_CONTENT = {
@@ -76,6 +77,34 @@ def get_feedback(scan_id: UUID, n: int) -> FindingReview:
 @blueprint.doc(summary="Withdraw the caller's verdict on a finding")
 def withdraw_verdict(scan_id: UUID, n: int) -> str:
     services().transactions.run(reviews.withdraw_verdict, current_user(), scan_id, n)
+    return ""
+
+
+@blueprint.put("/<uuid:scan_id>/samples/<int:n>/feedback")
+@blueprint.auth_required(auth, roles=[*REVIEWER_ROLES])
+@key_scope(Scope.REVIEW)
+@blueprint.input(AnswerIn, location="json", arg_name="body")
+@blueprint.output(GivenFeedbackOut)
+@blueprint.doc(
+    summary="Say which risks a sampled sentence without a finding states, if any",
+    responses={**_FIRST_VERDICT, 403: {"description": "The caller is no reviewer"}},
+)
+def answer_sample(scan_id: UUID, n: int, body: dict[str, Any]) -> tuple[Feedback, int]:
+    verdict = Verdict.MISSED if body["risk_types"] else Verdict.NO_RISK
+    answer = Judgement(verdict, tuple(body["risk_types"]), body.get("comment"))
+    stored, is_first = services().transactions.run(
+        reviews.answer_sample, current_user(), scan_id, n, answer
+    )
+    return stored, 201 if is_first else 200
+
+
+@blueprint.delete("/<uuid:scan_id>/samples/<int:n>/feedback")
+@blueprint.auth_required(auth, roles=[*REVIEWER_ROLES])
+@key_scope(Scope.REVIEW)
+@blueprint.output({}, status_code=204)
+@blueprint.doc(summary="Withdraw the caller's answer on a sampled sentence", responses=[403])
+def withdraw_answer(scan_id: UUID, n: int) -> str:
+    services().transactions.run(reviews.withdraw_answer, current_user(), scan_id, n)
     return ""
 
 

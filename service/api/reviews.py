@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from apiflask import APIBlueprint
 from marshmallow import RAISE
 
-from db.tables import Scope
+from db.tables import SampledSentence, Scan, Scope
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.key_scopes import key_scope
@@ -15,10 +16,14 @@ from service.api.schemas.reviews import (
     AgreementOut,
     QueueOut,
     QueueQuery,
+    RecallOut,
+    RecallQuery,
+    SampleListOut,
+    SampleQuery,
     SummaryOut,
     SummaryQuery,
 )
-from service.domain.reviews import queue
+from service.domain.reviews import queue, recall
 from service.domain.reviews.queue import QueueItem, QueueKind, Summary
 from service.domain.reviews.reviews import REVIEWER_ROLES, visible_owner
 from service.nlp.taxonomy import Taxonomy
@@ -78,6 +83,56 @@ def get_summary(query: dict[str, Any]) -> Summary:
     user = current_user()
     owner_id = user.id if query["scope"] == "own" else visible_owner(user)
     return services().transactions.read(queue.summary, owner_id, n_days=query["days"])
+
+
+@blueprint.get("/sample")
+@blueprint.auth_required(auth, roles=[*REVIEWER_ROLES])
+@key_scope(Scope.REVIEW)
+@blueprint.input(SampleQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.output(SampleListOut)
+@blueprint.doc(
+    summary="List randomly drawn sentences without a finding that wait for a reviewer",
+    responses=[403],
+)
+def get_sample(query: dict[str, int]) -> dict[str, Any]:
+    sample = services().transactions.read(
+        recall.open_sample, _serving(), n_days=query["days"], limit=query["per_page"]
+    )
+    return {"items": [_sample_fields(*row) for row in sample.items], "n_open": sample.n_open}
+
+
+@blueprint.get("/recall")
+@blueprint.auth_required(auth, roles=[*REVIEWER_ROLES])
+@key_scope(Scope.REVIEW)
+@blueprint.input(RecallQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.output(RecallOut)
+@blueprint.doc(
+    summary="Estimate the share of risks that the serving model finds, from reviewers' answers",
+    responses=[403],
+)
+def get_recall(query: dict[str, int]) -> dict[str, Any]:
+    estimate = services().transactions.read(
+        recall.estimate_recall, _serving(), n_days=query["days"]
+    )
+    return {"model": "/".join(_serving()), **asdict(estimate)}
+
+
+def _serving() -> tuple[str, str]:
+    analyzer = services().analyzers.default
+    return analyzer.model_name, analyzer.model_version
+
+
+def _sample_fields(sampled: SampledSentence, scan: Scan) -> dict[str, Any]:
+    return {
+        "scan_id": scan.id,
+        "document_id": scan.document_id,
+        "filename": scan.filename,
+        "created_at": scan.created_at,
+        "sample": sampled.n,
+        "start": sampled.start,
+        "end": sampled.end,
+        "context": sampled.context,
+    }
 
 
 def _item_fields(item: QueueItem, taxonomy: Taxonomy) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from service.config.field_types import (
     RateLimitStorage,
     Secret,
     ServiceUrl,
+    Share,
     SigningKey,
     Text,
 )
@@ -33,8 +34,7 @@ from service.errors import ConfigError, Fault
 __all__ = ["NAMES", "ROOT", "SECRET_NAMES", "Config", "load"]
 
 BACKGROUND_THREADS = 4
-"""The threads of rollout, shadow, egress and clean-up; each may hold a database connection, as a
-request may."""
+"""Of rollout, shadow, egress and clean-up; each may hold a database connection, as a request may."""
 _MAY_BE_EMPTY = {"LOGIN_RATE_LIMIT", "CORS_ORIGINS"}
 """Settings for which empty is a value; for all others it means the default, as in Compose files."""
 
@@ -46,8 +46,7 @@ class Config(BaseModel):
 
     riskscan_env: Literal["development", "production"] = Field(
         "development",
-        description="In development, the service creates missing signing keys. In production, it "
-        "stops and lists what is missing.",
+        description="development creates missing signing keys; production stops and lists what is missing.",
     )
     host: Text = Field("127.0.0.1", description="Address that the service listens on.")
     port: int = Field(
@@ -77,8 +76,7 @@ class Config(BaseModel):
     )
     trusted_proxy: IpAddress = Field(
         "",
-        description="Address of the proxy whose X-Forwarded-For header the service trusts. Empty: "
-        "none.",
+        description="Address of the proxy whose X-Forwarded-For header the service trusts. Empty: none.",
     )
     drain_timeout_s: int = Field(
         30,
@@ -91,8 +89,7 @@ class Config(BaseModel):
     )
     data_dir: ProjectPath = Field(
         Path("var"),
-        description="Folder of uploaded files, the SQLite database, and the signing keys created in "
-        "development.",
+        description="Folder of uploaded files, the SQLite database and the signing keys of development.",
     )
     database_url: DatabaseUrl = Field(
         "",
@@ -273,12 +270,14 @@ class Config(BaseModel):
         description="What a stored scan keeps of its document: full, the text; hash, its SHA-256 only; "
         "none, neither. The sentences of findings are stored in any case.",
     )
+    review_sample_share: Share = Field(
+        0.05, description="Share of sentences without a finding that reviewers are asked about."
+    )
     extract_timeout_s: int = Field(
         8,
         ge=1,
         le=600,
-        description="Time in seconds to extract the text of a document, and again to wait for a "
-        "free extractor.",
+        description="Seconds to extract the text of a document, and again to wait for a free extractor.",
     )
     extract_memory_bytes: int = Field(
         805_306_368,

@@ -217,6 +217,7 @@ class Services:
             self.pipeline,
             secret_key=with_development_keys(self.config).secret_key,
             store_text=self.config.store_text,
+            sample_share=self.config.review_sample_share,
             observer=self.metrics,
             report=self.scan_reporter.report,
         )

@@ -45,6 +45,7 @@ ADMINS = to("admin", scope="admin")
 OWNER = to("owner", refusal=404)
 REVIEWING = ("owner", "reviewer", "admin")
 READERS = to(*REVIEWING, refusal=404, scope="read")
+REVIEWERS = to("reviewer", "admin", scope="review")
 JUDGES = to(*REVIEWING, refusal=404, scope="review")
 
 KEY = "/api/v1/auth/keys/<uuid:key_id>"
@@ -125,8 +126,12 @@ TABLE = {
     ("GET", FILE): replace(OWNER, scope="read"),
     ("GET", f"{FILE}/content"): replace(OWNER, scope="read"),
     ("DELETE", FILE): replace(OWNER, scope="delete"),
-    ("GET", "/api/v1/reviews/queue"): to("reviewer", "admin", scope="review"),
-    ("GET", "/api/v1/reviews/agreement"): to("reviewer", "admin", scope="review"),
+    ("GET", "/api/v1/reviews/queue"): REVIEWERS,
+    ("PUT", f"{SCAN}/samples/<int:n>/feedback"): replace(REVIEWERS, body={"risk_types": []}),
+    ("DELETE", f"{SCAN}/samples/<int:n>/feedback"): REVIEWERS,
+    ("GET", "/api/v1/reviews/sample"): REVIEWERS,
+    ("GET", "/api/v1/reviews/recall"): REVIEWERS,
+    ("GET", "/api/v1/reviews/agreement"): REVIEWERS,
     ("GET", "/api/v1/reviews/summary"): replace(ACCOUNTS, scope="read"),
     ("GET", "/api/v1/admin/audit-events"): ADMINS,
     ("GET", "/api/v1/admin/api-interactions"): ADMINS,
@@ -136,6 +141,12 @@ TABLE = {
     ("PUT", "/api/v1/admin/shadow"): ADMINS,
     ("DELETE", "/api/v1/admin/shadow"): ADMINS,
 }
+
+
+@pytest.fixture(scope="module")
+def live(database_url, start_service):
+    """A service that draws every sentence without a finding."""
+    return start_service(DATABASE_URL=database_url, REVIEW_SAMPLE_SHARE="1")
 
 
 @pytest.fixture
@@ -154,6 +165,8 @@ def add_places(accounts):
     scan_id = owner.scan(TEXT).json()["scan_id"]
     scan = f"/api/v1/scans/{scan_id}"
     verdicts = {name: judge(accounts[name], scan, 1) for name in ("owner", "reviewer", "admin")}
+    for name in ("reviewer", "admin"):
+        accounts[name].http.put(f"{scan}/samples/1/feedback", json={"risk_types": []})
     session = owner.http.post("/api/v1/sessions", json={"name": "Tender"}).json()["id"]
     file = owner.http.post(f"/api/v1/sessions/{session}/files", files=FORM).json()["id"]
     [login] = owner.http.get("/api/v1/auth/logins").json()["items"]

@@ -32,8 +32,11 @@ _FILE = {
 SETTINGS = {"user_id": USER, "sensitivity": "recall", "force_llm": False, "store_text": "none"}
 CALL = {"id": SCAN, "kind": "llm", "host": "llm.corp.local", "sent_bytes": 1, "received_bytes": 2}
 CALL["duration_ms"] = 1.5
+_SAMPLED = {"scan_id": SCAN, "n": 1, "span_start": 0, "span_end": 9, "draw": 0.25}
+_SAMPLED["context"] = "Zu teuer."
 LATER_ROWS = [
     ("transaction_markers", [{"id": SCAN, "created_at": CREATED_AT}]),
+    ("sampled_sentences", [{**_SAMPLED, "answered": True}]),
     ("api_interactions", [{**CALL, "created_at": CREATED_AT}]),
     ("user_settings", [{**SETTINGS, "thresholds": "{}", "updated_at": CREATED_AT}]),
     ("api_keys", [{**KEY, "scopes": '["scan"]', "created_at": CREATED_AT}]),

@@ -213,6 +213,39 @@ def reviewer(live):
     return email
 
 
+def log_in(page, url, email):
+    page.goto(f"{url}/login")
+    page.get_by_label("E-mail address").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("heading", name="Scan a document").wait_for()
+
+
+def test_reviewer_judges_the_random_sample_and_the_dashboard_estimates_recall(
+    start_service, new_page
+):
+    live = start_service(REVIEW_SAMPLE_SHARE="1")
+    live.services.accounts.register("reviewer@corp.local", PASSWORD, role="admin")
+    page = new_page()
+    log_in(page, live.url, "reviewer@corp.local")
+    upload(page, "notes.txt", "\n\n".join([*RISKS, HARMLESS, "The room is blue."]).encode())
+    for n in range(1, 4):
+        page.keyboard.press("y")
+        wait_until(lambda n=n: progress(page).startswith(f"{n} of "), lambda: progress(page))
+    page.goto(f"{live.url}/queue?kind=sample")
+    page.get_by_text("2 wait").wait_for()
+    page.locator(".queue-item:focus .around").first.wait_for()
+    page.keyboard.press("n")
+    page.locator(".queue-item").nth(1).wait_for(state="detached")
+    page.keyboard.press("y")
+    page.keyboard.type("outage")
+    page.keyboard.press("Enter")
+    page.get_by_text("every sentence of the sample has an answer").wait_for()
+    page.goto(f"{live.url}/dashboard")
+    page.locator("#recall-estimate", has_text="75 %").wait_for()
+    page.get_by_text("2 were drawn at random and judged; 1 of these states a risk").wait_for()
+
+
 VIEWS = (("light", 1280), ("dark", 360))
 PAGES = ("/", "/queue", "/dashboard", "/keys", "/sessions", "/settings")
 
@@ -231,10 +264,7 @@ def test_every_page_is_accessible_light_and_dark_wide_and_narrow(live, new_page,
     for path in ("/register", "/login"):
         page.goto(live.url + path)
         assert_accessible_in_every_view(page, path.strip("/"))
-    page.get_by_label("E-mail address").fill(reviewer)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
-    page.get_by_role("heading", name="Scan a document").wait_for()
+    log_in(page, live.url, reviewer)
     upload(page, "notes.txt", "\n\n".join(RISKS).encode())
     page.locator("mark.is-selected").wait_for()
     assert_accessible_in_every_view(page, "review")

@@ -98,6 +98,21 @@ class MissedIn(StrictSchema):
         return faults
 
 
+class AnswerIn(StrictSchema):
+    """A reviewer's answer on a sampled sentence without a finding."""
+
+    risk_types = List(
+        RiskTypeName(),
+        required=True,
+        validate=_require_distinct,
+        metadata={
+            "description": "The risks that the sentence states; empty if none.",
+            "uniqueItems": True,
+        },
+    )
+    comment = Text(validate=Length(1, MAX_COMMENT_CHARS))
+
+
 class FeedbackOut(Schema):
     """A user's verdict on a finding, or a user's report of a missed risk."""
 

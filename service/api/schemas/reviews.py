@@ -56,6 +56,69 @@ class QueueOut(Schema):
     items = List(Nested(QueueItemOut), required=True)
 
 
+class RecallQuery(StrictSchema):
+    days = Integer(
+        load_default=90,
+        validate=Range(1, 366),
+        metadata={"description": "Scans of the last days; of a document the last."},
+    )
+
+
+class SampleQuery(RecallQuery):
+    per_page = Integer(load_default=20, validate=Range(1, 100))
+
+
+class SampleItemOut(Schema):
+    scan_id = UUID(required=True)
+    document_id = UUID(required=True)
+    filename = String(required=True, allow_none=True)
+    created_at = AwareDateTime(required=True, default_timezone=UTC)
+    sample = Integer(
+        required=True, metadata={"description": "Number of the sentence in its scan's sample."}
+    )
+    start = Integer(required=True, metadata={"description": "First character, in code points."})
+    end = Integer(required=True, metadata={"description": "One past the last character."})
+    context = String(required=True, metadata={"description": "The sentence, verbatim."})
+
+
+class SampleListOut(Schema):
+    """In random order: whichever were answered are a random sample, provided that none is skipped."""
+
+    items = List(Nested(SampleItemOut), required=True)
+    n_open = Integer(required=True, metadata={"description": "Sentences that wait, in all."})
+
+
+class RecallOut(Schema):
+    """Of scans whose findings are all settled, at most 500. Sentences count, each once in a document."""
+
+    model = String(required=True, metadata={"description": "name/version of the serving model"})
+    n_scans = Integer(required=True)
+    n_unsettled = Integer(
+        required=True,
+        metadata={"description": "Scans left out: a finding has no verdict, or users differ."},
+    )
+    n_found = Integer(
+        required=True,
+        metadata={"description": "Sentences with findings that are risks by their verdicts."},
+    )
+    n_unflagged = Integer(required=True, metadata={"description": "Sentences without a finding."})
+    n_answered = Integer(
+        required=True, metadata={"description": "Those of them, drawn at random, that were judged."}
+    )
+    n_missed = Integer(required=True, metadata={"description": "Risks among these."})
+    estimate = Float(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "n_found / (n_found + n_unflagged * n_missed / n_answered); null without answers."
+        },
+    )
+    low = Float(
+        required=True, allow_none=True, metadata={"description": "Of the 95 % interval (Wilson)."}
+    )
+    high = Float(required=True, allow_none=True)
+
+
 class AgreementItemOut(Schema):
     category = String(required=True, allow_none=True, metadata={MARK: "category key"})
     category_title = String(required=True)

@@ -16,7 +16,7 @@ import uuid_utils.compat
 from sqlalchemy.orm import Session
 
 from db import tables
-from db.queries import documents, scans
+from db.queries import documents, samples, scans
 from db.queries import feedback as queries
 from db.queries.feedback import Target
 from db.tables import Role, Verdict
@@ -40,7 +40,7 @@ _NO_FEEDBACK = "You have no feedback here to withdraw."
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A user's verdict on a finding; only `relabelled` has `risk_types`."""
+    """A user's verdict on a finding, where only `relabelled` has `risk_types`, or answer on a sentence."""
 
     verdict: Verdict
     risk_types: tuple[str, ...] = ()
@@ -148,6 +148,26 @@ def withdraw(session: Session, user: tables.User, scan_id: UUID, feedback_id: UU
     if row is None or (row.scan_id, row.user_id) != (scan_id, user.id):
         raise NotFound(_NO_FEEDBACK)
     _withdraw(session, user, _target(user, row), feedback_id=feedback_id)
+
+
+def answer_sample(
+    session: Session, user: tables.User, scan_id: UUID, n: int, answer: Judgement
+) -> tuple[tables.Feedback, bool]:
+    """Store a reviewer's answer on sampled sentence `n`; return whether it is the first.
+
+    Raises NotFound if there is no such sentence.
+    """
+    sampled = _sampled(session, user, scan_id, n)
+    sampled.answered = True
+    entry = _Entry(answer.verdict, in_order(answer.risk_types), answer.comment, sampled.context)
+    return _append(session, user, Target(scan_id, user.id, 0, sampled.start, sampled.end), entry)
+
+
+def withdraw_answer(session: Session, user: tables.User, scan_id: UUID, n: int) -> None:
+    """Withdraw the user's answer on a sampled sentence; NotFound if there is none."""
+    sampled = _sampled(session, user, scan_id, n)
+    _withdraw(session, user, Target(scan_id, user.id, 0, sampled.start, sampled.end))
+    sampled.answered = False
 
 
 def review_finding(session: Session, user: tables.User, scan_id: UUID, n: int) -> FindingReview:
@@ -318,6 +338,14 @@ def _finding(
     if finding is None:
         raise NotFound("This scan has no finding with this number.")
     return finding
+
+
+def _sampled(session: Session, user: tables.User, scan_id: UUID, n: int) -> tables.SampledSentence:
+    _scan(session, user, scan_id, lock=True)
+    sampled = samples.get_sampled(session, scan_id, n) if n <= _MAX_N else None
+    if sampled is None:
+        raise NotFound("The sample of this scan has no sentence with this number.")
+    return sampled
 
 
 def _target(user: tables.User, row: tables.Finding | tables.Feedback) -> Target:

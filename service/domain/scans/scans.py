@@ -89,17 +89,20 @@ class Scans:
         *,
         secret_key: str,
         store_text: str = StoredText.FULL,
+        sample_share: float = 0.0,
         observer: Observer = NULL_OBSERVER,
         report: ReportScan,
     ) -> None:
-        """`store_text` is the setting STORE_TEXT; `report` receives each scan once it is stored.
+        """`report` receives each scan once it is stored.
 
+        `store_text` is the setting STORE_TEXT, `sample_share` REVIEW_SAMPLE_SHARE.
         `secret_key` signs the hashes of requests, so that nobody finds a short text by trying texts.
         """
         self._transactions = transactions
         self._pipeline = pipeline
         self._secret_key = secret_key.encode()
         self._store_text = store_text
+        self._sample_share = sample_share
         self._observer = observer
         self._report = report
 
@@ -186,6 +189,7 @@ class Scans:
         began_s: float,
     ) -> StoredScan:
         """Store a new scan by `work` and report it; return an earlier one with its key if that was faster."""
+        new.draw_sample(result, share=self._sample_share)
         try:
             with observe_stage(self._observer, "store"):
                 scan = self._transactions.run(work, new)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -15,9 +15,11 @@ from db import tables
 from db.queries import documents
 from db.queries import scans as queries
 from db.queries.audit import Event
+from db.queries.samples import add_sample
 from db.queries.users import lock_user
 from service.domain.audit import Action, Actor, event, record
 from service.domain.document_storage import NewDocument, TextPolicy, new_document
+from service.domain.recall_sample import draw_sample
 from service.domain.scans.carrying import carry_feedback
 from service.domain.scans.fingerprints import fingerprints
 from service.errors import Conflict, NotFound
@@ -40,6 +42,13 @@ class NewScan:
     findings: list[dict[str, Any]]
     event: Event
     text: str | None
+    sample: list[dict[str, Any]] = field(default_factory=list)
+
+    def draw_sample(self, result: ScanResult, *, share: float) -> None:
+        """Add the sentences without a finding that reviewers are asked about."""
+        sample = draw_sample(result, self.document.values, share=share)
+        self.values["n_unflagged"] = sample.n_unflagged
+        self.sample.extend(sample.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +146,7 @@ def store_again(session: Session, new: NewScan) -> tables.Scan:
 
 def _store(session: Session, new: NewScan, *, has_earlier: bool) -> tables.Scan:
     queries.add_scan(session, new.values, new.findings)
+    add_sample(session, new.values, new.sample, has_earlier=has_earlier)
     created = new.event
     if has_earlier and (n := carry_feedback(session, new.values, new.findings, new.text)):
         created = replace(created, detail={**created.detail, "n_carried": n})

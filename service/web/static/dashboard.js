@@ -1,6 +1,6 @@
 // The dashboard: findings over time, what is judged, and for administrators the models.
 import { get, query } from "./api.js";
-import { byId, complain, debounced, el, percent, time } from "./ui.js";
+import { byId, complain, count, debounced, el, percent, time } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -92,6 +92,23 @@ async function load() {
   } catch (error) { complain(error); }
 }
 
+/** Says in words what the estimate rests on, or what it still needs. */
+function aboutRecall(recall) {
+  const scope = `In ${count(recall.n_scans, "scan")} by ${recall.model} whose findings are all settled`;
+  const left = recall.n_unsettled ? ` ${count(recall.n_unsettled, "scan")} with unsettled findings ${recall.n_unsettled === 1 ? "is" : "are"} left out.` : "";
+  if (!recall.n_scans) return `Estimated once the findings of a scan are all judged and sentences of the random sample answered.${left}`;
+  return `${scope}, ${count(recall.n_found, "sentence")} found ${recall.n_found === 1 ? "is a risk" : "are risks"}. Of the ${recall.n_unflagged.toLocaleString()} others, ${recall.n_answered.toLocaleString()} were drawn at random and judged; ${recall.n_missed.toLocaleString()} of these ${recall.n_missed === 1 ? "states a risk" : "state risks"}.${left}`;
+}
+
+async function loadRecall() {
+  if (!byId("recall-estimate")) return;
+  const recall = await get("/reviews/recall");
+  const isKnown = recall.estimate !== null;
+  byId("recall-estimate").textContent = isKnown ? percent(recall.estimate) : "Not known yet";
+  byId("recall-interval").textContent = isKnown ? `of the risks are found (95 % interval: ${percent(recall.low)} to ${percent(recall.high)})` : "";
+  byId("recall-about").textContent = aboutRecall(recall);
+}
+
 async function loadModels() {
   if (!byId("models")) return;
   const models = await get("/admin/models");
@@ -109,4 +126,5 @@ byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("change", load);
 addEventListener("resize", debounced(load));
 await load();
+loadRecall().catch(complain);
 loadModels().catch(complain);

@@ -2,10 +2,16 @@
 import { get, put, query } from "./api.js";
 import { byId, complain, count, el, percent } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
+import { loadSample, sampleCard } from "./sample.js";
 
 const ABOUT = {
   unsure: "Findings that no reviewer has judged. Those whose score is nearest the threshold come first: there the model learns most.",
   disputed: "Findings on which people differ. A reviewer's verdict decides.",
+};
+const NOTHING = {
+  unsure: "Nothing waits: every finding has been reviewed.",
+  disputed: "Nothing is disputed.",
+  sample: "Nothing waits: every sentence of the sample has an answer.",
 };
 let taxonomy;
 
@@ -44,14 +50,19 @@ function card(item) {
   return box;
 }
 
+async function loadFindings(kind) {
+  byId("about").textContent = ABOUT[kind];
+  const { items } = await get(`/reviews/queue${query({ kind, category: byId("category").value, per_page: 50 })}`);
+  return items.map(card);
+}
+
 async function load() {
   const kind = byId("kind").value;
-  byId("about").textContent = ABOUT[kind];
+  byId("category").disabled = kind === "sample"; // a sentence without a finding has no category
   try {
-    const { items } = await get(`/reviews/queue${query({ kind, category: byId("category").value, per_page: 50 })}`);
-    byId("queue").replaceChildren(...items.map(card));
-    byId("empty").hidden = items.length > 0;
-    byId("empty").textContent = kind === "unsure" ? "Nothing waits: every finding has been reviewed." : "Nothing is disputed.";
+    byId("queue").replaceChildren(...(kind === "sample" ? (await loadSample()).map((item) => sampleCard(item, taxonomy, load)) : await loadFindings(kind)));
+    byId("empty").hidden = byId("queue").children.length > 0;
+    byId("empty").textContent = NOTHING[kind];
     byId("queue").firstElementChild?.focus({ preventScroll: true });
   } catch (error) { complain(error); }
 }
@@ -66,6 +77,8 @@ async function loadAgreement() {
 }
 
 taxonomy = await loadTaxonomy();
+const wanted = new URLSearchParams(location.search).get("kind");
+if (wanted in NOTHING) byId("kind").value = wanted;
 byId("category").append(...taxonomy.categories.map((category) => el("option", { value: category.key, text: category.title })));
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("change", load);

@@ -176,7 +176,9 @@ async function start() {
   review.addEventListener("change", () => showProgress(review));
   showProgress(review);
   page.dataset.ready = "true";
-  const wanted = new URLSearchParams(location.search).get("finding");
+  const place = new URLSearchParams(location.search);
+  if (pane && place.has("at")) { await pane.showSentence(Number(place.get("at"))); return; }
+  const wanted = place.get("finding");
   const first = review.byKey(`f${wanted}`) || review.entries.find((entry) => verdictOf(entry) === "open") || review.entries[0];
   if (first) review.select(first);
 }

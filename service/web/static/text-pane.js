@@ -184,6 +184,15 @@ export class TextPane {
     }
   }
 
+  /** Selects the sentence at an offset. */
+  async showSentence(offset) {
+    const piece = this.#pieceAt(offset);
+    if (!piece) return;
+    await this.#load(piece);
+    const span = sentencesIn(piece.characters).find(({ end }) => piece.start + end > offset);
+    if (span) { piece.box.scrollIntoView(); this.#selectText(piece, span); }
+  }
+
   #startOfView() {
     const selected = this.review.selected;
     if (selected && selected.start !== null) return selected.start;
