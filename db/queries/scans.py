@@ -80,6 +80,17 @@ def scan_by_key(session: Session, user_id: UUID, key: str) -> Scan | None:
     return session.scalar(select(Scan).where(Scan.user_id == user_id, Scan.idempotency_key == key))
 
 
+def newest_of_model(
+    session: Session, model: tuple[str, str], *, sensitivity: str, limit: int
+) -> Sequence[Scan]:
+    """Return up to `limit` scans of everyone by a model (name and version), newest first."""
+    name, version = model
+    query = select(Scan).where(
+        Scan.model_name == name, Scan.model_version == version, Scan.sensitivity == sensitivity
+    )
+    return session.scalars(newest_first(query, Scan).limit(limit)).all()
+
+
 def list_scans(
     session: Session,
     user_id: UUID | None,

@@ -21,10 +21,12 @@ from service.api.schemas.deployments import (
     DeploymentListOut,
     DeploymentListQuery,
     DeploymentOut,
+    DriftOut,
     ModelListOut,
     ShadowIn,
 )
 from service.domain.audit import Actor
+from service.domain.deployments import drift
 
 blueprint = APIBlueprint("models", __name__, url_prefix="/api/v1/admin", tag="Models")
 
@@ -38,6 +40,28 @@ blueprint = APIBlueprint("models", __name__, url_prefix="/api/v1/admin", tag="Mo
 )
 def list_models() -> dict[str, Any]:
     return services().deployments.overview().as_dict()
+
+
+@blueprint.get("/drift")
+@blueprint.auth_required(auth, roles=[Role.ADMIN])
+@key_scope(Scope.ADMIN)
+@blueprint.output(DriftOut)
+@blueprint.doc(
+    summary="Compare recent scans with the documents that the serving model was calibrated on",
+    responses=[403],
+)
+def get_drift() -> dict[str, Any]:
+    serving = services().analyzers.default
+    model, taxonomy = (serving.model_name, serving.model_version), serving.taxonomy
+    window = services().transactions.read(drift.recent, model, taxonomy)
+    reference = drift.read_reference(services().registry, "/".join(model))
+    return {
+        "model": "/".join(model),
+        "n_scans": window.n_scans,
+        "n_sentences": window.n_sentences,
+        "n_reference": reference and reference.n_sentences,
+        "histograms": drift.histograms(window, reference, taxonomy) if reference else [],
+    }
 
 
 @blueprint.get("/deployments")

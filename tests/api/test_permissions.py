@@ -136,6 +136,7 @@ TABLE = {
     ("GET", "/api/v1/admin/audit-events"): ADMINS,
     ("GET", "/api/v1/admin/api-interactions"): ADMINS,
     ("GET", "/api/v1/admin/models"): ADMINS,
+    ("GET", "/api/v1/admin/drift"): ADMINS,
     ("GET", "/api/v1/admin/deployments"): ADMINS,
     ("POST", "/api/v1/admin/deployments"): ADMINS,
     ("PUT", "/api/v1/admin/shadow"): ADMINS,

@@ -93,8 +93,9 @@ def full(transactions):
 @pytest.mark.usefixtures("full")
 def test_run_on_a_full_disk_is_refused_and_prove_writable_names_it(transactions):
     transactions.prove_writable()
+    large = "CREATE TABLE t AS SELECT zeroblob(1000000)"  # more than the free pages hold
     with pytest.raises(DatabaseUnavailable, match="cannot be written"):
-        transactions.run(lambda s: s.execute(text("CREATE TABLE t (x)")).close())
+        transactions.run(lambda s: s.execute(text(large)).close())
     with pytest.raises(DatabaseUnavailable, match="disk is full"):
         transactions.prove_writable()
 

@@ -166,3 +166,53 @@ class DeploymentListQuery(StrictSchema):
 class DeploymentListOut(Schema):
     items = List(Nested(DeploymentOut), required=True)
     next_before = Integer(required=True, allow_none=True)
+
+
+class DriftBinOut(Schema):
+    label = String(
+        required=True,
+        metadata={"description": "A range such as 0.1-0.2, or a category's key; none."},
+    )
+    reference = Float(required=True, metadata={"description": "Share in the reference, 0 to 1."})
+    observed = Float(required=True, metadata={"description": "Share in the recent scans."})
+
+
+class DriftHistogramOut(Schema):
+    name = String(
+        required=True,
+        validate=OneOf(["score", "category", "length"]),
+        metadata={
+            "description": "score: of findings. category: of sentences, none without a finding. length: "
+            "words of sentences with a finding."
+        },
+    )
+    psi = Float(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Population stability index; null without a scan."},
+    )
+    chance = Float(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Mean index of samples of this size without drift."},
+    )
+    status = String(
+        required=True,
+        validate=OneOf(["stable", "watch", "drifted", "too few"]),
+        metadata={"description": "Of psi - chance: below 0.1, up to 0.25, above."},
+    )
+    bins = List(Nested(DriftBinOut), required=True)
+
+
+class DriftOut(Schema):
+    """The newest stored scans of the serving model at balanced sensitivity, at most 10,000 sentences."""
+
+    model = String(required=True, metadata={"description": "name/version"})
+    n_scans = Integer(required=True)
+    n_sentences = Integer(required=True)
+    n_reference = Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Sentences of the reference; null if the model has none."},
+    )
+    histograms = List(Nested(DriftHistogramOut), required=True)

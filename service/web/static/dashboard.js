@@ -1,6 +1,7 @@
 // The dashboard: findings over time, what is judged, and for administrators the models.
 import { get, query } from "./api.js";
-import { byId, complain, count, debounced, el, percent, time } from "./ui.js";
+import { byId, complain, count, el, percent, time } from "./ui.js";
+import { loadDrift } from "./drift.js";
 import { loadTaxonomy } from "./taxonomy.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -8,6 +9,7 @@ const [HEIGHT, LEFT, BOTTOM, TOP] = [240, 40, 24, 10];
 const N_SHOWN = 6;
 const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", timeZone: "UTC" });
 let taxonomy;
+let counted = null;
 
 function shape(name, attributes, text) {
   const element = document.createElementNS(SVG, name);
@@ -85,7 +87,8 @@ async function load() {
       figure("Findings", all.toLocaleString(), `in ${n} days`),
       figure("Open", summary.n_open.toLocaleString(), "without a verdict"),
       figure("Judged", summary.n_judged.toLocaleString(), all ? `${percent(summary.n_judged / all)} of all` : "nothing found yet"));
-    drawChart(summary.days, lastDays(n));
+    counted = summary.days;
+    drawChart(counted, lastDays(n));
     document.querySelector("#categories tbody").replaceChildren(...totals(summary.days).map(([category, sum]) => el("tr", {},
       el("th", { scope: "row" }, el("span", { class: `dot ${taxonomy.colourOf(category)}` }), ` ${titleOf(category)}`),
       el("td", { class: "num", text: sum.toLocaleString() }), el("td", { class: "num", text: percent(sum / all) }))));
@@ -124,7 +127,8 @@ async function loadModels() {
 taxonomy = await loadTaxonomy();
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("change", load);
-addEventListener("resize", debounced(load));
 await load();
+new ResizeObserver(() => { if (counted) drawChart(counted, lastDays(Number(byId("days").value))); }).observe(byId("chart"));
 loadRecall().catch(complain);
 loadModels().catch(complain);
+loadDrift(titleOf).catch(complain);
