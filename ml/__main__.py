@@ -19,6 +19,7 @@ STEPS = {
     "train": "Fine-tune the encoder.",
     "export": "Turn the weights of a run into an artifact.",
     "calibrate": "Fit temperature, bias and operating points of the artifact.",
+    "early-exit": "Let harmless sentences leave the artifact's network half-way.",
     "evaluate": "Measure the exported artifact, or any other analyzer.",
     "register": "Register an artifact if it passes the promotion gate.",
     "plain": "Measure a model on the frozen plain sentences.",

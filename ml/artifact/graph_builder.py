@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-
-from service.nlp.artifacts.artifact import WEIGHTS_FILE
 
 MS = "com.microsoft"
 _DTYPES = {"F32": TensorProto.FLOAT, "I8": TensorProto.INT8}
@@ -28,7 +26,7 @@ class Graph:
     """
 
     def __init__(self, tensors: Mapping[str, TensorProto]) -> None:
-        self.tensors = tensors
+        self.tensors = dict(tensors)
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, npt.NDArray[np.generic]] = {}
 
@@ -45,6 +43,10 @@ class Graph:
         node.attribute.extend(helper.make_attribute(k, v) for k, v in attributes.items())
         self.nodes.append(node)
         return outputs
+
+    def name_output(self, name: str, value: str) -> None:
+        """Let the output `name` of the graph be `value`."""
+        self.nodes.append(helper.make_node("Identity", [value], [name]))
 
     def constant(self, value: float | list[int], dtype: type[np.generic]) -> str:
         """Name a constant; equal ones share a tensor."""
@@ -72,7 +74,7 @@ def external_tensors(weights: Path) -> dict[str, TensorProto]:
         tensor = TensorProto(name=name, data_type=_DTYPES[entry["dtype"]], dims=entry["shape"])
         tensor.data_location = TensorProto.EXTERNAL
         place = {
-            "location": WEIGHTS_FILE,
+            "location": weights.name,
             "offset": 8 + header_bytes + begin,
             "length": end - begin,
         }
@@ -82,19 +84,28 @@ def external_tensors(weights: Path) -> dict[str, TensorProto]:
     return tensors
 
 
-def onnx_model(graph: Graph, widths: Mapping[str, int]) -> onnx.ModelProto:
-    """Return the model from `input_ids` and `attention_mask` to the outputs `widths`, with their widths."""
+def onnx_model(
+    graph: Graph, widths: Mapping[str, int], *, optional: Sequence[str] = ()
+) -> onnx.ModelProto:
+    """Return the model from `input_ids` and `attention_mask` to the outputs `widths`, with their widths.
+
+    The inputs `optional` are float (batch,); they are -inf where a caller leaves them out.
+    """
     inputs = [
         helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "tokens"])
         for name in ("input_ids", "attention_mask")
     ]
+    inputs += [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["thresholds"]) for name in optional
+    ]
+    defaults = [numpy_helper.from_array(np.array([-np.inf], np.float32), name) for name in optional]
     outputs = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", width])
         for name, width in widths.items()
     ]
     small = [numpy_helper.from_array(value, name) for name, value in graph.constants.items()]
     body = helper.make_graph(
-        graph.nodes, "risk", inputs, outputs, [*graph.tensors.values(), *small]
+        graph.nodes, "risk", inputs, outputs, [*graph.tensors.values(), *small, *defaults]
     )
     versions = [helper.make_opsetid("", 21), helper.make_opsetid(MS, 1)]
     return helper.make_model(body, opset_imports=versions, ir_version=10, producer_name="riskscan")

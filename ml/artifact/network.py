@@ -41,9 +41,14 @@ def write_weights(
 
 
 def write_graph(config: NetworkConfig, folder: Path) -> None:
-    """Write the integer graph of the weights that are in `folder`."""
+    """Write the integer graph of the weights in `folder`, with an exit if its heads are there."""
     if config.has_own_names:
-        model = build(folder / artifacts.WEIGHTS_FILE, config)
+        exit_heads = folder / artifacts.EXIT_FILE
+        model = build(
+            folder / artifacts.WEIGHTS_FILE,
+            config,
+            exit_heads=exit_heads if exit_heads.is_file() else None,
+        )
     else:
         from ml.artifact.exported_graph import exported  # noqa: PLC0415 - imports torch
 

@@ -11,6 +11,7 @@ padding, and a forward pass takes 20 % less time without it (tests/bench/NOTES.m
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from onnx import TensorProto, helper
 from ml.artifact.graph_builder import MS, Graph, external_tensors, onnx_model
 from ml.artifact.relative_positions import buckets
 from service.nlp.inference.network_config import NetworkConfig
+from service.nlp.inference.onnx_engine import LEAVE_BELOW
 
 _ALL = -1
 _END = 2**31 - 1
@@ -39,14 +41,15 @@ class Layout:
     """Tensor names that all layers share, over the n tokens without padding, and two settings.
 
     `tokens` is (n,), their index in the padded batch; `places` (b, t), the token at each place; `parts`
-    the same for query, key and value among (3 * n, hidden); `mask` (b, t); `bias` (1, n_heads, t, t), what
-    attention adds for relative positions, empty if nothing.
+    the same for query, key and value among (3 * n, hidden); `present` (b, t), the mask, and `mask` the same
+    in 32 bits; `bias` (1, n_heads, t, t), what attention adds for relative positions, empty if nothing.
     """
 
     tokens: str
     places: str
     parts: tuple[str, str, str]
     rows: Rows
+    present: str
     mask: str
     bias: str
     n_heads: int
@@ -61,31 +64,133 @@ class Matrix:
     n_inputs: int
 
 
-def build(weights: Path, config: NetworkConfig) -> onnx.ModelProto:
-    """Return the model over the tensors of `weights`, to be saved in the same folder."""
+def build(
+    weights: Path, config: NetworkConfig, *, exit_heads: Path | None = None
+) -> onnx.ModelProto:
+    """Return the model over the tensors of `weights`, to be saved in the same folder.
+
+    With `exit_heads`, a file beside them (EXIT_FILE), rows can leave after the layer `exit_layer`: the graph
+    then has the input `leave_below`, see Engine.early_outputs.
+    """
     graph = Graph(external_tensors(weights))
+    if exit_heads is None:
+        layout, x = _begin(graph, config)
+        pooled = _pooled(
+            graph, _layers(graph, x, layout, range(config.n_layers)[:-1]), layout, config
+        )
+        return onnx_model(graph, _outputs(graph, pooled, config))
+    graph.tensors |= external_tensors(exit_heads)
+    return onnx_model(graph, _outputs_with_exit(graph, config), optional=[LEAVE_BELOW])
+
+
+def build_exit_vectors(weights: Path, config: NetworkConfig) -> onnx.ModelProto:
+    """Return the model to what the heads of an exit read: `vectors`, (b, hidden)."""
+    graph = Graph(external_tensors(weights))
+    layout, x = _begin(graph, config)
+    n = exit_layer(config) - 1
+    x = _layers(graph, x, layout, range(n))
+    first, _ = _layer_of_first_tokens(graph, n, x, layout)
+    graph.name_output("vectors", first)
+    return onnx_model(graph, {"vectors": config.hidden_size})
+
+
+def exit_layer(config: NetworkConfig) -> int:
+    """Return the number of layers before the exit: half of them."""
+    return config.n_layers // 2
+
+
+def _begin(graph: Graph, config: NetworkConfig) -> tuple[Layout, str]:
+    """Return the layout of the batch, and its embedded tokens, (n, hidden)."""
     shape = graph.add("Shape", "input_ids")
-    layout = _layout(graph, shape, config)
+    layout = _layout(graph, "attention_mask", shape, config)
     rows = graph.constant([_ALL, config.hidden_size], np.int64)
-    embedded = _embedded(graph, shape, config.layer_norm_eps)
-    x = graph.add("Gather", graph.add("Reshape", embedded, rows), layout.tokens)
-    whole, last = config.n_layers, config.n_layers - 1
-    for n in range(whole if config.pooling == "mean" else last):
+    embedded = graph.add("Reshape", _embedded(graph, shape, config.layer_norm_eps), rows)
+    return layout, graph.add("Gather", embedded, layout.tokens)
+
+
+def _layers(graph: Graph, x: str, layout: Layout, numbers: Iterable[int]) -> str:
+    for n in numbers:
         x = _layer(graph, f"layers.{n}.", x, layout)
+    return x
+
+
+def _pooled(graph: Graph, x: str, layout: Layout, config: NetworkConfig) -> str:
+    """Map the input of the last layer to the input of the heads, (b, hidden)."""
+    last = config.n_layers - 1
     if config.pooling == "mean":
-        pooled = _mean(graph, graph.add("Gather", x, layout.places))
-    else:
-        first = _layer_of_first_tokens(graph, f"layers.{last}.", x, layout)
-        pooled = graph.add("Tanh", graph.add("Mul", first, graph.constant(2, np.float32)))
-    widths = {"logits": _head(graph, pooled, "head", "logits")}
+        x = _layers(graph, x, layout, [last])
+        return _mean(graph, graph.add("Gather", x, layout.places), layout.present)
+    first, _ = _layer_of_first_tokens(graph, last, x, layout)
+    return graph.add("Tanh", graph.add("Mul", first, graph.constant(2, np.float32)))
+
+
+def _outputs(graph: Graph, pooled: str, config: NetworkConfig, prefix: str = "") -> dict[str, int]:
+    """Add the heads; return the widths of their outputs, whose names begin with `prefix`."""
+    widths = {"logits": _head(graph, pooled, "head", f"{prefix}logits")}
     if config.influence:
         unit = graph.add("LpNormalization", pooled, axis=1, p=2)
-        widths["influence"] = _head(graph, unit, "influence", "influence")
-    return onnx_model(graph, widths)
+        widths["influence"] = _head(graph, unit, "influence", f"{prefix}influence")
+    return widths
 
 
-def _layout(graph: Graph, shape: str, config: NetworkConfig) -> Layout:
-    flat = graph.add("Reshape", "attention_mask", graph.constant([_ALL], np.int64))
+def _outputs_with_exit(graph: Graph, config: NetworkConfig) -> dict[str, int]:
+    """Run all layers on the rows that stay, and return the widths of the outputs of all rows.
+
+    The row with the highest exit score always goes on, since no kernel takes an empty batch.
+    """
+    layout, x = _begin(graph, config)
+    n = exit_layer(config) - 1
+    x = _layers(graph, x, layout, range(n))
+    first, pairs = _layer_of_first_tokens(graph, n, x, layout)
+    score = _exit_score(graph, first)
+    leaves = graph.add("Less", score, LEAVE_BELOW)
+    best = graph.add("Equal", score, graph.add("ReduceMax", score, keepdims=0))
+    goes_on = graph.add("Or", graph.add("Not", leaves), best)
+    staying = graph.add("Squeeze", graph.add("NonZero", goes_on), graph.constant([0], np.int64))
+
+    mask = graph.add("Gather", "attention_mask", staying)
+    rest = _layout(graph, mask, graph.add("Shape", mask), config, bias=layout.bias)
+    places = graph.add(
+        "Reshape", graph.add("Gather", layout.places, staying), graph.constant([_ALL], np.int64)
+    )
+    x = graph.add("Gather", x, graph.add("Gather", places, rest.tokens))
+    x = _layer_after_pairs(
+        graph, n, x, rest, [graph.add("Gather", pair, staying) for pair in pairs]
+    )
+    x = _layers(graph, x, rest, range(n + 1, config.n_layers - 1))
+    widths = _outputs(graph, _pooled(graph, x, rest, config), config, "staying_")
+    _merge_outputs(graph, first, leaves, staying, config)
+    return widths
+
+
+def _merge_outputs(
+    graph: Graph, first: str, leaves: str, staying: str, config: NetworkConfig
+) -> None:
+    """Add the outputs of all rows: those that leave have no logits and an estimated influence."""
+    column = graph.constant([1], np.int64)
+    none = graph.table("no_logits", np.full((1, config.n_labels), -np.inf, np.float32))
+    leaving, rows = (graph.add("Unsqueeze", name, column) for name in (leaves, staying))
+    estimates = {"logits": graph.add("Expand", none, graph.add("Shape", leaving))}
+    if config.influence:
+        _head(graph, first, "exit.influence", "exit_influence")
+        estimates["influence"] = "exit_influence"
+    for name, estimate in estimates.items():
+        merged = graph.add("ScatterND", estimate, rows, f"staying_{name}")
+        graph.name_output(name, graph.add("Where", leaving, estimate, merged))
+
+
+def _exit_score(graph: Graph, first: str) -> str:
+    """Map (b, hidden) to the exit score, (b,): the lower, the more certainly harmless."""
+    _head(graph, first, "exit.hidden", "exit_hidden")
+    _head(graph, graph.add("Relu", "exit_hidden"), "exit.score", "exit_score")
+    return graph.add("Squeeze", "exit_score", graph.constant([1], np.int64))
+
+
+def _layout(
+    graph: Graph, mask: str, shape: str, config: NetworkConfig, *, bias: str | None = None
+) -> Layout:
+    """Return the layout of a batch with this (b, t) mask; `bias` is known for a part of another batch."""
+    flat = graph.add("Reshape", mask, graph.constant([_ALL], np.int64))
     tokens = graph.add("Squeeze", graph.add("NonZero", flat), graph.constant([0], np.int64))
     count = graph.add("CumSum", flat, graph.constant(0, np.int64))
     one, two, three = (graph.constant(n, np.int64) for n in (1, 2, 3))
@@ -95,9 +200,10 @@ def _layout(graph: Graph, shape: str, config: NetworkConfig) -> Layout:
     column = graph.add("Unsqueeze", tokens, graph.constant([1], np.int64))
     parts = (first, graph.add("Add", first, one), graph.add("Add", first, two))
     rows = Rows(_middle(graph, column), config.layer_norm_eps)
-    mask = graph.add("Cast", "attention_mask", to=TensorProto.INT32)
-    bias = _relative_bias(graph, shape) if "relative.weight" in graph.tensors else ""
-    return Layout(tokens, places, parts, rows, mask, bias, config.n_heads)
+    integers = graph.add("Cast", mask, to=TensorProto.INT32)
+    if bias is None:
+        bias = _relative_bias(graph, shape) if "relative.weight" in graph.tensors else ""
+    return Layout(tokens, places, parts, rows, mask, integers, bias, config.n_heads)
 
 
 def _middle(graph: Graph, column: str) -> str:
@@ -148,12 +254,13 @@ def _layer(graph: Graph, name: str, x: str, layout: Layout) -> str:
     return _after_attention(graph, name, x, mixed, layout.rows)
 
 
-def _layer_of_first_tokens(graph: Graph, name: str, x: str, layout: Layout) -> str:
-    """Map float (n, hidden) to (b, hidden), the layer's output for each row's first token.
+def _layer_of_first_tokens(graph: Graph, n: int, x: str, layout: Layout) -> tuple[str, list[str]]:
+    """Map float (n, hidden) to (b, hidden), the output of layer `n` for each row's first token.
 
-    Keys and values are those of all tokens; all else is computed for one token a row.
+    Also returns the keys and values, which are those of all tokens, padded: (b, t, hidden). All else is
+    computed for one token a row.
     """
-    hidden = graph.tensors["head.weight"].dims[1]
+    name, hidden = f"layers.{n}.", graph.tensors["head.weight"].dims[1]
     zero, one, two = (graph.constant(n, np.int64) for n in (0, 1, 2))
     column = graph.constant([1], np.int64)
     firsts = graph.add("Gather", layout.places, zero, axis=1)
@@ -170,7 +277,19 @@ def _layer_of_first_tokens(graph: Graph, name: str, x: str, layout: Layout) -> s
     ]
     bias = layout.bias and _slice(graph, layout.bias, 0, 1, axis=2)
     mixed = _attention(graph, parts, f"{name}qkv.bias", layout, bias)
-    return _after_attention(graph, name, x_first, graph.add("Squeeze", mixed, column), rows)
+    mixed = graph.add("Squeeze", mixed, column)
+    return _after_attention(graph, name, x_first, mixed, rows), parts[1:]
+
+
+def _layer_after_pairs(graph: Graph, n: int, x: str, layout: Layout, pairs: list[str]) -> str:
+    """Map float (n, hidden) to the output of layer `n`, whose keys and values are known."""
+    name, hidden = f"layers.{n}.", graph.tensors["head.weight"].dims[1]
+    query = _matmul(graph, x, _columns(graph, f"{name}qkv", 0, hidden), layout.rows)
+    parts = [graph.add("Gather", query, layout.places), *pairs]
+    mixed = _attention(graph, parts, f"{name}qkv.bias", layout, layout.bias)
+    rows = graph.constant([_ALL, hidden], np.int64)
+    mixed = graph.add("Gather", graph.add("Reshape", mixed, rows), layout.tokens)
+    return _after_attention(graph, name, x, mixed, layout.rows)
 
 
 def _attention(graph: Graph, parts: list[str], biases: str, layout: Layout, bias: str) -> str:
@@ -238,9 +357,9 @@ def _matmul(graph: Graph, x: str, matrix: Matrix, rows: Rows) -> str:
     return graph.add("Mul", product, step)
 
 
-def _mean(graph: Graph, x: str) -> str:
+def _mean(graph: Graph, x: str, mask: str) -> str:
     """Map float (b, t, hidden) to its mean over the tokens, (b, hidden)."""
-    weights = graph.add("Cast", "attention_mask", to=TensorProto.FLOAT)
+    weights = graph.add("Cast", mask, to=TensorProto.FLOAT)
     column = graph.add("Unsqueeze", weights, graph.constant([2], np.int64))
     axis = graph.constant([1], np.int64)
     total = graph.add("ReduceSum", graph.add("Mul", x, column), axis, keepdims=0)

@@ -64,7 +64,9 @@ def run(settings: Settings) -> None:
     else:
         y, sets = targets(dataset.dev, dataset.taxonomy), [e.file for e in dataset.dev]
         fitted = fit_calibration(logits, y, sets, taxonomy=dataset.taxonomy)
-    write_manifest(artifact.path, manifest_fields(artifact.path) | fitted.fields(labels))
+    fields = manifest_fields(artifact.path) | fitted.fields(labels)
+    fields.pop("early_exit", None)  # chosen for the points that were
+    write_manifest(artifact.path, fields)
     calibrated = artifacts.load(artifact.path)
     write_golden_file(calibrated, engine)
     _write_reference(calibrated, logits, dataset)

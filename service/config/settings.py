@@ -189,6 +189,11 @@ class Config(BaseModel):
         description="Number of sentences whose scores the service caches, 0.8 kB each. 0: no "
         "cache.",
     )
+    early_exit: Literal["on", "off"] = Field(
+        "on",
+        description="Whether certainly harmless sentences leave the network half-way, if the model has "
+        "an exit. The model card says what this costs. On a GPU none leaves.",
+    )
     ai_timeout_s: int = Field(
         60,
         ge=1,

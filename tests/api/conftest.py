@@ -96,8 +96,8 @@ def start_service(analyzers, tmp_path_factory):
     def start(**settings):
         folder = tmp_path_factory.mktemp("data")
         config = load({**SETTINGS, "DATA_DIR": str(folder), **settings})
-        is_remote = config.llm_base_url or config.ai_service_url
-        services = build_services(config, analyzers=None if is_remote else analyzers)
+        has_own = config.llm_base_url or config.ai_service_url or "MODEL_DIR" in settings
+        services = build_services(config, analyzers=None if has_own else analyzers)
         stack.callback(services.close)
         return serve(services)
 

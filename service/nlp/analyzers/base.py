@@ -110,6 +110,17 @@ class SentenceScorer(Analyzer):
         for block in row_blocks(len(sentences)):
             yield rows[row_of[block]]
 
+    def decisive_scores(
+        self,
+        sentences: Sequence[str],
+        sensitivity: Sensitivity,  # noqa: ARG002 - for scorers that save work by it
+        *,
+        deadline: Deadline | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[Scores]:
+        """Yield what `document_scores` does, but those of sentences without a finding may be 0."""
+        return self.document_scores(sentences, deadline=deadline, progress=progress)
+
     def analyze(
         self,
         document: Document,
@@ -121,7 +132,9 @@ class SentenceScorer(Analyzer):
         findings: list[Finding] = []
         begin = 0
         texts = document.sentence_texts()
-        for scores in self.document_scores(texts, deadline=deadline, progress=progress):
+        for scores in self.decisive_scores(
+            texts, sensitivity, deadline=deadline, progress=progress
+        ):
             self._check(scores)
             for row, column in np.argwhere(self.decide(scores, sensitivity)).tolist():
                 findings.append(self._finding(document, begin + row, column, scores[row, column]))

@@ -49,6 +49,7 @@ def open_model(
         device=config.device,
         n_threads=threads,
         cache_sentences=config.cache_sentences,
+        early_exit=config.early_exit == "on",
         observer=observer,
     )
     observer.taxonomy_opened(analyzer.taxonomy.category_keys)

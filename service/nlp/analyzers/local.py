@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,6 +15,7 @@ from service.nlp.analyzers.base import Progress, SentenceScorer, distinct_rows
 from service.nlp.arrays import Floats, Scores, row_blocks
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import Artifact
+from service.nlp.artifacts.operating_points import Sensitivity
 from service.nlp.deadline import Deadline
 from service.nlp.document import Source
 from service.nlp.inference.engine import Engine
@@ -36,6 +39,7 @@ class LocalAnalyzer(SentenceScorer):
         engine: Engine,
         *,
         cache_sentences: int = 0,
+        early_exit: bool = True,
         observer: Observer = NULL_OBSERVER,
     ) -> None:
         """Build an analyzer without checking the golden scores, which `open` does."""
@@ -47,6 +51,8 @@ class LocalAnalyzer(SentenceScorer):
         self.model_name = self._manifest.name
         self.model_version = self._manifest.version
         self.operating_points = self._manifest.operating_points
+        exit_ = self._manifest.early_exit if early_exit else None
+        self._leave_below: Mapping[Sensitivity, float] = exit_.leave_below if exit_ else {}
         self._scheduler = InferenceScheduler(
             engine,
             artifact.tokenizer(),
@@ -63,18 +69,26 @@ class LocalAnalyzer(SentenceScorer):
         device: str = "auto",
         n_threads: int = 0,
         cache_sentences: int = 0,
+        early_exit: bool = True,
         observer: Observer = NULL_OBSERVER,
     ) -> LocalAnalyzer:
         """Load the artifact in `model_dir` and check that it reproduces its golden scores on this machine.
 
         `n_threads` of 0 uses the CPU quota. The outputs of the last `cache_sentences` sentences are cached.
+        With `early_exit`, certainly harmless sentences leave a network that has an exit early.
 
         Raises:
             ArtifactError: the artifact is missing or altered, or its scores differ from the golden ones.
         """
         artifact = artifacts.load(model_dir)
         engine = open_engine(artifact, device=device, n_threads=n_threads)
-        analyzer = cls(artifact, engine, cache_sentences=cache_sentences, observer=observer)
+        analyzer = cls(
+            artifact,
+            engine,
+            cache_sentences=cache_sentences,
+            early_exit=early_exit,
+            observer=observer,
+        )
         try:
             golden = analyzer.score([row.text for row in artifact.golden()])
             artifacts.check_golden(artifact, golden)
@@ -95,9 +109,31 @@ class LocalAnalyzer(SentenceScorer):
         progress: Progress | None = None,
     ) -> Iterator[Scores]:
         """Yield the scores in blocks; each sentence's neighbours influence its scores."""
+        return self._document_scores(sentences, -math.inf, deadline=deadline, progress=progress)
+
+    def decisive_scores(
+        self,
+        sentences: Sequence[str],
+        sensitivity: Sensitivity,
+        *,
+        deadline: Deadline | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[Scores]:
+        """Yield the scores in blocks, those of sentences that left the network early as 0."""
+        leave_below = self._leave_below.get(sensitivity, -math.inf)
+        return self._document_scores(sentences, leave_below, deadline=deadline, progress=progress)
+
+    def _document_scores(
+        self,
+        sentences: Sequence[str],
+        leave_below: float,
+        *,
+        deadline: Deadline | None,
+        progress: Progress | None,
+    ) -> Iterator[Scores]:
         outputs, row_of = distinct_rows(
             sentences,
-            self._outputs,
+            partial(self._outputs, leave_below=leave_below),
             self.batch_size,
             width=self._n_types,
             deadline=deadline,
@@ -127,14 +163,20 @@ class LocalAnalyzer(SentenceScorer):
         self._check(scores)
         return scores
 
-    def _outputs(self, sentences: Sequence[str], *, deadline: Deadline | None) -> Floats:
+    def _outputs(
+        self,
+        sentences: Sequence[str],
+        *,
+        deadline: Deadline | None,
+        leave_below: float = -math.inf,
+    ) -> Floats:
         """Return the network's outputs, float32 (len(sentences), n_outputs), cached where possible."""
-        rows = self._cache.get(sentences)
+        rows = self._cache.get(sentences, leave_below)
         missing = [k for k, row in enumerate(rows) if row is None]
         self._observer.cached(len(rows) - len(missing), len(missing))
         texts = [sentences[k] for k in missing]
-        outputs = self._scheduler.outputs(texts, deadline=deadline)
-        self._cache.put(texts, outputs)
+        outputs = self._scheduler.outputs(texts, deadline=deadline, leave_below=leave_below)
+        self._cache.put(texts, outputs, leave_below)
         if len(missing) == len(sentences):
             return outputs
         for k, row in zip(missing, outputs, strict=True):

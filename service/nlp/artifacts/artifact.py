@@ -30,6 +30,8 @@ ONNX_FILE = "model.int8.onnx"
 WEIGHTS_FILE = "weights.safetensors"
 FLOAT_WEIGHTS_FILE = "weights.bf16.safetensors"
 """The weights before rounding to integers, matrices in bfloat16, the rest in float32; optional."""
+EXIT_FILE = "exit.safetensors"
+"""The heads of the exit in the middle of the network, float32; optional. Only the CPU graph reads them."""
 GOLDEN_FILE = "golden.jsonl"
 REQUIRED_FILES = (CONFIG_FILE, TOKENIZER_FILE, ONNX_FILE, WEIGHTS_FILE, GOLDEN_FILE)
 

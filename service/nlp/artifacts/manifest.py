@@ -45,6 +45,18 @@ class StoredPoints(BaseModel):
     precision: StoredPoint
 
 
+class EarlyExit(BaseModel):
+    """Where certainly harmless sentences may leave the network: an exit score for each sensitivity.
+
+    `measured` is what leaving costs and gains, for people.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    leave_below: Mapping[Sensitivity, Finite]
+    measured: Mapping[str, Any] = {}
+
+
 class Manifest(BaseModel):
     """The content of manifest.json; unknown fields are ignored.
 
@@ -63,6 +75,7 @@ class Manifest(BaseModel):
     bias: Finite
     max_length_tokens: int = Field(strict=True, ge=8, le=512)
     golden_tolerance: Positive
+    early_exit: EarlyExit | None = None
     taxonomy_version: int
     base_model: Mapping[str, Any]
     segmenter: Mapping[str, Any]

@@ -53,3 +53,17 @@ class Engine(ABC):
         Raises:
             EngineOutOfMemory: the batch does not fit into the accelerator's memory.
         """
+
+    def early_outputs(
+        self,
+        input_ids: Ints,
+        attention_mask: Ints,
+        leave_below: Floats,  # noqa: ARG002 - for engines with an exit
+    ) -> Floats:
+        """Return `outputs`, but let certainly harmless rows leave the network early if it has an exit.
+
+        `leave_below` is float32 (b,): a row leaves if its exit score is lower, and never at -inf. A row that
+        left has logits of -inf and an estimated influence on its neighbours; all others have the outputs
+        that they have without an exit.
+        """
+        return self.outputs(input_ids, attention_mask)

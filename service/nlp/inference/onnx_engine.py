@@ -12,6 +12,9 @@ from service.nlp.arrays import Floats, Ints
 from service.nlp.artifacts.artifact import ONNX_FILE, Artifact
 from service.nlp.inference.engine import CPU_LIMITS, Engine
 
+LEAVE_BELOW = "leave_below"
+"""The graph's optional input, if it has an exit: float32 (b,), see Engine.early_outputs."""
+
 
 class OnnxEngine(Engine):
     """The int8 graph in ONNX Runtime: 7-bit weights, activations quantized per token.
@@ -30,6 +33,7 @@ class OnnxEngine(Engine):
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # errors: a graph's optional input is a warning
         options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
         state = ort.capi.onnxruntime_pybind11_state
         faults = (state.Fail, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
@@ -43,8 +47,16 @@ class OnnxEngine(Engine):
                 "install the version that requirements.txt pins."
             ) from error
         self.n_outputs = sum(output.shape[-1] for output in self._session.get_outputs())
+        optional = self._session.get_overridable_initializers()
+        self._has_exit = LEAVE_BELOW in {value.name for value in optional}
 
     def outputs(self, input_ids: Ints, attention_mask: Ints) -> Floats:
-        feed = {"input_ids": input_ids, "attention_mask": attention_mask}
+        never = np.full(len(input_ids), -np.inf, np.float32)
+        return self.early_outputs(input_ids, attention_mask, never)
+
+    def early_outputs(self, input_ids: Ints, attention_mask: Ints, leave_below: Floats) -> Floats:
+        feed: dict[str, Ints | Floats] = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if self._has_exit:
+            feed[LEAVE_BELOW] = leave_below
         parts: list[Floats] = self._session.run(None, feed)
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from bisect import bisect_left
 from dataclasses import dataclass, field
@@ -26,6 +27,11 @@ class Window:
     share: float
     """1 / number of the sentence's windows."""
 
+    @property
+    def leave_below(self) -> float:
+        """Exit score below which the window leaves; -inf for over-long sentences, of which no part leaves."""
+        return self.request.leave_below if self.share == 1 else -math.inf
+
 
 @dataclass(eq=False)
 class Request:
@@ -36,6 +42,8 @@ class Request:
     """float32 (n_sentences, n_outputs), filled in window by window."""
     n_types: int
     """Risk types, so the number of outputs that are logits."""
+    leave_below: float = -math.inf
+    """Exit score below which a sentence leaves the network early; -inf: none does."""
     windows: list[Window] = field(default_factory=list)
     """Windows that no batch has taken yet, shortest first."""
     n_windows_left: int = 0

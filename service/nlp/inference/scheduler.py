@@ -8,6 +8,7 @@ request that cannot finish before its deadline at the measured pace is rejected 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 import traceback
@@ -84,11 +85,18 @@ class InferenceScheduler:
         """Width of the result of `outputs`."""
         return self._engine.n_outputs
 
-    def outputs(self, sentences: Sequence[str], *, deadline: Deadline | None = None) -> Floats:
+    def outputs(
+        self,
+        sentences: Sequence[str],
+        *,
+        deadline: Deadline | None = None,
+        leave_below: float = -math.inf,
+    ) -> Floats:
         """Return float32 (len(sentences), n_outputs), rows in the order of `sentences`.
 
         A sentence longer than the model's window is scored in overlapping windows: its logits are the maximum
-        over them, its influence on neighbours the mean.
+        over them, its influence on neighbours the mean. Sentences whose exit score is below `leave_below`
+        may leave the network early: their logits are then -inf (Engine.early_outputs).
 
         Raises:
             AnalyzerTimeout: `deadline` passed; the rest of the work is dropped.
@@ -100,7 +108,7 @@ class InferenceScheduler:
         own_logits(outputs, self._n_types)[:] = -np.inf
         if not sentences:
             return outputs
-        request = Request(deadline, outputs, self._n_types)
+        request = Request(deadline, outputs, self._n_types, leave_below)
         for row, windows in enumerate(self._tokenize(sentences)):
             request.add_sentence(row, windows)
         request.windows.sort(key=lambda w: len(w.ids))
@@ -260,8 +268,9 @@ class InferenceScheduler:
     def _forward(self, batch: list[Window]) -> None:
         """Run one forward pass and store its outputs."""
         ids, mask = pad([w.ids for w in batch])
+        leave_below = np.array([w.leave_below for w in batch], np.float32)
         began_s = time.perf_counter()
-        outputs = self._engine.outputs(ids, mask)
+        outputs = self._engine.early_outputs(ids, mask, leave_below)
         duration_s = time.perf_counter() - began_s
         if outputs.shape != (len(batch), self.n_outputs):
             raise ValueError(f"the engine returned {outputs.shape} for {len(batch)} windows")

@@ -1,11 +1,13 @@
 """Cache of the network's outputs by sentence, since documents are scanned again after small edits.
 
 A cache belongs to one loaded model, so the sentence alone is the key. It stores digests, never text.
+A sentence that left the network early is found again by scans at which it would leave as well.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import threading
 from collections import OrderedDict
@@ -30,24 +32,37 @@ class ScoreCache:
         # One array with a row for each slot: an array for each sentence would take a third more memory.
         self._rows = np.empty((0, 0), np.float32)
 
-    def get(self, sentences: Sequence[str]) -> list[Floats | None]:
-        """Return the cached outputs of each sentence, float32 (n_outputs,), or None."""
+    def get(self, sentences: Sequence[str], leave_below: float = -math.inf) -> list[Floats | None]:
+        """Return the cached outputs of each sentence, float32 (n_outputs,), or None.
+
+        Those of a sentence that left the network early count only if it left at `leave_below` or lower.
+        """
         if self._max_sentences == 0:
             return [None] * len(sentences)
         keys = [_key(sentence) for sentence in sentences]
         with self._lock:
             slots = [self._touch(key) for key in keys]
-            return [None if slot is None else self._rows[slot].copy() for slot in slots]
+            rows = [None if slot is None else self._rows[slot].copy() for slot in slots]
+        limit = np.float32(leave_below)
+        return [None if row is None or row[-1] > limit else row[:-1] for row in rows]
 
-    def put(self, sentences: Sequence[str], outputs: Floats) -> None:
-        """Store outputs, (len(sentences), n_outputs), and evict the least recently used sentences."""
+    def put(
+        self, sentences: Sequence[str], outputs: Floats, leave_below: float = -math.inf
+    ) -> None:
+        """Store outputs, (len(sentences), n_outputs), and evict the least recently used sentences.
+
+        `leave_below` is that of Engine.early_outputs at which they were computed.
+        """
         if self._max_sentences == 0 or not sentences:
             return
         keys = [_key(sentence) for sentence in sentences]
+        # The last column: at which exit score the sentence left, -inf if it stayed.
+        left_below = np.where(np.isneginf(outputs[:, :1]), np.float32(leave_below), -np.inf)
+        stored = np.concatenate([outputs, left_below.astype(np.float32)], axis=1)
         with self._lock:
             if not len(self._rows):  # the first outputs show the width
-                self._rows = np.empty((self._max_sentences, outputs.shape[1]), np.float32)
-            for key, row in zip(keys, outputs, strict=True):
+                self._rows = np.empty((self._max_sentences, stored.shape[1]), np.float32)
+            for key, row in zip(keys, stored, strict=True):
                 self._rows[self._slot(key)] = row
 
     def _touch(self, key: bytes) -> int | None:

@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 from ml.artifact.network import write_network
 from ml.artifact.relative_positions import buckets
 from service.nlp.artifacts import artifact as artifacts
+from service.nlp.artifacts.artifact import EXIT_FILE
 from service.nlp.inference.network import Network
 from service.nlp.inference.network_config import NetworkConfig
 from service.nlp.inference.onnx_engine import OnnxEngine
@@ -68,6 +70,51 @@ def test_graph_gives_a_row_the_same_outputs_in_every_batch(networks):
     for row, length in enumerate(LENGTHS):
         alone = engine.outputs(ids[row : row + 1, :length], mask[row : row + 1, :length])
         assert np.abs(alone[0] - together[row]).max() < 1e-6 * np.abs(together).max()
+
+
+@pytest.fixture(scope="module", params=KINDS, ids="-".join)
+def exits(request, tmp_path_factory):
+    """The engines of one network's graphs without an exit and with one."""
+    config, rng = config_of(*request.param), np.random.default_rng(5)
+    state = {n: v.numpy() for n, v in randomize(Network(config)).state().items()}
+    shapes = {"hidden": (7, 64), "score": (1, 7), "influence": (10, 64)}
+    heads = {f"exit.{name}.weight": rng.normal(size=shape) for name, shape in shapes.items()}
+    heads |= {f"exit.{name}.bias": rng.normal(size=shape[0]) for name, shape in shapes.items()}
+    engines = []
+    for with_heads in (False, True):
+        folder = tmp_path_factory.mktemp("artifact")
+        if with_heads:
+            save_file({n: v.astype(np.float32) for n, v in heads.items()}, folder / EXIT_FILE)
+        write_network(state, config, folder, bits=7)
+        engines.append(OnnxEngine(replace(artifacts.load(SHIPPED), path=folder), n_threads=1))
+    return engines
+
+
+def thresholds(values):
+    return np.array(values, np.float32)
+
+
+def test_row_that_stays_has_the_outputs_of_the_graph_without_an_exit(exits):
+    plain, engine = exits
+    ids, mask = batch()
+    expected = plain.outputs(ids, mask)
+    assert np.array_equal(engine.outputs(ids, mask), expected)
+    below = thresholds([np.inf, -np.inf, np.inf, -np.inf, -np.inf, np.inf])
+    outputs = engine.early_outputs(ids, mask, below)
+    difference = np.abs(outputs - expected)[[1, 3, 4]]
+    assert difference.max() < 1e-6 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("rows", [[0, 2, 5], [0, 1, 2, 3, 4, 5]])
+def test_row_that_leaves_has_no_logits_and_an_estimated_influence(exits, rows):
+    ids, mask = batch()
+    below = thresholds([np.inf if row in rows else -np.inf for row in range(len(LENGTHS))])
+    outputs = exits[1].early_outputs(ids, mask, below)
+    assert np.isneginf(outputs[rows, :5]).all()
+    assert np.isfinite(outputs[rows, 5:]).all()
+    assert np.isfinite(np.delete(outputs, rows, axis=0)).all()
+    alone = exits[1].early_outputs(ids[:1, :3], mask[:1, :3], thresholds([np.inf]))
+    assert np.abs(alone[0, 5:] - outputs[0, 5:]).max() < 1e-5
 
 
 def test_buckets_are_those_of_transformers():

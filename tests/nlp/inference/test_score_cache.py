@@ -32,6 +32,15 @@ def test_get_distinguishes_sentences_that_the_tokenizer_may(other):
     assert cache.get([other]) == [None]
 
 
+def test_get_takes_a_sentence_that_left_early_only_where_it_would_leave_again():
+    cache = ScoreCache(10)
+    left = np.array([[-np.inf, 2.0]], np.float32)
+    cache.put(["a"], left, leave_below=-1.3)
+    assert values(cache.get(["a"], leave_below=-1.3)) == left.tolist()
+    assert values(cache.get(["a"], leave_below=-1.0)) == left.tolist()
+    assert cache.get(["a"], leave_below=-2.0) == cache.get(["a"]) == [None]
+
+
 def test_put_into_a_full_cache_evicts_the_least_recently_used():
     cache = ScoreCache(2)
     cache.put(["a", "b"], ROWS[:2])

@@ -1,0 +1,114 @@
+"""Give an artifact an exit in the middle of its network, without training the network again."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from ml.artifact.manifest_writer import load_export, manifest_fields, write_manifest
+from ml.artifact.model_card import with_exit_section
+from ml.artifact.network import write_graph
+from ml.artifact.onnx_graph import build_exit_vectors
+from ml.artifact.outputs import sentence_outputs
+from ml.corpus.dataset import Example
+from ml.evaluation.exit_thresholds import ExitData, choose
+from ml.training import exit_heads
+from service.config import settings as config
+from service.errors import ConfigError
+from service.nlp.analyzers.local import LocalAnalyzer
+from service.nlp.arrays import Floats
+from service.nlp.artifacts import artifact as artifacts
+from service.nlp.artifacts.artifact import Artifact
+from service.nlp.artifacts.operating_points import risk_scores
+from service.nlp.inference.neighbour_context import own_logits
+from service.nlp.inference.network_config import NetworkConfig, read_network_config
+from service.nlp.inference.onnx_engine import OnnxEngine
+
+_CARD = "README.md"
+
+
+def add_exit(folder: Path, texts: Sequence[str], dev: Sequence[Example]) -> Artifact:
+    """Fit an exit for the calibrated artifact in `folder` and put it there, in place of an earlier one.
+
+    The heads learn from `texts`, the thresholds are chosen on `dev`, which training never saw.
+
+    Raises:
+        ArtifactError: `folder` is no artifact, or the new graph misses its golden scores.
+        ConfigError: it is registered, its network cannot have an exit, or no threshold keeps the recall.
+    """
+    artifact = load_export(folder)
+    network = read_network_config(folder / artifacts.CONFIG_FILE)
+    _check(artifact, network)
+    tensors, data = _fitted(artifact, network, texts, dev)
+    fields = manifest_fields(folder) | {"early_exit": choose(data)}
+    if not fields["early_exit"]["leave_below"]:
+        raise ConfigError(
+            f"{folder} stays as it is: on these sentences no exit keeps the recall of any operating point."
+        )
+    with tempfile.TemporaryDirectory(prefix=".exit-", dir=folder.parent) as scratch:
+        new = Path(shutil.copytree(folder, Path(scratch) / "artifact"))
+        save_file(tensors, new / artifacts.EXIT_FILE)
+        (new / artifacts.EXIT_FILE).chmod(0o644)  # safetensors writes for the owner alone
+        write_graph(network, new)
+        if (new / _CARD).is_file():
+            card = (new / _CARD).read_text(encoding="utf-8")
+            (new / _CARD).write_text(with_exit_section(card, fields), encoding="utf-8")
+        write_manifest(new, fields)
+        LocalAnalyzer.open(new, device="cpu", n_threads=1).close()  # checks the golden scores
+        folder.rename(Path(scratch) / "before")
+        new.rename(folder)
+    return artifacts.load(folder)
+
+
+def _check(artifact: Artifact, network: NetworkConfig) -> None:
+    if config.load().registry_dir in artifact.path.resolve().parents:
+        raise ConfigError(
+            f"{artifact.path} is registered, and a version never changes. Add the exit to the exported "
+            "artifact, then register it."
+        )
+    if not network.has_own_names or network.n_layers < 2:
+        raise ConfigError(
+            f"The network in {artifact.path} cannot have an exit: that takes a BERT or MPNet of two layers."
+        )
+
+
+def _fitted(
+    artifact: Artifact, network: NetworkConfig, texts: Sequence[str], dev: Sequence[Example]
+) -> tuple[dict[str, Floats], ExitData]:
+    """Return the heads, and what they say about the dev sentences."""
+    manifest, n_types = artifact.manifest, len(artifact.manifest.labels)
+    engine = OnnxEngine(artifact, n_threads=1)
+    outputs = sentence_outputs(artifact, engine, texts)
+    risk = risk_scores(manifest.probabilities(own_logits(outputs, n_types)))
+    vectors = _exit_vectors(artifact, network, texts)
+    tensors = exit_heads.fit(vectors, risk, outputs[:, n_types:])
+    sentences = [e.text for e in dev]
+    of_dev, dev_vectors = (
+        sentence_outputs(artifact, engine, sentences),
+        _exit_vectors(artifact, network, sentences),
+    )
+    if_left = np.full_like(of_dev, -np.inf)
+    if network.influence:
+        weight, bias = tensors["exit.influence.weight"], tensors["exit.influence.bias"]
+        if_left[:, n_types:] = dev_vectors @ weight.T + bias
+    scores = exit_heads.exit_scores(tensors, dev_vectors)
+    return tensors, ExitData(artifact, dev, of_dev, if_left, scores)
+
+
+def _exit_vectors(artifact: Artifact, network: NetworkConfig, texts: Sequence[str]) -> Floats:
+    """Return what the heads read for each sentence, float32 (len(texts), hidden)."""
+    with tempfile.TemporaryDirectory(prefix="riskscan-exit-") as scratch:
+        folder = Path(scratch)
+        weights = shutil.copyfile(
+            artifact.path / artifacts.WEIGHTS_FILE, folder / artifacts.WEIGHTS_FILE
+        )
+        model = build_exit_vectors(Path(weights), network)
+        (folder / artifacts.ONNX_FILE).write_bytes(model.SerializeToString())
+        engine = OnnxEngine(replace(artifact, path=folder), n_threads=1)
+        return sentence_outputs(artifact, engine, texts)
