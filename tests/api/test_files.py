@@ -108,10 +108,18 @@ def test_range_behind_the_end_is_416_with_the_size(user, session):
     assert response.headers["Content-Range"] == f"bytes */{len(PDF)}"
 
 
-@pytest.mark.parametrize("wanted", ["bytes=5-2", "bytes=0-1,5-6", "lines=1-2", "bytes=x"])
+@pytest.mark.parametrize(
+    "wanted", ["bytes=5-2", "bytes=0-1,5-6", "bytes=0-9,5-9,-1", "bytes=-0", "lines=1-2", "bytes=x"]
+)
 def test_range_that_is_malformed_or_of_several_parts_is_ignored(user, session, wanted):
     response = content(user, add(user, session), Range=wanted)
     assert (response.status_code, len(response.content)) == (200, len(PDF))
+
+
+def test_range_of_a_head_request_is_ignored(user, session):
+    url = f"{add(user, session).headers['Location']}/content"
+    head = user.http.head(url, headers={"Range": "bytes=0-9"})
+    assert (head.status_code, head.headers["Content-Length"]) == (200, str(len(PDF)))
 
 
 def test_range_of_an_older_version_returns_the_whole_file(user, session):

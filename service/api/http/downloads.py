@@ -87,8 +87,11 @@ def _shortened(name: str) -> str:
 def _wanted_range(etag: str, size_bytes: int) -> tuple[int, int] | None:
     """Return start and end of the one range that the request names; None for the whole file.
 
-    RFC 9110 lets a server ignore Range; this one ignores several ranges, other units and malformed ones.
+    RFC 9110 lets a server ignore Range; this one ignores several ranges, other units and malformed ones. It
+    defines Range for GET alone.
     """
+    if request.method != "GET":
+        return None
     wanted = parse_range_header(request.headers.get("Range"))
     is_outdated = request.headers.get("If-Range", etag) != etag
     if wanted is None or wanted.units != "bytes" or len(wanted.ranges) != 1 or is_outdated:
