@@ -27,7 +27,7 @@ from service.domain.files.files import list_files as list_page
 blueprint = APIBlueprint("files", __name__, url_prefix="/api/v1/sessions", tag="Files")
 _BYTES: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "The whole file",
+        "description": "The whole file, also if Range names several parts",
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     },
     206: {"description": "The part of the file that Range names"},
