@@ -325,3 +325,18 @@ def test_outputs_eight_callers_at_once_get_what_one_gets(open_scheduler):
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(scheduler.outputs, [SENTENCES] * 8))
     assert all(np.array_equal(t, alone) for t in together)
+
+
+class ExitEngine(LargestIdEngine):
+    """Records the threshold of each row."""
+
+    def early_outputs(self, input_ids, attention_mask, leave_below):
+        self.thresholds = [*getattr(self, "thresholds", []), *leave_below.tolist()]
+        return self.outputs(input_ids, attention_mask)
+
+
+def test_only_whole_sentences_may_leave_early(open_scheduler):
+    engine = ExitEngine()
+    open_scheduler(engine).outputs(["All is well.", "word " * 300], leave_below=-1.5)
+    assert engine.thresholds.count(-1.5) == 1
+    assert set(engine.thresholds) == {-1.5, -np.inf}
