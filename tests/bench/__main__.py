@@ -2,7 +2,17 @@
 
 import pytest
 
-from tests.bench import analyzer, engine, linear_cost, listing, memory, over_http, start, under_load
+from tests.bench import (
+    analyzer,
+    engine,
+    linear_cost,
+    listing,
+    memory,
+    over_http,
+    page,
+    start,
+    under_load,
+)
 from tests.bench.options import argument_parser, options_from
 from tests.bench.servers import end_with_the_benchmark
 
@@ -14,6 +24,7 @@ BENCHMARKS = {
     "memory": memory.run,
     "start": start.run,
     "listing": listing.run,
+    "page": page.run,
     "under-load": under_load.run,
 }
 

@@ -117,6 +117,61 @@ def test_verdict_is_undone_and_a_finding_relabelled_by_typing(live, new_page):
     assert page.locator(".finding.is-relabelled .finding-risk").text_content().startswith("Outage")
 
 
+def test_comment_stays_beside_the_verdict_when_that_changes(live, new_page):
+    page = new_page()
+    sign_up(page, live.url)
+    upload(page, "notes.txt", RISKS[0].encode())
+    page.locator("mark.is-selected").wait_for()
+    page.keyboard.press("y")
+    page.locator(".finding.is-confirmed").wait_for()
+    page.keyboard.press("c")
+    page.keyboard.type("See annex B.")
+    page.keyboard.press("Enter")
+    page.get_by_text("Comment saved.").wait_for()
+    page.locator("#findings").focus()
+    page.keyboard.press("n")
+    page.locator(".finding.is-rejected").wait_for()
+    page.reload()
+    page.locator(".finding.is-rejected").wait_for()
+    assert page.get_by_label("Comment on this finding").input_value() == "See annex B."
+
+
+def test_files_of_a_session_are_scanned_one_by_one_and_together(live, new_page):
+    page = new_page()
+    sign_up(page, live.url)
+    page.goto(f"{live.url}/sessions")
+    page.get_by_label("Name of the new session").fill("Tender")
+    page.get_by_role("button", name="New session").click()
+    page.get_by_role("heading", name="Tender").wait_for()
+    files = [
+        {"name": f"{n}.txt", "mimeType": "", "buffer": risk.encode()}
+        for n, risk in enumerate(RISKS)
+    ]
+    files.append({"name": "broken.pdf", "mimeType": "", "buffer": b"%PDF-1.7"})
+    page.locator("#file").set_input_files(files)
+    page.get_by_role("button", name="Scan 0.txt").click()
+    page.get_by_role("link", name="Review 1 finding").wait_for()
+    page.get_by_role("button", name="Scan all").click()
+    page.locator("#files .bad").wait_for()
+    assert page.get_by_role("link", name="Review 1 finding").count() == 3
+    shoot(page, "session-scanned")
+    page.get_by_role("link", name="Review 1 finding").first.click()
+    page.locator("#review[data-ready=true]").wait_for()
+
+
+def test_scan_of_somebody_else_has_no_button_to_delete_it(live, new_page, reviewer):
+    own, other = new_page(), new_page()
+    sign_up(own, live.url)
+    upload(own, "somebody-elses.txt", RISKS[0].encode())
+    log_in(other, live.url, reviewer)
+    other.get_by_label("Whose scans").select_option("reviewable")
+    row = other.get_by_role("row", name="somebody-elses.txt")
+    row.first.wait_for()
+    assert row.get_by_role("button", name="Delete").count() == 0
+    own.goto(live.url)
+    own.get_by_role("button", name="Delete the scan of somebody-elses.txt").wait_for()
+
+
 def test_scores_of_any_sentence_and_words_that_carry_them_are_shown_by_keyboard(live, new_page):
     page = new_page()
     sign_up(page, live.url)

@@ -98,6 +98,7 @@ export class FindingList {
       this.#why(entry),
       entry.feedback?.carried_from ? el("p", { class: "sub" }, "Your verdict is from ", el("a", { href: `/scans/${entry.feedback.carried_from}`, text: "an earlier scan of this document" }), ".") : null,
       entry.kind === "finding" ? this.#buttons(entry) : el("p", { class: "sub", text: "You can take the report back with Undo." }),
+      entry.kind === "finding" ? this.#comment(entry) : null,
       others].filter(Boolean));
     if (entry.kind === "finding" && this.actions.isReviewer) this.#showOthers(entry, others);
   }
@@ -120,6 +121,16 @@ export class FindingList {
       button("confirmed", "Confirm", "y", () => this.actions.confirm()),
       button("rejected", "Reject", "n", () => this.actions.reject()),
       button("relabelled", "Relabel", "r", () => this.actions.relabel()));
+  }
+
+  /** The visitor's comment, which belongs to a verdict. */
+  #comment(entry) {
+    const form = el("form", { class: "comment" },
+      el("input", { type: "text", id: "comment", maxlength: 2000, value: entry.feedback?.comment || "", disabled: !entry.feedback, autocomplete: "off",
+        placeholder: entry.feedback ? "Comment" : "Comment, after a verdict", "aria-label": "Comment on this finding" }),
+      el("button", { class: "button small", disabled: !entry.feedback, text: "Save" }));
+    form.addEventListener("submit", (event) => { event.preventDefault(); this.actions.comment(entry, form.elements.comment.value.trim()); });
+    return form;
   }
 
   async #showOthers(entry, place) {

@@ -3,6 +3,7 @@ import { get, query, remove, upload } from "./api.js";
 import { byId, bytes, complain, debounced, el, time, toast } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
 
+const account = document.querySelector("meta[name=account]").content;
 const rows = document.querySelector("#scans tbody");
 let cursor = null;
 let generation = 0;
@@ -16,7 +17,7 @@ function scanRow(scan) {
     el("td", { class: "num" }, el("span", { text: scan.n_findings.toLocaleString() }), el("span", { class: "sub narrow-only", text: scan.n_findings === 1 ? " finding" : " findings" })),
     el("td", { class: "sub wide-only" }, scan.source === "llm" ? "LLM" : "Model"),
     el("td", { class: "sub nowrap" }, time(scan.timestamp)),
-    el("td", { class: "num" }, del));
+    el("td", { class: "num" }, scan.user_id === account ? del : null)); // only owners delete
   del.addEventListener("click", () => deleteScan(scan, name, row));
   return row;
 }

@@ -91,12 +91,19 @@ export class Review extends EventTarget {
   /** Stores a verdict on a finding and, if `goOn`, selects the next open one. */
   async judge(entry, body, { goOn = true } = {}) {
     const before = entry.feedback;
+    if (before?.comment && !("comment" in body)) body.comment = before.comment; // a new verdict keeps it
     const following = this.#following(entry);
     await this.#store(entry, () => put(`${this.path}/findings/${entry.id}/feedback`, body));
     this.undoable.push({ entry, before });
     this.#emit("change", entry);
     if (goOn && following) this.select(following);
     else this.#emit("select");
+  }
+
+  /** Stores a comment beside the verdict, or removes it. */
+  comment(entry, text) {
+    const body = bodyOf({ ...entry.feedback, comment: null });
+    return this.judge(entry, text ? { ...body, comment: text } : { ...body, comment: undefined }, { goOn: false });
   }
 
   /** Reports a missed risk; `span` has start, end and context. */

@@ -85,6 +85,10 @@ function actionsOn(review, pane) {
       getSelection().removeAllRanges();
       toast("Marked as missed.");
     }),
+    comment: (entry, text) => attempt(async () => {
+      await review.comment(entry, text);
+      toast(text ? "Comment saved." : "Comment removed.");
+    })(),
     why: pane && attempt(async () => {
       const span = spanOfInterest(review, pane);
       if (!span) { toast("Select a finding or a sentence first."); return; }
@@ -102,7 +106,7 @@ function areKeysOn() {
 function listenToKeys(review, actions) {
   const help = () => { byId("keys-on").checked = areKeysOn(); byId("help").showModal(); };
   const keys = {
-    j: () => review.step(1), k: () => review.step(-1), y: actions.confirm, n: actions.reject, r: actions.relabel, m: actions.mark, u: actions.undo, w: actions.why,
+    j: () => review.step(1), k: () => review.step(-1), y: actions.confirm, n: actions.reject, r: actions.relabel, m: actions.mark, u: actions.undo, c: () => byId("comment")?.focus(), w: actions.why,
     "]": () => actions.sentence(1), "[": () => actions.sentence(-1), "?": help,
   };
   document.addEventListener("keydown", (event) => {

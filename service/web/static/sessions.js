@@ -4,6 +4,8 @@ import { byId, bytes, complain, count, el, time } from "./ui.js";
 
 let sessions = [];
 let selected = null;
+let listed = [];
+const outcomes = new Map();
 
 const attempt = (work) => async (event) => { event?.preventDefault(); try { await work(event); } catch (error) { complain(error); } };
 
@@ -29,12 +31,46 @@ async function loadSessions() {
     el("span", { class: "pick-name", text: session.name }), el("span", { class: "sub", text: `${count(session.n_files, "file")}, ${bytes(session.size_bytes)}` })))));
 }
 
+/** Scans files of the selected session, in as many requests as it takes, and shows what each gave. */
+async function scan(files) {
+  const session = selected;
+  let left = files.map(({ id }) => id);
+  for (const id of left) outcomes.set(id, { status: "waits" });
+  showOutcomes();
+  try {
+    while (left.length) {
+      const { items, n_not_done: nLeft } = await post(`/sessions/${session.id}/scan`, { file_ids: left });
+      for (const item of items) outcomes.set(item.file_id, item.status === "not_done" ? { status: "waits" } : item);
+      showOutcomes();
+      if (nLeft === left.length) throw new Error("The service could not scan these files in its time. Scan them one by one.");
+      left = items.filter(({ status }) => status === "not_done").map((item) => item.file_id);
+    }
+  } finally {
+    for (const [id, { status }] of outcomes) if (status === "waits") outcomes.delete(id);
+    showOutcomes();
+  }
+}
+
+function outcomeOf(file) {
+  const outcome = outcomes.get(file.id);
+  if (!outcome) return el("button", { class: "button small", type: "button", text: "Scan", "aria-label": `Scan ${file.name}`, onclick: attempt(() => scan([file])) });
+  if (outcome.status === "waits") return el("span", { class: "sub", text: "Scanning\u2026" });
+  if (outcome.scan_id) return el("a", { class: "button small primary", href: `/scans/${outcome.scan_id}`, text: `Review ${count(outcome.n_findings, "finding")}` });
+  return el("span", { class: "bad", role: "alert", text: outcome.problem?.detail || "It could not be scanned." });
+}
+
+function showOutcomes() {
+  for (const cell of document.querySelectorAll("#files [data-file]")) cell.replaceChildren(outcomeOf(listed.find(({ id }) => id === cell.dataset.file)));
+  byId("scan-all").disabled = [...outcomes.values()].some(({ status }) => status === "waits");
+}
+
 function fileRow(file) {
   const place = `/sessions/${selected.id}/files/${file.id}`;
   return el("tr", {},
     el("td", {}, el("a", { class: "title", href: `/api/v1${place}/content`, download: file.name, text: file.name }), file.pages ? el("span", { class: "sub", text: ` ${count(file.pages, "page")}` }) : null),
     el("td", { class: "num sub nowrap", text: bytes(file.size_bytes) }),
     el("td", { class: "sub nowrap" }, time(file.created_at)),
+    el("td", { class: "nowrap", dataset: { file: file.id } }, outcomeOf(file)),
     el("td", { class: "num" }, el("button", { class: "button small quiet danger", type: "button", text: "Delete", "aria-label": `Delete ${file.name}`,
       onclick: attempt(async () => { if (confirm(`Delete ${file.name}?`)) { await remove(place); await load(); } }) })));
 }
@@ -44,6 +80,8 @@ async function load() {
   byId("files-card").hidden = !selected;
   if (!selected) return;
   const files = await allOf(`/sessions/${selected.id}/files`);
+  listed = files;
+  byId("scan-all").hidden = files.length === 0;
   byId("session-name").textContent = selected.name;
   document.querySelector("#files tbody").replaceChildren(...files.map(fileRow));
   byId("files").hidden = files.length === 0;
@@ -73,6 +111,7 @@ byId("new-session").addEventListener("submit", attempt(async () => {
   byId("name").value = "";
   await load();
 }));
+byId("scan-all").addEventListener("click", attempt(() => scan(listed)));
 byId("rename").addEventListener("click", attempt(async () => {
   const name = prompt("Name of the session", selected.name);
   if (name?.trim()) { await put(`/sessions/${selected.id}`, { name: name.trim() }); await load(); }
