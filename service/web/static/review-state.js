@@ -1,34 +1,30 @@
 // The findings of a scan with the visitor's verdicts: filters, selection, verdicts and their undo. No elements here.
 import { get, post, put, query, remove } from "./api.js";
 
+const FIRST_FINDINGS = 200;
 const FINDINGS_PER_PAGE = 1000;
 const FEEDBACK_PER_PAGE = 100;
 
-async function allPages(path, parameter, perPage) {
+async function allPages(path, parameter, perPage, next = null) {
   const items = [];
-  let next = null;
+  let after = next;
   do {
-    const page = await get(path + query({ per_page: perPage, [parameter]: next }));
+    const page = await get(path + query({ per_page: perPage, [parameter]: after }));
     items.push(...page.items);
-    next = page[`next_${parameter}`];
-  } while (next !== null);
+    after = page[`next_${parameter}`];
+  } while (after !== null);
   return items;
 }
 
-/** Fetches all findings of a scan and the feedback that the visitor may see. */
-export function fetchEntries(scanId) {
-  return Promise.all([
-    allPages(`/scans/${scanId}/findings`, "after", FINDINGS_PER_PAGE),
-    allPages(`/scans/${scanId}/feedback`, "cursor", FEEDBACK_PER_PAGE),
-  ]);
-}
+/** Fetches the first findings of a scan: enough for what one sees at once. */
+export const fetchFirst = (scanId) => get(`/scans/${scanId}/findings${query({ per_page: FIRST_FINDINGS })}`);
 
 /** Returns the verdict on an entry: open, confirmed, rejected, relabelled or missed. */
 export const verdictOf = (entry) => entry.feedback?.verdict || "open";
 
 /** Emits "change" with the changed entry, "select" and "filter". */
 export class Review extends EventTarget {
-  constructor(scan, taxonomy, [findings, feedback]) {
+  constructor(scan, taxonomy, first) {
     super();
     this.scan = scan;
     this.taxonomy = taxonomy;
@@ -36,11 +32,23 @@ export class Review extends EventTarget {
     this.selected = null;
     this.undoable = [];
     this.path = `/scans/${scan.scan_id}`;
-    this.entries = [
-      ...findings.map((finding) => ({ ...finding, key: `f${finding.id}`, kind: "finding" })),
-      ...feedback.filter((row) => row.verdict === "missed").map((row) => this.#missedEntry(row)),
-    ];
+    this.entries = first.items.map(findingEntry);
+    this.nextAfter = first.next_after;
     this.#sort();
+  }
+
+  /** Fetches what `fetchFirst` left: the other findings, and the missed risks that the visitor may see. */
+  async loadRest() {
+    const [findings, feedback] = await Promise.all([
+      this.nextAfter === null ? [] : allPages(`${this.path}/findings`, "after", FINDINGS_PER_PAGE, this.nextAfter),
+      allPages(`${this.path}/feedback`, "cursor", FEEDBACK_PER_PAGE),
+    ]);
+    const known = new Set(this.entries.map(({ key }) => key));
+    const missed = feedback.filter((row) => row.verdict === "missed").map((row) => this.#missedEntry(row)).filter(({ key }) => !known.has(key));
+    if (!findings.length && !missed.length) return;
+    this.entries.push(...findings.map(findingEntry), ...missed);
+    this.#sort();
+    this.#emit("filter");
   }
 
   get nReviewed() { return this.entries.filter((entry) => verdictOf(entry) !== "open").length; }
@@ -171,6 +179,8 @@ export class Review extends EventTarget {
 
   #emit(name, detail) { this.dispatchEvent(new CustomEvent(name, { detail })); }
 }
+
+const findingEntry = (finding) => ({ ...finding, key: `f${finding.id}`, kind: "finding" });
 
 function bodyOf(row) {
   const body = { verdict: row.verdict };

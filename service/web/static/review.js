@@ -2,7 +2,7 @@
 import { ApiError, get } from "./api.js";
 import { byId, complain, count, el, time, toast } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
-import { Review, fetchEntries, verdictOf } from "./review-state.js";
+import { Review, fetchFirst, verdictOf } from "./review-state.js";
 import { TextPane } from "./text-pane.js";
 import { FindingList } from "./finding-list.js";
 import { pickTypes } from "./picker.js";
@@ -121,8 +121,17 @@ function listenToKeys(review, actions) {
 }
 
 function listenToFilters(review) {
-  const options = review.categories().map(({ category, title, n }) => el("option", { value: category, text: `${title} (${n})` }));
-  byId("f-category").append(...options);
+  const all = byId("f-category").firstElementChild;
+  let nShown = -1;
+  const fill = () => {
+    if (nShown === review.entries.length) return;
+    nShown = review.entries.length;
+    const { value } = byId("f-category");
+    byId("f-category").replaceChildren(all, ...review.categories().map(({ category, title, n }) => el("option", { value: category, text: `${title} (${n})` })));
+    byId("f-category").value = value;
+  };
+  fill();
+  review.addEventListener("filter", fill);
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
   byId("filters").addEventListener("change", () => review.setFilters({
     category: byId("f-category").value, verdict: byId("f-verdict").value, score: Number(byId("f-score").value) }));
@@ -165,8 +174,8 @@ async function loadDocument(scan) {
 
 async function start() {
   const scanning = get(`/scans/${page.dataset.scan}`);
-  const [scan, document_, taxonomy, entries] = await Promise.all([scanning, scanning.then(loadDocument), loadTaxonomy(), fetchEntries(page.dataset.scan)]);
-  const review = new Review(scan, taxonomy, entries);
+  const [scan, document_, taxonomy, first] = await Promise.all([scanning, scanning.then(loadDocument), loadTaxonomy(), fetchFirst(page.dataset.scan)]);
+  const review = new Review(scan, taxonomy, first);
   showHead(review, document_);
   const pane = document_?.pages.length ? new TextPane(review, document_) : null;
   const actions = actionsOn(review, pane);
@@ -177,14 +186,21 @@ async function start() {
   listenToViews(review);
   if (document_) listenToHistory(review, document_, { isOwn: document_.user_id === page.dataset.visitor });
   listenToSelection(pane, actions);
-  review.addEventListener("change", () => showProgress(review));
+  for (const kind of ["change", "filter"]) review.addEventListener(kind, () => showProgress(review));
   showProgress(review);
   page.dataset.ready = "true";
   const place = new URLSearchParams(location.search);
-  if (pane && place.has("at")) { await pane.showSentence(Number(place.get("at"))); return; }
-  const wanted = place.get("finding");
-  const first = review.byKey(`f${wanted}`) || review.entries.find((entry) => verdictOf(entry) === "open") || review.entries[0];
-  if (first) review.select(first);
+  const rest = review.loadRest().catch(complain);
+  if (pane && place.has("at")) { await pane.showSentence(Number(place.get("at"))); await rest; return; }
+  const wanted = `f${place.get("finding")}`;
+  const selectOne = () => {
+    const entry = review.byKey(wanted) || review.entries.find((other) => verdictOf(other) === "open") || review.entries[0];
+    if (entry) review.select(entry);
+  };
+  const isPending = place.has("finding") && !review.byKey(wanted);
+  if (!isPending) selectOne();
+  await rest;
+  if (isPending || !review.selected) selectOne();
 }
 
 start().catch((error) => {
