@@ -156,12 +156,17 @@ def list_text(
     return session.scalars(query.order_by(DocumentText.n)).all()
 
 
-def forget_scan(session: Session, document_id: UUID) -> None:
-    """Count one scan less of a document; delete the document with its text if that was the last."""
+def forget_scan(session: Session, document_id: UUID) -> str | None:
+    """Count one scan less of a document; delete the document with its text if that was the last.
+
+    Returns the hash of the original of a deleted document.
+    """
     document = Document.id == document_id
     connection = session.connection()
     connection.execute(update(Document).where(document).values(n_scans=Document.n_scans - 1))
-    connection.execute(delete(Document).where(document, Document.n_scans <= 0))
+    original = session.scalar(select(Document.original_sha256).where(document))
+    deletion = delete(Document).where(document, Document.n_scans <= 0)
+    return original if connection.execute(deletion).rowcount else None
 
 
 def delete_document(session: Session, document_id: UUID, user_id: UUID) -> bool:

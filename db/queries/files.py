@@ -10,7 +10,7 @@ from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from db.queries.pages import Position, newest_first
-from db.tables import File, WorkSession
+from db.tables import Document, File, WorkSession
 
 
 def add_work_session(session: Session, work_session: WorkSession) -> None:
@@ -111,9 +111,12 @@ def set_pages(session: Session, user_id: UUID, file_id: UUID, pages: int) -> Non
 
 
 def used_bytes(session: Session, user_id: UUID) -> int:
-    """Return the bytes of a user's files; the same bytes count once."""
-    once = select(File.sha256, File.size_bytes).where(File.user_id == user_id).distinct().subquery()
-    return int(session.scalar(select(func.sum(once.c.size_bytes))) or 0)
+    """Return the bytes of a user's files and of the originals of documents; in each the same count once."""
+    files = select(File.sha256, File.size_bytes).where(File.user_id == user_id)
+    stored = (Document.user_id == user_id, Document.original_sha256.is_not(None))
+    originals = select(Document.original_sha256, Document.size_bytes).where(*stored)
+    once = (query.distinct().subquery() for query in (files, originals))
+    return sum(int(session.scalar(select(func.sum(part.c.size_bytes))) or 0) for part in once)
 
 
 def has_bytes(session: Session, user_id: UUID, sha256: str) -> bool:

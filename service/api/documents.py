@@ -6,12 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from apiflask import APIBlueprint
+from flask import Response
 from marshmallow import RAISE
 
 from db import tables
 from db.tables import Scope
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
+from service.api.http.downloads import BYTES, download
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
 from service.api.http.rate_limits import limit_documents
@@ -35,6 +37,7 @@ from service.domain.document_storage import missing_text_reason
 from service.domain.documents import documents
 from service.domain.documents.documents import TextRange, Wanted
 from service.domain.documents.scores import ExplainedSentence, ScoredRange
+from service.domain.originals import original_sha256
 from service.domain.reviews.reviews import visible_owner
 from service.domain.scans.scans import StoredScan
 
@@ -133,6 +136,24 @@ def get_words(document_id: UUID, query: dict[str, Any]) -> ExplainedSentence:
     return services().document_scores.explain(owner_id, document_id, **query)
 
 
+@blueprint.get("/<uuid:document_id>/original")
+@blueprint.auth_required(auth)
+@key_scope(Scope.READ)
+@blueprint.doc(
+    summary="Download the original of a document, or the part that Range names", responses=BYTES
+)
+def get_original(document_id: UUID) -> Response:
+    owner_id = visible_owner(current_user())
+    document = services().transactions.read(documents.find_document, owner_id, document_id)
+    return download(
+        lambda start, end: services().originals.open(document, start=start, end=end),
+        size_bytes=document.size_bytes,
+        sha256=original_sha256(document),
+        name=document.name or "document",
+        media_type=document.media_type,
+    )
+
+
 @blueprint.post("/<uuid:document_id>/scan")
 @blueprint.auth_required(auth)
 @key_scope(Scope.SCAN)
@@ -167,15 +188,22 @@ def scan_again(
 @blueprint.doc(summary="Delete a document with its text, scans, findings and feedback")
 def delete_document(document_id: UUID, query: dict[str, str]) -> str:
     all_versions = query["versions"] == "all"
-    services().transactions.run(
-        documents.delete_document, current_user().id, document_id, all_versions=all_versions
+    user_id = current_user().id
+    deleted = services().transactions.run(
+        documents.delete_document, user_id, document_id, all_versions=all_versions
     )
+    services().originals.discard(user_id, deleted)
     return ""
 
 
 def _summary(document: tables.Document) -> dict[str, Any]:
     columns = {name: getattr(document, name) for name in _COLUMNS}
-    return {**columns, "text_reason": missing_text_reason(document)}
+    has_original = document.original_sha256 is not None
+    return {
+        **columns,
+        "text_reason": missing_text_reason(document),
+        "original_stored": has_original,
+    }
 
 
 def _scan(scan: tables.Scan) -> dict[str, Any]:

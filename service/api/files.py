@@ -13,7 +13,7 @@ from marshmallow import RAISE
 from db.tables import File, Scope
 from service.api.current import services
 from service.api.http.authentication import auth, caller_key, current_user
-from service.api.http.downloads import download
+from service.api.http.downloads import BYTES, download
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
 from service.api.http.problem_document import problem
@@ -25,15 +25,6 @@ from service.domain.files.files import choose_files
 from service.domain.files.files import list_files as list_page
 
 blueprint = APIBlueprint("files", __name__, url_prefix="/api/v1/sessions", tag="Files")
-_BYTES: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The whole file, also if Range names several parts",
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-    },
-    206: {"description": "The part of the file that Range names"},
-    304: {"description": "The file is unchanged"},
-    416: {"description": "The file ends before the range"},
-}
 
 
 @blueprint.post("/<uuid:session_id>/files")
@@ -70,7 +61,7 @@ def get_file(session_id: UUID, file_id: UUID) -> File:
 @blueprint.get("/<uuid:session_id>/files/<uuid:file_id>/content")
 @blueprint.auth_required(auth)
 @key_scope(Scope.READ)
-@blueprint.doc(summary="Download a file, or the part that Range names", responses=_BYTES)
+@blueprint.doc(summary="Download a file, or the part that Range names", responses=BYTES)
 def download_file(session_id: UUID, file_id: UUID) -> Response:
     files = services().files
     file = files.get(current_user().id, file_id, work_session_id=session_id)

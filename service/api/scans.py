@@ -142,7 +142,9 @@ def get_scan(scan_id: UUID) -> StoredScan:
     summary="Delete a scan with its findings and feedback, and its document if no other scan has it"
 )
 def delete_scan(scan_id: UUID) -> str:
-    services().transactions.run(scans.delete_scan, current_user().id, scan_id)
+    user_id = current_user().id
+    deleted = services().transactions.run(scans.delete_scan, user_id, scan_id)
+    services().originals.discard(user_id, deleted)
     return ""
 
 

@@ -43,6 +43,7 @@ def put_settings(body: dict[str, Any]) -> Preferences:
         ScanDefaults(body["sensitivity"], body["force_llm"], body["thresholds"]),
         retention_days=body["retention_days"],
         store_text=body["store_text"],
+        store_original=body["store_original"],
     )
     services().transactions.run(settings.put_settings, current_user().id, chosen)
     return chosen

@@ -21,22 +21,23 @@ def files() -> None:
 )
 def verify(*, repair: bool) -> None:
     """Compare the bytes on disk with the database; exit with 1 if faults remain."""
-    from service.domain.audit import Actor  # noqa: PLC0415 - loads the database's libraries
+    from service.domain import originals  # noqa: PLC0415 - loads the database's libraries
+    from service.domain.audit import Actor  # noqa: PLC0415
     from service.domain.files.files import FOLDER  # noqa: PLC0415
-    from service.domain.files.verification import Verification  # noqa: PLC0415
+    from service.domain.files.verification import FileRows, Verification  # noqa: PLC0415
 
     config = settings.load()
-    folder = config.data_dir / FOLDER
-    n_faults = 0
+    kinds = ((FOLDER, FileRows()), (originals.FOLDER, originals.OriginalRows()))
+    n_faults, actor = 0, Actor.current_operator()
     with open_services(config, limit_statements=False) as services:
-        verification = Verification(
-            services.transactions, folder, repair=repair, actor=Actor.current_operator()
-        )
-        for finding in verification.run():
-            n_faults += 1
-            click.echo(f"{finding.fault}: {finding.name} (user {finding.user_id})")
+        for name, rows in kinds:
+            folder = config.data_dir / name
+            checks = Verification(services.transactions, folder, rows, repair=repair, actor=actor)
+            for finding in checks.run():
+                n_faults += 1
+                click.echo(f"{finding.fault}: {finding.name} (user {finding.user_id}, {name})")
     if not n_faults:
-        click.echo(f"The files in {folder} agree with the database.")
+        click.echo(f"The files and originals in {config.data_dir} agree with the database.")
     elif repair:
         click.echo(f"Mended: {n_faults}.")
     else:

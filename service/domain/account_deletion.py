@@ -13,6 +13,7 @@ from db.tables import User
 from service.domain.accounts import user_admin
 from service.domain.audit import Actor
 from service.domain.files.files import Files
+from service.domain.originals import Originals
 from service.domain.scans.retention import delete_scans
 from service.domain.transactions import Transactions
 
@@ -20,9 +21,10 @@ from service.domain.transactions import Transactions
 class AccountDeletion:
     """Deletes accounts. The audit trail and verdicts on other users' scans stay, under the account's id."""
 
-    def __init__(self, transactions: Transactions, files: Files) -> None:
+    def __init__(self, transactions: Transactions, files: Files, originals: Originals) -> None:
         self._transactions = transactions
         self._files = files
+        self._originals = originals
 
     def delete(self, email: str, *, actor: Actor) -> User:
         """Delete an account; return its last row.
@@ -36,7 +38,15 @@ class AccountDeletion:
         run = self._transactions.run
         user = run(user_admin.disable, email, actor=actor)
         delete_scans(
-            self._transactions, user.id, before=datetime.now(UTC), reason="account deleted"
+            self._transactions,
+            self._originals.discard,
+            user.id,
+            before=datetime.now(UTC),
+            reason="account deleted",
         )
-        self._files.remove_user(user.id, lambda: run(user_admin.delete, email, actor=actor))
+
+        def delete_row() -> None:
+            run(user_admin.delete, email, actor=actor)
+
+        self._files.remove_user(user.id, lambda: self._originals.remove_user(user.id, delete_row))
         return user

@@ -19,6 +19,7 @@ from db.engines import open_unpooled_engine
 from service.config.development_keys import with_development_keys
 from service.config.settings import Config
 from service.config.shipped_model import shipped_folders
+from service.domain import originals
 from service.domain.account_deletion import AccountDeletion
 from service.domain.accounts.accounts import Accounts
 from service.domain.accounts.tokens import TokenMaker
@@ -34,6 +35,7 @@ from service.domain.documents.scores import DocumentScores
 from service.domain.egress.recorder import EgressRecorder, delete_old
 from service.domain.file_scans import FileScans
 from service.domain.files.files import FOLDER, Files
+from service.domain.originals import Originals
 from service.domain.rate_limits import RateLimit
 from service.domain.readiness import Readiness
 from service.domain.reviews.export import FeedbackExport
@@ -219,6 +221,7 @@ class Services:
             store_text=self.config.store_text,
             sample_share=self.config.review_sample_share,
             observer=self.metrics,
+            keep_original=self.originals.keeping,
             report=self.scan_reporter.report,
         )
 
@@ -233,13 +236,18 @@ class Services:
         )
 
     @cached_property
+    def originals(self) -> Originals:
+        folder = self.config.data_dir / originals.FOLDER
+        return Originals(self.transactions, folder, quota_bytes=self.config.user_quota_bytes)
+
+    @cached_property
     def document_scores(self) -> DocumentScores:
         timeout_s = self.config.ai_timeout_s
         return DocumentScores(self.transactions, lambda: self.pipeline, timeout_s=timeout_s)
 
     @cached_property
     def account_deletion(self) -> AccountDeletion:
-        return AccountDeletion(self.transactions, self.files)
+        return AccountDeletion(self.transactions, self.files, self.originals)
 
     @cached_property
     def file_scans(self) -> FileScans:
@@ -302,10 +310,12 @@ class Services:
         days = self.config.api_interaction_days
         return CleanUp(
             {
-                "scans": partial(delete_old_scans, self.transactions),
+                "scans": partial(delete_old_scans, self.transactions, self.originals.discard),
                 "api_interactions": partial(delete_old, self.transactions, days=days),
                 "files of deleted accounts": self.files.finish_removals,
                 "unfinished uploads": self.files.remove_leftovers,
+                "originals of deleted accounts": self.originals.finish_removals,
+                "unfinished originals": self.originals.remove_leftovers,
             }
         )
 

@@ -103,6 +103,7 @@ TABLE = {
     ("GET", "/api/v1/documents"): replace(ACCOUNTS, scope="read"),
     ("GET", DOCUMENT): READERS,
     ("GET", f"{DOCUMENT}/text"): READERS,
+    ("GET", f"{DOCUMENT}/original"): READERS,
     ("GET", f"{DOCUMENT}/scores"): replace(READERS, query=RANGE),
     ("GET", f"{DOCUMENT}/words"): replace(READERS, query={**RANGE, "risk_type": "outage"}),
     ("POST", f"{DOCUMENT}/scan"): replace(OWNER, scope="scan"),
@@ -163,7 +164,9 @@ def new_places(accounts):
 
 def add_places(accounts):
     owner = accounts["owner"]
-    scan_id = owner.scan(TEXT).json()["scan_id"]
+    owner.http.put("/api/v1/settings", json={"store_original": True}).raise_for_status()
+    form = {"file": ("plan.txt", TEXT.encode())}
+    scan_id = owner.http.post("/api/v1/scan", files=form).json()["scan_id"]
     scan = f"/api/v1/scans/{scan_id}"
     verdicts = {name: judge(accounts[name], scan, 1) for name in ("owner", "reviewer", "admin")}
     for name in ("reviewer", "admin"):

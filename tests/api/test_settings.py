@@ -19,6 +19,7 @@ DEFAULTS = {
     "thresholds": {},
     "retention_days": None,
     "store_text": "full",
+    "store_original": False,
 }
 
 
@@ -42,6 +43,7 @@ def test_put_replaces_all_settings_and_get_returns_them(user, new_user):
         "thresholds": {"budget": 0.5, "schedule": 1.0},
         "retention_days": 30,
         "store_text": "none",
+        "store_original": True,
     }
     assert choose(user, **own) == user.http.get(SETTINGS).json() == own
     assert choose(user, retention_days=7) == {**DEFAULTS, "retention_days": 7}

@@ -13,6 +13,7 @@ from db.queries import deployments, users
 from db.queries.audit import list_events
 from db.tables import DeploymentKind, Role
 from service.config.settings import load
+from service.domain.originals import Originals
 from service.domain.reviews.reviews import Reviews
 from service.domain.scans.scans import Scans
 from service.domain.transactions import Transactions, open_database
@@ -122,12 +123,23 @@ def reported():
 
 
 @pytest.fixture
-def scans(transactions, pipeline, reported):
+def originals(transactions, tmp_path):
+    return Originals(transactions, tmp_path / "originals", quota_bytes=1_000)
+
+
+@pytest.fixture
+def scans(transactions, pipeline, reported, originals):
     def report(_result, *, duration_s, scan_id):
         assert duration_s >= 0
         reported.append(scan_id)
 
-    return Scans(transactions, pipeline, secret_key="k" * 32, report=report)
+    return Scans(
+        transactions,
+        pipeline,
+        secret_key="k" * 32,
+        keep_original=originals.keeping,
+        report=report,
+    )
 
 
 @pytest.fixture

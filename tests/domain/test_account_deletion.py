@@ -12,7 +12,9 @@ from service.domain.account_deletion import AccountDeletion
 from service.domain.audit import Actor
 from service.domain.files import work_sessions
 from service.domain.files.files import Files, Upload
+from service.domain.preferences import Preferences
 from service.errors import Conflict, NotFound, StorageUnavailable
+from service.nlp.pipeline import Submission
 from tests.support.documents import ROOT
 from tests.support.waiting import PATIENCE_S
 
@@ -49,8 +51,18 @@ def files(transactions, folder):
 
 
 @pytest.fixture
-def deletion(transactions, files):
-    return AccountDeletion(transactions, files)
+def deletion(transactions, files, originals):
+    return AccountDeletion(transactions, files, originals)
+
+
+def test_deletion_removes_originals(deletion, scans, user, tmp_path):
+    keep = Preferences(store_original=True)
+    submission = Submission(data=b"A tight budget.", filename="a.txt")
+    scan = scans.create(user.id, submission, key=None, preferences=keep).scan
+    folder = tmp_path / "originals" / user.id.hex
+    assert [path.name for path in folder.glob("??/*")] == [scan.document_sha256]
+    deletion.delete(user.email, actor=OPERATOR)
+    assert not folder.exists()
 
 
 @pytest.fixture

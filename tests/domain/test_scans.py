@@ -79,10 +79,16 @@ def test_create_with_a_used_key_and_a_given_default_conflicts(scans, user):
 
 
 def test_create_stores_a_hash_of_the_request_that_needs_the_secret(
-    transactions, scans, pipeline, user, add_user
+    transactions, scans, pipeline, originals, add_user
 ):
-    other = Scans(transactions, pipeline, secret_key="o" * 32, report=lambda *_, **__: None)
-    owners = ((scans, user.id), (other, add_user().id))
+    other = Scans(
+        transactions,
+        pipeline,
+        secret_key="o" * 32,
+        keep_original=originals.keeping,
+        report=lambda *_, **__: None,
+    )
+    owners = ((scans, add_user().id), (other, add_user().id))
     stored = {maker.create(owner, RISKY, key="k").scan.request_sha256 for maker, owner in owners}
     assert len(stored - {RISKY.fingerprint()}) == 2
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote
 
 from flask import Response, request
@@ -14,8 +15,18 @@ from service.api.http.wsgi_environ import ON_DISK_KEY
 from service.domain.files.file_range import FileRange
 from service.errors import RangeNotSatisfiable
 
-CONTENT_PATHS = ("/content",)
+CONTENT_PATHS = ("/content", "/original")
 """Ends of the paths that send bytes; their clients need not accept JSON."""
+BYTES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The whole file, also if Range names several parts",
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    },
+    206: {"description": "The part of the file that Range names"},
+    304: {"description": "The file is unchanged"},
+    416: {"description": "The file ends before the range"},
+}
+"""Responses of such a path, for the OpenAPI document."""
 _MAX_NAME_BYTES = 200  # file systems take 255; browsers add an ending while they download
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
 _DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*(\.|$)")

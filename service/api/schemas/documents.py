@@ -155,6 +155,9 @@ class DocumentSummaryOut(Schema):
         allow_none=True,
         metadata={"description": "Why the text is not stored, in a sentence; null if it is."},
     )
+    original_stored = Boolean(
+        required=True, metadata={"description": "Whether the bytes of the upload are stored."}
+    )
     version = Integer(
         required=True,
         metadata={"description": "1 for a document that was scanned as a new one, and so on."},

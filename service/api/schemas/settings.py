@@ -29,6 +29,10 @@ _STORE_TEXT = (
     "What a stored scan keeps of its document: full, its text; hash, its SHA-256; none, neither. The "
     "operator's STORE_TEXT may allow less."
 )
+_STORE_ORIGINAL = (
+    "Whether a stored scan of an uploaded file keeps the file's bytes too; only where the text is stored in "
+    "full. They count towards USER_QUOTA_BYTES."
+)
 
 
 class Thresholds(Dict):
@@ -73,6 +77,9 @@ class SettingsIn(StrictSchema):
     store_text = String(
         load_default="full", validate=OneOf(STORE_TEXT), metadata={"description": _STORE_TEXT}
     )
+    store_original = Flag(
+        load_default=False, metadata={"description": _STORE_ORIGINAL, **FLAG_VALUES}
+    )
 
     def faults_across(self, data: dict[str, Any], _raw: Mapping[str, Any]) -> dict[str, str]:
         """Refuse the LLM where there is none."""
@@ -98,3 +105,4 @@ class SettingsOut(Schema):
     store_text = String(
         required=True, validate=OneOf(STORE_TEXT), metadata={"description": _STORE_TEXT}
     )
+    store_original = Boolean(required=True, metadata={"description": _STORE_ORIGINAL})

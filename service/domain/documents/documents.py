@@ -78,6 +78,11 @@ def get_document(session: Session, owner_id: UUID | None, document_id: UUID) -> 
     return DocumentDetail(document, pages, scans, versions)
 
 
+def find_document(session: Session, owner_id: UUID | None, document_id: UUID) -> tables.Document:
+    """Return a document; NotFound as in `get_document`."""
+    return _document(session, owner_id, document_id)
+
+
 def list_documents(
     session: Session,
     owner_id: UUID | None,
@@ -124,10 +129,10 @@ def require_text(session: Session, owner_id: UUID | None, document_id: UUID) -> 
 
 def delete_document(
     session: Session, user_id: UUID, document_id: UUID, *, all_versions: bool = False
-) -> None:
+) -> list[str]:
     """Delete a user's document with its text, scans, findings and feedback; NotFound as in `get_document`.
 
-    With `all_versions`, delete its other versions too.
+    With `all_versions`, delete its other versions too. Returns the hashes of their originals.
     """
     document = _document(session, user_id, document_id)
     documents = [document]
@@ -146,6 +151,7 @@ def delete_document(
         for version in documents
     ]
     record(session, *deleted)
+    return [v.original_sha256 for v in documents if v.original_sha256]
 
 
 def _document(session: Session, owner_id: UUID | None, document_id: UUID) -> tables.Document:

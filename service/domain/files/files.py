@@ -7,7 +7,7 @@ once, until the last row that has them is deleted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,13 +20,12 @@ from sqlalchemy.orm import Session
 from db.error_codes import is_missing_parent
 from db.queries import files as queries
 from db.queries.pages import Position
-from db.queries.users import has_user
 from db.tables import File
 from service.domain.audit import Action, Actor, event, record
 from service.domain.files import work_sessions
 from service.domain.files.file_range import FileRange
 from service.domain.files.file_store import FileStore, Incoming, Readable, StoredFile
-from service.domain.files.user_folders import user_folder, users_with_folder
+from service.domain.files.user_stores import UserStores
 from service.domain.transactions import Transactions
 from service.errors import DatabaseUnavailable, NotFound, TooLarge
 
@@ -44,21 +43,16 @@ class Upload:
     stream: Readable
 
 
-class Files:
+class Files(UserStores):
     """The files of all users, below one folder that has a folder for each user."""
 
     def __init__(
         self, transactions: Transactions, folder: Path, *, quota_bytes: int, max_bytes: int
     ) -> None:
         """`quota_bytes` is the limit of each user, `max_bytes` that of each file."""
-        self._transactions = transactions
-        self._folder = folder
+        super().__init__(transactions, folder)
         self._quota_bytes = quota_bytes
         self._max_bytes = max_bytes
-
-    def store(self, user_id: UUID) -> FileStore:
-        """Return the store of one user's bytes."""
-        return FileStore(user_folder(self._folder, user_id))
 
     def add(
         self, user_id: UUID, work_session_id: UUID, upload: Upload, *, again: bool = True
@@ -105,39 +99,6 @@ class Files:
         with store.lock():
             unused = self._transactions.run(_delete_work_session, user_id, work_session_id)
             _remove(store, unused)
-
-    def remove_user(self, user_id: UUID, delete_rows: Callable[[], object]) -> None:
-        """Call `delete_rows`, which deletes the account, then remove its bytes.
-
-        A mark on the disk precedes both, so that `finish_removals` removes the bytes after a crash.
-        """
-        store = self.store(user_id)
-        with store.lock():
-            store.mark_for_removal()
-            delete_rows()
-            store.remove()
-
-    def finish_removals(self) -> int:
-        """Remove the bytes of accounts whose deletion a crash interrupted; return the number of accounts.
-
-        Bytes without a mark stay, so a service with another database removes nothing.
-        """
-        users = users_with_folder(self._folder)
-        marked = [user_id for user_id in users if self.store(user_id).is_marked()]
-        return sum(self._finish_removal(user_id) for user_id in marked)
-
-    def remove_leftovers(self) -> int:
-        """Remove the temporary files of uploads whose process died; return their number."""
-        stores = [self.store(user_id) for user_id in users_with_folder(self._folder)]
-        return sum(_remove_leftovers(store) for store in stores if store.has_incoming())
-
-    def _finish_removal(self, user_id: UUID) -> bool:
-        store = self.store(user_id)
-        with store.lock():
-            if not self._transactions.read(has_user, user_id):
-                return store.remove()
-            store.unmark()  # the account was not deleted
-        return False
 
     def set_pages(self, file: File, pages: int | None) -> None:
         """Store the number of pages that a scan counted."""
@@ -293,14 +254,6 @@ def _delete_work_session(session: Session, user_id: UUID, work_session_id: UUID)
     )
     record(session, deleted)
     return unused
-
-
-def _remove_leftovers(store: FileStore) -> int:
-    with store.lock():
-        names = store.leftovers()
-        for name in names:
-            store.remove_leftover(name)
-    return len(names)
 
 
 def _remove(store: FileStore, unused: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -35,21 +36,64 @@ class Finding:
     name: str
 
 
+class Rows(Protocol):
+    """The rows whose bytes are verified."""
+
+    def users(self, session: Session, /) -> set[UUID]:
+        """Return the users that have such rows."""
+        ...
+
+    def stored_bytes(self, session: Session, user_id: UUID, /) -> dict[str, int]:
+        """Return the bytes that a user's rows need: size by SHA-256."""
+        ...
+
+    def has_bytes(self, session: Session, user_id: UUID, sha256: str, /) -> bool:
+        """Return whether a row of this user has these bytes."""
+        ...
+
+    def forget(self, session: Session, user_id: UUID, sha256: str, actor: Actor, /) -> None:
+        """Mend the rows whose bytes are lost."""
+        ...
+
+
+class FileRows:
+    """The rows of files in work sessions; those whose bytes are lost are deleted."""
+
+    users = staticmethod(queries.users_with_files)
+    stored_bytes = staticmethod(queries.stored_bytes)
+    has_bytes = staticmethod(queries.has_bytes)
+
+    @staticmethod
+    def forget(session: Session, user_id: UUID, sha256: str, actor: Actor) -> None:
+        """Delete the rows."""
+        for file in queries.files_with_bytes(session, user_id, sha256):
+            queries.delete_file(session, file.id)
+            lost = event(
+                Action.FILE_LOST,
+                actor=actor,
+                object_type="file",
+                object_id=file.id,
+                detail={"owner_id": str(user_id), "sha256": sha256},
+            )
+            record(session, lost)
+
+
 class Verification:
     """Checks the files of all users; a user's are locked only while one item is checked again or mended."""
 
     def __init__(
-        self, transactions: Transactions, folder: Path, *, repair: bool, actor: Actor
+        self, transactions: Transactions, folder: Path, rows: Rows, *, repair: bool, actor: Actor
     ) -> None:
-        """With `repair`, remove what cannot be used, including rows whose bytes are lost."""
+        """With `repair`, remove what cannot be used, and mend the rows whose bytes are lost."""
         self._transactions = transactions
         self._folder = folder
+        self._rows = rows
         self._repair = repair
         self._actor = actor
 
     def run(self) -> Iterator[Finding]:
         """Yield each fault, after mending it with `repair`. Reads all stored bytes."""
-        users = self._transactions.read(queries.users_with_files) | users_with_folder(self._folder)
+        users = self._transactions.read(self._rows.users) | users_with_folder(self._folder)
         for user_id in sorted(users):
             store = FileStore(user_folder(self._folder, user_id))
             with store.lock():
@@ -60,7 +104,7 @@ class Verification:
             yield from self._check_bytes(user_id, store)
 
     def _check_bytes(self, user_id: UUID, store: FileStore) -> Iterator[Finding]:
-        needed = self._transactions.read(queries.stored_bytes, user_id)
+        needed = self._transactions.read(self._rows.stored_bytes, user_id)
         stored = {stored.sha256 for stored in store.sizes()}
         for sha256 in sorted(needed.keys() | stored):
             # Uploads and deletions continue meanwhile, so a fault counts only if the lock does not end it.
@@ -74,7 +118,7 @@ class Verification:
                 yield Finding(user_id, fault, sha256)
 
     def _fault(self, user_id: UUID, store: FileStore, sha256: str) -> Fault | None:
-        if not self._transactions.read(queries.has_bytes, user_id, sha256):
+        if not self._transactions.read(self._rows.has_bytes, user_id, sha256):
             return Fault.WITHOUT_ROW if store.has(sha256) else None
         if not store.has(sha256):
             return Fault.MISSING
@@ -83,18 +127,5 @@ class Verification:
     def _mend(self, user_id: UUID, store: FileStore, sha256: str, fault: Fault) -> None:
         """Remove rows first: a crash between leaves bytes without a row, which the next run removes."""
         if fault is not Fault.WITHOUT_ROW:
-            self._transactions.run(_delete_rows, user_id, sha256, self._actor)
+            self._transactions.run(self._rows.forget, user_id, sha256, self._actor)
         store.delete(sha256)
-
-
-def _delete_rows(session: Session, user_id: UUID, sha256: str, actor: Actor) -> None:
-    for file in queries.files_with_bytes(session, user_id, sha256):
-        queries.delete_file(session, file.id)
-        lost = event(
-            Action.FILE_LOST,
-            actor=actor,
-            object_type="file",
-            object_id=file.id,
-            detail={"owner_id": str(user_id), "sha256": sha256},
-        )
-        record(session, lost)

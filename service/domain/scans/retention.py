@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -14,12 +15,16 @@ from service.domain.scans.scans import delete_scan
 from service.domain.transactions import Transactions
 from service.errors import NotFound
 
+Discard = Callable[[UUID, Sequence[str]], object]
+"""Removes the originals of a user's deleted documents, by their hashes."""
 SCANS_AT_ONCE = 100
 """Scans deleted in one transaction; few, since it blocks SQLite's other writers."""
 
 
-def delete_old_scans(transactions: Transactions) -> int:
+def delete_old_scans(transactions: Transactions, discard: Discard) -> int:
     """Delete every scan whose owner's retention has passed; return their number.
+
+    `discard` removes the originals of the documents that are deleted with them.
 
     Several processes may run this at once.
 
@@ -29,30 +34,34 @@ def delete_old_scans(transactions: Transactions) -> int:
     n_deleted, now = 0, datetime.now(UTC)
     for user_id, days in transactions.read(list_retentions):
         before = now - timedelta(days=days)
-        n_deleted += delete_scans(transactions, user_id, before=before, reason="retention")
+        n_deleted += delete_scans(transactions, discard, user_id, before=before, reason="retention")
     return n_deleted
 
 
 def delete_scans(
-    transactions: Transactions, user_id: UUID, *, before: datetime, reason: str
+    transactions: Transactions, discard: Discard, user_id: UUID, *, before: datetime, reason: str
 ) -> int:
     """Delete every scan that a user created before a time; return their number.
 
-    The audit trail records `reason` with each.
+    The audit trail records `reason` with each; `discard` as in `delete_old_scans`.
 
     Raises:
         DatabaseUnavailable: see Transactions.run. Some scans may be deleted.
     """
     n_deleted, n = 0, SCANS_AT_ONCE
     while n == SCANS_AT_ONCE:
-        n = transactions.run(_delete_some, user_id, before, reason)
+        n, originals = transactions.run(_delete_some, user_id, before, reason)
+        discard(user_id, originals)
         n_deleted += n
     return n_deleted
 
 
-def _delete_some(session: Session, user_id: UUID, before: datetime, reason: str) -> int:
+def _delete_some(
+    session: Session, user_id: UUID, before: datetime, reason: str
+) -> tuple[int, list[str]]:
+    originals = []
     scan_ids = list_old_scans(session, user_id, before=before, limit=SCANS_AT_ONCE)
     for scan_id in scan_ids:
         with contextlib.suppress(NotFound):  # its owner or another process deletes it meanwhile
-            delete_scan(session, user_id, scan_id, reason=reason)
-    return len(scan_ids)
+            originals += delete_scan(session, user_id, scan_id, reason=reason)
+    return len(scan_ids), originals

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -41,6 +42,7 @@ from service.domain.scans.storage import (
     store,
     store_again,
     store_version,
+    with_original,
 )
 from service.domain.transactions import Transactions
 from service.errors import Conflict, Fault, InvalidRequest, NotFound, Unauthenticated
@@ -51,6 +53,12 @@ from service.nlp.pipeline import ScanPipeline, ScanResult, Submission
 from service.nlp.taxonomy import Taxonomy, unknown_name
 
 _NO_PREFERENCES = Preferences()
+
+
+class KeepOriginal(Protocol):
+    """Stores the bytes of a user's upload, and removes them if the block that stores their row fails."""
+
+    def __call__(self, user_id: UUID, data: bytes, /) -> AbstractContextManager[None]: ...
 
 
 class ReportScan(Protocol):
@@ -90,19 +98,22 @@ class Scans:
         secret_key: str,
         store_text: str = StoredText.FULL,
         sample_share: float = 0.0,
+        keep_original: KeepOriginal,
         observer: Observer = NULL_OBSERVER,
         report: ReportScan,
     ) -> None:
         """`report` receives each scan once it is stored.
 
         `store_text` is the setting STORE_TEXT, `sample_share` REVIEW_SAMPLE_SHARE.
-        `secret_key` signs the hashes of requests, so that nobody finds a short text by trying texts.
+        `keep_original` stores the bytes of an upload while a block stores their row. `secret_key` signs the
+        hashes of requests, so that nobody finds a short text by trying texts.
         """
         self._transactions = transactions
         self._pipeline = pipeline
         self._secret_key = secret_key.encode()
         self._store_text = store_text
         self._sample_share = sample_share
+        self._keep_original = keep_original
         self._observer = observer
         self._report = report
 
@@ -123,6 +134,7 @@ class Scans:
 
         Raises:
             NotFound: the user has no document `version_of`.
+            TooLarge, StorageUnavailable: the original is to be stored, and cannot be.
             Conflict: the key was used with other content, or the document is a version of a third one.
             Unauthenticated: the account was deleted meanwhile.
             DatabaseUnavailable: see Transactions.run; and whatever ScanPipeline.scan raises.
@@ -137,6 +149,8 @@ class Scans:
         scan_id, result = self._scan(submission, deadline)
         policy = text_policy(self._store_text, preferences.store_text)
         new = new_scan(scan_id, user_id, submission, result, policy=policy, request=request)
+        if preferences.store_original and policy.stored == StoredText.FULL:
+            new = with_original(new, submission.data)
         work = store if version_of is None else partial(store_version, version_of=version_of)
         return self._stored(work, new, result, began_s=began_s)
 
@@ -192,7 +206,7 @@ class Scans:
         new.draw_sample(result, share=self._sample_share)
         try:
             with observe_stage(self._observer, "store"):
-                scan = self._transactions.run(work, new)
+                scan = self._store(work, new)
         except IntegrityError as error:
             if is_missing_parent(error):
                 raise Unauthenticated("This account was deleted meanwhile.") from error
@@ -203,6 +217,12 @@ class Scans:
             raise
         self._report(result, duration_s=time.monotonic() - began_s, scan_id=scan.id)
         return StoredScan(scan, result.data())
+
+    def _store(self, work: Callable[[Session, NewScan], tables.Scan], new: NewScan) -> tables.Scan:
+        if new.original is None:
+            return self._transactions.run(work, new)
+        with self._keep_original(new.values["user_id"], new.original):
+            return self._transactions.run(work, new)
 
     def _request(self, key: str | None, fingerprint: Callable[[], str]) -> Request:
         if key is None:
@@ -262,16 +282,16 @@ def list_scans(
 
 def delete_scan(
     session: Session, user_id: UUID, scan_id: UUID, *, reason: str | None = None
-) -> None:
+) -> list[str]:
     """Delete a user's scan with its findings, and its document if no other scan has it.
 
-    `reason` says why the service deletes it; without one, its owner does. Raises NotFound as `get_scan` does.
+    `reason` says why the service deletes it; without one, its owner does. Returns the hash of the document's
+    original if both were deleted. Raises NotFound as `get_scan` does.
     """
     scan = queries.get_scan(session, scan_id, user_id)
     if scan is None or not queries.delete_scan(session, scan_id, user_id):
         raise _not_found()
-    if scan.document_id is not None:
-        forget_scan(session, scan.document_id)
+    original = None if scan.document_id is None else forget_scan(session, scan.document_id)
     deleted = event(
         Action.SCAN_DELETED,
         actor=UNKNOWN if reason else Actor(user_id),
@@ -280,6 +300,7 @@ def delete_scan(
         detail={"reason": reason} if reason else None,
     )
     record(session, deleted)
+    return [original] if original else []
 
 
 def _check_labels(session: Session, filters: queries.ScanFilter, taxonomy: Taxonomy) -> None:

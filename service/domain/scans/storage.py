@@ -34,7 +34,8 @@ FINDING_FIELDS = tuple(field.name for field in dataclasses.fields(Finding))
 class NewScan:
     """A scan to be stored, as values: each run of a transaction needs model objects of its own.
 
-    `text` is the document's, None if only the analyzer could read it.
+    `text` is the document's, None if only the analyzer could read it. `original` has the bytes of the upload
+    if these are to be stored.
     """
 
     document: NewDocument
@@ -43,6 +44,7 @@ class NewScan:
     event: Event
     text: str | None
     sample: list[dict[str, Any]] = field(default_factory=list)
+    original: bytes | None = None
 
     def draw_sample(self, result: ScanResult, *, share: float) -> None:
         """Add the sentences without a finding that reviewers are asked about."""
@@ -97,6 +99,14 @@ def new_scan(
     )
     text = None if result.extracted is None else result.extracted.text
     return NewScan(document, values, _finding_values(findings), created, text)
+
+
+def with_original(new: NewScan, data: bytes | None) -> NewScan:
+    """Return the scan with the bytes of its upload, which are stored too; `data` is None for a text."""
+    if data is None:
+        return new
+    values = {**new.document.values, "original_sha256": new.document.values["sha256"]}
+    return replace(new, document=replace(new.document, values=values), original=data)
 
 
 def store(session: Session, new: NewScan) -> tables.Scan:

@@ -28,6 +28,7 @@ def put_settings(session: Session, user_id: UUID, chosen: Preferences) -> None:
         "thresholds": dict(chosen.defaults.thresholds),
         "retention_days": chosen.retention_days,
         "store_text": chosen.store_text,
+        "store_original": chosen.store_original,
     }
     queries.put_settings(session, user_id, {**values, "updated_at": datetime.now(UTC)})
     event = account_event(Action.SETTINGS_CHANGED, user_id, actor=Actor(user_id), **values)

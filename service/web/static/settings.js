@@ -9,6 +9,7 @@ function show(settings, known) {
   byId("sensitivity").value = settings.sensitivity;
   byId("force-llm").checked = settings.force_llm;
   byId("store-text").value = settings.store_text;
+  byId("store-original").checked = settings.store_original;
   byId("retention").value = settings.retention_days ?? "";
   byId("thresholds").replaceChildren(...categories.map((category) => el("label", {}, el("span", { text: category.title }),
     el("input", { type: "number", min: 0, max: 100, step: "any", dataset: { category: category.key }, value: category.key in settings.thresholds ? Math.round(settings.thresholds[category.key] * 1000) / 10 : null }))));
@@ -17,7 +18,7 @@ function show(settings, known) {
 function entered() {
   const thresholds = {};
   for (const input of document.querySelectorAll("#thresholds input")) if (input.value !== "") thresholds[input.dataset.category] = Number(input.value) / 100;
-  return { sensitivity: byId("sensitivity").value, force_llm: byId("force-llm").checked, store_text: byId("store-text").value,
+  return { sensitivity: byId("sensitivity").value, force_llm: byId("force-llm").checked, store_text: byId("store-text").value, store_original: byId("store-original").checked,
     retention_days: byId("retention").value === "" ? null : Number(byId("retention").value), thresholds };
 }
 

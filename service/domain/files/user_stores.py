@@ -1,0 +1,65 @@
+"""One store of bytes for each user, below one folder; removed together with the user's account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
+
+from db.queries.users import has_user
+from service.domain.files.file_store import FileStore
+from service.domain.files.user_folders import user_folder, users_with_folder
+from service.domain.transactions import Transactions
+
+
+class UserStores:
+    """The stores of all users."""
+
+    def __init__(self, transactions: Transactions, folder: Path) -> None:
+        self._transactions = transactions
+        self._folder = folder
+
+    def store(self, user_id: UUID) -> FileStore:
+        """Return the store of one user's bytes."""
+        return FileStore(user_folder(self._folder, user_id))
+
+    def remove_user(self, user_id: UUID, delete_rows: Callable[[], object]) -> None:
+        """Call `delete_rows`, which deletes the account, then remove its bytes.
+
+        A mark on the disk precedes both, so that `finish_removals` removes the bytes after a crash.
+        """
+        store = self.store(user_id)
+        with store.lock():
+            store.mark_for_removal()
+            delete_rows()
+            store.remove()
+
+    def finish_removals(self) -> int:
+        """Remove the bytes of accounts whose deletion a crash interrupted; return the number of accounts.
+
+        Bytes without a mark stay, so a service with another database removes nothing.
+        """
+        users = users_with_folder(self._folder)
+        marked = [user_id for user_id in users if self.store(user_id).is_marked()]
+        return sum(self._finish_removal(user_id) for user_id in marked)
+
+    def remove_leftovers(self) -> int:
+        """Remove the temporary files of uploads whose process died; return their number."""
+        stores = [self.store(user_id) for user_id in users_with_folder(self._folder)]
+        return sum(_remove_leftovers(store) for store in stores if store.has_incoming())
+
+    def _finish_removal(self, user_id: UUID) -> bool:
+        store = self.store(user_id)
+        with store.lock():
+            if not self._transactions.read(has_user, user_id):
+                return store.remove()
+            store.unmark()  # the account was not deleted
+        return False
+
+
+def _remove_leftovers(store: FileStore) -> int:
+    with store.lock():
+        names = store.leftovers()
+        for name in names:
+            store.remove_leftover(name)
+    return len(names)
