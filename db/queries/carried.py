@@ -13,21 +13,31 @@ from db.queries.documents import in_series_of
 from db.queries.feedback import is_newest
 from db.tables import Feedback, Finding, Scan
 
+MAX_EARLIER = 100
+"""Newest scans of a document that are searched for feedback; each took over what older ones have."""
 _copy = aliased(Feedback)
 
 
 def lock_reviewed_scans(
     session: Session, document_id: UUID, *, except_id: UUID
 ) -> dict[UUID, UUID]:
-    """Return the scans with feedback of all versions of a document but for one, with their documents, by id.
+    """Return the scans with feedback of all versions of a document but for one: their documents, by id.
+
+    Only the newest MAX_EARLIER scans are searched.
 
     Until the transaction ends, nobody may give feedback on them.
     """
-    has_feedback = select(Feedback.id).where(Feedback.scan_id == Scan.id).exists()
-    query = select(Scan.id, Scan.document_id).where(Scan.document_id.in_(in_series_of(document_id)))
-    query = query.where(Scan.id != except_id, has_feedback).order_by(Scan.id)
-    rows = session.execute(query.with_for_update(of=Scan)).all()
-    return {scan_id: of_document for scan_id, of_document in rows if of_document is not None}
+    is_earlier = (Scan.document_id.in_(in_series_of(document_id)), Scan.id != except_id)
+    newest = select(Scan.id).where(*is_earlier).order_by(Scan.id.desc()).limit(MAX_EARLIER)
+    scan_id = newest.subquery("newest").c.id
+    has_feedback = select(Feedback.id).where(Feedback.scan_id == scan_id).exists()
+    # Most documents have none, and to lock each of their scans would take longer than to look.
+    reviewed = session.scalars(select(scan_id).where(has_feedback)).all()
+    if not reviewed:
+        return {}
+    query = select(Scan.id, Scan.document_id).where(Scan.id.in_(reviewed)).order_by(Scan.id)
+    rows = session.execute(query.with_for_update()).all()
+    return {row.id: row.document_id for row in rows if row.document_id is not None}
 
 
 def newest_uncopied(session: Session, scan_ids: Collection[UUID]) -> Sequence[Feedback]:
