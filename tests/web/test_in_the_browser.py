@@ -155,6 +155,7 @@ def test_files_of_a_session_are_scanned_one_by_one_and_together(live, new_page):
     page.locator("#files .bad").wait_for()
     assert page.get_by_role("link", name="Review 1 finding").count() == 3
     shoot(page, "session-scanned")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
     page.get_by_role("link", name="Review 1 finding").first.click()
     page.locator("#review[data-ready=true]").wait_for()
 

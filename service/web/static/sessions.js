@@ -70,7 +70,7 @@ function fileRow(file) {
     el("td", {}, el("a", { class: "title", href: `/api/v1${place}/content`, download: file.name, text: file.name }), file.pages ? el("span", { class: "sub", text: ` ${count(file.pages, "page")}` }) : null),
     el("td", { class: "num sub nowrap", text: bytes(file.size_bytes) }),
     el("td", { class: "sub nowrap" }, time(file.created_at)),
-    el("td", { class: "nowrap", dataset: { file: file.id } }, outcomeOf(file)),
+    el("td", { class: "outcome", dataset: { file: file.id } }, outcomeOf(file)),
     el("td", { class: "num" }, el("button", { class: "button small quiet danger", type: "button", text: "Delete", "aria-label": `Delete ${file.name}`,
       onclick: attempt(async () => { if (confirm(`Delete ${file.name}?`)) { await remove(place); await load(); } }) })));
 }
