@@ -1,6 +1,8 @@
 """Fixtures that every folder of tests shares."""
 
 import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import redis
@@ -63,3 +65,12 @@ def redis_url():
     finally:
         client.close()
     return REDIS_URL
+
+
+@pytest.fixture(scope="session")
+def model_with_exit():
+    """The folder of a copy of the shipped model with an exit; removed at the end, since it has 25 MB."""
+    from tests.support.early_exits import write_model_with_exit  # noqa: PLC0415 - heavy
+
+    with TemporaryDirectory(prefix="riskscan-exit-") as folder:
+        yield write_model_with_exit(Path(folder) / "model")

@@ -51,7 +51,7 @@ class LocalAnalyzer(SentenceScorer):
         self.model_name = self._manifest.name
         self.model_version = self._manifest.version
         self.operating_points = self._manifest.operating_points
-        exit_ = self._manifest.early_exit if early_exit else None
+        exit_ = self._manifest.early_exit if early_exit and engine.has_exit else None
         self._leave_below: Mapping[Sensitivity, float] = exit_.leave_below if exit_ else {}
         self._scheduler = InferenceScheduler(
             engine,

@@ -41,6 +41,8 @@ class Engine(ABC):
 
     device: str
     limits = CPU_LIMITS
+    has_exit = False
+    """Whether rows may leave the network early, see `early_outputs`."""
     n_outputs: int
     """n_risk_types, or 3 * n_risk_types for a network with influence (neighbour_context.py)."""
 

@@ -48,7 +48,7 @@ class OnnxEngine(Engine):
             ) from error
         self.n_outputs = sum(output.shape[-1] for output in self._session.get_outputs())
         optional = self._session.get_overridable_initializers()
-        self._has_exit = LEAVE_BELOW in {value.name for value in optional}
+        self.has_exit = LEAVE_BELOW in {value.name for value in optional}
 
     def outputs(self, input_ids: Ints, attention_mask: Ints) -> Floats:
         never = np.full(len(input_ids), -np.inf, np.float32)
@@ -56,7 +56,7 @@ class OnnxEngine(Engine):
 
     def early_outputs(self, input_ids: Ints, attention_mask: Ints, leave_below: Floats) -> Floats:
         feed: dict[str, Ints | Floats] = {"input_ids": input_ids, "attention_mask": attention_mask}
-        if self._has_exit:
+        if self.has_exit:
             feed[LEAVE_BELOW] = leave_below
         parts: list[Floats] = self._session.run(None, feed)
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)

@@ -1,7 +1,8 @@
 """Cache of the network's outputs by sentence, since documents are scanned again after small edits.
 
-A cache belongs to one loaded model, so the sentence alone is the key. It stores digests, never text.
-A sentence that left the network early is found again by scans at which it would leave as well.
+A cache belongs to one loaded model. It stores digests, never text. The key is the sentence and the threshold
+of the network's exit: whether a sentence left moves its neighbours' scores, and findings must not depend on
+what was scanned before at another threshold.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+import struct
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -33,18 +35,16 @@ class ScoreCache:
         self._rows = np.empty((0, 0), np.float32)
 
     def get(self, sentences: Sequence[str], leave_below: float = -math.inf) -> list[Floats | None]:
-        """Return the cached outputs of each sentence, float32 (n_outputs,), or None.
+        """Return the outputs of each sentence, float32 (n_outputs,), or None if none are cached.
 
-        Those of a sentence that left the network early count only if it left at `leave_below` or lower.
+        Only outputs that were stored at the same `leave_below` count.
         """
         if self._max_sentences == 0:
             return [None] * len(sentences)
-        keys = [_key(sentence) for sentence in sentences]
+        keys = _keys(sentences, leave_below)
         with self._lock:
             slots = [self._touch(key) for key in keys]
-            rows = [None if slot is None else self._rows[slot].copy() for slot in slots]
-        limit = np.float32(leave_below)
-        return [None if row is None or row[-1] > limit else row[:-1] for row in rows]
+            return [None if slot is None else self._rows[slot].copy() for slot in slots]
 
     def put(
         self, sentences: Sequence[str], outputs: Floats, leave_below: float = -math.inf
@@ -55,14 +55,11 @@ class ScoreCache:
         """
         if self._max_sentences == 0 or not sentences:
             return
-        keys = [_key(sentence) for sentence in sentences]
-        # The last column: at which exit score the sentence left, -inf if it stayed.
-        left_below = np.where(np.isneginf(outputs[:, :1]), np.float32(leave_below), -np.inf)
-        stored = np.concatenate([outputs, left_below.astype(np.float32)], axis=1)
+        keys = _keys(sentences, leave_below)
         with self._lock:
             if not len(self._rows):  # the first outputs show the width
-                self._rows = np.empty((self._max_sentences, stored.shape[1]), np.float32)
-            for key, row in zip(keys, stored, strict=True):
+                self._rows = np.empty((self._max_sentences, outputs.shape[1]), np.float32)
+            for key, row in zip(keys, outputs, strict=True):
                 self._rows[self._slot(key)] = row
 
     def _touch(self, key: bytes) -> int | None:
@@ -82,6 +79,11 @@ class ScoreCache:
         return slot
 
 
-def _key(sentence: str) -> bytes:
+def _keys(sentences: Sequence[str], leave_below: float) -> list[bytes]:
+    salt = struct.pack("<d", leave_below)
+    return [_key(sentence, salt) for sentence in sentences]
+
+
+def _key(sentence: str, salt: bytes) -> bytes:
     normalized = _SPACES.sub(" ", sentence).encode("utf-8", "replace")
-    return hashlib.blake2b(normalized, digest_size=_DIGEST_BYTES).digest()
+    return hashlib.blake2b(normalized, digest_size=_DIGEST_BYTES, salt=salt).digest()

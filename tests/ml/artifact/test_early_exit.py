@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -19,14 +20,13 @@ from service.nlp.inference.onnx_engine import OnnxEngine
 from service.nlp.taxonomy import built_in
 from tests.ml.step import run_step
 from tests.support.artifacts import SHIPPED
-from tests.support.early_exits import model_with_exit
 
 SENTENCES = [e.text for e in read_examples(ROOT / "ml/data/authored-b.jsonl", built_in())[:120]]
 
 
 @pytest.fixture(scope="module")
-def exits():
-    return artifacts.load(model_with_exit())
+def exits(model_with_exit):
+    return artifacts.load(model_with_exit)
 
 
 def opened(folder, **settings):
@@ -80,6 +80,14 @@ def test_engine_without_an_exit_lets_no_row_leave():
     ids, below = np.full((2, 5), 2005), np.full(2, np.inf, np.float32)
     engine = OnnxEngine(artifacts.load(SHIPPED), n_threads=1)
     assert np.isfinite(engine.early_outputs(ids, np.ones_like(ids), below)).all()
+
+
+def test_engine_without_an_exit_shares_the_cache_between_sensitivities(exits):
+    engine = OnnxEngine(artifacts.load(SHIPPED), n_threads=1)
+    with closing(LocalAnalyzer(exits, engine, cache_sentences=1000)) as analyzer:
+        scores = decisive(analyzer)
+        engine.outputs = None  # fails if called
+        assert np.array_equal(analyzer.score_document(SENTENCES), scores)
 
 
 def test_rebuilt_graph_keeps_the_exit(exits):

@@ -32,13 +32,14 @@ def test_get_distinguishes_sentences_that_the_tokenizer_may(other):
     assert cache.get([other]) == [None]
 
 
-def test_get_takes_a_sentence_that_left_early_only_where_it_would_leave_again():
-    cache = ScoreCache(10)
-    left = np.array([[-np.inf, 2.0]], np.float32)
+def test_get_returns_only_what_was_stored_at_the_same_threshold():
+    cache, left = ScoreCache(10), np.array([[-np.inf, 2.0, 0.0, 1.0]], np.float32)
     cache.put(["a"], left, leave_below=-1.3)
+    assert cache.get(["a"], leave_below=-1.0) == cache.get(["a"]) == [None]
+    cache.put(["a"], ROWS[:1])
+    assert cache.get(["a"], leave_below=-1.0) == [None]
     assert values(cache.get(["a"], leave_below=-1.3)) == left.tolist()
-    assert values(cache.get(["a"], leave_below=-1.0)) == left.tolist()
-    assert cache.get(["a"], leave_below=-2.0) == cache.get(["a"]) == [None]
+    assert values(cache.get(["a"])) == ROWS[:1].tolist()
 
 
 def test_put_into_a_full_cache_evicts_the_least_recently_used():
