@@ -13,6 +13,7 @@ pytest.importorskip("torch")
 from safetensors.numpy import load_file
 
 from ml.artifact.exporter import trained_state
+from ml.artifact.manifest_writer import manifest_fields, write_manifest
 from ml.corpus.dataset import load_dataset
 from ml.settings import load
 from ml.steps import calibrate, dataset, evaluate, export, train
@@ -82,6 +83,18 @@ def test_calibration_of_another_artifact_is_copied(settings, exported: Path, tmp
     for name, point in theirs.operating_points.items():
         assert ours.operating_points[name].risk_threshold == point.risk_threshold
         assert (ours.operating_points[name].thresholds == point.thresholds).all()
+
+
+def test_calibration_drops_an_exit_chosen_for_other_thresholds(
+    settings, exported: Path, tmp_path: Path
+):
+    folder = Path(shutil.copytree(exported, tmp_path / "model"))
+    write_manifest(
+        folder, manifest_fields(folder) | {"early_exit": {"leave_below": {"recall": -2.0}}}
+    )
+    assert "early_exit" in manifest_fields(folder)
+    calibrate.run(replace(settings, artifact=replace(settings.artifact, folder=str(folder))))
+    assert "early_exit" not in manifest_fields(folder)
 
 
 def test_uncalibrated_artifact_is_refused(exported: Path):
