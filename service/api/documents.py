@@ -116,6 +116,8 @@ def get_text(document_id: UUID, query: dict[str, Any]) -> TextRange:
 @blueprint.output(DocumentScoresOut)
 @blueprint.doc(
     summary="Score sentences of a stored text with the serving model, reported or not",
+    description="If the model lets sentences leave early, these scores may differ slightly from those "
+    "that the scan stored, and a few `is_reported` from what it reported.",
     responses=[501, 502],
 )
 def get_scores(document_id: UUID, query: dict[str, Any]) -> ScoredRange:

@@ -1,6 +1,6 @@
 """Scores of any sentence of a stored document by the serving model, and the words that carry them.
 
-Each sentence is scored among its neighbours, as in a scan.
+Each sentence is scored among its neighbours, as in a scan, but none leaves the network early.
 """
 
 from __future__ import annotations
