@@ -170,6 +170,15 @@ def test_scan_form_without_chosen_file_reads_the_text(user):
     assert user.http.post("/api/scan", files=parts).status_code == 201
 
 
+def test_multipart_body_without_parts_is_rejected(user):
+    key = user.http.post("/api/v1/auth/keys", json={"name": "k", "scopes": ["scan"]}).json()["id"]
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    answer = user.http.post(
+        f"/api/v1/auth/keys/{key}/rotation", content=b"--b\r\nTrue--b--\r\n", headers=kind
+    )
+    assert (answer.status_code, "no parts" in answer.text) == (400, True)
+
+
 def test_scan_json_with_key_twice_is_rejected(user):
     body = '{"text": "The first text.", "text": "The second text."}'
     answer = user.http.post("/api/scan", content=body, headers={"Content-Type": "application/json"})

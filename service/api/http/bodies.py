@@ -175,6 +175,8 @@ def _parse_urlencoded(body: bytes) -> dict[str, str]:
 
 
 def _parse_multipart(request: Request) -> dict[str, str | FileStorage]:
+    if not (request.form or request.files):
+        raise InvalidRequest("The multipart body has no parts; send fields, or the JSON object {}.")
     # For an input without a chosen file, a browser sends an empty part without a file name.
     files = [(name, f) for name, f in request.files.items(multi=True) if not _is_placeholder(f)]
     pairs: list[tuple[str, str | FileStorage]] = [*request.form.items(multi=True), *files]
