@@ -56,7 +56,7 @@ def test_scan_of_which_a_part_fails_is_not_stored(user, rows, monkeypatch, part)
     def broken(*_, **__):
         raise RuntimeError("a part is broken")
 
-    monkeypatch.setattr(f"service.domain.scans.scans.{part}", broken)
+    monkeypatch.setattr(f"service.domain.scans.storage.{part}", broken)
     assert user.scan().status_code == 500
     user_id = uuid.UUID(user.id)
     assert rows(select(func.count()).where(Scan.user_id == user_id)) == [(0,)]
