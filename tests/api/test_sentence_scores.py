@@ -10,6 +10,8 @@ pytestmark = pytest.mark.every_database
 PLAIN = "The canteen serves lunch from noon until two in room 14."
 TEXT = f"{PLAIN}\n{FLOW_TEXT}.\n{PLAIN[:-1]}, too.\n"
 AT = TEXT.index(FLOW_TEXT)
+NEIGHBOURS = 0.01
+"""How much sentences that leave the network early may move the scores of their neighbours in a scan."""
 
 
 def scores(user, document, start, end, **query):
@@ -30,7 +32,7 @@ def test_scores_of_a_reported_sentence_are_those_of_its_findings(user):
     assert sentence["context"] == TEXT[sentence["start"] : sentence["end"]] == f"{FLOW_TEXT}."
     reported = {s["risk_type"]: s for s in sentence["scores"] if s["is_reported"]}
     assert {f["risk_type"]: f["score"] for f in found} == pytest.approx(
-        {key: s["score"] for key, s in reported.items()}, abs=1e-4
+        {key: s["score"] for key, s in reported.items()}, abs=NEIGHBOURS
     )
     assert {f["risk_type"]: f["threshold"] for f in found} == {
         key: s["threshold"] for key, s in reported.items()
@@ -62,7 +64,7 @@ def test_scores_deep_in_a_long_text_are_those_of_the_scan(user):
     [sentence] = scores(user, document, finding["start"], finding["end"]).json()["sentences"]
     assert (sentence["start"], sentence["end"]) == (finding["start"], finding["end"])
     score = next(s for s in sentence["scores"] if s["risk_type"] == finding["risk_type"])
-    assert score["score"] == pytest.approx(finding["score"], abs=1e-4)
+    assert score["score"] == pytest.approx(finding["score"], abs=NEIGHBOURS)
 
 
 def test_scores_in_a_block_longer_than_a_piece_are_found(user):

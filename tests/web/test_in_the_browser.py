@@ -124,6 +124,7 @@ def test_comment_stays_beside_the_verdict_when_that_changes(live, new_page):
     page.locator("mark.is-selected").wait_for()
     page.keyboard.press("y")
     page.locator(".finding.is-confirmed").wait_for()
+    page.locator("#comment:enabled").wait_for()
     page.keyboard.press("c")
     page.keyboard.type("See annex B.")
     page.keyboard.press("Enter")

@@ -92,6 +92,9 @@ export class FindingList {
     const { taxonomy } = this.review;
     const type = taxonomy.typeOf(entry.feedback?.verdict === "relabelled" ? entry.feedback.risk_types[0] : entry.risk_type);
     const others = el("div", { class: "others" });
+    const typed = panel.querySelector("#comment:focus"); // whoever types a comment goes on typing
+    const draft = typed && this.detailed === entry ? typed.value : null;
+    this.detailed = entry;
     panel.replaceChildren(...[
       el("div", { class: "detail-head" }, el("h2", { text: riskOf(entry, taxonomy) }), el("span", { class: `tag ${taxonomy.colourOf(categoryOf(entry, taxonomy))}`, text: type?.categoryTitle || entry.category_title })),
       type ? el("p", { class: "sub", text: type.definition }) : null,
@@ -100,6 +103,10 @@ export class FindingList {
       entry.kind === "finding" ? this.#buttons(entry) : el("p", { class: "sub", text: "You can take the report back with Undo." }),
       entry.kind === "finding" ? this.#comment(entry) : null,
       others].filter(Boolean));
+    if (draft !== null) {
+      byId("comment").value = draft;
+      byId("comment").focus();
+    }
     if (entry.kind === "finding" && this.actions.isReviewer) this.#showOthers(entry, others);
   }
 

@@ -100,7 +100,7 @@ def test_rebuilt_graph_keeps_the_exit(exits):
 
 
 def test_exit_of_a_registered_model_is_refused(tmp_path, monkeypatch):
-    folder = shutil.copytree(SHIPPED, tmp_path / "registry/riskscan-fast/1.0.0")
+    folder = shutil.copytree(SHIPPED, tmp_path / "registry/riskscan-fast" / SHIPPED.name)
     monkeypatch.setenv("REGISTRY_DIR", str(tmp_path / "registry"))
     with pytest.raises(ConfigError, match="registered"):
         add_exit(folder, SENTENCES, [])
