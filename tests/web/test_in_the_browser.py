@@ -117,6 +117,23 @@ def test_verdict_is_undone_and_a_finding_relabelled_by_typing(live, new_page):
     assert page.locator(".finding.is-relabelled .finding-risk").text_content().startswith("Outage")
 
 
+def test_file_chosen_before_the_script_runs_is_scanned(live, new_page):
+    page = new_page()
+    sign_up(page, live.url)
+    held = []
+
+    def hold(route):  # page.route takes no built-in method
+        held.append(route)
+
+    page.route("**/home.js*", hold)
+    with page.expect_request("**/home.js*"):
+        page.goto(live.url, wait_until="commit")
+    file = {"name": "notes.txt", "mimeType": "", "buffer": RISKS[0].encode()}
+    page.locator("#file").set_input_files(file)
+    held.pop().continue_()
+    page.locator("#uploads").get_by_role("link", name="Review").wait_for()
+
+
 def test_comment_stays_beside_the_verdict_when_that_changes(live, new_page):
     page = new_page()
     sign_up(page, live.url)

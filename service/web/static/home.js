@@ -96,11 +96,14 @@ async function scanFiles(files) {
 
 function listenToIntake() {
   const drop = byId("drop");
-  byId("file").addEventListener("change", (event) => {
-    const files = [...event.target.files];
-    event.target.value = "";
+  const input = byId("file");
+  const scanChosen = () => {
+    const files = [...input.files];
+    input.value = "";
     scanFiles(files);
-  });
+  };
+  input.addEventListener("change", scanChosen);
+  if (input.files.length) scanChosen(); // chosen before this script ran
   for (const kind of ["dragover", "dragleave", "drop"]) {
     document.addEventListener(kind, (event) => {
       event.preventDefault();
