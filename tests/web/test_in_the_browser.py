@@ -245,7 +245,7 @@ def test_settings_saved_on_their_page_apply_to_the_next_scan(live, new_page):
     page.get_by_role("button", name="Save").click()
     page.get_by_text("Saved.").wait_for()
     page.reload()
-    page.wait_for_function("document.getElementById('store-text').value === 'none'")
+    wait_until(lambda: page.locator("#store-text").input_value() == "none")
     assert page.get_by_label("Budget", exact=True).input_value() == "100"
     page.goto(live.url)
     upload(page, "notes.txt", "\n\n".join(RISKS).encode())
