@@ -89,10 +89,8 @@ def _fitted(
     vectors = _exit_vectors(artifact, network, texts)
     tensors = exit_heads.fit(vectors, risk, outputs[:, n_types:])
     sentences = [e.text for e in dev]
-    of_dev, dev_vectors = (
-        sentence_outputs(artifact, engine, sentences),
-        _exit_vectors(artifact, network, sentences),
-    )
+    of_dev = sentence_outputs(artifact, engine, sentences)
+    dev_vectors = _exit_vectors(artifact, network, sentences)
     if_left = np.full_like(of_dev, -np.inf)
     if network.influence:
         weight, bias = tensors["exit.influence.weight"], tensors["exit.influence.bias"]

@@ -27,9 +27,11 @@ def near_duplicates(texts: Sequence[str], references: Sequence[str]) -> dict[int
     for i, text in enumerate(texts):
         own = _triples(text)
         shared = Counter(k for triple in own for k in rows_by_triple.get(triple, ())[:_COMMON])
-        for k, n in shared.most_common(1):
-            if n >= SIMILARITY * min(len(own), len(reference_triples[k])):
-                duplicates[i] = k
+        similarity = {k: n / min(len(own), len(reference_triples[k])) for k, n in shared.items()}
+        # The lowest index wins a tie: the order of `own` differs between processes.
+        best = min(similarity, key=lambda k: (-similarity[k], k), default=None)
+        if best is not None and similarity[best] >= SIMILARITY:
+            duplicates[i] = best
     return duplicates
 
 

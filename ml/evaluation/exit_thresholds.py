@@ -52,7 +52,8 @@ def choose(data: ExitData) -> dict[str, Any]:
         for aim in _AIMS_POINTS if findable.any() else ():
             threshold = _threshold(data.scores, findable, int(is_risk.sum()), aim)
             runs = [_cross_fit(data, findable, is_risk, aim, seed) for seed in NESTED_SEEDS]
-            lost = float(np.mean([_lost(data, run, sensitivity, is_risk) for run in runs]))
+            found = np.mean([(data.found(run, sensitivity) & is_risk).sum() for run in runs])
+            lost = float(100 * (findable.sum() - found) / is_risk.sum())
             if lost <= MAX_LOSS_POINTS:
                 leave_below[sensitivity] = threshold
                 measured[sensitivity] = _figures(data, np.array(runs, np.bool_), lost)
@@ -75,13 +76,6 @@ def _cross_fit(data: ExitData, findable: Bools, is_risk: Bools, aim: float, seed
         threshold = _threshold(data.scores[~held_out], findable[~held_out], n_risks, aim)
         leaves[held_out] = data.scores[held_out] < threshold
     return leaves
-
-
-def _lost(data: ExitData, leaves: Bools, sensitivity: Sensitivity, is_risk: Bools) -> float:
-    """Return the points of recall that leaving costs."""
-    none = np.zeros(len(leaves), np.bool_)
-    before, after = (data.found(rows, sensitivity)[is_risk].mean() for rows in (none, leaves))
-    return float(100 * (before - after))
 
 
 def _figures(data: ExitData, runs: Bools, lost: float) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def early_exit(
     taxonomy = artifacts.load(folder).taxonomy
     texts = [e.text for path in train for e in read_pool(path, taxonomy, second={})[1]]
     chosen = np.random.default_rng(0).permutation(len(texts))[:sentences]
-    examples = [e for path in dev for e in read_examples(path, taxonomy, second={})]
+    examples = [e for path in dev for e in read_examples(path, taxonomy)]
     artifact = add_exit(folder, [texts[k] for k in sorted(chosen)], examples)
     exit_ = artifact.manifest.early_exit
     for sensitivity, figures in (exit_.measured if exit_ else {}).items():

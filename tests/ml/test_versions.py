@@ -40,26 +40,40 @@ def test_next_version_is_the_minor_version_after_the_highest(models, version):
 def test_resolve_without_activation_starts_from_the_shipped_model(registry):
     assert not registry.exists()
     found = resolve(settings.load(RETRAIN))
-    assert (found.artifact.name, found.artifact.version) == (NAME, "1.1.0")
+    following = next_version(NAME, [f"{NAME}/{SHIPPED.name}"])
+    assert (found.artifact.name, found.artifact.version) == (NAME, following)
     [start] = found.base.start
     assert ROOT / start == ROOT / found.artifact.calibration_of == SHIPPED
 
 
-def test_resolve_after_activation_starts_from_the_activated_model(registry, capsys):
-    model = make_artifact(registry, "1.1.0")
-    with open_services(load()) as services:
+@pytest.fixture(scope="module")
+def activated(tmp_path_factory):
+    """Settings of a service that serves version 7.0.0 of its registry; tests only read it."""
+    folder = tmp_path_factory.mktemp("activated")
+    database_url = f"sqlite:///{folder / 'riskscan.db'}"
+    config = load({"DATABASE_URL": database_url, "REGISTRY_DIR": str(folder / "models")})
+    model = make_artifact(config.registry_dir, "7.0.0")
+    with open_services(config) as services:
         services.deployments.activate(
             model, actor=Actor(operator="test"), why="For this test.", force=True
         )
+    return config
+
+
+def test_resolve_after_activation_starts_from_the_activated_model(activated, monkeypatch, capsys):
+    monkeypatch.setenv("REGISTRY_DIR", str(activated.registry_dir))
+    monkeypatch.setenv("DATABASE_URL", activated.database_url)
     found = resolve(settings.load(RETRAIN))
-    assert found.artifact.version == "1.2.0"
-    assert found.base.start == [found.artifact.calibration_of] == [str(registry / model)]
+    model = f"{NAME}/7.0.0"
+    assert found.artifact.version == "7.1.0"
+    assert found.base.start == [found.artifact.calibration_of]
+    assert found.base.start == [str(activated.registry_dir / model)]
     assert f"serving is {model}" in capsys.readouterr().out
 
 
 def test_resolve_version_in_the_registry_is_refused(registry, tmp_path):
-    make_artifact(registry, "1.1.0")
-    text = RETRAIN.read_text().replace('version = "next"', 'version = "1.1.0"')
+    make_artifact(registry, "7.0.0")
+    text = RETRAIN.read_text().replace('version = "next"', 'version = "7.0.0"')
     (tmp_path / "mine.toml").write_text(text)
     with pytest.raises(ConfigError, match='version = "next"'):
         resolve(settings.load(tmp_path / "mine.toml"))
@@ -73,12 +87,9 @@ def config(tmp_path):
     return load({"DATABASE_URL": database_url, "REGISTRY_DIR": str(tmp_path / "models")})
 
 
-def test_serving_folder_is_the_model_activated_last(config):
-    with open_services(config) as services:
-        services.deployments.activate(
-            f"{NAME}/0.1.0", actor=Actor(operator="test"), why="For this test.", force=True
-        )
-    assert serving_folder(config) == (config.registry_dir / NAME / "0.1.0", "it was activated last")
+def test_serving_folder_is_the_model_activated_last(activated):
+    folder = activated.registry_dir / NAME / "7.0.0"
+    assert serving_folder(activated) == (folder, "it was activated last")
 
 
 def test_serving_folder_without_activation_is_the_default(config):
@@ -98,13 +109,9 @@ def test_serving_folder_without_schema_is_the_default_with_the_reason(config):
     assert "service db upgrade" in why
 
 
-def test_serving_folder_of_a_missing_model_is_an_error(config, tmp_path):
-    with open_services(config) as services:
-        services.deployments.activate(
-            f"{NAME}/0.1.0", actor=Actor(operator="test"), why="For this test.", force=True
-        )
-    with pytest.raises(NotFound, match=f"{NAME}/0.1.0"):
-        serving_folder(config.model_copy(update={"registry_dir": tmp_path / "elsewhere"}))
+def test_serving_folder_of_a_missing_model_is_an_error(activated, tmp_path):
+    with pytest.raises(NotFound, match=f"{NAME}/7.0.0"):
+        serving_folder(activated.model_copy(update={"registry_dir": tmp_path / "elsewhere"}))
 
 
 def test_serving_folder_with_the_database_away_is_the_default_with_the_reason(config):

@@ -16,6 +16,7 @@ from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import (
     CONFIG_FILE,
+    EXIT_FILE,
     GOLDEN_FILE,
     ONNX_FILE,
     TOKENIZER_FILE,
@@ -108,7 +109,9 @@ def test_rebuild_that_misses_golden_scores_is_refused(tmp_path: Path, data: Path
 def test_shipped_graph_equals_the_one_that_the_code_builds(tmp_path: Path):
     from ml.artifact.network import write_graph  # noqa: PLC0415 - imports torch
 
-    shutil.copy(SHIPPED / WEIGHTS_FILE, tmp_path)
+    for name in (WEIGHTS_FILE, EXIT_FILE):
+        if (SHIPPED / name).is_file():
+            shutil.copy(SHIPPED / name, tmp_path)
     write_graph(read_network_config(SHIPPED / CONFIG_FILE), tmp_path)
     assert (tmp_path / ONNX_FILE).read_bytes() == (SHIPPED / ONNX_FILE).read_bytes()
     assert artifacts.load(SHIPPED).manifest.version == VERSION

@@ -24,3 +24,17 @@ def test_near_duplicates_another_sentence_is_none(other: str):
 
 def test_near_duplicates_short_sentences_must_be_equal():
     assert near_duplicates(["No tests.", "No tests"], ["no tests!", "No test."]) == {0: 0, 1: 0}
+
+
+def test_near_duplicates_a_short_copy_counts_beside_a_long_sentence_that_shares_more():
+    longer = (
+        "We know that the certificate has since expired and that nobody at all has asked for it"
+    )
+    text = "The certificate has since expired and that is why which office renews it is unclear"
+    assert near_duplicates([text], [longer, "Which office renews it"]) == {0: 1}
+
+
+def test_near_duplicates_the_first_of_equally_similar_sentences_is_named():
+    parts = ["The crane was last inspected", "the certificate has since expired"]
+    assert near_duplicates([LONG], parts) == {0: 0}
+    assert near_duplicates([LONG], parts[::-1]) == {0: 0}
