@@ -17,6 +17,7 @@ from db.queries.pages import Position, newest_first
 from db.tables import AuditEvent, Base
 
 _EVENTS = Base.metadata.tables[AuditEvent.__tablename__]
+_INSERT = insert(_EVENTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def add_events(session: Session, events: Sequence[Event]) -> None:
         }
         for event in events
     ]
-    session.execute(insert(_EVENTS), rows)
+    session.connection().execute(_INSERT, rows)
     commit_markers.set_marker(session, _EVENTS, rows[-1])
 
 

@@ -55,7 +55,7 @@ def add_document(
         return False
     if pieces:
         rows = [{**piece, "document_id": values["id"]} for piece in pieces]
-        session.execute(_INSERT_TEXT, rows)
+        session.connection().execute(_INSERT_TEXT, rows)
     return True
 
 
@@ -141,9 +141,9 @@ def scan_before(session: Session, scan: Scan) -> Scan | None:
 
 
 def list_piece_starts(session: Session, document_id: UUID) -> Sequence[int]:
-    """Return where the pieces of a document's text begin, ascending."""
+    """Return where the pieces of a document's text begin, ascending; 0 if it is short."""
     query = select(DocumentText.start).where(DocumentText.document_id == document_id)
-    return session.scalars(query.order_by(DocumentText.n)).all()
+    return session.scalars(query.order_by(DocumentText.n)).all() or [0]
 
 
 def list_text(
@@ -153,7 +153,8 @@ def list_text(
     query = select(DocumentText).where(DocumentText.document_id == document_id)
     if end is not None:
         query = query.where(DocumentText.start < end, DocumentText.end > start)
-    return session.scalars(query.order_by(DocumentText.n)).all()
+    pieces = session.scalars(query.order_by(DocumentText.n)).all()
+    return pieces or _short_text(session, document_id, start=start, end=end)
 
 
 def forget_scan(session: Session, document_id: UUID) -> str | None:
@@ -173,6 +174,20 @@ def delete_document(session: Session, document_id: UUID, user_id: UUID) -> bool:
     """Delete a user's document with its text and scans; return whether there was one."""
     owned = (Document.id == document_id, Document.user_id == user_id)
     return session.connection().execute(delete(Document).where(*owned)).rowcount == 1
+
+
+def _short_text(
+    session: Session, document_id: UUID, *, start: int, end: int | None
+) -> list[DocumentText]:
+    """Return the only piece of a short text, unless it ends before `start`; [] for a longer text."""
+    columns = select(Document.n_characters, Document.text, Document.blocks)
+    row = session.execute(
+        columns.where(Document.id == document_id, Document.text.is_not(None))
+    ).one_or_none()
+    if row is None or (end is not None and not (start < row.n_characters and end > 0)):
+        return []
+    n_characters, text, blocks = row
+    return [DocumentText(n=1, start=0, end=n_characters, text=text, blocks=blocks)]
 
 
 def _is_new(session: Session, values: dict[str, Any]) -> bool:

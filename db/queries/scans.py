@@ -64,10 +64,11 @@ def add_scan(
     Raises:
         IntegrityError: the user is gone, or has a scan with the same idempotency key.
     """
-    session.execute(_INSERT_SCAN, [dict(values)])
+    connection = session.connection()
+    connection.execute(_INSERT_SCAN, dict(values))
     rows = ({**finding, "scan_id": values["id"]} for finding in findings)
     while batch := list(islice(rows, _INSERTED_AT_ONCE)):
-        session.execute(_INSERT_FINDING, batch)
+        connection.execute(_INSERT_FINDING, batch)
 
 
 def get_scan(session: Session, scan_id: UUID, user_id: UUID | None) -> Scan | None:

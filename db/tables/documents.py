@@ -43,8 +43,9 @@ class Document(Base):
     document is another row, whose `version` counts from 1 in its `series_id`; that is the first version's id,
     which may be deleted since. `name` and `media_type` are those of the first scan. `n_characters` is null if
     this service could not read the file. `original_sha256` is the hash of the uploaded bytes if these are
-    stored. `layout` says where the parts and pages of a stored text begin; it may be large, so lists do not
-    load it.
+    stored. `layout` says where the parts and pages of a stored text begin. `text` and `blocks` are those of a
+    text of one piece, from 0 to `n_characters`; a longer text is in rows of DocumentText. Lists load none of
+    these three.
     """
 
     __tablename__ = "documents"
@@ -76,10 +77,14 @@ class Document(Base):
     series_id: Mapped[UUID] = mapped_column(row_id())
     version: Mapped[int] = mapped_column(server_default="1")
     original_sha256: Mapped[str | None] = mapped_column(exact(64))
+    text: Mapped[str | None] = mapped_column(long_text(), deferred=True)
+    blocks: Mapped[bytes | None] = mapped_column(long_binary(), deferred=True)
 
 
 class DocumentText(Base):
     """A piece of a document's text, numbered from 1; `end` is exclusive, and the pieces have no gap.
+
+    A text of one piece is stored in its document's row, so that a short document takes one INSERT.
 
     `blocks` holds three little-endian int32 for each block that starts in this piece: start and end, relative
     to `start`, and the number of its heading in the document's layout, or -1. A block may end later.

@@ -44,7 +44,7 @@ class TextPolicy:
 
 @dataclass(frozen=True, slots=True)
 class NewDocument:
-    """A document to be stored, as values of its row and of the rows of its text."""
+    """A document to be stored, as values of its row, and the rows of a text of more than one piece."""
 
     values: dict[str, Any]
     pieces: list[dict[str, Any]]
@@ -94,12 +94,18 @@ def new_document(
         "created_at": at,
         "version": 1,
         "original_sha256": None,
+        "text": None,
+        "blocks": None,
     }
     values["series_id"] = values["id"]
     if extracted is None or policy.stored != StoredText.FULL:
         return NewDocument(values, [])
     values["layout"] = _layout_values(extracted.layout)
-    return NewDocument(values, list(_pieces(extracted)))
+    pieces = list(_pieces(extracted))
+    if len(pieces) > 1:
+        return NewDocument(values, pieces)
+    [short] = pieces
+    return NewDocument(values | {name: short[name] for name in ("text", "blocks")}, [])
 
 
 def extracted_text(

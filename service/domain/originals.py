@@ -1,7 +1,8 @@
 """The original bytes of uploaded documents: rows in the database, bytes in a store for each user.
 
-The order of both is that of the files of work sessions: a crash leaves bytes without a row, never a row
-without bytes. The same bytes of one user are stored once, until the last document that has them is deleted.
+Bytes are written before their row is committed and removed after its deletion, as for the files of work
+sessions: a crash leaves bytes without a row, never a row without bytes. The same bytes of one user are stored
+once, until the last document that has them is deleted.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from sqlalchemy.orm import Session
 from db.queries import originals as queries
 from db.queries.files import used_bytes
 from db.tables import Document
-from service.domain.audit import Action, Actor, event, record
+from service.domain.audit import Actor
 from service.domain.files.file_range import FileRange
-from service.domain.files.file_store import StoredFile
-from service.domain.files.user_stores import UserStores
+from service.domain.files.user_stores import UserStores, check_quota, keeping
+from service.domain.files.verification import record_loss
 from service.domain.transactions import Transactions
-from service.errors import DatabaseUnavailable, NotFound, TooLarge
+from service.errors import NotFound
 
 FOLDER = "originals"
 
@@ -39,25 +40,23 @@ class Originals(UserStores):
     def keeping(self, user_id: UUID, data: bytes) -> Iterator[None]:
         """Store bytes, and remove them again if the block, which stores their row, fails.
 
+        Bytes that another document of the user has need no quota, and stay.
+
         Raises:
             TooLarge: the user's quota would be exceeded; nothing was stored.
             StorageUnavailable: see FileStore; nothing was stored.
         """
         store = self.store(user_id)
         with store.receive(io.BytesIO(data)) as incoming, store.lock():
-            sha256 = incoming.stored.sha256
-            is_new = not store.has(sha256)
-            if is_new:
-                self._check_quota(user_id, incoming.stored)
-            incoming.keep()
-            try:
+            if not store.has(incoming.stored.sha256):
+                check_quota(
+                    self._transactions.read(used_bytes, user_id),
+                    incoming.stored.size_bytes,
+                    quota_bytes=self._quota_bytes,
+                    remedy="Delete some, or set store_original to false.",
+                )
+            with keeping(store, incoming):
                 yield
-            except DatabaseUnavailable:
-                raise  # the row may have been stored, so the bytes stay
-            except Exception:
-                if is_new:
-                    store.delete(sha256)
-                raise
 
     def open(self, document: Document, *, start: int = 0, end: int | None = None) -> FileRange:
         """Return the bytes of a document from `start` to `end` (exclusive); see FileStore.open.
@@ -77,14 +76,6 @@ class Originals(UserStores):
                 if not self._transactions.read(queries.has_bytes, user_id, sha256):
                     store.delete(sha256)
 
-    def _check_quota(self, user_id: UUID, stored: StoredFile) -> None:
-        used = self._transactions.read(used_bytes, user_id)
-        if used + stored.size_bytes > self._quota_bytes:
-            raise TooLarge(
-                f"Your files and originals use {used:,} of {self._quota_bytes:,} bytes (USER_QUOTA_BYTES), "
-                f"and this one has {stored.size_bytes:,}. Delete some, or set store_original to false."
-            )
-
 
 class OriginalRows:
     """The rows of documents with an original, for Verification."""
@@ -97,21 +88,15 @@ class OriginalRows:
     def forget(session: Session, user_id: UUID, sha256: str, actor: Actor) -> None:
         """Store that the bytes are lost; the documents stay."""
         queries.forget_bytes(session, user_id, sha256)
-        lost = event(
-            Action.FILE_LOST,
-            actor=actor,
-            object_type="original",
-            detail={"owner_id": str(user_id), "sha256": sha256},
-        )
-        record(session, lost)
+        record_loss(session, user_id, sha256, actor=actor, object_type="original")
 
 
 def original_sha256(document: Document) -> str:
     """Return the hash of a document's original; NotFound if it is not stored."""
     if document.original_sha256 is None:
         raise NotFound(
-            "The original of this document is not stored. The service stores that of an upload if "
-            "store_original in its owner's settings is true, and neither these nor STORE_TEXT allow less "
-            "than the full text."
+            "The original of this document is not stored. The service stores the originals of later uploads "
+            "if their owner sets store_original to true; store_text in the same settings and STORE_TEXT must "
+            "be full."
         )
     return document.original_sha256

@@ -89,12 +89,14 @@ def analyzers():
 
 
 @pytest.fixture(scope="module")
-def start_service(analyzers, tmp_path_factory):
+def start_service(analyzers, templates, tmp_path_factory):
     """Start a service with other settings; each has its own SQLite database unless set otherwise."""
     stack = ExitStack()
 
     def start(**settings):
         folder = tmp_path_factory.mktemp("data")
+        if not settings.get("DATABASE_URL"):
+            settings["DATABASE_URL"] = stack.enter_context(templates.copy("sqlite", folder))
         config = load({**SETTINGS, "DATA_DIR": str(folder), **settings})
         has_own = config.llm_base_url or config.ai_service_url or "MODEL_DIR" in settings
         services = build_services(config, analyzers=None if has_own else analyzers)

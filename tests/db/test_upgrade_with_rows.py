@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect, select
+from sqlalchemy import delete, inspect, select, update
 
 from db import migrate
 from db.engines import open_unpooled_engine
-from db.tables import Feedback, Finding
+from db.tables import Document, DocumentText, Feedback, Finding
 from service.domain.scans.fingerprints import fingerprints
 from tests.db.conftest import mysql
 from tests.db.old_rows import DOCUMENT, KEYED, ROWS, SCAN, USER, add_orphan, add_rows, stored_rows
@@ -265,3 +265,18 @@ def test_migration_of_data_interrupted_can_run_again(filled_url):
         connection.exec_driver_sql("ALTER TABLE scans DROP COLUMN data")
     migrate.upgrade(filled_url)
     assert migrate.differences(filled_url) == []
+
+
+def test_downgrade_moves_short_texts_to_the_table_of_pieces(empty_database_url):
+    migrate.upgrade(empty_database_url, "0020")
+    fill_empty_tables(empty_database_url)
+    migrate.upgrade(empty_database_url)
+    with open_unpooled_engine(empty_database_url).begin() as connection:
+        [piece] = connection.execute(select(DocumentText.text, DocumentText.blocks)).all()
+        connection.execute(delete(DocumentText))
+        values = {"text": piece.text, "blocks": piece.blocks, "n_characters": len(piece.text)}
+        connection.execute(update(Document).values(values))
+    migrate.downgrade(empty_database_url, "0022")
+    with open_unpooled_engine(empty_database_url).connect() as connection:
+        rows = connection.execute(select(DocumentText)).all()
+    assert [(r.n, r.span_start, r.span_end, r.text, r.blocks) for r in rows] == [(1, 0, 9, *piece)]

@@ -39,8 +39,10 @@ def new(extracted, policy=FULL_TEXT):
 
 def read_back(new):
     """Return the text, as it is read from the rows of a new document."""
+    document = Document(**new.values)
     pieces = [DocumentText(**piece) for piece in new.pieces]
-    return extracted_text(Document(**new.values), pieces)
+    short = DocumentText(start=0, text=document.text, blocks=document.blocks)
+    return extracted_text(document, pieces or [short])
 
 
 def text_of(layout=PLAIN, spans=SPANS):

@@ -17,7 +17,8 @@ from db import tables
 from db.queries import documents as queries
 from db.tables import StoredText
 from service.domain.audit import Action, Actor, event, record
-from service.domain.document_storage import document_layout, missing_text_reason
+from service.domain.document_storage import document_layout
+from service.domain.stored_text import check_text_is_stored, read_characters
 from service.errors import Fault, InvalidRequest, NotFound
 
 MAX_TEXT_CHARS = 200_000
@@ -49,8 +50,8 @@ class DocumentDetail:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What to read of a text: a page (of `part`, if several parts have it), or a range."""
+class TextSelection:
+    """Part of a text: a page (of `part`, if several parts have it), or a range of characters."""
 
     page: int | None = None
     part: str | None = None
@@ -70,8 +71,8 @@ class TextRange:
 
 
 def get_document(session: Session, owner_id: UUID | None, document_id: UUID) -> DocumentDetail:
-    """Return a document with pages, newest scans and versions; NotFound if the owner has none such."""
-    document = _document(session, owner_id, document_id)
+    """Return a document with pages, newest scans and versions; NotFound if the owner has no such document."""
+    document = find_document(session, owner_id, document_id)
     pages = _pages(document, queries.list_piece_starts(session, document_id))
     scans = queries.list_document_scans(session, document_id, limit=MAX_SCANS)
     versions = queries.list_versions(session, document.series_id, limit=MAX_VERSIONS)
@@ -80,7 +81,10 @@ def get_document(session: Session, owner_id: UUID | None, document_id: UUID) -> 
 
 def find_document(session: Session, owner_id: UUID | None, document_id: UUID) -> tables.Document:
     """Return a document; NotFound as in `get_document`."""
-    return _document(session, owner_id, document_id)
+    document = queries.get_document(session, document_id, owner_id)
+    if document is None:
+        raise _not_found()
+    return document
 
 
 def list_documents(
@@ -101,29 +105,27 @@ def list_documents(
 
 
 def read_text(
-    session: Session, owner_id: UUID | None, document_id: UUID, wanted: Wanted
+    session: Session, owner_id: UUID | None, document_id: UUID, selection: TextSelection
 ) -> TextRange:
-    """Return the wanted text, at most MAX_TEXT_CHARS characters of it; continue from its end.
+    """Return the selected text, at most MAX_TEXT_CHARS characters of it; continue from its end.
 
     Raises:
         NotFound: no such document, or its text is not stored.
         InvalidRequest: the document has no such page, or the range begins after the text.
     """
     document = require_text(session, owner_id, document_id)
-    start, end = _span(document, wanted)
+    start, end = _span(document, selection)
     end = min(end, start + MAX_TEXT_CHARS)
-    rows = queries.list_text(session, document_id, start=start, end=end)
-    text = "".join(row.text[max(0, start - row.start) : end - row.start] for row in rows)
+    text = read_characters(session, document_id, start=start, end=end)
     part = document_layout(document).part_at(start)
-    page = part.pages.at(start) if wanted.page is None else wanted.page
+    page = part.pages.at(start) if selection.page is None else selection.page
     return TextRange(start, start + len(text), text, page, part.name or None)
 
 
 def require_text(session: Session, owner_id: UUID | None, document_id: UUID) -> tables.Document:
     """Return a document whose text is stored; NotFound with the reason if it is not."""
-    document = _document(session, owner_id, document_id)
-    if document.text_stored != StoredText.FULL:
-        raise NotFound(missing_text_reason(document) or "The text of this document is not stored.")
+    document = find_document(session, owner_id, document_id)
+    check_text_is_stored(document)
     return document
 
 
@@ -134,12 +136,14 @@ def delete_document(
 
     With `all_versions`, delete its other versions too. Returns the hashes of their originals.
     """
-    document = _document(session, user_id, document_id)
+    document = find_document(session, user_id, document_id)
     documents = [document]
     if all_versions:
         documents = [*queries.list_versions(session, document.series_id)]
-    documents = [v for v in documents if queries.delete_document(session, v.id, user_id)]
-    if not documents:  # another request was faster
+    documents = [
+        version for version in documents if queries.delete_document(session, version.id, user_id)
+    ]
+    if not documents:  # another request deleted them first
         raise _not_found()
     deleted = [
         event(
@@ -151,36 +155,33 @@ def delete_document(
         for version in documents
     ]
     record(session, *deleted)
-    return [v.original_sha256 for v in documents if v.original_sha256]
+    return [version.original_sha256 for version in documents if version.original_sha256]
 
 
-def _document(session: Session, owner_id: UUID | None, document_id: UUID) -> tables.Document:
-    document = queries.get_document(session, document_id, owner_id)
-    if document is None:
-        raise _not_found()
-    return document
-
-
-def _span(document: tables.Document, wanted: Wanted) -> tuple[int, int]:
+def _span(document: tables.Document, selection: TextSelection) -> tuple[int, int]:
     n_characters = document.n_characters or 0
-    if wanted.page is None:
-        if wanted.start > n_characters:
-            message = f"The text has {n_characters} characters; start is after their end."
+    if selection.page is None:
+        if selection.start > n_characters:
+            message = f"The text has {n_characters} characters; send a start within it."
             raise _refusal("start", message)
-        return wanted.start, min(n_characters if wanted.end is None else wanted.end, n_characters)
+        return selection.start, min(
+            n_characters if selection.end is None else selection.end, n_characters
+        )
     if document.n_pages is None:
         raise _refusal("page", "This document has no pages; send start and end.")
     pages = [
         page
         for page in _pages(document)
-        if page.page == wanted.page and wanted.part in (None, page.part)
+        if page.page == selection.page and selection.part in (None, page.part)
     ]
     if len(pages) == 1:
         return pages[0].start, pages[0].end
     if pages:
-        raise _refusal("part", f"Several parts have a page {wanted.page}; send part too.")
-    in_part = "" if wanted.part is None else " in this part"
-    message = f"There is no page {wanted.page}{in_part}; the document has {document.n_pages} pages."
+        raise _refusal("part", f"Several parts have a page {selection.page}; send part too.")
+    in_part = "" if selection.part is None else " in this part"
+    message = (
+        f"There is no page {selection.page}{in_part}; the document has {document.n_pages} pages."
+    )
     raise _refusal("page", message)
 
 

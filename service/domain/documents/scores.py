@@ -1,4 +1,4 @@
-"""Scores of any sentence of a stored document by the serving model, and the words that carry them.
+"""The serving model's scores of any sentence of a stored document, and the words that carry them.
 
 Each sentence is scored among its neighbours, as in a scan, but none leaves the network early.
 """
@@ -103,7 +103,7 @@ class DocumentScores:
         sensitivity: Sensitivity,
     ) -> ScoredRange:
         """Score the first MAX_SENTENCES sentences that overlap start..end."""
-        near = self._near(owner_id, document_id, start, end)
+        near = self._read_neighbourhood(owner_id, document_id, start, end)
         with self._scorer() as scorer:
             scores = scorer.score_document(near.texts(), deadline=self._deadline())[near.at]
             point, hits = scorer.operating_points[sensitivity], scorer.decide(scores, sensitivity)
@@ -128,23 +128,25 @@ class DocumentScores:
         Raises:
             InvalidRequest: the sentence is too long, too.
         """
-        near = self._near(owner_id, document_id, start, end)
+        near = self._read_neighbourhood(owner_id, document_id, start, end)
         with self._scorer() as scorer:
             column = scorer.taxonomy.columns[risk_type]
             why = explain(scorer, near.texts(), near.at.start, column, deadline=self._deadline())
             return ExplainedSentence(_name(scorer), *near.place(near.wanted()[0]), why)
 
-    def _near(self, owner_id: UUID | None, document_id: UUID, start: int, end: int) -> _Near:
+    def _read_neighbourhood(
+        self, owner_id: UUID | None, document_id: UUID, start: int, end: int
+    ) -> _Neighbourhood:
         """Return the range's sentences; read the whole text if a long block hides where they begin."""
         for margin in (_MARGIN_CHARS, None):
             pieces = self._transactions.read(
                 _pieces, owner_id, document_id, start, end, margin=margin
             )
             document = self._pipeline().segment(partial_text(pieces))
-            near = _near(document, pieces[0].start if pieces else 0, start, end)
+            near = _neighbourhood(document, pieces[0].start if pieces else 0, start, end)
             if near is not None:
                 return near
-        message = "There is no sentence in this range of the text."
+        message = "There is no sentence in this range of the text; send the span of a sentence."
         raise InvalidRequest(message, faults=(Fault("start", message),))
 
     @contextmanager
@@ -152,7 +154,8 @@ class DocumentScores:
         with self._pipeline().analyzers.lend() as analyzer:
             if not isinstance(analyzer, SentenceScorer):
                 raise NotConfigured(
-                    "Another service analyzes documents (AI_SERVICE_URL) and gives no scores."
+                    "Only the local model gives scores, and another service analyzes documents: the operator "
+                    "has set AI_SERVICE_URL."
                 )
             yield analyzer
 
@@ -161,7 +164,7 @@ class DocumentScores:
 
 
 @dataclass(frozen=True, slots=True)
-class _Near:
+class _Neighbourhood:
     """Sentences of a text that begins at `base`; those at `at` are wanted, the others neighbours."""
 
     document: Document
@@ -196,7 +199,7 @@ def _pieces(
     return queries.list_text(session, document_id, **around)
 
 
-def _near(document: Document, base: int, start: int, end: int) -> _Near | None:
+def _neighbourhood(document: Document, base: int, start: int, end: int) -> _Neighbourhood | None:
     """Return the sentences that overlap start..end with their neighbours; None if there are none."""
     offsets = offset_array(document.sentences) + base
     first = int(np.searchsorted(offsets[:, 1], start, "right"))
@@ -205,7 +208,7 @@ def _near(document: Document, base: int, start: int, end: int) -> _Near | None:
         return None
     begin = max(0, first - RADIUS)
     sentences = [*document.sentences[begin : last + RADIUS]]
-    return _Near(document, base, sentences, slice(first - begin, last - begin))
+    return _Neighbourhood(document, base, sentences, slice(first - begin, last - begin))
 
 
 def _name(scorer: SentenceScorer) -> str:

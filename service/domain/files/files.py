@@ -7,7 +7,8 @@ once, until the last row that has them is deleted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,13 +25,13 @@ from db.tables import File
 from service.domain.audit import Action, Actor, event, record
 from service.domain.files import work_sessions
 from service.domain.files.file_range import FileRange
-from service.domain.files.file_store import FileStore, Incoming, Readable, StoredFile
-from service.domain.files.user_stores import UserStores
+from service.domain.files.file_store import FileStore, Readable, StoredFile
+from service.domain.files.user_stores import UserStores, check_quota, keeping
 from service.domain.transactions import Transactions
-from service.errors import DatabaseUnavailable, NotFound, TooLarge
+from service.errors import NotFound, TooLarge
 
 MAX_FILES = 1000
-"""Files of one work session: a list of them all fits into a request."""
+"""Most files of one work session, so that a request can name them all."""
 FOLDER = "files"
 
 
@@ -59,7 +60,7 @@ class Files(UserStores):
     ) -> File:
         """Store a file in a work session.
 
-        Without `again`, return the file of the same name and bytes that the session has, if it has one.
+        Without `again`, return the file of the session that has the same name and bytes, if there is one.
 
         Raises:
             NotFound: the user has no such work session.
@@ -71,10 +72,11 @@ class Files(UserStores):
         store = self.store(user_id)
         stream = _Limited(upload.stream, self._max_bytes)
         with store.receive(stream) as incoming, store.lock():
-            is_new = not store.has(incoming.stored.sha256)
-            return self._keep(
-                user_id, work_session_id, upload, incoming, is_new=is_new, again=again
+            new = _NewFile(
+                user_id, work_session_id, upload.name, upload.media_type, incoming.stored, again
             )
+            with keeping(store, incoming), _deleted_work_session():
+                return self._transactions.run(_add_file, new, self._quota_bytes)
 
     def get(self, user_id: UUID, file_id: UUID, *, work_session_id: UUID | None = None) -> File:
         """Return a user's file, of one work session if it is given; NotFound for another user's."""
@@ -104,29 +106,6 @@ class Files(UserStores):
         """Store the number of pages that a scan counted."""
         if pages is not None and pages != file.pages:
             self._transactions.run(queries.set_pages, file.user_id, file.id, pages)
-
-    def _keep(
-        self,
-        user_id: UUID,
-        work_session_id: UUID,
-        upload: Upload,
-        incoming: Incoming,
-        *,
-        is_new: bool,
-        again: bool,
-    ) -> File:
-        stored = incoming.keep()
-        new = _NewFile(user_id, work_session_id, upload.name, upload.media_type, stored, again)
-        try:
-            return self._transactions.run(_add_file, new, self._quota_bytes)
-        except DatabaseUnavailable:
-            raise  # the row may have been stored, so the bytes stay
-        except Exception as error:
-            if is_new:
-                self.store(user_id).delete(stored.sha256)
-            if isinstance(error, IntegrityError) and is_missing_parent(error):
-                raise NotFound("This session was deleted meanwhile.") from error
-            raise
 
 
 def list_files(
@@ -186,6 +165,19 @@ class _Limited:
         return block
 
 
+@contextlib.contextmanager
+def _deleted_work_session() -> Iterator[None]:
+    """Map the missing row of a work session that another request deleted to NotFound."""
+    try:
+        yield
+    except IntegrityError as error:
+        if is_missing_parent(error):
+            raise NotFound(
+                "This session was deleted meanwhile; upload into another one."
+            ) from error
+        raise
+
+
 def _require(
     session: Session, user_id: UUID, file_id: UUID, work_session_id: UUID | None = None
 ) -> File:
@@ -222,12 +214,12 @@ def _check_limits(session: Session, new: _NewFile, quota_bytes: int) -> None:
         raise TooLarge(f"A session holds at most {MAX_FILES:,} files; create another one.")
     if queries.has_bytes(session, new.user_id, new.stored.sha256):
         return
-    used, size_bytes = queries.used_bytes(session, new.user_id), new.stored.size_bytes
-    if used + size_bytes > quota_bytes:
-        raise TooLarge(
-            f"Your files use {used:,} of {quota_bytes:,} bytes (USER_QUOTA_BYTES), and this one has "
-            f"{size_bytes:,}. Delete files or sessions that you no longer need."
-        )
+    check_quota(
+        queries.used_bytes(session, new.user_id),
+        new.stored.size_bytes,
+        quota_bytes=quota_bytes,
+        remedy="Delete files, sessions or documents that you no longer need.",
+    )
 
 
 def _delete_file(session: Session, user_id: UUID, file_id: UUID) -> Sequence[str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import UUID
 
 from db.queries.users import has_user
-from service.domain.files.file_store import FileStore
+from service.domain.files.file_store import FileStore, Incoming
 from service.domain.files.user_folders import user_folder, users_with_folder
 from service.domain.transactions import Transactions
+from service.errors import DatabaseUnavailable, TooLarge
 
 
 class UserStores:
@@ -55,6 +57,34 @@ class UserStores:
                 return store.remove()
             store.unmark()  # the account was not deleted
         return False
+
+
+@contextlib.contextmanager
+def keeping(store: FileStore, incoming: Incoming) -> Iterator[None]:
+    """Store received bytes; if the block, which stores their row, fails, remove them unless others had them.
+
+    The caller holds the lock of `store`.
+    """
+    sha256 = incoming.stored.sha256
+    is_new = not store.has(sha256)
+    incoming.keep()
+    try:
+        yield
+    except DatabaseUnavailable:
+        raise  # the row may have been stored, so the bytes stay
+    except Exception:
+        if is_new:
+            store.delete(sha256)
+        raise
+
+
+def check_quota(used_bytes: int, size_bytes: int, *, quota_bytes: int, remedy: str) -> None:
+    """Raise TooLarge with the remedy if a user has no room for `size_bytes` more."""
+    if used_bytes + size_bytes > quota_bytes:
+        raise TooLarge(
+            f"Your files and originals use {used_bytes:,} of {quota_bytes:,} bytes (USER_QUOTA_BYTES), and "
+            f"this one has {size_bytes:,}. {remedy}"
+        )
 
 
 def _remove_leftovers(store: FileStore) -> int:

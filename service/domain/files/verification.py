@@ -1,4 +1,4 @@
-"""Compares the bytes on disk with the rows of files, and mends what a crash or a lost disk left behind."""
+"""Compares the bytes on disk with the rows of files, and repairs what a crash or a lost disk left behind."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Rows(Protocol):
         ...
 
     def forget(self, session: Session, user_id: UUID, sha256: str, actor: Actor, /) -> None:
-        """Mend the rows whose bytes are lost."""
+        """Delete or change the rows whose bytes are lost."""
         ...
 
 
@@ -68,23 +68,38 @@ class FileRows:
         """Delete the rows."""
         for file in queries.files_with_bytes(session, user_id, sha256):
             queries.delete_file(session, file.id)
-            lost = event(
-                Action.FILE_LOST,
-                actor=actor,
-                object_type="file",
-                object_id=file.id,
-                detail={"owner_id": str(user_id), "sha256": sha256},
+            record_loss(
+                session, user_id, sha256, actor=actor, object_type="file", object_id=file.id
             )
-            record(session, lost)
+
+
+def record_loss(
+    session: Session,
+    user_id: UUID,
+    sha256: str,
+    *,
+    actor: Actor,
+    object_type: str,
+    object_id: UUID | None = None,
+) -> None:
+    """Add the loss of a user's bytes to the audit trail."""
+    lost = event(
+        Action.FILE_LOST,
+        actor=actor,
+        object_type=object_type,
+        object_id=object_id,
+        detail={"owner_id": str(user_id), "sha256": sha256},
+    )
+    record(session, lost)
 
 
 class Verification:
-    """Checks the files of all users; a user's are locked only while one item is checked again or mended."""
+    """Checks the files of all users; locks those of one user only to check or repair one item."""
 
     def __init__(
         self, transactions: Transactions, folder: Path, rows: Rows, *, repair: bool, actor: Actor
     ) -> None:
-        """With `repair`, remove what cannot be used, and mend the rows whose bytes are lost."""
+        """With `repair`, remove what cannot be used, and repair the rows whose bytes are lost."""
         self._transactions = transactions
         self._folder = folder
         self._rows = rows
@@ -92,7 +107,7 @@ class Verification:
         self._actor = actor
 
     def run(self) -> Iterator[Finding]:
-        """Yield each fault, after mending it with `repair`. Reads all stored bytes."""
+        """Yield each fault; with `repair`, repair it first. Reads all stored bytes."""
         users = self._transactions.read(self._rows.users) | users_with_folder(self._folder)
         for user_id in sorted(users):
             store = FileStore(user_folder(self._folder, user_id))
@@ -107,13 +122,13 @@ class Verification:
         needed = self._transactions.read(self._rows.stored_bytes, user_id)
         stored = {stored.sha256 for stored in store.sizes()}
         for sha256 in sorted(needed.keys() | stored):
-            # Uploads and deletions continue meanwhile, so a fault counts only if the lock does not end it.
+            # Uploads and deletions continue, so a fault counts only if it is still there under the lock.
             if self._fault(user_id, store, sha256) is None:
                 continue
             with store.lock():
                 fault = self._fault(user_id, store, sha256)
                 if fault and self._repair:
-                    self._mend(user_id, store, sha256, fault)
+                    self._repair_item(user_id, store, sha256, fault)
             if fault:
                 yield Finding(user_id, fault, sha256)
 
@@ -124,7 +139,7 @@ class Verification:
             return Fault.MISSING
         return None if store.digest(sha256).sha256 == sha256 else Fault.WRONG_HASH
 
-    def _mend(self, user_id: UUID, store: FileStore, sha256: str, fault: Fault) -> None:
+    def _repair_item(self, user_id: UUID, store: FileStore, sha256: str, fault: Fault) -> None:
         """Remove rows first: a crash between leaves bytes without a row, which the next run removes."""
         if fault is not Fault.WITHOUT_ROW:
             self._transactions.run(self._rows.forget, user_id, sha256, self._actor)

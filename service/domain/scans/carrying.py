@@ -1,7 +1,7 @@
 """Carries feedback over to a new scan: verdicts to findings with the same fingerprint, and missed risks.
 
-A carried row names the row that it came from. Each verdict counts once in exports and statistics: with the
-new scan if that has the same findings for the sentence, else where it came from.
+A carried row names its original row. Exports and statistics count each verdict once: with the new scan if it
+has the same findings for the sentence, else with the scan of the original row.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def carry_feedback(
     findings: Sequence[Mapping[str, Any]],
     text: str | None,
 ) -> int:
-    """Store what users said about earlier scans of a scan's document; return the number of rows.
+    """Store users' feedback on earlier scans of a scan's document with the scan; return the number of rows.
 
-    Of a user's different rows on one sentence the newest applies. `scan` and `findings` are the values of the
-    new rows, `text` is the document's.
+    If a user has several rows on one sentence, the newest applies. `scan` and `findings` are the values of
+    the new rows, `text` is the document's.
     """
     earlier = queries.lock_reviewed_scans(session, scan["document_id"], except_id=scan["id"])
     rows = queries.newest_uncopied(session, earlier.keys()) if earlier else []
@@ -48,7 +48,7 @@ def carry_feedback(
     targets = _Targets(scan["id"], findings, places)
     chosen: dict[Target, Feedback] = {}
     for row in rows:  # oldest first, so the newest of a target remains
-        if (target := targets.of(row, by_number.get((row.scan_id, row.n)))) is not None:
+        if (target := targets.find(row, by_number.get((row.scan_id, row.n)))) is not None:
             chosen[target] = row
     values = [
         targets.values(target, row, by_span[row.scan_id, row.start, row.end])
@@ -60,7 +60,7 @@ def carry_feedback(
 
 
 class _Targets:
-    """Where the feedback on earlier scans belongs in a new one."""
+    """Finds the findings and sentences of a new scan to which feedback on earlier scans applies."""
 
     def __init__(
         self, scan_id: UUID, findings: Sequence[Mapping[str, Any]], places: SentencePlaces
@@ -72,12 +72,12 @@ class _Targets:
         for finding in findings:
             self._by_span[_span(finding)].append(finding)
 
-    def of(self, row: Feedback, fingerprint: str | None) -> Target | None:
+    def find(self, row: Feedback, fingerprint: str | None) -> Target | None:
         """Return the target of a row, whose finding had this fingerprint; None if the new scan lacks it."""
         if row.n:
             finding = self._by_fingerprint.get(fingerprint)
             return None if finding is None else (row.user_id, finding["n"], _span(finding))
-        if (span := self._places.of(row)) is None:
+        if (span := self._places.find(row)) is None:
             return None
         known = {finding["risk_type"] for finding in self._by_span.get(span, ())}
         return None if known & {*row.risk_types} else (row.user_id, 0, span)

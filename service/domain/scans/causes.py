@@ -24,7 +24,7 @@ class Cause(StrEnum):
     SENSITIVITY = "sensitivity"
     """The same model read it at another operating point."""
     OTHER = "other"
-    """The same model read it alike: thresholds in the user's settings, or an LLM that answers differently."""
+    """Neither differs: thresholds in the user's settings changed, or an LLM answered differently."""
 
 
 def analysis_cause(scan: Scan, since: Scan) -> Cause:
@@ -44,14 +44,14 @@ def count_sentences(
 ) -> Mapping[str, int]:
     """Return how often a text has each of some normalized sentences.
 
-    Segments only the blocks that contain one of them, since that takes ten times as long as to find these.
+    Segments only the blocks that contain one of them: segmentation takes ten times as long as this search.
     """
     text = extracted.text
     contents = [normalized(text[block.start : block.end]) for block in extracted.blocks]
     starts = [0, *accumulate(len(content) + 1 for content in contents)]
     whole = "\n".join(contents)
     numbers = {
-        bisect_right(starts, at) - 1 for sentence in wanted for at in _finds(whole, sentence)
+        bisect_right(starts, at) - 1 for sentence in wanted for at in _occurrences(whole, sentence)
     }
     blocks = [extracted.blocks[number] for number in sorted(numbers)]
     document = segmenter.segment(ExtractedText(text, blocks))
@@ -59,7 +59,7 @@ def count_sentences(
     return Counter(sentence for sentence in found if sentence in wanted)
 
 
-def _finds(text: str, sentence: str) -> Iterator[int]:
+def _occurrences(text: str, sentence: str) -> Iterator[int]:
     at = text.find(sentence)
     while at >= 0:
         yield at

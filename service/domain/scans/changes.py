@@ -1,6 +1,6 @@
 """What changed between two scans: which findings are new, the same or gone, and why.
 
-A finding is the same if its fingerprint is.
+Two findings are the same if their fingerprints are equal.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Change(StrEnum):
 class ChangedFinding:
     """A finding of either scan; `finding` or `since` is None if that scan lacks it.
 
-    `n` is its number in the list of all. `cause` is None for the same finding, and if nothing tells it.
+    `n` is its number in the list of all. `cause` is None for the same finding, and if it is unknown.
     """
 
     n: int
@@ -118,7 +118,7 @@ def compare(
     if since_id is None:
         since = scan_before(session, scan)
     elif (since := queries.get_scan(session, since_id, scan.user_id)) is None:
-        raise NotFound("There is no scan with the id in since, of the same owner.")
+        raise NotFound("The owner of this scan has no scan with the id in `since`.")
     n_same = queries.count_same_findings(session, scan.id, since.id) if since else 0
     changes = ScanChanges(scan, since, (), n_same)
     found = _new_and_same(session, scan, since, after_n=after_n, limit=limit)
@@ -180,7 +180,7 @@ def _cause(
     now: Mapping[str, int] | None,
     before: Mapping[str, int] | None,
 ) -> Cause | None:
-    """Return the cause by how often the documents have the sentence; None of one is unknown."""
+    """Return the cause from how often each document has the sentence; None for a text that is not stored."""
     if now is None or before is None:
         return Cause.DOCUMENT if by_analysis == Cause.OTHER else None
     sentence = normalized(_sentence(item))

@@ -24,9 +24,8 @@ SCANS_AT_ONCE = 100
 def delete_old_scans(transactions: Transactions, discard: Discard) -> int:
     """Delete every scan whose owner's retention has passed; return their number.
 
-    `discard` removes the originals of the documents that are deleted with them.
-
-    Several processes may run this at once.
+    `discard` removes the originals of the documents that are deleted with them. Several processes may run
+    this at once.
 
     Raises:
         DatabaseUnavailable: see Transactions.run. The next run deletes the remaining scans.
@@ -62,6 +61,6 @@ def _delete_some(
     originals = []
     scan_ids = list_old_scans(session, user_id, before=before, limit=SCANS_AT_ONCE)
     for scan_id in scan_ids:
-        with contextlib.suppress(NotFound):  # its owner or another process deletes it meanwhile
+        with contextlib.suppress(NotFound):  # its owner or another process has deleted it
             originals += delete_scan(session, user_id, scan_id, reason=reason)
     return len(scan_ids), originals

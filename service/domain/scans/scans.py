@@ -24,12 +24,7 @@ from db.queries.documents import forget_scan, get_document, list_text
 from db.tables import StoredText
 from service.domain.audit import UNKNOWN, Action, Actor, event, record
 from service.domain.current_scan import scanning
-from service.domain.document_storage import (
-    TextPolicy,
-    extracted_text,
-    missing_text_reason,
-    text_policy,
-)
+from service.domain.document_storage import TextPolicy, extracted_text, text_policy
 from service.domain.limits import COUNTED_SCANS
 from service.domain.preferences import Preferences
 from service.domain.scans.options import ScanOptions
@@ -44,6 +39,7 @@ from service.domain.scans.storage import (
     store_version,
     with_original,
 )
+from service.domain.stored_text import check_text_is_stored
 from service.domain.transactions import Transactions
 from service.errors import Conflict, Fault, InvalidRequest, NotFound, Unauthenticated
 from service.nlp.deadline import Deadline
@@ -102,11 +98,11 @@ class Scans:
         observer: Observer = NULL_OBSERVER,
         report: ReportScan,
     ) -> None:
-        """`report` receives each scan once it is stored.
+        """`store_text` is the setting STORE_TEXT, `sample_share` REVIEW_SAMPLE_SHARE.
 
-        `store_text` is the setting STORE_TEXT, `sample_share` REVIEW_SAMPLE_SHARE.
-        `keep_original` stores the bytes of an upload while a block stores their row. `secret_key` signs the
-        hashes of requests, so that nobody finds a short text by trying texts.
+        `secret_key` signs the hashes of requests, so that nobody can find a short text by trying texts.
+        `keep_original` stores the bytes of an upload while a block stores their row; `report` receives each
+        stored scan.
         """
         self._transactions = transactions
         self._pipeline = pipeline
@@ -137,7 +133,8 @@ class Scans:
             TooLarge, StorageUnavailable: the original is to be stored, and cannot be.
             Conflict: the key was used with other content, or the document is a version of a third one.
             Unauthenticated: the account was deleted meanwhile.
-            DatabaseUnavailable: see Transactions.run; and whatever ScanPipeline.scan raises.
+            DatabaseUnavailable: see Transactions.run.
+            The errors of ScanPipeline.scan.
         """
         began_s = time.monotonic()
         request = self._request(key, lambda: f"{submission.fingerprint()} {version_of or ''}")
@@ -162,11 +159,12 @@ class Scans:
         *,
         key: str | None,
     ) -> StoredScan:
-        """Scan the stored text of a user's document with the present model, and store the scan.
+        """Scan the stored text of a user's document with the serving model, and store the scan.
 
         Raises:
             NotFound: the user has no such document, its text is not stored, or it was deleted meanwhile.
-            Conflict, Unauthenticated, DatabaseUnavailable: as in `create`; and what ScanPipeline.scan raises.
+            Conflict, Unauthenticated, DatabaseUnavailable: as in `create`.
+            The errors of ScanPipeline.scan.
         """
         began_s = time.monotonic()
         request = self._request(key, lambda: options.fingerprint(document_id))
@@ -202,7 +200,7 @@ class Scans:
         *,
         began_s: float,
     ) -> StoredScan:
-        """Store a new scan by `work` and report it; return an earlier one with its key if that was faster."""
+        """Store a new scan by `work` and report it, or return the concurrent one that has its key."""
         new.draw_sample(result, share=self._sample_share)
         try:
             with observe_stage(self._observer, "store"):
@@ -210,7 +208,7 @@ class Scans:
         except IntegrityError as error:
             if is_missing_parent(error):
                 raise Unauthenticated("This account was deleted meanwhile.") from error
-            # A concurrent request with the same key was faster.
+            # A concurrent request with the same key stored its scan first.
             request = Request(new.values["idempotency_key"], new.values["request_sha256"])
             if is_duplicate(error) and (earlier := self._earlier(new.values["user_id"], request)):
                 return earlier
@@ -237,9 +235,9 @@ class Scans:
         earlier = self._transactions.read(
             _scan_by_key, user_id, request.key, taxonomy=self._pipeline.taxonomy
         )
-        # Scans that are older than the signed hashes have none.
+        # Scans from before hashes were signed have none.
         if earlier is not None and earlier.scan.request_sha256 not in {None, request.sha256}:
-            raise Conflict("This Idempotency-Key came with other content before; use a new key.")
+            raise Conflict("This Idempotency-Key was used with other content; send a new key.")
         return earlier
 
 
@@ -332,8 +330,7 @@ def _stored_text(
     session: Session, user_id: UUID, document_id: UUID
 ) -> tuple[tables.Document, ExtractedText]:
     document = _document(session, user_id, document_id)
-    if document.text_stored != StoredText.FULL:
-        raise NotFound(missing_text_reason(document) or "The text of this document is not stored.")
+    check_text_is_stored(document)
     return document, extracted_text(document, list_text(session, document_id))
 
 

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from db.queries.documents import list_text
 from db.tables import Feedback
+from service.domain.stored_text import read_characters
 
 Span = tuple[int, int]
 
@@ -31,10 +31,11 @@ class SentencePlaces:
         self._document_id = document_id
         self._document_ids = document_ids
 
-    def of(self, row: Feedback) -> Span | None:
-        """Return the span of a missed risk's sentence, whatever its white space; None if it is not there.
+    def find(self, row: Feedback) -> Span | None:
+        """Return the span of a missed risk's sentence, ignoring white space; None if the text lacks it.
 
-        Of several places it is the one with the number that it had in its own document, else the first.
+        If the text repeats the sentence, the span is that of the repetition with the same number as in the
+        sentence's own document, or of the first one.
         """
         sentence = row.context or ""
         if self._document_ids[row.scan_id] == self._document_id:
@@ -48,8 +49,8 @@ class SentencePlaces:
 
     def _number(self, row: Feedback, sentence: str) -> int:
         """Return how many equal sentences precede this one in its own document; 0 without its text."""
-        pieces = list_text(self._session, self._document_ids[row.scan_id], start=0, end=row.end)
-        before = "".join(piece.text for piece in pieces)[: row.end]
+        document_id = self._document_ids[row.scan_id]
+        before = read_characters(self._session, document_id, start=0, end=row.end)
         return max(0, len(_places(sentence, before)) - 1)
 
 

@@ -47,7 +47,7 @@ class NewScan:
     original: bytes | None = None
 
     def draw_sample(self, result: ScanResult, *, share: float) -> None:
-        """Add the sentences without a finding that reviewers are asked about."""
+        """Add the random sample of sentences without a finding for reviewers."""
         sample = draw_sample(result, self.document.values, share=share)
         self.values["n_unflagged"] = sample.n_unflagged
         self.sample.extend(sample.rows)
@@ -55,7 +55,7 @@ class NewScan:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a scan keeps of its request, so that a repeated one is recognized."""
+    """The idempotency key of a request and the hash of its content, which recognize a repeated request."""
 
     key: str | None = None
     sha256: str | None = None
@@ -136,7 +136,10 @@ def store_version(session: Session, new: NewScan, *, version_of: UUID) -> tables
     series_id, version = named.series_id, documents.newest_version(session, named.series_id) + 1
     if known is not None and known.series_id != series_id:
         if documents.count_versions(session, known.series_id) > 1:
-            raise Conflict(f"This is a version of another document already: {known.id}.")
+            raise Conflict(
+                f"These bytes are a version of another document already: {known.id}. Name that one in "
+                "document, or leave document out to scan it again."
+            )
         documents.set_version(session, known.id, series_id=series_id, version=version)
     place = {"series_id": series_id, "version": version}
     documents.add_document(session, values | place, new.document.pieces)
