@@ -17,7 +17,7 @@ from service.api.http.downloads import BYTES, download
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
 from service.api.http.rate_limits import limit_documents
-from service.api.http.response_headers import Headers, etagged, warning_headers
+from service.api.http.response_headers import Headers, etagged, scan_headers
 from service.api.http.uploads import scan_options
 from service.api.schemas.documents import (
     DocumentDeletionQuery,
@@ -35,10 +35,10 @@ from service.api.schemas.documents import (
 from service.api.schemas.scans import ScanHeaders, ScanOut
 from service.domain.document_storage import missing_text_reason
 from service.domain.documents import documents
-from service.domain.documents.documents import TextRange, Wanted
+from service.domain.documents.documents import TextRange, TextSelection
 from service.domain.documents.scores import ExplainedSentence, ScoredRange
 from service.domain.originals import original_sha256
-from service.domain.reviews.reviews import visible_owner
+from service.domain.reviews.access import owner_in_scope, visible_owner
 from service.domain.scans.scans import StoredScan
 
 blueprint = APIBlueprint("documents", __name__, url_prefix="/api/v1/documents", tag="Documents")
@@ -68,8 +68,8 @@ _COLUMNS = (
     summary="List the caller's documents, or those that the caller may review, newest first"
 )
 def list_documents(query: dict[str, Any]) -> Listing:
-    user, read = current_user(), services().transactions.read
-    owner_id = user.id if query["scope"] == "own" else visible_owner(user)
+    read = services().transactions.read
+    owner_id = owner_in_scope(current_user(), query["scope"])
     newest_only = query["versions"] == "newest"
     return cursor_page(
         query,
@@ -106,7 +106,9 @@ def get_document(document_id: UUID) -> dict[str, Any]:
 @blueprint.doc(summary="Read the text of a document by page or by offsets", responses=[304])
 def get_text(document_id: UUID, query: dict[str, Any]) -> TextRange:
     owner_id = visible_owner(current_user())
-    return services().transactions.read(documents.read_text, owner_id, document_id, Wanted(**query))
+    return services().transactions.read(
+        documents.read_text, owner_id, document_id, TextSelection(**query)
+    )
 
 
 @blueprint.get("/<uuid:document_id>/scores")
@@ -131,7 +133,7 @@ def get_scores(document_id: UUID, query: dict[str, Any]) -> ScoredRange:
 @blueprint.input(WordsQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(SentenceWordsOut)
 @blueprint.doc(
-    summary="Say which words carry a sentence's score for a risk type", responses=[501, 502]
+    summary="Explain a sentence's score for a risk type by its words", responses=[501, 502]
 )
 def get_words(document_id: UUID, query: dict[str, Any]) -> ExplainedSentence:
     owner_id = visible_owner(current_user())
@@ -163,7 +165,7 @@ def get_original(document_id: UUID) -> Response:
 @blueprint.input(ScanAgainIn, location="json", arg_name="body")
 @blueprint.output(ScanOut, status_code=201)
 @blueprint.doc(
-    summary="Scan the stored text of a document again, with the present model",
+    summary="Scan the stored text of a document again, with the serving model",
     responses=[401, 409, 429, 501, 502],
 )
 @limit_documents
@@ -176,10 +178,7 @@ def scan_again(
         scan_options(body),
         key=headers.get("idempotency_key"),
     )
-    return stored, [
-        ("Location", f"/api/v1/scans/{stored.scan.id}"),
-        *warning_headers(stored.scan.coverage.get("warnings", [])),
-    ]
+    return stored, scan_headers(stored.scan)
 
 
 @blueprint.delete("/<uuid:document_id>")

@@ -25,7 +25,8 @@ from service.api.schemas.feedback import (
 )
 from service.api.schemas.fields import CursorQuery
 from service.domain.reviews import reviews
-from service.domain.reviews.reviews import REVIEWER_ROLES, FindingReview, Judgement, Missed
+from service.domain.reviews.access import REVIEWER_ROLES
+from service.domain.reviews.reviews import FindingReview, Judgement, Missed
 
 blueprint = APIBlueprint("feedback", __name__, url_prefix="/api/v1/scans", tag="Reviewing")
 _FEEDBACK_CONTENT = {

@@ -24,8 +24,8 @@ from service.api.schemas.reviews import (
     SummaryQuery,
 )
 from service.domain.reviews import queue, recall
+from service.domain.reviews.access import REVIEWER_ROLES, owner_in_scope
 from service.domain.reviews.queue import QueueItem, QueueKind, Summary
-from service.domain.reviews.reviews import REVIEWER_ROLES, visible_owner
 from service.nlp.taxonomy import Taxonomy
 
 blueprint = APIBlueprint("reviews", __name__, url_prefix="/api/v1/reviews", tag="Reviewing")
@@ -80,8 +80,7 @@ def get_agreement() -> dict[str, Any]:
 @blueprint.output(SummaryOut)
 @blueprint.doc(summary="Count findings by day and category, and those without a verdict")
 def get_summary(query: dict[str, Any]) -> Summary:
-    user = current_user()
-    owner_id = user.id if query["scope"] == "own" else visible_owner(user)
+    owner_id = owner_in_scope(current_user(), query["scope"])
     return services().transactions.read(queue.summary, owner_id, n_days=query["days"])
 
 

@@ -21,7 +21,7 @@ from service.api.http.pagination import (
     split_page,
 )
 from service.api.http.rate_limits import limit_documents
-from service.api.http.response_headers import Headers, etagged, warning_headers
+from service.api.http.response_headers import Headers, etagged, scan_headers
 from service.api.http.uploads import scan_options, submission, upload
 from service.api.schemas.scans import (
     ScanChangesOut,
@@ -33,7 +33,7 @@ from service.api.schemas.scans import (
     ScanOut,
     StoredScanIn,
 )
-from service.domain.reviews.reviews import visible_owner
+from service.domain.reviews.access import owner_in_scope, visible_owner
 from service.domain.scans import scans
 from service.domain.scans.changes import compare
 from service.domain.scans.scans import StoredScan
@@ -87,11 +87,7 @@ def create_scan(headers: dict[str, str], body: dict[str, Any]) -> tuple[StoredSc
             version_of=body.get("document"),
             preferences=current_preferences(),
         )
-    return stored, [
-        *_link_to_file(file),
-        ("Location", f"/api/v1/scans/{stored.scan.id}"),
-        *warning_headers(stored.scan.coverage.get("warnings", [])),
-    ]
+    return stored, [*_link_to_file(file), *scan_headers(stored.scan)]
 
 
 @blueprint.get("/scans")
@@ -101,10 +97,10 @@ def create_scan(headers: dict[str, str], body: dict[str, Any]) -> tuple[StoredSc
 @blueprint.output(ScanListOut)
 @blueprint.doc(summary="List the caller's scans, or those that the caller may review, newest first")
 def list_scans(query: dict[str, Any]) -> Listing:
-    user, by_cursor = current_user(), "cursor" in query
+    by_cursor = "cursor" in query
     page = services().transactions.read(
         scans.list_scans,
-        user.id if query["scope"] == "own" else visible_owner(user),
+        owner_in_scope(current_user(), query["scope"]),
         ScanFilter(**{name: query.get(name) for name in _FILTERS}),
         per_page=query["per_page"],
         taxonomy=services().taxonomy,
@@ -173,7 +169,7 @@ def get_changes(scan_id: UUID, query: dict[str, Any]) -> Listing:
 
 
 def _stored_file(user_id: UUID, body: dict[str, Any]) -> File | None:
-    """Return the file that is scanned: one that is stored, or an upload that its session keeps."""
+    """Return the stored file to scan, storing an upload with `session` first; None if no file is stored."""
     files = services().files
     if "file_id" in body:
         return files.get(user_id, body["file_id"])

@@ -11,6 +11,8 @@ from apiflask import APIFlask
 from flask import Response, after_this_request, request
 from flask_compress import Compress
 
+from db.tables import Scan
+
 Headers = list[tuple[str, str]]
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -60,6 +62,14 @@ def warning_headers(warnings: list[dict[str, str]]) -> Headers:
     """Return a header for each warning; the bodies have fixed keys and cannot hold them."""
     lines = [f"{warning['code']}: {warning['message']}" for warning in warnings]
     return [(WARNING_HEADER, _UNSAFE_IN_HEADERS.sub("?", line)) for line in lines]
+
+
+def scan_headers(scan: Scan) -> Headers:
+    """Return the headers of a response with a new scan: its address and its warnings."""
+    return [
+        ("Location", f"/api/v1/scans/{scan.id}"),
+        *warning_headers(scan.coverage.get("warnings", [])),
+    ]
 
 
 def _make_conditional(cache_control: str, response: Response) -> Response:

@@ -12,7 +12,14 @@ from apiflask.validators import Length, OneOf, Range
 
 from db.tables import StoredText
 from service.api.http.taxonomy_names import MARK
-from service.api.schemas.fields import MAX_INT, CursorQuery, RiskTypeName, StrictSchema, Text
+from service.api.schemas.fields import (
+    MAX_INT,
+    CursorQuery,
+    RiskTypeName,
+    StrictSchema,
+    Text,
+    scope_field,
+)
 from service.api.schemas.scan_options import force_llm_field, option_faults, sensitivity_field
 from service.domain.documents.documents import MAX_SCANS, MAX_TEXT_CHARS, MAX_VERSIONS
 from service.domain.documents.scores import MAX_SENTENCES
@@ -20,14 +27,7 @@ from service.nlp.artifacts.operating_points import SENSITIVITIES
 
 
 class DocumentListQuery(CursorQuery):
-    scope = String(
-        load_default="own",
-        validate=OneOf(["own", "reviewable"]),
-        metadata={
-            "description": "own: the caller's documents. reviewable: those that the caller may review, "
-            "which are everyone's for reviewers and administrators."
-        },
-    )
+    scope = scope_field("documents")
     versions = String(
         load_default="newest",
         validate=OneOf(["newest", "all"]),
@@ -97,7 +97,7 @@ class ScoresQuery(RangeQuery):
     sensitivity = String(
         load_default="balanced",
         validate=OneOf(SENSITIVITIES),
-        metadata={"description": "Whose thresholds apply."},
+        metadata={"description": "The operating point whose thresholds apply."},
     )
 
 
@@ -160,7 +160,7 @@ class DocumentSummaryOut(Schema):
     )
     version = Integer(
         required=True,
-        metadata={"description": "1 for a document that was scanned as a new one, and so on."},
+        metadata={"description": "Counts the versions of the document from 1, the oldest."},
     )
     n_scans = Integer(required=True)
     created_at = AwareDateTime(

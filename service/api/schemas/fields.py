@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from apiflask import Schema
 from apiflask.fields import Boolean, Integer, String
-from apiflask.validators import Length, Range
+from apiflask.validators import Length, OneOf, Range
 from marshmallow import RAISE, ValidationError, validates_schema
 
 from service.api.current import services
@@ -131,3 +131,15 @@ class CursorQuery(StrictSchema):
 def character_offset(description: str) -> Integer:
     """Return a field that counts code points in a document's text."""
     return Integer(required=True, allow_none=True, metadata={"description": description})
+
+
+def scope_field(noun: str) -> String:
+    """Return the parameter for whose rows a list shows; `owner_in_scope` gives its meaning."""
+    return String(
+        load_default="own",
+        validate=OneOf(["own", "reviewable"]),
+        metadata={
+            "description": f"own: the caller's {noun}. reviewable: the {noun} that the caller may review, "
+            "which are everyone's for reviewers and administrators."
+        },
+    )

@@ -9,7 +9,7 @@ from apiflask.fields import UUID, AwareDateTime, Float, Integer, List, Nested, S
 from apiflask.validators import OneOf, Range
 
 from service.api.http.taxonomy_names import MARK
-from service.api.schemas.fields import StoredName, StrictSchema
+from service.api.schemas.fields import StoredName, StrictSchema, scope_field
 from service.domain.reviews.queue import QueueKind
 
 
@@ -138,13 +138,7 @@ class AgreementOut(Schema):
 
 class SummaryQuery(StrictSchema):
     days = Integer(load_default=30, validate=Range(1, 366))
-    scope = String(
-        load_default="own",
-        validate=OneOf(["own", "reviewable"]),
-        metadata={
-            "description": "own: the caller's scans. reviewable: all that the caller may review."
-        },
-    )
+    scope = scope_field("scans")
 
 
 class DayCountOut(Schema):

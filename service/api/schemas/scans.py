@@ -22,7 +22,14 @@ from apiflask.validators import Length, OneOf, Range, Regexp
 from marshmallow import pre_load
 
 from db.tables import Source
-from service.api.schemas.fields import MAX_INT, EmptyAsNull, StoredName, StrictSchema, Text
+from service.api.schemas.fields import (
+    MAX_INT,
+    EmptyAsNull,
+    StoredName,
+    StrictSchema,
+    Text,
+    scope_field,
+)
 from service.api.schemas.scan_options import force_llm_field, option_faults, sensitivity_field
 from service.domain.limits import COUNTED_SCANS, NUMBERED_SCANS
 from service.domain.scans.causes import Cause
@@ -243,14 +250,7 @@ def _foreign_title(kind: str) -> Text:
 
 
 class ScanListQuery(StrictSchema):
-    scope = String(
-        load_default="own",
-        validate=OneOf(["own", "reviewable"]),
-        metadata={
-            "description": "own: the caller's scans. reviewable: the scans that the caller may review, "
-            "which are everyone's for reviewers and administrators."
-        },
-    )
+    scope = scope_field("scans")
     page = Integer(
         validate=Range(1, NUMBERED_SCANS),
         metadata={

@@ -1,4 +1,4 @@
-"""Keeps the copies of a verdict, which later scans of the document took over, equal to it."""
+"""Keeps the copies of a verdict, which later scans of its document have, equal to it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from db.tables import Feedback, Verdict
 def update_copies(session: Session, previous: Feedback, changed: Feedback) -> None:
     """Change the copies of `previous` as the user changed it, and their copies in turn.
 
-    A copy that the user changed or withdrew in its own scan stays. A missed risk that the other scan has
-    found is withdrawn there.
+    A copy that the user changed or withdrew in its own scan stays. The copy of a missed risk is withdrawn if
+    its scan has found the risk.
     """
     for copy in carried.copies(session, previous.id):
         queries.scan_under_review(session, copy.scan_id, lock=True)

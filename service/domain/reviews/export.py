@@ -23,6 +23,7 @@ from db import tables
 from db.queries import feedback as queries
 from db.tables import Verdict
 from service.domain.audit import Action, Actor, event, record
+from service.domain.reviews.access import REVIEWER_ROLES
 from service.domain.reviews.adjudication import (
     Review,
     Settled,
@@ -31,7 +32,6 @@ from service.domain.reviews.adjudication import (
     settle,
     settle_sentence,
 )
-from service.domain.reviews.reviews import REVIEWER_ROLES
 from service.domain.transactions import Transactions
 
 _log = logging.getLogger(__name__)

@@ -21,8 +21,8 @@ from sqlalchemy.orm import Session
 from db import tables
 from db.queries import samples as queries
 from db.tables import Verdict
+from service.domain.reviews.access import REVIEWER_ROLES
 from service.domain.reviews.adjudication import Review, Status, settle
-from service.domain.reviews.reviews import REVIEWER_ROLES
 
 MAX_SCANS = 500
 """Most scans that an estimate covers, the newest."""

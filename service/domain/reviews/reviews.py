@@ -16,24 +16,28 @@ import uuid_utils.compat
 from sqlalchemy.orm import Session
 
 from db import tables
-from db.queries import documents, samples, scans
 from db.queries import feedback as queries
+from db.queries import samples, scans
 from db.queries.feedback import Target
-from db.tables import Role, Verdict
+from db.tables import Verdict
 from service.domain.audit import Action, Actor, event, record
+from service.domain.reviews.access import visible_owner
 from service.domain.reviews.adjudication import in_order
 from service.domain.reviews.copies import update_copies
+from service.domain.stored_text import read_characters
 from service.domain.transactions import Transactions
 from service.errors import Fault, InvalidRequest, NotFound
 from service.nlp.pipeline import Submission
 
-REVIEWER_ROLES = (Role.REVIEWER, Role.ADMIN)
 _MAX_N = 2**31 - 1
 _MAX_SHOWN = 100
 _NO_SCAN = "There is no scan with this id that you may review."
 _NO_HASH = (
     "The service stored no hash of the scanned document (STORE_TEXT, or store_text in the owner's settings, "
     "was none), so it cannot compare this one. Send the report without the document; it stays unverified."
+)
+_OTHER_DOCUMENT = (
+    "This is not the scanned document: its sha256 differs. Send the scanned file or text unchanged."
 )
 _NO_FEEDBACK = "You have no feedback here to withdraw."
 
@@ -114,7 +118,7 @@ class Reviews:
         if not scan.document_sha256:
             raise _refusal(field, _NO_HASH)
         if document.sha256() != scan.document_sha256:
-            raise _refusal(field, "This is not the document that was scanned: its sha256 differs.")
+            raise _refusal(field, _OTHER_DOCUMENT)
         if self._extract_text(document)[missed.start : missed.end] != missed.context:
             message = "The document has another text at this span; send the sentence verbatim."
             raise _refusal("context", message)
@@ -212,11 +216,6 @@ def list_findings(
     findings = scans.list_findings(session, scan_id, after_n=after_n, limit=limit)
     own = queries.own_verdicts(session, scan_id, user.id, [f.n for f in findings])
     return scan, [(finding, own.get(finding.n)) for finding in findings]
-
-
-def visible_owner(user: tables.User) -> UUID | None:
-    """Return the owner whose scans and feedback alone the user may see; None if the user sees everyone's."""
-    return None if user.role in REVIEWER_ROLES else user.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,10 +389,8 @@ def _check_against(findings: Sequence[tables.Finding], missed: Missed) -> None:
 def _is_in_stored_text(session: Session, scan: tables.Scan, missed: Missed) -> bool:
     if scan.document_id is None:
         return False
-    span = (missed.start, missed.end)
-    pieces = documents.list_text(session, scan.document_id, start=span[0], end=span[1])
-    texts = (p.text[max(0, span[0] - p.start) : span[1] - p.start] for p in pieces)
-    return "".join(texts) == missed.context
+    text = read_characters(session, scan.document_id, start=missed.start, end=missed.end)
+    return text == missed.context
 
 
 def _refusal(field: str, message: str) -> InvalidRequest:

@@ -48,6 +48,18 @@ export function query(entries) {
   return kept.length ? `?${new URLSearchParams(kept)}` : "";
 }
 
+/** Returns the items of all pages of a list, or of those after the position `from` of a page that is loaded. */
+export async function getAll(path, { position = "cursor", perPage = 100, from = null } = {}) {
+  const items = [];
+  let next = from;
+  do {
+    const page = await get(path + query({ per_page: perPage, [position]: next }));
+    items.push(...page.items);
+    next = page[`next_${position}`];
+  } while (next !== null);
+  return items;
+}
+
 /** Sends a form to `path`, reporting the sent share (0 to 1), and returns the JSON of the answer. */
 export function upload(path, form, onProgress) {
   return new Promise((resolve, reject) => {
@@ -58,7 +70,7 @@ export function upload(path, form, onProgress) {
     request.responseType = "json";
     request.upload.addEventListener("progress", (event) => { if (event.lengthComputable) onProgress(event.loaded / event.total); });
     request.upload.addEventListener("load", () => onProgress(1));
-    request.addEventListener("error", () => reject(new ApiError(0, { detail: "The upload broke off. Try again." })));
+    request.addEventListener("error", () => reject(new ApiError(0, { detail: "The connection broke during the upload. Try again." })));
     request.addEventListener("load", () => {
       if (request.status === 401) goToLogin();
       if (request.status < 300) resolve(request.response);

@@ -1,22 +1,15 @@
-// The dashboard: findings over time, what is judged, and for administrators the models.
+// The dashboard: findings over time, verdicts, estimated recall and, for administrators, models and drift.
 import { get, query } from "./api.js";
 import { byId, complain, count, el, percent, time } from "./ui.js";
 import { loadDrift } from "./drift.js";
+import { svgElement } from "./svg.js";
 import { loadTaxonomy } from "./taxonomy.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const [HEIGHT, LEFT, BOTTOM, TOP] = [240, 40, 24, 10];
 const N_SHOWN = 6;
 const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", timeZone: "UTC" });
 let taxonomy;
 let counted = null;
-
-function shape(name, attributes, text) {
-  const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
 
 function lastDays(n) {
   const today = Date.now();
@@ -44,10 +37,10 @@ function drawChart(rows, days) {
   }
   const sums = [...byDay.values()].map((counts) => [...counts.values()].reduce((a, b) => a + b, 0));
   const top = niceTop(Math.max(...sums, 1));
-  const svg = shape("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, class: "chart", role: "img", "aria-label": `Findings by day, at most ${Math.max(...sums)} on one day; the table below has the numbers by category.` });
+  const svg = svgElement("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, class: "chart", role: "img", "aria-label": `Findings by day, at most ${Math.max(...sums)} on one day; the table below has the numbers by category.` });
   const y = (n) => (HEIGHT - BOTTOM - TOP) * (1 - n / top) + TOP;
   for (const n of [0, top / 2, top]) {
-    svg.append(shape("line", { x1: LEFT, x2: width, y1: y(n), y2: y(n), class: "grid" }), shape("text", { x: LEFT - 8, y: y(n) + 4, class: "axis", "text-anchor": "end" }, n.toLocaleString()));
+    svg.append(svgElement("line", { x1: LEFT, x2: width, y1: y(n), y2: y(n), class: "grid" }), svgElement("text", { x: LEFT - 8, y: y(n) + 4, class: "axis", "text-anchor": "end" }, n.toLocaleString()));
   }
   const step = (right - LEFT) / days.length;
   const labelled = Math.ceil((days.length * 64) / (right - LEFT));
@@ -57,12 +50,12 @@ function drawChart(rows, days) {
     for (const category of [...shown, "rest"]) {
       const n = counts.get(category) || 0;
       if (!n) continue;
-      const bar = shape("rect", { x: x + step * 0.14, width: Math.min(step * 0.72, 46), y: y(base + n), height: y(base) - y(base + n), class: `bar ${category === "rest" ? "rest" : taxonomy.colourOf(category)}` });
-      bar.append(shape("title", {}, `${DAY.format(new Date(day))}: ${n} ${titleOf(category)}`));
+      const bar = svgElement("rect", { x: x + step * 0.14, width: Math.min(step * 0.72, 46), y: y(base + n), height: y(base) - y(base + n), class: `bar ${category === "rest" ? "rest" : taxonomy.colourOf(category)}` });
+      bar.append(svgElement("title", {}, `${DAY.format(new Date(day))}: ${n} ${titleOf(category)}`));
       svg.append(bar);
       base += n;
     }
-    if ((days.length - 1 - i) % labelled === 0) svg.append(shape("text", { x: x + Math.min(step * 0.5, 23 + step * 0.14), y: HEIGHT - 4, class: "axis", "text-anchor": "middle" }, DAY.format(new Date(day))));
+    if ((days.length - 1 - i) % labelled === 0) svg.append(svgElement("text", { x: x + Math.min(step * 0.5, 23 + step * 0.14), y: HEIGHT - 4, class: "axis", "text-anchor": "middle" }, DAY.format(new Date(day))));
   });
   byId("chart").replaceChildren(svg);
   const hasRest = totals(rows).length > N_SHOWN;
@@ -95,7 +88,7 @@ async function load() {
   } catch (error) { complain(error); }
 }
 
-/** Says in words what the estimate rests on, or what it still needs. */
+/** Describes the counts behind the estimate, or what is missing for one. */
 function aboutRecall(recall) {
   const scope = `In ${count(recall.n_scans, "scan")} by ${recall.model} whose findings are all settled`;
   const left = recall.n_unsettled ? ` ${count(recall.n_unsettled, "scan")} with unsettled findings ${recall.n_unsettled === 1 ? "is" : "are"} left out.` : "";

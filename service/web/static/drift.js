@@ -1,18 +1,15 @@
 // Recent scans beside the documents that the model was calibrated on, for administrators.
 import { get } from "./api.js";
+import { flatDrawing, svgElement } from "./svg.js";
 import { byId, count, el, percent } from "./ui.js";
 
 const TITLES = { score: "Scores of findings", category: "Categories of sentences", length: "Words of sentences with a finding" };
 const STATUS = { stable: "stable", watch: "to be watched", drifted: "drifted", "too few": "too few scans" };
-const SVG = "http://www.w3.org/2000/svg";
 
 function bar(share, top, kind) {
-  const svg = document.createElementNS(SVG, "svg");
-  for (const [key, value] of Object.entries({ viewBox: "0 0 100 8", preserveAspectRatio: "none", class: `drift-bar ${kind}`, "aria-hidden": "true" })) svg.setAttribute(key, value);
-  const rect = document.createElementNS(SVG, "rect");
-  for (const [key, value] of Object.entries({ x: 0, y: 0, width: (100 * share) / top, height: 8 })) rect.setAttribute(key, value);
-  svg.append(rect);
-  return svg;
+  const drawing = flatDrawing(`drift-bar ${kind}`);
+  drawing.append(svgElement("rect", { x: 0, y: 0, width: (100 * share) / top, height: 8 }));
+  return drawing;
 }
 
 function labelOf(name, label, titleOf) {

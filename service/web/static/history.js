@@ -1,6 +1,6 @@
-// The scans of a document, and what changed from one to the next.
-import { ApiError, get, post } from "./api.js";
-import { byId, complain, count, el, time } from "./ui.js";
+// The versions and scans of a document, and what changed from one to the next.
+import { ApiError, get, post, upload } from "./api.js";
+import { byId, complain, count, el, time, toast } from "./ui.js";
 
 const MAX_LISTED = 50;
 const CAUSES = { document: "its sentence is not in the earlier version", model: "another model read the same sentence", sensitivity: "at another sensitivity", other: "the same model read the same sentence" };
@@ -8,6 +8,43 @@ const CAUSES = { document: "its sentence is not in the earlier version", model: 
 function scanItem(scan, current) {
   const about = `${count(scan.n_findings, "finding")}, ${scan.model}${scan.sensitivity ? `, ${scan.sensitivity}` : ""}`;
   return el("li", {}, scan.id === current ? el("strong", {}, time(scan.created_at), " (shown)") : el("a", { href: `/scans/${scan.id}` }, time(scan.created_at)), el("span", { class: "sub", text: ` ${about}` }));
+}
+
+/** Opens the newest scan of a version. */
+async function openVersion(id) {
+  const { scans } = await get(`/documents/${id}`);
+  if (scans.length) location.assign(`/scans/${scans[0].id}`);
+  else toast("The scans of this version were deleted.", { bad: true });
+}
+
+function versionItem(version, current) {
+  const title = `Version ${version.version}`;
+  const about = ` ${version.name || "Pasted text"}, ${count(version.n_scans, "scan")}, `;
+  const name = version.id === current ? el("strong", { text: `${title} (shown)` })
+    : el("button", { class: "link", type: "button", text: title, onclick: () => openVersion(version.id).catch(complain) });
+  return el("li", {}, name, el("span", { class: "sub" }, about, time(version.created_at)));
+}
+
+/** The button with which an owner uploads an edited file as the next version. */
+function nextVersion(document_) {
+  const state = el("span", { class: "sub", role: "status" });
+  const input = el("input", { class: "visually-hidden", type: "file", id: "version-file" });
+  input.addEventListener("change", async () => {
+    const form = new FormData();
+    form.set("document", document_.id);
+    form.set("file", input.files[0]);
+    input.disabled = true;
+    try {
+      const { scan_id } = await upload("/scan", form, (share) => { state.textContent = share < 1 ? `${Math.round(share * 100)} %` : "Scanning…"; });
+      location.assign(`/scans/${scan_id}`);
+    } catch (error) {
+      complain(error);
+      state.textContent = "";
+      input.disabled = false;
+      input.value = "";
+    }
+  });
+  return el("span", {}, el("label", { class: "button" }, "Upload the next version", input), " ", state);
 }
 
 function summaryOf(changes) {
@@ -30,7 +67,7 @@ async function showChanges(review, place) {
   })));
 }
 
-/** Lets the visitor open the list of the document's scans, and an owner scan it again. */
+/** Lets the visitor open the document's versions and scans, and an owner add one of either. */
 export function listenToHistory(review, document_, { isOwn }) {
   const button = byId("history-open");
   const again = el("button", { class: "button", type: "button", text: "Scan again", onclick: async () => {
@@ -41,7 +78,9 @@ export function listenToHistory(review, document_, { isOwn }) {
   button.hidden = false;
   button.addEventListener("click", () => {
     const changes = el("div", { class: "changes" });
-    byId("history-list").replaceChildren(el("ul", { class: "scan-list" }, ...document_.scans.map((scan) => scanItem(scan, review.scan.scan_id))), changes, again);
+    const actions = el("p", { class: "row tight" }, again, isOwn ? nextVersion(document_) : "");
+    byId("version-list").replaceChildren(...document_.versions.map((version) => versionItem(version, document_.id)));
+    byId("history-list").replaceChildren(el("ul", { class: "scan-list" }, ...document_.scans.map((scan) => scanItem(scan, review.scan.scan_id))), changes, actions);
     byId("history").showModal();
     showChanges(review, changes).catch(complain);
   });

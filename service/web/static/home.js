@@ -1,7 +1,8 @@
 // Documents: upload or paste, and the list of scans.
 import { get, query, remove, upload } from "./api.js";
-import { byId, bytes, complain, debounced, el, time, toast } from "./ui.js";
+import { byId, bytes, complain, count, debounced, el, time, toast } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
+import { UploadRow, listenToChosen, listenToDropped } from "./uploads.js";
 
 const account = document.querySelector("meta[name=account]").content;
 const rows = document.querySelector("#scans tbody");
@@ -64,53 +65,24 @@ function scanForm() {
 }
 
 async function scan(name, form) {
-  const bar = el("progress", { max: 1, value: 0, "aria-label": `Upload of ${name}` });
-  const state = el("span", { class: "sub nowrap", text: "Sending…" });
-  const item = el("li", {}, el("span", { class: "file", text: name }), bar, state);
-  byId("uploads").prepend(item);
+  const row = new UploadRow(name);
   try {
-    const result = await upload("/scan", form, (share) => {
-      bar.value = share;
-      state.textContent = share < 1 ? `${Math.round(share * 100)} %` : "Scanning…";
-      if (share === 1) bar.removeAttribute("value");
-    });
-    const n = result.data.length;
-    bar.remove();
-    state.replaceWith(el("span", { class: "sub nowrap", text: n === 1 ? "1 finding" : `${n} findings` }),
+    const result = await upload("/scan", form, (share) => row.showSent(share, "Scanning…"));
+    row.showOutcome(el("span", { class: "sub nowrap", text: count(result.data.length, "finding") }),
       el("a", { class: "button small primary", href: `/scans/${result.scan_id}`, text: "Review" }));
     await load();
-  } catch (error) {
-    bar.remove();
-    state.replaceWith(el("button", { class: "button small", type: "button", text: "Dismiss", onclick: () => item.remove() }));
-    item.append(el("span", { class: "bad", role: "alert", text: error.message }));
-  }
+  } catch (error) { row.showError(error); }
 }
 
 async function scanFiles(files) {
-  for (const file of files) { // one after the other: the service limits each user's share
+  for (const file of files) { // one at a time: the service limits each user's share
     const form = scanForm();
     form.set("file", file);
     await scan(`${file.name} (${bytes(file.size)})`, form);
   }
 }
 
-function listenToIntake() {
-  const drop = byId("drop");
-  const input = byId("file");
-  const scanChosen = () => {
-    const files = [...input.files];
-    input.value = "";
-    scanFiles(files);
-  };
-  input.addEventListener("change", scanChosen);
-  if (input.files.length) scanChosen(); // chosen before this script ran
-  for (const kind of ["dragover", "dragleave", "drop"]) {
-    document.addEventListener(kind, (event) => {
-      event.preventDefault();
-      drop.classList.toggle("over", kind === "dragover");
-      if (kind === "drop") scanFiles([...event.dataTransfer.files]);
-    });
-  }
+function listenToPaste() {
   const form = byId("paste-form");
   const show = (isShown) => { form.hidden = !isShown; (isShown ? byId("text") : byId("paste")).focus(); };
   byId("paste").addEventListener("click", () => show(true));
@@ -132,7 +104,9 @@ async function fillCategories() {
   byId("category").append(...categories.map((category) => el("option", { value: category.key, text: category.title })));
 }
 
-listenToIntake();
+listenToChosen(byId("file"), scanFiles);
+listenToDropped(scanFiles, byId("drop"));
+listenToPaste();
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("change", () => load());
 byId("q").addEventListener("input", debounced(load));

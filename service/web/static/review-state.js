@@ -1,22 +1,10 @@
-// The findings of a scan with the visitor's verdicts: filters, selection, verdicts and their undo. No elements here.
-import { get, post, put, query, remove } from "./api.js";
+// The findings of a scan with the visitor's verdicts: filters, selection, verdicts and undo. It knows no elements.
+import { get, getAll, post, put, query, remove } from "./api.js";
 
 const FIRST_FINDINGS = 200;
 const FINDINGS_PER_PAGE = 1000;
-const FEEDBACK_PER_PAGE = 100;
 
-async function allPages(path, parameter, perPage, next = null) {
-  const items = [];
-  let after = next;
-  do {
-    const page = await get(path + query({ per_page: perPage, [parameter]: after }));
-    items.push(...page.items);
-    after = page[`next_${parameter}`];
-  } while (after !== null);
-  return items;
-}
-
-/** Fetches the first findings of a scan: enough for what one sees at once. */
+/** Fetches the first findings of a scan, more than the page shows at once. */
 export const fetchFirst = (scanId) => get(`/scans/${scanId}/findings${query({ per_page: FIRST_FINDINGS })}`);
 
 /** Returns the verdict on an entry: open, confirmed, rejected, relabelled or missed. */
@@ -37,11 +25,11 @@ export class Review extends EventTarget {
     this.#sort();
   }
 
-  /** Fetches what `fetchFirst` left: the other findings, and the missed risks that the visitor may see. */
+  /** Fetches the findings after those of `fetchFirst`, and the missed risks that the visitor may see. */
   async loadRest() {
     const [findings, feedback] = await Promise.all([
-      this.nextAfter === null ? [] : allPages(`${this.path}/findings`, "after", FINDINGS_PER_PAGE, this.nextAfter),
-      allPages(`${this.path}/feedback`, "cursor", FEEDBACK_PER_PAGE),
+      this.nextAfter === null ? [] : getAll(`${this.path}/findings`, { position: "after", perPage: FINDINGS_PER_PAGE, from: this.nextAfter }),
+      getAll(`${this.path}/feedback`),
     ]);
     const known = new Set(this.entries.map(({ key }) => key));
     const missed = feedback.filter((row) => row.verdict === "missed").map((row) => this.#missedEntry(row)).filter(({ key }) => !known.has(key));
@@ -87,7 +75,7 @@ export class Review extends EventTarget {
     this.#emit("select", detail);
   }
 
-  /** Selects the visible entry `by` places further on. */
+  /** Selects the visible entry `by` places after the selected one, or before it if negative. */
   step(by) {
     const visible = this.visible();
     if (!visible.length) return;
@@ -99,7 +87,7 @@ export class Review extends EventTarget {
   /** Stores a verdict on a finding and, if `goOn`, selects the next open one. */
   async judge(entry, body, { goOn = true } = {}) {
     const before = entry.feedback;
-    if (before?.comment && !("comment" in body)) body.comment = before.comment; // a new verdict keeps it
+    if (before?.comment && !("comment" in body)) body.comment = before.comment; // a new verdict keeps the comment
     const following = this.#following(entry);
     await this.#store(entry, () => put(`${this.path}/findings/${entry.id}/feedback`, body));
     this.undoable.push({ entry, before });
@@ -126,7 +114,7 @@ export class Review extends EventTarget {
     this.select(entry);
   }
 
-  /** Takes back the last verdict or report, and selects its entry. */
+  /** Undoes the last verdict or report and selects its entry; returns whether there was one. */
   async undo() {
     const last = this.undoable.pop();
     if (!last) return false;

@@ -1,6 +1,6 @@
 // The review page: loads a scan and its document, and turns keys and buttons into verdicts.
 import { ApiError, get } from "./api.js";
-import { byId, complain, count, el, time, toast } from "./ui.js";
+import { attempt, byId, complain, count, el, time, toast } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
 import { Review, fetchFirst, verdictOf } from "./review-state.js";
 import { TextPane } from "./text-pane.js";
@@ -19,7 +19,8 @@ function showHead(review, document_) {
   document.title = `${name} · Riskscan`;
   byId("name").textContent = name;
   const n = document_?.n_pages ?? scan.coverage.pages;
-  byId("about").replaceChildren(n ? `${count(n, "page")}, ` : "", `${(scan.coverage.sentences ?? 0).toLocaleString()} sentences, scanned `, time(scan.timestamp),
+  const version = document_?.versions.length > 1 ? `Version ${document_.version}, ` : "";
+  byId("about").replaceChildren(version, n ? `${count(n, "page")}, ` : "", `${(scan.coverage.sentences ?? 0).toLocaleString()} sentences, scanned `, time(scan.timestamp),
     ` with ${scan.model_name}${scan.sensitivity && scan.sensitivity !== "balanced" ? `, for ${scan.sensitivity}` : ""}`);
   for (const warning of scan.warnings) toast(warning.message, { bad: true });
 }
@@ -57,7 +58,6 @@ function spanOfInterest(review, pane) {
 }
 
 function actionsOn(review, pane) {
-  const attempt = (work) => async () => { try { await work(); } catch (error) { complain(error); } };
   const judged = (verdict) => attempt(async () => {
     const entry = review.selected;
     if (entry?.kind !== "finding" || entry.isSaving) return;

@@ -1,7 +1,7 @@
 // The dialog that shows the scores of a sentence, and the words that carry them.
 import { get, query } from "./api.js";
+import { scoreBar } from "./svg.js";
 import { byId, complain, el, percent } from "./ui.js";
-import { scoreBar } from "./finding-list.js";
 
 const N_SHOWN = 6;
 const N_NAMED = 3;
@@ -36,7 +36,7 @@ function wordsInText(title, { score, words }) {
   return `${title}: ${percent(score)} as it stands, ${parts.join(", ")}.`;
 }
 
-/** Shows what the serving model says about the sentence at `span`; `riskType` is explained first, else the likeliest. */
+/** Shows what the serving model says about the sentence at `span`; explains `riskType` first, or the likeliest type. */
 export async function showScores(review, document_, { start, end, riskType }) {
   const { taxonomy, scan } = review;
   const path = `/documents/${document_.id}`;

@@ -1,27 +1,15 @@
 // Work sessions and their files.
-import { get, post, put, query, remove, upload } from "./api.js";
-import { byId, bytes, complain, count, el, time } from "./ui.js";
+import { getAll, post, put, remove, upload } from "./api.js";
+import { attempt, byId, bytes, complain, count, el, time } from "./ui.js";
+import { UploadRow, listenToChosen, listenToDropped } from "./uploads.js";
 
 let sessions = [];
 let selected = null;
 let listed = [];
 const outcomes = new Map();
 
-const attempt = (work) => async (event) => { event?.preventDefault(); try { await work(event); } catch (error) { complain(error); } };
-
-async function allOf(path) {
-  const items = [];
-  let cursor = null;
-  do {
-    const page = await get(path + query({ per_page: 100, cursor }));
-    items.push(...page.items);
-    cursor = page.next_cursor;
-  } while (cursor);
-  return items;
-}
-
 async function loadSessions() {
-  sessions = await allOf("/sessions");
+  sessions = await getAll("/sessions");
   const wanted = selected?.id || new URLSearchParams(location.search).get("session");
   selected = sessions.find((session) => session.id === wanted) || sessions[0] || null;
   byId("sessions").hidden = sessions.length === 0;
@@ -31,7 +19,7 @@ async function loadSessions() {
     el("span", { class: "pick-name", text: session.name }), el("span", { class: "sub", text: `${count(session.n_files, "file")}, ${bytes(session.size_bytes)}` })))));
 }
 
-/** Scans files of the selected session, in as many requests as it takes, and shows what each gave. */
+/** Scans files of the selected session, in as many requests as needed, and shows the outcome of each. */
 async function scan(files) {
   const session = selected;
   let left = files.map(({ id }) => id);
@@ -42,7 +30,7 @@ async function scan(files) {
       const { items, n_not_done: nLeft } = await post(`/sessions/${session.id}/scan`, { file_ids: left });
       for (const item of items) outcomes.set(item.file_id, item.status === "not_done" ? { status: "waits" } : item);
       showOutcomes();
-      if (nLeft === left.length) throw new Error("The service could not scan these files in its time. Scan them one by one.");
+      if (nLeft === left.length) throw new Error("The service did not scan these files within its time limit. Scan them one by one.");
       left = items.filter(({ status }) => status === "not_done").map((item) => item.file_id);
     }
   } finally {
@@ -79,7 +67,7 @@ async function load() {
   await loadSessions();
   byId("files-card").hidden = !selected;
   if (!selected) return;
-  const files = await allOf(`/sessions/${selected.id}/files`);
+  const files = await getAll(`/sessions/${selected.id}/files`);
   listed = files;
   byId("scan-all").hidden = files.length === 0;
   byId("session-name").textContent = selected.name;
@@ -89,19 +77,15 @@ async function load() {
 }
 
 async function add(files) {
+  if (!selected) return;
   for (const file of files) {
-    const bar = el("progress", { max: 1, value: 0, "aria-label": `Upload of ${file.name}` });
-    const item = el("li", {}, el("span", { class: "file", text: file.name }), bar, el("span", { class: "sub", text: bytes(file.size) }));
-    byId("uploads").append(item);
+    const row = new UploadRow(`${file.name} (${bytes(file.size)})`);
     const form = new FormData();
     form.set("file", file);
     try {
-      await upload(`/sessions/${selected.id}/files`, form, (share) => { bar.value = share; });
-      item.remove();
-    } catch (error) {
-      bar.replaceWith(el("button", { class: "button small", type: "button", text: "Dismiss", onclick: () => item.remove() }));
-      item.append(el("span", { class: "bad", role: "alert", text: error.message }));
-    }
+      await upload(`/sessions/${selected.id}/files`, form, (share) => row.showSent(share, "Storing…"));
+      row.remove();
+    } catch (error) { row.showError(error); }
   }
   await load();
 }
@@ -122,7 +106,6 @@ byId("delete-session").addEventListener("click", attempt(async () => {
   selected = null;
   await load();
 }));
-byId("file").addEventListener("change", attempt(async (event) => { const files = [...event.target.files]; event.target.value = ""; await add(files); }));
-document.addEventListener("dragover", (event) => event.preventDefault());
-document.addEventListener("drop", attempt(async (event) => { if (selected) await add([...event.dataTransfer.files]); }));
+listenToChosen(byId("file"), attempt(add));
+listenToDropped(attempt(add));
 load().catch(complain);

@@ -1,4 +1,4 @@
-// What all pages share: making elements, messages, and the wording of numbers and dates.
+// Shared by all pages: elements, messages, and the wording of numbers and dates.
 
 /** Makes an element. `attributes` may hold class, text, dataset, on<event> and any attribute. */
 export function el(name, attributes = {}, ...children) {
@@ -28,10 +28,16 @@ export function toast(message, { bad = false } = {}) {
 
 export const complain = (error) => toast(error.message, { bad: true });
 
+/** Returns a handler that passes its argument to `work` and shows the error; of an event it prevents the default. */
+export const attempt = (work) => async (argument) => {
+  argument?.preventDefault?.();
+  try { await work(argument); } catch (error) { complain(error); }
+};
+
 const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const TODAY = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 
-/** Returns a <time> that says today's times without their date. */
+/** Returns a <time>, which leaves out the date of today. */
 export function time(iso) {
   const date = new Date(iso);
   const isToday = date.toDateString() === new Date().toDateString();

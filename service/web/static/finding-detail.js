@@ -1,0 +1,91 @@
+// The panel about the selected finding: its score, its verdict with a comment, and others' verdicts.
+import { get } from "./api.js";
+import { scoreBar } from "./svg.js";
+import { byId, el, percent } from "./ui.js";
+import { verdictOf } from "./review-state.js";
+import { categoryOf } from "./text-pane.js";
+
+export const WORDS = { open: "Not reviewed", confirmed: "Confirmed", rejected: "Rejected", relabelled: "Relabelled", missed: "Missed, added by a reviewer" };
+
+/** Returns the title of the risks that an entry has after the visitor's verdict. */
+export function riskOf(entry, taxonomy) {
+  if (verdictOf(entry) !== "relabelled") return entry.risk;
+  return entry.feedback.risk_types.map((key) => taxonomy.typeOf(key)?.title || key).join(", ");
+}
+
+export class FindingDetail {
+  constructor(review, actions) {
+    this.review = review;
+    this.actions = actions;
+    this.entry = null;
+  }
+
+  /** Shows an entry, or hides the panel if it is null. */
+  show(entry) {
+    const panel = byId("detail");
+    panel.hidden = !entry;
+    if (!entry) return;
+    const draft = this.#draft(entry);
+    this.entry = entry;
+    const { taxonomy } = this.review;
+    const type = taxonomy.typeOf(entry.feedback?.verdict === "relabelled" ? entry.feedback.risk_types[0] : entry.risk_type);
+    const others = el("div", { class: "others" });
+    panel.replaceChildren(...[
+      el("div", { class: "detail-head" }, el("h2", { text: riskOf(entry, taxonomy) }), el("span", { class: `tag ${taxonomy.colourOf(categoryOf(entry, taxonomy))}`, text: type?.categoryTitle || entry.category_title })),
+      type ? el("p", { class: "sub", text: type.definition }) : null,
+      this.#why(entry),
+      entry.feedback?.carried_from ? el("p", { class: "sub" }, "Your verdict is from ", el("a", { href: `/scans/${entry.feedback.carried_from}`, text: "an earlier scan of this document" }), ".") : null,
+      entry.kind === "finding" ? this.#buttons(entry) : el("p", { class: "sub", text: "You can take the report back with Undo." }),
+      entry.kind === "finding" ? this.#comment(entry) : null,
+      others].filter(Boolean));
+    if (draft !== null) {
+      byId("comment").value = draft;
+      byId("comment").focus();
+    }
+    if (entry.kind === "finding" && this.actions.isReviewer) this.#showOthers(entry, others);
+  }
+
+  /** Returns the comment that the visitor is typing on the entry, which is drawn again meanwhile; else null. */
+  #draft(entry) {
+    const typed = byId("detail").querySelector("#comment:focus");
+    return typed && this.entry === entry ? typed.value : null;
+  }
+
+  #why(entry) {
+    if (entry.kind === "missed") return el("p", { class: "why", text: "A reviewer marked this sentence; the model had not found it." });
+    if (entry.score === null) return el("p", { class: "why", text: "The LLM named this risk; it gives no scores." });
+    const threshold = entry.threshold ?? null;
+    const words = threshold === null ? `The model gives this risk a probability of ${percent(entry.score)}.`
+      : entry.score >= threshold ? `The model gives this risk a probability of ${percent(entry.score)}; it reports it from ${percent(threshold)} on.`
+        : `The model is sure that the sentence states a risk; this one is the likeliest, with ${percent(entry.score)}.`;
+    return el("div", { class: "why" }, scoreBar(entry.score, threshold), el("p", { class: "sub" }, `${words} `,
+      this.actions.why && el("button", { type: "button", class: "link", text: "Why?", onclick: () => this.actions.why() })));
+  }
+
+  #buttons(entry) {
+    const button = (verdict, title, key, run) => el("button", { type: "button", class: `button act v-${verdict}`, "aria-pressed": verdictOf(entry) === verdict ? "true" : "false", onclick: run },
+      `${title} `, el("kbd", { "aria-hidden": "true", text: key }));
+    return el("div", { class: "acts" },
+      button("confirmed", "Confirm", "y", () => this.actions.confirm()),
+      button("rejected", "Reject", "n", () => this.actions.reject()),
+      button("relabelled", "Relabel", "r", () => this.actions.relabel()));
+  }
+
+  /** The visitor's comment, which belongs to a verdict. */
+  #comment(entry) {
+    const form = el("form", { class: "comment" },
+      el("input", { type: "text", id: "comment", maxlength: 2000, value: entry.feedback?.comment || "", disabled: !entry.feedback, autocomplete: "off",
+        placeholder: entry.feedback ? "Comment" : "Comment, after a verdict", "aria-label": "Comment on this finding" }),
+      el("button", { class: "button small", disabled: !entry.feedback, text: "Save" }));
+    form.addEventListener("submit", (event) => { event.preventDefault(); this.actions.comment(entry, form.elements.comment.value.trim()); });
+    return form;
+  }
+
+  async #showOthers(entry, place) {
+    const { others } = await get(`${this.review.path}/findings/${entry.id}/feedback`).catch(() => ({ others: [] }));
+    if (this.review.selected !== entry || !others.length) return;
+    const { taxonomy } = this.review;
+    place.append(el("h3", { text: "Other verdicts" }), el("ul", {}, ...others.map((row) => el("li", { class: "sub" },
+      `${WORDS[row.verdict]}${row.verdict === "relabelled" ? ` as ${row.risk_types.map((key) => taxonomy.typeOf(key)?.title || key).join(", ")}` : ""} by ${row.role === "user" ? "the owner" : `a ${row.role}`}${row.comment ? `: ${row.comment}` : ""}`))));
+  }
+}
