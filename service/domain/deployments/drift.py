@@ -30,7 +30,9 @@ from service.nlp.artifacts.registry import Registry
 from service.nlp.taxonomy import Taxonomy
 
 MAX_SENTENCES = 10_000
+"""Sentences after which no further scan is compared."""
 MAX_SCANS = 1_000
+"""Most scans that are compared, the newest."""
 _NAMES = ("score", "category", "length")
 Counts = Mapping[str, Sequence[int]]
 
