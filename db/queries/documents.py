@@ -107,6 +107,17 @@ def list_versions(
     return session.scalars(query.order_by(Document.version.desc()).limit(limit)).all()
 
 
+def newest_scans(session: Session, document_ids: Sequence[UUID]) -> dict[UUID, Scan]:
+    """Return the newest scan of each document that has one, by the document's id."""
+    newest_last = (Scan.created_at.desc(), Scan.id.desc())
+    place = func.row_number().over(partition_by=Scan.document_id, order_by=newest_last)
+    scans = select(Scan.id, Scan.document_id, place.label("place"))
+    ranked = scans.where(Scan.document_id.in_(document_ids)).subquery()
+    newest = select(ranked.c.document_id, Scan).join(ranked, ranked.c.id == Scan.id)
+    rows = session.execute(newest.where(ranked.c.place == 1))
+    return {row.document_id: row.Scan for row in rows}
+
+
 def newest_version(session: Session, series_id: UUID) -> int:
     """Return the number of a document's newest version; 0 if there is none."""
     query = select(func.max(Document.version)).where(Document.series_id == series_id)

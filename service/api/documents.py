@@ -93,7 +93,9 @@ def get_document(document_id: UUID) -> dict[str, Any]:
         **_summary(detail.document),
         "pages": detail.pages,
         "scans": [_scan(scan) for scan in detail.scans],
-        "versions": detail.versions,
+        "versions": [
+            _version(version, detail.version_scans[version.id]) for version in detail.versions
+        ],
     }
 
 
@@ -204,6 +206,17 @@ def _summary(document: tables.Document) -> dict[str, Any]:
         **columns,
         "text_reason": missing_text_reason(document),
         "original_stored": has_original,
+    }
+
+
+def _version(version: tables.Document, newest_scan: tables.Scan) -> dict[str, Any]:
+    return {
+        "id": version.id,
+        "version": version.version,
+        "name": version.name,
+        "n_scans": version.n_scans,
+        "newest_scan": _scan(newest_scan),
+        "created_at": version.created_at,
     }
 
 

@@ -110,6 +110,7 @@ def test_policies_forbid_framing_and_foreign_scripts(client):
         headers = client.get(path).headers
         assert headers["X-Frame-Options"] == "DENY"
         assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
         policy = dict(p.split(" ", 1) for p in headers["Content-Security-Policy"].split("; "))
         assert (policy["default-src"], policy["frame-ancestors"]) == ("'none'", "'none'")
         assert policy.get("script-src", "'self'") == "'self'"

@@ -42,6 +42,15 @@ def test_edited_text_is_the_next_version_of_its_document(user):
     assert get(user, f"{first}/text")["text"] == FIRST
 
 
+def test_versions_name_their_newest_scans(user):
+    first = scanned(user, FIRST)
+    _, of_second = edited(user, first, f"{FIRST} More.")
+    again = scan_again(user, first).json()["scan_id"]
+    newest = [version["newest_scan"] for version in get(user, first)["versions"]]
+    assert [scan["id"] for scan in newest] == [of_second, again]
+    assert newest[1] == get(user, first)["scans"][0]
+
+
 def test_version_of_an_uploaded_file_and_of_a_file_in_a_session(user):
     first = scanned(user, FIRST)
     form = {"document": first.rsplit("/", 1)[-1]}

@@ -342,12 +342,12 @@ def test_owner_uploads_the_next_version_and_returns_to_the_first(live, new_page)
     edited = {"name": "plan-v2.txt", "mimeType": "", "buffer": "\n\n".join(RISKS[1:]).encode()}
     page.locator("#version-file").set_input_files(edited)
     page.get_by_role("heading", name="plan-v2.txt").wait_for()
-    assert "Version 2" in page.locator("#about").text_content()
+    assert "Version 2 of 2" in page.locator("#about").text_content()
     page.get_by_role("button", name="History").click()
     page.get_by_text("1 new, 1 the same, 1 gone").wait_for()
     shoot(page, "versions")
     assert_accessible(page)
-    page.get_by_role("button", name="Version 1").click()
+    page.get_by_role("link", name="Version 1").click()
     page.get_by_role("heading", name="plan.txt").wait_for()
 
 

@@ -85,6 +85,7 @@ def _add_headers(compress: Compress, response: Response) -> Response:
     headers["X-Content-Type-Options"] = "nosniff"
     headers["X-Frame-Options"] = "DENY"
     headers.setdefault("Content-Security-Policy", _DATA_ONLY)
+    headers.setdefault("Referrer-Policy", "no-referrer")
     headers.setdefault("Cache-Control", NO_STORE)
     headers.add("Vary", "Origin")  # flask-cors omits it if only one origin is allowed
     if not request.path.startswith(_NEVER_COMPRESSED):

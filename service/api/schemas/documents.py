@@ -200,6 +200,7 @@ class VersionOut(Schema):
     version = Integer(required=True)
     name = String(required=True, allow_none=True)
     n_scans = Integer(required=True)
+    newest_scan = Nested(DocumentScanOut, required=True)
     created_at = AwareDateTime(required=True, default_timezone=UTC)
 
 

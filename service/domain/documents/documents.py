@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -41,12 +41,16 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class DocumentDetail:
-    """A document, where its pages are, its newest scans and the versions of it, both newest first."""
+    """A document, where its pages are, its newest scans and the versions of it, both newest first.
+
+    `version_scans` is the newest scan of each version, by the version's id.
+    """
 
     document: tables.Document
     pages: Sequence[Page]
     scans: Sequence[tables.Scan]
     versions: Sequence[tables.Document]
+    version_scans: Mapping[UUID, tables.Scan]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,8 @@ def get_document(session: Session, owner_id: UUID | None, document_id: UUID) -> 
     pages = _pages(document, queries.list_piece_starts(session, document_id))
     scans = queries.list_document_scans(session, document_id, limit=MAX_SCANS)
     versions = queries.list_versions(session, document.series_id, limit=MAX_VERSIONS)
-    return DocumentDetail(document, pages, scans, versions)
+    version_scans = queries.newest_scans(session, [version.id for version in versions])
+    return DocumentDetail(document, pages, scans, versions, version_scans)
 
 
 def find_document(session: Session, owner_id: UUID | None, document_id: UUID) -> tables.Document:

@@ -1,6 +1,6 @@
 // The versions and scans of a document, and what changed from one to the next.
 import { ApiError, get, post, upload } from "./api.js";
-import { byId, complain, count, el, time, toast } from "./ui.js";
+import { byId, complain, count, el, time } from "./ui.js";
 
 const MAX_LISTED = 50;
 const CAUSES = { document: "its sentence is not in the earlier version", model: "another model read the same sentence", sensitivity: "at another sensitivity", other: "the same model read the same sentence" };
@@ -10,18 +10,11 @@ function scanItem(scan, current) {
   return el("li", {}, scan.id === current ? el("strong", {}, time(scan.created_at), " (shown)") : el("a", { href: `/scans/${scan.id}` }, time(scan.created_at)), el("span", { class: "sub", text: ` ${about}` }));
 }
 
-/** Opens the newest scan of a version. */
-async function openVersion(id) {
-  const { scans } = await get(`/documents/${id}`);
-  if (scans.length) location.assign(`/scans/${scans[0].id}`);
-  else toast("The scans of this version were deleted.", { bad: true });
-}
-
 function versionItem(version, current) {
   const title = `Version ${version.version}`;
-  const about = ` ${version.name || "Pasted text"}, ${count(version.n_scans, "scan")}, `;
-  const name = version.id === current ? el("strong", { text: `${title} (shown)` })
-    : el("button", { class: "link", type: "button", text: title, onclick: () => openVersion(version.id).catch(complain) });
+  const newest = version.newest_scan;
+  const about = ` ${version.name || "Pasted text"}, ${count(newest.n_findings, "finding")}, `;
+  const name = version.id === current ? el("strong", { text: `${title} (shown)` }) : el("a", { href: `/scans/${newest.id}`, text: title });
   return el("li", {}, name, el("span", { class: "sub" }, about, time(version.created_at)));
 }
 
@@ -60,11 +53,12 @@ async function showChanges(review, place) {
     throw error;
   }
   if (!changes.since) return;
-  const added = changes.items.filter(({ change }) => change === "new").slice(0, MAX_LISTED);
-  place.append(el("p", { text: summaryOf(changes) }), el("ul", {}, ...added.map(({ finding, cause }) => {
+  const added = changes.items.filter(({ change }) => change === "new");
+  const unlisted = changes.n_new - Math.min(added.length, MAX_LISTED);
+  place.append(el("p", { text: summaryOf(changes) }), el("ul", {}, ...added.slice(0, MAX_LISTED).map(({ finding, cause }) => {
     const entry = review.byKey(`f${finding}`);
     return entry && el("li", {}, el("button", { class: "link", type: "submit", onclick: () => review.select(entry), text: `New: ${entry.risk}` }), el("span", { class: "sub", text: ` ${entry.context}${cause ? ` (${CAUSES[cause]})` : ""}` }));
-  })));
+  })), unlisted ? el("p", { class: "sub", text: `And ${count(unlisted, "more new finding")}.` }) : "");
 }
 
 /** Lets the visitor open the document's versions and scans, and an owner add one of either. */

@@ -19,7 +19,8 @@ function showHead(review, document_) {
   document.title = `${name} · Riskscan`;
   byId("name").textContent = name;
   const n = document_?.n_pages ?? scan.coverage.pages;
-  const version = document_?.versions.length > 1 ? `Version ${document_.version}, ` : "";
+  const newest = document_?.versions[0].version;
+  const version = newest > 1 ? `Version ${document_.version} of ${newest}, ` : "";
   byId("about").replaceChildren(version, n ? `${count(n, "page")}, ` : "", `${(scan.coverage.sentences ?? 0).toLocaleString()} sentences, scanned `, time(scan.timestamp),
     ` with ${scan.model_name}${scan.sensitivity && scan.sensitivity !== "balanced" ? `, for ${scan.sensitivity}` : ""}`);
   for (const warning of scan.warnings) toast(warning.message, { bad: true });
