@@ -119,7 +119,7 @@ settings = replace(
         real=[],
         second_readings=[],
         feedback=[str(feedback)],
-        dev=str(calibration),
+        dev=[str(calibration)],
     ),
     base=replace(settings.base, start=[str(MODEL)]),
     train=replace(
