@@ -41,7 +41,7 @@ const TODAY = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 export function time(iso) {
   const date = new Date(iso);
   const isToday = date.toDateString() === new Date().toDateString();
-  return el("time", { datetime: iso, title: DATE.format(date), text: isToday ? `Today, ${TODAY.format(date)}` : DATE.format(date) });
+  return el("time", { datetime: iso, title: DATE.format(date), text: isToday ? `${TODAY.format(date)} today` : DATE.format(date) });
 }
 
 export const percent = (score) => (score === null || score === undefined ? "–" : `${Math.round(score * 100)} %`);
