@@ -100,3 +100,11 @@ def new_page(browser):
     for context in contexts:
         context.close()
     assert not errors
+
+
+@pytest.fixture
+def reviewer(live):  # noqa: F811
+    """Address of a reviewer's account."""
+    email = f"{secrets.token_hex(8)}@corp.local"
+    live.services.accounts.register(email, PASSWORD, role="admin")
+    return email

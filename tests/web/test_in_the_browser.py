@@ -2,31 +2,13 @@
 
 import io
 import json
-import secrets
-from pathlib import Path
 
-import pytest
-from axe_playwright_python.sync_playwright import Axe
-
-from db.queries.users import user_by_email
-from db.tables import UserSettings
 from service.domain.audit import Actor
-from service.domain.preferences import Preferences
 from service.domain.reviews.adjudication import Status
-from service.domain.settings.settings import put_settings
-from service.nlp.pipeline import ScanDefaults
 from tests.support.documents import pdf_of_pages
 from tests.support.waiting import wait_until
+from tests.web.actions import HARMLESS, RISKS, assert_accessible, log_in, shoot, sign_up, upload
 from tests.web.conftest import PASSWORD
-
-SHOTS = Path(__file__).resolve().parents[2] / "var" / "screenshots"
-WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
-HARMLESS = "The canteen serves lunch from noon until two in room 14."
-RISKS = (
-    "The supplier went bankrupt before the milestone.",
-    "Only one engineer understands the billing system.",
-    "The budget is already overspent by 40 percent.",
-)
 
 
 def report_pdf(n_pages=200, n_findings=24):
@@ -35,34 +17,6 @@ def report_pdf(n_pages=200, n_findings=24):
     for n, page in enumerate(pages[:n_findings]):
         page.insert(1, RISKS[n % len(RISKS)])
     return pdf_of_pages(pages)
-
-
-def shoot(page, name):
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SHOTS / f"{name}.png")
-
-
-def assert_accessible(page):
-    violations = Axe().run(page, options=WCAG).response["violations"]
-    assert not [(v["id"], [node["html"] for node in v["nodes"]]) for v in violations]
-
-
-def sign_up(page, url):
-    """Register through the form; return the address of the account."""
-    email = f"{secrets.token_hex(8)}@corp.local"
-    page.goto(f"{url}/")
-    page.get_by_role("link", name="Create an account").click()
-    page.get_by_label("E-mail address").fill(email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Create account").click()
-    page.get_by_role("heading", name="Scan a document").wait_for()
-    return email
-
-
-def upload(page, name, data):
-    page.locator("#file").set_input_files({"name": name, "mimeType": "", "buffer": data})
-    page.locator("#uploads").get_by_role("link", name="Review").click()
-    page.locator("#review[data-ready=true]").wait_for()
 
 
 def exported(live):
@@ -223,78 +177,6 @@ def test_long_document_loads_only_what_is_seen(live, new_page):
     page.get_by_text("Chapter 500.").wait_for()
 
 
-def test_document_scanned_again_shows_what_changed(live, new_page):
-    page = new_page()
-    sign_up(page, live.url)
-    upload(page, "notes.txt", "\n\n".join(RISKS).encode())
-    first = page.url
-    page.get_by_role("button", name="History").click()
-    page.get_by_role("button", name="Scan again").click()
-    page.wait_for_url(lambda url: url != first)
-    page.locator("#review[data-ready=true]").wait_for()
-    page.get_by_role("button", name="History").click()
-    page.get_by_text("0 new, 3 the same, 0 gone").wait_for()
-
-
-def test_settings_saved_on_their_page_apply_to_the_next_scan(live, new_page):
-    page = new_page()
-    sign_up(page, live.url)
-    page.goto(f"{live.url}/settings")
-    page.get_by_label("Budget", exact=True).fill("100")
-    page.get_by_label("What a scan keeps of its document").select_option("none")
-    page.get_by_role("button", name="Save").click()
-    page.get_by_text("Saved.").wait_for()
-    page.reload()
-    wait_until(lambda: page.locator("#store-text").input_value() == "none")
-    assert page.get_by_label("Budget", exact=True).input_value() == "100"
-    page.goto(live.url)
-    upload(page, "notes.txt", "\n\n".join(RISKS).encode())
-    page.get_by_text("Your settings say store_text=none").wait_for()
-    assert page.locator("mark").all_text_contents() == [*RISKS[:2]]
-
-
-def test_threshold_of_an_earlier_model_survives_a_save_until_it_is_emptied(live, new_page):
-    page = new_page()
-    email = sign_up(page, live.url)
-    stored = Preferences(ScanDefaults(thresholds={"weather": 0.4}))
-    user = live.services.transactions.read(user_by_email, email)
-    live.services.transactions.run(put_settings, user.id, stored)
-
-    def save():
-        page.get_by_role("button", name="Save").click()
-        page.get_by_text("Saved.").wait_for()
-        return live.services.transactions.read(stored_thresholds, user.id)
-
-    page.goto(f"{live.url}/settings")
-    earlier = page.get_by_label("weather (earlier model)")
-    assert earlier.input_value() == "40"
-    page.get_by_label("Budget", exact=True).fill("50")
-    assert save() == {"weather": 0.4, "budget": 0.5}
-    page.reload()
-    earlier.fill("")
-    assert save() == {"budget": 0.5}
-
-
-def stored_thresholds(session, user_id):
-    return session.get(UserSettings, user_id).thresholds
-
-
-@pytest.fixture
-def reviewer(live):
-    """Address of a reviewer's account."""
-    email = f"{secrets.token_hex(8)}@corp.local"
-    live.services.accounts.register(email, PASSWORD, role="admin")
-    return email
-
-
-def log_in(page, url, email):
-    page.goto(f"{url}/login")
-    page.get_by_label("E-mail address").fill(email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
-    page.get_by_role("heading", name="Scan a document").wait_for()
-
-
 def test_reviewer_judges_the_random_sample_and_the_dashboard_estimates_recall(
     start_service, new_page
 ):
@@ -332,52 +214,6 @@ def test_administrator_sees_recent_scans_beside_the_models_reference(start_servi
     card = page.locator(".drift-card", has_text="Categories of sentences")
     assert "drifted" in card.locator(".badge").text_content()
     assert card.get_by_role("row", name="Budget").locator("td").last.text_content() == "100 %"
-
-
-def test_owner_uploads_the_next_version_and_returns_to_the_first(live, new_page):
-    page = new_page()
-    sign_up(page, live.url)
-    upload(page, "plan.txt", "\n\n".join(RISKS[:2]).encode())
-    page.get_by_role("button", name="History").click()
-    edited = {"name": "plan-v2.txt", "mimeType": "", "buffer": "\n\n".join(RISKS[1:]).encode()}
-    page.locator("#version-file").set_input_files(edited)
-    page.get_by_role("heading", name="plan-v2.txt").wait_for()
-    assert "Version 2 of 2" in page.locator("#about").text_content()
-    page.get_by_role("button", name="History").click()
-    page.get_by_text("1 new, 1 the same, 1 gone").wait_for()
-    shoot(page, "versions")
-    assert_accessible(page)
-    page.get_by_role("link", name="Version 1").click()
-    page.get_by_role("heading", name="plan.txt").wait_for()
-
-
-def test_refused_version_says_why_and_another_can_be_chosen(live, new_page):
-    page = new_page()
-    sign_up(page, live.url)
-    upload(page, "plan.txt", "\n\n".join(RISKS[:2]).encode())
-    page.get_by_role("button", name="History").click()
-    refused = {"name": "plan.exe", "mimeType": "", "buffer": b"MZ" + bytes(200)}
-    page.locator("#version-file").set_input_files(refused)
-    page.locator(".toast.bad").wait_for()
-    assert page.locator("#version-file").is_enabled()
-    edited = {"name": "plan-v2.txt", "mimeType": "", "buffer": RISKS[0].encode()}
-    page.locator("#version-file").set_input_files(edited)
-    page.get_by_role("heading", name="plan-v2.txt").wait_for()
-
-
-def test_reviewer_sees_the_history_of_anothers_document_and_cannot_add_to_it(
-    live, new_page, reviewer
-):
-    owner, page = new_page(), new_page()
-    sign_up(owner, live.url)
-    upload(owner, "plan.txt", RISKS[0].encode())
-    owner.locator("mark.is-selected").wait_for()
-    log_in(page, live.url, reviewer)
-    page.goto(owner.url)
-    page.get_by_role("button", name="History").click()
-    page.get_by_text("Version 1 (shown)").wait_for()
-    assert page.get_by_role("button", name="Scan again").is_hidden()
-    assert page.locator("#version-file").count() == 0
 
 
 VIEWS = (("light", 1280), ("dark", 360))

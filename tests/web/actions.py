@@ -1,0 +1,53 @@
+"""What people do on the pages in Chromium, for tests. Screenshots are in var/screenshots."""
+
+import secrets
+from pathlib import Path
+
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.web.conftest import PASSWORD
+
+SHOTS = Path(__file__).resolve().parents[2] / "var" / "screenshots"
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
+HARMLESS = "The canteen serves lunch from noon until two in room 14."
+RISKS = (
+    "The supplier went bankrupt before the milestone.",
+    "Only one engineer understands the billing system.",
+    "The budget is already overspent by 40 percent.",
+)
+
+
+def shoot(page, name):
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / f"{name}.png")
+
+
+def assert_accessible(page):
+    violations = Axe().run(page, options=WCAG).response["violations"]
+    assert not [(v["id"], [node["html"] for node in v["nodes"]]) for v in violations]
+
+
+def sign_up(page, url):
+    """Register through the form; return the address of the account."""
+    email = f"{secrets.token_hex(8)}@corp.local"
+    page.goto(f"{url}/")
+    page.get_by_role("link", name="Create an account").click()
+    page.get_by_label("E-mail address").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Create account").click()
+    page.get_by_role("heading", name="Scan a document").wait_for()
+    return email
+
+
+def upload(page, name, data):
+    page.locator("#file").set_input_files({"name": name, "mimeType": "", "buffer": data})
+    page.locator("#uploads").get_by_role("link", name="Review").click()
+    page.locator("#review[data-ready=true]").wait_for()
+
+
+def log_in(page, url, email):
+    page.goto(f"{url}/login")
+    page.get_by_label("E-mail address").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("heading", name="Scan a document").wait_for()
