@@ -90,7 +90,7 @@ format: $(TEST_VENV)/.installed ## Format the source
 	$(TEST_VENV)/bin/ruff format .
 
 docs: $(TEST_VENV)/.installed ## Write docs/settings.md, docs/errors.md and .env.example from the code
-	$(TEST_VENV)/bin/python -m service.config.documentation
+	$(TEST_VENV)/bin/python -m service.cli.documentation
 
 openapi: $(TEST_VENV)/.installed ## Accept a changed API: write its contract to tests/api/openapi.json
 	RISKSCAN_WRITE_OPENAPI=1 $(TEST_VENV)/bin/python -m pytest tests/api/test_openapi_snapshot.py

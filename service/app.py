@@ -34,6 +34,7 @@ from service.api.reviews import blueprint as reviews
 from service.api.scans import blueprint as scans
 from service.api.settings import blueprint as settings
 from service.api.taxonomy import blueprint as taxonomy
+from service.api.users import blueprint as users
 from service.api.work_sessions import blueprint as work_sessions
 from service.config.settings import Config
 from service.domain.services import Services
@@ -103,6 +104,7 @@ def _register_blueprints(app: APIFlask, config: Config) -> None:
         files,
         reviews,
         taxonomy,
+        users,
         audit_events,
         api_interactions,
         deployments,

@@ -11,9 +11,8 @@ from sqlalchemy import ColumnElement, Row, Select, func, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
 from db.queries.feedback import counts_here
-from db.tables import Feedback, Finding, Role, Scan, Verdict
+from db.tables import REVIEWERS, Feedback, Finding, Scan, Verdict
 
-_REVIEWERS = (Role.REVIEWER, Role.ADMIN)
 _later = aliased(Feedback)
 Place = tuple[UUID, int]
 """Scan and number of a finding."""
@@ -34,7 +33,7 @@ def open_findings(
     query = (
         select(Finding.scan_id, Finding.n, Finding.risk_type, Finding.score)
         .where(Finding.scan_id.in_(_newest(window)), Finding.score.is_not(None))
-        .where(~_judged(Feedback.role.in_(_REVIEWERS) | (Feedback.user_id == user_id)))
+        .where(~_judged(Feedback.role.in_(REVIEWERS) | (Feedback.user_id == user_id)))
     )
     if category is not None:
         query = query.where(Finding.category == category)

@@ -12,11 +12,10 @@ from sqlalchemy import ColumnElement, Row, exists, func, insert, select
 from sqlalchemy.orm import Session, aliased
 
 from db.queries.feedback import is_current
-from db.tables import Base, Feedback, Finding, Role, SampledSentence, Scan, Verdict
+from db.tables import REVIEWERS, Base, Feedback, Finding, SampledSentence, Scan, Verdict
 
 _INSERT = insert(Base.metadata.tables[SampledSentence.__tablename__])
 _INSERTED_AT_ONCE = 10_000
-_REVIEWERS = (Role.REVIEWER, Role.ADMIN)
 _other = aliased(Scan)
 
 
@@ -101,7 +100,7 @@ def answers_of(session: Session, scan_ids: Sequence[UUID]) -> dict[UUID, Answers
             & (SampledSentence.end == Feedback.end),
         )
         .where(Feedback.scan_id.in_(scan_ids), Feedback.n == 0, SampledSentence.answered)
-        .where(Feedback.role.in_(_REVIEWERS), *is_current())
+        .where(Feedback.role.in_(REVIEWERS), *is_current())
         .order_by(Feedback.created_at, Feedback.id)
     )
     latest = {(row[0], row[1], row[2]): row[3] for row in session.execute(query)}

@@ -14,7 +14,15 @@ from sqlalchemy.orm import Session
 
 from db.error_codes import is_duplicate
 from db.queries.pages import Position, newest_first
-from db.tables import Login, RefreshToken, Role, User, UserSettings
+from db.tables import (
+    NO_PASSWORD,
+    AccountState,
+    Login,
+    RefreshToken,
+    Role,
+    User,
+    UserSettings,
+)
 
 # Every request runs this query; building the statement each time took half of its processor time.
 _USER_BY_LOGIN = (
@@ -84,6 +92,26 @@ def lock_user(session: Session, user_id: UUID) -> User | None:
 def list_users(session: Session) -> Sequence[User]:
     """Return all accounts ordered by address, disabled ones included."""
     return session.scalars(select(User).order_by(User.email)).all()
+
+
+def search_users(
+    session: Session,
+    *,
+    limit: int,
+    after: Position | None = None,
+    email: str | None = None,
+    role: Role | None = None,
+    state: AccountState | None = None,
+) -> Sequence[User]:
+    """Return up to `limit` accounts, newest first, past `after`; `email` is part of the address."""
+    query = newest_first(select(User), User, after=after)
+    if email:
+        query = query.where(User.email.contains(email, autoescape=True))
+    if role:
+        query = query.where(User.role == role)
+    if state:
+        query = query.where(_has_state(state))
+    return session.scalars(query.limit(limit)).all()
 
 
 def lock_enabled_admins(session: Session) -> Sequence[UUID]:
@@ -225,3 +253,12 @@ def _revoke(session: Session, which: ColumnElement[bool], reason: str) -> int:
         .values(revoked_at=datetime.now(UTC), revoked_reason=reason)
     )
     return session.connection().execute(revocation).rowcount
+
+
+def _has_state(state: AccountState) -> ColumnElement[bool]:
+    if state == AccountState.DISABLED:
+        return User.disabled_at.is_not(None)
+    is_invited = User.password_hash == NO_PASSWORD
+    return User.disabled_at.is_(None) & (
+        is_invited if state == AccountState.INVITED else ~is_invited
+    )

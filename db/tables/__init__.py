@@ -1,6 +1,6 @@
 """Tables as typed classes, one file per noun. Migrations create them; a test compares the two."""
 
-from db.tables.accounts import Login, RefreshToken, Role, User
+from db.tables.accounts import NO_PASSWORD, AccountState, Login, RefreshToken, User
 from db.tables.api_interactions import ApiInteraction, InteractionKind
 from db.tables.api_keys import ApiKey, Scope
 from db.tables.audit import AuditEvent
@@ -9,6 +9,16 @@ from db.tables.deployments import Deployment, DeploymentKind, ShadowTotal
 from db.tables.documents import Document, DocumentText, StoredText, TextLimit
 from db.tables.feedback import Feedback, Verdict
 from db.tables.files import File, WorkSession
+from db.tables.roles import (
+    ADMINISTRATORS,
+    PERMISSIONS,
+    REVIEWERS,
+    ROLES,
+    Permission,
+    Role,
+    may,
+    roles_with,
+)
 from db.tables.samples import SampledSentence
 from db.tables.scans import Finding, Scan, Source
 from db.tables.settings import UserSettings
@@ -16,6 +26,12 @@ from db.tables.transaction_markers import TransactionMarker
 from db.tables.write_probe import WriteProbe
 
 __all__ = [
+    "ADMINISTRATORS",
+    "NO_PASSWORD",
+    "PERMISSIONS",
+    "REVIEWERS",
+    "ROLES",
+    "AccountState",
     "ApiInteraction",
     "ApiKey",
     "AuditEvent",
@@ -29,6 +45,7 @@ __all__ = [
     "Finding",
     "InteractionKind",
     "Login",
+    "Permission",
     "RefreshToken",
     "Role",
     "SampledSentence",
@@ -44,4 +61,6 @@ __all__ = [
     "Verdict",
     "WorkSession",
     "WriteProbe",
+    "may",
+    "roles_with",
 ]

@@ -11,18 +11,23 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.column_types import UtcDateTime, exact, row_id
 from db.tables.base import Base, one_of
-
-
-class Role(StrEnum):
-    """What an account may do. The CHECK of users is built from these values."""
-
-    USER = "user"
-    REVIEWER = "reviewer"
-    ADMIN = "admin"
+from db.tables.roles import Role
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+NO_PASSWORD = ""
+"""The password hash of an account whose owner has chosen no password yet; no password matches it."""
+
+
+class AccountState(StrEnum):
+    """Whether people can log in to an account."""
+
+    ENABLED = "enabled"
+    INVITED = "invited"
+    DISABLED = "disabled"
 
 
 class User(Base):
@@ -46,6 +51,13 @@ class User(Base):
     def changed_at(self) -> datetime:
         """When the account was last changed; `updated_at` is null if an older version created it."""
         return self.updated_at or self.created_at
+
+    @property
+    def state(self) -> AccountState:
+        """Disabled, invited (without a password yet), or enabled."""
+        if self.disabled_at is not None:
+            return AccountState.DISABLED
+        return AccountState.ENABLED if self.password_hash else AccountState.INVITED
 
 
 class Login(Base):

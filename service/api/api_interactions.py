@@ -8,7 +8,7 @@ from apiflask import APIBlueprint
 from marshmallow import RAISE
 
 from db.queries.api_interactions import InteractionFilter, list_interactions
-from db.tables import Role, Scope
+from db.tables import Permission, Scope, roles_with
 from service.api.current import services
 from service.api.http.authentication import auth
 from service.api.http.key_scopes import key_scope
@@ -21,7 +21,7 @@ blueprint = APIBlueprint(
 
 
 @blueprint.get("/api-interactions")
-@blueprint.auth_required(auth, roles=[Role.ADMIN])
+@blueprint.auth_required(auth, roles=roles_with(Permission.AUDIT))
 @key_scope(Scope.ADMIN)
 @blueprint.input(ApiInteractionQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(ApiInteractionListOut)

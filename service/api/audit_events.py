@@ -8,7 +8,7 @@ from apiflask import APIBlueprint
 from marshmallow import RAISE
 
 from db.queries.audit import list_events
-from db.tables import Role, Scope
+from db.tables import Permission, Scope, roles_with
 from service.api.current import services
 from service.api.http.authentication import auth
 from service.api.http.key_scopes import key_scope
@@ -20,7 +20,7 @@ blueprint = APIBlueprint("admin", __name__, url_prefix="/api/v1/admin", tag="Adm
 
 
 @blueprint.get("/audit-events")
-@blueprint.auth_required(auth, roles=[Role.ADMIN])
+@blueprint.auth_required(auth, roles=roles_with(Permission.AUDIT))
 @key_scope(Scope.ADMIN)
 @blueprint.input(CursorQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(AuditEventListOut)

@@ -27,6 +27,7 @@ from service.api.schemas.accounts import (
     UserOut,
 )
 from service.api.schemas.fields import CursorQuery
+from service.api.schemas.users import PasswordByLinkIn
 from service.domain.accounts import logins
 from service.domain.accounts.logins import TokenPair
 from service.errors import Forbidden
@@ -104,6 +105,21 @@ def me() -> User:
 def change_password(body: dict[str, str]) -> str:
     passwords = {"current": body["current_password"], "new": body["new_password"]}
     services().accounts.change_password(current_user(), current_claims(), **passwords)
+    return ""
+
+
+@blueprint.post("/password/link")
+@blueprint.input(PasswordByLinkIn, location="json", arg_name="body")
+@blueprint.output({}, status_code=204)
+@blueprint.doc(
+    summary="Choose a password with a link from an administrator",
+    description="Ends the account's log-ins and deletes its API keys. The link works once.",
+    responses=[429],
+)
+@limit_logins("password link")
+def set_password_by_link(body: dict[str, str]) -> str:
+    user = services().password_links.set_password(body["token"], body["password"])
+    current_context().account_id = user.id
     return ""
 
 

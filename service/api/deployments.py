@@ -11,7 +11,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from marshmallow import RAISE
 
-from db.tables import Deployment, DeploymentKind, Role, Scope
+from db.tables import Deployment, DeploymentKind, Permission, Scope, roles_with
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.key_scopes import key_scope
@@ -32,7 +32,7 @@ blueprint = APIBlueprint("models", __name__, url_prefix="/api/v1/admin", tag="Mo
 
 
 @blueprint.get("/models")
-@blueprint.auth_required(auth, roles=[Role.ADMIN])
+@blueprint.auth_required(auth, roles=roles_with(Permission.MODELS))
 @key_scope(Scope.ADMIN)
 @blueprint.output(ModelListOut)
 @blueprint.doc(
@@ -43,7 +43,7 @@ def list_models() -> dict[str, Any]:
 
 
 @blueprint.get("/drift")
-@blueprint.auth_required(auth, roles=[Role.ADMIN])
+@blueprint.auth_required(auth, roles=roles_with(Permission.MODELS))
 @key_scope(Scope.ADMIN)
 @blueprint.output(DriftOut)
 @blueprint.doc(
@@ -65,7 +65,7 @@ def get_drift() -> dict[str, Any]:
 
 
 @blueprint.get("/deployments")
-@blueprint.auth_required(auth, roles=[Role.ADMIN])
+@blueprint.auth_required(auth, roles=roles_with(Permission.MODELS))
 @key_scope(Scope.ADMIN)
 @blueprint.input(DeploymentListQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(DeploymentListOut)
@@ -77,7 +77,7 @@ def list_deployments(query: dict[str, int]) -> Listing:
 
 
 @blueprint.post("/deployments")
-@blueprint.auth_required(auth, roles=[Role.ADMIN])
+@blueprint.auth_required(auth, roles=roles_with(Permission.MODELS))
 @key_scope(Scope.ADMIN)
 @blueprint.input(DeploymentIn, location="json", arg_name="body")
 @blueprint.output(DeploymentOut, status_code=201)
@@ -93,7 +93,7 @@ def deploy(body: dict[str, Any]) -> Deployment:
 
 
 @blueprint.put("/shadow")
-@blueprint.auth_required(auth, roles=[Role.ADMIN])
+@blueprint.auth_required(auth, roles=roles_with(Permission.MODELS))
 @key_scope(Scope.ADMIN)
 @blueprint.input(ShadowIn, location="json", arg_name="body")
 @blueprint.output(DeploymentOut)
@@ -108,7 +108,7 @@ def put_shadow(body: dict[str, Any]) -> Deployment:
 
 
 @blueprint.delete("/shadow")
-@blueprint.auth_required(auth, roles=[Role.ADMIN])
+@blueprint.auth_required(auth, roles=roles_with(Permission.MODELS))
 @key_scope(Scope.ADMIN)
 @blueprint.output({}, status_code=204)
 @blueprint.doc(summary="Stop shadowing", responses=[403, 409])

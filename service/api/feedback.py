@@ -8,7 +8,7 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from marshmallow import RAISE
 
-from db.tables import Feedback, Scope, Verdict
+from db.tables import Feedback, Permission, Scope, Verdict, roles_with
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.key_scopes import key_scope
@@ -25,7 +25,6 @@ from service.api.schemas.feedback import (
 )
 from service.api.schemas.fields import CursorQuery
 from service.domain.reviews import reviews
-from service.domain.reviews.access import REVIEWER_ROLES
 from service.domain.reviews.reviews import FindingReview, Judgement, Missed
 
 blueprint = APIBlueprint("feedback", __name__, url_prefix="/api/v1/scans", tag="Reviewing")
@@ -82,7 +81,7 @@ def withdraw_verdict(scan_id: UUID, n: int) -> str:
 
 
 @blueprint.put("/<uuid:scan_id>/samples/<int:n>/feedback")
-@blueprint.auth_required(auth, roles=[*REVIEWER_ROLES])
+@blueprint.auth_required(auth, roles=roles_with(Permission.REVIEW))
 @key_scope(Scope.REVIEW)
 @blueprint.input(AnswerIn, location="json", arg_name="body")
 @blueprint.output(GivenFeedbackOut)
@@ -100,7 +99,7 @@ def answer_sample(scan_id: UUID, n: int, body: dict[str, Any]) -> tuple[Feedback
 
 
 @blueprint.delete("/<uuid:scan_id>/samples/<int:n>/feedback")
-@blueprint.auth_required(auth, roles=[*REVIEWER_ROLES])
+@blueprint.auth_required(auth, roles=roles_with(Permission.REVIEW))
 @key_scope(Scope.REVIEW)
 @blueprint.output({}, status_code=204)
 @blueprint.doc(summary="Withdraw the caller's answer on a sampled sentence", responses=[403])

@@ -8,7 +8,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from marshmallow import RAISE
 
-from db.tables import SampledSentence, Scan, Scope
+from db.tables import Permission, SampledSentence, Scan, Scope, roles_with
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.key_scopes import key_scope
@@ -24,7 +24,7 @@ from service.api.schemas.reviews import (
     SummaryQuery,
 )
 from service.domain.reviews import queue, recall
-from service.domain.reviews.access import REVIEWER_ROLES, owner_in_scope
+from service.domain.reviews.access import owner_in_scope
 from service.domain.reviews.queue import QueueItem, QueueKind, Summary
 from service.nlp.taxonomy import Taxonomy
 
@@ -33,7 +33,7 @@ _KINDS = {QueueKind.UNSURE: queue.unsure, QueueKind.DISPUTED: queue.disputed}
 
 
 @blueprint.get("/queue")
-@blueprint.auth_required(auth, roles=[*REVIEWER_ROLES])
+@blueprint.auth_required(auth, roles=roles_with(Permission.REVIEW))
 @key_scope(Scope.REVIEW)
 @blueprint.input(QueueQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(QueueOut)
@@ -50,7 +50,7 @@ def get_queue(query: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.get("/agreement")
-@blueprint.auth_required(auth, roles=[*REVIEWER_ROLES])
+@blueprint.auth_required(auth, roles=roles_with(Permission.REVIEW))
 @key_scope(Scope.REVIEW)
 @blueprint.output(AgreementOut)
 @blueprint.doc(summary="Compare the verdicts of different users, by category", responses=[403])
@@ -85,7 +85,7 @@ def get_summary(query: dict[str, Any]) -> Summary:
 
 
 @blueprint.get("/sample")
-@blueprint.auth_required(auth, roles=[*REVIEWER_ROLES])
+@blueprint.auth_required(auth, roles=roles_with(Permission.REVIEW))
 @key_scope(Scope.REVIEW)
 @blueprint.input(SampleQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(SampleListOut)
@@ -101,7 +101,7 @@ def get_sample(query: dict[str, int]) -> dict[str, Any]:
 
 
 @blueprint.get("/recall")
-@blueprint.auth_required(auth, roles=[*REVIEWER_ROLES])
+@blueprint.auth_required(auth, roles=roles_with(Permission.REVIEW))
 @key_scope(Scope.REVIEW)
 @blueprint.input(RecallQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(RecallOut)

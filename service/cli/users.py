@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import click
 from rich.console import Console
@@ -21,6 +22,14 @@ from service.config.database_address import redact
 from service.config.settings import Config
 from service.domain.accounts import user_admin
 from service.domain.audit import Actor
+from service.domain.services import Services
+
+_ROLE = click.option(
+    "--role",
+    type=click.Choice([role.value for role in Role]),
+    default=Role.USER.value,
+    help="See docs/roles.md.",
+)
 
 
 @click.group()
@@ -30,33 +39,37 @@ def users() -> None:
 
 @users.command("create")
 @click.argument("email")
+@_ROLE
+@click.option("--admin", "shortcut", flag_value=Role.ADMIN, help="The same as --role admin.")
 @click.option(
-    "--admin", "role", type=Role, flag_value=Role.ADMIN, help="Give the account the role admin."
+    "--reviewer", "shortcut", flag_value=Role.REVIEWER, help="The same as --role reviewer."
 )
-@click.option(
-    "--reviewer",
-    "role",
-    type=Role,
-    flag_value=Role.REVIEWER,
-    help="Give the account the role reviewer.",
-)
-@click.option(
-    "--user",
-    "role",
-    type=Role,
-    flag_value=Role.USER,
-    default=Role.USER,
-    help="A plain account (default).",
-)
-def create_user(email: str, role: Role) -> None:
+def create_user(email: str, role: str, shortcut: str | None) -> None:
     """Create an account; prompts for the password, or reads it from a pipe."""
     config = settings.load()
     password = _new_password()
     with open_services(config) as services:
         user = services.accounts.register(
-            email, password, role=role, actor=Actor.current_operator()
+            email,
+            password,
+            role=Role(shortcut or role),
+            actor=Actor.current_operator(),
         )
     _report(config, f"Created {user.role} {user.email}")
+
+
+@users.command("invite")
+@click.argument("email")
+@_ROLE
+def invite(email: str, role: str) -> None:
+    """Create an account and print the path of the page where its owner chooses a password."""
+    config, actor = settings.load(), Actor.current_operator()
+    with open_services(config) as services:
+        user, link = services.password_links.invite(email, role=Role(role), actor=actor)
+    _report(config, f"Invited {user.role} {user.email}")
+    click.echo(
+        f"{link.path}\nSend it after the service's address; it expires {link.expires_at:%F %R} UTC."
+    )
 
 
 @users.command("list")
@@ -76,23 +89,23 @@ def list_users(*, as_json: bool) -> None:
 @click.argument("email")
 @click.argument("role", type=click.Choice([role.value for role in Role]))
 def set_role(email: str, role: str) -> None:
-    """Set an account's role: user, reviewer or admin."""
-    change = partial(user_admin.set_role, email=email, role=Role(role))
-    _change(change, f"has the role {role}")
+    """Set an account's role; docs/roles.md lists what each may do."""
+    change = partial(user_admin.set_role, role=Role(role))
+    _change(email, change, f"has the role {role}")
 
 
 @users.command("disable")
 @click.argument("email")
 def disable(email: str) -> None:
     """Disable an account; its log-ins and API keys end at once, its scans stay."""
-    _change(partial(user_admin.disable, email=email), "is disabled")
+    _change(email, user_admin.disable, "is disabled")
 
 
 @users.command("enable")
 @click.argument("email")
 def enable(email: str) -> None:
     """Enable a disabled account, so that it can log in again."""
-    _change(partial(user_admin.enable, email=email), "is enabled")
+    _change(email, user_admin.enable, "is enabled")
 
 
 @users.command("delete")
@@ -104,7 +117,9 @@ def delete(email: str, *, yes: bool) -> None:
     if not yes:
         click.confirm(f"Delete {email} and all that it owns", abort=True, err=True)
     with open_services(config, limit_statements=False) as services:
-        user = services.account_deletion.delete(email, actor=Actor.current_operator())
+        user = services.account_deletion.delete(
+            _id_of(services, email), actor=Actor.current_operator()
+        )
     _report(config, f"{user.email} is deleted")
 
 
@@ -115,15 +130,22 @@ def reset_password(email: str) -> None:
     config = settings.load()
     password = _new_password()
     with open_services(config) as services:
-        user = services.accounts.reset_password(email, password, actor=Actor.current_operator())
+        user = services.accounts.reset_password(
+            _id_of(services, email), password, actor=Actor.current_operator()
+        )
     _report(config, f"{user.email} has a new password")
 
 
-def _change(change: Callable[..., User], state: str) -> None:
+def _change(email: str, change: Callable[..., User], state: str) -> None:
     config = settings.load()
     with open_services(config) as services:
-        user = services.transactions.run(change, actor=Actor.current_operator())
+        user_id = _id_of(services, email)
+        user = services.transactions.run(change, user_id, actor=Actor.current_operator())
     _report(config, f"{user.email} {state}")
+
+
+def _id_of(services: Services, email: str) -> UUID:
+    return services.transactions.read(user_admin.id_of, email)
 
 
 def _report(config: Config, change: str) -> None:
@@ -133,8 +155,7 @@ def _report(config: Config, change: str) -> None:
 def _user_table(accounts: Sequence[User]) -> Table:
     table = Table("Role", "State", "Created", Column("E-mail address", overflow="fold"))
     for user in accounts:
-        state = "enabled" if user.disabled_at is None else "disabled"
-        table.add_row(user.role, state, f"{user.created_at:%Y-%m-%d}", escape(user.email))
+        table.add_row(user.role, user.state, f"{user.created_at:%Y-%m-%d}", escape(user.email))
     return table
 
 
@@ -143,6 +164,7 @@ def _as_json(user: User) -> dict[str, Any]:
         "id": str(user.id),
         "email": user.email,
         "role": user.role,
+        "state": user.state,
         "created_at": user.created_at.isoformat(),
         "updated_at": user.changed_at.isoformat(),
         "disabled_at": user.disabled_at.isoformat() if user.disabled_at else None,

@@ -1,4 +1,4 @@
-"""Reference pages for people, rendered from the code: `make docs` writes them, a test compares them."""
+"""Reference pages about settings and errors, rendered from the code. cli/documentation.py writes all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from service.config.compose_variables import COMPOSE_VARIABLES
-from service.config.settings import ROOT, SECRET_NAMES, Config
+from service.config.settings import SECRET_NAMES, Config
 from service.errors import PROBLEM_TYPES
 
 _ERRORS = """\
@@ -133,8 +133,3 @@ def _code(text: str) -> str:
 def _example(name: str, default: str, meaning: str) -> str:
     value = f'"{default}"' if " " in default else default
     return f"# {meaning}\n#{name}={value}\n"
-
-
-if __name__ == "__main__":
-    for name, text in pages().items():
-        (ROOT / name).write_text(text, encoding="utf-8")

@@ -120,6 +120,12 @@ class Config(BaseModel):
     refresh_token_expire_days: int = Field(
         14, ge=1, le=365, description="Lifetime of a refresh token in days."
     )
+    password_link_expire_hours: int = Field(
+        72,
+        ge=1,
+        le=720,
+        description="Lifetime in hours of an invitation, and of a link to reset a password.",
+    )
     registration: Literal["open", "closed"] = Field(
         default_factory=lambda data: "closed" if data["riskscan_env"] == "production" else "open",
         description="Who may create accounts. open: anyone; closed: only operators. Empty: closed "

@@ -8,6 +8,7 @@ deletion, and the hourly clean-up removes bytes whose account is gone.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 from db.tables import User
 from service.domain.accounts import user_admin
@@ -26,27 +27,27 @@ class AccountDeletion:
         self._files = files
         self._originals = originals
 
-    def delete(self, email: str, *, actor: Actor) -> User:
+    def delete(self, user_id: UUID, *, actor: Actor) -> User:
         """Delete an account; return its last row.
 
         Raises:
-            NotFound: no account has the address.
+            NotFound: no account has the id.
             Conflict: it is the last enabled administrator.
             StorageUnavailable: its files cannot be removed; the account is disabled and perhaps deleted.
             DatabaseUnavailable: see Transactions.run.
         """
         run = self._transactions.run
-        user = run(user_admin.disable, email, actor=actor)
+        user = run(user_admin.disable, user_id, actor=actor)
         delete_scans(
             self._transactions,
             self._originals.discard,
-            user.id,
+            user_id,
             before=datetime.now(UTC),
             reason="account deleted",
         )
 
         def delete_row() -> None:
-            run(user_admin.delete, email, actor=actor)
+            run(user_admin.delete, user_id, actor=actor)
 
-        self._files.remove_user(user.id, lambda: self._originals.remove_user(user.id, delete_row))
+        self._files.remove_user(user_id, lambda: self._originals.remove_user(user_id, delete_row))
         return user

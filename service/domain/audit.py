@@ -51,6 +51,7 @@ class Action(StrEnum):
     """
 
     USER_REGISTERED = "user.registered"
+    USER_INVITED = "user.invited"
     USER_LOGGED_IN = "user.logged_in"
     USER_LOGGED_OUT = "user.logged_out"
     USER_ROLE_CHANGED = "user.role_changed"
@@ -61,6 +62,7 @@ class Action(StrEnum):
     PASSWORD_CHANGED = "password.changed"  # noqa: S105 - the name of an event, not a secret
     PASSWORD_REFUSED = "password.refused"  # noqa: S105
     PASSWORD_RESET = "password.reset"  # noqa: S105
+    PASSWORD_LINK_CREATED = "password.link_created"  # noqa: S105
     TOKEN_REUSED = "token.reused"  # noqa: S105 - the name of an event, not a secret
     KEY_CREATED = "key.created"
     KEY_ROTATED = "key.rotated"

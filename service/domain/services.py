@@ -22,6 +22,7 @@ from service.config.shipped_model import shipped_folders
 from service.domain import originals
 from service.domain.account_deletion import AccountDeletion
 from service.domain.accounts.accounts import Accounts
+from service.domain.accounts.password_links import PasswordLinks
 from service.domain.accounts.tokens import TokenMaker
 from service.domain.api_keys.api_keys import ApiKeys
 from service.domain.api_keys.key_text import KeyMaker
@@ -160,6 +161,10 @@ class Services:
     @cached_property
     def accounts(self) -> Accounts:
         return Accounts(self.config, self.transactions, self.tokens)
+
+    @cached_property
+    def password_links(self) -> PasswordLinks:
+        return PasswordLinks(with_development_keys(self.config), self.transactions)
 
     @cached_property
     def key_maker(self) -> KeyMaker:

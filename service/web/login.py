@@ -1,4 +1,4 @@
-"""The forms of /login and /register, and log-out. They work without scripts."""
+"""The forms of /login, /register and /password, and log-out. The first two work without scripts."""
 
 from __future__ import annotations
 
@@ -64,6 +64,11 @@ def sign_up() -> Response:
         return _begin(email, password)
     except _SHOWN as error:
         return _form("register.html", error)
+
+
+def password_page() -> Response:
+    """Show the form of a link with which people choose a password; its script reads the link's fragment."""
+    return _form("password.html")
 
 
 def log_out() -> Response:

@@ -8,6 +8,8 @@ from typing import Any
 
 from flask import Response, make_response, redirect, render_template, request
 
+from db.tables import Permission
+from service.errors import Forbidden
 from service.web.visitor import Visitor, for_visitors
 
 _LINKS = '</docs>; rel="service-doc", </openapi.json>; rel="service-desc"'
@@ -15,16 +17,19 @@ _LINKS = '</docs>; rel="service-doc", </openapi.json>; rel="service-desc"'
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """A page: its address, its template's name, and whom it is for."""
+    """A page: its address, its template's name, and the permission that it needs, if any."""
 
     path: str
     name: str
+    permission: Permission | None = None
 
     def view(self) -> Callable[..., Any]:
         """Return the view, which passes the address's parameters to the template."""
 
         @for_visitors
         def show(visitor: Visitor, **places: object) -> str:
+            if self.permission is not None and self.permission not in visitor.permissions:
+                raise Forbidden("Your role does not allow this page. Ask an administrator.")
             return render_template(f"{self.name}.html", visitor=visitor, **places)
 
         return show
@@ -35,6 +40,7 @@ SHELLS = (
     Shell("/queue", "queue"),
     Shell("/dashboard", "dashboard"),
     Shell("/sessions", "sessions"),
+    Shell("/users", "users", Permission.PEOPLE),
     Shell("/keys", "keys"),
     Shell("/settings", "settings"),
 )
@@ -44,8 +50,9 @@ Tab = tuple[str, str]
 
 def tabs(visitor: Visitor) -> list[Tab]:
     """Return the pages of the top bar that this visitor may use."""
-    queue = [("/queue", "Review queue")] if visitor.is_reviewer else []
-    return [*queue, ("/sessions", "Sessions"), ("/dashboard", "Dashboard")]
+    queue = [("/queue", "Review queue")] if Permission.REVIEW in visitor.permissions else []
+    users = [("/users", "Users")] if Permission.PEOPLE in visitor.permissions else []
+    return [*queue, ("/sessions", "Sessions"), ("/dashboard", "Dashboard"), *users]
 
 
 def account_tabs() -> list[Tab]:

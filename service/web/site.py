@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flask import Blueprint, Response, send_from_directory
 
+from db.tables import AccountState, Role
 from service.api.http.request_hooks import PAGES
 from service.web import login, pages
 
@@ -24,7 +25,8 @@ def _asset(asset: str) -> Response:
 
 @blueprint.context_processor
 def _navigation() -> dict[str, object]:
-    return {"tabs": pages.tabs, "account_tabs": pages.account_tabs}
+    menus = {"tabs": pages.tabs, "account_tabs": pages.account_tabs}
+    return {**menus, "roles": list(Role), "states": list(AccountState)}
 
 
 @blueprint.after_request
@@ -42,6 +44,7 @@ blueprint.add_url_rule("/login", "login", login.login_page)
 blueprint.add_url_rule("/login", "log_in", login.log_in, methods=["POST"])
 blueprint.add_url_rule("/register", "register", login.register_page)
 blueprint.add_url_rule("/register", "sign_up", login.sign_up, methods=["POST"])
+blueprint.add_url_rule("/password", "password", login.password_page)
 blueprint.add_url_rule("/logout", "logout", login.log_out, methods=["POST"])
 for page in pages.SHELLS:
     blueprint.add_url_rule(page.path, page.name, page.view())

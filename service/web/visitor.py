@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from flask import Response, make_response, redirect, request
 from sqlalchemy.exc import IntegrityError
 
-from db.tables import Role
+from db.tables import ADMINISTRATORS, ROLES, Permission, Role
 from service.api.current import services
 from service.api.http.login_cookie import cookie_claims, set_cookie
 from service.api.http.request_context import current_context
@@ -21,7 +21,6 @@ from service.domain.accounts.tokens import CookieClaims
 from service.errors import Unauthenticated
 
 RENEWED_AFTER = timedelta(days=1)
-REVIEWERS = (Role.REVIEWER, Role.ADMIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +33,14 @@ class Visitor:
     claims: CookieClaims
 
     @property
-    def is_reviewer(self) -> bool:
-        return self.role in REVIEWERS
+    def permissions(self) -> frozenset[Permission]:
+        """What the visitor's role allows."""
+        return ROLES[Role(self.role)]
 
     @property
-    def is_admin(self) -> bool:
-        return self.role == Role.ADMIN
+    def is_administrator(self) -> bool:
+        """Whether an API key of the visitor may have the scope admin."""
+        return self.role in ADMINISTRATORS
 
 
 def current_visitor() -> Visitor | None:

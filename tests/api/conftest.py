@@ -176,17 +176,20 @@ def user(new_user):
 
 
 @pytest.fixture
-def admin(live, new_user):
-    """An administrator, created as the command line creates one, since the API cannot."""
-    accounts = live.services.accounts
-    return new_user(lambda email, password: accounts.register(email, password, role="admin"))
+def new_account(live, new_user):
+    """Create accounts with a role, as the command line creates them."""
+    register = live.services.accounts.register
+    return lambda role: new_user(lambda email, password: register(email, password, role=role))
 
 
 @pytest.fixture
-def reviewer(live, new_user):
-    """A reviewer without scans, created as the command line creates one."""
-    accounts = live.services.accounts
-    return new_user(lambda email, word: accounts.register(email, word, role="reviewer"))
+def admin(new_account):
+    return new_account("admin")
+
+
+@pytest.fixture
+def reviewer(new_account):
+    return new_account("reviewer")
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 """A deleted account, as its user, its machines and other users see it."""
 
+from uuid import UUID
+
 import pytest
 
 from service.domain.audit import Actor
@@ -12,7 +14,8 @@ pytestmark = pytest.mark.every_database
 @pytest.fixture
 def delete(live):
     def delete(user):
-        live.services.account_deletion.delete(user.email, actor=Actor(operator="cli:root"))
+        user_id = user.http.get("/api/auth/me").json()["id"]
+        live.services.account_deletion.delete(UUID(user_id), actor=Actor(operator="cli:root"))
 
     return delete
 

@@ -185,9 +185,10 @@ def test_last_use_is_stored_once_a_minute(new_key, machine, user, live):
 def test_key_of_a_disabled_account_is_refused_and_gone(new_key, machine, user, live):
     key = new_key()["key"]
     run, actor = live.services.transactions.run, Actor(operator="cli:root")
-    run(user_admin.disable, user.email, actor=actor)
+    user_id = run(user_admin.id_of, user.email)
+    run(user_admin.disable, user_id, actor=actor)
     assert machine(key).status_code == 401
-    run(user_admin.enable, user.email, actor=actor)
+    run(user_admin.enable, user_id, actor=actor)
     assert machine(key).status_code == 401
 
 
@@ -203,8 +204,8 @@ def test_scope_admin_is_for_administrators(user, admin, machine, live):
     key = create(admin, "admin").json()["key"]
     assert machine(key, path="/api/v1/admin/models").status_code == 200
     second = live.services.accounts.register(f"2{admin.email}", "correct horse", role="admin")
-    demote, actor = user_admin.set_role, Actor(second.id)
-    live.services.transactions.run(demote, admin.email, "user", actor=actor)
+    run = live.services.transactions.run
+    run(user_admin.set_role, run(user_admin.id_of, admin.email), "user", actor=Actor(second.id))
     assert machine(key, path="/api/v1/admin/models").status_code == 403
 
 

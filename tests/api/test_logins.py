@@ -148,7 +148,8 @@ def test_logins_deleted_ends_all(user, log_in_again):
 
 def test_account_disabled_is_rejected_at_once(user, live):
     parts = live.services
-    parts.transactions.run(user_admin.disable, user.email, actor=Actor(operator="cli:root"))
+    user_id = parts.transactions.read(user_admin.id_of, user.email)
+    parts.transactions.run(user_admin.disable, user_id, actor=Actor(operator="cli:root"))
     form = {"username": user.email, "password": user.password}
     refresh = {"refresh_token": user.tokens["refresh_token"]}
     answers = [user.http.get("/api/auth/me"), user.scan("The vendor may fail.")]

@@ -9,7 +9,7 @@ import pytest
 from db.tables import Scope
 from tests.api.reviewing import TEXT, judge, missed_body
 
-CALLERS = ("nobody", "user", "reviewer", "admin", "owner")
+CALLERS = ("nobody", "user", "reviewer", "analyst", "auditor", "admin", "owner")
 """`owner` is an ordinary user: the scan, document, feedback, session, file, log-in in a path are theirs."""
 
 
@@ -40,14 +40,17 @@ def to(*callers, **rest):
 
 ANYONE = to(*CALLERS)
 TO_OWN_FORMS = Access(frozenset(), refusal=403, stranger=403)
-ACCOUNTS = to("user", "reviewer", "admin", "owner")
+ACCOUNTS = to("user", "reviewer", "analyst", "auditor", "admin", "owner")
 ADMINS = to("admin", scope="admin")
+ANALYSTS = to("analyst", "admin", scope="admin")
+AUDITORS = to("auditor", "admin", scope="admin")
 OWNER = to("owner", refusal=404)
 REVIEWING = ("owner", "reviewer", "admin")
 READERS = to(*REVIEWING, refusal=404, scope="read")
 REVIEWERS = to("reviewer", "admin", scope="review")
 JUDGES = to(*REVIEWING, refusal=404, scope="review")
 
+ACCOUNT = "/api/v1/users/<uuid:user_id>"
 KEY = "/api/v1/auth/keys/<uuid:key_id>"
 SCAN = "/api/v1/scans/<uuid:scan_id>"
 SESSION = "/api/v1/sessions/<uuid:session_id>"
@@ -67,6 +70,8 @@ TABLE = {
     ("GET", "/scans/<uuid:scan_id>"): ANYONE,  # this page and the following redirect to the log-in
     ("GET", "/queue"): ANYONE,
     ("GET", "/dashboard"): ANYONE,
+    ("GET", "/users"): ANYONE,
+    ("GET", "/password"): ANYONE,
     ("GET", "/keys"): ANYONE,
     ("GET", "/settings"): ANYONE,
     ("GET", "/sessions"): ANYONE,
@@ -84,6 +89,7 @@ TABLE = {
     ("POST", "/api/v1/auth/logout"): ACCOUNTS,
     ("GET", "/api/v1/auth/me"): replace(ACCOUNTS, scope="read"),
     ("PUT", "/api/v1/auth/password"): ACCOUNTS,
+    ("POST", "/api/v1/auth/password/link"): ANYONE,
     ("GET", "/api/v1/auth/logins"): ACCOUNTS,
     ("DELETE", "/api/v1/auth/logins"): ACCOUNTS,
     ("DELETE", "/api/v1/auth/logins/<uuid:login_id>"): OWNER,
@@ -134,14 +140,20 @@ TABLE = {
     ("GET", "/api/v1/reviews/recall"): REVIEWERS,
     ("GET", "/api/v1/reviews/agreement"): REVIEWERS,
     ("GET", "/api/v1/reviews/summary"): replace(ACCOUNTS, scope="read"),
-    ("GET", "/api/v1/admin/audit-events"): ADMINS,
-    ("GET", "/api/v1/admin/api-interactions"): ADMINS,
-    ("GET", "/api/v1/admin/models"): ADMINS,
-    ("GET", "/api/v1/admin/drift"): ADMINS,
-    ("GET", "/api/v1/admin/deployments"): ADMINS,
-    ("POST", "/api/v1/admin/deployments"): ADMINS,
-    ("PUT", "/api/v1/admin/shadow"): ADMINS,
-    ("DELETE", "/api/v1/admin/shadow"): ADMINS,
+    ("GET", "/api/v1/users"): ADMINS,
+    ("POST", "/api/v1/users"): ADMINS,
+    ("GET", ACCOUNT): ADMINS,
+    ("PATCH", ACCOUNT): replace(ADMINS, body={"role": "user"}),
+    ("DELETE", ACCOUNT): ADMINS,
+    ("POST", f"{ACCOUNT}/password-link"): ADMINS,
+    ("GET", "/api/v1/admin/audit-events"): AUDITORS,
+    ("GET", "/api/v1/admin/api-interactions"): AUDITORS,
+    ("GET", "/api/v1/admin/models"): ANALYSTS,
+    ("GET", "/api/v1/admin/drift"): ANALYSTS,
+    ("GET", "/api/v1/admin/deployments"): ANALYSTS,
+    ("POST", "/api/v1/admin/deployments"): ANALYSTS,
+    ("PUT", "/api/v1/admin/shadow"): ANALYSTS,
+    ("DELETE", "/api/v1/admin/shadow"): ANALYSTS,
 }
 
 
@@ -152,14 +164,21 @@ def live(database_url, start_service):
 
 
 @pytest.fixture
-def accounts(new_user, reviewer, admin):
-    return {"user": new_user(), "reviewer": reviewer, "admin": admin, "owner": new_user()}
+def accounts(new_user, new_account):
+    roles = ("reviewer", "analyst", "auditor", "admin")
+    return {role: new_account(role) for role in roles} | {"user": new_user(), "owner": new_user()}
 
 
 @pytest.fixture
-def new_places(accounts):
+def new_places(live, accounts):
     """Return new values for the paths' parameters: a scan of the owner's that every reader has judged."""
-    return lambda: add_places(accounts)
+    register = live.services.accounts.register
+
+    def add():
+        account = register(f"{uuid4()}@corp.local", "correct horse")
+        return {**add_places(accounts), "<uuid:user_id>": str(account.id)}
+
+    return add
 
 
 def add_places(accounts):

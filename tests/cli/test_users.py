@@ -68,3 +68,11 @@ def test_users_delete_of_an_unknown_address_names_it(riskscan):
     refused = riskscan("users", "delete", "a@corp.local", "--yes")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "a@corp.local" in refused.stderr
+
+
+def test_users_invite_prints_the_path_of_a_link(riskscan):
+    result = riskscan("users", "invite", "new@corp.local", "--role", "analyst")
+    assert "Invited analyst new@corp.local" in result.stdout
+    assert "\n/password#" in result.stdout
+    [account] = map(json.loads, riskscan("users", "list", "--json").stdout.splitlines())
+    assert (account["role"], account["state"]) == ("analyst", "invited")

@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from uuid import uuid4
 
 import pytest
 
@@ -61,7 +62,7 @@ def test_deletion_removes_originals(deletion, scans, user, tmp_path):
     scan = scans.create(user.id, submission, key=None, preferences=keep).scan
     folder = tmp_path / "originals" / user.id.hex
     assert [path.name for path in folder.glob("??/*")] == [scan.document_sha256]
-    deletion.delete(user.email, actor=OPERATOR)
+    deletion.delete(user.id, actor=OPERATOR)
     assert not folder.exists()
 
 
@@ -95,7 +96,7 @@ def test_delete_removes_rows_and_bytes_of_this_account_only(
 ):
     user, other = add_user(), add_user()
     gone, kept = add_file(user), add_file(other)
-    deletion.delete(user.email, actor=OPERATOR)
+    deletion.delete(user.id, actor=OPERATOR)
     assert not transactions.read(has_user, user.id)
     with pytest.raises(StorageUnavailable):
         files.open(gone)
@@ -104,19 +105,19 @@ def test_delete_removes_rows_and_bytes_of_this_account_only(
 
 def test_delete_leaves_no_folder(deletion, user, add_file, folder):
     add_file(user)
-    deletion.delete(user.email, actor=OPERATOR)
+    deletion.delete(user.id, actor=OPERATOR)
     assert list(folder.iterdir()) == []
 
 
 def test_delete_is_recorded_without_the_address(deletion, user, transactions):
-    deletion.delete(user.email, actor=OPERATOR)
+    deletion.delete(user.id, actor=OPERATOR)
     newest = transactions.read(list_events, limit=1)[0]
     assert (newest.action, newest.object_id) == ("user.deleted", str(user.id))
     assert newest.detail == {"operator": "cli:root"}
 
 
 def test_delete_records_each_scan_with_its_reason(deletion, user, scan, transactions):
-    deletion.delete(user.email, actor=OPERATOR)
+    deletion.delete(user.id, actor=OPERATOR)
     [deleted] = [e for e in transactions.read(list_events, limit=9) if e.object_id == str(scan.id)][
         :1
     ]
@@ -127,13 +128,13 @@ def test_last_administrator_cannot_be_deleted(deletion, add_user, add_file, file
     admin = add_user("admin")
     file = add_file(admin)
     with pytest.raises(Conflict, match="set-role EMAIL admin"):
-        deletion.delete(admin.email, actor=OPERATOR)
+        deletion.delete(admin.id, actor=OPERATOR)
     assert files.open(file).read() == b"some bytes"
 
 
 def test_unknown_address_is_not_found(deletion):
     with pytest.raises(NotFound):
-        deletion.delete("nobody@corp.local", actor=OPERATOR)
+        deletion.delete(uuid4(), actor=OPERATOR)
 
 
 def test_bytes_of_a_deletion_killed_after_its_commit_are_removed_later(
@@ -174,7 +175,7 @@ def test_upload_that_outlives_its_account_is_refused_and_leaves_nothing_for_long
         def read(self, n):
             block = super().read(n)
             if not block:
-                deletion.delete(user.email, actor=OPERATOR)
+                deletion.delete(user.id, actor=OPERATOR)
             return block
 
     with pytest.raises(NotFound):

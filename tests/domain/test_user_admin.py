@@ -3,6 +3,7 @@
 import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import pytest
 
@@ -41,10 +42,10 @@ class AccountsDriver:
         return self.transactions.run(change, *arguments, actor=OPERATOR)
 
     def disable(self, user):
-        return self.change(user_admin.disable, user.email)
+        return self.change(user_admin.disable, user.id)
 
     def reset_password(self, user, password="a new password"):
-        return self.accounts.reset_password(user.email, password, actor=OPERATOR)
+        return self.accounts.reset_password(user.id, password, actor=OPERATOR)
 
     def delete(self, user):
         self.transactions.run(lambda s: s.delete(s.get(User, user.id)))
@@ -87,7 +88,7 @@ def test_disable_stops_tokens_at_once_and_enable_revives_none(driver):
     user = driver.add_user()
     claims, refresh_token = driver.log_in(user)
     assert driver.disable(user).disabled_at is not None
-    driver.change(user_admin.enable, user.email)
+    driver.change(user_admin.enable, user.id)
     with pytest.raises(Unauthenticated):
         driver.accounts.authenticate(claims)
     with pytest.raises(Unauthenticated):
@@ -111,9 +112,9 @@ def test_change_that_removes_the_last_admin_conflicts(driver, removal):
     last, disabled = driver.add_user("admin"), driver.add_user("admin")
     driver.disable(disabled)
     with pytest.raises(Conflict, match="set-role EMAIL admin"):
-        driver.change(change, last.email, *arguments)
-    driver.change(user_admin.enable, disabled.email)
-    driver.change(change, last.email, *arguments)
+        driver.change(change, last.id, *arguments)
+    driver.change(user_admin.enable, disabled.id)
+    driver.change(change, last.id, *arguments)
 
 
 def test_disable_two_admins_at_once_keeps_one(driver_on_each):
@@ -135,7 +136,7 @@ def test_disable_two_admins_at_once_keeps_one(driver_on_each):
 def test_set_role_takes_effect_for_running_logins(driver):
     user = driver.add_user()
     claims, _ = driver.log_in(user)
-    assert driver.change(user_admin.set_role, user.email.upper(), "reviewer").role == "reviewer"
+    assert driver.change(user_admin.set_role, user.id, "reviewer").role == "reviewer"
     assert driver.accounts.authenticate(claims)[0].role == "reviewer"
 
 
@@ -169,14 +170,24 @@ def test_reset_password_too_short_is_refused(driver):
 
 
 @pytest.mark.parametrize("email", ["nobody@corp.local", "no address"])
-def test_disable_an_unknown_address_names_it(driver, email):
+def test_id_of_an_unknown_address_names_it(driver, email):
     with pytest.raises(NotFound, match=email):
-        driver.change(user_admin.disable, email)
+        driver.transactions.read(user_admin.id_of, email)
+
+
+def test_id_of_an_address_ignores_case(driver):
+    user = driver.add_user()
+    assert driver.transactions.read(user_admin.id_of, user.email.upper()) == user.id
+
+
+def test_disable_an_unknown_account_is_not_found(driver):
+    with pytest.raises(NotFound):
+        driver.change(user_admin.disable, uuid4())
 
 
 def test_set_role_moves_updated_at_and_records_the_operator(driver):
     user = driver.add_user()
-    changed = driver.change(user_admin.set_role, user.email, "reviewer")
+    changed = driver.change(user_admin.set_role, user.id, "reviewer")
     assert user.updated_at == user.created_at < changed.updated_at
     event = driver.newest_event()
     assert (event.action, event.object_id) == ("user.role_changed", str(user.id))
@@ -187,7 +198,7 @@ def test_change_without_effect_leaves_no_event(driver):
     user = driver.add_user()
     for _ in range(2):
         driver.disable(user)
-    driver.change(user_admin.set_role, user.email, "user")
+    driver.change(user_admin.set_role, user.id, "user")
     assert driver.newest_event().action == "user.disabled"
 
 

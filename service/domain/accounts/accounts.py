@@ -6,6 +6,8 @@ user_admin.py have the other use cases.
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import email_validator
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -139,17 +141,17 @@ class Accounts:
 
         self._transactions.run(change)
 
-    def reset_password(self, email: str, password: str, *, actor: Actor) -> User:
+    def reset_password(self, user_id: UUID, password: str, *, actor: Actor) -> User:
         """Store a new password that `actor` chose, end every log-in and delete the keys of the account.
 
         Raises:
-            NotFound: no account has the address.
+            NotFound: no account has the id.
             InvalidRequest: the password is too short or too long.
         """
         if faults := password_faults(password, min_chars=self._min_password_chars):
             raise InvalidRequest("The password was not reset.", faults=tuple(faults))
         new_hash = hash_password(password)
-        return self._transactions.run(user_admin.store_password, email, new_hash, actor=actor)
+        return self._transactions.run(user_admin.store_password, user_id, new_hash, actor=actor)
 
     def authenticate(self, claims: AccessClaims) -> tuple[User, Preferences]:
         """Return the user of `claims` and the user's settings, as stored now.

@@ -1,11 +1,12 @@
-"""Use cases of administration: list accounts, change roles, disable, enable, delete, reset passwords.
+"""Use cases of administration: find accounts, change roles, disable, enable, delete, reset passwords.
 
-Each function works in its caller's transaction and records an audit event that names the actor.
+Each function works in its caller's transaction. A change is recorded as an audit event that names the actor.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 import email_validator
 from sqlalchemy.orm import Session
@@ -17,15 +18,60 @@ from service.domain.email_addresses import normalized
 from service.errors import Conflict, NotFound
 
 
-def set_role(session: Session, email: str, role: Role, *, actor: Actor) -> User:
+def get_user(session: Session, user_id: UUID) -> User:
+    """Return an account; NotFound if no account has the id."""
+    user = session.get(User, user_id)
+    if user is None:
+        raise _not_found()
+    return user
+
+
+def id_of(session: Session, email: str) -> UUID:
+    """Return the id of the account with an address; NotFound if there is none."""
+    try:
+        user = users.user_by_email(session, normalized(email))
+    except email_validator.EmailNotValidError:
+        user = None
+    if user is None:
+        raise NotFound(
+            f"No account has the address {email}; `python -m service users list` shows them."
+        )
+    return user.id
+
+
+def change(
+    session: Session,
+    user_id: UUID,
+    *,
+    role: Role | None = None,
+    is_disabled: bool | None = None,
+    actor: Actor,
+) -> User:
+    """Change an account's role, disable or enable it; what is None stays.
+
+    Raises:
+        NotFound: no account has the id.
+        Conflict: it is the last enabled administrator.
+    """
+    if role is not None:
+        set_role(session, user_id, role, actor=actor)
+    if is_disabled is not None:
+        (disable if is_disabled else enable)(session, user_id, actor=actor)
+    session.flush()
+    return get_user(session, user_id)
+
+
+def set_role(session: Session, user_id: UUID, role: Role, *, actor: Actor) -> User:
     """Give the account a role; its log-ins stay valid, with the new role.
 
     Raises:
-        NotFound: no account has the address.
+        NotFound: no account has the id.
         Conflict: it is the last enabled administrator.
     """
     user = (
-        _locked(session, email) if role == Role.ADMIN else _locked_unless_last_admin(session, email)
+        _locked(session, user_id)
+        if role == Role.ADMIN
+        else _locked_unless_last_admin(session, user_id)
     )
     if user.role != role:
         _record(session, Action.USER_ROLE_CHANGED, user, actor, before=user.role, after=role)
@@ -33,14 +79,14 @@ def set_role(session: Session, email: str, role: Role, *, actor: Actor) -> User:
     return user
 
 
-def disable(session: Session, email: str, *, actor: Actor) -> User:
+def disable(session: Session, user_id: UUID, *, actor: Actor) -> User:
     """Disable the account, end its log-ins and delete its keys: all stop working at once.
 
     Raises:
-        NotFound: no account has the address.
+        NotFound: no account has the id.
         Conflict: it is the last enabled administrator.
     """
-    user = _locked_unless_last_admin(session, email)
+    user = _locked_unless_last_admin(session, user_id)
     if user.disabled_at is None:
         user.disabled_at = datetime.now(UTC)
         n = users.revoke_user_logins(session, user.id, "disabled")
@@ -49,40 +95,40 @@ def disable(session: Session, email: str, *, actor: Actor) -> User:
     return user
 
 
-def enable(session: Session, email: str, *, actor: Actor) -> User:
+def enable(session: Session, user_id: UUID, *, actor: Actor) -> User:
     """Let the account log in again; its earlier log-ins and keys stay ended.
 
     Raises:
-        NotFound: no account has the address.
+        NotFound: no account has the id.
     """
-    user = _locked(session, email)
+    user = _locked(session, user_id)
     if user.disabled_at is not None:
         user.disabled_at = None
         _record(session, Action.USER_ENABLED, user, actor)
     return user
 
 
-def delete(session: Session, email: str, *, actor: Actor) -> User:
+def delete(session: Session, user_id: UUID, *, actor: Actor) -> User:
     """Delete the account's row and all rows that belong to it; its files' bytes are the caller's.
 
     Raises:
-        NotFound: no account has the address.
+        NotFound: no account has the id.
         Conflict: it is the last enabled administrator.
     """
-    user = _locked_unless_last_admin(session, email)
+    user = _locked_unless_last_admin(session, user_id)
     session.expunge(user)
     users.delete_user(session, user.id)
     _record(session, Action.USER_DELETED, user, actor)
     return user
 
 
-def store_password(session: Session, email: str, password_hash: str, *, actor: Actor) -> User:
+def store_password(session: Session, user_id: UUID, password_hash: str, *, actor: Actor) -> User:
     """Store a new password hash, end every log-in of the account and delete its keys.
 
     Raises:
-        NotFound: no account has the address.
+        NotFound: no account has the id.
     """
-    user = _locked(session, email)
+    user = _locked(session, user_id)
     user.password_hash = password_hash
     n = users.revoke_user_logins(session, user.id, "password reset")
     n_keys = api_keys.delete_user_keys(session, user.id)
@@ -90,10 +136,10 @@ def store_password(session: Session, email: str, password_hash: str, *, actor: A
     return user
 
 
-def _locked_unless_last_admin(session: Session, email: str) -> User:
-    # Lock before the account, so that two operators cannot each take one of the last two.
+def _locked_unless_last_admin(session: Session, user_id: UUID) -> User:
+    # Lock before the account, so that two administrators cannot each take one of the last two.
     admins = users.lock_enabled_admins(session)
-    user = _locked(session, email)
+    user = _locked(session, user_id)
     if list(admins) == [user.id]:
         raise Conflict(
             f"{user.email} is the last enabled administrator. Appoint another one first: "
@@ -102,17 +148,15 @@ def _locked_unless_last_admin(session: Session, email: str) -> User:
     return user
 
 
-def _locked(session: Session, email: str) -> User:
-    try:
-        user = users.user_by_email(session, normalized(email))
-    except email_validator.EmailNotValidError:
-        user = None
-    locked = users.lock_user(session, user.id) if user else None
+def _locked(session: Session, user_id: UUID) -> User:
+    locked = users.lock_user(session, user_id)
     if locked is None:
-        raise NotFound(
-            f"No account has the address {email}; `python -m service users list` shows them."
-        )
+        raise _not_found()
     return locked
+
+
+def _not_found() -> NotFound:
+    return NotFound("No account has this id; GET /api/v1/users lists all.")
 
 
 def _record(session: Session, action: Action, user: User, actor: Actor, **detail: object) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from db.queries import api_keys as queries
 from db.queries.users import lock_user
-from db.tables import ApiKey, Role, Scope, User
+from db.tables import ADMINISTRATORS, ApiKey, Scope, User
 from service.domain.api_keys.key_text import HINT_CHARS, KeyMaker, invalid_key, key_hash
 from service.domain.audit import Action, Actor, account_event, record
 from service.domain.last_use import LastUse
@@ -59,8 +59,11 @@ class ApiKeys:
             Forbidden: the scope is beyond the account's role.
             Conflict: the account has `max_keys` keys.
         """
-        if Scope.ADMIN in scopes and user.role != Role.ADMIN:
-            raise Forbidden("Only the key of an administrator may have the scope admin.")
+        if Scope.ADMIN in scopes and user.role not in ADMINISTRATORS:
+            roles = ", ".join(ADMINISTRATORS)
+            raise Forbidden(
+                f"The scope admin is for keys of accounts with one of the roles {roles}."
+            )
         text = self._maker.new_key(user.id)
         return self._transactions.run(
             self._create, user.id, text, name=name, scopes=scopes, lifetime=lifetime

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from db.tables import Role, User
-
-REVIEWER_ROLES = (Role.REVIEWER, Role.ADMIN)
+from db.tables import Permission, User, may
 
 
 def visible_owner(user: User) -> UUID | None:
     """Return the owner whose scans, documents and feedback alone the user may see; None for everyone's."""
-    return None if user.role in REVIEWER_ROLES else user.id
+    return None if may(user.role, Permission.REVIEW) else user.id
 
 
 def owner_in_scope(user: User, scope: str) -> UUID | None:

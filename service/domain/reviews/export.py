@@ -21,9 +21,8 @@ from sqlalchemy.orm import Session
 
 from db import tables
 from db.queries import feedback as queries
-from db.tables import Verdict
+from db.tables import REVIEWERS, Verdict
 from service.domain.audit import Action, Actor, event, record
-from service.domain.reviews.access import REVIEWER_ROLES
 from service.domain.reviews.adjudication import (
     Review,
     Settled,
@@ -201,7 +200,7 @@ def _settled(sentence: _Sentence) -> Settled:
 
 
 def _review(row: tables.Feedback) -> Review:
-    is_reviewer = row.role in REVIEWER_ROLES
+    is_reviewer = row.role in REVIEWERS
     return Review(row.user_id, is_reviewer, frozenset(row.risk_types), row.created_at)
 
 

@@ -20,8 +20,7 @@ from sqlalchemy.orm import Session
 
 from db import tables
 from db.queries import samples as queries
-from db.tables import Verdict
-from service.domain.reviews.access import REVIEWER_ROLES
+from db.tables import REVIEWERS, Verdict
 from service.domain.reviews.adjudication import Review, Status, settle
 
 MAX_SCANS = 500
@@ -125,7 +124,7 @@ def _n_found(rows: Collection[Row[tables.Feedback, str]], n_findings: int) -> in
     reviews: dict[int, list[Review]] = defaultdict(list)
     contexts: dict[int, str] = {}
     for row, context in rows:
-        is_reviewer = row.role in REVIEWER_ROLES
+        is_reviewer = row.role in REVIEWERS
         contexts[row.n] = context
         reviews[row.n].append(Review(row.user_id, is_reviewer, _types(row), row.created_at))
     settled = {n: settle(given, original=()) for n, given in reviews.items()}

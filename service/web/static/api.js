@@ -15,10 +15,10 @@ function goToLogin() {
   location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
 }
 
-/** Calls `path` below /api/v1 and returns the JSON of its answer, or null if it has none. */
-export async function call(method, path, body) {
-  const options = { method, headers: { Accept: "application/json" } };
-  if (method !== "GET") options.headers["X-CSRF-Token"] = token();
+/** Calls `path` below /api/v1 and returns the JSON of its answer, or null if it has none. `credentials`: as for fetch. */
+export async function call(method, path, body, { credentials = "same-origin" } = {}) {
+  const options = { method, credentials, headers: { Accept: "application/json" } };
+  if (method !== "GET" && credentials !== "omit") options.headers["X-CSRF-Token"] = token();
   if (body !== undefined) {
     options.body = JSON.stringify(body);
     options.headers["Content-Type"] = "application/json";

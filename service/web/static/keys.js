@@ -1,13 +1,9 @@
 // API keys: create, rotate and delete.
 import { get, post, remove } from "./api.js";
-import { byId, complain, el, time, toast } from "./ui.js";
+import { byId, complain, el, showSecret, time } from "./ui.js";
 
 function showOnce({ key, name }) {
-  const box = byId("shown-key");
-  box.hidden = false;
-  box.replaceChildren(el("p", { text: `The key of ${name}. Copy it now: it is not shown again.` }), el("p", { class: "secret" }, el("code", { text: key }), " ",
-    el("button", { class: "button small", type: "button", text: "Copy", onclick: () => navigator.clipboard.writeText(key).then(() => toast("Copied."), () => toast("Copying is not allowed here; select the key instead.", { bad: true })) })));
-  box.scrollIntoView({ block: "nearest" });
+  showSecret(byId("shown-key"), el("p", { text: `The key of ${name}. Copy it now: it is not shown again.` }), key);
 }
 
 function row(key) {

@@ -10,7 +10,7 @@ import { listenToHistory } from "./history.js";
 import { showScores } from "./scores.js";
 
 const page = byId("review");
-const isReviewer = ["reviewer", "admin"].includes(document.querySelector("meta[name=role]").content);
+const isReviewer = document.querySelector("meta[name=permissions]").content.split(" ").includes("review");
 const narrow = matchMedia("(max-width: 900px)");
 
 function showHead(review, document_) {

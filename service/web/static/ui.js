@@ -58,3 +58,13 @@ export function debounced(run, ms = 250) {
   let timer;
   return () => { clearTimeout(timer); timer = setTimeout(run, ms); };
 }
+
+/** Shows a text in `box` that people copy once, below a paragraph about it. */
+export function showSecret(box, about, secret) {
+  const copied = () => toast("Copied.");
+  const refused = () => toast("Copying is not allowed here; select the text instead.", { bad: true });
+  const copy = el("button", { class: "button small", type: "button", text: "Copy", onclick: () => navigator.clipboard.writeText(secret).then(copied, refused) });
+  box.hidden = false;
+  box.replaceChildren(about, el("p", { class: "secret" }, el("code", { text: secret }), " ", copy));
+  box.scrollIntoView({ block: "nearest" });
+}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.config import documentation
+from service.cli import documentation
 from service.config.settings import NAMES, ROOT, load
 
 

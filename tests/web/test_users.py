@@ -1,0 +1,67 @@
+"""The page where administrators invite people and change accounts, and that of a link, in Chromium."""
+
+import secrets
+
+from tests.web.actions import assert_accessible, log_in, shoot, sign_up
+from tests.web.conftest import PASSWORD
+
+
+def row_of(page, email):
+    page.get_by_placeholder("E-mail address").fill(email)
+    return page.get_by_role("row", name=email)
+
+
+def test_invited_person_chooses_a_password_and_logs_in(live, new_page, reviewer):
+    page, email = new_page(), f"{secrets.token_hex(8)}@corp.local"
+    log_in(page, live.url, reviewer)
+    page.get_by_role("link", name="Users").click()
+    page.get_by_placeholder("name@company.example").fill(email)
+    page.locator("#role").select_option("auditor")
+    page.get_by_role("button", name="Invite").click()
+    link = page.locator("#link code").text_content()
+    shoot(page, "invitation")
+    assert_accessible(page)
+    row_of(page, email).get_by_text("invited").wait_for()
+
+    person = new_page()
+    person.goto(link)
+    person.get_by_label("New password").fill(PASSWORD)
+    shoot(person, "password")
+    assert_accessible(person)
+    person.get_by_role("button", name="Save").click()
+    person.get_by_text("Your password is saved.").wait_for()
+    log_in(person, live.url, email)
+    person.goto(link)
+    person.get_by_label("New password").fill(PASSWORD)
+    person.get_by_role("button", name="Save").click()
+    person.get_by_text("This link does not work").wait_for()
+    page.reload()
+    row_of(page, email).get_by_text("enabled").wait_for()
+
+
+def test_administrator_changes_disables_and_deletes_an_account(live, new_page, reviewer):
+    other, page = new_page(), new_page()
+    email = sign_up(other, live.url)
+    log_in(page, live.url, reviewer)
+    page.goto(f"{live.url}/users")
+    row = row_of(page, email)
+    row.get_by_label(f"Role of {email}").select_option("reviewer")
+    page.get_by_text(f"{email} is now reviewer.").wait_for()
+    other.reload()
+    other.get_by_role("link", name="Review queue").wait_for()
+    row.get_by_role("button", name="Disable").click()
+    row.get_by_text("disabled", exact=True).wait_for()
+    other.reload()
+    other.get_by_role("heading", name="Log in").wait_for()
+    row.get_by_role("button", name="Enable").click()
+    row.get_by_text("enabled", exact=True).wait_for()
+    page.on("dialog", lambda dialog: dialog.accept())
+    row.get_by_role("button", name="Delete").click()
+    row.wait_for(state="detached")
+
+
+def test_page_is_for_administrators(live, new_page):
+    page = new_page()
+    sign_up(page, live.url)
+    assert page.get_by_role("link", name="Users").count() == 0
+    assert page.goto(f"{live.url}/users").status == 403
