@@ -1,23 +1,28 @@
-"""The audit trail: appended to, read, never changed."""
+"""The audit trail: appended to, sealed, read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat
-from sqlalchemy import insert, select
+from sqlalchemy import ColumnElement, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from db import commit_markers
 from db.queries.pages import Position, newest_first
-from db.tables import AuditEvent, Base
+from db.tables import AuditEvent, AuditSeal, Base
 
 _EVENTS = Base.metadata.tables[AuditEvent.__tablename__]
 _INSERT = insert(_EVENTS)
+_SEAL = (
+    update(_EVENTS)
+    .where(_EVENTS.c.id == bindparam("row_id"))
+    .values(n=bindparam("new_n"), digest=bindparam("new_digest"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +57,82 @@ def add_events(session: Session, events: Sequence[Event]) -> None:
     commit_markers.set_marker(session, _EVENTS, rows[-1])
 
 
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Filters for the list of events; a field that is None does not filter.
+
+    `created_from` is inclusive, `created_before` exclusive.
+    """
+
+    action: str | None = None
+    user_id: UUID | None = None
+    object_type: str | None = None
+    object_id: str | None = None
+    request_id: str | None = None
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+
+
 def list_events(
-    session: Session, *, limit: int, after: Position | None = None
+    session: Session,
+    filters: EventFilter | None = None,
+    *,
+    limit: int,
+    after: Position | None = None,
 ) -> Sequence[AuditEvent]:
     """Return up to `limit` events, newest first (created_at, then id), past the position `after`."""
     query = newest_first(select(AuditEvent), AuditEvent, after=after)
+    for condition in _conditions(filters or EventFilter()):
+        query = query.where(condition)
     return session.scalars(query.limit(limit)).all()
+
+
+def lock_newest_seal(session: Session) -> AuditSeal | None:
+    """Return the newest seal, locked until the transaction ends; None before the first."""
+    newest = select(AuditSeal).order_by(AuditSeal.last_n.desc()).limit(1)
+    return session.scalar(newest.with_for_update())
+
+
+def newest_seal(session: Session) -> AuditSeal | None:
+    """Return the newest seal; None before the first."""
+    return session.scalar(select(AuditSeal).order_by(AuditSeal.last_n.desc()).limit(1))
+
+
+def list_unsealed(session: Session, *, limit: int) -> Sequence[AuditEvent]:
+    """Return up to `limit` events without a number, oldest first."""
+    query = select(AuditEvent).where(AuditEvent.n.is_(None))
+    return session.scalars(query.order_by(AuditEvent.created_at, AuditEvent.id).limit(limit)).all()
+
+
+def add_seal(session: Session, digests: Mapping[UUID, tuple[int, str]], seal: AuditSeal) -> None:
+    """Store number and digest of events by their ids, and the seal.
+
+    Raises:
+        IntegrityError: another process sealed events meanwhile.
+    """
+    rows = [{"row_id": k, "new_n": n, "new_digest": digest} for k, (n, digest) in digests.items()]
+    session.connection().execute(_SEAL, rows)
+    session.add(seal)
+    session.flush()
+
+
+def list_sealed(session: Session, *, after_n: int, limit: int) -> Sequence[AuditEvent]:
+    """Return up to `limit` sealed events with a number above `after_n`, in their order."""
+    query = select(AuditEvent).where(AuditEvent.n > after_n)
+    return session.scalars(query.order_by(AuditEvent.n).limit(limit)).all()
+
+
+def list_seals(session: Session, *, after_n: int, until_n: int) -> Sequence[AuditSeal]:
+    """Return the seals of the events after_n < n <= until_n."""
+    query = select(AuditSeal).where(AuditSeal.last_n > after_n, AuditSeal.last_n <= until_n)
+    return session.scalars(query.order_by(AuditSeal.last_n)).all()
+
+
+def _conditions(filters: EventFilter) -> Iterator[ColumnElement[bool]]:
+    for name in ("action", "user_id", "object_type", "object_id", "request_id"):
+        if (value := getattr(filters, name)) is not None:
+            yield getattr(AuditEvent, name) == value
+    if filters.created_from is not None:
+        yield AuditEvent.created_at >= filters.created_from
+    if filters.created_before is not None:
+        yield AuditEvent.created_at < filters.created_before

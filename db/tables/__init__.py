@@ -3,7 +3,7 @@
 from db.tables.accounts import NO_PASSWORD, AccountState, Login, RefreshToken, User
 from db.tables.api_interactions import ApiInteraction, InteractionKind
 from db.tables.api_keys import ApiKey, Scope
-from db.tables.audit import AuditEvent
+from db.tables.audit import AuditEvent, AuditSeal
 from db.tables.base import Base
 from db.tables.deployments import Deployment, DeploymentKind, ShadowTotal
 from db.tables.documents import Document, DocumentText, StoredText, TextLimit
@@ -35,6 +35,7 @@ __all__ = [
     "ApiInteraction",
     "ApiKey",
     "AuditEvent",
+    "AuditSeal",
     "Base",
     "Deployment",
     "DeploymentKind",

@@ -1,4 +1,4 @@
-"""The audit trail."""
+"""The audit trail and its seals."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, Index
+from sqlalchemy import JSON, BigInteger, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.column_types import UtcDateTime, exact, row_id
@@ -14,10 +14,18 @@ from db.tables.base import Base
 
 
 class AuditEvent(Base):
-    """What was done, by whom, to what. There is no foreign key: the trail outlives the account."""
+    """What was done, by whom, to what. There is no foreign key: the trail outlives the account.
+
+    Sealing gives an event `n`, which counts the sealed events from 1, and `digest`, the sha256 (hex) of the
+    event and of the digest before. Both are null until then; nothing else of a row ever changes.
+    """
 
     __tablename__ = "audit_events"
-    __table_args__ = (Index("ix_audit_events_created_at_id", "created_at", "id"),)
+    __table_args__ = (
+        Index("ix_audit_events_created_at_id", "created_at", "id"),
+        Index("ix_audit_events_user_id_created_at_id", "user_id", "created_at", "id"),
+        Index("uq_audit_events_n", "n", unique=True),
+    )
 
     id: Mapped[UUID] = mapped_column(row_id(), primary_key=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -27,3 +35,15 @@ class AuditEvent(Base):
     object_id: Mapped[str | None] = mapped_column(exact(255))
     request_id: Mapped[str | None] = mapped_column(exact(64))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON)
+    n: Mapped[int | None] = mapped_column(BigInteger)
+    digest: Mapped[str | None] = mapped_column(exact(64))
+
+
+class AuditSeal(Base):
+    """The state of the sealed trail at one time: the number and the digest of its last event."""
+
+    __tablename__ = "audit_seals"
+
+    last_n: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    digest: Mapped[str] = mapped_column(exact(64))
+    sealed_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -87,7 +87,7 @@ def list_documents(query: dict[str, Any]) -> Listing:
     summary="Get a document with its pages and scans; reviewers may get anyone's", responses=[304]
 )
 def get_document(document_id: UUID) -> dict[str, Any]:
-    owner_id = visible_owner(current_user())
+    owner_id = _readable_owner(document_id)
     detail = services().transactions.read(documents.get_document, owner_id, document_id)
     return {
         **_summary(detail.document),
@@ -107,7 +107,7 @@ def get_document(document_id: UUID) -> dict[str, Any]:
 @blueprint.output(DocumentTextOut)
 @blueprint.doc(summary="Read the text of a document by page or by offsets", responses=[304])
 def get_text(document_id: UUID, query: dict[str, Any]) -> TextRange:
-    owner_id = visible_owner(current_user())
+    owner_id = _readable_owner(document_id)
     return services().transactions.read(
         documents.read_text, owner_id, document_id, TextSelection(**query)
     )
@@ -125,7 +125,7 @@ def get_text(document_id: UUID, query: dict[str, Any]) -> TextRange:
     responses=[501, 502],
 )
 def get_scores(document_id: UUID, query: dict[str, Any]) -> ScoredRange:
-    owner_id = visible_owner(current_user())
+    owner_id = _readable_owner(document_id)
     return services().document_scores.score(owner_id, document_id, **query)
 
 
@@ -138,7 +138,7 @@ def get_scores(document_id: UUID, query: dict[str, Any]) -> ScoredRange:
     summary="Explain a sentence's score for a risk type by its words", responses=[501, 502]
 )
 def get_words(document_id: UUID, query: dict[str, Any]) -> ExplainedSentence:
-    owner_id = visible_owner(current_user())
+    owner_id = _readable_owner(document_id)
     return services().document_scores.explain(owner_id, document_id, **query)
 
 
@@ -149,7 +149,7 @@ def get_words(document_id: UUID, query: dict[str, Any]) -> ExplainedSentence:
     summary="Download the original of a document, or the part that Range names", responses=BYTES
 )
 def get_original(document_id: UUID) -> Response:
-    owner_id = visible_owner(current_user())
+    owner_id = _readable_owner(document_id)
     document = services().transactions.read(documents.find_document, owner_id, document_id)
     return download(
         lambda start, end: services().originals.open(document, start=start, end=end),
@@ -197,6 +197,16 @@ def delete_document(document_id: UUID, query: dict[str, str]) -> str:
     )
     services().originals.discard(user_id, deleted)
     return ""
+
+
+def _readable_owner(document_id: UUID) -> UUID | None:
+    """Return the caller as the only owner to look for; None for reviewers, whose read is recorded first."""
+    user, parts = current_user(), services()
+    owner_id = visible_owner(user)
+    if owner_id is None:
+        document = parts.transactions.read(documents.find_document, None, document_id)
+        parts.foreign_reads.store(user.id, document.user_id, "document", document_id)
+    return owner_id
 
 
 def _summary(document: tables.Document) -> dict[str, Any]:

@@ -42,6 +42,7 @@ def list_findings(scan_id: UUID, query: dict[str, int]) -> Listing:
         after_n=query["after"],
         limit=per_page + 1,
     )
+    services().foreign_reads.store(current_user().id, scan.user_id, "scan", scan_id)
     page, last = split_page(pairs, per_page)
     taxonomy = services().taxonomy
     thresholds = services().thresholds(

@@ -124,10 +124,12 @@ def list_scans(query: dict[str, Any]) -> Listing:
 @blueprint.output(ScanDetailOut)
 @blueprint.doc(summary="Get a scan; reviewers may get anyone's", responses=[304])
 def get_scan(scan_id: UUID) -> StoredScan:
-    owner_id = visible_owner(current_user())
-    return services().transactions.read(
-        scans.get_scan, owner_id, scan_id, taxonomy=services().taxonomy
+    user = current_user()
+    stored = services().transactions.read(
+        scans.get_scan, visible_owner(user), scan_id, taxonomy=services().taxonomy
     )
+    services().foreign_reads.store(user.id, stored.scan.user_id, "scan", scan_id)
+    return stored
 
 
 @blueprint.delete("/scans/<uuid:scan_id>")

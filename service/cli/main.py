@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from service.cli.audit import audit
 from service.cli.database import db
 from service.cli.feedback import feedback
 from service.cli.files import files
@@ -44,5 +45,5 @@ def serve() -> None:
     serve_until_signal(settings.load())
 
 
-for command in (scan, feedback, files, models, users, db):
+for command in (scan, feedback, files, models, users, audit, db):
     main.add_command(command)

@@ -230,6 +230,9 @@ class Config(BaseModel):
         description="How requests constrain the LLM's answer: json_schema, json_object with the "
         "schema in the prompt, or text without a constraint.",
     )
+    audit_seal_every_s: int = Field(
+        60, ge=1, le=3600, description="Seconds between two seals of the audit trail."
+    )
     api_interaction_days: int = Field(
         90,
         ge=1,

@@ -26,8 +26,8 @@ from service.domain.accounts.password_links import PasswordLinks
 from service.domain.accounts.tokens import TokenMaker
 from service.domain.api_keys.api_keys import ApiKeys
 from service.domain.api_keys.key_text import KeyMaker
+from service.domain.audit_seals import AuditSeals
 from service.domain.background_tasks import BackgroundTasks
-from service.domain.clean_up import CleanUp
 from service.domain.deployments.deployments import Deployments
 from service.domain.deployments.drift_monitor import DriftMonitor
 from service.domain.deployments.rollout import Rollout
@@ -36,7 +36,9 @@ from service.domain.documents.scores import DocumentScores
 from service.domain.egress.recorder import EgressRecorder, delete_old
 from service.domain.file_scans import FileScans
 from service.domain.files.files import FOLDER, Files
+from service.domain.foreign_reads import ForeignReads
 from service.domain.originals import Originals
+from service.domain.periodic_tasks import PeriodicTasks
 from service.domain.rate_limits import RateLimit
 from service.domain.readiness import Readiness
 from service.domain.reviews.export import FeedbackExport
@@ -121,6 +123,7 @@ class Services:
         self.readiness.start()
         self.background.start()
         self.clean_up.start()
+        self.audit_sealing.start()
         self.egress.start()
         self._connect_gauges()
 
@@ -128,6 +131,7 @@ class Services:
         """End the threads and close what is open: models and database connections."""
         parts = (
             "clean_up",
+            "audit_sealing",
             "background",
             "rollout",
             "shadow",
@@ -310,10 +314,11 @@ class Services:
         return BackgroundTasks(on_dropped=self.metrics.report_dropped)
 
     @cached_property
-    def clean_up(self) -> CleanUp:
+    def clean_up(self) -> PeriodicTasks:
         """Deletes old rows, and bytes that a crash left, in the background."""
         days = self.config.api_interaction_days
-        return CleanUp(
+        return PeriodicTasks(
+            "clean-up",
             {
                 "scans": partial(delete_old_scans, self.transactions, self.originals.discard),
                 "api_interactions": partial(delete_old, self.transactions, days=days),
@@ -321,8 +326,23 @@ class Services:
                 "unfinished uploads": self.files.remove_leftovers,
                 "originals of deleted accounts": self.originals.finish_removals,
                 "unfinished originals": self.originals.remove_leftovers,
-            }
+            },
+            every_s=3600,
         )
+
+    @cached_property
+    def foreign_reads(self) -> ForeignReads:
+        return ForeignReads(self.transactions)
+
+    @cached_property
+    def audit_seals(self) -> AuditSeals:
+        return AuditSeals(with_development_keys(self.config), self.transactions)
+
+    @cached_property
+    def audit_sealing(self) -> PeriodicTasks:
+        every_s = self.config.audit_seal_every_s
+        tasks = {"events": self.audit_seals.seal}
+        return PeriodicTasks("audit-sealing", tasks, every_s=every_s, wait_s=every_s)
 
     @cached_property
     def scan_reporter(self) -> ScanReporter:

@@ -41,6 +41,7 @@ SHELLS = (
     Shell("/dashboard", "dashboard"),
     Shell("/sessions", "sessions"),
     Shell("/users", "users", Permission.PEOPLE),
+    Shell("/audit", "audit", Permission.AUDIT),
     Shell("/keys", "keys"),
     Shell("/settings", "settings"),
 )
@@ -52,7 +53,8 @@ def tabs(visitor: Visitor) -> list[Tab]:
     """Return the pages of the top bar that this visitor may use."""
     queue = [("/queue", "Review queue")] if Permission.REVIEW in visitor.permissions else []
     users = [("/users", "Users")] if Permission.PEOPLE in visitor.permissions else []
-    return [*queue, ("/sessions", "Sessions"), ("/dashboard", "Dashboard"), *users]
+    audit = [("/audit", "Audit")] if Permission.AUDIT in visitor.permissions else []
+    return [*queue, ("/sessions", "Sessions"), ("/dashboard", "Dashboard"), *users, *audit]
 
 
 def account_tabs() -> list[Tab]:

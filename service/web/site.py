@@ -8,6 +8,7 @@ from flask import Blueprint, Response, send_from_directory
 
 from db.tables import AccountState, Role
 from service.api.http.request_hooks import PAGES
+from service.domain.audit import Action
 from service.web import login, pages
 
 _STATIC = Path(__file__).parent / "static"
@@ -26,7 +27,7 @@ def _asset(asset: str) -> Response:
 @blueprint.context_processor
 def _navigation() -> dict[str, object]:
     menus = {"tabs": pages.tabs, "account_tabs": pages.account_tabs}
-    return {**menus, "roles": list(Role), "states": list(AccountState)}
+    return {**menus, "roles": list(Role), "states": list(AccountState), "actions": list(Action)}
 
 
 @blueprint.after_request

@@ -217,7 +217,7 @@ def test_administrator_sees_recent_scans_beside_the_models_reference(start_servi
 
 
 VIEWS = (("light", 1280), ("dark", 360))
-PAGES = ("/", "/queue", "/dashboard", "/keys", "/sessions", "/settings", "/users")
+PAGES = ("/", "/queue", "/dashboard", "/keys", "/sessions", "/settings", "/users", "/audit")
 
 
 def assert_accessible_in_every_view(page, name):

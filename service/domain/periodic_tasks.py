@@ -1,4 +1,4 @@
-"""Runs the tasks that delete old rows, once an hour on a thread of its own."""
+"""Runs small tasks again and again, on a thread of its own: cleaning up, sealing the audit trail."""
 
 from __future__ import annotations
 
@@ -9,22 +9,32 @@ from collections.abc import Callable, Mapping
 from service.errors import RiskscanError
 from service.observability.logging import fields
 
-EVERY_S = 3600.0
 RETRY_S = 60.0
 """Wait after a task failed, such as while the database is unavailable."""
 _log = logging.getLogger(__name__)
 
 
-class CleanUp:
-    """Runs each of `tasks`, by name; a task deletes rows and returns their number."""
+class PeriodicTasks:
+    """Runs each of `tasks`, by name; a task returns how many rows or files it changed."""
 
-    def __init__(self, tasks: Mapping[str, Callable[[], int]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        tasks: Mapping[str, Callable[[], int]],
+        *,
+        every_s: float,
+        wait_s: float = 0,
+    ) -> None:
+        """`wait_s` is the time before the first run."""
+        self._name = name
         self._tasks = tasks
+        self._every_s = every_s
+        self._wait_s = wait_s
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="clean-up", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Start the thread; it runs the tasks at once."""
+        """Start the thread."""
         self._thread.start()
 
     def run_tasks(self) -> bool:
@@ -39,20 +49,23 @@ class CleanUp:
             self._thread.join()
 
     def _run(self) -> None:
+        self._closing.wait(self._wait_s)
         while not self._closing.is_set():
-            self._closing.wait(EVERY_S if self.run_tasks() else RETRY_S)
+            succeeded = self.run_tasks()
+            self._closing.wait(self._every_s if succeeded else min(RETRY_S, self._every_s))
 
     def _run_task(self, name: str) -> bool:
         if self._closing.is_set():
             return True
         try:
-            n_deleted = self._tasks[name]()
+            n_changed = self._tasks[name]()
         except RiskscanError as error:
-            _log.warning("the clean-up of %s failed and will be retried: %s", name, error.message)
+            message = "%s: %s failed and will be retried: %s"
+            _log.warning(message, self._name, name, error.message)
             return False
         except Exception as error:  # noqa: BLE001 - the edge of the thread, which must survive any error
-            _log.error("the clean-up of %s failed", name, exc_info=error)
+            _log.error("%s: %s failed", self._name, name, exc_info=error)
             return False
-        if n_deleted:
-            _log.info("clean-up", extra=fields(task=name, n_deleted=n_deleted))
+        if n_changed:
+            _log.info(self._name, extra=fields(task=name, n_changed=n_changed))
         return True

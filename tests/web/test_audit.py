@@ -1,0 +1,28 @@
+"""The page of the audit trail, in Chromium."""
+
+import json
+
+from tests.web.actions import RISKS, log_in, sign_up, upload
+
+
+def test_auditor_follows_an_account_and_downloads_its_events(live, new_page, reviewer):
+    owner, page = new_page(), new_page()
+    sign_up(owner, live.url)
+    upload(owner, "plan.txt", RISKS[0].encode())
+    live.services.audit_seals.seal()
+    log_in(page, live.url, reviewer)
+    page.get_by_role("link", name="Audit").click()
+    page.get_by_text("events are sealed").wait_for()
+    page.get_by_label("Action").select_option("scan.created")
+    page.get_by_role("row", name="scan.created").first.locator("td").nth(2).get_by_role(
+        "button"
+    ).click()
+    assert page.get_by_label("Id of the account that acted").input_value()
+    page.get_by_label("Action").select_option("")
+    page.get_by_role("row", name="user.registered").wait_for()
+    actions = set(page.locator("#events tbody .title").all_text_contents())
+    assert {"user.registered", "user.logged_in", "scan.created"} <= actions
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download JSON lines").click()
+    lines = download.value.path().read_text().splitlines()
+    assert {json.loads(line)["action"] for line in lines} == actions
