@@ -89,13 +89,13 @@ def list_events(
 
 def lock_newest_seal(session: Session) -> AuditSeal | None:
     """Return the newest seal, locked until the transaction ends; None before the first."""
-    newest = select(AuditSeal).order_by(AuditSeal.last_n.desc()).limit(1)
+    newest = select(AuditSeal).order_by(AuditSeal.number.desc()).limit(1)
     return session.scalar(newest.with_for_update())
 
 
 def newest_seal(session: Session) -> AuditSeal | None:
     """Return the newest seal; None before the first."""
-    return session.scalar(select(AuditSeal).order_by(AuditSeal.last_n.desc()).limit(1))
+    return session.scalar(select(AuditSeal).order_by(AuditSeal.number.desc()).limit(1))
 
 
 def list_unsealed(session: Session, *, limit: int) -> Sequence[AuditEvent]:
@@ -111,9 +111,9 @@ def add_seal(session: Session, digests: Mapping[UUID, tuple[int, str]], seal: Au
         IntegrityError: another process sealed events meanwhile.
     """
     rows = [{"row_id": k, "new_n": n, "new_digest": digest} for k, (n, digest) in digests.items()]
-    session.connection().execute(_SEAL, rows)
     session.add(seal)
     session.flush()
+    session.connection().execute(_SEAL, rows)
 
 
 def list_sealed(session: Session, *, after_n: int, limit: int) -> Sequence[AuditEvent]:

@@ -24,7 +24,7 @@ class AuditEvent(Base):
     __table_args__ = (
         Index("ix_audit_events_created_at_id", "created_at", "id"),
         Index("ix_audit_events_user_id_created_at_id", "user_id", "created_at", "id"),
-        Index("uq_audit_events_n", "n", unique=True),
+        Index("ix_audit_events_n", "n"),
     )
 
     id: Mapped[UUID] = mapped_column(row_id(), primary_key=True)
@@ -40,10 +40,15 @@ class AuditEvent(Base):
 
 
 class AuditSeal(Base):
-    """The state of the sealed trail at one time: the number and the digest of its last event."""
+    """The state of the sealed trail at one time: `n` and the digest of its last event.
+
+    `number` counts the seals from 1, so that of two processes that seal at once one is refused.
+    """
 
     __tablename__ = "audit_seals"
+    __table_args__ = (Index("ix_audit_seals_last_n", "last_n"),)
 
-    last_n: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    last_n: Mapped[int] = mapped_column(BigInteger)
     digest: Mapped[str] = mapped_column(exact(64))
     sealed_at: Mapped[datetime] = mapped_column(UtcDateTime)

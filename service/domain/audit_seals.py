@@ -146,7 +146,8 @@ def _seal_some(session: Session) -> int:
         digest = digest_of(event, n, digest)
         digests[event.id] = (n, digest)
     if digests:
-        seal = AuditSeal(last_n=n, digest=digest, sealed_at=datetime.now(UTC))
+        number = before.number + 1 if before else 1
+        seal = AuditSeal(number=number, last_n=n, digest=digest, sealed_at=datetime.now(UTC))
         queries.add_seal(session, digests, seal)
     return len(digests)
 

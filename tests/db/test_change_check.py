@@ -8,11 +8,11 @@ from sqlalchemy import text
 from db.engines import open_unpooled_engine
 from db.migrations.checks import change_check
 
-BEFORE = "role IN ('user', 'reviewer', 'admin')"
-AFTER = "role IN ('user', 'reviewer', 'admin', 'auditor')"
+BEFORE = "role IN ('user', 'reviewer', 'analyst', 'auditor', 'admin')"
+AFTER = "role IN ('user', 'reviewer', 'analyst', 'auditor', 'admin', 'guest')"
 ADD = text(
     "INSERT INTO users (id, email, password_hash, role, created_at) "
-    "VALUES ('0190a5f0000070008000000000000001', 'a@corp.local', 'x', 'auditor', '2026-11-01 00:00:00')"
+    "VALUES ('0190a5f0000070008000000000000001', 'a@corp.local', 'x', 'guest', '2026-11-01 00:00:00')"
 )
 
 
@@ -28,4 +28,4 @@ def test_change_check_lets_a_row_with_the_new_value_in(engine):
         with Operations.context(MigrationContext.configure(connection)):
             change_check("users", "ck_users_role", BEFORE, AFTER)
         connection.execute(ADD)
-        assert connection.scalar(text("SELECT role FROM users")) == "auditor"
+        assert connection.scalar(text("SELECT role FROM users")) == "guest"

@@ -34,8 +34,10 @@ CALL = {"id": SCAN, "kind": "llm", "host": "llm.corp.local", "sent_bytes": 1, "r
 CALL["duration_ms"] = 1.5
 _SAMPLED = {"scan_id": SCAN, "n": 1, "span_start": 0, "span_end": 9, "draw": 0.25}
 _SAMPLED["context"] = "Zu teuer."
+_SEAL = {"number": 1, "last_n": 1, "digest": "0" * 64, "sealed_at": CREATED_AT}
 LATER_ROWS = [
     ("transaction_markers", [{"id": SCAN, "created_at": CREATED_AT}]),
+    ("audit_seals", [_SEAL]),
     ("sampled_sentences", [{**_SAMPLED, "answered": True}]),
     ("api_interactions", [{**CALL, "created_at": CREATED_AT}]),
     ("user_settings", [{**SETTINGS, "thresholds": "{}", "updated_at": CREATED_AT}]),

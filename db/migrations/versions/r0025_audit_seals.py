@@ -23,8 +23,8 @@ depends_on: Sequence[str] | None = None
 
 _EVENTS, _SEALS = "audit_events", "audit_seals"
 _INDEXES = {
-    "uq_audit_events_n": (["n"], True),
-    "ix_audit_events_user_id_created_at_id": (["user_id", "created_at", "id"], False),
+    "ix_audit_events_n": ["n"],
+    "ix_audit_events_user_id_created_at_id": ["user_id", "created_at", "id"],
 }
 
 
@@ -36,16 +36,18 @@ def upgrade() -> None:
         if column.name not in columns:
             op.add_column(_EVENTS, column)
     indexes = {index["name"] for index in inspector.get_indexes(_EVENTS)}
-    for name, (on, unique) in _INDEXES.items():
+    for name, columns_of_index in _INDEXES.items():
         if name not in indexes:
-            op.create_index(name, _EVENTS, on, unique=unique)
+            op.create_index(name, _EVENTS, columns_of_index)
     if not inspector.has_table(_SEALS):
         op.create_table(
             _SEALS,
-            sa.Column("last_n", sa.BigInteger(), nullable=False, autoincrement=False),
+            sa.Column("number", sa.BigInteger(), nullable=False, autoincrement=False),
+            sa.Column("last_n", sa.BigInteger(), nullable=False),
             sa.Column("digest", exact(64), nullable=False),
             sa.Column("sealed_at", time(), nullable=False),
-            sa.PrimaryKeyConstraint("last_n", name="pk_audit_seals"),
+            sa.PrimaryKeyConstraint("number", name="pk_audit_seals"),
+            sa.Index("ix_audit_seals_last_n", "last_n"),
             **table_options(),
         )
 
