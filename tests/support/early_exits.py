@@ -13,13 +13,11 @@ from service.nlp.inference.network_config import read_network_config
 from service.nlp.taxonomy import built_in
 from tests.support.artifacts import SHIPPED
 
-N_LEARNED = 400
-
 
 def write_model_with_exit(folder: Path) -> Path:
-    """Copy the shipped model to the new `folder`, with an exit learned from a few sentences."""
+    """Copy the shipped model to the new `folder`, with an exit learned from one file of sentences."""
     shutil.copytree(SHIPPED, folder)
-    examples = read_examples(ROOT / "ml/data/authored-a.jsonl", built_in())[:N_LEARNED]
+    examples = read_examples(ROOT / "ml/data/authored-a.jsonl", built_in())
     add_exit(folder, [e.text for e in examples], examples)
     return folder
 

@@ -130,7 +130,8 @@ def check_golden(artifact: Artifact, scores: Floats) -> None:
     flipped = balanced.decide(scores) != balanced.decide(expected)
     failed = flipped | ~(difference <= manifest.golden_tolerance)  # NaN fails too
     if failed.any():
-        row, column = np.argwhere(failed)[0]
+        worst = np.where(failed, np.nan_to_num(difference, nan=np.inf), -1.0).argmax()
+        row, column = np.unravel_index(worst, failed.shape)
         raise ArtifactError(
             f"The model in {artifact.path} does not reproduce its golden scores on this machine: "
             f"{manifest.labels[column]} of golden sentence {row + 1} is {scores[row, column]:.4f} "

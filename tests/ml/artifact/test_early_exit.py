@@ -113,7 +113,7 @@ def test_exit_of_a_registered_model_is_refused(tmp_path, monkeypatch):
 
 
 def test_step_without_labelled_risks_leaves_the_artifact_as_it_is(tmp_path):
-    folder = shutil.copytree(SHIPPED, tmp_path / "model")
+    folder = write_model_without_exit(tmp_path / "model")
     rows = tmp_path / "rows.jsonl"
     rows.write_text("".join(json.dumps({"text": t, "labels": []}) + "\n" for t in SENTENCES[:20]))
     done = run_step("early-exit", folder, "--train", rows, "--dev", rows)
