@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from service.cli.audit import audit
+from service.cli.check import check
 from service.cli.database import db
 from service.cli.feedback import feedback
 from service.cli.files import files
@@ -45,5 +46,5 @@ def serve() -> None:
     serve_until_signal(settings.load())
 
 
-for command in (scan, feedback, files, models, users, audit, db):
+for command in (scan, feedback, files, models, users, audit, db, check):
     main.add_command(command)

@@ -22,7 +22,7 @@ REVALIDATE = "private, no-cache"
 MIN_COMPRESSED_BYTES = 1024
 _COMPRESSED = ["application/json", "application/problem+json"]
 # Compressed together with the caller's input, tokens would leak through the response's length (BREACH).
-_NEVER_COMPRESSED = "/api/v1/auth/"
+_NEVER_COMPRESSED = ("/api/v1/auth/", "/api/v1/users")
 WARNING_HEADER = "X-Riskscan-Warning"
 _UNSAFE_IN_HEADERS = re.compile(r"[^ -~]")
 _DATA_ONLY = "default-src 'none'; frame-ancestors 'none'"

@@ -1,0 +1,122 @@
+"""Checks an installation: what a process needs to start and to scan, each with its remedy."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+import httpx
+from limits.storage import storage_from_string
+
+from db import migrate
+from service.config.database_address import redact
+from service.config.settings import Config
+from service.domain.transactions import Transactions, open_database
+from service.errors import ConfigError, RiskscanError
+from service.nlp.analyzers.factory import open_model
+from service.nlp.inference.default_model import default_folder
+
+TIMEOUT_S = 5.0
+MIN_FREE_BYTES = 1 << 30
+"""Below so much free space a folder fails its check."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The outcome of one check; `text` is what was found, or the remedy."""
+
+    name: str
+    is_ok: bool
+    text: str
+
+
+def check_installation(config: Config) -> Iterator[Result]:
+    """Yield the result of each check as soon as it is known; none raises."""
+    checks: dict[str, Callable[[Config], str]] = {
+        "data folder": _data_folder,
+        "database": _database,
+        "model": _model,
+        "rate limits": _rate_limits,
+        "LLM": _llm,
+        "AI service": _ai_service,
+    }
+    for name, check in checks.items():
+        try:
+            yield Result(name, is_ok=True, text=check(config))
+        except RiskscanError as error:
+            yield Result(name, is_ok=False, text=error.message)
+
+
+def _data_folder(config: Config) -> str:
+    folder = config.data_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"0")
+        free_bytes = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise ConfigError(
+            f"DATA_DIR {folder} cannot be written: {error.strerror}. Let this user write it, or set DATA_DIR."
+        ) from error
+    free = f"{free_bytes / (1 << 30):.1f} GiB free"
+    if free_bytes < MIN_FREE_BYTES:
+        raise ConfigError(f"DATA_DIR {folder} has only {free}. Free some space.")
+    return f"{folder} can be written, {free}"
+
+
+def _database(config: Config) -> str:
+    with closing(Transactions(open_database(config, pool_size=1))) as transactions:
+        transactions.ping()
+        transactions.prove_writable()
+    return f"{redact(config.database_url)} can be written, schema {migrate.head()}"
+
+
+def _model(config: Config) -> str:
+    if config.ai_service_url:
+        return "not needed: AI_SERVICE_URL analyzes"
+    with closing(open_model(config, default_folder(config))) as analyzer:
+        return f"{analyzer.model_name} {analyzer.model_version} reproduces its golden scores"
+
+
+def _rate_limits(config: Config) -> str:
+    url = config.rate_limit_storage_url
+    if url.startswith("memory:"):
+        return "counted by each process"
+    if not storage_from_string(url).check():
+        raise ConfigError(
+            "RATE_LIMIT_STORAGE_URL does not answer; each process counts by itself until it does. Start that "
+            "server, or correct the address."
+        )
+    return "the shared storage answers"
+
+
+def _llm(config: Config) -> str:
+    if not config.llm_base_url:
+        return "not configured: force_llm answers 501"
+    url, key = f"{config.llm_base_url.rstrip('/')}/models", config.llm_api_key
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    status = _status(url, setting="LLM_BASE_URL", headers=headers)
+    if status in {401, 403}:
+        raise ConfigError(f"LLM_BASE_URL rejects LLM_API_KEY with {status}. Correct the key.")
+    return f"answers {status}; {config.llm_model} was not asked"
+
+
+def _ai_service(config: Config) -> str:
+    if not config.ai_service_url:
+        return "not configured"
+    return f"answers {_status(config.ai_service_url, setting='AI_SERVICE_URL', headers={})}"
+
+
+def _status(url: str, *, setting: str, headers: dict[str, str]) -> int:
+    try:
+        status = httpx.get(url, headers=headers, timeout=TIMEOUT_S).status_code
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise ConfigError(
+            f"{setting} does not answer ({type(error).__name__}). Start that server, or correct the address."
+        ) from error
+    if status >= 500:
+        raise ConfigError(f"{setting} answers {status}. Look at that server's log.")
+    return status

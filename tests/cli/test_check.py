@@ -1,0 +1,81 @@
+"""`check`: says what an installation lacks, with the remedy, and fails then."""
+
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+
+def lines_of(result):
+    return {
+        line[6:].partition(": ")[0]: (line[:4].strip(), line.partition(": ")[2])
+        for line in result.stdout.splitlines()
+    }
+
+
+def test_check_of_a_sound_installation_passes(riskscan):
+    assert riskscan("db", "upgrade").returncode == 0
+    result = riskscan("check")
+    lines = lines_of(result)
+    assert (result.returncode, {state for state, _ in lines.values()}) == (0, {"ok"})
+    assert "reproduces its golden scores" in lines["model"][1]
+    assert "can be written, schema 00" in lines["database"][1]
+
+
+def test_check_names_the_remedy_of_each_fault(riskscan, tmp_path):
+    (tmp_path / "file").write_text("")
+    result = riskscan(
+        "check",
+        DATA_DIR=str(tmp_path / "file"),
+        DATABASE_URL="mysql+pymysql://root:secret@127.0.0.1:9/none",
+        MODEL_DIR=str(tmp_path / "none"),
+        RATE_LIMIT_STORAGE_URL="redis://127.0.0.1:9",
+        LLM_BASE_URL="http://127.0.0.1:9/v1",
+        LLM_MODEL="small",
+        LLM_API_KEY="secret",
+    )
+    lines = lines_of(result)
+    failed = {name for name, (state, _) in lines.items() if state == "FAIL"}
+    assert (result.returncode, failed) == (
+        1,
+        {"data folder", "database", "model", "rate limits", "LLM"},
+    )
+    assert "set DATA_DIR" in lines["data folder"][1]
+    assert "LLM_BASE_URL does not answer" in lines["LLM"][1]
+    assert "secret" not in result.stdout + result.stderr
+
+
+def test_check_before_the_first_start_says_to_upgrade(riskscan):
+    lines = lines_of(riskscan("check"))
+    assert lines["database"][0] == "FAIL"
+    assert "python -m service db upgrade" in lines["database"][1]
+
+
+@pytest.fixture
+def llm():
+    """An HTTP server; it answers GET /v1/models with `server.status`."""
+
+    class Models(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(self.server.status if self.path == "/v1/models" else 404)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Models) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "text"),
+    [(200, "ok", "small was not asked"), (401, "FAIL", "Correct the key"), (503, "FAIL", "log")],
+)
+def test_check_calls_the_llm_that_is_configured(riskscan, llm, status, state, text):
+    llm.status = status
+    url = f"http://127.0.0.1:{llm.server_port}/v1"
+    lines = lines_of(riskscan("check", LLM_BASE_URL=url, LLM_MODEL="small"))
+    assert lines["LLM"][0] == state
+    assert text in lines["LLM"][1]
