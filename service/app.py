@@ -11,6 +11,7 @@ from service.api.api_interactions import blueprint as api_interactions
 from service.api.api_keys import blueprint as api_keys
 from service.api.audit_events import blueprint as audit_events
 from service.api.auth import blueprint as auth
+from service.api.blocks import blueprint as blocks
 from service.api.current import EXTENSION
 from service.api.deployments import blueprint as deployments
 from service.api.documents import blueprint as documents
@@ -106,6 +107,7 @@ def _register_blueprints(app: APIFlask, config: Config) -> None:
         taxonomy,
         users,
         audit_events,
+        blocks,
         api_interactions,
         deployments,
         health,

@@ -7,6 +7,7 @@ RiskscanError                   base class; its own code, internal_error, stands
 ├── UnreadableDocument          the file is damaged, encrypted, empty, or not of the type it claims
 ├── Unauthenticated             the request has no valid token or API key
 ├── Forbidden                   the caller's role or the key's scope does not allow the request
+├── AddressBlocked              an administrator blocked the client's address
 ├── NotFound                    the object does not exist, or belongs to another user
 ├── MethodNotAllowed            the path does not support this HTTP method
 ├── NotAcceptable               the client does not accept JSON
@@ -66,6 +67,11 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
         403,
         "Not allowed",
         "The caller's role or the scope of the API key does not allow this, or registration is closed.",
+    ),
+    "address_blocked": ProblemType(
+        403,
+        "Requests from this address are blocked",
+        "An administrator blocked the client's address or its network.",
     ),
     "not_found": ProblemType(
         404,
@@ -221,6 +227,10 @@ class Unauthenticated(RiskscanError):
 
 class Forbidden(RiskscanError):
     code = "forbidden"
+
+
+class AddressBlocked(RiskscanError):
+    code = "address_blocked"
 
 
 class NotFound(RiskscanError):

@@ -5,6 +5,7 @@ from db.tables.api_interactions import ApiInteraction, InteractionKind
 from db.tables.api_keys import ApiKey, Scope
 from db.tables.audit import AuditEvent, AuditSeal
 from db.tables.base import Base
+from db.tables.blocks import Block
 from db.tables.deployments import Deployment, DeploymentKind, ShadowTotal
 from db.tables.documents import Document, DocumentText, StoredText, TextLimit
 from db.tables.feedback import Feedback, Verdict
@@ -37,6 +38,7 @@ __all__ = [
     "AuditEvent",
     "AuditSeal",
     "Base",
+    "Block",
     "Deployment",
     "DeploymentKind",
     "Document",

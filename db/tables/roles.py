@@ -29,7 +29,7 @@ PERMISSIONS: Mapping[Permission, str] = {
     Permission.REVIEW: "Read everyone's scans and documents, judge their findings, see the review queue.",
     Permission.MODELS: "List, activate, roll back and shadow models; see drift.",
     Permission.AUDIT: "Read the audit trail and the list of calls to other services.",
-    Permission.PEOPLE: "Invite people, change roles, disable and delete accounts, make password links.",
+    Permission.PEOPLE: "Invite people, change roles, disable and delete accounts, block addresses.",
 }
 ROLES: Mapping[Role, frozenset[Permission]] = {
     Role.USER: frozenset(),

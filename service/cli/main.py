@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from service.cli.audit import audit
+from service.cli.blocks import blocks
 from service.cli.check import check
 from service.cli.database import db
 from service.cli.feedback import feedback
@@ -46,5 +47,5 @@ def serve() -> None:
     serve_until_signal(settings.load())
 
 
-for command in (scan, feedback, files, models, users, audit, db, check):
+for command in (scan, feedback, files, models, users, audit, blocks, db, check):
     main.add_command(command)

@@ -84,6 +84,8 @@ class Action(StrEnum):
     FEEDBACK_GIVEN = "feedback.given"
     FEEDBACK_WITHDRAWN = "feedback.withdrawn"
     FEEDBACK_EXPORTED = "feedback.exported"
+    BLOCK_ADDED = "block.added"
+    BLOCK_REMOVED = "block.removed"
     FOREIGN_READ = "foreign.read"
     AUDIT_EXPORTED = "audit.exported"
     ORPHANS_REMOVED = "orphans.removed"

@@ -30,6 +30,7 @@ class PeriodicTasks:
         self._tasks = tasks
         self._every_s = every_s
         self._wait_s = wait_s
+        self._failing: set[str] = set()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -60,12 +61,15 @@ class PeriodicTasks:
         try:
             n_changed = self._tasks[name]()
         except RiskscanError as error:
-            message = "%s: %s failed and will be retried: %s"
-            _log.warning(message, self._name, name, error.message)
+            if name not in self._failing:  # once, until it succeeds again
+                message = "%s: %s failed and will be retried: %s"
+                _log.warning(message, self._name, name, error.message)
+            self._failing.add(name)
             return False
         except Exception as error:  # noqa: BLE001 - the edge of the thread, which must survive any error
             _log.error("%s: %s failed", self._name, name, exc_info=error)
             return False
+        self._failing.discard(name)
         if n_changed:
             _log.info(self._name, extra=fields(task=name, n_changed=n_changed))
         return True

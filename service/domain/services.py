@@ -19,7 +19,7 @@ from db.engines import open_unpooled_engine
 from service.config.development_keys import with_development_keys
 from service.config.settings import Config
 from service.config.shipped_model import shipped_folders
-from service.domain import originals
+from service.domain import blocks, originals
 from service.domain.account_deletion import AccountDeletion
 from service.domain.accounts.accounts import Accounts
 from service.domain.accounts.password_links import PasswordLinks
@@ -28,6 +28,7 @@ from service.domain.api_keys.api_keys import ApiKeys
 from service.domain.api_keys.key_text import KeyMaker
 from service.domain.audit_seals import AuditSeals
 from service.domain.background_tasks import BackgroundTasks
+from service.domain.blocks import Blocks
 from service.domain.deployments.deployments import Deployments
 from service.domain.deployments.drift_monitor import DriftMonitor
 from service.domain.deployments.rollout import Rollout
@@ -124,6 +125,7 @@ class Services:
         self.background.start()
         self.clean_up.start()
         self.audit_sealing.start()
+        self.block_refreshing.start()
         self.egress.start()
         self._connect_gauges()
 
@@ -132,6 +134,7 @@ class Services:
         parts = (
             "clean_up",
             "audit_sealing",
+            "block_refreshing",
             "background",
             "rollout",
             "shadow",
@@ -329,6 +332,14 @@ class Services:
             },
             every_s=3600,
         )
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        return Blocks(self.transactions)
+
+    @cached_property
+    def block_refreshing(self) -> PeriodicTasks:
+        return PeriodicTasks("blocks", {"networks": self.blocks.refresh}, every_s=blocks.EVERY_S)
 
     @cached_property
     def foreign_reads(self) -> ForeignReads:

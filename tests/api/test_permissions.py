@@ -7,6 +7,8 @@ from uuid import uuid4
 import pytest
 
 from db.tables import Scope
+from service.domain.audit import Actor
+from service.domain.blocks import NewBlock
 from tests.api.reviewing import TEXT, judge, missed_body
 
 CALLERS = ("nobody", "user", "reviewer", "analyst", "auditor", "admin", "owner")
@@ -150,6 +152,9 @@ TABLE = {
     ("GET", "/api/v1/admin/audit-events"): AUDITORS,
     ("GET", "/api/v1/admin/audit-events/export"): AUDITORS,
     ("GET", "/api/v1/admin/audit-events/seal"): AUDITORS,
+    ("GET", "/api/v1/admin/blocks"): ADMINS,
+    ("POST", "/api/v1/admin/blocks"): ADMINS,
+    ("DELETE", "/api/v1/admin/blocks/<uuid:block_id>"): ADMINS,
     ("GET", "/api/v1/admin/api-interactions"): AUDITORS,
     ("GET", "/api/v1/admin/models"): ANALYSTS,
     ("GET", "/api/v1/admin/drift"): ANALYSTS,
@@ -179,7 +184,11 @@ def new_places(live, accounts):
 
     def add():
         account = register(f"{uuid4()}@corp.local", "correct horse")
-        return {**add_places(accounts), "<uuid:user_id>": str(account.id)}
+        new = NewBlock("198.51.100.7", "for this test")
+        block = live.services.blocks.add(new, actor=Actor(account.id))
+        live.services.audit_seals.seal()
+        own = {"<uuid:user_id>": str(account.id), "<uuid:block_id>": str(block.id)}
+        return {**add_places(accounts), **own}
 
     return add
 

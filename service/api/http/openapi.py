@@ -47,6 +47,7 @@ PATH_PARAMETERS = {
     "file_id": "Id of a file in the session: its `id` in the list of files.",
     "login_id": "Id of one of the caller's log-ins: its `id` in the list of log-ins.",
     "user_id": "Id of an account: its `id` in the list of accounts.",
+    "block_id": "Id of a block: its `id` in the list of blocks.",
     "key_id": "Id of one of the caller's API keys: its `id` in the list of keys.",
     "feedback_id": "Id of the caller's own verdict or report: its `id` in the list of feedback.",
 }

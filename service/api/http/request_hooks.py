@@ -28,7 +28,14 @@ _log = logging.getLogger(__name__)
 
 def register(app: APIFlask) -> None:
     """Add the hooks to `app`. Flask runs those before a request in this order, those after it in reverse."""
-    for before in (_identify, _limit_account_bodies, _reject_while_draining, _check_accept):
+    hooks = (
+        _identify,
+        _refuse_blocked,
+        _limit_account_bodies,
+        _reject_while_draining,
+        _check_accept,
+    )
+    for before in hooks:
         app.before_request(before)
     for after in (_count_and_log, _name_user_for_server, _send_request_id):
         app.after_request(after)
@@ -39,6 +46,11 @@ def _identify() -> None:
     offered = request.headers.get("X-Request-ID")
     begin_context(request_id.begin(offered, client_address=request.remote_addr))
     services().metrics.in_progress.inc()
+
+
+def _refuse_blocked() -> None:
+    if request.path not in PROBE_PATHS:
+        services().blocks.check(request.remote_addr)
 
 
 def _limit_account_bodies() -> None:
