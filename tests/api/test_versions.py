@@ -172,22 +172,20 @@ def test_changes_between_versions_have_the_document_as_cause(user):
 
 
 def test_changes_of_the_same_text_have_the_sensitivity_or_settings_as_cause(user):
-    text = f"{SUPPLIER} The team is new to the language. {FIRST}"
-    first = scanned(user, text)
+    first = scanned(user, f"{SUPPLIER} {FIRST}")
     [older] = get(user, first)["scans"]
-    newer = scan_again(user, first, sensitivity="recall").json()["scan_id"]
-    assert causes(user, newer, older["id"]) - {("same", None)} == {("new", "sensitivity")}
+    strict = scan_again(user, first, sensitivity="precision").json()["scan_id"]
+    assert causes(user, strict, older["id"]) - {("same", None)} == {("gone", "sensitivity")}
     user.http.put("/api/settings", json={"thresholds": {"budget": 1.0}}).raise_for_status()
     newest = scan_again(user, first).json()["scan_id"]
     assert causes(user, newest, older["id"]) - {("same", None)} == {("gone", "other")}
 
 
 def test_changes_between_versions_tell_the_sensitivity_from_the_document(user):
-    text = f"{SUPPLIER} The team is new to the language."
-    first = scanned(user, text)
+    first = scanned(user, f"{SUPPLIER} {BUDGET}")
     [older] = get(user, first)["scans"]
-    _, newer = edited(user, first, f"{text} {BUDGET}", sensitivity="recall")
-    expected = {("new", "sensitivity"), ("new", "document")}
+    _, newer = edited(user, first, SUPPLIER, sensitivity="precision")
+    expected = {("gone", "sensitivity"), ("gone", "document")}
     assert causes(user, newer, older["id"]) - {("same", None)} == expected
 
 

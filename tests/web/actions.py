@@ -8,6 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from tests.web.conftest import PASSWORD
 
 SHOTS = Path(__file__).resolve().parents[2] / "var" / "screenshots"
+VIEWS = (("light", 1280), ("dark", 360))
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
 HARMLESS = "The canteen serves lunch from noon until two in room 14."
 RISKS = (
@@ -25,6 +26,15 @@ def shoot(page, name):
 def assert_accessible(page):
     violations = Axe().run(page, options=WCAG).response["violations"]
     assert not [(v["id"], [node["html"] for node in v["nodes"]]) for v in violations]
+
+
+def assert_accessible_in_every_view(page, name):
+    for scheme, width in VIEWS:
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 800})
+        shoot(page, f"{name}-{scheme}-{width}")
+        assert_accessible(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def sign_up(page, url):

@@ -7,7 +7,15 @@ from service.domain.audit import Actor
 from service.domain.reviews.adjudication import Status
 from tests.support.documents import pdf_of_pages
 from tests.support.waiting import wait_until
-from tests.web.actions import HARMLESS, RISKS, assert_accessible, log_in, shoot, sign_up, upload
+from tests.web.actions import (
+    HARMLESS,
+    RISKS,
+    assert_accessible_in_every_view,
+    log_in,
+    shoot,
+    sign_up,
+    upload,
+)
 from tests.web.conftest import PASSWORD
 
 
@@ -216,17 +224,7 @@ def test_administrator_sees_recent_scans_beside_the_models_reference(start_servi
     assert card.get_by_role("row", name="Budget").locator("td").last.text_content() == "100 %"
 
 
-VIEWS = (("light", 1280), ("dark", 360))
 PAGES = ("/", "/queue", "/dashboard", "/keys", "/sessions", "/settings", "/users", "/audit")
-
-
-def assert_accessible_in_every_view(page, name):
-    for scheme, width in VIEWS:
-        page.emulate_media(color_scheme=scheme)
-        page.set_viewport_size({"width": width, "height": 800})
-        shoot(page, f"{name}-{scheme}-{width}")
-        assert_accessible(page)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_every_page_is_accessible_light_and_dark_wide_and_narrow(live, new_page, reviewer):

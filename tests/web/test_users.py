@@ -2,7 +2,13 @@
 
 import secrets
 
-from tests.web.actions import assert_accessible, log_in, shoot, sign_up
+from tests.web.actions import (
+    assert_accessible,
+    assert_accessible_in_every_view,
+    log_in,
+    shoot,
+    sign_up,
+)
 from tests.web.conftest import PASSWORD
 
 
@@ -19,8 +25,7 @@ def test_invited_person_chooses_a_password_and_logs_in(live, new_page, reviewer)
     page.locator("#role").select_option("auditor")
     page.get_by_role("button", name="Invite").click()
     link = page.locator("#link code").text_content()
-    shoot(page, "invitation")
-    assert_accessible(page)
+    assert_accessible_in_every_view(page, "invitation")
     row_of(page, email).get_by_text("invited").wait_for()
 
     person = new_page()
