@@ -162,6 +162,12 @@ def mark_login_used(session: Session, login_id: UUID, now: datetime) -> None:
     session.execute(update(Login).where(Login.id == login_id).values(last_used_at=now))
 
 
+def has_login_from(session: Session, user_id: UUID, client_address: str | None) -> bool:
+    """Return whether somebody has logged in to the account from an address."""
+    query = exists().where(Login.user_id == user_id, Login.client_address == client_address)
+    return client_address is not None and bool(session.scalar(select(query)))
+
+
 def live_logins(
     session: Session, user_id: UUID, *, limit: int, after: Position | None = None
 ) -> Sequence[Login]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from typing import Literal
 
 from limits import RateLimitItem, parse
 from limits.errors import StorageError
@@ -39,30 +40,50 @@ class RateLimit:
         Raises:
             RateLimited: the quota is used up; `retry_after_s` says when the next call is allowed.
         """
-        if self._rate is None:
-            return
-        wait_s = self._wait_s(self._rate, caller)
+        if self._rate is not None:
+            self._refuse_after(self._wait_s(self._rate, caller, "hit"))
+
+    def require(self, caller: str) -> None:
+        """Raise RateLimited as `spend` does, but count nothing."""
+        if self._rate is not None:
+            self._refuse_after(self._wait_s(self._rate, caller, "test"))
+
+    def count(self, caller: str) -> None:
+        """Count one call by `caller`, allowed or not."""
+        if self._rate is not None:
+            self._wait_s(self._rate, caller, "hit")
+
+    def _refuse_after(self, wait_s: int | None) -> None:
         if wait_s is not None:
             raise RateLimited(
                 f"The quota of {self._rate} ({self._setting}) is used up; wait and try again.",
                 retry_after_s=wait_s,
             )
 
-    def _wait_s(self, rate: RateLimitItem, caller: str) -> int | None:
-        """Count one call; return None if it is allowed, else the seconds until one is."""
+    def _wait_s(
+        self, rate: RateLimitItem, caller: str, question: Literal["hit", "test"]
+    ) -> int | None:
+        """Count or test one call; return None if it is allowed, else the seconds until one is."""
         if time.monotonic() >= self._outage_until_s:
             try:
-                return self._hit(self._shared, rate, caller)
+                return self._ask(self._shared, rate, caller, question)
             except StorageError as error:
                 self._outage_until_s = time.monotonic() + OUTAGE_PAUSE_S
                 _log.warning(
                     "RATE_LIMIT_STORAGE_URL is unavailable (%s); this process counts by itself",
                     type(error.storage_error).__name__,
                 )
-        return self._hit(self._local, rate, caller)
+        return self._ask(self._local, rate, caller, question)
 
-    def _hit(self, limiter: RateLimiter, rate: RateLimitItem, caller: str) -> int | None:
-        if limiter.hit(rate, self._setting, caller):
+    def _ask(
+        self,
+        limiter: RateLimiter,
+        rate: RateLimitItem,
+        caller: str,
+        question: Literal["hit", "test"],
+    ) -> int | None:
+        ask = limiter.hit if question == "hit" else limiter.test
+        if ask(rate, self._setting, caller):
             return None
         reset_at_s = limiter.get_window_stats(rate, self._setting, caller).reset_time
         return max(1, math.ceil(reset_at_s - time.time()))

@@ -17,6 +17,7 @@ from db.queries import users
 from db.tables import Role, User
 from service.config.settings import Config
 from service.domain.accounts import logins, user_admin
+from service.domain.accounts.failed_logins import FailedLogins
 from service.domain.accounts.logins import TokenPair, record_own
 from service.domain.accounts.passwords import (
     hash_password,
@@ -31,7 +32,9 @@ from service.domain.last_use import LastUse
 from service.domain.preferences import Preferences, preferences
 from service.domain.transactions import Transactions
 from service.errors import Conflict, Fault, InvalidRequest, Unauthenticated
+from service.observability.request_id import current_client_address
 
+_NOBODY = UUID(int=0)
 _WRONG = "The e-mail address or the password is wrong."
 _NOT_CURRENT = "This is not the current password."
 _REFRESH_REFUSED = "The refresh token is no longer valid; log in again."
@@ -45,6 +48,7 @@ class Accounts:
         self._transactions = transactions
         self._tokens = tokens
         self._last_use = LastUse(transactions, users.mark_login_used)
+        self._failures = FailedLogins(config.rate_limit_storage_url)
 
     def register(
         self, email: str, password: str, *, role: Role = Role.USER, actor: Actor | None = None
@@ -75,10 +79,16 @@ class Accounts:
 
         Raises:
             Unauthenticated: address or password is wrong; message and duration do not show which.
+            RateLimited: too many failed log-ins before this one.
         """
-        user = self._transactions.read(_user_by_email, email)
+        client = current_client_address()
+        self._failures.check_client(email, client)
+        user, is_new = self._transactions.read(_user_by_email, email, client)
+        if is_new:
+            self._failures.check_new_client(email)
         known_hash = user.password_hash if user and user.disabled_at is None else None
         if not verify_password(password, known_hash) or user is None:
+            self._failures.count(email, client, is_new=is_new)
             self._transactions.run(_record_failed_login, user)
             raise Unauthenticated(_WRONG)
         verified = user
@@ -201,8 +211,13 @@ def _record_failed_login(session: Session, user: User | None) -> None:
     record(session, account_event(Action.LOGIN_FAILED, user_id, actor=UNKNOWN, reason=reason))
 
 
-def _user_by_email(session: Session, email: str) -> User | None:
+def _user_by_email(session: Session, email: str, client: str | None) -> tuple[User | None, bool]:
+    """Return the account of an address, and whether nobody has logged in to it from `client`."""
     try:
-        return users.user_by_email(session, normalized(email))
+        user = users.user_by_email(session, normalized(email))
     except email_validator.EmailNotValidError:
-        return None
+        user = None
+    user_id = (
+        user.id if user else _NOBODY
+    )  # asked for in any case, so that the duration tells nothing
+    return user, not users.has_login_from(session, user_id, client)

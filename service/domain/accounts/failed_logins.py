@@ -1,0 +1,52 @@
+"""Delays after failed log-ins: they grow with the failures, and nobody can lock an owner out for good.
+
+Failures count for the account and the client's address together, so somebody else's do not delay the owner.
+Clients that never logged in to the account share another quota, which stops guessing from many addresses; an
+address from which its owner has logged in does not need it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from service.domain.rate_limits import RateLimit
+
+SAME_CLIENT = ("5 per minute", "10 per 15 minutes", "20 per hour", "50 per day")
+"""Failures of one client for one account: the fifth costs a minute, the tenth a quarter of an hour."""
+NEW_CLIENTS = "50 per hour"
+"""Failures for one account of all addresses from which nobody logged in to it."""
+
+
+class FailedLogins:
+    """Counts failures in this process, or at `storage_url` for all."""
+
+    def __init__(self, storage_url: str) -> None:
+        self._same_client = [
+            RateLimit(rate, setting="failed log-ins", storage_url=storage_url)
+            for rate in SAME_CLIENT
+        ]
+        self._new_clients = RateLimit(
+            NEW_CLIENTS, setting="failed log-ins of new clients", storage_url=storage_url
+        )
+
+    def check_client(self, email: str, address: str | None) -> None:
+        """Raise RateLimited if this client must wait; it does not matter whether the account exists."""
+        for limit in self._same_client if address else ():
+            limit.require(_key(email, address))
+
+    def check_new_client(self, email: str) -> None:
+        """Raise RateLimited if clients that never logged in to the account must wait."""
+        self._new_clients.require(_key(email))
+
+    def count(self, email: str, address: str | None, *, is_new: bool) -> None:
+        """Count a failed log-in; `is_new` if nobody has logged in to the account from this address."""
+        for limit in self._same_client if address else ():
+            limit.count(_key(email, address))
+        if address and is_new:
+            self._new_clients.count(_key(email))
+
+
+def _key(email: str, address: str | None = None) -> str:
+    """Return the key of an account and a client; the storage must not learn addresses of people."""
+    digest = hashlib.sha256(email.strip().lower().encode()).hexdigest()
+    return f"{digest} {address or ''}"

@@ -1,0 +1,65 @@
+"""Failed log-ins delay the next ones of that client, and lock no owner out."""
+
+import secrets
+
+import pytest
+
+from service.domain.accounts import failed_logins
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.every_database
+
+LOGIN = "/api/v1/auth/login"
+
+
+@pytest.fixture(scope="module")
+def live(database_url, start_service):
+    """A service behind a proxy, which names the client in X-Forwarded-For."""
+    return start_service(DATABASE_URL=database_url, TRUSTED_PROXY="127.0.0.1")
+
+
+@pytest.fixture
+def log_in(client):
+    def log_in(email, password, address):
+        form = {"username": email, "password": password}
+        return client.post(LOGIN, data=form, headers={"X-Forwarded-For": address})
+
+    return log_in
+
+
+def fail(log_in, email, address, times=1):
+    return [log_in(email, "a wrong password", address).status_code for _ in range(times)]
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_fifth_failure_delays_that_client_alone(log_in, user, exists):
+    email = user.email if exists else f"{secrets.token_hex(8)}@corp.local"
+    assert fail(log_in, email.upper(), "192.0.2.7", 6) == [401] * 5 + [429]
+    refused = log_in(email, user.password, "192.0.2.7")
+    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+    assert 0 < int(refused.headers["Retry-After"]) <= 60
+    elsewhere = log_in(email, user.password, "192.0.2.8").status_code
+    assert elsewhere == (200 if exists else 401)
+
+
+def test_delay_ends(monkeypatch, start_service, make_user):
+    monkeypatch.setattr(failed_logins, "SAME_CLIENT", ("2 per second",))
+    other = make_user(start_service())
+    form = {"username": other.email, "password": "a wrong password"}
+    statuses = [other.client.post(LOGIN, data=form).status_code for _ in range(3)]
+    assert statuses == [401, 401, 429]
+    form["password"] = other.password
+    wait_until(lambda: other.client.post(LOGIN, data=form).status_code == 200)
+
+
+def test_guessing_from_many_addresses_does_not_lock_the_owner_out(log_in, user):
+    assert log_in(user.email, user.password, "198.51.100.1").status_code == 200
+    statuses = [fail(log_in, user.email, f"203.0.113.{k}")[0] for k in range(51)]
+    assert statuses == [401] * 50 + [429]
+    assert log_in(user.email, user.password, "203.0.113.99").status_code == 429
+    assert log_in(user.email, user.password, "198.51.100.1").status_code == 200
+
+
+def test_successes_do_not_count(log_in, user):
+    statuses = [log_in(user.email, user.password, "192.0.2.9").status_code for _ in range(12)]
+    assert statuses == [200] * 12
