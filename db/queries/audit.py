@@ -18,6 +18,7 @@ from db.tables import AuditEvent, AuditSeal, Base
 
 _EVENTS = Base.metadata.tables[AuditEvent.__tablename__]
 _INSERT = insert(_EVENTS)
+_NEWEST_SEAL = select(AuditSeal).order_by(AuditSeal.number.desc()).limit(1)
 _SEAL = (
     update(_EVENTS)
     .where(_EVENTS.c.id == bindparam("row_id"))
@@ -89,13 +90,12 @@ def list_events(
 
 def lock_newest_seal(session: Session) -> AuditSeal | None:
     """Return the newest seal, locked until the transaction ends; None before the first."""
-    newest = select(AuditSeal).order_by(AuditSeal.number.desc()).limit(1)
-    return session.scalar(newest.with_for_update())
+    return session.scalar(_NEWEST_SEAL.with_for_update())
 
 
 def newest_seal(session: Session) -> AuditSeal | None:
     """Return the newest seal; None before the first."""
-    return session.scalar(select(AuditSeal).order_by(AuditSeal.number.desc()).limit(1))
+    return session.scalar(_NEWEST_SEAL)
 
 
 def list_unsealed(session: Session, *, limit: int) -> Sequence[AuditEvent]:

@@ -7,7 +7,7 @@ import math
 import time
 from typing import Literal
 
-from limits import RateLimitItem, parse
+from limits import parse_many
 from limits.errors import StorageError
 from limits.storage import storage_from_string
 from limits.strategies import MovingWindowRateLimiter, RateLimiter
@@ -22,13 +22,13 @@ _log = logging.getLogger(__name__)
 
 
 class RateLimit:
-    """A limit on each caller's calls, such as "20 per minute"; an empty rate means no limit.
+    """Limits on each caller's calls: "20 per minute", or several as in "5 per minute; 20 per hour".
 
-    While the shared storage is unavailable, each process counts by itself.
+    An empty rate means no limit. While the shared storage is unavailable, each process counts by itself.
     """
 
     def __init__(self, rate: str, *, setting: str, storage_url: str = _IN_PROCESS) -> None:
-        self._rate = parse(rate) if rate else None
+        self._rates = parse_many(rate) if rate else []
         self._setting = setting
         self._local = _limiter(_IN_PROCESS)
         self._shared = self._local if storage_url == _IN_PROCESS else _limiter(storage_url)
@@ -40,53 +40,46 @@ class RateLimit:
         Raises:
             RateLimited: the quota is used up; `retry_after_s` says when the next call is allowed.
         """
-        if self._rate is not None:
-            self._refuse_after(self._wait_s(self._rate, caller, "hit"))
+        if refusal := self._refusal(caller, "hit"):
+            raise refusal
 
     def require(self, caller: str) -> None:
         """Raise RateLimited as `spend` does, but count nothing."""
-        if self._rate is not None:
-            self._refuse_after(self._wait_s(self._rate, caller, "test"))
+        if refusal := self._refusal(caller, "test"):
+            raise refusal
 
     def count(self, caller: str) -> None:
         """Count one call by `caller`, allowed or not."""
-        if self._rate is not None:
-            self._wait_s(self._rate, caller, "hit")
+        self._refusal(caller, "hit")
 
-    def _refuse_after(self, wait_s: int | None) -> None:
-        if wait_s is not None:
-            raise RateLimited(
-                f"The quota of {self._rate} ({self._setting}) is used up; wait and try again.",
-                retry_after_s=wait_s,
-            )
-
-    def _wait_s(
-        self, rate: RateLimitItem, caller: str, question: Literal["hit", "test"]
-    ) -> int | None:
-        """Count or test one call; return None if it is allowed, else the seconds until one is."""
+    def _refusal(self, caller: str, question: Literal["hit", "test"]) -> RateLimited | None:
+        """Count or test one call; return None if it is allowed."""
+        if not self._rates:
+            return None
         if time.monotonic() >= self._outage_until_s:
             try:
-                return self._ask(self._shared, rate, caller, question)
+                return self._ask(self._shared, caller, question)
             except StorageError as error:
                 self._outage_until_s = time.monotonic() + OUTAGE_PAUSE_S
                 _log.warning(
                     "RATE_LIMIT_STORAGE_URL is unavailable (%s); this process counts by itself",
                     type(error.storage_error).__name__,
                 )
-        return self._ask(self._local, rate, caller, question)
+        return self._ask(self._local, caller, question)
 
     def _ask(
-        self,
-        limiter: RateLimiter,
-        rate: RateLimitItem,
-        caller: str,
-        question: Literal["hit", "test"],
-    ) -> int | None:
+        self, limiter: RateLimiter, caller: str, question: Literal["hit", "test"]
+    ) -> RateLimited | None:
         ask = limiter.hit if question == "hit" else limiter.test
-        if ask(rate, self._setting, caller):
+        refused = [rate for rate in self._rates if not ask(rate, self._setting, caller)]
+        if not refused:
             return None
-        reset_at_s = limiter.get_window_stats(rate, self._setting, caller).reset_time
-        return max(1, math.ceil(reset_at_s - time.time()))
+        ends_s = [limiter.get_window_stats(r, self._setting, caller).reset_time for r in refused]
+        last_s, rate = max(zip(ends_s, refused, strict=True), key=lambda end: end[0])
+        return RateLimited(
+            f"The quota of {rate} ({self._setting}) is used up; wait and try again.",
+            retry_after_s=max(1, math.ceil(last_s - time.time())),
+        )
 
 
 def _limiter(storage_url: str) -> RateLimiter:

@@ -55,3 +55,29 @@ def test_spend_with_redis_down_counts_in_this_process(setting, caplog):
     assert [r.getMessage() for r in caplog.records if "RATE_LIMIT_STORAGE_URL" in r.message] == [
         "RATE_LIMIT_STORAGE_URL is unavailable (ConnectionError); this process counts by itself"
     ]
+
+
+def test_require_counts_nothing_and_count_refuses_nothing(setting):
+    limit = RateLimit("1 per hour", setting=setting)
+    limit.require("ann")
+    limit.require("ann")
+    limit.count("ann")
+    limit.count("ann")
+    with pytest.raises(RateLimited):
+        limit.require("ann")
+
+
+def test_first_of_several_rates_that_is_used_up_is_named(setting):
+    limit = RateLimit("1 per minute; 2 per hour", setting=setting)
+    limit.count("ann")
+    with pytest.raises(RateLimited, match="1 per 1 minute") as early:
+        limit.require("ann")
+    assert early.value.retry_after_s <= 60
+
+
+def test_several_rates_with_redis_down_wait_for_it_once(setting, caplog):
+    rates = "5 per minute; 10 per hour; 20 per day"
+    limit = RateLimit(rates, setting=setting, storage_url="redis://127.0.0.1:1")
+    for _ in range(3):
+        limit.count("ann")
+    assert len([r for r in caplog.records if "RATE_LIMIT_STORAGE_URL" in r.message]) == 1

@@ -11,7 +11,7 @@ import hashlib
 
 from service.domain.rate_limits import RateLimit
 
-SAME_CLIENT = ("5 per minute", "10 per 15 minutes", "20 per hour", "50 per day")
+SAME_CLIENT = "5 per minute; 10 per 15 minutes; 20 per hour; 50 per day"
 """Failures of one client for one account: the fifth costs a minute, the tenth a quarter of an hour."""
 NEW_CLIENTS = "50 per hour"
 """Failures for one account of all addresses from which nobody logged in to it."""
@@ -21,18 +21,17 @@ class FailedLogins:
     """Counts failures in this process, or at `storage_url` for all."""
 
     def __init__(self, storage_url: str) -> None:
-        self._same_client = [
-            RateLimit(rate, setting="failed log-ins", storage_url=storage_url)
-            for rate in SAME_CLIENT
-        ]
+        self._same_client = RateLimit(
+            SAME_CLIENT, setting="failed log-ins", storage_url=storage_url
+        )
         self._new_clients = RateLimit(
             NEW_CLIENTS, setting="failed log-ins of new clients", storage_url=storage_url
         )
 
     def check_client(self, email: str, address: str | None) -> None:
         """Raise RateLimited if this client must wait; it does not matter whether the account exists."""
-        for limit in self._same_client if address else ():
-            limit.require(_key(email, address))
+        if address:
+            self._same_client.require(_key(email, address))
 
     def check_new_client(self, email: str) -> None:
         """Raise RateLimited if clients that never logged in to the account must wait."""
@@ -40,9 +39,10 @@ class FailedLogins:
 
     def count(self, email: str, address: str | None, *, is_new: bool) -> None:
         """Count a failed log-in; `is_new` if nobody has logged in to the account from this address."""
-        for limit in self._same_client if address else ():
-            limit.count(_key(email, address))
-        if address and is_new:
+        if not address:
+            return
+        self._same_client.count(_key(email, address))
+        if is_new:
             self._new_clients.count(_key(email))
 
 
