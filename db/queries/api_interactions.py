@@ -11,9 +11,11 @@ from uuid import UUID
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
+from db.queries.filters import conditions
 from db.queries.pages import Position, newest_first
 from db.tables import ApiInteraction, Base
 
+_EQUAL = ("kind", "host", "status", "error_code", "scan_id")
 _INTERACTIONS = Base.metadata.tables[ApiInteraction.__tablename__]
 
 
@@ -47,17 +49,10 @@ def list_interactions(
     session: Session, filters: InteractionFilter, *, limit: int, after: Position | None = None
 ) -> Sequence[ApiInteraction]:
     """Return up to `limit` calls after the position `after`, newest first (created_at, then id)."""
-    query = select(ApiInteraction)
-    for name in ("kind", "host", "status", "error_code", "scan_id"):
-        if (value := getattr(filters, name)) is not None:
-            query = query.where(getattr(ApiInteraction, name) == value)
+    query = select(ApiInteraction).where(*conditions(ApiInteraction, filters, *_EQUAL))
     if filters.failed is not None:
         has_error = ApiInteraction.error_code.is_not(None)
         query = query.where(has_error if filters.failed else ~has_error)
-    if filters.created_from is not None:
-        query = query.where(ApiInteraction.created_at >= filters.created_from)
-    if filters.created_before is not None:
-        query = query.where(ApiInteraction.created_at < filters.created_before)
     return session.scalars(newest_first(query, ApiInteraction, after=after).limit(limit)).all()
 
 

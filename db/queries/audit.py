@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat
-from sqlalchemy import ColumnElement, bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from db import commit_markers
+from db.queries.filters import conditions
 from db.queries.pages import Position, newest_first
 from db.tables import AuditEvent, AuditSeal, Base
 
 _EVENTS = Base.metadata.tables[AuditEvent.__tablename__]
+_EQUAL = ("action", "user_id", "object_type", "object_id", "request_id")
 _INSERT = insert(_EVENTS)
 _NEWEST_SEAL = select(AuditSeal).order_by(AuditSeal.number.desc()).limit(1)
 _SEAL = (
@@ -83,8 +85,8 @@ def list_events(
 ) -> Sequence[AuditEvent]:
     """Return up to `limit` events, newest first (created_at, then id), past the position `after`."""
     query = newest_first(select(AuditEvent), AuditEvent, after=after)
-    for condition in _conditions(filters or EventFilter()):
-        query = query.where(condition)
+    if filters is not None:
+        query = query.where(*conditions(AuditEvent, filters, *_EQUAL))
     return session.scalars(query.limit(limit)).all()
 
 
@@ -126,13 +128,3 @@ def list_seals(session: Session, *, after_n: int, until_n: int) -> Sequence[Audi
     """Return the seals of the events after_n < n <= until_n."""
     query = select(AuditSeal).where(AuditSeal.last_n > after_n, AuditSeal.last_n <= until_n)
     return session.scalars(query.order_by(AuditSeal.last_n)).all()
-
-
-def _conditions(filters: EventFilter) -> Iterator[ColumnElement[bool]]:
-    for name in ("action", "user_id", "object_type", "object_id", "request_id"):
-        if (value := getattr(filters, name)) is not None:
-            yield getattr(AuditEvent, name) == value
-    if filters.created_from is not None:
-        yield AuditEvent.created_at >= filters.created_from
-    if filters.created_before is not None:
-        yield AuditEvent.created_at < filters.created_before
