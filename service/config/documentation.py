@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal, get_args, get_origin
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from service.config.compose_variables import COMPOSE_VARIABLES
-from service.config.settings import SECRET_NAMES, Config
+from service.config.settings import GROUPS, SECRET_NAMES, Config
 from service.errors import PROBLEM_TYPES
 
 _ERRORS = """\
@@ -59,13 +60,14 @@ def error_table() -> str:
     return "| code | status | meaning |\n|---|---|---|\n" + "".join(rows)
 
 
-def settings_table() -> str:
-    """Return the Markdown table of all settings."""
+def settings_table(heading: str, group: type[BaseModel]) -> str:
+    """Return the heading and the Markdown table of a group of settings."""
     rows = (
         f"| `{name.upper()}` | {_code(_default(field))} | {_values(field)} | {field.description} |\n"
-        for name, field in Config.model_fields.items()
+        for name, field in group.model_fields.items()
     )
-    return "| setting | default | values | meaning |\n|---|---|---|---|\n" + "".join(rows)
+    head = f"## {heading}\n\n| setting | default | values | meaning |\n|---|---|---|---|\n"
+    return head + "".join(rows)
 
 
 def compose_table() -> str:
@@ -92,8 +94,13 @@ def pages() -> dict[str, str]:
     return {
         ".env.example": env_example(),
         "docs/errors.md": _ERRORS + error_table(),
-        "docs/settings.md": _SETTINGS % _secrets() + settings_table() + _COMPOSE + compose_table(),
+        "docs/settings.md": _settings_page(),
     }
+
+
+def _settings_page() -> str:
+    tables = "\n".join(settings_table(*group) for group in GROUPS.items())
+    return _SETTINGS % _secrets() + tables + _COMPOSE + compose_table()
 
 
 def _secrets() -> str:

@@ -5,7 +5,7 @@ Values may be secrets or document text, so no message quotes one. Imports only e
 
 from __future__ import annotations
 
-from pydantic import ValidationError
+from pydantic import ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails
 
 from service.errors import Fault
@@ -54,3 +54,14 @@ def _predicate(details: ErrorDetails) -> str:
     if kind.endswith("_parsing"):
         message = message.partition(",")[0]
     return message.replace("Input should", "must", 1)
+
+
+def required_in_production(value: str, info: ValidationInfo) -> str:
+    """Return `value`.
+
+    Raises:
+        ValueError: it is empty and RISKSCAN_ENV is production.
+    """
+    if not value and info.data.get("riskscan_env") == "production":
+        raise ValueError("is missing; production has no default for it")
+    return value

@@ -1,0 +1,59 @@
+"""The services about people: accounts, keys, limits, audit."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from service.domain.accounts.accounts import Accounts
+from service.domain.accounts.password_links import PasswordLinks
+from service.domain.accounts.tokens import TokenMaker
+from service.domain.api_keys.api_keys import ApiKeys
+from service.domain.api_keys.key_text import KeyMaker
+from service.domain.audit_seals import AuditSeals
+from service.domain.blocks import Blocks
+from service.domain.foreign_reads import ForeignReads
+from service.domain.rate_limits import RateLimit
+from service.domain.shared_services import SharedServices
+
+
+class PeopleServices(SharedServices):
+    @cached_property
+    def tokens(self) -> TokenMaker:
+        return TokenMaker(self.signing_config)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        return Accounts(self.config, self.transactions, self.tokens)
+
+    @cached_property
+    def password_links(self) -> PasswordLinks:
+        return PasswordLinks(self.signing_config, self.transactions)
+
+    @cached_property
+    def key_maker(self) -> KeyMaker:
+        return KeyMaker(self.signing_config)
+
+    @cached_property
+    def api_keys(self) -> ApiKeys:
+        max_keys = self.config.max_api_keys
+        return ApiKeys(self.transactions, self.key_maker, max_keys=max_keys)
+
+    @cached_property
+    def login_quota(self) -> RateLimit:
+        return self._quota(self.config.login_rate_limit, "LOGIN_RATE_LIMIT")
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        return Blocks(self.transactions)
+
+    @cached_property
+    def foreign_reads(self) -> ForeignReads:
+        return ForeignReads(self.transactions)
+
+    @cached_property
+    def audit_seals(self) -> AuditSeals:
+        return AuditSeals(self.signing_config, self.transactions)
+
+    def _quota(self, rate: str, setting: str) -> RateLimit:
+        storage_url = self.config.rate_limit_storage_url
+        return RateLimit(rate, setting=setting, storage_url=storage_url)

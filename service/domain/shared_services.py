@@ -1,0 +1,46 @@
+"""The services that every theme uses: database, metrics, background work. services.py joins all themes."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from db.database import Database
+from db.engines import open_unpooled_engine
+from service.config.development_keys import with_development_keys
+from service.config.settings import Config
+from service.domain.background_tasks import BackgroundTasks
+from service.domain.transactions import Transactions, open_database
+from service.nlp.analyzers.pool import AnalyzerPool
+from service.observability.metrics import Metrics
+
+
+class SharedServices:
+    """What every theme uses. Each part opens when it is first read."""
+
+    def __init__(
+        self, config: Config, *, analyzers: AnalyzerPool | None, limit_statements: bool
+    ) -> None:
+        self.config = config
+        self._shared_analyzers = analyzers
+        self._limit_statements = limit_statements
+
+    @cached_property
+    def signing_config(self) -> Config:
+        """The settings with signing keys, which development creates in DATA_DIR."""
+        return with_development_keys(self.config)
+
+    @cached_property
+    def transactions(self) -> Transactions:
+        if self._limit_statements:
+            return Transactions(
+                open_database(self.config, pool_size=self.config.database_pool_size)
+            )
+        return Transactions(Database(open_unpooled_engine(self.config.database_url)))
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        return Metrics()
+
+    @cached_property
+    def background(self) -> BackgroundTasks:
+        return BackgroundTasks(on_dropped=self.metrics.report_dropped)
