@@ -40,6 +40,7 @@ SHELLS = (
     Shell("/queue", "queue"),
     Shell("/dashboard", "dashboard"),
     Shell("/sessions", "sessions"),
+    Shell("/models", "models", Permission.MODELS),
     Shell("/users", "users", Permission.PEOPLE),
     Shell("/audit", "audit", Permission.AUDIT),
     Shell("/keys", "keys"),
@@ -47,14 +48,22 @@ SHELLS = (
 )
 Tab = tuple[str, str]
 """Address and title of a page in a menu."""
+TABS: tuple[tuple[Tab, Permission | None], ...] = (
+    (("/queue", "Review queue"), Permission.REVIEW),
+    (("/sessions", "Sessions"), None),
+    (("/dashboard", "Dashboard"), None),
+    (("/models", "Models"), Permission.MODELS),
+    (("/users", "Users"), Permission.PEOPLE),
+    (("/audit", "Audit"), Permission.AUDIT),
+)
+"""The top bar: each page, and the permission that it needs."""
 
 
 def tabs(visitor: Visitor) -> list[Tab]:
     """Return the pages of the top bar that this visitor may use."""
-    queue = [("/queue", "Review queue")] if Permission.REVIEW in visitor.permissions else []
-    users = [("/users", "Users")] if Permission.PEOPLE in visitor.permissions else []
-    audit = [("/audit", "Audit")] if Permission.AUDIT in visitor.permissions else []
-    return [*queue, ("/sessions", "Sessions"), ("/dashboard", "Dashboard"), *users, *audit]
+    return [
+        tab for tab, permission in TABS if permission is None or permission in visitor.permissions
+    ]
 
 
 def account_tabs() -> list[Tab]:

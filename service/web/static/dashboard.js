@@ -1,7 +1,6 @@
-// The dashboard: findings over time, verdicts, estimated recall and, for administrators, models and drift.
+// The dashboard: findings over time, verdicts and estimated recall.
 import { get, query } from "./api.js";
-import { byId, complain, count, el, percent, time } from "./ui.js";
-import { loadDrift } from "./drift.js";
+import { byId, complain, count, el, percent } from "./ui.js";
 import { svgElement } from "./svg.js";
 import { loadTaxonomy } from "./taxonomy.js";
 
@@ -105,23 +104,9 @@ async function loadRecall() {
   byId("recall-about").textContent = aboutRecall(recall);
 }
 
-async function loadModels() {
-  if (!byId("models")) return;
-  const models = await get("/admin/models");
-  document.querySelector("#models tbody").replaceChildren(...models.items.map((model) => el("tr", {},
-    el("th", { scope: "row", text: `${model.name} ${model.version}` }),
-    el("td", { text: `${model.name}/${model.version}` === models.serving ? "serving" : model.state }),
-    el("td", { class: "sub" }, model.created_at ? time(model.created_at) : "–"),
-    el("td", { class: "sub", text: model.faults.length ? `${model.faults[0].message || model.faults[0]}` : model.gate && !model.gate.passed ? "The gate rejected it." : "" }))));
-  const [total] = models.shadow_totals;
-  byId("shadow").textContent = total ? `Shadow ${total.shadow}: ${total.n_agreeing} findings agree with ${total.serving} in ${total.n_scans} scans, ${total.n_only_serving} and ${total.n_only_shadow} do not.` : "No shadow model has run.";
-}
-
 taxonomy = await loadTaxonomy();
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("change", load);
 await load();
 new ResizeObserver(() => { if (counted) drawChart(counted, lastDays(Number(byId("days").value))); }).observe(byId("chart"));
 loadRecall().catch(complain);
-loadModels().catch(complain);
-loadDrift(titleOf).catch(complain);

@@ -1,4 +1,4 @@
-// Recent scans beside the documents that the model was calibrated on, for administrators.
+// Recent scans beside the documents that the model was calibrated on, for the page of models.
 import { get } from "./api.js";
 import { flatDrawing, svgElement } from "./svg.js";
 import { byId, count, el, percent } from "./ui.js";
@@ -34,7 +34,6 @@ function table({ name, psi, chance, status, bins }, titleOf) {
 
 /** Shows the histograms; `titleOf` gives the title of a category. */
 export async function loadDrift(titleOf) {
-  if (!byId("drift")) return;
   const drift = await get("/admin/drift");
   byId("drift-about").textContent = drift.n_reference === null ? `${drift.model} has no reference to compare with.`
     : `The newest ${count(drift.n_scans, "scan")} by ${drift.model}, ${count(drift.n_sentences, "sentence")}, beside the ${drift.n_reference.toLocaleString()} sentences on which it was calibrated.`;
