@@ -60,16 +60,19 @@ class PeriodicTasks:
             return True
         try:
             n_changed = self._tasks[name]()
-        except RiskscanError as error:
-            if name not in self._failing:  # once, until it succeeds again
-                message = "%s: %s failed and will be retried: %s"
-                _log.warning(message, self._name, name, error.message)
-            self._failing.add(name)
-            return False
         except Exception as error:  # noqa: BLE001 - the edge of the thread, which must survive any error
-            _log.error("%s: %s failed", self._name, name, exc_info=error)
+            if name not in self._failing:  # once, until it succeeds again
+                self._log_failure(name, error)
+            self._failing.add(name)
             return False
         self._failing.discard(name)
         if n_changed:
             _log.info(self._name, extra=fields(task=name, n_changed=n_changed))
         return True
+
+    def _log_failure(self, name: str, error: Exception) -> None:
+        if isinstance(error, RiskscanError):
+            message = "%s: %s failed and will be retried: %s"
+            _log.warning(message, self._name, name, error.message)
+        else:
+            _log.error("%s: %s failed and will be retried", self._name, name, exc_info=error)
