@@ -34,7 +34,9 @@ from service.api.metrics import blueprint as metrics
 from service.api.reviews import blueprint as reviews
 from service.api.scans import blueprint as scans
 from service.api.settings import blueprint as settings
+from service.api.shares import blueprint as shares
 from service.api.taxonomy import blueprint as taxonomy
+from service.api.teams import blueprint as teams
 from service.api.users import blueprint as users
 from service.api.work_sessions import blueprint as work_sessions
 from service.config.settings import Config
@@ -106,6 +108,8 @@ def _register_blueprints(app: APIFlask, config: Config) -> None:
         reviews,
         taxonomy,
         users,
+        teams,
+        shares,
         audit_events,
         blocks,
         api_interactions,

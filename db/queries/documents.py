@@ -11,6 +11,7 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import Session, aliased
 
 from db.queries.pages import Position, newest_first
+from db.queries.reach import Reach, document_in_reach, documents_of, is_by_index, scan_in_reach
 from db.tables import Base, Document, DocumentText, Scan
 
 _DOCUMENTS = Base.metadata.tables[Document.__tablename__]
@@ -65,31 +66,30 @@ def count_scan(session: Session, document_id: UUID) -> bool:
     return session.connection().execute(more).rowcount == 1
 
 
-def get_document(session: Session, document_id: UUID, user_id: UUID | None) -> Document | None:
-    """Return a user's document, or anyone's if `user_id` is None; None for another user's."""
-    query = select(Document).where(Document.id == document_id)
-    return session.scalar(query if user_id is None else query.where(Document.user_id == user_id))
+def get_document(session: Session, document_id: UUID, reach: Reach) -> Document | None:
+    """Return a document; None if it is not in reach."""
+    query = select(Document).where(Document.id == document_id, *document_in_reach(reach))
+    return session.scalar(query)
 
 
 def list_documents(
     session: Session,
-    user_id: UUID | None,
+    reach: Reach,
     *,
     limit: int,
     after: Position | None = None,
     newest_only: bool = False,
 ) -> Sequence[Document]:
-    """Return up to `limit` documents of a user, or of everyone if None, newest first, past `after`.
+    """Return up to `limit` documents in reach, newest first, past `after`.
 
-    With `newest_only`, only the newest version of each document.
+    With `newest_only`, only the newest version in reach of each document.
     """
-    query = select(Document)
+    query = select(Document).where(*documents_of(reach))
     if newest_only:
         newer = aliased(Document)
         is_newer = (newer.series_id == Document.series_id, newer.version > Document.version)
-        query = query.where(~select(newer.id).where(*is_newer).exists())
-    if user_id is not None:
-        query = query.where(Document.user_id == user_id)
+        in_reach = [] if is_by_index(reach) else document_in_reach(reach, newer)
+        query = query.where(~select(newer.id).where(*is_newer, *in_reach).exists())
     return session.scalars(newest_first(query, Document, after=after).limit(limit)).all()
 
 
@@ -100,10 +100,10 @@ def list_document_scans(session: Session, document_id: UUID, *, limit: int) -> S
 
 
 def list_versions(
-    session: Session, series_id: UUID, *, limit: int | None = None
+    session: Session, series_id: UUID, reach: Reach, *, limit: int | None = None
 ) -> Sequence[Document]:
-    """Return up to `limit` versions of a document, or all of them, newest first."""
-    query = select(Document).where(Document.series_id == series_id)
+    """Return up to `limit` versions of a document that are in reach, or all of them, newest first."""
+    query = select(Document).where(Document.series_id == series_id, *document_in_reach(reach))
     return session.scalars(query.order_by(Document.version.desc()).limit(limit)).all()
 
 
@@ -142,11 +142,12 @@ def in_series_of(document_id: UUID) -> Select[UUID]:
     return select(Document.id).where(Document.series_id == series_id)
 
 
-def scan_before(session: Session, scan: Scan) -> Scan | None:
-    """Return the newest scan of any version of the same document that is older than `scan`."""
+def scan_before(session: Session, scan: Scan, reach: Reach) -> Scan | None:
+    """Return the newest scan in reach of any version of the same document that is older than `scan`."""
     if scan.document_id is None:
         return None
     query = select(Scan).where(Scan.document_id.in_(in_series_of(scan.document_id)))
+    query = query.where(*scan_in_reach(reach))
     query = newest_first(query, Scan, after=(scan.created_at, scan.id))
     return session.scalar(query.limit(1))
 

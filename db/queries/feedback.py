@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session, aliased
 
 from db.queries.pages import Position, newest_first
+from db.queries.reach import EVERYONE, Reach, scan_in_reach
 from db.tables import Feedback, Finding, Scan, Verdict
 
 _later, _copy, _origin = aliased(Feedback), aliased(Feedback), aliased(Feedback)
@@ -29,15 +30,13 @@ class Target:
 
 
 def scan_under_review(
-    session: Session, scan_id: UUID, *, owner_id: UUID | None = None, lock: bool = False
+    session: Session, scan_id: UUID, *, reach: Reach = EVERYONE, lock: bool = False
 ) -> Scan | None:
-    """Return a scan; with `owner_id`, only if it belongs to that owner.
+    """Return a scan; None if it is not in reach.
 
     With `lock`, other feedback on the scan waits until this transaction ends (SQLite has one writer).
     """
-    query = select(Scan).where(Scan.id == scan_id)
-    if owner_id is not None:
-        query = query.where(Scan.user_id == owner_id)
+    query = select(Scan).where(Scan.id == scan_id, *scan_in_reach(reach))
     return session.scalar(query.with_for_update() if lock else query)
 
 

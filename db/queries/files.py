@@ -10,6 +10,7 @@ from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from db.queries.pages import Position, newest_first
+from db.queries.reach import Reach, work_session_in_reach, work_sessions_of
 from db.tables import Document, File, WorkSession
 
 
@@ -28,18 +29,17 @@ def count_work_sessions(session: Session, user_id: UUID) -> int:
     return session.scalar(select(func.count()).where(WorkSession.user_id == user_id)) or 0
 
 
-def get_work_session(session: Session, user_id: UUID, work_session_id: UUID) -> WorkSession | None:
-    """Return a user's work session; None for another user's."""
-    return session.scalar(
-        select(WorkSession).where(WorkSession.id == work_session_id, WorkSession.user_id == user_id)
-    )
+def get_work_session(session: Session, reach: Reach, work_session_id: UUID) -> WorkSession | None:
+    """Return a work session; None if it is not in reach."""
+    query = select(WorkSession).where(WorkSession.id == work_session_id)
+    return session.scalar(query.where(*work_session_in_reach(reach)))
 
 
 def list_work_sessions(
-    session: Session, user_id: UUID, *, limit: int, after: Position | None = None
+    session: Session, reach: Reach, *, limit: int, after: Position | None = None
 ) -> Sequence[WorkSession]:
-    """Return a user's work sessions, newest first, past the position `after`."""
-    query = select(WorkSession).where(WorkSession.user_id == user_id)
+    """Return the work sessions in reach, newest first, past the position `after`."""
+    query = select(WorkSession).where(*work_sessions_of(reach))
     return session.scalars(newest_first(query, WorkSession, after=after).limit(limit)).all()
 
 
@@ -70,12 +70,12 @@ def add_file(session: Session, file: File) -> None:
 
 
 def get_file(
-    session: Session, user_id: UUID, file_id: UUID, *, work_session_id: UUID | None = None
+    session: Session, reach: Reach, file_id: UUID, *, work_session_id: UUID | None = None
 ) -> File | None:
-    """Return a user's file, of one work session if it is given; None for another user's."""
-    return session.scalar(
-        select(File).where(File.id == file_id, File.user_id == user_id, *_in(work_session_id))
-    )
+    """Return a file, of one work session if it is given; None if its session is not in reach."""
+    query = select(File).join(WorkSession, WorkSession.id == File.work_session_id)
+    in_reach = work_session_in_reach(reach)
+    return session.scalar(query.where(File.id == file_id, *in_reach, *_in(work_session_id)))
 
 
 def list_files(

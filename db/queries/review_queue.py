@@ -1,4 +1,4 @@
-"""What reviewers look at: open findings, verdicts to compare, and counts. Reads the newest scans only."""
+"""What reviewers look at: open findings, verdicts to compare, and counts, in the newest scans in reach."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Row, Select, func, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
 from db.queries.feedback import counts_here
+from db.queries.reach import Reach, scans_of
 from db.tables import REVIEWERS, Feedback, Finding, Scan, Verdict
 
 _later = aliased(Feedback)
@@ -20,8 +21,9 @@ Place = tuple[UUID, int]
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The newest `n_scans` scans of everyone, and at most `n_rows` rows of them."""
+    """The newest `n_scans` scans in `reach`, and at most `n_rows` rows of them."""
 
+    reach: Reach
     n_scans: int
     n_rows: int
 
@@ -56,7 +58,8 @@ def verdicts(
     """Return the current verdicts on findings of the newest scans that have one, with the findings."""
     scans = (
         select(Feedback.scan_id)
-        .where(Feedback.n > 0, counts_here())
+        .join(Scan, Scan.id == Feedback.scan_id)
+        .where(Feedback.n > 0, counts_here(), *scans_of(window.reach))
         .group_by(Feedback.scan_id)
         .order_by(func.max(Feedback.created_at).desc())
         .limit(window.n_scans)
@@ -75,33 +78,34 @@ def verdicts(
 
 
 def counts_by_day(
-    session: Session, user_id: UUID | None, *, since: datetime
+    session: Session, reach: Reach, *, since: datetime
 ) -> Sequence[Row[str, str | None, int]]:
-    """Return day (UTC), category and number of the findings in scans of a user, or of everyone if None."""
+    """Return day (UTC), category and number of the findings in scans in reach."""
     day = func.date(Scan.created_at)
     query = select(day, Finding.category, func.count()).join(Scan, Scan.id == Finding.scan_id)
-    query = query.where(*_scanned(user_id, since)).group_by(day, Finding.category)
+    query = query.where(*_scanned(reach, since)).group_by(day, Finding.category)
     return session.execute(query.order_by(day, Finding.category)).all()
 
 
-def count_findings(
-    session: Session, user_id: UUID | None, *, since: datetime, is_judged: bool
-) -> int:
-    """Count the findings with (or without) a verdict of anybody, in scans of a user or of everyone."""
+def count_findings(session: Session, reach: Reach, *, since: datetime, is_judged: bool) -> int:
+    """Count the findings with (or without) a verdict of anybody, in scans in reach."""
     judged = _judged()
     query = select(func.count()).select_from(Finding).join(Scan, Scan.id == Finding.scan_id)
-    query = query.where(*_scanned(user_id, since), judged if is_judged else ~judged)
+    query = query.where(*_scanned(reach, since), judged if is_judged else ~judged)
     return session.scalar(query) or 0
 
 
 def _newest(window: Window) -> Select[UUID]:
-    newest = select(Scan.id).order_by(Scan.created_at.desc(), Scan.id.desc())
+    newest = (
+        select(Scan.id)
+        .where(*scans_of(window.reach))
+        .order_by(Scan.created_at.desc(), Scan.id.desc())
+    )
     return select(newest.limit(window.n_scans).subquery().c.id)  # MariaDB takes no LIMIT inside IN
 
 
-def _scanned(user_id: UUID | None, since: datetime) -> list[ColumnElement[bool]]:
-    owned = [] if user_id is None else [Scan.user_id == user_id]
-    return [*owned, Scan.created_at >= since]
+def _scanned(reach: Reach, since: datetime) -> list[ColumnElement[bool]]:
+    return [*scans_of(reach), Scan.created_at >= since]
 
 
 def _judged(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:

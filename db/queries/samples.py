@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Row, exists, func, insert, select
 from sqlalchemy.orm import Session, aliased
 
 from db.queries.feedback import is_current
+from db.queries.reach import Reach, scans_of
 from db.tables import REVIEWERS, Base, Feedback, Finding, SampledSentence, Scan, Verdict
 
 _INSERT = insert(Base.metadata.tables[SampledSentence.__tablename__])
@@ -53,27 +54,27 @@ def get_sampled(session: Session, scan_id: UUID, n: int) -> SampledSentence | No
 
 
 def open_samples(
-    session: Session, model: tuple[str, str], *, since: datetime, limit: int
+    session: Session, reach: Reach, model: tuple[str, str], *, since: datetime, limit: int
 ) -> Sequence[Row[SampledSentence, Scan]]:
-    """Return up to `limit` unanswered sentences of scans by a model, lowest draw first."""
+    """Return up to `limit` unanswered sentences of scans in reach by a model, lowest draw first."""
     query = select(SampledSentence, Scan).join(Scan, Scan.id == SampledSentence.scan_id)
-    query = query.where(~SampledSentence.answered, *_is_sampled(model, since))
+    query = query.where(~SampledSentence.answered, *_is_sampled(reach, model, since))
     query = query.order_by(SampledSentence.draw, SampledSentence.scan_id, SampledSentence.n)
     return session.execute(query.limit(limit)).all()
 
 
-def count_open(session: Session, model: tuple[str, str], *, since: datetime) -> int:
+def count_open(session: Session, reach: Reach, model: tuple[str, str], *, since: datetime) -> int:
     """Count the unanswered sentences that `open_samples` lists."""
     query = select(func.count()).select_from(SampledSentence).join(Scan)
-    query = query.where(~SampledSentence.answered, *_is_sampled(model, since))
+    query = query.where(~SampledSentence.answered, *_is_sampled(reach, model, since))
     return session.scalar(query) or 0
 
 
 def sampled_scans(
-    session: Session, model: tuple[str, str], *, since: datetime, limit: int
+    session: Session, reach: Reach, model: tuple[str, str], *, since: datetime, limit: int
 ) -> Sequence[Scan]:
-    """Return up to `limit` scans by a model that have a sample, newest first."""
-    query = select(Scan).where(*_is_sampled(model, since))
+    """Return up to `limit` scans in reach by a model that have a sample, newest first."""
+    query = select(Scan).where(*_is_sampled(reach, model, since))
     return session.scalars(
         query.order_by(Scan.created_at.desc(), Scan.id.desc()).limit(limit)
     ).all()
@@ -121,8 +122,8 @@ def _answered_spans(session: Session, scan: Mapping[str, Any]) -> set[tuple[int,
     return {(start, end) for start, end in session.execute(query)}
 
 
-def _is_sampled(model: tuple[str, str], since: datetime) -> list[ColumnElement[bool]]:
-    """Conditions on scans: by this model, with a sample, and the last such scan of their document."""
+def _is_sampled(reach: Reach, model: tuple[str, str], since: datetime) -> list[ColumnElement[bool]]:
+    """Conditions on scans: in reach, by this model, with a sample, the last such of their document."""
     name, version = model
     is_later = (
         _other.document_id == Scan.document_id,
@@ -133,6 +134,7 @@ def _is_sampled(model: tuple[str, str], since: datetime) -> list[ColumnElement[b
         | ((_other.created_at == Scan.created_at) & (_other.id > Scan.id)),
     )
     return [
+        *scans_of(reach),
         Scan.n_unflagged.is_not(None),
         Scan.created_at >= since,
         Scan.model_name == name,

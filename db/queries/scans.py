@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from db.queries.pages import Position, newest_first
+from db.queries.reach import Reach, is_by_index, scan_in_reach, scans_of
 from db.tables import Base, Finding, Scan
 
 _other = aliased(Finding)
@@ -71,9 +72,9 @@ def add_scan(
         connection.execute(_INSERT_FINDING, batch)
 
 
-def get_scan(session: Session, scan_id: UUID, user_id: UUID | None) -> Scan | None:
-    """Return a user's scan, or anyone's if `user_id` is None; None for another user's scan."""
-    return session.scalar(select(Scan).where(Scan.id == scan_id, *_owned_by(user_id)))
+def get_scan(session: Session, scan_id: UUID, reach: Reach) -> Scan | None:
+    """Return a scan; None if it is not in reach."""
+    return session.scalar(select(Scan).where(Scan.id == scan_id, *scan_in_reach(reach)))
 
 
 def scan_by_key(session: Session, user_id: UUID, key: str) -> Scan | None:
@@ -94,33 +95,33 @@ def newest_of_model(
 
 def list_scans(
     session: Session,
-    user_id: UUID | None,
+    reach: Reach,
     filters: ScanFilter | None = None,
     *,
     limit: int,
     after: Position | None = None,
 ) -> Sequence[Scan]:
-    """Return up to `limit` scans of a user, or of everyone if None, after the position `after`.
+    """Return up to `limit` scans in reach, after the position `after`.
 
     Newest first: by created_at, then by id.
     """
-    return _scans(session, _newest_ids(user_id, filters, after=after).limit(limit))
+    return _scans(session, _newest_ids(reach, filters, after=after).limit(limit))
 
 
 def list_scans_page(
     session: Session,
-    user_id: UUID | None,
+    reach: Reach,
     filters: ScanFilter | None = None,
     *,
     limit: int,
     offset: int,
 ) -> Sequence[Scan]:
     """Return up to `limit` scans, newest first, past the first `offset`."""
-    return _scans(session, _newest_ids(user_id, filters).limit(limit).offset(offset))
+    return _scans(session, _newest_ids(reach, filters).limit(limit).offset(offset))
 
 
 def count_scans(
-    session: Session, user_id: UUID | None, filters: ScanFilter | None = None, *, at_most: int
+    session: Session, reach: Reach, filters: ScanFilter | None = None, *, at_most: int
 ) -> Total:
     """Count the scans that match a filter among the newest `at_most` in its created range.
 
@@ -129,7 +130,7 @@ def count_scans(
     """
     filters = filters or ScanFilter()
     created = ScanFilter(created_from=filters.created_from, created_before=filters.created_before)
-    newest = _newest_ids(user_id, created).limit(at_most + 1).subquery("newest")
+    newest = _newest_ids(reach, created).limit(at_most + 1).subquery("newest")
     n_newest = session.scalar(select(func.count()).select_from(newest)) or 0
     n, narrowing = n_newest, _narrowing(filters)
     if narrowing:
@@ -191,13 +192,13 @@ def is_label_stored(session: Session, label: Label, key: str) -> bool:
 
 
 def _newest_ids(
-    user_id: UUID | None, filters: ScanFilter | None, *, after: Position | None = None
+    reach: Reach, filters: ScanFilter | None, *, after: Position | None = None
 ) -> Select[UUID]:
     """Return the query for the ids of the scans that match; the caller limits it."""
     filters = filters or ScanFilter()
-    index = NEWEST_FIRST_OF_ALL if user_id is None else NEWEST_FIRST
-    query = select(Scan.id).where(*_in_range(user_id, filters), *_narrowing(filters))
-    for dialect in ("mysql", "mariadb"):
+    index = NEWEST_FIRST_OF_ALL if reach.is_everyones else NEWEST_FIRST
+    query = select(Scan.id).where(*_in_range(reach, filters), *_narrowing(filters))
+    for dialect in ("mysql", "mariadb") if is_by_index(reach) else ():
         # MariaDB ignores LIMIT when it chooses a plan: unforced, it reads from the newest scan up to a cursor
         # or a date, or all findings of a label in the whole table to sort their scans.
         query = query.with_hint(Scan, f"FORCE INDEX ({index})", dialect)
@@ -212,12 +213,8 @@ def _scans(session: Session, ids: Select[UUID]) -> Sequence[Scan]:
     return sorted(scans, key=lambda scan: (scan.created_at, scan.id), reverse=True)
 
 
-def _owned_by(user_id: UUID | None) -> list[ColumnElement[bool]]:
-    return [] if user_id is None else [Scan.user_id == user_id]
-
-
-def _in_range(user_id: UUID | None, filters: ScanFilter) -> list[ColumnElement[bool]]:
-    conditions = _owned_by(user_id)
+def _in_range(reach: Reach, filters: ScanFilter) -> list[ColumnElement[bool]]:
+    conditions = scans_of(reach)
     if filters.created_from is not None:
         conditions.append(Scan.created_at >= filters.created_from)
     if filters.created_before is not None:

@@ -23,6 +23,7 @@ from db.tables.roles import (
 from db.tables.samples import SampledSentence
 from db.tables.scans import Finding, Scan, Source
 from db.tables.settings import UserSettings
+from db.tables.teams import DocumentShare, ScanShare, Team, TeamMember, WorkSessionShare
 from db.tables.transaction_markers import TransactionMarker
 from db.tables.write_probe import WriteProbe
 
@@ -42,6 +43,7 @@ __all__ = [
     "Deployment",
     "DeploymentKind",
     "Document",
+    "DocumentShare",
     "DocumentText",
     "Feedback",
     "File",
@@ -53,16 +55,20 @@ __all__ = [
     "Role",
     "SampledSentence",
     "Scan",
+    "ScanShare",
     "Scope",
     "ShadowTotal",
     "Source",
     "StoredText",
+    "Team",
+    "TeamMember",
     "TextLimit",
     "TransactionMarker",
     "User",
     "UserSettings",
     "Verdict",
     "WorkSession",
+    "WorkSessionShare",
     "WriteProbe",
     "may",
     "roles_with",

@@ -9,6 +9,7 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from marshmallow import RAISE
 
+from db.queries.teams import list_teams
 from db.queries.users import live_logins
 from db.tables import Login, Scope, User
 from service.api.current import services
@@ -20,6 +21,7 @@ from service.api.http.request_context import current_context
 from service.api.schemas.accounts import (
     LoginIn,
     LoginListOut,
+    MeOut,
     PasswordIn,
     RefreshIn,
     RegisterIn,
@@ -37,6 +39,8 @@ _REGISTRATION_CLOSED = (
     "Registration is closed. Ask an administrator for an account. The operator creates accounts with "
     "`python -m service users create EMAIL`, or opens registration with REGISTRATION=open."
 )
+_ACCOUNT = ("id", "email", "role", "created_at", "changed_at")
+_MAX_TEAMS = 100
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -86,10 +90,12 @@ def logout() -> str:
 @blueprint.get("/me")
 @blueprint.auth_required(auth)
 @key_scope(Scope.READ)
-@blueprint.output(UserOut)
+@blueprint.output(MeOut)
 @blueprint.doc(summary="Get the caller's account")
-def me() -> User:
-    return current_user()
+def me() -> dict[str, Any]:
+    user = current_user()
+    teams = services().transactions.read(list_teams, member_id=user.id, limit=_MAX_TEAMS)
+    return {**{name: getattr(user, name) for name in _ACCOUNT}, "teams": teams}
 
 
 @blueprint.put("/password")

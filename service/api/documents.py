@@ -10,6 +10,7 @@ from flask import Response
 from marshmallow import RAISE
 
 from db import tables
+from db.queries.reach import Reach
 from db.tables import Scope
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
@@ -33,12 +34,12 @@ from service.api.schemas.documents import (
     WordsQuery,
 )
 from service.api.schemas.scans import ScanHeaders, ScanOut
+from service.domain.access import in_scope, readable
 from service.domain.document_storage import missing_text_reason
 from service.domain.documents import documents
 from service.domain.documents.documents import TextRange, TextSelection
 from service.domain.documents.scores import ExplainedSentence, ScoredRange
 from service.domain.originals import original_sha256
-from service.domain.reviews.access import owner_in_scope, visible_owner
 from service.domain.scans.scans import StoredScan
 
 blueprint = APIBlueprint("documents", __name__, url_prefix="/api/v1/documents", tag="Documents")
@@ -65,15 +66,15 @@ _COLUMNS = (
 @blueprint.input(DocumentListQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(DocumentListOut)
 @blueprint.doc(
-    summary="List the caller's documents, or those that the caller may review, newest first"
+    summary="List the caller's documents, or those that the caller may read or review, newest first"
 )
 def list_documents(query: dict[str, Any]) -> Listing:
     read = services().transactions.read
-    owner_id = owner_in_scope(current_user(), query["scope"])
+    reach = in_scope(current_user(), query["scope"])
     newest_only = query["versions"] == "newest"
     return cursor_page(
         query,
-        lambda **page: read(documents.list_documents, owner_id, newest_only=newest_only, **page),
+        lambda **page: read(documents.list_documents, reach, newest_only=newest_only, **page),
         show=_summary,
     )
 
@@ -84,11 +85,12 @@ def list_documents(query: dict[str, Any]) -> Listing:
 @key_scope(Scope.READ)
 @blueprint.output(DocumentOut)
 @blueprint.doc(
-    summary="Get a document with its pages and scans; reviewers may get anyone's", responses=[304]
+    summary="Get a document of the caller's or of their teams; reviewers may get anyone's",
+    responses=[304],
 )
 def get_document(document_id: UUID) -> dict[str, Any]:
-    owner_id = _readable_owner(document_id)
-    detail = services().transactions.read(documents.get_document, owner_id, document_id)
+    reach = _reach(document_id)
+    detail = services().transactions.read(documents.get_document, reach, document_id)
     return {
         **_summary(detail.document),
         "pages": detail.pages,
@@ -107,9 +109,9 @@ def get_document(document_id: UUID) -> dict[str, Any]:
 @blueprint.output(DocumentTextOut)
 @blueprint.doc(summary="Read the text of a document by page or by offsets", responses=[304])
 def get_text(document_id: UUID, query: dict[str, Any]) -> TextRange:
-    owner_id = _readable_owner(document_id)
+    reach = _reach(document_id)
     return services().transactions.read(
-        documents.read_text, owner_id, document_id, TextSelection(**query)
+        documents.read_text, reach, document_id, TextSelection(**query)
     )
 
 
@@ -125,8 +127,8 @@ def get_text(document_id: UUID, query: dict[str, Any]) -> TextRange:
     responses=[501, 502],
 )
 def get_scores(document_id: UUID, query: dict[str, Any]) -> ScoredRange:
-    owner_id = _readable_owner(document_id)
-    return services().document_scores.score(owner_id, document_id, **query)
+    reach = _reach(document_id)
+    return services().document_scores.score(reach, document_id, **query)
 
 
 @blueprint.get("/<uuid:document_id>/words")
@@ -138,8 +140,8 @@ def get_scores(document_id: UUID, query: dict[str, Any]) -> ScoredRange:
     summary="Explain a sentence's score for a risk type by its words", responses=[501, 502]
 )
 def get_words(document_id: UUID, query: dict[str, Any]) -> ExplainedSentence:
-    owner_id = _readable_owner(document_id)
-    return services().document_scores.explain(owner_id, document_id, **query)
+    reach = _reach(document_id)
+    return services().document_scores.explain(reach, document_id, **query)
 
 
 @blueprint.get("/<uuid:document_id>/original")
@@ -149,8 +151,8 @@ def get_words(document_id: UUID, query: dict[str, Any]) -> ExplainedSentence:
     summary="Download the original of a document, or the part that Range names", responses=BYTES
 )
 def get_original(document_id: UUID) -> Response:
-    owner_id = _readable_owner(document_id)
-    document = services().transactions.read(documents.find_document, owner_id, document_id)
+    reach = _reach(document_id)
+    document = services().transactions.read(documents.find_document, reach, document_id)
     return download(
         lambda start, end: services().originals.open(document, start=start, end=end),
         size_bytes=document.size_bytes,
@@ -199,14 +201,13 @@ def delete_document(document_id: UUID, query: dict[str, str]) -> str:
     return ""
 
 
-def _readable_owner(document_id: UUID) -> UUID | None:
-    """Return the caller as the only owner to look for; None for reviewers, whose read is recorded first."""
+def _reach(document_id: UUID) -> Reach:
+    """Return the caller's reach, after recording the read of another's document."""
     user, parts = current_user(), services()
-    owner_id = visible_owner(user)
-    if owner_id is None:
-        document = parts.transactions.read(documents.find_document, None, document_id)
-        parts.foreign_reads.store(user.id, document.user_id, "document", document_id)
-    return owner_id
+    reach = readable(user)
+    document = parts.transactions.read(documents.find_document, reach, document_id)
+    parts.foreign_reads.store(user.id, document.user_id, "document", document_id)
+    return reach
 
 
 def _summary(document: tables.Document) -> dict[str, Any]:

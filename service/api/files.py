@@ -17,11 +17,12 @@ from service.api.http.downloads import BYTES, download
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
 from service.api.http.problem_document import problem
+from service.api.http.session_reads import read_session
 from service.api.http.uploads import scan_options, upload
 from service.api.schemas.fields import CursorQuery
 from service.api.schemas.files import FileIn, FileListOut, FileOut, SessionScanIn, SessionScanOut
 from service.domain.file_scans import FileScan, FileStatus
-from service.domain.files.files import choose_files
+from service.domain.files.files import choose_files, require_file
 from service.domain.files.files import list_files as list_page
 
 blueprint = APIBlueprint("files", __name__, url_prefix="/api/v1/sessions", tag="Files")
@@ -45,8 +46,8 @@ def add_file(session_id: UUID, body: dict[str, Any]) -> tuple[File, int, dict[st
 @blueprint.output(FileListOut)
 @blueprint.doc(summary="List the files of a session, newest first")
 def list_files(session_id: UUID, query: dict[str, Any]) -> Listing:
-    user_id, read = current_user().id, services().transactions.read
-    return cursor_page(query, lambda **page: read(list_page, user_id, session_id, **page))
+    reach, read = read_session(session_id), services().transactions.read
+    return cursor_page(query, lambda **page: read(list_page, reach, session_id, **page))
 
 
 @blueprint.get("/<uuid:session_id>/files/<uuid:file_id>")
@@ -55,7 +56,7 @@ def list_files(session_id: UUID, query: dict[str, Any]) -> Listing:
 @blueprint.output(FileOut)
 @blueprint.doc(summary="Get name, type and size of a file")
 def get_file(session_id: UUID, file_id: UUID) -> File:
-    return services().files.get(current_user().id, file_id, work_session_id=session_id)
+    return _readable_file(session_id, file_id)
 
 
 @blueprint.get("/<uuid:session_id>/files/<uuid:file_id>/content")
@@ -64,7 +65,8 @@ def get_file(session_id: UUID, file_id: UUID) -> File:
 @blueprint.doc(summary="Download a file, or the part that Range names", responses=BYTES)
 def download_file(session_id: UUID, file_id: UUID) -> Response:
     files = services().files
-    file = files.get(current_user().id, file_id, work_session_id=session_id)
+    file = _readable_file(session_id, file_id)
+    services().foreign_reads.store(current_user().id, file.user_id, "file", file_id)
     return download(
         lambda start, end: files.open(file, start=start, end=end),
         size_bytes=file.size_bytes,
@@ -106,6 +108,11 @@ def scan_session(session_id: UUID, body: dict[str, Any]) -> dict[str, Any]:
 def delete_file(session_id: UUID, file_id: UUID) -> str:
     services().files.delete(current_user().id, session_id, file_id)
     return ""
+
+
+def _readable_file(session_id: UUID, file_id: UUID) -> File:
+    reach = read_session(session_id)
+    return services().transactions.read(require_file, reach, file_id, session_id)
 
 
 def _file_scan(result: FileScan) -> dict[str, Any]:

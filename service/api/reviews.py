@@ -23,8 +23,8 @@ from service.api.schemas.reviews import (
     SummaryOut,
     SummaryQuery,
 )
+from service.domain.access import in_scope, judgeable
 from service.domain.reviews import queue, recall
-from service.domain.reviews.access import owner_in_scope
 from service.domain.reviews.queue import QueueItem, QueueKind, Summary
 from service.nlp.taxonomy import Taxonomy
 
@@ -56,7 +56,7 @@ def get_queue(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.doc(summary="Compare the verdicts of different users, by category", responses=[403])
 def get_agreement() -> dict[str, Any]:
     taxonomy = services().taxonomy
-    rows = services().transactions.read(queue.agreement)
+    rows = services().transactions.read(queue.agreement, judgeable(current_user()))
     titled = [(row, taxonomy.category_title(row.category, None)) for row in rows]
     return {
         "items": [
@@ -80,8 +80,8 @@ def get_agreement() -> dict[str, Any]:
 @blueprint.output(SummaryOut)
 @blueprint.doc(summary="Count findings by day and category, and those without a verdict")
 def get_summary(query: dict[str, Any]) -> Summary:
-    owner_id = owner_in_scope(current_user(), query["scope"])
-    return services().transactions.read(queue.summary, owner_id, n_days=query["days"])
+    reach = in_scope(current_user(), query["scope"])
+    return services().transactions.read(queue.summary, reach, n_days=query["days"])
 
 
 @blueprint.get("/sample")
@@ -95,7 +95,11 @@ def get_summary(query: dict[str, Any]) -> Summary:
 )
 def get_sample(query: dict[str, int]) -> dict[str, Any]:
     sample = services().transactions.read(
-        recall.open_sample, _serving(), n_days=query["days"], limit=query["per_page"]
+        recall.open_sample,
+        judgeable(current_user()),
+        _serving(),
+        n_days=query["days"],
+        limit=query["per_page"],
     )
     return {"items": [_sample_fields(*row) for row in sample.items], "n_open": sample.n_open}
 
@@ -111,7 +115,7 @@ def get_sample(query: dict[str, int]) -> dict[str, Any]:
 )
 def get_recall(query: dict[str, int]) -> dict[str, Any]:
     estimate = services().transactions.read(
-        recall.estimate_recall, _serving(), n_days=query["days"]
+        recall.estimate_recall, judgeable(current_user()), _serving(), n_days=query["days"]
     )
     return {"model": "/".join(_serving()), **asdict(estimate)}
 

@@ -33,7 +33,7 @@ from service.api.schemas.scans import (
     ScanOut,
     StoredScanIn,
 )
-from service.domain.reviews.access import owner_in_scope, visible_owner
+from service.domain.access import in_scope, readable
 from service.domain.scans import scans
 from service.domain.scans.changes import compare
 from service.domain.scans.scans import StoredScan
@@ -95,12 +95,14 @@ def create_scan(headers: dict[str, str], body: dict[str, Any]) -> tuple[StoredSc
 @key_scope(Scope.READ)
 @blueprint.input(ScanListQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(ScanListOut)
-@blueprint.doc(summary="List the caller's scans, or those that the caller may review, newest first")
+@blueprint.doc(
+    summary="List the caller's scans, or those that the caller may read or review, newest first"
+)
 def list_scans(query: dict[str, Any]) -> Listing:
     by_cursor = "cursor" in query
     page = services().transactions.read(
         scans.list_scans,
-        owner_in_scope(current_user(), query["scope"]),
+        in_scope(current_user(), query["scope"]),
         ScanFilter(**{name: query.get(name) for name in _FILTERS}),
         per_page=query["per_page"],
         taxonomy=services().taxonomy,
@@ -122,11 +124,14 @@ def list_scans(query: dict[str, Any]) -> Listing:
 @blueprint.auth_required(auth)
 @key_scope(Scope.READ)
 @blueprint.output(ScanDetailOut)
-@blueprint.doc(summary="Get a scan; reviewers may get anyone's", responses=[304])
+@blueprint.doc(
+    summary="Get a scan of the caller's or of their teams; reviewers may get anyone's",
+    responses=[304],
+)
 def get_scan(scan_id: UUID) -> StoredScan:
     user = current_user()
     stored = services().transactions.read(
-        scans.get_scan, visible_owner(user), scan_id, taxonomy=services().taxonomy
+        scans.get_scan, readable(user), scan_id, taxonomy=services().taxonomy
     )
     services().foreign_reads.store(user.id, stored.scan.user_id, "scan", scan_id)
     return stored
@@ -158,13 +163,15 @@ def get_changes(scan_id: UUID, query: dict[str, Any]) -> Listing:
     per_page = query["per_page"]
     changes = services().transactions.read(
         compare,
-        visible_owner(current_user()),
+        readable(current_user()),
         scan_id,
         since_id=query.get("since"),
         after_n=query["after"],
         limit=per_page + 1,
         segmenter=services().pipeline.segmenter,
     )
+    owner_id = changes.scan.user_id
+    services().foreign_reads.store(current_user().id, owner_id, "scan", scan_id)
     items, last = split_page(changes.findings, per_page)
     fields = {name: getattr(changes, name) for name in _CHANGES}
     return listing(items, "after", last.n if last else None, **fields)

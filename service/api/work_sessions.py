@@ -8,17 +8,24 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from marshmallow import RAISE
 
+from db.queries.reach import own, shared
 from db.tables import Scope
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, encode_cursor, listing, position, split_page
-from service.api.schemas.fields import CursorQuery
-from service.api.schemas.files import WorkSessionIn, WorkSessionListOut, WorkSessionOut
+from service.api.http.session_reads import read_session
+from service.api.schemas.files import (
+    WorkSessionIn,
+    WorkSessionListOut,
+    WorkSessionListQuery,
+    WorkSessionOut,
+)
 from service.domain.files import work_sessions
 from service.domain.files.work_sessions import WorkSessionView
 
 blueprint = APIBlueprint("work_sessions", __name__, url_prefix="/api/v1/sessions", tag="Files")
+_SCOPES = {"own": own, "team": shared}
 
 
 @blueprint.post("")
@@ -40,15 +47,15 @@ def create_session(body: dict[str, str]) -> tuple[WorkSessionView, int, dict[str
 @blueprint.get("")
 @blueprint.auth_required(auth)
 @key_scope(Scope.READ)
-@blueprint.input(CursorQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.input(WorkSessionListQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(WorkSessionListOut)
-@blueprint.doc(summary="List the caller's sessions, newest first")
+@blueprint.doc(summary="List the caller's sessions, or those of their teams, newest first")
 def list_sessions(query: dict[str, Any]) -> Listing:
     per_page = query["per_page"]
     rows, last = split_page(
         services().transactions.read(
             work_sessions.list_page,
-            current_user().id,
+            _SCOPES[query["scope"]](current_user().id),
             limit=per_page + 1,
             after=position(query),
         ),
@@ -64,7 +71,8 @@ def list_sessions(query: dict[str, Any]) -> Listing:
 @blueprint.output(WorkSessionOut)
 @blueprint.doc(summary="Get a session")
 def get_session(session_id: UUID) -> WorkSessionView:
-    return services().transactions.read(work_sessions.get, current_user().id, session_id)
+    reach = read_session(session_id)
+    return services().transactions.read(work_sessions.get, reach, session_id)
 
 
 @blueprint.put("/<uuid:session_id>")

@@ -15,6 +15,7 @@ from service.cli.files import files
 from service.cli.messages import error_message
 from service.cli.models import models
 from service.cli.scan import scan
+from service.cli.teams import teams
 from service.cli.users import users
 from service.config import settings
 from service.errors import RiskscanError
@@ -47,5 +48,5 @@ def serve() -> None:
     serve_until_signal(settings.load())
 
 
-for command in (scan, feedback, files, models, users, audit, blocks, db, check):
+for command in (scan, feedback, files, models, users, teams, audit, blocks, db, check):
     main.add_command(command)

@@ -14,6 +14,7 @@ from service.domain.blocks import Blocks
 from service.domain.foreign_reads import ForeignReads
 from service.domain.rate_limits import RateLimit
 from service.domain.shared_services import SharedServices
+from service.domain.teams.teams import Teams
 
 
 class PeopleServices(SharedServices):
@@ -45,6 +46,10 @@ class PeopleServices(SharedServices):
     @cached_property
     def blocks(self) -> Blocks:
         return Blocks(self.transactions)
+
+    @cached_property
+    def teams(self) -> Teams:
+        return Teams(self.transactions)
 
     @cached_property
     def foreign_reads(self) -> ForeignReads:

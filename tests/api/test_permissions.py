@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field, replace
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -11,15 +11,29 @@ from service.domain.audit import Actor
 from service.domain.blocks import NewBlock
 from tests.api.reviewing import TEXT, judge, missed_body
 
-CALLERS = ("nobody", "user", "reviewer", "analyst", "auditor", "admin", "owner")
-"""`owner` is an ordinary user: the scan, document, feedback, session, file, log-in in a path are theirs."""
+CALLERS = (
+    "nobody",
+    "user",
+    "team-reviewer",
+    "reviewer",
+    "instructor",
+    "analyst",
+    "auditor",
+    "admin",
+    "owner",
+)
+"""`owner` is an ordinary user: the scan, document, feedback, session, file, log-in in a path are theirs.
+
+The owner shares none of it; tests/api/test_teams.py has what members of teams may do.
+"""
 
 
 @dataclass(frozen=True)
 class Access:
     """The callers that a route lets in; it answers `refusal` to other accounts and `stranger` to nobody.
 
-    `scope` is what an API key needs; without one, the route needs a log-in.
+    `scope` is what an API key needs; without one, the route needs a log-in. `blind` are those who may use the
+    route, but do not see the object: it answers 404.
     """
 
     callers: frozenset
@@ -29,6 +43,7 @@ class Access:
     scope: str | None = None
     files: dict | None = None
     query: dict = field(default_factory=dict)
+    blind: tuple = ()
 
     def request(self):
         """Return the arguments of the request: its query, and its JSON or a form with a file."""
@@ -42,14 +57,15 @@ def to(*callers, **rest):
 
 ANYONE = to(*CALLERS)
 TO_OWN_FORMS = Access(frozenset(), refusal=403, stranger=403)
-ACCOUNTS = to("user", "reviewer", "analyst", "auditor", "admin", "owner")
+ACCOUNTS = to(*CALLERS[1:])
 ADMINS = to("admin", scope="admin")
 ANALYSTS = to("analyst", "admin", scope="admin")
 AUDITORS = to("auditor", "admin", scope="admin")
 OWNER = to("owner", refusal=404)
 REVIEWING = ("owner", "reviewer", "admin")
 READERS = to(*REVIEWING, refusal=404, scope="read")
-REVIEWERS = to("reviewer", "admin", scope="review")
+REVIEWERS = to("team-reviewer", "reviewer", "admin", scope="review")
+SAMPLE_REVIEWERS = to("reviewer", "admin", scope="review", blind=("team-reviewer",))
 JUDGES = to(*REVIEWING, refusal=404, scope="review")
 
 ACCOUNT = "/api/v1/users/<uuid:user_id>"
@@ -60,6 +76,7 @@ FILE = f"{SESSION}/files/<uuid:file_id>"
 FORM = {"file": ("a.txt", b"a")}
 DOCUMENT = "/api/v1/documents/<uuid:document_id>"
 RANGE = {"start": 0, "end": 9}
+TEAM = "/api/v1/teams/<uuid:team_id>"
 VERDICT = f"{SCAN}/findings/<int:n>/feedback"
 TABLE = {
     ("GET", "/"): ANYONE,
@@ -136,9 +153,26 @@ TABLE = {
     ("GET", FILE): replace(OWNER, scope="read"),
     ("GET", f"{FILE}/content"): replace(OWNER, scope="read"),
     ("DELETE", FILE): replace(OWNER, scope="delete"),
+    **{
+        (method, f"{place}/teams{team}"): replace(OWNER, scope=scope)
+        for place in (DOCUMENT, SCAN, SESSION)
+        for method, team, scope in (
+            ("GET", "", "read"),
+            ("PUT", "/<uuid:team_id>", "scan"),
+            ("DELETE", "/<uuid:team_id>", "scan"),
+        )
+    },
+    ("GET", "/api/v1/teams"): replace(ACCOUNTS, scope="read"),
+    ("POST", "/api/v1/teams"): ADMINS,
+    ("GET", TEAM): ADMINS,
+    ("PUT", TEAM): ADMINS,
+    ("DELETE", TEAM): ADMINS,
+    ("GET", f"{TEAM}/members"): ADMINS,
+    ("PUT", f"{TEAM}/members/<uuid:user_id>"): ADMINS,
+    ("DELETE", f"{TEAM}/members/<uuid:user_id>"): ADMINS,
     ("GET", "/api/v1/reviews/queue"): REVIEWERS,
-    ("PUT", f"{SCAN}/samples/<int:n>/feedback"): replace(REVIEWERS, body={"risk_types": []}),
-    ("DELETE", f"{SCAN}/samples/<int:n>/feedback"): REVIEWERS,
+    ("PUT", f"{SCAN}/samples/<int:n>/feedback"): replace(SAMPLE_REVIEWERS, body={"risk_types": []}),
+    ("DELETE", f"{SCAN}/samples/<int:n>/feedback"): SAMPLE_REVIEWERS,
     ("GET", "/api/v1/reviews/sample"): REVIEWERS,
     ("GET", "/api/v1/reviews/recall"): REVIEWERS,
     ("GET", "/api/v1/reviews/agreement"): REVIEWERS,
@@ -173,8 +207,10 @@ def live(database_url, start_service):
 
 @pytest.fixture
 def accounts(new_user, new_account):
-    roles = ("reviewer", "analyst", "auditor", "admin")
-    return {role: new_account(role) for role in roles} | {"user": new_user(), "owner": new_user()}
+    return {role: new_account(role) for role in CALLERS[2:-1]} | {
+        "user": new_user(),
+        "owner": new_user(),
+    }
 
 
 @pytest.fixture
@@ -188,9 +224,20 @@ def new_places(live, accounts):
         block = live.services.blocks.add(new, actor=Actor(account.id))
         live.services.audit_seals.seal()
         own = {"<uuid:user_id>": str(account.id), "<uuid:block_id>": str(block.id)}
-        return {**add_places(accounts), **own}
+        places = {**add_places(accounts), **own}
+        return {**places, "<uuid:team_id>": add_team(live.services, places, accounts["owner"])}
 
     return add
+
+
+def add_team(services, places, owner):
+    """Add a team of the owner and of the account in the places, in which everything is shared."""
+    team_id = services.teams.create(str(uuid4()), actor=Actor()).id
+    for user_id in (owner.id, places["<uuid:user_id>"]):
+        services.teams.add_member(team_id, UUID(user_id), actor=Actor())
+    for place in (DOCUMENT, SCAN, SESSION):
+        owner.http.put(f"{filled(place, places)}/teams/{team_id}").raise_for_status()
+    return str(team_id)
 
 
 def add_places(accounts):
@@ -227,6 +274,8 @@ def filled(path, places):
 
 
 def expected_refusal(name, access):
+    if name in access.blind:
+        return 404
     return (
         None if name in access.callers else access.stranger if name == "nobody" else access.refusal
     )

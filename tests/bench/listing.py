@@ -12,6 +12,7 @@ from sqlalchemy import Engine, create_engine, event, select, text
 from sqlalchemy.orm import Session
 
 from db.queries import scans as queries
+from db.queries.reach import own
 from db.tables import User
 from service.api.http.pagination import encode_cursor
 from service.domain.limits import COUNTED_SCANS
@@ -101,7 +102,7 @@ def _positions(engine, user_id, n):
     positions = {_WAYS[0]: None}
     with Session(engine) as session:
         for way, offset in zip(_WAYS[1:], (_PER_PAGE - 1, n // 2), strict=True):
-            [last] = queries.list_scans_page(session, user_id, limit=1, offset=offset)
+            [last] = queries.list_scans_page(session, own(user_id), limit=1, offset=offset)
             positions[way] = (last.created_at, last.id)
     return positions
 
@@ -132,12 +133,12 @@ def _plans(account):
     engine, user_id, limit = account.engine, account.user_id, _PER_PAGE + 1
     plans = {
         way: _explain(
-            engine, lambda s, at=at: queries.list_scans(s, user_id, limit=limit, after=at)
+            engine, lambda s, at=at: queries.list_scans(s, own(user_id), limit=limit, after=at)
         )
         for way, at in account.positions.items()
     }
     plans[_TOTAL] = _explain(
-        engine, lambda s: queries.count_scans(s, user_id, at_most=COUNTED_SCANS)
+        engine, lambda s: queries.count_scans(s, own(user_id), at_most=COUNTED_SCANS)
     )
     return plans
 

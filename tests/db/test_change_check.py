@@ -7,9 +7,11 @@ from sqlalchemy import text
 
 from db.engines import open_unpooled_engine
 from db.migrations.checks import change_check
+from db.tables import Role
+from db.tables.base import one_of
 
-BEFORE = "role IN ('user', 'reviewer', 'analyst', 'auditor', 'admin')"
-AFTER = "role IN ('user', 'reviewer', 'analyst', 'auditor', 'admin', 'guest')"
+BEFORE = one_of("role", Role)
+AFTER = BEFORE.replace(")", ", 'guest')")
 ADD = text(
     "INSERT INTO users (id, email, password_hash, role, created_at) "
     "VALUES ('0190a5f0000070008000000000000001', 'a@corp.local', 'x', 'guest', '2026-11-01 00:00:00')"

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import event, insert, text
 
 from db.queries import audit, scans
+from db.queries.reach import EVERYONE, own
 from db.tables import AuditEvent, Finding, Scan
 from tests.db.conftest import add_user, finding, scan_values
 
@@ -62,14 +63,14 @@ def plan(database, query):
 
 
 def middle(database, owner):
-    [scan] = database.run(lambda s: scans.list_scans_page(s, owner.id, limit=1, offset=10))
+    [scan] = database.run(lambda s: scans.list_scans_page(s, own(owner.id), limit=1, offset=10))
     return scan.created_at, scan.id
 
 
 def test_list_scans_by_position_lists_every_scan_once(database, owner):
     seen, after = [], None
     while page := database.run(
-        lambda s, after=after: scans.list_scans(s, owner.id, limit=15, after=after)
+        lambda s, after=after: scans.list_scans(s, own(owner.id), limit=15, after=after)
     ):
         seen += [(scan.created_at, scan.id) for scan in page]
         after = seen[-1]
@@ -79,20 +80,20 @@ def test_list_scans_by_position_lists_every_scan_once(database, owner):
 
 def test_list_scans_page_is_the_same_as_by_position(database, owner):
     after = middle(database, owner)
-    by_position = database.run(lambda s: scans.list_scans(s, owner.id, limit=20, after=after))
-    by_offset = database.run(lambda s: scans.list_scans_page(s, owner.id, limit=20, offset=11))
+    by_position = database.run(lambda s: scans.list_scans(s, own(owner.id), limit=20, after=after))
+    by_offset = database.run(lambda s: scans.list_scans_page(s, own(owner.id), limit=20, offset=11))
     assert [scan.id for scan in by_position] == [scan.id for scan in by_offset]
 
 
 def test_list_scans_first_page_reads_the_index_in_order(database, owner):
-    explained = plan(database, lambda s: scans.list_scans(s, owner.id, limit=20))
+    explained = plan(database, lambda s: scans.list_scans(s, own(owner.id), limit=20))
     assert "ix_scans_user_id_created_at_id" in explained
     assert not any(word in explained for word in SORTS)
 
 
 def test_list_scans_after_a_position_reads_the_index_in_order(database, owner):
     after = middle(database, owner)
-    explained = plan(database, lambda s: scans.list_scans(s, owner.id, limit=20, after=after))
+    explained = plan(database, lambda s: scans.list_scans(s, own(owner.id), limit=20, after=after))
     assert "ix_scans_user_id_created_at_id" in explained
     assert not any(word in explained for word in SORTS)
 
@@ -113,7 +114,7 @@ FILTERS = [
 def test_list_scans_of_one_filter_reads_the_index_in_order(database, owner, chosen):
     only = scans.ScanFilter(**chosen)
     explained = plan(
-        database, lambda s: scans.list_scans_page(s, owner.id, only, limit=20, offset=0)
+        database, lambda s: scans.list_scans_page(s, own(owner.id), only, limit=20, offset=0)
     )
     assert "ix_scans_user_id_created_at_id" in explained
     assert not any(word in explained for word in SORTS)
@@ -148,7 +149,9 @@ def test_list_scans_of_a_large_account_reads_the_index_by_range_in_order(
     for position in (None, after):
         explained = plan(
             database,
-            lambda s, at=position: scans.list_scans(s, large_account.id, only, limit=20, after=at),
+            lambda s, at=position: scans.list_scans(
+                s, own(large_account.id), only, limit=20, after=at
+            ),
         )
         assert "ix_scans_user_id_created_at_id" in explained
         assert not any(word in explained for word in SORTS)
@@ -159,7 +162,7 @@ def test_list_scans_of_a_large_account_reads_the_index_by_range_in_order(
 
 def test_list_scans_of_everyone_lists_every_scan_once(database, owner):
     after = middle(database, owner)
-    listed = database.run(lambda s: scans.list_scans(s, None, limit=300, after=after))
+    listed = database.run(lambda s: scans.list_scans(s, EVERYONE, limit=300, after=after))
     places = [(scan.created_at, scan.id) for scan in listed]
     assert len(places) == 300
     assert places == sorted(set(places), reverse=True)
@@ -173,7 +176,7 @@ def test_list_scans_of_everyone_reads_their_index_in_order(database, owner, chos
     only = scans.ScanFilter(**chosen)
     for position in (None, middle(database, owner)):
         explained = plan(
-            database, lambda s, at=position: scans.list_scans(s, None, only, limit=20, after=at)
+            database, lambda s, at=position: scans.list_scans(s, EVERYONE, only, limit=20, after=at)
         )
         assert "ix_scans_created_at_id" in explained
         assert not any(word in explained for word in SORTS)
@@ -184,7 +187,9 @@ def test_list_scans_of_everyone_reads_their_index_in_order(database, owner, chos
 @pytest.mark.parametrize("chosen", FILTERS, ids=lambda chosen: next(iter(chosen)))
 def test_list_scans_of_everyone_with_a_filter_sorts_nothing(database, chosen):
     only = scans.ScanFilter(**chosen)
-    explained = plan(database, lambda s: scans.list_scans_page(s, None, only, limit=20, offset=0))
+    explained = plan(
+        database, lambda s: scans.list_scans_page(s, EVERYONE, only, limit=20, offset=0)
+    )
     assert "ix_scans_created_at_id" in explained
     assert not any(word in explained for word in SORTS)
 

@@ -7,6 +7,7 @@ import uuid_utils.compat
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from db.queries import scans
+from db.queries.reach import own
 from db.queries.scans import ScanFilter, Total
 from db.tables import User
 from tests.db.conftest import add_scan, add_user, count, finding, scan_values
@@ -15,12 +16,14 @@ REFUSED = (IntegrityError, OperationalError)  # MySQL calls a broken CHECK the l
 
 
 def list_ids(database, user, **chosen):
-    page = database.run(lambda s: scans.list_scans(s, user.id, ScanFilter(**chosen), limit=100))
+    page = database.run(
+        lambda s: scans.list_scans(s, own(user.id), ScanFilter(**chosen), limit=100)
+    )
     return [scan.id for scan in page]
 
 
 def count_scans(database, user, *chosen, at_most):
-    return database.run(lambda s: scans.count_scans(s, user.id, *chosen, at_most=at_most))
+    return database.run(lambda s: scans.count_scans(s, own(user.id), *chosen, at_most=at_most))
 
 
 def findings(database, scan, after_n=0, limit=100):
@@ -30,21 +33,21 @@ def findings(database, scan, after_n=0, limit=100):
 def test_add_scan_reads_back_whole(database, user, store_scan):
     coverage = {"pages": None, "warning": 'Zu teuer \U0001f4b8 für "uns"'}
     stored = store_scan(filename="Плän \U0001f600.pdf", coverage=coverage)
-    scan = database.run(lambda s: scans.get_scan(s, stored.id, user.id))
+    scan = database.run(lambda s: scans.get_scan(s, stored.id, own(user.id)))
     assert (scan.filename, scan.coverage) == (stored.filename, coverage)
 
 
 def test_add_scan_keeps_microseconds(database, user, store_scan):
     moment = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=UTC)
     stored = store_scan(created_at=moment)
-    scan = database.run(lambda s: scans.get_scan(s, stored.id, user.id))
+    scan = database.run(lambda s: scans.get_scan(s, stored.id, own(user.id)))
     assert scan.created_at == moment
 
 
 def test_add_scan_of_a_time_in_another_zone_is_the_same_moment(database, user, store_scan):
     moment = datetime.fromisoformat("2026-03-29T03:30:00+02:00")
     stored = store_scan(created_at=moment)
-    scan = database.run(lambda s: scans.get_scan(s, stored.id, user.id))
+    scan = database.run(lambda s: scans.get_scan(s, stored.id, own(user.id)))
     assert scan.created_at == moment
 
 
@@ -89,7 +92,7 @@ def test_scan_by_key_of_another_user_is_none(database, store_scan):
 def test_get_scan_of_another_user_is_none(database, store_scan):
     stored = store_scan()
     other = database.run(add_user)
-    assert database.run(lambda s: scans.get_scan(s, stored.id, other.id)) is None
+    assert database.run(lambda s: scans.get_scan(s, stored.id, own(other.id))) is None
 
 
 def test_add_scan_of_a_deleted_user_is_refused(database):

@@ -45,6 +45,10 @@ LATER_ROWS = [
     ("api_keys", [{**KEY, "scopes": '["scan"]', "created_at": CREATED_AT}]),
     ("work_sessions", [_SESSION]),
     ("files", [_FILE, {**_FILE, "id": KEYED, "pages": 3}]),
+    ("teams", [{"id": SCAN, "name": "Käufer", "name_key": "käufer", "created_at": CREATED_AT}]),
+    ("team_members", [{"user_id": USER, "team_id": SCAN}]),
+    ("scan_shares", [{"scan_id": SCAN, "team_id": SCAN}]),
+    ("work_session_shares", [{"work_session_id": SCAN, "team_id": SCAN}]),
     (
         "documents",
         [
@@ -76,6 +80,7 @@ LATER_ROWS = [
             }
         ],
     ),
+    ("document_shares", [{"document_id": DOCUMENT, "team_id": SCAN}]),
 ]
 
 

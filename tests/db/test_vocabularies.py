@@ -33,7 +33,7 @@ def test_check_of_the_database_lists_the_vocabulary(database, table, name):
     with database.engine.connect() as connection:
         checks = inspect(connection).get_check_constraints(table)
     [check] = [check["sqltext"] for check in checks if check["name"] == name]
-    assert re.findall(r"'(\w+)'", check) == list(VOCABULARIES[table, name])
+    assert re.findall(r"'([\w-]+)'", check) == list(VOCABULARIES[table, name])
 
 
 def test_sources_of_analyzers_are_those_of_stored_scans():

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import delete, func, insert, select, update
 
+from db.queries.reach import EVERYONE, own
 from db.queries.scans import ScanFilter, list_findings
 from db.tables import Document, DocumentText, Scan, User
 from service.domain.documents.documents import delete_document
@@ -27,10 +28,16 @@ RISKY = Submission(text=TEXT)
 def pages(transactions, user):
     """Read pages of two of the user's scans."""
 
-    def read(owner_id=user.id, *, after=None, page=1, **chosen):
+    def read(reach=None, *, after=None, page=1, **chosen):
         only = ScanFilter(**chosen)
         return transactions.read(
-            list_scans, owner_id, only, taxonomy=built_in(), per_page=2, after=after, page=page
+            list_scans,
+            reach or own(user.id),
+            only,
+            taxonomy=built_in(),
+            per_page=2,
+            after=after,
+            page=page,
         )
 
     return read
@@ -38,7 +45,7 @@ def pages(transactions, user):
 
 def test_create_stores_the_scan_with_its_findings_in_order(transactions, scans, user):
     scan = scans.create(user.id, RISKY, key=None).scan
-    stored = transactions.read(get_scan, user.id, scan.id, taxonomy=built_in()).scan
+    stored = transactions.read(get_scan, own(user.id), scan.id, taxonomy=built_in()).scan
     findings = transactions.read(list_findings, scan.id, after_n=0, limit=9)
     assert [f.risk_type for f in findings] == ["tight-budget", "aggressive-deadline"]
     assert [TEXT[f.start : f.end] for f in findings] == [f.context for f in findings]
@@ -162,8 +169,8 @@ def test_create_reports_a_stored_scan_once(scans, user, reported):
 
 def test_get_scan_of_another_owner_is_not_found(transactions, scan, add_user):
     with pytest.raises(NotFound):
-        transactions.read(get_scan, add_user().id, scan.id, taxonomy=built_in())
-    assert transactions.read(get_scan, None, scan.id, taxonomy=built_in()).scan.id == scan.id
+        transactions.read(get_scan, own(add_user().id), scan.id, taxonomy=built_in())
+    assert transactions.read(get_scan, EVERYONE, scan.id, taxonomy=built_in()).scan.id == scan.id
 
 
 def test_delete_scan_removes_it_with_its_findings_and_records_it(transactions, scan, user, events):
@@ -177,7 +184,7 @@ def test_delete_scan_removes_it_with_its_findings_and_records_it(transactions, s
 def test_delete_scan_of_another_owner_is_not_found_and_keeps_it(transactions, scan, user, add_user):
     with pytest.raises(NotFound):
         transactions.run(delete_scan, add_user().id, scan.id)
-    assert transactions.read(get_scan, user.id, scan.id, taxonomy=built_in())
+    assert transactions.read(get_scan, own(user.id), scan.id, taxonomy=built_in())
 
 
 def test_list_scans_in_pages_lists_every_scan_once_newest_first(scans, user, pages):
@@ -203,8 +210,8 @@ def test_list_scans_beyond_the_last_page_is_empty_with_the_total(scans, user, pa
 
 def test_list_scans_of_everyone_or_of_one_risk_type(scans, scan, add_user, pages):
     scans.create(add_user().id, HARMLESS, key=None)
-    assert [len(pages(owner).scans) for owner in (scan.user_id, None)] == [1, 2]
-    assert [s.id for s in pages(None, risk_type="tight-budget").scans] == [scan.id]
+    assert [len(pages(reach).scans) for reach in (own(scan.user_id), EVERYONE)] == [1, 2]
+    assert [s.id for s in pages(EVERYONE, risk_type="tight-budget").scans] == [scan.id]
 
 
 def test_list_scans_beyond_the_counting_limit_has_an_inexact_total(transactions, scan, user, pages):

@@ -48,6 +48,7 @@ PATH_PARAMETERS = {
     "login_id": "Id of one of the caller's log-ins: its `id` in the list of log-ins.",
     "user_id": "Id of an account: its `id` in the list of accounts.",
     "block_id": "Id of a block: its `id` in the list of blocks.",
+    "team_id": "Id of a team: its `id` in the list of teams.",
     "key_id": "Id of one of the caller's API keys: its `id` in the list of keys.",
     "feedback_id": "Id of the caller's own verdict or report: its `id` in the list of feedback.",
 }

@@ -80,6 +80,19 @@ class UserOut(Schema):
     updated_at = AwareDateTime(required=True, attribute="changed_at", default_timezone=UTC)
 
 
+class OwnTeamOut(Schema):
+    id = UUID(required=True)
+    name = String(required=True)
+
+
+class MeOut(UserOut):
+    teams = List(
+        Nested(OwnTeamOut),
+        required=True,
+        metadata={"description": "The newest 100; GET /api/v1/teams lists all."},
+    )
+
+
 class PasswordIn(StrictSchema):
     current_password = Text(required=True, validate=Length(1, MAX_PASSWORD_CHARS))
     new_password = Text(required=True, validate=Length(1, MAX_PASSWORD_CHARS))

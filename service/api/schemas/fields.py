@@ -134,12 +134,13 @@ def character_offset(description: str) -> Integer:
 
 
 def scope_field(noun: str) -> String:
-    """Return the parameter for whose rows a list shows; `owner_in_scope` gives its meaning."""
+    """Return the parameter for whose rows a list shows; `in_scope` gives its meaning."""
     return String(
         load_default="own",
-        validate=OneOf(["own", "reviewable"]),
+        validate=OneOf(["own", "team", "reviewable"]),
         metadata={
-            "description": f"own: the caller's {noun}. reviewable: the {noun} that the caller may review, "
-            "which are everyone's for reviewers and administrators."
+            "description": f"own: the caller's {noun}. team: the {noun} that are shared with a team of the "
+            f"caller. reviewable: the {noun} that the caller may review, which are everyone's for reviewers "
+            "and administrators, and those of both other kinds for team reviewers."
         },
     )

@@ -10,7 +10,7 @@ from apiflask import Schema
 from apiflask.fields import UUID, AwareDateTime, File, Integer, List, Nested, String
 from apiflask.validators import Length, OneOf
 
-from service.api.schemas.fields import StrictSchema, Text
+from service.api.schemas.fields import CursorQuery, StrictSchema, Text
 from service.api.schemas.problems import ProblemOut
 from service.api.schemas.scan_options import force_llm_field, option_faults, sensitivity_field
 from service.domain.file_scans import FileStatus
@@ -23,6 +23,9 @@ class WorkSessionIn(StrictSchema):
 
 class WorkSessionOut(Schema):
     id = UUID(required=True, attribute="work_session.id")
+    user_id = UUID(
+        required=True, attribute="work_session.user_id", metadata={"description": "The owner."}
+    )
     name = String(required=True, attribute="work_session.name")
     created_at = AwareDateTime(
         required=True, attribute="work_session.created_at", default_timezone=UTC
@@ -30,6 +33,16 @@ class WorkSessionOut(Schema):
     n_files = Integer(required=True)
     size_bytes = Integer(
         required=True, metadata={"description": "Of all files; equal files count each."}
+    )
+
+
+class WorkSessionListQuery(CursorQuery):
+    scope = String(
+        load_default="own",
+        validate=OneOf(["own", "team"]),
+        metadata={
+            "description": "own: the caller's sessions. team: those shared with a team of the caller."
+        },
     )
 
 

@@ -1,6 +1,6 @@
 """Use cases of stored documents: read with pages and scans, read the text, list, delete.
 
-`owner_id` is the owner whose documents alone the caller may read; None for callers who read everyone's.
+`reach` is the owner whose documents alone the caller may read; None for callers who read everyone's.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from db import tables
 from db.queries import documents as queries
+from db.queries.reach import Reach, own
 from db.tables import StoredText
 from service.domain.audit import Action, Actor, event, record
 from service.domain.document_storage import document_layout
@@ -74,19 +75,19 @@ class TextRange:
     part: str | None
 
 
-def get_document(session: Session, owner_id: UUID | None, document_id: UUID) -> DocumentDetail:
-    """Return a document with pages, newest scans and versions; NotFound if the owner has no such document."""
-    document = find_document(session, owner_id, document_id)
+def get_document(session: Session, reach: Reach, document_id: UUID) -> DocumentDetail:
+    """Return a document with pages, newest scans and versions; NotFound if it is not in reach."""
+    document = find_document(session, reach, document_id)
     pages = _pages(document, queries.list_piece_starts(session, document_id))
     scans = queries.list_document_scans(session, document_id, limit=MAX_SCANS)
-    versions = queries.list_versions(session, document.series_id, limit=MAX_VERSIONS)
+    versions = queries.list_versions(session, document.series_id, reach, limit=MAX_VERSIONS)
     version_scans = queries.newest_scans(session, [version.id for version in versions])
     return DocumentDetail(document, pages, scans, versions, version_scans)
 
 
-def find_document(session: Session, owner_id: UUID | None, document_id: UUID) -> tables.Document:
+def find_document(session: Session, reach: Reach, document_id: UUID) -> tables.Document:
     """Return a document; NotFound as in `get_document`."""
-    document = queries.get_document(session, document_id, owner_id)
+    document = queries.get_document(session, document_id, reach)
     if document is None:
         raise _not_found()
     return document
@@ -94,7 +95,7 @@ def find_document(session: Session, owner_id: UUID | None, document_id: UUID) ->
 
 def list_documents(
     session: Session,
-    owner_id: UUID | None,
+    reach: Reach,
     *,
     limit: int,
     after: tuple[datetime, UUID] | None = None,
@@ -104,13 +105,11 @@ def list_documents(
 
     With `newest_only`, only the newest version of each.
     """
-    return queries.list_documents(
-        session, owner_id, limit=limit, after=after, newest_only=newest_only
-    )
+    return queries.list_documents(session, reach, limit=limit, after=after, newest_only=newest_only)
 
 
 def read_text(
-    session: Session, owner_id: UUID | None, document_id: UUID, selection: TextSelection
+    session: Session, reach: Reach, document_id: UUID, selection: TextSelection
 ) -> TextRange:
     """Return the selected text, at most MAX_TEXT_CHARS characters of it; continue from its end.
 
@@ -118,7 +117,7 @@ def read_text(
         NotFound: no such document, or its text is not stored.
         InvalidRequest: the document has no such page, or the range begins after the text.
     """
-    document = require_text(session, owner_id, document_id)
+    document = require_text(session, reach, document_id)
     start, end = _span(document, selection)
     end = min(end, start + MAX_TEXT_CHARS)
     text = read_characters(session, document_id, start=start, end=end)
@@ -127,9 +126,9 @@ def read_text(
     return TextRange(start, start + len(text), text, page, part.name or None)
 
 
-def require_text(session: Session, owner_id: UUID | None, document_id: UUID) -> tables.Document:
+def require_text(session: Session, reach: Reach, document_id: UUID) -> tables.Document:
     """Return a document whose text is stored; NotFound with the reason if it is not."""
-    document = find_document(session, owner_id, document_id)
+    document = find_document(session, reach, document_id)
     check_text_is_stored(document)
     return document
 
@@ -141,10 +140,10 @@ def delete_document(
 
     With `all_versions`, delete its other versions too. Returns the hashes of their originals.
     """
-    document = find_document(session, user_id, document_id)
+    document = find_document(session, own(user_id), document_id)
     documents = [document]
     if all_versions:
-        documents = [*queries.list_versions(session, document.series_id)]
+        documents = [*queries.list_versions(session, document.series_id, own(user_id))]
     documents = [
         version for version in documents if queries.delete_document(session, version.id, user_id)
     ]

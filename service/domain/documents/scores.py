@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from db import tables
 from db.queries import documents as queries
+from db.queries.reach import Reach
 from service.domain.document_storage import partial_text
 from service.domain.documents.documents import require_text
 from service.domain.transactions import Transactions
@@ -81,9 +82,8 @@ class ExplainedSentence:
 class DocumentScores:
     """Scores sentences of stored texts; each method reads the database before it borrows the model.
 
-    `owner_id` is the owner whose documents alone the caller may read; None for everyone's. All methods raise
-    NotFound if there is no such document or its text is not stored, InvalidRequest if the range has no
-    sentence, NotConfigured if another service analyzes, and what analyzers raise.
+    All methods raise NotFound if the document is not in reach or its text is not stored, InvalidRequest if
+    the range has no sentence, NotConfigured if another service analyzes, and what analyzers raise.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class DocumentScores:
 
     def score(
         self,
-        owner_id: UUID | None,
+        reach: Reach,
         document_id: UUID,
         start: int,
         end: int,
@@ -103,7 +103,7 @@ class DocumentScores:
         sensitivity: Sensitivity,
     ) -> ScoredRange:
         """Score the first MAX_SENTENCES sentences that overlap start..end."""
-        near = self._read_neighbourhood(owner_id, document_id, start, end)
+        near = self._read_neighbourhood(reach, document_id, start, end)
         with self._scorer() as scorer:
             scores = scorer.score_document(near.texts(), deadline=self._deadline())[near.at]
             point, hits = scorer.operating_points[sensitivity], scorer.decide(scores, sensitivity)
@@ -121,27 +121,25 @@ class DocumentScores:
             return ScoredRange(_name(scorer), point.risk_threshold, sentences)
 
     def explain(
-        self, owner_id: UUID | None, document_id: UUID, start: int, end: int, *, risk_type: str
+        self, reach: Reach, document_id: UUID, start: int, end: int, *, risk_type: str
     ) -> ExplainedSentence:
         """Explain the score for `risk_type` of the first sentence that overlaps start..end.
 
         Raises:
             InvalidRequest: the sentence is too long, too.
         """
-        near = self._read_neighbourhood(owner_id, document_id, start, end)
+        near = self._read_neighbourhood(reach, document_id, start, end)
         with self._scorer() as scorer:
             column = scorer.taxonomy.columns[risk_type]
             why = explain(scorer, near.texts(), near.at.start, column, deadline=self._deadline())
             return ExplainedSentence(_name(scorer), *near.place(near.wanted()[0]), why)
 
     def _read_neighbourhood(
-        self, owner_id: UUID | None, document_id: UUID, start: int, end: int
+        self, reach: Reach, document_id: UUID, start: int, end: int
     ) -> _Neighbourhood:
         """Return the range's sentences; read the whole text if a long block hides where they begin."""
         for margin in (_MARGIN_CHARS, None):
-            pieces = self._transactions.read(
-                _pieces, owner_id, document_id, start, end, margin=margin
-            )
+            pieces = self._transactions.read(_pieces, reach, document_id, start, end, margin=margin)
             document = self._pipeline().segment(partial_text(pieces))
             near = _neighbourhood(document, pieces[0].start if pieces else 0, start, end)
             if near is not None:
@@ -185,14 +183,14 @@ class _Neighbourhood:
 
 def _pieces(
     session: Session,
-    owner_id: UUID | None,
+    reach: Reach,
     document_id: UUID,
     start: int,
     end: int,
     *,
     margin: int | None,
 ) -> Sequence[tables.DocumentText]:
-    require_text(session, owner_id, document_id)
+    require_text(session, reach, document_id)
     if margin is None:
         return queries.list_text(session, document_id)
     around = {"start": max(0, start - margin), "end": end + margin}

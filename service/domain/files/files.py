@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from db.error_codes import is_missing_parent
 from db.queries import files as queries
 from db.queries.pages import Position
+from db.queries.reach import Reach, own
 from db.tables import File
 from service.domain.audit import Action, Actor, event, record
 from service.domain.files import work_sessions
@@ -68,7 +69,7 @@ class Files(UserStores):
             StorageUnavailable: see FileStore; nothing was stored.
             DatabaseUnavailable: see Transactions.run.
         """
-        self._transactions.read(work_sessions.require, user_id, work_session_id)
+        self._transactions.read(work_sessions.require, own(user_id), work_session_id)
         store = self.store(user_id)
         stream = _Limited(upload.stream, self._max_bytes)
         with store.receive(stream) as incoming, store.lock():
@@ -80,7 +81,7 @@ class Files(UserStores):
 
     def get(self, user_id: UUID, file_id: UUID, *, work_session_id: UUID | None = None) -> File:
         """Return a user's file, of one work session if it is given; NotFound for another user's."""
-        return self._transactions.read(_require, user_id, file_id, work_session_id)
+        return self._transactions.read(require_file, own(user_id), file_id, work_session_id)
 
     def open(self, file: File, *, start: int = 0, end: int | None = None) -> FileRange:
         """Return the bytes of a file from `start` to `end` (exclusive); see FileStore.open."""
@@ -96,7 +97,7 @@ class Files(UserStores):
 
     def delete_work_session(self, user_id: UUID, work_session_id: UUID) -> None:
         """Delete a work session with its files, and the bytes that only these have; NotFound as in `get`."""
-        self._transactions.read(work_sessions.require, user_id, work_session_id)
+        self._transactions.read(work_sessions.require, own(user_id), work_session_id)
         store = self.store(user_id)
         with store.lock():
             unused = self._transactions.run(_delete_work_session, user_id, work_session_id)
@@ -109,11 +110,22 @@ class Files(UserStores):
 
 
 def list_files(
-    session: Session, user_id: UUID, work_session_id: UUID, *, limit: int, after: Position | None
+    session: Session, reach: Reach, work_session_id: UUID, *, limit: int, after: Position | None
 ) -> Sequence[File]:
-    """Return the files of a user's work session, newest first; NotFound for another user's."""
-    work_sessions.require(session, user_id, work_session_id)
+    """Return the files of a work session, newest first; NotFound if it is not in reach."""
+    work_sessions.require(session, reach, work_session_id)
     return queries.list_files(session, work_session_id, limit=limit, after=after)
+
+
+def require_file(
+    session: Session, reach: Reach, file_id: UUID, work_session_id: UUID | None = None
+) -> File:
+    """Return a file, of one work session if it is given; NotFound if its session is not in reach."""
+    file = queries.get_file(session, reach, file_id, work_session_id=work_session_id)
+    if file is None:
+        place = "" if work_session_id is None else " in this session"
+        raise NotFound(f"You have no file with this id{place}.")
+    return file
 
 
 def choose_files(
@@ -124,7 +136,7 @@ def choose_files(
     Raises:
         NotFound: the user has no such work session, or it has no such file.
     """
-    work_sessions.require(session, user_id, work_session_id)
+    work_sessions.require(session, own(user_id), work_session_id)
     newest_first = queries.list_files(session, work_session_id, limit=MAX_FILES)
     by_id = {file.id: file for file in reversed(newest_first)}
     if file_ids is None:
@@ -178,18 +190,8 @@ def _deleted_work_session() -> Iterator[None]:
         raise
 
 
-def _require(
-    session: Session, user_id: UUID, file_id: UUID, work_session_id: UUID | None = None
-) -> File:
-    file = queries.get_file(session, user_id, file_id, work_session_id=work_session_id)
-    if file is None:
-        place = "" if work_session_id is None else " in this session"
-        raise NotFound(f"You have no file with this id{place}.")
-    return file
-
-
 def _add_file(session: Session, new: _NewFile, quota_bytes: int) -> File:
-    work_sessions.require(session, new.user_id, new.work_session_id)
+    work_sessions.require(session, own(new.user_id), new.work_session_id)
     same = queries.same_file(session, new.work_session_id, new.stored.sha256, new.name)
     if same is not None and not new.again:
         return same
@@ -224,7 +226,7 @@ def _check_limits(session: Session, new: _NewFile, quota_bytes: int) -> None:
 
 def _delete_file(session: Session, user_id: UUID, file_id: UUID) -> Sequence[str]:
     """Delete the row; return the hashes of bytes that no row refers to any more."""
-    file = _require(session, user_id, file_id)
+    file = require_file(session, own(user_id), file_id)
     unused = queries.bytes_of_file_alone(session, file)
     queries.delete_file(session, file_id)
     _record(session, Action.FILE_DELETED, file)
@@ -233,7 +235,7 @@ def _delete_file(session: Session, user_id: UUID, file_id: UUID) -> Sequence[str
 
 def _delete_work_session(session: Session, user_id: UUID, work_session_id: UUID) -> Sequence[str]:
     """Delete the rows; return the hashes of bytes that no row refers to any more."""
-    work_session = work_sessions.require(session, user_id, work_session_id)
+    work_session = work_sessions.require(session, own(user_id), work_session_id)
     unused = queries.bytes_of_work_session_alone(session, work_session)
     n_files = queries.count_files(session, work_session_id)
     queries.delete_work_session(session, work_session_id)

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from db.queries import files as queries
 from db.queries.pages import Position
+from db.queries.reach import Reach, own
 from db.queries.users import lock_user
 from db.tables import WorkSession
 from service.domain.audit import Action, Actor, event, record
@@ -49,30 +50,30 @@ def create(session: Session, user_id: UUID, name: str, *, max_sessions: int) -> 
     return WorkSessionView(work_session)
 
 
-def require(session: Session, user_id: UUID, work_session_id: UUID) -> WorkSession:
-    """Return a user's work session; NotFound for another user's."""
-    work_session = queries.get_work_session(session, user_id, work_session_id)
+def require(session: Session, reach: Reach, work_session_id: UUID) -> WorkSession:
+    """Return a work session; NotFound if it is not in reach."""
+    work_session = queries.get_work_session(session, reach, work_session_id)
     if work_session is None:
         raise NotFound("You have no session with this id.")
     return work_session
 
 
-def get(session: Session, user_id: UUID, work_session_id: UUID) -> WorkSessionView:
-    """Return a user's work session with its totals; NotFound for another user's."""
-    return _with_totals(session, [require(session, user_id, work_session_id)])[0]
+def get(session: Session, reach: Reach, work_session_id: UUID) -> WorkSessionView:
+    """Return a work session with its totals; NotFound if it is not in reach."""
+    return _with_totals(session, [require(session, reach, work_session_id)])[0]
 
 
 def list_page(
-    session: Session, user_id: UUID, *, limit: int, after: Position | None
+    session: Session, reach: Reach, *, limit: int, after: Position | None
 ) -> Sequence[WorkSessionView]:
-    """Return a user's work sessions with their totals, newest first, past the position `after`."""
-    rows = queries.list_work_sessions(session, user_id, limit=limit, after=after)
+    """Return the work sessions in reach with their totals, newest first, past the position `after`."""
+    rows = queries.list_work_sessions(session, reach, limit=limit, after=after)
     return _with_totals(session, rows)
 
 
 def rename(session: Session, user_id: UUID, work_session_id: UUID, name: str) -> WorkSessionView:
     """Change the name of a user's work session; NotFound for another user's."""
-    work_session = require(session, user_id, work_session_id)
+    work_session = require(session, own(user_id), work_session_id)
     work_session.name = name
     session.flush()
     _record(session, Action.WORK_SESSION_RENAMED, user_id, work_session_id)

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import combinations
-from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from db import tables
 from db.queries import review_queue as queries
+from db.queries.reach import Reach
 from db.queries.review_queue import Place, Window
+from service.domain.access import judgeable
 
-WINDOW = Window(n_scans=500, n_rows=20_000)
+_N_SCANS, _N_ROWS = 500, 20_000
 _UNKNOWN_THRESHOLD = 0.5
 """For a risk type that the serving model no longer has."""
 
@@ -86,7 +87,7 @@ def unsure(
     def threshold(risk_type: str | None) -> float:
         return thresholds.get(risk_type or "", _UNKNOWN_THRESHOLD)
 
-    rows = queries.open_findings(session, user.id, WINDOW, category=category)
+    rows = queries.open_findings(session, user.id, _window(judgeable(user)), category=category)
     nearest = heapq.nsmallest(limit, rows, key=lambda row: abs(row[3] - threshold(row[2])))
     found = queries.findings_with_scans(session, [(row[0], row[1]) for row in nearest])
     return [
@@ -104,7 +105,7 @@ def disputed(
 ) -> list[QueueItem]:
     """Return up to `limit` findings on which others differ and the user has no verdict, newest first."""
     answers = {}
-    for place, rows in _by_finding(session, category).items():
+    for place, rows in _by_finding(session, judgeable(user), category).items():
         given = {tuple(sorted(row.risk_types)) for row, _ in rows}
         if len(given) > 1 and all(row.user_id != user.id for row, _ in rows):
             answers[place] = tuple(sorted(given))
@@ -115,34 +116,38 @@ def disputed(
     ]
 
 
-def agreement(session: Session) -> list[Agreement]:
-    """Return the agreement of each category that has verdicts, most judged first."""
+def agreement(session: Session, reach: Reach) -> list[Agreement]:
+    """Return the agreement on the scans in reach, by category, most judged first."""
     judged: dict[str | None, list[Sequence[tuple[tables.Feedback, tables.Finding]]]]
     judged = defaultdict(list)
-    for rows in _by_finding(session, None).values():
+    for rows in _by_finding(session, reach, None).values():
         judged[rows[0][1].category].append(rows)
     by_category = [_agreement(category, findings) for category, findings in judged.items()]
     return sorted(by_category, key=lambda row: (-row.n_judged, row.category or ""))
 
 
-def summary(session: Session, owner_id: UUID | None, *, n_days: int) -> Summary:
-    """Return counts of the last `n_days` days for one owner's scans, or for everyone's if None."""
+def summary(session: Session, reach: Reach, *, n_days: int) -> Summary:
+    """Return counts of the last `n_days` days for the scans in reach."""
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     since = today - timedelta(days=n_days - 1)
-    rows = queries.counts_by_day(session, owner_id, since=since)
+    rows = queries.counts_by_day(session, reach, since=since)
     days = [DayCount(str(day), category, n) for day, category, n in rows]
     n_open, n_judged = (
-        queries.count_findings(session, owner_id, since=since, is_judged=is_judged)
+        queries.count_findings(session, reach, since=since, is_judged=is_judged)
         for is_judged in (False, True)
     )
     return Summary(days, n_open, n_judged)
 
 
+def _window(reach: Reach) -> Window:
+    return Window(reach, _N_SCANS, _N_ROWS)
+
+
 def _by_finding(
-    session: Session, category: str | None
+    session: Session, reach: Reach, category: str | None
 ) -> dict[Place, list[tuple[tables.Feedback, tables.Finding]]]:
     rows: dict[Place, list[tuple[tables.Feedback, tables.Finding]]] = defaultdict(list)
-    for feedback, finding in queries.verdicts(session, WINDOW, category=category):
+    for feedback, finding in queries.verdicts(session, _window(reach), category=category):
         rows[finding.scan_id, finding.n].append((feedback, finding))
     return rows
 

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from db import tables
 from db.queries import samples as queries
+from db.queries.reach import Reach
 from db.tables import REVIEWERS, Verdict
 from service.domain.reviews.adjudication import Review, Status, settle
 
@@ -59,16 +60,18 @@ class Recall:
     high: float | None
 
 
-def open_sample(session: Session, model: Model, *, n_days: int, limit: int) -> OpenSample:
+def open_sample(
+    session: Session, reach: Reach, model: Model, *, n_days: int, limit: int
+) -> OpenSample:
     """Return up to `limit` sampled sentences that no reviewer has answered, in random order."""
     since = _since(n_days)
-    items = queries.open_samples(session, model, since=since, limit=limit)
-    return OpenSample(items, queries.count_open(session, model, since=since))
+    items = queries.open_samples(session, reach, model, since=since, limit=limit)
+    return OpenSample(items, queries.count_open(session, reach, model, since=since))
 
 
-def estimate_recall(session: Session, model: Model, *, n_days: int) -> Recall:
-    """Estimate the recall of `model` on everyone's scans of the last `n_days` days."""
-    scans = queries.sampled_scans(session, model, since=_since(n_days), limit=MAX_SCANS)
+def estimate_recall(session: Session, reach: Reach, model: Model, *, n_days: int) -> Recall:
+    """Estimate the recall of `model` on the scans in reach of the last `n_days` days."""
+    scans = queries.sampled_scans(session, reach, model, since=_since(n_days), limit=MAX_SCANS)
     ids = [scan.id for scan in scans]
     verdicts: dict[UUID, list[Row[tables.Feedback, str]]] = defaultdict(list)
     for row in queries.verdicts_of(session, ids):

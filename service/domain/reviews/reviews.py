@@ -1,7 +1,7 @@
 """Use cases of reviewing: verdicts on findings, reports of missed risks, who may give and see them.
 
-Owners review their own scans, reviewers everyone's. Each function raises NotFound for a scan that the user
-may not review, as for a missing one.
+Owners review their own scans, team reviewers those shared with their teams too, reviewers everyone's. Each
+function raises NotFound for a scan that the user may not review or read, as for a missing one.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from db import tables
 from db.queries import feedback as queries
 from db.queries import samples, scans
 from db.queries.feedback import Target
+from db.queries.reach import Reach
 from db.tables import Verdict
+from service.domain.access import judgeable, only_author, readable
 from service.domain.audit import Action, Actor, event, record
-from service.domain.reviews.access import visible_owner
 from service.domain.reviews.adjudication import in_order
 from service.domain.reviews.copies import update_copies
 from service.domain.stored_text import read_characters
@@ -104,7 +105,7 @@ class Reviews:
                 finding, or `document` is not the scanned one.
         """
         if document is not None:
-            scan = self._transactions.read(_scan, user, scan_id)
+            scan = self._transactions.read(_scan, judgeable(user), scan_id)
             self._check_document(scan, missed, document)
         is_verified = document is not None
         return self._transactions.run(
@@ -133,7 +134,7 @@ def judge(
         NotFound: no such finding.
         InvalidRequest: the verdict relabels the finding with the type that it has.
     """
-    finding = _finding(session, user, scan_id, n, lock=True)
+    finding = _finding(session, judgeable(user), scan_id, n, lock=True)
     risk_types = _risk_types(judgement, finding.risk_type)
     entry = _Entry(judgement.verdict, risk_types, judgement.comment)
     return _append(session, user, _target(user, finding), entry)
@@ -141,13 +142,13 @@ def judge(
 
 def withdraw_verdict(session: Session, user: tables.User, scan_id: UUID, n: int) -> None:
     """Withdraw the user's verdict on a finding; NotFound if there is none."""
-    finding = _finding(session, user, scan_id, n, lock=True)
+    finding = _finding(session, judgeable(user), scan_id, n, lock=True)
     _withdraw(session, user, _target(user, finding))
 
 
 def withdraw(session: Session, user: tables.User, scan_id: UUID, feedback_id: UUID) -> None:
     """Withdraw the user's current feedback with this id, of either kind; NotFound if it is not theirs."""
-    _scan(session, user, scan_id, lock=True)
+    _scan(session, judgeable(user), scan_id, lock=True)
     row = queries.feedback_by_id(session, feedback_id)
     if row is None or (row.scan_id, row.user_id) != (scan_id, user.id):
         raise NotFound(_NO_FEEDBACK)
@@ -179,11 +180,11 @@ def review_finding(session: Session, user: tables.User, scan_id: UUID, n: int) -
 
     The lists end at the newest 100; NotFound if there is no such finding.
     """
-    finding = _finding(session, user, scan_id, n)
+    finding = _finding(session, readable(user), scan_id, n)
     own = queries.own_verdicts(session, scan_id, user.id, [n]).get(n)
-    owner_id = visible_owner(user)
-    history = queries.verdict_history(session, scan_id, n, user_id=owner_id, limit=_MAX_SHOWN)
-    if owner_id is not None:
+    author_id = only_author(user)
+    history = queries.verdict_history(session, scan_id, n, user_id=author_id, limit=_MAX_SHOWN)
+    if author_id is not None:
         return FindingReview(finding, own, (), history)
     current = queries.current_verdicts(session, scan_id, n, limit=_MAX_SHOWN + 1)
     others = [row for row in current if row.user_id != user.id]
@@ -202,9 +203,9 @@ def list_feedback(
 
     A reviewer sees everyone's, an owner their own, so that nobody copies another's judgement.
     """
-    _scan(session, user, scan_id)
+    _scan(session, readable(user), scan_id)
     return queries.list_current(
-        session, scan_id, user_id=visible_owner(user), limit=limit, after=after
+        session, scan_id, user_id=only_author(user), limit=limit, after=after
     )
 
 
@@ -212,7 +213,7 @@ def list_findings(
     session: Session, user: tables.User, scan_id: UUID, *, after_n: int, limit: int
 ) -> tuple[tables.Scan, list[tuple[tables.Finding, tables.Feedback | None]]]:
     """Return the scan and up to `limit` findings after number `after_n`, each with the user's verdict."""
-    scan = _scan(session, user, scan_id)
+    scan = _scan(session, readable(user), scan_id)
     findings = scans.list_findings(session, scan_id, after_n=after_n, limit=limit)
     own = queries.own_verdicts(session, scan_id, user.id, [f.n for f in findings])
     return scan, [(finding, own.get(finding.n)) for finding in findings]
@@ -246,7 +247,7 @@ class _Entry:
 def _report_missed(
     session: Session, user: tables.User, scan_id: UUID, missed: Missed, *, is_verified: bool
 ) -> tuple[tables.Feedback, bool]:
-    scan = _scan(session, user, scan_id, lock=True)
+    scan = _scan(session, judgeable(user), scan_id, lock=True)
     _check_span(missed, n_characters=scan.coverage["characters"])
     findings = queries.findings_at(session, scan_id, missed.start, missed.end)
     _check_against(findings, missed)
@@ -322,17 +323,17 @@ def _record(session: Session, row: tables.Feedback) -> None:
     )
 
 
-def _scan(session: Session, user: tables.User, scan_id: UUID, *, lock: bool = False) -> tables.Scan:
-    scan = queries.scan_under_review(session, scan_id, owner_id=visible_owner(user), lock=lock)
+def _scan(session: Session, reach: Reach, scan_id: UUID, *, lock: bool = False) -> tables.Scan:
+    scan = queries.scan_under_review(session, scan_id, reach=reach, lock=lock)
     if scan is None:
         raise NotFound(_NO_SCAN)
     return scan
 
 
 def _finding(
-    session: Session, user: tables.User, scan_id: UUID, n: int, *, lock: bool = False
+    session: Session, reach: Reach, scan_id: UUID, n: int, *, lock: bool = False
 ) -> tables.Finding:
-    _scan(session, user, scan_id, lock=lock)
+    _scan(session, reach, scan_id, lock=lock)
     finding = queries.get_finding(session, scan_id, n) if n <= _MAX_N else None
     if finding is None:
         raise NotFound("This scan has no finding with this number.")
@@ -340,7 +341,7 @@ def _finding(
 
 
 def _sampled(session: Session, user: tables.User, scan_id: UUID, n: int) -> tables.SampledSentence:
-    _scan(session, user, scan_id, lock=True)
+    _scan(session, judgeable(user), scan_id, lock=True)
     sampled = samples.get_sampled(session, scan_id, n) if n <= _MAX_N else None
     if sampled is None:
         raise NotFound("The sample of this scan has no sentence with this number.")

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from db import tables
 from db.queries import scans as queries
 from db.queries.documents import get_document, list_text, scan_before
+from db.queries.reach import Reach, own
 from db.tables import StoredText
 from service.domain.document_storage import extracted_text
 from service.domain.scans.causes import Cause, analysis_cause, count_sentences, model_of
@@ -96,7 +97,7 @@ class ScanChanges:
 
 def compare(
     session: Session,
-    owner_id: UUID | None,
+    reach: Reach,
     scan_id: UUID,
     *,
     since_id: UUID | None,
@@ -104,7 +105,7 @@ def compare(
     limit: int,
     segmenter: Segmenter,
 ) -> ScanChanges:
-    """Compare a scan of this owner, or of anyone's if None, with an earlier one.
+    """Compare a scan in reach with an earlier one in reach.
 
     Without `since_id`, that is the scan before it of any version of its document; if there is none, all
     findings are new. Returns up to `limit` findings numbered above `after_n`.
@@ -112,12 +113,14 @@ def compare(
     Raises:
         NotFound: there is no such scan, or the two have different owners.
     """
-    scan = queries.get_scan(session, scan_id, owner_id)
+    scan = queries.get_scan(session, scan_id, reach)
     if scan is None:
         raise NotFound("There is no scan with this id that you may read.")
     if since_id is None:
-        since = scan_before(session, scan)
-    elif (since := queries.get_scan(session, since_id, scan.user_id)) is None:
+        since = scan_before(session, scan, reach)
+    else:
+        since = queries.get_scan(session, since_id, reach)
+    if since_id is not None and (since is None or since.user_id != scan.user_id):
         raise NotFound("The owner of this scan has no scan with the id in `since`.")
     n_same = queries.count_same_findings(session, scan.id, since.id) if since else 0
     changes = ScanChanges(scan, since, (), n_same)
@@ -195,7 +198,7 @@ def _counts(
     """Return how often a scan's document has each sentence; None if its text is not stored."""
     if scan.document_id is None:
         return None
-    document = get_document(session, scan.document_id, scan.user_id)
+    document = get_document(session, scan.document_id, own(scan.user_id))
     if document is None or document.text_stored != StoredText.FULL:
         return None
     extracted = extracted_text(document, list_text(session, document.id))

@@ -21,6 +21,7 @@ from db import tables
 from db.error_codes import is_duplicate, is_missing_parent
 from db.queries import scans as queries
 from db.queries.documents import forget_scan, get_document, list_text
+from db.queries.reach import Reach, own
 from db.tables import StoredText
 from service.domain.audit import UNKNOWN, Action, Actor, event, record
 from service.domain.current_scan import scanning
@@ -241,14 +242,12 @@ class Scans:
         return earlier
 
 
-def get_scan(
-    session: Session, owner_id: UUID | None, scan_id: UUID, *, taxonomy: Taxonomy
-) -> StoredScan:
-    """Return a scan of this owner, or of anyone if None; NotFound if there is none.
+def get_scan(session: Session, reach: Reach, scan_id: UUID, *, taxonomy: Taxonomy) -> StoredScan:
+    """Return a scan; NotFound if it is not in reach.
 
     `taxonomy` gives the titles.
     """
-    scan = queries.get_scan(session, scan_id, owner_id)
+    scan = queries.get_scan(session, scan_id, reach)
     if scan is None:
         raise _not_found()
     return _with_findings(session, scan, taxonomy)
@@ -256,7 +255,7 @@ def get_scan(
 
 def list_scans(
     session: Session,
-    owner_id: UUID | None,
+    reach: Reach,
     filters: queries.ScanFilter,
     *,
     taxonomy: Taxonomy,
@@ -264,7 +263,7 @@ def list_scans(
     after: tuple[datetime, UUID] | None,
     page: int = 1,
 ) -> ScanPage:
-    """Return scans of this owner, or of everyone if None: those after a position, else a page.
+    """Return scans in reach: those after a position, else a page.
 
     Newest first. Only a numbered page has the total, which is exact up to COUNTED_SCANS.
 
@@ -273,8 +272,8 @@ def list_scans(
     """
     _check_labels(session, filters, taxonomy)
     if after is None:
-        return _numbered_page(session, owner_id, filters, page=page, per_page=per_page)
-    rows = queries.list_scans(session, owner_id, filters, limit=per_page + 1, after=after)
+        return _numbered_page(session, reach, filters, page=page, per_page=per_page)
+    rows = queries.list_scans(session, reach, filters, limit=per_page + 1, after=after)
     return _page(rows, per_page, total=None)
 
 
@@ -286,7 +285,7 @@ def delete_scan(
     `reason` says why the service deletes it; without one, its owner does. Returns the hash of the document's
     original if both were deleted. Raises NotFound as `get_scan` does.
     """
-    scan = queries.get_scan(session, scan_id, user_id)
+    scan = queries.get_scan(session, scan_id, own(user_id))
     if scan is None or not queries.delete_scan(session, scan_id, user_id):
         raise _not_found()
     original = None if scan.document_id is None else forget_scan(session, scan.document_id)
@@ -320,7 +319,7 @@ def _check_labels(session: Session, filters: queries.ScanFilter, taxonomy: Taxon
 
 
 def _document(session: Session, user_id: UUID, document_id: UUID) -> tables.Document:
-    document = get_document(session, document_id, user_id)
+    document = get_document(session, document_id, own(user_id))
     if document is None:
         raise NotFound(NO_DOCUMENT)
     return document
@@ -348,19 +347,19 @@ def _with_findings(session: Session, scan: tables.Scan, taxonomy: Taxonomy) -> S
 
 def _numbered_page(
     session: Session,
-    owner_id: UUID | None,
+    reach: Reach,
     filters: queries.ScanFilter,
     *,
     page: int,
     per_page: int,
 ) -> ScanPage:
     offset = (page - 1) * per_page
-    rows = queries.list_scans_page(session, owner_id, filters, limit=per_page + 1, offset=offset)
+    rows = queries.list_scans_page(session, reach, filters, limit=per_page + 1, offset=offset)
     n_seen = offset + len(rows) if rows else 0
     if len(rows) <= per_page and (rows or page == 1):
         total = queries.Total(n_seen, is_exact=True)  # this is the last page
     else:
-        total = queries.count_scans(session, owner_id, filters, at_most=COUNTED_SCANS)
+        total = queries.count_scans(session, reach, filters, at_most=COUNTED_SCANS)
         if n_seen > total.n:  # the page reaches beyond the counted scans
             total = queries.Total(n_seen, is_exact=False)
     return _page(rows, per_page, total=total)

@@ -15,6 +15,7 @@ from db import tables
 from db.queries import documents
 from db.queries import scans as queries
 from db.queries.audit import Event
+from db.queries.reach import own
 from db.queries.samples import add_sample
 from db.queries.users import lock_user
 from service.domain.audit import Action, Actor, event, record
@@ -129,10 +130,10 @@ def store_version(session: Session, new: NewScan, *, version_of: UUID) -> tables
     """
     user_id, values = new.document.values["user_id"], new.document.values
     lock_user(session, user_id)  # else two requests could count the same version
-    named = documents.get_document(session, version_of, user_id)
+    named = documents.get_document(session, version_of, own(user_id))
     if named is None:
         raise NotFound(NO_DOCUMENT)
-    known = documents.get_document(session, values["id"], user_id)
+    known = documents.get_document(session, values["id"], own(user_id))
     series_id, version = named.series_id, documents.newest_version(session, named.series_id) + 1
     if known is not None and known.series_id != series_id:
         if documents.count_versions(session, known.series_id) > 1:
