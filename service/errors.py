@@ -8,6 +8,7 @@ RiskscanError                   base class; its own code, internal_error, stands
 ├── Unauthenticated             the request has no valid token or API key
 ├── Forbidden                   the caller's role or the key's scope does not allow the request
 ├── AddressBlocked              an administrator blocked the client's address
+├── HttpsRequired               the request came by plain HTTP, which production refuses
 ├── NotFound                    the object does not exist, or belongs to another user
 ├── MethodNotAllowed            the path does not support this HTTP method
 ├── NotAcceptable               the client does not accept JSON
@@ -72,6 +73,12 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
         403,
         "Requests from this address are blocked",
         "An administrator blocked the client's address or its network.",
+    ),
+    "https_required": ProblemType(
+        403,
+        "HTTPS is required",
+        "The request came by plain HTTP, which the service in production answers only on its own "
+        "machine. Use the proxy's https:// address.",
     ),
     "not_found": ProblemType(
         404,
@@ -231,6 +238,10 @@ class Forbidden(RiskscanError):
 
 class AddressBlocked(RiskscanError):
     code = "address_blocked"
+
+
+class HttpsRequired(RiskscanError):
+    code = "https_required"
 
 
 class NotFound(RiskscanError):

@@ -6,6 +6,8 @@ Imports nothing of ours.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -77,6 +79,43 @@ def normalize(value: str) -> str:
         raise ValueError(_FORM)
     _check_options(url)
     return address
+
+
+def with_tls(address: str, mode: str, ca: str, certificate: str, key: str) -> str:
+    """Return the address with the driver's options for `mode`: preferred, required or verify.
+
+    The other three are paths of PEM files, or empty. Options of the address itself take precedence.
+
+    Raises:
+        ValueError: TLS is required, and the database is a file.
+    """
+    url = make_url(address)
+    is_required = mode in {"required", "verify"}
+    if url.get_backend_name() == "sqlite":
+        if is_required:
+            raise ValueError("names a file, so DATABASE_TLS must be preferred")
+        return address
+    options = _mysql_tls if url.get_backend_name() == "mysql" else _postgresql_tls
+    files = {"ca": ca, "cert": certificate, "key": key}
+    wanted = options(mode if is_required else "", {k: v for k, v in files.items() if v})
+    added = {name: value for name, value in wanted.items() if name not in url.query}
+    return url.update_query_dict(added).render_as_string(hide_password=False) if added else address
+
+
+def _mysql_tls(mode: str, files: Mapping[str, str]) -> dict[str, str]:
+    # PyMySQL requires TLS as soon as it has any of these options, and verifies as soon as it has authorities.
+    check = {"ssl_check_hostname": "true" if mode == "verify" else "false"}
+    shown = {
+        f"ssl_{name}": path for name, path in files.items() if name != "ca" or mode == "verify"
+    }
+    return {**shown, **check} if mode or shown else {}
+
+
+def _postgresql_tls(mode: str, files: Mapping[str, str]) -> dict[str, str]:
+    names = {"ca": "sslrootcert", "cert": "sslcert", "key": "sslkey"}
+    modes = {"required": "require", "verify": "verify-full"}
+    shown = {names[name]: path for name, path in files.items() if name != "ca" or mode == "verify"}
+    return {**shown, **({"sslmode": modes[mode]} if mode else {})}
 
 
 def redact(url: str) -> str:

@@ -6,6 +6,7 @@ A validator's message completes a sentence that starts with the setting's name, 
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from pathlib import Path
 from typing import Annotated
@@ -34,6 +35,13 @@ def _ip_address(value: str) -> str:
     except ValueError:
         # The service compares it with the peer's address: a name would match nobody, * everybody.
         raise ValueError("must be one IP address such as 127.0.0.1, not a name or *") from None
+
+
+def _existing_file(value: str) -> str:
+    path = _absolute(Path(value))
+    if value and not (path.is_file() and os.access(path, os.R_OK)):
+        raise ValueError("must name a file that this user can read")
+    return str(path) if value else value
 
 
 def _device(value: str) -> str:
@@ -90,6 +98,8 @@ SigningKey = Annotated[Secret, AfterValidator(_signing_key)]
 RateLimitStorage = Annotated[Secret, AfterValidator(_rate_limit_storage)]
 DatabaseUrl = Annotated[Secret, AfterValidator(database_address.normalize)]
 ProjectPath = Annotated[Path, AfterValidator(_absolute)]
+ExistingFile = Annotated[Text, AfterValidator(_existing_file)]
+"""An absolute path, or empty."""
 IpAddress = Annotated[str, AfterValidator(_ip_address)]
 Device = Annotated[str, AfterValidator(_device)]
 ServiceUrl = Annotated[str, AfterValidator(_service_url)]

@@ -7,7 +7,16 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
-from service.config.field_types import ROOT, DatabaseUrl, IpAddress, Origins, ProjectPath, Text
+from service.config import database_address
+from service.config.field_types import (
+    ROOT,
+    DatabaseUrl,
+    ExistingFile,
+    IpAddress,
+    Origins,
+    ProjectPath,
+    Text,
+)
 from service.config.validation import required_in_production
 
 BACKGROUND_THREADS = 4
@@ -49,6 +58,11 @@ class ServerSettings(BaseModel):
         "",
         description="Address of the proxy whose X-Forwarded-For header the service trusts. Empty: none.",
     )
+    allow_plain_http: bool = Field(
+        False,
+        description="Whether the service in production answers plain HTTP of other machines than "
+        "TRUSTED_PROXY. Without TLS everyone on the network can read passwords and documents.",
+    )
     drain_timeout_s: int = Field(
         30,
         ge=0,
@@ -66,6 +80,22 @@ class ServerSettings(BaseModel):
     data_dir: ProjectPath = Field(
         Path("var"),
         description="Folder of uploaded files, the SQLite database and the signing keys of development.",
+    )
+    database_tls: Literal["preferred", "required", "verify"] = Field(
+        "preferred",
+        description="TLS of the link to MySQL, MariaDB or PostgreSQL. preferred: if the server offers "
+        "it; required: always; verify: always, and the server's certificate must be of DATABASE_TLS_CA "
+        "and name its host. Options in DATABASE_URL take precedence.",
+    )
+    database_tls_ca: ExistingFile = Field(
+        "",
+        description="File with the certificates of the authorities (PEM) that DATABASE_TLS=verify trusts.",
+    )
+    database_tls_cert: ExistingFile = Field(
+        "", description="File with the certificate (PEM) that the service shows the database."
+    )
+    database_tls_key: ExistingFile = Field(
+        "", description="File with the key of DATABASE_TLS_CERT."
     )
     database_url: DatabaseUrl = Field(
         "",
@@ -90,6 +120,27 @@ class ServerSettings(BaseModel):
     def _default_to_sqlite(cls, value: str, info: ValidationInfo) -> str:
         return value or f"sqlite:///{info.data.get('data_dir', ROOT) / 'riskscan.db'}"
 
+    @field_validator("database_tls_ca")
+    @classmethod
+    def _require_authorities(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.data.get("database_tls") == "verify":
+            raise ValueError("is missing; DATABASE_TLS=verify needs it")
+        return value
+
+    @field_validator("database_tls_key")
+    @classmethod
+    def _require_key(cls, value: str, info: ValidationInfo) -> str:
+        if bool(value) != bool(info.data.get("database_tls_cert")):
+            raise ValueError("and DATABASE_TLS_CERT belong together: set both or neither")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _add_tls(cls, value: str, info: ValidationInfo) -> str:
+        names = ("database_tls", "database_tls_ca", "database_tls_cert", "database_tls_key")
+        mode, *files = (str(info.data.get(name, "")) for name in names)
+        return database_address.with_tls(value, mode, *files)
+
     @field_validator("database_pool_size")
     @classmethod
     def _require_connection_per_thread(cls, value: int, info: ValidationInfo) -> int:
@@ -97,8 +148,8 @@ class ServerSettings(BaseModel):
         least = threads + BACKGROUND_THREADS
         if value < least:
             raise ValueError(
-                f"({value}) is too small for THREADS={threads}: each thread, and {BACKGROUND_THREADS} in the "
-                f"background, may hold a database connection. Set it to {least} or more, leave it empty, or "
-                "lower THREADS"
+                f"({value}) is too small for THREADS={threads}: each thread, and {BACKGROUND_THREADS} in "
+                f"the background, may hold a database connection. Set it to {least} or more, leave it "
+                "empty, or lower THREADS"
             )
         return value

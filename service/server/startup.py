@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import ipaddress
 import logging
 import threading
 
@@ -10,7 +11,7 @@ from service.app import create_app
 from service.config.settings import Config
 from service.domain.database_upgrade import upgrade_database
 from service.domain.services import build_services
-from service.errors import DatabaseUnavailable, RiskscanError
+from service.errors import ConfigError, DatabaseUnavailable, RiskscanError
 from service.observability import logging as logs
 from service.server.banner import print_banner
 from service.server.server import open_server
@@ -22,6 +23,7 @@ _log = logging.getLogger(__name__)
 def serve(config: Config) -> None:
     """Serve until SIGTERM or SIGINT; an unreachable database delays readiness, not the start."""
     logs.configure(config.log_level)
+    check_transport(config)
     stopped = threading.Event()
     with build_services(config) as services:
         services.open()  # before the upgrade: a faulty model leaves the database as it is
@@ -37,6 +39,29 @@ def serve(config: Config) -> None:
             server.run()
         finally:
             stopped.set()
+
+
+def check_transport(config: Config) -> None:
+    """Refuse to listen for other machines in production unless a proxy with TLS is in front.
+
+    Raises:
+        ConfigError: neither TRUSTED_PROXY nor ALLOW_PLAIN_HTTP is set, and HOST is not this machine alone.
+    """
+    if config.riskscan_env != "production" or config.allow_plain_http or config.trusted_proxy:
+        return
+    if not _is_loopback(config.host):
+        raise ConfigError(
+            f"HOST={config.host} would serve plain HTTP to other machines. Put a proxy with TLS in front "
+            "and set TRUSTED_PROXY to its address, or set HOST=127.0.0.1; in a network that nobody else "
+            "can read, set ALLOW_PLAIN_HTTP=true."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _upgrade_now_or_later(config: Config, stopped: threading.Event) -> None:

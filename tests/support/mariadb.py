@@ -18,7 +18,7 @@ START_S = 60
 class MariaDb:
     """A server with its data in `folder`, as MariaDB configures itself: durable at each commit."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *options):
         if shutil.which("mariadbd") is None:
             pytest.skip("mariadbd is not installed")
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -33,6 +33,7 @@ class MariaDb:
         subprocess.run(install, check=True, capture_output=True)
         self._command = ["mariadbd", "--no-defaults", *own, f"--port={self.port}"]
         self._command += ["--bind-address=127.0.0.1", f"--socket={folder / 'socket'}"]
+        self._command += options
         self.start()
         with self.connect() as connection:
             connection.cursor().execute("CREATE DATABASE riskscan")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import time
 
@@ -14,7 +15,7 @@ from service.api.http.limits import PROBE_PATHS, SMALL_BODY_BYTES
 from service.api.http.problem_document import MEDIA_TYPE
 from service.api.http.request_context import begin_context, current_context, has_context
 from service.api.http.wsgi_environ import USER_ID_KEY
-from service.errors import NotAcceptable, ShuttingDown
+from service.errors import HttpsRequired, NotAcceptable, ShuttingDown
 from service.observability import request_id
 from service.observability.logging import fields
 
@@ -23,6 +24,11 @@ PAGES = "pages"
 _ACCOUNT_PATHS = "/api/v1/auth/"
 _MEDIA_TYPES = ("application/json", MEDIA_TYPE)
 _OTHER_MEDIA_TYPES = ("/docs", "/openapi.json", "/metrics")
+_PLAIN_HTTP = (
+    "This service answers plain HTTP only on its own machine. Use the https:// address of the proxy in "
+    "front of it. Operators: set TRUSTED_PROXY to that proxy's address, and let it send "
+    "X-Forwarded-Proto; in a network that nobody else can read, ALLOW_PLAIN_HTTP=true allows plain HTTP."
+)
 _log = logging.getLogger(__name__)
 
 
@@ -31,6 +37,7 @@ def register(app: APIFlask) -> None:
     hooks = (
         _identify,
         _refuse_blocked,
+        _require_https,
         _limit_account_bodies,
         _reject_while_draining,
         _check_accept,
@@ -51,6 +58,26 @@ def _identify() -> None:
 def _refuse_blocked() -> None:
     if request.path not in PROBE_PATHS:
         services().blocks.check(request.remote_addr)
+
+
+def _require_https() -> None:
+    config = services().config
+    if config.riskscan_env != "production" or config.allow_plain_http:
+        return
+    # Only TRUSTED_PROXY can say https: from others the server drops X-Forwarded-Proto.
+    if (
+        request.scheme != "https"
+        and not _is_local(request.remote_addr)
+        and request.path not in PROBE_PATHS
+    ):
+        raise HttpsRequired(_PLAIN_HTTP)
+
+
+def _is_local(address: str | None) -> bool:
+    try:
+        return ipaddress.ip_address(address or "").is_loopback
+    except ValueError:
+        return False
 
 
 def _limit_account_bodies() -> None:
