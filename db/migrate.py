@@ -56,15 +56,25 @@ def downgrade(url: str, revision: str) -> None:
 def current(url: str) -> str | None:
     """Return the schema's revision, None if no migration has run."""
     with open_unpooled_engine(url).connect() as connection:
-        return _revision(connection)
+        return revision(connection)
+
+
+def revision(connection: Connection) -> str | None:
+    """Return the schema's revision as `connection` sees it, None if no migration has run."""
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 def head() -> str:
     """Return the newest revision that this code knows."""
-    newest = ScriptDirectory.from_config(_config()).get_current_head()
+    newest = _scripts().get_current_head()
     if newest is None:
         raise LookupError(f"no migration is installed in {_SCRIPTS}")
     return newest
+
+
+def is_known(revision: str) -> bool:
+    """Return whether this code has the migration to a revision."""
+    return any(script.revision == revision for script in _scripts().walk_revisions())
 
 
 def is_current(database: Database) -> bool:
@@ -73,7 +83,7 @@ def is_current(database: Database) -> bool:
     Raises:
         SQLAlchemyError: the database is unavailable.
     """
-    return database.read(lambda session: _revision(session.connection())) == head()
+    return database.read(lambda session: revision(session.connection())) == head()
 
 
 def differences(url: str) -> list[Any]:
@@ -90,14 +100,14 @@ def _migrate(url: str, change: Callable[[Config], None]) -> None:
         change(config)
 
 
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
+
+
 def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     return config
-
-
-def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
 
 
 def _is_comparable(_item: SchemaItem, name: str | None, kind: str, *_: object) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from service.cli.audit import audit
+from service.cli.backups import backup, restore
 from service.cli.blocks import blocks
 from service.cli.check import check
 from service.cli.database import db
@@ -48,5 +49,8 @@ def serve() -> None:
     serve_until_signal(settings.load())
 
 
-for command in (scan, feedback, files, models, users, teams, audit, blocks, db, check):
+for command in (
+    *(scan, feedback, files, models, users, teams, audit, blocks, db),
+    *(backup, restore, check),
+):
     main.add_command(command)

@@ -100,6 +100,8 @@ class Action(StrEnum):
     FOREIGN_READ = "foreign.read"
     AUDIT_EXPORTED = "audit.exported"
     ORPHANS_REMOVED = "orphans.removed"
+    BACKUP_CREATED = "backup.created"
+    BACKUP_RESTORED = "backup.restored"
 
 
 def event(
