@@ -26,6 +26,7 @@ from service.api.http import (
     login_cookie,
     openapi,
     paths,
+    quotas,
     request_hooks,
     response_headers,
 )
@@ -50,6 +51,7 @@ _EXPOSED_HEADERS = (
     "ETag",
     "Link",
     "Location",
+    *quotas.HEADERS,
     "Retry-After",
     "X-Request-ID",
     "X-Riskscan-Warning",
@@ -78,6 +80,7 @@ def create_app(services: Services) -> APIFlask:
     docs_page.register(app)
     error_handlers.register(app, too_large=body_too_large(config))
     request_hooks.register(app)
+    quotas.register(app)
     login_cookie.register(app)
     response_headers.register(app)
     _register_blueprints(app, config)

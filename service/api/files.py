@@ -17,6 +17,7 @@ from service.api.http.downloads import BYTES, download
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
 from service.api.http.problem_document import problem
+from service.api.http.quotas import spend
 from service.api.http.session_reads import read_session
 from service.api.http.uploads import scan_options, upload
 from service.api.schemas.fields import CursorQuery
@@ -93,7 +94,7 @@ def scan_session(session_id: UUID, body: dict[str, Any]) -> dict[str, Any]:
         choose_files, current_user().id, session_id, body.get("file_ids")
     )
     results = services().file_scans.scan_all(
-        chosen, scan_options(body), admit=lambda: services().scan_quota.spend(key)
+        chosen, scan_options(body), admit=lambda: spend(services().scan_quota, key)
     )
     counts = Counter(result.status for result in results)
     totals = {f"n_{status}": counts[status] for status in FileStatus}

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
-from service.config.field_types import Rate, RateLimitStorage, SigningKey
+from service.config.field_types import Rate, RateLimitStorage, RedisUrl, SigningKey
 from service.config.validation import required_in_production
 
 
@@ -56,11 +56,27 @@ class AccountSettings(BaseModel):
     scan_rate_limit: Rate = Field(
         "", description='Maximum rate of scans per user, such as "10 per minute". Empty: no limit.'
     )
+    user_rate_limit: Rate = Field(
+        "",
+        description='Maximum rate of requests per user, such as "600 per minute". Empty: no limit.',
+    )
+    key_rate_limit: Rate = Field(
+        "", description="Maximum rate of requests per API key. Empty: no limit."
+    )
+    address_rate_limit: Rate = Field(
+        "",
+        description="Maximum rate of requests per client address, those without an account included. "
+        "Empty: no limit.",
+    )
+    redis_url: RedisUrl = Field(
+        "",
+        description="Redis that all processes share, such as redis://:password@host:6379/0. Empty: none.",
+    )
     rate_limit_storage_url: RateLimitStorage = Field(
-        "memory://",
+        default_factory=lambda data: data.get("redis_url") or "memory://",
         description="Where the service counts calls for rate limits. memory://: in each process "
         "separately; redis://host:6379/0: for all replicas together, and separately while Redis is "
-        "unavailable.",
+        "unavailable. Empty: in REDIS_URL if it is set.",
     )
 
     @field_validator("secret_key", "jwt_secret")

@@ -83,6 +83,12 @@ def _rate_limit_storage(value: str) -> str:
     return value
 
 
+def _redis_url(value: str) -> str:
+    if value and not re.fullmatch(r"rediss?://[^/]+(/\d*)?", value):
+        raise ValueError("must read like redis://:password@host:6379/0")
+    return value
+
+
 def _signing_key(value: str) -> str:
     if value and len(value) < MIN_SECRET_CHARS:
         raise ValueError(
@@ -96,6 +102,7 @@ Secret = Annotated[str, AfterValidator(str.strip), Field(repr=False)]
 """A value that no output shows; the file that NAME_FILE names may hold it."""
 SigningKey = Annotated[Secret, AfterValidator(_signing_key)]
 RateLimitStorage = Annotated[Secret, AfterValidator(_rate_limit_storage)]
+RedisUrl = Annotated[Secret, AfterValidator(_redis_url)]
 DatabaseUrl = Annotated[Secret, AfterValidator(database_address.normalize)]
 ProjectPath = Annotated[Path, AfterValidator(_absolute)]
 ExistingFile = Annotated[Text, AfterValidator(_existing_file)]

@@ -44,6 +44,18 @@ class PeopleServices(SharedServices):
         return self._quota(self.config.login_rate_limit, "LOGIN_RATE_LIMIT")
 
     @cached_property
+    def user_quota(self) -> RateLimit:
+        return self._quota(self.config.user_rate_limit, "USER_RATE_LIMIT")
+
+    @cached_property
+    def key_quota(self) -> RateLimit:
+        return self._quota(self.config.key_rate_limit, "KEY_RATE_LIMIT")
+
+    @cached_property
+    def address_quota(self) -> RateLimit:
+        return self._quota(self.config.address_rate_limit, "ADDRESS_RATE_LIMIT")
+
+    @cached_property
     def blocks(self) -> Blocks:
         return Blocks(self.transactions)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import math
 import time
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeVar
 
 from limits import parse_many
 from limits.errors import StorageError
@@ -18,7 +20,22 @@ OUTAGE_PAUSE_S = 10.0
 """Pause after a failed attempt, so that a hanging Redis delays one request in 10 s, not each."""
 _REDIS_TIMEOUT_S = 1.0
 _IN_PROCESS = "memory://"
+_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """A caller's quota: `limit` calls in `window_s` seconds, of which `remaining` are left.
+
+    In `more_after_s` seconds another call is allowed than now.
+    """
+
+    name: str
+    limit: int
+    window_s: int
+    remaining: int
+    more_after_s: int
 
 
 class RateLimit:
@@ -52,20 +69,30 @@ class RateLimit:
         """Count one call by `caller`, allowed or not."""
         self._refusal(caller, "hit")
 
+    def quota(self, caller: str) -> Quota | None:
+        """Return what the caller has left at the rate nearest to exhaustion; None without a limit."""
+        if not self._rates:
+            return None
+        return self._on_storage(lambda limiter: self._nearest(limiter, caller))
+
     def _refusal(self, caller: str, question: Literal["hit", "test"]) -> RateLimited | None:
         """Count or test one call; return None if it is allowed."""
         if not self._rates:
             return None
+        return self._on_storage(lambda limiter: self._ask(limiter, caller, question))
+
+    def _on_storage(self, work: Callable[[RateLimiter], _T]) -> _T:
+        """Run `work` on the shared storage, or on this process's own while that is unavailable."""
         if time.monotonic() >= self._outage_until_s:
             try:
-                return self._ask(self._shared, caller, question)
+                return work(self._shared)
             except StorageError as error:
                 self._outage_until_s = time.monotonic() + OUTAGE_PAUSE_S
                 _log.warning(
                     "RATE_LIMIT_STORAGE_URL is unavailable (%s); this process counts by itself",
                     type(error.storage_error).__name__,
                 )
-        return self._ask(self._local, caller, question)
+        return work(self._local)
 
     def _ask(
         self, limiter: RateLimiter, caller: str, question: Literal["hit", "test"]
@@ -78,8 +105,21 @@ class RateLimit:
         last_s, rate = max(zip(ends_s, refused, strict=True), key=lambda end: end[0])
         return RateLimited(
             f"The quota of {rate} ({self._setting}) is used up; wait and try again.",
-            retry_after_s=max(1, math.ceil(last_s - time.time())),
+            retry_after_s=_seconds_until(last_s),
         )
+
+    def _nearest(self, limiter: RateLimiter, caller: str) -> Quota:
+        left = [
+            (rate, limiter.get_window_stats(rate, self._setting, caller)) for rate in self._rates
+        ]
+        rate, stats = min(left, key=lambda pair: pair[1].remaining / pair[0].amount)
+        name = self._setting.removesuffix("_RATE_LIMIT").lower()
+        until_s = _seconds_until(stats.reset_time)
+        return Quota(name, rate.amount, rate.get_expiry(), stats.remaining, until_s)
+
+
+def _seconds_until(at_s: float) -> int:
+    return max(1, math.ceil(at_s - time.time()))
 
 
 def _limiter(storage_url: str) -> RateLimiter:

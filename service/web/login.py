@@ -10,6 +10,7 @@ from flask import Response, make_response, redirect, render_template, request
 from service.api.current import services
 from service.api.http.authentication import caller_key
 from service.api.http.login_cookie import COOKIE, delete_cookie, set_cookie
+from service.api.http.quotas import spend
 from service.api.http.request_context import current_context
 from service.domain.accounts import logins
 from service.errors import (
@@ -41,7 +42,7 @@ def log_in() -> Response:
     """Begin a log-in from the form's address and password."""
     _require_own_form()
     try:
-        services().login_quota.spend(f"login {caller_key()}")
+        spend(services().login_quota, f"login {caller_key()}")
         return _begin(request.form.get("email", ""), request.form.get("password", ""))
     except _SHOWN as error:
         return _form("login.html", error)
@@ -59,7 +60,7 @@ def sign_up() -> Response:
     _require_registration()
     email, password = request.form.get("email", ""), request.form.get("password", "")
     try:
-        services().login_quota.spend(f"register {caller_key()}")
+        spend(services().login_quota, f"register {caller_key()}")
         services().accounts.register(email, password)
         return _begin(email, password)
     except _SHOWN as error:

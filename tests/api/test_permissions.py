@@ -89,6 +89,7 @@ TABLE = {
     ("GET", "/scans/<uuid:scan_id>"): ANYONE,  # this page and the following redirect to the log-in
     ("GET", "/queue"): ANYONE,
     ("GET", "/dashboard"): ANYONE,
+    ("GET", "/models"): ANYONE,
     ("GET", "/users"): ANYONE,
     ("GET", "/password"): ANYONE,
     ("GET", "/audit"): ANYONE,

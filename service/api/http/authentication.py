@@ -11,6 +11,7 @@ from flask import g, request
 from db.tables import User
 from service.api.current import services
 from service.api.http.key_scopes import check_scope
+from service.api.http.quotas import spend
 from service.api.http.request_context import current_context
 from service.domain.accounts.tokens import AccessClaims
 from service.domain.preferences import Preferences
@@ -67,6 +68,7 @@ def _verify_token(token: str) -> User | None:
         return None
     context.claims = claims
     context.account_id = user.id
+    spend(services().user_quota, str(user.id))
     return user
 
 
@@ -78,6 +80,8 @@ def _verify_key(text: str) -> User | None:
         context.token_error = error
         return None
     context.account_id = user.id
+    spend(services().key_quota, str(context.key_grant.key_id))
+    spend(services().user_quota, str(user.id))
     return user
 
 

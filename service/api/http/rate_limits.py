@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from service.api.current import services
 from service.api.http.authentication import auth, caller_key
+from service.api.http.quotas import spend
 
 _DOCUMENTS = ("file", "text", "file_id", "document_id")
 View = TypeVar("View", bound=Callable[..., Any])
@@ -19,7 +20,7 @@ def limit_logins(action: str) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def limited(**arguments: Any) -> Any:  # noqa: ANN401 - any view's
-            services().login_quota.spend(f"{action} {caller_key()}")
+            spend(services().login_quota, f"{action} {caller_key()}")
             return view(**arguments)
 
         return limited  # type: ignore[return-value]  # wraps keeps the signature
@@ -38,7 +39,7 @@ def limit_documents(view: View) -> View:
         given = {**arguments, **arguments["body"]}
         has_document = any(given.get(name) is not None for name in _DOCUMENTS)
         if has_document and auth.current_user is not None:
-            services().scan_quota.spend(caller_key())
+            spend(services().scan_quota, caller_key())
         return view(**arguments)
 
     return limited  # type: ignore[return-value]  # wraps keeps the signature

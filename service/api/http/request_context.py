@@ -11,6 +11,7 @@ from flask import g, has_app_context
 from service.domain.accounts.tokens import AccessClaims
 from service.domain.api_keys.api_keys import KeyGrant
 from service.domain.preferences import Preferences
+from service.domain.rate_limits import Quota
 from service.errors import Unauthenticated
 
 
@@ -30,6 +31,8 @@ class RequestContext:
     """The account that sent the token or key, logged in or was registered."""
     preferences: Preferences = field(default_factory=Preferences)
     """The settings of the account that sent the token or key."""
+    quotas: list[Quota] = field(default_factory=list)
+    """What is left of the rate limits that the request spent."""
     problem_code: str | None = None
     """The code of the error response."""
 

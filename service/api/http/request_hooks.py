@@ -13,6 +13,7 @@ from service.api.current import services
 from service.api.http.downloads import CONTENT_PATHS
 from service.api.http.limits import PROBE_PATHS, SMALL_BODY_BYTES
 from service.api.http.problem_document import MEDIA_TYPE
+from service.api.http.quotas import spend_address
 from service.api.http.request_context import begin_context, current_context, has_context
 from service.api.http.wsgi_environ import USER_ID_KEY
 from service.errors import HttpsRequired, NotAcceptable, ShuttingDown
@@ -38,6 +39,7 @@ def register(app: APIFlask) -> None:
         _identify,
         _refuse_blocked,
         _require_https,
+        spend_address,
         _limit_account_bodies,
         _reject_while_draining,
         _check_accept,
