@@ -42,6 +42,7 @@ SHELLS = (
     Shell("/sessions", "sessions"),
     Shell("/models", "models", Permission.MODELS),
     Shell("/users", "users", Permission.PEOPLE),
+    Shell("/teams", "teams", Permission.PEOPLE),
     Shell("/audit", "audit", Permission.AUDIT),
     Shell("/keys", "keys"),
     Shell("/settings", "settings"),
@@ -54,6 +55,7 @@ TABS: tuple[tuple[Tab, Permission | None], ...] = (
     (("/dashboard", "Dashboard"), None),
     (("/models", "Models"), Permission.MODELS),
     (("/users", "Users"), Permission.PEOPLE),
+    (("/teams", "Teams"), Permission.PEOPLE),
     (("/audit", "Audit"), Permission.AUDIT),
 )
 """The top bar: each page, and the permission that it needs."""

@@ -91,6 +91,7 @@ TABLE = {
     ("GET", "/dashboard"): ANYONE,
     ("GET", "/models"): ANYONE,
     ("GET", "/users"): ANYONE,
+    ("GET", "/teams"): ANYONE,
     ("GET", "/password"): ANYONE,
     ("GET", "/audit"): ANYONE,
     ("GET", "/keys"): ANYONE,

@@ -219,6 +219,7 @@ PAGES = (
     "/settings",
     "/models",
     "/users",
+    "/teams",
     "/audit",
 )
 

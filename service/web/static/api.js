@@ -49,11 +49,11 @@ export function query(entries) {
 }
 
 /** Returns the items of all pages of a list, or of those after the position `from` of a page that is loaded. */
-export async function getAll(path, { position = "cursor", perPage = 100, from = null } = {}) {
+export async function getAll(path, { position = "cursor", perPage = 100, from = null, filters = {} } = {}) {
   const items = [];
   let next = from;
   do {
-    const page = await get(path + query({ per_page: perPage, [position]: next }));
+    const page = await get(path + query({ per_page: perPage, ...filters, [position]: next }));
     items.push(...page.items);
     next = page[`next_${position}`];
   } while (next !== null);

@@ -35,8 +35,7 @@ export class FindingDetail {
       type ? el("p", { class: "sub", text: type.definition }) : null,
       this.#why(entry),
       entry.feedback?.carried_from ? el("p", { class: "sub" }, "Your verdict is from ", el("a", { href: `/scans/${entry.feedback.carried_from}`, text: "an earlier scan of this document" }), ".") : null,
-      entry.kind === "finding" ? this.#buttons(entry) : el("p", { class: "sub", text: "You can take the report back with Undo." }),
-      entry.kind === "finding" ? this.#comment(entry) : null,
+      ...this.#verdict(entry),
       others].filter(Boolean));
     if (draft !== null) {
       byId("comment").value = draft;
@@ -60,6 +59,13 @@ export class FindingDetail {
         : `The model is sure that the sentence states a risk; this one is the likeliest, with ${percent(entry.score)}.`;
     return el("div", { class: "why" }, scoreBar(entry.score, threshold), el("p", { class: "sub" }, `${words} `,
       this.actions.why && el("button", { type: "button", class: "link", text: "Why?", onclick: () => this.actions.why() })));
+  }
+
+  /** The visitor's verdict with its comment, or why there is none. */
+  #verdict(entry) {
+    if (entry.kind !== "finding") return [el("p", { class: "sub", text: "You can take the report back with Undo." })];
+    if (!this.actions.canJudge) return [el("p", { class: "sub", text: "Its owner shares this scan with your team: you can read it." })];
+    return [this.#buttons(entry), this.#comment(entry)];
   }
 
   #buttons(entry) {

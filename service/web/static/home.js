@@ -34,14 +34,14 @@ async function deleteScan(scan, name, row) {
 }
 
 function filters() {
-  return { scope: byId("scope")?.value, category: byId("category").value, q: byId("q").value.trim() };
+  return { scope: byId("scope").value, category: byId("category").value, q: byId("q").value.trim() };
 }
 
 function showEmpty() {
   const isFiltered = Boolean(filters().category || filters().q);
   byId("scans-empty").hidden = rows.children.length > 0;
   byId("scans").hidden = rows.children.length === 0;
-  byId("scans-empty").textContent = isFiltered ? "No scan matches." : "No scans yet. Drop a document above: its findings appear here.";
+  byId("scans-empty").textContent = isFiltered ? "No scan matches." : filters().scope === "team" ? "Nobody has shared a scan or a document with a team of yours yet." : "No scans yet. Drop a document above: its findings appear here.";
 }
 
 async function load({ more = false } = {}) {

@@ -8,9 +8,11 @@ import { FindingList } from "./finding-list.js";
 import { pickTypes } from "./picker.js";
 import { listenToHistory } from "./history.js";
 import { showScores } from "./scores.js";
+import { listenToShare } from "./share.js";
 
 const page = byId("review");
 const isReviewer = document.querySelector("meta[name=permissions]").content.split(" ").includes("review");
+const isOwn = (object) => object.user_id === page.dataset.visitor;
 const narrow = matchMedia("(max-width: 900px)");
 
 function showHead(review, document_) {
@@ -59,16 +61,24 @@ function spanOfInterest(review, pane) {
 }
 
 function actionsOn(review, pane) {
+  const canJudge = isReviewer || isOwn(review.scan);
+  const isAllowed = () => {
+    if (!canJudge) toast("Only the owner and reviewers judge the findings of this scan.", { bad: true });
+    return canJudge;
+  };
   const judged = (verdict) => attempt(async () => {
     const entry = review.selected;
+    if (!isAllowed()) return;
     if (entry?.kind !== "finding" || entry.isSaving) return;
     await review.judge(entry, { verdict });
   });
   return {
     isReviewer,
+    canJudge,
     confirm: judged("confirmed"),
     reject: judged("rejected"),
     relabel: attempt(async () => {
+      if (!isAllowed()) return;
       const entry = review.selected;
       if (entry?.kind !== "finding") return;
       const types = await pickTypes(review.taxonomy, { title: "Relabel", quote: entry.context, without: null });
@@ -77,6 +87,7 @@ function actionsOn(review, pane) {
       else await review.judge(entry, { verdict: "relabelled", risk_types: types });
     }),
     mark: attempt(async () => {
+      if (!isAllowed()) return;
       if (!pane) { toast("The text of this document is not stored, so nothing can be marked in it.", { bad: true }); return; }
       const span = pane.selectedSpan();
       if (!span) { toast("Select the sentence first: with the mouse, or with ] and [."); return; }
@@ -161,6 +172,7 @@ function listenToSelection(pane, actions) {
     marker.style.top = `${Math.min(innerHeight - 60, place.bottom + 6)}px`;
   });
   marker.addEventListener("mousedown", (event) => event.preventDefault());
+  byId("mark").hidden = !actions.canJudge;
   byId("mark").addEventListener("click", actions.mark);
   if (actions.why) byId("scores-open").addEventListener("click", actions.why);
 }
@@ -171,6 +183,14 @@ async function loadDocument(scan) {
     if (error instanceof ApiError && error.status === 404) return null;
     throw error;
   }
+}
+
+/** Lets the owner share the document, or the scan alone if it has none. */
+function offerSharing(scan, document_) {
+  byId("share-open").hidden = !isOwn(scan);
+  const target = document_ ? { path: `/documents/${document_.id}`, about: "Members read this document, its text and all its scans. Other versions of it are shared on their own." }
+    : { path: `/scans/${scan.scan_id}`, about: "Members read this scan and its findings." };
+  listenToShare(byId("share-open"), () => target);
 }
 
 async function start() {
@@ -185,8 +205,9 @@ async function start() {
   listenToKeys(review, actions);
   listenToFilters(review);
   listenToViews(review);
-  if (document_) listenToHistory(review, document_, { isOwn: document_.user_id === page.dataset.visitor });
+  if (document_) listenToHistory(review, document_, { isOwn: isOwn(document_) });
   listenToSelection(pane, actions);
+  offerSharing(scan, document_);
   for (const kind of ["change", "filter"]) review.addEventListener(kind, () => showProgress(review));
   showProgress(review);
   page.dataset.ready = "true";

@@ -1,15 +1,17 @@
 // Work sessions and their files.
 import { getAll, post, put, remove, upload } from "./api.js";
 import { attempt, byId, bytes, complain, count, el, time } from "./ui.js";
+import { listenToShare } from "./share.js";
 import { UploadRow, listenToChosen, listenToDropped } from "./uploads.js";
 
+const account = document.querySelector("meta[name=account]").content;
 let sessions = [];
 let selected = null;
 let listed = [];
 const outcomes = new Map();
 
 async function loadSessions() {
-  sessions = await getAll("/sessions");
+  sessions = await getAll("/sessions", { filters: { scope: byId("scope").value } });
   const wanted = selected?.id || new URLSearchParams(location.search).get("session");
   selected = sessions.find((session) => session.id === wanted) || sessions[0] || null;
   byId("sessions").hidden = sessions.length === 0;
@@ -39,7 +41,10 @@ async function scan(files) {
   }
 }
 
+const isOwn = () => selected.user_id === account;
+
 function outcomeOf(file) {
+  if (!isOwn()) return "";
   const outcome = outcomes.get(file.id);
   if (!outcome) return el("button", { class: "button small", type: "button", text: "Scan", "aria-label": `Scan ${file.name}`, onclick: attempt(() => scan([file])) });
   if (outcome.status === "waits") return el("span", { class: "sub", text: "Scanning\u2026" });
@@ -59,7 +64,7 @@ function fileRow(file) {
     el("td", { class: "num sub nowrap", text: bytes(file.size_bytes) }),
     el("td", { class: "sub nowrap" }, time(file.created_at)),
     el("td", { class: "outcome", dataset: { file: file.id } }, outcomeOf(file)),
-    el("td", { class: "num" }, el("button", { class: "button small quiet danger", type: "button", text: "Delete", "aria-label": `Delete ${file.name}`,
+    el("td", { class: "num" }, !isOwn() ? null : el("button", { class: "button small quiet danger", type: "button", text: "Delete", "aria-label": `Delete ${file.name}`,
       onclick: attempt(async () => { if (confirm(`Delete ${file.name}?`)) { await remove(place); await load(); } }) })));
 }
 
@@ -70,6 +75,7 @@ async function load() {
   const files = await getAll(`/sessions/${selected.id}/files`);
   listed = files;
   byId("scan-all").hidden = files.length === 0;
+  byId("own-actions").hidden = !isOwn();
   byId("session-name").textContent = selected.name;
   document.querySelector("#files tbody").replaceChildren(...files.map(fileRow));
   byId("files").hidden = files.length === 0;
@@ -77,7 +83,7 @@ async function load() {
 }
 
 async function add(files) {
-  if (!selected) return;
+  if (!selected || !isOwn()) return;
   for (const file of files) {
     const row = new UploadRow(`${file.name} (${bytes(file.size)})`);
     const form = new FormData();
@@ -92,6 +98,7 @@ async function add(files) {
 
 byId("new-session").addEventListener("submit", attempt(async () => {
   selected = await post("/sessions", { name: byId("name").value });
+  byId("scope").value = "own";
   byId("name").value = "";
   await load();
 }));
@@ -106,6 +113,8 @@ byId("delete-session").addEventListener("click", attempt(async () => {
   selected = null;
   await load();
 }));
+byId("filters").addEventListener("change", () => load().catch(complain));
+listenToShare(byId("share-open"), () => ({ path: `/sessions/${selected.id}`, about: "Members read this session and download its files." }));
 listenToChosen(byId("file"), attempt(add));
 listenToDropped(attempt(add));
 load().catch(complain);
