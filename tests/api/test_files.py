@@ -15,6 +15,7 @@ def test_session_is_created_read_renamed_and_deleted(user):
     session = new_session(user, "Angebot ü 2026")
     assert user.http.get(session).json() | {"id": 0, "created_at": 0} == {
         "id": 0,
+        "user_id": user.id,
         "name": "Angebot ü 2026",
         "created_at": 0,
         "n_files": 0,

@@ -35,11 +35,11 @@ def owner(database):
         return owners[0]
 
     owner = database.run(work)
-    _analyze(database)
+    analyze(database)
     return owner
 
 
-def _analyze(database):
+def analyze(database):
     is_mysql = database.engine.dialect.name == "mysql"
     for table in ("scans", "findings", "audit_events"):
         statement = text(f"ANALYZE TABLE {table}" if is_mysql else f"ANALYZE {table}")
@@ -135,7 +135,7 @@ def large_account(database):
         return user
 
     large_account = database.run(work)
-    _analyze(database)
+    analyze(database)
     return large_account
 
 
@@ -209,7 +209,7 @@ def test_list_events_after_a_position_reads_the_index_in_order(database):
         for n in range(3000)
     ]
     database.run(lambda s: s.execute(insert(AuditEvent), rows))
-    _analyze(database)
+    analyze(database)
     after = (START + timedelta(seconds=500), UUID(int=1501 + 2**90))
     explained = plan(database, lambda s: audit.list_events(s, limit=20, after=after))
     assert "ix_audit_events_created_at_id" in explained
