@@ -15,6 +15,7 @@ from service.cli.feedback import feedback
 from service.cli.files import files
 from service.cli.messages import error_message
 from service.cli.models import models
+from service.cli.purge import purge
 from service.cli.scan import scan
 from service.cli.teams import teams
 from service.cli.users import users
@@ -51,6 +52,6 @@ def serve() -> None:
 
 for command in (
     *(scan, feedback, files, models, users, teams, audit, blocks, db),
-    *(backup, restore, check),
+    *(purge, backup, restore, check),
 ):
     main.add_command(command)

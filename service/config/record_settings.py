@@ -15,6 +15,13 @@ class RecordSettings(BaseModel):
         description="What a stored scan keeps of its document: full, the text; hash, its SHA-256 only; "
         "none, neither. The sentences of findings are stored in any case.",
     )
+    retention_days: int | None = Field(
+        None,
+        ge=1,
+        le=36500,
+        description="Days after which scans, documents, originals, files and empty sessions are deleted. "
+        "Empty: never, but for users who chose a retention; a user's own shorter one takes precedence.",
+    )
     review_sample_share: Share = Field(
         0.05, description="Share of sentences without a finding that reviewers are asked about."
     )

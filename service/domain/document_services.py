@@ -12,6 +12,7 @@ from service.domain.files.files import FOLDER, Files
 from service.domain.model_services import ModelServices
 from service.domain.originals import Originals
 from service.domain.people_services import PeopleServices
+from service.domain.purge import Purge
 from service.domain.rate_limits import RateLimit
 from service.domain.reviews.export import FeedbackExport
 from service.domain.reviews.reviews import Reviews
@@ -70,6 +71,11 @@ class DocumentServices(PeopleServices, ModelServices):
             max_bytes=config.max_file_bytes,
             timeout_s=config.ai_timeout_s,
         )
+
+    @cached_property
+    def purge(self) -> Purge:
+        days, data_dir = self.config.retention_days, self.config.data_dir
+        return Purge(self.transactions, self.files, self.originals, days=days, data_dir=data_dir)
 
     @cached_property
     def account_deletion(self) -> AccountDeletion:

@@ -19,8 +19,9 @@ from service.domain.document_services import DocumentServices
 from service.domain.egress.recorder import delete_old
 from service.domain.periodic_tasks import PeriodicTasks
 from service.domain.readiness import Readiness
-from service.domain.scans.retention import delete_old_scans
 from service.nlp.analyzers.pool import AnalyzerPool
+
+_A_DAY_S = 24 * 3600
 
 
 def activated_model(config: Config) -> str | None:
@@ -118,7 +119,6 @@ class Services(DocumentServices):
         return PeriodicTasks(
             "clean-up",
             {
-                "scans": partial(delete_old_scans, self.transactions, self.originals.discard),
                 "api_interactions": partial(delete_old, self.transactions, days=days),
                 "files of deleted accounts": self.files.finish_removals,
                 "unfinished uploads": self.files.remove_leftovers,
@@ -127,6 +127,11 @@ class Services(DocumentServices):
             },
             every_s=3600,
         )
+
+    @cached_property
+    def purging(self) -> PeriodicTasks:
+        """Deletes what is past retention, in the background."""
+        return PeriodicTasks("purge", {"old data": self.purge.run_daily}, every_s=_A_DAY_S)
 
     @cached_property
     def block_refreshing(self) -> PeriodicTasks:
@@ -141,7 +146,7 @@ class Services(DocumentServices):
     @cached_property
     def schedules(self) -> tuple[PeriodicTasks, ...]:
         """Everything that runs at intervals, in threads of its own."""
-        return self.clean_up, self.audit_sealing, self.block_refreshing
+        return self.clean_up, self.purging, self.audit_sealing, self.block_refreshing
 
     @cached_property
     def readiness(self) -> Readiness:

@@ -141,25 +141,13 @@ def test_old_scans_are_deleted_after_the_retention_of_their_user(user, new_user,
     ids = [UUID(scan["scan_id"]) for scan in (old, others)]
     aged = update(Scan).where(Scan.id.in_(ids)).values(created_at=long_ago)
     live.services.transactions.run(lambda s: s.execute(aged))
-    assert live.services.clean_up.run_tasks()
+    assert live.services.purging.run_tasks()
     assert [s["scan_id"] for s in user.http.get("/api/scans").json()["items"]] == [
         recent["scan_id"]
     ]
     assert [s["scan_id"] for s in other.http.get("/api/scans").json()["items"]] == [
         others["scan_id"]
     ]
-
-
-def test_deletion_by_retention_is_audited(user, admin, live):
-    scan = stored_scan(user)
-    choose(user, retention_days=1)
-    aged = update(Scan).where(Scan.id == UUID(scan["scan_id"]))
-    aged = aged.values(created_at=datetime.now(UTC) - timedelta(days=2))
-    live.services.transactions.run(lambda s: s.execute(aged))
-    live.services.clean_up.run_tasks()
-    events = admin.http.get("/api/admin/audit-events").json()["items"]
-    [deleted] = [e for e in events if e["object_id"] == scan["scan_id"] and "delet" in e["action"]]
-    assert (deleted["user_id"], deleted["detail"]) == (None, {"reason": "retention"})
 
 
 def test_scan_needs_no_query_for_the_settings(user):

@@ -24,7 +24,10 @@ _THRESHOLDS = (
     "Least score by category key: findings of the category with a lower score are not reported. Keys of an "
     "earlier model's categories stay as long as they are sent."
 )
-_RETENTION = "Days after which the service deletes your scans; null: never."
+_RETENTION = (
+    "Days after which the service deletes your scans, documents and files; null: never, unless the operator "
+    "sets RETENTION_DAYS."
+)
 _STORE_TEXT = (
     "What a stored scan keeps of its document: full, its text; hash, its SHA-256; none, neither. The "
     "operator's STORE_TEXT may allow less."

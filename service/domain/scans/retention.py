@@ -1,17 +1,16 @@
-"""Deletes a user's scans in small transactions, such as those older than their owner's settings allow."""
+"""Deletes a user's scans in small transactions: those past retention, or all with the account."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from db.queries.scans import list_old_scans
-from db.queries.settings import list_retentions
-from service.domain.scans.scans import delete_scan
+from service.domain.scans.scans import delete_scan, remove_scan
 from service.domain.transactions import Transactions
 from service.errors import NotFound
 
@@ -21,28 +20,18 @@ SCANS_AT_ONCE = 100
 """Scans deleted in one transaction; few, since it blocks SQLite's other writers."""
 
 
-def delete_old_scans(transactions: Transactions, discard: Discard) -> int:
-    """Delete every scan whose owner's retention has passed; return their number.
-
-    `discard` removes the originals of the documents that are deleted with them. Several processes may run
-    this at once.
-
-    Raises:
-        DatabaseUnavailable: see Transactions.run. The next run deletes the remaining scans.
-    """
-    n_deleted, now = 0, datetime.now(UTC)
-    for user_id, days in transactions.read(list_retentions):
-        before = now - timedelta(days=days)
-        n_deleted += delete_scans(transactions, discard, user_id, before=before, reason="retention")
-    return n_deleted
-
-
 def delete_scans(
-    transactions: Transactions, discard: Discard, user_id: UUID, *, before: datetime, reason: str
+    transactions: Transactions,
+    discard: Discard,
+    user_id: UUID,
+    *,
+    before: datetime,
+    reason: str | None = None,
 ) -> int:
     """Delete every scan that a user created before a time; return their number.
 
-    The audit trail records `reason` with each; `discard` as in `delete_old_scans`.
+    The audit trail records each with `reason`, or none of them without one. `discard` removes the originals
+    of the documents that are deleted with them. Several processes may run this at once.
 
     Raises:
         DatabaseUnavailable: see Transactions.run. Some scans may be deleted.
@@ -56,11 +45,14 @@ def delete_scans(
 
 
 def _delete_some(
-    session: Session, user_id: UUID, before: datetime, reason: str
+    session: Session, user_id: UUID, before: datetime, reason: str | None
 ) -> tuple[int, list[str]]:
     originals = []
     scan_ids = list_old_scans(session, user_id, before=before, limit=SCANS_AT_ONCE)
     for scan_id in scan_ids:
         with contextlib.suppress(NotFound):  # its owner or another process has deleted it
-            originals += delete_scan(session, user_id, scan_id, reason=reason)
+            if reason is None:
+                originals += remove_scan(session, user_id, scan_id)
+            else:
+                originals += delete_scan(session, user_id, scan_id, reason=reason)
     return len(scan_ids), originals

@@ -285,10 +285,7 @@ def delete_scan(
     `reason` says why the service deletes it; without one, its owner does. Returns the hash of the document's
     original if both were deleted. Raises NotFound as `get_scan` does.
     """
-    scan = queries.get_scan(session, scan_id, own(user_id))
-    if scan is None or not queries.delete_scan(session, scan_id, user_id):
-        raise _not_found()
-    original = None if scan.document_id is None else forget_scan(session, scan.document_id)
+    originals = remove_scan(session, user_id, scan_id)
     deleted = event(
         Action.SCAN_DELETED,
         actor=UNKNOWN if reason else Actor(user_id),
@@ -297,6 +294,15 @@ def delete_scan(
         detail={"reason": reason} if reason else None,
     )
     record(session, deleted)
+    return originals
+
+
+def remove_scan(session: Session, user_id: UUID, scan_id: UUID) -> list[str]:
+    """Do as `delete_scan` does, but leave the audit event to the caller."""
+    scan = queries.get_scan(session, scan_id, own(user_id))
+    if scan is None or not queries.delete_scan(session, scan_id, user_id):
+        raise _not_found()
+    original = None if scan.document_id is None else forget_scan(session, scan.document_id)
     return [original] if original else []
 
 
