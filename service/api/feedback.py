@@ -11,6 +11,7 @@ from marshmallow import RAISE
 from db.tables import Feedback, Permission, Scope, Verdict, roles_with
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
+from service.api.http.foreign_reads import record_scan_read
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
 from service.api.http.rate_limits import limit_documents
@@ -67,6 +68,7 @@ def judge(scan_id: UUID, n: int, body: dict[str, Any]) -> tuple[Feedback, int]:
 @blueprint.output(FindingReviewOut)
 @blueprint.doc(summary="Get the caller's verdict on a finding; reviewers get everyone's too")
 def get_feedback(scan_id: UUID, n: int) -> FindingReview:
+    record_scan_read(scan_id)
     return services().transactions.read(reviews.review_finding, current_user(), scan_id, n)
 
 
@@ -135,6 +137,7 @@ def report_missed(scan_id: UUID, body: dict[str, Any]) -> tuple[Feedback, int]:
     summary="List the caller's feedback on a scan, newest first; reviewers get everyone's"
 )
 def list_feedback(scan_id: UUID, query: dict[str, Any]) -> Listing:
+    record_scan_read(scan_id)
     user, read = current_user(), services().transactions.read
     return cursor_page(query, lambda **page: read(reviews.list_feedback, user, scan_id, **page))
 

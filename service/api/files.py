@@ -14,11 +14,11 @@ from db.tables import File, Scope
 from service.api.current import services
 from service.api.http.authentication import auth, caller_key, current_user
 from service.api.http.downloads import BYTES, download
+from service.api.http.foreign_reads import read_session
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
 from service.api.http.problem_document import problem
 from service.api.http.quotas import spend
-from service.api.http.session_reads import read_session
 from service.api.http.uploads import scan_options, upload
 from service.api.schemas.fields import CursorQuery
 from service.api.schemas.files import FileIn, FileListOut, FileOut, SessionScanIn, SessionScanOut

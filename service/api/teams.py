@@ -11,7 +11,7 @@ from marshmallow import RAISE
 from db.tables import Permission, Scope, Team, may, roles_with
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
-from service.api.http.key_scopes import key_scope
+from service.api.http.key_scopes import key_scope, require_scope
 from service.api.http.pagination import Listing, cursor_page
 from service.api.http.response_headers import Headers
 from service.api.schemas.fields import CursorQuery
@@ -32,13 +32,17 @@ _ADMINISTRATORS = roles_with(Permission.PEOPLE)
 @blueprint.input(TeamListQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(TeamListOut)
 @blueprint.doc(
-    summary="List the caller's teams, or all for administrators, newest first", responses=[403]
+    summary="List the caller's teams, or all for administrators, newest first",
+    description="A key needs the scope `admin` for scope=all.",
+    responses=[403],
 )
 def list_teams(query: dict[str, Any]) -> Listing:
     user, read = current_user(), services().transactions.read
     is_all = query["scope"] == "all"
     if is_all and not may(user.role, Permission.PEOPLE):
         raise Forbidden("Only administrators list all teams; scope=own lists yours.")
+    if is_all:
+        require_scope(Scope.ADMIN)
     member_id, search = None if is_all else user.id, query["search"]
     return cursor_page(
         query,

@@ -12,9 +12,9 @@ from db.queries.reach import own, shared
 from db.tables import Scope
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
+from service.api.http.foreign_reads import read_session
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, encode_cursor, listing, position, split_page
-from service.api.http.session_reads import read_session
 from service.api.schemas.files import (
     WorkSessionIn,
     WorkSessionListOut,

@@ -299,6 +299,15 @@ def test_reads_of_the_team_are_recorded_and_those_of_the_owner_are_not(place, ad
     assert all(user_id != owner for user_id, _, _ in read)
 
 
+def test_reads_of_feedback_are_recorded_too(place, admin):
+    member = place.people["member"]
+    member.http.get(f"{place.scan}/feedback").raise_for_status()
+    params = {"action": "foreign.read", "user_id": member.id}
+    [event] = admin.http.get("/api/v1/admin/audit-events", params=params).json()["items"]
+    assert event["object_id"] == place.scan.rpartition("/")[2]
+    assert event["detail"]["owner_id"] == place.people["owner"].id
+
+
 def test_name_of_a_team_is_unique_in_any_case(admin):
     name = f"Käufer {admin.id}"
     team = path_of(admin.http.post("/api/v1/teams", json={"name": name}))
@@ -312,13 +321,19 @@ def test_name_of_a_team_is_unique_in_any_case(admin):
     assert [item["id"] for item in found.json()["items"]] == [team.rpartition("/")[2]]
 
 
-def test_users_list_their_own_teams_and_administrators_all(people, new_team, admin):
+def test_users_list_their_own_teams_and_administrators_all(people, new_team, admin, client):
     member = people["member"]
     teams = [new_team(member), new_team(people["owner"]), new_team(member)]
     assert listed(member, "teams") == [teams[2], teams[0]]
     assert member.http.get("/api/v1/teams", params={"scope": "all"}).status_code == 403
     everyones = listed(admin, "teams", scope="all")
     assert [team for team in everyones if team in teams] == teams[::-1]
+    for scopes, status in ((["read"], 403), (["read", "admin"], 200)):
+        body = {"name": "list", "scopes": scopes}
+        key = admin.http.post("/api/v1/auth/keys", json=body).raise_for_status().json()["key"]
+        headers = {"X-API-Key": key}
+        answer = client.get("/api/v1/teams", params={"scope": "all"}, headers=headers)
+        assert answer.status_code == status
     me = member.http.get("/api/v1/auth/me").json()
     assert {team["id"] for team in me["teams"]} == {teams[0], teams[2]}
 

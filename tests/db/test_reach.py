@@ -1,15 +1,18 @@
 """Lists of what is shared with teams read the shared rows, not everyone's."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 from sqlalchemy import insert
+from sqlalchemy.orm import Session
+from uuid_utils.compat import uuid7
 
 from db.queries import documents, scans, teams
 from db.queries.reach import own_and_shared, shared
 from db.tables import Document, DocumentShare, Scan, ScanShare, Team, TeamMember
-from tests.db.conftest import add_user, scan_values
+from tests.db.conftest import add_user, scan_values, servers
 from tests.db.test_pagination import analyze, plan
 
 N_SCANS = 6000
@@ -124,3 +127,37 @@ def test_removed_member_takes_the_own_shares_along_and_leaves_others(database, m
     in_scans = shared_places()[1]
     listed = database.read(lambda s: scans.list_scans(s, shared(member.id), limit=1000))
     assert len(listed) == len(in_scans)
+
+
+@servers
+@pytest.mark.parametrize("is_share_first", [True, False])
+def test_sharing_and_leaving_at_once_leaves_nothing_shared(database, is_share_first):
+    """Whichever locks the membership first, the other one waits and then sees what it did."""
+    owner = database.run(add_user)
+    scan, team_id = scan_values(owner.id), uuid7()
+
+    def prepare(session):
+        session.execute(insert(Scan), [scan])
+        name = str(team_id)
+        session.add(Team(id=team_id, name=name, name_key=name, created_at=START))
+        session.flush()
+        teams.add_member(session, team_id, owner.id)
+
+    def share(session):
+        if teams.is_member(session, team_id, owner.id, lock=True):
+            teams.add_share(session, teams.Shared.SCAN, scan["id"], team_id)
+
+    def leave(session):
+        teams.remove_member(session, team_id, owner.id)
+
+    database.run(prepare)
+    first, second = (share, leave) if is_share_first else (leave, share)
+    with ThreadPoolExecutor() as pool, Session(database.engine) as session:
+        first(session)
+        waiting = pool.submit(database.run, second)
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.3)
+        session.commit()
+        waiting.result(timeout=30)
+    left = database.read(lambda s: teams.list_shares(s, teams.Shared.SCAN, scan["id"], limit=9))
+    assert list(left) == []

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from flask import Flask, current_app, request
 
 from db.tables import Scope
+from service.api.http.request_context import current_context
 from service.errors import Forbidden
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -39,6 +40,13 @@ def check_scope(scopes: frozenset[Scope]) -> None:
             f"This path needs an API key with the scope {needed}; this one has "
             f"{', '.join(sorted(scopes))}. Create one with POST /api/v1/auth/keys."
         )
+
+
+def require_scope(scope: Scope) -> None:
+    """Raise Forbidden if the request has a key without `scope`, which a view needs in some cases."""
+    grant = current_context().key_grant
+    if grant is not None and scope not in grant.scopes:
+        raise Forbidden(f"This query needs an API key with the scope {scope}, too.")
 
 
 def describe_scopes(spec: dict[str, Any], app: Flask) -> None:
