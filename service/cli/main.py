@@ -17,6 +17,7 @@ from service.cli.messages import error_message
 from service.cli.models import models
 from service.cli.purge import purge
 from service.cli.scan import scan
+from service.cli.seed import seed
 from service.cli.teams import teams
 from service.cli.users import users
 from service.config import settings
@@ -52,6 +53,6 @@ def serve() -> None:
 
 for command in (
     *(scan, feedback, files, models, users, teams, audit, blocks, db),
-    *(purge, backup, restore, check),
+    *(purge, backup, restore, seed, check),
 ):
     main.add_command(command)

@@ -1,0 +1,39 @@
+"""`python -m service seed`: a demo to look at."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from service.cli.services import open_services
+from service.config import settings
+from service.config.database_address import redact
+
+
+@click.command("seed")
+@click.option(
+    "--password", help="The password of every account; without it each gets a random one."
+)
+@click.option("--force", is_flag=True, help="Also in production.")
+def seed(*, password: str | None, force: bool) -> None:
+    """Add a demo: accounts of every role, a team, documents, scans by the model, verdicts.
+
+    The passwords are printed once. Do not use it beside real data.
+    """
+    from service.domain.demo import Demo  # noqa: PLC0415 - loads the model's libraries
+
+    config = settings.load()
+    with open_services(config) as services:
+        seeded = Demo(services).seed(password=password, force=force)
+    table = Table("Role", "E-mail address", "Password")
+    for user, secret in seeded.accounts:
+        table.add_row(user.role, user.email, escape(secret))
+    Console().print(table)
+    counts = ", ".join(f"{n} {name}" for name, n in seeded.counts.items())
+    click.echo(f"{redact(config.database_url)} has {counts}.")
+    host = "localhost" if config.host in {"0.0.0.0", "127.0.0.1", "::"} else config.host  # noqa: S104 - compared, not bound
+    click.echo(
+        f"Start the service with `make run`, and log in at http://{host}:{config.port}/login"
+    )
