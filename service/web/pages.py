@@ -43,6 +43,7 @@ SHELLS = (
     Shell("/models", "models", Permission.MODELS),
     Shell("/users", "users", Permission.PEOPLE),
     Shell("/teams", "teams", Permission.PEOPLE),
+    Shell("/blocks", "blocks", Permission.PEOPLE),
     Shell("/audit", "audit", Permission.AUDIT),
     Shell("/keys", "keys"),
     Shell("/settings", "settings"),
@@ -56,6 +57,7 @@ TABS: tuple[tuple[Tab, Permission | None], ...] = (
     (("/models", "Models"), Permission.MODELS),
     (("/users", "Users"), Permission.PEOPLE),
     (("/teams", "Teams"), Permission.PEOPLE),
+    (("/blocks", "Blocks"), Permission.PEOPLE),
     (("/audit", "Audit"), Permission.AUDIT),
 )
 """The top bar: each page, and the permission that it needs."""

@@ -93,6 +93,7 @@ TABLE = {
     ("GET", "/users"): ANYONE,
     ("GET", "/teams"): ANYONE,
     ("GET", "/password"): ANYONE,
+    ("GET", "/blocks"): ANYONE,
     ("GET", "/audit"): ANYONE,
     ("GET", "/keys"): ANYONE,
     ("GET", "/settings"): ANYONE,

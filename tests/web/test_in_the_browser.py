@@ -220,6 +220,7 @@ PAGES = (
     "/models",
     "/users",
     "/teams",
+    "/blocks",
     "/audit",
 )
 

@@ -2,12 +2,13 @@
 const BASE = "/api/v1";
 const token = () => document.querySelector("meta[name=csrf-token]").content;
 
-/** An error response: `message` names the remedy, `status` and `code` are the problem document's. */
+/** An error response: `message` names the remedy, `status`, `code` and `faults` are the problem document's. */
 export class ApiError extends Error {
   constructor(status, problem) {
     super(problem?.detail || `The service answered ${status}.`);
     this.status = status;
     this.code = problem?.code;
+    this.faults = problem?.errors || [];
   }
 }
 
