@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import httpx
 from limits.storage import storage_from_string
 
 from db import migrate
+from db.queries.audit import list_unsealed, newest_seal
+from db.queries.clock import server_time
+from db.queries.deployments import desired_state
 from service.config.database_address import redact
 from service.config.settings import Config
+from service.config.shipped_model import shipped_folders
 from service.domain.transactions import Transactions, open_database
-from service.errors import ConfigError, RiskscanError
+from service.errors import ConfigError, NotFound, RiskscanError
 from service.nlp.analyzers.factory import open_model
+from service.nlp.artifacts.registry import Registry
 from service.nlp.inference.default_model import default_folder
 
 TIMEOUT_S = 5.0
+MAX_CLOCK_S = 5.0
+"""The check fails if the clocks of this machine and of the database differ by more."""
+MAX_UNSEALED = timedelta(hours=1)
+"""Age of an event without a seal at which the check fails; the service seals each minute."""
 MIN_FREE_BYTES = 1 << 30
 """Below so much free space a folder fails its check."""
+
+_NEED_DATABASE = {"clock", "audit trail", "activated model"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +51,22 @@ def check_installation(config: Config) -> Iterator[Result]:
     checks: dict[str, Callable[[Config], str]] = {
         "data folder": _data_folder,
         "database": _database,
+        "clock": _clock,
+        "audit trail": _audit_trail,
+        "activated model": _activated_model,
         "model": _model,
         "rate limits": _rate_limits,
         "LLM": _llm,
         "AI service": _ai_service,
     }
+    is_without_database = False
     for name, check in checks.items():
+        if is_without_database and name in _NEED_DATABASE:
+            continue
         try:
             yield Result(name, is_ok=True, text=check(config))
         except RiskscanError as error:
+            is_without_database |= name == "database"
             yield Result(name, is_ok=False, text=error.message)
 
 
@@ -68,10 +88,70 @@ def _data_folder(config: Config) -> str:
 
 
 def _database(config: Config) -> str:
-    with closing(Transactions(open_database(config, pool_size=1))) as transactions:
+    with _transactions(config) as transactions:
         transactions.ping()
         transactions.prove_writable()
     return f"{redact(config.database_url)} can be written, schema {migrate.head()}"
+
+
+def _clock(config: Config) -> str:
+    with _transactions(config) as transactions:
+        began = datetime.now(UTC)
+        theirs = transactions.read(server_time)
+        ended = datetime.now(UTC)
+    if theirs is None:
+        return "the embedded database has that of this machine"
+    apart_s = max((began - theirs).total_seconds(), (theirs - ended).total_seconds(), 0.0)
+    if apart_s > MAX_CLOCK_S:
+        raise ConfigError(
+            f"The clocks of this machine and of the database are {apart_s:,.0f} s apart. Synchronize both, "
+            "for example with chrony: tokens, limits and the order of events depend on them."
+        )
+    return "that of the database agrees"
+
+
+def _audit_trail(config: Config) -> str:
+    with _transactions(config) as transactions:
+        unsealed = transactions.read(list_unsealed, limit=1)
+        newest = transactions.read(newest_seal)
+    now = datetime.now(UTC)
+    if unsealed and now - unsealed[0].created_at > MAX_UNSEALED:
+        raise ConfigError(
+            f"Events since {unsealed[0].created_at:%F %R} UTC have no seal. Start the service, which seals "
+            "them, or run `python -m service audit seal`."
+        )
+    if newest is None:
+        return "no event is sealed yet"
+    return f"{newest.last_n} events are sealed, the newest seal is of {newest.sealed_at:%F %R} UTC"
+
+
+def _activated_model(config: Config) -> str:
+    """Check the folder of the model that a process changes to after its start."""
+    if config.ai_service_url:
+        return "not needed: AI_SERVICE_URL analyzes"
+    with _transactions(config) as transactions:
+        newest = transactions.read(desired_state).serving
+    if newest is None:
+        return "none: the model of the settings serves"
+    default = default_folder(config)
+    registry = Registry(config.registry_dir, default, shipped=shipped_folders())
+    model = newest.to_model or ""
+    try:
+        fault = registry.entry(model).fault
+    except NotFound as error:
+        fault = error.message
+    if fault:
+        raise ConfigError(
+            f"{model} was activated and cannot serve: {fault} Copy its folder into REGISTRY_DIR "
+            f"{config.registry_dir}, or run `python -m service models rollback`."
+        )
+    return f"{model} is in the registry"
+
+
+@contextlib.contextmanager
+def _transactions(config: Config) -> Iterator[Transactions]:
+    with closing(Transactions(open_database(config, pool_size=1))) as transactions:
+        yield transactions
 
 
 def _model(config: Config) -> str:
@@ -87,8 +167,8 @@ def _rate_limits(config: Config) -> str:
         return "counted by each process"
     if not storage_from_string(url).check():
         raise ConfigError(
-            "RATE_LIMIT_STORAGE_URL does not answer; each process counts by itself until it does. Start that "
-            "server, or correct the address."
+            "REDIS_URL or RATE_LIMIT_STORAGE_URL does not answer; each process counts by itself until it "
+            "does. Start that server, or correct the address."
         )
     return "the shared storage answers"
 

@@ -1,9 +1,15 @@
 """`check`: says what an installation lacks, with the remedy, and fails then."""
 
 import threading
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from sqlalchemy import update
+
+from db.engines import open_unpooled_engine
+from db.tables import AuditEvent
+from tests.db.old_rows import ROWS, add_rows
 
 
 def lines_of(result):
@@ -49,6 +55,36 @@ def test_check_before_the_first_start_says_to_upgrade(riskscan):
     lines = lines_of(riskscan("check"))
     assert lines["database"][0] == "FAIL"
     assert "python -m service db upgrade" in lines["database"][1]
+
+
+def test_check_names_events_without_a_seal(riskscan, services):
+    riskscan("users", "create", "a@corp.local", stdin="long enough\n")
+    assert lines_of(riskscan("check"))["audit trail"] == ("ok", "no event is sealed yet")
+    hours_ago = datetime.now(UTC) - timedelta(hours=2)
+    services.transactions.run(lambda s: s.execute(update(AuditEvent).values(created_at=hours_ago)))
+    late = riskscan("check")
+    assert (late.returncode, lines_of(late)["audit trail"][0]) == (1, "FAIL")
+    assert "`python -m service audit seal`" in lines_of(late)["audit trail"][1]
+    assert riskscan("audit", "seal").returncode == 0
+    assert "1 events are sealed" in lines_of(riskscan("check"))["audit trail"][1]
+
+
+def test_check_names_an_activated_model_without_its_folder(riskscan, services):
+    riskscan("db", "upgrade")
+    [(_, [row])] = [rows for rows in ROWS if rows[0] == "deployments"]
+    with open_unpooled_engine(services.config.database_url).begin() as connection:
+        add_rows(connection, [("deployments", [{**row, "to_model": "b/2"}])])
+    state, text = lines_of(riskscan("check"))["activated model"]
+    assert (state, text.startswith("b/2 was activated and cannot serve: ")) == ("FAIL", True)
+
+
+def test_check_compares_the_clock_with_that_of_the_server(riskscan, mysql_url):
+    riskscan("db", "upgrade", DATABASE_URL=mysql_url)
+    right = lines_of(riskscan("check", DATABASE_URL=mysql_url))["clock"]
+    assert right == ("ok", "that of the database agrees")
+    wrong = f"{mysql_url}?init_command=SET%20timestamp=1000000000"
+    state, text = lines_of(riskscan("check", DATABASE_URL=wrong))["clock"]
+    assert (state, "s apart. Synchronize both" in text) == ("FAIL", True)
 
 
 @pytest.fixture
