@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from apiflask import APIBlueprint
+from flask import Response
 from marshmallow import RAISE
 
 from db.queries.teams import list_teams
@@ -14,6 +15,7 @@ from db.queries.users import live_logins
 from db.tables import Login, Scope, User
 from service.api.current import services
 from service.api.http.authentication import auth, current_claims, current_user
+from service.api.http.data_export import ARCHIVE, data_export
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
 from service.api.http.rate_limits import limit_logins
@@ -96,6 +98,17 @@ def me() -> dict[str, Any]:
     user = current_user()
     teams = services().transactions.read(list_teams, member_id=user.id, limit=_MAX_TEAMS)
     return {**{name: getattr(user, name) for name in _ACCOUNT}, "teams": teams}
+
+
+@blueprint.get("/me/data")
+@blueprint.auth_required(auth)
+@blueprint.doc(
+    summary="Download everything that is stored about the caller",
+    description="An archive of JSON lines, texts and files, which the service reads while it sends it.",
+    responses=ARCHIVE,
+)
+def my_data() -> Response:
+    return data_export(current_user().id)
 
 
 @blueprint.put("/password")

@@ -6,12 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from apiflask import APIBlueprint
+from flask import Response
 from marshmallow import RAISE
 
 from db.queries.users import search_users
 from db.tables import AccountState, Permission, Role, Scope, User, roles_with
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
+from service.api.http.data_export import ARCHIVE, data_export
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
 from service.api.http.response_headers import Headers
@@ -110,6 +112,17 @@ def change_user(user_id: UUID, body: dict[str, Any]) -> User:
 def delete_user(user_id: UUID) -> str:
     services().account_deletion.delete(user_id, actor=Actor(current_user().id))
     return ""
+
+
+@blueprint.get("/<uuid:user_id>/data")
+@blueprint.auth_required(auth, roles=_ADMINISTRATORS)
+@key_scope(Scope.ADMIN)
+@blueprint.doc(
+    summary="Download everything that is stored about an account",
+    responses={**ARCHIVE, 403: {"description": "Forbidden"}},
+)
+def user_data(user_id: UUID) -> Response:
+    return data_export(user_id)
 
 
 @blueprint.post("/<uuid:user_id>/password-link")

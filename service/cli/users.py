@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from rich.table import Column, Table
 
 from db.queries import users as queries
 from db.tables import Role, User
+from service.cli.messages import error_message
 from service.cli.services import open_services
 from service.config import settings
 from service.config.database_address import redact
@@ -121,6 +123,27 @@ def delete(email: str, *, yes: bool) -> None:
             _id_of(services, email), actor=Actor.current_operator()
         )
     _report(config, f"{user.email} is deleted")
+
+
+@users.command("export")
+@click.argument("email")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The ZIP archive to write, with mode 0600.",
+)
+def export(email: str, out: Path) -> None:
+    """Write everything that is stored about an account to a ZIP archive."""
+    config, actor = settings.load(), Actor.current_operator()
+    with open_services(config, limit_statements=False) as services:
+        try:
+            services.user_data.write_file(_id_of(services, email), out, actor=actor)
+        except OSError as error:
+            raise click.ClickException(f"{out}: {error_message(error)}") from error
+    click.echo(
+        f"Wrote {out} from {redact(config.database_url)}, and recorded it in the audit trail."
+    )
 
 
 @users.command("reset-password")

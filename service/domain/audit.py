@@ -97,6 +97,7 @@ class Action(StrEnum):
     FEEDBACK_EXPORTED = "feedback.exported"
     BLOCK_ADDED = "block.added"
     BLOCK_REMOVED = "block.removed"
+    DATA_EXPORTED = "data.exported"
     DATA_PURGED = "data.purged"
     FOREIGN_READ = "foreign.read"
     AUDIT_EXPORTED = "audit.exported"

@@ -17,6 +17,7 @@ from service.domain.rate_limits import RateLimit
 from service.domain.reviews.export import FeedbackExport
 from service.domain.reviews.reviews import Reviews
 from service.domain.scans.scans import Scans
+from service.domain.user_data import UserData
 from service.nlp.pipeline import ScanPipeline, Submission
 
 
@@ -76,6 +77,10 @@ class DocumentServices(PeopleServices, ModelServices):
     def purge(self) -> Purge:
         days, data_dir = self.config.retention_days, self.config.data_dir
         return Purge(self.transactions, self.files, self.originals, days=days, data_dir=data_dir)
+
+    @cached_property
+    def user_data(self) -> UserData:
+        return UserData(self.transactions, self.files, self.originals)
 
     @cached_property
     def account_deletion(self) -> AccountDeletion:

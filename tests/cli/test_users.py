@@ -1,6 +1,7 @@
 """`users`: creates, lists, changes, disables and deletes accounts."""
 
 import json
+import zipfile
 
 from db.queries.audit import list_events
 from db.queries.users import list_users
@@ -76,3 +77,14 @@ def test_users_invite_prints_the_path_of_a_link(riskscan):
     assert "\n/password#" in result.stdout
     [account] = map(json.loads, riskscan("users", "list", "--json").stdout.splitlines())
     assert (account["role"], account["state"]) == ("analyst", "invited")
+
+
+def test_users_export_writes_an_archive_that_only_the_operator_reads(riskscan, tmp_path):
+    riskscan("users", "create", "ada@corp.local", stdin="long enough\n")
+    out = tmp_path / "ada.zip"
+    done = riskscan("users", "export", "ada@corp.local", "--out", out)
+    assert (done.returncode, out.stat().st_mode & 0o777) == (0, 0o600)
+    with zipfile.ZipFile(out) as archive:
+        assert json.loads(archive.read("account.json"))["email"] == "ada@corp.local"
+    refused = riskscan("users", "export", "ada@corp.local", "--out", tmp_path / "none" / "a.zip")
+    assert (refused.returncode, "none/a.zip" in refused.stderr) == (1, True)

@@ -1,0 +1,127 @@
+"""All rows about one user, table by table, for the export of the user's data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy.orm import Session
+
+from db.tables import (
+    ApiInteraction,
+    ApiKey,
+    AuditEvent,
+    Document,
+    DocumentShare,
+    Feedback,
+    File,
+    Finding,
+    Login,
+    Scan,
+    ScanShare,
+    Team,
+    TeamMember,
+    User,
+    UserSettings,
+    WorkSession,
+    WorkSessionShare,
+)
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a table about one user; `hidden` columns are secrets, or are exported elsewhere."""
+
+    table: Any
+    is_about: Callable[[UUID], ColumnElement[bool]]
+    hidden: frozenset[str] = frozenset()
+
+    @property
+    def columns(self) -> list[str]:
+        keys = [attribute.key for attribute in self.table.__mapper__.column_attrs]
+        return [key for key in keys if key not in self.hidden]
+
+
+def _owned(table: Any, *hidden: str) -> Rows:  # noqa: ANN401 - a table with user_id
+    return Rows(table, lambda user_id: table.user_id == user_id, frozenset(hidden))
+
+
+def _audit_events(user_id: UUID) -> ColumnElement[bool]:
+    is_object = and_(AuditEvent.object_type == "user", AuditEvent.object_id == str(user_id))
+    return or_(AuditEvent.user_id == user_id, is_object)
+
+
+def _calls(user_id: UUID) -> ColumnElement[bool]:
+    return exists().where(Scan.id == ApiInteraction.scan_id, Scan.user_id == user_id)
+
+
+def _teams(user_id: UUID) -> ColumnElement[bool]:
+    return exists().where(TeamMember.team_id == Team.id, TeamMember.user_id == user_id)
+
+
+ACCOUNT = Rows(User, lambda user_id: User.id == user_id, frozenset({"password_hash"}))
+SETTINGS = _owned(UserSettings)
+SESSIONS = _owned(WorkSession)
+FILES = _owned(File)
+DOCUMENTS = _owned(Document, "text", "blocks", "layout")
+SCANS = _owned(Scan, "request_sha256")
+LISTED = {
+    "logins": _owned(Login),
+    "api_keys": _owned(ApiKey, "key_hash", "hint"),
+    "feedback": _owned(Feedback),
+    "audit_events": Rows(AuditEvent, _audit_events),
+    "outgoing_calls": Rows(ApiInteraction, _calls),
+    "teams": Rows(Team, _teams, frozenset({"name_key"})),
+}
+"""The other tables, by the name of their file."""
+_FINDING = [a.key for a in Finding.__mapper__.column_attrs if a.key != "scan_id"]
+_SHARES: dict[Any, tuple[Any, Any]] = {
+    WorkSession: (WorkSessionShare, WorkSessionShare.work_session_id),
+    Document: (DocumentShare, DocumentShare.document_id),
+    Scan: (ScanShare, ScanShare.scan_id),
+}
+
+
+def get_row(session: Session, rows: Rows, user_id: UUID) -> Row | None:
+    """Return the one row about a user; None if there is none."""
+    query = select(*(getattr(rows.table, name) for name in rows.columns))
+    row = session.execute(query.where(rows.is_about(user_id))).one_or_none()
+    return None if row is None else dict(zip(rows.columns, row, strict=True))
+
+
+def list_rows(
+    session: Session, rows: Rows, user_id: UUID, *, after: UUID | None, limit: int
+) -> Sequence[Row]:
+    """Return up to `limit` rows about a user with an id above `after`, by id."""
+    table = rows.table
+    query = select(*(getattr(table, name) for name in rows.columns)).where(rows.is_about(user_id))
+    if after is not None:
+        query = query.where(table.id > after)
+    found = session.execute(query.order_by(table.id).limit(limit))
+    listed = [dict(zip(rows.columns, row, strict=True)) for row in found]
+    if table in _SHARES:
+        for row in listed:
+            row["shared_with_teams"] = _teams_of(session, table, row["id"])
+    return listed
+
+
+def list_scans_with_findings(
+    session: Session, user_id: UUID, *, after: UUID | None, limit: int
+) -> Sequence[Row]:
+    """Return scans as `list_rows` does, each with its findings in document order."""
+    scans = list_rows(session, SCANS, user_id, after=after, limit=limit)
+    for scan in scans:
+        query = select(*(getattr(Finding, name) for name in _FINDING))
+        found = session.execute(query.where(Finding.scan_id == scan["id"]).order_by(Finding.n))
+        scan["findings"] = [dict(zip(_FINDING, row, strict=True)) for row in found]
+    return scans
+
+
+def _teams_of(session: Session, table: Any, row_id: UUID) -> list[UUID]:  # noqa: ANN401 - as above
+    share, owner = _SHARES[table]
+    return [*session.scalars(select(share.team_id).where(owner == row_id))]
