@@ -14,7 +14,7 @@ import click
 from service.cli.services import open_services
 from service.config import settings
 from service.config.database_address import redact
-from service.errors import Conflict, NotFound, RiskscanError
+from service.errors import Conflict
 
 if TYPE_CHECKING:
     from service.domain.backups.contents import Kind, Manifest
@@ -116,10 +116,7 @@ def _report(services: Services, restored: Restored) -> None:
 
 def _missing_model(services: Services) -> str | None:
     model = services.deployments.activated()
-    try:
-        return model if model and services.registry.entry(model).fault else None
-    except (NotFound, RiskscanError):
-        return model
+    return model if model and services.registry.entry(model).fault else None
 
 
 def _stores(services: Services) -> dict[Kind, UserStores]:

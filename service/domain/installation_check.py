@@ -21,7 +21,7 @@ from service.config.database_address import redact
 from service.config.settings import Config
 from service.config.shipped_model import shipped_folders
 from service.domain.transactions import Transactions, open_database
-from service.errors import ConfigError, NotFound, RiskscanError
+from service.errors import ConfigError, DatabaseUnavailable, RiskscanError
 from service.nlp.analyzers.factory import open_model
 from service.nlp.artifacts.registry import Registry
 from service.nlp.inference.default_model import default_folder
@@ -88,9 +88,14 @@ def _data_folder(config: Config) -> str:
 
 
 def _database(config: Config) -> str:
-    with _transactions(config) as transactions:
-        transactions.ping()
-        transactions.prove_writable()
+    try:
+        with _transactions(config) as transactions:
+            transactions.ping()
+            transactions.prove_writable()
+    except DatabaseUnavailable as error:
+        raise ConfigError(
+            f"{redact(config.database_url)}: {error.message} Check DATABASE_URL, and that its server runs."
+        ) from error
     return f"{redact(config.database_url)} can be written, schema {migrate.head()}"
 
 
@@ -136,11 +141,7 @@ def _activated_model(config: Config) -> str:
     default = default_folder(config)
     registry = Registry(config.registry_dir, default, shipped=shipped_folders())
     model = newest.to_model or ""
-    try:
-        fault = registry.entry(model).fault
-    except NotFound as error:
-        fault = error.message
-    if fault:
+    if fault := registry.entry(model).fault:
         raise ConfigError(
             f"{model} was activated and cannot serve: {fault} Copy its folder into REGISTRY_DIR "
             f"{config.registry_dir}, or run `python -m service models rollback`."
