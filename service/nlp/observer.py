@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from service.errors import RiskscanError
@@ -37,6 +37,8 @@ class Call:
     received_bytes: int = 0
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers that the request also carries, such as those of a trace."""
 
     @property
     def outcome(self) -> str:
@@ -85,6 +87,10 @@ class Observer:
     def cached(self, hits: int, misses: int) -> None:
         """Receive the hits and misses of the score cache, in sentences."""
 
+    def call_headers(self) -> Mapping[str, str]:
+        """Return the headers to add to a request to another server. Called in the caller's context."""
+        return {}
+
     def called(self, call: Call) -> None:
         """Receive a request to another server, which has ended. Called in the caller's context."""
 
@@ -97,6 +103,9 @@ class CallObservers(Observer):
 
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers
+
+    def call_headers(self) -> Mapping[str, str]:
+        return {k: v for o in self._observers for k, v in o.call_headers().items()}
 
     def called(self, call: Call) -> None:
         for observer in self._observers:
@@ -117,7 +126,7 @@ def observe_stage(observer: Observer, stage: Stage) -> Iterator[None]:
 def observe_call(observer: Observer, upstream: Upstream, host: str) -> Iterator[Call]:
     """Yield the record of the block's request, and report it to `observer` at the end."""
     began_s = time.monotonic()
-    call = Call(upstream, host, error_code=RiskscanError.code)
+    call = Call(upstream, host, error_code=RiskscanError.code, headers=observer.call_headers())
     try:
         yield call
         call.error_code = None

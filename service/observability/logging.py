@@ -10,6 +10,7 @@ from logging.handlers import QueueHandler, QueueListener
 from queue import Queue
 
 from service.observability.request_id import current_request_id
+from service.observability.trace_context import current_trace
 
 _FIELDS = "fields"
 _ENCODER = json.JSONEncoder(default=str)
@@ -78,6 +79,8 @@ class _JsonFormatter(logging.Formatter):
         }
         if request_id := current_request_id():
             line["request_id"] = request_id
+        if trace := current_trace():
+            line["trace_id"] = trace.trace_id
         line.update(getattr(record, _FIELDS, {}))
         if record.exc_info and record.exc_info[0]:
             line["error"] = record.exc_info[0].__name__

@@ -6,17 +6,27 @@ import random
 import re
 from contextvars import ContextVar
 
+from service.observability import trace_context
+
 _REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 _CLIENT_ADDRESS: ContextVar[str | None] = ContextVar("client_address", default=None)
 _MAX_ADDRESS_CHARS = 64
 _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
-def begin(offered: str | None, *, client_address: str | None = None) -> str:
+def begin(
+    offered: str | None,
+    *,
+    client_address: str | None = None,
+    traceparent: str | None = None,
+    tracestate: str | None = None,
+) -> str:
     """Set and return this thread's request id: the caller's X-Request-ID if it is harmless, else a new one.
 
-    Also set the client address, cut to 64 characters: the peer's, or the one that the trusted proxy reports.
+    Also set the client address, cut to 64 characters: the peer's, or the one that the trusted proxy reports;
+    and the trace (see trace_context).
     """
+    trace_context.begin(traceparent, tracestate)
     _CLIENT_ADDRESS.set(client_address[:_MAX_ADDRESS_CHARS] if client_address else None)
     request_id = offered if offered and _ACCEPTED.fullmatch(offered) else _new_id()
     _REQUEST_ID.set(request_id)

@@ -53,7 +53,13 @@ def register(app: APIFlask) -> None:
 
 def _identify() -> None:
     offered = request.headers.get("X-Request-ID")
-    begin_context(request_id.begin(offered, client_address=request.remote_addr))
+    own_id = request_id.begin(
+        offered,
+        client_address=request.remote_addr,
+        traceparent=request.headers.get("traceparent"),
+        tracestate=request.headers.get("tracestate"),
+    )
+    begin_context(own_id)
     services().metrics.in_progress.inc()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from service.domain.transactions import Transactions
 from service.errors import RiskscanError
 from service.nlp.observer import Call, Observer
 from service.observability.request_id import current_request_id
+from service.observability.trace_context import current_trace
 
 MAX_WAITING = 10_000
 """Rows that wait while the database is unavailable, 1 kB each; the oldest are dropped first."""
@@ -42,6 +43,11 @@ class EgressRecorder(Observer):
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
+
+    def call_headers(self) -> Mapping[str, str]:
+        """Return the headers that name the trace of the current request, with a new span id."""
+        trace = current_trace()
+        return trace.headers() if trace else {}
 
     def called(self, call: Call) -> None:
         """Queue the row of a call of an analyzer."""

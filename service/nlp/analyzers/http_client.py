@@ -143,6 +143,7 @@ class JsonClient:
         request = self._client.build_request(
             "POST", self._url, **content, timeout=max(deadline.remaining_s(), 0.001)
         )
+        request.headers.update(call.headers)
         call.sent_bytes = int(request.headers.get("Content-Length", 0))
         response = self._client.send(request, stream=True)
         call.status = response.status_code
