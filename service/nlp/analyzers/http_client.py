@@ -30,6 +30,8 @@ WAIT_WITHOUT_DEADLINE_S = 60.0
 MAX_ANSWER_BYTES = 4_000_000
 MAX_MESSAGE_CHARS = 300
 MAX_RETRY_AFTER_S = 3_600
+QUOTE_CHARS = 12
+"""So many characters in a row that an error message shares with the request are a quotation."""
 
 FormPart = tuple[str | None, str | bytes] | tuple[str | None, str | bytes, str | None]
 """A field of a form: file name (None for a plain field), value, and a file's media type."""
@@ -85,7 +87,7 @@ class JsonClient:
     ) -> Any:  # noqa: ANN401 - JSON
         """Post `payload` as JSON and return the parsed JSON of a 200 response.
 
-        Fills status and sizes of `call`.
+        Fills status and sizes of `call`. No error quotes the chat messages of `payload`.
 
         Raises:
             AnalyzerUnavailable: no connection, or status 429 or 503.
@@ -95,7 +97,13 @@ class JsonClient:
         """
         body = json.dumps(payload).encode()
         headers = {"Content-Type": "application/json"}
-        return self._post(deadline, call, content=body, headers=headers)
+        try:
+            return self._post(deadline, call, content=body, headers=headers)
+        except (AnalyzerError, AnalyzerUnavailable) as error:
+            if not _quotes_chat(error.message, payload):
+                raise
+            message = f"{self._name()} answered with an error that quotes the request."
+            raise type(error)(message, retry_after_s=error.retry_after_s) from None
 
     def post_form(
         self,
@@ -202,6 +210,22 @@ def readable_message(body: bytes, *, secrets: Sequence[str] = ()) -> str:
         text = text.replace(secret, "***")
     text = _URL.sub(r"\1\2", _SECRET_SHAPES.sub("***", text))
     return text if len(text) <= MAX_MESSAGE_CHARS else text[: MAX_MESSAGE_CHARS - 1] + "\u2026"
+
+
+def _quotes_chat(message: str, payload: object) -> bool:
+    """Return whether a message quotes the `content` of a chat message in `payload`.
+
+    White space, backslashes and case do not count. A quotation in another encoding goes unnoticed.
+    """
+    chat = payload.get("messages", ()) if isinstance(payload, dict) else ()
+    sent = "\0".join(_plain(part["content"]) for part in chat)
+    text = _plain(message)
+    starts = range(len(text) - QUOTE_CHARS + 1)
+    return any(text[start : start + QUOTE_CHARS] in sent for start in starts)
+
+
+def _plain(text: str) -> str:
+    return _CONTROL.sub("", text).replace("\\", "").casefold()
 
 
 def _message(text: str) -> str:
