@@ -31,6 +31,7 @@ from service.api.http import (
     response_headers,
 )
 from service.api.http.limits import body_too_large
+from service.api.llm_usage import blueprint as llm_usage
 from service.api.metrics import blueprint as metrics
 from service.api.reviews import blueprint as reviews
 from service.api.scans import blueprint as scans
@@ -110,6 +111,7 @@ def _register_blueprints(app: APIFlask, config: Config) -> None:
         files,
         reviews,
         taxonomy,
+        llm_usage,
         users,
         teams,
         shares,

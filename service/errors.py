@@ -17,6 +17,7 @@ RiskscanError                   base class; its own code, internal_error, stands
 ├── UnsupportedMediaType        the service does not read this type; lists those that it reads
 ├── RangeNotSatisfiable         the requested range begins after the end of the file
 ├── RateLimited                 the caller exceeded a quota
+│   └── LlmBudgetUsed           the user's tokens of the day are used up
 ├── NotConfigured               the feature is not configured; names the setting
 ├── AnalyzerError               the LLM or AI service returned an error or an invalid answer
 ├── UnsupportedHttpVersion      the request uses neither HTTP/1.0 nor HTTP/1.1
@@ -121,6 +122,12 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
         "Quota used up",
         "The caller exceeded a quota: requests per time, share of the document readers, or concurrent "
         "requests from one address. The response carries `Retry-After`.",
+    ),
+    "llm_budget_used": ProblemType(
+        429,
+        "The LLM's tokens of the day are used up",
+        "The scans with `force_llm` of this user have used `LLM_DAILY_TOKENS`. `Retry-After` says when "
+        "the next day (UTC) begins; without `force_llm` the model answers.",
     ),
     "internal_error": ProblemType(
         500,
@@ -280,6 +287,10 @@ class RangeNotSatisfiable(RiskscanError):
 
 class RateLimited(RiskscanError):
     code = "rate_limited"
+
+
+class LlmBudgetUsed(RateLimited):
+    code = "llm_budget_used"
 
 
 class NotConfigured(RiskscanError):

@@ -10,6 +10,7 @@ from db.tables.deployments import Deployment, DeploymentKind, ShadowTotal
 from db.tables.documents import Document, DocumentText, StoredText, TextLimit
 from db.tables.feedback import Feedback, Verdict
 from db.tables.files import File, WorkSession
+from db.tables.llm_usage import LlmUsage
 from db.tables.roles import (
     ADMINISTRATORS,
     PERMISSIONS,
@@ -49,6 +50,7 @@ __all__ = [
     "File",
     "Finding",
     "InteractionKind",
+    "LlmUsage",
     "Login",
     "Permission",
     "RefreshToken",

@@ -14,9 +14,11 @@ from service.api.current import services
 from service.api.http.authentication import auth, authentication_error, current_preferences
 from service.api.http.key_scopes import key_scope
 from service.api.http.rate_limits import limit_documents
+from service.api.http.request_context import current_context
 from service.api.http.response_headers import Headers, warning_headers
 from service.api.http.uploads import submission
 from service.api.schemas.scans import AnalysisOut, ScanIn
+from service.domain.current_scan import scanning
 
 blueprint = APIBlueprint("ai_service", __name__, tag="Scans")
 
@@ -47,9 +49,10 @@ def _require_token_unless_open(view: Callable[..., Any]) -> Callable[..., Any]:
 @limit_documents
 def analyze(body: dict[str, Any]) -> tuple[dict[str, Any], Headers]:
     began_s = time.monotonic()
-    result = services().pipeline.scan(
-        submission(body).with_defaults(current_preferences().defaults)
-    )
+    with scanning(None, current_context().account_id):
+        result = services().pipeline.scan(
+            submission(body).with_defaults(current_preferences().defaults)
+        )
     services().scan_reporter.report(result, duration_s=time.monotonic() - began_s)
     analysis = {"data": result.data(), "source": result.analysis.source}
     return analysis, warning_headers(result.coverage()["warnings"])

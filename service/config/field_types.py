@@ -71,6 +71,11 @@ def _origins(value: object) -> tuple[str, ...]:
     return origins
 
 
+def _names(value: object) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else tuple(value)  # type: ignore[arg-type]  # the default
+    return tuple(part.strip().lower() for part in parts if part.strip())
+
+
 def _rate(value: str) -> str:
     if value and not re.fullmatch(r"\d+ per (second|minute|hour|day)", value):
         raise ValueError('must read like "10 per minute", or be empty for no limit')
@@ -111,5 +116,7 @@ IpAddress = Annotated[str, AfterValidator(_ip_address)]
 Device = Annotated[str, AfterValidator(_device)]
 ServiceUrl = Annotated[str, AfterValidator(_service_url)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+"""Names in lower case, separated by commas."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[str, AfterValidator(_rate)]

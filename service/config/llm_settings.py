@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
-from service.config.field_types import Secret, ServiceUrl, Text
+from service.config.field_types import Names, Secret, ServiceUrl, Text
 
 
 class LlmSettings(BaseModel):
+    llm: Literal["on", "off"] = Field(
+        "on", description="off: nothing is ever sent to an LLM, whatever else is set."
+    )
     llm_base_url: ServiceUrl = Field(
         "",
         description="OpenAI-compatible server for force_llm, such as http://localhost:8080/v1.",
@@ -21,6 +25,35 @@ class LlmSettings(BaseModel):
         description="How requests constrain the LLM's answer: json_schema, json_object with the "
         "schema in the prompt, or text without a constraint.",
     )
+
+    llm_roles: Names = Field(
+        (),
+        description="Roles whose accounts may set force_llm, separated by commas. Empty: all.",
+    )
+    llm_daily_tokens: int = Field(
+        0,
+        ge=0,
+        le=2**53,
+        description="Maximum number of tokens, of prompts and answers, for each user on a day (UTC). 0: "
+        "no limit.",
+    )
+    llm_mask: Literal["on", "off"] = Field(
+        "off",
+        description="Whether e-mail addresses, phone numbers and IBANs are masked in what the LLM gets.",
+    )
+    egress_hosts: Names = Field(
+        (),
+        description="Hosts that LLM_BASE_URL and AI_SERVICE_URL may name, separated by commas. Empty: any.",
+    )
+
+    @field_validator("egress_hosts")
+    @classmethod
+    def _require_listed_hosts(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for name in ("llm_base_url", "ai_service_url"):
+            host = urlsplit(info.data.get(name) or "").hostname
+            if value and host and host not in value:
+                raise ValueError(f"does not list {host}, the host of {name.upper()}")
+        return value
 
     @field_validator("llm_model")
     @classmethod

@@ -99,6 +99,7 @@ class Action(StrEnum):
     BLOCK_REMOVED = "block.removed"
     DATA_EXPORTED = "data.exported"
     DATA_PURGED = "data.purged"
+    DATA_SENT = "data.sent"
     FOREIGN_READ = "foreign.read"
     AUDIT_EXPORTED = "audit.exported"
     ORPHANS_REMOVED = "orphans.removed"

@@ -1,25 +1,35 @@
-"""The id of the scan that this context works on; the records of outgoing calls carry it."""
+"""The scan that this context works on: records of outgoing calls and the LLM's budget name it."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar
+from dataclasses import dataclass
 from uuid import UUID
 
-_SCAN_ID: ContextVar[UUID | None] = ContextVar("scan_id", default=None)
+
+@dataclass(frozen=True, slots=True)
+class CurrentScan:
+    """A scan for an account; `user_id` is None without one, `scan_id` if the scan will not be stored."""
+
+    scan_id: UUID | None
+    user_id: UUID | None
+
+
+_CURRENT: ContextVar[CurrentScan | None] = ContextVar("scan", default=None)
 
 
 @contextlib.contextmanager
-def scanning(scan_id: UUID) -> Iterator[None]:
+def scanning(scan_id: UUID | None, user_id: UUID | None) -> Iterator[None]:
     """Make the scan the current one within the block."""
-    token = _SCAN_ID.set(scan_id)
+    token = _CURRENT.set(CurrentScan(scan_id, user_id))
     try:
         yield
     finally:
-        _SCAN_ID.reset(token)
+        _CURRENT.reset(token)
 
 
-def current_scan_id() -> UUID | None:
-    """Return the id of the current scan; None outside scans that will be stored."""
-    return _SCAN_ID.get()
+def current_scan() -> CurrentScan | None:
+    """Return the current scan; None in a command."""
+    return _CURRENT.get()

@@ -10,6 +10,7 @@ from service.domain.deployments.deployments import Deployments
 from service.domain.deployments.drift_monitor import DriftMonitor
 from service.domain.deployments.rollout import Rollout
 from service.domain.deployments.shadow import Shadow
+from service.domain.egress.llm_use import LlmUse
 from service.domain.egress.recorder import EgressRecorder
 from service.domain.scan_reporter import ScanReporter
 from service.domain.shared_services import SharedServices
@@ -27,9 +28,13 @@ class ModelServices(SharedServices):
         return EgressRecorder(lambda: self.transactions)
 
     @cached_property
+    def llm_use(self) -> LlmUse:
+        return LlmUse(self.config, lambda: self.transactions)
+
+    @cached_property
     def analyzers(self) -> AnalyzerPool:
         return self._shared_analyzers or open_analyzers(
-            self.config, self.metrics, egress=self.egress
+            self.config, self.metrics, egress=self.egress, budget=self.llm_use
         )
 
     @property

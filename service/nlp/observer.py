@@ -94,6 +94,9 @@ class Observer:
     def called(self, call: Call) -> None:
         """Receive a request to another server, which has ended. Called in the caller's context."""
 
+    def circuit_changed(self, upstream: Upstream, is_open: bool) -> None:
+        """Receive that a server is no longer called, or is called again."""
+
 
 NULL_OBSERVER = Observer()
 
@@ -110,6 +113,10 @@ class CallObservers(Observer):
     def called(self, call: Call) -> None:
         for observer in self._observers:
             observer.called(call)
+
+    def circuit_changed(self, upstream: Upstream, is_open: bool) -> None:
+        for observer in self._observers:
+            observer.circuit_changed(upstream, is_open)
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@ from prometheus_client.registry import Collector
 from service import __version__
 from service.errors import PROBLEM_TYPES
 from service.nlp.document import Source
-from service.nlp.observer import Call, Observer, Rejection, Stage
+from service.nlp.observer import Call, Observer, Rejection, Stage, Upstream
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 UNMATCHED = "unmatched"
@@ -118,6 +118,9 @@ class Metrics(Observer):
     def cached(self, hits: int, misses: int) -> None:
         self._cache_lookups.labels("hit").inc(hits)
         self._cache_lookups.labels("miss").inc(misses)
+
+    def circuit_changed(self, upstream: Upstream, is_open: bool) -> None:
+        self._circuit_open.labels(upstream).set(is_open)
 
     def called(self, call: Call) -> None:
         self._upstream.labels(call.upstream, call.outcome).observe(call.duration_s)
@@ -214,6 +217,14 @@ class Metrics(Observer):
             "upstream",
             "outcome",
         )
+        self._circuit_open = Gauge(
+            "riskscan_circuit_open",
+            "1 while a server is not called, since it failed several times in a row.",
+            ["upstream"],
+            registry=self.registry,
+        )
+        for upstream in get_args(Upstream):
+            self._circuit_open.labels(upstream)
 
     def _add_models(self) -> None:
         build = Info("riskscan_build", "The version of the service.", registry=self.registry)

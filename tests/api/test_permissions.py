@@ -125,6 +125,7 @@ TABLE = {
     ("GET", "/api/v1/settings"): replace(ACCOUNTS, scope="read"),
     ("PUT", "/api/v1/settings"): ACCOUNTS,
     ("GET", "/api/v1/taxonomy"): replace(ACCOUNTS, scope="read"),
+    ("GET", "/api/v1/llm-usage"): replace(ACCOUNTS, scope="read"),
     ("POST", "/scan"): replace(ACCOUNTS, scope="scan"),
     ("POST", "/api/v1/scan"): replace(ACCOUNTS, scope="scan"),
     ("GET", "/api/v1/scans"): replace(ACCOUNTS, scope="read"),

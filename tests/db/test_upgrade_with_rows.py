@@ -38,6 +38,7 @@ _SEAL = {"number": 1, "last_n": 1, "digest": "0" * 64, "sealed_at": CREATED_AT}
 LATER_ROWS = [
     ("transaction_markers", [{"id": SCAN, "created_at": CREATED_AT}]),
     ("audit_seals", [_SEAL]),
+    ("llm_usage", [{"user_id": USER, "day": "2026-11-23", "tokens": 2**40}]),
     ("blocks", [{"id": SCAN, "network": "::/1", "reason": "é", "created_at": CREATED_AT}]),
     ("sampled_sentences", [{**_SAMPLED, "answered": True}]),
     ("api_interactions", [{**CALL, "created_at": CREATED_AT}]),

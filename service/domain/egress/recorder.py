@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import uuid_utils.compat
+from sqlalchemy.orm import Session
 
 from db.queries.api_interactions import add_interactions, delete_old_interactions
+from db.queries.audit import Event
 from db.tables import InteractionKind
-from service.domain.current_scan import current_scan_id
+from service.domain.audit import Action, Actor, event, record
+from service.domain.current_scan import current_scan
 from service.domain.transactions import Transactions
 from service.errors import RiskscanError
 from service.nlp.observer import Call, Observer
@@ -36,6 +41,8 @@ class EgressRecorder(Observer):
         self._transactions = transactions
         self._n_dropped = 0
         self._waiting: deque[dict[str, Any]] = deque()
+        self._actors: dict[UUID, Actor] = {}
+        """Who caused the call of each waiting row."""
         self._changed = threading.Condition()
         self._is_closing = False
         self._thread = threading.Thread(target=self._run, name="egress", daemon=True)
@@ -55,8 +62,8 @@ class EgressRecorder(Observer):
 
     def record(self, kind: InteractionKind, call: Call) -> None:
         """Queue the row of a call that has just ended, for the scan and the request of this context."""
-        now = datetime.now(UTC)
-        row = {
+        now, scan = datetime.now(UTC), current_scan()
+        row: dict[str, Any] = {
             "id": uuid_utils.compat.uuid7(),
             "created_at": now - timedelta(seconds=call.duration_s),
             "kind": kind,
@@ -68,13 +75,14 @@ class EgressRecorder(Observer):
             "received_bytes": call.received_bytes,
             "prompt_tokens": call.prompt_tokens,
             "completion_tokens": call.completion_tokens,
-            "scan_id": current_scan_id(),
+            "scan_id": scan and scan.scan_id,
             "request_id": current_request_id(),
         }
         with self._changed:
             self._waiting.append(row)
+            self._actors[row["id"]] = Actor(scan.user_id) if scan else Actor.current_operator()
             if len(self._waiting) > MAX_WAITING:
-                self._waiting.popleft()
+                del self._actors[self._waiting.popleft()["id"]]
                 self._n_dropped += 1
             self._changed.notify()
 
@@ -103,7 +111,7 @@ class EgressRecorder(Observer):
     def _store(self, rows: list[dict[str, Any]]) -> bool:
         """Store rows and remove them from the queue; return False if the database is unavailable."""
         try:
-            self._transactions().run(add_interactions, rows)
+            self._transactions().run(_add, rows, self._actors)
         except RiskscanError as error:
             _log.warning(
                 "could not store the records of outgoing calls, will retry: %s", error.message
@@ -119,11 +127,37 @@ class EgressRecorder(Observer):
         with self._changed:
             n_dropped, self._n_dropped = self._n_dropped, 0
             while self._waiting and self._waiting[0]["id"] in done:
-                self._waiting.popleft()
+                del self._actors[self._waiting.popleft()["id"]]
         if n_dropped:
             _log.warning(
                 "dropped the records of %d outgoing calls: too many were waiting", n_dropped
             )
+
+
+def _add(session: Session, rows: Sequence[Mapping[str, Any]], actors: Mapping[UUID, Actor]) -> None:
+    """Insert the rows, and an audit event for the calls of each scan or request among them."""
+    new = add_interactions(session, rows)
+    calls: dict[tuple[Any, ...], list[Mapping[str, Any]]] = defaultdict(list)
+    for row in new:
+        calls[
+            row["kind"], row["host"], row["scan_id"], row["request_id"], actors[row["id"]]
+        ].append(row)
+    events = [_sent(actor, scan_id, sent) for (_, _, scan_id, _, actor), sent in calls.items()]
+    if events:
+        record(session, *events)
+
+
+def _sent(actor: Actor, scan_id: UUID | None, calls: Sequence[Mapping[str, Any]]) -> Event:
+    detail = {
+        "kind": calls[0]["kind"],
+        "host": calls[0]["host"],
+        "n_calls": len(calls),
+        "sent_bytes": sum(call["sent_bytes"] for call in calls),
+    }
+    sent = event(
+        Action.DATA_SENT, actor=actor, object_type="scan", object_id=scan_id, detail=detail
+    )
+    return replace(sent, request_id=calls[0]["request_id"])
 
 
 def delete_old(transactions: Transactions, *, days: int) -> int:

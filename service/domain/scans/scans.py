@@ -144,7 +144,7 @@ class Scans:
         if version_of is not None:
             self._transactions.read(_document, user_id, version_of)
         submission = submission.with_defaults(preferences.defaults)
-        scan_id, result = self._scan(submission, deadline)
+        scan_id, result = self._scan(user_id, submission, deadline)
         policy = text_policy(self._store_text, preferences.store_text)
         new = new_scan(scan_id, user_id, submission, result, policy=policy, request=request)
         if preferences.store_original and policy.stored == StoredText.FULL:
@@ -174,7 +174,7 @@ class Scans:
         document, extracted = self._transactions.read(_stored_text, user_id, document_id)
         submission = options.document_submission(document, extracted)
         submission = submission.with_defaults(options.preferences.defaults)
-        scan_id, result = self._scan(submission)
+        scan_id, result = self._scan(user_id, submission)
         result = replace(
             result,
             document_sha256=document.sha256 or "",
@@ -186,11 +186,11 @@ class Scans:
         return self._stored(store_again, new, result, began_s=began_s)
 
     def _scan(
-        self, submission: Submission, deadline: Deadline | None = None
+        self, user_id: UUID, submission: Submission, deadline: Deadline | None = None
     ) -> tuple[UUID, ScanResult]:
         """Scan a document under a new id, which the records of outgoing calls carry."""
         scan_id = uuid_utils.compat.uuid7()
-        with scanning(scan_id):
+        with scanning(scan_id, user_id):
             return scan_id, self._pipeline.scan(submission, deadline=deadline)
 
     def _stored(

@@ -7,6 +7,7 @@ from pathlib import Path
 from service.config.settings import Config
 from service.nlp.analyzers.base import Analyzer
 from service.nlp.analyzers.llm import LLMAnalyzer
+from service.nlp.analyzers.llm_budget import UNLIMITED, LlmBudget
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.analyzers.pool import AnalyzerPool, OpenLLM
 from service.nlp.analyzers.remote import RemoteAnalyzer
@@ -16,17 +17,22 @@ from service.nlp.taxonomy import built_in
 
 
 def open_analyzers(
-    config: Config, observer: Observer = NULL_OBSERVER, *, egress: Observer = NULL_OBSERVER
+    config: Config,
+    observer: Observer = NULL_OBSERVER,
+    *,
+    egress: Observer = NULL_OBSERVER,
+    budget: LlmBudget = UNLIMITED,
 ) -> AnalyzerPool:
     """Open the analyzers that the settings ask for; this loads the local model and checks its golden scores.
 
-    `egress` receives the requests to other servers, as `observer` does.
+    `egress` receives the requests to other servers, as `observer` does; `budget` admits those to the LLM.
 
     Raises:
         ArtifactError: the model is missing or altered, or does not reproduce its golden scores.
     """
     calls = CallObservers(observer, egress)
-    return AnalyzerPool(_open_default(config, observer, calls), _llm_opener(config, calls))
+    opener = _llm_opener(config, calls, budget)
+    return AnalyzerPool(_open_default(config, observer, calls), opener)
 
 
 def open_model(
@@ -69,8 +75,10 @@ def _open_default(config: Config, observer: Observer, calls: Observer) -> Analyz
     return open_model(config, default_folder(config), observer=observer)
 
 
-def _llm_opener(config: Config, observer: Observer) -> OpenLLM | None:
+def _llm_opener(config: Config, observer: Observer, budget: LlmBudget) -> OpenLLM | None:
     """Return the function that opens the analyzer for `force_llm`; None if none is configured."""
+    if config.llm == "off":
+        return None
     if config.llm_base_url:
         return lambda taxonomy: LLMAnalyzer(
             config.llm_base_url,
@@ -78,6 +86,8 @@ def _llm_opener(config: Config, observer: Observer) -> OpenLLM | None:
             model=config.llm_model,
             api_key=config.llm_api_key,
             request_mode=config.llm_request_mode,
+            masks=config.llm_mask == "on",
+            budget=budget,
             observer=observer,
         )
     if config.ai_service_url:
@@ -86,6 +96,7 @@ def _llm_opener(config: Config, observer: Observer) -> OpenLLM | None:
             taxonomy=taxonomy,
             token=config.ai_service_token,
             force_llm=True,
+            budget=budget,
             observer=observer,
         )
     return None

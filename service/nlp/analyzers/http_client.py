@@ -9,7 +9,7 @@ import json
 import re
 import ssl
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ from service.errors import (
     ConfigError,
     ShuttingDown,
 )
+from service.nlp.analyzers.circuit_breaker import CircuitBreaker
 from service.nlp.deadline import Deadline
 from service.nlp.observer import Call
 
@@ -50,8 +51,17 @@ class JsonClient:
     `setting` is the setting that holds the address; error messages name it as the remedy.
     """
 
-    def __init__(self, url: str, *, setting: str, token: str = "") -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        setting: str,
+        token: str = "",
+        on_circuit: Callable[[bool], None] = lambda _is_open: None,
+    ) -> None:
         """Prepare the client; it connects at the first request.
+
+        `on_circuit` receives that the circuit breaker opened or closed.
 
         Raises:
             ConfigError: the address is invalid, or the token cannot be sent in a header.
@@ -59,6 +69,7 @@ class JsonClient:
         self._url = url
         self._setting = setting
         self.host = urlsplit(url).hostname or ""
+        self._breaker = CircuitBreaker(self._name(), on_change=on_circuit)
         self._secrets = tuple(s for s in (token, urlsplit(url).password or "") if s)
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         if token:
@@ -121,6 +132,10 @@ class JsonClient:
         deadline.check()
         if self._client.is_closed:
             raise ShuttingDown("The service is stopping; send the document again.")
+        with self._breaker.guard():
+            return self._answer(deadline, call, content)
+
+    def _answer(self, deadline: Deadline, call: Call, content: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
         try:
             status, headers, body = self._within(deadline, call, content)
         except (httpx.TimeoutException, TimeoutError) as error:

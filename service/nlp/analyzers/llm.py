@@ -5,26 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextvars import copy_context
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from service.nlp.analyzers.base import SentenceScorer
 from service.nlp.analyzers.http_client import JsonClient
+from service.nlp.analyzers.llm_budget import UNLIMITED, LlmBudget
 from service.nlp.analyzers.llm_prompt import (
     MAX_TYPES_PER_SENTENCE,
     Pair,
     RequestMode,
+    estimated_tokens,
     messages,
     read_answer,
     response_format,
     used_tokens,
 )
+from service.nlp.analyzers.masking import mask
 from service.nlp.arrays import Scores
 from service.nlp.artifacts.operating_points import SENSITIVITIES, OperatingPoint
 from service.nlp.deadline import Deadline
 from service.nlp.document import Source
-from service.nlp.observer import NULL_OBSERVER, Observer, observe_call
+from service.nlp.observer import NULL_OBSERVER, Call, Observer, observe_call
 from service.nlp.taxonomy import Taxonomy
 
 MAX_SENTENCES_PER_REQUEST = 30
@@ -56,12 +59,16 @@ class LLMAnalyzer(SentenceScorer):
         model: str,
         api_key: str = "",
         request_mode: RequestMode = "json_schema",
+        masks: bool = False,
+        budget: LlmBudget = UNLIMITED,
         observer: Observer = NULL_OBSERVER,
     ) -> None:
         """Ask `model` at `base_url`, such as http://localhost:8080/v1, for the types of `taxonomy`.
 
-        Connects at first use.
+        With `masks`, addresses and numbers of people are masked in what is sent. Connects at first use.
         """
+        self._masks = masks
+        self._budget = budget
         self.taxonomy = taxonomy
         self.model_name = model
         self.model_version = ""
@@ -73,10 +80,13 @@ class LLMAnalyzer(SentenceScorer):
             f"{base_url.rstrip('/')}/chat/completions",
             setting="LLM_BASE_URL",
             token=api_key,
+            on_circuit=lambda is_open: observer.circuit_changed("llm", is_open),
         )
 
     def score_batch(self, sentences: Sequence[str], *, deadline: Deadline | None = None) -> Scores:
         scores = np.zeros((len(sentences), self._n_types), dtype=np.float32)
+        if self._masks:
+            sentences = [mask(sentence) for sentence in sentences]
         parts = list(_request_ranges(sentences))
         answers = self._post_all([sentences[start:end] for start, end in parts], deadline)
         for (start, _), pairs in zip(parts, answers, strict=True):
@@ -90,38 +100,66 @@ class LLMAnalyzer(SentenceScorer):
     def _post_all(
         self, parts: Sequence[Sequence[str]], deadline: Deadline | None
     ) -> list[set[Pair]]:
-        """Send one request for each part, REQUESTS_AT_ONCE in parallel; the first error cancels the rest."""
+        """Send one request for each part, REQUESTS_AT_ONCE in parallel; the first error cancels the rest.
+
+        The tokens of all are reserved before the first is sent.
+        """
+        requests = [self._request(part) for part in parts]
+        estimates = [
+            estimated_tokens(request["messages"], n_sentences=len(part))
+            for request, part in zip(requests, parts, strict=True)
+        ]
+        used = [0] * len(parts)
+        self._budget.reserve(sum(estimates))
         pool = ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="llm")
+
+        def post(n: int) -> set[Pair]:
+            used[n] = estimates[n]
+            with observe_call(self._observer, "llm", self._client.host) as call:
+                try:
+                    return self._post(requests[n], len(parts[n]), deadline, call)
+                finally:
+                    used[n] = _used(call, estimates[n])
+
         try:
             # Each request runs in a copy of the caller's context, which names scan and request.
-            contexts = [copy_context() for _ in parts]
-            futures = [
-                pool.submit(context.run, self._post, part, deadline)
-                for context, part in zip(contexts, parts, strict=True)
-            ]
+            futures = [pool.submit(copy_context().run, post, n) for n in range(len(parts))]
             for future in as_completed(futures):
                 future.result()
             return [future.result() for future in futures]
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+            self._budget.settle(sum(estimates), sum(used))
 
-    def _post(self, sentences: Sequence[str], deadline: Deadline | None) -> set[Pair]:
-        request = {
+    def _request(self, sentences: Sequence[str]) -> dict[str, Any]:
+        return {
             "model": self.model_name,
             "messages": messages(sentences, self.taxonomy),
             "temperature": 0,
             "max_tokens": ANSWER_TOKENS + ANSWER_TOKENS_PER_SENTENCE * len(sentences),
             **response_format(self.request_mode, len(sentences), self.taxonomy.risk_types),
         }
-        with observe_call(self._observer, "llm", self._client.host) as call:
-            completion = self._client.post(request, deadline=deadline, call=call)
-            call.prompt_tokens, call.completion_tokens = used_tokens(completion)
-            return read_answer(
-                completion,
-                n_sentences=len(sentences),
-                risk_types=self.taxonomy.columns,
-                mode=self.request_mode,
-            )
+
+    def _post(
+        self, request: dict[str, Any], n_sentences: int, deadline: Deadline | None, call: Call
+    ) -> set[Pair]:
+        completion = self._client.post(request, deadline=deadline, call=call)
+        call.prompt_tokens, call.completion_tokens = used_tokens(completion)
+        return read_answer(
+            completion,
+            n_sentences=n_sentences,
+            risk_types=self.taxonomy.columns,
+            mode=self.request_mode,
+        )
+
+
+def _used(call: Call, reserved: int) -> int:
+    """Return the tokens of a call: as reported, else as reserved; none if the server did not answer."""
+    if call.status is None:
+        return 0
+    if call.prompt_tokens is None and call.completion_tokens is None:
+        return reserved
+    return (call.prompt_tokens or 0) + (call.completion_tokens or 0)
 
 
 def _request_ranges(sentences: Sequence[str]) -> Iterator[tuple[int, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
@@ -16,6 +16,7 @@ RequestMode = Literal["json_schema", "json_object", "text"]
 Pair = tuple[int, str]
 
 MAX_TYPES_PER_SENTENCE = 4  # the labelling guide says "rarely three"
+ANSWER_TOKENS_EXPECTED = 25  # of a sentence: one finding
 MAX_JSON_STARTS = 100  # places in a plain-text answer where JSON may start
 
 _RULES = """\
@@ -163,6 +164,12 @@ def _first_fault(error: ValidationError) -> str:
     known = {"findings", *_Finding.model_fields}  # other keys are the LLM's own words
     path = ".".join(str(part) for part in details["loc"] if isinstance(part, int) or part in known)
     return f"{path or 'answer'}: {details['msg'].removeprefix('Value error, ')}"
+
+
+def estimated_tokens(messages: Sequence[Mapping[str, str]], *, n_sentences: int) -> int:
+    """Return about how many tokens a request and its answer take, rather too many: 3 characters each."""
+    n_chars = sum(len(message["content"]) for message in messages)
+    return n_chars // 3 + ANSWER_TOKENS_EXPECTED * n_sentences
 
 
 def used_tokens(completion: object) -> tuple[int | None, int | None]:

@@ -99,7 +99,7 @@ class AnalyzerPool:
             return self._serving
         if self._llm is None:
             raise NotConfigured(
-                "force_llm needs an LLM and none is configured: the operator sets LLM_BASE_URL and "
-                "LLM_MODEL. Without force_llm the model in this process answers."
+                "force_llm needs an LLM and none is configured, or LLM=off: the operator sets LLM_BASE_URL "
+                "and LLM_MODEL. Without force_llm the model in this process answers."
             )
         return self._llm

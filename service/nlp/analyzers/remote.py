@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from service.errors import AnalyzerError
 from service.nlp.analyzers.base import Analyzer, Progress
 from service.nlp.analyzers.http_client import FormPart, JsonClient
+from service.nlp.analyzers.llm_budget import UNLIMITED, LlmBudget
 from service.nlp.artifacts.operating_points import Sensitivity
 from service.nlp.deadline import Deadline
 from service.nlp.document import Analysis, Document, Finding, Source
@@ -33,6 +34,7 @@ class RemoteAnalyzer(Analyzer):
         taxonomy: Taxonomy,
         token: str = "",
         force_llm: bool = False,
+        budget: LlmBudget = UNLIMITED,
         observer: Observer = NULL_OBSERVER,
     ) -> None:
         """Use `{url}/scan`, whose titles `taxonomy` maps to keys; connects at first use."""
@@ -40,7 +42,13 @@ class RemoteAnalyzer(Analyzer):
         self.model_name = "remote"
         self._observer = observer
         self._force_llm = force_llm
-        self._client = JsonClient(f"{url.rstrip('/')}/scan", setting="AI_SERVICE_URL", token=token)
+        self._budget = budget
+        self._client = JsonClient(
+            f"{url.rstrip('/')}/scan",
+            setting="AI_SERVICE_URL",
+            token=token,
+            on_circuit=lambda is_open: observer.circuit_changed("ai_service", is_open),
+        )
 
     def analyze(
         self,
@@ -50,6 +58,8 @@ class RemoteAnalyzer(Analyzer):
         deadline: Deadline | None = None,
         progress: Progress | None = None,
     ) -> Analysis:
+        if self._force_llm:
+            self._budget.reserve(0)  # that service counts its own tokens
         form = self._form(document, sensitivity)
         with observe_call(self._observer, "ai_service", self._client.host) as call:
             answer = self._client.post_form(form, deadline=deadline, call=call)

@@ -1,0 +1,21 @@
+"""The interface by which the LLM analyzer asks whether it may send a request."""
+
+from __future__ import annotations
+
+
+class LlmBudget:
+    """Admits every request. A subclass admits those of accounts that may use the LLM, within their budget."""
+
+    def reserve(self, n_tokens: int) -> None:
+        """Take tokens before a request for the current scan; `n_tokens` is an estimate.
+
+        Raises:
+            Forbidden: the account may not use the LLM.
+            LlmBudgetUsed: it has used its tokens of the day.
+        """
+
+    def settle(self, reserved: int, used: int) -> None:
+        """Replace a reservation by what the request has used; never raises."""
+
+
+UNLIMITED = LlmBudget()
