@@ -14,6 +14,15 @@ from service.nlp.analyzers.masking import mask
         ("Tel. (555) 123-4567 or 555-123-4567", "Tel. [phone] or [phone]"),
         ("Pay to DE89 3704 0044 0532 0130 00.", "Pay to [iban]."),
         ("Pay to gb82west12345698765432", "Pay to [iban]"),
+        ("BE68 5390 0754 7034 paid late", "[iban] paid late"),
+        ("AT61 1904 3002 3457 3201 by Monday", "[iban] by Monday"),
+        (
+            "NO93 8601 1117 947 or NL91ABNA0417164300 and BE68539007547034",
+            "[iban] or [iban] and [iban]",
+        ),
+        ("ab12 from BE68 5390 0754 7034", "ab12 from [iban]"),
+        ("DE89\u00a03704\u00a00044\u00a00532\u00a00130\u00a000", "[iban]"),
+        ("Call +49\u00a030\u202f901820 today", "Call [phone] today"),
     ],
 )
 def test_personal_data_are_masked(sentence, masked):
