@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,13 +12,14 @@ from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, null, select, update
 from sqlalchemy.orm import Session
 
 from db import commit_markers
 from db.queries.filters import conditions
 from db.queries.pages import Position, newest_first
 from db.tables import AuditEvent, AuditSeal, Base
+from db.tables.audit import SALT
 
 _EVENTS = Base.metadata.tables[AuditEvent.__tablename__]
 _EQUAL = ("action", "user_id", "object_type", "object_id", "request_id")
@@ -38,6 +42,8 @@ class Event:
     object_id: str | None
     request_id: str | None
     detail: Mapping[str, Any]
+    personal: Mapping[str, Any] | None = None
+    """What the deletion of an account blanks."""
 
 
 def add_events(session: Session, events: Sequence[Event]) -> None:
@@ -53,11 +59,43 @@ def add_events(session: Session, events: Sequence[Event]) -> None:
             "object_id": event.object_id,
             "request_id": event.request_id,
             "detail": dict(event.detail),
+            **_personal(event),
         }
         for event in events
     ]
     session.connection().execute(_INSERT, rows)
     commit_markers.set_marker(session, _EVENTS, rows[-1])
+
+
+def personal_digest(personal: Mapping[str, Any]) -> str:
+    """Return the sha256 (hex) of an event's personal fields and their salt."""
+    text = json.dumps(personal, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def erase_personal(session: Session, user_id: UUID, *, limit: int) -> int:
+    """Blank the personal fields of up to `limit` events by an account, or by unknown people about it.
+
+    Returns the number of events.
+    """
+    at_account = (AuditEvent.object_type == "user", AuditEvent.object_id == str(user_id))
+    n = 0
+    for which in ((AuditEvent.user_id == user_id,), (AuditEvent.user_id.is_(None), *at_account)):
+        query = select(AuditEvent.id).where(*which, AuditEvent.personal_digest.is_not(None))
+        ids = session.scalars(query.where(_EVENTS.c.personal.is_not(null())).limit(limit - n)).all()
+        if ids:
+            session.execute(update(_EVENTS).where(_EVENTS.c.id.in_(ids)).values(personal=None))
+        n += len(ids)
+        if n == limit:
+            break
+    return n
+
+
+def _personal(event: Event) -> dict[str, Any]:
+    if not event.personal:
+        return {"personal": None, "personal_digest": None}
+    personal = {**event.personal, SALT: secrets.token_hex(16)}
+    return {"personal": personal, "personal_digest": personal_digest(personal)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session, aliased
 
 from db.queries.pages import Position, newest_first
@@ -27,6 +27,12 @@ class Target:
     n: int
     start: int
     end: int
+
+
+def erase_comments(session: Session, user_id: UUID) -> None:
+    """Blank the comments that a user wrote; the verdicts stay."""
+    wrote = (Feedback.user_id == user_id, Feedback.comment.is_not(None))
+    session.execute(update(Feedback).where(*wrote).values(comment=None))
 
 
 def scan_under_review(

@@ -19,7 +19,9 @@ from db.tables import (
     Feedback,
     File,
     Finding,
+    LlmUsage,
     Login,
+    ReportLog,
     Scan,
     ScanShare,
     Team,
@@ -74,8 +76,9 @@ LISTED = {
     "logins": _owned(Login),
     "api_keys": _owned(ApiKey, "key_hash", "hint"),
     "feedback": _owned(Feedback),
-    "audit_events": Rows(AuditEvent, _audit_events),
+    "audit_events": Rows(AuditEvent, _audit_events, frozenset({"personal_digest"})),
     "outgoing_calls": Rows(ApiInteraction, _calls),
+    "exports": _owned(ReportLog),
     "teams": Rows(Team, _teams, frozenset({"name_key"})),
 }
 """The other tables, by the name of their file."""
@@ -104,6 +107,11 @@ def list_rows(
         query = query.where(table.id > after)
     found = session.execute(query.order_by(table.id).limit(limit))
     listed = [dict(zip(rows.columns, row, strict=True)) for row in found]
+    if table is AuditEvent:
+        for row in listed:  # the address of an administrator is not the user's
+            personal = row.pop("personal") or {}
+            is_own = row["user_id"] == user_id
+            row["client_address"] = personal.get("client_address") if is_own else None
     if table in _SHARES:
         for row in listed:
             row["shared_with_teams"] = _teams_of(session, table, row["id"])
@@ -120,6 +128,12 @@ def list_scans_with_findings(
         found = session.execute(query.where(Finding.scan_id == scan["id"]).order_by(Finding.n))
         scan["findings"] = [dict(zip(_FINDING, row, strict=True)) for row in found]
     return scans
+
+
+def list_llm_usage(session: Session, user_id: UUID) -> Sequence[Row]:
+    """Return the tokens of each day on which a user used the LLM, oldest first."""
+    query = select(LlmUsage.day, LlmUsage.tokens).where(LlmUsage.user_id == user_id)
+    return [{"day": day, "tokens": n} for day, n in session.execute(query.order_by(LlmUsage.day))]
 
 
 def _teams_of(session: Session, table: Any, row_id: UUID) -> list[UUID]:  # noqa: ANN401 - as above

@@ -11,6 +11,7 @@ from db.tables.documents import Document, DocumentText, StoredText, TextLimit
 from db.tables.feedback import Feedback, Verdict
 from db.tables.files import File, WorkSession
 from db.tables.llm_usage import LlmUsage
+from db.tables.report_logs import ReportLog
 from db.tables.roles import (
     ADMINISTRATORS,
     PERMISSIONS,
@@ -54,6 +55,7 @@ __all__ = [
     "Login",
     "Permission",
     "RefreshToken",
+    "ReportLog",
     "Role",
     "SampledSentence",
     "Scan",

@@ -12,12 +12,18 @@ from sqlalchemy.orm import Mapped, mapped_column
 from db.column_types import UtcDateTime, exact, row_id
 from db.tables.base import Base
 
+SALT = "salt"
+"""The field of `personal` that keeps its digest from being guessed."""
+
 
 class AuditEvent(Base):
     """What was done, by whom, to what. There is no foreign key: the trail outlives the account.
 
     Sealing gives an event `n`, which counts the sealed events from 1, and `digest`, the sha256 (hex) of the
-    event and of the digest before. Both are null until then; nothing else of a row ever changes.
+    event and of the digest before. Both are null until then.
+
+    `personal` has the client's address and a random salt. The chain covers `personal_digest`, its sha256
+    (hex): so the deletion of an account may blank `personal`. Nothing else of a row ever changes.
     """
 
     __tablename__ = "audit_events"
@@ -35,8 +41,16 @@ class AuditEvent(Base):
     object_id: Mapped[str | None] = mapped_column(exact(255))
     request_id: Mapped[str | None] = mapped_column(exact(64))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON)
+    personal: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    personal_digest: Mapped[str | None] = mapped_column(exact(64))
     n: Mapped[int | None] = mapped_column(BigInteger)
     digest: Mapped[str | None] = mapped_column(exact(64))
+
+    @property
+    def full_detail(self) -> dict[str, Any]:
+        """The detail with the personal fields, as far as these are not blanked."""
+        shown = {name: value for name, value in (self.personal or {}).items() if name != SALT}
+        return {**self.detail, **shown}
 
 
 class AuditSeal(Base):

@@ -21,6 +21,7 @@ from service.api.http.pagination import Listing, cursor_page
 from service.api.http.rate_limits import limit_logins
 from service.api.http.request_context import current_context
 from service.api.schemas.accounts import (
+    AccountDeletionIn,
     LoginIn,
     LoginListOut,
     MeOut,
@@ -34,6 +35,7 @@ from service.api.schemas.fields import CursorQuery
 from service.api.schemas.users import PasswordByLinkIn
 from service.domain.accounts import logins
 from service.domain.accounts.logins import TokenPair
+from service.domain.audit import Actor
 from service.errors import Forbidden
 
 blueprint = APIBlueprint("auth", __name__, url_prefix="/api/v1/auth", tag="Accounts")
@@ -98,6 +100,23 @@ def me() -> dict[str, Any]:
     user = current_user()
     teams = services().transactions.read(list_teams, member_id=user.id, limit=_MAX_TEAMS)
     return {**{name: getattr(user, name) for name in _ACCOUNT}, "teams": teams}
+
+
+@blueprint.delete("/me")
+@blueprint.auth_required(auth)
+@blueprint.input(AccountDeletionIn, location="json", arg_name="body")
+@blueprint.output({}, status_code=204)
+@blueprint.doc(
+    summary="Delete the caller's account with all that it owns",
+    description="For good. Verdicts on other people's scans stay, under the account's id.",
+    responses=[409, 429],
+)
+@limit_logins("account deletion")
+def delete_me(body: dict[str, str]) -> str:
+    user = current_user()
+    services().accounts.confirm_password(user, body["password"])
+    services().account_deletion.delete(user.id, actor=Actor(user.id))
+    return ""
 
 
 @blueprint.get("/me/data")

@@ -1,7 +1,8 @@
 """Use case of deleting an account with all that it owns: scans, documents, files, keys and settings.
 
-The order is safe against crashes: the account is disabled, its scans are deleted in small transactions, then
-its own row with all that is left, then the bytes of its files. Repeating the command continues an interrupted
+The order is safe against crashes: the account is disabled, its scans are deleted in small transactions, its
+comments and the client addresses in its audit events are blanked, then its own row is deleted with all that
+is left, then the bytes of its files. Repeating the command continues an interrupted
 deletion, and the hourly clean-up removes bytes whose account is gone.
 """
 
@@ -10,6 +11,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
+from sqlalchemy.orm import Session
+
+from db.queries.audit import erase_personal
+from db.queries.feedback import erase_comments
 from db.tables import User
 from service.domain.accounts import user_admin
 from service.domain.audit import Actor
@@ -18,9 +23,16 @@ from service.domain.originals import Originals
 from service.domain.scans.retention import delete_scans
 from service.domain.transactions import Transactions
 
+EVENTS_AT_ONCE = 500
+"""Audit events that one transaction blanks."""
+
 
 class AccountDeletion:
-    """Deletes accounts. The audit trail and verdicts on other users' scans stay, under the account's id."""
+    """Deletes accounts.
+
+    The audit trail and verdicts on other users' scans stay, under the account's id, without addresses and
+    comments.
+    """
 
     def __init__(self, transactions: Transactions, files: Files, originals: Originals) -> None:
         self._transactions = transactions
@@ -46,8 +58,18 @@ class AccountDeletion:
             reason="account deleted",
         )
 
+        run(erase_comments, user_id)
+        while run(erase_personal, user_id, limit=EVENTS_AT_ONCE) == EVENTS_AT_ONCE:
+            pass
+
         def delete_row() -> None:
-            run(user_admin.delete, user_id, actor=actor)
+            run(_delete_row, user_id, actor)
 
         self._files.remove_user(user_id, lambda: self._originals.remove_user(user_id, delete_row))
         return user
+
+
+def _delete_row(session: Session, user_id: UUID, actor: Actor) -> None:
+    user_admin.delete(session, user_id, actor=actor)
+    session.flush()
+    erase_personal(session, user_id, limit=EVENTS_AT_ONCE)  # that of the deletion itself

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -129,9 +129,9 @@ def event(
 
 def account_event(action: Action, user_id: UUID | None, *, actor: Actor, **detail: object) -> Event:
     """Return an event about the account `user_id`, with the address of the client that caused it."""
-    if address := current_client_address():
-        detail["client_address"] = address
-    return event(action, actor=actor, object_type="user", object_id=user_id, detail=detail)
+    address = current_client_address()
+    about = event(action, actor=actor, object_type="user", object_id=user_id, detail=detail)
+    return replace(about, personal={"client_address": address} if address else None)
 
 
 def record(session: Session, *events: Event) -> None:

@@ -165,6 +165,7 @@ def digest_of(event: AuditEvent, n: int, before: str) -> str:
         event.object_id,
         event.request_id,
         event.detail,
+        *filter(None, [event.personal_digest]),
     ]
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
@@ -177,6 +178,9 @@ def _fault(event: AuditEvent, n: int, before: str) -> str | None:
             f"Event {n} is" if event.n == n + 1 else f"The events {n} to {(event.n or 0) - 1} are"
         )
         return f"{missing} missing."
-    if event.digest != digest_of(event, n, before):
+    is_address_sound = (
+        not event.personal or queries.personal_digest(event.personal) == event.personal_digest
+    )
+    if event.digest != digest_of(event, n, before) or not is_address_sound:
         return f"Event {n} ({event.id}, {event.action}) was changed after it was sealed."
     return None

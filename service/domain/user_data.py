@@ -47,7 +47,9 @@ scans.jsonl           scans, each with its findings
 feedback.jsonl        verdicts, reports of missed risks and comments that the account gave
 teams.jsonl           teams of which the account is a member
 audit_events.jsonl    what the account did, and what was done to it
+exports.jsonl         exports of data that the account made
 outgoing_calls.jsonl  calls to other servers during these scans, without content
+llm_usage.jsonl       tokens sent to and received from the LLM, by day
 manifest.json         bytes and SHA-256 of each of these files; `missing` lists those that could not be read
 
 An archive without manifest.json was cut off: download it again.
@@ -99,6 +101,8 @@ class UserData:
             yield "settings.json", [_line(settings)]
         for name, rows in queries.LISTED.items():
             yield f"{name}.jsonl", _lines(self._pages(rows, user_id))
+        usage = self._transactions.read(queries.list_llm_usage, user_id)
+        yield "llm_usage.jsonl", _lines([usage])
         yield "sessions.jsonl", _lines(self._pages(queries.SESSIONS, user_id))
         yield "scans.jsonl", _lines(self._scans(user_id))
         yield "files.jsonl", _lines(self._pages(queries.FILES, user_id))

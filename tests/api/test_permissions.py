@@ -111,6 +111,7 @@ TABLE = {
     ("POST", "/api/v1/auth/refresh"): ANYONE,
     ("POST", "/api/v1/auth/logout"): ACCOUNTS,
     ("GET", "/api/v1/auth/me"): replace(ACCOUNTS, scope="read"),
+    ("DELETE", "/api/v1/auth/me"): ACCOUNTS,
     ("GET", "/api/v1/auth/me/data"): ACCOUNTS,
     ("PUT", "/api/v1/auth/password"): ACCOUNTS,
     ("POST", "/api/v1/auth/password/link"): ANYONE,

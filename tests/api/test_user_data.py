@@ -12,7 +12,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import class_mapper
 
 from db.queries import user_data as queries
-from db.tables import Base, Finding, RefreshToken, Scan, TeamMember, User
+from db.tables import Base, Finding, LlmUsage, RefreshToken, Scan, TeamMember, User
 from service.domain.audit import Actor
 from tests.api.filing import PDF, add, new_session
 from tests.api.reviewing import judge
@@ -104,7 +104,7 @@ def test_every_table_about_users_is_exported():
     exported |= {rows.table.__table__ for rows in (queries.ACCOUNT, queries.SETTINGS)}
     exported |= {rows.table.__table__ for rows in (queries.SESSIONS, queries.FILES)}
     exported |= {rows.table.__table__ for rows in (queries.DOCUMENTS, queries.SCANS)}
-    exported.add(class_mapper(TeamMember).local_table)  # as teams
+    exported |= {class_mapper(table).local_table for table in (TeamMember, LlmUsage)}
     about = {table for table in Base.metadata.tables.values() if "user_id" in table.columns}
     assert about <= exported
 

@@ -1,15 +1,23 @@
 """Each migration preserves the stored rows, up and down, even rows without a parent."""
 
 import json
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from uuid import UUID
 
 import pytest
-from sqlalchemy import delete, inspect, select, update
+from sqlalchemy import delete, inspect, select, text, update
 
 from db import migrate
 from db.engines import open_unpooled_engine
+from db.queries.audit import list_sealed
 from db.tables import Document, DocumentText, Feedback, Finding
+from service.config.settings import load
+from service.domain.audit_seals import AuditSeals, digest_of
 from service.domain.scans.fingerprints import fingerprints
+from service.domain.transactions import Transactions, open_database
 from tests.db.conftest import mysql
 from tests.db.old_rows import DOCUMENT, KEYED, ROWS, SCAN, USER, add_orphan, add_rows, stored_rows
 
@@ -35,7 +43,15 @@ CALL["duration_ms"] = 1.5
 _SAMPLED = {"scan_id": SCAN, "n": 1, "span_start": 0, "span_end": 9, "draw": 0.25}
 _SAMPLED["context"] = "Zu teuer."
 _SEAL = {"number": 1, "last_n": 1, "digest": "0" * 64, "sealed_at": CREATED_AT}
+_REPORT = {
+    "id": SCAN,
+    "created_at": CREATED_AT,
+    "kind": "audit_trail",
+    "format": "csv",
+    "scope": "{}",
+}
 LATER_ROWS = [
+    ("report_logs", [{**_REPORT, "n_rows": 2**40, "size_bytes": 2**50, "outcome": "finished"}]),
     ("transaction_markers", [{"id": SCAN, "created_at": CREATED_AT}]),
     ("audit_seals", [_SEAL]),
     ("llm_usage", [{"user_id": USER, "day": "2026-11-23", "tokens": 2**40}]),
@@ -289,3 +305,32 @@ def test_downgrade_moves_short_texts_to_the_table_of_pieces(empty_database_url):
     with open_unpooled_engine(empty_database_url).connect() as connection:
         rows = connection.execute(select(DocumentText)).all()
     assert [(r.n, r.span_start, r.span_end, r.text, r.blocks) for r in rows] == [(1, 0, 9, *piece)]
+
+
+def test_addresses_move_out_of_sealed_events_and_back_with_sound_digests(empty_database_url):
+    migrate.upgrade(empty_database_url, "0028")
+    add = text(
+        "INSERT INTO audit_events (id, created_at, action, object_type, detail, n, digest)"
+        " VALUES (:id, '2026-01-02 03:04:05.000006', 'user.logged_in', 'user', :detail, :n, :digest)"
+    )
+    digest, rows = "", []
+    for n, detail in enumerate([{"client_address": "192.0.2.1"}, {"x": 1}], start=1):
+        event = {"n": n, "id": UUID(int=n), "created_at": datetime(2026, 1, 2, 3, 4, 5, 6, UTC)}
+        plain = dict.fromkeys(("user_id", "object_id", "request_id", "personal_digest"))
+        event |= {**plain, "action": "user.logged_in", "object_type": "user", "detail": detail}
+        digest = digest_of(SimpleNamespace(**event), n, digest)
+        rows.append({"id": UUID(int=n).hex, "detail": json.dumps(detail), "n": n, "digest": digest})
+    seal = "INSERT INTO audit_seals VALUES (1, 2, :digest, '2026-01-02 03:04:05')"
+    with open_unpooled_engine(empty_database_url).begin() as connection:
+        connection.execute(add, rows)
+        connection.execute(text(seal), {"digest": digest})
+    before = snapshot(empty_database_url)["audit_events"]
+    migrate.upgrade(empty_database_url)
+    config = load({"SECRET_KEY": "k" * 32, "DATABASE_URL": empty_database_url})
+    with closing(Transactions(open_database(config, pool_size=1))) as transactions:
+        verdict = AuditSeals(config, transactions).verify()
+        [kept, _] = transactions.read(list_sealed, after_n=0, limit=9)
+    assert (verdict.n_events, verdict.fault, kept.detail) == (2, None, {})
+    assert kept.full_detail == {"client_address": "192.0.2.1"}
+    migrate.downgrade(empty_database_url, "0028")
+    assert snapshot(empty_database_url)["audit_events"] == before

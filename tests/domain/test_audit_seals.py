@@ -9,12 +9,14 @@ from uuid import UUID
 import pytest
 from sqlalchemy import delete, select, update
 
+from db.queries.audit import erase_personal
 from db.tables import AuditEvent, AuditSeal
 from service.domain import audit_seals
-from service.domain.audit import Action, Actor, event, record
+from service.domain.audit import Action, Actor, account_event, event, record
 from service.domain.audit_seals import AuditSeals
 from service.domain.transactions import Transactions, open_database
 from service.errors import InvalidRequest
+from service.observability import request_id
 
 ACTOR = Actor(UUID(int=1))
 
@@ -160,3 +162,17 @@ def test_two_processes_seal_each_event_once(trail, monkeypatch):
         list(pool.map(lambda _: trail.seals.seal(), range(4)))
     trail.seals.seal()
     assert trail.seals.verify() == audit_seals.Verdict(40)
+
+
+def test_changed_address_shows_and_a_blanked_one_does_not(trail):
+    person = UUID(int=7)
+    for address in ("192.0.2.1", "192.0.2.2"):
+        request_id.begin(None, client_address=address)
+        trail.run(record, account_event(Action.USER_LOGGED_IN, person, actor=Actor(person)))
+    request_id.begin(None)
+    trail.seals.seal()
+    assert trail.run(erase_personal, person, limit=1) == 1
+    assert trail.fault() is None
+    [kept] = [event for event in trail.events() if event.personal]
+    trail.change(kept.n, personal={**kept.personal, "client_address": "192.0.2.9"})
+    assert trail.fault().startswith(f"Event {kept.n} (")

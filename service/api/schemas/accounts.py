@@ -98,6 +98,10 @@ class PasswordIn(StrictSchema):
     new_password = Text(required=True, validate=Length(1, MAX_PASSWORD_CHARS))
 
 
+class AccountDeletionIn(StrictSchema):
+    password = Text(required=True, validate=Length(1, MAX_PASSWORD_CHARS))
+
+
 class LoginOut(Schema):
     """A log-in and the tokens that it issued."""
 

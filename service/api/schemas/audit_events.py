@@ -44,7 +44,11 @@ class AuditEventOut(Schema):
     object_type = String(required=True)
     object_id = String(required=True, allow_none=True)
     request_id = String(required=True, allow_none=True)
-    detail = Dict(required=True)
+    detail = Dict(
+        required=True,
+        attribute="full_detail",
+        metadata={"description": "Without the client's address once its account is deleted."},
+    )
     n = Integer(
         required=True,
         allow_none=True,

@@ -151,6 +151,12 @@ class Accounts:
 
         self._transactions.run(change)
 
+    def confirm_password(self, user: User, password: str) -> None:
+        """Raise InvalidRequest unless this is the account's password; the trail records a wrong one."""
+        if not verify_password(password, user.password_hash):
+            self._transactions.run(lambda s: record_own(s, Action.PASSWORD_REFUSED, user.id))
+            raise InvalidRequest(_NOT_CURRENT, faults=(Fault("password", _NOT_CURRENT),))
+
     def reset_password(self, user_id: UUID, password: str, *, actor: Actor) -> User:
         """Store a new password that `actor` chose, end every log-in and delete the keys of the account.
 

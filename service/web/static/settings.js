@@ -1,5 +1,5 @@
 // The visitor's settings, password and log-ins.
-import { get, put, remove } from "./api.js";
+import { call, get, put, remove } from "./api.js";
 import { byId, complain, el, time, toast } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
 
@@ -47,6 +47,13 @@ byId("password").addEventListener("submit", async (event) => {
     event.target.reset();
     toast("The password is changed.");
     await loadLogins();
+  } catch (error) { complain(error); }
+});
+byId("deletion").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  try {
+    await call("DELETE", "/auth/me", { password: byId("deletion-password").value });
+    location.assign("/login");
   } catch (error) { complain(error); }
 });
 start().catch(complain);
