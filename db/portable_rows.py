@@ -1,6 +1,7 @@
 """Rows in a form that every kind of database reads and writes, exact to the last digit.
 
-A value becomes JSON: ids as hex, times as ISO 8601 with microseconds, bytes in base64, JSON as its text.
+A value becomes JSON: ids as hex, times with microseconds and dates as ISO 8601, bytes in base64, JSON as its
+text.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
+    Date,
     Double,
     Float,
     Integer,
@@ -46,6 +48,7 @@ class Kind(StrEnum):
 
     UUID = "uuid"
     TIME = "time"
+    DATE = "date"
     BOOL = "bool"
     BYTES = "bytes"
     JSON = "json"
@@ -57,6 +60,7 @@ class Kind(StrEnum):
 # In this order: a Boolean column is no Integer, but Double is a Float, and Text is a String.
 _KINDS: Sequence[tuple[type[TypeEngine[Any]], Kind]] = (
     (UtcDateTime, Kind.TIME),
+    (Date, Kind.DATE),
     (Uuid, Kind.UUID),
     (Boolean, Kind.BOOL),
     (LargeBinary, Kind.BYTES),
@@ -68,6 +72,7 @@ _KINDS: Sequence[tuple[type[TypeEngine[Any]], Kind]] = (
 _TYPES: Mapping[Kind, TypeEngine[Any]] = {
     Kind.UUID: row_id(),
     Kind.TIME: UtcDateTime(),
+    Kind.DATE: Date(),
     Kind.BOOL: Boolean(),
     Kind.BYTES: LargeBinary(),
     Kind.JSON: JSON(none_as_null=True),
@@ -141,6 +146,8 @@ def _encode(kind: Kind, value: Any) -> Any:  # noqa: ANN401 - values of any colu
             return value.hex
         case Kind.TIME:
             return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+        case Kind.DATE:
+            return value.isoformat()
         case Kind.BYTES:
             return base64.b64encode(value).decode()
         case _:
@@ -167,6 +174,7 @@ def _same(value: Any) -> Any:  # noqa: ANN401 - an int, float or str
 _DECODERS: Mapping[Kind, Callable[[Any], Any]] = {
     Kind.UUID: UUID,
     Kind.TIME: _time,
+    Kind.DATE: date.fromisoformat,
     Kind.BOOL: bool,
     Kind.BYTES: _bytes,
     Kind.JSON: _json,
