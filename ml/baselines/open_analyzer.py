@@ -11,6 +11,7 @@ from ml.settings import load as load_settings
 from service.config.settings import Config
 from service.errors import ConfigError
 from service.nlp.analyzers.base import Analyzer
+from service.nlp.analyzers.factory import open_llm
 from service.nlp.analyzers.llm import LLMAnalyzer
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.analyzers.remote import RemoteAnalyzer
@@ -59,10 +60,6 @@ def taxonomy_of(spec: str, train: Path) -> Taxonomy:
 def _llm(config: Config, taxonomy: Taxonomy) -> LLMAnalyzer:
     if not config.llm_base_url:
         raise ConfigError("--analyzer llm needs LLM_BASE_URL and LLM_MODEL in the environment.")
-    return LLMAnalyzer(
-        config.llm_base_url,
-        taxonomy=taxonomy,
-        model=config.llm_model,
-        api_key=config.llm_api_key,
-        request_mode=config.llm_request_mode,
-    )
+    if config.llm == "off":
+        raise ConfigError("--analyzer llm sends sentences to an LLM, which LLM=off forbids.")
+    return open_llm(config, taxonomy)

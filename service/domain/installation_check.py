@@ -175,6 +175,8 @@ def _rate_limits(config: Config) -> str:
 
 
 def _llm(config: Config) -> str:
+    if config.llm == "off":
+        return "switched off (LLM=off): force_llm answers 501"
     if not config.llm_base_url:
         return "not configured: force_llm answers 501"
     url, key = f"{config.llm_base_url.rstrip('/')}/models", config.llm_api_key

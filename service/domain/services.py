@@ -173,6 +173,6 @@ class Services(DocumentServices):
         if self.rollout is not None and self.rollout.shadowing is not None:
             name, _, version = self.rollout.shadowing.partition("/")
             models["shadow", name, version] = 1.0
-        if self.config.llm_base_url:
+        if self.config.llm_base_url and self.config.llm == "on":
             models["llm", self.config.llm_model, ""] = 1.0
         return models

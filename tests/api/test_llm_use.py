@@ -88,7 +88,10 @@ def test_llm_off_sends_nothing_whatever_else_is_set(start, account, llm):
     refused = account(live, "admin").post("/api/v1/scan", json=FORCED)
     assert (refused.status_code, refused.json()["code"]) == (501, "not_configured")
     assert "LLM=off" in refused.json()["detail"]
+    chosen = account(live).put("/api/v1/settings", json={"force_llm": True})
+    assert (chosen.status_code, chosen.json()["errors"][0]["field"]) == (400, "force_llm")
     assert len(llm.requests) == n_sent
+    assert 'role="llm"' not in HTTP.get(f"{live.url}/metrics").text
 
 
 def test_masked_sentence_is_sent_and_the_finding_keeps_its_words(start, account, llm):

@@ -115,3 +115,10 @@ def test_check_calls_the_llm_that_is_configured(riskscan, llm, status, state, te
     lines = lines_of(riskscan("check", LLM_BASE_URL=url, LLM_MODEL="small"))
     assert lines["LLM"][0] == state
     assert text in lines["LLM"][1]
+
+
+def test_check_with_llm_off_does_not_call_it(riskscan):
+    nowhere = {"LLM_BASE_URL": "http://127.0.0.1:9/v1", "LLM_MODEL": "small"}
+    lines = lines_of(riskscan("check", LLM="off", **nowhere))
+    assert lines["LLM"][0] == "ok"
+    assert "switched off" in lines["LLM"][1]

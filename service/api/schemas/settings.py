@@ -87,6 +87,8 @@ class SettingsIn(StrictSchema):
     def faults_across(self, data: dict[str, Any], _raw: Mapping[str, Any]) -> dict[str, str]:
         """Refuse the LLM where there is none."""
         config = services().config
+        if data.get("force_llm") and config.llm == "off":
+            return {"force_llm": "The operator switched LLMs off (LLM=off)."}
         if data.get("force_llm") and not (config.llm_base_url or config.ai_service_url):
             return {"force_llm": "No LLM is configured; the operator sets LLM_BASE_URL."}
         return {}

@@ -13,7 +13,7 @@ from service.nlp.analyzers.pool import AnalyzerPool, OpenLLM
 from service.nlp.analyzers.remote import RemoteAnalyzer
 from service.nlp.inference.default_model import default_folder
 from service.nlp.observer import NULL_OBSERVER, CallObservers, Observer
-from service.nlp.taxonomy import built_in
+from service.nlp.taxonomy import Taxonomy, built_in
 
 
 def open_analyzers(
@@ -62,6 +62,26 @@ def open_model(
     return analyzer
 
 
+def open_llm(
+    config: Config,
+    taxonomy: Taxonomy,
+    *,
+    budget: LlmBudget = UNLIMITED,
+    observer: Observer = NULL_OBSERVER,
+) -> LLMAnalyzer:
+    """Return the analyzer that asks the LLM at LLM_BASE_URL, and masks what it sends if LLM_MASK says so."""
+    return LLMAnalyzer(
+        config.llm_base_url,
+        taxonomy=taxonomy,
+        model=config.llm_model,
+        api_key=config.llm_api_key,
+        request_mode=config.llm_request_mode,
+        masks=config.llm_mask == "on",
+        budget=budget,
+        observer=observer,
+    )
+
+
 def _open_default(config: Config, observer: Observer, calls: Observer) -> Analyzer:
     if config.ai_service_url:
         taxonomy = built_in()
@@ -80,16 +100,7 @@ def _llm_opener(config: Config, observer: Observer, budget: LlmBudget) -> OpenLL
     if config.llm == "off":
         return None
     if config.llm_base_url:
-        return lambda taxonomy: LLMAnalyzer(
-            config.llm_base_url,
-            taxonomy=taxonomy,
-            model=config.llm_model,
-            api_key=config.llm_api_key,
-            request_mode=config.llm_request_mode,
-            masks=config.llm_mask == "on",
-            budget=budget,
-            observer=observer,
-        )
+        return lambda taxonomy: open_llm(config, taxonomy, budget=budget, observer=observer)
     if config.ai_service_url:
         return lambda taxonomy: RemoteAnalyzer(
             config.ai_service_url,

@@ -132,6 +132,17 @@ def test_llm_of_the_settings_is_evaluated(data, tmp_path, monkeypatch):
     assert json.loads((out / "evaluation.json").read_text())["analyzer"] == "rules"
 
 
+def test_llm_that_is_switched_off_is_not_evaluated(data, monkeypatch):
+    for name, value in (
+        ("LLM", "off"),
+        ("LLM_BASE_URL", "http://127.0.0.1:9/v1"),
+        ("LLM_MODEL", "m"),
+    ):
+        monkeypatch.setenv(name, value)
+    done = run_step("evaluate", "--analyzer", "llm", "--data", data)
+    assert (done.exit_code, "LLM=off forbids" in done.stderr) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [("nowhere", "nor one of llm, tfidf, knn, keywords"), ("llm", "LLM_BASE_URL")],
