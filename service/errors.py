@@ -26,6 +26,7 @@ RiskscanError                   base class; its own code, internal_error, stands
 │   ├── AnalyzerTimeout         the scan missed its deadline
 │   ├── Overloaded              too many requests are waiting
 │   ├── DatabaseUnavailable     the database does not answer
+│   ├── SsoUnavailable          the single sign-on provider does not answer
 │   ├── StorageUnavailable      the disk is full, or stored bytes cannot be read
 │   ├── NotReady                the readiness check failed
 │   └── ShuttingDown            the process is stopping
@@ -161,6 +162,12 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
         503,
         "Too much work is waiting",
         "Too many requests are waiting, or the proxy gets no answer. The response carries `Retry-After`.",
+    ),
+    "sso_unavailable": ProblemType(
+        503,
+        "Single sign-on is not available",
+        "The OpenID Connect provider does not answer, or its answer is not usable. `detail` says which. The "
+        "response carries `Retry-After`.",
     ),
     "database_unavailable": ProblemType(
         503,
@@ -340,6 +347,10 @@ class Overloaded(Unavailable):
 
 class DatabaseUnavailable(Unavailable):
     code = "database_unavailable"
+
+
+class SsoUnavailable(Unavailable):
+    code = "sso_unavailable"
 
 
 class StorageUnavailable(Unavailable):

@@ -19,6 +19,7 @@ from db.tables import (
     Feedback,
     File,
     Finding,
+    Identity,
     LlmUsage,
     Login,
     ReportLog,
@@ -74,6 +75,7 @@ DOCUMENTS = _owned(Document, "text", "blocks", "layout")
 SCANS = _owned(Scan, "request_sha256")
 LISTED = {
     "logins": _owned(Login),
+    "identities": _owned(Identity),
     "api_keys": _owned(ApiKey, "key_hash", "hint"),
     "feedback": _owned(Feedback),
     "audit_events": Rows(AuditEvent, _audit_events, frozenset({"personal_digest"})),

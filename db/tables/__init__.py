@@ -10,6 +10,7 @@ from db.tables.deployments import Deployment, DeploymentKind, ShadowTotal
 from db.tables.documents import Document, DocumentText, StoredText, TextLimit
 from db.tables.feedback import Feedback, Verdict
 from db.tables.files import File, WorkSession
+from db.tables.identities import Identity
 from db.tables.llm_usage import LlmUsage
 from db.tables.report_logs import ReportLog
 from db.tables.roles import (
@@ -50,6 +51,7 @@ __all__ = [
     "Feedback",
     "File",
     "Finding",
+    "Identity",
     "InteractionKind",
     "LlmUsage",
     "Login",

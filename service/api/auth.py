@@ -18,6 +18,7 @@ from service.api.http.authentication import auth, current_claims, current_user
 from service.api.http.data_export import ARCHIVE, data_export
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
+from service.api.http.password_login import require_password_login
 from service.api.http.rate_limits import limit_logins
 from service.api.http.request_context import current_context
 from service.api.schemas.accounts import (
@@ -54,6 +55,7 @@ _NO_STORE = {"Cache-Control": "no-store"}
 @blueprint.doc(summary="Create an account", responses=[403, 409, 429])
 @limit_logins("register")
 def register(body: dict[str, str]) -> User:
+    require_password_login()
     if services().config.registration == "closed":
         raise Forbidden(_REGISTRATION_CLOSED)
     user = services().accounts.register(body["email"], body["password"])
@@ -64,9 +66,10 @@ def register(body: dict[str, str]) -> User:
 @blueprint.post("/login")
 @blueprint.input(LoginIn, location="json_or_form", arg_name="body")
 @blueprint.output(TokensOut)
-@blueprint.doc(summary="Exchange a password for tokens", responses=[401, 429])
+@blueprint.doc(summary="Exchange a password for tokens", responses=[401, 403, 429])
 @limit_logins("login")
 def login(body: dict[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    require_password_login()
     address = body.get("username") or body["email"]
     return _token_fields(services().accounts.log_in(address, body["password"])), _NO_STORE
 
@@ -137,10 +140,11 @@ def my_data() -> Response:
 @blueprint.doc(
     summary="Change the password",
     description="Ends all other log-ins of the account. The current one stays valid.",
-    responses=[409, 429],
+    responses=[403, 409, 429],
 )
 @limit_logins("password")
 def change_password(body: dict[str, str]) -> str:
+    require_password_login()
     passwords = {"current": body["current_password"], "new": body["new_password"]}
     services().accounts.change_password(current_user(), current_claims(), **passwords)
     return ""
@@ -152,10 +156,11 @@ def change_password(body: dict[str, str]) -> str:
 @blueprint.doc(
     summary="Choose a password with a link from an administrator",
     description="Ends the account's log-ins and deletes its API keys. The link works once.",
-    responses=[429],
+    responses=[403, 429],
 )
 @limit_logins("password link")
 def set_password_by_link(body: dict[str, str]) -> str:
+    require_password_login()
     user = services().password_links.set_password(body["token"], body["password"])
     current_context().account_id = user.id
     return ""

@@ -18,6 +18,7 @@ from service.config.llm_settings import LlmSettings
 from service.config.model_settings import ModelSettings
 from service.config.record_settings import RecordSettings
 from service.config.server_settings import ServerSettings
+from service.config.sso_settings import SsoSettings
 from service.config.validation import faults
 from service.errors import ConfigError, Fault
 
@@ -26,6 +27,7 @@ __all__ = ["GROUPS", "NAMES", "ROOT", "SECRET_NAMES", "Config", "load"]
 GROUPS: dict[str, type[BaseModel]] = {
     "Server and database": ServerSettings,
     "Accounts and limits": AccountSettings,
+    "Single sign-on": SsoSettings,
     "Model": ModelSettings,
     "LLM": LlmSettings,
     "Documents and files": DocumentSettings,
@@ -38,7 +40,13 @@ _MAY_BE_EMPTY = {"LOGIN_RATE_LIMIT", "CORS_ORIGINS"}
 
 # pydantic orders fields from the last base to the first; a default may read the fields before it.
 class Config(
-    RecordSettings, DocumentSettings, LlmSettings, ModelSettings, AccountSettings, ServerSettings
+    RecordSettings,
+    DocumentSettings,
+    LlmSettings,
+    ModelSettings,
+    SsoSettings,
+    AccountSettings,
+    ServerSettings,
 ):
     """All settings of the process; the variable PORT is the field `port`, and so on."""
 

@@ -20,6 +20,7 @@ from db.queries.deployments import desired_state
 from service.config.database_address import redact
 from service.config.settings import Config
 from service.config.shipped_model import shipped_folders
+from service.domain.accounts.oidc_provider import OidcProvider
 from service.domain.transactions import Transactions, open_database
 from service.errors import ConfigError, DatabaseUnavailable, RiskscanError
 from service.nlp.analyzers.factory import open_model
@@ -58,6 +59,7 @@ def check_installation(config: Config) -> Iterator[Result]:
         "rate limits": _rate_limits,
         "LLM": _llm,
         "AI service": _ai_service,
+        "single sign-on": _single_sign_on,
     }
     is_without_database = False
     for name, check in checks.items():
@@ -191,6 +193,14 @@ def _ai_service(config: Config) -> str:
     if not config.ai_service_url:
         return "not configured"
     return f"answers {_status(config.ai_service_url, setting='AI_SERVICE_URL', headers={})}"
+
+
+def _single_sign_on(config: Config) -> str:
+    if not config.oidc_issuer:
+        return "not configured"
+    with closing(OidcProvider(config)) as provider:
+        provider.discover()
+    return f"{config.oidc_issuer} answers, and names itself as the issuer"
 
 
 def _status(url: str, *, setting: str, headers: dict[str, str]) -> int:

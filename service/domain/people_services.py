@@ -6,6 +6,7 @@ from functools import cached_property
 
 from service.domain.accounts.accounts import Accounts
 from service.domain.accounts.password_links import PasswordLinks
+from service.domain.accounts.single_sign_on import SingleSignOn
 from service.domain.accounts.tokens import TokenMaker
 from service.domain.api_keys.api_keys import ApiKeys
 from service.domain.api_keys.key_text import KeyMaker
@@ -29,6 +30,10 @@ class PeopleServices(SharedServices):
     @cached_property
     def password_links(self) -> PasswordLinks:
         return PasswordLinks(self.signing_config, self.transactions)
+
+    @cached_property
+    def single_sign_on(self) -> SingleSignOn:
+        return SingleSignOn(self.config, self.transactions, self.tokens)
 
     @cached_property
     def key_maker(self) -> KeyMaker:

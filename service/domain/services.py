@@ -104,6 +104,7 @@ class Services(DocumentServices):
             "readiness",
             "analyzers",
             "egress",
+            "single_sign_on",
             "transactions",
         )
         for name in parts:

@@ -10,6 +10,7 @@ from flask import Response, make_response, redirect, render_template, request
 from service.api.current import services
 from service.api.http.authentication import caller_key
 from service.api.http.login_cookie import COOKIE, delete_cookie, set_cookie
+from service.api.http.password_login import require_password_login
 from service.api.http.quotas import spend
 from service.api.http.request_context import current_context
 from service.domain.accounts import logins
@@ -24,7 +25,7 @@ from service.errors import (
 )
 from service.web.visitor import current_visitor
 
-_SHOWN = (Conflict, InvalidRequest, RateLimited, Unauthenticated)
+_SHOWN = (Conflict, Forbidden, InvalidRequest, RateLimited, Unauthenticated)
 _LOCAL_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
 _FOREIGN = (
     "This form was sent by another site. Open the page of this service and send it from there."
@@ -35,17 +36,18 @@ def login_page() -> Response:
     """Show the log-in form; redirect a visitor who is logged in already."""
     if current_visitor() is not None:
         return _redirect_back()
-    return _form("login.html")
+    return login_form()
 
 
 def log_in() -> Response:
     """Begin a log-in from the form's address and password."""
     _require_own_form()
     try:
+        require_password_login()
         spend(services().login_quota, f"login {caller_key()}")
         return _begin(request.form.get("email", ""), request.form.get("password", ""))
     except _SHOWN as error:
-        return _form("login.html", error)
+        return login_form(error)
 
 
 def register_page() -> Response:
@@ -69,6 +71,7 @@ def sign_up() -> Response:
 
 def password_page() -> Response:
     """Show the form of a link with which people choose a password; its script reads the link's fragment."""
+    require_password_login()
     return _form("password.html")
 
 
@@ -99,29 +102,42 @@ def _begin(email: str, password: str) -> Response:
 
 def _redirect_back() -> Response:
     """Redirect to the page that asked for the log-in, if it is on this site; else to the first page."""
+    return make_response(redirect(next_address(), 303))
+
+
+def next_address() -> str:
+    """Return the page that asked for the log-in, if it is on this site; else the first page."""
     following = request.values.get("next", "")
-    address = following if _LOCAL_PATH.fullmatch(following) else "/"
-    return make_response(redirect(address, 303))
+    return following if _LOCAL_PATH.fullmatch(following) else "/"
+
+
+def login_form(error: RiskscanError | None = None) -> Response:
+    """Return the log-in page, with what failed."""
+    return _form("login.html", error)
 
 
 def _form(template: str, error: RiskscanError | None = None) -> Response:
     config = services().config
+    has_passwords = config.password_login == "on"  # noqa: S105 - a switch, not a password
     page = render_template(
         template,
         error=error,
         faults={fault.field: fault.message for fault in error.faults} if error else {},
         email=request.form.get("email", ""),
         next=request.values.get("next", ""),
-        is_open=config.registration == "open",
+        is_open=config.registration == "open" and has_passwords,
+        has_passwords=has_passwords,
+        has_sso=bool(config.oidc_issuer),
         min_password_chars=config.min_password_length,
     )
     response = make_response(page, error.status if error else 200)
-    if isinstance(error, RateLimited):
+    if error and error.retry_after_s:
         response.headers["Retry-After"] = str(error.retry_after_s)
     return response
 
 
 def _require_registration() -> None:
+    require_password_login()
     if services().config.registration == "closed":
         raise NotFound("Registration is closed; ask an administrator for an account.")
 

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, send_from_directory
 from db.tables import AccountState, Role
 from service.api.http.request_hooks import PAGES
 from service.domain.audit import Action
-from service.web import login, pages
+from service.web import login, pages, sso
 
 _STATIC = Path(__file__).parent / "static"
 _POLICY = (
@@ -43,6 +43,8 @@ blueprint.add_url_rule("/", "home", pages.home)
 blueprint.add_url_rule("/static/<path:asset>", "static", _asset)
 blueprint.add_url_rule("/login", "login", login.login_page)
 blueprint.add_url_rule("/login", "log_in", login.log_in, methods=["POST"])
+blueprint.add_url_rule("/login/sso", "sso", sso.start)
+blueprint.add_url_rule("/login/sso/callback", "sso_callback", sso.finish)
 blueprint.add_url_rule("/register", "register", login.register_page)
 blueprint.add_url_rule("/register", "sign_up", login.sign_up, methods=["POST"])
 blueprint.add_url_rule("/password", "password", login.password_page)

@@ -82,6 +82,8 @@ TABLE = {
     ("GET", "/"): ANYONE,
     ("GET", "/static/<path:asset>"): ANYONE,
     ("GET", "/login"): ANYONE,
+    ("GET", "/login/sso"): ANYONE,
+    ("GET", "/login/sso/callback"): ANYONE,
     ("POST", "/login"): TO_OWN_FORMS,
     ("GET", "/register"): ANYONE,
     ("POST", "/register"): TO_OWN_FORMS,

@@ -60,6 +60,10 @@ LATER_ROWS = [
     ("api_interactions", [{**CALL, "created_at": CREATED_AT}]),
     ("user_settings", [{**SETTINGS, "thresholds": "{}", "updated_at": CREATED_AT}]),
     ("api_keys", [{**KEY, "scopes": '["scan"]', "created_at": CREATED_AT}]),
+    (
+        "identities",
+        [{"id": SCAN, "issuer": "é", "subject": "S", "user_id": USER, "created_at": CREATED_AT}],
+    ),
     ("work_sessions", [_SESSION]),
     ("files", [_FILE, {**_FILE, "id": KEYED, "pages": 3}]),
     ("teams", [{"id": SCAN, "name": "Käufer", "name_key": "käufer", "created_at": CREATED_AT}]),

@@ -26,10 +26,10 @@ class TokenPair:
     expires_in_s: int
 
 
-def begin(session: Session, tokens: TokenMaker, user_id: UUID) -> TokenPair:
-    """Begin a log-in of an account and return its first tokens."""
+def begin(session: Session, tokens: TokenMaker, user_id: UUID, **detail: object) -> TokenPair:
+    """Begin a log-in of an account and return its first tokens; `detail` goes to the audit event."""
     login = users.begin_login(session, user_id, client_address=current_client_address())
-    record_own(session, Action.USER_LOGGED_IN, user_id, login_id=str(login.id))
+    record_own(session, Action.USER_LOGGED_IN, user_id, login_id=str(login.id), **detail)
     return _issue(session, tokens, user_id, login.id)
 
 
