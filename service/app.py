@@ -33,6 +33,7 @@ from service.api.http import (
 from service.api.http.limits import body_too_large
 from service.api.llm_usage import blueprint as llm_usage
 from service.api.metrics import blueprint as metrics
+from service.api.report_logs import blueprint as report_logs
 from service.api.reviews import blueprint as reviews
 from service.api.scans import blueprint as scans
 from service.api.settings import blueprint as settings
@@ -118,6 +119,7 @@ def _register_blueprints(app: APIFlask, config: Config) -> None:
         audit_events,
         blocks,
         api_interactions,
+        report_logs,
         deployments,
         health,
         pages,

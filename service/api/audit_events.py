@@ -6,11 +6,14 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
+from uuid import UUID
 
 from apiflask import APIBlueprint
 from flask import Response
 from marshmallow import RAISE
+from sqlalchemy.orm import Session
 
 from db.queries.audit import EventFilter, list_events
 from db.tables import AuditEvent, Permission, Scope, roles_with
@@ -25,8 +28,10 @@ from service.api.schemas.audit_events import (
     AuditExportQuery,
     AuditSealOut,
 )
+from service.domain import report_logs
 from service.domain.audit import Action, Actor, event, record
 from service.domain.audit_seals import ExportedSeal
+from service.domain.report_logs import Chunk, Kind, Report
 from service.domain.services import Services
 from service.errors import NotFound
 
@@ -36,7 +41,8 @@ _EXPORTED_AT_ONCE = 1000
 _MEDIA_TYPES = {"csv": "text/csv", "jsonl": "application/jsonl"}
 _LINES: dict[int | str, dict[str, str | dict[str, dict[str, Any]]]] = {
     200: {
-        "description": "An event on each line.",
+        "description": "An event on each line. The last line says that nothing is missing: "
+        '{"complete": true, "n_rows": 123}, or in CSV "# complete: 123 rows".',
         "content": {media_type: {} for media_type in _MEDIA_TYPES.values()},
     },
     403: {"description": "Forbidden"},
@@ -68,10 +74,18 @@ def export_audit_events(query: dict[str, Any]) -> Response:
     exported = event(
         Action.AUDIT_EXPORTED, actor=Actor(current_user().id), object_type="audit_events"
     )
-    services().transactions.run(record, exported)
-    pages = _pages(services(), filters)
-    lines = _csv_lines(pages) if name == "csv" else _json_lines(pages)
-    response = Response(lines, mimetype=_MEDIA_TYPES[name])
+    scope = {field: str(value) for field, value in asdict(filters).items() if value is not None}
+    report = Report(Kind.AUDIT_TRAIL, name, Actor(current_user().id), scope)
+
+    def begin(session: Session) -> UUID:
+        record(session, exported)
+        return report_logs.begin(session, report)
+
+    report_id, pages = services().transactions.run(begin), _pages(services(), filters)
+    chunks = _csv_chunks(pages) if name == "csv" else _json_chunks(pages)
+    response = Response(
+        services().report_logs.follow(report_id, chunks), mimetype=_MEDIA_TYPES[name]
+    )
     response.headers.set("Content-Disposition", "attachment", filename=f"audit-events.{name}")
     return response
 
@@ -102,20 +116,25 @@ def _pages(parts: Services, filters: EventFilter) -> Iterator[Sequence[AuditEven
         after = (events[-1].created_at, events[-1].id)
 
 
-def _json_lines(pages: Iterator[Sequence[AuditEvent]]) -> Iterator[str]:
-    schema = AuditEventOut(many=True)
+def _json_chunks(pages: Iterator[Sequence[AuditEvent]]) -> Iterator[Chunk]:
+    schema, n_rows = AuditEventOut(many=True), 0
     for events in pages:
-        yield "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in schema.dump(events))
+        n_rows += len(events)
+        lines = [f"{json.dumps(row, ensure_ascii=False)}\n" for row in schema.dump(events)]
+        yield len(events), "".join(lines).encode()
+    yield 0, f"{json.dumps({'complete': True, 'n_rows': n_rows})}\n".encode()
 
 
-def _csv_lines(pages: Iterator[Sequence[AuditEvent]]) -> Iterator[str]:
-    schema = AuditEventOut(many=True)
-    yield ",".join(_COLUMNS) + "\r\n"
+def _csv_chunks(pages: Iterator[Sequence[AuditEvent]]) -> Iterator[Chunk]:
+    schema, n_rows = AuditEventOut(many=True), 0
+    yield 0, f"{','.join(_COLUMNS)}\r\n".encode()
     for events in pages:
+        n_rows += len(events)
         text = io.StringIO()
         rows = [
             {**row, "detail": json.dumps(row["detail"], ensure_ascii=False)}
             for row in schema.dump(events)
         ]
         csv.DictWriter(text, _COLUMNS).writerows(rows)
-        yield text.getvalue()
+        yield len(events), text.getvalue().encode()
+    yield 0, f"# complete: {n_rows} rows\r\n".encode()

@@ -80,7 +80,7 @@ class DocumentServices(PeopleServices, ModelServices):
 
     @cached_property
     def user_data(self) -> UserData:
-        return UserData(self.transactions, self.files, self.originals)
+        return UserData(self.transactions, self.files, self.originals, self.report_logs)
 
     @cached_property
     def account_deletion(self) -> AccountDeletion:
@@ -93,7 +93,7 @@ class DocumentServices(PeopleServices, ModelServices):
     @cached_property
     def feedback_export(self) -> FeedbackExport:
         secret_key = self.signing_config.secret_key
-        return FeedbackExport(self.transactions, secret_key=secret_key)
+        return FeedbackExport(self.transactions, self.report_logs, secret_key=secret_key)
 
     def _extract_text(self, submission: Submission) -> str:
         """Return the text of a document; opens the pipeline only if a review needs it."""

@@ -14,6 +14,7 @@ from service.domain.audit_seals import AuditSeals
 from service.domain.blocks import Blocks
 from service.domain.foreign_reads import ForeignReads
 from service.domain.rate_limits import RateLimit
+from service.domain.report_logs import ReportLogs
 from service.domain.shared_services import SharedServices
 from service.domain.teams.teams import Teams
 
@@ -71,6 +72,10 @@ class PeopleServices(SharedServices):
     @cached_property
     def foreign_reads(self) -> ForeignReads:
         return ForeignReads(self.transactions)
+
+    @cached_property
+    def report_logs(self) -> ReportLogs:
+        return ReportLogs(self.transactions)
 
     @cached_property
     def audit_seals(self) -> AuditSeals:

@@ -121,6 +121,7 @@ class Services(DocumentServices):
             "clean-up",
             {
                 "api_interactions": partial(delete_old, self.transactions, days=days),
+                "exports": self.report_logs.settle,
                 "files of deleted accounts": self.files.finish_removals,
                 "unfinished uploads": self.files.remove_leftovers,
                 "originals of deleted accounts": self.originals.finish_removals,

@@ -5,6 +5,7 @@ Rows are read in pages, texts and files in blocks, so the memory it needs does n
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -15,14 +16,18 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.orm import Session
+
 from db.queries import user_data as queries
 from db.queries.documents import list_piece_starts, list_text
 from db.queries.user_data import Row, Rows
+from service.domain import report_logs
 from service.domain.audit import Action, Actor, event, record
 from service.domain.files.file_store import BLOCK_BYTES
 from service.domain.files.files import Files
 from service.domain.files.user_stores import UserStores
 from service.domain.originals import Originals
+from service.domain.report_logs import Chunk, Export, Kind, Report, ReportLogs
 from service.domain.transactions import Transactions
 from service.domain.zip_stream import Entry, zip_stream
 from service.errors import NotFound, StorageUnavailable
@@ -59,12 +64,15 @@ An archive without manifest.json was cut off: download it again.
 class UserData:
     """Exports the data of users."""
 
-    def __init__(self, transactions: Transactions, files: Files, originals: Originals) -> None:
+    def __init__(
+        self, transactions: Transactions, files: Files, originals: Originals, logs: ReportLogs
+    ) -> None:
         self._transactions = transactions
         self._files = files
         self._originals = originals
+        self._logs = logs
 
-    def export(self, user_id: UUID, *, actor: Actor) -> Iterator[bytes]:
+    def export(self, user_id: UUID, *, actor: Actor) -> Export:
         """Record the export, and return the bytes of the archive, which are read as they are sent.
 
         Raises:
@@ -75,8 +83,15 @@ class UserData:
         if account is None:
             raise NotFound("No account has this id; GET /api/v1/users lists all.")
         exported = event(Action.DATA_EXPORTED, actor=actor, object_type="user", object_id=user_id)
-        self._transactions.run(record, exported)
-        return zip_stream(self._entries(user_id, account))
+        report = Report(Kind.USER_DATA, "zip", actor, {"user_id": str(user_id)})
+
+        def begin(session: Session) -> UUID:
+            record(session, exported)
+            return report_logs.begin(session, report)
+
+        report_id, tally = self._transactions.run(begin), _Tally()
+        entries = self._entries(user_id, account, tally)
+        return self._logs.follow(report_id, tally.counted(zip_stream(entries)))
 
     def write_file(self, user_id: UUID, path: Path, *, actor: Actor) -> None:
         """Write the archive to a file of mode 0600, which appears whole or not at all; see `export`."""
@@ -84,7 +99,7 @@ class UserData:
         number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         draft = Path(name)
         try:
-            with os.fdopen(number, "wb") as file:
+            with os.fdopen(number, "wb") as file, contextlib.closing(blocks):
                 file.writelines(blocks)
                 file.flush()
                 os.fsync(number)
@@ -92,24 +107,25 @@ class UserData:
         finally:
             draft.unlink(missing_ok=True)
 
-    def _entries(self, user_id: UUID, account: Row) -> Iterator[Entry]:
+    def _entries(self, user_id: UUID, account: Row, tally: _Tally) -> Iterator[Entry]:
+        lines = tally.lines
         now = datetime.now(UTC)
         yield "README.txt", [_README.format(email=account["email"], now=f"{now:%F %T}").encode()]
-        yield "account.json", [_line(account)]
+        yield "account.json", lines([[account]])
         settings = self._transactions.read(queries.get_row, queries.SETTINGS, user_id)
         if settings is not None:
-            yield "settings.json", [_line(settings)]
+            yield "settings.json", lines([[settings]])
         for name, rows in queries.LISTED.items():
-            yield f"{name}.jsonl", _lines(self._pages(rows, user_id))
+            yield f"{name}.jsonl", lines(self._pages(rows, user_id))
         usage = self._transactions.read(queries.list_llm_usage, user_id)
-        yield "llm_usage.jsonl", _lines([usage])
-        yield "sessions.jsonl", _lines(self._pages(queries.SESSIONS, user_id))
-        yield "scans.jsonl", _lines(self._scans(user_id))
-        yield "files.jsonl", _lines(self._pages(queries.FILES, user_id))
+        yield "llm_usage.jsonl", lines([usage])
+        yield "sessions.jsonl", lines(self._pages(queries.SESSIONS, user_id))
+        yield "scans.jsonl", lines(self._scans(user_id))
+        yield "files.jsonl", lines(self._pages(queries.FILES, user_id))
         for row in self._rows(queries.FILES, user_id):
             name = f"files/{row['id']}{_extension(row['name'])}"
             yield name, _stored(self._files, user_id, row["sha256"])
-        yield "documents.jsonl", _lines(self._pages(queries.DOCUMENTS, user_id))
+        yield "documents.jsonl", lines(self._pages(queries.DOCUMENTS, user_id))
         for row in self._rows(queries.DOCUMENTS, user_id):
             yield from self._document(user_id, row)
 
@@ -148,6 +164,25 @@ class UserData:
             yield from page
 
 
+class _Tally:
+    """Counts the rows of an archive while it is written."""
+
+    def __init__(self) -> None:
+        self._n_rows = 0
+
+    def lines(self, pages: Iterable[Sequence[Row]]) -> Iterator[bytes]:
+        for page in pages:
+            for row in page:
+                self._n_rows += 1
+                yield _line(row)
+
+    def counted(self, blocks: Iterator[bytes]) -> Iterator[Chunk]:
+        n_seen = 0
+        for block in blocks:
+            yield self._n_rows - n_seen, block
+            n_seen = self._n_rows
+
+
 def _pages(load: Callable[[UUID | None], Sequence[Row]]) -> Iterator[Sequence[Row]]:
     after = None
     while page := load(after):
@@ -168,12 +203,6 @@ def _stored(stores: UserStores, user_id: UUID, sha256: str) -> Iterator[bytes] |
                 yield block
 
     return blocks()
-
-
-def _lines(pages: Iterable[Sequence[Row]]) -> Iterator[bytes]:
-    for page in pages:
-        for row in page:
-            yield _line(row)
 
 
 def _line(row: Row) -> bytes:

@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 
 from service.domain.audit import Actor
+from service.domain.report_logs import ReportLogs
 from service.domain.reviews.export import FeedbackExport
 from tests.fakes.loopback import Reply
 from tests.fakes.scan_server import UNREADABLE, ScanServer, item
@@ -61,9 +62,9 @@ def judge(user, scan_id, n, **body):
 def exported(live, scan_id):
     services = live.services
     file = io.StringIO()
-    FeedbackExport(services.transactions, secret_key="k" * 32).write(
-        file, actor=Actor(operator="test")
-    )
+    FeedbackExport(
+        services.transactions, ReportLogs(services.transactions), secret_key="k" * 32
+    ).write(file, actor=Actor(operator="test"))
     lines = map(json.loads, file.getvalue().splitlines())
     return [line for line in lines if line["provenance"]["scan_id"] == scan_id]
 

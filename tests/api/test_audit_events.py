@@ -68,9 +68,12 @@ def test_export_has_the_events_of_the_list_and_is_itself_an_event(auditor, user)
     user.scan("The vendor may fail.")
     query = {"user_id": user.id}
     events = listed(auditor, **query)
-    lines = exported(auditor, **query).splitlines()
+    *lines, last = exported(auditor, **query).splitlines()
     assert [json.loads(line) for line in lines] == events
-    rows = list(csv.DictReader(io.StringIO(exported(auditor, format="csv", **query), newline="")))
+    assert json.loads(last) == {"complete": True, "n_rows": len(events)}
+    text, _, last = exported(auditor, format="csv", **query).rpartition("# ")
+    assert last == f"complete: {len(events)} rows\r\n"
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert [{**row, "detail": json.loads(row["detail"])} for row in rows] == [
         {name: "" if value is None else value for name, value in event.items()}
         | {"n": "" if event["n"] is None else str(event["n"])}

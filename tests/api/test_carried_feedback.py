@@ -56,9 +56,9 @@ def lines(live):
 
     def read(*scans):
         file = io.StringIO()
-        FeedbackExport(live.services.transactions, secret_key="k" * 32).write(
-            file, actor=Actor(operator="test")
-        )
+        FeedbackExport(
+            live.services.transactions, live.services.report_logs, secret_key="k" * 32
+        ).write(file, actor=Actor(operator="test"))
         rows = [json.loads(line) for line in file.getvalue().splitlines()]
         own = [[r for r in rows if r["provenance"]["scan_id"] == id_of(scan)] for scan in scans]
         return [[(row["status"], row["labels"]) for row in of_scan] for of_scan in own]

@@ -31,7 +31,9 @@ def scan(user):
 @pytest.fixture
 def export(live):
     """The export from the service's database."""
-    return FeedbackExport(live.services.transactions, secret_key="k" * 32)
+    return FeedbackExport(
+        live.services.transactions, live.services.report_logs, secret_key="k" * 32
+    )
 
 
 @pytest.fixture

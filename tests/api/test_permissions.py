@@ -195,6 +195,7 @@ TABLE = {
     ("GET", "/api/v1/admin/audit-events"): AUDITORS,
     ("GET", "/api/v1/admin/audit-events/export"): AUDITORS,
     ("GET", "/api/v1/admin/audit-events/seal"): AUDITORS,
+    ("GET", "/api/v1/admin/report-logs"): AUDITORS,
     ("GET", "/api/v1/admin/blocks"): ADMINS,
     ("POST", "/api/v1/admin/blocks"): ADMINS,
     ("DELETE", "/api/v1/admin/blocks/<uuid:block_id>"): ADMINS,

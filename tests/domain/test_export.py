@@ -12,6 +12,7 @@ from sqlalchemy import update
 from db.queries.audit import list_events
 from db.tables import Feedback, Role, Verdict
 from service.domain.audit import Actor
+from service.domain.report_logs import ReportLogs
 from service.domain.reviews.adjudication import Status
 from service.domain.reviews.export import FeedbackExport
 from service.domain.reviews.reviews import Judgement, Missed, judge
@@ -26,7 +27,7 @@ MISSED = Missed(TEXT.index(WELL), TEXT.index(WELL) + len(WELL), WELL, ("key-pers
 
 @pytest.fixture
 def export(transactions, config):
-    return FeedbackExport(transactions, secret_key=config.secret_key)
+    return FeedbackExport(transactions, ReportLogs(transactions), secret_key=config.secret_key)
 
 
 @pytest.fixture
@@ -139,6 +140,8 @@ def test_write_file_that_fails_keeps_the_earlier_file(
     path.write_text("earlier\n")
     transactions.run(lambda s: s.connection().exec_driver_sql("DROP TABLE audit_events").close())
     with pytest.raises(Exception, match="audit_events"):
-        FeedbackExport(transactions, secret_key=config.secret_key).write_file(path, actor=OPERATOR)
+        FeedbackExport(
+            transactions, ReportLogs(transactions), secret_key=config.secret_key
+        ).write_file(path, actor=OPERATOR)
     assert path.read_text() == "earlier\n"
     assert list(tmp_path.glob(".feedback*")) == []

@@ -24,5 +24,10 @@ def test_auditor_follows_an_account_and_downloads_its_events(live, new_page, rev
     assert {"user.registered", "user.logged_in", "scan.created"} <= actions
     with page.expect_download() as download:
         page.get_by_role("link", name="Download JSON lines").click()
-    lines = download.value.path().read_text().splitlines()
+    *lines, last = download.value.path().read_text().splitlines()
+    assert json.loads(last)["complete"]
     assert {json.loads(line)["action"] for line in lines} == actions
+    page.reload()
+    page.locator("#exports").get_by_role("row", name="audit trail jsonl").get_by_text(
+        "finished"
+    ).wait_for()

@@ -22,7 +22,9 @@ from sqlalchemy.orm import Session
 from db import tables
 from db.queries import feedback as queries
 from db.tables import REVIEWERS, Verdict
+from service.domain import report_logs
 from service.domain.audit import Action, Actor, event, record
+from service.domain.report_logs import Chunk, Kind, Report, ReportLogs
 from service.domain.reviews.adjudication import (
     Review,
     Settled,
@@ -59,8 +61,9 @@ class _Sentence:
 class FeedbackExport:
     """Writes reviewed sentences with the risk types that apply after all verdicts."""
 
-    def __init__(self, transactions: Transactions, *, secret_key: str) -> None:
+    def __init__(self, transactions: Transactions, logs: ReportLogs, *, secret_key: str) -> None:
         self._transactions = transactions
+        self._logs = logs
         self._secret_key = secret_key.encode()
 
     def write(
@@ -78,12 +81,14 @@ class FeedbackExport:
             DatabaseUnavailable: the export is incomplete.
             OSError: `file` cannot be written.
         """
-        counts: Counter[Status] = Counter()
-        for status, line in self._lines(since):
-            if line is not None:
-                file.write(f"{line}\n")
-            counts[status] += 1
-        file.flush()
+        scope = {"since": since.isoformat()} if since else {}
+        report = Report(Kind.FEEDBACK, "jsonl", actor, scope)
+        report_id, counts = self._transactions.run(report_logs.begin, report), Counter[Status]()
+        with contextlib.closing(
+            self._logs.follow(report_id, self._chunks(since, counts))
+        ) as chunks:
+            file.writelines(chunk.decode("ascii") for chunk in chunks)
+            file.flush()
         self._transactions.run(_record, counts, since, actor=actor)
         return counts
 
@@ -96,6 +101,12 @@ class FeedbackExport:
         """
         with _replacing(path) if _is_regular(path) else path.open("w", encoding="ascii") as file:
             return self.write(file, actor=actor, since=since)
+
+    def _chunks(self, since: datetime | None, counts: Counter[Status]) -> Iterator[Chunk]:
+        for status, line in self._lines(since):
+            counts[status] += 1
+            if line is not None:
+                yield 1, f"{line}\n".encode("ascii")
 
     def _lines(self, since: datetime | None) -> Iterator[Line]:
         after: UUID | None = None

@@ -5,6 +5,7 @@ import { byId, complain, el, time } from "./ui.js";
 const PER_PAGE = 50;
 const UUID = /^[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$/i;
 let next = null;
+let nextExport = null;
 
 /** The start of a day of the visitor's, `days` later, as the API reads it. */
 function startOf(day, days = 0) {
@@ -65,8 +66,33 @@ async function showSeal() {
   }
 }
 
+function exportRow(report) {
+  const only = Object.entries(report.scope).map(([key, value]) => `${key}: ${value}`).join(", ");
+  return el("tr", {},
+    el("td", { class: "nowrap" }, time(report.created_at)),
+    el("td", {}, el("span", { class: "title", text: report.kind.replace("_", " ") }), ` ${report.format}`),
+    el("td", { class: "sub nowrap" }, report.user_id ? narrow(report.user_id, "user") : report.operator || "unknown"),
+    el("td", { class: "sub detail", text: only }),
+    el("td", { class: "num", text: report.n_rows.toLocaleString() }),
+    el("td", { class: "num", text: report.size_bytes.toLocaleString() }),
+    el("td", { text: report.outcome.replace("_", " ") }));
+}
+
+async function loadExports({ more = false } = {}) {
+  const page = await get(`/admin/report-logs${query({ per_page: 20, cursor: more ? nextExport : null })}`);
+  nextExport = page.next_cursor;
+  const body = document.querySelector("#exports tbody");
+  if (!more) body.replaceChildren();
+  body.append(...page.items.map(exportRow));
+  byId("more-exports").hidden = nextExport === null;
+  byId("exports").hidden = body.children.length === 0;
+  byId("no-exports").hidden = body.children.length > 0;
+}
+
+byId("more-exports").addEventListener("click", () => loadExports({ more: true }).catch(complain));
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("input", () => load().catch(complain));
 byId("more").addEventListener("click", () => load({ more: true }).catch(complain));
 load().catch(complain);
 showSeal().catch(complain);
+loadExports().catch(complain);
