@@ -15,6 +15,7 @@ from service.config.field_types import (
     IpAddress,
     Origins,
     ProjectPath,
+    ServiceUrl,
     Text,
 )
 from service.config.validation import required_in_production
@@ -71,6 +72,11 @@ class ServerSettings(BaseModel):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Lowest level that the service logs."
+    )
+    otel_exporter_otlp_endpoint: ServiceUrl = Field(
+        "",
+        description="OpenTelemetry collector that gets traces by OTLP over HTTP, such as "
+        "http://localhost:4318. Needs requirements-otel.txt. Empty: none.",
     )
     cors_origins: Origins = Field(
         ("http://localhost:5173", "http://localhost:3000"),

@@ -24,7 +24,7 @@ from service.nlp.pipeline import ScanPipeline, Submission
 class DocumentServices(PeopleServices, ModelServices):
     @cached_property
     def pipeline(self) -> ScanPipeline:
-        return ScanPipeline(self.config, self.analyzers, observer=self.metrics)
+        return ScanPipeline(self.config, self.analyzers, observer=self.observer)
 
     @cached_property
     def scan_quota(self) -> RateLimit:
@@ -38,7 +38,7 @@ class DocumentServices(PeopleServices, ModelServices):
             secret_key=self.signing_config.secret_key,
             store_text=self.config.store_text,
             sample_share=self.config.review_sample_share,
-            observer=self.metrics,
+            observer=self.observer,
             keep_original=self.originals.keeping,
             report=self.scan_reporter.report,
         )

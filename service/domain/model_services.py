@@ -19,6 +19,7 @@ from service.nlp.analyzers.factory import open_analyzers
 from service.nlp.analyzers.pool import AnalyzerPool
 from service.nlp.artifacts.registry import Registry
 from service.nlp.inference.default_model import default_folder
+from service.nlp.observer import CallObservers
 from service.nlp.taxonomy import Taxonomy
 
 
@@ -34,7 +35,10 @@ class ModelServices(SharedServices):
     @cached_property
     def analyzers(self) -> AnalyzerPool:
         return self._shared_analyzers or open_analyzers(
-            self.config, self.metrics, egress=self.egress, budget=self.llm_use
+            self.config,
+            self.metrics,
+            egress=CallObservers(self.egress, self.tracing),
+            budget=self.llm_use,
         )
 
     @property

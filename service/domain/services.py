@@ -105,6 +105,7 @@ class Services(DocumentServices):
             "analyzers",
             "egress",
             "single_sign_on",
+            "tracing",
             "transactions",
         )
         for name in parts:

@@ -11,7 +11,9 @@ from service.config.settings import Config
 from service.domain.background_tasks import BackgroundTasks
 from service.domain.transactions import Transactions, open_database
 from service.nlp.analyzers.pool import AnalyzerPool
+from service.nlp.observer import Observer, StageObservers
 from service.observability.metrics import Metrics
+from service.observability.tracing import Tracing, open_tracing
 
 
 class SharedServices:
@@ -40,6 +42,15 @@ class SharedServices:
     @cached_property
     def metrics(self) -> Metrics:
         return Metrics()
+
+    @cached_property
+    def tracing(self) -> Tracing:
+        return open_tracing(self.config.otel_exporter_otlp_endpoint)
+
+    @cached_property
+    def observer(self) -> Observer:
+        """Receives the events of scans: the metrics, and the spans of stages."""
+        return StageObservers(self.metrics, self.tracing)
 
     @cached_property
     def background(self) -> BackgroundTasks:

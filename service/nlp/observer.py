@@ -119,6 +119,20 @@ class CallObservers(Observer):
             observer.circuit_changed(upstream, is_open)
 
 
+class StageObservers(Observer):
+    """Passes every event on to `main`, and the ends of stages to others too."""
+
+    def __init__(self, main: Observer, *others: Observer) -> None:
+        for name, member in vars(Observer).items():
+            if callable(member) and not name.startswith("_") and name != "stage_ended":
+                setattr(self, name, getattr(main, name))
+        self._observers = (main, *others)
+
+    def stage_ended(self, stage: Stage, seconds: float) -> None:
+        for observer in self._observers:
+            observer.stage_ended(stage, seconds)
+
+
 @contextlib.contextmanager
 def observe_stage(observer: Observer, stage: Stage) -> Iterator[None]:
     """Report the duration of the block to `observer`."""

@@ -20,13 +20,14 @@ def begin(
     client_address: str | None = None,
     traceparent: str | None = None,
     tracestate: str | None = None,
+    new_trace_flags: int = 0,
 ) -> str:
     """Set and return this thread's request id: the caller's X-Request-ID if it is harmless, else a new one.
 
     Also set the client address, cut to 64 characters: the peer's, or the one that the trusted proxy reports;
     and the trace (see trace_context).
     """
-    trace_context.begin(traceparent, tracestate)
+    trace_context.begin(traceparent, tracestate, new_flags=new_trace_flags)
     _CLIENT_ADDRESS.set(client_address[:_MAX_ADDRESS_CHARS] if client_address else None)
     request_id = offered if offered and _ACCEPTED.fullmatch(offered) else _new_id()
     _REQUEST_ID.set(request_id)

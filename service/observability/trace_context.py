@@ -8,12 +8,13 @@ from __future__ import annotations
 import random
 import re
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 MAX_STATE_CHARS = 512
 MAX_STATE_MEMBERS = 32
 _LARGE_MEMBER_CHARS = 128
-_KNOWN_FLAGS = 0x01 | 0x02  # sampled, random trace id
+SAMPLED = 0x01
+_KNOWN_FLAGS = SAMPLED | 0x02  # random trace id
 _TRACEPARENT = re.compile(
     r"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})"
     r"(?P<more>-.*)?"
@@ -25,11 +26,21 @@ _MEMBER = re.compile(rf"(?:{_KEY})={_VALUE}")
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A trace: 32 hexadecimal digits, the caller's flags and its tracestate."""
+    """A trace: 32 hexadecimal digits, the caller's flags and its tracestate.
+
+    `span_id` is that of this request, 16 hexadecimal digits; `parent_id` the caller's, empty without one.
+    """
 
     trace_id: str
     flags: int = 0
     state: str = ""
+    parent_id: str = field(default="", compare=False)
+    span_id: str = field(default_factory=lambda: _random_hex(64), compare=False)
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether the caller records the trace."""
+        return bool(self.flags & SAMPLED)
 
     def headers(self) -> dict[str, str]:
         """Return the headers of a call that belongs to this trace, with a new span id."""
@@ -42,9 +53,9 @@ class Trace:
 _TRACE: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
 
-def begin(traceparent: str | None, tracestate: str | None) -> None:
-    """Set the trace of this context: the caller's if `traceparent` is valid, else a new one."""
-    _TRACE.set(read(traceparent, tracestate) or Trace(_random_hex(128)))
+def begin(traceparent: str | None, tracestate: str | None, *, new_flags: int = 0) -> None:
+    """Set the trace of this context: the caller's if `traceparent` is valid, else one with `new_flags`."""
+    _TRACE.set(read(traceparent, tracestate) or Trace(_random_hex(128), new_flags))
 
 
 def current_trace() -> Trace | None:
@@ -59,7 +70,8 @@ def read(traceparent: str | None, tracestate: str | None) -> Trace | None:
         return None
     if not int(match["trace"], 16) or not int(match["span"], 16):
         return None
-    return Trace(match["trace"], int(match["flags"], 16) & _KNOWN_FLAGS, read_state(tracestate))
+    flags = int(match["flags"], 16) & _KNOWN_FLAGS
+    return Trace(match["trace"], flags, read_state(tracestate), parent_id=match["span"])
 
 
 def read_state(tracestate: str | None) -> str:

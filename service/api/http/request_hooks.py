@@ -19,6 +19,7 @@ from service.api.http.wsgi_environ import USER_ID_KEY
 from service.errors import HttpsRequired, NotAcceptable, ShuttingDown
 from service.observability import request_id
 from service.observability.logging import fields
+from service.observability.metrics import UNMATCHED
 
 PAGES = "pages"
 """The blueprint whose responses are HTML and its assets."""
@@ -58,6 +59,7 @@ def _identify() -> None:
         client_address=request.remote_addr,
         traceparent=request.headers.get("traceparent"),
         tracestate=request.headers.get("tracestate"),
+        new_trace_flags=services().tracing.new_trace_flags,
     )
     begin_context(own_id)
     services().metrics.in_progress.inc()
@@ -127,6 +129,9 @@ def _count_and_log(response: Response) -> Response:
     route = request.url_rule.rule if request.url_rule else None
     metrics = services().metrics
     metrics.count_request(request.method, route, response.status_code, duration_s)
+    services().tracing.request_ended(
+        request.method, route or UNMATCHED, response.status_code, duration_s
+    )
     if context.problem_code:
         metrics.count_problem(context.problem_code)
     _log.info(
