@@ -43,6 +43,7 @@ A .jsonl file has one JSON object on each line. Times are in UTC.
 account.json          address, role, times of creation and change
 settings.json         the account's settings; without the file, it has the defaults
 logins.jsonl          log-ins, with the address of the client
+identities.jsonl      identities at the single sign-on provider: issuer, subject, time
 api_keys.jsonl        API keys: name, scopes, times; never the keys
 sessions.jsonl        work sessions
 files.jsonl           the files in them; files/<id> has the bytes of each
