@@ -182,6 +182,6 @@ def test_address_with_an_account_conflicts(invite, user):
     assert invite(user.email).status_code == 409
 
 
-@pytest.mark.parametrize("body", [{}, {"is_disabled": "yes"}, {"role": None}])
+@pytest.mark.parametrize("body", [{}, {"is_disabled": "yes"}, {"is_disabled": 0}, {"role": None}])
 def test_invalid_change_is_refused(admin, user, body):
     assert admin.http.patch(account(admin, user), json=body).status_code == 400

@@ -56,6 +56,16 @@ class EmptyAsNull(String):
         return text or None
 
 
+class JsonBoolean(Boolean):
+    """true or false of JSON, and nothing else: 0 equals False in Python."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> bool:  # noqa: ANN401 - marshmallow's
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        flag: bool = super()._deserialize(value, *args, **kwargs)
+        return flag
+
+
 class Flag(Boolean):
     """A boolean in the spellings of JSON, HTML forms and common clients, ignoring case."""
 

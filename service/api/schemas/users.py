@@ -7,12 +7,12 @@ from datetime import UTC
 from typing import Any
 
 from apiflask import Schema
-from apiflask.fields import AwareDateTime, Boolean, List, Nested, String
+from apiflask.fields import AwareDateTime, List, Nested, String
 from apiflask.validators import Length, OneOf
 
 from db.tables import AccountState, Role
 from service.api.schemas.accounts import UserOut
-from service.api.schemas.fields import CursorQuery, StrictSchema, Text
+from service.api.schemas.fields import CursorQuery, JsonBoolean, StrictSchema, Text
 from service.domain.limits import MAX_PASSWORD_CHARS
 
 _ROLES = OneOf(list(Role))
@@ -33,9 +33,7 @@ class UserChangeIn(StrictSchema):
     """What changes; the rest stays."""
 
     role = String(validate=_ROLES)
-    is_disabled = Boolean(
-        truthy={True},
-        falsy={False},
+    is_disabled = JsonBoolean(
         metadata={"description": "true ends the account's log-ins and deletes its keys."},
     )
 
