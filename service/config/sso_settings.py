@@ -69,6 +69,11 @@ class SsoSettings(BaseModel):
         description="Role for each value of OIDC_ROLE_CLAIM, such as riskscan-admins=admin,"
         "riskscan-reviewers=reviewer. The strongest role wins; without a match it is user.",
     )
+    oidc_team_claim: Text = Field(
+        "",
+        description="Claim of the ID token with the names of teams. Each log-in makes the account a "
+        "member of those that exist here, and of no other. Empty: administrators form teams.",
+    )
     public_url: ServiceUrl = Field(
         "",
         description="Address under which browsers reach the service, such as https://risk.example.com. "

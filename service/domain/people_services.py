@@ -16,7 +16,7 @@ from service.domain.foreign_reads import ForeignReads
 from service.domain.rate_limits import RateLimit
 from service.domain.report_logs import ReportLogs
 from service.domain.shared_services import SharedServices
-from service.domain.teams.teams import Teams
+from service.domain.teams.teams import Teams, set_teams
 
 
 class PeopleServices(SharedServices):
@@ -34,7 +34,7 @@ class PeopleServices(SharedServices):
 
     @cached_property
     def single_sign_on(self) -> SingleSignOn:
-        return SingleSignOn(self.config, self.transactions, self.tokens)
+        return SingleSignOn(self.config, self.transactions, self.tokens, set_teams=set_teams)
 
     @cached_property
     def key_maker(self) -> KeyMaker:

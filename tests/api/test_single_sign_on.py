@@ -131,6 +131,19 @@ def test_role_follows_the_claims_at_each_log_in_but_not_from_the_last_admin(sso,
     assert len(with_operator) == 2
 
 
+def test_teams_follow_the_claims_at_each_log_in(start_service, provider):
+    live = start_service(OIDC_TEAM_CLAIM="teams", **sso_settings(provider))
+    for name in ("Legal", "Safety", "Sales"):
+        live.services.teams.create(name, actor=Actor.current_operator())
+    with closing(caller(live.url)) as http:
+        for names in (["legal", "SAFETY", "nobody"], ["Safety"], []):
+            provider.claims["teams"] = names
+            assert log_in(http).status_code == 200
+            teams = {team["name"].lower() for team in me(http)["teams"]}
+            assert teams == {name.lower() for name in names} - {"nobody"}
+    assert [e["operator"] for e in events(live, "team.member_removed")] == ["sso", "sso"]
+
+
 def test_log_ins_and_failures_are_audited_with_their_method(sso, browse):
     log_in(browse)
     assert events(sso, "user.logged_in")[-1]["method"] == "sso"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -24,13 +24,25 @@ from service.errors import Conflict, Forbidden, RiskscanError
 
 METHOD = "sso"
 MAX_SUBJECT_CHARS = 255
+SetTeams = Callable[[Session, UUID, Sequence[str], Actor], None]
+_PROVIDER = Actor(operator=METHOD)
 _log = logging.getLogger(__name__)
 
 
 class SingleSignOn:
     """Log-ins by the provider of OIDC_ISSUER."""
 
-    def __init__(self, config: Config, transactions: Transactions, tokens: TokenMaker) -> None:
+    def __init__(
+        self,
+        config: Config,
+        transactions: Transactions,
+        tokens: TokenMaker,
+        *,
+        set_teams: SetTeams,
+    ) -> None:
+        """`set_teams` makes an account a member of the teams of these names, and of no other."""
+        self._team_claim = config.oidc_team_claim
+        self._set_teams = set_teams
         self.provider = OidcProvider(config)
         self._role_claim = config.oidc_role_claim
         self._roles = _role_map(config.oidc_role_map)
@@ -93,6 +105,8 @@ class SingleSignOn:
         role = self.role_of(claims)
         if role is not None and role != user.role:
             _set_role(session, user_id, role)
+        if self._team_claim:
+            self._set_teams(session, user_id, _names(claims, self._team_claim), _PROVIDER)
         return logins.begin(session, self._tokens, user_id, method=METHOD)
 
     def _link_or_create(self, session: Session, claims: Mapping[str, Any]) -> UUID:
@@ -122,7 +136,7 @@ class SingleSignOn:
 
 def _set_role(session: Session, user_id: UUID, role: Role) -> None:
     try:
-        user_admin.set_role(session, user_id, role, actor=Actor(operator=METHOD))
+        user_admin.set_role(session, user_id, role, actor=_PROVIDER)
     except Conflict:
         _log.warning("single sign-on keeps the role of the last enabled administrator")
 

@@ -24,6 +24,8 @@ from service.errors import Conflict, Fault, InvalidRequest, NotFound
 
 P = ParamSpec("P")
 T = TypeVar("T")
+MAX_TEAMS = 10_000
+"""Teams of one account."""
 MAX_NAME_CHARS = 100
 _NO_TEAM = "There is no team with this id."
 
@@ -118,6 +120,20 @@ def team_named(session: Session, name: str) -> Team:
     if team is None:
         raise NotFound(f"There is no team {name!r}; `python -m service teams list` lists all.")
     return team
+
+
+def set_teams(session: Session, user_id: UUID, names: Sequence[str], actor: Actor) -> None:
+    """Make an account a member of the teams with these names, in any case, and of no other.
+
+    Names without a team are ignored.
+    """
+    found = (queries.team_by_key(session, name_key(name)) for name in names)
+    wanted = {team.id for team in found if team is not None}
+    present = {team.id for team in queries.list_teams(session, member_id=user_id, limit=MAX_TEAMS)}
+    for team_id in sorted(present - wanted):
+        _remove_member(session, team_id, user_id, actor)
+    for team_id in sorted(wanted - present):
+        _add_member(session, team_id, user_id, actor)
 
 
 def list_members(
