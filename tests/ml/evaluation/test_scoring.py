@@ -1,5 +1,7 @@
 """Any analyzer's decisions, sentence by sentence."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ml.corpus.dataset import Example
@@ -30,9 +32,10 @@ def test_analyze_examples_maps_findings_of_a_service_to_sentences():
 
 
 def test_analyze_examples_decides_as_the_service_does():
-    analyzer = LocalAnalyzer.open(MODEL_DIR, device="cpu", n_threads=1)
-    texts = [e.text for e in EXAMPLES]
-    results = analyze_examples(analyzer, EXAMPLES)
+    analyzer = LocalAnalyzer.open(MODEL_DIR, device="cpu", n_threads=1, early_exit=False)
+    examples = [replace(e, doc="plan") for e in EXAMPLES]
+    texts = [e.text for e in examples]
+    results = analyze_examples(analyzer, examples)
     for sensitivity, hits in results.hits.items():
         served = analyzer.analyze(document_from(texts), sensitivity=sensitivity).findings
         of_rows = {(texts[r], RISK_TYPES[k]) for r, k in np.argwhere(hits)}
