@@ -5,6 +5,7 @@ import hashlib
 import pytest
 
 from db.queries.documents import list_documents
+from db.queries.reach import EVERYONE
 from service.domain.preferences import Preferences
 from service.nlp.pipeline import Submission
 
@@ -45,6 +46,6 @@ def test_damaged_original_is_reported_and_mended(riskscan, services, kept, damag
     assert (listing.returncode, message in listing.stdout) == (1, True)
     assert riskscan("files", "verify", "--repair").returncode == 0
     assert "agree" in riskscan("files", "verify").stdout
-    [document] = services.transactions.read(list_documents, None, limit=9)
+    [document] = services.transactions.read(list_documents, EVERYONE, limit=9)
     is_kept = damage is add_other
     assert (document.original_sha256 == SHA256, kept.exists()) == (is_kept, is_kept)
