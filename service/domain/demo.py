@@ -29,6 +29,7 @@ from db.tables import (
     Feedback,
     File,
     Finding,
+    ReportLog,
     Role,
     SampledSentence,
     Scan,
@@ -72,6 +73,7 @@ _COUNTED: Mapping[str, type[Base]] = {
     "teams": Team,
     "API keys": ApiKey,
     "audit events": AuditEvent,
+    "exports": ReportLog,
 }
 _VERDICTS = (Verdict.CONFIRMED, Verdict.CONFIRMED, Verdict.REJECTED, Verdict.CONFIRMED)
 _DOUBTS = (Verdict.CONFIRMED, Verdict.REJECTED, Verdict.REJECTED)
@@ -206,13 +208,18 @@ class Demo:
             self._transactions.run(judge, user, scan.id, n, judgement)
 
     def _administer(self, owner: User) -> None:
-        """Leave what administrators and auditors look at: a key, log-ins, and failed ones of a stranger."""
+        """Leave an API key, an export, and failed log-ins of a stranger."""
         self._services.api_keys.create(
             owner,
             name="Nightly import",
             scopes=[Scope.SCAN, Scope.READ],
             lifetime=timedelta(days=90),
         )
+        with contextlib.closing(
+            self._services.user_data.export(owner.id, actor=Actor(owner.id))
+        ) as export:
+            for _ in export:
+                pass  # nobody keeps it; the log of exports has a row
         copy_context().run(self._fail_to_log_in)  # which sets the client of its own context
 
     def _fail_to_log_in(self) -> None:

@@ -20,6 +20,7 @@ def test_seed_prints_each_password_once_and_refuses_to_run_again(riskscan, own_d
     assert printed.keys() == {f"{name}@demo.local" for name in [*Role, "colleague"]}
     assert len(set(printed.values())) == len(printed)
     assert "5 documents, 6 scans, " in seeded.stdout
+    assert ", 1 exports." in seeded.stdout
     assert "log in at http://localhost:8000/login" in seeded.stdout
     again = riskscan("seed", DATABASE_URL=own_database_url)
     assert (again.returncode, again.stdout) == (1, "")
