@@ -1,0 +1,57 @@
+"""Schemathesis over the served document, as four callers; its requests are counted and searched for markers."""
+
+import json
+import re
+import subprocess
+import sys
+
+from tests.e2e.hostile.attempts import Attempt
+from tests.e2e.hostile.wire import Answer, Request
+
+CALLERS = ("nobody", "user", "reviewer", "admin")
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+
+
+def check(world, result, folder, *, seed, n_examples):
+    """Run Schemathesis as each caller; add its answers and its failures to the result."""
+    for name in CALLERS:
+        report = folder / f"{name}.har"
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "schemathesis.cli", "run", f"{world.url}/openapi.json"),
+                *(f"--header={key}: {value}" for key, value in world.actors[name].bearer),
+                "--exclude-path=/api/v1/auth/logout",
+                "--exclude-operation-id=delete_auth_delete_logins",
+                "--exclude-operation-id=delete_auth_delete_login",
+                f"--checks={CHECKS}",
+                "--phases=examples,coverage,fuzzing",
+                f"--max-examples={n_examples}",
+                f"--seed={seed}",
+                "--request-timeout=60",
+                "--workers=2",
+                "--no-color",
+                "--continue-on-failure",
+                f"--report-har-path={report}",
+            ],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if not report.exists():
+            result.faults.append(f"schemathesis as {name}: {done.stdout[-2_000:]} {done.stderr[-2_000:]}")
+            continue
+        if done.returncode:
+            failures = re.search(r"=+ FAILURES =+(.*)", done.stdout, re.DOTALL)
+            result.faults.append(f"schemathesis as {name}: {(failures[1] if failures else done.stdout)[-6_000:]}")
+        _add(result, world, name, json.loads(report.read_text()))
+
+
+def _add(result, world, name, report):
+    for entry in report["log"]["entries"]:
+        asked, answered = entry["request"], entry["response"]
+        types = [h["value"] for h in answered["headers"] if h["name"].lower() == "content-type"]
+        body = (answered["content"].get("text") or "").encode("utf-8", "surrogatepass")
+        answer = Answer(answered["status"], types[0] if types else "", body)
+        request = Request(asked["method"], asked["url"].removeprefix(world.url))
+        result.add(Attempt(f"contract {name}", name, request), answer, world)
