@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections import deque
@@ -23,6 +24,14 @@ class Reply:
     header_trickle_s: float = 0.0  # pause after each byte of a header of 100 bytes
 
 
+class _Server(ThreadingHTTPServer):
+    """Is silent about clients that hang up."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class LoopbackServer:
     """Answers POST requests with `answer`, and records them in `requests`.
 
@@ -38,7 +47,7 @@ class LoopbackServer:
         self.gate = threading.Event()
         self.gate.set()
         self.meeting: threading.Barrier | None = None
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler_class(self))
+        self._http = _Server(("127.0.0.1", 0), _handler_class(self))
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 

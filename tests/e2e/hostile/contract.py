@@ -1,5 +1,6 @@
 """Schemathesis over the served document, as four callers; its requests are counted and searched for markers."""
 
+import base64
 import json
 import re
 import subprocess
@@ -32,6 +33,7 @@ def check(world, result, folder, *, seed, n_examples):
                 "--no-color",
                 "--continue-on-failure",
                 f"--report-har-path={report}",
+                "--report-preserve-bytes",
             ],
             cwd=folder,
             capture_output=True,
@@ -51,7 +53,12 @@ def _add(result, world, name, report):
     for entry in report["log"]["entries"]:
         asked, answered = entry["request"], entry["response"]
         types = [h["value"] for h in answered["headers"] if h["name"].lower() == "content-type"]
-        body = (answered["content"].get("text") or "").encode("utf-8", "surrogatepass")
+        body = _body(answered["content"])
         answer = Answer(answered["status"], types[0] if types else "", body)
         request = Request(asked["method"], asked["url"].removeprefix(world.url))
         result.add(Attempt(f"contract {name}", name, request), answer, world)
+
+
+def _body(content):
+    text = content.get("text") or ""
+    return base64.b64decode(text) if content.get("encoding") == "base64" else text.encode("utf-8", "surrogatepass")
