@@ -30,8 +30,12 @@ BENCH_NEEDS := $(VENV)/.installed $(TEST_VENV)/.installed $(BENCH_ENV)/load/.ins
 # Options of the benchmarks, such as BENCH="engine --rounds 3"; each module's --help lists them.
 BENCH ?=
 
+# Options of `make hostile` and `make faults`; each module's --help lists them.
+HOSTILE ?=
+FAULTS ?=
+
 .DEFAULT_GOAL := help
-.PHONY: help run run-gpu accurate retrain test coverage test-slow test-llm bench bench-peers bench-gpu lint format docs openapi notebooks clean python
+.PHONY: help run run-gpu accurate retrain test coverage test-slow test-llm hostile faults bench bench-peers bench-gpu lint format docs openapi notebooks clean python
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -65,6 +69,12 @@ test-slow: $(TEST_VENV)/.installed $(BENCH_ENV)/load/.installed ## Run the tests
 
 test-llm: $(TEST_VENV)/.installed ## Run the tests against a real LLM at LLM_TEST_BASE_URL
 	$(TEST_VENV)/bin/python -m pytest -m llm
+
+hostile: $(TEST_VENV)/.installed ## Attack a service with 10,000 hostile requests (HOSTILE="--seed 1 --database mysql")
+	$(TEST_VENV)/bin/python -m tests.e2e.hostile $(HOSTILE)
+
+faults: $(TEST_VENV)/.installed ## Break the database, Redis, disk and LLM under a service (FAULTS="--only redis")
+	$(TEST_VENV)/bin/python -m tests.e2e.faults $(FAULTS)
 
 bench: $(BENCH_NEEDS) ## Measure the service (BENCH=...), results in var/bench
 	$(TEST_VENV)/bin/python -m tests.bench $(BENCH)

@@ -1,6 +1,6 @@
 """Breaks what the service depends on, counts its answers, and prints a table.
 
-    python -m tests.e2e.faults --only redis llm
+python -m tests.e2e.faults --only redis llm
 """
 
 import argparse
@@ -20,9 +20,13 @@ def killed_database(_folder):
     result = crash(n_writers=16, n_database_kills=20, n_service_kills=0)
     outcome = Outcome(f"MariaDB killed 20 times under 16 writers, {result['duration_s']} s")
     outcome.answers.update(result["answers"])
-    outcome.wrong += [f"{name}: {result[name]}" for name in ("lost", "incomplete", "errors") if result[name]]
+    outcome.wrong += [
+        f"{name}: {result[name]}" for name in ("lost", "incomplete", "errors") if result[name]
+    ]
     if result["doubled"] or result["n_stored"] != result["n_events"]:
-        outcome.wrong.append(f"doubled {result['doubled']}, {result['n_stored']} / {result['n_events']}")
+        outcome.wrong.append(
+            f"doubled {result['doubled']}, {result['n_stored']} / {result['n_events']}"
+        )
     print({name: result[name] for name in ("n_acknowledged", "n_stored", "n_events")}, flush=True)
     return [outcome]
 

@@ -1,4 +1,4 @@
-"""An LLM that hangs, hangs up, talks nonsense or never stops: callers get the documented answer, others scan on."""
+"""An LLM that hangs, hangs up, talks nonsense or never stops: callers get 502 or 503, others scan on."""
 
 from tests.e2e.conftest import Process
 from tests.e2e.crashes import KEYS
@@ -37,7 +37,11 @@ FAULTS = {
 def run(folder):
     """Let the LLM fail in each way; return the outcomes, the last of which are those of another user."""
     llm = ChatServer()
-    settings = {"LLM_BASE_URL": llm.base_url, "LLM_MODEL": "rules", "AI_TIMEOUT_S": str(AI_TIMEOUT_S)}
+    settings = {
+        "LLM_BASE_URL": llm.base_url,
+        "LLM_MODEL": "rules",
+        "AI_TIMEOUT_S": str(AI_TIMEOUT_S),
+    }
     process = Process(folder / "data", **{**KEYS, **settings})
     beside = Outcome("scans and readiness of others meanwhile")
     try:

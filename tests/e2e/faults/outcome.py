@@ -23,7 +23,7 @@ class Outcome:
     wrong: list = field(default_factory=list)
 
     def add(self, answer, duration_s):
-        code = answer.json().get("code", "") if answer.status_code >= 400 else ""  # noqa: PLR2004
+        code = answer.json().get("code", "") if answer.status_code >= 400 else ""
         self.answers[f"{answer.status_code} {code}".strip()] += 1
         self.slowest_s = max(self.slowest_s, duration_s)
 

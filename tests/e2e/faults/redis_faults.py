@@ -34,7 +34,16 @@ class Redis:
         self.start()
 
     def start(self):
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        options = [
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ]
         self._process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
         wait_until(self._answers)
 

@@ -39,7 +39,9 @@ def run(folder, backend, n_replicas):
 def _schema_faults(url):
     engine = create_engine(url)
     with engine.connect() as connection:
-        revisions = list(connection.execute(text("SELECT version_num FROM alembic_version")).scalars())
+        revisions = list(
+            connection.execute(text("SELECT version_num FROM alembic_version")).scalars()
+        )
     engine.dispose()
     faults = [] if revisions == [migrate.head()] else [f"the schema is at {revisions}"]
     return faults + [f"the schema differs: {difference}" for difference in migrate.differences(url)]

@@ -2,8 +2,9 @@
 
     python -m tests.e2e.hostile --seed 1 --requests 10000 --database mysql
 
-No answer may be a fault of the service, no caller may get what the table of permissions forbids or see another
-account's marker, every error is a problem document, and the process outlives it all with bounded memory.
+No answer may be a fault of the service, no caller may get what the table of permissions forbids or see
+another account's marker, every error is a problem document, and the process outlives it all with bounded
+memory.
 """
 
 import argparse
@@ -52,14 +53,18 @@ def run(folder, database_url, chosen):
     try:
         world = World(process.when_ready().url, ADMIN)
         before_mb, began_s = memory_mb(process), time.monotonic()
-        result = attack(world, seed=chosen.seed, n_requests=chosen.requests, secret=KEYS["JWT_SECRET"])
+        result = attack(
+            world, seed=chosen.seed, n_requests=chosen.requests, secret=KEYS["JWT_SECRET"]
+        )
         attacked_s = time.monotonic() - began_s
         examples = chosen.requests // 2_000 if chosen.examples is None else chosen.examples
         if examples:
             contract.check(world, result, folder, seed=chosen.seed, n_examples=examples)
         after_mb = memory_mb(process)
         print(*result.table(), sep="\n")
-        print(f"{attacked_s:.0f} s, and {time.monotonic() - began_s - attacked_s:.0f} s with Schemathesis")
+        print(
+            f"{attacked_s:.0f} s, and {time.monotonic() - began_s - attacked_s:.0f} s with Schemathesis"
+        )
         print(f"memory before {before_mb} MB, after {after_mb} MB")
         wrong = [*result.faults, *ended(process), *logged(process, world)]
         if after_mb - before_mb > MAX_GROWTH_MB:
@@ -96,7 +101,9 @@ def logged(process, world):
     errors = [line for line in lines if "Traceback" in line or '"level": "ERROR"' in line]
     leaks = [line for line in lines if any(marker in line for marker in world.readers)]
     print(f"{len(lines)} lines logged, {len(errors)} of errors")
-    return [f"log: {line[:1_500]}" for line in errors] + [f"marker in the log: {line[:300]}" for line in leaks]
+    return [f"log: {line[:1_500]}" for line in errors] + [
+        f"marker in the log: {line[:300]}" for line in leaks
+    ]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Callers without the right: each route of the table, forged tokens, keys and cookies, and games with paths."""
+"""Callers without the right: every route, forged tokens, keys and cookies, and games with paths."""
 
 import base64
 import json
@@ -49,7 +49,7 @@ def nested_ids(world, random):
     while True:
         route, name = random.choice(nested), random.choice(["user", "analyst", "instructor"])
         path = route[1]
-        mine, theirs = (own, inner) if random.random() < 0.7 else (inner[:2], own)  # noqa: PLR2004
+        mine, theirs = (own, inner) if random.random() < 0.7 else (inner[:2], own)
         for parameter in mine:
             path = path.replace(parameter, world.actors[name].places.get(parameter, parameter))
         for parameter in theirs:
@@ -75,8 +75,10 @@ def _forged(world, actor, secret):
     header, payload, signature = actor.token.split(".")
     altered = _b64(json.dumps(as_admin).encode())
     return {
-        **{f"alg {a}": f"{_b64(json.dumps({'alg': a, 'typ': 'JWT'}).encode())}.{payload}." for a in
-           ("none", "None", "nOnE", "", "HS256")},
+        **{
+            f"alg {a}": f"{_b64(json.dumps({'alg': a, 'typ': 'JWT'}).encode())}.{payload}."
+            for a in ("none", "None", "nOnE", "", "HS256")
+        },
         "another key": jwt.encode(claims, "f" * 32, algorithm="HS256"),
         "another algorithm": jwt.encode(claims, secret * 2, algorithm="HS512"),
         "altered payload": f"{header}.{altered}.{signature}",
@@ -87,9 +89,14 @@ def _forged(world, actor, secret):
         "expired": jwt.encode({**claims, "exp": int(time.time()) - 5}, secret, algorithm="HS256"),
         "never issued": jwt.encode({**claims, "sid": str(uuid4())}, secret, algorithm="HS256"),
         "without login": jwt.encode({"sub": claims["sub"]}, secret, algorithm="HS256"),
-        "key id": jwt.encode(claims, "f" * 32, algorithm="HS256", headers={"kid": "../../dev/null"}),
+        "key id": jwt.encode(
+            claims, "f" * 32, algorithm="HS256", headers={"kid": "../../dev/null"}
+        ),
         "own key in header": jwt.encode(
-            claims, "f" * 32, algorithm="HS256", headers={"jwk": {"kty": "oct", "k": _b64(b"f" * 32)}}
+            claims,
+            "f" * 32,
+            algorithm="HS256",
+            headers={"jwk": {"kty": "oct", "k": _b64(b"f" * 32)}},
         ),
         "refresh token": actor.refresh,
         "cookie": actor.cookie,
@@ -125,7 +132,9 @@ def keys(world, random):
             "SQL": f"{key}' OR '1'='1",
         }
         for note, text in altered.items():
-            headers = random.choice([(("X-API-Key", text),), (("Authorization", f"ApiKey {text}"),)])
+            headers = random.choice(
+                [(("X-API-Key", text),), (("Authorization", f"ApiKey {text}"),)]
+            )
             request = request_of(world, route, headers)
             yield Attempt("keys", "nobody", request, True, frozenset({401}), note)
         if scope != TABLE[route].scope:
@@ -171,7 +180,7 @@ def paths(world, random):
         plain = request_of(world, route, world.actors[name].bearer)
         note, game = random.choice(list(_GAMES.items()))
         target = game(plain.target, random)
-        more = random.choice(_overrides(plain)) if random.random() < 0.3 else ()  # noqa: PLR2004
+        more = random.choice(_overrides(plain)) if random.random() < 0.3 else ()
         headers = (*plain.headers, *more)
         request = Request(plain.method, target, headers, plain.body)
         yield Attempt("paths", name, request, True, note=note)
@@ -188,7 +197,7 @@ def _at_slash(new):
 
 def _encoded(target, random):
     at = random.randrange(1, len(target))
-    return f"{target[:at]}%{ord(target[at]):02x}{target[at + 1:]}"
+    return f"{target[:at]}%{ord(target[at]):02x}{target[at + 1 :]}"
 
 
 def _encoded_twice(target, random):

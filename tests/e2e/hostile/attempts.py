@@ -54,7 +54,9 @@ def faults(attempt, answer, world):
         found.append(f"{status} as {answer.content_type or 'no type'}, no problem document")
     if b"Traceback (most recent" in answer.body:
         found.append("a traceback in the body")
-    found += [f"foreign marker {m.decode()}" for m in world.foreign(attempt.actor, _plain(answer.body))]
+    found += [
+        f"foreign marker {m.decode()}" for m in world.foreign(attempt.actor, _plain(answer.body))
+    ]
     return found
 
 

@@ -12,9 +12,17 @@ from tests.e2e.hostile.wire import send
 
 CLIENTS = 4
 SHARES = {
-    "table": 0.20, "ids": 0.05, "tokens": 0.14, "keys": 0.08, "cookies": 0.06, "paths": 0.15,
-    "framing": 0.16, "bodies": 0.09, "queries": 0.05, "multipart": 0.02,
-}  # fmt: skip
+    "table": 0.20,
+    "ids": 0.05,
+    "tokens": 0.14,
+    "keys": 0.08,
+    "cookies": 0.06,
+    "paths": 0.15,
+    "framing": 0.16,
+    "bodies": 0.09,
+    "queries": 0.05,
+    "multipart": 0.02,
+}
 MAX_SLOW, MAX_FILES = 5, 0.02
 
 
@@ -27,7 +35,9 @@ class Result:
 
     def add(self, attempt, answer, world):
         name = {0: "closed", -1: "silent"}.get(answer.status, str(answer.status))
-        self.counts[attempt.kind, f"{name} {answer.code}".strip() if answer.status >= 500 else name] += 1  # noqa: PLR2004
+        self.counts[
+            attempt.kind, f"{name} {answer.code}".strip() if answer.status >= 500 else name
+        ] += 1
         self.faults += [f"{fault}: {attempt}" for fault in faults(attempt, answer, world)]
 
     def table(self):
@@ -41,7 +51,9 @@ class Result:
         totals = [sum(self.counts[kind, status] for kind in kinds) for status in statuses]
         rows.append(["all", *map(str, totals), str(sum(totals))])
         widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
-        return [" | ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
+        return [
+            " | ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in rows
+        ]
 
 
 def attempts(world, *, seed, n_requests, secret):
@@ -59,7 +71,11 @@ def attempts(world, *, seed, n_requests, secret):
         "queries": content.queries(world, chance),
         "multipart": content.multipart(world, chance),
     }
-    taken = [a for name, share in SHARES.items() for a in itertools.islice(sources[name], int(share * n_requests))]
+    taken = [
+        a
+        for name, share in SHARES.items()
+        for a in itertools.islice(sources[name], int(share * n_requests))
+    ]
     taken += itertools.islice(content.files(world, chance), int(MAX_FILES * n_requests))
     taken += itertools.islice(framing.slow(world, chance), min(MAX_SLOW, n_requests // 100))
     chance.shuffle(taken)

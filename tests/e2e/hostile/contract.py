@@ -1,4 +1,4 @@
-"""Schemathesis over the served document, as four callers; its requests are counted and searched for markers."""
+"""Schemathesis over the served document, as four callers; its answers are judged like all others."""
 
 import base64
 import json
@@ -6,10 +6,13 @@ import re
 import subprocess
 import sys
 
+from tests.api.test_permissions import TABLE
 from tests.e2e.hostile.attempts import Attempt
 from tests.e2e.hostile.wire import Answer, Request
 
 CALLERS = ("nobody", "user", "reviewer", "admin")
+NO_LOGIN = (("Authorization", "Basic bm9ib2R5"),)
+"""Without a header of its own, Schemathesis registers an account and uses its token."""
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 
@@ -20,7 +23,10 @@ def check(world, result, folder, *, seed, n_examples):
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "schemathesis.cli", "run", f"{world.url}/openapi.json"),
-                *(f"--header={key}: {value}" for key, value in world.actors[name].bearer),
+                *(
+                    f"--header={key}: {value}"
+                    for key, value in world.actors[name].bearer or NO_LOGIN
+                ),
                 "--exclude-path=/api/v1/auth/logout",
                 "--exclude-operation-id=delete_auth_delete_logins",
                 "--exclude-operation-id=delete_auth_delete_login",
@@ -35,17 +41,18 @@ def check(world, result, folder, *, seed, n_examples):
                 f"--report-har-path={report}",
                 "--report-preserve-bytes",
             ],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
+            **{"cwd": folder, "capture_output": True, "text": True, "check": False},
         )
         if not report.exists():
-            result.faults.append(f"schemathesis as {name}: {done.stdout[-2_000:]} {done.stderr[-2_000:]}")
+            result.faults.append(
+                f"schemathesis as {name}: {done.stdout[-2_000:]} {done.stderr[-2_000:]}"
+            )
             continue
         if done.returncode:
             failures = re.search(r"=+ FAILURES =+(.*)", done.stdout, re.DOTALL)
-            result.faults.append(f"schemathesis as {name}: {(failures[1] if failures else done.stdout)[-6_000:]}")
+            result.faults.append(
+                f"schemathesis as {name}: {(failures[1] if failures else done.stdout)[-6_000:]}"
+            )
         _add(result, world, name, json.loads(report.read_text()))
 
 
@@ -56,9 +63,23 @@ def _add(result, world, name, report):
         body = _body(answered["content"])
         answer = Answer(answered["status"], types[0] if types else "", body)
         request = Request(asked["method"], asked["url"].removeprefix(world.url))
-        result.add(Attempt(f"contract {name}", name, request), answer, world)
+        is_forbidden = _is_forbidden(name, request)
+        result.add(Attempt(f"contract {name}", name, request, is_forbidden), answer, world)
+
+
+def _is_forbidden(name, request):
+    """Return whether the table lets no account of this role use the route, whosever object it names."""
+    path = request.target.partition("?")[0]
+    for (method, route), access in TABLE.items():
+        if method == request.method and re.fullmatch(re.sub("<[^>]+>", "[^/]+", route), path):
+            return name not in access.callers and (name == "nobody" or access.refusal == 403)
+    return False
 
 
 def _body(content):
     text = content.get("text") or ""
-    return base64.b64decode(text) if content.get("encoding") == "base64" else text.encode("utf-8", "surrogatepass")
+    return (
+        base64.b64decode(text)
+        if content.get("encoding") == "base64"
+        else text.encode("utf-8", "surrogatepass")
+    )

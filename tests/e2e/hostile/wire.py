@@ -105,7 +105,9 @@ def form_body(files):
     """Return headers and body of a multipart form with files, each of a name and bytes."""
     parts = [
         f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"; filename="{filename}"\r\n'
-        "Content-Type: application/octet-stream\r\n\r\n".encode() + data + b"\r\n"
+        "Content-Type: application/octet-stream\r\n\r\n".encode()
+        + data
+        + b"\r\n"
         for name, (filename, data) in files.items()
     ]
     body = b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()

@@ -44,7 +44,10 @@ class World:
         self.readers = {}
         """Of each marker: the actors that may see it."""
         with closing(caller(url)) as http:
-            self.actors = {"nobody": Actor("nobody"), "admin": self._log_in(http, "admin", admin_email)}
+            self.actors = {
+                "nobody": Actor("nobody"),
+                "admin": self._log_in(http, "admin", admin_email),
+            }
             for name in CALLERS[1:]:
                 if name != "admin":
                     self.actors[name] = self._made(http, name)
@@ -67,12 +70,16 @@ class World:
 
     def _made(self, http, name):
         email = f"{secrets.token_hex(8)}@corp.local"
-        http.post("/api/auth/register", json={"email": email, "password": PASSWORD}).raise_for_status()
+        http.post(
+            "/api/auth/register", json={"email": email, "password": PASSWORD}
+        ).raise_for_status()
         actor = self._log_in(http, name, email)
         if name in {"user", "owner", "ended"}:
             return actor
         changed = http.patch(
-            f"/api/v1/users/{actor.id}", json={"role": name}, headers=dict(self.actors["admin"].bearer)
+            f"/api/v1/users/{actor.id}",
+            json={"role": name},
+            headers=dict(self.actors["admin"].bearer),
         )
         changed.raise_for_status()
         return self._log_in(http, name, email)
@@ -103,7 +110,9 @@ class World:
             form = {"file": (f"{name}.txt", f"{FLOW_TEXT}. We call it {text} here.".encode())}
             scan = http.post("/api/v1/scan", files=form).raise_for_status().json()["scan_id"]
             mine = self._marker(actor.name, READERS_OF_ACCOUNTS)
-            session = http.post("/api/v1/sessions", json={"name": mine}).raise_for_status().json()["id"]
+            session = (
+                http.post("/api/v1/sessions", json={"name": mine}).raise_for_status().json()["id"]
+            )
             form = {"file": (f"{mine}.txt", f"{FLOW_TEXT}. {mine}".encode())}
             file = http.post(f"/api/v1/sessions/{session}/files", files=form).raise_for_status()
             for scope in SCOPES:
@@ -152,5 +161,3 @@ class World:
         """Fill a route's parameters with the ids of `actor`, or of the owner."""
         places = {**self.parameters, **self.actors[actor].places} if actor else self.parameters
         return filled(route, places)
-
-
