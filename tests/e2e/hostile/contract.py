@@ -41,7 +41,10 @@ def check(world, result, folder, *, seed, n_examples):
                 f"--report-har-path={report}",
                 "--report-preserve-bytes",
             ],
-            **{"cwd": folder, "capture_output": True, "text": True, "check": False},
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if not report.exists():
             result.faults.append(
