@@ -14,48 +14,39 @@ CALLERS = ("nobody", "user", "reviewer", "admin")
 NO_LOGIN = (("Authorization", "Basic bm9ib2R5"),)
 """Without a header of its own, Schemathesis registers an account and uses its token."""
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+OPTIONS = (
+    "--exclude-path=/api/v1/auth/logout",
+    "--exclude-operation-id=delete_auth_delete_logins",
+    "--exclude-operation-id=delete_auth_delete_login",
+    f"--checks={CHECKS}",
+    "--phases=examples,coverage,fuzzing",
+    "--request-timeout=60",
+    "--workers=2",
+    "--no-color",
+    "--continue-on-failure",
+    "--report-preserve-bytes",
+)
+"""The operations left out would end the caller's log-in."""
 
 
 def check(world, result, folder, *, seed, n_examples):
     """Run Schemathesis as each caller; add its answers and its failures to the result."""
     for name in CALLERS:
         report = folder / f"{name}.har"
+        headers = world.actors[name].bearer or NO_LOGIN
+        options = [f"--seed={seed}", f"--max-examples={n_examples}", f"--report-har-path={report}"]
+        options += [f"--header={key}: {value}" for key, value in headers]
+        command = [sys.executable, "-m", "schemathesis.cli", "run", f"{world.url}/openapi.json"]
         done = subprocess.run(
-            [
-                *(sys.executable, "-m", "schemathesis.cli", "run", f"{world.url}/openapi.json"),
-                *(
-                    f"--header={key}: {value}"
-                    for key, value in world.actors[name].bearer or NO_LOGIN
-                ),
-                "--exclude-path=/api/v1/auth/logout",
-                "--exclude-operation-id=delete_auth_delete_logins",
-                "--exclude-operation-id=delete_auth_delete_login",
-                f"--checks={CHECKS}",
-                "--phases=examples,coverage,fuzzing",
-                f"--max-examples={n_examples}",
-                f"--seed={seed}",
-                "--request-timeout=60",
-                "--workers=2",
-                "--no-color",
-                "--continue-on-failure",
-                f"--report-har-path={report}",
-                "--report-preserve-bytes",
-            ],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
+            [*command, *options, *OPTIONS], cwd=folder, capture_output=True, text=True, check=False
         )
         if not report.exists():
-            result.faults.append(
-                f"schemathesis as {name}: {done.stdout[-2_000:]} {done.stderr[-2_000:]}"
-            )
+            result.faults.append(f"schemathesis as {name}: {done.stdout[-2_000:]} {done.stderr}")
             continue
         if done.returncode:
             failures = re.search(r"=+ FAILURES =+(.*)", done.stdout, re.DOTALL)
-            result.faults.append(
-                f"schemathesis as {name}: {(failures[1] if failures else done.stdout)[-6_000:]}"
-            )
+            text = failures[1] if failures else done.stdout
+            result.faults.append(f"schemathesis as {name}: {text[-6_000:]}")
         _add(result, world, name, json.loads(report.read_text()))
 
 
