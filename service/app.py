@@ -41,6 +41,7 @@ from service.api.shares import blueprint as shares
 from service.api.taxonomy import blueprint as taxonomy
 from service.api.teams import blueprint as teams
 from service.api.users import blueprint as users
+from service.api.webhooks import blueprint as webhooks
 from service.api.work_sessions import blueprint as work_sessions
 from service.config.settings import Config
 from service.domain.services import Services
@@ -116,6 +117,7 @@ def _register_blueprints(app: APIFlask, config: Config) -> None:
         users,
         teams,
         shares,
+        webhooks,
         audit_events,
         blocks,
         api_interactions,

@@ -29,6 +29,7 @@ from db.tables import (
     TeamMember,
     User,
     UserSettings,
+    Webhook,
     WorkSession,
     WorkSessionShare,
 )
@@ -81,6 +82,7 @@ LISTED = {
     "audit_events": Rows(AuditEvent, _audit_events, frozenset({"personal_digest"})),
     "outgoing_calls": Rows(ApiInteraction, _calls),
     "exports": _owned(ReportLog),
+    "webhooks": _owned(Webhook, "secret_number"),
     "teams": Rows(Team, _teams, frozenset({"name_key"})),
 }
 """The other tables, by the name of their file."""

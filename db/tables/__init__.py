@@ -28,6 +28,7 @@ from db.tables.scans import Finding, Scan, Source
 from db.tables.settings import UserSettings
 from db.tables.teams import DocumentShare, ScanShare, Team, TeamMember, WorkSessionShare
 from db.tables.transaction_markers import TransactionMarker
+from db.tables.webhooks import DeliveryState, Webhook, WebhookDelivery
 from db.tables.write_probe import WriteProbe
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "AuditSeal",
     "Base",
     "Block",
+    "DeliveryState",
     "Deployment",
     "DeploymentKind",
     "Document",
@@ -73,6 +75,8 @@ __all__ = [
     "User",
     "UserSettings",
     "Verdict",
+    "Webhook",
+    "WebhookDelivery",
     "WorkSession",
     "WorkSessionShare",
     "WriteProbe",

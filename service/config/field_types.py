@@ -23,6 +23,9 @@ MIN_SECRET_CHARS = 32
 _ORIGIN = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:\d{1,5})?")
 
 
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
 def _absolute(path: Path) -> Path:
     return (ROOT / path).resolve()
 
@@ -76,6 +79,17 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple(part.strip().lower() for part in parts if part.strip())
 
 
+def _networks(value: object) -> tuple[IpNetwork, ...]:
+    parts = value.split(",") if isinstance(value, str) else tuple(value)  # type: ignore[arg-type]  # the default
+    try:
+        return tuple(ipaddress.ip_network(str(part).strip()) for part in parts if str(part).strip())
+    except ValueError:
+        raise ValueError(
+            "must list networks such as 10.0.0.0/8 or fd00::/8, separated by commas; the bits after the "
+            "prefix are zero"
+        ) from None
+
+
 def _rate(value: str) -> str:
     if value and not re.fullmatch(r"\d+ per (second|minute|hour|day)", value):
         raise ValueError('must read like "10 per minute", or be empty for no limit')
@@ -120,3 +134,5 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 """Names in lower case, separated by commas."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[str, AfterValidator(_rate)]
+Networks = Annotated[tuple[IpNetwork, ...], BeforeValidator(_networks)]
+"""Networks in CIDR notation, separated by commas."""

@@ -20,6 +20,7 @@ from service.config.record_settings import RecordSettings
 from service.config.server_settings import ServerSettings
 from service.config.sso_settings import SsoSettings
 from service.config.validation import faults
+from service.config.webhook_settings import WebhookSettings
 from service.errors import ConfigError, Fault
 
 __all__ = ["GROUPS", "NAMES", "ROOT", "SECRET_NAMES", "Config", "load"]
@@ -32,6 +33,7 @@ GROUPS: dict[str, type[BaseModel]] = {
     "LLM": LlmSettings,
     "Documents and files": DocumentSettings,
     "Stored records": RecordSettings,
+    "Webhooks": WebhookSettings,
 }
 """The groups of settings, by heading."""
 _MAY_BE_EMPTY = {"LOGIN_RATE_LIMIT", "CORS_ORIGINS"}
@@ -40,6 +42,7 @@ _MAY_BE_EMPTY = {"LOGIN_RATE_LIMIT", "CORS_ORIGINS"}
 
 # pydantic orders fields from the last base to the first; a default may read the fields before it.
 class Config(
+    WebhookSettings,
     RecordSettings,
     DocumentSettings,
     LlmSettings,

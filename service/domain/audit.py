@@ -97,6 +97,12 @@ class Action(StrEnum):
     FEEDBACK_EXPORTED = "feedback.exported"
     BLOCK_ADDED = "block.added"
     BLOCK_REMOVED = "block.removed"
+    WEBHOOK_CREATED = "webhook.created"
+    WEBHOOK_CHANGED = "webhook.changed"
+    WEBHOOK_SECRET_ROTATED = "webhook.secret_rotated"  # noqa: S105 - the name of an event, not a secret
+    WEBHOOK_TESTED = "webhook.tested"
+    WEBHOOK_SENT_AGAIN = "webhook.sent_again"
+    WEBHOOK_DELETED = "webhook.deleted"
     DATA_EXPORTED = "data.exported"
     DATA_PURGED = "data.purged"
     DATA_SENT = "data.sent"

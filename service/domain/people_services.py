@@ -17,6 +17,10 @@ from service.domain.rate_limits import RateLimit
 from service.domain.report_logs import ReportLogs
 from service.domain.shared_services import SharedServices
 from service.domain.teams.teams import Teams, set_teams
+from service.domain.webhooks.addresses import Destinations
+from service.domain.webhooks.sender import WebhookSender
+from service.domain.webhooks.signing import WebhookSecrets
+from service.domain.webhooks.webhooks import Webhooks
 
 
 class PeopleServices(SharedServices):
@@ -80,6 +84,27 @@ class PeopleServices(SharedServices):
     @cached_property
     def audit_seals(self) -> AuditSeals:
         return AuditSeals(self.signing_config, self.transactions)
+
+    @cached_property
+    def webhooks(self) -> Webhooks:
+        return Webhooks(
+            self.transactions,
+            self.webhook_secrets,
+            self.webhook_destinations,
+            max_webhooks=self.config.max_webhooks,
+        )
+
+    @cached_property
+    def webhook_sender(self) -> WebhookSender:
+        return WebhookSender(self.transactions, self.webhook_secrets, self.webhook_destinations)
+
+    @cached_property
+    def webhook_secrets(self) -> WebhookSecrets:
+        return WebhookSecrets(self.signing_config.secret_key)
+
+    @cached_property
+    def webhook_destinations(self) -> Destinations:
+        return Destinations(self.config.webhook_networks, self.config.egress_hosts)
 
     def _quota(self, rate: str, setting: str) -> RateLimit:
         storage_url = self.config.rate_limit_storage_url

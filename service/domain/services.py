@@ -19,6 +19,7 @@ from service.domain.document_services import DocumentServices
 from service.domain.egress.recorder import delete_old
 from service.domain.periodic_tasks import PeriodicTasks
 from service.domain.readiness import Readiness
+from service.domain.webhooks import sender as webhook_sender
 from service.nlp.analyzers.pool import AnalyzerPool
 
 _A_DAY_S = 24 * 3600
@@ -122,6 +123,11 @@ class Services(DocumentServices):
             "clean-up",
             {
                 "api_interactions": partial(delete_old, self.transactions, days=days),
+                "webhook deliveries": partial(
+                    webhook_sender.delete_old,
+                    self.transactions,
+                    days=self.config.webhook_delivery_days,
+                ),
                 "exports": self.report_logs.settle,
                 "files of deleted accounts": self.files.finish_removals,
                 "unfinished uploads": self.files.remove_leftovers,
@@ -147,9 +153,22 @@ class Services(DocumentServices):
         return PeriodicTasks("audit-sealing", tasks, every_s=every_s, wait_s=every_s)
 
     @cached_property
+    def webhook_sending(self) -> tuple[PeriodicTasks, ...]:
+        """Two threads, so that one receiver that does not answer holds up no other user's events."""
+        tasks = {"deliveries": self.webhook_sender.send_due}
+        every_s = webhook_sender.EVERY_S
+        return tuple(PeriodicTasks("webhooks", tasks, every_s=every_s) for _ in range(2))
+
+    @cached_property
     def schedules(self) -> tuple[PeriodicTasks, ...]:
         """Everything that runs at intervals, in threads of its own."""
-        return self.clean_up, self.purging, self.audit_sealing, self.block_refreshing
+        return (
+            self.clean_up,
+            self.purging,
+            self.audit_sealing,
+            self.block_refreshing,
+            *self.webhook_sending,
+        )
 
     @cached_property
     def readiness(self) -> Readiness:

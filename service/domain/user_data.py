@@ -51,6 +51,7 @@ documents.jsonl       scanned documents; documents/<id>.txt has the text, docume
                       uploaded file, as far as they are stored
 scans.jsonl           scans, each with its findings
 feedback.jsonl        verdicts, reports of missed risks and comments that the account gave
+webhooks.jsonl        addresses that get events; never their secrets
 teams.jsonl           teams of which the account is a member
 audit_events.jsonl    what the account did, and what was done to it
 exports.jsonl         exports of data that the account made

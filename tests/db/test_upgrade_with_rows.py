@@ -50,6 +50,16 @@ _REPORT = {
     "format": "csv",
     "scope": "{}",
 }
+_WEBHOOK = {"id": SCAN, "user_id": USER, "name": "é", "url": "https://x", "is_enabled": True}
+_WEBHOOK |= {"secret_number": 1, "created_at": CREATED_AT}
+_DELIVERY = {
+    "id": SCAN,
+    "webhook_id": SCAN,
+    "event": "batch.finished",
+    "payload": "{}",
+    "n_attempts": 1,
+}
+_DELIVERY |= {"state": "waiting", "next_attempt_at": CREATED_AT, "created_at": CREATED_AT}
 LATER_ROWS = [
     ("report_logs", [{**_REPORT, "n_rows": 2**40, "size_bytes": 2**50, "outcome": "finished"}]),
     ("transaction_markers", [{"id": SCAN, "created_at": CREATED_AT}]),
@@ -64,6 +74,8 @@ LATER_ROWS = [
         "identities",
         [{"id": SCAN, "issuer": "é", "subject": "S", "user_id": USER, "created_at": CREATED_AT}],
     ),
+    ("webhooks", [_WEBHOOK]),
+    ("webhook_deliveries", [_DELIVERY]),
     ("work_sessions", [_SESSION]),
     ("files", [_FILE, {**_FILE, "id": KEYED, "pages": 3}]),
     ("teams", [{"id": SCAN, "name": "Käufer", "name_key": "käufer", "created_at": CREATED_AT}]),

@@ -49,6 +49,8 @@ PATH_PARAMETERS = {
     "user_id": "Id of an account: its `id` in the list of accounts.",
     "block_id": "Id of a block: its `id` in the list of blocks.",
     "team_id": "Id of a team: its `id` in the list of teams.",
+    "webhook_id": "Id of one of the caller's webhooks: its `id` in the list of webhooks.",
+    "delivery_id": "Id of a delivery of the webhook: its `id` in the list of deliveries.",
     "key_id": "Id of one of the caller's API keys: its `id` in the list of keys.",
     "feedback_id": "Id of the caller's own verdict or report: its `id` in the list of feedback.",
 }
