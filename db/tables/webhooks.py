@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, desc
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.column_types import UtcDateTime, exact, long_text, row_id
@@ -50,12 +50,7 @@ class WebhookDelivery(Base):
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
         CheckConstraint(one_of("state", DeliveryState), name="state"),
-        Index(
-            "ix_webhook_deliveries_webhook_id_created_at_id",
-            "webhook_id",
-            desc("created_at"),
-            desc("id"),
-        ),
+        Index("ix_webhook_deliveries_webhook_id_created_at_id", "webhook_id", "created_at", "id"),
         Index("ix_webhook_deliveries_state_next_attempt_at", "state", "next_attempt_at"),
     )
 

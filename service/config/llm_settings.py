@@ -43,7 +43,8 @@ class LlmSettings(BaseModel):
     )
     egress_hosts: Names = Field(
         (),
-        description="Hosts that LLM_BASE_URL and AI_SERVICE_URL may name, separated by commas. Empty: any.",
+        description="Hosts that LLM_BASE_URL, AI_SERVICE_URL and webhooks may name, separated by commas. "
+        "Empty: any.",
     )
 
     @field_validator("egress_hosts")

@@ -46,6 +46,7 @@ SHELLS = (
     Shell("/blocks", "blocks", Permission.PEOPLE),
     Shell("/audit", "audit", Permission.AUDIT),
     Shell("/keys", "keys"),
+    Shell("/webhooks", "webhooks"),
     Shell("/settings", "settings"),
 )
 Tab = tuple[str, str]
@@ -72,7 +73,7 @@ def tabs(visitor: Visitor) -> list[Tab]:
 
 def account_tabs() -> list[Tab]:
     """Return the pages of the account's menu."""
-    return [("/settings", "Settings"), ("/keys", "API keys")]
+    return [("/settings", "Settings"), ("/keys", "API keys"), ("/webhooks", "Webhooks")]
 
 
 def home() -> Response:

@@ -77,6 +77,8 @@ FORM = {"file": ("a.txt", b"a")}
 DOCUMENT = "/api/v1/documents/<uuid:document_id>"
 RANGE = {"start": 0, "end": 9}
 TEAM = "/api/v1/teams/<uuid:team_id>"
+WEBHOOK = "/api/v1/webhooks/<uuid:webhook_id>"
+HOOK = {"name": "ci", "url": "https://ci.invalid/"}
 VERDICT = f"{SCAN}/findings/<int:n>/feedback"
 TABLE = {
     ("GET", "/"): ANYONE,
@@ -98,6 +100,7 @@ TABLE = {
     ("GET", "/blocks"): ANYONE,
     ("GET", "/audit"): ANYONE,
     ("GET", "/keys"): ANYONE,
+    ("GET", "/webhooks"): ANYONE,
     ("GET", "/settings"): ANYONE,
     ("GET", "/sessions"): ANYONE,
     ("GET", "/docs"): ANYONE,
@@ -125,6 +128,15 @@ TABLE = {
     ("GET", KEY): OWNER,
     ("DELETE", KEY): OWNER,
     ("POST", f"{KEY}/rotation"): OWNER,
+    ("GET", "/api/v1/webhooks"): ACCOUNTS,
+    ("POST", "/api/v1/webhooks"): replace(ACCOUNTS, body=HOOK),
+    ("GET", WEBHOOK): OWNER,
+    ("PUT", WEBHOOK): replace(OWNER, body=HOOK),
+    ("DELETE", WEBHOOK): OWNER,
+    ("POST", f"{WEBHOOK}/rotation"): OWNER,
+    ("POST", f"{WEBHOOK}/test"): OWNER,
+    ("GET", f"{WEBHOOK}/deliveries"): OWNER,
+    ("POST", f"{WEBHOOK}/deliveries/<uuid:delivery_id>/redelivery"): OWNER,
     ("GET", "/api/v1/settings"): replace(ACCOUNTS, scope="read"),
     ("PUT", "/api/v1/settings"): ACCOUNTS,
     ("GET", "/api/v1/taxonomy"): replace(ACCOUNTS, scope="read"),
@@ -263,7 +275,11 @@ def add_places(accounts):
     file = owner.http.post(f"/api/v1/sessions/{session}/files", files=FORM).json()["id"]
     [login] = owner.http.get("/api/v1/auth/logins").json()["items"]
     key = owner.http.post("/api/v1/auth/keys", json={"name": "ci", "scopes": ["scan"]}).json()
+    hook = owner.http.post("/api/v1/webhooks", json=HOOK).raise_for_status().json()["id"]
+    sent = owner.http.post(f"/api/v1/webhooks/{hook}/test").raise_for_status().json()["id"]
     return {
+        "<uuid:webhook_id>": hook,
+        "<uuid:delivery_id>": sent,
         "<uuid:key_id>": key["id"],
         "<uuid:scan_id>": scan_id,
         "<uuid:document_id>": owner.http.get(scan).json()["document_id"],

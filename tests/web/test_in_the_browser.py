@@ -215,6 +215,7 @@ PAGES = (
     "/queue",
     "/dashboard",
     "/keys",
+    "/webhooks",
     "/sessions",
     "/settings",
     "/models",

@@ -80,10 +80,7 @@ def _create_deliveries() -> None:
             ondelete="CASCADE",
         ),
         sa.Index(
-            "ix_webhook_deliveries_webhook_id_created_at_id",
-            "webhook_id",
-            sa.desc("created_at"),
-            sa.desc("id"),
+            "ix_webhook_deliveries_webhook_id_created_at_id", "webhook_id", "created_at", "id"
         ),
         sa.Index("ix_webhook_deliveries_state_next_attempt_at", "state", "next_attempt_at"),
         **table_options(),
