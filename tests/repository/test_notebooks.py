@@ -4,6 +4,7 @@ import ast
 import asyncio
 import importlib.util
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jupytext
@@ -31,8 +32,11 @@ def run(path: Path, folder: Path):
     notebook = jupytext.read(path)
     resources = {"metadata": {"path": str(path.parent)}}
     client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources)
-    # asyncio.run closes the loop, which the client's own `execute` leaves open.
-    asyncio.run(client.async_execute(env={**os.environ, **folders, **small}))
+    execution = client.async_execute(env={**os.environ, **folders, **small})
+    # asyncio.run closes the loop, which the client's own `execute` leaves open. On a thread of its own, since a
+    # browser test may have left a loop that runs on this one.
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(asyncio.run, execution).result()
     return notebook
 
 
