@@ -33,7 +33,7 @@ def run(path: Path, folder: Path):
     resources = {"metadata": {"path": str(path.parent)}}
     client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources)
     execution = client.async_execute(env={**os.environ, **folders, **small})
-    # asyncio.run closes the loop, which the client's own `execute` leaves open. It has a thread of its own, since
+    # asyncio.run closes the loop, which the client's own `execute` leaves open. It has its own thread, since
     # a browser test may have left a running loop on this one.
     with ThreadPoolExecutor(1) as threads:
         threads.submit(asyncio.run, execution).result()
