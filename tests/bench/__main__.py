@@ -10,6 +10,7 @@ from tests.bench import (
     memory,
     over_http,
     page,
+    scan_cost,
     start,
     under_load,
 )
@@ -25,6 +26,7 @@ BENCHMARKS = {
     "start": start.run,
     "listing": listing.run,
     "page": page.run,
+    "scan-cost": scan_cost.run,
     "under-load": under_load.run,
 }
 
