@@ -30,16 +30,6 @@ def _absolute(path: Path) -> Path:
     return (ROOT / path).resolve()
 
 
-def _ip_address(value: str) -> str:
-    if not value:
-        return value
-    try:
-        return str(ipaddress.ip_address(value))
-    except ValueError:
-        # The service compares it with the peer's address: a name would match nobody, * everybody.
-        raise ValueError("must be one IP address such as 127.0.0.1, not a name or *") from None
-
-
 def _existing_file(value: str) -> str:
     path = _absolute(Path(value))
     if value and not (path.is_file() and os.access(path, os.R_OK)):
@@ -84,9 +74,9 @@ def _networks(value: object) -> tuple[IpNetwork, ...]:
     try:
         return tuple(ipaddress.ip_network(str(part).strip()) for part in parts if str(part).strip())
     except ValueError:
+        # Names and * are refused: a name would match nobody, * everybody.
         raise ValueError(
-            "must list networks such as 10.0.0.0/8 or fd00::/8, separated by commas; the bits after the "
-            "prefix are zero"
+            "must list IP addresses such as 127.0.0.1 or networks such as 10.0.0.0/8, separated by commas"
         ) from None
 
 
@@ -126,7 +116,6 @@ DatabaseUrl = Annotated[Secret, AfterValidator(database_address.normalize)]
 ProjectPath = Annotated[Path, AfterValidator(_absolute)]
 ExistingFile = Annotated[Text, AfterValidator(_existing_file)]
 """An absolute path, or empty."""
-IpAddress = Annotated[str, AfterValidator(_ip_address)]
 Device = Annotated[str, AfterValidator(_device)]
 ServiceUrl = Annotated[str, AfterValidator(_service_url)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
@@ -135,4 +124,4 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[str, AfterValidator(_rate)]
 Networks = Annotated[tuple[IpNetwork, ...], BeforeValidator(_networks)]
-"""Networks in CIDR notation, separated by commas."""
+"""Networks in CIDR notation and single addresses, separated by commas."""

@@ -12,7 +12,7 @@ from service.config.field_types import (
     ROOT,
     DatabaseUrl,
     ExistingFile,
-    IpAddress,
+    Networks,
     Origins,
     ProjectPath,
     ServiceUrl,
@@ -55,9 +55,10 @@ class ServerSettings(BaseModel):
         description="Memory for buffered requests, and as much again for unsent responses (256 "
         "MiB). One user gets at most half of each.",
     )
-    trusted_proxy: IpAddress = Field(
-        "",
-        description="Address of the proxy whose X-Forwarded-For header the service trusts. Empty: none.",
+    trusted_proxy: Networks = Field(
+        (),
+        description="Addresses or networks of the proxies whose X-Forwarded-For and X-Forwarded-Proto "
+        "headers the service trusts, separated by commas. Empty: none.",
     )
     allow_plain_http: bool = Field(
         False,

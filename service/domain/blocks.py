@@ -16,6 +16,7 @@ from db.tables import Block
 from service.domain.audit import Action, Actor, event, record
 from service.domain.transactions import Transactions
 from service.errors import AddressBlocked, Conflict, Fault, InvalidRequest, NotFound
+from service.observability.client_address import read_address
 
 EVERY_S = 2.0
 """Seconds between two looks at the database."""
@@ -23,7 +24,6 @@ MAX_BLOCKS = 10_000
 _BLOCKED = "Requests from your address are blocked. Ask an administrator."
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Key = tuple[int, int, int]
 """IP version, length of the prefix, and the network's address as a number."""
 
@@ -60,9 +60,8 @@ class Blocks:
         """Raise AddressBlocked if requests from an address are refused; an unknown address passes."""
         if not self._expiry:
             return
-        try:
-            client = _plain(ipaddress.ip_address((address or "").partition("%")[0]))
-        except ValueError:  # a proxy may name a client "unknown"
+        client = read_address(address)
+        if client is None:  # a proxy may name a client "unknown"
             return
         expiry, now = self._expiry, datetime.now(UTC)
         for version, length in self._prefixes:
@@ -82,7 +81,8 @@ class Blocks:
         """
         network = _network(new)
         for own in filter(None, (client_address, "127.0.0.1", "::1")):
-            if _plain(ipaddress.ip_address(own)) in network:
+            address = read_address(own)
+            if address is not None and address in network:
                 raise Conflict(f"{network} contains {own}, from which you or this machine call.")
         block = self._transactions.run(_add, network, new, actor)
         self.refresh()
@@ -143,12 +143,6 @@ def _record(session: Session, action: Action, block: Block, actor: Actor) -> Non
 
 def _key(network: Network) -> _Key:
     return network.version, network.prefixlen, int(network.network_address)
-
-
-def _plain(address: Address) -> Address:
-    """Return an IPv4 address that is written as an IPv6 one in its own form."""
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
 
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:

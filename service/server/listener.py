@@ -16,6 +16,7 @@ from service.server.admission import Dispatcher
 from service.server.connection_policy import ConnectionPolicy
 from service.server.connections import connection_class
 from service.server.file_limits import effective_connection_limit
+from service.server.forwarded import ForwardedRequests
 from service.server.trigger import CoalescingTrigger
 
 IDLE_TIMEOUT_S = 120
@@ -82,7 +83,7 @@ def open_listener(app: APIFlask, config: Config, policy: ConnectionPolicy) -> Li
     dispatcher = Dispatcher(n_threads=config.threads)
     try:
         waitress = create_server(
-            app,
+            ForwardedRequests(app, config.trusted_proxy),
             map=sockets,
             _dispatcher=dispatcher,  # waitress 3.0.2 has no public parameter for it
             **_options(config),
@@ -125,16 +126,6 @@ def _options(config: Config) -> dict[str, Any]:
         "inbuf_overflow": _NEVER,
         "outbuf_overflow": _NEVER,
         "outbuf_high_watermark": _NEVER,
-        "clear_untrusted_proxy_headers": True,
+        "clear_untrusted_proxy_headers": False,  # ForwardedRequests reads and removes them
         "ident": None,
-        **_proxy_options(config),
-    }
-
-
-def _proxy_options(config: Config) -> dict[str, Any]:
-    if not config.trusted_proxy:
-        return {}
-    return {
-        "trusted_proxy": config.trusted_proxy,
-        "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto"},
     }

@@ -74,6 +74,38 @@ def test_other_process_refuses_within_five_seconds(block, user, other):
     wait_until(lambda: user.http.get(url, headers={"X-Forwarded-For": address}).status_code == 403)
 
 
+@pytest.mark.parametrize(
+    "forwarded",
+    [
+        "192.0.2.7",
+        "192.0.2.7:4711",
+        "::ffff:192.0.2.7",
+        "[::ffff:192.0.2.7]:4711",
+        "::ffff:c000:207",
+        '"192.0.2.7"',
+        "198.51.100.4, 192.0.2.7",
+        "192.0.2.7, 127.0.0.1",
+    ],
+)
+def test_blocked_address_is_refused_in_every_form(block, user, forwarded):
+    block("192.0.2.7").raise_for_status()
+    assert call_from(user, forwarded) == "address_blocked"
+
+
+@pytest.mark.parametrize(
+    "forwarded",
+    ["2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:4711", "2001:DB8:0::1", "2001:db8::1%eth0"],
+)
+def test_blocked_ipv6_address_is_refused_in_every_form(block, user, forwarded):
+    block("2001:db8::1").raise_for_status()
+    assert call_from(user, forwarded) == "address_blocked"
+
+
+def test_client_cannot_name_another_address_before_its_own(block, user):
+    block("192.0.2.7").raise_for_status()
+    assert call_from(user, "192.0.2.7, 198.51.100.4") == 200
+
+
 def test_client_without_an_ip_address_passes(block, user):
     block("192.0.2.7").raise_for_status()
     assert call_from(user, "unknown") == 200

@@ -63,3 +63,9 @@ def test_guessing_from_many_addresses_does_not_lock_the_owner_out(log_in, user):
 def test_successes_do_not_count(log_in, user):
     statuses = [log_in(user.email, user.password, "192.0.2.9").status_code for _ in range(12)]
     assert statuses == [200] * 12
+
+
+def test_addresses_of_one_ipv6_network_are_one_client(log_in, user):
+    statuses = [fail(log_in, user.email, f"2001:db8:0:1::{n}")[0] for n in range(6)]
+    assert statuses == [401] * 5 + [429]
+    assert fail(log_in, user.email, "2001:db8:0:2::1") == [401]

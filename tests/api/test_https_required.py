@@ -56,3 +56,17 @@ def test_headers_of_others_than_the_proxy_have_no_effect(start):
     live = start(TRUSTED_PROXY="192.0.2.1")
     answer = get(live, **ELSEWHERE, **{"X-Forwarded-Proto": "http"})
     assert answer.json()["code"] == "unauthenticated"  # the peer counts, which is this machine
+
+
+def test_browser_that_came_by_https_is_told_to_stay_there(behind_proxy):
+    https = {**ELSEWHERE, "X-Forwarded-Proto": "https"}
+    for path in ("/login", "/api/v1/scans", "/nothing", "/static/base.css", "/docs"):
+        name = "Strict-Transport-Security"
+        assert get(behind_proxy, path, **https).headers[name] == "max-age=31536000"
+        assert name not in get(behind_proxy, path).headers
+
+
+def test_proxy_in_a_network_counts_and_its_neighbours_do_not(start):
+    live = start(TRUSTED_PROXY="10.0.0.0/8, 127.0.0.0/8")
+    assert get(live, **ELSEWHERE).json()["code"] == "https_required"
+    assert get(live, **ELSEWHERE, **{"X-Forwarded-Proto": "https"}).status_code == 401

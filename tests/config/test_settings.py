@@ -142,14 +142,15 @@ def test_algorithm_of_access_tokens_is_pinned():
         load({"JWT_ALGORITHM": "none"})
 
 
-@pytest.mark.parametrize("address", ["*", "proxy", "localhost", "10.0.0.0/8", "127.0.0.1:80"])
+@pytest.mark.parametrize("address", ["*", "proxy", "localhost", "10.0.0.1/8", "127.0.0.1:80"])
 def test_trusted_proxy_that_is_no_address_is_refused(address):
     with pytest.raises(ConfigError, match="TRUSTED_PROXY"):
         load({"TRUSTED_PROXY": address})
 
 
 def test_trusted_proxy_is_read_in_its_usual_spelling():
-    assert load({"TRUSTED_PROXY": "0:0::1"}).trusted_proxy == "::1"
+    proxies = load({"TRUSTED_PROXY": "0:0::1, 10.1.0.0/16"}).trusted_proxy
+    assert [str(network) for network in proxies] == ["::1/128", "10.1.0.0/16"]
 
 
 def test_database_pool_follows_the_threads_unless_set():

@@ -16,6 +16,7 @@ from service.api.http.request_context import current_context
 from service.domain.accounts.tokens import AccessClaims
 from service.domain.preferences import Preferences
 from service.errors import Forbidden, Unauthenticated
+from service.observability.client_address import limit_key
 
 _REALM = "riskscan"
 
@@ -130,5 +131,5 @@ def current_claims() -> AccessClaims:
 
 
 def caller_key() -> str:
-    """Return the caller as limits count them: the account's id, or without one the client's address."""
-    return str(current_user().id) if auth.current_user else request.remote_addr or ""
+    """Return the caller as limits count them: the account's id, or without one the client by `limit_key`."""
+    return str(current_user().id) if auth.current_user else limit_key(request.remote_addr)

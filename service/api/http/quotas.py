@@ -12,6 +12,7 @@ from service.api.current import services
 from service.api.http.limits import PROBE_PATHS
 from service.api.http.request_context import current_context, has_context
 from service.domain.rate_limits import RateLimit
+from service.observability.client_address import limit_key
 
 HEADERS = ("RateLimit", "RateLimit-Policy")
 _NOT_COUNTED = ("/static/", "/docs/", "/metrics")
@@ -35,7 +36,7 @@ def spend(limit: RateLimit, caller: str) -> None:
 def spend_address() -> None:
     """Count the request against ADDRESS_RATE_LIMIT, unless it is a probe or asks for a file of the pages."""
     if request.path not in PROBE_PATHS and not request.path.startswith(_NOT_COUNTED):
-        spend(services().address_quota, request.remote_addr or "")
+        spend(services().address_quota, limit_key(request.remote_addr))
 
 
 def _add_headers(response: Response) -> Response:

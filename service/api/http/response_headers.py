@@ -25,6 +25,7 @@ _COMPRESSED = ["application/json", "application/problem+json"]
 _NEVER_COMPRESSED = ("/api/v1/auth/", "/api/v1/users")
 WARNING_HEADER = "X-Riskscan-Warning"
 _UNSAFE_IN_HEADERS = re.compile(r"[^ -~]")
+_TLS_FOR_A_YEAR = "max-age=31536000"
 _DATA_ONLY = "default-src 'none'; frame-ancestors 'none'"
 
 
@@ -84,6 +85,8 @@ def _add_headers(compress: Compress, response: Response) -> Response:
     headers = response.headers
     headers["X-Content-Type-Options"] = "nosniff"
     headers["X-Frame-Options"] = "DENY"
+    if request.scheme == "https":
+        headers["Strict-Transport-Security"] = _TLS_FOR_A_YEAR
     headers.setdefault("Content-Security-Policy", _DATA_ONLY)
     headers.setdefault("Referrer-Policy", "no-referrer")
     headers.setdefault("Cache-Control", NO_STORE)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 
 from service.domain.rate_limits import RateLimit
+from service.observability.client_address import limit_key
 
 SAME_CLIENT = "5 per minute; 10 per 15 minutes; 20 per hour; 50 per day"
 """Failures of one client for one account: the fifth costs a minute, the tenth a quarter of an hour."""
@@ -49,4 +50,4 @@ class FailedLogins:
 def _key(email: str, address: str | None = None) -> str:
     """Return the key of an account and a client; the storage must not learn addresses of people."""
     digest = hashlib.sha256(email.strip().lower().encode()).hexdigest()
-    return f"{digest} {address or ''}"
+    return f"{digest} {limit_key(address)}"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from urllib.parse import SplitResult, urlsplit
 
 from service.errors import Fault, InvalidRequest
+from service.observability.client_address import Address, unmapped
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MAX_URL_CHARS = 2000
 _NO_ADDRESS = "Send an address such as https://example.com/hooks, without user, password and #."
@@ -41,7 +41,7 @@ class Destinations:
 
     def is_listed(self, address: Address) -> bool:
         """Return whether WEBHOOK_NETWORKS has an address, which then needs no TLS."""
-        plain = _plain(address)
+        plain = unmapped(address)
         return any(plain in network for network in self._networks)
 
     def allows(self, address: Address, *, is_encrypted: bool) -> bool:
@@ -71,14 +71,8 @@ def _literal(host: str) -> Address | None:
         return None
 
 
-def _plain(address: Address) -> Address:
-    """Return an IPv4 address that is written as an IPv6 one in its own form."""
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
-
-
 def _is_public(address: Address) -> bool:
-    plain = _plain(address)
+    plain = unmapped(address)
     if any(plain in network for network in _GATEWAYS):
         return False
     return plain.is_global and not plain.is_multicast

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 import httpcore
 
-from service.domain.webhooks.addresses import Address, Destinations
+from service.domain.webhooks.addresses import Destinations
 from service.nlp.deadline import Deadline
+from service.observability.client_address import Address
 
 TIMEOUT_S = 15.0
 """Time for one delivery, from resolving the name to the answer's status."""
