@@ -120,6 +120,9 @@ class World:
                 if (made := http.post("/api/v1/auth/keys", json=body)).status_code == 201:
                     actor.keys[scope] = made.json()["key"]
                     key_id = made.json()["id"]
+            body = {"name": mine, "url": "https://receiver.invalid/"}
+            hook = http.post("/api/v1/webhooks", json=body).raise_for_status().json()["id"]
+            sent = http.post(f"/api/v1/webhooks/{hook}/test").raise_for_status().json()["id"]
             verdict = {"verdict": "confirmed", "comment": text}
             at = f"/api/v1/scans/{scan}"
             feedback = http.put(f"{at}/findings/1/feedback", json=verdict).raise_for_status()
@@ -131,6 +134,8 @@ class World:
                 "<uuid:session_id>": session,
                 "<uuid:file_id>": file.json()["id"],
                 "<uuid:key_id>": key_id,
+                "<uuid:webhook_id>": hook,
+                "<uuid:delivery_id>": sent,
                 "<uuid:login_id>": http.get("/api/v1/auth/logins").json()["items"][0]["id"],
                 "<uuid:user_id>": actor.id,
             }
