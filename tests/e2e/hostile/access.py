@@ -44,8 +44,8 @@ def table(world, random):
 def nested_ids(world, random):
     """Yield paths whose outer object is the caller's own, and whose inner one is another user's."""
     nested = [r for r in CLOSED if r[1].count("<uuid:") == 2 and "user_id" not in r[1]]
-    inner = ("<uuid:file_id>", "<uuid:feedback_id>", "<uuid:team_id>")
-    own = ("<uuid:session_id>", "<uuid:scan_id>", "<uuid:document_id>")
+    inner = ("<uuid:file_id>", "<uuid:feedback_id>", "<uuid:team_id>", "<uuid:delivery_id>")
+    own = ("<uuid:session_id>", "<uuid:scan_id>", "<uuid:document_id>", "<uuid:webhook_id>")
     while True:
         route, name = random.choice(nested), random.choice(["user", "analyst", "instructor"])
         path = route[1]
