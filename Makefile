@@ -89,12 +89,14 @@ bench-gpu: | python ## Measure the analyzer on CUDA, if there is a GPU
 $(BENCH_ENV)/gpu/measured: $(BENCH_ENV)/gpu/.installed
 	$(BENCH_ENV)/gpu/bin/python -m tests.bench.gpu $(BENCH)
 
-lint: $(TEST_VENV)/.installed ## Check style, format, types, imports and Dockerfiles
+lint: $(TEST_VENV)/.installed ## Check style, format, types, imports, Dockerfiles and workflows
 	$(TEST_VENV)/bin/ruff check .
 	$(TEST_VENV)/bin/ruff format --check .
 	$(TEST_VENV)/bin/mypy
 	$(TEST_VENV)/bin/lint-imports
 	$(TEST_VENV)/bin/hadolint Dockerfile.cpu Dockerfile.gpu
+	$(TEST_VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(TEST_VENV)/bin/zizmor --offline --quiet .github/workflows
 
 format: $(TEST_VENV)/.installed ## Format the source
 	$(TEST_VENV)/bin/ruff format .
