@@ -31,7 +31,7 @@ def live() -> dict[str, str]:
 @blueprint.output(ReadyOut)
 @blueprint.doc(summary="Check readiness: state of database and model, `age_s` seconds ago")
 def ready() -> dict[str, object]:
-    report = services().readiness.report()
+    report = services().probes.report()
     if report.faults:
         raise NotReady(report.message(), faults=report.faults)
     return report.answer()

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from typing import Any
 
 import click
 
-from service.cli.audit import audit
-from service.cli.backups import backup, restore
-from service.cli.blocks import blocks
-from service.cli.check import check
-from service.cli.database import db
-from service.cli.feedback import feedback
-from service.cli.files import files
 from service.cli.messages import error_message
-from service.cli.models import models
-from service.cli.purge import purge
-from service.cli.scan import scan
-from service.cli.seed import seed
-from service.cli.teams import teams
-from service.cli.users import users
 from service.config import settings
 from service.errors import RiskscanError
 
+_FILES = {
+    **{name: name for name in ("audit", "blocks", "check", "feedback", "files", "models", "purge")},
+    **{name: name for name in ("scan", "seed", "teams", "users")},
+    "backup": "backups",
+    "restore": "backups",
+    "db": "database",
+}
+"""The file of each command that needs more than the settings; it is imported when the command runs."""
+
 
 class _Commands(click.Group):
-    """Reports our errors as one sentence, with exit status 1."""
+    """Imports a command when it is needed; reports our errors as one sentence, with exit status 1."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *_FILES])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _FILES:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(
+            importlib.import_module(f"service.cli.{_FILES[cmd_name]}"), cmd_name
+        )
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
         try:
@@ -46,13 +55,21 @@ def main(context: click.Context) -> None:
 @main.command()
 def serve() -> None:
     """Upgrade the database, load the model, and serve HTTP until SIGTERM."""
-    from service.server.startup import serve as serve_until_signal  # noqa: PLC0415 - loads the server's libraries
+    config = settings.load()
+    if config.web_processes > 1:
+        from service.server.supervisor import supervise  # noqa: PLC0415 - loads what the other does not need
 
-    serve_until_signal(settings.load())
+        sys.exit(supervise(config))
+    from service.server.startup import serve as serve_alone  # noqa: PLC0415 - loads the server's libraries
+
+    serve_alone(config)
 
 
-for command in (
-    *(scan, feedback, files, models, users, teams, audit, blocks, db),
-    *(purge, backup, restore, seed, check),
-):
-    main.add_command(command)
+@main.command("web-process", hidden=True)
+@click.argument("index", type=int)
+@click.argument("descriptors", type=int, nargs=-1, required=True)
+def web_process(index: int, descriptors: tuple[int, ...]) -> None:
+    """Serve as one of WEB_PROCESSES; the supervisor starts this with `descriptors` (web_process.py)."""
+    from service.server.startup import serve_supervised  # noqa: PLC0415 - as above
+
+    serve_supervised(settings.load(), index, *descriptors)

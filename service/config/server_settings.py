@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
@@ -24,6 +25,14 @@ BACKGROUND_THREADS = 4
 """Of rollout, shadow, egress and clean-up; each may hold a database connection, as a request may."""
 
 
+def least_pool_size(settings: Mapping[str, Any]) -> int:
+    """Return how many database connections the threads of all processes may hold at once."""
+    n_processes = settings.get("web_processes", 1)
+    # Every process has a thread, and as many as the others or one more.
+    threads_of_each = -(-settings.get("threads", 0) // n_processes)
+    return int(n_processes * (threads_of_each + BACKGROUND_THREADS))
+
+
 class ServerSettings(BaseModel):
     riskscan_env: Literal["development", "production"] = Field(
         "development",
@@ -39,6 +48,14 @@ class ServerSettings(BaseModel):
         le=65535,
         description="Second port, for /health and /metrics only, which scans never delay. Empty: "
         "PORT serves them too.",
+    )
+    web_processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Number of processes that serve PORT, under one supervisor. They share the CPUs, and "
+        "divide THREADS, INFERENCE_THREADS, CACHE_SENTENCES, CONNECTION_LIMIT, BUFFER_MEMORY_BYTES and "
+        "DATABASE_POOL_SIZE among them. On a GPU use 1.",
     )
     threads: int = Field(16, ge=1, le=256, description="Number of threads that handle requests.")
     connection_limit: int = Field(
@@ -110,11 +127,11 @@ class ServerSettings(BaseModel):
         "SQLite file in DATA_DIR.",
     )
     database_pool_size: int = Field(
-        default_factory=lambda data: data["threads"] + BACKGROUND_THREADS,
+        default_factory=least_pool_size,
         ge=1,
         le=1024,
-        description="Maximum number of database connections. Empty: THREADS + 4, so that no thread"
-        " waits for one.",
+        description="Maximum number of database connections. Empty: THREADS, and 4 for each of "
+        "WEB_PROCESSES, so that no thread waits for one.",
     )
 
     @field_validator("database_url")
@@ -151,12 +168,13 @@ class ServerSettings(BaseModel):
     @field_validator("database_pool_size")
     @classmethod
     def _require_connection_per_thread(cls, value: int, info: ValidationInfo) -> int:
-        threads = info.data.get("threads", 0)
-        least = threads + BACKGROUND_THREADS
+        least = least_pool_size(info.data)
         if value < least:
+            n_processes = info.data.get("web_processes", 1)
+            of_each = f" of each of WEB_PROCESSES={n_processes}" if n_processes > 1 else ""
             raise ValueError(
-                f"({value}) is too small for THREADS={threads}: each thread, and {BACKGROUND_THREADS} in "
-                f"the background, may hold a database connection. Set it to {least} or more, leave it "
-                "empty, or lower THREADS"
+                f"({value}) is too small for THREADS={info.data.get('threads', 0)}: each thread, and "
+                f"{BACKGROUND_THREADS} in the background{of_each}, may hold a database connection. Set it to "
+                f"{least} or more, leave it empty, or lower THREADS"
             )
         return value

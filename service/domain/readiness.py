@@ -8,38 +8,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from service.domain.health_report import CHECK_INTERVAL_S, RETRY_INTERVAL_S, Report
 from service.domain.transactions import Transactions
 from service.errors import DatabaseUnavailable, Fault
 from service.nlp.analyzers.base import Analyzer
 from service.nlp.analyzers.pool import AnalyzerPool
 
-CHECK_INTERVAL_S = 1.0
-RETRY_INTERVAL_S = 0.2
-"""Interval after a fault, to detect a recovery soon."""
 STALE_S = 10.0
 """The database counts as unavailable after so long without a result. A refusal takes at most 6 s."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The last checks: without `faults`, a scan can be answered. `age_s` is the time since the checks."""
-
-    faults: tuple[Fault, ...]
-    checks: Mapping[str, str]
-    age_s: float
-
-    def message(self) -> str:
-        """Return one sentence for each fault."""
-        return " ".join(fault.message for fault in self.faults)
-
-    def answer(self) -> dict[str, object]:
-        """Return the body of a readiness check that passed."""
-        return {"status": "ready", "checks": dict(self.checks), "age_s": round(self.age_s, 3)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from service.config.settings import Config
 from service.domain import blocks
 from service.domain.document_services import DocumentServices
 from service.domain.egress.recorder import delete_old
+from service.domain.health_report import Probes, Report
 from service.domain.periodic_tasks import PeriodicTasks
 from service.domain.readiness import Readiness
 from service.domain.webhooks import sender as webhook_sender
@@ -60,6 +61,7 @@ class Services(DocumentServices):
     ) -> None:
         super().__init__(config, analyzers=analyzers, limit_statements=limit_statements)
         self.draining = threading.Event()
+        self.probes: Probes = OwnProbes(self)
 
     def __enter__(self) -> Self:
         return self
@@ -83,13 +85,16 @@ class Services(DocumentServices):
                 if isinstance(part, cached_property):
                     getattr(self, name)
 
-    def start(self) -> None:
-        """Serve the model that was activated last, and start the threads. Needs an upgraded database."""
+    def start(self, *, keeps_house: bool = True) -> None:
+        """Serve the model that was activated last, and start the threads. Needs an upgraded database.
+
+        One of several processes of a supervisor `keeps_house`: it purges, seals and cleans up for all.
+        """
         if self.rollout is not None:
             self.rollout.start()
         self.readiness.start()
         self.background.start()
-        for schedule in self.schedules:
+        for schedule in self.schedules if keeps_house else (self.block_refreshing,):
             schedule.start()
         self.egress.start()
         self._connect_gauges()
@@ -198,3 +203,18 @@ class Services(DocumentServices):
         if self.config.llm_base_url and self.config.llm == "on":
             models["llm", self.config.llm_model, ""] = 1.0
         return models
+
+
+class OwnProbes:
+    """Readiness and metrics of this process alone."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def report(self) -> Report:
+        """Return the results of the last checks of this process."""
+        return self._services.readiness.report()
+
+    def exposition(self) -> bytes:
+        """Return the metrics of this process."""
+        return self._services.metrics.exposition()

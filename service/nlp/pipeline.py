@@ -13,9 +13,11 @@ from service.errors import Fault, InvalidRequest, UnreadableDocument, Unsupporte
 from service.nlp.analyzers.base import Analyzer, Progress
 from service.nlp.analyzers.pool import AnalyzerPool
 from service.nlp.artifacts.operating_points import Sensitivity
+from service.nlp.cpu_quota import cpu_quota
 from service.nlp.deadline import Deadline
 from service.nlp.document import Analysis, Document, ExtractedText, Finding, SubmittedFile
-from service.nlp.extraction.extractor import Extractor
+from service.nlp.extraction.extractor import Extractor, n_slots
+from service.nlp.extraction.fair_slots import FairSlots
 from service.nlp.extraction.media_types import detect_format
 from service.nlp.extraction.ocr import open_ocr
 from service.nlp.language import LanguageDetector, Languages
@@ -183,6 +185,7 @@ class ScanPipeline:
             max_pages=config.max_pages,
             timeout_s=config.extract_timeout_s,
             memory_bytes=config.extract_memory_bytes,
+            slots=FairSlots(n_slots(cpu_quota() // config.web_processes)),
             ocr=open_ocr(config) if config.ocr == "on" else None,
         )
         self.segmenter = Segmenter()

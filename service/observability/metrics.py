@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import get_args
+from typing import Any, get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -20,7 +20,6 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -28,8 +27,8 @@ from service import __version__
 from service.errors import PROBLEM_TYPES
 from service.nlp.document import Source
 from service.nlp.observer import Call, Observer, Rejection, Stage, Upstream
+from service.observability.metric_sums import plain_values
 
-MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 UNMATCHED = "unmatched"
 """Label value of a request that matched no route, and of any other value outside of its list."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -61,6 +60,10 @@ class Metrics(Observer):
     def exposition(self) -> bytes:
         """Return all metrics in the Prometheus text format (MEDIA_TYPE)."""
         return generate_latest(self.registry)
+
+    def plain_values(self) -> list[list[Any]]:
+        """Return all metrics in a form that JSON and MetricSums take."""
+        return plain_values(self.registry)
 
     def count_request(self, method: str, route: str | None, status: int, seconds: float) -> None:
         """Count a request by `route`, the rule that it matched, such as /api/v1/scans/<uuid:scan_id>."""

@@ -11,17 +11,21 @@ from waitress.server import BaseWSGIServer, create_server
 
 from service.api.http.limits import MAX_HEADER_BYTES, max_body_bytes, max_upload_body_bytes
 from service.config.settings import Config
-from service.errors import ConfigError, RiskscanError
+from service.errors import RiskscanError
 from service.server.admission import Dispatcher
 from service.server.connection_policy import ConnectionPolicy
 from service.server.connections import connection_class
 from service.server.file_limits import effective_connection_limit
 from service.server.forwarded import ForwardedRequests
+from service.server.listening import cannot_listen
+from service.server.shared_accept import SharedAccept, SharedPort
 from service.server.trigger import CoalescingTrigger
 
 IDLE_TIMEOUT_S = 120
 """Seconds after which an idle connection is closed; a proxy in front has to close its own sooner."""
 _LOOP_TIMEOUT_S = 1
+_ROUNDING_S = 0.001
+"""poll() counts in whole milliseconds."""
 # Responses, and bodies other than uploads, never go to temporary files, whose disk may be full. No thread
 # waits for a client that does not read. memory_budget.py limits the memory instead.
 _NEVER = 2**60
@@ -30,11 +34,18 @@ _NEVER = 2**60
 class Listener:
     """The listening sockets of one port, their connections, and the threads that run requests."""
 
-    def __init__(self, waitress: Any, sockets: dict[int, Any], dispatcher: Dispatcher) -> None:  # noqa: ANN401 - untyped
+    def __init__(
+        self,
+        waitress: Any,  # noqa: ANN401 - untyped
+        sockets: dict[int, Any],
+        dispatcher: Dispatcher,
+        turns: SharedAccept | None,
+    ) -> None:
         """`sockets` is waitress's own map, which it updates: listeners, connections and triggers."""
         self._waitress = waitress
         self._sockets = sockets
         self._dispatcher = dispatcher
+        self._turns = turns
 
     @property
     def port(self) -> int:
@@ -47,7 +58,10 @@ class Listener:
 
     def run(self) -> None:
         """Serve until a signal handler raises SystemExit."""
-        self._waitress.run()
+        if self._turns is None:
+            self._waitress.run()
+        else:
+            self._run_in_turns(self._turns)
 
     def close(self) -> None:
         """Close the listening sockets and all connections."""
@@ -69,12 +83,30 @@ class Listener:
         """Answer all requests in progress with `error`; return how many."""
         return sum(connection.abort(error) for connection in self._connections())
 
+    def _run_in_turns(self, turns: SharedAccept) -> None:
+        """Do as waitress's loop does, and wake up in time when a connection was left to others."""
+        listening = _listening(self._sockets)
+        try:
+            while True:
+                turns.publish(sum(len(one.active_channels) for one in listening))
+                wait_s = turns.wait_s()
+                timeout_s = wait_s + _ROUNDING_S if wait_s else _LOOP_TIMEOUT_S
+                wasyncore.poll2(timeout_s, self._sockets)
+        except (SystemExit, KeyboardInterrupt):
+            self._dispatcher.shutdown()
+
     def _connections(self) -> list[Any]:
         return [c for c in list(self._sockets.values()) if isinstance(c, HTTPChannel)]
 
 
-def open_listener(app: APIFlask, config: Config, policy: ConnectionPolicy) -> Listener:
-    """Listen on HOST and PORT.
+def open_listener(
+    app: APIFlask,
+    config: Config,
+    policy: ConnectionPolicy,
+    *,
+    shared: SharedPort | None = None,
+) -> Listener:
+    """Listen on HOST and PORT, or on sockets that a supervisor opened for all its processes.
 
     Raises:
         ConfigError: the address is taken or belongs to another machine, or too few files may be open.
@@ -87,6 +119,7 @@ def open_listener(app: APIFlask, config: Config, policy: ConnectionPolicy) -> Li
             map=sockets,
             _dispatcher=dispatcher,  # waitress 3.0.2 has no public parameter for it
             **_options(config),
+            **_place(config, shared),
         )
     except OSError as error:
         wasyncore.close_all(sockets, ignore_all=True)
@@ -96,15 +129,9 @@ def open_listener(app: APIFlask, config: Config, policy: ConnectionPolicy) -> Li
         listening.channel_class = connections
         listening.trigger.close()
         listening.trigger = CoalescingTrigger(sockets)
-    return Listener(waitress, sockets, dispatcher)
-
-
-def cannot_listen(host: str, port: int, error: OSError) -> ConfigError:
-    """Return the error for an address on which the service cannot listen."""
-    return ConfigError(
-        f"The service cannot listen on {host} port {port} ({error.strerror}); "
-        "set HOST, PORT or OPS_PORT, or stop the program that listens there."
-    )
+        if shared is not None:
+            _take_turns(listening, shared.accept)
+    return Listener(waitress, sockets, dispatcher, None if shared is None else shared.accept)
 
 
 def _listening(sockets: dict[int, Any]) -> list[BaseWSGIServer]:
@@ -113,8 +140,6 @@ def _listening(sockets: dict[int, Any]) -> list[BaseWSGIServer]:
 
 def _options(config: Config) -> dict[str, Any]:
     return {
-        "host": config.host,
-        "port": config.port,
         "connection_limit": effective_connection_limit(
             config.connection_limit, threads=config.threads
         ),
@@ -129,3 +154,17 @@ def _options(config: Config) -> dict[str, Any]:
         "clear_untrusted_proxy_headers": False,  # ForwardedRequests reads and removes them
         "ident": None,
     }
+
+
+def _place(config: Config, shared: SharedPort | None) -> dict[str, Any]:
+    if shared is not None:
+        return {"sockets": list(shared.sockets)}
+    return {"host": config.host, "port": config.port}
+
+
+def _take_turns(listening: BaseWSGIServer, turns: SharedAccept) -> None:
+    """Let other processes accept first while they have fewer connections."""
+    readable, handle_accept = listening.readable, listening.handle_accept
+    # `readable` first: it also closes idle connections.
+    listening.readable = lambda: readable() and not turns.wait_s()
+    listening.handle_accept = lambda: turns.defer() or handle_accept()

@@ -18,9 +18,11 @@ from service.domain.services import Services
 from service.errors import ShuttingDown
 from service.server.body_spool import SpoolPolicy
 from service.server.connection_policy import ConnectionPolicy
-from service.server.listener import Listener, cannot_listen, open_listener
+from service.server.listener import Listener, open_listener
 from service.server.memory_budget import MemoryBudget
-from service.server.sidecar import Sidecar, open_sidecar
+from service.server.shared_accept import SharedPort
+from service.server.sidecar import open_sidecar
+from service.server.snapshot_loop import Reporter
 from service.server.upload_authorization import upload_authorizer
 
 _POLL_S = 0.02
@@ -37,16 +39,30 @@ def open_server(app: APIFlask, services: Services) -> Server:
         ConfigError: an address is taken or belongs to another machine, or too few files may be open.
     """
     config = services.config
-    listener = open_listener(app, config, _connection_policy(services))
-    services.metrics.waiting.set_function(listener.n_queued)
+    server = open_shared_server(app, services)
+    if config.ops_port is None:
+        return server
     try:
-        sidecar = _open_sidecar(config, services)
+        sidecar = open_sidecar(config.host, config.ops_port, services.probes)
     except BaseException:
-        listener.close()
+        server.close()
         raise
-    return Server(
-        listener, sidecar, draining=services.draining, drain_timeout_s=config.drain_timeout_s
-    )
+    server.report_to(sidecar, ops_port=sidecar.port)
+    return server
+
+
+def open_shared_server(
+    app: APIFlask, services: Services, *, shared: SharedPort | None = None
+) -> Server:
+    """Listen on `shared`, which other processes serve too, or else on PORT.
+
+    Raises:
+        ConfigError: as `open_server`.
+    """
+    listener = open_listener(app, services.config, _connection_policy(services), shared=shared)
+    services.metrics.waiting.set_function(listener.n_queued)
+    drain_timeout_s = services.config.drain_timeout_s
+    return Server(listener, draining=services.draining, drain_timeout_s=drain_timeout_s)
 
 
 class Server:
@@ -55,19 +71,27 @@ class Server:
     def __init__(
         self,
         listener: Listener,
-        sidecar: Sidecar | None,
         *,
         draining: threading.Event,
         drain_timeout_s: float,
     ) -> None:
         """`draining` is set when the drain begins; the application then rejects new requests."""
         self._listener = listener
-        self._sidecar = sidecar
+        self._reporter: Reporter | None = None
         self._draining = draining
         self._drain_timeout_s = drain_timeout_s
         self._is_drained = False
         self.port = listener.port
-        self.ops_port = None if sidecar is None else sidecar.port
+        self.ops_port: int | None = None
+
+    def report_to(self, reporter: Reporter, *, ops_port: int | None = None) -> None:
+        """Report to another process while serving, such as the sidecar that listens on `ops_port`."""
+        self._reporter = reporter
+        self.ops_port = ops_port
+
+    def close(self) -> None:
+        """Close the port of a server that does not serve yet."""
+        self._listener.close()
 
     def run(self) -> None:
         """Serve until the drain is over; must run in the main thread."""
@@ -77,14 +101,14 @@ class Server:
 
     def serve(self) -> None:
         """Serve without installing signal handlers, for threads other than the main one."""
-        if self._sidecar is not None:
-            self._sidecar.start()
+        if self._reporter is not None:
+            self._reporter.start()
         try:
             self._listener.run()
         finally:
             self._listener.close()
-            if self._sidecar is not None:
-                self._sidecar.close()
+            if self._reporter is not None:
+                self._reporter.close()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._is_drained:
@@ -92,8 +116,8 @@ class Server:
         if self._draining.is_set():
             return
         self._draining.set()
-        if self._sidecar is not None:
-            self._sidecar.send_now()
+        if self._reporter is not None:
+            self._reporter.send_now()
         _log.info("draining after signal %d", number)
         threading.Thread(target=self._drain, args=(threading.main_thread().ident,)).start()
 
@@ -112,15 +136,6 @@ class Server:
         if n_aborted:
             _log.warning("requests aborted after DRAIN_TIMEOUT_S: %d", n_aborted)
             _wait_while(self._listener.has_unsent_responses, _LAST_RESPONSES_S)
-
-
-def _open_sidecar(config: Config, services: Services) -> Sidecar | None:
-    if config.ops_port is None:
-        return None
-    try:
-        return open_sidecar(config.host, config.ops_port, services)
-    except OSError as error:
-        raise cannot_listen(config.host, config.ops_port, error) from error
 
 
 def _connection_policy(services: Services) -> ConnectionPolicy:
@@ -147,7 +162,7 @@ def _spool_policy(config: Config) -> SpoolPolicy:
     return SpoolPolicy(
         config.data_dir / FOLDER,
         max_body_bytes=max_bytes,
-        budget=MemoryBudget(_UPLOADS_AT_ONCE * max_bytes),
+        budget=MemoryBudget(_UPLOADS_AT_ONCE * max_bytes // config.web_processes),
     )
 
 

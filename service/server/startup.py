@@ -2,66 +2,94 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
-import ipaddress
 import logging
+import signal
+import socket
 import threading
+from collections.abc import Callable, Iterator
+
+from apiflask import APIFlask
 
 from service.app import create_app
 from service.config.settings import Config
 from service.domain.database_upgrade import upgrade_database
-from service.domain.services import build_services
-from service.errors import ConfigError, DatabaseUnavailable, RiskscanError
+from service.domain.services import Services, build_services
+from service.errors import DatabaseUnavailable, RiskscanError
 from service.observability import logging as logs
 from service.server.banner import print_banner
-from service.server.server import open_server
+from service.server.process_messages import Channel
+from service.server.process_share import share_of_process
+from service.server.server import Server, open_server, open_shared_server
+from service.server.shared_accept import ConnectionCounts, SharedAccept, SharedPort
+from service.server.supervisor_link import GroupProbes, SupervisorLink, SupervisorReporter
+from service.server.transport import check_transport
 
 _RETRY_S = 2.0
 _log = logging.getLogger(__name__)
 
 
 def serve(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT; an unreachable database delays readiness, not the start."""
-    logs.configure(config.log_level)
-    check_transport(config)
-    stopped = threading.Event()
-    with build_services(config) as services:
-        services.open()  # before the upgrade: a faulty model leaves the database as it is
-        app = create_app(services)
-        try:
-            _upgrade_now_or_later(config, stopped)
-            services.start()
-            server = open_server(app, services)
-            # Start-up objects live as long as the process. Without them a full garbage collection stops
-            # the threads for 5 ms instead of 140 (AMD EPYC, November 2026).
-            gc.freeze()
-            print_banner(config, server.port)
-            server.run()
-        finally:
-            stopped.set()
-
-
-def check_transport(config: Config) -> None:
-    """Refuse to listen for other machines in production unless a proxy with TLS is in front.
+    """Serve until SIGTERM or SIGINT; an unreachable database delays readiness, not the start.
 
     Raises:
-        ConfigError: neither TRUSTED_PROXY nor ALLOW_PLAIN_HTTP is set, and HOST is not this machine alone.
+        ConfigError, ArtifactError: the service cannot start; the message names the remedy.
     """
-    if config.riskscan_env != "production" or config.allow_plain_http or config.trusted_proxy:
-        return
-    if not _is_loopback(config.host):
-        raise ConfigError(
-            f"HOST={config.host} would serve plain HTTP to other machines. Put a proxy with TLS in front "
-            "and set TRUSTED_PROXY to its address, or set HOST=127.0.0.1; in a network that nobody else "
-            "can read, set ALLOW_PLAIN_HTTP=true."
-        )
+    logs.configure(config.log_level)
+    check_transport(config)
+    with build_services(config) as services, _opened(services) as app:
+        services.start()
+        server = open_server(app, services)
+        _run(server, before=lambda: print_banner(config, server.port))
 
 
-def _is_loopback(host: str) -> bool:
+def serve_supervised(config: Config, index: int, channel: int, counts: int, *sockets: int) -> None:
+    """Serve as process `index` of WEB_PROCESSES, with descriptors that the supervisor opened.
+
+    `channel` is this process's connection to it, `counts` the memory of ConnectionCounts, `sockets` listen.
+
+    Raises:
+        ConfigError, ArtifactError: as `serve`.
+    """
+    # The supervisor blocks the signals for which it waits, and its processes inherit that.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    logs.configure(config.log_level)
+    link = SupervisorLink(Channel(socket.socket(fileno=channel)))
+    link.start()
+    shared_counts = ConnectionCounts(counts, config.web_processes)
+    config = share_of_process(config, index)
+    with contextlib.ExitStack() as stack:
+        listening = [stack.enter_context(socket.socket(fileno=number)) for number in sockets]
+        services = stack.enter_context(build_services(config))
+        app = stack.enter_context(_opened(services))
+        services.start(keeps_house=index == 0)
+        services.probes = GroupProbes(services, link)
+        accept = SharedAccept(shared_counts, index, is_draining=services.draining.is_set)
+        server = open_shared_server(app, services, shared=SharedPort(listening, accept))
+        server.report_to(SupervisorReporter(services, link))
+        _run(server)
+
+
+@contextlib.contextmanager
+def _opened(services: Services) -> Iterator[APIFlask]:
+    """Open the services and upgrade the database, now or as soon as it answers; yield the application."""
+    stopped = threading.Event()
+    services.open()  # before the upgrade: a faulty model leaves the database as it is
+    app = create_app(services)
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        _upgrade_now_or_later(services.config, stopped)
+        yield app
+    finally:
+        stopped.set()
+
+
+def _run(server: Server, *, before: Callable[[], None] = lambda: None) -> None:
+    # Start-up objects live as long as the process. Without them a full garbage collection stops
+    # the threads for 5 ms instead of 140 (AMD EPYC, November 2026).
+    gc.freeze()
+    before()
+    server.run()
 
 
 def _upgrade_now_or_later(config: Config, stopped: threading.Event) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.test_start_and_stop import log_in
 from tests.support.artifacts import NAME, VERSION, make_artifact, pass_gate
-from tests.support.calls import HTTP
+from tests.support.calls import HTTP, caller
 from tests.support.sentences import FLOW_TEXT
 from tests.support.waiting import wait_until
 
@@ -23,13 +23,14 @@ def settings(tmp_path):
 
 def serving(process):
     """Scan a text and return the model that scored it."""
-    headers = log_in(process.url)
-    scan = HTTP.post(
-        f"{process.url}/api/scan", json={"text": FLOW_TEXT}, headers=headers, timeout=60
-    )
+    with caller(process.url, headers=log_in(process.url)) as client:
+        return model_of_scan(client)
+
+
+def model_of_scan(client):
+    scan = client.post("/api/scan", json={"text": FLOW_TEXT})
     assert scan.status_code == 201
-    path = f"{process.url}/api/scans/{scan.json()['scan_id']}"
-    stored = HTTP.get(path, headers=headers).json()
+    stored = client.get(f"/api/scans/{scan.json()['scan_id']}").json()
     return f"{stored['model_name']}/{stored['model_version']}"
 
 
@@ -48,6 +49,22 @@ def test_activation_and_rollback_by_command_reach_two_processes(riskscan, start,
     assert riskscan("models", "rollback", **settings).returncode == 0
     for process in processes:
         wait_until_serving(process, DEFAULT)
+
+
+def test_activation_reaches_all_processes_behind_one_port(riskscan, start, settings):
+    process = start(**settings, WEB_PROCESSES="2")
+    wait_until(lambda: "2 of 2" in HTTP.get(f"{process.url}/health/ready").text)
+    headers = log_in(process.url)
+    with (
+        caller(process.url, headers=headers) as first,
+        caller(process.url, headers=headers) as second,
+    ):
+        clients = (first, second)  # they connect to different processes
+        assert [model_of_scan(client) for client in clients] == [DEFAULT, DEFAULT]
+        done = riskscan("models", "activate", NEW, "--force", "--why", WHY, **settings)
+        assert done.returncode == 0, done.stderr
+        for client in clients:
+            wait_until(lambda client=client: model_of_scan(client) == NEW)
 
 
 def test_process_starts_with_the_active_model_or_falls_back_without_it(

@@ -8,6 +8,7 @@ from service.config.settings import ROOT
 from service.nlp.observer import Call
 from service.nlp.taxonomy import built_in
 from service.observability.metrics import Metrics
+from service.observability.supervisor_metrics import SupervisorMetrics
 
 DASHBOARD = json.loads(
     (ROOT / "service/observability/dashboards/riskscan.json").read_text(encoding="utf-8")
@@ -25,8 +26,12 @@ SCRAPE_LABELS = {"instance", "job"}
 
 def series_by_metric():
     """Return the names of each metric's series."""
-    families = Metrics().registry.collect()
+    families = [*Metrics().registry.collect(), *supervisor_metrics().registry.collect()]
     return {f.name: {f.name + suffix for suffix in SERIES[f.type]} for f in families}
+
+
+def supervisor_metrics():
+    return SupervisorMetrics(2, lambda: 2)
 
 
 def parse(query):
@@ -53,7 +58,9 @@ def labels_by_series():
     metrics.models.set_function(lambda: {("serving", "riskscan-minilm", "1.0.0"): 1.0})
     for gauge in (metrics.drift, metrics.drift_by_chance):
         gauge.set_function(lambda: {("score",): 0.1})
-    samples = (sample for family in metrics.registry.collect() for sample in family.samples)
+    registries = (metrics.registry, supervisor_metrics().registry)
+    families = (family for registry in registries for family in registry.collect())
+    samples = (sample for family in families for sample in family.samples)
     return {sample.name: set(sample.labels) for sample in samples}
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from service.config.settings import load
 from service.errors import ConfigError
-from service.server.startup import check_transport
+from service.server.transport import check_transport
 
 PRODUCTION = {
     "RISKSCAN_ENV": "production",
