@@ -168,6 +168,15 @@ def has_login_from(session: Session, user_id: UUID, client_address: str | None) 
     return client_address is not None and bool(session.scalar(select(query)))
 
 
+def ipv6_login_addresses(session: Session, user_id: UUID) -> Sequence[str]:
+    """Return the different IPv6 addresses from which somebody has logged in to the account."""
+    query = select(Login.client_address).distinct()
+    found = session.scalars(
+        query.where(Login.user_id == user_id, Login.client_address.contains(":"))
+    )
+    return [address for address in found if address is not None]
+
+
 def live_logins(
     session: Session, user_id: UUID, *, limit: int, after: Position | None = None
 ) -> Sequence[Login]:

@@ -80,6 +80,12 @@ def _networks(value: object) -> tuple[IpNetwork, ...]:
         ) from None
 
 
+def _proxies(value: tuple[IpNetwork, ...]) -> tuple[IpNetwork, ...]:
+    if any(network.prefixlen == 0 for network in value):
+        raise ValueError("must not trust every address: each client could then name its own")
+    return value
+
+
 def _rate(value: str) -> str:
     if value and not re.fullmatch(r"\d+ per (second|minute|hour|day)", value):
         raise ValueError('must read like "10 per minute", or be empty for no limit')
@@ -125,3 +131,4 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[str, AfterValidator(_rate)]
 Networks = Annotated[tuple[IpNetwork, ...], BeforeValidator(_networks)]
 """Networks in CIDR notation and single addresses, separated by commas."""
+Proxies = Annotated[Networks, AfterValidator(_proxies)]

@@ -13,9 +13,9 @@ from service.config.field_types import (
     ROOT,
     DatabaseUrl,
     ExistingFile,
-    Networks,
     Origins,
     ProjectPath,
+    Proxies,
     ServiceUrl,
     Text,
 )
@@ -72,10 +72,10 @@ class ServerSettings(BaseModel):
         description="Memory for buffered requests, and as much again for unsent responses (256 "
         "MiB). One user gets at most half of each.",
     )
-    trusted_proxy: Networks = Field(
+    trusted_proxy: Proxies = Field(
         (),
-        description="Addresses or networks of the proxies whose X-Forwarded-For and X-Forwarded-Proto "
-        "headers the service trusts, separated by commas. Empty: none.",
+        description="Addresses of the proxies whose X-Forwarded-For and X-Forwarded-Proto headers the "
+        "service trusts, or networks that hold nothing but proxies, separated by commas. Empty: none.",
     )
     allow_plain_http: bool = Field(
         False,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from service.server.body_spool import SpoolPolicy
+from service.server.forwarded import TrustedProxies
 from service.server.memory_budget import ANONYMOUS, MemoryBudget
 from service.server.request_parser import UploadAuthorizer
 
@@ -33,3 +34,5 @@ class ConnectionPolicy:
     """Where bodies of uploads go; None if the port takes no uploads."""
     cors_origins: tuple[str, ...] = ()
     """Origins of web pages that may read a rejection, such as that of an expired token."""
+    proxies: TrustedProxies = field(default_factory=TrustedProxies)
+    """Whose word counts on whether a rejected request came by HTTPS."""

@@ -58,6 +58,11 @@ class _Connection(HTTPChannel):  # type: ignore[misc]  # waitress has no annotat
     _reservations: tuple[tuple[str, int], ...] = ()
     """User id and bytes of each response that the client has not read yet."""
 
+    def is_https(self, request: RequestParser) -> bool:
+        """Return whether a request came by HTTPS, which only a trusted proxy can say."""
+        forwarded_proto = request.headers.get("X_FORWARDED_PROTO", "")
+        return self.policy.proxies.is_https(self.addr[0], forwarded_proto)
+
     # Sending. A worker thread writes; the loop sends what the socket did not take at once.
 
     @contextlib.contextmanager
@@ -118,7 +123,9 @@ class _Connection(HTTPChannel):  # type: ignore[misc]  # waitress has no annotat
             self._needs_lingering_close = self.request is not None  # its client is still sending
             offered_id = request.headers.get("X_REQUEST_ID")
             is_head = getattr(request, "command", "") == "HEAD"
-            response = raw_problem_response(error, offered_id=offered_id, is_head=is_head)
+            response = raw_problem_response(
+                error, offered_id=offered_id, is_head=is_head, is_https=self.is_https(request)
+            )
             with contextlib.suppress(ClientDisconnected):
                 super().write_soon(response)
             self._is_aborted = self.close_when_flushed = True

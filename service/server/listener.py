@@ -115,7 +115,7 @@ def open_listener(
     dispatcher = Dispatcher(n_threads=config.threads)
     try:
         waitress = create_server(
-            ForwardedRequests(app, config.trusted_proxy),
+            ForwardedRequests(app, policy.proxies),
             map=sockets,
             _dispatcher=dispatcher,  # waitress 3.0.2 has no public parameter for it
             **_options(config),

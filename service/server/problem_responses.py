@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from waitress.utilities import Error
 
 from service.api.http.problem_document import INTERNAL_ERROR_DETAIL, error_headers, problem_response
+from service.api.http.security_headers import security_headers
 from service.errors import PROBLEM_TYPES, InvalidRequest, RiskscanError, TooLarge
 from service.observability import request_id
 
@@ -18,14 +19,20 @@ def status_line(code: str) -> str:
     return f"{status} {http.client.responses[status]}"
 
 
-def raw_problem_response(error: RiskscanError, *, offered_id: str | None, is_head: bool) -> bytes:
+def raw_problem_response(
+    error: RiskscanError, *, offered_id: str | None, is_head: bool, is_https: bool
+) -> bytes:
     """Return the bytes of a complete HTTP response that closes the connection.
 
     `offered_id` is the request id that the client sent.
     """
     request_id.begin(offered_id)
     body, headers = problem_response(error.code, error.message, instance="")
-    headers += [*error_headers(error), ("Connection", "close")]
+    headers += [
+        *error_headers(error),
+        *security_headers(is_https=is_https),
+        ("Connection", "close"),
+    ]
     lines = (f"HTTP/1.1 {status_line(error.code)}", *(f"{n}: {v}" for n, v in headers), "", "")
     return "\r\n".join(lines).encode("latin-1") + (b"" if is_head else body)
 

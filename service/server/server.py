@@ -18,6 +18,7 @@ from service.domain.services import Services
 from service.errors import ShuttingDown
 from service.server.body_spool import SpoolPolicy
 from service.server.connection_policy import ConnectionPolicy
+from service.server.forwarded import TrustedProxies
 from service.server.listener import Listener, open_listener
 from service.server.memory_budget import MemoryBudget
 from service.server.shared_accept import SharedPort
@@ -154,6 +155,7 @@ def _connection_policy(services: Services) -> ConnectionPolicy:
         max_body_bytes=max_body_bytes(config),
         spool=_spool_policy(config),
         cors_origins=config.cors_origins,
+        proxies=TrustedProxies(config.trusted_proxy),
     )
 
 

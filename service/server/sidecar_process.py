@@ -21,6 +21,7 @@ from waitress.server import BaseWSGIServer, create_server
 from service import __version__
 from service.api.http.limits import PROBE_PATHS
 from service.api.http.problem_document import problem_response
+from service.api.http.security_headers import security_headers
 from service.errors import Fault, Unavailable
 from service.observability import logging, request_id
 from service.server.connection_policy import ConnectionPolicy
@@ -65,7 +66,7 @@ class SidecarApp:
         request_id.begin(environ.get("HTTP_X_REQUEST_ID"))
         method = environ["REQUEST_METHOD"]
         status, body, headers = self._respond(method, environ["PATH_INFO"])
-        start_response(status, [*headers, ("Cache-Control", "no-store")])
+        start_response(status, [*headers, *security_headers(is_https=False)])
         return [] if method == "HEAD" else [body]
 
     def _respond(self, method: str, path: str) -> _Response:

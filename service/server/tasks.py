@@ -6,6 +6,7 @@ from waitress.task import ErrorTask, Task, WSGITask
 
 from service.api.http.limits import RETRY_AFTER_S
 from service.api.http.problem_document import error_headers, problem_response
+from service.api.http.security_headers import security_headers
 from service.api.http.wsgi_environ import ON_DISK_KEY, USER_ID_KEY
 from service.errors import Overloaded, RiskscanError
 from service.observability import request_id
@@ -39,7 +40,9 @@ class _ResponseTask(Task):  # type: ignore[misc]  # waitress has no annotations
         body, headers = problem_response(error.code, error.message, instance="")
         self.version = "1.1"  # ours; the request's may be unknown
         self.status = status_line(error.code)
-        headers += [*error_headers(error), *cors_headers(self.request.headers, policy.cors_origins)]
+        is_https = self.channel.is_https(self.request)
+        headers += [*error_headers(error), *security_headers(is_https=is_https)]
+        headers += cors_headers(self.request.headers, policy.cors_origins)
         self.response_headers = [*headers, ("Connection", "close")]
         self.close_on_finish = self.complete = True
         self.content_length = len(body)

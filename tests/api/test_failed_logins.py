@@ -65,6 +65,14 @@ def test_successes_do_not_count(log_in, user):
     assert statuses == [200] * 12
 
 
+def test_owner_in_a_known_ipv6_network_is_not_locked_out_by_others(log_in, user):
+    assert log_in(user.email, user.password, "2001:db8:5:5::1").status_code == 200
+    statuses = [fail(log_in, user.email, f"203.0.112.{k}")[0] for k in range(51)]
+    assert statuses == [401] * 50 + [429]
+    assert log_in(user.email, user.password, "2001:db8:5:5:a:b:c:d").status_code == 200
+    assert log_in(user.email, user.password, "2001:db8:5:6::1").status_code == 429
+
+
 def test_addresses_of_one_ipv6_network_are_one_client(log_in, user):
     statuses = [fail(log_in, user.email, f"2001:db8:0:1::{n}")[0] for n in range(6)]
     assert statuses == [401] * 5 + [429]

@@ -142,7 +142,9 @@ def test_algorithm_of_access_tokens_is_pinned():
         load({"JWT_ALGORITHM": "none"})
 
 
-@pytest.mark.parametrize("address", ["*", "proxy", "localhost", "10.0.0.1/8", "127.0.0.1:80"])
+@pytest.mark.parametrize(
+    "address", ["*", "proxy", "localhost", "10.0.0.1/8", "127.0.0.1:80", "::/0"]
+)
 def test_trusted_proxy_that_is_no_address_is_refused(address):
     with pytest.raises(ConfigError, match="TRUSTED_PROXY"):
         load({"TRUSTED_PROXY": address})

@@ -4,9 +4,9 @@ import ipaddress
 
 import pytest
 
-from service.server.forwarded import ForwardedRequests
+from service.server.forwarded import ForwardedRequests, TrustedProxies
 
-PROXIES = [ipaddress.ip_network(text) for text in ("10.0.0.1", "fd00::/64")]
+PROXIES = TrustedProxies([ipaddress.ip_network(text) for text in ("10.0.0.1", "fd00::/64")])
 
 
 def seen(peer, **headers):

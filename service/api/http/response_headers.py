@@ -12,12 +12,11 @@ from flask import Response, after_this_request, request
 from flask_compress import Compress
 
 from db.tables import Scan
+from service.api.http.security_headers import DEFAULTS, FIXED, HSTS, NO_STORE
 
 Headers = list[tuple[str, str]]
 View = TypeVar("View", bound=Callable[..., Any])
 
-NO_STORE = "no-store"
-"""For responses that quote documents or contain tokens. Clients may still send the ETag."""
 REVALIDATE = "private, no-cache"
 MIN_COMPRESSED_BYTES = 1024
 _COMPRESSED = ["application/json", "application/problem+json"]
@@ -25,8 +24,6 @@ _COMPRESSED = ["application/json", "application/problem+json"]
 _NEVER_COMPRESSED = ("/api/v1/auth/", "/api/v1/users")
 WARNING_HEADER = "X-Riskscan-Warning"
 _UNSAFE_IN_HEADERS = re.compile(r"[^ -~]")
-_TLS_FOR_A_YEAR = "max-age=31536000"
-_DATA_ONLY = "default-src 'none'; frame-ancestors 'none'"
 
 
 def register(app: APIFlask) -> None:
@@ -83,13 +80,10 @@ def _make_conditional(cache_control: str, response: Response) -> Response:
 
 def _add_headers(compress: Compress, response: Response) -> Response:
     headers = response.headers
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["X-Frame-Options"] = "DENY"
-    if request.scheme == "https":
-        headers["Strict-Transport-Security"] = _TLS_FOR_A_YEAR
-    headers.setdefault("Content-Security-Policy", _DATA_ONLY)
-    headers.setdefault("Referrer-Policy", "no-referrer")
-    headers.setdefault("Cache-Control", NO_STORE)
+    for name, value in (*FIXED, *([HSTS] if request.is_secure else [])):
+        headers[name] = value
+    for name, value in DEFAULTS:
+        headers.setdefault(name, value)
     headers.add("Vary", "Origin")  # flask-cors omits it if only one origin is allowed
     if not request.path.startswith(_NEVER_COMPRESSED):
         compress.after_request(response)

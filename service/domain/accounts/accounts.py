@@ -32,6 +32,7 @@ from service.domain.last_use import LastUse
 from service.domain.preferences import Preferences, preferences
 from service.domain.transactions import Transactions
 from service.errors import Conflict, Fault, InvalidRequest, Unauthenticated
+from service.observability.client_address import limit_key
 from service.observability.request_id import current_client_address
 
 _NOBODY = UUID(int=0)
@@ -218,7 +219,7 @@ def _record_failed_login(session: Session, user: User | None) -> None:
 
 
 def _user_by_email(session: Session, email: str, client: str | None) -> tuple[User | None, bool]:
-    """Return the account of an address, and whether nobody has logged in to it from `client`."""
+    """Return the account of an address, and whether nobody has logged in to it from the client's network."""
     try:
         user = users.user_by_email(session, normalized(email))
     except email_validator.EmailNotValidError:
@@ -226,4 +227,12 @@ def _user_by_email(session: Session, email: str, client: str | None) -> tuple[Us
     user_id = (
         user.id if user else _NOBODY
     )  # asked for in any case, so that the duration tells nothing
-    return user, not users.has_login_from(session, user_id, client)
+    return user, not _has_login_from(session, user_id, client)
+
+
+def _has_login_from(session: Session, user_id: UUID, client: str | None) -> bool:
+    """Return whether somebody has logged in to the account from the address or network that limits count."""
+    if client is None or ":" not in client:
+        return users.has_login_from(session, user_id, client)
+    addresses = users.ipv6_login_addresses(session, user_id)
+    return limit_key(client) in map(limit_key, addresses)
