@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -21,9 +22,10 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import InstrumentedAttribute
 
 from db.engines import BEGIN_IMMEDIATE, open_unpooled_engine
-from db.tables import Base, Document, File
+from db.tables import Base
 
 EPHEMERAL = {"alembic_version", "write_probe", "transaction_markers"}
 """Tables that have rows in a database that nobody has used yet."""
@@ -116,10 +118,12 @@ def drop_tables(url: str, names: Collection[str]) -> None:
         metadata.drop_all(connection)
 
 
-def stored_bytes(connection: Connection, *, originals: bool) -> Iterable[Row[UUID, str]]:
-    """Return user and SHA-256 of all bytes that rows need: of originals, or of files of sessions."""
-    sha256 = Document.original_sha256 if originals else File.sha256
-    user_id = Document.user_id if originals else File.user_id
+def stored_bytes(
+    connection: Connection,
+    user_id: InstrumentedAttribute[UUID],
+    sha256: InstrumentedAttribute[Any],
+) -> Iterable[Row[UUID, str]]:
+    """Return user and SHA-256 of all bytes that the rows of a table need, from these two columns."""
     query = select(user_id, sha256).where(sha256.is_not(None)).distinct().order_by(user_id, sha256)
     return connection.execute(query, execution_options={"stream_results": True, "yield_per": 1000})
 

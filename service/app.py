@@ -11,6 +11,7 @@ from service.api.api_interactions import blueprint as api_interactions
 from service.api.api_keys import blueprint as api_keys
 from service.api.audit_events import blueprint as audit_events
 from service.api.auth import blueprint as auth
+from service.api.batches import blueprint as batches
 from service.api.blocks import blueprint as blocks
 from service.api.current import EXTENSION
 from service.api.deployments import blueprint as deployments
@@ -54,6 +55,7 @@ _EXPOSED_HEADERS = (
     "ETag",
     "Link",
     "Location",
+    "Preference-Applied",
     *quotas.HEADERS,
     "Retry-After",
     "X-Request-ID",
@@ -106,6 +108,7 @@ def _register_blueprints(app: APIFlask, config: Config) -> None:
         settings,
         ai_service,
         scans,
+        batches,
         documents,
         findings,
         feedback,

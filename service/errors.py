@@ -20,6 +20,7 @@ RiskscanError                   base class; its own code, internal_error, stands
 │   └── LlmBudgetUsed           the user's tokens of the day are used up
 ├── NotConfigured               the feature is not configured; names the setting
 ├── AnalyzerError               the LLM or AI service returned an error or an invalid answer
+├── WorkerLost                  every worker that scanned the document ended before it had a result
 ├── UnsupportedHttpVersion      the request uses neither HTTP/1.0 nor HTTP/1.1
 ├── Unavailable                 a temporary failure; carries Retry-After
 │   ├── AnalyzerUnavailable     the analyzer cannot be reached
@@ -135,6 +136,12 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
         "Internal error",
         "The service failed unexpectedly. The log has the `request_id`.",
     ),
+    "worker_lost": ProblemType(
+        500,
+        "The workers ended while they scanned this document",
+        "Only items of batches have this. Each worker that scanned the document ended before it had a "
+        "result, so the service does not try again by itself.",
+    ),
     "not_configured": ProblemType(
         501,
         "Not configured here",
@@ -155,8 +162,9 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "analyzer_timeout": ProblemType(
         503,
         "The analysis took too long",
-        "The scan took longer than `AI_TIMEOUT_S`, and nothing was stored. Split the document, or raise "
-        "the setting and the proxy's timeout together. The response carries `Retry-After`.",
+        "The scan took longer than `AI_TIMEOUT_S`, and nothing was stored. Send it with the header "
+        "`Prefer: respond-async`, split the document, or raise the setting and the proxy's timeout together. "
+        "The response carries `Retry-After`.",
     ),
     "overloaded": ProblemType(
         503,
@@ -308,6 +316,10 @@ class NotConfigured(RiskscanError):
 
 class AnalyzerError(RiskscanError):
     code = "analyzer_error"
+
+
+class WorkerLost(RiskscanError):
+    code = "worker_lost"
 
 
 class UnsupportedHttpVersion(RiskscanError):

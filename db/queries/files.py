@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, aliased
 
 from db.queries.pages import Position, newest_first
 from db.queries.reach import Reach, work_session_in_reach, work_sessions_of
-from db.tables import Document, File, WorkSession
+from db.tables import BatchItem, Document, File, WorkSession
 
 
 def add_work_session(session: Session, work_session: WorkSession) -> None:
@@ -111,11 +111,13 @@ def set_pages(session: Session, user_id: UUID, file_id: UUID, pages: int) -> Non
 
 
 def used_bytes(session: Session, user_id: UUID) -> int:
-    """Return the bytes of a user's files and of the originals of documents; in each the same count once."""
+    """Return the bytes of a user's files, originals and items of batches; in each the same count once."""
     files = select(File.sha256, File.size_bytes).where(File.user_id == user_id)
     stored = (Document.user_id == user_id, Document.original_sha256.is_not(None))
     originals = select(Document.original_sha256, Document.size_bytes).where(*stored)
-    once = (query.distinct().subquery() for query in (files, originals))
+    held = (BatchItem.user_id == user_id, BatchItem.sha256.is_not(None))
+    items = select(BatchItem.sha256, BatchItem.size_bytes).where(*held)
+    once = (query.distinct().subquery() for query in (files, originals, items))
     return sum(int(session.scalar(select(func.sum(part.c.size_bytes))) or 0) for part in once)
 
 

@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, delete, exists, func, select
 from sqlalchemy.orm import Session
 
 from db.queries.settings import list_retentions
-from db.tables import Document, File, Scan, WorkSession
+from db.tables import OPEN_STATES, Batch, Document, File, Scan, WorkSession
 
-_DATED = (Scan, File, WorkSession)
+_DATED = (Scan, File, WorkSession, Batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,11 @@ class Due:
     originals: int = 0
     files: int = 0
     sessions: int = 0
+    batches: int = 0
 
     @property
     def any(self) -> bool:
-        return bool(self.scans or self.files or self.sessions)
+        return bool(self.scans or self.files or self.sessions or self.batches)
 
 
 def list_cutoffs(session: Session, *, days: int | None, now: datetime) -> dict[UUID, datetime]:
@@ -55,6 +56,8 @@ def count_due(session: Session, user_id: UUID, before: datetime) -> Due:
     scans = select(func.count()).where(Scan.user_id == user_id, Scan.created_at < before)
     files = select(func.count()).where(File.user_id == user_id, File.created_at < before)
     sessions = select(func.count()).where(*_is_old_session(user_id, before))
+    ended = (Batch.created_at < before, Batch.state.not_in(OPEN_STATES))
+    batches = select(func.count()).where(Batch.user_id == user_id, *ended)
     of_document = Scan.document_id == Document.id
     documents = select(func.count(), func.count(Document.original_sha256)).where(
         Document.user_id == user_id,
@@ -68,6 +71,7 @@ def count_due(session: Session, user_id: UUID, before: datetime) -> Due:
         originals=n_originals,
         files=session.scalar(files) or 0,
         sessions=session.scalar(sessions) or 0,
+        batches=session.scalar(batches) or 0,
     )
 
 

@@ -21,6 +21,11 @@ def put_settings(session: Session, user_id: UUID, values: Mapping[str, Any]) -> 
         session.execute(update(UserSettings).where(own).values(**values))
 
 
+def get_settings(session: Session, user_id: UUID) -> UserSettings | None:
+    """Return a user's stored settings; None if the user has the defaults."""
+    return session.get(UserSettings, user_id)
+
+
 def list_retentions(session: Session) -> Sequence[tuple[UUID, int]]:
     """Return each user with a retention, and its number of days."""
     query = select(UserSettings.user_id, UserSettings.retention_days)

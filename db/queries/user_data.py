@@ -14,6 +14,8 @@ from db.tables import (
     ApiInteraction,
     ApiKey,
     AuditEvent,
+    Batch,
+    BatchItem,
     Document,
     DocumentShare,
     Feedback,
@@ -74,10 +76,12 @@ SESSIONS = _owned(WorkSession)
 FILES = _owned(File)
 DOCUMENTS = _owned(Document, "text", "blocks", "layout")
 SCANS = _owned(Scan, "request_sha256")
+BATCH_ITEMS = _owned(BatchItem, "worker", "claim_id", "lease_until")
 LISTED = {
     "logins": _owned(Login),
     "identities": _owned(Identity),
     "api_keys": _owned(ApiKey, "key_hash", "hint"),
+    "batches": _owned(Batch, "request_sha256"),
     "feedback": _owned(Feedback),
     "audit_events": Rows(AuditEvent, _audit_events, frozenset({"personal_digest"})),
     "outgoing_calls": Rows(ApiInteraction, _calls),

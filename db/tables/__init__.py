@@ -5,6 +5,14 @@ from db.tables.api_interactions import ApiInteraction, InteractionKind
 from db.tables.api_keys import ApiKey, Scope
 from db.tables.audit import AuditEvent, AuditSeal
 from db.tables.base import Base
+from db.tables.batches import (
+    NEVER_SERVED,
+    OPEN_STATES,
+    Batch,
+    BatchItem,
+    BatchState,
+    ItemState,
+)
 from db.tables.blocks import Block
 from db.tables.deployments import Deployment, DeploymentKind, ShadowTotal
 from db.tables.documents import Document, DocumentText, StoredText, TextLimit
@@ -33,7 +41,9 @@ from db.tables.write_probe import WriteProbe
 
 __all__ = [
     "ADMINISTRATORS",
+    "NEVER_SERVED",
     "NO_PASSWORD",
+    "OPEN_STATES",
     "PERMISSIONS",
     "REVIEWERS",
     "ROLES",
@@ -43,6 +53,9 @@ __all__ = [
     "AuditEvent",
     "AuditSeal",
     "Base",
+    "Batch",
+    "BatchItem",
+    "BatchState",
     "Block",
     "DeliveryState",
     "Deployment",
@@ -55,6 +68,7 @@ __all__ = [
     "Finding",
     "Identity",
     "InteractionKind",
+    "ItemState",
     "LlmUsage",
     "Login",
     "Permission",

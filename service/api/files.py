@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,19 +11,22 @@ from apiflask import APIBlueprint
 from flask import Response, request
 from marshmallow import RAISE
 
-from db.tables import File, Scope
+from db.queries.reach import own
+from db.tables import Batch, File, Scope
 from service.api.current import services
 from service.api.http.authentication import auth, caller_key, current_user
+from service.api.http.deferred import accepted, prefers_async
 from service.api.http.downloads import BYTES, download
 from service.api.http.foreign_reads import read_session
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
 from service.api.http.problem_document import problem
 from service.api.http.quotas import spend
-from service.api.http.uploads import scan_options, upload
+from service.api.http.uploads import batch_options, scan_options, upload
 from service.api.schemas.fields import CursorQuery
 from service.api.schemas.files import FileIn, FileListOut, FileOut, SessionScanIn, SessionScanOut
 from service.domain.file_scans import FileScan, FileStatus
+from service.domain.files import work_sessions
 from service.domain.files.files import choose_files, require_file
 from service.domain.files.files import list_files as list_page
 
@@ -85,14 +89,15 @@ def download_file(session_id: UUID, file_id: UUID) -> Response:
 @blueprint.doc(
     summary="Scan the files of a session",
     description="Each file becomes a scan of its own. The whole request has the time of one scan "
-    "(AI_TIMEOUT_S). Files that remain when it ends are not_done: send their ids in another request.",
-    responses=[429, 501],
+    "(AI_TIMEOUT_S). Files that remain when it ends are not_done: send their ids in another request. With "
+    "the header `Prefer: respond-async` the answer is 202 with a batch of these files, without that limit.",
+    responses=[202, 429, 501],
 )
-def scan_session(session_id: UUID, body: dict[str, Any]) -> dict[str, Any]:
-    key = caller_key()
-    chosen = services().transactions.read(
-        choose_files, current_user().id, session_id, body.get("file_ids")
-    )
+def scan_session(session_id: UUID, body: dict[str, Any]) -> dict[str, Any] | Response:
+    key, user_id = caller_key(), current_user().id
+    chosen = services().transactions.read(choose_files, user_id, session_id, body.get("file_ids"))
+    if prefers_async():
+        return accepted(_defer(session_id, chosen, body))
     results = services().file_scans.scan_all(
         chosen, scan_options(body), admit=lambda: spend(services().scan_quota, key)
     )
@@ -109,6 +114,15 @@ def scan_session(session_id: UUID, body: dict[str, Any]) -> dict[str, Any]:
 def delete_file(session_id: UUID, file_id: UUID) -> str:
     services().files.delete(current_user().id, session_id, file_id)
     return ""
+
+
+def _defer(session_id: UUID, chosen: Sequence[File], body: dict[str, Any]) -> Batch:
+    """Let the files wait for workers, in a batch of their own."""
+    user_id, read = current_user().id, services().transactions.read
+    if body.get("force_llm"):
+        services().analyzers.require_llm()
+    session = read(work_sessions.require, own(user_id), session_id)
+    return services().batch_intake.of_files(user_id, batch_options(body, session.name), chosen)
 
 
 def _readable_file(session_id: UUID, file_id: UUID) -> File:

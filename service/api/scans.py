@@ -6,12 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from apiflask import APIBlueprint
+from flask import Response
 from marshmallow import RAISE
 
 from db.queries.scans import ScanFilter, Total
-from db.tables import File, Scope
+from db.tables import Batch, File, Scope
 from service.api.current import services
 from service.api.http.authentication import auth, current_preferences, current_user
+from service.api.http.deferred import accepted, limit_immediate_documents, prefers_async
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import (
     Listing,
@@ -20,9 +22,14 @@ from service.api.http.pagination import (
     position,
     split_page,
 )
-from service.api.http.rate_limits import limit_documents
 from service.api.http.response_headers import Headers, etagged, scan_headers
-from service.api.http.uploads import scan_options, submission, upload
+from service.api.http.uploads import (
+    batch_options,
+    deferred_document,
+    scan_options,
+    submission,
+    upload,
+)
 from service.api.schemas.scans import (
     ScanChangesOut,
     ScanChangesQuery,
@@ -69,12 +76,18 @@ _CHANGES = (
 @blueprint.output(ScanOut, status_code=201)
 @blueprint.doc(
     summary="Scan a document and store the result",
-    responses=[401, 404, 409, 413, 415, 429, 501, 502],
+    description="With the header `Prefer: respond-async` the answer is 202 with a batch of this one "
+    "document, which a worker scans without the time limit of a request; its item names the scan.",
+    responses=[202, 401, 404, 409, 413, 415, 429, 501, 502],
     operation_id="post_scan_create",
 )
-@limit_documents
-def create_scan(headers: dict[str, str], body: dict[str, Any]) -> tuple[StoredScan, Headers]:
+@limit_immediate_documents
+def create_scan(
+    headers: dict[str, str], body: dict[str, Any]
+) -> tuple[StoredScan, Headers] | Response:
     user_id, key = current_user().id, headers.get("idempotency_key")
+    if prefers_async():
+        return accepted(_defer(user_id, body, key))
     if file := _stored_file(user_id, body):
         stored = services().file_scans.scan(
             file, scan_options(body), key=key, version_of=body.get("document")
@@ -175,6 +188,19 @@ def get_changes(scan_id: UUID, query: dict[str, Any]) -> Listing:
     items, last = split_page(changes.findings, per_page)
     fields = {name: getattr(changes, name) for name in _CHANGES}
     return listing(items, "after", last.n if last else None, **fields)
+
+
+def _defer(user_id: UUID, body: dict[str, Any], key: str | None) -> Batch:
+    """Let the document wait for a worker, in a batch of its own."""
+    intake, version_of = services().batch_intake, body.get("document")
+    if body.get("force_llm"):
+        services().analyzers.require_llm()
+    if file := _stored_file(user_id, body):
+        options = batch_options(body, file.name)
+        return intake.of_files(user_id, options, [file], key=key, version_of=version_of)
+    item = deferred_document(body)
+    options = batch_options(body, item.name or "Pasted text")
+    return intake.receive(user_id, options, [item], key=key)
 
 
 def _stored_file(user_id: UUID, body: dict[str, Any]) -> File | None:

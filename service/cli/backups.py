@@ -120,7 +120,7 @@ def _missing_model(services: Services) -> str | None:
 
 
 def _stores(services: Services) -> dict[Kind, UserStores]:
-    return {"f": services.files, "o": services.originals}
+    return {"f": services.files, "o": services.originals, "b": services.batch_bytes}
 
 
 def _contents(manifest: Manifest) -> str:

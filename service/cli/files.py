@@ -21,13 +21,17 @@ def files() -> None:
 )
 def verify(*, repair: bool) -> None:
     """Compare the bytes on disk with the database; exit with 1 if faults remain."""
-    from service.domain import originals  # noqa: PLC0415 - loads the database's libraries
+    from service.domain import batch_bytes, originals  # noqa: PLC0415 - loads the database's libraries
     from service.domain.audit import Actor  # noqa: PLC0415
     from service.domain.files.files import FOLDER  # noqa: PLC0415
     from service.domain.files.verification import FileRows, Verification  # noqa: PLC0415
 
     config = settings.load()
-    kinds = ((FOLDER, FileRows()), (originals.FOLDER, originals.OriginalRows()))
+    kinds = (
+        (FOLDER, FileRows()),
+        (originals.FOLDER, originals.OriginalRows()),
+        (batch_bytes.FOLDER, batch_bytes.BatchRows()),
+    )
     n_faults, actor = 0, Actor.current_operator()
     with open_services(config, limit_statements=False) as services:
         for name, rows in kinds:
@@ -37,7 +41,9 @@ def verify(*, repair: bool) -> None:
                 n_faults += 1
                 click.echo(f"{finding.fault}: {finding.name} (user {finding.user_id}, {name})")
     if not n_faults:
-        click.echo(f"The files and originals in {config.data_dir} agree with the database.")
+        click.echo(
+            f"The files, originals and documents of batches in {config.data_dir} agree with the database."
+        )
     elif repair:
         click.echo(f"Mended: {n_faults}.")
     else:

@@ -104,6 +104,14 @@ def _redis_url(value: str) -> str:
     return value
 
 
+def _broker_url(value: str) -> str:
+    if value and not re.fullmatch(r"(rediss?|amqps?)://[^/]+(/.*)?", value):
+        raise ValueError(
+            "must read like redis://:password@host:6379/0 or amqp://user:password@host:5672/vhost"
+        )
+    return value
+
+
 def _signing_key(value: str) -> str:
     if value and len(value) < MIN_SECRET_CHARS:
         raise ValueError(
@@ -118,6 +126,7 @@ Secret = Annotated[str, AfterValidator(str.strip), Field(repr=False)]
 SigningKey = Annotated[Secret, AfterValidator(_signing_key)]
 RateLimitStorage = Annotated[Secret, AfterValidator(_rate_limit_storage)]
 RedisUrl = Annotated[Secret, AfterValidator(_redis_url)]
+BrokerUrl = Annotated[Secret, AfterValidator(_broker_url)]
 DatabaseUrl = Annotated[Secret, AfterValidator(database_address.normalize)]
 ProjectPath = Annotated[Path, AfterValidator(_absolute)]
 ExistingFile = Annotated[Text, AfterValidator(_existing_file)]

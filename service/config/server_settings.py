@@ -30,7 +30,9 @@ def least_pool_size(settings: Mapping[str, Any]) -> int:
     n_processes = settings.get("web_processes", 1)
     # Every process has a thread, and as many as the others or one more.
     threads_of_each = -(-settings.get("threads", 0) // n_processes)
-    return int(n_processes * (threads_of_each + BACKGROUND_THREADS))
+    batch_workers = -(-settings.get("batch_workers", 0) // n_processes)
+    batch_threads = batch_workers + 1 if batch_workers else 0  # one renews the leases
+    return int(n_processes * (threads_of_each + batch_threads + BACKGROUND_THREADS))
 
 
 class ServerSettings(BaseModel):
@@ -130,8 +132,8 @@ class ServerSettings(BaseModel):
         default_factory=least_pool_size,
         ge=1,
         le=1024,
-        description="Maximum number of database connections. Empty: THREADS, and 4 for each of "
-        "WEB_PROCESSES, so that no thread waits for one.",
+        description="Maximum number of database connections. Empty: THREADS, and for each of "
+        "WEB_PROCESSES 4 and, for batches, its part of BATCH_WORKERS and 1, so that no thread waits for one.",
     )
 
     @field_validator("database_url")
@@ -174,7 +176,7 @@ class ServerSettings(BaseModel):
             of_each = f" of each of WEB_PROCESSES={n_processes}" if n_processes > 1 else ""
             raise ValueError(
                 f"({value}) is too small for THREADS={info.data.get('threads', 0)}: each thread, and "
-                f"{BACKGROUND_THREADS} in the background{of_each}, may hold a database connection. Set it to "
-                f"{least} or more, leave it empty, or lower THREADS"
+                f"{BACKGROUND_THREADS} and those of BATCH_WORKERS in the background{of_each}, may hold a "
+                f"database connection. Set it to {least} or more, leave it empty, or lower THREADS"
             )
         return value

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from service.config.account_settings import AccountSettings
+from service.config.batch_settings import BatchSettings
 from service.config.document_settings import DocumentSettings
 from service.config.environment import process_environment, read_values
 from service.config.field_types import ROOT
@@ -32,6 +33,7 @@ GROUPS: dict[str, type[BaseModel]] = {
     "Model": ModelSettings,
     "LLM": LlmSettings,
     "Documents and files": DocumentSettings,
+    "Batches": BatchSettings,
     "Stored records": RecordSettings,
     "Webhooks": WebhookSettings,
 }
@@ -50,6 +52,7 @@ class Config(
     SsoSettings,
     AccountSettings,
     ServerSettings,
+    BatchSettings,
 ):
     """All settings of the process; the variable PORT is the field `port`, and so on."""
 

@@ -1,14 +1,16 @@
 """Use case of deleting an account with all that it owns: scans, documents, files, keys and settings.
 
-The order is safe against crashes: the account is disabled, its scans are deleted in small transactions, its
-comments and the client addresses in its audit events are blanked, then its own row is deleted with all that
-is left, then the bytes of its files. Repeating the command continues an interrupted
+The order is safe against crashes: the account is disabled, its batches are cancelled, its scans are deleted
+in small transactions, its comments and the client addresses in its audit events are blanked, then its own row
+is deleted with all that is left, then the bytes of its files. Repeating the command continues an interrupted
 deletion, and the hourly clean-up removes bytes whose account is gone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -18,6 +20,8 @@ from db.queries.feedback import erase_comments
 from db.tables import User
 from service.domain.accounts import user_admin
 from service.domain.audit import Actor
+from service.domain.batch_bytes import BatchBytes
+from service.domain.batch_removal import BatchRemoval
 from service.domain.files.files import Files
 from service.domain.originals import Originals
 from service.domain.scans.retention import delete_scans
@@ -34,10 +38,19 @@ class AccountDeletion:
     comments.
     """
 
-    def __init__(self, transactions: Transactions, files: Files, originals: Originals) -> None:
+    def __init__(
+        self,
+        transactions: Transactions,
+        files: Files,
+        originals: Originals,
+        batch_bytes: BatchBytes,
+        batches: BatchRemoval,
+    ) -> None:
         self._transactions = transactions
         self._files = files
         self._originals = originals
+        self._batch_bytes = batch_bytes
+        self._batches = batches
 
     def delete(self, user_id: UUID, *, actor: Actor) -> User:
         """Delete an account; return its last row.
@@ -50,6 +63,7 @@ class AccountDeletion:
         """
         run = self._transactions.run
         user = run(user_admin.disable, user_id, actor=actor)
+        self._batches.cancel_all(user_id)
         delete_scans(
             self._transactions,
             self._originals.discard,
@@ -65,7 +79,10 @@ class AccountDeletion:
         def delete_row() -> None:
             run(_delete_row, user_id, actor)
 
-        self._files.remove_user(user_id, lambda: self._originals.remove_user(user_id, delete_row))
+        remove: Callable[[], object] = delete_row
+        for stores in (self._batch_bytes, self._originals, self._files):
+            remove = partial(stores.remove_user, user_id, remove)
+        remove()
         return user
 
 

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from db import migrate, whole_database
 from db.portable_rows import kinds, read_rows
-from db.queries import files, originals
+from db.queries import batches, files, originals
+from db.tables import BatchItem, Document, File
 from service import __version__
 from service.config.settings import Config
 from service.domain.audit import Action, Actor, event, record
@@ -24,8 +25,13 @@ from service.domain.files.user_stores import UserStores
 from service.domain.transactions import Transactions
 from service.errors import ConfigError, DatabaseUnavailable, StorageUnavailable
 
-KINDS: Mapping[Kind, str] = {"f": "files", "o": "originals"}
-_HAS_BYTES = {"f": files.has_bytes, "o": originals.has_bytes}
+KINDS: Mapping[Kind, str] = {"f": "files", "o": "originals", "b": "batches"}
+_HAS_BYTES = {"f": files.has_bytes, "o": originals.has_bytes, "b": batches.has_bytes}
+_COLUMNS = {
+    "f": (File.user_id, File.sha256),
+    "o": (Document.user_id, Document.original_sha256),
+    "b": (BatchItem.user_id, BatchItem.sha256),
+}
 NAMED = 20
 """Missing or changed files that a report names; it counts all of them."""
 
@@ -50,7 +56,7 @@ class BackupReport:
 
 
 class Backup:
-    """Backs up one database, and the stores of files and of originals."""
+    """Backs up one database, and the stores of files, originals and documents of batches."""
 
     def __init__(
         self, config: Config, transactions: Transactions, stores: Mapping[Kind, UserStores]
@@ -74,7 +80,7 @@ class Backup:
             with whole_database.snapshot(self._config.database_url) as connection:
                 archive = ArchiveWriter(stream, self._header(connection))
                 for kind in KINDS:
-                    rows = whole_database.stored_bytes(connection, originals=kind == "o")
+                    rows = whole_database.stored_bytes(connection, *_COLUMNS[kind])
                     self._add_files(archive, kind, rows, report)
                 for table in whole_database.all_tables():
                     archive.add_rows(table.name, read_rows(connection, table))

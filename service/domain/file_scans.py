@@ -10,7 +10,7 @@ from uuid import UUID
 from db.tables import File
 from service.domain.files.files import Files
 from service.domain.scans.options import ScanOptions
-from service.domain.scans.scans import Scans, StoredScan
+from service.domain.scans.scans import Also, Scans, StoredScan
 from service.errors import AnalyzerTimeout, RiskscanError, TooLarge, Unauthenticated
 from service.nlp.deadline import Deadline
 from service.nlp.pipeline import Submission
@@ -55,8 +55,11 @@ class FileScans:
         key: str | None = None,
         version_of: UUID | None = None,
         deadline: Deadline | None = None,
+        also: Also | None = None,
     ) -> StoredScan:
         """Scan a stored file and store the result, as the next version of a document if it is given.
+
+        `also` is that of Scans.create.
 
         Raises:
             TooLarge: the file is larger than a scan reads.
@@ -70,6 +73,7 @@ class FileScans:
             version_of=version_of,
             deadline=deadline,
             preferences=options.preferences,
+            also=also,
         )
         self._files.set_pages(file, stored.scan.coverage.get("pages"))
         return stored

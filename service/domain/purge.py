@@ -1,8 +1,9 @@
 """Use case of the retention: deletes what is older than RETENTION_DAYS, or than its owner's shorter setting.
 
-Scans go with findings and feedback, documents with the last of their scans, files of work sessions with their
-bytes, and sessions without any newer file. An audit event with the counts precedes the deletion of a user's
-rows, so that a crash leaves nothing deleted without one; the next run deletes the rest.
+Scans go with findings and feedback, documents with the last of their scans, files of work sessions with
+their bytes, sessions without any newer file, and batches that have ended. An audit event with the counts
+precedes the deletion of a user's rows, so that a crash leaves nothing deleted without one; the next run
+deletes the rest.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from db.queries.purge import Due, count_due, list_cutoffs
 from service.domain.audit import UNKNOWN, Action, Actor, event, record
+from service.domain.batch_removal import BatchRemoval
 from service.domain.files.files import Files
 from service.domain.files.retention import purge_files
 from service.domain.originals import Originals
@@ -36,6 +38,7 @@ class Purge:
         transactions: Transactions,
         files: Files,
         originals: Originals,
+        batches: BatchRemoval,
         *,
         days: int | None,
         data_dir: Path,
@@ -44,6 +47,7 @@ class Purge:
         self._transactions = transactions
         self._files = files
         self._originals = originals
+        self._batches = batches
         self._days = days
         self._data_dir = data_dir
 
@@ -94,6 +98,8 @@ class Purge:
             delete_scans(self._transactions, self._originals.discard, user_id, before=before)
         if due.files or due.sessions:
             purge_files(self._files, self._transactions, user_id, before)
+        if due.batches:
+            self._batches.purge(user_id, before)
         return due
 
     @contextlib.contextmanager

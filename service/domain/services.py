@@ -15,6 +15,8 @@ from sqlalchemy.engine import make_url
 
 from service.config.settings import Config
 from service.domain import blocks
+from service.domain.batches import figures as batch_figures
+from service.domain.batches.figures import QueueFigures
 from service.domain.document_services import DocumentServices
 from service.domain.egress.recorder import delete_old
 from service.domain.health_report import Probes, Report
@@ -138,6 +140,10 @@ class Services(DocumentServices):
                 "unfinished uploads": self.files.remove_leftovers,
                 "originals of deleted accounts": self.originals.finish_removals,
                 "unfinished originals": self.originals.remove_leftovers,
+                "batches of deleted accounts": self.batch_bytes.finish_removals,
+                "unfinished batches": self.batch_intake.remove_abandoned,
+                "documents of ended batches": self.batch_bytes.remove_unneeded,
+                "unfinished documents of batches": self.batch_bytes.remove_leftovers,
             },
             every_s=3600,
         )
@@ -165,6 +171,15 @@ class Services(DocumentServices):
         return tuple(PeriodicTasks("webhooks", tasks, every_s=every_s) for _ in range(2))
 
     @cached_property
+    def batch_figures(self) -> QueueFigures:
+        return QueueFigures(self.transactions)
+
+    @cached_property
+    def batch_counting(self) -> PeriodicTasks:
+        tasks = {"queue": self.batch_figures.refresh}
+        return PeriodicTasks("batch-figures", tasks, every_s=batch_figures.EVERY_S)
+
+    @cached_property
     def schedules(self) -> tuple[PeriodicTasks, ...]:
         """Everything that runs at intervals, in threads of its own."""
         return (
@@ -173,6 +188,7 @@ class Services(DocumentServices):
             self.audit_sealing,
             self.block_refreshing,
             *self.webhook_sending,
+            self.batch_counting,
         )
 
     @cached_property
@@ -185,6 +201,8 @@ class Services(DocumentServices):
         metrics.ready.set_function(lambda: float(not readiness.report().faults))
         metrics.database_age.set_function(lambda: readiness.report().age_s)
         metrics.models.set_function(self._models_in_use)
+        metrics.batch_items.set_function(self.batch_figures.items)
+        metrics.batch_age.set_function(self.batch_figures.oldest_waiting_s)
         metrics.drift.set_function(lambda: self._drift("psi"))
         metrics.drift_by_chance.set_function(lambda: self._drift("chance"))
 

@@ -23,6 +23,7 @@ from db.queries.documents import list_piece_starts, list_text
 from db.queries.user_data import Row, Rows
 from service.domain import report_logs
 from service.domain.audit import Action, Actor, event, record
+from service.domain.batch_bytes import BatchBytes
 from service.domain.files.file_store import BLOCK_BYTES
 from service.domain.files.files import Files
 from service.domain.files.user_stores import UserStores
@@ -50,6 +51,8 @@ files.jsonl           the files in them; files/<id> has the bytes of each
 documents.jsonl       scanned documents; documents/<id>.txt has the text, documents/<id>-original the
                       uploaded file, as far as they are stored
 scans.jsonl           scans, each with its findings
+batches.jsonl         batches of documents
+batch_items.jsonl     the documents in them; batches/<id> has the bytes of each that waits or failed
 feedback.jsonl        verdicts, reports of missed risks and comments that the account gave
 webhooks.jsonl        addresses that get events; never their secrets
 teams.jsonl           teams of which the account is a member
@@ -67,9 +70,15 @@ class UserData:
     """Exports the data of users."""
 
     def __init__(
-        self, transactions: Transactions, files: Files, originals: Originals, logs: ReportLogs
+        self,
+        transactions: Transactions,
+        files: Files,
+        originals: Originals,
+        batch_bytes: BatchBytes,
+        logs: ReportLogs,
     ) -> None:
         self._transactions = transactions
+        self._batch_bytes = batch_bytes
         self._files = files
         self._originals = originals
         self._logs = logs
@@ -127,6 +136,11 @@ class UserData:
         for row in self._rows(queries.FILES, user_id):
             name = f"files/{row['id']}{_extension(row['name'])}"
             yield name, _stored(self._files, user_id, row["sha256"])
+        yield "batch_items.jsonl", lines(self._pages(queries.BATCH_ITEMS, user_id))
+        for row in self._rows(queries.BATCH_ITEMS, user_id):
+            if row["sha256"]:
+                name = f"batches/{row['id']}{_extension(row['name'])}"
+                yield name, _stored(self._batch_bytes, user_id, row["sha256"])
         yield "documents.jsonl", lines(self._pages(queries.DOCUMENTS, user_id))
         for row in self._rows(queries.DOCUMENTS, user_id):
             yield from self._document(user_id, row)

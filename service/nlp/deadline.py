@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 
 from service.errors import AnalyzerTimeout
 
 RAISE_THE_LIMIT = (
-    "ask the operator to raise AI_TIMEOUT_S and the time-out of the proxy in front together"
+    "send it to POST /api/scan with the header `Prefer: respond-async`, or ask the operator to raise "
+    "AI_TIMEOUT_S and the time-out of the proxy in front together"
 )
 """Remedy for HTTP callers who need more time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A point on the monotonic clock, in seconds. `remedy` tells the caller how to get more time."""
+    """A point on the monotonic clock, in seconds. `remedy` tells the caller how to get more time.
+
+    It passes early if `ended` is set, since nobody wants the result any more. A scan for which nobody waits
+    `is_background`: it leaves the model to the others.
+    """
 
     at_s: float
     budget_s: float
     remedy: str = RAISE_THE_LIMIT
+    is_background: bool = False
+    ended: threading.Event | None = None
 
     @classmethod
     def after(cls, budget_s: float, *, remedy: str = RAISE_THE_LIMIT) -> Deadline:
         """Return the deadline `budget_s` seconds from now."""
         return cls(time.monotonic() + budget_s, budget_s, remedy)
 
+    @classmethod
+    def in_background(
+        cls, budget_s: float, *, remedy: str, ended: threading.Event | None = None
+    ) -> Deadline:
+        """Return the deadline of a scan for which nobody waits."""
+        at_s = time.monotonic() + budget_s
+        return cls(at_s, budget_s, remedy, is_background=True, ended=ended)
+
     def remaining_s(self) -> float:
         """Return the seconds left, at least zero."""
+        if self.ended is not None and self.ended.is_set():
+            return 0.0
         return max(0.0, self.at_s - time.monotonic())
 
     def check(self) -> None:

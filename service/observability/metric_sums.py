@@ -30,6 +30,8 @@ RULES: Mapping[str, Rule] = {
     "riskscan_http_requests_waiting": "sum",
     "riskscan_queue_tokens": "sum",
     "riskscan_queue_requests": "sum",
+    "riskscan_batch_items": "max",
+    "riskscan_batch_oldest_waiting_seconds": "max",
     "riskscan_circuit_open": "max",
     "riskscan_build": "max",
     "riskscan_model_info": "max",

@@ -52,6 +52,7 @@ class Metrics(Observer):
         self._add_http()
         self._add_scans()
         self._add_queue()
+        self._add_batches()
         self._add_inference()
         self._add_models()
         self._add_shadow_and_drift()
@@ -190,6 +191,15 @@ class Metrics(Observer):
             "riskscan_queue_rejected_total",
             "Analyses rejected or dropped before they ran, by reason.",
             reason=[*get_args(Rejection), UNMATCHED],
+        )
+
+    def _add_batches(self) -> None:
+        self.batch_items = self._labelled_gauge(
+            "riskscan_batch_items", "Documents of batches in the database, by state.", "state"
+        )
+        self.batch_age = self._gauge(
+            "riskscan_batch_oldest_waiting_seconds",
+            "Time since the oldest batch was sent that still has a waiting document.",
         )
 
     def _add_inference(self) -> None:

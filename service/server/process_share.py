@@ -19,6 +19,7 @@ def share_of_process(config: Config, index: int, *, n_cpus: int | None = None) -
     n_passes = config.inference_threads or n_cpus or cpu_quota()
     shares = {name: max(1, share(getattr(config, name), n, index)) for name in _AT_LEAST_1}
     shares["inference_threads"] = max(1, share(n_passes, n, index))
+    shares["batch_workers"] = share(config.batch_workers, n, index)
     shares["cache_sentences"] = share(config.cache_sentences, n, index)
     return config.model_copy(update=shares)
 

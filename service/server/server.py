@@ -11,7 +11,12 @@ from types import FrameType
 
 from apiflask import APIFlask
 
-from service.api.http.limits import body_too_large, max_body_bytes, max_upload_body_bytes
+from service.api.http.limits import (
+    body_too_large,
+    max_batch_body_bytes,
+    max_body_bytes,
+    max_upload_body_bytes,
+)
 from service.config.settings import Config
 from service.domain.files.files import FOLDER
 from service.domain.services import Services
@@ -160,7 +165,7 @@ def _connection_policy(services: Services) -> ConnectionPolicy:
 
 
 def _spool_policy(config: Config) -> SpoolPolicy:
-    max_bytes = max_upload_body_bytes(config)
+    max_bytes = max(max_upload_body_bytes(config), max_batch_body_bytes(config))
     return SpoolPolicy(
         config.data_dir / FOLDER,
         max_body_bytes=max_bytes,

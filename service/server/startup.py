@@ -17,6 +17,7 @@ from service.config.settings import Config
 from service.domain.database_upgrade import upgrade_database
 from service.domain.services import Services, build_services
 from service.errors import DatabaseUnavailable, RiskscanError
+from service.jobs.jobs import Jobs
 from service.observability import logging as logs
 from service.server.banner import print_banner
 from service.server.process_messages import Channel
@@ -41,7 +42,8 @@ def serve(config: Config) -> None:
     with build_services(config) as services, _opened(services) as app:
         services.start()
         server = open_server(app, services)
-        _run(server, before=lambda: print_banner(config, server.port))
+        with Jobs(services):
+            _run(server, before=lambda: print_banner(config, server.port))
 
 
 def serve_supervised(config: Config, index: int, channel: int, counts: int, *sockets: int) -> None:
@@ -68,6 +70,7 @@ def serve_supervised(config: Config, index: int, channel: int, counts: int, *soc
         accept = SharedAccept(shared_counts, index, is_draining=services.draining.is_set)
         server = open_shared_server(app, services, shared=SharedPort(listening, accept))
         server.report_to(SupervisorReporter(services, link))
+        stack.enter_context(Jobs(services))
         _run(server)
 
 

@@ -14,6 +14,7 @@ from db import migrate
 from service.app import create_app
 from service.config.settings import load
 from service.domain.services import Services, build_services
+from service.jobs.jobs import Jobs
 from service.nlp.analyzers.factory import open_analyzers
 from service.server.server import open_server
 from tests.fakes.chat_server import ChatServer
@@ -66,11 +67,16 @@ class LiveService:
     ops_url: str | None = None
 
 
-def serve(services):
-    """Upgrade the database, start the services and serve them on a free port."""
+def serve(services, stack=None):
+    """Upgrade the database, start the services and serve them on a free port.
+
+    Their jobs run until `stack` closes; without one, none run.
+    """
     services.open()
     migrate.upgrade(services.config.database_url)
     services.start()
+    if stack is not None:
+        stack.enter_context(Jobs(services))
     app = create_app(services)
     server = open_server(app, services)
     threading.Thread(target=server.serve, daemon=True).start()
@@ -101,7 +107,7 @@ def start_service(analyzers, templates, tmp_path_factory):
         has_own = config.llm_base_url or config.ai_service_url or "MODEL_DIR" in settings
         services = build_services(config, analyzers=None if has_own else analyzers)
         stack.callback(services.close)
-        return serve(services)
+        return serve(services, stack)
 
     with stack:
         yield start

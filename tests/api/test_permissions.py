@@ -80,7 +80,14 @@ TEAM = "/api/v1/teams/<uuid:team_id>"
 WEBHOOK = "/api/v1/webhooks/<uuid:webhook_id>"
 HOOK = {"name": "ci", "url": "https://ci.invalid/"}
 VERDICT = f"{SCAN}/findings/<int:n>/feedback"
+BATCH = "/api/v1/batches/<uuid:batch_id>"
 TABLE = {
+    ("GET", "/api/v1/batches"): replace(ACCOUNTS, scope="read"),
+    ("POST", "/api/v1/batches"): replace(ACCOUNTS, scope="scan", files=FORM),
+    ("GET", BATCH): READERS,
+    ("GET", f"{BATCH}/items"): READERS,
+    ("POST", f"{BATCH}/retry"): replace(OWNER, scope="scan"),
+    ("DELETE", BATCH): replace(OWNER, scope="delete"),
     ("GET", "/"): ANYONE,
     ("GET", "/static/<path:asset>"): ANYONE,
     ("GET", "/login"): ANYONE,
@@ -277,7 +284,9 @@ def add_places(accounts):
     key = owner.http.post("/api/v1/auth/keys", json={"name": "ci", "scopes": ["scan"]}).json()
     hook = owner.http.post("/api/v1/webhooks", json=HOOK).raise_for_status().json()["id"]
     sent = owner.http.post(f"/api/v1/webhooks/{hook}/test").raise_for_status().json()["id"]
+    batch = owner.http.post("/api/v1/batches", files=FORM).json()["id"]
     return {
+        "<uuid:batch_id>": batch,
         "<uuid:webhook_id>": hook,
         "<uuid:delivery_id>": sent,
         "<uuid:key_id>": key["id"],

@@ -100,6 +100,7 @@ def test_each_run_leaves_one_event_with_counts_for_each_user(live, user, admin, 
         "originals": 0,
         "files": 0,
         "sessions": 0,
+        "batches": 0,
     }
     deleted = {"action": "scan.deleted", "user_id": user.id}
     assert admin.http.get("/api/v1/admin/audit-events", params=deleted).json()["items"] == []

@@ -102,7 +102,9 @@ def test_archive_has_no_secret_and_nothing_of_others(filled, new_user, live):
 def test_every_table_about_users_is_exported():
     exported = {rows.table.__table__ for rows in queries.LISTED.values()}
     exported |= {rows.table.__table__ for rows in (queries.ACCOUNT, queries.SETTINGS)}
-    exported |= {rows.table.__table__ for rows in (queries.SESSIONS, queries.FILES)}
+    exported |= {
+        rows.table.__table__ for rows in (queries.SESSIONS, queries.FILES, queries.BATCH_ITEMS)
+    }
     exported |= {rows.table.__table__ for rows in (queries.DOCUMENTS, queries.SCANS)}
     exported |= {class_mapper(table).local_table for table in (TeamMember, LlmUsage)}
     about = {table for table in Base.metadata.tables.values() if "user_id" in table.columns}

@@ -156,14 +156,15 @@ def test_trusted_proxy_is_read_in_its_usual_spelling():
 
 
 def test_database_pool_follows_the_threads_unless_set():
-    assert load({}).database_pool_size == 20
-    assert load({"THREADS": "20"}).database_pool_size == 24
+    assert load({}).database_pool_size == 22
+    assert load({"THREADS": "20"}).database_pool_size == 26
+    assert load({"THREADS": "20", "BATCH_WORKERS": "0"}).database_pool_size == 24
     assert load({"THREADS": "20", "DATABASE_POOL_SIZE": "40"}).database_pool_size == 40
 
 
 def test_database_pool_too_small_for_the_threads_is_refused_with_a_remedy():
     with pytest.raises(
-        ConfigError, match=r"DATABASE_POOL_SIZE \(21\) .* THREADS=20.* Set it to 24"
+        ConfigError, match=r"DATABASE_POOL_SIZE \(21\) .* THREADS=20.* Set it to 26"
     ):
         load({"THREADS": "20", "DATABASE_POOL_SIZE": "21"})
 

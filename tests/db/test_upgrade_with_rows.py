@@ -60,7 +60,14 @@ _DELIVERY = {
     "n_attempts": 1,
 }
 _DELIVERY |= {"state": "waiting", "next_attempt_at": CREATED_AT, "created_at": CREATED_AT}
+_BATCH = {"id": SCAN, "user_id": USER, "name": "Verträge", "state": "running", "force_llm": False}
+_BATCH |= dict.fromkeys(("n_waiting", "n_running", "n_done", "n_failed", "n_cancelled"), 1)
+_BATCH |= dict.fromkeys(("created_at", "ready_at", "served_at"), CREATED_AT)
+_ITEM = {"id": SCAN, "batch_id": SCAN, "user_id": USER, "position": 1, "state": "waiting"}
+_ITEM |= {"media_type": "text/plain", "size_bytes": 2**40, "attempts": 0, "lease_until": CREATED_AT}
 LATER_ROWS = [
+    ("batches", [_BATCH]),
+    ("batch_items", [_ITEM, {**_ITEM, "id": KEYED, "position": 2, "name": "é", "scan_id": SCAN}]),
     ("report_logs", [{**_REPORT, "n_rows": 2**40, "size_bytes": 2**50, "outcome": "finished"}]),
     ("transaction_markers", [{"id": SCAN, "created_at": CREATED_AT}]),
     ("audit_seals", [_SEAL]),

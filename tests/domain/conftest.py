@@ -13,6 +13,8 @@ from db.queries import deployments, users
 from db.queries.audit import list_events
 from db.tables import DeploymentKind, Role
 from service.config.settings import load
+from service.domain.batch_bytes import BatchBytes
+from service.domain.batch_removal import BatchRemoval
 from service.domain.originals import Originals
 from service.domain.reviews.reviews import Reviews
 from service.domain.scans.scans import Scans
@@ -125,6 +127,16 @@ def reported():
 @pytest.fixture
 def originals(transactions, tmp_path):
     return Originals(transactions, tmp_path / "originals", quota_bytes=1_000)
+
+
+@pytest.fixture
+def batch_bytes(transactions, tmp_path):
+    return BatchBytes(transactions, tmp_path / "batches")
+
+
+@pytest.fixture
+def batch_removal(transactions, batch_bytes):
+    return BatchRemoval(transactions, batch_bytes)
 
 
 @pytest.fixture

@@ -52,8 +52,8 @@ def files(transactions, folder):
 
 
 @pytest.fixture
-def deletion(transactions, files, originals):
-    return AccountDeletion(transactions, files, originals)
+def deletion(transactions, files, originals, batch_bytes, batch_removal):
+    return AccountDeletion(transactions, files, originals, batch_bytes, batch_removal)
 
 
 def test_deletion_removes_originals(deletion, scans, user, tmp_path):

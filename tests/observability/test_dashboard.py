@@ -58,6 +58,7 @@ def labels_by_series():
     metrics.models.set_function(lambda: {("serving", "riskscan-minilm", "1.0.0"): 1.0})
     for gauge in (metrics.drift, metrics.drift_by_chance):
         gauge.set_function(lambda: {("score",): 0.1})
+    metrics.batch_items.set_function(lambda: {("waiting",): 1.0})
     registries = (metrics.registry, supervisor_metrics().registry)
     families = (family for registry in registries for family in registry.collect())
     samples = (sample for family in families for sample in family.samples)

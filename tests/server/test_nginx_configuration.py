@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from service.api.http.limits import is_upload, max_body_bytes, max_upload_body_bytes
+from service.api.http.limits import (
+    is_upload,
+    max_batch_body_bytes,
+    max_body_bytes,
+    max_upload_body_bytes,
+)
 from service.config.settings import load
 from service.errors import PROBLEM_TYPES
 from service.server.admission import WAITING_PER_THREAD
@@ -40,11 +45,16 @@ def test_body_limit_equals_the_services():
 
 
 def test_upload_limit_and_paths_equal_the_services():
-    [(pattern, limit)] = re.findall(r"location ~ (\S+) \{\s+client_max_body_size (\d+);", TEXT)
-    assert int(limit) == max_upload_body_bytes(load({}))
+    locations = re.findall(r"location ~ (\S+) \{\s+client_max_body_size (\d+);", TEXT)
+    config, limits = load({}), [int(limit) for _, limit in locations]
+    assert limits == [max_upload_body_bytes(config), max_batch_body_bytes(config)]
+    pattern = "|".join(pattern for pattern, _ in locations)
     for path in (
         "/api/sessions/x/files",
         "/api/v1/sessions/x/files",
+        "/api/batches",
+        "/api/v1/batches",
+        "/api/v1/batches/x/retry",
         "/api/v1/sessions",
         "/api/scan",
     ):

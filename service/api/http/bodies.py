@@ -2,8 +2,9 @@
 
 A view declares its body with `input(Schema, location=...)`; APIFlask derives the OpenAPI document from that.
 "json_or_form" reads all three kinds. "json" reads only JSON, since forms cannot express lists unambiguously.
-"form_and_files" reads JSON, alone or with a file. "files" reads a form with one file, as a stream.
-APIFlask has one parser per process, so `register` replaces these four loaders of that parser; it may be
+"form_and_files" reads JSON, alone or with a file. "files" reads a form with one file, as a stream, "form" one
+with fields and many files, or JSON.
+APIFlask has one parser per process, so `register` replaces these five loaders of that parser; it may be
 called again.
 """
 
@@ -23,7 +24,13 @@ from marshmallow import Schema
 from werkzeug.datastructures import FileStorage
 
 from service.api.http.json_bounds import check_json
-from service.api.http.limits import MAX_FORM_FIELDS, max_body_bytes, max_upload_body_bytes
+from service.api.http.limits import (
+    MAX_FORM_FIELDS,
+    max_batch_body_bytes,
+    max_body_bytes,
+    max_upload_body_bytes,
+)
+from service.api.http.streamed_form import read_form
 from service.api.http.streamed_upload import read_file_part
 from service.config.settings import Config
 from service.errors import Fault, InvalidRequest, UnsupportedMediaType
@@ -63,6 +70,9 @@ def register(app: APIFlask, config: Config) -> None:
     parser.location_loader("form_and_files")(read_report)
     parser.location_loader("files")(
         partial(read_upload, max_body_bytes=max_upload_body_bytes(config))
+    )
+    parser.location_loader("form")(
+        partial(read_documents, max_body_bytes=max_batch_body_bytes(config))
     )
 
 
@@ -120,6 +130,19 @@ def read_upload(request: Request, _schema: Schema, *, max_body_bytes: int) -> An
         raise UnsupportedMediaType("Send the file as multipart/form-data.")
     request.max_content_length = max_body_bytes
     return read_file_part(request)
+
+
+def read_documents(request: Request, schema: Schema, *, max_body_bytes: int) -> Any:  # noqa: ANN401 - as above
+    """Return the fields of a JSON body, or of a form: the fields before its files, and all its files.
+
+    The files are FormFiles under the name of the first one's part. Raises as `read_body` does.
+    """
+    if request.mimetype != "multipart/form-data":
+        return read_json(request, schema)
+    _reject_encoded(request)
+    request.max_content_length = max_body_bytes
+    fields, files, part = read_form(request)
+    return {**fields, part: files} if files else fields
 
 
 def _is_missing(request: Request) -> bool:

@@ -95,7 +95,7 @@ def _faults(messages: Any, path: str = "") -> Iterator[Fault]:  # noqa: ANN401 -
 
 
 def _child_path(path: str, key: str) -> str:
-    if key in {"json", "json_or_form", "form_and_files", "query", "headers", "_schema"}:
+    if key in {"json", "json_or_form", "form_and_files", "form", "query", "headers", "_schema"}:
         return path
     return f"{path}.{key}"
 

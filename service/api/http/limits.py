@@ -24,11 +24,13 @@ for each category, and companies have taxonomies with hundreds."""
 MAX_JSON_ITEMS = 1_000
 MAX_JSON_DEPTH = 8
 MAX_JSON_DIGITS = 40
-_UPLOAD_PATH = re.compile(r"/api/(v1/)?sessions/[^/]+/files")
+_UPLOAD_PATH = re.compile(r"/api/(v1/)?(sessions/[^/]+/files|batches)")
+_PART_BYTES = 1_024
+"""The head of one file in a form."""
 
 
 def is_upload(method: str, path: str) -> bool:
-    """Return whether a request uploads a file into a session, so that its body goes to the disk."""
+    """Return whether a request uploads a file into a session, or a batch: its body goes to the disk."""
     return method == "POST" and _UPLOAD_PATH.fullmatch(path) is not None
 
 
@@ -47,11 +49,18 @@ def max_upload_body_bytes(config: Config) -> int:
     return config.max_upload_bytes + _ENVELOPE_BYTES
 
 
+def max_batch_body_bytes(config: Config) -> int:
+    """Return the size of the largest request body that sends a batch."""
+    heads = config.max_batch_files * _PART_BYTES
+    return config.max_batch_bytes + heads + _ENVELOPE_BYTES
+
+
 def body_too_large(config: Config) -> str:
     """Return the message for a body beyond any of these limits; it names the settings."""
     return (
         f"The request is larger than this service accepts: files have at most "
         f"{config.max_file_bytes:,} bytes (MAX_FILE_BYTES), in sessions {config.max_upload_bytes:,} "
-        f"(MAX_UPLOAD_BYTES), texts {config.max_text_chars:,} characters (MAX_TEXT_CHARS), requests about "
-        f"accounts {SMALL_BODY_BYTES:,} bytes, forms {MAX_FORM_FIELDS} fields."
+        f"(MAX_UPLOAD_BYTES), batches {config.max_batch_bytes:,} (MAX_BATCH_BYTES), texts "
+        f"{config.max_text_chars:,} characters (MAX_TEXT_CHARS), requests about accounts "
+        f"{SMALL_BODY_BYTES:,} bytes, forms {MAX_FORM_FIELDS} fields."
     )

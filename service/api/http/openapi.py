@@ -40,6 +40,7 @@ _PASSWORD_FLOW = {
     },
 }
 PATH_PARAMETERS = {
+    "batch_id": "Id of one of the caller's batches: its `id` in the list of batches.",
     "scan_id": "Id of a scan: `scan_id` in the response to POST /api/v1/scan and in the list of scans.",
     "document_id": "Id of a document: its `id` in the list of documents, `document_id` in a scan.",
     "n": "Number of a finding within its scan, from 1: its `id` in the list of findings.",
@@ -168,7 +169,9 @@ def _add_multipart(operation: dict[str, Any], spec: dict[str, Any]) -> None:
     schemas = spec["components"]["schemas"]
     if content.get("multipart/form-data") == _ONE_FILE:
         return
-    if [*content] == ["multipart/form-data"]:
+    if [*content] == ["application/x-www-form-urlencoded"]:
+        operation["requestBody"]["content"] = _json_or_files(content, schemas)
+    elif [*content] == ["multipart/form-data"]:
         operation["requestBody"]["content"] = _json_or_report(content, schemas)
     elif "application/x-www-form-urlencoded" in content:
         body = content["application/json"]
@@ -177,6 +180,20 @@ def _add_multipart(operation: dict[str, Any], spec: dict[str, Any]) -> None:
         operation["requestBody"]["content"] = {
             kind: body if kind == "multipart/form-data" else fields_alone for kind in BODY_TYPES
         }
+
+
+def _json_or_files(content: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return the body of a view that reads a form with fields and files, or JSON that names stored files."""
+    name = content["application/x-www-form-urlencoded"]["schema"]["$ref"].removeprefix(_REF)
+    of_form, of_json = {"file", "archive"}, {"session", "file_ids"}
+    bodies = {"multipart/form-data": of_json, "application/json": of_form}
+    described = {}
+    for (kind, left_out), suffix in zip(bodies.items(), ("Form", "Json"), strict=True):
+        properties = {k: v for k, v in schemas[name]["properties"].items() if k not in left_out}
+        schemas[name + suffix] = {**schemas[name], "properties": properties}
+        described[kind] = {"schema": {"$ref": f"{_REF}{name}{suffix}"}}
+    schemas[f"{name}Json"]["required"] = ["session"]
+    return described
 
 
 def _json_or_report(content: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def read_file_part(request: Request) -> dict[str, FileStorage]:
         InvalidRequest: the form is malformed, or has other parts.
     """
     boundary = request.mimetype_params.get("boundary", "")
-    events = _events(request.stream, boundary)
+    events = form_events(request.stream, boundary)
     first = next(events, None)
     if first is None:
         return {}
@@ -64,7 +64,7 @@ class _FileStream:
         return self._block
 
 
-def _events(stream: IO[bytes], boundary: str) -> Iterator[Event]:
+def form_events(stream: IO[bytes], boundary: str) -> Iterator[Event]:
     """Yield the events of a form, in memory that does not depend on its length."""
     try:
         decoder = MultipartDecoder(boundary.encode("ascii"), _BUFFERED_BYTES)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from typing import Any
 
 from werkzeug.datastructures import FileStorage
 from werkzeug.http import parse_options_header
 
 from service.api.http.authentication import caller_key, current_preferences
+from service.domain.batch_intake import BatchOptions, NewItem
 from service.domain.files.files import Upload
 from service.domain.scans.options import ScanOptions
 from service.errors import Fault, InvalidRequest
@@ -41,6 +43,20 @@ def scan_options(body: dict[str, Any]) -> ScanOptions:
         silent_on=_silent_on(body),
         preferences=current_preferences(),
     )
+
+
+def batch_options(body: dict[str, Any], name: str) -> BatchOptions:
+    """Return how the caller wants the documents of a batch to be scanned."""
+    return BatchOptions(name, body.get("sensitivity"), body.get("force_llm"))
+
+
+def deferred_document(body: dict[str, Any]) -> NewItem:
+    """Return the document of a scan that a worker is to run."""
+    if (file := body.get("file")) is not None:
+        sent = upload(file)
+        return NewItem(sent.name, sent.media_type, sent.stream, body.get("document"))
+    data = body["text"].encode("utf-8", "surrogatepass")
+    return NewItem(None, "text/plain", BytesIO(data), body.get("document"))
 
 
 def attached_document(file: FileStorage | None, text: str | None) -> Submission | None:

@@ -26,7 +26,7 @@ from service.domain.backups.tar_members import BLOCK_BYTES, Member, damaged, mem
 from service.errors import InvalidRequest
 
 _P = TypeVar("_P", bound=BaseModel)
-_FILE = re.compile(r"([fo])/([0-9a-f]{32})/([0-9a-f]{64})")
+_FILE = re.compile(r"([fob])/([0-9a-f]{32})/([0-9a-f]{64})")
 _ROWS = re.compile(r"tables/([a-z][a-z0-9_]{0,62})/([0-9]{6,9})\.jsonl")
 _MAX_PART_BYTES = 64 << 20
 _MAX_CHUNK_BYTES = 256 << 20
@@ -119,7 +119,7 @@ class Archive:
         with self._path.open("rb") as stream:
             parts = members(stream)
             header, sha256 = _header(next(parts, None))
-            sums, files, changed = Sums(), {"f": FileSum(), "o": FileSum()}, set()
+            sums, files, changed = Sums(), {"f": FileSum(), "o": FileSum(), "b": FileSum()}, set()
             for member in parts:
                 if member.name == MANIFEST:
                     manifest = _parse(Manifest, member.whole(_MAX_PART_BYTES))
@@ -195,8 +195,9 @@ def _require_agreement(
 ) -> None:
     if sha256 != manifest.header_sha256 or header.tables.keys() != manifest.tables.keys():
         raise damaged("its header differs from its manifest")
-    found = {kind: (s.n, s.size_bytes) for kind, s in files.items()}
-    if found != {str(kind): (s.n, s.size_bytes) for kind, s in manifest.files.items()}:
+    # Archives of earlier versions have fewer kinds.
+    found = {kind: (s.n, s.size_bytes) for kind, s in files.items() if s.n}
+    if found != {str(kind): (s.n, s.size_bytes) for kind, s in manifest.files.items() if s.n}:
         raise damaged("files are missing")
     if changed != manifest.damaged:
         raise damaged("a file differs from its SHA-256")

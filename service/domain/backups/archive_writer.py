@@ -30,7 +30,7 @@ class ArchiveWriter:
         self._header = header
         self._members = MemberWriter(stream, time_s=header.created_at.timestamp())
         self._tables: dict[str, TableSum] = {}
-        self._files: dict[Kind, FileSum] = {"f": FileSum(), "o": FileSum()}
+        self._files: dict[Kind, FileSum] = {"f": FileSum(), "o": FileSum(), "b": FileSum()}
         self._damaged: set[str] = set()
         self._members.add_bytes(HEADER, _json(header))
 

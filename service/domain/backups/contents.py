@@ -3,6 +3,7 @@
     header.json                      versions, time, tables with their columns
     f/<user>/<sha256>                files of work sessions
     o/<user>/<sha256>                originals of documents
+    b/<user>/<sha256>                documents of batches that wait or failed
     tables/<name>/<number>.jsonl     rows, one JSON array a line, in the order of the header's columns
     manifest.json                    digests and numbers of all before; without it the archive is cut off
 
@@ -21,8 +22,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from db.portable_rows import Kind as ColumnKind
 
 FORMAT = 1
-Kind = Literal["f", "o"]
-"""Files of work sessions, or originals of documents."""
+Kind = Literal["f", "o", "b"]
+"""Files of work sessions, originals of documents, or documents of batches."""
 HEADER, MANIFEST = "header.json", "manifest.json"
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

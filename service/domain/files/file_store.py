@@ -61,7 +61,7 @@ class Incoming:
 
     def keep(self) -> StoredFile:
         """Store the bytes, unless the store has them already; call it once."""
-        with _storage_errors():
+        with storage_errors():
             if _is_regular(self._target):
                 return self.stored
             self._target.parent.mkdir(mode=0o700, exist_ok=True)
@@ -94,7 +94,7 @@ class FileStore:
         An error of `stream.read` passes through, and nothing is stored.
         """
         path = self._folder / "incoming" / secrets.token_hex(16)
-        with self.lock(), _storage_errors():  # else `leftovers` could see the file before its lock
+        with self.lock(), storage_errors():  # else `leftovers` could see the file before its lock
             path.parent.mkdir(mode=0o700, exist_ok=True)
             flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
             file = os.fdopen(os.open(path, flags, 0o600), "wb")
@@ -112,7 +112,7 @@ class FileStore:
         Raises:
             StorageUnavailable: also if the bytes are missing.
         """
-        with _storage_errors():
+        with storage_errors():
             try:
                 descriptor = os.open(self._path(sha256), os.O_RDONLY | _NO_LINK)
             except FileNotFoundError as error:
@@ -121,7 +121,7 @@ class FileStore:
 
     def delete(self, sha256: str) -> bool:
         """Remove the bytes; return whether there were any."""
-        with _storage_errors():
+        with storage_errors():
             try:
                 self._path(sha256).unlink()
             except FileNotFoundError:
@@ -130,12 +130,12 @@ class FileStore:
 
     def has(self, sha256: str) -> bool:
         """Return whether the bytes are stored."""
-        with _storage_errors():
+        with storage_errors():
             return _is_regular(self._path(sha256))
 
     def sizes(self) -> Iterator[StoredFile]:
         """Yield hash and size of all stored bytes, by name only: `digest` reads them."""
-        with _storage_errors():
+        with storage_errors():
             for path in sorted(self._folder.glob("[0-9a-f][0-9a-f]/*")):
                 with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
                     if _SHA256.fullmatch(path.name):
@@ -144,7 +144,7 @@ class FileStore:
     def digest(self, sha256: str) -> StoredFile:
         """Return hash and size of the bytes that are stored under `sha256`; they differ if it is damaged."""
         digest, size_bytes = hashlib.sha256(), 0
-        with self.open(sha256) as file, _storage_errors():
+        with self.open(sha256) as file, storage_errors():
             while block := file.read(BLOCK_BYTES):
                 digest.update(block)
                 size_bytes += len(block)
@@ -152,7 +152,7 @@ class FileStore:
 
     def has_incoming(self) -> bool:
         """Return whether there are temporary files, of writes in progress or left over."""
-        with _storage_errors():
+        with storage_errors():
             return any(self._folder.glob("incoming/*"))
 
     def leftovers(self) -> list[str]:
@@ -160,29 +160,29 @@ class FileStore:
 
         The caller holds `lock`.
         """
-        with _storage_errors():
+        with storage_errors():
             paths = sorted(self._folder.glob("incoming/*"))
             return [path.name for path in paths if not _is_locked(path)]
 
     def remove_leftover(self, name: str) -> None:
         """Remove a temporary file that `leftovers` listed."""
-        with _storage_errors():
+        with storage_errors():
             (self._folder / "incoming" / name).unlink(missing_ok=True)
 
     def mark_for_removal(self) -> None:
         """Note on the disk that the whole store is to be removed. The caller holds `lock`."""
-        with _storage_errors():
+        with storage_errors():
             (self._folder / _REMOVAL).touch(mode=0o600)
             _sync_folder(self._folder)
 
     def is_marked(self) -> bool:
         """Return whether the store is to be removed."""
-        with _storage_errors():
+        with storage_errors():
             return _is_regular(self._folder / _REMOVAL)
 
     def unmark(self) -> None:
         """Take back `mark_for_removal`. The caller holds `lock`."""
-        with _storage_errors():
+        with storage_errors():
             (self._folder / _REMOVAL).unlink(missing_ok=True)
 
     def remove(self) -> bool:
@@ -194,7 +194,7 @@ class FileStore:
             self.remove_leftover(name)
         for stored in self.sizes():
             self.delete(stored.sha256)
-        with _storage_errors():
+        with storage_errors():
             folders = [path for path in self._folder.iterdir() if path.is_dir()]
             emptied = [_remove_empty(path) for path in folders]
             if not all(emptied):
@@ -217,7 +217,7 @@ class FileStore:
         """Return the locked file; closing it releases the lock."""
         path = self._folder / _LOCK
         while True:
-            with _storage_errors():
+            with storage_errors():
                 if not self._folder.exists():
                     self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                     _sync_folder(self._folder.parent)
@@ -242,9 +242,9 @@ def _copy(source: Readable, target: BinaryIO) -> StoredFile:
     while block := source.read(BLOCK_BYTES):
         digest.update(block)
         size_bytes += len(block)
-        with _storage_errors():
+        with storage_errors():
             target.write(block)
-    with _storage_errors():
+    with storage_errors():
         target.flush()
         os.fsync(target.fileno())
     return StoredFile(digest.hexdigest(), size_bytes)
@@ -298,7 +298,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _storage_errors() -> Iterator[None]:
+def storage_errors() -> Iterator[None]:
     """Map the system's refusals to StorageUnavailable."""
     try:
         yield

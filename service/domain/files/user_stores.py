@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 from uuid import UUID
 
 from db.queries.users import has_user
-from service.domain.files.file_store import FileStore, Incoming
+from service.domain.files.file_store import FileStore, Incoming, storage_errors
 from service.domain.files.user_folders import user_folder, users_with_folder
 from service.domain.transactions import Transactions
 from service.errors import DatabaseUnavailable, TooLarge
@@ -24,6 +26,15 @@ class UserStores:
     def store(self, user_id: UUID) -> FileStore:
         """Return the store of one user's bytes."""
         return FileStore(user_folder(self._folder, user_id))
+
+    @contextlib.contextmanager
+    def temporary_file(self) -> Iterator[IO[bytes]]:
+        """Yield a file without a name, which the system removes with the block or the process."""
+        with storage_errors():
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed below
+        with file:
+            yield file
 
     def remove_user(self, user_id: UUID, delete_rows: Callable[[], object]) -> None:
         """Call `delete_rows`, which deletes the account, then remove its bytes.

@@ -32,8 +32,15 @@ class ScanOptions:
 
     def file_submission(self, file: tables.File, data: bytes) -> Submission:
         """Return the submission of a stored file with its bytes."""
-        content = {"data": data, "filename": file.name, "media_type": file.media_type}
-        return self._submission(content)
+        return self.bytes_submission(data, name=file.name, media_type=file.media_type)
+
+    def bytes_submission(self, data: bytes, *, name: str, media_type: str) -> Submission:
+        """Return the submission of a file's bytes."""
+        return self._submission({"data": data, "filename": name, "media_type": media_type})
+
+    def text_submission(self, text: str) -> Submission:
+        """Return the submission of a pasted text."""
+        return self._submission({"text": text})
 
     def fingerprint(self, document_id: UUID) -> str:
         """Return a SHA-256 (hex) over what the request says, to detect a repeated one."""

@@ -58,6 +58,10 @@ class KeepOriginal(Protocol):
     def __call__(self, user_id: UUID, data: bytes, /) -> AbstractContextManager[None]: ...
 
 
+Also = Callable[[Session, tables.Scan], None]
+"""Writes more in the transaction that stores a scan; if it raises, nothing is stored."""
+
+
 class ReportScan(Protocol):
     """Reports a scan once it is stored."""
 
@@ -123,11 +127,13 @@ class Scans:
         version_of: UUID | None = None,
         deadline: Deadline | None = None,
         preferences: Preferences = _NO_PREFERENCES,
+        also: Also | None = None,
     ) -> StoredScan:
         """Scan a document and store document, scan, findings and audit event in one transaction.
 
         If this user has already used the idempotency `key`, return the stored scan. The document is the next
-        version of `version_of`, if given. The scan ends by `deadline`, by default AI_TIMEOUT_S from now.
+        version of `version_of`, if given. The scan ends by `deadline`, by default AI_TIMEOUT_S from now. The
+        transaction runs `also` last.
 
         Raises:
             NotFound: the user has no document `version_of`.
@@ -135,7 +141,7 @@ class Scans:
             Conflict: the key was used with other content, or the document is a version of a third one.
             Unauthenticated: the account was deleted meanwhile.
             DatabaseUnavailable: see Transactions.run.
-            The errors of ScanPipeline.scan.
+            The errors of ScanPipeline.scan, and whatever `also` raises.
         """
         began_s = time.monotonic()
         request = self._request(key, lambda: f"{submission.fingerprint()} {version_of or ''}")
@@ -150,6 +156,7 @@ class Scans:
         if preferences.store_original and policy.stored == StoredText.FULL:
             new = with_original(new, submission.data)
         work = store if version_of is None else partial(store_version, version_of=version_of)
+        work = work if also is None else partial(_store_with, work, also)
         return self._stored(work, new, result, began_s=began_s)
 
     def scan_again(
@@ -240,6 +247,14 @@ class Scans:
         if earlier is not None and earlier.scan.request_sha256 not in {None, request.sha256}:
             raise Conflict("This Idempotency-Key was used with other content; send a new key.")
         return earlier
+
+
+def _store_with(
+    work: Callable[[Session, NewScan], tables.Scan], also: Also, session: Session, new: NewScan
+) -> tables.Scan:
+    scan = work(session, new)
+    also(session, scan)
+    return scan
 
 
 def get_scan(session: Session, reach: Reach, scan_id: UUID, *, taxonomy: Taxonomy) -> StoredScan:

@@ -48,6 +48,11 @@ class AnalyzerPool:
         """The taxonomy of the current default analyzer."""
         return self.default.taxonomy
 
+    def require_llm(self) -> None:
+        """Raise NotConfigured if no LLM is configured."""
+        with self._lock:
+            self._entry(force_llm=True)
+
     @contextlib.contextmanager
     def lend(self, *, force_llm: bool = False) -> Iterator[Analyzer]:
         """Yield the analyzer for one request; it stays open until the block ends.

@@ -52,6 +52,8 @@ class Request:
     """Tokens of the windows whose outputs are missing, with the special tokens."""
     virtual_time: float = 0.0
     """Tokens served to this request, counted from the virtual time at its arrival (fair queueing)."""
+    weight: int = 1
+    """Virtual time of a token: a background request of weight 8 gets an eighth of a caller's share."""
     arrived_s: float = field(default_factory=time.monotonic)
     has_begun: bool = False
     error: RiskscanError | None = None

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 MAX_QUEUED_TOKENS = 8_000_000
 """About sixteen documents of 2 MB. A queued token takes about eight bytes."""
 
+BACKGROUND_WEIGHT = 8
+"""A caller who waits gets so many times the tokens of a background scan beside it."""
 _PACE_DECAY = 0.9
 """Weight of the old pace in the moving average after each forward pass."""
 
@@ -109,6 +111,8 @@ class InferenceScheduler:
         if not sentences:
             return outputs
         request = Request(deadline, outputs, self._n_types, leave_below)
+        if deadline is not None and deadline.is_background:
+            request.weight = BACKGROUND_WEIGHT
         for row, windows in enumerate(self._tokenize(sentences)):
             request.add_sentence(row, windows)
         request.windows.sort(key=lambda w: len(w.ids))
@@ -169,8 +173,11 @@ class InferenceScheduler:
             raise Overloaded("Too much text is queued already. Try again in a few seconds.")
         if self._pace_tokens_s is None or request.deadline is None:
             return
-        # Fair queueing serves each other request at most as many tokens as this one meanwhile.
-        n_ahead = sum(min(r.n_tokens, request.n_tokens) for r in self._in_flight.values())
+        # Fair queueing serves each other request at most as many tokens as this one meanwhile, by weight.
+        n_ahead = sum(
+            min(r.n_tokens, request.n_tokens * request.weight // r.weight)
+            for r in self._in_flight.values()
+        )
         needed_s = (n_ahead + request.n_tokens) / self._pace_tokens_s
         if n_ahead and needed_s > request.deadline.remaining_s():
             self._observer.rejected("overloaded")
@@ -218,7 +225,8 @@ class InferenceScheduler:
     def _take_batch(self) -> list[Window]:
         """Take the longest windows of the least served request, then similar ones of the others.
 
-        A window joins only if padding it costs less than another forward pass.
+        A window joins only if padding it costs less than another forward pass. Background windows do not
+        join the pass of a caller who waits, which would take longer.
         """
         by_service = sorted(self._queue, key=lambda r: r.virtual_time)
         self._virtual_time = by_service[0].virtual_time
@@ -227,12 +235,14 @@ class InferenceScheduler:
         padding = self._limits.overhead_tokens
         batch: list[Window] = []
         for request in by_service:
+            if request.weight > by_service[0].weight:
+                continue
             windows = request.take(n_rows - len(batch), longest, padding)
             if windows and not request.has_begun:
                 request.has_begun = True
                 self._observer.waited(time.monotonic() - request.arrived_s)
             padding -= sum(longest - len(w.ids) for w in windows)
-            request.virtual_time += longest * len(windows)
+            request.virtual_time += longest * len(windows) * request.weight
             batch += windows
             if len(batch) == n_rows:
                 break

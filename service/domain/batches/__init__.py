@@ -1,0 +1,1 @@
+"""Batches: documents that workers scan in the background."""

@@ -1,0 +1,120 @@
+"""The broker, by Celery: its messages say that items wait, and nothing else. The database has the items.
+
+A lost message delays items for RESEND_EVERY_S, a doubled one costs a query. So nothing depends on the broker
+being there, and it stores no results.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from celery import Celery
+from celery.signals import worker_shutting_down
+from kombu.exceptions import OperationalError
+
+if TYPE_CHECKING:
+    from service.jobs.batch_workers import BatchWorkers
+
+QUEUE = "riskscan.batches"
+TASK = "riskscan.run_items"
+MAX_MESSAGES = 16
+"""Messages for one announcement; each wakes one thread of a worker."""
+TASK_S = 300.0
+"""A task ends after so long and leaves the rest to its successor: RabbitMQ closes the channel of a message
+that is not acknowledged within 30 minutes."""
+VISIBILITY_TIMEOUT_S = 900
+"""Redis delivers a message again that is not acknowledged for so long; longer than a task."""
+_EXPIRES_S = 120
+_SEND_TIMEOUT_S = 2.0
+_log = logging.getLogger(__name__)
+
+
+def open_celery(url: str) -> Celery:
+    """Return the Celery application; it does not connect yet."""
+    app = Celery("riskscan", broker=url, set_as_current=False)
+    app.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        task_ignore_result=True,
+        task_default_queue=QUEUE,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_enable_remote_control=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_connection_timeout=_SEND_TIMEOUT_S,
+        broker_transport_options={
+            "visibility_timeout": VISIBILITY_TIMEOUT_S,
+            "socket_timeout": 5.0 if url.startswith("redis") else None,
+            "socket_connect_timeout": _SEND_TIMEOUT_S if url.startswith("redis") else None,
+        },
+    )
+    return app
+
+
+class Broker:
+    """Sends messages."""
+
+    def __init__(self, url: str) -> None:
+        self._app = open_celery(url)
+        self._is_away = False
+
+    def announce(self, n_items: int) -> None:
+        """Say that items wait; if the broker is away, the next announcement says it."""
+        try:
+            for _ in range(min(n_items, MAX_MESSAGES)):
+                self._app.send_task(TASK, queue=QUEUE, expires=_EXPIRES_S, retry=False)
+        except (OperationalError, OSError) as error:
+            if not self._is_away:
+                _log.warning(
+                    "BROKER_URL is unavailable (%s); documents wait until it is back",
+                    type(error).__name__,
+                )
+            self._is_away = True
+        else:
+            self._is_away = False
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._app.close()
+
+
+def serve_messages(
+    url: str, workers: BatchWorkers, *, n_threads: int, stopped: threading.Event
+) -> None:
+    """Run items whenever a message says that some wait, until SIGTERM; must run in the main thread.
+
+    `stopped` is set at the signal, so that running tasks end; their messages then count as done.
+    """
+    app = open_celery(url)
+
+    @app.task(name=TASK)  # type: ignore[untyped-decorator]  # Celery has no annotations
+    def run_items() -> None:
+        workers.run_items(until_s=time.monotonic() + TASK_S)
+
+    def stop(**_: object) -> None:
+        stopped.set()
+        workers.close()
+
+    worker_shutting_down.connect(stop)
+    worker = app.Worker(
+        pool="threads",
+        concurrency=n_threads,
+        without_gossip=True,
+        without_mingle=True,
+        loglevel="WARNING",
+    )
+    try:
+        worker.start()
+    except SystemExit as exit_:  # Celery ends a warm shutdown so
+        if exit_.code:
+            raise
+    finally:
+        worker_shutting_down.disconnect(stop)
