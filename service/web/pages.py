@@ -40,6 +40,7 @@ SHELLS = (
     Shell("/queue", "queue"),
     Shell("/dashboard", "dashboard"),
     Shell("/sessions", "sessions"),
+    Shell("/batches", "batches"),
     Shell("/models", "models", Permission.MODELS),
     Shell("/users", "users", Permission.PEOPLE),
     Shell("/teams", "teams", Permission.PEOPLE),
@@ -54,6 +55,7 @@ Tab = tuple[str, str]
 TABS: tuple[tuple[Tab, Permission | None], ...] = (
     (("/queue", "Review queue"), Permission.REVIEW),
     (("/sessions", "Sessions"), None),
+    (("/batches", "Batches"), None),
     (("/dashboard", "Dashboard"), None),
     (("/models", "Models"), Permission.MODELS),
     (("/users", "Users"), Permission.PEOPLE),

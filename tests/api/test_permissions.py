@@ -82,6 +82,7 @@ HOOK = {"name": "ci", "url": "https://ci.invalid/"}
 VERDICT = f"{SCAN}/findings/<int:n>/feedback"
 BATCH = "/api/v1/batches/<uuid:batch_id>"
 TABLE = {
+    ("GET", "/batches"): ANYONE,
     ("GET", "/api/v1/batches"): replace(ACCOUNTS, scope="read"),
     ("POST", "/api/v1/batches"): replace(ACCOUNTS, scope="scan", files=FORM),
     ("GET", BATCH): READERS,

@@ -1,0 +1,88 @@
+"""The page of batches in Chromium: documents dropped, progress watched, failures read, batches cancelled."""
+
+import pytest
+
+from tests.api.batching import zipped
+from tests.web.actions import HARMLESS, RISKS, assert_accessible_in_every_view, sign_up
+
+
+@pytest.fixture
+def page(live, new_page):
+    page = new_page(viewport={"width": 1280, "height": 800})
+    sign_up(page, live.url)
+    page.goto(f"{live.url}/batches")
+    page.get_by_text("No batches yet.").wait_for()
+    return page
+
+
+def choose(page, field, *files):
+    buffers = [{"name": n, "mimeType": "", "buffer": data} for n, data in files]
+    page.locator(f"#{field}").set_input_files(buffers)
+
+
+def progress(page):
+    return page.locator("#progress-text")
+
+
+def drop(page, name, data):
+    """Drop a file on the page, as a person does."""
+    page.evaluate(
+        """([name, bytes]) => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array(bytes)], name));
+            const options = { dataTransfer: transfer, bubbles: true, cancelable: true };
+            document.body.dispatchEvent(new DragEvent("drop", options));
+        }""",
+        [name, list(data)],
+    )
+
+
+def test_documents_are_sent_watched_and_opened(page):
+    texts = [(f"{n}.txt", f"{RISKS[n % 3]} {HARMLESS} {n}".encode()) for n in range(5)]
+    choose(page, "file", *texts, ("broken.pdf", b"%PDF-1.7 nothing"))
+    progress(page).get_by_text("6 of 6 documents, 1 failed, finished").wait_for()
+    assert page.locator("#items tr[data-state=done]").count() == 5
+    assert_accessible_in_every_view(page, "batch")
+    page.locator("#state").select_option("failed")
+    row = page.locator("#items tbody tr")
+    row.get_by_text("The PDF").or_(row.locator(".bad")).first.wait_for()
+    assert page.locator("#items tbody tr").count() == 1
+    page.get_by_role("button", name="Scan failed ones again").click()
+    progress(page).get_by_text("6 of 6 documents, 1 failed, finished").wait_for()
+    page.locator("#state").select_option("done")
+    page.get_by_role("link", name="Review 0.txt").click()
+    page.locator("#review[data-ready=true]").wait_for()
+
+
+def test_dropped_archive_becomes_a_batch_that_is_deleted_again(page):
+    drop(page, "papers.zip", zipped([("a/1.txt", RISKS[0]), ("2.txt", RISKS[1])]))
+    progress(page).get_by_text("2 of 2 documents, finished").wait_for()
+    assert page.locator("#items td.title").all_text_contents() == ["a/1.txt", "2.txt"]
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_text("No batches yet.").wait_for()
+
+
+def test_refused_archive_says_why(page):
+    choose(page, "archive", ("papers.zip", zipped([("../escape.txt", b"x")])))
+    page.get_by_role("alert").get_by_text("leads out of the archive's folder").wait_for()
+
+
+@pytest.fixture
+def idle_page(start_service, new_page):
+    service = start_service(BATCH_WORKERS="0")
+    page = new_page()
+    sign_up(page, service.url)
+    page.goto(f"{service.url}/batches")
+    page.get_by_text("No batches yet.").wait_for()
+    return page
+
+
+def test_waiting_batch_is_cancelled(idle_page):
+    choose(
+        idle_page, "file", ("a.txt", b"The vendor may fail."), ("b.txt", b"The budget is tight.")
+    )
+    progress(idle_page).get_by_text("0 of 2 documents, waiting").wait_for()
+    idle_page.on("dialog", lambda dialog: dialog.accept())
+    idle_page.get_by_role("button", name="Cancel").click()
+    progress(idle_page).get_by_text("2 of 2 documents, 2 cancelled, cancelled").wait_for()
