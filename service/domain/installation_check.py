@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import httpx
-from limits.storage import storage_from_string
 
 from db import migrate
 from db.queries.audit import list_unsealed, newest_seal
@@ -21,6 +20,7 @@ from service.config.database_address import redact
 from service.config.settings import Config
 from service.config.shipped_model import shipped_folders
 from service.domain.accounts.oidc_provider import OidcProvider
+from service.domain.limit_storage import open_storage
 from service.domain.transactions import Transactions, open_database
 from service.errors import ConfigError, DatabaseUnavailable, RiskscanError
 from service.nlp.analyzers.factory import open_model
@@ -168,7 +168,7 @@ def _rate_limits(config: Config) -> str:
     url = config.rate_limit_storage_url
     if url.startswith("memory:"):
         return "counted by each process"
-    if not storage_from_string(url).check():
+    if not open_storage(url).check():
         raise ConfigError(
             "REDIS_URL or RATE_LIMIT_STORAGE_URL does not answer; each process counts by itself until it "
             "does. Start that server, or correct the address."

@@ -13,6 +13,7 @@ from service.domain.api_keys.key_text import KeyMaker
 from service.domain.audit_seals import AuditSeals
 from service.domain.blocks import Blocks
 from service.domain.foreign_reads import ForeignReads
+from service.domain.limit_storage import LimitStorage
 from service.domain.rate_limits import RateLimit
 from service.domain.report_logs import ReportLogs
 from service.domain.shared_services import SharedServices
@@ -30,7 +31,9 @@ class PeopleServices(SharedServices):
 
     @cached_property
     def accounts(self) -> Accounts:
-        return Accounts(self.config, self.transactions, self.tokens)
+        return Accounts(
+            self.config, self.transactions, self.tokens, limit_storage=self.limit_storage
+        )
 
     @cached_property
     def password_links(self) -> PasswordLinks:
@@ -48,6 +51,10 @@ class PeopleServices(SharedServices):
     def api_keys(self) -> ApiKeys:
         max_keys = self.config.max_api_keys
         return ApiKeys(self.transactions, self.key_maker, max_keys=max_keys)
+
+    @cached_property
+    def limit_storage(self) -> LimitStorage:
+        return LimitStorage(self.config.rate_limit_storage_url)
 
     @cached_property
     def login_quota(self) -> RateLimit:
@@ -107,5 +114,4 @@ class PeopleServices(SharedServices):
         return Destinations(self.config.webhook_networks, self.config.egress_hosts)
 
     def _quota(self, rate: str, setting: str) -> RateLimit:
-        storage_url = self.config.rate_limit_storage_url
-        return RateLimit(rate, setting=setting, storage_url=storage_url)
+        return RateLimit(rate, setting=setting, storage=self.limit_storage)

@@ -1,27 +1,17 @@
-"""Rate limits per caller, counted in a moving window, in this process or in Redis for all replicas."""
+"""Rate limits per caller, counted in a moving window. limit_storage.py says where."""
 
 from __future__ import annotations
 
-import logging
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
 from limits import parse_many
-from limits.errors import StorageError
-from limits.storage import storage_from_string
-from limits.strategies import MovingWindowRateLimiter, RateLimiter
+from limits.strategies import RateLimiter
 
+from service.domain.limit_storage import LimitStorage
 from service.errors import RateLimited
-
-OUTAGE_PAUSE_S = 10.0
-"""Pause after a failed attempt, so that a hanging Redis delays one request in 10 s, not each."""
-_REDIS_TIMEOUT_S = 1.0
-_IN_PROCESS = "memory://"
-_T = TypeVar("_T")
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +31,14 @@ class Quota:
 class RateLimit:
     """Limits on each caller's calls: "20 per minute", or several as in "5 per minute; 20 per hour".
 
-    An empty rate means no limit. While the shared storage is unavailable, each process counts by itself.
+    An empty rate means no limit.
     """
 
-    def __init__(self, rate: str, *, setting: str, storage_url: str = _IN_PROCESS) -> None:
+    def __init__(self, rate: str, *, setting: str, storage: LimitStorage) -> None:
+        """`storage` is that of all limits of the process; `setting` names the limit there and in messages."""
         self._rates = parse_many(rate) if rate else []
         self._setting = setting
-        self._local = _limiter(_IN_PROCESS)
-        self._shared = self._local if storage_url == _IN_PROCESS else _limiter(storage_url)
-        self._outage_until_s = 0.0
+        self._storage = storage
 
     def spend(self, caller: str) -> None:
         """Count one call by `caller`.
@@ -73,26 +62,13 @@ class RateLimit:
         """Return what the caller has left at the rate nearest to exhaustion; None without a limit."""
         if not self._rates:
             return None
-        return self._on_storage(lambda limiter: self._nearest(limiter, caller))
+        return self._storage.run(lambda limiter: self._nearest(limiter, caller))
 
     def _refusal(self, caller: str, question: Literal["hit", "test"]) -> RateLimited | None:
         """Count or test one call; return None if it is allowed."""
         if not self._rates:
             return None
-        return self._on_storage(lambda limiter: self._ask(limiter, caller, question))
-
-    def _on_storage(self, work: Callable[[RateLimiter], _T]) -> _T:
-        """Run `work` on the shared storage, or on this process's own while that is unavailable."""
-        if time.monotonic() >= self._outage_until_s:
-            try:
-                return work(self._shared)
-            except StorageError as error:
-                self._outage_until_s = time.monotonic() + OUTAGE_PAUSE_S
-                _log.warning(
-                    "RATE_LIMIT_STORAGE_URL is unavailable (%s); this process counts by itself",
-                    type(error.storage_error).__name__,
-                )
-        return work(self._local)
+        return self._storage.run(lambda limiter: self._ask(limiter, caller, question))
 
     def _ask(
         self, limiter: RateLimiter, caller: str, question: Literal["hit", "test"]
@@ -120,11 +96,3 @@ class RateLimit:
 
 def _seconds_until(at_s: float) -> int:
     return max(1, math.ceil(at_s - time.time()))
-
-
-def _limiter(storage_url: str) -> RateLimiter:
-    timeouts = {"socket_timeout": _REDIS_TIMEOUT_S, "socket_connect_timeout": _REDIS_TIMEOUT_S}
-    options = {} if storage_url == _IN_PROCESS else timeouts
-    return MovingWindowRateLimiter(
-        storage_from_string(storage_url, wrap_exceptions=True, **options)
-    )

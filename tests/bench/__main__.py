@@ -5,6 +5,7 @@ import pytest
 from tests.bench import (
     analyzer,
     engine,
+    limit_cost,
     linear_cost,
     listing,
     memory,
@@ -26,6 +27,7 @@ BENCHMARKS = {
     "start": start.run,
     "listing": listing.run,
     "page": page.run,
+    "limit-cost": limit_cost.run,
     "scan-cost": scan_cost.run,
     "under-load": under_load.run,
 }

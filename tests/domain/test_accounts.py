@@ -13,6 +13,7 @@ from db.tables import Login, RefreshToken, User
 from service.domain.accounts import logins
 from service.domain.accounts.accounts import Accounts
 from service.domain.accounts.tokens import AccessClaims, TokenMaker
+from service.domain.limit_storage import LimitStorage
 from service.errors import (
     Conflict,
     DatabaseUnavailable,
@@ -32,7 +33,7 @@ def tokens(config):
 
 @pytest.fixture
 def accounts(config, transactions, tokens):
-    return Accounts(config, transactions, tokens)
+    return Accounts(config, transactions, tokens, limit_storage=LimitStorage())
 
 
 @pytest.fixture
@@ -244,7 +245,7 @@ def test_authenticate_on_a_read_only_database_succeeds_and_tries_one_write(
     claims = begin()[0]
     set_last_use_two_minutes_ago(transactions)
     read_only = ReadOnlyTransactions(transactions)
-    accounts = Accounts(config, read_only, tokens)
+    accounts = Accounts(config, read_only, tokens, limit_storage=LimitStorage())
     for _ in range(3):
         assert accounts.authenticate(claims)[0].email == EMAIL
     assert read_only.n_refused == 1

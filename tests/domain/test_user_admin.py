@@ -15,6 +15,7 @@ from service.domain.accounts import user_admin
 from service.domain.accounts.accounts import Accounts
 from service.domain.accounts.tokens import TokenMaker
 from service.domain.audit import Actor
+from service.domain.limit_storage import LimitStorage
 from service.domain.transactions import Transactions, open_database
 from service.errors import Conflict, InvalidRequest, NotFound, Unauthenticated
 
@@ -28,7 +29,7 @@ class AccountsDriver:
         self.config = config
         self.transactions = transactions
         self.tokens = TokenMaker(config)
-        self.accounts = Accounts(config, transactions, self.tokens)
+        self.accounts = Accounts(config, transactions, self.tokens, limit_storage=LimitStorage())
 
     def add_user(self, role="user"):
         email = f"{secrets.token_hex(8)}@corp.local"
@@ -157,7 +158,9 @@ def test_log_in_to_an_account_changed_after_its_password_was_verified_is_refused
     interrupted = InterruptedTransactions(
         driver_on_each.transactions, lambda: getattr(driver_on_each, change)(user)
     )
-    accounts = Accounts(driver_on_each.config, interrupted, driver_on_each.tokens)
+    accounts = Accounts(
+        driver_on_each.config, interrupted, driver_on_each.tokens, limit_storage=LimitStorage()
+    )
     with pytest.raises(Unauthenticated):
         accounts.log_in(user.email, "correct horse")
     assert driver_on_each.transactions.run(lambda s: live_logins(s, user.id, limit=1)) == []

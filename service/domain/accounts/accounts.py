@@ -29,6 +29,7 @@ from service.domain.accounts.tokens import AccessClaims, TokenMaker
 from service.domain.audit import UNKNOWN, Action, Actor, account_event, record
 from service.domain.email_addresses import normalized
 from service.domain.last_use import LastUse
+from service.domain.limit_storage import LimitStorage
 from service.domain.preferences import Preferences, preferences
 from service.domain.transactions import Transactions
 from service.errors import Conflict, Fault, InvalidRequest, Unauthenticated
@@ -44,12 +45,19 @@ _REFRESH_REFUSED = "The refresh token is no longer valid; log in again."
 class Accounts:
     """Accounts as their owners use them."""
 
-    def __init__(self, config: Config, transactions: Transactions, tokens: TokenMaker) -> None:
+    def __init__(
+        self,
+        config: Config,
+        transactions: Transactions,
+        tokens: TokenMaker,
+        *,
+        limit_storage: LimitStorage,
+    ) -> None:
         self._min_password_chars = config.min_password_length
         self._transactions = transactions
         self._tokens = tokens
         self._last_use = LastUse(transactions, users.mark_login_used)
-        self._failures = FailedLogins(config.rate_limit_storage_url)
+        self._failures = FailedLogins(limit_storage)
 
     def register(
         self, email: str, password: str, *, role: Role = Role.USER, actor: Actor | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 
+from service.domain.limit_storage import LimitStorage
 from service.domain.rate_limits import RateLimit
 from service.observability.client_address import limit_key
 
@@ -19,14 +20,12 @@ NEW_CLIENTS = "50 per hour"
 
 
 class FailedLogins:
-    """Counts failures in this process, or at `storage_url` for all."""
+    """Counts failures in `storage`."""
 
-    def __init__(self, storage_url: str) -> None:
-        self._same_client = RateLimit(
-            SAME_CLIENT, setting="failed log-ins", storage_url=storage_url
-        )
+    def __init__(self, storage: LimitStorage) -> None:
+        self._same_client = RateLimit(SAME_CLIENT, setting="failed log-ins", storage=storage)
         self._new_clients = RateLimit(
-            NEW_CLIENTS, setting="failed log-ins of new clients", storage_url=storage_url
+            NEW_CLIENTS, setting="failed log-ins of new clients", storage=storage
         )
 
     def check_client(self, email: str, address: str | None) -> None:

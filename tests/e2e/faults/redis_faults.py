@@ -1,79 +1,26 @@
 """Redis away, back and hanging: the limits go on in each process, and no request fails."""
 
-import shutil
-import signal
-import subprocess
 import time
 
-import pytest
-import redis
-
-from service.domain.rate_limits import OUTAGE_PAUSE_S
-from tests.e2e.conftest import Process, free_port
+from service.domain.limit_storage import PAUSE_S
+from tests.e2e.conftest import Process
 from tests.e2e.crashes import KEYS
 from tests.e2e.faults.outcome import Outcome, post
 from tests.e2e.test_start_and_stop import log_in
 from tests.support.calls import HTTP
+from tests.support.redis_server import RedisServer
 from tests.support.sentences import FLOW_TEXT
-from tests.support.waiting import wait_until
 
 N_CALLS = 60
 QUOTA = 3
 MAX_S = 5.0
-"""The timeout of Redis, for each limit that meets the outage first, on a busy machine."""
-
-
-class Redis:
-    """A Redis of this run's own, which may be killed and frozen."""
-
-    def __init__(self):
-        if shutil.which("redis-server") is None:
-            pytest.skip("redis-server is not installed")
-        self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.start()
-
-    def start(self):
-        options = [
-            "--port",
-            str(self.port),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-        ]
-        self._process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
-        wait_until(self._answers)
-
-    def freeze(self):
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self):
-        self._process.send_signal(signal.SIGCONT)
-
-    def kill(self):
-        self._process.kill()
-        self._process.wait()
-
-    def n_commands(self):
-        with redis.Redis(port=self.port) as client:
-            return client.info("stats")["total_commands_processed"]
-
-    def _answers(self):
-        with redis.Redis(port=self.port) as client:
-            try:
-                return client.ping()
-            except redis.RedisError:
-                time.sleep(0.05)
-                return False
+"""The timeout of Redis, on a busy machine."""
 
 
 def run(folder):
     """Kill, restart, freeze and thaw Redis under a service; return the outcomes."""
     limits = {"USER_RATE_LIMIT": "100000 per hour", "ADDRESS_RATE_LIMIT": "100000 per hour"}
-    server = Redis()
+    server = RedisServer()
     settings = {**KEYS, **limits, "REDIS_URL": server.url, "SCAN_RATE_LIMIT": f"{QUOTA} per hour"}
     process = Process(folder / "data", **settings)
     try:
@@ -83,14 +30,14 @@ def run(folder):
         server.kill()
         outcomes.append(_phase("Redis killed", url, accounts[1]))
         server.start()
-        time.sleep(OUTAGE_PAUSE_S)
+        time.sleep(PAUSE_S)
         outcomes.append(_in_use(server, lambda: _phase("Redis back", url, accounts[2])))
         server.freeze()
         outcomes.append(_phase("Redis hangs", url, accounts[3]))
         if outcomes[-1].slowest_s < 1:
             outcomes[-1].wrong.append("no request met the hanging Redis")
         server.thaw()
-        time.sleep(OUTAGE_PAUSE_S)
+        time.sleep(PAUSE_S)
         outcomes.append(_in_use(server, lambda: _phase("Redis goes on", url, accounts[4])))
         return outcomes
     finally:
