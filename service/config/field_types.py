@@ -22,6 +22,9 @@ MIN_SECRET_CHARS = 32
 
 _ORIGIN = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:\d{1,5})?")
 
+_CONTACT = re.compile(
+    r"mailto:[!-~]+@[!-~]+|https://[!-~]+|tel:\+[0-9-]+"
+)  # RFC 9116, section 2.5.3
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -86,6 +89,17 @@ def _proxies(value: tuple[IpNetwork, ...]) -> tuple[IpNetwork, ...]:
     return value
 
 
+def _contacts(value: object) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else tuple(value)  # type: ignore[arg-type]  # the default
+    contacts = tuple(part.strip() for part in parts if part.strip())
+    if not all(_CONTACT.fullmatch(contact) for contact in contacts):
+        raise ValueError(
+            "must list addresses such as mailto:security@example.com, https://example.com/security or "
+            "tel:+1-201-555-0123, separated by commas"
+        )
+    return contacts
+
+
 def _rate(value: str) -> str:
     if value and not re.fullmatch(r"\d+ per (second|minute|hour|day)", value):
         raise ValueError('must read like "10 per minute", or be empty for no limit')
@@ -136,6 +150,8 @@ ServiceUrl = Annotated[str, AfterValidator(_service_url)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 """Names in lower case, separated by commas."""
+Contacts = Annotated[tuple[str, ...], BeforeValidator(_contacts)]
+"""Addresses of the schemes mailto, https and tel, separated by commas."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[str, AfterValidator(_rate)]
 Networks = Annotated[tuple[IpNetwork, ...], BeforeValidator(_networks)]

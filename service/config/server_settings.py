@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator
 from service.config import database_address
 from service.config.field_types import (
     ROOT,
+    Contacts,
     DatabaseUrl,
     ExistingFile,
     Origins,
@@ -83,6 +84,12 @@ class ServerSettings(BaseModel):
         False,
         description="Whether the service in production answers plain HTTP of other machines than "
         "TRUSTED_PROXY. Without TLS everyone on the network can read passwords and documents.",
+    )
+    security_contact: Contacts = Field(
+        (),
+        description="Where people report a vulnerability of this installation, such as "
+        "mailto:security@example.com or an https:// page; several are separated by commas. "
+        "/.well-known/security.txt lists them. Empty: there is no such file.",
     )
     drain_timeout_s: int = Field(
         30,

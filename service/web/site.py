@@ -9,7 +9,7 @@ from flask import Blueprint, Response, send_from_directory
 from db.tables import AccountState, Role
 from service.api.http.request_hooks import PAGES
 from service.domain.audit import Action
-from service.web import login, pages, sso
+from service.web import login, pages, security_txt, sso
 
 _STATIC = Path(__file__).parent / "static"
 _POLICY = (
@@ -41,6 +41,7 @@ def _add_headers(response: Response) -> Response:
 
 blueprint.add_url_rule("/", "home", pages.home)
 blueprint.add_url_rule("/static/<path:asset>", "static", _asset)
+blueprint.add_url_rule(security_txt.PATH, "security_txt", security_txt.security_txt)
 blueprint.add_url_rule("/login", "login", login.login_page)
 blueprint.add_url_rule("/login", "log_in", login.log_in, methods=["POST"])
 blueprint.add_url_rule("/login/sso", "sso", sso.start)

@@ -91,6 +91,7 @@ TABLE = {
     ("DELETE", BATCH): replace(OWNER, scope="delete"),
     ("GET", "/"): ANYONE,
     ("GET", "/static/<path:asset>"): ANYONE,
+    ("GET", "/.well-known/security.txt"): ANYONE,
     ("GET", "/login"): ANYONE,
     ("GET", "/login/sso"): ANYONE,
     ("GET", "/login/sso/callback"): ANYONE,
