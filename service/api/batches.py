@@ -86,9 +86,8 @@ def list_batches(query: dict[str, Any]) -> Listing:
 @blueprint.doc(summary="Get a batch with its progress")
 def get_batch(batch_id: UUID) -> dict[str, Any]:
     progress = services().transactions.read(batches.measure, _reach(batch_id), batch_id)
-    shown: dict[str, Any] = BatchOut().dump(progress.batch)
     return {
-        **{name: getattr(progress.batch, name) for name in shown},
+        **{name: getattr(progress.batch, name) for name in BatchOut().fields},
         "items_per_s": progress.items_per_s,
         "seconds_left": progress.seconds_left,
     }

@@ -29,6 +29,13 @@ VISIBILITY_TIMEOUT_S = 900
 """Redis delivers a message again that is not acknowledged for so long; longer than a task."""
 _EXPIRES_S = 120
 _SEND_TIMEOUT_S = 2.0
+_REDIS = {
+    "visibility_timeout": VISIBILITY_TIMEOUT_S,
+    "socket_timeout": 5.0,
+    "socket_connect_timeout": _SEND_TIMEOUT_S,
+}
+_PAUSE_S = 8.0
+"""Pause after a failed announcement, so that a broker that hangs does not delay other small tasks."""
 _log = logging.getLogger(__name__)
 
 
@@ -50,36 +57,31 @@ def open_celery(url: str) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_connection_timeout=_SEND_TIMEOUT_S,
-        broker_transport_options={
-            "visibility_timeout": VISIBILITY_TIMEOUT_S,
-            "socket_timeout": 5.0 if url.startswith("redis") else None,
-            "socket_connect_timeout": _SEND_TIMEOUT_S if url.startswith("redis") else None,
-        },
+        broker_transport_options=_REDIS if url.startswith("redis") else {},
     )
     return app
 
 
 class Broker:
-    """Sends messages."""
+    """Sends messages. Thread-safe."""
 
     def __init__(self, url: str) -> None:
         self._app = open_celery(url)
-        self._is_away = False
+        self._away_until_s = 0.0
 
     def announce(self, n_items: int) -> None:
-        """Say that items wait; if the broker is away, the next announcement says it."""
+        """Say that items wait; if the broker is away, a later announcement says it."""
+        if time.monotonic() < self._away_until_s:
+            return
         try:
             for _ in range(min(n_items, MAX_MESSAGES)):
                 self._app.send_task(TASK, queue=QUEUE, expires=_EXPIRES_S, retry=False)
         except (OperationalError, OSError) as error:
-            if not self._is_away:
-                _log.warning(
-                    "BROKER_URL is unavailable (%s); documents wait until it is back",
-                    type(error).__name__,
-                )
-            self._is_away = True
-        else:
-            self._is_away = False
+            self._away_until_s = time.monotonic() + _PAUSE_S
+            _log.warning(
+                "BROKER_URL is unavailable (%s); documents of batches wait until it is back",
+                type(error).__name__,
+            )
 
     def close(self) -> None:
         """Close the connections."""

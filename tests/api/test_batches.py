@@ -1,12 +1,13 @@
 """Batches over HTTP: sent as files, archive or session, scanned in the background, cancelled, retried."""
 
+import json
 from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
-from db.tables import BatchItem
+from db.tables import BatchItem, WebhookDelivery
 from tests.api.batching import (
     BATCHES,
     archive,
@@ -75,6 +76,23 @@ def test_failed_item_has_its_problem_and_can_be_retried(live, user):
     assert counts(when(user, batch)) == {"done": 1, "failed": 1}
     assert has_sound_counts(live.services, batch_id(batch))
     assert stored(live.services, UUID(user.id)) == 1
+
+
+@pytest.mark.every_database
+def test_finished_batch_sends_one_event_to_the_webhooks_of_its_owner(live, user):
+    body = {"name": "tickets", "url": "https://tickets.invalid/"}
+    hook = user.http.post("/api/v1/webhooks", json=body).raise_for_status().json()["id"]
+    batch = when(user, sent(user, texts(3)))
+    [sent_event] = user.http.get(f"/api/v1/webhooks/{hook}/deliveries").json()["items"]
+    assert sent_event["event"] == "batch.finished"
+
+    def payload(session):
+        return session.scalar(
+            select(WebhookDelivery.payload).where(WebhookDelivery.webhook_id == UUID(hook))
+        )
+
+    data = json.loads(live.services.transactions.read(payload))["data"]
+    assert data == {"batch_id": batch["id"], "n_items": 3, "n_done": 3, "n_failed": 0}
 
 
 def test_session_is_scanned_in_the_order_of_its_file_ids(user):

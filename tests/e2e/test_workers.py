@@ -9,6 +9,7 @@ from tests.e2e.faults.redis_faults import Redis
 from tests.e2e.test_start_and_stop import log_in
 from tests.e2e.workers import Worker
 from tests.support.calls import HTTP, caller
+from tests.support.rabbitmq import RabbitMq
 from tests.support.waiting import wait_until
 
 SETTINGS = {**KEYS, "LOG_LEVEL": "INFO", "BATCH_LEASE_S": "3", "BATCH_WORKERS": "0"}
@@ -83,18 +84,27 @@ def test_terminated_worker_gives_its_document_back_at_once(world):
     assert item["attempts"] == 0
 
 
-def test_service_answers_without_its_broker_and_the_documents_are_done_once_it_is_back(world):
+@pytest.fixture(params=["redis", pytest.param("rabbitmq", marks=pytest.mark.slow)])
+def broker(request, tmp_path):
+    """A broker of this test's own."""
+    if request.param == "redis":
+        server = Redis()
+        yield server
+        server.kill()
+    else:
+        server = RabbitMq(tmp_path / "rabbitmq")
+        yield server
+        server.close()
+
+
+def test_service_answers_without_its_broker_and_documents_are_done_once_it_is_back(world, broker):
     begin, add_worker = world
-    broker = Redis()
-    try:
-        user = begin(BROKER_URL=broker.url)
-        worker = add_worker(BROKER_URL=broker.url)
-        assert counts(when(user, sent(user, texts(5)))) == {"done": 5}
-        broker.kill()
-        batch = sent(user, texts(5, "The vendor may fail."))
-        assert user.http.get(BATCHES).status_code == 200
-        broker.start()
-        assert counts(when(user, batch)) == {"done": 5}
-        assert worker.terminate() == 0
-    finally:
-        broker.kill()
+    user = begin(BROKER_URL=broker.url)
+    worker = add_worker(BROKER_URL=broker.url)
+    assert counts(when(user, sent(user, texts(5)))) == {"done": 5}
+    broker.kill()
+    batch = sent(user, texts(5, "The vendor may fail."))
+    assert user.http.get(BATCHES).status_code == 200
+    broker.start()
+    assert counts(when(user, batch)) == {"done": 5}
+    assert worker.terminate() == 0

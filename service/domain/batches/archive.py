@@ -151,7 +151,8 @@ def _refused(
 
 def _shown(path: str) -> str:
     """Return a path that can be stored and shown; a long one keeps its end."""
-    return "".join(c for c in path.replace("\\", "/") if c.isprintable())[-_MAX_NAME_CHARS:]
+    shown = "".join(c for c in path.replace("\\", "/") if c.isprintable())
+    return shown[-_MAX_NAME_CHARS:] or "unnamed"
 
 
 @contextmanager

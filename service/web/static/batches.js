@@ -115,7 +115,10 @@ async function watch() {
   if (!document.hidden && batches.some(isOpen)) {
     try {
       const shown = byId("items").querySelectorAll("tbody tr").length;
-      for (const batch of batches.filter((one) => isOpen(one) && one.id !== selected?.id)) Object.assign(batch, await get(`/batches/${batch.id}`));
+      if (batches.some((one) => isOpen(one) && one.id !== selected?.id)) {
+        const present = new Map((await get("/batches?per_page=50")).items.map((batch) => [batch.id, batch]));
+        batches = batches.map((batch) => present.get(batch.id) || batch);
+      }
       if (await refreshSelected() && shown <= 100) await loadItems();
       showList();
     } catch { /* the next round tries again */ }

@@ -123,6 +123,7 @@ class World:
             body = {"name": mine, "url": "https://receiver.invalid/"}
             hook = http.post("/api/v1/webhooks", json=body).raise_for_status().json()["id"]
             sent = http.post(f"/api/v1/webhooks/{hook}/test").raise_for_status().json()["id"]
+            batch = http.post("/api/v1/batches", files=form).raise_for_status().json()["id"]
             verdict = {"verdict": "confirmed", "comment": text}
             at = f"/api/v1/scans/{scan}"
             feedback = http.put(f"{at}/findings/1/feedback", json=verdict).raise_for_status()
@@ -134,6 +135,7 @@ class World:
                 "<uuid:session_id>": session,
                 "<uuid:file_id>": file.json()["id"],
                 "<uuid:key_id>": key_id,
+                "<uuid:batch_id>": batch,
                 "<uuid:webhook_id>": hook,
                 "<uuid:delivery_id>": sent,
                 "<uuid:login_id>": http.get("/api/v1/auth/logins").json()["items"][0]["id"],

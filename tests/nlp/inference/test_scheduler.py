@@ -184,6 +184,56 @@ def test_outputs_paragraph_beside_a_book_waits_for_one_pass(
     assert len(engine.passes) > 6
 
 
+def in_background():
+    return Deadline.in_background(60, remedy="wait")
+
+
+def test_outputs_book_of_a_caller_passes_a_background_book(scheduler, engine, busy, reports):
+    book = [f"sentence {i} " + "word " * 60 for i in range(60)]
+    background = busy.submit(scheduler.outputs, book, deadline=in_background())
+    until_waiting(reports, 2)
+    caller = busy.submit(scheduler.outputs, [f"{sentence} too" for sentence in book])
+    until_waiting(reports, 3)
+    engine.gate.set()
+    assert caller.result(5).shape == background.result(5).shape
+    longest = max(tokens for _, tokens in engine.passes)  # the caller's sentences
+    ours = [tokens == longest for _, tokens in engine.passes[1:]]
+    last = max(k for k, is_ours in enumerate(ours) if is_ours)
+    assert ours[: last + 1].count(False) <= 2 < ours[last:].count(False)
+
+
+def test_outputs_background_sentence_joins_no_pass_of_a_caller(scheduler, engine, busy, reports):
+    background = busy.submit(scheduler.outputs, ["the same size"], deadline=in_background())
+    until_waiting(reports, 2)
+    caller = busy.submit(scheduler.outputs, ["the same size"], deadline=Deadline.after(60))
+    until_waiting(reports, 3)
+    engine.gate.set()
+    assert background.result(5).shape == caller.result(5).shape
+    assert sorted(rows for rows, _ in engine.passes) in ([1, 1, 1], [1, 2])
+
+
+@pytest.mark.parametrize("scheduler", [10.0], indirect=True)
+def test_outputs_background_book_does_not_reject_a_caller(scheduler, engine, busy, reports):
+    book = ["word " * 60] * 20
+    background = busy.submit(
+        scheduler.outputs, book, deadline=Deadline.in_background(999, remedy="wait")
+    )
+    until_waiting(reports, 2)
+    caller = busy.submit(scheduler.outputs, ["in time"], deadline=Deadline.after(2))
+    until_waiting(reports, 3)
+    engine.gate.set()
+    assert caller.result(5).shape[0] == 1
+    assert background.result(5).shape[0] == 20
+    assert reports.rejections == []
+
+
+def test_deadline_that_has_ended_passes_at_once(scheduler):
+    ended = threading.Event()
+    ended.set()
+    with pytest.raises(AnalyzerTimeout):
+        scheduler.outputs(["x"], deadline=Deadline.in_background(60, remedy="wait", ended=ended))
+
+
 def test_outputs_rows_are_padded_only_where_a_pass_costs_more(open_scheduler, tokenizer):
     engine = LargestIdEngine(overhead_tokens=8)
     logits = open_scheduler(engine).outputs(SENTENCES)
