@@ -37,13 +37,12 @@ class InteractionFilter:
     created_before: datetime | None = None
 
 
-def add_interactions(session: Session, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Insert calls from their values by attribute unless they are stored already; return the new ones."""
+def add_interactions(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert calls from their values by attribute unless they are stored already."""
     ids = [row["id"] for row in rows]
     stored = set(session.scalars(select(ApiInteraction.id).where(ApiInteraction.id.in_(ids))))
     if new := [dict(row) for row in rows if row["id"] not in stored]:
         session.execute(insert(_INTERACTIONS), new)
-    return new
 
 
 def list_interactions(

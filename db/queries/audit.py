@@ -34,7 +34,10 @@ _SEAL = (
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event to record; `detail` is JSON without secrets or document text."""
+    """An event to record; `detail` is JSON without secrets or document text.
+
+    With an `id`, the database refuses to store it twice; without one, it gets a new id.
+    """
 
     action: str
     user_id: UUID | None
@@ -44,6 +47,7 @@ class Event:
     detail: Mapping[str, Any]
     personal: Mapping[str, Any] | None = None
     """What the deletion of an account blanks."""
+    id: UUID | None = None
 
 
 def add_events(session: Session, events: Sequence[Event]) -> None:
@@ -51,7 +55,7 @@ def add_events(session: Session, events: Sequence[Event]) -> None:
     now = datetime.now(UTC)
     rows = [
         {
-            "id": uuid_utils.compat.uuid7(),
+            "id": event.id or uuid_utils.compat.uuid7(),
             "created_at": now,
             "action": event.action,
             "user_id": event.user_id,
@@ -65,6 +69,18 @@ def add_events(session: Session, events: Sequence[Event]) -> None:
     ]
     session.connection().execute(_INSERT, rows)
     commit_markers.set_marker(session, _EVENTS, rows[-1])
+
+
+def add_new_events(session: Session, events: Sequence[Event]) -> None:
+    """Do as `add_events` does with those events whose id is not stored yet, if there are any.
+
+    Raises:
+        IntegrityError: another transaction stored one meanwhile.
+    """
+    ids = [event.id for event in events]
+    stored = set(session.scalars(select(AuditEvent.id).where(AuditEvent.id.in_(ids))))
+    if new := [event for event in events if event.id not in stored]:
+        add_events(session, new)
 
 
 def personal_digest(personal: Mapping[str, Any]) -> str:

@@ -46,6 +46,8 @@ def get_queue(query: dict[str, Any]) -> dict[str, Any]:
         limit=query["per_page"],
         category=query.get("category"),
     )
+    shown = [item.scan for item in items]
+    services().foreign_reads.store_list(current_user().id, "review_queue", shown)
     return {"items": [_item_fields(item, services().taxonomy) for item in items]}
 
 
@@ -101,6 +103,8 @@ def get_sample(query: dict[str, int]) -> dict[str, Any]:
         n_days=query["days"],
         limit=query["per_page"],
     )
+    shown = [scan for _, scan in sample.items]
+    services().foreign_reads.store_list(current_user().id, "review_sample", shown)
     return {"items": [_sample_fields(*row) for row in sample.items], "n_open": sample.n_open}
 
 

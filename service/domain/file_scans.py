@@ -10,7 +10,8 @@ from uuid import UUID
 from db.tables import File
 from service.domain.files.files import Files
 from service.domain.scans.options import ScanOptions
-from service.domain.scans.scans import Also, Scans, StoredScan
+from service.domain.scans.scans import Scans, StoredScan
+from service.domain.scans.storage import Also
 from service.errors import AnalyzerTimeout, RiskscanError, TooLarge, Unauthenticated
 from service.nlp.deadline import Deadline
 from service.nlp.pipeline import Submission

@@ -24,8 +24,9 @@ ANSWERED = "answered"
 class Call:
     """One request to another server, filled while it runs; it holds no content.
 
-    `status` is the HTTP status, `error_code` that of our error; sizes are those of the bodies. Tokens are as
-    the server reports them.
+    `status` is the HTTP status, `error_code` that of our error. `sent_bytes` are those of the request's body
+    that were given to the connection: 0 means that no data left the machine. Tokens are as the server reports
+    them. `n_sentences` is None if a file is sent; `is_masked` says that personal data was masked before.
     """
 
     upstream: str
@@ -37,6 +38,9 @@ class Call:
     received_bytes: int = 0
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    model: str | None = None
+    n_sentences: int | None = None
+    is_masked: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     """Headers that the request also carries, such as those of a trace."""
 

@@ -156,6 +156,19 @@ def test_remote_service_leaves_rows_of_its_kind(start_service, live, admin_of):
     scan_id = admin.scan().json()["scan_id"]
     [row] = listed(admin, scan_id=scan_id)
     assert (row["kind"], row["status"], row["prompt_tokens"]) == ("ai_service", 200, None)
+    query = {"action": "data.sent", "object_id": scan_id}
+    [event] = admin.http.get("/api/v1/admin/audit-events", params=query).json()["items"]
+    assert event["detail"] == {
+        "kind": "ai_service",
+        "host": "127.0.0.1",
+        "model": None,
+        "masked": False,
+        "n_calls": 1,
+        "n_sentences": 1,
+        "sent_bytes": row["sent_bytes"],
+        "prompt_tokens": None,
+        "completion_tokens": None,
+    }
 
 
 @mysql

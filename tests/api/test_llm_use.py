@@ -1,4 +1,4 @@
-"""Who may send sentences to the LLM, how many tokens a day, what is masked, and what the audit trail says."""
+"""Who may send sentences to the LLM, how many tokens a day, and what is masked."""
 
 import json
 from contextlib import ExitStack, closing
@@ -40,6 +40,16 @@ def account():
         yield create
 
 
+def sent(admin):
+    """Return what left the machine by the audit trail, newest first."""
+    answer = admin.get("/api/v1/admin/audit-events", params={"action": "data.sent"})
+    return [event["detail"] for event in answer.raise_for_status().json()["items"]]
+
+
+def calls(admin):
+    return admin.get("/api/v1/admin/api-interactions").raise_for_status().json()["items"]
+
+
 def usage(http):
     return http.get("/api/v1/llm-usage").raise_for_status().json()
 
@@ -60,13 +70,17 @@ def test_tokens_of_the_day_are_counted_and_limited(start, account, llm):
     assert other.post("/api/v1/scan", json=FORCED).status_code == 201
 
 
-def test_request_without_an_answer_uses_no_tokens(start_service, account):
+def test_request_that_reaches_no_server_uses_no_tokens_and_sent_nothing(start_service, account):
     live = start_service(
         LLM_BASE_URL="http://127.0.0.1:9/v1", LLM_MODEL="none", LLM_DAILY_TOKENS="5000"
     )
     http = account(live)
     assert http.post("/api/v1/scan", json=FORCED).status_code == 503
     assert usage(http)["used"] == 0
+    admin = account(live, "admin")
+    wait_until(lambda: calls(admin))
+    assert [call["sent_bytes"] for call in calls(admin)] == [0]
+    assert sent(admin) == []
 
 
 def test_role_outside_llm_roles_is_refused_and_nothing_is_sent(start, account, llm):
@@ -95,32 +109,14 @@ def test_llm_off_sends_nothing_whatever_else_is_set(start, account, llm):
 
 
 def test_masked_sentence_is_sent_and_the_finding_keeps_its_words(start, account, llm):
-    http = account(start(LLM_MASK="on"))
+    live = start(LLM_MASK="on")
+    http = account(live)
     text = f"{FLOW_TEXT}, says ann.smith@corp.local (+49 30 1234567, DE89 3704 0044 0532 0130 00)."
     scan = http.post("/api/v1/scan", json={"text": text, "force_llm": True}).json()
-    sent = json.loads(llm.requests[-1][1]["messages"][-1]["content"])
-    assert [s["text"] for s in sent] == [f"{FLOW_TEXT}, says [email] ([phone], [iban])."]
+    asked = json.loads(llm.requests[-1][1]["messages"][-1]["content"])
+    assert [s["text"] for s in asked] == [f"{FLOW_TEXT}, says [email] ([phone], [iban])."]
     assert scan["data"][0]["context"] == text
-
-
-@pytest.mark.every_database
-def test_audit_trail_says_what_left_the_machine(start, account):
-    live = start()
-    http, admin = account(live), account(live, "admin")
-    scan_id = http.post("/api/v1/scan", json=FORCED).json()["scan_id"]
-    query = {"action": "data.sent", "object_id": scan_id}
-
-    def events():
-        answer = admin.get("/api/v1/admin/audit-events", params=query)
-        return answer.raise_for_status().json()["items"]
-
-    wait_until(events)
-    [event] = events()
-    assert event["user_id"] == http.get("/api/v1/auth/me").json()["id"]
-    assert event["request_id"]
-    detail = event["detail"]
-    assert detail.pop("sent_bytes") > 1_000
-    assert detail == {"kind": "llm", "host": "127.0.0.1", "n_calls": 1}
+    assert sent(account(live, "admin"))[0]["masked"] is True
 
 
 def test_failing_llm_is_not_called_for_a_while(start, account, llm):

@@ -24,7 +24,7 @@ from db.queries.documents import forget_scan, get_document, list_text
 from db.queries.reach import Reach, own
 from db.tables import StoredText
 from service.domain.audit import UNKNOWN, Action, Actor, event, record
-from service.domain.current_scan import scanning
+from service.domain.current_scan import CurrentScan, scanning
 from service.domain.document_storage import TextPolicy, extracted_text, text_policy
 from service.domain.limits import COUNTED_SCANS
 from service.domain.preferences import Preferences
@@ -32,12 +32,15 @@ from service.domain.scans.options import ScanOptions
 from service.domain.scans.storage import (
     FINDING_FIELDS,
     NO_DOCUMENT,
+    Also,
     NewScan,
     Request,
+    Work,
     new_scan,
     store,
     store_again,
     store_version,
+    store_with,
     with_original,
 )
 from service.domain.stored_text import check_text_is_stored
@@ -56,10 +59,6 @@ class KeepOriginal(Protocol):
     """Stores the bytes of a user's upload, and removes them if the block that stores their row fails."""
 
     def __call__(self, user_id: UUID, data: bytes, /) -> AbstractContextManager[None]: ...
-
-
-Also = Callable[[Session, tables.Scan], None]
-"""Writes more in the transaction that stores a scan; if it raises, nothing is stored."""
 
 
 class ReportScan(Protocol):
@@ -132,8 +131,7 @@ class Scans:
         """Scan a document and store document, scan, findings and audit event in one transaction.
 
         If this user has already used the idempotency `key`, return the stored scan. The document is the next
-        version of `version_of`, if given. The scan ends by `deadline`, by default AI_TIMEOUT_S from now. The
-        transaction runs `also` last.
+        version of `version_of`, if given. The scan ends by `deadline`, else AI_TIMEOUT_S; `also` runs last.
 
         Raises:
             NotFound: the user has no document `version_of`.
@@ -147,17 +145,16 @@ class Scans:
         request = self._request(key, lambda: f"{submission.fingerprint()} {version_of or ''}")
         if earlier := self._earlier(user_id, request):
             return earlier
-        if version_of is not None:
-            self._transactions.read(_document, user_id, version_of)
+        work = self._work(user_id, version_of, also)
         submission = submission.with_defaults(preferences.defaults)
-        scan_id, result = self._scan(user_id, submission, deadline)
         policy = text_policy(self._store_text, preferences.store_text)
-        new = new_scan(scan_id, user_id, submission, result, policy=policy, request=request)
-        if preferences.store_original and policy.stored == StoredText.FULL:
-            new = with_original(new, submission.data)
-        work = store if version_of is None else partial(store_version, version_of=version_of)
-        work = work if also is None else partial(_store_with, work, also)
-        return self._stored(work, new, result, began_s=began_s)
+        scan_id = uuid_utils.compat.uuid7()
+        with scanning(scan_id, user_id) as current:
+            result = self._pipeline.scan(submission, deadline=deadline)
+            new = new_scan(scan_id, user_id, submission, result, policy=policy, request=request)
+            if preferences.store_original and policy.stored == StoredText.FULL:
+                new = with_original(new, submission.data)
+            return self._stored(work, new, result, current, began_s=began_s)
 
     def scan_again(
         self,
@@ -181,34 +178,37 @@ class Scans:
         document, extracted = self._transactions.read(_stored_text, user_id, document_id)
         submission = options.document_submission(document, extracted)
         submission = submission.with_defaults(options.preferences.defaults)
-        scan_id, result = self._scan(user_id, submission)
-        result = replace(
-            result,
-            document_sha256=document.sha256 or "",
-            media_type=document.media_type,
-            size_bytes=document.size_bytes,
-        )
         policy = TextPolicy(StoredText.FULL)  # the text is stored already
-        new = new_scan(scan_id, user_id, submission, result, policy=policy, request=request)
-        return self._stored(store_again, new, result, began_s=began_s)
-
-    def _scan(
-        self, user_id: UUID, submission: Submission, deadline: Deadline | None = None
-    ) -> tuple[UUID, ScanResult]:
-        """Scan a document under a new id, which the records of outgoing calls carry."""
         scan_id = uuid_utils.compat.uuid7()
-        with scanning(scan_id, user_id):
-            return scan_id, self._pipeline.scan(submission, deadline=deadline)
+        with scanning(scan_id, user_id) as current:
+            result = replace(
+                self._pipeline.scan(submission),
+                document_sha256=document.sha256 or "",
+                media_type=document.media_type,
+                size_bytes=document.size_bytes,
+            )
+            new = new_scan(scan_id, user_id, submission, result, policy=policy, request=request)
+            return self._stored(store_again, new, result, current, began_s=began_s)
+
+    def _work(self, user_id: UUID, version_of: UUID | None, also: Also | None) -> Work:
+        """Return what stores the scan of a new document; NotFound if there is no document `version_of`."""
+        work: Work = store
+        if version_of is not None:
+            self._transactions.read(_document, user_id, version_of)
+            work = partial(store_version, version_of=version_of)
+        return work if also is None else partial(store_with, work, also)
 
     def _stored(
         self,
-        work: Callable[[Session, NewScan], tables.Scan],
+        work: Work,
         new: NewScan,
         result: ScanResult,
+        current: CurrentScan,
         *,
         began_s: float,
     ) -> StoredScan:
         """Store a new scan by `work` and report it, or return the concurrent one that has its key."""
+        new = replace(new, sent=current.sent_events())
         new.draw_sample(result, share=self._sample_share)
         try:
             with observe_stage(self._observer, "store"):
@@ -221,10 +221,11 @@ class Scans:
             if is_duplicate(error) and (earlier := self._earlier(new.values["user_id"], request)):
                 return earlier
             raise
+        current.is_stored = True
         self._report(result, duration_s=time.monotonic() - began_s, scan_id=scan.id)
         return StoredScan(scan, result.data())
 
-    def _store(self, work: Callable[[Session, NewScan], tables.Scan], new: NewScan) -> tables.Scan:
+    def _store(self, work: Work, new: NewScan) -> tables.Scan:
         if new.original is None:
             return self._transactions.run(work, new)
         with self._keep_original(new.values["user_id"], new.original):
@@ -247,14 +248,6 @@ class Scans:
         if earlier is not None and earlier.scan.request_sha256 not in {None, request.sha256}:
             raise Conflict("This Idempotency-Key was used with other content; send a new key.")
         return earlier
-
-
-def _store_with(
-    work: Callable[[Session, NewScan], tables.Scan], also: Also, session: Session, new: NewScan
-) -> tables.Scan:
-    scan = work(session, new)
-    also(session, scan)
-    return scan
 
 
 def get_scan(session: Session, reach: Reach, scan_id: UUID, *, taxonomy: Taxonomy) -> StoredScan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -36,7 +36,7 @@ class NewScan:
     """A scan to be stored, as values: each run of a transaction needs model objects of its own.
 
     `text` is the document's, None if only the analyzer could read it. `original` has the bytes of the upload
-    if these are to be stored.
+    if these are to be stored. `sent` are the events of what was sent to other servers for this scan.
     """
 
     document: NewDocument
@@ -46,12 +46,19 @@ class NewScan:
     text: str | None
     sample: list[dict[str, Any]] = field(default_factory=list)
     original: bytes | None = None
+    sent: Sequence[Event] = ()
 
     def draw_sample(self, result: ScanResult, *, share: float) -> None:
         """Add the random sample of sentences without a finding for reviewers."""
         sample = draw_sample(result, self.document.values, share=share)
         self.values["n_unflagged"] = sample.n_unflagged
         self.sample.extend(sample.rows)
+
+
+Work = Callable[[Session, NewScan], tables.Scan]
+"""Stores a scan in a transaction."""
+Also = Callable[[Session, tables.Scan], None]
+"""Writes more in the transaction that stores a scan; if it raises, nothing is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +165,20 @@ def store_again(session: Session, new: NewScan) -> tables.Scan:
     return _store(session, new, has_earlier=True)
 
 
+def store_with(work: Work, also: Also, session: Session, new: NewScan) -> tables.Scan:
+    """Store a scan by `work`, then call `also`; raises what they raise."""
+    scan = work(session, new)
+    also(session, scan)
+    return scan
+
+
 def _store(session: Session, new: NewScan, *, has_earlier: bool) -> tables.Scan:
     queries.add_scan(session, new.values, new.findings)
     add_sample(session, new.values, new.sample, has_earlier=has_earlier)
     created = new.event
     if has_earlier and (n := carry_feedback(session, new.values, new.findings, new.text)):
         created = replace(created, detail={**created.detail, "n_carried": n})
-    record(session, created)
+    record(session, *new.sent, created)
     return tables.Scan(**new.values)
 
 

@@ -9,9 +9,9 @@ import json
 import re
 import ssl
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -152,22 +152,33 @@ class JsonClient:
     def _within(self, deadline: Deadline, call: Call, content: dict[str, Any]) -> Exchange:
         """Send the request on a separate thread, since httpx limits each wait but not their sum."""
         outcome: Future[Exchange] = Future()
+        is_abandoned = threading.Event()
 
         def run() -> None:
             try:
-                outcome.set_result(self._exchange(content, deadline, call))
+                outcome.set_result(self._exchange(content, deadline, call, is_abandoned))
             except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
                 outcome.set_exception(error)
 
         threading.Thread(target=run, name="http-json", daemon=True).start()
-        return outcome.result(timeout=deadline.remaining_s())
+        try:
+            return outcome.result(timeout=deadline.remaining_s())
+        except TimeoutError:
+            is_abandoned.set()
+            raise
 
-    def _exchange(self, content: dict[str, Any], deadline: Deadline, call: Call) -> Exchange:
+    def _exchange(
+        self,
+        content: dict[str, Any],
+        deadline: Deadline,
+        call: Call,
+        is_abandoned: threading.Event,
+    ) -> Exchange:
         request = self._client.build_request(
             "POST", self._url, **content, timeout=max(deadline.remaining_s(), 0.001)
         )
         request.headers.update(call.headers)
-        call.sent_bytes = int(request.headers.get("Content-Length", 0))
+        request.stream = _CountedBody(request, call, is_abandoned)
         response = self._client.send(request, stream=True)
         call.status = response.status_code
         try:
@@ -216,6 +227,22 @@ class JsonClient:
 
     def _name(self) -> str:
         return f"The service at {urlsplit(self._url).hostname} ({self._setting})"
+
+
+class _CountedBody(httpx.SyncByteStream):
+    """The body of a request: counts the bytes that the connection takes, and ends once it is abandoned."""
+
+    def __init__(self, request: httpx.Request, call: Call, is_abandoned: threading.Event) -> None:
+        self._request, self._call, self._is_abandoned = request, call, is_abandoned
+        self._parts = cast("httpx.SyncByteStream", request.stream)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self._parts:
+            # Counted before the check: else a part could leave after the call was recorded without it.
+            self._call.sent_bytes += len(part)
+            if self._is_abandoned.is_set():
+                raise httpx.WriteTimeout("the caller has gone", request=self._request)
+            yield part
 
 
 def readable_message(body: bytes, *, secrets: Sequence[str] = ()) -> str:

@@ -116,6 +116,8 @@ class LLMAnalyzer(SentenceScorer):
         def post(n: int) -> set[Pair]:
             used[n] = estimates[n]
             with observe_call(self._observer, "llm", self._client.host) as call:
+                call.model, call.is_masked = self.model_name, self._masks
+                call.n_sentences = len(parts[n])
                 try:
                     return self._post(requests[n], len(parts[n]), deadline, call)
                 finally:

@@ -62,6 +62,7 @@ class RemoteAnalyzer(Analyzer):
             self._budget.reserve(0)  # that service counts its own tokens
         form = self._form(document, sensitivity)
         with observe_call(self._observer, "ai_service", self._client.host) as call:
+            call.n_sentences = len(document.sentences) if document.file is None else None
             answer = self._client.post_form(form, deadline=deadline, call=call)
             items, source = _parsed(answer)
         locate = _Locator(document).locate

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
+from contextlib import closing
 
 import pytest
 
 from service.errors import AnalyzerError, AnalyzerTimeout, AnalyzerUnavailable, ConfigError
 from service.nlp.analyzers.http_client import MAX_ANSWER_BYTES, JsonClient, readable_message
 from service.nlp.deadline import Deadline
+from service.nlp.observer import Call
 from tests.fakes.chat_server import ChatServer
 from tests.fakes.loopback import Reply
 
@@ -162,3 +165,37 @@ def test_readable_message_usual_shapes_give_one_line(body, expected):
 
 def test_readable_message_long_text_is_shortened():
     assert len(readable_message(b"a" * 5_000)) == 300
+
+
+def test_post_counts_the_bytes_that_were_sent(client, chat_server):
+    chat_server.replies.append(Reply(body=b"{}"))
+    call = Call("llm", "host")
+    client.post({"messages": []}, call=call)
+    headers, _ = chat_server.requests[-1]
+    assert call.sent_bytes == int(headers["Content-Length"]) > 0
+
+
+def test_post_to_an_unreachable_server_sends_nothing():
+    call, client = Call("llm", "host"), JsonClient("http://127.0.0.1:9", setting="LLM_BASE_URL")
+    with pytest.raises(AnalyzerUnavailable):
+        client.post({"messages": []}, call=call)
+    assert call.sent_bytes == 0
+
+
+def test_post_that_is_abandoned_while_it_connects_sends_nothing_later(monkeypatch):
+    may_connect, connect = threading.Event(), socket.create_connection
+
+    def wait_and_connect(*arguments, **options):
+        may_connect.wait(30)
+        return connect(*arguments, **options)
+
+    with closing(ChatServer()) as server:
+        client = JsonClient(f"{server.base_url}/chat/completions", setting="LLM_BASE_URL")
+        monkeypatch.setattr(socket, "create_connection", wait_and_connect)
+        before = set(threading.enumerate())
+        with pytest.raises(AnalyzerTimeout):
+            client.post({"messages": []}, deadline=Deadline.after(0.05))
+        [sending] = [t for t in threading.enumerate() if t not in before and t.name == "http-json"]
+        may_connect.set()
+        sending.join(30)
+        assert server.requests == []
