@@ -106,15 +106,16 @@ class World:
         """Store a document, a session with a file, and keys, all of which carry markers."""
         with closing(caller(self.url, headers=dict(actor.bearer))) as http:
             http.put("/api/v1/settings", json={"store_original": True}).raise_for_status()
-            text, name = (self._marker(actor.name, READERS_OF_DOCUMENTS) for _ in range(2))
+            text, name, file = (self._marker(actor.name, READERS_OF_DOCUMENTS) for _ in range(3))
             form = {"file": (f"{name}.txt", f"{FLOW_TEXT}. We call it {text} here.".encode())}
             scan = http.post("/api/v1/scan", files=form).raise_for_status().json()["scan_id"]
             mine = self._marker(actor.name, READERS_OF_ACCOUNTS)
             session = (
                 http.post("/api/v1/sessions", json={"name": mine}).raise_for_status().json()["id"]
             )
-            form = {"file": (f"{mine}.txt", f"{FLOW_TEXT}. {mine}".encode())}
-            file = http.post(f"/api/v1/sessions/{session}/files", files=form).raise_for_status()
+            # Schemathesis lets owners scan their files, and reviewers read everyone's scans.
+            form = {"file": (f"{file}.txt", f"{FLOW_TEXT}. {file}".encode())}
+            added = http.post(f"/api/v1/sessions/{session}/files", files=form).raise_for_status()
             for scope in SCOPES:
                 body = {"name": f"{mine} {scope}", "scopes": [scope]}
                 if (made := http.post("/api/v1/auth/keys", json=body)).status_code == 201:
@@ -133,7 +134,7 @@ class World:
                 "<int:n>": "1",
                 "<uuid:feedback_id>": feedback.json()["id"],
                 "<uuid:session_id>": session,
-                "<uuid:file_id>": file.json()["id"],
+                "<uuid:file_id>": added.json()["id"],
                 "<uuid:key_id>": key_id,
                 "<uuid:batch_id>": batch,
                 "<uuid:webhook_id>": hook,
