@@ -1,6 +1,6 @@
 """Threads that run the items of batches, in the service's process or in one of their own.
 
-The database is the queue. Workers look into it every POLL_S seconds, and at once when they are woken.
+The database is the queue. Idle workers look into it every few seconds, and at once when they are woken.
 """
 
 from __future__ import annotations
@@ -28,12 +28,19 @@ class BatchWorkers:
     """Runs items on `n` threads, each one at a time, and renews their leases on another one."""
 
     def __init__(
-        self, runs: BatchRuns, *, n: int, lease_s: float, draining: threading.Event
+        self,
+        runs: BatchRuns,
+        *,
+        n: int,
+        lease_s: float,
+        draining: threading.Event,
+        poll_s: float = POLL_S,
     ) -> None:
-        """Once `draining` is set, no thread claims another item."""
+        """Once `draining` is set, no thread claims another item. `poll_s` is the pause between two looks."""
         self._runs = runs
         self._lease_s = lease_s
         self._draining = draining
+        self._poll_s = poll_s
         self._name = f"{socket.gethostname()[:80]}:{os.getpid()}"
         self._closing = threading.Event()
         self._work = threading.Condition()
@@ -56,15 +63,6 @@ class BatchWorkers:
         with self._work:
             self._n_wake_ups += 1
             self._work.notify_all()
-
-    def run_items(self, *, until_s: float) -> None:
-        """Run items on this thread until nothing waits, or until a time on the monotonic clock.
-
-        Raises:
-            DatabaseUnavailable: the database does not answer.
-        """
-        while time.monotonic() < until_s and not self._is_stopping() and self._run_next():
-            pass
 
     def close(self, *, finish_s: float = 0.0) -> None:
         """Let running items end within `finish_s` seconds, then give them back to other workers."""
@@ -92,7 +90,7 @@ class BatchWorkers:
     def _wait_for_work(self, n_seen: int) -> None:
         with self._work:
             if self._n_wake_ups == n_seen and not self._is_stopping():
-                self._work.wait(POLL_S)
+                self._work.wait(self._poll_s)
 
     def _run_next(self) -> bool:
         """Run the next item on this thread; return whether there was one."""

@@ -1,7 +1,7 @@
 """The broker, by Celery: its messages say that items wait, and nothing else. The database has the items.
 
-A lost message delays items for RESEND_EVERY_S, a doubled one costs a query. So nothing depends on the broker
-being there, and it stores no results.
+A message wakes the threads of a worker. These look into the database by themselves too, so a message that is
+lost delays items by some seconds, and a doubled one costs a query. There is no result backend.
 """
 
 from __future__ import annotations
@@ -19,14 +19,11 @@ if TYPE_CHECKING:
     from service.jobs.batch_workers import BatchWorkers
 
 QUEUE = "riskscan.batches"
-TASK = "riskscan.run_items"
+TASK = "riskscan.wake"
 MAX_MESSAGES = 16
-"""Messages for one announcement; each wakes one thread of a worker."""
-TASK_S = 300.0
-"""A task ends after so long and leaves the rest to its successor: RabbitMQ closes the channel of a message
-that is not acknowledged within 30 minutes."""
-VISIBILITY_TIMEOUT_S = 900
-"""Redis delivers a message again that is not acknowledged for so long; longer than a task."""
+"""Messages for one announcement; each wakes one worker."""
+VISIBILITY_TIMEOUT_S = 60
+"""Redis delivers a message again that is not acknowledged for so long; a task takes microseconds."""
 _EXPIRES_S = 120
 _SEND_TIMEOUT_S = 2.0
 _REDIS = {
@@ -88,30 +85,20 @@ class Broker:
         self._app.close()
 
 
-def serve_messages(
-    url: str, workers: BatchWorkers, *, n_threads: int, stopped: threading.Event
-) -> None:
-    """Run items whenever a message says that some wait, until SIGTERM; must run in the main thread.
-
-    `stopped` is set at the signal, so that running tasks end; their messages then count as done.
-    """
+def serve_messages(url: str, workers: BatchWorkers, *, stopped: threading.Event) -> None:
+    """Wake the workers at each message, until SIGTERM sets `stopped`; must run in the main thread."""
     app = open_celery(url)
 
     @app.task(name=TASK)  # type: ignore[untyped-decorator]  # Celery has no annotations
-    def run_items() -> None:
-        workers.run_items(until_s=time.monotonic() + TASK_S)
+    def wake() -> None:
+        workers.wake()
 
     def stop(**_: object) -> None:
         stopped.set()
-        workers.close()
 
     worker_shutting_down.connect(stop)
     worker = app.Worker(
-        pool="threads",
-        concurrency=n_threads,
-        without_gossip=True,
-        without_mingle=True,
-        loglevel="WARNING",
+        pool="solo", concurrency=1, without_gossip=True, without_mingle=True, loglevel="WARNING"
     )
     try:
         worker.start()

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Self
 from service.domain.periodic_tasks import PeriodicTasks
 from service.domain.services import Services
 from service.errors import ConfigError
-from service.jobs.batch_workers import BatchWorkers
+from service.jobs.batch_workers import POLL_S, BatchWorkers
 
 if TYPE_CHECKING:
     from service.jobs.broker import Broker
 
+POLL_WITH_BROKER_S = 10.0
+"""Seconds between two looks of a worker that a broker wakes, so that no document waits for a broker."""
 RESEND_EVERY_S = 10.0
-"""Seconds after which waiting items are announced again, so that a lost message delays them no longer."""
+"""Seconds after which waiting items are announced again."""
 
 
 class Jobs:
@@ -32,9 +34,10 @@ class Jobs:
         if runs_items:
             self.workers = BatchWorkers(
                 services.batch_runs,
-                n=0 if self._broker else n,
+                n=n,
                 lease_s=config.batch_lease_s,
                 draining=services.draining,
+                poll_s=POLL_WITH_BROKER_S if self._broker else POLL_S,
             )
         self._resending: PeriodicTasks | None = None
         if self._broker is not None and not is_worker:
@@ -71,10 +74,7 @@ class Jobs:
             return
         from service.jobs.broker import serve_messages  # noqa: PLC0415 - as above
 
-        n_threads = max(1, self._services.config.batch_workers)
-        serve_messages(
-            self._services.config.broker_url, self.workers, n_threads=n_threads, stopped=stopped
-        )
+        serve_messages(self._services.config.broker_url, self.workers, stopped=stopped)
 
     def _announce(self, n_items: int) -> None:
         """Send messages after the answer, on the thread of small tasks: a broker may hang."""
