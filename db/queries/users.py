@@ -16,6 +16,7 @@ from db.error_codes import is_duplicate
 from db.queries.pages import Position, newest_first
 from db.tables import (
     NO_PASSWORD,
+    SSO_ONLY,
     AccountState,
     Login,
     RefreshToken,
@@ -273,7 +274,10 @@ def _revoke(session: Session, which: ColumnElement[bool], reason: str) -> int:
 def _has_state(state: AccountState) -> ColumnElement[bool]:
     if state == AccountState.DISABLED:
         return User.disabled_at.is_not(None)
-    is_invited = User.password_hash == NO_PASSWORD
-    return User.disabled_at.is_(None) & (
-        is_invited if state == AccountState.INVITED else ~is_invited
+    without_password = {AccountState.INVITED: NO_PASSWORD, AccountState.SSO: SSO_ONLY}
+    has_hash = (
+        User.password_hash == without_password[state]
+        if state in without_password
+        else User.password_hash.not_in(without_password.values())
     )
+    return User.disabled_at.is_(None) & has_hash

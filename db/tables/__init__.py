@@ -1,6 +1,6 @@
 """Tables as typed classes, one file per noun. Migrations create them; a test compares the two."""
 
-from db.tables.accounts import NO_PASSWORD, AccountState, Login, RefreshToken, User
+from db.tables.accounts import NO_PASSWORD, SSO_ONLY, AccountState, Login, RefreshToken, User
 from db.tables.api_interactions import ApiInteraction, InteractionKind
 from db.tables.api_keys import ApiKey, Scope
 from db.tables.audit import AuditEvent, AuditSeal
@@ -47,6 +47,7 @@ __all__ = [
     "PERMISSIONS",
     "REVIEWERS",
     "ROLES",
+    "SSO_ONLY",
     "AccountState",
     "ApiInteraction",
     "ApiKey",

@@ -20,6 +20,8 @@ def _now() -> datetime:
 
 NO_PASSWORD = ""
 """The password hash of an account whose owner has chosen no password yet; no password matches it."""
+SSO_ONLY = "sso"
+"""The password hash of an account whose owner logs in by single sign-on alone; no password matches it."""
 
 
 class AccountState(StrEnum):
@@ -27,7 +29,12 @@ class AccountState(StrEnum):
 
     ENABLED = "enabled"
     INVITED = "invited"
+    SSO = "sso"
     DISABLED = "disabled"
+
+
+_STATES = {NO_PASSWORD: AccountState.INVITED, SSO_ONLY: AccountState.SSO}
+"""The states of accounts without a password."""
 
 
 class User(Base):
@@ -54,10 +61,10 @@ class User(Base):
 
     @property
     def state(self) -> AccountState:
-        """Disabled, invited (without a password yet), or enabled."""
+        """Disabled, invited (without a password yet), sso (without a password for good), or enabled."""
         if self.disabled_at is not None:
             return AccountState.DISABLED
-        return AccountState.ENABLED if self.password_hash else AccountState.INVITED
+        return _STATES.get(self.password_hash, AccountState.ENABLED)
 
 
 class Login(Base):

@@ -20,6 +20,7 @@ class InteractionKind(StrEnum):
     AI_SERVICE = "ai_service"
     WEBHOOK = "webhook"
     INDEXER = "indexer"
+    SSO = "sso"
 
 
 class ApiInteraction(Base):

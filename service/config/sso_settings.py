@@ -17,7 +17,10 @@ ROLE_NAMES = ("user", "team-reviewer", "reviewer", "instructor", "analyst", "aud
 
 def is_protected(url: str) -> bool:
     """Return whether an address is https, or http on this machine."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # malformed
+        return False
     host = parts.hostname or ""
     if parts.scheme == "https":
         return bool(host)

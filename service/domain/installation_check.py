@@ -198,8 +198,7 @@ def _ai_service(config: Config) -> str:
 def _single_sign_on(config: Config) -> str:
     if not config.oidc_issuer:
         return "not configured"
-    with closing(OidcProvider(config)) as provider:
-        provider.discover()
+    OidcProvider(config).discover()
     return f"{config.oidc_issuer} answers, and names itself as the issuer"
 
 

@@ -11,7 +11,6 @@ from service.domain.deployments.drift_monitor import DriftMonitor
 from service.domain.deployments.rollout import Rollout
 from service.domain.deployments.shadow import Shadow
 from service.domain.egress.llm_use import LlmUse
-from service.domain.egress.recorder import EgressRecorder
 from service.domain.scan_reporter import ScanReporter
 from service.domain.shared_services import SharedServices
 from service.nlp.analyzers.base import SentenceScorer
@@ -24,10 +23,6 @@ from service.nlp.taxonomy import Taxonomy
 
 
 class ModelServices(SharedServices):
-    @cached_property
-    def egress(self) -> EgressRecorder:
-        return EgressRecorder(lambda: self.transactions)
-
     @cached_property
     def llm_use(self) -> LlmUse:
         return LlmUse(self.config, lambda: self.transactions)

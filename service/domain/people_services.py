@@ -41,7 +41,13 @@ class PeopleServices(SharedServices):
 
     @cached_property
     def single_sign_on(self) -> SingleSignOn:
-        return SingleSignOn(self.config, self.transactions, self.tokens, set_teams=set_teams)
+        return SingleSignOn(
+            self.config,
+            self.transactions,
+            self.tokens,
+            set_teams=set_teams,
+            observer=self.egress,
+        )
 
     @cached_property
     def key_maker(self) -> KeyMaker:

@@ -112,7 +112,6 @@ class Services(DocumentServices):
             "readiness",
             "analyzers",
             "egress",
-            "single_sign_on",
             "tracing",
             "transactions",
         )

@@ -9,6 +9,7 @@ from db.engines import open_unpooled_engine
 from service.config.development_keys import with_development_keys
 from service.config.settings import Config
 from service.domain.background_tasks import BackgroundTasks
+from service.domain.egress.recorder import EgressRecorder
 from service.domain.transactions import Transactions, open_database
 from service.nlp.analyzers.pool import AnalyzerPool
 from service.nlp.observer import Observer, StageObservers
@@ -51,6 +52,10 @@ class SharedServices:
     def observer(self) -> Observer:
         """Receives the events of scans: the metrics, and the spans of stages."""
         return StageObservers(self.metrics, self.tracing)
+
+    @cached_property
+    def egress(self) -> EgressRecorder:
+        return EgressRecorder(lambda: self.transactions)
 
     @cached_property
     def background(self) -> BackgroundTasks:

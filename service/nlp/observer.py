@@ -17,6 +17,8 @@ Stage = Literal["extract", "segment", "analyze", "store"]
 Rejection = Literal["overloaded", "expired", "abandoned", "shutting_down"]
 """Why a request was not scored: full queue, deadline passed, caller gone, threads ended."""
 Upstream = Literal["llm", "ai_service"]
+Callee = Upstream | Literal["sso"]
+"""Servers that this one calls: `sso` is the single sign-on provider, which gets no documents."""
 ANSWERED = "answered"
 
 
@@ -148,7 +150,7 @@ def observe_stage(observer: Observer, stage: Stage) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def observe_call(observer: Observer, upstream: Upstream, host: str) -> Iterator[Call]:
+def observe_call(observer: Observer, upstream: Callee, host: str) -> Iterator[Call]:
     """Yield the record of the block's request, and report it to `observer` at the end."""
     began_s = time.monotonic()
     call = Call(upstream, host, error_code=RiskscanError.code, headers=observer.call_headers())

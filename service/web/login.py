@@ -23,6 +23,7 @@ from service.errors import (
     RiskscanError,
     Unauthenticated,
 )
+from service.web import sso_log_out
 from service.web.visitor import current_visitor
 
 _SHOWN = (Conflict, Forbidden, InvalidRequest, RateLimited, Unauthenticated)
@@ -76,17 +77,28 @@ def password_page() -> Response:
 
 
 def log_out() -> Response:
-    """End the log-in: its cookie and its tokens stop working at once."""
+    """End the log-in: its cookie and its tokens stop working at once. Then end it at its provider."""
     visitor = current_visitor()
-    response = make_response(redirect("/login", 303))
     if visitor is not None:
         access = visitor.claims.access
         sent = request.form.get("csrf_token", "")
         if not services().tokens.is_csrf_token(sent, access.login_id):
             raise Forbidden(_FOREIGN)
         services().transactions.run(logins.end, access.user_id, access.login_id)
+    response = _logged_out()
     if COOKIE in request.cookies:  # browsers send none with another site's form
         delete_cookie(response)
+    return response
+
+
+def _logged_out() -> Response:
+    """Lead to the log-in page, or to the provider at which the log-in began, and from there to that page."""
+    at_provider = sso_log_out.address()
+    if at_provider is None:
+        return make_response(redirect("/login", 303))
+    # A page, since the policy form-action 'self' stops a form's redirect to another site.
+    response = make_response(render_template("signed_out.html", address=at_provider))
+    sso_log_out.forget(response)
     return response
 
 
@@ -97,6 +109,8 @@ def _begin(email: str, password: str) -> Response:
     login_id = tokens.read_access_token(pair.access_token).login_id
     response = _redirect_back()
     set_cookie(response, tokens.cookie_token(pair.user_id, login_id))
+    if services().config.oidc_issuer:
+        sso_log_out.forget(response)  # of an earlier log-in
     return response
 
 

@@ -20,6 +20,7 @@ from service.api.http.quotas import spend
 from service.api.http.request_context import current_context
 from service.domain.accounts.oidc_provider import CALLBACK
 from service.errors import NotConfigured, RiskscanError, Unauthenticated
+from service.web import sso_log_out
 from service.web.login import login_form, next_address
 
 COOKIE = "riskscan_sso"
@@ -69,13 +70,15 @@ def _log_in() -> Response:
             "The single sign-on provider refused the log-in. Ask its administrator whether "
             "you may use Riskscan."
         )
-    pair = sso.log_in(request.args["code"], nonce=flow["nonce"], verifier=flow["verifier"])
+    login = sso.log_in(request.args["code"], nonce=flow["nonce"], verifier=flow["verifier"])
+    pair = login.tokens
     current_context().account_id = pair.user_id
     tokens = services().tokens
     login_id = tokens.read_access_token(pair.access_token).login_id
     # A redirect would count as the provider's, so the browser would not send the SameSite=Strict cookie.
     response = make_response(render_template("signed_in.html", address=flow["next"]))
     set_cookie(response, tokens.cookie_token(pair.user_id, login_id))
+    sso_log_out.remember(response, login.id_token)
     return response
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from db.tables import AuditEvent, Role
 from service.config.settings import load
 from service.config.sso_settings import ROLE_NAMES
-from service.domain.accounts import oidc_provider, user_admin
+from service.domain.accounts import oidc_calls, user_admin
 from service.domain.audit import Actor
 from service.domain.installation_check import check_installation
 from service.errors import ConfigError
@@ -276,7 +276,7 @@ def test_unusable_discovery_is_503_and_the_log_in_recovers(provider, fresh, kind
 
 
 def test_provider_that_hangs_or_is_away_is_503(provider, fresh, monkeypatch):
-    monkeypatch.setattr(oidc_provider, "TIMEOUT_S", 0.3)
+    monkeypatch.setattr(oidc_calls, "TIMEOUT_S", 0.3)
     service = fresh()
     provider.gate.clear()
     with closing(caller(service.url)) as http:

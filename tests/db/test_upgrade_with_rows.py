@@ -357,3 +357,21 @@ def test_addresses_move_out_of_sealed_events_and_back_with_sound_digests(empty_d
     assert kept.full_detail == {"client_address": "192.0.2.1"}
     migrate.downgrade(empty_database_url, "0028")
     assert snapshot(empty_database_url)["audit_events"] == before
+
+
+def test_accounts_that_only_the_provider_knows_are_marked_and_back(filled_url):
+    migrate.upgrade(filled_url, "0032")
+    identity = dict(LATER_ROWS)["identities"]
+    invited = {"id": KEYED, "email": "invited@x", "password_hash": "", "role": "user"}
+    with open_unpooled_engine(filled_url).begin() as connection:
+        connection.execute(text("UPDATE users SET password_hash = ''"))
+        users = [{**invited, "created_at": CREATED_AT}]
+        add_rows(connection, [("users", users), ("identities", identity)])
+    hashes = text("SELECT password_hash FROM users ORDER BY password_hash")
+    for go, revision, expected in [
+        (migrate.upgrade, "0033", ["", "sso"]),
+        (migrate.downgrade, "0032", ["", ""]),
+    ]:
+        go(filled_url, revision)
+        with open_unpooled_engine(filled_url).connect() as connection:
+            assert connection.execute(hashes).scalars().all() == expected

@@ -29,6 +29,9 @@ class OidcProvider:
         self.gate = threading.Event()
         self.gate.set()
         self.requests = []
+        self.has_log_out = True
+        self.logged_out = []  # subjects
+        self.codes_seen, self.tokens_seen = [], []
         self.codes = {}
         self.rotate_key()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -39,7 +42,8 @@ class OidcProvider:
         self.key = RSAKey.generate_key(2048, {"kid": secrets.token_hex(4), "use": "sig"})
 
     def behave(self):
-        self.forge, self.overrides = None, {}
+        self.forge, self.overrides, self.has_log_out = None, {}, True
+        self.logged_out.clear()
         self.gate.set()
         self.claims = {
             "sub": secrets.token_hex(8),
@@ -57,21 +61,25 @@ class OidcProvider:
         self.gate.wait(60)
         if path in self.overrides:
             return self.overrides[path]
-        if path == "/realms/main/.well-known/openid-configuration":
-            endpoints = {
-                "authorization_endpoint": "auth",
-                "token_endpoint": "token",
-                "jwks_uri": "keys",
-            }
-            urls = {name: f"{self.issuer}/{end}" for name, end in endpoints.items()}
-            return 200, {"issuer": self.issuer, **urls}
-        if path == "/realms/main/keys":
-            return 200, KeySet([self.key]).as_dict(private=False)
-        if path == "/realms/main/auth":
-            return self._authorize(query)
-        if path == "/realms/main/token":
-            return self._exchange(headers, parse_qs(body.decode()))
-        return 404, {"error": "not_found"}
+        answers = {
+            "/realms/main/.well-known/openid-configuration": self._describe,
+            "/realms/main/keys": lambda: (200, KeySet([self.key]).as_dict(private=False)),
+            "/realms/main/auth": lambda: self._authorize(query),
+            "/realms/main/token": lambda: self._exchange(headers, parse_qs(body.decode())),
+            "/realms/main/logout": lambda: self._log_out(query),
+        }
+        return answers[path]() if path in answers else (404, {"error": "not_found"})
+
+    def _describe(self):
+        endpoints = {
+            "authorization_endpoint": "auth",
+            "token_endpoint": "token",
+            "jwks_uri": "keys",
+        }
+        if self.has_log_out:
+            endpoints["end_session_endpoint"] = "logout"
+        urls = {name: f"{self.issuer}/{end}" for name, end in endpoints.items()}
+        return 200, {"issuer": self.issuer, **urls}
 
     def _authorize(self, query):
         required = ("state", "nonce", "code_challenge")
@@ -79,8 +87,17 @@ class OidcProvider:
             return 400, {"error": "invalid_request"}
         code = secrets.token_urlsafe(16)
         self.codes[code] = query
+        self.codes_seen.append(code)
         answer = urlencode({"code": code, "state": query["state"][0]})
         return 302, f"{query['redirect_uri'][0]}?{answer}"
+
+    def _log_out(self, query):
+        """End the log-in that the hint names; without one a provider would ask the visitor."""
+        if query["client_id"] != [CLIENT_ID]:
+            return 400, {"error": "invalid_request"}
+        hint = query.get("id_token_hint")
+        self.logged_out.append(jwt.decode(hint[0], self.key).claims["sub"] if hint else None)
+        return 302, query["post_logout_redirect_uri"][0]
 
     def _exchange(self, headers, form):
         expected = f"{CLIENT_ID}:{CLIENT_SECRET}"
@@ -98,6 +115,7 @@ class OidcProvider:
         claims = {"iss": self.issuer, "aud": CLIENT_ID, "iat": now, "exp": now + 300}
         claims |= {"nonce": asked["nonce"][0], **self.claims}
         token = (self.forge or self.sign)(claims)
+        self.tokens_seen.append(token)
         return 200, {"access_token": "a", "token_type": "Bearer", "id_token": token}
 
     def sign(self, claims):

@@ -54,7 +54,10 @@ class AccountOut(UserOut):
     state = String(
         required=True,
         validate=OneOf(list(AccountState)),
-        metadata={"description": "invited: the owner has not chosen a password yet."},
+        metadata={
+            "description": "invited: the owner has not chosen a password yet. sso: the owner logs in by "
+            "single sign-on alone."
+        },
     )
 
 

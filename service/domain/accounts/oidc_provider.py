@@ -1,20 +1,15 @@
 """The OpenID Connect provider: discovery, keys, the exchange of a code, and the checks of an ID token.
 
-Nothing is fetched before the first log-in. Each call has a deadline and a maximum size.
+Nothing is fetched before the first log-in.
 """
 
 from __future__ import annotations
 
-import json
-import ssl
-import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
-import httpx
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
@@ -23,15 +18,14 @@ from joserfc.jwk import KeySet
 
 from service.config.settings import Config
 from service.config.sso_settings import is_protected
-from service.errors import NotConfigured, SsoUnavailable, Unauthenticated
+from service.domain.accounts.oidc_calls import OK, OidcCalls, Unreachable, unavailable
+from service.errors import NotConfigured, Unauthenticated
+from service.nlp.observer import NULL_OBSERVER, Observer
 
 CALLBACK = "/login/sso/callback"
-TIMEOUT_S = 8.0
-MAX_ANSWER_BYTES = 512 * 1024
+LOGGED_OUT = "/login"
 CACHE_S = 3600.0
 LEEWAY_S = 60
-_MAX_CALLS = 8
-"""Calls at once: a provider that hangs must not hold more threads of the service."""
 _RETRY_S = 0.2
 _ALGORITHMS = [f"{family}{bits}" for family in ("RS", "PS", "ES") for bits in (256, 384, 512)]
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
@@ -41,22 +35,17 @@ _LOG_IN_AGAIN = "Start the log-in again; if it fails again, show this message to
 class OidcProvider:
     """The provider of OIDC_ISSUER. Thread-safe."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, observer: Observer = NULL_OBSERVER) -> None:
+        """`observer` receives each call to the provider."""
         self.issuer = config.oidc_issuer
         self._client_id = config.oidc_client_id
         self._secret = config.oidc_client_secret
         self._scopes = config.oidc_scopes
         self._redirect_uri = config.public_url + CALLBACK
-        self._http = httpx.Client(
-            trust_env=False, follow_redirects=False, verify=ssl.create_default_context()
-        )
-        self._slots = threading.BoundedSemaphore(_MAX_CALLS)
+        self._logged_out_uri = config.public_url + LOGGED_OUT
+        self._calls = OidcCalls(hosts=config.egress_hosts, observer=observer)
         self._metadata: tuple[float, dict[str, Any]] | None = None
         self._keys: tuple[float, KeySet] | None = None
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
 
     def discover(self) -> dict[str, Any]:
         """Return the provider's metadata, at most an hour old.
@@ -72,10 +61,12 @@ class OidcProvider:
             return cached[1]
         metadata = self._get(f"{self.issuer}/.well-known/openid-configuration")
         if str(metadata.get("issuer", "")).rstrip("/") != self.issuer:
-            raise _unavailable("names another issuer than OIDC_ISSUER. Correct OIDC_ISSUER.")
+            raise unavailable("names another issuer than OIDC_ISSUER. Correct OIDC_ISSUER.")
         for name in _ENDPOINTS:
             if not is_protected(str(metadata.get(name, ""))):
-                raise _unavailable(f"has no https:// address as {name}.")
+                raise unavailable(f"has no https:// address as {name}.")
+        for name in ("token_endpoint", "jwks_uri"):
+            self._calls.require_listed(str(metadata[name]))
         self._metadata = (time.monotonic(), metadata)
         return metadata
 
@@ -95,11 +86,28 @@ class OidcProvider:
             "code_challenge": create_s256_code_challenge(verifier),
             "code_challenge_method": "S256",
         }
-        endpoint = str(self.discover()["authorization_endpoint"])
-        return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
+        return _with_query(str(self.discover()["authorization_endpoint"]), parameters)
 
-    def redeem(self, code: str, *, nonce: str, verifier: str) -> dict[str, Any]:
-        """Exchange a code for an ID token and return its claims, all verified.
+    def log_out_url(self, id_token: str) -> str | None:
+        """Return the address at the provider that ends its log-in and leads back to our log-in page.
+
+        `id_token` names the log-in; if it is empty, the provider may ask the visitor. None if there is no
+        such address. Source: OpenID Connect RP-Initiated Logout 1.0.
+
+        Raises:
+            SsoUnavailable: see `discover`.
+        """
+        endpoint = str(self.discover().get("end_session_endpoint", ""))
+        if not is_protected(endpoint):
+            return None
+        parameters = {
+            "client_id": self._client_id,
+            "post_logout_redirect_uri": self._logged_out_uri,
+        }
+        return _with_query(endpoint, parameters | ({"id_token_hint": id_token} if id_token else {}))
+
+    def redeem(self, code: str, *, nonce: str, verifier: str) -> tuple[str, dict[str, Any]]:
+        """Exchange a code for an ID token; return it and its claims, all verified.
 
         Raises:
             SsoUnavailable: the provider does not answer.
@@ -113,20 +121,21 @@ class OidcProvider:
             "code_verifier": verifier,
         }
         methods = metadata.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
-        auth = None
+        credentials = None
         if self._secret and "client_secret_basic" in methods:
-            auth = (quote(self._client_id, safe=""), quote(self._secret, safe=""))
+            credentials = (self._client_id, self._secret)
         else:
             form |= {"client_id": self._client_id}
             form |= {"client_secret": self._secret} if self._secret else {}
-        status, answer = self._call("POST", metadata["token_endpoint"], data=form, auth=auth)
+        endpoint = str(metadata["token_endpoint"])
+        status, answer = self._calls.post(endpoint, form, credentials=credentials)
         if status >= 500:
-            raise _unavailable(f"answers {status}. Look at its log.")
-        if status != httpx.codes.OK or not isinstance(answer.get("id_token"), str):
+            raise unavailable(f"answers {status}. Look at its log.")
+        if status != OK or not isinstance(answer.get("id_token"), str):
             raise Unauthenticated(
                 f"The single sign-on provider refused the log-in with {status}. {_LOG_IN_AGAIN}"
             )
-        return self._verified(answer, nonce=nonce)
+        return answer["id_token"], self._verified(answer, nonce=nonce)
 
     def _verified(self, answer: Mapping[str, Any], *, nonce: str) -> dict[str, Any]:
         options = {
@@ -167,83 +176,25 @@ class OidcProvider:
         try:
             key_set = KeySet.import_key_set({"keys": keys})
         except (JoseError, ValueError, TypeError, KeyError) as error:
-            raise _unavailable("publishes keys that cannot be read.") from error
+            raise unavailable("publishes keys that cannot be read.") from error
         self._keys = (time.monotonic(), key_set)
         return key_set
 
     def _get(self, url: str) -> dict[str, Any]:
         try:
-            status, answer = self._call("GET", url)
-        except _Unreachable:
+            status, answer = self._calls.get(url)
+        except Unreachable:
             time.sleep(_RETRY_S)
-            status, answer = self._call("GET", url)
-        if status != httpx.codes.OK:
-            raise _unavailable(f"answers {status} for {url}. Check OIDC_ISSUER.")
+            status, answer = self._calls.get(url)
+        if status != OK:
+            raise unavailable(f"answers {status} for {url}. Check OIDC_ISSUER.")
         return answer
 
-    def _call(self, method: str, url: str, **content: Any) -> tuple[int, dict[str, Any]]:  # noqa: ANN401 - httpx's
-        """Send a request on a separate thread, since httpx limits each wait but not their sum."""
-        if not self._slots.acquire(blocking=False):
-            raise _unavailable("is slow, and too many log-ins wait for it. Try again in a minute.")
-        outcome: Future[tuple[int, bytes]] = Future()
 
-        def run() -> None:
-            try:
-                outcome.set_result(self._exchange(method, url, content))
-            except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
-                outcome.set_exception(error)
-            finally:
-                self._slots.release()
-
-        threading.Thread(target=run, name="oidc", daemon=True).start()
-        try:
-            status, body = outcome.result(timeout=TIMEOUT_S)
-        except (httpx.TimeoutException, TimeoutError) as error:
-            raise _unavailable(f"does not answer within {TIMEOUT_S:.0f} seconds.") from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _Unreachable(_message(f"cannot be reached ({type(error).__name__}).")) from error
-        return status, _parsed(status, body)
-
-    def _exchange(self, method: str, url: str, content: dict[str, Any]) -> tuple[int, bytes]:
-        end_s = time.monotonic() + TIMEOUT_S
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-        body = bytearray()
-        with self._http.stream(
-            method, url, headers=headers, timeout=TIMEOUT_S, **content
-        ) as response:
-            for chunk in response.iter_raw():
-                body += chunk
-                if len(body) > MAX_ANSWER_BYTES:
-                    raise _unavailable(f"answers with more than {MAX_ANSWER_BYTES:,} bytes.")
-                if time.monotonic() > end_s:
-                    raise httpx.ReadTimeout("the deadline passed", request=response.request)
-        return response.status_code, bytes(body)
-
-
-class _Unreachable(SsoUnavailable):
-    """No connection; a second attempt may succeed."""
-
-
-def _parsed(status: int, body: bytes) -> dict[str, Any]:
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        answer = None
-    if isinstance(answer, dict):
-        return answer
-    if status == httpx.codes.OK:
-        raise _unavailable("answers with something that is not a JSON object. Check OIDC_ISSUER.")
-    return {}
+def _with_query(endpoint: str, parameters: Mapping[str, str]) -> str:
+    return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
 
 
 def _claim(error: Exception) -> str:
     """Return the name of a wrong claim, or the error's code; never a value."""
     return str(getattr(error, "claim", None) or getattr(error, "error", "malformed"))
-
-
-def _message(fault: str) -> str:
-    return f"The single sign-on provider {fault} Try again later; operators run `python -m service check`."
-
-
-def _unavailable(fault: str) -> SsoUnavailable:
-    return SsoUnavailable(_message(fault))

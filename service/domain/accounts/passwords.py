@@ -5,6 +5,7 @@ from __future__ import annotations
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from db.tables import NO_PASSWORD, SSO_ONLY
 from service.domain.limits import MAX_PASSWORD_CHARS
 from service.errors import Fault
 
@@ -33,13 +34,14 @@ def password_faults(password: str, *, min_chars: int, field: str = "password") -
 def verify_password(password: str, password_hash: str | None) -> bool:
     """Return whether `password` matches the hash.
 
-    Without a hash (unknown account) it takes the same time and returns False.
+    Without a hash (unknown account, or one without a password) it takes the same time and returns False.
     """
+    has_password = password_hash not in {None, NO_PASSWORD, SSO_ONLY}
     try:
-        _HASHER.verify(password_hash or _DECOY_HASH, password)
+        _HASHER.verify(password_hash if password_hash and has_password else _DECOY_HASH, password)
     except (VerificationError, InvalidHashError):
         return False
-    return password_hash is not None
+    return has_password
 
 
 def is_outdated(password_hash: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ import email_validator
 from sqlalchemy.orm import Session
 
 from db.queries import identities, users
-from db.tables import NO_PASSWORD, Role
+from db.tables import NO_PASSWORD, SSO_ONLY, Role
 from service.config.settings import Config
 from service.domain.accounts import logins, user_admin
 from service.domain.accounts.logins import TokenPair
@@ -21,12 +22,21 @@ from service.domain.audit import UNKNOWN, Action, Actor, account_event, record
 from service.domain.email_addresses import normalized
 from service.domain.transactions import Transactions
 from service.errors import Conflict, Forbidden, RiskscanError
+from service.nlp.observer import Observer
 
 METHOD = "sso"
 MAX_SUBJECT_CHARS = 255
 SetTeams = Callable[[Session, UUID, Sequence[str], Actor], None]
 _PROVIDER = Actor(operator=METHOD)
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SsoLogin:
+    """A log-in: our tokens, and the provider's ID token, which names the log-in there."""
+
+    tokens: TokenPair
+    id_token: str
 
 
 class SingleSignOn:
@@ -39,21 +49,21 @@ class SingleSignOn:
         tokens: TokenMaker,
         *,
         set_teams: SetTeams,
+        observer: Observer,
     ) -> None:
-        """`set_teams` makes an account a member of the teams of these names, and of no other."""
+        """`set_teams` makes an account a member of the teams of these names, and of no other.
+
+        `observer` receives each call to the provider.
+        """
         self._team_claim = config.oidc_team_claim
         self._set_teams = set_teams
-        self.provider = OidcProvider(config)
+        self.provider = OidcProvider(config, observer)
         self._role_claim = config.oidc_role_claim
         self._roles = _role_map(config.oidc_role_map)
         self._transactions = transactions
         self._tokens = tokens
 
-    def close(self) -> None:
-        """Close the connections to the provider."""
-        self.provider.close()
-
-    def log_in(self, code: str, *, nonce: str, verifier: str) -> TokenPair:
+    def log_in(self, code: str, *, nonce: str, verifier: str) -> SsoLogin:
         """Redeem a code of the provider and begin a log-in.
 
         Raises:
@@ -62,8 +72,8 @@ class SingleSignOn:
             Forbidden: no account may be used or created; the message says why.
         """
         try:
-            claims = self.provider.redeem(code, nonce=nonce, verifier=verifier)
-            return self._begin(claims)
+            id_token, claims = self.provider.redeem(code, nonce=nonce, verifier=verifier)
+            return SsoLogin(self._begin(claims), id_token)
         except RiskscanError as error:
             self.record_failure(error.code)
             raise
@@ -102,6 +112,8 @@ class SingleSignOn:
         user = users.lock_user(session, user_id)
         if user is None or user.disabled_at is not None:
             raise Forbidden("This account is disabled; ask an administrator.")
+        if user.password_hash == NO_PASSWORD:
+            users.set_password_hash(session, user_id, SSO_ONLY)
         role = self.role_of(claims)
         if role is not None and role != user.role:
             _set_role(session, user_id, role)
@@ -126,7 +138,7 @@ class SingleSignOn:
             )
         if user is not None:
             return user.id
-        user = users.add_user(session, email=email, password_hash=NO_PASSWORD)
+        user = users.add_user(session, email=email, password_hash=SSO_ONLY)
         detail = {"role": user.role, "method": METHOD}
         record(
             session, account_event(Action.USER_REGISTERED, user.id, actor=Actor(user.id), **detail)

@@ -68,6 +68,10 @@ class EgressRecorder(Observer):
         scan = current_scan()
         row = _row(call, scan)
         self._queue({row["id"]: row})
+        if (
+            call.upstream == InteractionKind.SSO
+        ):  # gets no documents, and log-ins have events of their own
+            return
         if not call.sent_bytes or (scan is not None and scan.hold(call, self.record_events)):
             return
         actor = Actor(scan.user_id) if scan else Actor.current_operator()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
 import ssl
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import httpcore
 
+from service.domain.timed_connections import TimedConnections
 from service.domain.webhooks.addresses import Destinations
 from service.nlp.deadline import Deadline
 from service.observability.client_address import Address
@@ -52,86 +51,25 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, to: Destinations)
         raise NotDelivered(f"the connection failed ({type(error).__name__})") from error
 
 
-class _AllowedAddresses(httpcore.NetworkBackend):
-    """Connects to allowed addresses, until a deadline: httpcore limits each wait, not their sum."""
+class _AllowedAddresses(TimedConnections):
+    """Connects to allowed addresses only."""
 
     def __init__(self, to: Destinations, deadline: Deadline, *, is_encrypted: bool) -> None:
+        super().__init__(deadline)
         self._to = to
-        self._deadline = deadline
         self._is_encrypted = is_encrypted
-        self._sockets = httpcore.SyncBackend()
 
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ARG002 - the deadline counts
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
-        """Connect to the first address of `host` that answers; NotDelivered if any is not allowed."""
-        failure: httpcore.ConnectError | None = None
-        for address in self._addresses(host, port):
-            try:
-                stream = self._sockets.connect_tcp(
-                    str(address), port, self._remaining_s(), local_address, socket_options
-                )
-            except httpcore.ConnectError as error:
-                failure = error
-            else:
-                return _StreamUntil(stream, self._deadline)
-        raise failure or httpcore.ConnectError("the name has no address")
-
-    def _addresses(self, host: str, port: int) -> list[Address]:
+    def addresses(self, host: str, port: int) -> list[str]:
+        """Return the addresses of a name; NotDelivered if it has none, or any of them is not allowed."""
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
+            found = super().addresses(host, port)
+        except httpcore.ConnectError as error:
             raise NotDelivered("the name cannot be resolved") from error
-        addresses = list(dict.fromkeys(_address(entry[4][0]) for entry in found))
+        addresses = [_address(text) for text in found]
         if not all(self._to.allows(one, is_encrypted=self._is_encrypted) for one in addresses):
             raise NotDelivered("the address is not public; see WEBHOOK_NETWORKS")
-        return addresses
-
-    def _remaining_s(self) -> float:
-        return _remaining_s(self._deadline)
+        return found
 
 
-class _StreamUntil(httpcore.NetworkStream):
-    """A stream whose reads and writes end at a deadline."""
-
-    def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
-        self._stream = stream
-        self._deadline = deadline
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - the deadline counts
-        return self._stream.read(max_bytes, _remaining_s(self._deadline))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
-        self._stream.write(buffer, _remaining_s(self._deadline))
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ARG002
-    ) -> httpcore.NetworkStream:
-        remaining_s = _remaining_s(self._deadline)
-        encrypted = self._stream.start_tls(ssl_context, server_hostname, remaining_s)
-        return _StreamUntil(encrypted, self._deadline)
-
-    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's signature
-        return self._stream.get_extra_info(info)
-
-
-def _remaining_s(deadline: Deadline) -> float:
-    remaining_s = deadline.remaining_s()
-    if remaining_s <= 0:
-        raise httpcore.ReadTimeout("the deadline passed")
-    return remaining_s
-
-
-def _address(text: str | int) -> Address:
-    return ipaddress.ip_address(str(text).partition("%")[0])
+def _address(text: str) -> Address:
+    return ipaddress.ip_address(text.partition("%")[0])

@@ -4,6 +4,8 @@ import { byId, complain, el, showSecret, time, toast } from "./ui.js";
 
 const ROLES = [...byId("role").options].map((option) => option.value);
 const own = document.querySelector("meta[name=account]").content;
+const STATE_TITLES = { sso: "single sign-on" };
+const LINK_TITLES = { invited: "New link", sso: "Allow a password" };
 let next = null;
 
 function showLink(email, { path, expires_at }) {
@@ -37,7 +39,7 @@ function actions(account, redraw) {
     redraw(null);
   };
   return [
-    act(account.state === "invited" ? "New link" : "Reset password", async () => showLink(account.email, await post(`/users/${account.id}/password-link`, {}))),
+    act(LINK_TITLES[account.state] ?? "Reset password", async () => showLink(account.email, await post(`/users/${account.id}/password-link`, {}))),
     account.state === "disabled" ? act("Enable", () => toggle(false)) : account.id !== own && act("Disable", () => toggle(true)),
     account.id !== own && act("Delete", away, "danger"),
   ].filter(Boolean);
@@ -48,7 +50,7 @@ function row(account) {
   const line = el("tr", {},
     el("td", {}, el("span", { class: "title", text: account.email }), account.id === own ? el("span", { class: "sub", text: " (you)" }) : ""),
     el("td", {}, roleSelect(account)),
-    el("td", {}, el("span", { class: `badge ${account.state}`, text: account.state })),
+    el("td", {}, el("span", { class: `badge ${account.state}`, text: STATE_TITLES[account.state] ?? account.state })),
     el("td", { class: "sub nowrap" }, time(account.created_at)),
     el("td", { class: "num nowrap" }, ...actions(account, redraw)));
   return line;
