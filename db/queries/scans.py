@@ -82,6 +82,12 @@ def scan_by_key(session: Session, user_id: UUID, key: str) -> Scan | None:
     return session.scalar(select(Scan).where(Scan.user_id == user_id, Scan.idempotency_key == key))
 
 
+def has_key(session: Session, user_id: UUID, key: str) -> bool:
+    """Return whether a user stored a scan under an idempotency key."""
+    query = select(Scan.id).where(Scan.user_id == user_id, Scan.idempotency_key == key)
+    return session.scalar(query) is not None
+
+
 def newest_of_model(
     session: Session, model: tuple[str, str], *, sensitivity: str, limit: int
 ) -> Sequence[Scan]:
