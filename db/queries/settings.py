@@ -12,11 +12,6 @@ from sqlalchemy.orm import Session
 from db.tables import UserSettings
 
 
-def get_settings(session: Session, user_id: UUID) -> UserSettings | None:
-    """Return a user's settings; None if the user chose none."""
-    return session.get(UserSettings, user_id)
-
-
 def put_settings(session: Session, user_id: UUID, values: Mapping[str, Any]) -> None:
     """Store a user's settings; the caller has locked the account."""
     own = UserSettings.user_id == user_id

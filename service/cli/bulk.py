@@ -84,6 +84,15 @@ _MISSING = (
     help="Deadline of one document in seconds, instead of AI_TIMEOUT_S.",
 )
 @click.option(
+    "--part-seconds",
+    "part_s",
+    type=click.FloatRange(min=0),
+    default=30,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time after which a file in SINK is complete; a kill loses no more.",
+)
+@click.option(
     "--ray-address",
     envvar="RAY_ADDRESS",
     metavar="HOST:PORT",
@@ -109,11 +118,13 @@ def bulk(
     not, 1 the run failed.
     """
     _check(sink, sink_format, user, errors)
+    if (options["ray_address"] or "").startswith("ray://"):
+        raise click.UsageError("ray:// is not supported: run this on a machine of the cluster.")
     try:
         from service.jobs.bulk import plan as plans  # noqa: PLC0415 - loads Ray and the model's libraries
         from service.jobs.bulk.source import SourceOptions  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        if error.name not in _EXTRA:
+        if (error.name or "").partition(".")[0] not in _EXTRA:
             raise
         raise ConfigError(_MISSING) from error
     asked = plans.BulkOptions(

@@ -4,6 +4,7 @@ import pytest
 
 from tests.bench import (
     analyzer,
+    bulk,
     engine,
     limit_cost,
     linear_cost,
@@ -23,6 +24,7 @@ BENCHMARKS = {
     "analyzer": analyzer.run,
     "over-http": over_http.run,
     "linear-cost": linear_cost.run,
+    "bulk": bulk.run,
     "memory": memory.run,
     "start": start.run,
     "listing": listing.run,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from service.errors import InvalidRequest, TooLarge
 from service.jobs.bulk.documents import (
@@ -57,14 +58,13 @@ class JsonlSource:
         before = 0
         for path in self.files:
             with path.open("rb") as raw:
-                lines = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
-                for n, line in enumerate(self._lines(lines), start=1):
+                for n, line in enumerate(self._lines(_unpacked(path, raw)), start=1):
                     if line is None or line.strip():
                         share = min(1.0, (before + raw.tell()) / total)
                         yield self._document(path, n, line, share)
             before += path.stat().st_size
 
-    def _lines(self, file: IO[bytes]) -> Iterator[bytes | None]:
+    def _lines(self, file: io.BufferedIOBase) -> Iterator[bytes | None]:
         """Yield the lines; None for one that is longer than any text that is read."""
         longest = self.max_chars * _BYTES_PER_CHAR + _OTHER_BYTES
         while line := file.readline(longest):
@@ -110,3 +110,7 @@ class JsonlSource:
         if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
             raise ValueError(f'The line must have "{self.id_field}", a string or a whole number.')
         return encodable(str(value))
+
+
+def _unpacked(path: Path, raw: io.BufferedReader) -> io.BufferedIOBase:
+    return gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw

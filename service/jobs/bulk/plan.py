@@ -14,7 +14,7 @@ from service.domain.preferences import preferences
 from service.domain.services import build_services
 from service.errors import ConfigError
 from service.jobs.bulk.database_sink import DatabaseSink
-from service.jobs.bulk.folder_sink import FolderSink, SinkFormat
+from service.jobs.bulk.folder_sink import PART_S, FolderSink, SinkFormat
 from service.jobs.bulk.run import BulkScan
 from service.jobs.bulk.scanner import WorkerOptions, open_scanner
 from service.jobs.bulk.source import SourceOptions, open_source
@@ -43,6 +43,7 @@ class BulkOptions:
     n_workers: int | None = None
     limit: int | None = None
     timeout_s: float = 3600
+    part_s: float = PART_S
     ray_address: str | None = None
 
 
@@ -78,7 +79,7 @@ def _folder_sink(options: BulkOptions, model: str, folder: Path) -> FolderSink:
         "manifest_sha256": manifest_sha256(folder),
         "sensitivity": options.sensitivity,
     }
-    return FolderSink(Path(options.sink), options.sink_format, job)
+    return FolderSink(Path(options.sink), options.sink_format, job, part_s=options.part_s)
 
 
 def _for_files(config: Config) -> tuple[Config, Path, None]:

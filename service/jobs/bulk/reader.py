@@ -11,8 +11,8 @@ from service.jobs.bulk.documents import SourceDocument, digest
 from service.jobs.bulk.source import Source
 
 BLOCK_BYTES = 64 * 1024
-"""A block of short documents has about so many bytes: 1,000 sentences, some seconds of a core. A longer document
-is a block of its own."""
+"""A block of short documents has about so many bytes: 1,000 sentences, some seconds of a core. A longer
+document is a block of its own."""
 _BLOCK_DOCUMENTS = 256
 
 

@@ -65,8 +65,12 @@ class ScansDocument(Protocol):
 class BlockScanner:
     """Scans blocks with a function that may raise the errors of ScanPipeline.scan."""
 
-    def __init__(self, scan: ScansDocument, *, n_threads: int = 1) -> None:
+    def __init__(
+        self, scan: ScansDocument, *, n_threads: int = 1, close: Callable[[], None] | None = None
+    ) -> None:
+        """`close` closes what `scan` uses."""
         self._scan = scan
+        self._close = close
         self._threads = ThreadPoolExecutor(n_threads) if n_threads > 1 else None
 
     def scan_block(self, table: pa.Table) -> pa.Table:
@@ -81,6 +85,13 @@ class BlockScanner:
         """Return the row of each document; raises as `scan_block` does."""
         map_ = map if self._threads is None else self._threads.map
         return list(map_(self._row, documents))
+
+    def close(self) -> None:
+        """Close the model, and the database if the scanner has one."""
+        if self._threads is not None:
+            self._threads.shutdown()
+        if self._close is not None:
+            self._close()
 
     def _row(self, document: SourceDocument) -> dict[str, Any]:
         if document.problem:
@@ -110,7 +121,7 @@ def open_scanner(options: WorkerOptions) -> BlockScanner:
         result = pipeline.scan(submission_of(document, options), deadline=deadline)
         return scanned_row(document, result)
 
-    return BlockScanner(scan, n_threads=options.n_threads)
+    return BlockScanner(scan, n_threads=options.n_threads, close=pipeline.close)
 
 
 def submission_of(document: SourceDocument, options: WorkerOptions) -> Submission:

@@ -44,7 +44,12 @@ def open_stored_scanner(options: WorkerOptions, owner: Owner) -> BlockScanner:
     model = f"{analyzer.model_name}/{analyzer.model_version}"
     services = build_services(options.config, analyzers=AnalyzerPool(analyzer))
     storing = _Storing(services, options, owner, model)
-    return BlockScanner(storing.scan, n_threads=options.n_threads)
+
+    def close() -> None:
+        services.close()
+        analyzer.close()
+
+    return BlockScanner(storing.scan, n_threads=options.n_threads, close=close)
 
 
 @dataclass(frozen=True, slots=True)
