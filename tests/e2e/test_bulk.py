@@ -81,7 +81,7 @@ def bulk(tmp_path):
     runs = []
 
     def start(*arguments, **settings):
-        runs.append(bulk(*arguments, **settings))
+        runs.append(Bulk(tmp_path, *arguments, **settings))
         return runs[-1]
 
     yield start
