@@ -20,11 +20,11 @@ import httpx
 from tests.api.batching import counts, texts
 from tests.e2e.conftest import Process
 from tests.e2e.crashes import KEYS
-from tests.e2e.faults.redis_faults import Redis
 from tests.e2e.test_start_and_stop import log_in
 from tests.e2e.workers import Worker
 from tests.support.calls import caller
 from tests.support.mariadb import MariaDb
+from tests.support.redis_server import RedisServer
 
 LEASE_S = 3
 SETTINGS = {**KEYS, "BATCH_LEASE_S": str(LEASE_S), "THREADS": "4"}
@@ -56,7 +56,7 @@ class World:
         self.settings = {**SETTINGS, "DATABASE_URL": self.database.url}
         self.broker = None
         if not in_process:
-            self.broker = Redis()
+            self.broker = RedisServer()
             stack.callback(self.broker.kill)
             self.settings["BROKER_URL"] = self.broker.url
         self.service = self._start_service()

@@ -5,11 +5,11 @@ import pytest
 from tests.api.batching import BATCHES, counts, get, sent, texts, when
 from tests.e2e.conftest import Process
 from tests.e2e.crashes import KEYS
-from tests.e2e.faults.redis_faults import Redis
 from tests.e2e.test_start_and_stop import log_in
 from tests.e2e.workers import Worker
 from tests.support.calls import HTTP, caller
 from tests.support.rabbitmq import RabbitMq
+from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
 
 SETTINGS = {**KEYS, "LOG_LEVEL": "INFO", "BATCH_LEASE_S": "3", "BATCH_WORKERS": "0"}
@@ -88,7 +88,7 @@ def test_terminated_worker_gives_its_document_back_at_once(world):
 def broker(request, tmp_path):
     """A broker of this test's own."""
     if request.param == "redis":
-        server = Redis()
+        server = RedisServer()
         yield server
         server.kill()
     else:
