@@ -11,6 +11,7 @@ from service.api.http.limits import (
     max_body_bytes,
     max_upload_body_bytes,
 )
+from service.api.http.security_headers import security_headers
 from service.config.settings import load
 from service.errors import PROBLEM_TYPES
 from service.server.admission import WAITING_PER_THREAD
@@ -38,6 +39,11 @@ def test_error_pages_and_problem_documents_match():
     assert {(page, status or codes) for codes, status, page in pages} == {
         (code, status) for code, _, status in PROBLEMS
     }
+
+
+def test_problem_documents_have_the_services_security_headers():
+    added = re.findall(r'^ {8}add_header ([\w-]+) "?([^"$]+?)"? always;$', TEXT, re.MULTILINE)
+    assert sorted(added) == sorted(security_headers(is_https=True))
 
 
 def test_body_limit_equals_the_services():
