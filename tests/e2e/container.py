@@ -36,15 +36,19 @@ def image():
 
 
 class Container:
-    """A running container on the host's network, in production mode; `settings` are added."""
+    """A running container on the host's network, in production mode; `settings` are added.
 
-    def __init__(self, **settings):
+    Without `arguments` it serves; with them it runs that command of the service.
+    """
+
+    def __init__(self, *arguments, **settings):
         self.name = f"riskscan-test-{secrets.token_hex(4)}"
         self.url = f"http://127.0.0.1:{(port := free_port())}"
+        self.ops_url = f"http://127.0.0.1:{(ops_port := free_port())}"
         settings = {
             "HOST": "127.0.0.1",
             "PORT": port,
-            "OPS_PORT": free_port(),
+            "OPS_PORT": ops_port,
             "SECRET_KEY": secrets.token_hex(32),
             "JWT_SECRET": secrets.token_hex(32),
             "MODEL_POLL_S": 1,
@@ -52,18 +56,18 @@ class Container:
         }
         environment = [f"--env={name}={value}" for name, value in settings.items()]
         placement = ["--network=host", "--tmpfs=/tmp:size=1g", "--no-healthcheck"]
-        engine(
-            "run", "--detach", f"--name={self.name}", *CONFINED, *placement, *environment, image()
-        )
+        command = ["run", "--detach", f"--name={self.name}", *CONFINED, *placement, *environment]
+        engine(*command, image(), *arguments)
 
     def when_ready(self):
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             try:
-                if HTTP.get(f"{self.url}/health/ready").status_code == 200:
+                if HTTP.get(f"{self.ops_url}/health/ready").status_code == 200:
                     return self
             except httpx.TransportError:
-                time.sleep(0.2)
+                pass
+            time.sleep(0.2)
         raise AssertionError(self.logs())
 
     def service(self, *arguments, stdin=""):
@@ -73,6 +77,10 @@ class Container:
     def copy(self, source, target):
         engine("cp", source, f"{self.name}:{target}")
 
+    def ends(self):
+        """Wait until the command has ended; return its exit status and its output."""
+        return int(engine("wait", self.name)), self.logs()
+
     def logs(self):
         done = subprocess.run(
             [ENGINE, "logs", self.name], capture_output=True, text=True, check=False
@@ -80,4 +88,5 @@ class Container:
         return done.stdout + done.stderr
 
     def remove(self):
-        engine("rm", "--force", "--volumes", "--time=40", self.name)
+        engine("stop", "-t", "40", self.name)
+        engine("rm", "--force", "--volumes", self.name)

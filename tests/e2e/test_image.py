@@ -3,6 +3,7 @@
 `RISKSCAN_TEST_IMAGE=riskscan:cpu pytest tests/e2e/test_image.py`; RISKSCAN_TEST_ENGINE replaces docker.
 """
 
+import contextlib
 import json
 
 import pytest
@@ -18,18 +19,29 @@ from tests.support.sentences import FLOW_TEXT
 from tests.support.waiting import wait_until
 
 PASSWORD = "test123"
-MAX_BYTES = 700_000_000
+MAX_BYTES = 600_000_000
+
+
+@contextlib.contextmanager
+def running(*arguments, **settings):
+    started = Container(*arguments, **settings)
+    try:
+        yield started
+    finally:
+        started.remove()
 
 
 @pytest.fixture(scope="module")
-def container(tmp_path_factory):
+def database_url(tmp_path_factory):
     image()
     with fresh_database("mysql", tmp_path_factory.mktemp("database")) as url:
-        started = Container(DATABASE_URL=url, REGISTRATION="open")
-        try:
-            yield started.when_ready()
-        finally:
-            started.remove()
+        yield url
+
+
+@pytest.fixture(scope="module")
+def container(database_url):
+    with running(DATABASE_URL=database_url, REGISTRATION="open") as started:
+        yield started.when_ready()
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +59,23 @@ def log_in(container, email):
 
 def test_image_size_is_below_the_limit():
     assert int(engine("image", "inspect", "--format={{.Size}}", image())) < MAX_BYTES
+
+
+@pytest.mark.parametrize("command", [["db", "upgrade"], ["check"]], ids=" ".join)
+def test_arguments_are_a_command_of_the_service(database_url, command):
+    with running(*command, DATABASE_URL=database_url) as started:
+        status, output = started.ends()
+    assert status == 0, output
+
+
+def test_worker_that_a_broker_wakes_starts(database_url, redis_url):
+    with running("worker", DATABASE_URL=database_url, BROKER_URL=redis_url) as worker:
+        worker.when_ready()
+
+
+def test_packages_of_traces_are_in_the_image(container):
+    exporter = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
+    engine("exec", container.name, "python", "-c", f"import opentelemetry.sdk.trace, {exporter}")
 
 
 def test_documented_flow_in_the_container_works(container):

@@ -2,12 +2,16 @@
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 from docker.utils.build import PatternMatcher
 
+from service import __version__
+from service.cli.main import main
 from service.config.settings import NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,9 +53,11 @@ def test_dockerfiles_differ_only_in_requirements_device_and_the_accurate_model()
         {line for line in (ROOT / name).read_text().splitlines() if not line.startswith("#")}
         for name in DOCKERFILES
     )
+    optional = "requirements-otel.txt requirements-worker.txt constraints.txt ./"
+    common = "-r requirements-otel.txt -r requirements-worker.txt -c constraints.txt \\"
     assert sorted(cpu ^ gpu) == [
-        "        -r /build/requirements-gpu.txt -c /build/constraints.txt \\",
-        "        -r /build/requirements.txt -c /build/constraints.txt \\",
+        f"        -r requirements-gpu.txt {common}",
+        f"        -r requirements.txt {common}",
         "    DEVICE=cpu",
         "    DEVICE=cuda \\",
         "    NVIDIA_DRIVER_CAPABILITIES=compute,utility",
@@ -59,14 +65,27 @@ def test_dockerfiles_differ_only_in_requirements_device_and_the_accurate_model()
         "COPY --from=accurate /app/models_cache models_cache",
         "COPY --from=build /app/models_cache models_cache",
         "COPY ml ml",
-        "COPY requirements.txt constraints.txt /build/",
         "COPY requirements.txt requirements-build.txt requirements-mpnet.txt constraints.txt ./",
-        "COPY requirements.txt requirements-gpu.txt constraints.txt /build/",
+        f"COPY requirements.txt requirements-gpu.txt {optional}",
+        f"COPY requirements.txt {optional}",
         "FROM python:3.11-slim-bookworm AS accurate",
         "RUN pip install --no-cache-dir -r requirements.txt -r requirements-build.txt -c constraints.txt",
         "RUN python -m ml build-artifact && rm -rf var models_cache/adapters",
         "RUN rm -rf models_cache/adapters",
     ]
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES)
+def test_labels_say_what_the_project_says(dockerfile):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    prefix = re.escape("org.opencontainers.image.")
+    labels = dict(re.findall(rf'{prefix}(\w+)="([^"]+)"', (ROOT / dockerfile).read_text()))
+    assert labels == {
+        "title": project["name"].capitalize(),
+        "description": project["description"],
+        "licenses": "Apache-2.0",
+        "version": __version__,
+    }
 
 
 def test_cpu_image_has_no_training_code():
@@ -80,6 +99,14 @@ def test_compose_service_has_bounded_logs_memory_and_privileges(name):
     assert service["mem_limit"]
     assert all("size=" in mount for mount in service.get("tmpfs", []))
     assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_compose_runs_commands_of_the_service_in_its_images():
+    for service in COMPOSE["services"].values():
+        command = main
+        for name in service.get("command", ["serve"]) if "build" in service else []:
+            command = command.get_command(click.Context(command), name)
+            assert command, f"{name} is no command: the image runs `python -m service {name}`"
 
 
 def test_each_variable_of_compose_is_in_the_example_with_its_default():
