@@ -7,12 +7,14 @@ lost delays items by some seconds, and a doubled one costs a query. There is no 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from typing import TYPE_CHECKING
 
 from celery import Celery
 from celery.signals import worker_shutting_down
+from celery.worker import state
 from kombu.exceptions import OperationalError
 
 if TYPE_CHECKING:
@@ -96,8 +98,15 @@ def serve_messages(url: str, workers: BatchWorkers, *, stopped: threading.Event)
     def stop(**_: object) -> None:
         stopped.set()
 
+    class Worker(app.Worker):  # type: ignore[misc, name-defined]  # as above
+        def on_start(self) -> None:
+            """Install Celery's handlers of signals; a signal that came before them still ends the worker."""
+            super().on_start()
+            if stopped.is_set():
+                state.should_stop = os.EX_OK
+
     worker_shutting_down.connect(stop)
-    worker = app.Worker(
+    worker = Worker(
         pool="solo", concurrency=1, without_gossip=True, without_mingle=True, loglevel="WARNING"
     )
     try:

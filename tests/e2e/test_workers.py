@@ -1,16 +1,19 @@
 """Workers in processes of their own: woken by a broker or polling, killed, terminated, without a broker."""
 
+import subprocess
+import sys
+
 import pytest
 
 from tests.api.batching import BATCHES, counts, get, sent, texts, when
-from tests.e2e.conftest import Process
+from tests.e2e.conftest import ROOT, Process
 from tests.e2e.crashes import KEYS
 from tests.e2e.test_start_and_stop import log_in
 from tests.e2e.workers import Worker
 from tests.support.calls import HTTP, caller
 from tests.support.rabbitmq import RabbitMq
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_S, wait_until
 
 SETTINGS = {**KEYS, "LOG_LEVEL": "INFO", "BATCH_LEASE_S": "3", "BATCH_WORKERS": "0"}
 
@@ -82,6 +85,13 @@ def test_terminated_worker_gives_its_document_back_at_once(world):
     assert counts(get(user, batch)) == {"waiting": 1}
     [item] = user.http.get(f"{batch}/items").json()["items"]
     assert item["attempts"] == 0
+
+
+def test_signal_that_comes_before_the_broker_listens_ends_the_worker(redis_url):
+    early = "import threading; from service.jobs.broker import serve_messages as serve; "
+    early += "stopped = threading.Event(); stopped.set(); "
+    early += f"serve({redis_url!r}, None, stopped=stopped)"
+    subprocess.run([sys.executable, "-c", early], cwd=ROOT, check=True, timeout=PATIENCE_S)
 
 
 @pytest.fixture(params=["redis", pytest.param("rabbitmq", marks=pytest.mark.slow)])
