@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from service.config import database_address
+from service.config.networks import IpNetwork
 
 ROOT = Path(__file__).resolve().parents[2]
 """The project's root folder; relative paths in settings start here."""
@@ -25,8 +26,6 @@ _ORIGIN = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:\d{1,5})?")
 _CONTACT = re.compile(
     r"mailto:[!-~]+@[!-~]+|https://[!-~]+|tel:\+[0-9-]+"
 )  # RFC 9116, section 2.5.3
-
-IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def _absolute(path: Path) -> Path:

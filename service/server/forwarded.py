@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from service.config.field_types import IpNetwork
+from service.config.networks import IpNetwork
 from service.observability.client_address import Address, read_address
 
 UNKNOWN = "unknown"
