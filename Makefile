@@ -35,7 +35,7 @@ HOSTILE ?=
 FAULTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-gpu accurate retrain test coverage test-slow test-llm hostile faults bench bench-peers bench-gpu lint format docs openapi notebooks clean python
+.PHONY: help run run-gpu accurate retrain test coverage test-slow test-llm hostile faults bench bench-peers bench-gpu lint format docs openapi sbom notebooks clean python
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -106,6 +106,11 @@ docs: $(TEST_VENV)/.installed ## Write docs/settings.md, docs/errors.md and .env
 
 openapi: $(TEST_VENV)/.installed ## Accept a changed API: write its contract to tests/api/openapi.json
 	RISKSCAN_WRITE_OPENAPI=1 $(TEST_VENV)/bin/python -m pytest tests/api/test_openapi_snapshot.py
+
+sbom: $(VENV)/.installed $(TEST_VENV)/.installed ## Write the service's packages with versions and licences to var/sbom.cdx.json (CycloneDX)
+	mkdir -p var
+	$(TEST_VENV)/bin/cyclonedx-py environment $(VENV) --pyproject pyproject.toml --output-reproducible \
+		--output-file var/sbom.cdx.json
 
 notebooks: $(TEST_VENV)/.installed ## Write each notebook as .ipynb beside its .py file
 	$(TEST_VENV)/bin/jupytext --quiet --to ipynb --set-kernel python3 notebooks/[0-9]*.py
