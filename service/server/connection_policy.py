@@ -36,3 +36,5 @@ class ConnectionPolicy:
     """Origins of web pages that may read a rejection, such as that of an expired token."""
     proxies: TrustedProxies = field(default_factory=TrustedProxies)
     """Whose word counts on whether a rejected request came by HTTPS."""
+    is_draining: Callable[[], bool] = lambda: False
+    """Whether the process ends soon: it accepts no connection then, and closes each after one response."""

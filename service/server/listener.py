@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 from apiflask import APIFlask
@@ -67,13 +69,22 @@ class Listener:
         """Close the listening sockets and all connections."""
         wasyncore.close_all(self._sockets, ignore_all=True)
 
-    def is_busy(self) -> bool:
-        """Return whether any request is in progress or its response is still being sent.
+    def wake(self) -> None:
+        """Make the loop look at once whether the process drains. Safe in a signal handler."""
+        for one in _listening(self._sockets)[:1]:
+            one.pull_trigger()
 
-        A partly received request does not count; its client has to retry.
+    def is_busy(self, *, quiet_s: float) -> bool:
+        """Return whether a request is in progress, or a connection sent or received in the last `quiet_s`.
+
+        A partly received request counts by that alone: if its client stalls, it has to retry.
         """
-        # `requests` first: a request that ends meanwhile has its response in the queue.
-        return any(c.requests or c.total_outbufs_len for c in self._connections())
+        active_since_s = time.time() - quiet_s  # waitress takes this clock
+        return any(
+            # `requests` first: a request that ends meanwhile has its response in the queue.
+            c.requests or c.total_outbufs_len or c.last_activity > active_since_s
+            for c in self._connections()
+        )
 
     def has_unsent_responses(self) -> bool:
         """Return whether bytes of any response are still queued."""
@@ -131,6 +142,7 @@ def open_listener(
         listening.trigger = CoalescingTrigger(sockets)
         if shared is not None:
             _take_turns(listening, shared.accept)
+        _close_when_draining(listening, policy.is_draining)
     return Listener(waitress, sockets, dispatcher, None if shared is None else shared.accept)
 
 
@@ -168,3 +180,31 @@ def _take_turns(listening: BaseWSGIServer, turns: SharedAccept) -> None:
     # `readable` first: it also closes idle connections.
     listening.readable = lambda: readable() and not turns.wait_s()
     listening.handle_accept = lambda: turns.defer() or handle_accept()
+
+
+def _close_when_draining(listening: BaseWSGIServer, is_draining: Callable[[], bool]) -> None:
+    """Close the socket once the process drains.
+
+    The system then refuses new connections, and a proxy sends their requests to another replica, even a POST.
+    """
+    readable = listening.readable  # the loop calls this in each turn
+
+    def is_readable() -> bool:
+        if not is_draining():
+            return bool(readable())
+        if listening.accepting:
+            _close_listening(listening)
+        return False
+
+    listening.readable = is_readable
+
+
+def _close_listening(listening: BaseWSGIServer) -> None:
+    """Close a socket, after accepting the connections that wait there: the system would reset them."""
+    n_before = -1
+    while len(listening.active_channels) > n_before:
+        n_before = len(listening.active_channels)
+        type(listening).handle_accept(listening)
+    wasyncore.dispatcher.close(
+        listening
+    )  # its own `close` would end the trigger that wakes the loop

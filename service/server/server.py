@@ -32,6 +32,9 @@ from service.server.snapshot_loop import Reporter
 from service.server.upload_authorization import upload_authorizer
 
 _POLL_S = 0.02
+_QUIET_S = 0.5
+"""A draining process ends when no connection was used for so long. A proxy may just be sending a request over
+one that it kept alive; the response to it closes the connection."""
 _LAST_RESPONSES_S = 0.3
 _UPLOADS_AT_ONCE = 4
 """Uploads of the greatest size whose bytes may be on disk together; more if they are smaller."""
@@ -81,7 +84,7 @@ class Server:
         draining: threading.Event,
         drain_timeout_s: float,
     ) -> None:
-        """`draining` is set when the drain begins; the application then rejects new requests."""
+        """`draining` is set when the drain begins; the listener then refuses new connections."""
         self._listener = listener
         self._reporter: Reporter | None = None
         self._draining = draining
@@ -122,6 +125,7 @@ class Server:
         if self._draining.is_set():
             return
         self._draining.set()
+        self._listener.wake()
         if self._reporter is not None:
             self._reporter.send_now()
         _log.info("draining after signal %d", number)
@@ -129,7 +133,7 @@ class Server:
 
     def _drain(self, main_thread: int) -> None:
         """Wait at most DRAIN_TIMEOUT_S for the requests in progress, then end the main thread's loop."""
-        _wait_while(self._listener.is_busy, self._drain_timeout_s)
+        _wait_while(lambda: self._listener.is_busy(quiet_s=_QUIET_S), self._drain_timeout_s)
         self._abort_requests()
         self._is_drained = True
         signal.pthread_kill(main_thread, signal.SIGTERM)
@@ -161,6 +165,7 @@ def _connection_policy(services: Services) -> ConnectionPolicy:
         spool=_spool_policy(config),
         cors_origins=config.cors_origins,
         proxies=TrustedProxies(config.trusted_proxy),
+        is_draining=services.draining.is_set,
     )
 
 

@@ -62,6 +62,7 @@ class Supervisor:
         sidecar: Sidecar | None,
     ) -> None:
         self._config = config
+        self._sockets = sockets
         self._port = int(sockets[0].getsockname()[1])
         self._group = group
         self._sidecar = sidecar
@@ -117,6 +118,8 @@ class Supervisor:
         self._group.drain()
         if self._sidecar is not None:
             self._sidecar.send_now()
+        # The processes close their own; the last one to do so accepts what waits there before.
+        close_all(self._sockets)
         for process in self._processes:
             process.terminate()
         deadline_s = time.monotonic() + self._config.drain_timeout_s + _END_S

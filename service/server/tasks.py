@@ -28,6 +28,12 @@ class _ResponseTask(Task):  # type: ignore[misc]  # waitress has no annotations
 
     is_rejected = False
 
+    def build_response_header(self) -> bytes:
+        if self.channel.policy.is_draining():
+            self.request.headers["CONNECTION"] = "close"  # as if the client had sent it
+        header: bytes = super().build_response_header()
+        return header
+
     def write(self, data: bytes) -> None:
         with self.channel.coalesced_writes():
             super().write(data)

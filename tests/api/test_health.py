@@ -1,8 +1,12 @@
 """Liveness, readiness and the offline documentation page."""
 
 import re
+from contextlib import closing
 
-import pytest
+import httpx
+
+from tests.support.calls import HTTP, caller
+from tests.support.waiting import wait_until
 
 
 def test_health_and_liveness_are_200(client):
@@ -17,20 +21,24 @@ def test_ready_reports_database_and_model(client):
     assert "verified" in answer.json()["checks"]["model"]
 
 
-@pytest.fixture
-def draining(live):
-    """The service between SIGTERM and its exit."""
-    draining = live.services.draining
-    draining.set()
-    yield
-    draining.clear()
+def is_refused(url):
+    try:
+        HTTP.get(url)
+    except httpx.ConnectError:
+        return True
+    return False
 
 
-@pytest.mark.usefixtures("draining")
-def test_draining_service_answers_only_exact_probe_paths(client):
-    assert client.get("/health").status_code == 200
-    for path in ("/healthzzz", "/health/", "/metrics/x"):
-        assert client.get(path).json()["code"] == "shutting_down"
+def test_draining_service_finishes_open_connections_and_refuses_new_ones(start_service):
+    draining = start_service()
+    with closing(caller(draining.url)) as first, closing(caller(draining.url)) as second:
+        for http in (first, second):
+            assert "Connection" not in http.get("/health").headers
+        draining.services.draining.set()
+        ready, docs = first.get("/health/ready"), second.get("/openapi.json")
+    assert (ready.status_code, ready.headers["Connection"]) == (503, "close")
+    assert (docs.status_code, docs.headers["Connection"]) == (200, "close")
+    wait_until(lambda: is_refused(f"{draining.url}/health"))
 
 
 def test_docs_page_loads_only_local_files(client):

@@ -29,16 +29,16 @@ def environment(data_dir):
 
 
 class Process:
-    """A running service, optionally with a ulimit; `lines` collects its output."""
+    """A running service, if needed of other code, on a given port or with a ulimit; `lines` is its output."""
 
-    def __init__(self, folder, *, ulimit=None, **settings):
-        self.port = free_port()
+    def __init__(self, folder, *, code=ROOT, port=None, ulimit=None, **settings):
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         environ = {**environment(folder), "PORT": str(self.port)}
         limited = ["sh", "-c", f'ulimit {ulimit}; exec "$@"', "sh"] if ulimit else []
         self._process = subprocess.Popen(
             [*limited, sys.executable, "-m", "service"],
-            cwd=ROOT,
+            cwd=code,
             env={**environ, **settings},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

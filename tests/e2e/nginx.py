@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 import shutil
 import ssl
 import subprocess
@@ -50,6 +51,7 @@ http {{
     }}
 }}
 """
+_SERVER = re.compile(r"^ +server 127\.0\.0\.1:8000.*\n", re.MULTILINE)
 _TEMPORARY = " ".join(
     f"{kind}_temp_path {kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 )
@@ -68,16 +70,16 @@ def program():
 
 
 class Nginx:
-    """nginx on `port` in front of the service on `service_port`; `tls` trusts its certificate."""
+    """nginx on `port` in front of services on `service_ports`; `tls` trusts its certificate."""
 
-    def __init__(self, folder, *, port, service_port):
+    def __init__(self, folder, *service_ports, port):
         self.port = port
         self.url = f"https://127.0.0.1:{port}"
         self._folder = folder
         _make_certificate(folder)
         self.tls = ssl.create_default_context(cafile=folder / "fullchain.pem")
         (folder / "conf.d").mkdir()
-        (folder / "conf.d/riskscan.conf").write_text(_adapted(folder, port, service_port))
+        (folder / "conf.d/riskscan.conf").write_text(_adapted(folder, port, service_ports))
         nginx_conf = _NGINX_CONF.format(
             folder=folder, port=port, temporary=_TEMPORARY, neighbour=NEIGHBOUR
         )
@@ -113,13 +115,15 @@ class Nginx:
         self._process.stderr.close()
 
 
-def _adapted(folder, port, service_port):
-    """Return the shipped site with only its addresses and folders replaced."""
-    text = SHIPPED.read_text()
+def _adapted(folder, port, service_ports):
+    """Return the shipped site with its addresses and folders replaced, and a server for each service."""
+    text = _SERVER.sub(
+        lambda line: "".join(line[0].replace(":8000", f":{port}") for port in service_ports),
+        SHIPPED.read_text(),
+    )
     for shipped, ours in {
         "listen 443 ssl;\n": f"listen 127.0.0.1:{port} ssl;\n",
         "    listen [::]:443 ssl;\n": "",
-        "127.0.0.1:8000": f"127.0.0.1:{service_port}",
         "/etc/nginx/tls/fullchain.pem": f"{folder}/fullchain.pem",
         "/etc/nginx/tls/privkey.pem": f"{folder}/privkey.pem",
         "/var/log/nginx/error.log": f"{folder}/error.log",

@@ -39,7 +39,7 @@ def service(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def nginx(service, tmp_path_factory):
-    server = Nginx(tmp_path_factory.mktemp("nginx"), port=free_port(), service_port=service.port)
+    server = Nginx(tmp_path_factory.mktemp("nginx"), service.port, port=free_port())
     try:
         yield server.when_ready()
     finally:
@@ -184,7 +184,7 @@ def test_sigterm_during_a_request_through_nginx_lets_it_finish(tmp_path):
     server = None
     try:
         process.when_ready()
-        server = Nginx(tmp_path, port=free_port(), service_port=process.port).when_ready()
+        server = Nginx(tmp_path, process.port, port=free_port()).when_ready()
         with server.caller() as http, concurrent.futures.ThreadPoolExecutor(1) as pool:
             answer = pool.submit(scan, http, LONG_TEXT)
             process.wait_until_busy()

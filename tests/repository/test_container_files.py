@@ -123,7 +123,7 @@ def test_compose_nginx_reaches_the_service_and_is_the_proxy_that_it_trusts():
     script = sed.split("'")[1]
     site = ROOT / "service/server/nginx.conf"
     sed_run = subprocess.run(["sed", script, site], capture_output=True, text=True, check=True)
-    assert f"server {addresses[1]}:{service['environment']['PORT']};" in sed_run.stdout
+    assert f"server {addresses[1]}:{service['environment']['PORT']} " in sed_run.stdout
 
 
 def test_gpu_file_changes_image_device_and_memory_alone():

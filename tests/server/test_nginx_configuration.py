@@ -78,6 +78,6 @@ def test_idle_upstream_connections_close_before_the_service_closes_them():
 
 
 def test_max_conns_is_below_the_services_queue_limit():
-    [max_conns] = re.findall(r"max_conns=(\d+);", TEXT)
+    [max_conns] = re.findall(r"max_conns=(\d+) ", TEXT)
     assert int(max_conns) < load({}).threads * (1 + WAITING_PER_THREAD)
     assert f"keepalive {max_conns};" in TEXT

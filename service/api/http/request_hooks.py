@@ -16,7 +16,7 @@ from service.api.http.problem_document import MEDIA_TYPE
 from service.api.http.quotas import spend_address
 from service.api.http.request_context import begin_context, current_context, has_context
 from service.api.http.wsgi_environ import USER_ID_KEY
-from service.errors import HttpsRequired, NotAcceptable, ShuttingDown
+from service.errors import HttpsRequired, NotAcceptable
 from service.observability import request_id
 from service.observability.logging import fields
 from service.observability.metrics import UNMATCHED
@@ -42,7 +42,6 @@ def register(app: APIFlask) -> None:
         _require_https,
         spend_address,
         _limit_account_bodies,
-        _reject_while_draining,
         _check_accept,
     )
     for before in hooks:
@@ -93,11 +92,6 @@ def _is_local(address: str | None) -> bool:
 def _limit_account_bodies() -> None:
     if request.path.startswith(_ACCOUNT_PATHS) or request.blueprint == PAGES:
         request.max_content_length = SMALL_BODY_BYTES
-
-
-def _reject_while_draining() -> None:
-    if services().draining.is_set() and request.path not in PROBE_PATHS:
-        raise ShuttingDown("This process is shutting down; send the request again.")
 
 
 def _check_accept() -> None:
