@@ -16,6 +16,7 @@ from db.tables.batches import (
 from db.tables.blocks import Block
 from db.tables.deployments import Deployment, DeploymentKind, ShadowTotal
 from db.tables.documents import Document, DocumentText, StoredText, TextLimit
+from db.tables.drift import DriftCounts
 from db.tables.feedback import Feedback, Verdict
 from db.tables.files import File, WorkSession
 from db.tables.identities import Identity
@@ -64,6 +65,7 @@ __all__ = [
     "Document",
     "DocumentShare",
     "DocumentText",
+    "DriftCounts",
     "Feedback",
     "File",
     "Finding",

@@ -86,7 +86,11 @@ class ModelServices(SharedServices):
 
     @cached_property
     def drift(self) -> DriftMonitor:
-        return DriftMonitor(self.registry)
+        return DriftMonitor(self.transactions, self.registry, self._serving_model)
+
+    def _serving_model(self) -> str:
+        serving = self.analyzers.default
+        return f"{serving.model_name}/{serving.model_version}"
 
     @cached_property
     def scan_reporter(self) -> ScanReporter:

@@ -17,6 +17,7 @@ from service.config.settings import Config
 from service.domain import blocks
 from service.domain.batches import figures as batch_figures
 from service.domain.batches.figures import QueueFigures
+from service.domain.deployments import drift_monitor
 from service.domain.document_services import DocumentServices
 from service.domain.egress.recorder import delete_old
 from service.domain.health_report import Probes, Report
@@ -96,7 +97,7 @@ class Services(DocumentServices):
             self.rollout.start()
         self.readiness.start()
         self.background.start()
-        for schedule in self.schedules if keeps_house else (self.block_refreshing,):
+        for schedule in self.schedules if keeps_house else self.own_schedules:
             schedule.start()
         self.egress.start()
         self._connect_gauges()
@@ -109,6 +110,7 @@ class Services(DocumentServices):
             "background",
             "rollout",
             "shadow",
+            "drift",
             "readiness",
             "analyzers",
             "egress",
@@ -134,6 +136,7 @@ class Services(DocumentServices):
                     self.transactions,
                     days=self.config.webhook_delivery_days,
                 ),
+                "drift counts": self.drift.delete_old,
                 "exports": self.report_logs.settle,
                 "files of deleted accounts": self.files.finish_removals,
                 "unfinished uploads": self.files.remove_leftovers,
@@ -155,6 +158,11 @@ class Services(DocumentServices):
     @cached_property
     def block_refreshing(self) -> PeriodicTasks:
         return PeriodicTasks("blocks", {"networks": self.blocks.refresh}, every_s=blocks.EVERY_S)
+
+    @cached_property
+    def drift_refreshing(self) -> PeriodicTasks:
+        every_s = drift_monitor.EVERY_S
+        return PeriodicTasks("drift", {"counts": self.drift.refresh}, every_s=every_s)
 
     @cached_property
     def audit_sealing(self) -> PeriodicTasks:
@@ -179,13 +187,18 @@ class Services(DocumentServices):
         return PeriodicTasks("batch-figures", tasks, every_s=batch_figures.EVERY_S)
 
     @cached_property
+    def own_schedules(self) -> tuple[PeriodicTasks, ...]:
+        """What every process does for itself at intervals, in threads of its own."""
+        return (self.block_refreshing, self.drift_refreshing)
+
+    @cached_property
     def schedules(self) -> tuple[PeriodicTasks, ...]:
-        """Everything that runs at intervals, in threads of its own."""
+        """Everything that runs at intervals. Several processes may do all of it at once."""
         return (
+            *self.own_schedules,
             self.clean_up,
             self.purging,
             self.audit_sealing,
-            self.block_refreshing,
             *self.webhook_sending,
             self.batch_counting,
         )

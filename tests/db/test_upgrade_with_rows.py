@@ -65,7 +65,9 @@ _BATCH |= dict.fromkeys(("n_waiting", "n_running", "n_done", "n_failed", "n_canc
 _BATCH |= dict.fromkeys(("created_at", "ready_at", "served_at"), CREATED_AT)
 _ITEM = {"id": SCAN, "batch_id": SCAN, "user_id": USER, "position": 1, "state": "waiting"}
 _ITEM |= {"media_type": "text/plain", "size_bytes": 2**40, "attempts": 0, "lease_until": CREATED_AT}
+_DRIFT = {"id": SCAN, "model": "é/1", "hour": CREATED_AT, "n_sentences": 2**40, "counts": "{}"}
 LATER_ROWS = [
+    ("drift_counts", [_DRIFT]),
     ("batches", [_BATCH]),
     ("batch_items", [_ITEM, {**_ITEM, "id": KEYED, "position": 2, "name": "é", "scan_id": SCAN}]),
     ("report_logs", [{**_REPORT, "n_rows": 2**40, "size_bytes": 2**50, "outcome": "finished"}]),
