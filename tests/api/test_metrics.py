@@ -76,7 +76,8 @@ def test_scan_stored_counts_request_stages_findings_and_drift(client, user, live
     for category in ("budget", "schedule"):
         labels = {"category": category, "source": "model"}
         assert moved(before, after, "riskscan_findings_total", **labels) == 1
-    assert series("riskscan_drift_index", histogram="category") in after
+    live.services.drift.refresh()
+    assert series("riskscan_drift_index", histogram="category") in scraped(client, live)
 
 
 def test_scan_not_stored_counts_all_stages_but_the_store(client, live):

@@ -27,7 +27,7 @@ class Replicas:
 
     def __init__(self, folder, n, *, code=ROOT, **settings):
         self._folder = folder
-        self._settings = {**SETTINGS, **settings}
+        self.settings = {**SETTINGS, "DATA_DIR": str(folder / "data"), **settings}
         self.ports = [free_port() for _ in range(n)]
         self.processes = {}
         self._ended = []
@@ -52,7 +52,7 @@ class Replicas:
 
     def start(self, port, *, code=ROOT):
         """Start a replica and return once it is ready."""
-        process = Process(self._folder / "data", code=code, port=port, **self._settings)
+        process = Process(self._folder / "data", code=code, port=port, **self.settings)
         self.processes[port] = process
         process.when_ready()
 

@@ -1,7 +1,7 @@
 """Drift of stored scans: compares the newest ones with the serving model's reference distribution.
 
-The drift monitor compares what its process has scanned since its start; this reads the database, so it sees
-the stored scans of all processes.
+The drift monitor compares all scans of the newest hours, those that were not stored too; this compares the
+stored ones, with their bins.
 """
 
 from __future__ import annotations
