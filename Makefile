@@ -35,7 +35,7 @@ HOSTILE ?=
 FAULTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-gpu accurate retrain test coverage test-slow test-llm hostile faults bench bench-peers bench-gpu lint format docs openapi sbom notebooks clean python
+.PHONY: help run run-gpu accurate retrain test coverage test-slow test-llm hostile faults bench bench-peers bench-processes bench-gpu lint format docs openapi sbom notebooks clean python
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -81,6 +81,9 @@ bench: $(BENCH_NEEDS) ## Measure the service (BENCH=...), results in var/bench
 
 bench-peers: $(BENCH_NEEDS) $(PEERS) ## Compare it with other servers of the same model
 	$(TEST_VENV)/bin/python -m tests.bench.peers $(BENCH)
+
+bench-processes: $(BENCH_NEEDS) $(BENCH_ENV)/peers/litserve/.installed ## Compare WEB_PROCESSES with LitServe's workers
+	$(TEST_VENV)/bin/python -m tests.bench.peers.processes $(BENCH)
 
 bench-gpu: | python ## Measure the analyzer on CUDA, if there is a GPU
 	@! $(PYTHON) -m tests.bench.cuda || $(MAKE) --no-print-directory $(BENCH_ENV)/gpu/measured

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
-import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -54,8 +53,6 @@ def serve_supervised(config: Config, index: int, channel: int, counts: int, *soc
     Raises:
         ConfigError, ArtifactError: as `serve`.
     """
-    # The supervisor blocks the signals for which it waits, and its processes inherit that.
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     logs.configure(config.log_level)
     link = SupervisorLink(Channel(socket.socket(fileno=channel)))
     link.start()

@@ -11,6 +11,7 @@ import signal
 import socket
 import time
 from collections.abc import Sequence
+from types import FrameType
 
 from service.config.settings import Config
 from service.observability import logging as logs
@@ -22,8 +23,7 @@ from service.server.sidecar import Sidecar, open_sidecar
 from service.server.transport import check_transport
 from service.server.web_process import WebProcess
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
-_POLL_S = 0.1
+_POLL_S = 0.05
 _END_S = 5.0
 """Seconds beyond DRAIN_TIMEOUT_S in which a process closes what it has open."""
 _log = logging.getLogger(__name__)
@@ -66,6 +66,7 @@ class Supervisor:
         self._port = int(sockets[0].getsockname()[1])
         self._group = group
         self._sidecar = sidecar
+        self._is_stopping = False
         counts = ConnectionCounts.create(config.web_processes)
         self._processes = [
             WebProcess(i, sockets, counts, group) for i in range(config.web_processes)
@@ -73,8 +74,10 @@ class Supervisor:
 
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT; return the exit status."""
-        # Blocked, a signal waits until sigtimedwait takes it: no handler interrupts any code.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        # Handlers only set a flag. sigtimedwait would need none, but after SIGCONT Python 3.11 returns
+        # a signal from it that nobody sent.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
         if self._sidecar is not None:
             self._sidecar.start()
         try:
@@ -97,19 +100,21 @@ class Supervisor:
         first, *others = self._processes
         first.start()
         while not first.has_started:
-            if _stop_requested(_POLL_S):
+            if self._is_stopping:
                 return self._drain()
             status = first.exit_status()
             if status is not None:
                 return status if status >= 0 else 128 - status
+            time.sleep(_POLL_S)
         for process in others:
             process.start()
         return None
 
     def _supervise(self) -> int:
-        while not _stop_requested(_POLL_S):
+        while not self._is_stopping:
             for process in self._processes:
                 process.ensure_running()
+            time.sleep(_POLL_S)
         return self._drain()
 
     def _drain(self) -> int:
@@ -127,14 +132,11 @@ class Supervisor:
             if time.monotonic() > deadline_s:
                 _log.error("processes that did not end in time are killed")
                 break
-            signal.sigtimedwait(_SIGNALS, _POLL_S)
+            time.sleep(_POLL_S)
         return 0
 
-
-def _stop_requested(timeout_s: float) -> bool:
-    """Wait until a process ends, at most `timeout_s`; return whether SIGTERM or SIGINT arrived meanwhile."""
-    received = signal.sigtimedwait(_SIGNALS, timeout_s)
-    return received is not None and received.si_signo != signal.SIGCHLD
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._is_stopping = True
 
 
 def _warn_of_limits(config: Config) -> None:

@@ -75,6 +75,10 @@ class Server:
         """Return the resident memory of the tree; memory shared by processes counts once for each."""
         return sum(p.memory_info().rss for p in self._tree()) / 1e6
 
+    def proportional_mb(self):
+        """Return the memory of the tree (PSS): what processes share is divided among them."""
+        return sum(p.memory_full_info().pss for p in self._tree()) / 1e6
+
     def peak_mb(self):
         """Return the peak resident memory of the first process."""
         status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")

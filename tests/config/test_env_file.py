@@ -78,7 +78,7 @@ def test_environment_overrides_the_file_and_the_file_the_default(load_file):
 
 
 def test_name_of_another_program_may_have_any_value(load_file):
-    assert load_file("MARIADB_PASSWORD=a$b\\c\nPUBLISH\n") == load({})
+    assert load_file("MYSQL_PASSWORD=a$b\\c\nPUBLISH\n") == load({})
 
 
 @pytest.mark.parametrize(

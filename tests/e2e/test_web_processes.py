@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import httpx
 import psutil
@@ -81,6 +82,17 @@ def test_metrics_of_the_ops_port_are_those_of_all_processes(running, ops_port):
     families = text_string_to_metric_families(wait_for(ops_port, "/metrics").text)
     series = [(s.name, *sorted(s.labels.items())) for family in families for s in family.samples]
     assert len(series) == len(set(series))
+
+
+def test_stopped_and_continued_service_goes_on(running, ops_port):
+    processes = [psutil.Process(running.pid), *psutil.Process(running.pid).children()]
+    for act in (psutil.Process.suspend, psutil.Process.resume):
+        for process in processes:
+            act(process)
+        time.sleep(0.3)  # longer than the supervisor's loop waits
+    wait_until_all_ready(ops_port)
+    assert HTTP.post(f"{running.url}/scan", json={"text": FLOW_TEXT}).status_code == 200
+    assert not any("draining" in line for line in running.lines)
 
 
 def test_killed_process_loses_its_requests_only_and_comes_back(running, ops_port):
@@ -160,6 +172,7 @@ def test_death_of_the_supervisor_ends_all_processes(start):
     assert alive == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_all_processes(tmp_path):
     port = str(free_port())
     environ = {**environment(tmp_path / "data"), **TWO, "PORT": port}

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -12,13 +13,14 @@ from docker.utils.build import PatternMatcher
 
 from service import __version__
 from service.cli.main import main
-from service.config.settings import NAMES
+from service.config.settings import NAMES, load
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILES = ("Dockerfile.cpu", "Dockerfile.gpu")
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 GPU = yaml.safe_load((ROOT / "compose.gpu.yaml").read_text())
 EXAMPLE = (ROOT / ".env.example").read_text()
+REPLICAS = ("riskscan", "replica")
 
 
 def is_ignored(path):
@@ -115,20 +117,66 @@ def test_each_variable_of_compose_is_in_the_example_with_its_default():
         assert f"\n#{name}={'' if name in NAMES else default}\n" in EXAMPLE
 
 
-def test_compose_nginx_reaches_the_service_and_is_the_proxy_that_it_trusts():
-    nginx, service = COMPOSE["services"]["nginx"], COMPOSE["services"]["riskscan"]
-    addresses = [s["networks"]["default"]["ipv4_address"] for s in (nginx, service)]
-    assert service["environment"]["TRUSTED_PROXY"] == f"${{TRUSTED_PROXY:-{addresses[0]}}}"
+def address(service):
+    return service["networks"]["default"]["ipv4_address"]
+
+
+def test_compose_nginx_reaches_the_replicas_and_is_the_proxy_that_they_trust():
+    nginx = COMPOSE["services"]["nginx"]
+    site = (ROOT / "service/server/nginx.conf").read_text()
     [sed] = [line for line in nginx["command"][2].splitlines() if "riskscan.conf" in line]
     script = sed.split("'")[1]
-    site = ROOT / "service/server/nginx.conf"
-    sed_run = subprocess.run(["sed", script, site], capture_output=True, text=True, check=True)
-    assert f"server {addresses[1]}:{service['environment']['PORT']} " in sed_run.stdout
+    adapted = subprocess.run(
+        ["sed", script], input=site, capture_output=True, text=True, check=True
+    )
+    for name in REPLICAS:
+        replica = COMPOSE["services"][name]
+        assert replica["environment"]["TRUSTED_PROXY"] == f"${{TRUSTED_PROXY:-{address(nginx)}}}"
+        server = f"server {address(replica)}:{replica['environment']['PORT']}"
+        assert adapted.stdout.count(server) == site.count("server 127.0.0.1:8000") == 2
 
 
-def test_gpu_file_changes_image_device_and_memory_alone():
-    assert set(GPU["services"]) == {"riskscan"}
-    changed = GPU["services"]["riskscan"]
-    assert set(changed) == {"build", "environment", "mem_limit", "deploy"}
+def test_replicas_and_worker_differ_in_address_ports_and_task_alone():
+    different = {"networks", "ports", "command", "environment"}
+    first, *others = (COMPOSE["services"][name] for name in (*REPLICAS, "worker"))
+    for other in others:
+        assert {key: other.get(key) for key in first if key not in different} == {
+            key: first[key] for key in first if key not in different
+        }
+    worker = others[-1]["environment"]
+    assert worker == {**first["environment"], "BATCH_WORKERS": "2"}
+    assert first["environment"]["BATCH_WORKERS"] == "0"
+
+
+@pytest.mark.parametrize("name", [*REPLICAS, "worker"])
+def test_container_of_the_service_is_read_only_and_has_time_to_drain(name):
+    service = COMPOSE["services"][name]
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+    assert int(service["stop_grace_period"].removesuffix("s")) >= load({}).drain_timeout_s + 10
+    assert set(service["environment"]) <= set(NAMES)
+
+
+def test_compose_names_versions_and_requires_every_secret():
+    for service in COMPOSE["services"].values():
+        assert re.search(r":[\w.]+$", service["image"])
+        assert not service["image"].endswith(":latest")
+    text = (ROOT / "compose.yaml").read_text()
+    for secret in ("SECRET_KEY", "JWT_SECRET", "MYSQL_PASSWORD", "REDIS_PASSWORD"):
+        assert f"${{{secret}:?set" in text
+        assert f"${{{secret}}}" not in text
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.gpu.yaml"])
+def test_file_follows_the_compose_specification(name):
+    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
+    done = subprocess.run([*check, ROOT / name], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_gpu_file_changes_the_workers_image_device_and_memory_alone():
+    assert set(GPU["services"]) == {"worker"}
+    changed = GPU["services"]["worker"]
+    assert set(changed) == {"image", "build", "environment", "mem_limit", "deploy"}
     assert changed["build"] == {"dockerfile": "Dockerfile.gpu"}
     assert changed["environment"] == {"DEVICE": "cuda"}

@@ -60,8 +60,13 @@ class RabbitMq:
     def close(self):
         """End the server, and the registry of names that Erlang has started for it."""
         self.kill()
-        names = ["epmd", "-port", self._environ["ERL_EPMD_PORT"], "-kill"]
-        subprocess.run(names, check=False, capture_output=True)
+        wait_until(self._end_registry)
+
+    def _end_registry(self):
+        """End the registry; it refuses while it has not noticed the server's end."""
+        kill = ["epmd", "-port", self._environ["ERL_EPMD_PORT"], "-kill"]
+        done = subprocess.run(kill, check=False, capture_output=True, text=True)
+        return "not allowed" not in done.stdout + done.stderr
 
     def _answers(self):
         try:
