@@ -9,6 +9,17 @@ run again by hand from any statement on. Write the full name of a CHECK as op.f(
 the naming convention would double it. An index that begins with a foreign key's columns must have no
 other nullable column: MySQL 9.7 would skip rows with a NULL there (see r0005). Import nothing from
 db.tables, which changes later; a revision must not.
+
+Rule about old code: in a rolling upgrade the release before still reads and writes while this revision runs
+and after it. So expand now, and contract a release later:
+- Add tables, indexes, and columns that are nullable or have a server default. Old code writes rows without
+  them, so new code reads an empty column as "unknown".
+- Neither rename nor retype a column: add another one, let new code write both, fill the old rows in batches,
+  read the new one in the release after, and drop the old one in the release after that.
+- Add no unique index, foreign key, CHECK or NOT NULL to what old code writes before a release has obeyed it.
+- Before new code stores a new value in an old column, such as another state, a release has to read it.
+tests/db/test_expanding_migrations.py compares the schemas; a revision that contracts is named there with
+the release since which nothing uses what it removes. tests/e2e/test_rolling_upgrade.py runs the old code.
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ def replace_under_load(folder, *, rounds, n_clients, answers_between, **settings
         with Load(replicas.nginx, n_clients=n_clients) as load:
             for _ in range(rounds):
                 load.go_on(answers_between)
-                lines += replicas.replace_each()
+                for port in replicas.ports:
+                    lines += replicas.replace(port)
             load.go_on(answers_between)
         return load, lines
 
