@@ -1,19 +1,25 @@
 """Dockerfiles, .dockerignore and compose agree with each other and with .env.example."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import click
+import psutil
 import pytest
+import redis
 import yaml
 from docker.utils.build import PatternMatcher
 
 from service import __version__
 from service.cli.main import main
 from service.config.settings import NAMES, load
+from tests.e2e.conftest import free_port
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILES = ("Dockerfile.cpu", "Dockerfile.gpu")
@@ -145,7 +151,58 @@ def test_replicas_and_worker_differ_in_address_ports_and_task_alone():
         }
     worker = others[-1]["environment"]
     assert worker == {**first["environment"], "BATCH_WORKERS": "2"}
-    assert first["environment"]["BATCH_WORKERS"] == "0"
+    assert worker["BROKER_URL"].startswith("redis://:")
+    assert worker["BROKER_URL"].endswith("@redis:6379/1")  # limits are in database 0
+
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_each_container_has_a_health_check_and_starts_again(name):
+    service = COMPOSE["services"][name]
+    own = service.get("healthcheck", {}).get("test")
+    dockerfile = service.get("build", {}).get("dockerfile")
+    assert own or "HEALTHCHECK" in (ROOT / dockerfile).read_text()
+    assert service["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("name", ["redis", "nginx"])
+def test_container_that_needs_no_other_right_has_none(name):
+    service = COMPOSE["services"][name]
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+
+
+def test_redis_of_compose_needs_its_password_and_forgets_nothing(tmp_path):
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed")
+    port, script = free_port(), COMPOSE["services"]["redis"]["command"][2].replace("$$", "$")
+    for ours, place in {"/run": tmp_path, "/data": f"{tmp_path} --port {port}"}.items():
+        assert ours in script
+        script = script.replace(ours, str(place))
+    environ = {"PATH": os.environ["PATH"], "REDIS_PASSWORD": "s3cret"}
+    with subprocess.Popen(
+        ["sh", "-ec", script], env=environ, stdout=subprocess.DEVNULL, cwd=tmp_path
+    ) as process:
+        try:
+            client = redis.Redis(port=port, password="s3cret")
+            wait_until(lambda: answers(client))
+            settings = client.config_get("maxmemory*", "appendonly")
+            assert not answers(redis.Redis(port=port))
+            arguments = " ".join(psutil.Process(process.pid).cmdline())
+        finally:
+            process.terminate()
+    assert (settings["maxmemory-policy"], settings["appendonly"]) == ("noeviction", "yes")
+    limit = COMPOSE["services"]["redis"]["mem_limit"]
+    assert int(settings["maxmemory"]) < int(limit.removesuffix("m")) * 2**20
+    assert "redis-server" in arguments
+    assert "s3cret" not in arguments
+
+
+def answers(client):
+    try:
+        with client:
+            return client.ping()
+    except redis.RedisError:
+        return False
 
 
 @pytest.mark.parametrize("name", [*REPLICAS, "worker"])
