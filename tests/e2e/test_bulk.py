@@ -3,13 +3,10 @@
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections import Counter
-from pathlib import Path
 
 import psutil
 import pyarrow.parquet as pq
@@ -23,9 +20,6 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 N_DOCUMENTS = 300
-PORT = 26379
-RAY = Path(sys.executable).parent / "ray"
-LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
 @pytest.fixture(scope="module")
@@ -142,40 +136,26 @@ def test_bulk_stopped_by_sigterm_stores_what_it_has_and_says_how_to_continue(
 
 @pytest.fixture
 def two_nodes():
-    """The address of a Ray cluster of two nodes on this machine, with a worker's core each."""
-    folder = tempfile.mkdtemp(
-        prefix="ray-", dir="/tmp"
-    )  # a socket's path has at most 107 characters
-    environ = {**os.environ, **LOOPBACK}
-    start = [
-        RAY,
-        "start",
-        "--num-cpus=1",
-        "--object-store-memory=100000000",
-        "--disable-usage-stats",
-    ]
-    head = [*start, "--head", f"--port={PORT}", "--include-dashboard=false", f"--temp-dir={folder}"]
+    """The settings of a process that uses a Ray cluster of two nodes on this machine."""
+    command = [sys.executable, "-m", "tests.support.ray_cluster"]
+    cluster = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
     try:
-        subprocess.run(head, env=environ, check=True, capture_output=True)
-        subprocess.run(
-            [*start, f"--address=127.0.0.1:{PORT}"], env=environ, check=True, capture_output=True
-        )
-        yield f"127.0.0.1:{PORT}"
+        yield json.loads(cluster.stdout.readline())
     finally:
-        stop = [
-            p
-            for p in psutil.process_iter(["cmdline"])
-            if folder in " ".join(p.info["cmdline"] or ())
-        ]
-        for process in stop:
-            process.kill()
-        psutil.wait_procs(stop, timeout=30)
-        shutil.rmtree(folder, ignore_errors=True)
+        cluster.communicate()
 
 
 def test_bulk_on_two_nodes_has_each_document_once(bulk, archive, tmp_path, two_nodes):
     sink = tmp_path / "results"
-    run = bulk(archive, sink, RAY_ADDRESS=two_nodes, **LOOPBACK)
+    run = bulk(archive, sink, **two_nodes)
     status, stderr = run.end()
     assert status == 3, stderr
     check_complete(sink)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
 import ray.data
-from ray.data import ActorPoolStrategy, DataContext, Datasource, ReadTask
+from ray.data import ActorPoolStrategy, DataContext, Dataset, Datasource, ReadTask
 from ray.data.block import BlockMetadata
 from ray.exceptions import ActorDiedError, RayError
 
@@ -43,7 +44,8 @@ def scanned_tables(
         num_cpus=0,  # else it would take the core of a worker, and wait for one
         resources={cluster.driver_resource: 0.001},
     )
-    results = documents.map_batches(
+    results = _without_warning(
+        documents.map_batches,
         _Worker,
         fn_constructor_args=(open_scanner,),
         compute=ActorPoolStrategy(size=cluster.n_workers),
@@ -100,6 +102,13 @@ class _Documents(Datasource):  # type: ignore[misc]  # mypy skips Ray
 
         unknown = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
         return [ReadTask(read, unknown)]
+
+
+def _without_warning(function: Callable[..., Dataset], *args: Any, **kwargs: Any) -> Dataset:  # noqa: ANN401 - passed on
+    """Call a function of Ray: only deprecated options bound the retries, and Ray has no new ones yet."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return function(*args, **kwargs)
 
 
 def _configure() -> None:
