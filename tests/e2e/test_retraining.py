@@ -29,6 +29,8 @@ NOT_COPIED = shutil.ignore_patterns(
     ".git", ".venv*", ".*_cache", "__pycache__", "runs", "var", "tests"
 )
 GOLDEN = "ml/data/golden.jsonl"
+MAJOR, MINOR = SHIPPED.name.split(".")[:2]
+NEXT, AFTER_NEXT = (f"{MAJOR}.{int(MINOR) + n}.0" for n in (1, 2))
 REVIEWER = {"email": "reviewer@corp.local", "password": "long enough"}
 
 
@@ -97,19 +99,19 @@ def test_make_retrain_without_feedback_ends_in_one_sentence(clone, config, tmp_p
 
 def test_make_retrain_passes_its_gate_and_registers_the_next_version(clone, retrained):
     assert retrained.returncode == 0, retrained.stderr
-    assert f"{NAME}/1.4.0 against {NAME}/{SHIPPED.name}" in retrained.stdout
-    gate = clone.folder / f"models_cache/{NAME}/1.4.0.gate.json"
+    assert f"{NAME}/{NEXT} against {NAME}/{SHIPPED.name}" in retrained.stdout
+    gate = clone.folder / f"models_cache/{NAME}/{NEXT}.gate.json"
     assert json.loads(gate.read_text())["passed"]
 
 
 def test_second_make_retrain_starts_from_the_activated_model(clone, config, retrained):
     assert retrained.returncode == 0, retrained.stderr
-    activated = clone.run(f"PYTHON -m service models activate {NAME}/1.4.0")
+    activated = clone.run(f"PYTHON -m service models activate {NAME}/{NEXT}")
     assert activated.returncode == 0, activated.stderr
     again = clone.retrain(config)
     assert again.returncode == 0, again.stderr
-    assert f"serving is {NAME}/1.4.0" in again.stdout
-    assert f"{NAME}/1.5.0 against {NAME}/1.4.0" in again.stdout
+    assert f"serving is {NAME}/{NEXT}" in again.stdout
+    assert f"{NAME}/{AFTER_NEXT} against {NAME}/{NEXT}" in again.stdout
 
 
 def test_training_from_nothing_on_few_sentences_is_refused_by_the_gate(
