@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from service.observability.tracing import Tracing
 from service.server.body_spool import SpoolPolicy
 from service.server.forwarded import TrustedProxies
 from service.server.memory_budget import ANONYMOUS, MemoryBudget
@@ -38,3 +39,5 @@ class ConnectionPolicy:
     """Whose word counts on whether a rejected request came by HTTPS."""
     is_draining: Callable[[], bool] = lambda: False
     """Whether the process ends soon: it accepts no connection then, and closes each after one response."""
+    tracing: Tracing = field(default_factory=Tracing)
+    """Receives the rejected requests."""

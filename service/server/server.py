@@ -166,6 +166,7 @@ def _connection_policy(services: Services) -> ConnectionPolicy:
         cors_origins=config.cors_origins,
         proxies=TrustedProxies(config.trusted_proxy),
         is_draining=services.draining.is_set,
+        tracing=services.tracing,
     )
 
 

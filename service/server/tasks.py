@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from waitress.task import ErrorTask, Task, WSGITask
 
 from service.api.http.limits import RETRY_AFTER_S
@@ -10,6 +12,7 @@ from service.api.http.security_headers import security_headers
 from service.api.http.wsgi_environ import ON_DISK_KEY, USER_ID_KEY
 from service.errors import Overloaded, RiskscanError
 from service.observability import request_id
+from service.observability.logging import fields
 from service.server.memory_budget import ANONYMOUS
 from service.server.problem_responses import cors_headers, status_line, translate_error
 
@@ -17,6 +20,12 @@ _UNREAD = (
     "Unread answers fill their memory, or your share of it (BUFFER_MEMORY_BYTES). The request was carried "
     "out, but its answer is not sent. Read the other answers first."
 )
+_NO_ROUTE = "unmatched"
+"""As UNMATCHED in metrics.py, whose packages the sidecar does not load."""
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_OTHER_METHOD = "_OTHER"
+"""OpenTelemetry's name of a method that is none of those of HTTP, which could be any text."""
+_log = logging.getLogger(__name__)
 
 
 class ResponseMemoryFullError(Exception):
@@ -77,9 +86,22 @@ class ApplicationTask(_ResponseTask, WSGITask):  # type: ignore[misc]
 
 
 class ProblemTask(_ResponseTask, ErrorTask):  # type: ignore[misc]
-    """Sends the error of a request that the parser or admission control rejected."""
+    """Sends the error of a request that the parser or admission control rejected.
+
+    The request has its span and its line in the log, as those that reach the application have.
+    """
 
     def execute(self) -> None:
-        request_id.begin(self.request.headers.get("X_REQUEST_ID"))
-        too_large_detail = self.channel.policy.too_large_detail
-        self.reject(translate_error(self.request.error, too_large_detail=too_large_detail))
+        policy, headers = self.channel.policy, self.request.headers
+        request_id.begin(
+            headers.get("X_REQUEST_ID"),
+            traceparent=headers.get("TRACEPARENT"),
+            tracestate=headers.get("TRACESTATE"),
+            new_trace_flags=policy.tracing.new_trace_flags,
+        )
+        error = translate_error(self.request.error, too_large_detail=policy.too_large_detail)
+        self.reject(error)
+        command = getattr(self.request, "command", "")
+        method = command if command in _METHODS else _OTHER_METHOD
+        policy.tracing.request_ended(method, _NO_ROUTE, error.status, 0.0)
+        _log.info("rejected", extra=fields(method=method, status=error.status, code=error.code))

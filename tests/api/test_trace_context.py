@@ -77,3 +77,12 @@ def test_request_to_the_other_service_carries_the_trace(start_service, make_user
     [headers] = sent(remote)
     assert headers["traceparent"].startswith(f"00-{ID}-")
     assert SPAN not in headers["traceparent"]
+
+
+def test_request_that_the_server_rejects_keeps_its_trace_and_id(client, lines):
+    headers = {**TRACE, "X-Request-ID": "rejected-0001"}
+    answer = client.post("/api/v1/scan", content=bytes(2_000_000), headers=headers)
+    assert (answer.status_code, answer.headers["X-Request-ID"]) == (401, "rejected-0001")
+    [line] = [line for line in lines if line["message"] == "rejected"]
+    assert (line["trace_id"], line["request_id"]) == (ID, "rejected-0001")
+    assert (line["status"], line["code"]) == (401, "unauthenticated")

@@ -100,3 +100,18 @@ def test_missing_packages_are_named_with_the_command(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "opentelemetry.sdk.trace", None)
     with pytest.raises(ConfigError, match=r"pip install -r requirements-otel\.txt"):
         tracing.open_tracing("http://localhost:4318")
+
+
+def test_request_that_the_server_rejects_is_a_span_of_the_callers_trace(traced, collector):
+    trace_id = secrets.token_hex(16)
+    headers = {"traceparent": f"00-{trace_id}-{'a' * 16}-01"}
+    answer = HTTP.post(f"{traced.url}/api/v1/scan", content=bytes(2_000_000), headers=headers)
+    assert answer.status_code == 401
+    wait_until(lambda: spans_of(collector, trace_id))
+    [rejected] = spans_of(collector, trace_id).values()
+    assert rejected.parent_span_id.hex() == "a" * 16
+    assert attributes(rejected) == {
+        "http.request.method": "POST",
+        "http.route": "unmatched",
+        "http.response.status_code": 401,
+    }

@@ -126,6 +126,7 @@ def test_training_from_nothing_on_few_sentences_is_refused_by_the_gate(
     before = f'["{tmp_path}/first/run"]'
     second = write_config(tmp_path, n_train=48, start=before, teachers=before, influence_of=before)
     done = clone.retrain(second)
+    print(done.stdout[-3000:], done.stderr[-3000:])
     assert "It was not registered" in done.stderr
     assert "It may lose 2 points or more" in done.stdout
 
