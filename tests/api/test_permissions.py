@@ -233,7 +233,11 @@ TABLE = {
 @pytest.fixture(scope="module")
 def live(database_url, start_service):
     """A service that draws every sentence without a finding."""
-    return start_service(DATABASE_URL=database_url, REVIEW_SAMPLE_SHARE="1")
+    return start_service(
+        DATABASE_URL=database_url,
+        REVIEW_SAMPLE_SHARE="1",
+        SECURITY_CONTACT="mailto:security@corp.local",
+    )
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ def test_documents_are_sent_watched_and_opened(page):
     assert_accessible_in_every_view(page, "batch")
     page.locator("#state").select_option("failed")
     row = page.locator("#items tbody tr")
+    page.locator("#items tr[data-state=done]").first.wait_for(state="detached")
     row.get_by_text("The PDF").or_(row.locator(".bad")).first.wait_for()
     assert page.locator("#items tbody tr").count() == 1
     page.get_by_role("button", name="Scan failed ones again").click()

@@ -9,7 +9,7 @@ from apiflask.fields import UUID, AwareDateTime, Boolean, Integer, List, Nested,
 from apiflask.validators import Length, OneOf
 
 from db.tables import DeliveryState
-from service.api.schemas.fields import StrictSchema, Text
+from service.api.schemas.fields import JsonBoolean, StrictSchema, Text
 from service.domain.webhooks.addresses import MAX_URL_CHARS
 
 
@@ -27,7 +27,9 @@ class WebhookIn(StrictSchema):
             "example": "https://tickets.example.com/hooks/riskscan",
         },
     )
-    is_enabled = Boolean(load_default=True, metadata={"description": "false: it gets no events."})
+    is_enabled = JsonBoolean(
+        load_default=True, metadata={"description": "false: it gets no events."}
+    )
 
 
 class WebhookOut(Schema):

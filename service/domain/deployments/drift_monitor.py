@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 import uuid_utils.compat
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from db.queries import drift as queries
@@ -105,8 +106,8 @@ class DriftMonitor:
         """Store what this process has counted, unless the database is unavailable."""
         try:
             self._store()
-        except RiskscanError as error:
-            _log.warning("the last counts for the drift monitor are lost: %s", error.message)
+        except (RiskscanError, SQLAlchemyError) as error:
+            _log.warning("the last counts for the drift monitor are lost: %s", type(error).__name__)
 
     def _store(self) -> None:
         with self._storing:
