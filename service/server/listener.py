@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from apiflask import APIFlask
@@ -25,7 +26,7 @@ from service.server.trigger import CoalescingTrigger
 
 IDLE_TIMEOUT_S = 120
 """Seconds after which an idle connection is closed; a proxy in front has to close its own sooner."""
-_LOOP_TIMEOUT_S = 1
+_LOOP_TIMEOUT_S = 1.0
 _ROUNDING_S = 0.001
 """poll() counts in whole milliseconds."""
 # Responses, and bodies other than uploads, never go to temporary files, whose disk may be full. No thread
@@ -38,16 +39,16 @@ class Listener:
 
     def __init__(
         self,
-        waitress: Any,  # noqa: ANN401 - untyped
         sockets: dict[int, Any],
         dispatcher: Dispatcher,
         turns: SharedAccept | None,
     ) -> None:
         """`sockets` is waitress's own map, which it updates: listeners, connections and triggers."""
-        self._waitress = waitress
         self._sockets = sockets
         self._dispatcher = dispatcher
         self._turns = turns
+        self._listening = _listening(sockets)
+        self._is_stopping = False
 
     @property
     def port(self) -> int:
@@ -59,14 +60,22 @@ class Listener:
         return len(self._dispatcher.queue)
 
     def run(self) -> None:
-        """Serve until a signal handler raises SystemExit."""
-        if self._turns is None:
-            self._waitress.run()
-        else:
-            self._run_in_turns(self._turns)
+        """Serve until `stop`, or until a signal handler raises SystemExit."""
+        with suppress(SystemExit, KeyboardInterrupt):
+            while self._sockets and not self._is_stopping:
+                # select() would end the process above about 1,000 sockets
+                wasyncore.poll2(self._timeout_s(), self._sockets)
+        self._dispatcher.shutdown()
+
+    def stop(self) -> None:
+        """End `run` in another thread, within a second."""
+        self._is_stopping = True
+        self.wake()
 
     def close(self) -> None:
-        """Close the listening sockets and all connections."""
+        """Close the listening sockets and all connections, with what these have not sent."""
+        for connection in self._connections():
+            connection.handle_close()
         wasyncore.close_all(self._sockets, ignore_all=True)
 
     def wake(self) -> None:
@@ -94,17 +103,13 @@ class Listener:
         """Answer all requests in progress with `error`; return how many."""
         return sum(connection.abort(error) for connection in self._connections())
 
-    def _run_in_turns(self, turns: SharedAccept) -> None:
-        """Do as waitress's loop does, and wake up in time when a connection was left to others."""
-        listening = _listening(self._sockets)
-        try:
-            while True:
-                turns.publish(sum(len(one.active_channels) for one in listening))
-                wait_s = turns.wait_s()
-                timeout_s = wait_s + _ROUNDING_S if wait_s else _LOOP_TIMEOUT_S
-                wasyncore.poll2(timeout_s, self._sockets)
-        except (SystemExit, KeyboardInterrupt):
-            self._dispatcher.shutdown()
+    def _timeout_s(self) -> float:
+        """Return how long the loop may sleep: it wakes in time for a connection that was left to others."""
+        if self._turns is None:
+            return _LOOP_TIMEOUT_S
+        self._turns.publish(sum(len(one.active_channels) for one in self._listening))
+        wait_s = self._turns.wait_s()
+        return wait_s + _ROUNDING_S if wait_s else _LOOP_TIMEOUT_S
 
     def _connections(self) -> list[Any]:
         return [c for c in list(self._sockets.values()) if isinstance(c, HTTPChannel)]
@@ -125,7 +130,7 @@ def open_listener(
     sockets: dict[int, Any] = {}
     dispatcher = Dispatcher(n_threads=config.threads)
     try:
-        waitress = create_server(
+        create_server(
             ForwardedRequests(app, policy.proxies),
             map=sockets,
             _dispatcher=dispatcher,  # waitress 3.0.2 has no public parameter for it
@@ -143,7 +148,7 @@ def open_listener(
         if shared is not None:
             _take_turns(listening, shared.accept)
         _close_when_draining(listening, policy.is_draining)
-    return Listener(waitress, sockets, dispatcher, None if shared is None else shared.accept)
+    return Listener(sockets, dispatcher, None if shared is None else shared.accept)
 
 
 def _listening(sockets: dict[int, Any]) -> list[BaseWSGIServer]:
@@ -156,8 +161,6 @@ def _options(config: Config) -> dict[str, Any]:
             config.connection_limit, threads=config.threads
         ),
         "channel_timeout": IDLE_TIMEOUT_S,
-        "asyncore_use_poll": True,  # select() ends the process above about 1,000 sockets
-        "asyncore_loop_timeout": _LOOP_TIMEOUT_S,
         "max_request_header_size": MAX_HEADER_BYTES,
         "max_request_body_size": max(max_body_bytes(config), max_upload_body_bytes(config)),
         "inbuf_overflow": _NEVER,

@@ -119,6 +119,10 @@ class Server:
             if self._reporter is not None:
                 self._reporter.close()
 
+    def stop(self) -> None:
+        """End `serve` in another thread at once; requests in progress get no response."""
+        self._listener.stop()
+
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._is_drained:
             raise SystemExit(0)  # sent by _drain; waitress leaves its loop on it

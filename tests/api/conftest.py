@@ -67,19 +67,18 @@ class LiveService:
     ops_url: str | None = None
 
 
-def serve(services, stack=None):
-    """Upgrade the database, start the services and serve them on a free port.
-
-    Their jobs run until `stack` closes; without one, none run.
-    """
+def serve(services, stack):
+    """Upgrade the database, start the services and serve them on a free port until `stack` closes."""
+    stack.callback(services.close)
     services.open()
     migrate.upgrade(services.config.database_url)
     services.start()
-    if stack is not None:
-        stack.enter_context(Jobs(services))
     app = create_app(services)
     server = open_server(app, services)
-    threading.Thread(target=server.serve, daemon=True).start()
+    thread = threading.Thread(target=server.serve, daemon=True)
+    thread.start()
+    stack.callback(thread.join)
+    stack.callback(server.stop)
     readiness = services.readiness
     wait_until(lambda: not readiness.report().faults, lambda: readiness.report().faults)
     ops_url = server.ops_port and f"http://127.0.0.1:{server.ops_port}"
@@ -90,6 +89,7 @@ def serve(services, stack=None):
 def analyzers():
     """The shipped model, loaded once for all tests."""
     opened = open_analyzers(load({}))
+    opened.default.score_batch([FLOW_TEXT])  # starts the threads, which belong to the session
     yield opened
     opened.close()
 
@@ -106,8 +106,9 @@ def start_service(analyzers, templates, tmp_path_factory):
         config = load({**SETTINGS, "DATA_DIR": str(folder), **settings})
         has_own = config.llm_base_url or config.ai_service_url or "MODEL_DIR" in settings
         services = build_services(config, analyzers=None if has_own else analyzers)
-        stack.callback(services.close)
-        return serve(services, stack)
+        live = serve(services, stack)
+        stack.enter_context(Jobs(services))
+        return live
 
     with stack:
         yield start

@@ -33,12 +33,13 @@ def users(small):
 
 @pytest.fixture
 def connect(small):
-    """Open connections with small receive buffers."""
+    """Open connections for which the system buffers little: small packets, and a small receive buffer."""
     with ExitStack() as stack:
 
         def connect(request):
             connection = stack.enter_context(socket.socket())
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
             connection.settimeout(PATIENCE_S)
             host, port = small.url.removeprefix("http://").split(":")
             connection.connect((host, int(port)))

@@ -4,6 +4,7 @@ import concurrent.futures
 import logging
 import shutil
 import threading
+from contextlib import ExitStack
 
 import pytest
 from sqlalchemy import delete
@@ -45,7 +46,7 @@ def registry_dir(tmp_path_factory):
 @pytest.fixture(scope="module")
 def start_own(tmp_path_factory):
     """Start services with their own models that follow the deployments."""
-    started = []
+    stack = ExitStack()
 
     def start(database_url, registry_dir):
         config = load(
@@ -57,12 +58,10 @@ def start_own(tmp_path_factory):
                 "INFERENCE_THREADS": "1",
             }
         )
-        started.append(build_services(config))
-        return serve(started[-1])
+        return serve(build_services(config), stack)
 
-    yield start
-    for services in started:
-        services.close()
+    with stack:
+        yield start
 
 
 @pytest.fixture(scope="module")

@@ -25,8 +25,7 @@ def start_own(tmp_path_factory):
     def start(**settings):
         folder = {"DATA_DIR": str(tmp_path_factory.mktemp("data")), "INFERENCE_THREADS": "1"}
         services = build_services(load({**SETTINGS, **folder, **settings}))
-        stack.callback(services.close)
-        return serve(services)
+        return serve(services, stack)
 
     with stack:
         yield start

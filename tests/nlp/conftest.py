@@ -18,6 +18,7 @@ from service.nlp.taxonomy import built_in
 from tests.fakes.chat_server import ChatServer
 from tests.fakes.scan_server import ScanServer
 from tests.support.artifacts import SHIPPED as MODEL_DIR
+from tests.support.sentences import FLOW_TEXT
 
 NEEDS_TORCH = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="the CPU image has no torch"
@@ -37,6 +38,7 @@ def artifact() -> Artifact:
 @pytest.fixture(scope="session")
 def local() -> Iterator[LocalAnalyzer]:
     analyzer = LocalAnalyzer.open(MODEL_DIR, device="cpu", n_threads=1)
+    analyzer.score_batch([FLOW_TEXT])  # starts the threads, which belong to the session
     yield analyzer
     analyzer.close()
 
@@ -44,6 +46,7 @@ def local() -> Iterator[LocalAnalyzer]:
 @pytest.fixture(scope="session")
 def local_torch(artifact: Artifact) -> Iterator[LocalAnalyzer]:
     analyzer = LocalAnalyzer(artifact, TorchEngine(artifact, device="cpu", n_threads=1))
+    analyzer.score_batch([FLOW_TEXT])
     yield analyzer
     analyzer.close()
 
