@@ -39,6 +39,7 @@ def test_bulk_with_wrong_arguments_says_what_is_wrong(riskscan, arguments, messa
         (["sqlite:///absent.db", "results"], "needs --query"),
         ([".", "database", "--user", "nobody@b.example"], "No account has the address"),
         ([".", "results", "--device", "cuda"], "cuda cannot be used"),
+        ([".", "results"], "SINK results is inside SOURCE"),
     ],
 )
 def test_bulk_that_cannot_begin_names_the_remedy(

@@ -12,7 +12,7 @@ from service.domain.accounts import user_admin
 from service.domain.database_upgrade import upgrade_database
 from service.domain.preferences import preferences
 from service.domain.services import build_services
-from service.errors import ConfigError
+from service.errors import ConfigError, InvalidRequest
 from service.jobs.bulk.database_sink import DatabaseSink
 from service.jobs.bulk.folder_sink import PART_S, FolderSink, SinkFormat
 from service.jobs.bulk.run import BulkScan
@@ -74,12 +74,17 @@ def plan(options: BulkOptions, config: Config) -> BulkScan:
 
 
 def _folder_sink(options: BulkOptions, model: str, folder: Path) -> FolderSink:
+    source, sink = Path(options.source), Path(options.sink)
+    if source.is_dir() and sink.resolve().is_relative_to(source.resolve()):
+        raise InvalidRequest(
+            f"SINK {sink} is inside SOURCE, so a later run would scan the results. Name a folder outside."
+        )
     job = {
         "model": model,
         "manifest_sha256": manifest_sha256(folder),
         "sensitivity": options.sensitivity,
     }
-    return FolderSink(Path(options.sink), options.sink_format, job, part_s=options.part_s)
+    return FolderSink(sink, options.sink_format, job, part_s=options.part_s)
 
 
 def _for_files(config: Config) -> tuple[Config, Path, None]:
