@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _WITH_PORT = re.compile(r"\[(?P<six>[^\]]+)\](?::\d*)?|(?P<four>[^:]+):\d*")
@@ -11,6 +12,7 @@ _LIMITED_PREFIX = 64
 """Who has an IPv6 address mostly has a network of this length, with any number of addresses."""
 
 
+@lru_cache(maxsize=4096)
 def read_address(text: str | None) -> Address | None:
     """Return the address in `text`, which may have brackets, a port, a zone or quotation marks; or None.
 
@@ -31,6 +33,7 @@ def unmapped(address: Address) -> Address:
     return mapped or address
 
 
+@lru_cache(maxsize=4096)
 def limit_key(text: str | None) -> str:
     """Return what limits by address count: an IPv4 address, or the /64 network of an IPv6 address."""
     address = read_address(text)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import ipaddress
 import logging
 import time
+from functools import lru_cache
 
 from apiflask import APIFlask
 from flask import Response, request
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from service.api.current import services
 from service.api.http.downloads import CONTENT_PATHS
@@ -99,9 +102,14 @@ def _check_accept() -> None:
         return
     if request.path.endswith(CONTENT_PATHS):
         return
-    accepted = request.accept_mimetypes
-    if accepted and not accepted.best_match(_MEDIA_TYPES):
+    if not _is_json_accepted(request.headers.get("Accept", "")):
         raise NotAcceptable("The response is JSON; send Accept: application/json.")
+
+
+@lru_cache(maxsize=256)
+def _is_json_accepted(accept: str) -> bool:
+    accepted = parse_accept_header(accept, MIMEAccept)
+    return not accepted or accepted.best_match(_MEDIA_TYPES) is not None
 
 
 def _send_request_id(response: Response) -> Response:
