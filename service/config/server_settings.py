@@ -60,6 +60,11 @@ class ServerSettings(BaseModel):
         "divide THREADS, INFERENCE_THREADS, CACHE_SENTENCES, CONNECTION_LIMIT, BUFFER_MEMORY_BYTES and "
         "DATABASE_POOL_SIZE among them. On a GPU use 1.",
     )
+    pin_processes: bool = Field(
+        True,
+        description="With WEB_PROCESSES above 1, each process stays on its share of the CPUs, unless a quota "
+        "allows fewer CPUs than there are. Turn it off if other programs need the same CPUs.",
+    )
     threads: int = Field(16, ge=1, le=256, description="Number of threads that handle requests.")
     connection_limit: int = Field(
         2000,

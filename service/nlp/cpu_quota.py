@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 
+@cache
 def cpu_quota(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """Return the smaller of CPU affinity and cgroup quota, at least 1."""
+    """Return the smaller of CPU affinity and cgroup quota, at least 1, as it was at the first call.
+
+    So a process that later confines itself to its share of the CPUs still counts all of them.
+    """
     return max(1, min(len(os.sched_getaffinity(0)), _cgroup_quota(cgroup)))
 
 

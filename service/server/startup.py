@@ -19,6 +19,7 @@ from service.errors import DatabaseUnavailable, RiskscanError
 from service.jobs.jobs import Jobs
 from service.observability import logging as logs
 from service.server.banner import print_banner
+from service.server.cpu_pinning import pin_process
 from service.server.process_messages import Channel
 from service.server.process_share import share_of_process
 from service.server.server import Server, open_server, open_shared_server
@@ -58,6 +59,7 @@ def serve_supervised(config: Config, index: int, channel: int, counts: int, *soc
     link.start()
     shared_counts = ConnectionCounts(counts, config.web_processes)
     config = share_of_process(config, index)
+    pin_process(config, index)
     with contextlib.ExitStack() as stack:
         listening = [stack.enter_context(socket.socket(fileno=number)) for number in sockets]
         services = stack.enter_context(build_services(config))

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import os
 import re
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.nlp.cpu_quota import cpu_quota
 from tests.e2e.conftest import ROOT, environment, free_port, running_process
 from tests.e2e.test_sidecar import n_scans, ops_url, wait_for
 from tests.support.calls import HTTP, caller
@@ -65,6 +67,16 @@ def test_two_processes_share_the_connections_of_one_port(running):
         counts = [connections(child, running.port) for child in web_processes(running)]
     assert sum(counts) == 8
     assert min(counts) >= 3
+
+
+@pytest.mark.skipif(
+    cpu_quota() < len(os.sched_getaffinity(0)) or cpu_quota() == 1,
+    reason="a quota allows fewer CPUs than there are, or there is one",
+)
+def test_each_process_stays_on_cpus_of_its_own(running):
+    first, second = (set(child.cpu_affinity()) for child in web_processes(running))
+    assert first | second == os.sched_getaffinity(0)
+    assert not first & second
 
 
 def test_start_prints_one_address_and_warns_of_limits(running):
