@@ -13,9 +13,13 @@ from service.api.audit_events import blueprint as audit_events
 from service.api.auth import blueprint as auth
 from service.api.batches import blueprint as batches
 from service.api.blocks import blueprint as blocks
+from service.api.cohorts import blueprint as cohorts
+from service.api.course_files import blueprint as course_files
+from service.api.courses import blueprint as courses
 from service.api.current import EXTENSION
 from service.api.deployments import blueprint as deployments
 from service.api.documents import blueprint as documents
+from service.api.enrolments import blueprint as enrolments
 from service.api.feedback import blueprint as feedback
 from service.api.files import blueprint as files
 from service.api.findings import blueprint as findings
@@ -32,8 +36,11 @@ from service.api.http import (
     response_headers,
 )
 from service.api.http.limits import body_too_large
+from service.api.lessons import blueprint as lessons
 from service.api.llm_usage import blueprint as llm_usage
 from service.api.metrics import blueprint as metrics
+from service.api.progress import blueprint as progress
+from service.api.recommendations import blueprint as recommendations
 from service.api.report_logs import blueprint as report_logs
 from service.api.reviews import blueprint as reviews
 from service.api.scans import blueprint as scans
@@ -121,6 +128,13 @@ def _register_blueprints(app: APIFlask, config: Config) -> None:
         teams,
         shares,
         webhooks,
+        courses,
+        lessons,
+        course_files,
+        enrolments,
+        progress,
+        cohorts,
+        recommendations,
         audit_events,
         blocks,
         api_interactions,

@@ -13,6 +13,8 @@ RiskscanError                   base class; its own code, internal_error, stands
 ├── MethodNotAllowed            the path does not support this HTTP method
 ├── NotAcceptable               the client does not accept JSON
 ├── Conflict                    the request conflicts with stored data or with an earlier request
+├── PreconditionFailed          the object changed since the caller read it
+├── PreconditionRequired        the change needs If-Match
 ├── TooLarge                    the input exceeds a limit; names the limit
 ├── UnsupportedMediaType        the service does not read this type; lists those that it reads
 ├── RangeNotSatisfiable         the requested range begins after the end of the file
@@ -103,6 +105,18 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
         "Conflict",
         "The request conflicts with stored data, such as a taken e-mail address or an Idempotency-Key that "
         "was used with other content. `detail` says what conflicts.",
+    ),
+    "precondition_failed": ProblemType(
+        412,
+        "The object has changed",
+        "The object was changed after the response whose `ETag` the request sent as `If-Match`. Get it "
+        "again, and repeat the change.",
+    ),
+    "precondition_required": ProblemType(
+        428,
+        "If-Match is required",
+        "The change needs the object's `ETag` as `If-Match`, so that it does not undo the change of somebody "
+        "else.",
     ),
     "too_large": ProblemType(
         413,
@@ -280,6 +294,14 @@ class NotAcceptable(RiskscanError):
 
 class Conflict(RiskscanError):
     code = "conflict"
+
+
+class PreconditionFailed(RiskscanError):
+    code = "precondition_failed"
+
+
+class PreconditionRequired(RiskscanError):
+    code = "precondition_required"
 
 
 class TooLarge(RiskscanError):

@@ -18,10 +18,12 @@ from db.tables import (
     BatchItem,
     Document,
     DocumentShare,
+    Enrolment,
     Feedback,
     File,
     Finding,
     Identity,
+    LessonProgress,
     LlmUsage,
     Login,
     ReportLog,
@@ -87,6 +89,8 @@ LISTED = {
     "outgoing_calls": Rows(ApiInteraction, _calls),
     "exports": _owned(ReportLog),
     "webhooks": _owned(Webhook, "secret_number"),
+    "enrolments": _owned(Enrolment),
+    "lesson_progress": _owned(LessonProgress),
     "teams": Rows(Team, _teams, frozenset({"name_key"})),
 }
 """The other tables, by the name of their file."""

@@ -14,6 +14,18 @@ from db.tables.batches import (
     ItemState,
 )
 from db.tables.blocks import Block
+from db.tables.courses import (
+    Course,
+    CourseFile,
+    CourseFilePiece,
+    CourseStatus,
+    CourseTopic,
+    Enrolment,
+    EnrolmentSource,
+    Lesson,
+    LessonProgress,
+    TopicKind,
+)
 from db.tables.deployments import Deployment, DeploymentKind, ShadowTotal
 from db.tables.documents import Document, DocumentText, StoredText, TextLimit
 from db.tables.drift import DriftCounts
@@ -59,6 +71,11 @@ __all__ = [
     "BatchItem",
     "BatchState",
     "Block",
+    "Course",
+    "CourseFile",
+    "CourseFilePiece",
+    "CourseStatus",
+    "CourseTopic",
     "DeliveryState",
     "Deployment",
     "DeploymentKind",
@@ -66,12 +83,16 @@ __all__ = [
     "DocumentShare",
     "DocumentText",
     "DriftCounts",
+    "Enrolment",
+    "EnrolmentSource",
     "Feedback",
     "File",
     "Finding",
     "Identity",
     "InteractionKind",
     "ItemState",
+    "Lesson",
+    "LessonProgress",
     "LlmUsage",
     "Login",
     "Permission",
@@ -88,6 +109,7 @@ __all__ = [
     "Team",
     "TeamMember",
     "TextLimit",
+    "TopicKind",
     "TransactionMarker",
     "User",
     "UserSettings",

@@ -32,7 +32,7 @@ class Role(StrEnum):
 PERMISSIONS: Mapping[Permission, str] = {
     Permission.REVIEW: "Judge the findings that one can read, see the review queue.",
     Permission.REVIEW_ALL: "Read everyone's scans and documents, judge their findings.",
-    Permission.COURSES: "Write courses; there are none yet.",
+    Permission.COURSES: "Write courses, enrol people, and see how far they are.",
     Permission.MODELS: "List, activate, roll back and shadow models; see drift.",
     Permission.AUDIT: "Read the audit trail and the list of calls to other services.",
     Permission.PEOPLE: "Invite people, form teams, change roles, disable, delete accounts, block addresses.",

@@ -12,7 +12,7 @@ from service.cli.messages import error_message
 from service.cli.services import open_services
 from service.config import settings
 from service.config.database_address import redact
-from service.domain.reviews.adjudication import Status
+from service.domain.adjudication import Status
 
 
 @click.group()

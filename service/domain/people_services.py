@@ -12,6 +12,11 @@ from service.domain.api_keys.api_keys import ApiKeys
 from service.domain.api_keys.key_text import KeyMaker
 from service.domain.audit_seals import AuditSeals
 from service.domain.blocks import Blocks
+from service.domain.courses.cohort import Cohorts
+from service.domain.courses.course_files import CourseFiles
+from service.domain.courses.courses import Courses
+from service.domain.courses.enrolments import Enrolments
+from service.domain.courses.progress import Progress
 from service.domain.foreign_reads import ForeignReads
 from service.domain.limit_storage import LimitStorage
 from service.domain.rate_limits import RateLimit
@@ -97,6 +102,26 @@ class PeopleServices(SharedServices):
     @cached_property
     def audit_seals(self) -> AuditSeals:
         return AuditSeals(self.signing_config, self.transactions)
+
+    @cached_property
+    def courses(self) -> Courses:
+        return Courses(self.transactions)
+
+    @cached_property
+    def course_files(self) -> CourseFiles:
+        return CourseFiles(self.transactions)
+
+    @cached_property
+    def enrolments(self) -> Enrolments:
+        return Enrolments(self.transactions)
+
+    @cached_property
+    def progress(self) -> Progress:
+        return Progress(self.transactions)
+
+    @cached_property
+    def cohorts(self) -> Cohorts:
+        return Cohorts(self.transactions, self.report_logs)
 
     @cached_property
     def webhooks(self) -> Webhooks:

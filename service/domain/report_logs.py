@@ -33,6 +33,7 @@ class Kind(StrEnum):
     AUDIT_TRAIL = "audit_trail"
     USER_DATA = "user_data"
     FEEDBACK = "feedback"
+    COHORT = "cohort"
 
 
 class Outcome(StrEnum):

@@ -55,6 +55,8 @@ batches.jsonl         batches of documents
 batch_items.jsonl     the documents in them; batches/<id> has the bytes of each that waits or failed
 feedback.jsonl        verdicts, reports of missed risks and comments that the account gave
 webhooks.jsonl        addresses that get events; never their secrets
+enrolments.jsonl      courses that the account takes or took
+lesson_progress.jsonl lessons that it did, and its last answers to their quizzes
 teams.jsonl           teams of which the account is a member
 audit_events.jsonl    what the account did, and what was done to it
 exports.jsonl         exports of data that the account made

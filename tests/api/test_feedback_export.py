@@ -11,8 +11,8 @@ from sqlalchemy import delete
 from db.queries import feedback as queries
 from db.tables import Finding
 from ml.corpus.dataset import read_examples
+from service.domain.adjudication import Status
 from service.domain.audit import Actor
-from service.domain.reviews.adjudication import Status
 from service.domain.reviews.export import FeedbackExport
 from service.errors import DatabaseUnavailable
 from service.nlp.taxonomy import built_in

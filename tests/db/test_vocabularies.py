@@ -7,12 +7,15 @@ import pytest
 from sqlalchemy import inspect
 
 from db.tables import (
+    CourseStatus,
     DeploymentKind,
+    EnrolmentSource,
     InteractionKind,
     Role,
     Source,
     StoredText,
     TextLimit,
+    TopicKind,
     Verdict,
 )
 from service.nlp import document
@@ -25,6 +28,9 @@ VOCABULARIES = {
     ("feedback", "ck_feedback_verdict"): Verdict,
     ("api_interactions", "ck_api_interactions_kind"): InteractionKind,
     ("deployments", "ck_deployments_kind"): DeploymentKind,
+    ("courses", "ck_courses_status"): CourseStatus,
+    ("course_topics", "ck_course_topics_kind"): TopicKind,
+    ("enrolments", "ck_enrolments_source"): EnrolmentSource,
 }
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from service.domain.reviews.adjudication import (
+from service.domain.adjudication import (
     Review,
     Settled,
     Status,

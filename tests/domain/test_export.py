@@ -11,9 +11,9 @@ from sqlalchemy import update
 
 from db.queries.audit import list_events
 from db.tables import Feedback, Role, Verdict
+from service.domain.adjudication import Status
 from service.domain.audit import Actor
 from service.domain.report_logs import ReportLogs
-from service.domain.reviews.adjudication import Status
 from service.domain.reviews.export import FeedbackExport
 from service.domain.reviews.reviews import Judgement, Missed, judge
 from service.domain.scans.scans import delete_scan

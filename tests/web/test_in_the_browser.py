@@ -3,8 +3,8 @@
 import io
 import json
 
+from service.domain.adjudication import Status
 from service.domain.audit import Actor
-from service.domain.reviews.adjudication import Status
 from tests.support.documents import pdf_of_pages
 from tests.support.waiting import wait_until
 from tests.web.actions import (

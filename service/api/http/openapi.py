@@ -52,6 +52,10 @@ PATH_PARAMETERS = {
     "team_id": "Id of a team: its `id` in the list of teams.",
     "webhook_id": "Id of one of the caller's webhooks: its `id` in the list of webhooks.",
     "delivery_id": "Id of a delivery of the webhook: its `id` in the list of deliveries.",
+    "course_id": "Id of a course: its `id` in the list of courses.",
+    "lesson_id": "Id of a lesson: its `id` in the list of the course's lessons.",
+    "course_file_id": "Id of a file of the course: its `id` in the list of the course's files.",
+    "enrolment_id": "Id of an enrolment: its `id` in the list of enrolments.",
     "key_id": "Id of one of the caller's API keys: its `id` in the list of keys.",
     "feedback_id": "Id of the caller's own verdict or report: its `id` in the list of feedback.",
 }

@@ -23,9 +23,7 @@ from db import tables
 from db.queries import feedback as queries
 from db.tables import REVIEWERS, Verdict
 from service.domain import report_logs
-from service.domain.audit import Action, Actor, event, record
-from service.domain.report_logs import Chunk, Kind, Report, ReportLogs
-from service.domain.reviews.adjudication import (
+from service.domain.adjudication import (
     Review,
     Settled,
     Status,
@@ -33,6 +31,8 @@ from service.domain.reviews.adjudication import (
     settle,
     settle_sentence,
 )
+from service.domain.audit import Action, Actor, event, record
+from service.domain.report_logs import Chunk, Kind, Report, ReportLogs
 from service.domain.transactions import Transactions
 
 _log = logging.getLogger(__name__)

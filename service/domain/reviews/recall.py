@@ -22,7 +22,7 @@ from db import tables
 from db.queries import samples as queries
 from db.queries.reach import Reach
 from db.tables import REVIEWERS, Verdict
-from service.domain.reviews.adjudication import Review, Status, settle
+from service.domain.adjudication import Review, Status, settle
 
 MAX_SCANS = 500
 """Most scans that an estimate covers, the newest."""

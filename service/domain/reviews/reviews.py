@@ -22,8 +22,8 @@ from db.queries.feedback import Target
 from db.queries.reach import Reach
 from db.tables import Verdict
 from service.domain.access import judgeable, only_author, readable
+from service.domain.adjudication import in_order
 from service.domain.audit import Action, Actor, event, record
-from service.domain.reviews.adjudication import in_order
 from service.domain.reviews.copies import update_copies
 from service.domain.stored_text import read_characters
 from service.domain.transactions import Transactions

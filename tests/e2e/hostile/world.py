@@ -159,10 +159,30 @@ class World:
         block = http.post("/api/v1/admin/blocks", json=new, headers=admin).raise_for_status()
         return {
             **self.actors["owner"].places,
+            **self._course(http),
             "<uuid:team_id>": team.json()["id"],
             "<uuid:block_id>": block.json()["id"],
             "<path:name>": "swagger-ui.css",
             "<path:asset>": "base.css",
+        }
+
+    def _course(self, http):
+        """Add an active course that the owner takes, and return its ids."""
+        author, owner = (dict(self.actors[name].bearer) for name in ("instructor", "owner"))
+        body = {"code": f"C-{secrets.token_hex(6)}", "title": "Secrets", "status": "active"}
+        made = http.post("/api/v1/courses", json=body, headers=author).raise_for_status()
+        course = f"/api/v1/courses/{made.json()['id']}"
+        body = {"title": "Keys", "source": "# Keys"}
+        lesson = http.post(f"{course}/lessons", json=body, headers=author).raise_for_status()
+        form = {"file": ("a.txt", b"a")}
+        file = http.post(f"{course}/files", files=form, headers=author).raise_for_status()
+        body = {"course_id": made.json()["id"]}
+        enrolled = http.post("/api/v1/enrolments", json=body, headers=owner).raise_for_status()
+        return {
+            "<uuid:course_id>": made.json()["id"],
+            "<uuid:lesson_id>": lesson.json()["id"],
+            "<uuid:course_file_id>": file.json()["id"],
+            "<uuid:enrolment_id>": enrolled.json()["enrolment"]["id"],
         }
 
     def path(self, route, actor=None):

@@ -1,0 +1,128 @@
+"""Courses and their files."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any
+
+from apiflask import Schema
+from apiflask.fields import UUID, AwareDateTime, File, Integer, List, Nested, String
+from apiflask.validators import Length, OneOf
+from marshmallow import ValidationError
+
+from db.tables import CourseStatus
+from service.api.current import services
+from service.api.http.taxonomy_names import MARK
+from service.api.schemas.fields import CursorQuery, RiskTypeName, StoredName, StrictSchema, Text
+from service.domain.courses.course_files import MAX_FILE_BYTES, MAX_FILES
+from service.domain.courses.courses import (
+    MAX_CODE_CHARS,
+    MAX_DESCRIPTION_CHARS,
+    MAX_TITLE_CHARS,
+    MAX_TOPICS,
+)
+from service.nlp.taxonomy import key_named, unknown_name
+
+_STATUS = "Learners see active courses only."
+
+
+class CategoryName(String):
+    """A category that the serving model has; clients may send key or title in any case."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - marshmallow's
+        name: str = super()._deserialize(value, *args, **kwargs)
+        titles = services().taxonomy.category_titles
+        key = key_named(name, titles)
+        if key is None:
+            raise ValidationError(unknown_name(titles))
+        return key
+
+
+class CourseListQuery(CursorQuery):
+    search = Text(
+        load_default="",
+        validate=Length(1, MAX_TITLE_CHARS),
+        metadata={"description": "Part of code, title or description, in any case."},
+    )
+    status = String(validate=OneOf(list(CourseStatus)), metadata={"description": _STATUS})
+    category = StoredName("category")
+    risk_type = StoredName("risk type")
+
+
+class CourseChangeIn(StrictSchema):
+    """Fields that are left out stay as they are."""
+
+    code = Text(
+        validate=Length(1, MAX_CODE_CHARS),
+        metadata={"example": "SEC-101", "description": "No two courses share it in any case."},
+    )
+    title = Text(validate=Length(1, MAX_TITLE_CHARS), metadata={"example": "Secrets in code"})
+    description = Text(validate=Length(0, MAX_DESCRIPTION_CHARS))
+    status = String(validate=OneOf(list(CourseStatus)), metadata={"description": _STATUS})
+    categories = List(CategoryName(), validate=Length(0, MAX_TOPICS))
+    risk_types = List(RiskTypeName(), validate=Length(0, MAX_TOPICS))
+
+
+class CourseIn(CourseChangeIn):
+    code = Text(
+        required=True,
+        validate=Length(1, MAX_CODE_CHARS),
+        metadata={"example": "SEC-101", "description": "No two courses share it in any case."},
+    )
+    title = Text(
+        required=True, validate=Length(1, MAX_TITLE_CHARS), metadata={"example": "Secrets in code"}
+    )
+    description = Text(load_default="", validate=Length(0, MAX_DESCRIPTION_CHARS))
+    status = String(
+        load_default=CourseStatus.DRAFT,
+        validate=OneOf(list(CourseStatus)),
+        metadata={"description": _STATUS},
+    )
+    categories = List(CategoryName(), load_default=list, validate=Length(0, MAX_TOPICS))
+    risk_types = List(RiskTypeName(), load_default=list, validate=Length(0, MAX_TOPICS))
+
+
+class CourseOut(Schema):
+    id = UUID(required=True, attribute="course.id")
+    code = String(required=True, attribute="course.code")
+    title = String(required=True, attribute="course.title")
+    description = String(required=True, attribute="course.description")
+    status = String(required=True, attribute="course.status", metadata={"enum": list(CourseStatus)})
+    version = Integer(
+        required=True,
+        attribute="course.version",
+        metadata={"description": "Counts the changes of the course, its lessons and its files."},
+    )
+    categories = List(String(metadata={MARK: "category key"}), required=True)
+    risk_types = List(String(metadata={MARK: "risk type key"}), required=True)
+    n_lessons = Integer(required=True)
+    created_at = AwareDateTime(required=True, attribute="course.created_at", default_timezone=UTC)
+    updated_at = AwareDateTime(required=True, attribute="course.updated_at", default_timezone=UTC)
+
+
+class CourseListOut(Schema):
+    items = List(Nested(CourseOut), required=True)
+    next_cursor = String(required=True, allow_none=True)
+
+
+class CourseFileIn(StrictSchema):
+    file = File(  # type: ignore[no-untyped-call]  # APIFlask's is not annotated
+        required=True,
+        metadata={
+            "description": f"A picture, PDF, Office file or plain text of at most {MAX_FILE_BYTES:,} bytes; "
+            f"a course has at most {MAX_FILES}. Lessons refer to it by its name."
+        },
+    )
+
+
+class CourseFileOut(Schema):
+    id = UUID(required=True)
+    name = String(required=True)
+    media_type = String(required=True)
+    size_bytes = Integer(required=True)
+    sha256 = String(required=True)
+    created_at = AwareDateTime(required=True, default_timezone=UTC)
+
+
+class CourseFileListOut(Schema):
+    items = List(Nested(CourseFileOut), required=True)
