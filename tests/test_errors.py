@@ -3,7 +3,8 @@
 from collections import Counter
 
 from service import errors
-from service.errors import PROBLEM_TYPES, RiskscanError, StartupError, Unavailable
+from service.errors import RiskscanError, StartupError, Unavailable
+from service.problem_types import PROBLEM_TYPES
 
 
 def error_classes(base=RiskscanError):

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from apiflask import APIBlueprint
+from flask import request
 from marshmallow import RAISE
 
 from db.queries.courses import CourseFilter
@@ -14,8 +15,7 @@ from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
-from service.api.http.preconditions import IF_MATCH, expected_versions, version_etag
-from service.api.http.response_headers import Headers
+from service.api.http.preconditions import version_etag, version_to_change
 from service.api.schemas.courses import (
     CourseChangeIn,
     CourseIn,
@@ -56,10 +56,10 @@ def list_courses(query: dict[str, Any]) -> Listing:
 @blueprint.input(CourseIn, location="json", arg_name="body")
 @blueprint.output(CourseOut, status_code=201)
 @blueprint.doc(summary="Create a course", responses=[403, 409])
-def create_course(body: dict[str, Any]) -> tuple[CourseView, Headers]:
+def create_course(body: dict[str, Any]) -> tuple[CourseView, dict[str, str]]:
     view = services().courses.create(body, actor=Actor(current_user().id))
-    headers = [("Location", f"/api/v1/courses/{view.id}"), version_etag(view.course.version)]
-    return view, headers
+    location = {"Location": f"/api/v1/courses/{view.id}"}
+    return view, {**location, **version_etag(view.course.version)}
 
 
 @blueprint.get("/<uuid:course_id>")
@@ -67,9 +67,9 @@ def create_course(body: dict[str, Any]) -> tuple[CourseView, Headers]:
 @key_scope(Scope.READ)
 @blueprint.output(CourseOut)
 @blueprint.doc(summary="Get a course")
-def get_course(course_id: UUID) -> tuple[CourseView, int, Headers]:
+def get_course(course_id: UUID) -> tuple[CourseView, int, dict[str, str]]:
     view = services().transactions.read(courses.get_course, current_user(), course_id)
-    return view, 200, [version_etag(view.course.version)]
+    return view, 200, version_etag(view.course.version)
 
 
 @blueprint.patch("/<uuid:course_id>")
@@ -78,13 +78,13 @@ def get_course(course_id: UUID) -> tuple[CourseView, int, Headers]:
 @blueprint.output(CourseOut)
 @blueprint.doc(
     summary="Change a course",
-    description=IF_MATCH,
+    description="If-Match must name the ETag of the version that the caller read, or be `*`.",
     responses=[403, 409, 412, 428],
 )
-def change_course(course_id: UUID, body: dict[str, Any]) -> tuple[CourseView, int, Headers]:
-    expected, actor = expected_versions(), Actor(current_user().id)
+def change_course(course_id: UUID, body: dict[str, Any]) -> tuple[CourseView, int, dict[str, str]]:
+    expected, actor = version_to_change(), Actor(current_user().id)
     view = services().courses.change(course_id, body, expected=expected, actor=actor)
-    return view, 200, [version_etag(view.course.version)]
+    return view, 200, version_etag(view.course.version)
 
 
 @blueprint.delete("/<uuid:course_id>")
@@ -96,8 +96,13 @@ def change_course(course_id: UUID, body: dict[str, Any]) -> tuple[CourseView, in
     responses=[403, 412],
 )
 def delete_course(course_id: UUID) -> str:
-    expected = expected_versions(is_required=False)
+    expected = _expected()
     services().transactions.run(
         courses.delete_course, course_id, expected=expected, actor=Actor(current_user().id)
     )
     return ""
+
+
+def _expected() -> int | None:
+    """Return the version that If-Match names; None without it, and for any."""
+    return version_to_change() if "If-Match" in request.headers else None

@@ -6,13 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from apiflask import APIBlueprint
+from flask import request
 
 from db.tables import Permission, Scope, roles_with
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.key_scopes import key_scope
-from service.api.http.preconditions import IF_MATCH, expected_versions, version_etag
-from service.api.http.response_headers import Headers
+from service.api.http.preconditions import version_etag, version_to_change
 from service.api.schemas.lessons import (
     LessonChangeIn,
     LessonIn,
@@ -44,13 +44,13 @@ def list_lessons(course_id: UUID) -> dict[str, Any]:
 @blueprint.input(LessonIn, location="json", arg_name="body")
 @blueprint.output(LessonOut, status_code=201)
 @blueprint.doc(summary="Add a lesson at the end of a course", responses=[403, 409])
-def create_lesson(course_id: UUID, body: dict[str, Any]) -> tuple[LessonView, Headers]:
+def create_lesson(course_id: UUID, body: dict[str, Any]) -> tuple[LessonView, dict[str, str]]:
     view = services().transactions.run(
         lessons.create_lesson, current_user(), course_id, _stored(body)
     )
     lesson = view.lesson
     path = f"/api/v1/courses/{course_id}/lessons/{lesson.id}"
-    return view, [("Location", path), version_etag(lesson.version)]
+    return view, {"Location": path, **version_etag(lesson.version)}
 
 
 @blueprint.put("/<uuid:course_id>/lessons/order")
@@ -68,7 +68,7 @@ def reorder_lessons(course_id: UUID, body: dict[str, Any]) -> dict[str, Any]:
         current_user(),
         course_id,
         body["lesson_ids"],
-        expected=expected_versions(is_required=False),
+        expected=_expected(),
     )
     return _listing(rows)
 
@@ -88,10 +88,10 @@ def preview_lesson(course_id: UUID, body: dict[str, str]) -> dict[str, str]:
 @key_scope(Scope.READ)
 @blueprint.output(LessonOut)
 @blueprint.doc(summary="Get a lesson as HTML, with its quiz")
-def get_lesson(course_id: UUID, lesson_id: UUID) -> tuple[LessonView, int, Headers]:
+def get_lesson(course_id: UUID, lesson_id: UUID) -> tuple[LessonView, int, dict[str, str]]:
     read = services().transactions.read
     view = read(lessons.get_lesson, current_user(), course_id, lesson_id)
-    return view, 200, [version_etag(view.lesson.version)]
+    return view, 200, version_etag(view.lesson.version)
 
 
 @blueprint.patch("/<uuid:course_id>/lessons/<uuid:lesson_id>")
@@ -100,21 +100,22 @@ def get_lesson(course_id: UUID, lesson_id: UUID) -> tuple[LessonView, int, Heade
 @blueprint.output(LessonOut)
 @blueprint.doc(
     summary="Change a lesson",
-    description=f"{IF_MATCH} What learners did with the lesson stays.",
+    description="If-Match must name the ETag of the version that the caller read, or be `*`. What learners "
+    "did with the lesson stays.",
     responses=[403, 412, 428],
 )
 def change_lesson(
     course_id: UUID, lesson_id: UUID, body: dict[str, Any]
-) -> tuple[LessonView, int, Headers]:
+) -> tuple[LessonView, int, dict[str, str]]:
     view = services().transactions.run(
         lessons.change_lesson,
         current_user(),
         course_id,
         lesson_id,
         _stored(body),
-        expected=expected_versions(),
+        expected=version_to_change(),
     )
-    return view, 200, [version_etag(view.lesson.version)]
+    return view, 200, version_etag(view.lesson.version)
 
 
 @blueprint.delete("/<uuid:course_id>/lessons/<uuid:lesson_id>")
@@ -130,7 +131,7 @@ def delete_lesson(course_id: UUID, lesson_id: UUID) -> str:
         current_user(),
         course_id,
         lesson_id,
-        expected=expected_versions(is_required=False),
+        expected=_expected(),
     )
     return ""
 
@@ -151,3 +152,8 @@ def _listing(rows: list[ListedLesson]) -> dict[str, Any]:
             for row in rows
         ]
     }
+
+
+def _expected() -> int | None:
+    """Return the version that If-Match names; None without it, and for any."""
+    return version_to_change() if "If-Match" in request.headers else None

@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 from service.config.compose_variables import COMPOSE_VARIABLES
 from service.config.settings import GROUPS, SECRET_NAMES, Config
-from service.errors import PROBLEM_TYPES
+from service.problem_types import PROBLEM_TYPES
 
 _ERRORS = """\
 # Errors

@@ -24,10 +24,10 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from service import __version__
-from service.errors import PROBLEM_TYPES
 from service.nlp.document import Source
 from service.nlp.observer import Call, Observer, Rejection, Stage, Upstream
 from service.observability.metric_sums import plain_values
+from service.problem_types import PROBLEM_TYPES
 
 UNMATCHED = "unmatched"
 """Label value of a request that matched no route, and of any other value outside of its list."""

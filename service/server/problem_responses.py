@@ -9,8 +9,9 @@ from waitress.utilities import Error
 
 from service.api.http.problem_document import INTERNAL_ERROR_DETAIL, error_headers, problem_response
 from service.api.http.security_headers import security_headers
-from service.errors import PROBLEM_TYPES, InvalidRequest, RiskscanError, TooLarge
+from service.errors import InvalidRequest, RiskscanError, TooLarge
 from service.observability import request_id
+from service.problem_types import PROBLEM_TYPES
 
 
 def status_line(code: str) -> str:

@@ -12,7 +12,7 @@ from apiflask.fields import Integer, List, Nested
 
 from service.api.http.openapi import DocumentedApp
 from service.api.http.request_hooks import PAGES
-from service.errors import PROBLEM_TYPES
+from service.problem_types import PROBLEM_TYPES
 from tests.support.calls import HTTP
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -176,6 +176,7 @@ def test_missing_body_is_refused_wherever_the_document_requires_one(document, ad
         (method, path): admin.http.request(method, path.format_map(ANY)).status_code
         for method, path in required
     }
-    assert statuses.pop(("post", "/api/v1/sessions/{session_id}/files")) == 415
+    for path in ("/api/v1/sessions/{session_id}/files", "/api/v1/courses/{course_id}/files"):
+        assert statuses.pop(("post", path)) == 415
     assert statuses == dict.fromkeys(statuses, 400)
     assert len(statuses) > 10

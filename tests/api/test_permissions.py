@@ -1,7 +1,7 @@
 """Who may call each route, checked with a real request for each kind of caller."""
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
@@ -9,64 +9,22 @@ import pytest
 from db.tables import Scope
 from service.domain.audit import Actor
 from service.domain.blocks import NewBlock
-from tests.api.reviewing import TEXT, judge, missed_body
-
-CALLERS = (
-    "nobody",
-    "user",
-    "team-reviewer",
-    "reviewer",
-    "instructor",
-    "analyst",
-    "auditor",
-    "admin",
-    "owner",
+from tests.api.access import (
+    ACCOUNTS,
+    ADMINS,
+    ANALYSTS,
+    ANYONE,
+    AUDITORS,
+    CALLERS,
+    JUDGES,
+    OWNER,
+    READERS,
+    REVIEWERS,
+    SAMPLE_REVIEWERS,
+    TO_OWN_FORMS,
 )
-"""`owner` is an ordinary user: the scan, document, feedback, session, file, log-in in a path are theirs.
-
-The owner shares none of it; tests/api/test_teams.py has what members of teams may do.
-"""
-
-
-@dataclass(frozen=True)
-class Access:
-    """The callers that a route lets in; it answers `refusal` to other accounts and `stranger` to nobody.
-
-    `scope` is what an API key needs; without one, the route needs a log-in. `blind` are those who may use the
-    route, but do not see the object: it answers 404.
-    """
-
-    callers: frozenset
-    refusal: int = 403
-    stranger: int = 401
-    body: dict = field(default_factory=dict)
-    scope: str | None = None
-    files: dict | None = None
-    query: dict = field(default_factory=dict)
-    blind: tuple = ()
-
-    def request(self):
-        """Return the arguments of the request: its query, and its JSON or a form with a file."""
-        content = {"files": self.files} if self.files else {"json": self.body}
-        return {"params": self.query, **content}
-
-
-def to(*callers, **rest):
-    return Access(frozenset(callers), **rest)
-
-
-ANYONE = to(*CALLERS)
-TO_OWN_FORMS = Access(frozenset(), refusal=403, stranger=403)
-ACCOUNTS = to(*CALLERS[1:])
-ADMINS = to("admin", scope="admin")
-ANALYSTS = to("analyst", "admin", scope="admin")
-AUDITORS = to("auditor", "admin", scope="admin")
-OWNER = to("owner", refusal=404)
-REVIEWING = ("owner", "reviewer", "admin")
-READERS = to(*REVIEWING, refusal=404, scope="read")
-REVIEWERS = to("team-reviewer", "reviewer", "admin", scope="review")
-SAMPLE_REVIEWERS = to("reviewer", "admin", scope="review", blind=("team-reviewer",))
-JUDGES = to(*REVIEWING, refusal=404, scope="review")
+from tests.api.course_routes import COURSE_ROUTES, add_course
+from tests.api.reviewing import TEXT, judge, missed_body
 
 ACCOUNT = "/api/v1/users/<uuid:user_id>"
 KEY = "/api/v1/auth/keys/<uuid:key_id>"
@@ -81,39 +39,8 @@ WEBHOOK = "/api/v1/webhooks/<uuid:webhook_id>"
 HOOK = {"name": "ci", "url": "https://ci.invalid/"}
 VERDICT = f"{SCAN}/findings/<int:n>/feedback"
 BATCH = "/api/v1/batches/<uuid:batch_id>"
-COURSE = "/api/v1/courses/<uuid:course_id>"
-LESSON = f"{COURSE}/lessons/<uuid:lesson_id>"
-COURSE_FILE = f"{COURSE}/files/<uuid:course_file_id>"
-ENROLMENT = "/api/v1/enrolments/<uuid:enrolment_id>"
-INSTRUCTORS = to("instructor", "admin")
-ENROLLED = to("owner", "instructor", "admin", refusal=404)
 TABLE = {
-    ("GET", "/api/v1/courses"): replace(ACCOUNTS, scope="read"),
-    ("POST", "/api/v1/courses"): INSTRUCTORS,
-    ("GET", COURSE): replace(ACCOUNTS, scope="read"),
-    ("PATCH", COURSE): INSTRUCTORS,
-    ("DELETE", COURSE): INSTRUCTORS,
-    ("GET", f"{COURSE}/lessons"): replace(ACCOUNTS, scope="read"),
-    ("POST", f"{COURSE}/lessons"): INSTRUCTORS,
-    ("PUT", f"{COURSE}/lessons/order"): INSTRUCTORS,
-    ("POST", f"{COURSE}/lessons/preview"): INSTRUCTORS,
-    ("GET", LESSON): replace(ACCOUNTS, scope="read"),
-    ("PATCH", LESSON): INSTRUCTORS,
-    ("DELETE", LESSON): INSTRUCTORS,
-    ("GET", f"{COURSE}/files"): replace(ACCOUNTS, scope="read"),
-    ("POST", f"{COURSE}/files"): replace(INSTRUCTORS, files=FORM),
-    ("GET", f"{COURSE_FILE}/content"): replace(ACCOUNTS, scope="read"),
-    ("DELETE", COURSE_FILE): INSTRUCTORS,
-    ("GET", f"{COURSE}/cohort"): replace(INSTRUCTORS, scope="read"),
-    ("GET", f"{COURSE}/cohort/export"): replace(INSTRUCTORS, scope="read"),
-    ("GET", f"{COURSE}/effect"): replace(ACCOUNTS, scope="read"),
-    ("GET", "/api/v1/recommendations"): replace(ACCOUNTS, scope="read"),
-    ("GET", "/api/v1/enrolments"): replace(ACCOUNTS, scope="read"),
-    ("POST", "/api/v1/enrolments"): ACCOUNTS,
-    ("GET", ENROLMENT): replace(ENROLLED, scope="read"),
-    ("DELETE", ENROLMENT): ENROLLED,
-    ("PUT", "/api/v1/progress/<uuid:lesson_id>"): ACCOUNTS,
-    ("POST", "/api/v1/progress"): ACCOUNTS,
+    **COURSE_ROUTES,
     ("GET", "/batches"): ANYONE,
     ("GET", "/api/v1/batches"): replace(ACCOUNTS, scope="read"),
     ("POST", "/api/v1/batches"): replace(ACCOUNTS, scope="scan", files=FORM),
@@ -297,23 +224,6 @@ def new_places(live, accounts):
     return add
 
 
-def add_course(accounts):
-    """Add an active course that the owner takes."""
-    http = accounts["instructor"].http
-    body = {"code": str(uuid4()), "title": "Secrets", "status": "active"}
-    course = http.post("/api/v1/courses", json=body).raise_for_status().json()["id"]
-    path = f"/api/v1/courses/{course}"
-    lesson = http.post(f"{path}/lessons", json={"title": "Keys"}).raise_for_status().json()
-    file = http.post(f"{path}/files", files=FORM).raise_for_status().json()
-    enrolled = accounts["owner"].http.post("/api/v1/enrolments", json={"course_id": course})
-    return {
-        "<uuid:course_id>": course,
-        "<uuid:lesson_id>": lesson["id"],
-        "<uuid:course_file_id>": file["id"],
-        "<uuid:enrolment_id>": enrolled.raise_for_status().json()["enrolment"]["id"],
-    }
-
-
 def add_team(services, places, owner):
     """Add a team of the owner and of the account in the places, in which everything is shared."""
     team_id = services.teams.create(str(uuid4()), actor=Actor()).id
@@ -374,12 +284,13 @@ def expected_refusal(name, access):
 @pytest.mark.parametrize("route", TABLE, ids=" ".join)
 def test_route_lets_in_exactly_the_callers_of_the_table(route, client, accounts, new_places):
     (method, path), access = route, TABLE[route]
-    url, refusals = filled(path, new_places()), {}
+    places, refusals = new_places(), {}
     for name in CALLERS:
         if method == "DELETE":  # the caller before may have deleted the object
-            url = filled(path, new_places())
+            places = new_places()
+        url = filled(path, places)
         http = client if name == "nobody" else accounts[name].http
-        status = http.request(method, url, **access.request()).status_code
+        status = http.request(method, url, **access.request(places)).status_code
         refusals[name] = status if status in {401, 403, 404} else None
     assert refusals == {name: expected_refusal(name, access) for name in CALLERS}
 
@@ -406,7 +317,9 @@ def test_route_accepts_exactly_the_keys_with_its_scope(route, client, keys):
     (method, path), access = route, TABLE[route]
     url, refused = re.sub("<int:n>", "1", re.sub("<uuid:[a-z_]+>", str(uuid4()), path)), {}
     for scope, key in keys.items():
-        answer = client.request(method, url, **access.request(), headers={"X-API-Key": key})
+        request = access.request()
+        headers = {**request.pop("headers"), "X-API-Key": key}
+        answer = client.request(method, url, **request, headers=headers)
         assert answer.status_code != 401
         refused[scope] = answer.status_code == 403
         if refused[scope]:

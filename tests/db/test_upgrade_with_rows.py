@@ -19,6 +19,7 @@ from service.domain.audit_seals import AuditSeals, digest_of
 from service.domain.scans.fingerprints import fingerprints
 from service.domain.transactions import Transactions, open_database
 from tests.db.conftest import mysql
+from tests.db.course_rows import COURSE_ROWS
 from tests.db.old_rows import DOCUMENT, KEYED, ROWS, SCAN, USER, add_orphan, add_rows, stored_rows
 
 VERSIONS = Path(migrate.__file__).parent / "migrations" / "versions"
@@ -66,37 +67,8 @@ _BATCH |= dict.fromkeys(("created_at", "ready_at", "served_at"), CREATED_AT)
 _ITEM = {"id": SCAN, "batch_id": SCAN, "user_id": USER, "position": 1, "state": "waiting"}
 _ITEM |= {"media_type": "text/plain", "size_bytes": 2**40, "attempts": 0, "lease_until": CREATED_AT}
 _DRIFT = {"id": SCAN, "model": "é/1", "hour": CREATED_AT, "n_sentences": 2**40, "counts": "{}"}
-_COURSE = {
-    "id": SCAN,
-    "code": "SEC-101",
-    "title": "Geheimnisse é",
-    "description": "é",
-    "version": 2,
-}
-_COURSE |= {"status": "active", "created_at": CREATED_AT, "updated_at": CREATED_AT}
-_LESSON = {
-    "id": SCAN,
-    "course_id": SCAN,
-    "position": 1,
-    "title": "é",
-    "source": "# é",
-    "version": 1,
-}
-_LESSON |= {"minutes": 5, "created_at": CREATED_AT, "updated_at": CREATED_AT}
-_COURSE_FILE = {"id": SCAN, "course_id": SCAN, "name": "é.png", "media_type": "image/png"}
-_COURSE_FILE |= {"size_bytes": 2, "sha256": "0" * 64, "created_at": CREATED_AT}
-_ENROLMENT = {"id": SCAN, "user_id": USER, "course_id": SCAN, "source": "role", "enrolled_by": SCAN}
-_ENROLMENT |= {"due_at": CREATED_AT, "created_at": CREATED_AT}
-_PROGRESS = {"id": SCAN, "user_id": USER, "lesson_id": SCAN, "completed_at": CREATED_AT}
-_PROGRESS |= {"answers": "[[0]]", "n_right": 1, "n_questions": 1, "updated_at": CREATED_AT}
 LATER_ROWS = [
-    ("courses", [_COURSE]),
-    ("course_topics", [{"course_id": SCAN, "kind": "category", "topic": "security"}]),
-    ("lessons", [_LESSON, {**_LESSON, "id": KEYED, "quiz": "[]"}]),
-    ("course_files", [_COURSE_FILE]),
-    ("course_file_pieces", [{"file_id": SCAN, "n": 1, "data": b"\x00\xff"}]),
-    ("enrolments", [_ENROLMENT]),
-    ("lesson_progress", [_PROGRESS]),
+    *COURSE_ROWS,
     ("drift_counts", [_DRIFT]),
     ("batches", [_BATCH]),
     ("batch_items", [_ITEM, {**_ITEM, "id": KEYED, "position": 2, "name": "é", "scan_id": SCAN}]),

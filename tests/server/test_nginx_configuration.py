@@ -13,7 +13,7 @@ from service.api.http.limits import (
 )
 from service.api.http.security_headers import security_headers
 from service.config.settings import load
-from service.errors import PROBLEM_TYPES
+from service.problem_types import PROBLEM_TYPES
 from service.server.admission import WAITING_PER_THREAD
 from service.server.listener import IDLE_TIMEOUT_S
 

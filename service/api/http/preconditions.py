@@ -1,46 +1,31 @@
-"""ETags that name an object's version, and If-Match: a change must not undo one that its author did not see.
-
-The ETags are strong, as RFC 9110 (section 13.1.1) compares them for If-Match. Compression adds its name to
-them, and proxies that compress make them weak, so both forms name the version too.
-"""
+"""Versions of objects as ETags; a change names one in If-Match, so that nobody overwrites another's."""
 
 from __future__ import annotations
 
-import re
-
 from flask import request
 
-from service.errors import Fault, InvalidRequest, PreconditionRequired
-
-IF_MATCH = "Send the ETag of the response that you change as If-Match; 412 means that it has changed since."
-"""Describes such a change in the OpenAPI document."""
-_ETAG = re.compile(r"([0-9]{1,9})(:[a-z]+)?")
+from service.errors import PreconditionFailed, PreconditionRequired
 
 
-def version_etag(version: int) -> tuple[str, str]:
-    """Return the ETag header of an object's version."""
-    return "ETag", f'"{version}"'
+def version_etag(version: int) -> dict[str, str]:
+    """Return the header of a response that shows this version of an object."""
+    return {"ETag": f'"{version}"'}
 
 
-def expected_versions(*, is_required: bool = True) -> frozenset[int] | None:
-    """Return the versions in If-Match, one of which the object must have; None for `*`, or without it.
+def version_to_change() -> int | None:
+    """Return the version that If-Match names; None for `*`, which is any.
 
     Raises:
-        PreconditionRequired: the request has no If-Match, and `is_required`.
-        InvalidRequest: it names an ETag that this service did not send.
+        PreconditionRequired: there is no If-Match.
+        PreconditionFailed: it names no version.
     """
-    header = request.headers.get("If-Match", "").strip()
-    if not header:
-        if is_required:
-            raise PreconditionRequired(
-                "Send the object's ETag as If-Match, from the GET before; `If-Match: *` changes any version."
-            )
+    tags = request.if_match
+    if "If-Match" not in request.headers:
+        raise PreconditionRequired("Send the ETag of the object that you read as If-Match.")
+    if tags.star_tag:
         return None
-    if header == "*":
-        return None
-    matches = [_ETAG.fullmatch(tag) for tag in request.if_match.as_set(include_weak=True)]
-    versions = [int(match[1]) for match in matches if match]
-    if not versions or len(versions) < len(matches):
-        fault = Fault("If-Match", "Not an ETag of this service; send it as the GET returned it.")
-        raise InvalidRequest(fault.message, faults=(fault,))
-    return frozenset(versions)
+    # Compression adds its name to a strong ETag, as in "3:zstd".
+    versions = [tag.partition(":")[0] for tag in tags.as_set()]
+    if len(versions) != 1 or not versions[0].isascii() or not versions[0].isdigit():
+        raise PreconditionFailed("If-Match names no version of this object; read it again.")
+    return int(versions[0][:18])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from service.errors import PROBLEM_TYPES, Fault, RangeNotSatisfiable, RiskscanError
+from service.errors import Fault, RangeNotSatisfiable, RiskscanError
 from service.observability.request_id import current_request_id
+from service.problem_types import PROBLEM_TYPES
 
 MEDIA_TYPE = "application/problem+json"
 INTERNAL_ERROR_DETAIL = "The service failed unexpectedly. Report the request_id to the operator."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -83,14 +83,14 @@ class Courses:
         course_id: UUID,
         fields: Mapping[str, Any],
         *,
-        expected: Collection[int] | None,
+        expected: int | None,
         actor: Actor,
     ) -> CourseView:
         """Change the given fields of a course.
 
         Raises:
             NotFound: there is no such course.
-            PreconditionFailed: its version is none of `expected`, if that is given.
+            PreconditionFailed: its version is not `expected`, if that is given.
             InvalidRequest, Conflict: as in `create`.
         """
         return self._with_code(fields, _change, actor, course_id, expected)
@@ -142,9 +142,7 @@ def active_courses(session: Session) -> Sequence[CourseView]:
     return _views(session, queries.list_active(session, limit=MAX_COURSES))
 
 
-def delete_course(
-    session: Session, course_id: UUID, *, expected: Collection[int] | None, actor: Actor
-) -> None:
+def delete_course(session: Session, course_id: UUID, *, expected: int | None, actor: Actor) -> None:
     """Delete a course with its lessons, files, enrolments and progress; raises as `Courses.change`."""
     course = lock_course(session, course_id, expected=expected)
     code = course.code
@@ -153,14 +151,12 @@ def delete_course(
     _record(session, Action.COURSE_DELETED, course_id, actor, code=code)
 
 
-def lock_course(
-    session: Session, course_id: UUID, *, expected: Collection[int] | None = None
-) -> Course:
+def lock_course(session: Session, course_id: UUID, *, expected: int | None = None) -> Course:
     """Return a course, and lock it until the transaction ends.
 
     Raises:
         NotFound: there is no such course.
-        PreconditionFailed: its version is none of `expected`, if that is given.
+        PreconditionFailed: its version is not `expected`, if that is given.
     """
     course = queries.get_course(session, course_id, lock=True)
     if course is None:
@@ -169,9 +165,9 @@ def lock_course(
     return course
 
 
-def check_version(version: int, expected: Collection[int] | None) -> None:
-    """Raise PreconditionFailed unless the version is one of `expected`, or that is None."""
-    if expected is not None and version not in expected:
+def check_version(version: int, expected: int | None) -> None:
+    """Raise PreconditionFailed unless the version is `expected`, or that is None."""
+    if expected is not None and version != expected:
         raise PreconditionFailed(_STALE.format(version=version))
 
 
@@ -193,7 +189,7 @@ def _change(
     fields: Mapping[str, Any],
     actor: Actor,
     course_id: UUID,
-    expected: Collection[int] | None,
+    expected: int | None,
 ) -> CourseView:
     course = lock_course(session, course_id, expected=expected)
     for name, value in fields.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -112,13 +112,13 @@ def change_lesson(
     lesson_id: UUID,
     fields: Mapping[str, Any],
     *,
-    expected: Collection[int] | None,
+    expected: int | None,
 ) -> LessonView:
     """Change the given fields of a lesson; what users did with it stays.
 
     Raises:
         NotFound: the course has no such lesson.
-        PreconditionFailed: its version is none of `expected`, if that is given.
+        PreconditionFailed: its version is not `expected`, if that is given.
     """
     lesson = _locked(session, course_id, lesson_id, expected)
     for name, value in fields.items():
@@ -136,7 +136,7 @@ def delete_lesson(
     course_id: UUID,
     lesson_id: UUID,
     *,
-    expected: Collection[int] | None,
+    expected: int | None,
 ) -> None:
     """Delete a lesson with the progress of all users; raises as `change_lesson`."""
     lesson = _locked(session, course_id, lesson_id, expected)
@@ -151,13 +151,13 @@ def reorder(
     course_id: UUID,
     lesson_ids: Sequence[UUID],
     *,
-    expected: Collection[int] | None,
+    expected: int | None,
 ) -> list[ListedLesson]:
     """Bring the lessons of a course into an order.
 
     Raises:
         NotFound: there is no such course.
-        PreconditionFailed: its version is none of `expected`, if that is given.
+        PreconditionFailed: its version is not `expected`, if that is given.
         InvalidRequest: the ids are not those of all its lessons, each once.
     """
     lock_course(session, course_id, expected=expected)
@@ -180,9 +180,7 @@ def reorder(
     return list_lessons(session, user, course_id)
 
 
-def _locked(
-    session: Session, course_id: UUID, lesson_id: UUID, expected: Collection[int] | None
-) -> Lesson:
+def _locked(session: Session, course_id: UUID, lesson_id: UUID, expected: int | None) -> Lesson:
     # The course first, as everywhere, so that two authors do not wait for each other.
     lock_course(session, course_id)
     lesson = queries.get_lesson(session, lesson_id, course_id=course_id, lock=True)
