@@ -14,7 +14,7 @@ from alembic import op
 
 from db.migrations.columns import exact, long_binary, long_text, row_id, table_options, time
 
-revision = "0036"
+revision = "0035"
 down_revision: str | None = "0034"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
