@@ -42,7 +42,10 @@ from service.api.metrics import blueprint as metrics
 from service.api.progress import blueprint as progress
 from service.api.recommendations import blueprint as recommendations
 from service.api.report_logs import blueprint as report_logs
+from service.api.reports import blueprint as reports
 from service.api.reviews import blueprint as reviews
+from service.api.risk_files import blueprint as risk_files
+from service.api.risks import blueprint as risks
 from service.api.scans import blueprint as scans
 from service.api.settings import blueprint as settings
 from service.api.shares import blueprint as shares
@@ -122,6 +125,9 @@ def _register_blueprints(app: APIFlask, config: Config) -> None:
         work_sessions,
         files,
         reviews,
+        reports,
+        risks,
+        risk_files,
         taxonomy,
         llm_usage,
         users,

@@ -27,6 +27,10 @@ from db.tables import (
     LlmUsage,
     Login,
     ReportLog,
+    Risk,
+    RiskChange,
+    RiskFinding,
+    RiskNote,
     Scan,
     ScanShare,
     Team,
@@ -68,6 +72,10 @@ def _calls(user_id: UUID) -> ColumnElement[bool]:
     return exists().where(Scan.id == ApiInteraction.scan_id, Scan.user_id == user_id)
 
 
+def _risks(user_id: UUID) -> ColumnElement[bool]:
+    return or_(Risk.user_id == user_id, Risk.owner_id == user_id)
+
+
 def _teams(user_id: UUID) -> ColumnElement[bool]:
     return exists().where(TeamMember.team_id == Team.id, TeamMember.user_id == user_id)
 
@@ -91,6 +99,10 @@ LISTED = {
     "webhooks": _owned(Webhook, "secret_number"),
     "enrolments": _owned(Enrolment),
     "lesson_progress": _owned(LessonProgress),
+    "risks": Rows(Risk, _risks),
+    "risk_findings": _owned(RiskFinding),
+    "risk_notes": _owned(RiskNote),
+    "risk_changes": _owned(RiskChange),
     "teams": Rows(Team, _teams, frozenset({"name_key"})),
 }
 """The other tables, by the name of their file."""

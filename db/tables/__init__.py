@@ -34,6 +34,7 @@ from db.tables.files import File, WorkSession
 from db.tables.identities import Identity
 from db.tables.llm_usage import LlmUsage
 from db.tables.report_logs import ReportLog
+from db.tables.risks import Risk, RiskChange, RiskFinding, RiskNote, RiskState
 from db.tables.roles import (
     ADMINISTRATORS,
     PERMISSIONS,
@@ -98,6 +99,11 @@ __all__ = [
     "Permission",
     "RefreshToken",
     "ReportLog",
+    "Risk",
+    "RiskChange",
+    "RiskFinding",
+    "RiskNote",
+    "RiskState",
     "Role",
     "SampledSentence",
     "Scan",

@@ -33,6 +33,7 @@ from service.domain.audit import Action, Actor, event, record
 from service.domain.audit_seals import ExportedSeal
 from service.domain.report_logs import Chunk, Kind, Report
 from service.domain.services import Services
+from service.domain.spreadsheet_cells import csv_cell
 from service.errors import NotFound
 
 blueprint = APIBlueprint("admin", __name__, url_prefix="/api/v1/admin", tag="Administration")
@@ -131,10 +132,11 @@ def _csv_chunks(pages: Iterator[Sequence[AuditEvent]]) -> Iterator[Chunk]:
     for events in pages:
         n_rows += len(events)
         text = io.StringIO()
-        rows = [
+        rows = (
             {**row, "detail": json.dumps(row["detail"], ensure_ascii=False)}
             for row in schema.dump(events)
-        ]
-        csv.DictWriter(text, _COLUMNS).writerows(rows)
+        )
+        writer = csv.DictWriter(text, _COLUMNS)
+        writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
         yield len(events), text.getvalue().encode()
     yield 0, f"# complete: {n_rows} rows\r\n".encode()

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from service.config.field_types import Text
+from service.config.field_types import FontFiles, Text
 
 
 class DocumentSettings(BaseModel):
@@ -70,4 +70,9 @@ class DocumentSettings(BaseModel):
     )
     max_sessions: int = Field(
         1000, ge=1, le=1_000_000, description="Maximum number of sessions of one user."
+    )
+    report_fonts: FontFiles = Field(
+        (),
+        description="Font files for PDF reports, separated by commas, for characters that Noto Sans lacks, "
+        "such as NotoSansCJK-Regular.ttc; it has Latin, Greek and Cyrillic. The other formats need none.",
     )

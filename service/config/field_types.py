@@ -39,6 +39,15 @@ def _existing_file(value: str) -> str:
     return str(path) if value else value
 
 
+def _font_files(value: object) -> tuple[Path, ...]:
+    parts = value.split(",") if isinstance(value, str) else tuple(value)  # type: ignore[arg-type]  # the default
+    paths = tuple(_absolute(Path(str(part).strip())) for part in parts if str(part).strip())
+    is_font = (p.is_file() and p.suffix.lower() in {".ttf", ".otf", ".ttc"} for p in paths)
+    if not all(is_font):
+        raise ValueError("must list existing .ttf, .otf or .ttc files, separated by commas")
+    return paths
+
+
 def _device(value: str) -> str:
     if not re.fullmatch(r"auto|cpu|cuda(:\d{1,2})?", value):
         raise ValueError("must be one of auto, cpu, cuda, cuda:0, cuda:1 and so on")
@@ -144,6 +153,8 @@ DatabaseUrl = Annotated[Secret, AfterValidator(database_address.normalize)]
 ProjectPath = Annotated[Path, AfterValidator(_absolute)]
 ExistingFile = Annotated[Text, AfterValidator(_existing_file)]
 """An absolute path, or empty."""
+FontFiles = Annotated[tuple[Path, ...], BeforeValidator(_font_files)]
+"""Absolute paths of font files, separated by commas."""
 Device = Annotated[str, AfterValidator(_device)]
 ServiceUrl = Annotated[str, AfterValidator(_service_url)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]

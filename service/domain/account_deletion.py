@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from db.queries.audit import erase_personal
 from db.queries.feedback import erase_comments
+from db.queries.risks import delete_unreachable, erase_sources
 from db.tables import User
 from service.domain.accounts import user_admin
 from service.domain.audit import Actor
@@ -35,7 +36,8 @@ class AccountDeletion:
     """Deletes accounts.
 
     The audit trail and verdicts on other users' scans stay, under the account's id, without addresses and
-    comments.
+    comments. So do risks of teams and of other owners, with what the account wrote on them, but without
+    sentences of its documents.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class AccountDeletion:
         )
 
         run(erase_comments, user_id)
+        run(_erase_from_risks, user_id)
         while run(erase_personal, user_id, limit=EVENTS_AT_ONCE) == EVENTS_AT_ONCE:
             pass
 
@@ -90,3 +93,8 @@ def _delete_row(session: Session, user_id: UUID, actor: Actor) -> None:
     user_admin.delete(session, user_id, actor=actor)
     session.flush()
     erase_personal(session, user_id, limit=EVENTS_AT_ONCE)  # that of the deletion itself
+
+
+def _erase_from_risks(session: Session, user_id: UUID) -> None:
+    erase_sources(session, user_id)
+    delete_unreachable(session, without=user_id)

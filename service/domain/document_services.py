@@ -23,8 +23,11 @@ from service.domain.originals import Originals
 from service.domain.people_services import PeopleServices
 from service.domain.purge import Purge
 from service.domain.rate_limits import RateLimit
+from service.domain.reports.fonts import installed_fonts
+from service.domain.reports.reports import Reports
 from service.domain.reviews.export import FeedbackExport
 from service.domain.reviews.reviews import Reviews
+from service.domain.risks.register_file import RegisterFile
 from service.domain.scans.scans import Scans
 from service.domain.user_data import UserData
 from service.domain.webhooks.webhooks import BATCH_FINISHED, emit
@@ -146,6 +149,19 @@ class DocumentServices(PeopleServices, ModelServices):
     def account_deletion(self) -> AccountDeletion:
         stores = (self.files, self.originals, self.batch_bytes)
         return AccountDeletion(self.transactions, *stores, self.batch_removal)
+
+    @cached_property
+    def reports(self) -> Reports:
+        return Reports(
+            self.transactions,
+            self.report_logs,
+            self.foreign_reads,
+            fonts=lambda: installed_fonts(self.config.report_fonts),
+        )
+
+    @cached_property
+    def risk_register_file(self) -> RegisterFile:
+        return RegisterFile(self.transactions, self.report_logs)
 
     @cached_property
     def reviews(self) -> Reviews:

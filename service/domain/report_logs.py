@@ -34,6 +34,8 @@ class Kind(StrEnum):
     USER_DATA = "user_data"
     FEEDBACK = "feedback"
     COHORT = "cohort"
+    SCANS = "scans"
+    RISKS = "risks"
 
 
 class Outcome(StrEnum):

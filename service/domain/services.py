@@ -13,6 +13,7 @@ from typing import Literal, Self
 
 from sqlalchemy.engine import make_url
 
+from db.queries.risks import delete_unreachable
 from service.config.settings import Config
 from service.domain import blocks
 from service.domain.batches import figures as batch_figures
@@ -138,6 +139,7 @@ class Services(DocumentServices):
                 ),
                 "drift counts": self.drift.delete_old,
                 "exports": self.report_logs.settle,
+                "risks of nobody": partial(self.transactions.run, delete_unreachable),
                 "files of deleted accounts": self.files.finish_removals,
                 "unfinished uploads": self.files.remove_leftovers,
                 "originals of deleted accounts": self.originals.finish_removals,

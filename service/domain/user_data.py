@@ -57,6 +57,9 @@ feedback.jsonl        verdicts, reports of missed risks and comments that the ac
 webhooks.jsonl        addresses that get events; never their secrets
 enrolments.jsonl      courses that the account takes or took
 lesson_progress.jsonl lessons that it did, and its last answers to their quizzes
+risks.jsonl           risks of the register that the account created or owns
+risk_findings.jsonl   findings by which it supported risks; risk_notes.jsonl, its notes on risks
+risk_changes.jsonl    its changes of risks
 teams.jsonl           teams of which the account is a member
 audit_events.jsonl    what the account did, and what was done to it
 exports.jsonl         exports of data that the account made

@@ -37,6 +37,9 @@ RANGE = {"start": 0, "end": 9}
 TEAM = "/api/v1/teams/<uuid:team_id>"
 WEBHOOK = "/api/v1/webhooks/<uuid:webhook_id>"
 HOOK = {"name": "ci", "url": "https://ci.invalid/"}
+RISK = "/api/v1/risks/<uuid:risk_id>"
+FIRST_FINDING = {"scan_id": "<uuid:scan_id>", "n": 1}
+ANY_VERSION = {"If-Match": "*"}
 VERDICT = f"{SCAN}/findings/<int:n>/feedback"
 BATCH = "/api/v1/batches/<uuid:batch_id>"
 TABLE = {
@@ -123,6 +126,25 @@ TABLE = {
     ("POST", f"{DOCUMENT}/scan"): replace(OWNER, scope="scan"),
     ("GET", f"{SCAN}/changes"): READERS,
     ("DELETE", DOCUMENT): replace(OWNER, scope="delete"),
+    ("GET", f"{SCAN}/report"): READERS,
+    ("GET", "/api/v1/reports"): replace(
+        ACCOUNTS, scope="read", query={"created_from": "2026-01-01"}
+    ),
+    ("GET", f"{SCAN}/risks"): READERS,
+    ("GET", "/api/v1/risks"): replace(ACCOUNTS, scope="read"),
+    ("POST", "/api/v1/risks"): replace(ACCOUNTS, scope="review", body={"title": "Permit"}),
+    ("GET", "/api/v1/risks/matrix"): replace(ACCOUNTS, scope="read"),
+    ("GET", "/api/v1/risks/owners"): replace(ACCOUNTS, scope="read"),
+    ("GET", "/api/v1/risks/export"): replace(ACCOUNTS, scope="read"),
+    ("POST", "/api/v1/risks/import"): replace(ACCOUNTS, scope="review", files=FORM),
+    ("GET", RISK): replace(OWNER, scope="read"),
+    ("PATCH", RISK): replace(OWNER, scope="review", body={"impact": 5}, headers=ANY_VERSION),
+    ("DELETE", RISK): replace(OWNER, scope="delete"),
+    ("GET", f"{RISK}/history"): replace(OWNER, scope="read"),
+    ("GET", f"{RISK}/notes"): replace(OWNER, scope="read"),
+    ("POST", f"{RISK}/notes"): replace(OWNER, scope="review", body={"text": "Ask the city."}),
+    ("POST", f"{RISK}/findings"): replace(OWNER, scope="review", body=FIRST_FINDING),
+    ("DELETE", f"{RISK}/findings"): replace(OWNER, scope="review", query=FIRST_FINDING),
     ("GET", f"{SCAN}/findings"): READERS,
     ("GET", VERDICT): READERS,
     ("PUT", VERDICT): replace(JUDGES, body={"verdict": "confirmed"}),
@@ -250,7 +272,10 @@ def add_places(accounts):
     hook = owner.http.post("/api/v1/webhooks", json=HOOK).raise_for_status().json()["id"]
     sent = owner.http.post(f"/api/v1/webhooks/{hook}/test").raise_for_status().json()["id"]
     batch = owner.http.post("/api/v1/batches", files=FORM).json()["id"]
+    risk = {"title": "Budget", "finding": {"scan_id": scan_id, "n": 1}}
+    risk_id = owner.http.post("/api/v1/risks", json=risk).raise_for_status().json()["id"]
     return {
+        "<uuid:risk_id>": risk_id,
         "<uuid:batch_id>": batch,
         "<uuid:webhook_id>": hook,
         "<uuid:delivery_id>": sent,

@@ -67,6 +67,13 @@ _BATCH |= dict.fromkeys(("created_at", "ready_at", "served_at"), CREATED_AT)
 _ITEM = {"id": SCAN, "batch_id": SCAN, "user_id": USER, "position": 1, "state": "waiting"}
 _ITEM |= {"media_type": "text/plain", "size_bytes": 2**40, "attempts": 0, "lease_until": CREATED_AT}
 _DRIFT = {"id": SCAN, "model": "é/1", "hour": CREATED_AT, "n_sentences": 2**40, "counts": "{}"}
+_RISK = {"id": SCAN, "user_id": USER, "owner_id": USER, "title": "Zoll é", "description": "é"}
+_RISK |= {"team_id": SCAN, "likelihood": 5, "impact": 1, "mitigation": "", "state": "open"}
+_RISK |= {"version": 1, "created_at": CREATED_AT, "changed_at": CREATED_AT}
+_OF_RISK = {"id": SCAN, "risk_id": SCAN, "user_id": USER, "created_at": CREATED_AT}
+_SUPPORT = {**_OF_RISK, "scan_id": SCAN, "n": 1, "series_id": DOCUMENT, "fingerprint": "0" * 32}
+_SUPPORT |= {"context": "Zu teuer é.", "risk": "Budget", "category": "Cost", "source_user_id": USER}
+_CHANGE = {**_OF_RISK, "field": "state", "value_after": "open"}
 LATER_ROWS = [
     *COURSE_ROWS,
     ("drift_counts", [_DRIFT]),
@@ -91,6 +98,10 @@ LATER_ROWS = [
     ("files", [_FILE, {**_FILE, "id": KEYED, "pages": 3}]),
     ("teams", [{"id": SCAN, "name": "Käufer", "name_key": "käufer", "created_at": CREATED_AT}]),
     ("team_members", [{"user_id": USER, "team_id": SCAN}]),
+    ("risks", [_RISK]),
+    ("risk_findings", [{**_SUPPORT, "scanned_at": CREATED_AT}]),
+    ("risk_notes", [{**_OF_RISK, "text": "é"}]),
+    ("risk_changes", [_CHANGE]),
     ("scan_shares", [{"scan_id": SCAN, "team_id": SCAN}]),
     ("work_session_shares", [{"work_session_id": SCAN, "team_id": SCAN}]),
     (

@@ -15,7 +15,15 @@ from service.api.http.wsgi_environ import ON_DISK_KEY
 from service.domain.files.file_range import FileRange
 from service.errors import RangeNotSatisfiable
 
-CONTENT_PATHS = ("/content", "/original", "/audit-events/export", "/data", "/cohort/export")
+CONTENT_PATHS = (
+    "/content",
+    "/original",
+    "/audit-events/export",
+    "/data",
+    "/cohort/export",
+    "/report",
+    "/reports",
+)
 """Ends of the paths that send bytes; their clients need not accept JSON."""
 BYTES: dict[int | str, dict[str, Any]] = {
     200: {

@@ -49,6 +49,7 @@ PATH_PARAMETERS = {
     "login_id": "Id of one of the caller's log-ins: its `id` in the list of log-ins.",
     "user_id": "Id of an account: its `id` in the list of accounts.",
     "block_id": "Id of a block: its `id` in the list of blocks.",
+    "risk_id": "Id of a risk: its `id` in the list of risks.",
     "team_id": "Id of a team: its `id` in the list of teams.",
     "webhook_id": "Id of one of the caller's webhooks: its `id` in the list of webhooks.",
     "delivery_id": "Id of a delivery of the webhook: its `id` in the list of deliveries.",

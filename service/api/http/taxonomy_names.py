@@ -11,10 +11,12 @@ from typing import Any, Literal
 from service.nlp.taxonomy import Taxonomy
 
 MARK = "x-taxonomy"
-Mark = Literal["category key", "risk type key", "category", "risk type", "risk type only"]
+Mark = Literal[
+    "category key", "risk type key", "category", "risk type", "risk type only", "category only"
+]
 """A key in a response; a key or title in a filter; or one that the serving model must have.
 
-All but the last may also be of another model's taxonomy, for stored findings.
+All but the last two may also be of another model's taxonomy, for stored findings.
 """
 
 
@@ -31,6 +33,7 @@ def _schemas(taxonomy: Taxonomy) -> dict[Mark, dict[str, Any]]:
         "category": _open(_names(categories)),
         "risk type": _open(_names(risks)),
         "risk type only": {"enum": _names(risks)},
+        "category only": {"enum": _names(categories)},
     }
 
 

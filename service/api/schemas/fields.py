@@ -92,13 +92,29 @@ class WholeNumber(Integer):
 class RiskTypeName(String):
     """A risk type that the serving model has; clients may send key or title in any case."""
 
-    def __init__(self, *, required: bool = False) -> None:
+    def __init__(self, *, required: bool = False, allow_none: bool = False) -> None:
         mark: Mark = "risk type only"
-        super().__init__(required=required, metadata={MARK: mark})
+        super().__init__(required=required, allow_none=allow_none, metadata={MARK: mark})
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - marshmallow's
         name: str = super()._deserialize(value, *args, **kwargs)
         titles = services().taxonomy.risk_titles
+        key = key_named(name, titles)
+        if key is None:
+            raise ValidationError(unknown_name(titles))
+        return key
+
+
+class CategoryName(String):
+    """A category that the serving model has; clients may send key or title in any case."""
+
+    def __init__(self, *, allow_none: bool = False) -> None:
+        mark: Mark = "category only"
+        super().__init__(allow_none=allow_none, metadata={MARK: mark})
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - marshmallow's
+        name: str = super()._deserialize(value, *args, **kwargs)
+        titles = services().taxonomy.category_titles
         key = key_named(name, titles)
         if key is None:
             raise ValidationError(unknown_name(titles))

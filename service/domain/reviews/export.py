@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from db import tables
 from db.queries import feedback as queries
-from db.tables import REVIEWERS, Verdict
+from db.tables import Verdict
 from service.domain import report_logs
 from service.domain.adjudication import (
     Review,
@@ -34,6 +34,7 @@ from service.domain.adjudication import (
 from service.domain.audit import Action, Actor, event, record
 from service.domain.report_logs import Chunk, Kind, Report, ReportLogs
 from service.domain.transactions import Transactions
+from service.domain.verdicts import as_review
 
 _log = logging.getLogger(__name__)
 SCANS_AT_ONCE = 500
@@ -142,7 +143,7 @@ class FeedbackExport:
             "doc": scan.document_sha256 or str(scan.id),
             "license": "feedback",
             "status": settled.status.name.lower(),
-            "user": self._pseudonym(deciding(map(_review, rows)).user_id),
+            "user": self._pseudonym(deciding(map(as_review, rows)).user_id),
             "provenance": {
                 "scan_id": str(scan.id),
                 "findings": [finding.n for finding in sentence.findings],
@@ -193,7 +194,7 @@ def _sentences(session: Session, scan_id: UUID) -> list[_Sentence]:
 def _has_all_types(sentence: _Sentence) -> bool:
     """Return whether each foreign title was relabelled; otherwise the labels would be incomplete."""
     foreign = [finding.n for finding in sentence.findings if finding.risk_type is None]
-    verdicts = {n: [_review(row) for row in sentence.current() if row.n == n] for n in foreign}
+    verdicts = {n: [as_review(row) for row in sentence.current() if row.n == n] for n in foreign}
     return all(settle(reviews, original=()).risk_types for reviews in verdicts.values())
 
 
@@ -204,15 +205,10 @@ def _is_due(sentence: _Sentence, since: datetime | None) -> bool:
 def _settled(sentence: _Sentence) -> Settled:
     verdicts: dict[int, list[Review]] = {finding.n: [] for finding in sentence.findings}
     for row in sentence.current():
-        verdicts.setdefault(row.n, []).append(_review(row))
+        verdicts.setdefault(row.n, []).append(as_review(row))
     types = {f.n: [f.risk_type] for f in sentence.findings if f.risk_type}
     parts = [settle(reviews, original=types.get(n, [])) for n, reviews in verdicts.items()]
     return settle_sentence(parts)
-
-
-def _review(row: tables.Feedback) -> Review:
-    is_reviewer = row.role in REVIEWERS
-    return Review(row.user_id, is_reviewer, frozenset(row.risk_types), row.created_at)
 
 
 def _record(

@@ -5,7 +5,8 @@ import secrets
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from tests.api.test_permissions import CALLERS, filled
+from tests.api.access import CALLERS
+from tests.api.test_permissions import filled
 from tests.support.calls import caller
 from tests.support.sentences import FLOW_TEXT
 
@@ -110,9 +111,8 @@ class World:
             form = {"file": (f"{name}.txt", f"{FLOW_TEXT}. We call it {text} here.".encode())}
             scan = http.post("/api/v1/scan", files=form).raise_for_status().json()["scan_id"]
             mine = self._marker(actor.name, READERS_OF_ACCOUNTS)
-            session = (
-                http.post("/api/v1/sessions", json={"name": mine}).raise_for_status().json()["id"]
-            )
+            named = http.post("/api/v1/sessions", json={"name": mine}).raise_for_status()
+            session = named.json()["id"]
             # Schemathesis lets owners scan their files, and reviewers read everyone's scans.
             form = {"file": (f"{file}.txt", f"{FLOW_TEXT}. {file}".encode())}
             added = http.post(f"/api/v1/sessions/{session}/files", files=form).raise_for_status()
@@ -130,6 +130,7 @@ class World:
             feedback = http.put(f"{at}/findings/1/feedback", json=verdict).raise_for_status()
             actor.places = {
                 "<uuid:scan_id>": scan,
+                "<uuid:risk_id>": self._risk(http, mine, scan),
                 "<uuid:document_id>": http.get(at).raise_for_status().json()["document_id"],
                 "<int:n>": "1",
                 "<uuid:feedback_id>": feedback.json()["id"],
@@ -142,6 +143,10 @@ class World:
                 "<uuid:login_id>": http.get("/api/v1/auth/logins").json()["items"][0]["id"],
                 "<uuid:user_id>": actor.id,
             }
+
+    def _risk(self, http, title, scan):
+        risk = {"title": title, "finding": {"scan_id": scan, "n": 1}}
+        return http.post("/api/v1/risks", json=risk).raise_for_status().json()["id"]
 
     def _ended(self, http):
         """Return an account that was deleted; its token must be refused."""

@@ -1,0 +1,275 @@
+"""Risks, the findings that support them, and where these are seen again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from db.queries.pages import Position, newest_first
+from db.tables import (
+    Document,
+    Finding,
+    Risk,
+    RiskChange,
+    RiskFinding,
+    RiskNote,
+    RiskState,
+    Scan,
+    Team,
+    TeamMember,
+    User,
+)
+
+Row = TypeVar("Row", bound=RiskNote | RiskChange)
+SHOWN_SIGHTINGS = 20
+"""Newest scans in which a supporting finding is listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RiskFilter:
+    """Filters for the list of risks; a field that is None does not filter.
+
+    `q` is part of title, description or mitigation in any case. `overdue_on` is a day: with `is_overdue`, the
+    risks whose due date lies before it and that are neither accepted nor closed, or the others.
+    """
+
+    state: str | None = None
+    owner_id: UUID | None = None
+    category: str | None = None
+    team_id: UUID | None = None
+    likelihood: int | None = None
+    impact: int | None = None
+    q: str | None = None
+    is_overdue: bool | None = None
+    overdue_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Whether a supporting finding is in later scans of its document's series.
+
+    `last_seen_at` is the time of the newest scan that has it, `newest_at` that of the newest scan of all;
+    both are None if no scan of the series is stored.
+    """
+
+    last_seen_at: datetime | None
+    newest_at: datetime | None
+
+
+def visible_to(user_id: UUID) -> ColumnElement[bool]:
+    """Return the condition on risks that a user sees: own ones, those to answer for, and those of teams."""
+    of_team = select(TeamMember.team_id).where(
+        TeamMember.team_id == Risk.team_id, TeamMember.user_id == user_id
+    )
+    return or_(Risk.user_id == user_id, Risk.owner_id == user_id, of_team.exists())
+
+
+def get_risk(session: Session, risk_id: UUID, user_id: UUID, *, lock: bool = False) -> Risk | None:
+    """Return a risk that a user sees; with `lock`, other changes of it wait until the transaction ends."""
+    query = select(Risk).where(Risk.id == risk_id, visible_to(user_id))
+    if lock:
+        query = query.with_for_update(of=Risk).execution_options(populate_existing=True)
+    return session.scalar(query)
+
+
+def list_risks(
+    session: Session,
+    user_id: UUID,
+    filters: RiskFilter,
+    *,
+    limit: int,
+    after: Position | None = None,
+) -> Sequence[Risk]:
+    """Return up to `limit` risks that a user sees past the position `after`, newest first."""
+    query = select(Risk).where(visible_to(user_id), *_conditions(filters))
+    return session.scalars(newest_first(query, Risk, after=after).limit(limit)).all()
+
+
+def count_by_cell(
+    session: Session, user_id: UUID, filters: RiskFilter
+) -> Mapping[tuple[int, int], int]:
+    """Return the number of risks that a user sees by likelihood and impact."""
+    cell = (Risk.likelihood, Risk.impact)
+    query = select(*cell, func.count()).where(visible_to(user_id), *_conditions(filters))
+    return {(row[0], row[1]): row[2] for row in session.execute(query.group_by(*cell))}
+
+
+def count_created(session: Session, user_id: UUID) -> int:
+    """Return how many stored risks a user created."""
+    return session.scalar(select(func.count(Risk.id)).where(Risk.user_id == user_id)) or 0
+
+
+def emails(session: Session, user_ids: Sequence[UUID]) -> Mapping[UUID, str]:
+    """Return the addresses of those accounts that exist, by id."""
+    query = select(User.id, User.email).where(User.id.in_(user_ids))
+    return {row.id: row.email for row in session.execute(query)}
+
+
+def team_names(session: Session, team_ids: Sequence[UUID]) -> Mapping[UUID, str]:
+    """Return the names of teams by id."""
+    query = select(Team.id, Team.name).where(Team.id.in_(team_ids))
+    return {row.id: row.name for row in session.execute(query)}
+
+
+def members(session: Session, team_id: UUID, *, limit: int) -> Sequence[User]:
+    """Return up to `limit` members of a team by address."""
+    query = select(User).join(TeamMember, TeamMember.user_id == User.id)
+    query = query.where(TeamMember.team_id == team_id).order_by(User.email)
+    return session.scalars(query.limit(limit)).all()
+
+
+def teams_of(session: Session, user_id: UUID) -> Sequence[Team]:
+    """Return the teams of a user."""
+    query = select(Team).join(TeamMember, TeamMember.team_id == Team.id)
+    return session.scalars(query.where(TeamMember.user_id == user_id)).all()
+
+
+def list_of_risk(
+    session: Session,
+    table: type[Row],
+    risk_id: UUID,
+    *,
+    limit: int,
+    after: Position | None = None,
+) -> Sequence[Row]:
+    """Return up to `limit` notes or changes of a risk past `after`, newest first."""
+    query = select(table).where(table.risk_id == risk_id)
+    return session.scalars(newest_first(query, table, after=after).limit(limit)).all()
+
+
+def findings_of(session: Session, risk_ids: Sequence[UUID]) -> Sequence[RiskFinding]:
+    """Return the findings that support some risks, in the order in which they were added."""
+    query = select(RiskFinding).where(RiskFinding.risk_id.in_(risk_ids))
+    return session.scalars(query.order_by(RiskFinding.created_at, RiskFinding.id)).all()
+
+
+def remove_finding(session: Session, risk_id: UUID, scan_id: UUID, n: int) -> bool:
+    """Remove a finding from a risk; return whether it supported it."""
+    of = (RiskFinding.risk_id == risk_id, RiskFinding.scan_id == scan_id, RiskFinding.n == n)
+    return session.connection().execute(delete(RiskFinding).where(*of)).rowcount == 1
+
+
+def delete_risk(session: Session, risk_id: UUID) -> None:
+    """Delete a risk with its findings, notes and history."""
+    session.execute(delete(Risk).where(Risk.id == risk_id))
+
+
+def series_of(session: Session, scan: Scan) -> UUID | None:
+    """Return the series of a scan's document; None without one."""
+    if scan.document_id is None:
+        return None
+    return session.scalar(select(Document.series_id).where(Document.id == scan.document_id))
+
+
+def sightings(session: Session, risk_ids: Sequence[UUID]) -> Mapping[UUID, Sighting]:
+    """Return for each finding that supports some risks, by its id, where it is seen now."""
+    seen = _scans_of_series(risk_ids, func.max(Scan.created_at))
+    seen = seen.join(Finding, _is_same_in(Scan))
+    newest = _scans_of_series(risk_ids, func.max(Scan.created_at))
+    last_seen = {row[0]: row[1] for row in session.execute(seen.group_by(RiskFinding.id))}
+    newest_at = {row[0]: row[1] for row in session.execute(newest.group_by(RiskFinding.id))}
+    return {
+        finding_id: Sighting(last_seen.get(finding_id), at) for finding_id, at in newest_at.items()
+    }
+
+
+def scans_with(session: Session, risk_finding: RiskFinding) -> Sequence[tuple[UUID, int, datetime]]:
+    """Return id, finding's number and time of the newest scans that have a supporting finding."""
+    query = _scans_of_series([risk_finding.risk_id], Scan.id, Finding.n, Scan.created_at)
+    query = query.join(Finding, _is_same_in(Scan)).where(RiskFinding.id == risk_finding.id)
+    rows = session.execute(query.order_by(Scan.created_at.desc()).limit(SHOWN_SIGHTINGS))
+    return [(row[1], row[2], row[3]) for row in rows]
+
+
+def risks_in_scan(
+    session: Session, user_id: UUID, scan: Scan, series_id: UUID | None
+) -> Sequence[tuple[int, Risk]]:
+    """Return the risks that a user sees and that findings of a scan support, by the finding's number."""
+    is_same = and_(
+        RiskFinding.series_id == series_id,
+        RiskFinding.fingerprint == Finding.fingerprint,
+        RiskFinding.source_user_id == scan.user_id,
+    )
+    is_this = and_(RiskFinding.scan_id == Finding.scan_id, RiskFinding.n == Finding.n)
+    query = (
+        select(Finding.n, Risk)
+        .join(RiskFinding, or_(is_this, is_same) if series_id else is_this)
+        .join(Risk, Risk.id == RiskFinding.risk_id)
+        .where(Finding.scan_id == scan.id, visible_to(user_id))
+        .distinct()
+        .order_by(Finding.n)
+    )
+    return [(row[0], row[1]) for row in session.execute(query)]
+
+
+def erase_sources(session: Session, user_id: UUID) -> None:
+    """Blank the sentences and names of a user's documents in all risks, and forget their series."""
+    blank = {"context": "", "filename": None, "series_id": None}
+    change = update(RiskFinding).where(RiskFinding.source_user_id == user_id).values(blank)
+    session.execute(change.execution_options(synchronize_session=False))
+
+
+def delete_unreachable(session: Session, *, without: UUID | None = None) -> int:
+    """Delete the risks that nobody sees, or nobody but `without`; return their number.
+
+    Those are risks without a team whose creator and owner have no account.
+    """
+    sees = select(User.id).where(or_(User.id == Risk.user_id, User.id == Risk.owner_id))
+    if without is not None:
+        sees = sees.where(User.id != without)
+    query = select(Risk.id).where(Risk.team_id.is_(None), ~sees.exists())
+    if without is not None:
+        query = query.where(or_(Risk.user_id == without, Risk.owner_id == without))
+    ids = session.scalars(query).all()
+    for risk_id in ids:
+        delete_risk(session, risk_id)
+    return len(ids)
+
+
+def _scans_of_series(risk_ids: Sequence[UUID], *columns: Any) -> Select[Any]:  # noqa: ANN401 - columns of any type
+    """Return the query for the scans of the series of each finding that supports some risks."""
+    return (
+        select(RiskFinding.id, *columns)
+        .join(
+            Document,
+            and_(
+                Document.series_id == RiskFinding.series_id,
+                Document.user_id == RiskFinding.source_user_id,
+            ),
+        )
+        .join(Scan, Scan.document_id == Document.id)
+        .where(RiskFinding.risk_id.in_(risk_ids))
+    )
+
+
+def _is_same_in(scan: type[Scan]) -> ColumnElement[bool]:
+    return and_(Finding.scan_id == scan.id, Finding.fingerprint == RiskFinding.fingerprint)
+
+
+def _conditions(filters: RiskFilter) -> list[ColumnElement[bool]]:
+    names = ("state", "owner_id", "category", "team_id", "likelihood", "impact")
+    values = ((getattr(Risk, name), getattr(filters, name)) for name in names)
+    conditions = [column == value for column, value in values if value is not None]
+    if filters.q:
+        columns = (Risk.title, Risk.description, Risk.mitigation)
+        conditions.append(or_(*(c.icontains(filters.q, autoescape=True) for c in columns)))
+    if filters.is_overdue is not None:
+        is_overdue = and_(
+            Risk.due_on.is_not(None),
+            Risk.due_on < filters.overdue_on,
+            Risk.state.in_([RiskState.OPEN, RiskState.MITIGATING]),
+        )
+        # NOT of a comparison with NULL would be NULL.
+        not_due = or_(
+            Risk.due_on.is_(None),
+            Risk.due_on >= filters.overdue_on,
+            Risk.state.in_([RiskState.ACCEPTED, RiskState.CLOSED]),
+        )
+        conditions.append(is_overdue if filters.is_overdue else not_due)
+    return conditions

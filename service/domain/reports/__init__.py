@@ -1,0 +1,1 @@
+"""Reports of scans as files: JSON, CSV, XLSX, PDF, HTML and SARIF."""

@@ -1,0 +1,1 @@
+"""The risk register: risks that people keep, and the findings that support them."""

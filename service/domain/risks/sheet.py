@@ -1,0 +1,120 @@
+"""Reads the rows of a workbook of risks. Formulas are never evaluated: a cell with one is an error."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from io import BytesIO
+from typing import Any
+
+from openpyxl import load_workbook
+
+from service.domain.risks.register_file import COLUMNS
+from service.errors import Fault, InvalidRequest, TooLarge, UnreadableDocument
+
+MAX_FILE_BYTES = 2 * 1024 * 1024
+MAX_ROWS = 2_000
+"""Risks in one file."""
+_MAX_UNPACKED_BYTES = 20 * 1024 * 1024
+_MAX_ENTRIES = 200
+_HEADER_ROW = 1
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+"""What openpyxl raises for damaged files."""
+
+
+@dataclass(frozen=True, slots=True)
+class SheetRow:
+    """A row by column title: texts, numbers and dates; `formulas` are the titles of its cells with one."""
+
+    number: int
+    values: dict[str, Any]
+    formulas: tuple[str, ...]
+
+
+def read_sheet(data: bytes) -> list[SheetRow]:
+    """Return the rows of the first sheet that have a value, without its header.
+
+    Raises:
+        TooLarge: the file, what it unpacks to, or the number of rows exceeds its limit.
+        UnreadableDocument: the file is no workbook.
+        InvalidRequest: the header names no known column, or one twice.
+    """
+    if len(data) > MAX_FILE_BYTES:
+        raise TooLarge(f"A file of risks has at most {MAX_FILE_BYTES:,} bytes.")
+    try:
+        _check_size(data)
+        book = load_workbook(BytesIO(data), read_only=True, data_only=False, keep_links=False)
+        try:
+            return _rows(book.worksheets[0])
+        finally:
+            book.close()
+    except _DAMAGED as error:
+        raise UnreadableDocument("This file is no workbook (.xlsx), or is damaged.") from error
+
+
+def _check_size(data: bytes) -> None:
+    with zipfile.ZipFile(BytesIO(data)) as archive:
+        entries = archive.infolist()
+        size_bytes = sum(entry.file_size for entry in entries)
+    if len(entries) > _MAX_ENTRIES or size_bytes > _MAX_UNPACKED_BYTES:
+        raise TooLarge(f"The workbook unpacks to more than {_MAX_UNPACKED_BYTES:,} bytes.")
+
+
+def _rows(sheet: Any) -> list[SheetRow]:  # noqa: ANN401 - openpyxl has no annotations
+    sheet.reset_dimensions()
+    cells = sheet.iter_rows(max_row=_HEADER_ROW + MAX_ROWS + 1, max_col=4 * len(COLUMNS))
+    titles = _titles(next(cells, ()))
+    rows = [*_filled(cells, titles)]
+    if len(rows) > MAX_ROWS:
+        raise TooLarge(f"A file of risks has at most {MAX_ROWS:,} rows.")
+    return rows
+
+
+def _titles(header: tuple[Any, ...]) -> list[str | None]:
+    known = {title.casefold(): title for title, _ in COLUMNS}
+    texts = [str(cell.value or "").strip().casefold() for cell in header]
+    titles = [known.get(text) for text in texts]
+    named = [title for title in titles if title]
+    if not named or len(named) != len(set(named)):
+        names = ", ".join(title for title, _ in COLUMNS)
+        message = f"Row 1 must name the columns, each once; known are: {names}."
+        raise InvalidRequest(message, faults=(Fault("row 1", message),))
+    return titles
+
+
+def _filled(cells: Iterator[tuple[Any, ...]], titles: list[str | None]) -> Iterator[SheetRow]:
+    for number, row in enumerate(cells, start=_HEADER_ROW + 1):
+        named = {title: cell for title, cell in zip(titles, row, strict=False) if title}
+        values = {title: _value(cell.value) for title, cell in named.items()}
+        if any(value is not None for value in values.values()):
+            formulas = tuple(title for title, cell in named.items() if cell.data_type == "f")
+            yield SheetRow(number, values, formulas)
+
+
+def _value(value: object) -> object:
+    """Return a cell's value, with a number without a fraction as int; None for an empty cell."""
+    if isinstance(value, str):
+        return value.strip() or None
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if value is None or isinstance(value, (int, float, date)):
+        return value
+    return str(value)

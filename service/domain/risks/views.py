@@ -1,0 +1,200 @@
+"""Risks as people see them: with names, and with where their findings are seen now."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from db.queries import risks as queries
+from db.queries.pages import Position
+from db.queries.risks import RiskFilter, Sighting
+from db.tables import Risk, RiskChange, RiskFinding, RiskNote, RiskState, User
+from service.domain.risks.risks import get_risk, may_change
+
+MAX_OWNERS = 500
+_NOT_SEEN = Sighting(None, None)
+_DONE = {RiskState.ACCEPTED, RiskState.CLOSED}
+
+
+@dataclass(frozen=True, slots=True)
+class RiskView:
+    """A risk with the addresses of its creator and owner (None: deleted) and the name of its team.
+
+    `last_seen_at` is the time of the newest scan that has one of its findings. `seen_in_newest` says whether
+    the newest scan of a document that supports it still has the finding; None if no such scan is stored.
+    """
+
+    risk: Risk
+    creator: str | None
+    owner: str | None
+    team: str | None
+    n_findings: int
+    last_seen_at: datetime | None
+    seen_in_newest: bool | None
+
+    @property
+    def id(self) -> UUID:
+        """The risk's."""
+        return self.risk.id
+
+    @property
+    def created_at(self) -> datetime:
+        """The risk's."""
+        return self.risk.created_at
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the due date lies before today (UTC) and the risk is neither accepted nor closed."""
+        due = self.risk.due_on
+        return due is not None and due < datetime.now(UTC).date() and self.risk.state not in _DONE
+
+
+@dataclass(frozen=True, slots=True)
+class SupportingFinding:
+    """The copy of a finding, and the newest scans that have it: id, the finding's number, time."""
+
+    row: RiskFinding
+    last_seen_at: datetime
+    seen_in_newest: bool | None
+    seen_in: Sequence[tuple[UUID, int, datetime]]
+
+
+@dataclass(frozen=True, slots=True)
+class RiskDetail:
+    """A risk with its findings, and whether the reader may change it."""
+
+    view: RiskView
+    findings: Sequence[SupportingFinding]
+    may_change: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A note or a change with the address of its author; None if the account was deleted."""
+
+    row: RiskNote | RiskChange
+    author: str | None
+
+    @property
+    def id(self) -> UUID:
+        """The row's."""
+        return self.row.id
+
+    @property
+    def created_at(self) -> datetime:
+        """The row's."""
+        return self.row.created_at
+
+
+def list_risks(
+    session: Session,
+    user_id: UUID,
+    filters: RiskFilter,
+    *,
+    limit: int,
+    after: Position | None = None,
+) -> list[RiskView]:
+    """Return up to `limit` risks that a user sees, newest first, past the position `after`."""
+    return views(session, queries.list_risks(session, user_id, filters, limit=limit, after=after))
+
+
+def get_view(session: Session, user_id: UUID, risk_id: UUID) -> RiskView:
+    """Return a risk that a user sees; NotFound if there is none."""
+    return views(session, [get_risk(session, user_id, risk_id)])[0]
+
+
+def get_detail(session: Session, user: User, risk_id: UUID) -> RiskDetail:
+    """Return a risk with its findings; NotFound if the user sees none with this id."""
+    risk = get_risk(session, user.id, risk_id)
+    rows, seen = queries.findings_of(session, [risk_id]), queries.sightings(session, [risk_id])
+    findings = [
+        SupportingFinding(
+            row,
+            _last_seen(row, seen.get(row.id, _NOT_SEEN)),
+            _in_newest(seen.get(row.id, _NOT_SEEN)),
+            queries.scans_with(session, row),
+        )
+        for row in rows
+    ]
+    return RiskDetail(views(session, [risk])[0], findings, may_change(session, user, risk))
+
+
+def views(session: Session, risks: Sequence[Risk]) -> list[RiskView]:
+    """Return risks with names and sightings."""
+    ids = [risk.id for risk in risks]
+    people = {person for risk in risks for person in (risk.user_id, risk.owner_id)}
+    emails = queries.emails(session, [*people])
+    teams = queries.team_names(session, [risk.team_id for risk in risks if risk.team_id])
+    seen = queries.sightings(session, ids)
+    findings: dict[UUID, list[RiskFinding]] = defaultdict(list)
+    for row in queries.findings_of(session, ids):
+        findings[row.risk_id].append(row)
+    return [
+        RiskView(
+            risk,
+            emails.get(risk.user_id),
+            emails.get(risk.owner_id),
+            teams.get(risk.team_id) if risk.team_id else None,
+            len(rows := findings[risk.id]),
+            max((_last_seen(row, seen.get(row.id, _NOT_SEEN)) for row in rows), default=None),
+            _any_in_newest([_in_newest(seen.get(row.id, _NOT_SEEN)) for row in rows]),
+        )
+        for risk in risks
+    ]
+
+
+def list_signed(
+    session: Session,
+    user_id: UUID,
+    risk_id: UUID,
+    table: type[RiskNote] | type[RiskChange],
+    *,
+    limit: int,
+    after: Position | None = None,
+) -> list[Signed]:
+    """Return up to `limit` notes or changes of a risk that a user sees, newest first."""
+    get_risk(session, user_id, risk_id)
+    rows = queries.list_of_risk(session, table, risk_id, limit=limit, after=after)
+    emails = queries.emails(session, [*{row.user_id for row in rows}])
+    return [Signed(row, emails.get(row.user_id)) for row in rows]
+
+
+def count_cells(session: Session, user_id: UUID, filters: RiskFilter) -> list[list[int]]:
+    """Return the number of risks, a row for each likelihood from 1 to 5, a column for each impact."""
+    cells = queries.count_by_cell(session, user_id, filters)
+    return [
+        [cells.get((likelihood, impact), 0) for impact in range(1, 6)] for likelihood in range(1, 6)
+    ]
+
+
+def possible_owners(session: Session, user: User, team_id: UUID | None) -> list[User]:
+    """Return the accounts that may own a risk of a team of the user; the user alone without a team."""
+    if team_id is None:
+        return [user]
+    members = queries.members(session, team_id, limit=MAX_OWNERS)
+    return [*members] if user.id in {member.id for member in members} else [user]
+
+
+def today() -> date:
+    """Return the day by which due dates are compared, in UTC."""
+    return datetime.now(UTC).date()
+
+
+def _last_seen(row: RiskFinding, sighting: Sighting) -> datetime:
+    return max(row.scanned_at, sighting.last_seen_at or row.scanned_at)
+
+
+def _in_newest(sighting: Sighting) -> bool | None:
+    if sighting.newest_at is None:
+        return None
+    return sighting.last_seen_at == sighting.newest_at
+
+
+def _any_in_newest(states: Sequence[bool | None]) -> bool | None:
+    known = [state for state in states if state is not None]
+    return any(known) if known else None

@@ -1,0 +1,84 @@
+"""The risk register as a workbook: export, change, import."""
+
+import io
+
+import pytest
+from openpyxl import Workbook
+
+from tests.api.risk_register import RISKS, created, exported, listed
+
+
+def workbook(*rows):
+    book = Workbook()
+    for row in rows:
+        book.active.append(row)
+    data = io.BytesIO()
+    book.save(data)
+    return data.getvalue()
+
+
+def sent(user, data, **query):
+    file = {"file": ("risks.xlsx", data)}
+    return user.http.post(f"{RISKS}/import", files=file, params=query)
+
+
+@pytest.mark.every_database
+def test_exported_risks_are_changed_in_a_spreadsheet_and_imported(user):
+    created(user, title="=1+1", due_on="2027-03-31")
+    created(user, title="stays")
+    rows = exported(user)
+    header = rows[0]
+    changed = next(row for row in rows if row[2] == "=1+1")
+    changed[header.index("Impact")] = 5
+    changed[2] = "one"
+    new = dict.fromkeys(header) | {"Title": "new", "Likelihood": "1", "Owner": user.email}
+    result = sent(user, workbook(*rows, [*new.values()])).raise_for_status().json()
+    assert result == {"n_created": 1, "n_changed": 1, "n_unchanged": 1, "errors": []}
+    assert set(listed(user)) == {"one", "stays", "new"}
+    assert listed(user, impact=5) == ["one"]
+    [row] = [row for row in exported(user, impact=5) if row[2] == "one"]
+    assert row[header.index("Due on")] == "2027-03-31"
+
+
+HEADER = ["Id", "Version", "Title", "Likelihood", "Impact", "State", "Due on", "Owner", "Team"]
+
+
+@pytest.mark.every_database
+def test_import_with_errors_stores_nothing_and_a_dry_run_lists_them(user):
+    risk_id = created(user, title="mine").rsplit("/", 1)[1]
+    data = workbook(
+        HEADER,
+        [None, None, "good", 1, 1, "open", None, None, None],
+        [None, None, None, 9, "x", "done", "soon", None, "Nobody's"],
+        ["not an id", None, "a"],
+        ["00000000-0000-0000-0000-000000000000", None, "not mine"],
+        [risk_id, 7, "stale"],
+        [None, None, "=1+1"],
+        [None, None, "b", None, None, None, None, "stranger@corp.local"],
+    )
+    result = sent(user, data, dry_run="true").raise_for_status().json()
+    errors = {(error["row"], error["field"]) for error in result["errors"]}
+    faulty = {(3, name) for name in ("Title", "Likelihood", "Impact", "State", "Due on", "Team")}
+    assert errors == faulty | {(4, "Id"), (5, "Id"), (6, "Id"), (7, "Title"), (8, "Owner")}
+    assert result["n_created"] == 1
+    refused = sent(user, data)
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_request")
+    assert len(refused.json()["errors"]) == len(errors)
+    assert listed(user) == ["mine"]
+
+
+def test_dry_run_without_errors_stores_nothing(user):
+    data = workbook(["Title"], ["good"])
+    result = sent(user, data, dry_run="true").raise_for_status().json()
+    assert (result["n_created"], result["errors"]) == (1, [])
+    assert listed(user) == []
+
+
+def test_file_that_is_no_workbook_or_too_large_is_refused(user):
+    assert sent(user, b"PK\x03\x04 no").json()["code"] == "unreadable_document"
+    assert sent(user, b"").json()["code"] in {"unreadable_document", "invalid_request"}
+    assert sent(user, b"x" * (2 * 1024 * 1024 + 1)).status_code == 413
+    many = workbook(["Title"], *(["x"] for _ in range(2001)))
+    assert sent(user, many).status_code == 413
+    assert sent(user, workbook(["Nothing known"])).status_code == 400
+    assert sent(user, workbook(["Title", "Title"], ["x", "y"])).status_code == 400

@@ -1,0 +1,307 @@
+"""The risk register: people keep risks, support them by findings, share them with teams and exchange them."""
+
+import io
+import json
+import zipfile
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.api.reviewing import BUDGET, SCHEDULE, finding, judge
+from tests.api.risk_register import NEW, RISKS, create, created, exported, get, listed
+from tests.support.sentences import FLOW_TEXT
+
+
+def change(user, risk, **fields):
+    etag = user.http.get(risk).headers["ETag"]
+    return user.http.patch(risk, json=fields, headers={"If-Match": etag})
+
+
+def scanned(user, text=FLOW_TEXT, **form):
+    file = {"file": ("plan.txt", text.encode())}
+    answer = user.http.post("/api/v1/scan", files=file, data=form).raise_for_status()
+    return f"/api/v1/scans/{answer.json()['scan_id']}"
+
+
+def source(user, scan, risk_type=BUDGET):
+    return {"scan_id": scan.rsplit("/", 1)[1], "n": finding(user, scan, risk_type)["id"]}
+
+
+@pytest.fixture
+def team_of(admin):
+    """Form a team of users; return its id."""
+
+    def form(*users):
+        body = {"name": f"Team {users[0].id}"}
+        team = admin.http.post("/api/v1/teams", json=body).raise_for_status().json()["id"]
+        for one in users:
+            admin.http.put(f"/api/v1/teams/{team}/members/{one.id}").raise_for_status()
+        return team
+
+    return form
+
+
+@pytest.mark.every_database
+def test_risk_is_created_read_changed_and_deleted(user):
+    risk = created(user, due_on="2027-03-31", category="schedule", mitigation="Ask ü.")
+    shown = get(user, risk)
+    assert (shown["rating"], shown["owner"], shown["creator"]) == (8, user.email, user.email)
+    assert (shown["due_on"], shown["state"], shown["version"]) == ("2027-03-31", "open", 1)
+    changed = change(user, risk, impact=5, due_on=None, state="mitigating").raise_for_status()
+    assert (changed.json()["rating"], changed.json()["version"]) == (10, 2)
+    assert get(user, risk)["due_on"] is None
+    assert user.http.delete(risk).status_code == 204
+    assert user.http.get(risk).status_code == 404
+
+
+@pytest.mark.every_database
+def test_history_says_who_changed_which_field_from_what_to_what(user):
+    risk = created(user)
+    change(user, risk, title="Vendor may fail", likelihood=5).raise_for_status()
+    change(user, risk, state="closed").raise_for_status()
+    items = user.http.get(f"{risk}/history").raise_for_status().json()["items"]
+    rows = {(i["field"], i["before"], i["after"], i["author"]) for i in items}
+    assert rows == {
+        ("title", NEW["title"], "Vendor may fail", user.email),
+        ("likelihood", "2", "5", user.email),
+        ("state", "open", "closed", user.email),
+    }
+    assert items[0]["field"] == "state"
+
+
+def test_change_needs_the_version_that_the_caller_read(user):
+    risk = created(user, description="x" * 3000)  # long enough to be compressed
+    patch = user.http.patch
+    assert patch(risk, json={"impact": 5}).json()["code"] == "precondition_required"
+    first = user.http.get(risk).headers["ETag"]
+    change(user, risk, impact=5).raise_for_status()
+    stale = patch(risk, json={"impact": 1}, headers={"If-Match": first})
+    assert (stale.status_code, stale.json()["code"]) == (412, "precondition_failed")
+    assert patch(risk, json={"impact": 1}, headers={"If-Match": "*"}).status_code == 200
+    for tag in ('"x"', 'W/"2"', '"99999999999999999999999"', "2"):
+        assert patch(risk, json={"impact": 2}, headers={"If-Match": tag}).status_code == 412
+    plain = user.http.get(risk, headers={"Accept-Encoding": "identity"}).headers["ETag"]
+    assert patch(risk, json={"impact": 3}, headers={"If-Match": plain}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("title", ""),
+        ("title", "x" * 201),
+        ("title", "a\u0000"),
+        ("likelihood", 0),
+        ("impact", 6),
+        ("impact", 2.5),
+        ("likelihood", True),
+        ("state", "done"),
+        ("due_on", "soon"),
+        ("category", "unknown"),
+        ("risk_type", "unknown"),
+        ("owner_id", "x"),
+        ("team_id", "00000000-0000-0000-0000-000000000000"),
+        ("owner_id", "00000000-0000-0000-0000-000000000000"),
+        ("rating", 3),
+    ],
+)
+def test_faulty_field_is_refused_by_name(user, field, value):
+    answer = create(user, **{field: value})
+    assert answer.status_code == 400, answer.text
+    assert [fault["field"] for fault in answer.json()["errors"]] == [field]
+
+
+@pytest.mark.every_database
+def test_list_filters_by_state_owner_category_due_date_text_and_cell(user, new_user):
+    today = datetime.now(UTC).date()
+    yesterday, tomorrow = (str(today + timedelta(days=n)) for n in (-1, 1))
+    created(user, title="late", due_on=yesterday, category="schedule")
+    created(user, title="late but closed", due_on=yesterday, state="closed")
+    created(user, title="in time 100 %", due_on=tomorrow, impact=5)
+    created(new_user(), title="not mine")
+    assert listed(user) == ["in time 100 %", "late but closed", "late"]
+    assert listed(user, overdue="true") == ["late"]
+    assert listed(user, overdue="false") == ["in time 100 %", "late but closed"]
+    assert listed(user, state="closed") == ["late but closed"]
+    assert listed(user, category="Schedule") == ["late"]
+    assert listed(user, q="0 %") == ["in time 100 %"]
+    assert listed(user, q="LATE BUT") == ["late but closed"]
+    assert listed(user, likelihood=2, impact=5) == ["in time 100 %"]
+    assert listed(user, owner_id=user.id, per_page=2) == ["in time 100 %", "late but closed"]
+    matrix = user.http.get(f"{RISKS}/matrix").raise_for_status().json()["n_risks"]
+    assert (matrix[1][3], matrix[1][4], sum(map(sum, matrix))) == (2, 1, 3)
+    matrix = user.http.get(f"{RISKS}/matrix", params={"state": "closed"}).json()["n_risks"]
+    assert sum(map(sum, matrix)) == 1
+
+
+@pytest.mark.every_database
+def test_only_a_confirmed_finding_becomes_a_risk_and_its_text_outlives_the_scan(user):
+    scan = scanned(user)
+    chosen = source(user, scan)
+    refused = create(user, finding=chosen)
+    assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
+    assert "not confirmed" in refused.json()["detail"]
+    judge(user, scan, chosen["n"], "rejected")
+    assert create(user, finding=chosen).status_code == 409
+    assert listed(user) == []
+    judge(user, scan, chosen["n"])
+    risk = created(user, finding=chosen)
+    in_scan = user.http.get(f"{scan}/risks").raise_for_status().json()["items"]
+    assert [(i["n"], i["title"]) for i in in_scan] == [(chosen["n"], NEW["title"])]
+    user.http.delete(scan).raise_for_status()
+    [copy] = get(user, risk)["findings"]
+    assert (copy["context"], copy["document"]) == (FLOW_TEXT, "plan.txt")
+    assert (copy["seen_in"], copy["seen_in_newest"]) == ([], None)
+
+
+@pytest.mark.every_database
+def test_several_findings_support_a_risk_and_can_be_taken_away(user):
+    scan = scanned(user)
+    chosen = [source(user, scan, key) for key in (BUDGET, SCHEDULE)]
+    for one in chosen:
+        judge(user, scan, one["n"])
+    risk = created(user, finding=chosen[0])
+    assert user.http.post(f"{risk}/findings", json=chosen[1]).status_code == 201
+    assert user.http.post(f"{risk}/findings", json=chosen[1]).status_code == 409
+    assert get(user, risk)["n_findings"] == 2
+    assert user.http.delete(f"{risk}/findings", params=chosen[0]).status_code == 204
+    assert user.http.delete(f"{risk}/findings", params=chosen[0]).status_code == 404
+    assert [f["n"] for f in get(user, risk)["findings"]] == [chosen[1]["n"]]
+    assert get(user, risk)["version"] == 4
+
+
+@pytest.mark.every_database
+def test_later_scans_of_the_document_say_whether_the_finding_is_still_there(user):
+    scan = scanned(user)
+    document = user.http.get(scan).json()["document_id"]
+    chosen = source(user, scan)
+    judge(user, scan, chosen["n"])
+    risk = created(user, finding=chosen)
+    first = get(user, risk)
+    assert first["seen_in_newest"] is True
+    again = scanned(user, f"A new first line. {FLOW_TEXT}", document=document)
+    linked = get(user, risk)
+    assert linked["last_seen_at"] > first["last_seen_at"]
+    seen = [one["scan_id"] for one in linked["findings"][0]["seen_in"]]
+    assert seen == [again.rsplit("/", 1)[1], chosen["scan_id"]]
+    assert [i["n"] for i in user.http.get(f"{again}/risks").json()["items"]] == [
+        finding(user, again)["id"]
+    ]
+    without = scanned(user, "The sky is blue.", document=document)
+    gone = get(user, risk)
+    assert (gone["seen_in_newest"], gone["last_seen_at"]) == (False, linked["last_seen_at"])
+    assert user.http.get(f"{without}/risks").json()["items"] == []
+    user.http.delete(without).raise_for_status()
+    assert get(user, risk)["seen_in_newest"] is True
+
+
+WHO = ("creator", "owner", "member", "team-reviewer", "stranger", "other reviewer", "admin")
+SEES = {"creator", "owner", "member", "team-reviewer"}
+CHANGES = SEES - {"member"}
+
+
+@pytest.fixture
+def people(new_user, new_account):
+    """Accounts by their part in a risk."""
+    accounts = {name: new_user() for name in ("creator", "owner", "member", "stranger")}
+    accounts |= {"team-reviewer": new_account("team-reviewer"), "admin": new_account("admin")}
+    return accounts | {"other reviewer": new_account("team-reviewer")}
+
+
+@pytest.fixture
+def shared_risk(people, team_of):
+    """A risk of a team that a finding of its creator supports, the team, and the finding."""
+    team = team_of(*(people[name] for name in SEES))
+    creator = people["creator"]
+    scan = scanned(creator)
+    chosen = source(creator, scan)
+    judge(creator, scan, chosen["n"])
+    owner_id = people["owner"].id
+    return created(creator, team_id=team, owner_id=owner_id, finding=chosen), team, chosen
+
+
+@pytest.mark.every_database
+@pytest.mark.parametrize("name", WHO)
+def test_people_see_risks_by_their_part_in_them(people, shared_risk, name):
+    (risk, team, _), reader = shared_risk, people[name]
+    sees = name in SEES
+    paths = (risk, f"{risk}/history", f"{risk}/notes")
+    statuses = {reader.http.get(path).status_code for path in paths}
+    assert statuses == {200 if sees else 404}
+    shown = [NEW["title"]] if sees else []
+    assert (listed(reader), listed(reader, team=team)) == (shown, shown)
+    cells = reader.http.get(f"{RISKS}/matrix").json()["n_risks"]
+    assert (sum(map(sum, cells)), len(exported(reader)) - 1) == (len(shown), len(shown))
+    owners = reader.http.get(f"{RISKS}/owners", params={"team": team}).json()["items"]
+    known = {people[member].email for member in SEES} if sees else {reader.email}
+    assert {owner["email"] for owner in owners} == known
+
+
+@pytest.mark.every_database
+@pytest.mark.parametrize("name", WHO)
+def test_people_change_risks_by_their_part_in_them(people, shared_risk, name):
+    (risk, _, chosen), http = shared_risk, people[name].http
+    changes = 200 if name in CHANGES else 403 if name in SEES else 404
+    patched = http.patch(risk, json={"mitigation": name}, headers={"If-Match": "*"})
+    assert patched.status_code == changes
+    noted = http.post(f"{risk}/notes", json={"text": f"by {name}"})
+    assert noted.status_code == (201 if name in SEES else 404)
+    taken = http.delete(f"{risk}/findings", params=chosen)
+    assert taken.status_code == (204 if changes == 200 else changes)
+    added = http.post(f"{risk}/findings", json=chosen)
+    # The others who may change the risk may not read the creator's scan.
+    assert added.status_code == (201 if name == "creator" else 403 if name == "member" else 404)
+    deleted = http.delete(risk)
+    assert deleted.status_code == (204 if changes == 200 else changes)
+
+
+def test_owner_must_be_in_the_team(user, new_user, team_of):
+    other = new_user()
+    assert create(user, owner_id=other.id).json()["errors"][0]["field"] == "owner_id"
+    team = team_of(user)
+    assert create(user, owner_id=other.id, team_id=team).status_code == 400
+    assert create(other, team_id=team).json()["errors"][0]["field"] == "team_id"
+
+
+@pytest.mark.every_database
+def test_deleted_account_leaves_the_teams_risks_without_its_sentences(user, new_user, team_of):
+    leaver = new_user()
+    team = team_of(user, leaver)
+    scan = scanned(leaver)
+    chosen = source(leaver, scan)
+    judge(leaver, scan, chosen["n"])
+    risk = created(leaver, team_id=team, finding=chosen, title="the team's")
+    private = created(leaver, title="private")
+    assert get(user, risk)["findings"][0]["context"] == FLOW_TEXT
+    body = {"password": leaver.password}
+    leaver.http.request("DELETE", "/api/v1/auth/me", json=body).raise_for_status()
+    shown = get(user, risk)
+    assert (shown["creator"], shown["owner"], shown["may_change"]) == (None, None, False)
+    assert (shown["findings"][0]["context"], shown["findings"][0]["document"]) == ("", None)
+    assert user.http.get(private).status_code == 404
+
+
+def test_users_data_has_their_risks_notes_and_changes(user):
+    risk = created(user, title="mine ü")
+    change(user, risk, impact=1).raise_for_status()
+    user.http.post(f"{risk}/notes", json={"text": "noted"}).raise_for_status()
+    data = user.http.get("/api/v1/auth/me/data").raise_for_status().content
+    archive = zipfile.ZipFile(io.BytesIO(data))
+
+    def rows(name):
+        return [json.loads(line) for line in archive.read(name).splitlines()]
+
+    assert [row["title"] for row in rows("risks.jsonl")] == ["mine ü"]
+    assert [row["text"] for row in rows("risk_notes.jsonl")] == ["noted"]
+    assert [row["field"] for row in rows("risk_changes.jsonl")] == ["impact"]
+
+
+def test_writes_leave_audit_events_without_texts(user, admin):
+    risk = created(user, title="secret title")
+    change(user, risk, title="secret two").raise_for_status()
+    user.http.post(f"{risk}/notes", json={"text": "secret note"}).raise_for_status()
+    user.http.delete(risk).raise_for_status()
+    query = {"object_type": "risk", "object_id": risk.rsplit("/", 1)[1]}
+    events = admin.http.get("/api/v1/admin/audit-events", params=query).json()["items"]
+    actions = [event["action"] for event in events]
+    assert actions == ["risk.deleted", "risk.noted", "risk.changed", "risk.created"]
+    assert "secret" not in str(events)
