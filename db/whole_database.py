@@ -25,7 +25,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import InstrumentedAttribute
 
 from db.engines import BEGIN_IMMEDIATE, open_unpooled_engine
-from db.tables import Base
+from db.tables import DERIVED, FULL_TEXT_TABLES, Base
 
 EPHEMERAL = {"alembic_version", "write_probe", "transaction_markers"}
 """Tables that have rows in a database that nobody has used yet."""
@@ -83,15 +83,15 @@ def unchecked(url: str) -> Iterator[Connection]:
 
 
 def table_names(url: str) -> set[str]:
-    """Return the names of all tables."""
+    """Return the names of all tables, without those of a full-text index."""
     with open_unpooled_engine(url).connect() as connection:
-        return set(inspect(connection).get_table_names())
+        return _names(connection)
 
 
 def used_tables(url: str) -> list[str]:
     """Return the tables that have rows, apart from EPHEMERAL, sorted."""
     with open_unpooled_engine(url).connect() as connection:
-        names = sorted(set(inspect(connection).get_table_names()) - EPHEMERAL)
+        names = sorted(_names(connection) - EPHEMERAL)
         return [name for name in names if connection.scalar(_has_rows(name))]
 
 
@@ -113,6 +113,10 @@ def delete_rows(connection: Connection, name: str) -> None:
 def drop_tables(url: str, names: Collection[str]) -> None:
     """Drop the tables that exist, with their rows."""
     with unchecked(url) as connection:
+        if connection.dialect.name == "sqlite":
+            connection.execute(
+                text("DROP TABLE IF EXISTS search_text")
+            )  # no schema lists it as ours
         metadata = MetaData()
         metadata.reflect(connection, only=lambda name, _: name in names)
         metadata.drop_all(connection)
@@ -131,6 +135,15 @@ def stored_bytes(
 def all_tables() -> list[Table]:
     """Return the tables of the newest schema, owners before the rows that they own."""
     return list(Base.metadata.sorted_tables)
+
+
+def archived_tables() -> list[Table]:
+    """Return those of them whose rows a backup contains: all but what the service derives from others."""
+    return [table for table in all_tables() if table.name not in DERIVED]
+
+
+def _names(connection: Connection) -> set[str]:
+    return set(inspect(connection).get_table_names()) - FULL_TEXT_TABLES
 
 
 def _has_rows(name: str) -> Select[bool]:

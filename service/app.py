@@ -47,6 +47,7 @@ from service.api.reviews import blueprint as reviews
 from service.api.risk_files import blueprint as risk_files
 from service.api.risks import blueprint as risks
 from service.api.scans import blueprint as scans
+from service.api.search import blueprint as search
 from service.api.settings import blueprint as settings
 from service.api.shares import blueprint as shares
 from service.api.taxonomy import blueprint as taxonomy
@@ -80,6 +81,7 @@ _BLUEPRINTS = (
     batches,
     documents,
     findings,
+    search,
     feedback,
     work_sessions,
     files,

@@ -183,16 +183,16 @@ def findings_at_spans(
     return [f for f in session.scalars(query) if (f.start or 0, f.end or 0) in spans]
 
 
-def is_newest() -> ColumnElement[bool]:
-    """Return the condition that a row is the newest of its target."""
+def is_newest(row: type[Feedback] = Feedback) -> ColumnElement[bool]:
+    """Return the condition that a row of the table, or of its alias, is the newest of its target."""
     is_same_target = (
-        _later.scan_id == Feedback.scan_id,
-        _later.user_id == Feedback.user_id,
-        _later.n == Feedback.n,
-        _later.start == Feedback.start,
-        _later.end == Feedback.end,
+        _later.scan_id == row.scan_id,
+        _later.user_id == row.user_id,
+        _later.n == row.n,
+        _later.start == row.start,
+        _later.end == row.end,
     )
-    return ~select(_later.id).where(*is_same_target, _later.revision > Feedback.revision).exists()
+    return ~select(_later.id).where(*is_same_target, _later.revision > row.revision).exists()
 
 
 def counts_here() -> ColumnElement[bool]:
@@ -205,6 +205,8 @@ def counts_here() -> ColumnElement[bool]:
     return ~counting_copy.exists() & (Feedback.counts | ~origin.exists())
 
 
-def is_current() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+def is_current(
+    row: type[Feedback] = Feedback,
+) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     """Return the conditions on rows that are their target's newest and not a withdrawal."""
-    return Feedback.verdict != Verdict.WITHDRAWN, is_newest()
+    return row.verdict != Verdict.WITHDRAWN, is_newest(row)

@@ -47,6 +47,14 @@ from db.tables.roles import (
 )
 from db.tables.samples import SampledSentence
 from db.tables.scans import Finding, Scan, Source
+from db.tables.search import (
+    DERIVED,
+    FULL_TEXT_INDEX,
+    FULL_TEXT_TABLES,
+    SearchOwner,
+    SearchVectors,
+    SearchWords,
+)
 from db.tables.settings import UserSettings
 from db.tables.teams import DocumentShare, ScanShare, Team, TeamMember, WorkSessionShare
 from db.tables.transaction_markers import TransactionMarker
@@ -55,6 +63,9 @@ from db.tables.write_probe import WriteProbe
 
 __all__ = [
     "ADMINISTRATORS",
+    "DERIVED",
+    "FULL_TEXT_INDEX",
+    "FULL_TEXT_TABLES",
     "NEVER_SERVED",
     "NO_PASSWORD",
     "OPEN_STATES",
@@ -109,6 +120,9 @@ __all__ = [
     "Scan",
     "ScanShare",
     "Scope",
+    "SearchOwner",
+    "SearchVectors",
+    "SearchWords",
     "ShadowTotal",
     "Source",
     "StoredText",

@@ -1,4 +1,4 @@
-"""/api/v1/scans/{id}/findings: the findings of a scan."""
+"""/api/v1/scans/{id}/findings: the findings of a scan. /api/v1/findings: those of all scans."""
 
 from __future__ import annotations
 
@@ -9,20 +9,37 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from marshmallow import RAISE
 
-from db.tables import Feedback, Finding, Scope
+from db.queries.findings import FindingFilter
+from db.tables import Feedback, Finding, Scope, Verdict
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.key_scopes import key_scope
-from service.api.http.pagination import Listing, listing, split_page
+from service.api.http.listed_findings import listed_finding
+from service.api.http.pagination import (
+    Listing,
+    decode_numbered,
+    encode_numbered,
+    listing,
+    split_page,
+)
 from service.api.http.response_headers import etagged
-from service.api.schemas.findings import FindingListOut, FindingListQuery
+from service.api.schemas.findings import (
+    OPEN,
+    AllFindingsOut,
+    AllFindingsQuery,
+    FindingListOut,
+    FindingListQuery,
+)
+from service.domain.access import in_scope
 from service.domain.reviews import reviews
+from service.domain.search.listing import list_findings as list_all
+from service.domain.search.listing import viewer_of
 from service.nlp.taxonomy import Taxonomy
 
-blueprint = APIBlueprint("findings", __name__, url_prefix="/api/v1/scans", tag="Scans")
+blueprint = APIBlueprint("findings", __name__, url_prefix="/api/v1", tag="Scans")
 
 
-@blueprint.get("/<uuid:scan_id>/findings")
+@blueprint.get("/scans/<uuid:scan_id>/findings")
 @etagged()
 @blueprint.auth_required(auth)
 @key_scope(Scope.READ)
@@ -50,6 +67,51 @@ def list_findings(scan_id: UUID, query: dict[str, int]) -> Listing:
     )
     items = [_finding_fields(*pair, taxonomy, thresholds) for pair in page]
     return listing(items, "after", last[0].n if last else None, coverage=scan.coverage)
+
+
+@blueprint.get("/findings")
+@blueprint.auth_required(auth)
+@key_scope(Scope.READ)
+@blueprint.input(AllFindingsQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.output(AllFindingsOut)
+@blueprint.doc(
+    summary="List the findings of all scans of the caller's, or that the caller may read or review",
+    description="Those of the newest scan come first, in document order.",
+    operation_id="get_findings",
+)
+def list_all_findings(query: dict[str, Any]) -> Listing:
+    user, per_page = current_user(), query["per_page"]
+    rows = services().transactions.read(
+        list_all,
+        in_scope(user, query["scope"]),
+        viewer_of(user),
+        _filters(query),
+        taxonomy=services().taxonomy,
+        limit=per_page + 1,
+        after=decode_numbered(query["cursor"]) if "cursor" in query else None,
+    )
+    page, last = split_page(rows, per_page)
+    services().foreign_reads.store_list(user.id, "findings", [row.scan for row in page])
+    cursor = encode_numbered(last.scan.created_at, last.scan.id, last.finding.n) if last else None
+    taxonomy = services().taxonomy
+    return listing([listed_finding(row, taxonomy) for row in page], "cursor", cursor)
+
+
+def _filters(query: dict[str, Any]) -> FindingFilter:
+    verdict = query.get("verdict")
+    return FindingFilter(
+        category=query.get("category"),
+        risk_type=query.get("risk_type"),
+        words=tuple(query.get("q", "").split()),
+        source=query.get("source"),
+        created_from=query.get("created_from"),
+        created_before=query.get("created_before"),
+        document_id=query.get("document"),
+        work_session_id=query.get("session"),
+        team_id=query.get("team"),
+        verdict=None if verdict in {None, OPEN} else Verdict(verdict),
+        is_open=verdict == OPEN,
+    )
 
 
 def _finding_fields(

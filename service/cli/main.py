@@ -14,7 +14,7 @@ from service.errors import RiskscanError
 
 _FILES = {
     **{name: name for name in ("audit", "blocks", "check", "feedback", "files", "models", "purge")},
-    **{name: name for name in ("bulk", "scan", "seed", "teams", "users", "worker")},
+    **{name: name for name in ("bulk", "scan", "search", "seed", "teams", "users", "worker")},
     "backup": "backups",
     "restore": "backups",
     "db": "database",

@@ -82,7 +82,7 @@ class Backup:
                 for kind in KINDS:
                     rows = whole_database.stored_bytes(connection, *_COLUMNS[kind])
                     self._add_files(archive, kind, rows, report)
-                for table in whole_database.all_tables():
+                for table in whole_database.archived_tables():
                     archive.add_rows(table.name, read_rows(connection, table))
                 report.manifest = archive.finish()
         except SQLAlchemyError as error:
@@ -106,7 +106,7 @@ class Backup:
             revision=revision,
             created_at=created_at,
             key_check=key_check(self._config.secret_key, created_at),
-            tables={table.name: kinds(table) for table in whole_database.all_tables()},
+            tables={table.name: kinds(table) for table in whole_database.archived_tables()},
         )
 
     def _add_files(

@@ -12,6 +12,9 @@ from service.domain.deployments.rollout import Rollout
 from service.domain.deployments.shadow import Shadow
 from service.domain.egress.llm_use import LlmUse
 from service.domain.scan_reporter import ScanReporter
+from service.domain.search.indexer import SearchIndexer
+from service.domain.search.search import Search
+from service.domain.search.vector_cache import VectorCache
 from service.domain.shared_services import SharedServices
 from service.nlp.analyzers.base import SentenceScorer
 from service.nlp.analyzers.factory import open_analyzers
@@ -94,4 +97,14 @@ class ModelServices(SharedServices):
 
     @cached_property
     def scan_reporter(self) -> ScanReporter:
-        return ScanReporter(self.background, self.metrics, self.drift, self.shadow)
+        return ScanReporter(
+            self.background, self.metrics, self.drift, self.shadow, self.search_indexer
+        )
+
+    @cached_property
+    def search_indexer(self) -> SearchIndexer:
+        return SearchIndexer(self.transactions, lambda: self.analyzers)
+
+    @cached_property
+    def search(self) -> Search:
+        return Search(self.transactions, lambda: self.analyzers, VectorCache())

@@ -1,4 +1,4 @@
-"""Reports answered scans: a log line at once; metrics, drift and shadow after the answer."""
+"""Reports answered scans: a log line at once; metrics, drift, shadow and search after the answer."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from uuid import UUID
 from service.domain.background_tasks import BackgroundTasks
 from service.domain.deployments.drift_monitor import DriftMonitor
 from service.domain.deployments.shadow import Shadow
+from service.domain.search.indexer import SearchIndexer
 from service.nlp.observer import Observer
 from service.nlp.pipeline import ScanResult
 from service.observability.logging import fields
@@ -17,15 +18,21 @@ _log = logging.getLogger(__name__)
 
 
 class ScanReporter:
-    """Passes each answered scan to the metrics, the drift monitor and the shadow model."""
+    """Passes each answered scan to the metrics, the drift monitor, the shadow model and search."""
 
     def __init__(
-        self, background: BackgroundTasks, observer: Observer, drift: DriftMonitor, shadow: Shadow
+        self,
+        background: BackgroundTasks,
+        observer: Observer,
+        drift: DriftMonitor,
+        shadow: Shadow,
+        search: SearchIndexer,
     ) -> None:
         self._background = background
         self._observer = observer
         self._drift = drift
         self._shadow = shadow
+        self._search = search
 
     def report(self, result: ScanResult, *, duration_s: float, scan_id: UUID | None = None) -> None:
         """Log the scan and submit the rest as a task; `scan_id` is None if the scan was not stored."""
@@ -44,6 +51,8 @@ class ScanReporter:
             ),
         )
         self._background.submit(functools.partial(self._count, result))
+        if scan_id is not None:
+            self._search.offer(scan_id)
 
     def _count(self, result: ScanResult) -> None:
         categories = [finding.category for finding in result.findings()]

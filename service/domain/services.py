@@ -24,6 +24,7 @@ from service.domain.egress.recorder import delete_old
 from service.domain.health_report import Probes, Report
 from service.domain.periodic_tasks import PeriodicTasks
 from service.domain.readiness import Readiness
+from service.domain.search import indexer as search_indexer
 from service.domain.webhooks import sender as webhook_sender
 from service.nlp.analyzers.pool import AnalyzerPool
 
@@ -98,6 +99,7 @@ class Services(DocumentServices):
             self.rollout.start()
         self.readiness.start()
         self.background.start()
+        self.search_indexer.start()
         for schedule in self.schedules if keeps_house else self.own_schedules:
             schedule.start()
         self.egress.start()
@@ -109,6 +111,7 @@ class Services(DocumentServices):
             schedule.close()
         parts = (
             "background",
+            "search_indexer",
             "rollout",
             "shadow",
             "drift",
@@ -167,6 +170,11 @@ class Services(DocumentServices):
         return PeriodicTasks("drift", {"counts": self.drift.refresh}, every_s=every_s)
 
     @cached_property
+    def search_indexing(self) -> PeriodicTasks:
+        tasks = {"scans": self.search_indexer.catch_up}
+        return PeriodicTasks("search", tasks, every_s=search_indexer.CATCH_UP_S)
+
+    @cached_property
     def audit_sealing(self) -> PeriodicTasks:
         every_s = self.config.audit_seal_every_s
         tasks = {"events": self.audit_seals.seal}
@@ -201,6 +209,7 @@ class Services(DocumentServices):
             self.clean_up,
             self.purging,
             self.audit_sealing,
+            self.search_indexing,
             *self.webhook_sending,
             self.batch_counting,
         )

@@ -37,6 +37,7 @@ class Shell:
 
 SHELLS = (
     Shell("/scans/<uuid:scan_id>", "review"),
+    Shell("/search", "search"),
     Shell("/queue", "queue"),
     Shell("/dashboard", "dashboard"),
     Shell("/sessions", "sessions"),
@@ -53,6 +54,7 @@ SHELLS = (
 Tab = tuple[str, str]
 """Address and title of a page in a menu."""
 TABS: tuple[tuple[Tab, Permission | None], ...] = (
+    (("/search", "Search"), None),
     (("/queue", "Review queue"), Permission.REVIEW),
     (("/sessions", "Sessions"), None),
     (("/batches", "Batches"), None),

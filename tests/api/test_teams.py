@@ -38,6 +38,7 @@ TABLE = {
     ("GET", "{scan}/changes"): READERS,
     ("GET", "{scan}/feedback"): READERS,
     ("GET", FINDING): READERS,
+    ("GET", "{scan}/findings/1/similar"): READERS,
     ("GET", "{document}"): READERS,
     ("GET", "{document}/text"): READERS,
     ("GET", "{document}/original"): READERS,

@@ -13,6 +13,7 @@ from tests.bench import (
     over_http,
     page,
     scan_cost,
+    search,
     start,
     under_load,
 )
@@ -31,6 +32,7 @@ BENCHMARKS = {
     "page": page.run,
     "limit-cost": limit_cost.run,
     "scan-cost": scan_cost.run,
+    "search": search.run,
     "under-load": under_load.run,
 }
 

@@ -13,7 +13,7 @@ from sqlalchemy import delete, inspect, select, text, update
 from db import migrate
 from db.engines import open_unpooled_engine
 from db.queries.audit import list_sealed
-from db.tables import Document, DocumentText, Feedback, Finding
+from db.tables import FULL_TEXT_TABLES, Document, DocumentText, Feedback, Finding
 from service.config.settings import load
 from service.domain.audit_seals import AuditSeals, digest_of
 from service.domain.scans.fingerprints import fingerprints
@@ -66,6 +66,8 @@ _BATCH |= dict.fromkeys(("n_waiting", "n_running", "n_done", "n_failed", "n_canc
 _BATCH |= dict.fromkeys(("created_at", "ready_at", "served_at"), CREATED_AT)
 _ITEM = {"id": SCAN, "batch_id": SCAN, "user_id": USER, "position": 1, "state": "waiting"}
 _ITEM |= {"media_type": "text/plain", "size_bytes": 2**40, "attempts": 0, "lease_until": CREATED_AT}
+_VECTORS = {"user_id": USER, "scan_id": SCAN, "part": 0, "model": "0" * 64, "revision": 1}
+_VECTORS |= {"categories": "financial", "vectors": b"\x00\xff"}
 _DRIFT = {"id": SCAN, "model": "é/1", "hour": CREATED_AT, "n_sentences": 2**40, "counts": "{}"}
 _RISK = {"id": SCAN, "user_id": USER, "owner_id": USER, "title": "Zoll é", "description": "é"}
 _RISK |= {"team_id": SCAN, "likelihood": 5, "impact": 1, "mitigation": "", "state": "open"}
@@ -136,6 +138,9 @@ LATER_ROWS = [
         ],
     ),
     ("document_shares", [{"document_id": DOCUMENT, "team_id": SCAN}]),
+    ("search_owners", [{"user_id": USER, "revision": 1}]),
+    ("search_vectors", [_VECTORS]),
+    ("search_words", [{"id": 1, "n": 0, "document_id": DOCUMENT, "words": "dxplan"}]),
 ]
 
 
@@ -155,7 +160,7 @@ def snapshot(url):
         columns = {
             table: sorted(column["name"] for column in inspector.get_columns(table))
             for table in inspector.get_table_names()
-            if table != "alembic_version"
+            if table not in {"alembic_version", *FULL_TEXT_TABLES}
         }
         return {
             table: (names, stored_rows(connection, table, names))

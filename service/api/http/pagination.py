@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -78,7 +79,7 @@ def position(query: Mapping[str, Any]) -> Position | None:
 
 def encode_cursor(created_at: datetime, row_id: UUID) -> str:
     """Return the opaque cursor of the page that starts after a row."""
-    return base64.urlsafe_b64encode(f"{created_at.isoformat()} {row_id}".encode()).decode()
+    return _encode(created_at.isoformat(), str(row_id))
 
 
 def decode_cursor(cursor: str) -> Position:
@@ -87,12 +88,33 @@ def decode_cursor(cursor: str) -> Position:
     Raises:
         InvalidRequest: the cursor is malformed.
     """
-    try:
-        created_at, row_id = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
+    with _decoded(cursor) as (created_at, row_id):
         return datetime.fromisoformat(created_at).astimezone(UTC), UUID(row_id)
+
+
+def encode_numbered(created_at: datetime, row_id: UUID, n: int) -> str:
+    """Return the opaque cursor of the page that starts after number `n` of a row."""
+    return _encode(created_at.isoformat(), str(row_id), str(n))
+
+
+def decode_numbered(cursor: str) -> tuple[datetime, UUID, int]:
+    """Return the position that `encode_numbered` wrote; raises as `decode_cursor` does."""
+    with _decoded(cursor) as (created_at, row_id, n):
+        return datetime.fromisoformat(created_at).astimezone(UTC), UUID(row_id), int(n) % 2**31
+
+
+@contextlib.contextmanager
+def _decoded(cursor: str) -> Iterator[list[str]]:
+    """Yield the parts of a cursor; a ValueError of the block becomes InvalidRequest."""
+    try:
+        yield base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
     except (ValueError, OverflowError) as error:
         fault = Fault("cursor", "Not a cursor of this list; use next_cursor or the Link header.")
         raise InvalidRequest(fault.message, faults=(fault,)) from error
+
+
+def _encode(*parts: str) -> str:
+    return base64.urlsafe_b64encode(" ".join(parts).encode()).decode()
 
 
 def link_to_next(**changed: str | int | None) -> dict[str, str]:

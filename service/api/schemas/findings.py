@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from apiflask import Schema
-from apiflask.fields import Boolean, Float, Integer, List, Nested, String
-from apiflask.validators import Range
+from datetime import UTC
 
+from apiflask import Schema
+from apiflask.fields import UUID, AwareDateTime, Boolean, Float, Integer, List, Nested, String
+from apiflask.validators import Length, OneOf, Range
+
+from db.tables import Source
 from service.api.http.taxonomy_names import MARK
-from service.api.schemas.feedback import FeedbackOut
-from service.api.schemas.fields import MAX_INT, StrictSchema, character_offset
-from service.api.schemas.scans import warning_list
+from service.api.schemas.feedback import VERDICTS_ON_FINDINGS, FeedbackOut
+from service.api.schemas.fields import (
+    MAX_INT,
+    CursorQuery,
+    StoredName,
+    StrictSchema,
+    Text,
+    character_offset,
+    scope_field,
+)
+from service.api.schemas.listed_findings import ListedFindingOut
+from service.api.schemas.scans import STORABLE, warning_list
+
+OPEN = "open"
+"""The filter for findings without a verdict."""
 
 
 class FindingListQuery(StrictSchema):
@@ -97,3 +112,46 @@ class FindingListOut(Schema):
     items = List(Nested(FindingOut), required=True)
     next_after = Integer(required=True, allow_none=True)
     warnings = warning_list("coverage.warnings")
+
+
+class AllFindingsQuery(CursorQuery):
+    scope = scope_field("findings")
+    category = StoredName("category")
+    risk_type = StoredName("risk type")
+    q = Text(
+        validate=Length(1, 200),
+        metadata={"description": "Words or parts of words, all of which the sentence contains."},
+    )
+    created_from = AwareDateTime(
+        default_timezone=UTC,
+        validate=STORABLE,
+        metadata={"description": "Time of the scan; inclusive."},
+    )
+    created_before = AwareDateTime(
+        default_timezone=UTC,
+        validate=STORABLE,
+        metadata={"description": "Time of the scan; exclusive."},
+    )
+    source = String(validate=OneOf(list(Source)))
+    document = UUID(metadata={"description": "Id of a document."})
+    session = UUID(
+        metadata={"description": "Id of a session: the findings of documents that are files in it."}
+    )
+    team = UUID(
+        metadata={
+            "description": "Id of a team with which the scan or its document is shared. The default scope "
+            "`own` lists what the caller shares, `team` what others share too."
+        }
+    )
+    verdict = String(
+        validate=OneOf([OPEN, *VERDICTS_ON_FINDINGS]),
+        metadata={
+            "description": "The caller's current verdict; for reviewers the newest of anyone's. "
+            f"`{OPEN}`: none."
+        },
+    )
+
+
+class AllFindingsOut(Schema):
+    items = List(Nested(ListedFindingOut), required=True)
+    next_cursor = String(required=True, allow_none=True)

@@ -36,7 +36,8 @@ from service.domain.scans.causes import Cause
 from service.domain.scans.changes import Change
 from service.nlp.taxonomy import MAX_TITLE_CHARS
 
-_STORABLE = Range(datetime(1970, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC))
+STORABLE = Range(datetime(1970, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC))
+"""Times that every database can store."""
 
 
 class ScanIn(StrictSchema):
@@ -271,10 +272,10 @@ class ScanListQuery(StrictSchema):
         metadata={"description": "Part of the file name or of a finding's sentence."},
     )
     created_from = AwareDateTime(
-        default_timezone=UTC, validate=_STORABLE, metadata={"description": "Inclusive."}
+        default_timezone=UTC, validate=STORABLE, metadata={"description": "Inclusive."}
     )
     created_before = AwareDateTime(
-        default_timezone=UTC, validate=_STORABLE, metadata={"description": "Exclusive."}
+        default_timezone=UTC, validate=STORABLE, metadata={"description": "Exclusive."}
     )
 
     def faults_across(self, data: dict[str, Any], raw: Mapping[str, Any]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -43,14 +43,15 @@ from service.domain.scans.storage import (
     store_with,
     with_original,
 )
+from service.domain.stored_labels import check_labels
 from service.domain.stored_text import check_text_is_stored
 from service.domain.transactions import Transactions
-from service.errors import Conflict, Fault, InvalidRequest, NotFound, Unauthenticated
+from service.errors import Conflict, NotFound, Unauthenticated
 from service.nlp.deadline import Deadline
 from service.nlp.document import ExtractedText, Finding
 from service.nlp.observer import NULL_OBSERVER, Observer, observe_stage
 from service.nlp.pipeline import ScanPipeline, ScanResult, Submission
-from service.nlp.taxonomy import Taxonomy, unknown_name
+from service.nlp.taxonomy import Taxonomy
 
 _NO_PREFERENCES = Preferences()
 
@@ -278,7 +279,7 @@ def list_scans(
     Raises:
         InvalidRequest: neither `taxonomy` nor any finding has the category or risk type of `filters`.
     """
-    _check_labels(session, filters, taxonomy)
+    check_labels(session, taxonomy, category=filters.category, risk_type=filters.risk_type)
     if after is None:
         return _numbered_page(session, reach, filters, page=page, per_page=per_page)
     rows = queries.list_scans(session, reach, filters, limit=per_page + 1, after=after)
@@ -312,24 +313,6 @@ def remove_scan(session: Session, user_id: UUID, scan_id: UUID) -> list[str]:
         raise _not_found()
     original = None if scan.document_id is None else forget_scan(session, scan.document_id)
     return [original] if original else []
-
-
-def _check_labels(session: Session, filters: queries.ScanFilter, taxonomy: Taxonomy) -> None:
-    """Refuse a category or risk type that is neither in `taxonomy` nor in a finding of an earlier model."""
-    named: tuple[tuple[queries.Label, Mapping[str, str]], ...] = (
-        ("category", taxonomy.category_titles),
-        ("risk_type", taxonomy.risk_titles),
-    )
-    faults = [
-        Fault(name, unknown_name(titles))
-        for name, titles in named
-        if (key := getattr(filters, name)) is not None
-        and key not in titles
-        and not queries.is_label_stored(session, name, key)
-    ]
-    if faults:
-        message = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
-        raise InvalidRequest(message, faults=tuple(faults))
 
 
 def _document(session: Session, user_id: UUID, document_id: UUID) -> tables.Document:

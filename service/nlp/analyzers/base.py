@@ -32,6 +32,17 @@ class BatchFunction(Protocol):
         """Return float32 (len(sentences), width), rows in the order of `sentences`."""
 
 
+class SentenceEncoder(Protocol):
+    """Gives the meaning of sentences as vectors; those of another `model` cannot be compared with them."""
+
+    model: str
+    """SHA-256 (hex) of the model's manifest."""
+    size: int
+
+    def vectors(self, sentences: Sequence[str]) -> Floats:
+        """Return float32 (len(sentences), size), each row of length 1. Runs on the caller's thread."""
+
+
 class Analyzer(ABC):
     """Finds the risks that a document states.
 
@@ -48,6 +59,8 @@ class Analyzer(ABC):
     model_version: str
     taxonomy: Taxonomy
     """The categories and risk types of its findings."""
+    encoder: SentenceEncoder | None = None
+    """Encodes sentences for search; None if the analyzer has no network of its own."""
 
     @abstractmethod
     def analyze(

@@ -16,6 +16,7 @@ from service.nlp.arrays import Floats, Scores, row_blocks
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import Artifact
 from service.nlp.artifacts.operating_points import Sensitivity
+from service.nlp.artifacts.registry import manifest_sha256
 from service.nlp.deadline import Deadline
 from service.nlp.document import Source
 from service.nlp.inference.engine import Engine
@@ -23,7 +24,22 @@ from service.nlp.inference.engine_factory import open_engine
 from service.nlp.inference.neighbour_context import block_logits, own_logits
 from service.nlp.inference.scheduler import InferenceScheduler
 from service.nlp.inference.score_cache import ScoreCache
+from service.nlp.inference.sentence_vectors import sentence_vectors
+from service.nlp.inference.tokenization import Windower
 from service.nlp.observer import NULL_OBSERVER, Observer
+
+
+class LocalEncoder:
+    """The encoder of the network that scores sentences; see SentenceEncoder. Thread-safe."""
+
+    def __init__(self, artifact: Artifact, engine: Engine, windower: Windower) -> None:
+        self.model = manifest_sha256(artifact.path)
+        self.size = engine.vector_size
+        self._engine = engine
+        self._windower = windower
+
+    def vectors(self, sentences: Sequence[str]) -> Floats:
+        return sentence_vectors(self._engine, self._windower, sentences)
 
 
 class LocalAnalyzer(SentenceScorer):
@@ -60,6 +76,8 @@ class LocalAnalyzer(SentenceScorer):
             max_length_tokens=self._manifest.max_length_tokens,
             observer=observer,
         )
+        if engine.vector_size:
+            self.encoder = LocalEncoder(artifact, engine, self._scheduler.windower)
 
     @classmethod
     def open(

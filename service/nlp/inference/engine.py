@@ -43,6 +43,8 @@ class Engine(ABC):
     limits = CPU_LIMITS
     has_exit = False
     """Whether rows may leave the network early, see `early_outputs`."""
+    vector_size = 0
+    """Width of `vectors`; 0 if the engine gives none."""
     n_outputs: int
     """n_risk_types, or 3 * n_risk_types for a network with influence (neighbour_context.py)."""
 
@@ -69,3 +71,11 @@ class Engine(ABC):
         that they have without an exit.
         """
         return self.outputs(input_ids, attention_mask)
+
+    def vectors(self, input_ids: Ints, attention_mask: Ints) -> Floats:
+        """Return the meaning of each row for search, float32 (b, vector_size), for arguments as in `outputs`.
+
+        It is the sum over `NetworkConfig.vector_layers` of the mean of the row's tokens, scaled to length 1.
+        Any thread may call this beside the forward passes of scans.
+        """
+        raise NotImplementedError(f"{type(self).__name__} gives no vectors; see vector_size")

@@ -86,6 +86,14 @@ class Network(nn.Module):
         mean: Tensor = (x * weights).sum(1) / weights.sum(1)
         return mean
 
+    def vectors(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return float (b, hidden); see Engine.vectors."""
+        states = self._encoded(input_ids, attention_mask, output_hidden_states=True).hidden_states
+        weights = attention_mask.unsqueeze(-1)
+        # The first of the states are the embedded tokens. Scaled to length 1, a sum is as good as a mean.
+        sums = [(states[k + 1].float() * weights).sum(1) for k in self.config.vector_layers or ()]
+        return torch.stack([F.normalize(x, dim=1) for x in sums]).sum(0)
+
     def state(self) -> dict[str, Tensor]:
         """Return the weights under the names of the artifact's weights file, without gradients."""
         return renamed(self.state_dict(), self.config)
@@ -108,15 +116,19 @@ class Network(nn.Module):
         self.load_state(renamed(state, self.config))
 
     def _last_layer(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        last: Tensor = self._encoded(input_ids, attention_mask).last_hidden_state
+        return last
+
+    def _encoded(self, input_ids: Tensor, attention_mask: Tensor, **options: bool) -> Any:  # noqa: ANN401 - transformers'
         positions = {}
         if self.config.has_own_names:
             # Places count from the first token; MPNet would skip those that look like padding.
             offset = MPNET_POSITION_OFFSET if self.config.architecture == MPNET else 0
             ids = torch.arange(input_ids.shape[1], device=input_ids.device) + offset
             positions = {"position_ids": ids.unsqueeze(0)}
-        out = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **positions)
-        last: Tensor = out.last_hidden_state
-        return last
+        return self.encoder(
+            input_ids=input_ids, attention_mask=attention_mask, **positions, **options
+        )
 
 
 def renamed(state: Mapping[str, Tensor], config: NetworkConfig) -> dict[str, Tensor]:

@@ -68,7 +68,7 @@ class InferenceScheduler:
         self._n_types = n_types
         self._limits = engine.limits
         self._tokens_per_pass = engine.limits.tokens
-        self._windower = Windower(tokenizer, max_length_tokens)
+        self.windower = Windower(tokenizer, max_length_tokens)
         self._max_queued_tokens = max_queued_tokens
         self._observer = observer
         self._changed = threading.Condition()  # guards all fields below, and the requests
@@ -145,7 +145,7 @@ class InferenceScheduler:
         """Return the token ids of each sentence's windows."""
         began_s = time.perf_counter()
         try:
-            windows = self._windower.windows(sentences)
+            windows = self.windower.windows(sentences)
         except Exception as error:
             _log_failure(error)
             raise _internal_error(error) from error

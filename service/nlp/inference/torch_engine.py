@@ -6,6 +6,7 @@ torch, transformers and safetensors are imported inside, since the CPU image has
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,19 +39,31 @@ class TorchEngine(Engine):
         self._dtype = half_precision()
         self._model = load_network(artifact).to(device)
         self.n_outputs = self._model.n_outputs
+        if self._model.config.vector_layers is not None:
+            self.vector_size = self._model.config.hidden_size
 
     def outputs(self, input_ids: Ints, attention_mask: Ints) -> Floats:
+        return self._forward(self._model.outputs, input_ids, attention_mask)
+
+    def vectors(self, input_ids: Ints, attention_mask: Ints) -> Floats:
+        return self._forward(self._model.vectors, input_ids, attention_mask)
+
+    def _forward(
+        self, run: Callable[[Tensor, Tensor], Tensor], input_ids: Ints, attention_mask: Ints
+    ) -> Floats:
         try:
-            return self._forward(input_ids, attention_mask)
+            return self._run(run, input_ids, attention_mask)
         except self._torch.OutOfMemoryError as error:
             raise EngineOutOfMemory("The batch does not fit into the GPU's memory.") from error
 
-    def _forward(self, input_ids: Ints, attention_mask: Ints) -> Floats:
+    def _run(
+        self, run: Callable[[Tensor, Tensor], Tensor], input_ids: Ints, attention_mask: Ints
+    ) -> Floats:
         torch = self._torch
         on_cuda = self.device.startswith("cuda")
         with torch.inference_mode(), torch.autocast("cuda", self._dtype, enabled=on_cuda):
             ids, mask = (self._to_device(array) for array in (input_ids, attention_mask))
-            out: Floats = self._model.outputs(ids, mask).float().cpu().numpy()
+            out: Floats = run(ids, mask).float().cpu().numpy()
         return out
 
     def _to_device(self, array: Ints) -> Tensor:

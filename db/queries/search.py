@@ -1,0 +1,137 @@
+"""Reads for search: the best matches by words, and the stored vectors of findings in reach.
+
+The full-text indexes of MariaDB, MySQL, PostgreSQL and SQLite differ in syntax and in how they rank. Each
+gets the same terms, and returns its own best matches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, Select, cast, column, func, literal, select, table
+from sqlalchemy.dialects.mysql import match
+from sqlalchemy.dialects.postgresql import TSQUERY
+from sqlalchemy.orm import Session
+
+from db.queries.findings import Place
+from db.queries.pages import newest_first
+from db.queries.reach import Reach, document_in_reach, documents_of, scans_of
+from db.tables import Document, Finding, Scan, SearchOwner, SearchVectors, SearchWords
+
+VectorRow = Row[UUID, int, str, bytes]
+"""Scan, part, categories and vectors of a row of SearchVectors."""
+_text = table("search_text", column("rowid"), column("rank"), column("search_text"))
+
+
+def findings_by_words(
+    session: Session, terms: Sequence[str], reach: Reach, *, category: str | None, limit: int
+) -> list[Place]:
+    """Return up to `limit` findings in reach with any of the terms, best first.
+
+    The terms of one owner, or of all, have that in themselves: only shared findings are looked up in reach.
+    """
+    if not terms:
+        return []
+    query = _matches(session, select(SearchWords.scan_id, SearchWords.n), terms)
+    query = query.where(SearchWords.scan_id.is_not(None))
+    if reach.member_id is not None:
+        query = query.join(Scan, Scan.id == SearchWords.scan_id).where(*scans_of(reach))
+    if category is not None:
+        is_same = (Finding.scan_id == SearchWords.scan_id) & (Finding.n == SearchWords.n)
+        query = query.join(Finding, is_same).where(Finding.category == category)
+    return [(scan_id, n) for scan_id, n in session.execute(query.limit(limit)) if scan_id]
+
+
+def documents_by_words(
+    session: Session, terms: Sequence[str], reach: Reach, *, limit: int
+) -> list[UUID]:
+    """Return up to `limit` documents in reach with any of the terms, best first."""
+    if not terms:
+        return []
+    query = _matches(session, select(SearchWords.document_id), terms)
+    query = query.where(SearchWords.document_id.is_not(None))
+    if reach.member_id is not None:
+        query = query.join(Document, Document.id == SearchWords.document_id)
+        query = query.where(*documents_of(reach))
+    return [row for row in session.scalars(query.limit(limit)) if row is not None]
+
+
+def documents_at(session: Session, reach: Reach, ids: Sequence[UUID]) -> dict[UUID, Document]:
+    """Return those documents of `ids` that are in reach, by id."""
+    if not ids:
+        return {}
+    query = select(Document).where(Document.id.in_(ids), *document_in_reach(reach))
+    return {document.id: document for document in session.scalars(query)}
+
+
+def documents_of_scans(session: Session, scan_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Return the document of each scan that has one, by the scan's id."""
+    if not scan_ids:
+        return {}
+    query = select(Scan.id, Scan.document_id).where(Scan.id.in_(scan_ids))
+    rows = session.execute(query)
+    return {row.id: row.document_id for row in rows if row.document_id is not None}
+
+
+def owners(session: Session, reach: Reach, *, limit: int) -> Sequence[UUID]:
+    """Return up to `limit` users who own scans in reach."""
+    query = select(Scan.user_id).where(*scans_of(reach)).distinct()
+    return session.scalars(query.limit(limit)).all()
+
+
+def revision(session: Session, user_id: UUID) -> int:
+    """Return how often vectors of a user's findings were stored."""
+    query = select(SearchOwner.revision).where(SearchOwner.user_id == user_id)
+    return session.scalar(query) or 0
+
+
+def vectors_since(
+    session: Session, user_id: UUID, model: str, *, after: int
+) -> Sequence[VectorRow]:
+    """Return the vectors of a user's findings by a model that were stored after a revision."""
+    query = _vectors().where(
+        SearchVectors.user_id == user_id,
+        SearchVectors.model == model,
+        SearchVectors.revision > after,
+    )
+    return session.execute(query).all()
+
+
+def vectors_of_newest(
+    session: Session, reach: Reach, model: str, *, n_scans: int
+) -> Sequence[VectorRow]:
+    """Return the vectors by a model of the newest `n_scans` scans with findings in reach."""
+    newest = select(Scan.id).where(*scans_of(reach), Scan.n_findings > 0)
+    scans = newest_first(newest, Scan).limit(n_scans).subquery("newest")
+    query = _vectors().join(scans, scans.c.id == SearchVectors.scan_id)
+    return session.execute(query.where(SearchVectors.model == model)).all()
+
+
+def count_findings(session: Session, reach: Reach) -> int:
+    """Return the number of findings in reach."""
+    query = select(func.coalesce(func.sum(Scan.n_findings), 0)).where(*scans_of(reach))
+    return int(session.scalar(query) or 0)
+
+
+def _vectors() -> Select[UUID, int, str, bytes]:
+    return select(
+        SearchVectors.scan_id, SearchVectors.part, SearchVectors.categories, SearchVectors.vectors
+    )
+
+
+def _matches(session: Session, query: Any, terms: Sequence[str]) -> Any:  # noqa: ANN401 - a Select of any columns
+    """Return the query over SearchWords with any of the terms, best first."""
+    dialect = session.get_bind().dialect.name
+    if dialect == "sqlite":
+        quoted = " OR ".join(f'"{term}"' for term in terms)
+        query = query.join_from(_text, SearchWords, SearchWords.id == _text.c.rowid)
+        return query.where(_text.c.search_text.op("MATCH")(quoted)).order_by(_text.c.rank)
+    if dialect == "postgresql":
+        wanted = cast(literal(" | ".join(f"'{term}'" for term in terms)), TSQUERY)
+        rank = func.ts_rank(SearchWords.words, wanted)
+        return query.where(SearchWords.words.op("@@")(wanted)).order_by(rank.desc())
+    words = SearchWords.__table__.c.words
+    score = match(words, against=" ".join(terms)).in_boolean_mode()
+    return query.where(score).order_by(score.desc())

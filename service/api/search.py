@@ -1,0 +1,86 @@
+"""/api/v1/search: findings and documents by words and meaning. .../similar: findings like another one."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from apiflask import APIBlueprint
+from marshmallow import RAISE
+
+from db.tables import Scope
+from service.api.current import services
+from service.api.http.authentication import auth, current_user
+from service.api.http.key_scopes import key_scope
+from service.api.http.listed_findings import listed_finding
+from service.api.schemas.search import SearchOut, SearchQuery, SimilarQuery
+from service.domain.access import in_scope
+from service.domain.search.listing import viewer_of
+from service.domain.search.search import Answer, FoundDocument, Hit, Question, Reader
+from service.domain.search.terms import Kind
+
+blueprint = APIBlueprint("search", __name__, url_prefix="/api/v1", tag="Search")
+
+
+@blueprint.get("/search")
+@blueprint.auth_required(auth)
+@key_scope(Scope.READ)
+@blueprint.input(SearchQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.output(SearchOut)
+@blueprint.doc(
+    summary="Find findings and documents by words and by meaning",
+    description="Both orders are merged by reciprocal rank fusion. A new scan is found seconds later.",
+)
+def get_search(query: dict[str, Any]) -> dict[str, Any]:
+    question = Question(
+        query["q"], frozenset(map(Kind, query["kind"])), query["limit"], query.get("category")
+    )
+    answer = services().search.search(_reader(query), question, taxonomy=services().taxonomy)
+    return _shown(answer, "search")
+
+
+@blueprint.get("/scans/<uuid:scan_id>/findings/<int:n>/similar")
+@blueprint.auth_required(auth)
+@key_scope(Scope.READ)
+@blueprint.input(SimilarQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.output(SearchOut)
+@blueprint.doc(summary="Find findings that say the like of a finding, nearest first")
+def get_similar(scan_id: UUID, n: int, query: dict[str, Any]) -> dict[str, Any]:
+    answer = services().search.similar(_reader(query), (scan_id, n), limit=query["limit"])
+    return _shown(answer, "similar_findings")
+
+
+def _reader(query: dict[str, Any]) -> Reader:
+    user = current_user()
+    return Reader(in_scope(user, query["scope"]), viewer_of(user))
+
+
+def _shown(answer: Answer, list_name: str) -> dict[str, Any]:
+    scans = [hit.finding.scan for hit in answer.hits if hit.finding is not None]
+    services().foreign_reads.store_list(current_user().id, list_name, scans)
+    return {"items": [_hit_fields(hit) for hit in answer.hits], "meaning": answer.meaning}
+
+
+def _hit_fields(hit: Hit) -> dict[str, Any]:
+    finding = hit.finding and listed_finding(hit.finding, services().taxonomy)
+    return {
+        "kind": hit.kind,
+        "score": hit.score,
+        "ways": hit.ways,
+        "similarity": hit.similarity,
+        "finding": finding,
+        "document": hit.document and _document_fields(hit.document),
+    }
+
+
+def _document_fields(found: FoundDocument) -> dict[str, Any]:
+    document = found.document
+    return {
+        "id": document.id,
+        "user_id": document.user_id,
+        "name": document.name,
+        "media_type": document.media_type,
+        "created_at": document.created_at,
+        "version": document.version,
+        "newest_scan": found.newest_scan,
+    }

@@ -1,0 +1,294 @@
+"""Use cases: search findings and documents by words and by meaning, and find findings like another one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from db.queries import findings as finding_queries
+from db.queries import search as queries
+from db.queries.documents import newest_scans
+from db.queries.findings import Place, Viewer
+from db.queries.reach import Reach
+from db.queries.scans import get_scan
+from db.tables import Document
+from service.domain.search.fusion import fused
+from service.domain.search.listing import ListedFinding
+from service.domain.search.matrix import Vectors, no_vectors
+from service.domain.search.terms import Kind, stems, wanted_terms
+from service.domain.search.vector_cache import VectorCache
+from service.domain.stored_labels import check_labels
+from service.domain.transactions import Transactions
+from service.errors import Fault, InvalidRequest, NotFound
+from service.nlp.analyzers.base import SentenceEncoder
+from service.nlp.analyzers.pool import AnalyzerPool
+from service.nlp.arrays import Floats
+from service.nlp.taxonomy import Taxonomy
+
+CANDIDATES = 200
+"""Best matches by words, and by meaning, that are merged."""
+SHARED_SCANS = 1_000
+"""Newest scans of others whose findings are searched by meaning; their vectors are read for each search."""
+MAX_OWNERS = 100
+"""If more people share their scans, their rows are found among everyone's."""
+
+
+class Meaning(StrEnum):
+    """How far the meaning of the findings was searched."""
+
+    ALL = "all"
+    PART = "part"
+    """Some findings have no vector of the serving model yet, or there are too many scans of others."""
+    NONE = "none"
+    """None has one yet, or the analyzer is no model in this process: words alone."""
+
+
+class Way(StrEnum):
+    """How a result was found."""
+
+    WORDS = "words"
+    MEANING = "meaning"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is searched: `limit` results at most of `kinds`, findings of one category if it is given."""
+
+    text: str
+    kinds: frozenset[Kind]
+    limit: int
+    category: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDocument:
+    """A document and the id of its newest scan, on whose page its findings are."""
+
+    document: Document
+    newest_scan: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A finding or a document: its sum of reciprocal ranks, and the cosine of meanings if it is near."""
+
+    kind: Kind
+    score: float
+    ways: Sequence[str]
+    finding: ListedFinding | None = None
+    document: FoundDocument | None = None
+    similarity: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The best results, best first."""
+
+    hits: Sequence[Hit]
+    meaning: Meaning
+
+
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """The nearest findings with their similarity, and how far the meaning was searched."""
+
+    findings: Sequence[tuple[Place, float]]
+    meaning: Meaning
+
+
+_NOWHERE = _Near((), Meaning.NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What is searched, and for whom."""
+
+    reach: Reach
+    viewer: Viewer
+
+
+@dataclass(frozen=True, slots=True)
+class _Meant:
+    """The vector of a text, of length 1, and what made it."""
+
+    encoder: SentenceEncoder
+    vector: Floats
+
+
+class Search:
+    """Searches what a user may read."""
+
+    def __init__(
+        self, transactions: Transactions, analyzers: Callable[[], AnalyzerPool], cache: VectorCache
+    ) -> None:
+        self._transactions = transactions
+        self._analyzers = analyzers
+        self._cache = cache
+
+    def search(self, reader: Reader, question: Question, *, taxonomy: Taxonomy) -> Answer:
+        """Return the best findings and documents in reach for a text in any words.
+
+        Raises:
+            InvalidRequest: the text has no word to search for, or no taxonomy has the category.
+            DatabaseUnavailable: see Transactions.read.
+        """
+        if not stems(question.text):
+            fault = Fault("q", "Send a word to search for, not only such as 'the' and 'of'.")
+            raise InvalidRequest(fault.message, faults=(fault,))
+        meant = self._meant(question.text)
+        return self._transactions.read(self._search, reader, question, meant, taxonomy=taxonomy)
+
+    def similar(self, reader: Reader, place: Place, *, limit: int) -> Answer:
+        """Return the findings in reach that are nearest to a finding, which is not among them.
+
+        Raises:
+            NotFound: the user may not read the scan, or it has no such finding.
+        """
+        sentence = self._transactions.read(_sentence, reader.viewer.readable, place)
+        meant = self._meant(sentence)
+        question = Question(sentence, frozenset({Kind.FINDING}), limit + 1)
+        answer = self._transactions.read(self._nearest, reader, question, meant)
+        hits = [h for h in answer.hits if h.finding is not None and _place(h.finding) != place]
+        return replace(answer, hits=hits[:limit])
+
+    def _meant(self, text: str) -> _Meant | None:
+        """Return the vector of a text; None if the analyzer is no model in this process."""
+        with self._analyzers().lend() as analyzer:
+            encoder = analyzer.encoder
+            return None if encoder is None else _Meant(encoder, encoder.vectors([text])[0])
+
+    def _search(
+        self,
+        session: Session,
+        reader: Reader,
+        question: Question,
+        meant: _Meant | None,
+        *,
+        taxonomy: Taxonomy,
+    ) -> Answer:
+        check_labels(session, taxonomy, category=question.category, risk_type=None)
+        near = self._near(session, reader.reach, meant, category=question.category)
+        hits: list[Hit] = []
+        if Kind.FINDING in question.kinds:
+            hits += _findings(session, reader, question, near)
+        if Kind.DOCUMENT in question.kinds and question.category is None:
+            hits += _documents(session, reader.reach, question, near)
+        hits.sort(key=lambda hit: hit.score, reverse=True)
+        return Answer(hits[: question.limit], near.meaning)
+
+    def _nearest(
+        self, session: Session, reader: Reader, question: Question, meant: _Meant | None
+    ) -> Answer:
+        near = self._near(session, reader.reach, meant, category=None)
+        if near.meaning == Meaning.NONE:  # by words, which is less
+            return Answer(_findings(session, reader, question, near), near.meaning)
+        return Answer(_shown(session, reader, _by_meaning(near), question, near), near.meaning)
+
+    def _near(
+        self, session: Session, reach: Reach, meant: _Meant | None, *, category: str | None
+    ) -> _Near:
+        if meant is None:
+            return _NOWHERE
+        vectors = self._vectors(session, reach, meant.encoder)
+        n_all = queries.count_findings(session, reach)
+        if not len(vectors):
+            return _NOWHERE if n_all else _Near((), Meaning.ALL)
+        found = vectors.nearest(meant.vector, limit=CANDIDATES, category=category)
+        return _Near(found, Meaning.ALL if len(vectors) >= n_all else Meaning.PART)
+
+    def _vectors(self, session: Session, reach: Reach, encoder: SentenceEncoder) -> Vectors:
+        if reach.member_id is None and reach.owner_id is not None:
+            return self._cache.get(session, reach.owner_id, encoder.model, encoder.size)
+        rows = queries.vectors_of_newest(session, reach, encoder.model, n_scans=SHARED_SCANS)
+        return no_vectors(encoder.size).extended(row.tuple() for row in rows)
+
+
+def _findings(session: Session, reader: Reader, question: Question, near: _Near) -> list[Hit]:
+    words = _terms(session, Kind.FINDING, reader.reach, question.text)
+    by_words = queries.findings_by_words(
+        session, words, reader.reach, category=question.category, limit=CANDIDATES
+    )
+    ranked = {Way.WORDS.value: by_words, **_by_meaning(near)}
+    return _shown(session, reader, ranked, question, near)
+
+
+def _by_meaning(near: _Near) -> dict[str, list[Place]]:
+    return {Way.MEANING.value: [place for place, _ in near.findings]}
+
+
+def _shown(
+    session: Session,
+    reader: Reader,
+    ranked: Mapping[str, Sequence[Place]],
+    question: Question,
+    near: _Near,
+) -> list[Hit]:
+    """Return the best findings of ranked lists that are still stored and in reach."""
+    similarities, limit = dict(near.findings), question.limit
+    merged = fused(ranked)
+    hits: list[Hit] = []
+    while merged and len(hits) < limit:
+        some, merged = merged[: 2 * limit], merged[2 * limit :]
+        places = [place for place, _, _ in some]
+        rows = finding_queries.findings_at(session, reader.reach, places)
+        verdicts = finding_queries.verdicts_at(session, reader.viewer, rows)
+        for place, score, ways in some:
+            if row := rows.get(place):
+                listed = ListedFinding(row[0], row[1], verdicts.get(place))
+                similarity = similarities.get(place)
+                hits.append(Hit(Kind.FINDING, score, ways, listed, similarity=similarity))
+    return hits[:limit]
+
+
+def _documents(session: Session, reach: Reach, question: Question, near: _Near) -> list[Hit]:
+    """Return documents by their words, and by the meaning of their nearest finding."""
+    words = _terms(session, Kind.DOCUMENT, reach, question.text)
+    by_words = queries.documents_by_words(session, words, reach, limit=CANDIDATES)
+    scans = list(dict.fromkeys(scan_id for (scan_id, _), _ in near.findings))
+    document_of = queries.documents_of_scans(session, scans)
+    by_meaning = list(dict.fromkeys(document_of[s] for s in scans if s in document_of))
+    ranked: dict[str, Sequence[UUID]] = {Way.WORDS: by_words, Way.MEANING: by_meaning}
+    merged = fused(ranked)
+    rows = queries.documents_at(session, reach, [row_id for row_id, _, _ in merged])
+    listed = [hit for hit in merged if hit[0] in rows][: question.limit]
+    newest = newest_scans(session, [row_id for row_id, _, _ in listed])
+    return [
+        Hit(Kind.DOCUMENT, score, ways, document=FoundDocument(rows[row_id], newest[row_id].id))
+        for row_id, score, ways in listed
+        if row_id in newest
+    ]
+
+
+def _terms(session: Session, kind: Kind, reach: Reach, text: str) -> list[str]:
+    """Return the terms of the owners in reach, or of everyone if there are too many."""
+    words = stems(text)
+    if not words:
+        return []
+    owners: Sequence[UUID | None] = [reach.owner_id]
+    if reach.is_everyones:
+        owners = [None]
+    elif reach.member_id is not None:
+        found = queries.owners(session, reach, limit=MAX_OWNERS + 1)
+        owners = [None] if len(found) > MAX_OWNERS else found
+    return wanted_terms(kind, owners, words)
+
+
+def _sentence(session: Session, readable: Reach, place: Place) -> str:
+    scan_id, _ = place
+    row = finding_queries.findings_at(session, readable, [place]).get(place)
+    if row is None:
+        known = get_scan(session, scan_id, readable) is not None
+        raise NotFound(
+            "The scan has no finding with this number."
+            if known
+            else "There is no scan with this id that you may read."
+        )
+    return row[0].context
+
+
+def _place(listed: ListedFinding) -> Place:
+    return listed.finding.scan_id, listed.finding.n

@@ -1,0 +1,66 @@
+"""The vectors of users' findings, read from the database once and kept in memory up to a limit."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from db.queries import search as queries
+from service.domain.search.matrix import Vectors, no_vectors
+
+MAX_BYTES = 256 * 2**20
+"""Memory for vectors in one process: 650,000 findings of 384 dimensions."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    revision: int
+    vectors: Vectors
+
+
+class VectorCache:
+    """An LRU cache by user and model; vectors stored since are added at the next search. Thread-safe.
+
+    Findings deleted since stay until the entry is evicted: whoever shows a finding reads its row anyway.
+    """
+
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[tuple[UUID, str], _Entry] = OrderedDict()
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of all entries."""
+        with self._lock:
+            return sum(entry.vectors.n_bytes for entry in self._entries.values())
+
+    def get(self, session: Session, user_id: UUID, model: str, size: int) -> Vectors:
+        """Return the vectors of all findings of a user by a model."""
+        key = (user_id, model)
+        with self._lock:
+            entry = self._entries.get(key) or _Entry(0, no_vectors(size))
+        # Before the rows: what is stored between the two reads is read again next time.
+        revision = queries.revision(session, user_id)
+        if revision != entry.revision:
+            rows = queries.vectors_since(session, user_id, model, after=entry.revision)
+            entry = _Entry(revision, entry.vectors.extended(row.tuple() for row in rows))
+        self._put(key, entry)
+        return entry.vectors
+
+    def forget(self, user_id: UUID, model: str) -> None:
+        """Drop an entry that has findings which are deleted; the next search reads it anew."""
+        with self._lock:
+            self._entries.pop((user_id, model), None)
+
+    def _put(self, key: tuple[UUID, str], entry: _Entry) -> None:
+        with self._lock:
+            self._entries[key] = entry
+            self._entries.move_to_end(key)
+            n_bytes = sum(kept.vectors.n_bytes for kept in self._entries.values())
+            while n_bytes > self._max_bytes and len(self._entries) > 1:
+                n_bytes -= self._entries.popitem(last=False)[1].vectors.n_bytes

@@ -1,0 +1,89 @@
+// Search over all findings and documents, and the findings like one: ?q=WORDS, or ?like=SCAN/NUMBER.
+import { get, query } from "./api.js";
+import { byId, count, el, percent, time } from "./ui.js";
+import { loadTaxonomy } from "./taxonomy.js";
+
+const FILTERS = ["q", "scope", "category", "kind"];
+const WAYS = { words: "same words", meaning: "similar meaning" };
+const LIMITS = { all: "", part: " Not every finding can be found by its meaning yet.", none: " Only words were searched: the findings have no vectors yet." };
+const KEYS = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 };
+let taxonomy;
+let generation = 0;
+
+function findingItem({ finding, ways, similarity }) {
+  const reason = ways.map((way) => WAYS[way]).join(", ");
+  const near = similarity === null ? "" : ` (${percent(Math.max(similarity, 0))})`;
+  return el("li", { class: "card queue-item" },
+    el("div", { class: "queue-head" },
+      el("span", { class: `tag ${taxonomy.colourOf(finding.category)}`, text: finding.category_title }),
+      el("strong", { text: finding.risk }),
+      el("span", { class: "sub", text: finding.verdict || "" })),
+    el("p", { class: "queue-text" }, el("a", { class: "result", href: `/scans/${finding.scan_id}?finding=${finding.finding}`, text: finding.context })),
+    el("p", { class: "sub" }, `${finding.filename || "Pasted text"}${finding.page ? `, page ${finding.page}` : ""}, `, time(finding.created_at), `, ${reason}${near}`));
+}
+
+function documentItem({ document: found, ways }) {
+  return el("li", { class: "card queue-item" },
+    el("div", { class: "queue-head" }, el("span", { class: "tag", text: "Document" }), el("a", { class: "result title", href: `/scans/${found.newest_scan}`, text: found.name || "Pasted text" })),
+    el("p", { class: "sub" }, time(found.created_at), `, ${ways.map((way) => WAYS[way]).join(", ")}`));
+}
+
+function show({ items, meaning }, nothing) {
+  byId("results").replaceChildren(...items.map((item) => (item.kind === "document" ? documentItem(item) : findingItem(item))));
+  byId("about").textContent = (items.length ? `${count(items.length, "result")}, best first.` : nothing) + LIMITS[meaning];
+}
+
+async function run(loading, nothing) {
+  const mine = ++generation;
+  byId("about").textContent = "Searching…";
+  try {
+    const answer = await loading;
+    if (mine === generation) show(answer, nothing);
+  } catch (error) {
+    if (mine !== generation) return;
+    byId("results").replaceChildren();
+    byId("about").textContent = [error.message, ...(error.faults || []).map(({ message }) => message)].join(" ");
+  }
+}
+
+const chosen = () => Object.fromEntries(FILTERS.map((name) => [name, byId(name).value.trim()]));
+
+function search() {
+  const wanted = chosen();
+  history.replaceState(null, "", `/search${query({ ...wanted, scope: wanted.scope === "own" ? "" : wanted.scope })}`);
+  if (wanted.q) run(get(`/search${query({ ...wanted, limit: 50 })}`), "Nothing was found.");
+  else { byId("results").replaceChildren(); byId("about").textContent = ""; }
+}
+
+function showLike(place) {
+  const [scan, n] = place.split("/");
+  byId("q").placeholder = "Findings that say the like";
+  run(get(`/scans/${encodeURIComponent(scan)}/findings/${encodeURIComponent(n)}/similar${query({ scope: byId("scope").value, limit: 50 })}`), "No other finding.");
+}
+
+/** Moves between the results with the arrow keys, or j and k outside of the field. */
+function listenToKeys() {
+  document.addEventListener("keydown", (event) => {
+    const step = KEYS[event.key];
+    if (!step || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("select")) return;
+    if (event.target === byId("q") && event.key.length === 1) return;
+    const links = [...document.querySelectorAll("#results a.result")];
+    const at = links.indexOf(document.activeElement);
+    const next = at < 0 && step < 0 ? null : links[at + step];
+    if (at === 0 && step < 0) byId("q").focus();
+    else if (next) next.focus();
+    else return;
+    event.preventDefault();
+  });
+}
+
+taxonomy = await loadTaxonomy();
+byId("category").append(...taxonomy.categories.map((category) => el("option", { value: category.key, text: category.title })));
+const address = new URLSearchParams(location.search);
+for (const name of FILTERS) if (address.has(name)) byId(name).value = address.get(name);
+byId("search").addEventListener("submit", (event) => { event.preventDefault(); search(); });
+for (const name of FILTERS.slice(1)) byId(name).addEventListener("change", search);
+listenToKeys();
+if (address.has("like")) showLike(address.get("like"));
+else if (address.has("q")) search();
+byId("search").dataset.ready = "true";

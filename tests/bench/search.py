@@ -1,0 +1,370 @@
+"""Search among 100,000 findings of one user in a database of a million: times, plans, memory; and recall.
+
+The findings are sentences of ml/data, each scan has twenty. Recall is measured on another, small database:
+the questions of search_queries.jsonl over the risk sentences of the files that they name, which trained no
+model.
+"""
+
+import contextlib
+import functools
+import json
+import statistics
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import uuid_utils.compat
+from sqlalchemy import create_engine, event, insert
+from sqlalchemy.orm import Session
+
+from db import migrate
+from db.queries import search as queries
+from db.queries.findings import FindingFilter, Viewer
+from db.queries.reach import own
+from db.queries.users import add_user
+from db.tables import Finding, Scan, SearchOwner, SearchVectors, SearchWords
+from service.config.settings import load
+from service.domain.search.fusion import fused
+from service.domain.search.listing import list_findings
+from service.domain.search.matrix import stored_parts
+from service.domain.search.search import CANDIDATES, Question, Reader
+from service.domain.search.terms import Kind, stems, stored_terms, wanted_terms
+from service.domain.search.vector_cache import VectorCache
+from service.domain.services import build_services
+from tests.bench.plots import bars
+from tests.bench.results import Result, Target, spread
+from tests.support.databases import fresh_database
+
+DATA = Path(__file__).parents[2] / "ml" / "data"
+QUERIES = Path(__file__).with_name("search_queries.jsonl")
+ONE, ALL = 100_000, 1_000_000
+_PER_SCAN = 20
+_N_ENCODED = 4_000
+_N_REQUESTS = 20
+_LIMIT_MS = 200.0
+_AT_ONCE = 2_000
+TEXTS = {
+    "a rare word": "hydrazine",
+    "a common word": "system",
+    "three common words": "contract data year",
+    "a question": "which suppliers may go bankrupt before delivery?",
+}
+_WHEN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def run(options):
+    """Fill both databases, then search and list in each; measure recall."""
+    n_one, n_all = options.size(ONE), options.size(ALL)
+    rows, figures, targets = [], {}, []
+    for backend in ("sqlite", "mysql"):
+        folder = options.out / "search" / backend
+        folder.mkdir(parents=True, exist_ok=True)
+        with fresh_database(backend, folder) as url, _services(url, folder) as services:
+            owner = _fill(services, n_one, n_all)
+            measured = _measured(services, owner)
+            figures[backend] = measured
+            rows += [
+                (backend, what, spread(_thirds(ms), 1)) for what, ms in measured["took_ms"].items()
+            ]
+            targets += [
+                Target(f"{backend}, {what}: ms", statistics.median(ms), _LIMIT_MS, is_limit=True)
+                for what, ms in measured["took_ms"].items()
+                if what.startswith("search")
+            ]
+    with fresh_database("sqlite", options.out) as url, _services(url, options.out) as services:
+        figures["recall"] = _recall(services)
+    return Result(
+        name="search",
+        title=f"Search among {n_one:,} findings of one user, {n_all:,} in all",
+        head=("database", "what", "ms"),
+        rows=rows,
+        figures=figures,
+        panels=[
+            bars({f"{b}: {w}": _thirds(ms) for w, ms in figures[b]["took_ms"].items()}, "ms")
+            for b in ("sqlite", "mysql")
+        ],
+        targets=targets,
+        notes=_notes(figures),
+    )
+
+
+@contextlib.contextmanager
+def _services(url, folder):
+    migrate.upgrade(url)
+    settings = {"DATABASE_URL": url, "DATA_DIR": str(folder), "DEVICE": "cpu"}
+    with build_services(load(settings), limit_statements=False) as services:
+        yield services
+
+
+@functools.cache
+def _sentences():
+    """Return the distinct sentences of the training files that state a risk, with words of their own."""
+    texts = {}
+    for path in sorted(DATA.glob("authored-*.jsonl")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            entry = json.loads(line)
+            if entry["labels"]:
+                texts[entry["text"]] = None
+    return list(texts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Supply:
+    """Sentences, the stems of their words, and vectors of some."""
+
+    texts: list[str]
+    words: list[list[str]]
+    vectors: np.ndarray
+
+
+def _fill(services, n_one, n_all):
+    """Store the findings of ten users, of whom the first has `n_one`; return the first."""
+    encoder = services.analyzers.default.encoder
+    texts = _sentences()
+    supply = _Supply(texts, [stems(text) for text in texts], encoder.vectors(texts[:_N_ENCODED]))
+    n_others = 9
+    counts = [n_one, *[(n_all - n_one) // n_others] * n_others]
+    owners = []
+    for k, n in enumerate(counts):
+        owner = services.transactions.run(
+            lambda s, k=k: add_user(s, email=f"{k}@corp.local", password_hash="argon2").id
+        )
+        owners.append(owner)
+        _fill_user(services, owner, n, supply)
+    engine = _engine(services).execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        is_sqlite = connection.dialect.name == "sqlite"
+        tables = ("scans", "findings", "search_words", "search_vectors")
+        for statement in ["ANALYZE"] if is_sqlite else [f"ANALYZE TABLE {t}" for t in tables]:
+            connection.exec_driver_sql(statement)
+    return owners[0]
+
+
+def _engine(services):
+    return create_engine(services.config.database_url)
+
+
+def _fill_user(services, owner, n, supply):
+    random = np.random.default_rng(n)
+    scans, findings, terms, vectors = [], [], [], []
+    n_scans = max(1, n // _PER_SCAN)
+    for k in range(n_scans):
+        scan_id = uuid_utils.compat.uuid7()
+        picks = random.integers(0, len(supply.texts), _PER_SCAN)
+        scans.append(_scan(owner, scan_id, k))
+        for number, pick in enumerate(picks, start=1):
+            findings.append(_finding(scan_id, number, supply.texts[pick]))
+            listed = stored_terms(Kind.FINDING, owner, supply.words[pick])
+            terms.append({"scan_id": scan_id, "n": number, "document_id": None, "words": listed})
+        near = supply.vectors[picks % len(supply.vectors)]
+        near = near + random.normal(0, 0.02, near.shape)
+        [(categories, data)] = stored_parts(near.astype(np.float32), ["financial"] * _PER_SCAN)
+        same = {"user_id": owner, "scan_id": scan_id, "part": 0, "revision": 1}
+        vectors.append(
+            {**same, "model": _model(services), "categories": categories, "vectors": data}
+        )
+        if len(scans) * _PER_SCAN >= _AT_ONCE or k == n_scans - 1:
+            services.transactions.run(_store, scans, findings, terms, vectors)
+            scans, findings, terms, vectors = [], [], [], []
+    services.transactions.run(
+        lambda s: s.execute(insert(SearchOwner).values(user_id=owner, revision=1)).close()
+    )
+
+
+def _store(session, scans, findings, terms, vectors):
+    for table, rows in (
+        (Scan, scans),
+        (Finding, findings),
+        (SearchWords, terms),
+        (SearchVectors, vectors),
+    ):
+        session.connection().execute(insert(table.__table__), rows)
+
+
+def _model(services):
+    return services.analyzers.default.encoder.model
+
+
+def _scan(owner, scan_id, k):
+    return {
+        "id": scan_id,
+        "user_id": owner,
+        "source": "model",
+        "created_at": _WHEN + timedelta(seconds=k),
+        "model_name": "riskscan-fast",
+        "model_version": "1.2.0",
+        "document_sha256": "0" * 64,
+        "coverage": {"characters": 1},
+        "n_findings": _PER_SCAN,
+    }
+
+
+def _finding(scan_id, n, text):
+    return {
+        "scan_id": scan_id,
+        "n": n,
+        "risk_type": "tight-budget",
+        "category": "financial",
+        "score": 0.5,
+        "context": text,
+        "start": 0,
+        "end": len(text),
+    }
+
+
+def _measured(services, owner):
+    """Return times, plans, the memory of the vectors, and the time to read them."""
+    reach, viewer = own(owner), Viewer(own(owner), owner)
+    reader = Reader(reach, viewer)
+    search, read = services.search, services.transactions.read
+    encoder = services.analyzers.default.encoder
+    began_s = time.perf_counter()
+    vectors = read(VectorCache().get, owner, encoder.model, encoder.size)
+    took = {"read the vectors, once": [1000 * (time.perf_counter() - began_s)]}
+    plans = {}
+    for what, text in TEXTS.items():
+        terms = wanted_terms(Kind.FINDING, [owner], stems(text))
+        by_words = functools.partial(
+            queries.findings_by_words, terms=terms, reach=reach, category=None, limit=CANDIDATES
+        )
+        question = Question(text, frozenset(Kind), 20)
+        vector = encoder.vectors([text])[0]
+        took[f"words alone: {what}"] = _times(lambda q=by_words: read(q))
+        took[f"meaning alone: {what}"] = _times(
+            lambda v=vector: vectors.nearest(v, limit=CANDIDATES)
+        )
+        took[f"search, both: {what}"] = _times(
+            lambda q=question: search.search(reader, q, taxonomy=services.taxonomy)
+        )
+        plans[f"words: {what}"] = _plan(services, by_words)
+    took["search, both, one category"] = _times(
+        lambda: search.search(
+            reader,
+            Question(TEXTS["a common word"], frozenset(Kind), 20, "financial"),
+            taxonomy=services.taxonomy,
+        )
+    )
+    for what, filters in {
+        "first page": FindingFilter(),
+        "by word": FindingFilter(words=("hydrazine",)),
+        "by risk type": FindingFilter(risk_type="tight-budget"),
+        "by verdict": FindingFilter(is_open=True),
+    }.items():
+        listed = functools.partial(
+            list_findings, reach=reach, viewer=viewer, filters=filters, taxonomy=services.taxonomy,
+            limit=51, after=None,
+        )  # fmt: skip
+        took[f"list, {what}"] = _times(lambda q=listed: read(q))
+        plans[f"list, {what}"] = _plan(services, listed, first=True)
+    return {
+        "took_ms": took,
+        "plans": plans,
+        "n_vectors": len(vectors),
+        "vector_bytes": vectors.n_bytes,
+    }
+
+
+def _times(work):
+    work()
+    times_ms = []
+    for _ in range(_N_REQUESTS):
+        began_s = time.perf_counter()
+        work()
+        times_ms.append(1000 * (time.perf_counter() - began_s))
+    return times_ms
+
+
+def _plan(services, query, *, first=False):
+    """Return the plan of the last (or first) statement of a query, a line for each step."""
+    sent, engine = [], _engine(services)
+
+    def record(_connection, _cursor, statement, parameters, *_):
+        if statement.lstrip().upper().startswith("SELECT"):
+            sent.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", record)
+    with Session(engine) as session:
+        query(session)
+    event.remove(engine, "before_cursor_execute", record)
+    statement, parameters = sent[0 if first else -1]
+    explain = "EXPLAIN QUERY PLAN " if engine.dialect.name == "sqlite" else "EXPLAIN "
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql(explain + statement, parameters).all()
+    return [" ".join(str(value) for value in row) for row in rows]
+
+
+def recall_set():
+    """Return the sentences of the recall set, and each question with the places of its answers."""
+    asked = [json.loads(line) for line in QUERIES.read_text(encoding="utf-8").splitlines()]
+    files = sorted({answer["file"] for entry in asked for answer in entry["answers"]})
+    places, texts = {}, []
+    for file in files:
+        lines = (DATA / f"{file}.jsonl").read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(lines, start=1):
+            entry = json.loads(line)
+            if entry["labels"]:
+                places[file, number] = len(texts)
+                texts.append(entry["text"])
+    return texts, [
+        (entry["query"], {places[a["file"], a["line"]] for a in entry["answers"]})
+        for entry in asked
+    ]
+
+
+def _recall(services):
+    """Return the share of questions with an answer among the first ten, by words, meaning and both."""
+    texts, asked = recall_set()
+    encoder = services.analyzers.default.encoder
+    vectors = encoder.vectors(texts)
+    owner = services.transactions.run(
+        lambda s: add_user(s, email="recall@corp.local", password_hash="argon2").id
+    )
+    scan_id = uuid_utils.compat.uuid7()
+    terms = [
+        {
+            "scan_id": scan_id,
+            "n": n,
+            "document_id": None,
+            "words": stored_terms(Kind.FINDING, owner, stems(text)),
+        }
+        for n, text in enumerate(texts, start=1)
+    ]
+    findings = [_finding(scan_id, n, text) for n, text in enumerate(texts, start=1)]
+    services.transactions.run(_store, [_scan(owner, scan_id, 0)], findings, terms, [])
+    hits = {"words": 0, "meaning": 0, "both": 0}
+    for query, answers in asked:
+        wanted = wanted_terms(Kind.FINDING, [owner], stems(query))
+        by_words = services.transactions.read(
+            queries.findings_by_words, wanted, own(owner), category=None, limit=CANDIDATES
+        )
+        ranked = {"words": [n - 1 for _, n in by_words]}
+        order = np.argsort(-(vectors @ encoder.vectors([query])[0]), kind="stable")
+        ranked["meaning"] = order[:CANDIDATES].tolist()
+        both = [item for item, _, _ in fused(ranked)]
+        for way, listed in {**ranked, "both": both}.items():
+            hits[way] += bool(answers & set(listed[:10]))
+    return {"n_questions": len(asked), "n_sentences": len(texts)} | {
+        way: n / len(asked) for way, n in hits.items()
+    }
+
+
+def _notes(figures):
+    recall = figures["recall"]
+    shares = ", ".join(f"{way} {recall[way]:.2f}" for way in ("words", "meaning", "both"))
+    about = f"{recall['n_questions']} questions over {recall['n_sentences']:,} sentences"
+    notes = [f"recall@10 of {about}: {shares}"]
+    for backend in ("sqlite", "mysql"):
+        of = figures[backend]
+        notes.append(
+            f"{backend}: {of['n_vectors']:,} vectors take {of['vector_bytes'] / 1e6:.1f} MB"
+        )
+        notes += [f"{backend}, {what}: {'; '.join(plan)}" for what, plan in of["plans"].items()]
+    return tuple(notes)
+
+
+def _thirds(values):
+    """Return the medians of the first, second and last third of the requests."""
+    third = max(1, len(values) // 3)
+    return [statistics.median(values[i * third : (i + 1) * third] or values) for i in range(3)]
