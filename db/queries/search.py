@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, cast, column, func, literal, select, table
+from sqlalchemy import Select, cast, column, func, literal, select, table
 from sqlalchemy.dialects.mysql import match
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.orm import Session
@@ -20,7 +20,7 @@ from db.queries.pages import newest_first
 from db.queries.reach import Reach, document_in_reach, documents_of, scans_of
 from db.tables import Document, Finding, Scan, SearchOwner, SearchVectors, SearchWords
 
-VectorRow = Row[UUID, int, str, bytes]
+VectorRow = tuple[UUID, int, str, bytes]
 """Scan, part, categories and vectors of a row of SearchVectors."""
 _text = table("search_text", column("rowid"), column("rank"), column("search_text"))
 
@@ -87,32 +87,34 @@ def revision(session: Session, user_id: UUID) -> int:
     return session.scalar(query) or 0
 
 
-def vectors_since(
-    session: Session, user_id: UUID, model: str, *, after: int
-) -> Sequence[VectorRow]:
+def vectors_since(session: Session, user_id: UUID, model: str, *, after: int) -> list[VectorRow]:
     """Return the vectors of a user's findings by a model that were stored after a revision."""
     query = _vectors().where(
         SearchVectors.user_id == user_id,
         SearchVectors.model == model,
         SearchVectors.revision > after,
     )
-    return session.execute(query).all()
+    return _rows(session, query)
 
 
 def vectors_of_newest(
     session: Session, reach: Reach, model: str, *, n_scans: int
-) -> Sequence[VectorRow]:
+) -> list[VectorRow]:
     """Return the vectors by a model of the newest `n_scans` scans with findings in reach."""
     newest = select(Scan.id).where(*scans_of(reach), Scan.n_findings > 0)
     scans = newest_first(newest, Scan).limit(n_scans).subquery("newest")
     query = _vectors().join(scans, scans.c.id == SearchVectors.scan_id)
-    return session.execute(query.where(SearchVectors.model == model)).all()
+    return _rows(session, query.where(SearchVectors.model == model))
 
 
 def count_findings(session: Session, reach: Reach) -> int:
     """Return the number of findings in reach."""
     query = select(func.coalesce(func.sum(Scan.n_findings), 0)).where(*scans_of(reach))
     return int(session.scalar(query) or 0)
+
+
+def _rows(session: Session, query: Select[UUID, int, str, bytes]) -> list[VectorRow]:
+    return [(scan_id, part, lines, data) for scan_id, part, lines, data in session.execute(query)]
 
 
 def _vectors() -> Select[UUID, int, str, bytes]:

@@ -94,7 +94,7 @@ def run(options):
 def _services(url, folder):
     migrate.upgrade(url)
     settings = {"DATABASE_URL": url, "DATA_DIR": str(folder), "DEVICE": "cpu"}
-    with build_services(load(settings), limit_statements=False) as services:
+    with build_services(load(settings)) as services:
         yield services
 
 
@@ -180,7 +180,8 @@ def _store(session, scans, findings, terms, vectors):
         (SearchWords, terms),
         (SearchVectors, vectors),
     ):
-        session.connection().execute(insert(table.__table__), rows)
+        if rows:
+            session.connection().execute(insert(table.__table__), rows)
 
 
 def _model(services):

@@ -204,7 +204,7 @@ class Search:
         if reach.member_id is None and reach.owner_id is not None:
             return self._cache.get(session, reach.owner_id, encoder.model, encoder.size)
         rows = queries.vectors_of_newest(session, reach, encoder.model, n_scans=SHARED_SCANS)
-        return no_vectors(encoder.size).extended(row.tuple() for row in rows)
+        return no_vectors(encoder.size).extended(rows)
 
 
 def _findings(session: Session, reader: Reader, question: Question, near: _Near) -> list[Hit]:

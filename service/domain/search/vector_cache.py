@@ -48,7 +48,7 @@ class VectorCache:
         revision = queries.revision(session, user_id)
         if revision != entry.revision:
             rows = queries.vectors_since(session, user_id, model, after=entry.revision)
-            entry = _Entry(revision, entry.vectors.extended(row.tuple() for row in rows))
+            entry = _Entry(revision, entry.vectors.extended(rows))
         self._put(key, entry)
         return entry.vectors
 

@@ -16,8 +16,8 @@ from sqlalchemy.dialects.postgresql import TSVECTOR
 
 from db.migrations.columns import exact, long_binary, long_text, row_id, table_options
 
-revision = "0035"
-down_revision: str | None = "0034"
+revision = "0037"
+down_revision: str | None = "0036"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
