@@ -27,6 +27,8 @@ def test_user_finds_a_sentence_by_keyboard_opens_it_and_finds_the_like(live, pag
     assert "q=insolvent+vendor" in page.url
     page.get_by_role("status").get_by_text("best first").wait_for()
     assert_accessible_in_every_view(page, "search")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.get_by_role("searchbox").focus()
     page.keyboard.press("ArrowDown")
     assert result.evaluate("link => link === document.activeElement")
     page.keyboard.press("Enter")

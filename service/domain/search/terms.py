@@ -25,9 +25,9 @@ _WORD = re.compile(r"[^\W_]+")
 _STOP_WORDS = frozenset(
     re.findall(
         r"\w+",
-        "a an and are as at be been but by can could did do does for from had has have he her his i if in into "
-        "is it its may might of on or our shall she should so such than that the their them then there these "
-        "they this those to was we were what when which who will with would you your",
+        "a an and are as at be been but by can could did do does for from had has have he her his i if in "
+        "into is it its may might of on or our shall she should so such than that the their them then there "
+        "these they this those to was we were what when which who will with would you your",
     )
 )
 
