@@ -247,6 +247,17 @@ def _measured(services, owner):
             taxonomy=services.taxonomy,
         )
     )
+    _list(services, reader, took, plans)
+    return {
+        "took_ms": took,
+        "plans": plans,
+        "n_vectors": len(vectors),
+        "vector_bytes": vectors.n_bytes,
+    }
+
+
+def _list(services, reader, took, plans):
+    """Add the times and plans of the list with different filters."""
     for what, filters in {
         "first page": FindingFilter(),
         "by word": FindingFilter(words=("hydrazine",)),
@@ -254,17 +265,16 @@ def _measured(services, owner):
         "by verdict": FindingFilter(is_open=True),
     }.items():
         listed = functools.partial(
-            list_findings, reach=reach, viewer=viewer, filters=filters, taxonomy=services.taxonomy,
-            limit=51, after=None,
-        )  # fmt: skip
-        took[f"list, {what}"] = _times(lambda q=listed: read(q))
+            list_findings,
+            reach=reader.reach,
+            viewer=reader.viewer,
+            filters=filters,
+            taxonomy=services.taxonomy,
+            limit=51,
+            after=None,
+        )
+        took[f"list, {what}"] = _times(lambda q=listed: services.transactions.read(q))
         plans[f"list, {what}"] = _plan(services, listed, first=True)
-    return {
-        "took_ms": took,
-        "plans": plans,
-        "n_vectors": len(vectors),
-        "vector_bytes": vectors.n_bytes,
-    }
 
 
 def _times(work):
