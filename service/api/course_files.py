@@ -14,7 +14,8 @@ from service.api.http.authentication import auth, current_user
 from service.api.http.downloads import BYTES, disposition
 from service.api.http.key_scopes import key_scope
 from service.api.http.uploads import upload
-from service.api.schemas.courses import CourseFileIn, CourseFileListOut, CourseFileOut
+from service.api.schemas.courses import CourseFileListOut, CourseFileOut
+from service.api.schemas.files import FileIn
 from service.domain.courses import course_files
 
 blueprint = APIBlueprint("course_files", __name__, url_prefix="/api/v1/courses", tag="Courses")
@@ -34,9 +35,15 @@ def list_course_files(course_id: UUID) -> dict[str, Any]:
 
 @blueprint.post("/<uuid:course_id>/files")
 @blueprint.auth_required(auth, roles=_INSTRUCTORS)
-@blueprint.input(CourseFileIn, location="files", arg_name="body")
+@blueprint.input(FileIn, location="files", arg_name="body")
 @blueprint.output(CourseFileOut, status_code=201)
-@blueprint.doc(summary="Upload a file into a course", responses=[403, 409])
+@blueprint.doc(
+    summary="Upload a file into a course",
+    description="A picture, PDF, Office file or plain text of at most "
+    f"{course_files.MAX_FILE_BYTES:,} bytes; a course has at most {course_files.MAX_FILES}. Lessons refer to "
+    "it by its name.",
+    responses=[403, 409],
+)
 def add_course_file(course_id: UUID, body: dict[str, Any]) -> tuple[CourseFile, dict[str, str]]:
     sent = upload(body["file"])
     file = services().course_files.add(current_user(), course_id, sent.name, sent.stream.read)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from uuid import uuid4
 
-from tests.api.access import ACCOUNTS, to
+from tests.api.access import ACCOUNTS, ANYONE, to
 
 FORM = {"file": ("a.txt", b"a")}
 COURSE = "/api/v1/courses/<uuid:course_id>"
@@ -13,6 +13,11 @@ ENROLMENT = "/api/v1/enrolments/<uuid:enrolment_id>"
 INSTRUCTORS = to("instructor", "admin")
 ENROLLED = to("owner", "instructor", "admin", refusal=404)
 COURSE_ROUTES = {
+    ("GET", "/courses"): ANYONE,  # the pages redirect to the log-in
+    ("GET", "/courses/<uuid:course_id>"): ANYONE,
+    ("GET", "/courses/<uuid:course_id>/lessons/<uuid:lesson_id>"): ANYONE,
+    ("GET", "/courses/<uuid:course_id>/edit"): ANYONE,
+    ("GET", "/courses/<uuid:course_id>/cohort"): ANYONE,
     ("GET", "/api/v1/courses"): replace(ACCOUNTS, scope="read"),
     ("POST", "/api/v1/courses"): INSTRUCTORS,
     ("GET", COURSE): replace(ACCOUNTS, scope="read"),

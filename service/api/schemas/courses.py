@@ -6,7 +6,7 @@ from datetime import UTC
 from typing import Any
 
 from apiflask import Schema
-from apiflask.fields import UUID, AwareDateTime, File, Integer, List, Nested, String
+from apiflask.fields import UUID, AwareDateTime, Integer, List, Nested, String
 from apiflask.validators import Length, OneOf
 from marshmallow import ValidationError
 
@@ -14,7 +14,6 @@ from db.tables import CourseStatus
 from service.api.current import services
 from service.api.http.taxonomy_names import MARK
 from service.api.schemas.fields import CursorQuery, RiskTypeName, StoredName, StrictSchema, Text
-from service.domain.courses.course_files import MAX_FILE_BYTES, MAX_FILES
 from service.domain.courses.courses import (
     MAX_CODE_CHARS,
     MAX_DESCRIPTION_CHARS,
@@ -103,16 +102,6 @@ class CourseOut(Schema):
 class CourseListOut(Schema):
     items = List(Nested(CourseOut), required=True)
     next_cursor = String(required=True, allow_none=True)
-
-
-class CourseFileIn(StrictSchema):
-    file = File(  # type: ignore[no-untyped-call]  # APIFlask's is not annotated
-        required=True,
-        metadata={
-            "description": f"A picture, PDF, Office file or plain text of at most {MAX_FILE_BYTES:,} bytes; "
-            f"a course has at most {MAX_FILES}. Lessons refer to it by its name."
-        },
-    )
 
 
 class CourseFileOut(Schema):

@@ -16,9 +16,9 @@ function goToLogin() {
   location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
 }
 
-/** Calls `path` below /api/v1 and returns the JSON of its answer, or null if it has none. `credentials`: as for fetch. */
-export async function call(method, path, body, { credentials = "same-origin" } = {}) {
-  const options = { method, credentials, headers: { Accept: "application/json" } };
+/** Calls `path` below /api/v1 and returns the JSON of its answer, or null if it has none. `credentials`: as for fetch; `headers`: further ones. */
+export async function call(method, path, body, { credentials = "same-origin", headers = {} } = {}) {
+  const options = { method, credentials, headers: { Accept: "application/json", ...headers } };
   if (method !== "GET" && credentials !== "omit") options.headers["X-CSRF-Token"] = token();
   if (body !== undefined) {
     options.body = JSON.stringify(body);
@@ -41,6 +41,8 @@ export async function call(method, path, body, { credentials = "same-origin" } =
 export const get = (path) => call("GET", path);
 export const put = (path, body) => call("PUT", path, body);
 export const post = (path, body) => call("POST", path, body);
+/** Changes an object unless somebody else did since `version`. */
+export const patch = (path, version, body) => call("PATCH", path, body, { headers: { "If-Match": `"${version}"` } });
 export const remove = (path) => call("DELETE", path);
 
 /** Returns the query string of the entries that have a value. */

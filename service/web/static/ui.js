@@ -34,6 +34,12 @@ export const attempt = (work) => async (argument) => {
   try { await work(argument); } catch (error) { complain(error); }
 };
 
+/** Shows in `box` what is wrong, and in which fields. */
+export function refuse(box, error) {
+  box.textContent = [error.message, ...(error.faults || []).map(({ field, message }) => `${field}: ${message}`)].join(" ");
+  box.hidden = false;
+}
+
 const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const TODAY = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 

@@ -1,0 +1,107 @@
+// The editor of a course: its fields and topics, the order of its lessons, and its files.
+import { get, patch, put, remove, upload } from "./api.js";
+import { coursePath } from "./course-parts.js";
+import { closeLesson, openLesson } from "./lesson-editor.js";
+import { loadTaxonomy } from "./taxonomy.js";
+import { attempt, byId, bytes, complain, count, el, refuse, toast } from "./ui.js";
+
+const id = byId("editor").dataset.course;
+const place = `/courses/${id}`;
+const FIELDS = ["code", "title", "description", "status"];
+let course;
+let lessons = [];
+
+const box = (kind, { key, title }) => el("label", { class: "check" }, el("input", { type: "checkbox", name: kind, value: key, checked: course[kind].includes(key) }), title);
+
+function showTopics({ categories }) {
+  byId("topics").replaceChildren(...categories.map((category) => el("div", {}, box("categories", category), el("div", { class: "types" }, ...category.risk_types.map((type) => box("risk_types", type))))));
+}
+
+const chosen = (kind) => [...document.querySelectorAll(`#topics input[name=${kind}]:checked`)].map((input) => input.value);
+
+async function saveCourse(event) {
+  event.preventDefault();
+  byId("fault").hidden = true;
+  const fields = Object.fromEntries(FIELDS.map((name) => [name, byId(name).value.trim()]));
+  try {
+    course = await patch(place, course.version, { ...fields, categories: chosen("categories"), risk_types: chosen("risk_types") });
+    byId("code").value = course.code;
+    toast("The course is saved.");
+  } catch (error) { refuse(byId("fault"), error); }
+}
+
+async function move(lesson, step) {
+  const ids = lessons.map((one) => one.id);
+  const from = ids.indexOf(lesson.id);
+  ids.splice(from + step, 0, ...ids.splice(from, 1));
+  await put(`${place}/lessons/order`, { lesson_ids: ids });
+  await load();
+  document.querySelector(`[data-lesson="${lesson.id}"] [data-step="${step}"]:not(:disabled), [data-lesson="${lesson.id}"] a, [data-lesson="${lesson.id}"] button:not(:disabled)`)?.focus();
+}
+
+async function drop(lesson) {
+  if (!confirm(`Delete the lesson ${lesson.title}, and what learners did with it?`)) return;
+  await remove(`${place}/lessons/${lesson.id}`);
+  closeLesson();
+  await load();
+}
+
+function lessonItem(lesson, n) {
+  const act = (title, work, more = {}) => el("button", { class: "button small quiet", type: "button", text: title, "aria-label": `${title}: ${lesson.title}`, onclick: attempt(work), ...more });
+  const quiz = lesson.n_questions ? `, ${count(lesson.n_questions, "question")}` : "";
+  return el("li", { dataset: { lesson: lesson.id } }, el("span", { class: "grow", text: `${n + 1}. ${lesson.title}` }), el("span", { class: "sub", text: `${lesson.minutes} min${quiz}` }),
+    act("Up", () => move(lesson, -1), { disabled: n === 0, "data-step": -1 }), act("Down", () => move(lesson, 1), { disabled: n === lessons.length - 1, "data-step": 1 }),
+    act("Edit", () => openLesson(place, lesson, load)), act("Delete", () => drop(lesson), { class: "button small quiet danger" }));
+}
+
+async function dropFile(file) {
+  if (!confirm(`Delete the file ${file.name}? Lessons that show it lose it.`)) return;
+  await remove(`${place}/files/${file.id}`);
+  await load();
+}
+
+function fileItem(file) {
+  return el("li", {}, el("a", { class: "grow", href: `/api/v1${place}/files/${file.id}/content`, text: file.name }), el("span", { class: "sub", text: bytes(file.size_bytes) }),
+    el("button", { class: "button small quiet danger", type: "button", text: "Delete", "aria-label": `Delete: ${file.name}`, onclick: attempt(() => dropFile(file)) }));
+}
+
+function fill(list, empty, items, item) {
+  byId(list).replaceChildren(...items.map(item));
+  byId(list).hidden = items.length === 0;
+  byId(empty).hidden = items.length > 0;
+}
+
+/** Loads the lessons and files, and the version of the course, which their changes count up. */
+async function load() {
+  const [shown, listed, files] = await Promise.all([get(place), get(`${place}/lessons`), get(`${place}/files`)]);
+  const isFirst = course === undefined;
+  course = isFirst ? shown : { ...course, version: shown.version };
+  lessons = listed.items;
+  byId("back").textContent = shown.title;
+  fill("lessons", "no-lessons", lessons, lessonItem);
+  fill("files", "no-files", files.items, fileItem);
+  if (isFirst) for (const name of FIELDS) byId(name).value = course[name];
+}
+
+async function addFile() {
+  const form = new FormData();
+  form.append("file", byId("file").files[0]);
+  byId("file").value = "";
+  await upload(`${place}/files`, form, () => {});
+  await load();
+}
+
+byId("course-form").addEventListener("submit", saveCourse);
+byId("delete-course").addEventListener("click", attempt(async () => {
+  if (!confirm(`Delete the course ${course.title} with its lessons, enrolments and progress? To keep who completed it, archive it.`)) return;
+  await remove(place);
+  location.assign("/courses");
+}));
+byId("add-lesson").addEventListener("click", () => openLesson(place, null, load));
+byId("file").addEventListener("change", attempt(addFile));
+document.title = `Edit · Riskscan`;
+try {
+  await load();
+  document.title = `Edit ${course.title} · Riskscan`;
+  showTopics(await loadTaxonomy());
+} catch (error) { complain(error); }

@@ -1,0 +1,79 @@
+// The editor of one lesson: its Markdown with a preview, and its quiz.
+import { get, patch, post } from "./api.js";
+import { showLesson } from "./course-parts.js";
+import { attempt, byId, el, refuse, toast } from "./ui.js";
+
+let place; // of the course
+let lesson; // what is edited; null for a new one
+let reload;
+
+function choiceRow(text = "", isRight = false) {
+  const row = el("div", { class: "choice" },
+    el("input", { type: "checkbox", "aria-label": "This choice is right", checked: isRight }), el("input", { type: "text", "aria-label": "Choice", value: text, required: true, maxlength: 500 }),
+    el("button", { class: "button small quiet danger", type: "button", text: "Remove", "aria-label": "Remove this choice", onclick: () => row.remove() }));
+  return row;
+}
+
+function questionBox({ text = "", choices = ["", ""], answers = [] } = {}) {
+  const rows = el("div", { class: "choices" }, ...choices.map((choice, i) => choiceRow(choice, answers.includes(i))));
+  const question = el("div", { class: "question", role: "group", "aria-label": "Question" },
+    el("input", { type: "text", "aria-label": "Question", placeholder: "Question", value: text, required: true, maxlength: 1000 }), el("p", { class: "hint", text: "Tick the right choices." }), rows,
+    el("div", { class: "row" }, el("button", { class: "button small", type: "button", text: "Add a choice", onclick: () => rows.append(choiceRow()) }),
+      el("button", { class: "button small quiet danger", type: "button", text: "Remove question", onclick: () => question.remove() })));
+  return question;
+}
+
+function readQuiz() {
+  return [...document.querySelectorAll("#questions .question")].map((box) => {
+    const rows = [...box.querySelectorAll(".choice")];
+    const right = rows.map((row) => row.querySelector("input[type=checkbox]").checked);
+    return { text: box.querySelector("input[type=text]").value.trim(), choices: rows.map((row) => row.querySelector("input[type=text]").value.trim()), answers: right.flatMap((isRight, i) => (isRight ? [i] : [])) };
+  });
+}
+
+export function closeLesson() {
+  byId("lesson-form").hidden = true;
+  byId("add-lesson").focus();
+}
+
+/** Opens a lesson of the course at `course`, or a new one; `done` runs after it is saved. */
+export async function openLesson(course, listed, done) {
+  place = course;
+  reload = done;
+  lesson = listed && (await get(`${place}/lessons/${listed.id}`));
+  byId("lesson-heading").textContent = lesson ? "Edit lesson" : "New lesson";
+  byId("lesson-title").value = lesson?.title ?? "";
+  byId("minutes").value = lesson?.minutes ?? 5;
+  byId("source").value = lesson?.source ?? "";
+  byId("questions").replaceChildren(...(lesson?.quiz ?? []).map(questionBox));
+  byId("preview").replaceChildren();
+  byId("lesson-fault").hidden = true;
+  byId("lesson-form").hidden = false;
+  byId("lesson-heading").focus();
+}
+
+async function save(event) {
+  event.preventDefault();
+  const refusal = byId("lesson-fault");
+  refusal.hidden = true;
+  const body = { title: byId("lesson-title").value.trim(), minutes: Number(byId("minutes").value), source: byId("source").value, quiz: readQuiz() };
+  try {
+    lesson = lesson ? await patch(`${place}/lessons/${lesson.id}`, lesson.version, body) : await post(`${place}/lessons`, body);
+    byId("lesson-heading").textContent = "Edit lesson";
+    toast("The lesson is saved.");
+    await reload();
+  } catch (error) { refuse(refusal, error); }
+}
+
+async function preview() {
+  const { html } = await post(`${place}/lessons/preview`, { source: byId("source").value });
+  showLesson(byId("preview"), html);
+}
+
+byId("lesson-form").addEventListener("submit", save);
+byId("preview-open").addEventListener("click", attempt(preview));
+byId("add-question").addEventListener("click", () => {
+  byId("questions").append(questionBox());
+  byId("questions").lastChild.querySelector("input").focus();
+});
+byId("lesson-close").addEventListener("click", closeLesson);
