@@ -96,7 +96,10 @@ def _with_vectors(artifact: Artifact) -> tuple[bytes, list[str]]:
         ValueError: the file is no graph.
     """
     model = (artifact.path / ONNX_FILE).read_bytes()
-    layers = read_network_config(artifact.path / CONFIG_FILE).vector_layers or ()
+    config = artifact.path / CONFIG_FILE
+    if not config.is_file():  # a graph by itself, while an artifact is made
+        return model, []
+    layers = read_network_config(config).vector_layers or ()
     found = [output_of(model, f"layers.{layer}.ffn_norm.weight") for layer in layers]
     names = [name for name in found if name is not None]
     if len(names) < len(layers):
