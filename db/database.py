@@ -19,7 +19,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from db import commit_markers
+from db import commit_markers, written_tables
 from db.commit_markers import CommitMarker
 from db.engines import BEGIN_IMMEDIATE, COMMITTED, open_engine, open_probe
 from db.error_codes import is_in_doubt, is_lost_connection, is_retryable, is_unavailable
@@ -70,6 +70,9 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.on_written: Callable[[frozenset[str]], None] = lambda _tables: None
+        """Called after each committed `run` with the names of the tables that it wrote."""
+        written_tables.watch(engine)
         self._cleanup_due_s = 0.0
         self._probe = open_probe(engine.url, timeout_s=PING_TIMEOUT_S)
 
@@ -140,10 +143,12 @@ class Database:
         with self.engine.connect() as connection:
             # An SQLite transaction that reads before it writes fails if another one wrote in between.
             connection.execution_options(**{BEGIN_IMMEDIATE: True})
+            written_tables.taken(connection)  # what a failed transaction left
             with Session(connection, expire_on_commit=False) as session:
                 result = work(session)
                 session.flush()
                 marker = self._marker(session)
+                written = written_tables.taken(connection)
                 session.expunge_all()  # a failing COMMIT would expire the objects of `result`
                 try:
                     session.commit()
@@ -152,9 +157,11 @@ class Database:
                     if is_in_doubt(error):
                         connection.invalidate()
                         if self._is_committed(marker, error):
+                            self.on_written(written)
                             return result
                     raise
             connection.info[COMMITTED] = True
+        self.on_written(written)
         return result
 
     def _read(self, work: Callable[[Session], T]) -> T:

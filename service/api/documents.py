@@ -14,6 +14,7 @@ from db.queries.reach import Reach
 from db.tables import Scope
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
+from service.api.http.cached_results import cached_result, keep_if_own
 from service.api.http.downloads import BYTES, download
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
@@ -63,12 +64,15 @@ _COLUMNS = (
 @blueprint.get("")
 @blueprint.auth_required(auth)
 @key_scope(Scope.READ)
+@cached_result
 @blueprint.input(DocumentListQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(DocumentListOut)
 @blueprint.doc(
     summary="List the caller's documents, or those that the caller may read or review, newest first"
 )
 def list_documents(query: dict[str, Any]) -> Listing:
+    if query["scope"] == "own":
+        keep_if_own(current_user().id)
     read = services().transactions.read
     reach = in_scope(current_user(), query["scope"])
     newest_only = query["versions"] == "newest"

@@ -13,6 +13,7 @@ from db.queries.findings import FindingFilter
 from db.tables import Feedback, Finding, Scope, Verdict
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
+from service.api.http.cached_results import cached_result, keep_if_own
 from service.api.http.key_scopes import key_scope
 from service.api.http.listed_findings import listed_finding
 from service.api.http.pagination import (
@@ -43,6 +44,7 @@ blueprint = APIBlueprint("findings", __name__, url_prefix="/api/v1", tag="Scans"
 @etagged()
 @blueprint.auth_required(auth)
 @key_scope(Scope.READ)
+@cached_result
 @blueprint.input(FindingListQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(FindingListOut)
 @blueprint.doc(
@@ -60,6 +62,7 @@ def list_findings(scan_id: UUID, query: dict[str, int]) -> Listing:
         limit=per_page + 1,
     )
     services().foreign_reads.store(current_user().id, scan.user_id, "scan", scan_id)
+    keep_if_own(scan.user_id)
     page, last = split_page(pairs, per_page)
     taxonomy = services().taxonomy
     thresholds = services().thresholds(

@@ -13,6 +13,7 @@ from db.queries.scans import ScanFilter, Total
 from db.tables import Batch, File, Scope
 from service.api.current import services
 from service.api.http.authentication import auth, current_preferences, current_user
+from service.api.http.cached_results import cached_result, keep_if_own
 from service.api.http.deferred import accepted, limit_immediate_documents, prefers_async
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import (
@@ -106,12 +107,15 @@ def create_scan(
 @blueprint.get("/scans")
 @blueprint.auth_required(auth)
 @key_scope(Scope.READ)
+@cached_result
 @blueprint.input(ScanListQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(ScanListOut)
 @blueprint.doc(
     summary="List the caller's scans, or those that the caller may read or review, newest first"
 )
 def list_scans(query: dict[str, Any]) -> Listing:
+    if query["scope"] == "own":
+        keep_if_own(current_user().id)
     by_cursor = "cursor" in query
     page = services().transactions.read(
         scans.list_scans,
@@ -136,6 +140,7 @@ def list_scans(query: dict[str, Any]) -> Listing:
 @etagged()
 @blueprint.auth_required(auth)
 @key_scope(Scope.READ)
+@cached_result
 @blueprint.output(ScanDetailOut)
 @blueprint.doc(
     summary="Get a scan of the caller's or of their teams; reviewers may get anyone's",
@@ -147,6 +152,7 @@ def get_scan(scan_id: UUID) -> StoredScan:
         scans.get_scan, readable(user), scan_id, taxonomy=services().taxonomy
     )
     services().foreign_reads.store(user.id, stored.scan.user_id, "scan", scan_id)
+    keep_if_own(stored.scan.user_id)
     return stored
 
 

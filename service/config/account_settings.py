@@ -70,7 +70,8 @@ class AccountSettings(BaseModel):
     )
     redis_url: RedisUrl = Field(
         "",
-        description="Redis that all processes share, such as redis://:password@host:6379/0. Empty: none.",
+        description="Redis that all processes share, such as redis://:password@host:6379/0: for rate limits, "
+        "and for a cache of responses, which quote documents. Empty: none.",
     )
     rate_limit_storage_url: RateLimitStorage = Field(
         default_factory=lambda data: data.get("redis_url") or "memory://",

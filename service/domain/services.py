@@ -120,6 +120,7 @@ class Services(DocumentServices):
             "egress",
             "tracing",
             "transactions",
+            "result_cache",
         )
         for name in parts:
             part = vars(self).get(name)

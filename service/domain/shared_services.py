@@ -10,6 +10,7 @@ from service.config.development_keys import with_development_keys
 from service.config.settings import Config
 from service.domain.background_tasks import BackgroundTasks
 from service.domain.egress.recorder import EgressRecorder
+from service.domain.result_cache import ResultCache, open_cache
 from service.domain.transactions import Transactions, open_database
 from service.nlp.analyzers.pool import AnalyzerPool
 from service.nlp.observer import Observer, StageObservers
@@ -35,10 +36,15 @@ class SharedServices:
     @cached_property
     def transactions(self) -> Transactions:
         if self._limit_statements:
-            return Transactions(
-                open_database(self.config, pool_size=self.config.database_pool_size)
-            )
-        return Transactions(Database(open_unpooled_engine(self.config.database_url)))
+            database = open_database(self.config, pool_size=self.config.database_pool_size)
+        else:
+            database = Database(open_unpooled_engine(self.config.database_url))
+        database.on_written = self.result_cache.forget_after
+        return Transactions(database)
+
+    @cached_property
+    def result_cache(self) -> ResultCache:
+        return open_cache(self.config.redis_url)
 
     @cached_property
     def metrics(self) -> Metrics:
