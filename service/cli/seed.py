@@ -18,7 +18,7 @@ from service.config.database_address import redact
 )
 @click.option("--force", is_flag=True, help="Also in production.")
 def seed(*, password: str | None, force: bool) -> None:
-    """Add a demo: accounts of every role, a team, documents, scans by the model, verdicts.
+    """Add a demo: accounts of every role, a team, documents, scans by the model, verdicts, courses.
 
     The passwords are printed once. Do not use it beside real data.
     """

@@ -25,7 +25,9 @@ from db.tables import (
     ApiKey,
     AuditEvent,
     Base,
+    Course,
     Document,
+    Enrolment,
     Feedback,
     File,
     Finding,
@@ -42,6 +44,7 @@ from db.tables import (
 )
 from service.domain import demo_files
 from service.domain.audit import Actor
+from service.domain.demo_courses import teach
 from service.domain.demo_files import DemoFile
 from service.domain.files import work_sessions
 from service.domain.files.files import Upload
@@ -71,6 +74,8 @@ _COUNTED: Mapping[str, type[Base]] = {
     "sessions": WorkSession,
     "files": File,
     "teams": Team,
+    "courses": Course,
+    "enrolments": Enrolment,
     "API keys": ApiKey,
     "audit events": AuditEvent,
     "exports": ReportLog,
@@ -121,6 +126,7 @@ class Demo:
         scans = [*self._scan_documents(owner, colleague), *self._scan_session(owner)]
         self._share(people, scans[0])
         self._review(people, scans)
+        teach(self._services, people[address(Role.INSTRUCTOR)], owner, colleague)
         self._administer(owner)
         self._services.audit_seals.seal()
         return Seeded(accounts, self._transactions.read(_counts))

@@ -11,6 +11,7 @@ PAGES = {
     "user": ["/", "/sessions", "/keys", "/settings"],
     "team-reviewer": ["/queue", "/dashboard"],
     "reviewer": ["/queue", "/dashboard"],
+    "instructor": ["/courses"],
     "analyst": ["/models"],
     "auditor": ["/audit"],
     "admin": ["/users", "/dashboard"],
@@ -87,3 +88,13 @@ def test_reviewers_have_a_queue_and_disagreements(log_in):
 def test_audit_trail_has_failed_log_ins(log_in):
     events = items(log_in("auditor"), "admin/audit-events", action="login.failed")
     assert [event["detail"]["client_address"] for event in events] == ["203.0.113.7"] * 3
+
+
+def test_user_takes_a_course_and_is_recommended_the_other(log_in):
+    http = log_in("user")
+    [enrolment] = items(http, "enrolments")
+    assert (enrolment["course_code"], enrolment["status"]) == ("SEC-101", "in_progress")
+    recommended = {item["course"]["code"] for item in items(http, "recommendations")}
+    assert recommended == {"PLAN-101", "SEC-101"}
+    [assigned] = items(log_in("colleague"), "enrolments")
+    assert (assigned["course_code"], assigned["status"]) == ("PLAN-101", "not_started")
