@@ -1,6 +1,6 @@
 """`python -m tests.bench.peers.processes`: WEB_PROCESSES beside workers of LitServe with our int8 file.
 
-Single sentences from 32 clients to 1, 2 and 4 processes. LitServe has one thread for each core, divided among
+Single sentences from 32 clients to 1, 2 and 4 processes, each with the threads of one. LitServe has one thread for each core, divided among
 its workers, and the faster of its two queues for each number of workers, which a short trial finds. All
 servers take turns on the same sentences; those that are not measured are paused.
 """
@@ -28,6 +28,8 @@ _PEER = "LitServe, our int8 file"
 _OURS = "Riskscan"
 _COUNTS = (1, 2, 4)
 _KIND = "sentences"
+_THREADS = 16
+"""The service's default for one process."""
 _FIGURES = {
     "sentences_per_s": ("sentences/s", 0),
     "p50_ms": ("p50 ms", 1),
@@ -73,7 +75,7 @@ def _start(stack, peer, chosen, options):
     for n, settings in chosen.items():
         folder = options.out / f"processes-{n}"
         for name, server in (
-            (_OURS, riskscan(options, folder, WEB_PROCESSES=n)),
+            (_OURS, riskscan(options, folder, WEB_PROCESSES=n, THREADS=_THREADS * n)),
             (_PEER, peer.server(settings, options)),
         ):
             stack.callback(server.stop)
