@@ -1,8 +1,9 @@
 """`python -m tests.bench.peers.processes`: WEB_PROCESSES beside workers of LitServe with our int8 file.
 
-Single sentences from 32 clients to 1, 2 and 4 processes, each with the threads of one. LitServe has one thread for each core, divided among
-its workers, and the faster of its two queues for each number of workers, which a short trial finds. All
-servers take turns on the same sentences; those that are not measured are paused.
+Single sentences from 32 clients to 1, 2 and 4 processes, each with the threads that one has by default.
+LitServe has one thread for each core, divided among its workers, and the faster of its two queues for each
+number of workers, which a short trial finds. All servers take turns on the same sentences; those that are not
+measured are paused.
 """
 
 import contextlib
