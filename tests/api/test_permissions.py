@@ -45,6 +45,7 @@ BATCH = "/api/v1/batches/<uuid:batch_id>"
 TABLE = {
     **COURSE_ROUTES,
     ("GET", "/batches"): ANYONE,
+    ("GET", "/risks"): ANYONE,
     ("GET", "/api/v1/batches"): replace(ACCOUNTS, scope="read"),
     ("POST", "/api/v1/batches"): replace(ACCOUNTS, scope="scan", files=FORM),
     ("GET", BATCH): READERS,

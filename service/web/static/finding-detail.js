@@ -37,6 +37,7 @@ export class FindingDetail {
       entry.feedback?.carried_from ? el("p", { class: "sub" }, "Your verdict is from ", el("a", { href: `/scans/${entry.feedback.carried_from}`, text: "an earlier scan of this document" }), ".") : null,
       ...this.#verdict(entry),
       entry.kind === "finding" ? el("p", { class: "sub" }, el("a", { href: `/search?like=${this.review.scan.scan_id}/${entry.id}`, text: "More like this" })) : null,
+      this.actions.risksOf(entry),
       others].filter(Boolean));
     if (draft !== null) {
       byId("comment").value = draft;

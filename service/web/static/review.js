@@ -9,6 +9,7 @@ import { pickTypes } from "./picker.js";
 import { listenToHistory } from "./history.js";
 import { showScores } from "./scores.js";
 import { listenToShare } from "./share.js";
+import { risksOf } from "./risk-of-finding.js";
 
 const page = byId("review");
 const isReviewer = document.querySelector("meta[name=permissions]").content.split(" ").includes("review");
@@ -195,11 +196,11 @@ function offerSharing(scan, document_) {
 
 async function start() {
   const scanning = get(`/scans/${page.dataset.scan}`);
-  const [scan, document_, taxonomy, first] = await Promise.all([scanning, scanning.then(loadDocument), loadTaxonomy(), fetchFirst(page.dataset.scan)]);
+  const [scan, document_, taxonomy, first, risks] = await Promise.all([scanning, scanning.then(loadDocument), loadTaxonomy(), fetchFirst(page.dataset.scan), get(`/scans/${page.dataset.scan}/risks`)]);
   const review = new Review(scan, taxonomy, first);
   showHead(review, document_);
   const pane = document_?.pages.length ? new TextPane(review, document_) : null;
-  const actions = actionsOn(review, pane);
+  const actions = { ...actionsOn(review, pane), risksOf: risksOf(review, risks.items) };
   if (!pane) showSentences(review, document_?.text_reason || "The text of this document is not stored.");
   new FindingList(review, actions);
   listenToKeys(review, actions);

@@ -12,11 +12,11 @@
         try { localStorage.setItem("theme", input.value); } catch { /* private window: this page only */ }
       });
     }
-    const menu = document.querySelector("details.menu");
-    if (!menu) return;
-    document.addEventListener("click", (event) => { if (!menu.contains(event.target)) menu.open = false; });
-    menu.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") { menu.open = false; menu.querySelector("summary").focus(); }
-    });
+    for (const menu of document.querySelectorAll("details.menu")) {
+      document.addEventListener("click", (event) => { if (!menu.contains(event.target)) menu.open = false; });
+      menu.addEventListener("keydown", (event) => {
+        if (event.key === "Escape") { menu.open = false; menu.querySelector("summary").focus(); }
+      });
+    }
   });
 })();

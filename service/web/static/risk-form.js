@@ -1,0 +1,125 @@
+// One risk of the register: its fields, the findings that support it, notes and history.
+import { get, patch, post, query, remove } from "./api.js";
+import { attempt, byId, complain, el, time, toast } from "./ui.js";
+
+const TEXTS = ["title", "description", "mitigation", "state"];
+const NUMBERS = ["likelihood", "impact"];
+const MAY_BE_EMPTY = ["category", "due_on", "team_id"];
+
+export class RiskForm {
+  /** `changed` is called after each change of the register. */
+  constructor({ taxonomy, teams, visitor, changed }) {
+    this.visitor = visitor;
+    this.changed = changed;
+    this.risk = null;
+    byId("category").append(...taxonomy.categories.map(({ key, title }) => el("option", { value: key, text: title })));
+    byId("team_id").append(...teams.map(({ id, name }) => el("option", { value: id, text: name })));
+    byId("team_id").addEventListener("change", attempt(() => this.#fillOwners(byId("owner_id").value)));
+    byId("risk-form").addEventListener("submit", (event) => { event.preventDefault(); this.#save(); });
+    byId("delete-risk").addEventListener("click", attempt(() => this.#delete()));
+    byId("close-detail").addEventListener("click", () => { byId("detail").hidden = true; });
+    byId("note-form").addEventListener("submit", attempt(() => this.#addNote()));
+  }
+
+  /** Shows the form for a new risk. */
+  async create() {
+    this.risk = null;
+    byId("risk-form").reset();
+    byId("likelihood").value = "3";
+    byId("impact").value = "3";
+    await this.#fillOwners(this.visitor).catch(complain);
+    this.#show("New risk", { mayChange: true });
+  }
+
+  /** Shows a risk by its id. */
+  async open(id) {
+    const risk = await get(`/risks/${id}`);
+    this.risk = risk;
+    for (const name of [...TEXTS, ...NUMBERS, ...MAY_BE_EMPTY]) this.#fill(name, risk[name]);
+    await this.#fillOwners(risk.owner_id, risk.owner);
+    this.#drawFindings(risk.findings);
+    await this.#loadLists();
+    this.#show(risk.title, { mayChange: risk.may_change });
+  }
+
+  #fill(name, value) {
+    const field = byId(name);
+    const text = value === null ? "" : String(value);
+    const isMissing = field.tagName === "SELECT" && ![...field.options].some((option) => option.value === text);
+    if (isMissing) field.append(el("option", { value: text, text: name === "team_id" ? this.risk.team : text }));
+    field.value = text;
+  }
+
+  #show(title, { mayChange }) {
+    byId("fault").hidden = true;
+    byId("detail-title").textContent = title;
+    byId("detail").hidden = false;
+    byId("about-risk").hidden = this.risk === null;
+    byId("delete-risk").hidden = this.risk === null || !mayChange;
+    for (const field of byId("risk-form").elements) if (!["close-detail"].includes(field.id)) field.disabled = !mayChange;
+    byId("detail").scrollIntoView({ block: "start" });
+    byId("detail-title").focus();
+  }
+
+  /** Offers the people who may own a risk of the chosen team. */
+  async #fillOwners(chosen, address = null) {
+    const { items } = await get(`/risks/owners${query({ team: byId("team_id").value })}`);
+    const isListed = items.some(({ id }) => id === chosen);
+    const present = chosen && !isListed && this.risk?.owner_id === chosen ? [{ id: chosen, email: address || "deleted account" }] : [];
+    byId("owner_id").replaceChildren(...[...items, ...present].map(({ id, email }) => el("option", { value: id, text: email })));
+    if (isListed || present.length) byId("owner_id").value = chosen;
+  }
+
+  #values() {
+    const entries = [...TEXTS.map((name) => [name, byId(name).value]), ...NUMBERS.map((name) => [name, Number(byId(name).value)]),
+      ...MAY_BE_EMPTY.map((name) => [name, byId(name).value || null]), ["owner_id", byId("owner_id").value]];
+    const values = Object.fromEntries(entries);
+    if (this.risk === null) return values;
+    return Object.fromEntries(Object.entries(values).filter(([name, value]) => value !== this.risk[name]));
+  }
+
+  async #save() {
+    try {
+      const values = this.#values();
+      const risk = this.risk ? await patch(`/risks/${this.risk.id}`, this.risk.version, values) : await post("/risks", values);
+      toast("Saved.");
+      this.changed();
+      await this.open(risk.id);
+    } catch (error) {
+      byId("fault").textContent = [error.message, ...(error.faults || []).map(({ message }) => message)].join(" ");
+      byId("fault").hidden = false;
+    }
+  }
+
+  async #delete() {
+    if (!confirm(`Delete the risk ${this.risk.title} with its notes and history?`)) return;
+    await remove(`/risks/${this.risk.id}`);
+    byId("detail").hidden = true;
+    this.changed();
+  }
+
+  #drawFindings(findings) {
+    byId("no-quotes").hidden = findings.length > 0;
+    byId("quotes").replaceChildren(...findings.map((one) => {
+      const newest = one.seen_in[0];
+      const place = [one.document || "Pasted text", one.part, one.page && `page ${one.page}`].filter(Boolean).join(", ");
+      const name = newest ? el("a", { href: `/scans/${newest.scan_id}?finding=${newest.n}`, text: place }) : place;
+      const state = { true: "in the newest scan", false: "no more in the newest scan", null: "its scans are deleted" }[one.seen_in_newest];
+      return el("li", {}, el("p", { text: one.context || "The sentence is erased." }), el("p", { class: "sub" }, `${one.category}: ${one.risk} · `, name, ` · ${state}, last seen `, time(one.last_seen_at)));
+    }));
+  }
+
+  async #loadLists() {
+    const path = `/risks/${this.risk.id}`;
+    const [notes, history] = await Promise.all([get(`${path}/notes?per_page=100`), get(`${path}/history?per_page=100`)]);
+    const by = (item) => el("span", { class: "sub" }, ` ${item.author || "deleted account"}, `, time(item.created_at));
+    byId("notes").replaceChildren(...notes.items.map((note) => el("li", {}, note.text, by(note))));
+    byId("history").replaceChildren(...history.items.map((item) => el("li", {}, `${item.field}: ${item.before ?? "–"} → ${item.after ?? "–"}`, by(item))));
+  }
+
+  async #addNote() {
+    await post(`/risks/${this.risk.id}/notes`, { text: byId("note").value.trim() });
+    byId("note-form").reset();
+    await this.#loadLists();
+  }
+}

@@ -1,0 +1,48 @@
+// In the review: the risks that findings support, and the dialog that makes a finding a risk.
+import { getAll, post } from "./api.js";
+import { byId, complain, el, toast } from "./ui.js";
+
+/** Returns a function that gives the element about an entry's risks, of which `items` lists those of the scan. */
+export function risksOf(review, items) {
+  const byNumber = new Map();
+  const add = ({ n, risk_id, title }) => byNumber.set(n, [...(byNumber.get(n) || []), { id: risk_id, title }]);
+  items.forEach(add);
+  const dialog = listen(review, add);
+  return (entry) => {
+    if (entry.kind !== "finding") return null;
+    const links = (byNumber.get(entry.id) || []).map(({ id, title }) => el("li", {}, el("a", { href: `/risks?risk=${id}`, text: title })));
+    return el("div", { class: "risk-of" }, links.length ? el("ul", { "aria-label": "Risks" }, ...links) : null,
+      el("button", { class: "button small", type: "button", text: "Make it a risk", onclick: () => dialog(entry).catch(complain) }));
+  };
+}
+
+function listen(review, add) {
+  let chosen = null;
+  const say = (message) => { byId("risk-fault").textContent = message; byId("risk-fault").hidden = !message; };
+  byId("risk-cancel").addEventListener("click", () => byId("risk-dialog").close());
+  byId("risk-new").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const body = { title: byId("risk-title").value.trim(), likelihood: Number(byId("risk-likelihood").value), impact: Number(byId("risk-impact").value),
+      category: chosen.category && review.taxonomy.categories.some(({ key }) => key === chosen.category) ? chosen.category : null,
+      team_id: byId("risk-team").value || null, due_on: byId("risk-due").value || null, finding: { scan_id: review.scan.scan_id, n: chosen.id } };
+    try {
+      const risk = await post("/risks", body);
+      add({ n: chosen.id, risk_id: risk.id, title: risk.title });
+      byId("risk-dialog").close();
+      toast("The risk is in the register.");
+      review.select(chosen);
+    } catch (error) { say([error.message, ...(error.faults || []).map(({ message }) => message)].join(" ")); }
+  });
+  return async (entry) => {
+    chosen = entry;
+    say("");
+    byId("risk-new").reset();
+    byId("risk-title").value = entry.risk;
+    byId("risk-quote").textContent = entry.context;
+    if (byId("risk-team").options.length === 1) {
+      const teams = await getAll("/teams");
+      byId("risk-team").append(...teams.map(({ id, name }) => el("option", { value: id, text: name })));
+    }
+    byId("risk-dialog").showModal();
+  };
+}
