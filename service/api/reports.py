@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +18,15 @@ from service.api.http.authentication import auth, current_user
 from service.api.http.downloads import disposition
 from service.api.http.foreign_reads import read_session
 from service.api.http.key_scopes import key_scope
-from service.api.schemas.reports import ReportQuery, ScanReportQuery
+from service.api.http.quotas import spend
+from service.api.http.response_headers import Headers
+from service.api.schemas.reports import (
+    ReportLinkIn,
+    ReportLinkOut,
+    ReportLinkQuery,
+    ReportQuery,
+    ScanReportQuery,
+)
 from service.domain.access import in_scope, readable
 from service.domain.reports import reports
 from service.domain.reports.content import PASTED
@@ -26,6 +34,8 @@ from service.domain.reports.reports import MEDIA_TYPES, Format, Reader
 from service.errors import NotAcceptable
 
 blueprint = APIBlueprint("reports", __name__, url_prefix="/api/v1", tag="Reports")
+LINK_PATH = "/api/v1/reports/link"
+NEVER_STORED = ("Cache-Control", "no-store")
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _CONTENT: dict[int | str, dict[str, Any]] = {
     200: {
@@ -37,6 +47,7 @@ _CONTENT: dict[int | str, dict[str, Any]] = {
         },
     },
 }
+_LINKED = {**_CONTENT, 404: {"description": "The link does not work any more"}}
 _HTML_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
 
 
@@ -56,6 +67,37 @@ def get_scan_report(scan_id: UUID, query: dict[str, Any]) -> Response:
     services().foreign_reads.store(user.id, scan.user_id, "scan", scan_id)
     selection = Selection(scan_ids=(scan_id,))
     return _report(user, readable(user), selection, _format(query), name=_stem(scan))
+
+
+@blueprint.post("/scans/<uuid:scan_id>/report-links")
+@blueprint.auth_required(auth)
+@blueprint.input(ReportLinkIn, location="json", arg_name="body")
+@blueprint.output(ReportLinkOut, status_code=201)
+@blueprint.doc(
+    summary="Make a link to the report of a scan that works without a log-in",
+    description="It ends when it expires, when the scan or the caller's account is deleted, or when the "
+    "caller is disabled or may no longer read the scan. Each use is logged as an export by the caller.",
+)
+def create_report_link(scan_id: UUID, body: dict[str, Any]) -> tuple[dict[str, Any], Headers]:
+    parts, user, life = services(), current_user(), timedelta(seconds=body["expires_in_s"])
+    link = parts.report_links.create(user, scan_id, Format(body["format"]), life=life)
+    url = f"{parts.config.public_url}{LINK_PATH}?token={link.token}"
+    return {"url": url, "expires_at": link.expires_at}, [("Location", url), NEVER_STORED]
+
+
+@blueprint.get("/reports/link")
+@blueprint.input(ReportLinkQuery, location="query", arg_name="query", unknown=RAISE)
+@blueprint.doc(
+    summary="Download the report of a signed link",
+    responses=_LINKED,
+)
+def get_linked_report(query: dict[str, str]) -> Response:
+    linked = services().report_links.open(query["token"])
+    spend(services().user_quota, str(linked.user.id))
+    selection = Selection(scan_ids=(linked.scan.id,))
+    reach = readable(linked.user)
+    name = _stem(linked.scan)
+    return _report(linked.user, reach, selection, linked.file_format, name=name, by_link=True)
 
 
 @blueprint.get("/reports")
@@ -88,10 +130,18 @@ def get_report(query: dict[str, Any]) -> Response:
 
 
 def _report(
-    user: User, reach: Reach, selection: Selection, file_format: Format, *, name: str
+    user: User,
+    reach: Reach,
+    selection: Selection,
+    file_format: Format,
+    *,
+    name: str,
+    by_link: bool = False,
 ) -> Response:
     parts = services()
-    chunks = parts.reports.write(Reader.of(user, reach), selection, file_format, parts.taxonomy)
+    chunks = parts.reports.write(
+        Reader.of(user, reach), selection, file_format, parts.taxonomy, by_link=by_link
+    )
     headers = {"Content-Disposition": disposition(f"{name}-report.{file_format}")}
     if file_format == Format.HTML:
         headers["Content-Security-Policy"] = _HTML_POLICY

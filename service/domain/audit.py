@@ -122,6 +122,7 @@ class Action(StrEnum):
     ENROLMENT_DELETED = "enrolment.deleted"
     PROGRESS_CHANGED = "progress.changed"
     COHORT_EXPORTED = "cohort.exported"
+    REPORT_LINK_CREATED = "report_link.created"
     RISK_CREATED = "risk.created"
     RISK_CHANGED = "risk.changed"
     RISK_NOTED = "risk.noted"

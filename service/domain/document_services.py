@@ -24,6 +24,7 @@ from service.domain.people_services import PeopleServices
 from service.domain.purge import Purge
 from service.domain.rate_limits import RateLimit
 from service.domain.reports.fonts import installed_fonts
+from service.domain.reports.links import ReportLinks
 from service.domain.reports.reports import Reports
 from service.domain.reviews.export import FeedbackExport
 from service.domain.reviews.reviews import Reviews
@@ -158,6 +159,10 @@ class DocumentServices(PeopleServices, ModelServices):
             self.foreign_reads,
             fonts=lambda: installed_fonts(self.config.report_fonts),
         )
+
+    @cached_property
+    def report_links(self) -> ReportLinks:
+        return ReportLinks(self.transactions, secret_key=self.signing_config.secret_key)
 
     @cached_property
     def risk_register_file(self) -> RegisterFile:

@@ -128,6 +128,8 @@ TABLE = {
     ("GET", f"{SCAN}/changes"): READERS,
     ("DELETE", DOCUMENT): replace(OWNER, scope="delete"),
     ("GET", f"{SCAN}/report"): READERS,
+    ("POST", f"{SCAN}/report-links"): replace(READERS, scope=None, body={"format": "pdf"}),
+    ("GET", "/api/v1/reports/link"): ANYONE,
     ("GET", "/api/v1/reports"): replace(
         ACCOUNTS, scope="read", query={"created_from": "2026-01-01"}
     ),

@@ -23,6 +23,7 @@ CONTENT_PATHS = (
     "/cohort/export",
     "/report",
     "/reports",
+    "/reports/link",
 )
 """Ends of the paths that send bytes; their clients need not accept JSON."""
 BYTES: dict[int | str, dict[str, Any]] = {

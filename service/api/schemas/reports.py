@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
-from apiflask.fields import UUID, AwareDateTime, List, String
-from apiflask.validators import Length, OneOf
+from apiflask import Schema
+from apiflask.fields import UUID, AwareDateTime, Integer, List, String
+from apiflask.validators import Length, OneOf, Range
 
-from service.api.schemas.fields import StrictSchema, scope_field
+from service.api.schemas.fields import StrictSchema, Text, scope_field
+from service.domain.reports.links import MAX_LIFE, MIN_LIFE
 from service.domain.reports.reports import Format
 
 MAX_SCAN_IDS = 100
@@ -26,6 +28,28 @@ def format_field() -> String:
 
 class ScanReportQuery(StrictSchema):
     format = format_field()
+
+
+class ReportLinkIn(StrictSchema):
+    format = String(required=True, validate=OneOf([*map(str, Format)]))
+    expires_in_s = Integer(
+        load_default=7 * 24 * 3600,
+        strict=True,
+        validate=Range(int(MIN_LIFE.total_seconds()), int(MAX_LIFE.total_seconds())),
+        metadata={"description": "How long the link works, in seconds; a week by default."},
+    )
+
+
+class ReportLinkOut(Schema):
+    url = String(
+        required=True,
+        metadata={"description": "Without PUBLIC_URL the path alone. Who has it reads the report."},
+    )
+    expires_at = AwareDateTime(required=True, default_timezone=UTC)
+
+
+class ReportLinkQuery(StrictSchema):
+    token = Text(required=True, validate=Length(1, 500))
 
 
 class ReportQuery(ScanReportQuery):
