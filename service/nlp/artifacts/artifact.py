@@ -6,9 +6,9 @@ unpickles nothing.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ import numpy as np
 
 from service.errors import ArtifactError
 from service.nlp.arrays import Floats
+from service.nlp.artifacts.file_hashes import sha256_of
 from service.nlp.artifacts.manifest import MANIFEST_FILE, Manifest
 from service.nlp.json_file import read_json
 from service.nlp.taxonomy import TAXONOMY_FILE, Taxonomy, built_in, read_taxonomy
@@ -88,7 +89,7 @@ class Artifact:
         return tokenizer
 
 
-def load(path: Path) -> Artifact:
+def load(path: Path, *, hash_file: Callable[[Path], str] = sha256_of) -> Artifact:
     """Verify the artifact in the folder `path`: manifest, labels, and the hash of every file.
 
     Raises:
@@ -99,7 +100,7 @@ def load(path: Path) -> Artifact:
             f"There is no model artifact in {path}: {MANIFEST_FILE} is missing. {_REMEDY}"
         )
     manifest = read_json(Manifest, path / MANIFEST_FILE, remedy=_REMEDY)
-    _check_files(path, manifest)
+    _check_files(path, manifest, hash_file)
     taxonomy = built_in()
     if TAXONOMY_FILE in manifest.files:
         taxonomy = read_taxonomy(path / TAXONOMY_FILE, remedy=_REMEDY)
@@ -152,7 +153,7 @@ def _check_labels(path: Path, manifest: Manifest, taxonomy: Taxonomy) -> None:
     )
 
 
-def _check_files(path: Path, manifest: Manifest) -> None:
+def _check_files(path: Path, manifest: Manifest, hash_file: Callable[[Path], str]) -> None:
     for name in REQUIRED_FILES:
         if name not in manifest.files:
             raise ArtifactError(f"{path / MANIFEST_FILE}: files does not list {name}. {_REMEDY}")
@@ -163,12 +164,7 @@ def _check_files(path: Path, manifest: Manifest) -> None:
             )
         if not (path / name).is_file():
             raise ArtifactError(f"The model artifact in {path} lacks {name}. {_REMEDY}")
-        if _sha256(path / name) != sha256:
+        if hash_file(path / name) != sha256:
             raise ArtifactError(
                 f"{path / name} was altered: its hash differs from the manifest's. {_REMEDY}"
             )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

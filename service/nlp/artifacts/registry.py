@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from service.errors import ArtifactError, NotFound
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import Artifact
+from service.nlp.artifacts.file_hashes import FileHashes, sha256_of
 from service.nlp.artifacts.manifest import MANIFEST_FILE, Manifest
 from service.nlp.json_file import read_json
 
@@ -69,6 +70,7 @@ class Registry:
         self._registry_dir = registry_dir
         self._default_dir = default_dir
         self._shipped = tuple(shipped)
+        self._hashes = FileHashes()
 
     def default_model(self) -> str:
         """Return the name/version of the model in the default folder.
@@ -103,20 +105,15 @@ class Registry:
             NotFound: the model is not in the registry.
             ArtifactError: the model is altered or incomplete, or its folder has another model's name.
         """
-        folder = self.folder(model)
-        artifact = artifacts.load(folder)
-        actual = f"{artifact.manifest.name}/{artifact.manifest.version}"
-        if actual != model:
-            raise ArtifactError(
-                f"{folder} contains {actual}, not {model}; register it again with "
-                "`.venv-test/bin/python -m ml register`."
-            )
-        return artifact
+        return self._verified(model, sha256_of)
 
     def entry(self, model: str) -> Entry:
-        """Return the entry of `name/version`, with a fault where `verified` would raise."""
+        """Return the entry of `name/version`, with a fault where `verified` would raise.
+
+        A file that did not change since the last call is not hashed again.
+        """
         try:
-            artifact = self.verified(model)
+            artifact = self._verified(model, self._hashes.sha256_of)
         except NotFound as error:
             return Entry(model, self._registry_dir / model, fault=error.message)
         except ArtifactError as error:
@@ -140,6 +137,17 @@ class Registry:
         """
         path = gate_path(self._registry_dir, model)
         return read_gate(path) if path.is_file() else None
+
+    def _verified(self, model: str, hash_file: Callable[[Path], str]) -> Artifact:
+        folder = self.folder(model)
+        artifact = artifacts.load(folder, hash_file=hash_file)
+        actual = f"{artifact.manifest.name}/{artifact.manifest.version}"
+        if actual != model:
+            raise ArtifactError(
+                f"{folder} contains {actual}, not {model}; register it again with "
+                "`.venv-test/bin/python -m ml register`."
+            )
+        return artifact
 
     def _folders(self) -> Iterator[str]:
         for manifest in self._registry_dir.glob(f"*/*/{MANIFEST_FILE}"):
