@@ -24,8 +24,9 @@ def live(start_service, database_url):
 ALL = ("--max-examples=15",)
 FEW = ("--phases=examples,fuzzing,stateful", "--max-examples=3")
 RUNS = [
-    ("mysql", "admin", ALL),
+    ("mysql", "admin", FEW),
     ("sqlite", "user", FEW),
+    pytest.param("mysql", "admin", ALL, marks=pytest.mark.slow),
     pytest.param("sqlite", "user", ALL, marks=pytest.mark.slow),
 ]
 
