@@ -49,9 +49,9 @@ run-gpu: $(GPU_VENV)/.installed ## Run the service on an NVIDIA GPU (DEVICE=cuda
 accurate: $(VENV)/.builds-models ## Build the accurate model (MODEL=accurate); downloads 400 MB, or takes its base from BASE=DIR
 	$(VENV)/bin/python -m ml build-artifact $(if $(BASE),--base "$(BASE)")
 
-test: $(TEST_VENV)/.installed ## Run the normal test suite, in WORKERS=auto processes
+test: $(TEST_VENV)/.installed ## Run the normal test suite, in WORKERS=auto processes; names the 15 longest tests
 	OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest -m "$(QUICK)" \
-		-n $(WORKERS) --maxprocesses 4 --dist worksteal $(TESTS)
+		-n $(WORKERS) --maxprocesses 4 --dist worksteal --durations=15 --durations-min=5 $(TESTS)
 
 coverage: $(TEST_VENV)/.installed ## Measure service/domain by tests/domain; fails below 95 % of lines and branches
 	OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest -m "$(QUICK)" tests/domain \
