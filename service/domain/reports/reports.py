@@ -122,8 +122,9 @@ class Reports:
         self._transactions.read(_check_scans, reader.reach, selection.scan_ids)
         actor, scope = Actor(reader.user_id), _scope(selection, by_link=by_link)
         now = datetime.now(UTC)
-        before = selection.created_before
-        selection = replace(selection, created_before=min(before, now) if before else now)
+        if not selection.scan_ids:  # those that it names may be newer by another machine's clock
+            before = selection.created_before
+            selection = replace(selection, created_before=min(before, now) if before else now)
         report = Report(Kind.SCANS, file_format, actor, scope)
         detail = {"format": file_format, **scope}
         exported = event(Action.DATA_EXPORTED, actor=actor, object_type="scans", detail=detail)
