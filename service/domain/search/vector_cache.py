@@ -52,11 +52,6 @@ class VectorCache:
         self._put(key, entry)
         return entry.vectors
 
-    def forget(self, user_id: UUID, model: str) -> None:
-        """Drop an entry that has findings which are deleted; the next search reads it anew."""
-        with self._lock:
-            self._entries.pop((user_id, model), None)
-
     def _put(self, key: tuple[UUID, str], entry: _Entry) -> None:
         with self._lock:
             self._entries[key] = entry
