@@ -2,7 +2,9 @@
 
 import csv
 import io
+import json
 import threading
+import zipfile
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -253,5 +255,10 @@ def test_progress_is_audited_exported_and_erased(author, course, user, admin):
     query = {"action": "progress.changed", "user_id": user.id}
     events = admin.http.get("/api/v1/admin/audit-events", params=query).json()["items"]
     assert [event["object_id"] for event in events] == [lesson["id"]]
+    archive = zipfile.ZipFile(io.BytesIO(user.http.get("/api/v1/auth/me/data").content))
+    [enrolment] = archive.read("enrolments.jsonl").splitlines()
+    [progress] = archive.read("lesson_progress.jsonl").splitlines()
+    assert json.loads(enrolment)["course_id"] == course_id(course)
+    assert json.loads(progress)["lesson_id"] == lesson["id"]
     assert admin.http.delete(f"/api/v1/users/{user.id}").status_code == 204
     assert cohort(author, course)["items"] == []

@@ -10,7 +10,7 @@ let taxonomy;
 let generation = 0;
 
 const tag = (key) => el("span", { class: `tag ${taxonomy.colourOf(key)}`, text: taxonomy.categories.find((one) => one.key === key)?.title || key });
-const courseLink = ({ id, title }) => el("a", { class: "title", href: coursePath(id), text: title });
+const courseLink = ({ id, title }, query = "") => el("a", { class: "title", href: coursePath(id) + query, text: title });
 
 async function enrol(course, isRecommended) {
   await post("/enrolments", { course_id: course.id, is_recommended: isRecommended });
@@ -27,7 +27,7 @@ function recommendedCard({ course, enrolment_id, reasons }) {
   const start = enrolment_id ? el("a", { class: "button", href: coursePath(course.id), text: "Continue" })
     : el("button", { class: "button primary", type: "button", text: "Start", "aria-label": `Start: ${course.title}`, onclick: attempt(() => enrol(course, true)) });
   return el("article", { class: "card course-card" },
-    el("h3", {}, courseLink(course)), el("p", { class: "sub", text: `${course.code}, ${count(course.n_lessons, "lesson")}` }),
+    el("h3", {}, courseLink(course, "?recommended")), el("p", { class: "sub", text: `${course.code}, ${count(course.n_lessons, "lesson")}` }),
     el("ul", { class: "reasons" }, ...reasons.map(reasonItem)), el("div", { class: "row" }, start));
 }
 
