@@ -8,7 +8,7 @@ course.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from urllib.parse import unquote
 from uuid import UUID
 
@@ -24,6 +24,8 @@ _TAGS = {
 }
 _ATTRIBUTES = {"a": {"href", "title"}, "img": {"src", "alt", "title"}, "ol": {"start"}}
 _SCHEMES = {"http", "https", "mailto"}
+_N_CACHED = 100
+"""Lessons whose HTML a process keeps."""
 
 
 def content_path(course_id: UUID, file_id: UUID) -> str:
@@ -37,8 +39,15 @@ def render(source: str, files: Sequence[CourseFile]) -> str:
     Links and images that name a file lead to it. An image that names none becomes its alternative text. A
     first-order heading becomes a second-order one, since the page's title is above it.
     """
-    paths = {file.name: content_path(file.course_id, file.id) for file in files}
-    images = {file.name for file in files if file.media_type.startswith("image/")}
+    paths = [(file.name, content_path(file.course_id, file.id)) for file in files]
+    images = frozenset(file.name for file in files if file.media_type.startswith("image/"))
+    return _rendered(source, tuple(paths), images)
+
+
+@lru_cache(maxsize=_N_CACHED)
+def _rendered(source: str, files: tuple[tuple[str, str], ...], images: frozenset[str]) -> str:
+    """Return the HTML; kept, since many learners read the same lesson."""
+    paths = dict(files)
     parser = _parser()
     tokens = parser.parse(source)
     for token in tokens:
@@ -68,7 +77,7 @@ def _parser() -> MarkdownIt:
     return MarkdownIt("js-default", {"html": False})
 
 
-def _resolve(token: Token, paths: Mapping[str, str], images: set[str]) -> None:
+def _resolve(token: Token, paths: Mapping[str, str], images: frozenset[str]) -> None:
     attribute = {"image": "src", "link_open": "href"}.get(token.type)
     if attribute is None:
         return
