@@ -116,6 +116,7 @@ def test_declared_size_below_the_real_one_is_refused():
         b"no zip",
         zipped([("a.txt", b"a" * 999)])[:-30],
     ],
+    ids=["empty", "two bytes", "no zip", "cut off"],  # the last has the time of its making
 )
 def test_damaged_archive_is_refused(data):
     with pytest.raises(UnreadableDocument, match="damaged"):
