@@ -62,7 +62,7 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "not_acceptable": ProblemType(
         406,
         "Not acceptable",
-        "The `Accept` header excludes JSON.",
+        "The `Accept` header excludes JSON, or for a report every format.",
     ),
     "conflict": ProblemType(
         409,

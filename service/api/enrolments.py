@@ -54,8 +54,8 @@ def list_enrolments(query: dict[str, Any]) -> Listing:
 @blueprint.input(EnrolmentIn, location="json", arg_name="body")
 @blueprint.output(EnrolledOut, status_code=201)
 @blueprint.doc(
-    summary="Enrol the caller, or by an instructor an account, a team or a role",
-    description="Those who are enrolled already stay so; a due date for one account replaces the earlier.",
+    summary="Enrol the caller; instructors may enrol an account, a team or a role",
+    description="Existing enrolments stay; a due date for one account replaces its earlier one.",
     responses=_EXISTING,
 )
 def enrol(body: dict[str, Any]) -> tuple[Enrolled, int, dict[str, str]]:
@@ -71,7 +71,7 @@ def enrol(body: dict[str, Any]) -> tuple[Enrolled, int, dict[str, str]]:
 @blueprint.auth_required(auth)
 @key_scope(Scope.READ)
 @blueprint.output(EnrolmentOut)
-@blueprint.doc(summary="Get an enrolment: one's own, or for instructors anybody's")
+@blueprint.doc(summary="Get an enrolment of the caller's; instructors may get anybody's")
 def get_enrolment(enrolment_id: UUID) -> EnrolmentView:
     read = services().transactions.read
     return read(enrolments.get_enrolment, current_user(), enrolment_id)
@@ -82,7 +82,8 @@ def get_enrolment(enrolment_id: UUID) -> EnrolmentView:
 @blueprint.output({}, status_code=204)
 @blueprint.doc(
     summary="End an enrolment",
-    description="What was done with the lessons stays, for a later enrolment too.",
+    description="The progress stays, and counts again after a later enrolment. Only instructors may end an "
+    "enrolment that an instructor made.",
     responses=[409],
 )
 def delete_enrolment(enrolment_id: UUID) -> str:

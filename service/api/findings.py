@@ -78,8 +78,8 @@ def list_findings(scan_id: UUID, query: dict[str, int]) -> Listing:
 @blueprint.input(AllFindingsQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(AllFindingsOut)
 @blueprint.doc(
-    summary="List the findings of all scans of the caller's, or that the caller may read or review",
-    description="Those of the newest scan come first, in document order.",
+    summary="List the findings of all scans of the caller, of their teams, or that they may review",
+    description="Findings of the newest scan come first, each scan's in document order.",
     operation_id="get_findings",
 )
 def list_all_findings(query: dict[str, Any]) -> Listing:

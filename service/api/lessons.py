@@ -58,8 +58,8 @@ def create_lesson(course_id: UUID, body: dict[str, Any]) -> tuple[LessonView, di
 @blueprint.input(LessonOrderIn, location="json", arg_name="body")
 @blueprint.output(LessonListOut)
 @blueprint.doc(
-    summary="Bring the lessons of a course into an order",
-    description="With the course's ETag as If-Match, it must not have changed since.",
+    summary="Reorder the lessons of a course",
+    description="If-Match is optional: with the course's ETag, the course must not have changed since.",
     responses=[403, 412],
 )
 def reorder_lessons(course_id: UUID, body: dict[str, Any]) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def reorder_lessons(course_id: UUID, body: dict[str, Any]) -> dict[str, Any]:
 @blueprint.auth_required(auth, roles=_INSTRUCTORS)
 @blueprint.input(MarkdownIn, location="json", arg_name="body")
 @blueprint.output(RenderedOut)
-@blueprint.doc(summary="Render Markdown as a lesson of a course would be", responses=[403])
+@blueprint.doc(summary="Preview Markdown as a lesson of a course", responses=[403])
 def preview_lesson(course_id: UUID, body: dict[str, str]) -> dict[str, str]:
     html = services().transactions.read(lessons.preview, current_user(), course_id, body["source"])
     return {"html": html}
@@ -100,8 +100,8 @@ def get_lesson(course_id: UUID, lesson_id: UUID) -> tuple[LessonView, int, dict[
 @blueprint.output(LessonOut)
 @blueprint.doc(
     summary="Change a lesson",
-    description="If-Match must name the ETag of the version that the caller read, or be `*`. What learners "
-    "did with the lesson stays.",
+    description="If-Match must name the ETag of the version that the caller read, or be `*`. The "
+    "progress of learners stays.",
     responses=[403, 412, 428],
 )
 def change_lesson(
@@ -122,7 +122,7 @@ def change_lesson(
 @blueprint.auth_required(auth, roles=_INSTRUCTORS)
 @blueprint.output({}, status_code=204)
 @blueprint.doc(
-    summary="Delete a lesson and what learners did with it",
+    summary="Delete a lesson with the progress of all learners",
     responses=[403, 412],
 )
 def delete_lesson(course_id: UUID, lesson_id: UUID) -> str:

@@ -26,7 +26,7 @@ _ENROL = "The caller must be enrolled in the course. "
 @blueprint.input(ProgressIn, location="json", arg_name="body")
 @blueprint.output(ProgressOut)
 @blueprint.doc(
-    summary="Say that a lesson is done, with the answers to its quiz, or that it is not",
+    summary="Report a lesson as done, with the answers to its quiz, or as not done",
     description=f"{_ENROL}The same request again changes nothing.",
     responses=[409],
 )
@@ -41,7 +41,7 @@ def put_progress(lesson_id: UUID, body: dict[str, Any]) -> Graded:
 @blueprint.input(ProgressListIn, location="json", arg_name="body")
 @blueprint.output(ProgressListOut)
 @blueprint.doc(
-    summary="Do the same for several lessons: all of them, or none if one is refused",
+    summary="Report several lessons: all are stored, or none if one is refused",
     description=_ENROL,
     responses=[409],
 )

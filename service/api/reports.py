@@ -47,7 +47,7 @@ _CONTENT: dict[int | str, dict[str, Any]] = {
         },
     },
 }
-_LINKED = {**_CONTENT, 404: {"description": "The link does not work any more"}}
+_LINKED = {**_CONTENT, 404: {"description": "The link no longer works"}}
 _HTML_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
 
 
@@ -75,8 +75,9 @@ def get_scan_report(scan_id: UUID, query: dict[str, Any]) -> Response:
 @blueprint.output(ReportLinkOut, status_code=201)
 @blueprint.doc(
     summary="Make a link to the report of a scan that works without a log-in",
-    description="It ends when it expires, when the scan or the caller's account is deleted, or when the "
-    "caller is disabled or may no longer read the scan. Each use is logged as an export by the caller.",
+    description="The link stops working when it expires, when the scan or the caller's account is deleted, "
+    "or when the caller is disabled or may no longer read the scan. Each use is logged as an export by "
+    "the caller.",
 )
 def create_report_link(scan_id: UUID, body: dict[str, Any]) -> tuple[dict[str, Any], Headers]:
     parts, user, life = services(), current_user(), timedelta(seconds=body["expires_in_s"])
@@ -106,8 +107,8 @@ def get_linked_report(query: dict[str, str]) -> Response:
 @blueprint.input(ReportQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.doc(
     summary="Download a report of many scans, newest first",
-    description="Of scans by id, of a session's files, of a team, or of a time. Scans that begin later are "
-    "not in it.",
+    description="Select scans by id, session, team or period; all conditions must hold. Scans that begin "
+    "after the request are left out.",
     responses=_CONTENT,
 )
 def get_report(query: dict[str, Any]) -> Response:

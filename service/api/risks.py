@@ -65,8 +65,8 @@ def list_risks(query: dict[str, Any]) -> Listing:
 @blueprint.output(RiskDetailOut, status_code=201)
 @blueprint.doc(
     summary="Create a risk",
-    description="With `finding` it is supported by a confirmed finding, whose text is copied: the risk "
-    "outlives the scan.",
+    description="`finding` names a confirmed finding that supports the risk. Its text is copied, so the "
+    "risk outlives the scan.",
     responses=[404, 409],
 )
 def create_risk(body: dict[str, Any]) -> Answer:
@@ -184,7 +184,7 @@ def add_note(risk_id: UUID, body: dict[str, str]) -> tuple[Signed, dict[str, str
 @key_scope(Scope.REVIEW)
 @blueprint.input(SourceIn, location="json", arg_name="body")
 @blueprint.output(RiskDetailOut, status_code=201)
-@blueprint.doc(summary="Support a risk by a confirmed finding", responses=[403, 409])
+@blueprint.doc(summary="Add a confirmed finding to a risk", responses=[403, 409])
 def add_finding(risk_id: UUID, body: dict[str, Any]) -> Answer:
     record_scan_read(body["scan_id"])
     run, taxonomy = services().transactions.run, services().taxonomy
@@ -198,7 +198,7 @@ def add_finding(risk_id: UUID, body: dict[str, Any]) -> Answer:
 @key_scope(Scope.REVIEW)
 @blueprint.input(SourceQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output({}, status_code=204)
-@blueprint.doc(summary="Take a finding away from a risk", responses=[403])
+@blueprint.doc(summary="Remove a finding from a risk", responses=[403])
 def remove_finding(risk_id: UUID, query: dict[str, Any]) -> str:
     run = services().transactions.run
     run(findings.remove_finding, current_user(), risk_id, **query)
@@ -211,7 +211,7 @@ def remove_finding(risk_id: UUID, query: dict[str, Any]) -> str:
 @blueprint.output(RisksInScanOut)
 @blueprint.doc(
     summary="List the risks that findings of a scan support",
-    description="Also by findings that an earlier scan of the same document supports a risk with.",
+    description="Includes risks that the same finding in another scan of the document supports.",
 )
 def list_scan_risks(scan_id: UUID) -> dict[str, Any]:
     record_scan_read(scan_id)

@@ -1,4 +1,4 @@
-"""/api/v1/search: findings and documents by words and meaning. .../similar: findings like another one."""
+"""/api/v1/search: findings and documents by words and meaning. .../similar: findings similar to one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ blueprint = APIBlueprint("search", __name__, url_prefix="/api/v1", tag="Search")
 @blueprint.output(SearchOut)
 @blueprint.doc(
     summary="Find findings and documents by words and by meaning",
-    description="Both orders are merged by reciprocal rank fusion. A new scan is found seconds later.",
+    description="Reciprocal rank fusion merges both ranked lists. A new scan is found after some seconds.",
 )
 def get_search(query: dict[str, Any]) -> dict[str, Any]:
     question = Question(
@@ -44,7 +44,7 @@ def get_search(query: dict[str, Any]) -> dict[str, Any]:
 @key_scope(Scope.READ)
 @blueprint.input(SimilarQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(SearchOut)
-@blueprint.doc(summary="Find findings that say the like of a finding, nearest first")
+@blueprint.doc(summary="Find findings similar to one, nearest first")
 def get_similar(scan_id: UUID, n: int, query: dict[str, Any]) -> dict[str, Any]:
     answer = services().search.similar(_reader(query), (scan_id, n), limit=query["limit"])
     return _shown(answer, "similar_findings")

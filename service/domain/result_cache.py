@@ -28,7 +28,7 @@ SHOWN_TABLES = frozenset(
     }
 )
 LIFE_S = 30
-"""The longest life of a response; so long one may be out of date after a write that Redis missed."""
+"""How long a response is kept, and so how long it may be out of date after a write that Redis missed."""
 TIMEOUT_S = 0.25
 PAUSE_S = 10.0
 MAX_RESULT_BYTES = 1_000_000
@@ -57,7 +57,7 @@ class ResultCache:
 
 
 class RedisCache(ResultCache):
-    """Keeps results in Redis. While it is away, one call in `pause_s` waits for it. Thread-safe."""
+    """Keeps results in Redis. While Redis is unavailable, one call in `pause_s` waits for it. Thread-safe."""
 
     def __init__(self, url: str, *, pause_s: float = PAUSE_S) -> None:
         self._redis = redis.Redis.from_url(
@@ -69,7 +69,7 @@ class RedisCache(ResultCache):
         self._has_missed_a_write = False
 
     def get(self, key: str) -> tuple[bytes | None, bytes | None]:
-        """See ResultCache; (None, None) while Redis is away."""
+        """See ResultCache; (None, None) while Redis is unavailable."""
         nothing: tuple[bytes | None, bytes | None] = (None, None)
         return self._try(lambda: self._get(key), nothing)
 
@@ -79,7 +79,7 @@ class RedisCache(ResultCache):
             self._try(lambda: self._redis.set(_ENTRY + key, mark + result, ex=LIFE_S), None)
 
     def forget_after(self, written: frozenset[str]) -> None:
-        """See ResultCache; a write that Redis missed makes up for it at the next call."""
+        """See ResultCache; if Redis is unavailable, the next call that reaches it changes the mark."""
         if written & SHOWN_TABLES:
             self._has_missed_a_write = True  # until Redis has the new mark
             self._try(lambda: None, None)
@@ -98,7 +98,7 @@ class RedisCache(ResultCache):
         return mark, entry[_MARK_BYTES:]
 
     def _try(self, work: Callable[[], _T], otherwise: _T) -> _T:
-        """Return the result of `work`, after telling Redis of missed writes; `otherwise` while it is away."""
+        """Run `work`, after changing the mark for missed writes; `otherwise` while Redis is unavailable."""
         if not self._may_try():
             return otherwise
         try:

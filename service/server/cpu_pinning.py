@@ -1,7 +1,8 @@
 """The CPUs of one of WEB_PROCESSES processes.
 
-The threads of a process hand the GIL to each other several times a request. Between two CPUs each time costs
-a wake-up and cold caches; single sentences are a third faster when a process stays on CPUs of its own.
+The threads of a process pass the GIL to each other several times a request. If the next
+thread is on another CPU, that costs a wake-up and cold caches. Single sentences are a third
+faster when a process stays on CPUs of its own.
 """
 
 from __future__ import annotations

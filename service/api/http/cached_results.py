@@ -26,10 +26,10 @@ def keep_if_own(owner_id: UUID) -> None:
 
 
 def cached_result(view: View) -> View:
-    """Keep the response of a view if it is 200 and `keep_if_own` allows it; return the kept one meanwhile.
+    """Cache the response of a view if it is 200 and `keep_if_own` allows it.
 
-    Place it below authentication and above `input` and `output`. Its key has the caller, the address, the
-    model that serves and the version of the service.
+    Place it below authentication and above `input` and `output`. The key consists of the caller, the path
+    with its query, the serving model and the version of the service.
     """
 
     @functools.wraps(view)

@@ -17,7 +17,7 @@ class RecommendationQuery(StrictSchema):
     days = Integer(
         load_default=90,
         validate=Range(1, 730),
-        metadata={"description": "Findings in scans of the last days count."},
+        metadata={"description": "Findings in scans of so many last days count."},
     )
     per_page = Integer(load_default=10, validate=Range(1, 100))
 
@@ -62,8 +62,8 @@ class EffectQuery(StrictSchema):
         load_default="own",
         validate=OneOf(["own", "cohort"]),
         metadata={
-            "description": "own: the caller's documents. cohort: those of all who completed the course "
-            "together, for instructors."
+            "description": "own: the caller's documents. cohort: the documents of all who completed the "
+            "course, for instructors."
         },
     )
     days = Integer(

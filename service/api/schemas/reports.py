@@ -22,7 +22,9 @@ def format_field() -> String:
     """Return the parameter for a report's format."""
     return String(
         validate=OneOf([*map(str, Format)]),
-        metadata={"description": "By default the first of these that Accept allows, so JSON."},
+        metadata={
+            "description": "By default the one that Accept prefers; JSON without a preference."
+        },
     )
 
 
@@ -43,7 +45,9 @@ class ReportLinkIn(StrictSchema):
 class ReportLinkOut(Schema):
     url = String(
         required=True,
-        metadata={"description": "Without PUBLIC_URL the path alone. Who has it reads the report."},
+        metadata={
+            "description": "Without PUBLIC_URL, only the path. Anyone who has it can read the report."
+        },
     )
     expires_at = AwareDateTime(required=True, default_timezone=UTC)
 

@@ -1,4 +1,4 @@
-"""Search by words and by meaning, and findings like another one."""
+"""Search by words and by meaning, and findings similar to one."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class SearchQuery(StrictSchema):
         required=True,
         validate=Length(1, MAX_QUERY_CHARS),
         metadata={
-            "description": "Words, a phrase or a question. No character has a special meaning; words such as "
-            "`the` alone find nothing."
+            "description": "Words, a phrase or a question. No character has a special meaning; a text of "
+            "stop words alone, such as `the`, is refused."
         },
     )
     kind = DelimitedList(
@@ -69,7 +69,7 @@ class HitOut(Schema):
     ways = List(
         String(validate=OneOf(list(Way))),
         required=True,
-        metadata={"description": "Whether its words or its meaning were found, or both."},
+        metadata={"description": "Whether its words matched, its meaning was near, or both."},
     )
     similarity = Float(
         required=True,
@@ -92,7 +92,8 @@ class SearchOut(Schema):
         required=True,
         validate=OneOf(list(Meaning)),
         metadata={
-            "description": "How far the meaning was searched. all: every finding. part: some findings have "
-            "no vector yet, or of others' scans the newest 1,000. none: words alone."
+            "description": "Which findings were searched by meaning. all: every one. part: some have no "
+            "vector yet, or others share more than 1,000 scans, of which the newest were searched. none: "
+            "words only."
         },
     )

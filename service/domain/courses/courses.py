@@ -26,6 +26,7 @@ MAX_CODE_CHARS, MAX_TITLE_CHARS, MAX_DESCRIPTION_CHARS = 40, 200, 5_000
 MAX_TOPICS = 100
 """Most categories, and most risk types, of a course."""
 MAX_COURSES = 1_000
+"""Most active courses, by code, that recommendations consider."""
 _CODE = re.compile(r"[A-Z0-9]+([._-][A-Z0-9]+)*")
 _NOT_FOUND = "There is no course with this id; GET /api/v1/courses lists those that you may see."
 _STALE = (

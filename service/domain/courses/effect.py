@@ -83,7 +83,12 @@ def own_effect(
 def cohort_effect(
     session: Session, user: User, course_id: UUID, taxonomy: Taxonomy, *, n_days: int
 ) -> Effect:
-    """Do so for all who completed the course together; Forbidden unless the user is an instructor."""
+    """Do the same for the last MAX_LEARNERS who completed the course, together.
+
+    Raises:
+        Forbidden: the user is no instructor.
+        NotFound: there is no such course.
+    """
     if not sees_all(user):
         raise Forbidden("Only instructors see figures of all learners; scope=own shows yours.")
     course = get_course(session, user, course_id)

@@ -118,12 +118,13 @@ class Enrolments:
         self._transactions = transactions
 
     def enrol(self, user: User, new: NewEnrolment) -> Enrolled:
-        """Enrol the caller, or by an instructor others; those who are enrolled already stay so.
+        """Enrol the caller, or others if the caller is an instructor; existing enrolments stay.
 
         An instructor's due date replaces that of one account's enrolment.
 
         Raises:
-            NotFound: there is no such course or team, or no enabled account.
+            NotFound: there is no such course or team.
+            InvalidRequest: no enabled account has the id or address.
             Forbidden: the caller is no instructor, and names others or a due date.
             Conflict: the course is not active.
         """

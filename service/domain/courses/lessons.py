@@ -154,7 +154,7 @@ def reorder(
     *,
     expected: int | None,
 ) -> list[ListedLesson]:
-    """Bring the lessons of a course into an order.
+    """Reorder the lessons of a course.
 
     Raises:
         NotFound: there is no such course.

@@ -1,6 +1,6 @@
 """Signed links to the report of a scan, which work without a log-in until they expire; none is stored.
 
-A link reads what its maker may read at that moment: it ends with the account, its access and the scan.
+Each use checks what its maker may read now: a link ends with the account, its access or the scan.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Use cases: search findings and documents by words and by meaning, and find findings like another one."""
+"""Use cases: search findings and documents by words and by meaning, and find findings similar to one."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ MAX_OWNERS = 100
 
 
 class Meaning(StrEnum):
-    """How far the meaning of the findings was searched."""
+    """Which findings were searched by meaning."""
 
     ALL = "all"
     PART = "part"
     """Some findings have no vector of the serving model yet, or there are too many scans of others."""
     NONE = "none"
-    """None has one yet, or the analyzer is no model in this process: words alone."""
+    """No finding has a vector yet, or no model runs in this process: only words were searched."""
 
 
 class Way(StrEnum):

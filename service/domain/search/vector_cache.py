@@ -25,7 +25,7 @@ class _Entry:
 class VectorCache:
     """An LRU cache by user and model; vectors stored since are added at the next search. Thread-safe.
 
-    Findings deleted since stay until the entry is evicted: whoever shows a finding reads its row anyway.
+    Vectors of deleted findings stay until the entry is evicted; search drops results without a stored row.
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:

@@ -40,7 +40,7 @@ async function move(lesson, step) {
 }
 
 async function drop(lesson) {
-  if (!confirm(`Delete the lesson ${lesson.title}, and what learners did with it?`)) return;
+  if (!confirm(`Delete the lesson ${lesson.title}, and the learners' progress in it?`)) return;
   await remove(`${place}/lessons/${lesson.id}`);
   closeLesson();
   await load();
@@ -93,7 +93,7 @@ async function addFile() {
 
 byId("course-form").addEventListener("submit", saveCourse);
 byId("delete-course").addEventListener("click", attempt(async () => {
-  if (!confirm(`Delete the course ${course.title} with its lessons, enrolments and progress? To keep who completed it, archive it.`)) return;
+  if (!confirm(`Delete the course ${course.title} with its lessons, enrolments and progress? To keep the record of who completed it, archive it.`)) return;
   await remove(place);
   location.assign("/courses");
 }));

@@ -23,7 +23,7 @@ async function enrol() {
 }
 
 async function leave(enrolment) {
-  if (!confirm("Leave this course? What you have done stays, for a later time.")) return;
+  if (!confirm("Leave this course? Your progress stays, in case you take it again.")) return;
   await remove(`/enrolments/${enrolment.id}`);
   await load();
 }

@@ -57,7 +57,7 @@ function search() {
 
 function showLike(place) {
   const [scan, n] = place.split("/");
-  byId("q").placeholder = "Findings that say the like";
+  byId("q").placeholder = "Similar findings";
   run(get(`/scans/${encodeURIComponent(scan)}/findings/${encodeURIComponent(n)}/similar${query({ scope: byId("scope").value, limit: 50 })}`), "No other finding.");
 }
 
