@@ -30,6 +30,7 @@ RiskscanError                   base class; its own code, internal_error, stands
 │   ├── Overloaded              too many requests are waiting
 │   ├── DatabaseUnavailable     the database does not answer
 │   ├── SsoUnavailable          the single sign-on provider does not answer
+│   ├── IndexerUnavailable      the index service does not answer
 │   ├── StorageUnavailable      the disk is full, or stored bytes cannot be read
 │   ├── NotReady                the readiness check failed
 │   └── ShuttingDown            the process is stopping
@@ -209,6 +210,12 @@ class DatabaseUnavailable(Unavailable):
 
 class SsoUnavailable(Unavailable):
     code = "sso_unavailable"
+
+
+class IndexerUnavailable(Unavailable):
+    """Search goes on without the index service, so no response has this error, but records of calls have."""
+
+    code = "indexer_unavailable"
 
 
 class StorageUnavailable(Unavailable):

@@ -153,6 +153,12 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
         "The OpenID Connect provider does not answer, or its answer is not usable. `detail` says which. The "
         "response carries `Retry-After`.",
     ),
+    "indexer_unavailable": ProblemType(
+        503,
+        "The index service is not available",
+        "Only in the records of calls: the index service of `INDEXER_URL` does not answer, or its answer is "
+        "not usable. Search goes on with the local index.",
+    ),
     "database_unavailable": ProblemType(
         503,
         "The database is not available",

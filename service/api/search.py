@@ -29,7 +29,7 @@ blueprint = APIBlueprint("search", __name__, url_prefix="/api/v1", tag="Search")
 @blueprint.output(SearchOut)
 @blueprint.doc(
     summary="Find findings and documents by words and by meaning",
-    description="Reciprocal rank fusion merges both ranked lists. A new scan is found after some seconds.",
+    description="Reciprocal rank fusion merges the ranked lists. A new scan is found after some seconds.",
 )
 def get_search(query: dict[str, Any]) -> dict[str, Any]:
     question = Question(
@@ -52,13 +52,17 @@ def get_similar(scan_id: UUID, n: int, query: dict[str, Any]) -> dict[str, Any]:
 
 def _reader(query: dict[str, Any]) -> Reader:
     user = current_user()
-    return Reader(in_scope(user, query["scope"]), viewer_of(user))
+    return Reader(in_scope(user, query["scope"]), viewer_of(user), user.id)
 
 
 def _shown(answer: Answer, list_name: str) -> dict[str, Any]:
     scans = [hit.finding.scan for hit in answer.hits if hit.finding is not None]
     services().foreign_reads.store_list(current_user().id, list_name, scans)
-    return {"items": [_hit_fields(hit) for hit in answer.hits], "meaning": answer.meaning}
+    return {
+        "items": [_hit_fields(hit) for hit in answer.hits],
+        "meaning": answer.meaning,
+        "index_service": answer.index_service,
+    }
 
 
 def _hit_fields(hit: Hit) -> dict[str, Any]:

@@ -43,14 +43,14 @@ class LlmSettings(BaseModel):
     )
     egress_hosts: Names = Field(
         (),
-        description="Hosts that LLM_BASE_URL, AI_SERVICE_URL, OIDC_ISSUER and webhooks may name, separated "
-        "by commas. Empty: any.",
+        description="Hosts that LLM_BASE_URL, AI_SERVICE_URL, OIDC_ISSUER, INDEXER_URL and webhooks may "
+        "name, separated by commas. Empty: any.",
     )
 
     @field_validator("egress_hosts")
     @classmethod
     def _require_listed_hosts(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        for name in ("llm_base_url", "ai_service_url", "oidc_issuer"):
+        for name in ("llm_base_url", "ai_service_url", "oidc_issuer", "indexer_url"):
             host = urlsplit(info.data.get(name) or "").hostname
             if value and host and host not in value:
                 raise ValueError(f"does not list {host}, the host of {name.upper()}")

@@ -15,6 +15,7 @@ from service.config.batch_settings import BatchSettings
 from service.config.document_settings import DocumentSettings
 from service.config.environment import process_environment, read_values
 from service.config.field_types import ROOT
+from service.config.indexer_settings import IndexerSettings
 from service.config.llm_settings import LlmSettings
 from service.config.model_settings import ModelSettings
 from service.config.record_settings import RecordSettings
@@ -36,6 +37,7 @@ GROUPS: dict[str, type[BaseModel]] = {
     "Batches": BatchSettings,
     "Stored records": RecordSettings,
     "Webhooks": WebhookSettings,
+    "Index service": IndexerSettings,
 }
 """The groups of settings, by heading."""
 _MAY_BE_EMPTY = {"LOGIN_RATE_LIMIT", "CORS_ORIGINS"}
@@ -48,6 +50,7 @@ class Config(
     RecordSettings,
     DocumentSettings,
     LlmSettings,
+    IndexerSettings,
     ModelSettings,
     SsoSettings,
     AccountSettings,

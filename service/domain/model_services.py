@@ -12,6 +12,8 @@ from service.domain.deployments.rollout import Rollout
 from service.domain.deployments.shadow import Shadow
 from service.domain.egress.llm_use import LlmUse
 from service.domain.scan_reporter import ScanReporter
+from service.domain.search.index_calls import IndexCalls
+from service.domain.search.index_sync import IndexSync
 from service.domain.search.indexer import SearchIndexer
 from service.domain.search.search import Search
 from service.domain.search.vector_cache import VectorCache
@@ -103,8 +105,23 @@ class ModelServices(SharedServices):
 
     @cached_property
     def search_indexer(self) -> SearchIndexer:
-        return SearchIndexer(self.transactions, lambda: self.analyzers)
+        sync = self.index_sync
+        if sync is None:
+            return SearchIndexer(self.transactions, lambda: self.analyzers)
+        return SearchIndexer(self.transactions, lambda: self.analyzers, on_added=sync.push_scanned)
+
+    @cached_property
+    def index_calls(self) -> IndexCalls | None:
+        """Calls the index service; None without INDEXER_URL."""
+        if not self.config.indexer_url:
+            return None
+        return IndexCalls(self.config, CallObservers(self.egress, self.tracing))
+
+    @cached_property
+    def index_sync(self) -> IndexSync | None:
+        calls = self.index_calls
+        return None if calls is None else IndexSync(self.transactions, calls)
 
     @cached_property
     def search(self) -> Search:
-        return Search(self.transactions, lambda: self.analyzers, VectorCache())
+        return Search(self.transactions, lambda: self.analyzers, VectorCache(), self.index_calls)

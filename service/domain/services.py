@@ -173,6 +173,8 @@ class Services(DocumentServices):
     @cached_property
     def search_indexing(self) -> PeriodicTasks:
         tasks = {"scans": self.search_indexer.catch_up}
+        if self.index_sync is not None:
+            tasks["index service"] = self.index_sync.run
         return PeriodicTasks("search", tasks, every_s=search_indexer.CATCH_UP_S)
 
     @cached_property

@@ -17,7 +17,7 @@ Stage = Literal["extract", "segment", "analyze", "store"]
 Rejection = Literal["overloaded", "expired", "abandoned", "shutting_down"]
 """Why a request was not scored: full queue, deadline passed, caller gone, threads ended."""
 Upstream = Literal["llm", "ai_service"]
-Callee = Upstream | Literal["sso"]
+Callee = Upstream | Literal["sso", "indexer"]
 """Servers that this one calls: `sso` is the single sign-on provider, which gets no documents."""
 ANSWERED = "answered"
 

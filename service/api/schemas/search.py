@@ -19,7 +19,7 @@ from apiflask.validators import Length, OneOf, Range
 
 from service.api.schemas.fields import StoredName, StrictSchema, Text, scope_field
 from service.api.schemas.listed_findings import ListedFindingOut
-from service.domain.search.search import Meaning, Way
+from service.domain.search.search import IndexService, Meaning, Way
 from service.domain.search.terms import Kind
 
 MAX_QUERY_CHARS = 500
@@ -69,7 +69,9 @@ class HitOut(Schema):
     ways = List(
         String(validate=OneOf(list(Way))),
         required=True,
-        metadata={"description": "Whether its words matched, its meaning was near, or both."},
+        metadata={
+            "description": "Whether its words matched, its meaning was near, or the index service found it."
+        },
     )
     similarity = Float(
         required=True,
@@ -95,5 +97,13 @@ class SearchOut(Schema):
             "description": "Which findings were searched by meaning. all: every one. part: some have no "
             "vector yet, or others share more than 1,000 scans, of which the newest were searched. none: "
             "words only."
+        },
+    )
+    index_service = String(
+        required=True,
+        validate=OneOf(list(IndexService)),
+        metadata={
+            "description": "Whether the index service of INDEXER_URL took part. unavailable: the local index "
+            "answered alone. off: there is none, or no documents were searched."
         },
     )

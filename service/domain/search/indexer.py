@@ -47,8 +47,16 @@ _log = logging.getLogger(__name__)
 class SearchIndexer:
     """Adds scans to the tables of search. Thread-safe; several processes may add the same scan."""
 
-    def __init__(self, transactions: Transactions, analyzers: Callable[[], AnalyzerPool]) -> None:
+    def __init__(
+        self,
+        transactions: Transactions,
+        analyzers: Callable[[], AnalyzerPool],
+        *,
+        on_added: Callable[[UUID], None] = lambda _scan_id: None,
+    ) -> None:
+        """`on_added` receives each new scan on the thread, after its words and vectors were added."""
         self._transactions = transactions
+        self._on_added = on_added
         self._analyzers = analyzers
         self._waiting: deque[UUID] = deque(maxlen=MAX_WAITING)
         self._changed = threading.Condition()
@@ -190,7 +198,8 @@ class SearchIndexer:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST_PRIORITY)
         while (scan_id := self._next()) is not None:
             try:
-                self.add(scan_id)
+                if self.add(scan_id):
+                    self._on_added(scan_id)
             except RiskscanError as error:
                 _log.warning("search: a scan is added later: %s", error.message)
             except Exception as error:  # noqa: BLE001 - the edge of the thread, which must survive any error

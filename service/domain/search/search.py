@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -10,24 +11,29 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from db.queries import findings as finding_queries
+from db.queries import index_service as index_queries
 from db.queries import search as queries
 from db.queries.documents import newest_scans
 from db.queries.findings import Place, Viewer
 from db.queries.reach import Reach
 from db.queries.scans import get_scan
 from db.tables import Document
+from service.domain.current_scan import scanning
 from service.domain.search.fusion import fused
+from service.domain.search.index_calls import IndexCalls
 from service.domain.search.listing import ListedFinding
 from service.domain.search.matrix import Vectors, no_vectors
 from service.domain.search.terms import Kind, stems, wanted_terms
 from service.domain.search.vector_cache import VectorCache
 from service.domain.stored_labels import check_labels
 from service.domain.transactions import Transactions
-from service.errors import Fault, InvalidRequest, NotFound
+from service.errors import Fault, IndexerUnavailable, InvalidRequest, NotFound
 from service.nlp.analyzers.base import SentenceEncoder
 from service.nlp.analyzers.pool import AnalyzerPool
 from service.nlp.arrays import Floats
 from service.nlp.taxonomy import Taxonomy
+
+_log = logging.getLogger(__name__)
 
 CANDIDATES = 200
 """Best matches by words, and by meaning, that are merged."""
@@ -52,6 +58,18 @@ class Way(StrEnum):
 
     WORDS = "words"
     MEANING = "meaning"
+    INDEX = "index"
+    """The index service found it."""
+
+
+class IndexService(StrEnum):
+    """Whether the index service of INDEXER_URL took part in a search."""
+
+    USED = "used"
+    UNAVAILABLE = "unavailable"
+    """It did not answer, or not in time, or not as it should: the local index answered alone."""
+    OFF = "off"
+    """INDEXER_URL is empty, or no documents were searched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +108,7 @@ class Answer:
 
     hits: Sequence[Hit]
     meaning: Meaning
+    index_service: IndexService = IndexService.OFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +128,8 @@ class Reader:
 
     reach: Reach
     viewer: Viewer
+    user_id: UUID | None = None
+    """The caller; without one, the index service is not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +144,15 @@ class Search:
     """Searches what a user may read."""
 
     def __init__(
-        self, transactions: Transactions, analyzers: Callable[[], AnalyzerPool], cache: VectorCache
+        self,
+        transactions: Transactions,
+        analyzers: Callable[[], AnalyzerPool],
+        cache: VectorCache,
+        index: IndexCalls | None = None,
     ) -> None:
+        """`index` asks the index service, if there is one."""
         self._transactions = transactions
+        self._index = index
         self._analyzers = analyzers
         self._cache = cache
 
@@ -140,7 +167,11 @@ class Search:
             fault = Fault("q", "Send a word to search for, not only such as 'the' and 'of'.")
             raise InvalidRequest(fault.message, faults=(fault,))
         meant = self._meant(question.text)
-        return self._transactions.read(self._search, reader, question, meant, taxonomy=taxonomy)
+        indexed, index_service = self._indexed(reader, question)
+        answer = self._transactions.read(
+            self._search, reader, question, meant, indexed, taxonomy=taxonomy
+        )
+        return replace(answer, index_service=index_service)
 
     def similar(self, reader: Reader, place: Place, *, limit: int) -> Answer:
         """Return the findings in reach that are nearest to a finding, which is not among them.
@@ -155,6 +186,26 @@ class Search:
         hits = [h for h in answer.hits if h.finding is not None and _place(h.finding) != place]
         return replace(answer, hits=hits[:limit])
 
+    def _indexed(self, reader: Reader, question: Question) -> tuple[list[UUID], IndexService]:
+        """Return the documents that the index service finds, best first; the reader may not read each."""
+        if self._index is None or reader.user_id is None or not _wants_documents(question):
+            return [], IndexService.OFF
+        teams: Sequence[UUID] = ()
+        if reader.reach.member_id is not None or reader.reach.is_everyones:
+            teams = self._transactions.read(index_queries.teams_of, reader.user_id)
+        asked = {
+            "q": question.text,
+            "kinds": [Kind.DOCUMENT.value],
+            "reader": {"id": str(reader.user_id), "teams": [str(team_id) for team_id in teams]},
+            "limit": CANDIDATES,
+        }
+        try:
+            with scanning(None, reader.user_id):  # the audit event of the call names the reader
+                return self._index.query(asked), IndexService.USED
+        except IndexerUnavailable as error:
+            _log.info("search: the local index answers alone: %s", error.message)
+            return [], IndexService.UNAVAILABLE
+
     def _meant(self, text: str) -> _Meant | None:
         """Return the vector of a text; None if the analyzer is no model in this process."""
         with self._analyzers().lend() as analyzer:
@@ -167,6 +218,7 @@ class Search:
         reader: Reader,
         question: Question,
         meant: _Meant | None,
+        indexed: Sequence[UUID],
         *,
         taxonomy: Taxonomy,
     ) -> Answer:
@@ -175,8 +227,8 @@ class Search:
         hits: list[Hit] = []
         if Kind.FINDING in question.kinds:
             hits += _findings(session, reader, question, near)
-        if Kind.DOCUMENT in question.kinds and question.category is None:
-            hits += _documents(session, reader.reach, question, near)
+        if _wants_documents(question):
+            hits += _documents(session, reader.reach, question, near, indexed)
         hits.sort(key=lambda hit: hit.score, reverse=True)
         return Answer(hits[: question.limit], near.meaning)
 
@@ -244,14 +296,25 @@ def _shown(
     return hits[:limit]
 
 
-def _documents(session: Session, reach: Reach, question: Question, near: _Near) -> list[Hit]:
-    """Return documents by their words, and by the meaning of their nearest finding."""
+def _wants_documents(question: Question) -> bool:
+    return Kind.DOCUMENT in question.kinds and question.category is None
+
+
+def _documents(
+    session: Session, reach: Reach, question: Question, near: _Near, indexed: Sequence[UUID]
+) -> list[Hit]:
+    """Return documents by their words, by the meaning of their nearest finding, and of the index service.
+
+    What the index service names beyond the reach is dropped before it takes a rank.
+    """
     words = _terms(session, Kind.DOCUMENT, reach, question.text)
     by_words = queries.documents_by_words(session, words, reach, limit=CANDIDATES)
     scans = list(dict.fromkeys(scan_id for (scan_id, _), _ in near.findings))
     document_of = queries.documents_of_scans(session, scans)
     by_meaning = list(dict.fromkeys(document_of[s] for s in scans if s in document_of))
     ranked: dict[str, Sequence[UUID]] = {Way.WORDS: by_words, Way.MEANING: by_meaning}
+    allowed = queries.documents_at(session, reach, indexed)
+    ranked[Way.INDEX] = [row_id for row_id in indexed if row_id in allowed]
     merged = fused(ranked)
     rows = queries.documents_at(session, reach, [row_id for row_id, _, _ in merged])
     listed = [hit for hit in merged if hit[0] in rows][: question.limit]

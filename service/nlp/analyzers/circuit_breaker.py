@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from service.errors import AnalyzerTimeout, AnalyzerUnavailable
+from service.errors import AnalyzerTimeout, AnalyzerUnavailable, Unavailable
 
 MAX_FAILURES = 5
 PAUSE_S = 30.0
@@ -26,8 +26,13 @@ class CircuitBreaker:
         *,
         clock_s: Callable[[], float] = time.monotonic,
         on_change: Callable[[bool], None] = lambda _is_open: None,
+        unavailable: type[Unavailable] = AnalyzerUnavailable,
     ) -> None:
-        """`server` names it in messages; `on_change` receives whether the breaker is open."""
+        """`server` names it in messages; `on_change` receives whether the breaker is open.
+
+        `unavailable` is the error of a failure, and of a call that an open breaker refuses.
+        """
+        self._unavailable = unavailable
         self._server = server
         self._clock_s = clock_s
         self._on_change = on_change
@@ -41,13 +46,13 @@ class CircuitBreaker:
         """Run a call to the server in the block, and learn from its outcome.
 
         Raises:
-            AnalyzerUnavailable: the breaker is open; the block does not run.
+            Unavailable: the breaker is open; the block does not run.
         """
         is_trial = self._admit()
         has_answered = True
         try:
             yield
-        except (AnalyzerUnavailable, AnalyzerTimeout):
+        except (self._unavailable, AnalyzerTimeout):
             has_answered = False
             raise
         finally:
@@ -62,7 +67,7 @@ class CircuitBreaker:
             if left_s <= 0 and not self._is_trying:
                 self._is_trying = True
                 return True
-        raise AnalyzerUnavailable(
+        raise self._unavailable(
             f"{self._server} has failed {MAX_FAILURES} times in a row, so it is not called for a while. "
             "Check that it runs.",
             retry_after_s=max(1, math.ceil(left_s)),

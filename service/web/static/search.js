@@ -4,7 +4,7 @@ import { byId, count, el, percent, time } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
 
 const FILTERS = ["q", "scope", "category", "kind"];
-const WAYS = { words: "same words", meaning: "similar meaning" };
+const WAYS = { words: "same words", meaning: "similar meaning", index: "index service" };
 const LIMITS = { all: "", part: " Not every finding can be found by its meaning yet.", none: " Only words were searched: the findings have no vectors yet." };
 const KEYS = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 };
 let taxonomy;
@@ -28,9 +28,9 @@ function documentItem({ document: found, ways }) {
     el("p", { class: "sub" }, time(found.created_at), `, ${ways.map((way) => WAYS[way]).join(", ")}`));
 }
 
-function show({ items, meaning }, nothing) {
+function show({ items, meaning, index_service }, nothing) {
   byId("results").replaceChildren(...items.map((item) => (item.kind === "document" ? documentItem(item) : findingItem(item))));
-  byId("about").textContent = (items.length ? `${count(items.length, "result")}, best first.` : nothing) + LIMITS[meaning];
+  byId("about").textContent = (items.length ? `${count(items.length, "result")}, best first.` : nothing) + LIMITS[meaning] + (index_service === "unavailable" ? " The index service did not answer; the local index answered alone." : "");
 }
 
 async function run(loading, nothing) {
