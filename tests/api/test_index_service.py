@@ -60,8 +60,7 @@ def add(live, user, name, text="The canteen opens at noon."):
     form = {"file": (name, f"{text} {secrets.token_hex(4)}".encode())}
     scan = user.http.post("/api/scan", files=form).raise_for_status().json()["scan_id"]
     live.services.search_indexer.join()
-    document = user.http.get(f"/api/v1/scans/{scan}").raise_for_status().json()["document"]
-    return document["id"] if isinstance(document, dict) else document, scan
+    return user.http.get(f"/api/v1/scans/{scan}").raise_for_status().json()["document_id"], scan
 
 
 def found(user, q, **params):
@@ -95,7 +94,7 @@ def test_document_that_only_the_index_service_finds_is_shown(live, user, server)
     ]
 
 
-def test_search_of_findings_does_not_ask_it(live, user, server):
+def test_search_of_findings_does_not_ask_it(user, server):
     n_before = len(server.queries)
     answer = found(user, "jetty", kind="finding")
     assert (answer["index_service"], len(server.queries)) == ("off", n_before)
@@ -123,7 +122,7 @@ def test_members_find_what_is_shared_with_their_team(live, user, server, admin_o
     for account in (user, member):
         path = f"/api/v1/teams/{team_id}/members/{account.id}"
         admin.http.put(path).raise_for_status()
-    path = f"/api/v1/documents/{document}/shares/{team_id}"
+    path = f"/api/v1/documents/{document}/teams/{team_id}"
     user.http.put(path).raise_for_status()
     live.services.index_sync.run()
     assert server.items[document]["teams"] == [team_id]
@@ -166,7 +165,7 @@ def test_unusable_answer_leaves_the_local_one(live, user, server, reply):
     assert found(user, "dock")["index_service"] == "used"
 
 
-def test_circuit_opens_after_failures_and_closes_after_an_answer(live, user, server, monkeypatch):
+def test_circuit_opens_after_failures_and_closes_after_an_answer(user, server, monkeypatch):
     monkeypatch.setattr(circuit_breaker, "PAUSE_S", 1.5)
     server.status = 500
     for _ in range(BREAK):
@@ -215,7 +214,7 @@ def test_pages_of_both_sides_are_compared_wherever_they_end(live, user, server):
     assert server.items == expected
 
 
-def test_calls_are_recorded_without_content(live, user, server, admin_of):  # noqa: F811
+def test_calls_are_recorded_without_content(live, user, admin_of):  # noqa: F811
     admin = admin_of(live)
     add(live, user, "gangway.txt")
     found(user, "gangway")

@@ -1,4 +1,4 @@
-"""An index service as docs/indexer.md describes it, with an index of words in memory, on a free loopback port."""
+"""An index service as docs/indexer.md describes it, with an index of words in memory, on loopback."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import json
 import re
 import threading
 from collections import deque
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 TOKEN = "index-secret"
+Reply = tuple[int, bytes, dict[str, str]]
+"""Status, body and headers."""
 
 
 class IndexServer:
@@ -24,12 +27,14 @@ class IndexServer:
         self.items: dict[str, dict[str, Any]] = {}
         self.queries: list[dict[str, Any]] = []
         self.requests: list[tuple[str, str]] = []
-        self.replies: deque[tuple[int, bytes, dict[str, str]]] = deque()
+        self.replies: deque[Reply] = deque()
         self.foreign: list[str] = []
         self.status: int | None = None
         self.gate = threading.Event()
         self.gate.set()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler_class(self))
+        self._http = ThreadingHTTPServer(
+            ("127.0.0.1", 0), type("Handler", (_Handler,), {"of": self})
+        )
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -67,48 +72,48 @@ def _words(text: str) -> set[str]:
     return set(re.findall(r"\w+", text.casefold()))
 
 
-def _handler_class(server: IndexServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer(lambda _: server.listed(parse_qs(urlsplit(self.path).query)))
+class _Handler(BaseHTTPRequestHandler):
+    of: ClassVar[IndexServer]
 
-        def do_PUT(self) -> None:
-            self._answer(lambda item: server.items.update({self._id(): item}))
+    def do_GET(self) -> None:
+        self._answer(lambda _: self.of.listed(parse_qs(urlsplit(self.path).query)))
 
-        def do_DELETE(self) -> None:
-            self._answer(lambda _: server.items.pop(self._id(), None) and None)
+    def do_PUT(self) -> None:
+        self._answer(lambda item: self.of.items.update({self._id(): item}))
 
-        def do_POST(self) -> None:
-            self._answer(server.find)
+    def do_DELETE(self) -> None:
+        self._answer(lambda _: self.of.items.pop(self._id(), None) and None)
 
-        def _id(self) -> str:
-            return self.path.removeprefix("/v1/items/")
+    def do_POST(self) -> None:
+        self._answer(self.of.find)
 
-        def _answer(self, action: Any) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            server.requests.append((self.command, self.path))
-            server.gate.wait()
-            if self.headers.get("Authorization") != f"Bearer {TOKEN}":
-                self._send(401, b"{}", {})
-            elif server.status is not None:
-                self._send(server.status, b"{}", {})
-            elif self.command == "POST" and server.replies:
-                self._send(*server.replies.popleft())
-            else:
-                answer = action(json.loads(body) if body else None)
-                self._send(200, json.dumps(answer or {}).encode(), {})
+    def _id(self) -> str:
+        return self.path.removeprefix("/v1/items/")
 
-        def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-            try:
-                self.send_response(status)
-                for name, value in {"Content-Length": str(len(body)), **headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-            except ConnectionError:  # the client has hung up
-                self.close_connection = True
+    def _answer(self, action: Callable[[Any], Any]) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.of.requests.append((self.command, self.path))
+        self.of.gate.wait()
+        try:
+            self._send(*self._reply(action, body))
+        except ConnectionError:  # the client has hung up
+            self.close_connection = True
 
-        def log_message(self, *_args: object) -> None:
-            pass
+    def _reply(self, action: Callable[[Any], Any], body: bytes) -> Reply:
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return 401, b"{}", {}
+        if self.of.status is not None:
+            return self.of.status, b"{}", {}
+        if self.command == "POST" and self.of.replies:
+            return self.of.replies.popleft()
+        return 200, json.dumps(action(json.loads(body or b"null")) or {}).encode(), {}
 
-    return Handler
+    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_args: object) -> None:
+        pass
