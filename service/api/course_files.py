@@ -20,7 +20,14 @@ from service.domain.courses import course_files
 
 blueprint = APIBlueprint("course_files", __name__, url_prefix="/api/v1/courses", tag="Courses")
 _INSTRUCTORS = roles_with(Permission.COURSES)
-_CONTENT: dict[int | str, dict[str, Any]] = {200: BYTES[200], 304: BYTES[304]}
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_CONTENT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The whole file",
+        "content": dict.fromkeys(course_files.MEDIA_TYPES, _BINARY),
+    },
+    304: BYTES[304],
+}
 
 
 @blueprint.get("/<uuid:course_id>/files")

@@ -43,7 +43,7 @@ def put_progress(lesson_id: UUID, body: dict[str, Any]) -> Graded:
 @blueprint.doc(
     summary="Report several lessons: all are stored, or none if one is refused",
     description=_ENROL,
-    responses=[409],
+    responses=[404, 409],
 )
 def post_progress(body: dict[str, Any]) -> dict[str, Any]:
     reports = [

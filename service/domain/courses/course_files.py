@@ -44,6 +44,9 @@ _TYPES = {
     "csv": ("text/csv; charset=utf-8", b""),
 }
 """Media type and first bytes by the ending of the name. No SVG and no HTML: both run scripts."""
+MEDIA_TYPES = tuple(
+    dict.fromkeys(media_type.partition(";")[0] for media_type, _ in _TYPES.values())
+)
 
 
 @dataclass(frozen=True, slots=True)
