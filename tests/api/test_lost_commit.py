@@ -22,7 +22,9 @@ def relay(database_url):
 @pytest.fixture(scope="module")
 def live(relay, start_service):
     """The service behind a relay."""
-    return start_service(DATABASE_URL=relay.url)
+    started = start_service(DATABASE_URL=relay.url)
+    started.services.search_indexer.close()  # its commits would be lost in place of a request's
+    return started
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from db import migrate, whole_database
 from db.engines import open_unpooled_engine
 from db.portable_rows import kinds, read_rows
 from db.tables import Base
+from db.tables.search import DERIVED
 from service.domain.backups.archive_writer import ArchiveWriter
 from service.domain.backups.contents import FORMAT, Header, key_check
 
@@ -18,11 +19,12 @@ OWN_EVENTS = {"backup.created", "backup.restored"}
 
 
 def rows_by_table(url):
-    """Return the rows of every table as their columns' Python values; without the events of backups."""
+    """Return the rows of every table that backups hold, as Python values; without the events of backups."""
     with open_unpooled_engine(url).connect() as connection:
         return {
             name: sorted(_rows(connection, table), key=repr)
             for name, table in Base.metadata.tables.items()
+            if name not in DERIVED
         }
 
 

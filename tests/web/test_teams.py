@@ -117,6 +117,7 @@ def test_member_downloads_the_files_of_a_shared_session_and_changes_nothing(live
     owner.goto(f"{live.url}/sessions")
     owner.get_by_label("Name of the new session").fill("Tender")
     owner.get_by_role("button", name="New session").click()
+    owner.get_by_role("heading", name="Tender").wait_for()
     file = {"name": "offer.txt", "mimeType": "", "buffer": RISKS[0].encode()}
     owner.locator("#file").set_input_files(file)
     owner.get_by_role("link", name="offer.txt").wait_for()

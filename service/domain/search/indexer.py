@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -40,7 +39,6 @@ MAX_DOCUMENT_WORDS = 2_000
 """Different words of a document that search knows: the first ones."""
 _WORD_ROWS = 1_000
 _ENCODED_AT_ONCE = 256
-_LOWEST_PRIORITY = 19
 _log = logging.getLogger(__name__)
 
 
@@ -116,9 +114,9 @@ class SearchIndexer:
         """
         n_added = 0
         for scan_id in self._lacking(None, at_most=_LOOKED_AT):
-            n_added += self.add(scan_id)
+            n_added += self._added(scan_id)
         for scan_id in self._lacking(self._oldest_seen, at_most=_CAUGHT_UP_AT_ONCE, remember=True):
-            n_added += self.add(scan_id)
+            n_added += self._added(scan_id)
         return n_added
 
     def reindex(self, progress: Callable[[int, int], None]) -> int:
@@ -130,9 +128,19 @@ class SearchIndexer:
         n_added = 0
         for n_seen, row in enumerate(self._scans(None), start=1):
             if row.is_missing:
-                n_added += self.add(row.id)
+                n_added += self._added(row.id)
             progress(n_seen, max(n_all, n_seen))
         return n_added
+
+    def _added(self, scan_id: UUID) -> bool:
+        """Add a scan as `add` does; log a failure of this scan alone, so that the next ones follow."""
+        try:
+            return self.add(scan_id)
+        except RiskscanError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one scan must not keep others from being added
+            _log.error("search: a scan was not added: %s", type(error).__name__)
+            return False
 
     def _lacking(
         self, after: tuple[datetime, UUID] | None, *, at_most: int, remember: bool = False
@@ -194,8 +202,6 @@ class SearchIndexer:
             _log.debug("search: a scan was deleted, or another process added it")
 
     def _run(self) -> None:
-        with contextlib.suppress(OSError):  # requests go first
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST_PRIORITY)
         while (scan_id := self._next()) is not None:
             try:
                 if self.add(scan_id):

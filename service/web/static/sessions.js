@@ -9,9 +9,14 @@ let sessions = [];
 let selected = null;
 let listed = [];
 const outcomes = new Map();
+let nLoads = 0;
 
+/** Reads the sessions; returns false if a newer call has begun meanwhile, whose answer counts. */
 async function loadSessions() {
-  sessions = await getAll("/sessions", { filters: { scope: byId("scope").value } });
+  const own = ++nLoads;
+  const answer = await getAll("/sessions", { filters: { scope: byId("scope").value } });
+  if (own !== nLoads) return false;
+  sessions = answer;
   const wanted = selected?.id || new URLSearchParams(location.search).get("session");
   selected = sessions.find((session) => session.id === wanted) || sessions[0] || null;
   byId("sessions").hidden = sessions.length === 0;
@@ -19,6 +24,7 @@ async function loadSessions() {
   byId("sessions").replaceChildren(...sessions.map((session) => el("li", {}, el("button", { type: "button", "aria-current": session === selected ? "true" : "false",
     onclick: attempt(async () => { selected = session; history.replaceState(null, "", `?session=${session.id}`); await load(); }) },
     el("span", { class: "pick-name", text: session.name }), el("span", { class: "sub", text: `${count(session.n_files, "file")}, ${bytes(session.size_bytes)}` })))));
+  return true;
 }
 
 /** Scans files of the selected session, in as many requests as needed, and shows the outcome of each. */
@@ -69,10 +75,12 @@ function fileRow(file) {
 }
 
 async function load() {
-  await loadSessions();
+  if (!await loadSessions()) return;
   byId("files-card").hidden = !selected;
   if (!selected) return;
-  const files = await getAll(`/sessions/${selected.id}/files`);
+  const shown = selected;
+  const files = await getAll(`/sessions/${shown.id}/files`);
+  if (shown !== selected) return;
   listed = files;
   byId("scan-all").hidden = files.length === 0;
   byId("own-actions").hidden = !isOwn();
@@ -84,12 +92,13 @@ async function load() {
 
 async function add(files) {
   if (!selected || !isOwn()) return;
+  const { id } = selected;
   for (const file of files) {
     const row = new UploadRow(`${file.name} (${bytes(file.size)})`);
     const form = new FormData();
     form.set("file", file);
     try {
-      await upload(`/sessions/${selected.id}/files`, form, (share) => row.showSent(share, "Storing…"));
+      await upload(`/sessions/${id}/files`, form, (share) => row.showSent(share, "Storing…"));
       row.remove();
     } catch (error) { row.showError(error); }
   }
