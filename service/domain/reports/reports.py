@@ -30,7 +30,6 @@ from service.domain.reports.content import Content, FindingRow, ReportedScan, Su
 from service.domain.reports.csv_report import csv_chunks
 from service.domain.reports.html_report import html_chunks
 from service.domain.reports.json_report import json_chunks
-from service.domain.reports.pdf_report import pdf_chunks
 from service.domain.reports.sarif_report import sarif_chunks
 from service.domain.reports.xlsx_report import xlsx_chunks
 from service.domain.transactions import Transactions
@@ -88,7 +87,7 @@ class Reports:
         *,
         fonts: Callable[[], Sequence[Path]],
     ) -> None:
-        """`fonts` returns the font files of PDF reports; see `pdf_chunks`."""
+        """`fonts` returns the font files of PDF reports; see `pdf_report.pdf_chunks`."""
         self._transactions = transactions
         self._logs = logs
         self._foreign_reads = foreign_reads
@@ -96,7 +95,7 @@ class Reports:
             Format.JSON: json_chunks,
             Format.CSV: csv_chunks,
             Format.XLSX: xlsx_chunks,
-            Format.PDF: lambda content: pdf_chunks(content, fonts()),
+            Format.PDF: partial(_pdf_chunks, fonts=fonts),
             Format.HTML: html_chunks,
             Format.SARIF: sarif_chunks,
         }
@@ -235,3 +234,9 @@ def _scope(selection: Selection, *, by_link: bool) -> dict[str, Any]:
     others = ("work_session_id", "team_id", "created_from", "created_before")
     values = {name: str(value) for name in others if (value := getattr(selection, name))}
     return {**(ids if selection.scan_ids else {}), **values, **({"link": True} if by_link else {})}
+
+
+def _pdf_chunks(content: Content, *, fonts: Callable[[], Sequence[Path]]) -> Iterator[Chunk]:
+    from service.domain.reports.pdf_report import pdf_chunks  # noqa: PLC0415 - takes 24 MB, mostly unused
+
+    return pdf_chunks(content, fonts())

@@ -10,8 +10,6 @@ from datetime import date, datetime
 from io import BytesIO
 from typing import Any
 
-from openpyxl import load_workbook
-
 from service.domain.risks.register_file import COLUMNS
 from service.errors import Fault, InvalidRequest, TooLarge, UnreadableDocument
 
@@ -55,6 +53,8 @@ def read_sheet(data: bytes) -> list[SheetRow]:
         UnreadableDocument: the file is no workbook.
         InvalidRequest: the header names no known column, or one twice.
     """
+    from openpyxl import load_workbook  # noqa: PLC0415 - takes memory, and only an import needs it
+
     if len(data) > MAX_FILE_BYTES:
         raise TooLarge(f"A file of risks has at most {MAX_FILE_BYTES:,} bytes.")
     try:
