@@ -146,6 +146,17 @@ def test_effect_compares_the_documents_before_and_after(author, user, scan):
     assert "no proof" in shown["note"]
 
 
+def test_effect_on_a_cohort_needs_several_people_with_documents(author, user, new_user):
+    course = new_course(author, categories=["budget"])
+    new_lesson(author, course)
+    confirm(user, new_scan(user))
+    for learner in (user, new_user(), new_user()):
+        complete(author, course, learner)
+    shown = effect(author, course, scope="cohort")
+    assert (shown["n_learners"], shown["before"]["n_documents"]) == (3, 0)
+    assert [row["before"]["n"] for row in shown["items"]] == [0]
+
+
 def test_effect_on_a_cohort_is_for_instructors_and_hides_single_people(author, user, new_user):
     course = new_course(author, categories=["budget"])
     new_lesson(author, course)
@@ -159,4 +170,6 @@ def test_effect_on_a_cohort_is_for_instructors_and_hides_single_people(author, u
         assert bool(shown["items"]) == (n == len(learners))
     assert shown["before"]["n_documents"] == 3
     assert [row["before"]["n"] for row in shown["items"]] == [3]
+    new_scan(user, "The canteen serves lunch from noon. It is blue.")  # alone after the course
+    assert effect(author, course, scope="cohort")["after"]["n_documents"] == 0
     assert effect(author, course)["n_learners"] == 0

@@ -33,8 +33,12 @@ NOTE = (
 
 @dataclass(slots=True)
 class Period:
-    """What was scanned in a period, each document once, and how many confirmed findings each category has."""
+    """What was scanned in a period, each document once, and how many confirmed findings each category has.
 
+    `n_learners` is the number of those who scanned.
+    """
+
+    n_learners: int = 0
     n_documents: int = 0
     n_sentences: int = 0
     n_findings: int = 0
@@ -43,6 +47,7 @@ class Period:
 
     def add(self, other: Period) -> None:
         """Add what another learner scanned."""
+        self.n_learners += other.n_learners
         self.n_documents += other.n_documents
         self.n_sentences += other.n_sentences
         self.n_findings += other.n_findings
@@ -95,7 +100,7 @@ def cohort_effect(
     completed = _completed(session, course, None)
     if len(completed) < MIN_LEARNERS:
         return Effect(len(completed), Period(), Period(), [])
-    return _effect(session, course, completed, taxonomy, n_days=n_days)
+    return _effect(session, course, completed, taxonomy, n_days=n_days, at_least=MIN_LEARNERS)
 
 
 def _completed(
@@ -114,12 +119,15 @@ def _effect(
     taxonomy: Taxonomy,
     *,
     n_days: int,
+    at_least: int = 1,
 ) -> Effect:
+    """Return the rates; a period in which fewer than `at_least` learners scanned counts as empty."""
     before, after = Period(), Period()
     for user_id, at in completed.items():
         span = timedelta(days=n_days)
         before.add(_period(session, user_id, at - span, at, taxonomy))
         after.add(_period(session, user_id, at, at + span, taxonomy))
+    before, after = (p if p.n_learners >= at_least else Period() for p in (before, after))
     return Effect(len(completed), before, after, _compare(course, before, after, taxonomy))
 
 
@@ -137,6 +145,7 @@ def _period(
     )
     findings = [found for one in judged if (found := confirmed(one, taxonomy)) is not None]
     return Period(
+        n_learners=1 if scans else 0,
         n_documents=len(scans),
         n_sentences=sum(scan.coverage.get("sentences") or 0 for scan in scans.values()),
         n_findings=sum(scan.n_findings for scan in scans.values()),
