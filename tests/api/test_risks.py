@@ -153,6 +153,16 @@ def test_only_a_confirmed_finding_becomes_a_risk_and_its_text_outlives_the_scan(
     assert (copy["seen_in"], copy["seen_in_newest"]) == ([], None)
 
 
+def test_relabelled_finding_supports_a_risk_with_the_category_of_its_new_type(user):
+    scan = scanned(user)
+    chosen = source(user, scan)
+    judge(user, scan, chosen["n"], "relabelled", risk_types=["outage"]).raise_for_status()
+    [copy] = get(user, created(user, finding=chosen))["findings"]
+    taxonomy = user.http.get("/api/v1/taxonomy").json()["categories"]
+    [category] = [c["title"] for c in taxonomy if "outage" in str(c["risk_types"])]
+    assert copy["category"] == category
+
+
 @pytest.mark.every_database
 def test_several_findings_support_a_risk_and_can_be_taken_away(user):
     scan = scanned(user)

@@ -120,7 +120,7 @@ def _copy(scan: Scan, finding: Finding, verdict: CurrentVerdict, taxonomy: Taxon
         filename=scan.filename,
         context=finding.context,
         risk=(titles or taxonomy.risk_title(finding.risk_type, finding.foreign_risk))[:255],
-        category=taxonomy.category_title(finding.category, finding.foreign_category)[:255],
+        category=_categories(finding, verdict, taxonomy)[:255],
         score=finding.score,
         part=finding.part,
         page=finding.page,
@@ -128,6 +128,15 @@ def _copy(scan: Scan, finding: Finding, verdict: CurrentVerdict, taxonomy: Taxon
         source_user_id=scan.user_id,
         created_at=datetime.now(UTC),
     )
+
+
+def _categories(finding: Finding, verdict: CurrentVerdict, taxonomy: Taxonomy) -> str:
+    """Return the categories of the types in the verdict, or the finding's own if it names none."""
+    known = [key for key in verdict.risk_types if key in taxonomy.risk_titles]
+    keys = dict.fromkeys(taxonomy.category_of(key) for key in known)
+    if keys:
+        return ", ".join(taxonomy.category_titles[key] for key in keys)
+    return taxonomy.category_title(finding.category, finding.foreign_category)
 
 
 def _changed(
