@@ -52,7 +52,9 @@ def relay(database_url):
 @pytest.fixture(scope="module")
 def behind_relay(relay, start_service, llm_settings):
     """Another service on the same database, behind a relay."""
-    return start_service(DATABASE_URL=relay.url, **llm_settings)
+    started = start_service(DATABASE_URL=relay.url, **llm_settings)
+    started.services.search_indexer.close()  # its commits would be lost in place of a request's
+    return started
 
 
 @pytest.fixture
