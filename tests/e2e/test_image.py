@@ -19,7 +19,7 @@ from tests.support.sentences import FLOW_TEXT
 from tests.support.waiting import wait_until
 
 PASSWORD = "test123"
-MAX_BYTES = 600_000_000
+MAX_BYTES = 650_000_000
 
 
 @contextlib.contextmanager
