@@ -70,9 +70,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.on_written: Callable[[frozenset[str]], None] = lambda _tables: None
-        """Called after each committed `run` with the names of the tables that it wrote."""
-        written_tables.watch(engine)
+        self._on_written: Callable[[frozenset[str]], None] = lambda _tables: None
         self._cleanup_due_s = 0.0
         self._probe = open_probe(engine.url, timeout_s=PING_TIMEOUT_S)
 
@@ -108,6 +106,11 @@ class Database:
             SQLAlchemyError: see `is_unavailable`; whatever `work` raises.
         """
         return _RETRYING(lambda: self._read(work))
+
+    def watch_writes(self, on_written: Callable[[frozenset[str]], None]) -> None:
+        """Call `on_written` after each committed `run` with the names of the tables that it wrote."""
+        self._on_written = on_written
+        written_tables.watch(self.engine)
 
     def ping(self) -> None:
         """Read from the database over a separate connection, which a busy pool does not delay.
@@ -157,11 +160,11 @@ class Database:
                     if is_in_doubt(error):
                         connection.invalidate()
                         if self._is_committed(marker, error):
-                            self.on_written(written)
+                            self._on_written(written)
                             return result
                     raise
             connection.info[COMMITTED] = True
-        self.on_written(written)
+        self._on_written(written)
         return result
 
     def _read(self, work: Callable[[Session], T]) -> T:

@@ -7,9 +7,6 @@ again; all others count here at once.
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -17,11 +14,12 @@ from limits.errors import StorageError
 from limits.storage import Storage, storage_from_string
 from limits.strategies import MovingWindowRateLimiter, RateLimiter
 
+from service.domain.redis_outage import RedisOutage
+
 IN_PROCESS = "memory://"
 TIMEOUT_S = 1.0
 PAUSE_S = 10.0
 _T = TypeVar("_T")
-_log = logging.getLogger(__name__)
 
 
 class LimitStorage:
@@ -35,50 +33,21 @@ class LimitStorage:
         self._shared = self._local
         if url != IN_PROCESS:
             self._shared = MovingWindowRateLimiter(open_storage(url, timeout_s=timeout_s))
-        self._pause_s = pause_s
-        self._lock = threading.Lock()
-        self._retry_at_s: float | None = None
-        """When to try Redis again; None while it is available."""
+        self._outage = RedisOutage(
+            "RATE_LIMIT_STORAGE_URL", "this process counts by itself", pause_s=pause_s
+        )
 
     def run(self, work: Callable[[RateLimiter], _T]) -> _T:
         """Return the result of `work` on the shared counts, or on this process's own in an outage."""
-        if not self._may_use_shared():
+        if not self._outage.may_try():
             return work(self._local)
         try:
             result = work(self._shared)
         except StorageError as error:
-            self._begin_outage(type(error.storage_error).__name__)
+            self._outage.begin(type(error.storage_error).__name__)
             return work(self._local)
-        self._end_outage()
+        self._outage.end()
         return result
-
-    def _may_use_shared(self) -> bool:
-        """Return whether the caller is to use the shared storage; in an outage one caller in `pause_s` is."""
-        with self._lock:
-            if self._retry_at_s is None:
-                return True
-            now_s = time.monotonic()
-            if now_s < self._retry_at_s:
-                return False
-            self._retry_at_s = now_s + self._pause_s
-            return True
-
-    def _begin_outage(self, fault: str) -> None:
-        with self._lock:
-            is_new = self._retry_at_s is None
-            self._retry_at_s = time.monotonic() + self._pause_s
-        if is_new:
-            _log.warning(
-                "RATE_LIMIT_STORAGE_URL is unavailable (%s); this process counts by itself", fault
-            )
-
-    def _end_outage(self) -> None:
-        if self._retry_at_s is None:
-            return
-        with self._lock:
-            was_out, self._retry_at_s = self._retry_at_s is not None, None
-        if was_out:
-            _log.warning("RATE_LIMIT_STORAGE_URL is available again")
 
 
 def open_storage(url: str, *, timeout_s: float = TIMEOUT_S) -> Storage:

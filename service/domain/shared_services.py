@@ -10,7 +10,7 @@ from service.config.development_keys import with_development_keys
 from service.config.settings import Config
 from service.domain.background_tasks import BackgroundTasks
 from service.domain.egress.recorder import EgressRecorder
-from service.domain.result_cache import ResultCache, open_cache
+from service.domain.result_cache import ResultCache
 from service.domain.transactions import Transactions, open_database
 from service.nlp.analyzers.pool import AnalyzerPool
 from service.nlp.observer import Observer, StageObservers
@@ -39,12 +39,14 @@ class SharedServices:
             database = open_database(self.config, pool_size=self.config.database_pool_size)
         else:
             database = Database(open_unpooled_engine(self.config.database_url))
-        database.on_written = self.result_cache.forget_after
+        if self.result_cache is not None:
+            database.watch_writes(self.result_cache.forget_after)
         return Transactions(database)
 
     @cached_property
-    def result_cache(self) -> ResultCache:
-        return open_cache(self.config.redis_url)
+    def result_cache(self) -> ResultCache | None:
+        """None without REDIS_URL."""
+        return ResultCache(self.config.redis_url) if self.config.redis_url else None
 
     @cached_property
     def metrics(self) -> Metrics:

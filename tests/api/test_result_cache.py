@@ -8,7 +8,7 @@ import redis
 
 from service.domain.accounts import user_admin
 from service.domain.audit import Actor
-from service.domain.result_cache import LIFE_S, RedisCache
+from service.domain.result_cache import LIFE_S, ResultCache
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
 
@@ -136,7 +136,7 @@ def own_redis():
 
 
 def test_a_write_that_redis_missed_counts_as_soon_as_it_answers(own_redis):
-    with closing(RedisCache(own_redis.url, pause_s=0)) as cache:
+    with closing(ResultCache(own_redis.url, pause_s=0)) as cache:
         mark, _ = cache.get("key")
         cache.put("key", mark, b"old")
         assert cache.get("key")[1] == b"old"
@@ -150,7 +150,7 @@ def test_a_write_that_redis_missed_counts_as_soon_as_it_answers(own_redis):
 
 def test_only_one_call_in_a_while_waits_for_redis(own_redis):
     own_redis.freeze()
-    with closing(RedisCache(own_redis.url)) as cache:
+    with closing(ResultCache(own_redis.url)) as cache:
         for _ in range(1000):
             assert cache.get("key") == (None, None)
     own_redis.thaw()
@@ -158,7 +158,7 @@ def test_only_one_call_in_a_while_waits_for_redis(own_redis):
 
 
 def test_a_result_that_was_read_before_a_write_is_not_kept_after_it(redis_url):
-    with closing(RedisCache(redis_url)) as cache:
+    with closing(ResultCache(redis_url)) as cache:
         mark, _ = cache.get("slow")
         cache.forget_after(frozenset({"findings"}))
         cache.put("slow", mark, b"old")

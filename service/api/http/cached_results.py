@@ -34,7 +34,10 @@ def cached_result(view: View) -> View:
 
     @functools.wraps(view)
     def respond(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - any view's
-        cache, key = services().result_cache, _key()
+        cache = services().result_cache
+        if cache is None:
+            return view(*args, **kwargs)
+        key = _key()
         mark, kept = cache.get(key)
         if kept is not None:
             return _unpacked(kept)
