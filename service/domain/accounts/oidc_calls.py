@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
-import ssl
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-import httpcore
-
-from service.domain.timed_connections import TimedConnections
+from service.domain.bounded_exchange import (
+    FAILURES,
+    AnswerTooLongError,
+    BoundedExchange,
+    OutgoingRequest,
+    TooManyCallsError,
+)
 from service.errors import SsoUnavailable
 from service.nlp.deadline import Deadline
 from service.nlp.observer import Call, Observer, observe_call
@@ -24,9 +24,6 @@ MAX_ANSWER_BYTES = 512 * 1024
 OK = 200
 _MAX_CALLS = 8
 """Calls at once: a provider that hangs must not hold more threads of the service."""
-_FAILURES = (httpcore.NetworkError, httpcore.ProtocolError, OSError, ValueError)
-"""ValueError: the address is malformed."""
-_Method = Literal["GET", "POST"]
 
 
 class Unreachable(SsoUnavailable):
@@ -38,16 +35,6 @@ def unavailable(fault: str) -> SsoUnavailable:
     return SsoUnavailable(_message(fault))
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _Request:
-    """A request. It holds secrets, so its representation does not show them."""
-
-    method: _Method
-    url: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-
-
 class OidcCalls:
     """Sends requests to the provider. Thread-safe."""
 
@@ -55,8 +42,7 @@ class OidcCalls:
         """`hosts` are those of EGRESS_HOSTS, empty: any. `observer` receives each call."""
         self._hosts = frozenset(hosts)
         self._observer = observer
-        self._tls = ssl.create_default_context()
-        self._slots = threading.BoundedSemaphore(_MAX_CALLS)
+        self._exchange = BoundedExchange("oidc", n_calls=_MAX_CALLS, max_bytes=MAX_ANSWER_BYTES)
 
     def get(self, url: str) -> tuple[int, dict[str, Any]]:
         """Return status and JSON object of an answer; a status other than 200 may have an empty object.
@@ -64,7 +50,7 @@ class OidcCalls:
         Raises:
             SsoUnavailable: EGRESS_HOSTS does not list the host, or it answers late, or with no JSON object.
         """
-        return self._send(_Request("GET", url, _headers(), b""))
+        return self._send(OutgoingRequest("GET", url, _headers(), b""))
 
     def post(
         self, url: str, form: Mapping[str, str], *, credentials: tuple[str, str] | None
@@ -77,7 +63,7 @@ class OidcCalls:
         )
         if credentials is not None:
             headers += (("Authorization", _basic(*credentials)),)
-        return self._send(_Request("POST", url, headers, body))
+        return self._send(OutgoingRequest("POST", url, headers, body))
 
     def require_listed(self, url: str) -> str:
         """Return the host of an address; SsoUnavailable if EGRESS_HOSTS does not list it."""
@@ -86,64 +72,25 @@ class OidcCalls:
             raise unavailable(f"names the host {host}, which EGRESS_HOSTS does not list.")
         return host
 
-    def _send(self, request: _Request) -> tuple[int, dict[str, Any]]:
+    def _send(self, request: OutgoingRequest) -> tuple[int, dict[str, Any]]:
         host = self.require_listed(request.url)
         with observe_call(self._observer, "sso", host) as call:
-            status, body = self._within_the_deadline(request, call)
+            status, body = self._exchanged(request, call)
             return status, _parsed(status, body)
 
-    def _within_the_deadline(self, request: _Request, call: Call) -> tuple[int, bytes]:
-        """Send the request on a separate thread, since nothing limits the resolution of a name."""
-        if not self._slots.acquire(blocking=False):
-            raise unavailable("is slow, and too many log-ins wait for it. Try again in a minute.")
-        outcome: Future[tuple[int, bytes]] = Future()
-        deadline = Deadline.after(TIMEOUT_S)
-
-        def run() -> None:
-            try:
-                outcome.set_result(self._exchange(request, call, deadline))
-            except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
-                outcome.set_exception(error)
-            finally:
-                self._slots.release()
-
-        threading.Thread(target=run, name="oidc", daemon=True).start()
+    def _exchanged(self, request: OutgoingRequest, call: Call) -> tuple[int, bytes]:
         try:
-            return outcome.result(timeout=TIMEOUT_S)
-        except (httpcore.TimeoutException, TimeoutError) as error:
+            return self._exchange.send(request, call, Deadline.after(TIMEOUT_S))
+        except TooManyCallsError as error:
+            raise unavailable(
+                "is slow, and too many log-ins wait for it. Try again in a minute."
+            ) from error
+        except AnswerTooLongError as error:
+            raise unavailable(f"answers with more than {MAX_ANSWER_BYTES:,} bytes.") from error
+        except TimeoutError as error:
             raise unavailable(f"does not answer within {TIMEOUT_S:g} seconds.") from error
-        except _FAILURES as error:
+        except FAILURES as error:
             raise Unreachable(_message(f"cannot be reached ({type(error).__name__}).")) from error
-
-    def _exchange(self, request: _Request, call: Call, deadline: Deadline) -> tuple[int, bytes]:
-        """Send the request over a connection of its own, so that no other waits for it."""
-        wait = dict.fromkeys(("connect", "read", "write", "pool"), TIMEOUT_S)
-        body = bytearray()
-        with (
-            httpcore.ConnectionPool(
-                ssl_context=self._tls, network_backend=TimedConnections(deadline)
-            ) as pool,
-            pool.stream(
-                request.method,
-                request.url,
-                headers=request.headers,
-                content=_counted(request.body, call) if request.body else None,
-                extensions={"timeout": wait},
-            ) as response,
-        ):
-            call.status = response.status
-            for chunk in response.iter_stream():
-                body += chunk
-                call.received_bytes = len(body)
-                if len(body) > MAX_ANSWER_BYTES:
-                    raise unavailable(f"answers with more than {MAX_ANSWER_BYTES:,} bytes.")
-        return response.status, bytes(body)
-
-
-def _counted(body: bytes, call: Call) -> Iterator[bytes]:
-    """Yield a body to the connection, which reads it once it is open."""
-    call.sent_bytes = len(body)
-    yield body
 
 
 def _headers(*more: tuple[str, str]) -> tuple[tuple[str, str], ...]:

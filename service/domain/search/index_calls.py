@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
-import ssl
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 from uuid import UUID
 
-import httpcore
 from pydantic import BaseModel, Field, ValidationError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from service.config.settings import Config
-from service.domain.timed_connections import TimedConnections
+from service.domain.bounded_exchange import (
+    FAILURES,
+    AnswerTooLongError,
+    BoundedExchange,
+    OutgoingRequest,
+    TooManyCallsError,
+)
 from service.errors import IndexerUnavailable
 from service.nlp.analyzers.circuit_breaker import CircuitBreaker
 from service.nlp.deadline import Deadline
@@ -34,8 +37,6 @@ _ATTEMPTS = 2
 _RETRY_S = 0.1
 _REFUSED = frozenset({400, 413, 422})
 """Statuses that concern one item, not the service."""
-_FAILURES = (httpcore.NetworkError, httpcore.ProtocolError, OSError, ValueError)
-"""ValueError: the address is malformed."""
 _Method = Literal["GET", "PUT", "DELETE", "POST"]
 _log = logging.getLogger(__name__)
 
@@ -77,8 +78,7 @@ class IndexCalls:
         self._timeout_s = config.indexer_timeout_s
         self._token = config.indexer_token
         self._observer = observer
-        self._tls = ssl.create_default_context()
-        self._slots = threading.BoundedSemaphore(_MAX_CALLS)
+        self._exchange = BoundedExchange("indexer", n_calls=_MAX_CALLS, max_bytes=MAX_ANSWER_BYTES)
         self._breaker = CircuitBreaker(
             f"The index service at {self._host} (INDEXER_URL)",
             on_change=_log_circuit,
@@ -145,7 +145,7 @@ class IndexCalls:
         schema: type[BaseModel] | None = None,
     ) -> tuple[int, BaseModel | None]:
         body = b"" if payload is None else json.dumps(payload).encode()
-        request = _Request(method, self._url + path, self._headers(body), body)
+        request = OutgoingRequest(method, self._url + path, self._headers(body), body)
         deadline = Deadline.after(timeout_s)
         attempts = Retrying(
             retry=retry_if_exception_type(Unreachable),
@@ -156,58 +156,27 @@ class IndexCalls:
         with self._breaker.guard():
             for attempt in attempts:
                 with attempt, observe_call(self._observer, "indexer", self._host) as call:
-                    status, content = self._within(request, call, deadline)
+                    status, content = self._exchanged(request, call, deadline)
                     if status in accepted:
                         return status, None
                     return status, _checked(status, content, schema)
         raise AssertionError("an attempt returns or raises")
 
-    def _within(self, request: _Request, call: Call, deadline: Deadline) -> tuple[int, bytes]:
-        """Send the request on a separate thread, since nothing limits the resolution of a name."""
-        if not self._slots.acquire(blocking=False):
-            raise _unavailable("is slow, and too many calls wait for it.")
-        outcome: Future[tuple[int, bytes]] = Future()
-
-        def run() -> None:
-            try:
-                outcome.set_result(self._exchange(request, call, deadline))
-            except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
-                outcome.set_exception(error)
-            finally:
-                self._slots.release()
-
-        threading.Thread(target=run, name="indexer", daemon=True).start()
+    def _exchanged(
+        self, request: OutgoingRequest, call: Call, deadline: Deadline
+    ) -> tuple[int, bytes]:
+        request = replace(request, headers=(*request.headers, *call.headers.items()))
         try:
-            return outcome.result(timeout=deadline.remaining_s())
-        except (httpcore.TimeoutException, TimeoutError) as error:
+            return self._exchange.send(request, call, deadline)
+        except TooManyCallsError as error:
+            raise _unavailable("is slow, and too many calls wait for it.") from error
+        except AnswerTooLongError as error:
+            raise _unavailable(f"answers with more than {MAX_ANSWER_BYTES:,} bytes.") from error
+        except TimeoutError as error:
             raise _unavailable("does not answer in time.") from error
-        except _FAILURES as error:
+        except FAILURES as error:
             message = f"cannot be reached ({type(error).__name__})."
             raise Unreachable(_message(message)) from error
-
-    def _exchange(self, request: _Request, call: Call, deadline: Deadline) -> tuple[int, bytes]:
-        """Send the request over a connection of its own; redirects are not followed."""
-        wait = dict.fromkeys(("connect", "read", "write", "pool"), deadline.remaining_s())
-        body = bytearray()
-        with (
-            httpcore.ConnectionPool(
-                ssl_context=self._tls, network_backend=TimedConnections(deadline)
-            ) as pool,
-            pool.stream(
-                request.method,
-                request.url,
-                headers=(*request.headers, *call.headers.items()),
-                content=_counted(request.body, call) if request.body else None,
-                extensions={"timeout": wait},
-            ) as response,
-        ):
-            call.status = response.status
-            for chunk in response.iter_stream():
-                body += chunk
-                call.received_bytes = len(body)
-                if len(body) > MAX_ANSWER_BYTES:
-                    raise _unavailable(f"answers with more than {MAX_ANSWER_BYTES:,} bytes.")
-        return response.status, bytes(body)
 
     def _headers(self, body: bytes) -> tuple[tuple[str, str], ...]:
         headers = [("Accept", "application/json"), ("Accept-Encoding", "identity")]
@@ -218,23 +187,6 @@ class IndexCalls:
             headers.append(("Content-Type", "application/json"))
             headers.append(("Content-Length", str(len(body))))
         return tuple(headers)
-
-
-class _Request:
-    """A request. It holds a secret and content, so its representation does not show them."""
-
-    __slots__ = ("body", "headers", "method", "url")
-
-    def __init__(
-        self, method: _Method, url: str, headers: tuple[tuple[str, str], ...], body: bytes
-    ) -> None:
-        self.method, self.url, self.headers, self.body = method, url, headers, body
-
-
-def _counted(body: bytes, call: Call) -> Iterator[bytes]:
-    """Yield a body to the connection, which reads it once it is open."""
-    call.sent_bytes = len(body)
-    yield body
 
 
 def _checked(status: int, body: bytes, schema: type[BaseModel] | None) -> BaseModel | None:
