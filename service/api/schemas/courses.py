@@ -3,38 +3,29 @@
 from __future__ import annotations
 
 from datetime import UTC
-from typing import Any
 
 from apiflask import Schema
 from apiflask.fields import UUID, AwareDateTime, Integer, List, Nested, String
 from apiflask.validators import Length, OneOf
-from marshmallow import ValidationError
 
 from db.tables import CourseStatus
-from service.api.current import services
 from service.api.http.taxonomy_names import MARK
-from service.api.schemas.fields import CursorQuery, RiskTypeName, StoredName, StrictSchema, Text
+from service.api.schemas.fields import (
+    CategoryName,
+    CursorQuery,
+    RiskTypeName,
+    StoredName,
+    StrictSchema,
+    Text,
+)
 from service.domain.courses.courses import (
     MAX_CODE_CHARS,
     MAX_DESCRIPTION_CHARS,
     MAX_TITLE_CHARS,
     MAX_TOPICS,
 )
-from service.nlp.taxonomy import key_named, unknown_name
 
 _STATUS = "Learners see active courses only."
-
-
-class CategoryName(String):
-    """A category that the serving model has; clients may send key or title in any case."""
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - marshmallow's
-        name: str = super()._deserialize(value, *args, **kwargs)
-        titles = services().taxonomy.category_titles
-        key = key_named(name, titles)
-        if key is None:
-            raise ValidationError(unknown_name(titles))
-        return key
 
 
 class CourseListQuery(CursorQuery):

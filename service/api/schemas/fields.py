@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from apiflask import Schema
 from apiflask.fields import Boolean, Integer, String
@@ -89,36 +89,45 @@ class WholeNumber(Integer):
         return number
 
 
-class RiskTypeName(String):
-    """A risk type that the serving model has; clients may send key or title in any case."""
+class _ServedName(String):
+    """A name that the serving model's taxonomy has; clients may send key or title in any case."""
+
+    mark: ClassVar[Mark]
 
     def __init__(self, *, required: bool = False, allow_none: bool = False) -> None:
-        mark: Mark = "risk type only"
-        super().__init__(required=required, allow_none=allow_none, metadata={MARK: mark})
+        super().__init__(required=required, allow_none=allow_none, metadata={MARK: self.mark})
+
+    def titles(self) -> Mapping[str, str]:
+        """Return the titles by key."""
+        raise NotImplementedError
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - marshmallow's
         name: str = super()._deserialize(value, *args, **kwargs)
-        titles = services().taxonomy.risk_titles
+        titles = self.titles()
         key = key_named(name, titles)
         if key is None:
             raise ValidationError(unknown_name(titles))
         return key
 
 
-class CategoryName(String):
-    """A category that the serving model has; clients may send key or title in any case."""
+class RiskTypeName(_ServedName):
+    """A risk type."""
 
-    def __init__(self, *, allow_none: bool = False) -> None:
-        mark: Mark = "category only"
-        super().__init__(allow_none=allow_none, metadata={MARK: mark})
+    mark: ClassVar[Mark] = "risk type only"
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - marshmallow's
-        name: str = super()._deserialize(value, *args, **kwargs)
-        titles = services().taxonomy.category_titles
-        key = key_named(name, titles)
-        if key is None:
-            raise ValidationError(unknown_name(titles))
-        return key
+    def titles(self) -> Mapping[str, str]:
+        """Return those of the risk types."""
+        return services().taxonomy.risk_titles
+
+
+class CategoryName(_ServedName):
+    """A category."""
+
+    mark: ClassVar[Mark] = "category only"
+
+    def titles(self) -> Mapping[str, str]:
+        """Return those of the categories."""
+        return services().taxonomy.category_titles
 
 
 class StoredName(Text):
