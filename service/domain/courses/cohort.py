@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session
 
 from db.queries import courses as course_queries
 from db.queries import enrolments as queries
-from db.queries.enrolments import NOTHING_DONE, Done
+from db.queries.enrolments import NOTHING_DONE
 from db.queries.pages import Position
-from db.tables import Enrolment, User
+from db.tables import User
 from service.domain import report_logs
 from service.domain.audit import Action, Actor, event, record
 from service.domain.courses.courses import visible_course
-from service.domain.courses.enrolments import Status, status
+from service.domain.courses.enrolments import EnrolmentState, Status
 from service.domain.report_logs import Chunk, Export, Kind, Report, ReportLogs
 from service.domain.spreadsheet_cells import csv_cell
 from service.domain.transactions import Transactions
@@ -31,40 +31,11 @@ _COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Learner:
-    """Somebody who takes a course of `n_lessons` lessons."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learner(EnrolmentState):
+    """Somebody's enrolment in a course."""
 
-    enrolment: Enrolment
     email: str
-    n_lessons: int
-    done: Done
-    now: datetime
-
-    @property
-    def id(self) -> UUID:
-        """The enrolment's."""
-        return self.enrolment.id
-
-    @property
-    def created_at(self) -> datetime:
-        """The enrolment's."""
-        return self.enrolment.created_at
-
-    @property
-    def n_done(self) -> int:
-        """Lessons that the learner has completed."""
-        return self.done.n_lessons
-
-    @property
-    def status(self) -> Status:
-        """How far the learner is now."""
-        return status(self.enrolment, self.n_lessons, self.done, now=self.now)
-
-    @property
-    def completed_at(self) -> datetime | None:
-        """When the learner completed the last lesson; None until all are done."""
-        return self.done.last_at if self.status is Status.COMPLETED else None
 
 
 class Cohorts:
@@ -116,8 +87,14 @@ def list_learners(
     done = queries.done_by_place(session, user_ids, [course_id])
     now = datetime.now(UTC)
     return [
-        Learner(e, email, n_lessons, done.get((e.user_id, course_id), NOTHING_DONE), now)
-        for e, email in rows
+        Learner(
+            enrolment=enrolment,
+            email=email,
+            n_lessons=n_lessons,
+            done=done.get((enrolment.user_id, course_id), NOTHING_DONE),
+            now=now,
+        )
+        for enrolment, email in rows
     ]
 
 

@@ -19,8 +19,8 @@ from sqlalchemy.orm import Session
 from db.error_codes import is_duplicate
 from db.queries import courses as queries
 from db.tables import CourseFile, User
-from service.domain.audit import Action, Actor, event, record
-from service.domain.courses.courses import lock_course, visible_course
+from service.domain.audit import Action
+from service.domain.courses.courses import lock_course, record_part, visible_course
 from service.domain.transactions import Transactions
 from service.errors import Conflict, Fault, InvalidRequest, NotFound, TooLarge, UnsupportedMediaType
 
@@ -103,7 +103,7 @@ def delete_file(session: Session, user: User, course_id: UUID, file_id: UUID) ->
     """Delete a file; NotFound if there is none."""
     lock_course(session, course_id)
     file = _require(session, course_id, file_id)
-    _changed(session, Action.COURSE_FILE_DELETED, file, user)
+    record_part(session, Action.COURSE_FILE_DELETED, file, "course_file", user)
     session.expunge(file)
     queries.delete_file(session, file_id)
 
@@ -145,7 +145,14 @@ def _add(session: Session, user: User, course_id: UUID, received: _Received) -> 
     )
     starts = range(0, len(data), PIECE_BYTES)
     queries.add_file(session, file, [data[start : start + PIECE_BYTES] for start in starts])
-    _changed(session, Action.COURSE_FILE_ADDED, file, user, size_bytes=file.size_bytes)
+    record_part(
+        session,
+        Action.COURSE_FILE_ADDED,
+        file,
+        "course_file",
+        user,
+        size_bytes=file.size_bytes,
+    )
     return file
 
 
@@ -154,17 +161,3 @@ def _require(session: Session, course_id: UUID, file_id: UUID) -> CourseFile:
     if file is None:
         raise NotFound("The course has no file with this id.")
     return file
-
-
-def _changed(
-    session: Session, action: Action, file: CourseFile, user: User, **detail: object
-) -> None:
-    queries.touch(session, file.course_id, at=datetime.now(UTC))
-    about = event(
-        action,
-        actor=Actor(user.id),
-        object_type="course_file",
-        object_id=file.id,
-        detail={"course_id": str(file.course_id), **detail},
-    )
-    record(session, about)

@@ -17,7 +17,7 @@ from db.error_codes import is_duplicate
 from db.queries import courses as queries
 from db.queries.courses import CourseFilter, Topics
 from db.queries.pages import Position
-from db.tables import Course, CourseStatus, Permission, TopicKind, User, may
+from db.tables import Course, CourseFile, CourseStatus, Lesson, Permission, TopicKind, User, may
 from service.domain.audit import Action, Actor, event, record
 from service.domain.transactions import Transactions
 from service.errors import Conflict, Fault, InvalidRequest, NotFound, PreconditionFailed
@@ -229,4 +229,24 @@ def _record(
     session: Session, action: Action, course_id: UUID, actor: Actor, **detail: object
 ) -> None:
     about = event(action, actor=actor, object_type="course", object_id=course_id, detail=detail)
+    record(session, about)
+
+
+def record_part(
+    session: Session,
+    action: Action,
+    part: Lesson | CourseFile,
+    object_type: str,
+    user: User,
+    **detail: object,
+) -> None:
+    """Record a change of a course's part, which changes the version of the course too."""
+    queries.touch(session, part.course_id, at=datetime.now(UTC))
+    about = event(
+        action,
+        actor=Actor(user.id),
+        object_type=object_type,
+        object_id=part.id,
+        detail={"course_id": str(part.course_id), **detail},
+    )
     record(session, about)

@@ -66,12 +66,11 @@ class NewEnrolment:
     due_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class EnrolmentView:
-    """An enrolment in a course of `n_lessons` lessons, and what is done of them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolmentState:
+    """An enrolment in a course of `n_lessons` lessons, and what is done of them at the time `now`."""
 
     enrolment: Enrolment
-    course: Course
     n_lessons: int
     done: Done
     now: datetime
@@ -100,6 +99,13 @@ class EnrolmentView:
     def completed_at(self) -> datetime | None:
         """When the user completed the last lesson; None until all are done."""
         return self.done.last_at if self.status is Status.COMPLETED else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolmentView(EnrolmentState):
+    """The same with its course."""
+
+    course: Course
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,11 +260,11 @@ def _views(session: Session, rows: Sequence[tuple[Enrolment, Course]]) -> list[E
     now = datetime.now(UTC)
     return [
         EnrolmentView(
-            enrolment,
-            course,
-            n_lessons.get(course.id, 0),
-            done.get((enrolment.user_id, course.id), NOTHING_DONE),
-            now,
+            enrolment=enrolment,
+            course=course,
+            n_lessons=n_lessons.get(course.id, 0),
+            done=done.get((enrolment.user_id, course.id), NOTHING_DONE),
+            now=now,
         )
         for enrolment, course in rows
     ]

@@ -15,7 +15,13 @@ from db.queries import courses as course_queries
 from db.queries import lessons as queries
 from db.tables import Lesson, LessonProgress, User
 from service.domain.audit import Action, Actor, event, record
-from service.domain.courses.courses import check_version, lock_course, sees_all, visible_course
+from service.domain.courses.courses import (
+    check_version,
+    lock_course,
+    record_part,
+    sees_all,
+    visible_course,
+)
 from service.domain.courses.rendering import render
 from service.errors import Conflict, Fault, InvalidRequest, NotFound
 
@@ -102,7 +108,7 @@ def create_lesson(
     )
     session.add(lesson)
     session.flush()
-    _changed(session, Action.LESSON_CREATED, lesson, user)
+    record_part(session, Action.LESSON_CREATED, lesson, "lesson", user)
     return _view(session, user, lesson)
 
 
@@ -127,7 +133,7 @@ def change_lesson(
     lesson.version += 1
     lesson.updated_at = datetime.now(UTC)
     session.flush()
-    _changed(session, Action.LESSON_CHANGED, lesson, user, fields=sorted(fields))
+    record_part(session, Action.LESSON_CHANGED, lesson, "lesson", user, fields=sorted(fields))
     return _view(session, user, lesson)
 
 
@@ -141,7 +147,7 @@ def delete_lesson(
 ) -> None:
     """Delete a lesson with the progress of all users; raises as `change_lesson`."""
     lesson = _locked(session, course_id, lesson_id, expected)
-    _changed(session, Action.LESSON_DELETED, lesson, user)
+    record_part(session, Action.LESSON_DELETED, lesson, "lesson", user)
     session.expunge(lesson)
     queries.delete_lesson(session, lesson_id)
 
@@ -195,17 +201,3 @@ def _view(session: Session, user: User, lesson: Lesson) -> LessonView:
     html = render(lesson.source, course_queries.list_files(session, lesson.course_id))
     progress = queries.progress_by_lesson(session, user.id, [lesson.id]).get(lesson.id)
     return LessonView(lesson, html, progress, is_author=sees_all(user))
-
-
-def _changed(
-    session: Session, action: Action, lesson: Lesson, user: User, **detail: object
-) -> None:
-    course_queries.touch(session, lesson.course_id, at=datetime.now(UTC))
-    about = event(
-        action,
-        actor=Actor(user.id),
-        object_type="lesson",
-        object_id=lesson.id,
-        detail={"course_id": str(lesson.course_id), **detail},
-    )
-    record(session, about)
