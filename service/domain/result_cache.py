@@ -62,9 +62,8 @@ class ResultCache:
 
         If Redis is unavailable, the next call that reaches it changes the mark.
         """
-        if written & SHOWN_TABLES:
-            self._has_missed_a_write = True  # until Redis has the new mark
-            self._try(lambda: None, None)
+        if written & SHOWN_TABLES and not self._try(self._change_mark, otherwise=False):
+            self._has_missed_a_write = True
 
     def close(self) -> None:
         """Close the connections."""
@@ -79,6 +78,10 @@ class ResultCache:
             return mark, None
         return mark, entry[_MARK_BYTES:]
 
+    def _change_mark(self) -> bool:
+        self._redis.set(_MARK, secrets.token_bytes(_MARK_BYTES))
+        return True
+
     def _try(self, work: Callable[[], _T], otherwise: _T) -> _T:
         """Run `work`, after changing the mark for missed writes; `otherwise` while Redis is unavailable."""
         if not self._outage.may_try():
@@ -86,7 +89,7 @@ class ResultCache:
         try:
             if self._has_missed_a_write:
                 self._has_missed_a_write = False
-                self._redis.set(_MARK, secrets.token_bytes(_MARK_BYTES))
+                self._change_mark()
             result = work()
         except redis.RedisError as error:
             self._has_missed_a_write = True
