@@ -30,6 +30,7 @@ def configure(level: str) -> None:
     )  # its lines contain addresses with their query
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns of each waiting request
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it logs its own steps at INFO
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # its lines list a PDF's characters
     handler.start()
 
 

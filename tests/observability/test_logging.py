@@ -60,3 +60,28 @@ def test_log_to_a_full_pipe_blocks_the_process_and_loses_no_line(writer):
 
     assert writer.wait(PATIENCE_S) == 0
     assert [json.loads(line)["n"] for line in lines[1:-1]] == list(range(N_LINES))
+
+
+PDF_PROGRAM = """
+import logging
+from fpdf import FPDF
+from service.domain.reports.fonts import installed_fonts
+from service.observability import logging as logs
+logs.configure("DEBUG")
+pdf = FPDF()
+pdf.add_font("report", "", installed_fonts(())[0])
+pdf.set_font("report")
+pdf.add_page()
+pdf.cell(text="Quartz")
+print(len(bytes(pdf.output())))
+logging.getLogger("test").info("last")
+"""
+
+
+def test_fonts_of_a_pdf_log_no_characters_of_the_document():
+    command = [sys.executable, "-c", PDF_PROGRAM]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 1000
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert lines[-1]["message"] == "last"
+    assert [line for line in lines if line["logger"].startswith("fontTools")] == []
