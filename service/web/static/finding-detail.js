@@ -38,6 +38,7 @@ export class FindingDetail {
       ...this.#verdict(entry),
       entry.kind === "finding" ? el("p", { class: "sub" }, el("a", { href: `/search?like=${this.review.scan.scan_id}/${entry.id}`, text: "More like this" })) : null,
       this.actions.risksOf(entry),
+      this.actions.coursesOf(entry),
       others].filter(Boolean));
     if (draft !== null) {
       byId("comment").value = draft;

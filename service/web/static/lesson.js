@@ -42,7 +42,8 @@ async function finish() {
 function showNeighbours(lessons) {
   const here = lessons.findIndex(({ id }) => id === lessonId);
   const link = (other, title) => (other ? el("a", { class: "button", href: `${coursePath(courseId)}/lessons/${other.id}`, text: `${title}: ${other.title}` }) : "");
-  byId("neighbours").replaceChildren(link(lessons[here - 1], "Before"), link(lessons[here + 1], "Next"));
+  byId("neighbours").replaceChildren(link(lessons[here - 1], "Before"), link(lessons[here + 1], "Next"),
+    lessons[here + 1] ? "" : el("a", { class: "button", href: coursePath(courseId), text: "Back to the course" }));
 }
 
 async function load() {

@@ -10,6 +10,7 @@ import { listenToHistory } from "./history.js";
 import { showScores } from "./scores.js";
 import { listenToShare } from "./share.js";
 import { risksOf } from "./risk-of-finding.js";
+import { coursesOf } from "./courses-of-finding.js";
 
 const page = byId("review");
 const isReviewer = document.querySelector("meta[name=permissions]").content.split(" ").includes("review");
@@ -200,7 +201,7 @@ async function start() {
   const review = new Review(scan, taxonomy, first);
   showHead(review, document_);
   const pane = document_?.pages.length ? new TextPane(review, document_) : null;
-  const actions = { ...actionsOn(review, pane), risksOf: risksOf(review, risks.items) };
+  const actions = { ...actionsOn(review, pane), risksOf: risksOf(review, risks.items), coursesOf: isOwn(scan) ? coursesOf(review) : () => null };
   if (!pane) showSentences(review, document_?.text_reason || "The text of this document is not stored.");
   new FindingList(review, actions);
   listenToKeys(review, actions);
