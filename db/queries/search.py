@@ -7,22 +7,47 @@ gets the same terms, and returns its own best matches.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, cast, column, func, literal, select, table
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    cast,
+    column,
+    func,
+    literal,
+    select,
+    table,
+    tuple_,
+)
 from sqlalchemy.dialects.mysql import match
 from sqlalchemy.dialects.postgresql import TSQUERY
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from db.queries.findings import Place
 from db.queries.pages import newest_first
 from db.queries.reach import Reach, document_in_reach, documents_of, scans_of
 from db.tables import Document, Finding, Scan, SearchOwner, SearchVectors, SearchWords
 
-VectorRow = tuple[UUID, int, str, bytes]
-"""Scan, part, categories and vectors of a row of SearchVectors."""
+VectorRow = tuple[UUID, int, UUID, str, bytes]
+"""Scan, part, series, categories and vectors of a row of SearchVectors; see Known for the series."""
+_AT_ONCE = 500
+"""Findings of one statement. MariaDB turns a list of 1,000 or more into a table without an index."""
 _text = table("search_text", column("rowid"), column("rank"), column("search_text"))
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """By what a finding is compared with those of other scans.
+
+    `series_id` is that of the document's versions, or the scan's id if it has no document.
+    """
+
+    fingerprint: str
+    document_id: UUID | None
+    series_id: UUID
 
 
 def findings_by_words(
@@ -66,13 +91,20 @@ def documents_at(session: Session, reach: Reach, ids: Sequence[UUID]) -> dict[UU
     return {document.id: document for document in session.scalars(query)}
 
 
-def documents_of_scans(session: Session, scan_ids: Sequence[UUID]) -> dict[UUID, UUID]:
-    """Return the document of each scan that has one, by the scan's id."""
-    if not scan_ids:
-        return {}
-    query = select(Scan.id, Scan.document_id).where(Scan.id.in_(scan_ids))
-    rows = session.execute(query)
-    return {row.id: row.document_id for row in rows if row.document_id is not None}
+def known_at(session: Session, places: Sequence[Place]) -> dict[Place, Known]:
+    """Return those findings at `places` that are stored, by place."""
+    query = select(
+        Finding.scan_id, Finding.n, Finding.fingerprint, Scan.document_id, _series(Finding.scan_id)
+    )
+    query = query.join(Scan, Scan.id == Finding.scan_id)
+    query = query.outerjoin(Document, Document.id == Scan.document_id)
+    return {
+        (scan_id, n): Known(fingerprint, document_id, series_id)
+        for k in range(0, len(places), _AT_ONCE)
+        for scan_id, n, fingerprint, document_id, series_id in session.execute(
+            query.where(tuple_(Finding.scan_id, Finding.n).in_(places[k : k + _AT_ONCE]))
+        )
+    }
 
 
 def owners(session: Session, reach: Reach, *, limit: int) -> Sequence[UUID]:
@@ -97,6 +129,13 @@ def vectors_since(session: Session, user_id: UUID, model: str, *, after: int) ->
     return _rows(session, query)
 
 
+def parts_of(session: Session, user_id: UUID) -> set[tuple[UUID, int]]:
+    """Return scan and part of all vectors of a user's findings."""
+    query = select(SearchVectors.scan_id, SearchVectors.part)
+    rows = session.execute(query.where(SearchVectors.user_id == user_id))
+    return {(scan_id, part) for scan_id, part in rows}
+
+
 def vectors_of_newest(
     session: Session, reach: Reach, model: str, *, n_scans: int
 ) -> list[VectorRow]:
@@ -113,14 +152,27 @@ def count_findings(session: Session, reach: Reach) -> int:
     return int(session.scalar(query) or 0)
 
 
-def _rows(session: Session, query: Select[UUID, int, str, bytes]) -> list[VectorRow]:
-    return [(scan_id, part, lines, data) for scan_id, part, lines, data in session.execute(query)]
+def _rows(session: Session, query: Select[UUID, int, UUID, str, bytes]) -> list[VectorRow]:
+    return [
+        (scan_id, part, series_id, lines, data)
+        for scan_id, part, series_id, lines, data in session.execute(query)
+    ]
 
 
-def _vectors() -> Select[UUID, int, str, bytes]:
-    return select(
-        SearchVectors.scan_id, SearchVectors.part, SearchVectors.categories, SearchVectors.vectors
+def _vectors() -> Select[UUID, int, UUID, str, bytes]:
+    query = select(
+        SearchVectors.scan_id,
+        SearchVectors.part,
+        _series(SearchVectors.scan_id),
+        SearchVectors.categories,
+        SearchVectors.vectors,
     )
+    query = query.join(Scan, Scan.id == SearchVectors.scan_id)
+    return query.outerjoin(Document, Document.id == Scan.document_id)
+
+
+def _series(scan_id: InstrumentedAttribute[UUID]) -> ColumnElement[UUID]:
+    return func.coalesce(Document.series_id, scan_id)
 
 
 def _matches(session: Session, query: Any, terms: Sequence[str]) -> Any:  # noqa: ANN401 - a Select of any columns

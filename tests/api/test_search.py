@@ -8,6 +8,7 @@ from sqlalchemy import delete, func, select
 
 from db.tables import SearchOwner, SearchVectors, SearchWords
 from service.domain.audit import Actor
+from service.domain.search.candidates import CANDIDATES
 from tests.api.reviewing import judge
 
 pytestmark = pytest.mark.every_database
@@ -138,6 +139,56 @@ def test_deleted_scan_is_found_no_more_and_leaves_no_row(live, user, scans):
         ]
 
     assert live.services.transactions.read(n_rows) == [0, 0]
+
+
+def test_vectors_of_deleted_findings_do_not_crowd_out_others(user, scans, join):
+    many = " ".join(
+        f"Supplier {n} may go bankrupt before delivery." for n in range(CANDIDATES + 20)
+    )
+    scan_id = user.scan(many).raise_for_status().json()["scan_id"]
+    join()
+    found(user, "supplier insolvency", kind="finding")  # their vectors are in memory now
+    user.http.delete(f"/api/v1/scans/{scan_id}").raise_for_status()
+    answer = found(user, "insolvency of a subcontractor", kind="finding")
+    assert {scan for scan, _ in places(answer)} == set(scans.values())
+    assert answer["meaning"] == "all"
+
+
+def test_repeated_scans_of_a_document_show_each_sentence_once_and_hide_no_other(user, scans, join):
+    many = " ".join(
+        f"Supplier {n} may go bankrupt before delivery." for n in range(CANDIDATES // 8)
+    )
+    again = [user.scan(many).raise_for_status().json()["scan_id"] for _ in range(10)]
+    join()
+    answer = found(user, "supplier bankrupt vendor", kind="finding", limit=100)
+    shown = [item["finding"]["context"] for item in answer["items"]]
+    assert len(shown) == len(set(shown))
+    assert {scan for scan, _ in places(answer)} == {again[-1], *scans.values()}
+    [vendor] = [i for i in answer["items"] if i["finding"]["scan_id"] == scans[BANKRUPT]]
+    assert vendor["ways"] == ["words", "meaning"]
+
+
+def test_document_is_shown_with_an_earlier_scan_after_its_newest_is_deleted(user, join):
+    first, second = (user.scan(BANKRUPT).raise_for_status().json()["scan_id"] for _ in range(2))
+    join()
+    assert places(found(user, "supplier insolvency")) == [(second, 1)]
+    user.http.delete(f"/api/v1/scans/{second}").raise_for_status()
+    assert places(found(user, "supplier insolvency")) == [(first, 1)]
+
+
+def test_same_sentence_in_two_documents_is_shown_of_each(user, join):
+    texts = (BANKRUPT, f"The canteen opens at noon. {BANKRUPT}")
+    both = {user.scan(text).raise_for_status().json()["scan_id"] for text in texts}
+    join()
+    assert {scan for scan, _ in places(found(user, "supplier insolvency"))} == both
+
+
+def test_similar_findings_leave_out_other_scans_of_the_same_document(user, scans, join):
+    user.scan(BANKRUPT).raise_for_status()
+    join()
+    path = f"/api/v1/scans/{scans[BANKRUPT]}/findings/1/similar"
+    shown = user.http.get(path).raise_for_status().json()["items"]
+    assert BANKRUPT not in {item["finding"]["context"] for item in shown}
 
 
 def test_similar_findings_leave_out_the_finding_itself(user, scans, join):

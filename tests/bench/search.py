@@ -26,10 +26,11 @@ from db.queries.reach import own
 from db.queries.users import add_user
 from db.tables import Finding, Scan, SearchOwner, SearchVectors, SearchWords
 from service.config.settings import load
+from service.domain.search.candidates import CANDIDATES
 from service.domain.search.fusion import fused
 from service.domain.search.listing import list_findings
 from service.domain.search.matrix import stored_parts
-from service.domain.search.search import CANDIDATES, Question, Reader
+from service.domain.search.search import Question, Reader
 from service.domain.search.terms import Kind, stems, stored_terms, wanted_terms
 from service.domain.search.vector_cache import VectorCache
 from service.domain.services import build_services

@@ -22,9 +22,11 @@ def random_unit(n, seed=3):
     return unit(*np.random.default_rng(seed).normal(size=(n, SIZE)))
 
 
-def parts(scan_id, vectors, categories=None):
+def parts(scan_id, vectors, categories=None, series=None):
     stored = stored_parts(vectors, categories or ["financial"] * len(vectors))
-    return [(scan_id, part, lines, data) for part, (lines, data) in enumerate(stored)]
+    return [
+        (scan_id, part, series or scan_id, lines, data) for part, (lines, data) in enumerate(stored)
+    ]
 
 
 def test_nearest_agrees_with_the_exact_cosines_over_several_parts():
@@ -47,6 +49,28 @@ def test_part_stored_again_replaces_the_earlier_one():
     assert again.nearest(first[3], limit=1)[0][0] == (B, 4)
 
 
+def test_repeat_in_an_older_scan_of_a_document_is_never_near_until_the_newer_is_dropped():
+    vectors = random_unit(4)
+    older, newer = parts(A, vectors, series=A), parts(B, vectors[1:], series=A)
+    for order in ([*older, *newer], [*newer, *older]):
+        listed = no_vectors(SIZE).extended(order)
+        found = [place for place, _ in listed.nearest(vectors[1], limit=9)]
+        assert (found[0], sorted(found)) == ((B, 1), [(A, 1), (B, 1), (B, 2), (B, 3)])
+        left = listed.without({(B, 0)})
+        assert left.nearest(vectors[1], limit=9)[0][0] == (A, 2)
+        assert len(left.nearest(vectors[1], limit=9)) == 4
+
+
+def test_same_sentence_is_no_repeat_in_another_category_or_document_or_the_same_scan():
+    vectors = unit([1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 3, 4, 5, 6, 7, 8])
+    several = [
+        *parts(A, vectors, ["legal", "legal"], series=A),
+        *parts(B, vectors, ["people", "people"], series=A),
+        *parts(UUID(int=3), vectors, ["legal", "legal"], series=B),
+    ]
+    assert len(no_vectors(SIZE).extended(several).nearest(vectors[0], limit=9)) == 6
+
+
 def test_category_leaves_out_all_others_and_an_unknown_one_everything():
     vectors = random_unit(4)
     listed = no_vectors(SIZE).extended(parts(A, vectors, ["legal", None, "legal", "people"]))
@@ -56,7 +80,7 @@ def test_category_leaves_out_all_others_and_an_unknown_one_everything():
 
 
 def test_vectors_of_another_width_are_left_out():
-    wrong = (B, 0, "legal", bytes(SIZE + 1))
+    wrong = (B, 0, B, "legal", bytes(SIZE + 1))
     assert len(no_vectors(SIZE).extended([wrong, *parts(A, random_unit(2))])) == 2
     assert no_vectors(SIZE).nearest(random_unit(1)[0], limit=5) == []
 

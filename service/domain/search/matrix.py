@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -15,8 +15,9 @@ from service.nlp.arrays import Bools, Floats
 
 Bytes = npt.NDArray[np.int8]
 Codes = npt.NDArray[np.int16]
-StoredPart = tuple[UUID, int, str, bytes]
-"""Scan, part, categories and vectors of a row of SearchVectors."""
+Keys = npt.NDArray[np.uint64]
+StoredPart = tuple[UUID, int, UUID, str, bytes]
+"""Scan, part, series of the document, categories and vectors of a row of SearchVectors."""
 _AT_ONCE = 4096
 """Rows that are converted to floats together: they stay in the processor's cache."""
 _FULL_SCALE = 127.0
@@ -27,11 +28,15 @@ class Vectors:
     """The vectors of some findings, int8 (n, size): each row times its scale has the length 1.
 
     `begins` has the first row of each of `parts`, which are scan and part; `codes` the code of each category.
+    `keys` are equal for the same sentence and category in scans of one document or of its versions.
+    `is_repeat` says of which rows a newer scan has the same: the nearest never include these.
     """
 
     rows: Bytes
     scales: Floats
     categories: Codes
+    keys: Keys
+    is_repeat: Bools
     codes: dict[str, int] = field(default_factory=dict)
     parts: Sequence[tuple[UUID, int]] = ()
     begins: Sequence[int] = ()
@@ -42,7 +47,7 @@ class Vectors:
     @property
     def n_bytes(self) -> int:
         """Memory of the arrays, and about that of the lists."""
-        arrays = (self.rows, self.scales, self.categories)
+        arrays = (self.rows, self.scales, self.categories, self.keys, self.is_repeat)
         return sum(array.nbytes for array in arrays) + 200 * len(self.parts)
 
     def extended(self, stored: Iterable[StoredPart]) -> Vectors:
@@ -52,21 +57,28 @@ class Vectors:
         """
         size = self.rows.shape[1]
         new = [part for part in stored if _fits(part, size)]
-        old = self._without({(scan_id, part) for scan_id, part, _, _ in new})
+        old = self.without({(scan_id, part) for scan_id, part, *_ in new})
         rows = np.concatenate(
             [old.rows, *(np.frombuffer(data, np.int8).reshape(-1, size) for *_, data in new)]
         )
         codes = dict(self.codes)
-        lines = [line for _, _, categories, _ in new for line in categories.split("\n")]
+        lines = [line for *_, categories, _ in new for line in categories.split("\n")]
         added = np.array([codes.setdefault(line, len(codes)) for line in lines], np.int16)
         lengths = [len(data) // size for *_, data in new]
+        added_rows = rows[len(old) :]
+        series = np.repeat(_hashes([series_id for _, _, series_id, _, _ in new]), lengths)
+        keys = np.concatenate([old.keys, _keys(added_rows, added, series)])
+        parts = [*old.parts, *((scan_id, part) for scan_id, part, *_ in new)]
+        begins = [*old.begins, *(len(old) + np.cumsum([0, *lengths])[:-1]).tolist()]
         return Vectors(
             rows,
-            np.concatenate([old.scales, _scales(rows[len(old) :])]),
+            np.concatenate([old.scales, _scales(added_rows)]),
             np.concatenate([old.categories, added]),
+            keys,
+            _repeats(keys, parts, begins),
             codes,
-            [*old.parts, *((scan_id, part) for scan_id, part, _, _ in new)],
-            [*old.begins, *(len(old) + np.cumsum([0, *lengths])[:-1]).tolist()],
+            parts,
+            begins,
         )
 
     def nearest(
@@ -74,6 +86,7 @@ class Vectors:
     ) -> list[tuple[Place, float]]:
         """Return up to `limit` findings, nearest first, with their cosine similarity to a unit vector."""
         similarities = self._similarities(vector)
+        similarities[self.is_repeat] = -np.inf
         if category is not None:
             similarities[~self._is_of(category)] = -np.inf
         n = min(limit, len(similarities))
@@ -84,19 +97,25 @@ class Vectors:
         top = top[np.isfinite(similarities[top])]
         return [(self._place(row), float(similarities[row])) for row in top.tolist()]
 
-    def _without(self, parts: set[tuple[UUID, int]]) -> Vectors:
+    def without(self, parts: Set[tuple[UUID, int]]) -> Vectors:
+        """Return these vectors without those of some scans' parts."""
         if parts.isdisjoint(self.parts):
             return self
         lengths = np.diff([*self.begins, len(self)])
         kept = np.array([part not in parts for part in self.parts])
         rows = np.repeat(kept, lengths)
+        left = [part for part in self.parts if part not in parts]
+        begins = np.cumsum([0, *lengths[kept]])[:-1].tolist()
+        keys = self.keys[rows]
         return Vectors(
             self.rows[rows],
             self.scales[rows],
             self.categories[rows],
+            keys,
+            _repeats(keys, left, begins),
             self.codes,
-            [part for part in self.parts if part not in parts],
-            np.cumsum([0, *lengths[kept]])[:-1].tolist(),
+            left,
+            begins,
         )
 
     def _similarities(self, vector: Floats) -> Floats:
@@ -123,7 +142,13 @@ class Vectors:
 def no_vectors(size: int) -> Vectors:
     """Return the vectors of no finding, of this width."""
     empty = np.zeros(0, np.float32)
-    return Vectors(np.zeros((0, size), np.int8), empty, np.zeros(0, np.int16))
+    return Vectors(
+        np.zeros((0, size), np.int8),
+        empty,
+        np.zeros(0, np.int16),
+        np.zeros(0, np.uint64),
+        np.zeros(0, np.bool_),
+    )
 
 
 def stored_parts(vectors: Floats, categories: Sequence[str | None]) -> list[tuple[str, bytes]]:
@@ -137,7 +162,7 @@ def stored_parts(vectors: Floats, categories: Sequence[str | None]) -> list[tupl
 
 
 def _fits(part: StoredPart, size: int) -> bool:
-    _, _, lines, data = part
+    *_, lines, data = part
     return len(data) == size * (lines.count("\n") + 1)
 
 
@@ -148,3 +173,34 @@ def _scales(rows: Bytes) -> Floats:
         floats = rows[k : k + _AT_ONCE].astype(np.float32)
         squares[k : k + _AT_ONCE] = np.einsum("ij,ij->i", floats, floats)
     return (1 / np.sqrt(np.maximum(squares, 1))).astype(np.float32)
+
+
+def _keys(rows: Bytes, categories: Codes, series: Keys) -> Keys:
+    """Return a hash of each row with its category and series, uint64 (n,). The encoder is deterministic."""
+    width = -rows.shape[1] % 8
+    n_words = (rows.shape[1] + width) // 8
+    factors = np.random.default_rng(0).integers(0, 2**64, n_words + 1, np.uint64) | np.uint64(1)
+    keys: Keys = series + categories.astype(np.uint64) * factors[0]
+    for k in range(0, len(rows), _AT_ONCE):
+        words = np.pad(rows[k : k + _AT_ONCE], ((0, 0), (0, width))).view(np.uint64)
+        keys[k : k + _AT_ONCE] += (words * factors[1:]).sum(axis=1, dtype=np.uint64)
+    return keys
+
+
+def _hashes(ids: Sequence[UUID]) -> Keys:
+    return np.array([hash(row_id) % 2**64 for row_id in ids], np.uint64)
+
+
+def _repeats(keys: Keys, parts: Sequence[tuple[UUID, int]], begins: Sequence[int]) -> Bools:
+    """Return which rows have the key of a row of a newer scan; ids of scans increase with time."""
+    if not parts:
+        return np.zeros(0, np.bool_)
+    numbers = {scan_id: k for k, scan_id in enumerate(sorted({scan.int for scan, _ in parts}))}
+    ages = np.repeat([numbers[scan.int] for scan, _ in parts], np.diff([*begins, len(keys)]))
+    order = np.lexsort((ages, keys))
+    ordered, ages = keys[order], ages[order]
+    ends = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), len(keys) - 1)
+    newest = np.repeat(ages[ends], np.diff(ends, prepend=-1))
+    result = np.empty(len(keys), np.bool_)
+    result[order] = ages < newest
+    return result

@@ -17,8 +17,10 @@ from db.queries.documents import newest_scans
 from db.queries.findings import Place, Viewer
 from db.queries.reach import Reach
 from db.queries.scans import get_scan
+from db.queries.search import Known
 from db.tables import Document
 from service.domain.current_scan import scanning
+from service.domain.search.candidates import CANDIDATES, found_by_words, key_of, newest_of
 from service.domain.search.fusion import fused
 from service.domain.search.index_calls import IndexCalls
 from service.domain.search.listing import ListedFinding
@@ -35,8 +37,6 @@ from service.nlp.taxonomy import Taxonomy
 
 _log = logging.getLogger(__name__)
 
-CANDIDATES = 200
-"""Best matches by words, and by meaning, that are merged."""
 SHARED_SCANS = 1_000
 """Newest scans of others whose findings are searched by meaning; their vectors are read for each search."""
 MAX_OWNERS = 100
@@ -115,11 +115,12 @@ class Answer:
 class _Near:
     """The nearest findings with their similarity, and how far the meaning was searched."""
 
-    findings: Sequence[tuple[Place, float]]
+    similarities: Mapping[Place, float]
+    known: Mapping[Place, Known]
     meaning: Meaning
 
 
-_NOWHERE = _Near((), Meaning.NONE)
+_NOWHERE = _Near({}, {}, Meaning.NONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +182,8 @@ class Search:
         """
         sentence = self._transactions.read(_sentence, reader.viewer.readable, place)
         meant = self._meant(sentence)
-        question = Question(sentence, frozenset({Kind.FINDING}), limit + 1)
-        answer = self._transactions.read(self._nearest, reader, question, meant)
-        hits = [h for h in answer.hits if h.finding is not None and _place(h.finding) != place]
-        return replace(answer, hits=hits[:limit])
+        question = Question(sentence, frozenset({Kind.FINDING}), limit)
+        return self._transactions.read(self._nearest, reader, question, meant, place)
 
     def _indexed(self, reader: Reader, question: Question) -> tuple[list[UUID], IndexService]:
         """Return the documents that the index service finds, best first; the reader may not read each."""
@@ -233,43 +232,68 @@ class Search:
         return Answer(hits[: question.limit], near.meaning)
 
     def _nearest(
-        self, session: Session, reader: Reader, question: Question, meant: _Meant | None
+        self,
+        session: Session,
+        reader: Reader,
+        question: Question,
+        meant: _Meant | None,
+        place: Place,
     ) -> Answer:
         near = self._near(session, reader.reach, meant, category=None)
+        found = near.known
         if near.meaning == Meaning.NONE:  # by words, which is less
-            return Answer(_findings(session, reader, question, near), near.meaning)
-        return Answer(_shown(session, reader, _by_meaning(near), question, near), near.meaning)
+            terms = _terms(session, Kind.FINDING, reader.reach, question.text)
+            found = found_by_words(session, terms, reader.reach, category=None)
+        same = {key_of(*known) for known in queries.known_at(session, [place]).items()}
+        others = {p: known for p, known in found.items() if key_of(p, known) not in same}
+        way = Way.WORDS if near.meaning == Meaning.NONE else Way.MEANING
+        hits = _shown(session, reader, {way.value: list(others)}, question, near)
+        return Answer(hits, near.meaning)
 
     def _near(
         self, session: Session, reach: Reach, meant: _Meant | None, *, category: str | None
     ) -> _Near:
         if meant is None:
             return _NOWHERE
-        vectors = self._vectors(session, reach, meant.encoder)
         n_all = queries.count_findings(session, reach)
+        vectors, near = self._nearest_of(session, reach, meant, category)
+        if len(vectors) > n_all or len(near.known) < len(near.similarities):
+            self._drop_deleted(session, reach, meant.encoder)
+            vectors, near = self._nearest_of(session, reach, meant, category)
         if not len(vectors):
-            return _NOWHERE if n_all else _Near((), Meaning.ALL)
-        found = vectors.nearest(meant.vector, limit=CANDIDATES, category=category)
-        return _Near(found, Meaning.ALL if len(vectors) >= n_all else Meaning.PART)
+            return replace(_NOWHERE, meaning=Meaning.NONE if n_all else Meaning.ALL)
+        return near if len(vectors) >= n_all else replace(near, meaning=Meaning.PART)
+
+    def _nearest_of(
+        self, session: Session, reach: Reach, meant: _Meant, category: str | None
+    ) -> tuple[Vectors, _Near]:
+        vectors = self._vectors(session, reach, meant.encoder)
+        found = dict(vectors.nearest(meant.vector, limit=CANDIDATES, category=category))
+        known = queries.known_at(session, list(found))
+        ranked = {place: known[place] for place in found if place in known}
+        return vectors, _Near(found, ranked, Meaning.ALL)
+
+    def _drop_deleted(self, session: Session, reach: Reach, encoder: SentenceEncoder) -> None:
+        if _is_cached(reach) and reach.owner_id is not None:
+            self._cache.drop_deleted(session, reach.owner_id, encoder.model)
 
     def _vectors(self, session: Session, reach: Reach, encoder: SentenceEncoder) -> Vectors:
-        if reach.member_id is None and reach.owner_id is not None:
+        if _is_cached(reach) and reach.owner_id is not None:
             return self._cache.get(session, reach.owner_id, encoder.model, encoder.size)
         rows = queries.vectors_of_newest(session, reach, encoder.model, n_scans=SHARED_SCANS)
         return no_vectors(encoder.size).extended(rows)
 
 
 def _findings(session: Session, reader: Reader, question: Question, near: _Near) -> list[Hit]:
-    words = _terms(session, Kind.FINDING, reader.reach, question.text)
-    by_words = queries.findings_by_words(
-        session, words, reader.reach, category=question.category, limit=CANDIDATES
-    )
-    ranked = {Way.WORDS.value: by_words, **_by_meaning(near)}
-    return _shown(session, reader, ranked, question, near)
-
-
-def _by_meaning(near: _Near) -> dict[str, list[Place]]:
-    return {Way.MEANING.value: [place for place, _ in near.findings]}
+    terms = _terms(session, Kind.FINDING, reader.reach, question.text)
+    by_words = found_by_words(session, terms, reader.reach, category=question.category)
+    newest = newest_of([*by_words, *near.known], {**near.known, **by_words})
+    ranked = {
+        Way.WORDS.value: [newest[place] for place in by_words],
+        Way.MEANING.value: list(dict.fromkeys(newest[place] for place in near.known)),
+    }
+    similarities = {newest[place]: near.similarities[place] for place in near.known}
+    return _shown(session, reader, ranked, question, replace(near, similarities=similarities))
 
 
 def _shown(
@@ -280,7 +304,7 @@ def _shown(
     near: _Near,
 ) -> list[Hit]:
     """Return the best findings of ranked lists that are still stored and in reach."""
-    similarities, limit = dict(near.findings), question.limit
+    limit = question.limit
     merged = fused(ranked)
     hits: list[Hit] = []
     while merged and len(hits) < limit:
@@ -291,7 +315,7 @@ def _shown(
         for place, score, ways in some:
             if row := rows.get(place):
                 listed = ListedFinding(row[0], row[1], verdicts.get(place))
-                similarity = similarities.get(place)
+                similarity = near.similarities.get(place)
                 hits.append(Hit(Kind.FINDING, score, ways, listed, similarity=similarity))
     return hits[:limit]
 
@@ -309,9 +333,8 @@ def _documents(
     """
     words = _terms(session, Kind.DOCUMENT, reach, question.text)
     by_words = queries.documents_by_words(session, words, reach, limit=CANDIDATES)
-    scans = list(dict.fromkeys(scan_id for (scan_id, _), _ in near.findings))
-    document_of = queries.documents_of_scans(session, scans)
-    by_meaning = list(dict.fromkeys(document_of[s] for s in scans if s in document_of))
+    ids = dict.fromkeys(known.document_id for known in near.known.values())
+    by_meaning = [row_id for row_id in ids if row_id is not None]
     ranked: dict[str, Sequence[UUID]] = {Way.WORDS: by_words, Way.MEANING: by_meaning}
     allowed = queries.documents_at(session, reach, indexed)
     ranked[Way.INDEX] = [row_id for row_id in indexed if row_id in allowed]
@@ -353,5 +376,5 @@ def _sentence(session: Session, readable: Reach, place: Place) -> str:
     return row[0].context
 
 
-def _place(listed: ListedFinding) -> Place:
-    return listed.finding.scan_id, listed.finding.n
+def _is_cached(reach: Reach) -> bool:
+    return reach.member_id is None and reach.owner_id is not None

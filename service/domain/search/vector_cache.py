@@ -25,7 +25,7 @@ class _Entry:
 class VectorCache:
     """An LRU cache by user and model; vectors stored since are added at the next search. Thread-safe.
 
-    Vectors of deleted findings stay until the entry is evicted; search drops results without a stored row.
+    Vectors of deleted findings stay until a search comes across them and calls `drop_deleted`.
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
@@ -51,6 +51,16 @@ class VectorCache:
             entry = _Entry(revision, entry.vectors.extended(rows))
         self._put(key, entry)
         return entry.vectors
+
+    def drop_deleted(self, session: Session, user_id: UUID, model: str) -> None:
+        """Drop the vectors of a user's findings that are no longer stored."""
+        with self._lock:
+            entry = self._entries.get((user_id, model))
+        if entry is None:
+            return
+        gone = set(entry.vectors.parts) - queries.parts_of(session, user_id)
+        left = _Entry(entry.revision, entry.vectors.without(gone))
+        self._put((user_id, model), left)
 
     def _put(self, key: tuple[UUID, str], entry: _Entry) -> None:
         with self._lock:
