@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, and_, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from db.queries.feedback import is_current
+from db.queries.places import Place, at_places
 from db.queries.reach import (
     EVERYONE,
     Reach,
@@ -32,8 +33,6 @@ from db.tables import (
     WorkSession,
 )
 
-Place = tuple[UUID, int]
-"""Scan and number of a finding."""
 Position = tuple[datetime, UUID, int]
 """The scan's created_at and id, and the finding's number, of the last row of a page."""
 _Condition = ColumnElement[bool]
@@ -97,7 +96,7 @@ def findings_at(
     if not places:
         return {}
     query = select(Finding, Scan).join(Scan, Scan.id == Finding.scan_id)
-    query = query.where(tuple_(Finding.scan_id, Finding.n).in_(places), *scan_in_reach(reach))
+    query = at_places(session, query.where(*scan_in_reach(reach)), Finding, places)
     return {(row[0].scan_id, row[0].n): row for row in session.execute(query)}
 
 
@@ -106,9 +105,9 @@ def verdicts_at(session: Session, viewer: Viewer, places: Iterable[Place]) -> di
     wanted = list(places)
     if not wanted:
         return {}
-    query = select(Feedback.scan_id, Feedback.n, Feedback.verdict).where(
-        tuple_(Feedback.scan_id, Feedback.n).in_(wanted), *is_current(), *_by(viewer, Feedback)
-    )
+    query = select(Feedback.scan_id, Feedback.n, Feedback.verdict)
+    query = query.where(*is_current(), *_by(viewer, Feedback))
+    query = at_places(session, query, Feedback, wanted)
     rows = session.execute(query.order_by(Feedback.created_at, Feedback.id))
     return {(row.scan_id, row.n): row.verdict for row in rows}
 

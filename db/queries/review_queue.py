@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, func, select
 from sqlalchemy.orm import Session, aliased
 
 from db.queries.feedback import counts_here
+from db.queries.places import Place, at_places
 from db.queries.reach import Reach, scans_of
 from db.tables import REVIEWERS, Feedback, Finding, Scan, Verdict
 
 _later = aliased(Feedback)
-Place = tuple[UUID, int]
-"""Scan and number of a finding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ def findings_with_scans(session: Session, places: Sequence[Place]) -> Sequence[R
     if not places:
         return []
     query = select(Finding, Scan).join(Scan, Scan.id == Finding.scan_id)
-    rows = session.execute(query.where(tuple_(Finding.scan_id, Finding.n).in_(places))).all()
+    rows = session.execute(at_places(session, query, Finding, places)).all()
     by_place = {(finding.scan_id, finding.n): row for row in rows for finding in (row[0],)}
     return [by_place[place] for place in places if place in by_place]
 

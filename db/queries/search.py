@@ -20,21 +20,18 @@ from sqlalchemy import (
     literal,
     select,
     table,
-    tuple_,
 )
 from sqlalchemy.dialects.mysql import match
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from db.queries.findings import Place
 from db.queries.pages import newest_first
+from db.queries.places import Place, at_places
 from db.queries.reach import Reach, document_in_reach, documents_of, scans_of
 from db.tables import Document, Finding, Scan, SearchOwner, SearchVectors, SearchWords
 
 VectorRow = tuple[UUID, int, UUID, str, bytes]
 """Scan, part, series, categories and vectors of a row of SearchVectors; see Known for the series."""
-_AT_ONCE = 500
-"""Findings of one statement. MariaDB turns a list of 1,000 or more into a table without an index."""
 _text = table("search_text", column("rowid"), column("rank"), column("search_text"))
 
 
@@ -98,12 +95,10 @@ def known_at(session: Session, places: Sequence[Place]) -> dict[Place, Known]:
     )
     query = query.join(Scan, Scan.id == Finding.scan_id)
     query = query.outerjoin(Document, Document.id == Scan.document_id)
+    rows = session.execute(at_places(session, query, Finding, places))
     return {
         (scan_id, n): Known(fingerprint, document_id, series_id)
-        for k in range(0, len(places), _AT_ONCE)
-        for scan_id, n, fingerprint, document_id, series_id in session.execute(
-            query.where(tuple_(Finding.scan_id, Finding.n).in_(places[k : k + _AT_ONCE]))
-        )
+        for scan_id, n, fingerprint, document_id, series_id in rows
     }
 
 

@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 
 from db import tables
 from db.queries import review_queue as queries
+from db.queries.places import Place
 from db.queries.reach import Reach
-from db.queries.review_queue import Place, Window
+from db.queries.review_queue import Window
 from service.domain.access import judgeable
 
 _N_SCANS, _N_ROWS = 500, 20_000

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from sqlalchemy.orm import Session
 
 from db.queries import search as queries
-from db.queries.findings import Place
+from db.queries.places import Place
 from db.queries.reach import Reach
 from db.queries.search import Known
 

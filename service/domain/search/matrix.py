@@ -9,7 +9,7 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 
-from db.queries.findings import Place
+from db.queries.places import Place
 from db.tables.search import ROWS
 from service.nlp.arrays import Bools, Floats
 

@@ -14,7 +14,8 @@ from db.queries import findings as finding_queries
 from db.queries import index_service as index_queries
 from db.queries import search as queries
 from db.queries.documents import newest_scans
-from db.queries.findings import Place, Viewer
+from db.queries.findings import Viewer
+from db.queries.places import Place
 from db.queries.reach import Reach
 from db.queries.scans import get_scan
 from db.queries.search import Known
