@@ -56,8 +56,8 @@ def findings_by_words(
     """
     if not terms:
         return []
-    query = _matches(session, select(SearchWords.scan_id, SearchWords.n), terms)
-    query = query.where(SearchWords.scan_id.is_not(None))
+    query = select(SearchWords.scan_id, SearchWords.n).where(SearchWords.scan_id.is_not(None))
+    query = _matches(session, query, terms, reach)
     if reach.member_id is not None:
         query = query.join(Scan, Scan.id == SearchWords.scan_id).where(*scans_of(reach))
     if category is not None:
@@ -72,8 +72,8 @@ def documents_by_words(
     """Return up to `limit` documents in reach with any of the terms, best first."""
     if not terms:
         return []
-    query = _matches(session, select(SearchWords.document_id), terms)
-    query = query.where(SearchWords.document_id.is_not(None))
+    query = select(SearchWords.document_id).where(SearchWords.document_id.is_not(None))
+    query = _matches(session, query, terms, reach)
     if reach.member_id is not None:
         query = query.join(Document, Document.id == SearchWords.document_id)
         query = query.where(*documents_of(reach))
@@ -170,17 +170,21 @@ def _series(scan_id: InstrumentedAttribute[UUID]) -> ColumnElement[UUID]:
     return func.coalesce(Document.series_id, scan_id)
 
 
-def _matches(session: Session, query: Any, terms: Sequence[str]) -> Any:  # noqa: ANN401 - a Select of any columns
+def _matches(session: Session, query: Any, terms: Sequence[str], reach: Reach) -> Any:  # noqa: ANN401 - a Select of any columns
     """Return the query over SearchWords with any of the terms, best first."""
-    dialect = session.get_bind().dialect.name
-    if dialect == "sqlite":
+    dialect = session.get_bind().dialect
+    if dialect.name == "sqlite":
         quoted = " OR ".join(f'"{term}"' for term in terms)
         query = query.join_from(_text, SearchWords, SearchWords.id == _text.c.rowid)
         return query.where(_text.c.search_text.op("MATCH")(quoted)).order_by(_text.c.rank)
-    if dialect == "postgresql":
+    if dialect.name == "postgresql":
         wanted = cast(literal(" | ".join(f"'{term}'" for term in terms)), TSQUERY)
         rank = func.ts_rank(SearchWords.words, wanted)
         return query.where(SearchWords.words.op("@@")(wanted)).order_by(rank.desc())
-    words = SearchWords.__table__.c.words
-    score = match(words, against=" ".join(terms)).in_boolean_mode()
-    return query.where(score).order_by(score.desc())
+    score = match(SearchWords.__table__.c.words, against=" ".join(terms))
+    query = query.where(score)
+    if reach.member_id is not None or not getattr(dialect, "is_mariadb", False):
+        return query.order_by(score.desc())
+    # MariaDB reads a full-text index in the order of relevance. With ORDER BY it would first read all rows
+    # with a term: 6 s instead of 0.14 for three terms of 300,000 rows (10.11, AMD EPYC Zen 5, November 2026).
+    return query.prefix_with("STRAIGHT_JOIN")

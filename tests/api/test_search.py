@@ -154,6 +154,19 @@ def test_vectors_of_deleted_findings_do_not_crowd_out_others(user, scans, join):
     assert answer["meaning"] == "all"
 
 
+def test_best_of_more_matches_than_candidates_is_first_by_words(user, join):
+    """The order of a full-text index is each database's own; the best match is stored last."""
+    worse = [f"Supplier {n} may go bankrupt before delivery." for n in range(CANDIDATES + 20)]
+    best = "The sole supplier of hydrazine may go bankrupt."
+    scan_id = user.scan(" ".join([*worse, best])).raise_for_status().json()["scan_id"]
+    join()
+    item = found(user, "hydrazine supplier", kind="finding")["items"][0]
+    user.http.delete(
+        f"/api/v1/scans/{scan_id}"
+    ).raise_for_status()  # reviewers would find it in other tests
+    assert (item["finding"]["context"], item["ways"][0]) == (best, "words")
+
+
 def test_repeated_scans_of_a_document_show_each_sentence_once_and_hide_no_other(user, scans, join):
     many = " ".join(
         f"Supplier {n} may go bankrupt before delivery." for n in range(CANDIDATES // 8)
