@@ -23,6 +23,7 @@ from db.engines import BEGIN_IMMEDIATE, open_unpooled_engine
 from db.tables import FULL_TEXT_INDEX, FULL_TEXT_TABLES, Base
 
 LOCK_TIMEOUT_S = 600
+_FROM = ".from."
 _SCRIPTS = Path(__file__).parent / "migrations"
 _LOCK_NAME = "riskscan_migrations"
 _LOCK_NUMBER = 0x7269736B  # PostgreSQL names its advisory locks by number
@@ -72,18 +73,35 @@ def head() -> str:
     return newest
 
 
+def revisions() -> list[str]:
+    """Return all revisions that this code knows, newest first."""
+    return [script.revision for script in _scripts().walk_revisions()]
+
+
 def is_known(revision: str) -> bool:
     """Return whether this code has the migration to a revision."""
-    return any(script.revision == revision for script in _scripts().walk_revisions())
+    return revision in revisions()
 
 
-def is_current(database: Database) -> bool:
-    """Return whether the schema is at the newest revision.
+def serves(revision: str) -> bool:
+    """Return whether this code runs on the schema of a revision: the newest that it knows, or a later one.
+
+    Later ones name the oldest code that runs on them (script.py.mako): "0041.from.0038" serves code whose own
+    newest revision is 0038 or later.
+    """
+    _, _, oldest = revision.partition(_FROM)
+    is_later = bool(oldest) and not is_known(revision)
+    return revision == head() or (is_later and oldest <= head().partition(_FROM)[0])
+
+
+def is_usable(database: Database) -> bool:
+    """Return whether this code runs on the database's schema as it is.
 
     Raises:
         SQLAlchemyError: the database is unavailable.
     """
-    return database.read(lambda session: revision(session.connection())) == head()
+    now = database.read(lambda session: revision(session.connection()))
+    return now is not None and serves(now)
 
 
 def differences(url: str) -> list[Any]:

@@ -18,6 +18,8 @@ and after it. So expand now, and contract a release later:
   read the new one in the release after, and drop the old one in the release after that.
 - Add no unique index, foreign key, CHECK or NOT NULL to what old code writes before a release has obeyed it.
 - Before new code stores a new value in an old column, such as another state, a release has to read it.
+Name the oldest code that runs on the new schema in the revision's id: "0041.from.0038" if the release before
+has 0038 as its newest revision. A replica of that release can then start again during the rolling upgrade.
 tests/db/test_expanding_migrations.py compares the schemas; a revision that contracts is named there with
 the release since which nothing uses what it removes. tests/e2e/test_rolling_upgrade.py runs the old code.
 """

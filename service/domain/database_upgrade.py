@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -12,9 +14,17 @@ from service.config.settings import Config
 from service.domain.transactions import unusable_database
 from service.errors import ConfigError, DatabaseUnavailable
 
+_TOO_NEW = (
+    "The database schema is newer than this version can use; run the version that upgraded it."
+)
+_log = logging.getLogger(__name__)
+
 
 def upgrade_database(config: Config) -> str:
-    """Bring the schema to the newest revision and return it.
+    """Bring the schema to the newest revision that this code knows, and return its revision.
+
+    A schema that a later release upgraded stays as it is if this code runs on it: so a replica of the release
+    before can start again during a rolling upgrade.
 
     Raises:
         DatabaseUnavailable: the database does not answer, or another process migrates for too long.
@@ -22,10 +32,12 @@ def upgrade_database(config: Config) -> str:
     """
     try:
         migrate.upgrade(config.database_url)
-    except CommandError as error:
-        raise ConfigError(
-            "The database schema is newer than this version knows; run the version that upgraded it."
-        ) from error
+    except CommandError as error:  # a later release upgraded the schema
+        now = migrate.current(config.database_url)
+        if now is not None and migrate.serves(now):
+            _log.warning("a later version upgraded the schema to %s, which this one can use", now)
+            return now
+        raise ConfigError(_TOO_NEW) from error
     except (SQLAlchemyError, migrate.MigrationsBusy) as error:
         remedy = "Check DATABASE_URL, that the server runs, and that its user may create tables."
         database = redact(config.database_url)

@@ -64,7 +64,7 @@ class Transactions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._schema_is_current = threading.Event()
+        self._schema_is_usable = threading.Event()
         self._silent_since_s: float | None = None
         self._is_writable = True
         self._write_due_s = 0.0
@@ -111,18 +111,18 @@ class Transactions:
             raise
 
     def _require_schema(self) -> None:
-        """Raise DatabaseUnavailable unless the schema is the newest; check no more once it is."""
-        if self._schema_is_current.is_set():
+        """Raise DatabaseUnavailable unless this code runs on the schema; check no more once it does."""
+        if self._schema_is_usable.is_set():
             return
         try:
-            current = migrate.is_current(self._database)
+            is_usable = migrate.is_usable(self._database)
         except SQLAlchemyError as error:
             raise DatabaseUnavailable(_NO_ANSWER) from error
-        if not current:
+        if not is_usable:
             raise DatabaseUnavailable(
                 "The database schema is not current; the operator runs `python -m service db upgrade`."
             )
-        self._schema_is_current.set()
+        self._schema_is_usable.set()
 
     def ping(self) -> None:
         """Raise DatabaseUnavailable unless the database answers now."""

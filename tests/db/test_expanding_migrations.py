@@ -88,6 +88,13 @@ def test_each_new_migration_only_expands_the_schema(empty_database_url):
         before = after
 
 
+def test_no_revision_names_code_from_before_a_contraction():
+    for script in migrate.revisions():
+        _, _, oldest = script.partition(".from.")
+        between = [r for r in CONTRACTIONS if oldest and oldest < r <= script[:4]]
+        assert between == [], f"{script} names {oldest}, but later ones contract"
+
+
 BASE = """
     CREATE TABLE owners (id INTEGER PRIMARY KEY);
     CREATE TABLE things (id INTEGER PRIMARY KEY, name VARCHAR(20), owner_id INTEGER, kind VARCHAR(9),

@@ -9,6 +9,7 @@ from service.config.settings import load
 from service.domain.audit import Actor
 from service.domain.database_upgrade import upgrade_database
 from service.domain.orphans import remove_orphans
+from service.domain.transactions import open_database
 from service.errors import ConfigError, DatabaseUnavailable
 from tests.db.old_rows import add_orphan
 
@@ -20,11 +21,35 @@ def test_upgrade_of_an_empty_database_gives_the_newest_revision(tmp_path):
     assert upgrade_database(config) == migrate.head() == migrate.current(config.database_url)
 
 
-def test_upgrade_of_a_newer_schema_is_refused(config, transactions):
-    newer = text("UPDATE alembic_version SET version_num = '9999'")
-    transactions.run(lambda session: session.execute(newer).close())
+def pretend(transactions, revision):
+    """Make the schema look as if another version had brought it to a revision."""
+    statement = text("UPDATE alembic_version SET version_num = :revision")
+    transactions.run(lambda s: s.execute(statement, {"revision": revision}).close())
+
+
+@pytest.mark.parametrize("revision", ["9999", "9999.from.9998"])
+def test_upgrade_of_a_schema_that_this_code_cannot_use_is_refused(config, transactions, revision):
+    pretend(transactions, revision)
     with pytest.raises(ConfigError, match="newer than this version"):
         upgrade_database(config)
+    assert migrate.current(config.database_url) == revision
+
+
+def test_upgrade_leaves_a_later_schema_that_names_this_code_as_it_is(config, transactions, caplog):
+    revision = f"9999.from.{migrate.head()[:4]}"
+    pretend(transactions, revision)
+    assert upgrade_database(config) == revision == migrate.current(config.database_url)
+    assert revision in caplog.text
+
+
+def test_older_schema_is_not_usable_before_its_upgrade(tmp_path):
+    config = load({"DATABASE_URL": f"sqlite:///{tmp_path}/old.db"})
+    migrate.upgrade(config.database_url, "0036")
+    database = open_database(config, pool_size=1)
+    assert not migrate.is_usable(database)
+    upgrade_database(config)
+    assert migrate.is_usable(database)
+    database.dispose()
 
 
 def test_upgrade_in_an_impossible_folder_names_the_setting():

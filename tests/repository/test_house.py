@@ -1,6 +1,7 @@
 """Rules that the source must follow: lengths of files and functions, numbers of migrations."""
 
 import ast
+import re
 import tomllib
 from pathlib import Path
 
@@ -11,6 +12,8 @@ SOURCES = {
     for path in sorted((ROOT / top).rglob("*.py"))
 }
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 40
+LAST_WITHOUT_ORIGIN = "0038"
+"""Revisions up to this one do not name the oldest code that runs on their schema."""
 
 
 def test_no_file_is_too_long():
@@ -50,7 +53,11 @@ def test_migrations_are_one_chain_with_the_numbers_of_their_files():
     files = sorted((ROOT / "db/migrations/versions").glob("r*.py"))
     numbers = [file.name[1:5] for file in files]
     assert numbers == [f"{n:04}" for n in range(1, len(files) + 1)], "renumber the newer one"
-    for file, number, before in zip(files, numbers, [None, *numbers], strict=False):
+    before = None
+    for file, number in zip(files, numbers, strict=True):
         source = file.read_text(encoding="utf-8")
-        assert f'\nrevision = "{number}"' in source
+        named = re.search(r'^revision = "(\d{4})(\.from\.\d{4})?"$', source, re.MULTILINE)
+        assert named[1] == number
+        assert named[2] or number <= LAST_WITHOUT_ORIGIN, "name the oldest code, see script.py.mako"
         assert f"\ndown_revision: str | None = {before!r}".replace("'", '"') in source
+        before = named[0].split('"')[1]
