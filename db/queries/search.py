@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 from uuid import UUID
 
@@ -28,10 +29,13 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from db.queries.pages import newest_first
 from db.queries.places import Place, at_places
 from db.queries.reach import Reach, document_in_reach, documents_of, scans_of
+from db.queries.scans import NEWEST_FIRST_OF_ALL
 from db.tables import Document, Finding, Scan, SearchOwner, SearchVectors, SearchWords
 
 VectorRow = tuple[UUID, int, UUID, str, bytes]
 """Scan, part, series, categories and vectors of a row of SearchVectors; see Known for the series."""
+_AT_ONCE = 500
+"""Scans of one statement; SQLite takes 32,766 parameters."""
 _text = table("search_text", column("rowid"), column("rank"), column("search_text"))
 
 
@@ -131,14 +135,25 @@ def parts_of(session: Session, user_id: UUID) -> set[tuple[UUID, int]]:
     return {(scan_id, part) for scan_id, part in rows}
 
 
-def vectors_of_newest(
-    session: Session, reach: Reach, model: str, *, n_scans: int
-) -> list[VectorRow]:
-    """Return the vectors by a model of the newest `n_scans` scans with findings in reach."""
-    newest = select(Scan.id).where(*scans_of(reach), Scan.n_findings > 0)
-    scans = newest_first(newest, Scan).limit(n_scans).subquery("newest")
-    query = _vectors().join(scans, scans.c.id == SearchVectors.scan_id)
-    return _rows(session, query.where(SearchVectors.model == model))
+def newest_scans(session: Session, reach: Reach, *, n_scans: int, n_findings: int) -> list[UUID]:
+    """Return the ids of the newest scans in reach with findings, up to these numbers, but at least one."""
+    query: Any = select(Scan.id, Scan.n_findings)
+    query = query.where(*scans_of(reach), Scan.n_findings > 0)
+    if reach.is_everyones:
+        for dialect in ("mysql", "mariadb"):  # as in db.queries.scans
+            query = query.with_hint(Scan, f"FORCE INDEX ({NEWEST_FIRST_OF_ALL})", dialect)
+    rows = session.execute(newest_first(query, Scan).limit(n_scans)).all()
+    totals = accumulate(row.n_findings for row in rows)
+    within = [row.id for row, total in zip(rows, totals, strict=True) if total <= n_findings]
+    return within or [row.id for row in rows[:1]]
+
+
+def vectors_of(session: Session, scan_ids: Sequence[UUID], model: str) -> list[VectorRow]:
+    """Return the vectors of the findings of some scans by a model."""
+    some = [scan_ids[k : k + _AT_ONCE] for k in range(0, len(scan_ids), _AT_ONCE)]
+    by_model = _vectors().where(SearchVectors.model == model)
+    queries = [by_model.where(SearchVectors.scan_id.in_(ids)) for ids in some]
+    return [row for query in queries for row in _rows(session, query)]
 
 
 def count_findings(session: Session, reach: Reach) -> int:
@@ -172,7 +187,9 @@ def _series(scan_id: InstrumentedAttribute[UUID]) -> ColumnElement[UUID]:
 
 def _matches(session: Session, query: Any, terms: Sequence[str], reach: Reach) -> Any:  # noqa: ANN401 - a Select of any columns
     """Return the query over SearchWords with any of the terms, best first."""
-    dialect = session.get_bind().dialect
+    dialect = (
+        session.connection().dialect
+    )  # an engine's does not know its server before it connects
     if dialect.name == "sqlite":
         quoted = " OR ".join(f'"{term}"' for term in terms)
         query = query.join_from(_text, SearchWords, SearchWords.id == _text.c.rowid)

@@ -257,6 +257,25 @@ def test_only_readers_find_anything_of_a_scan(live, user, new_user, new_account,
             assert mine - {(scans[BUDGET], 1)} <= set(places(answer.json()))
 
 
+def test_member_finds_by_meaning_what_is_shared_now(live, user, new_user, scans):
+    member = new_user()
+    team = live.services.teams.create(str(uuid4()), actor=Actor()).id
+    for person in (user, member):
+        live.services.teams.add_member(team, UUID(person.id), actor=Actor())
+
+    def shown():
+        answer = found(member, "supplier insolvency", scope="team", kind="finding")
+        return {scan for scan, _ in places(answer)}
+
+    shares = {text: f"/api/v1/scans/{scans[text]}/teams/{team}" for text in TEXTS}
+    user.http.put(shares[BANKRUPT]).raise_for_status()
+    assert shown() == {scans[BANKRUPT]}
+    user.http.put(shares[CRASH]).raise_for_status()
+    assert shown() == {scans[BANKRUPT], scans[CRASH]}
+    user.http.delete(shares[BANKRUPT]).raise_for_status()
+    assert shown() == {scans[CRASH]}
+
+
 @pytest.mark.usefixtures("scans")
 def test_documents_of_others_are_not_found(user, new_user):
     names = found(new_user(), "vendor bankrupt milestone", kind="document")["items"]

@@ -11,8 +11,6 @@ import json
 import statistics
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import uuid_utils.compat
@@ -22,12 +20,11 @@ from sqlalchemy.orm import Session
 from db import migrate
 from db.queries import search as queries
 from db.queries.findings import FindingFilter, Viewer
-from db.queries.reach import own
+from db.queries.reach import EVERYONE, own
 from db.queries.users import add_user
-from db.tables import Finding, Scan, SearchOwner, SearchVectors, SearchWords
+from db.tables import SearchOwner
 from service.config.settings import load
 from service.domain.search.candidates import CANDIDATES
-from service.domain.search.fusion import fused
 from service.domain.search.listing import list_findings
 from service.domain.search.matrix import stored_parts
 from service.domain.search.search import Question, Reader
@@ -36,12 +33,11 @@ from service.domain.search.vector_cache import VectorCache
 from service.domain.services import build_services
 from tests.bench.plots import bars
 from tests.bench.results import Result, Target, spread
+from tests.bench.search_recall import DATA, recall
+from tests.bench.search_rows import PER_SCAN, finding_row, scan_row, store
 from tests.support.databases import fresh_database
 
-DATA = Path(__file__).parents[2] / "ml" / "data"
-QUERIES = Path(__file__).with_name("search_queries.jsonl")
 ONE, ALL = 100_000, 1_000_000
-_PER_SCAN = 20
 _N_ENCODED = 4_000
 _N_REQUESTS = 20
 _LIMIT_MS = 200.0
@@ -52,7 +48,6 @@ TEXTS = {
     "three common words": "contract data year",
     "a question": "which suppliers may go bankrupt before delivery?",
 }
-_WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def run(options):
@@ -75,7 +70,7 @@ def run(options):
                 if what.startswith("search")
             ]
     with fresh_database("sqlite", options.out) as url, _services(url, options.out) as services:
-        figures["recall"] = _recall(services)
+        figures["recall"] = recall(services)
     return Result(
         name="search",
         title=f"Search among {n_one:,} findings of one user, {n_all:,} in all",
@@ -150,70 +145,32 @@ def _engine(services):
 def _fill_user(services, owner, n, supply):
     random = np.random.default_rng(n)
     scans, findings, terms, vectors = [], [], [], []
-    n_scans = max(1, n // _PER_SCAN)
+    n_scans = max(1, n // PER_SCAN)
     for k in range(n_scans):
         scan_id = uuid_utils.compat.uuid7()
-        picks = random.integers(0, len(supply.texts), _PER_SCAN)
-        scans.append(_scan(owner, scan_id, k))
+        picks = random.integers(0, len(supply.texts), PER_SCAN)
+        scans.append(scan_row(owner, scan_id, k))
         for number, pick in enumerate(picks, start=1):
-            findings.append(_finding(scan_id, number, supply.texts[pick]))
+            findings.append(finding_row(scan_id, number, supply.texts[pick]))
             listed = stored_terms(Kind.FINDING, owner, supply.words[pick])
             terms.append({"scan_id": scan_id, "n": number, "document_id": None, "words": listed})
         near = supply.vectors[picks % len(supply.vectors)]
         near = near + random.normal(0, 0.02, near.shape)
-        [(categories, data)] = stored_parts(near.astype(np.float32), ["financial"] * _PER_SCAN)
+        [(categories, data)] = stored_parts(near.astype(np.float32), ["financial"] * PER_SCAN)
         same = {"user_id": owner, "scan_id": scan_id, "part": 0, "revision": 1}
         vectors.append(
             {**same, "model": _model(services), "categories": categories, "vectors": data}
         )
-        if len(scans) * _PER_SCAN >= _AT_ONCE or k == n_scans - 1:
-            services.transactions.run(_store, scans, findings, terms, vectors)
+        if len(scans) * PER_SCAN >= _AT_ONCE or k == n_scans - 1:
+            services.transactions.run(store, scans, findings, terms, vectors)
             scans, findings, terms, vectors = [], [], [], []
     services.transactions.run(
         lambda s: s.execute(insert(SearchOwner).values(user_id=owner, revision=1)).close()
     )
 
 
-def _store(session, scans, findings, terms, vectors):
-    for table, rows in (
-        (Scan, scans),
-        (Finding, findings),
-        (SearchWords, terms),
-        (SearchVectors, vectors),
-    ):
-        if rows:
-            session.connection().execute(insert(table.__table__), rows)
-
-
 def _model(services):
     return services.analyzers.default.encoder.model
-
-
-def _scan(owner, scan_id, k):
-    return {
-        "id": scan_id,
-        "user_id": owner,
-        "source": "model",
-        "created_at": _WHEN + timedelta(seconds=k),
-        "model_name": "riskscan-fast",
-        "model_version": "1.2.0",
-        "document_sha256": "0" * 64,
-        "coverage": {"characters": 1},
-        "n_findings": _PER_SCAN,
-    }
-
-
-def _finding(scan_id, n, text):
-    return {
-        "scan_id": scan_id,
-        "n": n,
-        "risk_type": "tight-budget",
-        "category": "financial",
-        "score": 0.5,
-        "context": text,
-        "start": 0,
-        "end": len(text),
-    }
 
 
 def _measured(services, owner):
@@ -248,6 +205,7 @@ def _measured(services, owner):
             taxonomy=services.taxonomy,
         )
     )
+    _search_everyones(services, took, plans)
     _list(services, reader, took, plans)
     return {
         "took_ms": took,
@@ -255,6 +213,24 @@ def _measured(services, owner):
         "n_vectors": len(vectors),
         "vector_bytes": vectors.n_bytes,
     }
+
+
+def _search_everyones(services, took, plans):
+    """Add the times and plans of a reviewer's searches in everyone's findings."""
+    reader = Reader(EVERYONE, Viewer(EVERYONE, None))
+    for what, text in TEXTS.items():
+        terms = wanted_terms(Kind.FINDING, [None], stems(text))
+        by_words = functools.partial(
+            queries.findings_by_words, terms=terms, reach=EVERYONE, category=None, limit=CANDIDATES
+        )
+        question = Question(text, frozenset(Kind), 20)
+        took[f"reviewer, words alone: {what}"] = _times(
+            lambda q=by_words: services.transactions.read(q)
+        )
+        took[f"reviewer, both: {what}"] = _times(
+            lambda q=question: services.search.search(reader, q, taxonomy=services.taxonomy)
+        )
+        plans[f"reviewer, words: {what}"] = _plan(services, by_words)
 
 
 def _list(services, reader, took, plans):
@@ -307,61 +283,6 @@ def _plan(services, query, *, first=False):
     return [" ".join(str(value) for value in row) for row in rows]
 
 
-def recall_set():
-    """Return the sentences of the recall set, and each question with the places of its answers."""
-    asked = [json.loads(line) for line in QUERIES.read_text(encoding="utf-8").splitlines()]
-    files = sorted({answer["file"] for entry in asked for answer in entry["answers"]})
-    places, texts = {}, []
-    for file in files:
-        lines = (DATA / f"{file}.jsonl").read_text(encoding="utf-8").splitlines()
-        for number, line in enumerate(lines, start=1):
-            entry = json.loads(line)
-            if entry["labels"]:
-                places[file, number] = len(texts)
-                texts.append(entry["text"])
-    return texts, [
-        (entry["query"], {places[a["file"], a["line"]] for a in entry["answers"]})
-        for entry in asked
-    ]
-
-
-def _recall(services):
-    """Return the share of questions with an answer among the first ten, by words, meaning and both."""
-    texts, asked = recall_set()
-    encoder = services.analyzers.default.encoder
-    vectors = encoder.vectors(texts)
-    owner = services.transactions.run(
-        lambda s: add_user(s, email="recall@corp.local", password_hash="argon2").id
-    )
-    scan_id = uuid_utils.compat.uuid7()
-    terms = [
-        {
-            "scan_id": scan_id,
-            "n": n,
-            "document_id": None,
-            "words": stored_terms(Kind.FINDING, owner, stems(text)),
-        }
-        for n, text in enumerate(texts, start=1)
-    ]
-    findings = [_finding(scan_id, n, text) for n, text in enumerate(texts, start=1)]
-    services.transactions.run(_store, [_scan(owner, scan_id, 0)], findings, terms, [])
-    hits = {"words": 0, "meaning": 0, "both": 0}
-    for query, answers in asked:
-        wanted = wanted_terms(Kind.FINDING, [owner], stems(query))
-        by_words = services.transactions.read(
-            queries.findings_by_words, wanted, own(owner), category=None, limit=CANDIDATES
-        )
-        ranked = {"words": [n - 1 for _, n in by_words]}
-        order = np.argsort(-(vectors @ encoder.vectors([query])[0]), kind="stable")
-        ranked["meaning"] = order[:CANDIDATES].tolist()
-        both = [item for item, _, _ in fused(ranked)]
-        for way, listed in {**ranked, "both": both}.items():
-            hits[way] += bool(answers & set(listed[:10]))
-    return {"n_questions": len(asked), "n_sentences": len(texts)} | {
-        way: n / len(asked) for way, n in hits.items()
-    }
-
-
 def _notes(figures):
     recall = figures["recall"]
     shares = ", ".join(f"{way} {recall[way]:.2f}" for way in ("words", "meaning", "both"))
@@ -372,6 +293,11 @@ def _notes(figures):
         notes.append(
             f"{backend}: {of['n_vectors']:,} vectors take {of['vector_bytes'] / 1e6:.1f} MB"
         )
+        slowest = {
+            who: max(ms for what, all_ms in of["took_ms"].items() if who in what for ms in all_ms)
+            for who in ("search, both", "reviewer, both")
+        }
+        notes += [f"{backend}, slowest of {who}: {ms:.0f} ms" for who, ms in slowest.items()]
         notes += [f"{backend}, {what}: {'; '.join(plan)}" for what, plan in of["plans"].items()]
     return tuple(notes)
 

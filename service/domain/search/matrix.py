@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -134,7 +135,7 @@ class Vectors:
         return result
 
     def _place(self, row: int) -> Place:
-        k = int(np.searchsorted(self.begins, row, side="right")) - 1
+        k = bisect_right(self.begins, row) - 1
         scan_id, part = self.parts[k]
         return scan_id, part * ROWS + row - self.begins[k] + 1
 

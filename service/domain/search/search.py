@@ -25,7 +25,7 @@ from service.domain.search.candidates import CANDIDATES, found_by_words, key_of,
 from service.domain.search.fusion import fused
 from service.domain.search.index_calls import IndexCalls
 from service.domain.search.listing import ListedFinding
-from service.domain.search.matrix import Vectors, no_vectors
+from service.domain.search.matrix import Vectors
 from service.domain.search.terms import Kind, stems, wanted_terms
 from service.domain.search.vector_cache import VectorCache
 from service.domain.stored_labels import check_labels
@@ -38,8 +38,9 @@ from service.nlp.taxonomy import Taxonomy
 
 _log = logging.getLogger(__name__)
 
-SHARED_SCANS = 1_000
-"""Newest scans of others whose findings are searched by meaning; their vectors are read for each search."""
+SHARED_SCANS = 5_000
+SHARED_FINDINGS = 100_000
+"""Newest scans of others, and findings of these, that are searched by meaning: 40 MB with 384 dimensions."""
 MAX_OWNERS = 100
 """If more people share their scans, their rows are found among everyone's."""
 
@@ -281,8 +282,14 @@ class Search:
     def _vectors(self, session: Session, reach: Reach, encoder: SentenceEncoder) -> Vectors:
         if _is_cached(reach) and reach.owner_id is not None:
             return self._cache.get(session, reach.owner_id, encoder.model, encoder.size)
-        rows = queries.vectors_of_newest(session, reach, encoder.model, n_scans=SHARED_SCANS)
-        return no_vectors(encoder.size).extended(rows)
+        return self._cache.newest(
+            session,
+            reach,
+            encoder.model,
+            encoder.size,
+            n_scans=SHARED_SCANS,
+            n_findings=SHARED_FINDINGS,
+        )
 
 
 def _findings(session: Session, reader: Reader, question: Question, near: _Near) -> list[Hit]:

@@ -1,4 +1,4 @@
-"""The vectors of users' findings, read from the database once and kept in memory up to a limit."""
+"""The vectors of findings, read from the database once and kept in memory up to a limit."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from db.queries import search as queries
+from db.queries.reach import Reach, own
 from service.domain.search.matrix import Vectors, no_vectors
 
 MAX_BYTES = 256 * 2**20
 """Memory for vectors in one process: 650,000 findings of 384 dimensions."""
+_Key = tuple[Reach, str]
+"""Whose findings, and the model of their vectors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +26,15 @@ class _Entry:
 
 
 class VectorCache:
-    """An LRU cache by user and model; vectors stored since are added at the next search. Thread-safe.
+    """An LRU cache by reach and model; a search reads the vectors that were stored since. Thread-safe.
 
-    Vectors of deleted findings stay until a search comes across them and calls `drop_deleted`.
+    Vectors of a user's deleted findings stay until a search comes across them and calls `drop_deleted`.
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._entries: OrderedDict[tuple[UUID, str], _Entry] = OrderedDict()
+        self._entries: OrderedDict[_Key, _Entry] = OrderedDict()
 
     @property
     def n_bytes(self) -> int:
@@ -41,9 +44,8 @@ class VectorCache:
 
     def get(self, session: Session, user_id: UUID, model: str, size: int) -> Vectors:
         """Return the vectors of all findings of a user by a model."""
-        key = (user_id, model)
-        with self._lock:
-            entry = self._entries.get(key) or _Entry(0, no_vectors(size))
+        key = (own(user_id), model)
+        entry = self._entry(key) or _Entry(0, no_vectors(size))
         # Before the rows: what is stored between the two reads is read again next time.
         revision = queries.revision(session, user_id)
         if revision != entry.revision:
@@ -52,17 +54,45 @@ class VectorCache:
         self._put(key, entry)
         return entry.vectors
 
+    def newest(
+        self,
+        session: Session,
+        reach: Reach,
+        model: str,
+        size: int,
+        *,
+        n_scans: int,
+        n_findings: int,
+    ) -> Vectors:
+        """Return the vectors by a model of the newest scans in reach, up to these numbers of them."""
+        key = (reach, model)
+        entry = self._entry(key) or _Entry(0, no_vectors(size))
+        wanted = queries.newest_scans(session, reach, n_scans=n_scans, n_findings=n_findings)
+        newest = frozenset(wanted)
+        known = frozenset(scan_id for scan_id, _ in entry.vectors.parts)
+        old = {part for part in entry.vectors.parts if part[0] not in newest}
+        rows = queries.vectors_of(
+            session, [row_id for row_id in wanted if row_id not in known], model
+        )
+        vectors = entry.vectors.without(old)
+        entry = _Entry(0, vectors.extended(rows) if rows else vectors)
+        self._put(key, entry)
+        return entry.vectors
+
     def drop_deleted(self, session: Session, user_id: UUID, model: str) -> None:
         """Drop the vectors of a user's findings that are no longer stored."""
-        with self._lock:
-            entry = self._entries.get((user_id, model))
-        if entry is None:
+        key = (own(user_id), model)
+        if (entry := self._entry(key)) is None:
             return
         gone = set(entry.vectors.parts) - queries.parts_of(session, user_id)
         left = _Entry(entry.revision, entry.vectors.without(gone))
-        self._put((user_id, model), left)
+        self._put(key, left)
 
-    def _put(self, key: tuple[UUID, str], entry: _Entry) -> None:
+    def _entry(self, key: _Key) -> _Entry | None:
+        with self._lock:
+            return self._entries.get(key)
+
+    def _put(self, key: _Key, entry: _Entry) -> None:
         with self._lock:
             self._entries[key] = entry
             self._entries.move_to_end(key)
