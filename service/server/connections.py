@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from waitress.buffers import ReadOnlyFileBasedBuffer
+from waitress.buffers import OverflowableBuffer, ReadOnlyFileBasedBuffer
 from waitress.channel import ClientDisconnected, HTTPChannel
 
 from service.api.http.limits import SMALL_BODY_BYTES
@@ -25,6 +25,8 @@ from service.server.tasks import ApplicationTask, ProblemTask, ResponseMemoryFul
 
 _COPIED_BYTES = 65_536
 """Up to this size, copying headers and body together is cheaper than a second system call."""
+_BUFFER_BYTES = 262_144
+"""A buffer takes so many bytes, and what is written at once then."""
 _LINGER_S = 5.0
 """Seconds that a rejected client may go on sending before the connection is closed (nginx's default too)."""
 _LINGER_BYTES = 65_536
@@ -91,7 +93,14 @@ class _Connection(HTTPChannel):  # type: ignore[misc]  # waitress has no annotat
             if self._is_aborted:
                 raise ClientDisconnected
             self._responding_to = self.requests[0] if self.requests else None
+            if self.current_outbuf_count >= _BUFFER_BYTES:
+                self._begin_buffer()
             return int(super().write_soon(data))
+
+    def _begin_buffer(self) -> None:
+        """Write to a new buffer: waitress's keep the bytes that they have sent until they are removed."""
+        self.outbufs.append(OverflowableBuffer(self.adj.outbuf_overflow))
+        self.current_outbuf_count = 0
 
     def writable(self) -> bool:
         # A sending thread holds the lock and wakes the loop if bytes are left over. Without this check the

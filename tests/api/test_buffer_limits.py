@@ -1,11 +1,15 @@
 """Memory for large bodies and unread responses is bounded; one user gets at most half of it."""
 
+import gc
+import http.client
+import io
 import re
 import socket
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
 
 import pytest
+from waitress.channel import HTTPChannel
 
 from tests.api.conftest import User
 from tests.api.test_large_bodies import EXPECT, bearer, head
@@ -123,3 +127,36 @@ def test_response_unread_of_a_closed_connection_frees_its_memory(connect):
     for connection in unread:
         connection.close()
     when_taken(connect, asked)
+
+
+def connection_of(port):
+    """Return the service's connection with a client's port."""
+    connections = [o for o in gc.get_objects() if issubclass(type(o), HTTPChannel)]
+    [connection] = [c for c in connections if c.addr[1] == port and c.connected]
+    return connection
+
+
+def kept_bytes(connection):
+    """Return how many sent bytes the buffers of a connection still hold."""
+    files = [b.buf.file for b in [*connection.outbufs] if getattr(b, "buf", None)]
+    with suppress(ValueError):  # the server closes a file that it has sent
+        return sum(file.tell() for file in files)
+    return 0
+
+
+def test_streamed_response_is_not_kept_after_it_is_sent(client, user):
+    text = "\n\n".join(f"Project {n} has tight budget and aggressive deadline" for n in range(20))
+    for _ in range(40):  # pieces over 64 kB would have buffers of their own
+        user.http.post("/api/v1/scan", data={"text": text}).raise_for_status()
+    path = "/api/v1/reports?format=sarif&created_from=2020-01-01"
+    place, most, n_bytes = client.base_url, 0, 0
+    with closing(http.client.HTTPConnection(place.host, place.port, PATIENCE_S)) as connection:
+        connection.request("GET", path, headers=user.http.headers)
+        port = connection.sock.getsockname()[1]
+        response = connection.getresponse()
+        ours = connection_of(port)
+        while block := response.read(65_536):
+            n_bytes += len(block)
+            most = max(most, kept_bytes(ours))
+    assert n_bytes > 1_200_000
+    assert most < 600_000

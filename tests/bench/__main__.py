@@ -12,6 +12,7 @@ from tests.bench import (
     memory,
     over_http,
     page,
+    reports,
     scan_cost,
     search,
     start,
@@ -33,6 +34,7 @@ BENCHMARKS = {
     "limit-cost": limit_cost.run,
     "scan-cost": scan_cost.run,
     "search": search.run,
+    "reports": reports.run,
     "under-load": under_load.run,
 }
 

@@ -84,6 +84,10 @@ class Server:
         status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
         return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024 / 1e6
 
+    def begin_peak(self):
+        """Let `peak_mb` begin anew, from what is resident now."""
+        Path(f"/proc/{self._process.pid}/clear_refs").write_text("5", encoding="ascii")
+
     def pause(self):
         """Suspend the processes, so that they use no processor time while others are measured."""
         for process in self._tree():

@@ -16,7 +16,7 @@ from tests.bench.sentences import Documents, authored, endless
 from tests.bench.servers import riskscan, running
 
 pytestmark = pytest.mark.slow
-DATABASE = {"over-http", "memory", "listing", "scan-cost", "search", "under-load"}
+DATABASE = {"over-http", "memory", "listing", "reports", "scan-cost", "search", "under-load"}
 
 
 @pytest.fixture(scope="module")
