@@ -8,19 +8,19 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-
-from fpdf import FPDF
-from fpdf.enums import XPos, YPos
+from typing import IO
 
 from service.domain.report_logs import Chunk
 from service.domain.reports.content import Content, FindingRow, ReportedScan, Summary
+from service.domain.reports.pdf_lines import Lines
+from service.domain.reports.pdf_pages import SpooledPages
 from service.domain.temporary_files import file_chunks, storing
 
 _FAMILY = "report"
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _INK, _GREY, _BAR, _WARNING = (27, 31, 36), (87, 96, 106), (58, 110, 165), (179, 89, 0)
 _MARGIN_MM, _LINE_MM = 18.0, 5.2
-_CHART_MM, _LABEL_MM = 7.0, 58.0
+_CHART_MM, _CHART_PT, _LABEL_MM = 7.0, 9.0, 58.0
 _KEPT_TOGETHER_MM = 24.0
 """A heading moves to the next page unless so much fits below it."""
 
@@ -35,41 +35,43 @@ def pdf_chunks(content: Content, fonts: Sequence[Path]) -> Iterator[Chunk]:
     """
     with storing(), tempfile.TemporaryDirectory(prefix="riskscan-report-") as folder:
         path = Path(folder) / "report.pdf"
-        document = _Document(fonts)
-        n_rows = document.fill(content)
-        document.output(path)
-        del document
+        with tempfile.TemporaryFile(dir=folder) as spool:
+            n_rows = _write(content, path, spool, fonts)
         yield from file_chunks(path, n_rows)
 
 
-class _Pages(FPDF):
-    """A4 pages with their number at the foot."""
+def _write(content: Content, path: Path, spool: IO[bytes], fonts: Sequence[Path]) -> int:
+    """Write the document; return the number of findings."""
+    document = _Document(spool, fonts)
+    n_rows = document.fill(content)
+    document.write_to(path)
+    return n_rows
 
-    def __init__(self, fonts: Sequence[Path]) -> None:
-        super().__init__(format="A4")
+
+class _Pages(SpooledPages):
+    """Pages with their number at the foot."""
+
+    def __init__(self, spool: IO[bytes], fonts: Sequence[Path]) -> None:
+        super().__init__(spool)
         self.str_alias_nb_pages = ""  # or a document's "{nb}" would become the number of pages
-        names = [_FAMILY, *(f"{_FAMILY}{number}" for number in range(1, len(fonts)))]
-        for name, font in zip(names, fonts, strict=True):
-            self.add_font(name, "", font)
-        self.set_fallback_fonts(names[1:])
         self.set_margins(_MARGIN_MM, _MARGIN_MM)
         self.set_auto_page_break(auto=True, margin=_MARGIN_MM)
+        self.lines = Lines(self, fonts, family=_FAMILY)
 
     def footer(self) -> None:
         self.set_y(-_MARGIN_MM + 4)
         self.set_font(_FAMILY, "", 8)
         self.set_text_color(*_GREY)
         self.cell(0, 4, f"Riskscan · {self.page_no()}", align="R")
+        super().footer()
 
 
 class _Document:
-    def __init__(self, fonts: Sequence[Path]) -> None:
-        self._pages = _Pages(fonts)
+    def __init__(self, spool: IO[bytes], fonts: Sequence[Path]) -> None:
+        self._pages = _Pages(spool, fonts)
         self._pages.set_title("Risk report")
         self._pages.set_creator("Riskscan")
         self._pages.set_lang("en")
-        self._known = frozenset[int]().union(*(font.cmap for font in self._pages.fonts.values()))  # type: ignore[union-attr]  # all are TrueType
-        self._n_replaced = 0
 
     def fill(self, content: Content) -> int:
         """Write everything; return the number of findings."""
@@ -85,9 +87,9 @@ class _Document:
         self._end()
         return n_rows
 
-    def output(self, path: Path) -> None:
+    def write_to(self, path: Path) -> None:
         """Write the file."""
-        self._pages.output(path)
+        self._pages.write_to(path)
 
     def _summarize(self, summary: Summary) -> None:
         self._write("Risk report", size=20)
@@ -108,15 +110,13 @@ class _Document:
         pages = self._pages
         if pages.will_page_break(_CHART_MM):
             pages.add_page()
-        self._style(9)
         top, room_mm = pages.y, pages.epw - _LABEL_MM - 16
-        label = self._shortened(self._drawable(title), _LABEL_MM - 3)
-        pages.cell(_LABEL_MM, _CHART_MM, label, new_x=XPos.RIGHT, new_y=YPos.TOP)
-        pages.set_fill_color(*_BAR)
         width_mm = max(0.5, room_mm * n / most)
+        self._cell(self._shortened(title, _LABEL_MM - 3), x_mm=0)
+        pages.set_fill_color(*_BAR)
         pages.rect(pages.l_margin + _LABEL_MM, top + 1, width_mm, _CHART_MM - 2, style="F")
-        pages.set_x(pages.l_margin + _LABEL_MM + width_mm + 1)
-        pages.cell(15, _CHART_MM, f"{n:,}", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        self._cell(f"{n:,}", x_mm=_LABEL_MM + width_mm + 1)
+        pages.set_xy(pages.l_margin, top + _CHART_MM)
 
     def _begin(self, reported: ReportedScan) -> None:
         scan, pages = reported.scan, self._pages
@@ -149,9 +149,9 @@ class _Document:
 
     def _end(self) -> None:
         self._gap(6)
-        if self._n_replaced:
+        if n_replaced := self._pages.lines.n_replaced:
             self._write(
-                f"{self._n_replaced:,} characters are drawn as {_REPLACEMENT}, since no font of this "
+                f"{n_replaced:,} characters are drawn as {_REPLACEMENT}, since no font of this "
                 "installation has them (REPORT_FONTS). The other formats have them.",
                 size=9,
                 colour=_WARNING,
@@ -159,33 +159,31 @@ class _Document:
         self._write("End of the report.", size=9, colour=_GREY)
 
     def _write(self, text: str, *, size: float = 10, colour: tuple[int, int, int] = _INK) -> None:
-        self._style(size, colour=colour)
-        line_mm = _LINE_MM * size / 10
-        self._pages.multi_cell(
-            0, line_mm, self._drawable(text), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT
-        )
+        pages, lines, line_mm = self._pages, self._pages.lines, _LINE_MM * size / 10
+        x_mm, room_mm = pages.l_margin + pages.c_margin, pages.epw - 2 * pages.c_margin
+        for line in lines.broken(lines.drawable(text), size, room_mm):
+            if pages.will_page_break(line_mm):
+                pages.add_page()
+            pages.set_text_color(*colour)
+            lines.draw(line, size_pt=size, height_mm=line_mm, x_mm=x_mm)
+            pages.set_y(pages.y + line_mm)
 
-    def _style(self, size: float, *, colour: tuple[int, int, int] = _INK) -> None:
-        self._pages.set_font(_FAMILY, "", size)
-        self._pages.set_text_color(*colour)
+    def _cell(self, text: str, *, x_mm: float) -> None:
+        """Draw a text in a row of the chart, `x_mm` from the margin."""
+        pages, lines = self._pages, self._pages.lines
+        x_mm += pages.l_margin + pages.c_margin
+        pages.set_text_color(*_INK)
+        lines.draw(lines.drawable(text), size_pt=_CHART_PT, height_mm=_CHART_MM, x_mm=x_mm)
 
     def _gap(self, height_mm: float) -> None:
         self._pages.set_y(self._pages.y + height_mm)
 
-    def _drawable(self, text: str) -> str:
-        """Return a text in one line with a replacement for each character that no font has.
-
-        fpdf2 would log those, and a log must not quote documents.
-        """
-        line = " ".join(text.split())
-        drawable = "".join(c if ord(c) in self._known else _REPLACEMENT for c in line)
-        self._n_replaced += sum(a != b for a, b in zip(line, drawable, strict=True))
-        return drawable
-
     def _shortened(self, text: str, room_mm: float) -> str:
-        fits: Callable[[str], bool] = lambda part: self._pages.get_string_width(part) <= room_mm  # noqa: E731
+        lines = self._pages.lines
+        fits: Callable[[str], bool] = lambda part: lines.width_mm(part, _CHART_PT) <= room_mm  # noqa: E731
+        text, dots = lines.drawable(text), lines.drawable("…")
         if fits(text):
             return text
-        while text and not fits(f"{text}…"):
+        while text and not fits(text + dots):
             text = text[:-1]
-        return f"{text}…"
+        return text + dots
