@@ -78,6 +78,11 @@ def get_risk(session: Session, risk_id: UUID, user_id: UUID, *, lock: bool = Fal
     return session.scalar(query)
 
 
+def visible_among(session: Session, user_id: UUID, risk_ids: Sequence[UUID]) -> Sequence[Risk]:
+    """Return those of some risks that a user sees."""
+    return session.scalars(select(Risk).where(Risk.id.in_(risk_ids), visible_to(user_id))).all()
+
+
 def list_risks(
     session: Session,
     user_id: UUID,

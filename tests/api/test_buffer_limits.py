@@ -2,7 +2,6 @@
 
 import gc
 import http.client
-import io
 import re
 import socket
 import time

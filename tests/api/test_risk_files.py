@@ -1,10 +1,14 @@
 """The risk register as a workbook: export, change, import."""
 
 import io
+import secrets
+from uuid import UUID
 
 import pytest
 from openpyxl import Workbook
+from sqlalchemy import update
 
+from db.tables import Risk
 from tests.api.risk_register import RISKS, created, exported, listed
 
 
@@ -38,6 +42,50 @@ def test_exported_risks_are_changed_in_a_spreadsheet_and_imported(user):
     assert listed(user, impact=5) == ["one"]
     [row] = [row for row in exported(user, impact=5) if row[2] == "one"]
     assert row[header.index("Due on")] == "2027-03-31"
+
+
+@pytest.fixture
+def colleagues(admin, user, new_user):
+    """Two members of a team, and its id."""
+    other = new_user()
+    name = {"name": f"Team {secrets.token_hex(4)}"}
+    team = admin.http.post("/api/v1/teams", json=name).raise_for_status().json()["id"]
+    for one in (user, other):
+        admin.http.put(f"/api/v1/teams/{team}/members/{one.id}").raise_for_status()
+    return user, other, team
+
+
+@pytest.mark.every_database
+def test_unchanged_rows_of_others_are_imported_and_a_changed_one_is_named(colleagues):
+    user, other, team = colleagues
+    created(user, title="theirs", team_id=team, due_on="2027-03-31", description="two\nlines")
+    created(other, title="own", team_id=team)
+    rows = exported(other)
+    by_title = {row[2]: row for row in rows}
+    impact = rows[0].index("Impact")
+    by_title["own"][impact] = 5
+    result = sent(other, workbook(*rows)).raise_for_status().json()
+    assert result == {"n_created": 0, "n_changed": 1, "n_unchanged": 1, "errors": []}
+    by_title["theirs"][impact] = 5
+    refused = sent(other, workbook(*rows))
+    assert refused.status_code == 400
+    number = rows.index(by_title["theirs"]) + 1
+    assert [error["field"] for error in refused.json()["errors"]] == [f"row {number}, Id"]
+
+
+@pytest.mark.every_database
+def test_category_of_an_earlier_model_stays_in_an_unchanged_row(user, live):
+    risk_id = created(user, title="old").rsplit("/", 1)[1]
+    earlier = (
+        update(Risk).where(Risk.id == UUID(risk_id)).values(category="earlier", risk_type="gone")
+    )
+    live.services.transactions.run(lambda session: session.execute(earlier) and None)
+    rows = exported(user)
+    result = sent(user, workbook(*rows)).raise_for_status().json()
+    assert (result["n_unchanged"], result["errors"]) == (1, [])
+    rows[1][rows[0].index("Impact")] = 5
+    assert sent(user, workbook(*rows)).raise_for_status().json()["n_changed"] == 1
+    assert exported(user)[1][rows[0].index("Category")] == "earlier"
 
 
 HEADER = ["Id", "Version", "Title", "Likelihood", "Impact", "State", "Due on", "Owner", "Team"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,8 @@ from db.tables.risks import LEAST, MOST
 from service.domain.audit import Action, Actor, event, record
 from service.domain.risks import risks
 from service.domain.risks.risks import NewRisk
-from service.domain.risks.sheet import SheetRow
+from service.domain.risks.sheet import SheetRow, row_of
+from service.domain.risks.views import RiskView, views
 from service.domain.transactions import Transactions
 from service.errors import Fault, InvalidRequest, RiskscanError
 from service.nlp.taxonomy import Taxonomy, key_named
@@ -29,6 +30,7 @@ MAX_TITLE_CHARS = 200
 MAX_TEXT_CHARS = 10_000
 MAX_ERRORS = 200
 """Errors that an answer lists."""
+_RISKS_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class _Import:
         self._session = session
         self._user = user
         self._taxonomy = taxonomy
+        self._present: Mapping[str, RiskView] = {}
         self._teams = {team.name.casefold(): team.id for team in queries.teams_of(session, user.id)}
         self._readers: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
             "Title": ("title", _text(MAX_TITLE_CHARS, is_required=True)),
@@ -118,6 +121,7 @@ class _Import:
     def run(self, rows: Sequence[SheetRow]) -> ImportResult:
         """Store each row until MAX_ERRORS have errors."""
         result = ImportResult()
+        self._present = self._read_present(rows)
         for row in rows:
             errors = self._store(row, result)
             result.errors += errors
@@ -125,11 +129,22 @@ class _Import:
                 break
         return result
 
+    def _read_present(self, rows: Sequence[SheetRow]) -> Mapping[str, RiskView]:
+        """Return the risks that rows name and the user sees, by id."""
+        present: dict[str, RiskView] = {}
+        ids = [*filter(None, map(_known_id, rows))]
+        for start in range(0, len(ids), _RISKS_AT_ONCE):
+            some = ids[start : start + _RISKS_AT_ONCE]
+            found = queries.visible_among(self._session, self._user.id, some)
+            present |= {str(view.id): view for view in views(self._session, found)}
+        return present
+
     def _store(self, row: SheetRow, result: ImportResult) -> list[RowError]:
         errors = [
             RowError(row.number, title, "A formula is not evaluated; write its value.")
             for title in row.formulas
         ]
+        row = self._changed_cells(row)
         values: dict[str, Any] = {}
         for title, (name, read) in self._readers.items():
             if title in row.values and title not in row.formulas:
@@ -149,6 +164,17 @@ class _Import:
             return [RowError(row.number, "Id", error.message)]
         return []
 
+    def _changed_cells(self, row: SheetRow) -> SheetRow:
+        """Return a row without the cells that still have what an export writes into them.
+
+        The model may no longer know their category, and their team may have lost the user.
+        """
+        if (present := self._present.get(str(row.values.get("Id")))) is None:
+            return row
+        cells = row_of(present)
+        kept = {title: v for title, v in row.values.items() if title == "Id" or v != cells[title]}
+        return replace(row, values=kept)
+
     def _apply(self, row: SheetRow, values: dict[str, Any], result: ImportResult) -> None:
         if "Owner" in row.values:
             values["owner_id"] = self._owner(row.values["Owner"], values.get("team_id"), row)
@@ -161,6 +187,9 @@ class _Import:
             result.n_created += 1
             return
         values = {k: v for k, v in values.items() if v is not None or k in _MAY_BE_EMPTY}
+        if self._has(risk_id, values):
+            result.n_unchanged += 1
+            return
         before = risks.changeable_risk(self._session, self._user, risk_id).version
         version = row.values.get("Version")
         risk = risks.change_risk(
@@ -174,6 +203,13 @@ class _Import:
             result.n_unchanged += 1
         else:
             result.n_changed += 1
+
+    def _has(self, risk_id: UUID, values: Mapping[str, Any]) -> bool:
+        """Return whether the user sees this risk, and it has these values already."""
+        present = self._present.get(str(risk_id))
+        return present is not None and all(
+            getattr(present.risk, name) == value for name, value in values.items()
+        )
 
     def _owner(self, value: object, team_id: UUID | None, row: SheetRow) -> UUID | None:
         """Return the id of the owner with this address; None for an empty cell."""
@@ -223,6 +259,14 @@ def _id(value: object) -> UUID | None:
         return UUID(str(value))
     except ValueError as error:
         raise _Fault("This is no id; leave the cell empty for a new risk.") from error
+
+
+def _known_id(row: SheetRow) -> UUID | None:
+    """Return the id of a row; None also if it is none, which is reported later."""
+    try:
+        return _id(row.values.get("Id"))
+    except _Fault:
+        return None
 
 
 def _text(most: int, *, is_required: bool = False) -> Callable[[Any], str]:

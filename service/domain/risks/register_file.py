@@ -70,7 +70,7 @@ class RegisterFile:
         for views in self._pages(user_id, filters):
             n_rows += len(views)
             for view in views:
-                table.add(_cells(view))
+                table.add(cells(view))
         return n_rows
 
     def _pages(self, user_id: UUID, filters: RiskFilter) -> Iterator[Sequence[RiskView]]:
@@ -82,7 +82,8 @@ class RegisterFile:
             after = (page[-1].created_at, page[-1].id)
 
 
-def _cells(view: RiskView) -> tuple[object, ...]:
+def cells(view: RiskView) -> tuple[object, ...]:
+    """Return a risk as the cells of its row, in the order of COLUMNS."""
     risk = view.risk
     times = (risk.created_at, risk.changed_at, view.last_seen_at)
     return (

@@ -10,7 +10,8 @@ from datetime import date, datetime
 from io import BytesIO
 from typing import Any
 
-from service.domain.risks.register_file import COLUMNS
+from service.domain.risks.register_file import COLUMNS, cells
+from service.domain.risks.views import RiskView
 from service.errors import Fault, InvalidRequest, TooLarge, UnreadableDocument
 
 MAX_FILE_BYTES = 2 * 1024 * 1024
@@ -66,6 +67,11 @@ def read_sheet(data: bytes) -> list[SheetRow]:
             book.close()
     except _DAMAGED as error:
         raise UnreadableDocument("This file is no workbook (.xlsx), or is damaged.") from error
+
+
+def row_of(view: RiskView) -> dict[str, Any]:
+    """Return the values of a risk by column title, as `read_sheet` returns them from its export."""
+    return {title: _value(cell) for (title, _), cell in zip(COLUMNS, cells(view), strict=True)}
 
 
 def _check_size(data: bytes) -> None:
