@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from apiflask import APIBlueprint
-from flask import request
 from marshmallow import RAISE
 
 from db.queries.courses import CourseFilter
@@ -15,7 +14,7 @@ from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
-from service.api.http.preconditions import version_etag, version_to_change
+from service.api.http.preconditions import version_etag, versions_if_named, versions_to_change
 from service.api.schemas.courses import (
     CourseChangeIn,
     CourseIn,
@@ -82,7 +81,7 @@ def get_course(course_id: UUID) -> tuple[CourseView, int, dict[str, str]]:
     responses=[403, 409, 412, 428],
 )
 def change_course(course_id: UUID, body: dict[str, Any]) -> tuple[CourseView, int, dict[str, str]]:
-    expected, actor = version_to_change(), Actor(current_user().id)
+    expected, actor = versions_to_change(), Actor(current_user().id)
     view = services().courses.change(course_id, body, expected=expected, actor=actor)
     return view, 200, version_etag(view.course.version)
 
@@ -96,13 +95,8 @@ def change_course(course_id: UUID, body: dict[str, Any]) -> tuple[CourseView, in
     responses=[403, 412],
 )
 def delete_course(course_id: UUID) -> str:
-    expected = _expected()
+    expected = versions_if_named()
     services().transactions.run(
         courses.delete_course, course_id, expected=expected, actor=Actor(current_user().id)
     )
     return ""
-
-
-def _expected() -> int | None:
-    """Return the version that If-Match names; None without it, and for any."""
-    return version_to_change() if "If-Match" in request.headers else None

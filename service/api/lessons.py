@@ -6,13 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from apiflask import APIBlueprint
-from flask import request
 
 from db.tables import Permission, Scope, roles_with
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.key_scopes import key_scope
-from service.api.http.preconditions import version_etag, version_to_change
+from service.api.http.preconditions import version_etag, versions_if_named, versions_to_change
 from service.api.schemas.lessons import (
     LessonChangeIn,
     LessonIn,
@@ -68,7 +67,7 @@ def reorder_lessons(course_id: UUID, body: dict[str, Any]) -> dict[str, Any]:
         current_user(),
         course_id,
         body["lesson_ids"],
-        expected=_expected(),
+        expected=versions_if_named(),
     )
     return _listing(rows)
 
@@ -113,7 +112,7 @@ def change_lesson(
         course_id,
         lesson_id,
         _stored(body),
-        expected=version_to_change(),
+        expected=versions_to_change(),
     )
     return view, 200, version_etag(view.lesson.version)
 
@@ -131,7 +130,7 @@ def delete_lesson(course_id: UUID, lesson_id: UUID) -> str:
         current_user(),
         course_id,
         lesson_id,
-        expected=_expected(),
+        expected=versions_if_named(),
     )
     return ""
 
@@ -152,8 +151,3 @@ def _listing(rows: list[ListedLesson]) -> dict[str, Any]:
             for row in rows
         ]
     }
-
-
-def _expected() -> int | None:
-    """Return the version that If-Match names; None without it, and for any."""
-    return version_to_change() if "If-Match" in request.headers else None

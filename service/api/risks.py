@@ -15,7 +15,7 @@ from service.api.http.authentication import auth, current_user
 from service.api.http.foreign_reads import record_scan_read
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
-from service.api.http.preconditions import version_etag, version_to_change
+from service.api.http.preconditions import version_etag, versions_to_change
 from service.api.schemas.fields import CursorQuery
 from service.api.schemas.risks import (
     NoteIn,
@@ -127,7 +127,7 @@ def get_risk(risk_id: UUID) -> Answer:
 )
 def change_risk(risk_id: UUID, body: dict[str, Any]) -> Answer:
     run = services().transactions.run
-    run(risks.change_risk, current_user(), risk_id, body, version=version_to_change())
+    run(risks.change_risk, current_user(), risk_id, body, expected=versions_to_change())
     return _shown(risk_id)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flask import request
 
-from service.errors import PreconditionFailed, PreconditionRequired
+from service.domain.versions import Expected
+from service.errors import PreconditionRequired
 
 
 def version_etag(version: int) -> dict[str, str]:
@@ -12,20 +13,24 @@ def version_etag(version: int) -> dict[str, str]:
     return {"ETag": f'"{version}"'}
 
 
-def version_to_change() -> int | None:
-    """Return the version that If-Match names; None for `*`, which is any.
+def versions_to_change() -> Expected:
+    """Return the versions that If-Match names; None for `*`, which is any.
+
+    Weak ETags and those that we never sent match no version. Source: RFC 9110, section 13.1.1.
 
     Raises:
         PreconditionRequired: there is no If-Match.
-        PreconditionFailed: it names no version.
     """
-    tags = request.if_match
     if "If-Match" not in request.headers:
         raise PreconditionRequired("Send the ETag of the object that you read as If-Match.")
-    if tags.star_tag:
+    return versions_if_named()
+
+
+def versions_if_named() -> Expected:
+    """Return the versions that If-Match names; None without it, and for `*`."""
+    tags = request.if_match
+    if "If-Match" not in request.headers or tags.star_tag:
         return None
     # Compression adds its name to a strong ETag, as in "3:zstd".
-    versions = [tag.partition(":")[0] for tag in tags.as_set()]
-    if len(versions) != 1 or not versions[0].isascii() or not versions[0].isdigit():
-        raise PreconditionFailed("If-Match names no version of this object; read it again.")
-    return int(versions[0][:18])
+    names = {tag.partition(":")[0] for tag in tags.as_set()}
+    return frozenset(int(name[:18]) for name in names if name.isascii() and name.isdigit())

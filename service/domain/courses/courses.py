@@ -20,7 +20,8 @@ from db.queries.pages import Position
 from db.tables import Course, CourseFile, CourseStatus, Lesson, Permission, TopicKind, User, may
 from service.domain.audit import Action, Actor, event, record
 from service.domain.transactions import Transactions
-from service.errors import Conflict, Fault, InvalidRequest, NotFound, PreconditionFailed
+from service.domain.versions import Expected, check_version
+from service.errors import Conflict, Fault, InvalidRequest, NotFound
 
 MAX_CODE_CHARS, MAX_TITLE_CHARS, MAX_DESCRIPTION_CHARS = 40, 200, 5_000
 MAX_TOPICS = 100
@@ -29,9 +30,6 @@ MAX_COURSES = 1_000
 """Most active courses, by code, that recommendations consider."""
 _CODE = re.compile(r"[A-Z0-9]+([._-][A-Z0-9]+)*")
 _NOT_FOUND = "There is no course with this id; GET /api/v1/courses lists those that you may see."
-_STALE = (
-    "Somebody changed this meanwhile (version {version}). Get it again, and repeat your change."
-)
 _TOPICS = {"categories": TopicKind.CATEGORY, "risk_types": TopicKind.RISK_TYPE}
 
 
@@ -84,14 +82,14 @@ class Courses:
         course_id: UUID,
         fields: Mapping[str, Any],
         *,
-        expected: int | None,
+        expected: Expected,
         actor: Actor,
     ) -> CourseView:
         """Change the given fields of a course.
 
         Raises:
             NotFound: there is no such course.
-            PreconditionFailed: its version is not `expected`, if that is given.
+            PreconditionFailed: its version is not one of `expected`.
             InvalidRequest, Conflict: as in `create`.
         """
         return self._with_code(fields, _change, actor, course_id, expected)
@@ -143,7 +141,7 @@ def active_courses(session: Session) -> Sequence[CourseView]:
     return _views(session, queries.list_active(session, limit=MAX_COURSES))
 
 
-def delete_course(session: Session, course_id: UUID, *, expected: int | None, actor: Actor) -> None:
+def delete_course(session: Session, course_id: UUID, *, expected: Expected, actor: Actor) -> None:
     """Delete a course with its lessons, files, enrolments and progress; raises as `Courses.change`."""
     course = lock_course(session, course_id, expected=expected)
     code = course.code
@@ -152,24 +150,18 @@ def delete_course(session: Session, course_id: UUID, *, expected: int | None, ac
     _record(session, Action.COURSE_DELETED, course_id, actor, code=code)
 
 
-def lock_course(session: Session, course_id: UUID, *, expected: int | None = None) -> Course:
+def lock_course(session: Session, course_id: UUID, *, expected: Expected = None) -> Course:
     """Return a course, and lock it until the transaction ends.
 
     Raises:
         NotFound: there is no such course.
-        PreconditionFailed: its version is not `expected`, if that is given.
+        PreconditionFailed: its version is not one of `expected`.
     """
     course = queries.get_course(session, course_id, lock=True)
     if course is None:
         raise NotFound(_NOT_FOUND)
     check_version(course.version, expected)
     return course
-
-
-def check_version(version: int, expected: int | None) -> None:
-    """Raise PreconditionFailed unless the version is `expected`, or that is None."""
-    if expected is not None and version != expected:
-        raise PreconditionFailed(_STALE.format(version=version))
 
 
 def _create(session: Session, fields: Mapping[str, Any], actor: Actor) -> CourseView:
@@ -190,7 +182,7 @@ def _change(
     fields: Mapping[str, Any],
     actor: Actor,
     course_id: UUID,
-    expected: int | None,
+    expected: Expected,
 ) -> CourseView:
     course = lock_course(session, course_id, expected=expected)
     for name, value in fields.items():

@@ -16,13 +16,13 @@ from db.queries import lessons as queries
 from db.tables import Lesson, LessonProgress, User
 from service.domain.audit import Action, Actor, event, record
 from service.domain.courses.courses import (
-    check_version,
     lock_course,
     record_part,
     sees_all,
     visible_course,
 )
 from service.domain.courses.rendering import render
+from service.domain.versions import Expected, check_version
 from service.errors import Conflict, Fault, InvalidRequest, NotFound
 
 MAX_LESSONS = 100
@@ -119,13 +119,13 @@ def change_lesson(
     lesson_id: UUID,
     fields: Mapping[str, Any],
     *,
-    expected: int | None,
+    expected: Expected,
 ) -> LessonView:
     """Change the given fields of a lesson; what users did with it stays.
 
     Raises:
         NotFound: the course has no such lesson.
-        PreconditionFailed: its version is not `expected`, if that is given.
+        PreconditionFailed: its version is not one of `expected`.
     """
     lesson = _locked(session, course_id, lesson_id, expected)
     for name, value in fields.items():
@@ -143,7 +143,7 @@ def delete_lesson(
     course_id: UUID,
     lesson_id: UUID,
     *,
-    expected: int | None,
+    expected: Expected,
 ) -> None:
     """Delete a lesson with the progress of all users; raises as `change_lesson`."""
     lesson = _locked(session, course_id, lesson_id, expected)
@@ -158,13 +158,13 @@ def reorder(
     course_id: UUID,
     lesson_ids: Sequence[UUID],
     *,
-    expected: int | None,
+    expected: Expected,
 ) -> list[ListedLesson]:
     """Reorder the lessons of a course.
 
     Raises:
         NotFound: there is no such course.
-        PreconditionFailed: its version is not `expected`, if that is given.
+        PreconditionFailed: its version is not one of `expected`.
         InvalidRequest: the ids are not those of all its lessons, each once.
     """
     lock_course(session, course_id, expected=expected)
@@ -187,7 +187,7 @@ def reorder(
     return list_lessons(session, user, course_id)
 
 
-def _locked(session: Session, course_id: UUID, lesson_id: UUID, expected: int | None) -> Lesson:
+def _locked(session: Session, course_id: UUID, lesson_id: UUID, expected: Expected) -> Lesson:
     # The course first, as everywhere, so that two authors do not wait for each other.
     lock_course(session, course_id)
     lesson = queries.get_lesson(session, lesson_id, course_id=course_id, lock=True)

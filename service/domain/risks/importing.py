@@ -197,7 +197,7 @@ class _Import:
             self._user,
             risk_id,
             values,
-            version=version if isinstance(version, int) else None,
+            expected=frozenset({version}) if isinstance(version, int) else None,
         )
         if risk.version == before:
             result.n_unchanged += 1

@@ -20,13 +20,13 @@ from db.queries import teams
 from db.queries.users import has_user, lock_user
 from db.tables import Permission, Risk, RiskChange, RiskNote, RiskState, User, may
 from service.domain.audit import Action, Actor, event, record
+from service.domain.versions import Expected, check_version
 from service.errors import (
     Conflict,
     Fault,
     Forbidden,
     InvalidRequest,
     NotFound,
-    PreconditionFailed,
     Unauthenticated,
 )
 
@@ -118,11 +118,9 @@ def change_risk(
     risk_id: UUID,
     changes: Mapping[str, Any],
     *,
-    version: int | None,
+    expected: Expected,
 ) -> Risk:
     """Change some of FIELDS, and record who changed what; nothing happens if they have these values.
-
-    `version` is the one that the user saw; None for any.
 
     Raises:
         PreconditionFailed: somebody changed the risk meanwhile.
@@ -130,8 +128,7 @@ def change_risk(
         InvalidRequest: as in `create_risk`.
     """
     risk = changeable_risk(session, user, risk_id)
-    if version is not None and version != risk.version:
-        raise PreconditionFailed("Somebody changed this risk meanwhile; read it again.")
+    check_version(risk.version, expected)
     present = {name: getattr(risk, name) for name in FIELDS}
     values = {**present, **changes}
     _check_people(session, user, values, present=present)
