@@ -21,11 +21,13 @@ from service.config.settings import Config
 from service.config.shipped_model import shipped_folders
 from service.domain.accounts.oidc_provider import OidcProvider
 from service.domain.limit_storage import open_storage
+from service.domain.search.index_calls import IndexCalls
 from service.domain.transactions import Transactions, open_database
-from service.errors import ConfigError, DatabaseUnavailable, RiskscanError
+from service.errors import ConfigError, DatabaseUnavailable, IndexerUnavailable, RiskscanError
 from service.nlp.analyzers.factory import open_model
 from service.nlp.artifacts.registry import Registry
 from service.nlp.inference.default_model import default_folder
+from service.nlp.observer import Observer
 
 TIMEOUT_S = 5.0
 MAX_CLOCK_S = 5.0
@@ -59,6 +61,7 @@ def check_installation(config: Config) -> Iterator[Result]:
         "rate limits": _rate_limits,
         "LLM": _llm,
         "AI service": _ai_service,
+        "index service": _index_service,
         "single sign-on": _single_sign_on,
     }
     is_without_database = False
@@ -193,6 +196,16 @@ def _ai_service(config: Config) -> str:
     if not config.ai_service_url:
         return "not configured"
     return f"answers {_status(config.ai_service_url, setting='AI_SERVICE_URL', headers={})}"
+
+
+def _index_service(config: Config) -> str:
+    if not config.indexer_url:
+        return "not configured"
+    try:
+        IndexCalls(config, Observer()).listed(None, limit=1, timeout_s=TIMEOUT_S)
+    except IndexerUnavailable as error:
+        raise ConfigError(f"{error.message} Start that server, or correct the setting.") from error
+    return "lists its items"
 
 
 def _single_sign_on(config: Config) -> str:

@@ -1,6 +1,7 @@
 """`check`: says what an installation lacks, with the remedy, and fails then."""
 
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -10,6 +11,7 @@ from sqlalchemy import update
 from db.engines import open_unpooled_engine
 from db.tables import AuditEvent
 from tests.db.old_rows import ROWS, add_rows
+from tests.fakes.index_server import TOKEN, IndexServer
 
 
 def lines_of(result):
@@ -122,3 +124,31 @@ def test_check_with_llm_off_does_not_call_it(riskscan):
     lines = lines_of(riskscan("check", LLM="off", **nowhere))
     assert lines["LLM"][0] == "ok"
     assert "switched off" in lines["LLM"][1]
+
+
+@pytest.fixture
+def index():
+    with closing(IndexServer()) as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("token", "status", "expected"),
+    [
+        (TOKEN, None, ("ok", "lists its items")),
+        ("wrong", None, ("FAIL", "check INDEXER_TOKEN")),
+        (TOKEN, 503, ("FAIL", "answers 503")),
+    ],
+)
+def test_check_calls_the_index_service(riskscan, index, token, status, expected):
+    index.status = status
+    lines = lines_of(riskscan("check", INDEXER_URL=index.url, INDEXER_TOKEN=token))
+    state, text = lines["index service"]
+    assert state == expected[0]
+    assert expected[1] in text
+
+
+def test_check_names_an_index_service_that_cannot_be_reached(riskscan):
+    lines = lines_of(riskscan("check", INDEXER_URL="http://127.0.0.1:9"))
+    assert lines["index service"][0] == "FAIL"
+    assert "INDEXER_URL" in lines["index service"][1]

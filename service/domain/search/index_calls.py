@@ -98,14 +98,16 @@ class IndexCalls:
         """Remove an item, which may be gone already; errors are as in `put`."""
         self._send("DELETE", f"/v1/items/{item_id}", None, PUSH_TIMEOUT_S, frozenset({404}))
 
-    def listed(self, after: UUID | None, *, limit: int) -> Sequence[ListedItem]:
+    def listed(
+        self, after: UUID | None, *, limit: int, timeout_s: float = PUSH_TIMEOUT_S
+    ) -> Sequence[ListedItem]:
         """Return `limit` items with an id above `after` in the order of their ids; fewer are the last ones.
 
         Raises:
             IndexerUnavailable: as in `put`, or the items are out of order or too many.
         """
         query = f"?limit={limit}" + ("" if after is None else f"&after={quote(str(after))}")
-        items = self._parsed(_ListedItems, "GET", f"/v1/items{query}", None, PUSH_TIMEOUT_S).items
+        items = self._parsed(_ListedItems, "GET", f"/v1/items{query}", None, timeout_s).items
         ids = [item.id for item in items]
         starts = [] if after is None else [after]
         if len(ids) > limit or sorted({*starts, *ids}) != [*starts, *ids]:
