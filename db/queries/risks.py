@@ -223,14 +223,15 @@ def erase_sources(session: Session, user_id: UUID) -> None:
 def delete_unreachable(session: Session, *, without: UUID | None = None) -> int:
     """Delete the risks that nobody sees, or nobody but `without`; return their number.
 
-    Those are risks without a team whose creator and owner have no account.
+    Those are risks whose creator and owner have no account, and whose team, if any, has no members.
     """
     sees = select(User.id).where(or_(User.id == Risk.user_id, User.id == Risk.owner_id))
+    member = select(TeamMember.user_id).where(TeamMember.team_id == Risk.team_id)
+    query = select(Risk.id)
     if without is not None:
-        sees = sees.where(User.id != without)
-    query = select(Risk.id).where(Risk.team_id.is_(None), ~sees.exists())
-    if without is not None:
-        query = query.where(or_(Risk.user_id == without, Risk.owner_id == without))
+        sees, member = sees.where(User.id != without), member.where(TeamMember.user_id != without)
+        query = query.where(visible_to(without))
+    query = query.where(~sees.exists(), ~member.exists())
     ids = session.scalars(query).all()
     for risk_id in ids:
         delete_risk(session, risk_id)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from db.queries.risks import delete_unreachable
 from tests.api.reviewing import BUDGET, SCHEDULE, finding, judge
 from tests.api.risk_register import NEW, RISKS, create, created, exported, get, listed
 from tests.support.sentences import FLOW_TEXT
@@ -82,6 +83,22 @@ def test_change_needs_the_version_that_the_caller_read(user):
         assert patch(risk, json={"impact": 2}, headers={"If-Match": tag}).status_code == 412
     plain = user.http.get(risk, headers={"Accept-Encoding": "identity"}).headers["ETag"]
     assert patch(risk, json={"impact": 3}, headers={"If-Match": plain}).status_code == 200
+
+
+@pytest.mark.parametrize("tags", ['"7", {}', '{}, "7"', '"x", W/"9", {}', '"7","8:gzip",{}'])
+def test_one_of_several_etags_has_to_match(user, tags):
+    risk = created(user)
+    etag = user.http.get(risk).headers["ETag"]
+    for if_match, status in ((tags.format('"9"'), 412), (tags.format(etag), 200)):
+        answer = user.http.patch(risk, json={"impact": 5}, headers={"If-Match": if_match})
+        assert answer.status_code == status, if_match
+
+
+@pytest.mark.parametrize("tag", ["*", '"1"', '"x"'])
+def test_precondition_on_a_risk_that_is_not_there_answers_404(user, tag):
+    missing = f"{RISKS}/00000000-0000-0000-0000-000000000000"
+    answer = user.http.patch(missing, json={"impact": 5}, headers={"If-Match": tag})
+    assert answer.status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -288,6 +305,38 @@ def test_deleted_account_leaves_the_teams_risks_without_its_sentences(user, new_
     assert (shown["creator"], shown["owner"], shown["may_change"]) == (None, None, False)
     assert (shown["findings"][0]["context"], shown["findings"][0]["document"]) == ("", None)
     assert user.http.get(private).status_code == 404
+
+
+def leave(user):
+    user.http.request(
+        "DELETE", "/api/v1/auth/me", json={"password": user.password}
+    ).raise_for_status()
+
+
+@pytest.mark.every_database
+def test_risk_of_a_team_goes_with_its_last_member(user, new_user, team_of, admin):
+    creator, member = new_user(), new_user()
+    team = team_of(creator, member)
+    risk = created(creator, team_id=team)
+    leave(creator)
+    get(member, risk)
+    leave(member)
+    admin.http.put(f"/api/v1/teams/{team}/members/{user.id}").raise_for_status()
+    assert user.http.get(risk).status_code == 404
+
+
+@pytest.mark.every_database
+def test_risk_that_nobody_sees_any_more_is_purged(user, new_user, team_of, admin, live):
+    creator, member = new_user(), new_user()
+    team = team_of(creator, member)
+    risk = created(creator, team_id=team)
+    leave(creator)
+    live.services.transactions.run(delete_unreachable)
+    get(member, risk)
+    admin.http.delete(f"/api/v1/teams/{team}/members/{member.id}").raise_for_status()
+    live.services.transactions.run(delete_unreachable)
+    admin.http.put(f"/api/v1/teams/{team}/members/{user.id}").raise_for_status()
+    assert user.http.get(risk).status_code == 404
 
 
 def test_users_data_has_their_risks_notes_and_changes(user):
