@@ -1,5 +1,6 @@
 """Vectors kept in memory: which ones a search reads again, which it drops, and how many stay."""
 
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -22,7 +23,7 @@ def store(transactions):
     """Store a scan of some findings, each newer than the last, with vectors; return its id."""
     made = []
 
-    def add(owner, n):
+    def add(owner, n, *, has_vectors=True):
         scan_id = uuid_utils.compat.uuid7()
         made.append(scan_id)
         vectors = np.random.default_rng(len(made)).normal(size=(n, SIZE)).astype(np.float32)
@@ -39,7 +40,8 @@ def store(transactions):
         }
         transactions.run(lambda s: s.execute(insert(Scan), [values]).close())
         parts = stored_parts(vectors, ["legal"] * n)
-        transactions.run(put_vectors, user_id=owner, scan_id=scan_id, model=MODEL, parts=parts)
+        if has_vectors:
+            transactions.run(put_vectors, user_id=owner, scan_id=scan_id, model=MODEL, parts=parts)
         return scan_id
 
     return add
@@ -60,10 +62,11 @@ def owner(add_user):
 @pytest.fixture
 def newest(transactions):
     """Return the scans whose vectors are those of everyone's newest scans."""
-    cache = VectorCache()
+    caches = defaultdict(VectorCache)
 
     def read(n_scans=10, n_findings=100):
         limits = {"n_scans": n_scans, "n_findings": n_findings}
+        cache = caches[n_scans, n_findings]  # the limits never change in a process
         vectors = transactions.read(cache.newest, EVERYONE, MODEL, SIZE, **limits)
         return {scan_id for scan_id, _ in vectors.parts}
 
@@ -86,6 +89,15 @@ def test_newest_scans_gain_what_is_stored_and_lose_what_is_deleted(
     delete_scan(first)
     third = store(owner, 2)
     assert newest() == {second, third}
+
+
+def test_vectors_that_are_stored_after_their_scan_are_read(transactions, owner, store, newest):
+    first = store(owner, 2)
+    second = store(owner, 2, has_vectors=False)
+    assert newest() == {first}
+    parts = stored_parts(np.ones((2, SIZE), np.float32), ["legal"] * 2)
+    transactions.run(put_vectors, user_id=owner, scan_id=second, model=MODEL, parts=parts)
+    assert newest() == {first, second}
 
 
 def test_deleted_vectors_leave_the_memory_of_their_user(transactions, owner, store, delete_scan):

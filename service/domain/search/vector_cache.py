@@ -17,12 +17,16 @@ MAX_BYTES = 256 * 2**20
 """Memory for vectors in one process: 650,000 findings of 384 dimensions."""
 _Key = tuple[Reach, str]
 """Whose findings, and the model of their vectors."""
+_Stamp = tuple[int, tuple[UUID, ...]]
+"""Number of findings, and the newest scan."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
     revision: int
     vectors: Vectors
+    stamp: _Stamp | None = None
+    """That of all scans when all vectors of the newest ones were read."""
 
 
 class VectorCache:
@@ -67,6 +71,10 @@ class VectorCache:
         """Return the vectors by a model of the newest scans in reach, up to these numbers of them."""
         key = (reach, model)
         entry = self._entry(key) or _Entry(0, no_vectors(size))
+        stamp = _stamp(session, reach)  # before the scans, for the reason above
+        if stamp is not None and stamp == entry.stamp:
+            self._put(key, entry)
+            return entry.vectors
         wanted = queries.newest_scans(session, reach, n_scans=n_scans, n_findings=n_findings)
         newest = frozenset(wanted)
         known = frozenset(scan_id for scan_id, _ in entry.vectors.parts)
@@ -75,7 +83,10 @@ class VectorCache:
             session, [row_id for row_id in wanted if row_id not in known], model
         )
         vectors = entry.vectors.without(old)
-        entry = _Entry(0, vectors.extended(rows) if rows else vectors)
+        if rows:
+            vectors = vectors.extended(rows)
+        is_whole = newest == frozenset(scan_id for scan_id, _ in vectors.parts)
+        entry = _Entry(0, vectors, stamp if is_whole else None)
         self._put(key, entry)
         return entry.vectors
 
@@ -99,3 +110,11 @@ class VectorCache:
             n_bytes = sum(kept.vectors.n_bytes for kept in self._entries.values())
             while n_bytes > self._max_bytes and len(self._entries) > 1:
                 n_bytes -= self._entries.popitem(last=False)[1].vectors.n_bytes
+
+
+def _stamp(session: Session, reach: Reach) -> _Stamp | None:
+    """Return what changes when a scan is stored or deleted; None if sharing changes the reach too."""
+    if not reach.is_everyones:
+        return None
+    newest = queries.newest_scans(session, reach, n_scans=1, n_findings=1)
+    return queries.count_findings(session, reach), tuple(newest)
