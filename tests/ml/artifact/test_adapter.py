@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 from ml.artifact.adapter import join_qkv, merged, split_qkv
 from ml.artifact.adapter_writer import low_rank, write_factors
 from ml.artifact.base_weights import base_weights
+from ml.artifact.quantization import quantized_rows
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.inference.network_config import NetworkConfig
 from tests.ml.step import run_step
@@ -74,6 +75,19 @@ def test_adapter_and_base_give_the_weights_of_a_run_of_its_rank(base, tmp_path):
     assert again.keys() == state.keys()
     for name, value in state.items():
         assert np.abs(again[name] - value).max() < 2e-3, name
+
+
+def test_adapter_leaves_out_the_rounding_of_the_tables_that_a_training_starts_from(base, tmp_path):
+    """A training that starts from an artifact finds its words as eight-bit integers."""
+    state = tune(weights_of(base), RANK)
+    expected = write_factors(state, weights_of(base), tmp_path / "exact.safetensors", rank=RANK)
+    ints, scale = quantized_rows(state["words.weight"], 8)
+    state["words.weight"] = ints * scale[:, None]
+    rounded = write_factors(state, weights_of(base), tmp_path / "rounded.safetensors", rank=RANK)
+    assert rounded == expected
+    state["words.weight"][0] += scale[0]
+    trained = write_factors(state, weights_of(base), tmp_path / "trained.safetensors", rank=RANK)
+    assert trained.n_bytes > expected.n_bytes
 
 
 def test_adapter_has_the_artifact_without_what_the_weights_decide(run, adapter):
