@@ -92,6 +92,8 @@ def test_instructor_enrols_a_team_and_a_role(author, course, admin, user, new_us
     assert answer.status_code == 201
     assert answer.json() == {"enrolment": None, "n_created": 1, "n_existing": 1}
     assert (own(other, course)["source"], own(user, course)["due_at"]) == ("manual", None)
+    by_self = own(other, course)["enrolled_by_self"], own(user, course)["enrolled_by_self"]
+    assert by_self == (False, True)
     everybody = enrol(author, course, role="instructor").json()
     assert everybody["n_created"] >= 1
     assert own(author, course)["source"] == "role"
@@ -231,6 +233,7 @@ def test_cohort_has_counts_pages_and_a_csv_without_formulas(author, course, live
     rows = [*page["items"], *rest["items"]]
     assert [row["email"] for row in rows] == [formula.email, *[u.email for u in learners[::-1]]]
     assert [row["n_done"] for row in rows] == [0, 2, 1, 0]
+    assert [row["enrolled_by_self"] for row in rows] == [False, True, True, True]
     answer = author.http.get(f"{course}/cohort/export", headers={"Accept": "text/csv"})
     assert answer.headers["Content-Disposition"] == "attachment; filename=cohort.csv"
     lines = list(csv.DictReader(io.StringIO(answer.text)))

@@ -177,4 +177,5 @@ def see_cohort(page, email):
     page.get_by_role("link", name=f"Cohort: {COURSE}").click()
     page.get_by_text(email).wait_for()
     page.get_by_text("1 completed").wait_for()
+    page.get_by_role("cell", name="recommended").wait_for()
     assert_accessible_in_every_view(page, "cohort")

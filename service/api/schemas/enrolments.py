@@ -61,6 +61,13 @@ class EnrolmentOut(Schema):
     source = String(
         required=True, attribute="enrolment.source", metadata={"enum": list(EnrolmentSource)}
     )
+    enrolled_by_self = Boolean(
+        required=True,
+        attribute="is_by_self",
+        metadata={
+            "description": "false: an instructor enrolled them, alone or with a team or role."
+        },
+    )
     status = String(required=True, metadata={"enum": list(Status)})
     n_done = Integer(required=True, metadata={"description": "Completed lessons."})
     n_lessons = Integer(required=True)
@@ -148,6 +155,13 @@ class LearnerOut(Schema):
     user_id = UUID(required=True, attribute="enrolment.user_id")
     email = String(required=True)
     source = String(required=True, attribute="enrolment.source")
+    enrolled_by_self = Boolean(
+        required=True,
+        attribute="is_by_self",
+        metadata={
+            "description": "false: an instructor enrolled them, alone or with a team or role."
+        },
+    )
     status = String(required=True, metadata={"enum": list(Status)})
     n_done = Integer(required=True)
     n_lessons = Integer(required=True)

@@ -86,6 +86,11 @@ class EnrolmentState:
         return self.enrolment.created_at
 
     @property
+    def is_by_self(self) -> bool:
+        """Whether the user enrolled themselves, and no instructor did."""
+        return self.enrolment.enrolled_by == self.enrolment.user_id
+
+    @property
     def n_done(self) -> int:
         """Lessons that the user has completed."""
         return self.done.n_lessons

@@ -7,7 +7,8 @@ import { attempt, byId, complain, count, el, refuse, toast } from "./ui.js";
 
 const courseId = byId("cohort").dataset.course;
 const STATES = ["completed", "in_progress", "not_started", "overdue"];
-const REASONS = { manual: "enrolled", recommended: "recommended", role: "by role" };
+const REASONS = { manual: "by an instructor", recommended: "recommended", role: "by role" };
+const reasonOf = ({ source, enrolled_by_self }) => (source === "manual" && enrolled_by_self ? "by themselves" : REASONS[source]);
 let next = null;
 
 /** Draws how many learners have each state, as parts of one bar. */
@@ -33,7 +34,7 @@ async function away(learner) {
 function row(learner) {
   return el("tr", {},
     el("td", {}, el("span", { class: "title", text: learner.email })), el("td", {}, progressOf(learner)),
-    el("td", {}, stateBadge(learner.status), " ", dueOf(learner)), el("td", { class: "sub", text: REASONS[learner.source] }),
+    el("td", {}, stateBadge(learner.status), " ", dueOf(learner)), el("td", { class: "sub", text: reasonOf(learner) }),
     el("td", { class: "num" }, el("button", { class: "button small quiet danger", type: "button", text: "Remove", "aria-label": `Remove: ${learner.email}`, onclick: attempt(() => away(learner)) })));
 }
 
