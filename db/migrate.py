@@ -20,7 +20,7 @@ from sqlalchemy.schema import SchemaItem
 
 from db.database import Database
 from db.engines import BEGIN_IMMEDIATE, open_unpooled_engine
-from db.tables import FULL_TEXT_INDEX, FULL_TEXT_TABLES, Base
+from db.tables import FULL_TEXT_INDEXES, FULL_TEXT_TABLES, Base
 
 LOCK_TIMEOUT_S = 600
 _FROM = ".from."
@@ -134,7 +134,7 @@ def _is_comparable(_item: SchemaItem, name: str | None, kind: str, *_: object) -
     # Full-text indexes are of another kind on each database, so the models have none.
     # SQLite and MySQL do not report the direction of an index's columns, so an index with a descending
     # column always seems to differ. A test checks these indexes by query plans.
-    return not (kind == "index" and name in _DESCENDING | {FULL_TEXT_INDEX})
+    return not (kind == "index" and name in _DESCENDING | FULL_TEXT_INDEXES)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import InstrumentedAttribute
 
 from db.engines import BEGIN_IMMEDIATE, open_unpooled_engine
-from db.tables import DERIVED, FULL_TEXT_TABLES, Base
+from db.tables import DERIVED, FTS5_TABLES, FULL_TEXT_TABLES, Base
 
 EPHEMERAL = {"alembic_version", "write_probe", "transaction_markers"}
 """Tables that have rows in a database that nobody has used yet."""
@@ -114,9 +114,8 @@ def drop_tables(url: str, names: Collection[str]) -> None:
     """Drop the tables that exist, with their rows."""
     with unchecked(url) as connection:
         if connection.dialect.name == "sqlite":
-            connection.execute(
-                text("DROP TABLE IF EXISTS search_text")
-            )  # no schema lists it as ours
+            for name in FTS5_TABLES.values():  # no schema lists them as ours
+                connection.execute(text(f"DROP TABLE IF EXISTS {name}"))
         metadata = MetaData()
         metadata.reflect(connection, only=lambda name, _: name in names)
         metadata.drop_all(connection)

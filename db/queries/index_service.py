@@ -1,50 +1,56 @@
-"""What the external index service is to have: documents with their readers, and the teams of a reader."""
+"""What the external index service is to have: documents and lessons with their readers; teams of a reader."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from db.tables import Document, DocumentShare, Scan, TeamMember
+from db.tables import Course, CourseStatus, Document, DocumentShare, Lesson, Scan, TeamMember
 
 
 @dataclass(frozen=True, slots=True)
-class IndexedDocument:
-    """A document without its text: `team_ids` are those that it is shared with, in order."""
+class IndexedItem:
+    """A document or a lesson without its text, which is the same as long as `text_state` is.
+
+    The owner may read it, and who is in one of `team_ids`, which are in order. A lesson without an owner is
+    for everybody.
+    """
 
     id: UUID
-    name: str
-    owner_id: UUID
-    team_ids: tuple[UUID, ...]
-    text_stored: str
+    kind: Literal["document", "lesson"]
+    title: str
+    text_state: str
+    owner_id: UUID | None = None
+    team_ids: tuple[UUID, ...] = ()
 
 
-def documents_after(
-    session: Session, after: UUID | None, *, limit: int
-) -> Sequence[IndexedDocument]:
-    """Return up to `limit` documents with an id above `after`, in the order of their ids."""
-    query = _DOCUMENTS if after is None else _DOCUMENTS.where(Document.id > after)
-    rows = session.execute(query.order_by(Document.id).limit(limit)).all()
-    teams = _teams(session, [row.id for row in rows])
-    return [
-        IndexedDocument(row.id, row.name or "", row.user_id, teams.get(row.id, ()), row.text_stored)
-        for row in rows
-    ]
+def items_after(session: Session, after: UUID | None, *, limit: int) -> Sequence[IndexedItem]:
+    """Return up to `limit` items with an id above `after`, in the order of their ids.
+
+    They are all documents, and the lessons of active courses.
+    """
+    documents, lessons = _DOCUMENTS.order_by(Document.id), _LESSONS.order_by(Lesson.id)
+    if after is not None:
+        documents, lessons = documents.where(Document.id > after), lessons.where(Lesson.id > after)
+    found = _documents(session, documents.limit(limit)) + _lessons(session, lessons.limit(limit))
+    return sorted(found, key=lambda item: item.id)[:limit]
 
 
-def document_of_scan(session: Session, scan_id: UUID) -> IndexedDocument | None:
+def document_of_scan(session: Session, scan_id: UUID) -> IndexedItem | None:
     """Return the document of a scan; None if the scan is gone or has none."""
     query = _DOCUMENTS.join(Scan, Scan.document_id == Document.id).where(Scan.id == scan_id)
-    row = session.execute(query).one_or_none()
-    if row is None:
-        return None
-    teams = _teams(session, [row.id]).get(row.id, ())
-    return IndexedDocument(row.id, row.name or "", row.user_id, teams, row.text_stored)
+    return next(iter(_documents(session, query)), None)
+
+
+def active_lesson(session: Session, lesson_id: UUID) -> IndexedItem | None:
+    """Return a lesson; None if it is gone, or its course is not active."""
+    return next(iter(_lessons(session, _LESSONS.where(Lesson.id == lesson_id))), None)
 
 
 def teams_of(session: Session, user_id: UUID) -> Sequence[UUID]:
@@ -53,6 +59,27 @@ def teams_of(session: Session, user_id: UUID) -> Sequence[UUID]:
 
 
 _DOCUMENTS = select(Document.id, Document.name, Document.user_id, Document.text_stored)
+_LESSONS = (
+    select(Lesson.id, Lesson.title, Lesson.version)
+    .join(Course, Course.id == Lesson.course_id)
+    .where(Course.status == CourseStatus.ACTIVE)
+)
+
+
+def _documents(session: Session, query: Select[*tuple[Any, ...]]) -> list[IndexedItem]:
+    rows = session.execute(query).all()
+    teams = _teams(session, [row.id for row in rows])
+    return [
+        IndexedItem(
+            row.id, "document", row.name or "", row.text_stored, row.user_id, teams.get(row.id, ())
+        )
+        for row in rows
+    ]
+
+
+def _lessons(session: Session, query: Select[*tuple[Any, ...]]) -> list[IndexedItem]:
+    rows = session.execute(query)
+    return [IndexedItem(row.id, "lesson", row.title, str(row.version)) for row in rows]
 
 
 def _teams(session: Session, document_ids: Sequence[UUID]) -> dict[UUID, tuple[UUID, ...]]:

@@ -1,8 +1,4 @@
-"""Reads for search: the best matches by words, and the stored vectors of findings in reach.
-
-The full-text indexes of MariaDB, MySQL, PostgreSQL and SQLite differ in syntax and in how they rank. Each
-gets the same terms, and returns its own best matches.
-"""
+"""Reads for search: the best matches by words, and the stored vectors of findings in reach."""
 
 from __future__ import annotations
 
@@ -12,20 +8,10 @@ from itertools import accumulate
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    ColumnElement,
-    Select,
-    cast,
-    column,
-    func,
-    literal,
-    select,
-    table,
-)
-from sqlalchemy.dialects.mysql import match
-from sqlalchemy.dialects.postgresql import TSQUERY
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from db.queries.full_text import best_matches
 from db.queries.pages import newest_first
 from db.queries.places import Place, at_places
 from db.queries.reach import Reach, document_in_reach, documents_of, scans_of
@@ -36,7 +22,6 @@ VectorRow = tuple[UUID, int, UUID, str, bytes]
 """Scan, part, series, categories and vectors of a row of SearchVectors; see Known for the series."""
 _AT_ONCE = 500
 """Scans of one statement; SQLite takes 32,766 parameters."""
-_text = table("search_text", column("rowid"), column("rank"), column("search_text"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +46,7 @@ def findings_by_words(
     if not terms:
         return []
     query = select(SearchWords.scan_id, SearchWords.n).where(SearchWords.scan_id.is_not(None))
-    query = _matches(session, query, terms, reach)
+    query = best_matches(session, query, SearchWords, terms, is_first=reach.member_id is None)
     if reach.member_id is not None:
         query = query.join(Scan, Scan.id == SearchWords.scan_id).where(*scans_of(reach))
     if category is not None:
@@ -77,7 +62,7 @@ def documents_by_words(
     if not terms:
         return []
     query = select(SearchWords.document_id).where(SearchWords.document_id.is_not(None))
-    query = _matches(session, query, terms, reach)
+    query = best_matches(session, query, SearchWords, terms, is_first=reach.member_id is None)
     if reach.member_id is not None:
         query = query.join(Document, Document.id == SearchWords.document_id)
         query = query.where(*documents_of(reach))
@@ -183,25 +168,3 @@ def _vectors() -> Select[UUID, int, UUID, str, bytes]:
 
 def _series(scan_id: InstrumentedAttribute[UUID]) -> ColumnElement[UUID]:
     return func.coalesce(Document.series_id, scan_id)
-
-
-def _matches(session: Session, query: Any, terms: Sequence[str], reach: Reach) -> Any:  # noqa: ANN401 - a Select of any columns
-    """Return the query over SearchWords with any of the terms, best first."""
-    dialect = (
-        session.connection().dialect
-    )  # an engine's does not know its server before it connects
-    if dialect.name == "sqlite":
-        quoted = " OR ".join(f'"{term}"' for term in terms)
-        query = query.join_from(_text, SearchWords, SearchWords.id == _text.c.rowid)
-        return query.where(_text.c.search_text.op("MATCH")(quoted)).order_by(_text.c.rank)
-    if dialect.name == "postgresql":
-        wanted = cast(literal(" | ".join(f"'{term}'" for term in terms)), TSQUERY)
-        rank = func.ts_rank(SearchWords.words, wanted)
-        return query.where(SearchWords.words.op("@@")(wanted)).order_by(rank.desc())
-    score = match(SearchWords.__table__.c.words, against=" ".join(terms))
-    query = query.where(score)
-    if reach.member_id is not None or not getattr(dialect, "is_mariadb", False):
-        return query.order_by(score.desc())
-    # MariaDB reads a full-text index in the order of relevance. With ORDER BY it would first read all rows
-    # with a term: 6 s instead of 0.14 for three terms of 300,000 rows (10.11, AMD EPYC Zen 5, November 2026).
-    return query.prefix_with("STRAIGHT_JOIN")

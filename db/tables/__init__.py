@@ -49,8 +49,10 @@ from db.tables.samples import SampledSentence
 from db.tables.scans import Finding, Scan, Source
 from db.tables.search import (
     DERIVED,
-    FULL_TEXT_INDEX,
+    FTS5_TABLES,
+    FULL_TEXT_INDEXES,
     FULL_TEXT_TABLES,
+    SearchLesson,
     SearchOwner,
     SearchVectors,
     SearchWords,
@@ -64,7 +66,8 @@ from db.tables.write_probe import WriteProbe
 __all__ = [
     "ADMINISTRATORS",
     "DERIVED",
-    "FULL_TEXT_INDEX",
+    "FTS5_TABLES",
+    "FULL_TEXT_INDEXES",
     "FULL_TEXT_TABLES",
     "NEVER_SERVED",
     "NO_PASSWORD",
@@ -120,6 +123,7 @@ __all__ = [
     "Scan",
     "ScanShare",
     "Scope",
+    "SearchLesson",
     "SearchOwner",
     "SearchVectors",
     "SearchWords",

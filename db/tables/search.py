@@ -1,4 +1,4 @@
-"""What search reads: the words of findings and documents, and the vectors of findings.
+"""What search reads: the words of findings, documents and lessons, and the vectors of findings and lessons.
 
 All of it is derived from other tables: a backup leaves it out, and the service computes what is missing.
 """
@@ -78,14 +78,40 @@ class SearchOwner(Base):
     revision: Mapped[int]
 
 
+class SearchLesson(Base):
+    """What search knows of a lesson as of its `version`: passages, words and vectors.
+
+    `passages` has a line for each: the title, then the text without markup. `words` are terms as in
+    SearchWords, with a full-text index of their own: the lessons are few, and everybody's. `vectors` is int8
+    (n_passages, size) by `model` as in SearchVectors; both are null if the model gave none.
+    """
+
+    __tablename__ = "search_lessons"
+    __table_args__ = (UniqueConstraint("lesson_id"),)
+
+    id: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    )
+    lesson_id: Mapped[UUID] = mapped_column(row_id(), ForeignKey("lessons.id", ondelete="CASCADE"))
+    version: Mapped[int]
+    passages: Mapped[str] = mapped_column(long_text())
+    words: Mapped[str] = mapped_column(long_text().with_variant(TSVECTOR(), "postgresql"))
+    model: Mapped[str | None] = mapped_column(exact(64))
+    vectors: Mapped[bytes | None] = mapped_column(long_binary())
+
+
 ROWS = 10_000
 """Findings of a part of SearchVectors; at most 7.7 MB for 768 dimensions."""
 DERIVED = frozenset(
-    {SearchWords.__tablename__, SearchVectors.__tablename__, SearchOwner.__tablename__}
+    table.__tablename__ for table in (SearchWords, SearchVectors, SearchOwner, SearchLesson)
 )
+FTS5_TABLES = {SearchWords: "search_text", SearchLesson: "search_lesson_text"}
+"""The full-text index of each table with words on SQLite."""
 FULL_TEXT_TABLES = frozenset(
-    {"search_text", *(f"search_text_{part}" for part in ("config", "data", "docsize", "idx"))}
+    name + part
+    for name in FTS5_TABLES.values()
+    for part in ("", "_config", "_data", "_docsize", "_idx")
 )
-"""SQLite's full-text index, and the tables that it keeps itself."""
-FULL_TEXT_INDEX = "ft_search_words_words"
-"""The full-text index on MariaDB, MySQL and PostgreSQL."""
+"""These, and the tables that SQLite keeps for them."""
+FULL_TEXT_INDEXES = frozenset({"ft_search_words_words", "ft_search_lessons_words"})
+"""The full-text indexes on MariaDB, MySQL and PostgreSQL."""

@@ -48,6 +48,7 @@ def create_lesson(course_id: UUID, body: dict[str, Any]) -> tuple[LessonView, di
         lessons.create_lesson, current_user(), course_id, _stored(body)
     )
     lesson = view.lesson
+    services().search_indexer.offer_lesson(lesson.id)
     path = f"/api/v1/courses/{course_id}/lessons/{lesson.id}"
     return view, {"Location": path, **version_etag(lesson.version)}
 
@@ -114,6 +115,7 @@ def change_lesson(
         _stored(body),
         expected=versions_to_change(),
     )
+    services().search_indexer.offer_lesson(lesson_id)
     return view, 200, version_etag(view.lesson.version)
 
 

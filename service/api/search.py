@@ -1,4 +1,4 @@
-"""/api/v1/search: findings and documents by words and meaning. .../similar: findings similar to one."""
+"""/api/v1/search: findings, documents and lessons by words and meaning; and findings similar to one."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from service.api.http.authentication import auth, current_user
 from service.api.http.key_scopes import key_scope
 from service.api.http.listed_findings import listed_finding
 from service.api.schemas.search import SearchOut, SearchQuery, SimilarQuery
-from service.domain.access import in_scope
+from service.domain.access import in_scope, visible_courses
 from service.domain.search.listing import viewer_of
-from service.domain.search.search import Answer, FoundDocument, Hit, Question, Reader
 from service.domain.search.terms import Kind
+from service.domain.search.values import Answer, FoundDocument, Hit, Question, Reader
 
 blueprint = APIBlueprint("search", __name__, url_prefix="/api/v1", tag="Search")
 
@@ -28,8 +28,9 @@ blueprint = APIBlueprint("search", __name__, url_prefix="/api/v1", tag="Search")
 @blueprint.input(SearchQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(SearchOut)
 @blueprint.doc(
-    summary="Find findings and documents by words and by meaning",
-    description="Reciprocal rank fusion merges the ranked lists. A new scan is found after some seconds.",
+    summary="Find findings, documents and lessons by words and by meaning",
+    description="Reciprocal rank fusion merges the ranked lists. A new scan "
+    "or lesson is found after some seconds. Lessons are those of courses that the caller may see.",
 )
 def get_search(query: dict[str, Any]) -> dict[str, Any]:
     question = Question(
@@ -52,7 +53,8 @@ def get_similar(scan_id: UUID, n: int, query: dict[str, Any]) -> dict[str, Any]:
 
 def _reader(query: dict[str, Any]) -> Reader:
     user = current_user()
-    return Reader(in_scope(user, query["scope"]), viewer_of(user), user.id)
+    reach, courses = in_scope(user, query["scope"]), visible_courses(user)
+    return Reader(reach, viewer_of(user), courses, user.id)
 
 
 def _shown(answer: Answer, list_name: str) -> dict[str, Any]:
@@ -74,6 +76,7 @@ def _hit_fields(hit: Hit) -> dict[str, Any]:
         "similarity": hit.similarity,
         "finding": finding,
         "document": hit.document and _document_fields(hit.document),
+        "lesson": hit.lesson,
     }
 
 

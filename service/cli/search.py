@@ -1,4 +1,4 @@
-"""`python -m service search`: what search knows of the stored scans."""
+"""`python -m service search`: what search knows of the stored scans and lessons."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def reindex() -> None:
     """Add the words and vectors that search lacks, such as those of another model. It may be interrupted."""
     with (
         open_services(settings.load(), limit_statements=False) as services,
-        click.progressbar(length=1, label="Scans", show_pos=True) as bar,
+        click.progressbar(length=1, label="Scans and lessons", show_pos=True) as bar,
     ):
 
         def show(n_seen: int, n_all: int) -> None:
@@ -27,4 +27,4 @@ def reindex() -> None:
 
         n_added = services.search_indexer.reindex(show)
         bar.update(bar.length - bar.pos if bar.length else 0)
-    click.echo(f"Scans to which something was added: {n_added:,}.")
+    click.echo(f"Scans and lessons to which something was added: {n_added:,}.")

@@ -10,8 +10,8 @@ from service.config.field_types import Secret, ServiceUrl
 class IndexerSettings(BaseModel):
     indexer_url: ServiceUrl = Field(
         "",
-        description="Address of an index service (docs/indexer.md), which gets the documents and helps to "
-        "search them, such as http://indexer:8090. Empty: the service searches alone.",
+        description="Address of an index service (docs/indexer.md), which gets documents and lessons and "
+        "helps to search them, such as http://indexer:8090. Empty: the service searches alone.",
     )
     indexer_token: Secret = Field(
         "", description="Bearer token that the service sends to INDEXER_URL."

@@ -1,11 +1,11 @@
-"""Who may read and judge what: own rows, those shared with a team of the user, or everyone's."""
+"""Who may read and judge what: own rows, those shared with a team of the user, or everyone's; and courses."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
 from db.queries.reach import EVERYONE, Reach, own, own_and_shared, shared
-from db.tables import Permission, User, may
+from db.tables import CourseStatus, Permission, User, may
 
 
 def readable(user: User) -> Reach:
@@ -23,6 +23,13 @@ def in_scope(user: User, scope: str) -> Reach:
     if scope == "reviewable":
         return judgeable(user)
     return shared(user.id) if scope == "team" else own(user.id)
+
+
+def visible_courses(user: User) -> frozenset[CourseStatus]:
+    """Return the statuses of the courses that the user sees: all of them if the user may write courses."""
+    if may(user.role, Permission.COURSES):
+        return frozenset(CourseStatus)
+    return frozenset({CourseStatus.ACTIVE})
 
 
 def only_author(user: User) -> UUID | None:

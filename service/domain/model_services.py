@@ -15,10 +15,12 @@ from service.domain.scan_reporter import ScanReporter
 from service.domain.search.index_calls import IndexCalls
 from service.domain.search.index_sync import IndexSync
 from service.domain.search.indexer import SearchIndexer
+from service.domain.search.lesson_source import LessonSource
+from service.domain.search.scan_source import ScanSource
 from service.domain.search.search import Search
 from service.domain.search.vector_cache import VectorCache
 from service.domain.shared_services import SharedServices
-from service.nlp.analyzers.base import SentenceScorer
+from service.nlp.analyzers.base import SentenceEncoder, SentenceScorer
 from service.nlp.analyzers.factory import open_analyzers
 from service.nlp.analyzers.pool import AnalyzerPool
 from service.nlp.artifacts.registry import Registry
@@ -105,10 +107,19 @@ class ModelServices(SharedServices):
 
     @cached_property
     def search_indexer(self) -> SearchIndexer:
-        sync = self.index_sync
+        transactions, sync = self.transactions, self.index_sync
         if sync is None:
-            return SearchIndexer(self.transactions, lambda: self.analyzers)
-        return SearchIndexer(self.transactions, lambda: self.analyzers, on_added=sync.push_scanned)
+            scans = ScanSource(transactions, self._encoder)
+            return SearchIndexer(scans, LessonSource(transactions, self._encoder))
+        return SearchIndexer(
+            ScanSource(transactions, self._encoder, push=sync.push_scanned),
+            LessonSource(transactions, self._encoder, push=sync.push_lesson),
+        )
+
+    def _encoder(self) -> SentenceEncoder | None:
+        """Return the encoder of the model that serves now, if it has one."""
+        with self.analyzers.lend() as analyzer:
+            return analyzer.encoder
 
     @cached_property
     def index_calls(self) -> IndexCalls | None:

@@ -52,7 +52,7 @@ class ScanReporter:
         )
         self._background.submit(functools.partial(self._count, result))
         if scan_id is not None:
-            self._search.offer(scan_id)
+            self._search.offer_scan(scan_id)
 
     def _count(self, result: ScanResult) -> None:
         categories = [finding.category for finding in result.findings()]

@@ -172,7 +172,7 @@ class Services(DocumentServices):
 
     @cached_property
     def search_indexing(self) -> PeriodicTasks:
-        tasks = {"scans": self.search_indexer.catch_up}
+        tasks = {"scans and lessons": self.search_indexer.catch_up}
         if self.index_sync is not None:
             tasks["index service"] = self.index_sync.run
         return PeriodicTasks("search", tasks, every_s=search_indexer.CATCH_UP_S)

@@ -12,6 +12,7 @@ from service.domain.search.index_sync import IndexSync
 from service.errors import ConfigError, IndexerUnavailable
 from service.nlp.analyzers import circuit_breaker
 from tests.api.conftest import SETTINGS, User
+from tests.api.teaching import change, new_course, new_lesson
 from tests.api.test_api_interactions import admin_of, listed  # noqa: F401 - a fixture
 from tests.fakes.index_server import TOKEN, IndexServer
 from tests.support.calls import caller
@@ -33,6 +34,12 @@ def live(database_url, start_service, server):
     return start_service(
         DATABASE_URL=database_url, INDEXER_TIMEOUT_S=str(TIMEOUT_S), STORE_TEXT="full", **settings
     )
+
+
+@pytest.fixture
+def author(live, admin_of):  # noqa: F811
+    """An account that may write courses."""
+    return admin_of(live)
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +74,12 @@ def found(user, q, **params):
     answer = user.http.get("/api/v1/search", params={"q": q, "kind": "document", **params})
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+def lessons_of(answer):
+    """Return the lessons that words or the index service found; meaning finds every one."""
+    items = [item for item in answer["items"] if item["ways"] != ["meaning"]]
+    return [item["lesson"]["id"] for item in items]
 
 
 def shown(answer):
@@ -185,6 +198,63 @@ def test_deletion_is_pushed(live, user, server):
     assert shown(found(user, "mooring")) == []
     live.services.index_sync.run()
     assert document not in server.items
+
+
+@pytest.mark.every_database
+def test_lesson_of_an_active_course_is_pushed_and_found_by_both_ways(
+    live,
+    author,
+    user,
+    server,
+):
+    course = new_course(author)
+    lesson = new_lesson(author, course, title="Pontoon", source="Tie **it** up.\n\n- Twice.")
+    live.services.search_indexer.join()
+    item = server.items[lesson["id"]]
+    assert {key: item[key] for key in ("kind", "title", "text", "owner", "teams", "everyone")} == {
+        "kind": "lesson",
+        "title": "Pontoon",
+        "text": "Tie it up.\nTwice.",
+        "owner": None,
+        "teams": [],
+        "everyone": True,
+    }
+    assert live.services.index_sync.run() == 0
+    answer = found(user, "pontoon", kind="lesson")
+    assert (lessons_of(answer), answer["index_service"]) == ([lesson["id"]], "used")
+    assert {"words", "index"} <= set(answer["items"][0]["ways"])
+    assert server.queries[-1]["kinds"] == ["lesson"]
+    found(user, "pontoon", kind="lesson,document,finding")
+    assert server.queries[-1]["kinds"] == ["document", "lesson"]
+
+
+@pytest.mark.every_database
+def test_lesson_is_pushed_as_it_is_and_deleted_with_its_course_s_status(live, author, user, server):
+    course = new_course(author, status="draft")
+    lesson = new_lesson(author, course, title="Slipway")
+    live.services.search_indexer.join()
+    live.services.index_sync.run()
+    assert lesson["id"] not in server.items
+    server.foreign[:] = [lesson["id"]]
+    assert lessons_of(found(user, "slipway", kind="lesson")) == []
+    assert lessons_of(found(author, "slipway", kind="lesson")) == [lesson["id"]]
+    server.foreign.clear()
+    change(author, course, status="active").raise_for_status()
+    live.services.index_sync.run()
+    change(author, f"{course}/lessons/{lesson['id']}", title="Drydock").raise_for_status()
+    live.services.search_indexer.join()
+    assert server.items[lesson["id"]]["title"] == "Drydock"
+    change(author, course, status="archived").raise_for_status()
+    live.services.index_sync.run()
+    assert lesson["id"] not in server.items
+
+
+def test_lesson_is_found_by_the_local_index_while_the_service_fails(live, author, user, server):
+    lesson = new_lesson(author, new_course(author), title="Bollard")
+    live.services.search_indexer.join()
+    server.status = 500
+    answer = found(user, "bollard", kind="lesson")
+    assert (lessons_of(answer)[0], answer["index_service"]) == (lesson["id"], "unavailable")
 
 
 def test_failed_push_is_tried_again(live, user, server):

@@ -104,7 +104,7 @@ def test_question_without_a_word_or_too_long_is_refused(user, q):
 
 
 def test_faulty_parameters_are_refused_together(user):
-    params = {"kind": "lesson,finding", "limit": 0, "scope": "all"}
+    params = {"kind": "course,finding", "limit": 0, "scope": "all"}
     answer = user.http.get("/api/v1/search", params=params)
     assert answer.status_code == 400
     assert {re.split(r"[.\[]", f["field"])[0] for f in answer.json()["errors"]} == {"q", *params}

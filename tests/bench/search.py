@@ -27,8 +27,8 @@ from service.config.settings import load
 from service.domain.search.candidates import CANDIDATES
 from service.domain.search.listing import list_findings
 from service.domain.search.matrix import stored_parts
-from service.domain.search.search import Question, Reader
 from service.domain.search.terms import Kind, stems, stored_terms, wanted_terms
+from service.domain.search.values import Question, Reader
 from service.domain.search.vector_cache import VectorCache
 from service.domain.services import build_services
 from tests.bench.plots import bars

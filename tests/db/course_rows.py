@@ -26,10 +26,19 @@ _ENROLMENT = {"id": SCAN, "user_id": USER, "course_id": SCAN, "source": "role", 
 _ENROLMENT |= {"due_at": CREATED_AT, "created_at": CREATED_AT}
 _PROGRESS = {"id": SCAN, "user_id": USER, "lesson_id": SCAN, "completed_at": CREATED_AT}
 _PROGRESS |= {"answers": "[[0]]", "n_right": 1, "n_questions": 1, "updated_at": CREATED_AT}
+_LESSON_WORDS = {
+    "id": 1,
+    "lesson_id": SCAN,
+    "version": 2,
+    "passages": "Zölle\né",
+    "words": "lxzoll",
+}
+_LESSON_WORDS |= {"model": "0" * 64, "vectors": b"\x00\xff"}
 COURSE_ROWS = [
     ("courses", [_COURSE]),
     ("course_topics", [{"course_id": SCAN, "kind": "category", "topic": "security"}]),
     ("lessons", [_LESSON, {**_LESSON, "id": KEYED, "quiz": "[]"}]),
+    ("search_lessons", [_LESSON_WORDS]),
     ("course_files", [_COURSE_FILE]),
     ("course_file_pieces", [{"file_id": SCAN, "n": 1, "data": b"\x00\xff"}]),
     ("enrolments", [_ENROLMENT]),

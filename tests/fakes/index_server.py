@@ -49,7 +49,8 @@ class IndexServer:
         words, reader = _words(asked["q"]), asked["reader"]
         found = [{"id": item_id, "score": 1e6} for item_id in self.foreign]
         for item_id, item in self.items.items():
-            may_read = item["owner"] == reader["id"] or set(item["teams"]) & set(reader["teams"])
+            may_read = item["everyone"] or item["owner"] == reader["id"]
+            may_read = may_read or bool(set(item["teams"]) & set(reader["teams"]))
             score = len(words & _words(f"{item['title']} {item['text']}"))
             if may_read and score and item["kind"] in asked["kinds"]:
                 found.append({"id": item_id, "score": score})

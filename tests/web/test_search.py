@@ -1,8 +1,14 @@
 """The search page, in Chromium."""
 
+import secrets
+
 import pytest
 
+from db.tables import Role
+from service.domain.audit import Actor
+from service.domain.courses import lessons
 from tests.web.actions import RISKS, assert_accessible_in_every_view, sign_up, upload
+from tests.web.conftest import PASSWORD
 
 
 @pytest.fixture
@@ -38,6 +44,27 @@ def test_user_finds_a_sentence_by_keyboard_opens_it_and_finds_the_like(live, pag
     shown = page.locator("#results a.result").all_inner_texts()
     assert RISKS[0] not in shown
     assert RISKS[2] in shown
+
+
+def test_user_finds_a_lesson_opens_it_and_its_course(live, page):
+    services, title = live.services, f"Insolvency {secrets.token_hex(4)}"
+    author = services.accounts.register(
+        f"{secrets.token_hex(8)}@corp.local", PASSWORD, role=Role.INSTRUCTOR
+    )
+    fields = {"code": secrets.token_hex(6), "title": "Suppliers", "description": ""}
+    fields |= {"status": "active", "categories": [], "risk_types": []}
+    course = services.courses.create(fields, actor=Actor(author.id)).id
+    lesson = {"title": title, "source": "Ask for **accounts**.", "minutes": 5, "quiz": None}
+    services.transactions.run(lessons.create_lesson, author, course, lesson)
+    services.search_indexer.catch_up()
+    page.goto(f"{live.url}/search?q=insolvency")
+    page.get_by_text("Ask for accounts.").wait_for()
+    assert_accessible_in_every_view(page, "search-lesson")
+    page.get_by_label("Kind").select_option("lesson")
+    page.locator("#results").get_by_text(RISKS[0]).wait_for(state="detached")
+    page.get_by_role("link", name=title).click()
+    page.get_by_role("heading", name=title).wait_for()
+    page.get_by_role("link", name="Suppliers").wait_for()
 
 
 def test_question_without_a_word_says_what_to_send(live, page):

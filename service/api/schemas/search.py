@@ -17,10 +17,11 @@ from apiflask.fields import (
 )
 from apiflask.validators import Length, OneOf, Range
 
+from db.tables import CourseStatus
 from service.api.schemas.fields import StoredName, StrictSchema, Text, scope_field
 from service.api.schemas.listed_findings import ListedFindingOut
-from service.domain.search.search import IndexService, Meaning, Way
 from service.domain.search.terms import Kind
+from service.domain.search.values import IndexService, Meaning, Way
 
 MAX_QUERY_CHARS = 500
 
@@ -60,6 +61,22 @@ class FoundDocumentOut(Schema):
     newest_scan = UUID(required=True, metadata={"description": "Id of its newest scan."})
 
 
+class FoundLessonOut(Schema):
+    id = UUID(required=True, attribute="lesson.id")
+    title = String(required=True, attribute="lesson.title")
+    minutes = Integer(required=True, attribute="lesson.minutes")
+    course_id = UUID(required=True, attribute="course.id")
+    course_code = String(required=True, attribute="course.code")
+    course_title = String(required=True, attribute="course.title")
+    course_status = String(
+        required=True, attribute="course.status", validate=OneOf(list(CourseStatus))
+    )
+    snippet = String(
+        required=True,
+        metadata={"description": "The part of its text that fits best, without markup."},
+    )
+
+
 class HitOut(Schema):
     kind = String(required=True, validate=OneOf(list(Kind)))
     score = Float(
@@ -86,6 +103,9 @@ class HitOut(Schema):
     document = Nested(
         FoundDocumentOut, required=True, allow_none=True, metadata={"description": "If it is one."}
     )
+    lesson = Nested(
+        FoundLessonOut, required=True, allow_none=True, metadata={"description": "If it is one."}
+    )
 
 
 class SearchOut(Schema):
@@ -94,9 +114,9 @@ class SearchOut(Schema):
         required=True,
         validate=OneOf(list(Meaning)),
         metadata={
-            "description": "Which findings were searched by meaning. all: every one. part: some have no "
-            "vector yet, or others share more than 1,000 scans, of which the newest were searched. none: "
-            "words only."
+            "description": "Which findings and lessons were searched by meaning. all: every one. part: some "
+            "have no vector yet, or others share more than can be searched, of which the newest were. "
+            "none: words only."
         },
     )
     index_service = String(
@@ -104,6 +124,6 @@ class SearchOut(Schema):
         validate=OneOf(list(IndexService)),
         metadata={
             "description": "Whether the index service of INDEXER_URL took part. unavailable: the local index "
-            "answered alone. off: there is none, or no documents were searched."
+            "answered alone. off: there is none, or neither documents nor lessons were searched."
         },
     )

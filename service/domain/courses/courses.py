@@ -18,6 +18,7 @@ from db.queries import courses as queries
 from db.queries.courses import CourseFilter, Topics
 from db.queries.pages import Position
 from db.tables import Course, CourseFile, CourseStatus, Lesson, Permission, TopicKind, User, may
+from service.domain.access import visible_courses
 from service.domain.audit import Action, Actor, event, record
 from service.domain.transactions import Transactions
 from service.domain.versions import Expected, check_version
@@ -107,14 +108,14 @@ class Courses:
 
 
 def sees_all(user: User) -> bool:
-    """Return whether a user sees drafts and archived courses too, and may change courses."""
+    """Return whether a user may change courses, and so sees drafts and archived ones too."""
     return may(user.role, Permission.COURSES)
 
 
 def visible_course(session: Session, user: User, course_id: UUID) -> Course:
     """Return a course that the user may see; NotFound for any other."""
     course = queries.get_course(session, course_id)
-    if course is None or not (sees_all(user) or course.status == CourseStatus.ACTIVE):
+    if course is None or course.status not in visible_courses(user):
         raise NotFound(_NOT_FOUND)
     return course
 

@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 from db.error_codes import is_duplicate, is_missing_parent
 from db.queries import enrolments as enrolment_queries
 from db.queries import lessons as queries
-from db.tables import Course, CourseStatus, Lesson, LessonProgress, User
+from db.tables import Course, Lesson, LessonProgress, User
+from service.domain.access import visible_courses
 from service.domain.audit import Action, Actor, event, record
-from service.domain.courses.courses import sees_all
 from service.domain.courses.quizzes import Answers, Grade, grade
 from service.domain.transactions import Transactions
 from service.errors import Conflict, Fault, InvalidRequest, NotFound
@@ -119,7 +119,7 @@ def _open_lessons(session: Session, user: User, reports: Sequence[Report]) -> Ma
 
 
 def _may_see(user: User, course: Course) -> bool:
-    return course.status == CourseStatus.ACTIVE or sees_all(user)
+    return course.status in visible_courses(user)
 
 
 def _grades(

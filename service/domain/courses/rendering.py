@@ -8,15 +8,15 @@ course.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from urllib.parse import unquote
 from uuid import UUID
 
 import nh3
-from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from db.tables import CourseFile
+from service.domain.markdown import parser
 
 _TAGS = {
     *("p", "br", "hr", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "code"),
@@ -48,8 +48,8 @@ def render(source: str, files: Sequence[CourseFile]) -> str:
 def _rendered(source: str, files: tuple[tuple[str, str], ...], images: frozenset[str]) -> str:
     """Return the HTML; kept, since many learners read the same lesson."""
     paths = dict(files)
-    parser = _parser()
-    tokens = parser.parse(source)
+    markdown = parser()
+    tokens = markdown.parse(source)
     for token in tokens:
         if token.type in {"heading_open", "heading_close"}:
             token.tag = f"h{min(int(token.tag[1]) + 1, 6)}"
@@ -62,19 +62,13 @@ def _rendered(source: str, files: tuple[tuple[str, str], ...], images: frozenset
         return None if is_foreign else value
 
     return nh3.clean(
-        parser.renderer.render(tokens, parser.options, {}),
+        markdown.renderer.render(tokens, markdown.options, {}),
         tags=_TAGS,
         attributes=_ATTRIBUTES,
         attribute_filter=kept,
         url_schemes=_SCHEMES,
         link_rel="noopener noreferrer",
     )
-
-
-@cache
-def _parser() -> MarkdownIt:
-    # The preset does not let HTML through; the one that is the default would.
-    return MarkdownIt("js-default", {"html": False})
 
 
 def _resolve(token: Token, paths: Mapping[str, str], images: frozenset[str]) -> None:

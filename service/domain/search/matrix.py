@@ -73,7 +73,7 @@ class Vectors:
         begins = [*old.begins, *(len(old) + np.cumsum([0, *lengths])[:-1]).tolist()]
         return Vectors(
             rows,
-            np.concatenate([old.scales, _scales(added_rows)]),
+            np.concatenate([old.scales, scales_of(added_rows)]),
             np.concatenate([old.categories, added]),
             keys,
             _repeats(keys, parts, begins),
@@ -86,7 +86,7 @@ class Vectors:
         self, vector: Floats, *, limit: int, category: str | None = None
     ) -> list[tuple[Place, float]]:
         """Return up to `limit` findings, nearest first, with their cosine similarity to a unit vector."""
-        similarities = self._similarities(vector)
+        similarities = cosines(self.rows, self.scales, vector)
         similarities[self.is_repeat] = -np.inf
         if category is not None:
             similarities[~self._is_of(category)] = -np.inf
@@ -119,17 +119,6 @@ class Vectors:
             begins,
         )
 
-    def _similarities(self, vector: Floats) -> Floats:
-        result = np.empty(len(self), np.float32)
-        block = np.empty((_AT_ONCE, self.rows.shape[1]), np.float32)
-        for begin in range(0, len(self), _AT_ONCE):
-            rows = self.rows[begin : begin + _AT_ONCE]
-            floats = block[: len(rows)]
-            np.copyto(floats, rows)
-            np.dot(floats, vector, out=result[begin : begin + len(rows)])
-        result *= self.scales
-        return result
-
     def _is_of(self, category: str) -> Bools:
         result: Bools = self.categories == self.codes.get(category, -1)
         return result
@@ -154,12 +143,31 @@ def no_vectors(size: int) -> Vectors:
 
 def stored_parts(vectors: Floats, categories: Sequence[str | None]) -> list[tuple[str, bytes]]:
     """Return categories and bytes of the parts of a scan's findings, from float32 (n, size)."""
-    largest = np.maximum(np.abs(vectors).max(axis=1, keepdims=True, initial=0.0), 1e-9)
-    rows = np.rint(vectors * (_FULL_SCALE / largest)).astype(np.int8)
+    rows = quantized(vectors)
     return [
         ("\n".join(c or "" for c in categories[k : k + ROWS]), rows[k : k + ROWS].tobytes())
         for k in range(0, len(rows), ROWS)
     ]
+
+
+def cosines(rows: Bytes, scales: Floats, vector: Floats) -> Floats:
+    """Return the cosine of each row with a vector of length 1, float32 (n,); `scales` make rows that long."""
+    result = np.empty(len(rows), np.float32)
+    block = np.empty((_AT_ONCE, rows.shape[1]), np.float32)
+    for begin in range(0, len(rows), _AT_ONCE):
+        some = rows[begin : begin + _AT_ONCE]
+        floats = block[: len(some)]
+        np.copyto(floats, some)
+        np.dot(floats, vector, out=result[begin : begin + len(some)])
+    result *= scales
+    return result
+
+
+def quantized(vectors: Floats) -> Bytes:
+    """Return rows times factors of their own that make the largest number of each 127, int8 (n, size)."""
+    largest = np.maximum(np.abs(vectors).max(axis=1, keepdims=True, initial=0.0), 1e-9)
+    rows: Bytes = np.rint(vectors * (_FULL_SCALE / largest)).astype(np.int8)
+    return rows
 
 
 def _fits(part: StoredPart, size: int) -> bool:
@@ -167,7 +175,7 @@ def _fits(part: StoredPart, size: int) -> bool:
     return len(data) == size * (lines.count("\n") + 1)
 
 
-def _scales(rows: Bytes) -> Floats:
+def scales_of(rows: Bytes) -> Floats:
     """Return the factors that give rows the length 1, float32 (n,)."""
     squares = np.empty(len(rows), np.float32)
     for k in range(0, len(rows), _AT_ONCE):

@@ -1,11 +1,10 @@
-"""Use cases: search findings and documents by words and by meaning, and find findings similar to one."""
+"""Use cases: search findings, documents and lessons by words and meaning; find findings similar to one."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -14,26 +13,35 @@ from db.queries import findings as finding_queries
 from db.queries import index_service as index_queries
 from db.queries import search as queries
 from db.queries.documents import newest_scans
-from db.queries.findings import Viewer
 from db.queries.places import Place
 from db.queries.reach import Reach
 from db.queries.scans import get_scan
 from db.queries.search import Known
-from db.tables import Document
 from service.domain.current_scan import scanning
 from service.domain.search.candidates import CANDIDATES, found_by_words, key_of, newest_of
 from service.domain.search.fusion import fused
 from service.domain.search.index_calls import IndexCalls
+from service.domain.search.lesson_search import LessonSearch, lessons_in_reach
 from service.domain.search.listing import ListedFinding
 from service.domain.search.matrix import Vectors
 from service.domain.search.terms import Kind, stems, wanted_terms
+from service.domain.search.values import (
+    Answer,
+    FoundDocument,
+    Hit,
+    IndexService,
+    Meaning,
+    Meant,
+    Question,
+    Reader,
+    Way,
+)
 from service.domain.search.vector_cache import VectorCache
 from service.domain.stored_labels import check_labels
 from service.domain.transactions import Transactions
 from service.errors import Fault, IndexerUnavailable, InvalidRequest, NotFound
 from service.nlp.analyzers.base import SentenceEncoder
 from service.nlp.analyzers.pool import AnalyzerPool
-from service.nlp.arrays import Floats
 from service.nlp.taxonomy import Taxonomy
 
 _log = logging.getLogger(__name__)
@@ -43,74 +51,6 @@ SHARED_FINDINGS = 100_000
 """Newest scans of others, and findings of these, that are searched by meaning: 40 MB with 384 dimensions."""
 MAX_OWNERS = 100
 """If more people share their scans, their rows are found among everyone's."""
-
-
-class Meaning(StrEnum):
-    """Which findings were searched by meaning."""
-
-    ALL = "all"
-    PART = "part"
-    """Some findings have no vector of the serving model yet, or there are too many scans of others."""
-    NONE = "none"
-    """No finding has a vector yet, or no model runs in this process: only words were searched."""
-
-
-class Way(StrEnum):
-    """How a result was found."""
-
-    WORDS = "words"
-    MEANING = "meaning"
-    INDEX = "index"
-    """The index service found it."""
-
-
-class IndexService(StrEnum):
-    """Whether the index service of INDEXER_URL took part in a search."""
-
-    USED = "used"
-    UNAVAILABLE = "unavailable"
-    """It did not answer, or not in time, or not as it should: the local index answered alone."""
-    OFF = "off"
-    """INDEXER_URL is empty, or no documents were searched."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is searched: `limit` results at most of `kinds`, findings of one category if it is given."""
-
-    text: str
-    kinds: frozenset[Kind]
-    limit: int
-    category: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FoundDocument:
-    """A document and the id of its newest scan, on whose page its findings are."""
-
-    document: Document
-    newest_scan: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A finding or a document: its sum of reciprocal ranks, and the cosine of meanings if it is near."""
-
-    kind: Kind
-    score: float
-    ways: Sequence[str]
-    finding: ListedFinding | None = None
-    document: FoundDocument | None = None
-    similarity: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The best results, best first."""
-
-    hits: Sequence[Hit]
-    meaning: Meaning
-    index_service: IndexService = IndexService.OFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,24 +63,6 @@ class _Near:
 
 
 _NOWHERE = _Near({}, {}, Meaning.NONE)
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """What is searched, and for whom."""
-
-    reach: Reach
-    viewer: Viewer
-    user_id: UUID | None = None
-    """The caller; without one, the index service is not asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Meant:
-    """The vector of a text, of length 1, and what made it."""
-
-    encoder: SentenceEncoder
-    vector: Floats
 
 
 class Search:
@@ -158,9 +80,10 @@ class Search:
         self._index = index
         self._analyzers = analyzers
         self._cache = cache
+        self._lessons = LessonSearch()
 
     def search(self, reader: Reader, question: Question, *, taxonomy: Taxonomy) -> Answer:
-        """Return the best findings and documents in reach for a text in any words.
+        """Return the best findings, documents and lessons in reach for a text in any words.
 
         Raises:
             InvalidRequest: the text has no word to search for, or no taxonomy has the category.
@@ -188,15 +111,17 @@ class Search:
         return self._transactions.read(self._nearest, reader, question, meant, place)
 
     def _indexed(self, reader: Reader, question: Question) -> tuple[list[UUID], IndexService]:
-        """Return the documents that the index service finds, best first; the reader may not read each."""
-        if self._index is None or reader.user_id is None or not _wants_documents(question):
+        """Return what the index service finds, best first; the reader may not read each."""
+        kinds = [Kind.DOCUMENT.value] if _wants_documents(question) else []
+        kinds += [Kind.LESSON.value] if Kind.LESSON in question.kinds else []
+        if self._index is None or reader.user_id is None or not kinds:
             return [], IndexService.OFF
         teams: Sequence[UUID] = ()
         if reader.reach.member_id is not None or reader.reach.is_everyones:
             teams = self._transactions.read(index_queries.teams_of, reader.user_id)
         asked = {
             "q": question.text,
-            "kinds": [Kind.DOCUMENT.value],
+            "kinds": kinds,
             "reader": {"id": str(reader.user_id), "teams": [str(team_id) for team_id in teams]},
             "limit": CANDIDATES,
         }
@@ -207,38 +132,47 @@ class Search:
             _log.info("search: the local index answers alone: %s", error.message)
             return [], IndexService.UNAVAILABLE
 
-    def _meant(self, text: str) -> _Meant | None:
+    def _meant(self, text: str) -> Meant | None:
         """Return the vector of a text; None if the analyzer is no model in this process."""
         with self._analyzers().lend() as analyzer:
             encoder = analyzer.encoder
-            return None if encoder is None else _Meant(encoder, encoder.vectors([text])[0])
+            return None if encoder is None else Meant(encoder, encoder.vectors([text])[0])
 
     def _search(
         self,
         session: Session,
         reader: Reader,
         question: Question,
-        meant: _Meant | None,
+        meant: Meant | None,
         indexed: Sequence[UUID],
         *,
         taxonomy: Taxonomy,
     ) -> Answer:
         check_labels(session, taxonomy, category=question.category, risk_type=None)
-        near = self._near(session, reader.reach, meant, category=question.category)
         hits: list[Hit] = []
-        if Kind.FINDING in question.kinds:
-            hits += _findings(session, reader, question, near)
-        if _wants_documents(question):
-            hits += _documents(session, reader.reach, question, near, indexed)
+        searched: set[Meaning] = set()
+        if Kind.FINDING in question.kinds or _wants_documents(question):
+            near = self._near(session, reader.reach, meant, category=question.category)
+            searched.add(near.meaning)
+            if Kind.FINDING in question.kinds:
+                hits += _findings(session, reader, question, near)
+            if _wants_documents(question):
+                hits += _documents(session, reader.reach, question, near, indexed)
+        if Kind.LESSON in question.kinds:
+            reach = lessons_in_reach(reader, question, taxonomy)
+            lessons = self._lessons.find(session, reach, question, meant, indexed)
+            hits += lessons.hits
+            if lessons.meaning is not None:
+                searched.add(lessons.meaning)
         hits.sort(key=lambda hit: hit.score, reverse=True)
-        return Answer(hits[: question.limit], near.meaning)
+        return Answer(hits[: question.limit], _joint(searched))
 
     def _nearest(
         self,
         session: Session,
         reader: Reader,
         question: Question,
-        meant: _Meant | None,
+        meant: Meant | None,
         place: Place,
     ) -> Answer:
         near = self._near(session, reader.reach, meant, category=None)
@@ -253,7 +187,7 @@ class Search:
         return Answer(hits, near.meaning)
 
     def _near(
-        self, session: Session, reach: Reach, meant: _Meant | None, *, category: str | None
+        self, session: Session, reach: Reach, meant: Meant | None, *, category: str | None
     ) -> _Near:
         if meant is None:
             return _NOWHERE
@@ -267,7 +201,7 @@ class Search:
         return near if len(vectors) >= n_all else replace(near, meaning=Meaning.PART)
 
     def _nearest_of(
-        self, session: Session, reach: Reach, meant: _Meant, category: str | None
+        self, session: Session, reach: Reach, meant: Meant, category: str | None
     ) -> tuple[Vectors, _Near]:
         vectors = self._vectors(session, reach, meant.encoder)
         found = dict(vectors.nearest(meant.vector, limit=CANDIDATES, category=category))
@@ -326,6 +260,13 @@ def _shown(
                 similarity = near.similarities.get(place)
                 hits.append(Hit(Kind.FINDING, score, ways, listed, similarity=similarity))
     return hits[:limit]
+
+
+def _joint(searched: set[Meaning]) -> Meaning:
+    """Return how far several kinds were searched by meaning; all, if there was nothing."""
+    if len(searched) > 1:
+        return Meaning.PART
+    return next(iter(searched), Meaning.ALL)
 
 
 def _wants_documents(question: Question) -> bool:

@@ -33,10 +33,11 @@ _STOP_WORDS = frozenset(
 
 
 class Kind(StrEnum):
-    """What search finds. A further kind needs terms of its own, a column of SearchWords, and its rows."""
+    """What search finds. A further kind needs terms of its own, and rows of SearchWords or of a new table."""
 
     FINDING = "finding"
     DOCUMENT = "document"
+    LESSON = "lesson"
 
 
 def stems(text: str) -> list[str]:
@@ -46,10 +47,10 @@ def stems(text: str) -> list[str]:
     return [_stem(word[:MAX_WORD_CHARS]) for word in words if word not in _STOP_WORDS]
 
 
-def stored_terms(kind: Kind, owner_id: UUID, words: Iterable[str]) -> str:
-    """Return the terms of a row from stems of its text: those of its owner, then everyone's."""
+def stored_terms(kind: Kind, owner_id: UUID | None, words: Iterable[str]) -> str:
+    """Return the terms of a row from stems of its text: those of its owner if it has one, then everyone's."""
     listed = list(words)
-    prefixes = (_prefix(kind, owner_id), _prefix(kind, None))
+    prefixes = dict.fromkeys((_prefix(kind, owner_id), _prefix(kind, None)))
     return " ".join(f"{prefix}{word}" for prefix in prefixes for word in listed)
 
 

@@ -1,11 +1,11 @@
-// Search over all findings and documents, and the findings like one: ?q=WORDS, or ?like=SCAN/NUMBER.
+// Search over findings, documents and lessons, and the findings like one: ?q=WORDS, or ?like=SCAN/NUMBER.
 import { get, query } from "./api.js";
 import { byId, count, el, percent, time } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
 
 const FILTERS = ["q", "scope", "category", "kind"];
 const WAYS = { words: "same words", meaning: "similar meaning", index: "index service" };
-const LIMITS = { all: "", part: " Not every finding can be found by its meaning yet.", none: " Only words were searched: the findings have no vectors yet." };
+const LIMITS = { all: "", part: " Not everything can be found by its meaning yet.", none: " Only words were searched: there are no vectors yet." };
 const KEYS = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 };
 let taxonomy;
 let generation = 0;
@@ -28,8 +28,18 @@ function documentItem({ document: found, ways }) {
     el("p", { class: "sub" }, time(found.created_at), `, ${ways.map((way) => WAYS[way]).join(", ")}`));
 }
 
+function lessonItem({ lesson, ways }) {
+  const state = lesson.course_status === "active" ? "" : ` (${lesson.course_status})`;
+  return el("li", { class: "card queue-item" },
+    el("div", { class: "queue-head" }, el("span", { class: "tag", text: "Lesson" }), el("a", { class: "result title", href: `/courses/${lesson.course_id}/lessons/${lesson.id}`, text: lesson.title })),
+    lesson.snippet ? el("p", { class: "queue-text", text: lesson.snippet }) : null,
+    el("p", { class: "sub" }, el("a", { href: `/courses/${lesson.course_id}`, text: `${lesson.course_code} ${lesson.course_title}` }), `${state}, ${ways.map((way) => WAYS[way]).join(", ")}`));
+}
+
+const ITEMS = { finding: findingItem, document: documentItem, lesson: lessonItem };
+
 function show({ items, meaning, index_service }, nothing) {
-  byId("results").replaceChildren(...items.map((item) => (item.kind === "document" ? documentItem(item) : findingItem(item))));
+  byId("results").replaceChildren(...items.map((item) => ITEMS[item.kind](item)));
   byId("about").textContent = (items.length ? `${count(items.length, "result")}, best first.` : nothing) + LIMITS[meaning] + (index_service === "unavailable" ? " The index service did not answer; the local index answered alone." : "");
 }
 
