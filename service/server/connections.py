@@ -142,17 +142,23 @@ class _Connection(HTTPChannel):  # type: ignore[misc]  # waitress has no annotat
 
     # Memory of responses that the client has not read yet.
 
-    def reserve_memory(self, user_id: str, n_bytes: int) -> None:
-        """Reserve memory for a response until it is sent; a small amount needs no reservation.
+    def reserve_memory(self, user_id: str, n_bytes: int, *, held: int = 0) -> int:
+        """Reserve memory for more bytes than are unsent already; return how much it took.
+
+        Until all is sent it stays reserved. A small amount needs no reservation. `held` is what the same
+        response has reserved before.
 
         Raises:
-            ResponseMemoryFullError: the response does not fit.
+            ResponseMemoryFullError: the bytes do not fit.
         """
-        if self.total_outbufs_len + n_bytes <= SMALL_BODY_BYTES:
-            return
-        if not self.policy.response_memory.reserve(user_id, n_bytes):
+        unsent: int = self.total_outbufs_len + n_bytes
+        missing = unsent - sum(reserved for _, reserved in self._reservations)
+        if unsent <= SMALL_BODY_BYTES or missing <= 0:
+            return 0
+        if not self.policy.response_memory.reserve(user_id, missing, held=held):
             raise ResponseMemoryFullError
-        self._reservations += ((user_id, n_bytes),)
+        self._reservations += ((user_id, missing),)
+        return missing
 
     def _release_memory(self) -> None:
         """Release all reservations once every response is sent."""

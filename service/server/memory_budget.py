@@ -21,15 +21,19 @@ class MemoryBudget:
         self._n_reserved = 0
         self._lock = threading.Lock()
 
-    def reserve(self, user_id: str, n_bytes: int) -> bool:
-        """Reserve bytes for a user; return False, and reserve nothing, if they do not fit."""
+    def reserve(self, user_id: str, n_bytes: int, *, held: int = 0) -> bool:
+        """Reserve bytes for a user; return False, and reserve nothing, if they do not fit.
+
+        `held` bytes were reserved before for the same response, whose size was not known then.
+        """
         with self._lock:
             own = self._reserved.get(user_id, 0)
-            is_beyond_half = own and own + n_bytes > self._n_bytes // 2
-            if is_beyond_half or (self._n_reserved and self._n_reserved + n_bytes > self._n_bytes):
+            own_after, all_after = own + n_bytes, self._n_reserved + n_bytes
+            is_beyond_half = own > held and own_after > self._n_bytes // 2
+            if is_beyond_half or (self._n_reserved > held and all_after > self._n_bytes):
                 return False
-            self._reserved[user_id] = own + n_bytes
-            self._n_reserved += n_bytes
+            self._reserved[user_id] = own_after
+            self._n_reserved = all_after
             return True
 
     def release(self, user_id: str, n_bytes: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from waitress.channel import ClientDisconnected
 from waitress.task import ErrorTask, Task, WSGITask
 
 from service.api.http.limits import RETRY_AFTER_S
@@ -67,22 +68,36 @@ class _ResponseTask(Task):  # type: ignore[misc]  # waitress has no annotations
 class ApplicationTask(_ResponseTask, WSGITask):  # type: ignore[misc]
     """Sends the application's response, or 503 if unread responses leave no memory for it.
 
-    A response of one piece counts in full, one of several pieces by its Content-Length. Stored files count
-    nothing: the listener reads them from the disk while the client reads the response.
+    A response of one piece counts in full, one of several pieces by its Content-Length. A stream, which has
+    none, counts what is unsent, and ends early if that no longer fits. Stored files count nothing: the
+    listener reads them from the disk while the client reads the response.
     """
+
+    _n_reserved = 0
 
     def execute(self) -> None:
         try:
             super().execute()
-        except ResponseMemoryFullError:
-            self.reject(Overloaded(_UNREAD, retry_after_s=RETRY_AFTER_S))
+        except ResponseMemoryFullError as error:
+            if not self.wrote_header:
+                self.reject(Overloaded(_UNREAD, retry_after_s=RETRY_AFTER_S))
+                return
+            self.channel.policy.on_rejected(Overloaded.code)
+            _log.warning("a stream ended early: its client reads too slowly")
+            raise ClientDisconnected from error  # without the last chunk, so that the client notices
 
     def write(self, data: bytes) -> None:
         is_in_memory = ON_DISK_KEY not in self.environ
-        if not self.wrote_header and not self.is_rejected and is_in_memory:
-            user_id = self.environ.get(USER_ID_KEY, ANONYMOUS)
-            self.channel.reserve_memory(user_id, max(len(data), self.content_length or 0))
+        if is_in_memory and not self.is_rejected:
+            self._reserve_memory(len(data))
         super().write(data)
+
+    def _reserve_memory(self, n_bytes: int) -> None:
+        if self.wrote_header and self.content_length is not None:
+            return  # the first piece has reserved all
+        user_id = self.environ.get(USER_ID_KEY, ANONYMOUS)
+        whole = max(n_bytes, self.content_length or 0)
+        self._n_reserved += self.channel.reserve_memory(user_id, whole, held=self._n_reserved)
 
 
 class ProblemTask(_ResponseTask, ErrorTask):  # type: ignore[misc]

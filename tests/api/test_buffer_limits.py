@@ -6,6 +6,7 @@ import re
 import socket
 import time
 from contextlib import ExitStack, closing, suppress
+from functools import partial
 
 import pytest
 from waitress.channel import HTTPChannel
@@ -143,14 +144,22 @@ def kept_bytes(connection):
     return 0
 
 
-def test_streamed_response_is_not_kept_after_it_is_sent(client, user):
+LAST_CHUNK = b"\r\n0\r\n\r\n"
+LONG_STREAM = "/api/v1/reports?format=sarif&created_from=2020-01-01"
+
+
+def store_findings(user):
+    """Store as many findings as make LONG_STREAM 1.2 MB long."""
     text = "\n\n".join(f"Project {n} has tight budget and aggressive deadline" for n in range(20))
     for _ in range(40):  # pieces over 64 kB would have buffers of their own
         user.http.post("/api/v1/scan", data={"text": text}).raise_for_status()
-    path = "/api/v1/reports?format=sarif&created_from=2020-01-01"
+
+
+def test_streamed_response_is_not_kept_after_it_is_sent(client, user):
+    store_findings(user)
     place, most, n_bytes = client.base_url, 0, 0
     with closing(http.client.HTTPConnection(place.host, place.port, PATIENCE_S)) as connection:
-        connection.request("GET", path, headers=user.http.headers)
+        connection.request("GET", LONG_STREAM, headers=user.http.headers)
         port = connection.sock.getsockname()[1]
         response = connection.getresponse()
         ours = connection_of(port)
@@ -159,3 +168,25 @@ def test_streamed_response_is_not_kept_after_it_is_sent(client, user):
             most = max(most, kept_bytes(ours))
     assert n_bytes > 1_200_000
     assert most < 600_000
+
+
+def test_second_stream_that_a_user_does_not_read_ends_early(users, connect):
+    user, other = users
+    store_findings(user)
+    token = bearer(user.tokens["access_token"])
+    asked = f"GET {LONG_STREAM} HTTP/1.1\r\nHost: x\r\n{token}\r\n\r\n".encode()
+    unread = connect(asked)
+    first = unread.recv(1)
+    ours = connection_of(unread.getsockname()[1])
+    wait_until(lambda: ours.total_outbufs_len and not ours.requests)
+    second = connect(asked)
+    late = second.recv(1)
+    theirs = connection_of(second.getsockname()[1])
+    wait_until(lambda: theirs.close_when_flushed or not theirs.connected)
+    late += b"".join(iter(partial(second.recv, 65_536), b""))
+    assert late.startswith(b"HTTP/1.1 200 ")
+    assert not late.endswith(LAST_CHUNK)
+    assert other.scan().status_code == 201
+    while not first.endswith(LAST_CHUNK):
+        first += unread.recv(65_536)
+    assert len(first) > 1_200_000

@@ -23,3 +23,19 @@ def test_reservation_above_the_whole_budget_fits_while_nothing_is_reserved():
     budget = MemoryBudget(100)
     assert budget.reserve("a", 1_000)
     assert not budget.reserve("b", 1)
+
+
+def test_stream_may_grow_alone_but_not_beside_another_response_of_its_user():
+    budget = MemoryBudget(100)
+    assert budget.reserve("a", 40)
+    assert budget.reserve("a", 100, held=40)
+    budget.release("a", 100)
+    assert not budget.reserve("a", 20, held=20)
+
+
+def test_stream_may_not_grow_beyond_what_others_leave():
+    budget = MemoryBudget(100)
+    assert budget.reserve("a", 40)
+    assert budget.reserve("b", 50)
+    assert budget.reserve("a", 10, held=40)
+    assert not budget.reserve("a", 1, held=50)
