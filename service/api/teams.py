@@ -13,6 +13,12 @@ from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.key_scopes import key_scope, require_scope
 from service.api.http.pagination import Listing, cursor_page
+from service.api.http.preconditions import (
+    IF_MATCH_OPTIONAL,
+    Versioned,
+    version_etag,
+    versions_if_named,
+)
 from service.api.http.response_headers import Headers
 from service.api.schemas.fields import CursorQuery
 from service.api.schemas.teams import TeamIn, TeamListOut, TeamListQuery, TeamOut
@@ -66,8 +72,9 @@ def create_team(body: dict[str, str]) -> tuple[TeamView, Headers]:
 @key_scope(Scope.ADMIN)
 @blueprint.output(TeamOut)
 @blueprint.doc(summary="Get a team", responses=[403])
-def get_team(team_id: UUID) -> TeamView:
-    return services().transactions.read(teams.get_team, team_id)
+def get_team(team_id: UUID) -> Versioned[TeamView]:
+    view = services().transactions.read(teams.get_team, team_id)
+    return view, 200, version_etag(view.version)
 
 
 @blueprint.put("/<uuid:team_id>")
@@ -75,9 +82,11 @@ def get_team(team_id: UUID) -> TeamView:
 @key_scope(Scope.ADMIN)
 @blueprint.input(TeamIn, location="json", arg_name="body")
 @blueprint.output(TeamOut)
-@blueprint.doc(summary="Rename a team", responses=[403, 409])
-def rename_team(team_id: UUID, body: dict[str, str]) -> TeamView:
-    return services().teams.rename(team_id, body["name"], actor=Actor(current_user().id))
+@blueprint.doc(summary="Rename a team", description=IF_MATCH_OPTIONAL, responses=[403, 409, 412])
+def rename_team(team_id: UUID, body: dict[str, str]) -> Versioned[TeamView]:
+    actor, expected = Actor(current_user().id), versions_if_named()
+    view = services().teams.rename(team_id, body["name"], actor=actor, expected=expected)
+    return view, 200, version_etag(view.version)
 
 
 @blueprint.delete("/<uuid:team_id>")

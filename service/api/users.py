@@ -16,6 +16,12 @@ from service.api.http.authentication import auth, current_user
 from service.api.http.data_export import ARCHIVE, data_export
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
+from service.api.http.preconditions import (
+    IF_MATCH_OPTIONAL,
+    Versioned,
+    version_etag,
+    versions_if_named,
+)
 from service.api.http.response_headers import Headers
 from service.api.schemas.users import (
     AccountOut,
@@ -79,8 +85,9 @@ def invite(body: dict[str, str]) -> tuple[dict[str, Any], Headers]:
 @key_scope(Scope.ADMIN)
 @blueprint.output(AccountOut)
 @blueprint.doc(summary="Get an account", responses=[403])
-def get_user(user_id: UUID) -> User:
-    return services().transactions.read(user_admin.get_user, user_id)
+def get_user(user_id: UUID) -> Versioned[User]:
+    user = services().transactions.read(user_admin.get_user, user_id)
+    return user, 200, version_etag(user_admin.version(user))
 
 
 @blueprint.patch("/<uuid:user_id>")
@@ -88,16 +95,22 @@ def get_user(user_id: UUID) -> User:
 @key_scope(Scope.ADMIN)
 @blueprint.input(UserChangeIn, location="json", arg_name="body")
 @blueprint.output(AccountOut)
-@blueprint.doc(summary="Change an account's role, disable or enable it", responses=[403, 409])
-def change_user(user_id: UUID, body: dict[str, Any]) -> User:
+@blueprint.doc(
+    summary="Change an account's role, disable or enable it",
+    description=IF_MATCH_OPTIONAL,
+    responses=[403, 409, 412],
+)
+def change_user(user_id: UUID, body: dict[str, Any]) -> Versioned[User]:
     role = body.get("role")
-    return services().transactions.run(
+    user = services().transactions.run(
         user_admin.change,
         user_id,
         role=Role(role) if role else None,
         is_disabled=body.get("is_disabled"),
         actor=Actor(current_user().id),
+        expected=versions_if_named(),
     )
+    return user, 200, version_etag(user_admin.version(user))
 
 
 @blueprint.delete("/<uuid:user_id>")

@@ -13,6 +13,12 @@ from db.tables import DeliveryState, Webhook, WebhookDelivery
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.pagination import Listing, cursor_page
+from service.api.http.preconditions import (
+    IF_MATCH_OPTIONAL,
+    Versioned,
+    version_etag,
+    versions_if_named,
+)
 from service.api.schemas.fields import CursorQuery
 from service.api.schemas.webhooks import (
     DeliveryListOut,
@@ -57,19 +63,25 @@ def create_webhook(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]
 @blueprint.auth_required(auth)
 @blueprint.output(WebhookOut)
 @blueprint.doc(summary="Get one of the caller's webhooks")
-def get_webhook(webhook_id: UUID) -> Webhook:
+def get_webhook(webhook_id: UUID) -> Versioned[Webhook]:
     read = services().transactions.read
-    return read(webhooks.get_webhook, current_user().id, webhook_id)
+    webhook = read(webhooks.get_webhook, current_user().id, webhook_id)
+    return webhook, 200, version_etag(webhooks.version(webhook))
 
 
 @blueprint.put("/<uuid:webhook_id>")
 @blueprint.auth_required(auth)
 @blueprint.input(WebhookIn, location="json", arg_name="body")
 @blueprint.output(WebhookOut)
-@blueprint.doc(summary="Change the name or address of a webhook, disable or enable it")
-def put_webhook(webhook_id: UUID, body: dict[str, Any]) -> Webhook:
-    fields = WebhookFields(**body)
-    return services().webhooks.change(current_user().id, webhook_id, fields)
+@blueprint.doc(
+    summary="Change the name or address of a webhook, disable or enable it",
+    description=IF_MATCH_OPTIONAL,
+    responses=[412],
+)
+def put_webhook(webhook_id: UUID, body: dict[str, Any]) -> Versioned[Webhook]:
+    fields, expected, user_id = WebhookFields(**body), versions_if_named(), current_user().id
+    webhook = services().webhooks.change(user_id, webhook_id, fields, expected=expected)
+    return webhook, 200, version_etag(webhooks.version(webhook))
 
 
 @blueprint.delete("/<uuid:webhook_id>")

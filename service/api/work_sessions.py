@@ -15,6 +15,12 @@ from service.api.http.authentication import auth, current_user
 from service.api.http.foreign_reads import read_session
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, encode_cursor, listing, position, split_page
+from service.api.http.preconditions import (
+    IF_MATCH_OPTIONAL,
+    Versioned,
+    version_etag,
+    versions_if_named,
+)
 from service.api.schemas.files import (
     WorkSessionIn,
     WorkSessionListOut,
@@ -70,9 +76,10 @@ def list_sessions(query: dict[str, Any]) -> Listing:
 @key_scope(Scope.READ)
 @blueprint.output(WorkSessionOut)
 @blueprint.doc(summary="Get a session")
-def get_session(session_id: UUID) -> WorkSessionView:
+def get_session(session_id: UUID) -> Versioned[WorkSessionView]:
     reach = read_session(session_id)
-    return services().transactions.read(work_sessions.get, reach, session_id)
+    view = services().transactions.read(work_sessions.get, reach, session_id)
+    return view, 200, version_etag(view.version)
 
 
 @blueprint.put("/<uuid:session_id>")
@@ -80,10 +87,12 @@ def get_session(session_id: UUID) -> WorkSessionView:
 @key_scope(Scope.SCAN)
 @blueprint.input(WorkSessionIn, location="json", arg_name="body")
 @blueprint.output(WorkSessionOut)
-@blueprint.doc(summary="Rename a session")
-def rename_session(session_id: UUID, body: dict[str, str]) -> WorkSessionView:
-    run = services().transactions.run
-    return run(work_sessions.rename, current_user().id, session_id, body["name"])
+@blueprint.doc(summary="Rename a session", description=IF_MATCH_OPTIONAL, responses=[412])
+def rename_session(session_id: UUID, body: dict[str, str]) -> Versioned[WorkSessionView]:
+    run, expected = services().transactions.run, versions_if_named()
+    user_id, name = current_user().id, body["name"]
+    view = run(work_sessions.rename, user_id, session_id, name, expected=expected)
+    return view, 200, version_etag(view.version)
 
 
 @blueprint.delete("/<uuid:session_id>")

@@ -15,6 +15,7 @@ from db.queries import api_keys, users
 from db.tables import Role, User
 from service.domain.audit import Action, Actor, account_event, record
 from service.domain.email_addresses import normalized
+from service.domain.versions import Expected, check_version, state_version
 from service.errors import Conflict, NotFound
 
 
@@ -24,6 +25,11 @@ def get_user(session: Session, user_id: UUID) -> User:
     if user is None:
         raise _not_found()
     return user
+
+
+def version(user: User) -> int:
+    """Return a number that differs after `change`."""
+    return state_version(user.role, user.disabled_at is None)
 
 
 def id_of(session: Session, email: str) -> UUID:
@@ -46,13 +52,18 @@ def change(
     role: Role | None = None,
     is_disabled: bool | None = None,
     actor: Actor,
+    expected: Expected = None,
 ) -> User:
     """Change an account's role, disable or enable it; what is None stays.
 
     Raises:
         NotFound: no account has the id.
         Conflict: it is the last enabled administrator.
+        PreconditionFailed: the account has none of the versions expected.
     """
+    if expected is not None:
+        users.lock_enabled_admins(session)  # in the order of _locked_unless_last_admin
+        check_version(version(_locked(session, user_id)), expected)
     if role is not None:
         set_role(session, user_id, role, actor=actor)
     if is_disabled is not None:

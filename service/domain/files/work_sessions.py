@@ -16,6 +16,7 @@ from db.queries.reach import Reach, own
 from db.queries.users import lock_user
 from db.tables import WorkSession
 from service.domain.audit import Action, Actor, event, record
+from service.domain.versions import Expected, check_version, state_version
 from service.errors import Conflict, NotFound, Unauthenticated
 
 
@@ -26,6 +27,11 @@ class WorkSessionView:
     work_session: WorkSession
     n_files: int = 0
     size_bytes: int = 0
+
+    @property
+    def version(self) -> int:
+        """Differs after a change of its name."""
+        return state_version(self.work_session.name)
 
 
 def create(session: Session, user_id: UUID, name: str, *, max_sessions: int) -> WorkSessionView:
@@ -71,9 +77,18 @@ def list_page(
     return _with_totals(session, rows)
 
 
-def rename(session: Session, user_id: UUID, work_session_id: UUID, name: str) -> WorkSessionView:
-    """Change the name of a user's work session; NotFound for another user's."""
+def rename(
+    session: Session, user_id: UUID, work_session_id: UUID, name: str, *, expected: Expected = None
+) -> WorkSessionView:
+    """Change the name of a user's work session.
+
+    Raises:
+        NotFound: it is another user's.
+        PreconditionFailed: it has none of the versions expected.
+    """
     work_session = require(session, own(user_id), work_session_id)
+    session.refresh(work_session, ["name"], with_for_update=True)
+    check_version(WorkSessionView(work_session).version, expected)
     work_session.name = name
     session.flush()
     _record(session, Action.WORK_SESSION_RENAMED, user_id, work_session_id)

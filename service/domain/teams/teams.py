@@ -20,6 +20,7 @@ from db.queries.users import has_user
 from db.tables import Team, User
 from service.domain.audit import Action, Actor, event, record
 from service.domain.transactions import Transactions
+from service.domain.versions import Expected, check_version, state_version
 from service.errors import Conflict, Fault, InvalidRequest, NotFound
 
 P = ParamSpec("P")
@@ -36,6 +37,11 @@ class TeamView:
 
     team: Team
     n_members: int = 0
+
+    @property
+    def version(self) -> int:
+        """Differs after a change of its name."""
+        return state_version(self.team.name)
 
     @property
     def id(self) -> UUID:
@@ -58,9 +64,16 @@ class Teams:
         """Create a team without members; Conflict if another one has the name in any case."""
         return self._named(_create, _checked(name), actor)
 
-    def rename(self, team_id: UUID, name: str, *, actor: Actor) -> TeamView:
-        """Change the name of a team; Conflict as in `create`."""
-        return self._named(_rename, _checked(name), actor, team_id)
+    def rename(
+        self, team_id: UUID, name: str, *, actor: Actor, expected: Expected = None
+    ) -> TeamView:
+        """Change the name of a team.
+
+        Raises:
+            Conflict: as in `create`.
+            PreconditionFailed: it has none of the versions expected.
+        """
+        return self._named(_rename, _checked(name), actor, team_id, expected)
 
     def delete(self, team_id: UUID, *, actor: Actor) -> None:
         """Delete a team; its members lose what was shared with it at once."""
@@ -169,8 +182,11 @@ def _create(session: Session, name: str, actor: Actor) -> Team:
     return team
 
 
-def _rename(session: Session, name: str, actor: Actor, team_id: UUID) -> TeamView:
+def _rename(
+    session: Session, name: str, actor: Actor, team_id: UUID, expected: Expected
+) -> TeamView:
     team = _require(session, team_id, lock=True)
+    check_version(TeamView(team).version, expected)
     before, team.name, team.name_key = team.name, name, name_key(name)
     session.flush()
     _record(session, Action.TEAM_RENAMED, team_id, actor, name=name, before=before)

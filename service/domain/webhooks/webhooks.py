@@ -17,6 +17,7 @@ from db.queries.users import lock_user
 from db.tables import DeliveryState, Webhook, WebhookDelivery
 from service.domain.audit import Action, Actor, event, record
 from service.domain.transactions import Transactions
+from service.domain.versions import Expected, check_version, state_version
 from service.domain.webhooks.addresses import Destinations
 from service.domain.webhooks.signing import WebhookSecrets
 from service.errors import Conflict, NotFound, Unauthenticated
@@ -72,15 +73,18 @@ class Webhooks:
         webhook = self._transactions.run(self._create, user_id, fields)
         return self._with_secret(webhook)
 
-    def change(self, user_id: UUID, webhook_id: UUID, fields: WebhookFields) -> Webhook:
+    def change(
+        self, user_id: UUID, webhook_id: UUID, fields: WebhookFields, *, expected: Expected = None
+    ) -> Webhook:
         """Replace name, address and state of a webhook; a disabled one gets no events.
 
         Raises:
             InvalidRequest: the address is not allowed.
             NotFound: the user has no such webhook.
+            PreconditionFailed: it has none of the versions expected.
         """
         self._destinations.check_url(fields.url)
-        return self._transactions.run(_change, user_id, webhook_id, fields)
+        return self._transactions.run(_change, user_id, webhook_id, fields, expected)
 
     def rotate_secret(self, user_id: UUID, webhook_id: UUID) -> NewSecret:
         """Give a webhook a new secret; the old one signs beside it for OLD_SECRET_SIGNS_FOR.
@@ -179,8 +183,16 @@ def _enabled(session: Session, user_id: UUID, webhook_id: UUID) -> Webhook:
     return webhook
 
 
-def _change(session: Session, user_id: UUID, webhook_id: UUID, fields: WebhookFields) -> Webhook:
+def version(webhook: Webhook) -> int:
+    """Return a number that differs after a change of the webhook."""
+    return state_version(webhook.name, webhook.url, webhook.is_enabled)
+
+
+def _change(
+    session: Session, user_id: UUID, webhook_id: UUID, fields: WebhookFields, expected: Expected
+) -> Webhook:
     webhook = _locked(session, user_id, webhook_id)
+    check_version(version(webhook), expected)
     webhook.name, webhook.url = fields.name, fields.url
     webhook.is_enabled = fields.is_enabled
     _record(session, Action.WEBHOOK_CHANGED, webhook_id, user_id)
