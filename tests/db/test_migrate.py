@@ -59,11 +59,11 @@ def test_upgrade_of_a_current_schema_changes_nothing(empty_database_url):
     assert migrate.current(empty_database_url) == migrate.head()
 
 
-def test_is_current_is_true_only_after_the_upgrade(empty_database_url):
+def test_schema_is_usable_only_after_its_upgrade(empty_database_url):
     database = Database.connect(empty_database_url, pool_size=1)
-    assert not migrate.is_current(database)
+    assert not migrate.is_usable(database)
     migrate.upgrade(empty_database_url)
-    assert migrate.is_current(database)
+    assert migrate.is_usable(database)
     database.dispose()
 
 

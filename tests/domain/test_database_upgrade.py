@@ -9,7 +9,6 @@ from service.config.settings import load
 from service.domain.audit import Actor
 from service.domain.database_upgrade import upgrade_database
 from service.domain.orphans import remove_orphans
-from service.domain.transactions import open_database
 from service.errors import ConfigError, DatabaseUnavailable
 from tests.db.old_rows import add_orphan
 
@@ -40,16 +39,6 @@ def test_upgrade_leaves_a_later_schema_that_names_this_code_as_it_is(config, tra
     pretend(transactions, revision)
     assert upgrade_database(config) == revision == migrate.current(config.database_url)
     assert revision in caplog.text
-
-
-def test_older_schema_is_not_usable_before_its_upgrade(tmp_path):
-    config = load({"DATABASE_URL": f"sqlite:///{tmp_path}/old.db"})
-    migrate.upgrade(config.database_url, "0036")
-    database = open_database(config, pool_size=1)
-    assert not migrate.is_usable(database)
-    upgrade_database(config)
-    assert migrate.is_usable(database)
-    database.dispose()
 
 
 def test_upgrade_in_an_impossible_folder_names_the_setting():
