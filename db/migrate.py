@@ -89,9 +89,11 @@ def serves(revision: str) -> bool:
     Later ones name the oldest code that runs on them (script.py.mako): "0041.from.0038" serves code whose own
     newest revision is 0038 or later.
     """
+    newest = head()
+    if revision == newest:
+        return True
     _, _, oldest = revision.partition(_FROM)
-    is_later = bool(oldest) and not is_known(revision)
-    return revision == head() or (is_later and oldest <= head().partition(_FROM)[0])
+    return bool(oldest) and oldest <= newest.partition(_FROM)[0] and not is_known(revision)
 
 
 def is_usable(database: Database) -> bool:

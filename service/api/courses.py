@@ -14,7 +14,12 @@ from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
-from service.api.http.preconditions import version_etag, versions_if_named, versions_to_change
+from service.api.http.preconditions import (
+    Versioned,
+    version_etag,
+    versions_if_named,
+    versions_to_change,
+)
 from service.api.schemas.courses import (
     CourseChangeIn,
     CourseIn,
@@ -66,7 +71,7 @@ def create_course(body: dict[str, Any]) -> tuple[CourseView, dict[str, str]]:
 @key_scope(Scope.READ)
 @blueprint.output(CourseOut)
 @blueprint.doc(summary="Get a course")
-def get_course(course_id: UUID) -> tuple[CourseView, int, dict[str, str]]:
+def get_course(course_id: UUID) -> Versioned[CourseView]:
     view = services().transactions.read(courses.get_course, current_user(), course_id)
     return view, 200, version_etag(view.course.version)
 
@@ -80,7 +85,7 @@ def get_course(course_id: UUID) -> tuple[CourseView, int, dict[str, str]]:
     description="If-Match must name the ETag of the version that the caller read, or be `*`.",
     responses=[403, 409, 412, 428],
 )
-def change_course(course_id: UUID, body: dict[str, Any]) -> tuple[CourseView, int, dict[str, str]]:
+def change_course(course_id: UUID, body: dict[str, Any]) -> Versioned[CourseView]:
     expected, actor = versions_to_change(), Actor(current_user().id)
     view = services().courses.change(course_id, body, expected=expected, actor=actor)
     return view, 200, version_etag(view.course.version)

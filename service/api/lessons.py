@@ -11,7 +11,12 @@ from db.tables import Permission, Scope, roles_with
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.key_scopes import key_scope
-from service.api.http.preconditions import version_etag, versions_if_named, versions_to_change
+from service.api.http.preconditions import (
+    Versioned,
+    version_etag,
+    versions_if_named,
+    versions_to_change,
+)
 from service.api.schemas.lessons import (
     LessonChangeIn,
     LessonIn,
@@ -88,7 +93,7 @@ def preview_lesson(course_id: UUID, body: dict[str, str]) -> dict[str, str]:
 @key_scope(Scope.READ)
 @blueprint.output(LessonOut)
 @blueprint.doc(summary="Get a lesson as HTML, with its quiz")
-def get_lesson(course_id: UUID, lesson_id: UUID) -> tuple[LessonView, int, dict[str, str]]:
+def get_lesson(course_id: UUID, lesson_id: UUID) -> Versioned[LessonView]:
     read = services().transactions.read
     view = read(lessons.get_lesson, current_user(), course_id, lesson_id)
     return view, 200, version_etag(view.lesson.version)
@@ -104,9 +109,7 @@ def get_lesson(course_id: UUID, lesson_id: UUID) -> tuple[LessonView, int, dict[
     "progress of learners stays.",
     responses=[403, 412, 428],
 )
-def change_lesson(
-    course_id: UUID, lesson_id: UUID, body: dict[str, Any]
-) -> tuple[LessonView, int, dict[str, str]]:
+def change_lesson(course_id: UUID, lesson_id: UUID, body: dict[str, Any]) -> Versioned[LessonView]:
     view = services().transactions.run(
         lessons.change_lesson,
         current_user(),

@@ -10,21 +10,17 @@ from service.domain.versions import Expected
 from service.errors import PreconditionRequired
 
 T = TypeVar("T")
-
-
 Versioned = tuple[T, int, dict[str, str]]
 """A view's answer: the object, the status, and the ETag of its version."""
+IF_MATCH_OPTIONAL = (
+    "With the ETag of GET as If-Match, nothing is changed if somebody changed the object meanwhile."
+)
+"""For the documentation of an operation that answers 412."""
 
 
 def version_etag(version: int) -> dict[str, str]:
     """Return the header of a response that shows this version of an object."""
     return {"ETag": f'"{version}"'}
-
-
-IF_MATCH_OPTIONAL = (
-    "With the ETag of GET as If-Match, only if nobody changed it since: 412 otherwise."
-)
-"""For the documentation of an operation that answers 412."""
 
 
 def versions_to_change() -> Expected:

@@ -51,6 +51,11 @@ class EnrolmentIn(StrictSchema):
         return faults
 
 
+def _by_self_field() -> Boolean:
+    description = "false: an instructor enrolled them, alone or with a team or role."
+    return Boolean(required=True, attribute="is_by_self", metadata={"description": description})
+
+
 class EnrolmentOut(Schema):
     id = UUID(required=True, attribute="enrolment.id")
     user_id = UUID(required=True, attribute="enrolment.user_id")
@@ -61,13 +66,7 @@ class EnrolmentOut(Schema):
     source = String(
         required=True, attribute="enrolment.source", metadata={"enum": list(EnrolmentSource)}
     )
-    enrolled_by_self = Boolean(
-        required=True,
-        attribute="is_by_self",
-        metadata={
-            "description": "false: an instructor enrolled them, alone or with a team or role."
-        },
-    )
+    enrolled_by_self = _by_self_field()
     status = String(required=True, metadata={"enum": list(Status)})
     n_done = Integer(required=True, metadata={"description": "Completed lessons."})
     n_lessons = Integer(required=True)
@@ -155,13 +154,7 @@ class LearnerOut(Schema):
     user_id = UUID(required=True, attribute="enrolment.user_id")
     email = String(required=True)
     source = String(required=True, attribute="enrolment.source")
-    enrolled_by_self = Boolean(
-        required=True,
-        attribute="is_by_self",
-        metadata={
-            "description": "false: an instructor enrolled them, alone or with a team or role."
-        },
-    )
+    enrolled_by_self = _by_self_field()
     status = String(required=True, metadata={"enum": list(Status)})
     n_done = Integer(required=True)
     n_lessons = Integer(required=True)

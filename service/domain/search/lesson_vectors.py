@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ class LessonVectors:
         similarities = cosines(passages.rows, passages.scales, vector)
         nearest: dict[UUID, Passage] = {}
         for row in np.argsort(-similarities, kind="stable").tolist():
-            k = int(np.searchsorted(passages.begins, row, side="right")) - 1
+            k = bisect_right(passages.begins, row) - 1
             found = Passage(row - passages.begins[k], float(similarities[row]))
             nearest.setdefault(passages.lessons[k], found)
             if len(nearest) == limit:
