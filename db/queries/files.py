@@ -29,10 +29,13 @@ def count_work_sessions(session: Session, user_id: UUID) -> int:
     return session.scalar(select(func.count()).where(WorkSession.user_id == user_id)) or 0
 
 
-def get_work_session(session: Session, reach: Reach, work_session_id: UUID) -> WorkSession | None:
-    """Return a work session; None if it is not in reach."""
+def get_work_session(
+    session: Session, reach: Reach, work_session_id: UUID, *, lock: bool = False
+) -> WorkSession | None:
+    """Return a work session, locked until the transaction ends if asked for; None if it is not in reach."""
     query = select(WorkSession).where(WorkSession.id == work_session_id)
-    return session.scalar(query.where(*work_session_in_reach(reach)))
+    query = query.where(*work_session_in_reach(reach))
+    return session.scalar(query.with_for_update() if lock else query)
 
 
 def list_work_sessions(

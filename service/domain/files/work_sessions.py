@@ -56,9 +56,11 @@ def create(session: Session, user_id: UUID, name: str, *, max_sessions: int) -> 
     return WorkSessionView(work_session)
 
 
-def require(session: Session, reach: Reach, work_session_id: UUID) -> WorkSession:
-    """Return a work session; NotFound if it is not in reach."""
-    work_session = queries.get_work_session(session, reach, work_session_id)
+def require(
+    session: Session, reach: Reach, work_session_id: UUID, *, lock: bool = False
+) -> WorkSession:
+    """Return a work session, locked if asked for; NotFound if it is not in reach."""
+    work_session = queries.get_work_session(session, reach, work_session_id, lock=lock)
     if work_session is None:
         raise NotFound("You have no session with this id.")
     return work_session
@@ -86,8 +88,7 @@ def rename(
         NotFound: it is another user's.
         PreconditionFailed: it has none of the versions expected.
     """
-    work_session = require(session, own(user_id), work_session_id)
-    session.refresh(work_session, ["name"], with_for_update=True)
+    work_session = require(session, own(user_id), work_session_id, lock=True)
     check_version(WorkSessionView(work_session).version, expected)
     work_session.name = name
     session.flush()
