@@ -40,6 +40,8 @@ Paths = Annotated[list[str], AfterValidator(_local_paths)]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+SentenceForm = Literal["written", "bare", "stopped"]
+"""How the network reads a sentence (ml/training/sentence_form.py)."""
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -118,6 +120,8 @@ class BaseSettings:
     has the hash of each of its files that is read; others are not. `pooling` makes the head's input from the
     last layer (service/nlp/inference/network_config.py).
 
+    `sentence_form` is the form in which the network reads a sentence (ml/training/sentence_form.py).
+
     `start` names artifacts (or SERVING) or finished runs of this encoder; training starts from their mean, or
     from `model` if it is empty.
     """
@@ -128,6 +132,7 @@ class BaseSettings:
     pooling: Literal["mean", "first"]
     start: list[str]
     sha256: Annotated[dict[FileName, Sha256], Field(min_length=1)]
+    sentence_form: SentenceForm = "written"
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)

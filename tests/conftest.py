@@ -7,10 +7,16 @@ from tempfile import TemporaryDirectory
 import pytest
 import redis
 
+from tests.support import memory_servers
 from tests.support.databases import BACKENDS, Templates, fresh_database
 
 os.environ["RISKSCAN_ENV_FILE"] = ""  # no test reads a developer's own .env
 REDIS_URL = "redis://127.0.0.1:6379/9"
+
+
+@pytest.hookimpl(trylast=True)  # after the last fixtures, which drop their databases
+def pytest_sessionfinish():
+    memory_servers.stop_all()
 
 
 @pytest.fixture(scope="session", params=BACKENDS)

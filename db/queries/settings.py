@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db.tables import UserSettings
@@ -14,11 +14,8 @@ from db.tables import UserSettings
 
 def put_settings(session: Session, user_id: UUID, values: Mapping[str, Any]) -> None:
     """Store a user's settings; the caller has locked the account."""
-    own = UserSettings.user_id == user_id
-    if session.scalar(select(UserSettings.user_id).where(own)) is None:
-        session.execute(insert(UserSettings).values(user_id=user_id, **values))
-    else:
-        session.execute(update(UserSettings).where(own).values(**values))
+    session.merge(UserSettings(user_id=user_id, **values))
+    session.flush()
 
 
 def get_settings(session: Session, user_id: UUID) -> UserSettings | None:

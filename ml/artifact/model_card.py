@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,12 @@ def write_card(
     fields: Mapping[str, Any],
     evaluation: Mapping[str, Any],
     data: Mapping[str, Any],
+    start: Sequence[str],
 ) -> None:
-    """Write README.md of the artifact from its manifest fields, its evaluation and its data's summary."""
+    """Write README.md of the artifact from its manifest fields, its evaluation and its data's summary.
+
+    `start` names the models from whose mean the training started; empty if it was the base.
+    """
     train = data["train"]
     text = _TEMPLATE.read_text(encoding="utf-8").format(
         name=fields["name"],
@@ -35,6 +39,7 @@ def write_card(
         n_labels=len(fields["labels"]),
         base=fields["base_model"]["name"],
         base_license=fields["base_model"]["license"],
+        start=f", starting from {' and '.join(start)}" if start else "",
         pooling=_POOLING[read_network_config(folder / CONFIG_FILE).pooling],
         bits=fields["weight_bits"],
         max_length=fields["max_length_tokens"],

@@ -6,7 +6,7 @@ batch (measured, November 2026). Per token, scores are the same in every batch (
 float32, and as fast.
 
 Only attention sees padding; all other operations run on tokens alone. In documents of 100 sentences 23 % was
-padding, and a forward pass takes 20 % less time without it (tests/bench/NOTES.md).
+padding, and a forward pass takes 20 % less time without it (tests/bench/notes/engine-and-graph.md).
 """
 
 from __future__ import annotations

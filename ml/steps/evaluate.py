@@ -22,7 +22,7 @@ from ml.evaluation.evaluation import evaluate as measure
 from ml.evaluation.evaluation import write_figures, write_report
 from ml.evaluation.resampling import Measure
 from ml.settings import Settings, load
-from ml.training.checkpoints import model_path
+from ml.training.checkpoints import model_path, starting_models
 from service.config import settings as service_config
 from service.config.settings import ROOT
 from service.nlp.artifacts.operating_points import SENSITIVITIES, Sensitivity
@@ -111,7 +111,7 @@ def run(settings: Settings, *, baselines: bool = False) -> None:
     )
     write_figures(run_dir, evaluation)
     fields = manifest_fields(folder) | {"metrics": manifest_metrics(evaluation)}
-    write_card(folder, fields, evaluation, summary(dataset))
+    write_card(folder, fields, evaluation, summary(dataset), starting_models(run_dir))
     write_manifest(folder, fields)
     print(markdown_report.report(evaluation))
 

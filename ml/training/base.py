@@ -20,6 +20,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedConfig,
 
 from ml.commands import command
 from ml.settings import BaseSettings
+from ml.training.sentence_form import read_in_form
 from service.config.settings import ROOT
 from service.errors import ConfigError
 from service.nlp.inference.network import Network, network_config, without_pooler
@@ -72,7 +73,7 @@ def base_network(settings: BaseSettings, *, n_labels: int, dropout: float) -> Ne
 
 
 def base_tokenizer(settings: BaseSettings) -> BaseTokenizer:
-    """Return the base's tokenizer.
+    """Return the base's tokenizer, which reads sentences in the form that `settings` names.
 
     Raises:
         ConfigError: as `base_folder`, or transformers cannot open it, or it has more tokens than the model.
@@ -91,6 +92,7 @@ def base_tokenizer(settings: BaseSettings) -> BaseTokenizer:
         )
     tokenizer.no_truncation()
     tokenizer.no_padding()
+    read_in_form(tokenizer, settings.sentence_form)
     return BaseTokenizer(tokenizer, theirs.mask_token_id)
 
 

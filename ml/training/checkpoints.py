@@ -21,9 +21,14 @@ from ml.commands import command
 from ml.corpus.dataset import load_taxonomy
 from ml.json_file import write_json
 from ml.settings import Settings, TrainSettings
+from service.config.settings import ROOT
 from service.errors import ConfigError
 from service.nlp.arrays import Floats
+from service.nlp.artifacts.manifest import MANIFEST_FILE
+from service.nlp.artifacts.registry import model_in
 from service.nlp.taxonomy import TAXONOMY_FILE, built_in, read_taxonomy
+
+_RECIPE_FILE = "recipe.json"
 
 
 def checkpoint_path(run: Path, seed: int, k: int) -> Path:
@@ -92,7 +97,7 @@ def discard_other_training(settings: Settings, fingerprint: str) -> None:
         "fingerprint": fingerprint,
         "risk_types": [*load_taxonomy(settings.data).risk_types],
     }
-    path = settings.run_dir / "recipe.json"
+    path = settings.run_dir / _RECIPE_FILE
     if path.is_file() and _completed(json.loads(path.read_text(encoding="utf-8"))) != recipe:
         print(
             f"{settings.run_dir} held a training with another recipe or other sentences; it is deleted."
@@ -105,4 +110,17 @@ def discard_other_training(settings: Settings, fingerprint: str) -> None:
 def _completed(recipe: dict[str, Any]) -> dict[str, Any]:
     """Return a recipe with what earlier versions did not write, because there was no choice."""
     train = {"vector_weight": 0.0, **recipe["train"]}
-    return {"risk_types": [*built_in().risk_types], **recipe, "train": train}
+    base = {"sentence_form": "written", **recipe["base"]}
+    return {"risk_types": [*built_in().risk_types], **recipe, "train": train, "base": base}
+
+
+def starting_models(run: Path) -> list[str]:
+    """Return the models from whose mean a run's training started; empty if it was the base.
+
+    A model is its name/version, or its folder if it is a run.
+    """
+    path = run / _RECIPE_FILE
+    if not path.is_file():
+        return []
+    names = json.loads(path.read_text(encoding="utf-8"))["base"]["start"]
+    return [model_in(ROOT / n) if (ROOT / n / MANIFEST_FILE).is_file() else n for n in names]

@@ -11,8 +11,10 @@ from flask import Response, request
 from db.tables import CourseFile, Permission, Scope, roles_with
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
-from service.api.http.downloads import BYTES, disposition
+from service.api.http.downloads import disposition
 from service.api.http.key_scopes import key_scope
+from service.api.http.request_headers import reads
+from service.api.http.response_headers import IF_NONE_MATCH
 from service.api.http.uploads import upload
 from service.api.schemas.courses import CourseFileListOut, CourseFileOut
 from service.api.schemas.files import FileIn
@@ -25,8 +27,7 @@ _CONTENT: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The whole file",
         "content": dict.fromkeys(course_files.MEDIA_TYPES, _BINARY),
-    },
-    304: BYTES[304],
+    }
 }
 
 
@@ -61,6 +62,7 @@ def add_course_file(course_id: UUID, body: dict[str, Any]) -> tuple[CourseFile, 
 @blueprint.auth_required(auth)
 @key_scope(Scope.READ)
 @blueprint.doc(summary="Download a file of a course", responses=_CONTENT)
+@reads(IF_NONE_MATCH)
 def download_course_file(course_id: UUID, course_file_id: UUID) -> Response:
     read = services().transactions.read
     file, data = read(course_files.read_file, current_user(), course_id, course_file_id)

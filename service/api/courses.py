@@ -16,9 +16,9 @@ from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
 from service.api.http.preconditions import (
     Versioned,
+    needs_if_match,
+    takes_if_match,
     version_etag,
-    versions_if_named,
-    versions_to_change,
 )
 from service.api.schemas.courses import (
     CourseChangeIn,
@@ -30,6 +30,7 @@ from service.api.schemas.courses import (
 from service.domain.audit import Actor
 from service.domain.courses import courses
 from service.domain.courses.courses import CourseView
+from service.domain.versions import Expected
 
 blueprint = APIBlueprint("courses", __name__, url_prefix="/api/v1/courses", tag="Courses")
 _INSTRUCTORS = roles_with(Permission.COURSES)
@@ -82,11 +83,13 @@ def get_course(course_id: UUID) -> Versioned[CourseView]:
 @blueprint.output(CourseOut)
 @blueprint.doc(
     summary="Change a course",
-    description="If-Match must name the ETag of the version that the caller read, or be `*`.",
-    responses=[403, 409, 412, 428],
+    responses=[403, 409],
 )
-def change_course(course_id: UUID, body: dict[str, Any]) -> Versioned[CourseView]:
-    expected, actor = versions_to_change(), Actor(current_user().id)
+@needs_if_match
+def change_course(
+    course_id: UUID, body: dict[str, Any], expected: Expected
+) -> Versioned[CourseView]:
+    actor = Actor(current_user().id)
     view = services().courses.change(course_id, body, expected=expected, actor=actor)
     return view, 200, version_etag(view.course.version)
 
@@ -97,10 +100,10 @@ def change_course(course_id: UUID, body: dict[str, Any]) -> Versioned[CourseView
 @blueprint.doc(
     summary="Delete a course with its lessons, files, enrolments and progress",
     description="To end a course and keep who completed it, set its status to archived.",
-    responses=[403, 412],
+    responses=[403],
 )
-def delete_course(course_id: UUID) -> str:
-    expected = versions_if_named()
+@takes_if_match
+def delete_course(course_id: UUID, expected: Expected) -> str:
     services().transactions.run(
         courses.delete_course, course_id, expected=expected, actor=Actor(current_user().id)
     )

@@ -15,7 +15,7 @@ from db.tables import Scope
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.cached_results import cached_result, keep_if_own
-from service.api.http.downloads import BYTES, download
+from service.api.http.downloads import BYTES, download, ranged
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
 from service.api.http.rate_limits import limit_documents
@@ -90,7 +90,6 @@ def list_documents(query: dict[str, Any]) -> Listing:
 @blueprint.output(DocumentOut)
 @blueprint.doc(
     summary="Get a document of the caller's or of their teams; reviewers may get anyone's",
-    responses=[304],
 )
 def get_document(document_id: UUID) -> dict[str, Any]:
     reach = _reach(document_id)
@@ -111,7 +110,7 @@ def get_document(document_id: UUID) -> dict[str, Any]:
 @key_scope(Scope.READ)
 @blueprint.input(DocumentTextQuery, location="query", arg_name="query", unknown=RAISE)
 @blueprint.output(DocumentTextOut)
-@blueprint.doc(summary="Read the text of a document by page or by offsets", responses=[304])
+@blueprint.doc(summary="Read the text of a document by page or by offsets")
 def get_text(document_id: UUID, query: dict[str, Any]) -> TextRange:
     reach = _reach(document_id)
     return services().transactions.read(
@@ -154,6 +153,7 @@ def get_words(document_id: UUID, query: dict[str, Any]) -> ExplainedSentence:
 @blueprint.doc(
     summary="Download the original of a document, or the part that Range names", responses=BYTES
 )
+@ranged
 def get_original(document_id: UUID) -> Response:
     reach = _reach(document_id)
     document = services().transactions.read(documents.find_document, reach, document_id)

@@ -14,6 +14,7 @@ from service.api.http.authentication import auth, current_user
 from service.api.http.foreign_reads import record_scan_read
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
+from service.api.http.preconditions import Versioned, takes_if_match, version_etag
 from service.api.http.rate_limits import limit_documents
 from service.api.http.uploads import attached_document
 from service.api.schemas.feedback import (
@@ -26,7 +27,9 @@ from service.api.schemas.feedback import (
 )
 from service.api.schemas.fields import CursorQuery
 from service.domain.reviews import reviews
-from service.domain.reviews.reviews import FindingReview, Judgement, Missed
+from service.domain.reviews.missed import Missed
+from service.domain.reviews.reviews import FindingReview, Judgement
+from service.domain.versions import Expected
 
 blueprint = APIBlueprint("feedback", __name__, url_prefix="/api/v1/scans", tag="Reviewing")
 _FEEDBACK_CONTENT = {
@@ -52,24 +55,30 @@ _REPLACED_REPORT: dict[int | str, dict[str, Any]] = {
     summary="Confirm, reject or relabel a finding, replacing the caller's earlier verdict",
     responses=_FIRST_VERDICT,
 )
-def judge(scan_id: UUID, n: int, body: dict[str, Any]) -> tuple[Feedback, int]:
+@takes_if_match
+def judge(scan_id: UUID, n: int, body: dict[str, Any], expected: Expected) -> Versioned[Feedback]:
     judgement = Judgement(
         Verdict(body["verdict"]), tuple(body.get("risk_types", ())), body.get("comment")
     )
     stored, is_first = services().transactions.run(
-        reviews.judge, current_user(), scan_id, n, judgement
+        reviews.judge, current_user(), scan_id, n, judgement, expected=expected
     )
-    return stored, 201 if is_first else 200
+    return stored, 201 if is_first else 200, version_etag(reviews.version(stored))
 
 
 @blueprint.get("/<uuid:scan_id>/findings/<int:n>/feedback")
 @blueprint.auth_required(auth)
 @key_scope(Scope.READ)
 @blueprint.output(FindingReviewOut)
-@blueprint.doc(summary="Get the caller's verdict on a finding; reviewers get everyone's too")
-def get_feedback(scan_id: UUID, n: int) -> FindingReview:
+@blueprint.doc(
+    summary="Get the caller's verdict on a finding; reviewers get everyone's too",
+    description="The ETag is that of the caller's own verdict.",
+)
+def get_feedback(scan_id: UUID, n: int) -> Versioned[FindingReview]:
     record_scan_read(scan_id)
-    return services().transactions.read(reviews.review_finding, current_user(), scan_id, n)
+    read = services().transactions.read
+    review = read(reviews.review_finding, current_user(), scan_id, n)
+    return review, 200, version_etag(reviews.version(review.own))
 
 
 @blueprint.delete("/<uuid:scan_id>/findings/<int:n>/feedback")

@@ -15,13 +15,14 @@ from db.queries.reach import own
 from db.tables import Batch, File, Scope
 from service.api.current import services
 from service.api.http.authentication import auth, caller_key, current_user
-from service.api.http.deferred import accepted, prefers_async
-from service.api.http.downloads import BYTES, download
+from service.api.http.deferred import PREFER, accepted, prefers_async
+from service.api.http.downloads import BYTES, download, ranged
 from service.api.http.foreign_reads import read_session
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
 from service.api.http.problem_document import problem
 from service.api.http.quotas import spend
+from service.api.http.request_headers import reads
 from service.api.http.uploads import batch_options, scan_options, upload
 from service.api.schemas.fields import CursorQuery
 from service.api.schemas.files import FileIn, FileListOut, FileOut, SessionScanIn, SessionScanOut
@@ -68,6 +69,7 @@ def get_file(session_id: UUID, file_id: UUID) -> File:
 @blueprint.auth_required(auth)
 @key_scope(Scope.READ)
 @blueprint.doc(summary="Download a file, or the part that Range names", responses=BYTES)
+@ranged
 def download_file(session_id: UUID, file_id: UUID) -> Response:
     files = services().files
     file = _readable_file(session_id, file_id)
@@ -89,10 +91,10 @@ def download_file(session_id: UUID, file_id: UUID) -> Response:
 @blueprint.doc(
     summary="Scan the files of a session",
     description="Each file becomes a scan of its own. The whole request has the time of one scan "
-    "(AI_TIMEOUT_S). Files that remain when it ends are not_done: send their ids in another request. With "
-    "the header `Prefer: respond-async` the answer is 202 with a batch of these files, without that limit.",
-    responses=[202, 429, 501],
+    "(AI_TIMEOUT_S). Files that remain when it ends are not_done: send their ids in another request.",
+    responses=[429, 501],
 )
+@reads(PREFER)
 def scan_session(session_id: UUID, body: dict[str, Any]) -> dict[str, Any] | Response:
     key, user_id = caller_key(), current_user().id
     chosen = services().transactions.read(choose_files, user_id, session_id, body.get("file_ids"))

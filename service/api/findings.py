@@ -49,7 +49,6 @@ blueprint = APIBlueprint("findings", __name__, url_prefix="/api/v1", tag="Scans"
 @blueprint.output(FindingListOut)
 @blueprint.doc(
     summary="List the findings of a scan in document order",
-    responses=[304],
     operation_id="get_scans_list_findings",
 )
 def list_findings(scan_id: UUID, query: dict[str, int]) -> Listing:

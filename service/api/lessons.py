@@ -13,9 +13,9 @@ from service.api.http.authentication import auth, current_user
 from service.api.http.key_scopes import key_scope
 from service.api.http.preconditions import (
     Versioned,
+    needs_if_match,
+    takes_if_match,
     version_etag,
-    versions_if_named,
-    versions_to_change,
 )
 from service.api.schemas.lessons import (
     LessonChangeIn,
@@ -28,6 +28,7 @@ from service.api.schemas.lessons import (
 )
 from service.domain.courses import lessons
 from service.domain.courses.lessons import LessonView, ListedLesson
+from service.domain.versions import Expected
 
 blueprint = APIBlueprint("lessons", __name__, url_prefix="/api/v1/courses", tag="Courses")
 _INSTRUCTORS = roles_with(Permission.COURSES)
@@ -64,16 +65,17 @@ def create_lesson(course_id: UUID, body: dict[str, Any]) -> tuple[LessonView, di
 @blueprint.output(LessonListOut)
 @blueprint.doc(
     summary="Reorder the lessons of a course",
-    description="If-Match is optional: with the course's ETag, the course must not have changed since.",
-    responses=[403, 412],
+    description="If-Match names the ETag of the course.",
+    responses=[403],
 )
-def reorder_lessons(course_id: UUID, body: dict[str, Any]) -> dict[str, Any]:
+@takes_if_match
+def reorder_lessons(course_id: UUID, body: dict[str, Any], expected: Expected) -> dict[str, Any]:
     rows = services().transactions.run(
         lessons.reorder,
         current_user(),
         course_id,
         body["lesson_ids"],
-        expected=versions_if_named(),
+        expected=expected,
     )
     return _listing(rows)
 
@@ -105,18 +107,20 @@ def get_lesson(course_id: UUID, lesson_id: UUID) -> Versioned[LessonView]:
 @blueprint.output(LessonOut)
 @blueprint.doc(
     summary="Change a lesson",
-    description="If-Match must name the ETag of the version that the caller read, or be `*`. The "
-    "progress of learners stays.",
-    responses=[403, 412, 428],
+    description="The progress of learners stays.",
+    responses=[403],
 )
-def change_lesson(course_id: UUID, lesson_id: UUID, body: dict[str, Any]) -> Versioned[LessonView]:
+@needs_if_match
+def change_lesson(
+    course_id: UUID, lesson_id: UUID, body: dict[str, Any], expected: Expected
+) -> Versioned[LessonView]:
     view = services().transactions.run(
         lessons.change_lesson,
         current_user(),
         course_id,
         lesson_id,
         _stored(body),
-        expected=versions_to_change(),
+        expected=expected,
     )
     services().search_indexer.offer_lesson(lesson_id)
     return view, 200, version_etag(view.lesson.version)
@@ -127,16 +131,12 @@ def change_lesson(course_id: UUID, lesson_id: UUID, body: dict[str, Any]) -> Ver
 @blueprint.output({}, status_code=204)
 @blueprint.doc(
     summary="Delete a lesson with the progress of all learners",
-    responses=[403, 412],
+    responses=[403],
 )
-def delete_lesson(course_id: UUID, lesson_id: UUID) -> str:
-    services().transactions.run(
-        lessons.delete_lesson,
-        current_user(),
-        course_id,
-        lesson_id,
-        expected=versions_if_named(),
-    )
+@takes_if_match
+def delete_lesson(course_id: UUID, lesson_id: UUID, expected: Expected) -> str:
+    run = services().transactions.run
+    run(lessons.delete_lesson, current_user(), course_id, lesson_id, expected=expected)
     return ""
 
 

@@ -15,7 +15,7 @@ from service.api.http.authentication import auth, current_user
 from service.api.http.foreign_reads import record_scan_read
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
-from service.api.http.preconditions import version_etag, versions_to_change
+from service.api.http.preconditions import needs_if_match, version_etag
 from service.api.schemas.fields import CursorQuery
 from service.api.schemas.risks import (
     NoteIn,
@@ -39,6 +39,7 @@ from service.api.schemas.risks import (
 from service.domain.risks import findings, risks, views
 from service.domain.risks.risks import NewRisk
 from service.domain.risks.views import RiskDetail, RiskView, Signed
+from service.domain.versions import Expected
 
 blueprint = APIBlueprint("risks", __name__, url_prefix="/api/v1", tag="Risks")
 Answer = tuple[dict[str, Any], dict[str, str]]
@@ -109,7 +110,6 @@ def list_owners(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.output(RiskDetailOut)
 @blueprint.doc(
     summary="Get a risk with the findings that support it",
-    description="The ETag is for If-Match of a PATCH.",
 )
 def get_risk(risk_id: UUID) -> Answer:
     return _shown(risk_id)
@@ -122,12 +122,12 @@ def get_risk(risk_id: UUID) -> Answer:
 @blueprint.output(RiskDetailOut)
 @blueprint.doc(
     summary="Change some fields of a risk",
-    description="If-Match must name the ETag of the version that the caller read, or be `*`.",
-    responses={403: "Forbidden", 412: "Somebody changed it meanwhile", 428: "If-Match is needed"},
+    responses=[403],
 )
-def change_risk(risk_id: UUID, body: dict[str, Any]) -> Answer:
+@needs_if_match
+def change_risk(risk_id: UUID, body: dict[str, Any], expected: Expected) -> Answer:
     run = services().transactions.run
-    run(risks.change_risk, current_user(), risk_id, body, expected=versions_to_change())
+    run(risks.change_risk, current_user(), risk_id, body, expected=expected)
     return _shown(risk_id)
 
 

@@ -77,9 +77,8 @@ _CHANGES = (
 @blueprint.output(ScanOut, status_code=201)
 @blueprint.doc(
     summary="Scan a document and store the result",
-    description="With the header `Prefer: respond-async` the answer is 202 with a batch of this one "
-    "document, which a worker scans without the time limit of a request; its item names the scan.",
-    responses=[202, 401, 404, 409, 413, 415, 429, 501, 502],
+    description="With `Prefer: respond-async` the batch has this one document, and its item names the scan.",
+    responses=[401, 404, 409, 413, 415, 429, 501, 502],
     operation_id="post_scan_create",
 )
 @limit_immediate_documents
@@ -144,7 +143,6 @@ def list_scans(query: dict[str, Any]) -> Listing:
 @blueprint.output(ScanDetailOut)
 @blueprint.doc(
     summary="Get a scan of the caller's or of their teams; reviewers may get anyone's",
-    responses=[304],
 )
 def get_scan(scan_id: UUID) -> StoredScan:
     user = current_user()

@@ -10,16 +10,12 @@ from db.tables import Scope
 from service.api.current import services
 from service.api.http.authentication import auth, current_preferences, current_user
 from service.api.http.key_scopes import key_scope
-from service.api.http.preconditions import (
-    IF_MATCH_OPTIONAL,
-    Versioned,
-    version_etag,
-    versions_if_named,
-)
+from service.api.http.preconditions import Versioned, takes_if_match, version_etag
 from service.api.http.response_headers import etagged
 from service.api.schemas.settings import SettingsIn, SettingsOut
 from service.domain.preferences import Preferences
 from service.domain.settings import settings
+from service.domain.versions import Expected
 from service.nlp.pipeline import ScanDefaults
 
 blueprint = APIBlueprint("settings", __name__, url_prefix="/api/v1/settings", tag="Accounts")
@@ -30,7 +26,7 @@ blueprint = APIBlueprint("settings", __name__, url_prefix="/api/v1/settings", ta
 @blueprint.auth_required(auth)
 @key_scope(Scope.READ)
 @blueprint.output(SettingsOut)
-@blueprint.doc(summary="Get the caller's settings", responses=[304])
+@blueprint.doc(summary="Get the caller's settings")
 def get_settings() -> Versioned[Preferences]:
     chosen = current_preferences()
     return chosen, 200, version_etag(settings.version(chosen))
@@ -43,16 +39,16 @@ def get_settings() -> Versioned[Preferences]:
 @blueprint.doc(
     summary="Replace the caller's settings",
     description="They apply to later scans, where a request does not say otherwise. A setting that is "
-    f"left out gets its default. {IF_MATCH_OPTIONAL}",
-    responses=[412],
+    "left out gets its default.",
 )
-def put_settings(body: dict[str, Any]) -> Versioned[Preferences]:
+@takes_if_match
+def put_settings(body: dict[str, Any], expected: Expected) -> Versioned[Preferences]:
     chosen = Preferences(
         ScanDefaults(body["sensitivity"], body["force_llm"], body["thresholds"]),
         retention_days=body["retention_days"],
         store_text=body["store_text"],
         store_original=body["store_original"],
     )
-    run, expected = services().transactions.run, versions_if_named()
+    run = services().transactions.run
     run(settings.put_settings, current_user().id, chosen, expected=expected)
     return chosen, 200, version_etag(settings.version(chosen))

@@ -22,7 +22,6 @@ blueprint = APIBlueprint("taxonomy", __name__, url_prefix="/api/v1/taxonomy", ta
 @blueprint.output(TaxonomyOut)
 @blueprint.doc(
     summary="List the serving model's categories and risk types with definitions and examples",
-    responses=[304],
 )
 def get_taxonomy() -> Taxonomy:
     return services().taxonomy

@@ -13,12 +13,7 @@ from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.key_scopes import key_scope, require_scope
 from service.api.http.pagination import Listing, cursor_page
-from service.api.http.preconditions import (
-    IF_MATCH_OPTIONAL,
-    Versioned,
-    version_etag,
-    versions_if_named,
-)
+from service.api.http.preconditions import Versioned, takes_if_match, version_etag
 from service.api.http.response_headers import Headers
 from service.api.schemas.fields import CursorQuery
 from service.api.schemas.teams import TeamIn, TeamListOut, TeamListQuery, TeamOut
@@ -26,6 +21,7 @@ from service.api.schemas.users import UserListOut
 from service.domain.audit import Actor
 from service.domain.teams import teams
 from service.domain.teams.teams import TeamView
+from service.domain.versions import Expected
 from service.errors import Forbidden
 
 blueprint = APIBlueprint("teams", __name__, url_prefix="/api/v1/teams", tag="Teams")
@@ -82,9 +78,10 @@ def get_team(team_id: UUID) -> Versioned[TeamView]:
 @key_scope(Scope.ADMIN)
 @blueprint.input(TeamIn, location="json", arg_name="body")
 @blueprint.output(TeamOut)
-@blueprint.doc(summary="Rename a team", description=IF_MATCH_OPTIONAL, responses=[403, 409, 412])
-def rename_team(team_id: UUID, body: dict[str, str]) -> Versioned[TeamView]:
-    actor, expected = Actor(current_user().id), versions_if_named()
+@blueprint.doc(summary="Rename a team", responses=[403, 409])
+@takes_if_match
+def rename_team(team_id: UUID, body: dict[str, str], expected: Expected) -> Versioned[TeamView]:
+    actor = Actor(current_user().id)
     view = services().teams.rename(team_id, body["name"], actor=actor, expected=expected)
     return view, 200, version_etag(view.version)
 

@@ -16,12 +16,7 @@ from service.api.http.authentication import auth, current_user
 from service.api.http.data_export import ARCHIVE, data_export
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, cursor_page
-from service.api.http.preconditions import (
-    IF_MATCH_OPTIONAL,
-    Versioned,
-    version_etag,
-    versions_if_named,
-)
+from service.api.http.preconditions import Versioned, takes_if_match, version_etag
 from service.api.http.response_headers import Headers
 from service.api.schemas.users import (
     AccountOut,
@@ -35,6 +30,7 @@ from service.api.schemas.users import (
 from service.domain.accounts import user_admin
 from service.domain.accounts.password_links import PasswordLink
 from service.domain.audit import Actor
+from service.domain.versions import Expected
 
 blueprint = APIBlueprint("users", __name__, url_prefix="/api/v1/users", tag="Administration")
 _ADMINISTRATORS = roles_with(Permission.PEOPLE)
@@ -97,10 +93,10 @@ def get_user(user_id: UUID) -> Versioned[User]:
 @blueprint.output(AccountOut)
 @blueprint.doc(
     summary="Change an account's role, disable or enable it",
-    description=IF_MATCH_OPTIONAL,
-    responses=[403, 409, 412],
+    responses=[403, 409],
 )
-def change_user(user_id: UUID, body: dict[str, Any]) -> Versioned[User]:
+@takes_if_match
+def change_user(user_id: UUID, body: dict[str, Any], expected: Expected) -> Versioned[User]:
     role = body.get("role")
     user = services().transactions.run(
         user_admin.change,
@@ -108,7 +104,7 @@ def change_user(user_id: UUID, body: dict[str, Any]) -> Versioned[User]:
         role=Role(role) if role else None,
         is_disabled=body.get("is_disabled"),
         actor=Actor(current_user().id),
-        expected=versions_if_named(),
+        expected=expected,
     )
     return user, 200, version_etag(user_admin.version(user))
 

@@ -13,12 +13,7 @@ from db.tables import DeliveryState, Webhook, WebhookDelivery
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.pagination import Listing, cursor_page
-from service.api.http.preconditions import (
-    IF_MATCH_OPTIONAL,
-    Versioned,
-    version_etag,
-    versions_if_named,
-)
+from service.api.http.preconditions import Versioned, takes_if_match, version_etag
 from service.api.schemas.fields import CursorQuery
 from service.api.schemas.webhooks import (
     DeliveryListOut,
@@ -28,6 +23,7 @@ from service.api.schemas.webhooks import (
     WebhookListOut,
     WebhookOut,
 )
+from service.domain.versions import Expected
 from service.domain.webhooks import webhooks
 from service.domain.webhooks.webhooks import NewSecret, WebhookFields
 
@@ -73,13 +69,10 @@ def get_webhook(webhook_id: UUID) -> Versioned[Webhook]:
 @blueprint.auth_required(auth)
 @blueprint.input(WebhookIn, location="json", arg_name="body")
 @blueprint.output(WebhookOut)
-@blueprint.doc(
-    summary="Change the name or address of a webhook, disable or enable it",
-    description=IF_MATCH_OPTIONAL,
-    responses=[412],
-)
-def put_webhook(webhook_id: UUID, body: dict[str, Any]) -> Versioned[Webhook]:
-    fields, expected, user_id = WebhookFields(**body), versions_if_named(), current_user().id
+@blueprint.doc(summary="Change the name or address of a webhook, disable or enable it")
+@takes_if_match
+def put_webhook(webhook_id: UUID, body: dict[str, Any], expected: Expected) -> Versioned[Webhook]:
+    fields, user_id = WebhookFields(**body), current_user().id
     webhook = services().webhooks.change(user_id, webhook_id, fields, expected=expected)
     return webhook, 200, version_etag(webhooks.version(webhook))
 

@@ -15,12 +15,7 @@ from service.api.http.authentication import auth, current_user
 from service.api.http.foreign_reads import read_session
 from service.api.http.key_scopes import key_scope
 from service.api.http.pagination import Listing, encode_cursor, listing, position, split_page
-from service.api.http.preconditions import (
-    IF_MATCH_OPTIONAL,
-    Versioned,
-    version_etag,
-    versions_if_named,
-)
+from service.api.http.preconditions import Versioned, takes_if_match, version_etag
 from service.api.schemas.files import (
     WorkSessionIn,
     WorkSessionListOut,
@@ -29,6 +24,7 @@ from service.api.schemas.files import (
 )
 from service.domain.files import work_sessions
 from service.domain.files.work_sessions import WorkSessionView
+from service.domain.versions import Expected
 
 blueprint = APIBlueprint("work_sessions", __name__, url_prefix="/api/v1/sessions", tag="Files")
 _SCOPES = {"own": own, "team": shared}
@@ -87,9 +83,12 @@ def get_session(session_id: UUID) -> Versioned[WorkSessionView]:
 @key_scope(Scope.SCAN)
 @blueprint.input(WorkSessionIn, location="json", arg_name="body")
 @blueprint.output(WorkSessionOut)
-@blueprint.doc(summary="Rename a session", description=IF_MATCH_OPTIONAL, responses=[412])
-def rename_session(session_id: UUID, body: dict[str, str]) -> Versioned[WorkSessionView]:
-    run, expected = services().transactions.run, versions_if_named()
+@blueprint.doc(summary="Rename a session")
+@takes_if_match
+def rename_session(
+    session_id: UUID, body: dict[str, str], expected: Expected
+) -> Versioned[WorkSessionView]:
+    run = services().transactions.run
     user_id, name = current_user().id, body["name"]
     view = run(work_sessions.rename, user_id, session_id, name, expected=expected)
     return view, 200, version_etag(view.version)

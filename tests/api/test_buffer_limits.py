@@ -129,11 +129,10 @@ def test_response_unread_of_a_closed_connection_frees_its_memory(connect):
     when_taken(connect, asked)
 
 
-def connection_of(port):
-    """Return the service's connection with a client's port."""
+def open_connections(port):
+    """Return the service's open connections with a client's port: one, or none once it is closed."""
     connections = [o for o in gc.get_objects() if issubclass(type(o), HTTPChannel)]
-    [connection] = [c for c in connections if c.addr[1] == port and c.connected]
-    return connection
+    return [c for c in connections if c.addr[1] == port and c.connected]
 
 
 def kept_bytes(connection):
@@ -162,7 +161,7 @@ def test_streamed_response_is_not_kept_after_it_is_sent(client, user):
         connection.request("GET", LONG_STREAM, headers=user.http.headers)
         port = connection.sock.getsockname()[1]
         response = connection.getresponse()
-        ours = connection_of(port)
+        [ours] = open_connections(port)
         while block := response.read(65_536):
             n_bytes += len(block)
             most = max(most, kept_bytes(ours))
@@ -177,12 +176,12 @@ def test_second_stream_that_a_user_does_not_read_ends_early(users, connect):
     asked = f"GET {LONG_STREAM} HTTP/1.1\r\nHost: x\r\n{token}\r\n\r\n".encode()
     unread = connect(asked)
     first = unread.recv(1)
-    ours = connection_of(unread.getsockname()[1])
+    [ours] = open_connections(unread.getsockname()[1])
     wait_until(lambda: ours.total_outbufs_len and not ours.requests)
     second = connect(asked)
     late = second.recv(1)
-    theirs = connection_of(second.getsockname()[1])
-    wait_until(lambda: theirs.close_when_flushed or not theirs.connected)
+    port = second.getsockname()[1]
+    wait_until(lambda: all(c.close_when_flushed for c in open_connections(port)))
     late += b"".join(iter(partial(second.recv, 65_536), b""))
     assert late.startswith(b"HTTP/1.1 200 ")
     assert not late.endswith(LAST_CHUNK)

@@ -62,12 +62,34 @@ def test_change_of_what_somebody_else_changed_meanwhile_is_refused(admin, object
     assert change(admin, method, path, second, f'"0", {now.headers["ETag"]}').status_code == 200
 
 
+@pytest.mark.parametrize("etag", ['""', 'W/"1"', "1", '"", "u&R"', "x" * 5_000])
+def test_etag_that_was_never_sent_matches_no_version(admin, objects, etag):
+    path, method, first, _ = objects("team")
+    assert change(admin, method, path, first, etag).status_code == 412
+
+
 @KINDS
 @pytest.mark.parametrize("etag", [None, "*"])
 def test_change_of_any_version_needs_no_etag(admin, objects, kind, etag):
     path, method, first, second = objects(kind)
     assert change(admin, method, path, first, etag).status_code == 200
     assert change(admin, method, path, second, etag).status_code == 200
+
+
+def test_verdict_that_another_window_changed_meanwhile_is_refused(user):
+    scan_id = user.scan("Project has tight budget and aggressive deadline.").json()["scan_id"]
+    path = f"/api/v1/scans/{scan_id}/findings/1/feedback"
+    none = user.http.get(path).headers["ETag"]
+    given = change(user, "PUT", path, {"verdict": "confirmed"}, none)
+    assert given.status_code == 201
+    late = change(user, "PUT", path, {"verdict": "rejected"}, none)
+    assert (late.status_code, late.json()["code"]) == (412, "precondition_failed")
+    assert user.http.get(path).json()["own"]["verdict"] == "confirmed"
+    assert user.http.get(path).headers["ETag"] == given.headers["ETag"] != none
+    replaced = change(user, "PUT", path, {"verdict": "rejected"}, given.headers["ETag"])
+    assert replaced.status_code == 200
+    assert user.http.delete(path).status_code == 204
+    assert user.http.get(path).headers["ETag"] == none
 
 
 def test_of_changes_at_the_same_time_one_wins(admin, objects):

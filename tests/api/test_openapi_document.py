@@ -165,6 +165,50 @@ def test_multipart_comes_first_without_an_example_text(document):
     assert not document["components"]["schemas"][name]["properties"]["text"]["example"]
 
 
+def names_of_headers(operation):
+    """Return the names of an operation's header parameters; a star marks those that it needs."""
+    headers = [p for p in operation["parameters"] if p["in"] == "header"]
+    return {p["name"] + "*" * p["required"] for p in headers}
+
+
+@pytest.mark.parametrize(
+    ("operation", "names"),
+    [
+        ("get /api/v1/settings", {"If-None-Match"}),
+        ("put /api/v1/settings", {"If-Match"}),
+        ("patch /api/v1/risks/{risk_id}", {"If-Match*"}),
+        ("delete /api/v1/courses/{course_id}", {"If-Match"}),
+        ("post /api/v1/scan", {"Idempotency-Key", "Prefer"}),
+        ("post /api/v1/sessions/{session_id}/scan", {"Prefer"}),
+        ("get /api/v1/documents/{document_id}/original", {"If-None-Match", "Range", "If-Range"}),
+        ("get /api/v1/webhooks/{webhook_id}", set()),
+    ],
+)
+def test_header_is_a_parameter_of_the_operations_that_read_it(document, operation, names):
+    method, path = operation.split()
+    assert names_of_headers(document["paths"][path][method]) == names
+
+
+def test_header_parameter_brings_its_responses(operations):
+    added = {"If-None-Match": {"304"}, "If-Match": {"412"}, "If-Match*": {"412", "428"}}
+    added |= {"Range": {"206", "416"}, "Prefer": {"202"}}
+    for operation in operations:
+        for name in names_of_headers(operation):
+            assert added.get(name, set()) <= operation["responses"].keys()
+
+
+def test_missing_if_match_is_refused_wherever_the_document_requires_it(document, admin):
+    needed = [
+        (method, path)
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if "If-Match*" in names_of_headers(operation)
+    ]
+    answers = [admin.http.request(m, path.format_map(ANY), json={}) for m, path in needed]
+    assert [answer.status_code for answer in answers] == [428] * len(needed)
+    assert len(needed) >= 3
+
+
 def test_missing_body_is_refused_wherever_the_document_requires_one(document, admin):
     required = [
         (method, path)

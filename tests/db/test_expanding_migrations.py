@@ -18,17 +18,17 @@ CONTRACTIONS = {}
 
 def schema(url):
     """Return tables by name: columns, and what restricts the rows."""
-    engine = open_unpooled_engine(url)
-    inspector = inspect(engine)
-    return {
-        table: {
-            "columns": {
-                c["name"]: _column(c, engine.dialect) for c in inspector.get_columns(table)
-            },
-            "rules": _rules(inspector, table),
+    with open_unpooled_engine(url).connect() as connection:
+        inspector = inspect(connection)
+        return {
+            table: {
+                "columns": {
+                    c["name"]: _column(c, connection.dialect) for c in inspector.get_columns(table)
+                },
+                "rules": _rules(inspector, table),
+            }
+            for table in set(inspector.get_table_names()) - FULL_TEXT_TABLES
         }
-        for table in set(inspector.get_table_names()) - FULL_TEXT_TABLES
-    }
 
 
 def contractions(before, after):

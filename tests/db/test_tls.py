@@ -77,6 +77,10 @@ def test_verify_refuses_a_certificate_for_another_host(server, authority):
         cipher(url, DATABASE_TLS="verify", DATABASE_TLS_CA=str(authority.folder / "ca.pem"))
 
 
+def test_preferred_encrypts_if_the_server_offers_it(server):
+    assert cipher(server.url)
+
+
 def test_required_refuses_a_server_without_tls(plain_server):
     assert cipher(plain_server.url) == ""
     with pytest.raises(OperationalError, match="SSL"):

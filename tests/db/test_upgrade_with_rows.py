@@ -158,8 +158,8 @@ def snapshot(url):
     with open_unpooled_engine(url).connect() as connection:
         inspector = inspect(connection)
         columns = {
-            table: sorted(column["name"] for column in inspector.get_columns(table))
-            for table in inspector.get_table_names()
+            table: sorted(column["name"] for column in described)
+            for (_, table), described in inspector.get_multi_columns().items()
             if table not in {"alembic_version", *FULL_TEXT_TABLES}
         }
         return {

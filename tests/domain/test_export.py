@@ -15,7 +15,8 @@ from service.domain.adjudication import Status
 from service.domain.audit import Actor
 from service.domain.report_logs import ReportLogs
 from service.domain.reviews.export import FeedbackExport
-from service.domain.reviews.reviews import Judgement, Missed, judge
+from service.domain.reviews.missed import Missed
+from service.domain.reviews.reviews import Judgement, judge
 from service.domain.scans.scans import delete_scan
 from service.nlp.pipeline import Submission
 from tests.domain.conftest import END, SENTENCE, START, TEXT

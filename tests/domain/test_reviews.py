@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 
 from db.tables import Role, Verdict
+from service.domain.reviews.missed import Missed
 from service.domain.reviews.reviews import (
     Judgement,
-    Missed,
     judge,
     list_feedback,
     list_findings,

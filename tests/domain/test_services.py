@@ -4,7 +4,7 @@ import pytest
 
 from db.tables import DeploymentKind, User
 from service.config.settings import load
-from service.domain.reviews.reviews import Missed
+from service.domain.reviews.missed import Missed
 from service.domain.services import activated_model, build_services
 from service.nlp.analyzers.pool import AnalyzerPool
 from service.nlp.pipeline import Submission

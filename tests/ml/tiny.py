@@ -17,6 +17,7 @@ _TABLES = {
     "start": "[base]",
     "model": "[base]",
     "pooling": "[base]",
+    "sentence_form": "[base]",
     "unlabelled": "[data]",
 }
 

@@ -7,11 +7,11 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from ml.artifact.base_weights import base_weights
+from ml.settings import load
 from ml.training.base import base_network, base_tokenizer
 from ml.training.checkpoints import model_path
 from ml.training.trained_models import write_description
 from service.nlp.taxonomy import built_in
-from tests.ml.runs import with_base
 from tests.ml.step import run_step
 from tests.ml.tiny import write_config
 from tests.support.artifacts import SHIPPED
@@ -37,7 +37,7 @@ def write_calibrated_run(folder, base, *, rank=3, adapter_rank=0, head_bias=-6.0
     recipe |= {"adapter_rank": str(adapter_rank), "calibration_of": f'"{SHIPPED}"'}
     config = write_config(folder, encoder=base, **recipe, **sentences)
     config.write_text(config.read_text().replace('"riskscan-fast"', f'"{name}"'))
-    settings = with_base(base).base
+    settings = load(config).base
     network = base_network(settings, n_labels=N_LABELS, dropout=0.1).config
     network = replace(network, influence=True)
     tokenizer = base_tokenizer(settings).tokenizer

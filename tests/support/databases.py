@@ -1,5 +1,7 @@
 """Real databases for tests, created under a random name and dropped afterwards.
 
+They are on the servers that the environment names. Without a name, pytest starts servers in memory, which
+wait for no disk; benchmarks, and pytest where it cannot start one, use the servers at the usual ports.
 A test is skipped if its database server does not answer, unless RISKSCAN_TEST_REQUIRE names the server
 ("mysql,postgresql"); then it fails.
 """
@@ -14,6 +16,7 @@ from sqlalchemy import create_engine, inspect, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from db import migrate
+from tests.support.memory_servers import start_in_memory
 
 BACKENDS = ("sqlite", "mysql", "postgresql")
 _SERVERS = {
@@ -23,6 +26,8 @@ _SERVERS = {
         "postgresql+psycopg://postgres@127.0.0.1:5432/postgres",
     ),
 }
+_in_memory = {}
+"""By kind, the URL of the server that this process started; None if it cannot start one."""
 _DROP = {"mysql": "DROP DATABASE {}", "postgresql": "DROP DATABASE {} WITH (FORCE)"}
 
 
@@ -33,7 +38,7 @@ def fresh_database(backend, folder, *, options=""):
     if backend == "sqlite":
         yield f"sqlite:///{folder / name}.db"
         return
-    server = make_url(os.environ.get(*_SERVERS[backend]))
+    server = make_url(_server(backend))
     engine = create_engine(
         server, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 5}
     )
@@ -47,6 +52,17 @@ def fresh_database(backend, folder, *, options=""):
     finally:
         _execute(engine, _DROP[backend].format(name))
         engine.dispose()
+
+
+def _server(backend):
+    variable, usual = _SERVERS[backend]
+    if named := os.environ.get(variable):
+        return named
+    if "PYTEST_VERSION" not in os.environ:
+        return usual
+    if backend not in _in_memory:
+        _in_memory[backend] = start_in_memory(backend)
+    return _in_memory[backend] or usual
 
 
 class Templates:

@@ -10,9 +10,21 @@ from flask import Response, jsonify, request
 
 from db.tables import Batch
 from service.api.http.rate_limits import limit_documents
+from service.api.http.request_headers import RequestHeader, reads
 from service.api.schemas.batches import BatchOut
 
 PREFERENCE = "respond-async"
+PREFER = RequestHeader(
+    "Prefer",
+    f"With `{PREFERENCE}` (RFC 7240) the answer is 202 with a batch, which workers scan without the time "
+    "limit of a request.",
+    answers={
+        "202": {
+            "description": "The batch that takes the place of the result",
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/BatchOut"}}},
+        }
+    },
+)
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -30,7 +42,7 @@ def limit_immediate_documents(view: View) -> View:
     def choose(**arguments: Any) -> Any:  # noqa: ANN401 - any view's
         return (view if prefers_async() else limited)(**arguments)
 
-    return choose  # type: ignore[return-value]  # wraps keeps the signature
+    return reads(PREFER)(choose)  # type: ignore[return-value]  # wraps keeps the signature
 
 
 def accepted(batch: Batch) -> Response:

@@ -11,6 +11,8 @@ from flask import Response, request
 from werkzeug.http import parse_range_header
 from werkzeug.wsgi import wrap_file
 
+from service.api.http.request_headers import RequestHeader, reads
+from service.api.http.response_headers import IF_NONE_MATCH
 from service.api.http.wsgi_environ import ON_DISK_KEY
 from service.domain.files.file_range import FileRange
 from service.errors import RangeNotSatisfiable
@@ -31,11 +33,23 @@ BYTES: dict[int | str, dict[str, Any]] = {
         "description": "The whole file, also if Range names several parts",
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     },
-    206: {"description": "The part of the file that Range names"},
-    304: {"description": "The file is unchanged"},
-    416: {"description": "The file ends before the range"},
 }
-"""Responses of such a path, for the OpenAPI document."""
+"""The response of such a path, for the OpenAPI document."""
+_RANGE = RequestHeader(
+    "Range",
+    "The bytes to send, as in `bytes=0-1023`. Several ranges and other units are ignored.",
+    answers={
+        "206": {"description": "The part of the file that Range names"},
+        "416": {"description": "The file ends before the range"},
+    },
+)
+_IF_RANGE = RequestHeader(
+    "If-Range",
+    "The ETag of the part that the caller has; another sends the whole file.",
+    answers={},
+)
+ranged = reads(IF_NONE_MATCH, _RANGE, _IF_RANGE)
+"""Decorates a view that answers with `download`."""
 _MAX_NAME_BYTES = 200  # file systems take 255; browsers add an ending while they download
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
 _DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*(\.|$)")

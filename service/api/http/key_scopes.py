@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from flask import Flask, current_app, request
 
 from db.tables import Scope
+from service.api.http.paths import documented_operations
 from service.api.http.request_context import current_context
 from service.errors import Forbidden
 
@@ -51,13 +51,10 @@ def require_scope(scope: Scope) -> None:
 
 def describe_scopes(spec: dict[str, Any], app: Flask) -> None:
     """Document API keys for the operations that accept them alone, each with the scope that it needs."""
-    for rule in app.url_map.iter_rules():
-        path = re.sub(r"<(?:[^<:]+:)?([^>]+)>", r"{\1}", rule.rule)
-        scope = getattr(app.view_functions[rule.endpoint], _ATTRIBUTE, None)
-        for method in rule.methods or ():
-            operation = spec["paths"].get(path, {}).get(method.lower(), {})
-            if "security" in operation:
-                operation["security"] = _schemes(operation["security"], scope)
+    for view, operation in documented_operations(spec, app):
+        if "security" in operation:
+            scope = getattr(view, _ATTRIBUTE, None)
+            operation["security"] = _schemes(operation["security"], scope)
 
 
 def _schemes(choices: list[dict[str, Any]], scope: Scope | None) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from flask import Response
 from service.api.http.bodies import BODY_TYPES, REPORT_PART
 from service.api.http.key_scopes import describe_scopes
 from service.api.http.problem_document import MEDIA_TYPE
+from service.api.http.request_headers import describe_headers
 from service.api.http.response_headers import REVALIDATE, etagged
 from service.api.http.taxonomy_names import with_names
 from service.api.schemas.problems import ProblemOut
@@ -23,7 +24,6 @@ from service.nlp.taxonomy import Taxonomy
 _ALWAYS = {"400": "The request is not valid", "406": "Not acceptable", "500": "Internal error"}
 _UNAVAILABLE = {"503": "Temporarily unavailable; see Retry-After"}
 _WITH_BODY = {"413": "Larger than this service accepts", "415": "Unsupported type of body or file"}
-_NOT_MODIFIED = "The resource has not changed: its ETag equals If-None-Match"
 _EXAMPLE = "Project has tight budget and aggressive deadline"
 _REF = "#/components/schemas/"
 _ONE_FILE = {"schema": {"$ref": f"{_REF}FileIn"}}
@@ -126,6 +126,7 @@ def register(app: APIFlask, taxonomy: Callable[[], Taxonomy]) -> None:
 
     def complete(spec: dict[str, Any]) -> dict[str, Any]:
         describe_scopes(spec, app)
+        describe_headers(spec, app)
         return complete_document(spec)
 
     app.spec_processor(complete)  # type: ignore[arg-type]  # a dict, since SPEC_FORMAT is json
@@ -253,8 +254,6 @@ def _add_problems(operation: dict[str, Any]) -> None:
     for status, response in responses.items():
         if status >= "400":
             response["content"] = {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}ProblemOut"}}}
-    if "304" in responses:
-        responses["304"] = {"description": _NOT_MODIFIED}
 
 
 def _add_password_flow(operation: dict[str, Any]) -> None:

@@ -1,11 +1,13 @@
-"""Rules for paths: positive numbers in them, and /api/... as an alias of /api/v1/..."""
+"""Rules for paths: positive numbers in them, /api/... as an alias of /api/v1/..., their form in OpenAPI."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from apiflask import APIFlask
+from flask import Flask
 from werkzeug.routing import IntegerConverter
 
 
@@ -14,6 +16,18 @@ def register(app: APIFlask) -> None:
     app.url_map.converters["int"] = _PositiveNumber
     app.url_map.merge_slashes = False  # a redirect would echo the caller's Host header
     app.wsgi_app = _AliasMiddleware(app.wsgi_app)  # type: ignore[method-assign]
+
+
+def documented_operations(
+    spec: dict[str, Any], app: Flask
+) -> Iterator[tuple[Callable[..., Any], dict[str, Any]]]:
+    """Yield each operation of an OpenAPI document, after the view that answers it."""
+    for rule in app.url_map.iter_rules():
+        path = re.sub(r"<(?:[^<:]+:)?([^>]+)>", r"{\1}", rule.rule)
+        for method in rule.methods or ():
+            operation = spec["paths"].get(path, {}).get(method.lower())
+            if operation is not None:
+                yield app.view_functions[rule.endpoint], operation
 
 
 class _PositiveNumber(IntegerConverter):

@@ -12,6 +12,7 @@ from flask import Response, after_this_request, request
 from flask_compress import Compress
 
 from db.tables import Scan
+from service.api.http.request_headers import RequestHeader, reads
 from service.api.http.security_headers import DEFAULTS, FIXED, HSTS, NO_STORE
 
 Headers = list[tuple[str, str]]
@@ -22,6 +23,11 @@ MIN_COMPRESSED_BYTES = 1024
 _COMPRESSED = ["application/json", "application/problem+json"]
 # Compressed together with the caller's input, tokens would leak through the response's length (BREACH).
 _NEVER_COMPRESSED = ("/api/v1/auth/", "/api/v1/users")
+IF_NONE_MATCH = RequestHeader(
+    "If-None-Match",
+    "An ETag of an earlier response: the answer is 304, without a body, if it is still the current one.",
+    answers={"304": {"description": "The resource has not changed: its ETag equals If-None-Match"}},
+)
 WARNING_HEADER = "X-Riskscan-Warning"
 _UNSAFE_IN_HEADERS = re.compile(r"[^ -~]")
 
@@ -51,7 +57,7 @@ def etagged(cache_control: str = NO_STORE) -> Callable[[View], View]:
             after_this_request(functools.partial(_make_conditional, cache_control))
             return view(*args, **kwargs)
 
-        return respond  # type: ignore[return-value]  # wraps keeps the signature
+        return reads(IF_NONE_MATCH)(respond)  # type: ignore[return-value]  # wraps keeps the signature
 
     return decorate
 

@@ -25,9 +25,11 @@ from service.domain.access import judgeable, only_author, readable
 from service.domain.adjudication import in_order
 from service.domain.audit import Action, Actor, event, record
 from service.domain.reviews.copies import update_copies
+from service.domain.reviews.missed import Missed, check_against, check_span, refusal
 from service.domain.stored_text import read_characters
 from service.domain.transactions import Transactions
-from service.errors import Fault, InvalidRequest, NotFound
+from service.domain.versions import Expected, check_version, state_version
+from service.errors import NotFound
 from service.nlp.pipeline import Submission
 
 _MAX_N = 2**31 - 1
@@ -49,17 +51,6 @@ class Judgement:
 
     verdict: Verdict
     risk_types: tuple[str, ...] = ()
-    comment: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Missed:
-    """A risk that the analyzer missed: the sentence verbatim, its span, and its types."""
-
-    start: int
-    end: int
-    context: str
-    risk_types: tuple[str, ...]
     comment: str | None = None
 
 
@@ -114,30 +105,44 @@ class Reviews:
 
     def _check_document(self, scan: tables.Scan, missed: Missed, document: Submission) -> None:
         """Raise InvalidRequest if the document is not the scanned one, or has another text at the span."""
-        _check_span(missed, n_characters=scan.coverage["characters"])
+        check_span(missed, n_characters=scan.coverage["characters"])
         field = "text" if document.data is None else "file"
         if not scan.document_sha256:
-            raise _refusal(field, _NO_HASH)
+            raise refusal(field, _NO_HASH)
         if document.sha256() != scan.document_sha256:
-            raise _refusal(field, _OTHER_DOCUMENT)
+            raise refusal(field, _OTHER_DOCUMENT)
         if self._extract_text(document)[missed.start : missed.end] != missed.context:
             message = "The document has another text at this span; send the sentence verbatim."
-            raise _refusal("context", message)
+            raise refusal("context", message)
 
 
 def judge(
-    session: Session, user: tables.User, scan_id: UUID, n: int, judgement: Judgement
+    session: Session,
+    user: tables.User,
+    scan_id: UUID,
+    n: int,
+    judgement: Judgement,
+    *,
+    expected: Expected = None,
 ) -> tuple[tables.Feedback, bool]:
     """Store the user's verdict on a finding in place of an earlier one; return whether it is the first.
 
     Raises:
         NotFound: no such finding.
         InvalidRequest: the verdict relabels the finding with the type that it has.
+        PreconditionFailed: the user's earlier verdict, or its lack, has none of the versions expected.
     """
     finding = _finding(session, judgeable(user), scan_id, n, lock=True)
     risk_types = _risk_types(judgement, finding.risk_type)
     entry = _Entry(judgement.verdict, risk_types, judgement.comment)
-    return _append(session, user, _target(user, finding), entry)
+    return _append(session, user, _target(user, finding), entry, expected=expected)
+
+
+def version(verdict: tables.Feedback | None) -> int:
+    """Return a number that differs for another verdict of the same user; none is like a withdrawn one."""
+    if verdict is None or verdict.verdict == Verdict.WITHDRAWN:
+        return state_version(None)
+    return state_version(verdict.id)
 
 
 def withdraw_verdict(session: Session, user: tables.User, scan_id: UUID, n: int) -> None:
@@ -248,9 +253,9 @@ def _report_missed(
     session: Session, user: tables.User, scan_id: UUID, missed: Missed, *, is_verified: bool
 ) -> tuple[tables.Feedback, bool]:
     scan = _scan(session, judgeable(user), scan_id, lock=True)
-    _check_span(missed, n_characters=scan.coverage["characters"])
+    check_span(missed, n_characters=scan.coverage["characters"])
     findings = queries.findings_at(session, scan_id, missed.start, missed.end)
-    _check_against(findings, missed)
+    check_against(findings, missed)
     target = Target(scan_id, user.id, 0, missed.start, missed.end)
     is_verified = (
         is_verified
@@ -276,10 +281,16 @@ def _withdraw(
 
 
 def _append(
-    session: Session, user: tables.User, target: Target, entry: _Entry
+    session: Session,
+    user: tables.User,
+    target: Target,
+    entry: _Entry,
+    *,
+    expected: Expected = None,
 ) -> tuple[tables.Feedback, bool]:
     """Add a row unless the target's newest has the same content; return whether it is the first."""
     previous = queries.newest(session, target)
+    check_version(version(previous), expected)
     if previous is not None and entry.equals(previous, user.role):
         return previous, False
     revision = 1 if previous is None else previous.revision + 1
@@ -358,33 +369,8 @@ def _risk_types(judgement: Judgement, original: str | None) -> tuple[str, ...]:
     if judgement.verdict == Verdict.CONFIRMED:
         return (original,) if original else ()  # a foreign title has no type to keep
     if set(judgement.risk_types) == {original}:
-        raise _refusal("risk_types", "This is the type that the finding has; confirm it instead.")
+        raise refusal("risk_types", "This is the type that the finding has; confirm it instead.")
     return in_order(judgement.risk_types)
-
-
-def _check_span(missed: Missed, *, n_characters: int | None) -> None:
-    if n_characters is None:
-        raise _refusal("start", "Only the AI service read this file, so spans cannot be checked.")
-    if missed.end > n_characters:
-        raise _refusal("end", f"The document has {n_characters} characters; end lies beyond them.")
-    if len(missed.context) != missed.end - missed.start:
-        raise _refusal(
-            "context",
-            f"The sentence has {len(missed.context)} characters (code points) and the span "
-            f"{missed.end - missed.start}; send the sentence verbatim.",
-        )
-
-
-def _check_against(findings: Sequence[tables.Finding], missed: Missed) -> None:
-    """Raise InvalidRequest if the findings of the same span contradict the report."""
-    if findings and findings[0].context != missed.context:
-        raise _refusal("context", "Another sentence was found at this span; send it verbatim.")
-    for finding in findings:
-        if finding.risk_type in missed.risk_types:
-            raise _refusal(
-                "risk_types",
-                f"Finding {finding.n} names {finding.risk_type} here; confirm that one instead.",
-            )
 
 
 def _is_in_stored_text(session: Session, scan: tables.Scan, missed: Missed) -> bool:
@@ -392,7 +378,3 @@ def _is_in_stored_text(session: Session, scan: tables.Scan, missed: Missed) -> b
         return False
     text = read_characters(session, scan.document_id, start=missed.start, end=missed.end)
     return text == missed.context
-
-
-def _refusal(field: str, message: str) -> InvalidRequest:
-    return InvalidRequest(message, faults=(Fault(field, message),))

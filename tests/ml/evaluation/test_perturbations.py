@@ -75,7 +75,8 @@ def test_invariance_counts_a_flipped_decision():
 
 def test_invariance_of_the_model_measures_the_score_change():
     analyzer = LocalAnalyzer.open(MODEL_DIR, device="cpu", n_threads=1)
-    found = changes(analyzer, [Example(RISK, (), "d")])
+    found = changes(analyzer, [Example("Only Peter Miller knows the password.", (), "d")])
     analyzer.close()
     assert found["lower case"]["score_change"] == pytest.approx(0.0, abs=1e-6)
-    assert 0 < found['bullet "1. "']["score_change"] < 1
+    assert found['bullet "1. "']["score_change"] == pytest.approx(0.0, abs=1e-6)
+    assert 0 < found["names of persons and companies"]["score_change"] < 1

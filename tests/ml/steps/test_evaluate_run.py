@@ -16,6 +16,7 @@ from ml.evaluation import quantization_loss
 from ml.settings import load
 from ml.steps import evaluate
 from ml.training.checkpoints import model_path
+from service.config import settings as service_config
 from service.config.settings import ROOT
 from service.nlp.analyzers.local import LocalAnalyzer
 from service.nlp.artifacts import artifact as artifacts
@@ -29,7 +30,9 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ml")
     base = write_base(folder / "base")
     settings = load(
-        write_calibrated_run(folder / "run", base, head_bias=-4.5, n_train=60, n_dev=40)
+        write_calibrated_run(
+            folder / "run", base, head_bias=-4.5, n_train=60, n_dev=40, sentence_form='"written"'
+        )
     )
     dev = Path(settings.data.dev[0])
     lines = dev.read_text().splitlines(keepends=True)
@@ -37,6 +40,8 @@ def trained(tmp_path_factory):
     for path, part in zip(sets, (lines[:25], lines[25:]), strict=True):
         path.write_text("".join(part))
     settings = replace(settings, data=replace(settings.data, dev=[str(path) for path in sets]))
+    recipe = {"base": {"start": [str(service_config.load().model_dir)]}}
+    (settings.run_dir / "recipe.json").write_text(json.dumps(recipe))
     return settings, load_file(model_path(settings.run_dir))
 
 
@@ -65,6 +70,7 @@ def test_run_measures_all_baselines_beside_the_model(evaluation, settings):
 def test_run_fills_card_and_manifest_and_the_artifact_still_serves(evaluation, settings):
     metrics = artifacts.load(settings.artifact_dir).manifest.metrics
     card = (settings.artifact_dir / "README.md").read_text()
+    assert "fine-tuned, starting from riskscan-fast/" in card
     value = evaluation["sensitivities"]["balanced"]["type_f1"]["value"]
     assert metrics["at_threshold"]["type_f1"][0] == round(value, 4)
     assert metrics["sensitivities"]["recall"]["risk_recall"][0] > 0

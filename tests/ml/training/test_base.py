@@ -34,7 +34,7 @@ def base(folder, **changes) -> BaseSettings:
 
 def test_base_opens_as_network_and_tokenizer(encoder: Path):
     network = base_network(base(encoder), n_labels=5, dropout=0.1)
-    ids = base_tokenizer(base(encoder)).tokenizer.encode("The budget is tight.").ids
+    ids = base_tokenizer(base(encoder)).tokenizer.encode("- The budget is tight!").ids
     tokens = torch.tensor([ids])
     assert network.config == base_config(base(encoder), n_labels=5, dropout=0.1)
     assert network(tokens, torch.ones_like(tokens)).shape == (1, 5)
