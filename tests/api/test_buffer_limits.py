@@ -1,6 +1,5 @@
 """Memory for large bodies and unread responses is bounded; one user gets at most half of it."""
 
-import gc
 import http.client
 import re
 import socket
@@ -129,10 +128,18 @@ def test_response_unread_of_a_closed_connection_frees_its_memory(connect):
     when_taken(connect, asked)
 
 
-def open_connections(port):
-    """Return the service's open connections with a client's port: one, or none once it is closed."""
-    connections = [o for o in gc.get_objects() if issubclass(type(o), HTTPChannel)]
-    return [c for c in connections if c.addr[1] == port and c.connected]
+@pytest.fixture
+def connections(monkeypatch):
+    """The service's connections by their clients' ports, as they are opened."""
+    by_port = {}
+    begin = HTTPChannel.__init__
+
+    def recording(self, server, sock, addr, *rest, **named):
+        begin(self, server, sock, addr, *rest, **named)
+        by_port[addr[1]] = self
+
+    monkeypatch.setattr(HTTPChannel, "__init__", recording)
+    return by_port
 
 
 def kept_bytes(connection):
@@ -154,14 +161,14 @@ def store_findings(user):
         user.http.post("/api/v1/scan", data={"text": text}).raise_for_status()
 
 
-def test_streamed_response_is_not_kept_after_it_is_sent(client, user):
+def test_streamed_response_is_not_kept_after_it_is_sent(client, user, connections):
     store_findings(user)
     place, most, n_bytes = client.base_url, 0, 0
     with closing(http.client.HTTPConnection(place.host, place.port, PATIENCE_S)) as connection:
         connection.request("GET", LONG_STREAM, headers=user.http.headers)
         port = connection.sock.getsockname()[1]
         response = connection.getresponse()
-        [ours] = open_connections(port)
+        ours = connections[port]
         while block := response.read(65_536):
             n_bytes += len(block)
             most = max(most, kept_bytes(ours))
@@ -169,19 +176,19 @@ def test_streamed_response_is_not_kept_after_it_is_sent(client, user):
     assert most < 600_000
 
 
-def test_second_stream_that_a_user_does_not_read_ends_early(users, connect):
+def test_second_stream_that_a_user_does_not_read_ends_early(users, connect, connections):
     user, other = users
     store_findings(user)
     token = bearer(user.tokens["access_token"])
     asked = f"GET {LONG_STREAM} HTTP/1.1\r\nHost: x\r\n{token}\r\n\r\n".encode()
     unread = connect(asked)
     first = unread.recv(1)
-    [ours] = open_connections(unread.getsockname()[1])
+    ours = connections[unread.getsockname()[1]]
     wait_until(lambda: ours.total_outbufs_len and not ours.requests)
     second = connect(asked)
     late = second.recv(1)
-    port = second.getsockname()[1]
-    wait_until(lambda: all(c.close_when_flushed for c in open_connections(port)))
+    theirs = connections[second.getsockname()[1]]
+    wait_until(lambda: theirs.close_when_flushed or not theirs.connected)
     late += b"".join(iter(partial(second.recv, 65_536), b""))
     assert late.startswith(b"HTTP/1.1 200 ")
     assert not late.endswith(LAST_CHUNK)
