@@ -9,11 +9,15 @@ PYTHON ?= $(shell for p in python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 # glibc returns freed blocks of 1 MB or more to the system; otherwise the copies of a long document stay resident.
 MALLOC := MALLOC_MMAP_THRESHOLD_=1048576 MALLOC_TRIM_THRESHOLD_=8388608
-QUICK := not slow and not llm and not gpu
+NORMAL := not slow and not llm and not gpu
 # Number of test processes: one per core, at most four, since each takes about 2 GB.
 WORKERS ?= auto
-# Tests to run, such as TESTS="tests/api -k sqlite"; empty runs all.
+# Tests to run, such as TESTS="tests/api -k sqlite"; empty runs all. With it, `make test` runs system tests, too.
 TESTS ?=
+QUICK := $(if $(TESTS),,not system and )$(NORMAL)
+
+pytest = OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest -m "$(1)" \
+	-n $(WORKERS) --maxprocesses 4 --dist worksteal --durations=15 --durations-min=5 $(TESTS)
 
 # Configuration of `make retrain`, and the sentences on which its gate compares the new model with the old. RISKSCAN_DATA=DIR
 # names a folder of real sentences; without it, training uses composed sentences only.
@@ -35,7 +39,7 @@ HOSTILE ?=
 FAULTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-gpu accurate retrain test coverage test-slow test-llm hostile faults bench bench-peers bench-processes bench-gpu lint format docs openapi sbom notebooks clean python
+.PHONY: help run run-gpu accurate retrain test test-system coverage test-slow test-llm hostile faults bench bench-peers bench-processes bench-gpu lint format docs openapi sbom notebooks clean python
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -50,11 +54,13 @@ accurate: $(VENV)/.builds-models ## Build the accurate model (MODEL=accurate); d
 	$(VENV)/bin/python -m ml build-artifact $(if $(BASE),--base "$(BASE)")
 
 test: $(TEST_VENV)/.installed ## Run the normal test suite, in WORKERS=auto processes; names the 15 longest tests
-	OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest -m "$(QUICK)" \
-		-n $(WORKERS) --maxprocesses 4 --dist worksteal --durations=15 --durations-min=5 $(TESTS)
+	$(call pytest,$(QUICK))
+
+test-system: $(TEST_VENV)/.installed ## Run the tests that start whole processes or a browser, or read large files
+	$(call pytest,system and $(NORMAL))
 
 coverage: $(TEST_VENV)/.installed ## Measure service/domain by tests/domain; fails below 95 % of lines and branches
-	OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest -m "$(QUICK)" tests/domain \
+	OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest -m "$(NORMAL)" tests/domain \
 		--cov=service/domain --cov-fail-under=95
 
 retrain: $(TEST_VENV)/.installed ## Export feedback, train on it (CONFIG=...), register the model if it passes the gate

@@ -14,6 +14,16 @@ os.environ["RISKSCAN_ENV_FILE"] = ""  # no test reads a developer's own .env
 REDIS_URL = "redis://127.0.0.1:6379/9"
 
 
+SYSTEM = tuple(Path(__file__).parent / name for name in ("e2e", "web"))
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if any(item.path.is_relative_to(folder) for folder in SYSTEM):
+            item.add_marker("system")
+
+
 @pytest.hookimpl(trylast=True)  # after the last fixtures, which drop their databases
 def pytest_sessionfinish():
     memory_servers.stop_all()

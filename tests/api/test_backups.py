@@ -41,6 +41,7 @@ def answers(http, paths):
     return [http.get(path).raise_for_status() for path in paths]
 
 
+@pytest.mark.system
 def test_service_on_a_restored_backup_answers_as_before(
     live, user, backend, tmp_path, start_service
 ):

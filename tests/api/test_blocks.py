@@ -67,6 +67,7 @@ def test_this_machine_cannot_be_blocked(block, network):
     assert block(network).status_code == 409
 
 
+@pytest.mark.system
 def test_other_process_refuses_within_five_seconds(block, user, other):
     block("203.0.113.0/24").raise_for_status()
     address = "203.0.113.9"

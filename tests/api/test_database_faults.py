@@ -27,6 +27,7 @@ def relay(database_url):
     relay.cut()
 
 
+@pytest.mark.system
 @servers
 def test_every_request_to_a_hung_database_is_503_in_time(relay, start_service, monkeypatch):
     monkeypatch.setattr("db.engines.STATEMENT_TIMEOUT_S", STATEMENT_S)

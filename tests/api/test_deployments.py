@@ -236,6 +236,7 @@ def test_deployment_with_faulty_body_is_400(admin, body):
     assert admin.http.post("/api/v1/admin/deployments", json=body).status_code == 400
 
 
+@pytest.mark.system
 def test_activate_ten_times_under_load_drops_and_mixes_no_scan(admin, registry_dir):
     """Each scan's scores are those of the model that it names, and readiness never fails."""
     models = [f"{NAME}/2.0.0", f"{NAME}/3.0.0", DEFAULT]
@@ -362,6 +363,7 @@ def test_process_with_other_content_of_the_model_does_not_serve_it(admin, start_
     assert "another" in other.faults[f"{NAME}/2.0.0"]
 
 
+@pytest.mark.system
 def test_models_with_ai_service_url_are_409(start_service, database_url, admin):
     url = start_service(DATABASE_URL=database_url, AI_SERVICE_URL="http://127.0.0.1:9").url
     with caller(url, headers=admin.http.headers) as http:

@@ -103,6 +103,7 @@ def test_findings_of_a_stored_document_are_where_its_text_has_them(user):
     assert all(text[f["start"] : f["end"]] == f["context"] for f in findings)
 
 
+@pytest.mark.system
 def test_long_text_is_read_in_ranges_and_listed_in_pieces(user):
     path = scanned(user, LONG)
     assert whole_text(user, path) == LONG
@@ -199,6 +200,7 @@ def test_document_lives_as_long_as_one_of_its_scans(user):
     assert get(user, f"{path}/text")["text"] == FLOW_TEXT
 
 
+@pytest.mark.system
 def test_document_with_its_etag_is_not_sent_again(user):
     path = scanned(user)
     for url in (path, f"{path}/text"):

@@ -38,6 +38,7 @@ def fresh(scan):
     return scan("balanced", "recall", "precision")
 
 
+@pytest.mark.system
 def test_findings_are_those_without_an_exit_but_for_a_few(scan, fresh):
     answers = (fresh, scan("balanced", switch="off"))
     on, off = ({(f["context"], f["risk"]) for f in a["balanced"]} for a in answers)

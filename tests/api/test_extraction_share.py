@@ -29,6 +29,7 @@ def send(user, filename, data):
     return user.http.post("/api/scan", files={"file": (filename, data)})
 
 
+@pytest.mark.system
 def test_scan_of_a_file_proceeds_while_another_user_sends_six_slow_files(new_user, slow):
     attacker, honest = new_user(), new_user()
     over, answers = threading.Event(), []

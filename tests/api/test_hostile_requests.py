@@ -19,6 +19,7 @@ def world(database_url, start_service):
     return World(live.url, "first-admin@corp.local")
 
 
+@pytest.mark.system
 def test_300_hostile_requests_find_no_fault(world):
     result = attack(world, seed=7, n_requests=300, secret=SETTINGS["JWT_SECRET"])
     assert result.faults == []

@@ -41,6 +41,7 @@ def failures(output):
     return output.partition("= FAILURES =")[2].partition("= WARNINGS =")[0] or output[-6000:]
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(("backend", "role", "amount"), RUNS, indirect=["backend"], scope="session")
 def test_service_answers_as_its_openapi_document_says(live, role, amount, request, tmp_path):
     caller = request.getfixturevalue(role)

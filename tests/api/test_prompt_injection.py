@@ -98,8 +98,11 @@ def test_answers_stay_within_form_and_quote_no_prompt(
     caplog.set_level(logging.DEBUG)
     user, server.behaviour = make_user(service), behaviour
     seen = set()
-    step = 9 if behaviour in {"huge", "everything"} else 1  # these take long
-    for text in [*INJECTIONS.values()][::step]:
+    step = 9 if behaviour in {"huge", "everything"} else 3  # these take long
+    first = [*CONTENT, *REPLIES].index(
+        behaviour
+    ) % step  # every injection meets a third of all behaviours
+    for text in [*INJECTIONS.values()][first::step]:
         del server.requests[:]
         body = {"text": f"{CANARY}{text}\n\n{FLOW_TEXT}", "force_llm": True}
         answer = user.http.post("/api/scan", json=body)

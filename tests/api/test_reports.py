@@ -271,6 +271,7 @@ def test_report_leaves_a_log_row_and_audit_events(user, reviewer, admin):
     assert by_action["foreign.read"]["detail"] == {"owner_id": user.id}
 
 
+@pytest.mark.system
 def test_report_that_the_client_does_not_read_to_the_end_is_logged_as_cut_off(user, admin):
     text = " ".join(f"{FLOW_TEXT} in phase {n}." for n in range(3_000))
     scan = scanned(user, text=text)

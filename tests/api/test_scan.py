@@ -71,6 +71,7 @@ def test_scan_stores_its_coverage(user):
     }
 
 
+@pytest.mark.system
 def test_scan_of_a_200_page_pdf_is_complete_with_page_numbers(user):
     planted_on = (1, 57, 123, 200)
     file = ("book.pdf", documents.long_pdf(200, planted_on), "application/pdf")

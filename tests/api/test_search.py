@@ -222,6 +222,7 @@ def test_found_finding_has_the_callers_verdict(user, scans):
     assert item["finding"]["verdict"] == "rejected"
 
 
+@pytest.mark.system
 def test_only_readers_find_anything_of_a_scan(live, user, new_user, new_account, scans):
     """For each kind of caller and each scope: whether search or `similar` shows the owner's finding."""
     people = {role: new_account(role) for role in ("team-reviewer", "reviewer", "admin")}

@@ -56,6 +56,7 @@ def test_scores_of_a_range_are_those_of_its_sentences_and_at_most_twenty(user):
     assert len(scores(user, document, 0, 20 * len(TEXT)).json()["sentences"]) == 20
 
 
+@pytest.mark.system
 def test_scores_deep_in_a_long_text_are_those_of_the_scan(user):
     text = f"All is well here.\n{FLOW_TEXT}.\n" * 4_000  # several stored pieces
     scan_id = user.scan(text).json()["scan_id"]
@@ -114,6 +115,7 @@ def test_scores_are_for_owners_and_reviewers(user, new_user, reviewer):
     assert scores(reviewer, document, 0, 9).status_code == 200
 
 
+@pytest.mark.system
 def test_text_that_is_not_stored_has_no_scores(user):
     user.http.put("/api/v1/settings", json={"store_text": "hash"}).raise_for_status()
     answer = scores(user, scanned(user, TEXT), 0, 9)

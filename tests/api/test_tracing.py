@@ -102,6 +102,7 @@ def test_missing_packages_are_named_with_the_command(monkeypatch):
         tracing.open_tracing("http://localhost:4318")
 
 
+@pytest.mark.system
 def test_request_that_the_server_rejects_is_a_span_of_the_callers_trace(traced, collector):
     trace_id = secrets.token_hex(16)
     headers = {"traceparent": f"00-{trace_id}-{'a' * 16}-01"}

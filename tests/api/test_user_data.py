@@ -128,6 +128,7 @@ def test_lost_bytes_are_listed_and_do_not_cut_the_archive_off(filled, live):
     assert json.loads(opened.read("manifest.json"))["missing"] == [f"files/{file['id']}.pdf"]
 
 
+@pytest.mark.system
 def test_memory_does_not_grow_with_the_number_of_scans(user, live):
     user.scan().raise_for_status()
     copy_scans(live, user, 1_000)

@@ -76,6 +76,7 @@ def wait_for(user, hook, *states):
     return deliveries(user, hook)
 
 
+@pytest.mark.system
 @pytest.mark.every_database
 def test_event_arrives_signed_and_is_logged(user, hook, receiver, emit):
     emit()
@@ -88,6 +89,7 @@ def test_event_arrives_signed_and_is_logged(user, hook, receiver, emit):
     assert "secret" not in user.http.get(f"{WEBHOOKS}/{hook['id']}").json()
 
 
+@pytest.mark.system
 @pytest.mark.every_database
 def test_failed_event_is_tried_again_under_the_same_id(user, hook, receiver, emit, due_now):
     receiver.replies += [Reply(500), Reply(302, headers={"Location": receiver.hook})]
@@ -101,6 +103,7 @@ def test_failed_event_is_tried_again_under_the_same_id(user, hook, receiver, emi
     assert ids == [f"msg_{UUID(delivery['id']).hex}"] * 3
 
 
+@pytest.mark.system
 def test_delivery_fails_after_the_last_attempt_and_can_be_sent_again(
     user, hook, receiver, emit, due_now
 ):
@@ -148,6 +151,7 @@ def test_test_event_and_change_of_address(user, hook, receiver):
     assert user.http.get(f"{WEBHOOKS}/{hook['id']}").status_code == 404
 
 
+@pytest.mark.system
 def test_receiver_that_does_not_answer_holds_up_no_other_user(
     live, make_user, user, hook, receiver
 ):

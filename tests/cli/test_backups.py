@@ -78,6 +78,7 @@ def empty_url(tmp_path):
     return f"sqlite:///{tmp_path / 'restored.db'}"
 
 
+@pytest.mark.system
 @pytest.mark.usefixtures("stored")
 def test_rows_survive_the_way_through_every_kind_of_database(riskscan, filled_url, tmp_path):
     expected = rows_by_table(filled_url)
@@ -191,6 +192,7 @@ def _refuse(riskscan, path, url):
     return result.stderr
 
 
+@pytest.mark.system
 def test_database_with_rows_is_replaced_only_on_request(
     riskscan, archive, filled_url, backend, tmp_path
 ):

@@ -13,6 +13,7 @@ def passwords(result):
     return {row[3]: row[5] for row in cells}
 
 
+@pytest.mark.system
 def test_seed_prints_each_password_once_and_refuses_to_run_again(riskscan, own_database_url):
     seeded = riskscan("seed", DATABASE_URL=own_database_url)
     assert seeded.returncode == 0, seeded.stderr

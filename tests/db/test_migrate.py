@@ -75,6 +75,7 @@ def test_differences_of_an_altered_schema_name_the_column(empty_database_url):
     assert (change, table, column.name) == ("add_column", "audit_events", "request_id")
 
 
+@pytest.mark.system
 def test_upgrade_of_three_processes_at_once_succeeds_in_each(empty_database_url):
     command = [
         sys.executable,

@@ -61,6 +61,7 @@ def test_ping_whose_connection_was_killed_answers_over_another(database, probing
     assert probing.probe_id not in connections(database)
 
 
+@pytest.mark.system
 @mysql
 def test_ping_of_a_server_gone_silent_ends_in_time_and_recovers(database_url):
     url = make_url(database_url)

@@ -143,6 +143,7 @@ def test_transaction_with_the_server_down_is_unavailable_until_it_is_back(databa
     relay.cut()
 
 
+@pytest.mark.system
 @servers
 def test_transaction_on_a_server_gone_silent_ends_after_one_statement_timeout(
     database_url, monkeypatch

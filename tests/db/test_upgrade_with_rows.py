@@ -201,6 +201,7 @@ def upgrade_by_single_revisions(url):
     return snapshots
 
 
+@pytest.mark.system
 def test_each_revision_keeps_every_row_up_down_and_up(empty_database_url):
     snapshots = upgrade_by_single_revisions(empty_database_url)
     empty = [table for table, (_, rows) in snapshots[migrate.head()].items() if not rows]

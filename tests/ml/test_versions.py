@@ -92,6 +92,7 @@ def test_serving_folder_is_the_model_activated_last(activated):
     assert serving_folder(activated) == (folder, "it was activated last")
 
 
+@pytest.mark.system
 def test_serving_folder_without_activation_is_the_default(config):
     assert serving_folder(config)[0] == config.model_dir
     assert not Path(config.database_url.removeprefix("sqlite:///")).exists()

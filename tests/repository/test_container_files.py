@@ -171,6 +171,7 @@ def test_container_that_needs_no_other_right_has_none(name):
     assert service["cap_drop"] == ["ALL"]
 
 
+@pytest.mark.system
 def test_redis_of_compose_needs_its_password_and_forgets_nothing(tmp_path):
     if shutil.which("redis-server") is None:
         pytest.skip("redis-server is not installed")

@@ -51,6 +51,7 @@ def modified_times(folder: Path) -> dict[Path, int]:
     return {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("path", RUNS)
 def test_notebook_runs_and_ends_in_its_answer(path, tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from service.config.settings import ROOT
 
 START = """
@@ -21,6 +23,7 @@ with build_services(load({"DATA_DIR": sys.argv[1], "DEVICE": "cpu"})) as service
 """
 
 
+@pytest.mark.system
 def test_start_on_a_cpu_needs_no_training_library(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", START, str(tmp_path)],

@@ -31,6 +31,7 @@ def exported(tmp_path_factory):
     return network, OnnxEngine(replace(artifacts.load(SHIPPED), path=folder), n_threads=1)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("lengths", [(1,), (64, 3, 20), (5, 5)])
 def test_exported_graph_gives_the_float_outputs(exported, lengths):
     network, engine = exported

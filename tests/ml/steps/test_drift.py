@@ -52,6 +52,7 @@ def lines(path, rows):
     return path
 
 
+@pytest.mark.system
 def test_drift_other_sentences_of_the_same_kind_are_stable(folder, tmp_path):
     data = lines(tmp_path / "data.jsonl", [{"text": e.text} for e in PARTS[1]])
     done = run(folder, "--data", data)

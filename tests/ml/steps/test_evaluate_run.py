@@ -58,6 +58,7 @@ def evaluation(settings):
     return json.loads((settings.run_dir / "evaluation.json").read_text())
 
 
+@pytest.mark.system
 def test_run_measures_all_baselines_beside_the_model(evaluation, settings):
     assert list(evaluation["baselines"]) == ["tfidf", "knn", "keywords"]
     for found in evaluation["baselines"].values():

@@ -2,12 +2,15 @@
 
 import json
 
+import pytest
+
 from ml.evaluation.plain import FROZEN
 from tests.ml.step import run_step
 from tests.nlp.conftest import MODEL_DIR
 from tests.support.artifacts import VERSION
 
 
+@pytest.mark.system
 def test_plain_measures_every_frozen_set_and_shows_no_sentence(tmp_path):
     done = run_step("plain", MODEL_DIR, "--out", tmp_path)
     found = json.loads((tmp_path / "plain.json").read_text())

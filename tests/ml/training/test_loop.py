@@ -131,6 +131,7 @@ def test_damaged_resume_file_names_the_remedy(config: Path):
     assert (done.exit_code, "delete it to start over" in done.stderr) == (1, True)
 
 
+@pytest.mark.system
 def test_training_writes_metrics_and_curves_and_reports_to_mlflow(whole: Path):
     run = whole.parent / "run"
     measured = json.loads((run / "seed-17.json").read_text())
