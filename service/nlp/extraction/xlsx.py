@@ -102,8 +102,7 @@ class _SheetReader:
             table.add_filled(self._cells(row))
             clear(row)
         targets = self._package.targets
-        for comments in targets(name, "threadedComment") or targets(name, "comments"):
-            self._add_comments(comments)
+        self._add_comments(targets(name, "threadedComment"), targets(name, "comments"))
         for drawing in targets(name, "drawing"):
             for drawn in (drawing, *targets(drawing, *_DRAWN)):
                 add_drawing(self._package, drawn, self._builder)
@@ -130,15 +129,26 @@ class _SheetReader:
             return {"1": "TRUE", "0": "FALSE"}.get(value, value)
         return "" if kind == "e" else value  # an error, such as #REF!, is no text
 
-    def _add_comments(self, name: str) -> None:
-        for element in self._package.ended(name, "{*}comment", "{*}threadedComment"):
-            if local(element) == "comment":
-                words = _rich_text(element).strip()
-            else:
-                words = "".join(t.text or "" for t in element.iterchildren("{*}text")).strip()
-            if not words.startswith(_PLACEHOLDER):
-                add_words(words, self._builder)
-            clear(element)
+    def _add_comments(self, threads: list[str], notes: list[str]) -> None:
+        """Add comments with replies, then the notes of cells without such a comment.
+
+        Excel writes a copy of each comment among the notes, for its older versions.
+        """
+        commented: set[str] = set()
+        for element in self._elements(threads, "{*}threadedComment"):
+            commented.add(element.get("ref", ""))
+            texts = (text.text or "" for text in element.iterchildren("{*}text"))
+            add_words("".join(texts).strip(), self._builder)
+        for element in self._elements(notes, "{*}comment"):
+            words = _rich_text(element).strip()
+            is_copy = element.get("ref", "") in commented or words.startswith(_PLACEHOLDER)
+            add_words("" if is_copy else words, self._builder)
+
+    def _elements(self, parts: list[str], tag: str) -> Iterator[etree._Element]:
+        for part in parts:
+            for element in self._package.ended(part, tag):
+                yield element
+                clear(element)
 
 
 def _column_number(letters: str) -> int:

@@ -85,3 +85,16 @@ def test_xlsx_threaded_comment_is_read_once():
         "xl/threads.xml": "<x><threadedComment><text>Late parts</text></threadedComment></x>",
     }
     assert blocks_of(workbook(sheet_xml(""), **more), "a.xlsx") == ["Late parts"]
+
+
+def test_xlsx_note_beside_a_threaded_comment_is_read():
+    notes = (("B2", "[Kommentarthread] Late parts"), ("C3", PLANTED))
+    listed = (f'<comment ref="{at}"><text><t>{words}</t></text></comment>' for at, words in notes)
+    more = {
+        "xl/worksheets/_rels/s0.xml.rels": rels(
+            ("comments", "../comments.xml"), ("threadedComment", "../threads.xml")
+        ),
+        "xl/comments.xml": f"<x>{''.join(listed)}</x>",
+        "xl/threads.xml": '<x><threadedComment ref="B2"><text>Late parts</text></threadedComment></x>',
+    }
+    assert blocks_of(workbook(sheet_xml(""), **more), "a.xlsx") == ["Late parts", PLANTED]
