@@ -55,7 +55,9 @@ def _part_names(package: OfficePackage) -> list[str]:
         kind = override.get("ContentType", "").lower()
         rank = next((i for i, end in enumerate(_PARTS) if kind.endswith(end)), None)
         if event == "end" and rank is not None:
-            ranked.add((rank, override.get("PartName", "").lstrip("/")))
+            name = override.get("PartName", "").lstrip("/")
+            if package.has(name):  # some programs leave entries of parts that they removed
+                ranked.add((rank, name))
     names = [name for _, name in sorted(ranked)]
     if not ranked or min(ranked)[0] > 2:
         names.insert(0, "word/document.xml")

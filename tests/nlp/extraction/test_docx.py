@@ -1,9 +1,13 @@
 """Every place of a Word document that people read, and what was deleted from it."""
 
+import io
+import zipfile
+
 import docx
 import pytest
 
 from tests.support.documents import PLANTED, blocks_of, docx_of_xml, saved
+from tests.support.office_files import archive
 
 RUN = f"<w:r><w:t>{PLANTED}</w:t></w:r>"
 PARAGRAPH = f"<w:p>{RUN}</w:p>"
@@ -89,3 +93,10 @@ def test_docx_comment_header_and_footer_as_a_word_processor_writes_them_are_read
     document.sections[0].footer.paragraphs[0].text = "Footer words."
     found = blocks_of(saved(document), "a.docx")
     assert found == ["Body words.", "Footer words.", "Comment words."]
+
+
+def test_docx_with_an_entry_of_a_part_that_was_removed_is_read():
+    source = zipfile.ZipFile(io.BytesIO(docx_of_xml(PARAGRAPH, comments="")))
+    kept = [name for name in source.namelist() if name != "word/comments.xml"]
+    data = archive(*((name, source.read(name)) for name in kept))
+    assert blocks_of(data, "a.docx") == [PLANTED]
