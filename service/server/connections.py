@@ -65,6 +65,11 @@ class _Connection(HTTPChannel):  # type: ignore[misc]  # waitress has no annotat
         forwarded_proto = request.headers.get("X_FORWARDED_PROTO", "")
         return self.policy.proxies.is_https(self.addr[0], forwarded_proto)
 
+    def client_address(self, request: RequestParser) -> str:
+        """Return the client's address: the peer's, or the one that a trusted proxy names."""
+        forwarded_for = request.headers.get("X_FORWARDED_FOR", "")
+        return self.policy.proxies.client(self.addr[0], forwarded_for)
+
     # Sending. A worker thread writes; the loop sends what the socket did not take at once.
 
     @contextlib.contextmanager

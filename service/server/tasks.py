@@ -110,6 +110,7 @@ class ProblemTask(_ResponseTask, ErrorTask):  # type: ignore[misc]
         policy, headers = self.channel.policy, self.request.headers
         request_id.begin(
             headers.get("X_REQUEST_ID"),
+            client_address=self.channel.client_address(self.request),
             traceparent=headers.get("TRACEPARENT"),
             tracestate=headers.get("TRACESTATE"),
             new_trace_flags=policy.tracing.new_trace_flags,
@@ -119,4 +120,13 @@ class ProblemTask(_ResponseTask, ErrorTask):  # type: ignore[misc]
         command = getattr(self.request, "command", "")
         method = command if command in _METHODS else _OTHER_METHOD
         policy.tracing.request_ended(method, _NO_ROUTE, error.status, 0.0)
-        _log.info("rejected", extra=fields(method=method, status=error.status, code=error.code))
+        _log.info(
+            "rejected",
+            extra=fields(
+                method=method,
+                path=getattr(self.request, "path", "") or None,
+                status=error.status,
+                code=error.code,
+                client_address=request_id.current_client_address(),
+            ),
+        )

@@ -38,3 +38,9 @@ def test_request_logs_one_line(client, logged):
     [line] = logged("request")
     assert (line["path"], line["status"]) == ("/nothing-here", 404)
     assert line["duration_ms"] >= 0
+
+
+def test_request_that_the_server_rejects_logs_its_path_and_client(client, logged):
+    assert client.post("/api/v1/scan", content=bytes(2_000_000)).status_code == 401
+    [line] = logged("rejected")
+    assert (line["path"], line["client_address"]) == ("/api/v1/scan", "127.0.0.1")
