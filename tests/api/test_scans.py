@@ -138,6 +138,7 @@ def test_scans_created_range_is_half_open(user, five):
         ({"per_page": 101}, "per_page"),
         ({"cursor": "bm9uZQ=="}, "cursor"),
         ({"cursor": "\u00e9"}, "cursor"),
+        ({"category": ["budget", "schedule"]}, "category"),
     ],
 )
 def test_scans_with_unknown_filter_or_value_names_it(user, params, field):

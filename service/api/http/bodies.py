@@ -1,10 +1,11 @@
-"""Request bodies: multipart, urlencoded and JSON read into one mapping, for any input schema.
+"""Request bodies (multipart, urlencoded and JSON) and queries, read into one mapping for any input schema.
 
 A view declares its body with `input(Schema, location=...)`; APIFlask derives the OpenAPI document from that.
 "json_or_form" reads all three kinds. "json" reads only JSON, since forms cannot express lists unambiguously.
 "form_and_files" reads JSON, alone or with a file. "files" reads a form with one file, as a stream, "form" one
 with fields and many files, or JSON.
-APIFlask has one parser per process, so `register` replaces these five loaders of that parser; it may be
+"query" reads the query, in which only a list may have several values.
+APIFlask has one parser per process, so `register` replaces these six loaders of that parser; it may be
 called again.
 """
 
@@ -21,6 +22,7 @@ from apiflask import APIFlask
 from apiflask.schema_adapters.marshmallow import parser
 from flask import Request
 from marshmallow import Schema
+from marshmallow.fields import List
 from werkzeug.datastructures import FileStorage
 
 from service.api.http.json_bounds import check_json
@@ -58,7 +60,7 @@ class _MemoryFile(BytesIO):
 
 
 def register(app: APIFlask, config: Config) -> None:
-    """Limit the bodies of `app`, and register the readers of request bodies with APIFlask's parser."""
+    """Limit the bodies of `app`, and register the readers of bodies and queries with APIFlask's parser."""
     app.request_class = FormRequest
     app.config.update(
         MAX_CONTENT_LENGTH=max_body_bytes(config),
@@ -67,6 +69,7 @@ def register(app: APIFlask, config: Config) -> None:
     )
     parser.location_loader("json_or_form")(read_body)
     parser.location_loader("json")(read_json)
+    parser.location_loader("query")(read_query)
     parser.location_loader("form_and_files")(read_report)
     parser.location_loader("files")(
         partial(read_upload, max_body_bytes=max_upload_body_bytes(config))
@@ -143,6 +146,18 @@ def read_documents(request: Request, schema: Schema, *, max_body_bytes: int) -> 
     request.max_content_length = max_body_bytes
     fields, files, part = read_form(request)
     return {**fields, part: files} if files else fields
+
+
+def read_query(request: Request, schema: Schema) -> Any:  # noqa: ANN401 - webargs's mapping
+    """Return the parameters of the query by name.
+
+    Raises:
+        InvalidRequest: a parameter that is no list occurs twice, and the answer could follow only one value.
+    """
+    lists = {name for name, field in schema.fields.items() if isinstance(field, List)}
+    names = (name for name, _ in request.args.items(multi=True))
+    _reject_repeated([name for name in names if name not in lists])
+    return parser.load_querystring(request, schema)
 
 
 def _is_missing(request: Request) -> bool:
