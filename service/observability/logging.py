@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
 from datetime import UTC, datetime
 from logging.handlers import QueueHandler, QueueListener
 from queue import Queue
+from typing import Any
 
 from service.observability.request_id import current_request_id
 from service.observability.trace_context import current_trace
@@ -47,9 +49,9 @@ class _BackgroundHandler(QueueHandler):
     """
 
     def __init__(self) -> None:
-        self._lines: Queue[logging.LogRecord] = Queue(_MAX_WAITING_LINES)
+        self._lines: Queue[str] = Queue(_MAX_WAITING_LINES)
         super().__init__(self._lines)
-        self._writer = QueueListener(self._lines, logging.StreamHandler(sys.stderr))
+        self._writer = _LineWriter(self._lines)
         self._is_started = False
 
     def start(self) -> None:
@@ -57,9 +59,15 @@ class _BackgroundHandler(QueueHandler):
         self._writer.start()
         self._is_started = True
 
-    def enqueue(self, record: logging.LogRecord) -> None:
-        """Pass a line to the writer; wait while the queue is full."""
-        self._lines.put(record)
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass the line to the writer; wait while the queue is full.
+
+        QueueHandler would copy the record, and the writer format it a second time.
+        """
+        try:
+            self._lines.put(self.format(record))
+        except Exception:  # noqa: BLE001 - as every handler of the standard library
+            self.handleError(record)
 
     def close(self) -> None:
         """Return when all lines are written."""
@@ -68,6 +76,15 @@ class _BackgroundHandler(QueueHandler):
             self._lines.join()  # a full queue would make `stop` raise
             self._writer.stop()
         super().close()
+
+
+class _LineWriter(QueueListener):
+    """Writes finished lines to standard error."""
+
+    def handle(self, record: Any) -> None:  # noqa: ANN401 - a line here, a record in the base class
+        with contextlib.suppress(OSError, ValueError):  # nobody reads standard error any more
+            sys.stderr.write(f"{record}\n")
+            sys.stderr.flush()
 
 
 class _JsonFormatter(logging.Formatter):

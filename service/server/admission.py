@@ -9,7 +9,7 @@ from service.api.http.limits import PROBE_PATHS, RETRY_AFTER_S
 from service.errors import Overloaded
 
 WAITING_PER_THREAD = 4
-"""Queued requests for each thread. At 3 ms for the scan of a sentence, a full queue of 64 is answered within
+"""Queued requests for each thread. At 3 ms for the scan of a sentence, a full queue of 128 is answered within
 half a second; a client that would wait longer should try another process."""
 
 _QUEUE_FULL = "Too many requests wait already. Try again in a few seconds."

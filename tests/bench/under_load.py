@@ -34,7 +34,7 @@ DEADLINE_S = 2.0
 """Within this time an answer is useful to its caller: the Retry-After of a refusal."""
 
 _PATHS = {SCAN: "/scan", STORED: "/api/scan"}
-_CLIENTS = (8, 16, 32)  # beyond 80 some are refused: 16 threads and 64 queued requests
+_CLIENTS = (8, 16, 32)  # beyond 160 some are refused: 32 threads and 128 queued requests
 _OPS = ("/health/ready", "/metrics")
 _POLLS_PER_S = 40  # of each path: enough for a p99, and little beside the load
 _HEAD = ("load", "per second", "p50 ms", "p95 ms", "p99 ms", "service cores", "generator cores")

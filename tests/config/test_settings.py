@@ -155,18 +155,24 @@ def test_trusted_proxy_is_read_in_its_usual_spelling():
     assert [str(network) for network in proxies] == ["::1/128", "10.1.0.0/16"]
 
 
-def test_database_pool_follows_the_threads_unless_set():
+def test_each_process_has_32_threads_unless_set():
+    assert load({}).threads == 32
+    assert load({"WEB_PROCESSES": "4"}).threads == 128
+    assert load({"WEB_PROCESSES": "4", "THREADS": "8"}).threads == 8
+
+
+def test_database_pool_follows_the_threads_up_to_16_of_each_process():
+    assert load({"THREADS": "4", "BATCH_WORKERS": "0"}).database_pool_size == 8
+    assert load({"BATCH_WORKERS": "0"}).database_pool_size == 20
     assert load({}).database_pool_size == 22
-    assert load({"THREADS": "20"}).database_pool_size == 26
-    assert load({"THREADS": "20", "BATCH_WORKERS": "0"}).database_pool_size == 24
-    assert load({"THREADS": "20", "DATABASE_POOL_SIZE": "40"}).database_pool_size == 40
+    assert load({"WEB_PROCESSES": "2", "BATCH_WORKERS": "0"}).database_pool_size == 40
+    assert load({"DATABASE_POOL_SIZE": "40"}).database_pool_size == 40
 
 
-def test_database_pool_too_small_for_the_threads_is_refused_with_a_remedy():
-    with pytest.raises(
-        ConfigError, match=r"DATABASE_POOL_SIZE \(21\) .* THREADS=20.* Set it to 26"
-    ):
-        load({"THREADS": "20", "DATABASE_POOL_SIZE": "21"})
+def test_database_pool_without_a_connection_for_requests_is_refused_with_a_remedy():
+    assert load({"DATABASE_POOL_SIZE": "7"}).database_pool_size == 7
+    with pytest.raises(ConfigError, match=r"DATABASE_POOL_SIZE \(6\) .* Set it to 7 or more"):
+        load({"DATABASE_POOL_SIZE": "6"})
 
 
 @pytest.mark.parametrize("url", ["memory://", "redis://h", "redis://:p@h:6379/0", "rediss://h/1"])

@@ -52,5 +52,5 @@ def test_every_process_has_a_thread_and_a_connection_for_it():
 
 
 def test_pool_that_is_too_small_for_the_processes_is_refused():
-    with pytest.raises(ConfigError, match=r"THREADS=16.*WEB_PROCESSES=4.*Set it to 40 or more"):
+    with pytest.raises(ConfigError, match=r"WEB_PROCESSES=4.*Set it to 28 or more"):
         load({"WEB_PROCESSES": "4", "DATABASE_POOL_SIZE": "20"})

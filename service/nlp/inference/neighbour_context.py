@@ -39,13 +39,13 @@ def block_logits(outputs: Floats, row_of: Rows, block: slice, *, n_types: int) -
     `outputs` has the columns that `document_logits` takes, and a row for each distinct sentence. `row_of`,
     intp (n,), is the row of each sentence of the document.
     """
+    if outputs.shape[1] == n_types or len(row_of) < 2:  # nobody has an influence
+        return own_logits(outputs, n_types)[row_of[block]]
     begin, end = block.start, block.stop
     first, last = max(begin - RADIUS, 0), min(end + RADIUS, len(row_of))
     surroundings = outputs[row_of[first:last]]
     rows = np.arange(begin - first, end - first)
     logits = own_logits(surroundings, n_types)[rows]
-    if outputs.shape[1] == n_types or len(row_of) < 2:
-        return logits
     has_previous = rows > 0
     logits[has_previous] += surroundings[rows[has_previous] - 1, n_types : 2 * n_types]
     logits += _neighbour_mean(surroundings[:, 2 * n_types :].astype(np.float64), rows)

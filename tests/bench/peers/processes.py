@@ -29,8 +29,6 @@ _PEER = "LitServe, our int8 file"
 _OURS = "Riskscan"
 _COUNTS = (1, 2, 4)
 _KIND = "sentences"
-_THREADS = 16
-"""The service's default for one process."""
 _FIGURES = {
     "sentences_per_s": ("sentences/s", 0),
     "p50_ms": ("p50 ms", 1),
@@ -76,7 +74,7 @@ def _start(stack, peer, chosen, options):
     for n, settings in chosen.items():
         folder = options.out / f"processes-{n}"
         for name, server in (
-            (_OURS, riskscan(options, folder, WEB_PROCESSES=n, THREADS=_THREADS * n)),
+            (_OURS, riskscan(options, folder, WEB_PROCESSES=n)),
             (_PEER, peer.server(settings, options)),
         ):
             stack.callback(server.stop)
