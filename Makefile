@@ -110,7 +110,7 @@ lint: $(TEST_VENV)/.installed ## Check style, format, types, imports, Dockerfile
 format: $(TEST_VENV)/.installed ## Format the source
 	$(TEST_VENV)/bin/ruff format .
 
-docs: $(TEST_VENV)/.installed ## Write docs/settings.md, docs/errors.md and .env.example from the code
+docs: $(TEST_VENV)/.installed ## Write docs/settings.md, docs/errors.md, docs/roles.md and .env.example from the code
 	$(TEST_VENV)/bin/python -m service.cli.documentation
 
 openapi: $(TEST_VENV)/.installed ## Accept a changed API: write its contract to tests/api/openapi.json

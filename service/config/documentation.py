@@ -39,8 +39,9 @@ start, and its message lists every invalid setting.
 _COMPOSE = """
 ## Variables of Docker Compose
 
-Only `compose.yaml` reads these. Compose also needs `SECRET_KEY` and `JWT_SECRET`, and sets `HOST`, `PORT`,
-`OPS_PORT`, `DATA_DIR`, `REGISTRY_DIR`, `DATABASE_URL` and `DEVICE` itself.
+Only `compose.yaml` reads these. Compose also needs `SECRET_KEY` and `JWT_SECRET`. It sets `RISKSCAN_ENV`,
+`HOST`, `PORT`, `OPS_PORT`, `DATA_DIR`, `REGISTRY_DIR`, `DATABASE_URL`, `REDIS_URL`, `BROKER_URL`, `DEVICE` and the
+worker's `BATCH_WORKERS` itself; values of these in `.env` have no effect.
 
 """
 _EXAMPLE = """\
@@ -49,8 +50,9 @@ _EXAMPLE = """\
 # variables override it. Put a value with $ or # between single quotes. A value cannot contain a backslash.
 """
 _COMPOSE_EXAMPLE = """\
-# Only Compose reads the variables below. Compose also needs SECRET_KEY and JWT_SECRET. It sets HOST, PORT,
-# OPS_PORT, DATA_DIR, REGISTRY_DIR, DATABASE_URL and DEVICE itself.
+# Only Compose reads the variables below. Compose also needs SECRET_KEY and JWT_SECRET. It sets RISKSCAN_ENV,
+# HOST, PORT, OPS_PORT, DATA_DIR, REGISTRY_DIR, DATABASE_URL, REDIS_URL, BROKER_URL, DEVICE and the worker's
+# BATCH_WORKERS itself; values of these above have no effect.
 """
 
 

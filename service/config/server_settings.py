@@ -170,9 +170,10 @@ class ServerSettings(BaseModel):
         default_factory=default_pool_size,
         ge=1,
         le=1024,
-        description="Maximum number of database connections. Empty: for each of WEB_PROCESSES its part of "
-        "THREADS, at most 16, and 4 and, for batches, its part of BATCH_WORKERS and 1. A request that gets "
-        "none within 5 seconds is answered with 503.",
+        description="Maximum number of database connections of all WEB_PROCESSES together. Empty: for each "
+        "process one for each of its threads, at most 16, 4 for background work and, unless BATCH_WORKERS is "
+        "0, one for each of its batch workers and 1 more: 22 with the defaults. A request that gets none "
+        "within 5 seconds is answered with 503.",
     )
 
     @field_validator("database_url")

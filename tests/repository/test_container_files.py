@@ -232,9 +232,9 @@ def test_file_follows_the_compose_specification(name):
     assert done.returncode == 0, done.stdout
 
 
-def test_gpu_file_changes_the_workers_image_device_and_memory_alone():
+def test_gpu_file_changes_the_workers_image_device_model_and_memory_alone():
     assert set(GPU["services"]) == {"worker"}
     changed = GPU["services"]["worker"]
     assert set(changed) == {"image", "build", "environment", "mem_limit", "deploy"}
     assert changed["build"] == {"dockerfile": "Dockerfile.gpu"}
-    assert changed["environment"] == {"DEVICE": "cuda"}
+    assert changed["environment"] == {"DEVICE": "cuda", "MODEL": "${MODEL:-fast}"}
