@@ -40,8 +40,8 @@ _COMPOSE = """
 ## Variables of Docker Compose
 
 Only `compose.yaml` reads these. Compose also needs `SECRET_KEY` and `JWT_SECRET`. It sets `RISKSCAN_ENV`,
-`HOST`, `PORT`, `OPS_PORT`, `DATA_DIR`, `REGISTRY_DIR`, `DATABASE_URL`, `REDIS_URL`, `BROKER_URL`, `DEVICE` and
-the worker's `BATCH_WORKERS` itself; values of these in `.env` have no effect.
+`HOST`, `PORT`, `OPS_PORT`, `DATA_DIR`, `REGISTRY_DIR`, `DATABASE_URL`, `REDIS_URL`, `BROKER_URL`, `DEVICE`
+and the worker's `BATCH_WORKERS` itself; values of these in `.env` have no effect.
 
 """
 _EXAMPLE = """\
