@@ -178,6 +178,8 @@ def test_receiver_that_does_not_answer_holds_up_no_other_user(
         "https://[64:ff9b::a00:1]/",
         "https://user:word@example.com/",
         "https://example.com:99999/",
+        "https://a..b/",
+        f"https://{64 * 'x'}.example/",
         "https://example.com/#part",
         "https://example.com/\u00e9",
         "ftp://example.com/",

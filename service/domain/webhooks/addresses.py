@@ -52,6 +52,8 @@ class Destinations:
         host, _ = url.hostname, url.port
         if url.scheme not in {"http", "https"} or not host or url.fragment or "@" in url.netloc:
             return _NO_ADDRESS
+        if not _is_name(host):
+            return f"{host} is no host: each part between its dots must have 1 to 63 characters."
         if not self.names_host(host):
             return f"EGRESS_HOSTS does not list {host}. Ask an administrator."
         is_encrypted = url.scheme == "https"
@@ -61,6 +63,15 @@ class Destinations:
         if address is None or self.allows(address, is_encrypted=is_encrypted):
             return None
         return "WEBHOOK_NETWORKS does not list this address, which is not public or not https://."
+
+
+def _is_name(host: str) -> bool:
+    """Return whether the resolver, which encodes names in this way, can look a name up."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _literal(host: str) -> Address | None:

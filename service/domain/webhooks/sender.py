@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ RETRY_AFTER_S = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 GONE = 410
 _CLAIM_FOR = timedelta(seconds=2 * TIMEOUT_S)
 _ROWS_AT_ONCE = 200
+_log = logging.getLogger(__name__)
 _Due = tuple[WebhookDelivery, Webhook]
 
 
@@ -103,12 +105,17 @@ class WebhookSender:
                 return due
 
     def _attempt(self, delivery: WebhookDelivery, webhook: Webhook) -> Answer:
-        headers = self._secrets.headers(webhook, delivery)
-        body = delivery.payload.encode()
+        """Send once. Every failure is an answer, so that it counts and no other delivery waits for it."""
         try:
+            headers = self._secrets.headers(webhook, delivery)
+            body = delivery.payload.encode()
             status = self._post(webhook.url, body, headers, to=self._destinations)
         except NotDelivered as error:
             return Answer(error=str(error))
+        except Exception as error:  # noqa: BLE001 - the edge of the task; a raise would leave it due
+            kind = type(error).__name__  # its message may quote the address or the payload
+            _log.error("webhook delivery %s failed unexpectedly: %s", delivery.id, kind)
+            return Answer(error=f"the service could not send it ({kind})")
         answer = Answer(status)
         return answer if answer.is_delivered else Answer(status, f"the receiver answered {status}")
 
