@@ -12,8 +12,17 @@ from service.observability.client_address import Address, unmapped
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MAX_URL_CHARS = 2000
 _NO_ADDRESS = "Send an address such as https://example.com/hooks, without user, password and #."
-# IPv6 networks in which an address carries an IPv4 address, to which a gateway sends it on.
-_GATEWAYS = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "2001::/32", "2002::/16", "::/96")))
+# IPv6 networks in which an address carries an IPv4 address, to which a gateway sends it on (RFC 6052, 8215,
+# 4380, 3056, 4291, 2765), and the site-local one (RFC 3879), which Python counts as public.
+_NOT_PUBLIC = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            *("64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16", "::/96"),
+            *("::ffff:0:0:0/96", "fec0::/10"),
+        ),
+    )
+)
 
 
 class Destinations:
@@ -84,6 +93,6 @@ def _literal(host: str) -> Address | None:
 
 def _is_public(address: Address) -> bool:
     plain = unmapped(address)
-    if any(plain in network for network in _GATEWAYS):
+    if any(plain in network for network in _NOT_PUBLIC):
         return False
     return plain.is_global and not plain.is_multicast
