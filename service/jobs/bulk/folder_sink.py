@@ -106,7 +106,8 @@ class FolderSink:
         try:
             earlier = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            if {file.name for file in self._folder.iterdir()} != {_LOCK_FILE}:
+            files = {file.name for file in self._folder.iterdir()}
+            if files - {_LOCK_FILE, _TEMPORARY}:  # a kill may have left the second of the two
                 (self._folder / _LOCK_FILE).unlink()
                 raise InvalidRequest(
                     f"SINK {self._folder} has other files. Name a new or an empty folder."

@@ -63,6 +63,14 @@ def test_rows_of_an_unfinished_part_are_written_by_the_next_run(tmp_path):
     assert (tmp_path / "_errors.jsonl").read_text() == ""
 
 
+def test_folder_of_a_run_that_was_killed_before_it_named_its_job_is_accepted(tmp_path):
+    for name in ("_lock", "_part.tmp"):
+        (tmp_path / name).write_bytes(b"")
+    with FolderSink(tmp_path, "parquet", JOB) as sink:
+        sink.write(table("a"))
+    assert [row["id"] for row in rows_in(tmp_path, "parquet")] == ["a"]
+
+
 def test_interrupted_run_keeps_the_rows_that_it_has(tmp_path):
     stopped = KeyboardInterrupt()
     with FolderSink(tmp_path, "jsonl", JOB) as sink:
