@@ -37,7 +37,8 @@ def test_later_run_continues_after_the_parts_of_earlier_ones(tmp_path, sink_form
     assert (sink.counts.n_documents, sink.counts.n_bad) == (1, 0)
     rows = rows_in(tmp_path, sink_format)
     assert [row["id"] for row in rows] == ["a", "b", "c", "d"]
-    assert list(sink.written()) == [digest(row["id"], row["sha256"]) for row in rows]
+    with FolderSink(tmp_path, sink_format, JOB) as sink:
+        assert list(sink.written()) == [digest(row["id"], row["sha256"]) for row in rows]
     errors = [json.loads(line) for line in (tmp_path / "_errors.jsonl").read_text().splitlines()]
     assert errors == [{"id": "c", "code": "too_large", "message": "Too long."}]
 
