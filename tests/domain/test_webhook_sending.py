@@ -40,7 +40,7 @@ def queue(transactions):
         for _ in range(n_events):
             webhooks.emit(session, user_id=user_id, event="batch.finished", data={})
 
-    return lambda user, url=URL, n_events=1: transactions.run(work, user.id, url, n_events)
+    return lambda user, url=URL, *, n_events=1: transactions.run(work, user.id, url, n_events)
 
 
 @pytest.fixture
@@ -76,3 +76,16 @@ def test_delivery_that_raises_counts_its_attempt_and_others_are_sent(
     assert attempts() == [(1, "the service could not send it (LookupError)"), (1, None)]
     assert "LookupError" in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_users_take_turns_whatever_others_have_waiting(make_sender, queue, add_user):
+    sent = []
+
+    def post(url, *_args, **_options):
+        sent.append(url)
+        return 200
+
+    for name, n_events in (("a", 3), ("b", 2), ("c", 1)):
+        queue(add_user(), name, n_events=n_events)
+    assert make_sender(post).send_due() == 6
+    assert "".join(sent) == "abcaba"

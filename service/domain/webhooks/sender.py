@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,6 +26,8 @@ RETRY_AFTER_S = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 GONE = 410
 _CLAIM_FOR = timedelta(seconds=2 * TIMEOUT_S)
 _ROWS_AT_ONCE = 200
+_MAX_SERVED = 500
+"""Users that are remembered as served, which bounds the query that leaves them out."""
 _log = logging.getLogger(__name__)
 _Due = tuple[WebhookDelivery, Webhook]
 
@@ -60,8 +62,10 @@ class WebhookSender:
         self._secrets = secrets
         self._destinations = destinations
         self._post = post
+        self._lock = threading.Lock()  # guards the fields below
         self._busy: set[UUID] = set()
-        self._lock = threading.Lock()
+        self._served: dict[UUID, None] = {}
+        """The users of this round, in which each has one attempt, oldest first."""
 
     def send_due(self) -> int:
         """Send every delivery that is due; return how many attempts that took."""
@@ -83,12 +87,14 @@ class WebhookSender:
     def _claimed(self) -> Iterator[_Due | None]:
         """Claim the next delivery, of a user to whom this process sends nothing else meanwhile.
 
-        So one user's receivers that do not answer keep one thread busy, not all.
+        So one user's receivers that do not answer keep one thread busy, not all. Users take turns, so several
+        such users delay each other user's event by an attempt each, not by all that they have waiting.
         """
         with self._lock:
             due = self._next()
             if due is not None:
                 self._busy.add(due[1].user_id)
+                self._note_served(due[1].user_id)
         try:
             yield due
         finally:
@@ -99,10 +105,22 @@ class WebhookSender:
     def _next(self) -> _Due | None:
         """Claim a due delivery; while there is none, this only reads."""
         while True:
-            now = datetime.now(UTC)
-            due = self._transactions.read(queries.next_due, at=now, except_users=self._busy)
+            due = self._find(self._busy | self._served.keys())
+            if due is None and self._served:
+                self._served.clear()  # the next round begins
+                due = self._find(self._busy)
             if due is None or self._transactions.run(_claim, *due):
                 return due
+
+    def _find(self, except_users: Collection[UUID]) -> _Due | None:
+        now = datetime.now(UTC)
+        return self._transactions.read(queries.next_due, at=now, except_users=except_users)
+
+    def _note_served(self, user_id: UUID) -> None:
+        self._served.pop(user_id, None)
+        self._served[user_id] = None
+        while len(self._served) > _MAX_SERVED:
+            del self._served[next(iter(self._served))]
 
     def _attempt(self, delivery: WebhookDelivery, webhook: Webhook) -> Answer:
         """Send once. Every failure is an answer, so that it counts and no other delivery waits for it."""
