@@ -67,10 +67,10 @@ class WebhookSender:
         self._served: dict[UUID, None] = {}
         """The users of this round, in which each has one attempt, oldest first."""
 
-    def send_due(self) -> int:
-        """Send every delivery that is due; return how many attempts that took."""
+    def send_due(self, *, is_stopping: Callable[[], bool] = lambda: False) -> int:
+        """Send every delivery that is due, until `is_stopping`; return how many attempts that took."""
         n_attempts = 0
-        while self._send_next():
+        while not is_stopping() and self._send_next():
             n_attempts += 1
         return n_attempts
 
