@@ -37,10 +37,11 @@ def count_webhooks(session: Session, user_id: UUID) -> int:
     return session.scalar(query) or 0
 
 
-def list_enabled(session: Session, user_id: UUID) -> Sequence[UUID]:
-    """Return the ids of a user's enabled webhooks."""
-    of = (Webhook.user_id == user_id, Webhook.is_enabled)
-    return session.scalars(select(Webhook.id).where(*of)).all()
+def lock_enabled(session: Session, user_id: UUID) -> Sequence[UUID]:
+    """Return the ids of a user's enabled webhooks, which nobody can delete until the transaction ends."""
+    query = select(Webhook.id).where(Webhook.user_id == user_id, Webhook.is_enabled)
+    # A shared lock, and on PostgreSQL the weakest: what a foreign key takes. SQLite has one writer anyway.
+    return session.scalars(query.with_for_update(read=True, key_share=True)).all()
 
 
 def delete_webhook(session: Session, webhook_id: UUID, user_id: UUID) -> bool:

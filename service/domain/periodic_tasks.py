@@ -43,9 +43,13 @@ class PeriodicTasks:
         n_failed = sum(not self._run_task(name) for name in self._tasks)
         return n_failed == 0
 
+    def stop(self) -> None:
+        """Let the thread end after the current task; does not wait for it."""
+        self._closing.set()
+
     def close(self) -> None:
         """End the thread after the current task."""
-        self._closing.set()
+        self.stop()
         if self._thread.is_alive():
             self._thread.join()
 

@@ -107,22 +107,25 @@ class Services(DocumentServices):
 
     def close(self) -> None:
         """End the threads and close what is open: models and database connections."""
-        for schedule in vars(self).get("schedules", ()):
-            schedule.close()
-        parts = (
-            "background",
-            "search_indexer",
-            "rollout",
-            "shadow",
-            "drift",
-            "readiness",
-            "analyzers",
-            "egress",
-            "tracing",
-            "transactions",
-            "result_cache",
+        self.draining.set()  # no thread begins another delivery of a webhook
+        schedules = vars(self).get("schedules", ())
+        sending = vars(self).get("webhook_sending", ())
+        for schedule in schedules:
+            schedule.stop()
+        for schedule in schedules:
+            if schedule not in sending:
+                schedule.close()
+        self._close_parts(
+            *("background", "search_indexer", "rollout", "shadow", "drift", "readiness"),
+            *("analyzers", "egress", "tracing"),
         )
-        for name in parts:
+        # Late: a delivery may take longer than a supervisor waits, and the parts above store their queues.
+        for schedule in sending:
+            schedule.close()
+        self._close_parts("transactions", "result_cache")
+
+    def _close_parts(self, *names: str) -> None:
+        for name in names:
             part = vars(self).get(name)
             is_shared = name == "analyzers" and part is self._shared_analyzers
             if part is not None and not is_shared:
@@ -186,7 +189,8 @@ class Services(DocumentServices):
     @cached_property
     def webhook_sending(self) -> tuple[PeriodicTasks, ...]:
         """Two threads, so that one receiver that does not answer holds up no other user's events."""
-        tasks = {"deliveries": self.webhook_sender.send_due}
+        send_due = partial(self.webhook_sender.send_due, is_stopping=self.draining.is_set)
+        tasks = {"deliveries": send_due}
         every_s = webhook_sender.EVERY_S
         return tuple(PeriodicTasks("webhooks", tasks, every_s=every_s) for _ in range(2))
 

@@ -47,7 +47,7 @@ class TimedConnections(httpcore.NetworkBackend):
         """Return the addresses of a name; ConnectError if it has none."""
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: an empty label or a long one
             raise httpcore.ConnectError("the name cannot be resolved") from error
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 

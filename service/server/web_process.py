@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from service.server.shared_accept import ConnectionCounts
 
 _FIRST_DELAY_S = 0.5
 _MAX_DELAY_S = 30.0
+_MAX_DOUBLINGS = 6  # from 0.5 s to 32 s, above the longest delay
 _STABLE_S = 60.0
 """A process that served for so long is restarted after the first delay again."""
 _log = logging.getLogger(__name__)
@@ -54,7 +56,7 @@ class WebProcess:
         """Start the process.
 
         Raises:
-            OSError: the system has no process, memory or file descriptor left.
+            OSError: the system has no process, thread, memory or file descriptor left.
         """
         self._started = threading.Event()
         self._begun_at_s = time.monotonic()
@@ -65,9 +67,17 @@ class WebProcess:
         except OSError:
             ours.close()
             raise
-        arguments = (Channel(ours), self._process.pid, self._started)
+        channel = Channel(ours)
+        arguments = (channel, self._process.pid, self._started)
         name = f"messages-{self._index}"
-        threading.Thread(target=self._receive, args=arguments, name=name, daemon=True).start()
+        thread = threading.Thread(target=self._receive, args=arguments, name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # Python hides the system's own error
+            channel.close()
+            self.kill()
+            self._process = None
+            raise OSError(errno.EAGAIN, "no thread is left for its messages") from error
 
     def exit_status(self) -> int | None:
         """Return the exit status of the process, None while it runs; -n after signal n."""
@@ -90,7 +100,7 @@ class WebProcess:
             except OSError as error:
                 _log.error("cannot start process %d: %s", self._index, error.strerror)
                 self._n_deaths += 1
-                self._restart_at_s = now_s + self._delay_s()
+                self._restart_at_s = now_s + restart_delay_s(self._n_deaths)
 
     def terminate(self) -> None:
         """Tell the process to finish its requests and end."""
@@ -119,15 +129,12 @@ class WebProcess:
 
     def _schedule_restart(self, status: int, now_s: float) -> None:
         self._n_deaths = 1 if now_s - self._begun_at_s > _STABLE_S else self._n_deaths + 1
-        self._restart_at_s = now_s + self._delay_s()
+        self._restart_at_s = now_s + restart_delay_s(self._n_deaths)
         what = "died" if self.has_started else "did not start"
         _log.error(
             "process %d %s (exit status %d); restarting it in %.1f s",
-            *(self._index, what, status, self._delay_s()),
+            *(self._index, what, status, restart_delay_s(self._n_deaths)),
         )
-
-    def _delay_s(self) -> float:
-        return float(min(_FIRST_DELAY_S * 2 ** (self._n_deaths - 1), _MAX_DELAY_S))
 
     def _receive(self, channel: Channel, process: int, started: threading.Event) -> None:
         """Pass the messages of one start of the process on, until it ends."""
@@ -150,3 +157,10 @@ class WebProcess:
         if message["question"] == "metrics":
             return self._group.exposition().decode()
         return encode_report(self._group.report())
+
+
+def restart_delay_s(n_deaths: int) -> float:
+    """Return the seconds from the last of `n_deaths` deaths in a row, at least 1, to the restart."""
+    # Without its bound the power overflows after some 1,025 deaths, which would end the supervisor.
+    doublings = min(n_deaths - 1, _MAX_DOUBLINGS)
+    return float(min(_FIRST_DELAY_S * 2**doublings, _MAX_DELAY_S))

@@ -11,7 +11,7 @@ import uuid_utils.compat
 from db import migrate
 from db.queries import deployments, users
 from db.queries.audit import list_events
-from db.tables import DeploymentKind, Role
+from db.tables import DeploymentKind, Role, Webhook
 from service.config.settings import load
 from service.domain.batch_bytes import BatchBytes
 from service.domain.batch_removal import BatchRemoval
@@ -19,6 +19,7 @@ from service.domain.originals import Originals
 from service.domain.reviews.reviews import Reviews
 from service.domain.scans.scans import Scans
 from service.domain.transactions import Transactions, open_database
+from service.domain.webhooks import webhooks
 from service.nlp.pipeline import Submission
 from tests.fakes.pipeline import RulesPipeline
 from tests.support.artifacts import NAME, VERSION, make_artifact
@@ -111,6 +112,22 @@ def user(add_user):
 def events(transactions):
     """Return the actions of the audit trail, newest first."""
     return lambda: [event.action for event in transactions.read(list_events, limit=100)]
+
+
+@pytest.fixture
+def queue_events(transactions):
+    """Queue events of a user for a webhook of this address, which nobody has checked."""
+
+    def work(session, user_id, url, n_events):
+        values = {"name": "tickets", "url": url, "is_enabled": True, "secret_number": 1}
+        own = {"id": uuid_utils.compat.uuid7(), "user_id": user_id, "created_at": datetime.now(UTC)}
+        session.add(Webhook(**own, **values))
+        for _ in range(n_events):
+            webhooks.emit(session, user_id=user_id, event="batch.finished", data={})
+
+    return lambda user, url="https://example.com/hook", *, n_events=1: transactions.run(
+        work, user.id, url, n_events
+    )
 
 
 @pytest.fixture

@@ -1,17 +1,20 @@
 """The services of a process: opened on first use, started together, closed by their builder."""
 
+import threading
+
 import pytest
 
 from db.tables import DeploymentKind, User
 from service.config.settings import load
 from service.domain.reviews.missed import Missed
 from service.domain.services import activated_model, build_services
+from service.domain.webhooks.sender import WebhookSender
 from service.nlp.analyzers.pool import AnalyzerPool
 from service.nlp.pipeline import Submission
 from tests.domain.conftest import END, SENTENCE, START, TEXT
 from tests.fakes.analyzer import IdleAnalyzer
 from tests.support.artifacts import NAME, VERSION
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_S, wait_until
 
 DEFAULT, NEW = f"{NAME}/{VERSION}", f"{NAME}/2.0.0"
 
@@ -52,6 +55,32 @@ def test_close_leaves_shared_analyzers_open(config, analyzer):
     with build_services(config, analyzers=AnalyzerPool(analyzer)) as services:
         services.open()
     assert not analyzer.is_closed
+
+
+def test_close_waits_for_the_delivery_in_progress_alone_and_closes_the_rest_meanwhile(
+    services, user, queue_events
+):
+    urls, may_answer = [], threading.Event()
+
+    def post(url, *_args, **_options):
+        urls.append(url)
+        may_answer.wait(PATIENCE_S)
+        return 200
+
+    services.webhook_sender = WebhookSender(
+        services.transactions, services.webhook_secrets, services.webhook_destinations, post=post
+    )
+    queue_events(user, n_events=3)
+    services.open()
+    services.start()
+    wait_until(lambda: urls)
+    closing = threading.Thread(target=services.close)
+    closing.start()
+    wait_until(lambda: "egress" not in {thread.name for thread in threading.enumerate()})
+    may_answer.set()
+    closing.join(PATIENCE_S)
+    assert not closing.is_alive()
+    assert len(urls) == 1
 
 
 def test_services_of_a_remote_analyzer_have_no_rollout(config):

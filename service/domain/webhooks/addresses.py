@@ -12,8 +12,17 @@ from service.observability.client_address import Address, unmapped
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MAX_URL_CHARS = 2000
 _NO_ADDRESS = "Send an address such as https://example.com/hooks, without user, password and #."
-# IPv6 networks in which an address carries an IPv4 address, to which a gateway sends it on.
-_GATEWAYS = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "2001::/32", "2002::/16", "::/96")))
+# IPv6 networks in which an address carries an IPv4 address, to which a gateway sends it on (RFC 6052, 8215,
+# 4380, 3056, 4291, 2765), and the site-local one (RFC 3879), which Python counts as public.
+_NOT_PUBLIC = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            *("64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16", "::/96"),
+            *("::ffff:0:0:0/96", "fec0::/10"),
+        ),
+    )
+)
 
 
 class Destinations:
@@ -52,6 +61,8 @@ class Destinations:
         host, _ = url.hostname, url.port
         if url.scheme not in {"http", "https"} or not host or url.fragment or "@" in url.netloc:
             return _NO_ADDRESS
+        if not _is_name(host):
+            return f"{host} is no host: each part between its dots must have 1 to 63 characters."
         if not self.names_host(host):
             return f"EGRESS_HOSTS does not list {host}. Ask an administrator."
         is_encrypted = url.scheme == "https"
@@ -61,6 +72,15 @@ class Destinations:
         if address is None or self.allows(address, is_encrypted=is_encrypted):
             return None
         return "WEBHOOK_NETWORKS does not list this address, which is not public or not https://."
+
+
+def _is_name(host: str) -> bool:
+    """Return whether the resolver, which encodes names in this way, can look a name up."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _literal(host: str) -> Address | None:
@@ -73,6 +93,6 @@ def _literal(host: str) -> Address | None:
 
 def _is_public(address: Address) -> bool:
     plain = unmapped(address)
-    if any(plain in network for network in _GATEWAYS):
+    if any(plain in network for network in _NOT_PUBLIC):
         return False
     return plain.is_global and not plain.is_multicast

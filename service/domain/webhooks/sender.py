@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,9 @@ RETRY_AFTER_S = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 GONE = 410
 _CLAIM_FOR = timedelta(seconds=2 * TIMEOUT_S)
 _ROWS_AT_ONCE = 200
+_MAX_SERVED = 500
+"""Users that are remembered as served, which bounds the query that leaves them out."""
+_log = logging.getLogger(__name__)
 _Due = tuple[WebhookDelivery, Webhook]
 
 
@@ -58,13 +62,15 @@ class WebhookSender:
         self._secrets = secrets
         self._destinations = destinations
         self._post = post
+        self._lock = threading.Lock()  # guards the fields below
         self._busy: set[UUID] = set()
-        self._lock = threading.Lock()
+        self._served: dict[UUID, None] = {}
+        """The users of this round, in which each has one attempt, oldest first."""
 
-    def send_due(self) -> int:
-        """Send every delivery that is due; return how many attempts that took."""
+    def send_due(self, *, is_stopping: Callable[[], bool] = lambda: False) -> int:
+        """Send every delivery that is due, until `is_stopping`; return how many attempts that took."""
         n_attempts = 0
-        while self._send_next():
+        while not is_stopping() and self._send_next():
             n_attempts += 1
         return n_attempts
 
@@ -81,12 +87,14 @@ class WebhookSender:
     def _claimed(self) -> Iterator[_Due | None]:
         """Claim the next delivery, of a user to whom this process sends nothing else meanwhile.
 
-        So one user's receivers that do not answer keep one thread busy, not all.
+        So one user's receivers that do not answer keep one thread busy, not all. Users take turns, so several
+        such users delay each other user's event by an attempt each, not by all that they have waiting.
         """
         with self._lock:
             due = self._next()
             if due is not None:
                 self._busy.add(due[1].user_id)
+                self._note_served(due[1].user_id)
         try:
             yield due
         finally:
@@ -97,18 +105,35 @@ class WebhookSender:
     def _next(self) -> _Due | None:
         """Claim a due delivery; while there is none, this only reads."""
         while True:
-            now = datetime.now(UTC)
-            due = self._transactions.read(queries.next_due, at=now, except_users=self._busy)
+            due = self._find(self._busy | self._served.keys())
+            if due is None and self._served:
+                self._served.clear()  # the next round begins
+                due = self._find(self._busy)
             if due is None or self._transactions.run(_claim, *due):
                 return due
 
+    def _find(self, except_users: Collection[UUID]) -> _Due | None:
+        now = datetime.now(UTC)
+        return self._transactions.read(queries.next_due, at=now, except_users=except_users)
+
+    def _note_served(self, user_id: UUID) -> None:
+        self._served.pop(user_id, None)
+        self._served[user_id] = None
+        while len(self._served) > _MAX_SERVED:
+            del self._served[next(iter(self._served))]
+
     def _attempt(self, delivery: WebhookDelivery, webhook: Webhook) -> Answer:
-        headers = self._secrets.headers(webhook, delivery)
-        body = delivery.payload.encode()
+        """Send once. Every failure is an answer, so that it counts and no other delivery waits for it."""
         try:
+            headers = self._secrets.headers(webhook, delivery)
+            body = delivery.payload.encode()
             status = self._post(webhook.url, body, headers, to=self._destinations)
         except NotDelivered as error:
             return Answer(error=str(error))
+        except Exception as error:  # noqa: BLE001 - the edge of the task; a raise would leave it due
+            kind = type(error).__name__  # its message may quote the address or the payload
+            _log.error("webhook delivery %s failed unexpectedly: %s", delivery.id, kind)
+            return Answer(error=f"the service could not send it ({kind})")
         answer = Answer(status)
         return answer if answer.is_delivered else Answer(status, f"the receiver answered {status}")
 

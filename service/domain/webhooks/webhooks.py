@@ -137,9 +137,10 @@ def delete_webhook(session: Session, user_id: UUID, webhook_id: UUID) -> None:
 def emit(session: Session, *, user_id: UUID, event: str, data: Mapping[str, Any]) -> None:
     """Queue an event for each enabled webhook of a user, in the caller's transaction.
 
-    `data` holds ids and counts; no document text, no file name.
+    `data` holds ids and counts; no document text, no file name. A webhook that is deleted meanwhile gets
+    no event, and does not fail the transaction.
     """
-    for webhook_id in queries.list_enabled(session, user_id):
+    for webhook_id in queries.lock_enabled(session, user_id):
         _queue(session, webhook_id, event, data)
 
 

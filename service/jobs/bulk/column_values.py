@@ -25,6 +25,11 @@ def column_document(
     return SourceDocument(document_id, data, share=share)
 
 
+def column_bytes(value: object) -> int:
+    """Return about how many bytes a value of the text column has; 0 for one that is no text."""
+    return len(value) if isinstance(value, str | bytes | bytearray | memoryview) else 0
+
+
 def id_text(key: object) -> str:
     """Return an id as text; bytes, such as a UUID of 16 bytes, in hexadecimal digits."""
     return encodable(key.hex() if isinstance(key, bytes) else str(key))

@@ -24,7 +24,7 @@ from sqlalchemy.pool import NullPool
 
 from service.config.database_address import normalize, redact
 from service.errors import InvalidRequest, RiskscanError
-from service.jobs.bulk.column_values import column_document
+from service.jobs.bulk.column_values import column_bytes, column_document
 from service.jobs.bulk.documents import SourceDocument
 
 _PAGE_BYTES = 4 * 1024 * 1024
@@ -76,7 +76,7 @@ class DatabaseSource:
                     yield column_document(
                         key, value, place=f"row {n}", max_bytes=self.max_bytes, share=share
                     )
-                    n_bytes += len(value or "")
+                    n_bytes += column_bytes(value)
                 last, limit = page[-1][0], _next_limit(len(page), n_bytes)
 
     def _fetch(self, engine: Engine, last: object, limit: int) -> Sequence[Any]:

@@ -49,13 +49,13 @@ class FolderSink:
         self._part_s = part_s
         self._waiting: list[pa.Table] = []
         self._waiting_since_s = 0.0
-        self._next = 0
+        self._first_own = self._next = 0
         self._lock: IO[bytes] | None = None
 
     @property
     def written(self) -> Callable[[], Iterable[bytes]]:
-        """A function that returns the digest of each document in the part files."""
-        return partial(written_digests, self._folder, self._format)
+        """A function that returns the digest of each document in the part files of earlier runs."""
+        return partial(written_digests, self._folder, self._format, before=self._first_own)
 
     def __enter__(self) -> Self:
         """Open the folder; continue from the parts in it.
@@ -106,7 +106,8 @@ class FolderSink:
         try:
             earlier = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            if {file.name for file in self._folder.iterdir()} != {_LOCK_FILE}:
+            files = {file.name for file in self._folder.iterdir()}
+            if files - {_LOCK_FILE, _TEMPORARY}:  # a kill may have left the second of the two
                 (self._folder / _LOCK_FILE).unlink()
                 raise InvalidRequest(
                     f"SINK {self._folder} has other files. Name a new or an empty folder."
@@ -146,6 +147,7 @@ class FolderSink:
             append_lines(errors, bad)
             self.counts.n_earlier += n_rows
             self.counts.n_bad_earlier += len(bad)
+        self._first_own = self._next
 
     def _write_part(self) -> None:
         if not self._waiting:
@@ -181,9 +183,10 @@ def part_files(folder: Path, sink_format: SinkFormat) -> list[Path]:
     return sorted(folder.glob(f"part-*.{sink_format}"), key=_number)
 
 
-def written_digests(folder: Path, sink_format: SinkFormat) -> Iterator[bytes]:
-    """Yield the digest of each document in the part files of a folder."""
-    for part in part_files(folder, sink_format):
+def written_digests(folder: Path, sink_format: SinkFormat, *, before: int) -> Iterator[bytes]:
+    """Yield the digest of each document in the part files of a folder with numbers below `before`."""
+    earlier = (part for part in part_files(folder, sink_format) if _number(part) < before)
+    for part in earlier:
         for row in _identities(part):
             yield digest(row["id"], row["sha256"])
 

@@ -18,7 +18,10 @@ _BLOCK_DOCUMENTS = 256
 
 @dataclass(frozen=True, slots=True)
 class BlockReader:
-    """Yields each document of a source once; `written` returns the digests of those in the sink.
+    """Yields each document of a source once; `written` returns the digests of those of earlier runs.
+
+    Ray may read again, after the loss of a process or of blocks, and takes up where it was: each call must
+    yield the same blocks, so `written` must not change during a run.
 
     `limit` counts documents of the source, also those that are left out.
     """

@@ -40,8 +40,9 @@ class BulkScan:
             OSError: the sink cannot be written.
         """
         uses_gpu = self.worker.device != "cpu"
-        reader = BlockReader(self.source, self.sink.written, self.limit)
         with self.sink as sink:
+            # Only an open sink knows which of its documents are those of earlier runs.
+            reader = BlockReader(self.source, sink.written, self.limit)
             try:
                 with connect(
                     self.ray_address, n_workers=self.n_workers, uses_gpu=uses_gpu

@@ -30,9 +30,10 @@ class Sink(Protocol):
 
     @property
     def written(self) -> Callable[[], Iterable[bytes]]:
-        """A function for another process: returns the digests of the documents that are in the sink.
+        """A function for another process: returns the digests of the documents that earlier runs wrote.
 
-        It returns none if the workers find out by themselves.
+        It is taken within the sink's block, and returns the same in all of it, whatever was written
+        meanwhile. It returns none if the workers find out by themselves.
         """
 
     def __enter__(self) -> Self: ...

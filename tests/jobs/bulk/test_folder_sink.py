@@ -37,7 +37,8 @@ def test_later_run_continues_after_the_parts_of_earlier_ones(tmp_path, sink_form
     assert (sink.counts.n_documents, sink.counts.n_bad) == (1, 0)
     rows = rows_in(tmp_path, sink_format)
     assert [row["id"] for row in rows] == ["a", "b", "c", "d"]
-    assert list(sink.written()) == [digest(row["id"], row["sha256"]) for row in rows]
+    with FolderSink(tmp_path, sink_format, JOB) as sink:
+        assert list(sink.written()) == [digest(row["id"], row["sha256"]) for row in rows]
     errors = [json.loads(line) for line in (tmp_path / "_errors.jsonl").read_text().splitlines()]
     assert errors == [{"id": "c", "code": "too_large", "message": "Too long."}]
 
@@ -61,6 +62,14 @@ def test_rows_of_an_unfinished_part_are_written_by_the_next_run(tmp_path):
         assert len(list(sink.written())) == 1
     assert not (tmp_path / "_part.tmp").exists()
     assert (tmp_path / "_errors.jsonl").read_text() == ""
+
+
+def test_folder_of_a_run_that_was_killed_before_it_named_its_job_is_accepted(tmp_path):
+    for name in ("_lock", "_part.tmp"):
+        (tmp_path / name).write_bytes(b"")
+    with FolderSink(tmp_path, "parquet", JOB) as sink:
+        sink.write(table("a"))
+    assert [row["id"] for row in rows_in(tmp_path, "parquet")] == ["a"]
 
 
 def test_interrupted_run_keeps_the_rows_that_it_has(tmp_path):

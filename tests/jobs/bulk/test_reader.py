@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from hashlib import blake2b
 
+import pytest
+
 from service.jobs.bulk.digest_set import DigestSet
 from service.jobs.bulk.documents import digest, text_document
+from service.jobs.bulk.folder_sink import FolderSink
 from service.jobs.bulk.reader import BLOCK_BYTES, BlockReader
+from service.jobs.bulk.tables import results_table, stored_row
 
 
 @dataclass
@@ -40,6 +44,20 @@ def test_documents_in_the_sink_are_left_out_and_count_towards_the_limit():
     document = text_document("b", "x", share=0)
     written = [digest(document.id, document.sha256)]
     assert ids(texts, written=lambda: written, limit=3) == [["a", "c"]]
+
+
+@pytest.mark.parametrize("sink_format", ["parquet", "jsonl"])
+def test_blocks_that_are_read_again_during_a_run_are_the_same(tmp_path, sink_format):
+    source = Texts([(name, "x") for name in "abcd"])
+    with FolderSink(tmp_path, sink_format, {}) as sink:
+        sink.write(results_table([stored_row(text_document("a", "x", share=0))]))
+    with FolderSink(tmp_path, sink_format, {}, part_s=0) as sink:
+        reader = BlockReader(source, sink.written)
+        first = list(reader.blocks())
+        sink.write(results_table([stored_row(document) for document in first[0][:2]]))
+        assert list(tmp_path.glob("part-000001.*"))
+        assert [[d.id for d in block] for block in first] == [["b", "c", "d"]]
+        assert list(reader.blocks()) == first
 
 
 def test_digest_set_holds_what_was_added_across_its_array_and_set():

@@ -129,6 +129,13 @@ def test_database_yields_every_row_of_the_query_once(notes_url):
     assert found["7497"].content == b"Note 2499: 12:30"
 
 
+@pytest.mark.parametrize("value", ["n + 1", "n * 1.5"])
+def test_database_with_a_number_as_text_yields_a_bad_document_and_reads_on(notes_url, value):
+    found = documents(notes_url, query=f"SELECT n, {value} AS body FROM notes", **COLUMNS)
+    assert len(found) == 2500
+    assert all(d.problem and d.problem.code == "invalid_request" for d in found.values())
+
+
 @pytest.mark.parametrize("query", ["DELETE FROM notes", "SELECT n FROM notes", "SELECT"])
 def test_database_refuses_what_is_not_a_select_of_both_columns(notes_url, query):
     with pytest.raises(InvalidRequest, match="refuses --query"):
