@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, not_, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.queries.batch_queue import now
@@ -16,8 +16,7 @@ from db.queries.pages import Position, newest_first
 from db.queries.reach import Reach
 from db.tables import OPEN_STATES, Batch, BatchItem, BatchState, ItemState, Scan
 
-ENDED = (ItemState.DONE, ItemState.CANCELLED)
-"""The states of items whose bytes nobody needs any more. A failed item keeps them for another try."""
+_UNFINISHED = (ItemState.WAITING, ItemState.RUNNING)
 PACE_S = 60.0
 """The seconds over which the rate of a batch is measured."""
 
@@ -101,7 +100,7 @@ def count_recently_ended(session: Session, batch_id: UUID) -> int:
 
 def cancel_batch(session: Session, batch_id: UUID) -> bool:
     """Cancel what waits or runs; return False if the batch has ended already."""
-    is_open = BatchItem.state.in_((ItemState.WAITING, ItemState.RUNNING))
+    is_open = BatchItem.state.in_(_UNFINISHED)
     at = now(session)
     cancelled = update(BatchItem).where(BatchItem.batch_id == batch_id, is_open)
     values = {"state": ItemState.CANCELLED, "claim_id": None, "lease_until": None}
@@ -164,17 +163,17 @@ def bytes_of_batch(session: Session, batch_id: UUID) -> set[str]:
 
 
 def list_unneeded(session: Session, *, limit: int) -> Sequence[tuple[UUID, str]]:
-    """Return users and SHA-256 of bytes of ended items that may still be on the disk."""
-    query = select(BatchItem.user_id, BatchItem.sha256).where(
-        BatchItem.state.in_(ENDED), BatchItem.sha256.is_not(None)
-    )
+    """Return users and SHA-256 of bytes of items that do not need them, which may still be on the disk."""
+    query = select(BatchItem.user_id, BatchItem.sha256).join(Batch, Batch.id == BatchItem.batch_id)
+    query = query.where(BatchItem.sha256.is_not(None), not_(_needs_its_bytes(BatchItem, Batch)))
     rows = session.execute(query.distinct().limit(limit))
     return [(user_id, sha256) for user_id, sha256 in rows if sha256 is not None]
 
 
 def needs_bytes(session: Session, user_id: UUID, sha256: str) -> bool:
-    """Return whether an item of this user that has not ended has these bytes."""
-    query = exists().where(*_has(user_id, sha256), BatchItem.state.not_in(ENDED))
+    """Return whether an item of this user needs these bytes."""
+    has_them = (Batch.id == BatchItem.batch_id, *_has(user_id, sha256))
+    query = exists().where(*has_them, _needs_its_bytes(BatchItem, Batch))
     return bool(session.scalar(select(query)))
 
 
@@ -215,6 +214,12 @@ def queue_figures(session: Session) -> QueueFigures:
 
 def _in_reach(reach: Reach) -> list[ColumnElement[bool]]:
     return [] if reach.is_everyones else [Batch.user_id == reach.owner_id]
+
+
+def _needs_its_bytes(item: type[BatchItem], batch: type[Batch]) -> ColumnElement[bool]:
+    """Return the condition that an item of a batch is not scanned yet, or failed and may be tried again."""
+    may_be_retried = and_(item.state == ItemState.FAILED, batch.state != BatchState.CANCELLED)
+    return or_(item.state.in_(_UNFINISHED), may_be_retried)
 
 
 def _has(user_id: UUID, sha256: str) -> tuple[ColumnElement[bool], ...]:

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select, update
 
+from db.queries.files import used_bytes
 from db.tables import Batch, BatchItem
 from service.domain.audit import Actor
 from service.domain.backup import Backup
@@ -136,6 +137,16 @@ def test_lost_bytes_are_found_and_fail_their_item_with_a_remedy(live, user):
     run_all(live)
     [item] = items(user, batch)
     assert "Send it again" in item["problem"]["detail"]
+
+
+def test_cancelled_batch_keeps_no_bytes_of_its_failed_items(live, user):
+    batch = sent(user, [("file", ("a.pdf", b"%PDF-1.7 nothing")), *texts(1)])
+    live.services.batch_runs.execute(live.services.batch_runs.claim("test"))
+    assert (get(user, batch)["n_failed"], len(kept_bytes(live.services, user))) == (1, 2)
+    user.http.delete(batch).raise_for_status()
+    assert live.services.clean_up.run_tasks()
+    assert kept_bytes(live.services, user) == []
+    assert live.services.transactions.read(used_bytes, UUID(user.id)) == 0
 
 
 def test_documents_of_ended_items_that_a_crash_left_are_removed(live, user, monkeypatch):
