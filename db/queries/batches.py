@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, not_, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from db.queries.batch_queue import now
 from db.queries.pages import Position, newest_first
@@ -163,10 +163,15 @@ def bytes_of_batch(session: Session, batch_id: UUID) -> set[str]:
 
 
 def list_unneeded(session: Session, *, limit: int) -> Sequence[tuple[UUID, str]]:
-    """Return users and SHA-256 of bytes of items that do not need them, which may still be on the disk."""
+    """Return users and SHA-256 of bytes that no item needs any more, which may still be on the disk."""
     query = select(BatchItem.user_id, BatchItem.sha256).join(Batch, Batch.id == BatchItem.batch_id)
     query = query.where(BatchItem.sha256.is_not(None), not_(_needs_its_bytes(BatchItem, Batch)))
-    rows = session.execute(query.distinct().limit(limit))
+    other, batch = aliased(BatchItem), aliased(Batch)
+    has_them = (other.sha256 == BatchItem.sha256, other.user_id == BatchItem.user_id)
+    is_needed = exists().where(
+        batch.id == other.batch_id, *has_them, _needs_its_bytes(other, batch)
+    )
+    rows = session.execute(query.where(~is_needed).distinct().limit(limit))
     return [(user_id, sha256) for user_id, sha256 in rows if sha256 is not None]
 
 

@@ -18,6 +18,7 @@ from service.domain.files.verification import record_loss
 
 FOLDER = "batches"
 _REMOVED_AT_ONCE = 500
+_ROUNDS = 20
 
 
 class BatchBytes(UserStores):
@@ -29,20 +30,29 @@ class BatchBytes(UserStores):
             return file.read()
 
     def discard(self, user_id: UUID, hashes: Iterable[str]) -> int:
-        """Remove bytes that no item needs any more; return how many were asked for."""
-        store, n = self.store(user_id), 0
+        """Remove bytes that no item needs any more; return how many."""
+        store, n_removed = self.store(user_id), 0
         for sha256 in hashes:
-            n += 1
             with store.lock():
                 if not self._transactions.read(queries.needs_bytes, user_id, sha256):
                     store.delete(sha256)
                     self._transactions.run(queries.forget_bytes, user_id, sha256)
-        return n
+                    n_removed += 1
+        return n_removed
 
     def remove_unneeded(self) -> int:
-        """Remove the bytes of ended items that a crash left; return how many."""
-        unneeded = self._transactions.read(queries.list_unneeded, limit=_REMOVED_AT_ONCE)
-        return sum(self.discard(user_id, [sha256]) for user_id, sha256 in unneeded)
+        """Remove the bytes of ended items that a crash left; return how many.
+
+        At most _ROUNDS groups, so that the process need not wait long for it when it stops.
+        """
+        n_removed = 0
+        for _ in range(_ROUNDS):
+            unneeded = self._transactions.read(queries.list_unneeded, limit=_REMOVED_AT_ONCE)
+            n = sum(self.discard(user_id, [sha256]) for user_id, sha256 in unneeded)
+            n_removed += n
+            if not n:
+                break
+        return n_removed
 
 
 class BatchRows:
