@@ -175,22 +175,21 @@ def list_unneeded(session: Session, *, limit: int) -> Sequence[tuple[UUID, str]]
     return [(user_id, sha256) for user_id, sha256 in rows if sha256 is not None]
 
 
-def needs_bytes(session: Session, user_id: UUID, sha256: str) -> bool:
-    """Return whether an item of this user needs these bytes."""
-    has_them = (Batch.id == BatchItem.batch_id, *_has(user_id, sha256))
-    query = exists().where(*has_them, _needs_its_bytes(BatchItem, Batch))
-    return bool(session.scalar(select(query)))
+def needed_bytes(session: Session, user_id: UUID, hashes: Sequence[str]) -> set[str]:
+    """Return those of these SHA-256 whose bytes an item of this user needs."""
+    query = select(BatchItem.sha256).join(Batch, Batch.id == BatchItem.batch_id)
+    query = query.where(*_has(user_id, hashes), _needs_its_bytes(BatchItem, Batch))
+    return {sha256 for sha256 in session.scalars(query.distinct()) if sha256 is not None}
 
 
-def forget_bytes(session: Session, user_id: UUID, sha256: str) -> int:
-    """Store that no item of this user has these bytes; return how many had them."""
-    forgotten = update(BatchItem).where(*_has(user_id, sha256)).values(sha256=None)
-    return session.connection().execute(forgotten).rowcount
+def forget_bytes(session: Session, user_id: UUID, hashes: Sequence[str]) -> None:
+    """Store that no item of this user has the bytes with these SHA-256."""
+    session.execute(update(BatchItem).where(*_has(user_id, hashes)).values(sha256=None))
 
 
 def has_bytes(session: Session, user_id: UUID, sha256: str) -> bool:
     """Return whether an item of this user has these bytes."""
-    return bool(session.scalar(select(exists().where(*_has(user_id, sha256)))))
+    return bool(session.scalar(select(exists().where(*_has(user_id, [sha256])))))
 
 
 def stored_bytes(session: Session, user_id: UUID) -> dict[str, int]:
@@ -227,5 +226,5 @@ def _needs_its_bytes(item: type[BatchItem], batch: type[Batch]) -> ColumnElement
     return or_(item.state.in_(_UNFINISHED), may_be_retried)
 
 
-def _has(user_id: UUID, sha256: str) -> tuple[ColumnElement[bool], ...]:
-    return BatchItem.sha256 == sha256, BatchItem.user_id == user_id
+def _has(user_id: UUID, hashes: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
+    return BatchItem.sha256.in_(hashes), BatchItem.user_id == user_id

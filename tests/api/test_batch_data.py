@@ -20,6 +20,7 @@ from service.domain.restore import Restore
 from tests.api.batching import BATCHES, get, items, kept_bytes, sent, texts
 from tests.api.test_batches import run_all
 from tests.support.databases import fresh_database
+from tests.support.waiting import wait_until
 
 OPERATOR = Actor(operator="cli:root")
 pytestmark = pytest.mark.every_database
@@ -144,9 +145,8 @@ def test_cancelled_batch_keeps_no_bytes_of_its_failed_items(live, user):
     live.services.batch_runs.execute(live.services.batch_runs.claim("test"))
     assert (get(user, batch)["n_failed"], len(kept_bytes(live.services, user))) == (1, 2)
     user.http.delete(batch).raise_for_status()
-    assert live.services.clean_up.run_tasks()
+    wait_until(lambda: live.services.transactions.read(used_bytes, UUID(user.id)) == 0)
     assert kept_bytes(live.services, user) == []
-    assert live.services.transactions.read(used_bytes, UUID(user.id)) == 0
 
 
 def test_documents_of_ended_items_that_a_crash_left_are_removed(live, user, monkeypatch):
@@ -155,5 +155,5 @@ def test_documents_of_ended_items_that_a_crash_left_are_removed(live, user, monk
         patched.setattr(live.services.batch_bytes, "discard", lambda *_: 0)
         run_all(live)
     assert (get(user, batch)["n_done"], len(kept_bytes(live.services, user))) == (2, 2)
-    assert live.services.clean_up.run_tasks()
+    assert live.services.batch_clearing.run_tasks()
     assert kept_bytes(live.services, user) == []

@@ -249,7 +249,7 @@ def test_cancelled_batch_ends_what_waits_and_what_runs(no_workers):
     assert run.ended.is_set()
     assert counts(get(user, batch)) == {"cancelled": 3}
     assert stored(live.services, UUID(user.id)) == 0
-    assert kept_bytes(live.services, user) == []
+    wait_until(lambda: kept_bytes(live.services, user) == [])
     assert user.http.post(f"{batch}/retry").status_code == 409
     assert user.http.delete(batch).status_code == 204
     assert user.http.get(batch).status_code == 404

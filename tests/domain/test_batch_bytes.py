@@ -62,3 +62,14 @@ def test_clean_up_is_not_stopped_by_bytes_that_waiting_documents_need(
     send(user, "b", "c")
     assert batch_bytes.remove_unneeded() == 1
     assert names(user) == ["b", "c"]
+
+
+def test_cancelled_batch_returns_before_its_bytes_are_removed(
+    send, batch_removal, batch_bytes, user, names
+):
+    batch_id = send(user, "a", "b", "c")
+    assert batch_removal.end(user.id, batch_id)
+    assert names(user) == ["a", "b", "c"]
+    assert batch_bytes.remove_unneeded() == 3
+    assert names(user) == []
+    assert not batch_removal.end(user.id, batch_id)
