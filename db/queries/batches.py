@@ -100,20 +100,26 @@ def count_recently_ended(session: Session, batch_id: UUID) -> int:
 
 def cancel_batch(session: Session, batch_id: UUID) -> bool:
     """Cancel what waits or runs; return False if the batch has ended already."""
-    is_open = BatchItem.state.in_(_UNFINISHED)
     at = now(session)
-    cancelled = update(BatchItem).where(BatchItem.batch_id == batch_id, is_open)
-    values = {"state": ItemState.CANCELLED, "claim_id": None, "lease_until": None}
-    n = session.connection().execute(cancelled.values({**values, "finished_at": at})).rowcount
+    n = _cancel_items(session, batch_id, at)
     # The items are locked first, as workers do it; their counts are then those of committed transactions.
     counts = {"n_waiting": 0, "n_running": 0, "n_cancelled": Batch.n_cancelled + n}
     ended = update(Batch).where(Batch.id == batch_id, Batch.state.in_(OPEN_STATES))
     changed = ended.values({"state": BatchState.CANCELLED, "finished_at": at, **counts})
-    return session.connection().execute(changed).rowcount == 1
+    if session.connection().execute(changed).rowcount == 0:
+        return False
+    # `retry_failed` may have let items wait since, and committed before the batch was locked here.
+    if n_late := _cancel_items(session, batch_id, at):
+        counted = update(Batch).where(Batch.id == batch_id)
+        session.execute(counted.values(n_cancelled=Batch.n_cancelled + n_late))
+    return True
 
 
-def retry_failed(session: Session, batch_id: UUID) -> int:
-    """Let the failed items of a batch that was not cancelled wait again; return their number."""
+def retry_failed(session: Session, batch_id: UUID) -> int | None:
+    """Let the failed items of a batch wait again; return their number.
+
+    Returns None if the batch was cancelled or deleted meanwhile. The caller must then roll back.
+    """
     failed = update(BatchItem).where(
         BatchItem.batch_id == batch_id, BatchItem.state == ItemState.FAILED
     )
@@ -121,10 +127,10 @@ def retry_failed(session: Session, batch_id: UUID) -> int:
     fresh |= {"error_code": None, "error_detail": None}
     n = session.connection().execute(failed.values(fresh)).rowcount
     counts = {"n_failed": Batch.n_failed - n, "n_waiting": Batch.n_waiting + n}
-    reopened = update(Batch).where(Batch.id == batch_id)
+    reopened = update(Batch).where(Batch.id == batch_id, Batch.state != BatchState.CANCELLED)
     values = {"state": BatchState.QUEUED, "finished_at": None, "ready_at": now(session), **counts}
-    if n:
-        session.execute(reopened.values(values))
+    if n and session.connection().execute(reopened.values(values)).rowcount == 0:
+        return None
     return n
 
 
@@ -218,6 +224,14 @@ def queue_figures(session: Session) -> QueueFigures:
 
 def _in_reach(reach: Reach) -> list[ColumnElement[bool]]:
     return [] if reach.is_everyones else [Batch.user_id == reach.owner_id]
+
+
+def _cancel_items(session: Session, batch_id: UUID, at: datetime) -> int:
+    """Cancel the items of a batch that wait or run; return their number."""
+    is_open = BatchItem.state.in_(_UNFINISHED)
+    cancelled = update(BatchItem).where(BatchItem.batch_id == batch_id, is_open)
+    values = {"state": ItemState.CANCELLED, "claim_id": None, "lease_until": None}
+    return session.connection().execute(cancelled.values({**values, "finished_at": at})).rowcount
 
 
 def _needs_its_bytes(item: type[BatchItem], batch: type[Batch]) -> ColumnElement[bool]:
