@@ -140,6 +140,12 @@ def delete_batch(session: Session, batch_id: UUID) -> None:
     session.execute(delete(Batch).where(Batch.id == batch_id))
 
 
+def delete_received(session: Session, batch_id: UUID) -> bool:
+    """Delete a batch that no worker may see yet, with its items; False, and no change, if it was opened."""
+    received = delete(Batch).where(Batch.id == batch_id, Batch.state == BatchState.RECEIVING)
+    return session.connection().execute(received).rowcount == 1  # its items go by their foreign key
+
+
 def list_abandoned(session: Session, *, before: datetime, limit: int) -> Sequence[Batch]:
     """Return batches whose files stopped arriving: received since before a time, and never queued."""
     query = select(Batch).where(Batch.state == BatchState.RECEIVING, Batch.created_at < before)
