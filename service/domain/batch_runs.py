@@ -147,18 +147,7 @@ class BatchRuns:
     def release_expired(self) -> int:
         """Let items wait again whose worker died, or fail them after MAX_ATTEMPTS; return their number."""
         expired = self._transactions.read(queue.list_expired, limit=_EXPIRED_AT_ONCE)
-        for item in expired:
-            claim = _claim_of(item)
-            if item.attempts >= MAX_ATTEMPTS:
-                lost = WorkerLost(
-                    f"{MAX_ATTEMPTS} workers ended while they scanned this document. Split it, or ask the "
-                    "operator what ended them."
-                )
-                with contextlib.suppress(ClaimLost):  # another worker was faster
-                    self._transactions.run(self._fail, claim, lost)
-            else:
-                self._transactions.run(queue.return_item, claim, counts=True)
-        return len(expired)
+        return sum(self._transactions.run(self._release_expired, item) for item in expired)
 
     def _is_admitted(self, run: Run) -> bool:
         """Count the item against the scan quota; if that is used up, all batches of its user wait."""
@@ -227,6 +216,21 @@ class BatchRuns:
     def _fail(self, session: Session, claim: ItemClaim, error: RiskscanError) -> None:
         detail = error.message[:_MAX_DETAIL_CHARS]
         self._end(session, claim, ItemState.FAILED, error_code=error.code, error_detail=detail)
+
+    def _release_expired(self, session: Session, item: BatchItem) -> bool:
+        claim = _claim_of(item)
+        if not queue.lock_expired(session, claim):
+            return (
+                False  # its worker has renewed the lease after all, or another one was faster here
+            )
+        if item.attempts < MAX_ATTEMPTS:
+            return queue.return_item(session, claim, counts=True)
+        lost = WorkerLost(
+            f"{MAX_ATTEMPTS} workers ended while they scanned this document. Split it, or ask the "
+            "operator what ended them."
+        )
+        self._fail(session, claim, lost)
+        return True
 
     def _end(self, session: Session, claim: ItemClaim, state: ItemState, **values: object) -> None:
         if not queue.end_item(session, claim, state, values):

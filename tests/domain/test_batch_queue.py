@@ -260,3 +260,14 @@ def test_retried_while_it_is_cancelled_stays_cancelled(
     )
     assert (batch.state, batch.n_failed, batch.n_waiting) == ("cancelled", 1, 0)
     assert found == {"cancelled": 2, "failed": 1}
+
+
+def test_expired_lease_that_was_renewed_meanwhile_is_not_released(
+    add_batch, user_ids, transactions
+):
+    add_batch(user_ids[0], 2)
+    held = [transactions.run(queue.claim_item, worker="w", lease=-LEASE) for _ in range(2)]
+    assert len(transactions.read(queue.list_expired, limit=9)) == 2
+    claims = [queue.ItemClaim(item.id, item.batch_id, item.claim_id) for item in held]
+    transactions.run(queue.renew_claims, [claims[0].claim_id], lease=LEASE)
+    assert [transactions.run(queue.lock_expired, claim) for claim in claims] == [False, True]
