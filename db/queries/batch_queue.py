@@ -94,6 +94,16 @@ def list_expired(session: Session, *, limit: int) -> Sequence[BatchItem]:
     return session.scalars(select(BatchItem).where(is_expired).limit(limit)).all()
 
 
+def lock_expired(session: Session, claim: ItemClaim) -> bool:
+    """Lock the item of a claim whose lease has ended; False if it was renewed or is lost."""
+    query = select(BatchItem.id).where(
+        BatchItem.id == claim.item_id,
+        BatchItem.claim_id == claim.claim_id,
+        BatchItem.lease_until < now(session),
+    )
+    return session.scalar(query.with_for_update()) is not None
+
+
 def finish_batch(session: Session, batch_id: UUID) -> bool:
     """Store that a batch is finished if no item of it waits or runs; return whether this call did so.
 

@@ -8,16 +8,15 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, exists, func, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, not_, or_, select, update
+from sqlalchemy.orm import Session, aliased
 
 from db.queries.batch_queue import now
 from db.queries.pages import Position, newest_first
 from db.queries.reach import Reach
 from db.tables import OPEN_STATES, Batch, BatchItem, BatchState, ItemState, Scan
 
-ENDED = (ItemState.DONE, ItemState.CANCELLED)
-"""The states of items whose bytes nobody needs any more. A failed item keeps them for another try."""
+_UNFINISHED = (ItemState.WAITING, ItemState.RUNNING)
 PACE_S = 60.0
 """The seconds over which the rate of a batch is measured."""
 
@@ -101,20 +100,26 @@ def count_recently_ended(session: Session, batch_id: UUID) -> int:
 
 def cancel_batch(session: Session, batch_id: UUID) -> bool:
     """Cancel what waits or runs; return False if the batch has ended already."""
-    is_open = BatchItem.state.in_((ItemState.WAITING, ItemState.RUNNING))
     at = now(session)
-    cancelled = update(BatchItem).where(BatchItem.batch_id == batch_id, is_open)
-    values = {"state": ItemState.CANCELLED, "claim_id": None, "lease_until": None}
-    n = session.connection().execute(cancelled.values({**values, "finished_at": at})).rowcount
+    n = _cancel_items(session, batch_id, at)
     # The items are locked first, as workers do it; their counts are then those of committed transactions.
     counts = {"n_waiting": 0, "n_running": 0, "n_cancelled": Batch.n_cancelled + n}
     ended = update(Batch).where(Batch.id == batch_id, Batch.state.in_(OPEN_STATES))
     changed = ended.values({"state": BatchState.CANCELLED, "finished_at": at, **counts})
-    return session.connection().execute(changed).rowcount == 1
+    if session.connection().execute(changed).rowcount == 0:
+        return False
+    # `retry_failed` may have let items wait since, and committed before the batch was locked here.
+    if n_late := _cancel_items(session, batch_id, at):
+        counted = update(Batch).where(Batch.id == batch_id)
+        session.execute(counted.values(n_cancelled=Batch.n_cancelled + n_late))
+    return True
 
 
-def retry_failed(session: Session, batch_id: UUID) -> int:
-    """Let the failed items of a batch that was not cancelled wait again; return their number."""
+def retry_failed(session: Session, batch_id: UUID) -> int | None:
+    """Let the failed items of a batch wait again; return their number.
+
+    Returns None if the batch was cancelled or deleted meanwhile. The caller must then roll back.
+    """
     failed = update(BatchItem).where(
         BatchItem.batch_id == batch_id, BatchItem.state == ItemState.FAILED
     )
@@ -122,10 +127,10 @@ def retry_failed(session: Session, batch_id: UUID) -> int:
     fresh |= {"error_code": None, "error_detail": None}
     n = session.connection().execute(failed.values(fresh)).rowcount
     counts = {"n_failed": Batch.n_failed - n, "n_waiting": Batch.n_waiting + n}
-    reopened = update(Batch).where(Batch.id == batch_id)
+    reopened = update(Batch).where(Batch.id == batch_id, Batch.state != BatchState.CANCELLED)
     values = {"state": BatchState.QUEUED, "finished_at": None, "ready_at": now(session), **counts}
-    if n:
-        session.execute(reopened.values(values))
+    if n and session.connection().execute(reopened.values(values)).rowcount == 0:
+        return None
     return n
 
 
@@ -133,6 +138,12 @@ def delete_batch(session: Session, batch_id: UUID) -> None:
     """Delete a batch with its items."""
     session.execute(delete(BatchItem).where(BatchItem.batch_id == batch_id))
     session.execute(delete(Batch).where(Batch.id == batch_id))
+
+
+def delete_received(session: Session, batch_id: UUID) -> bool:
+    """Delete a batch that no worker may see yet, with its items; False, and no change, if it was opened."""
+    received = delete(Batch).where(Batch.id == batch_id, Batch.state == BatchState.RECEIVING)
+    return session.connection().execute(received).rowcount == 1  # its items go by their foreign key
 
 
 def list_abandoned(session: Session, *, before: datetime, limit: int) -> Sequence[Batch]:
@@ -164,29 +175,33 @@ def bytes_of_batch(session: Session, batch_id: UUID) -> set[str]:
 
 
 def list_unneeded(session: Session, *, limit: int) -> Sequence[tuple[UUID, str]]:
-    """Return users and SHA-256 of bytes of ended items that may still be on the disk."""
-    query = select(BatchItem.user_id, BatchItem.sha256).where(
-        BatchItem.state.in_(ENDED), BatchItem.sha256.is_not(None)
+    """Return users and SHA-256 of bytes that no item needs any more, which may still be on the disk."""
+    query = select(BatchItem.user_id, BatchItem.sha256).join(Batch, Batch.id == BatchItem.batch_id)
+    query = query.where(BatchItem.sha256.is_not(None), not_(_needs_its_bytes(BatchItem, Batch)))
+    other, batch = aliased(BatchItem), aliased(Batch)
+    has_them = (other.sha256 == BatchItem.sha256, other.user_id == BatchItem.user_id)
+    is_needed = exists().where(
+        batch.id == other.batch_id, *has_them, _needs_its_bytes(other, batch)
     )
-    rows = session.execute(query.distinct().limit(limit))
+    rows = session.execute(query.where(~is_needed).distinct().limit(limit))
     return [(user_id, sha256) for user_id, sha256 in rows if sha256 is not None]
 
 
-def needs_bytes(session: Session, user_id: UUID, sha256: str) -> bool:
-    """Return whether an item of this user that has not ended has these bytes."""
-    query = exists().where(*_has(user_id, sha256), BatchItem.state.not_in(ENDED))
-    return bool(session.scalar(select(query)))
+def needed_bytes(session: Session, user_id: UUID, hashes: Sequence[str]) -> set[str]:
+    """Return those of these SHA-256 whose bytes an item of this user needs."""
+    query = select(BatchItem.sha256).join(Batch, Batch.id == BatchItem.batch_id)
+    query = query.where(*_has(user_id, hashes), _needs_its_bytes(BatchItem, Batch))
+    return {sha256 for sha256 in session.scalars(query.distinct()) if sha256 is not None}
 
 
-def forget_bytes(session: Session, user_id: UUID, sha256: str) -> int:
-    """Store that no item of this user has these bytes; return how many had them."""
-    forgotten = update(BatchItem).where(*_has(user_id, sha256)).values(sha256=None)
-    return session.connection().execute(forgotten).rowcount
+def forget_bytes(session: Session, user_id: UUID, hashes: Sequence[str]) -> None:
+    """Store that no item of this user has the bytes with these SHA-256."""
+    session.execute(update(BatchItem).where(*_has(user_id, hashes)).values(sha256=None))
 
 
 def has_bytes(session: Session, user_id: UUID, sha256: str) -> bool:
     """Return whether an item of this user has these bytes."""
-    return bool(session.scalar(select(exists().where(*_has(user_id, sha256)))))
+    return bool(session.scalar(select(exists().where(*_has(user_id, [sha256])))))
 
 
 def stored_bytes(session: Session, user_id: UUID) -> dict[str, int]:
@@ -217,5 +232,19 @@ def _in_reach(reach: Reach) -> list[ColumnElement[bool]]:
     return [] if reach.is_everyones else [Batch.user_id == reach.owner_id]
 
 
-def _has(user_id: UUID, sha256: str) -> tuple[ColumnElement[bool], ...]:
-    return BatchItem.sha256 == sha256, BatchItem.user_id == user_id
+def _cancel_items(session: Session, batch_id: UUID, at: datetime) -> int:
+    """Cancel the items of a batch that wait or run; return their number."""
+    is_open = BatchItem.state.in_(_UNFINISHED)
+    cancelled = update(BatchItem).where(BatchItem.batch_id == batch_id, is_open)
+    values = {"state": ItemState.CANCELLED, "claim_id": None, "lease_until": None}
+    return session.connection().execute(cancelled.values({**values, "finished_at": at})).rowcount
+
+
+def _needs_its_bytes(item: type[BatchItem], batch: type[Batch]) -> ColumnElement[bool]:
+    """Return the condition that an item of a batch is not scanned yet, or failed and may be tried again."""
+    may_be_retried = and_(item.state == ItemState.FAILED, batch.state != BatchState.CANCELLED)
+    return or_(item.state.in_(_UNFINISHED), may_be_retried)
+
+
+def _has(user_id: UUID, hashes: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
+    return BatchItem.sha256.in_(hashes), BatchItem.user_id == user_id

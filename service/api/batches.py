@@ -136,7 +136,8 @@ def retry_batch(batch_id: UUID) -> Batch:
     "ended is deleted. Scans stay in both cases.",
 )
 def end_batch(batch_id: UUID) -> str:
-    services().batch_removal.end(current_user().id, batch_id)
+    if services().batch_removal.end(current_user().id, batch_id):
+        services().batch_clearing.wake()
     return ""
 
 

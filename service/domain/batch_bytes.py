@@ -1,12 +1,15 @@
 """The bytes of batch items: rows in the database, bytes in a store for each user.
 
 Bytes are written before their row is committed. After an item has ended its bytes are removed, then its row
-forgets their hash: a crash between leaves a row by which `remove_unneeded` finds them again.
+forgets their hash: a crash between leaves a row by which `remove_unneeded` finds them again. It also removes
+the bytes of cancelled items.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -18,6 +21,9 @@ from service.domain.files.verification import record_loss
 
 FOLDER = "batches"
 _REMOVED_AT_ONCE = 500
+_ROUNDS = 20
+_LOCKED_AT_ONCE = 100
+"""Bytes that are removed under one lock, for which uploads of the same user wait."""
 
 
 class BatchBytes(UserStores):
@@ -29,20 +35,40 @@ class BatchBytes(UserStores):
             return file.read()
 
     def discard(self, user_id: UUID, hashes: Iterable[str]) -> int:
-        """Remove bytes that no item needs any more; return how many were asked for."""
-        store, n = self.store(user_id), 0
-        for sha256 in hashes:
-            n += 1
-            with store.lock():
-                if not self._transactions.read(queries.needs_bytes, user_id, sha256):
-                    store.delete(sha256)
-                    self._transactions.run(queries.forget_bytes, user_id, sha256)
-        return n
+        """Remove bytes that no item needs any more; return how many."""
+        unread = iter(hashes)
+        n_removed = 0
+        while group := [*itertools.islice(unread, _LOCKED_AT_ONCE)]:
+            n_removed += self._discard_some(user_id, group)
+        return n_removed
 
     def remove_unneeded(self) -> int:
-        """Remove the bytes of ended items that a crash left; return how many."""
-        unneeded = self._transactions.read(queries.list_unneeded, limit=_REMOVED_AT_ONCE)
-        return sum(self.discard(user_id, [sha256]) for user_id, sha256 in unneeded)
+        """Remove the bytes of cancelled items, and of ended items that a crash left; return how many.
+
+        At most _ROUNDS groups, so that the process need not wait long for it when it stops.
+        """
+        n_removed = 0
+        for _ in range(_ROUNDS):
+            by_user: dict[UUID, list[str]] = defaultdict(list)
+            rows = self._transactions.read(queries.list_unneeded, limit=_REMOVED_AT_ONCE)
+            for user_id, sha256 in rows:
+                by_user[user_id].append(sha256)
+            n = sum(self.discard(user_id, hashes) for user_id, hashes in by_user.items())
+            n_removed += n
+            if not n:
+                break
+        return n_removed
+
+    def _discard_some(self, user_id: UUID, hashes: Sequence[str]) -> int:
+        store = self.store(user_id)
+        with store.lock():
+            needed = self._transactions.read(queries.needed_bytes, user_id, hashes)
+            unneeded = [sha256 for sha256 in hashes if sha256 not in needed]
+            for sha256 in unneeded:
+                store.delete(sha256)
+            if unneeded:
+                self._transactions.run(queries.forget_bytes, user_id, unneeded)
+        return len(unneeded)
 
 
 class BatchRows:
@@ -55,5 +81,5 @@ class BatchRows:
     @staticmethod
     def forget(session: Session, user_id: UUID, sha256: str, actor: Actor) -> None:
         """Store that the bytes are lost; a worker then fails the items that wait for them."""
-        queries.forget_bytes(session, user_id, sha256)
+        queries.forget_bytes(session, user_id, [sha256])
         record_loss(session, user_id, sha256, actor=actor, object_type="batch_item")

@@ -368,10 +368,9 @@ def _open_batch(session: Session, batch_id: UUID, values: Mapping[str, Any]) -> 
 
 
 def _forget(session: Session, batch_id: UUID) -> set[str]:
-    """Delete the rows of a batch; return the hashes of its bytes."""
+    """Delete a batch, unless it was opened by a COMMIT in doubt; return the hashes of its bytes."""
     hashes = queries.bytes_of_batch(session, batch_id)
-    queries.delete_batch(session, batch_id)
-    return hashes
+    return hashes if queries.delete_received(session, batch_id) else set()
 
 
 def _digest(secret_key: bytes, options: BatchOptions, parts: Sequence[Sequence[str]]) -> str:

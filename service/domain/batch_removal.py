@@ -26,17 +26,19 @@ class BatchRemoval:
         self._transactions = transactions
         self._stored = stored
 
-    def end(self, user_id: UUID, batch_id: UUID) -> None:
+    def end(self, user_id: UUID, batch_id: UUID) -> bool:
         """Cancel a user's batch; delete it if it has ended already. Its scans stay.
+
+        Returns whether it was cancelled. `remove_unneeded` then removes its bytes: if the client waited for
+        10,000 of them and repeated its request after a time-out, it would delete the cancelled batch.
 
         Raises:
             NotFound: the user has no such batch.
         """
-        if not self._transactions.run(batches.cancel, user_id, batch_id):
-            self._delete(user_id, batch_id)
-            return
-        with contextlib.suppress(NotFound):
-            self._discard(user_id, self._transactions.read(queries.bytes_of_batch, batch_id))
+        if self._transactions.run(batches.cancel, user_id, batch_id):
+            return True
+        self._delete(user_id, batch_id)
+        return False
 
     def cancel_all(self, user_id: UUID) -> None:
         """Cancel all batches of an account that is being deleted; its bytes go with the account."""

@@ -52,6 +52,7 @@ _EXPIRED_AT_ONCE = 50
 _MAX_DETAIL_CHARS = 1000
 _DEFAULT_PAUSE_S = 5.0
 _REMEDY = "ask the operator to raise BATCH_TIMEOUT_S"
+# RateLimited by the document readers or, as LlmBudgetUsed, by the LLM; see `_is_admitted` for the scan quota.
 _NOT_ITS_FAULT = (RateLimited, Overloaded, ShuttingDown, DatabaseUnavailable)
 """Errors after which an item waits again without having used an attempt."""
 _log = logging.getLogger(__name__)
@@ -115,7 +116,8 @@ class BatchRuns:
             DatabaseUnavailable: what came of it cannot be stored; the item waits again after its lease.
         """
         try:
-            self._admit(run.item.user_id)
+            if not self._is_admitted(run):
+                return
             self._scan(run)
         except ClaimLost:
             _log.info("batch item dropped", extra=_fields(run))
@@ -145,18 +147,18 @@ class BatchRuns:
     def release_expired(self) -> int:
         """Let items wait again whose worker died, or fail them after MAX_ATTEMPTS; return their number."""
         expired = self._transactions.read(queue.list_expired, limit=_EXPIRED_AT_ONCE)
-        for item in expired:
-            claim = _claim_of(item)
-            if item.attempts >= MAX_ATTEMPTS:
-                lost = WorkerLost(
-                    f"{MAX_ATTEMPTS} workers ended while they scanned this document. Split it, or ask the "
-                    "operator what ended them."
-                )
-                with contextlib.suppress(ClaimLost):  # another worker was faster
-                    self._transactions.run(self._fail, claim, lost)
-            else:
-                self._transactions.run(queue.return_item, claim, counts=True)
-        return len(expired)
+        return sum(self._transactions.run(self._release_expired, item) for item in expired)
+
+    def _is_admitted(self, run: Run) -> bool:
+        """Count the item against the scan quota; if that is used up, all batches of its user wait."""
+        try:
+            self._admit(run.item.user_id)
+        except RateLimited as error:
+            _log.info("batch item not scanned", extra=_fields(run, code=error.code))
+            of_user = run.item.user_id
+            self._transactions.run(_put_back, run, error, counts=False, of_user=of_user)
+            return False
+        return True
 
     def _scan(self, run: Run) -> None:
         item, options = run.item, self._options(run)
@@ -215,6 +217,21 @@ class BatchRuns:
         detail = error.message[:_MAX_DETAIL_CHARS]
         self._end(session, claim, ItemState.FAILED, error_code=error.code, error_detail=detail)
 
+    def _release_expired(self, session: Session, item: BatchItem) -> bool:
+        claim = _claim_of(item)
+        if not queue.lock_expired(session, claim):
+            return (
+                False  # its worker has renewed the lease after all, or another one was faster here
+            )
+        if item.attempts < MAX_ATTEMPTS:
+            return queue.return_item(session, claim, counts=True)
+        lost = WorkerLost(
+            f"{MAX_ATTEMPTS} workers ended while they scanned this document. Split it, or ask the "
+            "operator what ended them."
+        )
+        self._fail(session, claim, lost)
+        return True
+
     def _end(self, session: Session, claim: ItemClaim, state: ItemState, **values: object) -> None:
         if not queue.end_item(session, claim, state, values):
             raise ClaimLost
@@ -238,13 +255,14 @@ def _claim_of(item: BatchItem) -> ItemClaim:
     return ItemClaim(item.id, item.batch_id, item.claim_id)
 
 
-def _put_back(session: Session, run: Run, error: RiskscanError, *, counts: bool) -> None:
-    """Let an item wait again, and pause its batch, or all of a user whose quota is used up."""
+def _put_back(
+    session: Session, run: Run, error: RiskscanError, *, counts: bool, of_user: UUID | None = None
+) -> None:
+    """Let an item wait again, and pause its batch, or all batches of a user."""
     if not queue.return_item(session, run.claim, counts=counts):
         return
     if isinstance(error, AnalyzerTimeout | ShuttingDown):
         return  # the other items need not wait
-    of_user = run.item.user_id if isinstance(error, RateLimited) else None
     seconds = error.retry_after_s or _DEFAULT_PAUSE_S
     queue.pause(session, run.item.batch_id, of_user=of_user, seconds=seconds)
 

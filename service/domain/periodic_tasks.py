@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 class PeriodicTasks:
-    """Runs each of `tasks`, by name; a task returns how many rows or files it changed."""
+    """Runs each of `tasks`, by name; a task returns how many rows or files it changed. Thread-safe."""
 
     def __init__(
         self,
@@ -32,11 +32,16 @@ class PeriodicTasks:
         self._wait_s = wait_s
         self._failing: set[str] = set()
         self._closing = threading.Event()
+        self._due = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
+
+    def wake(self) -> None:
+        """Let the thread run the tasks at once, or once more if it runs them now."""
+        self._due.set()
 
     def run_tasks(self) -> bool:
         """Run each task now; return whether all succeeded."""
@@ -46,6 +51,7 @@ class PeriodicTasks:
     def stop(self) -> None:
         """Let the thread end after the current task; does not wait for it."""
         self._closing.set()
+        self._due.set()
 
     def close(self) -> None:
         """End the thread after the current task."""
@@ -54,10 +60,14 @@ class PeriodicTasks:
             self._thread.join()
 
     def _run(self) -> None:
-        self._closing.wait(self._wait_s)
+        self._wait(self._wait_s)
         while not self._closing.is_set():
             succeeded = self.run_tasks()
-            self._closing.wait(self._every_s if succeeded else min(RETRY_S, self._every_s))
+            self._wait(self._every_s if succeeded else min(RETRY_S, self._every_s))
+
+    def _wait(self, seconds: float) -> None:
+        self._due.wait(seconds)
+        self._due.clear()  # before `_run` checks whether it ends
 
     def _run_task(self, name: str) -> bool:
         if self._closing.is_set():

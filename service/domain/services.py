@@ -153,7 +153,6 @@ class Services(DocumentServices):
                 "unfinished originals": self.originals.remove_leftovers,
                 "batches of deleted accounts": self.batch_bytes.finish_removals,
                 "unfinished batches": self.batch_intake.remove_abandoned,
-                "documents of ended batches": self.batch_bytes.remove_unneeded,
                 "unfinished documents of batches": self.batch_bytes.remove_leftovers,
             },
             every_s=3600,
@@ -204,9 +203,15 @@ class Services(DocumentServices):
         return PeriodicTasks("batch-figures", tasks, every_s=batch_figures.EVERY_S)
 
     @cached_property
+    def batch_clearing(self) -> PeriodicTasks:
+        """Removes bytes of batches that nobody needs. A process is woken after it has cancelled a batch."""
+        tasks = {"documents of ended batches": self.batch_bytes.remove_unneeded}
+        return PeriodicTasks("batch clean-up", tasks, every_s=3600)
+
+    @cached_property
     def own_schedules(self) -> tuple[PeriodicTasks, ...]:
         """What every process does for itself at intervals, in threads of its own."""
-        return (self.block_refreshing, self.drift_refreshing)
+        return (self.block_refreshing, self.drift_refreshing, self.batch_clearing)
 
     @cached_property
     def schedules(self) -> tuple[PeriodicTasks, ...]:

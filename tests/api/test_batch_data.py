@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select, update
 
+from db.queries.files import used_bytes
 from db.tables import Batch, BatchItem
 from service.domain.audit import Actor
 from service.domain.backup import Backup
@@ -19,6 +20,7 @@ from service.domain.restore import Restore
 from tests.api.batching import BATCHES, get, items, kept_bytes, sent, texts
 from tests.api.test_batches import run_all
 from tests.support.databases import fresh_database
+from tests.support.waiting import wait_until
 
 OPERATOR = Actor(operator="cli:root")
 pytestmark = pytest.mark.every_database
@@ -138,11 +140,20 @@ def test_lost_bytes_are_found_and_fail_their_item_with_a_remedy(live, user):
     assert "Send it again" in item["problem"]["detail"]
 
 
+def test_cancelled_batch_keeps_no_bytes_of_its_failed_items(live, user):
+    batch = sent(user, [("file", ("a.pdf", b"%PDF-1.7 nothing")), *texts(1)])
+    live.services.batch_runs.execute(live.services.batch_runs.claim("test"))
+    assert (get(user, batch)["n_failed"], len(kept_bytes(live.services, user))) == (1, 2)
+    user.http.delete(batch).raise_for_status()
+    wait_until(lambda: live.services.transactions.read(used_bytes, UUID(user.id)) == 0)
+    assert kept_bytes(live.services, user) == []
+
+
 def test_documents_of_ended_items_that_a_crash_left_are_removed(live, user, monkeypatch):
     batch = sent(user, texts(2))
     with monkeypatch.context() as patched:
         patched.setattr(live.services.batch_bytes, "discard", lambda *_: 0)
         run_all(live)
     assert (get(user, batch)["n_done"], len(kept_bytes(live.services, user))) == (2, 2)
-    assert live.services.clean_up.run_tasks()
+    assert live.services.batch_clearing.run_tasks()
     assert kept_bytes(live.services, user) == []

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, update
 
+from db.queries import batch_queue as queue
 from db.tables import BatchItem, WebhookDelivery
 from tests.api.batching import (
     BATCHES,
@@ -249,7 +250,7 @@ def test_cancelled_batch_ends_what_waits_and_what_runs(no_workers):
     assert run.ended.is_set()
     assert counts(get(user, batch)) == {"cancelled": 3}
     assert stored(live.services, UUID(user.id)) == 0
-    assert kept_bytes(live.services, user) == []
+    wait_until(lambda: kept_bytes(live.services, user) == [])
     assert user.http.post(f"{batch}/retry").status_code == 409
     assert user.http.delete(batch).status_code == 204
     assert user.http.get(batch).status_code == 404
@@ -301,6 +302,19 @@ def test_document_that_ends_three_workers_fails_with_a_remedy(no_workers):
     assert get(user, batch)["state"] == "finished"
     assert user.http.post(f"{batch}/retry").json()["n_waiting"] == 1
     run_all(live)
+    assert get(user, batch)["n_done"] == 1
+
+
+def test_worker_that_renews_an_expired_lease_in_time_keeps_its_item(no_workers, monkeypatch):
+    live, user = no_workers
+    batch, runs = sent(user, texts(1)), live.services.batch_runs
+    run = runs.claim("slow")
+    expire(live)
+    expired = live.services.transactions.read(queue.list_expired, limit=9)
+    runs.renew([run])
+    monkeypatch.setattr(queue, "list_expired", lambda *_args, **_kwargs: expired)
+    assert runs.release_expired() == 0
+    runs.execute(run)
     assert get(user, batch)["n_done"] == 1
 
 

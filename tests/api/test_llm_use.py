@@ -8,7 +8,7 @@ import pytest
 from service.config.settings import load
 from service.errors import ConfigError
 from tests.api.conftest import User
-from tests.fakes.chat_server import USAGE
+from tests.fakes.chat_server import USAGE, completion
 from tests.fakes.loopback import Reply
 from tests.support.calls import HTTP, caller
 from tests.support.sentences import FLOW_TEXT
@@ -54,6 +54,14 @@ def usage(http):
     return http.get("/api/v1/llm-usage").raise_for_status().json()
 
 
+def use_tokens(http, llm, n_tokens):
+    """Scan a sentence for which the LLM reports this usage."""
+    usage = {"prompt_tokens": n_tokens, "completion_tokens": 0}
+    answer = {**completion('{"findings": []}'), "usage": usage}
+    llm.replies.append(Reply(body=json.dumps(answer).encode()))
+    http.post("/api/v1/scan", json={**FORCED, "text": "All is well."}).raise_for_status()
+
+
 @pytest.mark.every_database
 def test_tokens_of_the_day_are_counted_and_limited(start, account, llm):
     live = start(LLM_DAILY_TOKENS="3000")
@@ -61,13 +69,33 @@ def test_tokens_of_the_day_are_counted_and_limited(start, account, llm):
     assert http.post("/api/v1/scan", json=FORCED).status_code == 201
     wait_until(lambda: usage(http)["used"] == USED, lambda: usage(http))
     assert usage(http)["remaining"] == 3000 - USED
+    use_tokens(http, llm, 2500)
     n_sent = len(llm.requests)
-    refused = http.post("/api/v1/scan", json={**FORCED, "text": MANY})
+    refused = http.post("/api/v1/scan", json=FORCED)
     assert (refused.status_code, refused.json()["code"]) == (429, "llm_budget_used")
     assert 0 < int(refused.headers["Retry-After"]) <= 86_400
     assert len(llm.requests) == n_sent
     assert http.post("/api/v1/scan", json={"text": FLOW_TEXT}).json()["source"] == "model"
     assert other.post("/api/v1/scan", json=FORCED).status_code == 201
+
+
+@pytest.mark.parametrize(("n_copies", "limit"), [(60, 3_000), (300, 24_000)])
+def test_document_that_needs_more_than_the_tokens_of_a_day_is_413(
+    start, account, llm, n_copies, limit
+):
+    live = start(LLM_DAILY_TOKENS=str(limit))
+    n_sent = len(llm.requests)
+    text = " ".join(f"Ship number {n} may miss its deadline." for n in range(n_copies))
+    refused = account(live).post("/api/v1/scan", json={**FORCED, "text": text})
+    assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
+    assert "LLM_DAILY_TOKENS" in refused.json()["detail"]
+    assert len(llm.requests) == n_sent
+
+
+def test_role_outside_llm_roles_is_refused_for_a_large_document_too(start, account):
+    live = start(LLM_ROLES="admin", LLM_DAILY_TOKENS="3000")
+    refused = account(live).post("/api/v1/scan", json={**FORCED, "text": MANY})
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
 
 
 def test_request_that_reaches_no_server_uses_no_tokens_and_sent_nothing(start_service, account):

@@ -5,6 +5,8 @@ import secrets
 import threading
 from collections import Counter
 from datetime import timedelta
+from functools import partial
+from queue import Queue
 from uuid import UUID
 
 import pytest
@@ -17,7 +19,9 @@ from db.tables import Batch, BatchItem, ItemState, User
 from service.config.settings import load
 from service.domain.batch_bytes import BatchBytes
 from service.domain.batch_intake import BatchIntake, BatchLimits, BatchOptions, NewItem
+from service.domain.batches import batches
 from service.domain.transactions import Transactions, open_database
+from service.errors import RiskscanError
 from tests.support.databases import BACKENDS
 
 LEASE = timedelta(seconds=60)
@@ -195,3 +199,75 @@ def test_paused_user_waits_and_others_do_not(add_batch, user_ids, claim, transac
     assert claim() is None
     add_batch(second, 1)
     assert claim()[0].user_id == second
+
+
+@pytest.fixture
+def failed_batch(add_batch, user_ids, claim, transactions):
+    """A queued batch with a failed, a waiting and a running document."""
+    batch_id = add_batch(user_ids[0], 3)
+    transactions.run(queue.end_item, claim()[1], ItemState.FAILED, {})
+    claim()
+    return batch_id
+
+
+@pytest.fixture
+def beside(transactions):
+    """Run one transaction, and begin another on a thread before its commit; return the other's outcome."""
+
+    def run(first, second):
+        outcomes = Queue()
+        thread = threading.Thread(target=lambda: outcomes.put(outcome_of(second)))
+
+        def work(session):
+            first(session)
+            thread.start()
+            thread.join(0.5)  # until the other transaction waits for the lock of this one
+
+        transactions.run(work)
+        thread.join()
+        return outcomes.get_nowait()
+
+    def outcome_of(second):
+        try:
+            return transactions.run(second)
+        except RiskscanError as error:
+            return error.code
+
+    return run
+
+
+def test_cancelled_while_failed_items_are_retried_leaves_none_waiting(
+    failed_batch, user_ids, beside, transactions
+):
+    retry = partial(batches.retry, user_id=user_ids[0], batch_id=failed_batch)
+    cancel = partial(batches.cancel, user_id=user_ids[0], batch_id=failed_batch)
+    assert beside(retry, cancel) is True
+    batch, found = transactions.read(
+        lambda s: (s.get(Batch, failed_batch), counted(s, failed_batch))
+    )
+    assert (batch.state, batch.n_cancelled, batch.n_waiting) == ("cancelled", 3, 0)
+    assert found == {"cancelled": 3}
+
+
+def test_retried_while_it_is_cancelled_stays_cancelled(
+    failed_batch, user_ids, beside, transactions
+):
+    retry = partial(batches.retry, user_id=user_ids[0], batch_id=failed_batch)
+    cancel = partial(batches.cancel, user_id=user_ids[0], batch_id=failed_batch)
+    assert beside(cancel, retry) == "conflict"
+    batch, found = transactions.read(
+        lambda s: (s.get(Batch, failed_batch), counted(s, failed_batch))
+    )
+    assert (batch.state, batch.n_failed, batch.n_waiting) == ("cancelled", 1, 0)
+    assert found == {"cancelled": 2, "failed": 1}
+
+
+def test_expired_lease_that_was_renewed_meanwhile_is_not_released(
+    add_batch, user_ids, transactions
+):
+    add_batch(user_ids[0], 2)
+    held = [transactions.run(queue.claim_item, worker="w", lease=-LEASE) for _ in range(2)]
+    assert len(transactions.read(queue.list_expired, limit=9)) == 2
+    claims = [queue.ItemClaim(item.id, item.batch_id, item.claim_id) for item in held]
+    transactions.run(queue.renew_claims, [claims[0].claim_id], lease=LEASE)
+    assert [transactions.run(queue.lock_expired, claim) for claim in claims] == [False, True]

@@ -72,12 +72,13 @@ def retry(session: Session, user_id: UUID, batch_id: UUID) -> int:
 
     Raises:
         NotFound: the user has no such batch.
-        Conflict: it was cancelled.
+        Conflict: it was cancelled, or is cancelled or deleted at the same time.
     """
     batch = find(session, own(user_id), batch_id)
-    if batch.state == BatchState.CANCELLED:
+    is_cancelled = batch.state == BatchState.CANCELLED
+    n_items = None if is_cancelled else queries.retry_failed(session, batch_id)
+    if n_items is None:
         raise Conflict("This batch was cancelled, so its files are gone. Send them in a new batch.")
-    n_items = queries.retry_failed(session, batch_id)
     if n_items:
         _record(session, Action.BATCH_RETRIED, batch, n_items=n_items)
     return n_items

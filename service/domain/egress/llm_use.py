@@ -17,7 +17,7 @@ from db.tables import User
 from service.config.settings import Config
 from service.domain.current_scan import current_scan
 from service.domain.transactions import Transactions
-from service.errors import Forbidden, LlmBudgetUsed, RiskscanError
+from service.errors import Forbidden, LlmBudgetUsed, RiskscanError, TooLarge
 from service.nlp.analyzers.llm_budget import LlmBudget
 
 _NOT_ALLOWED = "Your role does not allow force_llm (LLM_ROLES). Without it the model answers."
@@ -60,6 +60,21 @@ class LlmUse(LlmBudget):
         day = _today()
         used = self._transactions().read(queries.used_tokens, user.id, day)
         return Usage(self._is_on and self._may(user.role), day, used, self._limit)
+
+    def check_document(self, n_tokens: int) -> None:
+        """Refuse a document that no day's tokens suffice for: it would be started anew each day.
+
+        Raises:
+            Forbidden: as `reserve`.
+            TooLarge: it needs more than LLM_DAILY_TOKENS.
+        """
+        if current_scan() is None or not self._limit or n_tokens <= self._limit:
+            return
+        self.reserve(0)  # an account that may not use the LLM gets that answer
+        raise TooLarge(
+            f"This document needs about {n_tokens:,} LLM tokens; {self._limit:,} a day are allowed "
+            "(LLM_DAILY_TOKENS). Split it, or scan it without force_llm."
+        )
 
     def reserve(self, n_tokens: int) -> None:
         """Take tokens of the current scan's user; the first of a day create a row.

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from service.nlp.analyzers.base import SentenceScorer
+from service.nlp.analyzers.base import Progress, SentenceScorer
 from service.nlp.analyzers.http_client import JsonClient
 from service.nlp.analyzers.llm_budget import UNLIMITED, LlmBudget
 from service.nlp.analyzers.llm_prompt import (
@@ -23,7 +23,7 @@ from service.nlp.analyzers.llm_prompt import (
     used_tokens,
 )
 from service.nlp.analyzers.masking import mask
-from service.nlp.arrays import Scores
+from service.nlp.arrays import Rows, Scores
 from service.nlp.artifacts.operating_points import SENSITIVITIES, OperatingPoint
 from service.nlp.deadline import Deadline
 from service.nlp.document import Source
@@ -96,6 +96,24 @@ class LLMAnalyzer(SentenceScorer):
 
     def close(self) -> None:
         self._client.close()
+
+    def _distinct_scores(
+        self, sentences: Sequence[str], *, deadline: Deadline | None, progress: Progress | None
+    ) -> tuple[Scores, Rows]:
+        """Score a document whose requests all fit into the budget of a day."""
+        self._budget.check_document(self._estimate([*dict.fromkeys(sentences)]))
+        return super()._distinct_scores(sentences, deadline=deadline, progress=progress)
+
+    def _estimate(self, distinct: Sequence[str]) -> int:
+        """Return the sum of what `score_batch` will reserve for a document's distinct sentences."""
+        n_tokens = 0
+        for begin in range(0, len(distinct), self.batch_size):
+            batch = distinct[begin : begin + self.batch_size]
+            sent = [mask(sentence) for sentence in batch] if self._masks else batch
+            for start, end in _request_ranges(sent):
+                asked = messages(sent[start:end], self.taxonomy)
+                n_tokens += estimated_tokens(asked, n_sentences=end - start)
+        return n_tokens
 
     def _post_all(
         self, parts: Sequence[Sequence[str]], deadline: Deadline | None

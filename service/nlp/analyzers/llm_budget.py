@@ -6,6 +6,14 @@ from __future__ import annotations
 class LlmBudget:
     """Admits every request. A subclass admits those of accounts that may use the LLM, within their budget."""
 
+    def check_document(self, n_tokens: int) -> None:
+        """Refuse a document of the current scan before its first request; `n_tokens` is an estimate of all.
+
+        Raises:
+            Forbidden: the account may not use the LLM.
+            TooLarge: the tokens of a whole day do not suffice, so waiting does not help.
+        """
+
     def reserve(self, n_tokens: int) -> None:
         """Take tokens before a request for the current scan; `n_tokens` is an estimate.
 
