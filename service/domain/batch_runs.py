@@ -52,7 +52,8 @@ _EXPIRED_AT_ONCE = 50
 _MAX_DETAIL_CHARS = 1000
 _DEFAULT_PAUSE_S = 5.0
 _REMEDY = "ask the operator to raise BATCH_TIMEOUT_S"
-# RateLimited by the document readers or, as LlmBudgetUsed, by the LLM; see `_is_admitted` for the scan quota.
+# RateLimited comes from the document readers here, or from the LLM as LlmBudgetUsed; `_is_admitted` handles
+# that of the scan quota.
 _NOT_ITS_FAULT = (RateLimited, Overloaded, ShuttingDown, DatabaseUnavailable)
 """Errors after which an item waits again without having used an attempt."""
 _log = logging.getLogger(__name__)
@@ -219,10 +220,9 @@ class BatchRuns:
 
     def _release_expired(self, session: Session, item: BatchItem) -> bool:
         claim = _claim_of(item)
+        # Otherwise its worker has renewed the lease after all, or another process was faster.
         if not queue.lock_expired(session, claim):
-            return (
-                False  # its worker has renewed the lease after all, or another one was faster here
-            )
+            return False
         if item.attempts < MAX_ATTEMPTS:
             return queue.return_item(session, claim, counts=True)
         lost = WorkerLost(
