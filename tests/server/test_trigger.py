@@ -39,6 +39,11 @@ def test_pull_after_the_loop_ran_wakes_it_again(trigger):
     assert n_pending_wakeups(trigger) == 1
 
 
+def test_pull_after_close_does_nothing(trigger):
+    trigger.close()
+    trigger.pull_trigger()  # the closed pipe would raise EBADF
+
+
 def test_callbacks_of_coalesced_pulls_all_run(trigger):
     calls = []
     trigger.pull_trigger(lambda: calls.append(1))
