@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -21,7 +21,6 @@ from service.domain.files.verification import record_loss
 
 FOLDER = "batches"
 _REMOVED_AT_ONCE = 500
-_ROUNDS = 20
 _LOCKED_AT_ONCE = 100
 """Bytes that are removed under one lock, for which uploads of the same user wait."""
 
@@ -42,22 +41,22 @@ class BatchBytes(UserStores):
             n_removed += self._discard_some(user_id, group)
         return n_removed
 
-    def remove_unneeded(self) -> int:
+    def remove_unneeded(self, *, is_stopping: Callable[[], bool] = lambda: False) -> int:
         """Remove the bytes of cancelled items, and of ended items that a crash left; return how many.
 
-        At most _ROUNDS groups, so that the process need not wait long for it when it stops.
+        Ends early once `is_stopping`, after at most _REMOVED_AT_ONCE more.
         """
         n_removed = 0
-        for _ in range(_ROUNDS):
-            by_user: dict[UUID, list[str]] = defaultdict(list)
-            rows = self._transactions.read(queries.list_unneeded, limit=_REMOVED_AT_ONCE)
-            for user_id, sha256 in rows:
-                by_user[user_id].append(sha256)
-            n = sum(self.discard(user_id, hashes) for user_id, hashes in by_user.items())
+        while not is_stopping() and (n := self._remove_some()):
             n_removed += n
-            if not n:
-                break
         return n_removed
+
+    def _remove_some(self) -> int:
+        by_user: dict[UUID, list[str]] = defaultdict(list)
+        rows = self._transactions.read(queries.list_unneeded, limit=_REMOVED_AT_ONCE)
+        for user_id, sha256 in rows:
+            by_user[user_id].append(sha256)
+        return sum(self.discard(user_id, hashes) for user_id, hashes in by_user.items())
 
     def _discard_some(self, user_id: UUID, hashes: Sequence[str]) -> int:
         store = self.store(user_id)

@@ -205,7 +205,8 @@ class Services(DocumentServices):
     @cached_property
     def batch_clearing(self) -> PeriodicTasks:
         """Removes bytes of batches that nobody needs. A process is woken after it has cancelled a batch."""
-        tasks = {"documents of ended batches": self.batch_bytes.remove_unneeded}
+        remove = partial(self.batch_bytes.remove_unneeded, is_stopping=self.draining.is_set)
+        tasks = {"documents of ended batches": remove}
         return PeriodicTasks("batch clean-up", tasks, every_s=3600)
 
     @cached_property

@@ -55,6 +55,15 @@ def test_clean_up_removes_more_bytes_than_it_reads_at_once(send, end, batch_byte
     assert names(user) == []
 
 
+def test_clean_up_ends_between_two_groups_when_the_process_stops(
+    send, end, batch_bytes, user, names
+):
+    end(send(user, "a", "b", "c", "d", "e"))
+    answers = iter([False, True])
+    assert batch_bytes.remove_unneeded(is_stopping=lambda: next(answers)) == 2
+    assert len(names(user)) == 3
+
+
 def test_clean_up_is_not_stopped_by_bytes_that_waiting_documents_need(
     send, end, batch_bytes, user, names
 ):

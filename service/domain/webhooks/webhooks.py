@@ -178,7 +178,8 @@ def send_again(
 
 
 def _enabled(session: Session, user_id: UUID, webhook_id: UUID) -> Webhook:
-    webhook = get_webhook(session, user_id, webhook_id)
+    """Return an enabled webhook of a user, which nobody can delete until the transaction ends."""
+    webhook = _locked(session, user_id, webhook_id)
     if not webhook.is_enabled:
         raise Conflict("This webhook is disabled; enable it first.")
     return webhook
