@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from typing import IO
 
+from service.config.cpus import all_cpus
 from service.config.settings import ROOT
 
 # -I ignores the environment and the working directory, so the child finds the project by this argument alone.
@@ -31,13 +32,14 @@ def start_isolated(
     Raises:
         OSError: the system has no process, memory or file descriptor left.
     """
-    return subprocess.Popen(  # noqa: S603 - our own interpreter, no shell
-        [sys.executable, "-I", "-c", _CALL_MAIN, str(ROOT), module, *arguments],
-        stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
-        pass_fds=tuple(pass_fds),
-        env={},
-        cwd="/",
-        start_new_session=True,
-    )
+    with all_cpus():
+        return subprocess.Popen(  # noqa: S603 - our own interpreter, no shell
+            [sys.executable, "-I", "-c", _CALL_MAIN, str(ROOT), module, *arguments],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=tuple(pass_fds),
+            env={},
+            cwd="/",
+            start_new_session=True,
+        )

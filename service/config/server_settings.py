@@ -82,8 +82,9 @@ class ServerSettings(BaseModel):
     )
     pin_processes: bool = Field(
         True,
-        description="With WEB_PROCESSES above 1, each process stays on its share of the CPUs, unless a quota "
-        "allows fewer CPUs than there are. Turn it off if other programs need the same CPUs.",
+        description="Each of WEB_PROCESSES stays on its share of the CPUs, and its Python on one of these. "
+        "The model uses the whole share. Does nothing under a quota of fewer CPUs than there are. Turn it "
+        "off if other programs need the same CPUs, such as a second service on this machine.",
     )
     threads: int = Field(
         default_factory=default_threads,

@@ -1,15 +1,11 @@
-"""The CPUs of one of WEB_PROCESSES processes.
-
-The threads of a process pass the GIL to each other several times a request. If the next
-thread is on another CPU, that costs a wake-up and cold caches. Single sentences are a third
-faster when a process stays on CPUs of its own.
-"""
+"""The CPUs of a process that serves: its share, and of these one for Python (service/config/cpus.py)."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 
+from service.config.cpus import keep_python_on_one_cpu
 from service.config.settings import Config
 from service.nlp.cpu_quota import cpu_quota
 from service.server.process_share import share
@@ -18,12 +14,13 @@ from service.server.process_share import share
 def pin_process(config: Config, index: int) -> None:
     """Keep process `index`, and the threads and children that it starts later, on its share of the CPUs.
 
-    Does nothing if PIN_PROCESSES is off, or if a quota allows fewer CPUs than there are: other containers
-    may then use the same CPUs, and all of them would choose the first.
+    Its threads share one CPU, but for those that say otherwise. Does nothing if PIN_PROCESSES is off, or if a
+    quota allows fewer CPUs than there are: other containers may then use the same CPUs.
     """
     cpus = sorted(os.sched_getaffinity(0))
     if config.pin_processes and cpu_quota() >= len(cpus):
         os.sched_setaffinity(0, cpus_of_process(cpus, config.web_processes, index))
+        keep_python_on_one_cpu()
 
 
 def cpus_of_process(cpus: Sequence[int], n: int, index: int) -> Sequence[int]:

@@ -24,6 +24,15 @@ def share_of_process(config: Config, index: int, *, n_cpus: int | None = None) -
     return config.model_copy(update=shares)
 
 
+def lead_of_others(config: Config, index: int, *, n_cpus: int | None = None) -> int:
+    """Return how many connections other processes get before process `index`, whose settings are `config`.
+
+    A process that has to share its CPU gets none until each of the others has one for each of its threads:
+    larger forward passes and warm caches answer more than two processes in turns do.
+    """
+    return config.threads if index >= (n_cpus or cpu_quota()) else 0
+
+
 def share(total: int, n: int, index: int) -> int:
     """Return part `index` of `total` in `n` parts, which differ by at most 1."""
     return total // n + (index < total % n)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 _DEFER_S = 0.005
 """How long a process leaves a new connection to others, for each that it has more than one of them."""
-_MAX_SURPLUS = 8
+_MAX_SURPLUS = 40
 _VALID_S = 0.05
 """How long after that it accepts without deferring again."""
 _NOT_ACCEPTING = 2**32 - 1
@@ -63,10 +63,13 @@ class SharedAccept:
         index: int,
         *,
         is_draining: Callable[[], bool],
+        lead: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`lead` is the number of connections that each of the other processes gets before this one."""
         self._counts = counts
         self._index = index
+        self._lead = lead
         self._is_draining = is_draining
         self._clock = clock
         self._deferred_until_s = -_VALID_S
@@ -76,7 +79,7 @@ class SharedAccept:
         if self._is_draining():
             self._counts.stop_accepting(self._index)
         else:
-            self._counts.publish(self._index, n_connections)
+            self._counts.publish(self._index, n_connections + self._lead)
 
     def wait_s(self) -> float:
         """Return for how long to leave waiting connections to others; 0 if they may be accepted."""

@@ -21,7 +21,7 @@ from service.observability import logging as logs
 from service.server.banner import print_banner
 from service.server.cpu_pinning import pin_process
 from service.server.process_messages import Channel
-from service.server.process_share import share_of_process
+from service.server.process_share import lead_of_others, share_of_process
 from service.server.server import Server, open_server, open_shared_server
 from service.server.shared_accept import ConnectionCounts, SharedAccept, SharedPort
 from service.server.supervisor_link import GroupProbes, SupervisorLink, SupervisorReporter
@@ -37,6 +37,7 @@ def serve(config: Config) -> None:
     Raises:
         ConfigError, ArtifactError: the service cannot start; the message names the remedy.
     """
+    pin_process(config, 0)  # before any thread starts
     logs.configure(config.log_level)
     check_transport(config)
     with build_services(config) as services, _opened(services) as app:
@@ -54,19 +55,24 @@ def serve_supervised(config: Config, index: int, channel: int, counts: int, *soc
     Raises:
         ConfigError, ArtifactError: as `serve`.
     """
+    pin_process(config, index)  # before any thread starts
     logs.configure(config.log_level)
     link = SupervisorLink(Channel(socket.socket(fileno=channel)))
     link.start()
     shared_counts = ConnectionCounts(counts, config.web_processes)
     config = share_of_process(config, index)
-    pin_process(config, index)
     with contextlib.ExitStack() as stack:
         listening = [stack.enter_context(socket.socket(fileno=number)) for number in sockets]
         services = stack.enter_context(build_services(config))
         app = stack.enter_context(_opened(services))
         services.start(keeps_house=index == 0)
         services.probes = GroupProbes(services, link)
-        accept = SharedAccept(shared_counts, index, is_draining=services.draining.is_set)
+        accept = SharedAccept(
+            shared_counts,
+            index,
+            is_draining=services.draining.is_set,
+            lead=lead_of_others(config, index),
+        )
         server = open_shared_server(app, services, shared=SharedPort(listening, accept))
         server.report_to(SupervisorReporter(services, link))
         stack.enter_context(Jobs(services))

@@ -4,7 +4,7 @@ import pytest
 
 from service.config.settings import load
 from service.errors import ConfigError
-from service.server.process_share import share_of_process
+from service.server.process_share import lead_of_others, share_of_process
 
 DIVIDED = (
     "threads",
@@ -54,3 +54,9 @@ def test_every_process_has_a_thread_and_a_connection_for_it():
 def test_pool_that_is_too_small_for_the_processes_is_refused():
     with pytest.raises(ConfigError, match=r"WEB_PROCESSES=4.*Set it to 28 or more"):
         load({"WEB_PROCESSES": "4", "DATABASE_POOL_SIZE": "20"})
+
+
+def test_processes_without_a_cpu_of_their_own_get_connections_last():
+    _, parts = shares(4, THREADS="128")
+    assert [lead_of_others(part, i, n_cpus=2) for i, part in enumerate(parts)] == [0, 0, 32, 32]
+    assert [lead_of_others(part, i, n_cpus=8) for i, part in enumerate(parts)] == [0, 0, 0, 0]

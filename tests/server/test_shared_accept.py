@@ -78,3 +78,22 @@ def test_draining_process_leaves_connections_to_others(counts, clock, first):
     first.publish(5)
     draining.publish(0)
     assert draining.defer()
+
+
+def test_process_behind_others_waits_until_they_have_their_lead(counts, clock, first):
+    behind = SharedAccept(counts, 1, is_draining=lambda: False, lead=4, clock=clock)
+    behind.publish(0)
+    first.publish(3)
+    assert not first.defer()
+    assert behind.defer()
+    first.publish(5)
+    assert first.defer()
+    clock.now_s += 1
+    assert not behind.defer()
+
+
+def test_process_behind_others_accepts_at_once_if_they_do_not(counts, clock):
+    behind = SharedAccept(counts, 1, is_draining=lambda: False, lead=4, clock=clock)
+    counts.stop_accepting(0)
+    behind.publish(0)
+    assert not behind.defer()

@@ -6,6 +6,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from db.tables import NO_PASSWORD, SSO_ONLY
+from service.config.cpus import all_cpus
 from service.domain.limits import MAX_PASSWORD_CHARS
 from service.errors import Fault
 
@@ -21,7 +22,8 @@ _DECOY_HASH = (
 
 def hash_password(password: str) -> str:
     """Return the argon2id hash of `password` with its parameters and a fresh salt."""
-    return _HASHER.hash(password)
+    with all_cpus():
+        return _HASHER.hash(password)
 
 
 def password_faults(password: str, *, min_chars: int, field: str = "password") -> list[Fault]:
@@ -38,7 +40,10 @@ def verify_password(password: str, password_hash: str | None) -> bool:
     """
     has_password = password_hash not in {None, NO_PASSWORD, SSO_ONLY}
     try:
-        _HASHER.verify(password_hash if password_hash and has_password else _DECOY_HASH, password)
+        with all_cpus():
+            _HASHER.verify(
+                password_hash if password_hash and has_password else _DECOY_HASH, password
+            )
     except (VerificationError, InvalidHashError):
         return False
     return has_password

@@ -17,6 +17,7 @@ from db.queries.places import Place
 from db.queries.reach import Reach
 from db.queries.scans import get_scan
 from db.queries.search import Known
+from service.config.cpus import all_cpus
 from service.domain.current_scan import scanning
 from service.domain.search.candidates import CANDIDATES, found_by_words, key_of, newest_of
 from service.domain.search.fusion import fused
@@ -94,9 +95,10 @@ class Search:
             raise InvalidRequest(fault.message, faults=(fault,))
         meant = self._meant(question.text)
         indexed, index_service = self._indexed(reader, question)
-        answer = self._transactions.read(
-            self._search, reader, question, meant, indexed, taxonomy=taxonomy
-        )
+        with all_cpus():  # SQLite searches in this thread
+            answer = self._transactions.read(
+                self._search, reader, question, meant, indexed, taxonomy=taxonomy
+            )
         return replace(answer, index_service=index_service)
 
     def similar(self, reader: Reader, place: Place, *, limit: int) -> Answer:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from service.config.cpus import use_all_cpus
 from service.errors import AnalyzerTimeout, Overloaded, RiskscanError, ShuttingDown
 from service.nlp.arrays import Floats
 from service.nlp.deadline import Deadline
@@ -195,6 +196,7 @@ class InferenceScheduler:
                 thread.start()
 
     def _run(self) -> None:
+        use_all_cpus()
         while batch := self._next_batch():
             self._process(batch)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from service.config.cpus import all_cpus
 from service.nlp.arrays import Floats
 from service.nlp.inference.engine import Engine
 from service.nlp.inference.requests import pad
@@ -23,10 +24,12 @@ def sentence_vectors(engine: Engine, windower: Windower, sentences: Sequence[str
     sums = np.zeros((len(sentences), engine.vector_size), np.float32)
     for batch in _batches(sorted(rows, key=lambda item: len(item[1])), engine.limits.tokens):
         ids, mask = pad([window for _, window in batch])
-        np.add.at(sums, [row for row, _ in batch], engine.vectors(ids, mask))
+        with all_cpus():
+            vectors = engine.vectors(ids, mask)
+        np.add.at(sums, [row for row, _ in batch], vectors)
     lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    vectors: Floats = sums / np.maximum(lengths, np.float32(1e-9))
-    return vectors
+    normalized: Floats = sums / np.maximum(lengths, np.float32(1e-9))
+    return normalized
 
 
 def _batches(

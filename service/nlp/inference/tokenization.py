@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from service.config.cpus import all_cpus
 from service.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ class Windower:
         if len(texts) < _MIN_BATCH:
             encodings = [self._tokenizer.encode(text, add_special_tokens=False) for text in texts]
         else:
-            encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+            with all_cpus():  # the first batch starts the tokenizer's threads
+                encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         return [
             [[self._first, *part, self._last] for part in self._parts(encoding.ids)]
             for encoding in encodings
