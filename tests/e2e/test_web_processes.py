@@ -41,10 +41,6 @@ def connections(process, port):
     return sum(c.laddr.port == port and c.status == psutil.CONN_ESTABLISHED for c in found)
 
 
-def cpus_of_threads(pid):
-    return set().union(*(os.sched_getaffinity(t.id) for t in psutil.Process(pid).threads()))
-
-
 def wait_until_all_ready(ops_port, n=2):
     wait_until(lambda: f"{n} of {n}" in wait_for(ops_port, "/health/ready").text)
 
@@ -79,24 +75,18 @@ def test_two_processes_share_the_connections_of_one_port(running):
 
 @needs_own_cpus
 def test_each_process_stays_on_cpus_of_its_own(running):
-    with contextlib.ExitStack() as stack:  # each process has a connection, and its inference thread
-        for client in [stack.enter_context(caller(running.url)) for _ in range(8)]:
-            client.post("/scan", json={"text": FLOW_TEXT})
-    first, second = (cpus_of_threads(child.pid) for child in web_processes(running))
-    assert first | second == os.sched_getaffinity(0)
-    assert not first & second
+    first, second = (set(child.cpu_affinity()) for child in web_processes(running))
+    assert len(first) == len(second) == 1
+    assert first | second <= os.sched_getaffinity(0)
+    assert first != second
 
 
 @needs_own_cpus
 @pytest.mark.parametrize(("setting", "is_python_on_one"), [("true", True), ("false", False)])
-def test_python_of_one_process_stays_on_one_cpu_and_its_model_uses_all(
-    start, setting, is_python_on_one
-):
-    process = start(AI_SERVICE_OPEN="true", PIN_PROCESSES=setting)
-    assert HTTP.post(f"{process.url}/scan", json={"text": FLOW_TEXT}).status_code == 200
-    main_thread = os.sched_getaffinity(process.pid)
-    assert (len(main_thread) == 1) == is_python_on_one
-    assert cpus_of_threads(process.pid) == os.sched_getaffinity(0)
+def test_python_of_one_process_stays_on_one_cpu(start, setting, is_python_on_one):
+    process = start(PIN_PROCESSES=setting)
+    cpus = os.sched_getaffinity(process.pid)
+    assert len(cpus) == 1 if is_python_on_one else cpus == os.sched_getaffinity(0)
 
 
 def test_start_prints_one_address_and_warns_of_limits(running):
