@@ -75,7 +75,10 @@ def bare(archive):
     for process in processes:
         process.stdout.readline()  # its model is loaded
     began_s = time.perf_counter()
-    answers = [process.communicate(b"\n")[0] for process in processes]
+    for process in processes:  # before `communicate` waits for the first of them
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+    answers = [process.communicate()[0] for process in processes]
     took_s = time.perf_counter() - began_s
     return {"documents_per_s": sum(json.loads(answer) for answer in answers) / took_s}
 
