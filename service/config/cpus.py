@@ -14,17 +14,23 @@ from contextlib import contextmanager, suppress
 from functools import cache
 
 
+def stay_on(cpus: Collection[int]) -> None:
+    """Keep this thread, and what it starts later, on these CPUs, if the system allows it."""
+    with suppress(OSError):  # forbidden here, or the operator has taken these CPUs away meanwhile
+        os.sched_setaffinity(0, cpus)
+
+
 def keep_python_on_one_cpu() -> None:
     """Keep this thread, and the threads that it starts later, on one of the CPUs that it has now.
 
     The choice is random, so that two services on one machine seldom make the same.
     """
-    _run_on({secrets.choice(sorted(_cpus_of_process()))})
+    stay_on({secrets.choice(sorted(_cpus_of_process()))})
 
 
 def use_all_cpus() -> None:
     """Let this thread use all CPUs of the process."""
-    _run_on(_cpus_of_process())
+    stay_on(_cpus_of_process())
 
 
 @contextmanager
@@ -35,12 +41,7 @@ def all_cpus() -> Iterator[None]:
     try:
         yield
     finally:
-        _run_on(before)
-
-
-def _run_on(cpus: Collection[int]) -> None:
-    with suppress(OSError):  # forbidden here, or the operator has taken these CPUs away meanwhile
-        os.sched_setaffinity(0, cpus)
+        stay_on(before)
 
 
 @cache

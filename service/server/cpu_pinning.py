@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from service.config.cpus import keep_python_on_one_cpu
+from service.config.cpus import keep_python_on_one_cpu, stay_on
 from service.config.settings import Config
 from service.nlp.cpu_quota import cpu_quota
 from service.server.process_share import share
@@ -19,7 +19,7 @@ def pin_process(config: Config, index: int) -> None:
     """
     cpus = sorted(os.sched_getaffinity(0))
     if config.pin_processes and cpu_quota() >= len(cpus):
-        os.sched_setaffinity(0, cpus_of_process(cpus, config.web_processes, index))
+        stay_on(cpus_of_process(cpus, config.web_processes, index))
         keep_python_on_one_cpu()
 
 
