@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -10,7 +9,6 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 
-from service.config.cpus import keep_python_on_one_cpu
 from service.errors import AnalyzerTimeout, Overloaded, RiskscanError, ShuttingDown
 from service.nlp.deadline import Deadline
 from service.nlp.inference.engine import EngineOutOfMemory
@@ -105,25 +103,6 @@ def until_waiting(reports, n):
 
 def expected(tokenizer, sentences):
     return [max(tokenizer.encode(s).ids) for s in sentences]
-
-
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) == 1, reason="this machine has one CPU")
-def test_forward_passes_use_all_cpus_while_python_stays_on_one(engine, open_scheduler):
-    cpus = []
-    engine.outputs = lambda ids, _mask: (
-        cpus.append(os.sched_getaffinity(0)) or np.zeros((len(ids), len(RISK_TYPES)), np.float32)
-    )
-
-    def scan():
-        keep_python_on_one_cpu()
-        open_scheduler(engine).outputs(["a sentence"])
-        cpus.append(os.sched_getaffinity(0))
-
-    with ThreadPoolExecutor(1) as pool:  # a thread of its own, since its CPUs stay changed
-        pool.submit(scan).result()
-    in_pass, in_caller = cpus
-    assert in_pass == os.sched_getaffinity(0)
-    assert len(in_caller) == 1
 
 
 def test_outputs_sentences_of_many_lengths_keep_their_order(scheduler, tokenizer):
