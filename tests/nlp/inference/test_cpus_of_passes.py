@@ -3,7 +3,6 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pytest
 
 from service.config.cpus import keep_python_on_one_cpu
@@ -22,7 +21,7 @@ class RecordingEngine(LargestIdEngine):
 
     def outputs(self, input_ids, attention_mask):
         self.cpus = os.sched_getaffinity(0)
-        return np.zeros((len(input_ids), N_TYPES), np.float32)
+        return super().outputs(input_ids, attention_mask)
 
 
 @pytest.mark.skipif(len(CPUS) == 1, reason="this machine has one CPU")
