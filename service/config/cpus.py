@@ -1,8 +1,8 @@
 """The CPUs of this process's threads.
 
 Only one thread at a time holds the GIL. If the next one is on another CPU, it must be woken there, and finds
-cold caches: single sentences are a quarter faster when all Python runs on one CPU. What runs long without the
-GIL (forward passes, password hashes, other processes) may use all CPUs.
+cold caches: with many callers, single sentences are a quarter faster if all Python runs on one CPU. What runs
+long without the GIL (forward passes, password hashes, other processes) may use all CPUs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import os
 import secrets
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
+
+_cpus_of_process: set[int] = set()
+"""Empty unless Python stays on one of them."""
 
 
 def stay_on(cpus: Collection[int]) -> None:
@@ -23,14 +25,16 @@ def stay_on(cpus: Collection[int]) -> None:
 def keep_python_on_one_cpu() -> None:
     """Keep this thread, and the threads that it starts later, on one of the CPUs that it has now.
 
-    The choice is random, so that two services on one machine seldom make the same.
+    The choice is random: not all services on one machine should choose the first.
     """
-    stay_on({secrets.choice(sorted(_cpus_of_process()))})
+    _cpus_of_process.update(os.sched_getaffinity(0))
+    stay_on({secrets.choice(sorted(_cpus_of_process))})
 
 
 def use_all_cpus() -> None:
     """Let this thread use all CPUs of the process."""
-    stay_on(_cpus_of_process())
+    if _cpus_of_process:
+        stay_on(_cpus_of_process)
 
 
 @contextmanager
@@ -41,10 +45,5 @@ def all_cpus() -> Iterator[None]:
     try:
         yield
     finally:
-        stay_on(before)
-
-
-@cache
-def _cpus_of_process() -> frozenset[int]:
-    """Return the CPUs that the first thread to ask had then: `keep_python_on_one_cpu` asks in time."""
-    return frozenset(os.sched_getaffinity(0))
+        if _cpus_of_process:
+            stay_on(before)

@@ -44,7 +44,7 @@ class BatchBytes(UserStores):
     def remove_unneeded(self, *, is_stopping: Callable[[], bool] = lambda: False) -> int:
         """Remove the bytes of cancelled items, and of ended items that a crash left; return how many.
 
-        Ends early once `is_stopping`, after at most _REMOVED_AT_ONCE more.
+        When `is_stopping` becomes true, it removes at most _REMOVED_AT_ONCE more.
         """
         n_removed = 0
         while not is_stopping() and (n := self._remove_some()):

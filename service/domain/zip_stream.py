@@ -9,6 +9,8 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from typing import IO, cast
 
+from service.config.cpus import all_cpus
+
 MANIFEST = "manifest.json"
 Entry = tuple[str, Iterable[bytes] | None]
 """The name of a file in the archive and its bytes, block by block; None if they cannot be read."""
@@ -48,8 +50,9 @@ def zip_stream(entries: Iterable[Entry]) -> Iterator[bytes]:
             digest, size_bytes = hashlib.sha256(), 0
             with archive.open(_info(name), "w", force_zip64=True) as file:
                 for block in blocks:
-                    file.write(block)
-                    digest.update(block)
+                    with all_cpus():
+                        file.write(block)
+                        digest.update(block)
                     size_bytes += len(block)
                     yield sink.take()
             files.append({"name": name, "bytes": size_bytes, "sha256": digest.hexdigest()})

@@ -1,4 +1,4 @@
-"""The CPUs of a process that serves: its share, and of these one for Python (service/config/cpus.py)."""
+"""Gives each process its share of the CPUs, and its Python one of them (service/config/cpus.py)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from service.server.process_share import share
 def pin_process(config: Config, index: int) -> None:
     """Keep process `index`, and the threads and children that it starts later, on its share of the CPUs.
 
-    Its threads share one CPU, but for those that say otherwise. Does nothing if PIN_PROCESSES is off, or if a
-    quota allows fewer CPUs than there are: other containers may then use the same CPUs.
+    Its Python stays on one CPU of the share. Does nothing if PIN_PROCESSES is off, or if a quota allows fewer
+    CPUs than there are: other containers may then use the same CPUs.
     """
     cpus = sorted(os.sched_getaffinity(0))
     if config.pin_processes and cpu_quota() >= len(cpus):

@@ -25,12 +25,12 @@ def share_of_process(config: Config, index: int, *, n_cpus: int | None = None) -
 
 
 def lead_of_others(config: Config, index: int, *, n_cpus: int | None = None) -> int:
-    """Return how many connections other processes get before process `index`, whose settings are `config`.
+    """Return how many connections more than process `index`, whose settings are `config`, others should have.
 
-    A process that has to share its CPU gets none until each of the others has one for each of its threads:
-    larger forward passes and warm caches answer more than two processes in turns do.
+    With more processes than CPUs, the last ones share the CPUs of the first. One busy process on a CPU does
+    more than two: its forward passes are larger and its caches warm.
     """
-    return config.threads if index >= (n_cpus or cpu_quota()) else 0
+    return min(config.threads, config.connection_limit) if index >= (n_cpus or cpu_quota()) else 0
 
 
 def share(total: int, n: int, index: int) -> int:

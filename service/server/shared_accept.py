@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 _DEFER_S = 0.005
 """How long a process leaves a new connection to others, for each that it has more than one of them."""
-_MAX_SURPLUS = 40
+_MAX_SURPLUS = 8
 _VALID_S = 0.05
 """How long after that it accepts without deferring again."""
 _NOT_ACCEPTING = 2**32 - 1
@@ -66,7 +66,7 @@ class SharedAccept:
         lead: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`lead` is the number of connections that each of the other processes gets before this one."""
+        """`lead` counts as so many connections of this process, so that others accept first."""
         self._counts = counts
         self._index = index
         self._lead = lead
@@ -89,7 +89,7 @@ class SharedAccept:
         """Return whether to leave a waiting connection to a process that has fewer, for `wait_s` from now."""
         now_s = self._clock()
         has_deferred = 0 <= now_s - self._deferred_until_s < _VALID_S
-        surplus = min(_MAX_SURPLUS, self._counts.surplus(self._index))
+        surplus = min(_MAX_SURPLUS + self._lead, self._counts.surplus(self._index))
         if has_deferred or not surplus:
             self._deferred_until_s = -_VALID_S
             return False

@@ -110,7 +110,8 @@ class Search:
         sentence = self._transactions.read(_sentence, reader.viewer.readable, place)
         meant = self._meant(sentence)
         question = Question(sentence, frozenset({Kind.FINDING}), limit)
-        return self._transactions.read(self._nearest, reader, question, meant, place)
+        with all_cpus():
+            return self._transactions.read(self._nearest, reader, question, meant, place)
 
     def _indexed(self, reader: Reader, question: Question) -> tuple[list[UUID], IndexService]:
         """Return what the index service finds, best first; the reader may not read each."""

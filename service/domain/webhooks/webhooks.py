@@ -151,6 +151,7 @@ def send_test(session: Session, user_id: UUID, webhook_id: UUID) -> WebhookDeliv
         NotFound: as in `get_webhook`.
         Conflict: the webhook is disabled.
     """
+    _locked(session, user_id, webhook_id)  # nobody can delete it until the transaction ends
     webhook = _enabled(session, user_id, webhook_id)
     _record(session, Action.WEBHOOK_TESTED, webhook_id, user_id)
     return _queue(session, webhook.id, TEST, {"webhook_id": str(webhook.id)})
@@ -178,8 +179,7 @@ def send_again(
 
 
 def _enabled(session: Session, user_id: UUID, webhook_id: UUID) -> Webhook:
-    """Return an enabled webhook of a user, which nobody can delete until the transaction ends."""
-    webhook = _locked(session, user_id, webhook_id)
+    webhook = get_webhook(session, user_id, webhook_id)
     if not webhook.is_enabled:
         raise Conflict("This webhook is disabled; enable it first.")
     return webhook

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from service.config.cpus import all_cpus
 from service.errors import ArtifactError
 from service.nlp.analyzers.base import Progress, SentenceScorer, distinct_rows
 from service.nlp.arrays import Floats, Scores, row_blocks
@@ -99,7 +100,8 @@ class LocalAnalyzer(SentenceScorer):
             ArtifactError: the artifact is missing or altered, or its scores differ from the golden ones.
         """
         artifact = artifacts.load(model_dir)
-        engine = open_engine(artifact, device=device, n_threads=n_threads)
+        with all_cpus():  # a library may start threads of its own
+            engine = open_engine(artifact, device=device, n_threads=n_threads)
         analyzer = cls(
             artifact,
             engine,
