@@ -116,10 +116,8 @@ class ProblemTask(_ResponseTask, ErrorTask):  # type: ignore[misc]
             new_trace_flags=policy.tracing.new_trace_flags,
         )
         error = translate_error(self.request.error, too_large_detail=policy.too_large_detail)
-        self.reject(error)
         command = getattr(self.request, "command", "")
         method = command if command in _METHODS else _OTHER_METHOD
-        policy.tracing.request_ended(method, _NO_ROUTE, error.status, 0.0)
         _log.info(
             "rejected",
             extra=fields(
@@ -130,3 +128,5 @@ class ProblemTask(_ResponseTask, ErrorTask):  # type: ignore[misc]
                 client_address=request_id.current_client_address(),
             ),
         )
+        policy.tracing.request_ended(method, _NO_ROUTE, error.status, 0.0)
+        self.reject(error)  # last, so that whoever has the answer finds its line
