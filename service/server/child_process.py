@@ -51,8 +51,11 @@ class ChildProcess:
         process = self._process  # `end` may clear the attribute meanwhile
         if process is None or process.stdin is None:
             raise BrokenPipeError
-        process.stdin.write(line)
-        process.stdin.flush()
+        try:
+            process.stdin.write(line)
+            process.stdin.flush()
+        except ValueError as error:  # `end` has closed it meanwhile
+            raise BrokenPipeError from error
 
     def end(self) -> None:
         """Kill and reap the process for good; it has no state to save.

@@ -91,6 +91,7 @@ def test_failed_call_leaves_a_row_with_status_and_error_code(user, admin, llm):
     request_id = "failed-call-" + user.id[:8]
     answer = user.http.post("/api/scan", json=FORCED, headers={"X-Request-ID": request_id})
     assert answer.status_code == 502
+    wait_until(lambda: request_id in admin.http.get(PATH).text)
     rows = listed(admin, failed=True, status=500, error_code="analyzer_error")
     [row] = [row for row in rows if row["request_id"] == request_id]
     assert (row["status"], row["error_code"]) == (500, "analyzer_error")

@@ -9,6 +9,8 @@ from sqlalchemy import select, update
 
 from db.queries import batch_queue as queue
 from db.tables import BatchItem, WebhookDelivery
+from service.domain.limit_storage import LimitStorage
+from service.domain.rate_limits import RateLimit
 from tests.api.batching import (
     BATCHES,
     archive,
@@ -280,7 +282,9 @@ def test_waiting_documents_count_against_the_quota_of_their_user(start_service, 
 
 
 def test_scan_quota_makes_documents_wait_and_not_fail(start_service, make_user):
-    live = start_service(BATCH_WORKERS="0", SCAN_RATE_LIMIT="2 per second")
+    live = start_service(BATCH_WORKERS="0")
+    quota = RateLimit("2 per 3 seconds", setting="SCAN_RATE_LIMIT", storage=LimitStorage())
+    live.services.scan_quota = quota  # two documents may take longer than a second
     user = make_user(live)
     batch = sent(user, texts(5))
     run_all(live)

@@ -16,7 +16,7 @@ SMALL = documents.pdf_of_pages([[documents.PLANTED]])
 @pytest.fixture(scope="module")
 def live(start_service):
     """One service, whatever the database, in which six slow files take longer than a caller waits."""
-    return start_service(EXTRACT_TIMEOUT_S="3")
+    return start_service(EXTRACT_TIMEOUT_S="6")
 
 
 @pytest.fixture(scope="module")

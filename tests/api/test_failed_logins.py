@@ -43,7 +43,7 @@ def test_fifth_failure_delays_that_client_alone(log_in, user, exists):
 
 
 def test_delay_ends(monkeypatch, start_service, make_user):
-    monkeypatch.setattr(failed_logins, "SAME_CLIENT", "2 per second")
+    monkeypatch.setattr(failed_logins, "SAME_CLIENT", "2 per 3 seconds")
     other = make_user(start_service())
     form = {"username": other.email, "password": "a wrong password"}
     statuses = [other.client.post(LOGIN, data=form).status_code for _ in range(3)]

@@ -1,5 +1,7 @@
 """force_llm against an OpenAI-compatible server, and another service in place of the model."""
 
+from functools import partial
+
 import pytest
 
 from tests.fakes.loopback import Reply
@@ -10,13 +12,18 @@ KEY = "sk-this-stays-in-the-house"
 
 
 @pytest.fixture(scope="module")
-def url(start_service, llm):
+def start(start_service, llm):
     settings = {"LLM_BASE_URL": llm.base_url, "LLM_MODEL": "rules", "LLM_API_KEY": KEY}
-    return start_service(AI_SERVICE_OPEN="true", AI_TIMEOUT_S="2", **settings).url
+    return partial(start_service, AI_SERVICE_OPEN="true", **settings)
+
+
+@pytest.fixture(scope="module")
+def url(start):
+    return start().url
 
 
 def forced(url, **body):
-    return HTTP.post(f"{url}/scan", json={"text": FLOW_TEXT, "force_llm": True, **body}, timeout=30)
+    return HTTP.post(f"{url}/scan", json={"text": FLOW_TEXT, "force_llm": True, **body})
 
 
 @pytest.mark.parametrize("flag", [True, 1, "true", "1", "True", "ON", "yes"])
@@ -59,9 +66,9 @@ def test_llm_invalid_response_is_502(url, llm):
     assert forced(url).json()["code"] == "analyzer_error"
 
 
-def test_llm_timeout_is_503_with_retry_after(url, llm):
+def test_llm_timeout_is_503_with_retry_after(start, llm):
     llm.replies.append(Reply(delay_s=3))
-    answer = forced(url)
+    answer = forced(start(AI_TIMEOUT_S="2").url)
     assert (answer.status_code, answer.json()["code"]) == (503, "analyzer_timeout")
     assert int(answer.headers["Retry-After"]) > 0
 

@@ -33,7 +33,7 @@ def start_own(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def live(start_own, llm):
-    settings = {"LLM_BASE_URL": llm.base_url, "LLM_MODEL": "rules", "AI_TIMEOUT_S": "10"}
+    settings = {"LLM_BASE_URL": llm.base_url, "LLM_MODEL": "rules"}
     return start_own(AI_SERVICE_OPEN="true", **settings)
 
 

@@ -3,7 +3,6 @@
 import base64
 import hmac
 import json
-import socket
 from contextlib import closing
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
@@ -24,6 +23,7 @@ from service.errors import ConfigError
 from tests.api.conftest import SETTINGS
 from tests.fakes.oidc_provider import CLIENT_ID, CLIENT_SECRET, OidcProvider
 from tests.support.calls import caller
+from tests.support.free_ports import free_port
 
 pytestmark = pytest.mark.every_database
 OWN_FORM = {"Sec-Fetch-Site": "same-origin"}
@@ -44,8 +44,7 @@ def honest(provider):
 
 
 def sso_settings(provider):
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     return {
         "PORT": str(port),
         "PUBLIC_URL": f"http://127.0.0.1:{port}",

@@ -9,6 +9,7 @@ from sqlalchemy import update
 from standardwebhooks import WebhookVerificationError
 
 from db.tables import WebhookDelivery
+from service.domain.webhooks import sender as webhook_sender
 from service.domain.webhooks import webhooks
 from tests.fakes.loopback import Reply
 from tests.fakes.webhook_receiver import WebhookReceiver
@@ -54,8 +55,9 @@ def emit(live, user):
 
 
 @pytest.fixture
-def due_now(live):
-    """Make the waiting deliveries due, as if the wait after a failure were over."""
+def due_now(live, monkeypatch):
+    """Make the waiting deliveries due, as if the wait after a failure were over; it never is by itself."""
+    monkeypatch.setattr(webhook_sender, "RETRY_AFTER_S", [86_400] * 9)
 
     def due_now(session):
         past = datetime.now(UTC) - timedelta(seconds=1)

@@ -2,10 +2,10 @@
 
 import socket
 import threading
-import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,10 +13,11 @@ from service.domain.limit_storage import LimitStorage
 from service.domain.rate_limits import RateLimit
 from service.errors import RateLimited
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_S, wait_until
 
 FOREVER_S = 1000.0
 N_THREADS = 8
+PROBE = b"?"  # no command of Redis begins like this
 MESSAGES = [
     "RATE_LIMIT_STORAGE_URL is unavailable ({}); this process counts by itself",
     "RATE_LIMIT_STORAGE_URL is available again",
@@ -30,9 +31,18 @@ class HangingServer:
         self.n_to_refuse = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}"
-        self.n_calls = 0
+        self._n_calls = self._n_probes = 0
         self._open = ExitStack()
         threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def n_calls(self):
+        """The calls until now; the server takes connections in turn, so a probe comes after all of them."""
+        n_before = self._n_probes
+        with socket.create_connection(self._listener.getsockname()) as probe:
+            probe.sendall(PROBE)
+            wait_until(lambda: self._n_probes > n_before)
+        return self._n_calls
 
     def _accept(self):
         while True:
@@ -45,7 +55,9 @@ class HangingServer:
                 connection.close()
                 continue
             self._open.enter_context(connection)
-            self.n_calls += bool(connection.recv(1))
+            first = connection.recv(1)
+            self._n_probes += first == PROBE
+            self._n_calls += first not in {b"", PROBE}
 
     def close(self):
         with suppress(OSError):  # closed already
@@ -103,13 +115,15 @@ def test_requests_of_one_moment_wait_once_each_and_later_ones_not_at_all(hanging
     assert several[0].quota("ann").remaining == 1000 - 2 * N_THREADS
 
 
-def test_one_thread_tries_again_and_the_others_do_not_wait(hanging):
-    storage = LimitStorage(hanging.url, timeout_s=60, pause_s=1.5)
+def test_one_thread_tries_again_and_the_others_do_not_wait(hanging, monkeypatch):
+    clock = SimpleNamespace(monotonic=lambda: 0.0)
+    monkeypatch.setattr("service.domain.redis_outage.time", clock)
+    storage = LimitStorage(hanging.url, timeout_s=PATIENCE_S, pause_s=1.5)
     [limit] = limits(storage, 1)
     hanging.n_to_refuse = 10  # the outage begins without a wait
     limit.spend("ann")
     hanging.n_to_refuse = 0
-    time.sleep(1.5)
+    clock.monotonic = lambda: 1.5
     threads = [threading.Thread(target=limit.spend, args=("ann",)) for _ in range(N_THREADS)]
     for thread in threads:
         thread.start()
@@ -122,7 +136,9 @@ def test_one_thread_tries_again_and_the_others_do_not_wait(hanging):
 
 
 def test_counting_goes_on_while_redis_is_dead_and_returns_to_it(redis_server, caplog):
-    storage = LimitStorage(redis_server.url, timeout_s=0.5, pause_s=0.05)
+    storage = LimitStorage(
+        redis_server.url, timeout_s=60, pause_s=0.05
+    )  # a dead one refuses at once
     [limit] = limits(storage, 1, "3 per hour")
     limit.spend("ann")
     redis_server.kill()
@@ -141,7 +157,7 @@ def test_counting_goes_on_while_redis_is_dead_and_returns_to_it(redis_server, ca
 
 
 def test_frozen_redis_is_left_at_once_and_used_again(redis_server):
-    storage = LimitStorage(redis_server.url, timeout_s=0.2, pause_s=0.1)
+    storage = LimitStorage(redis_server.url, timeout_s=3, pause_s=0.1)
     [limit] = limits(storage, 1)
     limit.spend("ann")
     redis_server.freeze()

@@ -2,9 +2,7 @@
 
 import contextlib
 import os
-import secrets
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +14,7 @@ import psutil
 import pytest
 
 from tests.support.calls import HTTP
+from tests.support.free_ports import free_port
 from tests.support.waiting import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,6 +59,7 @@ class Process:
 
     def when_ready(self):
         self.wait_until("/health/ready", 200)
+        wait_until(lambda: any(line.startswith("Riskscan serves on") for line in self.lines))
         return self
 
     def wait_until(self, path, status):
@@ -125,14 +125,6 @@ def running_process(folder, **settings):
         yield process.when_ready()
     finally:
         process.kill()
-
-
-def free_port():
-    """Return a free port below the ephemeral range, so that no client of a test takes it meanwhile."""
-    while True:
-        port = secrets.choice(range(10_000, 32_000))
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import time
 import httpx
 import pytest
 
-from tests.e2e.conftest import free_port
 from tests.support.calls import HTTP
+from tests.support.free_ports import free_port
 from tests.support.waiting import PATIENCE_S
 
 IMAGE = os.environ.get("RISKSCAN_TEST_IMAGE", "")

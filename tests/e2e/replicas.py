@@ -6,9 +6,10 @@ import time
 
 import httpx
 
-from tests.e2e.conftest import ROOT, Process, free_port
+from tests.e2e.conftest import ROOT, Process
 from tests.e2e.crashes import KEYS
 from tests.e2e.nginx import Nginx
+from tests.support.free_ports import free_port
 from tests.support.waiting import wait_until
 
 FAIL_TIMEOUT_S = 2.0

@@ -9,9 +9,10 @@ import httpx
 import pytest
 
 from service.api.http.problem_document import MEDIA_TYPE
-from tests.e2e.conftest import Process, free_port, running_process
+from tests.e2e.conftest import Process, running_process
 from tests.e2e.crowd import Crowd, is_open
 from tests.e2e.nginx import NEIGHBOUR, Nginx, program
+from tests.support.free_ports import free_port
 from tests.support.sentences import FLOW_TEXT, LONG_TEXT
 from tests.support.waiting import PATIENCE_S, wait_until
 
@@ -170,7 +171,8 @@ def test_request_id_is_the_same_in_both_logs_and_the_response(service, nginx, ot
 
 
 def test_client_that_hangs_up_leaves_no_connection_or_error(service, nginx, other):
-    with nginx.caller(ATTACKER, timeout=0.5) as http, pytest.raises(httpx.ReadTimeout):
+    impatient = httpx.Timeout(PATIENCE_S, read=0.5)
+    with nginx.caller(ATTACKER, timeout=impatient) as http, pytest.raises(httpx.ReadTimeout):
         scan(http, LONG_TEXT)
     assert scan(other).status_code == 200
     wait_until(lambda: any('"status": 499' in line for line in nginx.access_log()))

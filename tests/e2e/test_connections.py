@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.e2e.conftest import free_port, running_process
+from tests.e2e.conftest import running_process
 from tests.e2e.crowd import Crowd
 from tests.support.calls import HTTP
+from tests.support.free_ports import free_port
 from tests.support.sentences import FLOW_TEXT
 from tests.support.waiting import PATIENCE_S, wait_until
 
@@ -66,7 +67,7 @@ def test_low_soft_limit_of_open_files_is_raised(start):
     assert not [line for line in process.lines if "CONNECTION_LIMIT" in line]
     with Crowd(process.port) as crowd:
         crowd.idle(1_000)
-        assert answers(process.url, 15)
+        assert answers(process.url, PATIENCE_S)
 
 
 def test_low_limit_of_open_files_is_logged_and_lowers_the_connection_limit(start):

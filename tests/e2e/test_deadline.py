@@ -8,6 +8,7 @@ from tests.e2e.conftest import running_process
 from tests.nlp.prose import planted
 from tests.support.calls import HTTP
 from tests.support.sentences import FLOW_TEXT
+from tests.support.waiting import wait_until
 
 LONG = planted(1_500_000, 13).text
 """Different sentences that take many seconds to scan."""
@@ -36,7 +37,8 @@ def test_scan_past_the_deadline_is_503_within_seconds_and_names_remedies(url):
 
 def test_scan_past_the_deadline_leaves_the_queue_empty(url):
     assert scan(url, LONG).status_code == 503
-    assert scan(url, FLOW_TEXT).status_code == 200
+    # on a busy machine, even this one may take more than a second
+    wait_until(lambda: scan(url, FLOW_TEXT).status_code == 200)
     metrics = HTTP.get(f"{url}/metrics").text
     assert re.search(r"^riskscan_queue_tokens 0\.0$", metrics, re.MULTILINE)
 

@@ -8,9 +8,10 @@ import time
 import httpx
 import pytest
 
-from tests.e2e.conftest import free_port, running_process
+from tests.e2e.conftest import running_process
 from tests.e2e.test_database_away import relay  # noqa: F401 - a fixture
 from tests.support.calls import HTTP
+from tests.support.free_ports import free_port
 from tests.support.sentences import FLOW_TEXT, LONG_TEXT
 from tests.support.waiting import PATIENCE_S, wait_until
 

@@ -132,6 +132,7 @@ def test_sigterm_after_the_drain_timeout_answers_503_and_ends(start):
     ):
         halfway.sendall(head + b"text=")
         scans = [pool.submit(scan, process, long_text(40_000)) for _ in range(2)]  # one waits
+        wait_until(lambda: process.n_clients() == 3)
         process.wait_until_busy(1.0)
         process.terminate()
         terminated_at_s = time.monotonic()

@@ -16,9 +16,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.nlp.cpu_quota import cpu_quota
-from tests.e2e.conftest import ROOT, environment, free_port, running_process
+from tests.e2e.conftest import ROOT, environment, running_process
 from tests.e2e.test_sidecar import n_scans, ops_url, wait_for
 from tests.support.calls import HTTP, caller
+from tests.support.free_ports import free_port
 from tests.support.sentences import FLOW_TEXT, long_text
 from tests.support.waiting import PATIENCE_S, wait_until
 

@@ -7,8 +7,9 @@ import threading
 
 import httpx
 
-from tests.e2e.conftest import ROOT, environment, free_port
+from tests.e2e.conftest import ROOT, environment
 from tests.support.calls import HTTP
+from tests.support.free_ports import free_port
 from tests.support.waiting import PATIENCE_S, wait_until
 
 

@@ -18,7 +18,7 @@ from docker.utils.build import PatternMatcher
 from service import __version__
 from service.cli.main import main
 from service.config.settings import NAMES, load
-from tests.e2e.conftest import free_port
+from tests.support.free_ports import free_port
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,6 +1,10 @@
 """A supervised child process: its end races with its supervision."""
 
+import io
 import threading
+from types import SimpleNamespace
+
+import pytest
 
 from service.server.child_process import ChildProcess
 
@@ -29,3 +33,15 @@ def test_end_during_supervision_is_not_reported_as_a_death(caplog):
         thread.join()
         assert not child.ensure_running()
     assert caplog.records == []
+
+
+def test_write_to_a_pipe_that_the_end_has_just_closed_fails_as_to_a_dead_process(monkeypatch):
+    pipe = io.BytesIO()
+    pipe.close()
+    process = SimpleNamespace(poll=lambda: None, stdin=pipe)
+    start = "service.server.child_process.start_isolated"
+    monkeypatch.setattr(start, lambda *_arguments, **_options: process)
+    child = ChildProcess("json.tool", [])
+    child.ensure_running()
+    with pytest.raises(BrokenPipeError):
+        child.write(b"x")

@@ -42,6 +42,7 @@ def test_start_without_a_thread_left_ends_the_child_and_is_tried_again(
     def refuse(_thread):
         raise RuntimeError("can't start new thread")
 
+    monkeypatch.setattr("service.server.web_process._FIRST_DELAY_S", 600)  # ends in no test
     with monkeypatch.context() as exhausted:
         exhausted.setattr(threading.Thread, "start", refuse)
         process.ensure_running()

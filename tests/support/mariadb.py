@@ -3,13 +3,13 @@
 import getpass
 import shutil
 import signal
-import socket
 import subprocess
 import time
 
 import pymysql
 import pytest
 
+from tests.support.free_ports import free_port
 from tests.support.waiting import wait_until
 
 START_S = 60
@@ -21,8 +21,7 @@ class MariaDb:
     def __init__(self, folder, *options):
         if shutil.which("mariadbd") is None:
             pytest.skip("mariadbd is not installed")
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"mysql+pymysql://root@127.0.0.1:{self.port}/riskscan"
         self._folder = folder
         self._data = folder / "data"

@@ -8,7 +8,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 import psutil
 import psycopg
 
+from tests.support.free_ports import free_port
 from tests.support.mariadb import MariaDb
 from tests.support.waiting import wait_until
 
@@ -77,8 +77,7 @@ def _start_postgresql():
     initialize = [programs / "initdb", f"--pgdata={data}", "--username=postgres", "--auth=trust"]
     initialize += ["--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
     subprocess.run(initialize, check=True, **run)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     settings = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": ""}
     settings |= {"dynamic_shared_memory_type": "mmap"}
     settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.free_ports import free_port
 from tests.support.waiting import wait_until
 
 _SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -20,7 +21,7 @@ class RabbitMq:
     def __init__(self, folder):
         if not _SERVER.exists() or shutil.which("epmd") is None:
             pytest.skip("rabbitmq-server is not installed")
-        port, names_port, peers_port = (_free_port() for _ in range(3))
+        port, names_port, peers_port = (free_port() for _ in range(3))
         self.port = port
         self.url = f"amqp://guest:guest@127.0.0.1:{port}//"
         self._folder = folder
@@ -76,8 +77,3 @@ class RabbitMq:
         except OSError:
             time.sleep(0.2)
             return False
-
-
-def _free_port():
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]

@@ -2,13 +2,13 @@
 
 import shutil
 import signal
-import socket
 import subprocess
 import time
 
 import pytest
 import redis
 
+from tests.support.free_ports import free_port
 from tests.support.waiting import wait_until
 
 
@@ -18,8 +18,7 @@ class RedisServer:
     def __init__(self):
         if shutil.which("redis-server") is None:
             pytest.skip("redis-server is not installed")
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.start()
 

@@ -7,6 +7,8 @@ import threading
 
 from sqlalchemy import make_url
 
+from tests.support.free_ports import free_port
+
 # A relay that loses commits must read the statements.
 _UNENCRYPTED = {"mysql": {"ssl_disabled": "true"}, "postgresql": {"sslmode": "disable"}}
 
@@ -36,9 +38,7 @@ class Relay:
         self._has_inserted = threading.Event()
         self.n_lost = 0
         self.on_loss = lambda: None
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
 
     def open(self):
         self._listener = socket.create_server(("127.0.0.1", self.port))

@@ -133,7 +133,7 @@ def test_files_of_a_session_are_scanned_one_by_one_and_together(live, new_page):
     page.get_by_role("link", name="Review 1 finding").wait_for()
     page.get_by_role("button", name="Scan all").click()
     page.locator("#files .bad").wait_for()
-    assert page.get_by_role("link", name="Review 1 finding").count() == 3
+    wait_until(lambda: page.get_by_role("link", name="Review 1 finding").count() == 3)
     shoot(page, "session-scanned")
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
     page.get_by_role("link", name="Review 1 finding").first.click()

@@ -111,7 +111,7 @@ def test_post_connection_that_breaks_in_the_response_raises_unavailable(client, 
         Reply(body=b"{", headers={"Content-Length": "9", "Connection": "close"})
     )
     with pytest.raises(AnalyzerUnavailable, match="broke the connection"):
-        client.post({}, deadline=Deadline.after(2))
+        client.post({}, deadline=Deadline.after(60))
 
 
 def test_post_proxy_of_the_environment_is_ignored(chat_server, monkeypatch):
