@@ -77,18 +77,29 @@ def list_batches(
 
 
 def list_items(
-    session: Session, batch_id: UUID, *, state: str | None, after_n: int | None, limit: int
-) -> Sequence[tuple[BatchItem, int | None]]:
-    """Return items of a batch by position, each with its scan's number of findings; None without a scan."""
-    query = select(BatchItem, Scan.n_findings).outerjoin(Scan, Scan.id == BatchItem.scan_id)
+    session: Session,
+    batch_id: UUID,
+    *,
+    state: str | None,
+    with_warnings: bool = False,
+    after_n: int | None,
+    limit: int,
+) -> Sequence[tuple[BatchItem, int | None, list[dict[str, str]] | None]]:
+    """Return items of a batch by position, each with its scan's number of findings and its warnings.
+
+    Both are None without a scan. `with_warnings` leaves out the items whose scan has none.
+    """
+    query = select(BatchItem, Scan.n_findings, Scan.coverage["warnings"])
+    query = query.outerjoin(Scan, Scan.id == BatchItem.scan_id)
     query = query.where(BatchItem.batch_id == batch_id)
     if state is not None:
         query = query.where(BatchItem.state == state)
+    if with_warnings:
+        query = query.where(Scan.coverage["warnings", 0, "code"].as_string().is_not(None))
     if after_n is not None:
         query = query.where(BatchItem.position > after_n)
-    return [
-        (item, n) for item, n in session.execute(query.order_by(BatchItem.position).limit(limit))
-    ]
+    rows = session.execute(query.order_by(BatchItem.position).limit(limit))
+    return [(item, n, warnings) for item, n, warnings in rows]
 
 
 def count_recently_ended(session: Session, batch_id: UUID) -> int:

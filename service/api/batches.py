@@ -106,6 +106,7 @@ def list_items(batch_id: UUID, query: dict[str, Any]) -> Listing:
             item_page,
             batch_id,
             state=query.get("state"),
+            with_warnings=query["warnings"],
             after_n=query.get("after"),
             limit=query["per_page"] + 1,
         ),
@@ -182,12 +183,15 @@ def _documents(sent: FormFile) -> Iterator[NewItem]:
     yield NewItem(document.name, document.media_type, document.stream)
 
 
-def _item(item: BatchItem, n_findings: int | None) -> dict[str, Any]:
+def _item(
+    item: BatchItem, n_findings: int | None, warnings: list[dict[str, str]] | None
+) -> dict[str, Any]:
     columns = ("position", "name", "media_type", "size_bytes", "state", "attempts", "finished_at")
     code, detail = item.error_code, item.error_detail or ""
     return {
         **{name: getattr(item, name) for name in columns},
         "scan_id": None if n_findings is None else item.scan_id,
         "n_findings": n_findings,
+        "warnings": warnings or [],
         "problem": problem(code, detail, instance=request.path) if code else None,
     }

@@ -35,7 +35,7 @@ from service.errors import NotAcceptable
 
 blueprint = APIBlueprint("reports", __name__, url_prefix="/api/v1", tag="Reports")
 LINK_PATH = "/api/v1/reports/link"
-NEVER_STORED = ("Cache-Control", "no-store")
+NEVER_STORED = {"Cache-Control": "no-store"}
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _CONTENT: dict[int | str, dict[str, Any]] = {
     200: {
@@ -83,7 +83,7 @@ def create_report_link(scan_id: UUID, body: dict[str, Any]) -> tuple[dict[str, A
     parts, user, life = services(), current_user(), timedelta(seconds=body["expires_in_s"])
     link = parts.report_links.create(user, scan_id, Format(body["format"]), life=life)
     url = f"{parts.config.public_url}{LINK_PATH}?token={link.token}"
-    return {"url": url, "expires_at": link.expires_at}, [("Location", url), NEVER_STORED]
+    return {"url": url, "expires_at": link.expires_at}, {"Location": url, **NEVER_STORED}
 
 
 @blueprint.get("/reports/link")

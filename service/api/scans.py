@@ -100,7 +100,7 @@ def create_scan(
             version_of=body.get("document"),
             preferences=current_preferences(),
         )
-    return stored, [*_link_to_file(file), *scan_headers(stored.scan)]
+    return stored, {**_link_to_file(file), **scan_headers(stored.scan)}
 
 
 @blueprint.get("/scans")
@@ -219,8 +219,8 @@ def _stored_file(user_id: UUID, body: dict[str, Any]) -> File | None:
 
 def _link_to_file(file: File | None) -> Headers:
     if file is None:
-        return []
-    return [("Link", f'</api/v1/sessions/{file.work_session_id}/files/{file.id}>; rel="enclosure"')]
+        return {}
+    return {"Link": f'</api/v1/sessions/{file.work_session_id}/files/{file.id}>; rel="enclosure"'}
 
 
 def _total_fields(total: Total | None) -> dict[str, object]:

@@ -60,7 +60,7 @@ def list_teams(query: dict[str, Any]) -> Listing:
 @blueprint.doc(summary="Create a team", responses=[403, 409])
 def create_team(body: dict[str, str]) -> tuple[TeamView, Headers]:
     team: Team = services().teams.create(body["name"], actor=Actor(current_user().id))
-    return TeamView(team), [("Location", f"/api/v1/teams/{team.id}")]
+    return TeamView(team), {"Location": f"/api/v1/teams/{team.id}"}
 
 
 @blueprint.get("/<uuid:team_id>")

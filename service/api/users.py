@@ -73,7 +73,7 @@ def invite(body: dict[str, str]) -> tuple[dict[str, Any], Headers]:
         body["email"], role=Role(body["role"]), actor=Actor(current_user().id)
     )
     fields = {name: getattr(user, name) for name in _ACCOUNT}
-    return {**fields, "password_link": link}, [("Location", f"/api/v1/users/{user.id}")]
+    return {**fields, "password_link": link}, {"Location": f"/api/v1/users/{user.id}"}
 
 
 @blueprint.get("/<uuid:user_id>")

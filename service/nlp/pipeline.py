@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -22,11 +22,9 @@ from service.nlp.extraction.media_types import detect_format
 from service.nlp.extraction.ocr import open_ocr
 from service.nlp.language import LanguageDetector, Languages
 from service.nlp.observer import NULL_OBSERVER, Observer, observe_stage
+from service.nlp.scan_warnings import ScanWarning, coverage_warnings, language_warnings
 from service.nlp.segmentation.segmenter import Segmenter
 from service.nlp.taxonomy import Taxonomy
-
-MIN_UNREAD_SHARE = 0.1
-"""A scan has a warning if at least this share of the text is in languages that the analyzer cannot read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +108,6 @@ class Submission:
         parts = [self.filename or "", self.media_type or "", *options]
         head = "\0".join([*parts, "text" if self.data is None else "file", ""])
         return hashlib.sha256(head.encode("utf-8", "surrogatepass") + self.content()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class ScanWarning:
-    """A limitation of a result: a stable code, and a message in ASCII without document text."""
-
-    code: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,8 +232,9 @@ class ScanPipeline:
         began_at_s = time.monotonic()
         document, extracted, warnings = self._read_for(submission, analyzer, deadline)
         languages = self._detector.detect(document)
-        warnings += tuple(_part_warnings(document))
-        warnings += tuple(_language_warnings(languages, analyzer.languages))
+        layout, has_ocr = document.layout, self._extractor.has_ocr
+        warnings += tuple(coverage_warnings(layout, has_ocr=has_ocr))
+        warnings += tuple(language_warnings(languages, analyzer.languages))
         read_at_s = time.monotonic()
         with observe_stage(self._observer, "analyze"):
             analysis = analyzer.analyze(
@@ -303,29 +294,3 @@ class ScanPipeline:
             fault = Fault("text", "The text is empty; send the words to be scanned.")
             raise InvalidRequest(fault.message, faults=(fault,))
         return self._extractor.extract_text(text, caller=submission.caller, deadline=deadline)
-
-
-def _part_warnings(document: Document) -> Iterator[ScanWarning]:
-    """Yield a warning if a part of the document was not read."""
-    if unread := document.layout.unread_parts():
-        yield ScanWarning(
-            "parts_not_read",
-            f"{len(unread)} of the files in the document {'is' if len(unread) == 1 else 'are'} not read, "
-            "so risks there are missed. coverage.parts names each and says why.",
-        )
-
-
-def _language_warnings(languages: Languages, readable: Set[str] | None) -> Iterator[ScanWarning]:
-    """Yield a warning if too much of the text is in languages other than `readable`."""
-    if readable is None or not languages.shares:
-        return
-    unread = 1 - languages.total_share(readable)
-    if unread >= MIN_UNREAD_SHARE:
-        codes = ", ".join(f"'{code}'" for code in sorted(readable))
-        others = [code for code in languages.shares if code not in readable]
-        yield ScanWarning(
-            "language_not_read",
-            f"About {unread:.0%} of the text is in a language that the model does not read (mostly "
-            f"'{others[0]}'; it reads {codes}), so risks there are missed. "
-            "Scan a translation, or set force_llm if an LLM that reads it is configured.",
-        )

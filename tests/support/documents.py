@@ -59,18 +59,33 @@ def prose() -> tuple[str, ...]:
 
 
 def pdf_of_pages(pages: list[list[str]], *, footer: str = "") -> bytes:
-    """Return a PDF of one list of paragraphs per page; `footer` may contain {page}."""
+    """Return a PDF of one list of paragraphs per page; `footer` may contain {page}.
+
+    A page without paragraphs shows a rectangle, so that it is not blank.
+    """
     pdf = FPDF()
     pdf.set_auto_page_break(auto=False)
     pdf.set_font("helvetica", size=11)
     for number, paragraphs in enumerate(pages, start=1):
         pdf.add_page()
+        if not paragraphs:
+            pdf.rect(20, 20, 100, 60)
         for paragraph in paragraphs:
             pdf.multi_cell(0, 5, paragraph, align="L", new_x="LMARGIN", new_y="NEXT")
             pdf.ln(4)
         if footer:
             pdf.set_y(-15)
             pdf.cell(0, 5, footer.format(page=number))
+    return bytes(pdf.output())
+
+
+def pdf_with_blank_page(text: str) -> bytes:
+    """Return a PDF of a page with the text and a page that shows nothing."""
+    pdf = FPDF()
+    pdf.set_font("helvetica", size=11)
+    pdf.add_page()
+    pdf.multi_cell(0, 5, text)
+    pdf.add_page()
     return bytes(pdf.output())
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.api.batching import zipped
+from tests.support import documents
 from tests.web.actions import HARMLESS, RISKS, assert_accessible_in_every_view, sign_up
 
 
@@ -87,3 +88,21 @@ def test_waiting_batch_is_cancelled(idle_page):
     idle_page.on("dialog", lambda dialog: dialog.accept())
     idle_page.get_by_role("button", name="Cancel").click()
     progress(idle_page).get_by_text("2 of 2 documents, 2 cancelled, cancelled").wait_for()
+
+
+def test_document_that_was_not_read_whole_is_marked_and_its_review_says_what(live, page):
+    half_read = documents.pdf_of_pages([[RISKS[0]], []])
+    choose(page, "file", ("whole.txt", RISKS[1].encode()), ("half.pdf", half_read))
+    progress(page).get_by_text("2 of 2 documents, finished").wait_for()
+    page.locator("#state").select_option("unread")
+    page.locator("#items td.title", has_text="whole.txt").wait_for(state="detached")
+    mark = page.locator("#items .badge")
+    assert "No text on page 2" in mark.get_attribute("title")
+    page.get_by_role("link", name="Review half.pdf").click()
+    box = page.locator("#warnings")
+    box.get_by_text("No text on page 2").wait_for()
+    page.locator("#review[data-ready=true]").wait_for()
+    assert_accessible_in_every_view(page, "review-half-read")
+    page.goto(live.url)
+    page.locator("#scans tr", has_text="half.pdf").get_by_text("Not all read").wait_for()
+    assert page.locator("#scans tr", has_text="whole.txt").get_by_text("Not all read").count() == 0

@@ -15,7 +15,8 @@ from db.tables import Scan
 from service.api.http.request_headers import RequestHeader, reads
 from service.api.http.security_headers import DEFAULTS, FIXED, HSTS, NO_STORE
 
-Headers = list[tuple[str, str]]
+Headers = dict[str, str | list[str]]
+"""Headers that a view adds to its response; a list is one header for each of its values."""
 View = TypeVar("View", bound=Callable[..., Any])
 
 REVALIDATE = "private, no-cache"
@@ -65,15 +66,15 @@ def etagged(cache_control: str = NO_STORE) -> Callable[[View], View]:
 def warning_headers(warnings: list[dict[str, str]]) -> Headers:
     """Return a header for each warning; the bodies have fixed keys and cannot hold them."""
     lines = [f"{warning['code']}: {warning['message']}" for warning in warnings]
-    return [(WARNING_HEADER, _UNSAFE_IN_HEADERS.sub("?", line)) for line in lines]
+    return {WARNING_HEADER: [_UNSAFE_IN_HEADERS.sub("?", line) for line in lines]} if lines else {}
 
 
 def scan_headers(scan: Scan) -> Headers:
     """Return the headers of a response with a new scan: its address and its warnings."""
-    return [
-        ("Location", f"/api/v1/scans/{scan.id}"),
-        *warning_headers(scan.coverage.get("warnings", [])),
-    ]
+    return {
+        "Location": f"/api/v1/scans/{scan.id}",
+        **warning_headers(scan.coverage.get("warnings", [])),
+    }
 
 
 def _make_conditional(cache_control: str, response: Response) -> Response:

@@ -26,6 +26,7 @@ from service.api.http.streamed_form import FormFiles
 from service.api.schemas.fields import MAX_INT, StrictSchema, Text
 from service.api.schemas.problems import ProblemOut
 from service.api.schemas.scan_options import force_llm_field, option_faults, sensitivity_field
+from service.api.schemas.scans import WarningOut
 from service.domain.files.files import MAX_FILES
 
 _SHOWN_STATES = [state for state in BatchState if state is not BatchState.RECEIVING]
@@ -112,6 +113,10 @@ class BatchListOut(Schema):
 
 class BatchItemsQuery(StrictSchema):
     state = String(validate=OneOf(list(ItemState)))
+    warnings = Boolean(
+        load_default=False,
+        metadata={"description": "true: only documents whose scan has warnings."},
+    )
     after = Integer(
         validate=Range(1, MAX_INT),
         metadata={"description": "The next_after of the previous page."},
@@ -134,6 +139,11 @@ class BatchItemOut(Schema):
         metadata={"description": "The scan, unless it was deleted since."},
     )
     n_findings = Integer(required=True, allow_none=True)
+    warnings = List(
+        Nested(WarningOut),
+        required=True,
+        metadata={"description": "Of the scan: what of the document was not read."},
+    )
     problem = Nested(
         ProblemOut, required=True, allow_none=True, metadata={"description": "Why it failed."}
     )

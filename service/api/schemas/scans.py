@@ -130,6 +130,18 @@ class ScanOut(Schema):
     timestamp = AwareDateTime(required=True, attribute="scan.created_at", default_timezone=UTC)
 
 
+class WarningOut(Schema):
+    """A reason why a result may be less reliable."""
+
+    code = String(required=True, metadata={"example": "language_not_read"})
+    message = String(required=True)
+
+
+def warning_list(attribute: str) -> List[Any]:
+    """Return the field of a scan's warnings; responses with a new scan have X-Riskscan-Warning headers."""
+    return List(Nested(WarningOut), required=True, attribute=attribute, dump_default=[])
+
+
 class ScanSummaryOut(Schema):
     scan_id = UUID(required=True, attribute="id")
     user_id = UUID(required=True, metadata={"description": "The owner of the scan."})
@@ -137,6 +149,7 @@ class ScanSummaryOut(Schema):
     source = String(required=True, validate=OneOf(list(Source)))
     n_findings = Integer(required=True)
     timestamp = AwareDateTime(required=True, attribute="created_at", default_timezone=UTC)
+    warnings = warning_list("coverage.warnings")
 
 
 class PartOut(Schema):
@@ -201,18 +214,6 @@ class CoverageOut(Schema):
         dump_default=0,
         metadata={"description": "Findings below the thresholds of your settings, not reported."},
     )
-
-
-class WarningOut(Schema):
-    """A reason why a result may be less reliable."""
-
-    code = String(required=True, metadata={"example": "language_not_read"})
-    message = String(required=True)
-
-
-def warning_list(attribute: str) -> List[Any]:
-    """Return the field of a scan's warnings; responses to POST use X-Riskscan-Warning headers instead."""
-    return List(Nested(WarningOut), required=True, attribute=attribute, dump_default=[])
 
 
 class ScanDetailOut(ScanOut):

@@ -14,6 +14,8 @@ from service.nlp.taxonomy import Taxonomy
 PASTED = "Pasted text"
 """The name of a document without one."""
 NOT_JUDGED = "not reviewed"
+_EACH_NAMED = {"parts_not_read", "pages_not_read"}
+"""Warnings about parts and pages, each of which the coverage names, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class ReportedScan:
     @property
     def problems(self) -> list[str]:
         """All that limits the coverage, as sentences."""
-        limits = [warning["message"] for warning in self.warnings]
+        limits = [w["message"] for w in self.warnings if w["code"] not in _EACH_NAMED]
         if self.coverage.get("truncated"):
             limits.append("The text was cut.")
         if pages := self.coverage.get("pages_without_text"):

@@ -87,6 +87,11 @@ class Extractor:
         self._ocr = ocr
         self._slots = slots or FairSlots(n_slots(cpu_quota()))
 
+    @property
+    def has_ocr(self) -> bool:
+        """Whether the pictures of pages without text are read."""
+        return self._ocr is not None
+
     def extract_text(
         self, text: str, *, caller: str = "", deadline: Deadline | None = None
     ) -> ExtractedText:

@@ -42,10 +42,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The lines of a page, and its annotations: values of form fields, comments."""
+    """The lines of a page, and its annotations: values of form fields, comments.
+
+    A blank page shows nothing, neither text nor pictures.
+    """
 
     lines: list[Line]
     notes: list[str]
+    is_blank: bool = False
 
     def running(self) -> list[str]:
         """Return the running headers and footers."""
@@ -72,7 +76,7 @@ def read_pdf(data: bytes, builder: TextBuilder, *, max_pages: int) -> None:
         )
     pages = [_read_page(document, i) for i in range(len(document))]
     builder.parts[-1].pages_without_text += [
-        i for i, page in enumerate(pages, start=1) if not page.lines
+        i for i, page in enumerate(pages, start=1) if not page.lines and not page.is_blank
     ]
     if builder.parts[-1].pages_without_text:
         builder.keep_picture(data)
@@ -108,10 +112,19 @@ def _read_page(document: pdfium.PdfDocument, index: int) -> Page:
             f"Page {index + 1} of the PDF is damaged. Print the document to a new PDF and send the new file."
         ) from error
     shown = text_page.get_text_range()
-    content = Page(_read_lines(text_page, shown), read_annotations(document, page, shown))
+    content = Page(
+        _read_lines(text_page, shown),
+        read_annotations(document, page, shown),
+        is_blank=_is_blank(page),
+    )
     text_page.close()
     page.close()
     return content
+
+
+def _is_blank(page: pdfium.PdfPage) -> bool:
+    shown: int = raw.FPDFPage_CountObjects(page) + raw.FPDFPage_GetAnnotCount(page)
+    return shown == 0
 
 
 def _read_lines(text_page: pdfium.PdfTextPage, shown: str) -> list[Line]:

@@ -1,6 +1,6 @@
 // Batches of documents: send one, watch it, cancel it, scan what failed again.
 import { get, post, query, remove, upload } from "./api.js";
-import { attempt, byId, bytes, complain, count, el, toast } from "./ui.js";
+import { attempt, byId, bytes, complain, count, el, toast, unreadMark } from "./ui.js";
 import { UploadRow, listenToChosen, listenToDropped } from "./uploads.js";
 
 const REFRESH_MS = 1500;
@@ -53,7 +53,7 @@ function result(item) {
 
 function itemRow(item) {
   return el("tr", { dataset: { state: item.state } }, el("td", { class: "num sub", text: item.position.toLocaleString() }), el("td", { class: "title", text: item.name || "Pasted text" }),
-    el("td", { class: "num sub nowrap", text: bytes(item.size_bytes) }), el("td", {}, result(item)));
+    el("td", { class: "num sub nowrap", text: bytes(item.size_bytes) }), el("td", {}, result(item), " ", unreadMark(item.warnings)));
 }
 
 function showBatch() {
@@ -70,7 +70,9 @@ function showBatch() {
 
 async function loadItems({ more = false } = {}) {
   if (!selected) return;
-  const filters = { state: byId("state").value, per_page: 100, after: more ? nextItems : null };
+  const shown = byId("state").value;
+  const which = shown === "unread" ? { warnings: true } : { state: shown };
+  const filters = { ...which, per_page: 100, after: more ? nextItems : null };
   const page = await get(`/batches/${selected.id}/items${query(filters)}`);
   const body = document.querySelector("#items tbody");
   nextItems = page.next_after;

@@ -25,9 +25,10 @@ function showHead(review, document_) {
   const n = document_?.n_pages ?? scan.coverage.pages;
   const newest = document_?.versions[0].version;
   const version = newest > 1 ? `Version ${document_.version} of ${newest}, ` : "";
-  byId("about").replaceChildren(version, n ? `${count(n, "page")}, ` : "", `${(scan.coverage.sentences ?? 0).toLocaleString()} sentences, scanned `, time(scan.timestamp),
+  byId("about").replaceChildren(version, n ? `${count(n, "page")}, ` : "", `${count(scan.coverage.sentences ?? 0, "sentence")}, scanned `, time(scan.timestamp),
     ` with ${scan.model_name}${scan.sensitivity && scan.sensitivity !== "balanced" ? `, for ${scan.sensitivity}` : ""}`);
-  for (const warning of scan.warnings) toast(warning.message, { bad: true });
+  byId("warnings").hidden = scan.warnings.length === 0;
+  byId("warning-list").replaceChildren(...scan.warnings.map((warning) => el("li", { text: warning.message })));
 }
 
 function showProgress(review) {
