@@ -30,6 +30,10 @@ STEPS = {
     "build-artifact": "Build a whole artifact from an adapter and its base.",
 }
 
+_TRAINING_PACKAGES = {"torch", "transformers", "scipy", "sklearn", "onnxscript", "matplotlib"}
+"""Packages that the serving environment does without."""
+_ELSEWHERE = "This step needs {}, which this environment lacks. Use .venv-test: `make .venv-test/.installed`."
+
 
 class _Steps(click.Group):
     """A group that imports a step when it is called, and reports our errors as one sentence."""
@@ -55,6 +59,11 @@ class _Steps(click.Group):
             return super().invoke(ctx)
         except RiskscanError as error:
             click.echo(str(error), err=True)
+            ctx.exit(1)
+        except ModuleNotFoundError as error:
+            if error.name not in _TRAINING_PACKAGES:
+                raise
+            click.echo(_ELSEWHERE.format(error.name), err=True)
             ctx.exit(1)
 
 

@@ -35,6 +35,7 @@ from service.api.http import (
     request_hooks,
     response_headers,
 )
+from service.api.http.accept import API_PATHS
 from service.api.http.limits import body_too_large
 from service.api.lessons import blueprint as lessons
 from service.api.llm_usage import blueprint as llm_usage
@@ -112,8 +113,6 @@ _BLUEPRINTS = (
 )
 """In the order of the API's documentation."""
 _PREFLIGHT_AGE_S = 7200  # Chromium's maximum
-_FOR_OTHER_ORIGINS = r"/(?:api/|scan$|health|metrics|docs|openapi\.json)"
-"""Paths that pages of CORS_ORIGINS may read: not our own pages, which hold the CSRF token."""
 
 
 def create_app(services: Services) -> APIFlask:
@@ -141,7 +140,7 @@ def create_app(services: Services) -> APIFlask:
     _register_blueprints(app, config)
     CORS(
         app,
-        resources=_FOR_OTHER_ORIGINS,
+        resources=API_PATHS,  # not our own pages, which hold the CSRF token
         origins=list(config.cors_origins),
         supports_credentials=True,
         always_send=False,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 from rich.console import Console
 from rich.markup import escape
@@ -10,6 +12,9 @@ from rich.table import Table
 from service.cli.services import open_services
 from service.config import settings
 from service.config.database_address import redact
+
+_PLACES = ("data_dir", "database_url", "host", "port", "model", "model_dir")
+"""The settings that say where the demo is, and by which model and at which address it is served."""
 
 
 @click.command("seed")
@@ -35,5 +40,16 @@ def seed(*, password: str | None, force: bool) -> None:
     click.echo(f"{redact(config.database_url)} has {counts}.")
     host = "localhost" if config.host in {"0.0.0.0", "127.0.0.1", "::"} else config.host  # noqa: S104 - compared, not bound
     click.echo(
-        f"Start the service with `make run`, and log in at http://{host}:{config.port}/login"
+        f"Start the service with `{_run_command(config)}`, and log in at http://{host}:{config.port}/login"
     )
+
+
+def _run_command(config: settings.Config) -> str:
+    """Return the command that serves the demo, with the settings that place it."""
+    values = {name: shlex.quote(str(getattr(config, name))) for name in _PLACES}
+    if redact(config.database_url) != config.database_url:
+        values["database_url"] = "..."  # has a password, which stays off the screen
+    words = [
+        f"{name.upper()}={values[name]}" for name in _PLACES if name in config.model_fields_set
+    ]
+    return " ".join([*words, "make run"])

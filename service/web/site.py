@@ -9,7 +9,7 @@ from flask import Blueprint, Response, send_from_directory
 from db.tables import AccountState, Role
 from service.api.http.request_hooks import PAGES
 from service.domain.audit import Action
-from service.web import login, pages, security_txt, sso
+from service.web import error_page, login, pages, security_txt, sso
 
 _STATIC = Path(__file__).parent / "static"
 _POLICY = (
@@ -37,6 +37,14 @@ def _add_headers(response: Response) -> Response:
         response.headers["Content-Security-Policy"] = _POLICY
         response.headers["Referrer-Policy"] = "same-origin"
         response.headers["Vary"] = "Accept, Cookie"
+    return response
+
+
+@blueprint.after_app_request
+def _show_error(response: Response) -> Response:
+    """Show an error to browsers as a page, also where no page has the path."""
+    if error_page.show(response, **_navigation()):
+        return _add_headers(response)
     return response
 
 

@@ -46,6 +46,13 @@ def test_seed_with_a_short_password_adds_nothing(riskscan):
     assert "@demo.local" not in riskscan("users", "list").stdout
 
 
+def test_seed_prints_the_whole_command_that_serves_the_demo(riskscan, tmp_path):
+    folder = tmp_path / "the demo"
+    seeded = riskscan("seed", DATA_DIR=str(folder), PORT="8123")
+    assert f"`DATA_DIR='{folder}' PORT=8123 make run`" in seeded.stdout
+    assert "http://localhost:8123/login" in seeded.stdout
+
+
 @pytest.mark.parametrize("store_text", ["hash", "none"])
 def test_seed_where_no_text_is_stored_scans_all_the_same(riskscan, store_text):
     seeded = riskscan("seed", STORE_TEXT=store_text)

@@ -35,3 +35,15 @@ def test_error_ends_in_one_sentence():
     done = run_step("dataset", "none.toml")
     assert done.exit_code == 1
     assert done.stderr == "There is no none.toml; name a file such as ml/configs/retrain.toml.\n"
+
+
+def test_step_without_torch_names_the_environment_that_has_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
+    for name in [n for n in sys.modules if n.startswith(("ml.steps.train", "ml.training"))]:
+        monkeypatch.delitem(sys.modules, name)
+    done = run_step("train", "ml/configs/retrain.toml")
+    assert done.exit_code == 1
+    assert done.stderr == (
+        "This step needs torch, which this environment lacks. Use .venv-test: "
+        "`make .venv-test/.installed`.\n"
+    )

@@ -81,6 +81,7 @@ def test_drift_stands_beside_the_models_reference(start_service, new_page):
     page.get_by_text("2,000 sentences, beside the").wait_for()
     card = page.locator(".drift-card", has_text="Categories of sentences")
     assert "drifted" in card.locator(".badge").text_content()
+    assert ", by chance up to 0." in card.locator("h3").text_content()
     assert card.get_by_role("row", name="Budget").locator("td").last.text_content() == "100 %"
 
 

@@ -26,10 +26,18 @@ _PAGE = """<!doctype html>
 </body>
 </html>
 """
-_START = """SwaggerUIBundle({
+# The document names the default address, which is the same everywhere; the page shows its own.
+_START = """const withOwnAddress = (response) => {
+  if (new URL(response.url, location).pathname === "/openapi.json") {
+    response.text = response.text.replaceAll("http://localhost:8000", location.origin);
+  }
+  return response;
+};
+SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#swagger-ui",
   deepLinking: true,
+  responseInterceptor: withOwnAddress,
   presets: [SwaggerUIBundle.presets.apis],
   validatorUrl: null,
 });

@@ -13,6 +13,7 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from service.api.current import services
+from service.api.http.accept import prefers_page
 from service.api.http.downloads import CONTENT_PATHS
 from service.api.http.limits import PROBE_PATHS, SMALL_BODY_BYTES
 from service.api.http.problem_document import MEDIA_TYPE
@@ -100,7 +101,7 @@ def _limit_account_bodies() -> None:
 def _check_accept() -> None:
     if request.blueprint == PAGES or request.path.startswith(_OTHER_MEDIA_TYPES):
         return
-    if request.path.endswith(CONTENT_PATHS):
+    if request.path.endswith(CONTENT_PATHS) or prefers_page():
         return
     if not _is_json_accepted(request.headers.get("Accept", "")):
         raise NotAcceptable("The response is JSON; send Accept: application/json.")

@@ -1,6 +1,6 @@
 // Batches of documents: send one, watch it, cancel it, scan what failed again.
 import { get, post, query, remove, upload } from "./api.js";
-import { attempt, byId, bytes, complain, count, el, toast, unreadMark } from "./ui.js";
+import { attempt, byId, bytes, complain, count, el, numberAlike, time, toast, unreadMark } from "./ui.js";
 import { UploadRow, listenToChosen, listenToDropped } from "./uploads.js";
 
 const REFRESH_MS = 1500;
@@ -32,7 +32,7 @@ function summary(batch) {
 function pick(batch) {
   return el("li", {}, el("button", { type: "button", "aria-current": batch.id === selected?.id ? "true" : "false", onclick: attempt(() => select(batch)) },
     el("span", { class: "pick-name", text: batch.name }), el("progress", { max: batch.n_items, value: nEnded(batch), "aria-label": `Progress of ${batch.name}` }),
-    el("span", { class: "sub", text: summary(batch) })));
+    el("span", { class: "sub", text: summary(batch) }), el("span", { class: "sub" }, time(batch.created_at))));
 }
 
 function showList() {
@@ -41,6 +41,7 @@ function showList() {
   byId("no-batches").hidden = batches.length > 0;
   byId("more-batches").hidden = nextBatches === null;
   byId("batches").replaceChildren(...batches.map(pick));
+  numberAlike(byId("batches").children);
   if (focused >= 0) byId("batches").querySelectorAll("button")[focused]?.focus();
 }
 

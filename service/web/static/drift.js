@@ -21,7 +21,7 @@ function labelOf(name, label, titleOf) {
 function table({ name, psi, chance, status, bins }, titleOf) {
   const shown = bins.filter((row) => row.reference > 0 || row.observed > 0);
   const top = Math.max(...shown.map((row) => Math.max(row.reference, row.observed)), 0.01);
-  const index = psi === null ? "" : `, index ${psi.toFixed(2)}, ${chance.toFixed(2)} of it by chance`;
+  const index = psi === null ? "" : `, index ${psi.toFixed(2)}, by chance up to ${chance.toFixed(2)}`;
   return el("div", { class: "card drift-card" },
     el("h3", {}, `${TITLES[name]} `, el("span", { class: `badge ${status.replace(" ", "-")}`, text: STATUS[status] }), el("span", { class: "sub", text: index })),
     el("table", { class: "drift-table" },

@@ -1,6 +1,6 @@
 // Documents: upload or paste, and the list of scans.
 import { get, query, remove, upload } from "./api.js";
-import { byId, bytes, complain, count, debounced, el, time, toast, unreadMark } from "./ui.js";
+import { byId, bytes, complain, count, debounced, el, numberAlike, time, toast, unreadMark } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
 import { UploadRow, listenToChosen, listenToDropped } from "./uploads.js";
 
@@ -28,6 +28,7 @@ async function deleteScan(scan, name, row) {
   try {
     await remove(`/scans/${scan.scan_id}`);
     row.remove();
+    numberAlike(rows.children);
     toast("Deleted.");
     showEmpty();
   } catch (error) { complain(error); }
@@ -51,6 +52,7 @@ async function load({ more = false } = {}) {
     if (mine !== generation) return;
     if (!more) rows.replaceChildren();
     rows.append(...page.items.map(scanRow));
+    numberAlike(rows.children);
     cursor = page.next_cursor;
     byId("more").hidden = !cursor;
     showEmpty();

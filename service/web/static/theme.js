@@ -14,6 +14,7 @@
     }
     for (const menu of document.querySelectorAll("details.menu")) {
       document.addEventListener("click", (event) => { if (!menu.contains(event.target)) menu.open = false; });
+      menu.addEventListener("focusout", (event) => { if (event.relatedTarget && !menu.contains(event.relatedTarget)) menu.open = false; });
       menu.addEventListener("keydown", (event) => {
         if (event.key === "Escape") { menu.open = false; menu.querySelector("summary").focus(); }
       });

@@ -50,6 +50,19 @@ export function time(iso) {
   return el("time", { datetime: iso, title: DATE.format(date), text: isToday ? `${TODAY.format(date)} today` : DATE.format(date) });
 }
 
+/** Numbers the rows of the same name and the same shown time, such as ", 2 of 2"; `rows` are newest first. */
+export function numberAlike(rows) {
+  const groups = new Map();
+  for (const row of rows) {
+    row.querySelector(".alike")?.remove();
+    const key = `${row.querySelector(".title, .pick-name").textContent}\n${row.querySelector("time").textContent}`;
+    groups.set(key, [...(groups.get(key) || []), row]);
+  }
+  for (const group of groups.values()) {
+    if (group.length > 1) group.forEach((row, i) => row.querySelector("time").after(el("span", { class: "alike", text: `, ${group.length - i} of ${group.length}` })));
+  }
+}
+
 export const percent = (score) => (score === null || score === undefined ? "–" : `${Math.round(score * 100)} %`);
 export const count = (n, one, many = `${one}s`) => `${n.toLocaleString()} ${n === 1 ? one : many}`;
 
