@@ -55,6 +55,22 @@ def test_menu_opens_and_closes_by_keyboard_and_marks_the_current_page(live, new_
     page.locator("nav .more summary[aria-current=true]").wait_for()
 
 
+def test_no_entry_is_cut_off_at_any_width(live, new_page, reviewer):
+    page = new_page(viewport={"width": 1280, "height": 800})
+    log_in(page, live.url, reviewer)
+    page.goto(f"{live.url}/audit")
+    page.get_by_role("heading", name="Audit trail").wait_for()
+    cut_off = {}
+    for width in range(320, 1400, 5):
+        unmark = "document.querySelector('.more summary').removeAttribute('aria-current')"
+        page.evaluate(unmark)  # as on a page that has just been opened
+        page.set_viewport_size({"width": width, "height": 800})
+        page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+        cut_off[width] = overflow(page)
+        assert page.locator("nav .more summary").is_visible() == bool(moved(page))
+    assert not {width: titles for width, titles in cut_off.items() if titles}
+
+
 def test_menu_follows_the_width_of_the_window(live, new_page):
     page = new_page(viewport={"width": 1280, "height": 800})
     sign_up(page, live.url)
