@@ -79,9 +79,12 @@ def scan(page, text):
 
 
 def refuse_unconfirmed(page):
-    fill_risk(page)
-    page.get_by_role("alert").get_by_text("This finding is not confirmed.").wait_for()
-    page.get_by_role("button", name="Cancel").click()
+    button = page.get_by_role("button", name="Make it a risk")
+    page.get_by_text("Confirm or relabel it first").wait_for()
+    assert button.is_disabled()
+    page.locator(".acts").get_by_role("button", name="Reject").click()
+    page.get_by_text("A rejected finding supports no risk.").wait_for()
+    assert button.is_disabled()
     assert page.get_by_role("list", name="Recommended courses").count() == 0
 
 
