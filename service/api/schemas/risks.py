@@ -276,6 +276,11 @@ class RiskImportOut(Schema):
         required=True,
         metadata={"description": "Of a dry run; otherwise any error refuses the whole file."},
     )
+    ignored_columns = List(
+        String(),
+        required=True,
+        metadata={"description": "Texts of row 1 that name no column; nothing of these was read."},
+    )
 
 
 def filter_values(query: dict[str, Any]) -> dict[str, Any]:
