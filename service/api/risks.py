@@ -246,6 +246,7 @@ def _detail_fields(detail: RiskDetail) -> dict[str, Any]:
                 "document": one.row.filename,
                 "last_seen_at": one.last_seen_at,
                 "seen_in_newest": one.seen_in_newest,
+                "verdict": one.standing,
                 "seen_in": [
                     {"scan_id": scan_id, "n": n, "scanned_at": at} for scan_id, n, at in one.seen_in
                 ],

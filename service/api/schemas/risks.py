@@ -31,6 +31,7 @@ from service.api.schemas.fields import (
     StrictSchema,
     Text,
 )
+from service.domain.verdicts import Standing
 
 MAX_TITLE_CHARS = 200
 MAX_TEXT_CHARS = 10_000
@@ -181,6 +182,16 @@ class SupportingFindingOut(Schema):
     scanned_at = AwareDateTime(required=True, default_timezone=UTC)
     last_seen_at = AwareDateTime(required=True, default_timezone=UTC)
     seen_in_newest = Boolean(required=True, allow_none=True)
+    verdict = String(
+        required=True,
+        allow_none=True,
+        validate=OneOf([*map(str, Standing)]),
+        metadata={
+            "description": "What the verdicts on it come to now, in all scans of its document: for reviewers "
+            "everyone's, for others their own and that of the person who added it. null: none of these is "
+            "stored."
+        },
+    )
     seen_in = List(
         Nested(SeenInOut),
         required=True,

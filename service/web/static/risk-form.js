@@ -105,8 +105,16 @@ export class RiskForm {
       const place = [one.document || "Pasted text", one.part, one.page && `page ${one.page}`].filter(Boolean).join(", ");
       const name = newest ? el("a", { href: `/scans/${newest.scan_id}?finding=${newest.n}`, text: place }) : place;
       const state = { true: "in the newest scan", false: "no more in the newest scan", null: "its scans are deleted" }[one.seen_in_newest];
-      return el("li", {}, el("p", { text: one.context || "The sentence is erased." }), el("p", { class: "sub" }, `${one.category}: ${one.risk} · `, name, ` · ${state}, last seen `, time(one.last_seen_at)));
+      const doubt = { rejected: "Rejected since: it no longer shows this risk. ", disputed: "Disputed since: people judge it differently. " }[one.verdict];
+      return el("li", {}, el("p", { text: one.context || "The sentence is erased." }), el("p", { class: "sub" }, `${one.category}: ${one.risk} · `, name, ` · ${state}, last seen `, time(one.last_seen_at)),
+        doubt && el("p", {}, el("span", { class: "is-overdue", text: doubt }), this.risk.may_change && el("button", { class: "link", type: "button", text: "Remove it from the risk", onclick: attempt(() => this.#removeFinding(one)) })));
     }));
+  }
+
+  async #removeFinding({ scan_id, n }) {
+    await remove(`/risks/${this.risk.id}/findings${query({ scan_id, n })}`);
+    this.changed();
+    await this.open(this.risk.id);
   }
 
   async #loadLists() {

@@ -9,6 +9,7 @@ export function risksOf(review, items, { canJudge }) {
   const add = ({ n, risk_id, title }) => byNumber.set(n, [...(byNumber.get(n) || []), { id: risk_id, title }]);
   items.forEach(add);
   const dialog = listen(review, add);
+  review.addEventListener("change", ({ detail: entry }) => warnOfRisks(verdictOf(entry), byNumber.get(entry.id) || []));
   return (entry) => {
     if (entry.kind !== "finding") return null;
     const links = (byNumber.get(entry.id) || []).map(({ id, title }) => el("li", {}, el("a", { href: `/risks?risk=${id}`, text: title })));
@@ -17,6 +18,12 @@ export function risksOf(review, items, { canJudge }) {
       el("button", { class: "button small", type: "button", text: "Make it a risk", disabled: hint !== null, "aria-describedby": hint && "risk-hint", onclick: () => dialog(entry).catch(complain) }),
       hint && el("p", { class: "sub", id: "risk-hint", text: hint }));
   };
+}
+
+/** Says which risks a rejected finding goes on supporting: a verdict changes no risk. */
+function warnOfRisks(verdict, risks) {
+  if (verdict !== "rejected" || !risks.length) return;
+  toast(`Rejected, but it still supports ${risks.map(({ title }) => `“${title}”`).join(", ")}. Open the risk to remove it there.`, { bad: true });
 }
 
 /** Returns why a finding with the visitor's verdict becomes no risk; null if it may. */
