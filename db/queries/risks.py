@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, false, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.queries.feedback import is_newest
@@ -192,6 +192,18 @@ def scans_with(session: Session, risk_finding: RiskFinding) -> Sequence[tuple[UU
     query = query.join(Finding, _is_same_in(Scan)).where(RiskFinding.id == risk_finding.id)
     rows = session.execute(query.order_by(Scan.created_at.desc()).limit(SHOWN_SIGHTINGS))
     return [(row[1], row[2], row[3]) for row in rows]
+
+
+def own_sentences(
+    session: Session, user_id: UUID, sources: Sequence[tuple[UUID, int]]
+) -> Mapping[tuple[UUID, int], tuple[str | None, str]]:
+    """Return file name and sentence of those of some findings that are in a user's own scans, by source."""
+    query = select(Finding.scan_id, Finding.n, Scan.filename, Finding.context)
+    query = query.join(Scan, Scan.id == Finding.scan_id).where(
+        Scan.user_id == user_id,
+        or_(false(), *(and_(Finding.scan_id == scan_id, Finding.n == n) for scan_id, n in sources)),
+    )
+    return {(row[0], row[1]): (row[2], row[3]) for row in session.execute(query)}
 
 
 def verdicts_on_findings(session: Session, risk_id: UUID) -> Sequence[tuple[UUID, UUID, Feedback]]:

@@ -162,10 +162,12 @@ def reject_and_remove(page):
     page.locator(".acts").get_by_role("button", name="Reject").click()
     page.get_by_text(f"Rejected, but it still supports “{TITLE}”").wait_for()
     page.get_by_role("list", name="Risks").get_by_role("link", name=TITLE).click()
+    page.locator("#history").get_by_text(f"finding added: Pasted text: “{BUDGET}”").wait_for()
     page.get_by_text("Rejected since").wait_for()
     assert_accessible_in_every_view(page, "risk-rejected")
     page.get_by_role("button", name="Remove it from the risk").click()
     page.get_by_text("No finding supports it.").wait_for()
+    page.locator("#history").get_by_text("finding removed: Pasted text").wait_for()
 
 
 def download_reports(page):

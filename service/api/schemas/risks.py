@@ -221,12 +221,34 @@ class NoteListOut(Schema):
     next_cursor = String(required=True, allow_none=True)
 
 
+class FindingOfChangeOut(Schema):
+    """The finding that a change added or removed."""
+
+    scan_id = UUID(required=True)
+    n = Integer(required=True)
+    document = String(required=True, allow_none=True)
+    context = String(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "The sentence; null if the finding no longer supports the risk and is in no "
+            "stored scan of the caller."
+        },
+    )
+
+
 class RiskHistoryItemOut(Schema):
     id = UUID(required=True)
     author = String(required=True, allow_none=True)
     field = String(required=True, attribute="row.field")
     before = String(required=True, allow_none=True, attribute="row.before")
     after = String(required=True, allow_none=True, attribute="row.after")
+    finding = Nested(
+        FindingOfChangeOut,
+        required=True,
+        allow_none=True,
+        metadata={"description": "For the field `findings`; null for others."},
+    )
     created_at = AwareDateTime(required=True, default_timezone=UTC)
 
 

@@ -122,7 +122,7 @@ export class RiskForm {
     const [notes, history] = await Promise.all([get(`${path}/notes?per_page=100`), get(`${path}/history?per_page=100`)]);
     const by = (item) => el("span", { class: "sub" }, ` ${item.author || "deleted account"}, `, time(item.created_at));
     byId("notes").replaceChildren(...notes.items.map((note) => el("li", {}, note.text, by(note))));
-    byId("history").replaceChildren(...history.items.map((item) => el("li", {}, `${item.field}: ${item.before ?? "–"} → ${item.after ?? "–"}`, by(item))));
+    byId("history").replaceChildren(...history.items.map((item) => el("li", {}, ...changeOf(item), by(item))));
   }
 
   async #addNote() {
@@ -130,4 +130,12 @@ export class RiskForm {
     byId("note-form").reset();
     await this.#loadLists();
   }
+}
+
+/** Returns in words and links what a change of the history did. */
+function changeOf({ field, before, after, finding }) {
+  if (!finding) return [`${field}: ${before ?? "–"} → ${after ?? "–"}`];
+  const name = finding.document || (finding.context === null ? "a scan" : "Pasted text");
+  const link = el("a", { href: `/scans/${finding.scan_id}?finding=${finding.n}`, text: name });
+  return [after ? "finding added: " : "finding removed: ", link, finding.context ? `: “${finding.context}”` : ""];
 }
