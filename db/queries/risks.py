@@ -8,12 +8,14 @@ from datetime import date, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, false, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from db.queries.feedback import is_newest
 from db.queries.pages import Position, newest_first
 from db.tables import (
     Document,
+    Feedback,
     Finding,
     Risk,
     RiskChange,
@@ -190,6 +192,35 @@ def scans_with(session: Session, risk_finding: RiskFinding) -> Sequence[tuple[UU
     query = query.join(Finding, _is_same_in(Scan)).where(RiskFinding.id == risk_finding.id)
     rows = session.execute(query.order_by(Scan.created_at.desc()).limit(SHOWN_SIGHTINGS))
     return [(row[1], row[2], row[3]) for row in rows]
+
+
+def own_sentences(
+    session: Session, user_id: UUID, sources: Sequence[tuple[UUID, int]]
+) -> Mapping[tuple[UUID, int], tuple[str | None, str]]:
+    """Return file name and sentence of those of some findings that are in a user's own scans, by source."""
+    query = select(Finding.scan_id, Finding.n, Scan.filename, Finding.context)
+    query = query.join(Scan, Scan.id == Finding.scan_id).where(
+        Scan.user_id == user_id,
+        or_(false(), *(and_(Finding.scan_id == scan_id, Finding.n == n) for scan_id, n in sources)),
+    )
+    return {(row[0], row[1]): (row[2], row[3]) for row in session.execute(query)}
+
+
+def verdicts_on_findings(session: Session, risk_id: UUID) -> Sequence[tuple[UUID, UUID, Feedback]]:
+    """Return every user's newest row of feedback on each finding that supports a risk, oldest first.
+
+    A row is the id of the supporting finding, the id of the person who added it, and the feedback on it in
+    its own scan or in another scan of the document's series; withdrawals are included.
+    """
+    columns = (RiskFinding.id, RiskFinding.user_id, Feedback)
+    of_copy = and_(Feedback.scan_id == RiskFinding.scan_id, Feedback.n == RiskFinding.n)
+    own = select(*columns).join(Feedback, of_copy).where(RiskFinding.risk_id == risk_id)
+    of_later = and_(Feedback.scan_id == Finding.scan_id, Feedback.n == Finding.n)
+    later = _scans_of_series([risk_id], RiskFinding.user_id, Feedback)
+    later = later.join(Finding, _is_same_in(Scan)).join(Feedback, of_later)
+    queries = (own.where(is_newest()), later.where(is_newest()))
+    rows = [(row[0], row[1], row[2]) for query in queries for row in session.execute(query)]
+    return sorted(rows, key=lambda row: (row[2].created_at, row[2].id))
 
 
 def risks_in_scan(

@@ -52,18 +52,18 @@ def export_risks(query: dict[str, Any]) -> Response:
 @blueprint.output(RiskImportOut)
 @blueprint.doc(
     summary="Create and change risks from a workbook: all rows, or none",
-    description="The columns are those of the export; unknown ones and computed ones are ignored. A row with "
-    "an Id changes that risk, a row without one creates a risk. With a Version, the row is refused if the "
-    f"risk changed meanwhile. At most {MAX_ROWS:,} rows and {MAX_FILE_BYTES:,} bytes. Formulas are not "
-    "evaluated: they are errors.",
+    description="The columns are those of the export. Computed ones are ignored, and unknown ones, which the "
+    "answer lists. A row with an Id changes that risk, a row without one creates a risk. With a Version, the "
+    f"row is refused if the risk changed meanwhile. At most {MAX_ROWS:,} rows and {MAX_FILE_BYTES:,} bytes. "
+    "Formulas are not evaluated: they are errors.",
 )
 def import_register(query: dict[str, Any], body: dict[str, Any]) -> ImportResult:
-    rows = read_sheet(_received(body["file"].stream))
+    sheet = read_sheet(_received(body["file"].stream))
     parts = services()
     return import_risks(
         parts.transactions,
         current_user(),
-        rows,
+        sheet,
         parts.taxonomy,
         is_dry_run=query["dry_run"],
     )

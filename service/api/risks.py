@@ -9,7 +9,7 @@ from apiflask import APIBlueprint
 from marshmallow import RAISE
 
 from db.queries.risks import RiskFilter
-from db.tables import RiskChange, RiskNote, Scope
+from db.tables import RiskNote, Scope
 from service.api.current import services
 from service.api.http.authentication import auth, current_user
 from service.api.http.foreign_reads import record_scan_read
@@ -36,7 +36,7 @@ from service.api.schemas.risks import (
     SourceQuery,
     filter_values,
 )
-from service.domain.risks import findings, risks, views
+from service.domain.risks import findings, history, risks, views
 from service.domain.risks.risks import NewRisk
 from service.domain.risks.views import RiskDetail, RiskView, Signed
 from service.domain.versions import Expected
@@ -149,9 +149,7 @@ def delete_risk(risk_id: UUID) -> str:
 @blueprint.doc(summary="List who changed which field of a risk, newest first")
 def list_history(risk_id: UUID, query: dict[str, Any]) -> Listing:
     user_id, read = current_user().id, services().transactions.read
-    return cursor_page(
-        query, lambda **page: read(views.list_signed, user_id, risk_id, RiskChange, **page)
-    )
+    return cursor_page(query, lambda **page: read(history.list_changes, user_id, risk_id, **page))
 
 
 @blueprint.get("/risks/<uuid:risk_id>/notes")
@@ -246,6 +244,7 @@ def _detail_fields(detail: RiskDetail) -> dict[str, Any]:
                 "document": one.row.filename,
                 "last_seen_at": one.last_seen_at,
                 "seen_in_newest": one.seen_in_newest,
+                "verdict": one.standing,
                 "seen_in": [
                     {"scan_id": scan_id, "n": n, "scanned_at": at} for scan_id, n, at in one.seen_in
                 ],

@@ -100,7 +100,11 @@ def _report(services: Services, restored: Restored) -> None:
         )
     if not restored.same_key:
         click.echo(
-            "SECRET_KEY is not that of the backup: log-ins and API keys end, passwords stay."
+            "SECRET_KEY is not that of the backup: log-ins, API keys and links to reports and passwords "
+            "end; passwords stay. Every webhook has a new secret, so its receiver rejects all events until "
+            "the webhook's owner rotates the secret and gives the new one to the receiver. Exported audit "
+            "seals no longer verify: export a new one with `python -m service audit seal`. To keep all of "
+            "these, set the SECRET_KEY of the backup."
         )
     if missing := sum(kind.n_missing for kind in restored.manifest.files.values()):
         click.echo(

@@ -13,8 +13,9 @@ from service.config.validation import required_in_production
 class AccountSettings(BaseModel):
     secret_key: SigningKey = Field(
         "",
-        description="Key that signs refresh tokens and API keys, and derives the pseudonyms in "
-        "exported feedback; at least 32 characters.",
+        description="Key that signs refresh tokens, API keys, links to reports and passwords, and exported "
+        "audit seals, and derives the secrets of webhooks and the pseudonyms in exported feedback; at least "
+        "32 characters. With a new key all of these end or change.",
     )
     jwt_secret: SigningKey = Field(
         "", description="Key that signs access tokens; at least 32 characters."

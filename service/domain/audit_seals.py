@@ -129,7 +129,11 @@ class AuditSeals:
                 f"This is no exported seal: it has the fields {fields}."
             ) from error
         if not is_ours:
-            raise InvalidRequest("This seal was altered, or signed with another SECRET_KEY.")
+            raise InvalidRequest(
+                "This seal was altered, or signed with another SECRET_KEY. Verify it under the SECRET_KEY "
+                "that the service had when it was exported. If that key is lost, verify without the seal "
+                "and export a new one."
+            )
         return seal
 
     def _signature(self, last_n: int, digest: str, sealed_at: str) -> str:

@@ -37,7 +37,8 @@ def test_exported_risks_are_changed_in_a_spreadsheet_and_imported(user):
     changed[2] = "one"
     new = dict.fromkeys(header) | {"Title": "new", "Likelihood": "1", "Owner": user.email}
     result = sent(user, workbook(*rows, [*new.values()])).raise_for_status().json()
-    assert result == {"n_created": 1, "n_changed": 1, "n_unchanged": 1, "errors": []}
+    counts = {"n_created": 1, "n_changed": 1, "n_unchanged": 1}
+    assert result == {**counts, "errors": [], "ignored_columns": []}
     assert set(listed(user)) == {"one", "stays", "new"}
     assert listed(user, impact=5) == ["one"]
     [row] = [row for row in exported(user, impact=5) if row[2] == "one"]
@@ -65,7 +66,8 @@ def test_unchanged_rows_of_others_are_imported_and_a_changed_one_is_named(collea
     impact = rows[0].index("Impact")
     by_title["own"][impact] = 5
     result = sent(other, workbook(*rows)).raise_for_status().json()
-    assert result == {"n_created": 0, "n_changed": 1, "n_unchanged": 1, "errors": []}
+    assert (result["n_created"], result["n_changed"], result["n_unchanged"]) == (0, 1, 1)
+    assert result["errors"] == []
     by_title["theirs"][impact] = 5
     refused = sent(other, workbook(*rows))
     assert refused.status_code == 400
@@ -120,6 +122,23 @@ def test_dry_run_without_errors_stores_nothing(user):
     result = sent(user, data, dry_run="true").raise_for_status().json()
     assert (result["n_created"], result["errors"]) == (1, [])
     assert listed(user) == []
+
+
+@pytest.mark.parametrize("dry_run", ["true", "false"])
+def test_import_names_the_columns_that_it_ignores(user, dry_run):
+    header = ["Title", "Due", None, "Rating", "x" * 101]
+    data = workbook(header, ["Fire", "31.12.2026", "-", 9])
+    result = sent(user, data, dry_run=dry_run).raise_for_status().json()
+    assert result["ignored_columns"] == ["Due", "x" * 100]
+    assert (result["n_created"], result["errors"]) == (1, [])
+
+
+def test_sheet_without_the_column_of_titles_is_refused_by_its_name(user):
+    data = workbook(["Risk", "Likelihood"], ["Fire", 3])
+    result = sent(user, data, dry_run="true").raise_for_status().json()
+    assert [(error["row"], error["field"]) for error in result["errors"]] == [(2, "Title")]
+    assert "names no column Title" in result["errors"][0]["message"]
+    assert result["ignored_columns"] == ["Risk"]
 
 
 def test_file_that_is_no_workbook_or_too_large_is_refused(user):

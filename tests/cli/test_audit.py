@@ -44,6 +44,15 @@ def test_audit_verify_compares_with_a_kept_seal(riskscan, tmp_path):
     assert "is no JSON" in riskscan("audit", "verify", "--seal", kept).stderr
 
 
+@pytest.mark.usefixtures("_trail")
+def test_seal_of_another_key_is_refused_with_the_remedy(riskscan, tmp_path):
+    kept = tmp_path / "seal.json"
+    kept.write_text(riskscan("audit", "seal").stdout)
+    refused = riskscan("audit", "verify", "--seal", kept, SECRET_KEY="x" * 32)
+    assert refused.returncode == 1
+    assert "Verify it under the SECRET_KEY that the service had" in refused.stderr
+
+
 def test_audit_seal_without_events_says_so(riskscan):
     result = riskscan("audit", "seal")
     assert result.returncode == 1

@@ -2,6 +2,7 @@
 
 import io
 import random
+import re
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -55,10 +56,10 @@ def test_long_word_is_divided_behind_a_hyphen(lines):
     assert (first, second) == ("interdepartmental-", "interdepartmental-")
 
 
-def pdf_of(contexts, fonts=()):
+def pdf_of(contexts, fonts=(), risk="Tight budget"):
     """Return the pages of a report of one scan with these findings."""
     rows = [
-        FindingRow(Finding(n=n, context=text, score=0.5), "Tight budget", "Budget", None, ())
+        FindingRow(Finding(n=n, context=text, score=0.5), risk, "Budget", None, ())
         for n, text in enumerate(contexts, start=1)
     ]
     scan = Scan(
@@ -77,6 +78,17 @@ def test_every_page_has_its_number_and_no_finding_is_lost():
         assert f"Riskscan · {number}" in text
     words = " ".join(pages)
     assert all(f"Sentence number {n}." in words for n in range(500))
+
+
+@pytest.mark.parametrize("risk", ["Tight budget", "A long risk of another service " * 6])
+def test_sentence_begins_on_the_page_of_its_heading(risk):
+    pages = [
+        page.extract_text() for page in pdf_of([f"Sentence {n}." for n in range(200)], risk=risk)
+    ]
+    headings = [{*re.findall(rf"^(\d+)\. {risk[:9]}", page, re.MULTILINE)} for page in pages]
+    sentences = [{str(int(n) + 1) for n in re.findall(r"Sentence (\d+)\.", page)} for page in pages]
+    assert len(pages) > 5
+    assert headings == sentences
 
 
 def test_characters_come_from_the_first_font_that_has_them_or_are_counted():

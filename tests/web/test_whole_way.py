@@ -39,6 +39,7 @@ def test_reviewer_learns_from_a_finding_makes_it_a_risk_and_reports_it(live, new
     page.locator("#quotes").get_by_role("link", name="Pasted text").click()
     page.locator("#review[data-ready=true]").wait_for()
     download_reports(page)
+    reject_and_remove(page)
     see_cohort(teacher, accounts["reviewer"])
 
 
@@ -79,9 +80,12 @@ def scan(page, text):
 
 
 def refuse_unconfirmed(page):
-    fill_risk(page)
-    page.get_by_role("alert").get_by_text("This finding is not confirmed.").wait_for()
-    page.get_by_role("button", name="Cancel").click()
+    button = page.get_by_role("button", name="Make it a risk")
+    page.get_by_text("Confirm or relabel it first").wait_for()
+    assert button.is_disabled()
+    page.locator(".acts").get_by_role("button", name="Reject").click()
+    page.get_by_text("A rejected finding supports no risk.").wait_for()
+    assert button.is_disabled()
     assert page.get_by_role("list", name="Recommended courses").count() == 0
 
 
@@ -151,6 +155,19 @@ def find_in_matrix(page):
     _, workbook = downloaded(page, page.get_by_role("link", name="Export XLSX"))
     assert [row[2] for row in load_workbook(io.BytesIO(workbook)).active.values] == ["Title", TITLE]
     page.get_by_role("button", name=TITLE).click()
+
+
+def reject_and_remove(page):
+    """Reject the finding of the risk, be told that it still supports it, and remove it there."""
+    page.locator(".acts").get_by_role("button", name="Reject").click()
+    page.get_by_text(f"Rejected, but it still supports “{TITLE}”").wait_for()
+    page.get_by_role("list", name="Risks").get_by_role("link", name=TITLE).click()
+    page.locator("#history").get_by_text(f"finding added: Pasted text: “{BUDGET}”").wait_for()
+    page.get_by_text("Rejected since").wait_for()
+    assert_accessible_in_every_view(page, "risk-rejected")
+    page.get_by_role("button", name="Remove it from the risk").click()
+    page.get_by_text("No finding supports it.").wait_for()
+    page.locator("#history").get_by_text("finding removed: Pasted text").wait_for()
 
 
 def download_reports(page):

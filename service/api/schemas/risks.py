@@ -31,6 +31,7 @@ from service.api.schemas.fields import (
     StrictSchema,
     Text,
 )
+from service.domain.verdicts import Standing
 
 MAX_TITLE_CHARS = 200
 MAX_TEXT_CHARS = 10_000
@@ -181,6 +182,16 @@ class SupportingFindingOut(Schema):
     scanned_at = AwareDateTime(required=True, default_timezone=UTC)
     last_seen_at = AwareDateTime(required=True, default_timezone=UTC)
     seen_in_newest = Boolean(required=True, allow_none=True)
+    verdict = String(
+        required=True,
+        allow_none=True,
+        validate=OneOf([*map(str, Standing)]),
+        metadata={
+            "description": "What the verdicts on it come to now, in all scans of its document: for reviewers "
+            "everyone's, for others their own and that of the person who added it. null: none of these is "
+            "stored."
+        },
+    )
     seen_in = List(
         Nested(SeenInOut),
         required=True,
@@ -210,12 +221,34 @@ class NoteListOut(Schema):
     next_cursor = String(required=True, allow_none=True)
 
 
+class FindingOfChangeOut(Schema):
+    """The finding that a change added or removed."""
+
+    scan_id = UUID(required=True)
+    n = Integer(required=True)
+    document = String(required=True, allow_none=True)
+    context = String(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "The sentence; null if the finding no longer supports the risk and is in no "
+            "stored scan of the caller."
+        },
+    )
+
+
 class RiskHistoryItemOut(Schema):
     id = UUID(required=True)
     author = String(required=True, allow_none=True)
     field = String(required=True, attribute="row.field")
     before = String(required=True, allow_none=True, attribute="row.before")
     after = String(required=True, allow_none=True, attribute="row.after")
+    finding = Nested(
+        FindingOfChangeOut,
+        required=True,
+        allow_none=True,
+        metadata={"description": "For the field `findings`; null for others."},
+    )
     created_at = AwareDateTime(required=True, default_timezone=UTC)
 
 
@@ -275,6 +308,11 @@ class RiskImportOut(Schema):
         Nested(RowErrorOut),
         required=True,
         metadata={"description": "Of a dry run; otherwise any error refuses the whole file."},
+    )
+    ignored_columns = List(
+        String(),
+        required=True,
+        metadata={"description": "Texts of row 1 that name no column; nothing of these was read."},
     )
 
 

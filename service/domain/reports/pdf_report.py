@@ -6,7 +6,7 @@ Characters that no font has are drawn as replacement characters; their number st
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -16,6 +16,7 @@ from service.domain.reports.pdf_lines import Lines
 from service.domain.reports.pdf_pages import SpooledPages
 from service.domain.temporary_files import file_chunks, storing
 
+_Colour = tuple[int, int, int]
 _FAMILY = "report"
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _INK, _GREY, _BAR, _WARNING = (27, 31, 36), (87, 96, 106), (58, 110, 165), (179, 89, 0)
@@ -23,6 +24,7 @@ _MARGIN_MM, _LINE_MM = 18.0, 5.2
 _CHART_MM, _CHART_PT, _LABEL_MM = 7.0, 9.0, 58.0
 _KEPT_TOGETHER_MM = 24.0
 """A heading moves to the next page unless so much fits below it."""
+_RISK_PT, _FACTS_PT, _TEXT_PT = 11.5, 8.5, 10.0
 
 
 def pdf_chunks(content: Content, fonts: Sequence[Path]) -> Iterator[Chunk]:
@@ -139,12 +141,15 @@ class _Document:
             self._write(problem, size=9, colour=_WARNING)
 
     def _finding(self, row: FindingRow) -> None:
-        self._gap(2)
-        if self._pages.will_page_break(2 * _LINE_MM):
-            self._pages.add_page()
-        self._write(f"{row.finding.n}. {row.risk}", size=11.5, colour=_BAR)
         facts = (row.category, row.place, row.percent and f"score {row.percent}", row.standing)
-        self._write(" · ".join(filter(None, facts)), size=8.5, colour=_GREY)
+        risk = [*self._broken(f"{row.finding.n}. {row.risk}", _RISK_PT)]
+        about = [*self._broken(" · ".join(filter(None, facts)), _FACTS_PT)]
+        self._gap(2)
+        head_mm = len(risk) * _line_mm(_RISK_PT) + len(about) * _line_mm(_FACTS_PT)
+        if self._pages.will_page_break(head_mm + _line_mm(_TEXT_PT)):
+            self._pages.add_page()
+        self._draw(risk, size=_RISK_PT, colour=_BAR)
+        self._draw(about, size=_FACTS_PT, colour=_GREY)
         self._write(row.finding.context)
 
     def _end(self) -> None:
@@ -158,10 +163,18 @@ class _Document:
             )
         self._write("End of the report.", size=9, colour=_GREY)
 
-    def _write(self, text: str, *, size: float = 10, colour: tuple[int, int, int] = _INK) -> None:
-        pages, lines, line_mm = self._pages, self._pages.lines, _LINE_MM * size / 10
-        x_mm, room_mm = pages.l_margin + pages.c_margin, pages.epw - 2 * pages.c_margin
-        for line in lines.broken(lines.drawable(text), size, room_mm):
+    def _write(self, text: str, *, size: float = _TEXT_PT, colour: _Colour = _INK) -> None:
+        self._draw(self._broken(text, size), size=size, colour=colour)
+
+    def _broken(self, text: str, size: float) -> Iterator[str]:
+        """Break a text into lines of the page's width; its unknown characters count each time."""
+        pages, lines = self._pages, self._pages.lines
+        return lines.broken(lines.drawable(text), size, pages.epw - 2 * pages.c_margin)
+
+    def _draw(self, broken: Iterable[str], *, size: float, colour: _Colour) -> None:
+        pages, lines, line_mm = self._pages, self._pages.lines, _line_mm(size)
+        x_mm = pages.l_margin + pages.c_margin
+        for line in broken:
             if pages.will_page_break(line_mm):
                 pages.add_page()
             pages.set_text_color(*colour)
@@ -187,3 +200,7 @@ class _Document:
         while text and not fits(text + dots):
             text = text[:-1]
         return text + dots
+
+
+def _line_mm(size_pt: float) -> float:
+    return _LINE_MM * size_pt / 10

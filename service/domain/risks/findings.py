@@ -32,6 +32,8 @@ from service.nlp.taxonomy import Taxonomy
 
 MAX_FINDINGS = 200
 """Findings that support one risk."""
+FINDINGS = "findings"
+"""The field of a change that adds or removes a finding; its values are of `source_text`."""
 _NOT_CONFIRMED = (
     "This finding is not confirmed. Confirm or relabel it in the review first; a rejected or disputed "
     "finding supports no risk."
@@ -69,8 +71,19 @@ def remove_finding(session: Session, user: User, risk_id: UUID, scan_id: UUID, n
     risk = changeable_risk(session, user, risk_id)
     if not queries.remove_finding(session, risk_id, scan_id, n):
         raise NotFound("This finding does not support this risk.")
-    _changed(session, user, risk, before=f"{scan_id} {n}", after=None)
+    _changed(session, user, risk, before=source_text(scan_id, n), after=None)
     return risk
+
+
+def source_text(scan_id: UUID, n: int) -> str:
+    """Return what the history of a risk says of a finding."""
+    return f"{scan_id} {n}"
+
+
+def parse_source(text: str) -> tuple[UUID, int]:
+    """Return the scan and the number in a `source_text`."""
+    scan_id, n = text.split()
+    return UUID(scan_id), int(n)
 
 
 def risks_in_scan(session: Session, user: User, scan_id: UUID) -> Sequence[tuple[int, Risk]]:
@@ -107,7 +120,7 @@ def _add(
         session.flush()
     except IntegrityError as error:
         raise Conflict("This finding supports this risk already.") from error
-    _changed(session, user, risk, before=None, after=f"{scan_id} {n}")
+    _changed(session, user, risk, before=None, after=source_text(scan_id, n))
 
 
 def _copy(scan: Scan, finding: Finding, verdict: CurrentVerdict, taxonomy: Taxonomy) -> RiskFinding:
@@ -143,7 +156,7 @@ def _changed(
     session: Session, user: User, risk: Risk, *, before: str | None, after: str | None
 ) -> None:
     now = datetime.now(UTC)
-    add_change(session, risk, user.id, Change("findings", before, after), at=now)
+    add_change(session, risk, user.id, Change(FINDINGS, before, after), at=now)
     touch(risk, at=now)
     session.flush()
     record_risk(session, Action.RISK_CHANGED, risk.id, user.id, fields=["findings"])

@@ -20,7 +20,7 @@ from db.tables.risks import LEAST, MOST
 from service.domain.audit import Action, Actor, event, record
 from service.domain.risks import risks
 from service.domain.risks.risks import NewRisk
-from service.domain.risks.sheet import SheetRow, row_of
+from service.domain.risks.sheet import Sheet, SheetRow, row_of
 from service.domain.risks.views import RiskView, views
 from service.domain.transactions import Transactions
 from service.errors import Fault, InvalidRequest, RiskscanError
@@ -44,12 +44,13 @@ class RowError:
 
 @dataclass(slots=True)
 class ImportResult:
-    """How many rows create, change or repeat risks, and the errors of the others."""
+    """How many rows create, change or repeat risks, the errors of the others, and the unknown columns."""
 
     n_created: int = 0
     n_changed: int = 0
     n_unchanged: int = 0
     errors: list[RowError] = field(default_factory=list)
+    ignored_columns: Sequence[str] = ()
 
 
 class _DryRun(Exception):
@@ -59,12 +60,12 @@ class _DryRun(Exception):
 def import_risks(
     transactions: Transactions,
     user: User,
-    rows: Sequence[SheetRow],
+    sheet: Sheet,
     taxonomy: Taxonomy,
     *,
     is_dry_run: bool,
 ) -> ImportResult:
-    """Store the rows, or with `is_dry_run` only say what storing them would do.
+    """Store the rows of a sheet, or with `is_dry_run` only say what storing them would do.
 
     Raises:
         InvalidRequest: this is no dry run, and some row has an error; nothing was stored.
@@ -74,7 +75,8 @@ def import_risks(
 
     def work(session: Session) -> None:
         nonlocal result
-        result = _Import(session, user, taxonomy).run(rows)
+        result = _Import(session, user, taxonomy).run(sheet.rows)
+        result.ignored_columns = sheet.ignored_columns
         if is_dry_run:
             raise _DryRun
         if result.errors:
@@ -181,7 +183,8 @@ class _Import:
         risk_id = _id(row.values.get("Id"))
         if risk_id is None:
             if "title" not in values:
-                raise _Fault("A new risk needs a title.")
+                missing = "A new risk needs a title, and row 1 names no column Title."
+                raise InvalidRequest(missing, faults=(Fault("Title", missing),))
             given = {name: value for name, value in values.items() if value is not None}
             risks.create_risk(self._session, self._user, NewRisk(**given))
             result.n_created += 1

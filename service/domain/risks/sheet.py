@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from io import BytesIO
@@ -20,6 +20,9 @@ MAX_ROWS = 2_000
 _MAX_UNPACKED_BYTES = 20 * 1024 * 1024
 _MAX_ENTRIES = 200
 _HEADER_ROW = 1
+_MAX_COLUMNS = 4 * len(COLUMNS)
+_MAX_SHOWN_CHARS = 100
+"""Of the text of an ignored header."""
 _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
@@ -46,8 +49,16 @@ class SheetRow:
     formulas: tuple[str, ...]
 
 
-def read_sheet(data: bytes) -> list[SheetRow]:
-    """Return the rows of the first sheet that have a value, without its header.
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The rows that have a value, without the header, and the texts of the header that name no column."""
+
+    rows: Sequence[SheetRow]
+    ignored_columns: Sequence[str]
+
+
+def read_sheet(data: bytes) -> Sheet:
+    """Return the first sheet of a workbook.
 
     Raises:
         TooLarge: the file, what it unpacks to, or the number of rows exceeds its limit.
@@ -62,7 +73,7 @@ def read_sheet(data: bytes) -> list[SheetRow]:
         _check_size(data)
         book = load_workbook(BytesIO(data), read_only=True, data_only=False, keep_links=False)
         try:
-            return _rows(book.worksheets[0])
+            return _sheet(book.worksheets[0])
         finally:
             book.close()
     except _DAMAGED as error:
@@ -82,20 +93,21 @@ def _check_size(data: bytes) -> None:
         raise TooLarge(f"The workbook unpacks to more than {_MAX_UNPACKED_BYTES:,} bytes.")
 
 
-def _rows(sheet: Any) -> list[SheetRow]:  # noqa: ANN401 - openpyxl has no annotations
+def _sheet(sheet: Any) -> Sheet:  # noqa: ANN401 - openpyxl has no annotations
     sheet.reset_dimensions()
-    cells = sheet.iter_rows(max_row=_HEADER_ROW + MAX_ROWS + 1, max_col=4 * len(COLUMNS))
-    titles = _titles(next(cells, ()))
+    cells = sheet.iter_rows(max_row=_HEADER_ROW + MAX_ROWS + 1, max_col=_MAX_COLUMNS)
+    texts = [str(cell.value or "").strip() for cell in next(cells, ())]
+    titles = _titles(texts)
     rows = [*_filled(cells, titles)]
     if len(rows) > MAX_ROWS:
         raise TooLarge(f"A file of risks has at most {MAX_ROWS:,} rows.")
-    return rows
+    ignored = (text for text, title in zip(texts, titles, strict=True) if text and not title)
+    return Sheet(rows, [text[:_MAX_SHOWN_CHARS] for text in ignored])
 
 
-def _titles(header: tuple[Any, ...]) -> list[str | None]:
+def _titles(texts: Sequence[str]) -> list[str | None]:
     known = {title.casefold(): title for title, _ in COLUMNS}
-    texts = [str(cell.value or "").strip().casefold() for cell in header]
-    titles = [known.get(text) for text in texts]
+    titles = [known.get(text.casefold()) for text in texts]
     named = [title for title in titles if title]
     if not named or len(named) != len(set(named)):
         names = ", ".join(title for title, _ in COLUMNS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from uuid import UUID
@@ -13,8 +13,19 @@ from sqlalchemy.orm import Session
 from db.queries import risks as queries
 from db.queries.pages import Position
 from db.queries.risks import RiskFilter, Sighting
-from db.tables import Risk, RiskChange, RiskFinding, RiskNote, RiskState, User
+from db.tables import (
+    Feedback,
+    Risk,
+    RiskChange,
+    RiskFinding,
+    RiskNote,
+    RiskState,
+    User,
+    Verdict,
+)
+from service.domain.access import only_author
 from service.domain.risks.risks import get_risk, may_change
+from service.domain.verdicts import Standing, current_verdict
 
 MAX_OWNERS = 500
 _NOT_SEEN = Sighting(None, None)
@@ -56,12 +67,16 @@ class RiskView:
 
 @dataclass(frozen=True, slots=True)
 class SupportingFinding:
-    """The copy of a finding, and the newest scans that have it: id, the finding's number, time."""
+    """The copy of a finding, and the newest scans that have it: id, the finding's number, time.
+
+    `standing` is what the verdicts on it come to now; None without any.
+    """
 
     row: RiskFinding
     last_seen_at: datetime
     seen_in_newest: bool | None
     seen_in: Sequence[tuple[UUID, int, datetime]]
+    standing: Standing | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +127,14 @@ def get_detail(session: Session, user: User, risk_id: UUID) -> RiskDetail:
     """Return a risk with its findings; NotFound if the user sees none with this id."""
     risk = get_risk(session, user.id, risk_id)
     rows, seen = queries.findings_of(session, [risk_id]), queries.sightings(session, [risk_id])
+    standings = _standings(session, user, risk_id)
     findings = [
         SupportingFinding(
             row,
             _last_seen(row, seen.get(row.id, _NOT_SEEN)),
             _in_newest(seen.get(row.id, _NOT_SEEN)),
             queries.scans_with(session, row),
+            standings.get(row.id),
         )
         for row in rows
     ]
@@ -183,6 +200,25 @@ def possible_owners(session: Session, user: User, team_id: UUID | None) -> list[
 def today() -> date:
     """Return the day by which due dates are compared, in UTC."""
     return datetime.now(UTC).date()
+
+
+def _standings(session: Session, user: User, risk_id: UUID) -> Mapping[UUID, Standing]:
+    """Return what the verdicts on findings that support a risk come to, by the copy's id.
+
+    Of each user the newest verdict in any scan of the document counts. Reviewers read everyone's verdicts;
+    others read their own and that of the person who added the finding, who gave it to the risk's readers.
+    """
+    only = only_author(user)
+    newest: dict[UUID, dict[UUID, Feedback]] = defaultdict(dict)
+    for copy_id, added_by, row in queries.verdicts_on_findings(session, risk_id):
+        if only is None or row.user_id in {only, added_by}:
+            newest[copy_id][row.user_id] = row
+    given = {
+        copy_id: [row for row in rows.values() if row.verdict != Verdict.WITHDRAWN]
+        for copy_id, rows in newest.items()
+    }
+    verdicts = {copy_id: current_verdict(rows) for copy_id, rows in given.items()}
+    return {copy_id: verdict.standing for copy_id, verdict in verdicts.items() if verdict}
 
 
 def _last_seen(row: RiskFinding, sighting: Sighting) -> datetime:

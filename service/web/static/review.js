@@ -202,7 +202,8 @@ async function start() {
   const review = new Review(scan, taxonomy, first);
   showHead(review, document_);
   const pane = document_?.pages.length ? new TextPane(review, document_) : null;
-  const actions = { ...actionsOn(review, pane), risksOf: risksOf(review, risks.items), coursesOf: isOwn(scan) ? coursesOf(review) : () => null };
+  const judging = actionsOn(review, pane);
+  const actions = { ...judging, risksOf: risksOf(review, risks.items, judging), coursesOf: isOwn(scan) ? coursesOf(review) : () => null };
   if (!pane) showSentences(review, document_?.text_reason || "The text of this document is not stored.");
   new FindingList(review, actions);
   listenToKeys(review, actions);

@@ -105,8 +105,16 @@ export class RiskForm {
       const place = [one.document || "Pasted text", one.part, one.page && `page ${one.page}`].filter(Boolean).join(", ");
       const name = newest ? el("a", { href: `/scans/${newest.scan_id}?finding=${newest.n}`, text: place }) : place;
       const state = { true: "in the newest scan", false: "no more in the newest scan", null: "its scans are deleted" }[one.seen_in_newest];
-      return el("li", {}, el("p", { text: one.context || "The sentence is erased." }), el("p", { class: "sub" }, `${one.category}: ${one.risk} · `, name, ` · ${state}, last seen `, time(one.last_seen_at)));
+      const doubt = { rejected: "Rejected since: it no longer shows this risk. ", disputed: "Disputed since: people judge it differently. " }[one.verdict];
+      return el("li", {}, el("p", { text: one.context || "The sentence is erased." }), el("p", { class: "sub" }, `${one.category}: ${one.risk} · `, name, ` · ${state}, last seen `, time(one.last_seen_at)),
+        doubt && el("p", {}, el("span", { class: "is-overdue", text: doubt }), this.risk.may_change && el("button", { class: "link", type: "button", text: "Remove it from the risk", onclick: attempt(() => this.#removeFinding(one)) })));
     }));
+  }
+
+  async #removeFinding({ scan_id, n }) {
+    await remove(`/risks/${this.risk.id}/findings${query({ scan_id, n })}`);
+    this.changed();
+    await this.open(this.risk.id);
   }
 
   async #loadLists() {
@@ -114,7 +122,7 @@ export class RiskForm {
     const [notes, history] = await Promise.all([get(`${path}/notes?per_page=100`), get(`${path}/history?per_page=100`)]);
     const by = (item) => el("span", { class: "sub" }, ` ${item.author || "deleted account"}, `, time(item.created_at));
     byId("notes").replaceChildren(...notes.items.map((note) => el("li", {}, note.text, by(note))));
-    byId("history").replaceChildren(...history.items.map((item) => el("li", {}, `${item.field}: ${item.before ?? "–"} → ${item.after ?? "–"}`, by(item))));
+    byId("history").replaceChildren(...history.items.map((item) => el("li", {}, ...changeOf(item), by(item))));
   }
 
   async #addNote() {
@@ -122,4 +130,12 @@ export class RiskForm {
     byId("note-form").reset();
     await this.#loadLists();
   }
+}
+
+/** Returns in words and links what a change of the history did. */
+function changeOf({ field, before, after, finding }) {
+  if (!finding) return [`${field}: ${before ?? "–"} → ${after ?? "–"}`];
+  const name = finding.document || (finding.context === null ? "a scan" : "Pasted text");
+  const link = el("a", { href: `/scans/${finding.scan_id}?finding=${finding.n}`, text: name });
+  return [after ? "finding added: " : "finding removed: ", link, finding.context ? `: “${finding.context}”` : ""];
 }

@@ -1,19 +1,36 @@
 // In the review: the risks that findings support, and the dialog that makes a finding a risk.
 import { getAll, post } from "./api.js";
 import { byId, complain, el, toast } from "./ui.js";
+import { verdictOf } from "./review-state.js";
 
 /** Returns a function that gives the element about an entry's risks, of which `items` lists those of the scan. */
-export function risksOf(review, items) {
+export function risksOf(review, items, { canJudge }) {
   const byNumber = new Map();
   const add = ({ n, risk_id, title }) => byNumber.set(n, [...(byNumber.get(n) || []), { id: risk_id, title }]);
   items.forEach(add);
   const dialog = listen(review, add);
+  review.addEventListener("change", ({ detail: entry }) => warnOfRisks(verdictOf(entry), byNumber.get(entry.id) || []));
   return (entry) => {
     if (entry.kind !== "finding") return null;
     const links = (byNumber.get(entry.id) || []).map(({ id, title }) => el("li", {}, el("a", { href: `/risks?risk=${id}`, text: title })));
+    const hint = hintAgainst(verdictOf(entry), canJudge);
     return el("div", { class: "risk-of" }, links.length ? el("ul", { "aria-label": "Risks" }, ...links) : null,
-      el("button", { class: "button small", type: "button", text: "Make it a risk", onclick: () => dialog(entry).catch(complain) }));
+      el("button", { class: "button small", type: "button", text: "Make it a risk", disabled: hint !== null, "aria-describedby": hint && "risk-hint", onclick: () => dialog(entry).catch(complain) }),
+      hint && el("p", { class: "sub", id: "risk-hint", text: hint }));
   };
+}
+
+/** Says which risks a rejected finding goes on supporting: a verdict changes no risk. */
+function warnOfRisks(verdict, risks) {
+  if (verdict !== "rejected" || !risks.length) return;
+  toast(`Rejected, but it still supports ${risks.map(({ title }) => `“${title}”`).join(", ")}. Open the risk to remove it there.`, { bad: true });
+}
+
+/** Returns why a finding with the visitor's verdict becomes no risk; null if it may. */
+function hintAgainst(verdict, canJudge) {
+  if (["confirmed", "relabelled"].includes(verdict)) return null;
+  if (!canJudge) return "Only a confirmed finding becomes a risk, and you cannot judge those of this scan.";
+  return verdict === "rejected" ? "A rejected finding supports no risk. Confirm or relabel it first." : "Confirm or relabel it first: only a confirmed finding becomes a risk.";
 }
 
 function listen(review, add) {

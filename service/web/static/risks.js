@@ -70,15 +70,21 @@ async function importFile(file) {
     return upload(`/risks/import?dry_run=${isDryRun}`, data, () => {});
   };
   const result = await sent(true);
+  const columns = result.ignored_columns.join(", ");
+  const ignored = columns ? el("p", { text: `These columns are unknown and ignored: ${columns}. An export has all names that an import knows.` }) : "";
   const box = byId("import-result");
   box.hidden = false;
   if (result.errors.length) {
     box.replaceChildren(el("p", { text: "Nothing was imported. Correct these cells:" }),
-      el("ul", {}, ...result.errors.map((error) => el("li", { text: `Row ${error.row}, ${error.field}: ${error.message}` }))));
+      el("ul", {}, ...result.errors.map((error) => el("li", { text: `Row ${error.row}, ${error.field}: ${error.message}` }))), ignored);
+    return;
+  }
+  if (columns && !confirm(`The import ignores the unknown columns ${columns}. Import the others?`)) {
+    box.replaceChildren(el("p", { text: "Nothing was imported." }), ignored);
     return;
   }
   const stored = await sent(false);
-  box.replaceChildren(`Imported: ${count(stored.n_created, "new risk")}, ${stored.n_changed} changed, ${stored.n_unchanged} unchanged.`);
+  box.replaceChildren(ignored, `Imported: ${count(stored.n_created, "new risk")}, ${stored.n_changed} changed, ${stored.n_unchanged} unchanged.`);
   await load();
 }
 
