@@ -29,8 +29,9 @@ blueprint = APIBlueprint("search", __name__, url_prefix="/api/v1", tag="Search")
 @blueprint.output(SearchOut)
 @blueprint.doc(
     summary="Find findings, documents and lessons by words and by meaning",
-    description="Reciprocal rank fusion merges the ranked lists. A new scan "
-    "or lesson is found after some seconds. Lessons are those of courses that the caller may see.",
+    description="Reciprocal rank fusion merges the ranked lists. A text that occurs nowhere still gets "
+    "results: those nearest in meaning, with `words_occur` false. A new scan or lesson is found after some "
+    "seconds. Lessons are those of courses that the caller may see.",
 )
 def get_search(query: dict[str, Any]) -> dict[str, Any]:
     question = Question(
@@ -64,6 +65,7 @@ def _shown(answer: Answer, list_name: str) -> dict[str, Any]:
         "items": [_hit_fields(hit) for hit in answer.hits],
         "meaning": answer.meaning,
         "index_service": answer.index_service,
+        "words_occur": answer.words_occur,
     }
 
 

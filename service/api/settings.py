@@ -12,7 +12,7 @@ from service.api.http.authentication import auth, current_preferences, current_u
 from service.api.http.key_scopes import key_scope
 from service.api.http.preconditions import Versioned, takes_if_match, version_etag
 from service.api.http.response_headers import etagged
-from service.api.schemas.settings import SettingsIn, SettingsOut
+from service.api.schemas.settings import SettingsChangeIn, SettingsIn, SettingsOut
 from service.domain.preferences import Preferences
 from service.domain.settings import settings
 from service.domain.versions import Expected
@@ -37,9 +37,10 @@ def get_settings() -> Versioned[Preferences]:
 @blueprint.input(SettingsIn, location="json", arg_name="body")
 @blueprint.output(SettingsOut)
 @blueprint.doc(
-    summary="Replace the caller's settings",
-    description="They apply to later scans, where a request does not say otherwise. A setting that is "
-    "left out gets its default.",
+    summary="Replace all of the caller's settings",
+    description="A setting that is left out gets its default: without `store_text`, later scans store the "
+    "whole text, and without `retention_days` nothing expires. To change some settings, use PATCH. Settings "
+    "apply to later scans, where a request does not say otherwise.",
 )
 @takes_if_match
 def put_settings(body: dict[str, Any], expected: Expected) -> Versioned[Preferences]:
@@ -51,4 +52,20 @@ def put_settings(body: dict[str, Any], expected: Expected) -> Versioned[Preferen
     )
     run = services().transactions.run
     run(settings.put_settings, current_user().id, chosen, expected=expected)
+    return chosen, 200, version_etag(settings.version(chosen))
+
+
+@blueprint.patch("")
+@blueprint.auth_required(auth)
+@blueprint.input(SettingsChangeIn, location="json", arg_name="body")
+@blueprint.output(SettingsOut)
+@blueprint.doc(
+    summary="Change some of the caller's settings",
+    description="A setting that is left out stays as it is; `thresholds` are replaced as a whole. Settings "
+    "apply to later scans, where a request does not say otherwise.",
+)
+@takes_if_match
+def change_settings(body: dict[str, Any], expected: Expected) -> Versioned[Preferences]:
+    run = services().transactions.run
+    chosen = run(settings.change_settings, current_user().id, body, expected=expected)
     return chosen, 200, version_etag(settings.version(chosen))

@@ -115,6 +115,7 @@ TABLE = {
     ("POST", f"{WEBHOOK}/deliveries/<uuid:delivery_id>/redelivery"): OWNER,
     ("GET", "/api/v1/settings"): replace(ACCOUNTS, scope="read"),
     ("PUT", "/api/v1/settings"): ACCOUNTS,
+    ("PATCH", "/api/v1/settings"): ACCOUNTS,
     ("GET", "/api/v1/taxonomy"): replace(ACCOUNTS, scope="read"),
     ("GET", "/api/v1/llm-usage"): replace(ACCOUNTS, scope="read"),
     ("POST", "/scan"): replace(ACCOUNTS, scope="scan"),

@@ -61,6 +61,24 @@ def test_meaning_finds_a_sentence_without_a_common_word(user, scans):
     assert answer["items"][0]["similarity"] > answer["items"][-1]["similarity"]
 
 
+def test_answer_says_that_nothing_has_a_word_of_the_question(user, scans):
+    answer = found(user, "qwertyzxcv")
+    assert answer["words_occur"] is False
+    assert {way for item in answer["items"] for way in item["ways"]} == {"meaning"}
+    assert found(user, "qwertyzxcv vendor", kind="finding")["words_occur"] is True
+    assert found(user, "canteen", kind="finding")["words_occur"] is False
+    path = f"/api/v1/scans/{scans[BANKRUPT]}/findings/1/similar"
+    assert user.http.get(path).json()["words_occur"] is None
+
+
+def test_words_of_a_document_alone_occur(user, join):
+    form = {"file": ("notes.txt", f"The canteen opens at noon. {BUDGET}".encode())}
+    user.http.post("/api/scan", files=form).raise_for_status()
+    join()
+    assert found(user, "canteen", limit=1)["words_occur"] is True
+    assert found(user, "canteen", kind="finding")["words_occur"] is False
+
+
 def test_documents_are_found_by_name_and_text_and_name_their_newest_scan(user, join):
     form = {"file": ("harbour-crane.txt", f"The canteen opens at noon. {BUDGET}".encode())}
     scan = user.http.post("/api/scan", files=form).raise_for_status().json()["scan_id"]

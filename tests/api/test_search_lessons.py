@@ -92,6 +92,14 @@ def test_meaning_finds_a_lesson_and_the_passage_without_a_common_word(author, us
     assert ours[0]["similarity"] > ours[1]["similarity"]
 
 
+def test_words_of_a_lesson_alone_occur(author, user, join):
+    word = new_word()
+    new_lesson(author, new_course(author), title=word)
+    join()
+    assert found(user, word)["words_occur"] is True
+    assert found(user, word[::-1])["words_occur"] is False
+
+
 def test_markup_addresses_and_answers_are_not_found(author, user, join):
     word = new_word()
     source = f"[plain](https://{word}.example/) **bold** ~~gone~~ `{word[::-1]}`"

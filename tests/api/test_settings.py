@@ -50,6 +50,48 @@ def test_put_replaces_all_settings_and_get_returns_them(user, new_user):
     assert new_user().http.get(SETTINGS).json() == DEFAULTS
 
 
+def test_patch_changes_the_named_settings_and_keeps_the_others(user):
+    private = {"store_text": "hash", "retention_days": 30, "thresholds": {"budget": 0.5}}
+    own = choose(user, **private)
+    answer = user.http.patch(SETTINGS, json={"sensitivity": "recall"}).raise_for_status()
+    assert answer.json() == user.http.get(SETTINGS).json() == {**own, "sensitivity": "recall"}
+    changes = {"retention_days": None, "thresholds": {}, "store_original": True}
+    changed = user.http.patch(SETTINGS, json=changes).raise_for_status().json()
+    assert changed == {**own, "sensitivity": "recall", **changes}
+    assert user.http.patch(SETTINGS, json={}).json() == changed
+
+
+def test_patch_of_a_user_without_settings_keeps_the_defaults(user):
+    changed = user.http.patch(SETTINGS, json={"store_text": "none"}).raise_for_status().json()
+    assert changed == {**DEFAULTS, "store_text": "none"}
+
+
+@pytest.mark.parametrize(
+    "body", [{"store_text": "all"}, {"colour": "blue"}, {"force_llm": True}, {"store_text": None}]
+)
+def test_faulty_patch_changes_nothing(user, body):
+    own = choose(user, store_text="hash")
+    answer = user.http.patch(SETTINGS, json=body)
+    assert [fault["field"] for fault in answer.json()["errors"]] == list(body)
+    assert (answer.status_code, user.http.get(SETTINGS).json()) == (400, own)
+
+
+def test_patch_without_a_body_is_refused(user):
+    answer = user.http.patch(SETTINGS)
+    assert answer.status_code == 400
+    assert "{} changes nothing" in answer.json()["detail"]
+
+
+def test_patch_of_settings_that_changed_meanwhile_is_refused(user):
+    seen = user.http.get(SETTINGS).headers["ETag"]
+    first, late = (
+        user.http.patch(SETTINGS, json={"retention_days": days}, headers={"If-Match": seen})
+        for days in (7, 8)
+    )
+    assert (first.status_code, late.status_code) == (200, 412)
+    assert user.http.get(SETTINGS).headers["ETag"] == first.headers["ETag"]
+
+
 def test_put_without_a_body_changes_nothing(user):
     own = choose(user, sensitivity="recall")
     answer = user.http.put(SETTINGS)

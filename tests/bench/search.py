@@ -287,7 +287,7 @@ def _notes(figures):
     recall = figures["recall"]
     shares = ", ".join(f"{way} {recall[way]:.2f}" for way in ("words", "meaning", "both"))
     about = f"{recall['n_questions']} questions over {recall['n_sentences']:,} sentences"
-    notes = [f"recall@10 of {about}: {shares}"]
+    notes = [f"recall@10 of {about}: {shares}", f"least cosines: {recall['bounds']}"]
     for backend in ("sqlite", "mysql"):
         of = figures[backend]
         notes.append(

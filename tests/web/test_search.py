@@ -31,7 +31,7 @@ def test_user_finds_a_sentence_by_keyboard_opens_it_and_finds_the_like(live, pag
     result = page.locator("#results a.result").first
     result.get_by_text(RISKS[0]).wait_for()
     assert "q=insolvent+vendor" in page.url
-    page.get_by_role("status").get_by_text("best first").wait_for()
+    page.get_by_role("status").get_by_text("the nearest in meaning").wait_for()
     assert_accessible_in_every_view(page, "search")
     page.set_viewport_size({"width": 1280, "height": 800})
     page.get_by_role("searchbox").focus()
@@ -65,6 +65,16 @@ def test_user_finds_a_lesson_opens_it_and_its_course(live, page):
     page.get_by_role("link", name=title).click()
     page.get_by_role("heading", name=title).wait_for()
     page.get_by_role("link", name="Suppliers").wait_for()
+
+
+def test_page_says_if_nothing_has_the_words_and_marks_results_without_them(live, page):
+    page.goto(f"{live.url}/search?q=qwertyzxcv")
+    page.get_by_role("status").get_by_text("Nothing contains these words").wait_for()
+    page.locator("#results").get_by_text("among the nearest in meaning").first.wait_for()
+    page.goto(f"{live.url}/search?q=supplier&kind=finding")
+    page.get_by_role("status").get_by_text("best first").wait_for()
+    reasons = page.locator("#results li").filter(has_text=RISKS[2]).inner_text()
+    assert "without these words, among the nearest in meaning" in reasons
 
 
 def test_question_without_a_word_says_what_to_send(live, page):

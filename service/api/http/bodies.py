@@ -94,7 +94,7 @@ def read_body(request: Request, schema: Schema) -> Any:  # noqa: ANN401 - JSON
     if request.mimetype == "multipart/form-data":
         return _parse_multipart(request)
     if _is_missing(request):
-        return _no_fields(schema)
+        return _no_fields(schema, request.method)
     raise UnsupportedMediaType(f"Send the body as one of: {', '.join(BODY_TYPES)}.")
 
 
@@ -104,7 +104,7 @@ def read_json(request: Request, schema: Schema) -> Any:  # noqa: ANN401 - JSON
     if request.mimetype == "application/json":
         return _parse_json(request.get_data(cache=False))
     if _is_missing(request):
-        return _no_fields(schema)
+        return _no_fields(schema, request.method)
     raise UnsupportedMediaType("Send the body as application/json.")
 
 
@@ -164,10 +164,11 @@ def _is_missing(request: Request) -> bool:
     return not request.mimetype and not request.content_length
 
 
-def _no_fields(schema: Schema) -> dict[str, Any]:
+def _no_fields(schema: Schema, method: str) -> dict[str, Any]:
     """Return no fields for a missing body if the schema reports them as a fault, else report the body."""
     if not schema.validate({}):
-        raise InvalidRequest("Send a body; the JSON object {} sets all defaults.")
+        effect = "changes nothing" if method == "PATCH" else "sets all defaults"
+        raise InvalidRequest(f"Send a body; the JSON object {{}} {effect}.")
     return {}
 
 

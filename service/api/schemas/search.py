@@ -8,6 +8,7 @@ from apiflask import Schema
 from apiflask.fields import (
     UUID,
     AwareDateTime,
+    Boolean,
     DelimitedList,
     Float,
     Integer,
@@ -94,7 +95,8 @@ class HitOut(Schema):
         required=True,
         allow_none=True,
         metadata={
-            "description": "Cosine of the meanings, -1 to 1; null if it is not among the nearest."
+            "description": "Cosine of the meanings, -1 to 1; null if it is not among the nearest. Compare it "
+            "within one answer only: results of a text without meaning have high ones too."
         },
     )
     finding = Nested(
@@ -125,5 +127,14 @@ class SearchOut(Schema):
         metadata={
             "description": "Whether the index service of INDEXER_URL took part. unavailable: the local index "
             "answered alone. off: there is none, or neither documents nor lessons were searched."
+        },
+    )
+    words_occur = Boolean(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "Whether anything searched has one of the words. false: nothing has, and `items` "
+            "are only the nearest in meaning, which may have nothing to do with the question, or what the "
+            "index service found. null for findings similar to one."
         },
     )

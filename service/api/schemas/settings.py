@@ -8,7 +8,7 @@ from typing import Any
 from apiflask import Schema
 from apiflask.fields import Boolean, Dict, Float, Integer, String
 from apiflask.validators import OneOf, Range
-from marshmallow import ValidationError
+from marshmallow import ValidationError, missing
 
 from db.tables import StoredText
 from service.api.current import services
@@ -92,6 +92,15 @@ class SettingsIn(StrictSchema):
         if data.get("force_llm") and not (config.llm_base_url or config.ai_service_url):
             return {"force_llm": "No LLM is configured; the operator sets LLM_BASE_URL."}
         return {}
+
+
+class SettingsChangeIn(SettingsIn):
+    """Some settings; those that are left out stay as they are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for field in self.fields.values():  # copies of this schema object's own
+            field.load_default = missing
 
 
 class SettingsOut(Schema):

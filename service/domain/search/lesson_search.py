@@ -21,10 +21,14 @@ from service.nlp.taxonomy import Taxonomy
 
 @dataclass(frozen=True, slots=True)
 class FoundLessons:
-    """Lessons, best first; `meaning` is None if there is no lesson in reach."""
+    """Lessons, best first, and whether any in reach has a word of the question.
+
+    `meaning` is None if there is no lesson in reach.
+    """
 
     hits: Sequence[Hit]
     meaning: Meaning | None = None
+    words_occur: bool = False
 
 
 def lessons_in_reach(reader: Reader, question: Question, taxonomy: Taxonomy) -> LessonReach:
@@ -63,8 +67,9 @@ class LessonSearch:
         near, n_searched = self._near(session, reach, meant)
         terms = wanted_terms(Kind.LESSON, [None], stems(question.text))
         allowed = queries.lessons_at(session, reach, indexed)
+        by_words = queries.lessons_by_words(session, terms, reach, limit=CANDIDATES)
         ranked: dict[str, Sequence[UUID]] = {
-            Way.WORDS: queries.lessons_by_words(session, terms, reach, limit=CANDIDATES),
+            Way.WORDS: by_words,
             Way.MEANING: list(near),
             Way.INDEX: [row_id for row_id in indexed if row_id in allowed],
         }
@@ -75,7 +80,7 @@ class LessonSearch:
             for row_id, score, ways in merged
             if row_id in rows
         ]
-        return FoundLessons(hits, _extent(n_searched, n_all))
+        return FoundLessons(hits, _extent(n_searched, n_all), bool(by_words))
 
     def _near(
         self, session: Session, reach: LessonReach, meant: Meant | None

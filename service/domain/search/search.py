@@ -154,21 +154,24 @@ class Search:
         check_labels(session, taxonomy, category=question.category, risk_type=None)
         hits: list[Hit] = []
         searched: set[Meaning] = set()
+        words_occur = False
         if Kind.FINDING in question.kinds or _wants_documents(question):
             near = self._near(session, reader.reach, meant, category=question.category)
             searched.add(near.meaning)
             if Kind.FINDING in question.kinds:
-                hits += _findings(session, reader, question, near)
+                some, occur = _findings(session, reader, question, near)
+                hits, words_occur = hits + some, words_occur or occur
             if _wants_documents(question):
-                hits += _documents(session, reader.reach, question, near, indexed)
+                some, occur = _documents(session, reader.reach, question, near, indexed)
+                hits, words_occur = hits + some, words_occur or occur
         if Kind.LESSON in question.kinds:
             reach = lessons_in_reach(reader, question, taxonomy)
             lessons = self._lessons.find(session, reach, question, meant, indexed)
-            hits += lessons.hits
+            hits, words_occur = [*hits, *lessons.hits], words_occur or lessons.words_occur
             if lessons.meaning is not None:
                 searched.add(lessons.meaning)
         hits.sort(key=lambda hit: hit.score, reverse=True)
-        return Answer(hits[: question.limit], _joint(searched))
+        return Answer(hits[: question.limit], _joint(searched), words_occur=words_occur)
 
     def _nearest(
         self,
@@ -229,7 +232,10 @@ class Search:
         )
 
 
-def _findings(session: Session, reader: Reader, question: Question, near: _Near) -> list[Hit]:
+def _findings(
+    session: Session, reader: Reader, question: Question, near: _Near
+) -> tuple[list[Hit], bool]:
+    """Return the best findings, and whether any has a word of the question."""
     terms = _terms(session, Kind.FINDING, reader.reach, question.text)
     by_words = found_by_words(session, terms, reader.reach, category=question.category)
     newest = newest_of([*by_words, *near.known], {**near.known, **by_words})
@@ -238,7 +244,8 @@ def _findings(session: Session, reader: Reader, question: Question, near: _Near)
         Way.MEANING.value: list(dict.fromkeys(newest[place] for place in near.known)),
     }
     similarities = {newest[place]: near.similarities[place] for place in near.known}
-    return _shown(session, reader, ranked, question, replace(near, similarities=similarities))
+    hits = _shown(session, reader, ranked, question, replace(near, similarities=similarities))
+    return hits, bool(by_words)
 
 
 def _shown(
@@ -278,10 +285,11 @@ def _wants_documents(question: Question) -> bool:
 
 def _documents(
     session: Session, reach: Reach, question: Question, near: _Near, indexed: Sequence[UUID]
-) -> list[Hit]:
+) -> tuple[list[Hit], bool]:
     """Return documents by their words, by the meaning of their nearest finding, and of the index service.
 
-    What the index service names beyond the reach is dropped before it takes a rank.
+    What the index service names beyond the reach is dropped before it takes a rank. Returns also whether any
+    document has a word of the question.
     """
     words = _terms(session, Kind.DOCUMENT, reach, question.text)
     by_words = queries.documents_by_words(session, words, reach, limit=CANDIDATES)
@@ -294,11 +302,12 @@ def _documents(
     rows = queries.documents_at(session, reach, [row_id for row_id, _, _ in merged])
     listed = [hit for hit in merged if hit[0] in rows][: question.limit]
     newest = newest_scans(session, [row_id for row_id, _, _ in listed])
-    return [
+    hits = [
         Hit(Kind.DOCUMENT, score, ways, document=FoundDocument(rows[row_id], newest[row_id].id))
         for row_id, score, ways in listed
         if row_id in newest
     ]
+    return hits, bool(by_words)
 
 
 def _terms(session: Session, kind: Kind, reach: Reach, text: str) -> list[str]:

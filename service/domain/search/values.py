@@ -90,11 +90,15 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The best results, best first."""
+    """The best results, best first.
+
+    `words_occur` says whether the local index has a word of the question; None if no words were given.
+    """
 
     hits: Sequence[Hit]
     meaning: Meaning
     index_service: IndexService = IndexService.OFF
+    words_occur: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,43 +4,50 @@ import { byId, count, el, percent, time } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
 
 const FILTERS = ["q", "scope", "category", "kind"];
-const WAYS = { words: "same words", meaning: "similar meaning", index: "index service" };
+const WAYS = { words: "same words", meaning: "among the nearest in meaning", index: "index service" };
+const NO_WORDS = "Nothing contains these words; these are the nearest in meaning.";
 const LIMITS = { all: "", part: " Not everything can be found by its meaning yet.", none: " Only words were searched: there are no vectors yet." };
 const KEYS = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 };
 let taxonomy;
 let generation = 0;
 
-function findingItem({ finding, ways, similarity }) {
-  const reason = ways.map((way) => WAYS[way]).join(", ");
+/** Says how a result was found. Beside results with the words, one without them says so. */
+function reasons({ ways, similarity }, wordsOccur) {
   const near = similarity === null ? "" : ` (${percent(Math.max(similarity, 0))})`;
+  const without = wordsOccur && !ways.includes("words") ? "without these words, " : "";
+  return without + ways.map((way) => WAYS[way]).join(", ") + near;
+}
+
+function findingItem({ finding }, reason) {
   return el("li", { class: "card queue-item" },
     el("div", { class: "queue-head" },
       el("span", { class: `tag ${taxonomy.colourOf(finding.category)}`, text: finding.category_title }),
       el("strong", { text: finding.risk }),
       el("span", { class: "sub", text: finding.verdict || "" })),
     el("p", { class: "queue-text" }, el("a", { class: "result", href: `/scans/${finding.scan_id}?finding=${finding.finding}`, text: finding.context })),
-    el("p", { class: "sub" }, `${finding.filename || "Pasted text"}${finding.page ? `, page ${finding.page}` : ""}, `, time(finding.created_at), `, ${reason}${near}`));
+    el("p", { class: "sub" }, `${finding.filename || "Pasted text"}${finding.page ? `, page ${finding.page}` : ""}, `, time(finding.created_at), `, ${reason}`));
 }
 
-function documentItem({ document: found, ways }) {
+function documentItem({ document: found }, reason) {
   return el("li", { class: "card queue-item" },
     el("div", { class: "queue-head" }, el("span", { class: "tag", text: "Document" }), el("a", { class: "result title", href: `/scans/${found.newest_scan}`, text: found.name || "Pasted text" })),
-    el("p", { class: "sub" }, time(found.created_at), `, ${ways.map((way) => WAYS[way]).join(", ")}`));
+    el("p", { class: "sub" }, time(found.created_at), `, ${reason}`));
 }
 
-function lessonItem({ lesson, ways }) {
+function lessonItem({ lesson }, reason) {
   const state = lesson.course_status === "active" ? "" : ` (${lesson.course_status})`;
   return el("li", { class: "card queue-item" },
     el("div", { class: "queue-head" }, el("span", { class: "tag", text: "Lesson" }), el("a", { class: "result title", href: `/courses/${lesson.course_id}/lessons/${lesson.id}`, text: lesson.title })),
     lesson.snippet ? el("p", { class: "queue-text", text: lesson.snippet }) : null,
-    el("p", { class: "sub" }, el("a", { href: `/courses/${lesson.course_id}`, text: `${lesson.course_code} ${lesson.course_title}` }), `${state}, ${ways.map((way) => WAYS[way]).join(", ")}`));
+    el("p", { class: "sub" }, el("a", { href: `/courses/${lesson.course_id}`, text: `${lesson.course_code} ${lesson.course_title}` }), `${state}, ${reason}`));
 }
 
 const ITEMS = { finding: findingItem, document: documentItem, lesson: lessonItem };
 
-function show({ items, meaning, index_service }, nothing) {
-  byId("results").replaceChildren(...items.map((item) => ITEMS[item.kind](item)));
-  byId("about").textContent = (items.length ? `${count(items.length, "result")}, best first.` : nothing) + LIMITS[meaning] + (index_service === "unavailable" ? " The index service did not answer; the local index answered alone." : "");
+function show({ items, meaning, index_service, words_occur }, nothing) {
+  byId("results").replaceChildren(...items.map((item) => ITEMS[item.kind](item, reasons(item, words_occur))));
+  const onlyNear = words_occur === false && items.every(({ ways }) => !ways.includes("index"));
+  byId("about").textContent = (items.length ? (onlyNear ? NO_WORDS : `${count(items.length, "result")}, best first.`) : nothing) + LIMITS[meaning] + (index_service === "unavailable" ? " The index service did not answer; the local index answered alone." : "");
 }
 
 async function run(loading, nothing) {
