@@ -30,6 +30,7 @@ _EXISTING: dict[int | str, dict[str, Any]] = {
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/EnrolledOut"}}},
     },
     403: {"description": "Only instructors enrol others"},
+    404: {"description": "There is no such course, account or team"},
     409: {"description": "The course is not active"},
 }
 

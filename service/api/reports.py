@@ -47,6 +47,7 @@ _CONTENT: dict[int | str, dict[str, Any]] = {
         },
     },
 }
+_SELECTED = {**_CONTENT, 404: {"description": "A scan, session or team is not within the caller's reach"}}
 _LINKED = {**_CONTENT, 404: {"description": "The link no longer works"}}
 _HTML_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
 
@@ -109,7 +110,7 @@ def get_linked_report(query: dict[str, str]) -> Response:
     summary="Download a report of many scans, newest first",
     description="Select scans by id, session, team or period; all conditions must hold. Scans that begin "
     "after the request are left out.",
-    responses=_CONTENT,
+    responses=_SELECTED,
 )
 def get_report(query: dict[str, Any]) -> Response:
     user = current_user()

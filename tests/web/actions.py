@@ -50,6 +50,12 @@ def sign_up(page, url):
     return email
 
 
+def open_tab(page, title):
+    """Follow an entry of the top bar, which may be in its closed menu."""
+    bar = page.locator("nav[aria-label=Main]")
+    bar.get_by_role("link", name=title, exact=True, include_hidden=True).evaluate("a => a.click()")
+
+
 def upload(page, name, data):
     page.locator("#file").set_input_files({"name": name, "mimeType": "", "buffer": data})
     page.locator("#uploads").get_by_role("link", name="Review").click()

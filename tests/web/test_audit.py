@@ -2,7 +2,7 @@
 
 import json
 
-from tests.web.actions import RISKS, log_in, sign_up, upload
+from tests.web.actions import RISKS, log_in, open_tab, sign_up, upload
 
 
 def test_auditor_follows_an_account_and_downloads_its_events(live, new_page, reviewer):
@@ -11,7 +11,7 @@ def test_auditor_follows_an_account_and_downloads_its_events(live, new_page, rev
     upload(owner, "plan.txt", RISKS[0].encode())
     live.services.audit_seals.seal()
     log_in(page, live.url, reviewer)
-    page.get_by_role("link", name="Audit").click()
+    open_tab(page, "Audit")
     page.get_by_text("events are sealed").wait_for()
     page.get_by_label("Action").select_option("scan.created")
     page.get_by_role("row", name="scan.created").first.locator("td").nth(2).get_by_role(

@@ -8,7 +8,7 @@ import pytest
 from service.domain.audit import Actor
 from service.domain.blocks import NewBlock
 from tests.support.calls import caller
-from tests.web.actions import assert_accessible_in_every_view, log_in, sign_up
+from tests.web.actions import assert_accessible_in_every_view, log_in, open_tab, sign_up
 from tests.web.conftest import PASSWORD
 
 ADMIN = "admin@corp.local"
@@ -27,7 +27,7 @@ def page(own, new_page):
     """The page, opened by an administrator from the top bar."""
     page = new_page()
     log_in(page, own.url, ADMIN)
-    page.get_by_role("link", name="Blocks").click()
+    open_tab(page, "Blocks")
     page.get_by_role("heading", name="Blocked networks").wait_for()
     return page
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.artifacts import NAME, SHIPPED, VERSION, make_artifact, pass_gate
-from tests.web.actions import assert_accessible_in_every_view, log_in, sign_up, upload
+from tests.web.actions import assert_accessible_in_every_view, log_in, open_tab, sign_up, upload
 from tests.web.conftest import PASSWORD
 
 DEFAULT = f"{NAME}/{VERSION}"
@@ -35,7 +35,7 @@ def state_of(page, model):
 def test_analyst_activates_a_model_and_rolls_back(own, new_page):
     page = new_page()
     log_in(page, own.url, ANALYST)
-    page.get_by_role("link", name="Models").click()
+    open_tab(page, "Models")
     page.get_by_text(f"{DEFAULT} serves.").wait_for()
     assert "%" in page.get_by_role("row", name=DEFAULT).locator("td").nth(1).text_content()
     deploy(page, f"Activate: {NAME}/2.0.0", why="It finds more.")

@@ -11,6 +11,7 @@ from tests.web.actions import (
     RISKS,
     assert_accessible_in_every_view,
     log_in,
+    open_tab,
     shoot,
     sign_up,
     upload,
@@ -43,7 +44,7 @@ def test_administrator_forms_renames_and_deletes_a_team(live, new_page, reviewer
     page, name = new_page(), f"Legal {secrets.token_hex(4)}"
     email = sign_up(new_page(), live.url)
     log_in(page, live.url, reviewer)
-    page.get_by_role("link", name="Teams").click()
+    open_tab(page, "Teams")
     page.get_by_placeholder("Name, such as Procurement").fill(name)
     page.get_by_role("button", name="Create").click()
     page.get_by_role("heading", name=f"Members of {name}").wait_for()

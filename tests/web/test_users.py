@@ -6,6 +6,7 @@ from tests.web.actions import (
     assert_accessible,
     assert_accessible_in_every_view,
     log_in,
+    open_tab,
     shoot,
     sign_up,
 )
@@ -20,7 +21,7 @@ def row_of(page, email):
 def test_invited_person_chooses_a_password_and_logs_in(live, new_page, reviewer):
     page, email = new_page(), f"{secrets.token_hex(8)}@corp.local"
     log_in(page, live.url, reviewer)
-    page.get_by_role("link", name="Users").click()
+    open_tab(page, "Users")
     page.get_by_placeholder("name@company.example").fill(email)
     page.locator("#role").select_option("auditor")
     page.get_by_role("button", name="Invite").click()

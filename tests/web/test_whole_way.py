@@ -6,7 +6,7 @@ import pytest
 from openpyxl import load_workbook
 from pypdf import PdfReader
 
-from tests.web.actions import RISKS, assert_accessible_in_every_view, log_in
+from tests.web.actions import RISKS, assert_accessible_in_every_view, log_in, open_tab
 from tests.web.conftest import PASSWORD
 
 BUDGET = RISKS[2]
@@ -45,7 +45,7 @@ def test_reviewer_learns_from_a_finding_makes_it_a_risk_and_reports_it(live, new
 
 def write_course(page):
     """Create an active course about budgets with a lesson and a quiz."""
-    page.get_by_role("link", name="Courses").click()
+    open_tab(page, "Courses")
     page.get_by_label("Code").fill("BUD-101")
     page.get_by_label("Title").fill(COURSE)
     page.get_by_role("button", name="Create draft").click()
@@ -97,7 +97,7 @@ def confirm(page):
 def take_recommended_course(page):
     """Follow the course from the finding, see why it is recommended, start it, and pass its quiz."""
     page.get_by_role("list", name="Recommended courses").get_by_role("link", name=COURSE).wait_for()
-    page.get_by_role("link", name="Courses", exact=True).click()
+    open_tab(page, "Courses")
     card = page.locator("#recommended article")
     card.get_by_text("1 confirmed finding of Budget").wait_for()
     assert_accessible_in_every_view(page, "courses")
@@ -190,7 +190,7 @@ def downloaded(page, link):
 
 
 def see_cohort(page, email):
-    page.get_by_role("link", name="Courses", exact=True).click()
+    open_tab(page, "Courses")
     page.get_by_role("link", name=f"Cohort: {COURSE}").click()
     page.get_by_text(email).wait_for()
     page.get_by_text("1 completed").wait_for()

@@ -121,7 +121,8 @@ class ProgressListIn(StrictSchema):
 
     @validates("items")
     def _check_unique(self, value: list[dict[str, Any]], **_: object) -> None:
-        if len({item["lesson_id"] for item in value}) < len(value):
+        lessons = [item["lesson_id"] for item in value if "lesson_id" in item]  # else it is a fault
+        if len(set(lessons)) < len(lessons):
             raise ValidationError("Send each lesson once.")
 
 
