@@ -165,6 +165,7 @@ def test_batch_of_progress_is_stored_whole_or_not_at_all(author, course, user):
     assert refused.status_code == 404
     assert refused.json()["errors"][0]["field"] == "items.1.lesson_id"
     assert faults(send(items[0])) == ["items"]
+    assert faults(send({"completed": True})) == ["items.1.lesson_id"]
     assert own(user, course)["n_done"] == 0
     stored = send({**wrong, "answers": [[1]]}).raise_for_status().json()["items"]
     assert [item["is_passed"] for item in stored] == [None, True]
