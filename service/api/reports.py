@@ -47,7 +47,10 @@ _CONTENT: dict[int | str, dict[str, Any]] = {
         },
     },
 }
-_SELECTED = {**_CONTENT, 404: {"description": "A scan, session or team is not within the caller's reach"}}
+_SELECTED = {
+    **_CONTENT,
+    404: {"description": "A scan, session or team is not within the caller's reach"},
+}
 _LINKED = {**_CONTENT, 404: {"description": "The link no longer works"}}
 _HTML_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
 
