@@ -30,11 +30,13 @@ class ScanWarning:
 def coverage_warnings(layout: Layout, *, has_ocr: bool) -> Iterator[ScanWarning]:
     """Yield a warning for parts that were not read, and one for pages without text."""
     if unread := layout.unread_parts():
-        verb = "file in the document is" if len(unread) == 1 else "files in the document are"
-        named = [f"{_short(part)}: {part.problem}" for part in unread]
+        files = "file in the document is" if len(unread) == 1 else "files in the document are"
+        named = " ".join(f"{_short(part)}: {part.problem}" for part in unread[:_MOST_PLACES])
+        more = len(unread) - _MOST_PLACES
         yield ScanWarning(
             "parts_not_read",
-            f"{len(unread):,} {verb} not read, so risks there are missed. {_listed(named, ' ')}",
+            f"{len(unread):,} {files} not read, so risks there are missed. {named}"
+            f"{f' {more:,} more are not named here.' if more > 0 else ''}",
         )
     pages = [
         f"page {page}{' of ' + _short(part) if part.name else ''}"
@@ -44,7 +46,7 @@ def coverage_warnings(layout: Layout, *, has_ocr: bool) -> Iterator[ScanWarning]
     if pages:
         yield ScanWarning(
             "pages_not_read",
-            f"No text on {_listed(pages, ', ')}: what is shown there is not read, so risks there are missed. "
+            f"No text on {_listed(pages)}: what is shown there is not read, so risks there are missed. "
             f"{_OCR[has_ocr]}",
         )
 
@@ -71,7 +73,7 @@ def _short(part: Part) -> str:
     return name if len(name) <= _MOST_NAME_CHARS else f"...{name[3 - _MOST_NAME_CHARS :]}"
 
 
-def _listed(places: Sequence[str], separator: str) -> str:
-    shown = separator.join(places[:_MOST_PLACES])
+def _listed(places: Sequence[str]) -> str:
+    shown = ", ".join(places[:_MOST_PLACES])
     more = len(places) - _MOST_PLACES
-    return f"{shown}{separator}and {more:,} more" if more > 0 else shown
+    return f"{shown}, and {more:,} more" if more > 0 else shown

@@ -43,7 +43,7 @@ def _add_headers(response: Response) -> Response:
 @blueprint.after_app_request
 def _show_error(response: Response) -> Response:
     """Show an error to browsers as a page, also where no page has the path."""
-    if error_page.show(response, **_navigation()):
+    if error_page.show(response, _navigation):
         return _add_headers(response)
     return response
 

@@ -4,12 +4,8 @@ import logging
 
 import pytest
 
-from tests.support.sentences import FLOW_TEXT
+from tests.support.sentences import FLOW_TEXT, GERMAN
 
-GERMAN = (
-    "Zwei der vier Entwickler verlassen das Team vor der Freigabe. "
-    "Der Hersteller hat den Liefertermin für die Ersatzteile noch nicht bestätigt."
-)
 ENGLISH = "Two of the four developers leave. The vendor has not confirmed the delivery date."
 
 

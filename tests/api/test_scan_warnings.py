@@ -4,12 +4,8 @@ import pytest
 
 from tests.api.batching import items, sent, when
 from tests.support import documents, office_files
-from tests.support.sentences import FLOW_TEXT
+from tests.support.sentences import FLOW_TEXT, GERMAN
 
-GERMAN = (
-    "Zwei der vier Entwickler verlassen das Team vor der Freigabe. "
-    "Der Hersteller hat den Liefertermin für die Ersatzteile noch nicht bestätigt."
-)
 HEADER = "X-Riskscan-Warning"
 IN_PART = office_files.archive(
     ("broken.pdf", b"%PDF-1.7 nothing"),
@@ -30,6 +26,16 @@ def test_each_warning_has_a_header_of_its_own(user, path):
     assert "broken.pdf: " in parts
     assert "logo.png: " in parts
     assert language.startswith("language_not_read: ")
+
+
+def test_unread_files_beyond_the_fifth_are_counted(user):
+    pictures = [(f"{n}.png", b"\x89PNG\r\n\x1a\n") for n in range(7)]
+    data = office_files.archive(("a.txt", FLOW_TEXT.encode()), *pictures)
+    answer = user.http.post("/api/scan", files={"file": ("all.zip", data)}).raise_for_status()
+    [warning] = answer.headers.get_list(HEADER)
+    assert "4.png: " in warning
+    assert "5.png: " not in warning
+    assert warning.endswith(" 2 more are not named here.")
 
 
 def test_page_without_text_is_named_with_the_remedy(user):

@@ -6,7 +6,6 @@ import os
 import re
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import httpx
 import psutil
 
 from tests.bench.options import ROOT
+from tests.support.free_ports import free_port
 
 _PATIENCE_S = 180.0
 _POLL_S = 0.01
@@ -166,10 +166,3 @@ def tokens(server, n):
 def end_with_the_benchmark():
     """Exit normally on SIGTERM, so that the servers started here end too."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-
-
-def free_port():
-    """Return a port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

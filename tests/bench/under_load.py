@@ -26,8 +26,9 @@ from tests.bench.over_http import (
 from tests.bench.plots import bars
 from tests.bench.results import Result, Target, median, spread
 from tests.bench.sentences import Documents, endless
-from tests.bench.servers import free_port, riskscan, running, tokens
+from tests.bench.servers import riskscan, running, tokens
 from tests.support.databases import fresh_database
+from tests.support.free_ports import free_port
 
 TIMES_THE_BEST = 4
 DEADLINE_S = 2.0

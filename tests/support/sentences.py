@@ -2,6 +2,10 @@
 
 FLOW_TEXT = "Project has tight budget and aggressive deadline"
 N_FLOW_FINDINGS = 2
+GERMAN = (
+    "Zwei der vier Entwickler verlassen das Team vor der Freigabe. "
+    "Der Hersteller hat den Liefertermin für die Ersatzteile noch nicht bestätigt."
+)
 
 
 def long_text(n_sentences):

@@ -106,3 +106,6 @@ def test_document_that_was_not_read_whole_is_marked_and_its_review_says_what(liv
     page.goto(live.url)
     page.locator("#scans tr", has_text="half.pdf").get_by_text("Not all read").wait_for()
     assert page.locator("#scans tr", has_text="whole.txt").get_by_text("Not all read").count() == 0
+    choose(page, "file", ("again.pdf", half_read))
+    mark = page.locator("#uploads li", has_text="again.pdf").get_by_text("Not all read")
+    assert "No text on page 2" in mark.get_attribute("title")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -13,7 +12,7 @@ from db.queries import risks as queries
 from db.queries.pages import Position
 from db.tables import RiskChange
 from service.domain.risks.findings import FINDINGS, parse_source
-from service.domain.risks.views import list_signed
+from service.domain.risks.views import Signed, list_signed
 
 _Source = tuple[UUID, int]
 
@@ -32,22 +31,10 @@ class ChangedFinding:
 
 
 @dataclass(frozen=True, slots=True)
-class SignedChange:
-    """A change with the address of its author (None: deleted account) and the finding that it is about."""
+class SignedChange(Signed):
+    """A signed change with the finding that it is about."""
 
-    row: RiskChange
-    author: str | None
     finding: ChangedFinding | None
-
-    @property
-    def id(self) -> UUID:
-        """The row's."""
-        return self.row.id
-
-    @property
-    def created_at(self) -> datetime:
-        """The row's."""
-        return self.row.created_at
 
 
 def list_changes(

@@ -28,7 +28,7 @@ function showHead(review, document_) {
   byId("about").replaceChildren(version, n ? `${count(n, "page")}, ` : "", `${count(scan.coverage.sentences ?? 0, "sentence")}, scanned `, time(scan.timestamp),
     ` with ${scan.model_name}${scan.sensitivity && scan.sensitivity !== "balanced" ? `, for ${scan.sensitivity}` : ""}`);
   byId("warnings").hidden = scan.warnings.length === 0;
-  byId("warning-list").replaceChildren(...scan.warnings.map((warning) => el("li", { text: warning.message })));
+  byId("warning-list").replaceChildren(...messagesOf(scan.warnings).map((text) => el("li", { text })));
 }
 
 function showProgress(review) {

@@ -66,8 +66,10 @@ export function numberAlike(rows) {
 export const percent = (score) => (score === null || score === undefined ? "–" : `${Math.round(score * 100)} %`);
 export const count = (n, one, many = `${one}s`) => `${n.toLocaleString()} ${n === 1 ? one : many}`;
 
-/** Returns a mark for a scan that did not read all of its document, which says what; null if it did. */
-export const unreadMark = (warnings) => (warnings.length ? el("span", { class: "badge watch", title: warnings.map((warning) => warning.message).join("\n"), text: "Not all read" }) : null);
+export const messagesOf = (warnings) => warnings.map(({ message }) => message);
+
+/** Returns a mark for a scan that did not read all of its document; null without messages, which say what. */
+export const unreadMark = (messages) => (messages.length ? el("span", { class: "badge watch", title: messages.join("\n"), text: "Not all read" }) : null);
 
 export function bytes(n) {
   if (n < 1024) return `${n} B`;
