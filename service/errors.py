@@ -41,6 +41,7 @@ RiskscanError                   base class; its own code, internal_error, stands
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -84,6 +85,12 @@ class RiskscanError(Exception):
 class InvalidRequest(RiskscanError):
     code = "invalid_request"
 
+    @classmethod
+    def with_faults(cls, outcome: str, faults: Sequence[Fault]) -> InvalidRequest:
+        """Return an error whose message is the sentence `outcome`, then each field and its fault."""
+        named = (f"{fault.field}: {fault.message}" for fault in faults)
+        return cls(" ".join((outcome, *named)), faults=tuple(faults))
+
 
 class UnreadableDocument(RiskscanError):
     code = "unreadable_document"
@@ -95,6 +102,14 @@ class Unauthenticated(RiskscanError):
 
 class Forbidden(RiskscanError):
     code = "forbidden"
+
+    @classmethod
+    def to_role(cls, role: str, what: str, *, allowed: Iterable[str]) -> Forbidden:
+        """Return the error of an account whose role does not allow `what`, unlike the roles `allowed`."""
+        return cls(
+            f"Your role, {role}, does not allow {what}. These roles do: {', '.join(allowed)}. "
+            "Ask an administrator."
+        )
 
 
 class AddressBlocked(RiskscanError):

@@ -106,7 +106,7 @@ def _network(new: NewBlock) -> Network:
 
 
 def _invalid(field: str, message: str) -> InvalidRequest:
-    return InvalidRequest("The network was not blocked.", faults=(Fault(field, message),))
+    return InvalidRequest.with_faults("The network was not blocked.", [Fault(field, message)])
 
 
 def _add(session: Session, network: Network, new: NewBlock, actor: Actor) -> Block:

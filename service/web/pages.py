@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Response, make_response, redirect, render_template, request
 
-from db.tables import Permission
+from db.tables import Permission, roles_with
 from service.errors import Forbidden
 from service.web.visitor import Visitor, for_visitors
 
@@ -29,7 +29,8 @@ class Shell:
         @for_visitors
         def show(visitor: Visitor, **places: object) -> str:
             if self.permission is not None and self.permission not in visitor.permissions:
-                raise Forbidden("Your role does not allow this page. Ask an administrator.")
+                allowed = roles_with(self.permission)
+                raise Forbidden.to_role(visitor.role, "this page", allowed=allowed)
             return render_template(f"{self.name}.html", visitor=visitor, **places)
 
         return show

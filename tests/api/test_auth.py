@@ -47,7 +47,16 @@ def test_register_with_unknown_field_names_it(client):
     body = {"email": "a@b.org", "password": "1234567", "role": "admin"}
     answer = client.post("/api/auth/register", json=body)
     assert answer.status_code == 400
-    assert answer.json()["errors"] == [{"field": "role", "message": "Unknown field."}]
+    message = "Unknown field. Known are: email, password."
+    assert answer.json()["errors"] == [{"field": "role", "message": message}]
+
+
+def test_refusal_by_role_names_the_roles_that_may(user):
+    refused = user.http.get("/api/v1/admin/audit-events")
+    assert (refused.status_code, refused.json()["detail"]) == (
+        403,
+        "Your role, user, does not allow this. These roles do: auditor, admin. Ask an administrator.",
+    )
 
 
 def test_login_failure_does_not_reveal_the_wrong_part(client, user):

@@ -65,6 +65,7 @@ def test_short_password_keeps_the_link(invite, client):
     link = invite().json()["password_link"]
     refused = choose(client, link, "short")
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "password")
+    assert refused.json()["detail"].startswith("The password was not changed. password: ")
     assert choose(client, link).status_code == 204
 
 

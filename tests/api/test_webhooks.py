@@ -196,7 +196,9 @@ def test_receiver_that_does_not_answer_holds_up_no_other_user(
 def test_address_that_is_not_allowed_is_refused(add, url):
     refused = add(url)
     assert refused.status_code == 400
-    assert [fault["field"] for fault in refused.json()["errors"]] == ["url"]
+    [fault] = refused.json()["errors"]
+    assert fault["field"] == "url"
+    assert refused.json()["detail"] == f"The webhook was not stored. url: {fault['message']}"
 
 
 def test_name_of_a_private_address_is_refused_when_it_is_sent(start_service, make_user, receiver):

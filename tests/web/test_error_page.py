@@ -48,6 +48,10 @@ def test_stranger_who_accepts_nothing_but_html_gets_a_page_without_navigation(cl
     assert "<b>" not in answer.text
 
 
+def test_page_of_other_roles_names_them(visitor):
+    assert "These roles do: admin. Ask an administrator." in visitor.http.get("/users").text
+
+
 def test_page_is_accessible_and_leads_back(live, new_page):
     page = new_page()
     sign_up(page, live.url)

@@ -21,8 +21,15 @@ from service.observability.client_address import limit_key
 _REALM = "riskscan"
 
 
+class _TokenAuth(HTTPTokenAuth):
+    """An access token; the account's role must be one of the route's."""
+
+    def authorize(self, role: Sequence[str] | None, user: User, _auth: object) -> bool:
+        return _has_role(user, role)
+
+
 class _KeyAuth(APIKeyHeaderAuth):
-    """An API key in a header; the route must accept a scope that the key has."""
+    """An API key in a header; the route must accept a scope that the key has, and the account's role."""
 
     def is_compatible_auth(self, headers: Any) -> bool:  # noqa: ANN401 - werkzeug's
         if self.header != "Authorization":
@@ -30,13 +37,19 @@ class _KeyAuth(APIKeyHeaderAuth):
         authorization: str = headers.get("Authorization", "")
         return authorization.lower().startswith(f"{self.scheme.lower()} ")
 
-    def authorize(self, role: Sequence[str] | None, user: User, auth: object) -> bool:
+    def authorize(self, role: Sequence[str] | None, user: User, _auth: object) -> bool:
         grant = current_context().key_grant
         check_scope(grant.scopes if grant else frozenset())
-        return bool(super().authorize(role, user, auth))
+        return _has_role(user, role)
 
 
-_token_auth = HTTPTokenAuth(
+def _has_role(user: User, allowed: Sequence[str] | None) -> bool:
+    if allowed is not None and user.role not in allowed:
+        raise Forbidden.to_role(user.role, "this", allowed=allowed)
+    return True
+
+
+_token_auth = _TokenAuth(
     scheme="Bearer",
     realm=_REALM,
     security_scheme_name="accessToken",
@@ -86,18 +99,11 @@ def _verify_key(text: str) -> User | None:
     return user
 
 
-def _role(user: User) -> str:
-    return user.role
-
-
-def _reject(status: int) -> NoReturn:
-    if status == 403:
-        raise Forbidden("Your role does not allow this. Ask an administrator.")
+def _reject(_status: int) -> NoReturn:
     raise authentication_error()
 
 
 for _auth in (_token_auth, *_key_auths):
-    _auth.get_user_roles(_role)
     _auth.error_handler(_reject)
 for _auth in _key_auths:
     _auth.verify_token(_verify_key)

@@ -25,6 +25,11 @@ class StrictSchema(Schema):
     class Meta:
         unknown = RAISE
 
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - marshmallow's
+        super().__init__(**options)
+        known = sorted(field.data_key or name for name, field in self.load_fields.items())
+        self.error_messages["unknown"] = f"Unknown field. Known are: {', '.join(known)}."
+
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _check_across_fields(self, data: dict[str, Any], raw: object, **_: object) -> None:
         if isinstance(raw, Mapping) and (faults := self.faults_across(data, raw)):

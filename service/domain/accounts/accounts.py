@@ -146,7 +146,7 @@ class Accounts:
         if not is_current:
             self._transactions.run(lambda s: record_own(s, Action.PASSWORD_REFUSED, user.id))
         if faults:
-            raise InvalidRequest("The password was not changed.", faults=tuple(faults))
+            raise InvalidRequest.with_faults("The password was not changed.", faults)
         verified_hash, new_hash = user.password_hash, hash_password(new)
 
         def change(session: Session) -> None:
@@ -174,7 +174,7 @@ class Accounts:
             InvalidRequest: the password is too short or too long.
         """
         if faults := password_faults(password, min_chars=self._min_password_chars):
-            raise InvalidRequest("The password was not reset.", faults=tuple(faults))
+            raise InvalidRequest.with_faults("The password was not reset.", faults)
         new_hash = hash_password(password)
         return self._transactions.run(user_admin.store_password, user_id, new_hash, actor=actor)
 
@@ -213,7 +213,7 @@ class Accounts:
             faults.append(Fault("email", str(error)))
         faults += password_faults(password, min_chars=self._min_password_chars)
         if faults:
-            raise InvalidRequest("The account cannot be created.", faults=tuple(faults))
+            raise InvalidRequest.with_faults("The account cannot be created.", faults)
         return address
 
 

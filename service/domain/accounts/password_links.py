@@ -63,8 +63,8 @@ class PasswordLinks:
         try:
             address = normalized(email)
         except email_validator.EmailNotValidError as error:
-            faults = (Fault("email", str(error)),)
-            raise InvalidRequest("The account cannot be created.", faults=faults) from error
+            faults = [Fault("email", str(error))]
+            raise InvalidRequest.with_faults("The account cannot be created.", faults) from error
 
         def add(session: Session) -> User:
             user = users.add_user(session, email=address, password_hash=NO_PASSWORD, role=role)
@@ -99,7 +99,7 @@ class PasswordLinks:
         """
         user_id, digest = self._read(token)
         if faults := password_faults(password, min_chars=self._min_password_chars):
-            raise InvalidRequest("The password was not changed.", faults=tuple(faults))
+            raise InvalidRequest.with_faults("The password was not changed.", faults)
         password_hash = hash_password(password)
 
         def store(session: Session) -> User:

@@ -20,7 +20,6 @@ from service.domain.transactions import Transactions
 from service.errors import Forbidden, LlmBudgetUsed, RiskscanError, TooLarge
 from service.nlp.analyzers.llm_budget import LlmBudget
 
-_NOT_ALLOWED = "Your role does not allow force_llm (LLM_ROLES). Without it the model answers."
 _NO_ACCOUNT = (
     "force_llm needs an account here, since LLM_ROLES or LLM_DAILY_TOKENS is set. Send a token."
 )
@@ -112,7 +111,10 @@ class LlmUse(LlmBudget):
     def _take(self, session: Session, user_id: UUID, n_tokens: int) -> None:
         user = session.get(User, user_id)
         if user is None or not self._may(user.role):
-            raise Forbidden(_NOT_ALLOWED)
+            raise Forbidden(
+                f"Your role does not allow force_llm; LLM_ROLES names {', '.join(sorted(self._roles))}. "
+                "Without it the model answers."
+            )
         day = _today()
         if (
             self._limit

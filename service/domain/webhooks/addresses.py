@@ -42,7 +42,7 @@ class Destinations:
         if len(url) > MAX_URL_CHARS or not url.isascii() or not url.isprintable():
             message = _NO_ADDRESS
         if message:
-            raise InvalidRequest("The webhook was not stored.", faults=(Fault("url", message),))
+            raise InvalidRequest.with_faults("The webhook was not stored.", [Fault("url", message)])
 
     def names_host(self, host: str) -> bool:
         """Return whether EGRESS_HOSTS allows a host."""
