@@ -1,6 +1,6 @@
 // The review page: loads a scan and its document, and turns keys and buttons into verdicts.
 import { ApiError, get } from "./api.js";
-import { attempt, byId, complain, count, el, time, toast } from "./ui.js";
+import { attempt, byId, complain, count, el, messagesOf, time, toast } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
 import { Review, fetchFirst, verdictOf } from "./review-state.js";
 import { TextPane } from "./text-pane.js";
