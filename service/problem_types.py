@@ -36,7 +36,8 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "forbidden": ProblemType(
         403,
         "Not allowed",
-        "The caller's role or the scope of the API key does not allow this, or registration is closed.",
+        "The caller's role, the scope of the API key or a setting (`REGISTRATION`, `PASSWORD_LOGIN`, "
+        "`LLM_ROLES`) does not allow this. `detail` says which.",
     ),
     "address_blocked": ProblemType(
         403,
@@ -98,8 +99,8 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "rate_limited": ProblemType(
         429,
         "Quota used up",
-        "The caller exceeded a quota: requests per time, share of the document readers, or concurrent "
-        "requests from one address. The response carries `Retry-After`.",
+        "The caller exceeded a quota: requests per time, failed log-ins, share of the document readers, or "
+        "concurrent requests from one address. The response carries `Retry-After`.",
     ),
     "llm_budget_used": ProblemType(
         429,

@@ -19,7 +19,7 @@ Administrators change roles on the page Users, by `PATCH /api/v1/users/{id}`, or
 last enabled administrator keeps the role.
 
 An API key may do what its scopes and its owner's role both allow. Only keys of %s may
-have the scope `admin`, which the paths below `/api/v1/admin` and `/api/v1/users` need.
+have the scope `admin`, which the paths below `/api/v1/admin`, `/api/v1/users` and `/api/v1/teams` need.
 """
 
 

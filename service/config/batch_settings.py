@@ -13,7 +13,8 @@ class BatchSettings(BaseModel):
         ge=0,
         le=64,
         description="Documents of batches that the service scans at once, in all of WEB_PROCESSES "
-        "together, unless BROKER_URL is set; 0: none. Also how many each `python -m service worker` scans.",
+        "together, unless BROKER_URL is set; 0: none. Also how many each `python -m service "
+        "worker` scans, at least one.",
     )
     broker_url: BrokerUrl = Field(
         "",

@@ -65,8 +65,8 @@ class DocumentSettings(BaseModel):
         5_368_709_120,
         ge=1,
         le=2**60,
-        description="Maximum size of all files in one user's sessions and originals of documents in "
-        "bytes (5 GiB). The same bytes count once in each.",
+        description="Maximum size in bytes (5 GiB) of all files in one user's sessions, originals of "
+        "documents, and documents of batches that wait or failed. The same bytes count once in each.",
     )
     max_sessions: int = Field(
         1000, ge=1, le=1_000_000, description="Maximum number of sessions of one user."

@@ -40,8 +40,8 @@ _COMPOSE = """
 ## Variables of Docker Compose
 
 Only `compose.yaml` reads these. Compose also needs `SECRET_KEY` and `JWT_SECRET`. It sets `RISKSCAN_ENV`,
-`HOST`, `PORT`, `OPS_PORT`, `DATA_DIR`, `REGISTRY_DIR`, `DATABASE_URL`, `REDIS_URL`, `BROKER_URL`, `DEVICE`
-and the worker's `BATCH_WORKERS` itself; values of these in `.env` have no effect.
+`HOST`, `PORT`, `OPS_PORT`, `DATA_DIR`, `REGISTRY_DIR`, `DATABASE_URL`, `REDIS_URL`, `BROKER_URL`, `DEVICE`,
+`PIN_PROCESSES` and the worker's `BATCH_WORKERS` itself; values of these in `.env` have no effect.
 
 """
 _EXAMPLE = """\
@@ -51,8 +51,8 @@ _EXAMPLE = """\
 """
 _COMPOSE_EXAMPLE = """\
 # Only Compose reads the variables below. Compose also needs SECRET_KEY and JWT_SECRET. It sets RISKSCAN_ENV,
-# HOST, PORT, OPS_PORT, DATA_DIR, REGISTRY_DIR, DATABASE_URL, REDIS_URL, BROKER_URL, DEVICE and the worker's
-# BATCH_WORKERS itself; values of these above have no effect.
+# HOST, PORT, OPS_PORT, DATA_DIR, REGISTRY_DIR, DATABASE_URL, REDIS_URL, BROKER_URL, DEVICE,
+# PIN_PROCESSES and the worker's BATCH_WORKERS itself; values of these above have no effect.
 """
 
 

@@ -19,8 +19,9 @@ class RecordSettings(BaseModel):
         None,
         ge=1,
         le=36500,
-        description="Days after which scans, documents, originals, files and empty sessions are deleted. "
-        "Empty: never, but for users who chose a retention; a user's own shorter one takes precedence.",
+        description="Days after which scans, documents, originals, files, empty sessions and ended batches "
+        "are deleted. Empty: never, but for users who chose a retention; a user's own shorter one takes "
+        "precedence.",
     )
     review_sample_share: Share = Field(
         0.05, description="Share of sentences without a finding that reviewers are asked about."

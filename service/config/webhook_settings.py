@@ -14,7 +14,10 @@ class WebhookSettings(BaseModel):
         "http:// addresses are allowed there. Empty: public addresses over https:// only.",
     )
     max_webhooks: int = Field(
-        10, ge=0, le=1000, description="Maximum number of webhooks of one user. 0: there are none."
+        10,
+        ge=0,
+        le=1000,
+        description="Maximum number of webhooks of one user. 0: nobody can add one.",
     )
     webhook_delivery_days: int = Field(
         30, ge=1, le=3650, description="Days after which an ended delivery is deleted."
