@@ -15,6 +15,7 @@ from pypdf import PdfReader, PdfWriter
 from pypdf.generic import (
     ArrayObject,
     DictionaryObject,
+    EncodedStreamObject,
     NameObject,
     NumberObject,
     PdfObject,
@@ -79,14 +80,27 @@ def pdf_of_pages(pages: list[list[str]], *, footer: str = "") -> bytes:
     return bytes(pdf.output())
 
 
-def pdf_with_blank_page(text: str) -> bytes:
-    """Return a PDF of a page with the text and a page that shows nothing."""
+def pdf_with_blank_page(text: str, *, content: bytes | None = None, compression: str = "") -> bytes:
+    """Return a PDF of a page with the text and a page that shows nothing.
+
+    `content` replaces what describes the second page, said to be compressed by `compression`.
+    """
     pdf = FPDF()
     pdf.set_font("helvetica", size=11)
     pdf.add_page()
     pdf.multi_cell(0, 5, text)
     pdf.add_page()
-    return bytes(pdf.output())
+    written = bytes(pdf.output())
+    if content is None:
+        return written
+    writer, stream = PdfWriter(clone_from=io.BytesIO(written)), EncodedStreamObject()
+    stream._data = content  # noqa: SLF001 - pypdf sets no encoded data
+    if compression:
+        stream[NameObject("/Filter")] = NameObject(compression)
+    writer.pages[1][NameObject("/Contents")] = writer._add_object(stream)  # noqa: SLF001
+    written_again = io.BytesIO()
+    writer.write(written_again)
+    return written_again.getvalue()
 
 
 @cache

@@ -13,6 +13,7 @@ from pypdfium2 import raw
 from service.errors import TooLarge, UnreadableDocument
 from service.nlp.extraction.paragraphs import find_blocks, first_word, is_break, marker_end
 from service.nlp.extraction.pdf_annotations import open_form, read_annotations
+from service.nlp.extraction.pdf_blank_pages import blank_pages
 from service.nlp.extraction.text_builder import TextBuilder
 
 _HYPHEN = "\ufffe"  # pdfium puts this in place of a hyphen and line break
@@ -44,12 +45,12 @@ class Line:
 class Page:
     """The lines of a page, and its annotations: values of form fields, comments.
 
-    A blank page shows nothing, neither text nor pictures.
+    pdfium finds nothing on an empty page: it is blank, or its content is damaged.
     """
 
     lines: list[Line]
     notes: list[str]
-    is_blank: bool = False
+    is_empty: bool = False
 
     def running(self) -> list[str]:
         """Return the running headers and footers."""
@@ -75,8 +76,9 @@ def read_pdf(data: bytes, builder: TextBuilder, *, max_pages: int) -> None:
             "to raise MAX_PAGES."
         )
     pages = [_read_page(document, i) for i in range(len(document))]
+    blank = blank_pages(data, [i for i, page in enumerate(pages) if page.is_empty])
     builder.parts[-1].pages_without_text += [
-        i for i, page in enumerate(pages, start=1) if not page.lines and not page.is_blank
+        i + 1 for i, page in enumerate(pages) if not page.lines and i not in blank
     ]
     if builder.parts[-1].pages_without_text:
         builder.keep_picture(data)
@@ -115,14 +117,14 @@ def _read_page(document: pdfium.PdfDocument, index: int) -> Page:
     content = Page(
         _read_lines(text_page, shown),
         read_annotations(document, page, shown),
-        is_blank=_is_blank(page),
+        is_empty=_is_empty(page),
     )
     text_page.close()
     page.close()
     return content
 
 
-def _is_blank(page: pdfium.PdfPage) -> bool:
+def _is_empty(page: pdfium.PdfPage) -> bool:
     shown: int = raw.FPDFPage_CountObjects(page) + raw.FPDFPage_GetAnnotCount(page)
     return shown == 0
 

@@ -1,11 +1,21 @@
 """Forms, comments, columns, tables, rotated words and long sentences of PDF files."""
 
+import zlib
+
 import pytest
 from fpdf import FPDF
 
 from service.errors import UnreadableDocument
 from service.nlp.extraction.extractor import Extractor
-from tests.support.documents import PLANTED, blocks_of, limits, pdf_annotated, pdf_of_pages, prose
+from tests.support.documents import (
+    PLANTED,
+    blocks_of,
+    limits,
+    pdf_annotated,
+    pdf_of_pages,
+    pdf_with_blank_page,
+    prose,
+)
 
 BOX = {"Type": "/Annot", "Rect": [50, 50, 300, 80]}
 FIELD = BOX | {"Subtype": "/Widget", "T": "field"}
@@ -52,6 +62,43 @@ def test_pdf_comment_on_a_page_without_text_is_read_and_the_page_is_named():
     data = pdf_annotated([[]], note("Text", Contents=PLANTED))
     extracted = Extractor(**limits()).extract(data, filename="a.pdf", media_type=None)
     assert (extracted.text, extracted.layout.pages_without_text) == (f"{PLANTED}\n", (1,))
+
+
+@pytest.mark.parametrize(
+    ("content", "compression"),
+    [
+        (b"This was compressed once, and is not any more.", "/FlateDecode"),
+        (
+            zlib.compress(b"BT 9 0 0 9 50 50 Tm (Two of the four developers leave.) Tj ET" * 9)[
+                :40
+            ],
+            "/FlateDecode",
+        ),
+        (b"\x80\x0b\x60\x50" * 9, "/LZWDecode"),
+        (b"abc", "/UnknownDecode"),
+        (b"ab~>zz" * 9, "/ASCII85Decode"),
+    ],
+    ids=["no zlib", "cut off", "LZW", "unknown", "ASCII85"],
+)
+def test_page_whose_content_is_damaged_is_named_as_not_read(content, compression):
+    data = pdf_with_blank_page(PLANTED, content=content, compression=compression)
+    extracted = Extractor(**limits()).extract(data, filename="a.pdf", media_type=None)
+    assert extracted.layout.pages_without_text == (2,)
+
+
+@pytest.mark.parametrize(
+    ("content", "compression"),
+    [
+        (b"", ""),
+        (b"\n" * 99, ""),
+        (b"q 1 0 0 1 0 0 cm Q", ""),
+        (zlib.compress(b""), "/FlateDecode"),
+    ],
+)
+def test_blank_page_is_not_named(content, compression):
+    data = pdf_with_blank_page(PLANTED, content=content, compression=compression)
+    extracted = Extractor(**limits()).extract(data, filename="a.pdf", media_type=None)
+    assert extracted.layout.pages_without_text == ()
 
 
 def test_pdf_comment_does_not_part_a_sentence_over_a_page_break():
