@@ -2,6 +2,7 @@
 
 import io
 import secrets
+import zipfile
 from uuid import UUID
 
 import pytest
@@ -19,6 +20,15 @@ def workbook(*rows):
     data = io.BytesIO()
     book.save(data)
     return data.getvalue()
+
+
+def repacked(data, method):
+    """Return a workbook whose entries are compressed by `method`."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as book, zipfile.ZipFile(packed, "w", method) as copy:
+        for name in book.namelist():
+            copy.writestr(name, book.read(name))
+    return packed.getvalue()
 
 
 def sent(user, data, **query):
@@ -149,3 +159,10 @@ def test_file_that_is_no_workbook_or_too_large_is_refused(user):
     assert sent(user, many).status_code == 413
     assert sent(user, workbook(["Nothing known"])).status_code == 400
     assert sent(user, workbook(["Title", "Title"], ["x", "y"])).status_code == 400
+
+
+def test_damaged_workbook_is_refused_whatever_its_compression(user):
+    data = repacked(workbook(["Title"], ["x"]), zipfile.ZIP_LZMA)
+    start = data.index(b"[Content_Types].xml") + len("[Content_Types].xml")
+    damaged = data[: start + 9] + b"\xff" * 40 + data[start + 49 :]  # 9 bytes: its header
+    assert sent(user, damaged).json()["code"] == "unreadable_document"

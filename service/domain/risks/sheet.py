@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ _MAX_SHOWN_CHARS = 100
 _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
     ArithmeticError,
     AttributeError,
     EOFError,
