@@ -85,6 +85,19 @@ def test_unchanged_rows_of_others_are_imported_and_a_changed_one_is_named(collea
     assert [error["field"] for error in refused.json()["errors"]] == [f"row {number}, Id"]
 
 
+def test_texts_of_an_export_are_imported_as_they_were(user):
+    text = "two\r\nlines _x000D_ \x0b\uffff"
+    created(user, title="odd", description=text, mitigation=text)
+    data = user.http.get(f"{RISKS}/export").raise_for_status().content
+    result = sent(user, data).raise_for_status().json()
+    assert (result["n_unchanged"], result["n_changed"], result["errors"]) == (1, 0, [])
+    [header, row] = exported(user)
+    row[header.index("Id")] = None
+    sent(user, workbook(header, row)).raise_for_status()
+    items = user.http.get(RISKS).raise_for_status().json()["items"]
+    assert [item["mitigation"] for item in items] == [text, text]
+
+
 @pytest.mark.every_database
 def test_category_of_an_earlier_model_stays_in_an_unchanged_row(user, live):
     risk_id = created(user, title="old").rsplit("/", 1)[1]

@@ -121,10 +121,17 @@ def _titles(texts: Sequence[str]) -> list[str | None]:
 def _filled(cells: Iterator[tuple[Any, ...]], titles: list[str | None]) -> Iterator[SheetRow]:
     for number, row in enumerate(cells, start=_HEADER_ROW + 1):
         named = {title: cell for title, cell in zip(titles, row, strict=False) if title}
-        values = {title: _value(cell.value) for title, cell in named.items()}
+        values = {title: _value(_unescaped(cell.value)) for title, cell in named.items()}
         if any(value is not None for value in values.values()):
             formulas = tuple(title for title, cell in named.items() if cell.data_type == "f")
             yield SheetRow(number, values, formulas)
+
+
+def _unescaped(value: object) -> object:
+    """Return a text with the characters that XML cannot hold, which workbooks write as `_x000D_`."""
+    from openpyxl.utils.escape import unescape  # noqa: PLC0415 - as in `read_sheet`
+
+    return unescape(value) if isinstance(value, str) else value
 
 
 def _value(value: object) -> object:
