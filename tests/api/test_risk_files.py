@@ -3,14 +3,19 @@
 import io
 import secrets
 import zipfile
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 from openpyxl import Workbook
 from sqlalchemy import update
 
-from db.tables import Risk
-from tests.api.risk_register import RISKS, created, exported, listed
+from db.tables import Risk, User
+from service.domain.risks.importing import import_risks
+from service.domain.risks.sheet import read_sheet
+from service.errors import InvalidRequest
+from tests.api.risk_register import RISKS, created, exported, get, listed
+from tests.db.conftest import servers
 
 
 def workbook(*rows):
@@ -138,6 +143,48 @@ def test_import_with_errors_stores_nothing_and_a_dry_run_lists_them(user):
     assert (refused.status_code, refused.json()["code"]) == (400, "invalid_request")
     assert len(refused.json()["errors"]) == len(errors)
     assert listed(user) == ["mine"]
+
+
+def test_version_is_checked_also_if_it_is_a_text_and_else_an_error(user):
+    risk_id = created(user, title="mine").rsplit("/", 1)[1]
+    sent(user, workbook(["Id", "Impact"], [risk_id, 5])).raise_for_status()
+    for stale, field in (("1", "Id"), (1, "Id"), ("one", "Version"), (2.5, "Version")):
+        data = workbook(["Id", "Version", "Impact"], [risk_id, stale, 1])
+        errors = sent(user, data, dry_run="true").raise_for_status().json()["errors"]
+        assert [error["field"] for error in errors] == [field]
+    data = workbook(["Id", "Version", "Impact"], [risk_id, "2", 1])
+    assert sent(user, data).raise_for_status().json()["n_changed"] == 1
+
+
+class InterruptedRows(list):
+    """Rows of a sheet; `meanwhile` runs after their risks were read, before these are locked."""
+
+    def __init__(self, rows, meanwhile):
+        super().__init__(rows)
+        self.steps = iter([lambda: None, meanwhile])
+
+    def __iter__(self):
+        next(self.steps, lambda: None)()
+        return super().__iter__()
+
+
+@servers
+def test_change_between_reading_and_locking_a_risk_is_not_overwritten(user, live):
+    risk = created(user)
+    [header, row] = exported(user)
+    row[header.index("Impact")] = 5
+    sheet = read_sheet(workbook(header, row))
+    headers = {"If-Match": user.http.get(risk).headers["ETag"]}
+    rows = InterruptedRows(
+        sheet.rows, lambda: user.http.patch(risk, json={"impact": 1}, headers=headers)
+    )
+    parts = live.services
+    account = parts.transactions.read(lambda session: session.get(User, UUID(user.id)))
+    with pytest.raises(InvalidRequest, match="has errors"):
+        import_risks(
+            parts.transactions, account, replace(sheet, rows=rows), parts.taxonomy, is_dry_run=False
+        )
+    assert get(user, risk)["impact"] == 1
 
 
 def test_dry_run_without_errors_stores_nothing(user):
