@@ -1,17 +1,21 @@
 """The risk register as a workbook: export, change, import."""
 
 import io
+import re
 import secrets
 import zipfile
 from dataclasses import replace
+from datetime import date
 from uuid import UUID
 
 import pytest
+import xlsxwriter
 from openpyxl import Workbook
 from sqlalchemy import update
 
 from db.tables import Risk, User
 from service.domain.risks.importing import import_risks
+from service.domain.risks.register_file import COLUMNS
 from service.domain.risks.sheet import read_sheet
 from service.errors import InvalidRequest
 from tests.api.risk_register import RISKS, created, exported, get, listed
@@ -27,12 +31,22 @@ def workbook(*rows):
     return data.getvalue()
 
 
-def repacked(data, method):
-    """Return a workbook whose entries are compressed by `method`."""
+def excel_workbook(*rows):
+    """Return a workbook that refers to its texts by number, as Excel writes it."""
+    data = io.BytesIO()
+    with xlsxwriter.Workbook(data, {"in_memory": True, "default_date_format": "d.m.yy"}) as book:
+        sheet = book.add_worksheet()
+        for number, row in enumerate(rows):
+            sheet.write_row(number, 0, row)
+    return data.getvalue()
+
+
+def repacked(data, method=zipfile.ZIP_DEFLATED, change=lambda _, part: part):
+    """Return a workbook whose entries are compressed by `method`, after `change` of name and content."""
     packed = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as book, zipfile.ZipFile(packed, "w", method) as copy:
         for name in book.namelist():
-            copy.writestr(name, book.read(name))
+            copy.writestr(name, change(name, book.read(name).decode()))
     return packed.getvalue()
 
 
@@ -101,6 +115,25 @@ def test_texts_of_an_export_are_imported_as_they_were(user):
     sent(user, workbook(header, row)).raise_for_status()
     items = user.http.get(RISKS).raise_for_status().json()["items"]
     assert [item["mitigation"] for item in items] == [text, text]
+
+
+def test_values_are_imported_as_excel_stores_them(user):
+    header, text = ["Title", "Mitigation", "Impact", "Due on"], "two\r\nlines _x000D_"
+    rows = ([2027, text, 4, date(2027, 3, 31)], ["late", "", "2", "2027-04-01"])
+    result = sent(user, excel_workbook(header, *rows)).raise_for_status().json()
+    assert (result["n_created"], result["errors"]) == (2, [])
+    items = user.http.get(RISKS).raise_for_status().json()["items"]
+    assert {
+        tuple(item[n] for n in ("title", "mitigation", "impact", "due_on")) for item in items
+    } == {
+        ("2027", text, 4, "2027-03-31"),
+        ("late", "", 2, "2027-04-01"),
+    }
+
+
+def test_row_after_thousands_of_empty_rows_is_imported(user):
+    data = excel_workbook(["Title"], *[[]] * 3_000, ["far below"])
+    assert sent(user, data, dry_run="true").raise_for_status().json()["n_created"] == 1
 
 
 @pytest.mark.every_database
@@ -219,6 +252,43 @@ def test_file_that_is_no_workbook_or_too_large_is_refused(user):
     assert sent(user, many).status_code == 413
     assert sent(user, workbook(["Nothing known"])).status_code == 400
     assert sent(user, workbook(["Title", "Title"], ["x", "y"])).status_code == 400
+
+
+def hostile(rows, n_sheets=1):
+    """Return a workbook of some kilobytes: rows below the title, and a sheet that is listed many times."""
+
+    def change(name, part):
+        if name == "xl/worksheets/sheet1.xml":
+            part = re.sub("<dimension .*?/>", "", part)
+            return part.replace("</sheetData>", f"{rows}</sheetData>")
+        return re.sub("<sheet .*?/>", lambda sheet: sheet[0] * n_sheets, part)
+
+    return repacked(excel_workbook(["Title"]), change=change)
+
+
+SHARED = f'<row><c r="A2"><f t="shared" si="0">{"A1+" * 100_000}1</f></c></row>'
+
+
+@pytest.mark.timeout(60)  # without the limits they take minutes
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (hostile(f"<row>{'<c/>' * 1_000_000}</row>"), 413),
+        (hostile("<row/>" * 100_000, n_sheets=1_000), 200),
+        (hostile(SHARED + '<row><c r="A3"><f t="shared" si="0"/></c></row>' * 1_000), 200),
+        (excel_workbook(["Title"], *[["x" * 30_000]] * 1_000), 413),
+    ],
+    ids=["cells of a row", "sheets", "formulas", "copies of a text"],
+)
+def test_small_workbook_that_asks_for_much_work_or_memory_costs_little(user, data, status):
+    assert len(data) < 50_000
+    assert sent(user, data, dry_run="true").status_code == status
+
+
+def test_longest_export_is_small_enough_to_be_imported():
+    rows = ([f"{title} {number}" for title, _ in COLUMNS] for number in range(2_000))
+    book = excel_workbook([title for title, _ in COLUMNS], *rows)
+    assert len(read_sheet(book).rows) == 2_000
 
 
 def test_damaged_workbook_is_refused_whatever_its_compression(user):

@@ -316,8 +316,8 @@ def _whole_number(value: object) -> int | None:
 
 
 def _day(value: object) -> date | None:
-    if value is None or isinstance(value, date):
-        return value
+    if value is None:
+        return None
     try:
         return date.fromisoformat(str(value))
     except ValueError as error:
