@@ -228,3 +228,22 @@ def test_missing_body_is_refused_wherever_the_document_requires_one(document, ad
         assert statuses.pop(("post", path)) == 415
     assert statuses == dict.fromkeys(statuses, 400)
     assert len(statuses) > 10
+
+
+def test_download_is_sent_to_clients_that_accept_its_media_type_alone(document, admin):
+    downloads = [
+        (method, path, media_type)
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        for media_type in operation["responses"].get("200", {}).get("content", {})
+        if media_type != "application/json"
+    ]
+    answers = {
+        (method, path, media_type): admin.http.request(
+            method, path.format_map(ANY), headers={"Accept": media_type}
+        )
+        for method, path, media_type in downloads
+    }
+    refused = [download for download, answer in answers.items() if answer.status_code == 406]
+    assert not refused, f"add {refused} to CONTENT_PATHS in service/api/http/downloads.py"
+    assert len(downloads) > 10

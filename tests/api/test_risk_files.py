@@ -1,15 +1,25 @@
 """The risk register as a workbook: export, change, import."""
 
 import io
+import re
 import secrets
+import zipfile
+from dataclasses import replace
+from datetime import date
 from uuid import UUID
 
 import pytest
+import xlsxwriter
 from openpyxl import Workbook
 from sqlalchemy import update
 
-from db.tables import Risk
-from tests.api.risk_register import RISKS, created, exported, listed
+from db.tables import Risk, User
+from service.domain.risks.importing import import_risks
+from service.domain.risks.register_file import COLUMNS
+from service.domain.risks.sheet import read_sheet
+from service.errors import InvalidRequest
+from tests.api.risk_register import RISKS, created, exported, get, listed
+from tests.db.conftest import servers
 
 
 def workbook(*rows):
@@ -19,6 +29,25 @@ def workbook(*rows):
     data = io.BytesIO()
     book.save(data)
     return data.getvalue()
+
+
+def excel_workbook(*rows):
+    """Return a workbook that refers to its texts by number, as Excel writes it."""
+    data = io.BytesIO()
+    with xlsxwriter.Workbook(data, {"in_memory": True, "default_date_format": "d.m.yy"}) as book:
+        sheet = book.add_worksheet()
+        for number, row in enumerate(rows):
+            sheet.write_row(number, 0, row)
+    return data.getvalue()
+
+
+def repacked(data, method=zipfile.ZIP_DEFLATED, change=lambda _, part: part):
+    """Return a workbook whose entries are compressed by `method`, after `change` of name and content."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as book, zipfile.ZipFile(packed, "w", method) as copy:
+        for name in book.namelist():
+            copy.writestr(name, change(name, book.read(name).decode()))
+    return packed.getvalue()
 
 
 def sent(user, data, **query):
@@ -75,6 +104,38 @@ def test_unchanged_rows_of_others_are_imported_and_a_changed_one_is_named(collea
     assert [error["field"] for error in refused.json()["errors"]] == [f"row {number}, Id"]
 
 
+def test_texts_of_an_export_are_imported_as_they_were(user):
+    text = "two\r\nlines _x000D_ \x0b\uffff"
+    created(user, title="odd", description=text, mitigation=text)
+    data = user.http.get(f"{RISKS}/export").raise_for_status().content
+    result = sent(user, data).raise_for_status().json()
+    assert (result["n_unchanged"], result["n_changed"], result["errors"]) == (1, 0, [])
+    [header, row] = exported(user)
+    row[header.index("Id")] = None
+    sent(user, workbook(header, row)).raise_for_status()
+    items = user.http.get(RISKS).raise_for_status().json()["items"]
+    assert [item["mitigation"] for item in items] == [text, text]
+
+
+def test_values_are_imported_as_excel_stores_them(user):
+    header, text = ["Title", "Mitigation", "Impact", "Due on"], "two\r\nlines _x000D_"
+    rows = ([2027, text, 4, date(2027, 3, 31)], ["late", "", "2", "2027-04-01"])
+    result = sent(user, excel_workbook(header, *rows)).raise_for_status().json()
+    assert (result["n_created"], result["errors"]) == (2, [])
+    items = user.http.get(RISKS).raise_for_status().json()["items"]
+    assert {
+        tuple(item[n] for n in ("title", "mitigation", "impact", "due_on")) for item in items
+    } == {
+        ("2027", text, 4, "2027-03-31"),
+        ("late", "", 2, "2027-04-01"),
+    }
+
+
+def test_row_after_thousands_of_empty_rows_is_imported(user):
+    data = excel_workbook(["Title"], *[[]] * 3_000, ["far below"])
+    assert sent(user, data, dry_run="true").raise_for_status().json()["n_created"] == 1
+
+
 @pytest.mark.every_database
 def test_category_of_an_earlier_model_stays_in_an_unchanged_row(user, live):
     risk_id = created(user, title="old").rsplit("/", 1)[1]
@@ -117,6 +178,48 @@ def test_import_with_errors_stores_nothing_and_a_dry_run_lists_them(user):
     assert listed(user) == ["mine"]
 
 
+def test_version_is_checked_also_if_it_is_a_text_and_else_an_error(user):
+    risk_id = created(user, title="mine").rsplit("/", 1)[1]
+    sent(user, workbook(["Id", "Impact"], [risk_id, 5])).raise_for_status()
+    for stale, field in (("1", "Id"), (1, "Id"), ("one", "Version"), (2.5, "Version")):
+        data = workbook(["Id", "Version", "Impact"], [risk_id, stale, 1])
+        errors = sent(user, data, dry_run="true").raise_for_status().json()["errors"]
+        assert [error["field"] for error in errors] == [field]
+    data = workbook(["Id", "Version", "Impact"], [risk_id, "2", 1])
+    assert sent(user, data).raise_for_status().json()["n_changed"] == 1
+
+
+class InterruptedRows(list):
+    """Rows of a sheet; `meanwhile` runs after their risks were read, before these are locked."""
+
+    def __init__(self, rows, meanwhile):
+        super().__init__(rows)
+        self.steps = iter([lambda: None, meanwhile])
+
+    def __iter__(self):
+        next(self.steps, lambda: None)()
+        return super().__iter__()
+
+
+@servers
+def test_change_between_reading_and_locking_a_risk_is_not_overwritten(user, live):
+    risk = created(user)
+    [header, row] = exported(user)
+    row[header.index("Impact")] = 5
+    sheet = read_sheet(workbook(header, row))
+    headers = {"If-Match": user.http.get(risk).headers["ETag"]}
+    rows = InterruptedRows(
+        sheet.rows, lambda: user.http.patch(risk, json={"impact": 1}, headers=headers)
+    )
+    parts = live.services
+    account = parts.transactions.read(lambda session: session.get(User, UUID(user.id)))
+    with pytest.raises(InvalidRequest, match="has errors"):
+        import_risks(
+            parts.transactions, account, replace(sheet, rows=rows), parts.taxonomy, is_dry_run=False
+        )
+    assert get(user, risk)["impact"] == 1
+
+
 def test_dry_run_without_errors_stores_nothing(user):
     data = workbook(["Title"], ["good"])
     result = sent(user, data, dry_run="true").raise_for_status().json()
@@ -149,3 +252,47 @@ def test_file_that_is_no_workbook_or_too_large_is_refused(user):
     assert sent(user, many).status_code == 413
     assert sent(user, workbook(["Nothing known"])).status_code == 400
     assert sent(user, workbook(["Title", "Title"], ["x", "y"])).status_code == 400
+
+
+def hostile(rows, n_sheets=1):
+    """Return a workbook of some kilobytes: rows below the title, and a sheet that is listed many times."""
+
+    def change(name, part):
+        if name == "xl/worksheets/sheet1.xml":
+            part = re.sub("<dimension .*?/>", "", part)
+            return part.replace("</sheetData>", f"{rows}</sheetData>")
+        return re.sub("<sheet .*?/>", lambda sheet: sheet[0] * n_sheets, part)
+
+    return repacked(excel_workbook(["Title"]), change=change)
+
+
+SHARED = f'<row><c r="A2"><f t="shared" si="0">{"A1+" * 100_000}1</f></c></row>'
+
+
+@pytest.mark.timeout(60)  # without the limits they take minutes
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (hostile(f"<row>{'<c/>' * 1_000_000}</row>"), 413),
+        (hostile("<row/>" * 100_000, n_sheets=1_000), 200),
+        (hostile(SHARED + '<row><c r="A3"><f t="shared" si="0"/></c></row>' * 1_000), 200),
+        (excel_workbook(["Title"], *[["x" * 30_000]] * 1_000), 413),
+    ],
+    ids=["cells of a row", "sheets", "formulas", "copies of a text"],
+)
+def test_small_workbook_that_asks_for_much_work_or_memory_costs_little(user, data, status):
+    assert len(data) < 50_000
+    assert sent(user, data, dry_run="true").status_code == status
+
+
+def test_longest_export_is_small_enough_to_be_imported():
+    rows = ([f"{title} {number}" for title, _ in COLUMNS] for number in range(2_000))
+    book = excel_workbook([title for title, _ in COLUMNS], *rows)
+    assert len(read_sheet(book).rows) == 2_000
+
+
+def test_damaged_workbook_is_refused_whatever_its_compression(user):
+    data = repacked(workbook(["Title"], ["x"]), zipfile.ZIP_LZMA)
+    start = data.index(b"[Content_Types].xml") + len("[Content_Types].xml")
+    damaged = data[: start + 9] + b"\xff" * 40 + data[start + 49 :]  # 9 bytes: its header
+    assert sent(user, damaged).json()["code"] == "unreadable_document"

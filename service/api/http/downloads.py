@@ -23,6 +23,7 @@ CONTENT_PATHS = (
     "/audit-events/export",
     "/data",
     "/cohort/export",
+    "/risks/export",
     "/report",
     "/reports",
     "/reports/link",

@@ -31,6 +31,7 @@ MAX_TEXT_CHARS = 10_000
 MAX_ERRORS = 200
 """Errors that an answer lists."""
 _RISKS_AT_ONCE = 200
+_MAX_DIGITS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ class _Import:
         self._present: Mapping[str, RiskView] = {}
         self._teams = {team.name.casefold(): team.id for team in queries.teams_of(session, user.id)}
         self._readers: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+            "Version": ("version", _version),
             "Title": ("title", _text(MAX_TITLE_CHARS, is_required=True)),
             "Description": ("description", _text(MAX_TEXT_CHARS)),
             "Category": ("category", self._category),
@@ -169,17 +171,23 @@ class _Import:
     def _changed_cells(self, row: SheetRow) -> SheetRow:
         """Return a row without the cells that still have what an export writes into them.
 
-        The model may no longer know their category, and their team may have lost the user.
+        The model may no longer know their category, and their team may have lost the user. Version stays: the
+        risk may change before it is locked.
         """
         if (present := self._present.get(str(row.values.get("Id")))) is None:
             return row
         cells = row_of(present)
-        kept = {title: v for title, v in row.values.items() if title == "Id" or v != cells[title]}
+        kept = {
+            title: value
+            for title, value in row.values.items()
+            if title in {"Id", "Version"} or value != cells[title]
+        }
         return replace(row, values=kept)
 
     def _apply(self, row: SheetRow, values: dict[str, Any], result: ImportResult) -> None:
         if "Owner" in row.values:
             values["owner_id"] = self._owner(row.values["Owner"], values.get("team_id"), row)
+        version = values.pop("version", None)
         risk_id = _id(row.values.get("Id"))
         if risk_id is None:
             if "title" not in values:
@@ -194,13 +202,12 @@ class _Import:
             result.n_unchanged += 1
             return
         before = risks.changeable_risk(self._session, self._user, risk_id).version
-        version = row.values.get("Version")
         risk = risks.change_risk(
             self._session,
             self._user,
             risk_id,
             values,
-            expected=frozenset({version}) if isinstance(version, int) else None,
+            expected=None if version is None else frozenset({version}),
         )
         if risk.version == before:
             result.n_unchanged += 1
@@ -284,20 +291,33 @@ def _text(most: int, *, is_required: bool = False) -> Callable[[Any], str]:
     return read
 
 
+def _version(value: object) -> int | None:
+    if value is None:
+        return None
+    if (number := _whole_number(value)) is None:
+        raise _Fault("A whole number is needed, as in the export; or leave the cell empty.")
+    return number
+
+
 def _scale(value: object) -> int | None:
     if value is None:
         return None
-    number = (
-        int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 3 else value
-    )
-    if isinstance(number, bool) or not isinstance(number, int) or not LEAST <= number <= MOST:
+    number = _whole_number(value)
+    if number is None or not LEAST <= number <= MOST:
         raise _Fault(f"A whole number from {LEAST} to {MOST} is needed.")
     return number
 
 
+def _whole_number(value: object) -> int | None:
+    """Return a whole number, which may be stored as a text; None for any other value."""
+    if isinstance(value, str) and value.isdecimal() and len(value) < _MAX_DIGITS:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 def _day(value: object) -> date | None:
-    if value is None or isinstance(value, date):
-        return value
+    if value is None:
+        return None
     try:
         return date.fromisoformat(str(value))
     except ValueError as error:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from io import BytesIO
-from typing import Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from service.domain.risks.register_file import COLUMNS, cells
 from service.domain.risks.views import RiskView
 from service.errors import Fault, InvalidRequest, TooLarge, UnreadableDocument
 
+if TYPE_CHECKING:
+    from service.domain.risks.first_sheet import Cell
+
+    Row = tuple[int, Mapping[int, Cell]]
+
 MAX_FILE_BYTES = 2 * 1024 * 1024
 MAX_ROWS = 2_000
 """Risks in one file."""
-_MAX_UNPACKED_BYTES = 20 * 1024 * 1024
-_MAX_ENTRIES = 200
 _HEADER_ROW = 1
 _MAX_COLUMNS = 4 * len(COLUMNS)
 _MAX_SHOWN_CHARS = 100
@@ -26,23 +29,22 @@ _MAX_SHOWN_CHARS = 100
 _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
     ArithmeticError,
-    AttributeError,
     EOFError,
     LookupError,
     NotImplementedError,
     OSError,
     RuntimeError,
     SyntaxError,
-    TypeError,
     ValueError,
 )
-"""What openpyxl raises for damaged files."""
+"""What damaged files raise."""
 
 
 @dataclass(frozen=True, slots=True)
 class SheetRow:
-    """A row by column title: texts, numbers and dates; `formulas` are the titles of its cells with one."""
+    """A row by column title: texts and numbers; `formulas` are the titles of its cells with one."""
 
     number: int
     values: dict[str, Any]
@@ -61,21 +63,16 @@ def read_sheet(data: bytes) -> Sheet:
     """Return the first sheet of a workbook.
 
     Raises:
-        TooLarge: the file, what it unpacks to, or the number of rows exceeds its limit.
+        TooLarge: the file, what it unpacks to, its texts or its number of rows exceed their limit.
         UnreadableDocument: the file is no workbook.
         InvalidRequest: the header names no known column, or one twice.
     """
-    from openpyxl import load_workbook  # noqa: PLC0415 - takes memory, and only an import needs it
+    from service.domain.risks.first_sheet import read_first_sheet  # noqa: PLC0415 - lxml takes memory
 
     if len(data) > MAX_FILE_BYTES:
         raise TooLarge(f"A file of risks has at most {MAX_FILE_BYTES:,} bytes.")
     try:
-        _check_size(data)
-        book = load_workbook(BytesIO(data), read_only=True, data_only=False, keep_links=False)
-        try:
-            return _sheet(book.worksheets[0])
-        finally:
-            book.close()
+        return _sheet(read_first_sheet(data, max_columns=_MAX_COLUMNS))
     except _DAMAGED as error:
         raise UnreadableDocument("This file is no workbook (.xlsx), or is damaged.") from error
 
@@ -85,54 +82,45 @@ def row_of(view: RiskView) -> dict[str, Any]:
     return {title: _value(cell) for (title, _), cell in zip(COLUMNS, cells(view), strict=True)}
 
 
-def _check_size(data: bytes) -> None:
-    with zipfile.ZipFile(BytesIO(data)) as archive:
-        entries = archive.infolist()
-        size_bytes = sum(entry.file_size for entry in entries)
-    if len(entries) > _MAX_ENTRIES or size_bytes > _MAX_UNPACKED_BYTES:
-        raise TooLarge(f"The workbook unpacks to more than {_MAX_UNPACKED_BYTES:,} bytes.")
-
-
-def _sheet(sheet: Any) -> Sheet:  # noqa: ANN401 - openpyxl has no annotations
-    sheet.reset_dimensions()
-    cells = sheet.iter_rows(max_row=_HEADER_ROW + MAX_ROWS + 1, max_col=_MAX_COLUMNS)
-    texts = [str(cell.value or "").strip() for cell in next(cells, ())]
+def _sheet(rows: Iterator[Row]) -> Sheet:
+    number, header = next(rows, (_HEADER_ROW, {}))
+    texts = {
+        column: str(cell.value or "").strip()
+        for column, cell in header.items()
+        if number == _HEADER_ROW
+    }
     titles = _titles(texts)
-    rows = [*_filled(cells, titles)]
-    if len(rows) > MAX_ROWS:
+    filled = [*islice(_filled(rows, titles), MAX_ROWS + 1)]
+    if len(filled) > MAX_ROWS:
         raise TooLarge(f"A file of risks has at most {MAX_ROWS:,} rows.")
-    ignored = (text for text, title in zip(texts, titles, strict=True) if text and not title)
-    return Sheet(rows, [text[:_MAX_SHOWN_CHARS] for text in ignored])
+    ignored = (text for column, text in texts.items() if text and column not in titles)
+    return Sheet(filled, [text[:_MAX_SHOWN_CHARS] for text in ignored])
 
 
-def _titles(texts: Sequence[str]) -> list[str | None]:
+def _titles(texts: Mapping[int, str]) -> Mapping[int, str]:
+    """Return the known titles by column."""
     known = {title.casefold(): title for title, _ in COLUMNS}
-    titles = [known.get(text.casefold()) for text in texts]
-    named = [title for title in titles if title]
-    if not named or len(named) != len(set(named)):
+    titles = {
+        column: known[text.casefold()] for column, text in texts.items() if text.casefold() in known
+    }
+    if not titles or len(titles) != len(set(titles.values())):
         names = ", ".join(title for title, _ in COLUMNS)
         message = f"Row 1 must name the columns, each once; known are: {names}."
         raise InvalidRequest(message, faults=(Fault("row 1", message),))
     return titles
 
 
-def _filled(cells: Iterator[tuple[Any, ...]], titles: list[str | None]) -> Iterator[SheetRow]:
-    for number, row in enumerate(cells, start=_HEADER_ROW + 1):
-        named = {title: cell for title, cell in zip(titles, row, strict=False) if title}
-        values = {title: _value(cell.value) for title, cell in named.items()}
+def _filled(rows: Iterator[Row], titles: Mapping[int, str]) -> Iterator[SheetRow]:
+    for number, row in rows:
+        named = {title: row[column] for column, title in titles.items() if column in row}
+        values = dict.fromkeys(titles.values()) | {
+            title: _value(cell.value) for title, cell in named.items()
+        }
         if any(value is not None for value in values.values()):
-            formulas = tuple(title for title, cell in named.items() if cell.data_type == "f")
+            formulas = tuple(title for title, cell in named.items() if cell.is_formula)
             yield SheetRow(number, values, formulas)
 
 
 def _value(value: object) -> object:
-    """Return a cell's value, with a number without a fraction as int; None for an empty cell."""
-    if isinstance(value, str):
-        return value.strip() or None
-    if isinstance(value, datetime):
-        return value.date()
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if value is None or isinstance(value, (int, float, date)):
-        return value
-    return str(value)
+    """Return a cell's value; None for an empty text."""
+    return value.strip() or None if isinstance(value, str) else value

@@ -26,7 +26,8 @@ from service.nlp.extraction.office_package import (
 from service.nlp.extraction.tables import Table
 from service.nlp.extraction.text_builder import TextBuilder, label
 
-_WORKBOOK = "xl/workbook.xml"
+WORKBOOK = "xl/workbook.xml"
+"""Where the main part of a workbook is, unless the package names another."""
 _COLUMN = re.compile("[A-Za-z]{1,3}")
 _DRAWN = ("chart", "chartEx", "diagramData", "chartUserShapes")
 _PLACEHOLDER = "[Threaded comment]"  # what older versions of Excel show in place of a comment
@@ -40,18 +41,18 @@ def read_xlsx(data: bytes, builder: TextBuilder) -> None:
         UnreadableDocument: it is encrypted or damaged.
     """
     with opened(data, title="Excel workbook", inflation=builder.inflation) as package:
-        book = main_part(package, _WORKBOOK)
+        book = main_part(package, WORKBOOK)
         related = package.relationships(book)
-        sheets, is_1904 = _sheets(package, book, related)
-        strings = _shared_strings(package, related)
+        listed, is_1904 = sheets(package, book, related)
+        strings = shared_strings(package, related)
         dates = read_date_styles(package, related, is_1904=is_1904)
         reader = _SheetReader(package, strings, dates, builder)
-        for title, name in sheets:
+        for title, name in listed:
             builder.begin_part(builder.part_name(title))
             reader.read(name)
 
 
-def _sheets(
+def sheets(
     package: OfficePackage, book: str, related: dict[str, Relationship]
 ) -> tuple[list[tuple[str, str]], bool]:
     """Return title and part of each sheet, each part once, and whether dates count from 1904."""
@@ -67,19 +68,29 @@ def _sheets(
     return [(title, name) for name, title in found.items()], is_1904
 
 
-def _shared_strings(package: OfficePackage, related: dict[str, Relationship]) -> list[str]:
+def shared_strings(package: OfficePackage, related: dict[str, Relationship]) -> list[str]:
+    """Return the texts that cells refer to by number."""
     names = [r.target for r in related.values() if r.kind == "sharedStrings"]
     strings: list[str] = []
     for element in package.ended(names[0], "{*}si") if names else ():
-        strings.append(_rich_text(element))
+        strings.append(rich_text(element))
         clear(element)
     return strings
 
 
-def _rich_text(element: etree._Element) -> str:
+def rich_text(element: etree._Element) -> str:
     """Return the text of all runs, without readings in another script (rPh)."""
     texts = (t for t in element.iter("{*}t") if local(t.getparent()) != "rPh")
     return "".join(t.text or "" for t in texts)
+
+
+def cells_of(row: etree._Element) -> Iterator[tuple[int, etree._Element]]:
+    """Yield column and element of each cell; a column counts from 1."""
+    column = 0
+    for cell in row.iterchildren("{*}c"):
+        reference = _COLUMN.match(cell.get("r", ""))
+        column = _column_number(reference.group()) if reference else column + 1
+        yield column, cell
 
 
 class _SheetReader:
@@ -99,7 +110,7 @@ class _SheetReader:
         """Add the cells of a sheet, then its comments and drawings."""
         table = Table(self._builder)
         for row in self._package.ended(name, "{*}row"):
-            table.add_filled(self._cells(row))
+            table.add_filled((column, self._text(cell)) for column, cell in cells_of(row))
             clear(row)
         targets = self._package.targets
         self._add_comments(targets(name, "threadedComment"), targets(name, "comments"))
@@ -107,18 +118,10 @@ class _SheetReader:
             for drawn in (drawing, *targets(drawing, *_DRAWN)):
                 add_drawing(self._package, drawn, self._builder)
 
-    def _cells(self, row: etree._Element) -> Iterator[tuple[int, str]]:
-        """Yield column and text of each cell; a column counts from 1."""
-        column = 0
-        for cell in row.iterchildren("{*}c"):
-            reference = _COLUMN.match(cell.get("r", ""))
-            column = _column_number(reference.group()) if reference else column + 1
-            yield column, self._text(cell)
-
     def _text(self, cell: etree._Element) -> str:
         kind = cell.get("t", "n")
         if kind == "inlineStr":
-            return _rich_text(cell)
+            return rich_text(cell)
         value = next((v.text or "" for v in cell.iterchildren("{*}v")), "")
         if kind == "s":
             at = int(value) if value.isdecimal() and len(value) < 10 else -1
@@ -140,7 +143,7 @@ class _SheetReader:
             texts = (text.text or "" for text in element.iterchildren("{*}text"))
             add_words("".join(texts).strip(), self._builder)
         for element in self._elements(notes, "{*}comment"):
-            words = _rich_text(element).strip()
+            words = rich_text(element).strip()
             is_copy = element.get("ref", "") in commented or words.startswith(_PLACEHOLDER)
             add_words("" if is_copy else words, self._builder)
 
