@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -24,8 +25,9 @@ from db.tables import (
     Verdict,
 )
 from service.domain.access import only_author
-from service.domain.risks.risks import get_risk, may_change
+from service.domain.risks.risks import change_risk, get_risk, may_change
 from service.domain.verdicts import Standing, current_verdict
+from service.domain.versions import Expected
 
 MAX_OWNERS = 500
 _NOT_SEEN = Sighting(None, None)
@@ -125,20 +127,20 @@ def get_view(session: Session, user_id: UUID, risk_id: UUID) -> RiskView:
 
 def get_detail(session: Session, user: User, risk_id: UUID) -> RiskDetail:
     """Return a risk with its findings; NotFound if the user sees none with this id."""
-    risk = get_risk(session, user.id, risk_id)
-    rows, seen = queries.findings_of(session, [risk_id]), queries.sightings(session, [risk_id])
-    standings = _standings(session, user, risk_id)
-    findings = [
-        SupportingFinding(
-            row,
-            _last_seen(row, seen.get(row.id, _NOT_SEEN)),
-            _in_newest(seen.get(row.id, _NOT_SEEN)),
-            queries.scans_with(session, row),
-            standings.get(row.id),
-        )
-        for row in rows
-    ]
-    return RiskDetail(views(session, [risk])[0], findings, may_change(session, user, risk))
+    return _detail(session, user, get_risk(session, user.id, risk_id))
+
+
+def changed_detail(
+    session: Session,
+    user: User,
+    risk_id: UUID,
+    changes: Mapping[str, Any],
+    *,
+    expected: Expected,
+) -> RiskDetail:
+    """Change a risk and return it, even if the user no longer sees it; raises as `change_risk` does."""
+    risk = change_risk(session, user, risk_id, changes, expected=expected)
+    return _detail(session, user, risk)
 
 
 def views(session: Session, risks: Sequence[Risk]) -> list[RiskView]:
@@ -200,6 +202,22 @@ def possible_owners(session: Session, user: User, team_id: UUID | None) -> list[
 def today() -> date:
     """Return the day by which due dates are compared, in UTC."""
     return datetime.now(UTC).date()
+
+
+def _detail(session: Session, user: User, risk: Risk) -> RiskDetail:
+    rows, seen = queries.findings_of(session, [risk.id]), queries.sightings(session, [risk.id])
+    standings = _standings(session, user, risk.id)
+    findings = [
+        SupportingFinding(
+            row,
+            _last_seen(row, seen.get(row.id, _NOT_SEEN)),
+            _in_newest(seen.get(row.id, _NOT_SEEN)),
+            queries.scans_with(session, row),
+            standings.get(row.id),
+        )
+        for row in rows
+    ]
+    return RiskDetail(views(session, [risk])[0], findings, may_change(session, user, risk))
 
 
 def _standings(session: Session, user: User, risk_id: UUID) -> Mapping[UUID, Standing]:
