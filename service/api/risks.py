@@ -55,8 +55,8 @@ Answer = tuple[dict[str, Any], dict[str, str]]
 )
 def list_risks(query: dict[str, Any]) -> Listing:
     read, filters = services().transactions.read, _filters(query)
-    user_id = current_user().id
-    return cursor_page(query, lambda **page: read(views.list_risks, user_id, filters, **page))
+    user = current_user()
+    return cursor_page(query, lambda **page: read(views.list_judged, user, filters, **page))
 
 
 @blueprint.post("/risks")

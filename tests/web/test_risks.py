@@ -68,3 +68,4 @@ def test_member_reads_that_a_finding_is_rejected_but_cannot_remove_it(
     doubt = page.locator("#quotes p", has_text="Rejected since")
     doubt.wait_for()
     assert doubt.text_content() == "Rejected since: it no longer shows this risk. "
+    page.locator("#risks").get_by_text("in the newest scan, rejected since").wait_for()

@@ -31,6 +31,7 @@ from service.domain.versions import Expected
 
 MAX_OWNERS = 500
 _NOT_SEEN = Sighting(None, None)
+_NOT_READ: Mapping[UUID, Standing] = {}
 _DONE = {RiskState.ACCEPTED, RiskState.CLOSED}
 
 
@@ -40,6 +41,7 @@ class RiskView:
 
     `last_seen_at` is the time of the newest scan that has one of its findings. `seen_in_newest` says whether
     the newest scan of a document that supports it still has the finding; None if no such scan is stored.
+    `n_rejected` of its findings are rejected now, by the verdicts that were read for the reader; else 0.
     """
 
     risk: Risk
@@ -49,6 +51,7 @@ class RiskView:
     n_findings: int
     last_seen_at: datetime | None
     seen_in_newest: bool | None
+    n_rejected: int
 
     @property
     def id(self) -> UUID:
@@ -120,6 +123,20 @@ def list_risks(
     return views(session, queries.list_risks(session, user_id, filters, limit=limit, after=after))
 
 
+def list_judged(
+    session: Session,
+    user: User,
+    filters: RiskFilter,
+    *,
+    limit: int,
+    after: Position | None = None,
+) -> list[RiskView]:
+    """Return risks as `list_risks` does, with the number of their rejected findings."""
+    risks = queries.list_risks(session, user.id, filters, limit=limit, after=after)
+    standings = _standings(session, user, [risk.id for risk in risks])
+    return views(session, risks, standings=standings)
+
+
 def get_view(session: Session, user_id: UUID, risk_id: UUID) -> RiskView:
     """Return a risk that a user sees; NotFound if there is none."""
     return views(session, [get_risk(session, user_id, risk_id)])[0]
@@ -143,8 +160,10 @@ def changed_detail(
     return _detail(session, user, risk)
 
 
-def views(session: Session, risks: Sequence[Risk]) -> list[RiskView]:
-    """Return risks with names and sightings."""
+def views(
+    session: Session, risks: Sequence[Risk], *, standings: Mapping[UUID, Standing] = _NOT_READ
+) -> list[RiskView]:
+    """Return risks with names and sightings; `standings` are those of their findings."""
     ids = [risk.id for risk in risks]
     people = {person for risk in risks for person in (risk.user_id, risk.owner_id)}
     emails = queries.emails(session, [*people])
@@ -162,6 +181,7 @@ def views(session: Session, risks: Sequence[Risk]) -> list[RiskView]:
             len(rows := findings[risk.id]),
             max((_last_seen(row, seen.get(row.id, _NOT_SEEN)) for row in rows), default=None),
             _any_in_newest([_in_newest(seen.get(row.id, _NOT_SEEN)) for row in rows]),
+            sum(standings.get(row.id) == Standing.REJECTED for row in rows),
         )
         for risk in risks
     ]
@@ -206,7 +226,7 @@ def today() -> date:
 
 def _detail(session: Session, user: User, risk: Risk) -> RiskDetail:
     rows, seen = queries.findings_of(session, [risk.id]), queries.sightings(session, [risk.id])
-    standings = _standings(session, user, risk.id)
+    standings = _standings(session, user, [risk.id])
     findings = [
         SupportingFinding(
             row,
@@ -217,18 +237,19 @@ def _detail(session: Session, user: User, risk: Risk) -> RiskDetail:
         )
         for row in rows
     ]
-    return RiskDetail(views(session, [risk])[0], findings, may_change(session, user, risk))
+    [view] = views(session, [risk], standings=standings)
+    return RiskDetail(view, findings, may_change(session, user, risk))
 
 
-def _standings(session: Session, user: User, risk_id: UUID) -> Mapping[UUID, Standing]:
-    """Return what the verdicts on findings that support a risk come to, by the copy's id.
+def _standings(session: Session, user: User, risk_ids: Sequence[UUID]) -> Mapping[UUID, Standing]:
+    """Return what the verdicts on findings that support some risks come to, by the copy's id.
 
     Of each user the newest verdict in any scan of the document counts. Reviewers read everyone's verdicts;
     others read their own and that of the person who added the finding, who gave it to the risk's readers.
     """
     only = only_author(user)
     newest: dict[UUID, dict[UUID, Feedback]] = defaultdict(dict)
-    for copy_id, added_by, row in queries.verdicts_on_findings(session, risk_id):
+    for copy_id, added_by, row in queries.verdicts_on_findings(session, risk_ids):
         if only is None or row.user_id in {only, added_by}:
             newest[copy_id][row.user_id] = row
     given = {
