@@ -206,17 +206,19 @@ def own_sentences(
     return {(row[0], row[1]): (row[2], row[3]) for row in session.execute(query)}
 
 
-def verdicts_on_findings(session: Session, risk_id: UUID) -> Sequence[tuple[UUID, UUID, Feedback]]:
-    """Return every user's newest row of feedback on each finding that supports a risk, oldest first.
+def verdicts_on_findings(
+    session: Session, risk_ids: Sequence[UUID]
+) -> Sequence[tuple[UUID, UUID, Feedback]]:
+    """Return every user's newest row of feedback on each finding that supports some risks, oldest first.
 
     A row is the id of the supporting finding, the id of the person who added it, and the feedback on it in
     its own scan or in another scan of the document's series; withdrawals are included.
     """
     columns = (RiskFinding.id, RiskFinding.user_id, Feedback)
     of_copy = and_(Feedback.scan_id == RiskFinding.scan_id, Feedback.n == RiskFinding.n)
-    own = select(*columns).join(Feedback, of_copy).where(RiskFinding.risk_id == risk_id)
+    own = select(*columns).join(Feedback, of_copy).where(RiskFinding.risk_id.in_(risk_ids))
     of_later = and_(Feedback.scan_id == Finding.scan_id, Feedback.n == Finding.n)
-    later = _scans_of_series([risk_id], RiskFinding.user_id, Feedback)
+    later = _scans_of_series(risk_ids, RiskFinding.user_id, Feedback)
     later = later.join(Finding, _is_same_in(Scan)).join(Feedback, of_later)
     queries = (own.where(is_newest()), later.where(is_newest()))
     rows = [(row[0], row[1], row[2]) for query in queries for row in session.execute(query)]

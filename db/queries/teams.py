@@ -60,6 +60,12 @@ def get_team(session: Session, team_id: UUID, *, lock: bool = False) -> Team | N
     return session.scalar(query.with_for_update() if lock else query)
 
 
+def hold_team(session: Session, team_id: UUID) -> bool:
+    """Return whether there is a team; its deletion waits until this transaction ends."""
+    query = select(Team.id).where(Team.id == team_id)
+    return session.scalar(query.with_for_update(read=True, key_share=True)) is not None
+
+
 def team_by_key(session: Session, name_key: str) -> Team | None:
     """Return the team with this `name_key`."""
     return session.scalar(select(Team).where(Team.name_key == name_key))

@@ -55,8 +55,8 @@ Answer = tuple[dict[str, Any], dict[str, str]]
 )
 def list_risks(query: dict[str, Any]) -> Listing:
     read, filters = services().transactions.read, _filters(query)
-    user_id = current_user().id
-    return cursor_page(query, lambda **page: read(views.list_risks, user_id, filters, **page))
+    user = current_user()
+    return cursor_page(query, lambda **page: read(views.list_judged, user, filters, **page))
 
 
 @blueprint.post("/risks")
@@ -127,8 +127,7 @@ def get_risk(risk_id: UUID) -> Answer:
 @needs_if_match
 def change_risk(risk_id: UUID, body: dict[str, Any], expected: Expected) -> Answer:
     run = services().transactions.run
-    run(risks.change_risk, current_user(), risk_id, body, expected=expected)
-    return _shown(risk_id)
+    return _answer(run(views.changed_detail, current_user(), risk_id, body, expected=expected))
 
 
 @blueprint.delete("/risks/<uuid:risk_id>")
@@ -227,7 +226,10 @@ def _filters(query: dict[str, Any]) -> RiskFilter:
 
 
 def _shown(risk_id: UUID) -> Answer:
-    detail = services().transactions.read(views.get_detail, current_user(), risk_id)
+    return _answer(services().transactions.read(views.get_detail, current_user(), risk_id))
+
+
+def _answer(detail: RiskDetail) -> Answer:
     return _detail_fields(detail), version_etag(detail.view.risk.version)
 
 

@@ -12,6 +12,7 @@ from lxml import html
 from openpyxl import load_workbook
 from pypdf import PdfReader
 
+from tests.api.batching import zipped
 from tests.api.filing import new_session
 from tests.api.reviewing import BUDGET, SCHEDULE, finding, judge
 from tests.support.sarif import sarif_schema
@@ -165,6 +166,21 @@ def test_report_shows_the_warnings_of_the_coverage(user):
     for file_format in ("json", "xlsx", "pdf", "html", "sarif"):
         shown = text_of(file_format, report(user, scan, file_format).raise_for_status().content)
         assert warnings[0]["message"][:30] in shown, file_format
+
+
+def test_csv_report_repeats_the_warnings_but_not_the_names_of_all_unread_files(user):
+    files = [("plan.txt", FLOW_TEXT), *((f"{n}.bin", b"\0") for n in range(40))]
+    upload = {"file": ("papers.zip", zipped(files))}
+    answer = user.http.post("/api/v1/scan", files=upload).raise_for_status().json()
+    scan = f"/api/v1/scans/{answer['scan_id']}"
+    text = report(user, scan, "csv").raise_for_status().text
+    [first, second, _] = csv.DictReader(io.StringIO(text))
+    [warning] = user.http.get(scan).json()["warnings"]
+    assert first["coverage_warnings"] == second["coverage_warnings"] == warning["message"]
+    assert "35 more" in warning["message"]
+    for file_format in ("json", "xlsx", "pdf", "html", "sarif"):
+        shown = text_of(file_format, report(user, scan, file_format).raise_for_status().content)
+        assert "39.bin" in shown, file_format
 
 
 @pytest.mark.parametrize("file_format", FORMATS)

@@ -221,28 +221,6 @@ def test_later_scans_of_the_document_say_whether_the_finding_is_still_there(user
     assert get(user, risk)["seen_in_newest"] is True
 
 
-def verdict_of(user, risk):
-    return get(user, risk)["findings"][0]["verdict"]
-
-
-@pytest.mark.every_database
-def test_finding_says_its_verdict_of_now_in_any_scan_of_the_document(user):
-    scan = scanned(user)
-    chosen = source(user, scan)
-    judge(user, scan, chosen["n"])
-    risk = created(user, finding=chosen)
-    assert verdict_of(user, risk) == "confirmed"
-    again = scanned(user, document=user.http.get(scan).json()["document_id"])
-    later = source(user, again)["n"]
-    judge(user, again, later, "rejected").raise_for_status()
-    assert verdict_of(user, risk) == "rejected"
-    judge(user, scan, chosen["n"], "relabelled", risk_types=["outage"]).raise_for_status()
-    assert verdict_of(user, risk) == "relabelled"
-    for place, n in ((scan, chosen["n"]), (again, later)):
-        user.http.delete(f"{place}/findings/{n}/feedback").raise_for_status()
-    assert verdict_of(user, risk) is None
-
-
 WHO = ("creator", "owner", "member", "team-reviewer", "stranger", "other reviewer", "admin")
 SEES = {"creator", "owner", "member", "team-reviewer"}
 CHANGES = SEES - {"member"}
@@ -301,18 +279,6 @@ def test_people_change_risks_by_their_part_in_them(people, shared_risk, name):
     assert added.status_code == (201 if name == "creator" else 403 if name == "member" else 404)
     deleted = http.delete(risk)
     assert deleted.status_code == (204 if changes == 200 else changes)
-
-
-def test_verdict_is_that_of_the_person_who_added_the_finding_or_for_reviewers_everyones(
-    people, shared_risk, admin
-):
-    (risk, _, chosen), creator = shared_risk, people["creator"]
-    readers = [people[name] for name in ("creator", "member", "team-reviewer")]
-    scan = f"/api/v1/scans/{chosen['scan_id']}"
-    judge(admin, scan, chosen["n"], "rejected").raise_for_status()
-    assert [verdict_of(one, risk) for one in readers] == ["confirmed", "confirmed", "rejected"]
-    judge(creator, scan, chosen["n"], "rejected").raise_for_status()
-    assert {verdict_of(one, risk) for one in readers} == {"rejected"}
 
 
 def test_owner_must_be_in_the_team(user, new_user, team_of):

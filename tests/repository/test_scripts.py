@@ -1,4 +1,7 @@
-"""The pages' scripts: each imports what it calls. A browser would notice only when it gets there."""
+"""The pages' scripts import what they call, and no more.
+
+A browser would notice a missing import only when it gets there.
+"""
 
 import re
 
@@ -9,19 +12,30 @@ from service.config.settings import ROOT
 SCRIPTS = {path.name: path.read_text() for path in (ROOT / "service/web/static").glob("*.js")}
 _EXPORT = re.compile(r"^export (?:async )?(?:function|const|class) (\w+)", re.MULTILINE)
 _IMPORT = re.compile(r"^import \{ ([^}]+) \} from", re.MULTILINE)
+_NO_CODE = re.compile(r"^(?:import .*|\s*(?://|/?\*).*)$", re.MULTILINE)
+_BARE = r"(?<![\w$])(?<!(?<!\.\.)\.)"
+"""Before a name that is no attribute; `...name` is none either."""
 _OWN = r"(?:function|const|let|class) {name}\b|\b{name}(?:, \w+)*\)? =>|^  (?:async )?{name}\([^)]*\) \{{"
 EXPORTED = {name for text in SCRIPTS.values() for name in _EXPORT.findall(text)}
 
 
+def imported_by(text):
+    names = (one for group in _IMPORT.findall(text) for one in group.split(","))
+    return {name.split(" as ")[-1].strip() for name in names}
+
+
+def unused(text):
+    """Return the names that a script imports, but does not read; comments do not count."""
+    code = _NO_CODE.sub("", text)
+    return {name for name in imported_by(text) if not re.search(rf"{_BARE}{name}\b", code)}
+
+
 def missing(text):
     """Return the exported names that a script calls, but neither imports nor defines."""
-    imported = {
-        one.split(" as ")[-1].strip() for names in _IMPORT.findall(text) for one in names.split(",")
-    }
-    called = {name for name in EXPORTED if re.search(rf"(?<![\w$])(?<!(?<!\.\.)\.){name}\(", text)}
+    called = {name for name in EXPORTED if re.search(rf"{_BARE}{name}\(", text)}
     return {
         name
-        for name in called - imported
+        for name in called - imported_by(text)
         if not re.search(_OWN.format(name=name), text, re.MULTILINE)
     }
 
@@ -29,6 +43,16 @@ def missing(text):
 @pytest.mark.parametrize("name", sorted(SCRIPTS))
 def test_script_imports_what_it_calls(name):
     assert missing(SCRIPTS[name]) == set()
+
+
+@pytest.mark.parametrize("name", sorted(SCRIPTS))
+def test_script_reads_what_it_imports(name):
+    assert unused(SCRIPTS[name]) == set()
+
+
+def test_unused_import_is_found():
+    text = SCRIPTS["batches.js"]
+    assert unused(text.replace("remove(`/batches", "post(`/batches")) == {"remove"}
 
 
 def test_missing_import_is_found():

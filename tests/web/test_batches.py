@@ -1,5 +1,7 @@
 """The page of batches in Chromium: documents dropped, progress watched, failures read, batches cancelled."""
 
+import re
+
 import pytest
 
 from tests.api.batching import zipped
@@ -109,3 +111,40 @@ def test_document_that_was_not_read_whole_is_marked_and_its_review_says_what(liv
     choose(page, "file", ("again.pdf", half_read))
     mark = page.locator("#uploads li", has_text="again.pdf").get_by_text("Not all read")
     assert "No text on page 2" in mark.get_attribute("title")
+
+
+@pytest.fixture
+def two_batches(idle_page):
+    """The page with two waiting batches, of which the newer one is chosen; and their ids, newest first."""
+    ids = []
+    idle_page.get_by_text("Options").click()
+    for name in ("older", "newer"):
+        idle_page.locator("#name").fill(name)
+        choose(idle_page, "file", (f"{name}.txt", b"The vendor may fail."))
+        idle_page.locator("#items td.title", has_text=f"{name}.txt").wait_for()
+        ids.insert(0, idle_page.url.split("batch=")[1])
+    return idle_page, *ids
+
+
+def choose_batch(page, name):
+    page.locator("#batches button", has_text=name).click()
+    page.get_by_role("heading", name=name).wait_for()
+
+
+@pytest.mark.parametrize("part", ["", "/items"])
+def test_late_answer_about_another_batch_does_not_replace_the_chosen_one(two_batches, part):
+    page, newer, older = two_batches
+    held, late = [], re.compile(f"/batches/{newer}{part}(\\?|$)")
+    page.route(late, lambda route: held.insert(0, route))  # Playwright takes no built-in method
+    with page.expect_request(late):
+        page.locator("#batches button", has_text="newer").click()
+    choose_batch(page, "older")
+    page.locator("#items td.title", has_text="older.txt").wait_for()
+    with page.expect_response(late):
+        for route in held:
+            route.continue_()
+    with page.expect_request(re.compile("/batches/[0-9a-f-]{36}$")) as poll:
+        pass
+    assert poll.value.url.endswith(older)
+    assert page.locator("#batch-name").text_content() == "older"
+    assert page.locator("#items td.title").all_text_contents() == ["older.txt"]

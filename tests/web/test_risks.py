@@ -1,7 +1,11 @@
 """The risk register on its page, in Chromium."""
 
+from tests.api.conftest import admin, new_account  # noqa: F401 - fixtures
+from tests.api.reviewing import judge
+from tests.api.risk_register import created
 from tests.api.test_risk_files import workbook
-from tests.web.actions import assert_accessible_in_every_view, sign_up
+from tests.api.test_risks import scanned, source, team_of  # noqa: F401 - fixture team_of
+from tests.web.actions import assert_accessible_in_every_view, log_in, sign_up
 
 TITLE = "Supplier: find a second one"
 
@@ -44,3 +48,24 @@ def test_import_asks_before_it_ignores_columns(live, new_page):
     page.locator("#import-file").set_input_files(file)
     page.get_by_text("Imported: 1 new risk").wait_for()
     page.get_by_text("These columns are unknown and ignored: Due.").wait_for()
+
+
+def test_member_reads_that_a_finding_is_rejected_but_cannot_remove_it(
+    live,
+    new_page,
+    new_user,
+    team_of,  # noqa: F811
+):
+    creator, member = new_user(), new_user()
+    scan = scanned(creator)
+    chosen = source(creator, scan)
+    judge(creator, scan, chosen["n"]).raise_for_status()
+    risk = created(creator, finding=chosen, team_id=team_of(creator, member))
+    judge(creator, scan, chosen["n"], "rejected").raise_for_status()
+    page = new_page(viewport={"width": 1280, "height": 800})
+    log_in(page, live.url, member.email)
+    page.goto(f"{live.url}/risks?risk={risk.rsplit('/', 1)[1]}")
+    doubt = page.locator("#quotes p", has_text="Rejected since")
+    doubt.wait_for()
+    assert doubt.text_content() == "Rejected since: it no longer shows this risk. "
+    page.locator("#risks").get_by_text("in the newest scan, rejected since").wait_for()

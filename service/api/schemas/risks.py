@@ -142,6 +142,9 @@ class RiskOut(Schema):
     created_at = AwareDateTime(required=True, default_timezone=UTC)
     changed_at = AwareDateTime(required=True, attribute="risk.changed_at", default_timezone=UTC)
     n_findings = Integer(required=True)
+    n_rejected = Integer(
+        required=True, metadata={"description": "How many of them have the `verdict` rejected now."}
+    )
     last_seen_at = AwareDateTime(
         required=True,
         allow_none=True,

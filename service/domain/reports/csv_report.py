@@ -33,13 +33,15 @@ def csv_chunks(content: Content) -> Iterator[Chunk]:
     n_rows = 0
     yield 0, _lines([COLUMNS])
     for scan in content.scans:
+        # They name a few places each. The list of all unread parts is too long to repeat in every line.
+        warnings = " ".join(warning["message"] for warning in scan.warnings)
         for rows in scan.pages:
             n_rows += len(rows)
-            yield len(rows), _lines([_cells(scan, row) for row in rows])
+            yield len(rows), _lines([_cells(scan, row, warnings=warnings) for row in rows])
     yield 0, f"# complete: {n_rows} rows\r\n".encode()
 
 
-def _cells(reported: ReportedScan, row: FindingRow) -> tuple[object, ...]:
+def _cells(reported: ReportedScan, row: FindingRow, *, warnings: str) -> tuple[object, ...]:
     scan, finding = reported.scan, row.finding
     return (
         reported.name,
@@ -55,7 +57,7 @@ def _cells(reported: ReportedScan, row: FindingRow) -> tuple[object, ...]:
         row.category,
         finding.score,
         row.standing,
-        " ".join(reported.problems),
+        warnings,
     )
 
 

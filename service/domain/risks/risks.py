@@ -104,9 +104,9 @@ def create_risk(session: Session, user: User, new: NewRisk) -> Risk:
     return risk
 
 
-def get_risk(session: Session, user_id: UUID, risk_id: UUID) -> Risk:
-    """Return a risk that a user sees."""
-    risk = queries.get_risk(session, risk_id, user_id)
+def get_risk(session: Session, user_id: UUID, risk_id: UUID, *, lock: bool = False) -> Risk:
+    """Return a risk that a user sees; with `lock`, its changes and deletion wait for this transaction."""
+    risk = queries.get_risk(session, risk_id, user_id, lock=lock)
     if risk is None:
         raise NotFound(NO_RISK)
     return risk
@@ -154,7 +154,7 @@ def delete_risk(session: Session, user: User, risk_id: UUID) -> None:
 
 def add_note(session: Session, user: User, risk_id: UUID, text: str) -> RiskNote:
     """Add a note to a risk; everyone who sees the risk may."""
-    get_risk(session, user.id, risk_id)
+    get_risk(session, user.id, risk_id, lock=True)
     note = RiskNote(
         id=uuid_utils.compat.uuid7(),
         risk_id=risk_id,
@@ -170,9 +170,7 @@ def add_note(session: Session, user: User, risk_id: UUID, text: str) -> RiskNote
 
 def changeable_risk(session: Session, user: User, risk_id: UUID) -> Risk:
     """Return a risk that the user may change, locked until the transaction ends."""
-    risk = queries.get_risk(session, risk_id, user.id, lock=True)
-    if risk is None:
-        raise NotFound(NO_RISK)
+    risk = get_risk(session, user.id, risk_id, lock=True)
     if not may_change(session, user, risk):
         raise Forbidden("Only its creator, its owner and reviewers of its team change this risk.")
     return risk
@@ -232,7 +230,7 @@ def _check_people(
     team_id, owner_id = values["team_id"], values["owner_id"]
     faults = []
     is_new_team = present is None or present["team_id"] != team_id
-    if is_new_team and team_id is not None and not teams.is_member(session, team_id, user.id):
+    if is_new_team and team_id is not None and not _is_in(session, team_id, user):
         faults.append(Fault("team_id", "You are in no team with this id."))
     is_new_owner = present is None or present["owner_id"] != owner_id
     if (is_new_owner or is_new_team) and not _may_own(session, user, owner_id, team_id):
@@ -241,6 +239,11 @@ def _check_people(
         )
     if faults:
         raise InvalidRequest("; ".join(f.message for f in faults), faults=tuple(faults))
+
+
+def _is_in(session: Session, team_id: UUID, user: User) -> bool:
+    # The row of the risk refers to the team, so the team has to stay until it is stored.
+    return teams.hold_team(session, team_id) and teams.is_member(session, team_id, user.id)
 
 
 def _may_own(session: Session, user: User, owner_id: UUID, team_id: UUID | None) -> bool:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -24,11 +25,13 @@ from db.tables import (
     Verdict,
 )
 from service.domain.access import only_author
-from service.domain.risks.risks import get_risk, may_change
+from service.domain.risks.risks import change_risk, get_risk, may_change
 from service.domain.verdicts import Standing, current_verdict
+from service.domain.versions import Expected
 
 MAX_OWNERS = 500
 _NOT_SEEN = Sighting(None, None)
+_NOT_READ: Mapping[UUID, Standing] = {}
 _DONE = {RiskState.ACCEPTED, RiskState.CLOSED}
 
 
@@ -38,6 +41,7 @@ class RiskView:
 
     `last_seen_at` is the time of the newest scan that has one of its findings. `seen_in_newest` says whether
     the newest scan of a document that supports it still has the finding; None if no such scan is stored.
+    `n_rejected` of its findings are rejected now, by the verdicts that were read for the reader; else 0.
     """
 
     risk: Risk
@@ -47,6 +51,7 @@ class RiskView:
     n_findings: int
     last_seen_at: datetime | None
     seen_in_newest: bool | None
+    n_rejected: int
 
     @property
     def id(self) -> UUID:
@@ -118,6 +123,20 @@ def list_risks(
     return views(session, queries.list_risks(session, user_id, filters, limit=limit, after=after))
 
 
+def list_judged(
+    session: Session,
+    user: User,
+    filters: RiskFilter,
+    *,
+    limit: int,
+    after: Position | None = None,
+) -> list[RiskView]:
+    """Return risks as `list_risks` does, with the number of their rejected findings."""
+    risks = queries.list_risks(session, user.id, filters, limit=limit, after=after)
+    standings = _standings(session, user, [risk.id for risk in risks])
+    return views(session, risks, standings=standings)
+
+
 def get_view(session: Session, user_id: UUID, risk_id: UUID) -> RiskView:
     """Return a risk that a user sees; NotFound if there is none."""
     return views(session, [get_risk(session, user_id, risk_id)])[0]
@@ -125,24 +144,26 @@ def get_view(session: Session, user_id: UUID, risk_id: UUID) -> RiskView:
 
 def get_detail(session: Session, user: User, risk_id: UUID) -> RiskDetail:
     """Return a risk with its findings; NotFound if the user sees none with this id."""
-    risk = get_risk(session, user.id, risk_id)
-    rows, seen = queries.findings_of(session, [risk_id]), queries.sightings(session, [risk_id])
-    standings = _standings(session, user, risk_id)
-    findings = [
-        SupportingFinding(
-            row,
-            _last_seen(row, seen.get(row.id, _NOT_SEEN)),
-            _in_newest(seen.get(row.id, _NOT_SEEN)),
-            queries.scans_with(session, row),
-            standings.get(row.id),
-        )
-        for row in rows
-    ]
-    return RiskDetail(views(session, [risk])[0], findings, may_change(session, user, risk))
+    return _detail(session, user, get_risk(session, user.id, risk_id))
 
 
-def views(session: Session, risks: Sequence[Risk]) -> list[RiskView]:
-    """Return risks with names and sightings."""
+def changed_detail(
+    session: Session,
+    user: User,
+    risk_id: UUID,
+    changes: Mapping[str, Any],
+    *,
+    expected: Expected,
+) -> RiskDetail:
+    """Change a risk and return it, even if the user no longer sees it; raises as `change_risk` does."""
+    risk = change_risk(session, user, risk_id, changes, expected=expected)
+    return _detail(session, user, risk)
+
+
+def views(
+    session: Session, risks: Sequence[Risk], *, standings: Mapping[UUID, Standing] = _NOT_READ
+) -> list[RiskView]:
+    """Return risks with names and sightings; `standings` are those of their findings."""
     ids = [risk.id for risk in risks]
     people = {person for risk in risks for person in (risk.user_id, risk.owner_id)}
     emails = queries.emails(session, [*people])
@@ -160,6 +181,7 @@ def views(session: Session, risks: Sequence[Risk]) -> list[RiskView]:
             len(rows := findings[risk.id]),
             max((_last_seen(row, seen.get(row.id, _NOT_SEEN)) for row in rows), default=None),
             _any_in_newest([_in_newest(seen.get(row.id, _NOT_SEEN)) for row in rows]),
+            sum(standings.get(row.id) == Standing.REJECTED for row in rows),
         )
         for risk in risks
     ]
@@ -202,15 +224,32 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-def _standings(session: Session, user: User, risk_id: UUID) -> Mapping[UUID, Standing]:
-    """Return what the verdicts on findings that support a risk come to, by the copy's id.
+def _detail(session: Session, user: User, risk: Risk) -> RiskDetail:
+    rows, seen = queries.findings_of(session, [risk.id]), queries.sightings(session, [risk.id])
+    standings = _standings(session, user, [risk.id])
+    findings = [
+        SupportingFinding(
+            row,
+            _last_seen(row, seen.get(row.id, _NOT_SEEN)),
+            _in_newest(seen.get(row.id, _NOT_SEEN)),
+            queries.scans_with(session, row),
+            standings.get(row.id),
+        )
+        for row in rows
+    ]
+    [view] = views(session, [risk], standings=standings)
+    return RiskDetail(view, findings, may_change(session, user, risk))
+
+
+def _standings(session: Session, user: User, risk_ids: Sequence[UUID]) -> Mapping[UUID, Standing]:
+    """Return what the verdicts on findings that support some risks come to, by the copy's id.
 
     Of each user the newest verdict in any scan of the document counts. Reviewers read everyone's verdicts;
     others read their own and that of the person who added the finding, who gave it to the risk's readers.
     """
     only = only_author(user)
     newest: dict[UUID, dict[UUID, Feedback]] = defaultdict(dict)
-    for copy_id, added_by, row in queries.verdicts_on_findings(session, risk_id):
+    for copy_id, added_by, row in queries.verdicts_on_findings(session, risk_ids):
         if only is None or row.user_id in {only, added_by}:
             newest[copy_id][row.user_id] = row
     given = {

@@ -71,10 +71,12 @@ function showBatch() {
 
 async function loadItems({ more = false } = {}) {
   if (!selected) return;
+  const { id } = selected;
   const shown = byId("state").value;
   const which = shown === "unread" ? { warnings: true } : { state: shown };
   const filters = { ...which, per_page: 100, after: more ? nextItems : null };
-  const page = await get(`/batches/${selected.id}/items${query(filters)}`);
+  const page = await get(`/batches/${id}/items${query(filters)}`);
+  if (selected?.id !== id || byId("state").value !== shown) return;
   const body = document.querySelector("#items tbody");
   nextItems = page.next_after;
   if (more) body.append(...page.items.map(itemRow));
@@ -93,11 +95,13 @@ async function select(batch) {
   await loadItems();
 }
 
-/** Replaces the selected batch by its present state; returns whether it has changed. */
+/** Replaces the selected batch by its present state, unless another one was selected meanwhile; returns whether it has changed. */
 async function refreshSelected() {
   if (!selected) return false;
+  const { id } = selected;
   const before = summary(selected);
-  const present = await get(`/batches/${selected.id}`);
+  const present = await get(`/batches/${id}`);
+  if (selected?.id !== id) return false;
   batches = batches.map((batch) => (batch.id === present.id ? present : batch));
   selected = present;
   showList();

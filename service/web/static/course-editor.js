@@ -1,6 +1,5 @@
 // The editor of a course: its fields and topics, the order of its lessons, and its files.
 import { get, patch, put, remove, upload } from "./api.js";
-import { coursePath } from "./course-parts.js";
 import { closeLesson, openLesson } from "./lesson-editor.js";
 import { loadTaxonomy } from "./taxonomy.js";
 import { attempt, byId, bytes, complain, count, el, refuse, toast } from "./ui.js";

@@ -107,7 +107,7 @@ export class RiskForm {
       const state = { true: "in the newest scan", false: "no more in the newest scan", null: "its scans are deleted" }[one.seen_in_newest];
       const doubt = { rejected: "Rejected since: it no longer shows this risk. ", disputed: "Disputed since: people judge it differently. " }[one.verdict];
       return el("li", {}, el("p", { text: one.context || "The sentence is erased." }), el("p", { class: "sub" }, `${one.category}: ${one.risk} · `, name, ` · ${state}, last seen `, time(one.last_seen_at)),
-        doubt && el("p", {}, el("span", { class: "is-overdue", text: doubt }), this.risk.may_change && el("button", { class: "link", type: "button", text: "Remove it from the risk", onclick: attempt(() => this.#removeFinding(one)) })));
+        doubt && el("p", {}, el("span", { class: "is-overdue", text: doubt }), this.risk.may_change ? el("button", { class: "link", type: "button", text: "Remove it from the risk", onclick: attempt(() => this.#removeFinding(one)) }) : null));
     }));
   }
 

@@ -33,6 +33,11 @@ function seen(risk) {
   return risk.seen_in_newest ? "in the newest scan" : "no more in the newest scan";
 }
 
+function doubt({ n_findings: n, n_rejected: nRejected }) {
+  if (nRejected === 0) return null;
+  return el("span", { class: "is-overdue", text: nRejected === n ? ", rejected since" : `, ${nRejected} of ${count(n, "finding")} rejected since` });
+}
+
 function row(risk) {
   return el("tr", {},
     el("td", {}, el("button", { class: "link title", type: "button", text: risk.title, onclick: attempt(() => form.open(risk.id)) }), risk.team ? el("span", { class: "sub", text: ` ${risk.team}` }) : null),
@@ -40,7 +45,7 @@ function row(risk) {
     el("td", { class: "num", text: String(risk.rating) }),
     el("td", { class: risk.overdue ? "is-overdue nowrap" : "nowrap", text: risk.due_on ? `${risk.due_on}${risk.overdue ? ", overdue" : ""}` : "–" }),
     el("td", { text: risk.state }),
-    el("td", { class: "sub" }, seen(risk), risk.last_seen_at ? " · " : "", risk.last_seen_at ? time(risk.last_seen_at) : null));
+    el("td", { class: "sub" }, seen(risk), doubt(risk), risk.last_seen_at ? " · " : "", risk.last_seen_at ? time(risk.last_seen_at) : null));
 }
 
 async function load({ more = false } = {}) {
