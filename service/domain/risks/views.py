@@ -137,11 +137,6 @@ def list_judged(
     return views(session, risks, standings=standings)
 
 
-def get_view(session: Session, user_id: UUID, risk_id: UUID) -> RiskView:
-    """Return a risk that a user sees; NotFound if there is none."""
-    return views(session, [get_risk(session, user_id, risk_id)])[0]
-
-
 def get_detail(session: Session, user: User, risk_id: UUID) -> RiskDetail:
     """Return a risk with its findings; NotFound if the user sees none with this id."""
     return _detail(session, user, get_risk(session, user.id, risk_id))
