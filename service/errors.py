@@ -104,8 +104,8 @@ class Forbidden(RiskscanError):
     code = "forbidden"
 
     @classmethod
-    def to_role(cls, role: str, what: str, *, allowed: Iterable[str]) -> Forbidden:
-        """Return the error of an account whose role does not allow `what`, unlike the roles `allowed`."""
+    def for_role(cls, role: str, what: str, *, allowed: Iterable[str]) -> Forbidden:
+        """Return the error for an account whose `role` is not among those `allowed` to do `what`."""
         return cls(
             f"Your role, {role}, does not allow {what}. These roles do: {', '.join(allowed)}. "
             "Ask an administrator."

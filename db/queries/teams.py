@@ -60,8 +60,8 @@ def get_team(session: Session, team_id: UUID, *, lock: bool = False) -> Team | N
     return session.scalar(query.with_for_update() if lock else query)
 
 
-def hold_team(session: Session, team_id: UUID) -> bool:
-    """Return whether there is a team; its deletion waits until this transaction ends."""
+def lock_team_against_deletion(session: Session, team_id: UUID) -> bool:
+    """Lock a team, so that nobody deletes it before this transaction ends; return whether it exists."""
     query = select(Team.id).where(Team.id == team_id)
     return session.scalar(query.with_for_update(read=True, key_share=True)) is not None
 

@@ -17,11 +17,16 @@ class LoraLinear(nn.Module):
     so, which saves its conversion at each step.
     """
 
+    bias: Tensor
+
     def __init__(self, base: nn.Linear, rank: int, *, bfloat16: bool) -> None:
         super().__init__()
         self.weight = nn.Parameter(base.weight.detach().clone(), requires_grad=False)
-        bias = torch.zeros(base.out_features) if base.bias is None else base.bias.detach().clone()
-        self.bias = nn.Parameter(bias, requires_grad=False)
+        bias: Tensor | None = base.bias
+        if bias is None:
+            self.register_buffer("bias", torch.zeros(base.out_features), persistent=False)
+        else:
+            self.bias = nn.Parameter(bias.detach().clone(), requires_grad=False)
         self.lora_a = nn.Parameter(torch.empty(rank, base.in_features))
         nn.init.kaiming_uniform_(self.lora_a, a=5**0.5)
         self.lora_b = nn.Parameter(torch.zeros(base.out_features, rank))

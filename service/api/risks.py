@@ -56,7 +56,9 @@ Answer = tuple[dict[str, Any], dict[str, str]]
 def list_risks(query: dict[str, Any]) -> Listing:
     read, filters = services().transactions.read, _filters(query)
     user = current_user()
-    return cursor_page(query, lambda **page: read(views.list_judged, user, filters, **page))
+    return cursor_page(
+        query, lambda **page: read(views.list_risks_with_verdicts, user, filters, **page)
+    )
 
 
 @blueprint.post("/risks")
@@ -127,7 +129,9 @@ def get_risk(risk_id: UUID) -> Answer:
 @needs_if_match
 def change_risk(risk_id: UUID, body: dict[str, Any], expected: Expected) -> Answer:
     run = services().transactions.run
-    return _answer(run(views.changed_detail, current_user(), risk_id, body, expected=expected))
+    return _answer(
+        run(views.change_and_get_detail, current_user(), risk_id, body, expected=expected)
+    )
 
 
 @blueprint.delete("/risks/<uuid:risk_id>")

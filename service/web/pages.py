@@ -30,7 +30,7 @@ class Shell:
         def show(visitor: Visitor, **places: object) -> str:
             if self.permission is not None and self.permission not in visitor.permissions:
                 allowed = roles_with(self.permission)
-                raise Forbidden.to_role(visitor.role, "this page", allowed=allowed)
+                raise Forbidden.for_role(visitor.role, "this page", allowed=allowed)
             return render_template(f"{self.name}.html", visitor=visitor, **places)
 
         return show

@@ -47,7 +47,7 @@ def test_register_with_unknown_field_names_it(client):
     body = {"email": "a@b.org", "password": "1234567", "role": "admin"}
     answer = client.post("/api/auth/register", json=body)
     assert answer.status_code == 400
-    message = "Unknown field. Known are: email, password."
+    message = "Unknown field. Known fields: email, password."
     assert answer.json()["errors"] == [{"field": "role", "message": message}]
 
 

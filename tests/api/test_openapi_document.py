@@ -230,7 +230,7 @@ def test_missing_body_is_refused_wherever_the_document_requires_one(document, ad
     assert len(statuses) > 10
 
 
-def test_download_is_sent_to_clients_that_accept_its_media_type_alone(document, admin):
+def test_client_that_accepts_only_the_media_type_of_a_download_gets_no_406(document, admin):
     downloads = [
         (method, path, media_type)
         for path, operations in document["paths"].items()

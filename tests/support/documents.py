@@ -80,27 +80,29 @@ def pdf_of_pages(pages: list[list[str]], *, footer: str = "") -> bytes:
     return bytes(pdf.output())
 
 
-def pdf_with_blank_page(text: str, *, content: bytes | None = None, compression: str = "") -> bytes:
-    """Return a PDF of a page with the text and a page that shows nothing.
-
-    `content` replaces what describes the second page, said to be compressed by `compression`.
-    """
+def pdf_with_blank_page(text: str) -> bytes:
+    """Return a PDF of a page with the text and a page that shows nothing."""
     pdf = FPDF()
     pdf.set_font("helvetica", size=11)
     pdf.add_page()
     pdf.multi_cell(0, 5, text)
     pdf.add_page()
-    written = bytes(pdf.output())
-    if content is None:
-        return written
-    writer, stream = PdfWriter(clone_from=io.BytesIO(written)), EncodedStreamObject()
-    stream._data = content  # noqa: SLF001 - pypdf sets no encoded data
-    if compression:
-        stream[NameObject("/Filter")] = NameObject(compression)
-    writer.pages[1][NameObject("/Contents")] = writer._add_object(stream)  # noqa: SLF001
-    written_again = io.BytesIO()
-    writer.write(written_again)
-    return written_again.getvalue()
+    return bytes(pdf.output())
+
+
+def pdf_with_content(data: bytes, *contents: tuple[bytes, str]) -> bytes:
+    """Return a PDF with a page more for each content stream, declared as compressed by its filter."""
+    writer = PdfWriter(clone_from=io.BytesIO(data))
+    for content, compression in contents:
+        stream = EncodedStreamObject()
+        stream._data = content  # noqa: SLF001 - pypdf sets no encoded data
+        if compression:
+            stream[NameObject("/Filter")] = NameObject(compression)
+        page = writer.add_blank_page(200, 200)
+        page[NameObject("/Contents")] = writer._add_object(stream)  # noqa: SLF001
+    written = io.BytesIO()
+    writer.write(written)
+    return written.getvalue()
 
 
 @cache

@@ -25,7 +25,8 @@ class _TokenAuth(HTTPTokenAuth):
     """An access token; the account's role must be one of the route's."""
 
     def authorize(self, role: Sequence[str] | None, user: User, _auth: object) -> bool:
-        return _has_role(user, role)
+        _check_role(user, role)
+        return True
 
 
 class _KeyAuth(APIKeyHeaderAuth):
@@ -40,13 +41,13 @@ class _KeyAuth(APIKeyHeaderAuth):
     def authorize(self, role: Sequence[str] | None, user: User, _auth: object) -> bool:
         grant = current_context().key_grant
         check_scope(grant.scopes if grant else frozenset())
-        return _has_role(user, role)
+        _check_role(user, role)
+        return True
 
 
-def _has_role(user: User, allowed: Sequence[str] | None) -> bool:
+def _check_role(user: User, allowed: Sequence[str] | None) -> None:
     if allowed is not None and user.role not in allowed:
-        raise Forbidden.to_role(user.role, "this", allowed=allowed)
-    return True
+        raise Forbidden.for_role(user.role, "this", allowed=allowed)
 
 
 _token_auth = _TokenAuth(

@@ -28,7 +28,7 @@ class StrictSchema(Schema):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - marshmallow's
         super().__init__(**options)
         known = sorted(field.data_key or name for name, field in self.load_fields.items())
-        self.error_messages["unknown"] = f"Unknown field. Known are: {', '.join(known)}."
+        self.error_messages["unknown"] = f"Unknown field. Known fields: {', '.join(known)}."
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _check_across_fields(self, data: dict[str, Any], raw: object, **_: object) -> None:

@@ -112,8 +112,8 @@ class LlmUse(LlmBudget):
         user = session.get(User, user_id)
         if user is None or not self._may(user.role):
             raise Forbidden(
-                f"Your role does not allow force_llm; LLM_ROLES names {', '.join(sorted(self._roles))}. "
-                "Without it the model answers."
+                "Your role does not allow force_llm. These roles do (LLM_ROLES): "
+                f"{', '.join(sorted(self._roles))}. Without it the model answers."
             )
         day = _today()
         if (

@@ -33,7 +33,7 @@ def csv_chunks(content: Content) -> Iterator[Chunk]:
     n_rows = 0
     yield 0, _lines([COLUMNS])
     for scan in content.scans:
-        # They name a few places each. The list of all unread parts is too long to repeat in every line.
+        # Each warning names at most five places; the list of all unread parts is too long for every line.
         warnings = " ".join(warning["message"] for warning in scan.warnings)
         for rows in scan.pages:
             n_rows += len(rows)

@@ -27,6 +27,7 @@ and 370,000 once Excel has saved it."""
 _MAX_CHARS = 20 * 1024 * 1024
 """Of all cells, since any number of them can have the same shared text."""
 _DATE_CHARS = 10
+_REMEDY = "Copy the rows of the risks into a new workbook, and send that."
 _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 """A character that XML cannot hold (ECMA-376, part 1, 22.9.2.19)."""
 
@@ -66,17 +67,20 @@ def _check_size(data: bytes) -> None:
     with zipfile.ZipFile(BytesIO(data)) as archive:
         entries = archive.infolist()
         size_bytes = sum(entry.file_size for entry in entries)
-        if len(entries) > _MAX_ENTRIES or size_bytes > _MAX_UNPACKED_BYTES:
-            raise TooLarge(f"The workbook unpacks to more than {_MAX_UNPACKED_BYTES:,} bytes.")
+        if len(entries) > _MAX_ENTRIES:
+            raise TooLarge(f"The workbook has more than {_MAX_ENTRIES} parts. {_REMEDY}")
+        if size_bytes > _MAX_UNPACKED_BYTES:
+            raise TooLarge(
+                f"The workbook unpacks to more than {_MAX_UNPACKED_BYTES:,} bytes. {_REMEDY}"
+            )
         if sum(_count_marks(archive.read(entry)) for entry in entries) > _MAX_MARKS:
             raise TooLarge(
-                f"The workbook has more than {_MAX_MARKS:,} cells, formats and the like. Copy the rows of "
-                "the risks into a new workbook, and send that."
+                f"The workbook has more than {_MAX_MARKS:,} XML tags and attributes. {_REMEDY}"
             )
 
 
 def _count_marks(part: bytes) -> int:
-    """Return at least the number of tags and attributes in a part."""
+    """Return an upper bound of the tags and attributes in a part that is UTF-8 or UTF-16."""
     return part.count(b"<") + (part.count(b'"') + part.count(b"'")) // 2
 
 
@@ -122,4 +126,4 @@ class _CellReader:
         self._left_chars -= len(text)
         if self._left_chars < 0:
             raise TooLarge(f"The cells of the workbook have more than {_MAX_CHARS:,} characters.")
-        return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text).strip()
+        return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)

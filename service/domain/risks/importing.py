@@ -31,7 +31,7 @@ MAX_TEXT_CHARS = 10_000
 MAX_ERRORS = 200
 """Errors that an answer lists."""
 _RISKS_AT_ONCE = 200
-_MAX_DIGITS = 20
+_MAX_DIGITS = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +310,7 @@ def _scale(value: object) -> int | None:
 
 def _whole_number(value: object) -> int | None:
     """Return a whole number, which may be stored as a text; None for any other value."""
-    if isinstance(value, str) and value.isdecimal() and len(value) < _MAX_DIGITS:
+    if isinstance(value, str) and value.isdecimal() and len(value) <= _MAX_DIGITS:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 

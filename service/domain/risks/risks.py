@@ -230,7 +230,7 @@ def _check_people(
     team_id, owner_id = values["team_id"], values["owner_id"]
     faults = []
     is_new_team = present is None or present["team_id"] != team_id
-    if is_new_team and team_id is not None and not _is_in(session, team_id, user):
+    if is_new_team and team_id is not None and not _lock_own_team(session, team_id, user):
         faults.append(Fault("team_id", "You are in no team with this id."))
     is_new_owner = present is None or present["owner_id"] != owner_id
     if (is_new_owner or is_new_team) and not _may_own(session, user, owner_id, team_id):
@@ -241,9 +241,10 @@ def _check_people(
         raise InvalidRequest("; ".join(f.message for f in faults), faults=tuple(faults))
 
 
-def _is_in(session: Session, team_id: UUID, user: User) -> bool:
-    # The row of the risk refers to the team, so the team has to stay until it is stored.
-    return teams.hold_team(session, team_id) and teams.is_member(session, team_id, user.id)
+def _lock_own_team(session: Session, team_id: UUID, user: User) -> bool:
+    """Lock the team to which the risk's row will refer; return whether the user is its member."""
+    exists = teams.lock_team_against_deletion(session, team_id)
+    return exists and teams.is_member(session, team_id, user.id)
 
 
 def _may_own(session: Session, user: User, owner_id: UUID, team_id: UUID | None) -> bool:

@@ -39,7 +39,7 @@ _DAMAGED = (
     SyntaxError,
     ValueError,
 )
-"""What damaged files raise."""
+"""What zipfile, lxml and `first_sheet` raise for damaged files."""
 
 
 @dataclass(frozen=True, slots=True)

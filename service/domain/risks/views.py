@@ -31,7 +31,6 @@ from service.domain.versions import Expected
 
 MAX_OWNERS = 500
 _NOT_SEEN = Sighting(None, None)
-_NOT_READ: Mapping[UUID, Standing] = {}
 _DONE = {RiskState.ACCEPTED, RiskState.CLOSED}
 
 
@@ -41,7 +40,8 @@ class RiskView:
 
     `last_seen_at` is the time of the newest scan that has one of its findings. `seen_in_newest` says whether
     the newest scan of a document that supports it still has the finding; None if no such scan is stored.
-    `n_rejected` of its findings are rejected now, by the verdicts that were read for the reader; else 0.
+    `n_rejected` is how many of its findings are rejected now, by the verdicts that the reader may see; None
+    if the verdicts were not read.
     """
 
     risk: Risk
@@ -51,7 +51,7 @@ class RiskView:
     n_findings: int
     last_seen_at: datetime | None
     seen_in_newest: bool | None
-    n_rejected: int
+    n_rejected: int | None
 
     @property
     def id(self) -> UUID:
@@ -123,7 +123,7 @@ def list_risks(
     return views(session, queries.list_risks(session, user_id, filters, limit=limit, after=after))
 
 
-def list_judged(
+def list_risks_with_verdicts(
     session: Session,
     user: User,
     filters: RiskFilter,
@@ -131,7 +131,7 @@ def list_judged(
     limit: int,
     after: Position | None = None,
 ) -> list[RiskView]:
-    """Return risks as `list_risks` does, with the number of their rejected findings."""
+    """Return risks as `list_risks` does, with `n_rejected`."""
     risks = queries.list_risks(session, user.id, filters, limit=limit, after=after)
     standings = _standings(session, user, [risk.id for risk in risks])
     return views(session, risks, standings=standings)
@@ -142,7 +142,7 @@ def get_detail(session: Session, user: User, risk_id: UUID) -> RiskDetail:
     return _detail(session, user, get_risk(session, user.id, risk_id))
 
 
-def changed_detail(
+def change_and_get_detail(
     session: Session,
     user: User,
     risk_id: UUID,
@@ -156,9 +156,9 @@ def changed_detail(
 
 
 def views(
-    session: Session, risks: Sequence[Risk], *, standings: Mapping[UUID, Standing] = _NOT_READ
+    session: Session, risks: Sequence[Risk], *, standings: Mapping[UUID, Standing] | None = None
 ) -> list[RiskView]:
-    """Return risks with names and sightings; `standings` are those of their findings."""
+    """Return risks with names and sightings; `standings` are those of their findings, if they were read."""
     ids = [risk.id for risk in risks]
     people = {person for risk in risks for person in (risk.user_id, risk.owner_id)}
     emails = queries.emails(session, [*people])
@@ -176,7 +176,9 @@ def views(
             len(rows := findings[risk.id]),
             max((_last_seen(row, seen.get(row.id, _NOT_SEEN)) for row in rows), default=None),
             _any_in_newest([_in_newest(seen.get(row.id, _NOT_SEEN)) for row in rows]),
-            sum(standings.get(row.id) == Standing.REJECTED for row in rows),
+            None
+            if standings is None
+            else sum(standings.get(row.id) == Standing.REJECTED for row in rows),
         )
         for risk in risks
     ]

@@ -1,4 +1,4 @@
-"""Pages of a PDF on which pdfium finds nothing: are they blank, or is their content damaged?
+"""Tells blank pages of a PDF from pages whose content is damaged; pdfium finds nothing on either.
 
 pdfium does not report content that it cannot decode, so pypdf reads the content of these pages.
 """
@@ -8,35 +8,41 @@ from __future__ import annotations
 import io
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pypdf import PageObject
+    from pypdf import PageObject, PdfReader
     from pypdf.generic import StreamObject
 
-_STATE = re.compile(
+_PAINTS_NOTHING = re.compile(
     rb"[-+.\d]+|/\S+|\[|\]|q|Q|cm|[wJjMdi]|ri|gs|W\*?|n|re|[mlcvyh]|CS|cs|SCN?|scn?|[GgKk]|RG|rg|BMC|EMC"
     rb"|BT|ET|T[cwzLfrsdDm*]"
 )
 """Operands, and operators that show nothing (PDF 32000-1, table A.1)."""
 _MAX_EMPTY_BYTES = 16
 """A stream without content is not longer when it is compressed."""
-logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # its warnings quote the file
 
 
-def blank_pages(data: bytes, indexes: Iterable[int]) -> set[int]:
-    """Return which of these pages, counted from 0, show nothing.
-
-    A page that cannot be read is not among them.
-    """
+def blank_pages(data: bytes, indexes: Sequence[int]) -> set[int]:
+    """Return which of these pages, counted from 0, are blank; a page that cannot be read is not."""
+    if not indexes:
+        return set()
     from pypdf import PdfReader  # noqa: PLC0415 - few documents have such pages
 
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # its warnings quote the file
     try:
-        pages = PdfReader(io.BytesIO(data)).pages
-        return {index for index in indexes if _is_blank(pages[index])}
-    except Exception:  # noqa: BLE001 - a damaged file raises errors of many types
+        reader = PdfReader(io.BytesIO(data))
+    except Exception:  # noqa: BLE001 - pypdf raises errors of many types for a damaged file
         return set()
+    return {index for index in indexes if _is_readable_and_blank(reader, index)}
+
+
+def _is_readable_and_blank(reader: PdfReader, index: int) -> bool:
+    try:
+        return _is_blank(reader.pages[index])
+    except Exception:  # noqa: BLE001 - as above
+        return False
 
 
 def _is_blank(page: PageObject) -> bool:
@@ -53,4 +59,4 @@ def _shows_nothing(stream: StreamObject) -> bool:
     if not tokens:
         encoded: bytes = stream._data  # noqa: SLF001 - pypdf has no other name for it
         return "/Filter" not in stream or len(encoded) <= _MAX_EMPTY_BYTES
-    return all(_STATE.fullmatch(token) for token in tokens)
+    return all(_PAINTS_NOTHING.fullmatch(token) for token in tokens)

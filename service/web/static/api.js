@@ -63,8 +63,8 @@ export async function getAll(path, { position = "cursor", perPage = 100, from = 
   return items;
 }
 
-/** Sends a form to `path`, reporting the sent share (0 to 1) and the answer's warnings, and returns its JSON. */
-export function upload(path, form, onProgress, onWarning = () => {}) {
+/** Sends a form to `path`, reporting the sent share (0 to 1), and returns the JSON of the answer. */
+export function upload(path, form, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", BASE + path);
@@ -76,8 +76,6 @@ export function upload(path, form, onProgress, onWarning = () => {}) {
     request.addEventListener("error", () => reject(new ApiError(0, { detail: "The connection broke during the upload. Try again." })));
     request.addEventListener("load", () => {
       if (request.status === 401) goToLogin();
-      const warning = request.getResponseHeader("X-Riskscan-Warning");
-      if (warning) onWarning(warning);
       if (request.status < 300) resolve(request.response);
       else reject(new ApiError(request.status, request.response));
     });

@@ -1,6 +1,6 @@
 // Blocked networks: list, add, remove.
 import { get, post, query, remove } from "./api.js";
-import { attempt, byId, complain, el, time, toast } from "./ui.js";
+import { attempt, byId, complain, el, refuse, time, toast } from "./ui.js";
 
 const own = document.querySelector("meta[name=account]").content;
 let next = null;
@@ -43,12 +43,6 @@ async function load({ more = false } = {}) {
   byId("empty").hidden = body.children.length > 0;
 }
 
-/** Shows what is wrong below the form, where it stays until the next attempt. */
-function refuse(error) {
-  byId("fault").textContent = [error.message, ...(error.faults || []).map(({ message }) => message)].join(" ");
-  byId("fault").hidden = false;
-}
-
 byId("new-block").addEventListener("submit", async (event) => {
   event.preventDefault();
   byId("fault").hidden = true;
@@ -58,7 +52,7 @@ byId("new-block").addEventListener("submit", async (event) => {
     event.target.reset();
     toast(`${block.network} is blocked.`);
     await load();
-  } catch (error) { refuse(error); }
+  } catch (error) { refuse(byId("fault"), error); }
 });
 byId("more").addEventListener("click", attempt(() => load({ more: true })));
 load().catch(complain);

@@ -69,9 +69,9 @@ function scanForm() {
 async function scan(name, form) {
   const row = new UploadRow(name);
   try {
-    const warnings = [];
-    const result = await upload("/scan", form, (share) => row.showSent(share, "Scanning…"), (warning) => warnings.push(warning));
-    row.showOutcome(unreadMark(warnings) ?? "", el("span", { class: "sub nowrap", text: count(result.data.length, "finding") }),
+    const result = await upload("/scan", form, (share) => row.showSent(share, "Scanning…"));
+    const { warnings } = await get(`/scans/${result.scan_id}`);
+    row.showOutcome(unreadMark(messagesOf(warnings)) ?? "", el("span", { class: "sub nowrap", text: count(result.data.length, "finding") }),
       el("a", { class: "button small primary", href: `/scans/${result.scan_id}`, text: "Review" }));
     await load();
   } catch (error) { row.showError(error); }

@@ -1,6 +1,6 @@
 // One risk of the register: its fields, the findings that support it, notes and history.
 import { get, patch, post, query, remove } from "./api.js";
-import { attempt, byId, complain, el, time, toast } from "./ui.js";
+import { attempt, byId, complain, el, refuse, time, toast } from "./ui.js";
 
 const TEXTS = ["title", "description", "mitigation", "state"];
 const NUMBERS = ["likelihood", "impact"];
@@ -86,8 +86,7 @@ export class RiskForm {
       this.changed();
       await this.open(risk.id);
     } catch (error) {
-      byId("fault").textContent = [error.message, ...(error.faults || []).map(({ message }) => message)].join(" ");
-      byId("fault").hidden = false;
+      refuse(byId("fault"), error);
     }
   }
 

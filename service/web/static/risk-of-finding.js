@@ -1,6 +1,6 @@
 // In the review: the risks that findings support, and the dialog that makes a finding a risk.
 import { getAll, post } from "./api.js";
-import { byId, complain, el, toast } from "./ui.js";
+import { byId, complain, el, explain, toast } from "./ui.js";
 import { verdictOf } from "./review-state.js";
 
 /** Returns a function that gives the element about an entry's risks, of which `items` lists those of the scan. */
@@ -48,7 +48,7 @@ function listen(review, add) {
       byId("risk-dialog").close();
       toast("The risk is in the register.");
       review.select(chosen);
-    } catch (error) { say([error.message, ...(error.faults || []).map(({ message }) => message)].join(" ")); }
+    } catch (error) { say(explain(error)); }
   });
   return async (entry) => {
     chosen = entry;

@@ -1,6 +1,6 @@
 // Search over findings, documents and lessons, and the findings like one: ?q=WORDS, or ?like=SCAN/NUMBER.
 import { get, query } from "./api.js";
-import { byId, count, el, percent, time } from "./ui.js";
+import { byId, count, el, explain, percent, time } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
 
 const FILTERS = ["q", "scope", "category", "kind"];
@@ -59,7 +59,7 @@ async function run(loading, nothing) {
   } catch (error) {
     if (mine !== generation) return;
     byId("results").replaceChildren();
-    byId("about").textContent = [error.message, ...(error.faults || []).map(({ message }) => message)].join(" ");
+    byId("about").textContent = explain(error);
   }
 }
 

@@ -34,9 +34,13 @@ export const attempt = (work) => async (argument) => {
   try { await work(argument); } catch (error) { complain(error); }
 };
 
-/** Shows in `box` what is wrong, and in which fields. */
+/** Returns what an error says, and the faults that it does not name. */
+export const explain = ({ message, faults = [] }) =>
+  [message, ...faults.filter((fault) => !message.includes(fault.message.replace(/\.$/, ""))).map((fault) => `${fault.field}: ${fault.message}`)].join(" ");
+
+/** Shows in `box` what is wrong, where it stays until the next attempt. */
 export function refuse(box, error) {
-  box.textContent = [error.message, ...(error.faults || []).map(({ field, message }) => `${field}: ${message}`)].join(" ");
+  box.textContent = explain(error);
   box.hidden = false;
 }
 
@@ -68,7 +72,7 @@ export const count = (n, one, many = `${one}s`) => `${n.toLocaleString()} ${n ==
 
 export const messagesOf = (warnings) => warnings.map(({ message }) => message);
 
-/** Returns a mark for a scan that did not read all of its document; null without messages, which say what. */
+/** Returns a badge "Not all read" whose tooltip has these messages; null if there are none. */
 export const unreadMark = (messages) => (messages.length ? el("span", { class: "badge watch", title: messages.join("\n"), text: "Not all read" }) : null);
 
 export function bytes(n) {

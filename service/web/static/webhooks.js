@@ -1,6 +1,6 @@
 // Webhooks: create, test, rotate, disable and delete, and the log of their deliveries.
 import { get, post, put, query, remove } from "./api.js";
-import { attempt, byId, complain, count, el, showSecret, time, toast } from "./ui.js";
+import { attempt, byId, complain, count, el, refuse, showSecret, time, toast } from "./ui.js";
 
 let shown = null; // the webhook whose deliveries are listed
 let next = null;
@@ -99,12 +99,6 @@ async function load() {
   byId("empty").hidden = items.length > 0;
 }
 
-/** Shows what is wrong below the form, where it stays until the next attempt. */
-function refuse(error) {
-  byId("fault").textContent = [error.message, ...(error.faults || []).map(({ message }) => message)].join(" ");
-  byId("fault").hidden = false;
-}
-
 byId("new-webhook").addEventListener("submit", async (event) => {
   event.preventDefault();
   byId("fault").hidden = true;
@@ -112,7 +106,7 @@ byId("new-webhook").addEventListener("submit", async (event) => {
     showOnce(await post("/webhooks", { name: byId("name").value.trim(), url: byId("url").value.trim() }));
     event.target.reset();
     await load();
-  } catch (error) { refuse(error); }
+  } catch (error) { refuse(byId("fault"), error); }
 });
 byId("refresh").addEventListener("click", attempt(() => loadDeliveries()));
 byId("more").addEventListener("click", attempt(() => loadDeliveries({ more: true })));

@@ -19,10 +19,13 @@ def by_the_formula(layer, x):
     return x @ (layer.weight + layer.lora_b @ layer.lora_a).T + layer.bias
 
 
-def test_new_layer_computes_what_its_base_does():
-    base = nn.Linear(6, 4)
+@pytest.mark.parametrize("bias", [True, False])
+def test_new_layer_computes_what_its_base_does_and_keeps_its_weights(bias):
+    base = nn.Linear(6, 4, bias=bias)
     x = torch.randn(2, 3, 6)
-    assert torch.allclose(LoraLinear(base, 2, bfloat16=False)(x), base(x), atol=1e-6)
+    layer = LoraLinear(base, 2, bfloat16=False)
+    assert torch.allclose(layer(x), base(x), atol=1e-6)
+    assert layer.state_dict().keys() - {"lora_a", "lora_b"} == base.state_dict().keys()
 
 
 def test_outputs_and_gradients_are_those_of_the_formula(layer):

@@ -13,7 +13,7 @@ from tests.support.documents import (
     limits,
     pdf_annotated,
     pdf_of_pages,
-    pdf_with_blank_page,
+    pdf_with_content,
     prose,
 )
 
@@ -81,7 +81,7 @@ def test_pdf_comment_on_a_page_without_text_is_read_and_the_page_is_named():
     ids=["no zlib", "cut off", "LZW", "unknown", "ASCII85"],
 )
 def test_page_whose_content_is_damaged_is_named_as_not_read(content, compression):
-    data = pdf_with_blank_page(PLANTED, content=content, compression=compression)
+    data = pdf_with_content(pdf_of_pages([[PLANTED]]), (content, compression))
     extracted = Extractor(**limits()).extract(data, filename="a.pdf", media_type=None)
     assert extracted.layout.pages_without_text == (2,)
 
@@ -96,9 +96,15 @@ def test_page_whose_content_is_damaged_is_named_as_not_read(content, compression
     ],
 )
 def test_blank_page_is_not_named(content, compression):
-    data = pdf_with_blank_page(PLANTED, content=content, compression=compression)
+    data = pdf_with_content(pdf_of_pages([[PLANTED]]), (content, compression))
     extracted = Extractor(**limits()).extract(data, filename="a.pdf", media_type=None)
     assert extracted.layout.pages_without_text == ()
+
+
+def test_blank_page_is_not_named_beside_a_page_that_cannot_be_read():
+    data = pdf_with_content(pdf_of_pages([[PLANTED]]), (b"abc", "/UnknownDecode"), (b"", ""))
+    extracted = Extractor(**limits()).extract(data, filename="a.pdf", media_type=None)
+    assert extracted.layout.pages_without_text == (2,)
 
 
 def test_pdf_comment_does_not_part_a_sentence_over_a_page_break():

@@ -1,6 +1,6 @@
 """The pages' scripts import what they call, and no more.
 
-A browser would notice a missing import only when it gets there.
+A browser reports a missing import only when it runs the call.
 """
 
 import re
@@ -15,7 +15,10 @@ _IMPORT = re.compile(r"^import \{ ([^}]+) \} from", re.MULTILINE)
 _NO_CODE = re.compile(r"^(?:import .*|\s*(?://|/?\*).*)$", re.MULTILINE)
 _BARE = r"(?<![\w$])(?<!(?<!\.\.)\.)"
 """Before a name that is no attribute; `...name` is none either."""
-_OWN = r"(?:function|const|let|class) {name}\b|\b{name}(?:, \w+)*\)? =>|^  (?:async )?{name}\([^)]*\) \{{"
+_DEFINITION = (
+    r"(?:function|const|let|class) {name}\b|\b{name}(?:, \w+)*\)? =>"
+    r"|^  (?:async )?{name}\([^)]*\) \{{"
+)
 EXPORTED = {name for text in SCRIPTS.values() for name in _EXPORT.findall(text)}
 
 
@@ -36,7 +39,7 @@ def missing(text):
     return {
         name
         for name in called - imported_by(text)
-        if not re.search(_OWN.format(name=name), text, re.MULTILINE)
+        if not re.search(_DEFINITION.format(name=name), text, re.MULTILINE)
     }
 
 
