@@ -163,7 +163,7 @@ def reject_and_remove(page):
     page.get_by_text(f"Rejected, but it still supports “{TITLE}”").wait_for()
     page.get_by_role("list", name="Risks").get_by_role("link", name=TITLE).click()
     page.locator("#history").get_by_text(f"finding added: Pasted text: “{BUDGET}”").wait_for()
-    page.get_by_text("Rejected since").wait_for()
+    page.get_by_text("Rejected since:").wait_for()
     assert_accessible_in_every_view(page, "risk-rejected")
     page.get_by_role("button", name="Remove it from the risk").click()
     page.get_by_text("No finding supports it.").wait_for()
