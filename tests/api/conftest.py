@@ -17,6 +17,8 @@ from service.domain.services import Services, build_services
 from service.jobs.jobs import Jobs
 from service.nlp.analyzers.factory import open_analyzers
 from service.server.server import open_server
+from tests.api.reviewing import judge
+from tests.api.risk_register import SEES, created, scanned, source
 from tests.fakes.chat_server import ChatServer
 from tests.support.calls import caller
 from tests.support.databases import BACKENDS
@@ -205,3 +207,37 @@ def llm():
     server = ChatServer()
     yield server
     server.close()
+
+
+@pytest.fixture
+def team_of(admin):
+    """Form a team of users; return its id."""
+
+    def form(*users):
+        body = {"name": f"Team {users[0].id}"}
+        team = admin.http.post("/api/v1/teams", json=body).raise_for_status().json()["id"]
+        for one in users:
+            admin.http.put(f"/api/v1/teams/{team}/members/{one.id}").raise_for_status()
+        return team
+
+    return form
+
+
+@pytest.fixture
+def people(new_user, new_account):
+    """Accounts by their part in a risk."""
+    accounts = {name: new_user() for name in ("creator", "owner", "member", "stranger")}
+    accounts |= {"team-reviewer": new_account("team-reviewer"), "admin": new_account("admin")}
+    return accounts | {"other reviewer": new_account("team-reviewer")}
+
+
+@pytest.fixture
+def shared_risk(people, team_of):
+    """A risk of a team that a finding of its creator supports, the team, and the finding."""
+    team = team_of(*(people[name] for name in SEES))
+    creator = people["creator"]
+    scan = scanned(creator)
+    chosen = source(creator, scan)
+    judge(creator, scan, chosen["n"])
+    owner_id = people["owner"].id
+    return created(creator, team_id=team, owner_id=owner_id, finding=chosen), team, chosen

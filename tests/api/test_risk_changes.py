@@ -9,20 +9,15 @@ import pytest
 from sqlalchemy import delete
 
 from db.tables import Risk, Team
-from tests.api.risk_register import RISKS, create, created
-from tests.api.test_risks import change, people, shared_risk, team_of  # noqa: F401 - fixtures
+from tests.api.risk_register import RISKS, change, create, created, id_of
 
 LOCKED_FOR_S = 0.5
 
 
-def id_of(risk):
-    return risk.rsplit("/", 1)[1]
-
-
 @pytest.mark.every_database
 def test_owner_who_gives_a_risk_away_and_no_longer_sees_it_gets_the_changed_risk(
-    people,  # noqa: F811
-    shared_risk,  # noqa: F811
+    people,
+    shared_risk,
     admin,
 ):
     (risk, team, _), owner, member = shared_risk, people["owner"], people["member"]
@@ -79,7 +74,7 @@ def move_to(team, user):
 @pytest.mark.parametrize("send", [create_in, move_to])
 def test_risk_of_a_team_that_is_deleted_meanwhile_is_refused_by_field(
     user,
-    team_of,  # noqa: F811
+    team_of,
     beside_deletion,
     send,
 ):

@@ -18,7 +18,7 @@ from service.domain.risks.importing import import_risks
 from service.domain.risks.register_file import COLUMNS
 from service.domain.risks.sheet import read_sheet
 from service.errors import InvalidRequest
-from tests.api.risk_register import RISKS, created, exported, get, listed
+from tests.api.risk_register import RISKS, created, exported, get, id_of, listed
 from tests.db.conftest import servers
 
 
@@ -138,7 +138,7 @@ def test_row_after_thousands_of_empty_rows_is_imported(user):
 
 @pytest.mark.every_database
 def test_category_of_an_earlier_model_stays_in_an_unchanged_row(user, live):
-    risk_id = created(user, title="old").rsplit("/", 1)[1]
+    risk_id = id_of(created(user, title="old"))
     earlier = (
         update(Risk).where(Risk.id == UUID(risk_id)).values(category="earlier", risk_type="gone")
     )
@@ -156,7 +156,7 @@ HEADER = ["Id", "Version", "Title", "Likelihood", "Impact", "State", "Due on", "
 
 @pytest.mark.every_database
 def test_import_with_errors_stores_nothing_and_a_dry_run_lists_them(user):
-    risk_id = created(user, title="mine").rsplit("/", 1)[1]
+    risk_id = id_of(created(user, title="mine"))
     data = workbook(
         HEADER,
         [None, None, "good", 1, 1, "open", None, None, None],
@@ -179,7 +179,7 @@ def test_import_with_errors_stores_nothing_and_a_dry_run_lists_them(user):
 
 
 def test_version_is_checked_also_if_it_is_a_text_and_else_an_error(user):
-    risk_id = created(user, title="mine").rsplit("/", 1)[1]
+    risk_id = id_of(created(user, title="mine"))
     sent(user, workbook(["Id", "Impact"], [risk_id, 5])).raise_for_status()
     for stale, field in (("1", "Id"), (1, "Id"), ("one", "Version"), (2.5, "Version")):
         data = workbook(["Id", "Version", "Impact"], [risk_id, stale, 1])

@@ -3,8 +3,7 @@
 import pytest
 
 from tests.api.reviewing import judge
-from tests.api.risk_register import created
-from tests.api.test_risks import people, scanned, shared_risk, source, team_of  # noqa: F401 - fixtures
+from tests.api.risk_register import created, scanned, source
 from tests.support.sentences import FLOW_TEXT
 
 
@@ -27,7 +26,7 @@ def test_added_and_removed_finding_has_document_and_sentence(user):
     assert changes(user, risk) == [(None, None, False), (None, None, True)]
 
 
-def test_removed_sentence_is_for_the_owner_of_its_scan_only(people, shared_risk):  # noqa: F811
+def test_removed_sentence_is_for_the_owner_of_its_scan_only(people, shared_risk):
     risk, _, chosen = shared_risk
     assert changes(people["member"], risk) == [("plan.txt", FLOW_TEXT, True)]
     people["owner"].http.delete(f"{risk}/findings", params=chosen).raise_for_status()

@@ -3,8 +3,7 @@
 import pytest
 
 from tests.api.reviewing import BUDGET, SCHEDULE, judge
-from tests.api.risk_register import RISKS, created, get
-from tests.api.test_risks import people, scanned, shared_risk, source, team_of  # noqa: F401 - fixtures
+from tests.api.risk_register import RISKS, created, get, scanned, source
 
 
 def verdict_of(user, risk):
@@ -30,8 +29,8 @@ def test_finding_says_its_verdict_of_now_in_any_scan_of_the_document(user):
 
 
 def test_verdict_is_that_of_the_person_who_added_the_finding_or_for_reviewers_everyones(
-    people,  # noqa: F811
-    shared_risk,  # noqa: F811
+    people,
+    shared_risk,
     admin,
 ):
     (risk, _, chosen), creator = shared_risk, people["creator"]
@@ -66,8 +65,8 @@ def test_list_and_risk_count_the_findings_that_are_rejected_now(user):
 
 
 def test_list_counts_rejections_by_the_verdicts_that_the_reader_may_see(
-    people,  # noqa: F811
-    shared_risk,  # noqa: F811
+    people,
+    shared_risk,
     admin,
 ):
     risk, _, chosen = shared_risk

@@ -9,37 +9,21 @@ import pytest
 
 from db.queries.risks import delete_unreachable
 from tests.api.reviewing import BUDGET, SCHEDULE, finding, judge
-from tests.api.risk_register import NEW, RISKS, create, created, exported, get, listed
+from tests.api.risk_register import (
+    NEW,
+    RISKS,
+    SEES,
+    change,
+    create,
+    created,
+    exported,
+    get,
+    id_of,
+    listed,
+    scanned,
+    source,
+)
 from tests.support.sentences import FLOW_TEXT
-
-
-def change(user, risk, **fields):
-    etag = user.http.get(risk).headers["ETag"]
-    return user.http.patch(risk, json=fields, headers={"If-Match": etag})
-
-
-def scanned(user, text=FLOW_TEXT, **form):
-    file = {"file": ("plan.txt", text.encode())}
-    answer = user.http.post("/api/v1/scan", files=file, data=form).raise_for_status()
-    return f"/api/v1/scans/{answer.json()['scan_id']}"
-
-
-def source(user, scan, risk_type=BUDGET):
-    return {"scan_id": scan.rsplit("/", 1)[1], "n": finding(user, scan, risk_type)["id"]}
-
-
-@pytest.fixture
-def team_of(admin):
-    """Form a team of users; return its id."""
-
-    def form(*users):
-        body = {"name": f"Team {users[0].id}"}
-        team = admin.http.post("/api/v1/teams", json=body).raise_for_status().json()["id"]
-        for one in users:
-            admin.http.put(f"/api/v1/teams/{team}/members/{one.id}").raise_for_status()
-        return team
-
-    return form
 
 
 @pytest.mark.every_database
@@ -209,7 +193,7 @@ def test_later_scans_of_the_document_say_whether_the_finding_is_still_there(user
     linked = get(user, risk)
     assert linked["last_seen_at"] > first["last_seen_at"]
     seen = [one["scan_id"] for one in linked["findings"][0]["seen_in"]]
-    assert seen == [again.rsplit("/", 1)[1], chosen["scan_id"]]
+    assert seen == [id_of(again), chosen["scan_id"]]
     assert [i["n"] for i in user.http.get(f"{again}/risks").json()["items"]] == [
         finding(user, again)["id"]
     ]
@@ -222,28 +206,7 @@ def test_later_scans_of_the_document_say_whether_the_finding_is_still_there(user
 
 
 WHO = ("creator", "owner", "member", "team-reviewer", "stranger", "other reviewer", "admin")
-SEES = {"creator", "owner", "member", "team-reviewer"}
 CHANGES = SEES - {"member"}
-
-
-@pytest.fixture
-def people(new_user, new_account):
-    """Accounts by their part in a risk."""
-    accounts = {name: new_user() for name in ("creator", "owner", "member", "stranger")}
-    accounts |= {"team-reviewer": new_account("team-reviewer"), "admin": new_account("admin")}
-    return accounts | {"other reviewer": new_account("team-reviewer")}
-
-
-@pytest.fixture
-def shared_risk(people, team_of):
-    """A risk of a team that a finding of its creator supports, the team, and the finding."""
-    team = team_of(*(people[name] for name in SEES))
-    creator = people["creator"]
-    scan = scanned(creator)
-    chosen = source(creator, scan)
-    judge(creator, scan, chosen["n"])
-    owner_id = people["owner"].id
-    return created(creator, team_id=team, owner_id=owner_id, finding=chosen), team, chosen
 
 
 @pytest.mark.every_database
@@ -359,7 +322,7 @@ def test_writes_leave_audit_events_without_texts(user, admin):
     change(user, risk, title="secret two").raise_for_status()
     user.http.post(f"{risk}/notes", json={"text": "secret note"}).raise_for_status()
     user.http.delete(risk).raise_for_status()
-    query = {"object_type": "risk", "object_id": risk.rsplit("/", 1)[1]}
+    query = {"object_type": "risk", "object_id": id_of(risk)}
     events = admin.http.get("/api/v1/admin/audit-events", params=query).json()["items"]
     actions = [event["action"] for event in events]
     assert actions == ["risk.deleted", "risk.noted", "risk.changed", "risk.created"]

@@ -1,10 +1,9 @@
 """The risk register on its page, in Chromium."""
 
-from tests.api.conftest import admin, new_account  # noqa: F401 - fixtures
+from tests.api.conftest import admin, new_account, team_of  # noqa: F401 - fixtures
 from tests.api.reviewing import judge
-from tests.api.risk_register import created
+from tests.api.risk_register import created, id_of, scanned, source
 from tests.api.test_risk_files import workbook
-from tests.api.test_risks import scanned, source, team_of  # noqa: F401 - fixture team_of
 from tests.web.actions import assert_accessible_in_every_view, log_in, sign_up
 
 TITLE = "Supplier: find a second one"
@@ -64,7 +63,7 @@ def test_member_reads_that_a_finding_is_rejected_but_cannot_remove_it(
     judge(creator, scan, chosen["n"], "rejected").raise_for_status()
     page = new_page(viewport={"width": 1280, "height": 800})
     log_in(page, live.url, member.email)
-    page.goto(f"{live.url}/risks?risk={risk.rsplit('/', 1)[1]}")
+    page.goto(f"{live.url}/risks?risk={id_of(risk)}")
     doubt = page.locator("#quotes p", has_text="Rejected since")
     doubt.wait_for()
     assert doubt.text_content() == "Rejected since: it no longer shows this risk. "
