@@ -51,9 +51,11 @@ def sign_up(page, url):
 
 
 def open_tab(page, title):
-    """Follow an entry of the top bar, which may be in its closed menu."""
+    """Follow an entry of the top bar, which may be in its closed menu, until its page's script listens."""
     bar = page.locator("nav[aria-label=Main]")
-    bar.get_by_role("link", name=title, exact=True, include_hidden=True).evaluate("a => a.click()")
+    link = bar.get_by_role("link", name=title, exact=True, include_hidden=True)
+    with page.expect_navigation():
+        link.evaluate("a => a.click()")
 
 
 def upload(page, name, data):
