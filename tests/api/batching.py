@@ -1,8 +1,5 @@
 """Calls that work with batches, and what a user's batches have on disk."""
 
-import io
-import zipfile
-
 from sqlalchemy import func, select
 
 from db.tables import AuditEvent, Batch, BatchItem, Scan
@@ -26,15 +23,6 @@ def sent(user, parts, **fields):
     response = send(user, parts, **fields)
     assert response.status_code == 202, response.text
     return response.headers["Location"]
-
-
-def zipped(files, **options):
-    """Return a zip archive of (name or ZipInfo, content) pairs."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, **options) as archive:
-        for name, content in files:
-            archive.writestr(name, content)
-    return buffer.getvalue()
 
 
 def archive(data, name="papers.zip"):

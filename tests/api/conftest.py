@@ -17,8 +17,7 @@ from service.domain.services import Services, build_services
 from service.jobs.jobs import Jobs
 from service.nlp.analyzers.factory import open_analyzers
 from service.server.server import open_server
-from tests.api.reviewing import judge
-from tests.api.risk_register import SEES, created, scanned, source
+from tests.api.risk_register import SEES, confirmed, created, scanned
 from tests.fakes.chat_server import ChatServer
 from tests.support.calls import caller
 from tests.support.databases import BACKENDS
@@ -237,7 +236,6 @@ def shared_risk(people, team_of):
     team = team_of(*(people[name] for name in SEES))
     creator = people["creator"]
     scan = scanned(creator)
-    chosen = source(creator, scan)
-    judge(creator, scan, chosen["n"])
+    chosen = confirmed(creator, scan)
     owner_id = people["owner"].id
     return created(creator, team_id=team, owner_id=owner_id, finding=chosen), team, chosen

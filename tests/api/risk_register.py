@@ -4,7 +4,7 @@ import io
 
 from openpyxl import load_workbook
 
-from tests.api.reviewing import BUDGET, finding
+from tests.api.reviewing import BUDGET, finding, judge
 from tests.support.sentences import FLOW_TEXT
 
 RISKS = "/api/v1/risks"
@@ -55,3 +55,10 @@ def scanned(user, text=FLOW_TEXT, **form):
 
 def source(user, scan, risk_type=BUDGET):
     return {"scan_id": scan.rsplit("/", 1)[1], "n": finding(user, scan, risk_type)["id"]}
+
+
+def confirmed(user, scan, risk_type=BUDGET):
+    """Confirm a finding of a scan; return what makes it support a risk."""
+    chosen = source(user, scan, risk_type)
+    judge(user, scan, chosen["n"]).raise_for_status()
+    return chosen

@@ -24,9 +24,9 @@ from tests.api.batching import (
     stored,
     texts,
     when,
-    zipped,
 )
 from tests.api.filing import add, new_session
+from tests.support.office_files import zipped
 from tests.support.sentences import FLOW_TEXT, N_FLOW_FINDINGS
 from tests.support.waiting import wait_until
 

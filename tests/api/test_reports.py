@@ -12,9 +12,9 @@ from lxml import html
 from openpyxl import load_workbook
 from pypdf import PdfReader
 
-from tests.api.batching import zipped
 from tests.api.filing import new_session
 from tests.api.reviewing import BUDGET, SCHEDULE, finding, judge
+from tests.support.office_files import zipped
 from tests.support.sarif import sarif_schema
 from tests.support.sentences import FLOW_TEXT
 from tests.support.waiting import wait_until

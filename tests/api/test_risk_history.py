@@ -2,8 +2,7 @@
 
 import pytest
 
-from tests.api.reviewing import judge
-from tests.api.risk_register import created, scanned, source
+from tests.api.risk_register import confirmed, created, scanned
 from tests.support.sentences import FLOW_TEXT
 
 
@@ -15,8 +14,7 @@ def changes(user, risk):
 @pytest.mark.every_database
 def test_added_and_removed_finding_has_document_and_sentence(user):
     scan = scanned(user)
-    chosen = source(user, scan)
-    judge(user, scan, chosen["n"])
+    chosen = confirmed(user, scan)
     risk = created(user, finding=chosen)
     assert changes(user, risk) == [("plan.txt", FLOW_TEXT, True)]
     user.http.delete(f"{risk}/findings", params=chosen).raise_for_status()

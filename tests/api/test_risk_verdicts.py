@@ -3,7 +3,7 @@
 import pytest
 
 from tests.api.reviewing import BUDGET, SCHEDULE, judge
-from tests.api.risk_register import RISKS, created, get, scanned, source
+from tests.api.risk_register import RISKS, confirmed, created, get, scanned, source
 
 
 def verdict_of(user, risk):
@@ -13,8 +13,7 @@ def verdict_of(user, risk):
 @pytest.mark.every_database
 def test_finding_says_its_verdict_of_now_in_any_scan_of_the_document(user):
     scan = scanned(user)
-    chosen = source(user, scan)
-    judge(user, scan, chosen["n"])
+    chosen = confirmed(user, scan)
     risk = created(user, finding=chosen)
     assert verdict_of(user, risk) == "confirmed"
     again = scanned(user, document=user.http.get(scan).json()["document_id"])

@@ -14,6 +14,7 @@ from tests.api.risk_register import (
     RISKS,
     SEES,
     change,
+    confirmed,
     create,
     created,
     exported,
@@ -184,8 +185,7 @@ def test_several_findings_support_a_risk_and_can_be_taken_away(user):
 def test_later_scans_of_the_document_say_whether_the_finding_is_still_there(user):
     scan = scanned(user)
     document = user.http.get(scan).json()["document_id"]
-    chosen = source(user, scan)
-    judge(user, scan, chosen["n"])
+    chosen = confirmed(user, scan)
     risk = created(user, finding=chosen)
     first = get(user, risk)
     assert first["seen_in_newest"] is True
@@ -257,8 +257,7 @@ def test_deleted_account_leaves_the_teams_risks_without_its_sentences(user, new_
     leaver = new_user()
     team = team_of(user, leaver)
     scan = scanned(leaver)
-    chosen = source(leaver, scan)
-    judge(leaver, scan, chosen["n"])
+    chosen = confirmed(leaver, scan)
     risk = created(leaver, team_id=team, finding=chosen, title="the team's")
     private = created(leaver, title="private")
     assert get(user, risk)["findings"][0]["context"] == FLOW_TEXT

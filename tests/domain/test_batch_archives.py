@@ -9,7 +9,7 @@ import pytest
 
 from service.domain.batches.archive import archived_files
 from service.errors import InvalidRequest, TooLarge, UnreadableDocument
-from tests.api.batching import zipped
+from tests.support.office_files import zipped
 
 
 def names(data, *, max_files=10):

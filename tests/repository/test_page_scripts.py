@@ -60,4 +60,4 @@ def test_unused_import_is_found():
 
 def test_missing_import_is_found():
     text = SCRIPTS["review.js"]
-    assert missing(text.replace("messagesOf, ", "", 1)) == {"messagesOf"}
+    assert missing(text.replace("count, ", "", 1)) == {"count"}

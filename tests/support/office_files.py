@@ -84,13 +84,18 @@ def attach(message: EmailMessage, name: str, data: bytes) -> None:
     message.add_attachment(data, maintype="application", subtype="octet-stream", filename=name)
 
 
+def zipped(files, **options):
+    """Return a zip archive of (name or ZipInfo, content) pairs."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, **options) as archive:
+        for name, content in files:
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
 def archive(*members: tuple[str, bytes]) -> bytes:
     """Return a zip of named members."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
-        for name, data in members:
-            packed.writestr(name, data)
-    return out.getvalue()
+    return zipped(members)
 
 
 @cache

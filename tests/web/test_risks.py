@@ -2,7 +2,7 @@
 
 from tests.api.conftest import admin, new_account, team_of  # noqa: F401 - fixtures
 from tests.api.reviewing import judge
-from tests.api.risk_register import created, id_of, scanned, source
+from tests.api.risk_register import confirmed, created, id_of, scanned
 from tests.api.test_risk_files import workbook
 from tests.web.actions import assert_accessible_in_every_view, log_in, sign_up
 
@@ -57,8 +57,7 @@ def test_member_reads_that_a_finding_is_rejected_but_cannot_remove_it(
 ):
     creator, member = new_user(), new_user()
     scan = scanned(creator)
-    chosen = source(creator, scan)
-    judge(creator, scan, chosen["n"]).raise_for_status()
+    chosen = confirmed(creator, scan)
     risk = created(creator, finding=chosen, team_id=team_of(creator, member))
     judge(creator, scan, chosen["n"], "rejected").raise_for_status()
     page = new_page(viewport={"width": 1280, "height": 800})

@@ -160,12 +160,22 @@ def views(
 ) -> list[RiskView]:
     """Return risks with names and sightings; `standings` are those of their findings, if they were read."""
     ids = [risk.id for risk in risks]
+    rows, seen = queries.findings_of(session, ids), queries.sightings(session, ids)
+    return _views(session, risks, rows, seen, standings)
+
+
+def _views(
+    session: Session,
+    risks: Sequence[Risk],
+    supporting: Sequence[RiskFinding],
+    seen: Mapping[UUID, Sighting],
+    standings: Mapping[UUID, Standing] | None,
+) -> list[RiskView]:
     people = {person for risk in risks for person in (risk.user_id, risk.owner_id)}
     emails = queries.emails(session, [*people])
     teams = queries.team_names(session, [risk.team_id for risk in risks if risk.team_id])
-    seen = queries.sightings(session, ids)
     findings: dict[UUID, list[RiskFinding]] = defaultdict(list)
-    for row in queries.findings_of(session, ids):
+    for row in supporting:
         findings[row.risk_id].append(row)
     return [
         RiskView(
@@ -234,7 +244,7 @@ def _detail(session: Session, user: User, risk: Risk) -> RiskDetail:
         )
         for row in rows
     ]
-    [view] = views(session, [risk], standings=standings)
+    [view] = _views(session, [risk], rows, seen, standings)
     return RiskDetail(view, findings, may_change(session, user, risk))
 
 

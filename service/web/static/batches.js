@@ -1,6 +1,6 @@
 // Batches of documents: send one, watch it, cancel it, scan what failed again.
 import { get, post, query, remove, upload } from "./api.js";
-import { attempt, byId, bytes, complain, count, el, messagesOf, numberAlike, time, toast, unreadMark } from "./ui.js";
+import { attempt, byId, bytes, complain, count, el, numberAlike, time, toast, unreadMark } from "./ui.js";
 import { UploadRow, listenToChosen, listenToDropped } from "./uploads.js";
 
 const REFRESH_MS = 1500;
@@ -54,7 +54,7 @@ function result(item) {
 
 function itemRow(item) {
   return el("tr", { dataset: { state: item.state } }, el("td", { class: "num sub", text: item.position.toLocaleString() }), el("td", { class: "title", text: item.name || "Pasted text" }),
-    el("td", { class: "num sub nowrap", text: bytes(item.size_bytes) }), el("td", {}, result(item), " ", unreadMark(messagesOf(item.warnings))));
+    el("td", { class: "num sub nowrap", text: bytes(item.size_bytes) }), el("td", {}, result(item), " ", unreadMark(item.warnings)));
 }
 
 function showBatch() {

@@ -1,6 +1,6 @@
 // Documents: upload or paste, and the list of scans.
 import { get, query, remove, upload } from "./api.js";
-import { byId, bytes, complain, count, debounced, el, messagesOf, numberAlike, time, toast, unreadMark } from "./ui.js";
+import { byId, bytes, complain, count, debounced, el, numberAlike, time, toast, unreadMark } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
 import { UploadRow, listenToChosen, listenToDropped } from "./uploads.js";
 
@@ -14,7 +14,7 @@ function scanRow(scan) {
   const name = scan.filename || "Pasted text";
   const del = el("button", { class: "button small quiet danger", type: "button", "aria-label": `Delete the scan of ${name}`, text: "Delete" });
   const row = el("tr", {},
-    el("td", {}, el("a", { class: "title", href: address, text: name }), " ", unreadMark(messagesOf(scan.warnings))),
+    el("td", {}, el("a", { class: "title", href: address, text: name }), " ", unreadMark(scan.warnings)),
     el("td", { class: "num" }, el("span", { text: scan.n_findings.toLocaleString() }), el("span", { class: "sub narrow-only", text: scan.n_findings === 1 ? " finding" : " findings" })),
     el("td", { class: "sub wide-only" }, scan.source === "llm" ? "LLM" : "Model"),
     el("td", { class: "sub nowrap" }, time(scan.timestamp)),
@@ -71,7 +71,7 @@ async function scan(name, form) {
   try {
     const result = await upload("/scan", form, (share) => row.showSent(share, "Scanning…"));
     const { warnings } = await get(`/scans/${result.scan_id}`);
-    row.showOutcome(unreadMark(messagesOf(warnings)) ?? "", el("span", { class: "sub nowrap", text: count(result.data.length, "finding") }),
+    row.showOutcome(unreadMark(warnings) ?? "", el("span", { class: "sub nowrap", text: count(result.data.length, "finding") }),
       el("a", { class: "button small primary", href: `/scans/${result.scan_id}`, text: "Review" }));
     await load();
   } catch (error) { row.showError(error); }

@@ -1,6 +1,6 @@
 // The review page: loads a scan and its document, and turns keys and buttons into verdicts.
 import { ApiError, get } from "./api.js";
-import { attempt, byId, complain, count, el, messagesOf, time, toast } from "./ui.js";
+import { attempt, byId, complain, count, el, time, toast } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
 import { Review, fetchFirst, verdictOf } from "./review-state.js";
 import { TextPane } from "./text-pane.js";
@@ -28,7 +28,7 @@ function showHead(review, document_) {
   byId("about").replaceChildren(version, n ? `${count(n, "page")}, ` : "", `${count(scan.coverage.sentences ?? 0, "sentence")}, scanned `, time(scan.timestamp),
     ` with ${scan.model_name}${scan.sensitivity && scan.sensitivity !== "balanced" ? `, for ${scan.sensitivity}` : ""}`);
   byId("warnings").hidden = scan.warnings.length === 0;
-  byId("warning-list").replaceChildren(...messagesOf(scan.warnings).map((text) => el("li", { text })));
+  byId("warning-list").replaceChildren(...scan.warnings.map((warning) => el("li", { text: warning.message })));
 }
 
 function showProgress(review) {

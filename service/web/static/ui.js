@@ -70,10 +70,8 @@ export function numberAlike(rows) {
 export const percent = (score) => (score === null || score === undefined ? "–" : `${Math.round(score * 100)} %`);
 export const count = (n, one, many = `${one}s`) => `${n.toLocaleString()} ${n === 1 ? one : many}`;
 
-export const messagesOf = (warnings) => warnings.map(({ message }) => message);
-
-/** Returns a badge "Not all read" whose tooltip has these messages; null if there are none. */
-export const unreadMark = (messages) => (messages.length ? el("span", { class: "badge watch", title: messages.join("\n"), text: "Not all read" }) : null);
+/** Returns a badge "Not all read" whose tooltip has a scan's warnings; null if it has none. */
+export const unreadMark = (warnings) => (warnings.length ? el("span", { class: "badge watch", title: warnings.map((warning) => warning.message).join("\n"), text: "Not all read" }) : null);
 
 export function bytes(n) {
   if (n < 1024) return `${n} B`;
