@@ -44,7 +44,9 @@ def test_documents_are_sent_watched_and_opened(page):
     texts = [(f"{n}.txt", f"{RISKS[n % 3]} {HARMLESS} {n}".encode()) for n in range(5)]
     choose(page, "file", *texts, ("broken.pdf", b"%PDF-1.7 nothing"))
     progress(page).get_by_text("6 of 6 documents, 1 failed, finished").wait_for()
-    page.locator("#items tr[data-state=done]").nth(4).wait_for()  # the counts of the batch come first
+    page.locator("#items tr[data-state=done]").nth(
+        4
+    ).wait_for()  # the counts of the batch come first
     assert page.locator("#items tr[data-state=done]").count() == 5
     assert_accessible_in_every_view(page, "batch")
     page.locator("#state").select_option("failed")
