@@ -38,6 +38,16 @@ def test_unread_files_beyond_the_fifth_are_counted(user):
     assert warning.endswith(" 2 more are not named here.")
 
 
+def test_page_whose_content_is_damaged_is_named(user):
+    damaged = documents.pdf_with_content(
+        pdf(FLOW_TEXT), (b"no zlib, in any case" * 3, "/FlateDecode")
+    )
+    answer = user.http.post("/api/scan", files={"file": ("a.pdf", damaged)}).raise_for_status()
+    [warning] = answer.headers.get_list(HEADER)
+    assert warning.startswith("pages_not_read: No text on page 2: ")
+    assert answer.json()["data"]
+
+
 def test_page_without_text_is_named_with_the_remedy(user):
     answer = user.http.post("/api/scan", files={"file": ("a.pdf", pdf(FLOW_TEXT, "", FLOW_TEXT))})
     [warning] = answer.raise_for_status().headers.get_list(HEADER)
