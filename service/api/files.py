@@ -26,6 +26,7 @@ from service.api.http.request_headers import reads
 from service.api.http.uploads import batch_options, scan_options, upload
 from service.api.schemas.fields import CursorQuery
 from service.api.schemas.files import FileIn, FileListOut, FileOut, SessionScanIn, SessionScanOut
+from service.api.schemas.scans import ScanHeaders
 from service.domain.file_scans import FileScan, FileStatus
 from service.domain.files import work_sessions
 from service.domain.files.files import choose_files, require_file
@@ -86,22 +87,26 @@ def download_file(session_id: UUID, file_id: UUID) -> Response:
 @blueprint.post("/<uuid:session_id>/scan")
 @blueprint.auth_required(auth)
 @key_scope(Scope.SCAN)
+@blueprint.input(ScanHeaders, location="headers", arg_name="headers")
 @blueprint.input(SessionScanIn, location="json", arg_name="body")
 @blueprint.output(SessionScanOut)
 @blueprint.doc(
     summary="Scan the files of a session",
     description="Each file becomes a scan of its own. The whole request has the time of one scan "
-    "(AI_TIMEOUT_S). Files that remain when it ends are not_done: send their ids in another request.",
-    responses=[429, 501],
+    "(AI_TIMEOUT_S). Files that remain when it ends are not_done: send the request again with the same "
+    "Idempotency-Key, or their ids in another one. With the key, a file that was scanned keeps its scan.",
+    responses=[409, 429, 501],
 )
 @reads(PREFER)
-def scan_session(session_id: UUID, body: dict[str, Any]) -> dict[str, Any] | Response:
-    key, user_id = caller_key(), current_user().id
+def scan_session(
+    session_id: UUID, headers: dict[str, str], body: dict[str, Any]
+) -> dict[str, Any] | Response:
+    caller, user_id, key = caller_key(), current_user().id, headers.get("idempotency_key")
     chosen = services().transactions.read(choose_files, user_id, session_id, body.get("file_ids"))
     if prefers_async():
-        return accepted(_defer(session_id, chosen, body))
+        return accepted(_defer(session_id, chosen, body, key))
     results = services().file_scans.scan_all(
-        chosen, scan_options(body), admit=lambda: spend(services().scan_quota, key)
+        chosen, scan_options(body), key=key, admit=lambda: spend(services().scan_quota, caller)
     )
     counts = Counter(result.status for result in results)
     totals = {f"n_{status}": counts[status] for status in FileStatus}
@@ -118,13 +123,16 @@ def delete_file(session_id: UUID, file_id: UUID) -> str:
     return ""
 
 
-def _defer(session_id: UUID, chosen: Sequence[File], body: dict[str, Any]) -> Batch:
+def _defer(
+    session_id: UUID, chosen: Sequence[File], body: dict[str, Any], key: str | None
+) -> Batch:
     """Let the files wait for workers, in a batch of their own."""
     user_id, read = current_user().id, services().transactions.read
     if body.get("force_llm"):
         services().analyzers.require_llm()
     session = read(work_sessions.require, own(user_id), session_id)
-    return services().batch_intake.of_files(user_id, batch_options(body, session.name), chosen)
+    options = batch_options(body, session.name)
+    return services().batch_intake.of_files(user_id, options, chosen, key=key)
 
 
 def _readable_file(session_id: UUID, file_id: UUID) -> File:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -80,11 +81,17 @@ class FileScans:
         return stored
 
     def scan_all(
-        self, files: Sequence[File], options: ScanOptions, *, admit: Callable[[], None]
+        self,
+        files: Sequence[File],
+        options: ScanOptions,
+        *,
+        key: str | None = None,
+        admit: Callable[[], None],
     ) -> list[FileScan]:
         """Scan files in this order until the deadline of one scan; return a result for each.
 
-        `admit` is called before each file, and may raise to refuse it.
+        With an idempotency `key`, a file that an earlier request with this key scanned keeps its scan. `admit`
+        is called before each file, and may raise to refuse it.
 
         Raises:
             Unauthenticated: the account was deleted meanwhile.
@@ -95,13 +102,17 @@ class FileScans:
             if deadline.remaining_s() == 0:
                 results.append(FileScan(file, FileStatus.NOT_DONE))
             else:
-                results.append(self._scan_one(file, options, deadline, admit, is_first=not results))
+                part = None if key is None else _key_of_file(key, file)
+                results.append(
+                    self._scan_one(file, options, part, deadline, admit, is_first=not results)
+                )
         return results
 
     def _scan_one(
         self,
         file: File,
         options: ScanOptions,
+        key: str | None,
         deadline: Deadline,
         admit: Callable[[], None],
         *,
@@ -109,7 +120,7 @@ class FileScans:
     ) -> FileScan:
         try:
             admit()
-            stored = self.scan(file, options, deadline=deadline)
+            stored = self.scan(file, options, key=key, deadline=deadline)
         except Unauthenticated:
             raise
         except AnalyzerTimeout as error:
@@ -128,3 +139,8 @@ class FileScans:
             )
         with self._files.open(file) as stream:
             return options.file_submission(file, stream.read())
+
+
+def _key_of_file(key: str, file: File) -> str:
+    """Return the idempotency key of one file's scan within a request for many."""
+    return hashlib.sha256(f"{key} {file.id}".encode()).hexdigest()

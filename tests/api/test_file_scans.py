@@ -124,6 +124,34 @@ def test_scan_of_a_session_takes_the_files_that_the_body_names(user, session):
     assert other.status_code == 404
 
 
+def test_repeated_scan_of_a_session_scans_only_what_is_new(user, session):
+    key = {"Idempotency-Key": "once"}
+    note(user, session)
+    [first] = user.http.post(f"{session}/scan", json={}, headers=key).json()["items"]
+    note(user, session, "later.txt")
+    again = user.http.post(f"{session}/scan", json={}, headers=key).json()
+    assert again["items"][0] == first
+    assert (again["n_scanned"], again["items"][1]["scan_id"] != first["scan_id"]) == (2, True)
+    assert len(user.http.get("/api/scans").json()["items"]) == 2
+
+
+def test_repeated_scan_of_a_session_with_other_options_is_a_conflict(user, session):
+    key = {"Idempotency-Key": "once"}
+    note(user, session)
+    for options, code in (({}, None), ({"sensitivity": "recall"}, "conflict")):
+        [item] = user.http.post(f"{session}/scan", json=options, headers=key).json()["items"]
+        assert (item["problem"] and item["problem"]["code"]) == code
+
+
+def test_repeated_deferred_scan_of_a_session_is_one_batch(user, session):
+    headers = {"Idempotency-Key": "once", "Prefer": "respond-async"}
+    note(user, session)
+    first, second = (
+        user.http.post(f"{session}/scan", json={}, headers=headers) for _ in range(2)
+    )
+    assert (first.status_code, second.json()["id"]) == (202, first.json()["id"])
+
+
 def test_scan_of_an_empty_session_has_no_items(user, session):
     assert user.http.post(f"{session}/scan", json={}).json()["items"] == []
 
