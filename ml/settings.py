@@ -111,6 +111,16 @@ class DataSettings:
         """The files to calibrate and evaluate on: all of `dev`, or `dev_fallback` if none is available."""
         return self.dev or self.dev_fallback
 
+    @property
+    def trained_on(self) -> list[str]:
+        """The files whose sentences train."""
+        return [*self.authored, *self.real, *self.unlabelled, *self.feedback]
+
+    @property
+    def unused_fallback(self) -> list[str]:
+        """The files of `dev_fallback`, if `dev` takes their place."""
+        return self.dev_fallback if self.dev else []
+
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class BaseSettings:
@@ -193,6 +203,12 @@ class TrainSettings:
     influence_of: list[str]
     save_every_min: Annotated[float, Field(ge=0)]
     vector_weight: Annotated[float, Field(ge=0)] = 0.0
+
+    @model_validator(mode="after")
+    def _has_checkpoints_to_average(self) -> TrainSettings:
+        if self.n_averaged > self.n_checkpoints:
+            raise ValueError("n_averaged is over n_checkpoints; lower it")
+        return self
 
 
 @plain_dataclass(frozen=True, slots=True)

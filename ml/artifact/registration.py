@@ -49,7 +49,7 @@ class Request:
 
 
 def candidate_folder(name: str, data: Sequence[Path]) -> tuple[Path, Sequence[Path]]:
-    """Return the artifact's folder, and the files of `data` on which none of its thresholds was chosen.
+    """Return the artifact's folder, and the files of `data` that neither trained it nor chose its thresholds.
 
     `name` is the folder, or the configuration file that it came from.
 
@@ -60,17 +60,17 @@ def candidate_folder(name: str, data: Sequence[Path]) -> tuple[Path, Sequence[Pa
     if not name.endswith(".toml"):
         return Path(name), data
     settings = load(Path(name))
-    if settings.artifact.calibration_of:
-        return settings.artifact_dir, data
-    dev = {(ROOT / name).resolve() for name in settings.data.dev_sets}
-    files = [path for path in data if path.resolve() not in dev]
-    chosen_on = ", ".join(str(path) for path in data if path.resolve() in dev)
+    dev = [] if settings.artifact.calibration_of else settings.data.dev_sets
+    files, reasons = list(data), []
+    for used, how in ((settings.data.trained_on, "trained"), (dev, "chose the thresholds")):
+        of_model = {(ROOT / name).resolve() for name in used}
+        if known := [path for path in files if path.resolve() in of_model]:
+            files = [path for path in files if path not in known]
+            reasons.append(f"{', '.join(map(str, known))} {how}")
     if not files:
-        raise RegisterError(
-            f"The thresholds were chosen on {chosen_on}; name other sentences with --data."
-        )
-    if chosen_on:
-        print(f"The thresholds were chosen on {chosen_on}, which is left out.")
+        raise RegisterError(f"{'; '.join(reasons)}: name other sentences with --data.")
+    if reasons:
+        print(f"{'; '.join(reasons)}: left out.")
     return settings.artifact_dir, files
 
 

@@ -15,19 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.commands import command
+from ml.corpus.json_lines import DatasetError, rows_of
 from ml.corpus.kinds import NO_KINDS, Kinds, read_kinds
 from ml.corpus.near_duplicates import near_duplicates
-from ml.settings import DATA_VARIABLE, DataSettings
+from ml.settings import DataSettings
 from service.config.settings import ROOT
-from service.errors import ConfigError, RiskscanError
+from service.errors import ConfigError
 from service.nlp.taxonomy import Taxonomy, built_in, read_taxonomy
 
 SETTLED = frozenset({"agreed", "adjudicated"})
 """Status of feedback that may train: two users agree, or a reviewer decided."""
-
-
-class DatasetError(RiskscanError):
-    """A file of sentences is missing, or a line of it cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +82,31 @@ def read_examples(
         DatasetError: no such file, or a faulty line, named by its number: it is malformed, or has a label
             that `taxonomy` lacks.
     """
-    rows = [(_with_second(row, second or {}), where) for row, where in _rows(path)]
+    rows = [(_with_second(row, second or {}), where) for row, where in rows_of(path)]
     examples = [_example(row, where, taxonomy, composed=composed) for row, where in rows]
     return [
         replace(e, kind=kinds.of(row), file=path.stem)
         for e, (row, _) in zip(examples, rows, strict=True)
     ]
+
+
+def read_sets(
+    paths: Sequence[Path], taxonomy: Taxonomy, *, kinds: Kinds = NO_KINDS
+) -> list[Example]:
+    """Read files to evaluate on; each is a set, which has the file's name.
+
+    Raises:
+        DatasetError: two files have the same name, or there is no sentence; and as `read_examples`.
+    """
+    names = Counter(path.stem for path in paths)
+    if twice := [name for name, n in names.items() if n > 1]:
+        raise DatasetError(
+            f"Two files are named {twice[0]}; rename one, so that each has figures of its own."
+        )
+    examples = [e for path in paths for e in read_examples(path, taxonomy, kinds=kinds)]
+    if not examples:
+        raise DatasetError(f"There is no sentence in {', '.join(map(str, paths))}.")
+    return examples
 
 
 def read_second_readings(paths: Iterable[Path], taxonomy: Taxonomy) -> dict[str, list[str]]:
@@ -101,7 +117,7 @@ def read_second_readings(paths: Iterable[Path], taxonomy: Taxonomy) -> dict[str,
     """
     labels = {}
     for path in paths:
-        for row, where in _rows(path):
+        for row, where in rows_of(path):
             if not isinstance(row.get("id"), str):
                 raise DatasetError(f'{where}: expected {{"id": ..., "labels": [...]}}.')
             labels[row["id"]] = _labels(row, where, taxonomy)
@@ -120,7 +136,7 @@ def read_pool(
     """
     labelled: list[Example] = []
     unlabelled: list[Example] = []
-    for row, where in _rows(path):
+    for row, where in rows_of(path):
         labels = second.get(_row_id(row))
         example = _example({**row, "labels": labels or []}, where, taxonomy, composed=False)
         (unlabelled if labels is None else labelled).append(example)
@@ -132,55 +148,41 @@ def read_feedback(
 ) -> tuple[list[Example], Counter[str]]:
     """Read the output of `python -m service feedback export`; return the sentences that may train.
 
-    Only settled verdicts train, and only the first `max_per_user` sentences of a user, so that no single user
-    dominates the model. Sentences with a type of another taxonomy, which an earlier model found, are left out
-    too. The counter has the number of sentences left out, by reason.
+    Only settled verdicts train, and only the newest `max_per_user` sentences of a user, which stand last, so
+    that no single user dominates the model. Sentences with a type of another taxonomy, which an earlier model
+    found, are left out too. The counter has the number of sentences left out, by reason.
 
     Raises:
         DatasetError: no such file, or a malformed line.
     """
-    usable, left_out = [], Counter[str]()
-    by_user = Counter[str]()
+    usable: list[tuple[str, Example]] = []
+    left_out = Counter[str]()
     if not path.is_file():
         export = command("service", "feedback", "export", "--out", path)
         raise DatasetError(f"There is no {path}: run `{export}`.")
-    for row, where in _rows(path):
+    for row, where in rows_of(path):
         if _unknown_labels(row, where, taxonomy):
             left_out["feedback with a risk type of another taxonomy"] += 1
             continue
         example = _example(row, where, taxonomy, composed=False)
-        status, user = row.get("status"), str(row.get("user"))
-        if status not in SETTLED:
-            left_out[f"feedback {status}"] += 1
-        elif by_user[user] >= max_per_user:
-            left_out["feedback beyond max_feedback_per_user"] += 1
+        if (status := row.get("status")) in SETTLED:
+            usable.append((str(row.get("user")), example))
         else:
-            by_user[user] += 1
-            usable.append(example)
-    return usable, left_out
+            left_out[f"feedback {status}"] += 1
+    newest = _newest(usable, max_per_user)
+    if surplus := len(usable) - len(newest):
+        left_out["feedback beyond max_feedback_per_user"] = surplus
+    return newest, left_out
 
 
-def _rows(path: Path) -> Iterable[tuple[dict[str, Any], str]]:
-    if not path.is_file():
-        raise DatasetError(
-            f"There is no {path}. Sentences of real documents are not in the repository: put the "
-            f"file there, set {DATA_VARIABLE} to its folder, or name another under [data] of the "
-            "configuration file."
-        )
-    with path.open(encoding="utf-8") as lines:
-        for n, line in enumerate(lines, start=1):
-            if line.strip():
-                yield _row(line, f"{path}, line {n}"), f"{path}, line {n}"
-
-
-def _row(line: str, where: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise DatasetError(f'{where}: expected {{"text": ..., "labels": [...]}}.') from error
-    if not isinstance(row, dict):
-        raise DatasetError(f'{where}: expected {{"text": ..., "labels": [...]}}.')
-    return row
+def _newest(by_user: Sequence[tuple[str, Example]], max_per_user: int) -> list[Example]:
+    """Return the last `max_per_user` sentences of each user, in order."""
+    n_of_user, newest = Counter[str](), []
+    for user, example in reversed(by_user):
+        n_of_user[user] += 1
+        if n_of_user[user] <= max_per_user:
+            newest.append(example)
+    return newest[::-1]
 
 
 def _with_second(row: dict[str, Any], second: Mapping[str, list[str]]) -> dict[str, Any]:
@@ -271,7 +273,7 @@ def load_taxonomy(settings: DataSettings) -> Taxonomy:
 
 
 def load_dataset(settings: DataSettings) -> Dataset:
-    """Read both splits; train loses its overlap with dev.
+    """Read both splits; train loses its overlap with dev, and with a fallback that the gate may measure on.
 
     Raises:
         DatasetError: a file is missing or faulty.
@@ -291,13 +293,13 @@ def load_dataset(settings: DataSettings) -> Dataset:
         )
         left_out += unused
     kinds = read_kinds(ROOT / settings.kinds) if settings.kinds else NO_KINDS
-    dev = [
-        e for name in settings.dev_sets for e in read_examples(ROOT / name, taxonomy, kinds=kinds)
-    ]
+    dev = read_sets([ROOT / name for name in settings.dev_sets], taxonomy, kinds=kinds)
+    fallback = [read_pool(ROOT / name, taxonomy, second={})[1] for name in settings.unused_fallback]
     pools = {name: read_pool(ROOT / name, taxonomy, second=second) for name in settings.unlabelled}
     labelled = [*read.values(), *(rows for rows, _ in pools.values())]
-    train, overlapping = without_overlap([e for rows in labelled for e in rows], dev)
-    unlabelled, also = without_overlap([e for _, rows in pools.values() for e in rows], dev)
+    held_out = [*dev, *(e for rows in fallback for e in rows)]
+    train, overlapping = without_overlap([e for rows in labelled for e in rows], held_out)
+    unlabelled, also = without_overlap([e for _, rows in pools.values() for e in rows], held_out)
     read |= {name: [*rows, *others] for name, (rows, others) in pools.items()}
     return Dataset(
         taxonomy=taxonomy,
@@ -306,8 +308,16 @@ def load_dataset(settings: DataSettings) -> Dataset:
         unlabelled=unlabelled,
         dropped=dict(left_out + overlapping + also),
         fingerprint=fingerprint(train, dev, *([unlabelled] if unlabelled else [])),
-        sources={Path(name).name: len(examples) for name, examples in read.items()},
+        sources=_sizes(read),
     )
+
+
+def _sizes(read: Mapping[str, Sequence[Example]]) -> dict[str, int]:
+    """Return the number of sentences by the name of the file, of files of one name together."""
+    sizes = Counter[str]()
+    for name, examples in read.items():
+        sizes[Path(name).name] += len(examples)
+    return dict(sizes)
 
 
 def fingerprint(*splits: Sequence[Example]) -> str:

@@ -16,7 +16,10 @@ _NUMBER_AT_END = re.compile(r"\d+$")
 
 
 def by_document(examples: Sequence[Example]) -> list[list[int]]:
-    """Return the rows of each document in reading order, or in file order if a sentence has no number."""
+    """Return the rows of each document in reading order.
+
+    It is the file's order if a sentence has no number, or two have the same: these count something else.
+    """
     rows_by_document: dict[str, list[int]] = {}
     for row, example in enumerate(examples):
         rows_by_document.setdefault(example.doc, []).append(row)
@@ -24,10 +27,8 @@ def by_document(examples: Sequence[Example]) -> list[list[int]]:
 
 
 def _in_order(rows: list[int], examples: Sequence[Example]) -> list[int]:
-    numbers = [sentence_number(examples[row]) for row in rows]
-    if None in numbers:
-        return rows
-    return [row for _, row in sorted(zip(numbers, rows, strict=True))]
+    numbers = _own_numbers(rows, examples)
+    return [row for _, row in sorted(zip(numbers, rows, strict=True))] if numbers else rows
 
 
 def sentence_number(example: Example) -> int | None:
@@ -39,10 +40,15 @@ def sentence_number(example: Example) -> int | None:
 
 
 def sentence_numbers(rows: Sequence[int], examples: Sequence[Example]) -> list[int]:
-    """Return the place of each of a document's `rows`: its number, or 0, 1, 2 ... if one has none."""
-    numbers = [sentence_number(examples[row]) for row in rows]
+    """Return the place of each of a document's `rows`: its number, or 0, 1, 2 ... as in `by_document`."""
+    return _own_numbers(rows, examples) or list(range(len(rows)))
+
+
+def _own_numbers(rows: Sequence[int], examples: Sequence[Example]) -> list[int]:
+    """Return the number of each row; empty if one has none, or two have the same."""
+    numbers = {sentence_number(examples[row]): None for row in rows}
     known = [number for number in numbers if number is not None]
-    return known if len(known) == len(numbers) else list(range(len(rows)))
+    return known if len(known) == len(rows) else []
 
 
 def score_documents(analyzer: SentenceScorer, examples: Sequence[Example]) -> Floats:

@@ -110,7 +110,10 @@ def _lines(path: Path, keys: set[str]) -> list[dict[str, Any]]:
     if not path.is_file():
         raise DriftError(f"There is no {path}.")
     rows = []
-    for n, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    lines = (
+        path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    )  # a sentence may hold U+2028
+    for n, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
         except ValueError as error:

@@ -37,11 +37,12 @@ def nested_runs(
 ) -> list[NestedRun]:
     """Return a run for each of NESTED_SEEDS; each file of the examples is a set of its own.
 
-    Empty without scores: an analyzer that gives no probabilities has no thresholds.
+    Empty without scores, since an analyzer that gives no probabilities has no thresholds, and for a single
+    document, since there are no others to fit them on.
     """
-    if scores is None:
-        return []
     y, docs = targets(examples, taxonomy), [e.doc for e in examples]
+    if scores is None or len(set(docs)) == 1:
+        return []
     sets = [e.file for e in examples]
     return [cross_fit(scores, y, docs, sets, taxonomy=taxonomy, seed=seed) for seed in NESTED_SEEDS]
 

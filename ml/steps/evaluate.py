@@ -14,7 +14,7 @@ from ml.artifact.run_evaluation import evaluate_run
 from ml.baselines.comparison import baseline_figures
 from ml.baselines.open_analyzer import open_analyzer, taxonomy_of
 from ml.commands import ListOptions
-from ml.corpus.dataset import Example, load_dataset, read_examples
+from ml.corpus.dataset import Example, load_dataset, read_sets
 from ml.corpus.dataset_card import summary
 from ml.corpus.kinds import read_kinds
 from ml.evaluation import markdown_report, quantization_loss
@@ -85,7 +85,7 @@ def evaluate(
         run(load(config), baselines=baselines)
     elif config is None and analyzer is not None and data:
         taxonomy, assigned = taxonomy_of(analyzer, train), read_kinds(kinds)
-        examples = [e for path in data for e in read_examples(path, taxonomy, kinds=assigned)]
+        examples = read_sets(data, taxonomy, kinds=assigned)
         evaluate_spec(analyzer, examples, out=out, sensitivities=sensitivities, train=train)
     else:
         raise click.UsageError("Name a configuration file, or both --analyzer and --data.")

@@ -7,8 +7,9 @@ each of them (arXiv:2203.05482) and costs nothing when serving. Measured on dev,
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from ml.settings import Settings, TrainSettings
 from service.config.settings import ROOT
 from service.errors import ConfigError
 from service.nlp.arrays import Floats
+from service.nlp.artifacts.artifact import WEIGHTS_FILE
 from service.nlp.artifacts.manifest import MANIFEST_FILE
 from service.nlp.artifacts.registry import model_in
 from service.nlp.taxonomy import TAXONOMY_FILE, built_in, read_taxonomy
@@ -87,31 +89,58 @@ def averaged(paths: Sequence[Path]) -> dict[str, Floats]:
 
 
 def discard_other_training(settings: Settings, fingerprint: str) -> None:
-    """Delete the run's checkpoints if they come from another recipe or other sentences.
+    """Delete the run's checkpoints if they come from another recipe, other sentences or other models.
 
-    `fingerprint` is that of the sentences.
+    `fingerprint` is that of the sentences. Settings that leave the weights as they are may change.
     """
     recipe = {
-        "train": asdict(settings.train),
+        "train": _learned_with(asdict(settings.train)),
         "base": asdict(settings.base),
         "fingerprint": fingerprint,
         "risk_types": [*load_taxonomy(settings.data).risk_types],
+        "models": _models(settings),
     }
     path = settings.run_dir / _RECIPE_FILE
-    if path.is_file() and _completed(json.loads(path.read_text(encoding="utf-8"))) != recipe:
+    if (
+        path.is_file()
+        and _completed(json.loads(path.read_text(encoding="utf-8")), recipe) != recipe
+    ):
         print(
-            f"{settings.run_dir} held a training with another recipe or other sentences; it is deleted."
+            f"{settings.run_dir} held a training with another recipe, other sentences or other models; it "
+            "is deleted."
         )
         for old in [*settings.run_dir.glob("seed-*"), model_path(settings.run_dir)]:
             old.unlink(missing_ok=True)
     write_json(path, recipe)
 
 
-def _completed(recipe: dict[str, Any]) -> dict[str, Any]:
-    """Return a recipe with what earlier versions did not write, because there was no choice."""
-    train = {"vector_weight": 0.0, **recipe["train"]}
+def _completed(recipe: dict[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe with what earlier versions did not write; their models count as those of `new`."""
+    train = _learned_with({"vector_weight": 0.0, **recipe["train"]})
     base = {"sentence_form": "written", **recipe["base"]}
-    return {"risk_types": [*built_in().risk_types], **recipe, "train": train, "base": base}
+    known = {"risk_types": [*built_in().risk_types], "models": new["models"]}
+    return {**known, **recipe, "train": train, "base": base}
+
+
+def _learned_with(train: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings without those that only decide how fast a training is, and what a kill loses."""
+    return {name: v for name, v in train.items() if name not in {"n_threads", "save_every_min"}}
+
+
+def _models(settings: Settings) -> dict[str, str]:
+    """Return the sha256 of the weights of each model that the training starts from or learns from."""
+    recipe = settings.train
+    names = [*settings.base.start, *recipe.teachers, *recipe.influence_of]
+    return {name: _weights_sha256(ROOT / name) for name in names if name != recipe.run}
+
+
+def _weights_sha256(folder: Path) -> str:
+    """Return that of a run's or an artifact's weights, or of an artifact's manifest; "" if there is none."""
+    for path in (model_path(folder), folder / WEIGHTS_FILE, folder / MANIFEST_FILE):
+        if path.is_file():
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+    return ""
 
 
 def starting_models(run: Path) -> list[str]:

@@ -23,6 +23,7 @@ from ml.training.pupil import Pupil, vector_loss
 from ml.training.tracking import Progress, Tracker
 from ml.training.trainable import merged_state, prepare
 from ml.training.trained_models import starting_network
+from service.errors import ConfigError
 from service.nlp.inference.network import Network
 
 _LOG_EVERY = 20
@@ -40,7 +41,11 @@ def open_accelerator(settings: TrainSettings) -> Accelerator:
 
 
 def train_seed(settings: Settings, inputs: Inputs, seed: int, accelerator: Accelerator) -> None:
-    """Train one seed; save each checkpoint, and measure its loss on the dev sentences."""
+    """Train one seed; save each checkpoint, and measure its loss on the dev sentences.
+
+    Raises:
+        ConfigError: there are fewer steps than checkpoints.
+    """
     if checkpoint_path(settings.run_dir, seed, settings.train.n_checkpoints).is_file():
         return  # finished by an earlier run
     torch.manual_seed(seed)
@@ -71,6 +76,11 @@ class Training:
         shares = accelerator.num_processes * recipe.gradient_accumulation
         self._order = plan(inputs, recipe, seed, shares=shares)
         self._n_steps = len(self._order) // shares
+        if self._n_steps < recipe.n_checkpoints:
+            raise ConfigError(
+                f"The training has {self._n_steps} steps, too few for {recipe.n_checkpoints} checkpoints: "
+                "lower n_checkpoints and n_averaged under [train], or add sentences or epochs."
+            )
         n_decay = round(self._n_steps * recipe.decay_epochs / recipe.epochs)
         prepare(model, recipe)
         taught = inputs.vectors

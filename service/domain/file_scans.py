@@ -90,8 +90,8 @@ class FileScans:
     ) -> list[FileScan]:
         """Scan files in this order until the deadline of one scan; return a result for each.
 
-        With an idempotency `key`, a file that an earlier request with this key scanned keeps its scan. `admit`
-        is called before each file, and may raise to refuse it.
+        With an idempotency `key`, a file that an earlier request with this key scanned keeps its scan.
+        `admit` is called before each file, and may raise to refuse it.
 
         Raises:
             Unauthenticated: the account was deleted meanwhile.

@@ -88,6 +88,13 @@ def test_all_faults_are_named_at_once_with_file_table_and_key(tmp_path: Path):
     assert "[train] keep: input should be less than 1" in message
 
 
+def test_more_checkpoints_to_average_than_there_are_is_reported(tmp_path: Path):
+    text = SHIPPED.read_text().replace("n_averaged = 2", "n_averaged = 5")
+    (tmp_path / "x.toml").write_text(text)
+    with pytest.raises(ConfigError, match=r"\[train\]: n_averaged is over n_checkpoints"):
+        settings.load(tmp_path / "x.toml")
+
+
 def test_value_of_another_type_is_not_converted(tmp_path: Path):
     (tmp_path / "x.toml").write_text(SHIPPED.read_text().replace("folds = 0", "folds = false"))
     with pytest.raises(ConfigError, match=r"\[train\] folds"):

@@ -68,7 +68,7 @@ class Artifact:
         Raises:
             ArtifactError: a line is not of the form {"text": ..., "scores": {risk type: score}}.
         """
-        lines = (self.path / GOLDEN_FILE).read_text(encoding="utf-8").splitlines()
+        lines = (self.path / GOLDEN_FILE).read_text(encoding="utf-8").removesuffix("\n").split("\n")
         try:
             rows = [json.loads(line) for line in lines]
             labels = self.manifest.labels

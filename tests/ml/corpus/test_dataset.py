@@ -64,6 +64,7 @@ def test_missing_file_names_the_remedy():
         ('{"text": "  ", "labels": []}\n', "line 2: text is a sentence"),
         ('{"text": "Late.", "labels": "schedule-delay"}\n', "line 2: text is a sentence"),
         ('{"text": "Late.", "labels": ["lateness"]}\n', "line 2: 'lateness' is not a risk type"),
+        ('{"text": "Late \\ud83d.", "labels": []}\n', r"line 2: .* is half a character"),
     ],
 )
 def test_faulty_line_is_reported_with_its_number(tmp_path: Path, line: str, message: str):
@@ -71,6 +72,32 @@ def test_faulty_line_is_reported_with_its_number(tmp_path: Path, line: str, mess
     write(path, row("Fine."), line)
     with pytest.raises(DatasetError, match=message):
         read_examples(path, built_in())
+
+
+def test_file_may_begin_with_a_byte_order_mark(tmp_path: Path):
+    path = tmp_path / "marked.jsonl"
+    path.write_text(json.dumps(row("Verzögerung.")) + "\n", encoding="utf-8-sig")
+    assert [e.text for e in read_examples(path, built_in())] == ["Verzögerung."]
+
+
+def test_file_in_another_encoding_names_the_remedy(tmp_path: Path):
+    path = tmp_path / "latin.jsonl"
+    path.write_text('{"text": "Verzögerung.", "labels": []}\n', encoding="latin-1")
+    with pytest.raises(DatasetError, match=r"latin\.jsonl is not UTF-8"):
+        read_examples(path, built_in())
+
+
+def test_evaluation_sets_need_names_of_their_own_and_a_sentence(tmp_path: Path):
+    (tmp_path / "other").mkdir()
+    one, two = (
+        Path(write(folder / "dev.jsonl", row("Due."))) for folder in (tmp_path, tmp_path / "other")
+    )
+    assert len(dataset.read_sets([one], built_in())) == 1
+    with pytest.raises(DatasetError, match="Two files are named dev"):
+        dataset.read_sets([one, two], built_in())
+    write(one)
+    with pytest.raises(DatasetError, match="There is no sentence in"):
+        dataset.read_sets([one], built_in())
 
 
 def test_label_outside_the_own_taxonomy_is_reported_with_its_line(tmp_path: Path):
@@ -184,8 +211,10 @@ def test_feedback_trains_only_if_settled(tmp_path: Path):
 
 def test_feedback_of_one_user_is_capped(tmp_path: Path):
     rows = [row(f"Number {n}.", status="agreed", user="u") for n in range(5)]
+    rows.insert(0, row("Another's.", status="agreed", user="v"))
     loaded = load_dataset(settings(tmp_path, feedback=rows))
-    assert len(loaded.train) == 2
+    newest = ["Number 3.", "Number 4."]  # an export has the oldest first
+    assert [e.text for e in loaded.train] == ["Another's.", *newest]
     assert loaded.dropped == {"feedback beyond max_feedback_per_user": 3}
 
 
@@ -246,3 +275,10 @@ def test_every_dev_set_counts_and_the_fallback_only_without_any(tmp_path: Path):
     assert [e.file for e in load_dataset(loaded).dev] == ["dev"]
     assert [e.file for e in load_dataset(both).dev] == ["dev", "dev_fallback"]
     assert [e.file for e in load_dataset(replace(loaded, dev=[])).dev] == ["dev_fallback"]
+
+
+def test_fallback_never_trains_since_the_gate_may_measure_on_it(tmp_path: Path):
+    real = [row("Kept."), row("Of the fallback.")]
+    fallback = [row("Of the fallback.", "of-another-taxonomy")]
+    loaded = load_dataset(settings(tmp_path, real=real, dev_fallback=fallback))
+    assert [e.text for e in loaded.train] == ["Kept."]

@@ -31,6 +31,12 @@ def test_by_document_without_numbers_keeps_the_file_order():
     assert by_document(examples) == [[0, 1, 2]]
 
 
+def test_numbers_that_repeat_count_something_else_and_the_file_order_stays():
+    examples = [Example("A.", (), "a", id=f"page-{n}-{k}") for n in (1, 2) for k in (2, 1)]
+    assert by_document(examples) == [[0, 1, 2, 3]]
+    assert sentence_numbers([0, 1, 2, 3], examples) == [0, 1, 2, 3]
+
+
 def test_sentence_numbers_show_gaps_between_ids():
     examples = [example("a", 4), example("a", 5), example("a", 9), example("b", None)]
     assert sentence_numbers([0, 1, 2], examples) == [4, 5, 9]

@@ -82,6 +82,14 @@ def test_drift_scans_compare_findings_and_the_share_without(folder, tmp_path):
     assert "1 scans" in done.stdout
 
 
+def test_drift_takes_scans_whose_sentences_hold_a_line_separator(folder, tmp_path):
+    finding = {"category": "market", "score": 0.9, "context": "Demand\u2028fell.", "start": 0}
+    scan = {"file": "a", "coverage": {"sentences": 310}, "findings": [finding]}
+    scans = tmp_path / "scans.jsonl"
+    scans.write_text(json.dumps(scan, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert "1 scans" in run(folder, "--scans", scans).stdout
+
+
 def test_drift_line_that_is_no_scan_is_reported(folder, tmp_path):
     scans = lines(tmp_path / "scans.jsonl", [{"text": "no scan"}])
     done = run(folder, "--scans", scans)

@@ -164,6 +164,15 @@ def test_each_data_file_is_a_set(data, tmp_path):
     assert "## By set, nested" in (tmp_path / "evaluation.md").read_text()
 
 
+def test_single_document_has_no_nested_figures(data, tmp_path):
+    one = tmp_path / "one.jsonl"
+    one.write_text("".join(line + "\n" for line in data.read_text().splitlines()[:5]))
+    out = tmp_path / "out"
+    done = run_step("evaluate", "--analyzer", MODEL_DIR, "--data", one, "--out", out)
+    assert done.exit_code == 0, done.output
+    assert json.loads((out / "evaluation.json").read_text())["nested"] is None
+
+
 def test_analyzer_without_data_is_a_usage_error():
     done = run_step("evaluate", "--analyzer", "keywords")
     assert (done.exit_code, "--data" in done.stderr) == (2, True)

@@ -124,6 +124,12 @@ def kill_after_first_save(config: Path) -> None:
     assert not (config.parent / "run/model.safetensors").is_file(), "killed too late to tell"
 
 
+def test_training_with_fewer_steps_than_checkpoints_is_refused_at_once(config: Path):
+    config.write_text(config.read_text().replace("n_checkpoints = 2", "n_checkpoints = 9"))
+    done = run_step("train", config)
+    assert "6 steps, too few for 9 checkpoints" in done.stderr
+
+
 def test_damaged_resume_file_names_the_remedy(config: Path):
     (config.parent / "run").mkdir()
     (config.parent / "run/seed-17-resume.safetensors").write_bytes(b"half")
