@@ -2,12 +2,14 @@
 import { get, query, remove, upload } from "./api.js";
 import { byId, bytes, complain, count, debounced, el, numberAlike, time, toast, unreadMark } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
+import { guardLeaving } from "./unsaved.js";
 import { UploadRow, listenToChosen, listenToDropped } from "./uploads.js";
 
 const account = document.querySelector("meta[name=account]").content;
 const rows = document.querySelector("#scans tbody");
 let cursor = null;
 let generation = 0;
+let nWaiting = 0; // chosen files that are not scanned yet
 
 function scanRow(scan) {
   const address = `/scans/${scan.scan_id}`;
@@ -66,22 +68,31 @@ function scanForm() {
   return form;
 }
 
-async function scan(name, form) {
-  const row = new UploadRow(name);
+/** Scans what the form has and shows the outcome in the row; returns whether it succeeded. */
+async function scan(row, form) {
+  const showSent = (share) => row.showSent(share, "Scanning…");
+  showSent(0);
   try {
-    const result = await upload("/scan", form, (share) => row.showSent(share, "Scanning…"));
+    const result = await upload("/scan", form, showSent);
     const { warnings } = await get(`/scans/${result.scan_id}`);
     row.showOutcome(unreadMark(warnings) ?? "", el("span", { class: "sub nowrap", text: count(result.data.length, "finding") }),
       el("a", { class: "button small primary", href: `/scans/${result.scan_id}`, text: "Review" }));
-    await load();
-  } catch (error) { row.showError(error); }
+    load();
+    return true;
+  } catch (error) {
+    row.showError(error);
+    return false;
+  }
 }
 
 async function scanFiles(files) {
-  for (const file of files) { // one at a time: the service limits each user's share
+  const waiting = files.map((file) => [new UploadRow(`${file.name} (${bytes(file.size)})`, "Waits"), file]);
+  nWaiting += files.length;
+  for (const [row, file] of waiting) { // one at a time: the service limits each user's share
     const form = scanForm();
     form.set("file", file);
-    await scan(`${file.name} (${bytes(file.size)})`, form);
+    await scan(row, form);
+    nWaiting -= 1;
   }
 }
 
@@ -98,7 +109,7 @@ function listenToPaste() {
     body.set("text", text);
     byId("text").value = "";
     show(false);
-    scan("Pasted text", body);
+    scan(new UploadRow("Pasted text"), body);
   });
 }
 
@@ -110,6 +121,7 @@ async function fillCategories() {
 listenToChosen(byId("file"), scanFiles);
 listenToDropped(scanFiles, byId("drop"));
 listenToPaste();
+guardLeaving(() => nWaiting > 0);
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("change", () => load());
 byId("q").addEventListener("input", debounced(load));
