@@ -43,3 +43,17 @@ def test_page_with_waiting_files_asks_before_it_is_left(page):
     review.nth(3).wait_for()
     review.first.click()
     page.locator("#review[data-ready=true]").wait_for()
+
+
+def test_pasted_text_stays_until_it_is_scanned(page):
+    text, answers = page.get_by_label("Text to scan"), [503]
+    page.route(SCANS, lambda r: r.fulfill(status=answers.pop()) if answers else r.continue_())
+    page.get_by_role("button", name="paste text").click()
+    text.fill(RISKS[0])
+    page.get_by_role("button", name="Scan text").click()
+    page.locator("#uploads").get_by_role("alert").wait_for()
+    assert text.input_value() == RISKS[0]
+    page.get_by_role("button", name="Scan text").click()
+    page.locator("#uploads").get_by_role("link", name="Review").wait_for()
+    text.wait_for(state="hidden")
+    assert text.input_value() == ""

@@ -99,17 +99,22 @@ async function scanFiles(files) {
 function listenToPaste() {
   const form = byId("paste-form");
   const show = (isShown) => { form.hidden = !isShown; (isShown ? byId("text") : byId("paste")).focus(); };
+  let isScanning = false;
   byId("paste").addEventListener("click", () => show(true));
   byId("paste-cancel").addEventListener("click", () => show(false));
-  form.addEventListener("submit", (event) => {
+  form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const text = byId("text").value;
-    if (!text.trim()) return;
+    if (!text.trim() || isScanning) return;
     const body = scanForm();
     body.set("text", text);
+    isScanning = true;
+    const isStored = await scan(new UploadRow("Pasted text"), body);
+    isScanning = false;
+    if (!isStored || byId("text").value !== text) return; // what people typed meanwhile stays, too
     byId("text").value = "";
-    show(false);
-    scan(new UploadRow("Pasted text"), body);
+    if (form.contains(document.activeElement)) show(false);
+    else form.hidden = true;
   });
 }
 
