@@ -2,6 +2,10 @@
 
 import pytest
 
+from tests.api.conftest import new_account  # noqa: F401 - fixture
+from tests.api.reviewing import judge
+from tests.api.risk_register import confirmed, created, id_of, scanned
+from tests.api.teaching import QUESTION, course_id, new_course, new_lesson
 from tests.web.actions import log_in, sign_up
 
 
@@ -20,6 +24,58 @@ def new_risk(page, url, title):
 
 def save(page):
     page.get_by_role("button", name="Save", exact=True).click()
+
+
+def answer_next(page, accepts):
+    """Answer the next question of the browser; return the list that gets its words."""
+    asked = []
+
+    def answer(dialog):
+        asked.append(dialog.message or dialog.type)
+        if accepts:
+            dialog.accept()
+        else:
+            dialog.dismiss()
+
+    page.once("dialog", answer)
+    return asked
+
+
+@pytest.fixture
+def author(new_account):  # noqa: F811
+    return new_account("instructor")
+
+
+@pytest.fixture
+def course(author):
+    """An active course of the author with three lessons."""
+    course = new_course(author, title="Secrets in code", description="")
+    for title in ("First", "Second", "Third"):
+        new_lesson(author, course, title=title, quiz=[QUESTION])
+    return course
+
+
+@pytest.fixture
+def editor(live, page, author, course):
+    """The editor of the course."""
+    log_in(page, live.url, author.email)
+    page.goto(f"{live.url}/courses/{course_id(course)}/edit")
+    page.get_by_role("button", name="Edit: Third").wait_for()
+    return page
+
+
+@pytest.fixture
+def risk(live, page, user):
+    """A risk with a rejected finding, open on the page of its owner."""
+    scan = scanned(user)
+    chosen = confirmed(user, scan)
+    risk = created(user, finding=chosen)
+    judge(user, scan, chosen["n"], "rejected").raise_for_status()
+    log_in(page, live.url, user.email)
+    page.goto(f"{live.url}/risks?risk={id_of(risk)}")
+    page.get_by_text("Rejected since:").wait_for()
+    page.locator("#detail-title:focus").wait_for()
+    return risk
 
 
 def test_log_in_that_ended_leaves_the_text_which_is_saved_after_another_one(live, page):
@@ -43,3 +99,52 @@ def test_page_of_one_account_changes_nothing_in_the_name_of_another(live, page):
     sign_up(page.context.new_page(), live.url)
     save(page)
     page.locator("#fault", has_text="Reload the page").wait_for()
+
+
+def test_text_of_a_lesson_stays_when_another_is_deleted_or_edited(editor):
+    title = editor.get_by_label("Title of the lesson")
+    editor.get_by_role("button", name="Edit: First").click()
+    title.fill("Rewritten")
+    answer_next(editor, accepts=True)
+    editor.get_by_role("button", name="Delete: Second").click()
+    editor.get_by_role("button", name="Delete: Second").wait_for(state="detached")
+    assert title.input_value() == "Rewritten"
+    asked = answer_next(editor, accepts=False)
+    editor.get_by_role("button", name="Edit: Third").click()
+    assert asked == ["Discard your changes?"]
+    assert title.input_value() == "Rewritten"
+    answer_next(editor, accepts=True)
+    editor.get_by_role("button", name="Edit: Third").click()
+    editor.wait_for_function("document.getElementById('lesson-title').value === 'Third'")
+
+
+def test_saved_or_deleted_lesson_closes_without_a_question(editor):
+    editor.get_by_role("button", name="Edit: First").click()
+    editor.get_by_label("Title of the lesson").fill("Rewritten")
+    editor.get_by_role("button", name="Save lesson").click()
+    editor.get_by_role("button", name="Edit: Rewritten").click()
+    editor.get_by_label("Text in Markdown").fill("Lost with its lesson.")
+    asked = answer_next(editor, accepts=True)
+    editor.get_by_role("button", name="Delete: Rewritten").click()
+    editor.locator("#lesson-form").wait_for(state="hidden")
+    editor.reload()
+    assert len(asked) == 1
+
+
+@pytest.mark.usefixtures("risk")
+def test_text_of_a_risk_stays_when_a_finding_is_removed_or_another_risk_wanted(page):
+    page.get_by_label("Mitigation").fill("Ask for a reserve.")
+    page.get_by_role("button", name="Remove it from the risk").click()
+    page.get_by_text("No finding supports it.").wait_for()
+    page.locator("#history").get_by_text("finding removed").wait_for()
+    for button in ("New risk", "Close"):
+        asked = answer_next(page, accepts=False)
+        page.get_by_role("button", name=button).click()
+        assert asked == ["Discard your changes?"]
+    asked = answer_next(page, accepts=False)
+    page.get_by_role("link", name="Dashboard").click()
+    assert asked == ["beforeunload"]
+    save(page)
+    page.locator("#history").get_by_text("Ask for a reserve.").wait_for()
+    page.get_by_role("button", name="Close").click()
+    page.locator("#detail").wait_for(state="hidden")

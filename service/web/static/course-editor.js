@@ -41,8 +41,9 @@ async function move(lesson, step) {
 async function drop(lesson) {
   if (!confirm(`Delete the lesson ${lesson.title}, and the learners' progress in it?`)) return;
   await remove(`${place}/lessons/${lesson.id}`);
-  closeLesson();
+  closeLesson(lesson.id);
   await load();
+  byId("add-lesson").focus();
 }
 
 function lessonItem(lesson, n) {
@@ -94,6 +95,7 @@ byId("course-form").addEventListener("submit", saveCourse);
 byId("delete-course").addEventListener("click", attempt(async () => {
   if (!confirm(`Delete the course ${course.title} with its lessons, enrolments and progress? To keep the record of who completed it, archive it.`)) return;
   await remove(place);
+  byId("lesson-form").hidden = true; // so that nobody is asked about its text
   location.assign("/courses");
 }));
 byId("add-lesson").addEventListener("click", () => openLesson(place, null, load));

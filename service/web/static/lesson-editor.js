@@ -2,7 +2,11 @@
 import { get, patch, post } from "./api.js";
 import { showLesson } from "./course-parts.js";
 import { attempt, byId, el, refuse, toast } from "./ui.js";
+import { Draft } from "./unsaved.js";
 
+const FIELDS = { title: "lesson-title", minutes: "minutes", source: "source" };
+const EMPTY = { title: "", minutes: 5, source: "", quiz: [] };
+const draft = new Draft(byId("lesson-form"), { read: readLesson, fill: fillLesson });
 let place; // of the course
 let lesson; // what is edited; null for a new one
 let reload;
@@ -31,21 +35,33 @@ function readQuiz() {
   });
 }
 
-export function closeLesson() {
+function readLesson() {
+  return { title: byId("lesson-title").value.trim(), minutes: Number(byId("minutes").value), source: byId("source").value, quiz: readQuiz() };
+}
+
+function fillLesson(values) {
+  for (const [name, id] of Object.entries(FIELDS)) if (name in values) byId(id).value = values[name];
+  if ("quiz" in values) byId("questions").replaceChildren(...values.quiz.map(questionBox));
+}
+
+function close() {
   byId("lesson-form").hidden = true;
   byId("add-lesson").focus();
 }
 
+/** Closes the editor if it has the lesson `id`, which is deleted. */
+export function closeLesson(id) {
+  if (lesson?.id === id) close();
+}
+
 /** Opens a lesson of the course at `course`, or a new one; `done` runs after it is saved. */
 export async function openLesson(course, listed, done) {
+  if (!draft.mayBeDiscarded()) return;
   place = course;
   reload = done;
   lesson = listed && (await get(`${place}/lessons/${listed.id}`));
   byId("lesson-heading").textContent = lesson ? "Edit lesson" : "New lesson";
-  byId("lesson-title").value = lesson?.title ?? "";
-  byId("minutes").value = lesson?.minutes ?? 5;
-  byId("source").value = lesson?.source ?? "";
-  byId("questions").replaceChildren(...(lesson?.quiz ?? []).map(questionBox));
+  draft.show(lesson ?? EMPTY);
   byId("preview").replaceChildren();
   byId("lesson-fault").hidden = true;
   byId("lesson-form").hidden = false;
@@ -56,9 +72,10 @@ async function save(event) {
   event.preventDefault();
   const refusal = byId("lesson-fault");
   refusal.hidden = true;
-  const body = { title: byId("lesson-title").value.trim(), minutes: Number(byId("minutes").value), source: byId("source").value, quiz: readQuiz() };
+  const body = readLesson();
   try {
     lesson = lesson ? await patch(`${place}/lessons/${lesson.id}`, lesson.version, body) : await post(`${place}/lessons`, body);
+    draft.store(body, lesson);
     byId("lesson-heading").textContent = "Edit lesson";
     toast("The lesson is saved.");
     await reload();
@@ -76,4 +93,4 @@ byId("add-question").addEventListener("click", () => {
   byId("questions").append(questionBox());
   byId("questions").lastChild.querySelector("input").focus();
 });
-byId("lesson-close").addEventListener("click", closeLesson);
+byId("lesson-close").addEventListener("click", () => { if (draft.mayBeDiscarded()) close(); });
