@@ -4,9 +4,12 @@ import pytest
 
 from tests.api.conftest import new_account  # noqa: F401 - fixture
 from tests.api.reviewing import judge
-from tests.api.risk_register import confirmed, created, id_of, scanned
+from tests.api.risk_register import change, confirmed, created, get, id_of, scanned
 from tests.api.teaching import QUESTION, course_id, new_course, new_lesson
+from tests.api.teaching import change as change_part
 from tests.web.actions import log_in, sign_up
+
+MEANWHILE = "Somebody changed this meanwhile. Check the fields and save again."
 
 
 @pytest.fixture
@@ -148,3 +151,31 @@ def test_text_of_a_risk_stays_when_a_finding_is_removed_or_another_risk_wanted(p
     page.locator("#history").get_by_text("Ask for a reserve.").wait_for()
     page.get_by_role("button", name="Close").click()
     page.locator("#detail").wait_for(state="hidden")
+
+
+def test_change_of_a_risk_by_somebody_else_keeps_both(page, user, risk):
+    page.get_by_label("Mitigation").fill("Ask for a reserve.")
+    change(user, risk, title="Renamed meanwhile", mitigation="None.", due_on="2030-01-31")
+    save(page)
+    page.locator("#fault", has_text=MEANWHILE).wait_for()
+    assert page.get_by_label("Mitigation").input_value() == "Ask for a reserve."
+    assert page.get_by_label("Title", exact=True).input_value() == "Renamed meanwhile"
+    assert page.locator("#due_on").input_value() == "2030-01-31"
+    save(page)
+    page.locator("#history").get_by_text("mitigation: None. → Ask for a reserve.").wait_for()
+    assert get(user, risk)["title"] == "Renamed meanwhile"
+
+
+def test_change_of_a_lesson_by_somebody_else_keeps_both(editor, author, course):
+    editor.get_by_role("button", name="Edit: First").click()
+    editor.get_by_label("Text in Markdown").fill("My text.")
+    [lesson, *_] = author.http.get(f"{course}/lessons").json()["items"]
+    quiz = [QUESTION, {**QUESTION, "text": "And who reads them?"}]
+    change_part(author, f"{course}/lessons/{lesson['id']}", minutes=9, source="Theirs.", quiz=quiz)
+    editor.get_by_role("button", name="Save lesson").click()
+    editor.locator("#lesson-fault", has_text=MEANWHILE).wait_for()
+    assert editor.get_by_label("Minutes").input_value() == "9"
+    editor.get_by_role("button", name="Save lesson").click()
+    editor.get_by_text("The lesson is saved.").wait_for()
+    stored = author.http.get(f"{course}/lessons/{lesson['id']}").json()
+    assert (stored["source"], stored["minutes"], len(stored["quiz"])) == ("My text.", 9, 2)

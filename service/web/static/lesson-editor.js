@@ -2,7 +2,7 @@
 import { get, patch, post } from "./api.js";
 import { showLesson } from "./course-parts.js";
 import { attempt, byId, el, refuse, toast } from "./ui.js";
-import { Draft } from "./unsaved.js";
+import { Draft, afterRefusal } from "./unsaved.js";
 
 const FIELDS = { title: "lesson-title", minutes: "minutes", source: "source" };
 const EMPTY = { title: "", minutes: 5, source: "", quiz: [] };
@@ -68,6 +68,12 @@ export async function openLesson(course, listed, done) {
   byId("lesson-heading").focus();
 }
 
+/** Reads the lesson that somebody else changed meanwhile. */
+async function takeOver() {
+  lesson = await get(`${place}/lessons/${lesson.id}`);
+  draft.update(lesson);
+}
+
 async function save(event) {
   event.preventDefault();
   const refusal = byId("lesson-fault");
@@ -79,7 +85,7 @@ async function save(event) {
     byId("lesson-heading").textContent = "Edit lesson";
     toast("The lesson is saved.");
     await reload();
-  } catch (error) { refuse(refusal, error); }
+  } catch (error) { refuse(refusal, await afterRefusal(error, takeOver)); }
 }
 
 async function preview() {

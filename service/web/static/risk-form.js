@@ -1,7 +1,7 @@
 // One risk of the register: its fields, the findings that support it, notes and history.
 import { get, patch, post, query, remove } from "./api.js";
 import { attempt, byId, complain, el, refuse, time, toast } from "./ui.js";
-import { Draft } from "./unsaved.js";
+import { Draft, afterRefusal } from "./unsaved.js";
 
 const TEXTS = ["title", "description", "mitigation", "state"];
 const NUMBERS = ["likelihood", "impact"];
@@ -92,7 +92,8 @@ export class RiskForm {
       this.changed();
       await this.#load(risk.id);
     } catch (error) {
-      refuse(byId("fault"), error);
+      const takeOver = async () => this.#takeOver(await get(`/risks/${this.risk.id}`));
+      refuse(byId("fault"), await afterRefusal(error, takeOver));
     }
   }
 

@@ -63,3 +63,10 @@ export class Draft {
   /** Returns whether the form may be closed or show something else, which the visitor decides if something is unsaved. */
   mayBeDiscarded() { return !this.isDirty || confirm("Discard your changes?"); }
 }
+
+/** Returns the error to show about a save. If somebody else changed the object, `takeOver` first reads it and updates its draft. */
+export async function afterRefusal(error, takeOver) {
+  if (error.status !== 412) return error;
+  try { await takeOver(); } catch (failure) { return failure; }
+  return new Error("Somebody changed this meanwhile. Check the fields and save again.");
+}
