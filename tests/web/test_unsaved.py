@@ -179,3 +179,32 @@ def test_change_of_a_lesson_by_somebody_else_keeps_both(editor, author, course):
     editor.get_by_text("The lesson is saved.").wait_for()
     stored = author.http.get(f"{course}/lessons/{lesson['id']}").json()
     assert (stored["source"], stored["minutes"], len(stored["quiz"])) == ("My text.", 9, 2)
+
+
+def test_change_of_a_course_by_somebody_else_is_shown_when_a_lesson_moves(editor, author, course):
+    editor.get_by_label("Title", exact=True).fill("My title")
+    change_part(author, course, description="Theirs.", categories=["budget"])
+    editor.get_by_role("button", name="Down: First").click()
+    editor.locator("#lessons li", has_text="2. First").wait_for()
+    assert editor.get_by_label("Description").input_value() == "Theirs."
+    assert editor.get_by_label("Budget", exact=True).is_checked()
+    editor.get_by_role("button", name="Save course").click()
+    editor.get_by_text("The course is saved.").wait_for()
+    stored = author.http.get(course).json()
+    assert (stored["title"], stored["description"]) == ("My title", "Theirs.")
+    assert stored["categories"] == ["budget"]
+
+
+def test_same_field_of_a_course_is_not_overwritten_unseen(editor, author, course):
+    title = editor.get_by_label("Title", exact=True)
+    title.fill("My title")
+    change_part(author, course, title="Their title")
+    for n in (2, 3):
+        editor.get_by_role("button", name="Down: First").click()
+        editor.locator("#lessons li", has_text=f"{n}. First").wait_for()
+    editor.get_by_role("button", name="Save course").click()
+    editor.locator("#fault", has_text=MEANWHILE).wait_for()
+    assert author.http.get(course).json()["title"] == "Their title"
+    assert title.input_value() == "My title"
+    editor.get_by_role("button", name="Save course").click()
+    editor.get_by_text("The course is saved.").wait_for()
