@@ -68,6 +68,12 @@ export async function openLesson(course, listed, done) {
   byId("lesson-heading").focus();
 }
 
+/** Returns what the first incomplete question lacks, or undefined. */
+function lackIn(quiz) {
+  const lacks = quiz.map(({ choices, answers }) => (choices.length < 2 ? "give at least two choices" : answers.length ? "" : "tick at least one right choice"));
+  return lacks.map((lack, n) => lack && `Question ${n + 1}: ${lack}.`).find(Boolean);
+}
+
 /** Reads the lesson that somebody else changed meanwhile. */
 async function takeOver() {
   lesson = await get(`${place}/lessons/${lesson.id}`);
@@ -79,7 +85,9 @@ async function save(event) {
   const refusal = byId("lesson-fault");
   refusal.hidden = true;
   const body = readLesson();
+  const lack = lackIn(body.quiz);
   try {
+    if (lack) throw new Error(lack);
     lesson = lesson ? await patch(`${place}/lessons/${lesson.id}`, lesson.version, body) : await post(`${place}/lessons`, body);
     draft.store(body, lesson);
     byId("lesson-heading").textContent = "Edit lesson";
