@@ -82,3 +82,15 @@ def test_question_without_a_right_choice_says_what_to_tick(live, page, author, c
     page.locator(".question").nth(0).get_by_label("Remove this choice").first.click()
     page.get_by_role("button", name="Save lesson").click()
     page.get_by_text("Question 1: give at least two choices.", exact=True).wait_for()
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Auckland", "America/Los_Angeles"])
+def test_due_date_is_the_day_of_the_instructor(live, new_page, user, author, *, course, zone):
+    page = new_page(timezone_id=zone, locale="en-US")
+    log_in(page, live.url, author.email)
+    page.goto(f"{place(live, course)}/cohort")
+    page.get_by_label("E-mail address").fill(user.email)
+    page.get_by_label("To be completed by").fill("2030-06-15")
+    page.get_by_role("button", name="Enrol").click()
+    due = page.get_by_role("row", name=user.email).locator("time")
+    assert due.inner_text().startswith("Jun 15, 2030, 11:59")
