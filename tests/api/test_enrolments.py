@@ -174,7 +174,9 @@ def test_batch_of_progress_is_stored_whole_or_not_at_all(author, course, user):
 
 def test_progress_needs_an_enrolment(author, course, user):
     lesson = new_lesson(author, course)
-    assert finish(user, lesson).status_code == 409
+    refusal = finish(user, lesson)
+    assert refusal.status_code == 409
+    assert refusal.json()["detail"].endswith(". Enrol in it first.")
     enrol(user, course).raise_for_status()
     change(author, course, status="archived").raise_for_status()
     assert finish(user, lesson).status_code == 404

@@ -7,7 +7,7 @@ import pytest
 from db.tables import Role
 from service.domain.audit import Actor
 from service.domain.courses import lessons
-from tests.web.actions import RISKS, assert_accessible_in_every_view, sign_up, upload
+from tests.web.actions import RISKS, assert_accessible_in_every_view, log_in, sign_up, upload
 from tests.web.conftest import PASSWORD
 
 
@@ -83,3 +83,25 @@ def test_question_without_a_word_says_what_to_send(live, page):
     page.get_by_role("searchbox").fill("budget")
     page.get_by_label("Kind").select_option("document")
     page.get_by_role("link", name="notes.txt").wait_for()
+
+
+def test_reviewer_finds_the_like_among_all_findings_and_filters_them(
+    live, page, new_page, reviewer
+):
+    address = page.url
+    other = new_page()
+    log_in(other, live.url, reviewer)
+    other.goto(address)
+    other.get_by_role("link", name="More like this").click()
+    results = other.locator("#results a.result")
+    results.get_by_text(RISKS[2]).first.wait_for()
+    other.get_by_label("Whose findings").select_option("own")
+    other.get_by_role("status").get_by_text("No other finding.").wait_for()
+    other.get_by_label("Whose findings").select_option("reviewable")
+    results.get_by_text(RISKS[2]).first.wait_for()
+    other.reload()
+    results.get_by_text(RISKS[2]).first.wait_for()
+    other.get_by_role("searchbox").fill("budget")
+    other.keyboard.press("Enter")
+    other.wait_for_url("**/search?q=budget*")
+    assert other.get_by_label("Category").is_enabled()

@@ -51,7 +51,8 @@ def test_administrator_changes_disables_and_deletes_an_account(live, new_page, r
     log_in(page, live.url, reviewer)
     page.goto(f"{live.url}/users")
     row = row_of(page, email)
-    row.get_by_label(f"Role of {email}").select_option("reviewer")
+    row.get_by_label(f"Role of {email}", exact=True).select_option("reviewer")
+    row.get_by_role("button", name="Save the role").click()
     page.get_by_text(f"{email} is now reviewer.").wait_for()
     other.reload()
     other.get_by_role("link", name="Review queue").wait_for()
@@ -64,6 +65,24 @@ def test_administrator_changes_disables_and_deletes_an_account(live, new_page, r
     page.on("dialog", lambda dialog: dialog.accept())
     row.get_by_role("button", name="Delete").click()
     row.wait_for(state="detached")
+
+
+def test_arrow_keys_assign_no_role_until_it_is_saved(live, new_page, reviewer):
+    other, page = new_page(), new_page()
+    email = sign_up(other, live.url)
+    log_in(page, live.url, reviewer)
+    page.goto(f"{live.url}/users")
+    role = row_of(page, email).get_by_label(f"Role of {email}", exact=True)
+    save = page.get_by_role("button", name=f"Save the role of {email}")
+    changes = []
+    page.on("request", lambda request: request.method == "PATCH" and changes.append(request))
+    for key, is_shown in (("ArrowDown", True), ("ArrowUp", False), ("ArrowDown", True)):
+        role.press(key)
+        assert save.is_visible() == is_shown
+    assert not changes
+    save.click()
+    page.get_by_text(f"{email} is now {role.input_value()}.").wait_for()
+    save.wait_for(state="hidden")
 
 
 def test_page_is_for_administrators(live, new_page):

@@ -111,9 +111,7 @@ def _open_lessons(session: Session, user: User, reports: Sequence[Report]) -> Ma
         if lesson is None or course is None or not _may_see(user, course):
             raise NotFound(_NO_LESSON, faults=(Fault(report.at("lesson_id"), _NO_LESSON),))
         if course.id not in enrolled:
-            message = (
-                f"You do not take the course {course.code}; enrol with POST /api/v1/enrolments."
-            )
+            message = f"You do not take the course {course.code}. Enrol in it first."
             raise Conflict(message, faults=(Fault(report.at("lesson_id"), message),))
     return {lesson_id: lesson for lesson_id, (lesson, _) in found.items()}
 

@@ -1,6 +1,7 @@
 // Calls the public API with the browser's cookie, and the page's CSRF token for changes.
 const BASE = "/api/v1";
-const token = () => document.querySelector("meta[name=csrf-token]").content;
+const LOGGED_OUT = "You are logged out. Log in in another tab, then press the button again.";
+const meta = (name) => document.querySelector(`meta[name=${name}]`);
 
 /** An error response: `message` names the remedy, `status`, `code` and `faults` are the problem document's. */
 export class ApiError extends Error {
@@ -16,25 +17,48 @@ function goToLogin() {
   location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
 }
 
-/** Calls `path` below /api/v1 and returns the JSON of its answer, or null if it has none. `credentials`: as for fetch; `headers`: further ones. */
-export async function call(method, path, body, { credentials = "same-origin", headers = {} } = {}) {
+/** Takes the CSRF token of a newer log-in of the same account, from another tab; returns whether there is one. */
+async function renewToken() {
+  const page = await fetch("/", { headers: { Accept: "text/html" } }).then((answer) => answer.text(), () => "");
+  const fresh = (name) => page.match(`<meta name="${name}" content="([^"]+)"`)?.[1];
+  if (fresh("account") !== meta("account").content || fresh("csrf-token") === meta("csrf-token").content) return false;
+  meta("csrf-token").content = fresh("csrf-token");
+  return true;
+}
+
+/** Runs `send`, which makes a change and returns an object with its status; runs it again where only the page's token is too old. */
+async function change(send) {
+  const answer = await send();
+  return answer.status === 403 && (await renewToken()) ? send() : answer;
+}
+
+/** Returns the error of a change; who is logged out logs in elsewhere, since a redirect would lose what is typed. */
+const refusal = (status, problem) => new ApiError(status, status === 401 ? { ...problem, detail: LOGGED_OUT } : problem);
+
+async function request(method, path, body, { credentials = "same-origin", headers = {} } = {}) {
   const options = { method, credentials, headers: { Accept: "application/json", ...headers } };
-  if (method !== "GET" && credentials !== "omit") options.headers["X-CSRF-Token"] = token();
+  if (method !== "GET" && credentials !== "omit") options.headers["X-CSRF-Token"] = meta("csrf-token").content;
   if (body !== undefined) {
     options.body = JSON.stringify(body);
     options.headers["Content-Type"] = "application/json";
   }
-  let answer;
   try {
-    answer = await fetch(BASE + path, options);
+    return await fetch(BASE + path, options);
   } catch {
     throw new ApiError(0, { detail: "The service cannot be reached. Check the connection and try again." });
   }
-  if (answer.status === 401) goToLogin();
+}
+
+/** Calls `path` below /api/v1 and returns the JSON of its answer, or null if it has none. `credentials`: as for fetch; `headers`: further ones. */
+export async function call(method, path, body, options = {}) {
+  const isOwnChange = method !== "GET" && options.credentials !== "omit";
+  const send = () => request(method, path, body, options);
+  const answer = await (isOwnChange ? change(send) : send());
+  if (answer.status === 401 && !isOwnChange) goToLogin();
   const text = await answer.text();
   let content = null;
   try { content = text ? JSON.parse(text) : null; } catch { /* a proxy's own page */ }
-  if (!answer.ok) throw new ApiError(answer.status, content);
+  if (!answer.ok) throw isOwnChange ? refusal(answer.status, content) : new ApiError(answer.status, content);
   return content;
 }
 
@@ -63,22 +87,24 @@ export async function getAll(path, { position = "cursor", perPage = 100, from = 
   return items;
 }
 
-/** Sends a form to `path`, reporting the sent share (0 to 1), and returns the JSON of the answer. */
-export function upload(path, form, onProgress) {
+function sendForm(path, form, onProgress) {
   return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open("POST", BASE + path);
-    request.setRequestHeader("Accept", "application/json");
-    request.setRequestHeader("X-CSRF-Token", token());
-    request.responseType = "json";
-    request.upload.addEventListener("progress", (event) => { if (event.lengthComputable) onProgress(event.loaded / event.total); });
-    request.upload.addEventListener("load", () => onProgress(1));
-    request.addEventListener("error", () => reject(new ApiError(0, { detail: "The connection broke during the upload. Try again." })));
-    request.addEventListener("load", () => {
-      if (request.status === 401) goToLogin();
-      if (request.status < 300) resolve(request.response);
-      else reject(new ApiError(request.status, request.response));
-    });
-    request.send(form);
+    const sent = new XMLHttpRequest();
+    sent.open("POST", BASE + path);
+    sent.setRequestHeader("Accept", "application/json");
+    sent.setRequestHeader("X-CSRF-Token", meta("csrf-token").content);
+    sent.responseType = "json";
+    sent.upload.addEventListener("progress", (event) => { if (event.lengthComputable) onProgress(event.loaded / event.total); });
+    sent.upload.addEventListener("load", () => onProgress(1));
+    sent.addEventListener("error", () => reject(new ApiError(0, { detail: "The connection broke during the upload. Try again." })));
+    sent.addEventListener("load", () => resolve(sent));
+    sent.send(form);
   });
+}
+
+/** Sends a form to `path`, reporting the sent share (0 to 1), and returns the JSON of the answer. */
+export async function upload(path, form, onProgress) {
+  const { status, response } = await change(() => sendForm(path, form, onProgress));
+  if (status >= 300) throw refusal(status, response);
+  return response;
 }

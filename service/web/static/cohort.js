@@ -62,7 +62,7 @@ async function enrol(event) {
   const kind = byId("whom").value;
   const whom = { email: byId("email").value.trim(), team_id: byId("team").value, role: byId("role").value }[kind];
   const due = byId("due").value;
-  const body = { course_id: courseId, [kind]: whom, ...(due ? { due_at: `${due}T23:59:59Z` } : {}) };
+  const body = { course_id: courseId, [kind]: whom, ...(due ? { due_at: new Date(`${due}T23:59:59`).toISOString() } : {}) }; // the end of the visitor's day
   try {
     const { n_created, n_existing } = await post("/enrolments", body);
     toast(`${count(n_created, "person", "people")} enrolled${n_existing ? `, ${n_existing.toLocaleString()} before` : ""}.`);

@@ -3,30 +3,52 @@ import { get, patch, put, remove, upload } from "./api.js";
 import { closeLesson, openLesson } from "./lesson-editor.js";
 import { loadTaxonomy } from "./taxonomy.js";
 import { attempt, byId, bytes, complain, count, el, refuse, toast } from "./ui.js";
+import { Draft, afterRefusal } from "./unsaved.js";
 
 const id = byId("editor").dataset.course;
 const place = `/courses/${id}`;
 const FIELDS = ["code", "title", "description", "status"];
+const KINDS = ["categories", "risk_types"];
+const draft = new Draft(byId("course-form"), { read: readCourse, fill: fillCourse });
 let course;
 let lessons = [];
 
-const box = (kind, { key, title }) => el("label", { class: "check" }, el("input", { type: "checkbox", name: kind, value: key, checked: course[kind].includes(key) }), title);
+const box = (kind, { key, title }) => el("label", { class: "check" }, el("input", { type: "checkbox", name: kind, value: key }), title);
 
 function showTopics({ categories }) {
   byId("topics").replaceChildren(...categories.map((category) => el("div", {}, box("categories", category), el("div", { class: "types" }, ...category.risk_types.map((type) => box("risk_types", type))))));
 }
 
-const chosen = (kind) => [...document.querySelectorAll(`#topics input[name=${kind}]:checked`)].map((input) => input.value);
+const boxes = (kind) => [...document.querySelectorAll(`#topics input[name=${kind}]`)];
+
+function readCourse() {
+  const fields = FIELDS.map((name) => [name, byId(name).value.trim()]);
+  const topics = KINDS.map((kind) => [kind, boxes(kind).filter(({ checked }) => checked).map(({ value }) => value)]);
+  return Object.fromEntries([...fields, ...topics]);
+}
+
+function fillCourse(values) {
+  for (const name of FIELDS) if (name in values) byId(name).value = values[name];
+  for (const kind of KINDS) if (kind in values) for (const one of boxes(kind)) one.checked = values[kind].includes(one.value);
+}
+
+/** Shows a newer version of the course, but leaves alone what the visitor changed. */
+function takeOver(newer) {
+  course = newer;
+  draft.update(newer);
+}
 
 async function saveCourse(event) {
   event.preventDefault();
   byId("fault").hidden = true;
-  const fields = Object.fromEntries(FIELDS.map((name) => [name, byId(name).value.trim()]));
+  const body = readCourse();
   try {
-    course = await patch(place, course.version, { ...fields, categories: chosen("categories"), risk_types: chosen("risk_types") });
-    byId("code").value = course.code;
+    course = await patch(place, course.version, body);
+    draft.store(body, course);
     toast("The course is saved.");
-  } catch (error) { refuse(byId("fault"), error); }
+  } catch (error) {
+    refuse(byId("fault"), await afterRefusal(error, async () => takeOver(await get(place))));
+  }
 }
 
 async function move(lesson, step) {
@@ -41,8 +63,9 @@ async function move(lesson, step) {
 async function drop(lesson) {
   if (!confirm(`Delete the lesson ${lesson.title}, and the learners' progress in it?`)) return;
   await remove(`${place}/lessons/${lesson.id}`);
-  closeLesson();
+  closeLesson(lesson.id);
   await load();
+  byId("add-lesson").focus();
 }
 
 function lessonItem(lesson, n) {
@@ -70,16 +93,14 @@ function fill(list, empty, items, item) {
   byId(empty).hidden = items.length > 0;
 }
 
-/** Loads the lessons and files, and the version of the course, which their changes count up. */
+/** Loads the lessons and files, and the course, whose version their changes count up. */
 async function load() {
   const [shown, listed, files] = await Promise.all([get(place), get(`${place}/lessons`), get(`${place}/files`)]);
-  const isFirst = course === undefined;
-  course = isFirst ? shown : { ...course, version: shown.version };
+  if (!draft.conflictsWith(shown)) takeOver(shown); // else the old version stays, so that Save is refused
   lessons = listed.items;
   byId("back").textContent = shown.title;
   fill("lessons", "no-lessons", lessons, lessonItem);
   fill("files", "no-files", files.items, fileItem);
-  if (isFirst) for (const name of FIELDS) byId(name).value = course[name];
 }
 
 async function addFile() {
@@ -94,13 +115,17 @@ byId("course-form").addEventListener("submit", saveCourse);
 byId("delete-course").addEventListener("click", attempt(async () => {
   if (!confirm(`Delete the course ${course.title} with its lessons, enrolments and progress? To keep the record of who completed it, archive it.`)) return;
   await remove(place);
+  for (const form of ["course-form", "lesson-form"]) byId(form).hidden = true; // so that nobody is asked about their texts
   location.assign("/courses");
 }));
 byId("add-lesson").addEventListener("click", () => openLesson(place, null, load));
 byId("file").addEventListener("change", attempt(addFile));
 document.title = `Edit · Riskscan`;
 try {
-  await load();
+  const taxonomy = await loadTaxonomy();
+  course = await get(place);
+  showTopics(taxonomy);
+  draft.show(course);
   document.title = `Edit ${course.title} · Riskscan`;
-  showTopics(await loadTaxonomy());
+  await load();
 } catch (error) { complain(error); }

@@ -37,7 +37,7 @@ function showEnrolment(enrolment, lessons, course) {
   const open = lessons.find((lesson) => !lesson.progress?.completed_at);
   box.replaceChildren(progressOf(enrolment), stateBadge(enrolment.status), dueOf(enrolment),
     open ? el("a", { class: "button primary", href: `${coursePath(id)}/lessons/${open.id}`, text: enrolment.n_done ? "Continue" : "Start" }) : "",
-    el("button", { class: "button quiet", type: "button", text: "Leave", onclick: attempt(() => leave(enrolment)) }));
+    enrolment.enrolled_by_self || mayWrite() ? el("button", { class: "button quiet", type: "button", text: "Leave", onclick: attempt(() => leave(enrolment)) }) : "");
 }
 
 async function load() {

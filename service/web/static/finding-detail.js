@@ -13,6 +13,13 @@ export function riskOf(entry, taxonomy) {
   return entry.feedback.risk_types.map((key) => taxonomy.typeOf(key)?.title || key).join(", ");
 }
 
+/** Returns the query that searches where the scan is: among everybody's findings, those of teams, or one's own. */
+function scopeOf(scan) {
+  const meta = (name) => document.querySelector(`meta[name=${name}]`).content;
+  if (meta("permissions").split(" ").includes("review_all")) return "&scope=reviewable";
+  return scan.user_id === meta("account") ? "" : "&scope=team";
+}
+
 export class FindingDetail {
   constructor(review, actions) {
     this.review = review;
@@ -36,7 +43,7 @@ export class FindingDetail {
       this.#why(entry),
       entry.feedback?.carried_from ? el("p", { class: "sub" }, "Your verdict is from ", el("a", { href: `/scans/${entry.feedback.carried_from}`, text: "an earlier scan of this document" }), ".") : null,
       ...this.#verdict(entry),
-      entry.kind === "finding" ? el("p", { class: "sub" }, el("a", { href: `/search?like=${this.review.scan.scan_id}/${entry.id}`, text: "More like this" })) : null,
+      entry.kind === "finding" ? el("p", { class: "sub" }, el("a", { href: `/search?like=${this.review.scan.scan_id}/${entry.id}${scopeOf(this.review.scan)}`, text: "More like this" })) : null,
       this.actions.risksOf(entry),
       this.actions.coursesOf(entry),
       others].filter(Boolean));

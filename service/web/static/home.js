@@ -2,12 +2,14 @@
 import { get, query, remove, upload } from "./api.js";
 import { byId, bytes, complain, count, debounced, el, numberAlike, time, toast, unreadMark } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
+import { guardLeaving } from "./unsaved.js";
 import { UploadRow, listenToChosen, listenToDropped } from "./uploads.js";
 
 const account = document.querySelector("meta[name=account]").content;
 const rows = document.querySelector("#scans tbody");
 let cursor = null;
 let generation = 0;
+let nWaiting = 0; // chosen files that are not scanned yet
 
 function scanRow(scan) {
   const address = `/scans/${scan.scan_id}`;
@@ -66,39 +68,53 @@ function scanForm() {
   return form;
 }
 
-async function scan(name, form) {
-  const row = new UploadRow(name);
+/** Scans what the form has and shows the outcome in the row; returns whether it succeeded. */
+async function scan(row, form) {
+  const showSent = (share) => row.showSent(share, "Scanning…");
+  showSent(0);
   try {
-    const result = await upload("/scan", form, (share) => row.showSent(share, "Scanning…"));
+    const result = await upload("/scan", form, showSent);
     const { warnings } = await get(`/scans/${result.scan_id}`);
     row.showOutcome(unreadMark(warnings) ?? "", el("span", { class: "sub nowrap", text: count(result.data.length, "finding") }),
       el("a", { class: "button small primary", href: `/scans/${result.scan_id}`, text: "Review" }));
-    await load();
-  } catch (error) { row.showError(error); }
+    load();
+    return true;
+  } catch (error) {
+    row.showError(error);
+    return false;
+  }
 }
 
 async function scanFiles(files) {
-  for (const file of files) { // one at a time: the service limits each user's share
+  const waiting = files.map((file) => [new UploadRow(`${file.name} (${bytes(file.size)})`, "Waits"), file]);
+  nWaiting += files.length;
+  for (const [row, file] of waiting) { // one at a time: the service limits each user's share
     const form = scanForm();
     form.set("file", file);
-    await scan(`${file.name} (${bytes(file.size)})`, form);
+    await scan(row, form);
+    nWaiting -= 1;
   }
 }
 
 function listenToPaste() {
   const form = byId("paste-form");
   const show = (isShown) => { form.hidden = !isShown; (isShown ? byId("text") : byId("paste")).focus(); };
+  let isScanning = false;
   byId("paste").addEventListener("click", () => show(true));
   byId("paste-cancel").addEventListener("click", () => show(false));
-  form.addEventListener("submit", (event) => {
+  form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const text = byId("text").value;
-    if (!text.trim()) return;
+    if (!text.trim() || isScanning) return;
     const body = scanForm();
     body.set("text", text);
+    isScanning = true;
+    const isStored = await scan(new UploadRow("Pasted text"), body);
+    isScanning = false;
+    if (!isStored || byId("text").value !== text) return; // what people typed meanwhile stays, too
     byId("text").value = "";
-    show(false);
-    scan("Pasted text", body);
+    if (form.contains(document.activeElement)) show(false);
+    else form.hidden = true;
   });
 }
 
@@ -110,6 +126,7 @@ async function fillCategories() {
 listenToChosen(byId("file"), scanFiles);
 listenToDropped(scanFiles, byId("drop"));
 listenToPaste();
+guardLeaving(() => nWaiting > 0);
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("change", () => load());
 byId("q").addEventListener("input", debounced(load));

@@ -2,7 +2,11 @@
 import { get, patch, post } from "./api.js";
 import { showLesson } from "./course-parts.js";
 import { attempt, byId, el, refuse, toast } from "./ui.js";
+import { Draft, afterRefusal } from "./unsaved.js";
 
+const FIELDS = { title: "lesson-title", minutes: "minutes", source: "source" };
+const EMPTY = { title: "", minutes: 5, source: "", quiz: [] };
+const draft = new Draft(byId("lesson-form"), { read: readLesson, fill: fillLesson });
 let place; // of the course
 let lesson; // what is edited; null for a new one
 let reload;
@@ -31,38 +35,65 @@ function readQuiz() {
   });
 }
 
-export function closeLesson() {
+function readLesson() {
+  return { title: byId("lesson-title").value.trim(), minutes: Number(byId("minutes").value), source: byId("source").value, quiz: readQuiz() };
+}
+
+function fillLesson(values) {
+  for (const [name, id] of Object.entries(FIELDS)) if (name in values) byId(id).value = values[name];
+  if ("quiz" in values) byId("questions").replaceChildren(...values.quiz.map(questionBox));
+}
+
+function close() {
   byId("lesson-form").hidden = true;
   byId("add-lesson").focus();
 }
 
+/** Closes the editor if it has the lesson `id`, which is deleted. */
+export function closeLesson(id) {
+  if (lesson?.id === id) close();
+}
+
 /** Opens a lesson of the course at `course`, or a new one; `done` runs after it is saved. */
 export async function openLesson(course, listed, done) {
+  if (!draft.mayBeDiscarded()) return;
   place = course;
   reload = done;
   lesson = listed && (await get(`${place}/lessons/${listed.id}`));
   byId("lesson-heading").textContent = lesson ? "Edit lesson" : "New lesson";
-  byId("lesson-title").value = lesson?.title ?? "";
-  byId("minutes").value = lesson?.minutes ?? 5;
-  byId("source").value = lesson?.source ?? "";
-  byId("questions").replaceChildren(...(lesson?.quiz ?? []).map(questionBox));
+  draft.show(lesson ?? EMPTY);
   byId("preview").replaceChildren();
   byId("lesson-fault").hidden = true;
   byId("lesson-form").hidden = false;
   byId("lesson-heading").focus();
 }
 
+/** Returns what the first incomplete question lacks, or undefined. */
+function lackIn(quiz) {
+  const lacks = quiz.map(({ choices, answers }) => (choices.length < 2 ? "give at least two choices" : answers.length ? "" : "tick at least one right choice"));
+  return lacks.map((lack, n) => lack && `Question ${n + 1}: ${lack}.`).find(Boolean);
+}
+
+/** Reads the lesson that somebody else changed meanwhile. */
+async function takeOver() {
+  lesson = await get(`${place}/lessons/${lesson.id}`);
+  draft.update(lesson);
+}
+
 async function save(event) {
   event.preventDefault();
   const refusal = byId("lesson-fault");
   refusal.hidden = true;
-  const body = { title: byId("lesson-title").value.trim(), minutes: Number(byId("minutes").value), source: byId("source").value, quiz: readQuiz() };
+  const body = readLesson();
+  const lack = lackIn(body.quiz);
   try {
+    if (lack) throw new Error(lack);
     lesson = lesson ? await patch(`${place}/lessons/${lesson.id}`, lesson.version, body) : await post(`${place}/lessons`, body);
+    draft.store(body, lesson);
     byId("lesson-heading").textContent = "Edit lesson";
     toast("The lesson is saved.");
     await reload();
-  } catch (error) { refuse(refusal, error); }
+  } catch (error) { refuse(refusal, await afterRefusal(error, takeOver)); }
 }
 
 async function preview() {
@@ -76,4 +107,4 @@ byId("add-question").addEventListener("click", () => {
   byId("questions").append(questionBox());
   byId("questions").lastChild.querySelector("input").focus();
 });
-byId("lesson-close").addEventListener("click", closeLesson);
+byId("lesson-close").addEventListener("click", () => { if (draft.mayBeDiscarded()) close(); });

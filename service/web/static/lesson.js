@@ -1,11 +1,12 @@
 // A lesson: its text, its quiz, and the way to say that it is done.
-import { get, put } from "./api.js";
+import { get, post, put, query } from "./api.js";
 import { coursePath, showLesson } from "./course-parts.js";
 import { attempt, byId, complain, count, el, time, toast } from "./ui.js";
 
 const { course: courseId, lesson: lessonId } = byId("lesson").dataset;
 const place = `/courses/${courseId}`;
 let lesson;
+let isEnrolled = false;
 
 /** Shows a question with boxes, since several choices may be right. */
 function questionOf({ text, choices }, n) {
@@ -19,7 +20,7 @@ const chosen = () => lesson.quiz.map((_, n) => [...document.querySelectorAll(`in
 function showState(progress) {
   byId("state").replaceChildren(...(progress?.completed_at ? ["Done ", time(progress.completed_at)] : []));
   byId("done").textContent = lesson.quiz.length ? "Check and finish" : "Done";
-  byId("done").hidden = Boolean(progress?.completed_at) && !lesson.quiz.length;
+  byId("done").hidden = !isEnrolled || (Boolean(progress?.completed_at) && !lesson.quiz.length);
 }
 
 function showGrade({ right, is_passed, n_right, n_questions }) {
@@ -30,7 +31,15 @@ function showGrade({ right, is_passed, n_right, n_questions }) {
   byId("result").textContent = `${n_right} of ${count(n_questions, "answer")} right. ${is_passed ? "The quiz is passed." : "Read the lesson again, and try once more."}`;
 }
 
+async function enrol() {
+  await post("/enrolments", { course_id: courseId });
+  isEnrolled = true;
+  byId("take").hidden = true;
+  showState(lesson.progress);
+}
+
 async function finish() {
+  if (!isEnrolled) throw new Error("Take this course first.");
   const body = { completed: true };
   if (lesson.quiz.length) body.answers = chosen();
   const graded = await put(`/progress/${lessonId}`, body);
@@ -47,8 +56,10 @@ function showNeighbours(lessons) {
 }
 
 async function load() {
-  const [course, lessons, shown] = await Promise.all([get(place), get(`${place}/lessons`), get(`${place}/lessons/${lessonId}`)]);
+  const [course, lessons, shown, enrolments] = await Promise.all([
+    get(place), get(`${place}/lessons`), get(`${place}/lessons/${lessonId}`), get(`/enrolments${query({ course_id: courseId })}`)]);
   lesson = shown;
+  isEnrolled = enrolments.items.length > 0;
   document.title = `${lesson.title} · Riskscan`;
   byId("back").textContent = course.title;
   byId("title").textContent = lesson.title;
@@ -57,11 +68,13 @@ async function load() {
   byId("text").hidden = lesson.html === "";
   byId("questions").replaceChildren(...lesson.quiz.map(questionOf));
   byId("quiz").hidden = lesson.quiz.length === 0;
+  byId("take").hidden = isEnrolled || course.status !== "active";
   byId("ending").hidden = false;
   showState(lesson.progress);
   showNeighbours(lessons.items);
 }
 
+byId("take").addEventListener("click", attempt(enrol));
 byId("done").addEventListener("click", attempt(finish));
 byId("quiz").addEventListener("submit", attempt(finish));
 load().catch((error) => {

@@ -1,10 +1,12 @@
 // One risk of the register: its fields, the findings that support it, notes and history.
 import { get, patch, post, query, remove } from "./api.js";
 import { attempt, byId, complain, el, refuse, time, toast } from "./ui.js";
+import { Draft, afterRefusal } from "./unsaved.js";
 
 const TEXTS = ["title", "description", "mitigation", "state"];
 const NUMBERS = ["likelihood", "impact"];
 const MAY_BE_EMPTY = ["category", "due_on", "team_id"];
+const NAMES = [...TEXTS, ...NUMBERS, ...MAY_BE_EMPTY, "owner_id"];
 
 export class RiskForm {
   /** `changed` is called after each change of the register. */
@@ -12,43 +14,56 @@ export class RiskForm {
     this.visitor = visitor;
     this.changed = changed;
     this.risk = null;
+    this.draft = new Draft(byId("detail"), { read: readFields, fill: (values) => this.#fillAll(values) });
     byId("category").append(...taxonomy.categories.map(({ key, title }) => el("option", { value: key, text: title })));
     byId("team_id").append(...teams.map(({ id, name }) => el("option", { value: id, text: name })));
     byId("team_id").addEventListener("change", attempt(() => this.#fillOwners(byId("owner_id").value)));
     byId("risk-form").addEventListener("submit", (event) => { event.preventDefault(); this.#save(); });
     byId("delete-risk").addEventListener("click", attempt(() => this.#delete()));
-    byId("close-detail").addEventListener("click", () => { byId("detail").hidden = true; });
+    byId("close-detail").addEventListener("click", () => { if (this.draft.mayBeDiscarded()) byId("detail").hidden = true; });
     byId("note-form").addEventListener("submit", attempt(() => this.#addNote()));
   }
 
   /** Shows the form for a new risk. */
   async create() {
+    if (!this.draft.mayBeDiscarded()) return;
     this.risk = null;
     byId("risk-form").reset();
     byId("likelihood").value = "3";
     byId("impact").value = "3";
     await this.#fillOwners(this.visitor).catch(complain);
+    this.draft.show({});
     this.#show("New risk", { mayChange: true });
   }
 
-  /** Shows a risk by its id. */
+  /** Shows a risk by its id, unless the visitor keeps what is unsaved. */
   async open(id) {
+    if (this.draft.mayBeDiscarded()) await this.#load(id);
+  }
+
+  async #load(id) {
     const risk = await get(`/risks/${id}`);
     this.risk = risk;
-    for (const name of [...TEXTS, ...NUMBERS, ...MAY_BE_EMPTY]) this.#fill(name, risk[name]);
-    await this.#fillOwners(risk.owner_id, risk.owner);
+    this.draft.show(risk);
+    await this.#fillOwners(risk.owner_id);
     this.#drawFindings(risk.findings);
     await this.#loadLists();
     this.#show(risk.title, { mayChange: risk.may_change });
+  }
+
+  #fillAll(values) {
+    for (const name of NAMES) if (name in values) this.#fill(name, values[name]);
   }
 
   #fill(name, value) {
     const field = byId(name);
     const text = value === null ? "" : String(value);
     const isMissing = field.tagName === "SELECT" && ![...field.options].some((option) => option.value === text);
-    if (isMissing) field.append(el("option", { value: text, text: name === "team_id" ? this.risk.team : text }));
+    if (isMissing) field.append(el("option", { value: text, text: { team_id: this.risk.team, owner_id: this.#owner() }[name] ?? text }));
     field.value = text;
   }
+
+  #owner() { return this.risk.owner || "deleted account"; }
 
   #show(title, { mayChange }) {
     byId("fault").hidden = true;
@@ -62,31 +77,23 @@ export class RiskForm {
   }
 
   /** Offers the people who may own a risk of the chosen team. */
-  async #fillOwners(chosen, address = null) {
+  async #fillOwners(chosen) {
     const { items } = await get(`/risks/owners${query({ team: byId("team_id").value })}`);
     const isListed = items.some(({ id }) => id === chosen);
-    const present = chosen && !isListed && this.risk?.owner_id === chosen ? [{ id: chosen, email: address || "deleted account" }] : [];
+    const present = chosen && !isListed && this.risk?.owner_id === chosen ? [{ id: chosen, email: this.#owner() }] : [];
     byId("owner_id").replaceChildren(...[...items, ...present].map(({ id, email }) => el("option", { value: id, text: email })));
     if (isListed || present.length) byId("owner_id").value = chosen;
   }
 
-  #values() {
-    const entries = [...TEXTS.map((name) => [name, byId(name).value]), ...NUMBERS.map((name) => [name, Number(byId(name).value)]),
-      ...MAY_BE_EMPTY.map((name) => [name, byId(name).value || null]), ["owner_id", byId("owner_id").value]];
-    const values = Object.fromEntries(entries);
-    if (this.risk === null) return values;
-    return Object.fromEntries(Object.entries(values).filter(([name, value]) => value !== this.risk[name]));
-  }
-
   async #save() {
     try {
-      const values = this.#values();
-      const risk = this.risk ? await patch(`/risks/${this.risk.id}`, this.risk.version, values) : await post("/risks", values);
+      const risk = this.risk ? await patch(`/risks/${this.risk.id}`, this.risk.version, this.draft.changes()) : await post("/risks", readFields());
       toast("Saved.");
       this.changed();
-      await this.open(risk.id);
+      await this.#load(risk.id);
     } catch (error) {
-      refuse(byId("fault"), error);
+      const takeOver = async () => this.#takeOver(await get(`/risks/${this.risk.id}`));
+      refuse(byId("fault"), await afterRefusal(error, takeOver));
     }
   }
 
@@ -113,7 +120,17 @@ export class RiskForm {
   async #removeFinding({ scan_id, n }) {
     await remove(`/risks/${this.risk.id}/findings${query({ scan_id, n })}`);
     this.changed();
-    await this.open(this.risk.id);
+    const risk = await get(`/risks/${this.risk.id}`);
+    if (!this.draft.conflictsWith(risk)) await this.#takeOver(risk);
+    this.#drawFindings(risk.findings);
+    await this.#loadLists();
+  }
+
+  /** Shows a newer version of the risk, but leaves alone what the visitor changed. */
+  async #takeOver(risk) {
+    this.risk = risk;
+    this.draft.update(risk);
+    await this.#fillOwners(byId("owner_id").value);
   }
 
   async #loadLists() {
@@ -129,6 +146,13 @@ export class RiskForm {
     byId("note-form").reset();
     await this.#loadLists();
   }
+}
+
+function readFields() {
+  return Object.fromEntries(NAMES.map((name) => {
+    const { value } = byId(name);
+    return [name, NUMBERS.includes(name) ? Number(value) : MAY_BE_EMPTY.includes(name) ? value || null : value];
+  }));
 }
 
 /** Returns in words and links what a change of the history did. */

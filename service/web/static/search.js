@@ -9,6 +9,7 @@ const NO_WORDS = "Nothing contains these words; these are the nearest in meaning
 const LIMITS = { all: "", part: " Not everything can be found by its meaning yet.", none: " Only words were searched: there are no vectors yet." };
 const KEYS = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 };
 let taxonomy;
+let like = null; // the finding whose like are shown, until somebody searches for words
 let generation = 0;
 
 /** Says how a result was found. Beside results with the words, one without them says so. */
@@ -67,13 +68,16 @@ const chosen = () => Object.fromEntries(FILTERS.map((name) => [name, byId(name).
 
 function search() {
   const wanted = chosen();
-  history.replaceState(null, "", `/search${query({ ...wanted, scope: wanted.scope === "own" ? "" : wanted.scope })}`);
-  if (wanted.q) run(get(`/search${query({ ...wanted, limit: 50 })}`), "Nothing was found.");
+  if (wanted.q) like = null;
+  history.replaceState(null, "", `/search${query({ like, ...wanted, scope: wanted.scope === "own" ? "" : wanted.scope })}`);
+  for (const name of ["category", "kind"]) byId(name).disabled = like !== null; // they narrow no similar findings
+  if (like) showLike();
+  else if (wanted.q) run(get(`/search${query({ ...wanted, limit: 50 })}`), "Nothing was found.");
   else { byId("results").replaceChildren(); byId("about").textContent = ""; }
 }
 
-function showLike(place) {
-  const [scan, n] = place.split("/");
+function showLike() {
+  const [scan, n] = like.split("/");
   byId("q").placeholder = "Similar findings";
   run(get(`/scans/${encodeURIComponent(scan)}/findings/${encodeURIComponent(n)}/similar${query({ scope: byId("scope").value, limit: 50 })}`), "No other finding.");
 }
@@ -101,6 +105,6 @@ for (const name of FILTERS) if (address.has(name)) byId(name).value = address.ge
 byId("search").addEventListener("submit", (event) => { event.preventDefault(); search(); });
 for (const name of FILTERS.slice(1)) byId(name).addEventListener("change", search);
 listenToKeys();
-if (address.has("like")) showLike(address.get("like"));
-else if (address.has("q")) search();
+like = address.get("like");
+if (like || address.has("q")) search();
 byId("search").dataset.ready = "true";

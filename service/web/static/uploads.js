@@ -23,11 +23,11 @@ export function listenToDropped(add, target = null) {
   }
 }
 
-/** A row of the list of uploads: its name, its progress, and then its outcome. */
+/** A row of the list of uploads: its name, its progress, and then its outcome. `state` is shown until something is sent. */
 export class UploadRow {
-  constructor(name) {
+  constructor(name, state = "Sending…") {
     this.bar = el("progress", { max: 1, value: 0, "aria-label": `Upload of ${name}` });
-    this.state = el("span", { class: "sub nowrap", text: "Sending…" });
+    this.state = el("span", { class: "sub nowrap", text: state });
     this.row = el("li", {}, el("span", { class: "file", text: name }), this.bar, this.state);
     byId("uploads").prepend(this.row);
   }

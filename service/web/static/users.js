@@ -14,19 +14,22 @@ function showLink(email, { path, expires_at }) {
 
 const change = (account, body) => call("PATCH", `/users/${account.id}`, body);
 
-function roleSelect(account) {
+/** Returns the field of a role and the button that saves it: arrow keys alone, which pass by every role, assign none. */
+function roleField(account) {
   const select = el("select", { "aria-label": `Role of ${account.email}` }, ...ROLES.map((role) => el("option", { text: role, selected: role === account.role })));
-  select.addEventListener("change", async () => {
+  const save = el("button", { class: "button small", type: "button", text: "Save", "aria-label": `Save the role of ${account.email}`, hidden: true });
+  select.addEventListener("change", () => { save.hidden = select.value === account.role; });
+  save.addEventListener("click", async () => {
+    const role = select.value;
     try {
-      await change(account, { role: select.value });
-      account.role = select.value;
-      toast(`${account.email} is now ${select.value}.`);
-    } catch (error) {
-      select.value = account.role;
-      complain(error);
-    }
+      await change(account, { role });
+      account.role = role;
+      toast(`${account.email} is now ${role}.`);
+      save.hidden = select.value === role;
+      select.focus();
+    } catch (error) { complain(error); }
   });
-  return select;
+  return [select, " ", save];
 }
 
 function actions(account, redraw) {
@@ -49,7 +52,7 @@ function row(account) {
   const redraw = (changed) => { if (changed) line.replaceWith(row(changed)); else line.remove(); };
   const line = el("tr", {},
     el("td", {}, el("span", { class: "title", text: account.email }), account.id === own ? el("span", { class: "sub", text: " (you)" }) : ""),
-    el("td", {}, roleSelect(account)),
+    el("td", { class: "nowrap" }, ...roleField(account)),
     el("td", {}, el("span", { class: `badge ${account.state}`, text: STATE_TITLES[account.state] ?? account.state })),
     el("td", { class: "sub nowrap" }, time(account.created_at)),
     el("td", { class: "num nowrap" }, ...actions(account, redraw)));
