@@ -205,6 +205,20 @@ def test_later_scans_of_the_document_say_whether_the_finding_is_still_there(user
     assert get(user, risk)["seen_in_newest"] is True
 
 
+@pytest.mark.every_database
+def test_risk_follows_its_document_that_becomes_a_version_of_another(user):
+    scan, other = scanned(user), scanned(user, "The sky is blue.")
+    risk = created(user, finding=confirmed(user, scan))
+    again = scanned(user, document=user.http.get(other).json()["document_id"])
+    chosen = source(user, again)
+    judge(user, again, chosen["n"], "rejected").raise_for_status()
+    [shown] = get(user, risk)["findings"]
+    assert [one["scan_id"] for one in shown["seen_in"]] == [id_of(again), id_of(scan)]
+    assert (shown["seen_in_newest"], shown["verdict"]) == (True, "rejected")
+    [listed] = user.http.get(f"{again}/risks").json()["items"]
+    assert (listed["risk_id"], listed["n"]) == (id_of(risk), chosen["n"])
+
+
 WHO = ("creator", "owner", "member", "team-reviewer", "stranger", "other reviewer", "admin")
 CHANGES = SEES - {"member"}
 

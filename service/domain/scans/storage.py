@@ -148,7 +148,7 @@ def store_version(session: Session, new: NewScan, *, version_of: UUID) -> tables
                 f"These bytes are a version of another document already: {known.id}. Name that one in "
                 "document, or leave document out to scan it again."
             )
-        documents.set_version(session, known.id, series_id=series_id, version=version)
+        documents.set_version(session, known, series_id=series_id, version=version)
     place = {"series_id": series_id, "version": version}
     documents.add_document(session, values | place, new.document.pieces)
     return _store(session, new, has_earlier=True)
