@@ -138,6 +138,12 @@ def set_version(session: Session, document: Document, *, series_id: UUID, versio
     session.execute(moved.values(series_id=series_id, version=version))
 
 
+def set_series(session: Session, document_id: UUID, series_id: UUID) -> None:
+    """Move a document into another series, without its risks."""
+    document = update(Document).where(Document.id == document_id)
+    session.execute(document.values(series_id=series_id))
+
+
 def in_series_of(document_id: UUID) -> Select[UUID]:
     """Return the query for the ids of all versions of a document."""
     series_id = select(Document.series_id).where(Document.id == document_id).scalar_subquery()

@@ -219,6 +219,16 @@ def test_risk_follows_its_document_that_becomes_a_version_of_another(user):
     assert (listed["risk_id"], listed["n"]) == (id_of(risk), chosen["n"])
 
 
+def test_risk_sees_its_document_again_that_was_deleted_and_is_scanned_again(user):
+    scan = scanned(user)
+    risk = created(user, finding=confirmed(user, scan))
+    user.http.delete(scan).raise_for_status()
+    assert get(user, risk)["seen_in_newest"] is None
+    again = scanned(user)
+    [shown] = get(user, risk)["findings"]
+    assert [one["scan_id"] for one in shown["seen_in"]] == [id_of(again)]
+
+
 WHO = ("creator", "owner", "member", "team-reviewer", "stranger", "other reviewer", "admin")
 CHANGES = SEES - {"member"}
 
