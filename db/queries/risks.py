@@ -247,8 +247,8 @@ def risks_in_scan(
 
 
 def erase_sources(session: Session, user_id: UUID) -> None:
-    """Blank the sentences and names of a user's documents in all risks, and forget their series."""
-    blank = {"context": "", "filename": None, "series_id": None}
+    """Blank in all risks what names or quotes documents of a user, and forget their series."""
+    blank = {"context": "", "filename": None, "part": None, "series_id": None}
     change = update(RiskFinding).where(RiskFinding.source_user_id == user_id).values(blank)
     session.execute(change.execution_options(synchronize_session=False))
 

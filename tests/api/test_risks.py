@@ -24,6 +24,7 @@ from tests.api.risk_register import (
     scanned,
     source,
 )
+from tests.support.office_files import zipped
 from tests.support.sentences import FLOW_TEXT
 
 
@@ -285,8 +286,7 @@ def test_deleted_account_leaves_the_teams_risks_without_its_sentences(user, new_
     risk = created(leaver, team_id=team, finding=chosen, title="the team's")
     private = created(leaver, title="private")
     assert get(user, risk)["findings"][0]["context"] == FLOW_TEXT
-    body = {"password": leaver.password}
-    leaver.http.request("DELETE", "/api/v1/auth/me", json=body).raise_for_status()
+    leave(leaver)
     shown = get(user, risk)
     assert (shown["creator"], shown["owner"], shown["may_change"]) == (None, None, False)
     assert (shown["findings"][0]["context"], shown["findings"][0]["document"]) == ("", None)
@@ -297,6 +297,17 @@ def leave(user):
     user.http.request(
         "DELETE", "/api/v1/auth/me", json={"password": user.password}
     ).raise_for_status()
+
+
+def test_deleted_account_leaves_no_names_of_parts_of_its_documents(user, new_user, team_of):
+    leaver = new_user()
+    upload = {"file": ("papers.zip", zipped([("secret-plan.txt", FLOW_TEXT)]))}
+    scan = leaver.http.post("/api/v1/scan", files=upload).raise_for_status().json()["scan_id"]
+    chosen = confirmed(leaver, f"/api/v1/scans/{scan}")
+    risk = created(leaver, team_id=team_of(user, leaver), finding=chosen)
+    assert get(user, risk)["findings"][0]["part"] == "secret-plan.txt"
+    leave(leaver)
+    assert get(user, risk)["findings"][0]["part"] is None
 
 
 @pytest.mark.every_database
