@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from db.queries import risks as queries
 from db.queries.pages import Position
 from db.queries.risks import RiskFilter, Sighting
+from db.queries.teams import is_member
 from db.tables import (
     Feedback,
     Risk,
@@ -29,7 +30,6 @@ from service.domain.risks.risks import get_risk, may_change
 from service.domain.verdicts import Standing, current_verdict
 
 P = ParamSpec("P")
-MAX_OWNERS = 500
 _NOT_SEEN = Sighting(None, None)
 _DONE = {RiskState.ACCEPTED, RiskState.CLOSED}
 
@@ -224,10 +224,9 @@ def count_cells(session: Session, user_id: UUID, filters: RiskFilter) -> list[li
 
 def possible_owners(session: Session, user: User, team_id: UUID | None) -> list[User]:
     """Return the accounts that may own a risk of a team of the user; the user alone without a team."""
-    if team_id is None:
+    if team_id is None or not is_member(session, team_id, user.id):
         return [user]
-    members = queries.members(session, team_id, limit=MAX_OWNERS)
-    return [*members] if user.id in {member.id for member in members} else [user]
+    return [*queries.members(session, team_id)]
 
 
 def today() -> date:
