@@ -2,9 +2,12 @@
 
 import pytest
 
+from db.queries import documents as queries
+from db.queries.documents import newest_scans
 from tests.api.reviewing import judge, listed
 from tests.api.test_documents import document_of, get, scanned
 from tests.api.test_scan_again import changes, scan_again
+from tests.db.conftest import servers
 
 pytestmark = pytest.mark.every_database
 
@@ -114,6 +117,19 @@ def test_versions_are_deleted_one_by_one_or_together(user):
     assert numbers(user, third) == [(3, third), (2, second)]
     assert user.http.delete(third, params={"versions": "all"}).status_code == 204
     assert get(user, "/api/v1/documents", versions="all")["items"] == []
+
+
+@servers
+def test_version_that_is_deleted_while_its_document_is_read_is_left_out(user, monkeypatch):
+    first = scanned(user, FIRST)
+    second, _ = edited(user, first, f"{FIRST} More.")
+
+    def delete_first(session, document_ids):
+        user.http.delete(first).raise_for_status()
+        return newest_scans(session, document_ids)
+
+    monkeypatch.setattr(queries, "newest_scans", delete_first)
+    assert numbers(user, second) == [(2, second)]
 
 
 def test_deleted_document_that_is_scanned_again_is_no_version_of_those_left(user):
