@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, aliased
 
 from db.queries.pages import Position, newest_first
 from db.queries.reach import Reach, document_in_reach, documents_of, is_by_index, scan_in_reach
-from db.tables import Base, Document, DocumentText, Scan
+from db.tables import Base, Document, DocumentText, RiskFinding, Scan
 
 _DOCUMENTS = Base.metadata.tables[Document.__tablename__]
 _INSERT_TEXT = insert(Base.metadata.tables[DocumentText.__tablename__])
@@ -130,10 +130,18 @@ def count_versions(session: Session, series_id: UUID) -> int:
     return session.scalar(query) or 0
 
 
-def set_version(session: Session, document_id: UUID, *, series_id: UUID, version: int) -> None:
-    """Make a document a version of another."""
-    moved = update(Document).where(Document.id == document_id)
+def set_version(session: Session, document: Document, *, series_id: UUID, version: int) -> None:
+    """Make a document, the only one of its series, a version of another; it keeps its risks."""
+    supported = update(RiskFinding).where(RiskFinding.series_id == document.series_id)
+    moved = update(Document).where(Document.id == document.id)
+    session.execute(supported.values(series_id=series_id))
     session.execute(moved.values(series_id=series_id, version=version))
+
+
+def set_series(session: Session, document_id: UUID, series_id: UUID) -> None:
+    """Move a document into another series, without its risks."""
+    document = update(Document).where(Document.id == document_id)
+    session.execute(document.values(series_id=series_id))
 
 
 def in_series_of(document_id: UUID) -> Select[UUID]:

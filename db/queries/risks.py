@@ -124,11 +124,14 @@ def team_names(session: Session, team_ids: Sequence[UUID]) -> Mapping[UUID, str]
     return {row.id: row.name for row in session.execute(query)}
 
 
-def members(session: Session, team_id: UUID, *, limit: int) -> Sequence[User]:
-    """Return up to `limit` members of a team by address."""
-    query = select(User).join(TeamMember, TeamMember.user_id == User.id)
-    query = query.where(TeamMember.team_id == team_id).order_by(User.email)
-    return session.scalars(query.limit(limit)).all()
+def members(session: Session, team_id: UUID) -> Sequence[User]:
+    """Return all members of a team by address."""
+    return session.scalars(_members(team_id).order_by(User.email)).all()
+
+
+def member_with_email(session: Session, team_id: UUID, email: str) -> User | None:
+    """Return the member of a team with this address, in lower case."""
+    return session.scalar(_members(team_id).where(User.email == email))
 
 
 def teams_of(session: Session, user_id: UUID) -> Sequence[Team]:
@@ -247,8 +250,8 @@ def risks_in_scan(
 
 
 def erase_sources(session: Session, user_id: UUID) -> None:
-    """Blank the sentences and names of a user's documents in all risks, and forget their series."""
-    blank = {"context": "", "filename": None, "series_id": None}
+    """Blank in all risks what names or quotes documents of a user, and forget their series."""
+    blank = {"context": "", "filename": None, "part": None, "series_id": None}
     change = update(RiskFinding).where(RiskFinding.source_user_id == user_id).values(blank)
     session.execute(change.execution_options(synchronize_session=False))
 
@@ -269,6 +272,11 @@ def delete_unreachable(session: Session, *, without: UUID | None = None) -> int:
     for risk_id in ids:
         delete_risk(session, risk_id)
     return len(ids)
+
+
+def _members(team_id: UUID) -> Select[User]:
+    query = select(User).join(TeamMember, TeamMember.user_id == User.id)
+    return query.where(TeamMember.team_id == team_id)
 
 
 def _scans_of_series(risk_ids: Sequence[UUID], *columns: Any) -> Select[Any]:  # noqa: ANN401 - columns of any type

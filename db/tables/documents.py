@@ -41,11 +41,11 @@ class Document(Base):
 
     The same bytes with the same text are one document of a user: `id` is derived from these. An edited
     document is another row, whose `version` counts from 1 in its `series_id`; that is the first version's id,
-    which may be deleted since. `name` and `media_type` are those of the first scan. `n_characters` is null if
-    this service could not read the file. `original_sha256` is the hash of the uploaded bytes if these are
-    stored. `layout` says where the parts and pages of a stored text begin. `text` and `blocks` are those of a
-    text of one piece, from 0 to `n_characters`; a longer text is in rows of DocumentText. Lists load none of
-    these three.
+    or a new one if the first version was deleted and stored again while others were left. `name` and
+    `media_type` are those of the first scan. `n_characters` is null if this service could not read the file.
+    `original_sha256` is the hash of the uploaded bytes if these are stored. `layout` says where the parts and
+    pages of a stored text begin. `text` and `blocks` are those of a text of one piece, from 0 to
+    `n_characters`; a longer text is in rows of DocumentText. Lists load none of these three.
     """
 
     __tablename__ = "documents"

@@ -73,8 +73,8 @@ class RiskFinding(Base):
     """A copy of a finding that supports a risk, which outlives the scan.
 
     `series_id` is that of the scan's document, in which later findings with the same `fingerprint` are the
-    same. `source_user_id` owns the scan, `user_id` added the finding to the risk; the context is blanked when
-    the account of the former is deleted.
+    same. `source_user_id` owns the scan, `user_id` added the finding to the risk; context, file name and part
+    are blanked when the account of the former is deleted.
     """
 
     __tablename__ = "risk_findings"

@@ -76,12 +76,10 @@ def create_risk(body: dict[str, Any]) -> Answer:
     user, run, source = current_user(), services().transactions.run, body.pop("finding", None)
     new = NewRisk(**body)
     if source is None:
-        risk = run(risks.create_risk, user, new)
-    else:
-        record_scan_read(source["scan_id"])
-        risk = run(findings.create_from, user, new, **source, taxonomy=services().taxonomy)
-    shown, headers = _shown(risk.id)
-    return shown, {**headers, "Location": f"/api/v1/risks/{risk.id}"}
+        return _added(run(views.with_detail(risks.create_risk), user, new))
+    record_scan_read(source["scan_id"])
+    create, taxonomy = views.with_detail(findings.create_from), services().taxonomy
+    return _added(run(create, user, new, **source, taxonomy=taxonomy))
 
 
 @blueprint.get("/risks/matrix")
@@ -114,7 +112,7 @@ def list_owners(query: dict[str, Any]) -> dict[str, Any]:
     summary="Get a risk with the findings that support it",
 )
 def get_risk(risk_id: UUID) -> Answer:
-    return _shown(risk_id)
+    return _answer(services().transactions.read(views.get_detail, current_user(), risk_id))
 
 
 @blueprint.patch("/risks/<uuid:risk_id>")
@@ -128,10 +126,8 @@ def get_risk(risk_id: UUID) -> Answer:
 )
 @needs_if_match
 def change_risk(risk_id: UUID, body: dict[str, Any], expected: Expected) -> Answer:
-    run = services().transactions.run
-    return _answer(
-        run(views.change_and_get_detail, current_user(), risk_id, body, expected=expected)
-    )
+    run, change = services().transactions.run, views.with_detail(risks.change_risk)
+    return _answer(run(change, current_user(), risk_id, body, expected=expected))
 
 
 @blueprint.delete("/risks/<uuid:risk_id>")
@@ -188,10 +184,8 @@ def add_note(risk_id: UUID, body: dict[str, str]) -> tuple[Signed, dict[str, str
 @blueprint.doc(summary="Add a confirmed finding to a risk", responses=[403, 409])
 def add_finding(risk_id: UUID, body: dict[str, Any]) -> Answer:
     record_scan_read(body["scan_id"])
-    run, taxonomy = services().transactions.run, services().taxonomy
-    run(findings.add_finding, current_user(), risk_id, **body, taxonomy=taxonomy)
-    shown, headers = _shown(risk_id)
-    return shown, {**headers, "Location": f"/api/v1/risks/{risk_id}"}
+    run, add = services().transactions.run, views.with_detail(findings.add_finding)
+    return _added(run(add, current_user(), risk_id, **body, taxonomy=services().taxonomy))
 
 
 @blueprint.delete("/risks/<uuid:risk_id>/findings")
@@ -229,8 +223,9 @@ def _filters(query: dict[str, Any]) -> RiskFilter:
     return RiskFilter(**filter_values(query), overdue_on=views.today())
 
 
-def _shown(risk_id: UUID) -> Answer:
-    return _answer(services().transactions.read(views.get_detail, current_user(), risk_id))
+def _added(detail: RiskDetail) -> Answer:
+    shown, etag = _answer(detail)
+    return shown, {**etag, "Location": f"/api/v1/risks/{detail.view.id}"}
 
 
 def _answer(detail: RiskDetail) -> Answer:

@@ -187,8 +187,8 @@ def get_changes(scan_id: UUID, query: dict[str, Any]) -> Listing:
         limit=per_page + 1,
         segmenter=services().pipeline.segmenter,
     )
-    owner_id = changes.scan.user_id
-    services().foreign_reads.store(current_user().id, owner_id, "scan", scan_id)
+    for scan in filter(None, (changes.scan, changes.since)):
+        services().foreign_reads.store(current_user().id, scan.user_id, "scan", scan.id)
     items, last = split_page(changes.findings, per_page)
     fields = {name: getattr(changes, name) for name in _CHANGES}
     return listing(items, "after", last.n if last else None, **fields)

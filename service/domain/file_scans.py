@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from db.tables import File
-from service.domain.files.files import Files
+from sqlalchemy.orm import Session
+
+from db.tables import File, Scan
+from service.domain.files.files import Files, set_pages
 from service.domain.scans.options import ScanOptions
 from service.domain.scans.scans import Scans, StoredScan
 from service.domain.scans.storage import Also
@@ -38,7 +40,7 @@ class FileScan:
 
 
 class FileScans:
-    """Scans stored files, and stores how many pages each has."""
+    """Scans stored files, and stores with each scan how many pages the file has."""
 
     def __init__(
         self, files: Files, scans: Callable[[], Scans], *, max_bytes: int, timeout_s: float
@@ -67,18 +69,21 @@ class FileScans:
             TooLarge: the file is larger than a scan reads.
             StorageUnavailable: the bytes are missing or cannot be read; and whatever Scans.create raises.
         """
-        submission = self._submission(file, options)
-        stored = self._scans().create(
+
+        def store_pages(session: Session, scan: Scan) -> None:
+            set_pages(session, file, scan.coverage.get("pages"))
+            if also is not None:
+                also(session, scan)
+
+        return self._scans().create(
             file.user_id,
-            submission,
+            self._submission(file, options),
             key=key,
             version_of=version_of,
             deadline=deadline,
             preferences=options.preferences,
-            also=also,
+            also=store_pages,
         )
-        self._files.set_pages(file, stored.scan.coverage.get("pages"))
-        return stored
 
     def scan_all(
         self,

@@ -1,4 +1,4 @@
-"""Reviewers' lists show sentences of others: the audit trail says whose, in one event for each answer."""
+"""Reads of others' sentences: the audit trail says whose; a list is one event for each answer."""
 
 import pytest
 
@@ -66,3 +66,16 @@ def test_scan_that_was_opened_before_is_not_recorded_again(admin, reviewer, user
     n_reads = len(reads(admin, reviewer))
     assert scan_id in shown(reviewer, "queue")
     assert len(reads(admin, reviewer)) == n_reads
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_comparison_of_two_scans_is_a_read_of_both(admin, reviewer, user, is_named):
+    older = scan(user)
+    document = user.http.get(f"/api/v1/scans/{older}").json()["document_id"]
+    body = {"text": "All is well.", "document": document}
+    newer = user.http.post("/api/v1/scan", json=body).raise_for_status().json()["scan_id"]
+    query = {"since": older} if is_named else {}
+    answer = reviewer.http.get(f"/api/v1/scans/{newer}/changes", params=query).raise_for_status()
+    assert answer.json()["n_gone"] > 0
+    recorded = {read["object_id"]: read["detail"] for read in reads(admin, reviewer)}
+    assert recorded == {key: {"owner_id": user.id} for key in (older, newer)}

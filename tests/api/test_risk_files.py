@@ -13,6 +13,7 @@ import xlsxwriter
 from openpyxl import Workbook
 from sqlalchemy import update
 
+from db.queries import teams, users
 from db.tables import Risk, User
 from service.domain.risks.importing import import_risks
 from service.domain.risks.register_file import COLUMNS
@@ -83,6 +84,47 @@ def colleagues(admin, user, new_user):
     for one in (user, other):
         admin.http.put(f"/api/v1/teams/{team}/members/{one.id}").raise_for_status()
     return user, other, team
+
+
+@pytest.fixture
+def large_team(live, colleagues):
+    """A member of a team, another one behind 500 members in the order of addresses, and the team's id."""
+    user, _, team = colleagues
+
+    def add(session, name):
+        values = {"password_hash": "none", "role": "user"}
+        member = users.add_user(session, email=f"{name}-{team}@corp.local", **values)
+        teams.add_member(session, UUID(team), member.id)
+        return member.email
+
+    def fill(session):
+        return [add(session, f"{n:03}") for n in range(500)] + [add(session, "zoe")]
+
+    return user, live.services.transactions.run(fill)[-1], team
+
+
+def test_every_member_of_a_large_team_may_own_its_risks(large_team):
+    user, last, team = large_team
+    owners = user.http.get(f"{RISKS}/owners", params={"team": team}).raise_for_status().json()
+    assert {user.email, last} <= {owner["email"] for owner in owners["items"]}
+    risk = created(user, team_id=team)
+    header, row = exported(user)
+    row[header.index("Owner")] = last.upper()
+    assert sent(user, workbook(header, row)).raise_for_status().json()["n_changed"] == 1
+    assert get(user, risk)["owner"] == last
+
+
+@pytest.mark.every_database
+@pytest.mark.parametrize("address", ["a_x0000_@corp.local", "a_xD800_@corp.local", "a" * 255])
+def test_owner_that_no_database_stores_is_an_error_of_its_cell(colleagues, address):
+    user, _, team = colleagues
+    created(user, team_id=team)
+    header, row = exported(user)
+    row[header.index("Owner")] = "ADDRESS"
+    data = repacked(workbook(header, row), change=lambda _, part: part.replace("ADDRESS", address))
+    refused = sent(user, data)
+    assert refused.status_code == 400, refused.text
+    assert [error["field"] for error in refused.json()["errors"]] == ["row 2, Owner"]
 
 
 @pytest.mark.every_database

@@ -24,6 +24,7 @@ from tests.api.risk_register import (
     scanned,
     source,
 )
+from tests.support.office_files import zipped
 from tests.support.sentences import FLOW_TEXT
 
 
@@ -205,6 +206,30 @@ def test_later_scans_of_the_document_say_whether_the_finding_is_still_there(user
     assert get(user, risk)["seen_in_newest"] is True
 
 
+@pytest.mark.every_database
+def test_risk_follows_its_document_that_becomes_a_version_of_another(user):
+    scan, other = scanned(user), scanned(user, "The sky is blue.")
+    risk = created(user, finding=confirmed(user, scan))
+    again = scanned(user, document=user.http.get(other).json()["document_id"])
+    chosen = source(user, again)
+    judge(user, again, chosen["n"], "rejected").raise_for_status()
+    [shown] = get(user, risk)["findings"]
+    assert [one["scan_id"] for one in shown["seen_in"]] == [id_of(again), id_of(scan)]
+    assert (shown["seen_in_newest"], shown["verdict"]) == (True, "rejected")
+    [listed] = user.http.get(f"{again}/risks").json()["items"]
+    assert (listed["risk_id"], listed["n"]) == (id_of(risk), chosen["n"])
+
+
+def test_risk_sees_its_document_again_that_was_deleted_and_is_scanned_again(user):
+    scan = scanned(user)
+    risk = created(user, finding=confirmed(user, scan))
+    user.http.delete(scan).raise_for_status()
+    assert get(user, risk)["seen_in_newest"] is None
+    again = scanned(user)
+    [shown] = get(user, risk)["findings"]
+    assert [one["scan_id"] for one in shown["seen_in"]] == [id_of(again)]
+
+
 WHO = ("creator", "owner", "member", "team-reviewer", "stranger", "other reviewer", "admin")
 CHANGES = SEES - {"member"}
 
@@ -261,8 +286,7 @@ def test_deleted_account_leaves_the_teams_risks_without_its_sentences(user, new_
     risk = created(leaver, team_id=team, finding=chosen, title="the team's")
     private = created(leaver, title="private")
     assert get(user, risk)["findings"][0]["context"] == FLOW_TEXT
-    body = {"password": leaver.password}
-    leaver.http.request("DELETE", "/api/v1/auth/me", json=body).raise_for_status()
+    leave(leaver)
     shown = get(user, risk)
     assert (shown["creator"], shown["owner"], shown["may_change"]) == (None, None, False)
     assert (shown["findings"][0]["context"], shown["findings"][0]["document"]) == ("", None)
@@ -273,6 +297,17 @@ def leave(user):
     user.http.request(
         "DELETE", "/api/v1/auth/me", json={"password": user.password}
     ).raise_for_status()
+
+
+def test_deleted_account_leaves_no_names_of_parts_of_its_documents(user, new_user, team_of):
+    leaver = new_user()
+    upload = {"file": ("papers.zip", zipped([("secret-plan.txt", FLOW_TEXT)]))}
+    scan = leaver.http.post("/api/v1/scan", files=upload).raise_for_status().json()["scan_id"]
+    chosen = confirmed(leaver, f"/api/v1/scans/{scan}")
+    risk = created(leaver, team_id=team_of(user, leaver), finding=chosen)
+    assert get(user, risk)["findings"][0]["part"] == "secret-plan.txt"
+    leave(leaver)
+    assert get(user, risk)["findings"][0]["part"] is None
 
 
 @pytest.mark.every_database

@@ -2,9 +2,12 @@
 
 import pytest
 
+from db.queries import documents as queries
+from db.queries.documents import newest_scans
 from tests.api.reviewing import judge, listed
 from tests.api.test_documents import document_of, get, scanned
 from tests.api.test_scan_again import changes, scan_again
+from tests.db.conftest import servers
 
 pytestmark = pytest.mark.every_database
 
@@ -112,9 +115,35 @@ def test_versions_are_deleted_one_by_one_or_together(user):
     third, _ = edited(user, second, f"{FIRST} And more.")
     assert user.http.delete(first).status_code == 204
     assert numbers(user, third) == [(3, third), (2, second)]
-    assert scanned(user, FIRST) == first  # it finds its place again
     assert user.http.delete(third, params={"versions": "all"}).status_code == 204
     assert get(user, "/api/v1/documents", versions="all")["items"] == []
+
+
+@servers
+def test_version_that_is_deleted_while_its_document_is_read_is_left_out(user, monkeypatch):
+    first = scanned(user, FIRST)
+    second, _ = edited(user, first, f"{FIRST} More.")
+
+    def delete_first(session, document_ids):
+        user.http.delete(first).raise_for_status()
+        return newest_scans(session, document_ids)
+
+    monkeypatch.setattr(queries, "newest_scans", delete_first)
+    assert numbers(user, second) == [(2, second)]
+
+
+def test_deleted_document_that_is_scanned_again_is_no_version_of_those_left(user):
+    first = scanned(user, FIRST)
+    second, _ = edited(user, first, f"{FIRST} More.")
+    user.http.delete(first).raise_for_status()
+    assert scanned(user, FIRST) == first
+    items = get(user, "/api/v1/documents")["items"]
+    assert [f"/api/v1/documents/{item['id']}" for item in items] == [first, second]
+    assert numbers(user, first) == [(1, first)]
+    [again] = get(user, first)["scans"]
+    assert get(user, f"/api/v1/scans/{again['id']}/changes")["since"] is None
+    assert user.http.delete(first, params={"versions": "all"}).status_code == 204
+    assert numbers(user, second) == [(2, second)]
 
 
 def test_key_with_another_document_conflicts(user):

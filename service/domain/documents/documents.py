@@ -82,6 +82,8 @@ def get_document(session: Session, reach: Reach, document_id: UUID) -> DocumentD
     scans = queries.list_document_scans(session, document_id, limit=MAX_SCANS)
     versions = queries.list_versions(session, document.series_id, reach, limit=MAX_VERSIONS)
     version_scans = queries.newest_scans(session, [version.id for version in versions])
+    # A version without a scan was deleted since the query before.
+    versions = [version for version in versions if version.id in version_scans]
     return DocumentDetail(document, pages, scans, versions, version_scans)
 
 

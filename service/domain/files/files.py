@@ -103,11 +103,6 @@ class Files(UserStores):
             unused = self._transactions.run(_delete_work_session, user_id, work_session_id)
             _remove(store, unused)
 
-    def set_pages(self, file: File, pages: int | None) -> None:
-        """Store the number of pages that a scan counted."""
-        if pages is not None and pages != file.pages:
-            self._transactions.run(queries.set_pages, file.user_id, file.id, pages)
-
 
 def list_files(
     session: Session, reach: Reach, work_session_id: UUID, *, limit: int, after: Position | None
@@ -126,6 +121,12 @@ def require_file(
         place = "" if work_session_id is None else " in this session"
         raise NotFound(f"You have no file with this id{place}.")
     return file
+
+
+def set_pages(session: Session, file: File, pages: int | None) -> None:
+    """Store the number of pages that a scan counted."""
+    if pages is not None and pages != file.pages:
+        queries.set_pages(session, file.user_id, file.id, pages)
 
 
 def choose_files(

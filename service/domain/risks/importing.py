@@ -28,6 +28,7 @@ from service.nlp.taxonomy import Taxonomy, key_named
 
 MAX_TITLE_CHARS = 200
 MAX_TEXT_CHARS = 10_000
+MAX_EMAIL_CHARS = 254
 MAX_ERRORS = 200
 """Errors that an answer lists."""
 _RISKS_AT_ONCE = 200
@@ -120,6 +121,7 @@ class _Import:
             "Due on": ("due_on", _day),
             "Mitigation": ("mitigation", _text(MAX_TEXT_CHARS)),
             "State": ("state", _state),
+            "Owner": ("owner", _text(MAX_EMAIL_CHARS)),
         }
 
     def run(self, rows: Sequence[SheetRow]) -> ImportResult:
@@ -185,8 +187,8 @@ class _Import:
         return replace(row, values=kept)
 
     def _apply(self, row: SheetRow, values: dict[str, Any], result: ImportResult) -> None:
-        if "Owner" in row.values:
-            values["owner_id"] = self._owner(row.values["Owner"], values.get("team_id"), row)
+        if "owner" in values:
+            values["owner_id"] = self._owner(values.pop("owner"), values.get("team_id"), row)
         version = values.pop("version", None)
         risk_id = _id(row.values.get("Id"))
         if risk_id is None:
@@ -221,11 +223,11 @@ class _Import:
             getattr(present.risk, name) == value for name, value in values.items()
         )
 
-    def _owner(self, value: object, team_id: UUID | None, row: SheetRow) -> UUID | None:
+    def _owner(self, text: str, team_id: UUID | None, row: SheetRow) -> UUID | None:
         """Return the id of the owner with this address; None for an empty cell."""
-        if value is None:
+        if not text:
             return None
-        address = str(value).lower()
+        address = text.lower()
         if address == self._user.email.lower():
             return self._user.id
         risk_id = _id(row.values.get("Id"))
@@ -238,12 +240,11 @@ class _Import:
                 return present.owner_id
         if "Team" not in row.values:
             team_id = None if present is None else present.team_id
-        owners = queries.members(self._session, team_id, limit=500) if team_id else ()
-        found = next((member.id for member in owners if member.email.lower() == address), None)
-        if found is None:
+        owner = queries.member_with_email(self._session, team_id, address) if team_id else None
+        if owner is None:
             fault = Fault("Owner", "The owner must be you, or a member of the risk's team.")
             raise InvalidRequest(fault.message, faults=(fault,))
-        return found
+        return owner.id
 
     def _category(self, value: object) -> str | None:
         return _key(value, self._taxonomy.category_titles, "category")

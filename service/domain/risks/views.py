@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Concatenate, ParamSpec
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from db.queries import risks as queries
 from db.queries.pages import Position
 from db.queries.risks import RiskFilter, Sighting
+from db.queries.teams import is_member
 from db.tables import (
     Feedback,
     Risk,
@@ -25,11 +26,10 @@ from db.tables import (
     Verdict,
 )
 from service.domain.access import only_author
-from service.domain.risks.risks import change_risk, get_risk, may_change
+from service.domain.risks.risks import get_risk, may_change
 from service.domain.verdicts import Standing, current_verdict
-from service.domain.versions import Expected
 
-MAX_OWNERS = 500
+P = ParamSpec("P")
 _NOT_SEEN = Sighting(None, None)
 _DONE = {RiskState.ACCEPTED, RiskState.CLOSED}
 
@@ -142,17 +142,21 @@ def get_detail(session: Session, user: User, risk_id: UUID) -> RiskDetail:
     return _detail(session, user, get_risk(session, user.id, risk_id))
 
 
-def change_and_get_detail(
-    session: Session,
-    user: User,
-    risk_id: UUID,
-    changes: Mapping[str, Any],
-    *,
-    expected: Expected,
-) -> RiskDetail:
-    """Change a risk and return it, even if the user no longer sees it; raises as `change_risk` does."""
-    risk = change_risk(session, user, risk_id, changes, expected=expected)
-    return _detail(session, user, risk)
+def with_detail(
+    work: Callable[Concatenate[Session, User, P], Risk],
+) -> Callable[Concatenate[Session, User, P], RiskDetail]:
+    """Return `work`, which creates or changes a risk, so that it returns the risk's detail.
+
+    It does even if the user no longer sees the risk. A read in a transaction of its own could fail after the
+    risk is stored.
+    """
+
+    def work_with_detail(
+        session: Session, user: User, /, *args: P.args, **kwargs: P.kwargs
+    ) -> RiskDetail:
+        return _detail(session, user, work(session, user, *args, **kwargs))
+
+    return work_with_detail
 
 
 def views(
@@ -220,10 +224,9 @@ def count_cells(session: Session, user_id: UUID, filters: RiskFilter) -> list[li
 
 def possible_owners(session: Session, user: User, team_id: UUID | None) -> list[User]:
     """Return the accounts that may own a risk of a team of the user; the user alone without a team."""
-    if team_id is None:
+    if team_id is None or not is_member(session, team_id, user.id):
         return [user]
-    members = queries.members(session, team_id, limit=MAX_OWNERS)
-    return [*members] if user.id in {member.id for member in members} else [user]
+    return [*queries.members(session, team_id)]
 
 
 def today() -> date:

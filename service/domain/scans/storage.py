@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import uuid_utils.compat
 from sqlalchemy.orm import Session
 
 from db import tables
@@ -123,7 +124,11 @@ def store(session: Session, new: NewScan) -> tables.Scan:
     Raises:
         IntegrityError: the user is gone, or has a scan with the same idempotency key.
     """
-    is_new = documents.add_document(session, new.document.values, new.document.pieces)
+    values = new.document.values
+    is_new = documents.add_document(session, values, new.document.pieces)
+    # Its id is that of a deleted document with the same bytes, of which later versions may be left.
+    if is_new and documents.count_versions(session, values["series_id"]) > 1:
+        documents.set_series(session, values["id"], uuid_utils.compat.uuid7())
     return _store(session, new, has_earlier=not is_new)
 
 
@@ -148,7 +153,7 @@ def store_version(session: Session, new: NewScan, *, version_of: UUID) -> tables
                 f"These bytes are a version of another document already: {known.id}. Name that one in "
                 "document, or leave document out to scan it again."
             )
-        documents.set_version(session, known.id, series_id=series_id, version=version)
+        documents.set_version(session, known, series_id=series_id, version=version)
     place = {"series_id": series_id, "version": version}
     documents.add_document(session, values | place, new.document.pieces)
     return _store(session, new, has_earlier=True)
