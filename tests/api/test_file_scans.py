@@ -146,9 +146,7 @@ def test_repeated_scan_of_a_session_with_other_options_is_a_conflict(user, sessi
 def test_repeated_deferred_scan_of_a_session_is_one_batch(user, session):
     headers = {"Idempotency-Key": "once", "Prefer": "respond-async"}
     note(user, session)
-    first, second = (
-        user.http.post(f"{session}/scan", json={}, headers=headers) for _ in range(2)
-    )
+    first, second = (user.http.post(f"{session}/scan", json={}, headers=headers) for _ in range(2))
     assert (first.status_code, second.json()["id"]) == (202, first.json()["id"])
 
 
