@@ -91,7 +91,7 @@ class FileScans:
         """Scan files in this order until the deadline of one scan; return a result for each.
 
         With an idempotency `key`, a file that an earlier request with this key scanned keeps its scan.
-        `admit` is called before each file, and may raise to refuse it.
+        `admit` is called before each other file, and may raise to refuse it.
 
         Raises:
             Unauthenticated: the account was deleted meanwhile.
@@ -122,7 +122,8 @@ class FileScans:
         is_first: bool,
     ) -> FileScan:
         try:
-            admit()
+            if key is None or not self._scans().has_key(file.user_id, key):
+                admit()
             stored = self.scan(file, options, key=key, deadline=deadline)
         except Unauthenticated:
             raise

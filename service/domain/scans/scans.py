@@ -193,6 +193,10 @@ class Scans:
             new = new_scan(scan_id, user_id, submission, result, policy=policy, request=request)
             return self._stored(store_again, new, result, current, began_s=began_s)
 
+    def has_key(self, user_id: UUID, key: str) -> bool:
+        """Return whether this user stored a scan with the idempotency `key`: `create` returns that one."""
+        return self._transactions.read(queries.has_key, user_id, key)
+
     def check_key(self, user_id: UUID, key: str) -> None:
         """Raise Conflict if this user has used the idempotency `key` for a batch."""
         self._transactions.read(scan_of_key, user_id, key)
