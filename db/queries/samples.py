@@ -8,10 +8,10 @@ from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, exists, func, insert, select
+from sqlalchemy import ColumnElement, Row, exists, func, insert, select, update
 from sqlalchemy.orm import Session, aliased
 
-from db.queries.feedback import is_current
+from db.queries.feedback import Target, is_current
 from db.queries.reach import Reach, scans_of
 from db.tables import REVIEWERS, Base, Feedback, Finding, SampledSentence, Scan, Verdict
 
@@ -51,6 +51,25 @@ def add_sample(
 def get_sampled(session: Session, scan_id: UUID, n: int) -> SampledSentence | None:
     """Return sampled sentence `n` of a scan."""
     return session.get(SampledSentence, (scan_id, n))
+
+
+def reopen(session: Session, target: Target) -> None:
+    """Let the sampled sentence at the target's span wait again unless an answer of any reviewer is left."""
+    left = (
+        Feedback.scan_id == target.scan_id,
+        Feedback.n == 0,
+        Feedback.start == target.start,
+        Feedback.end == target.end,
+        Feedback.role.in_(REVIEWERS),
+        *is_current(),
+    )
+    if session.scalar(select(Feedback.id).where(*left).limit(1)) is None:
+        sampled = (
+            SampledSentence.scan_id == target.scan_id,
+            SampledSentence.start == target.start,
+            SampledSentence.end == target.end,
+        )
+        session.execute(update(SampledSentence).where(*sampled).values(answered=False))
 
 
 def open_samples(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -86,6 +86,12 @@ def has_key(session: Session, user_id: UUID, key: str) -> bool:
     """Return whether a user stored a scan under an idempotency key."""
     query = select(Scan.id).where(Scan.user_id == user_id, Scan.idempotency_key == key)
     return session.scalar(query) is not None
+
+
+def any_by_key(session: Session, user_id: UUID, keys: Collection[str]) -> UUID | None:
+    """Return the id of a scan that a user stored under one of some idempotency keys."""
+    query = select(Scan.id).where(Scan.user_id == user_id, Scan.idempotency_key.in_(keys))
+    return session.scalar(query.limit(1))
 
 
 def newest_of_model(

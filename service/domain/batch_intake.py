@@ -30,6 +30,7 @@ from service.domain.batches.archive import archived_files
 from service.domain.batches.batches import record_created
 from service.domain.files.file_store import BLOCK_BYTES, Incoming, Readable, storage_errors
 from service.domain.files.user_stores import check_quota, keeping
+from service.domain.idempotency_keys import batch_of_key
 from service.domain.transactions import Transactions
 from service.errors import Conflict, Fault, InvalidRequest, RiskscanError, TooLarge, Unauthenticated
 
@@ -102,12 +103,12 @@ class BatchIntake:
         Raises:
             InvalidRequest: there is no document.
             TooLarge: a file, their number, all together, or the user's quota exceed their limit.
-            Conflict: the key was used with other content.
+            Conflict: the key was used with other content, or for a scan.
             Unauthenticated: the account was deleted meanwhile.
             StorageUnavailable, DatabaseUnavailable: nothing was stored; and whatever `items` raises.
         """
         received = _Received(self._limits)
-        if key and (earlier := self._transactions.read(queries.batch_by_key, user_id, key)):
+        if key and (earlier := self._transactions.read(batch_of_key, user_id, key)):
             for item in items:
                 received.hash(item)
             return self._same(earlier, received.digest(self._secret_key, options))
@@ -134,7 +135,7 @@ class BatchIntake:
         """Let stored files of a session wait for workers, which read the bytes there; raises as `receive`."""
         parts = [[str(file.id), str(version_of)] for file in files]
         digest = _digest(self._secret_key, options, parts)
-        if key and (earlier := self._transactions.read(queries.batch_by_key, user_id, key)):
+        if key and (earlier := self._transactions.read(batch_of_key, user_id, key, files)):
             return self._same(earlier, digest)
         self._limits_of(files)
         batch_id = self._begin(user_id, options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from db.tables import File, Scan
 from service.domain.files.files import Files, set_pages
+from service.domain.idempotency_keys import key_of_file
 from service.domain.scans.options import ScanOptions
 from service.domain.scans.scans import Scans, StoredScan
 from service.domain.scans.storage import Also
@@ -96,18 +96,21 @@ class FileScans:
         """Scan files in this order until the deadline of one scan; return a result for each.
 
         With an idempotency `key`, a file that an earlier request with this key scanned keeps its scan.
-        `admit` is called before each file, and may raise to refuse it.
+        `admit` is called before each other file, and may raise to refuse it.
 
         Raises:
             Unauthenticated: the account was deleted meanwhile.
+            Conflict: the key was used for a batch.
         """
+        if key is not None and files:
+            self._scans().check_key(files[0].user_id, key)
         deadline = Deadline.after(self._timeout_s)
         results: list[FileScan] = []
         for file in files:
             if deadline.remaining_s() == 0:
                 results.append(FileScan(file, FileStatus.NOT_DONE))
             else:
-                part = None if key is None else _key_of_file(key, file)
+                part = None if key is None else key_of_file(key, file)
                 results.append(
                     self._scan_one(file, options, part, deadline, admit, is_first=not results)
                 )
@@ -124,7 +127,8 @@ class FileScans:
         is_first: bool,
     ) -> FileScan:
         try:
-            admit()
+            if key is None or not self._scans().has_key(file.user_id, key):
+                admit()
             stored = self.scan(file, options, key=key, deadline=deadline)
         except Unauthenticated:
             raise
@@ -144,8 +148,3 @@ class FileScans:
             )
         with self._files.open(file) as stream:
             return options.file_submission(file, stream.read())
-
-
-def _key_of_file(key: str, file: File) -> str:
-    """Return the idempotency key of one file's scan within a request for many."""
-    return hashlib.sha256(f"{key} {file.id}".encode()).hexdigest()

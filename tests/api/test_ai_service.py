@@ -172,6 +172,31 @@ def test_foreign_finding_verdict_is_stored(user, scan, n):
     assert [f["verdict"] for f in current] == ["rejected"]
 
 
+def test_foreign_finding_on_which_users_differ_is_disputed(user, reviewer, admin, scan):
+    scan_id = scan(FOREIGN, ELSEWHERE)
+    for account, verdict in ((user, "confirmed"), (reviewer, "rejected")):
+        judge(account, scan_id, 1, verdict=verdict).raise_for_status()
+        judge(account, scan_id, 2, verdict="rejected").raise_for_status()
+    queue = admin.http.get("/api/v1/reviews/queue", params={"kind": "disputed"}).json()["items"]
+    [item] = [item for item in queue if item["scan_id"] == scan_id]
+    assert (item["finding"], item["answers"]) == (1, [[], ["Zahlungsverzug"]])
+
+
+def test_agreement_on_foreign_findings_compares_the_verdicts(user, reviewer, admin, scan):
+    def agreement():
+        items = admin.http.get("/api/v1/reviews/agreement").raise_for_status().json()["items"]
+        counts = [(i["n_pairs"], i["n_agreeing"]) for i in items if i["category"] is None]
+        return counts[0] if counts else (0, 0)
+
+    n_pairs, n_agreeing = agreement()
+    scan_id = scan(FOREIGN)
+    judge(user, scan_id, 1, verdict="confirmed").raise_for_status()
+    judge(reviewer, scan_id, 1, verdict="rejected").raise_for_status()
+    assert agreement() == (n_pairs + 1, n_agreeing)
+    judge(admin, scan_id, 1, verdict="confirmed").raise_for_status()
+    assert agreement() == (n_pairs + 3, n_agreeing + 1)
+
+
 @pytest.mark.parametrize("verdict", ["confirmed", "rejected"])
 @pytest.mark.parametrize("n", [1, 2])
 def test_export_of_a_foreign_finding_is_empty(live, user, scan, n, verdict):

@@ -189,6 +189,33 @@ def test_repeated_idempotency_key_returns_the_batch_or_conflicts(live, user):
     assert stored(live.services, UUID(user.id)) == 2
 
 
+@pytest.mark.every_database
+@pytest.mark.parametrize("is_deferred", [False, True])
+def test_key_of_a_scan_that_is_sent_again_the_other_way_conflicts(user, is_deferred):
+    key, scan = {"Idempotency-Key": "k"}, {"json": {"text": FLOW_TEXT}}
+    first, second = ({}, ASYNC) if not is_deferred else (ASYNC, {})
+    path = user.http.post("/api/scan", **scan, headers=key | first).headers["Location"]
+    if is_deferred:
+        when(user, path)
+    again = user.http.post("/api/scan", **scan, headers=key | second)
+    assert (again.status_code, again.json()["code"]) == (409, "conflict")
+    assert path in again.json()["detail"]
+    assert len(user.http.get("/api/scans").json()["items"]) == 1
+
+
+@pytest.mark.parametrize("is_deferred", [False, True])
+def test_key_of_a_session_that_is_sent_again_the_other_way_conflicts(user, is_deferred):
+    key, session = {"Idempotency-Key": "k"}, new_session(user, "Tender")
+    add(user, session, "a.txt", FLOW_TEXT.encode())
+    first, second = ({}, ASYNC) if not is_deferred else (ASYNC, {})
+    done = user.http.post(f"{session}/scan", json={}, headers=key | first).raise_for_status()
+    if is_deferred:
+        when(user, done.headers["Location"])
+    again = user.http.post(f"{session}/scan", json={}, headers=key | second)
+    assert (again.status_code, again.json()["code"]) == (409, "conflict")
+    assert len(user.http.get("/api/scans").json()["items"]) == 1
+
+
 @pytest.mark.parametrize(
     ("request_", "field"),
     [

@@ -164,6 +164,18 @@ def test_scan_counts_against_the_quota_file_by_file(start_service, make_user):
     assert items[2]["problem"]["code"] == "rate_limited"
 
 
+def test_repeated_scan_of_a_session_needs_no_quota_for_scanned_files(start_service, make_user):
+    user = make_user(start_service(SCAN_RATE_LIMIT="2 per hour"))
+    session, key = new_session(user), {"Idempotency-Key": "once"}
+    for n in range(3):
+        note(user, session, f"{n}.txt")
+    first, again = (
+        user.http.post(f"{session}/scan", json={}, headers=key).json()["items"] for _ in range(2)
+    )
+    assert [item["status"] for item in again] == ["scanned", "scanned", "failed"]
+    assert again[:2] == first[:2]
+
+
 def test_scanned_file_knows_its_pages(user, session):
     file = add(user, session, "two.pdf", TWO_PAGES)
     assert file.json()["pages"] is None

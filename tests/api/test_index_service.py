@@ -62,6 +62,7 @@ def healthy(live, server, monkeypatch):
     server.gate.set()
     server.replies.clear()
     server.foreign.clear()
+    server.broken.clear()
     wait_until(lambda: _answers(live))
 
 
@@ -220,6 +221,7 @@ def test_lesson_of_an_active_course_is_pushed_and_found_by_both_ways(
     user,
     server,
 ):
+    live.services.index_sync.run()
     course = new_course(author)
     lesson = new_lesson(author, course, title="Pontoon", source="Tie **it** up.\n\n- Twice.")
     live.services.search_indexer.join()
@@ -281,6 +283,41 @@ def test_failed_push_is_tried_again(live, user, server):
     assert live.services.index_sync.run() >= 1
     assert document in server.items
     assert live.services.index_sync.run() == 0
+
+
+@pytest.mark.parametrize("page", [2, 500])
+def test_item_on_which_the_service_fails_does_not_keep_others_from_it(live, user, server, page):
+    first, second, *rest = sorted(add(live, user, f"lock-{n}.txt")[0] for n in range(4))
+    live.services.index_sync.run()
+    expected = dict(server.items)
+    lost, strange = [first, second, rest[-1]], f"{rest[0][:-12]}{secrets.token_hex(6)}"
+    for document in lost:
+        del server.items[document]
+    server.items[strange] = {"version": "old"}
+    server.broken |= {second}
+    sync = IndexSync(live.services.transactions, live.services.index_calls, page=page)
+    with pytest.raises(IndexerUnavailable, match="answers 500"):
+        sync.run()
+    del expected[second]
+    assert server.items == expected
+    server.broken.clear()
+    assert sync.run() == 1
+
+
+def test_items_that_open_the_circuit_do_not_keep_others_from_the_service(live, user, server):
+    documents = sorted(add(live, user, f"weir-{n}.txt")[0] for n in range(BREAK + 2))
+    *broken, good, last = documents
+    server.broken |= {*broken}
+    for document in documents:
+        del server.items[document]
+    with pytest.raises(IndexerUnavailable):
+        live.services.index_sync.run()
+    assert good not in server.items
+    wait_until(lambda: _answers(live))
+    assert live.services.index_sync.run() == 2
+    assert {good, last} <= server.items.keys()
+    server.broken.clear()
+    assert live.services.index_sync.run() == BREAK  # from the first item again
 
 
 @pytest.mark.every_database

@@ -100,6 +100,55 @@ def test_answer_is_feedback_and_leaves_the_queue_until_it_is_withdrawn(user, rev
     assert waiting(reviewer, scan) == [first, *rest]
 
 
+def by_number(_reviewer, scan, item):
+    return f"{scan}/samples/{item['sample']}/feedback"
+
+
+def by_id(reviewer, scan, item):
+    mine = [row for row in listed(reviewer, scan) if row["start"] == item["start"]]
+    return f"{scan}/feedback/{mine[0]['id']}"
+
+
+@pytest.mark.parametrize("path_of", [by_number, by_id])
+def test_answer_of_another_reviewer_counts_until_the_last_is_withdrawn(
+    user, reviewer, admin, path_of
+):
+    scan = sampled(user)
+    settle(reviewer, scan)
+    before = recall(reviewer)["n_answered"]
+    item, *rest = waiting(reviewer, scan)
+    path = {}
+    for account in (reviewer, admin):  # the list begins with the newest
+        answer(account, item).raise_for_status()
+        path[account] = path_of(account, scan, item)
+    reviewer.http.delete(path[reviewer]).raise_for_status()
+    assert waiting(reviewer, scan) == rest
+    assert recall(reviewer)["n_answered"] == before + 1
+    admin.http.delete(path[admin]).raise_for_status()
+    assert waiting(reviewer, scan) == [item, *rest]
+    assert recall(reviewer)["n_answered"] == before
+
+
+def test_answer_withdrawn_in_an_earlier_scan_waits_again_in_the_next(user, reviewer):
+    first = sampled(user)
+    item = waiting(reviewer, first)[0]
+    answer(reviewer, item).raise_for_status()
+    again = sampled(user)
+    reviewer.http.delete(by_number(reviewer, first, item)).raise_for_status()
+    assert waiting(reviewer, again)[0]["context"] == item["context"]
+
+
+def test_report_of_another_user_does_not_keep_a_withdrawn_answer(user, reviewer):
+    scan = sampled(user)
+    item = waiting(reviewer, scan)[0]
+    body = {key: item[key] for key in ("start", "end", "context")}
+    answer(reviewer, item).raise_for_status()
+    report = user.http.post(f"{scan}/feedback", json={**body, "risk_types": ["outage"]})
+    report.raise_for_status()
+    reviewer.http.delete(by_number(reviewer, scan, item)).raise_for_status()
+    assert waiting(reviewer, scan)[0] == item
+
+
 def test_recall_counts_what_was_found_and_estimates_what_was_missed(user, reviewer):
     clear(reviewer)
     before = recall(reviewer)

@@ -58,6 +58,16 @@ def test_scan_again_counts_against_the_quota(start_service, make_user):
     assert answers[1].json()["code"] == "rate_limited"
 
 
+def test_repeated_scan_does_not_count_against_the_quota(start_service, make_user):
+    user = make_user(start_service(SCAN_RATE_LIMIT="1 per hour"))
+    scan = {"json": {"text": FLOW_TEXT}}
+    first, again = (
+        user.http.post("/api/scan", **scan, headers={"Idempotency-Key": "once"}) for _ in range(2)
+    )
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert user.http.post("/api/scan", **scan).status_code == 429
+
+
 def changes(user, newer, older):
     return get(user, f"/api/v1/scans/{newer}/changes", since=older)
 

@@ -19,8 +19,8 @@ Reply = tuple[int, bytes, dict[str, str]]
 class IndexServer:
     """Holds `items` by id. A test makes it fail: each of `replies` replaces an answer of `/v1/query`.
 
-    While `gate` is closed, no request is answered. `status` answers all requests if it is set. `foreign` are
-    ids that each query names first, whoever asks.
+    While `gate` is closed, no request is answered. `status` answers all requests if it is set, and 500 those
+    for the ids in `broken`. `foreign` are ids that each query names first, whoever asks.
     """
 
     def __init__(self) -> None:
@@ -29,6 +29,7 @@ class IndexServer:
         self.requests: list[tuple[str, str]] = []
         self.replies: deque[Reply] = deque()
         self.foreign: list[str] = []
+        self.broken: set[str] = set()
         self.status: int | None = None
         self.gate = threading.Event()
         self.gate.set()
@@ -105,6 +106,8 @@ class _Handler(BaseHTTPRequestHandler):
             return 401, b"{}", {}
         if self.of.status is not None:
             return self.of.status, b"{}", {}
+        if self._id() in self.of.broken:
+            return 500, b"{}", {}
         if self.command == "POST" and self.of.replies:
             return self.of.replies.popleft()
         return 200, json.dumps(action(json.loads(body or b"null")) or {}).encode(), {}

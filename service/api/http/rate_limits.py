@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from service.api.current import services
-from service.api.http.authentication import auth, caller_key
+from service.api.http.authentication import auth, caller_key, current_user
 from service.api.http.quotas import spend
 
 _DOCUMENTS = ("file", "text", "file_id", "document_id")
@@ -31,15 +31,21 @@ def limit_logins(action: str) -> Callable[[View], View]:
 def limit_documents(view: View) -> View:
     """Count calls that send or name a document against the account's SCAN_RATE_LIMIT.
 
-    Callers without a token, whom only AI_SERVICE_OPEN admits, have no limit.
+    Callers without a token, whom only AI_SERVICE_OPEN admits, have no limit. A request that is repeated with
+    the Idempotency-Key of a stored scan scans nothing, so it does not count.
     """
 
     @wraps(view)
     def limited(**arguments: Any) -> Any:  # noqa: ANN401 - any view's
         given = {**arguments, **arguments["body"]}
         has_document = any(given.get(name) is not None for name in _DOCUMENTS)
-        if has_document and auth.current_user is not None:
+        if has_document and auth.current_user is not None and not _is_repeated(arguments):
             spend(services().scan_quota, caller_key())
         return view(**arguments)
 
     return limited  # type: ignore[return-value]  # wraps keeps the signature
+
+
+def _is_repeated(arguments: dict[str, Any]) -> bool:
+    key = arguments.get("headers", {}).get("idempotency_key")
+    return key is not None and services().scans.has_key(current_user().id, key)

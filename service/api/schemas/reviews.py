@@ -46,7 +46,10 @@ class QueueItemOut(Schema):
     answers = List(
         List(String()),
         required=True,
-        metadata={"description": "The risk types by different users; empty for a rejection."},
+        metadata={
+            "description": "The risk types by different users; empty for a rejection, and the title for a "
+            "confirmed risk of another AI service, which has no type."
+        },
     )
 
 

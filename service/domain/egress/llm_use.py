@@ -18,7 +18,7 @@ from service.config.settings import Config
 from service.domain.current_scan import current_scan
 from service.domain.transactions import Transactions
 from service.errors import Forbidden, LlmBudgetUsed, RiskscanError, TooLarge
-from service.nlp.analyzers.llm_budget import LlmBudget
+from service.nlp.analyzers.llm_budget import LlmBudget, Reservation
 
 _NO_ACCOUNT = (
     "force_llm needs an account here, since LLM_ROLES or LLM_DAILY_TOKENS is set. Send a token."
@@ -75,7 +75,7 @@ class LlmUse(LlmBudget):
             "(LLM_DAILY_TOKENS). Split it, or scan it without force_llm."
         )
 
-    def reserve(self, n_tokens: int) -> None:
+    def reserve(self, n_tokens: int) -> Reservation:
         """Take tokens of the current scan's user; the first of a day create a row.
 
         Raises:
@@ -85,30 +85,32 @@ class LlmUse(LlmBudget):
         """
         scan = current_scan()
         if scan is None or not (self._roles or self._limit):
-            return
+            return Reservation(n_tokens)
         if scan.user_id is None:
             raise Forbidden(_NO_ACCOUNT)
         try:
-            self._transactions().run(self._take, scan.user_id, n_tokens)
+            day = self._transactions().run(self._take, scan.user_id, n_tokens)
         except IntegrityError as error:
             if not is_duplicate(error):
                 raise
-            self._transactions().run(self._take, scan.user_id, n_tokens)
+            day = self._transactions().run(self._take, scan.user_id, n_tokens)
+        return Reservation(n_tokens, day if self._limit else None)
 
-    def settle(self, reserved: int, used: int) -> None:
-        """Correct a reservation; if the database is unavailable, it stays as it is."""
-        scan = current_scan()
-        if scan is None or scan.user_id is None or not self._limit or reserved == used:
+    def settle(self, reserved: Reservation, used: int) -> None:
+        """Correct a reservation on its day; if the database is unavailable, it stays as it is."""
+        scan, day, more = current_scan(), reserved.day, used - reserved.n_tokens
+        if scan is None or scan.user_id is None or day is None or not more:
             return
         try:
-            self._transactions().run(queries.change_tokens, scan.user_id, _today(), used - reserved)
+            self._transactions().run(queries.change_tokens, scan.user_id, day, more)
         except RiskscanError as error:
             _log.warning("a reservation of LLM tokens stays uncorrected: %s", error.message)
 
     def _may(self, role: str) -> bool:
         return not self._roles or role in self._roles
 
-    def _take(self, session: Session, user_id: UUID, n_tokens: int) -> None:
+    def _take(self, session: Session, user_id: UUID, n_tokens: int) -> date:
+        """Add the tokens to those of today, and return the day."""
         user = session.get(User, user_id)
         if user is None or not self._may(user.role):
             raise Forbidden(
@@ -126,6 +128,7 @@ class LlmUse(LlmBudget):
                 "scan. Wait for the next day (UTC), or scan without force_llm.",
                 retry_after_s=_seconds_left(day),
             )
+        return day
 
 
 def _today() -> date:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid_utils.compat
 from sqlalchemy.orm import Session
 
-from db.queries import carried
+from db.queries import carried, samples
 from db.queries import feedback as queries
 from db.queries.feedback import Target
 from db.tables import Feedback, Verdict
@@ -36,6 +36,8 @@ def update_copies(session: Session, previous: Feedback, changed: Feedback) -> No
             "counts": copy.counts and not is_found,
         }
         update_copies(session, copy, queries.add_feedback(session, target, values))
+        if target.n == 0:
+            samples.reopen(session, target)
 
 
 def _is_found(session: Session, target: Target, risk_types: list[str]) -> bool:

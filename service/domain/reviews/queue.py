@@ -35,7 +35,10 @@ class QueueKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QueueItem:
-    """A finding that waits for a reviewer; `answers` are the different types that users gave it."""
+    """A finding that waits for a reviewer; `answers` are the different types that users gave it.
+
+    For the type of a confirmed risk of another service, which has none, stands its title.
+    """
 
     finding: tables.Finding
     scan: tables.Scan
@@ -107,7 +110,7 @@ def disputed(
     """Return up to `limit` findings on which others differ and the user has no verdict, newest first."""
     answers = {}
     for place, rows in _by_finding(session, judgeable(user), category).items():
-        given = {tuple(sorted(row.risk_types)) for row, _ in rows}
+        given = {_answer(row, finding) for row, finding in rows}
         if len(given) > 1 and all(row.user_id != user.id for row, _ in rows):
             answers[place] = tuple(sorted(given))
     found = queries.findings_with_scans(session, [*answers][:limit])
@@ -153,13 +156,20 @@ def _by_finding(
     return rows
 
 
+def _answer(verdict: tables.Feedback, finding: tables.Finding) -> tuple[str, ...]:
+    """Return the risk types of a verdict; a confirmed risk of another service has its title for one."""
+    if verdict.verdict == tables.Verdict.CONFIRMED and not verdict.risk_types:
+        return (finding.foreign_risk or "",)
+    return tuple(sorted(verdict.risk_types))
+
+
 def _agreement(
     category: str | None, findings: Sequence[Sequence[tuple[tables.Feedback, tables.Finding]]]
 ) -> Agreement:
     pairs = [
-        sorted(one.risk_types) == sorted(other.risk_types)
+        one == other
         for rows in findings
-        for (one, _), (other, _) in combinations(rows, 2)
+        for one, other in combinations([_answer(*row) for row in rows], 2)
     ]
     n_confirmed = sum(any(row.verdict == "confirmed" for row, _ in rows[:1]) for rows in findings)
     return Agreement(category, len(findings), n_confirmed, len(pairs), sum(pairs))

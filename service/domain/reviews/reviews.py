@@ -177,7 +177,6 @@ def withdraw_answer(session: Session, user: tables.User, scan_id: UUID, n: int) 
     """Withdraw the user's answer on a sampled sentence; NotFound if there is none."""
     sampled = _sampled(session, user, scan_id, n)
     _withdraw(session, user, Target(scan_id, user.id, 0, sampled.start, sampled.end))
-    sampled.answered = False
 
 
 def review_finding(session: Session, user: tables.User, scan_id: UUID, n: int) -> FindingReview:
@@ -278,6 +277,8 @@ def _withdraw(
         raise NotFound(_NO_FEEDBACK)
     entry = _Entry(Verdict.WITHDRAWN, (), context=current.context, is_verified=current.verified)
     _append(session, user, target, entry)
+    if target.n == 0:
+        samples.reopen(session, target)
 
 
 def _append(

@@ -26,6 +26,7 @@ from db.tables import StoredText
 from service.domain.audit import UNKNOWN, Action, Actor, event, record
 from service.domain.current_scan import CurrentScan, scanning
 from service.domain.document_storage import TextPolicy, extracted_text, text_policy
+from service.domain.idempotency_keys import scan_of_key
 from service.domain.limits import COUNTED_SCANS
 from service.domain.preferences import Preferences
 from service.domain.scans.options import ScanOptions
@@ -137,7 +138,8 @@ class Scans:
         Raises:
             NotFound: the user has no document `version_of`.
             TooLarge, StorageUnavailable: the original is to be stored, and cannot be.
-            Conflict: the key was used with other content, or the document is a version of a third one.
+            Conflict: the key was used with other content or for a batch, or the document is a version of a
+                third one.
             Unauthenticated: the account was deleted meanwhile.
             DatabaseUnavailable: see Transactions.run.
             The errors of ScanPipeline.scan, and whatever `also` raises.
@@ -190,6 +192,14 @@ class Scans:
             )
             new = new_scan(scan_id, user_id, submission, result, policy=policy, request=request)
             return self._stored(store_again, new, result, current, began_s=began_s)
+
+    def has_key(self, user_id: UUID, key: str) -> bool:
+        """Return whether this user stored a scan with the idempotency `key`: `create` returns that one."""
+        return self._transactions.read(queries.has_key, user_id, key)
+
+    def check_key(self, user_id: UUID, key: str) -> None:
+        """Raise Conflict if this user has used the idempotency `key` for a batch."""
+        self._transactions.read(scan_of_key, user_id, key)
 
     def _work(self, user_id: UUID, version_of: UUID | None, also: Also | None) -> Work:
         """Return what stores the scan of a new document; NotFound if there is no document `version_of`."""
@@ -333,7 +343,7 @@ def _stored_text(
 def _scan_by_key(
     session: Session, user_id: UUID, key: str, *, taxonomy: Taxonomy
 ) -> StoredScan | None:
-    scan = queries.scan_by_key(session, user_id, key)
+    scan = scan_of_key(session, user_id, key)
     return None if scan is None else _with_findings(session, scan, taxonomy)
 
 

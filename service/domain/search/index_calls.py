@@ -85,6 +85,11 @@ class IndexCalls:
             unavailable=IndexerUnavailable,
         )
 
+    @property
+    def is_circuit_open(self) -> bool:
+        """Whether the service failed so often in a row that it is not called for a while."""
+        return self._breaker.is_open
+
     def put(self, item_id: UUID, item: Mapping[str, Any]) -> bool:
         """Add or replace an item; return False if the service refuses this one.
 

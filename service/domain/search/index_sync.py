@@ -41,6 +41,7 @@ class IndexSync:
         self._transactions = transactions
         self._calls = calls
         self._page = page
+        self._stopped_at: UUID | None = None
 
     def push_scanned(self, scan_id: UUID) -> None:
         """Push the document of a new scan, if it has one; `run` pushes it later if that fails."""
@@ -53,13 +54,16 @@ class IndexSync:
     def run(self) -> int:
         """Make the index service have all documents, the lessons of active courses, and no other item.
 
-        Returns how many items changed.
+        Returns how many items changed. If the service fails on an item, the run goes on with the others until
+        the circuit breaker opens. The next run goes on behind the last item then, so that no number of items
+        on which the service always fails keeps others from it; the one after that begins anew.
 
         Raises:
-            IndexerUnavailable: the service failed; the next run goes on.
+            IndexerUnavailable: the service failed, be it on one item.
             DatabaseUnavailable: see Transactions.read.
         """
-        n_changed, after = 0, None
+        n_changed, failures = 0, list[IndexerUnavailable]()
+        after, self._stopped_at = self._stopped_at, None
         while True:
             # That service is read first: an item that another process pushes meanwhile is not deleted.
             there = self._calls.listed(after, limit=self._page)
@@ -68,17 +72,41 @@ class IndexSync:
             upto = min(ends) if ends else None
             versions = {item.id: item.version for item in there if upto is None or item.id <= upto}
             wanted = [item for item in here if upto is None or item.id <= upto]
-            n_changed += self._reconcile(wanted, versions)
+            n_changed += self._reconcile(wanted, versions, failures)
             if upto is None:
-                return n_changed
+                break
             after = upto
+        if failures:
+            raise failures[0]
+        return n_changed
 
-    def _reconcile(self, wanted: list[IndexedItem], versions: dict[UUID, str]) -> int:
+    def _reconcile(
+        self,
+        wanted: list[IndexedItem],
+        versions: dict[UUID, str],
+        failures: list[IndexerUnavailable],
+    ) -> int:
+        """Push and delete in the order of ids; return how many items changed, and add the failures."""
+        changed = {item.id: item for item in wanted if versions.get(item.id) != _version(item)}
         gone = versions.keys() - {item.id for item in wanted}
-        for item_id in gone:
-            self._calls.delete(item_id)
-        changed = [item for item in wanted if versions.get(item.id) != _version(item)]
-        return len(gone) + sum(self._push(item) for item in changed)
+        n_changed = 0
+        for item_id in sorted(gone | changed.keys()):
+            try:
+                n_changed += self._update(item_id, changed.get(item_id))
+            except IndexerUnavailable as error:
+                _log.warning("search: the index service fails on %s: %s", item_id, error.message)
+                failures.append(error)
+                if self._calls.is_circuit_open:
+                    self._stopped_at = item_id
+                    raise
+        return n_changed
+
+    def _update(self, item_id: UUID, item: IndexedItem | None) -> bool:
+        """Push an item, or delete what is gone; return whether the service took it."""
+        if item is not None:
+            return self._push(item)
+        self._calls.delete(item_id)
+        return True
 
     def _push_new(self, item: IndexedItem | None) -> None:
         if item is None:

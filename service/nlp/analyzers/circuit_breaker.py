@@ -41,6 +41,12 @@ class CircuitBreaker:
         self._open_until_s: float | None = None
         self._is_trying = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are refused, but for a trial now and then."""
+        with self._lock:
+            return self._open_until_s is not None
+
     @contextlib.contextmanager
     def guard(self) -> Iterator[None]:
         """Run a call to the server in the block, and learn from its outcome.

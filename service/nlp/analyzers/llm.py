@@ -128,7 +128,7 @@ class LLMAnalyzer(SentenceScorer):
             for request, part in zip(requests, parts, strict=True)
         ]
         used = [0] * len(parts)
-        self._budget.reserve(sum(estimates))
+        reserved = self._budget.reserve(sum(estimates))
         pool = ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="llm")
 
         def post(n: int) -> set[Pair]:
@@ -149,7 +149,7 @@ class LLMAnalyzer(SentenceScorer):
             return [future.result() for future in futures]
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-            self._budget.settle(sum(estimates), sum(used))
+            self._budget.settle(reserved, sum(used))
 
     def _request(self, sentences: Sequence[str]) -> dict[str, Any]:
         return {

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import date
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Tokens that were taken before a request, and the day (UTC) of which; None if nothing counts them."""
+
+    n_tokens: int
+    day: date | None = None
+
 
 class LlmBudget:
     """Admits every request. A subclass admits those of accounts that may use the LLM, within their budget."""
@@ -14,15 +25,16 @@ class LlmBudget:
             TooLarge: the tokens of a whole day do not suffice, so waiting does not help.
         """
 
-    def reserve(self, n_tokens: int) -> None:
+    def reserve(self, n_tokens: int) -> Reservation:
         """Take tokens before a request for the current scan; `n_tokens` is an estimate.
 
         Raises:
             Forbidden: the account may not use the LLM.
             LlmBudgetUsed: it has used its tokens of the day.
         """
+        return Reservation(n_tokens)
 
-    def settle(self, reserved: int, used: int) -> None:
+    def settle(self, reserved: Reservation, used: int) -> None:
         """Replace a reservation by what the request has used; never raises."""
 
 
