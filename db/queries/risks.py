@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, delete, false, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, false, func, or_, select, union, update
 from sqlalchemy.orm import Session
 
 from db.queries.feedback import is_newest
@@ -229,21 +229,20 @@ def risks_in_scan(
     session: Session, user_id: UUID, scan: Scan, series_id: UUID | None
 ) -> Sequence[tuple[int, Risk]]:
     """Return the risks that a user sees and that findings of a scan support, by the finding's number."""
-    is_same = and_(
-        RiskFinding.series_id == series_id,
-        RiskFinding.fingerprint == Finding.fingerprint,
-        RiskFinding.source_user_id == scan.user_id,
-    )
-    is_this = and_(RiskFinding.scan_id == Finding.scan_id, RiskFinding.n == Finding.n)
-    query = (
-        select(Finding.n, Risk)
-        .join(RiskFinding, or_(is_this, is_same) if series_id else is_this)
-        .join(Risk, Risk.id == RiskFinding.risk_id)
-        .where(Finding.scan_id == scan.id, visible_to(user_id))
-        .distinct()
-        .order_by(Finding.n)
-    )
-    return [(row[0], row[1]) for row in session.execute(query)]
+    sources = [select(RiskFinding.n, RiskFinding.risk_id).where(RiskFinding.scan_id == scan.id)]
+    if series_id is not None:
+        is_same = and_(
+            RiskFinding.series_id == series_id,
+            RiskFinding.fingerprint == Finding.fingerprint,
+            RiskFinding.source_user_id == scan.user_id,
+        )
+        same = select(Finding.n, RiskFinding.risk_id).join(RiskFinding, is_same)
+        sources.append(same.where(Finding.scan_id == scan.id))
+    # With OR in place of UNION, no index would serve both.
+    supported = union(*sources).subquery()
+    query = select(supported.c.n, Risk).join(Risk, Risk.id == supported.c.risk_id)
+    rows = session.execute(query.where(visible_to(user_id)).order_by(supported.c.n))
+    return [(row[0], row[1]) for row in rows]
 
 
 def erase_sources(session: Session, user_id: UUID) -> None:

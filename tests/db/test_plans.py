@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import uuid_utils.compat
 
-from db.queries import batch_queue
+from db.queries import batch_queue, risks
 from tests.db.conftest import sqlite
 from tests.db.plans import plans
 
@@ -25,3 +25,11 @@ def test_renewal_of_leases_reads_only_the_claimed_items(database):
     )
     assert_no_table_is_scanned(explained)
     assert len(explained) == 2
+
+
+def test_risks_of_a_scan_are_read_without_those_of_others(database, store_scan):
+    scan, reader = store_scan("The budget is tight."), uuid_utils.compat.uuid7()
+    for series in (None, uuid_utils.compat.uuid7()):
+        explained = plans(database, lambda s, of=series: risks.risks_in_scan(s, reader, scan, of))
+        assert "ix_risk_findings_scan_id" in explained[0]
+        assert "scan risk" not in explained[0]
