@@ -1,35 +1,26 @@
 """Query plans, as the databases explain them."""
 
-from sqlalchemy import event
-
-
-def statements(database, query):
-    """Run `query(session)`; return the statements that it sent, each with its parameters."""
-    sent = []
-
-    def record(_conn, _cursor, statement, parameters, *_):
-        sent.append((statement, parameters))
-
-    event.listen(database.engine, "before_cursor_execute", record)
-    try:
-        database.read(query)
-    finally:
-        event.remove(database.engine, "before_cursor_execute", record)
-    return sent
+from tests.support.statements import recorded_statements
 
 
 def plan(database, query):
     """Run `query(session)`; return the query plan of its last statement as text."""
-    return _explain(database, *statements(database, query)[-1])
+    return _explain(database, *_sent(database, query)[-1])
 
 
 def plans(database, query):
     """Run `query(session)`; return the query plans of its statements that read or write tables, as text."""
     return [
         _explain(database, statement, parameters)
-        for statement, parameters in statements(database, query)
+        for statement, parameters in _sent(database, query)
         if "\nFROM " in statement or statement.startswith("UPDATE ")
     ]
+
+
+def _sent(database, query):
+    with recorded_statements(database.engine) as sent:
+        database.read(query)
+    return sent
 
 
 def _explain(database, statement, parameters):
