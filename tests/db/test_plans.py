@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import uuid_utils.compat
 
-from db.queries import audit, batch_queue, feedback, risks, user_data
+from db.queries import audit, batch_queue, feedback, files, risks, user_data
 from tests.db.conftest import sqlite
 from tests.db.plans import plans
 
@@ -60,3 +60,9 @@ def test_audit_events_of_an_object_are_listed_by_their_index_in_order(database):
     [explained] = plans(database, lambda s: audit.list_events(s, only, limit=9))
     assert "ix_audit_events_object_id_created_at_id" in explained
     assert "temp b-tree" not in explained
+
+
+def test_quota_reads_only_items_of_batches_with_bytes(database):
+    explained = plans(database, lambda s: files.used_bytes(s, uuid_utils.compat.uuid7()))[-1]
+    assert "search batches using index" in explained
+    assert "search batch_items using index ix_batch_items_batch_id" in explained
