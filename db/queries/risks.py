@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -186,12 +187,23 @@ def sightings(session: Session, risk_ids: Sequence[UUID]) -> Mapping[UUID, Sight
     }
 
 
-def scans_with(session: Session, risk_finding: RiskFinding) -> Sequence[tuple[UUID, int, datetime]]:
-    """Return id, finding's number and time of the newest scans that have a supporting finding."""
-    query = _scans_of_series([risk_finding.risk_id], Scan.id, Finding.n, Scan.created_at)
-    query = query.join(Finding, _is_same_in(Scan)).where(RiskFinding.id == risk_finding.id)
-    rows = session.execute(query.order_by(Scan.created_at.desc()).limit(SHOWN_SIGHTINGS))
-    return [(row[1], row[2], row[3]) for row in rows]
+def scans_with(
+    session: Session, risk_id: UUID
+) -> Mapping[UUID, Sequence[tuple[UUID, int, datetime]]]:
+    """Return for each finding that supports a risk, by its id, the newest scans that have it, newest first.
+
+    Each is the scan's id, the finding's number in it, and the scan's time; there are up to SHOWN_SIGHTINGS.
+    """
+    newest = (Scan.created_at.desc(), Scan.id.desc())
+    place = func.row_number().over(partition_by=RiskFinding.id, order_by=newest).label("place")
+    columns = (Scan.id.label("scan_id"), Finding.n, Scan.created_at, place)
+    query = _scans_of_series([risk_id], *columns).join(Finding, _is_same_in(Scan))
+    ranked = query.subquery()
+    shown = select(ranked).where(ranked.c.place <= SHOWN_SIGHTINGS).order_by(ranked.c.place)
+    scans: dict[UUID, list[tuple[UUID, int, datetime]]] = defaultdict(list)
+    for row in session.execute(shown):
+        scans[row.id].append((row.scan_id, row.n, row.created_at))
+    return scans
 
 
 def own_sentences(
