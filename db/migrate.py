@@ -5,6 +5,7 @@ One process migrates at a time. Others wait, then have nothing to do.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,8 @@ from db.engines import BEGIN_IMMEDIATE, open_unpooled_engine
 from db.tables import FULL_TEXT_INDEXES, FULL_TEXT_TABLES, Base
 
 LOCK_TIMEOUT_S = 600
+_LOCK_EVERY_S = 0.2
+_BUSY = "another process has been migrating this database for too long"
 _FROM = ".from."
 _SCRIPTS = Path(__file__).parent / "migrations"
 _LOCK_NAME = "riskscan_migrations"
@@ -169,8 +172,14 @@ def _n_dangling(connection: Connection) -> int:
 @contextmanager
 def _postgresql_lock(connection: Connection) -> Iterator[None]:
     # The session holds this lock, not the transaction; closing the connection releases it in any case.
-    connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'"))
-    connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": _LOCK_NUMBER})
+    lock = text("SELECT pg_try_advisory_lock(:number)").bindparams(number=_LOCK_NUMBER)
+    deadline_s = time.monotonic() + LOCK_TIMEOUT_S
+    # Not pg_advisory_lock: a concurrent build of an index would wait for the transaction that waits there.
+    while not connection.scalar(lock):
+        connection.commit()
+        if time.monotonic() > deadline_s:
+            raise MigrationsBusy(_BUSY)
+        time.sleep(_LOCK_EVERY_S)
     # A change that waits for a table blocks every later reader, so it gives up soon.
     connection.execute(text("SET lock_timeout = '10s'"))
     unlock = text("SELECT pg_advisory_unlock(:number)").bindparams(number=_LOCK_NUMBER)
@@ -184,7 +193,7 @@ def _mysql_lock(connection: Connection) -> Iterator[None]:
     name = {"name": f"{_LOCK_NAME}.{connection.engine.url.database}"[:64]}
     wait = text(f"SELECT GET_LOCK(:name, {LOCK_TIMEOUT_S})")
     if connection.scalar(wait, name) != 1:
-        raise MigrationsBusy("another process has been migrating this database for too long")
+        raise MigrationsBusy(_BUSY)
     connection.execute(text("SET SESSION lock_wait_timeout = 10"))
     with _commit_before(connection, text("SELECT RELEASE_LOCK(:name)").bindparams(**name)):
         yield

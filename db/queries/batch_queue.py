@@ -57,13 +57,15 @@ def claim_item(session: Session, *, worker: str, lease: timedelta) -> BatchItem 
     return None
 
 
-def renew_claims(session: Session, claim_ids: Collection[UUID], *, lease: timedelta) -> set[UUID]:
-    """Extend the leases of claims; return those that are still held."""
-    held = set(
-        session.scalars(select(BatchItem.claim_id).where(BatchItem.claim_id.in_(claim_ids)))
-    ) - {None}
-    extended = update(BatchItem).where(BatchItem.claim_id.in_(held))
-    session.execute(extended.values(lease_until=now(session) + lease))
+def renew_claims(session: Session, claims: Collection[ItemClaim], *, lease: timedelta) -> set[UUID]:
+    """Extend the leases of claims; return the claim ids of those that are still held."""
+    # Read by the items' ids: no index has the claims.
+    are_held = and_(
+        BatchItem.id.in_([claim.item_id for claim in claims]),
+        BatchItem.claim_id.in_([claim.claim_id for claim in claims]),
+    )
+    held = session.scalars(select(BatchItem.claim_id).where(are_held)).all()
+    session.execute(update(BatchItem).where(are_held).values(lease_until=now(session) + lease))
     return {claim_id for claim_id in held if claim_id is not None}
 
 

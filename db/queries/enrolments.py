@@ -27,13 +27,13 @@ Place = tuple[UUID, UUID]
 """Ids of a user and a course."""
 
 
-def add_enrolment(session: Session, enrolment: Enrolment) -> None:
-    """Insert an enrolment.
+def add_enrolments(session: Session, enrolments: Sequence[Enrolment]) -> None:
+    """Insert enrolments.
 
     Raises:
-        IntegrityError: the user is enrolled already, or user or course is gone.
+        IntegrityError: a user is enrolled already, or a user or the course is gone.
     """
-    session.add(enrolment)
+    session.add_all(enrolments)
     session.flush()
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, aliased
 
 from db.queries.pages import Position, newest_first
 from db.queries.reach import Reach, work_session_in_reach, work_sessions_of
-from db.tables import BatchItem, Document, File, WorkSession
+from db.tables import Batch, BatchItem, Document, File, WorkSession
 
 
 def add_work_session(session: Session, work_session: WorkSession) -> None:
@@ -114,12 +114,19 @@ def set_pages(session: Session, user_id: UUID, file_id: UUID, pages: int) -> Non
 
 
 def used_bytes(session: Session, user_id: UUID) -> int:
-    """Return the bytes of a user's files, originals and items of batches; in each the same count once."""
+    """Return the bytes of a user's files, originals and items of batches; in each the same count once.
+
+    Of batches, only those count that have items that wait, run or failed: no others need bytes.
+    """
     files = select(File.sha256, File.size_bytes).where(File.user_id == user_id)
     stored = (Document.user_id == user_id, Document.original_sha256.is_not(None))
     originals = select(Document.original_sha256, Document.size_bytes).where(*stored)
-    held = (BatchItem.user_id == user_id, BatchItem.sha256.is_not(None))
-    items = select(BatchItem.sha256, BatchItem.size_bytes).where(*held)
+    # By batches: an index of items by user and SHA-256, which may be null, is not allowed (see r0005).
+    has_bytes_left = Batch.n_waiting + Batch.n_running + Batch.n_failed > 0
+    items = select(BatchItem.sha256, BatchItem.size_bytes).join(
+        Batch, Batch.id == BatchItem.batch_id
+    )
+    items = items.where(Batch.user_id == user_id, has_bytes_left, BatchItem.sha256.is_not(None))
     once = (query.distinct().subquery() for query in (files, originals, items))
     return sum(int(session.scalar(select(func.sum(part.c.size_bytes))) or 0) for part in once)
 

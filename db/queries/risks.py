@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, delete, false, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, false, func, or_, select, union, update
 from sqlalchemy.orm import Session
 
 from db.queries.feedback import is_newest
@@ -189,12 +190,23 @@ def sightings(session: Session, risk_ids: Sequence[UUID]) -> Mapping[UUID, Sight
     }
 
 
-def scans_with(session: Session, risk_finding: RiskFinding) -> Sequence[tuple[UUID, int, datetime]]:
-    """Return id, finding's number and time of the newest scans that have a supporting finding."""
-    query = _scans_of_series([risk_finding.risk_id], Scan.id, Finding.n, Scan.created_at)
-    query = query.join(Finding, _is_same_in(Scan)).where(RiskFinding.id == risk_finding.id)
-    rows = session.execute(query.order_by(Scan.created_at.desc()).limit(SHOWN_SIGHTINGS))
-    return [(row[1], row[2], row[3]) for row in rows]
+def scans_with(
+    session: Session, risk_id: UUID
+) -> Mapping[UUID, Sequence[tuple[UUID, int, datetime]]]:
+    """Return for each finding that supports a risk, by its id, the newest scans that have it, newest first.
+
+    Each is the scan's id, the finding's number in it, and the scan's time; there are up to SHOWN_SIGHTINGS.
+    """
+    newest = (Scan.created_at.desc(), Scan.id.desc())
+    place = func.row_number().over(partition_by=RiskFinding.id, order_by=newest).label("place")
+    columns = (Scan.id.label("scan_id"), Finding.n, Scan.created_at, place)
+    query = _scans_of_series([risk_id], *columns).join(Finding, _is_same_in(Scan))
+    ranked = query.subquery()
+    shown = select(ranked).where(ranked.c.place <= SHOWN_SIGHTINGS).order_by(ranked.c.place)
+    scans: dict[UUID, list[tuple[UUID, int, datetime]]] = defaultdict(list)
+    for row in session.execute(shown):
+        scans[row.id].append((row.scan_id, row.n, row.created_at))
+    return scans
 
 
 def own_sentences(
@@ -232,21 +244,20 @@ def risks_in_scan(
     session: Session, user_id: UUID, scan: Scan, series_id: UUID | None
 ) -> Sequence[tuple[int, Risk]]:
     """Return the risks that a user sees and that findings of a scan support, by the finding's number."""
-    is_same = and_(
-        RiskFinding.series_id == series_id,
-        RiskFinding.fingerprint == Finding.fingerprint,
-        RiskFinding.source_user_id == scan.user_id,
-    )
-    is_this = and_(RiskFinding.scan_id == Finding.scan_id, RiskFinding.n == Finding.n)
-    query = (
-        select(Finding.n, Risk)
-        .join(RiskFinding, or_(is_this, is_same) if series_id else is_this)
-        .join(Risk, Risk.id == RiskFinding.risk_id)
-        .where(Finding.scan_id == scan.id, visible_to(user_id))
-        .distinct()
-        .order_by(Finding.n)
-    )
-    return [(row[0], row[1]) for row in session.execute(query)]
+    sources = [select(RiskFinding.n, RiskFinding.risk_id).where(RiskFinding.scan_id == scan.id)]
+    if series_id is not None:
+        is_same = and_(
+            RiskFinding.series_id == series_id,
+            RiskFinding.fingerprint == Finding.fingerprint,
+            RiskFinding.source_user_id == scan.user_id,
+        )
+        same = select(Finding.n, RiskFinding.risk_id).join(RiskFinding, is_same)
+        sources.append(same.where(Finding.scan_id == scan.id))
+    # With OR in place of UNION, no index would serve both.
+    supported = union(*sources).subquery()
+    query = select(supported.c.n, Risk).join(Risk, Risk.id == supported.c.risk_id)
+    rows = session.execute(query.where(visible_to(user_id)).order_by(supported.c.n))
+    return [(row[0], row[1]) for row in rows]
 
 
 def erase_sources(session: Session, user_id: UUID) -> None:

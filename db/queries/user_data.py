@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -43,15 +44,21 @@ from db.tables import (
 )
 
 Row = dict[str, Any]
+_BY_TIME = ("created_at", "id")
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows of a table about one user; `hidden` columns are secrets, or are exported elsewhere."""
+    """The rows of a table about one user; `hidden` columns are secrets, or are exported elsewhere.
+
+    A row is about the user if it meets one of the conditions `are_about`, and none meets two: each is read by
+    a query of its own, so that an index serves it. `order` names the columns by which rows are listed.
+    """
 
     table: Any
-    is_about: Callable[[UUID], ColumnElement[bool]]
+    are_about: Callable[[UUID], Sequence[ColumnElement[bool]]]
     hidden: frozenset[str] = frozenset()
+    order: tuple[str, ...] = ("id",)
 
     @property
     def columns(self) -> list[str]:
@@ -60,27 +67,28 @@ class Rows:
 
 
 def _owned(table: Any, *hidden: str) -> Rows:  # noqa: ANN401 - a table with user_id
-    return Rows(table, lambda user_id: table.user_id == user_id, frozenset(hidden))
+    return Rows(table, lambda user_id: [table.user_id == user_id], frozenset(hidden))
 
 
-def _audit_events(user_id: UUID) -> ColumnElement[bool]:
+def _audit_events(user_id: UUID) -> list[ColumnElement[bool]]:
     is_object = and_(AuditEvent.object_type == "user", AuditEvent.object_id == str(user_id))
-    return or_(AuditEvent.user_id == user_id, is_object)
+    is_by_other = or_(AuditEvent.user_id.is_(None), AuditEvent.user_id != user_id)
+    return [AuditEvent.user_id == user_id, and_(is_object, is_by_other)]
 
 
-def _calls(user_id: UUID) -> ColumnElement[bool]:
-    return exists().where(Scan.id == ApiInteraction.scan_id, Scan.user_id == user_id)
+def _calls(user_id: UUID) -> list[ColumnElement[bool]]:
+    return [exists().where(Scan.id == ApiInteraction.scan_id, Scan.user_id == user_id)]
 
 
-def _risks(user_id: UUID) -> ColumnElement[bool]:
-    return or_(Risk.user_id == user_id, Risk.owner_id == user_id)
+def _risks(user_id: UUID) -> list[ColumnElement[bool]]:
+    return [or_(Risk.user_id == user_id, Risk.owner_id == user_id)]
 
 
-def _teams(user_id: UUID) -> ColumnElement[bool]:
-    return exists().where(TeamMember.team_id == Team.id, TeamMember.user_id == user_id)
+def _teams(user_id: UUID) -> list[ColumnElement[bool]]:
+    return [exists().where(TeamMember.team_id == Team.id, TeamMember.user_id == user_id)]
 
 
-ACCOUNT = Rows(User, lambda user_id: User.id == user_id, frozenset({"password_hash"}))
+ACCOUNT = Rows(User, lambda user_id: [User.id == user_id], frozenset({"password_hash"}))
 SETTINGS = _owned(UserSettings)
 SESSIONS = _owned(WorkSession)
 FILES = _owned(File)
@@ -93,7 +101,7 @@ LISTED = {
     "api_keys": _owned(ApiKey, "key_hash", "hint"),
     "batches": _owned(Batch, "request_sha256"),
     "feedback": _owned(Feedback),
-    "audit_events": Rows(AuditEvent, _audit_events, frozenset({"personal_digest"})),
+    "audit_events": Rows(AuditEvent, _audit_events, frozenset({"personal_digest"}), _BY_TIME),
     "outgoing_calls": Rows(ApiInteraction, _calls),
     "exports": _owned(ReportLog),
     "webhooks": _owned(Webhook, "secret_number"),
@@ -117,20 +125,25 @@ _SHARES: dict[Any, tuple[Any, Any]] = {
 def get_row(session: Session, rows: Rows, user_id: UUID) -> Row | None:
     """Return the one row about a user; None if there is none."""
     query = select(*(getattr(rows.table, name) for name in rows.columns))
-    row = session.execute(query.where(rows.is_about(user_id))).one_or_none()
+    row = session.execute(query.where(*rows.are_about(user_id))).one_or_none()
     return None if row is None else dict(zip(rows.columns, row, strict=True))
 
 
 def list_rows(
-    session: Session, rows: Rows, user_id: UUID, *, after: UUID | None, limit: int
+    session: Session, rows: Rows, user_id: UUID, *, after: Row | None, limit: int
 ) -> Sequence[Row]:
-    """Return up to `limit` rows about a user with an id above `after`, by id."""
+    """Return up to `limit` rows about a user past the row `after`, in the order of `rows`."""
     table = rows.table
-    query = select(*(getattr(table, name) for name in rows.columns)).where(rows.is_about(user_id))
+    query = select(*(getattr(table, name) for name in rows.columns))
     if after is not None:
-        query = query.where(table.id > after)
-    found = session.execute(query.order_by(table.id).limit(limit))
-    listed = [dict(zip(rows.columns, row, strict=True)) for row in found]
+        query = query.where(_is_past(rows, after))
+    query = query.order_by(*(getattr(table, name) for name in rows.order)).limit(limit)
+    listed = [
+        dict(zip(rows.columns, row, strict=True))
+        for is_about in rows.are_about(user_id)
+        for row in session.execute(query.where(is_about))
+    ]
+    listed = sorted(listed, key=itemgetter(*rows.order))[:limit]
     if table is AuditEvent:
         for row in listed:  # the address of an administrator is not the user's
             personal = row.pop("personal") or {}
@@ -143,7 +156,7 @@ def list_rows(
 
 
 def list_scans_with_findings(
-    session: Session, user_id: UUID, *, after: UUID | None, limit: int
+    session: Session, user_id: UUID, *, after: Row | None, limit: int
 ) -> Sequence[Row]:
     """Return scans as `list_rows` does, each with its findings in document order."""
     scans = list_rows(session, SCANS, user_id, after=after, limit=limit)
@@ -158,6 +171,15 @@ def list_llm_usage(session: Session, user_id: UUID) -> Sequence[Row]:
     """Return the tokens of each day on which a user used the LLM, oldest first."""
     query = select(LlmUsage.day, LlmUsage.tokens).where(LlmUsage.user_id == user_id)
     return [{"day": day, "tokens": n} for day, n in session.execute(query.order_by(LlmUsage.day))]
+
+
+def _is_past(rows: Rows, after: Row) -> ColumnElement[bool]:
+    table = rows.table
+    is_later: ColumnElement[bool] = table.id > after["id"]
+    if rows.order != _BY_TIME:
+        return is_later
+    at = after["created_at"]
+    return and_(table.created_at >= at, or_(table.created_at > at, is_later))  # see newest_first
 
 
 def _teams_of(session: Session, table: Any, row_id: UUID) -> list[UUID]:  # noqa: ANN401 - as above

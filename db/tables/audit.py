@@ -30,6 +30,7 @@ class AuditEvent(Base):
     __table_args__ = (
         Index("ix_audit_events_created_at_id", "created_at", "id"),
         Index("ix_audit_events_user_id_created_at_id", "user_id", "created_at", "id"),
+        Index("ix_audit_events_object_id_created_at_id", "object_id", "created_at", "id"),
         Index("ix_audit_events_n", "n"),
     )
 

@@ -57,6 +57,7 @@ class Feedback(Base):
         CheckConstraint(one_of("verdict", Verdict), name="verdict"),
         UniqueConstraint("scan_id", "user_id", "n", "span_start", "span_end", "revision"),
         Index("ix_feedback_scan_id_created_at_id", "scan_id", "created_at", "id"),
+        Index("ix_feedback_user_id_id", "user_id", "id"),
         Index("ix_feedback_origin_id", "origin_id"),
     )
 

@@ -82,8 +82,10 @@ class RiskFinding(Base):
         CheckConstraint("n >= 1", name="n"),
         UniqueConstraint("risk_id", "scan_id", "n"),
         Index("ix_risk_findings_risk_id_created_at_id", "risk_id", "created_at", "id"),
+        Index("ix_risk_findings_scan_id", "scan_id"),
         Index("ix_risk_findings_series_id_fingerprint", "series_id", "fingerprint"),
         Index("ix_risk_findings_source_user_id", "source_user_id"),
+        Index("ix_risk_findings_user_id_id", "user_id", "id"),
     )
 
     id: Mapped[UUID] = mapped_column(row_id(), primary_key=True)

@@ -136,7 +136,8 @@ class BatchRuns:
         """Extend the leases of runs; end those whose claims are lost."""
         by_claim = {run.claim.claim_id: run for run in runs}
         if by_claim:
-            held = self._transactions.run(queue.renew_claims, [*by_claim], lease=self._lease)
+            claims = [run.claim for run in runs]
+            held = self._transactions.run(queue.renew_claims, claims, lease=self._lease)
             for claim_id in by_claim.keys() - held:
                 by_claim[claim_id].ended.set()
 

@@ -165,7 +165,7 @@ class UserData:
                 yield piece.text.encode()
 
     def _scans(self, user_id: UUID) -> Iterator[Sequence[Row]]:
-        def load(after: UUID | None) -> Sequence[Row]:
+        def load(after: Row | None) -> Sequence[Row]:
             return self._transactions.read(
                 queries.list_scans_with_findings, user_id, after=after, limit=SCANS_AT_ONCE
             )
@@ -173,7 +173,7 @@ class UserData:
         return _pages(load)
 
     def _pages(self, rows: Rows, user_id: UUID) -> Iterator[Sequence[Row]]:
-        def load(after: UUID | None) -> Sequence[Row]:
+        def load(after: Row | None) -> Sequence[Row]:
             return self._transactions.read(
                 queries.list_rows, rows, user_id, after=after, limit=ROWS_AT_ONCE
             )
@@ -204,10 +204,10 @@ class _Tally:
             n_seen = self._n_rows
 
 
-def _pages(load: Callable[[UUID | None], Sequence[Row]]) -> Iterator[Sequence[Row]]:
+def _pages(load: Callable[[Row | None], Sequence[Row]]) -> Iterator[Sequence[Row]]:
     after = None
     while page := load(after):
-        after = page[-1]["id"]
+        after = page[-1]
         yield page
 
 

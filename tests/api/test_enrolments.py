@@ -22,6 +22,7 @@ from tests.api.teaching import (
     new_lesson,
     own,
 )
+from tests.support.statements import recorded_statements
 
 pytestmark = pytest.mark.every_database
 PAST, FUTURE = "2026-01-01T00:00:00Z", "2099-01-01T00:00:00+02:00"
@@ -98,6 +99,20 @@ def test_instructor_enrols_a_team_and_a_role(author, course, admin, user, new_us
     assert everybody["n_created"] >= 1
     assert own(author, course)["source"] == "role"
     assert enrol(author, course, role="instructor").status_code == 200
+
+
+def test_team_is_enrolled_by_two_statements(author, course, admin, user, new_user):
+    team = admin.http.post("/api/v1/teams", json={"name": course}).json()["id"]
+    for member in (user, new_user(), new_user()):
+        admin.http.put(f"/api/v1/teams/{team}/members/{member.id}").raise_for_status()
+    with recorded_statements() as sent:
+        assert enrol(author, course, team_id=team).json()["n_created"] == 3
+    tables = [statement.split()[2] for statement, _ in sent if statement.startswith("INSERT")]
+    assert sorted(tables) == ["audit_events", "enrolments"]
+    query = {"action": "enrolment.created", "user_id": author.id}
+    events = admin.http.get("/api/v1/admin/audit-events", params=query).json()["items"]
+    assert user.id in {event["detail"]["user_id"] for event in events}
+    assert len(events) == 3
 
 
 def test_only_instructors_enrol_others(author, course, user, new_user):

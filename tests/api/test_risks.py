@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from db.queries import risks as queries
 from db.queries.risks import delete_unreachable
 from tests.api.reviewing import BUDGET, SCHEDULE, finding, judge
 from tests.api.risk_register import (
@@ -26,6 +27,7 @@ from tests.api.risk_register import (
 )
 from tests.support.office_files import zipped
 from tests.support.sentences import FLOW_TEXT
+from tests.support.statements import recorded_statements
 
 
 @pytest.mark.every_database
@@ -320,6 +322,37 @@ def test_risk_of_a_team_goes_with_its_last_member(user, new_user, team_of, admin
     leave(member)
     admin.http.put(f"/api/v1/teams/{team}/members/{user.id}").raise_for_status()
     assert user.http.get(risk).status_code == 404
+
+
+@pytest.mark.every_database
+def test_each_finding_has_its_newest_scans(user, monkeypatch):
+    monkeypatch.setattr(queries, "SHOWN_SIGHTINGS", 2)
+    first = scanned(user)
+    document = user.http.get(first).json()["document_id"]
+    middle, last = (scanned(user, document=document) for _ in range(2))
+    chosen = [confirmed(user, first, key) for key in (BUDGET, SCHEDULE)]
+    risk = created(user, finding=chosen[0])
+    user.http.post(f"{risk}/findings", json=chosen[1]).raise_for_status()
+    seen_in = [one["seen_in"] for one in get(user, risk)["findings"]]
+    assert [[(seen["scan_id"], seen["n"]) for seen in seen_again] for seen_again in seen_in] == [
+        [(id_of(scan), finding(user, scan, key)["id"]) for scan in (last, middle)]
+        for key in (BUDGET, SCHEDULE)
+    ]
+
+
+def test_risk_of_many_findings_takes_no_more_statements_than_one_of_one(user):
+    scan = scanned(user)
+    chosen = [confirmed(user, scan, key) for key in (BUDGET, SCHEDULE)]
+    risk = created(user, finding=chosen[0])
+    with recorded_statements() as of_one:
+        get(user, risk)
+    user.http.post(f"{risk}/findings", json=chosen[1]).raise_for_status()
+    with recorded_statements() as of_two:
+        get(user, risk)
+    n_of_one, n_of_two = (
+        sum("risk_findings" in statement for statement, _ in sent) for sent in (of_one, of_two)
+    )
+    assert n_of_one == n_of_two
 
 
 @pytest.mark.every_database

@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Engine, event, update
+from sqlalchemy import update
 
 from db.tables import Scan
 from tests.support.calls import caller
 from tests.support.sentences import FLOW_TEXT
+from tests.support.statements import recorded_statements
 
 pytestmark = pytest.mark.every_database
 
@@ -194,18 +195,10 @@ def test_old_scans_are_deleted_after_the_retention_of_their_user(user, new_user,
 
 def test_scan_needs_no_query_for_the_settings(user):
     choose(user, sensitivity="recall")
-    statements = []
-
-    def count(_connection, _cursor, statement, *_):
-        statements.append(statement)
-
     user.scan()  # its use of the log-in is stored now
-    event.listen(Engine, "before_cursor_execute", count)
-    try:
+    with recorded_statements() as sent:
         user.scan()
-    finally:
-        event.remove(Engine, "before_cursor_execute", count)
-    reads = [s for s in statements if s.lstrip().upper().startswith("SELECT")]
+    reads = [s for s, _ in sent if s.lstrip().upper().startswith("SELECT")]
     assert len([s for s in reads if "user_settings" in s]) == 1
     assert len([s for s in reads if " logins" in s or "users" in s]) == 1
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import class_mapper
 from db.queries import user_data as queries
 from db.tables import Base, Finding, LlmUsage, RefreshToken, Scan, TeamMember, User
 from db.tables.search import DERIVED
+from service.domain import user_data
 from service.domain.audit import Actor
 from tests.api.filing import PDF, add, new_session
 from tests.api.reviewing import judge
@@ -83,6 +84,25 @@ def test_manifest_and_readme_name_every_file(filled):
     assert all(
         name in readme for name in opened.namelist() if "/" not in name and "README" not in name
     )
+
+
+def test_archive_has_what_the_user_did_and_what_was_done_to_it_once_by_time(
+    filled, admin, monkeypatch
+):
+    monkeypatch.setattr(user_data, "ROWS_AT_ONCE", 2)
+    for role in ("reviewer", "user"):
+        change = admin.http.patch(f"/api/v1/users/{filled.id}", json={"role": role})
+        change.raise_for_status()
+    exported = rows(archive(filled.http.get(DATA)), "audit_events.jsonl")
+    listed = {}
+    for field in ("user_id", "object_id"):
+        query = {field: filled.id, "per_page": 100}
+        events = admin.http.get("/api/v1/admin/audit-events", params=query).json()["items"]
+        listed |= {event["id"]: event["created_at"] for event in events}
+    assert {row["user_id"] for row in exported} >= {filled.id, admin.id}
+    assert sorted(row["id"] for row in exported) == sorted(listed)
+    times = [row["created_at"] for row in exported]
+    assert times == sorted(times)
 
 
 def test_archive_has_no_secret_and_nothing_of_others(filled, new_user, live):

@@ -4,12 +4,13 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event, insert, text
+from sqlalchemy import insert, text
 
 from db.queries import audit, scans
 from db.queries.reach import EVERYONE, own
 from db.tables import AuditEvent, Finding, Scan
 from tests.db.conftest import add_user, finding, scan_values
+from tests.db.plans import plan
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 N_SCANS = 8000
@@ -44,22 +45,6 @@ def analyze(database):
     for table in ("scans", "findings", "audit_events"):
         statement = text(f"ANALYZE TABLE {table}" if is_mysql else f"ANALYZE {table}")
         database.run(lambda s, sql=statement: s.execute(sql).close())
-
-
-def plan(database, query):
-    """Run `query(session)`; return the query plan of its last statement as text."""
-    sent = []
-
-    def record(_conn, _cursor, statement, parameters, *_):
-        sent.append((statement, parameters))
-
-    event.listen(database.engine, "before_cursor_execute", record)
-    database.read(query)
-    event.remove(database.engine, "before_cursor_execute", record)
-    explain = "EXPLAIN QUERY PLAN " if database.engine.dialect.name == "sqlite" else "EXPLAIN "
-    with database.engine.connect() as connection:
-        rows = connection.exec_driver_sql(explain + sent[-1][0], sent[-1][1]).all()
-    return "\n".join(" ".join(map(str, row)) for row in rows).lower()
 
 
 def middle(database, owner):

@@ -269,5 +269,5 @@ def test_expired_lease_that_was_renewed_meanwhile_is_not_released(
     held = [transactions.run(queue.claim_item, worker="w", lease=-LEASE) for _ in range(2)]
     assert len(transactions.read(queue.list_expired, limit=9)) == 2
     claims = [queue.ItemClaim(item.id, item.batch_id, item.claim_id) for item in held]
-    transactions.run(queue.renew_claims, [claims[0].claim_id], lease=LEASE)
+    assert transactions.run(queue.renew_claims, claims[:1], lease=LEASE) == {claims[0].claim_id}
     assert [transactions.run(queue.lock_expired, claim) for claim in claims] == [False, True]

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from db.error_codes import is_duplicate, is_missing_parent
 from db.queries import courses as course_queries
 from db.queries import enrolments as queries
+from db.queries.audit import Event
 from db.queries.enrolments import NOTHING_DONE, Done
 from db.queries.pages import Position
 from db.queries.teams import get_team
@@ -193,7 +194,7 @@ def delete_enrolment(session: Session, user: User, enrolment_id: UUID) -> None:
     enrolment = get_enrolment(session, user, enrolment_id).enrolment
     if enrolment.enrolled_by != user.id and not sees_all(user):
         raise Conflict("An instructor enrolled you in this course; ask them to end it.")
-    _record(session, Action.ENROLMENT_DELETED, enrolment, user)
+    record(session, _event(Action.ENROLMENT_DELETED, enrolment, user))
     session.expunge(enrolment)
     queries.delete_enrolment(session, enrolment_id)
 
@@ -208,11 +209,12 @@ def _enrol(session: Session, user: User, new: NewEnrolment) -> Enrolled:
     enrolment = queries.enrolment_of(session, learner_id, new.course_id)
     n_existing = int(enrolment is not None)
     if enrolment is None:
-        enrolment = _add(session, user, new, learner_id)
+        enrolment = _enrolment(user, new, learner_id)
+        _add(session, user, [enrolment])
     elif new.due_at is not None:
         enrolment.due_at = new.due_at
         session.flush()
-        _record(session, Action.ENROLMENT_CHANGED, enrolment, user)
+        record(session, _event(Action.ENROLMENT_CHANGED, enrolment, user))
     [view] = _views(session, [(enrolment, course)])
     return Enrolled(view, n_created=1 - n_existing, n_existing=n_existing)
 
@@ -224,8 +226,7 @@ def _enrol_group(session: Session, user: User, new: NewEnrolment) -> Enrolled:
     members = queries.enabled_users(session, team_id=whom.team_id, role=whom.role)
     present = queries.enrolled(session, new.course_id)
     missing = [user_id for user_id in members if user_id not in present]
-    for user_id in missing:
-        _add(session, user, new, user_id)
+    _add(session, user, [_enrolment(user, new, user_id) for user_id in missing])
     return Enrolled(None, n_created=len(missing), n_existing=len(members) - len(missing))
 
 
@@ -238,13 +239,13 @@ def _learner(session: Session, whom: Whom) -> User:
     return learner
 
 
-def _add(session: Session, user: User, new: NewEnrolment, learner_id: UUID) -> Enrolment:
+def _enrolment(user: User, new: NewEnrolment, learner_id: UUID) -> Enrolment:
     source = EnrolmentSource.MANUAL
     if new.whom.role is not None:
         source = EnrolmentSource.ROLE
     elif new.is_recommended:
         source = EnrolmentSource.RECOMMENDED
-    enrolment = Enrolment(
+    return Enrolment(
         id=uuid_utils.compat.uuid7(),
         user_id=learner_id,
         course_id=new.course_id,
@@ -253,9 +254,12 @@ def _add(session: Session, user: User, new: NewEnrolment, learner_id: UUID) -> E
         enrolled_by=user.id,
         created_at=datetime.now(UTC),
     )
-    queries.add_enrolment(session, enrolment)
-    _record(session, Action.ENROLMENT_CREATED, enrolment, user)
-    return enrolment
+
+
+def _add(session: Session, user: User, enrolments: Sequence[Enrolment]) -> None:
+    if enrolments:
+        queries.add_enrolments(session, enrolments)
+        record(session, *(_event(Action.ENROLMENT_CREATED, row, user) for row in enrolments))
 
 
 def _views(session: Session, rows: Sequence[tuple[Enrolment, Course]]) -> list[EnrolmentView]:
@@ -275,8 +279,8 @@ def _views(session: Session, rows: Sequence[tuple[Enrolment, Course]]) -> list[E
     ]
 
 
-def _record(session: Session, action: Action, enrolment: Enrolment, user: User) -> None:
-    about = event(
+def _event(action: Action, enrolment: Enrolment, user: User) -> Event:
+    return event(
         action,
         actor=Actor(user.id),
         object_type="enrolment",
@@ -288,4 +292,3 @@ def _record(session: Session, action: Action, enrolment: Enrolment, user: User) 
             "due_at": enrolment.due_at.isoformat() if enrolment.due_at else None,
         },
     )
-    record(session, about)

@@ -236,13 +236,14 @@ def today() -> date:
 
 def _detail(session: Session, user: User, risk: Risk) -> RiskDetail:
     rows, seen = queries.findings_of(session, [risk.id]), queries.sightings(session, [risk.id])
+    seen_in = queries.scans_with(session, risk.id)
     standings = _standings(session, user, [risk.id])
     findings = [
         SupportingFinding(
             row,
             _last_seen(row, seen.get(row.id, _NOT_SEEN)),
             _in_newest(seen.get(row.id, _NOT_SEEN)),
-            queries.scans_with(session, row),
+            seen_in.get(row.id, []),
             standings.get(row.id),
         )
         for row in rows
