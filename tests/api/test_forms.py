@@ -1,4 +1,4 @@
-"""Multipart forms, read whole or as a stream: the heads of their parts are bounded."""
+"""Multipart forms, read whole or as a stream: the heads of their parts are bounded, and each has a name."""
 
 import pytest
 
@@ -46,3 +46,18 @@ def test_head_as_long_as_allowed_is_read(user, path):
 def test_boundary_of_a_wrong_length_is_400(user, path, boundary):
     answer = post(user, path, NAMED, boundary=boundary)
     assert (answer.status_code, "1 to 70 characters" in answer.text) == (400, True)
+
+
+@pytest.mark.parametrize("path", [LOGIN, SCAN, BATCHES, "files"])
+@pytest.mark.parametrize("head", ["", '; filename="a.txt"'], ids=["field", "file"])
+@pytest.mark.parametrize("n_parts", [1, 2])
+def test_part_without_a_name_is_400(user, path, head, n_parts):
+    parts = [f"Content-Disposition: form-data{head}\r\n"] * n_parts
+    answer = post(user, path, *parts)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+    assert "no name" in answer.json()["detail"]
+
+
+def test_file_without_a_name_behind_another_is_400(user):
+    answer = post(user, BATCHES, NAMED, 'Content-Disposition: form-data; filename="b.txt"\r\n')
+    assert (answer.status_code, "no name" in answer.json()["detail"]) == (400, True)

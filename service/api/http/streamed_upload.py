@@ -82,7 +82,7 @@ def form_events(
     """Yield the heads of a form's parts, each with its data, in memory that does not depend on its length.
 
     Raises:
-        InvalidRequest: the form is malformed, or the head of a part is too long.
+        InvalidRequest: the form is malformed, or a part has no name or too long a head.
         RequestEntityTooLarge: there are more than `max_parts` parts.
     """
     if not 0 < len(boundary) <= _MAX_BOUNDARY_CHARS:
@@ -94,11 +94,17 @@ def form_events(
             if isinstance(event, NeedData):
                 decoder.receive_data(stream.read(_BLOCK_BYTES) or None)
             elif isinstance(event, Field | File | Data):
+                _require_name(event)
                 yield event
             _check_head_length(decoder)
             event = decoder.next_event()
     except ValueError as error:
         raise InvalidRequest("The body is not a complete multipart form.") from error
+
+
+def _require_name(event: Field | File | Data) -> None:
+    if not isinstance(event, Data) and event.name is None:  # the decoder casts it to a str
+        raise InvalidRequest("A part of the form has no name; add it to its Content-Disposition.")
 
 
 def _check_head_length(decoder: MultipartDecoder) -> None:
