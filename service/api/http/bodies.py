@@ -24,7 +24,7 @@ from marshmallow import Schema
 from marshmallow.fields import List
 from werkzeug.datastructures import FileStorage
 
-from service.api.http.form_request import FormRequest
+from service.api.http.bounded_request import BoundedRequest
 from service.api.http.json_bounds import check_json
 from service.api.http.limits import (
     MAX_FORM_FIELDS,
@@ -44,7 +44,7 @@ BODY_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded", "appli
 
 def register(app: APIFlask, config: Config) -> None:
     """Limit the bodies of `app`, and register the readers of bodies and queries with APIFlask's parser."""
-    app.request_class = FormRequest
+    app.request_class = BoundedRequest
     app.config.update(
         MAX_CONTENT_LENGTH=max_body_bytes(config),
         MAX_FORM_MEMORY_SIZE=max_body_bytes(config),

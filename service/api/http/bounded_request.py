@@ -1,16 +1,18 @@
-"""The class of the service's requests: forms stay in memory, where the body already is, within our bounds."""
+"""The class of the service's requests: forms and cookies are read within bounds that werkzeug lacks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from io import SEEK_END, BytesIO
 from typing import IO
 
 from flask import Request
-from werkzeug.datastructures import FileStorage, MultiDict
+from werkzeug.datastructures import FileStorage, ImmutableMultiDict, MultiDict
 from werkzeug.formparser import FormDataParser, MultiPartParser
 from werkzeug.sansio.multipart import Data, Event, Field, File
 
+from service.api.http.cookies import read_cookies
 from service.api.http.streamed_upload import form_events
 
 _Parts = tuple[IO[bytes], MultiDict[str, str], MultiDict[str, FileStorage]]
@@ -59,10 +61,15 @@ class _FormParser(FormDataParser):
         return stream, self.cls(fields), self.cls(files)
 
 
-class FormRequest(Request):
-    """A request that keeps the fields and files of a form in memory."""
+class BoundedRequest(Request):
+    """A request that keeps the files of a form in memory, where its body already is."""
 
     form_data_parser_class = _FormParser
+
+    @cached_property
+    def cookies(self) -> ImmutableMultiDict[str, str]:
+        """Return the cookies by name."""
+        return ImmutableMultiDict(read_cookies(self.headers.get("Cookie", "")))
 
 
 def _text(head: Field, value: bytes) -> str:
