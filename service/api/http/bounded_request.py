@@ -1,4 +1,4 @@
-"""The class of the service's requests: forms and cookies are read within bounds that werkzeug lacks."""
+"""The class of the service's requests: forms and headers are read within bounds that werkzeug lacks."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from io import SEEK_END, BytesIO
 from typing import IO
 
 from flask import Request
-from werkzeug.datastructures import FileStorage, ImmutableMultiDict, MultiDict
+from werkzeug.datastructures import FileStorage, ImmutableMultiDict, MIMEAccept, MultiDict
 from werkzeug.formparser import FormDataParser, MultiPartParser
 from werkzeug.sansio.multipart import Data, Event, Field, File
 
+from service.api.http.accept import read_accept
 from service.api.http.cookies import read_cookies
 from service.api.http.streamed_upload import form_events
 
@@ -70,6 +71,11 @@ class BoundedRequest(Request):
     def cookies(self) -> ImmutableMultiDict[str, str]:
         """Return the cookies by name."""
         return ImmutableMultiDict(read_cookies(self.headers.get("Cookie", "")))
+
+    @cached_property
+    def accept_mimetypes(self) -> MIMEAccept:
+        """Return the media types that the client accepts."""
+        return read_accept(self.headers.get("Accept", ""))
 
 
 def _text(head: Field, value: bytes) -> str:
