@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from apiflask import APIFlask
 from flask_cors import CORS
 
@@ -141,13 +143,18 @@ def create_app(services: Services) -> APIFlask:
     CORS(
         app,
         resources=API_PATHS,  # not our own pages, which hold the CSRF token
-        origins=list(config.cors_origins),
+        origins=[_exactly(origin) for origin in config.cors_origins],
         supports_credentials=True,
         always_send=False,
         expose_headers=[*_EXPOSED_HEADERS],
         max_age=_PREFLIGHT_AGE_S,
     )
     return app
+
+
+def _exactly(origin: str) -> re.Pattern[str]:
+    """Return a pattern for one origin; flask-cors takes the text http://[::1]:3000 for a pattern itself."""
+    return re.compile(re.escape(origin) + r"\Z", re.IGNORECASE)
 
 
 def _register_blueprints(app: APIFlask, config: Config) -> None:

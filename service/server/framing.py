@@ -1,4 +1,4 @@
-"""Rejects request heads that two HTTP parsers could read differently (RFC 9112)."""
+"""Rejects request heads that two HTTP parsers could read differently (RFC 9112), and trims their values."""
 
 from __future__ import annotations
 
@@ -33,6 +33,20 @@ def check_head(head: bytes) -> None:
     _check_length(
         headers.get(b"content-length", []), headers.get(b"transfer-encoding", []), version
     )
+
+
+def trim_values(head: bytes) -> bytes:
+    """Return the head without the white space around each header's value.
+
+    waitress's regular expression takes quadratic time in spaces and tabs before a value: 5 s for 32 kB.
+    """
+    first, *lines = head.split(b"\r\n")
+    return b"\r\n".join([first, *(_trimmed(line) for line in lines)])
+
+
+def _trimmed(line: bytes) -> bytes:
+    name, colon, value = line.partition(b":")
+    return name + colon + value.strip(b" \t")
 
 
 def _version(request_line: bytes) -> bytes:

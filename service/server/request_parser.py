@@ -13,7 +13,7 @@ from service.api.http.limits import MAX_HEADER_BYTES, RETRY_AFTER_S, SMALL_BODY_
 from service.errors import InvalidRequest, Overloaded, RiskscanError
 from service.server.body_buffer import BodyBuffer
 from service.server.body_spool import BodySpool, SpoolPolicy
-from service.server.framing import check_head
+from service.server.framing import check_head, trim_values
 from service.server.memory_budget import MemoryBudget
 
 UploadAuthorizer = Callable[[str, Mapping[str, str]], str]
@@ -77,7 +77,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no
     def parse_header(self, header_plus: bytes) -> None:
         try:
             check_head(header_plus)
-            super().parse_header(header_plus)
+            super().parse_header(trim_values(header_plus))
         except RiskscanError as error:
             self._head_error = error
             raise ParsingError(error.code) from error

@@ -1,6 +1,7 @@
 """Batches over HTTP: sent as files, archive or session, scanned in the background, cancelled, retried."""
 
 import json
+import zipfile
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -26,8 +27,9 @@ from tests.api.batching import (
     when,
 )
 from tests.api.filing import add, new_session
-from tests.support.office_files import zipped
+from tests.support.office_files import with_bomb, zipped
 from tests.support.sentences import FLOW_TEXT, N_FLOW_FINDINGS
+from tests.support.traced_memory import traced
 from tests.support.waiting import wait_until
 
 ASYNC = {"Prefer": "respond-async, wait=5"}
@@ -137,6 +139,16 @@ def test_archive_becomes_one_document_for_each_file(user):
     batch = sent(user, archive(data))
     assert (when(user, batch)["name"], get(user, batch)["n_done"]) == ("papers.zip", 2)
     assert [item["name"] for item in items(user, batch)] == ["plans/a.txt", "b.txt"]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_archive_of_an_unusual_compression_is_refused_before_it_takes_memory(user, method):
+    data = with_bomb(zipped([("a.txt", FLOW_TEXT)]), method)
+    with traced() as memory:
+        answer = send(user, archive(data))
+    assert (answer.status_code, answer.json()["code"]) == (400, "unreadable_document")
+    assert "bomb.xml in the archive is compressed by another method" in answer.json()["detail"]
+    assert memory.peak_bytes < 20_000_000
 
 
 def test_options_of_the_batch_and_settings_of_the_user_apply(user):

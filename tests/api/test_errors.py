@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 
 import pytest
 
@@ -136,6 +137,14 @@ def test_body_with_many_unknown_fields_gets_a_short_response(client, kind, body)
     answer = client.post("/api/auth/login", content=body, headers={"Content-Type": kind})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
     assert len(answer.content) < 20_000
+
+
+@pytest.mark.parametrize("space", [" ", "\t", "\u00a0"])
+def test_white_space_in_accept_is_read_in_linear_time(client, space):
+    accept = f"a{space * 30_000}b, application/json;{space * 1_000}q=0.5".encode("latin-1")
+    start = time.process_time()
+    assert client.get("/health", headers={"Accept": accept}).status_code == 200
+    assert time.process_time() - start < 0.5  # 0.8 s and more in quadratic time
 
 
 def test_body_of_a_megabyte_about_accounts_is_413(client):

@@ -1,6 +1,7 @@
 """Requests with an ambiguous end are rejected, and the connection closes."""
 
 import socket
+import time
 
 import pytest
 
@@ -84,6 +85,25 @@ def test_frame_unambiguous_is_served_and_so_is_the_next_request(live, head, body
     last = SECOND.replace(b"Host: x", b"Host: x\r\nConnection: close")
     answer = all_of(live, head + b"\r\n" + body + last)
     assert [answer.split()[1], "second-request" in answer] == ["405", True]
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        (b"\t" * 30_000 + b"a", "200"),
+        (b"a" + b" " * 30_000, "200"),
+        (b"a" + b" " * 30_000 + b"b", "200"),
+        (b"a" + b" " * 30_000 + b"\x7f", "400"),
+        (b" " * 30_000 + b"\x7f", "400"),
+        (b"a " * 15_000 + b"\x7f", "400"),
+    ],
+    ids=["before", "after", "within", "invalid end", "only invalid", "many runs"],
+)
+def test_white_space_of_a_header_is_read_in_linear_time(live, value, status):
+    head = b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-A:" + value
+    start = time.process_time()
+    assert all_of(live, head + b"\r\n\r\n").split()[1] == status
+    assert time.process_time() - start < 1  # 2 to 5 s in quadratic time
 
 
 @pytest.mark.parametrize("beginning", [b"1" * 40_000, b"0\r\nX: " + b"a" * 100_000])

@@ -99,6 +99,16 @@ def test_every_response_varies_by_origin(start_service, origins):
         assert "Origin" in vary.split(", ")
 
 
+def test_pages_of_an_ipv6_origin_may_read_the_api_and_no_others(start_service):
+    origin = "http://[::1]:3000"
+    live = start_service(CORS_ORIGINS=f"http://a.test,{origin}")
+    sent = (origin, "http://A.test", "http://:3000", "http://1:3000", f"{origin}0")
+    answers = [HTTP.get(f"{live.url}/health", headers={"Origin": o}) for o in sent]
+    allowed = [answer.headers.get("Access-Control-Allow-Origin") for answer in answers]
+    assert allowed == [origin, "http://A.test", None, None, None]
+    assert all(answer.headers["Vary"].count("Origin") == 1 for answer in answers)
+
+
 def test_preflight_is_cached_for_two_hours(client):
     asked = {"Origin": "http://localhost:5173", "Access-Control-Request-Method": "POST"}
     answer = client.options("/api/scan", headers=asked)

@@ -21,6 +21,8 @@ from service.domain.risks.sheet import read_sheet
 from service.errors import InvalidRequest
 from tests.api.risk_register import RISKS, created, exported, get, id_of, listed
 from tests.db.conftest import servers
+from tests.support.office_files import with_bomb
+from tests.support.traced_memory import traced
 
 
 def workbook(*rows):
@@ -333,8 +335,17 @@ def test_longest_export_is_small_enough_to_be_imported():
     assert len(read_sheet(book).rows) == 2_000
 
 
-def test_damaged_workbook_is_refused_whatever_its_compression(user):
-    data = repacked(workbook(["Title"], ["x"]), zipfile.ZIP_LZMA)
-    start = data.index(b"[Content_Types].xml") + len("[Content_Types].xml")
-    damaged = data[: start + 9] + b"\xff" * 40 + data[start + 49 :]  # 9 bytes: its header
-    assert sent(user, damaged).json()["code"] == "unreadable_document"
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_part_that_inflates_beyond_its_declared_size_takes_no_memory(user, method):
+    data = with_bomb(workbook(["Title"], ["x"]), method)
+    with traced() as memory:
+        answer = sent(user, data, dry_run="true")
+    assert answer.json()["code"] == "unreadable_document"
+    assert memory.peak_bytes < 20_000_000
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_workbook_of_an_unusual_compression_is_refused_with_the_remedy(user, method):
+    answer = sent(user, repacked(workbook(["Title"], ["x"]), method))
+    assert (answer.status_code, answer.json()["code"]) == (400, "unreadable_document")
+    assert "Deflate. Copy the rows of the risks into a new workbook" in answer.json()["detail"]

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import tracemalloc
 import zipfile
 from uuid import UUID
 
@@ -19,6 +18,7 @@ from service.domain.audit import Actor
 from tests.api.filing import PDF, add, new_session
 from tests.api.reviewing import judge
 from tests.support.sentences import FLOW_TEXT
+from tests.support.traced_memory import traced
 
 pytestmark = pytest.mark.every_database
 
@@ -153,14 +153,10 @@ def test_memory_does_not_grow_with_the_number_of_scans(user, live):
     user.scan().raise_for_status()
     copy_scans(live, user, 1_000)
     export = live.services.user_data.export(UUID(user.id), actor=Actor(operator="cli:root"))
-    tracemalloc.start()
-    try:
+    with traced() as memory:
         n_bytes = sum(len(block) for block in export)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
     assert n_bytes > 100_000
-    assert peak < 4_000_000
+    assert memory.peak_bytes < 4_000_000
 
 
 def copy_scans(live, user, n):

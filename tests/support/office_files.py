@@ -93,6 +93,17 @@ def zipped(files, **options):
     return buffer.getvalue()
 
 
+def with_bomb(data: bytes, method: int) -> bytes:
+    """Return a zip with another file, which declares 100 bytes and inflates to 50 MB."""
+    buffer = io.BytesIO(data)
+    with zipfile.ZipFile(buffer, "a", method) as archive:
+        archive.writestr("bomb.xml", bytes(50_000_000))
+    bomb = bytearray(buffer.getvalue())
+    size = bomb.rindex(b"PK\x01\x02") + 24  # the last file of the directory
+    bomb[size : size + 4] = (100).to_bytes(4, "little")
+    return bytes(bomb)
+
+
 def archive(*members: tuple[str, bytes]) -> bytes:
     """Return a zip of named members."""
     return zipped(members)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from functools import partial
-from io import SEEK_END, BytesIO
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -25,6 +24,7 @@ from marshmallow import Schema
 from marshmallow.fields import List
 from werkzeug.datastructures import FileStorage
 
+from service.api.http.bounded_request import BoundedRequest
 from service.api.http.json_bounds import check_json
 from service.api.http.limits import (
     MAX_FORM_FIELDS,
@@ -42,26 +42,9 @@ REPORT_PART = "report"
 BODY_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded", "application/json")
 
 
-class FormRequest(Request):
-    """A request that keeps uploaded files in memory, where its body already is."""
-
-    def _get_file_stream(self, *_: object, **__: object) -> BytesIO:
-        return _MemoryFile()
-
-
-class _MemoryFile(BytesIO):
-    """A file in memory; reading it whole makes no copy."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size not in {-1, None} or self.tell():
-            return super().read(size)
-        self.seek(0, SEEK_END)
-        return self.getvalue()
-
-
 def register(app: APIFlask, config: Config) -> None:
     """Limit the bodies of `app`, and register the readers of bodies and queries with APIFlask's parser."""
-    app.request_class = FormRequest
+    app.request_class = BoundedRequest
     app.config.update(
         MAX_CONTENT_LENGTH=max_body_bytes(config),
         MAX_FORM_MEMORY_SIZE=max_body_bytes(config),

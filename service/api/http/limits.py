@@ -18,6 +18,8 @@ _ENVELOPE_BYTES = 65_536
 SMALL_BODY_BYTES = 65_536
 """Maximum size of a body without authentication, and of every body under /auth."""
 MAX_FORM_FIELDS = 20
+MAX_PART_HEAD_BYTES = 8_192
+"""Maximum size of the head of a part of a form; a browser's has the name of the file, and under 500 bytes."""
 MAX_JSON_FIELDS = 1_000
 """Maximum number of fields of all objects of a JSON body together. A user's settings may name a threshold
 for each category, and companies have taxonomies with hundreds."""

@@ -6,13 +6,13 @@ cookie continues as if it had brought an access token, so the views know one kin
 
 from __future__ import annotations
 
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
 from apiflask import APIFlask
 from flask import Response, request
 
 from service.api.current import services
+from service.api.http.cookies import read_cookies
 from service.api.http.request_context import current_context
 from service.domain.accounts.tokens import CookieClaims
 from service.errors import Forbidden, Unauthenticated
@@ -34,11 +34,7 @@ def register(app: APIFlask) -> None:
 
 def cookie_value(header: str) -> str:
     """Return the value of the log-in cookie in a Cookie header; empty if there is none."""
-    try:
-        morsel = SimpleCookie(header).get(COOKIE)
-    except CookieError:
-        return ""
-    return morsel.value if morsel else ""
+    return read_cookies(header).get(COOKIE, "")
 
 
 def cookie_claims() -> CookieClaims | None:

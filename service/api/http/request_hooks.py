@@ -9,11 +9,9 @@ from functools import lru_cache
 
 from apiflask import APIFlask
 from flask import Response, request
-from werkzeug.datastructures import MIMEAccept
-from werkzeug.http import parse_accept_header
 
 from service.api.current import services
-from service.api.http.accept import prefers_page
+from service.api.http.accept import prefers_page, read_accept
 from service.api.http.downloads import CONTENT_PATHS
 from service.api.http.limits import PROBE_PATHS, SMALL_BODY_BYTES
 from service.api.http.problem_document import MEDIA_TYPE
@@ -109,7 +107,7 @@ def _check_accept() -> None:
 
 @lru_cache(maxsize=256)
 def _is_json_accepted(accept: str) -> bool:
-    accepted = parse_accept_header(accept, MIMEAccept)
+    accepted = read_accept(accept)
     return not accepted or accepted.best_match(_MEDIA_TYPES) is not None
 
 
