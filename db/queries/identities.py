@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import uuid_utils.compat
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -45,3 +45,9 @@ def add_identity(session: Session, user_id: UUID, *, issuer: str, subject: str) 
         if is_duplicate(error):
             raise IdentityTaken(subject) from error
         raise
+
+
+def delete_user_identities(session: Session, user_id: UUID) -> int:
+    """Delete every identity of an account; return how many there were."""
+    of_user = delete(Identity).where(Identity.user_id == user_id)
+    return session.connection().execute(of_user).rowcount

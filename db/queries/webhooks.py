@@ -50,6 +50,12 @@ def delete_webhook(session: Session, webhook_id: UUID, user_id: UUID) -> bool:
     return session.connection().execute(one).rowcount == 1
 
 
+def delete_user_webhooks(session: Session, user_id: UUID) -> int:
+    """Delete every webhook of a user with its deliveries; return how many there were."""
+    of_user = delete(Webhook).where(Webhook.user_id == user_id)
+    return session.connection().execute(of_user).rowcount
+
+
 def get_delivery(session: Session, delivery_id: UUID, webhook_id: UUID) -> WebhookDelivery | None:
     """Return a delivery of a webhook; None for another webhook's."""
     of = (WebhookDelivery.id == delivery_id, WebhookDelivery.webhook_id == webhook_id)

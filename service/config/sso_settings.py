@@ -77,6 +77,12 @@ class SsoSettings(BaseModel):
         description="Claim of the ID token with the names of teams. Each log-in makes the account a "
         "member of those that exist here, and of no other. Empty: administrators form teams.",
     )
+    oidc_unverified_email: Literal["refuse", "accept"] = Field(
+        "refuse",
+        description="accept: a first log-in creates an account though the provider does not send "
+        "email_verified: true. For providers that never send it and let only administrators choose "
+        "addresses.",
+    )
     public_url: ServiceUrl = Field(
         "",
         description="Address under which browsers reach the service, such as https://risk.example.com. "

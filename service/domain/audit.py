@@ -54,6 +54,7 @@ class Action(StrEnum):
     USER_INVITED = "user.invited"
     USER_LOGGED_IN = "user.logged_in"
     USER_LOGGED_OUT = "user.logged_out"
+    USER_LINKED = "user.linked"
     USER_ROLE_CHANGED = "user.role_changed"
     USER_DISABLED = "user.disabled"
     USER_ENABLED = "user.enabled"

@@ -42,6 +42,25 @@ def test_fifth_failure_delays_that_client_alone(log_in, user, exists):
     assert elsewhere == (200 if exists else 401)
 
 
+def test_other_spellings_of_a_domain_are_the_same_account(log_in, user):
+    name = user.email.partition("@")[0]
+    spellings = [
+        "CORP.local",
+        "\uff43orp.local",
+        "corp\u3002local",
+        "c\uff4frp.local",
+        "co\uff52p.local",
+    ]
+    statuses = [fail(log_in, f"{name}@{domain}", "192.0.2.17")[0] for domain in spellings]
+    assert statuses == [401] * 5
+    assert log_in(user.email, user.password, "192.0.2.17").status_code == 429
+
+
+@pytest.mark.parametrize("email", ["nobody", "nobody@", " NoBody@@corp.local"])
+def test_addresses_that_are_none_are_delayed_too(log_in, email):
+    assert fail(log_in, email, "192.0.2.18", 6) == [401] * 5 + [429]
+
+
 def test_delay_ends(monkeypatch, start_service, make_user):
     monkeypatch.setattr(failed_logins, "SAME_CLIENT", "2 per 3 seconds")
     other = make_user(start_service())

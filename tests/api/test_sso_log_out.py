@@ -143,13 +143,6 @@ def test_invited_person_who_logs_in_at_the_provider_is_no_longer_invited(provide
     assert admin.post("/api/v1/auth/password/link", json=body).status_code == 400
 
 
-def test_account_with_a_password_that_is_linked_stays_enabled(sso, provider, browse, admin):  # noqa: F811
-    email = provider.claims["email"]
-    sso.services.accounts.register(email, PASSWORD)
-    log_in(browse)
-    assert state_of(admin, email) == "enabled"
-
-
 def test_administrator_may_give_such_an_account_a_password(provider, browse, admin):  # noqa: F811
     log_in(browse)
     email, user_id = provider.claims["email"], me(browse)["id"]

@@ -182,6 +182,17 @@ def test_verdict_and_missed_risk_carry_over_to_an_edited_version(user):
     assert (missed["carried_from"], missed["verified"]) == (scan["id"], True)
 
 
+@pytest.mark.timeout(60)  # a search for each word at each place takes minutes
+def test_missed_risk_of_thousands_of_words_does_not_delay_the_next_version(user):
+    first = scanned(user, "a " * 10_000)
+    path = f"/api/v1/scans/{get(user, first)['scans'][0]['id']}"
+    context = "a " * 9_998 + "bb"
+    report = {"start": 0, "end": len(context), "context": context, "risk_types": ["outage"]}
+    user.http.post(f"{path}/feedback", json=report).raise_for_status()
+    _, scan_id = edited(user, first, "a " * 1_249_999 + "b")
+    assert listed(user, f"/api/v1/scans/{scan_id}") == []
+
+
 def causes(user, newer, older):
     items = changes(user, newer, older)["items"]
     return {(i["change"], i["cause"]) for i in items}

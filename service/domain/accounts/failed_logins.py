@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import hashlib
 
+import email_validator
+
+from service.domain.email_addresses import normalized
 from service.domain.limit_storage import LimitStorage
 from service.domain.rate_limits import RateLimit
 from service.observability.client_address import limit_key
@@ -48,5 +51,13 @@ class FailedLogins:
 
 def _key(email: str, address: str | None = None) -> str:
     """Return the key of an account and a client; the storage must not learn addresses of people."""
-    digest = hashlib.sha256(email.strip().lower().encode()).hexdigest()
+    digest = hashlib.sha256(_account(email).encode()).hexdigest()
     return f"{digest} {limit_key(address)}"
+
+
+def _account(email: str) -> str:
+    """Return the address as accounts are looked up by it, since a domain has many spellings."""
+    try:
+        return normalized(email)
+    except email_validator.EmailNotValidError:
+        return email.strip().lower()

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from db.queries import identities, users
 from db.tables import NO_PASSWORD, SSO_ONLY, Role
 from service.config.settings import Config
-from service.domain.accounts import logins, user_admin
+from service.domain.accounts import linking, logins, user_admin
 from service.domain.accounts.logins import TokenPair
 from service.domain.accounts.oidc_provider import OidcProvider
 from service.domain.accounts.tokens import TokenMaker
@@ -58,6 +58,7 @@ class SingleSignOn:
         self._team_claim = config.oidc_team_claim
         self._set_teams = set_teams
         self.provider = OidcProvider(config, observer)
+        self._accepts_unverified = config.oidc_unverified_email == "accept"
         self._role_claim = config.oidc_role_claim
         self._roles = _role_map(config.oidc_role_map)
         self._transactions = transactions
@@ -123,20 +124,23 @@ class SingleSignOn:
 
     def _link_or_create(self, session: Session, claims: Mapping[str, Any]) -> UUID:
         """Return the account of the address, if the provider verified it; else of a new account."""
-        try:
-            email = normalized(str(claims.get("email", "")))
-        except email_validator.EmailNotValidError as error:
-            raise Forbidden(
-                "The single sign-on provider sent no valid e-mail address. The operator adds the scope email "
-                "to OIDC_SCOPES, and the claim email to the client at the provider."
-            ) from error
-        user = users.user_by_email(session, email)
-        if user is not None and claims.get("email_verified") is not True:
+        email = _email(claims)
+        is_verified = claims.get("email_verified") is True
+        found = users.user_by_email(session, email)
+        if found is not None and not is_verified:
             raise Forbidden(
                 "This e-mail address has an account already, and the provider has not verified that "
                 "the address is yours (claim email_verified). Ask an administrator."
             )
+        if not is_verified and not self._accepts_unverified:
+            raise Forbidden(
+                "The single sign-on provider has not verified that this e-mail address is yours (claim "
+                "email_verified). Ask an administrator. If the provider never sends the claim, the operator "
+                "may set OIDC_UNVERIFIED_EMAIL."
+            )
+        user = found and users.lock_user(session, found.id)
         if user is not None:
+            linking.link(session, user, actor=_PROVIDER)
             return user.id
         user = users.add_user(session, email=email, password_hash=SSO_ONLY)
         detail = {"role": user.role, "method": METHOD}
@@ -144,6 +148,16 @@ class SingleSignOn:
             session, account_event(Action.USER_REGISTERED, user.id, actor=Actor(user.id), **detail)
         )
         return user.id
+
+
+def _email(claims: Mapping[str, Any]) -> str:
+    try:
+        return normalized(str(claims.get("email", "")))
+    except email_validator.EmailNotValidError as error:
+        raise Forbidden(
+            "The single sign-on provider sent no valid e-mail address. The operator adds the scope email "
+            "to OIDC_SCOPES, and the claim email to the client at the provider."
+        ) from error
 
 
 def _set_role(session: Session, user_id: UUID, role: Role) -> None:

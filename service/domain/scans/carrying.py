@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 
 from db.queries import carried as queries
 from db.tables import Feedback, Verdict
-from service.domain.scans.sentence_places import SentencePlaces, Span
+from service.domain.scans.sentence_places import SentencePlaces
+from service.nlp.span import Span
 
 Target = tuple[UUID, int, Span]
 """A user, the number of a finding or 0 for a missed risk, and its span."""

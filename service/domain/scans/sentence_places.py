@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from functools import cached_property
+from itertools import chain, islice, takewhile
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from db.queries.documents import list_text
 from db.tables import Feedback
-from service.domain.stored_text import read_characters
-
-Span = tuple[int, int]
+from service.nlp.quotations import QuotableText
+from service.nlp.span import Span
 
 
 class SentencePlaces:
@@ -30,6 +31,7 @@ class SentencePlaces:
         self._session = session
         self._document_id = document_id
         self._document_ids = document_ids
+        self._last: tuple[UUID, QuotableText] | None = None
 
     def find(self, row: Feedback) -> Span | None:
         """Return the span of a missed risk's sentence, ignoring white space; None if the text lacks it.
@@ -41,19 +43,26 @@ class SentencePlaces:
         if self._document_ids[row.scan_id] == self._document_id:
             is_here = self.text[row.start : row.end] == sentence
             return (row.start, row.end) if is_here else None
-        spans = _places(sentence, self.text)
-        if len(spans) < 2:
-            return spans[0] if spans else None
+        spans = self._quotable.spans(sentence)
+        first, second = next(spans, None), next(spans, None)
+        if second is None:
+            return first
         number = self._number(row, sentence)
-        return spans[number if number < len(spans) else 0]
+        return next(islice(chain((first, second), spans), number, None), first)
+
+    @cached_property
+    def _quotable(self) -> QuotableText:
+        return QuotableText(self.text)
 
     def _number(self, row: Feedback, sentence: str) -> int:
         """Return how many equal sentences precede this one in its own document; 0 without its text."""
-        document_id = self._document_ids[row.scan_id]
-        before = read_characters(self._session, document_id, start=0, end=row.end)
-        return max(0, len(_places(sentence, before)) - 1)
+        spans = self._earlier(self._document_ids[row.scan_id]).spans(sentence)
+        n_until = sum(1 for _ in takewhile(lambda span: span[1] <= row.end, spans))
+        return max(0, n_until - 1)
 
-
-def _places(sentence: str, text: str) -> list[Span]:
-    words = [re.escape(word) for word in sentence.split()]
-    return [match.span() for match in re.finditer(r"\s+".join(words), text)] if words else []
+    def _earlier(self, document_id: UUID) -> QuotableText:
+        """Return the text of another version; the last one is kept, since rows of a scan are adjacent."""
+        if self._last is None or self._last[0] != document_id:
+            pieces = list_text(self._session, document_id)
+            self._last = document_id, QuotableText("".join(piece.text for piece in pieces))
+        return self._last[1]

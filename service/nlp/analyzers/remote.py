@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 from service.errors import AnalyzerError
@@ -16,6 +16,7 @@ from service.nlp.deadline import Deadline
 from service.nlp.document import Analysis, Document, Finding, Source
 from service.nlp.extraction.text_builder import storable
 from service.nlp.observer import NULL_OBSERVER, Observer, observe_call
+from service.nlp.quotations import QuotableText
 from service.nlp.span import Span
 from service.nlp.taxonomy import MAX_TITLE_CHARS, Taxonomy
 
@@ -149,13 +150,13 @@ class _Locator:
         spans = self._spans[item.context]
         if number >= len(spans):  # the other service splits sentences differently
             known = set(spans)
-            spans += [span for span in self._occurrences(item.context) if span not in known]
+            spans += [span for span in self._quotable.spans(item.context) if span not in known]
         return spans[min(number, len(spans) - 1)] if spans else None
 
-    def _occurrences(self, context: str) -> list[Span]:
+    @cached_property
+    def _quotable(self) -> QuotableText:
         # A service that extracts the text itself may break lines differently.
-        pattern = r"\s+".join(map(re.escape, context.split()))
-        return [match.span() for match in re.finditer(pattern, self._text)]
+        return QuotableText(self._text)
 
 
 def _parsed(answer: object) -> tuple[list[_Item], Source]:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from service.errors import RiskscanError, TooLarge
+from service.nlp.extraction.landlock import drop_rights
 from service.nlp.extraction.text_builder import TextBuilder
 
 
@@ -35,6 +36,7 @@ def _answer(job: dict[str, Any]) -> tuple[dict[str, object], Sequence[bytes | ar
     """Return the line of JSON and the parts that follow it; after an error there are none."""
     read = load_reader(job["reader"])  # before the limits apply, so that its libraries can load
     set_limits(memory_bytes=job["memory_bytes"], cpu_s=job["cpu_s"])
+    drop_rights()
     builder = TextBuilder(job["max_chars"], keeps_pictures=job["keeps_pictures"])
     try:
         read(sys.stdin.buffer.read(), builder, **job["options"])

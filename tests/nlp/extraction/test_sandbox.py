@@ -1,11 +1,13 @@
 """The sandbox against a child that a document has taken over: it fails, hangs, or answers nonsense."""
 
 import json
+import socket
 
 import psutil
 import pytest
 
 from service.errors import TooLarge, UnreadableDocument
+from service.nlp.extraction import landlock
 from service.nlp.extraction.sandbox import ReadJob, read_in_sandbox
 
 MEMORY_BYTES = 805_306_368
@@ -16,8 +18,8 @@ def children():
     return psutil.Process().children(recursive=True)
 
 
-def job(**options):
-    reader = "tests.fakes.hostile_worker:report_limits"
+def job(reader="report_limits", **options):
+    reader = f"tests.fakes.hostile_worker:{reader}"
     return ReadJob(reader, options, max_chars=1_000, memory_bytes=MEMORY_BYTES, cpu_s=5)
 
 
@@ -84,6 +86,18 @@ def is_gone(pid):
         return grandchild.status() == psutil.STATUS_ZOMBIE or grandchild.wait(60) is None
     except psutil.NoSuchProcess:
         return True
+
+
+@pytest.mark.skipif(landlock.version() < 4, reason="the kernel restricts TCP since Linux 6.7")
+def test_sandbox_child_can_read_and_change_nothing(tmp_path):
+    (path := tmp_path / "file").write_text("kept")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        options = {"path": str(path), "port": server.getsockname()[1]}
+        _, body = read_in_sandbox(
+            b"", job("report_attempts", **options), timeout_s=60, max_answer_bytes=10_000
+        )
+    assert json.loads(bytes(body)[16:]) == ["read"]  # after the offsets of one block
+    assert ([*tmp_path.iterdir()], path.read_text()) == ([path], "kept")
 
 
 def test_sandbox_child_runs_under_kernel_limits():
