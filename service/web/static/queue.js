@@ -23,7 +23,7 @@ async function judge(item, card, verdict) {
     const following = card.nextElementSibling || card.previousElementSibling;
     card.remove();
     following?.focus();
-    if (!byId("queue").children.length) await load();
+    if (!byId("queue").children.length) await loadAndFocus();
   } catch (error) { complain(error); }
 }
 
@@ -56,15 +56,21 @@ async function loadFindings(kind) {
   return items.map(card);
 }
 
+/** Loads the queue, which leaves the focus where it is: keys judge only on a card. */
 async function load() {
   const kind = byId("kind").value;
   byId("category").disabled = kind === "sample"; // a sentence without a finding has no category
   try {
-    byId("queue").replaceChildren(...(kind === "sample" ? (await loadSample()).map((item) => sampleCard(item, taxonomy, load)) : await loadFindings(kind)));
+    byId("queue").replaceChildren(...(kind === "sample" ? (await loadSample()).map((item) => sampleCard(item, taxonomy, loadAndFocus)) : await loadFindings(kind)));
     byId("empty").hidden = byId("queue").children.length > 0;
     byId("empty").textContent = NOTHING[kind];
-    byId("queue").firstElementChild?.focus({ preventScroll: true });
   } catch (error) { complain(error); }
+}
+
+/** Loads the queue and goes to its first card, unless the reviewer is elsewhere by then. */
+async function loadAndFocus() {
+  await load();
+  if (document.activeElement === document.body) byId("queue").firstElementChild?.focus({ preventScroll: true });
 }
 
 async function loadAgreement() {
@@ -82,5 +88,5 @@ if (wanted in NOTHING) byId("kind").value = wanted;
 byId("category").append(...taxonomy.categories.map((category) => el("option", { value: category.key, text: category.title })));
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("change", load);
-await load();
+await loadAndFocus();
 loadAgreement().catch(complain);

@@ -1,0 +1,41 @@
+"""The reviewers' queue by keyboard, in Chromium."""
+
+import pytest
+
+from tests.web.actions import HARMLESS, RISKS, log_in, upload
+from tests.web.conftest import PASSWORD
+
+REVIEWER = "reviewer@corp.local"
+FEEDBACK = "**/feedback"
+
+
+@pytest.fixture
+def page(start_service, new_page):
+    """The queue of a reviewer with three findings, on the first of which is the focus."""
+    live = start_service(REVIEW_SAMPLE_SHARE="1")
+    live.services.accounts.register(REVIEWER, PASSWORD, role="admin")
+    page = new_page()
+    log_in(page, live.url, REVIEWER)
+    upload(page, "notes.txt", "\n\n".join([*RISKS, HARMLESS, "The room is blue."]).encode())
+    page.goto(f"{live.url}/queue")
+    page.locator(".queue-item:focus").wait_for()
+    return page
+
+
+def has_focus(locator):
+    return locator.evaluate("element => element === document.activeElement")
+
+
+def test_typing_in_a_filter_keeps_the_focus_and_judges_nothing(page):
+    sent = []
+    page.on("request", lambda request: request.method == "PUT" and sent.append(request.url))
+    category = page.locator("#category")
+    category.focus()
+    page.keyboard.press("v")
+    page.locator(".queue-item").nth(1).wait_for(state="detached")
+    page.wait_for_load_state("networkidle")
+    page.keyboard.type("en")
+    page.wait_for_load_state("networkidle")
+    assert has_focus(category)
+    assert category.locator("option:checked").text_content().startswith("Ven")
+    assert not sent
