@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.web.actions import HARMLESS, RISKS, log_in, upload
+from tests.web.actions import HARMLESS, RISKS, hold, log_in, upload
 from tests.web.conftest import PASSWORD
 
 REVIEWER = "reviewer@corp.local"
@@ -39,3 +39,31 @@ def test_typing_in_a_filter_keeps_the_focus_and_judges_nothing(page):
     assert has_focus(category)
     assert category.locator("option:checked").text_content().startswith("Ven")
     assert not sent
+
+
+def test_late_answer_leaves_the_reviewer_on_the_card_that_they_went_to(page):
+    held = hold(page, FEEDBACK)
+    cards = page.locator(".queue-item")
+    with page.expect_request(FEEDBACK):
+        page.keyboard.press("y")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    last = cards.nth(2).element_handle()
+    held.pop().continue_()
+    cards.nth(2).wait_for(state="detached")
+    assert last.evaluate("card => card === document.activeElement")
+
+
+def test_late_answer_leaves_the_reviewer_on_the_sentence_that_they_went_to(page):
+    held = hold(page, FEEDBACK)
+    page.locator("#kind").select_option("sample")
+    cards = page.locator(".queue-item")
+    page.get_by_text("2 wait").wait_for()
+    cards.first.focus()
+    with page.expect_request(FEEDBACK):
+        page.keyboard.press("n")
+    kind = page.locator("#kind")
+    kind.focus()
+    held.pop().continue_()
+    cards.nth(1).wait_for(state="detached")
+    assert has_focus(kind)

@@ -21,8 +21,9 @@ async function judge(item, card, verdict) {
   try {
     await put(`/scans/${item.scan_id}/findings/${item.finding}/feedback`, { verdict });
     const following = card.nextElementSibling || card.previousElementSibling;
+    const isHere = card.contains(document.activeElement); // the answer may be late
     card.remove();
-    following?.focus();
+    if (isHere) following?.focus();
     if (!byId("queue").children.length) await loadAndFocus();
   } catch (error) { complain(error); }
 }

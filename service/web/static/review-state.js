@@ -84,7 +84,7 @@ export class Review extends EventTarget {
     this.select(visible[place]);
   }
 
-  /** Stores a verdict on a finding and, if `goOn`, selects the next open one. */
+  /** Stores a verdict on a finding and, if `goOn`, selects the next open one, unless the visitor went elsewhere meanwhile. */
   async judge(entry, body, { goOn = true } = {}) {
     const before = entry.feedback;
     if (before?.comment && !("comment" in body)) body.comment = before.comment; // a new verdict keeps the comment
@@ -92,7 +92,7 @@ export class Review extends EventTarget {
     await this.#store(entry, () => put(`${this.path}/findings/${entry.id}/feedback`, body));
     this.undoable.push({ entry, before });
     this.#emit("change", entry);
-    if (goOn && following) this.select(following);
+    if (goOn && following && this.selected === entry) this.select(following);
     else this.#emit("select");
   }
 
@@ -104,6 +104,7 @@ export class Review extends EventTarget {
 
   /** Reports a missed risk; `span` has start, end and context. */
   async report(span, riskTypes) {
+    const before = this.selected;
     const row = await post(`${this.path}/feedback`, { ...span, risk_types: riskTypes });
     const entry = this.#missedEntry(row);
     this.entries = this.entries.filter((other) => other.key !== entry.key);
@@ -111,7 +112,7 @@ export class Review extends EventTarget {
     this.#sort();
     this.undoable.push({ entry, before: null });
     this.#emit("change", entry);
-    this.select(entry);
+    if (this.selected === before) this.select(entry);
   }
 
   /** Undoes the last verdict or report and selects its entry; returns whether there was one. */
@@ -119,6 +120,7 @@ export class Review extends EventTarget {
     const last = this.undoable.pop();
     if (!last) return false;
     const { entry, before } = last;
+    const { selected } = this;
     try {
       if (entry.kind === "missed") {
         await remove(`${this.path}/feedback/${entry.feedback.id}`);
@@ -127,7 +129,7 @@ export class Review extends EventTarget {
       } else {
         const place = `${this.path}/findings/${entry.id}/feedback`;
         entry.feedback = before ? await put(place, bodyOf(before)) : (await remove(place), null);
-        this.selected = entry;
+        if (this.selected === selected) this.selected = entry;
       }
     } catch (error) {
       this.undoable.push(last);

@@ -13,9 +13,10 @@ async function answer(item, box, riskTypes, load) {
     await put(pathOf(item), { risk_types: riskTypes });
     answered.push(item);
     const following = box.nextElementSibling;
+    const isHere = box.contains(document.activeElement); // the answer may be late
     box.remove();
-    if (following) following.focus();
-    else await load();
+    if (!following) await load();
+    else if (isHere) following.focus();
   } catch (error) { complain(error); }
 }
 
