@@ -1,6 +1,6 @@
 // Batches of documents: send one, watch it, cancel it, scan what failed again.
 import { get, post, query, remove, upload } from "./api.js";
-import { attempt, byId, bytes, complain, count, el, numberAlike, time, toast, unreadMark } from "./ui.js";
+import { attempt, byId, bytes, complain, count, el, numberAlike, once, time, toast, unreadMark } from "./ui.js";
 import { UploadRow, listenToChosen, listenToDropped } from "./uploads.js";
 
 const REFRESH_MS = 1500;
@@ -150,10 +150,10 @@ async function send(files, part) {
   } catch (error) { row.showError(error); }
 }
 
-byId("retry").addEventListener("click", attempt(async () => {
+byId("retry").addEventListener("click", once(attempt(async () => {
   await post(`/batches/${selected.id}/retry`);
   await load();
-}));
+})));
 byId("end").addEventListener("click", attempt(async () => {
   const opened = isOpen(selected);
   if (!confirm(opened ? `Cancel ${selected.name}? Finished scans stay.` : `Delete ${selected.name} from this list? Its scans stay.`)) return;

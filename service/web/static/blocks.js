@@ -1,6 +1,6 @@
 // Blocked networks: list, add, remove.
 import { get, post, query, remove } from "./api.js";
-import { attempt, byId, complain, el, refuse, time, toast } from "./ui.js";
+import { attempt, byId, complain, el, once, refuse, time, toast } from "./ui.js";
 
 const own = document.querySelector("meta[name=account]").content;
 let next = null;
@@ -43,8 +43,7 @@ async function load({ more = false } = {}) {
   byId("empty").hidden = body.children.length > 0;
 }
 
-byId("new-block").addEventListener("submit", async (event) => {
-  event.preventDefault();
+byId("new-block").addEventListener("submit", once(async (event) => {
   byId("fault").hidden = true;
   const until = byId("until").value;
   try {
@@ -53,6 +52,6 @@ byId("new-block").addEventListener("submit", async (event) => {
     toast(`${block.network} is blocked.`);
     await load();
   } catch (error) { refuse(byId("fault"), error); }
-});
+}));
 byId("more").addEventListener("click", attempt(() => load({ more: true })));
 load().catch(complain);

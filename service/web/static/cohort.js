@@ -3,7 +3,7 @@ import { get, getAll, post, query, remove } from "./api.js";
 import { dueOf, progressOf, stateBadge, stateTitle } from "./course-parts.js";
 import { showEffect } from "./effect.js";
 import { flatDrawing, svgElement } from "./svg.js";
-import { attempt, byId, complain, count, el, refuse, toast } from "./ui.js";
+import { attempt, byId, complain, count, el, once, refuse, toast } from "./ui.js";
 
 const courseId = byId("cohort").dataset.course;
 const STATES = ["completed", "in_progress", "not_started", "overdue"];
@@ -56,8 +56,7 @@ function showWhom() {
   byId("email").required = byId("whom").value === "email";
 }
 
-async function enrol(event) {
-  event.preventDefault();
+async function enrol() {
   byId("fault").hidden = true;
   const kind = byId("whom").value;
   const whom = { email: byId("email").value.trim(), team_id: byId("team").value, role: byId("role").value }[kind];
@@ -79,7 +78,7 @@ async function loadTeams() {
 }
 
 byId("whom").addEventListener("change", showWhom);
-byId("enrol").addEventListener("submit", enrol);
+byId("enrol").addEventListener("submit", once(enrol));
 byId("more").addEventListener("click", attempt(() => load({ more: true })));
 showWhom();
 loadTeams().catch(complain);

@@ -2,7 +2,7 @@
 import { get, post, query } from "./api.js";
 import { coursePath, dueOf, mayWrite, progressOf, stateBadge } from "./course-parts.js";
 import { loadTaxonomy } from "./taxonomy.js";
-import { attempt, byId, complain, count, debounced, el } from "./ui.js";
+import { attempt, byId, complain, count, debounced, el, once } from "./ui.js";
 
 const N_LINKS = 5;
 const next = { own: null, all: null };
@@ -25,7 +25,7 @@ function reasonItem({ title, n_findings, findings }) {
 
 function recommendedCard({ course, enrolment_id, reasons }) {
   const start = enrolment_id ? el("a", { class: "button", href: coursePath(course.id), text: "Continue" })
-    : el("button", { class: "button primary", type: "button", text: "Start", "aria-label": `Start: ${course.title}`, onclick: attempt(() => enrol(course, true)) });
+    : el("button", { class: "button primary", type: "button", text: "Start", "aria-label": `Start: ${course.title}`, onclick: once(attempt(() => enrol(course, true))) });
   return el("article", { class: "card course-card" },
     el("h3", {}, courseLink(course, "?recommended")), el("p", { class: "sub", text: `${course.code}, ${count(course.n_lessons, "lesson")}` }),
     el("ul", { class: "reasons" }, ...reasons.map(reasonItem)), el("div", { class: "row" }, start));
@@ -76,10 +76,10 @@ async function load({ more = false } = {}) {
   byId("empty").hidden = !byId("courses").hidden;
 }
 
-byId("new-course")?.addEventListener("submit", attempt(async () => {
+byId("new-course")?.addEventListener("submit", once(attempt(async () => {
   const course = await post("/courses", { code: byId("code").value.trim(), title: byId("title").value.trim() });
   location.assign(`${coursePath(course.id)}/edit`);
-}));
+})));
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("input", debounced(() => load().catch(complain)));
 byId("more").addEventListener("click", attempt(() => load({ more: true })));

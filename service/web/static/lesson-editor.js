@@ -1,7 +1,7 @@
 // The editor of one lesson: its Markdown with a preview, and its quiz.
 import { get, patch, post } from "./api.js";
 import { showLesson } from "./course-parts.js";
-import { attempt, byId, el, refuse, toast } from "./ui.js";
+import { attempt, byId, el, once, refuse, toast } from "./ui.js";
 
 let place; // of the course
 let lesson; // what is edited; null for a new one
@@ -52,8 +52,7 @@ export async function openLesson(course, listed, done) {
   byId("lesson-heading").focus();
 }
 
-async function save(event) {
-  event.preventDefault();
+async function save() {
   const refusal = byId("lesson-fault");
   refusal.hidden = true;
   const body = { title: byId("lesson-title").value.trim(), minutes: Number(byId("minutes").value), source: byId("source").value, quiz: readQuiz() };
@@ -70,7 +69,7 @@ async function preview() {
   showLesson(byId("preview"), html);
 }
 
-byId("lesson-form").addEventListener("submit", save);
+byId("lesson-form").addEventListener("submit", once(save));
 byId("preview-open").addEventListener("click", attempt(preview));
 byId("add-question").addEventListener("click", () => {
   byId("questions").append(questionBox());

@@ -1,6 +1,6 @@
 // Models: activate, roll back, shadow; what was deployed when, by whom and why; drift.
 import { get, post, put, query, remove } from "./api.js";
-import { byId, complain, count, el, percent, time, toast } from "./ui.js";
+import { byId, complain, count, el, once, percent, time, toast } from "./ui.js";
 import { loadDrift } from "./drift.js";
 import { loadTaxonomy } from "./taxonomy.js";
 
@@ -89,9 +89,7 @@ async function loadDeployments({ more = false } = {}) {
 
 const load = () => Promise.all([loadModels(), loadDeployments()]);
 
-byId("deploy").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  byId("confirm").disabled = true;
+byId("deploy").addEventListener("submit", once(async () => {
   try {
     const { to_model: model } = await deploy();
     byId("deploy").close();
@@ -100,8 +98,7 @@ byId("deploy").addEventListener("submit", async (event) => {
   } catch (error) {
     byId("deploy-fault").textContent = error.message;
   }
-  byId("confirm").disabled = false;
-});
+}));
 byId("cancel").addEventListener("click", () => byId("deploy").close());
 byId("rollback").addEventListener("click", () => ask({ title: "Roll back?", about: "Every process returns to the previous model.", button: "Roll back",
   send: () => post("/admin/deployments", { kind: "rollback", ...why() }) }));

@@ -34,6 +34,22 @@ export const attempt = (work) => async (argument) => {
   try { await work(argument); } catch (error) { complain(error); }
 };
 
+/** Returns a handler that ignores events while `handler` works on an earlier one; the button shows so, and keeps its focus. */
+export function once(handler) {
+  let isRunning = false;
+  return async (event) => {
+    event.preventDefault();
+    if (isRunning) return;
+    const button = event.submitter ?? event.currentTarget;
+    isRunning = true;
+    button.setAttribute("aria-disabled", "true");
+    try { await handler(event); } finally {
+      isRunning = false;
+      button.removeAttribute("aria-disabled");
+    }
+  };
+}
+
 /** Returns what an error says, and the faults that it does not name. */
 export const explain = ({ message, faults = [] }) =>
   [message, ...faults.filter((fault) => !message.includes(fault.message.replace(/\.$/, ""))).map((fault) => `${fault.field}: ${fault.message}`)].join(" ");

@@ -1,6 +1,6 @@
 // Accounts: invite, search, change roles, disable, enable, reset passwords, delete.
 import { call, get, post, query, remove } from "./api.js";
-import { byId, complain, el, showSecret, time, toast } from "./ui.js";
+import { byId, complain, el, once, showSecret, time, toast } from "./ui.js";
 
 const ROLES = [...byId("role").options].map((option) => option.value);
 const own = document.querySelector("meta[name=account]").content;
@@ -68,15 +68,14 @@ async function load({ more = false } = {}) {
   byId("empty").hidden = body.children.length > 0;
 }
 
-byId("invitation").addEventListener("submit", async (event) => {
-  event.preventDefault();
+byId("invitation").addEventListener("submit", once(async () => {
   try {
     const invited = await post("/users", { email: byId("email").value, role: byId("role").value });
     showLink(invited.email, invited.password_link);
     byId("email").value = "";
     await load();
   } catch (error) { complain(error); }
-});
+}));
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("input", () => load().catch(complain));
 byId("more").addEventListener("click", () => load({ more: true }).catch(complain));

@@ -1,6 +1,6 @@
 // Webhooks: create, test, rotate, disable and delete, and the log of their deliveries.
 import { get, post, put, query, remove } from "./api.js";
-import { attempt, byId, complain, count, el, refuse, showSecret, time, toast } from "./ui.js";
+import { attempt, byId, complain, count, el, once, refuse, showSecret, time, toast } from "./ui.js";
 
 let shown = null; // the webhook whose deliveries are listed
 let next = null;
@@ -10,7 +10,7 @@ function showOnce({ secret, name }) {
 }
 
 function button(title, webhook, work, kind = "") {
-  return el("button", { class: `button small quiet ${kind}`, type: "button", text: title, "aria-label": `${title}: ${webhook.name}`, onclick: attempt(work) });
+  return el("button", { class: `button small quiet ${kind}`, type: "button", text: title, "aria-label": `${title}: ${webhook.name}`, onclick: once(attempt(work)) });
 }
 
 async function setEnabled(webhook, isEnabled) {
@@ -65,7 +65,7 @@ async function sendAgain(delivery) {
 
 function deliveryRow(delivery) {
   const again = delivery.state === "waiting" ? null
-    : el("button", { class: "button small quiet", type: "button", text: "Send again", "aria-label": `Send again: ${delivery.event} of ${delivery.created_at}`, onclick: attempt(() => sendAgain(delivery)) });
+    : el("button", { class: "button small quiet", type: "button", text: "Send again", "aria-label": `Send again: ${delivery.event} of ${delivery.created_at}`, onclick: once(attempt(() => sendAgain(delivery))) });
   return el("tr", {},
     el("td", {}, el("span", { class: "title", text: delivery.event })),
     el("td", { class: "sub" }, time(delivery.created_at)),
@@ -99,15 +99,14 @@ async function load() {
   byId("empty").hidden = items.length > 0;
 }
 
-byId("new-webhook").addEventListener("submit", async (event) => {
-  event.preventDefault();
+byId("new-webhook").addEventListener("submit", once(async (event) => {
   byId("fault").hidden = true;
   try {
     showOnce(await post("/webhooks", { name: byId("name").value.trim(), url: byId("url").value.trim() }));
     event.target.reset();
     await load();
   } catch (error) { refuse(byId("fault"), error); }
-});
+}));
 byId("refresh").addEventListener("click", attempt(() => loadDeliveries()));
 byId("more").addEventListener("click", attempt(() => loadDeliveries({ more: true })));
 load().catch(complain);
