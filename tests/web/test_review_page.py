@@ -30,3 +30,43 @@ def test_late_answer_leaves_the_selected_finding(page):
     held.pop().continue_()
     page.locator(".finding.is-confirmed").wait_for()
     assert selected(page) == RISKS[2]
+
+
+def focused(page):
+    return page.evaluate("document.activeElement.textContent")
+
+
+def test_enter_on_confirm_keeps_the_focus_and_says_what_is_next(page):
+    page.get_by_role("button", name="Confirm").focus()
+    page.keyboard.press("Enter")
+    page.locator("#spoken", has_text=f"{RISKS[1]}").wait_for(state="attached")
+    assert page.locator("#spoken").text_content().startswith("Confirmed. Next: ")
+    assert focused(page) == "Confirm y"
+    assert selected(page) == RISKS[1]
+
+
+def test_arrow_keys_move_in_the_list_and_tab_leaves_it(page):
+    page.locator(".finding").first.focus()
+    page.keyboard.press("ArrowDown")
+    assert selected(page) == RISKS[1]
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
+    assert RISKS[1] in focused(page)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.querySelector('#detail').contains(document.activeElement)")
+
+
+def test_letter_judges_the_finding_that_has_the_focus_and_moves_it_on(page):
+    page.locator(".finding").nth(1).focus()
+    page.keyboard.press("n")
+    page.locator(".finding.is-rejected").wait_for()
+    assert RISKS[1] in page.locator(".finding.is-rejected").text_content()
+    assert RISKS[2] in focused(page)
+
+
+def test_focus_stays_in_the_list_when_a_filter_hides_the_judged_finding(page):
+    page.locator("#f-verdict").select_option("open")
+    page.locator(".finding").first.focus()
+    page.keyboard.press("y")
+    page.locator(".finding").nth(2).wait_for(state="detached")
+    assert RISKS[1] in focused(page)

@@ -25,6 +25,7 @@ export class FindingDetail {
     const panel = byId("detail");
     panel.hidden = !entry;
     if (!entry) return;
+    const focused = panel.contains(document.activeElement) ? document.activeElement.name : null;
     const draft = this.#draft(entry);
     this.entry = entry;
     const { taxonomy } = this.review;
@@ -43,7 +44,7 @@ export class FindingDetail {
     if (draft !== null) {
       byId("comment").value = draft;
       byId("comment").focus();
-    }
+    } else if (focused !== null) (panel.querySelector(`[name="${focused}"]:enabled`) || panel.querySelector("button:enabled"))?.focus();
     if (entry.kind === "finding" && this.actions.isReviewer) this.#showOthers(entry, others);
   }
 
@@ -61,7 +62,7 @@ export class FindingDetail {
       : entry.score >= threshold ? `The model gives this risk a probability of ${percent(entry.score)}; it reports it from ${percent(threshold)} on.`
         : `The model is sure that the sentence states a risk; this one is the likeliest, with ${percent(entry.score)}.`;
     return el("div", { class: "why" }, scoreBar(entry.score, threshold), el("p", { class: "sub" }, `${words} `,
-      this.actions.why && el("button", { type: "button", class: "link", text: "Why?", onclick: () => this.actions.why() })));
+      this.actions.why && el("button", { type: "button", class: "link", name: "why", text: "Why?", onclick: () => this.actions.why() })));
   }
 
   /** The visitor's verdict with its comment, or why there is none. */
@@ -72,7 +73,7 @@ export class FindingDetail {
   }
 
   #buttons(entry) {
-    const button = (verdict, title, key, run) => el("button", { type: "button", class: `button act v-${verdict}`, "aria-pressed": verdictOf(entry) === verdict ? "true" : "false", onclick: run },
+    const button = (verdict, title, key, run) => el("button", { type: "button", name: verdict, class: `button act v-${verdict}`, "aria-pressed": verdictOf(entry) === verdict ? "true" : "false", onclick: run },
       `${title} `, el("kbd", { "aria-hidden": "true", text: key }));
     return el("div", { class: "acts" },
       button("confirmed", "Confirm", "y", () => this.actions.confirm()),
@@ -85,7 +86,7 @@ export class FindingDetail {
     const form = el("form", { class: "comment" },
       el("input", { type: "text", id: "comment", maxlength: 2000, value: entry.feedback?.comment || "", disabled: !entry.feedback, autocomplete: "off",
         placeholder: entry.feedback ? "Comment" : "Comment, after a verdict", "aria-label": "Comment on this finding" }),
-      el("button", { class: "button small", disabled: !entry.feedback, text: "Save" }));
+      el("button", { class: "button small", name: "save", disabled: !entry.feedback, text: "Save" }));
     form.addEventListener("submit", (event) => { event.preventDefault(); this.actions.comment(entry, form.elements.comment.value.trim()); });
     return form;
   }

@@ -15,7 +15,7 @@ export function risksOf(review, items, { canJudge }) {
     const links = (byNumber.get(entry.id) || []).map(({ id, title }) => el("li", {}, el("a", { href: `/risks?risk=${id}`, text: title })));
     const hint = hintAgainst(verdictOf(entry), canJudge);
     return el("div", { class: "risk-of" }, links.length ? el("ul", { "aria-label": "Risks" }, ...links) : null,
-      el("button", { class: "button small", type: "button", text: "Make it a risk", disabled: hint !== null, "aria-describedby": hint && "risk-hint", onclick: () => dialog(entry).catch(complain) }),
+      el("button", { class: "button small", type: "button", name: "risk", text: "Make it a risk", disabled: hint !== null, "aria-describedby": hint && "risk-hint", onclick: () => dialog(entry).catch(complain) }),
       hint && el("p", { class: "sub", id: "risk-hint", text: hint }));
   };
 }
