@@ -70,3 +70,19 @@ def test_focus_stays_in_the_list_when_a_filter_hides_the_judged_finding(page):
     page.keyboard.press("y")
     page.locator(".finding").nth(2).wait_for(state="detached")
     assert RISKS[1] in focused(page)
+
+
+def test_typed_comment_goes_with_the_next_verdict(page):
+    page.keyboard.press("y")
+    page.locator(".finding.is-confirmed").wait_for()
+    page.locator(".finding").first.click()
+    comment = page.get_by_label("Comment on this finding")
+    comment.fill("See annex B.")
+    page.locator(".finding").nth(1).click()
+    page.locator(".finding").first.click()
+    assert comment.input_value() == "See annex B."
+    page.get_by_role("button", name="Reject").click()
+    page.locator(".finding.is-rejected").wait_for()
+    page.reload()
+    page.locator(".finding.is-rejected").click()
+    assert comment.input_value() == "See annex B."

@@ -17,7 +17,6 @@ export class FindingDetail {
   constructor(review, actions) {
     this.review = review;
     this.actions = actions;
-    this.entry = null;
   }
 
   /** Shows an entry, or hides the panel if it is null. */
@@ -26,8 +25,6 @@ export class FindingDetail {
     panel.hidden = !entry;
     if (!entry) return;
     const focused = panel.contains(document.activeElement) ? document.activeElement.name : null;
-    const draft = this.#draft(entry);
-    this.entry = entry;
     const { taxonomy } = this.review;
     const type = taxonomy.typeOf(entry.feedback?.verdict === "relabelled" ? entry.feedback.risk_types[0] : entry.risk_type);
     const others = el("div", { class: "others" });
@@ -41,17 +38,8 @@ export class FindingDetail {
       this.actions.risksOf(entry),
       this.actions.coursesOf(entry),
       others].filter(Boolean));
-    if (draft !== null) {
-      byId("comment").value = draft;
-      byId("comment").focus();
-    } else if (focused !== null) (panel.querySelector(`[name="${focused}"]:enabled`) || panel.querySelector("button:enabled"))?.focus();
+    if (focused !== null) (panel.querySelector(`[name="${focused}"]:enabled`) || panel.querySelector("button:enabled"))?.focus();
     if (entry.kind === "finding" && this.actions.isReviewer) this.#showOthers(entry, others);
-  }
-
-  /** Returns the comment that the visitor is typing on the entry, which is drawn again meanwhile; else null. */
-  #draft(entry) {
-    const typed = byId("detail").querySelector("#comment:focus");
-    return typed && this.entry === entry ? typed.value : null;
   }
 
   #why(entry) {
@@ -84,10 +72,13 @@ export class FindingDetail {
   /** The visitor's comment, which belongs to a verdict. */
   #comment(entry) {
     const form = el("form", { class: "comment" },
-      el("input", { type: "text", id: "comment", maxlength: 2000, value: entry.feedback?.comment || "", disabled: !entry.feedback, autocomplete: "off",
+      el("input", { type: "text", id: "comment", name: "comment", maxlength: 2000, disabled: !entry.feedback, autocomplete: "off",
         placeholder: entry.feedback ? "Comment" : "Comment, after a verdict", "aria-label": "Comment on this finding" }),
       el("button", { class: "button small", name: "save", disabled: !entry.feedback, text: "Save" }));
-    form.addEventListener("submit", (event) => { event.preventDefault(); this.actions.comment(entry, form.elements.comment.value.trim()); });
+    const { comment } = form.elements;
+    comment.value = this.review.drafts.get(entry) ?? this.review.commentOn(entry);
+    comment.addEventListener("input", () => this.review.draft(entry, comment.value));
+    form.addEventListener("submit", (event) => { event.preventDefault(); this.actions.comment(entry, comment.value.trim()); });
     return form;
   }
 

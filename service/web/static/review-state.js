@@ -19,6 +19,7 @@ export class Review extends EventTarget {
     this.filters = { category: "", verdict: "", score: 0 };
     this.selected = null;
     this.undoable = [];
+    this.drafts = new Map(); // comments that differ from the stored ones, by entry
     this.path = `/scans/${scan.scan_id}`;
     this.entries = first.items.map(findingEntry);
     this.nextAfter = first.next_after;
@@ -87,14 +88,25 @@ export class Review extends EventTarget {
   /** Stores a verdict on a finding and, if `goOn`, selects the next open one, unless the visitor went elsewhere meanwhile. */
   async judge(entry, body, { goOn = true } = {}) {
     const before = entry.feedback;
-    if (before?.comment && !("comment" in body)) body.comment = before.comment; // a new verdict keeps the comment
+    const draft = this.drafts.get(entry);
+    const comment = draft?.trim() ?? before?.comment;
+    if (comment && !("comment" in body)) body.comment = comment; // a new verdict keeps the comment
     const following = this.#following(entry);
     await this.#store(entry, () => put(`${this.path}/findings/${entry.id}/feedback`, body));
+    if (this.drafts.get(entry) === draft) this.drafts.delete(entry);
     this.undoable.push({ entry, before });
     this.#emit("change", entry);
     if (goOn && following && this.selected === entry) this.select(following);
     else this.#emit("select");
   }
+
+  /** Keeps what the visitor types as a comment until it is stored. */
+  draft(entry, text) {
+    if (text === this.commentOn(entry)) this.drafts.delete(entry);
+    else this.drafts.set(entry, text);
+  }
+
+  commentOn(entry) { return entry.feedback?.comment || ""; }
 
   /** Stores a comment beside the verdict, or removes it. */
   comment(entry, text) {
