@@ -2,9 +2,12 @@
 
 import pytest
 
-from tests.web.actions import RISKS, hold, sign_up, upload
+from tests.web.actions import RISKS, assert_accessible_in_every_view, hold, sign_up, upload
 
 FEEDBACK = "**/feedback"
+MARKET = "Market, economic or competitive change"
+OUTAGE = "Outage or single point of failure"
+SCOPE = "Scope growth or uncontrolled change"
 
 
 @pytest.fixture
@@ -86,3 +89,25 @@ def test_typed_comment_goes_with_the_next_verdict(page):
     page.reload()
     page.locator(".finding.is-rejected").click()
     assert comment.input_value() == "See annex B."
+
+
+def test_two_risk_types_are_given_by_mouse(page):
+    page.get_by_role("button", name="Relabel").click()
+    apply = page.get_by_role("button", name="Apply")
+    assert apply.is_disabled()
+    for title in (MARKET, OUTAGE, SCOPE):
+        page.locator("#picker-list li", has_text=title).first.click()
+    page.get_by_role("button", name=f"Remove {SCOPE}").click()
+    assert_accessible_in_every_view(page, "relabel-two")
+    apply.click()
+    page.locator(".finding.is-relabelled", has_text=f"{MARKET}, {OUTAGE}").wait_for()
+
+
+def test_relabelling_is_cancelled_by_mouse(page):
+    page.get_by_role("button", name="Relabel").click()
+    page.locator("#picker-list li").first.click()
+    page.get_by_role("button", name="Cancel").click()
+    page.locator("#picker").wait_for(state="hidden")
+    page.get_by_role("button", name="Relabel").click()
+    assert page.get_by_role("button", name="Apply").is_disabled()
+    assert page.locator(".finding.is-relabelled").count() == 0
