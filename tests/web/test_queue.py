@@ -67,3 +67,39 @@ def test_late_answer_leaves_the_reviewer_on_the_sentence_that_they_went_to(page)
     held.pop().continue_()
     cards.nth(1).wait_for(state="detached")
     assert has_focus(kind)
+
+
+def test_wrong_verdict_is_undone_and_its_card_has_the_focus_again(page):
+    page.keyboard.press("j")
+    sentence = page.locator(".queue-item:focus .queue-text").text_content()
+    page.keyboard.press("n")
+    page.get_by_text("Rejected. u undoes it.").wait_for()
+    assert page.locator(".queue-item").count() == 2
+    page.keyboard.press("u")
+    page.locator(".queue-item:focus", has_text=sentence).wait_for()
+    assert page.locator(".queue-item").count() == 3
+
+
+def test_verdict_on_the_last_card_is_undone(page):
+    for n in (2, 1, 0):
+        page.keyboard.press("y")
+        page.locator(".queue-item").nth(n).wait_for(state="detached")
+    page.get_by_text("Nothing waits").wait_for()
+    page.keyboard.press("u")
+    page.locator(".queue-item:focus").wait_for()
+    page.get_by_role("button", name="Undo").click()
+    page.locator(".queue-item").nth(1).wait_for()
+
+
+@pytest.mark.parametrize("kind", ["unsure", "sample"])
+def test_letters_judge_nothing_while_shortcuts_are_off(page, kind):
+    page.evaluate("localStorage.setItem('keys', 'off')")
+    page.goto(f"{page.url}?kind={kind}")
+    page.locator(".queue-item:focus").wait_for()
+    n_cards = page.locator(".queue-item").count()
+    page.keyboard.type("njuk")
+    page.get_by_role("button", name="Confirm").or_(
+        page.get_by_role("button", name="No risk")
+    ).first.click()
+    page.locator(".queue-item").nth(n_cards - 1).wait_for(state="detached")
+    assert page.locator(".queue-item").count() == n_cards - 1

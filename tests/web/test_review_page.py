@@ -99,6 +99,7 @@ def test_two_risk_types_are_given_by_mouse(page):
         page.locator("#picker-list li", has_text=title).first.click()
     page.get_by_role("button", name=f"Remove {SCOPE}").click()
     assert_accessible_in_every_view(page, "relabel-two")
+    page.set_viewport_size({"width": 1280, "height": 800})
     apply.click()
     page.locator(".finding.is-relabelled", has_text=f"{MARKET}, {OUTAGE}").wait_for()
 

@@ -1,7 +1,8 @@
 // The reviewers' queue: judge findings one after the other without opening their documents.
-import { get, put, query } from "./api.js";
-import { byId, complain, count, el, percent } from "./ui.js";
+import { get, query } from "./api.js";
+import { byId, complain, count, el, percent, runKey } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
+import { settle, undo } from "./judged.js";
 import { loadSample, sampleCard } from "./sample.js";
 
 const ABOUT = {
@@ -17,20 +18,14 @@ let taxonomy;
 
 const titles = (keys) => (keys.length ? keys.map((key) => taxonomy.typeOf(key)?.title || key).join(", ") : "no risk");
 
-async function judge(item, card, verdict) {
-  try {
-    await put(`/scans/${item.scan_id}/findings/${item.finding}/feedback`, { verdict });
-    const following = card.nextElementSibling || card.previousElementSibling;
-    const isHere = card.contains(document.activeElement); // the answer may be late
-    card.remove();
-    if (isHere) following?.focus();
-    if (!byId("queue").children.length) await loadAndFocus();
-  } catch (error) { complain(error); }
-}
+const pathOf = (item) => `/scans/${item.scan_id}/findings/${item.finding}/feedback`;
 
 function card(item) {
   const place = `/scans/${item.scan_id}?finding=${item.finding}`;
-  const box = el("li", { class: "card queue-item", tabindex: "0", "aria-label": `${item.risk}: ${item.context}` },
+  const judge = (verdict, words) => settle(box, { path: pathOf(item), body: { verdict }, words }, loadAndFocus);
+  const confirm = () => judge("confirmed", "Confirmed.");
+  const reject = () => judge("rejected", "Rejected.");
+  const box = el("li", { class: "card queue-item", tabindex: "0", dataset: { path: pathOf(item) }, "aria-label": `${item.risk}: ${item.context}` },
     el("div", { class: "queue-head" },
       el("span", { class: `tag ${taxonomy.colourOf(item.category)}`, text: item.category_title }),
       el("strong", { text: item.risk }),
@@ -38,16 +33,12 @@ function card(item) {
     el("p", { class: "queue-text" }, el("mark", { class: `${taxonomy.colourOf(item.category)} s2`, text: item.context })),
     item.answers.length ? el("p", { class: "sub", text: `Answers: ${item.answers.map(titles).join(" / ")}` }) : null,
     el("div", { class: "row" },
-      el("button", { class: "button small", type: "button", onclick: () => judge(item, box, "confirmed") }, "Confirm ", el("kbd", { "aria-hidden": "true", text: "y" })),
-      el("button", { class: "button small", type: "button", onclick: () => judge(item, box, "rejected") }, "Reject ", el("kbd", { "aria-hidden": "true", text: "n" })),
+      el("button", { class: "button small", type: "button", onclick: confirm }, "Confirm ", el("kbd", { "aria-hidden": "true", text: "y" })),
+      el("button", { class: "button small", type: "button", onclick: reject }, "Reject ", el("kbd", { "aria-hidden": "true", text: "n" })),
       el("a", { class: "button small", href: place, text: "Open in its document" }),
       el("span", { class: "sub", text: `${item.filename || "Pasted text"}${item.page ? `, page ${item.page}` : ""}` })));
-  box.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const keys = { y: () => judge(item, box, "confirmed"), n: () => judge(item, box, "rejected"), r: () => location.assign(place),
-      j: () => box.nextElementSibling?.focus(), k: () => box.previousElementSibling?.focus() };
-    if (keys[event.key]) { event.preventDefault(); keys[event.key](); }
-  });
+  box.addEventListener("keydown", (event) => runKey(event, { y: confirm, n: reject, r: () => location.assign(place),
+    j: () => box.nextElementSibling?.focus(), k: () => box.previousElementSibling?.focus() }));
   return box;
 }
 
@@ -68,10 +59,20 @@ async function load() {
   } catch (error) { complain(error); }
 }
 
-/** Loads the queue and goes to its first card, unless the reviewer is elsewhere by then. */
-async function loadAndFocus() {
+/** Loads the queue and goes to the card of `path`, else the first, unless the reviewer is elsewhere by then. */
+async function loadAndFocus(path = null) {
   await load();
-  if (document.activeElement === document.body) byId("queue").firstElementChild?.focus({ preventScroll: true });
+  if (document.activeElement !== document.body) return;
+  const cards = [...byId("queue").children];
+  (cards.find((one) => one.dataset.path === path) || cards[0])?.focus({ preventScroll: path === null });
+}
+
+/** "u" undoes wherever the focus is, also after the last card. */
+function listenToUndo() {
+  byId("undo").addEventListener("click", () => undo(loadAndFocus));
+  document.addEventListener("keydown", (event) => {
+    if (!document.querySelector("dialog[open]") && !event.target.closest("input, select")) runKey(event, { u: () => undo(loadAndFocus) });
+  });
 }
 
 async function loadAgreement() {
@@ -89,5 +90,6 @@ if (wanted in NOTHING) byId("kind").value = wanted;
 byId("category").append(...taxonomy.categories.map((category) => el("option", { value: category.key, text: category.title })));
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("change", load);
+listenToUndo();
 await loadAndFocus();
 loadAgreement().catch(complain);

@@ -1,6 +1,6 @@
 // The review page: loads a scan and its document, and turns keys and buttons into verdicts.
 import { ApiError, get } from "./api.js";
-import { attempt, byId, complain, count, el, time, toast } from "./ui.js";
+import { areKeysOn, attempt, byId, complain, count, el, time, toast } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
 import { Review, fetchFirst, verdictOf } from "./review-state.js";
 import { TextPane } from "./text-pane.js";
@@ -121,10 +121,6 @@ function actionsOn(review, pane) {
     undo: attempt(async () => { if (!await review.undo()) toast("Nothing to undo."); }),
     sentence: (by) => attempt(async () => { if (pane) await pane.stepSentence(by); })(),
   };
-}
-
-function areKeysOn() {
-  try { return localStorage.getItem("keys") !== "off"; } catch { return true; }
 }
 
 function listenToKeys(review, actions) {

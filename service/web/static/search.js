@@ -1,6 +1,6 @@
 // Search over findings, documents and lessons, and the findings like one: ?q=WORDS, or ?like=SCAN/NUMBER.
 import { get, query } from "./api.js";
-import { byId, count, el, explain, percent, time } from "./ui.js";
+import { areKeysOn, byId, count, el, explain, percent, time } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
 
 const FILTERS = ["q", "scope", "category", "kind"];
@@ -83,7 +83,7 @@ function listenToKeys() {
   document.addEventListener("keydown", (event) => {
     const step = KEYS[event.key];
     if (!step || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("select")) return;
-    if (event.target === byId("q") && event.key.length === 1) return;
+    if (event.key.length === 1 && (event.target === byId("q") || !areKeysOn())) return;
     const links = [...document.querySelectorAll("#results a.result")];
     const at = links.indexOf(document.activeElement);
     const next = at < 0 && step < 0 ? null : links[at + step];

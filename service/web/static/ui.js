@@ -50,6 +50,18 @@ export function once(handler) {
   };
 }
 
+/** Returns whether single-letter shortcuts are on; the list of keys on the review page switches them. */
+export function areKeysOn() {
+  try { return localStorage.getItem("keys") !== "off"; } catch { return true; }
+}
+
+/** Runs the function that `keys` has for a pressed key: a shortcut, not a letter of a text. */
+export function runKey(event, keys) {
+  if (!areKeysOn() || event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
+  event.preventDefault();
+  keys[event.key]();
+}
+
 /** Returns what an error says, and the faults that it does not name. */
 export const explain = ({ message, faults = [] }) =>
   [message, ...faults.filter((fault) => !message.includes(fault.message.replace(/\.$/, ""))).map((fault) => `${fault.field}: ${fault.message}`)].join(" ");
