@@ -69,11 +69,18 @@ function courseRow(course) {
 async function load({ more = false } = {}) {
   const mine = ++generation;
   const filters = { search: byId("search").value.trim(), category: byId("category").value, status: byId("status")?.value };
+  taxonomy ??= await loadTaxonomy();
   const page = await get(`/courses${query({ per_page: 50, ...filters, cursor: more ? next.all : null })}`);
   if (mine !== generation) return;
   fill("courses", page, courseRow, more);
   byId("more").hidden = (next.all = page.next_cursor) === null;
   byId("empty").hidden = !byId("courses").hidden;
+}
+
+async function start() {
+  taxonomy = await loadTaxonomy();
+  byId("category").append(...taxonomy.categories.map(({ key, title }) => el("option", { value: key, text: title })));
+  await load();
 }
 
 byId("new-course")?.addEventListener("submit", once(attempt(async () => {
@@ -86,6 +93,4 @@ byId("more").addEventListener("click", attempt(() => load({ more: true })));
 byId("more-own").addEventListener("click", attempt(() => loadOwn({ more: true })));
 loadRecommended().catch(complain);
 loadOwn().catch(complain);
-taxonomy = await loadTaxonomy();
-byId("category").append(...taxonomy.categories.map(({ key, title }) => el("option", { value: key, text: title })));
-load().catch(complain);
+start().catch(complain);

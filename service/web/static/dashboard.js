@@ -73,6 +73,7 @@ function figure(title, value, note) {
 async function load() {
   const n = Number(byId("days").value);
   try {
+    taxonomy ??= await loadTaxonomy();
     const summary = await get(`/reviews/summary${query({ days: n, scope: byId("scope")?.value })}`);
     const all = summary.n_open + summary.n_judged;
     byId("figures").replaceChildren(
@@ -104,9 +105,12 @@ async function loadRecall() {
   byId("recall-about").textContent = aboutRecall(recall);
 }
 
-taxonomy = await loadTaxonomy();
+async function start() {
+  await load();
+  new ResizeObserver(() => { if (counted) drawChart(counted, lastDays(Number(byId("days").value))); }).observe(byId("chart"));
+}
+
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("change", load);
-await load();
-new ResizeObserver(() => { if (counted) drawChart(counted, lastDays(Number(byId("days").value))); }).observe(byId("chart"));
+start().catch(complain);
 loadRecall().catch(complain);

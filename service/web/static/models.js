@@ -89,6 +89,11 @@ async function loadDeployments({ more = false } = {}) {
 
 const load = () => Promise.all([loadModels(), loadDeployments()]);
 
+async function showDrift() {
+  const { categories } = await loadTaxonomy();
+  await loadDrift((key) => categories.find((category) => category.key === key)?.title || key);
+}
+
 byId("deploy").addEventListener("submit", once(async () => {
   try {
     const { to_model: model } = await deploy();
@@ -104,5 +109,4 @@ byId("rollback").addEventListener("click", () => ask({ title: "Roll back?", abou
   send: () => post("/admin/deployments", { kind: "rollback", ...why() }) }));
 byId("more").addEventListener("click", () => loadDeployments({ more: true }).catch(complain));
 load().catch(complain);
-const { categories } = await loadTaxonomy();
-loadDrift((key) => categories.find((category) => category.key === key)?.title || key).catch(complain);
+showDrift().catch(complain);

@@ -53,6 +53,7 @@ async function load() {
   const kind = byId("kind").value;
   byId("category").disabled = kind === "sample"; // a sentence without a finding has no category
   try {
+    taxonomy ??= await loadTaxonomy();
     byId("queue").replaceChildren(...(kind === "sample" ? (await loadSample()).map((item) => sampleCard(item, taxonomy, loadAndFocus)) : await loadFindings(kind)));
     byId("empty").hidden = byId("queue").children.length > 0;
     byId("empty").textContent = NOTHING[kind];
@@ -84,12 +85,16 @@ async function loadAgreement() {
     el("td", { class: "num", text: row.n_pairs.toLocaleString() }), el("td", { class: "num", text: row.n_pairs ? percent(row.n_agreeing / row.n_pairs) : "–" }))));
 }
 
-taxonomy = await loadTaxonomy();
+async function start() {
+  taxonomy = await loadTaxonomy();
+  byId("category").append(...taxonomy.categories.map((category) => el("option", { value: category.key, text: category.title })));
+  await loadAndFocus();
+  await loadAgreement();
+}
+
 const wanted = new URLSearchParams(location.search).get("kind");
 if (wanted in NOTHING) byId("kind").value = wanted;
-byId("category").append(...taxonomy.categories.map((category) => el("option", { value: category.key, text: category.title })));
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("change", load);
 listenToUndo();
-await loadAndFocus();
-loadAgreement().catch(complain);
+start().catch(complain);

@@ -7,6 +7,7 @@ import { RiskForm } from "./risk-form.js";
 const visitor = byId("register").dataset.visitor;
 let cell = null; // [likelihood, impact] of the chosen cell
 let next = null;
+let form;
 
 function filters({ withCell = true } = {}) {
   const owner = byId("f-owner").value;
@@ -93,23 +94,26 @@ async function importFile(file) {
   await load();
 }
 
-const [taxonomy, teams] = await Promise.all([loadTaxonomy(), getAll("/teams")]);
-const form = new RiskForm({ taxonomy, teams, visitor, changed: () => load().catch(complain) });
-byId("f-category").append(...taxonomy.categories.map(({ key, title }) => el("option", { value: key, text: title })));
-byId("f-team").append(...teams.map(({ id, name }) => el("option", { value: id, text: name })));
+async function start() {
+  const [taxonomy, teams] = await Promise.all([loadTaxonomy(), getAll("/teams")]);
+  form = new RiskForm({ taxonomy, teams, visitor, changed: () => load().catch(complain) });
+  byId("f-category").append(...taxonomy.categories.map(({ key, title }) => el("option", { value: key, text: title })));
+  byId("f-team").append(...teams.map(({ id, name }) => el("option", { value: id, text: name })));
+  byId("new-risk").addEventListener("click", () => form.create());
+  await load();
+  byId("register").dataset.ready = "true";
+  const wanted = new URLSearchParams(location.search).get("risk");
+  if (wanted) await form.open(wanted);
+}
+
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("change", attempt(() => load()));
 byId("f-q").addEventListener("input", debounced(attempt(() => load())));
 byId("f-cell").addEventListener("click", attempt(() => choose(null)));
 byId("more").addEventListener("click", attempt(() => load({ more: true })));
-byId("new-risk").addEventListener("click", () => form.create());
 byId("import-file").addEventListener("change", attempt(async (event) => {
   const [file] = event.target.files;
   event.target.value = "";
   if (file) await importFile(file);
 }));
-load().then(() => {
-  byId("register").dataset.ready = "true";
-  const wanted = new URLSearchParams(location.search).get("risk");
-  return wanted && form.open(wanted);
-}).catch(complain);
+start().catch(complain);

@@ -1,6 +1,6 @@
 // Search over findings, documents and lessons, and the findings like one: ?q=WORDS, or ?like=SCAN/NUMBER.
 import { get, query } from "./api.js";
-import { areKeysOn, byId, count, el, explain, percent, time } from "./ui.js";
+import { areKeysOn, byId, complain, count, el, explain, percent, time } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
 
 const FILTERS = ["q", "scope", "category", "kind"];
@@ -54,7 +54,8 @@ async function run(loading, nothing) {
   const mine = ++generation;
   byId("about").textContent = "Searching…";
   try {
-    const answer = await loading;
+    const [answer, known] = await Promise.all([loading, taxonomy ?? loadTaxonomy()]);
+    taxonomy = known;
     if (mine === generation) show(answer, nothing);
   } catch (error) {
     if (mine !== generation) return;
@@ -94,13 +95,17 @@ function listenToKeys() {
   });
 }
 
-taxonomy = await loadTaxonomy();
-byId("category").append(...taxonomy.categories.map((category) => el("option", { value: category.key, text: category.title })));
-const address = new URLSearchParams(location.search);
-for (const name of FILTERS) if (address.has(name)) byId(name).value = address.get(name);
+async function start() {
+  taxonomy = await loadTaxonomy();
+  byId("category").append(...taxonomy.categories.map((category) => el("option", { value: category.key, text: category.title })));
+  const address = new URLSearchParams(location.search);
+  for (const name of FILTERS) if (address.has(name)) byId(name).value = address.get(name);
+  if (address.has("like")) showLike(address.get("like"));
+  else if (address.has("q")) search();
+  byId("search").dataset.ready = "true";
+}
+
 byId("search").addEventListener("submit", (event) => { event.preventDefault(); search(); });
 for (const name of FILTERS.slice(1)) byId(name).addEventListener("change", search);
 listenToKeys();
-if (address.has("like")) showLike(address.get("like"));
-else if (address.has("q")) search();
-byId("search").dataset.ready = "true";
+start().catch(complain);
