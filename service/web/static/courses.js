@@ -2,12 +2,13 @@
 import { get, post, query } from "./api.js";
 import { coursePath, dueOf, mayWrite, progressOf, stateBadge } from "./course-parts.js";
 import { loadTaxonomy } from "./taxonomy.js";
-import { attempt, byId, complain, count, debounced, el, once } from "./ui.js";
+import { attempt, byId, complain, count, debounced, el, newest, once } from "./ui.js";
 
 const N_LINKS = 5;
 const next = { own: null, all: null };
 let taxonomy;
-let generation = 0;
+const newestCourses = newest();
+const newestOwn = newest();
 
 const tag = (key) => el("span", { class: `tag ${taxonomy.colourOf(key)}`, text: taxonomy.categories.find((one) => one.key === key)?.title || key });
 const courseLink = ({ id, title }, query = "") => el("a", { class: "title", href: coursePath(id) + query, text: title });
@@ -44,7 +45,8 @@ function ownRow(enrolment) {
 }
 
 async function loadOwn({ more = false } = {}) {
-  const page = await get(`/enrolments${query({ per_page: 20, cursor: more ? next.own : null })}`);
+  const page = await newestOwn(get(`/enrolments${query({ per_page: 20, cursor: more ? next.own : null })}`));
+  if (!page) return;
   fill("own", page, ownRow, more);
   byId("more-own").hidden = (next.own = page.next_cursor) === null;
   byId("no-own").hidden = !byId("own").hidden;
@@ -67,11 +69,10 @@ function courseRow(course) {
 }
 
 async function load({ more = false } = {}) {
-  const mine = ++generation;
   const filters = { search: byId("search").value.trim(), category: byId("category").value, status: byId("status")?.value };
   taxonomy ??= await loadTaxonomy();
-  const page = await get(`/courses${query({ per_page: 50, ...filters, cursor: more ? next.all : null })}`);
-  if (mine !== generation) return;
+  const page = await newestCourses(get(`/courses${query({ per_page: 50, ...filters, cursor: more ? next.all : null })}`));
+  if (!page) return;
   fill("courses", page, courseRow, more);
   byId("more").hidden = (next.all = page.next_cursor) === null;
   byId("empty").hidden = !byId("courses").hidden;

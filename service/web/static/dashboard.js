@@ -1,12 +1,13 @@
 // The dashboard: findings over time, verdicts and estimated recall.
 import { get, query } from "./api.js";
-import { byId, complain, count, el, percent } from "./ui.js";
+import { byId, complain, count, el, newest, percent } from "./ui.js";
 import { svgElement } from "./svg.js";
 import { loadTaxonomy } from "./taxonomy.js";
 
 const [HEIGHT, LEFT, BOTTOM, TOP] = [240, 40, 24, 10];
 const N_SHOWN = 6;
 const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", timeZone: "UTC" });
+const newestSummary = newest();
 let taxonomy;
 let counted = null;
 
@@ -74,7 +75,8 @@ async function load() {
   const n = Number(byId("days").value);
   try {
     taxonomy ??= await loadTaxonomy();
-    const summary = await get(`/reviews/summary${query({ days: n, scope: byId("scope")?.value })}`);
+    const summary = await newestSummary(get(`/reviews/summary${query({ days: n, scope: byId("scope")?.value })}`));
+    if (!summary) return;
     const all = summary.n_open + summary.n_judged;
     byId("figures").replaceChildren(
       figure("Findings", all.toLocaleString(), `in ${n} days`),

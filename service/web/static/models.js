@@ -1,10 +1,11 @@
 // Models: activate, roll back, shadow; what was deployed when, by whom and why; drift.
 import { get, post, put, query, remove } from "./api.js";
-import { byId, complain, count, el, once, percent, time, toast } from "./ui.js";
+import { byId, complain, count, el, newest, once, percent, time, toast } from "./ui.js";
 import { loadDrift } from "./drift.js";
 import { loadTaxonomy } from "./taxonomy.js";
 
 const nameOf = (model) => `${model.name}/${model.version}`;
+const newestDeployments = newest();
 let before = null;
 let deploy = null;
 
@@ -75,7 +76,8 @@ async function loadModels() {
 }
 
 async function loadDeployments({ more = false } = {}) {
-  const page = await get(`/admin/deployments${query({ per_page: 20, before: more ? before : null })}`);
+  const page = await newestDeployments(get(`/admin/deployments${query({ per_page: 20, before: more ? before : null })}`));
+  if (!page) return;
   before = page.next_before;
   const body = document.querySelector("#deployments tbody");
   if (!more) body.replaceChildren();

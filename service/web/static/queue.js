@@ -1,6 +1,6 @@
 // The reviewers' queue: judge findings one after the other without opening their documents.
 import { get, query } from "./api.js";
-import { byId, complain, count, el, percent, runKey } from "./ui.js";
+import { byId, complain, count, el, newest, percent, runKey } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
 import { settle, undo } from "./judged.js";
 import { loadSample, sampleCard } from "./sample.js";
@@ -14,6 +14,7 @@ const NOTHING = {
   disputed: "Nothing is disputed.",
   sample: "Nothing waits: every sentence of the sample has an answer.",
 };
+const newestCards = newest();
 let taxonomy;
 
 const titles = (keys) => (keys.length ? keys.map((key) => taxonomy.typeOf(key)?.title || key).join(", ") : "no risk");
@@ -42,6 +43,12 @@ function card(item) {
   return box;
 }
 
+async function loadSentences() {
+  const { items, about } = await loadSample();
+  if (byId("kind").value === "sample") byId("about").textContent = about;
+  return items.map((item) => sampleCard(item, taxonomy, loadAndFocus));
+}
+
 async function loadFindings(kind) {
   byId("about").textContent = ABOUT[kind];
   const { items } = await get(`/reviews/queue${query({ kind, category: byId("category").value, per_page: 50 })}`);
@@ -54,7 +61,9 @@ async function load() {
   byId("category").disabled = kind === "sample"; // a sentence without a finding has no category
   try {
     taxonomy ??= await loadTaxonomy();
-    byId("queue").replaceChildren(...(kind === "sample" ? (await loadSample()).map((item) => sampleCard(item, taxonomy, loadAndFocus)) : await loadFindings(kind)));
+    const cards = await newestCards(kind === "sample" ? loadSentences() : loadFindings(kind));
+    if (!cards) return;
+    byId("queue").replaceChildren(...cards);
     byId("empty").hidden = byId("queue").children.length > 0;
     byId("empty").textContent = NOTHING[kind];
   } catch (error) { complain(error); }

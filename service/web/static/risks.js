@@ -1,10 +1,11 @@
 // The risk register: the matrix, the list with its filters, export and import. risk-form.js edits one risk.
 import { get, getAll, query, upload } from "./api.js";
-import { attempt, byId, complain, count, debounced, el, time } from "./ui.js";
+import { attempt, byId, complain, count, debounced, el, newest, time } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
 import { RiskForm } from "./risk-form.js";
 
 const visitor = byId("register").dataset.visitor;
+const newestRisks = newest();
 let cell = null; // [likelihood, impact] of the chosen cell
 let next = null;
 let form;
@@ -51,7 +52,9 @@ function row(risk) {
 
 async function load({ more = false } = {}) {
   const chosen = filters();
-  const [page, matrix] = await Promise.all([get(`/risks${query({ ...chosen, cursor: more ? next : null })}`), get(`/risks/matrix${query(filters({ withCell: false }))}`)]);
+  const answers = await newestRisks(Promise.all([get(`/risks${query({ ...chosen, cursor: more ? next : null })}`), get(`/risks/matrix${query(filters({ withCell: false }))}`)]));
+  if (!answers) return;
+  const [page, matrix] = answers;
   next = page.next_cursor;
   const body = document.querySelector("#risks tbody");
   if (!more) body.replaceChildren();

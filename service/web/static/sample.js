@@ -1,6 +1,6 @@
 // Sentences without a finding, drawn at random: reviewers say which risks they state, if any.
 import { get, query } from "./api.js";
-import { byId, complain, el, runKey } from "./ui.js";
+import { complain, el, runKey } from "./ui.js";
 import { settle } from "./judged.js";
 import { pickTypes } from "./picker.js";
 
@@ -49,9 +49,9 @@ export function sampleCard(item, taxonomy, load) {
   return box;
 }
 
-/** Loads the sentences that wait, and says how many there are. */
+/** Loads the sentences that wait, and returns them and a text about them. */
 export async function loadSample() {
   const { items, n_open: nOpen } = await get("/reviews/sample?per_page=20");
-  byId("about").textContent = `Sentences in which the model found nothing, drawn at random; ${nOpen.toLocaleString()} wait. Answer each in turn: the dashboard estimates from them how many risks the model misses.`;
-  return items;
+  const about = `Sentences in which the model found nothing, drawn at random; ${nOpen.toLocaleString()} wait. Answer each in turn: the dashboard estimates from them how many risks the model misses.`;
+  return { items, about };
 }

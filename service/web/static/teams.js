@@ -1,10 +1,10 @@
 // Teams: create, search, rename, delete, and change who is in them.
 import { get, post, put, query, remove } from "./api.js";
-import { attempt, byId, complain, debounced, el, once, time, toast } from "./ui.js";
+import { attempt, byId, complain, debounced, el, newest, once, time, toast } from "./ui.js";
 
 let next = null;
 let open = null; // the team of the dialog, and the cursor of its next members
-let generation = 0;
+const newestTeams = newest();
 
 function act(title, name, work, kind = "") {
   return el("button", { class: `button small quiet ${kind}`, type: "button", text: title, "aria-label": `${title}: ${name}`, onclick: attempt(work) });
@@ -34,9 +34,8 @@ function row(team) {
 }
 
 async function load({ more = false } = {}) {
-  const mine = ++generation;
-  const page = await get(`/teams${query({ scope: "all", per_page: 50, search: byId("search").value.trim(), cursor: more ? next : null })}`);
-  if (mine !== generation) return;
+  const page = await newestTeams(get(`/teams${query({ scope: "all", per_page: 50, search: byId("search").value.trim(), cursor: more ? next : null })}`));
+  if (!page) return;
   next = page.next_cursor;
   const body = document.querySelector("#teams tbody");
   if (!more) body.replaceChildren();

@@ -113,6 +113,21 @@ export function debounced(run, ms = 250) {
   return () => { clearTimeout(timer); timer = setTimeout(run, ms); };
 }
 
+/** Returns a function that awaits the answer `loading`, and gives null if it was called again meanwhile: the newer answer counts. */
+export function newest() {
+  let nCalls = 0;
+  return async (loading) => {
+    const mine = ++nCalls;
+    try {
+      const answer = await loading;
+      return mine === nCalls ? answer : null;
+    } catch (error) {
+      if (mine === nCalls) throw error;
+      return null;
+    }
+  };
+}
+
 /** Shows a text in `box` that people copy once, below a paragraph about it. */
 export function showSecret(box, about, secret) {
   const copied = () => toast("Copied.");

@@ -1,9 +1,10 @@
 // Webhooks: create, test, rotate, disable and delete, and the log of their deliveries.
 import { get, post, put, query, remove } from "./api.js";
-import { attempt, byId, complain, count, el, once, refuse, showSecret, time, toast } from "./ui.js";
+import { attempt, byId, complain, count, el, newest, once, refuse, showSecret, time, toast } from "./ui.js";
 
 let shown = null; // the webhook whose deliveries are listed
 let next = null;
+const newestDeliveries = newest();
 
 function showOnce({ secret, name }) {
   showSecret(byId("shown-secret"), el("p", { text: `The secret of ${name}. Copy it now: it is not shown again.` }), secret);
@@ -74,7 +75,8 @@ function deliveryRow(delivery) {
 }
 
 async function loadDeliveries({ more = false } = {}) {
-  const page = await get(`/webhooks/${shown.id}/deliveries${query({ per_page: 20, cursor: more ? next : null })}`);
+  const page = await newestDeliveries(get(`/webhooks/${shown.id}/deliveries${query({ per_page: 20, cursor: more ? next : null })}`));
+  if (!page) return;
   next = page.next_cursor;
   const body = document.querySelector("#deliveries tbody");
   if (!more) body.replaceChildren();
