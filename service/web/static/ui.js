@@ -132,7 +132,8 @@ export function newest() {
 export function showSecret(box, about, secret) {
   const copied = () => toast("Copied.");
   const refused = () => toast("Copying is not allowed here; select the text instead.", { bad: true });
-  const copy = el("button", { class: "button small", type: "button", text: "Copy", onclick: () => navigator.clipboard.writeText(secret).then(copied, refused) });
+  const write = () => (navigator.clipboard ? navigator.clipboard.writeText(secret).then(copied, refused) : refused()); // none over plain HTTP
+  const copy = el("button", { class: "button small", type: "button", text: "Copy", onclick: write });
   box.hidden = false;
   box.replaceChildren(about, el("p", { class: "secret" }, el("code", { text: secret }), " ", copy));
   box.scrollIntoView({ block: "nearest" });
