@@ -70,3 +70,14 @@ def log_in(page, url, email):
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     page.get_by_role("heading", name="Scan a document").wait_for()
+
+
+def hold(page, pattern):
+    """Hold the requests to matching addresses; return the list of their routes, for the test to send on."""
+    held = []
+
+    def keep(route):  # page.route takes no built-in method
+        held.append(route)
+
+    page.route(pattern, keep)
+    return held

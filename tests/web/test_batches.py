@@ -151,3 +151,14 @@ def test_late_answer_about_another_batch_does_not_replace_the_chosen_one(two_bat
     assert poll.value.url.endswith(older)
     assert page.locator("#batch-name").text_content() == "older"
     assert page.locator("#items td.title").all_text_contents() == ["older.txt"]
+
+
+def test_refresh_of_the_table_keeps_the_focus(page):
+    choose(page, "file", ("a.txt", RISKS[0].encode()), ("b.txt", RISKS[1].encode()))
+    progress(page).get_by_text("2 of 2 documents, finished").wait_for()
+    link = page.get_by_role("link", name="Review b.txt")
+    link.focus()
+    old = link.element_handle()
+    page.locator("#state").dispatch_event("change")
+    page.wait_for_function("link => !link.isConnected", arg=old)
+    assert link.evaluate("link => link === document.activeElement")

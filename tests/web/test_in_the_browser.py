@@ -11,6 +11,7 @@ from tests.web.actions import (
     HARMLESS,
     RISKS,
     assert_accessible_in_every_view,
+    hold,
     log_in,
     shoot,
     sign_up,
@@ -82,12 +83,7 @@ def test_verdict_is_undone_and_a_finding_relabelled_by_typing(live, new_page):
 def test_file_chosen_before_the_script_runs_is_scanned(live, new_page):
     page = new_page()
     sign_up(page, live.url)
-    held = []
-
-    def hold(route):  # page.route takes no built-in method
-        held.append(route)
-
-    page.route("**/home.js*", hold)
+    held = hold(page, "**/home.js*")
     with page.expect_request("**/home.js*"):
         page.goto(live.url, wait_until="commit")
     file = {"name": "notes.txt", "mimeType": "", "buffer": RISKS[0].encode()}

@@ -1,9 +1,11 @@
 // The audit trail: filter, read and download.
 import { ApiError, get, query } from "./api.js";
-import { byId, complain, el, time } from "./ui.js";
+import { byId, complain, debounced, el, newest, time } from "./ui.js";
 
 const PER_PAGE = 50;
 const UUID = /^[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$/i;
+const newestEvents = newest();
+const newestExports = newest();
 let next = null;
 let nextExport = null;
 
@@ -46,7 +48,8 @@ async function load({ more = false } = {}) {
   const chosen = filters();
   for (const format of ["csv", "jsonl"]) byId(format).href = `/api/v1/admin/audit-events/export${query({ format, ...chosen })}`;
   if (chosen.user_id && !UUID.test(chosen.user_id)) return; // still being typed
-  const page = await get(`/admin/audit-events${query({ per_page: PER_PAGE, ...chosen, cursor: more ? next : null })}`);
+  const page = await newestEvents(get(`/admin/audit-events${query({ per_page: PER_PAGE, ...chosen, cursor: more ? next : null })}`));
+  if (!page) return;
   next = page.next_cursor;
   const body = document.querySelector("#events tbody");
   if (!more) body.replaceChildren();
@@ -79,7 +82,8 @@ function exportRow(report) {
 }
 
 async function loadExports({ more = false } = {}) {
-  const page = await get(`/admin/report-logs${query({ per_page: 20, cursor: more ? nextExport : null })}`);
+  const page = await newestExports(get(`/admin/report-logs${query({ per_page: 20, cursor: more ? nextExport : null })}`));
+  if (!page) return;
   nextExport = page.next_cursor;
   const body = document.querySelector("#exports tbody");
   if (!more) body.replaceChildren();
@@ -91,7 +95,7 @@ async function loadExports({ more = false } = {}) {
 
 byId("more-exports").addEventListener("click", () => loadExports({ more: true }).catch(complain));
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
-byId("filters").addEventListener("input", () => load().catch(complain));
+byId("filters").addEventListener("input", debounced(() => load().catch(complain)));
 byId("more").addEventListener("click", () => load({ more: true }).catch(complain));
 load().catch(complain);
 showSeal().catch(complain);

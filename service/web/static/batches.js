@@ -1,6 +1,6 @@
 // Batches of documents: send one, watch it, cancel it, scan what failed again.
 import { get, post, query, remove, upload } from "./api.js";
-import { attempt, byId, bytes, complain, count, el, numberAlike, time, toast, unreadMark } from "./ui.js";
+import { attempt, byId, bytes, complain, count, el, numberAlike, once, time, toast, unreadMark } from "./ui.js";
 import { UploadRow, listenToChosen, listenToDropped } from "./uploads.js";
 
 const REFRESH_MS = 1500;
@@ -78,9 +78,11 @@ async function loadItems({ more = false } = {}) {
   const page = await get(`/batches/${id}/items${query(filters)}`);
   if (selected?.id !== id || byId("state").value !== shown) return;
   const body = document.querySelector("#items tbody");
+  const focused = body.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
   nextItems = page.next_after;
   if (more) body.append(...page.items.map(itemRow));
   else body.replaceChildren(...page.items.map(itemRow));
+  if (focused) body.querySelector(`a[href="${focused}"]`)?.focus();
   byId("items").hidden = byId("items").querySelectorAll("tbody tr").length === 0;
   byId("no-items").hidden = !byId("items").hidden;
   byId("more-items").hidden = nextItems === null;
@@ -150,10 +152,10 @@ async function send(files, part) {
   } catch (error) { row.showError(error); }
 }
 
-byId("retry").addEventListener("click", attempt(async () => {
+byId("retry").addEventListener("click", once(attempt(async () => {
   await post(`/batches/${selected.id}/retry`);
   await load();
-}));
+})));
 byId("end").addEventListener("click", attempt(async () => {
   const opened = isOpen(selected);
   if (!confirm(opened ? `Cancel ${selected.name}? Finished scans stay.` : `Delete ${selected.name} from this list? Its scans stay.`)) return;
@@ -164,8 +166,8 @@ byId("end").addEventListener("click", attempt(async () => {
 }));
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("state").addEventListener("change", attempt(() => loadItems()));
-byId("more-items").addEventListener("click", attempt(() => loadItems({ more: true })));
-byId("more-batches").addEventListener("click", attempt(() => load({ more: true })));
+byId("more-items").addEventListener("click", once(attempt(() => loadItems({ more: true }))));
+byId("more-batches").addEventListener("click", once(attempt(() => load({ more: true }))));
 listenToChosen(byId("file"), attempt((files) => send(files, () => "file")));
 listenToChosen(byId("archive"), attempt((files) => send(files, () => "archive")));
 listenToDropped(attempt((files) => send(files, (file) => (isZip(file) ? "archive" : "file"))), byId("drop"));

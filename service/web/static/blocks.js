@@ -1,8 +1,9 @@
 // Blocked networks: list, add, remove.
 import { get, post, query, remove } from "./api.js";
-import { attempt, byId, complain, el, refuse, time, toast } from "./ui.js";
+import { attempt, byId, complain, el, newest, once, refuse, time, toast } from "./ui.js";
 
 const own = document.querySelector("meta[name=account]").content;
+const newestPage = newest();
 let next = null;
 
 function author(block) {
@@ -33,7 +34,8 @@ function row(block) {
 }
 
 async function load({ more = false } = {}) {
-  const page = await get(`/admin/blocks${query({ per_page: 50, cursor: more ? next : null })}`);
+  const page = await newestPage(get(`/admin/blocks${query({ per_page: 50, cursor: more ? next : null })}`));
+  if (!page) return;
   next = page.next_cursor;
   const body = document.querySelector("#blocks tbody");
   if (!more) body.replaceChildren();
@@ -43,8 +45,7 @@ async function load({ more = false } = {}) {
   byId("empty").hidden = body.children.length > 0;
 }
 
-byId("new-block").addEventListener("submit", async (event) => {
-  event.preventDefault();
+byId("new-block").addEventListener("submit", once(async (event) => {
   byId("fault").hidden = true;
   const until = byId("until").value;
   try {
@@ -53,6 +54,6 @@ byId("new-block").addEventListener("submit", async (event) => {
     toast(`${block.network} is blocked.`);
     await load();
   } catch (error) { refuse(byId("fault"), error); }
-});
+}));
 byId("more").addEventListener("click", attempt(() => load({ more: true })));
 load().catch(complain);

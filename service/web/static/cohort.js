@@ -3,12 +3,13 @@ import { get, getAll, post, query, remove } from "./api.js";
 import { dueOf, progressOf, stateBadge, stateTitle } from "./course-parts.js";
 import { showEffect } from "./effect.js";
 import { flatDrawing, svgElement } from "./svg.js";
-import { attempt, byId, complain, count, el, refuse, toast } from "./ui.js";
+import { attempt, byId, complain, count, el, newest, once, refuse, toast } from "./ui.js";
 
 const courseId = byId("cohort").dataset.course;
 const STATES = ["completed", "in_progress", "not_started", "overdue"];
 const REASONS = { manual: "by an instructor", recommended: "recommended", role: "by role" };
 const reasonOf = ({ source, enrolled_by_self }) => (source === "manual" && enrolled_by_self ? "by themselves" : REASONS[source]);
+const newestPage = newest();
 let next = null;
 
 /** Draws how many learners have each state, as parts of one bar. */
@@ -39,7 +40,8 @@ function row(learner) {
 }
 
 async function load({ more = false } = {}) {
-  const page = await get(`/courses/${courseId}/cohort${query({ per_page: 50, cursor: more ? next : null })}`);
+  const page = await newestPage(get(`/courses/${courseId}/cohort${query({ per_page: 50, cursor: more ? next : null })}`));
+  if (!page) return;
   next = page.next_cursor;
   const body = document.querySelector("#learners tbody");
   if (!more) body.replaceChildren();
@@ -56,8 +58,7 @@ function showWhom() {
   byId("email").required = byId("whom").value === "email";
 }
 
-async function enrol(event) {
-  event.preventDefault();
+async function enrol() {
   byId("fault").hidden = true;
   const kind = byId("whom").value;
   const whom = { email: byId("email").value.trim(), team_id: byId("team").value, role: byId("role").value }[kind];
@@ -79,7 +80,7 @@ async function loadTeams() {
 }
 
 byId("whom").addEventListener("change", showWhom);
-byId("enrol").addEventListener("submit", enrol);
+byId("enrol").addEventListener("submit", once(enrol));
 byId("more").addEventListener("click", attempt(() => load({ more: true })));
 showWhom();
 loadTeams().catch(complain);

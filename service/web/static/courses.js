@@ -2,12 +2,13 @@
 import { get, post, query } from "./api.js";
 import { coursePath, dueOf, mayWrite, progressOf, stateBadge } from "./course-parts.js";
 import { loadTaxonomy } from "./taxonomy.js";
-import { attempt, byId, complain, count, debounced, el } from "./ui.js";
+import { attempt, byId, complain, count, debounced, el, newest, once } from "./ui.js";
 
 const N_LINKS = 5;
 const next = { own: null, all: null };
 let taxonomy;
-let generation = 0;
+const newestCourses = newest();
+const newestOwn = newest();
 
 const tag = (key) => el("span", { class: `tag ${taxonomy.colourOf(key)}`, text: taxonomy.categories.find((one) => one.key === key)?.title || key });
 const courseLink = ({ id, title }, query = "") => el("a", { class: "title", href: coursePath(id) + query, text: title });
@@ -25,7 +26,7 @@ function reasonItem({ title, n_findings, findings }) {
 
 function recommendedCard({ course, enrolment_id, reasons }) {
   const start = enrolment_id ? el("a", { class: "button", href: coursePath(course.id), text: "Continue" })
-    : el("button", { class: "button primary", type: "button", text: "Start", "aria-label": `Start: ${course.title}`, onclick: attempt(() => enrol(course, true)) });
+    : el("button", { class: "button primary", type: "button", text: "Start", "aria-label": `Start: ${course.title}`, onclick: once(attempt(() => enrol(course, true))) });
   return el("article", { class: "card course-card" },
     el("h3", {}, courseLink(course, "?recommended")), el("p", { class: "sub", text: `${course.code}, ${count(course.n_lessons, "lesson")}` }),
     el("ul", { class: "reasons" }, ...reasons.map(reasonItem)), el("div", { class: "row" }, start));
@@ -44,7 +45,8 @@ function ownRow(enrolment) {
 }
 
 async function loadOwn({ more = false } = {}) {
-  const page = await get(`/enrolments${query({ per_page: 20, cursor: more ? next.own : null })}`);
+  const page = await newestOwn(get(`/enrolments${query({ per_page: 20, cursor: more ? next.own : null })}`));
+  if (!page) return;
   fill("own", page, ownRow, more);
   byId("more-own").hidden = (next.own = page.next_cursor) === null;
   byId("no-own").hidden = !byId("own").hidden;
@@ -67,25 +69,29 @@ function courseRow(course) {
 }
 
 async function load({ more = false } = {}) {
-  const mine = ++generation;
   const filters = { search: byId("search").value.trim(), category: byId("category").value, status: byId("status")?.value };
-  const page = await get(`/courses${query({ per_page: 50, ...filters, cursor: more ? next.all : null })}`);
-  if (mine !== generation) return;
+  taxonomy ??= await loadTaxonomy();
+  const page = await newestCourses(get(`/courses${query({ per_page: 50, ...filters, cursor: more ? next.all : null })}`));
+  if (!page) return;
   fill("courses", page, courseRow, more);
   byId("more").hidden = (next.all = page.next_cursor) === null;
   byId("empty").hidden = !byId("courses").hidden;
 }
 
-byId("new-course")?.addEventListener("submit", attempt(async () => {
+async function start() {
+  taxonomy = await loadTaxonomy();
+  byId("category").append(...taxonomy.categories.map(({ key, title }) => el("option", { value: key, text: title })));
+  await load();
+}
+
+byId("new-course")?.addEventListener("submit", once(attempt(async () => {
   const course = await post("/courses", { code: byId("code").value.trim(), title: byId("title").value.trim() });
   location.assign(`${coursePath(course.id)}/edit`);
-}));
+})));
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("input", debounced(() => load().catch(complain)));
 byId("more").addEventListener("click", attempt(() => load({ more: true })));
 byId("more-own").addEventListener("click", attempt(() => loadOwn({ more: true })));
 loadRecommended().catch(complain);
 loadOwn().catch(complain);
-taxonomy = await loadTaxonomy();
-byId("category").append(...taxonomy.categories.map(({ key, title }) => el("option", { value: key, text: title })));
-load().catch(complain);
+start().catch(complain);

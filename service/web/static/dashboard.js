@@ -1,12 +1,13 @@
 // The dashboard: findings over time, verdicts and estimated recall.
 import { get, query } from "./api.js";
-import { byId, complain, count, el, percent } from "./ui.js";
+import { byId, complain, count, el, newest, percent } from "./ui.js";
 import { svgElement } from "./svg.js";
 import { loadTaxonomy } from "./taxonomy.js";
 
 const [HEIGHT, LEFT, BOTTOM, TOP] = [240, 40, 24, 10];
 const N_SHOWN = 6;
 const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", timeZone: "UTC" });
+const newestSummary = newest();
 let taxonomy;
 let counted = null;
 
@@ -73,7 +74,9 @@ function figure(title, value, note) {
 async function load() {
   const n = Number(byId("days").value);
   try {
-    const summary = await get(`/reviews/summary${query({ days: n, scope: byId("scope")?.value })}`);
+    taxonomy ??= await loadTaxonomy();
+    const summary = await newestSummary(get(`/reviews/summary${query({ days: n, scope: byId("scope")?.value })}`));
+    if (!summary) return;
     const all = summary.n_open + summary.n_judged;
     byId("figures").replaceChildren(
       figure("Findings", all.toLocaleString(), `in ${n} days`),
@@ -104,9 +107,12 @@ async function loadRecall() {
   byId("recall-about").textContent = aboutRecall(recall);
 }
 
-taxonomy = await loadTaxonomy();
+async function start() {
+  await load();
+  new ResizeObserver(() => { if (counted) drawChart(counted, lastDays(Number(byId("days").value))); }).observe(byId("chart"));
+}
+
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("change", load);
-await load();
-new ResizeObserver(() => { if (counted) drawChart(counted, lastDays(Number(byId("days").value))); }).observe(byId("chart"));
+start().catch(complain);
 loadRecall().catch(complain);

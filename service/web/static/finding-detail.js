@@ -24,7 +24,6 @@ export class FindingDetail {
   constructor(review, actions) {
     this.review = review;
     this.actions = actions;
-    this.entry = null;
   }
 
   /** Shows an entry, or hides the panel if it is null. */
@@ -32,8 +31,7 @@ export class FindingDetail {
     const panel = byId("detail");
     panel.hidden = !entry;
     if (!entry) return;
-    const draft = this.#draft(entry);
-    this.entry = entry;
+    const focused = panel.contains(document.activeElement) ? document.activeElement.name : null;
     const { taxonomy } = this.review;
     const type = taxonomy.typeOf(entry.feedback?.verdict === "relabelled" ? entry.feedback.risk_types[0] : entry.risk_type);
     const others = el("div", { class: "others" });
@@ -47,17 +45,8 @@ export class FindingDetail {
       this.actions.risksOf(entry),
       this.actions.coursesOf(entry),
       others].filter(Boolean));
-    if (draft !== null) {
-      byId("comment").value = draft;
-      byId("comment").focus();
-    }
+    if (focused !== null) (panel.querySelector(`[name="${focused}"]:enabled`) || panel.querySelector("button:enabled"))?.focus();
     if (entry.kind === "finding" && this.actions.isReviewer) this.#showOthers(entry, others);
-  }
-
-  /** Returns the comment that the visitor is typing on the entry, which is drawn again meanwhile; else null. */
-  #draft(entry) {
-    const typed = byId("detail").querySelector("#comment:focus");
-    return typed && this.entry === entry ? typed.value : null;
   }
 
   #why(entry) {
@@ -68,7 +57,7 @@ export class FindingDetail {
       : entry.score >= threshold ? `The model gives this risk a probability of ${percent(entry.score)}; it reports it from ${percent(threshold)} on.`
         : `The model is sure that the sentence states a risk; this one is the likeliest, with ${percent(entry.score)}.`;
     return el("div", { class: "why" }, scoreBar(entry.score, threshold), el("p", { class: "sub" }, `${words} `,
-      this.actions.why && el("button", { type: "button", class: "link", text: "Why?", onclick: () => this.actions.why() })));
+      this.actions.why && el("button", { type: "button", class: "link", name: "why", text: "Why?", onclick: () => this.actions.why() })));
   }
 
   /** The visitor's verdict with its comment, or why there is none. */
@@ -79,7 +68,7 @@ export class FindingDetail {
   }
 
   #buttons(entry) {
-    const button = (verdict, title, key, run) => el("button", { type: "button", class: `button act v-${verdict}`, "aria-pressed": verdictOf(entry) === verdict ? "true" : "false", onclick: run },
+    const button = (verdict, title, key, run) => el("button", { type: "button", name: verdict, class: `button act v-${verdict}`, "aria-pressed": verdictOf(entry) === verdict ? "true" : "false", onclick: run },
       `${title} `, el("kbd", { "aria-hidden": "true", text: key }));
     return el("div", { class: "acts" },
       button("confirmed", "Confirm", "y", () => this.actions.confirm()),
@@ -90,10 +79,13 @@ export class FindingDetail {
   /** The visitor's comment, which belongs to a verdict. */
   #comment(entry) {
     const form = el("form", { class: "comment" },
-      el("input", { type: "text", id: "comment", maxlength: 2000, value: entry.feedback?.comment || "", disabled: !entry.feedback, autocomplete: "off",
+      el("input", { type: "text", id: "comment", name: "comment", maxlength: 2000, disabled: !entry.feedback, autocomplete: "off",
         placeholder: entry.feedback ? "Comment" : "Comment, after a verdict", "aria-label": "Comment on this finding" }),
-      el("button", { class: "button small", disabled: !entry.feedback, text: "Save" }));
-    form.addEventListener("submit", (event) => { event.preventDefault(); this.actions.comment(entry, form.elements.comment.value.trim()); });
+      el("button", { class: "button small", name: "save", disabled: !entry.feedback, text: "Save" }));
+    const { comment } = form.elements;
+    comment.value = this.review.drafts.get(entry) ?? this.review.commentOn(entry);
+    comment.addEventListener("input", () => this.review.draft(entry, comment.value));
+    form.addEventListener("submit", (event) => { event.preventDefault(); this.actions.comment(entry, comment.value.trim()); });
     return form;
   }
 

@@ -6,6 +6,7 @@ import { categoryOf } from "./text-pane.js";
 
 const SIGNS = { confirmed: "✓", rejected: "✕", relabelled: "↻", missed: "+" };
 const DRAWN_AT_ONCE = 200;
+const SIBLINGS = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" };
 
 export class FindingList {
   constructor(review, actions) {
@@ -17,6 +18,11 @@ export class FindingList {
       const item = event.target.closest("button[data-key]");
       if (item) this.review.select(this.review.byKey(item.dataset.key));
     });
+    this.list.addEventListener("focusin", ({ target }) => this.#selectFocused(target));
+    this.list.addEventListener("keydown", (event) => {
+      const next = event.target.closest("li")?.[SIBLINGS[event.key]];
+      if (next) { event.preventDefault(); next.firstElementChild.focus(); }
+    });
     review.addEventListener("change", ({ detail: entry }) => this.#redraw(entry));
     review.addEventListener("filter", () => this.draw());
     review.addEventListener("select", () => this.#select());
@@ -25,6 +31,7 @@ export class FindingList {
 
   draw() {
     const visible = this.review.visible();
+    const hadFocus = this.list.contains(document.activeElement);
     this.items.clear();
     this.list.replaceChildren();
     const part = (from) => {
@@ -34,7 +41,14 @@ export class FindingList {
     this.drawing = visible;
     part(0);
     this.#count(visible.length);
+    if (hadFocus) this.list.focus(); // until an item is selected
     this.#select();
+  }
+
+  /** Selects the finding that the keyboard focuses; a click does so by itself. */
+  #selectFocused(target) {
+    const entry = target.matches("button:focus-visible") && this.review.byKey(target.dataset.key);
+    if (entry && entry !== this.review.selected) this.review.select(entry);
   }
 
   #count(n) {
@@ -51,7 +65,7 @@ export class FindingList {
   #button(entry) {
     const { taxonomy, selected } = this.review;
     const verdict = verdictOf(entry);
-    return el("button", { type: "button", class: `finding is-${verdict}`, dataset: { key: entry.key }, "aria-current": entry === selected ? "true" : "false" },
+    return el("button", { type: "button", class: `finding is-${verdict}`, dataset: { key: entry.key }, tabindex: entry === (selected ?? this.review.entries[0]) ? "0" : "-1", "aria-current": entry === selected ? "true" : "false" },
       el("span", { class: "finding-head" },
         el("span", { class: `dot ${taxonomy.colourOf(categoryOf(entry, taxonomy))}` }),
         el("span", { class: "finding-risk", text: riskOf(entry, taxonomy) }),
@@ -64,17 +78,26 @@ export class FindingList {
     const isShown = this.review.visible().includes(entry);
     const item = this.items.get(entry);
     if (!item || !isShown) { this.draw(); return; }
+    const hadFocus = item.contains(document.activeElement);
     item.replaceChildren(this.#button(entry));
+    if (hadFocus) item.firstElementChild.focus();
   }
 
   #select() {
     const { selected } = this.review;
-    for (const button of this.list.querySelectorAll('[aria-current="true"]')) button.setAttribute("aria-current", "false");
+    for (const button of this.list.querySelectorAll('[tabindex="0"]')) this.#mark(button, false);
     const button = selected && this.items.get(selected)?.firstElementChild;
     if (button) {
-      button.setAttribute("aria-current", "true");
+      this.#mark(button, true);
       button.scrollIntoView({ block: "nearest" });
+      if (this.list.contains(document.activeElement)) button.focus();
     }
     this.detail.show(selected);
+  }
+
+  /** Marks the button of the selected finding, the only one that Tab reaches. */
+  #mark(button, isSelected) {
+    button.setAttribute("aria-current", String(isSelected));
+    button.setAttribute("tabindex", isSelected ? "0" : "-1");
   }
 }

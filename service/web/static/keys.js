@@ -1,6 +1,6 @@
 // API keys: create, rotate and delete.
 import { get, post, remove } from "./api.js";
-import { byId, complain, el, showSecret, time } from "./ui.js";
+import { attempt, byId, complain, el, once, showSecret, time } from "./ui.js";
 
 function showOnce({ key, name }) {
   showSecret(byId("shown-key"), el("p", { text: `The key of ${name}. Copy it now: it is not shown again.` }), key);
@@ -8,7 +8,7 @@ function showOnce({ key, name }) {
 
 function row(key) {
   const act = (title, label, work, kind = "") => el("button", { class: `button small quiet ${kind}`, type: "button", text: title, "aria-label": label,
-    onclick: async () => { try { await work(); await load(); } catch (error) { complain(error); } } });
+    onclick: once(attempt(async () => { await work(); await load(); })) });
   return el("tr", {},
     el("td", {}, el("span", { class: "title", text: key.name }), el("br"), el("code", { class: "sub", text: `…${key.hint}` })),
     el("td", { class: "sub", text: key.scopes.join(", ") }),
@@ -26,14 +26,11 @@ async function load() {
   byId("empty").hidden = items.length > 0;
 }
 
-byId("new-key").addEventListener("submit", async (event) => {
-  event.preventDefault();
+byId("new-key").addEventListener("submit", once(attempt(async () => {
   const scopes = [...document.querySelectorAll("input[name=scope]:checked")].map((input) => input.value);
   const days = byId("days").value;
-  try {
-    showOnce(await post("/auth/keys", { name: byId("name").value, scopes, expires_in_days: days ? Number(days) : null }));
-    byId("name").value = "";
-    await load();
-  } catch (error) { complain(error); }
-});
+  showOnce(await post("/auth/keys", { name: byId("name").value, scopes, expires_in_days: days ? Number(days) : null }));
+  byId("name").value = "";
+  await load();
+})));
 load().catch(complain);

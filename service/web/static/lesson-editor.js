@@ -1,7 +1,7 @@
 // The editor of one lesson: its Markdown with a preview, and its quiz.
 import { get, patch, post } from "./api.js";
 import { showLesson } from "./course-parts.js";
-import { attempt, byId, el, refuse, toast } from "./ui.js";
+import { attempt, byId, el, once, refuse, toast } from "./ui.js";
 import { Draft, afterRefusal } from "./unsaved.js";
 
 const FIELDS = { title: "lesson-title", minutes: "minutes", source: "source" };
@@ -80,8 +80,7 @@ async function takeOver() {
   draft.update(lesson);
 }
 
-async function save(event) {
-  event.preventDefault();
+async function save() {
   const refusal = byId("lesson-fault");
   refusal.hidden = true;
   const body = readLesson();
@@ -101,7 +100,7 @@ async function preview() {
   showLesson(byId("preview"), html);
 }
 
-byId("lesson-form").addEventListener("submit", save);
+byId("lesson-form").addEventListener("submit", once(save));
 byId("preview-open").addEventListener("click", attempt(preview));
 byId("add-question").addEventListener("click", () => {
   byId("questions").append(questionBox());

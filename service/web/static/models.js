@@ -1,10 +1,11 @@
 // Models: activate, roll back, shadow; what was deployed when, by whom and why; drift.
 import { get, post, put, query, remove } from "./api.js";
-import { byId, complain, count, el, percent, time, toast } from "./ui.js";
+import { byId, complain, count, el, newest, once, percent, time, toast } from "./ui.js";
 import { loadDrift } from "./drift.js";
 import { loadTaxonomy } from "./taxonomy.js";
 
 const nameOf = (model) => `${model.name}/${model.version}`;
+const newestDeployments = newest();
 let before = null;
 let deploy = null;
 
@@ -75,7 +76,8 @@ async function loadModels() {
 }
 
 async function loadDeployments({ more = false } = {}) {
-  const page = await get(`/admin/deployments${query({ per_page: 20, before: more ? before : null })}`);
+  const page = await newestDeployments(get(`/admin/deployments${query({ per_page: 20, before: more ? before : null })}`));
+  if (!page) return;
   before = page.next_before;
   const body = document.querySelector("#deployments tbody");
   if (!more) body.replaceChildren();
@@ -89,9 +91,12 @@ async function loadDeployments({ more = false } = {}) {
 
 const load = () => Promise.all([loadModels(), loadDeployments()]);
 
-byId("deploy").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  byId("confirm").disabled = true;
+async function showDrift() {
+  const { categories } = await loadTaxonomy();
+  await loadDrift((key) => categories.find((category) => category.key === key)?.title || key);
+}
+
+byId("deploy").addEventListener("submit", once(async () => {
   try {
     const { to_model: model } = await deploy();
     byId("deploy").close();
@@ -100,12 +105,10 @@ byId("deploy").addEventListener("submit", async (event) => {
   } catch (error) {
     byId("deploy-fault").textContent = error.message;
   }
-  byId("confirm").disabled = false;
-});
+}));
 byId("cancel").addEventListener("click", () => byId("deploy").close());
 byId("rollback").addEventListener("click", () => ask({ title: "Roll back?", about: "Every process returns to the previous model.", button: "Roll back",
   send: () => post("/admin/deployments", { kind: "rollback", ...why() }) }));
 byId("more").addEventListener("click", () => loadDeployments({ more: true }).catch(complain));
 load().catch(complain);
-const { categories } = await loadTaxonomy();
-loadDrift((key) => categories.find((category) => category.key === key)?.title || key).catch(complain);
+showDrift().catch(complain);

@@ -33,7 +33,9 @@ export function pickTypes(taxonomy, { title, quote, without = null }) {
     if (!shown.length) list.append(el("li", { class: "sub none", role: "presentation", text: "No risk type matches." }));
     input.setAttribute("aria-activedescendant", shown.length ? `option-${active}` : "");
     list.children[active]?.scrollIntoView({ block: "nearest" });
-    chips.replaceChildren(...chosen.map((type) => el("span", { class: `tag ${taxonomy.colourOf(type.category)}`, text: type.title })));
+    chips.replaceChildren(...chosen.map((type, i) => el("button", { class: `tag chip ${taxonomy.colourOf(type.category)}`, type: "button", "aria-label": `Remove ${type.title}`, dataset: { i } },
+      type.title, el("span", { "aria-hidden": "true", text: " ×" }))));
+    byId("picker-apply").disabled = !chosen.length && !(input.value && shown.length);
   };
 
   return new Promise((resolve) => {
@@ -46,12 +48,13 @@ export function pickTypes(taxonomy, { title, quote, without = null }) {
       result = chosen.map((type) => type.key);
       dialog.close();
     };
+    const add = () => { chosen.push(shown[active]); input.value = ""; active = 0; };
     input.addEventListener("input", () => { active = 0; draw(); }, { signal });
     input.addEventListener("keydown", (event) => {
       if (event.key === "ArrowDown" || event.key === "ArrowUp") {
         active = (active + (event.key === "ArrowDown" ? 1 : shown.length - 1)) % Math.max(shown.length, 1);
       } else if (event.key === "Enter") apply();
-      else if (event.key === "Tab" && !event.shiftKey && input.value && shown[active]) { chosen.push(shown[active]); input.value = ""; active = 0; }
+      else if (event.key === "Tab" && !event.shiftKey && input.value && shown[active]) add();
       else if (event.key === "Backspace" && !input.value) chosen.pop();
       else return;
       if (event.key !== "Backspace") event.preventDefault();
@@ -59,8 +62,15 @@ export function pickTypes(taxonomy, { title, quote, without = null }) {
     }, { signal });
     list.addEventListener("click", (event) => {
       const option = event.target.closest("[data-i]");
-      if (option) { active = Number(option.dataset.i); input.value ||= shown[active].title; apply(); }
+      if (option) { active = Number(option.dataset.i); add(); draw(); }
     }, { signal });
+    list.addEventListener("mousedown", (event) => { if (event.target.closest("[data-i]")) event.preventDefault(); }, { signal }); // keeps the focus
+    chips.addEventListener("click", (event) => {
+      const chip = event.target.closest("[data-i]");
+      if (chip) { chosen.splice(Number(chip.dataset.i), 1); draw(); input.focus(); }
+    }, { signal });
+    byId("picker-apply").addEventListener("click", apply, { signal });
+    byId("picker-cancel").addEventListener("click", () => dialog.close(), { signal });
     dialog.addEventListener("close", () => { controller.abort(); resolve(result); }, { signal });
     dialog.showModal();
     draw();

@@ -1,7 +1,8 @@
 // The reviewers' queue: judge findings one after the other without opening their documents.
-import { get, put, query } from "./api.js";
-import { byId, complain, count, el, percent } from "./ui.js";
+import { get, query } from "./api.js";
+import { byId, complain, count, el, newest, percent, runKey } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
+import { settle, undo } from "./judged.js";
 import { loadSample, sampleCard } from "./sample.js";
 
 const ABOUT = {
@@ -13,23 +14,19 @@ const NOTHING = {
   disputed: "Nothing is disputed.",
   sample: "Nothing waits: every sentence of the sample has an answer.",
 };
+const newestCards = newest();
 let taxonomy;
 
 const titles = (keys) => (keys.length ? keys.map((key) => taxonomy.typeOf(key)?.title || key).join(", ") : "no risk");
 
-async function judge(item, card, verdict) {
-  try {
-    await put(`/scans/${item.scan_id}/findings/${item.finding}/feedback`, { verdict });
-    const following = card.nextElementSibling || card.previousElementSibling;
-    card.remove();
-    following?.focus();
-    if (!byId("queue").children.length) await load();
-  } catch (error) { complain(error); }
-}
+const pathOf = (item) => `/scans/${item.scan_id}/findings/${item.finding}/feedback`;
 
 function card(item) {
   const place = `/scans/${item.scan_id}?finding=${item.finding}`;
-  const box = el("li", { class: "card queue-item", tabindex: "0", "aria-label": `${item.risk}: ${item.context}` },
+  const judge = (verdict, words) => settle(box, { path: pathOf(item), body: { verdict }, words }, loadAndFocus);
+  const confirm = () => judge("confirmed", "Confirmed.");
+  const reject = () => judge("rejected", "Rejected.");
+  const box = el("li", { class: "card queue-item", tabindex: "0", dataset: { path: pathOf(item) }, "aria-label": `${item.risk}: ${item.context}` },
     el("div", { class: "queue-head" },
       el("span", { class: `tag ${taxonomy.colourOf(item.category)}`, text: item.category_title }),
       el("strong", { text: item.risk }),
@@ -37,17 +34,19 @@ function card(item) {
     el("p", { class: "queue-text" }, el("mark", { class: `${taxonomy.colourOf(item.category)} s2`, text: item.context })),
     item.answers.length ? el("p", { class: "sub", text: `Answers: ${item.answers.map(titles).join(" / ")}` }) : null,
     el("div", { class: "row" },
-      el("button", { class: "button small", type: "button", onclick: () => judge(item, box, "confirmed") }, "Confirm ", el("kbd", { "aria-hidden": "true", text: "y" })),
-      el("button", { class: "button small", type: "button", onclick: () => judge(item, box, "rejected") }, "Reject ", el("kbd", { "aria-hidden": "true", text: "n" })),
+      el("button", { class: "button small", type: "button", onclick: confirm }, "Confirm ", el("kbd", { "aria-hidden": "true", text: "y" })),
+      el("button", { class: "button small", type: "button", onclick: reject }, "Reject ", el("kbd", { "aria-hidden": "true", text: "n" })),
       el("a", { class: "button small", href: place, text: "Open in its document" }),
       el("span", { class: "sub", text: `${item.filename || "Pasted text"}${item.page ? `, page ${item.page}` : ""}` })));
-  box.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const keys = { y: () => judge(item, box, "confirmed"), n: () => judge(item, box, "rejected"), r: () => location.assign(place),
-      j: () => box.nextElementSibling?.focus(), k: () => box.previousElementSibling?.focus() };
-    if (keys[event.key]) { event.preventDefault(); keys[event.key](); }
-  });
+  box.addEventListener("keydown", (event) => runKey(event, { y: confirm, n: reject, r: () => location.assign(place),
+    j: () => box.nextElementSibling?.focus(), k: () => box.previousElementSibling?.focus() }));
   return box;
+}
+
+async function loadSentences() {
+  const { items, about } = await loadSample();
+  if (byId("kind").value === "sample") byId("about").textContent = about;
+  return items.map((item) => sampleCard(item, taxonomy, loadAndFocus));
 }
 
 async function loadFindings(kind) {
@@ -56,15 +55,34 @@ async function loadFindings(kind) {
   return items.map(card);
 }
 
+/** Loads the queue, which leaves the focus where it is: keys judge only on a card. */
 async function load() {
   const kind = byId("kind").value;
   byId("category").disabled = kind === "sample"; // a sentence without a finding has no category
   try {
-    byId("queue").replaceChildren(...(kind === "sample" ? (await loadSample()).map((item) => sampleCard(item, taxonomy, load)) : await loadFindings(kind)));
+    taxonomy ??= await loadTaxonomy();
+    const cards = await newestCards(kind === "sample" ? loadSentences() : loadFindings(kind));
+    if (!cards) return;
+    byId("queue").replaceChildren(...cards);
     byId("empty").hidden = byId("queue").children.length > 0;
     byId("empty").textContent = NOTHING[kind];
-    byId("queue").firstElementChild?.focus({ preventScroll: true });
   } catch (error) { complain(error); }
+}
+
+/** Loads the queue and goes to the card of `path`, else the first, unless the reviewer is elsewhere by then. */
+async function loadAndFocus(path = null) {
+  await load();
+  if (document.activeElement !== document.body) return;
+  const cards = [...byId("queue").children];
+  (cards.find((one) => one.dataset.path === path) || cards[0])?.focus({ preventScroll: path === null });
+}
+
+/** "u" undoes wherever the focus is, also after the last card. */
+function listenToUndo() {
+  byId("undo").addEventListener("click", () => undo(loadAndFocus));
+  document.addEventListener("keydown", (event) => {
+    if (!document.querySelector("dialog[open]") && !event.target.closest("input, select")) runKey(event, { u: () => undo(loadAndFocus) });
+  });
 }
 
 async function loadAgreement() {
@@ -76,11 +94,16 @@ async function loadAgreement() {
     el("td", { class: "num", text: row.n_pairs.toLocaleString() }), el("td", { class: "num", text: row.n_pairs ? percent(row.n_agreeing / row.n_pairs) : "–" }))));
 }
 
-taxonomy = await loadTaxonomy();
+async function start() {
+  taxonomy = await loadTaxonomy();
+  byId("category").append(...taxonomy.categories.map((category) => el("option", { value: category.key, text: category.title })));
+  await loadAndFocus();
+  await loadAgreement();
+}
+
 const wanted = new URLSearchParams(location.search).get("kind");
 if (wanted in NOTHING) byId("kind").value = wanted;
-byId("category").append(...taxonomy.categories.map((category) => el("option", { value: category.key, text: category.title })));
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("change", load);
-await load();
-loadAgreement().catch(complain);
+listenToUndo();
+start().catch(complain);

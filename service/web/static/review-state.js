@@ -19,6 +19,7 @@ export class Review extends EventTarget {
     this.filters = { category: "", verdict: "", score: 0 };
     this.selected = null;
     this.undoable = [];
+    this.drafts = new Map(); // comments that differ from the stored ones, by entry
     this.path = `/scans/${scan.scan_id}`;
     this.entries = first.items.map(findingEntry);
     this.nextAfter = first.next_after;
@@ -84,17 +85,28 @@ export class Review extends EventTarget {
     this.select(visible[place]);
   }
 
-  /** Stores a verdict on a finding and, if `goOn`, selects the next open one. */
+  /** Stores a verdict on a finding and, if `goOn`, selects the next open one, unless the visitor went elsewhere meanwhile. */
   async judge(entry, body, { goOn = true } = {}) {
     const before = entry.feedback;
-    if (before?.comment && !("comment" in body)) body.comment = before.comment; // a new verdict keeps the comment
+    const draft = this.drafts.get(entry);
+    const comment = draft?.trim() ?? before?.comment;
+    if (comment && !("comment" in body)) body.comment = comment; // a new verdict keeps the comment
     const following = this.#following(entry);
     await this.#store(entry, () => put(`${this.path}/findings/${entry.id}/feedback`, body));
+    if (this.drafts.get(entry) === draft) this.drafts.delete(entry);
     this.undoable.push({ entry, before });
     this.#emit("change", entry);
-    if (goOn && following) this.select(following);
+    if (goOn && following && this.selected === entry) this.select(following);
     else this.#emit("select");
   }
+
+  /** Keeps what the visitor types as a comment until it is stored. */
+  draft(entry, text) {
+    if (text === this.commentOn(entry)) this.drafts.delete(entry);
+    else this.drafts.set(entry, text);
+  }
+
+  commentOn(entry) { return entry.feedback?.comment || ""; }
 
   /** Stores a comment beside the verdict, or removes it. */
   comment(entry, text) {
@@ -104,6 +116,7 @@ export class Review extends EventTarget {
 
   /** Reports a missed risk; `span` has start, end and context. */
   async report(span, riskTypes) {
+    const before = this.selected;
     const row = await post(`${this.path}/feedback`, { ...span, risk_types: riskTypes });
     const entry = this.#missedEntry(row);
     this.entries = this.entries.filter((other) => other.key !== entry.key);
@@ -111,7 +124,7 @@ export class Review extends EventTarget {
     this.#sort();
     this.undoable.push({ entry, before: null });
     this.#emit("change", entry);
-    this.select(entry);
+    if (this.selected === before) this.select(entry);
   }
 
   /** Undoes the last verdict or report and selects its entry; returns whether there was one. */
@@ -119,6 +132,7 @@ export class Review extends EventTarget {
     const last = this.undoable.pop();
     if (!last) return false;
     const { entry, before } = last;
+    const { selected } = this;
     try {
       if (entry.kind === "missed") {
         await remove(`${this.path}/feedback/${entry.feedback.id}`);
@@ -127,7 +141,7 @@ export class Review extends EventTarget {
       } else {
         const place = `${this.path}/findings/${entry.id}/feedback`;
         entry.feedback = before ? await put(place, bodyOf(before)) : (await remove(place), null);
-        this.selected = entry;
+        if (this.selected === selected) this.selected = entry;
       }
     } catch (error) {
       this.undoable.push(last);

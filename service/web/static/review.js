@@ -1,9 +1,10 @@
 // The review page: loads a scan and its document, and turns keys and buttons into verdicts.
 import { ApiError, get } from "./api.js";
-import { attempt, byId, complain, count, el, time, toast } from "./ui.js";
+import { areKeysOn, attempt, byId, complain, count, el, time, toast } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
 import { Review, fetchFirst, verdictOf } from "./review-state.js";
 import { TextPane } from "./text-pane.js";
+import { WORDS, riskOf } from "./finding-detail.js";
 import { FindingList } from "./finding-list.js";
 import { pickTypes } from "./picker.js";
 import { listenToHistory } from "./history.js";
@@ -63,6 +64,14 @@ function spanOfInterest(review, pane) {
   return entry && entry.start !== null ? { start: entry.start, end: entry.end, riskType: entry.risk_type } : null;
 }
 
+/** Stores a verdict, and tells screen readers so and which finding is next. */
+async function judge(review, entry, body) {
+  await review.judge(entry, body);
+  const { selected, taxonomy } = review;
+  const next = !selected || selected === entry ? "" : ` Next: ${riskOf(selected, taxonomy)}: ${selected.context}`;
+  byId("spoken").textContent = `${WORDS[verdictOf(entry)]}.${next}`;
+}
+
 function actionsOn(review, pane) {
   const canJudge = isReviewer || isOwn(review.scan);
   const isAllowed = () => {
@@ -73,7 +82,7 @@ function actionsOn(review, pane) {
     const entry = review.selected;
     if (!isAllowed()) return;
     if (entry?.kind !== "finding" || entry.isSaving) return;
-    await review.judge(entry, { verdict });
+    await judge(review, entry, { verdict });
   });
   return {
     isReviewer,
@@ -86,8 +95,8 @@ function actionsOn(review, pane) {
       if (entry?.kind !== "finding") return;
       const types = await pickTypes(review.taxonomy, { title: "Relabel", quote: entry.context, without: null });
       if (!types) return;
-      if (types.length === 1 && types[0] === entry.risk_type) await review.judge(entry, { verdict: "confirmed" });
-      else await review.judge(entry, { verdict: "relabelled", risk_types: types });
+      if (types.length === 1 && types[0] === entry.risk_type) await judge(review, entry, { verdict: "confirmed" });
+      else await judge(review, entry, { verdict: "relabelled", risk_types: types });
     }),
     mark: attempt(async () => {
       if (!isAllowed()) return;
@@ -112,10 +121,6 @@ function actionsOn(review, pane) {
     undo: attempt(async () => { if (!await review.undo()) toast("Nothing to undo."); }),
     sentence: (by) => attempt(async () => { if (pane) await pane.stepSentence(by); })(),
   };
-}
-
-function areKeysOn() {
-  try { return localStorage.getItem("keys") !== "off"; } catch { return true; }
 }
 
 function listenToKeys(review, actions) {

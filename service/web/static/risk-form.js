@@ -1,6 +1,6 @@
 // One risk of the register: its fields, the findings that support it, notes and history.
 import { get, patch, post, query, remove } from "./api.js";
-import { attempt, byId, complain, el, refuse, time, toast } from "./ui.js";
+import { attempt, byId, complain, el, once, refuse, time, toast } from "./ui.js";
 import { Draft, afterRefusal } from "./unsaved.js";
 
 const TEXTS = ["title", "description", "mitigation", "state"];
@@ -18,10 +18,10 @@ export class RiskForm {
     byId("category").append(...taxonomy.categories.map(({ key, title }) => el("option", { value: key, text: title })));
     byId("team_id").append(...teams.map(({ id, name }) => el("option", { value: id, text: name })));
     byId("team_id").addEventListener("change", attempt(() => this.#fillOwners(byId("owner_id").value)));
-    byId("risk-form").addEventListener("submit", (event) => { event.preventDefault(); this.#save(); });
+    byId("risk-form").addEventListener("submit", once(() => this.#save()));
     byId("delete-risk").addEventListener("click", attempt(() => this.#delete()));
     byId("close-detail").addEventListener("click", () => { if (this.draft.mayBeDiscarded()) byId("detail").hidden = true; });
-    byId("note-form").addEventListener("submit", attempt(() => this.#addNote()));
+    byId("note-form").addEventListener("submit", once(attempt(() => this.#addNote())));
   }
 
   /** Shows the form for a new risk. */

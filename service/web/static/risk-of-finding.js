@@ -1,6 +1,6 @@
 // In the review: the risks that findings support, and the dialog that makes a finding a risk.
 import { getAll, post } from "./api.js";
-import { byId, complain, el, explain, toast } from "./ui.js";
+import { byId, complain, el, once, refuse, toast } from "./ui.js";
 import { verdictOf } from "./review-state.js";
 
 /** Returns a function that gives the element about an entry's risks, of which `items` lists those of the scan. */
@@ -15,7 +15,7 @@ export function risksOf(review, items, { canJudge }) {
     const links = (byNumber.get(entry.id) || []).map(({ id, title }) => el("li", {}, el("a", { href: `/risks?risk=${id}`, text: title })));
     const hint = hintAgainst(verdictOf(entry), canJudge);
     return el("div", { class: "risk-of" }, links.length ? el("ul", { "aria-label": "Risks" }, ...links) : null,
-      el("button", { class: "button small", type: "button", text: "Make it a risk", disabled: hint !== null, "aria-describedby": hint && "risk-hint", onclick: () => dialog(entry).catch(complain) }),
+      el("button", { class: "button small", type: "button", name: "risk", text: "Make it a risk", disabled: hint !== null, "aria-describedby": hint && "risk-hint", onclick: () => dialog(entry).catch(complain) }),
       hint && el("p", { class: "sub", id: "risk-hint", text: hint }));
   };
 }
@@ -35,24 +35,23 @@ function hintAgainst(verdict, canJudge) {
 
 function listen(review, add) {
   let chosen = null;
-  const say = (message) => { byId("risk-fault").textContent = message; byId("risk-fault").hidden = !message; };
   byId("risk-cancel").addEventListener("click", () => byId("risk-dialog").close());
-  byId("risk-new").addEventListener("submit", async (event) => {
-    event.preventDefault();
+  byId("risk-new").addEventListener("submit", once(async () => {
+    const entry = chosen; // another one may be chosen before the answer
     const body = { title: byId("risk-title").value.trim(), likelihood: Number(byId("risk-likelihood").value), impact: Number(byId("risk-impact").value),
-      category: chosen.category && review.taxonomy.categories.some(({ key }) => key === chosen.category) ? chosen.category : null,
-      team_id: byId("risk-team").value || null, due_on: byId("risk-due").value || null, finding: { scan_id: review.scan.scan_id, n: chosen.id } };
+      category: entry.category && review.taxonomy.categories.some(({ key }) => key === entry.category) ? entry.category : null,
+      team_id: byId("risk-team").value || null, due_on: byId("risk-due").value || null, finding: { scan_id: review.scan.scan_id, n: entry.id } };
     try {
       const risk = await post("/risks", body);
-      add({ n: chosen.id, risk_id: risk.id, title: risk.title });
+      add({ n: entry.id, risk_id: risk.id, title: risk.title });
       byId("risk-dialog").close();
       toast("The risk is in the register.");
-      review.select(chosen);
-    } catch (error) { say(explain(error)); }
-  });
+      if (review.selected === entry) review.select(entry);
+    } catch (error) { refuse(byId("risk-fault"), error); }
+  }));
   return async (entry) => {
     chosen = entry;
-    say("");
+    byId("risk-fault").hidden = true;
     byId("risk-new").reset();
     byId("risk-title").value = entry.risk;
     byId("risk-quote").textContent = entry.context;

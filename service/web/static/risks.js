@@ -1,12 +1,14 @@
 // The risk register: the matrix, the list with its filters, export and import. risk-form.js edits one risk.
 import { get, getAll, query, upload } from "./api.js";
-import { attempt, byId, complain, count, debounced, el, time } from "./ui.js";
+import { attempt, byId, complain, count, debounced, el, newest, time } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
 import { RiskForm } from "./risk-form.js";
 
 const visitor = byId("register").dataset.visitor;
+const newestRisks = newest();
 let cell = null; // [likelihood, impact] of the chosen cell
 let next = null;
+let form;
 
 function filters({ withCell = true } = {}) {
   const owner = byId("f-owner").value;
@@ -50,7 +52,9 @@ function row(risk) {
 
 async function load({ more = false } = {}) {
   const chosen = filters();
-  const [page, matrix] = await Promise.all([get(`/risks${query({ ...chosen, cursor: more ? next : null })}`), get(`/risks/matrix${query(filters({ withCell: false }))}`)]);
+  const answers = await newestRisks(Promise.all([get(`/risks${query({ ...chosen, cursor: more ? next : null })}`), get(`/risks/matrix${query(filters({ withCell: false }))}`)]));
+  if (!answers) return;
+  const [page, matrix] = answers;
   next = page.next_cursor;
   const body = document.querySelector("#risks tbody");
   if (!more) body.replaceChildren();
@@ -93,23 +97,26 @@ async function importFile(file) {
   await load();
 }
 
-const [taxonomy, teams] = await Promise.all([loadTaxonomy(), getAll("/teams")]);
-const form = new RiskForm({ taxonomy, teams, visitor, changed: () => load().catch(complain) });
-byId("f-category").append(...taxonomy.categories.map(({ key, title }) => el("option", { value: key, text: title })));
-byId("f-team").append(...teams.map(({ id, name }) => el("option", { value: id, text: name })));
+async function start() {
+  const [taxonomy, teams] = await Promise.all([loadTaxonomy(), getAll("/teams")]);
+  form = new RiskForm({ taxonomy, teams, visitor, changed: () => load().catch(complain) });
+  byId("f-category").append(...taxonomy.categories.map(({ key, title }) => el("option", { value: key, text: title })));
+  byId("f-team").append(...teams.map(({ id, name }) => el("option", { value: id, text: name })));
+  byId("new-risk").addEventListener("click", () => form.create());
+  await load();
+  byId("register").dataset.ready = "true";
+  const wanted = new URLSearchParams(location.search).get("risk");
+  if (wanted) await form.open(wanted);
+}
+
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("change", attempt(() => load()));
 byId("f-q").addEventListener("input", debounced(attempt(() => load())));
 byId("f-cell").addEventListener("click", attempt(() => choose(null)));
 byId("more").addEventListener("click", attempt(() => load({ more: true })));
-byId("new-risk").addEventListener("click", () => form.create());
 byId("import-file").addEventListener("change", attempt(async (event) => {
   const [file] = event.target.files;
   event.target.value = "";
   if (file) await importFile(file);
 }));
-load().then(() => {
-  byId("register").dataset.ready = "true";
-  const wanted = new URLSearchParams(location.search).get("risk");
-  return wanted && form.open(wanted);
-}).catch(complain);
+start().catch(complain);

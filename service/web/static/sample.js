@@ -1,35 +1,21 @@
 // Sentences without a finding, drawn at random: reviewers say which risks they state, if any.
-import { call, get, put, query } from "./api.js";
-import { byId, complain, el, toast } from "./ui.js";
+import { get, query } from "./api.js";
+import { complain, el, runKey } from "./ui.js";
+import { settle } from "./judged.js";
 import { pickTypes } from "./picker.js";
 
 const AROUND_CHARS = 400;
-const answered = [];
 
 const pathOf = (item) => `/scans/${item.scan_id}/samples/${item.sample}/feedback`;
 
-async function answer(item, box, riskTypes, load) {
-  try {
-    await put(pathOf(item), { risk_types: riskTypes });
-    answered.push(item);
-    const following = box.nextElementSibling;
-    box.remove();
-    if (following) following.focus();
-    else await load();
-  } catch (error) { complain(error); }
+function answer(item, box, riskTypes, load) {
+  return settle(box, { path: pathOf(item), body: { risk_types: riskTypes }, words: riskTypes.length ? "Marked as missed." : "No risk." }, load);
 }
 
 async function nameRisk(item, box, taxonomy, load) {
   const types = await pickTypes(taxonomy, { title: "Which risk does it state?", quote: item.context });
   if (types) await answer(item, box, types, load);
   else box.focus();
-}
-
-/** Takes back the last answer, which waits again. */
-async function undo(load) {
-  const item = answered.pop();
-  if (!item) { toast("Nothing to undo."); return; }
-  try { await call("DELETE", pathOf(item)); await load(); } catch (error) { answered.push(item); complain(error); }
 }
 
 /** Shows the text around the sentence, once. */
@@ -51,7 +37,7 @@ export function sampleCard(item, taxonomy, load) {
   const text = el("p", { class: "queue-text in-text" }, el("mark", { class: "plain", text: item.context }));
   const none = () => answer(item, box, [], load);
   const risk = () => nameRisk(item, box, taxonomy, load);
-  const box = el("li", { class: "card queue-item", tabindex: "0", "aria-label": `Without a finding: ${item.context}` },
+  const box = el("li", { class: "card queue-item", tabindex: "0", dataset: { path: pathOf(item) }, "aria-label": `Without a finding: ${item.context}` },
     text,
     el("div", { class: "row" },
       el("button", { class: "button small", type: "button", onclick: none }, "No risk ", el("kbd", { "aria-hidden": "true", text: "n" })),
@@ -59,17 +45,13 @@ export function sampleCard(item, taxonomy, load) {
       el("a", { class: "button small", href: `/scans/${item.scan_id}?at=${item.start}`, text: "Open in its document" }),
       el("span", { class: "sub", text: item.filename || "Pasted text" })));
   box.addEventListener("focusin", () => showAround(item, text));
-  box.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const keys = { n: none, y: risk, r: risk, u: () => undo(load), j: () => box.nextElementSibling?.focus(), k: () => box.previousElementSibling?.focus() };
-    if (keys[event.key]) { event.preventDefault(); keys[event.key](); }
-  });
+  box.addEventListener("keydown", (event) => runKey(event, { n: none, y: risk, r: risk, j: () => box.nextElementSibling?.focus(), k: () => box.previousElementSibling?.focus() }));
   return box;
 }
 
-/** Loads the sentences that wait, and says how many there are. */
+/** Loads the sentences that wait, and returns them and a text about them. */
 export async function loadSample() {
   const { items, n_open: nOpen } = await get("/reviews/sample?per_page=20");
-  byId("about").textContent = `Sentences in which the model found nothing, drawn at random; ${nOpen.toLocaleString()} wait. Answer each in turn: the dashboard estimates from them how many risks the model misses.`;
-  return items;
+  const about = `Sentences in which the model found nothing, drawn at random; ${nOpen.toLocaleString()} wait. Answer each in turn: the dashboard estimates from them how many risks the model misses.`;
+  return { items, about };
 }

@@ -1,6 +1,6 @@
 // Search over findings, documents and lessons, and the findings like one: ?q=WORDS, or ?like=SCAN/NUMBER.
 import { get, query } from "./api.js";
-import { byId, count, el, explain, percent, time } from "./ui.js";
+import { areKeysOn, byId, complain, count, el, explain, percent, time } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
 
 const FILTERS = ["q", "scope", "category", "kind"];
@@ -55,7 +55,8 @@ async function run(loading, nothing) {
   const mine = ++generation;
   byId("about").textContent = "Searching…";
   try {
-    const answer = await loading;
+    const [answer, known] = await Promise.all([loading, taxonomy ?? loadTaxonomy()]);
+    taxonomy = known;
     if (mine === generation) show(answer, nothing);
   } catch (error) {
     if (mine !== generation) return;
@@ -87,7 +88,7 @@ function listenToKeys() {
   document.addEventListener("keydown", (event) => {
     const step = KEYS[event.key];
     if (!step || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("select")) return;
-    if (event.target === byId("q") && event.key.length === 1) return;
+    if (event.key.length === 1 && (event.target === byId("q") || !areKeysOn())) return;
     const links = [...document.querySelectorAll("#results a.result")];
     const at = links.indexOf(document.activeElement);
     const next = at < 0 && step < 0 ? null : links[at + step];
@@ -98,13 +99,17 @@ function listenToKeys() {
   });
 }
 
-taxonomy = await loadTaxonomy();
-byId("category").append(...taxonomy.categories.map((category) => el("option", { value: category.key, text: category.title })));
-const address = new URLSearchParams(location.search);
-for (const name of FILTERS) if (address.has(name)) byId(name).value = address.get(name);
+async function start() {
+  taxonomy = await loadTaxonomy();
+  byId("category").append(...taxonomy.categories.map((category) => el("option", { value: category.key, text: category.title })));
+  const address = new URLSearchParams(location.search);
+  for (const name of FILTERS) if (address.has(name)) byId(name).value = address.get(name);
+  like = address.get("like");
+  if (like || address.has("q")) search();
+  byId("search").dataset.ready = "true";
+}
+
 byId("search").addEventListener("submit", (event) => { event.preventDefault(); search(); });
 for (const name of FILTERS.slice(1)) byId(name).addEventListener("change", search);
 listenToKeys();
-like = address.get("like");
-if (like || address.has("q")) search();
-byId("search").dataset.ready = "true";
+start().catch(complain);

@@ -1,6 +1,6 @@
 // Work sessions and their files.
 import { getAll, post, put, remove, upload } from "./api.js";
-import { attempt, byId, bytes, complain, count, el, time } from "./ui.js";
+import { attempt, byId, bytes, complain, count, el, once, time } from "./ui.js";
 import { listenToShare } from "./share.js";
 import { UploadRow, listenToChosen, listenToDropped } from "./uploads.js";
 
@@ -105,12 +105,12 @@ async function add(files) {
   await load();
 }
 
-byId("new-session").addEventListener("submit", attempt(async () => {
+byId("new-session").addEventListener("submit", once(attempt(async () => {
   selected = await post("/sessions", { name: byId("name").value });
   byId("scope").value = "own";
   byId("name").value = "";
   await load();
-}));
+})));
 byId("scan-all").addEventListener("click", attempt(() => scan(listed)));
 byId("rename").addEventListener("click", attempt(async () => {
   const name = prompt("Name of the session", selected.name);

@@ -1,10 +1,10 @@
 // Teams: create, search, rename, delete, and change who is in them.
 import { get, post, put, query, remove } from "./api.js";
-import { attempt, byId, complain, debounced, el, time, toast } from "./ui.js";
+import { attempt, byId, complain, debounced, el, newest, once, time, toast } from "./ui.js";
 
 let next = null;
 let open = null; // the team of the dialog, and the cursor of its next members
-let generation = 0;
+const newestTeams = newest();
 
 function act(title, name, work, kind = "") {
   return el("button", { class: `button small quiet ${kind}`, type: "button", text: title, "aria-label": `${title}: ${name}`, onclick: attempt(work) });
@@ -34,9 +34,8 @@ function row(team) {
 }
 
 async function load({ more = false } = {}) {
-  const mine = ++generation;
-  const page = await get(`/teams${query({ scope: "all", per_page: 50, search: byId("search").value.trim(), cursor: more ? next : null })}`);
-  if (mine !== generation) return;
+  const page = await newestTeams(get(`/teams${query({ scope: "all", per_page: 50, search: byId("search").value.trim(), cursor: more ? next : null })}`));
+  if (!page) return;
   next = page.next_cursor;
   const body = document.querySelector("#teams tbody");
   if (!more) body.replaceChildren();
@@ -98,18 +97,18 @@ async function accountOf(email) {
   throw new Error(`No account has the address ${wanted}. Invite the person on the page Users first.`);
 }
 
-byId("new-team").addEventListener("submit", attempt(async () => {
+byId("new-team").addEventListener("submit", once(attempt(async () => {
   const team = await post("/teams", { name: byId("name").value });
   byId("name").value = "";
   await load();
   await showMembers(team);
-}));
-byId("new-member").addEventListener("submit", inDialog(async () => {
+})));
+byId("new-member").addEventListener("submit", once(inDialog(async () => {
   const account = await accountOf(byId("email").value);
   await put(`/teams/${open.team.id}/members/${account.id}`);
   byId("email").value = "";
   await listMembers();
-}));
+})));
 byId("members-close").addEventListener("click", () => byId("members").close());
 byId("members").addEventListener("close", () => load().catch(complain));
 byId("more-members").addEventListener("click", inDialog(() => listMembers({ more: true })));

@@ -34,6 +34,34 @@ export const attempt = (work) => async (argument) => {
   try { await work(argument); } catch (error) { complain(error); }
 };
 
+/** Returns a handler that ignores events while `handler` works on an earlier one; the button shows so, and keeps its focus. */
+export function once(handler) {
+  let isRunning = false;
+  return async (event) => {
+    event.preventDefault();
+    if (isRunning) return;
+    const button = event.submitter ?? event.currentTarget;
+    isRunning = true;
+    button.setAttribute("aria-disabled", "true");
+    try { await handler(event); } finally {
+      isRunning = false;
+      button.removeAttribute("aria-disabled");
+    }
+  };
+}
+
+/** Returns whether single-letter shortcuts are on; the list of keys on the review page switches them. */
+export function areKeysOn() {
+  try { return localStorage.getItem("keys") !== "off"; } catch { return true; }
+}
+
+/** Runs the function that `keys` has for a pressed key: a shortcut, not a letter of a text. */
+export function runKey(event, keys) {
+  if (!areKeysOn() || event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
+  event.preventDefault();
+  keys[event.key]();
+}
+
 /** Returns what an error says, and the faults that it does not name. */
 export const explain = ({ message, faults = [] }) =>
   [message, ...faults.filter((fault) => !message.includes(fault.message.replace(/\.$/, ""))).map((fault) => `${fault.field}: ${fault.message}`)].join(" ");
@@ -85,11 +113,27 @@ export function debounced(run, ms = 250) {
   return () => { clearTimeout(timer); timer = setTimeout(run, ms); };
 }
 
+/** Returns a function that awaits the answer `loading`, and gives null if it was called again meanwhile: the newer answer counts. */
+export function newest() {
+  let nCalls = 0;
+  return async (loading) => {
+    const mine = ++nCalls;
+    try {
+      const answer = await loading;
+      return mine === nCalls ? answer : null;
+    } catch (error) {
+      if (mine === nCalls) throw error;
+      return null;
+    }
+  };
+}
+
 /** Shows a text in `box` that people copy once, below a paragraph about it. */
 export function showSecret(box, about, secret) {
   const copied = () => toast("Copied.");
   const refused = () => toast("Copying is not allowed here; select the text instead.", { bad: true });
-  const copy = el("button", { class: "button small", type: "button", text: "Copy", onclick: () => navigator.clipboard.writeText(secret).then(copied, refused) });
+  const write = () => (navigator.clipboard ? navigator.clipboard.writeText(secret).then(copied, refused) : refused()); // none over plain HTTP
+  const copy = el("button", { class: "button small", type: "button", text: "Copy", onclick: write });
   box.hidden = false;
   box.replaceChildren(about, el("p", { class: "secret" }, el("code", { text: secret }), " ", copy));
   box.scrollIntoView({ block: "nearest" });

@@ -1,11 +1,12 @@
 // Accounts: invite, search, change roles, disable, enable, reset passwords, delete.
 import { call, get, post, query, remove } from "./api.js";
-import { byId, complain, el, showSecret, time, toast } from "./ui.js";
+import { byId, complain, debounced, el, newest, once, showSecret, time, toast } from "./ui.js";
 
 const ROLES = [...byId("role").options].map((option) => option.value);
 const own = document.querySelector("meta[name=account]").content;
 const STATE_TITLES = { sso: "single sign-on" };
 const LINK_TITLES = { invited: "New link", sso: "Allow a password" };
+const newestPage = newest();
 let next = null;
 
 function showLink(email, { path, expires_at }) {
@@ -61,7 +62,8 @@ function row(account) {
 
 async function load({ more = false } = {}) {
   const filters = { search: byId("search").value.trim(), role: byId("with-role").value, state: byId("state").value };
-  const page = await get(`/users${query({ per_page: 50, ...filters, cursor: more ? next : null })}`);
+  const page = await newestPage(get(`/users${query({ per_page: 50, ...filters, cursor: more ? next : null })}`));
+  if (!page) return;
   next = page.next_cursor;
   const body = document.querySelector("#accounts tbody");
   if (!more) body.replaceChildren();
@@ -71,16 +73,15 @@ async function load({ more = false } = {}) {
   byId("empty").hidden = body.children.length > 0;
 }
 
-byId("invitation").addEventListener("submit", async (event) => {
-  event.preventDefault();
+byId("invitation").addEventListener("submit", once(async () => {
   try {
     const invited = await post("/users", { email: byId("email").value, role: byId("role").value });
     showLink(invited.email, invited.password_link);
     byId("email").value = "";
     await load();
   } catch (error) { complain(error); }
-});
+}));
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
-byId("filters").addEventListener("input", () => load().catch(complain));
+byId("filters").addEventListener("input", debounced(() => load().catch(complain)));
 byId("more").addEventListener("click", () => load({ more: true }).catch(complain));
 load().catch(complain);

@@ -1,16 +1,17 @@
 // Webhooks: create, test, rotate, disable and delete, and the log of their deliveries.
 import { get, post, put, query, remove } from "./api.js";
-import { attempt, byId, complain, count, el, refuse, showSecret, time, toast } from "./ui.js";
+import { attempt, byId, complain, count, el, newest, once, refuse, showSecret, time, toast } from "./ui.js";
 
 let shown = null; // the webhook whose deliveries are listed
 let next = null;
+const newestDeliveries = newest();
 
 function showOnce({ secret, name }) {
   showSecret(byId("shown-secret"), el("p", { text: `The secret of ${name}. Copy it now: it is not shown again.` }), secret);
 }
 
 function button(title, webhook, work, kind = "") {
-  return el("button", { class: `button small quiet ${kind}`, type: "button", text: title, "aria-label": `${title}: ${webhook.name}`, onclick: attempt(work) });
+  return el("button", { class: `button small quiet ${kind}`, type: "button", text: title, "aria-label": `${title}: ${webhook.name}`, onclick: once(attempt(work)) });
 }
 
 async function setEnabled(webhook, isEnabled) {
@@ -65,7 +66,7 @@ async function sendAgain(delivery) {
 
 function deliveryRow(delivery) {
   const again = delivery.state === "waiting" ? null
-    : el("button", { class: "button small quiet", type: "button", text: "Send again", "aria-label": `Send again: ${delivery.event} of ${delivery.created_at}`, onclick: attempt(() => sendAgain(delivery)) });
+    : el("button", { class: "button small quiet", type: "button", text: "Send again", "aria-label": `Send again: ${delivery.event} of ${delivery.created_at}`, onclick: once(attempt(() => sendAgain(delivery))) });
   return el("tr", {},
     el("td", {}, el("span", { class: "title", text: delivery.event })),
     el("td", { class: "sub" }, time(delivery.created_at)),
@@ -74,7 +75,8 @@ function deliveryRow(delivery) {
 }
 
 async function loadDeliveries({ more = false } = {}) {
-  const page = await get(`/webhooks/${shown.id}/deliveries${query({ per_page: 20, cursor: more ? next : null })}`);
+  const page = await newestDeliveries(get(`/webhooks/${shown.id}/deliveries${query({ per_page: 20, cursor: more ? next : null })}`));
+  if (!page) return;
   next = page.next_cursor;
   const body = document.querySelector("#deliveries tbody");
   if (!more) body.replaceChildren();
@@ -99,15 +101,14 @@ async function load() {
   byId("empty").hidden = items.length > 0;
 }
 
-byId("new-webhook").addEventListener("submit", async (event) => {
-  event.preventDefault();
+byId("new-webhook").addEventListener("submit", once(async (event) => {
   byId("fault").hidden = true;
   try {
     showOnce(await post("/webhooks", { name: byId("name").value.trim(), url: byId("url").value.trim() }));
     event.target.reset();
     await load();
   } catch (error) { refuse(byId("fault"), error); }
-});
+}));
 byId("refresh").addEventListener("click", attempt(() => loadDeliveries()));
 byId("more").addEventListener("click", attempt(() => loadDeliveries({ more: true })));
 load().catch(complain);
