@@ -179,7 +179,7 @@ def names_of_headers(operation):
         ("patch /api/v1/risks/{risk_id}", {"If-Match*"}),
         ("delete /api/v1/courses/{course_id}", {"If-Match"}),
         ("post /api/v1/scan", {"Idempotency-Key", "Prefer"}),
-        ("post /api/v1/sessions/{session_id}/scan", {"Prefer"}),
+        ("post /api/v1/sessions/{session_id}/scan", {"Idempotency-Key", "Prefer"}),
         ("get /api/v1/documents/{document_id}/original", {"If-None-Match", "Range", "If-Range"}),
         ("get /api/v1/webhooks/{webhook_id}", set()),
     ],
