@@ -1,5 +1,6 @@
 """A document of each format, scanned over HTTP: right findings in the right part, page and column."""
 
+import base64
 import io
 import zipfile
 from email.message import EmailMessage
@@ -126,3 +127,14 @@ def test_scan_of_an_email_with_thousands_of_open_elements_reads_its_plain_text(u
     message.add_alternative("<style" * 300_000 + "<" * 300_000, subtype="html")
     _, places = scanned(user, "style.eml", message.as_bytes())
     assert at(sentence=SUPPLIER) in places
+
+
+def test_scan_of_an_email_with_an_encoded_message_reads_that_message(user):
+    inner = f"Subject: Inner\n\n{SUPPLIER}\n".encode()
+    data = b"""\xef\xbb\xbfFrom: a@b\nSubject: Words\nscanned by the gateway
+Content-Type: multipart/mixed; boundary=b\n\n--b
+Content-Type: message/rfc822\nContent-Transfer-Encoding: base64 \n\n"""
+    data += base64.encodebytes(inner) + b"--b--\n"
+    scan, places = scanned(user, "a.eml", data)
+    assert places == {at("Inner", sentence=SUPPLIER)}
+    assert scan["warnings"] == []
