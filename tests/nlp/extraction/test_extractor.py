@@ -57,6 +57,73 @@ def test_extract_text_markers_begin_blocks_without_themselves():
     assert text_blocks(text) == expected
 
 
+PROMISED = "The delivery that was promised by the main supplier for the end of the year"
+WRAPPED = [
+    [PROMISED, "(2026) is unlikely to be met because two of its three plants have been closed."],
+    [
+        "The probability of a delay of the second milestone of the project is now rated",
+        "(high) by all.",
+    ],
+    [
+        "The supplier that has made all the pumps for this and the other plants for four years",
+        "- may go bankrupt.",
+    ],
+    [
+        "The plan says that the supplier will deliver all the pumps to the plant by December",
+        "12. After that we pay.",
+    ],
+    [
+        "The penalty for each late delivery of the pumps is laid down in full in paragraph",
+        "(b) of the contract.",
+    ],
+]
+
+
+@pytest.mark.parametrize("lines", WRAPPED)
+def test_extract_text_mark_within_a_wrapped_sentence_begins_no_block(lines):
+    assert text_blocks("\n".join(lines)) == ["\n".join(lines)]
+
+
+@pytest.mark.parametrize("lines", WRAPPED)
+def test_pdf_mark_within_a_wrapped_sentence_begins_no_block(read, lines):
+    assert blocks(read(documents.pdf_of_pages([["\n".join(lines)]]), "a.pdf")) == [" ".join(lines)]
+
+
+LONG = "the supplier that has made all the pumps for this plant for many years may go bankrupt"
+
+
+@pytest.mark.parametrize(
+    ("above", "marks"),
+    [
+        ("Risks:", "-"),
+        (f"{PROMISED} is at risk, for these reasons:", "-"),
+        (f"{PROMISED} is at risk because", "-"),
+        (f"{PROMISED} is at risk because", "\u2022"),
+        (f"{PROMISED} is at risk because", "1. 2."),
+        (f"{PROMISED} is at risk because", "(a) (b)"),
+        (f"{PROMISED} is at risk because", "(i) (ii)"),
+        (f"{PROMISED} is at risk because", "11. 12."),
+    ],
+)
+def test_extract_text_list_without_full_stops_is_a_block_for_each_item(read, above, marks):
+    first, second = (marks.split() * 2)[:2]
+    text = f"{above}\n{first} {LONG}\n{second} late parts"
+    assert text_blocks(text) == [above, LONG, "late parts"]
+    pdf = documents.pdf_of_pages([[text.replace("\u2022", "-")]])
+    assert [block.removeprefix("- ") for block in blocks(read(pdf, "a.pdf"))] == [
+        above,
+        LONG,
+        "late parts",
+    ]
+
+
+@pytest.mark.parametrize(
+    "item", ["- Late parts", "1. late parts", "(a) late parts", "* late parts"]
+)
+def test_extract_text_single_item_below_a_long_line_is_a_block(item):
+    assert text_blocks(f"{PROMISED}\n{item}")[0] == PROMISED
+
+
 def test_extract_text_fenced_code_keeps_every_line():
     assert text_blocks("```\nalpha = 1\nbeta = 2\n```\nafter") == ["alpha = 1", "beta = 2", "after"]
 
