@@ -138,3 +138,10 @@ Content-Type: message/rfc822\nContent-Transfer-Encoding: base64 \n\n"""
     scan, places = scanned(user, "a.eml", data)
     assert places == {at("Inner", sentence=SUPPLIER)}
     assert scan["warnings"] == []
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.md"])
+def test_scan_of_text_shows_the_word_behind_a_fence(user, name):
+    text = f"~~~ risk\n{BUDGET}.\n"
+    scan, places = scanned(user, name, text.encode())
+    assert (scan["coverage"]["sentences"], places) == (2, {at()})

@@ -87,7 +87,7 @@ FORMATS = (
     Format(
         "md",
         ("text/markdown", "text/x-markdown"),
-        "service.nlp.extraction.plain_text:read_text",
+        "service.nlp.extraction.plain_text:read_markdown",
         ("charset",),
         other_extensions=("markdown",),
         is_plain_text=True,

@@ -21,7 +21,7 @@ _NUMBER = rf"(?:{_COUNT}[.)]\s+|\({_COUNT}\)\s+)"
 _MARKER = re.compile(rf"\s*(?:>\s*)*(?:{_BULLET}|{_NUMBER})(?:\[[ xX]\]\s+)?")
 _HEADING = re.compile(r"\s*#{1,6}\s+")
 _SECTION = re.compile(r"\s*\d{1,2}(?:\.\d{1,2})+\.?\s+[A-Z]")
-_FENCE = re.compile(r"\s*(?:`{3,}+|~{3,}+)[ \t]*+[^\s`~]*+\s*+")  # and at most a language name
+_FENCE = re.compile(r"\s*(?:`{3,}+|~{3,}+)[ \t]*+([^\s`~]*+)\s*+")  # and at most a language name
 _CELL = re.compile(r"(?:\\\||[^|])+")
 _QUOTED = re.compile(r"\s*(?:>\s?)+")
 SENTENCE_END = re.compile(r"[.!?:;][\"'\u201d\u2019)\]]*$")
@@ -74,11 +74,20 @@ def find_blocks(text: str) -> list[Span]:
     """Return the trimmed blocks of `text` in order, without those that have no letter or digit."""
     if text.isalnum() or not text.strip():  # most table cells: a word, a number, nothing
         return [(0, len(text))] if text.strip() else []
-    spans = [trimmed(text, *span) for span in _blocks(text)]
+    return _with_words(text, _blocks(text, is_markdown=False))
+
+
+def find_markdown_blocks(text: str) -> list[Span]:
+    """Return the blocks of Markdown: those that `find_blocks` finds, and each line of fenced code."""
+    return _with_words(text, _blocks(text, is_markdown=True))
+
+
+def _with_words(text: str, blocks: Iterable[Span]) -> list[Span]:
+    spans = [trimmed(text, *span) for span in blocks]
     return [(a, b) for a, b in spans if any(c.isalnum() for c in text[a:b])]
 
 
-def _blocks(text: str) -> Iterator[Span]:
+def _blocks(text: str, *, is_markdown: bool) -> Iterator[Span]:
     run: list[Span] = []
     skip, offset, fenced = 0, 0, False
     lines = text.splitlines(keepends=True)
@@ -86,17 +95,19 @@ def _blocks(text: str) -> Iterator[Span]:
         span = (offset, offset + len(line))
         offset = span[1]
         own = _own_block(span, line, fenced=fenced)
-        fence = _FENCE.fullmatch(line) is not None
-        fenced ^= fence
+        fence = _FENCE.fullmatch(line)
+        if fence and (is_markdown or not fence[1]):
+            own = own or [(span[0] + fence.start(1), span[0] + fence.end(1))]
+            fenced ^= is_markdown
         marker = None if own is not None else marker_end(line)
         if marker and run and not skip and _is_wrapped(lines, i, len(run)):
             marker = None
-        if own is not None or marker is not None or fence:
+        if own is not None or marker is not None:
             yield from _split_run(text, run, skip)
             run, skip = [], 0
         if own is not None:
             yield from own
-        elif not fence:
+        else:
             run.append(span)
             skip = marker if marker is not None else skip
     yield from _split_run(text, run, skip)

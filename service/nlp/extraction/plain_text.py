@@ -9,7 +9,7 @@ import re
 from collections import Counter
 
 from service.errors import UnreadableDocument
-from service.nlp.extraction.paragraphs import find_blocks
+from service.nlp.extraction.paragraphs import find_blocks, find_markdown_blocks
 from service.nlp.extraction.tables import Table
 from service.nlp.extraction.text_builder import TextBuilder
 
@@ -67,8 +67,15 @@ def _codec(charset: str | None) -> str:
 
 
 def read_text(data: bytes, builder: TextBuilder, *, charset: str | None = None) -> None:
-    """Add a text or Markdown file verbatim."""
+    """Add a text file verbatim."""
     add_verbatim(decode(data, charset=charset), builder)
+
+
+def read_markdown(data: bytes, builder: TextBuilder, *, charset: str | None = None) -> None:
+    """Add a Markdown file verbatim."""
+    text = decode(data, charset=charset)
+    builder.check_room(len(text))  # before the slower search for blocks
+    builder.add_blocks(text, find_markdown_blocks(text), separator="")
 
 
 def read_utf8(data: bytes, builder: TextBuilder) -> None:

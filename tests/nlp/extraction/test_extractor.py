@@ -124,15 +124,29 @@ def test_extract_text_single_item_below_a_long_line_is_a_block(item):
     assert text_blocks(f"{PROMISED}\n{item}")[0] == PROMISED
 
 
-def test_extract_text_fenced_code_keeps_every_line():
-    assert text_blocks("```\nalpha = 1\nbeta = 2\n```\nafter") == ["alpha = 1", "beta = 2", "after"]
+def test_md_fenced_code_keeps_every_line_and_its_language(read):
+    code = f"```python\n{LONG}\nbeta = 2\n```\nafter"
+    assert blocks(read(code, "a.md")) == ["python", LONG, "beta = 2", "after"]
+
+
+def test_md_fence_within_a_fence_is_read(read):
+    assert blocks(read("```\n```budget\nlate\n", "a.md")) == ["```budget", "late"]
 
 
 @pytest.mark.parametrize("mark", ["```", "~~~"])
-def test_extract_text_line_that_only_begins_like_a_fence_is_read(mark):
+def test_line_that_only_begins_like_a_fence_is_read(read, mark):
     line = f"{mark} tight budget and aggressive deadline {mark}"
-    assert text_blocks(f"{line}\n\n{mark}deadline{mark}") == [line, f"{mark}deadline{mark}"]
-    assert text_blocks(f"{mark} python\nlate = 1\n{mark}") == ["late = 1"]
+    for name in ("a.md", "a.txt"):
+        found = blocks(read(f"{line}\n\n{mark}deadline{mark}", name))
+        assert found == [line, f"{mark}deadline{mark}"]
+
+
+@pytest.mark.parametrize("mark", ["```", "~~~ "])
+def test_txt_has_no_fenced_code(read, mark):
+    wrapped = f"{PROMISED}\nmay be late."
+    text = f"{mark}risk\n\n{wrapped}\n{mark}\n{wrapped}"
+    assert blocks(read(text, "a.txt")) == [f"{mark}risk", wrapped, wrapped]
+    assert text_blocks(text) == [f"{mark}risk", wrapped, wrapped]
 
 
 @pytest.mark.parametrize("odd", ["a\0b \ud800 c", "\u202eright \u200fto left", "x" * 1_000_000])
