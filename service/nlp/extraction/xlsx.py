@@ -30,7 +30,8 @@ WORKBOOK = "xl/workbook.xml"
 """Where the main part of a workbook is, unless the package names another."""
 _COLUMN = re.compile("[A-Za-z]{1,3}")
 _DRAWN = ("chart", "chartEx", "diagramData", "chartUserShapes")
-_PLACEHOLDER = "[Threaded comment]"  # what older versions of Excel show in place of a comment
+_PLACEHOLDER = re.compile(r"\[Threaded comment\].*?\nComment:\s*", re.DOTALL)
+"""What Excel writes above its copy of a threaded comment among the notes, for its older versions."""
 
 
 def read_xlsx(data: bytes, builder: TextBuilder) -> None:
@@ -135,7 +136,7 @@ class _SheetReader:
     def _add_comments(self, threads: list[str], notes: list[str]) -> None:
         """Add comments with replies, then the notes of cells without such a comment.
 
-        Excel writes a copy of each comment among the notes, for its older versions.
+        A copy of a threaded comment that is lost is read from the notes.
         """
         commented: set[str] = set()
         for element in self._elements(threads, "{*}threadedComment"):
@@ -143,9 +144,10 @@ class _SheetReader:
             texts = (text.text or "" for text in element.iterchildren("{*}text"))
             add_words("".join(texts).strip(), self._builder)
         for element in self._elements(notes, "{*}comment"):
-            words = rich_text(element).strip()
-            is_copy = element.get("ref", "") in commented or words.startswith(_PLACEHOLDER)
-            add_words("" if is_copy else words, self._builder)
+            if element.get("ref", "") not in commented:
+                words = rich_text(element).strip()
+                copied = _PLACEHOLDER.match(words)
+                add_words(words[copied.end() :] if copied else words, self._builder)
 
     def _elements(self, parts: list[str], tag: str) -> Iterator[etree._Element]:
         for part in parts:

@@ -6,6 +6,7 @@ from datetime import date, datetime, time
 import openpyxl
 import pytest
 from openpyxl.chart import BarChart, Reference
+from openpyxl.comments import Comment
 
 from tests.support.documents import PLANTED, blocks_of
 from tests.support.hostile_files import rels, sheet_xml, workbook
@@ -98,3 +99,16 @@ def test_xlsx_note_beside_a_threaded_comment_is_read():
         "xl/threads.xml": '<x><threadedComment ref="B2"><text>Late parts</text></threadedComment></x>',
     }
     assert blocks_of(workbook(sheet_xml(""), **more), "a.xlsx") == ["Late parts", PLANTED]
+
+
+@pytest.mark.parametrize(
+    ("note", "read"),
+    [
+        (f"[Threaded comment] {PLANTED}", f"[Threaded comment] {PLANTED}"),
+        (f"[Threaded comment]\n\nYour version of Excel ...\n\nComment:\n    {PLANTED}", PLANTED),
+    ],
+)
+def test_xlsx_note_like_a_threaded_comment_is_read_if_there_is_none(note, read):
+    book = book_of("Shown")
+    book.active["A1"].comment = Comment(note, "Ann")
+    assert blocks_of(saved(book), "a.xlsx") == ["Shown", read]
