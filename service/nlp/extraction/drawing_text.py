@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lxml import etree  # type: ignore[import-untyped]  # ships no types
 
-from service.nlp.extraction.office_package import OfficePackage, local
+from service.nlp.extraction.office_package import OfficePackage, local, unescaped
 from service.nlp.extraction.text_builder import TextBuilder
 
 CHART_TEXT = ("{*}v", "{*}pt")  # outside any paragraph; the second since Office 2016
@@ -14,7 +14,7 @@ _SLIDE_NUMBER = "slidenum"
 
 def chart_words(element: etree._Element) -> str:
     """Return the text of a category or series name, or "" for a number."""
-    words = (element.text or "").strip()
+    words = unescaped(element.text or "").strip()
     numeric = any(local(above) in _NUMBERS for above in element.iterancestors())
     return "" if numeric else words
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import posixpath
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from service.errors import TooLarge, UnreadableDocument
 from service.nlp.extraction.inflation import InflationBudget
 
 MAX_ENTRIES = 10_000
+_ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 _ENTRY_MARK = b"PK\x01\x02"
 _BROKEN = (
     etree.XMLSyntaxError,
@@ -167,6 +169,14 @@ def clear(element: etree._Element) -> None:
     parent = element.getparent()
     while parent is not None and element.getprevious() is not None:
         del parent[0]
+
+
+def unescaped(text: str) -> str:
+    """Return a workbook's text with the characters that XML cannot hold, such as "_x000D_".
+
+    Source: ECMA-376, part 1, 22.9.2.19 (ST_Xstring).
+    """
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if "_x" in text else text
 
 
 def local(element: etree._Element) -> str:

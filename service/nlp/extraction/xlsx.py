@@ -22,6 +22,7 @@ from service.nlp.extraction.office_package import (
     local,
     main_part,
     opened,
+    unescaped,
 )
 from service.nlp.extraction.tables import Table
 from service.nlp.extraction.text_builder import TextBuilder, label
@@ -122,16 +123,16 @@ class _SheetReader:
     def _text(self, cell: etree._Element) -> str:
         kind = cell.get("t", "n")
         if kind == "inlineStr":
-            return rich_text(cell)
+            return unescaped(rich_text(cell))
         value = next((v.text or "" for v in cell.iterchildren("{*}v")), "")
         if kind == "s":
             at = int(value) if value.isdecimal() and len(value) < 10 else -1
-            return self._strings[at] if 0 <= at < len(self._strings) else ""
+            return unescaped(self._strings[at]) if 0 <= at < len(self._strings) else ""
         if kind == "n":
             return self._dates.text(value, cell.get("s", ""))
         if kind == "b":
             return {"1": "TRUE", "0": "FALSE"}.get(value, value)
-        return "" if kind == "e" else value  # an error, such as #REF!, is no text
+        return "" if kind == "e" else unescaped(value)  # an error, such as #REF!, is no text
 
     def _add_comments(self, threads: list[str], notes: list[str]) -> None:
         """Add comments with replies, then the notes of cells without such a comment.
@@ -142,10 +143,10 @@ class _SheetReader:
         for element in self._elements(threads, "{*}threadedComment"):
             commented.add(element.get("ref", ""))
             texts = (text.text or "" for text in element.iterchildren("{*}text"))
-            add_words("".join(texts).strip(), self._builder)
+            add_words(unescaped("".join(texts)).strip(), self._builder)
         for element in self._elements(notes, "{*}comment"):
             if element.get("ref", "") not in commented:
-                words = rich_text(element).strip()
+                words = unescaped(rich_text(element)).strip()
                 copied = _PLACEHOLDER.match(words)
                 add_words(words[copied.end() :] if copied else words, self._builder)
 

@@ -48,6 +48,35 @@ def test_xlsx_date_of_a_workbook_that_counts_from_1904_is_right():
     assert blocks_of(saved(book), "a.xlsx") == ["2026-05-01"]
 
 
+@pytest.mark.parametrize(
+    ("code", "days", "shown"),
+    [
+        ("[h]:mm", 1.5, "36:00"),
+        ("[h]:mm:ss", 1.5, "36:00"),  # the built-in format 46
+        ("[mm]:ss", 0.0625 + 5 / 86_400, "1:30:05"),
+        ('"took" [h]', 4, "96:00"),
+        ("[h]:mm;[Red]-[h]:mm", -0.5, "-12:00"),
+        ("h:mm", 0.5, "12:00"),
+        ('"[h]" yyyy', 46_143, "2026-05-01"),
+        ("yyyy-mm-dd", 1, "1900-01-01"),
+        ("yyyy-mm-dd", 59, "1900-02-28"),
+        ("yyyy-mm-dd", 61, "1900-03-01"),
+        ("yyyy-mm-dd hh:mm", 31.5, "1900-01-31 12:00"),
+    ],
+)
+def test_xlsx_duration_or_early_date_is_shown_as_people_see_it(code, days, shown):
+    book = book_of(days)
+    book.active["A1"].number_format = code
+    assert blocks_of(saved(book), "a.xlsx") == [shown]
+
+
+def test_xlsx_escaped_characters_are_decoded():
+    text = "Late_x000D_\nparts_x0009_for _x005F_x000D_ and file_x1_"
+    cells = f'<c t="s"><v>0</v></c><c t="inlineStr"><is><t>{text}</t></is></c><c t="str"><v>{text}</v></c>'
+    data = workbook(sheet_xml(f"<row>{cells}</row>"), strings=f"<si><t>{text}</t></si>")
+    assert blocks_of(data, "a.xlsx") == ["Late", "parts\tfor _x000D_ and file_x1_"] * 3
+
+
 def test_xlsx_hidden_sheet_row_and_column_are_read():
     book = book_of("Shown", "Hidden row")
     book.active.row_dimensions[2].hidden = True
