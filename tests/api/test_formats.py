@@ -145,3 +145,19 @@ def test_scan_of_text_shows_the_word_behind_a_fence(user, name):
     text = f"~~~ risk\n{BUDGET}.\n"
     scan, places = scanned(user, name, text.encode())
     assert (scan["coverage"]["sentences"], places) == (2, {at()})
+
+
+@pytest.mark.parametrize(
+    ("name", "build", "part", "missing"),
+    [
+        ("a.xlsx", office_files.workbook, "xl/worksheets/sheet2.xml", "Notes"),
+        ("a.pptx", office_files.presentation, "ppt/slides/slide2.xml", "Slide 2"),
+    ],
+)
+def test_scan_names_a_sheet_or_slide_that_the_file_lacks(user, name, build, part, missing):
+    scan, places = scanned(user, name, office_files.repacked(build(), {part: None}))
+    assert places
+    unread = {p["name"]: p["problem"] for p in scan["coverage"]["parts"] if p["problem"]}
+    assert list(unread) == [missing]
+    assert "lacks this" in unread[missing]
+    assert [warning["code"] for warning in scan["warnings"]] == ["parts_not_read"]

@@ -8,8 +8,10 @@ import pytest
 from openpyxl.chart import BarChart, Reference
 from openpyxl.comments import Comment
 
+from service.errors import UnreadableDocument
 from tests.support.documents import PLANTED, blocks_of
 from tests.support.hostile_files import rels, sheet_xml, workbook
+from tests.support.office_files import repacked
 
 
 def saved(book):
@@ -141,3 +143,29 @@ def test_xlsx_note_like_a_threaded_comment_is_read_if_there_is_none(note, read):
     book = book_of("Shown")
     book.active["A1"].comment = Comment(note, "Ann")
     assert blocks_of(saved(book), "a.xlsx") == ["Shown", read]
+
+
+SHEET = sheet_xml(f'<row><c t="inlineStr"><is><t>{PLANTED}</t></is></c></row>')
+
+
+@pytest.mark.parametrize(
+    ("target", "part"),
+    [
+        ("worksheets\\s0.xml", "xl/worksheets/s0.xml"),
+        ("worksheets/s0.xml", "xl\\worksheets\\s0.xml"),
+        ("worksheets/s%200.xml", "xl/worksheets/s 0.xml"),
+        ("worksheets/s%200.xml", "xl/worksheets/s%200.xml"),
+        ("worksheets/s 0.xml", "xl/worksheets/s%200.xml"),
+        ("/xl/Worksheets/S0.xml", "xl/worksheets/s0.xml"),
+    ],
+)
+def test_xlsx_part_is_found_however_its_name_is_written(target, part):
+    related = {"xl/_rels/workbook.xml.rels": rels(("worksheet", target))}
+    data = repacked(workbook(SHEET, **related), {"xl/worksheets/s0.xml": part})
+    assert blocks_of(data, "a.xlsx") == [PLANTED]
+
+
+def test_xlsx_without_its_shared_strings_is_refused():
+    data = workbook(sheet_xml('<row><c t="s"><v>0</v></c></row>'))
+    with pytest.raises(UnreadableDocument, match="damaged"):
+        blocks_of(data, "a.xlsx")
