@@ -34,7 +34,7 @@ _MISSING = (
     "The workbook lacks this sheet. Open it in its program, save it again and send the new file."
 )
 _COLUMN = re.compile("[A-Za-z]{1,3}")
-_DRAWN = ("chart", "chartEx", "diagramData", "chartUserShapes")
+_DRAWN = ("chart", "chartEx", "diagramData")
 _PLACEHOLDER = re.compile(r"\[Threaded comment\].*?\nComment:\s*", re.DOTALL)
 """What Excel writes above its copy of a threaded comment among the notes, for its older versions."""
 

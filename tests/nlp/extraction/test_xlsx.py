@@ -10,7 +10,7 @@ from openpyxl.comments import Comment
 
 from service.errors import UnreadableDocument
 from tests.support.documents import PLANTED, blocks_of
-from tests.support.hostile_files import rels, sheet_xml, workbook
+from tests.support.hostile_files import presentation, rels, sheet_xml, slide, workbook
 from tests.support.office_files import repacked
 
 
@@ -169,3 +169,29 @@ def test_xlsx_without_its_shared_strings_is_refused():
     data = workbook(sheet_xml('<row><c t="s"><v>0</v></c></row>'))
     with pytest.raises(UnreadableDocument, match="damaged"):
         blocks_of(data, "a.xlsx")
+
+
+BOX = f'<x xmlns:a="urn:x"><a:p><a:r><a:t>{PLANTED}</a:t></a:r></a:p></x>'
+
+
+def test_xlsx_text_box_in_a_chart_is_read():
+    more = {
+        "xl/worksheets/_rels/s0.xml.rels": rels(("drawing", "../drawing.xml")),
+        "xl/drawing.xml": "<x/>",
+        "xl/_rels/drawing.xml.rels": rels(("chart", "charts/chart.xml")),
+        "xl/charts/chart.xml": "<x/>",
+        "xl/charts/_rels/chart.xml.rels": rels(("chartUserShapes", "../boxes.xml")),
+        "xl/boxes.xml": BOX,
+        "xl/_rels/boxes.xml.rels": rels(("chartUserShapes", "boxes.xml")),
+    }
+    assert blocks_of(workbook(sheet_xml(""), **more), "a.xlsx") == [PLANTED]
+
+
+def test_pptx_text_box_in_a_chart_is_read():
+    more = {
+        "ppt/slides/_rels/s0.xml.rels": rels(("chart", "../charts/chart.xml")),
+        "ppt/charts/chart.xml": "<x/>",
+        "ppt/charts/_rels/chart.xml.rels": rels(("chartUserShapes", "../boxes.xml")),
+        "ppt/boxes.xml": BOX,
+    }
+    assert blocks_of(presentation(slide(""), **more), "a.pptx") == [PLANTED]
