@@ -161,3 +161,9 @@ def test_scan_names_a_sheet_or_slide_that_the_file_lacks(user, name, build, part
     assert list(unread) == [missing]
     assert "lacks this" in unread[missing]
     assert [warning["code"] for warning in scan["warnings"]] == ["parts_not_read"]
+
+
+def test_scan_of_a_page_in_utf8_that_declares_utf16_finds_its_risk(user):
+    page = f'<meta charset="utf-16le"><p>{BUDGET}.</p>'
+    _, places = scanned(user, "a.html", page.encode())
+    assert places == {at()}

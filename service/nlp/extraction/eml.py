@@ -14,6 +14,7 @@ from email.errors import InvalidBase64LengthDefect, MissingHeaderBodySeparatorDe
 from email.header import decode_header
 from email.message import Message
 from email.parser import BytesHeaderParser
+from email.policy import Compat32
 
 from service.errors import RiskscanError, UnreadableDocument
 from service.nlp.extraction.html_page import read_html
@@ -51,6 +52,20 @@ class _Part(Message):
         return "application" if kind == "message" else kind
 
 
+class _Policy(Compat32):
+    """Decodes headers in UTF-8 or windows-1252, which some programs write without a mark."""
+
+    def header_fetch_parse(self, name: str, value: str) -> str:  # noqa: ARG002 - the interface
+        raw = value.encode("ascii", "surrogateescape")
+        try:
+            return raw.decode("utf-8")
+        except UnicodeError:
+            return raw.decode("cp1252", errors="replace")
+
+
+_POLICY = _Policy()
+
+
 def read_eml(data: bytes, builder: TextBuilder, *, max_pages: int) -> None:
     """Add an e-mail: subject, body, and each attachment as a part.
 
@@ -69,7 +84,7 @@ def read_eml(data: bytes, builder: TextBuilder, *, max_pages: int) -> None:
 def _parsed(data: bytes) -> Message:
     """Return the message in `data`, without what some programs write before its headers."""
     lead = _LEAD.match(data)
-    return message_from_bytes(_repaired(data[lead.end() if lead else 0 :]), _Part)
+    return message_from_bytes(_repaired(data[lead.end() if lead else 0 :]), _Part, policy=_POLICY)
 
 
 def _repaired(data: bytes) -> bytes:
@@ -136,11 +151,10 @@ def _n_words(leaves: list[Message]) -> int:
 def _add_body(leaf: Message, builder: TextBuilder) -> str | None:
     """Add a body; return why it cannot be read, or None."""
     read = read_html if leaf.get_content_type() == "text/html" else read_text
-    is_plain = len(_raw(leaf, "Content-Type")) <= _MAX_HEADER_CHARS
     point = builder.checkpoint()
     try:
         if content := _decoded(leaf):
-            read(content, builder, charset=leaf.get_content_charset() if is_plain else None)
+            read(content, builder, charset=_charset(leaf))
             builder.end_line()
     except RiskscanError as error:
         if builder.is_over_a_limit:
@@ -155,7 +169,7 @@ def _add_attachment(leaf: Message, number: int, builder: TextBuilder, max_pages:
     kind = leaf.get_content_type()
     is_message = kind in _MESSAGE_TYPES
     if is_message and not _filename(leaf):
-        head = BytesHeaderParser().parsebytes(_content(leaf).lstrip())
+        head = BytesHeaderParser(policy=_POLICY).parsebytes(_content(leaf).lstrip())
         name = _text_of(head.get("Subject")).strip() or f"message {number}"
 
     def read() -> None:
@@ -164,7 +178,14 @@ def _add_attachment(leaf: Message, number: int, builder: TextBuilder, max_pages:
             check_depth(builder)
             read_eml(content, builder, max_pages=max_pages)
         else:
-            read_file(content, name, builder, media_type=kind, max_pages=max_pages)
+            read_file(
+                content,
+                name,
+                builder,
+                max_pages=max_pages,
+                media_type=kind,
+                charset=_charset(leaf),
+            )
 
     add_member(name, builder, read)
 
@@ -192,6 +213,11 @@ def _content(leaf: Message) -> bytes:
     return content if isinstance(content, bytes) else b""
 
 
+def _charset(leaf: Message) -> str | None:
+    is_short = len(_raw(leaf, "Content-Type")) <= _MAX_HEADER_CHARS
+    return leaf.get_content_charset() if is_short else None
+
+
 def _disposition(leaf: Message) -> str:
     return _raw(leaf, "Content-Disposition").partition(";")[0].strip().lower()
 
@@ -216,9 +242,19 @@ def _text_of(header: object) -> str:
     raw = str(header or "")[:_MAX_HEADER_CHARS]
     try:
         words = decode_header(raw)
-        return "".join(
-            word if isinstance(word, str) else decode(word, charset=charset)
-            for word, charset in words
-        )
+        return "".join(_word(word, charset) for word, charset in words)
     except (RiskscanError, ValueError, LookupError):
         return raw
+
+
+def _word(word: str | bytes, charset: str | None) -> str:
+    if isinstance(word, str):
+        return word
+    if charset is not None:
+        return decode(word, charset=charset)
+    try:
+        return word.decode(
+            "raw-unicode-escape"
+        )  # in which decode_header gives what is between encoded words
+    except UnicodeError:  # a backslash of the header itself
+        return word.decode("latin-1")

@@ -25,8 +25,9 @@ def read_file(
     *,
     max_pages: int,
     media_type: str | None = None,
+    charset: str | None = None,
 ) -> None:
-    """Add a file in its own format; `name` and `media_type` are what the container says.
+    """Add a file in its own format; `name`, `media_type` and `charset` are what the container says.
 
     Raises:
         RiskscanError: the file cannot be read.
@@ -35,7 +36,7 @@ def read_file(
     check_signature(file_format, data)
     if file_format.extension in _CONTAINERS:
         check_depth(builder)
-    reader, options = file_format.call(charset=None, max_pages=max_pages)
+    reader, options = file_format.call(charset=charset, max_pages=max_pages)
     load_reader(reader)(data, builder, **options)
     builder.end_line()
 

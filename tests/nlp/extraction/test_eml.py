@@ -129,3 +129,25 @@ def test_eml_part_that_cannot_be_decoded_is_named(part):
     extracted = extractor.extract(head + part + b"\n--b--\n", filename="a.eml", media_type=None)
     assert [part.name for part in extracted.layout.unread_parts()] == ["a.txt"]
     assert extracted.text == "Words\nParts are late.\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+@pytest.mark.parametrize(
+    ("subject", "read"),
+    [
+        ("L\u00e4te \u201cparts\u201d", "L\u00e4te \u201cparts\u201d"),
+        ("L\u00e4te =?utf-8?b?cGFydHM=?= f\u00fcr \u2026", "L\u00e4te parts f\u00fcr \u2026"),
+        ("=?us-ascii?q?L=C3=A4te?=", "L\u00e4te"),
+        (r"C:\users =?utf-8?b?cGFydHM=?=", r"C:\users parts"),
+    ],
+)
+def test_eml_subject_with_unmarked_letters_is_decoded(subject, read, encoding):
+    data = HEAD.replace(b"Words", subject.encode(encoding)) + b"\nParts."
+    assert blocks_of(data, "a.eml") == [read, "Parts."]
+
+
+def test_eml_attached_text_is_read_in_its_charset():
+    message = message_of()
+    word = "\u0414\u043e\u043c"
+    message.add_attachment(word, filename="a.txt", charset="koi8-r", cte="base64")
+    assert blocks_of(message.as_bytes(), "a.eml") == ["Words", "Parts are late.", word]

@@ -204,6 +204,21 @@ def test_html_meta_charset_is_followed(read):
     assert blocks(read(page, "a.htm")) == ["Škoda"]
 
 
+@pytest.mark.parametrize(
+    "charset", ["utf-16le", "utf-32", "us-ascii", "iso-8859-1", "gb2312", "shift_jis", "unknown"]
+)
+def test_text_in_utf8_is_read_whatever_charset_is_declared(read, charset):
+    text = "L\u00e4te \u201cparts\u201d \u2013 50 \u20ac."
+    assert blocks(read(f'<meta charset="{charset}"><p>{text}', "a.htm")) == [text]
+    assert blocks(read(text, "a.txt", f"text/plain; charset={charset}")) == [text]
+
+
+@pytest.mark.parametrize("charset", ["us-ascii", "iso-8859-1", "windows-1252"])
+def test_text_in_windows_1252_is_read_whatever_charset_is_declared(read, charset):
+    text = "L\u00e4te \u201cparts\u201d."
+    assert blocks(read(text.encode("cp1252"), "a.txt", f"text/plain; charset={charset}")) == [text]
+
+
 def test_docx_body_tables_notes_and_headers_are_all_read(read):
     document = docx.Document()
     document.add_heading("Head")
