@@ -167,3 +167,50 @@ def test_scan_of_a_page_in_utf8_that_declares_utf16_finds_its_risk(user):
     page = f'<meta charset="utf-16le"><p>{BUDGET}.</p>'
     _, places = scanned(user, "a.html", page.encode())
     assert places == {at()}
+
+
+ALONE = ("risk.txt", f"{SUPPLIER}\n".encode())
+OTHERS = [
+    ("tests.txt", b"Nobody tested the pumps, and the tests are late.\n" * 6),
+    ("all.zip", office_files.archive(("book.xlsx", office_files.workbook()))),
+]
+
+
+def findings_of(user, scan_id, part):
+    """Return the findings of one part as (risk, sentence, score)."""
+    listed = user.http.get(f"/api/v1/scans/{scan_id}/findings").json()["items"]
+    return [(f["risk_type"], f["context"], f["score"]) for f in listed if f["part"] == part]
+
+
+@pytest.mark.parametrize("members", [[ALONE, *OTHERS], [*OTHERS, ALONE], [OTHERS[0], ALONE]])
+def test_findings_of_a_file_do_not_depend_on_the_files_around_it(user, members):
+    scan, _ = scanned(user, "a.zip", office_files.archive(ALONE))
+    expected = findings_of(user, scan["scan_id"], "risk.txt")
+    scan, _ = scanned(user, "b.zip", office_files.archive(*members))
+    assert [f[:2] for f in findings_of(user, scan["scan_id"], "risk.txt")] == [
+        f[:2] for f in expected
+    ]
+    found = [score for *_, score in findings_of(user, scan["scan_id"], "risk.txt")]
+    assert found == pytest.approx([score for *_, score in expected], abs=1e-6)
+
+
+def test_stored_archive_is_scanned_again_file_by_file(user):
+    scan, _ = scanned(user, "a.zip", office_files.archive(*OTHERS, ALONE))
+    document = f"/api/v1/documents/{scan['document_id']}"
+    again = user.http.post(f"{document}/scan", json={}).raise_for_status().json()["scan_id"]
+    expected = findings_of(user, scan["scan_id"], "risk.txt")
+    assert findings_of(user, again, "risk.txt") == expected
+
+
+def test_scores_of_a_stored_archive_are_those_of_its_files(user):
+    scan, _ = scanned(user, "a.zip", office_files.archive(*OTHERS, ALONE))
+    document = f"/api/v1/documents/{scan['document_id']}"
+    listed = user.http.get(f"/api/v1/scans/{scan['scan_id']}/findings").json()["items"]
+    finding = next(f for f in listed if f["part"] == "risk.txt")
+    span = {"start": finding["start"], "end": finding["end"]}
+    [sentence] = user.http.get(f"{document}/scores", params=span).json()["sentences"]
+    score = next(s for s in sentence["scores"] if s["risk_type"] == finding["risk_type"])
+    assert score["score"] == pytest.approx(finding["score"], abs=1e-5)
+    query = {**span, "risk_type": finding["risk_type"]}
+    words = user.http.get(f"{document}/words", params=query).json()
+    assert words["score"] == pytest.approx(finding["score"], abs=1e-5)

@@ -50,7 +50,7 @@ def add_member(name: str, builder: TextBuilder, read: Callable[[], None]) -> Non
     point = builder.checkpoint()
     at = len(builder.parts)
     whole_name = builder.part_name(name)
-    builder.begin_part(whole_name)
+    builder.begin_part(whole_name, begins_file=True)
     builder.containers.append(label(name))
     try:
         read()
@@ -66,7 +66,7 @@ def add_member(name: str, builder: TextBuilder, read: Callable[[], None]) -> Non
         builder.containers.pop()
     if problem is not None:
         builder.roll_back(point)
-        builder.begin_part(whole_name, problem=problem)
+        builder.begin_part(whole_name, problem=problem, begins_file=True)
     else:
         builder.drop_part_if_empty(at)
 
