@@ -138,8 +138,12 @@ def partial_text(pieces: Sequence[tables.DocumentText]) -> ExtractedText:
 
 def document_layout(document: tables.Document) -> Layout:
     """Return the parts and pages of a document whose text is stored, without its headings."""
-    parts = (document.layout or {}).get("parts", [])
-    return Layout(tuple(_part(values) for values in parts)) if parts else Layout()
+    layout = document.layout or {}
+    files = frozenset(layout.get("files", ()))
+    parts = tuple(
+        _part(values, begins_file=n in files) for n, values in enumerate(layout.get("parts", ()))
+    )
+    return Layout(parts) if parts else Layout()
 
 
 def _document_id(
@@ -157,12 +161,15 @@ def _sha256(text: str) -> str:
 
 def _layout_values(layout: Layout) -> dict[str, Any]:
     parts = [{**asdict(part), "pages": asdict(part.pages)} for part in layout.parts]
-    return {"parts": parts, "headings": list(layout.headings.names) if layout.headings else []}
+    # A list of its own, since the release before refuses parts with another field.
+    files = [n for n, part in enumerate(parts) if part.pop("begins_file")]
+    headings = list(layout.headings.names) if layout.headings else []
+    return {"parts": parts, "files": files, "headings": headings}
 
 
-def _part(values: Mapping[str, Any]) -> Part:
+def _part(values: Mapping[str, Any], *, begins_file: bool) -> Part:
     pages = {name: tuple(numbers) for name, numbers in values["pages"].items()}
-    return Part(**{**values, "pages": Pages(**pages)})
+    return Part(**{**values, "pages": Pages(**pages)}, begins_file=begins_file)
 
 
 def _block_rows(piece: tables.DocumentText) -> npt.NDArray[np.int64]:

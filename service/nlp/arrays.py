@@ -15,6 +15,7 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.intp]
 """Row numbers of another array."""
+NO_ROWS: Rows = np.empty(0, np.intp)
 Offsets = npt.NDArray[np.int64]
 """Character offsets of spans: int64 (n_spans, 2), half-open."""
 

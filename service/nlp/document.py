@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+import numpy as np
+
+from service.nlp.arrays import NO_ROWS, Rows
 from service.nlp.layout import Layout
 from service.nlp.span_sequence import SpanSequence, offset_array
 from service.nlp.taxonomy import Taxonomy
@@ -70,6 +73,13 @@ class Document:
         """Return the sentences verbatim, in document order. Each access slices the text again."""
         text = self.text
         return SpanSequence(offset_array(self.sentences), lambda start, end: text[start:end])
+
+    def file_rows(self) -> Rows:
+        """Return the rows of the sentences with which attachments and files of an archive begin."""
+        starts = self.layout.file_starts
+        if not starts:
+            return NO_ROWS
+        return np.searchsorted(offset_array(self.sentences)[:, 0], starts)
 
     def place_at(self, offset: int | None) -> Place:
         """Return where the character at `offset` is; nowhere if None."""

@@ -44,6 +44,8 @@ class Part:
     pages: Pages = field(default_factory=Pages)
     problem: str | None = None
     """Why the part was not read; None if it was."""
+    begins_file: bool = False
+    """Whether an attachment or a file of an archive begins with it; False for its next sheet or slide."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -81,6 +83,11 @@ class Layout:
     def pages_without_text(self) -> tuple[int, ...]:
         """The pages without text of a document that has no named parts."""
         return self.parts[0].pages.without_text if not self.parts[0].name else ()
+
+    @property
+    def file_starts(self) -> tuple[int, ...]:
+        """The offset at which each attachment and each file of an archive begins, ascending."""
+        return tuple(part.start for part in self.parts if part.begins_file)
 
     def part_at(self, offset: int) -> Part:
         """Return the part of the character at `offset`; of empty parts that start there, the last."""

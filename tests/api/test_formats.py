@@ -1,5 +1,6 @@
 """A document of each format, scanned over HTTP: right findings in the right part, page and column."""
 
+import base64
 import io
 import zipfile
 from email.message import EmailMessage
@@ -126,3 +127,90 @@ def test_scan_of_an_email_with_thousands_of_open_elements_reads_its_plain_text(u
     message.add_alternative("<style" * 300_000 + "<" * 300_000, subtype="html")
     _, places = scanned(user, "style.eml", message.as_bytes())
     assert at(sentence=SUPPLIER) in places
+
+
+def test_scan_of_an_email_with_an_encoded_message_reads_that_message(user):
+    inner = f"Subject: Inner\n\n{SUPPLIER}\n".encode()
+    data = b"""\xef\xbb\xbfFrom: a@b\nSubject: Words\nscanned by the gateway
+Content-Type: multipart/mixed; boundary=b\n\n--b
+Content-Type: message/rfc822\nContent-Transfer-Encoding: base64 \n\n"""
+    data += base64.encodebytes(inner) + b"--b--\n"
+    scan, places = scanned(user, "a.eml", data)
+    assert places == {at("Inner", sentence=SUPPLIER)}
+    assert scan["warnings"] == []
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.md"])
+def test_scan_of_text_shows_the_word_behind_a_fence(user, name):
+    text = f"~~~ risk\n{BUDGET}.\n"
+    scan, places = scanned(user, name, text.encode())
+    assert (scan["coverage"]["sentences"], places) == (2, {at()})
+
+
+@pytest.mark.parametrize(
+    ("name", "build", "part", "missing"),
+    [
+        ("a.xlsx", office_files.workbook, "xl/worksheets/sheet2.xml", "Notes"),
+        ("a.pptx", office_files.presentation, "ppt/slides/slide2.xml", "Slide 2"),
+    ],
+)
+def test_scan_names_a_sheet_or_slide_that_the_file_lacks(user, name, build, part, missing):
+    scan, places = scanned(user, name, office_files.repacked(build(), {part: None}))
+    assert places
+    unread = {p["name"]: p["problem"] for p in scan["coverage"]["parts"] if p["problem"]}
+    assert list(unread) == [missing]
+    assert "lacks this" in unread[missing]
+    assert [warning["code"] for warning in scan["warnings"]] == ["parts_not_read"]
+
+
+def test_scan_of_a_page_in_utf8_that_declares_utf16_finds_its_risk(user):
+    page = f'<meta charset="utf-16le"><p>{BUDGET}.</p>'
+    _, places = scanned(user, "a.html", page.encode())
+    assert places == {at()}
+
+
+ALONE = ("risk.txt", f"{SUPPLIER}\n".encode())
+OTHERS = [
+    ("tests.txt", b"Nobody tested the pumps, and the tests are late.\n" * 6),
+    ("all.zip", office_files.archive(("book.xlsx", office_files.workbook()))),
+]
+
+
+def findings_of(user, scan_id, part):
+    """Return the findings of one part as (risk, sentence, score)."""
+    listed = user.http.get(f"/api/v1/scans/{scan_id}/findings").json()["items"]
+    return [(f["risk_type"], f["context"], f["score"]) for f in listed if f["part"] == part]
+
+
+@pytest.mark.parametrize("members", [[ALONE, *OTHERS], [*OTHERS, ALONE], [OTHERS[0], ALONE]])
+def test_findings_of_a_file_do_not_depend_on_the_files_around_it(user, members):
+    scan, _ = scanned(user, "a.zip", office_files.archive(ALONE))
+    expected = findings_of(user, scan["scan_id"], "risk.txt")
+    scan, _ = scanned(user, "b.zip", office_files.archive(*members))
+    assert [f[:2] for f in findings_of(user, scan["scan_id"], "risk.txt")] == [
+        f[:2] for f in expected
+    ]
+    found = [score for *_, score in findings_of(user, scan["scan_id"], "risk.txt")]
+    assert found == pytest.approx([score for *_, score in expected], abs=1e-6)
+
+
+def test_stored_archive_is_scanned_again_file_by_file(user):
+    scan, _ = scanned(user, "a.zip", office_files.archive(*OTHERS, ALONE))
+    document = f"/api/v1/documents/{scan['document_id']}"
+    again = user.http.post(f"{document}/scan", json={}).raise_for_status().json()["scan_id"]
+    expected = findings_of(user, scan["scan_id"], "risk.txt")
+    assert findings_of(user, again, "risk.txt") == expected
+
+
+def test_scores_of_a_stored_archive_are_those_of_its_files(user):
+    scan, _ = scanned(user, "a.zip", office_files.archive(*OTHERS, ALONE))
+    document = f"/api/v1/documents/{scan['document_id']}"
+    listed = user.http.get(f"/api/v1/scans/{scan['scan_id']}/findings").json()["items"]
+    finding = next(f for f in listed if f["part"] == "risk.txt")
+    span = {"start": finding["start"], "end": finding["end"]}
+    [sentence] = user.http.get(f"{document}/scores", params=span).json()["sentences"]
+    score = next(s for s in sentence["scores"] if s["risk_type"] == finding["risk_type"])
+    assert score["score"] == pytest.approx(finding["score"], abs=1e-5)
+    query = {**span, "risk_type": finding["risk_type"]}
+    words = user.http.get(f"{document}/words", params=query).json()
+    assert words["score"] == pytest.approx(finding["score"], abs=1e-5)

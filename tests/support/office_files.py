@@ -104,6 +104,13 @@ def with_bomb(data: bytes, method: int) -> bytes:
     return bytes(bomb)
 
 
+def repacked(data: bytes, names: dict[str, str | None]) -> bytes:
+    """Return a zip in which members have other names, or are left out if the name is None."""
+    with zipfile.ZipFile(io.BytesIO(data)) as packed:
+        members = [(names.get(n, n), packed.read(n)) for n in packed.namelist()]
+    return zipped([(name, content) for name, content in members if name is not None])
+
+
 def archive(*members: tuple[str, bytes]) -> bytes:
     """Return a zip of named members."""
     return zipped(members)

@@ -16,16 +16,18 @@ from sqlalchemy.orm import Session
 from db import tables
 from db.queries import documents as queries
 from db.queries.reach import Reach
-from service.domain.document_storage import partial_text
+from service.domain.document_storage import document_layout, partial_text
 from service.domain.documents.documents import require_text
 from service.domain.transactions import Transactions
 from service.errors import Fault, InvalidRequest, NotConfigured
 from service.nlp.analyzers.base import SentenceScorer
 from service.nlp.analyzers.explanation import Explanation, explain
+from service.nlp.arrays import Rows
 from service.nlp.artifacts.operating_points import Sensitivity, risk_scores
 from service.nlp.deadline import Deadline
 from service.nlp.document import Document, Sentence
 from service.nlp.inference.neighbour_context import RADIUS
+from service.nlp.layout import Layout
 from service.nlp.pipeline import ScanPipeline
 from service.nlp.span_sequence import offset_array
 
@@ -105,7 +107,9 @@ class DocumentScores:
         """Score the first MAX_SENTENCES sentences that overlap start..end."""
         near = self._read_neighbourhood(reach, document_id, start, end)
         with self._scorer() as scorer:
-            scores = scorer.score_document(near.texts(), deadline=self._deadline())[near.at]
+            scores = scorer.score_document(
+                near.texts(), file_rows=near.file_rows, deadline=self._deadline()
+            )[near.at]
             point, hits = scorer.operating_points[sensitivity], scorer.decide(scores, sensitivity)
             risks, types = risk_scores(scores), scorer.taxonomy.risk_types
             sentences = tuple(
@@ -131,7 +135,14 @@ class DocumentScores:
         near = self._read_neighbourhood(reach, document_id, start, end)
         with self._scorer() as scorer:
             column = scorer.taxonomy.columns[risk_type]
-            why = explain(scorer, near.texts(), near.at.start, column, deadline=self._deadline())
+            why = explain(
+                scorer,
+                near.texts(),
+                near.at.start,
+                column,
+                file_rows=near.file_rows,
+                deadline=self._deadline(),
+            )
             return ExplainedSentence(_name(scorer), *near.place(near.wanted()[0]), why)
 
     def _read_neighbourhood(
@@ -139,9 +150,12 @@ class DocumentScores:
     ) -> _Neighbourhood:
         """Return the range's sentences; read the whole text if a long block hides where they begin."""
         for margin in (_MARGIN_CHARS, None):
-            pieces = self._transactions.read(_pieces, reach, document_id, start, end, margin=margin)
+            pieces, layout = self._transactions.read(
+                _pieces, reach, document_id, start, end, margin=margin
+            )
             document = self._pipeline().segment(partial_text(pieces))
-            near = _neighbourhood(document, pieces[0].start if pieces else 0, start, end)
+            base = pieces[0].start if pieces else 0
+            near = _neighbourhood(document, base, start, end, file_starts=layout.file_starts)
             if near is not None:
                 return near
         message = "There is no sentence in this range of the text; send the span of a sentence."
@@ -163,12 +177,16 @@ class DocumentScores:
 
 @dataclass(frozen=True, slots=True)
 class _Neighbourhood:
-    """Sentences of a text that begins at `base`; those at `at` are wanted, the others neighbours."""
+    """Sentences of a text that begins at `base`; those at `at` are wanted, the others neighbours.
+
+    Another file of an archive or e-mail begins with each of those in `file_rows`.
+    """
 
     document: Document
     base: int
     sentences: Sequence[Sentence]
     at: slice
+    file_rows: Rows
 
     def texts(self) -> list[str]:
         return [self.document.text[s.start : s.end] for s in self.sentences]
@@ -189,15 +207,17 @@ def _pieces(
     end: int,
     *,
     margin: int | None,
-) -> Sequence[tables.DocumentText]:
-    require_text(session, reach, document_id)
+) -> tuple[Sequence[tables.DocumentText], Layout]:
+    layout = document_layout(require_text(session, reach, document_id))
     if margin is None:
-        return queries.list_text(session, document_id)
+        return queries.list_text(session, document_id), layout
     around = {"start": max(0, start - margin), "end": end + margin}
-    return queries.list_text(session, document_id, **around)
+    return queries.list_text(session, document_id, **around), layout
 
 
-def _neighbourhood(document: Document, base: int, start: int, end: int) -> _Neighbourhood | None:
+def _neighbourhood(
+    document: Document, base: int, start: int, end: int, *, file_starts: Sequence[int]
+) -> _Neighbourhood | None:
     """Return the sentences that overlap start..end with their neighbours; None if there are none."""
     offsets = offset_array(document.sentences) + base
     first = int(np.searchsorted(offsets[:, 1], start, "right"))
@@ -205,8 +225,10 @@ def _neighbourhood(document: Document, base: int, start: int, end: int) -> _Neig
     if first >= last:
         return None
     begin = max(0, first - RADIUS)
-    sentences = [*document.sentences[begin : last + RADIUS]]
-    return _Neighbourhood(document, base, sentences, slice(first - begin, last - begin))
+    near = slice(begin, last + RADIUS)
+    sentences = [*document.sentences[near]]
+    file_rows = np.searchsorted(offsets[near, 0], file_starts)
+    return _Neighbourhood(document, base, sentences, slice(first - begin, last - begin), file_rows)
 
 
 def _name(scorer: SentenceScorer) -> str:

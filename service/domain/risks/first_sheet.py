@@ -5,7 +5,6 @@ A file of some kilobytes can hold millions of elements, so what is parsed and co
 
 from __future__ import annotations
 
-import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from lxml import etree  # type: ignore[import-untyped]  # ships no types
 from service.errors import TooLarge, UnreadableDocument
 from service.nlp.extraction.excel_dates import DateStyles, read_date_styles
 from service.nlp.extraction.inflation import InflationBudget
-from service.nlp.extraction.office_package import OfficePackage, clear, main_part, opened
+from service.nlp.extraction.office_package import OfficePackage, clear, main_part, opened, unescaped
 from service.nlp.extraction.xlsx import WORKBOOK, cells_of, rich_text, shared_strings, sheets
 
 _MAX_UNPACKED_BYTES = 20 * 1024 * 1024
@@ -32,8 +31,6 @@ _BLOCK_BYTES = 65_536
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 """Those of Office (ECMA-376, part 2). zipfile inflates a block of any other whole: 2 kB took 3 GB."""
 _REMEDY = "Copy the rows of the risks into a new workbook, and send that."
-_ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
-"""A character that XML cannot hold (ECMA-376, part 1, 22.9.2.19)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,4 +142,4 @@ class _CellReader:
         self._left_chars -= len(text)
         if self._left_chars < 0:
             raise TooLarge(f"The cells of the workbook have more than {_MAX_CHARS:,} characters.")
-        return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+        return unescaped(text)

@@ -12,7 +12,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from service.errors import AnalyzerError, TooLarge
-from service.nlp.arrays import Bools, Floats, Rows, Scores, row_blocks
+from service.nlp.arrays import NO_ROWS, Bools, Floats, Rows, Scores, row_blocks
 from service.nlp.artifacts.operating_points import OperatingPoint, Sensitivity
 from service.nlp.deadline import Deadline
 from service.nlp.document import Analysis, Document, Finding, Source
@@ -111,13 +111,14 @@ class SentenceScorer(Analyzer):
         self,
         sentences: Sequence[str],
         *,
+        file_rows: Rows = NO_ROWS,  # noqa: ARG002 - for scorers whose scores depend on neighbours
         deadline: Deadline | None = None,
         progress: Progress | None = None,
     ) -> Iterator[Scores]:
         """Yield the scores of one document's sentences in blocks, in document order.
 
-        Each block is float32 (n_rows, n_risk_types) in [0, 1], at most arrays.ROWS rows. The default scores
-        each sentence without context.
+        Each block is float32 (n_rows, n_risk_types) in [0, 1], at most arrays.ROWS rows. `file_rows` are
+        Document.file_rows(). The default scores each sentence without context.
         """
         rows, row_of = self._distinct_scores(sentences, deadline=deadline, progress=progress)
         for block in row_blocks(len(sentences)):
@@ -128,11 +129,14 @@ class SentenceScorer(Analyzer):
         sentences: Sequence[str],
         sensitivity: Sensitivity,  # noqa: ARG002 - for scorers that save work by it
         *,
+        file_rows: Rows = NO_ROWS,
         deadline: Deadline | None = None,
         progress: Progress | None = None,
     ) -> Iterator[Scores]:
         """Yield what `document_scores` does, but those of sentences without a finding may be 0."""
-        return self.document_scores(sentences, deadline=deadline, progress=progress)
+        return self.document_scores(
+            sentences, file_rows=file_rows, deadline=deadline, progress=progress
+        )
 
     def analyze(
         self,
@@ -146,7 +150,11 @@ class SentenceScorer(Analyzer):
         begin = 0
         texts = document.sentence_texts()
         for scores in self.decisive_scores(
-            texts, sensitivity, deadline=deadline, progress=progress
+            texts,
+            sensitivity,
+            file_rows=document.file_rows(),
+            deadline=deadline,
+            progress=progress,
         ):
             self._check(scores)
             for row, column in np.argwhere(self.decide(scores, sensitivity)).tolist():
@@ -177,11 +185,16 @@ class SentenceScorer(Analyzer):
         self,
         sentences: Sequence[str],
         *,
+        file_rows: Rows = NO_ROWS,
         deadline: Deadline | None = None,
         progress: Progress | None = None,
     ) -> Scores:
         """Return the scores of one document's sentences, float32 (n_sentences, n_risk_types) in [0, 1]."""
-        blocks = list(self.document_scores(sentences, deadline=deadline, progress=progress))
+        blocks = list(
+            self.document_scores(
+                sentences, file_rows=file_rows, deadline=deadline, progress=progress
+            )
+        )
         for block in blocks:
             self._check(block)
         return np.concatenate([np.zeros((0, self._n_types), np.float32), *blocks])
@@ -192,6 +205,7 @@ class SentenceScorer(Analyzer):
         at: int,
         variants: Sequence[str],
         *,
+        file_rows: Rows = NO_ROWS,
         deadline: Deadline | None = None,
     ) -> Scores:
         """Return the scores that sentence `at` of a document would have if it read as each variant.
@@ -201,7 +215,9 @@ class SentenceScorer(Analyzer):
         """
         rows = [
             self.score_document(
-                [*sentences[:at], variant, *sentences[at + 1 :]], deadline=deadline
+                [*sentences[:at], variant, *sentences[at + 1 :]],
+                file_rows=file_rows,
+                deadline=deadline,
             )[at]
             for variant in variants
         ]

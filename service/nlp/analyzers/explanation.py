@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from service.errors import InvalidRequest
 from service.nlp.analyzers.base import SentenceScorer
+from service.nlp.arrays import NO_ROWS, Rows
 from service.nlp.deadline import Deadline
 
 MAX_WORDS = 128
@@ -43,9 +44,12 @@ def explain(
     at: int,
     column: int,
     *,
+    file_rows: Rows = NO_ROWS,
     deadline: Deadline | None = None,
 ) -> Explanation:
     """Explain the score of sentence `at` of `sentences` for the risk type of `column`.
+
+    `file_rows` has the sentences with which another file of the document begins.
 
     Raises:
         InvalidRequest: the sentence has more than MAX_WORDS words.
@@ -57,7 +61,9 @@ def explain(
             f"This sentence has {len(words)} words; sentences of up to {MAX_WORDS} are explained."
         )
     without = [sentence[: word.start()] + sentence[word.end() :] for word in words]
-    rows = scorer.variant_scores(sentences, at, [sentence, *without], deadline=deadline)
+    rows = scorer.variant_scores(
+        sentences, at, [sentence, *without], file_rows=file_rows, deadline=deadline
+    )
     score, *others = (float(row[column]) for row in rows)
     effects = (
         WordEffect(word.start(), word.end(), word.group(), score - other)

@@ -13,7 +13,7 @@ import numpy as np
 from service.config.cpus import all_cpus
 from service.errors import ArtifactError
 from service.nlp.analyzers.base import Progress, SentenceScorer, distinct_rows
-from service.nlp.arrays import Floats, Scores, row_blocks
+from service.nlp.arrays import NO_ROWS, Floats, Rows, Scores, row_blocks
 from service.nlp.artifacts import artifact as artifacts
 from service.nlp.artifacts.artifact import Artifact
 from service.nlp.artifacts.operating_points import Sensitivity
@@ -125,29 +125,36 @@ class LocalAnalyzer(SentenceScorer):
         self,
         sentences: Sequence[str],
         *,
+        file_rows: Rows = NO_ROWS,
         deadline: Deadline | None = None,
         progress: Progress | None = None,
     ) -> Iterator[Scores]:
-        """Yield the scores in blocks; each sentence's neighbours influence its scores."""
-        return self._document_scores(sentences, -math.inf, deadline=deadline, progress=progress)
+        """Yield the scores in blocks; each sentence's neighbours in its file influence its scores."""
+        return self._document_scores(
+            sentences, -math.inf, file_rows=file_rows, deadline=deadline, progress=progress
+        )
 
     def decisive_scores(
         self,
         sentences: Sequence[str],
         sensitivity: Sensitivity,
         *,
+        file_rows: Rows = NO_ROWS,
         deadline: Deadline | None = None,
         progress: Progress | None = None,
     ) -> Iterator[Scores]:
         """Yield the scores in blocks, those of sentences that left the network early as 0."""
         leave_below = self._leave_below.get(sensitivity, -math.inf)
-        return self._document_scores(sentences, leave_below, deadline=deadline, progress=progress)
+        return self._document_scores(
+            sentences, leave_below, file_rows=file_rows, deadline=deadline, progress=progress
+        )
 
     def _document_scores(
         self,
         sentences: Sequence[str],
         leave_below: float,
         *,
+        file_rows: Rows,
         deadline: Deadline | None,
         progress: Progress | None,
     ) -> Iterator[Scores]:
@@ -160,7 +167,9 @@ class LocalAnalyzer(SentenceScorer):
             progress=progress,
         )
         for block in row_blocks(len(sentences)):
-            logits = block_logits(outputs, row_of, block, n_types=self._n_types)
+            logits = block_logits(
+                outputs, row_of, block, n_types=self._n_types, file_rows=file_rows
+            )
             yield self._manifest.probabilities(logits)
 
     def variant_scores(
@@ -169,6 +178,7 @@ class LocalAnalyzer(SentenceScorer):
         at: int,
         variants: Sequence[str],
         *,
+        file_rows: Rows = NO_ROWS,
         deadline: Deadline | None = None,
     ) -> Scores:
         """Score all variants in one pass; they are not cached, since nobody asks for them twice."""
@@ -178,7 +188,9 @@ class LocalAnalyzer(SentenceScorer):
         logits = [np.zeros((0, self._n_types), np.float32)]
         for k in range(len(sentences), len(texts)):
             row_of[at] = k
-            logits.append(block_logits(outputs, row_of, here, n_types=self._n_types))
+            logits.append(
+                block_logits(outputs, row_of, here, n_types=self._n_types, file_rows=file_rows)
+            )
         scores = self._manifest.probabilities(np.concatenate(logits))
         self._check(scores)
         return scores

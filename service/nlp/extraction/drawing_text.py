@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from lxml import etree  # type: ignore[import-untyped]  # ships no types
 
-from service.nlp.extraction.office_package import OfficePackage, local
+from service.nlp.extraction.office_package import OfficePackage, local, unescaped
 from service.nlp.extraction.text_builder import TextBuilder
 
 CHART_TEXT = ("{*}v", "{*}pt")  # outside any paragraph; the second since Office 2016
 _NUMBERS = {"numCache", "numLit", "numDim"}
+_TEXT_BOXES = "chartUserShapes"
 _SLIDE_NUMBER = "slidenum"
 
 
 def chart_words(element: etree._Element) -> str:
     """Return the text of a category or series name, or "" for a number."""
-    words = (element.text or "").strip()
+    words = unescaped(element.text or "").strip()
     numeric = any(local(above) in _NUMBERS for above in element.iterancestors())
     return "" if numeric else words
 
@@ -35,7 +36,13 @@ def _is_slide_number(field: etree._Element | None) -> bool:
 
 
 def add_drawing(package: OfficePackage, name: str, builder: TextBuilder) -> None:
-    """Add the paragraphs and descriptions of pictures in a drawing, diagram or chart, in their order."""
+    """Add the text of a drawing, diagram or chart, then that of the text boxes in the chart."""
+    for drawn in (name, *package.targets(name, _TEXT_BOXES)):
+        _add_text(package, drawn, builder)
+
+
+def _add_text(package: OfficePackage, name: str, builder: TextBuilder) -> None:
+    """Add the paragraphs and descriptions of pictures in a part, in their order."""
     for element in package.ended(name, "{*}p", "{*}cNvPr", *CHART_TEXT):
         tag = local(element)
         if tag == "p":

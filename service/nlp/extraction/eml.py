@@ -10,8 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from email import message_from_bytes
+from email.errors import InvalidBase64LengthDefect, MissingHeaderBodySeparatorDefect
 from email.header import decode_header
 from email.message import Message
+from email.parser import BytesHeaderParser
+from email.policy import Compat32
 
 from service.errors import RiskscanError, UnreadableDocument
 from service.nlp.extraction.html_page import read_html
@@ -28,6 +31,39 @@ _MARKUP = re.compile(
 )
 """An element that is not closed ends with the page, so that a hostile page takes linear time."""
 _BODY_TYPES = ("text/plain", "text/html")
+_MESSAGE_TYPES = ("message/rfc822", "message/global")
+_LEAD = re.compile(rb"(?:\xef\xbb\xbf)?\s*")
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+_NO_HEADER = re.compile(rb"(?<=\n)(?!From |[!-9;-~]*:|[\t ])(?=[^\r\n])")
+_HEADER_BELOW = re.compile(
+    rb"^(?:subject|content-[a-z-]+|mime-version):", re.IGNORECASE | re.MULTILINE
+)
+
+
+class _Part(Message):
+    """An e-mail, or a part of one.
+
+    Python's parser reads a message within it without regard to its transfer encoding. So the parser is told
+    that it is any other file, and `_add_attachment` decodes and parses it.
+    """
+
+    def get_content_maintype(self) -> str:
+        kind = super().get_content_maintype()
+        return "application" if kind == "message" else kind
+
+
+class _Policy(Compat32):
+    """Decodes headers in UTF-8 or windows-1252, which some programs write without a mark."""
+
+    def header_fetch_parse(self, name: str, value: str) -> str:  # noqa: ARG002 - the interface
+        raw = value.encode("ascii", "surrogateescape")
+        try:
+            return raw.decode("utf-8")
+        except UnicodeError:
+            return raw.decode("cp1252", errors="replace")
+
+
+_POLICY = _Policy()
 
 
 def read_eml(data: bytes, builder: TextBuilder, *, max_pages: int) -> None:
@@ -38,12 +74,30 @@ def read_eml(data: bytes, builder: TextBuilder, *, max_pages: int) -> None:
         UnreadableDocument: the e-mail is damaged, or its parts are nested too deeply.
     """
     try:
-        message = message_from_bytes(data)
-        _add_message(message, builder, max_pages)
+        _add_message(_parsed(data), builder, max_pages)
     except RecursionError as error:
         raise UnreadableDocument(
             "The e-mail is nested too deeply. Save its attachments and send them."
         ) from error
+
+
+def _parsed(data: bytes) -> Message:
+    """Return the message in `data`, without what some programs write before its headers."""
+    lead = _LEAD.match(data)
+    return message_from_bytes(_repaired(data[lead.end() if lead else 0 :]), _Part, policy=_POLICY)
+
+
+def _repaired(data: bytes) -> bytes:
+    """Return a message in which each line without a colon among the headers continues the header above it.
+
+    Python's parser takes such a line, and all headers below it, for the body.
+    """
+    end = _BLANK_LINE.search(data)
+    head, rest = (data[: end.start()], data[end.start() :]) if end else (data, b"")
+    line = _NO_HEADER.search(head)
+    if line is None or not _HEADER_BELOW.search(head, line.end()):
+        return data  # or the body begins there, without a blank line
+    return _NO_HEADER.sub(b" ", head) + rest
 
 
 def _add_message(message: Message, builder: TextBuilder, max_pages: int) -> None:
@@ -69,7 +123,7 @@ def _children(part: Message) -> list[Message]:
 
 def _leaves(part: Message) -> Iterator[Message]:
     """Yield the bodies, attachments and attached messages; of alternative bodies, one version."""
-    if not part.is_multipart() or part.get_content_maintype() == "message":
+    if not part.is_multipart() or part.get_content_type().startswith("message/"):
         yield part
         return
     leaves = [leaf for child in _children(part) for leaf in _leaves(child)]
@@ -97,11 +151,10 @@ def _n_words(leaves: list[Message]) -> int:
 def _add_body(leaf: Message, builder: TextBuilder) -> str | None:
     """Add a body; return why it cannot be read, or None."""
     read = read_html if leaf.get_content_type() == "text/html" else read_text
-    is_plain = len(_raw(leaf, "Content-Type")) <= _MAX_HEADER_CHARS
     point = builder.checkpoint()
     try:
-        if content := _content(leaf):
-            read(content, builder, charset=leaf.get_content_charset() if is_plain else None)
+        if content := _decoded(leaf):
+            read(content, builder, charset=_charset(leaf))
             builder.end_line()
     except RiskscanError as error:
         if builder.is_over_a_limit:
@@ -114,24 +167,55 @@ def _add_body(leaf: Message, builder: TextBuilder) -> str | None:
 def _add_attachment(leaf: Message, number: int, builder: TextBuilder, max_pages: int) -> None:
     name = _filename(leaf) or f"attachment {number}"
     kind = leaf.get_content_type()
-    messages = _children(leaf) if kind == "message/rfc822" else []
-    if messages and not _filename(leaf):
-        name = _text_of(messages[0].get("Subject")).strip() or f"message {number}"
+    is_message = kind in _MESSAGE_TYPES
+    if is_message and not _filename(leaf):
+        head = BytesHeaderParser(policy=_POLICY).parsebytes(_content(leaf).lstrip())
+        name = _text_of(head.get("Subject")).strip() or f"message {number}"
 
     def read() -> None:
-        if messages:
+        content = _decoded(leaf)
+        if is_message:
             check_depth(builder)
-            _add_message(messages[0], builder, max_pages)
+            read_eml(content, builder, max_pages=max_pages)
         else:
-            read_file(_content(leaf), name, builder, media_type=kind, max_pages=max_pages)
+            read_file(
+                content,
+                name,
+                builder,
+                max_pages=max_pages,
+                media_type=kind,
+                charset=_charset(leaf),
+            )
 
     add_member(name, builder, read)
 
 
+def _decoded(leaf: Message) -> bytes:
+    """Return the bytes of a leaf; raise UnreadableDocument if its transfer encoding cannot be undone."""
+    content = _content(leaf)
+    defects = {type(defect) for defect in leaf.defects}
+    if InvalidBase64LengthDefect in defects:
+        raise UnreadableDocument("Its end is missing. Send it again.")
+    if MissingHeaderBodySeparatorDefect in defects:
+        head = _BLANK_LINE.split(str(leaf.get_payload()).encode("utf-8", "replace"), maxsplit=1)[0]
+        if _HEADER_BELOW.search(head):
+            raise UnreadableDocument(
+                "A line without a colon is among its headers, so it cannot be decoded. Save it again."
+            )
+    return content
+
+
 def _content(leaf: Message) -> bytes:
     """Return the bytes of a leaf; a wrong transfer encoding leaves them as they are."""
+    if encoding := re.match(r"\s*[\w-]+", _raw(leaf, "Content-Transfer-Encoding")):
+        leaf.replace_header("Content-Transfer-Encoding", encoding.group().strip())
     content = leaf.get_payload(decode=True)
     return content if isinstance(content, bytes) else b""
+
+
+def _charset(leaf: Message) -> str | None:
+    is_short = len(_raw(leaf, "Content-Type")) <= _MAX_HEADER_CHARS
+    return leaf.get_content_charset() if is_short else None
 
 
 def _disposition(leaf: Message) -> str:
@@ -158,9 +242,19 @@ def _text_of(header: object) -> str:
     raw = str(header or "")[:_MAX_HEADER_CHARS]
     try:
         words = decode_header(raw)
-        return "".join(
-            word if isinstance(word, str) else decode(word, charset=charset)
-            for word, charset in words
-        )
+        return "".join(_word(word, charset) for word, charset in words)
     except (RiskscanError, ValueError, LookupError):
         return raw
+
+
+def _word(word: str | bytes, charset: str | None) -> str:
+    if isinstance(word, str):
+        return word
+    if charset is not None:
+        return decode(word, charset=charset)
+    try:
+        return word.decode(
+            "raw-unicode-escape"
+        )  # in which decode_header gives what is between encoded words
+    except UnicodeError:  # a backslash of the header itself
+        return word.decode("latin-1")

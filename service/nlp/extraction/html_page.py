@@ -12,7 +12,7 @@ from collections import Counter
 from service.errors import UnreadableDocument
 from service.nlp.extraction.html_tokens import EndTag, StartTag, Text, tokens
 from service.nlp.extraction.paragraphs import find_blocks
-from service.nlp.extraction.plain_text import decode
+from service.nlp.extraction.plain_text import decode, is_wide
 from service.nlp.extraction.text_builder import TextBuilder
 
 # fmt: off
@@ -44,11 +44,16 @@ def read_html(data: bytes, builder: TextBuilder, *, charset: str | None = None) 
     Raises:
         UnreadableDocument: an element with hidden content is not closed, so the rest of the page is unknown.
     """
-    meta = _META_CHARSET.search(data[:_META_BYTES])
-    declared = charset or (meta.group(1).decode("ascii") if meta else None)
     reader = _Reader(builder)
-    reader.read(decode(data, charset=declared))
+    reader.read(decode(data, charset=charset or _meta_charset(data)))
     reader.finish()
+
+
+def _meta_charset(data: bytes) -> str | None:
+    """Return the charset that a page declares; its <meta> could not be found if it were UTF-16 or UTF-32."""
+    meta = _META_CHARSET.search(data[:_META_BYTES])
+    declared = meta.group(1).decode("ascii") if meta else None
+    return None if is_wide(declared) else declared
 
 
 class _Reader:

@@ -9,6 +9,7 @@ text formats. Office documents are zips: the sandbox, which opens the zip, tells
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ FORMATS = (
     Format(
         "md",
         ("text/markdown", "text/x-markdown"),
-        "service.nlp.extraction.plain_text:read_text",
+        "service.nlp.extraction.plain_text:read_markdown",
         ("charset",),
         other_extensions=("markdown",),
         is_plain_text=True,
@@ -254,7 +255,7 @@ def _detect_by_signature(data: bytes) -> Format | None:
 def _detect_text(data: bytes) -> Format | None:
     if _HTML_START.match(data):
         return BY_EXTENSION["html"]
-    head = data[:_HEAD_BYTES]
+    head = data[:_HEAD_BYTES].removeprefix(codecs.BOM_UTF8).lstrip()
     if _HEADER.match(head) and len({m.lower() for m in _MAIL_HEADER.findall(head)}) > 1:
         return BY_EXTENSION["eml"]
     try:

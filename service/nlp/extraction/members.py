@@ -25,8 +25,9 @@ def read_file(
     *,
     max_pages: int,
     media_type: str | None = None,
+    charset: str | None = None,
 ) -> None:
-    """Add a file in its own format; `name` and `media_type` are what the container says.
+    """Add a file in its own format; `name`, `media_type` and `charset` are what the container says.
 
     Raises:
         RiskscanError: the file cannot be read.
@@ -35,7 +36,7 @@ def read_file(
     check_signature(file_format, data)
     if file_format.extension in _CONTAINERS:
         check_depth(builder)
-    reader, options = file_format.call(charset=None, max_pages=max_pages)
+    reader, options = file_format.call(charset=charset, max_pages=max_pages)
     load_reader(reader)(data, builder, **options)
     builder.end_line()
 
@@ -49,7 +50,7 @@ def add_member(name: str, builder: TextBuilder, read: Callable[[], None]) -> Non
     point = builder.checkpoint()
     at = len(builder.parts)
     whole_name = builder.part_name(name)
-    builder.begin_part(whole_name)
+    builder.begin_part(whole_name, begins_file=True)
     builder.containers.append(label(name))
     try:
         read()
@@ -65,7 +66,7 @@ def add_member(name: str, builder: TextBuilder, read: Callable[[], None]) -> Non
         builder.containers.pop()
     if problem is not None:
         builder.roll_back(point)
-        builder.begin_part(whole_name, problem=problem)
+        builder.begin_part(whole_name, problem=problem, begins_file=True)
     else:
         builder.drop_part_if_empty(at)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import posixpath
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from service.errors import TooLarge, UnreadableDocument
 from service.nlp.extraction.inflation import InflationBudget
 
 MAX_ENTRIES = 10_000
+_ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 _ENTRY_MARK = b"PK\x01\x02"
 _BROKEN = (
     etree.XMLSyntaxError,
@@ -46,7 +48,9 @@ class OfficePackage:
         self._archive = archive
         self._title = title
         self._inflation = inflation
-        self._names = {name.casefold(): name for name in archive.namelist()}
+        names = archive.namelist()
+        # Some programs write a backslash for a slash, or % escapes in either the name or the reference.
+        self._names = {_plain(name): name for name in names} | {n.casefold(): n for n in names}
 
     def events(self, name: str, *tags: str) -> Iterator[tuple[str, etree._Element]]:
         """Yield "start" and "end" with each element of a part that has one of `tags`.
@@ -56,7 +60,7 @@ class OfficePackage:
             TooLarge: the budget for inflated bytes is spent.
             KeyError: there is no such part; and whatever a damaged part causes, see `opened`.
         """
-        with self._archive.open(self._names[name.casefold()]) as stream:
+        with self._archive.open(self._names[self._key(name)]) as stream:
             parser = etree.iterparse(
                 _Metered(stream, self._inflation, self._title),
                 events=("start", "end"),
@@ -76,7 +80,11 @@ class OfficePackage:
 
     def has(self, name: str) -> bool:
         """Return whether there is a part of this name; names ignore case."""
-        return name.casefold() in self._names
+        return self._key(name) in self._names
+
+    def _key(self, name: str) -> str:
+        exact = name.casefold()
+        return exact if exact in self._names else _plain(name)
 
     def targets(self, name: str, *kinds: str) -> list[str]:
         """Return the parts to which a part refers by a relationship of these kinds, each once."""
@@ -91,13 +99,23 @@ class OfficePackage:
         if not self.has(listed):
             return found
         for element in self.ended(listed, "{*}Relationship"):
-            target = posixpath.join("/", folder, unquote(element.get("Target", "")))
-            target = posixpath.normpath(target).lstrip("/")
-            if element.get("TargetMode") != "External" and self.has(target):
+            target = posixpath.join("/", folder, element.get("Target", "").replace("\\", "/"))
+            part = self._names.get(self._key(posixpath.normpath(target).lstrip("/")))
+            if element.get("TargetMode") != "External" and part is not None:
                 kind = element.get("Type", "").rpartition("/")[2]
-                found[element.get("Id", "")] = Relationship(kind, target)
+                found[element.get("Id", "")] = Relationship(kind, part.replace("\\", "/"))
             clear(element)
         return found
+
+
+def _plain(name: str) -> str:
+    """Return the name of a part in the form in which names are compared."""
+    return unquote(name.replace("\\", "/")).lstrip("/").casefold()
+
+
+def relationship_id(element: etree._Element) -> str:
+    """Return the id of the relationship that an element names, or ""."""
+    return next((v for k, v in element.attrib.items() if k.endswith("}id")), "")
 
 
 @contextmanager
@@ -167,6 +185,14 @@ def clear(element: etree._Element) -> None:
     parent = element.getparent()
     while parent is not None and element.getprevious() is not None:
         del parent[0]
+
+
+def unescaped(text: str) -> str:
+    """Return a workbook's text with the characters that XML cannot hold, such as "_x000D_".
+
+    Source: ECMA-376, part 1, 22.9.2.19 (ST_Xstring).
+    """
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if "_x" in text else text
 
 
 def local(element: etree._Element) -> str:

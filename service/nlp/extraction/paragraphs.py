@@ -2,26 +2,34 @@
 
 Three rules apply. A marker (bullet, number, heading, table row) begins a block; a blank line ends one. A line
 break is deliberate, and ends a block, if the next word would have fit on the line. A run of lines in which
-most breaks are deliberate is a list with one statement per line.
+most breaks are deliberate is a list with one statement per line. A dash or number with which a wrapped
+sentence begins a line is no marker.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise, takewhile
 
 from service.nlp.span import Span, trimmed
 
 _BULLET = r"(?:[-*+\u2022\u25e6\u25aa\u2023\u25cf\u25cb\u25a0\u25a1\u2013\u2014\u00b7\uf0b7]\s+)"
-_NUMBER = r"(?:(?:\d{1,3}|[a-z]|[ivx]{1,5})[.)]\s+|\([a-z0-9]{1,4}\)\s+)"
+_COUNT = r"(?:\d{1,3}|[a-z]|[ivx]{1,5})"
+_NUMBER = rf"(?:{_COUNT}[.)]\s+|\({_COUNT}\)\s+)"
 # No two quantifiers over spaces are adjacent, so a megabyte of spaces takes linear time.
 _MARKER = re.compile(rf"\s*(?:>\s*)*(?:{_BULLET}|{_NUMBER})(?:\[[ xX]\]\s+)?")
 _HEADING = re.compile(r"\s*#{1,6}\s+")
 _SECTION = re.compile(r"\s*\d{1,2}(?:\.\d{1,2})+\.?\s+[A-Z]")
-_FENCE = re.compile(r"\s*(?:`{3,}+|~{3,}+)[ \t]*+[^\s`~]*+\s*+")  # and at most a language name
+_FENCE = re.compile(r"\s*(?:`{3,}+|~{3,}+)[ \t]*+([^\s`~]*+)\s*+")  # and at most a language name
 _CELL = re.compile(r"(?:\\\||[^|])+")
 _QUOTED = re.compile(r"\s*(?:>\s?)+")
+SENTENCE_END = re.compile(r"[.!?:;][\"'\u201d\u2019)\]]*$")
+_INNER_DASH = re.compile(r"\s*[-\u2013\u2014]\s+[a-z]")
+_INNER_NUMBER = re.compile(rf"\s*(?!\(?[1ai][.)])\(?{_COUNT}[.)]\s")  # a list begins with 1, a or i
+_BEFORE_NUMBER = re.compile(
+    r"(?:[a-z,]|January|February|March|April|May|June|July|August|September|October|November|December)$"
+)
 MIN_WRAP_WIDTH = 40  # characters; prose is not wrapped at fewer
 
 
@@ -31,6 +39,19 @@ def marker_end(line: str) -> int | None:
         return 0  # the number of a section belongs to its heading
     match = _MARKER.match(line)
     return match.end() if match and match.end() < len(line) else None
+
+
+def continues_sentence(above: str, line: str, below: Iterable[str]) -> bool:
+    """Return whether `line` begins with a dash or number of the sentence that was wrapped after `above`.
+
+    Such as "12. After that" below "by the end of December". `above` is prose, and `below` has the lines up to
+    the next blank one: if one of these has a marker too, they are a list.
+    """
+    if _INNER_DASH.match(line):
+        is_open = SENTENCE_END.search(above.rstrip()) is None
+    else:
+        is_open = bool(_INNER_NUMBER.match(line) and _BEFORE_NUMBER.search(above.rstrip()))
+    return is_open and all(marker_end(other) is None for other in below)
 
 
 def first_word(line: str) -> str:
@@ -53,29 +74,53 @@ def find_blocks(text: str) -> list[Span]:
     """Return the trimmed blocks of `text` in order, without those that have no letter or digit."""
     if text.isalnum() or not text.strip():  # most table cells: a word, a number, nothing
         return [(0, len(text))] if text.strip() else []
-    spans = [trimmed(text, *span) for span in _blocks(text)]
+    return _with_words(text, _blocks(text, is_markdown=False))
+
+
+def find_markdown_blocks(text: str) -> list[Span]:
+    """Return the blocks of Markdown: those that `find_blocks` finds, and each line of fenced code."""
+    return _with_words(text, _blocks(text, is_markdown=True))
+
+
+def _with_words(text: str, blocks: Iterable[Span]) -> list[Span]:
+    spans = [trimmed(text, *span) for span in blocks]
     return [(a, b) for a, b in spans if any(c.isalnum() for c in text[a:b])]
 
 
-def _blocks(text: str) -> Iterator[Span]:
+def _blocks(text: str, *, is_markdown: bool) -> Iterator[Span]:
     run: list[Span] = []
     skip, offset, fenced = 0, 0, False
-    for line in text.splitlines(keepends=True):
+    lines = text.splitlines(keepends=True)
+    for i, line in enumerate(lines):
         span = (offset, offset + len(line))
         offset = span[1]
         own = _own_block(span, line, fenced=fenced)
-        fence = _FENCE.fullmatch(line) is not None
-        fenced ^= fence
+        fence = _FENCE.fullmatch(line)
+        if fence and (is_markdown or not fence[1]):
+            own = own or [(span[0] + fence.start(1), span[0] + fence.end(1))]
+            fenced ^= is_markdown
         marker = None if own is not None else marker_end(line)
-        if own is not None or marker is not None or fence:
+        if marker and run and not skip and _is_wrapped(lines, i, len(run)):
+            marker = None
+        if own is not None or marker is not None:
             yield from _split_run(text, run, skip)
             run, skip = [], 0
         if own is not None:
             yield from own
-        elif not fence:
+        else:
             run.append(span)
             skip = marker if marker is not None else skip
     yield from _split_run(text, run, skip)
+
+
+def _is_wrapped(lines: Sequence[str], at: int, n_above: int) -> bool:
+    """Return whether line `at`, which has a marker, continues a sentence of the `n_above` lines above."""
+    *others, above, line = (other.rstrip() for other in lines[at - n_above : at + 1])
+    room = len(above) + 1 + len(first_word(line))
+    if len(above) < MIN_WRAP_WIDTH or room <= max(map(len, [line, *others])):
+        return False
+    below = takewhile(str.strip, (lines[k] for k in range(at + 1, len(lines))))
+    return continues_sentence(above, line, below)
 
 
 def _own_block(span: Span, line: str, *, fenced: bool) -> list[Span] | None:

@@ -5,19 +5,26 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 import pypdfium2 as pdfium  # type: ignore[import-untyped]  # ships no types
 from pypdfium2 import raw
 
 from service.errors import TooLarge, UnreadableDocument
-from service.nlp.extraction.paragraphs import find_blocks, first_word, is_break, marker_end
+from service.nlp.extraction.paragraphs import (
+    MIN_WRAP_WIDTH,
+    SENTENCE_END,
+    continues_sentence,
+    find_blocks,
+    first_word,
+    is_break,
+    marker_end,
+)
 from service.nlp.extraction.pdf_annotations import open_form, read_annotations
 from service.nlp.extraction.pdf_blank_pages import blank_pages
 from service.nlp.extraction.text_builder import TextBuilder
 
 _HYPHEN = "\ufffe"  # pdfium puts this in place of a hyphen and line break
-_SENTENCE_END = re.compile(r"[.!?:;][\"'\u201d\u2019)\]]*$")
 _INNER_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"\u201c])")
 _DIGITS = re.compile(r"\d+")
 _PAGE_NUMBER = re.compile(
@@ -203,14 +210,13 @@ def _right_edges(lines: list[Line]) -> list[float]:
     return [edge for group in groups for edge in [max(line.right for line in group)] * len(group)]
 
 
-def _begins_block(above: Line, line: Line, edge: float) -> bool:
+def _begins_block(above: Line, line: Line, edge: float, *, is_item: bool) -> bool:
     height = max(above.top - above.bottom, 1.0)
     if above.text.endswith(_HYPHEN):
         return False
-    if marker_end(line.text) is not None or abs((line.top - line.bottom) / height - 1) > 0.5:
+    if is_item or abs((line.top - line.bottom) / height - 1) > 0.5:
         return True
-    gap = above.bottom - line.top
-    if gap > 1.2 * height or gap < -1.5 * height:  # a blank line, or the top of another column
+    if _is_apart(above, line):
         return not _continues(above.text, line.text)
     word = len(first_word(line.text)) + 1
     room = word * (line.right - line.left) / max(len(line.text), 1)
@@ -218,8 +224,26 @@ def _begins_block(above: Line, line: Line, edge: float) -> bool:
     return is_break(line.text, wraps=above.right + room > edge, filled=filled)
 
 
+def _is_apart(above: Line, line: Line) -> bool:
+    """Return whether a blank line is between the lines, or `line` is at the top of another column."""
+    height = max(above.top - above.bottom, 1.0)
+    gap = above.bottom - line.top
+    return gap > 1.2 * height or gap < -1.5 * height
+
+
+def _is_item(paragraph: str, lines: list[Line], at: int) -> bool:
+    """Return whether line `at`, which follows a paragraph, begins an item of a list."""
+    above, line = lines[at - 1].text, lines[at].text
+    if marker_end(line) is None:
+        return False
+    if marker_end(paragraph) is not None or len(above) < MIN_WRAP_WIDTH:
+        return True
+    inner = takewhile(lambda k: not _is_apart(lines[k - 1], lines[k]), range(at + 1, len(lines)))
+    return not continues_sentence(above, line, (lines[k].text for k in inner))
+
+
 def _continues(above: str, below: str) -> bool:
-    return below[:1].islower() and not _SENTENCE_END.search(above)
+    return below[:1].islower() and not SENTENCE_END.search(above)
 
 
 def _continues_on_page(last: str, body: list[str]) -> bool:
@@ -278,7 +302,9 @@ class _Assembler:
         paragraphs: list[str] = []
         edges = _right_edges(lines)
         for i, line in enumerate(lines):
-            if i == 0 or _begins_block(lines[i - 1], line, edges[i - 1]):
+            if i == 0 or _begins_block(
+                lines[i - 1], line, edges[i - 1], is_item=_is_item(paragraphs[-1], lines, i)
+            ):
                 paragraphs.append(line.text)
             else:
                 paragraphs[-1] = self._joined(paragraphs[-1], line.text)

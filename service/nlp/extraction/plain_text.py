@@ -7,9 +7,10 @@ import csv
 import io
 import re
 from collections import Counter
+from contextlib import suppress
 
 from service.errors import UnreadableDocument
-from service.nlp.extraction.paragraphs import find_blocks
+from service.nlp.extraction.paragraphs import find_blocks, find_markdown_blocks
 from service.nlp.extraction.tables import Table
 from service.nlp.extraction.text_builder import TextBuilder
 
@@ -26,6 +27,8 @@ _TEXT_CODECS = re.compile(
     r"utf-8|ascii|iso8859-\d+|cp(125\d|437|85\d|866|874|932|949|950)|koi8-[rut]|mac-\w+|tis-620"
     r"|shift_jis\w*|euc_(jp|kr)|gb2312|gbk|gb18030|big5(hkscs)?|iso2022_(jp|kr)"
 )
+_BYTEWISE = {"ascii", "iso8859-1", "cp1252"}
+"""Programs declare these without a look at the text: it is UTF-8 if that is valid, else windows-1252."""
 _NOT_TEXT = (
     "The file is named as text but holds other data. "
     "Save it as UTF-8 text, or give it the extension of its real format."
@@ -36,6 +39,7 @@ _SAMPLE_CHARS = 65_536
 def decode(data: bytes, *, charset: str | None = None) -> str:
     """Decode by byte order mark, else by the declared charset, else as UTF-8, else as windows-1252.
 
+    UTF-8 takes precedence over declared charsets that the bytes contradict: UTF-16 without NUL, and Latin-1.
     The five bytes that windows-1252 does not define become U+FFFD.
 
     Raises:
@@ -45,16 +49,22 @@ def decode(data: bytes, *, charset: str | None = None) -> str:
     try:
         if encoding:
             return data.decode(encoding)
-        declared = _codec(charset)
-        if declared in _WIDE:
-            return data.decode(declared)
         if b"\0" in data:
-            raise UnreadableDocument(_NOT_TEXT)
-        return data.decode(declared)
+            if not is_wide(charset):
+                raise UnreadableDocument(_NOT_TEXT)
+            return data.decode(_codec(charset))
     except UnicodeError as error:
-        if encoding or b"\0" in data:
-            raise UnreadableDocument(_NOT_TEXT) from error
-        return data.decode("cp1252", errors="replace")
+        raise UnreadableDocument(_NOT_TEXT) from error
+    declared = _codec(charset)
+    for name in ("utf-8", declared) if is_wide(charset) else (declared, "utf-8"):
+        with suppress(UnicodeError):
+            return data.decode(name)
+    return data.decode("cp1252", errors="replace")
+
+
+def is_wide(charset: str | None) -> bool:
+    """Return whether a declared charset has several bytes for each ASCII character."""
+    return _codec(charset) in _WIDE
 
 
 def _codec(charset: str | None) -> str:
@@ -63,12 +73,21 @@ def _codec(charset: str | None) -> str:
         name = codecs.lookup(charset or "utf-8").name
     except (LookupError, ValueError):  # ValueError: the name holds NUL
         return "utf-8"
+    if name in _BYTEWISE:
+        return "utf-8"
     return name if name in _WIDE or _TEXT_CODECS.fullmatch(name) else "utf-8"
 
 
 def read_text(data: bytes, builder: TextBuilder, *, charset: str | None = None) -> None:
-    """Add a text or Markdown file verbatim."""
+    """Add a text file verbatim."""
     add_verbatim(decode(data, charset=charset), builder)
+
+
+def read_markdown(data: bytes, builder: TextBuilder, *, charset: str | None = None) -> None:
+    """Add a Markdown file verbatim."""
+    text = decode(data, charset=charset)
+    builder.check_room(len(text))  # before the slower search for blocks
+    builder.add_blocks(text, find_markdown_blocks(text), separator="")
 
 
 def read_utf8(data: bytes, builder: TextBuilder) -> None:

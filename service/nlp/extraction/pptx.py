@@ -16,11 +16,19 @@ from service.nlp.extraction.drawing_text import (
     description,
     drawn_paragraph,
 )
-from service.nlp.extraction.office_package import OfficePackage, clear, local, main_part, opened
+from service.nlp.extraction.office_package import (
+    OfficePackage,
+    clear,
+    local,
+    main_part,
+    opened,
+    relationship_id,
+)
 from service.nlp.extraction.tables import Table
 from service.nlp.extraction.text_builder import TextBuilder
 
 _PRESENTATION = "ppt/presentation.xml"
+_MISSING = "The presentation lacks this slide. Open it in its program, save it again and send the new file."
 _DRAWN = ("diagramData", "chart", "chartEx", "notesSlide")
 
 
@@ -33,7 +41,11 @@ def read_pptx(data: bytes, builder: TextBuilder) -> None:
     """
     with opened(data, title="PowerPoint presentation", inflation=builder.inflation) as package:
         for number, name in enumerate(_slides(package), start=1):
-            builder.begin_part(builder.part_name(f"Slide {number}"))
+            whole_name = builder.part_name(f"Slide {number}")
+            if not name:
+                builder.begin_part(whole_name, problem=_MISSING)
+                continue
+            builder.begin_part(whole_name)
             _add_slide(package, name, builder)
             for drawn in package.targets(name, *_DRAWN):
                 add_drawing(package, drawn, builder)
@@ -42,15 +54,18 @@ def read_pptx(data: bytes, builder: TextBuilder) -> None:
 
 
 def _slides(package: OfficePackage) -> list[str]:
-    """Return the parts of the slides in the order of the presentation, each once."""
+    """Return the parts of the slides in the order of the presentation, each once; "" for a missing one."""
     main = main_part(package, _PRESENTATION)
     related = package.relationships(main)
-    slides: dict[str, None] = {}
+    slides: list[str] = []
+    names: set[str] = set()
     for element in package.ended(main, "{*}sldId"):
-        key = next((v for k, v in element.attrib.items() if k.endswith("}id")), "")
-        if key in related:
-            slides[related[key].target] = None
-    return list(slides)
+        key = relationship_id(element)
+        name = related[key].target if key in related else ""
+        if name not in names:
+            slides.append(name)
+        names |= {name} - {""}
+    return slides
 
 
 def _add_slide(package: OfficePackage, name: str, builder: TextBuilder) -> None:

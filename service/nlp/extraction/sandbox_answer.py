@@ -104,10 +104,12 @@ def _part(item: object, n_chars: int) -> Part:
     (start,) = _ascending([item.get("start")], n_chars)
     starts = _ascending(item.get("page_starts"), n_chars)
     missing = _ascending(item.get("pages_without_text"), len(starts))
-    problem = item.get("problem")
+    problem, begins_file = item.get("problem"), item.get("begins_file")
+    if not isinstance(begins_file, bool):
+        raise _malformed()
     name, *why = _labels([item.get("name"), *([] if problem is None else [problem])])
     pages = Pages(tuple(starts), tuple(missing))
-    return Part(name, start, pages, why[0] if why else None)
+    return Part(name, start, pages, why[0] if why else None, begins_file)
 
 
 def _labels(values: object) -> tuple[str, ...]:

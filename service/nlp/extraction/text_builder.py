@@ -56,6 +56,7 @@ class PartRecord:
     page_starts: list[int] = field(default_factory=list)
     pages_without_text: list[int] = field(default_factory=list)
     problem: str | None = None
+    begins_file: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields as values of JSON."""
@@ -159,8 +160,12 @@ class TextBuilder:
         """Return the whole name of a part within the container that is being read."""
         return PART_SEPARATOR.join([*self.containers, label(name) or "(no name)"])
 
-    def begin_part(self, name: str, *, problem: str | None = None) -> None:
+    def begin_part(
+        self, name: str, *, problem: str | None = None, begins_file: bool = False
+    ) -> None:
         """Record that a part begins with the next character; `problem` says why it is not read.
+
+        `begins_file` says that the part is another file than the text before it.
 
         Raises:
             TooLarge: there are more than MAX_PARTS parts.
@@ -173,7 +178,7 @@ class TextBuilder:
             )
         if problem is not None:
             problem = label(problem, max_chars=_MAX_PROBLEM_CHARS)
-        self.parts.append(PartRecord(name, self._length, problem=problem))
+        self.parts.append(PartRecord(name, self._length, problem=problem, begins_file=begins_file))
 
     def checkpoint(self) -> tuple[int, ...]:
         """Return a point to which `roll_back` can return."""
@@ -206,6 +211,7 @@ class TextBuilder:
         """Remove part number `at` if the next one begins at its start, so that it holds nothing itself."""
         following = self.parts[at + 1 : at + 2]
         if following and following[0].start == self.parts[at].start:
+            following[0].begins_file |= self.parts[at].begins_file
             del self.parts[at]
 
     def end_line(self) -> None:

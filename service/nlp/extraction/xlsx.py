@@ -22,15 +22,21 @@ from service.nlp.extraction.office_package import (
     local,
     main_part,
     opened,
+    relationship_id,
+    unescaped,
 )
 from service.nlp.extraction.tables import Table
 from service.nlp.extraction.text_builder import TextBuilder, label
 
 WORKBOOK = "xl/workbook.xml"
 """Where the main part of a workbook is, unless the package names another."""
+_MISSING = (
+    "The workbook lacks this sheet. Open it in its program, save it again and send the new file."
+)
 _COLUMN = re.compile("[A-Za-z]{1,3}")
-_DRAWN = ("chart", "chartEx", "diagramData", "chartUserShapes")
-_PLACEHOLDER = "[Threaded comment]"  # what older versions of Excel show in place of a comment
+_DRAWN = ("chart", "chartEx", "diagramData")
+_PLACEHOLDER = re.compile(r"\[Threaded comment\].*?\nComment:\s*", re.DOTALL)
+"""What Excel writes above its copy of a threaded comment among the notes, for its older versions."""
 
 
 def read_xlsx(data: bytes, builder: TextBuilder) -> None:
@@ -48,24 +54,34 @@ def read_xlsx(data: bytes, builder: TextBuilder) -> None:
         dates = read_date_styles(package, related, is_1904=is_1904)
         reader = _SheetReader(package, strings, dates, builder)
         for title, name in listed:
-            builder.begin_part(builder.part_name(title))
-            reader.read(name)
+            whole_name = builder.part_name(title)
+            if name:
+                builder.begin_part(whole_name)
+                reader.read(name)
+            else:
+                builder.begin_part(whole_name, problem=_MISSING)
 
 
 def sheets(
     package: OfficePackage, book: str, related: dict[str, Relationship]
 ) -> tuple[list[tuple[str, str]], bool]:
-    """Return title and part of each sheet, each part once, and whether dates count from 1904."""
-    found: dict[str, str] = {}
+    """Return title and part of each sheet, each part once, and whether dates count from 1904.
+
+    The part is "" if the workbook lacks it.
+    """
+    found: list[tuple[str, str]] = []
+    names: set[str] = set()
     is_1904 = False
     for element in package.ended(book, "{*}sheet", "{*}workbookPr"):
         if local(element) == "workbookPr":
             is_1904 = element.get("date1904") in {"1", "true"}
             continue
-        key = next((v for k, v in element.attrib.items() if k.endswith("}id")), "")
-        if key in related:
-            found.setdefault(related[key].target, label(element.get("name", "")))
-    return [(title, name) for name, title in found.items()], is_1904
+        key = relationship_id(element)
+        name = related[key].target if key in related else ""
+        if name not in names:
+            found.append((label(element.get("name", "")), name))
+        names |= {name} - {""}
+    return found, is_1904
 
 
 def shared_strings(package: OfficePackage, related: dict[str, Relationship]) -> list[str]:
@@ -121,31 +137,37 @@ class _SheetReader:
     def _text(self, cell: etree._Element) -> str:
         kind = cell.get("t", "n")
         if kind == "inlineStr":
-            return rich_text(cell)
+            return unescaped(rich_text(cell))
         value = next((v.text or "" for v in cell.iterchildren("{*}v")), "")
         if kind == "s":
-            at = int(value) if value.isdecimal() and len(value) < 10 else -1
-            return self._strings[at] if 0 <= at < len(self._strings) else ""
+            return unescaped(self._string(value)) if value else ""
         if kind == "n":
             return self._dates.text(value, cell.get("s", ""))
         if kind == "b":
             return {"1": "TRUE", "0": "FALSE"}.get(value, value)
-        return "" if kind == "e" else value  # an error, such as #REF!, is no text
+        return "" if kind == "e" else unescaped(value)  # an error, such as #REF!, is no text
+
+    def _string(self, number: str) -> str:
+        at = int(number) if number.isdecimal() and len(number) < 10 else len(self._strings)
+        if at >= len(self._strings):
+            raise ValueError(f"There is no shared string {number}.")  # the workbook is damaged
+        return self._strings[at]
 
     def _add_comments(self, threads: list[str], notes: list[str]) -> None:
         """Add comments with replies, then the notes of cells without such a comment.
 
-        Excel writes a copy of each comment among the notes, for its older versions.
+        A copy of a threaded comment that is lost is read from the notes.
         """
         commented: set[str] = set()
         for element in self._elements(threads, "{*}threadedComment"):
             commented.add(element.get("ref", ""))
             texts = (text.text or "" for text in element.iterchildren("{*}text"))
-            add_words("".join(texts).strip(), self._builder)
+            add_words(unescaped("".join(texts)).strip(), self._builder)
         for element in self._elements(notes, "{*}comment"):
-            words = rich_text(element).strip()
-            is_copy = element.get("ref", "") in commented or words.startswith(_PLACEHOLDER)
-            add_words("" if is_copy else words, self._builder)
+            if element.get("ref", "") not in commented:
+                words = unescaped(rich_text(element)).strip()
+                copied = _PLACEHOLDER.match(words)
+                add_words(words[copied.end() :] if copied else words, self._builder)
 
     def _elements(self, parts: list[str], tag: str) -> Iterator[etree._Element]:
         for part in parts:

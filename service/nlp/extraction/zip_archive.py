@@ -79,7 +79,7 @@ def _kind(data: bytes, declared: str) -> str:
         raise _too_many()
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = [name.casefold() for name in archive.namelist()]
+            names = [name.replace("\\", "/").casefold() for name in archive.namelist()]
     except _BROKEN as error:
         if declared != "zip":
             return declared  # whose reader says what is wrong

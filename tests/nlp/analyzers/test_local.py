@@ -11,6 +11,7 @@ import pytest
 from service.errors import ArtifactError
 from service.nlp.analyzers.base import SentenceScorer
 from service.nlp.analyzers.local import LocalAnalyzer
+from service.nlp.arrays import NO_ROWS
 from service.nlp.inference.onnx_engine import OnnxEngine
 from service.nlp.observer import Observer
 from tests.nlp.conftest import MODEL_DIR
@@ -68,8 +69,12 @@ def test_score_onnx_and_torch_agree(local, request):
 def test_variant_scores_are_those_of_the_document_with_the_variant_in_it(local):
     sentences, variants = [*HARMLESS, RISK, *HARMLESS], [RISK, "All is well.", "word " * 300]
     at = len(HARMLESS)
-    expected = SentenceScorer.variant_scores(local, sentences, at, variants)
-    assert np.abs(local.variant_scores(sentences, at, variants) - expected).max() < 1e-4
+    for file_rows in (NO_ROWS, np.array([at - 1, at + 1])):
+        expected = SentenceScorer.variant_scores(
+            local, sentences, at, variants, file_rows=file_rows
+        )
+        scores = local.variant_scores(sentences, at, variants, file_rows=file_rows)
+        assert np.abs(scores - expected).max() < 1e-4
     assert local.variant_scores(sentences, at, []).shape == (0, expected.shape[1])
 
 

@@ -1,5 +1,7 @@
 """What an e-mail says, whichever way its program writes it."""
 
+import base64
+import quopri
 from email.message import EmailMessage
 
 import pytest
@@ -69,3 +71,83 @@ def test_eml_unreadable_body_does_not_hide_an_attachment():
     parts = parts_of(message)
     assert "holds other data" in parts.pop("body")
     assert parts == {"risks.xlsx > Register": None, "risks.xlsx > Notes": None}
+
+
+ENCODED = HEAD + b"Content-Transfer-Encoding: base64\n\n" + base64.b64encode(b"Parts are late.")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xef\xbb\xbf" + ENCODED,
+        b"\r\n \n" + ENCODED,
+        ENCODED.replace(b"base64", b"base64 "),
+        ENCODED.replace(b"base64", b"BASE64 (of the gateway)"),
+        ENCODED.replace(b"From: a@b", b"From: a@b\nscanned by the gateway"),
+        ENCODED.replace(b"From: a@b", b"From: a@b\nscanned").replace(b"\n", b"\r\n"),
+    ],
+)
+def test_eml_body_is_decoded_whatever_stands_around_its_headers(data):
+    assert blocks_of(data, "a.eml") == ["Words", "Parts are late."]
+
+
+def test_eml_wrapped_subject_without_an_indent_is_read_whole():
+    data = ENCODED.replace(b"Words", b"The budget\nis tight")
+    assert blocks_of(data, "a.eml") == ["The budget\n is tight", "Parts are late."]
+
+
+def test_eml_body_without_a_blank_line_above_is_read():
+    assert blocks_of(HEAD + b"Parts are late.\nNote: why?\n\nMore.", "a.eml")[0] == "Words"
+    data = HEAD + b"Parts are late.\nNote: nobody knows.\n\nMore."
+    assert "Parts are late." in blocks_of(data, "a.eml")
+
+
+@pytest.mark.parametrize("kind", ["message/rfc822", "message/global"])
+@pytest.mark.parametrize("encoding", ["base64", "quoted-printable", "8bit"])
+def test_eml_attached_message_is_decoded_by_its_own_encoding(kind, encoding):
+    inner = message_of("The pumps fail = a risk.", subject="Inner")
+    attach(inner, "a.txt", b"Fire in the plant.")
+    encode = {"base64": base64.encodebytes, "quoted-printable": quopri.encodestring}
+    packed = encode.get(encoding, bytes)(inner.as_bytes())
+    head = HEAD + b"Content-Type: multipart/mixed; boundary=outer\n\n--outer\n"
+    own = f"Content-Type: {kind}\nContent-Transfer-Encoding: {encoding}\n\n".encode()
+    data = head + own + packed + b"\n--outer--\n"
+    expected = ["Words", "Inner", "The pumps fail = a risk.", "Fire in the plant."]
+    assert blocks_of(data, "a.eml") == expected
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b"Content-Type: text/plain; name=a.txt\nbroken\nContent-Transfer-Encoding: base64\n\nUGFydHM=",
+        b"Content-Type: text/plain; name=a.txt\nContent-Transfer-Encoding: base64\n\nUGFydHMgYXJlI",
+    ],
+)
+def test_eml_part_that_cannot_be_decoded_is_named(part):
+    head = HEAD + b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\nParts are late.\n--b\n"
+    extractor = Extractor(**documents.limits())
+    extracted = extractor.extract(head + part + b"\n--b--\n", filename="a.eml", media_type=None)
+    assert [part.name for part in extracted.layout.unread_parts()] == ["a.txt"]
+    assert extracted.text == "Words\nParts are late.\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+@pytest.mark.parametrize(
+    ("subject", "read"),
+    [
+        ("L\u00e4te \u201cparts\u201d", "L\u00e4te \u201cparts\u201d"),
+        ("L\u00e4te =?utf-8?b?cGFydHM=?= f\u00fcr \u2026", "L\u00e4te parts f\u00fcr \u2026"),
+        ("=?us-ascii?q?L=C3=A4te?=", "L\u00e4te"),
+        (r"C:\users =?utf-8?b?cGFydHM=?=", r"C:\users parts"),
+    ],
+)
+def test_eml_subject_with_unmarked_letters_is_decoded(subject, read, encoding):
+    data = HEAD.replace(b"Words", subject.encode(encoding)) + b"\nParts."
+    assert blocks_of(data, "a.eml") == [read, "Parts."]
+
+
+def test_eml_attached_text_is_read_in_its_charset():
+    message = message_of()
+    word = "\u0414\u043e\u043c"
+    message.add_attachment(word, filename="a.txt", charset="koi8-r", cte="base64")
+    assert blocks_of(message.as_bytes(), "a.eml") == ["Words", "Parts are late.", word]

@@ -57,15 +57,96 @@ def test_extract_text_markers_begin_blocks_without_themselves():
     assert text_blocks(text) == expected
 
 
-def test_extract_text_fenced_code_keeps_every_line():
-    assert text_blocks("```\nalpha = 1\nbeta = 2\n```\nafter") == ["alpha = 1", "beta = 2", "after"]
+PROMISED = "The delivery that was promised by the main supplier for the end of the year"
+WRAPPED = [
+    [PROMISED, "(2026) is unlikely to be met because two of its three plants have been closed."],
+    [
+        "The probability of a delay of the second milestone of the project is now rated",
+        "(high) by all.",
+    ],
+    [
+        "The supplier that has made all the pumps for this and the other plants for four years",
+        "- may go bankrupt.",
+    ],
+    [
+        "The plan says that the supplier will deliver all the pumps to the plant by December",
+        "12. After that we pay.",
+    ],
+    [
+        "The penalty for each late delivery of the pumps is laid down in full in paragraph",
+        "(b) of the contract.",
+    ],
+]
+
+
+@pytest.mark.parametrize("lines", WRAPPED)
+def test_extract_text_mark_within_a_wrapped_sentence_begins_no_block(lines):
+    assert text_blocks("\n".join(lines)) == ["\n".join(lines)]
+
+
+@pytest.mark.parametrize("lines", WRAPPED)
+def test_pdf_mark_within_a_wrapped_sentence_begins_no_block(read, lines):
+    assert blocks(read(documents.pdf_of_pages([["\n".join(lines)]]), "a.pdf")) == [" ".join(lines)]
+
+
+LONG = "the supplier that has made all the pumps for this plant for many years may go bankrupt"
+
+
+@pytest.mark.parametrize(
+    ("above", "marks"),
+    [
+        ("Risks:", "-"),
+        (f"{PROMISED} is at risk, for these reasons:", "-"),
+        (f"{PROMISED} is at risk because", "-"),
+        (f"{PROMISED} is at risk because", "\u2022"),
+        (f"{PROMISED} is at risk because", "1. 2."),
+        (f"{PROMISED} is at risk because", "(a) (b)"),
+        (f"{PROMISED} is at risk because", "(i) (ii)"),
+        (f"{PROMISED} is at risk because", "11. 12."),
+    ],
+)
+def test_extract_text_list_without_full_stops_is_a_block_for_each_item(read, above, marks):
+    first, second = (marks.split() * 2)[:2]
+    text = f"{above}\n{first} {LONG}\n{second} late parts"
+    assert text_blocks(text) == [above, LONG, "late parts"]
+    pdf = documents.pdf_of_pages([[text.replace("\u2022", "-")]])
+    assert [block.removeprefix("- ") for block in blocks(read(pdf, "a.pdf"))] == [
+        above,
+        LONG,
+        "late parts",
+    ]
+
+
+@pytest.mark.parametrize(
+    "item", ["- Late parts", "1. late parts", "(a) late parts", "* late parts"]
+)
+def test_extract_text_single_item_below_a_long_line_is_a_block(item):
+    assert text_blocks(f"{PROMISED}\n{item}")[0] == PROMISED
+
+
+def test_md_fenced_code_keeps_every_line_and_its_language(read):
+    code = f"```python\n{LONG}\nbeta = 2\n```\nafter"
+    assert blocks(read(code, "a.md")) == ["python", LONG, "beta = 2", "after"]
+
+
+def test_md_fence_within_a_fence_is_read(read):
+    assert blocks(read("```\n```budget\nlate\n", "a.md")) == ["```budget", "late"]
 
 
 @pytest.mark.parametrize("mark", ["```", "~~~"])
-def test_extract_text_line_that_only_begins_like_a_fence_is_read(mark):
+def test_line_that_only_begins_like_a_fence_is_read(read, mark):
     line = f"{mark} tight budget and aggressive deadline {mark}"
-    assert text_blocks(f"{line}\n\n{mark}deadline{mark}") == [line, f"{mark}deadline{mark}"]
-    assert text_blocks(f"{mark} python\nlate = 1\n{mark}") == ["late = 1"]
+    for name in ("a.md", "a.txt"):
+        found = blocks(read(f"{line}\n\n{mark}deadline{mark}", name))
+        assert found == [line, f"{mark}deadline{mark}"]
+
+
+@pytest.mark.parametrize("mark", ["```", "~~~ "])
+def test_txt_has_no_fenced_code(read, mark):
+    wrapped = f"{PROMISED}\nmay be late."
+    text = f"{mark}risk\n\n{wrapped}\n{mark}\n{wrapped}"
+    assert blocks(read(text, "a.txt")) == [f"{mark}risk", wrapped, wrapped]
+    assert text_blocks(text) == [f"{mark}risk", wrapped, wrapped]
 
 
 @pytest.mark.parametrize("odd", ["a\0b \ud800 c", "\u202eright \u200fto left", "x" * 1_000_000])
@@ -121,6 +202,21 @@ def test_html_elements_are_blocks_and_scripts_are_none(read):
 def test_html_meta_charset_is_followed(read):
     page = '<meta charset="iso-8859-2"><p>Škoda'.encode("iso-8859-2")
     assert blocks(read(page, "a.htm")) == ["Škoda"]
+
+
+@pytest.mark.parametrize(
+    "charset", ["utf-16le", "utf-32", "us-ascii", "iso-8859-1", "gb2312", "shift_jis", "unknown"]
+)
+def test_text_in_utf8_is_read_whatever_charset_is_declared(read, charset):
+    text = "L\u00e4te \u201cparts\u201d \u2013 50 \u20ac."
+    assert blocks(read(f'<meta charset="{charset}"><p>{text}', "a.htm")) == [text]
+    assert blocks(read(text, "a.txt", f"text/plain; charset={charset}")) == [text]
+
+
+@pytest.mark.parametrize("charset", ["us-ascii", "iso-8859-1", "windows-1252"])
+def test_text_in_windows_1252_is_read_whatever_charset_is_declared(read, charset):
+    text = "L\u00e4te \u201cparts\u201d."
+    assert blocks(read(text.encode("cp1252"), "a.txt", f"text/plain; charset={charset}")) == [text]
 
 
 def test_docx_body_tables_notes_and_headers_are_all_read(read):

@@ -36,6 +36,7 @@ PDF, ZIP, OLE = b"%PDF-1.7", b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
         (PDF, "a.exe", None, "pdf"),
         (b"<!DOCTYPE html><p>words", None, None, "html"),
         (b"From: a@b\nSubject: words\n\nwords", None, None, "eml"),
+        (b"\xef\xbb\xbf\r\nFrom: a@b\nSubject: words\n\nwords", None, None, "eml"),
         (b"Note: words\n\nwords", None, None, "txt"),
         (b"words", None, "message/rfc822", "eml"),
         (b"words", None, "", "txt"),

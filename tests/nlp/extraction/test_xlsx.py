@@ -6,9 +6,12 @@ from datetime import date, datetime, time
 import openpyxl
 import pytest
 from openpyxl.chart import BarChart, Reference
+from openpyxl.comments import Comment
 
+from service.errors import UnreadableDocument
 from tests.support.documents import PLANTED, blocks_of
-from tests.support.hostile_files import rels, sheet_xml, workbook
+from tests.support.hostile_files import presentation, rels, sheet_xml, slide, workbook
+from tests.support.office_files import repacked
 
 
 def saved(book):
@@ -45,6 +48,35 @@ def test_xlsx_date_of_a_workbook_that_counts_from_1904_is_right():
     book = book_of(date(2026, 5, 1))
     book.epoch = openpyxl.utils.datetime.CALENDAR_MAC_1904
     assert blocks_of(saved(book), "a.xlsx") == ["2026-05-01"]
+
+
+@pytest.mark.parametrize(
+    ("code", "days", "shown"),
+    [
+        ("[h]:mm", 1.5, "36:00"),
+        ("[h]:mm:ss", 1.5, "36:00"),  # the built-in format 46
+        ("[mm]:ss", 0.0625 + 5 / 86_400, "1:30:05"),
+        ('"took" [h]', 4, "96:00"),
+        ("[h]:mm;[Red]-[h]:mm", -0.5, "-12:00"),
+        ("h:mm", 0.5, "12:00"),
+        ('"[h]" yyyy', 46_143, "2026-05-01"),
+        ("yyyy-mm-dd", 1, "1900-01-01"),
+        ("yyyy-mm-dd", 59, "1900-02-28"),
+        ("yyyy-mm-dd", 61, "1900-03-01"),
+        ("yyyy-mm-dd hh:mm", 31.5, "1900-01-31 12:00"),
+    ],
+)
+def test_xlsx_duration_or_early_date_is_shown_as_people_see_it(code, days, shown):
+    book = book_of(days)
+    book.active["A1"].number_format = code
+    assert blocks_of(saved(book), "a.xlsx") == [shown]
+
+
+def test_xlsx_escaped_characters_are_decoded():
+    text = "Late_x000D_\nparts_x0009_for _x005F_x000D_ and file_x1_"
+    cells = f'<c t="s"><v>0</v></c><c t="inlineStr"><is><t>{text}</t></is></c><c t="str"><v>{text}</v></c>'
+    data = workbook(sheet_xml(f"<row>{cells}</row>"), strings=f"<si><t>{text}</t></si>")
+    assert blocks_of(data, "a.xlsx") == ["Late", "parts\tfor _x000D_ and file_x1_"] * 3
 
 
 def test_xlsx_hidden_sheet_row_and_column_are_read():
@@ -98,3 +130,68 @@ def test_xlsx_note_beside_a_threaded_comment_is_read():
         "xl/threads.xml": '<x><threadedComment ref="B2"><text>Late parts</text></threadedComment></x>',
     }
     assert blocks_of(workbook(sheet_xml(""), **more), "a.xlsx") == ["Late parts", PLANTED]
+
+
+@pytest.mark.parametrize(
+    ("note", "read"),
+    [
+        (f"[Threaded comment] {PLANTED}", f"[Threaded comment] {PLANTED}"),
+        (f"[Threaded comment]\n\nYour version of Excel ...\n\nComment:\n    {PLANTED}", PLANTED),
+    ],
+)
+def test_xlsx_note_like_a_threaded_comment_is_read_if_there_is_none(note, read):
+    book = book_of("Shown")
+    book.active["A1"].comment = Comment(note, "Ann")
+    assert blocks_of(saved(book), "a.xlsx") == ["Shown", read]
+
+
+SHEET = sheet_xml(f'<row><c t="inlineStr"><is><t>{PLANTED}</t></is></c></row>')
+
+
+@pytest.mark.parametrize(
+    ("target", "part"),
+    [
+        ("worksheets\\s0.xml", "xl/worksheets/s0.xml"),
+        ("worksheets/s0.xml", "xl\\worksheets\\s0.xml"),
+        ("worksheets/s%200.xml", "xl/worksheets/s 0.xml"),
+        ("worksheets/s%200.xml", "xl/worksheets/s%200.xml"),
+        ("worksheets/s 0.xml", "xl/worksheets/s%200.xml"),
+        ("/xl/Worksheets/S0.xml", "xl/worksheets/s0.xml"),
+    ],
+)
+def test_xlsx_part_is_found_however_its_name_is_written(target, part):
+    related = {"xl/_rels/workbook.xml.rels": rels(("worksheet", target))}
+    data = repacked(workbook(SHEET, **related), {"xl/worksheets/s0.xml": part})
+    assert blocks_of(data, "a.xlsx") == [PLANTED]
+
+
+def test_xlsx_without_its_shared_strings_is_refused():
+    data = workbook(sheet_xml('<row><c t="s"><v>0</v></c></row>'))
+    with pytest.raises(UnreadableDocument, match="damaged"):
+        blocks_of(data, "a.xlsx")
+
+
+BOX = f'<x xmlns:a="urn:x"><a:p><a:r><a:t>{PLANTED}</a:t></a:r></a:p></x>'
+
+
+def test_xlsx_text_box_in_a_chart_is_read():
+    more = {
+        "xl/worksheets/_rels/s0.xml.rels": rels(("drawing", "../drawing.xml")),
+        "xl/drawing.xml": "<x/>",
+        "xl/_rels/drawing.xml.rels": rels(("chart", "charts/chart.xml")),
+        "xl/charts/chart.xml": "<x/>",
+        "xl/charts/_rels/chart.xml.rels": rels(("chartUserShapes", "../boxes.xml")),
+        "xl/boxes.xml": BOX,
+        "xl/_rels/boxes.xml.rels": rels(("chartUserShapes", "boxes.xml")),
+    }
+    assert blocks_of(workbook(sheet_xml(""), **more), "a.xlsx") == [PLANTED]
+
+
+def test_pptx_text_box_in_a_chart_is_read():
+    more = {
+        "ppt/slides/_rels/s0.xml.rels": rels(("chart", "../charts/chart.xml")),
+        "ppt/charts/chart.xml": "<x/>",
+        "ppt/charts/_rels/chart.xml.rels": rels(("chartUserShapes", "../boxes.xml")),
+        "ppt/boxes.xml": BOX,
+    }
+    assert blocks_of(presentation(slide(""), **more), "a.pptx") == [PLANTED]
