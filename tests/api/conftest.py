@@ -239,3 +239,18 @@ def shared_risk(people, team_of):
     chosen = confirmed(creator, scan)
     owner_id = people["owner"].id
     return created(creator, team_id=team, owner_id=owner_id, finding=chosen), team, chosen
+
+
+@pytest.fixture
+def admin_of():
+    """Create an administrator of a service."""
+    with ExitStack() as stack:
+
+        def create(service):
+            register = service.services.accounts.register
+            http = stack.enter_context(caller(service.url))
+            admin = User(http, lambda email, word: register(email, word, role="admin"))
+            stack.enter_context(closing(admin.http))
+            return admin
+
+        yield create

@@ -1,7 +1,6 @@
 """The record of outgoing calls: a row for each, without content, whatever happens to the database."""
 
 import json
-from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -9,16 +8,15 @@ import pytest
 from sqlalchemy import update
 
 from db.tables import ApiInteraction
-from tests.api.conftest import User
+from tests.api.api_interactions import PATH, listed
 from tests.db.conftest import mysql
 from tests.fakes.chat_server import USAGE
 from tests.fakes.loopback import Reply
-from tests.support.calls import HTTP, caller
+from tests.support.calls import HTTP
 from tests.support.relay import relay_before
 from tests.support.sentences import FLOW_TEXT
 from tests.support.waiting import wait_until
 
-PATH = "/api/v1/admin/api-interactions"
 FORCED = {"text": FLOW_TEXT, "force_llm": True}
 
 
@@ -27,32 +25,6 @@ def live(database_url, start_service, llm):
     """A service with an LLM, on the database under test."""
     llm_settings = {"LLM_BASE_URL": llm.base_url, "LLM_MODEL": "rules", "LLM_API_KEY": "sk-secret"}
     return start_service(DATABASE_URL=database_url, AI_SERVICE_OPEN="true", **llm_settings)
-
-
-@pytest.fixture
-def admin_of():
-    """Create an administrator of a service."""
-    with ExitStack() as stack:
-
-        def create(service):
-            register = service.services.accounts.register
-            http = stack.enter_context(caller(service.url))
-            admin = User(http, lambda email, word: register(email, word, role="admin"))
-            stack.enter_context(closing(admin.http))
-            return admin
-
-        yield create
-
-
-def listed(admin, n=1, **query):
-    """Return the rows that match; waits for `n`, since they are stored after the answer."""
-
-    def rows():
-        answer = admin.http.get(PATH, params={"per_page": 200, **query})
-        return answer.raise_for_status().json()["items"]
-
-    wait_until(lambda: len(rows()) >= n)
-    return rows()
 
 
 @pytest.mark.every_database

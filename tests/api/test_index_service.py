@@ -12,9 +12,9 @@ from service.config.settings import load
 from service.domain.search.index_sync import IndexSync
 from service.errors import ConfigError, IndexerUnavailable
 from service.nlp.analyzers import circuit_breaker
+from tests.api.api_interactions import listed
 from tests.api.conftest import SETTINGS, User
 from tests.api.teaching import change, new_course, new_lesson
-from tests.api.test_api_interactions import admin_of, listed  # noqa: F401 - a fixture
 from tests.fakes.index_server import TOKEN, IndexServer
 from tests.support.calls import caller
 from tests.support.waiting import wait_until
@@ -48,7 +48,7 @@ def live(database_url, start):
 
 
 @pytest.fixture
-def author(live, admin_of):  # noqa: F811
+def author(live, admin_of):
     """An account that may write courses."""
     return admin_of(live)
 
@@ -138,7 +138,7 @@ def test_foreign_and_unknown_ids_are_never_shown_and_take_no_rank(live, client, 
     assert answer["items"][0]["score"] >= 2 * first_in_index - 1e-9
 
 
-def test_members_find_what_is_shared_with_their_team(live, user, server, admin_of):  # noqa: F811
+def test_members_find_what_is_shared_with_their_team(live, user, server, admin_of):
     admin = admin_of(live)
     document, _ = add(live, user, "lighthouse.txt")
     member = User(admin.client)
@@ -334,7 +334,7 @@ def test_pages_of_both_sides_are_compared_wherever_they_end(live, user, server):
     assert server.items == expected
 
 
-def test_calls_are_recorded_without_content(live, user, admin_of):  # noqa: F811
+def test_calls_are_recorded_without_content(live, user, admin_of):
     admin = admin_of(live)
     add(live, user, "gangway.txt")
     found(user, "gangway")

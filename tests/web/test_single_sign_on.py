@@ -1,6 +1,6 @@
 """Log-in by single sign-on in a browser, to which the provider is another site."""
 
-from tests.api.test_single_sign_on import honest, provider, sso  # noqa: F401 - fixtures
+from tests.api.sso.conftest import honest, provider, sso  # noqa: F401 - fixtures
 from tests.web.conftest import PASSWORD
 
 ADMIN = "root@corp.local"

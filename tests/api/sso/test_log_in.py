@@ -7,13 +7,11 @@ from contextlib import closing
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
-import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
-from sqlalchemy import select
 
-from db.tables import AuditEvent, Role
+from db.tables import Role
 from service.config.settings import load
 from service.config.sso_settings import ROLE_NAMES
 from service.domain.accounts import oidc_calls, user_admin
@@ -21,69 +19,20 @@ from service.domain.audit import Actor
 from service.domain.installation_check import check_installation
 from service.errors import ConfigError
 from tests.api.conftest import SETTINGS
-from tests.fakes.oidc_provider import CLIENT_ID, CLIENT_SECRET, OidcProvider
+from tests.api.sso.log_ins import (
+    DISCOVERY,
+    OWN_FORM,
+    PASSWORD,
+    events,
+    log_in,
+    me,
+    sso_settings,
+    to_provider,
+)
+from tests.fakes.oidc_provider import CLIENT_ID
 from tests.support.calls import caller
-from tests.support.free_ports import free_port
 
 pytestmark = pytest.mark.every_database
-OWN_FORM = {"Sec-Fetch-Site": "same-origin"}
-PASSWORD = "correct horse"
-DISCOVERY = "/realms/main/.well-known/openid-configuration"
-
-
-@pytest.fixture(scope="module")
-def provider():
-    server = OidcProvider()
-    yield server
-    server.close()
-
-
-@pytest.fixture(autouse=True)
-def honest(provider):
-    provider.behave()
-
-
-def sso_settings(provider):
-    port = free_port()
-    return {
-        "PORT": str(port),
-        "PUBLIC_URL": f"http://127.0.0.1:{port}",
-        "OIDC_ISSUER": provider.issuer,
-        "OIDC_CLIENT_ID": CLIENT_ID,
-        "OIDC_CLIENT_SECRET": CLIENT_SECRET,
-    }
-
-
-@pytest.fixture(scope="module")
-def sso(provider, database_url, start_service):
-    claim = {"OIDC_ROLE_CLAIM": "realm_access.roles", "OIDC_ROLE_MAP": "boss=admin,judge=reviewer"}
-    return start_service(DATABASE_URL=database_url, **claim, **sso_settings(provider))
-
-
-@pytest.fixture
-def browse(sso):
-    with closing(caller(sso.url)) as http:
-        yield http
-
-
-def to_provider(http, path="/login/sso"):
-    answer = http.get(path)
-    assert answer.status_code == 303, answer.text
-    return httpx.get(answer.headers["Location"]).headers["Location"]
-
-
-def log_in(http, path="/login/sso"):
-    return http.get(to_provider(http, path))
-
-
-def me(http):
-    return http.get("/api/auth/me").json()
-
-
-def events(sso, action):
-    query = select(AuditEvent).where(AuditEvent.action == action).order_by(AuditEvent.id)
-    stored = sso.services.transactions.read(lambda session: session.scalars(query).all())
-    return [dict(event.detail) for event in stored]
 
 
 def test_first_log_in_creates_an_account_and_later_ones_find_it(sso, provider, browse):
@@ -247,12 +196,6 @@ def test_new_key_of_the_provider_is_fetched(provider, browse):
     assert log_in(browse).status_code == 200
     provider.rotate_key()
     assert log_in(browse).status_code == 200
-
-
-@pytest.fixture
-def fresh(provider, start_service):
-    """Start a service that has not met the provider yet."""
-    return lambda **settings: start_service(**{**sso_settings(provider), **settings})
 
 
 BAD = {

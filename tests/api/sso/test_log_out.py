@@ -1,27 +1,15 @@
 """Log-out at the single sign-on provider, and accounts that log in there alone."""
 
-import secrets
 from contextlib import closing
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 
-from tests.api.test_single_sign_on import (  # noqa: F401 - fixtures
-    OWN_FORM,
-    PASSWORD,
-    browse,
-    fresh,
-    honest,
-    log_in,
-    me,
-    provider,
-    sso,
-)
+from tests.api.sso.log_ins import OWN_FORM, PASSWORD, USERS, log_in, me, state_of
 from tests.support.calls import caller
 
 pytestmark = pytest.mark.every_database
-USERS = "/api/v1/users"
 
 
 def csrf_token(http):
@@ -37,7 +25,7 @@ def leads_to(page):
     return page.text.split('content="0; url=')[1].split('"')[0].replace("&amp;", "&")
 
 
-def test_log_out_ends_both_log_ins_and_leads_back(sso, provider, browse):  # noqa: F811
+def test_log_out_ends_both_log_ins_and_leads_back(sso, provider, browse):
     log_in(browse)
     page = log_out(browse)
     assert (page.status_code, page.headers["Cache-Control"]) == (200, "no-store")
@@ -51,7 +39,7 @@ def test_log_out_ends_both_log_ins_and_leads_back(sso, provider, browse):  # noq
     assert again.headers["Location"] == "/login"  # the cookie is gone
 
 
-def test_id_token_is_sent_to_the_log_out_alone_and_hidden_from_scripts(provider, browse):  # noqa: F811
+def test_id_token_is_sent_to_the_log_out_alone_and_hidden_from_scripts(provider, browse):
     answer = log_in(browse)
     [cookie] = [c for c in answer.headers.get_list("Set-Cookie") if "sso_log_out" in c]
     assert provider.tokens_seen[-1] in cookie
@@ -59,7 +47,7 @@ def test_id_token_is_sent_to_the_log_out_alone_and_hidden_from_scripts(provider,
     assert "sso_log_out" not in browse.get("/login").request.headers.get("Cookie", "")
 
 
-def test_id_token_too_long_for_a_cookie_is_left_out(provider, browse):  # noqa: F811
+def test_id_token_too_long_for_a_cookie_is_left_out(provider, browse):
     provider.claims["groups"] = [f"group {n}" for n in range(400)]
     log_in(browse)
     address = leads_to(log_out(browse))
@@ -69,14 +57,14 @@ def test_id_token_too_long_for_a_cookie_is_left_out(provider, browse):  # noqa: 
     assert provider.logged_out == [None]
 
 
-def test_form_of_another_site_logs_nobody_out(provider, browse):  # noqa: F811
+def test_form_of_another_site_logs_nobody_out(provider, browse):
     log_in(browse)
     assert browse.post("/logout", data={"csrf_token": "wrong"}).status_code == 403
     assert browse.get("/api/auth/me").status_code == 200
     assert provider.logged_out == []
 
 
-def test_log_out_of_a_password_log_in_does_not_touch_the_provider(sso, provider, browse):  # noqa: F811
+def test_log_out_of_a_password_log_in_does_not_touch_the_provider(sso, provider, browse):
     log_in(browse)
     sso.services.accounts.register(email := f"p{provider.claims['email']}", PASSWORD)
     form = {"email": email, "password": PASSWORD}
@@ -85,7 +73,7 @@ def test_log_out_of_a_password_log_in_does_not_touch_the_provider(sso, provider,
 
 
 @pytest.mark.parametrize("fault", ["no address", "http", "away"])
-def test_log_out_works_without_the_provider(fresh, provider, fault):  # noqa: F811
+def test_log_out_works_without_the_provider(fresh, provider, fault):
     discovery = "/realms/main/.well-known/openid-configuration"
     provider.has_log_out = fault != "no address"
     _, metadata = provider.answer(discovery, {}, {}, b"")
@@ -102,28 +90,12 @@ def test_log_out_works_without_the_provider(fresh, provider, fault):  # noqa: F8
         assert http.get("/api/auth/me").status_code == 401
 
 
-@pytest.fixture
-def admin(sso):  # noqa: F811
-    """An administrator with a password."""
-    email = f"{secrets.token_hex(8)}@corp.local"
-    sso.services.accounts.register(email, PASSWORD, role="admin")
-    with closing(caller(sso.url)) as http:
-        form = {"username": email, "password": PASSWORD}
-        token = http.post("/api/auth/login", data=form).raise_for_status().json()["access_token"]
-        http.headers["Authorization"] = f"Bearer {token}"
-        yield http
-
-
-def state_of(admin, email):
-    return admin.get(USERS, params={"search": email}).json()["items"][0]["state"]
-
-
 def found(admin, email, state):
     query = {"search": email, "state": state}
     return len(admin.get(USERS, params=query).raise_for_status().json()["items"])
 
 
-def test_account_of_the_provider_has_a_state_of_its_own(provider, browse, admin):  # noqa: F811
+def test_account_of_the_provider_has_a_state_of_its_own(provider, browse, admin):
     log_in(browse)
     email = provider.claims["email"]
     assert state_of(admin, email) == "sso"
@@ -132,7 +104,7 @@ def test_account_of_the_provider_has_a_state_of_its_own(provider, browse, admin)
     assert admin.post("/api/auth/login", data=form).status_code == 401
 
 
-def test_invited_person_who_logs_in_at_the_provider_is_no_longer_invited(provider, browse, admin):  # noqa: F811
+def test_invited_person_who_logs_in_at_the_provider_is_no_longer_invited(provider, browse, admin):
     email = provider.claims["email"]
     invited = admin.post(USERS, json={"email": email}).raise_for_status().json()
     assert state_of(admin, email) == "invited"
@@ -143,7 +115,7 @@ def test_invited_person_who_logs_in_at_the_provider_is_no_longer_invited(provide
     assert admin.post("/api/v1/auth/password/link", json=body).status_code == 400
 
 
-def test_administrator_may_give_such_an_account_a_password(provider, browse, admin):  # noqa: F811
+def test_administrator_may_give_such_an_account_a_password(provider, browse, admin):
     log_in(browse)
     email, user_id = provider.claims["email"], me(browse)["id"]
     link = admin.post(f"{USERS}/{user_id}/password-link", json={}).raise_for_status().json()

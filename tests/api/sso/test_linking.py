@@ -6,18 +6,8 @@ import pytest
 
 from service.domain.audit import Actor
 from tests.api.conftest import User
+from tests.api.sso.log_ins import USERS, events, log_in, me, state_of
 from tests.api.test_api_keys import create
-from tests.api.test_single_sign_on import (  # noqa: F401 - fixtures
-    browse,
-    events,
-    fresh,
-    honest,
-    log_in,
-    me,
-    provider,
-    sso,
-)
-from tests.api.test_sso_log_out import USERS, admin, state_of  # noqa: F401 - fixtures
 from tests.support.calls import caller
 
 pytestmark = pytest.mark.every_database
@@ -25,13 +15,13 @@ HOOK = {"name": "tickets", "url": "https://hooks.example.com/in"}
 
 
 @pytest.fixture
-def client(sso):  # noqa: F811
+def client(sso):
     with closing(caller(sso.url)) as http:
         yield http
 
 
 @pytest.fixture
-def account(client, provider):  # noqa: F811
+def account(client, provider):
     """Make an account by `register`, by itself if None, for the address that the provider will send."""
     made = []
 
@@ -46,7 +36,7 @@ def account(client, provider):  # noqa: F811
 
 
 @pytest.fixture
-def accepting(fresh):  # noqa: F811
+def accepting(fresh):
     """A service that creates accounts for addresses that the provider has not verified."""
     return fresh(OIDC_UNVERIFIED_EMAIL="accept")
 
@@ -63,7 +53,7 @@ def accesses(user, key):
     ]
 
 
-def test_registered_account_is_its_owners_alone_once_linked(sso, browse, account, admin):  # noqa: F811
+def test_registered_account_is_its_owners_alone_once_linked(sso, browse, account, admin):
     stranger = account()
     key = create(stranger).raise_for_status().json()["key"]
     hook = stranger.http.post("/api/v1/webhooks", json=HOOK).raise_for_status().json()
@@ -78,7 +68,7 @@ def test_registered_account_is_its_owners_alone_once_linked(sso, browse, account
     assert events(sso, "user.linked")[-1].items() >= taken.items()
 
 
-def test_password_link_of_a_registered_account_ends_when_it_is_linked(browse, account, admin):  # noqa: F811
+def test_password_link_of_a_registered_account_ends_when_it_is_linked(browse, account, admin):
     stranger = account()
     link = admin.post(f"{USERS}/{stranger.id}/password-link", json={}).raise_for_status().json()
     log_in(browse)
@@ -86,7 +76,7 @@ def test_password_link_of_a_registered_account_ends_when_it_is_linked(browse, ac
     assert admin.post("/api/v1/auth/password/link", json=body).status_code == 400
 
 
-def test_account_of_the_operator_keeps_its_password_and_keys(sso, browse, account):  # noqa: F811
+def test_account_of_the_operator_keeps_its_password_and_keys(sso, browse, account):
     def by_operator(email, password):
         sso.services.accounts.register(email, password, actor=Actor(operator="cli:test"))
 
@@ -97,7 +87,7 @@ def test_account_of_the_operator_keeps_its_password_and_keys(sso, browse, accoun
     assert accesses(owner, key) == [200, 200, 200, 200]
 
 
-def test_account_of_an_invitation_keeps_the_password_that_its_owner_chose(browse, account, admin):  # noqa: F811
+def test_account_of_an_invitation_keeps_the_password_that_its_owner_chose(browse, account, admin):
     def by_invitation(email, password):
         link = admin.post(USERS, json={"email": email}).raise_for_status().json()["password_link"]
         body = {"token": link["path"].partition("#")[2], "password": password}
@@ -110,7 +100,7 @@ def test_account_of_an_invitation_keeps_the_password_that_its_owner_chose(browse
 
 
 @pytest.mark.parametrize("verified", [False, None, "true"])
-def test_unverified_address_gets_no_account(provider, browse, admin, verified):  # noqa: F811
+def test_unverified_address_gets_no_account(provider, browse, admin, verified):
     provider.claims["email_verified"] = verified
     answer = log_in(browse)
     assert answer.status_code == 403
@@ -119,7 +109,7 @@ def test_unverified_address_gets_no_account(provider, browse, admin, verified): 
     assert admin.get(USERS, params=query).json()["items"] == []
 
 
-def test_owner_gets_the_account_that_an_unverified_address_got(accepting, provider):  # noqa: F811
+def test_owner_gets_the_account_that_an_unverified_address_got(accepting, provider):
     honest_claims = dict(provider.claims)
     provider.claims |= {"sub": "somebody-else", "email_verified": False}
     stranger_claims = dict(provider.claims)

@@ -9,15 +9,9 @@ import pytest
 from service.config.settings import load
 from service.domain.accounts import oidc_calls
 from service.errors import ConfigError
+from tests.api.api_interactions import listed
 from tests.api.conftest import SETTINGS
-from tests.api.test_api_interactions import admin_of, listed  # noqa: F401 - a fixture
-from tests.api.test_single_sign_on import (  # noqa: F401 - fixtures
-    DISCOVERY,
-    fresh,
-    honest,
-    log_in,
-    provider,
-)
+from tests.api.sso.log_ins import DISCOVERY, log_in
 from tests.fakes.dripping_server import BODY, HEAD, DrippingServer
 from tests.fakes.oidc_provider import CLIENT_SECRET
 from tests.support.calls import caller
@@ -26,7 +20,7 @@ from tests.support.waiting import wait_until
 N_SLOTS = 8
 
 
-def test_each_call_leaves_a_record_without_content(fresh, provider, admin_of, caplog):  # noqa: F811
+def test_each_call_leaves_a_record_without_content(fresh, provider, admin_of, caplog):
     caplog.set_level(logging.DEBUG)
     service = fresh()
     with closing(caller(service.url)) as http:
@@ -46,7 +40,7 @@ def test_each_call_leaves_a_record_without_content(fresh, provider, admin_of, ca
         assert secret not in f"{logged} {rows}"
 
 
-def test_failed_call_is_recorded_with_its_error(fresh, provider, admin_of):  # noqa: F811
+def test_failed_call_is_recorded_with_its_error(fresh, provider, admin_of):
     service = fresh()
     provider.overrides[DISCOVERY] = (200, b"<html>")
     with closing(caller(service.url)) as http:
@@ -55,14 +49,14 @@ def test_failed_call_is_recorded_with_its_error(fresh, provider, admin_of):  # n
     assert (row["status"], row["error_code"]) == (200, "sso_unavailable")
 
 
-def test_provider_outside_of_egress_hosts_stops_the_start(provider):  # noqa: F811
+def test_provider_outside_of_egress_hosts_stops_the_start(provider):
     changed = {"EGRESS_HOSTS": "llm.corp.local", "OIDC_ISSUER": provider.issuer}
     with pytest.raises(ConfigError, match="EGRESS_HOSTS does not list localhost"):
         load({**SETTINGS, **changed, "OIDC_CLIENT_ID": "x", "PUBLIC_URL": "https://x.example"})
 
 
 @pytest.mark.parametrize("name", ["token_endpoint", "jwks_uri"])
-def test_endpoint_outside_of_egress_hosts_is_not_called(fresh, provider, name):  # noqa: F811
+def test_endpoint_outside_of_egress_hosts_is_not_called(fresh, provider, name):
     service = fresh(EGRESS_HOSTS="localhost")
     _, metadata = provider.answer(DISCOVERY, {}, {}, b"")
     elsewhere = metadata[name].replace("localhost", "127.0.0.1")
@@ -77,7 +71,7 @@ def test_endpoint_outside_of_egress_hosts_is_not_called(fresh, provider, name): 
 
 
 @pytest.mark.parametrize("beginning", [HEAD, BODY], ids=["head", "body"])
-def test_provider_that_drips_frees_its_calls_at_the_deadline(fresh, monkeypatch, beginning):  # noqa: F811
+def test_provider_that_drips_frees_its_calls_at_the_deadline(fresh, monkeypatch, beginning):
     monkeypatch.setattr(oidc_calls, "TIMEOUT_S", 0.6)
     with closing(DrippingServer(beginning)) as server:
         service = fresh(OIDC_ISSUER=f"{server.url}/x")
