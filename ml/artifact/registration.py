@@ -62,15 +62,18 @@ def candidate_folder(name: str, data: Sequence[Path]) -> tuple[Path, Sequence[Pa
     settings = load(Path(name))
     dev = [] if settings.artifact.calibration_of else settings.data.dev_sets
     files, reasons = list(data), []
-    for used, how in ((settings.data.trained_on, "trained"), (dev, "chose the thresholds")):
+    trained = (settings.data.trained_on, "which trained the model")
+    chosen_on = (dev, "on which its thresholds were chosen")
+    for used, how in (trained, chosen_on):
         of_model = {(ROOT / name).resolve() for name in used}
         if known := [path for path in files if path.resolve() in of_model]:
             files = [path for path in files if path not in known]
-            reasons.append(f"{', '.join(map(str, known))} {how}")
+            reasons.append(f"{', '.join(map(str, known))}, {how}")
+    left_out = f"Left out: {'; '.join(reasons)}."
     if not files:
-        raise RegisterError(f"{'; '.join(reasons)}: name other sentences with --data.")
+        raise RegisterError(f"{left_out} Name other sentences with --data.")
     if reasons:
-        print(f"{'; '.join(reasons)}: left out.")
+        print(left_out)
     return settings.artifact_dir, files
 
 

@@ -123,7 +123,7 @@ def _completed(recipe: dict[str, Any], new: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _learned_with(train: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings without those that only decide how fast a training is, and what a kill loses."""
+    """Return the settings without those for speed, and for how much work a killed training loses."""
     return {name: v for name, v in train.items() if name not in {"n_threads", "save_every_min"}}
 
 

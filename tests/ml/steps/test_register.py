@@ -93,23 +93,25 @@ def test_register_skips_the_file_that_the_thresholds_were_chosen_on(
     dev.write_text("".join(lines[30:50]))  # in place of the configuration's own
     done = run(config, "--data", golden, dev, "--against", SHIPPED)
     assert f"{n_sentences} sentences of" in done.stdout
-    assert ("dev.jsonl chose the thresholds: left out." in done.stdout) is (not calibration_of)
+    assert ("dev.jsonl, on which its thresholds were chosen." in done.stdout) is (
+        not calibration_of
+    )
 
 
 def test_register_skips_a_file_that_trained_the_model(run, folders, tmp_path):
     config = write_config(tmp_path, folder=f'"{folders / "2.0.0"}"')
     trained = tmp_path / "train.jsonl"
     done = run(config, "--data", GOLDEN, trained, "--against", SHIPPED)
-    assert f"{trained} trained: left out." in done.stdout
+    assert f"Left out: {trained}, which trained the model." in done.stdout
     refused = run(config, "--data", trained, "--against", SHIPPED)
-    assert f"{trained} trained: name other sentences with --data." in refused.stderr
+    assert f"{trained}, which trained the model. Name other sentences" in refused.stderr
 
 
 def test_register_with_only_that_file_is_refused(run, tmp_path):
     text = RETRAIN.read_text().replace('calibration_of = "serving"', 'calibration_of = ""')
     (tmp_path / "mine.toml").write_text(text)
     done = run(tmp_path / "mine.toml", "--data", CALIBRATION, "--against", SHIPPED)
-    assert "name other sentences with --data" in done.stderr
+    assert "Name other sentences with --data" in done.stderr
 
 
 def test_register_a_worse_model_is_refused_with_reasons_unless_forced(run, folders, tmp_path):
