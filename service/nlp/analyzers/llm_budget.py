@@ -8,7 +8,7 @@ from datetime import date
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Tokens that were taken before a request, and the day (UTC) of which; None if nothing counts them."""
+    """Tokens taken before a request, and the UTC day that they count on; None if nothing counts them."""
 
     n_tokens: int
     day: date | None = None
