@@ -30,7 +30,7 @@ from service.domain.batches.archive import archived_files
 from service.domain.batches.batches import record_created
 from service.domain.files.file_store import BLOCK_BYTES, Incoming, Readable, storage_errors
 from service.domain.files.user_stores import check_quota, keeping
-from service.domain.idempotency_keys import batch_of_key
+from service.domain.idempotency_keys import batch_of_key, claim_for_batch
 from service.domain.transactions import Transactions
 from service.errors import Conflict, Fault, InvalidRequest, RiskscanError, TooLarge, Unauthenticated
 
@@ -220,7 +220,10 @@ class BatchIntake:
     def _open(self, user_id: UUID, batch_id: UUID, key: str | None, digest: str) -> Batch:
         values = {"idempotency_key": key, "request_sha256": digest if key else None}
         try:
-            batch = self._transactions.run(_open_batch, batch_id, values)
+            batch = self._transactions.run(_open_batch, user_id, batch_id, values)
+        except Conflict:
+            self._remove(user_id, batch_id)
+            raise
         except IntegrityError as error:
             if key is None or not is_duplicate(error):
                 raise
@@ -360,7 +363,11 @@ def _add_items(
     queries.add_items(session, batch_id, rows)
 
 
-def _open_batch(session: Session, batch_id: UUID, values: Mapping[str, Any]) -> Batch:
+def _open_batch(
+    session: Session, user_id: UUID, batch_id: UUID, values: Mapping[str, Any]
+) -> Batch:
+    if values["idempotency_key"] is not None:
+        claim_for_batch(session, user_id, values["idempotency_key"])
     batch = queries.open_batch(session, batch_id, values)
     if batch is None:
         raise Unauthenticated("This account was deleted meanwhile.")

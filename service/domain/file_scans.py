@@ -37,6 +37,8 @@ class FileScan:
     status: FileStatus
     stored: StoredScan | None = None
     error: RiskscanError | None = None
+    is_repeat: bool = False
+    """An earlier request with the same idempotency key stored the scan."""
 
 
 class FileScans:
@@ -111,8 +113,9 @@ class FileScans:
                 results.append(FileScan(file, FileStatus.NOT_DONE))
             else:
                 part = None if key is None else key_of_file(key, file)
+                is_first = all(result.is_repeat for result in results)
                 results.append(
-                    self._scan_one(file, options, part, deadline, admit, is_first=not results)
+                    self._scan_one(file, options, part, deadline, admit, is_first=is_first)
                 )
         return results
 
@@ -127,7 +130,8 @@ class FileScans:
         is_first: bool,
     ) -> FileScan:
         try:
-            if key is None or not self._scans().has_key(file.user_id, key):
+            is_repeat = key is not None and self._scans().has_key(file.user_id, key)
+            if not is_repeat:
                 admit()
             stored = self.scan(file, options, key=key, deadline=deadline)
         except Unauthenticated:
@@ -138,7 +142,7 @@ class FileScans:
             return failed if is_first else FileScan(file, FileStatus.NOT_DONE)
         except RiskscanError as error:
             return FileScan(file, FileStatus.FAILED, error=error)
-        return FileScan(file, FileStatus.SCANNED, stored)
+        return FileScan(file, FileStatus.SCANNED, stored, is_repeat=is_repeat)
 
     def _submission(self, file: File, options: ScanOptions) -> Submission:
         if file.size_bytes > self._max_bytes:

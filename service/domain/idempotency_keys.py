@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from db.queries import batches, scans
+from db.queries import batches, scans, users
 from db.tables import Batch, File, Scan
 from service.errors import Conflict
 
@@ -31,6 +31,18 @@ def batch_of_key(
         if (scan_id := scans.any_by_key(session, user_id, keys)) is not None:
             raise _used_for("scan", f"/api/v1/scans/{scan_id}")
     return batch
+
+
+def claim_for_scan(session: Session, user_id: UUID, key: str) -> None:
+    """Raise Conflict if the key names a batch; no batch takes it until the transaction ends."""
+    users.lock_user(session, user_id)
+    scan_of_key(session, user_id, key)
+
+
+def claim_for_batch(session: Session, user_id: UUID, key: str) -> None:
+    """Raise Conflict if the key names a scan; no scan takes it until the transaction ends."""
+    users.lock_user(session, user_id)
+    batch_of_key(session, user_id, key)
 
 
 def key_of_file(key: str, file: File) -> str:

@@ -296,8 +296,7 @@ def test_item_on_which_the_service_fails_does_not_keep_others_from_it(live, user
     server.items[strange] = {"version": "old"}
     server.broken |= {second}
     sync = IndexSync(live.services.transactions, live.services.index_calls, page=page)
-    with pytest.raises(IndexerUnavailable, match="answers 500"):
-        sync.run()
+    sync.run()
     del expected[second]
     assert server.items == expected
     server.broken.clear()

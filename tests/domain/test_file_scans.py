@@ -28,9 +28,9 @@ def stored(transactions, files, add_user):
     return transactions.read(choose_files, user.id, session.id, None)
 
 
-def scan_all(files, scans, stored, *, timeout_s):
+def scan_all(files, scans, stored, *, timeout_s, key=None):
     file_scans = FileScans(files, lambda: scans, max_bytes=10**6, timeout_s=timeout_s)
-    return file_scans.scan_all(stored, ScanOptions(caller="caller"), admit=lambda: None)
+    return file_scans.scan_all(stored, ScanOptions(caller="caller"), key=key, admit=lambda: None)
 
 
 def time_out_from(pipeline, n):
@@ -67,3 +67,14 @@ def test_file_that_needs_more_than_the_whole_deadline_has_failed(files, scans, s
     time_out_from(pipeline, 1)
     [result, *_] = scan_all(files, scans, stored, timeout_s=60)
     assert (result.status, result.error.code) == ("failed", "analyzer_timeout")
+
+
+def test_repeated_request_does_not_wait_for_ever_for_a_file_that_is_too_slow(
+    files, scans, stored, pipeline
+):
+    time_out_from(pipeline, 2)
+    statuses = [
+        [r.status for r in scan_all(files, scans, stored, timeout_s=60, key="once")]
+        for _ in range(2)
+    ]
+    assert statuses == [["scanned", "not_done", "not_done"], ["scanned", "failed", "not_done"]]

@@ -1,7 +1,7 @@
 """Links an account to the identity with which the owner of its address logs in at the provider.
 
 An address is not verified at registration, so somebody else may have made the account. Its owner gets it, and
-whoever made it can no longer use it.
+whoever made it can no longer use it. Signed links to reports, which nothing stores, work until they expire.
 """
 
 from __future__ import annotations

@@ -123,7 +123,13 @@ class SingleSignOn:
         return logins.begin(session, self._tokens, user_id, method=METHOD)
 
     def _link_or_create(self, session: Session, claims: Mapping[str, Any]) -> UUID:
-        """Return the account of the address, if the provider verified it; else of a new account."""
+        """Return the account of the address, which is linked now, or a new one.
+
+        Raises:
+            Forbidden: the provider has not verified the address, though it has an account or the settings ask for
+                that.
+            IdentityTaken: a log-in at the same time linked it.
+        """
         email = _email(claims)
         is_verified = claims.get("email_verified") is True
         found = users.user_by_email(session, email)
@@ -140,6 +146,9 @@ class SingleSignOn:
             )
         user = found and users.lock_user(session, found.id)
         if user is not None:
+            subject = claims["sub"]
+            if identities.user_id_of(session, issuer=self.provider.issuer, subject=subject):
+                raise identities.IdentityTaken  # while this one waited for the lock
             linking.link(session, user, actor=_PROVIDER)
             return user.id
         user = users.add_user(session, email=email, password_hash=SSO_ONLY)

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
+from service.domain.zip_methods import BOUNDED
 from service.errors import Fault, InvalidRequest, TooLarge, UnreadableDocument
 
 MAX_RATIO = 200
@@ -24,8 +25,6 @@ _FREE_BYTES = 1_048_576  # of a file, for which the ratio does not count
 _MAX_NAME_CHARS = 255
 _LISTING_BYTES = 512
 """Bytes of the central directory for each file that is allowed; a name has at most 255 characters."""
-_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
-"""zipfile inflates a block of any other method whole, before anything is counted: 2 kB took 3 GB."""
 _LEFT_BEHIND = re.compile(r"(?:.*/)?(?:__MACOSX/.*|\.DS_Store|Thumbs\.db)", re.DOTALL)
 _ARCHIVES = re.compile(
     r".*\.(?:zip|7z|rar|tar|tgz|gz|bz2|xz|zst|jar|cab|iso)", re.IGNORECASE | re.DOTALL
@@ -136,7 +135,7 @@ def _check(entry: zipfile.ZipInfo) -> None:
         raise _refused(InvalidRequest, path, "has a path that leads out of the archive's folder")
     if _ARCHIVES.fullmatch(path):
         raise _refused(InvalidRequest, path, "is an archive itself; unpack it first")
-    if entry.compress_type not in _METHODS:
+    if entry.compress_type not in BOUNDED:
         raise _refused(
             UnreadableDocument,
             path,

@@ -13,6 +13,7 @@ from typing import IO
 
 from lxml import etree  # type: ignore[import-untyped]  # ships no types
 
+from service.domain.zip_methods import BOUNDED
 from service.errors import TooLarge, UnreadableDocument
 from service.nlp.extraction.excel_dates import DateStyles, read_date_styles
 from service.nlp.extraction.inflation import InflationBudget
@@ -28,8 +29,6 @@ _MAX_CHARS = 20 * 1024 * 1024
 """Of all cells, since any number of them can have the same shared text."""
 _DATE_CHARS = 10
 _BLOCK_BYTES = 65_536
-_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
-"""Those of Office (ECMA-376, part 2). zipfile inflates a block of any other whole: 2 kB took 3 GB."""
 _REMEDY = "Copy the rows of the risks into a new workbook, and send that."
 
 
@@ -74,7 +73,7 @@ def _check_size(data: bytes) -> None:
             raise TooLarge(
                 f"The workbook unpacks to more than {_MAX_UNPACKED_BYTES:,} bytes. {_REMEDY}"
             )
-        if any(entry.compress_type not in _METHODS for entry in entries):
+        if any(entry.compress_type not in BOUNDED for entry in entries):
             raise UnreadableDocument(
                 f"A part of the workbook is compressed by another method than Deflate. {_REMEDY}"
             )

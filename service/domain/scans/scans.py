@@ -26,7 +26,7 @@ from db.tables import StoredText
 from service.domain.audit import UNKNOWN, Action, Actor, event, record
 from service.domain.current_scan import CurrentScan, scanning
 from service.domain.document_storage import TextPolicy, extracted_text, text_policy
-from service.domain.idempotency_keys import scan_of_key
+from service.domain.idempotency_keys import claim_for_scan, scan_of_key
 from service.domain.limits import COUNTED_SCANS
 from service.domain.preferences import Preferences
 from service.domain.scans.options import ScanOptions
@@ -194,7 +194,10 @@ class Scans:
             return self._stored(store_again, new, result, current, began_s=began_s)
 
     def has_key(self, user_id: UUID, key: str) -> bool:
-        """Return whether this user stored a scan with the idempotency `key`: `create` returns that one."""
+        """Return whether this user stored a scan with the idempotency `key`.
+
+        For equal content `create` returns that scan.
+        """
         return self._transactions.read(queries.has_key, user_id, key)
 
     def check_key(self, user_id: UUID, key: str) -> None:
@@ -237,6 +240,8 @@ class Scans:
         return StoredScan(scan, result.data())
 
     def _store(self, work: Work, new: NewScan) -> tables.Scan:
+        if new.values["idempotency_key"] is not None:
+            work = partial(_claim_key, work)
         if new.original is None:
             return self._transactions.run(work, new)
         with self._keep_original(new.values["user_id"], new.original):
@@ -259,6 +264,12 @@ class Scans:
         if earlier is not None and earlier.scan.request_sha256 not in {None, request.sha256}:
             raise Conflict("This Idempotency-Key was used with other content; send a new key.")
         return earlier
+
+
+def _claim_key(work: Work, session: Session, new: NewScan) -> tables.Scan:
+    """Store a scan by `work`, unless a batch took its idempotency key while the document was scanned."""
+    claim_for_scan(session, new.values["user_id"], new.values["idempotency_key"])
+    return work(session, new)
 
 
 def get_scan(session: Session, reach: Reach, scan_id: UUID, *, taxonomy: Taxonomy) -> StoredScan:

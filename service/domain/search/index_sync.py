@@ -59,7 +59,7 @@ class IndexSync:
         on which the service always fails keeps others from it; the one after that begins anew.
 
         Raises:
-            IndexerUnavailable: the service failed, be it on one item.
+            IndexerUnavailable: the service does not list its items, or the circuit breaker opened.
             DatabaseUnavailable: see Transactions.read.
         """
         n_changed, failures = 0, list[IndexerUnavailable]()
@@ -77,7 +77,8 @@ class IndexSync:
                 break
             after = upto
         if failures:
-            raise failures[0]
+            failed = "search: the index service failed on %d items, which the next comparison tries again: %s"
+            _log.warning(failed, len(failures), failures[0].message)
         return n_changed
 
     def _reconcile(
@@ -94,7 +95,7 @@ class IndexSync:
             try:
                 n_changed += self._update(item_id, changed.get(item_id))
             except IndexerUnavailable as error:
-                _log.warning("search: the index service fails on %s: %s", item_id, error.message)
+                _log.info("search: the index service fails on %s: %s", item_id, error.message)
                 failures.append(error)
                 if self._calls.is_circuit_open:
                     self._stopped_at = item_id
