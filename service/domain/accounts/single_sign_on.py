@@ -126,8 +126,8 @@ class SingleSignOn:
         """Return the account of the address, which is linked now, or a new one.
 
         Raises:
-            Forbidden: the provider has not verified the address, though it has an account or the settings ask for
-                that.
+            Forbidden: the provider has not verified the address, which has an account; or the settings ask
+                for verified addresses alone.
             IdentityTaken: a log-in at the same time linked it.
         """
         email = _email(claims)
