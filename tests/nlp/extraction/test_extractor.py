@@ -233,13 +233,26 @@ def test_html_meta_charset_is_followed(read):
     assert blocks(read(page, "a.htm")) == ["Škoda"]
 
 
-@pytest.mark.parametrize(
-    "charset", ["utf-16le", "utf-32", "us-ascii", "iso-8859-1", "gb2312", "shift_jis", "unknown"]
-)
+MISDECLARED = ["utf-16le", "utf-32", "us-ascii", "iso-8859-1", "gb2312", "shift_jis", "unknown"]
+MISDECLARED += ["iso-8859-15", "windows-1250", "windows-1254", "koi8-r"]
+
+
+@pytest.mark.parametrize("charset", MISDECLARED)
 def test_text_in_utf8_is_read_whatever_charset_is_declared(read, charset):
     text = "L\u00e4te \u201cparts\u201d \u2013 50 \u20ac."
     assert blocks(read(f'<meta charset="{charset}"><p>{text}', "a.htm")) == [text]
     assert blocks(read(text, "a.txt", f"text/plain; charset={charset}")) == [text]
+
+
+def test_text_in_utf8_with_a_letter_of_another_script_in_a_word_is_read(read):
+    text = "\u0424\u0430\u0439\u043b\u044b PDF\u044b."
+    assert blocks(read(text, "a.txt", "text/plain; charset=koi8-r")) == [text]
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-2", "windows-1250"])
+def test_text_whose_bytes_happen_to_be_utf8_is_read_in_its_charset(read, charset):
+    text = "SP\u00d3\u0141KA AKCYJNA"
+    assert blocks(read(text.encode(charset), "a.txt", f"text/plain; charset={charset}")) == [text]
 
 
 @pytest.mark.parametrize("charset", ["us-ascii", "iso-8859-1", "windows-1252"])
