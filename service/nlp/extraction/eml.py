@@ -35,9 +35,7 @@ _MESSAGE_TYPES = ("message/rfc822", "message/global")
 _LEAD = re.compile(rb"(?:\xef\xbb\xbf)?\s*")
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _NO_HEADER = re.compile(rb"(?<=\n)(?!From |[!-9;-~]*:|[\t ])(?=[^\r\n])")
-_HEADER_BELOW = re.compile(
-    rb"^(?:subject|content-[a-z-]+|mime-version):", re.IGNORECASE | re.MULTILINE
-)
+_NEEDED = re.compile(rb"^(subject|content-[a-z-]+|mime-version):", re.IGNORECASE | re.MULTILINE)
 
 
 class _Part(Message):
@@ -90,14 +88,20 @@ def _parsed(data: bytes) -> Message:
 def _repaired(data: bytes) -> bytes:
     """Return a message in which each line without a colon among the headers continues the header above it.
 
-    Python's parser takes such a line, and all headers below it, for the body.
+    Python's parser takes such a line, and all headers below it, for the body. It is right if those that we
+    need all stand above: then the body begins there, without a blank line, and may quote headers.
     """
     end = _BLANK_LINE.search(data)
     head, rest = (data[: end.start()], data[end.start() :]) if end else (data, b"")
     line = _NO_HEADER.search(head)
-    if line is None or not _HEADER_BELOW.search(head, line.end()):
-        return data  # or the body begins there, without a blank line
+    if line is None or not _needed(head[line.start() :]) - _needed(head[: line.start()]):
+        return data
     return _NO_HEADER.sub(b" ", head) + rest
+
+
+def _needed(head: bytes) -> set[str]:
+    """Return the names of those headers in `head` that reading the message needs, in lower case."""
+    return {name.decode().lower() for name in _NEEDED.findall(head)}
 
 
 def _add_message(message: Message, builder: TextBuilder, max_pages: int) -> None:
@@ -195,10 +199,12 @@ def _decoded(leaf: Message) -> bytes:
     content = _content(leaf)
     defects = {type(defect) for defect in leaf.defects}
     if InvalidBase64LengthDefect in defects:
-        raise UnreadableDocument("Its end is missing. Send it again.")
+        raise UnreadableDocument(
+            "The end of this part is missing. Ask the sender to send the e-mail again."
+        )
     if MissingHeaderBodySeparatorDefect in defects:
         head = _BLANK_LINE.split(str(leaf.get_payload()).encode("utf-8", "replace"), maxsplit=1)[0]
-        if _HEADER_BELOW.search(head):
+        if _needed(head) - {"subject", *map(str.lower, leaf.keys())}:
             raise UnreadableDocument(
                 "A line without a colon is among its headers, so it cannot be decoded. Save it again."
             )
@@ -207,7 +213,7 @@ def _decoded(leaf: Message) -> bytes:
 
 def _content(leaf: Message) -> bytes:
     """Return the bytes of a leaf; a wrong transfer encoding leaves them as they are."""
-    if encoding := re.match(r"\s*[\w-]+", _raw(leaf, "Content-Transfer-Encoding")):
+    if encoding := re.match(r"\s*[\w-]+", _raw(leaf, "Content-Transfer-Encoding"), re.ASCII):
         leaf.replace_header("Content-Transfer-Encoding", encoding.group().strip())
     content = leaf.get_payload(decode=True)
     return content if isinstance(content, bytes) else b""

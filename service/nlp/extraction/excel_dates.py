@@ -18,7 +18,7 @@ _DATE_LETTERS = re.compile("[dmyhs]", re.IGNORECASE)
 _FIRST_DAY = datetime(1899, 12, 30)  # noqa: DTZ001 - a date of a cell has no zone
 _DAYS_TO_1904 = 1_462
 _LEAP_DAY = 60
-"""Excel's 29 February 1900, a day that never was: the numbers before it count from a day later."""
+"""Excel counts 29 February 1900, which did not exist, so earlier numbers are one day off."""
 _LAST_DAY = 2_958_466  # 10000-01-01
 _MAX_STYLES = 65_536
 

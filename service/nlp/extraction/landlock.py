@@ -17,7 +17,7 @@ _SCOPE = 0b11  # abstract Unix sockets and signals to others, since version 6 (L
 
 
 def version() -> int:
-    """Return the version of the kernel's Landlock; below 1 if it, or a container around us, has none."""
+    """Return the version of Landlock. Below 1: the kernel has no Landlock, or the container forbids it."""
     return _call("syscall", _CREATE_RULESET, 0, 0, _RETURN_VERSION)
 
 

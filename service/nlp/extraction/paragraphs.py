@@ -16,7 +16,8 @@ from service.nlp.span import Span, trimmed
 
 _BULLET = r"(?:[-*+\u2022\u25e6\u25aa\u2023\u25cf\u25cb\u25a0\u25a1\u2013\u2014\u00b7\uf0b7]\s+)"
 _COUNT = r"(?:\d{1,3}|[a-z]|[ivx]{1,5})"
-_NUMBER = rf"(?:{_COUNT}[.)]\s+|\({_COUNT}\)\s+)"
+_LETTERED = r"(?:(?P<letter>[a-z])(?P=letter){1,3}|\d{1,3}[a-z]|[a-z]\d{1,2})"  # aa, 1a, a1
+_NUMBER = rf"(?:{_COUNT}[.)]\s+|\((?:{_COUNT}|{_LETTERED})\)\s+)"
 # No two quantifiers over spaces are adjacent, so a megabyte of spaces takes linear time.
 _MARKER = re.compile(rf"\s*(?:>\s*)*(?:{_BULLET}|{_NUMBER})(?:\[[ xX]\]\s+)?")
 _HEADING = re.compile(r"\s*#{1,6}\s+")
@@ -44,14 +45,17 @@ def marker_end(line: str) -> int | None:
 def continues_sentence(above: str, line: str, below: Iterable[str]) -> bool:
     """Return whether `line` begins with a dash or number of the sentence that was wrapped after `above`.
 
-    Such as "12. After that" below "by the end of December". `above` is prose, and `below` has the lines up to
-    the next blank one: if one of these has a marker too, they are a list.
+    Such as "12. After that" below "by the end of December". `above` is prose, and `below` has the lines after
+    `line`. It is a list if one before the next blank line has a marker too, or the first after that the same.
     """
     if _INNER_DASH.match(line):
         is_open = SENTENCE_END.search(above.rstrip()) is None
     else:
         is_open = bool(_INNER_NUMBER.match(line) and _BEFORE_NUMBER.search(above.rstrip()))
-    return is_open and all(marker_end(other) is None for other in below)
+    rest = iter(below)
+    if not is_open or any(marker_end(other) is not None for other in takewhile(str.strip, rest)):
+        return False
+    return first_word(next(filter(str.strip, rest), "")) != first_word(line)
 
 
 def first_word(line: str) -> str:
@@ -100,7 +104,8 @@ def _blocks(text: str, *, is_markdown: bool) -> Iterator[Span]:
             own = own or [(span[0] + fence.start(1), span[0] + fence.end(1))]
             fenced ^= is_markdown
         marker = None if own is not None else marker_end(line)
-        if marker and run and not skip and _is_wrapped(lines, i, len(run)):
+        is_item = is_markdown and line.lstrip().startswith("-")
+        if marker and run and not is_item and _is_wrapped(lines, i, len(run)):
             marker = None
         if own is not None or marker is not None:
             yield from _split_run(text, run, skip)
@@ -115,12 +120,13 @@ def _blocks(text: str, *, is_markdown: bool) -> Iterator[Span]:
 
 def _is_wrapped(lines: Sequence[str], at: int, n_above: int) -> bool:
     """Return whether line `at`, which has a marker, continues a sentence of the `n_above` lines above."""
+    if marker_end(lines[at - n_above]) is not None:
+        return False
     *others, above, line = (other.rstrip() for other in lines[at - n_above : at + 1])
     room = len(above) + 1 + len(first_word(line))
     if len(above) < MIN_WRAP_WIDTH or room <= max(map(len, [line, *others])):
         return False
-    below = takewhile(str.strip, (lines[k] for k in range(at + 1, len(lines))))
-    return continues_sentence(above, line, below)
+    return continues_sentence(above, line, (lines[k] for k in range(at + 1, len(lines))))
 
 
 def _own_block(span: Span, line: str, *, fenced: bool) -> list[Span] | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise, takewhile
+from itertools import pairwise
 
 import pypdfium2 as pdfium  # type: ignore[import-untyped]  # ships no types
 from pypdfium2 import raw
@@ -238,8 +239,15 @@ def _is_item(paragraph: str, lines: list[Line], at: int) -> bool:
         return False
     if marker_end(paragraph) is not None or len(above) < MIN_WRAP_WIDTH:
         return True
-    inner = takewhile(lambda k: not _is_apart(lines[k - 1], lines[k]), range(at + 1, len(lines)))
-    return not continues_sentence(above, line, (lines[k].text for k in inner))
+    return not continues_sentence(above, line, _below(lines, at))
+
+
+def _below(lines: list[Line], at: int) -> Iterator[str]:
+    """Yield the texts of the lines after line `at`, with "" for blank space between them."""
+    for k in range(at + 1, len(lines)):
+        if _is_apart(lines[k - 1], lines[k]):
+            yield ""
+        yield lines[k].text
 
 
 def _continues(above: str, below: str) -> bool:

@@ -29,6 +29,10 @@ _TEXT_CODECS = re.compile(
 )
 _BYTEWISE = {"ascii", "iso8859-1", "cp1252"}
 """Programs declare these without a look at the text: it is UTF-8 if that is valid, else windows-1252."""
+_ONE_BYTE = re.compile(r"iso8859-(?!11)\d+|cp125\d|koi8-[rut]")
+"""Charsets whose text is almost never valid UTF-8, unlike short Thai text."""
+_STRAY = re.compile("(?s)(?!.*[\u0370-\u07ff]{2}).*[A-Za-z][\u0370-\u07ff]")
+"""A foreign letter in a Latin word, and no foreign word: so reads Polish "SPÓŁKA" in ISO 8859-2 as UTF-8."""
 _NOT_TEXT = (
     "The file is named as text but holds other data. "
     "Save it as UTF-8 text, or give it the extension of its real format."
@@ -39,8 +43,9 @@ _SAMPLE_CHARS = 65_536
 def decode(data: bytes, *, charset: str | None = None) -> str:
     """Decode by byte order mark, else by the declared charset, else as UTF-8, else as windows-1252.
 
-    UTF-8 takes precedence over declared charsets that the bytes contradict: UTF-16 without NUL, and Latin-1.
-    The five bytes that windows-1252 does not define become U+FFFD.
+    UTF-8 takes precedence over declared charsets that the bytes contradict: UTF-16 without NUL, and charsets
+    of one byte a letter where the bytes are valid UTF-8. The five bytes that windows-1252 does not define
+    become U+FFFD.
 
     Raises:
         UnreadableDocument: the bytes are not text: they contain NUL, or contradict their byte order mark.
@@ -56,10 +61,19 @@ def decode(data: bytes, *, charset: str | None = None) -> str:
     except UnicodeError as error:
         raise UnreadableDocument(_NOT_TEXT) from error
     declared = _codec(charset)
-    for name in ("utf-8", declared) if is_wide(charset) else (declared, "utf-8"):
+    is_utf8_first = is_wide(charset) or _is_misdeclared(data, declared)
+    for name in ("utf-8", declared) if is_utf8_first else (declared, "utf-8"):
         with suppress(UnicodeError):
             return data.decode(name)
     return data.decode("cp1252", errors="replace")
+
+
+def _is_misdeclared(data: bytes, declared: str) -> bool:
+    """Return whether data with a declared charset of one byte a letter is UTF-8 instead."""
+    try:
+        return bool(_ONE_BYTE.fullmatch(declared)) and not _STRAY.match(data.decode())
+    except UnicodeError:
+        return False
 
 
 def is_wide(charset: str | None) -> bool:

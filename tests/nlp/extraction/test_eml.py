@@ -102,6 +102,38 @@ def test_eml_body_without_a_blank_line_above_is_read():
     assert "Parts are late." in blocks_of(data, "a.eml")
 
 
+QUOTING = b"Parts are late.\nSubject: quoted risk\nFrom: someone\nPumps fail.\n\nMore."
+
+
+@pytest.mark.parametrize(
+    "head", [HEAD, HEAD + b"Content-Type: multipart/mixed; boundary=b\n\n--b\n"]
+)
+def test_eml_body_that_quotes_headers_without_a_blank_line_above_is_read(head):
+    read = " ".join(blocks_of(head + QUOTING, "a.eml"))
+    assert all(text in read for text in ("Parts are late.", "quoted risk", "Pumps fail.", "More."))
+
+
+def test_eml_body_that_repeats_headers_without_a_blank_line_above_is_read():
+    data = HEAD + b"MIME-Version: 1.0\nParts are late.\nMIME-Version: 1.0\nPumps fail.\n\nMore."
+    assert "Pumps fail." in " ".join(blocks_of(data, "a.eml"))
+
+
+@pytest.mark.parametrize("encoding", ["8bit\u00e4", "\u00e4", "8bit \u00e4", "\u00b2\u00a08bit"])
+def test_eml_with_an_odd_transfer_encoding_is_read(encoding):
+    data = HEAD + f"Content-Transfer-Encoding: {encoding}\n\nParts are late.".encode()
+    assert blocks_of(data, "a.eml") == ["Words", "Parts are late."]
+
+
+def test_eml_part_that_was_cut_off_is_named_with_the_remedy():
+    data = (
+        HEAD
+        + b"Content-Type: text/plain; name=a.txt\nContent-Transfer-Encoding: base64\n\nUGFydHMgYXJlI"
+    )
+    extracted = Extractor(**documents.limits()).extract(data, filename="a.eml", media_type=None)
+    (part,) = extracted.layout.unread_parts()
+    assert part.problem.endswith("Ask the sender to send the e-mail again.")
+
+
 @pytest.mark.parametrize("kind", ["message/rfc822", "message/global"])
 @pytest.mark.parametrize("encoding", ["base64", "quoted-printable", "8bit"])
 def test_eml_attached_message_is_decoded_by_its_own_encoding(kind, encoding):

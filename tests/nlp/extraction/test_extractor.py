@@ -124,6 +124,35 @@ def test_extract_text_single_item_below_a_long_line_is_a_block(item):
     assert text_blocks(f"{PROMISED}\n{item}")[0] == PROMISED
 
 
+@pytest.mark.parametrize("marks", ["(aa) (bb)", "(1a) (1b)", "(a1) (a2)"])
+def test_wrapped_items_with_double_numbers_are_a_block_each(read, marks):
+    first, second = marks.split()
+    items = [f"{first} {PROMISED} and", f"{second} {LONG}"]
+    assert text_blocks("\n".join(items)) == [f"{PROMISED} and", LONG]
+    assert len(blocks(read(documents.pdf_of_pages([["\n".join(items)]]), "a.pdf"))) == 2
+
+
+def test_first_item_of_a_list_with_blank_lines_is_a_block(read):
+    text = f"{PROMISED}\n- insurance certificate\n\n- safety plan"
+    assert text_blocks(text) == [PROMISED, "insurance certificate", "safety plan"]
+    pdf = blocks(read(documents.pdf_of_pages([[text]]), "a.pdf"))
+    assert [block.removeprefix("- ") for block in pdf] == text_blocks(text)
+
+
+def test_md_dash_at_the_start_of_a_line_always_begins_an_item(read):
+    assert blocks(read(f"{PROMISED}\n- safety plan", "a.md")) == [PROMISED, "safety plan"]
+
+
+def test_wrapped_dash_above_another_paragraph_begins_no_block():
+    text = f"{PROMISED}\n- may be late.\n\n2. The next clause."
+    assert text_blocks(text) == [f"{PROMISED}\n- may be late.", "The next clause."]
+
+
+def test_item_below_the_heading_of_a_section_is_a_block():
+    heading = "2.1 Scope of the liability of the contractor under this contract"
+    assert text_blocks(f"{heading}\n- loss of data") == [heading, "loss of data"]
+
+
 def test_md_fenced_code_keeps_every_line_and_its_language(read):
     code = f"```python\n{LONG}\nbeta = 2\n```\nafter"
     assert blocks(read(code, "a.md")) == ["python", LONG, "beta = 2", "after"]
@@ -204,13 +233,26 @@ def test_html_meta_charset_is_followed(read):
     assert blocks(read(page, "a.htm")) == ["Škoda"]
 
 
-@pytest.mark.parametrize(
-    "charset", ["utf-16le", "utf-32", "us-ascii", "iso-8859-1", "gb2312", "shift_jis", "unknown"]
-)
+MISDECLARED = ["utf-16le", "utf-32", "us-ascii", "iso-8859-1", "gb2312", "shift_jis", "unknown"]
+MISDECLARED += ["iso-8859-15", "windows-1250", "windows-1254", "koi8-r"]
+
+
+@pytest.mark.parametrize("charset", MISDECLARED)
 def test_text_in_utf8_is_read_whatever_charset_is_declared(read, charset):
     text = "L\u00e4te \u201cparts\u201d \u2013 50 \u20ac."
     assert blocks(read(f'<meta charset="{charset}"><p>{text}', "a.htm")) == [text]
     assert blocks(read(text, "a.txt", f"text/plain; charset={charset}")) == [text]
+
+
+def test_text_in_utf8_with_a_letter_of_another_script_in_a_word_is_read(read):
+    text = "\u0424\u0430\u0439\u043b\u044b PDF\u044b."
+    assert blocks(read(text, "a.txt", "text/plain; charset=koi8-r")) == [text]
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-2", "windows-1250"])
+def test_text_whose_bytes_happen_to_be_utf8_is_read_in_its_charset(read, charset):
+    text = "SP\u00d3\u0141KA AKCYJNA"
+    assert blocks(read(text.encode(charset), "a.txt", f"text/plain; charset={charset}")) == [text]
 
 
 @pytest.mark.parametrize("charset", ["us-ascii", "iso-8859-1", "windows-1252"])
