@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.web.actions import RISKS, sign_up, upload
+from tests.api.conftest import new_account  # noqa: F401 - fixture
+from tests.api.teaching import course_id, new_course
+from tests.web.actions import RISKS, log_in, sign_up, upload
 
 
 @pytest.fixture
@@ -59,3 +61,17 @@ def test_double_click_makes_a_finding_one_risk(page, created):
     page.get_by_role("button", name="Add to the register").dblclick()
     page.get_by_text("The risk is in the register.").wait_for()
     assert len(created) == 1
+
+
+def test_double_click_saves_a_course_once(live, new_page, new_account):  # noqa: F811
+    author, page = new_account("instructor"), new_page()
+    course = new_course(author)
+    log_in(page, live.url, author.email)
+    page.goto(f"{live.url}/courses/{course_id(course)}/edit")
+    page.get_by_text("No lessons").wait_for()
+    page.get_by_label("Title", exact=True).fill("Renamed")
+    page.get_by_role("button", name="Save course").dblclick()
+    page.get_by_text("The course is saved.").wait_for()
+    page.wait_for_load_state("networkidle")
+    assert page.locator("#fault").is_hidden()
+    assert author.http.get(course).json()["version"] == 2

@@ -57,3 +57,18 @@ def test_pasted_text_stays_until_it_is_scanned(page):
     page.locator("#uploads").get_by_role("link", name="Review").wait_for()
     text.wait_for(state="hidden")
     assert text.input_value() == ""
+
+
+def test_files_wait_while_the_visitor_is_logged_out(page):
+    answers = [401]
+    page.route(SCANS, lambda r: r.fulfill(status=answers.pop()) if answers else r.continue_())
+    files = [{"name": f"{n}.txt", "mimeType": "", "buffer": RISKS[n].encode()} for n in range(3)]
+    uploads = page.locator("#uploads")
+    page.locator("#file").set_input_files(files)
+    refused = uploads.get_by_role("alert")
+    refused.get_by_text("Log in in another tab, then do this again.").wait_for()
+    page.wait_for_load_state("networkidle")
+    assert uploads.get_by_text("Waits").count() == 2
+    page.locator("#file").set_input_files(files[:1])
+    uploads.get_by_role("link", name="Review").nth(2).wait_for()
+    assert refused.count() == 1

@@ -103,3 +103,11 @@ def test_letters_judge_nothing_while_shortcuts_are_off(page, kind):
     ).first.click()
     page.locator(".queue-item").nth(n_cards - 1).wait_for(state="detached")
     assert page.locator(".queue-item").count() == n_cards - 1
+
+
+def test_undo_button_goes_to_the_card_that_it_brings_back(page):
+    sentence = page.locator(".queue-item:focus .queue-text").text_content()
+    page.keyboard.press("n")
+    page.locator(".queue-item").nth(2).wait_for(state="detached")
+    page.get_by_role("button", name="Undo").click()
+    page.locator(".queue-item:focus", has_text=sentence).wait_for()

@@ -112,3 +112,42 @@ def test_relabelling_is_cancelled_by_mouse(page):
     page.get_by_role("button", name="Relabel").click()
     assert page.get_by_role("button", name="Apply").is_disabled()
     assert page.locator(".finding.is-relabelled").count() == 0
+
+
+def tab_into_the_list(page):
+    """Press Tab on the last filter; return the sentence of the finding that gets the focus."""
+    page.locator("#f-score").focus()
+    page.keyboard.press("Tab")
+    return page.evaluate("document.activeElement.closest('.finding')?.textContent")
+
+
+def test_tab_reaches_the_list_when_no_finding_is_selected(page):
+    page.goto(f"{page.url.split('?')[0]}?at=0")
+    page.locator("#marker").wait_for()
+    assert page.locator(".finding[aria-current=true]").count() == 0
+    assert RISKS[0] in tab_into_the_list(page)
+
+
+def test_tab_reaches_the_list_when_a_filter_hides_the_selected_finding(page):
+    for n in (0, 1):
+        page.locator(".finding").nth(n).click()
+        page.keyboard.press("n")
+        page.locator(".finding.is-rejected").nth(n).wait_for()
+    page.locator("#f-verdict").select_option("rejected")
+    page.locator("#detail button[name=confirmed]").click()
+    page.locator(".finding").nth(1).wait_for(state="detached")
+    assert RISKS[1] in tab_into_the_list(page)
+
+
+def test_page_with_a_typed_comment_asks_before_it_is_left(page):
+    page.keyboard.press("y")
+    page.locator(".finding.is-confirmed").click()
+    page.get_by_label("Comment on this finding").fill("See annex B.")
+    asked = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.get_by_role("link", name="Dashboard").click()
+    assert asked == ["beforeunload"]
+    page.get_by_label("Comment on this finding").press("Enter")
+    page.get_by_text("Comment saved.").wait_for()
+    page.get_by_role("link", name="Dashboard").click()
+    page.wait_for_url("**/dashboard")

@@ -1,5 +1,7 @@
 """What people typed and have not saved stays, in Chromium."""
 
+import re
+
 import pytest
 
 from tests.api.conftest import new_account  # noqa: F401 - fixture
@@ -7,7 +9,7 @@ from tests.api.reviewing import judge
 from tests.api.risk_register import change, confirmed, created, get, id_of, scanned
 from tests.api.teaching import QUESTION, course_id, new_course, new_lesson
 from tests.api.teaching import change as change_part
-from tests.web.actions import log_in, sign_up
+from tests.web.actions import hold, log_in, sign_up
 
 MEANWHILE = "Somebody changed this meanwhile. Check the fields and save again."
 
@@ -42,6 +44,13 @@ def answer_next(page, accepts):
 
     page.once("dialog", answer)
     return asked
+
+
+def abort_reads(route):
+    if route.request.method == "GET":
+        route.abort()
+    else:
+        route.continue_()
 
 
 @pytest.fixture
@@ -208,3 +217,62 @@ def test_same_field_of_a_course_is_not_overwritten_unseen(editor, author, course
     assert title.input_value() == "My title"
     editor.get_by_role("button", name="Save course").click()
     editor.get_by_text("The course is saved.").wait_for()
+
+
+def test_page_that_did_not_load_is_left_without_a_question(live, page, author, course):
+    log_in(page, live.url, author.email)
+    page.route("**/api/v1/taxonomy", lambda route: route.abort())
+    page.goto(f"{live.url}/courses/{course_id(course)}/edit")
+    page.get_by_text("The service cannot be reached.").wait_for()
+    asked = answer_next(page, accepts=True)
+    page.get_by_role("link", name="Dashboard").click()
+    page.wait_for_url("**/dashboard")
+    assert not asked
+
+
+def test_text_typed_while_a_risk_is_saved_stays(page, user, risk):
+    title, mitigation = page.get_by_label("Title", exact=True), page.get_by_label("Mitigation")
+    held = hold(page, f"**{risk}")
+    title.fill("Renamed")
+    with page.expect_request(f"**{risk}"):
+        save(page)
+    mitigation.fill("Ask for a reserve.")
+    held.pop().continue_()
+    page.get_by_role("heading", name="Renamed").wait_for()
+    page.locator("#history").get_by_text("title:").wait_for()
+    assert mitigation.input_value() == "Ask for a reserve."
+    assert mitigation.evaluate("field => field === document.activeElement")
+    page.unroute(f"**{risk}")
+    save(page)
+    page.locator("#history").get_by_text("Ask for a reserve.").wait_for()
+    assert get(user, risk)["mitigation"] == "Ask for a reserve."
+
+
+def test_second_save_of_a_new_risk_creates_no_other_one(live, page):
+    sign_up(page, live.url)
+    new_risk(page, live.url, "Fire")
+    page.route(re.compile("/api/v1/risks/[0-9a-f-]{36}"), abort_reads)
+    save(page)
+    page.locator("#fault", has_text="The service cannot be reached.").wait_for()
+    page.unroute_all()
+    page.get_by_label("Mitigation").fill("Buy extinguishers.")
+    save(page)
+    page.locator("#history").get_by_text("Buy extinguishers.").wait_for()
+    assert page.locator("#risks tbody tr").count() == 1
+
+
+def test_late_answer_of_a_save_leaves_the_risk_that_was_opened_since(live, page):
+    sign_up(page, live.url)
+    new_risk(page, live.url, "Fire")
+    held = hold(page, "**/api/v1/risks")
+    with page.expect_request("**/api/v1/risks"):
+        save(page)
+    answer_next(page, accepts=True)
+    page.get_by_role("button", name="New risk").click()
+    page.get_by_label("Title", exact=True).fill("Flood")
+    page.unroute("**/api/v1/risks")
+    held.pop().continue_()
+    page.locator("#risks").get_by_role("button", name="Fire").wait_for()
+    save(page)
+    page.locator("#risks").get_by_role("button", name="Flood").wait_for()
+    assert page.locator("#risks tbody tr").count() == 2

@@ -1,6 +1,6 @@
 // Calls the public API with the browser's cookie, and the page's CSRF token for changes.
 const BASE = "/api/v1";
-const LOGGED_OUT = "You are logged out. Log in in another tab, then press the button again.";
+const LOGGED_OUT = "You are logged out. Log in in another tab, then do this again.";
 const meta = (name) => document.querySelector(`meta[name=${name}]`);
 
 /** An error response: `message` names the remedy, `status`, `code` and `faults` are the problem document's. */
@@ -32,7 +32,7 @@ async function change(send) {
   return answer.status === 403 && (await renewToken()) ? send() : answer;
 }
 
-/** Returns the error of a change; who is logged out logs in elsewhere, since a redirect would lose what is typed. */
+/** Returns the error of a change. A logged-out visitor logs in in another tab, since a redirect would lose what is typed. */
 const refusal = (status, problem) => new ApiError(status, status === 401 ? { ...problem, detail: LOGGED_OUT } : problem);
 
 async function request(method, path, body, { credentials = "same-origin", headers = {} } = {}) {

@@ -4,8 +4,8 @@ import { byId, complain, debounced, el, newest, time } from "./ui.js";
 
 const PER_PAGE = 50;
 const UUID = /^[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$/i;
-const newestEvents = newest();
-const newestExports = newest();
+const newestEvents = newest(byId("more"));
+const newestExports = newest(byId("more-exports"));
 let next = null;
 let nextExport = null;
 
@@ -48,7 +48,7 @@ async function load({ more = false } = {}) {
   const chosen = filters();
   for (const format of ["csv", "jsonl"]) byId(format).href = `/api/v1/admin/audit-events/export${query({ format, ...chosen })}`;
   if (chosen.user_id && !UUID.test(chosen.user_id)) return; // still being typed
-  const page = await newestEvents(get(`/admin/audit-events${query({ per_page: PER_PAGE, ...chosen, cursor: more ? next : null })}`));
+  const page = await newestEvents(get(`/admin/audit-events${query({ per_page: PER_PAGE, ...chosen, cursor: more ? next : null })}`), { more });
   if (!page) return;
   next = page.next_cursor;
   const body = document.querySelector("#events tbody");
@@ -82,7 +82,7 @@ function exportRow(report) {
 }
 
 async function loadExports({ more = false } = {}) {
-  const page = await newestExports(get(`/admin/report-logs${query({ per_page: 20, cursor: more ? nextExport : null })}`));
+  const page = await newestExports(get(`/admin/report-logs${query({ per_page: 20, cursor: more ? nextExport : null })}`), { more });
   if (!page) return;
   nextExport = page.next_cursor;
   const body = document.querySelector("#exports tbody");

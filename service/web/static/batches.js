@@ -165,7 +165,10 @@ byId("end").addEventListener("click", attempt(async () => {
   await load();
 }));
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
-byId("state").addEventListener("change", attempt(() => loadItems()));
+byId("state").addEventListener("change", attempt(async () => {
+  byId("more-items").hidden = true; // it would continue the old list
+  await loadItems();
+}));
 byId("more-items").addEventListener("click", once(attempt(() => loadItems({ more: true }))));
 byId("more-batches").addEventListener("click", once(attempt(() => load({ more: true }))));
 listenToChosen(byId("file"), attempt((files) => send(files, () => "file")));

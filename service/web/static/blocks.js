@@ -3,7 +3,7 @@ import { get, post, query, remove } from "./api.js";
 import { attempt, byId, complain, el, newest, once, refuse, time, toast } from "./ui.js";
 
 const own = document.querySelector("meta[name=account]").content;
-const newestPage = newest();
+const newestPage = newest(byId("more"));
 let next = null;
 
 function author(block) {
@@ -34,7 +34,7 @@ function row(block) {
 }
 
 async function load({ more = false } = {}) {
-  const page = await newestPage(get(`/admin/blocks${query({ per_page: 50, cursor: more ? next : null })}`));
+  const page = await newestPage(get(`/admin/blocks${query({ per_page: 50, cursor: more ? next : null })}`), { more });
   if (!page) return;
   next = page.next_cursor;
   const body = document.querySelector("#blocks tbody");

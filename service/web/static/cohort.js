@@ -9,7 +9,7 @@ const courseId = byId("cohort").dataset.course;
 const STATES = ["completed", "in_progress", "not_started", "overdue"];
 const REASONS = { manual: "by an instructor", recommended: "recommended", role: "by role" };
 const reasonOf = ({ source, enrolled_by_self }) => (source === "manual" && enrolled_by_self ? "by themselves" : REASONS[source]);
-const newestPage = newest();
+const newestPage = newest(byId("more"));
 let next = null;
 
 /** Draws how many learners have each state, as parts of one bar. */
@@ -40,7 +40,7 @@ function row(learner) {
 }
 
 async function load({ more = false } = {}) {
-  const page = await newestPage(get(`/courses/${courseId}/cohort${query({ per_page: 50, cursor: more ? next : null })}`));
+  const page = await newestPage(get(`/courses/${courseId}/cohort${query({ per_page: 50, cursor: more ? next : null })}`), { more });
   if (!page) return;
   next = page.next_cursor;
   const body = document.querySelector("#learners tbody");

@@ -2,7 +2,7 @@
 import { get, patch, put, remove, upload } from "./api.js";
 import { closeLesson, openLesson } from "./lesson-editor.js";
 import { loadTaxonomy } from "./taxonomy.js";
-import { attempt, byId, bytes, complain, count, el, refuse, toast } from "./ui.js";
+import { attempt, byId, bytes, complain, count, el, once, refuse, toast } from "./ui.js";
 import { Draft, afterRefusal } from "./unsaved.js";
 
 const id = byId("editor").dataset.course;
@@ -38,8 +38,7 @@ function takeOver(newer) {
   draft.update(newer);
 }
 
-async function saveCourse(event) {
-  event.preventDefault();
+async function saveCourse() {
   byId("fault").hidden = true;
   const body = readCourse();
   try {
@@ -111,7 +110,7 @@ async function addFile() {
   await load();
 }
 
-byId("course-form").addEventListener("submit", saveCourse);
+byId("course-form").addEventListener("submit", once(saveCourse));
 byId("delete-course").addEventListener("click", attempt(async () => {
   if (!confirm(`Delete the course ${course.title} with its lessons, enrolments and progress? To keep the record of who completed it, archive it.`)) return;
   await remove(place);

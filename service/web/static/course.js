@@ -2,7 +2,7 @@
 import { get, post, query, remove } from "./api.js";
 import { coursePath, dueOf, mayWrite, progressOf, stateBadge } from "./course-parts.js";
 import { showEffect } from "./effect.js";
-import { attempt, byId, bytes, complain, count, el } from "./ui.js";
+import { attempt, byId, bytes, complain, count, el, once } from "./ui.js";
 
 const id = byId("course").dataset.course;
 const place = `/courses/${id}`;
@@ -31,7 +31,7 @@ async function leave(enrolment) {
 function showEnrolment(enrolment, lessons, course) {
   const box = byId("enrolment");
   if (!enrolment) {
-    box.replaceChildren(course.status === "active" ? el("button", { class: "button primary", type: "button", id: "enrol", text: "Take this course", onclick: attempt(enrol) }) : "");
+    box.replaceChildren(course.status === "active" ? el("button", { class: "button primary", type: "button", id: "enrol", text: "Take this course", onclick: once(attempt(enrol)) }) : "");
     return;
   }
   const open = lessons.find((lesson) => !lesson.progress?.completed_at);

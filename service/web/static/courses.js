@@ -7,8 +7,8 @@ import { attempt, byId, complain, count, debounced, el, newest, once } from "./u
 const N_LINKS = 5;
 const next = { own: null, all: null };
 let taxonomy;
-const newestCourses = newest();
-const newestOwn = newest();
+const newestCourses = newest(byId("more"));
+const newestOwn = newest(byId("more-own"));
 
 const tag = (key) => el("span", { class: `tag ${taxonomy.colourOf(key)}`, text: taxonomy.categories.find((one) => one.key === key)?.title || key });
 const courseLink = ({ id, title }, query = "") => el("a", { class: "title", href: coursePath(id) + query, text: title });
@@ -45,7 +45,7 @@ function ownRow(enrolment) {
 }
 
 async function loadOwn({ more = false } = {}) {
-  const page = await newestOwn(get(`/enrolments${query({ per_page: 20, cursor: more ? next.own : null })}`));
+  const page = await newestOwn(get(`/enrolments${query({ per_page: 20, cursor: more ? next.own : null })}`), { more });
   if (!page) return;
   fill("own", page, ownRow, more);
   byId("more-own").hidden = (next.own = page.next_cursor) === null;
@@ -71,7 +71,7 @@ function courseRow(course) {
 async function load({ more = false } = {}) {
   const filters = { search: byId("search").value.trim(), category: byId("category").value, status: byId("status")?.value };
   taxonomy ??= await loadTaxonomy();
-  const page = await newestCourses(get(`/courses${query({ per_page: 50, ...filters, cursor: more ? next.all : null })}`));
+  const page = await newestCourses(get(`/courses${query({ per_page: 50, ...filters, cursor: more ? next.all : null })}`), { more });
   if (!page) return;
   fill("courses", page, courseRow, more);
   byId("more").hidden = (next.all = page.next_cursor) === null;

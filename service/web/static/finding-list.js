@@ -65,7 +65,7 @@ export class FindingList {
   #button(entry) {
     const { taxonomy, selected } = this.review;
     const verdict = verdictOf(entry);
-    return el("button", { type: "button", class: `finding is-${verdict}`, dataset: { key: entry.key }, tabindex: entry === (selected ?? this.review.entries[0]) ? "0" : "-1", "aria-current": entry === selected ? "true" : "false" },
+    return el("button", { type: "button", class: `finding is-${verdict}`, dataset: { key: entry.key }, tabindex: entry === selected ? "0" : "-1", "aria-current": entry === selected ? "true" : "false" },
       el("span", { class: "finding-head" },
         el("span", { class: `dot ${taxonomy.colourOf(categoryOf(entry, taxonomy))}` }),
         el("span", { class: "finding-risk", text: riskOf(entry, taxonomy) }),
@@ -91,11 +91,11 @@ export class FindingList {
       this.#mark(button, true);
       button.scrollIntoView({ block: "nearest" });
       if (this.list.contains(document.activeElement)) button.focus();
-    }
+    } else if (!this.drawing.includes(selected)) this.list.querySelector("button")?.setAttribute("tabindex", "0");
     this.detail.show(selected);
   }
 
-  /** Marks the button of the selected finding, the only one that Tab reaches. */
+  /** Marks the button of the selected finding, the only one that Tab reaches; if none is shown, Tab reaches the first. */
   #mark(button, isSelected) {
     button.setAttribute("aria-current", String(isSelected));
     button.setAttribute("tabindex", isSelected ? "0" : "-1");

@@ -1,15 +1,16 @@
 // Documents: upload or paste, and the list of scans.
 import { get, query, remove, upload } from "./api.js";
-import { byId, bytes, complain, count, debounced, el, numberAlike, time, toast, unreadMark } from "./ui.js";
+import { byId, bytes, complain, count, debounced, el, newest, numberAlike, time, toast, unreadMark } from "./ui.js";
 import { loadTaxonomy } from "./taxonomy.js";
 import { guardLeaving } from "./unsaved.js";
 import { UploadRow, listenToChosen, listenToDropped } from "./uploads.js";
 
 const account = document.querySelector("meta[name=account]").content;
 const rows = document.querySelector("#scans tbody");
+const newestScans = newest(byId("more"));
+const waiting = []; // the rows and files that are not scanned yet
 let cursor = null;
-let generation = 0;
-let nWaiting = 0; // chosen files that are not scanned yet
+let isScanning = false;
 
 function scanRow(scan) {
   const address = `/scans/${scan.scan_id}`;
@@ -48,10 +49,9 @@ function showEmpty() {
 }
 
 async function load({ more = false } = {}) {
-  const mine = ++generation;
   try {
-    const page = await get(`/scans${query({ ...filters(), per_page: 25, cursor: more ? cursor : null })}`);
-    if (mine !== generation) return;
+    const page = await newestScans(get(`/scans${query({ ...filters(), per_page: 25, cursor: more ? cursor : null })}`), { more });
+    if (!page) return;
     if (!more) rows.replaceChildren();
     rows.append(...page.items.map(scanRow));
     numberAlike(rows.children);
@@ -68,7 +68,7 @@ function scanForm() {
   return form;
 }
 
-/** Scans what the form has and shows the outcome in the row; returns whether it succeeded. */
+/** Scans what the form has and shows the outcome in the row; returns the error, or null if it succeeded. */
 async function scan(row, form) {
   const showSent = (share) => row.showSent(share, "Scanning…");
   showSent(0);
@@ -78,40 +78,48 @@ async function scan(row, form) {
     row.showOutcome(unreadMark(warnings) ?? "", el("span", { class: "sub nowrap", text: count(result.data.length, "finding") }),
       el("a", { class: "button small primary", href: `/scans/${result.scan_id}`, text: "Review" }));
     load();
-    return true;
+    return null;
   } catch (error) {
     row.showError(error);
-    return false;
+    return error;
+  }
+}
+
+/** Scans the waiting files, one at a time: the service limits each user's share. If the visitor is logged out, the rest waits for further files. */
+async function scanWaiting() {
+  let error = null;
+  while (waiting.length && error?.status !== 401) {
+    const [row, file] = waiting[0];
+    const form = scanForm();
+    form.set("file", file);
+    error = await scan(row, form);
+    waiting.shift();
   }
 }
 
 async function scanFiles(files) {
-  const waiting = files.map((file) => [new UploadRow(`${file.name} (${bytes(file.size)})`, "Waits"), file]);
-  nWaiting += files.length;
-  for (const [row, file] of waiting) { // one at a time: the service limits each user's share
-    const form = scanForm();
-    form.set("file", file);
-    await scan(row, form);
-    nWaiting -= 1;
-  }
+  waiting.push(...files.map((file) => [new UploadRow(`${file.name} (${bytes(file.size)})`, "Waits"), file]));
+  if (isScanning) return;
+  isScanning = true;
+  await scanWaiting().finally(() => { isScanning = false; });
 }
 
 function listenToPaste() {
   const form = byId("paste-form");
   const show = (isShown) => { form.hidden = !isShown; (isShown ? byId("text") : byId("paste")).focus(); };
-  let isScanning = false;
+  let isSent = false;
   byId("paste").addEventListener("click", () => show(true));
   byId("paste-cancel").addEventListener("click", () => show(false));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const text = byId("text").value;
-    if (!text.trim() || isScanning) return;
+    if (!text.trim() || isSent) return;
     const body = scanForm();
     body.set("text", text);
-    isScanning = true;
-    const isStored = await scan(new UploadRow("Pasted text"), body);
-    isScanning = false;
-    if (!isStored || byId("text").value !== text) return; // what people typed meanwhile stays, too
+    isSent = true;
+    const error = await scan(new UploadRow("Pasted text"), body);
+    isSent = false;
+    if (error || byId("text").value !== text) return; // what people typed meanwhile stays, too
     byId("text").value = "";
     if (form.contains(document.activeElement)) show(false);
     else form.hidden = true;
@@ -126,7 +134,7 @@ async function fillCategories() {
 listenToChosen(byId("file"), scanFiles);
 listenToDropped(scanFiles, byId("drop"));
 listenToPaste();
-guardLeaving(() => nWaiting > 0);
+guardLeaving(() => waiting.length > 0);
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("change", () => load());
 byId("q").addEventListener("input", debounced(load));

@@ -1,7 +1,7 @@
 // A lesson: its text, its quiz, and the way to say that it is done.
 import { get, post, put, query } from "./api.js";
 import { coursePath, showLesson } from "./course-parts.js";
-import { attempt, byId, complain, count, el, time, toast } from "./ui.js";
+import { attempt, byId, complain, count, el, once, time, toast } from "./ui.js";
 
 const { course: courseId, lesson: lessonId } = byId("lesson").dataset;
 const place = `/courses/${courseId}`;
@@ -34,8 +34,10 @@ function showGrade({ right, is_passed, n_right, n_questions }) {
 async function enrol() {
   await post("/enrolments", { course_id: courseId });
   isEnrolled = true;
+  const isHere = document.activeElement === byId("take");
   byId("take").hidden = true;
   showState(lesson.progress);
+  if (isHere) document.querySelector("#done:not([hidden]), #neighbours a").focus();
 }
 
 async function finish() {
@@ -74,7 +76,7 @@ async function load() {
   showNeighbours(lessons.items);
 }
 
-byId("take").addEventListener("click", attempt(enrol));
+byId("take").addEventListener("click", once(attempt(enrol)));
 byId("done").addEventListener("click", attempt(finish));
 byId("quiz").addEventListener("submit", attempt(finish));
 load().catch((error) => {

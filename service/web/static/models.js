@@ -5,7 +5,7 @@ import { loadDrift } from "./drift.js";
 import { loadTaxonomy } from "./taxonomy.js";
 
 const nameOf = (model) => `${model.name}/${model.version}`;
-const newestDeployments = newest();
+const newestDeployments = newest(byId("more"));
 let before = null;
 let deploy = null;
 
@@ -76,7 +76,7 @@ async function loadModels() {
 }
 
 async function loadDeployments({ more = false } = {}) {
-  const page = await newestDeployments(get(`/admin/deployments${query({ per_page: 20, before: more ? before : null })}`));
+  const page = await newestDeployments(get(`/admin/deployments${query({ per_page: 20, before: more ? before : null })}`), { more });
   if (!page) return;
   before = page.next_before;
   const body = document.querySelector("#deployments tbody");

@@ -72,7 +72,7 @@ async function load() {
 /** Loads the queue and goes to the card of `path`, else the first, unless the reviewer is elsewhere by then. */
 async function loadAndFocus(path = null) {
   await load();
-  if (document.activeElement !== document.body) return;
+  if (![document.body, byId("undo")].includes(document.activeElement)) return;
   const cards = [...byId("queue").children];
   (cards.find((one) => one.dataset.path === path) || cards[0])?.focus({ preventScroll: path === null });
 }

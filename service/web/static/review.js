@@ -12,6 +12,7 @@ import { showScores } from "./scores.js";
 import { listenToShare } from "./share.js";
 import { risksOf } from "./risk-of-finding.js";
 import { coursesOf } from "./courses-of-finding.js";
+import { guardLeaving } from "./unsaved.js";
 
 const page = byId("review");
 const isReviewer = document.querySelector("meta[name=permissions]").content.split(" ").includes("review");
@@ -205,6 +206,7 @@ async function start() {
   const scanning = get(`/scans/${page.dataset.scan}`);
   const [scan, document_, taxonomy, first, risks] = await Promise.all([scanning, scanning.then(loadDocument), loadTaxonomy(), fetchFirst(page.dataset.scan), get(`/scans/${page.dataset.scan}/risks`)]);
   const review = new Review(scan, taxonomy, first);
+  guardLeaving(() => review.drafts.size > 0);
   showHead(review, document_);
   const pane = document_?.pages.length ? new TextPane(review, document_) : null;
   const judging = actionsOn(review, pane);

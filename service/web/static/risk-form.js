@@ -1,6 +1,6 @@
 // One risk of the register: its fields, the findings that support it, notes and history.
 import { get, patch, post, query, remove } from "./api.js";
-import { attempt, byId, complain, el, once, refuse, time, toast } from "./ui.js";
+import { attempt, byId, complain, el, newest, once, refuse, time, toast } from "./ui.js";
 import { Draft, afterRefusal } from "./unsaved.js";
 
 const TEXTS = ["title", "description", "mitigation", "state"];
@@ -14,6 +14,7 @@ export class RiskForm {
     this.visitor = visitor;
     this.changed = changed;
     this.risk = null;
+    this.newestRisk = newest();
     this.draft = new Draft(byId("detail"), { read: readFields, fill: (values) => this.#fillAll(values) });
     byId("category").append(...taxonomy.categories.map(({ key, title }) => el("option", { value: key, text: title })));
     byId("team_id").append(...teams.map(({ id, name }) => el("option", { value: id, text: name })));
@@ -27,13 +28,16 @@ export class RiskForm {
   /** Shows the form for a new risk. */
   async create() {
     if (!this.draft.mayBeDiscarded()) return;
+    this.newestRisk(null); // nothing that is on its way is shown here
     this.risk = null;
     byId("risk-form").reset();
     byId("likelihood").value = "3";
     byId("impact").value = "3";
     await this.#fillOwners(this.visitor).catch(complain);
     this.draft.show({});
+    for (const list of ["notes", "history"]) byId(list).replaceChildren();
     this.#show("New risk", { mayChange: true });
+    this.#goTo();
   }
 
   /** Shows a risk by its id, unless the visitor keeps what is unsaved. */
@@ -42,13 +46,15 @@ export class RiskForm {
   }
 
   async #load(id) {
-    const risk = await get(`/risks/${id}`);
+    const risk = await this.newestRisk(get(`/risks/${id}`));
+    if (!risk) return;
     this.risk = risk;
     this.draft.show(risk);
     await this.#fillOwners(risk.owner_id);
     this.#drawFindings(risk.findings);
     await this.#loadLists();
     this.#show(risk.title, { mayChange: risk.may_change });
+    this.#goTo();
   }
 
   #fillAll(values) {
@@ -72,6 +78,9 @@ export class RiskForm {
     byId("about-risk").hidden = this.risk === null;
     byId("delete-risk").hidden = this.risk === null || !mayChange;
     for (const field of byId("risk-form").elements) if (!["close-detail"].includes(field.id)) field.disabled = !mayChange;
+  }
+
+  #goTo() {
     byId("detail").scrollIntoView({ block: "start" });
     byId("detail-title").focus();
   }
@@ -86,15 +95,27 @@ export class RiskForm {
   }
 
   async #save() {
+    const sent = readFields();
     try {
-      const risk = this.risk ? await patch(`/risks/${this.risk.id}`, this.risk.version, this.draft.changes()) : await post("/risks", readFields());
-      toast("Saved.");
-      this.changed();
-      await this.#load(risk.id);
+      const risk = await this.newestRisk(this.#store(sent));
+      if (!risk) return; // another one is shown by now
+      this.risk = risk;
+      this.draft.store(sent, risk);
+      this.#drawFindings(risk.findings);
+      this.#show(risk.title, { mayChange: risk.may_change });
+      await this.#fillOwners(byId("owner_id").value);
+      await this.#loadLists();
     } catch (error) {
       const takeOver = async () => this.#takeOver(await get(`/risks/${this.risk.id}`));
       refuse(byId("fault"), await afterRefusal(error, takeOver));
     }
+  }
+
+  async #store(fields) {
+    const risk = this.risk ? await patch(`/risks/${this.risk.id}`, this.risk.version, this.draft.changes()) : await post("/risks", fields);
+    toast("Saved.");
+    this.changed();
+    return risk;
   }
 
   async #delete() {

@@ -5,7 +5,7 @@ import { loadTaxonomy } from "./taxonomy.js";
 import { RiskForm } from "./risk-form.js";
 
 const visitor = byId("register").dataset.visitor;
-const newestRisks = newest();
+const newestRisks = newest(byId("more"));
 let cell = null; // [likelihood, impact] of the chosen cell
 let next = null;
 let form;
@@ -52,7 +52,7 @@ function row(risk) {
 
 async function load({ more = false } = {}) {
   const chosen = filters();
-  const answers = await newestRisks(Promise.all([get(`/risks${query({ ...chosen, cursor: more ? next : null })}`), get(`/risks/matrix${query(filters({ withCell: false }))}`)]));
+  const answers = await newestRisks(Promise.all([get(`/risks${query({ ...chosen, cursor: more ? next : null })}`), get(`/risks/matrix${query(filters({ withCell: false }))}`)]), { more });
   if (!answers) return;
   const [page, matrix] = answers;
   next = page.next_cursor;

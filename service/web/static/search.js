@@ -74,7 +74,7 @@ function search() {
   for (const name of ["category", "kind"]) byId(name).disabled = like !== null; // they narrow no similar findings
   if (like) showLike();
   else if (wanted.q) run(get(`/search${query({ ...wanted, limit: 50 })}`), "Nothing was found.");
-  else { byId("results").replaceChildren(); byId("about").textContent = ""; }
+  else { generation += 1; byId("results").replaceChildren(); byId("about").textContent = ""; }
 }
 
 function showLike() {

@@ -4,7 +4,7 @@ import { attempt, byId, complain, debounced, el, newest, once, time, toast } fro
 
 let next = null;
 let open = null; // the team of the dialog, and the cursor of its next members
-const newestTeams = newest();
+const newestTeams = newest(byId("more"));
 
 function act(title, name, work, kind = "") {
   return el("button", { class: `button small quiet ${kind}`, type: "button", text: title, "aria-label": `${title}: ${name}`, onclick: attempt(work) });
@@ -34,7 +34,7 @@ function row(team) {
 }
 
 async function load({ more = false } = {}) {
-  const page = await newestTeams(get(`/teams${query({ scope: "all", per_page: 50, search: byId("search").value.trim(), cursor: more ? next : null })}`));
+  const page = await newestTeams(get(`/teams${query({ scope: "all", per_page: 50, search: byId("search").value.trim(), cursor: more ? next : null })}`), { more });
   if (!page) return;
   next = page.next_cursor;
   const body = document.querySelector("#teams tbody");

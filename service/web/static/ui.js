@@ -113,11 +113,15 @@ export function debounced(run, ms = 250) {
   return () => { clearTimeout(timer); timer = setTimeout(run, ms); };
 }
 
-/** Returns a function that awaits the answer `loading`, and gives null if it was called again meanwhile: the newer answer counts. */
-export function newest() {
+/**
+ * Returns a function that awaits the answer `loading`, and gives null if it was called again meanwhile: the newer answer counts.
+ * While a list loads from its start, its `button` "Show more" is hidden: it would continue the old list.
+ */
+export function newest(button = null) {
   let nCalls = 0;
-  return async (loading) => {
+  return async (loading, { more = false } = {}) => {
     const mine = ++nCalls;
+    if (button && !more) button.hidden = true;
     try {
       const answer = await loading;
       return mine === nCalls ? answer : null;

@@ -14,7 +14,7 @@ export class Draft {
   #box;
   #read;
   #fill;
-  #shown = {}; // read from the fields, which may write a value in their own way
+  #shown = null; // until the object is loaded; read from the fields, which may write a value in their own way
   #stored = {};
 
   /** `read` returns the value of each field by its name; `fill` shows values in those fields that they name. Nothing in a hidden `box` is unsaved. */
@@ -54,6 +54,7 @@ export class Draft {
 
   /** Returns the values of the fields that the visitor changed. */
   changes() {
+    if (this.#shown === null) return {};
     const present = this.#read();
     return pick(present, (name) => !isSame(present[name], this.#shown[name]));
   }

@@ -6,7 +6,7 @@ const ROLES = [...byId("role").options].map((option) => option.value);
 const own = document.querySelector("meta[name=account]").content;
 const STATE_TITLES = { sso: "single sign-on" };
 const LINK_TITLES = { invited: "New link", sso: "Allow a password" };
-const newestPage = newest();
+const newestPage = newest(byId("more"));
 let next = null;
 
 function showLink(email, { path, expires_at }) {
@@ -62,7 +62,7 @@ function row(account) {
 
 async function load({ more = false } = {}) {
   const filters = { search: byId("search").value.trim(), role: byId("with-role").value, state: byId("state").value };
-  const page = await newestPage(get(`/users${query({ per_page: 50, ...filters, cursor: more ? next : null })}`));
+  const page = await newestPage(get(`/users${query({ per_page: 50, ...filters, cursor: more ? next : null })}`), { more });
   if (!page) return;
   next = page.next_cursor;
   const body = document.querySelector("#accounts tbody");

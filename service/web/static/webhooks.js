@@ -4,7 +4,7 @@ import { attempt, byId, complain, count, el, newest, once, refuse, showSecret, t
 
 let shown = null; // the webhook whose deliveries are listed
 let next = null;
-const newestDeliveries = newest();
+const newestDeliveries = newest(byId("more"));
 
 function showOnce({ secret, name }) {
   showSecret(byId("shown-secret"), el("p", { text: `The secret of ${name}. Copy it now: it is not shown again.` }), secret);
@@ -75,7 +75,7 @@ function deliveryRow(delivery) {
 }
 
 async function loadDeliveries({ more = false } = {}) {
-  const page = await newestDeliveries(get(`/webhooks/${shown.id}/deliveries${query({ per_page: 20, cursor: more ? next : null })}`));
+  const page = await newestDeliveries(get(`/webhooks/${shown.id}/deliveries${query({ per_page: 20, cursor: more ? next : null })}`), { more });
   if (!page) return;
   next = page.next_cursor;
   const body = document.querySelector("#deliveries tbody");
