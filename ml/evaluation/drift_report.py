@@ -110,17 +110,15 @@ def _lines(path: Path, keys: set[str]) -> list[dict[str, Any]]:
     if not path.is_file():
         raise DriftError(f"There is no {path}.")
     rows = []
-    lines = (
-        path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    )  # a sentence may hold U+2028
-    for n, line in enumerate(lines, start=1):
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise DriftError(f"{path}, line {n} is not JSON.") from error
-        if not isinstance(row, dict) or not keys <= row.keys():
-            raise DriftError(f"{path}, line {n} lacks {' or '.join(sorted(keys))}.")
-        rows.append(row)
+    with path.open(encoding="utf-8") as lines:
+        for n, line in enumerate(lines, start=1):
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise DriftError(f"{path}, line {n} is not JSON.") from error
+            if not isinstance(row, dict) or not keys <= row.keys():
+                raise DriftError(f"{path}, line {n} lacks {' or '.join(sorted(keys))}.")
+            rows.append(row)
     return rows
 
 

@@ -7,7 +7,6 @@ each of them (arXiv:2203.05482) and costs nothing when serving. Measured on dev,
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -26,6 +25,7 @@ from service.config.settings import ROOT
 from service.errors import ConfigError
 from service.nlp.arrays import Floats
 from service.nlp.artifacts.artifact import WEIGHTS_FILE
+from service.nlp.artifacts.file_hashes import sha256_of
 from service.nlp.artifacts.manifest import MANIFEST_FILE
 from service.nlp.artifacts.registry import model_in
 from service.nlp.taxonomy import TAXONOMY_FILE, built_in, read_taxonomy
@@ -138,8 +138,7 @@ def _weights_sha256(folder: Path) -> str:
     """Return that of a run's or an artifact's weights, or of an artifact's manifest; "" if there is none."""
     for path in (model_path(folder), folder / WEIGHTS_FILE, folder / MANIFEST_FILE):
         if path.is_file():
-            with path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
+            return sha256_of(path)
     return ""
 
 

@@ -68,9 +68,9 @@ class Artifact:
         Raises:
             ArtifactError: a line is not of the form {"text": ..., "scores": {risk type: score}}.
         """
-        lines = (self.path / GOLDEN_FILE).read_text(encoding="utf-8").split("\n")
         try:
-            rows = [json.loads(line) for line in lines if line]
+            with (self.path / GOLDEN_FILE).open(encoding="utf-8") as lines:
+                rows = [json.loads(line) for line in lines]
             labels = self.manifest.labels
             return [
                 GoldenRow(row["text"], np.array([row["scores"][r] for r in labels], np.float32))
