@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import email_validator
 
-_MAX_CHARS = 254
+MAX_CHARS = 254
 """RFC 5321. The package would look at a longer one, in time that grows with the square of its length."""
 
 
@@ -18,10 +18,8 @@ def normalized(email: str) -> str:
     # that it may be emptied.
     email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
     address = email.strip()
-    if len(address) > _MAX_CHARS:
-        raise email_validator.EmailSyntaxError(
-            f"The address has more than {_MAX_CHARS} characters."
-        )
+    if len(address) > MAX_CHARS:
+        raise email_validator.EmailSyntaxError(f"The address has more than {MAX_CHARS} characters.")
     validated = email_validator.validate_email(
         address, check_deliverability=False, globally_deliverable=False
     )

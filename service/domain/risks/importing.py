@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from db.queries import risks as queries
 from db.tables import RiskState, User
 from db.tables.risks import LEAST, MOST
+from service.domain import email_addresses
 from service.domain.audit import Action, Actor, event, record
 from service.domain.risks import risks
 from service.domain.risks.risks import NewRisk
@@ -28,7 +29,6 @@ from service.nlp.taxonomy import Taxonomy, key_named
 
 MAX_TITLE_CHARS = 200
 MAX_TEXT_CHARS = 10_000
-MAX_EMAIL_CHARS = 254
 MAX_ERRORS = 200
 """Errors that an answer lists."""
 _RISKS_AT_ONCE = 200
@@ -121,7 +121,7 @@ class _Import:
             "Due on": ("due_on", _day),
             "Mitigation": ("mitigation", _text(MAX_TEXT_CHARS)),
             "State": ("state", _state),
-            "Owner": ("owner", _text(MAX_EMAIL_CHARS)),
+            "Owner": ("owner", _text(email_addresses.MAX_CHARS)),
         }
 
     def run(self, rows: Sequence[SheetRow]) -> ImportResult:
