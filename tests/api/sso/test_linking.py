@@ -5,7 +5,6 @@ from contextlib import closing
 import pytest
 
 from service.domain.audit import Actor
-from tests.api.conftest import User
 from tests.api.sso.log_ins import USERS, events, log_in, me, state_of
 from tests.api.test_api_keys import create
 from tests.support.calls import caller
@@ -21,18 +20,15 @@ def client(sso):
 
 
 @pytest.fixture
-def account(client, provider):
+def account(new_user, provider):
     """Make an account by `register`, by itself if None, for the address that the provider will send."""
-    made = []
 
     def make(register=None):
-        made.append(User(client, register))
-        provider.claims["email"] = made[-1].email
-        return made[-1]
+        user = new_user(register)
+        provider.claims["email"] = user.email
+        return user
 
-    yield make
-    for user in made:
-        user.http.close()
+    return make
 
 
 @pytest.fixture
