@@ -22,10 +22,8 @@ class QuotableText:
 
     def __init__(self, text: str) -> None:
         self._collapsed = _OTHER_THAN_ONE_SPACE.sub(" ", text)
-        self._spaces = array("q")  # where wide space was, in the collapsed text, ascending
-        self._removed = array(
-            "q"
-        )  # characters that it and all before it had more than the collapsed text
+        # Where wide space was in the collapsed text, and how many characters were removed up to there.
+        self._spaces, self._removed = array("q"), array("q")
         removed = 0
         for space in _WIDE_SPACE.finditer(text):
             self._spaces.append(space.start() - removed)

@@ -37,7 +37,7 @@ class QueueKind(StrEnum):
 class QueueItem:
     """A finding that waits for a reviewer; `answers` are the different types that users gave it.
 
-    For the type of a confirmed risk of another service, which has none, stands its title.
+    A confirmed risk of another service has no type: its title is the answer.
     """
 
     finding: tables.Finding
@@ -157,7 +157,7 @@ def _by_finding(
 
 
 def _answer(verdict: tables.Feedback, finding: tables.Finding) -> tuple[str, ...]:
-    """Return the risk types of a verdict; a confirmed risk of another service has its title for one."""
+    """Return the risk types of a verdict, or the title of a confirmed risk of another service."""
     if verdict.verdict == tables.Verdict.CONFIRMED and not verdict.risk_types:
         return (finding.foreign_risk or "",)
     return tuple(sorted(verdict.risk_types))

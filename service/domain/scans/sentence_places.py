@@ -61,7 +61,7 @@ class SentencePlaces:
         return max(0, n_until - 1)
 
     def _earlier(self, document_id: UUID) -> QuotableText:
-        """Return the text of another version; the last one is kept, since rows of a scan are adjacent."""
+        """Return the text of another version; it is kept for the rows that follow from the same one."""
         if self._last is None or self._last[0] != document_id:
             pieces = list_text(self._session, document_id)
             self._last = document_id, QuotableText("".join(piece.text for piece in pieces))
