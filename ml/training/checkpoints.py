@@ -123,7 +123,7 @@ def _completed(recipe: dict[str, Any], new: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _learned_with(train: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings without those for speed, and for how much work a killed training loses."""
+    """Return the settings on which the weights depend: not the threads, nor how often to save."""
     return {name: v for name, v in train.items() if name not in {"n_threads", "save_every_min"}}
 
 
@@ -135,7 +135,7 @@ def _models(settings: Settings) -> dict[str, str]:
 
 
 def _weights_sha256(folder: Path) -> str:
-    """Return that of a run's or an artifact's weights, or of an artifact's manifest; "" if there is none."""
+    """Return the sha256 of the weights in a run or an artifact, else of its manifest; "" without either."""
     for path in (model_path(folder), folder / WEIGHTS_FILE, folder / MANIFEST_FILE):
         if path.is_file():
             return sha256_of(path)

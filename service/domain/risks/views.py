@@ -147,8 +147,8 @@ def with_detail(
 ) -> Callable[Concatenate[Session, User, P], RiskDetail]:
     """Return `work`, which creates or changes a risk, so that it returns the risk's detail.
 
-    It does so even if the user no longer sees the risk. A read in a transaction of its own could fail after the
-    risk is stored.
+    It does so even if the user no longer sees the risk. A read in a transaction of its own could fail after
+    the risk is stored.
     """
 
     def work_with_detail(
