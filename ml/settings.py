@@ -149,6 +149,10 @@ class BaseSettings:
 class TrainSettings:
     """Recipe of the fine-tuning; `run` is the folder of checkpoints and measurements.
 
+    With `trained_part` "last" only the last layer's feed-forward network, its norm and the heads train
+    (ml/training/last_layer.py). That takes minutes, and the layers below stay as they are, with the vectors
+    of the search.
+
     With a `lora_rank` over 0, factors of that rank (arXiv:2106.09685) and the norms train instead of the
     whole encoder: A at `encoder_lr`, B at `lora_b_lr` (arXiv:2402.12354). A step reads
     `gradient_accumulation` batches one after another and learns from all of them. `gradient_checkpointing`
@@ -160,9 +164,11 @@ class TrainSettings:
     (ml/training/variation.py).
 
     `teachers` are artifacts (or SERVING) or finished runs; the probabilities of their mean have the share
-    `teacher_weight` in the targets of labelled sentences. With a `vector_weight` over 0 a second loss, times
-    that, turns the vector that the head reads towards that of the teachers (ml/training/pupil.py). `keep` in
-    [0, 1) is the share of the starting weights in the result (arXiv:2109.01903).
+    `teacher_weight` in the targets of labelled sentences. Above `teacher_bend` the teachers' logits rise by
+    the share `teacher_slope` only: softer targets where the teachers are too sure. With a `vector_weight`
+    over 0 a second loss, times that, turns the vector that the head reads towards that of the teachers
+    (ml/training/pupil.py). `keep` in [0, 1) is the share of the starting weights in the result
+    (arXiv:2109.01903).
 
     With `folds` over 1, the k-th seed trains without the documents of fold k and scores them at the end
     (cross_fitting.py); with fewer seeds than folds, some folds are never held out. `influence_of` names
@@ -203,11 +209,31 @@ class TrainSettings:
     influence_of: list[str]
     save_every_min: Annotated[float, Field(ge=0)]
     vector_weight: Annotated[float, Field(ge=0)] = 0.0
+    trained_part: Literal["all", "last"] = "all"
+    teacher_bend: float = 0.0
+    teacher_slope: Annotated[float, Field(gt=0, le=1)] = 1.0
 
     @model_validator(mode="after")
     def _has_checkpoints_to_average(self) -> TrainSettings:
         if self.n_averaged > self.n_checkpoints:
             raise ValueError("n_averaged is over n_checkpoints; lower it")
+        return self
+
+    @model_validator(mode="after")
+    def _reads_each_sentence_once(self) -> TrainSettings:
+        unusable = (
+            "vary_share",
+            "mask_share",
+            "vector_weight",
+            "lora_rank",
+            "gradient_checkpointing",
+        )
+        used = [name for name in unusable if getattr(self, name)]
+        if self.trained_part == "last" and used:
+            raise ValueError(
+                'with trained_part = "last" the layers below read each sentence once, as it is; turn off '
+                + ", ".join(used)
+            )
         return self
 
 

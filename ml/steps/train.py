@@ -14,8 +14,10 @@ from ml.settings import Settings, load
 from ml.training import cross_fitting
 from ml.training.checkpoints import discard_other_training
 from ml.training.inputs import Inputs
+from ml.training.last_layer import first_vectors
 from ml.training.loop import open_accelerator, train_seed
 from ml.training.run_result import write_result
+from ml.training.trained_models import starting_network
 from ml.versions import resolve
 from service.errors import ConfigError
 
@@ -61,6 +63,9 @@ def run(settings: Settings, *, only_seed: int | None = None) -> None:
     torch.set_num_threads(settings.train.n_threads)
     accelerator = open_accelerator(settings.train)
     inputs = Inputs.read(settings, dataset)
+    if settings.train.trained_part == "last":
+        network = starting_network(settings)
+        inputs.first_vectors = first_vectors(network, inputs.ids, settings.train)
     for seed in settings.train.seeds if only_seed is None else [only_seed]:
         train_seed(settings, inputs, seed, accelerator)
     if only_seed is None and accelerator.is_main_process:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 from ml.commands import command
 from ml.corpus.dataset import load_taxonomy
 from ml.json_file import write_json
-from ml.settings import Settings, TrainSettings
+from ml.settings import BaseSettings, Settings, TrainSettings
 from service.config.settings import ROOT
 from service.errors import ConfigError
 from service.nlp.arrays import Floats
@@ -116,10 +116,14 @@ def discard_other_training(settings: Settings, fingerprint: str) -> None:
 
 def _completed(recipe: dict[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """Return a recipe with what earlier versions did not write; their models count as those of `new`."""
-    train = _learned_with({"vector_weight": 0.0, **recipe["train"]})
-    base = {"sentence_form": "written", **recipe["base"]}
+    train = _learned_with({**_defaults(TrainSettings), **recipe["train"]})
+    base = {**_defaults(BaseSettings), **recipe["base"]}
     known = {"risk_types": [*built_in().risk_types], "models": new["models"]}
     return {**known, **recipe, "train": train, "base": base}
+
+
+def _defaults(table: type[TrainSettings | BaseSettings]) -> dict[str, Any]:
+    return {f.name: f.default for f in fields(table) if f.default is not MISSING}
 
 
 def _learned_with(train: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,6 +39,8 @@ class Inputs:
         """Fold of each row; see TrainSettings."""
         self.vectors: torch.Tensor | None = None
         """The teachers' vectors, float16 (n, width), if the recipe says so."""
+        self.first_vectors: torch.Tensor | None = None
+        """What the last layer reads of each row, if it alone trains; see ml/training/last_layer.py."""
         self.variation: Variation | None = None
         """Varies the sentences each time they are read, if the recipe says so."""
 

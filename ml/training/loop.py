@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +19,7 @@ from ml.training.batches import batches, in_bfloat16, model_logits, padded
 from ml.training.checkpoints import checkpoint_path
 from ml.training.cross_fitting import held_out_fold
 from ml.training.inputs import Inputs
+from ml.training.last_layer import LastLayer
 from ml.training.optimizers import Optimizers, load_state, save_state
 from ml.training.pupil import Pupil, vector_loss
 from ml.training.tracking import Progress, Tracker
@@ -83,8 +85,11 @@ class Training:
             )
         n_decay = round(self._n_steps * recipe.decay_epochs / recipe.epochs)
         prepare(model, recipe)
-        taught = inputs.vectors
-        pupil = Pupil(model, 0 if taught is None else taught.shape[1])
+        pupil: Pupil | LastLayer
+        if recipe.trained_part == "last":
+            pupil = LastLayer(model)
+        else:
+            pupil = Pupil(model, 0 if inputs.vectors is None else inputs.vectors.shape[1])
         alone = accelerator.num_processes == 1 and accelerator.device.type == "cpu"
         lazy = alone and model.words.weight.requires_grad
         model.words.sparse = lazy
@@ -169,12 +174,12 @@ class Training:
         rng = random.Random(f"{self._seed}-{batch}")  # noqa: S311 - variation, not secrecy
         torch.manual_seed(rng.getrandbits(63))
         rows = self._order[batch]
-        tokens, mask = (t.to(accelerator.device) for t in padded(self._inputs.batch(rows, rng)))
+        read = [t.to(accelerator.device) for t in self._read(rows, rng)]
         y = self._inputs.y[rows].to(accelerator.device)
         waits = part < parts - 1  # several processes exchange gradients once a step
         with accelerator.no_sync(self._model) if waits else nullcontext():
             with accelerator.autocast():
-                logits, projected = self._model(tokens, mask)
+                logits, projected = self._model(*read)
             loss = F.binary_cross_entropy_with_logits(logits.float(), y, reduction="sum") / len(
                 rows
             )
@@ -183,6 +188,12 @@ class Training:
                 loss = loss + self._recipe.vector_weight * vector_loss(projected, taught)
             accelerator.backward(loss / parts)
         return float(loss.detach())
+
+    def _read(self, rows: list[int], rng: random.Random) -> Sequence[torch.Tensor]:
+        """Return what the trained part reads of the rows: its arguments."""
+        if self._inputs.first_vectors is not None:
+            return [self._inputs.first_vectors[rows]]
+        return padded(self._inputs.batch(rows, rng))
 
     def _checkpoint(self, k: int, tracker: Tracker) -> None:
         fast = in_bfloat16(self._recipe)

@@ -20,21 +20,26 @@ from ml.training.trained_models import network_with, starting_network, write_des
 from service.nlp.arrays import Floats
 from service.nlp.inference.network import Network
 
+_MOST_REFITTED = 20_000
+"""Sentences from which the influence of the start model is learned again: plenty for 400 unknowns."""
+
 
 def write_result(settings: Settings, inputs: Inputs, dataset: Dataset) -> None:
     """Write <run>/model.safetensors, and the cross-fitted scores of a run with folds.
 
     The influence of neighbours is learned beside the cross-fitted logits of the runs in `influence_of`, which
-    may name this run. It stays that of the start model if there are none.
+    may name this run. Without any, the sentences keep the influence that the start model gives them.
     """
     start = starting_network(settings)
     if settings.train.folds > 1:
         write_cross_fitted_scores(settings, inputs, dataset, start)
     neighbours = cross_fitting.real_sentence_logits(settings.train.influence_of, dataset.train)
     state = mean_of_seeds(settings, start, settings.train.seeds)
+    network = network_with(state, start.config)
     if neighbours:
-        network = network_with(state, start.config)
         state |= fit_influence(network, settings.train, inputs, dataset, neighbours)
+    elif start.influence is not None:
+        state |= kept_influence(start, network, settings.train, inputs)
     config = replace(start.config, influence="influence.weight" in state)
     tokenizer = base_tokenizer(settings.base).tokenizer
     write_description(settings.run_dir, config, tokenizer, dataset.taxonomy)
@@ -55,6 +60,18 @@ def fit_influence(
     examples = [dataset.train[k] for k in neighbours]
     heads = neighbour_heads.fit(pooled, logits, targets(examples, dataset.taxonomy), examples)
     return {name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in heads.items()}
+
+
+def kept_influence(
+    start: Network, model: Network, recipe: TrainSettings, inputs: Inputs
+) -> dict[str, torch.Tensor]:
+    """Return heads of `model` with the influence that `start` gives to the sentences of the training."""
+    ids = inputs.ids[:: len(inputs.ids) // _MOST_REFITTED + 1]
+    bfloat16 = in_bfloat16(recipe)
+    before, now = (pooled_vectors(n, ids, bfloat16=bfloat16).numpy() for n in (start, model))
+    old = {n: v.numpy() for n, v in start.state().items() if n.startswith("influence.")}
+    heads = neighbour_heads.refitted(before, now, old)
+    return {name: torch.from_numpy(v) for name, v in heads.items()}
 
 
 def mean_of_seeds(

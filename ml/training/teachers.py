@@ -80,8 +80,14 @@ def lessons(settings: Settings, examples: Sequence[Example]) -> Lessons:
         for key, known in zip(digests, unseen, strict=True)
     ]
     vectors = torch.from_numpy(np.array([rows[k][1] for k in digests])) if needs_vectors else None
-    probabilities = torch.sigmoid(torch.from_numpy(np.array(logits, np.float32)))
+    probabilities = torch.sigmoid(softened(torch.from_numpy(np.array(logits, np.float32)), recipe))
     return Lessons(probabilities, vectors)
+
+
+def softened(logits: torch.Tensor, recipe: TrainSettings) -> torch.Tensor:
+    """Return the logits, which above `teacher_bend` rise by the share `teacher_slope` only."""
+    above = (logits - recipe.teacher_bend).clamp(min=0)
+    return logits - (1 - recipe.teacher_slope) * above
 
 
 def scored(settings: Settings, models: Sequence[TrainedModel], texts: Sequence[str]) -> Rows:

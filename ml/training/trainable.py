@@ -1,4 +1,4 @@
-"""What of a network trains (all, or LoRA factors of its matrices), and the weights that this results in."""
+"""What of a network trains (all, its last layer, or LoRA factors), and the weights that this results in."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ml.settings import TrainSettings
 from ml.training.batches import in_bfloat16
+from ml.training.last_layer import freeze_below
 from ml.training.lora import LoraLinear
 from service.errors import ConfigError
 from service.nlp.inference.network import Network, renamed
@@ -21,8 +22,10 @@ def prepare(network: Network, recipe: TrainSettings) -> None:
     """Add LoRA factors and save memory, as the recipe says.
 
     Raises:
-        ConfigError: the encoder cannot recompute its layers.
+        ConfigError: the encoder cannot recompute its layers, or its last layer cannot train alone.
     """
+    if recipe.trained_part == "last":
+        freeze_below(network)
     if recipe.lora_rank:
         _add_factors(network, recipe)
     if recipe.gradient_checkpointing:

@@ -81,10 +81,14 @@ class Network(nn.Module):
         """Return the input of the head, float (b, hidden); see NetworkConfig.pooling."""
         x = self._last_layer(input_ids, attention_mask).float()
         if self.config.pooling == "first":
-            return torch.tanh(2 * F.dropout(x[:, 0], self.config.dropout, self.training))
+            return self.pooled_first(x[:, 0])
         weights = attention_mask.unsqueeze(-1).to(x.dtype)
         mean: Tensor = (x * weights).sum(1) / weights.sum(1)
         return mean
+
+    def pooled_first(self, first: Tensor) -> Tensor:
+        """Return the result of `pooled` for the last layer's vector of the first token, float (b, hidden)."""
+        return torch.tanh(2 * F.dropout(first, self.config.dropout, self.training))
 
     def vectors(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return float (b, hidden); see Engine.vectors."""

@@ -1,5 +1,7 @@
 """Which checkpoints of an earlier training a run keeps."""
 
+import json
+
 import pytest
 
 from ml.settings import load
@@ -33,6 +35,14 @@ def test_same_recipe_keeps_the_checkpoints(begun):
 
 def test_threads_and_saves_may_change_during_a_training(begun):
     assert begun(n_threads="2", save_every_min="1.0")
+
+
+def test_recipe_of_an_earlier_version_lacks_settings_and_keeps_the_checkpoints(begun, tmp_path):
+    path = tmp_path / "run/recipe.json"
+    recipe = json.loads(path.read_text())
+    del recipe["train"]["trained_part"], recipe["train"]["teacher_slope"], recipe["models"]
+    path.write_text(json.dumps(recipe))
+    assert begun()
 
 
 def test_another_recipe_begins_anew(begun):

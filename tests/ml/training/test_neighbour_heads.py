@@ -91,3 +91,28 @@ def test_graph_outputs_of_neighbour_heads_equal_torch(tmp_path):
     found = engine.outputs(ids, mask)
     assert found.shape == (2, engine.n_outputs) == (2, 3 * N_TYPES)
     assert found == pytest.approx(expected, abs=0.25)
+
+
+def test_refitted_heads_give_moved_vectors_the_same_influence():
+    random = np.random.default_rng(5)
+    heads = {
+        "influence.weight": random.normal(size=(2 * N_TYPES, HIDDEN)).astype(np.float32),
+        "influence.bias": random.normal(size=2 * N_TYPES).astype(np.float32),
+    }
+    rotation = np.linalg.qr(random.normal(size=(HIDDEN, HIDDEN)))[0].astype(np.float32)
+    before, unseen = (random.normal(size=(n, HIDDEN)).astype(np.float32) for n in (300, 20))
+    found = neighbour_heads.refitted(before, 2 * before @ rotation, heads)
+    none = np.zeros((20, 0), np.float32)
+    influence = outputs_of(unseen, none, heads)
+    assert np.allclose(outputs_of(unseen @ rotation, none, found), influence, atol=1e-3)
+
+
+def test_refitting_unmoved_vectors_changes_no_head():
+    random = np.random.default_rng(6)
+    heads = {
+        "influence.weight": random.normal(size=(2 * N_TYPES, HIDDEN)).astype(np.float32),
+        "influence.bias": random.normal(size=2 * N_TYPES).astype(np.float32),
+    }
+    vectors = random.normal(size=(5, HIDDEN)).astype(np.float32)
+    found = neighbour_heads.refitted(vectors, vectors, heads)
+    assert all(np.allclose(found[name], heads[name], atol=1e-6) for name in heads)
