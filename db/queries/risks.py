@@ -9,8 +9,21 @@ from datetime import date, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, delete, false, func, or_, select, union, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    case,
+    delete,
+    false,
+    func,
+    or_,
+    select,
+    union,
+    update,
+)
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from db.queries.feedback import is_newest
 from db.queries.pages import Position, newest_first
@@ -27,6 +40,7 @@ from db.tables import (
     Team,
     TeamMember,
     User,
+    Verdict,
 )
 
 Row = TypeVar("Row", bound=RiskNote | RiskChange)
@@ -180,14 +194,10 @@ def series_of(session: Session, scan: Scan) -> UUID | None:
 
 def sightings(session: Session, risk_ids: Sequence[UUID]) -> Mapping[UUID, Sighting]:
     """Return for each finding that supports some risks, by its id, where it is seen now."""
-    seen = _scans_of_series(risk_ids, func.max(Scan.created_at))
-    seen = seen.join(Finding, _is_same_in(Scan))
-    newest = _scans_of_series(risk_ids, func.max(Scan.created_at))
-    last_seen = {row[0]: row[1] for row in session.execute(seen.group_by(RiskFinding.id))}
-    newest_at = {row[0]: row[1] for row in session.execute(newest.group_by(RiskFinding.id))}
-    return {
-        finding_id: Sighting(last_seen.get(finding_id), at) for finding_id, at in newest_at.items()
-    }
+    at_sight = case((Finding.n.is_not(None), Scan.created_at))
+    query = _scans_of_series(risk_ids, func.max(at_sight), func.max(Scan.created_at))
+    query = query.outerjoin(Finding, _is_same_in(Scan)).group_by(RiskFinding.id)
+    return {row[0]: Sighting(row[1], row[2]) for row in session.execute(query)}
 
 
 def scans_with(
@@ -222,22 +232,25 @@ def own_sentences(
 
 
 def verdicts_on_findings(
-    session: Session, risk_ids: Sequence[UUID]
-) -> Sequence[tuple[UUID, UUID, Feedback]]:
-    """Return every user's newest row of feedback on each finding that supports some risks, oldest first.
+    session: Session, risk_ids: Sequence[UUID], *, only: UUID | None
+) -> Sequence[tuple[UUID, Feedback]]:
+    """Return each user's current verdict on each finding that supports some risks, with that finding's id.
 
-    A row is the id of the supporting finding, the id of the person who added it, and the feedback on it in
-    its own scan or in another scan of the document's series; withdrawals are included.
+    It is the user's newest in the finding's own scan and the other scans of the document's series; there is
+    none if that is a withdrawal. With `only`, they are those of this user and of the person who added the
+    finding.
     """
-    columns = (RiskFinding.id, RiskFinding.user_id, Feedback)
-    of_copy = and_(Feedback.scan_id == RiskFinding.scan_id, Feedback.n == RiskFinding.n)
-    own = select(*columns).join(Feedback, of_copy).where(RiskFinding.risk_id.in_(risk_ids))
-    of_later = and_(Feedback.scan_id == Finding.scan_id, Feedback.n == Finding.n)
-    later = _scans_of_series(risk_ids, RiskFinding.user_id, Feedback)
-    later = later.join(Finding, _is_same_in(Scan)).join(Feedback, of_later)
-    queries = (own.where(is_newest()), later.where(is_newest()))
-    rows = [(row[0], row[1], row[2]) for query in queries for row in session.execute(query)]
-    return sorted(rows, key=lambda row: (row[2].created_at, row[2].id))
+    place = _places(risk_ids)
+    newest = (Feedback.created_at.desc(), Feedback.id.desc())
+    rank = func.row_number().over(partition_by=(place.id, Feedback.user_id), order_by=newest)
+    columns = (place.id, place.added_by, Feedback.id.label("feedback_id"), rank.label("nth"))
+    is_on = and_(Feedback.scan_id == place.scan_id, Feedback.n == place.n)
+    ranked = select(*columns).join(Feedback, is_on).where(is_newest()).subquery().c
+    query = select(ranked.id, Feedback).join(Feedback, Feedback.id == ranked.feedback_id)
+    query = query.where(ranked.nth == 1, Feedback.verdict != Verdict.WITHDRAWN)
+    if only is not None:
+        query = query.where(or_(Feedback.user_id == only, Feedback.user_id == ranked.added_by))
+    return [(row[0], row[1]) for row in session.execute(query)]
 
 
 def risks_in_scan(
@@ -304,6 +317,19 @@ def _scans_of_series(risk_ids: Sequence[UUID], *columns: Any) -> Select[Any]:  #
         .join(Scan, Scan.document_id == Document.id)
         .where(RiskFinding.risk_id.in_(risk_ids))
     )
+
+
+def _places(risk_ids: Sequence[UUID]) -> ReadOnlyColumnCollection[str, Any]:
+    """Return scan and number of each finding that supports some risks, in its own scan and in its series.
+
+    UNION, whose result is stored, makes SQLite read findings before feedback, whose indexes find only all of
+    a scan: seven times as fast as UNION ALL with 150 findings a scan.
+    """
+    added_by = RiskFinding.user_id.label("added_by")
+    own = select(RiskFinding.id, added_by, RiskFinding.scan_id, RiskFinding.n)
+    own = own.where(RiskFinding.risk_id.in_(risk_ids))
+    later = _scans_of_series(risk_ids, added_by, Finding.scan_id, Finding.n)
+    return union(own, later.join(Finding, _is_same_in(Scan))).subquery().c
 
 
 def _is_same_in(scan: type[Scan]) -> ColumnElement[bool]:

@@ -41,6 +41,23 @@ def test_verdict_is_that_of_the_person_who_added_the_finding_or_for_reviewers_ev
     assert {verdict_of(one, risk) for one in readers} == {"rejected"}
 
 
+@pytest.mark.every_database
+def test_newest_verdict_of_each_user_counts_and_its_withdrawal_leaves_no_older_one(
+    people,
+    shared_risk,
+    admin,
+):
+    (risk, _, chosen), creator = shared_risk, people["creator"]
+    readers, scan = [creator, people["team-reviewer"]], f"/api/v1/scans/{chosen['scan_id']}"
+    judge(admin, scan, chosen["n"], "rejected").raise_for_status()
+    again = scanned(creator, document=creator.http.get(scan).json()["document_id"])
+    later = source(creator, again)["n"]
+    judge(admin, again, later, "relabelled", risk_types=["outage"]).raise_for_status()
+    assert [verdict_of(one, risk) for one in readers] == ["confirmed", "relabelled"]
+    admin.http.delete(f"{again}/findings/{later}/feedback").raise_for_status()
+    assert [verdict_of(one, risk) for one in readers] == ["confirmed", "confirmed"]
+
+
 def n_rejected(user, risk):
     [listed] = user.http.get(RISKS).raise_for_status().json()["items"]
     shown = get(user, risk)

@@ -23,7 +23,6 @@ from db.tables import (
     RiskNote,
     RiskState,
     User,
-    Verdict,
 )
 from service.domain.access import only_author
 from service.domain.risks.risks import get_risk, may_change
@@ -258,15 +257,9 @@ def _standings(session: Session, user: User, risk_ids: Sequence[UUID]) -> Mappin
     Of each user the newest verdict in any scan of the document counts. Reviewers read everyone's verdicts;
     others read their own and that of the person who added the finding, who gave it to the risk's readers.
     """
-    only = only_author(user)
-    newest: dict[UUID, dict[UUID, Feedback]] = defaultdict(dict)
-    for copy_id, added_by, row in queries.verdicts_on_findings(session, risk_ids):
-        if only is None or row.user_id in {only, added_by}:
-            newest[copy_id][row.user_id] = row
-    given = {
-        copy_id: [row for row in rows.values() if row.verdict != Verdict.WITHDRAWN]
-        for copy_id, rows in newest.items()
-    }
+    given: dict[UUID, list[Feedback]] = defaultdict(list)
+    for copy_id, row in queries.verdicts_on_findings(session, risk_ids, only=only_author(user)):
+        given[copy_id].append(row)
     verdicts = {copy_id: current_verdict(rows) for copy_id, rows in given.items()}
     return {copy_id: verdict.standing for copy_id, verdict in verdicts.items() if verdict}
 
