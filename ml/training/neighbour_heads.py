@@ -22,7 +22,7 @@ _RIDGE = 3e-4
 _KEEP = 1e-6
 """Pulls refitted weights towards the old ones, for each sentence; vectors have the length 1."""
 _RISK_WEIGHT = 3.0
-"""Weight of the likelihood of risk, which is about a third of that of all types: both then count equally."""
+"""Weight of the likelihood of risk, as in ml/evaluation/calibration.py."""
 _MAX_ITERATIONS = 60
 
 
