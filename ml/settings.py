@@ -149,7 +149,7 @@ class BaseSettings:
 class TrainSettings:
     """Recipe of the fine-tuning; `run` is the folder of checkpoints and measurements.
 
-    With `trained_part` "last" only the last layer's feed-forward network, its norm and the heads train
+    With `trained_part` "last" only the last layer's feed-forward network, its norm and the head train
     (ml/training/last_layer.py). That takes minutes, and the layers below stay as they are, with the vectors
     of the search.
 
@@ -164,10 +164,10 @@ class TrainSettings:
     (ml/training/variation.py).
 
     `teachers` are artifacts (or SERVING) or finished runs; the probabilities of their mean have the share
-    `teacher_weight` in the targets of labelled sentences. Above `teacher_bend` the teachers' logits rise by
-    the share `teacher_slope` only: softer targets where the teachers are too sure. With a `vector_weight`
-    over 0 a second loss, times that, turns the vector that the head reads towards that of the teachers
-    (ml/training/pupil.py). `keep` in [0, 1) is the share of the starting weights in the result
+    `teacher_weight` in the targets of labelled sentences. The part of a teacher's logit above
+    `teacher_bend` is multiplied by `teacher_slope`: lower targets where teachers are too sure. With a
+    `vector_weight` over 0 a second loss, times that, turns the vector that the head reads towards that of the
+    teachers (ml/training/pupil.py). `keep` in [0, 1) is the share of the starting weights in the result
     (arXiv:2109.01903).
 
     With `folds` over 1, the k-th seed trains without the documents of fold k and scores them at the end
@@ -220,7 +220,7 @@ class TrainSettings:
         return self
 
     @model_validator(mode="after")
-    def _reads_each_sentence_once(self) -> TrainSettings:
+    def _last_layer_trains_plainly(self) -> TrainSettings:
         unusable = (
             "vary_share",
             "mask_share",
@@ -231,8 +231,9 @@ class TrainSettings:
         used = [name for name in unusable if getattr(self, name)]
         if self.trained_part == "last" and used:
             raise ValueError(
-                'with trained_part = "last" the layers below read each sentence once, as it is; turn off '
+                'trained_part = "last" does not support '
                 + ", ".join(used)
+                + "; set them to 0 or false"
             )
         return self
 

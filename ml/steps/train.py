@@ -14,7 +14,7 @@ from ml.settings import Settings, load
 from ml.training import cross_fitting
 from ml.training.checkpoints import discard_other_training
 from ml.training.inputs import Inputs
-from ml.training.last_layer import first_vectors
+from ml.training.last_layer import first_vectors, last_layer
 from ml.training.loop import open_accelerator, train_seed
 from ml.training.run_result import write_result
 from ml.training.trained_models import starting_network
@@ -26,7 +26,7 @@ from service.errors import ConfigError
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--seed", type=int, help="Train this seed alone, beside others in other processes.")
 def train(config: Path, seed: int | None) -> None:
-    """Fine-tune the whole encoder with one linear head, once for each seed.
+    """Fine-tune the encoder, or the part that `trained_part` names, with a linear head, once for each seed.
 
     Writes <run>/model.safetensors, the mean of the last checkpoints of all seeds. With `folds`, each seed
     holds out a part of the documents and scores it.
@@ -58,14 +58,18 @@ def run(settings: Settings, *, only_seed: int | None = None) -> None:
     cross_fitting.real_sentence_logits(
         others, dataset.train
     )  # missing ones fail now, not after hours
+    is_last = settings.train.trained_part == "last"
+    if is_last:
+        last_layer(starting_network(settings))  # an unfit one, too
     discard_other_training(settings, dataset.fingerprint)
     write_json(settings.run_dir / "dataset.json", summary(dataset))
     torch.set_num_threads(settings.train.n_threads)
     accelerator = open_accelerator(settings.train)
     inputs = Inputs.read(settings, dataset)
-    if settings.train.trained_part == "last":
+    if is_last:
         network = starting_network(settings)
         inputs.first_vectors = first_vectors(network, inputs.ids, settings.train)
+        del network
     for seed in settings.train.seeds if only_seed is None else [only_seed]:
         train_seed(settings, inputs, seed, accelerator)
     if only_seed is None and accelerator.is_main_process:

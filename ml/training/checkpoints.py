@@ -123,6 +123,7 @@ def _completed(recipe: dict[str, Any], new: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _defaults(table: type[TrainSettings | BaseSettings]) -> dict[str, Any]:
+    """Return the settings that have a default, which must stay what versions without the setting did."""
     return {f.name: f.default for f in fields(table) if f.default is not MISSING}
 
 

@@ -40,7 +40,7 @@ class Inputs:
         self.vectors: torch.Tensor | None = None
         """The teachers' vectors, float16 (n, width), if the recipe says so."""
         self.first_vectors: torch.Tensor | None = None
-        """What the last layer reads of each row, if it alone trains; see ml/training/last_layer.py."""
+        """Float32 (n, hidden): the inputs of the last feed-forward network, if only it and the head train."""
         self.variation: Variation | None = None
         """Varies the sentences each time they are read, if the recipe says so."""
 
@@ -91,7 +91,7 @@ def mixed_targets(settings: Settings, dataset: Dataset) -> tuple[torch.Tensor, t
     Labels mixed with the teachers' probabilities, and for the unlabelled sentences these alone.
 
     Raises:
-        ConfigError: there are unlabelled sentences, or vectors to learn, but no teachers.
+        ConfigError: there are unlabelled sentences, vectors to learn or a slope of teachers, but no teachers.
     """
     recipe, labelled, unlabelled = settings.train, dataset.train, dataset.unlabelled
     y = torch.from_numpy(targets(labelled, dataset.taxonomy))
@@ -103,6 +103,8 @@ def mixed_targets(settings: Settings, dataset: Dataset) -> tuple[torch.Tensor, t
             )
         if recipe.vector_weight:
             raise ConfigError("[train] vector_weight needs teachers: name some, or set it to 0.0.")
+        if recipe.teacher_slope < 1:
+            raise ConfigError("[train] teacher_slope needs teachers: name some, or set it to 1.0.")
         return y, None
     taught = lessons(settings, [*labelled, *unlabelled])
     soft, n = taught.probabilities, len(labelled)

@@ -86,7 +86,7 @@ class Training:
         n_decay = round(self._n_steps * recipe.decay_epochs / recipe.epochs)
         prepare(model, recipe)
         pupil: Pupil | LastLayer
-        if recipe.trained_part == "last":
+        if inputs.first_vectors is not None:
             pupil = LastLayer(model)
         else:
             pupil = Pupil(model, 0 if inputs.vectors is None else inputs.vectors.shape[1])

@@ -19,8 +19,8 @@ from service.nlp.arrays import Floats
 from service.nlp.inference.neighbour_context import RADIUS
 
 _RIDGE = 3e-4
-_KEEP = 1e-6
-"""Pulls refitted weights towards the old ones, for each sentence; vectors have the length 1."""
+_REFIT_RIDGE = 1e-6
+"""Ridge on the change of refitted weights, for each sentence; the vectors have length 1."""
 _RISK_WEIGHT = 3.0
 """Weight of the likelihood of risk, as in ml/evaluation/calibration.py."""
 _MAX_ITERATIONS = 60
@@ -46,17 +46,18 @@ def fit(
 def refitted(before: Floats, now: Floats, heads: Mapping[str, Floats]) -> dict[str, Floats]:
     """Return heads that give for the vectors `now` what `heads` gave for `before`, (n, hidden) each.
 
-    Training moves the vectors; the influence learned from the old ones stays by this. Where the sentences
-    tell nothing, the weights stay, too.
+    Training moves the vectors; refitting keeps the influence that was learned from the old ones. In
+    directions that no sentence has, the weights stay.
     """
     weight, bias = (heads[f"influence.{name}"].astype(np.float64) for name in ("weight", "bias"))
     unit, old = (
-        v / np.linalg.norm(v, axis=1, keepdims=True) for v in (now.astype(np.float64), before)
+        v / np.linalg.norm(v, axis=1, keepdims=True)
+        for v in (now.astype(np.float64), before.astype(np.float64))
     )
     missing = (old - unit) @ weight.T
     mean, gap = unit.mean(axis=0), missing.mean(axis=0)
     x = unit - mean
-    ridge = _KEEP * len(x) * np.eye(x.shape[1])
+    ridge = _REFIT_RIDGE * len(x) * np.eye(x.shape[1])
     change = np.linalg.solve(x.T @ x + ridge, x.T @ (missing - gap)).T
     return {
         "influence.weight": (weight + change).astype(np.float32),

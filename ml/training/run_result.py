@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -21,7 +22,7 @@ from service.nlp.arrays import Floats
 from service.nlp.inference.network import Network
 
 _MOST_REFITTED = 20_000
-"""Sentences from which the influence of the start model is learned again: plenty for 400 unknowns."""
+"""Sentences on which the neighbour heads are refitted: many more than a row of them has weights."""
 
 
 def write_result(settings: Settings, inputs: Inputs, dataset: Dataset) -> None:
@@ -66,9 +67,9 @@ def kept_influence(
     start: Network, model: Network, recipe: TrainSettings, inputs: Inputs
 ) -> dict[str, torch.Tensor]:
     """Return heads of `model` with the influence that `start` gives to the sentences of the training."""
-    ids = inputs.ids[:: len(inputs.ids) // _MOST_REFITTED + 1]
+    chosen = random.Random(0).sample(inputs.ids, min(len(inputs.ids), _MOST_REFITTED))  # noqa: S311 - no secret
     bfloat16 = in_bfloat16(recipe)
-    before, now = (pooled_vectors(n, ids, bfloat16=bfloat16).numpy() for n in (start, model))
+    before, now = (pooled_vectors(n, chosen, bfloat16=bfloat16).numpy() for n in (start, model))
     old = {n: v.numpy() for n, v in start.state().items() if n.startswith("influence.")}
     heads = neighbour_heads.refitted(before, now, old)
     return {name: torch.from_numpy(v) for name, v in heads.items()}

@@ -85,7 +85,7 @@ def lessons(settings: Settings, examples: Sequence[Example]) -> Lessons:
 
 
 def softened(logits: torch.Tensor, recipe: TrainSettings) -> torch.Tensor:
-    """Return the logits, which above `teacher_bend` rise by the share `teacher_slope` only."""
+    """Return the logits, their part above `teacher_bend` multiplied by `teacher_slope`."""
     above = (logits - recipe.teacher_bend).clamp(min=0)
     return logits - (1 - recipe.teacher_slope) * above
 

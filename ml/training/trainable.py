@@ -19,7 +19,7 @@ from service.nlp.inference.network_config import MPNET
 
 
 def prepare(network: Network, recipe: TrainSettings) -> None:
-    """Add LoRA factors and save memory, as the recipe says.
+    """Freeze what does not train, add LoRA factors and save memory, as the recipe says.
 
     Raises:
         ConfigError: the encoder cannot recompute its layers, or its last layer cannot train alone.

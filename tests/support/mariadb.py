@@ -32,6 +32,10 @@ class MariaDb:
         subprocess.run(install, check=True, capture_output=True)
         self._command = ["mariadbd", "--no-defaults", *own, f"--port={self.port}"]
         self._command += ["--bind-address=127.0.0.1", f"--socket={folder / 'socket'}"]
+        # A server that starts deletes the temporary tables in its folder, those of other servers too.
+        temporary = folder / "tmp"
+        temporary.mkdir(exist_ok=True)
+        self._command += [f"--tmpdir={temporary}"]
         self._command += options
         self.start()
         with self.connect() as connection:

@@ -7,6 +7,7 @@ import torch
 from safetensors.numpy import load_file
 
 from ml import settings
+from ml.corpus.dataset import load_dataset
 from ml.settings import load
 from ml.training.batches import encode, model_logits, pooled_vectors
 from ml.training.last_layer import LastLayer, first_vectors, freeze_below
@@ -20,6 +21,7 @@ from service.nlp.inference.network_config import NetworkConfig
 from tests.ml.step import run_step
 from tests.ml.tiny import write_config
 from tests.support.artifacts import SHIPPED
+from tests.support.encoders import write_encoder
 
 RECIPE = replace(settings.load(ROOT / "ml/configs/retrain.toml").train, bfloat16=False)
 IDS = [[2, 9, 30, 7, 3], [2, 12, 3], [2, 5, 6, 7, 8, 9, 3]]
@@ -64,8 +66,26 @@ def test_mean_pooling_cannot_train_the_last_layer_alone():
 
 def test_settings_that_change_a_sentence_are_refused(tmp_path):
     config = write_config(tmp_path, trained_part='"last"', vary_share="0.3", mask_share="0.1")
-    with pytest.raises(ConfigError, match="turn off vary_share, mask_share"):
+    with pytest.raises(ConfigError, match="does not support vary_share, mask_share"):
         load(config)
+
+
+def test_mean_pooling_is_refused_before_an_earlier_training_is_deleted(tmp_path):
+    encoder = write_encoder(tmp_path / "encoder", "mpnet")
+    config = write_config(tmp_path, encoder=encoder, trained_part='"last"', pooling='"mean"')
+    checkpoint = tmp_path / "run/seed-17-checkpoint-1.safetensors"
+    checkpoint.parent.mkdir()
+    checkpoint.touch()
+    (tmp_path / "run/recipe.json").write_text('{"train": {}, "base": {}}')
+    done = run_step("train", config)
+    assert (done.exit_code, 'pooling = "first"' in done.stderr) == (1, True)
+    assert checkpoint.is_file()
+
+
+def test_slope_without_teachers_is_an_error(tmp_path):
+    encoder = write_encoder(tmp_path / "encoder", "mpnet")
+    done = run_step("train", write_config(tmp_path, encoder=encoder, teacher_slope="0.5"))
+    assert (done.exit_code, "teacher_slope needs teachers" in done.stderr) == (1, True)
 
 
 def test_softened_logits_rise_less_above_the_bend():
@@ -88,6 +108,7 @@ def trained(tmp_path_factory):
         encoder_lr="2e-3",
         batch_size="40",
         epochs="4",
+        decay_epochs="4",
     )
     done = run_step("train", config)
     assert done.exit_code == 0, done.stderr
@@ -106,7 +127,7 @@ def test_sentences_keep_their_influence_on_neighbours(trained):
     start = starting_network(load(trained))
     after = load_file(trained.parent / "run/model.safetensors")
     model = network_with({n: torch.from_numpy(v) for n, v in after.items()}, start.config)
-    texts = [row.split('"text": "')[1].split('"')[0] for row in _lines(trained)]
+    texts = [e.text for e in load_dataset(load(trained).data).train]
     ids = encode(artifacts.load(SHIPPED).tokenizer(), texts, 128)
     unit = [torch.nn.functional.normalize(pooled_vectors(n, ids), dim=1) for n in (start, model)]
     with torch.inference_mode():
@@ -114,7 +135,3 @@ def test_sentences_keep_their_influence_on_neighbours(trained):
         unfitted = start.influence(unit[1])
     lost, without = (now - before).square().mean(), (unfitted - before).square().mean()
     assert lost < 0.1 * without
-
-
-def _lines(config):
-    return (config.parent / "train.jsonl").read_text().splitlines()
