@@ -100,15 +100,15 @@ def trained(tmp_path_factory):
     """The configuration of a finished training of the shipped model's last layer."""
     config = write_config(
         tmp_path_factory.mktemp("last"),
-        n_train=200,
+        n_train=80,
         trained_part='"last"',
         start=f'["{SHIPPED}"]',
         pooling='"first"',
         sentence_form='"bare"',
         encoder_lr="2e-3",
-        batch_size="40",
-        epochs="4",
-        decay_epochs="4",
+        batch_size="20",
+        epochs="2",
+        decay_epochs="2",
     )
     done = run_step("train", config)
     assert done.exit_code == 0, done.stderr
