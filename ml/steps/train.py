@@ -58,18 +58,16 @@ def run(settings: Settings, *, only_seed: int | None = None) -> None:
     cross_fitting.real_sentence_logits(
         others, dataset.train
     )  # missing ones fail now, not after hours
-    is_last = settings.train.trained_part == "last"
-    if is_last:
-        last_layer(starting_network(settings))  # an unfit one, too
+    start = starting_network(settings) if settings.train.trained_part == "last" else None
+    if start is not None:
+        last_layer(start)  # an unfit network fails now, too
     discard_other_training(settings, dataset.fingerprint)
     write_json(settings.run_dir / "dataset.json", summary(dataset))
     torch.set_num_threads(settings.train.n_threads)
     accelerator = open_accelerator(settings.train)
     inputs = Inputs.read(settings, dataset)
-    if is_last:
-        network = starting_network(settings)
-        inputs.first_vectors = first_vectors(network, inputs.ids, settings.train)
-        del network
+    if start is not None:
+        inputs.first_vectors = first_vectors(start, inputs.ids, settings.train)
     for seed in settings.train.seeds if only_seed is None else [only_seed]:
         train_seed(settings, inputs, seed, accelerator)
     if only_seed is None and accelerator.is_main_process:
