@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import save_file
@@ -33,20 +34,22 @@ from service.nlp.inference.onnx_engine import OnnxEngine
 _CARD = "README.md"
 
 
-def add_exit(folder: Path, texts: Sequence[str], dev: Sequence[Example]) -> Artifact:
+def add_exit(folder: Path, train: Sequence[Example], dev: Sequence[Example]) -> Artifact:
     """Fit an exit for the calibrated artifact in `folder` and put it there, in place of an earlier one.
 
-    The heads learn from `texts`, the thresholds are chosen on `dev`, which training never saw.
+    The heads learn from half of the documents in `train`, the thresholds are chosen on the others; labels are
+    not used. What leaving costs is measured on `dev`, which training never saw.
 
     Raises:
         ArtifactError: `folder` is no artifact, or the new graph misses its golden scores.
-        ConfigError: it is registered, its network cannot have an exit, or no threshold keeps the recall.
+        ConfigError: it is registered, its network cannot have an exit, `train` is a single document, or no
+            threshold keeps the recall.
     """
     artifact = load_export(folder)
     network = read_network_config(folder / artifacts.CONFIG_FILE)
     _check(artifact, network)
-    tensors, data = _fitted(artifact, network, texts, dev)
-    fields = manifest_fields(folder) | {"early_exit": choose(data)}
+    tensors, thresholds = _fitted(artifact, network, train, dev)
+    fields = manifest_fields(folder) | {"early_exit": thresholds}
     if not fields["early_exit"]["leave_below"]:
         raise ConfigError(
             f"{folder} stays as it is: on these sentences no exit keeps the recall of any operating point."
@@ -79,24 +82,47 @@ def _check(artifact: Artifact, network: NetworkConfig) -> None:
 
 
 def _fitted(
-    artifact: Artifact, network: NetworkConfig, texts: Sequence[str], dev: Sequence[Example]
-) -> tuple[dict[str, Floats], ExitData]:
-    """Return the heads, and what they say about the dev sentences."""
+    artifact: Artifact, network: NetworkConfig, train: Sequence[Example], dev: Sequence[Example]
+) -> tuple[dict[str, Floats], dict[str, Any]]:
+    """Return the heads, and the manifest's `early_exit`."""
+    for_heads, choosing = _halves(train)
     manifest, n_types = artifact.manifest, len(artifact.manifest.labels)
-    engine = OnnxEngine(artifact, n_threads=1)
-    outputs = sentence_outputs(artifact, engine, texts)
+    outputs, vectors = _read(artifact, network, for_heads)
     risk = risk_scores(manifest.probabilities(own_logits(outputs, n_types)))
-    vectors = _exit_vectors(artifact, network, texts)
     tensors = exit_heads.fit(vectors, risk, outputs[:, n_types:])
-    sentences = [e.text for e in dev]
-    of_dev = sentence_outputs(artifact, engine, sentences)
-    dev_vectors = _exit_vectors(artifact, network, sentences)
-    if_left = np.full_like(of_dev, -np.inf)
-    if network.influence:
-        weight, bias = tensors["exit.influence.weight"], tensors["exit.influence.bias"]
-        if_left[:, n_types:] = dev_vectors @ weight.T + bias
-    scores = exit_heads.exit_scores(tensors, dev_vectors)
-    return tensors, ExitData(artifact, dev, of_dev, if_left, scores)
+
+    def data(examples: Sequence[Example]) -> ExitData:
+        outputs, vectors = _read(artifact, network, examples)
+        if_left = np.full_like(outputs, -np.inf)
+        if network.influence:
+            weight, bias = tensors["exit.influence.weight"], tensors["exit.influence.bias"]
+            if_left[:, n_types:] = vectors @ weight.T + bias
+        scores = exit_heads.exit_scores(tensors, vectors)
+        return ExitData(artifact, examples, outputs, if_left, scores)
+
+    return tensors, choose(data(choosing), data(dev))
+
+
+def _halves(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
+    """Return the examples of two random halves of the documents."""
+    documents = sorted({e.doc for e in examples})
+    if len(documents) < 2:
+        raise ConfigError(
+            "An exit takes sentences of at least two documents: heads and thresholds learn from different "
+            "ones. Name them as `doc` in the lines of --train."
+        )
+    order = np.random.default_rng(0).permutation(len(documents))
+    first = {documents[k] for k in order[: len(order) // 2]}
+    return [e for e in examples if e.doc in first], [e for e in examples if e.doc not in first]
+
+
+def _read(
+    artifact: Artifact, network: NetworkConfig, examples: Sequence[Example]
+) -> tuple[Floats, Floats]:
+    """Return the outputs of each sentence, (n, n_outputs), and what the heads read of it, (n, hidden)."""
+    texts = [e.text for e in examples]
+    outputs = sentence_outputs(artifact, OnnxEngine(artifact, n_threads=1), texts)
+    return outputs, _exit_vectors(artifact, network, texts)
 
 
 def _exit_vectors(artifact: Artifact, network: NetworkConfig, texts: Sequence[str]) -> Floats:

@@ -15,10 +15,10 @@ from tests.support.artifacts import SHIPPED
 
 
 def write_model_with_exit(folder: Path) -> Path:
-    """Copy the shipped model to the new `folder`, with an exit learned from one file of sentences."""
+    """Copy the shipped model to the new `folder`, with an exit learned from two files of sentences."""
     shutil.copytree(SHIPPED, folder)
-    examples = read_examples(ROOT / "ml/data/authored-a.jsonl", built_in())
-    add_exit(folder, [e.text for e in examples], examples)
+    a, c = (read_examples(ROOT / f"ml/data/authored-{k}.jsonl", built_in()) for k in "ac")
+    add_exit(folder, [*a, *c], a)
     return folder
 
 

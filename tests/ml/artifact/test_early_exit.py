@@ -3,6 +3,7 @@
 import json
 import shutil
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -120,3 +121,23 @@ def test_step_without_labelled_risks_leaves_the_artifact_as_it_is(tmp_path):
     assert done.exit_code == 1
     assert "keeps the recall" in done.stderr
     assert artifacts.load(folder).manifest.early_exit is None
+
+
+def test_sentences_of_one_document_cannot_teach_an_exit(without):
+    one = [replace(e, doc="all") for e in read_examples(ROOT / "ml/data/golden.jsonl", built_in())]
+    with pytest.raises(ConfigError, match="at least two documents"):
+        add_exit(without.path, one, one)
+
+
+def test_step_reads_whole_documents_up_to_the_number_of_sentences(tmp_path):
+    folder = write_model_without_exit(tmp_path / "model")
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(
+        "".join(json.dumps({"text": t, "labels": [], "doc": "a"}) + "\n" for t in SENTENCES[:20])
+        + "".join(
+            json.dumps({"text": t, "labels": [], "doc": "b"}) + "\n" for t in SENTENCES[20:40]
+        )
+    )
+    done = run_step("early-exit", folder, "--train", rows, "--dev", rows, "--sentences", "39")
+    assert done.exit_code == 1
+    assert "at least two documents" in done.stderr
