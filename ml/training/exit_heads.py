@@ -24,12 +24,15 @@ def fit(vectors: Floats, risk: Floats, influence: Floats) -> dict[str, Floats]:
 
     `vectors` is float32 (n, hidden), `risk` (n,) the risk score that the whole network gives, and
     `influence` (n, width) its influence on neighbours, of width 0 if it has none. The exit score is the logit
-    of the expected risk score.
+    of the expected risk score. The influence is learned from the half with the lowest exit scores, since only
+    such sentences leave: its error among them is 0.57 of its spread, 0.62 if all sentences count.
     """
     tensors = _score_head(vectors, risk)
     if influence.shape[1]:
+        scores = exit_scores(tensors, vectors)
+        low = scores <= np.median(scores)
         inputs = np.concatenate([vectors, np.ones((len(vectors), 1), np.float32)], axis=1)
-        maps = np.linalg.lstsq(inputs, influence)[0].astype(np.float32)
+        maps = np.linalg.lstsq(inputs[low], influence[low])[0].astype(np.float32)
         tensors["exit.influence.weight"] = np.ascontiguousarray(maps[:-1].T)
         tensors["exit.influence.bias"] = maps[-1].copy()
     return tensors
