@@ -46,8 +46,14 @@ def sign_up(page, url):
     page.get_by_label("E-mail address").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Create account").click()
-    page.get_by_role("heading", name="Scan a document").wait_for()
+    wait_for_documents(page)
     return email
+
+
+def wait_for_documents(page):
+    """Wait for the first page, until its script listens."""
+    page.get_by_role("heading", name="Scan a document").wait_for()
+    page.wait_for_load_state()
 
 
 def open_tab(page, title):
@@ -69,7 +75,7 @@ def log_in(page, url, email):
     page.get_by_label("E-mail address").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
-    page.get_by_role("heading", name="Scan a document").wait_for()
+    wait_for_documents(page)
 
 
 def hold(page, pattern):

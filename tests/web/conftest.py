@@ -76,8 +76,9 @@ def browser():
         if "chromium" in os.environ.get("RISKSCAN_TEST_REQUIRE", "").split(","):
             pytest.fail(message)
         pytest.skip(message)
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - starts slowly
+    from playwright.sync_api import expect, sync_playwright  # noqa: PLC0415 - starts slowly
 
+    expect.set_options(timeout=PATIENCE_S * 1000)  # it does not use the timeout of a page
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield chromium

@@ -3,10 +3,11 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.support import documents
 from tests.support.office_files import zipped
-from tests.web.actions import HARMLESS, RISKS, assert_accessible_in_every_view, sign_up
+from tests.web.actions import HARMLESS, RISKS, assert_accessible_in_every_view, hold, sign_up
 
 
 @pytest.fixture
@@ -54,7 +55,9 @@ def test_documents_are_sent_watched_and_opened(page):
     page.locator("#items tr[data-state=done]").first.wait_for(state="detached")
     row.get_by_text("The PDF").or_(row.locator(".bad")).first.wait_for()
     assert page.locator("#items tbody tr").count() == 1
+    failed = row.element_handle()
     page.get_by_role("button", name="Scan failed ones again").click()
+    page.wait_for_function("row => !row.isConnected", arg=failed)
     progress(page).get_by_text("6 of 6 documents, 1 failed, finished").wait_for()
     page.locator("#state").select_option("done")
     page.get_by_role("link", name="Review 0.txt").click()
@@ -64,7 +67,7 @@ def test_documents_are_sent_watched_and_opened(page):
 def test_dropped_archive_becomes_a_batch_that_is_deleted_again(page):
     drop(page, "papers.zip", zipped([("a/1.txt", RISKS[0]), ("2.txt", RISKS[1])]))
     progress(page).get_by_text("2 of 2 documents, finished").wait_for()
-    assert page.locator("#items td.title").all_text_contents() == ["a/1.txt", "2.txt"]
+    expect(page.locator("#items td.title")).to_have_text(["a/1.txt", "2.txt"])
     page.on("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Delete").click()
     page.get_by_text("No batches yet.").wait_for()
@@ -114,6 +117,23 @@ def test_document_that_was_not_read_whole_is_marked_and_its_review_says_what(liv
     choose(page, "file", ("again.pdf", half_read))
     mark = page.locator("#uploads li", has_text="again.pdf").get_by_text("Not all read")
     assert "No text on page 2" in mark.get_attribute("title")
+
+
+def test_late_answer_about_all_batches_does_not_hide_a_newer_one(idle_page):
+    every = "**/api/v1/batches?*"
+    held = hold(idle_page, every)
+    with idle_page.expect_request(every):
+        idle_page.reload()
+    with idle_page.expect_request(every):
+        choose(idle_page, "file", ("a.txt", b"The vendor may fail."))
+    idle_page.locator("#uploads li").wait_for(state="detached")
+    early, late = held
+    late.continue_()
+    idle_page.locator("#items td.title", has_text="a.txt").wait_for()
+    with idle_page.expect_response(every):
+        early.fulfill(json={"items": [], "next_cursor": None})  # as it was then
+    idle_page.wait_for_load_state("networkidle")
+    assert idle_page.locator("#batches button").count() == 1
 
 
 @pytest.fixture

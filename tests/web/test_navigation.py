@@ -26,6 +26,17 @@ def overflow(page):
     )
 
 
+def fit(page):
+    """Wait until the bar has been laid out for the width of the window."""
+    page.evaluate(
+        """width => new Promise((done) => {
+            const look = () => (innerWidth === width ? setTimeout(done) : requestAnimationFrame(look));
+            requestAnimationFrame(look);
+        })""",
+        page.viewport_size["width"],
+    )
+
+
 @pytest.mark.parametrize("width", [390, 768, 1280, 1366, 1920])
 def test_every_page_of_an_administrator_is_in_the_bar_or_its_menu(live, new_page, reviewer, width):
     page = new_page(viewport={"width": width, "height": 800})
@@ -33,6 +44,7 @@ def test_every_page_of_an_administrator_is_in_the_bar_or_its_menu(live, new_page
     page.goto(f"{live.url}/audit")
     page.get_by_role("heading", name="Audit trail").wait_for()
     page.locator("nav a[aria-current=page]").wait_for(state="attached")
+    fit(page)
     assert len(tabs(page) + moved(page)) == 13
     assert (tabs(page) + moved(page))[-4:] == ["Users", "Teams", "Blocks", "Audit"]
     assert overflow(page) == []
@@ -43,6 +55,7 @@ def test_menu_opens_and_closes_by_keyboard_and_marks_the_current_page(live, new_
     page = new_page(viewport={"width": 1280, "height": 800})
     log_in(page, live.url, reviewer)
     summary = page.locator("nav .more summary")
+    summary.wait_for()
     summary.focus()
     page.keyboard.press("Enter")
     shoot(page, "navigation-more")
@@ -65,7 +78,7 @@ def test_no_entry_is_cut_off_at_any_width(live, new_page, reviewer):
         unmark = "document.querySelector('.more summary').removeAttribute('aria-current')"
         page.evaluate(unmark)  # as on a page that has just been opened
         page.set_viewport_size({"width": width, "height": 800})
-        page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+        fit(page)
         cut_off[width] = overflow(page)
         assert page.locator("nav .more summary").is_visible() == bool(moved(page))
     assert not {width: titles for width, titles in cut_off.items() if titles}

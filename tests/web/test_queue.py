@@ -33,9 +33,7 @@ def test_typing_in_a_filter_keeps_the_focus_and_judges_nothing(page):
     category.focus()
     page.keyboard.press("v")
     page.locator(".queue-item").nth(1).wait_for(state="detached")
-    page.wait_for_load_state("networkidle")
-    page.keyboard.type("en")
-    page.wait_for_load_state("networkidle")
+    page.keyboard.type("ny")  # no category begins so, neither alone nor after "v"
     assert has_focus(category)
     assert category.locator("option:checked").text_content().startswith("Ven")
     assert not sent

@@ -25,7 +25,7 @@ def page(live, new_page):
 def test_user_finds_a_sentence_by_keyboard_opens_it_and_finds_the_like(live, page):
     page.goto(live.url)
     page.get_by_role("navigation").get_by_role("link", name="Search").click()
-    page.locator("#search[data-ready=true]").wait_for()
+    page.locator("#search[data-ready=true] #q:focus").wait_for()
     page.keyboard.type("insolvent vendor")
     page.keyboard.press("Enter")
     result = page.locator("#results a.result").first

@@ -144,6 +144,24 @@ def test_saved_or_deleted_lesson_closes_without_a_question(editor):
     assert len(asked) == 1
 
 
+def test_late_answer_about_a_lesson_does_not_replace_the_one_that_was_wanted_since(editor):
+    title, one = editor.get_by_label("Title of the lesson"), re.compile("/lessons/[0-9a-f-]{36}$")
+    editor.get_by_role("button", name="Edit: First").click()
+    title.wait_for()
+    held = hold(editor, one)
+    for name in ("Second", "Third"):
+        with editor.expect_request(one):
+            editor.get_by_role("button", name=f"Edit: {name}").click()
+        assert title.is_hidden()  # so that nothing is typed which the answer replaces
+    second, third = held
+    third.continue_()
+    title.wait_for()
+    with editor.expect_response(one):
+        second.continue_()
+    editor.wait_for_load_state("networkidle")
+    assert title.input_value() == "Third"
+
+
 @pytest.mark.usefixtures("risk")
 def test_text_of_a_risk_stays_when_a_finding_is_removed_or_another_risk_wanted(page):
     page.get_by_label("Mitigation").fill("Ask for a reserve.")
@@ -259,6 +277,8 @@ def test_second_save_of_a_new_risk_creates_no_other_one(live, page):
     page.get_by_label("Mitigation").fill("Buy extinguishers.")
     save(page)
     page.locator("#history").get_by_text("Buy extinguishers.").wait_for()
+    page.reload()
+    page.locator("#register[data-ready=true]").wait_for()
     assert page.locator("#risks tbody tr").count() == 1
 
 

@@ -2,9 +2,12 @@
 
 import secrets
 
+from playwright.sync_api import expect
+
 from tests.web.actions import (
     assert_accessible,
     assert_accessible_in_every_view,
+    hold,
     log_in,
     open_tab,
     shoot,
@@ -14,7 +17,9 @@ from tests.web.conftest import PASSWORD
 
 
 def row_of(page, email):
+    """Search for an account; return its row, which stands alone once no further list is on its way."""
     page.get_by_placeholder("E-mail address").fill(email)
+    expect(page.locator("#accounts tbody tr")).to_have_count(1)
     return page.get_by_role("row", name=email)
 
 
@@ -83,6 +88,23 @@ def test_arrow_keys_assign_no_role_until_it_is_saved(live, new_page, reviewer):
     save.click()
     page.get_by_text(f"{email} is now {role.input_value()}.").wait_for()
     save.wait_for(state="hidden")
+
+
+def test_change_is_shown_although_the_list_was_loaded_again_before_its_answer(
+    live, new_page, reviewer
+):
+    page, account = new_page(), "**/api/v1/users/*"
+    email = sign_up(new_page(), live.url)
+    log_in(page, live.url, reviewer)
+    page.goto(f"{live.url}/users")
+    row = row_of(page, email)
+    held, old = hold(page, account), row.element_handle()
+    with page.expect_request(account):
+        row.get_by_role("button", name="Disable").click()
+    page.locator("#with-role").select_option("user")
+    page.wait_for_function("row => !row.isConnected", arg=old)
+    held.pop().continue_()
+    row.get_by_text("disabled", exact=True).wait_for()
 
 
 def test_page_is_for_administrators(live, new_page):

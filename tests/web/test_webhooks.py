@@ -43,6 +43,7 @@ def test_user_creates_tests_and_repairs_a_webhook(page, receiver):
         page.wait_for_timeout(100)
     page.reload()
     page.get_by_role("button", name="Enable: tickets").click()
+    page.get_by_role("button", name="Disable: tickets").wait_for()
     page.get_by_role("button", name="Deliveries: tickets").click()
     deliveries.get_by_role("button", name="Send again").click()
     while not deliveries.get_by_text("delivered, 1 attempt").count():

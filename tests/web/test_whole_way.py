@@ -114,6 +114,7 @@ def take_recommended_course(page):
     assert_accessible_in_every_view(page, "course")
     page.get_by_role("link", name="All courses").click()
     page.locator("#own .badge", has_text="completed").wait_for()
+    page.wait_for_load_state("networkidle")
     assert page.locator("#recommended article").count() == 0
 
 

@@ -1,11 +1,13 @@
 // Batches of documents: send one, watch it, cancel it, scan what failed again.
 import { get, post, query, remove, upload } from "./api.js";
-import { attempt, byId, bytes, complain, count, el, numberAlike, once, time, toast, unreadMark } from "./ui.js";
+import { attempt, byId, bytes, complain, count, el, newest, numberAlike, once, time, toast, unreadMark } from "./ui.js";
 import { UploadRow, listenToChosen, listenToDropped } from "./uploads.js";
 
 const REFRESH_MS = 1500;
 const STATES = { queued: "waiting", running: "running", finished: "finished", cancelled: "cancelled" };
 const RESULTS = { waiting: "Waits", running: "Scanning…", cancelled: "Cancelled" };
+const newestList = newest(byId("more-batches"));
+const newestItems = newest();
 let batches = [];
 let nextBatches = null;
 let selected = null;
@@ -75,8 +77,9 @@ async function loadItems({ more = false } = {}) {
   const shown = byId("state").value;
   const which = shown === "unread" ? { warnings: true } : { state: shown };
   const filters = { ...which, per_page: 100, after: more ? nextItems : null };
-  const page = await get(`/batches/${id}/items${query(filters)}`);
-  if (selected?.id !== id || byId("state").value !== shown) return;
+  const loading = get(`/batches/${id}/items${query(filters)}`);
+  const page = await (more ? loading : newestItems(loading));
+  if (!page || selected?.id !== id || byId("state").value !== shown) return;
   const body = document.querySelector("#items tbody");
   const focused = body.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
   nextItems = page.next_after;
@@ -112,7 +115,8 @@ async function refreshSelected() {
 }
 
 async function load({ more = false } = {}) {
-  const page = await get(`/batches${query({ per_page: 50, cursor: more ? nextBatches : null })}`);
+  const page = await newestList(get(`/batches${query({ per_page: 50, cursor: more ? nextBatches : null })}`), { more });
+  if (!page) return;
   batches = more ? [...batches, ...page.items] : page.items;
   nextBatches = page.next_cursor;
   const wanted = selected?.id || new URLSearchParams(location.search).get("batch");

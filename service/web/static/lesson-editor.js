@@ -1,12 +1,13 @@
 // The editor of one lesson: its Markdown with a preview, and its quiz.
 import { get, patch, post } from "./api.js";
 import { showLesson } from "./course-parts.js";
-import { attempt, byId, el, once, refuse, toast } from "./ui.js";
+import { attempt, byId, el, newest, once, refuse, toast } from "./ui.js";
 import { Draft, afterRefusal } from "./unsaved.js";
 
 const FIELDS = { title: "lesson-title", minutes: "minutes", source: "source" };
 const EMPTY = { title: "", minutes: 5, source: "", quiz: [] };
 const draft = new Draft(byId("lesson-form"), { read: readLesson, fill: fillLesson });
+const newestLesson = newest();
 let place; // of the course
 let lesson; // what is edited; null for a new one
 let reload;
@@ -57,11 +58,14 @@ export function closeLesson(id) {
 /** Opens a lesson of the course at `course`, or a new one; `done` runs after it is saved. */
 export async function openLesson(course, listed, done) {
   if (!draft.mayBeDiscarded()) return;
+  byId("lesson-form").hidden = true; // nothing is typed into it until it has the wanted lesson
+  const shown = await newestLesson(listed ? get(`${course}/lessons/${listed.id}`) : EMPTY);
+  if (!shown) return; // another one is wanted by now
   place = course;
   reload = done;
-  lesson = listed && (await get(`${place}/lessons/${listed.id}`));
+  lesson = listed && shown;
   byId("lesson-heading").textContent = lesson ? "Edit lesson" : "New lesson";
-  draft.show(lesson ?? EMPTY);
+  draft.show(shown);
   byId("preview").replaceChildren();
   byId("lesson-fault").hidden = true;
   byId("lesson-form").hidden = false;

@@ -40,7 +40,7 @@ function actions(account, redraw) {
   const away = async () => {
     if (!confirm(`Delete ${account.email} with all scans, documents and files? This cannot be undone.`)) return;
     await remove(`/users/${account.id}`);
-    redraw(null);
+    await redraw(null);
   };
   return [
     act(LINK_TITLES[account.state] ?? "Reset password", async () => showLink(account.email, await post(`/users/${account.id}/password-link`, {}))),
@@ -50,7 +50,11 @@ function actions(account, redraw) {
 }
 
 function row(account) {
-  const redraw = (changed) => { if (changed) line.replaceWith(row(changed)); else line.remove(); };
+  const redraw = async (changed) => {
+    if (!line.isConnected) await load(); // the list was loaded again meanwhile
+    else if (changed) line.replaceWith(row(changed));
+    else line.remove();
+  };
   const line = el("tr", {},
     el("td", {}, el("span", { class: "title", text: account.email }), account.id === own ? el("span", { class: "sub", text: " (you)" }) : ""),
     el("td", { class: "nowrap" }, ...roleField(account)),

@@ -109,6 +109,6 @@ byId("new-webhook").addEventListener("submit", once(async (event) => {
     await load();
   } catch (error) { refuse(byId("fault"), error); }
 }));
-byId("refresh").addEventListener("click", attempt(() => loadDeliveries()));
+byId("refresh").addEventListener("click", once(attempt(() => loadDeliveries()))); // a second click would drop the answer to the first
 byId("more").addEventListener("click", attempt(() => loadDeliveries({ more: true })));
 load().catch(complain);
