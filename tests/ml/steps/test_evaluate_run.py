@@ -122,9 +122,7 @@ def test_rounding_loss_is_small(settings):
     points = rounding_loss(settings, analyzer, dev)
     analyzer.close()
     assert set(points) == {"risk_f1", "category_f1", "type_f1"}
-    assert (
-        max(abs(p.value) for p in points.values()) < 2.5
-    )  # a sentence of the 40 that turns for good
+    assert max(abs(p.value) for p in points.values()) < 5  # two sentences of the 40 turn for good
 
 
 def test_run_with_other_weights_leaves_the_artifact_unchanged(settings, weights):

@@ -26,6 +26,7 @@ def run(monkeypatch, tmp_path):
     """Run `python -m ml register` with an empty registry."""
     monkeypatch.setenv("REGISTRY_DIR", str(tmp_path / "registry"))
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'none.db'}")
+    monkeypatch.delenv("RISKSCAN_DATA", raising=False)  # a developer's own sentences
 
     return lambda *arguments: run_step("register", *arguments)
 
@@ -56,14 +57,14 @@ def test_register_a_better_model_enters_the_registry(run, folders, tmp_path):
 RETRAIN = ROOT / "ml/configs/retrain.toml"
 CALIBRATION = ROOT / "ml/data/calibration.jsonl"
 GOLDEN = ROOT / "ml/data/golden.jsonl"
-"""What `make retrain` measures on, with CALIBRATION. The shipped model's own calibration error is 0.114."""
+"""What `make retrain` measures on, with CALIBRATION. The shipped model's own calibration error is 0.128."""
 
 
 def test_register_an_equal_of_the_serving_model_passes_the_gate_of_make_retrain(run, folders):
     done = run(folders / "2.0.0", "--data", GOLDEN, "--against", SHIPPED)
     assert done.exit_code == 0, done.output
     error = float(done.stdout.partition("calibration error ")[2].partition(",")[0])
-    assert error == pytest.approx(0.114, abs=0.0015)  # the third digit depends on the processor
+    assert error == pytest.approx(0.128, abs=0.0015)  # the third digit depends on the processor
 
 
 @pytest.mark.parametrize(
