@@ -42,8 +42,8 @@ def add_exit(folder: Path, train: Sequence[Example], dev: Sequence[Example]) -> 
 
     Raises:
         ArtifactError: `folder` is no artifact, or the new graph misses its golden scores.
-        ConfigError: it is registered, its network cannot have an exit, `train` is a single document, or no
-            threshold keeps the recall.
+        ConfigError: it is registered, its network cannot have an exit, `train` has fewer than two documents,
+            or no threshold keeps the recall.
     """
     artifact = load_export(folder)
     network = read_network_config(folder / artifacts.CONFIG_FILE)
@@ -91,16 +91,25 @@ def _fitted(
     risk = risk_scores(manifest.probabilities(own_logits(outputs, n_types)))
     tensors = exit_heads.fit(vectors, risk, outputs[:, n_types:])
 
-    def data(examples: Sequence[Example]) -> ExitData:
-        outputs, vectors = _read(artifact, network, examples)
-        if_left = np.full_like(outputs, -np.inf)
-        if network.influence:
-            weight, bias = tensors["exit.influence.weight"], tensors["exit.influence.bias"]
-            if_left[:, n_types:] = vectors @ weight.T + bias
-        scores = exit_heads.exit_scores(tensors, vectors)
-        return ExitData(artifact, examples, outputs, if_left, scores)
+    chosen_on, measured_on = (
+        _exit_data(artifact, network, tensors, examples) for examples in (choosing, dev)
+    )
+    return tensors, choose(chosen_on, measured_on)
 
-    return tensors, choose(data(choosing), data(dev))
+
+def _exit_data(
+    artifact: Artifact,
+    network: NetworkConfig,
+    tensors: dict[str, Floats],
+    examples: Sequence[Example],
+) -> ExitData:
+    """Return what the heads say about the examples."""
+    outputs, vectors = _read(artifact, network, examples)
+    if_left = np.full_like(outputs, -np.inf)
+    if network.influence:
+        weight, bias = tensors["exit.influence.weight"], tensors["exit.influence.bias"]
+        if_left[:, len(artifact.manifest.labels) :] = vectors @ weight.T + bias
+    return ExitData(artifact, examples, outputs, if_left, exit_heads.exit_scores(tensors, vectors))
 
 
 def _halves(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:

@@ -10,6 +10,7 @@ import numpy as np
 from ml.artifact.early_exit import add_exit
 from ml.commands import ListOptions
 from ml.corpus.dataset import Example, read_examples, read_pool
+from service.errors import ConfigError
 from service.nlp.artifacts import artifact as artifacts
 
 _FILES = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -65,4 +66,9 @@ def _whole_documents(examples: list[Example], most: int) -> list[Example]:
     for k in np.random.default_rng(0).permutation(len(every)):
         if len(chosen) + len(every[k]) <= most:
             chosen += every[k]
+    if len({e.doc for e in chosen}) < 2 <= len(every):
+        least = sum(sorted(map(len, every))[:2])
+        raise ConfigError(
+            f"An exit takes two documents, and --sentences {most} holds fewer: give {least} or more."
+        )
     return chosen

@@ -25,13 +25,14 @@ def fit(vectors: Floats, risk: Floats, influence: Floats) -> dict[str, Floats]:
     `vectors` is float32 (n, hidden), `risk` (n,) the risk score that the whole network gives, and
     `influence` (n, width) its influence on neighbours, of width 0 if it has none. The exit score is the logit
     of the expected risk score. The influence is learned from the half with the lowest exit scores, since only
-    such sentences leave: its error among them is 0.57 of its spread, 0.62 if all sentences count.
+    such sentences leave: its error among them is 0.57 of its spread, 0.62 if all sentences count
+    (riskscan-fast 1.5.0, November 2026). Too few sentences for that all count.
     """
     tensors = _score_head(vectors, risk)
     if influence.shape[1]:
         scores = exit_scores(tensors, vectors)
-        low = scores <= np.median(scores)
         inputs = np.concatenate([vectors, np.ones((len(vectors), 1), np.float32)], axis=1)
+        low = scores <= (np.median(scores) if len(inputs) > 4 * inputs.shape[1] else np.inf)
         maps = np.linalg.lstsq(inputs[low], influence[low])[0].astype(np.float32)
         tensors["exit.influence.weight"] = np.ascontiguousarray(maps[:-1].T)
         tensors["exit.influence.bias"] = maps[-1].copy()

@@ -22,7 +22,7 @@ _RIDGE = 3e-4
 _REFIT_RIDGE = 1e-6
 """Ridge on the change of refitted weights, for each sentence; the vectors have length 1."""
 _RISK_WEIGHT = 3.0
-"""Weight of the likelihood of risk, as in ml/evaluation/calibration.py."""
+"""Weight of the likelihood of risk. Calibration takes 1 (ml/evaluation/calibration.py), not tried here."""
 _MAX_ITERATIONS = 60
 
 

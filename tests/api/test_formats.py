@@ -41,7 +41,7 @@ def test_scan_of_a_presentation_names_the_slide(user):
     assert places == {
         at("Slide 2"),
         at("Slide 2", sentence=SUPPLIER),
-        at("Slide 3", heading="Risk"),
+        at("Slide 3", heading="Topic"),
     }
     assert len(scan["coverage"]["parts"]) == 3
 
@@ -69,7 +69,7 @@ def test_scan_of_an_archive_reads_every_format_and_reports_the_rest(user):
         at("a.html"),
         at("a.docx"),
         at("a.pdf", 2),
-        at("slides.pptx > Slide 3", heading="Risk"),
+        at("slides.pptx > Slide 3", heading="Topic"),
         at("mails/a.eml"),
         at("mails/a.eml > risks.xlsx > Notes"),
         at("mails/a.eml > report.pdf", 2, sentence=SUPPLIER),
@@ -142,7 +142,7 @@ Content-Type: message/rfc822\nContent-Transfer-Encoding: base64 \n\n"""
 
 @pytest.mark.parametrize("name", ["a.txt", "a.md"])
 def test_scan_of_text_shows_the_word_behind_a_fence(user, name):
-    text = f"~~~ risk\n{BUDGET}.\n"
+    text = f"~~~ summary\n{BUDGET}.\n"
     scan, places = scanned(user, name, text.encode())
     assert (scan["coverage"]["sentences"], places) == (2, {at()})
 

@@ -14,6 +14,8 @@ pytestmark = pytest.mark.every_database
 BUDGET = "The project has a tight budget."
 DEADLINE = "The deadline is very aggressive."
 SUPPLIER = "Our only supplier may go bankrupt."
+DOUBTFUL = "The team is small."
+"""A finding at `balanced`, none at `precision`."""
 FIRST = f"{BUDGET}\n{DEADLINE}"
 
 
@@ -212,7 +214,7 @@ def test_changes_between_versions_have_the_document_as_cause(user):
 
 
 def test_changes_of_the_same_text_have_the_sensitivity_or_settings_as_cause(user):
-    first = scanned(user, f"{SUPPLIER} {FIRST}")
+    first = scanned(user, f"{SUPPLIER} {FIRST} {DOUBTFUL}")
     [older] = get(user, first)["scans"]
     strict = scan_again(user, first, sensitivity="precision").json()["scan_id"]
     assert causes(user, strict, older["id"]) - {("same", None)} == {("gone", "sensitivity")}
@@ -222,9 +224,9 @@ def test_changes_of_the_same_text_have_the_sensitivity_or_settings_as_cause(user
 
 
 def test_changes_between_versions_tell_the_sensitivity_from_the_document(user):
-    first = scanned(user, f"{SUPPLIER} {BUDGET}")
+    first = scanned(user, f"{DOUBTFUL} {BUDGET}")
     [older] = get(user, first)["scans"]
-    _, newer = edited(user, first, SUPPLIER, sensitivity="precision")
+    _, newer = edited(user, first, DOUBTFUL, sensitivity="precision")
     expected = {("gone", "sensitivity"), ("gone", "document")}
     assert causes(user, newer, older["id"]) - {("same", None)} == expected
 

@@ -58,7 +58,7 @@ def presentation() -> bytes:
     bullets.notes_slide.notes_text_frame.text = SUPPLIER
     last = show.slides.add_slide(show.slide_layouts[5])
     table = last.shapes.add_table(2, 2, 0, 0, 5_000_000, 500_000).table
-    for row, texts in enumerate((("Risk", "Owner"), (BUDGET, "Bob"))):
+    for row, texts in enumerate((("Topic", "Owner"), (BUDGET, "Bob"))):
         for column, text in enumerate(texts):
             table.cell(row, column).text = text
     return _saved(show)

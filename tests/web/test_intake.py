@@ -1,7 +1,10 @@
 """What happens to files and texts on the first page while they wait, and when a scan fails, in Chromium."""
 
+import time
+
 import pytest
 
+from tests.support.waiting import PATIENCE_S
 from tests.web.actions import RISKS, sign_up
 
 SCANS = "**/api/v1/scan"
@@ -39,7 +42,9 @@ def test_page_with_waiting_files_asks_before_it_is_left(page):
     assert asked == ["beforeunload"]
     for n in (1, 2, 3):
         review.nth(n - 1).wait_for()
+        deadline_s = time.monotonic() + PATIENCE_S
         while len(held) < n:  # the next request comes after the answer, not with it
+            assert time.monotonic() < deadline_s
             page.wait_for_timeout(10)
         held[n - 1].continue_()
     review.nth(3).wait_for()

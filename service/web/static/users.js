@@ -16,7 +16,7 @@ function showLink(email, { path, expires_at }) {
 const change = (account, body) => call("PATCH", `/users/${account.id}`, body);
 
 /** Returns the field of a role and the button that saves it: arrow keys alone, which pass by every role, assign none. */
-function roleField(account) {
+function roleField(account, redraw) {
   const select = el("select", { "aria-label": `Role of ${account.email}` }, ...ROLES.map((role) => el("option", { text: role, selected: role === account.role })));
   const save = el("button", { class: "button small", type: "button", text: "Save", "aria-label": `Save the role of ${account.email}`, hidden: true });
   select.addEventListener("change", () => { save.hidden = select.value === account.role; });
@@ -26,6 +26,7 @@ function roleField(account) {
       await change(account, { role });
       account.role = role;
       toast(`${account.email} is now ${role}.`);
+      if (!save.isConnected) return await redraw(account);
       save.hidden = select.value === role;
       select.focus();
     } catch (error) { complain(error); }
@@ -57,7 +58,7 @@ function row(account) {
   };
   const line = el("tr", {},
     el("td", {}, el("span", { class: "title", text: account.email }), account.id === own ? el("span", { class: "sub", text: " (you)" }) : ""),
-    el("td", { class: "nowrap" }, ...roleField(account)),
+    el("td", { class: "nowrap" }, ...roleField(account, redraw)),
     el("td", {}, el("span", { class: `badge ${account.state}`, text: STATE_TITLES[account.state] ?? account.state })),
     el("td", { class: "sub nowrap" }, time(account.created_at)),
     el("td", { class: "num nowrap" }, ...actions(account, redraw)));

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from ml.artifact.early_exit import add_exit
+from ml.artifact.early_exit import _halves, add_exit
 from ml.artifact.graph_rebuild import rebuild
 from ml.corpus.dataset import read_examples
 from service.config.settings import ROOT
@@ -110,7 +110,7 @@ def test_exit_of_a_registered_model_is_refused(tmp_path, monkeypatch):
     folder = shutil.copytree(SHIPPED, tmp_path / "registry/riskscan-fast" / SHIPPED.name)
     monkeypatch.setenv("REGISTRY_DIR", str(tmp_path / "registry"))
     with pytest.raises(ConfigError, match="registered"):
-        add_exit(folder, SENTENCES, [])
+        add_exit(folder, [], [])
 
 
 def test_step_without_labelled_risks_leaves_the_artifact_as_it_is(tmp_path):
@@ -140,4 +140,12 @@ def test_step_reads_whole_documents_up_to_the_number_of_sentences(tmp_path):
     )
     done = run_step("early-exit", folder, "--train", rows, "--dev", rows, "--sentences", "39")
     assert done.exit_code == 1
-    assert "at least two documents" in done.stderr
+    assert "--sentences 39 holds fewer: give 40 or more" in done.stderr
+
+
+def test_heads_and_thresholds_learn_from_different_documents():
+    examples = read_examples(ROOT / "ml/data/authored-c.jsonl", built_in())
+    first, second = _halves(examples)
+    assert sorted(e.text for e in [*first, *second]) == sorted(e.text for e in examples)
+    assert not {e.doc for e in first} & {e.doc for e in second}
+    assert min(len(first), len(second)) > 0

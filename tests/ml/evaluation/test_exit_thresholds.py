@@ -52,3 +52,10 @@ def test_point_has_no_exit_if_every_threshold_costs_too_much(shipped):
     choosing = sentences(shipped, np.arange(1, N + 1))
     dev = sentences(shipped, np.arange(N, 0, -1) - N)
     assert choose(choosing, dev) == {"leave_below": {}, "measured": {}}
+
+
+def test_point_without_findings_to_bound_the_loss_has_no_exit(shipped):
+    choosing = sentences(shipped, np.arange(1, N + 1))
+    choosing.outputs[:, 0] = -SURE
+    dev = sentences(shipped, np.arange(1, N + 1))
+    assert choose(choosing, dev) == {"leave_below": {}, "measured": {}}
