@@ -10,6 +10,7 @@ import numpy as np
 from ml.artifact.early_exit import add_exit
 from ml.commands import ListOptions
 from ml.corpus.dataset import Example, read_examples, read_pool
+from ml.corpus.reading_order import by_document
 from service.errors import ConfigError
 from service.nlp.artifacts import artifact as artifacts
 
@@ -58,14 +59,11 @@ def early_exit(
 
 def _whole_documents(examples: list[Example], most: int) -> list[Example]:
     """Return the sentences of random documents, at most `most`."""
-    documents: dict[str, list[Example]] = {}
-    for example in examples:
-        documents.setdefault(example.doc, []).append(example)
-    every = list(documents.values())
+    every = by_document(examples)
     chosen: list[Example] = []
     for k in np.random.default_rng(0).permutation(len(every)):
         if len(chosen) + len(every[k]) <= most:
-            chosen += every[k]
+            chosen += [examples[row] for row in sorted(every[k])]
     if len({e.doc for e in chosen}) < 2 <= len(every):
         least = sum(sorted(map(len, every))[:2])
         raise ConfigError(

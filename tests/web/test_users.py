@@ -15,6 +15,17 @@ from tests.web.actions import (
 )
 from tests.web.conftest import PASSWORD
 
+ACCOUNT = "**/api/v1/users/*"
+
+
+def click_and_load_again(page, row, button, field, choice):
+    """Click a button of the row, whose answer is held, and filter the list so that it is loaded again."""
+    old = row.element_handle()
+    with page.expect_request(ACCOUNT):
+        row.get_by_role("button", name=button).click()
+    page.locator(field).select_option(choice)
+    page.wait_for_function("row => !row.isConnected", arg=old)
+
 
 def row_of(page, email):
     """Search for an account; return its row, which stands alone once no further list is on its way."""
@@ -93,18 +104,31 @@ def test_arrow_keys_assign_no_role_until_it_is_saved(live, new_page, reviewer):
 def test_change_is_shown_although_the_list_was_loaded_again_before_its_answer(
     live, new_page, reviewer
 ):
-    page, account = new_page(), "**/api/v1/users/*"
+    page = new_page()
     email = sign_up(new_page(), live.url)
     log_in(page, live.url, reviewer)
     page.goto(f"{live.url}/users")
     row = row_of(page, email)
-    held, old = hold(page, account), row.element_handle()
-    with page.expect_request(account):
-        row.get_by_role("button", name="Disable").click()
-    page.locator("#with-role").select_option("user")
-    page.wait_for_function("row => !row.isConnected", arg=old)
+    held = hold(page, ACCOUNT)
+    click_and_load_again(page, row, "Disable", "#with-role", "user")
     held.pop().continue_()
     row.get_by_text("disabled", exact=True).wait_for()
+
+
+def test_role_is_shown_although_the_list_was_loaded_again_before_its_answer(
+    live, new_page, reviewer
+):
+    page = new_page()
+    email = sign_up(new_page(), live.url)
+    log_in(page, live.url, reviewer)
+    page.goto(f"{live.url}/users")
+    row = row_of(page, email)
+    held, role = hold(page, ACCOUNT), row.get_by_label(f"Role of {email}", exact=True)
+    role.select_option("analyst")
+    click_and_load_again(page, row, "Save the role", "#state", "enabled")
+    expect(role).to_have_value("user")
+    held.pop().continue_()
+    expect(role).to_have_value("analyst")
 
 
 def test_page_is_for_administrators(live, new_page):
