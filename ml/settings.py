@@ -165,7 +165,7 @@ class TrainSettings:
 
     `teachers` are artifacts (or SERVING) or finished runs; the probabilities of their mean have the share
     `teacher_weight` in the targets of labelled sentences. The part of a teacher's logit above
-    `teacher_bend` is multiplied by `teacher_slope`: lower targets where teachers are too sure. With a
+    `teacher_bend` is multiplied by `teacher_slope`: lower targets where teachers are overconfident. With a
     `vector_weight` over 0 a second loss, times that, turns the vector that the head reads towards that of the
     teachers (ml/training/pupil.py). `keep` in [0, 1) is the share of the starting weights in the result
     (arXiv:2109.01903).
